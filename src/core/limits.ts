@@ -1,0 +1,34 @@
+/**
+ * Bounds that no configuration moves, each with its reason. Bounds that an operator may choose are in config/schema.ts, and
+ * their relations to each other in config/check.ts.
+ */
+
+/** Lengths that the contract sets (proto/README.md, "Envelope rules"). */
+export const DEVICE_SESSION_ID_MAX = 128;
+export const MESSAGE_TYPE_MAX = 128;
+export const REQUEST_ID_MIN = 8;
+export const REQUEST_ID_MAX = 128;
+export const PAYLOAD_HASH_BYTES = 32;
+export const SIGNATURE_BYTES = 64;
+export const PUBLIC_KEY_BYTES = 32;
+
+/** A user id becomes part of an event's audience and of budget keys; the backend's are short. */
+export const USER_ID_MAX = 256;
+
+/** What a request needs besides its payload: envelope, signature and framing, each field at its longest, with room to spare. */
+export const REQUEST_OVERHEAD_BYTES = 4096;
+
+/** Base64 in JSON turns 3 bytes into 4 characters. */
+export const JSON_INFLATION = 4 / 3;
+
+/** A session record of the backend is a few hundred bytes; more is not a session record. */
+export const SESSION_RECORD_BYTES_MAX = 16 * 1024;
+
+/** Public REST bodies (proto/README.md, "Public REST"). */
+export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
+
+/** Revocations remembered for look-ups and subscriptions still under way; each takes some tens of bytes. */
+export const REVOCATION_LOG_ENTRIES = 16_384;
+
+/** The longest timer that a runtime keeps (2^31 - 1 ms); longer ones fire at once. */
+export const TIMER_MS_MAX = 2_147_483_647;

@@ -1,0 +1,191 @@
+/**
+ * What the gateway's core asks of the world around it. Each port is small and says what an implementer must promise; each
+ * has one contract suite under test/contract/, run on every implementation.
+ */
+
+/** Who is at the other end of the connection. */
+export interface Peer {
+  /** The address that budgets are counted against: an IPv4 address, or the canonical text of an IPv6 address. */
+  readonly address: string;
+}
+
+/** A device's public key, ready to verify with. */
+export interface VerifyingKey {
+  /** Whether `signature` (64 bytes) is this key's strict RFC 8032 Ed25519 signature of `message`. Never throws. */
+  verify(message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** One of the gateway's own keys. */
+export interface Signer {
+  /** RFC 7638 thumbprint of the public key, base64url. */
+  readonly keyId: string;
+  /** The 64 bytes of an Ed25519 signature. */
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/** A device session, as the backend tells it. */
+export interface Session {
+  readonly deviceSessionId: string;
+  readonly userId: string;
+  readonly status: "active" | "revoked";
+  readonly key: VerifyingKey;
+}
+
+/** An answer of the session directory. */
+export interface FoundSession {
+  readonly session: Session;
+  /** The revocation log's mark up to which this answer is known to hold; see `RevocationLog.revokedSince`. */
+  readonly mark: number;
+}
+
+/**
+ * Knows the device sessions.
+ *
+ * `find` gives the session (active or revoked), `undefined` where the backend knows none, or throws
+ * `SESSION_LOOKUP_UNAVAILABLE` where nobody can say. A revocation wins every race: once `revoke` has been called, no `find`
+ * answers from before it, nor from a look-up that began before it.
+ */
+export interface SessionDirectory {
+  find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;
+}
+
+/** Where the session directory looks sessions up; the backend. `undefined`: no such session. Throws when it cannot say. */
+export interface SessionSource {
+  lookUp(deviceSessionId: string): Promise<Session | undefined>;
+}
+
+/**
+ * Remembers which requests a session has made.
+ *
+ * `reserve` is atomic: of any number of concurrent calls with the same key, exactly one resolves to `true`, on one host or on
+ * many. A reservation is never forgotten before `expiresAtMs` (Unix milliseconds); a store that is full or out of reach
+ * refuses (`REPLAY_STORE_UNAVAILABLE`).
+ */
+export interface ReplayStore {
+  reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean | Promise<boolean>;
+}
+
+/** Whom a budget belongs to. The scope of a RATE_LIMITED refusal. */
+export type BudgetScope = "ip" | "session" | "user" | "message_type" | "failures" | "public_class" | "public_identity";
+
+/** How a token bucket fills: `burst` tokens at most, `ratePerSecond` new ones every second. Both above 0. */
+export interface Budget {
+  readonly ratePerSecond: number;
+  readonly burst: number;
+}
+
+/** One token, asked of one bucket. */
+export interface BucketDemand {
+  readonly scope: BudgetScope;
+  /** Whose bucket it is within the scope. */
+  readonly key: string;
+  readonly budget: Budget;
+}
+
+/** `true`: every bucket gave its token. Otherwise which scope refused first, and when all of them would have a token. */
+export type TakeOutcome = true | { readonly refusedBy: BudgetScope; readonly retryAfterMs: number };
+
+/**
+ * Token buckets.
+ *
+ * `take` is atomic and all or nothing: either every demand is met by one token, or no bucket changes. A bucket that was never
+ * seen is full. `check` says what `take` of the one demand would say, and takes nothing. Both are on the caller's clock.
+ * A store without room for a new bucket answers conservatively: it never forgets a bucket that is not yet full again.
+ */
+export interface BucketStore {
+  take(demands: readonly BucketDemand[], nowMs: number): TakeOutcome | Promise<TakeOutcome>;
+  check(demand: BucketDemand, nowMs: number): TakeOutcome | Promise<TakeOutcome>;
+}
+
+/**
+ * Remembers which session has lately verified from which address, so that a failure budget emptied by one client does not lock out
+ * its neighbours behind the same address. Bounded; may forget early, never late.
+ */
+export interface VerifiedPeers {
+  remember(peerAddress: string, deviceSessionId: string, nowMs: number): void;
+  has(peerAddress: string, deviceSessionId: string, nowMs: number): boolean;
+}
+
+/** Whose sessions end: one session where `deviceSessionId` is given, else every session of the user. */
+export interface Revocation {
+  readonly userId?: string | undefined;
+  readonly deviceSessionId?: string | undefined;
+}
+
+/** A command that passed every check, on its way to the backend. */
+export interface BackendCommand {
+  readonly messageType: string;
+  readonly requestId: string;
+  readonly deviceSessionId: string;
+  readonly userId: string;
+  readonly payloadBytes: Uint8Array;
+  readonly peerAddress: string;
+  /** The client's own headers that are passed on, where it sent them. */
+  readonly acceptLanguage: string | undefined;
+  readonly userAgent: string | undefined;
+  /** A W3C traceparent to continue, where the client sent a valid one. */
+  readonly traceparent: string | undefined;
+}
+
+/** What the backend answered: the result code to sign, and the bytes of its body as they came. */
+export interface BackendReply {
+  readonly resultCode: string;
+  readonly payloadBytes: Uint8Array;
+}
+
+/** A route, found for a message type. */
+export interface Route {
+  /** The route's own budget for each user, where it has one. */
+  readonly budget: Budget | undefined;
+}
+
+/**
+ * The application behind the gateway.
+ *
+ * `route` gives the route of a message type, or `undefined`. `execute` calls it: it throws MESSAGE_TYPE_UNKNOWN,
+ * PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and ends within a moment of `signal`.
+ */
+export interface Backend {
+  route(messageType: string): Route | undefined;
+  execute(command: BackendCommand, signal: AbortSignal): Promise<BackendReply>;
+}
+
+/** An event as the backend sent it. Exactly one of `userId` and `deviceSessionId` decides the audience; the latter wins. */
+export interface ClientEvent {
+  readonly userId: string;
+  readonly deviceSessionId: string;
+  readonly eventType: string;
+  /** Empty: the gateway makes one. */
+  readonly eventId: string;
+  readonly payloadBytes: Uint8Array;
+}
+
+/** Where the push feed delivers, in the order of the feed, one at a time. */
+export interface PushFeedSink {
+  event(event: ClientEvent): void;
+  revoke(revocation: Revocation): void;
+  /** What lay between the last event and the next is lost. */
+  gap(): void;
+}
+
+/** A counter, gauge or histogram's one label set, as `name="value"` pairs. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** Where measurements go. Names are Prometheus metric names that observe/metrics.ts declares. */
+export interface Metrics {
+  count(name: string, labels?: Labels, by?: number): void;
+  gauge(name: string, value: number, labels?: Labels): void;
+  /** Adds one observation, in the histogram's own unit (seconds for durations). */
+  observe(name: string, value: number, labels?: Labels): void;
+}
+
+/** Fields of a log line. Values are printed as JSON; what is undefined is left out. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Structured logs, one line an entry. */
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}

@@ -1,0 +1,70 @@
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { Point } from "@noble/ed25519";
+import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../core/limits.ts";
+import type { VerifyingKey } from "../core/ports.ts";
+
+/** RFC 8410: what precedes the 32 raw bytes of an Ed25519 public key in a SubjectPublicKeyInfo. */
+const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
+/** RFC 8410: what precedes the 32-byte seed of an Ed25519 private key in a PKCS #8 OneAsymmetricKey. */
+const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** SHA-256, 32 bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash("sha256").update(bytes).digest();
+}
+
+/**
+ * Whether these are the 32 bytes of a public key that a device may use: the canonical encoding (RFC 8032 5.1.3, y < p) of a
+ * point on the curve that is not of small order. With a small-order key, signatures exist that verify for any message.
+ */
+export function isStrictPublicKey(raw: Uint8Array): boolean {
+  if (raw.byteLength !== PUBLIC_KEY_BYTES) return false;
+  try {
+    return !Point.fromBytes(raw, false).isSmallOrder();
+  } catch {
+    return false;
+  }
+}
+
+/** A key under which nothing verifies: what a weak key is worth. */
+const UNUSABLE_KEY: VerifyingKey = { verify: () => false };
+
+/** The verifying key of a device, from its 32 raw bytes. Weak keys (see `isStrictPublicKey`) verify nothing. */
+export function verifyingKey(raw: Uint8Array): VerifyingKey {
+  return isStrictPublicKey(raw) ? new Ed25519VerifyingKey(publicKeyObject(raw)) : UNUSABLE_KEY;
+}
+
+/**
+ * Verifies by OpenSSL's rules: S must be below the group order (RFC 8032 5.1.7), the equation is checked without cofactor, and R is
+ * compared as bytes, so that neither S nor R has a second encoding that passes. test/unit/crypto holds the vectors.
+ */
+class Ed25519VerifyingKey implements VerifyingKey {
+  readonly #key: KeyObject;
+
+  constructor(key: KeyObject) {
+    this.#key = key;
+  }
+
+  verify(message: Uint8Array, signature: Uint8Array): boolean {
+    return signature.byteLength === SIGNATURE_BYTES && verify(null, message, this.#key, signature);
+  }
+}
+
+/** An Ed25519 private key from its 32-byte seed (RFC 8032 5.1.5). */
+export function privateKeyObject(seed: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });
+}
+
+/** The 32 raw bytes of the public key that belongs to a private key. */
+export function rawPublicKey(privateKey: KeyObject): Uint8Array {
+  return createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(SPKI_PREFIX.byteLength);
+}
+
+/** The 64-byte signature of a message. */
+export function signEd25519(message: Uint8Array, key: KeyObject): Uint8Array {
+  return sign(null, message, key);
+}
+
+function publicKeyObject(raw: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: "der", type: "spki" });
+}

@@ -5,8 +5,10 @@
 
 /** Who is at the other end of the connection. */
 export interface Peer {
-  /** The address that budgets are counted against: an IPv4 address, or the canonical text of an IPv6 address. */
+  /** The client's own address: an IPv4 address, or the canonical text of an IPv6 address. */
   readonly address: string;
+  /** What budgets are counted against: the IPv4 address, or the /64 of an IPv6 address, since one client has all of it. */
+  readonly network: string;
 }
 
 /** A device's public key, ready to verify with. */
@@ -102,8 +104,8 @@ export interface BucketStore {
  * its neighbours behind the same address. Bounded; may forget early, never late.
  */
 export interface VerifiedPeers {
-  remember(peerAddress: string, deviceSessionId: string, nowMs: number): void;
-  has(peerAddress: string, deviceSessionId: string, nowMs: number): boolean;
+  remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void;
+  has(peerNetwork: string, deviceSessionId: string, nowMs: number): boolean;
 }
 
 /** Whose sessions end: one session where `deviceSessionId` is given, else every session of the user. */
@@ -188,4 +190,29 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+}
+
+/** The backend's answer to a public call, to be passed on as it is. */
+export interface PublicAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  /** Seconds, where the backend gave them. */
+  readonly retryAfter: string | undefined;
+}
+
+/**
+ * The backend's calls that need no session (proto/README.md, "Public REST"). `forward` gives a 2xx or 4xx with a JSON body; it throws
+ * BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ */
+export interface PublicBackend {
+  forward(path: string, body: object, call: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;
+}
+
+/** What of the client's request goes along with a public call. */
+export interface PublicCallContext {
+  readonly peerAddress: string;
+  readonly acceptLanguage: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly traceparent: string | undefined;
 }

@@ -1,0 +1,17 @@
+import type { Refusal } from "../core/refusal.ts";
+
+/** In which of the two encodings a stream takes its events. */
+export type EventCodec = "proto" | "json";
+
+/** One client's stream as the hub sees it, whatever protocol and connection are behind it. */
+export interface Sink {
+  readonly codec: EventCodec;
+  /** Sends one framed event. The same array goes to many sinks: nobody writes into it. Never throws. */
+  write(frame: Uint8Array): void;
+  /** Ends the stream after what was written, and says why. Idempotent. */
+  end(refusal: Refusal): void;
+  /** Bytes that the client has not taken yet. */
+  readonly queuedBytes: number;
+  /** Calls back once when the client is gone or the stream has ended. */
+  onClose(listener: () => void): void;
+}

@@ -1,0 +1,27 @@
+import type { BucketDemand } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import type { PipelinePorts } from "./ports.ts";
+import { type AdmittedRequest, type FreshRequest, proven } from "./proof.ts";
+
+/** Check 7. One token from each of the request's buckets, or from none of them. */
+export async function takeBudgets(
+  request: FreshRequest,
+  ports: Pick<PipelinePorts, "buckets" | "budgets" | "backend" | "clock">,
+): Promise<AdmittedRequest> {
+  const { rpc, peer, envelope, payloadBytes, signature, session, mark } = request;
+  const { userId, deviceSessionId } = session;
+  const route = rpc === "ExecuteCommand" ? ports.backend.route(envelope.messageType) : undefined;
+  const demands: BucketDemand[] = [
+    { scope: "ip", key: peer.network, budget: ports.budgets.ip },
+    { scope: "session", key: deviceSessionId, budget: ports.budgets.session },
+    { scope: "user", key: userId, budget: ports.budgets.user },
+  ];
+  if (route?.budget !== undefined) {
+    demands.push({ scope: "message_type", key: `${envelope.messageType} ${userId}`, budget: route.budget });
+  }
+  const outcome = await ports.buckets.take(demands, ports.clock.now());
+  if (outcome !== true) {
+    throw refuse("RATE_LIMITED", { metadata: { scope: outcome.refusedBy }, retryAfterMs: outcome.retryAfterMs });
+  }
+  return proven<AdmittedRequest>({ rpc, peer, envelope, payloadBytes, signature, session, mark, route });
+}

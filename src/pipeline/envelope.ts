@@ -1,0 +1,54 @@
+import {
+  DEVICE_SESSION_ID_MAX,
+  MESSAGE_TYPE_MAX,
+  PAYLOAD_HASH_BYTES,
+  REQUEST_ID_MAX,
+  REQUEST_ID_MIN,
+  SIGNATURE_BYTES,
+} from "../core/limits.ts";
+import { type Refusal, refuse } from "../core/refusal.ts";
+import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
+import { proven, type Rpc, type WelcomeArrival, type WellFormed } from "./proof.ts";
+
+export const PROTOCOL_VERSION = "v1";
+/** The one message type of SubscribeEvents. */
+export const SUBSCRIBE_MESSAGE_TYPE = "gateway.subscribe";
+const RESERVED_PREFIX = "gateway.";
+
+const DEVICE_SESSION_ID = new RegExp(`^[A-Za-z0-9._~-]{1,${DEVICE_SESSION_ID_MAX}}$`);
+const MESSAGE_TYPE = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+$/;
+const REQUEST_ID = new RegExp(`^[A-Za-z0-9_-]{${REQUEST_ID_MIN},${REQUEST_ID_MAX}}$`);
+
+/** Check 1. Every field keeps the rules of proto/README.md, "Envelope rules"; the version first, since it says whose rules. */
+export function checkEnvelope(arrival: WelcomeArrival, payloadBytesMax: number): WellFormed {
+  const { rpc, peer, message } = arrival;
+  const { envelope, payloadBytes, signature } = message;
+  if (envelope === undefined) throw malformed("envelope");
+  checkVersion(envelope.protocolVersion);
+  if (!DEVICE_SESSION_ID.test(envelope.deviceSessionId)) throw malformed("device_session_id");
+  if (!isMessageTypeOf(rpc, envelope)) throw malformed("message_type");
+  if (envelope.timestampMs <= 0n) throw malformed("timestamp_ms");
+  if (!REQUEST_ID.test(envelope.requestId)) throw malformed("request_id");
+  if (envelope.payloadHash.byteLength !== PAYLOAD_HASH_BYTES) throw malformed("payload_hash");
+  if (signature.byteLength !== SIGNATURE_BYTES) throw malformed("signature");
+  if (payloadBytes.byteLength > payloadBytesMax) {
+    throw refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(payloadBytesMax) } });
+  }
+  return proven<WellFormed>({ rpc, peer, envelope, payloadBytes, signature });
+}
+
+function checkVersion(version: string): void {
+  if (version === "") throw malformed("protocol_version");
+  if (version !== PROTOCOL_VERSION) {
+    throw refuse("UNSUPPORTED_PROTOCOL_VERSION", { metadata: { supported: PROTOCOL_VERSION } });
+  }
+}
+
+function isMessageTypeOf(rpc: Rpc, { messageType }: RequestEnvelope): boolean {
+  if (rpc === "SubscribeEvents") return messageType === SUBSCRIBE_MESSAGE_TYPE;
+  return messageType.length <= MESSAGE_TYPE_MAX && MESSAGE_TYPE.test(messageType) && !messageType.startsWith(RESERVED_PREFIX);
+}
+
+function malformed(field: string): Refusal {
+  return refuse("MALFORMED_ENVELOPE", { metadata: { field } });
+}

@@ -1,0 +1,35 @@
+import type { Clock } from "../core/clock.ts";
+import type { BackendReply, Signer } from "../core/ports.ts";
+import { sha256 } from "../crypto/ed25519.ts";
+import { responseSigningInput } from "../crypto/signing-input.ts";
+import { PROTOCOL_VERSION } from "./envelope.ts";
+import type { AdmittedRequest } from "./proof.ts";
+
+/** A signed response, in the shape of ExecuteCommandResponse. */
+export interface SignedReply {
+  readonly envelope: {
+    readonly protocolVersion: string;
+    readonly requestId: string;
+    readonly timestampMs: bigint;
+    readonly resultCode: string;
+    readonly payloadHash: Uint8Array;
+    readonly keyId: string;
+  };
+  readonly payloadBytes: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** Signs what the backend answered, bound to the session, message type and request id that it answers. */
+export function signReply(request: AdmittedRequest, reply: BackendReply, signer: Signer, clock: Clock): SignedReply {
+  const { deviceSessionId, messageType, requestId } = request.envelope;
+  const envelope = {
+    protocolVersion: PROTOCOL_VERSION,
+    requestId,
+    timestampMs: BigInt(clock.now()),
+    resultCode: reply.resultCode,
+    payloadHash: sha256(reply.payloadBytes),
+    keyId: signer.keyId,
+  };
+  const signature = signer.sign(responseSigningInput({ ...envelope, deviceSessionId, messageType }));
+  return { envelope, payloadBytes: reply.payloadBytes, signature };
+}

@@ -1,0 +1,27 @@
+import type { Backend, BackendReply } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import type { AdmittedRequest } from "./proof.ts";
+
+/** What of the client's HTTP request is passed on to the backend. */
+export interface ForwardedHeaders {
+  readonly acceptLanguage: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly traceparent: string | undefined;
+}
+
+/** Check 8, for commands. An admitted command goes to the backend by its route. */
+export async function callBackend(
+  request: AdmittedRequest,
+  headers: ForwardedHeaders,
+  backend: Backend,
+  signal: AbortSignal,
+): Promise<BackendReply> {
+  if (request.route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
+  const { envelope, session, peer, payloadBytes } = request;
+  const { messageType, requestId } = envelope;
+  const { deviceSessionId, userId } = session;
+  return backend.execute(
+    { messageType, requestId, deviceSessionId, userId, payloadBytes, peerAddress: peer.address, ...headers },
+    signal,
+  );
+}

@@ -1,0 +1,102 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
+import {
+  codeToHttpStatus,
+  contentTypeStreamJson,
+  contentTypeStreamProto,
+  contentTypeUnaryJson,
+  contentTypeUnaryProto,
+  endStreamFlag,
+  endStreamToJson,
+  errorToJsonBytes,
+  headerProtocolVersion,
+  headerStreamAcceptEncoding,
+  headerStreamEncoding,
+  headerTimeout,
+  headerUnaryAcceptEncoding,
+  headerUnaryEncoding,
+  parseTimeout,
+  protocolVersion,
+  trailerMux,
+} from "@connectrpc/connect/protocol-connect";
+import { encodeFrame } from "../core/frame.ts";
+import { TIMER_MS_MAX } from "../core/limits.ts";
+import type { HeaderReader } from "./http.ts";
+import { constantHeaders, replyHeaders } from "./metadata.ts";
+import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
+
+/** https://connectrpc.com/docs/protocol */
+
+const utf8 = new TextEncoder();
+
+function timeoutMs(value: string | null): number | undefined {
+  if (value === null) return undefined;
+  const { timeoutMs, error } = parseTimeout(value, Number.MAX_SAFE_INTEGER);
+  if (error !== undefined) throw error;
+  return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
+}
+
+/** "Servers may require the header", and we do not; but a version that is not ours is refused. */
+function checkHeaders(headers: HeaderReader): void {
+  const version = headers.get(headerProtocolVersion.toLowerCase());
+  if (version !== null && version !== protocolVersion) {
+    throw new ConnectError(`${headerProtocolVersion} must be "${protocolVersion}"`, Code.InvalidArgument);
+  }
+}
+
+const unaryContentTypes = { proto: contentTypeUnaryProto, json: contentTypeUnaryJson };
+const unaryHeaders = constantHeaders(unaryContentTypes);
+
+/** Connect, "Unary-Request" and "Unary-Response": bare messages, errors as JSON under an HTTP status. */
+export const connectUnary: UnaryProtocol = {
+  name: "connect",
+  framed: false,
+  headers: {
+    timeout: headerTimeout.toLowerCase(),
+    encoding: headerUnaryEncoding.toLowerCase(),
+    acceptEncoding: headerUnaryAcceptEncoding.toLowerCase(),
+  },
+  contentTypes: unaryContentTypes,
+  timeoutMs,
+  checkHeaders,
+  reply(message, codec, metadata) {
+    const headers = withTrailers(replyHeaders(unaryHeaders[codec], metadata, this.headers.encoding), metadata.trailer);
+    return { kind: "complete", status: 200, headers, body: message };
+  },
+  replyError(error, _codec, metadata) {
+    const headers = new Headers(metadata.header);
+    mergeNonProtocolHeaders(headers, error.metadata);
+    headers.set("content-type", contentTypeUnaryJson);
+    const muxed = withTrailers(headers, metadata.trailer);
+    return { kind: "complete", status: codeToHttpStatus(error.code), headers: muxed, body: errorToJsonBytes(error, undefined) };
+  },
+};
+
+/** Trailers of a unary call travel as headers with a prefix. */
+function withTrailers<H extends Headers | Readonly<Record<string, string>>>(headers: H, trailer: Headers | undefined) {
+  return trailer === undefined ? headers : trailerMux(new Headers(headers), trailer);
+}
+
+const streamContentTypes = { proto: contentTypeStreamProto, json: contentTypeStreamJson };
+const streamHeaders = constantHeaders(streamContentTypes);
+
+/** Connect, "Streaming-Request" and "Streaming-Response": framed messages, closed by an EndStreamResponse in JSON. */
+export const connectStream: StreamProtocol = {
+  name: "connect",
+  framed: true,
+  headers: {
+    timeout: headerTimeout.toLowerCase(),
+    encoding: headerStreamEncoding.toLowerCase(),
+    acceptEncoding: headerStreamAcceptEncoding.toLowerCase(),
+  },
+  contentTypes: streamContentTypes,
+  timeoutMs,
+  checkHeaders,
+  streamHeaders(codec, metadata) {
+    return replyHeaders(streamHeaders[codec], metadata, this.headers.encoding);
+  },
+  streamEnd(error, trailer) {
+    const end = endStreamToJson(new Headers(trailer), error, undefined);
+    return { frame: encodeFrame(endStreamFlag, utf8.encode(JSON.stringify(end))), trailers: undefined };
+  },
+};

@@ -1,0 +1,64 @@
+import {
+  contentTypeJson,
+  contentTypeProto,
+  headerAcceptEncoding,
+  headerEncoding,
+  headerTimeout,
+  parseTimeout,
+  setTrailerStatus,
+  trailerFlag,
+  trailerSerialize,
+} from "@connectrpc/connect/protocol-grpc-web";
+import { encodeFrame, FLAG_COMPRESSED } from "../core/frame.ts";
+import { TIMER_MS_MAX } from "../core/limits.ts";
+import { constantHeaders, replyHeaders } from "./metadata.ts";
+import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
+
+/** https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md: gRPC's framing, with the trailers as a last frame of the body. */
+
+const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
+const headers = constantHeaders(contentTypes);
+
+export const grpcWeb: UnaryProtocol & StreamProtocol = {
+  name: "grpc-web",
+  framed: true,
+  headers: {
+    timeout: headerTimeout.toLowerCase(),
+    encoding: headerEncoding.toLowerCase(),
+    acceptEncoding: headerAcceptEncoding.toLowerCase(),
+  },
+  contentTypes,
+  timeoutMs(value) {
+    const { timeoutMs, error } = parseTimeout(value, Number.MAX_SAFE_INTEGER);
+    if (error !== undefined) throw error;
+    return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
+  },
+  checkHeaders() {},
+  reply(message, codec, metadata) {
+    const data = encodeFrame(metadata.encoding === undefined ? 0 : FLAG_COMPRESSED, message);
+    const body = Buffer.concat([data, trailerFrame(undefined, metadata.trailer)]);
+    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body };
+  },
+  replyError(error, codec, metadata) {
+    const body = trailerFrame(error, metadata.trailer);
+    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body };
+  },
+  streamHeaders(codec, metadata) {
+    return replyHeaders(headers[codec], metadata, this.headers.encoding);
+  },
+  streamEnd(error, trailer) {
+    return { frame: trailerFrame(error, trailer), trailers: undefined };
+  },
+};
+
+/** The frame of the commonest end: success, and nothing to add. */
+const okTrailerFrame = encodeTrailer(setTrailerStatus(new Headers(), undefined));
+
+function trailerFrame(error: Parameters<typeof setTrailerStatus>[1], trailer: Headers | undefined): Uint8Array<ArrayBuffer> {
+  if (error === undefined && trailer === undefined) return okTrailerFrame;
+  return encodeTrailer(setTrailerStatus(new Headers(trailer), error));
+}
+
+function encodeTrailer(trailer: Headers): Uint8Array<ArrayBuffer> {
+  return encodeFrame(trailerFlag, trailerSerialize(trailer));
+}

@@ -1,0 +1,75 @@
+/**
+ * HTTP as the RPC layer sees it: what it needs of a request, and what it hands back. The hosts (http/edge.ts on Bun.serve,
+ * http/grpc.ts on node:http2) put their own requests into this shape; the protocols know no other.
+ */
+
+/** The part of `Headers` that reading needs. Names are lower case. */
+export interface HeaderReader {
+  get(name: string): string | null;
+}
+
+export interface HttpRequest<Peer = unknown> {
+  /** In upper case. */
+  readonly method: string;
+  /** The path of the URL, without its query. */
+  readonly path: string;
+  /** The query of the URL, without its question mark; mostly empty. */
+  readonly query: string;
+  readonly headers: HeaderReader;
+  /** All headers, for the few handlers that pass them on. */
+  allHeaders(): Headers;
+  /** The whole body. Throws `BodyTooLarge` as soon as it is known to be over the bound, without keeping what came. */
+  readBody(bytesMax: number): Promise<Uint8Array>;
+  /** Aborts when the client is gone. */
+  signal(): AbortSignal;
+  /** Whether the connection can carry trailers, so that gRPC may be spoken. */
+  readonly trailers: boolean;
+  /** Who asks, as the host knows it; the RPC layer passes it on unread. */
+  readonly peer: Peer;
+}
+
+/** Response headers. A plain record for the constant ones of the hot path, `Headers` where a handler added its own. */
+export type ResponseHeaders = Readonly<Record<string, string>> | Headers;
+
+/** A complete answer. */
+export interface HttpReply {
+  readonly kind: "complete";
+  readonly status: number;
+  readonly headers: ResponseHeaders;
+  readonly body: Uint8Array;
+  /** For gRPC. */
+  readonly trailers?: Headers | undefined;
+}
+
+/** An answer whose body is still to be written, by `start`, into the sink that the host gives it. */
+export interface HttpStreamReply {
+  readonly kind: "stream";
+  readonly status: number;
+  readonly headers: ResponseHeaders;
+  start(body: BodySink): void;
+}
+
+/** The body of a streaming answer, as the host offers it. */
+export interface BodySink {
+  /** Queues bytes for the client. Never throws; does nothing once the client is gone. */
+  write(bytes: Uint8Array): void;
+  /** Ends the body, after everything that was written; for gRPC with trailers. Idempotent. */
+  close(trailers?: Headers): void;
+  /** How many bytes the client has not taken yet, as far as the runtime tells. */
+  readonly queuedBytes: number;
+  /** Calls back once when less than the runtime's own buffer is waiting. At once, where that is so already. */
+  onDrain(listener: () => void): void;
+  /** Calls back once when the client is gone or the body has been closed. At once, where that is so already. */
+  onClose(listener: () => void): void;
+}
+
+/** The body is longer than the reader allowed. */
+export class BodyTooLarge extends Error {
+  readonly limitBytes: number;
+
+  constructor(limitBytes: number) {
+    super(`body over ${limitBytes} bytes`);
+    this.name = "BodyTooLarge";
+    this.limitBytes = limitBytes;
+  }
+}

@@ -1,0 +1,68 @@
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import type { Call } from "./call.ts";
+import { type Codecs, codecsOf } from "./codec.ts";
+import type { OutgoingStream } from "./outgoing-stream.ts";
+
+/** Answers one message with one message, or throws a Refusal or ConnectError. */
+export type UnaryHandler<I extends DescMessage, O extends DescMessage, Peer> = (
+  request: MessageShape<I>,
+  call: Call<Peer>,
+) => Promise<MessageInitShape<O>> | MessageInitShape<O>;
+
+/**
+ * Answers one message with a stream. The stream is open when the handler returns; whoever holds it ends it. What the handler
+ * throws ends it too.
+ */
+export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
+  request: MessageShape<I>,
+  call: Call<Peer>,
+  stream: OutgoingStream<O>,
+) => Promise<void> | void;
+
+interface MethodBase<I extends DescMessage, O extends DescMessage> {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly name: string;
+  readonly input: Codecs<I>;
+  readonly output: Codecs<O>;
+}
+
+export interface UnaryMethod<I extends DescMessage, O extends DescMessage, Peer> extends MethodBase<I, O> {
+  readonly kind: "unary";
+  readonly handle: UnaryHandler<I, O, Peer>;
+}
+
+export interface ServerStreamMethod<I extends DescMessage, O extends DescMessage, Peer> extends MethodBase<I, O> {
+  readonly kind: "server_streaming";
+  readonly handle: ServerStreamHandler<I, O, Peer>;
+}
+
+/** A method of any types, as the server keeps it. */
+export type AnyMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer> | ServerStreamMethod<DescMessage, DescMessage, Peer>;
+
+export function unary<I extends DescMessage, O extends DescMessage, Peer>(
+  desc: DescMethodUnary<I, O>,
+  handle: UnaryHandler<I, O, Peer>,
+): UnaryMethod<I, O, Peer> {
+  return { kind: "unary", ...methodBase<I, O>(desc), handle };
+}
+
+export function serverStream<I extends DescMessage, O extends DescMessage, Peer>(
+  desc: DescMethodServerStreaming<I, O>,
+  handle: ServerStreamHandler<I, O, Peer>,
+): ServerStreamMethod<I, O, Peer> {
+  return { kind: "server_streaming", ...methodBase<I, O>(desc), handle };
+}
+
+function methodBase<I extends DescMessage, O extends DescMessage>(
+  desc: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>,
+): MethodBase<I, O> {
+  const path = `/${desc.parent.typeName}/${desc.name}`;
+  return { path, name: desc.name, input: codecsOf(desc.input), output: codecsOf(desc.output) };
+}

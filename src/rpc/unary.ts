@@ -1,0 +1,70 @@
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Call } from "./call.ts";
+import { negotiateCompression } from "./compression.ts";
+import { toConnectError } from "./errors.ts";
+import type { HttpReply, HttpRequest } from "./http.ts";
+import type { Negotiated } from "./negotiate.ts";
+import type { UnaryProtocol } from "./protocol.ts";
+import { readMessage } from "./request-message.ts";
+import type { RpcOptions } from "./server.ts";
+import type { UnaryMethod } from "./service.ts";
+
+type AnyUnaryMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer>;
+
+/** One unary call, from request to reply. Never rejects: an error is a reply too. */
+export async function serveUnary<Peer>(
+  method: AnyUnaryMethod<Peer>,
+  { protocol, codec }: Negotiated<UnaryProtocol>,
+  request: HttpRequest<Peer>,
+  options: RpcOptions<Peer>,
+): Promise<HttpReply> {
+  const startedAt = options.clock.monotonic();
+  const call = new Call(request, protocol.name, codec);
+  let thrown: unknown;
+  let reply: HttpReply;
+  try {
+    reply = await answer(method, protocol, call, options);
+  } catch (error) {
+    thrown = canceledOr(error, call);
+    reply = protocol.replyError(toConnectError(thrown), codec, call.metadata());
+  }
+  call.finish();
+  options.onDone({ method: method.name, protocol: protocol.name, codec, request, call, thrown, startedAt });
+  return reply;
+}
+
+async function answer<Peer>(
+  method: AnyUnaryMethod<Peer>,
+  protocol: UnaryProtocol,
+  call: Call<Peer>,
+  options: RpcOptions<Peer>,
+): Promise<HttpReply> {
+  const { request, codec } = call;
+  protocol.checkHeaders(request.headers);
+  const timeoutMs = protocol.timeoutMs(request.headers.get(protocol.headers.timeout));
+  const { decompress, response } = negotiateCompression(options.compressions, protocol.headers, request.headers);
+  const work = async () => {
+    const bytes = await readMessage(request, { framed: protocol.framed, bytesMax: options.requestBytesMax, decompress });
+    return method.handle(method.input[codec].decode(bytes), call);
+  };
+  const plain = method.output[codec].encode(await inTime(work, timeoutMs, call));
+  const compress = response !== null && plain.byteLength >= options.compressBytesMin ? response : undefined;
+  const message = compress === undefined ? plain : await compress.compress(plain);
+  return protocol.reply(message, codec, call.metadata(compress?.name));
+}
+
+/** What the work gives, or `deadline_exceeded` as soon as the client's timeout has passed, whatever the work does then. */
+function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeoutMs: number | undefined, call: Call<Peer>) {
+  if (timeoutMs === undefined) return work();
+  const { promise, resolve, reject } = Promise.withResolvers<MessageInitShape<DescMessage>>();
+  call.startDeadline(timeoutMs, reject);
+  work().then(resolve, reject);
+  return promise;
+}
+
+/** A handler fails as it likes when its client has gone; what happened is that the call was canceled. */
+function canceledOr<Peer>(thrown: unknown, call: Call<Peer>): unknown {
+  if (thrown instanceof ConnectError || !call.request.signal().aborted) return thrown;
+  return new ConnectError("the client canceled the call", Code.Canceled, undefined, undefined, thrown);
+}

@@ -1,0 +1,75 @@
+import { JSON_INFLATION, REQUEST_OVERHEAD_BYTES } from "../core/limits.ts";
+import { ConfigError } from "./config-error.ts";
+import type { Config, ConfigKey } from "./schema.ts";
+import { variableOf } from "./schema.ts";
+
+/** What settings demand of each other: `broken` says what is wrong, or nothing. */
+interface Rule {
+  readonly keys: readonly [ConfigKey, ConfigKey];
+  broken(config: Config): string | undefined;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    keys: ["limits.request_bytes_max", "limits.payload_bytes_max"],
+    broken(config) {
+      const least = Math.ceil(config["limits.payload_bytes_max"] * JSON_INFLATION) + REQUEST_OVERHEAD_BYTES;
+      if (config["limits.request_bytes_max"] >= least) return undefined;
+      return `limits.request_bytes_max is ${config["limits.request_bytes_max"]}, expected at least ${least}: a payload of limits.payload_bytes_max (${config["limits.payload_bytes_max"]}) in base64, and its envelope`;
+    },
+  },
+  {
+    keys: ["push.backoff_max_ms", "push.backoff_min_ms"],
+    broken(config) {
+      if (config["push.backoff_max_ms"] >= config["push.backoff_min_ms"]) return undefined;
+      return `push.backoff_max_ms is ${config["push.backoff_max_ms"]}, expected at least push.backoff_min_ms (${config["push.backoff_min_ms"]})`;
+    },
+  },
+  notBoth("keys.current", "keys.current_file"),
+  notBoth("keys.next", "keys.next_file"),
+  notBoth("keys.previous", "keys.previous_file"),
+  notTheSameAddress("edge.listen", "admin.listen"),
+  notTheSameAddress("dev.backend_listen", "dev.push_listen"),
+];
+
+/** The rules that this configuration breaks, but for those that rest on a key which is not known to be right. */
+export function brokenRules(config: Config, uncertain: ReadonlySet<ConfigKey>): readonly string[] {
+  return RULES.filter((rule) => !rule.keys.some((key) => uncertain.has(key))).flatMap((rule) => rule.broken(config) ?? []);
+}
+
+/** What `serve` needs besides: a key to sign with. */
+export function requireSigningKey(config: Config): void {
+  if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return;
+  throw new ConfigError([
+    `keys.current or keys.current_file: expected one of them, for the gateway signs what it sends; \`sallyport keygen\` makes a seed for ${variableOf("keys.current")}`,
+  ]);
+}
+
+function notBoth(value: "keys.current" | "keys.next" | "keys.previous", file: `${typeof value}_file`): Rule {
+  return {
+    keys: [value, file],
+    broken: (config) =>
+      config[value] === undefined || config[file] === undefined
+        ? undefined
+        : `${value} and ${file} are both given, expected one of them`,
+  };
+}
+
+type ListenKey = "edge.listen" | "admin.listen" | "dev.backend_listen" | "dev.push_listen";
+
+/** Two listeners on one port are fine on two addresses of their own; port 0 is a new port each time. */
+function notTheSameAddress(first: ListenKey, second: ListenKey): Rule {
+  return {
+    keys: [first, second],
+    broken(config) {
+      const [a, b] = [config[first], config[second]];
+      if (a.port !== b.port || a.port === 0) return undefined;
+      if (a.host !== b.host && !isWildcard(a.host) && !isWildcard(b.host)) return undefined;
+      return `${first} and ${second} both listen on port ${a.port}, expected different ports`;
+    },
+  };
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}

@@ -1,0 +1,126 @@
+import { nearest } from "./nearest.ts";
+
+/** What became of a raw value: the value, or what is wrong with it. A problem completes "<key>: …". */
+export type Decoded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** A kind of value: what is expected of it, and how it is read from a file or from text. */
+export interface Kind<T> {
+  /** Completes "expected …". */
+  readonly expected: string;
+  decode(raw: unknown): Decoded<T>;
+  /** The text of a variable or a flag, as the raw value that a file would have held. */
+  fromText(text: string): unknown;
+}
+
+/** A kind that `read` decides: it gives the value, or `undefined` where the raw value is not what is expected. */
+export function kind<T>(
+  expected: string,
+  read: (raw: unknown) => T | undefined,
+  options: { readonly fromText?: (text: string) => unknown; readonly show?: (raw: unknown) => string } = {},
+): Kind<T> {
+  const show = options.show ?? shown;
+  return {
+    expected,
+    fromText: options.fromText ?? ((text) => text),
+    decode(raw) {
+      const value = read(raw);
+      if (value !== undefined) return { ok: true, value };
+      return { ok: false, problems: [`got ${show(raw)}, expected ${expected}`] };
+    },
+  };
+}
+
+/** The same kind, or nothing: an absent value, and the empty text of a variable that was set to nothing. */
+export function optional<T>(inner: Kind<T>): Kind<T | undefined> {
+  return {
+    expected: inner.expected,
+    fromText: (text) => (text === "" ? undefined : inner.fromText(text)),
+    decode: (raw) => (raw === undefined || raw === null ? { ok: true, value: undefined } : inner.decode(raw)),
+  };
+}
+
+/** A kind whose values are never shown. */
+export function hidden<T>(inner: Kind<T>): Kind<T> {
+  return {
+    ...inner,
+    decode(raw) {
+      const decoded = inner.decode(raw);
+      return decoded.ok ? decoded : { ok: false, problems: [`got a value that is not shown, expected ${inner.expected}`] };
+    },
+  };
+}
+
+/** A list of one kind; in text, JSON or comma-separated. Every item's problems are told, by index. */
+export function list<T>(item: Kind<T>, options: { readonly plural: string; readonly itemsMax: number }): Kind<readonly T[]> {
+  const expected = `a list of ${options.plural} (at most ${options.itemsMax})`;
+  return {
+    expected,
+    fromText: (text) => (text.trimStart().startsWith("[") ? fromJson(text) : splitAtCommas(text)),
+    decode(raw) {
+      if (!Array.isArray(raw) || raw.length > options.itemsMax) {
+        return { ok: false, problems: [`got ${shown(raw)}, expected ${expected}`] };
+      }
+      const decoded = raw.map((value) => item.decode(value));
+      const problems = decoded.flatMap((each, index) => (each.ok ? [] : each.problems.map((p) => `item ${index}: ${p}`)));
+      if (problems.length > 0) return { ok: false, problems };
+      return { ok: true, value: decoded.flatMap((each) => (each.ok ? [each.value] : [])) };
+    },
+  };
+}
+
+/** An object with exactly these fields. An unknown field is a problem: it is most likely a misspelt one. */
+export function record<T extends Readonly<Record<string, unknown>>>(
+  fields: { readonly [K in keyof T & string]: Kind<T[K]> },
+  expected: string,
+): Kind<T> {
+  const names = Object.keys(fields);
+  return {
+    expected,
+    fromText: fromJson,
+    decode(raw) {
+      if (!isObject(raw)) return { ok: false, problems: [`got ${shown(raw)}, expected ${expected}`] };
+      const value: Record<string, unknown> = {};
+      const problems = Object.keys(raw)
+        .filter((name) => !names.includes(name))
+        .map((name) => `${name}: unknown field${nearest(name, names)}`);
+      for (const [name, field] of Object.entries<Kind<unknown>>(fields)) {
+        const decoded = field.decode(raw[name]);
+        if (!decoded.ok) problems.push(...decoded.problems.map((problem) => `${name}: ${problem}`));
+        else if (decoded.value !== undefined) value[name] = decoded.value;
+      }
+      // A decoder's edge: every field of T has been decoded by its own kind.
+      return problems.length > 0 ? { ok: false, problems } : { ok: true, value: value as T };
+    },
+  };
+}
+
+export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>> {
+  return typeof raw === "object" && raw !== null && !Array.isArray(raw);
+}
+
+const SHOWN_CHARS_MAX = 80;
+
+/** A raw value as a problem quotes it: JSON, on one line, clipped. */
+export function shown(raw: unknown): string {
+  if (raw === undefined || raw === null) return "nothing";
+  const text = JSON.stringify(raw) ?? String(raw);
+  return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
+}
+
+/** Text that is not JSON stays text, which no list or object accepts: the problem then quotes it. */
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function splitAtCommas(text: string): string[] {
+  return text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}

@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { ConfigError } from "./config-error.ts";
+import type { Config } from "./schema.ts";
+
+/** The seeds of the gateway's keys, 32 bytes each. */
+export interface Seeds {
+  readonly current?: Uint8Array | undefined;
+  readonly next?: Uint8Array | undefined;
+  readonly previous?: Uint8Array | undefined;
+}
+
+const SEED_BYTES = 32;
+const ROLES = ["current", "next", "previous"] as const;
+type Role = (typeof ROLES)[number];
+
+/** Reads the seeds from the settings or from the files that they name. Throws a `ConfigError` with every problem. */
+export function loadSeeds(config: Config, readFile: (path: string) => string = (path) => readFileSync(path, "utf8")): Seeds {
+  const problems: string[] = [];
+  const seeds: { [R in Role]?: Uint8Array } = {};
+  for (const role of ROLES) {
+    try {
+      const seed = loadSeed(config, role, readFile);
+      if (seed !== undefined) seeds[role] = seed;
+    } catch (cause) {
+      problems.push(cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+  problems.push(...duplicates(seeds));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return seeds;
+}
+
+function loadSeed(config: Config, role: Role, readFile: (path: string) => string): Uint8Array | undefined {
+  const path = config[`keys.${role}_file`];
+  if (path === undefined) {
+    const text = config[`keys.${role}`];
+    return text === undefined ? undefined : decodeSeed(text, `keys.${role}`);
+  }
+  const origin = `keys.${role}_file (${path})`;
+  let text: string;
+  try {
+    text = readFile(path);
+  } catch (cause) {
+    throw new Error(`${origin}: cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+  return decodeSeed(text.trim(), origin);
+}
+
+/** Standard or URL-safe base64, padded or not. */
+function decodeSeed(text: string, origin: string): Uint8Array {
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) throw new Error(`${origin}: expected base64 of the seed's ${SEED_BYTES} bytes`);
+  const seed = Buffer.from(text, "base64");
+  if (seed.byteLength === SEED_BYTES) return seed;
+  throw new Error(`${origin}: holds ${seed.byteLength} bytes, expected base64 of the seed's ${SEED_BYTES} bytes`);
+}
+
+/** The same key in two roles is a rotation gone wrong, and would be published twice. */
+function duplicates(seeds: Seeds): string[] {
+  return ROLES.flatMap((role, index) =>
+    ROLES.slice(0, index)
+      .filter((earlier) => sameSeed(seeds[earlier], seeds[role]))
+      .map((earlier) => `keys.${role} is the same seed as keys.${earlier}, expected another`),
+  );
+}
+
+function sameSeed(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a !== undefined && b !== undefined && Buffer.from(a).equals(b);
+}

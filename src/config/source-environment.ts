@@ -1,0 +1,37 @@
+import { nearest } from "./nearest.ts";
+import { CONFIG_KEYS, SCHEMA, variableOf } from "./schema.ts";
+import type { Given, SourceValues } from "./source.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const PREFIX = "SALLYPORT_";
+/** Names the configuration file; not a setting itself. */
+export const FILE_VARIABLE = "SALLYPORT_CONFIG";
+
+const KEY_OF = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]));
+
+/** The values of the environment's `SALLYPORT_*` variables. */
+export function fromEnvironment(environment: Environment): SourceValues {
+  const given: Given[] = [];
+  const problems: string[] = [];
+  for (const [variable, text] of Object.entries(environment)) {
+    if (text === undefined || !variable.startsWith(PREFIX) || variable === FILE_VARIABLE) continue;
+    const key = KEY_OF.get(variable);
+    const origin = `variable ${variable}`;
+    if (key !== undefined) given.push({ key, raw: SCHEMA[key].kind.fromText(text), origin });
+    else if (!isServiceLink(variable, text)) {
+      problems.push(`${variable}: unknown variable${nearest(variable, [...KEY_OF.keys(), FILE_VARIABLE])}`);
+    }
+  }
+  return { given, problems };
+}
+
+/**
+ * Kubernetes, and Docker's links, describe a service named "sallyport" to every container beside it as SALLYPORT_SERVICE_HOST,
+ * SALLYPORT_PORT=tcp://… and the like. Nobody meant those as settings.
+ */
+function isServiceLink(variable: string, text: string): boolean {
+  if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(variable)) return true;
+  if (/_PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)$/.test(variable)) return true;
+  return /_PORT(_\d+_(TCP|UDP|SCTP))?$/.test(variable) && /^(tcp|udp|sctp):\/\//.test(text);
+}

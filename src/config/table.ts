@@ -1,0 +1,29 @@
+import { shown } from "./kind.ts";
+import { CONFIG_KEYS, type ConfigKey, SCHEMA, variableOf } from "./schema.ts";
+
+/** The configuration's reference as a Markdown table, one row a key, in the order of the schema. */
+export function configTable(): string {
+  const rows = CONFIG_KEYS.map(
+    (key) => `| \`${key}\` | \`${variableOf(key)}\` | ${defaultOf(key)} | ${cell(meaningOf(key))} |`,
+  );
+  return ["| Key | Variable | Default | Meaning |", "|---|---|---|---|", ...rows, ""].join("\n");
+}
+
+function meaningOf(key: ConfigKey): string {
+  const { doc, secret } = SCHEMA[key];
+  return secret ? `**Secret.** ${doc}` : doc;
+}
+
+const DIGITS = 4;
+
+function defaultOf(key: ConfigKey): string {
+  const raw = SCHEMA[key].rawDefault;
+  if (raw === undefined) return "none";
+  if (typeof raw === "string") return `\`${raw}\``;
+  if (typeof raw === "number" && !Number.isInteger(raw)) return `\`${Number(raw.toPrecision(DIGITS))}\``;
+  return `\`${shown(raw)}\``;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}

@@ -1,0 +1,82 @@
+import { isIP } from "node:net";
+import { type Kind, kind, shown } from "./kind.ts";
+
+/** Where a listener listens. An IPv6 address without its brackets; port 0 lets the system choose. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function int(unit: string, min: number, max: number): Kind<number> {
+  return kind(
+    `an integer from ${min} to ${max} (${unit})`,
+    (raw) => (typeof raw === "number" && Number.isSafeInteger(raw) && raw >= min && raw <= max ? raw : undefined),
+    { fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text) },
+  );
+}
+
+/** A number above 0, whole or not. */
+export function positive(unit: string, max: number): Kind<number> {
+  return kind(
+    `a number above 0, at most ${max} (${unit})`,
+    (raw) => (typeof raw === "number" && raw > 0 && raw <= max ? raw : undefined),
+    { fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text) },
+  );
+}
+
+export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
+  return kind(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw));
+}
+
+/** Text that a pattern admits. */
+export function text(expected: string, pattern: RegExp): Kind<string> {
+  return kind(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
+}
+
+/** No control characters: a path stands in error messages. */
+export const filePath = text("a file path", /^\P{Cc}{1,4096}$/u);
+
+export const httpUrl: Kind<string> = kind(
+  "an http:// or https:// URL without user, query and fragment",
+  (raw) => (typeof raw === "string" ? readHttpUrl(raw) : undefined),
+  // User and query may hold a secret that somebody put there by mistake.
+  { show: (raw) => shown(typeof raw === "string" ? raw.replace(/^.*@/s, "***@").replace(/[?#].*/s, "?***") : raw) },
+);
+
+function readHttpUrl(raw: string): string | undefined {
+  const url = URL.parse(raw);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  if (url.username || url.password || /[?#]/.test(raw)) return undefined;
+  return url.href.replace(/\/+$/, "");
+}
+
+export const listen: Kind<ListenAddress> = kind(
+  '"host:port", an IPv6 host in brackets, port 0 to let the system choose',
+  (raw) => (typeof raw === "string" ? readListen(raw) : undefined),
+);
+
+const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
+
+function readListen(raw: string): ListenAddress | undefined {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(raw) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65_535) return undefined;
+  if (bracketed !== undefined) return isIP(bracketed) === 6 ? { host: bracketed, port } : undefined;
+  return plain !== undefined && isHost(plain) ? { host: plain, port } : undefined;
+}
+
+/** What ends in a number is meant as an IPv4 address (WHATWG URL, "ends in a number"). */
+function isHost(host: string): boolean {
+  return /(^|\.)\d+$/.test(host) ? isIP(host) === 4 : HOST_NAME.test(host);
+}
+
+/** An address range in CIDR notation, or one address. */
+export const cidr: Kind<string> = kind('an address or a range such as "10.0.0.0/8" or "fd00::/8"', (raw) =>
+  typeof raw === "string" && isCidr(raw) ? raw : undefined,
+);
+
+function isCidr(raw: string): boolean {
+  const [, address = "", prefix] = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/.exec(raw) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128);
+}

@@ -1,0 +1,40 @@
+import { describe, expect, test } from "bun:test";
+import { requireSigningKey } from "../../../src/config/check.ts";
+import { loadConfig } from "../../../src/config/load.ts";
+
+const loadWith = (...settings: string[]) => loadConfig({ env: {}, argv: settings.flatMap((setting) => ["--set", setting]) });
+
+const SEED = Buffer.alloc(32, 1).toString("base64");
+
+describe("settings that contradict each other stop the start, with both names", () => {
+  const cases: readonly (readonly [string, ...string[]])[] = [
+    ["a request could not hold the payload it may have", "limits.request_bytes_max=8192", "limits.payload_bytes_max=65536"],
+    ["the back-off would shrink", "push.backoff_max_ms=10", "push.backoff_min_ms=11"],
+    ["a key is given twice", `keys.current=${SEED}`, "keys.current_file=/k"],
+    ["the next key is given twice", `keys.next=${SEED}`, "keys.next_file=/k"],
+    ["the previous key is given twice", `keys.previous=${SEED}`, "keys.previous_file=/k"],
+    ["metrics would be on the public port", "edge.listen=0.0.0.0:9000", "admin.listen=127.0.0.1:9000"],
+    ["the embedded backend's listeners collide", "dev.backend_listen=127.0.0.1:9000", "dev.push_listen=127.0.0.1:9000"],
+  ];
+  for (const [name, ...settings] of cases) {
+    test(name, () => {
+      const keys = settings.map((setting) => setting.slice(0, setting.indexOf("=")));
+      for (const key of keys) expect(() => loadWith(...settings)).toThrow(key);
+    });
+  }
+});
+
+test("listeners may share a port number on addresses of their own, and port 0 always", () => {
+  loadWith("edge.listen=10.0.0.1:9000", "admin.listen=127.0.0.1:9000");
+  loadWith("edge.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0");
+});
+
+test("the smallest request limit that still holds a payload is accepted", () => {
+  loadWith("limits.payload_bytes_max=3072", "limits.request_bytes_max=8192");
+});
+
+test("serve refuses to start without a key to sign with, and says how to make one", () => {
+  expect(() => requireSigningKey(loadWith())).toThrow(/keys\.current.*keygen.*SALLYPORT_KEYS_CURRENT/);
+  requireSigningKey(loadWith(`keys.current=${SEED}`));
+  requireSigningKey(loadWith("keys.current_file=/run/secrets/key"));
+});

@@ -1,0 +1,214 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConfigError } from "../../../src/config/config-error.ts";
+import { type ConfigSources, loadConfig } from "../../../src/config/load.ts";
+
+const load = (sources: ConfigSources) => loadConfig({ env: {}, ...sources });
+
+const withFile = (path: string, text: string, sources: ConfigSources = {}) =>
+  load({ argv: ["--config", path], readFile: () => text, ...sources });
+
+function problemsOf(run: () => unknown): readonly string[] {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("sources", () => {
+  test("a gateway without any configuration starts on loopback with the documented defaults", () => {
+    const config = load({});
+    expect(config["edge.listen"]).toEqual({ host: "127.0.0.1", port: 8080 });
+    expect(config["backend.url"]).toBe("http://127.0.0.1:8083");
+    expect(config["push.protocol"]).toBe("grpc");
+    expect(config["limits.payload_bytes_max"]).toBe(262_144);
+    expect(config["budgets.send_code.rate"]).toBeCloseTo(1 / 60);
+    expect(config["keys.current"]).toBeUndefined();
+    expect(config.trusted_proxies).toEqual([]);
+    expect(config.routes).toEqual([]);
+  });
+
+  test("each source overrides the one before: overrides, file, variable, flag", () => {
+    const overrides = { "backend.timeout_ms": 1, "push.grace_ms": 1, "log.level": "debug", "log.format": "pretty" } as const;
+    const file = "[backend]\ntimeout_ms = 2\n[push]\ngrace_ms = 2\n[log]\nlevel = 'warn'";
+    const config = withFile("a.toml", file, {
+      argv: ["--config", "a.toml", "--set", "backend.timeout_ms=4"],
+      env: { SALLYPORT_BACKEND_TIMEOUT_MS: "3", SALLYPORT_PUSH_GRACE_MS: "3" },
+      overrides,
+    });
+    expect(config["backend.timeout_ms"]).toBe(4);
+    expect(config["push.grace_ms"]).toBe(3);
+    expect(config["log.level"]).toBe("warn");
+    expect(config["log.format"]).toBe("pretty");
+  });
+
+  test("a file says the same in TOML, YAML and JSON", () => {
+    const toml = withFile(
+      "a.toml",
+      `trusted_proxies = ["10.0.0.0/8"]\n[edge]\nlisten = "[::1]:0"\n[budgets.ip]\nrate = 0.5\n
+       [[routes]]\nmessage_type = "a.b"\nmethod = "GET"\npath = "/api/v1/user/{x}"\nbudget = { rate = 1, burst = 2 }`,
+    );
+    const yaml = withFile(
+      "a.yml",
+      `trusted_proxies: [10.0.0.0/8]\nedge:\n  listen: "[::1]:0"\nadmin:\nbudgets: { ip: { rate: 0.5 } }
+routes:\n  - { message_type: a.b, method: GET, path: "/api/v1/user/{x}", budget: { rate: 1, burst: 2 } }`,
+    );
+    const json = withFile(
+      "a.json",
+      JSON.stringify({
+        trusted_proxies: ["10.0.0.0/8"],
+        "edge.listen": "[::1]:0",
+        budgets: { ip: { rate: 0.5 } },
+        routes: [{ message_type: "a.b", method: "GET", path: "/api/v1/user/{x}", budget: { rate: 1, burst: 2 } }],
+      }),
+    );
+    expect(toml["edge.listen"]).toEqual({ host: "::1", port: 0 });
+    expect(toml.routes).toEqual([
+      { message_type: "a.b", method: "GET", path: "/api/v1/user/{x}", budget: { rate: 1, burst: 2 } },
+    ]);
+    expect(yaml).toEqual(toml);
+    expect(json).toEqual(toml);
+  });
+
+  test("the file may be named by SALLYPORT_CONFIG, and a flag names another", () => {
+    const readFile = (path: string) => `[log]\nlevel = "${path === "env.toml" ? "warn" : "error"}"`;
+    const env = { SALLYPORT_CONFIG: "env.toml" };
+    expect(load({ env, readFile })["log.level"]).toBe("warn");
+    expect(load({ env, readFile, argv: ["--config=flag.toml"] })["log.level"]).toBe("error");
+  });
+
+  test("variables and flags carry lists and routes as text", () => {
+    const config = load({
+      env: { SALLYPORT_TRUSTED_PROXIES: "10.0.0.0/8, fd00::1" },
+      argv: ["--set", 'routes=[{"message_type":"a.b","method":"POST","path":"/api/v1/user/x","timeout_ms":50}]'],
+    });
+    expect(config.trusted_proxies).toEqual(["10.0.0.0/8", "fd00::1"]);
+    expect(config.routes).toEqual([{ message_type: "a.b", method: "POST", path: "/api/v1/user/x", timeout_ms: 50 }]);
+    expect(load({ env: { SALLYPORT_TRUSTED_PROXIES: '["::/0"]' } }).trusted_proxies).toEqual(["::/0"]);
+  });
+
+  test("a variable that is set to nothing turns an optional setting off", () => {
+    const env = { SALLYPORT_BACKEND_TOKEN: "" };
+    expect(withFile("a.toml", "[backend]\ntoken = 'x'", { env })["backend.token"]).toBeUndefined();
+  });
+
+  test("a backend URL loses its trailing slash, so that paths can be appended", () => {
+    expect(load({ env: { SALLYPORT_BACKEND_URL: "https://b.example/api/" } })["backend.url"]).toBe("https://b.example/api");
+  });
+});
+
+describe("problems", () => {
+  test("all problems of all sources are told at once, each with its key, its source, the value and what is expected", () => {
+    const problems = problemsOf(() =>
+      withFile("gw.toml", "[log]\nlevel = 'loud'\n[edge]\nlisten = 8080", {
+        argv: ["--config", "gw.toml", "--set", "push.protocol=amqp"],
+        env: { SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX: "1MB" },
+      }),
+    );
+    expect(problems).toEqual([
+      'log.level (gw.toml): got "loud", expected one of debug, info, warn, error',
+      'edge.listen (gw.toml): got 8080, expected "host:port", an IPv6 host in brackets, port 0 to let the system choose',
+      'limits.payload_bytes_max (variable SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX): got "1MB", expected an integer from 1024 to 16777216 (bytes)',
+      'push.protocol (flag --set): got "amqp", expected one of grpc, connect, grpc-web',
+    ]);
+  });
+
+  test("a misspelt key, variable or flag is an error with a suggestion, not a setting that silently does nothing", () => {
+    expect(problemsOf(() => withFile("a.toml", "[edge]\nlisen = 'x'\n[bakend]\nurl = 'x'"))).toEqual([
+      'edge.lisen (a.toml): unknown key (did you mean "edge.listen"?)',
+      'bakend.url (a.toml): unknown key (did you mean "backend.url"?)',
+    ]);
+    expect(problemsOf(() => load({ env: { SALLYPORT_LOG_LEVL: "info" } }))).toEqual([
+      'SALLYPORT_LOG_LEVL: unknown variable (did you mean "SALLYPORT_LOG_LEVEL"?)',
+    ]);
+    expect(problemsOf(() => load({ argv: ["--confg", "--edge.listen=x", "-x", "--set", "edge.listn=1", "stray"] }))).toEqual([
+      '--confg: unknown flag (did you mean "--config"?)',
+      '--edge.listen: unknown flag (did you mean "--set edge.listen=…"?)',
+      "-x: unknown flag",
+      'edge.listn (flag --set): unknown key (did you mean "edge.listen"?)',
+      "stray: unexpected argument",
+    ]);
+    expect(problemsOf(() => load({ argv: ["--set"] }))).toEqual(["--set: expected key=value after it"]);
+    expect(problemsOf(() => load({ argv: ["--config"] }))).toEqual(["--config: expected a file after it"]);
+  });
+
+  test("what Kubernetes injects for a service of this name does not stop the start, but a near miss does", () => {
+    const env = {
+      SALLYPORT_SERVICE_HOST: "10.0.0.1",
+      SALLYPORT_SERVICE_PORT_HTTP: "8080",
+      SALLYPORT_PORT: "tcp://10.0.0.1:8080",
+      SALLYPORT_PORT_8080_TCP: "tcp://10.0.0.1:8080",
+      SALLYPORT_PORT_8080_TCP_ADDR: "10.0.0.1",
+      SALLYPORT_ADMIN_SERVICE_PORT: "8082",
+      PATH: "/bin",
+    };
+    expect(problemsOf(() => load({ env }))).toEqual([]);
+    expect(problemsOf(() => load({ env: { SALLYPORT_PORT: "8080" } }))).toHaveLength(1);
+  });
+
+  test("no message shows a secret, wherever it stands", () => {
+    const secret = "hunter2-hunter2";
+    const problems = problemsOf(() =>
+      withFile("a.toml", `[keys]\ncurrent = "${secret}"\nnxt = "${secret}"\nprevious = ["${secret}"]`, {
+        argv: ["--config", "a.toml", "--set", `keys.nex=${secret}`, `keys.next=${secret}`, `--key=${secret}`],
+        env: {
+          SALLYPORT_KEYS_NEXT: secret,
+          SALLYPORT_KEY: secret,
+          SALLYPORT_BACKEND_TOKEN: `${secret}\n`,
+          SALLYPORT_BACKEND_URL: `http://user:${secret}@b.example/`,
+          SALLYPORT_PUSH_URL: `http://b.example/?token=${secret}`,
+        },
+      }),
+    );
+    expect(problems).toHaveLength(11);
+    expect(problems.join("\n")).not.toContain("hunter2");
+    expect(problems).toContain(
+      "keys.current (a.toml): got a value that is not shown, expected base64 of the 32 bytes of a seed, as `sallyport keygen` prints it",
+    );
+  });
+
+  test("a secret whose quotation marks were forgotten is not quoted by the parser's message", () => {
+    const problems = problemsOf(() => withFile("a.toml", "[keys]\ncurrent = hunter2"));
+    expect(problems).toEqual(["a.toml: TOML Parse error: Strings must be quoted"]);
+    expect(problemsOf(() => withFile("a.json", '{"keys": {"current": hunter2}}')).join()).not.toContain("hunter2");
+  });
+
+  test("rules between settings are told together with bad values, but not about keys that are bad themselves", () => {
+    const env = { SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX: "2000000", SALLYPORT_PUSH_BACKOFF_MAX_MS: "x" };
+    const problems = problemsOf(() => load({ env, argv: ["--set", "push.backoff_min_ms=9000"] }));
+    expect(problems).toHaveLength(2);
+    expect(problems[1]).toContain("limits.request_bytes_max is 524288, expected at least 2670763");
+  });
+
+  test("a file that cannot be read, has no known ending or is no table is one clear problem", () => {
+    const gone = () => {
+      throw new Error("ENOENT: no such file or directory");
+    };
+    expect(problemsOf(() => load({ argv: ["--config", "x.toml"], readFile: gone }))).toEqual([
+      "x.toml: cannot be read: ENOENT: no such file or directory",
+    ]);
+    expect(problemsOf(() => withFile("x.ini", ""))).toEqual(["x.ini: expected a name that ends in .toml, .yaml, .yml, .json"]);
+    expect(problemsOf(() => withFile("x.yaml", "- a"))).toEqual(['x.yaml: got ["a"], expected a table of settings']);
+    expect(problemsOf(() => withFile("x.yaml", "edge: 5"))).toEqual(["edge (x.yaml): got 5, expected a table"]);
+    expect(problemsOf(() => withFile("x.json", '{"__proto__":{"a":1}}'))).toEqual(["__proto__.a (x.json): unknown key"]);
+    expect(problemsOf(() => withFile("x.yaml", ""))).toEqual([]);
+  });
+
+  test("a file that does not parse is told with the line and column", () => {
+    const directory = mkdtempSync(join(tmpdir(), "sallyport-"));
+    try {
+      const path = join(directory, "gw.toml");
+      writeFileSync(path, "a = 1\n[b]\nc = = 2\n");
+      expect(problemsOf(() => load({ argv: ["--config", path] }))).toEqual([
+        `${path}:3:5: TOML Parse error: Expected a value but found '='`,
+      ]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});

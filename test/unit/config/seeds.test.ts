@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test";
+import { loadConfig } from "../../../src/config/load.ts";
+import { loadSeeds } from "../../../src/config/seeds.ts";
+
+const loadWith = (...settings: string[]) => loadConfig({ env: {}, argv: settings.flatMap((setting) => ["--set", setting]) });
+
+/** Bytes whose two alphabets of base64 differ. */
+const SEED = Buffer.alloc(32, 0xfb);
+const OTHER = Buffer.alloc(32, 2);
+
+test("a seed may be standard or URL-safe base64, in a setting or in a file with a line end", () => {
+  const config = loadWith(`keys.current=${SEED.toString("base64url")}`, "keys.next_file=/next");
+  const seeds = loadSeeds(config, () => `${OTHER.toString("base64")}\n`);
+  expect(Buffer.from(seeds.current ?? [])).toEqual(SEED);
+  expect(Buffer.from(seeds.next ?? [])).toEqual(OTHER);
+  expect(seeds.previous).toBeUndefined();
+});
+
+test("every bad seed is told, by file and what is wrong, never by its content", () => {
+  const files: Record<string, string> = { "/short": "c2hvcnQ=", "/text": "-----BEGIN PRIVATE KEY-----" };
+  const config = loadWith("keys.current_file=/short", "keys.next_file=/text", "keys.previous_file=/gone");
+  const read = (path: string) => {
+    const text = files[path];
+    if (text === undefined) throw new Error("ENOENT: no such file or directory");
+    return text;
+  };
+  expect(() => loadSeeds(config, read)).toThrow(
+    [
+      "the configuration has 3 problems:",
+      "  - keys.current_file (/short): holds 5 bytes, expected base64 of the seed's 32 bytes",
+      "  - keys.next_file (/text): expected base64 of the seed's 32 bytes",
+      "  - keys.previous_file (/gone): cannot be read: ENOENT: no such file or directory",
+    ].join("\n"),
+  );
+});
+
+test("a rotation that leaves the same key in two roles is refused", () => {
+  const config = loadWith(`keys.current=${SEED.toString("base64")}`, `keys.next=${SEED.toString("base64url")}`);
+  expect(() => loadSeeds(config)).toThrow("keys.next is the same seed as keys.current");
+});

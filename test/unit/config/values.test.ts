@@ -1,0 +1,140 @@
+import { describe, expect, test } from "bun:test";
+import type { Kind } from "../../../src/config/kind.ts";
+import { type RouteConfig, routes } from "../../../src/config/routes.ts";
+import { cidr, httpUrl, int, listen, positive } from "../../../src/config/values.ts";
+
+function accepts(kind: Kind<unknown>, raw: unknown): boolean {
+  return kind.decode(raw).ok;
+}
+
+function expectRefused(kind: Kind<unknown>, raws: readonly unknown[]): void {
+  expect(raws.filter((raw) => accepts(kind, raw))).toEqual([]);
+}
+
+function expectAccepted(kind: Kind<unknown>, raws: readonly unknown[]): void {
+  expect(raws.filter((raw) => !accepts(kind, raw))).toEqual([]);
+}
+
+test("a listen address is host and port, never a guess", () => {
+  expect(listen.decode("0.0.0.0:80")).toEqual({ ok: true, value: { host: "0.0.0.0", port: 80 } });
+  expect(listen.decode("[2001:db8::1]:65535")).toEqual({ ok: true, value: { host: "2001:db8::1", port: 65_535 } });
+  expectAccepted(listen, ["localhost:0", "gw-1.example.com:443"]);
+  expectRefused(listen, [
+    "",
+    ":80",
+    "8080",
+    "::1:80",
+    "[::1]",
+    "[1.2.3.4]:80",
+    "1.2.3:80",
+    "1.2.3.400:80",
+    "a:65536",
+    "a:-1",
+    "*:80",
+    "a b:1",
+    80,
+    null,
+  ]);
+});
+
+test("a proxy range is an address with a prefix that fits it", () => {
+  expectAccepted(cidr, ["10.0.0.0/8", "10.1.2.3", "::/0", "fd00::/128", "::ffff:10.0.0.1"]);
+  expectRefused(cidr, [
+    "10.0.0.0/33",
+    "fd00::/129",
+    "10.0.0/8",
+    "10.0.0.0/",
+    "10.0.0.0/-1",
+    "fe80::1%eth0",
+    "localhost",
+    "",
+    10,
+  ]);
+});
+
+test("a URL with credentials, a query or another protocol is refused", () => {
+  expectAccepted(httpUrl, ["http://127.0.0.1:8083", "https://b.example/base"]);
+  expectRefused(httpUrl, [
+    "b.example:80",
+    "ftp://b.example",
+    "http://u:p@b.example",
+    "http://b.example?x",
+    "http://b.example/#x",
+    "http://",
+    1,
+  ]);
+});
+
+test("numbers keep to their bounds, and text that is no number is never read as one", () => {
+  const kind = int("ms", 1, 100);
+  expectRefused(kind, [0, 101, 1.5, Number.NaN, "5", true, null]);
+  const texts = ["5", " 7 ", "5ms", "", "0x10", "1e2", "5.0"];
+  expect(texts.filter((text) => accepts(kind, kind.fromText(text)))).toEqual(["5", " 7 "]);
+  const rate = positive("tokens a second", 10);
+  expectRefused(rate, [0, -1, 11, Number.POSITIVE_INFINITY, "1"]);
+  expect([".5", "0.1", "1e-2", "", "1/2", "-1"].filter((text) => accepts(rate, rate.fromText(text)))).toEqual([
+    ".5",
+    "0.1",
+    "1e-2",
+  ]);
+});
+
+describe("routes", () => {
+  const route: RouteConfig = { message_type: "chat.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" };
+
+  test("a complete route is accepted, and comes out as it went in", () => {
+    const whole = { ...route, timeout_ms: 1, budget: { rate: 0.5, burst: 1 } };
+    expect(routes.decode([route, { ...whole, message_type: "a.b" }])).toEqual({
+      ok: true,
+      value: [route, { ...whole, message_type: "a.b" }],
+    });
+  });
+
+  test("a route cannot leave /api/v1/user/, take a reserved name, or hold what it does not know", () => {
+    const paths = [
+      "/api/v1/internal/x",
+      "/api/v1/user/",
+      "/api/v1/user/../x",
+      "/api/v1/user/./x",
+      "/api/v1/user//x",
+      "/api/v1/user/x?y=1",
+    ];
+    const malformed = [
+      "/api/v1/user/{x}/{x}",
+      "/api/v1/user/{}",
+      "/api/v1/user/%2e%2e",
+      "/api/v1/user/{x",
+      "api/v1/user/x",
+      undefined,
+    ];
+    expectRefused(
+      routes,
+      [...paths, ...malformed].map((path) => [{ ...route, path }]),
+    );
+    const types = ["gateway.subscribe", "chat", "Chat.send", "chat.", "chat..send", `a.${"b".repeat(127)}`, 5];
+    expectRefused(
+      routes,
+      types.map((message_type) => [{ ...route, message_type }]),
+    );
+    expectRefused(
+      routes,
+      ["get", "HEAD", undefined].map((method) => [{ ...route, method }]),
+    );
+    expectRefused(
+      routes,
+      [0, 120_001, "5"].map((timeout_ms) => [{ ...route, timeout_ms }]),
+    );
+    expectRefused(
+      routes,
+      [{ rate: 0, burst: 1 }, { rate: 1 }, { rate: 1, burst: 0.5 }].map((budget) => [{ ...route, budget }]),
+    );
+    expectRefused(routes, [[{ ...route, retries: 3 }], ["x"], {}, "x"]);
+  });
+
+  test("a message type that is routed twice is refused by name", () => {
+    expect(routes.decode([route, route])).toEqual({
+      ok: false,
+      problems: ['item 1: message_type: got "chat.send" a second time, expected each once'],
+    });
+  });
+});

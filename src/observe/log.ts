@@ -1,0 +1,121 @@
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { Log, LogFields } from "../core/ports.ts";
+import { FORMATTERS, LEVELS, type Level, type LogFormat } from "./log-line.ts";
+
+/** Where lines go, a batch at a time, each line with its end. Where it gives a promise, the next batch waits for that. */
+export type LogSink = (batch: string) => unknown;
+
+export interface LogOptions {
+  readonly level: Level;
+  readonly format: LogFormat;
+  readonly write: LogSink;
+  readonly clock?: Clock;
+  /** Told of lines that never reached the sink. */
+  readonly onDropped?: (lines: number) => void;
+}
+
+export interface BatchedLog extends Log {
+  /** Writes what is buffered. Settles when it is written, or after `waitMs`: no exit waits for a sink that takes nothing. */
+  flush(waitMs?: number): Promise<void>;
+}
+
+/** Lines wait this long for others. */
+const BATCH_MS = 50;
+/** A batch this large waits no longer. In UTF-16 units, as is the bound below: bytes would cost a pass over every line. */
+const BATCH_CHARS = 64 * 1024;
+/** What is kept for a sink that does not keep up; more is dropped and counted. */
+const BUFFER_CHARS_MAX = 4 * 1024 * 1024;
+const FLUSH_MS = 1000;
+
+export function createLog(options: LogOptions): BatchedLog {
+  const { level, format, write, clock = systemClock, onDropped = () => {} } = options;
+  const line = FORMATTERS[format];
+  const buffer = new LineBuffer(write, onDropped);
+  const isoTime = isoTimes();
+  const logger = (at: Level) =>
+    LEVELS.indexOf(at) < LEVELS.indexOf(level)
+      ? () => {}
+      : (message: string, fields?: LogFields) => buffer.add(line(isoTime(clock.now()), at, message, fields));
+  return {
+    debug: logger("debug"),
+    info: logger("info"),
+    warn: logger("warn"),
+    error: logger("error"),
+    flush: (waitMs = FLUSH_MS) => buffer.flush(waitMs),
+  };
+}
+
+/** ISO 8601, made once a millisecond. */
+function isoTimes(): (nowMs: number) => string {
+  let lastMs = Number.NaN;
+  let last = "";
+  return (nowMs) => {
+    if (nowMs !== lastMs) [lastMs, last] = [nowMs, new Date(nowMs).toISOString()];
+    return last;
+  };
+}
+
+/** Lines on their way to the sink: one batch under way at a time, the rest waiting, up to a bound. */
+class LineBuffer {
+  readonly #write: LogSink;
+  readonly #onDropped: (lines: number) => void;
+  #lines: string[] = [];
+  #chars = 0;
+  #timer: Timer | undefined;
+  #writing: Promise<void> | undefined;
+
+  constructor(write: LogSink, onDropped: (lines: number) => void) {
+    this.#write = write;
+    this.#onDropped = onDropped;
+  }
+
+  add(line: string): void {
+    if (this.#chars + line.length > BUFFER_CHARS_MAX) {
+      this.#onDropped(1);
+      return;
+    }
+    this.#lines.push(line);
+    this.#chars += line.length;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#writing !== undefined || this.#lines.length === 0) return;
+    if (this.#chars >= BATCH_CHARS) this.#writeBatch();
+    else if (this.#timer === undefined) this.#timer = setTimeout(() => this.#writeBatch(), BATCH_MS).unref();
+  }
+
+  async flush(waitMs: number): Promise<void> {
+    const deadline = Promise.withResolvers<"late">();
+    const timer = setTimeout(() => deadline.resolve("late"), waitMs);
+    while (this.#writing !== undefined || this.#lines.length > 0) {
+      this.#writeBatch();
+      if ((await Promise.race([this.#writing, deadline.promise])) === "late") break;
+    }
+    clearTimeout(timer);
+  }
+
+  #writeBatch(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#writing !== undefined || this.#lines.length === 0) return;
+    const lines = this.#lines;
+    this.#lines = [];
+    this.#chars = 0;
+    this.#writing = this.#deliver(lines).finally(() => this.#delivered());
+  }
+
+  /** A sink that fails must not take the gateway with it: a log that cannot be written is a number in the metrics. */
+  async #deliver(lines: readonly string[]): Promise<void> {
+    try {
+      await this.#write(`${lines.join("\n")}\n`);
+    } catch {
+      this.#onDropped(lines.length);
+    }
+  }
+
+  #delivered(): void {
+    this.#writing = undefined;
+    this.#schedule();
+  }
+}

@@ -1,0 +1,59 @@
+/** How one metric is declared. Labels come in this order in the exposition; every label has few values. */
+export interface MetricDeclaration {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds of a histogram's buckets, ascending, without +Inf. */
+  readonly buckets?: readonly number[];
+}
+
+/** Requests that the gateway answers by itself take well below a millisecond; the backend's take what its timeout allows. */
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
+
+/** Every metric of the gateway. */
+export const METRICS = {
+  sallyport_requests_total: counter("Calls answered, by outcome.", "rpc", "protocol", "code", "reason"),
+  sallyport_request_seconds: histogram(
+    "From a call's headers to its answer; for a subscription, to its admission.",
+    SECONDS,
+    "rpc",
+  ),
+  sallyport_refusals_total: counter("Refusals, by reason.", "reason"),
+  sallyport_streams: gauge("Event streams open.", "protocol"),
+  sallyport_events_total: counter("Events taken from the push feed.", "kind"),
+  sallyport_event_deliveries_total: counter("Events handed to a stream, one for each stream."),
+  sallyport_events_dropped_total: counter("Events that were not delivered.", "reason"),
+  sallyport_push_feed_up: gauge("1 while the push feed is connected, else 0."),
+  sallyport_push_feed_reconnects_total: counter("Times the push feed connected anew."),
+  sallyport_push_feed_gaps_total: counter("Times events may have been lost between two connections of the push feed."),
+  sallyport_backend_seconds: histogram("Calls of the backend, to the end of the answer's body.", SECONDS, "route", "outcome"),
+  sallyport_session_lookups_total: counter("Session look-ups, by outcome.", "outcome"),
+  sallyport_session_cache_entries: gauge("Sessions in the cache."),
+  sallyport_replay_entries: gauge("Request ids remembered. At replay.entries_max, requests are refused."),
+  sallyport_bucket_entries: gauge("Token buckets kept."),
+  sallyport_log_lines_dropped_total: counter("Log lines that were lost because they could not be written."),
+  sallyport_build_info: gauge("1, labelled with the versions that run.", "version", "bun"),
+  process_resident_memory_bytes: gauge("Resident memory of the process."),
+  process_cpu_seconds_total: counter("CPU time that the process spent, user and system."),
+  process_start_time_seconds: gauge("When the process started, Unix time."),
+} as const satisfies Readonly<Record<string, MetricDeclaration>>;
+
+type NamesOf<Type extends MetricDeclaration["type"]> = {
+  [Name in keyof typeof METRICS]: (typeof METRICS)[Name]["type"] extends Type ? Name : never;
+}[keyof typeof METRICS];
+
+export type CounterName = NamesOf<"counter">;
+export type GaugeName = NamesOf<"gauge">;
+export type HistogramName = NamesOf<"histogram">;
+
+function counter(help: string, ...labels: string[]) {
+  return { type: "counter", help, labels } as const;
+}
+
+function gauge(help: string, ...labels: string[]) {
+  return { type: "gauge", help, labels } as const;
+}
+
+function histogram(help: string, buckets: readonly number[], ...labels: string[]) {
+  return { type: "histogram", help, labels, buckets } as const;
+}

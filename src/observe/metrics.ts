@@ -1,0 +1,58 @@
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { Labels, Metrics } from "../core/ports.ts";
+import { MetricFamily } from "./metric-family.ts";
+import { type CounterName, type GaugeName, type HistogramName, METRICS } from "./metric-table.ts";
+
+export interface MetricsOptions {
+  /** The gateway's own version. */
+  readonly version: string;
+  readonly clock?: Clock;
+}
+
+/** Measurements, in memory until somebody asks for them. */
+export interface GatewayMetrics extends Metrics {
+  count(name: CounterName, labels?: Labels, by?: number): void;
+  gauge(name: GaugeName, value: number, labels?: Labels): void;
+  observe(name: HistogramName, value: number, labels?: Labels): void;
+  /** Calls `sample` before every rendering: for gauges that are cheaper to read than to keep. */
+  beforeRender(sample: () => void): void;
+  /** Prometheus text exposition format, version 0.0.4. */
+  render(): string;
+}
+
+/** The Content-Type of `render`'s text. */
+export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+const MICROSECONDS = 1e6;
+
+export function createMetrics({ version, clock = systemClock }: MetricsOptions): GatewayMetrics {
+  const families = new Map(Object.entries(METRICS).map(([name, declaration]) => [name, new MetricFamily(name, declaration)]));
+  const samplers: (() => void)[] = [];
+  const startSeconds = clock.now() / 1000 - process.uptime();
+
+  /** A name reaches this point undeclared only through the port, whose names are strings: a mistake in the code. */
+  const family = (name: string): MetricFamily => {
+    const found = families.get(name);
+    if (found === undefined) throw new Error(`metric ${name} is not declared in observe/metric-table.ts`);
+    return found;
+  };
+  const sampleProcess = () => {
+    const cpu = process.cpuUsage();
+    family("process_resident_memory_bytes").set(process.memoryUsage.rss(), undefined);
+    family("process_cpu_seconds_total").set((cpu.user + cpu.system) / MICROSECONDS, undefined);
+    family("process_start_time_seconds").set(startSeconds, undefined);
+  };
+
+  family("sallyport_build_info").set(1, { version, bun: Bun.version });
+  return {
+    count: (name, labels, by = 1) => family(name).add(by, labels),
+    gauge: (name, value, labels) => family(name).set(value, labels),
+    observe: (name, value, labels) => family(name).observe(value, labels),
+    beforeRender: (sample) => void samplers.push(sample),
+    render() {
+      sampleProcess();
+      for (const sample of samplers) sample();
+      return [...families.values()].map((each) => each.render()).join("");
+    },
+  };
+}

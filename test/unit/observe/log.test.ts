@@ -1,0 +1,148 @@
+import { describe, expect, test } from "bun:test";
+import type { Clock } from "../../../src/core/clock.ts";
+import { createLog, type LogOptions } from "../../../src/observe/log.ts";
+
+const clock: Clock = { now: () => Date.UTC(2030, 0, 2, 3, 4, 5, 678), monotonic: () => 0 };
+
+/** A log, and every batch that its sink was given. */
+function recorded(options: Partial<LogOptions> = {}) {
+  const batches: string[] = [];
+  const log = createLog({ level: "debug", format: "json", clock, write: (batch) => batches.push(batch), ...options });
+  return { log, batches };
+}
+
+async function lineOf(
+  options: Partial<LogOptions>,
+  ...entry: Parameters<ReturnType<typeof createLog>["info"]>
+): Promise<string> {
+  const { log, batches } = recorded(options);
+  log.info(...entry);
+  await log.flush();
+  return batches.join("");
+}
+
+describe("lines", () => {
+  test("a JSON line has time, level, message and the fields that have a value", async () => {
+    const line = await lineOf({}, "request", { rpc: "ExecuteCommand", ms: 1.5, ok: true, cause: undefined });
+    expect(line).toBe(
+      '{"time":"2030-01-02T03:04:05.678Z","level":"info","msg":"request","rpc":"ExecuteCommand","ms":1.5,"ok":true}\n',
+    );
+  });
+
+  test("a pretty line is read at a glance, and quotes what is not one word", async () => {
+    expect(await lineOf({ format: "pretty" }, "gateway ready", { port: 8080, why: 'a "b"', url: "http://x/?a=1" })).toBe(
+      '03:04:05.678 INFO  gateway ready port=8080 why="a \\"b\\"" url="http://x/?a=1"\n',
+    );
+  });
+
+  for (const format of ["json", "pretty"] as const) {
+    test(`log forgery: no value can begin a line of its own or steer the terminal (${format})`, async () => {
+      const attack = 'x\n{"level":"error"}\r\u001b[2J\u0085\u009b31m\u2028\u2029\u007f\u0000';
+      const line = await lineOf({ format }, attack, { "user agent": attack });
+      expect(line.trimEnd()).toMatch(/^[\x20-\x7e]*$/);
+      if (format === "json") expect(JSON.parse(line)).toMatchObject({ msg: attack, "user agent": attack });
+    });
+  }
+
+  test("a field cannot take the place of time, level or message", async () => {
+    const parsed = JSON.parse(await lineOf({}, "real", { msg: "forged", level: "error", time: "never", a: 1 }));
+    expect(parsed).toMatchObject({ msg: "real", level: "info", time: "2030-01-02T03:04:05.678Z", field_msg: "forged", a: 1 });
+  });
+
+  test("a value of megabytes is cut", async () => {
+    for (const format of ["json", "pretty"] as const) {
+      const line = await lineOf({ format }, "m".repeat(1e6), { cause: "x".repeat(1e6) });
+      expect(line.length).toBeLessThan(9000);
+    }
+  });
+
+  test("what is below the level is not written", async () => {
+    const { log, batches } = recorded({ level: "warn" });
+    log.debug("d");
+    log.info("i");
+    log.warn("w");
+    log.error("e");
+    await log.flush();
+    expect(batches.join("").match(/"msg":"."/g)).toEqual(['"msg":"w"', '"msg":"e"']);
+  });
+});
+
+describe("batches", () => {
+  test("lines are written together, in order, without anybody flushing", async () => {
+    const written = Promise.withResolvers<string>();
+    const { log } = recorded({ write: written.resolve });
+    for (let at = 0; at < 3; at++) log.info(`line ${at}`);
+    expect((await written.promise).match(/line \d/g)).toEqual(["line 0", "line 1", "line 2"]);
+  });
+
+  test("a full batch does not wait for the timer", () => {
+    const { log, batches } = recorded();
+    for (let at = 0; at < 100; at++) log.info("x".repeat(1000));
+    expect(batches).toHaveLength(1);
+    expect(batches[0]?.length).toBeGreaterThan(64 * 1024);
+  });
+
+  test("a slow sink is given one batch at a time, and loses nothing", async () => {
+    const batches: string[] = [];
+    let gate = Promise.withResolvers<void>();
+    const { log } = recorded({
+      write(batch) {
+        batches.push(batch);
+        return gate.promise;
+      },
+    });
+    for (let at = 0; at < 200; at++) log.info(`${at} ${"x".repeat(1000)}`);
+    expect(batches).toHaveLength(1);
+    const first = gate;
+    gate = Promise.withResolvers();
+    gate.resolve();
+    first.resolve();
+    await log.flush();
+    expect([...(batches.join("").match(/"msg":"\d+/g) ?? [])]).toEqual(Array.from({ length: 200 }, (_, at) => `"msg":"${at}`));
+  });
+
+  test("a sink that hangs costs bounded memory: what does not fit is dropped and counted", () => {
+    let dropped = 0;
+    let kept = 0;
+    const { log } = recorded({
+      onDropped: (lines) => {
+        dropped += lines;
+      },
+      write(batch) {
+        kept += batch.length;
+        return new Promise(() => {});
+      },
+    });
+    const line = "x".repeat(4000);
+    for (let at = 0; at < 5000; at++) log.info(line);
+    expect(kept).toBeLessThan(70_000);
+    expect(dropped).toBeGreaterThan(3800);
+    expect(dropped).toBeLessThan(4000);
+  });
+
+  test("a sink that fails (a closed pipe, a full disk) is counted, and does not throw", async () => {
+    for (const write of [() => Promise.reject(new Error("EPIPE")), () => raise(new Error("EPIPE"))]) {
+      let dropped = 0;
+      const { log } = recorded({
+        write,
+        onDropped: (lines) => {
+          dropped += lines;
+        },
+      });
+      log.info("a");
+      log.info("b");
+      await log.flush();
+      expect(dropped).toBe(2);
+    }
+  });
+
+  test("flush does not hold up an exit for ever", async () => {
+    const { log } = recorded({ write: () => new Promise(() => {}) });
+    log.info("a");
+    await log.flush(10);
+  });
+});
+
+function raise(error: Error): never {
+  throw error;
+}

@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+
+/** Logs 40 lines of 4 KB to its standard output, and tells what became of them on standard error. */
+const CHILD = `
+import { createLog } from "${join(import.meta.dir, "../../../src/observe/log.ts")}";
+import { stdoutSink } from "${join(import.meta.dir, "../../../src/observe/stdout.ts")}";
+let dropped = 0;
+const log = createLog({ level: "info", format: "json", write: stdoutSink, onDropped: (lines) => { dropped += lines; } });
+for (let at = 0; at < 40; at++) log.info(at + " " + "x".repeat(4000));
+await log.flush();
+console.error(JSON.stringify({ dropped }));
+`;
+
+test("every line reaches standard output, whole and in order", async () => {
+  const child = Bun.spawn([process.execPath, "-e", CHILD], { stdout: "pipe", stderr: "pipe" });
+  const lines = (await new Response(child.stdout).text()).trimEnd().split("\n");
+  expect(lines.map((line) => Number.parseInt(JSON.parse(line).msg, 10))).toEqual(Array.from({ length: 40 }, (_, at) => at));
+  expect(JSON.parse(await new Response(child.stderr).text())).toEqual({ dropped: 0 });
+});
+
+test("a reader that went away does not take the process with it", async () => {
+  const closed = Bun.spawn(["sh", "-c", '{ "$0" -e "$1"; echo "exit $?" >&2; } | true', process.execPath, CHILD], {
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  expect(await new Response(closed.stderr).text()).toMatch(/^\{"dropped":[1-9]\d*\}\nexit 0\n$/);
+});

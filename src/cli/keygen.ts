@@ -1,0 +1,66 @@
+import { writeFileSync } from "node:fs";
+import { privateKeyObject, rawPublicKey } from "../crypto/ed25519.ts";
+import { publicJwk } from "../crypto/key-ring.ts";
+
+const SEED_BYTES = 32;
+const USAGE = "usage: sallyport keygen [--out FILE]";
+
+/** `sallyport keygen`: a fresh signing key for the gateway. */
+export async function run(args: readonly string[]): Promise<number> {
+  const options = parse(args);
+  if (typeof options === "string") {
+    console.error(`sallyport keygen: ${options}; ${USAGE}`);
+    return 2;
+  }
+  const seed = crypto.getRandomValues(new Uint8Array(SEED_BYTES));
+  const text = Buffer.from(seed).toString("base64");
+  if (options.out !== undefined) {
+    const problem = writeNewFile(options.out, `${text}\n`);
+    if (problem !== undefined) {
+      console.error(`sallyport keygen: ${problem}`);
+      return 1;
+    }
+  }
+  console.log(describe(seed, text, options.out));
+  return 0;
+}
+
+/** The options, or what is wrong with the arguments. */
+function parse(args: readonly string[]): { readonly out: string | undefined } | string {
+  let out: string | undefined;
+  for (let at = 0; at < args.length; at++) {
+    const [, inline] = /^--out=(.*)$/s.exec(args[at] ?? "") ?? [];
+    if (inline === undefined && args[at] !== "--out") return `unknown argument ${args[at]}`;
+    out = inline ?? args[++at];
+    if (!out || out.startsWith("-")) return "--out needs a file";
+  }
+  return { out };
+}
+
+/** Exclusive and private from its first moment. Says what went wrong, or nothing. */
+function writeNewFile(path: string, content: string): string | undefined {
+  try {
+    writeFileSync(path, content, { flag: "wx", mode: 0o600, flush: true });
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") {
+      return `${path} exists already, and a key is never overwritten`;
+    }
+    return `${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`;
+  }
+}
+
+function describe(seed: Uint8Array, text: string, out: string | undefined): string {
+  const jwk = publicJwk(rawPublicKey(privateKeyObject(seed)));
+  const lines = [
+    out === undefined ? `seed        ${text}` : `seed        in ${out}`,
+    `public key  ${jwk.x}`,
+    `kid         ${jwk.kid}`,
+    "",
+    out === undefined
+      ? `Keep the seed secret. Give it to the gateway as SALLYPORT_KEYS_CURRENT=${text} or as keys.current in its file.`
+      : `Keep the file secret. Give it to the gateway as SALLYPORT_KEYS_CURRENT_FILE=${out} or as keys.current_file in its file.`,
+    "To rotate: publish it as keys.next first; once clients know it, make it keys.current and the old one keys.previous.",
+  ];
+  return lines.join("\n");
+}

@@ -1,0 +1,21 @@
+import { afterAll, expect, spyOn, test } from "bun:test";
+import project from "../../../package.json" with { type: "json" };
+import { run } from "../../../src/cli/version.ts";
+
+const out = spyOn(console, "log").mockImplementation(() => {});
+const err = spyOn(console, "error").mockImplementation(() => {});
+
+afterAll(() => {
+  out.mockRestore();
+  err.mockRestore();
+});
+
+test("a report of a fault can name what ran: name, version, Bun version", async () => {
+  expect(await run([])).toBe(0);
+  expect(out.mock.calls).toEqual([[`sallyport ${project.version} (Bun ${Bun.version})`]]);
+});
+
+test("an argument that it does not know is one line and code 2", async () => {
+  expect(await run(["--verbose"])).toBe(2);
+  expect(err.mock.calls).toEqual([["sallyport version: unexpected argument --verbose; it takes none"]]);
+});

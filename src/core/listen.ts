@@ -1,0 +1,37 @@
+/** Where to listen, and what to say when that cannot be had. */
+export interface ListenAddress {
+  /** A name or an IP address, IPv6 without brackets. */
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+/** A port that cannot be had, said in one line for the person who starts the process. `code` is the system's: EADDRINUSE, … */
+export class ListenError extends Error {
+  readonly code: string;
+
+  constructor(what: string, address: ListenAddress, cause: unknown) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    const why = WHY_NOT[code] ?? (cause instanceof Error ? cause.message : String(cause));
+    super(`${what} cannot listen on ${formatAddress(address)}: ${why}`, { cause });
+    this.name = "ListenError";
+    this.code = code;
+  }
+}
+
+const WHY_NOT: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use",
+  EACCES: "the port needs more rights",
+  EADDRNOTAVAIL: "this machine does not have the address",
+};
+
+/** `host:port`, with brackets around IPv6. */
+export function formatAddress({ host, port }: ListenAddress): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The URL under which this host reaches what listens there: a wildcard is reached over loopback. */
+export function localUrl({ host, port }: ListenAddress): string {
+  const loopback: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  return `http://${formatAddress({ host: loopback[host] ?? host, port })}`;
+}

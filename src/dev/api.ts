@@ -1,0 +1,57 @@
+/** A JSON object as it came in, nothing of it checked. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** One call of the REST API, its body read and parsed (empty where the method has none). */
+export interface ApiCall {
+  readonly headers: Headers;
+  /** The path's placeholders, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly body: JsonObject;
+}
+
+export interface ApiReply {
+  readonly status: number;
+  /** Sent as JSON. */
+  readonly body: unknown;
+}
+
+export type ApiHandler = (call: ApiCall) => ApiReply;
+
+/** Handlers by path, then by method. Paths are written as Bun.serve's routes are: `/a/:name/b`. */
+export type Endpoints = Readonly<Record<string, Readonly<Record<string, ApiHandler>>>>;
+
+/** A refusal of the API: sent as JSON {code, message}. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export function badRequest(message: string): ApiError {
+  return new ApiError(400, "bad_request", message);
+}
+
+/** A field that must be text, up to `charsMax` UTF-16 units of it; possibly empty. */
+export function textField(body: JsonObject, name: string, charsMax: number): string {
+  const text = optionalTextField(body, name, charsMax);
+  if (text === undefined) throw badRequest(`${name} is missing`);
+  return text;
+}
+
+export function optionalTextField(body: JsonObject, name: string, charsMax: number): string | undefined {
+  const value = body[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== "string" || !value.isWellFormed()) throw badRequest(`${name} must be text`);
+  if (value.length > charsMax) throw badRequest(`${name} is longer than ${charsMax} characters`);
+  return value;
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,78 @@
+import type { Clock } from "../core/clock.ts";
+import { MESSAGE_TYPE_MAX } from "../core/limits.ts";
+import {
+  type ApiCall,
+  ApiError,
+  type ApiReply,
+  badRequest,
+  type Endpoints,
+  type JsonObject,
+  optionalTextField,
+  textField,
+} from "./api.ts";
+import type { Challenges } from "./challenges.ts";
+import type { DeviceSessions } from "./device-sessions.ts";
+import { EVENT_PAYLOAD_BYTES_MAX, ID_CHARS_MAX } from "./limits.ts";
+import type { PushLog } from "./push-log.ts";
+import { pushedEvent } from "./pushed-event.ts";
+import type { Users } from "./users.ts";
+
+interface DevParts {
+  readonly challenges: Challenges;
+  readonly users: Users;
+  readonly sessions: DeviceSessions;
+  readonly pushLog: PushLog;
+  readonly clock: Clock;
+}
+
+interface Target {
+  readonly userId: string | undefined;
+  readonly deviceSessionId: string | undefined;
+}
+
+/** Two or more dot-separated words, not in the gateway's own namespace: what the gateway passes on. */
+const EVENT_TYPE = /^(?!gateway\.)[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/;
+
+/** What a real backend has no business to offer: its outgoing mail, and levers for people and scripts. */
+export function devApi(parts: DevParts): Endpoints {
+  return {
+    "/dev/outbox": { GET: () => ({ status: 200, body: parts.challenges.outbox() }) },
+    "/dev/push": { POST: (call) => push(call, parts) },
+    "/dev/revoke": { POST: (call) => revoke(call, parts) },
+  };
+}
+
+function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
+  const target = targetOf(body);
+  const eventType = textField(body, "event_type", MESSAGE_TYPE_MAX);
+  if (!EVENT_TYPE.test(eventType)) throw badRequest("event_type must be dot-separated words outside of gateway.");
+  const { eventId, payloadBytes, kind } = pushedEvent({ ...target, eventType, payload: body.payload }, clock.now());
+  if (payloadBytes.byteLength > EVENT_PAYLOAD_BYTES_MAX) {
+    throw badRequest(`payload is larger than ${EVENT_PAYLOAD_BYTES_MAX} bytes`);
+  }
+  pushLog.append([kind]);
+  return { status: 200, body: { event_id: eventId } };
+}
+
+/** Marked first, pushed second: whoever hears of the revocation and looks the session up finds it revoked. */
+function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiReply {
+  const { userId, deviceSessionId } = targetOf(body);
+  const reason = optionalTextField(body, "reason", ID_CHARS_MAX) ?? "revoked by hand";
+  if (deviceSessionId !== undefined) {
+    if (sessions.find(deviceSessionId) === undefined) throw new ApiError(404, "session_unknown", "there is no such session");
+    sessions.revoke(deviceSessionId);
+  } else if (userId !== undefined) {
+    if (users.find(userId) === undefined) throw new ApiError(404, "user_unknown", "there is no such user");
+    sessions.revokeAllOf(userId);
+  }
+  pushLog.append([{ case: "sessionInvalidation", value: { userId, deviceSessionId, reason } }]);
+  return { status: 200, body: {} };
+}
+
+/** An empty id is no id. */
+function targetOf(body: JsonObject): Target {
+  const userId = optionalTextField(body, "user_id", ID_CHARS_MAX) || undefined;
+  const deviceSessionId = optionalTextField(body, "device_session_id", ID_CHARS_MAX) || undefined;
+  if (userId === undefined && deviceSessionId === undefined) throw badRequest("user_id or device_session_id is needed");
+  return { userId, deviceSessionId };
+}

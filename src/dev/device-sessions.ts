@@ -1,0 +1,53 @@
+import type { Database } from "bun:sqlite";
+import { randomUUIDv7 } from "bun";
+import type { Clock } from "../core/clock.ts";
+
+/** PROTOCOL (proto/README.md), "Backend REST": a session record, as the gateway reads it. */
+export interface SessionRecord {
+  readonly device_session_id: string;
+  readonly user_id: string;
+  /** base64 of 32 bytes. */
+  readonly client_public_key: string;
+  readonly status: "active" | "revoked";
+}
+
+const COLUMNS = "id AS device_session_id, user_id, client_public_key, status";
+
+/** The devices that have logged in. */
+export class DeviceSessions {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #sessionsMax: number;
+
+  constructor(database: Database, clock: Clock, sessionsMax: number) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#sessionsMax = sessionsMax;
+  }
+
+  /** The new session's id; `undefined` where there is no room for another. */
+  open(userId: string, clientPublicKey: string): string | undefined {
+    const sessions = this.#database.query<{ count: number }, []>("SELECT COUNT(*) AS count FROM device_sessions").get();
+    if ((sessions?.count ?? 0) >= this.#sessionsMax) return undefined;
+    const id = randomUUIDv7("hex", this.#clock.now());
+    this.#database
+      .query<null, [string, string, string]>(
+        "INSERT INTO device_sessions (id, user_id, client_public_key, status) VALUES (?, ?, ?, 'active')",
+      )
+      .run(id, userId, clientPublicKey);
+    return id;
+  }
+
+  find(id: string): SessionRecord | undefined {
+    const query = `SELECT ${COLUMNS} FROM device_sessions WHERE id = ?`;
+    return this.#database.query<SessionRecord, [string]>(query).get(id) ?? undefined;
+  }
+
+  revoke(id: string): void {
+    this.#database.query<null, [string]>("UPDATE device_sessions SET status = 'revoked' WHERE id = ?").run(id);
+  }
+
+  revokeAllOf(userId: string): void {
+    this.#database.query<null, [string]>("UPDATE device_sessions SET status = 'revoked' WHERE user_id = ?").run(userId);
+  }
+}

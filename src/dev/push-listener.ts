@@ -1,0 +1,61 @@
+import { createServer, type Http2Server } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { PUSH_REQUEST_BYTES_MAX } from "./limits.ts";
+import { type ListenAddress, ListenError } from "../core/listen.ts";
+
+/** An open listener. */
+export interface PushListener {
+  readonly port: number;
+  /** Cuts every connection where it stands, as a backend that dies does, and frees the port. */
+  close(): Promise<void>;
+}
+
+/** Serves RPCs (gRPC, and gRPC-Web and Connect besides) over HTTP/2 without TLS. Rejects with `ListenError`. */
+export async function openPushListener(
+  listen: ListenAddress,
+  routes: (router: ConnectRouter) => void,
+  streamsMax: number,
+): Promise<PushListener> {
+  const closing = new AbortController();
+  const server = createServer(
+    { settings: { maxConcurrentStreams: streamsMax } },
+    connectNodeAdapter({
+      routes,
+      readMaxBytes: PUSH_REQUEST_BYTES_MAX,
+      acceptCompression: [],
+      shutdownSignal: closing.signal,
+    }),
+  );
+  const sockets = trackSockets(server);
+  const port = await listenOn(server, listen);
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const socket of sockets) socket.destroy();
+      closing.abort();
+    });
+  return { port, close };
+}
+
+function trackSockets(server: Http2Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+function listenOn(server: Http2Server, listen: ListenAddress): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.on("error", (error) => reject(new ListenError("the embedded backend's push feed", listen, error)));
+    server.listen(listen.port, listen.host, () => resolve(portOf(server.address())));
+  });
+}
+
+function portOf(address: string | AddressInfo | null): number {
+  if (address === null || typeof address === "string") throw new TypeError("a TCP listener has a port");
+  return address.port;
+}

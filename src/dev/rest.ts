@@ -1,0 +1,73 @@
+import type { BunRequest, Server } from "bun";
+import type { Log } from "../core/ports.ts";
+import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, isJsonObject, type JsonObject } from "./api.ts";
+import { REST_BODY_BYTES_MAX } from "./limits.ts";
+import { type ListenAddress, ListenError } from "../core/listen.ts";
+
+/** Long enough that a gateway's kept connection seldom closes in the very moment of its next use. */
+const IDLE_SECONDS_MAX = 120;
+
+type Handlers = Readonly<Record<string, ApiHandler>>;
+
+/** Serves endpoints as JSON over HTTP. Throws `ListenError`. */
+export function serveRest(listen: ListenAddress, endpoints: Endpoints, log: Log): Server<undefined> {
+  try {
+    return Bun.serve({
+      hostname: listen.host,
+      port: listen.port,
+      maxRequestBodySize: REST_BODY_BYTES_MAX,
+      idleTimeout: IDLE_SECONDS_MAX,
+      routes: Object.fromEntries(
+        Object.entries(endpoints).map(([path, handlers]) => [path, (request: BunRequest) => answer(request, handlers, log)]),
+      ),
+      fetch: () => toResponse(errorReply(new ApiError(404, "not_found", "there is nothing under this path"), log)),
+      error: (error) => toResponse(errorReply(error, log)),
+    });
+  } catch (error) {
+    throw new ListenError("the embedded backend's REST API", listen, error);
+  }
+}
+
+async function answer(request: BunRequest, handlers: Handlers, log: Log): Promise<Response> {
+  const handler = handlers[request.method];
+  if (handler === undefined) return methodNotAllowed(Object.keys(handlers), log);
+  try {
+    const body = request.method === "GET" ? {} : await readJson(request);
+    return toResponse(handler({ headers: request.headers, params: request.params, body }));
+  } catch (error) {
+    return toResponse(errorReply(error, log));
+  }
+}
+
+async function readJson(request: Request): Promise<JsonObject> {
+  const text = await request.text().catch(() => {
+    throw new ApiError(413, "body_too_large", `the body did not arrive whole, or is larger than ${REST_BODY_BYTES_MAX} bytes`);
+  });
+  const body = parseJson(text);
+  if (!isJsonObject(body)) throw badRequest("the body must be a JSON object");
+  return body;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw badRequest("the body is not JSON");
+  }
+}
+
+function methodNotAllowed(allowed: readonly string[], log: Log): Response {
+  const response = toResponse(errorReply(new ApiError(405, "method_not_allowed", "this path does not take this method"), log));
+  response.headers.set("allow", allowed.join(", "));
+  return response;
+}
+
+function errorReply(error: unknown, log: Log): ApiReply {
+  if (error instanceof ApiError) return { status: error.status, body: { code: error.code, message: error.message } };
+  log.error("the embedded backend failed", { error: String(error) });
+  return { status: 500, body: { code: "internal", message: "an internal error occurred" } };
+}
+
+function toResponse(reply: ApiReply): Response {
+  return Response.json(reply.body, { status: reply.status });
+}

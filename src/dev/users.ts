@@ -1,0 +1,62 @@
+import type { Database } from "bun:sqlite";
+import { randomUUIDv7 } from "bun";
+import type { Clock } from "../core/clock.ts";
+import { DISPLAY_NAME_CHARS_MAX } from "./limits.ts";
+
+export interface User {
+  readonly id: string;
+  readonly email: string;
+  readonly displayName: string;
+}
+
+const COLUMNS = "id, email, display_name AS displayName";
+
+/** The people who have logged in, and their profiles. */
+export class Users {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #usersMax: number;
+
+  constructor(database: Database, clock: Clock, usersMax: number) {
+    this.#database = database;
+    this.#clock = clock;
+    this.#usersMax = usersMax;
+  }
+
+  /** The user of an address, a new one where there was none; `undefined` where there is no room for another. */
+  open(email: string): User | undefined {
+    return this.#findByEmail(email) ?? this.#create(email);
+  }
+
+  find(id: string): User | undefined {
+    return this.#database.query<User, [string]>(`SELECT ${COLUMNS} FROM users WHERE id = ?`).get(id) ?? undefined;
+  }
+
+  rename(id: string, displayName: string): void {
+    this.#database.query<null, [string, string]>("UPDATE users SET display_name = ? WHERE id = ?").run(displayName, id);
+  }
+
+  ids(): string[] {
+    const rows = this.#database.query<{ id: string }, []>("SELECT id FROM users ORDER BY seq").all();
+    return rows.map((row) => row.id);
+  }
+
+  #findByEmail(email: string): User | undefined {
+    return this.#database.query<User, [string]>(`SELECT ${COLUMNS} FROM users WHERE email = ?`).get(email) ?? undefined;
+  }
+
+  #create(email: string): User | undefined {
+    const users = this.#database.query<{ count: number }, []>("SELECT COUNT(*) AS count FROM users").get()?.count ?? 0;
+    if (users >= this.#usersMax) return undefined;
+    const user = { id: randomUUIDv7("hex", this.#clock.now()), email, displayName: nameOf(email) };
+    this.#database
+      .query<null, [string, string, string]>("INSERT INTO users (id, email, display_name) VALUES (?, ?, ?)")
+      .run(user.id, user.email, user.displayName);
+    return user;
+  }
+}
+
+/** What people are called until they say otherwise: the part of the address before the "@". */
+function nameOf(email: string): string {
+  return email.slice(0, email.lastIndexOf("@")).slice(0, DISPLAY_NAME_CHARS_MAX).toWellFormed();
+}

@@ -1,0 +1,15 @@
+/** `bun run build`: the whole gateway as one executable, dist/sallyport. */
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+
+const result = await Bun.build({
+  entrypoints: [join(root, "src/main.ts")],
+  compile: { outfile: join(root, "dist/sallyport") },
+  minify: true,
+  bytecode: true,
+  sourcemap: "linked",
+});
+for (const log of result.logs) process.stderr.write(`${log.message}\n`);
+if (!result.success) process.exit(1);
+process.stdout.write("dist/sallyport\n");

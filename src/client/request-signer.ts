@@ -1,0 +1,70 @@
+import { requestSigningInput } from "../crypto/signing-input.ts";
+import { type FillRandom, sha256, systemRandom } from "./bytes.ts";
+import type { SessionCredentials } from "./login.ts";
+import { newRequestId } from "./request-id.ts";
+
+export const PROTOCOL_VERSION = "v1";
+
+/** What a request says of itself, and its device signs. */
+export interface SignedEnvelope {
+  readonly protocolVersion: string;
+  readonly deviceSessionId: string;
+  readonly messageType: string;
+  readonly timestampMs: bigint;
+  readonly requestId: string;
+  readonly payloadHash: Uint8Array;
+}
+
+/** A request ready to be sent: the initializer of an ExecuteCommandRequest or a SubscribeEventsRequest. */
+export interface SignedRequest {
+  readonly envelope: SignedEnvelope;
+  readonly payloadBytes: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export interface SignOptions {
+  readonly requestId?: string | undefined;
+  /** Unix milliseconds. */
+  readonly timestampMs?: number | undefined;
+}
+
+export interface RequestSignerOptions {
+  /** Unix time in milliseconds, as the device has it. */
+  readonly now?: (() => number) | undefined;
+  readonly fillRandom?: FillRandom | undefined;
+}
+
+/** Signs requests of one device session, on the gateway's clock once it has been told how far off its own is. */
+export class RequestSigner {
+  readonly #credentials: SessionCredentials;
+  readonly #now: () => number;
+  readonly #fillRandom: FillRandom;
+  #clockOffsetMs = 0;
+
+  constructor(credentials: SessionCredentials, options: RequestSignerOptions = {}) {
+    this.#credentials = credentials;
+    this.#now = options.now ?? Date.now;
+    this.#fillRandom = options.fillRandom ?? systemRandom;
+  }
+
+  newRequestId(): string {
+    return newRequestId(this.#now(), this.#fillRandom);
+  }
+
+  setServerTime(serverTimeMs: number): void {
+    this.#clockOffsetMs = serverTimeMs - this.#now();
+  }
+
+  async sign(messageType: string, payloadBytes: Uint8Array, options: SignOptions = {}): Promise<SignedRequest> {
+    const envelope: SignedEnvelope = {
+      protocolVersion: PROTOCOL_VERSION,
+      deviceSessionId: this.#credentials.deviceSessionId,
+      messageType,
+      timestampMs: BigInt(options.timestampMs ?? Math.round(this.#now() + this.#clockOffsetMs)),
+      requestId: options.requestId ?? this.newRequestId(),
+      payloadHash: await sha256(payloadBytes),
+    };
+    const signature = await this.#credentials.deviceKey.sign(requestSigningInput(envelope));
+    return { envelope, payloadBytes, signature };
+  }
+}

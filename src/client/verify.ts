@@ -1,0 +1,72 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import { eventSigningInput, responseSigningInput } from "../crypto/signing-input.ts";
+import type { ExecuteCommandResponse, GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
+import { equalBytes, sha256 } from "./bytes.ts";
+import { UntrustedResponseError } from "./errors.ts";
+import type { GatewayKeySource } from "./gateway-keys.ts";
+import { payloadFromBytes } from "./payload.ts";
+import { PROTOCOL_VERSION, type SignedRequest } from "./request-signer.ts";
+
+/** The answer to a command. */
+export interface CommandResult {
+  /** `ok`, or the code of a business error. */
+  readonly resultCode: string;
+  /** The payload's JSON; `undefined` where the payload is empty or not JSON. */
+  readonly payload: JsonValue | undefined;
+  readonly payloadBytes: Uint8Array;
+}
+
+/** An event of the gateway's or the backend's. */
+export interface VerifiedEvent {
+  readonly eventType: string;
+  readonly eventId: string;
+  readonly audience: string;
+  /** Unix milliseconds. */
+  readonly timestampMs: number;
+  /** The payload's JSON; `undefined` where the payload is empty or not JSON. */
+  readonly payload: JsonValue | undefined;
+  readonly payloadBytes: Uint8Array;
+}
+
+/** Session and message type come from the request, whatever the response says: a response to anything else does not verify. */
+export async function verifyResponse(
+  response: ExecuteCommandResponse,
+  request: SignedRequest,
+  keys: GatewayKeySource,
+): Promise<CommandResult> {
+  const { envelope, payloadBytes, signature } = response;
+  const { deviceSessionId, messageType, requestId } = request.envelope;
+  if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");
+  checkVersion(envelope.protocolVersion);
+  if (envelope.requestId !== requestId) throw new UntrustedResponseError("request_id");
+  await checkPayloadHash(payloadBytes, envelope.payloadHash);
+  const signed = responseSigningInput({ ...envelope, requestId, deviceSessionId, messageType });
+  await checkSignature(keys, envelope.keyId, signed, signature);
+  return { resultCode: envelope.resultCode, payload: payloadFromBytes(payloadBytes), payloadBytes };
+}
+
+/** The event is the gateway's and whole. For whom it is, the stream checks: see `EventStream`. */
+export async function verifyEvent(event: GatewayEvent, keys: GatewayKeySource): Promise<VerifiedEvent> {
+  const { envelope, payloadBytes, signature } = event;
+  if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");
+  checkVersion(envelope.protocolVersion);
+  await checkPayloadHash(payloadBytes, envelope.payloadHash);
+  await checkSignature(keys, envelope.keyId, eventSigningInput(envelope), signature);
+  const { eventType, eventId, audience } = envelope;
+  const timestampMs = Number(envelope.timestampMs);
+  return { eventType, eventId, audience, timestampMs, payload: payloadFromBytes(payloadBytes), payloadBytes };
+}
+
+function checkVersion(protocolVersion: string): void {
+  if (protocolVersion !== PROTOCOL_VERSION) throw new UntrustedResponseError("protocol_version");
+}
+
+async function checkPayloadHash(payloadBytes: Uint8Array, payloadHash: Uint8Array): Promise<void> {
+  if (!equalBytes(await sha256(payloadBytes), payloadHash)) throw new UntrustedResponseError("payload_hash");
+}
+
+async function checkSignature(keys: GatewayKeySource, keyId: string, signed: Uint8Array, signature: Uint8Array): Promise<void> {
+  const verdict = await keys.verify(keyId, signed, signature);
+  if (verdict === "key_unknown") throw new UntrustedResponseError("key_unknown");
+  if (verdict !== "valid") throw new UntrustedResponseError("signature");
+}

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { generateDeviceKey } from "../../../src/client/device-key.ts";
+import { confirmEmailCode, sendEmailCode } from "../../../src/client/login.ts";
+import { RestError } from "../../../src/client/rest.ts";
+
+let answer: (request: Request) => Response | Promise<Response> = () => new Response();
+let server: Bun.Server<undefined>;
+let baseUrl = "";
+
+beforeAll(() => {
+  server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: (request) => answer(request) });
+  baseUrl = server.url.href;
+});
+afterAll(() => server.stop(true));
+
+async function failureOf(promise: Promise<unknown>): Promise<RestError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof RestError)) throw new Error(`a RestError was expected, not ${error}`);
+  return error;
+}
+
+const send = () => sendEmailCode({ baseUrl, email: "ada@example.com" });
+
+describe("login", () => {
+  test("sends what the contract says, and gives the challenge and the session", async () => {
+    const seen: unknown[] = [];
+    answer = async (request) => {
+      seen.push([request.method, new URL(request.url).pathname, request.headers.get("content-type"), await request.json()]);
+      return Response.json(seen.length === 1 ? { challenge_id: "c-1" } : { device_session_id: "ds-1" });
+    };
+    const deviceKey = await generateDeviceKey();
+    const metadata = { device_name: "a lamp" };
+    const { challengeId } = await sendEmailCode({ baseUrl, email: "ada@example.com", metadata });
+    const credentials = await confirmEmailCode({ baseUrl, challengeId, code: "123456", deviceKey });
+    const key = Buffer.from(deviceKey.publicKey).toString("base64");
+    expect(credentials).toEqual({ deviceSessionId: "ds-1", deviceKey });
+    expect(seen).toEqual([
+      ["POST", "/api/v1/public/auth/send-email-code", "application/json", { email: "ada@example.com", metadata }],
+      [
+        "POST",
+        "/api/v1/public/auth/confirm-email-code",
+        "application/json",
+        { challenge_id: "c-1", code: "123456", client_public_key: key },
+      ],
+    ]);
+  });
+
+  test("tells why it failed, and when to try again", async () => {
+    answer = () =>
+      Response.json({ code: "rate_limited", message: "slow down" }, { status: 429, headers: { "retry-after": "7" } });
+    expect(await failureOf(send())).toMatchObject({
+      status: 429,
+      code: "rate_limited",
+      message: "slow down",
+      retryAfterMs: 7000,
+    });
+  });
+
+  test("fails with the status alone where a proxy answered in HTML", async () => {
+    answer = () =>
+      new Response("<h1>Bad gateway</h1>", { status: 502, headers: { "retry-after": "Wed, 21 Oct 2026 07:28:00 GMT" } });
+    expect(await failureOf(send())).toMatchObject({ status: 502, code: "http_502", retryAfterMs: undefined });
+  });
+
+  test("does not take an answer without the id, of another type, or that is no JSON", async () => {
+    for (const body of ["{}", '{"challenge_id":""}', '{"challenge_id":7}', "[]", "null", "<html>", ""]) {
+      answer = () => new Response(body);
+      expect(await failureOf(send())).toMatchObject({ status: 200, code: "bad_answer" });
+    }
+  });
+
+  test("does not take an answer of more than 64 KiB", async () => {
+    answer = () => Response.json({ challenge_id: "c-1", more: "x".repeat(64 * 1024) });
+    expect(await failureOf(send())).toMatchObject({ code: "bad_answer" });
+  });
+
+  test("does not read an endless answer, and lets go of it", async () => {
+    let reads = 0;
+    const left = Promise.withResolvers<void>();
+    const pull = (to: ReadableStreamDefaultController) => to.enqueue(new Uint8Array(++reads * 1024));
+    const fetch = async () => new Response(new ReadableStream({ pull, cancel: () => left.resolve() }));
+    expect(await failureOf(sendEmailCode({ baseUrl, email: "", fetch }))).toMatchObject({ code: "bad_answer" });
+    await left.promise;
+    expect(reads).toBeLessThan(20);
+  });
+
+  test("follows no redirect with a code or key in its hands", async () => {
+    let calls = 0;
+    answer = () => {
+      calls++;
+      return Response.redirect(`${baseUrl}elsewhere`, 307);
+    };
+    expect(await failureOf(send())).toMatchObject({ status: 0, code: "unreachable" });
+    expect(calls).toBe(1);
+  });
+
+  test("says that nobody answered where nobody does", async () => {
+    const gone = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+    await gone.stop(true);
+    expect(await failureOf(sendEmailCode({ baseUrl: gone.url.href, email: "" }))).toMatchObject({
+      status: 0,
+      code: "unreachable",
+    });
+  });
+
+  test("ends at once when it is aborted, with the reason of whoever aborted", async () => {
+    const controller = new AbortController();
+    const reason = new Error("the user went back");
+    answer = () => {
+      controller.abort(reason);
+      return new Promise(() => {});
+    };
+    await expect(sendEmailCode({ baseUrl, email: "", signal: controller.signal })).rejects.toBe(reason);
+  });
+});

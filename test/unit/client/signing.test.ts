@@ -1,0 +1,96 @@
+import { describe, expect, test } from "bun:test";
+import { getPublicKeyAsync, signAsync, verifyAsync } from "@noble/ed25519";
+import { generateDeviceKey, importDeviceKey } from "../../../src/client/device-key.ts";
+import { type Subtle, signerFor, verifierFor } from "../../../src/client/ed25519.ts";
+import { newRequestId } from "../../../src/client/request-id.ts";
+import { RequestSigner } from "../../../src/client/request-signer.ts";
+import { GOLDEN } from "../crypto/golden-vectors.ts";
+
+/** A runtime whose WebCrypto does not know Ed25519. */
+const NO_ED25519: Subtle = {
+  importKey: () => Promise.reject(new DOMException("no such curve", "NotSupportedError")),
+  sign: () => Promise.reject(new Error("not to be called")),
+  verify: () => Promise.reject(new Error("not to be called")),
+};
+
+describe("golden vectors: what the client signs is what any gateway verifies", () => {
+  for (const [at, vector] of GOLDEN.entries()) {
+    const { fields, signingInput, signature } = vector.request;
+
+    test(`case ${at + 1}: the request, its payload hash, the device's public key`, async () => {
+      const deviceKey = await importDeviceKey(vector.deviceSeed);
+      const signer = new RequestSigner({ deviceSessionId: fields.deviceSessionId, deviceKey });
+      const options = { requestId: fields.requestId, timestampMs: Number(fields.timestampMs) };
+      const request = await signer.sign(fields.messageType, vector.payloadBytes, options);
+      expect(deviceKey.publicKey).toEqual(vector.devicePublicKey);
+      expect(request).toEqual({ envelope: fields, payloadBytes: vector.payloadBytes, signature });
+    });
+
+    test(`case ${at + 1}: by @noble/ed25519 alone, and by the client where WebCrypto lacks Ed25519`, async () => {
+      expect(await getPublicKeyAsync(vector.deviceSeed)).toEqual(vector.devicePublicKey);
+      expect(await signAsync(signingInput, vector.deviceSeed)).toEqual(signature);
+      expect(await verifyAsync(signature, signingInput, vector.devicePublicKey, { zip215: false })).toBe(true);
+      const sign = await signerFor(vector.deviceSeed, NO_ED25519);
+      expect(await sign(signingInput)).toEqual(signature);
+    });
+
+    test(`case ${at + 1}: the gateway's response and event verify, with WebCrypto's Ed25519 and without`, async () => {
+      for (const subtle of [crypto.subtle, NO_ED25519]) {
+        const verify = await verifierFor(vector.gatewayPublicKey, subtle);
+        for (const signed of [vector.response, vector.event]) {
+          expect(await verify(signed.signingInput, signed.signature)).toBe(true);
+          expect(
+            await verify(
+              signed.signingInput.map((byte, i) => (i === 40 ? byte ^ 1 : byte)),
+              signed.signature,
+            ),
+          ).toBe(false);
+          expect(await verify(signed.signingInput, signed.signature.subarray(1))).toBe(false);
+        }
+      }
+    });
+  }
+});
+
+describe("a device key", () => {
+  test("that was stored and loaded again is the same device", async () => {
+    const key = await generateDeviceKey();
+    const again = await importDeviceKey(key.exportSeed());
+    expect(again.publicKey).toEqual(key.publicKey);
+    expect(await again.sign(new Uint8Array(3))).toEqual(await key.sign(new Uint8Array(3)));
+  });
+
+  test("is a new one each time", async () => {
+    const [one, other] = [await generateDeviceKey(), await generateDeviceKey()];
+    expect(one.publicKey).not.toEqual(other.publicKey);
+  });
+
+  test("does not change when the caller wipes the seed that it was imported from, or the one that it exported", async () => {
+    const seed = new Uint8Array(32).fill(7);
+    const key = await importDeviceKey(seed);
+    seed.fill(0);
+    key.exportSeed().fill(0);
+    expect(key.exportSeed()).toEqual(new Uint8Array(32).fill(7));
+    expect(await verifyAsync(await key.sign(seed), seed, key.publicKey)).toBe(true);
+  });
+
+  test("of a seed that is not 32 bytes is refused", async () => {
+    for (const length of [0, 31, 33, 64]) await expect(importDeviceKey(new Uint8Array(length))).rejects.toThrow(RangeError);
+  });
+});
+
+describe("a request id", () => {
+  test("is the UUIDv7 that RFC 9562 A.6 gives for its time and random bits", () => {
+    const random = Uint8Array.fromHex("0000000000000cc318c4dc0c0c07398f");
+    expect(newRequestId(0x017f22e279b0, (bytes) => bytes.set(random))).toBe("017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+  });
+
+  test("is of a form that the contract takes, later ones sort later, and none comes twice", async () => {
+    let nowMs = 1_760_000_000_000;
+    const signer = new RequestSigner({ deviceSessionId: "ds-1", deviceKey: await generateDeviceKey() }, { now: () => nowMs++ });
+    const ids = Array.from({ length: 200 }, () => signer.newRequestId());
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect([...ids].sort()).toEqual(ids);
+    expect(new Set(ids).size).toBe(200);
+  });
+});

@@ -35,7 +35,7 @@ export function verifyingKey(raw: Uint8Array): VerifyingKey {
 }
 
 /**
- * Verifies by OpenSSL's rules: S must be below the group order (RFC 8032 5.1.7), the equation is checked without cofactor, and R is
+ * Verifies strictly: S must be below the group order (RFC 8032 5.1.7), the equation is checked without cofactor, and R is
  * compared as bytes, so that neither S nor R has a second encoding that passes. test/unit/crypto holds the vectors.
  */
 class Ed25519VerifyingKey implements VerifyingKey {

@@ -1,0 +1,216 @@
+import { describe, expect, test } from "bun:test";
+import { createPublicKey, verify } from "node:crypto";
+import { Point, verifyAsync } from "@noble/ed25519";
+import {
+  isStrictPublicKey,
+  privateKeyObject,
+  rawPublicKey,
+  sha256,
+  signEd25519,
+  verifyingKey,
+} from "../../../src/crypto/ed25519.ts";
+import { requestSigningInput } from "../../../src/crypto/signing-input.ts";
+import { GOLDEN } from "./golden-vectors.ts";
+
+/** RFC 8032 5.1: the field's prime, and the order of the group. */
+const P = 2n ** 255n - 19n;
+const L = 2n ** 252n + 27742317777372353535851937790883648493n;
+
+const MESSAGE = new TextEncoder().encode("open the sally port");
+const KEY = privateKeyObject(sha256(new TextEncoder().encode("a device")));
+const PUBLIC_KEY = new Uint8Array(rawPublicKey(KEY));
+const SIGNATURE = new Uint8Array(signEd25519(MESSAGE, KEY));
+
+/** The 8 points whose order divides the cofactor: the multiples of one of order 8. */
+const SMALL_ORDER = smallOrderPoints();
+/** R and S that need no private key: where 8A = 0, S·B = R + k·A has solutions for anybody. */
+const FORGERIES = SMALL_ORDER.map((r) => new Uint8Array([...r, ...bytesOf(0n)]));
+
+describe("golden vectors: the server verifies what any implementation signed", () => {
+  for (const [at, vector] of GOLDEN.entries()) {
+    test(`case ${at + 1}`, () => {
+      const { fields, signature } = vector.request;
+      const input = requestSigningInput(fields);
+      const key = privateKeyObject(vector.deviceSeed);
+      expect(new Uint8Array(sha256(vector.payloadBytes))).toEqual(vector.payloadHash);
+      expect(new Uint8Array(rawPublicKey(key))).toEqual(vector.devicePublicKey);
+      expect(new Uint8Array(signEd25519(input, key))).toEqual(signature);
+      expect(verifyingKey(vector.devicePublicKey).verify(input, signature)).toBe(true);
+    });
+  }
+});
+
+describe("a signature that is not exactly the right one is refused", () => {
+  const key = verifyingKey(PUBLIC_KEY);
+
+  test("the right one passes", () => {
+    expect(key.verify(MESSAGE, SIGNATURE)).toBe(true);
+  });
+
+  test("any bit of R or S flipped", () => {
+    for (let bit = 0; bit < 512; bit++) expect([bit, key.verify(MESSAGE, flipped(SIGNATURE, bit))]).toEqual([bit, false]);
+  });
+
+  test("any byte of the message changed, cut or added", () => {
+    for (let at = 0; at < MESSAGE.byteLength; at++) expect(key.verify(flipped(MESSAGE, at * 8), SIGNATURE)).toBe(false);
+    expect(key.verify(MESSAGE.subarray(1), SIGNATURE)).toBe(false);
+    expect(key.verify(new Uint8Array([...MESSAGE, 0]), SIGNATURE)).toBe(false);
+  });
+
+  test("another key's", () => {
+    const other = new Uint8Array(rawPublicKey(privateKeyObject(new Uint8Array(32))));
+    expect(verifyingKey(other).verify(MESSAGE, SIGNATURE)).toBe(false);
+  });
+
+  test("of any other length, and nothing throws", () => {
+    for (const length of [0, 1, 32, 63]) expect(key.verify(MESSAGE, SIGNATURE.subarray(0, length))).toBe(false);
+    expect(key.verify(MESSAGE, new Uint8Array([...SIGNATURE, 0]))).toBe(false);
+    expect(key.verify(MESSAGE, new Uint8Array(128))).toBe(false);
+  });
+
+  test("S + L, S + 2L … : the same number with a second encoding (RFC 8032 5.1.7)", () => {
+    const s = numberOf(SIGNATURE.subarray(32));
+    let tried = 0;
+    for (let again = s + L; again < 2n ** 256n; again += L, tried++) {
+      expect(key.verify(MESSAGE, new Uint8Array([...SIGNATURE.subarray(0, 32), ...bytesOf(again)]))).toBe(false);
+    }
+    expect(tried).toBeGreaterThanOrEqual(14);
+  });
+
+  test("S of zero, or of L, its second encoding, with the identity as R", () => {
+    const identity = bytesOf(1n);
+    expect(key.verify(MESSAGE, new Uint8Array([...identity, ...bytesOf(L)]))).toBe(false);
+    expect(key.verify(MESSAGE, new Uint8Array([...identity, ...bytesOf(0n)]))).toBe(false);
+  });
+});
+
+describe("keys under which strangers can sign are refused", () => {
+  test("there are 8 points of small order", () => {
+    expect(SMALL_ORDER).toHaveLength(8);
+    expect(new Set(SMALL_ORDER.map(hex)).size).toBe(8);
+  });
+
+  for (const raw of smallOrderEncodings()) {
+    test(`small order, ${hex(raw)}`, () => {
+      expect(isStrictPublicKey(raw)).toBe(false);
+      for (const signature of FORGERIES) expect(verifyingKey(raw).verify(MESSAGE, signature)).toBe(false);
+    });
+  }
+
+  test("the forgeries are forgeries: without the check of the key one of them verifies", () => {
+    const spki = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), bytesOf(1n)]);
+    const identity = createPublicKey({ key: spki, format: "der", type: "spki" });
+    expect(FORGERIES.some((signature) => verify(null, MESSAGE, identity, signature))).toBe(true);
+  });
+
+  test("an encoding whose y is not below p (RFC 8032 5.1.3), even of a point that has a canonical one", () => {
+    let onCurve = 0;
+    for (let y = P; y < 2n ** 255n; y++) {
+      for (const raw of [bytesOf(y), bytesOf(y | (1n << 255n))]) {
+        if (isOnCurve(raw)) onCurve++;
+        expect(isStrictPublicKey(raw)).toBe(false);
+        expect(verifyingKey(raw).verify(MESSAGE, SIGNATURE)).toBe(false);
+      }
+    }
+    expect(onCurve).toBeGreaterThan(4);
+  });
+
+  test("no point of the curve has this y", () => {
+    const off = Array.from({ length: 20 }, (_, y) => bytesOf(BigInt(y))).find((raw) => !isOnCurve(raw));
+    expect(isStrictPublicKey(off ?? new Uint8Array())).toBe(false);
+  });
+
+  test("any other length, and nothing throws", () => {
+    for (const length of [0, 31, 33, 64]) {
+      expect(isStrictPublicKey(new Uint8Array(length).fill(9))).toBe(false);
+      expect(verifyingKey(new Uint8Array(length).fill(9)).verify(MESSAGE, SIGNATURE)).toBe(false);
+    }
+  });
+
+  test("an ordinary key is not refused", () => {
+    expect(isStrictPublicKey(PUBLIC_KEY)).toBe(true);
+    for (const { devicePublicKey } of GOLDEN) expect(isStrictPublicKey(devicePublicKey)).toBe(true);
+  });
+});
+
+describe("Wycheproof", async () => {
+  const file = Bun.file(new URL("../../../../shared/vectors/wycheproof-ed25519.json", import.meta.url));
+  const there = await file.exists();
+  const name = there ? "all 151 cases" : "all 151 cases (skipped: ../shared/vectors/wycheproof-ed25519.json is not there)";
+
+  test.skipIf(!there)(name, async () => {
+    const suite: WycheproofSuite = await file.json();
+    const cases = suite.testGroups.flatMap((group) => group.tests.map((one) => ({ ...one, key: unhex(group.publicKey.pk) })));
+    expect(cases).toHaveLength(151);
+    const wrong = cases.filter(
+      (one) => verifyingKey(one.key).verify(unhex(one.msg), unhex(one.sig)) !== (one.result === "valid"),
+    );
+    expect(wrong.map(({ tcId, comment }) => `${tcId} ${comment}`)).toEqual([]);
+  });
+});
+
+test("a second implementation agrees on what is signed", async () => {
+  expect(await verifyAsync(SIGNATURE, MESSAGE, PUBLIC_KEY, { zip215: false })).toBe(true);
+});
+
+interface WycheproofSuite {
+  testGroups: {
+    publicKey: { pk: string };
+    tests: { tcId: number; comment: string; msg: string; sig: string; result: string }[];
+  }[];
+}
+
+function smallOrderPoints(): Uint8Array<ArrayBuffer>[] {
+  for (let y = 2n; ; y++) {
+    if (!isOnCurve(bytesOf(y))) continue;
+    const torsion = multiple(Point.fromBytes(bytesOf(y)), L);
+    const points = Array.from({ length: 8 }, (_, times) => multiple(torsion, BigInt(times)));
+    if (new Set(points.map((point) => point.toHex())).size === 8) return points.map((point) => new Uint8Array(point.toBytes()));
+  }
+}
+
+/** The canonical encodings, the same y + p where that still fits 255 bits, and x = 0 with the sign bit set. */
+function smallOrderEncodings(): Uint8Array[] {
+  const ys = SMALL_ORDER.map((raw) => numberOf(raw) % 2n ** 255n);
+  const twice = ys.flatMap((y) => [y, y + P]).filter((y) => y < 2n ** 255n);
+  return [...new Set(twice.flatMap((y) => [y, y | (1n << 255n)]))].map(bytesOf);
+}
+
+/** By double and add: the library's own multiplication takes no scalar of L or above. */
+function multiple(point: Point, times: bigint): Point {
+  let sum = Point.ZERO;
+  for (let rest = times, power = point; rest > 0n; rest >>= 1n, power = power.double()) {
+    if (rest & 1n) sum = sum.add(power);
+  }
+  return sum;
+}
+
+function isOnCurve(raw: Uint8Array): boolean {
+  try {
+    Point.fromBytes(raw, true);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** 32 bytes, little-endian. */
+function bytesOf(number: bigint): Uint8Array<ArrayBuffer> {
+  return unhex(number.toString(16).padStart(64, "0")).reverse();
+}
+
+function numberOf(littleEndian: Uint8Array): bigint {
+  return BigInt(`0x${hex(new Uint8Array(littleEndian).reverse())}`);
+}
+
+function flipped(bytes: Uint8Array, bit: number): Uint8Array {
+  return bytes.map((byte, at) => (at === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
+}
+
+function hex(bytes: Uint8Array): string {
+  return bytes.toHex();
+}
+
+function unhex(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.fromHex(text);
+}

@@ -1,0 +1,79 @@
+import { type AnyElysia, Elysia } from "elysia";
+import type { Clock } from "../core/clock.ts";
+import type { ListenAddress } from "../core/listen.ts";
+import type { Log, Metrics, Peer } from "../core/ports.ts";
+import type { RpcServer } from "../rpc/server.ts";
+import { FetchRequest, toResponse } from "./fetch-host.ts";
+import { type Listener, serveOn } from "./listener.ts";
+import type { PeerResolver } from "./peer-address.ts";
+import { type PublicAuthParts, type PublicRoute, servePublicCall } from "./public-auth.ts";
+import { restLog } from "./rest-log.ts";
+import { jsonReply, RestError } from "./rest-reply.ts";
+
+export interface EdgeParts {
+  readonly listen: ListenAddress;
+  readonly requestBytesMax: number;
+  readonly rpc: RpcServer<Peer>;
+  readonly publicRoutes: readonly PublicRoute[];
+  readonly publicAuth: PublicAuthParts;
+  /** The gateway's public keys, as JWKS. */
+  readonly jwks: object;
+  readonly peers: PeerResolver;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
+/** Quiet connections are closed after this; streams are exempt, and calls answer or time out well before. */
+const IDLE_TIMEOUT_SECONDS = 150;
+
+/** The keys change by restart only; a client may keep them for a while. */
+const JWKS_MAX_AGE = "public, max-age=300";
+
+type ServerOf = { readonly server: AnyElysia["server"] };
+
+/**
+ * Opens the edge: the RPCs, the public REST calls and the gateway's keys, on one port over HTTP/1.1 and h2c. No decision about a
+ * request is made in a hook: each route hands the untouched request to the one function that answers it.
+ */
+export function openEdge(parts: EdgeParts): Listener {
+  const { rpc, peers } = parts;
+  const app = new Elysia();
+  const raw = { parse: "none" } as const;
+  const peerOf = (request: Request, { server }: ServerOf) =>
+    peers.resolve(server?.requestIP(request)?.address, () => request.headers.get("x-forwarded-for"));
+  const call = async (request: Request, path: string, context: ServerOf) => {
+    const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, context)));
+    return toResponse(reply, request.signal, () => context.server?.timeout(request, 0));
+  };
+
+  for (const path of rpc.paths) app.all(path, (context) => call(context.request, path, context), raw);
+  const logged = restLog(parts);
+  for (const route of parts.publicRoutes) {
+    const serve = (request: Request, peer: Peer) => servePublicCall(request, peer, route, parts.publicAuth);
+    app.all(route.path, (context) => logged(context.request, route.path, peerOf(context.request, context), serve), raw);
+  }
+  app.get("/.well-known/jwks.json", () => jsonReply(200, parts.jwks, { "cache-control": JWKS_MAX_AGE }), raw);
+  app.all("/*", (context) => notFound(context.request, context.path, (path) => call(context.request, path, context)), raw);
+  app.onError(({ error }) => unexpected(error, parts.log));
+  return serveOn(app, {
+    what: "the edge",
+    listen: parts.listen,
+    // The handlers refuse sooner, and say so in the protocol; this is the runtime's own fence behind them.
+    bodyBytesMax: 2 * parts.requestBytesMax,
+    idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
+  });
+}
+
+/** What looks like an RPC of some other service gets an answer of the RPC protocols, the rest that of REST. */
+function notFound(request: Request, path: string, call: (path: string) => Promise<Response>): Response | Promise<Response> {
+  return request.headers.get("content-type")?.startsWith("application/") && path.split("/").length === 3 && path.includes(".")
+    ? call(path)
+    : new RestError("not_found").toResponse();
+}
+
+/** No handler throws; what comes here is a fault of the framework's or ours, and none of it leaves. */
+function unexpected(error: unknown, log: Log): Response {
+  log.error("unexpected", { cause: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+  return new RestError("internal").toResponse();
+}

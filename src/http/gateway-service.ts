@@ -1,0 +1,72 @@
+import type { Clock } from "../core/clock.ts";
+import type { Peer, Signer } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import { Gateway, type GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
+import type { Hub } from "../hub/hub.ts";
+import { admit } from "../pipeline/pipeline.ts";
+import type { PipelinePorts } from "../pipeline/ports.ts";
+import type { AdmittedRequest, Rpc, SignedMessage } from "../pipeline/proof.ts";
+import { signReply } from "../pipeline/reply.ts";
+import { callBackend } from "../pipeline/route.ts";
+import type { Call } from "../rpc/call.ts";
+import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
+import { type AnyMethod, serverStream, unary } from "../rpc/service.ts";
+
+export interface GatewayServiceParts {
+  readonly pipeline: PipelinePorts;
+  readonly hub: Hub;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  /** Whether the gateway has begun to stop: calls in flight are answered, new ones are refused. */
+  readonly isStopping: () => boolean;
+}
+
+/** The two RPCs of the edge: the RPC layer on one side, pipeline and hub on the other. */
+export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<Peer>[] {
+  return [
+    unary(Gateway.method.executeCommand, (message, call: Call<Peer>) => executeCommand(message, call, parts)),
+    serverStream(Gateway.method.subscribeEvents, (message, call: Call<Peer>, stream) =>
+      subscribeEvents(message, call, stream, parts),
+    ),
+  ];
+}
+
+async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts) {
+  const admitted = await admitCall("ExecuteCommand", message, call, parts);
+  const { headers } = call.request;
+  const forwarded = {
+    acceptLanguage: headers.get("accept-language") ?? undefined,
+    userAgent: headers.get("user-agent") ?? undefined,
+    traceparent: headers.get("traceparent") ?? undefined,
+  };
+  const reply = await callBackend(admitted, forwarded, parts.pipeline.backend, call.signal);
+  call.notes.result_code = reply.resultCode;
+  return signReply(admitted, reply, parts.signer, parts.clock);
+}
+
+async function subscribeEvents(
+  message: SignedMessage,
+  call: Call<Peer>,
+  stream: OutgoingStream<typeof GatewayEventSchema>,
+  parts: GatewayServiceParts,
+): Promise<void> {
+  const { envelope, session, mark } = await admitCall("SubscribeEvents", message, call, parts);
+  const { deviceSessionId, userId } = session;
+  parts.hub.register({ deviceSessionId, userId, mark, requestId: envelope.requestId }, stream);
+}
+
+function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts): Promise<AdmittedRequest> {
+  if (parts.isStopping()) throw refuse("SHUTTING_DOWN");
+  noteEnvelope(message, call);
+  return admit({ rpc, message, peer: call.peer }, parts.pipeline).then((admitted) => {
+    call.notes.user_id = admitted.session.userId;
+    return admitted;
+  });
+}
+
+/** What the client claims, for the log line; bounded, since it is not checked yet. */
+function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
+  notes.device_session_id = envelope?.deviceSessionId.slice(0, 128);
+  notes.message_type = envelope?.messageType.slice(0, 128);
+  notes.request_id = envelope?.requestId.slice(0, 128);
+}

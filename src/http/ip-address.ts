@@ -1,0 +1,85 @@
+import { isIP } from "node:net";
+
+/** An IP address as numbers: 4 bytes, or 8 groups of 16 bits. */
+export type IpAddress =
+  | { readonly family: 4; readonly parts: readonly number[] }
+  | { readonly family: 6; readonly parts: readonly number[] };
+
+/** A block of addresses: those that share the first `prefixBits` with `base`. */
+export interface IpBlock {
+  readonly base: IpAddress;
+  readonly prefixBits: number;
+}
+
+/** Reads an address. An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is the IPv4 address that it maps. `undefined`: none. */
+export function parseIp(text: string): IpAddress | undefined {
+  const family = isIP(text);
+  if (family === 4) return { family: 4, parts: text.split(".").map(Number) };
+  if (family !== 6 || text.includes("%")) return undefined;
+  const groups = expandGroups(text);
+  return mappedIpv4(groups) ?? { family: 6, parts: groups };
+}
+
+/** Reads `address/bits`, or a single address. Throws RangeError on anything else. */
+export function parseIpBlock(text: string): IpBlock {
+  const [address = "", bits] = text.split("/");
+  const base = parseIp(address);
+  if (base === undefined) throw new RangeError(`not an IP address: ${address}`);
+  const bitsMax = base.family === 4 ? 32 : 128;
+  // A prefix of an IPv4-mapped block counts from the start of the IPv6 address.
+  const mappedBits = base.family === 4 && address.includes(":") ? 96 : 0;
+  const prefixBits = bits === undefined ? bitsMax : Number(bits) - mappedBits;
+  if (!Number.isInteger(prefixBits) || prefixBits < 0 || prefixBits > bitsMax) throw new RangeError(`not a prefix: /${bits}`);
+  return { base, prefixBits };
+}
+
+export function contains(block: IpBlock, address: IpAddress): boolean {
+  if (block.base.family !== address.family) return false;
+  const partBits = address.family === 4 ? 8 : 16;
+  return address.parts.every((part, at) => {
+    const bits = Math.min(Math.max(block.prefixBits - at * partBits, 0), partBits);
+    const ignored = partBits - bits;
+    return part >>> ignored === (block.base.parts[at] ?? 0) >>> ignored;
+  });
+}
+
+/** The canonical text: dotted for IPv4, RFC 5952 for IPv6. */
+export function formatIp({ family, parts }: IpAddress): string {
+  if (family === 4) return parts.join(".");
+  const text = parts.map((part) => part.toString(16)).join(":");
+  const zeros = text.match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? [];
+  const longest = zeros.reduce((best, run) => (run.length > best.length ? run : best), "");
+  return longest === "" ? text : text.replace(longest, text.endsWith(longest) ? "::" : ":").replace(/^:(?!:)/, "::");
+}
+
+/** The /64 of an IPv6 address, as text: what one client has all to itself. */
+export function formatSlash64({ parts }: IpAddress): string {
+  return `${parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(":")}::/64`;
+}
+
+/** The 8 groups of a valid IPv6 address: `::` filled up, a dotted tail as two groups. */
+function expandGroups(text: string): number[] {
+  const [head = "", tail] = text.split("::");
+  const before = groupsOf(head);
+  if (tail === undefined) return before;
+  const after = groupsOf(tail);
+  return [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after];
+}
+
+function groupsOf(text: string): number[] {
+  if (text === "") return [];
+  return text.split(":").flatMap((group) => {
+    if (!group.includes(".")) return [Number.parseInt(group, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = group.split(".").map(Number);
+    return [a * 256 + b, c * 256 + d];
+  });
+}
+
+function mappedIpv4(groups: readonly number[]): IpAddress | undefined {
+  const [g0, g1, g2, g3, g4, g5, high = 0, low = 0] = groups;
+  const isMapped = [g0, g1, g2, g3, g4].every((group) => group === 0) && g5 === 0xffff;
+  return isMapped ? { family: 4, parts: [high >>> 8, high & 0xff, low >>> 8, low & 0xff] } : undefined;
+}

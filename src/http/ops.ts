@@ -1,0 +1,35 @@
+import { Elysia } from "elysia";
+import type { ListenAddress } from "../core/listen.ts";
+import { type Listener, serveOn } from "./listener.ts";
+import { jsonReply, RestError } from "./rest-reply.ts";
+
+export interface OpsParts {
+  readonly listen: ListenAddress;
+  /** What keeps the gateway from being ready, in words; empty when it is. */
+  readonly notReady: () => readonly string[];
+  /** The metrics in Prometheus' text format. */
+  readonly renderMetrics: () => string;
+}
+
+const OPS_BODY_BYTES_MAX = 16 * 1024;
+const IDLE_TIMEOUT_SECONDS = 30;
+
+/** Opens the admin listener: `/healthz` (the process lives), `/readyz` (send it traffic), `/metrics`. For operators, not for the internet. */
+export function openOps({ listen, notReady, renderMetrics }: OpsParts): Listener {
+  const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
+  const app = new Elysia()
+    .get("/healthz", () => jsonReply(200, { status: "ok" }))
+    .get("/readyz", () => {
+      const reasons = notReady();
+      return reasons.length === 0 ? jsonReply(200, { status: "ready" }) : jsonReply(503, { status: "not ready", reasons });
+    })
+    .get("/metrics", () => new Response(renderMetrics(), { headers: metricsHeaders }))
+    .all("/*", () => new RestError("not_found").toResponse(), { parse: "none" });
+  app.onError(() => new RestError("internal").toResponse());
+  return serveOn(app, {
+    what: "the admin listener",
+    listen,
+    bodyBytesMax: OPS_BODY_BYTES_MAX,
+    idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
+  });
+}

@@ -1,0 +1,53 @@
+import type { Peer } from "../core/ports.ts";
+import { contains, formatIp, formatSlash64, type IpAddress, type IpBlock, parseIp, parseIpBlock } from "./ip-address.ts";
+
+/** Addresses in X-Forwarded-For beyond this many are not looked at; a longer chain of trusted proxies does not exist. */
+const FORWARDED_HOPS_MAX = 32;
+
+/** Used where the runtime cannot name the peer, since its connection has just closed. */
+const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
+
+/**
+ * Says who a client is. The socket's address, unless that is a trusted proxy's: then the right-most address of X-Forwarded-For that
+ * is not itself trusted. By default nobody is trusted, and the header is not even read. proto/README.md, "Budgets".
+ */
+export class PeerResolver {
+  readonly #trusted: readonly IpBlock[];
+
+  /** `trustedProxies`: CIDRs or single addresses. Throws RangeError on anything else. */
+  constructor(trustedProxies: readonly string[]) {
+    this.#trusted = trustedProxies.map(parseIpBlock);
+  }
+
+  resolve(socketAddress: string | undefined, forwardedFor: () => string | null): Peer {
+    const socket = socketAddress === undefined ? undefined : parseIp(socketAddress);
+    if (socket === undefined) return UNKNOWN_PEER;
+    return peerAt(this.#trusts(socket) ? this.#behindProxies(socket, forwardedFor() ?? "") : socket);
+  }
+
+  /** Walks from the nearest hop outwards. What is not an address ends the walk: nothing beyond it can be believed. */
+  #behindProxies(socket: IpAddress, forwardedFor: string): IpAddress {
+    let nearest = socket;
+    for (const hop of forwardedFor.split(",").reverse().slice(0, FORWARDED_HOPS_MAX)) {
+      const address = parseIp(withoutPort(hop.trim()));
+      if (address === undefined) return nearest;
+      nearest = address;
+      if (!this.#trusts(address)) return address;
+    }
+    return nearest;
+  }
+
+  #trusts(address: IpAddress): boolean {
+    return this.#trusted.some((block) => contains(block, address));
+  }
+}
+
+/** Some proxies append the port: `192.0.2.1:1234`, `[2001:db8::1]:1234`. */
+function withoutPort(hop: string): string {
+  return /^\[(.*)\](?::\d+)?$/.exec(hop)?.[1] ?? /^([\d.]+):\d+$/.exec(hop)?.[1] ?? hop;
+}
+
+function peerAt(address: IpAddress): Peer {
+  const text = formatIp(address);
+  return { address: text, network: address.family === 4 ? text : formatSlash64(address) };
+}

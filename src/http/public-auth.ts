@@ -1,0 +1,88 @@
+import type { Clock } from "../core/clock.ts";
+import { PUBLIC_BODY_BYTES_MAX } from "../core/limits.ts";
+import type { BucketStore, Budget, Peer, PublicBackend } from "../core/ports.ts";
+import { type Reason, Refusal } from "../core/refusal.ts";
+import { BodyTooLarge } from "../rpc/http.ts";
+import { readBounded } from "./fetch-host.ts";
+import type { PublicCall } from "./public-schema.ts";
+import { RestError, type RestErrorCode } from "./rest-reply.ts";
+
+/** One public call: where it is, how its body is checked, and what it costs whom. */
+export interface PublicRoute {
+  readonly path: string;
+  readonly check: (json: unknown) => PublicCall;
+  /** For each peer address. */
+  readonly classBudget: Budget;
+  /** For each identity that the call is about. */
+  readonly identityBudget: Budget;
+}
+
+export interface PublicAuthParts {
+  readonly backend: PublicBackend;
+  readonly buckets: BucketStore;
+  readonly clock: Clock;
+  readonly isStopping: () => boolean;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Checks a public call, charges it, and passes it on: in this order, so that nothing is spent on what is malformed. Throws RestError. */
+export async function servePublicCall(
+  request: Request,
+  peer: Peer,
+  route: PublicRoute,
+  parts: PublicAuthParts,
+): Promise<Response> {
+  if (parts.isStopping()) throw new RestError("shutting_down");
+  const { body, identity } = route.check(await readJson(request));
+  await charge(route, peer, identity, parts);
+  const { headers } = request;
+  const context = {
+    peerAddress: peer.address,
+    acceptLanguage: headers.get("accept-language") ?? undefined,
+    userAgent: headers.get("user-agent") ?? undefined,
+    traceparent: headers.get("traceparent") ?? undefined,
+  };
+  const answer = await parts.backend.forward(route.path, body, context, request.signal).catch(toRestError);
+  const replyHeaders: Record<string, string> = { "content-type": answer.contentType, "cache-control": "no-store" };
+  if (answer.retryAfter !== undefined) replyHeaders["retry-after"] = answer.retryAfter;
+  return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
+}
+
+async function readJson(request: Request): Promise<unknown> {
+  if (request.method !== "POST") throw new RestError("method_not_allowed", undefined, { allow: "POST" });
+  const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (mediaType !== "application/json") throw new RestError("unsupported_media_type");
+  if (request.headers.has("content-encoding")) throw new RestError("unsupported_media_type", "no content-encoding is taken");
+  try {
+    return JSON.parse(utf8.decode(await readBounded(request, PUBLIC_BODY_BYTES_MAX)));
+  } catch (error) {
+    if (error instanceof BodyTooLarge) throw new RestError("payload_too_large", `at most ${PUBLIC_BODY_BYTES_MAX} bytes`);
+    throw new RestError("invalid_request", "the body must be JSON in UTF-8", {}, error);
+  }
+}
+
+async function charge(route: PublicRoute, peer: Peer, identity: string, parts: PublicAuthParts): Promise<void> {
+  const outcome = await parts.buckets.take(
+    [
+      { scope: "public_class", key: `auth ${peer.network}`, budget: route.classBudget },
+      { scope: "public_identity", key: `${route.path} ${identity}`, budget: route.identityBudget },
+    ],
+    parts.clock.now(),
+  );
+  if (outcome === true) return;
+  const seconds = Math.max(1, Math.ceil(outcome.retryAfterMs / 1000));
+  throw new RestError("rate_limited", undefined, { "retry-after": String(seconds) });
+}
+
+const REST_CODES: Partial<Record<Reason, RestErrorCode>> = {
+  BACKEND_UNAVAILABLE: "backend_unavailable",
+  BACKEND_TIMEOUT: "backend_timeout",
+  BACKEND_BAD_RESPONSE: "backend_bad_response",
+};
+
+/** The catalogue's refusal of a backend call, as a public REST error. */
+function toRestError(thrown: unknown): never {
+  const code = thrown instanceof Refusal ? REST_CODES[thrown.reason] : undefined;
+  throw new RestError(code ?? "internal", undefined, {}, thrown instanceof Refusal ? thrown.cause : thrown);
+}

@@ -1,0 +1,43 @@
+/** Plain HTTP answers of the gateway itself: JSON, never cached unless said. */
+
+const JSON_HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
+
+export function jsonReply(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(JSON.stringify(body), { status, headers: { ...JSON_HEADERS, ...headers } });
+}
+
+/** The codes of public REST errors, with the status and text that go with each. proto/README.md, "Public REST". */
+const REST_ERRORS = {
+  invalid_request: [400, "the request is not what this call takes"],
+  not_found: [404, "there is nothing here"],
+  method_not_allowed: [405, "this call does not take the method"],
+  payload_too_large: [413, "the body is too large"],
+  unsupported_media_type: [415, "the body must be application/json"],
+  rate_limited: [429, "too many requests; retry after the given delay"],
+  internal: [500, "an internal error occurred"],
+  backend_bad_response: [502, "the backend gave an answer that cannot be passed on"],
+  backend_unavailable: [503, "the backend cannot be reached at the moment"],
+  shutting_down: [503, "the gateway is shutting down; reconnect"],
+  backend_timeout: [504, "the backend did not answer in time"],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type RestErrorCode = keyof typeof REST_ERRORS;
+
+/** An error on its way out of a public REST call. */
+export class RestError extends Error {
+  readonly code: RestErrorCode;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  /** `detail` is public: which field, and what it must be. */
+  constructor(code: RestErrorCode, detail?: string, headers: Readonly<Record<string, string>> = {}, cause?: unknown) {
+    super(detail === undefined ? REST_ERRORS[code][1] : `${REST_ERRORS[code][1]}: ${detail}`, { cause });
+    this.code = code;
+    this.status = REST_ERRORS[code][0];
+    this.headers = headers;
+  }
+
+  toResponse(): Response {
+    return jsonReply(this.status, { code: this.code, message: this.message }, this.headers);
+  }
+}

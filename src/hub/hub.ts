@@ -44,8 +44,11 @@ export class Hub {
     this.#options = options;
   }
 
-  get streams(): number {
-    return this.#byUser.streams;
+  /** How many streams are open, by protocol. Counted when asked for. */
+  streamsByProtocol(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { protocol } of this.#byUser.all()) counts.set(protocol, (counts.get(protocol) ?? 0) + 1);
+    return counts;
   }
 
   /**
@@ -63,7 +66,6 @@ export class Hub {
     });
     this.#bySession.add(admission.deviceSessionId, subscription);
     this.#byUser.add(admission.userId, subscription);
-    this.#gauge();
     subscription.deliver(this.#serverTime(admission));
     return subscription;
   }
@@ -121,10 +123,5 @@ export class Hub {
     this.#bySession.delete(subscription.subscriber.deviceSessionId, subscription);
     this.#byUser.delete(subscription.subscriber.userId, subscription);
     if (reason === "SLOW_CONSUMER") this.#options.metrics.count("sallyport_events_dropped_total", { reason: "slow_consumer" });
-    this.#gauge();
-  }
-
-  #gauge(): void {
-    this.#options.metrics.gauge("sallyport_streams", this.streams);
   }
 }

@@ -6,6 +6,8 @@ export type EventCodec = "proto" | "json";
 /** One client's stream as the hub sees it, whatever protocol and connection are behind it. */
 export interface Sink {
   readonly codec: EventCodec;
+  /** The protocol's name, for metrics. */
+  readonly protocol: string;
   /** Sends one framed event. The same array goes to many sinks: nobody writes into it. Never throws. */
   write(frame: Uint8Array): void;
   /** Ends the stream after what was written, and says why. Idempotent. */

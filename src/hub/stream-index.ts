@@ -5,11 +5,6 @@ const NONE: ReadonlySet<Subscription> = new Set();
 /** Live streams by a key: the session's or the user's id. A key without streams takes no memory. */
 export class StreamIndex {
   readonly #byKey = new Map<string, Set<Subscription>>();
-  #streams = 0;
-
-  get streams(): number {
-    return this.#streams;
-  }
 
   of(key: string): ReadonlySet<Subscription> {
     return this.#byKey.get(key) ?? NONE;
@@ -23,13 +18,11 @@ export class StreamIndex {
     const streams = this.#byKey.get(key);
     if (streams === undefined) this.#byKey.set(key, new Set([subscription]));
     else streams.add(subscription);
-    this.#streams++;
   }
 
   delete(key: string, subscription: Subscription): void {
     const streams = this.#byKey.get(key);
     if (!streams?.delete(subscription)) return;
-    this.#streams--;
     if (streams.size === 0) this.#byKey.delete(key);
   }
 }

@@ -33,6 +33,10 @@ export class Subscription {
     this.#sink.onClose(() => this.close(undefined));
   }
 
+  get protocol(): string {
+    return this.#sink.protocol;
+  }
+
   /** Sends an event, or closes the stream where its client has let too much pile up. */
   deliver(event: SignedEvent): void {
     if (!this.#open) return;

@@ -5,7 +5,7 @@ import type { Call } from "./call.ts";
 import type { Codec, CodecName } from "./codec.ts";
 import { toConnectError } from "./errors.ts";
 import type { BodySink, HttpStreamReply } from "./http.ts";
-import type { StreamProtocol } from "./protocol.ts";
+import type { ProtocolName, StreamProtocol } from "./protocol.ts";
 
 /**
  * The answer of a server-streaming call while it is open. It becomes an HTTP response with its first frame or its end, so that
@@ -13,8 +13,9 @@ import type { StreamProtocol } from "./protocol.ts";
  */
 export class OutgoingStream<O extends DescMessage> {
   readonly codec: CodecName;
+  readonly protocol: ProtocolName;
   readonly #call: Call;
-  readonly #protocol: StreamProtocol;
+  readonly #wire: StreamProtocol;
   readonly #encoder: Codec<O>;
   readonly #respond: (reply: HttpStreamReply) => void;
   readonly #onEnd: (thrown: unknown) => void;
@@ -34,8 +35,9 @@ export class OutgoingStream<O extends DescMessage> {
     onEnd: (thrown: unknown) => void;
   }) {
     this.codec = parts.call.codec;
+    this.protocol = parts.protocol.name;
     this.#call = parts.call;
-    this.#protocol = parts.protocol;
+    this.#wire = parts.protocol;
     this.#encoder = parts.encoder;
     this.#respond = parts.respond;
     this.#onEnd = parts.onEnd;
@@ -59,7 +61,7 @@ export class OutgoingStream<O extends DescMessage> {
     if (this.#ended) return;
     this.#ended = true;
     const error = thrown === undefined ? undefined : toConnectError(thrown);
-    const { frame, trailers } = this.#protocol.streamEnd(error, this.#call.metadata().trailer);
+    const { frame, trailers } = this.#wire.streamEnd(error, this.#call.metadata().trailer);
     this.#start();
     this.#whenOpen((body) => {
       if (frame !== undefined) body.write(frame);
@@ -91,7 +93,7 @@ export class OutgoingStream<O extends DescMessage> {
   #start(): void {
     if (this.#responded) return;
     this.#responded = true;
-    const headers = this.#protocol.streamHeaders(this.codec, this.#call.metadata());
+    const headers = this.#wire.streamHeaders(this.codec, this.#call.metadata());
     this.#respond({ kind: "stream", status: 200, headers, start: (body) => this.#open(body) });
   }
 

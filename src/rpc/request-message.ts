@@ -15,7 +15,7 @@ export interface ReadOptions {
 /** The bytes of the one message of a request. Throws ConnectError, or REQUEST_TOO_LARGE. */
 export async function readMessage(request: HttpRequest, options: ReadOptions): Promise<Uint8Array> {
   const { framed, bytesMax, decompress } = options;
-  const body = await readBody(request, framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax);
+  const body = await readBody(request, framed ? FRAME_HEADER_BYTES : 0, bytesMax);
   if (!framed) return decompress === undefined ? body : decompress(body, bytesMax);
   const { compressed, message } = unframe(body, bytesMax);
   if (!compressed) return message;
@@ -25,9 +25,9 @@ export async function readMessage(request: HttpRequest, options: ReadOptions): P
   return decompress(message, bytesMax);
 }
 
-async function readBody(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
+async function readBody(request: HttpRequest, overheadBytes: number, bytesMax: number): Promise<Uint8Array> {
   try {
-    return await request.readBody(bytesMax);
+    return await request.readBody(overheadBytes + bytesMax);
   } catch (error) {
     if (error instanceof BodyTooLarge) throw tooLarge(bytesMax);
     throw new ConnectError("the request ended before its body", Code.Canceled, undefined, undefined, error);

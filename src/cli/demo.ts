@@ -1,0 +1,48 @@
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { startGateway } from "../app.ts";
+import { loadConfig } from "../config/load.ts";
+import { startDevBackend } from "../dev/backend.ts";
+import { DEV_ROUTES } from "../dev/routes.ts";
+import { createLog } from "../observe/log.ts";
+import { playStory } from "./demo-story.ts";
+import { reportFailure } from "./failure.ts";
+
+const ANY_PORT = { host: "127.0.0.1", port: 0 };
+
+/** `sallyport demo`: gateway and embedded backend on free ports, and the whole story played through them over the network. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    const overrides = {
+      routes: DEV_ROUTES,
+      "edge.listen": ANY_PORT,
+      "admin.listen": ANY_PORT,
+      "dev.backend_listen": ANY_PORT,
+      "dev.push_listen": ANY_PORT,
+    };
+    const config = loadConfig({ argv: args, overrides });
+    // The story is what a person reads; of the logs only what should not be there.
+    const log = createLog({ level: "error", format: "pretty", write: (lines) => void process.stderr.write(lines) });
+    await using undo = new AsyncDisposableStack();
+    const backend = await startDevBackend({
+      restListen: config["dev.backend_listen"],
+      pushListen: config["dev.push_listen"],
+      database: config["dev.database"],
+      log,
+    });
+    undo.defer(() => backend.stop());
+    const wired = { ...config, "backend.url": backend.restUrl, "push.url": backend.pushUrl };
+    const gateway = await startGateway({ config: wired, log });
+    undo.defer(async () => void (await gateway.stop()));
+    const held = await playStory({
+      edgeUrl: gateway.edgeUrl,
+      devBackendUrl: backend.restUrl,
+      newTransport: () => createConnectTransport({ baseUrl: gateway.edgeUrl, httpVersion: "2" }),
+      say: (line) => console.log(line),
+      stopGateway: async () => void (await gateway.stop()),
+    });
+    await log.flush();
+    return held ? 0 : 1;
+  } catch (error) {
+    return reportFailure(error);
+  }
+}

@@ -1,0 +1,56 @@
+import { startGateway } from "../app.ts";
+import { loadConfig } from "../config/load.ts";
+import { startDevBackend } from "../dev/backend.ts";
+import { DEV_ROUTES } from "../dev/routes.ts";
+import { createLog } from "../observe/log.ts";
+import { stdoutSink } from "../observe/stdout.ts";
+import { reportFailure } from "./failure.ts";
+import { stopSignal } from "./signals.ts";
+
+/** `sallyport dev`: the gateway with an embedded backend behind it, to try things on, until it is told to stop. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    const config = loadConfig({ argv: args, overrides: { routes: DEV_ROUTES, "log.format": "pretty" } });
+    const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
+    await using undo = new AsyncDisposableStack();
+    const backend = await startDevBackend({
+      restListen: config["dev.backend_listen"],
+      pushListen: config["dev.push_listen"],
+      database: config["dev.database"],
+      log,
+    });
+    undo.defer(() => backend.stop());
+    const wired = { ...config, "backend.url": backend.restUrl, "push.url": backend.pushUrl };
+    const gateway = await startGateway({ config: wired, log });
+    console.log(howToTry(gateway.edgeUrl, gateway.adminUrl, backend.restUrl, backend.pushUrl));
+    log.info("gateway: stopping", { signal: await stopSignal() });
+    await gateway.stop();
+    await log.flush();
+    return 0;
+  } catch (error) {
+    return reportFailure(error);
+  }
+}
+
+function howToTry(edge: string, admin: string, rest: string, push: string): string {
+  return `
+Sallyport is up, with an embedded backend behind it.
+
+  edge       ${edge}   Connect and gRPC-Web, HTTP/1.1 and h2c
+  admin      ${admin}   /healthz /readyz /metrics
+  backend    ${rest}   REST, embedded
+  push feed  ${push}   gRPC, embedded
+
+Log in: ask for a code, then look into the outbox of the embedded backend.
+
+  curl ${edge}/api/v1/public/auth/send-email-code -H 'content-type: application/json' -d '{"email":"ada@example.com"}'
+  curl ${rest}/dev/outbox
+
+The gateway's public keys:
+
+  curl ${edge}/.well-known/jwks.json
+
+Push something to a user, or revoke one: POST ${rest}/dev/push and /dev/revoke; the README shows how.
+The whole story by itself: bun run demo. Stop with Ctrl-C.
+`;
+}

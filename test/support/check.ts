@@ -12,7 +12,11 @@ interface Step {
 
 async function command(args: readonly string[], cwd: string = root): Promise<boolean> {
   const child = Bun.spawn([...args], { cwd, stdout: "pipe", stderr: "pipe" });
-  const [out, err, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   if (code !== 0) process.stdout.write(out + err);
   return code === 0;
 }

@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createClient } from "@connectrpc/connect";
+import { SallyportClient } from "../../src/client/client.ts";
+import { reasonOf } from "../../src/client/errors.ts";
+import { GatewayKeys } from "../../src/client/gateway-keys.ts";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { type Device, openWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+});
+afterAll(() => world.close());
+
+const EMPTY = new Uint8Array(0);
+
+describe.each(VARIANTS)("$name", ({ open }) => {
+  const clientOf = (device: Device) =>
+    new SallyportClient({
+      transport: open(world.gateway.edgeUrl),
+      credentials: device,
+      keys: new GatewayKeys(world.gateway.edgeUrl),
+    });
+
+  test("a device reads, writes and gets business errors as signed answers", async () => {
+    const client = clientOf(await world.login());
+    expect(await client.execute("user.profile.update", { display_name: "Ada" })).toMatchObject({ resultCode: "ok" });
+    const { payload } = await client.execute("user.profile.get");
+    expect(payload).toMatchObject({ display_name: "Ada" });
+    const refused = await client.execute("user.profile.update", { display_name: "" });
+    expect(refused).toMatchObject({ resultCode: "display_name_empty", payload: { code: "display_name_empty" } });
+  });
+
+  test("of fifty identical requests at once exactly one is accepted", async () => {
+    const device = await world.login();
+    const request = await device.signer.sign("user.profile.get", EMPTY);
+    const clients = Array.from({ length: 5 }, () => createClient(Gateway, open(world.gateway.edgeUrl)));
+    const outcomes = await Promise.all(
+      Array.from({ length: 50 }, (_, at) => {
+        const client = clients[at % clients.length];
+        return client?.executeCommand(request).then(({ envelope }) => envelope?.resultCode, reasonOf);
+      }),
+    );
+    expect(outcomes.filter((outcome) => outcome === "ok")).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome === "REQUEST_REPLAYED")).toHaveLength(49);
+  });
+});
+
+test("a session is looked up once for many requests at once, and not again while it is cached", async () => {
+  const [variant] = VARIANTS;
+  const device = await world.login();
+  const client = createClient(Gateway, variant?.open(world.gateway.edgeUrl) ?? expect.unreachable());
+  const requests = await Promise.all(Array.from({ length: 20 }, () => device.signer.sign("user.profile.get", EMPTY)));
+  await Promise.all(requests.map((request) => client.executeCommand(request)));
+  expect(world.faults.calls(`/api/v1/internal/sessions/${device.deviceSessionId}`)).toBe(1);
+});
+
+test("the log has one line for each call, and no secret in it", async () => {
+  const [variant] = VARIANTS;
+  const device = await world.login();
+  const client = createClient(Gateway, variant?.open(world.gateway.edgeUrl) ?? expect.unreachable());
+  const request = await device.signer.sign("user.profile.get", EMPTY, { requestId: "logged-once" });
+  await client.executeCommand(request);
+  await client.executeCommand(request).catch(reasonOf);
+  const lines = () =>
+    world
+      .logged()
+      .split("\n")
+      .filter((line) => line.includes("logged-once"));
+  while (lines().length < 2) await Bun.sleep(5);
+  expect(lines().map((line) => JSON.parse(line))).toMatchObject([
+    { msg: "call", rpc: "ExecuteCommand", code: "ok", result_code: "ok", user_id: device.userId },
+    { msg: "call", rpc: "ExecuteCommand", code: "failed_precondition", reason: "REQUEST_REPLAYED" },
+  ]);
+  expect(world.logged()).not.toContain(Buffer.from(request.signature).toString("base64"));
+});

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Listener } from "../support/listener.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { metric, openWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+});
+afterAll(() => world.close());
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => ({ n }));
+
+describe("events", () => {
+  test("reach all streams of their user in order, in every protocol, and nobody else's", async () => {
+    const [ada, bob] = [await world.login(), await world.login()];
+    const adas = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), ada)));
+    const bobs = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), bob)));
+    for (const payload of numbers(100)) await world.push({ user_id: ada.userId, event_type: "count.up", payload });
+    await world.push({ user_id: bob.userId, event_type: "count.up", payload: { n: "for Bob" } });
+    for (const listener of adas) {
+      await until(() => listener.payloads("count.up").length >= 100, "all of Ada's events");
+      expect(listener.payloads("count.up")).toEqual(numbers(100));
+      expect(new Set(listener.events.map(({ envelope }) => envelope?.eventId)).size).toBe(101);
+    }
+    for (const listener of bobs) {
+      await until(() => listener.payloads("count.up").length >= 1, "Bob's event");
+      expect(listener.payloads("count.up")).toEqual([{ n: "for Bob" }]);
+    }
+    for (const listener of [...adas, ...bobs]) listener.leave();
+  });
+
+  test("for one session do not reach the user's other sessions", async () => {
+    const [phone, tablet] = [await world.login("ada@example.com"), await world.login("ada@example.com")];
+    expect(phone.userId).toBe(tablet.userId);
+    const [first] = VARIANTS;
+    if (first === undefined) throw new Error("there are no variants");
+    const listeners = await Promise.all(
+      [phone, tablet].map((device) => Listener.open(first.open(world.gateway.edgeUrl), device)),
+    );
+    await world.push({ device_session_id: phone.deviceSessionId, event_type: "to.one", payload: {} });
+    await world.push({ user_id: phone.userId, event_type: "to.all", payload: {} });
+    for (const listener of listeners) await until(() => listener.payloads("to.all").length === 1, "the event for both");
+    expect(listeners.map((listener) => listener.payloads("to.one").length)).toEqual([1, 0]);
+    for (const listener of listeners) listener.leave();
+  });
+
+  test("begin with gateway.server_time, for this session and request", async () => {
+    const device = await world.login();
+    for (const { open } of VARIANTS) {
+      const listener = await Listener.open(open(world.gateway.edgeUrl), device);
+      const [first] = listener.events;
+      expect(first?.envelope?.eventType).toBe("gateway.server_time");
+      expect(first?.envelope?.audience).toBe(`session:${device.deviceSessionId}`);
+      expect(listener.payloads("gateway.server_time")).toMatchObject([
+        { user_id: device.userId, heartbeat_interval_ms: 25_000, resumed: false },
+      ]);
+      listener.leave();
+    }
+  });
+
+  test("stop when the client leaves: no stream stays behind", async () => {
+    const device = await world.login();
+    const before = await metric(world.gateway, "sallyport_streams");
+    const listeners = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), device)));
+    expect(await metric(world.gateway, "sallyport_streams")).toBe(before + listeners.length);
+    for (const listener of listeners) listener.leave();
+    await until(async () => (await metric(world.gateway, "sallyport_streams")) === before, "the streams to be gone");
+  });
+});
+
+describe("a revocation", () => {
+  test("of a session ends its streams, in every protocol, and no others", async () => {
+    const [lost, kept] = [await world.login("eve@example.com"), await world.login("eve@example.com")];
+    for (const { open } of VARIANTS) {
+      const device = await world.login("eve@example.com");
+      const [doomed, safe] = await Promise.all([device, kept].map((each) => Listener.open(open(world.gateway.edgeUrl), each)));
+      await world.revoke({ device_session_id: device.deviceSessionId });
+      await until(() => doomed?.ended !== undefined, "the stream to end");
+      expect(doomed?.ended).toBe("SESSION_REVOKED");
+      expect(safe?.ended).toBeUndefined();
+      safe?.leave();
+    }
+    expect(lost.userId).toBe(kept.userId);
+  });
+
+  test("of a user ends the streams of all sessions", async () => {
+    const devices = [await world.login("mallory@example.com"), await world.login("mallory@example.com")];
+    const listeners = await Promise.all(
+      devices.flatMap((device) => VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), device))),
+    );
+    await world.revoke({ user_id: devices[0]?.userId });
+    for (const listener of listeners) {
+      await until(() => listener.ended !== undefined, "the stream to end");
+      expect(listener.ended).toBe("SESSION_REVOKED");
+    }
+  });
+});

@@ -1,0 +1,41 @@
+import { join } from "node:path";
+
+const MAIN = join(import.meta.dir, "../../src/main.ts");
+
+/** A command of the executable, as a process of its own. */
+export interface Command {
+  readonly pid: number;
+  readonly exited: Promise<number>;
+  /** Everything on standard output so far. */
+  stdout(): string;
+  stderr(): string;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Runs `sallyport <args>` with exactly these SALLYPORT_ variables. */
+export function runCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): Command {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SALLYPORT_"));
+  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+    env: { ...Object.fromEntries(inherited), ...env },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const out = collect(child.stdout);
+  const err = collect(child.stderr);
+  return {
+    pid: child.pid,
+    exited: Promise.all([child.exited, out.done, err.done]).then(([code]) => code),
+    stdout: () => out.text,
+    stderr: () => err.text,
+    kill: (signal) => child.kill(signal),
+  };
+}
+
+function collect(stream: ReadableStream<Uint8Array>): { text: string; readonly done: Promise<void> } {
+  const decoder = new TextDecoder();
+  const collected = { text: "", done: Promise.resolve() };
+  collected.done = (async () => {
+    for await (const chunk of stream) collected.text += decoder.decode(chunk, { stream: true });
+  })();
+  return collected;
+}

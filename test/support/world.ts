@@ -1,0 +1,113 @@
+import { type Gateway, type GatewayOptions, startGateway } from "../../src/app.ts";
+import { type ExportableDeviceKey, generateDeviceKey } from "../../src/client/device-key.ts";
+import { confirmEmailCode, sendEmailCode } from "../../src/client/login.ts";
+import { RequestSigner } from "../../src/client/request-signer.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/schema.ts";
+import type { Log } from "../../src/core/ports.ts";
+import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
+import { DEV_ROUTES } from "../../src/dev/routes.ts";
+import { createLog } from "../../src/observe/log.ts";
+import { FaultBackend } from "./fault-backend.ts";
+import { until } from "./until.ts";
+
+const ANY_PORT = { host: "127.0.0.1", port: 0 };
+
+/** Routes to calls that the embedded backend does not have; tests answer them through `faults`. */
+const FAULT_ROUTES = [
+  { message_type: "test.down", method: "GET", path: "/api/v1/user/test/down" },
+  { message_type: "test.slow", method: "POST", path: "/api/v1/user/test/slow", timeout_ms: 100 },
+  { message_type: "test.wait", method: "POST", path: "/api/v1/user/test/wait" },
+  { message_type: "test.broken", method: "GET", path: "/api/v1/user/test/broken" },
+  { message_type: "test.limited", method: "GET", path: "/api/v1/user/profile", budget: { rate: 0.01, burst: 1 } },
+] as const;
+
+/** Budgets that no test meets by accident. */
+const ROOMY = Object.fromEntries(
+  ["ip", "session", "user", "failures", "public_auth", "send_code", "confirm_code"].flatMap((name) => [
+    [`budgets.${name}.rate`, 100_000],
+    [`budgets.${name}.burst`, 100_000],
+  ]),
+) as Partial<Config>;
+
+/** A device that has logged in. */
+export interface Device {
+  readonly deviceSessionId: string;
+  readonly userId: string;
+  readonly deviceKey: ExportableDeviceKey;
+  readonly signer: RequestSigner;
+}
+
+/** A gateway and its backend, running, over real connections. */
+export interface World {
+  readonly gateway: Gateway;
+  readonly backend: DevBackend;
+  readonly faults: FaultBackend;
+  /** The log lines so far. */
+  readonly logged: () => string;
+  login(email?: string): Promise<Device>;
+  push(event: { user_id?: string; device_session_id?: string; event_type: string; payload: unknown }): Promise<void>;
+  revoke(whom: { user_id?: string; device_session_id?: string }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openWorld(
+  overrides: Partial<Config> = {},
+  options: Pick<GatewayOptions, "openStores"> = {},
+): Promise<World> {
+  const lines: string[] = [];
+  const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
+  const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+  const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: quiet });
+  const faults = new FaultBackend(backend);
+  const wiring = { "edge.listen": ANY_PORT, "admin.listen": ANY_PORT, "backend.url": faults.url, "push.url": backend.pushUrl };
+  const routes = [...DEV_ROUTES, ...FAULT_ROUTES];
+  const config = loadConfig({ env: {}, overrides: { ...ROOMY, routes, "push.backoff_min_ms": 10, ...wiring, ...overrides } });
+  const gateway = await startGateway({ config, log, ...options });
+  await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
+  let people = 0;
+  return {
+    gateway,
+    backend,
+    faults,
+    logged: () => lines.join(""),
+    login: (email = `person-${people++}@example.com`) => login(gateway.edgeUrl, backend.restUrl, email),
+    push: (event) => post(`${backend.restUrl}/dev/push`, event),
+    revoke: (whom) => post(`${backend.restUrl}/dev/revoke`, whom),
+    async close() {
+      await gateway.stop();
+      await Promise.all([faults.stop(), backend.stop()]);
+    },
+  };
+}
+
+async function login(edgeUrl: string, backendUrl: string, email: string): Promise<Device> {
+  const deviceKey = await generateDeviceKey();
+  const { challengeId } = await sendEmailCode({ baseUrl: edgeUrl, email });
+  const outbox: { challenge_id: string; code: string }[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();
+  const code = outbox.find((mail) => mail.challenge_id === challengeId)?.code ?? "";
+  const credentials = await confirmEmailCode({ baseUrl: edgeUrl, challengeId, code, deviceKey });
+  const { deviceSessionId } = credentials;
+  const record: { user_id: string } = await (await fetch(`${backendUrl}/api/v1/internal/sessions/${deviceSessionId}`)).json();
+  return { deviceSessionId, userId: record.user_id, deviceKey, signer: new RequestSigner(credentials) };
+}
+
+async function post(url: string, body: unknown): Promise<void> {
+  const response = await fetch(url, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  });
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
+}
+
+/** A metric's value, off the admin listener: with exactly these labels, or the sum over all. 0 where it has not been counted yet. */
+export async function metric(gateway: Gateway, name: string, labels?: string): Promise<number> {
+  const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+  const isMeant = (line: string) =>
+    labels === undefined ? line.startsWith(`${name} `) || line.startsWith(`${name}{`) : line.startsWith(`${name}${labels} `);
+  return text
+    .split("\n")
+    .filter(isMeant)
+    .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}

@@ -1,0 +1,22 @@
+import { describe, expect, test } from "bun:test";
+import { holds } from "./benchmark.ts";
+import { BENCHMARKS } from "./run.ts";
+
+/** Every benchmark runs, small, so that none rots. What it measures then means nothing, and is not looked at. */
+describe("benchmarks", () => {
+  test.each(BENCHMARKS.map((benchmark) => [benchmark.name, benchmark] as const))(
+    "%s gives figures",
+    async (_, benchmark) => {
+      const figures = await benchmark.run("small");
+      expect(figures.length).toBeGreaterThan(0);
+      for (const { value } of figures) expect(value).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
+  test("a figure over its bound, or none at all, does not hold", () => {
+    expect(holds({ figure: "x", value: 1.61, unit: "ratio", bound: 1.6 })).toBe(false);
+    expect(holds({ figure: "x", value: Number.NaN, unit: "ratio" })).toBe(false);
+    expect(holds({ figure: "x", value: 1.6, unit: "ratio", bound: 1.6 })).toBe(true);
+  });
+});

@@ -1,0 +1,25 @@
+/** `bun run bench [NAME…] [--json]`: exit 1 where a bound does not hold. */
+import { type Benchmark, holds, jsonLine, table } from "./benchmark.ts";
+import { execute } from "./execute.ts";
+
+export const BENCHMARKS: readonly Benchmark[] = [execute];
+
+async function main(args: readonly string[]): Promise<number> {
+  const json = args.includes("--json");
+  const names = args.filter((arg) => !arg.startsWith("--"));
+  const unknown = names.find((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
+  if (unknown !== undefined) {
+    console.error(`bench: there is no benchmark ${unknown}; there are ${BENCHMARKS.map(({ name }) => name).join(", ")}`);
+    return 2;
+  }
+  let allHold = true;
+  for (const benchmark of BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    const figures = await benchmark.run("full");
+    if (json) for (const figure of figures) console.log(jsonLine(benchmark.name, figure));
+    else console.log(table(benchmark, figures));
+    allHold &&= figures.every(holds);
+  }
+  return allHold ? 0 : 1;
+}
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

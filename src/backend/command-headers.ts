@@ -1,0 +1,43 @@
+import type { BackendCommand, PublicCallContext } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import { isHeaderValue, isVisible } from "./visible-text.ts";
+
+/** The longest of the ids is a user id (core/limits.ts). */
+const ID_CHARS_MAX = 256;
+/** The client's own headers are passed on up to here; a longer one is left out. */
+const PASSED_ON_CHARS_MAX = 512;
+/** What the backend sees where the client names no agent. */
+const OWN_USER_AGENT = "sallyport";
+
+/** The headers of a command's call (proto/README.md, "Backend REST"). An id that is no header value is a fault of ours. */
+export function commandHeaders(command: BackendCommand, traceparent: string): Record<string, string> {
+  const headers: Record<string, string> = {
+    "X-User-Id": id(command.userId),
+    "X-Device-Session-Id": id(command.deviceSessionId),
+    "X-Request-Id": id(command.requestId),
+    "Idempotency-Key": id(command.requestId),
+    "X-Forwarded-For": id(command.peerAddress),
+    traceparent: id(traceparent),
+  };
+  addPassedOn(headers, command);
+  return headers;
+}
+
+/** The headers of a call made for a caller who is not logged in. */
+export function publicHeaders(context: PublicCallContext, traceparent: string): Record<string, string> {
+  const headers: Record<string, string> = { "X-Forwarded-For": id(context.peerAddress), traceparent: id(traceparent) };
+  addPassedOn(headers, context);
+  return headers;
+}
+
+function addPassedOn(headers: Record<string, string>, { acceptLanguage, userAgent }: BackendCommand | PublicCallContext): void {
+  headers["User-Agent"] = userAgent !== undefined && isHeaderValue(userAgent, PASSED_ON_CHARS_MAX) ? userAgent : OWN_USER_AGENT;
+  if (acceptLanguage !== undefined && isHeaderValue(acceptLanguage, PASSED_ON_CHARS_MAX)) {
+    headers["Accept-Language"] = acceptLanguage;
+  }
+}
+
+function id(value: string): string {
+  if (!isVisible(value, ID_CHARS_MAX)) throw refuse("INTERNAL", { cause: "an id cannot be sent as a header" });
+  return value;
+}

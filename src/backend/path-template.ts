@@ -1,0 +1,70 @@
+import type { JsonMember, JsonMembers } from "./json-members.ts";
+import { payloadInvalid } from "./payload-invalid.ts";
+
+type Segment = { readonly text: string } | { readonly field: string };
+
+const PLACEHOLDER = /^\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
+/** RFC 3986 3.3: a segment that needs no encoding. */
+const PLAIN_SEGMENT = /^[A-Za-z0-9._~!$&'()*+,;=:@-]+$/;
+/** Ids are short; more is not an id. */
+const VALUE_CHARS_MAX = 512;
+/** What could leave its segment, once here or after one more decoding further on: separators, escapes, control characters. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}/i;
+
+/** A path with placeholders, each a whole segment: `/api/v1/user/rooms/{room_id}/messages`. Compiled once, expanded a call. */
+export class PathTemplate {
+  /** The payload's fields that the path consumes. */
+  readonly fields: ReadonlySet<string>;
+  readonly #segments: readonly Segment[];
+  readonly #plain: string | undefined;
+
+  /** Throws a TypeError that says what is wrong with the path. */
+  constructor(path: string) {
+    if (!path.startsWith("/")) throw new TypeError(`path ${path}: must start with "/"`);
+    this.#segments = path
+      .slice(1)
+      .split("/")
+      .map((segment) => compileSegment(segment, path));
+    const names = this.#segments.flatMap((segment) => ("field" in segment ? [segment.field] : []));
+    this.fields = new Set(names);
+    if (this.fields.size !== names.length) throw new TypeError(`path ${path}: a placeholder occurs twice`);
+    this.#plain = names.length === 0 ? path : undefined;
+  }
+
+  /** The path with its placeholders filled in. A value can never leave its segment: PAYLOAD_INVALID names the field. */
+  expand(members: JsonMembers): string {
+    if (this.#plain !== undefined) return this.#plain;
+    return this.#segments.reduce(
+      (path, segment) => `${path}/${"text" in segment ? segment.text : fill(segment.field, members)}`,
+      "",
+    );
+  }
+}
+
+/** The text of a string, number or boolean; `undefined` for every other value, and for text that has no UTF-8. */
+export function scalarText(member: JsonMember): string | undefined {
+  if (typeof member.value === "string") return member.value.isWellFormed() ? member.value : undefined;
+  return typeof member.value === "number" || typeof member.value === "boolean" ? member.source : undefined;
+}
+
+function compileSegment(segment: string, path: string): Segment {
+  const field = PLACEHOLDER.exec(segment)?.[1];
+  if (field !== undefined) return { field };
+  if (!PLAIN_SEGMENT.test(segment) || segment === "." || segment === "..") {
+    throw new TypeError(`path ${path}: "${segment}" is neither a plain segment nor a {placeholder}`);
+  }
+  return { text: segment };
+}
+
+function fill(field: string, members: JsonMembers): string {
+  const member = members.get(field);
+  const value = member === undefined ? undefined : scalarText(member);
+  if (value === undefined || !staysInSegment(value)) throw payloadInvalid(field);
+  return encodeURIComponent(value);
+}
+
+function staysInSegment(value: string): boolean {
+  if (value === "" || value === "." || value === "..") return false;
+  return value.length <= VALUE_CHARS_MAX && !UNSAFE_VALUE.test(value);
+}

@@ -1,0 +1,61 @@
+import type { PublicAnswer, PublicBackend, PublicCallContext } from "../core/ports.ts";
+import { backendRefusal } from "./backend-refusal.ts";
+import { publicHeaders } from "./command-headers.ts";
+import { type HttpAnswer, HttpClient } from "./http-client.ts";
+import { failureOfStatus, HttpFailure } from "./http-failure.ts";
+import { isJsonType } from "./json-body.ts";
+
+export interface PublicAuthOptions {
+  /** The backend's base URL. */
+  readonly url: string;
+  readonly timeoutMs: number;
+  readonly responseBytesMax: number;
+  readonly token?: string | undefined;
+  /** The W3C traceparent of the call to the backend; continues the client's, where it sent one. */
+  readonly traceparent: (incoming: string | undefined) => string;
+}
+
+/** Of the 256 fetches that Bun runs at once. */
+const LOGIN_CALLS_MAX = 16;
+
+const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
+
+/** Forwards the login calls to the backend; what they may hold has been checked before. */
+export class PublicAuth implements PublicBackend {
+  readonly #options: PublicAuthOptions;
+  readonly #http: HttpClient;
+
+  constructor(options: PublicAuthOptions) {
+    this.#options = options;
+    this.#http = new HttpClient({ ...options, callsMax: LOGIN_CALLS_MAX });
+  }
+
+  async forward(path: string, body: object, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer> {
+    const call = {
+      method: "POST",
+      target: path,
+      headers: publicHeaders(context, this.#options.traceparent(context.traceparent)),
+      body: JSON.stringify(body),
+      timeoutMs: this.#options.timeoutMs,
+      signal,
+    } as const;
+    try {
+      return passOn(await this.#http.call(call));
+    } catch (thrown) {
+      throw thrown instanceof HttpFailure ? backendRefusal(thrown) : thrown;
+    }
+  }
+
+  /** Closes the idle connections. */
+  close(): void {
+    this.#http.close();
+  }
+}
+
+function passOn({ status, contentType, body, retryAfter }: HttpAnswer): PublicAnswer {
+  const isAnswer = (status >= 200 && status < 300) || (status >= 400 && status < 500);
+  if (!isAnswer) throw failureOfStatus(status);
+  if (!isJsonType(contentType)) throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType}`);
+  const seconds = retryAfter !== undefined && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
+  return { status, contentType, body, retryAfter: seconds };
+}

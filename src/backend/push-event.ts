@@ -1,0 +1,62 @@
+import { DEVICE_SESSION_ID_MAX, MESSAGE_TYPE_MAX, USER_ID_MAX } from "../core/limits.ts";
+import type { ClientEvent, Revocation } from "../core/ports.ts";
+import type { PushEvent } from "../gen/sallyport/v1/push_pb.ts";
+import { isVisible } from "./visible-text.ts";
+
+/** Why an event of the backend is dropped: the label of a metric. */
+export type DropReason =
+  | "no_audience"
+  | "bad_user_id"
+  | "bad_device_session_id"
+  | "bad_event_type"
+  | "reserved_event_type"
+  | "bad_event_id"
+  | "payload_too_large";
+
+/** One step of the feed, checked. */
+export type PushStep =
+  | { readonly kind: "client_event"; readonly event: ClientEvent }
+  | { readonly kind: "session_invalidation"; readonly revocation: Revocation }
+  | { readonly kind: "keepalive" }
+  | { readonly kind: "dropped"; readonly reason: DropReason };
+
+const DEVICE_SESSION_ID = /^[A-Za-z0-9._~-]+$/;
+const EVENT_TYPE = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+$/;
+/** The gateway's own events. */
+const RESERVED_PREFIX = "gateway.";
+/** An event id comes back in `resume_after`; a UUID has 36. */
+const EVENT_ID_MAX = 128;
+
+/** Checks what the backend sent, so that nothing signed and nothing revoked is other than the contract says. */
+export function readPushEvent({ kind }: PushEvent, payloadBytesMax: number): PushStep {
+  if (kind.case === undefined) return { kind: "keepalive" };
+  const { userId, deviceSessionId } = kind.value;
+  const wrong = checkAudience(userId, deviceSessionId);
+  if (wrong !== undefined) return { kind: "dropped", reason: wrong };
+  if (kind.case === "sessionInvalidation") {
+    return { kind: "session_invalidation", revocation: { userId, deviceSessionId } };
+  }
+  return readClientEvent(kind.value, payloadBytesMax);
+}
+
+function readClientEvent(event: ClientEvent, payloadBytesMax: number): PushStep {
+  const { userId, deviceSessionId, eventType, eventId, payloadBytes } = event;
+  const reason = checkClientEvent(event, payloadBytesMax);
+  if (reason !== undefined) return { kind: "dropped", reason };
+  return { kind: "client_event", event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
+}
+
+function checkAudience(userId: string, deviceSessionId: string): DropReason | undefined {
+  if (userId === "" && deviceSessionId === "") return "no_audience";
+  if (userId !== "" && !isVisible(userId, USER_ID_MAX)) return "bad_user_id";
+  if (deviceSessionId === "") return undefined;
+  const isId = deviceSessionId.length <= DEVICE_SESSION_ID_MAX && DEVICE_SESSION_ID.test(deviceSessionId);
+  return isId ? undefined : "bad_device_session_id";
+}
+
+function checkClientEvent({ eventType, eventId, payloadBytes }: ClientEvent, payloadBytesMax: number): DropReason | undefined {
+  if (eventType.length > MESSAGE_TYPE_MAX || !EVENT_TYPE.test(eventType)) return "bad_event_type";
+  if (eventType.startsWith(RESERVED_PREFIX)) return "reserved_event_type";
+  if (eventId !== "" && !isVisible(eventId, EVENT_ID_MAX)) return "bad_event_id";
+  return payloadBytes.byteLength > payloadBytesMax ? "payload_too_large" : undefined;
+}

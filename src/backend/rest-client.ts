@@ -1,0 +1,103 @@
+import type { Clock } from "../core/clock.ts";
+import type { Backend, BackendCommand, BackendReply, Metrics } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import { backendRefusal } from "./backend-refusal.ts";
+import { commandHeaders } from "./command-headers.ts";
+import { type HttpAnswer, HttpClient } from "./http-client.ts";
+import { failureOfStatus, HttpFailure } from "./http-failure.ts";
+import { isJsonType, parseJsonObject, utf8Text } from "./json-body.ts";
+import { routeRequest } from "./route-request.ts";
+import type { CompiledRoute, RouteTable } from "./route-table.ts";
+
+export interface RestBackendOptions {
+  /** The backend's base URL. */
+  readonly url: string;
+  readonly routes: RouteTable;
+  /** For routes that have none of their own. */
+  readonly timeoutMs: number;
+  readonly responseBytesMax: number;
+  readonly token?: string | undefined;
+  /** The W3C traceparent of the call to the backend; continues the client's, where it sent one. */
+  readonly traceparent: (incoming: string | undefined) => string;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Commands under way at once; the others wait, within their timeout. */
+  readonly callsMax?: number;
+}
+
+/** Of the 256 fetches that Bun runs at once; the rest are for session look-ups and logins. */
+export const COMMAND_CALLS_MAX = 192;
+
+const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
+
+/** The application behind the gateway, over REST: the route table says which call serves which message type. */
+export class RestBackend implements Backend {
+  readonly #options: RestBackendOptions;
+  readonly #http: HttpClient;
+
+  constructor(options: RestBackendOptions) {
+    this.#options = options;
+    this.#http = new HttpClient({ ...options, callsMax: options.callsMax ?? COMMAND_CALLS_MAX });
+  }
+
+  route(messageType: string): CompiledRoute | undefined {
+    return this.#options.routes.find(messageType);
+  }
+
+  async execute(command: BackendCommand, signal: AbortSignal): Promise<BackendReply> {
+    const route = this.route(command.messageType);
+    if (route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
+    const call = {
+      ...routeRequest(route, command.payloadBytes),
+      method: route.method,
+      headers: commandHeaders(command, this.#options.traceparent(command.traceparent)),
+      timeoutMs: route.timeoutMs ?? this.#options.timeoutMs,
+      signal,
+    };
+    const startedMs = this.#options.clock.monotonic();
+    try {
+      const reply = readReply(await this.#http.call(call));
+      this.#observe(route, startedMs, reply.resultCode === "ok" ? "ok" : "business_error");
+      return reply;
+    } catch (thrown) {
+      if (!(thrown instanceof HttpFailure)) throw thrown;
+      this.#observe(route, startedMs, thrown.kind);
+      throw backendRefusal(thrown);
+    }
+  }
+
+  /** Closes the idle connections. */
+  close(): void {
+    this.#http.close();
+  }
+
+  #observe(route: CompiledRoute, startedMs: number, outcome: string): void {
+    const seconds = (this.#options.clock.monotonic() - startedMs) / 1000;
+    this.#options.metrics.observe("sallyport_backend_seconds", seconds, { route: route.messageType, outcome });
+  }
+}
+
+/** What an answer means to the client; an `HttpFailure` where it means nothing to it. */
+function readReply(answer: HttpAnswer): BackendReply {
+  const { status } = answer;
+  if (status >= 200 && status < 300) return readOk(answer);
+  if (status >= 400 && status < 500) return readBusinessError(answer);
+  throw failureOfStatus(status);
+}
+
+/** The body goes on as it came; whether it is JSON, its Content-Type says. */
+function readOk({ status, contentType, body }: HttpAnswer): BackendReply {
+  if (body.byteLength > 0 && !isJsonType(contentType)) {
+    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType}`);
+  }
+  return { resultCode: "ok", payloadBytes: body };
+}
+
+/** `ok` is the code of success alone, whatever the body calls itself. */
+function readBusinessError({ status, contentType, body }: HttpAnswer): BackendReply {
+  const object = isJsonType(contentType) ? parseJsonObject(utf8Text(body)) : undefined;
+  if (object === undefined) throw new HttpFailure("bad_response", `HTTP ${status} without a JSON object`);
+  const code =
+    typeof object.code === "string" && RESULT_CODE.test(object.code) && object.code !== "ok" ? object.code : `http_${status}`;
+  return { resultCode: code, payloadBytes: body };
+}

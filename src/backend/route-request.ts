@@ -1,0 +1,64 @@
+import { type JsonMember, readMembers } from "./json-members.ts";
+import { scalarText } from "./path-template.ts";
+import { payloadInvalid } from "./payload-invalid.ts";
+import type { CompiledRoute } from "./route-table.ts";
+
+/** Where a payload goes in the call of a route. */
+export interface RouteRequest {
+  /** Path and query, encoded. */
+  readonly target: string;
+  readonly body: Uint8Array | string | undefined;
+}
+
+/** HTTP servers commonly take 8 KiB of request line. */
+const TARGET_CHARS_MAX = 8000;
+
+/**
+ * Lays a payload out over the route's call. Fields that the path names go there and nowhere else; GET and DELETE carry the others
+ * as their query. POST, PUT and PATCH carry the payload exactly as it was signed, or, where the path took fields, the text of the
+ * other fields. An empty payload is `{}`.
+ */
+export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
+  const inBody = route.method !== "GET" && route.method !== "DELETE";
+  if (inBody && route.path.fields.size === 0) {
+    return { target: route.path.expand(new Map()), body: payloadBytes.byteLength === 0 ? "{}" : payloadBytes };
+  }
+  const members = readMembers(payloadBytes);
+  const path = route.path.expand(members);
+  const others = [...members].filter(([name]) => !route.path.fields.has(name));
+  const target = inBody ? path : path + query(others);
+  if (target.length > TARGET_CHARS_MAX) throw payloadInvalid("payload");
+  return { target, body: inBody ? objectText(others) : undefined };
+}
+
+function objectText(members: [string, JsonMember][]): string {
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${member.source}`).join(",")}}`;
+}
+
+function query(members: [string, JsonMember][]): string {
+  const pairs = members.flatMap(([name, member]) =>
+    queryValues(name, member).map((value) => `${encode(name, name)}=${encode(value, name)}`),
+  );
+  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+/** A scalar once, an array of scalars once for each, null not at all. */
+function queryValues(name: string, member: JsonMember): string[] {
+  if (member.value === null) return [];
+  if (Array.isArray(member.value)) return member.value.map((value: unknown) => elementText(name, value));
+  const text = scalarText(member);
+  if (text === undefined) throw payloadInvalid(name);
+  return [text];
+}
+
+/** An element of an array has no text of its own here, so a number that lost digits in parsing is refused. */
+function elementText(name: string, value: unknown): string {
+  if (typeof value === "string" || typeof value === "boolean") return String(value);
+  if (typeof value === "number" && Number.isFinite(value) && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return String(value);
+  throw payloadInvalid(name);
+}
+
+function encode(text: string, field: string): string {
+  if (!text.isWellFormed()) throw payloadInvalid(field);
+  return encodeURIComponent(text);
+}

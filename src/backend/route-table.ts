@@ -1,0 +1,49 @@
+import type { Budget, Route } from "../core/ports.ts";
+import type { HttpMethod } from "./http-client.ts";
+import { PathTemplate } from "./path-template.ts";
+
+/** A route as the configuration writes it. */
+export interface RouteEntry {
+  readonly message_type: string;
+  readonly method: HttpMethod;
+  readonly path: string;
+  readonly timeout_ms?: number | undefined;
+  readonly budget?: { readonly rate: number; readonly burst: number } | undefined;
+}
+
+/** A route, ready to be called. */
+export interface CompiledRoute extends Route {
+  readonly messageType: string;
+  readonly method: HttpMethod;
+  readonly path: PathTemplate;
+  /** The route's own, where it has one. */
+  readonly timeoutMs: number | undefined;
+  readonly budget: Budget | undefined;
+}
+
+/** Which call of the backend serves a message type. */
+export class RouteTable {
+  readonly #routes = new Map<string, CompiledRoute>();
+
+  /** Throws a TypeError for a path that cannot be compiled and for a message type with two routes. */
+  constructor(entries: readonly RouteEntry[]) {
+    for (const entry of entries) {
+      if (this.#routes.has(entry.message_type)) throw new TypeError(`message type ${entry.message_type}: has two routes`);
+      this.#routes.set(entry.message_type, compile(entry));
+    }
+  }
+
+  find(messageType: string): CompiledRoute | undefined {
+    return this.#routes.get(messageType);
+  }
+}
+
+function compile(entry: RouteEntry): CompiledRoute {
+  return {
+    messageType: entry.message_type,
+    method: entry.method,
+    path: new PathTemplate(entry.path),
+    timeoutMs: entry.timeout_ms,
+    budget: entry.budget && { ratePerSecond: entry.budget.rate, burst: entry.budget.burst },
+  };
+}

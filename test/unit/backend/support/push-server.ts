@@ -1,0 +1,116 @@
+import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { Push, type PushEventSchema, type SubscribePushRequest } from "../../../../src/gen/sallyport/v1/push_pb.ts";
+
+type EventInit = MessageInitShape<typeof PushEventSchema>;
+
+/** A backend's Push service over HTTP/2, whose connections can be cut. Its log outlives restarts. */
+export class PushServer {
+  /** Events so far; the cursor of an event is its place, counted from 1. */
+  readonly log: EventInit[] = [];
+  readonly subscriptions: SubscribePushRequest[] = [];
+  readonly authorizations: (string | null)[] = [];
+  /** Cursors before this are out of range. */
+  prunedTo = 0;
+  sendsCursors = true;
+  /** Ends each stream with this, once it has sent what there is. */
+  failWith: ConnectError | undefined;
+  port = 0;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #wakers = new Set<() => void>();
+  #server: Http2Server | undefined;
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<this> {
+    const adapter = connectNodeAdapter({
+      routes: (router) => router.service(Push, { subscribePush: (request, context) => this.#subscribe(request, context) }),
+    });
+    const server = createServer(adapter);
+    server.on("session", (session) => {
+      this.#sessions.add(session);
+      session.on("error", () => {});
+      session.on("close", () => this.#sessions.delete(session));
+    });
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.on("error", reject);
+      server.listen(this.port, "127.0.0.1", resolve);
+    });
+    const address = server.address();
+    if (typeof address === "object" && address !== null) this.port = address.port;
+    return this;
+  }
+
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
+  push(event: EventInit): void {
+    this.log.push(event);
+    this.#wake();
+  }
+
+  /** An event for a user, with a number for its id. */
+  pushNumber(number: number): void {
+    this.push(clientEvent({ userId: "u1", eventId: String(number) }));
+  }
+
+  /** Cuts every connection without a word. */
+  cut(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  /** Cuts every connection and takes no new ones. */
+  async kill(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    const closed = new Promise((resolve) => (server === undefined ? resolve(undefined) : server.close(resolve)));
+    this.cut();
+    this.#wake();
+    await closed;
+  }
+
+  #wake(): void {
+    for (const wake of this.#wakers) wake();
+    this.#wakers.clear();
+  }
+
+  async *#subscribe(request: SubscribePushRequest, context: HandlerContext): AsyncGenerator<EventInit> {
+    this.subscriptions.push(request);
+    this.authorizations.push(context.requestHeader.get("authorization"));
+    let at = request.cursor === "" ? this.log.length : Number(request.cursor);
+    if (at < this.prunedTo || at > this.log.length) throw new ConnectError("too old", Code.OutOfRange);
+    yield { cursor: this.#cursor(at) };
+    while (!context.signal.aborted) {
+      for (; at < this.log.length; at++) yield { ...this.log[at], cursor: this.#cursor(at + 1) };
+      if (this.failWith !== undefined) throw this.failWith;
+      await new Promise<void>((resolve) => {
+        this.#wakers.add(resolve);
+        context.signal.addEventListener("abort", () => resolve());
+      });
+    }
+  }
+
+  #cursor(at: number): string {
+    return this.sendsCursors ? String(at) : "";
+  }
+}
+
+export function clientEvent(value: {
+  userId?: string;
+  deviceSessionId?: string;
+  eventType?: string;
+  eventId?: string;
+  payloadBytes?: Uint8Array;
+}): EventInit {
+  return { kind: { case: "clientEvent", value: { eventType: "chat.message", ...value } } };
+}
+
+export function sessionInvalidation(value: { userId?: string; deviceSessionId?: string }): EventInit {
+  return { kind: { case: "sessionInvalidation", value } };
+}

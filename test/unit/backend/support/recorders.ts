@@ -1,0 +1,86 @@
+import type { ClientEvent, Labels, Log, LogFields, Metrics, PushFeedSink, Revocation } from "../../../../src/core/ports.ts";
+
+/** Remembers what was measured, as `name{label="value"}` → sum, last value or number of observations. */
+export class RecordingMetrics implements Metrics {
+  readonly values = new Map<string, number>();
+
+  count(name: string, labels?: Labels, by = 1): void {
+    this.#add(name, labels, by);
+  }
+
+  gauge(name: string, value: number, labels?: Labels): void {
+    this.values.set(key(name, labels), value);
+  }
+
+  observe(name: string, _value: number, labels?: Labels): void {
+    this.#add(name, labels, 1);
+  }
+
+  #add(name: string, labels: Labels | undefined, by: number): void {
+    const at = key(name, labels);
+    this.values.set(at, (this.values.get(at) ?? 0) + by);
+  }
+}
+
+function key(name: string, labels: Labels = {}): string {
+  const pairs = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  return pairs.length === 0 ? name : `${name}{${pairs.join(",")}}`;
+}
+
+export class RecordingLog implements Log {
+  readonly lines: string[] = [];
+
+  debug(message: string, fields?: LogFields): void {
+    this.lines.push(`${message} ${JSON.stringify(fields)}`);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.debug(message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.debug(message, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.debug(message, fields);
+  }
+}
+
+/** Remembers deliveries in their order, and lets a test wait for one. */
+export class RecordingSink implements PushFeedSink {
+  readonly entries: string[] = [];
+  readonly #waiting = new Set<() => void>();
+  /** Thrown at the delivery of this entry. */
+  failOn: string | undefined;
+
+  event(event: ClientEvent): void {
+    this.note(`event ${event.eventId || event.eventType}`);
+  }
+
+  revoke({ userId, deviceSessionId }: Revocation): void {
+    this.note(`revoke ${userId}/${deviceSessionId}`);
+  }
+
+  gap(): void {
+    this.note("gap");
+  }
+
+  note(entry: string): void {
+    if (entry === this.failOn) throw new Error("the sink failed");
+    this.entries.push(entry);
+    for (const check of this.#waiting) check();
+  }
+
+  until(isReached: (entries: readonly string[]) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!isReached(this.entries)) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
+import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
+import { SessionCache } from "../../src/stores/memory/session-cache.ts";
+import { bucketStoreContract } from "./bucket-store.contract.ts";
+import { ManualClock } from "./manual-clock.ts";
+import { replayStoreContract } from "./replay-store.contract.ts";
+import { sessionDirectoryContract, TTL_MS, UNKNOWN_TTL_MS } from "./session-directory.contract.ts";
+
+replayStoreContract({
+  name: "memory",
+  ownsClock: true,
+  open() {
+    const clock = new ManualClock();
+    return {
+      store: new MemoryReplayStore(clock, { entriesMax: 1000 }),
+      nowMs: () => clock.now(),
+      advance: (ms) => clock.advance(ms),
+      close() {},
+    };
+  },
+});
+
+bucketStoreContract({
+  name: "memory",
+  propertyRuns: 200,
+  open: () => ({ store: new MemoryBucketStore({ entriesMax: 1000 }), close() {} }),
+});
+
+sessionDirectoryContract({
+  name: "memory",
+  open(source, log) {
+    const clock = new ManualClock();
+    const cache = new SessionCache(source, log, clock, { ttlMs: TTL_MS, unknownTtlMs: UNKNOWN_TTL_MS, entriesMax: 100 });
+    return {
+      directory: cache,
+      revoke: (revocation) => cache.revoke(revocation),
+      clear: () => cache.clear(),
+      advance: (ms) => clock.advance(ms),
+      close() {},
+    };
+  },
+});

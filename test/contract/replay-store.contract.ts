@@ -1,0 +1,150 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { ReplayStore } from "../../src/core/ports.ts";
+
+/** A store under test, empty, with its time. */
+export interface ReplayStoreHarness {
+  readonly store: ReplayStore;
+  /** The store's own time, Unix milliseconds. */
+  nowMs(): number;
+  /** Comes back when the store's time has moved on by this much: at once where the test owns the clock, else after waiting. */
+  advance(ms: number): void | Promise<void>;
+  close(): void | Promise<void>;
+}
+
+export interface ReplayStoreFactory {
+  readonly name: string;
+  /** Whether `advance` costs no time. Properties over long times are tried only then. */
+  readonly ownsClock: boolean;
+  open(): ReplayStoreHarness | Promise<ReplayStoreHarness>;
+}
+
+/** Some time that is soon over, and a store on a real clock still keeps apart from now. */
+const SOON_MS = 200;
+const SESSION = "session-1";
+const REQUEST = "request-1";
+
+export function replayStoreContract(factory: ReplayStoreFactory): void {
+  const run = (body: (harness: ReplayStoreHarness) => Promise<void>) => async () => {
+    const harness = await factory.open();
+    try {
+      await body(harness);
+    } finally {
+      await harness.close();
+    }
+  };
+
+  describe(`ReplayStore: ${factory.name}`, () => {
+    test(
+      "a request is let in once, and not a second time",
+      run(async ({ store, nowMs }) => {
+        expect(await store.reserve(SESSION, REQUEST, nowMs() + 60_000)).toBe(true);
+        expect(await store.reserve(SESSION, REQUEST, nowMs() + 60_000)).toBe(false);
+        expect(await store.reserve(SESSION, REQUEST, nowMs() + 90_000)).toBe(false);
+      }),
+    );
+
+    test(
+      "of many copies that arrive together exactly one is let in",
+      run(async ({ store, nowMs }) => {
+        const expiresAtMs = nowMs() + 60_000;
+        const copies = Array.from({ length: 64 }, async () => store.reserve(SESSION, REQUEST, expiresAtMs));
+        expect((await Promise.all(copies)).filter(Boolean)).toHaveLength(1);
+      }),
+    );
+
+    test(
+      "neither another session nor another request of the session is taken for a replay",
+      run(async ({ store, nowMs }) => {
+        const expiresAtMs = nowMs() + 60_000;
+        await store.reserve(SESSION, REQUEST, expiresAtMs);
+        expect(await store.reserve("session-2", REQUEST, expiresAtMs)).toBe(true);
+        expect(await store.reserve(SESSION, "request-2", expiresAtMs)).toBe(true);
+      }),
+    );
+
+    test(
+      "where a session id ends and a request id begins is part of the key",
+      run(async ({ store, nowMs }) => {
+        const expiresAtMs = nowMs() + 60_000;
+        for (const [session, request] of [
+          ["a", "bcccccccc"],
+          ["ab", "cccccccc"],
+          ["a~b", "cccccccc"],
+          ["a", "b~cccccccc"],
+        ] as const) {
+          expect(await store.reserve(session, request, expiresAtMs)).toBe(true);
+        }
+      }),
+    );
+
+    test(
+      "ids of the greatest length are told apart by their last character",
+      run(async ({ store, nowMs }) => {
+        const expiresAtMs = nowMs() + 60_000;
+        const session = "s".repeat(128);
+        expect(await store.reserve(session, `${"r".repeat(127)}1`, expiresAtMs)).toBe(true);
+        expect(await store.reserve(session, `${"r".repeat(127)}2`, expiresAtMs)).toBe(true);
+        expect(await store.reserve(session, `${"r".repeat(127)}1`, expiresAtMs)).toBe(false);
+      }),
+    );
+
+    test(
+      "a replay is refused for as long as the reservation was to last, and the id is free afterwards",
+      run(async ({ store, nowMs, advance }) => {
+        await store.reserve(SESSION, REQUEST, nowMs() + SOON_MS);
+        await advance(SOON_MS / 2);
+        expect(await store.reserve(SESSION, REQUEST, nowMs() + 60_000)).toBe(false);
+        await advance(SOON_MS);
+        expect(await store.reserve(SESSION, REQUEST, nowMs() + 60_000)).toBe(true);
+      }),
+    );
+
+    test(
+      "a replay that names an earlier expiry does not end the reservation sooner",
+      run(async ({ store, nowMs, advance }) => {
+        await store.reserve(SESSION, REQUEST, nowMs() + 60_000);
+        expect(await store.reserve(SESSION, REQUEST, nowMs() + SOON_MS)).toBe(false);
+        await advance(SOON_MS * 2);
+        expect(await store.reserve(SESSION, REQUEST, nowMs() + 60_000)).toBe(false);
+      }),
+    );
+
+    test.skipIf(!factory.ownsClock)(
+      "at no time is a request let in twice while it is reserved, nor refused when it is not",
+      async () => {
+        await fc.assert(
+          fc.asyncProperty(fc.array(arbitraryStep, { maxLength: 200 }), (steps) => behavesLikeAMap(factory, steps)),
+        );
+      },
+    );
+  });
+}
+
+interface Step {
+  readonly request: number;
+  readonly ttlMs: number;
+  readonly advanceMs: number;
+}
+
+const arbitraryStep: fc.Arbitrary<Step> = fc.record({
+  request: fc.integer({ min: 0, max: 30 }),
+  ttlMs: fc.integer({ min: 1, max: 1000 }),
+  advanceMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 300 })),
+});
+
+async function behavesLikeAMap(factory: ReplayStoreFactory, steps: readonly Step[]): Promise<void> {
+  const harness = await factory.open();
+  const expiries = new Map<number, number>();
+  try {
+    for (const { request, ttlMs, advanceMs } of steps) {
+      await harness.advance(advanceMs);
+      const nowMs = harness.nowMs();
+      const isFree = (expiries.get(request) ?? 0) <= nowMs;
+      expect(await harness.store.reserve(SESSION, `request-${request}`, nowMs + ttlMs)).toBe(isFree);
+      if (isFree) expiries.set(request, nowMs + ttlMs);
+    }
+  } finally {
+    await harness.close();
+  }
+}

@@ -1,0 +1,64 @@
+import { expect, test } from "bun:test";
+import type { BucketDemand } from "../../../../src/core/ports.ts";
+import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
+
+const NOW_MS = 1_760_000_000_000;
+
+test("a store without room refuses newcomers, and forgets none of those who have spent", () => {
+  const store = new MemoryBucketStore({ entriesMax: 50 });
+  for (let index = 0; index < 50; index++) expect(store.take([user(index)], NOW_MS)).toBe(true);
+  expect(store.take([user(50)], NOW_MS)).toEqual({ refusedBy: "user", retryAfterMs: 1000 });
+  expect(store.check(user(50), NOW_MS)).toEqual({ refusedBy: "user", retryAfterMs: 1000 });
+  for (let index = 0; index < 50; index++) expect(store.take([user(index)], NOW_MS)).not.toBe(true);
+});
+
+test("buckets that are full again make room", () => {
+  const store = new MemoryBucketStore({ entriesMax: 50 });
+  for (let round = 0; round < 20; round++) {
+    for (let index = 0; index < 50; index++) expect(store.take([user(round * 50 + index)], NOW_MS + round * 1000)).toBe(true);
+  }
+  expect(store.entries).toBeLessThanOrEqual(50);
+});
+
+test("when a budget in the middle finds no room, the budgets around it keep their tokens", () => {
+  const store = new MemoryBucketStore({ entriesMax: 2 });
+  store.take([user(1)], NOW_MS);
+  expect(store.take([user(2), user(3)], NOW_MS)).toMatchObject({ refusedBy: "user", retryAfterMs: 1000 });
+  expect(store.entries).toBe(1);
+  expect(store.take([user(2)], NOW_MS)).toBe(true);
+});
+
+test("a refused request leaves no bucket behind for its other budgets", () => {
+  const store = new MemoryBucketStore({ entriesMax: 10 });
+  store.take([user(1)], NOW_MS);
+  for (let attempt = 0; attempt < 20; attempt++) store.take([user(100 + attempt), user(1)], NOW_MS);
+  expect(store.entries).toBe(1);
+});
+
+test("to look at budgets takes up no room", () => {
+  const store = new MemoryBucketStore({ entriesMax: 10 });
+  for (let index = 0; index < 100; index++) expect(store.check(user(index), NOW_MS)).toBe(true);
+  expect(store.entries).toBe(0);
+});
+
+test("a burst of less than one token is taken as one, or nobody would ever pass", () => {
+  const store = new MemoryBucketStore({ entriesMax: 10 });
+  const small: BucketDemand = { scope: "user", key: "u", budget: { ratePerSecond: 1, burst: 0.5 } };
+  expect(store.take([small], NOW_MS)).toBe(true);
+  expect(store.take([small], NOW_MS)).toEqual({ refusedBy: "user", retryAfterMs: 1000 });
+  expect(store.take([small], NOW_MS + 1000)).toBe(true);
+});
+
+test("the rate holds over thousands of tokens, on today's clock", () => {
+  const store = new MemoryBucketStore({ entriesMax: 10 });
+  const steady: BucketDemand = { scope: "ip", key: "192.0.2.1", budget: { ratePerSecond: 300, burst: 10 } };
+  let given = 0;
+  for (let ms = 0; ms < 60_000; ms++) if (store.take([steady], NOW_MS + ms) === true) given++;
+  expect(given).toBeGreaterThanOrEqual(18_000);
+  expect(given).toBeLessThanOrEqual(18_000 * 1.001 + 10);
+});
+
+/** A budget of one token, which is there again after a second. */
+function user(index: number): BucketDemand {
+  return { scope: "user", key: `user-${index}`, budget: { ratePerSecond: 1, burst: 1 } };
+}

@@ -1,0 +1,182 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { ExpiringTable, NO_SLOT } from "../../../../src/stores/memory/expiring-table.ts";
+
+const NOW_MS = 1_000;
+/** All of these fingerprints fall into the same two buckets, so that 16 of them fill what they can reach. */
+const CROWD = Array.from({ length: 40 }, (_, index) => (index + 1) << 20);
+
+test("an entry is there until its time has come", () => {
+  const table = new ExpiringTable(10);
+  expect(put(table, 1, 2, NOW_MS, NOW_MS + 5)).toBe(true);
+  expect(isLive(table, 1, 2, NOW_MS + 4)).toBe(true);
+  expect(isLive(table, 1, 2, NOW_MS + 5)).toBe(false);
+});
+
+test("both halves of a fingerprint count", () => {
+  const table = new ExpiringTable(10);
+  put(table, 1, 2, NOW_MS, NOW_MS + 5);
+  expect(isLive(table, 1, 3, NOW_MS)).toBe(false);
+  expect(isLive(table, 3, 2, NOW_MS)).toBe(false);
+});
+
+test("the fingerprint 0 is one like any other", () => {
+  const table = new ExpiringTable(10);
+  expect(isLive(table, 0, 0, NOW_MS)).toBe(false);
+  put(table, 0, 0, NOW_MS, NOW_MS + 5);
+  expect(isLive(table, 0, 0, NOW_MS)).toBe(true);
+  expect(table.occupied).toBe(1);
+});
+
+test("an entry behind one that expired is still found, and not entered twice", () => {
+  const table = new ExpiringTable(1000);
+  for (const [index, low] of CROWD.slice(0, 16).entries()) put(table, low, 1, NOW_MS, NOW_MS + 10 + index);
+  for (let expired = 1; expired <= 16; expired++) {
+    const nowMs = NOW_MS + 9 + expired;
+    for (const [index, low] of CROWD.slice(0, 16).entries()) {
+      const slot = table.claim(low, 1, nowMs);
+      expect(table.expiryMs(slot)).toBe(NOW_MS + 10 + index);
+    }
+  }
+  expect(table.occupied).toBe(16);
+});
+
+test("a crowd that fills its buckets is refused rather than any of it forgotten", () => {
+  const table = new ExpiringTable(1000);
+  const kept = CROWD.filter((low) => put(table, low, 1, NOW_MS, NOW_MS + 50));
+  expect(kept).toHaveLength(16);
+  for (const low of kept) expect(isLive(table, low, 1, NOW_MS)).toBe(true);
+});
+
+test("an entry behind a slot that was given back is still found, and not entered twice", () => {
+  const table = new ExpiringTable(1000);
+  for (const low of CROWD.slice(0, 16)) put(table, low, 1, NOW_MS, NOW_MS + 50);
+  for (const low of CROWD.slice(0, 15)) {
+    table.setExpiry(table.find(low, 1), 0);
+    expect(isLive(table, low, 1, NOW_MS)).toBe(false);
+  }
+  const [last = 0] = CROWD.slice(15);
+  expect(table.expiryMs(table.claim(last, 1, NOW_MS))).toBe(NOW_MS + 50);
+});
+
+test("fingerprints whose halves name the same bucket have two buckets nevertheless", () => {
+  const table = new ExpiringTable(1000);
+  expect(CROWD.filter((low) => put(table, low, 0, NOW_MS, NOW_MS + 50))).toHaveLength(16);
+});
+
+test("the slot of an expired entry serves a new one, and the old one stays away when the clock steps back", () => {
+  const table = new ExpiringTable(1000);
+  const [first = 0, ...others] = CROWD.slice(0, 17);
+  put(table, first, 1, NOW_MS, NOW_MS + 1);
+  for (const low of others) put(table, low, 1, NOW_MS + 1, NOW_MS + 50);
+  expect(others.every((low) => isLive(table, low, 1, NOW_MS + 1))).toBe(true);
+  expect(isLive(table, first, 1, NOW_MS)).toBe(false);
+  expect(table.forgottenMs).toBe(NOW_MS + 1);
+});
+
+test("a claimed slot that was never set does not show what lay in it before", () => {
+  const table = new ExpiringTable(1000);
+  for (const low of CROWD.slice(0, 16)) put(table, low, 1, NOW_MS, NOW_MS + 1);
+  const slot = table.claim(77 << 20, 1, NOW_MS + 1);
+  expect(table.expiryMs(slot)).toBe(0);
+  expect(isLive(table, 77 << 20, 1, NOW_MS)).toBe(false);
+});
+
+describe.each([1, 2, 9, 10, 100, 1000])("a table for %d entries", (entriesMax) => {
+  test("holds that many, then is full, and has room again when they expire", () => {
+    const table = new ExpiringTable(entriesMax);
+    const some = fingerprints(entriesMax + 1);
+    for (const [low, high] of some.slice(0, entriesMax)) expect(put(table, low, high, NOW_MS, NOW_MS + 5)).toBe(true);
+    const [low, high] = some[entriesMax] ?? [0, 0];
+    expect(put(table, low, high, NOW_MS + 4, NOW_MS + 9)).toBe(false);
+    expect(put(table, low, high, NOW_MS + 5, NOW_MS + 9)).toBe(true);
+    expect(table.occupied).toBeLessThanOrEqual(entriesMax);
+  });
+});
+
+test("a table filled to its greatest load refuses nobody early and forgets nobody", () => {
+  const entriesMax = 2 ** 15;
+  const table = new ExpiringTable(entriesMax);
+  const some = fingerprints(entriesMax);
+  expect(some.filter(([low, high]) => !put(table, low, high, NOW_MS, NOW_MS + 5))).toEqual([]);
+  expect(some.filter(([low, high]) => !isLive(table, low, high, NOW_MS + 4))).toEqual([]);
+  expect(put(table, 1, 1, NOW_MS, NOW_MS + 5)).toBe(false);
+});
+
+test("entries that come and go for ever find room as long as the live ones leave some", () => {
+  const table = new ExpiringTable(10_000);
+  const some = fingerprints(100_000);
+  for (const [index, [low, high]] of some.entries()) {
+    if (!put(table, low, high, NOW_MS + index, NOW_MS + index + 9_500)) throw new Error(`entry ${index} found no room`);
+  }
+  expect(table.occupied).toBeLessThanOrEqual(10_000);
+});
+
+test("a slot given back is free, and counts no more", () => {
+  const table = new ExpiringTable(1);
+  const slot = table.claim(1, 1, NOW_MS);
+  table.setExpiry(slot, NOW_MS + 50);
+  table.setExpiry(slot, 0);
+  expect(table.occupied).toBe(0);
+  expect(put(table, 2, 2, NOW_MS, NOW_MS + 50)).toBe(true);
+});
+
+test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("%p entries are no size of a table", (entriesMax) => {
+  expect(() => new ExpiringTable(entriesMax)).toThrow(RangeError);
+});
+
+test("whatever the order of entries and times, none is forgotten early or seen again late", () => {
+  const step = fc.record({
+    // Few fingerprints in few buckets: they meet often.
+    low: fc.integer({ min: 0, max: 5 }).map((n) => n << 16),
+    high: fc.integer({ min: 0, max: 9 }),
+    ttlMs: fc.integer({ min: 1, max: 100 }),
+    advanceMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 30 })),
+  });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.array(step, { maxLength: 300 }), (entriesMax, steps) => {
+      const table = new ExpiringTable(entriesMax);
+      const model = new Map<string, number>();
+      let nowMs = NOW_MS;
+      for (const { low, high, ttlMs, advanceMs } of steps) {
+        nowMs += advanceMs;
+        const key = `${low},${high}`;
+        const isKnown = (model.get(key) ?? 0) > nowMs;
+        expect(isLive(table, low, high, nowMs)).toBe(isKnown);
+        if (put(table, low, high, nowMs, nowMs + ttlMs)) model.set(key, nowMs + ttlMs);
+        else expect(isKnown).toBe(false);
+        const live = [...model.values()].filter((expiryMs) => expiryMs > nowMs).length;
+        expect(live).toBeLessThanOrEqual(entriesMax);
+        expect(table.occupied).toBeGreaterThanOrEqual(live);
+      }
+      for (const [key, expiryMs] of model) {
+        const [low = 0, high = 0] = key.split(",").map(Number);
+        expect(isLive(table, low, high, nowMs)).toBe(expiryMs > nowMs);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+function put(table: ExpiringTable, low: number, high: number, nowMs: number, expiresAtMs: number): boolean {
+  const slot = table.claim(low, high, nowMs);
+  if (slot !== NO_SLOT) table.setExpiry(slot, expiresAtMs);
+  return slot !== NO_SLOT;
+}
+
+function isLive(table: ExpiringTable, low: number, high: number, nowMs: number): boolean {
+  const slot = table.find(low, high);
+  return slot !== NO_SLOT && table.expiryMs(slot) > nowMs;
+}
+
+/** Distinct fingerprints that look random and are the same in every run (the finalizer of MurmurHash3 is a bijection). */
+function fingerprints(count: number): [low: number, high: number][] {
+  return Array.from({ length: count }, (_, index) => [mix(index + 1), mix(index + 1 + 0x40000000)]);
+}
+
+function mix(input: number): number {
+  let h = input;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { type ListenAddress, localUrl } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import { authApi } from "./auth-api.ts";
 import { Challenges, type RandomInt } from "./challenges.ts";
@@ -8,7 +9,6 @@ import { openDatabase } from "./database.ts";
 import { devApi } from "./dev-api.ts";
 import { DeviceSessions } from "./device-sessions.ts";
 import { DEV_LIMITS, type DevLimits } from "./limits.ts";
-import { type ListenAddress, localUrl } from "../core/listen.ts";
 import { openPushListener } from "./push-listener.ts";
 import { PushLog } from "./push-log.ts";
 import { PushService } from "./push-service.ts";

@@ -2,8 +2,8 @@ import { createServer, type Http2Server } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { PUSH_REQUEST_BYTES_MAX } from "./limits.ts";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
+import { PUSH_REQUEST_BYTES_MAX } from "./limits.ts";
 
 /** An open listener. */
 export interface PushListener {

@@ -1,8 +1,8 @@
 import type { BunRequest, Server } from "bun";
+import { type ListenAddress, ListenError } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, isJsonObject, type JsonObject } from "./api.ts";
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
-import { type ListenAddress, ListenError } from "../core/listen.ts";
 
 /** Long enough that a gateway's kept connection seldom closes in the very moment of its next use. */
 const IDLE_SECONDS_MAX = 120;

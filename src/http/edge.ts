@@ -30,31 +30,32 @@ const IDLE_TIMEOUT_SECONDS = 150;
 /** The keys change by restart only; a client may keep them for a while. */
 const JWKS_MAX_AGE = "public, max-age=300";
 
-type ServerOf = { readonly server: AnyElysia["server"] };
+type AppServer = AnyElysia["server"];
 
 /**
  * Opens the edge: the RPCs, the public REST calls and the gateway's keys, on one port over HTTP/1.1 and h2c. No decision about a
- * request is made in a hook: each route hands the untouched request to the one function that answers it.
+ * request is made in a hook: each route hands the untouched request to the one function that answers it. Handlers name what
+ * they take of Elysia's context; of one that is handed on whole, Elysia parses everything: headers, query, cookies.
  */
 export function openEdge(parts: EdgeParts): Listener {
   const { rpc, peers } = parts;
-  const app = new Elysia();
   const raw = { parse: "none" } as const;
-  const peerOf = (request: Request, { server }: ServerOf) =>
+  const peerOf = (request: Request, server: AppServer) =>
     peers.resolve(server?.requestIP(request)?.address, () => request.headers.get("x-forwarded-for"));
-  const call = async (request: Request, path: string, context: ServerOf) => {
-    const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, context)));
-    return toResponse(reply, request.signal, () => context.server?.timeout(request, 0));
+  const call = async (request: Request, path: string, server: AppServer) => {
+    const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server)));
+    return toResponse(reply, request.signal, () => server?.timeout(request, 0));
   };
-
-  for (const path of rpc.paths) app.all(path, (context) => call(context.request, path, context), raw);
   const logged = restLog(parts);
+
+  const app = new Elysia();
+  for (const path of rpc.paths) app.all(path, ({ request, server }) => call(request, path, server), raw);
   for (const route of parts.publicRoutes) {
     const serve = (request: Request, peer: Peer) => servePublicCall(request, peer, route, parts.publicAuth);
-    app.all(route.path, (context) => logged(context.request, route.path, peerOf(context.request, context), serve), raw);
+    app.all(route.path, ({ request, server }) => logged(request, route.path, peerOf(request, server), serve), raw);
   }
   app.get("/.well-known/jwks.json", () => jsonReply(200, parts.jwks, { "cache-control": JWKS_MAX_AGE }), raw);
-  app.all("/*", (context) => notFound(context.request, context.path, (path) => call(context.request, path, context)), raw);
+  app.all("/*", ({ request, path, server }) => unknownPath(request, path, () => call(request, path, server)), raw);
   app.onError(({ error }) => unexpected(error, parts.log));
   return serveOn(app, {
     what: "the edge",
@@ -65,11 +66,13 @@ export function openEdge(parts: EdgeParts): Listener {
   });
 }
 
+/** `/package.Service/Method` */
+const RPC_PATH = /^\/[\w.]+\.[\w]+\/\w+$/;
+
 /** What looks like an RPC of some other service gets an answer of the RPC protocols, the rest that of REST. */
-function notFound(request: Request, path: string, call: (path: string) => Promise<Response>): Response | Promise<Response> {
-  return request.headers.get("content-type")?.startsWith("application/") && path.split("/").length === 3 && path.includes(".")
-    ? call(path)
-    : new RestError("not_found").toResponse();
+function unknownPath(request: Request, path: string, call: () => Promise<Response>): Response | Promise<Response> {
+  const isRpc = request.method === "POST" && RPC_PATH.test(path);
+  return isRpc ? call() : new RestError("not_found").toResponse();
 }
 
 /** No handler throws; what comes here is a fault of the framework's or ours, and none of it leaves. */

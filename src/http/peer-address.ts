@@ -4,6 +4,9 @@ import { contains, formatIp, formatSlash64, type IpAddress, type IpBlock, parseI
 /** Addresses in X-Forwarded-For beyond this many are not looked at; a longer chain of trusted proxies does not exist. */
 const FORWARDED_HOPS_MAX = 32;
 
+/** Some hundred bytes each. */
+const DIRECT_PEERS_MAX = 4096;
+
 /** Used where the runtime cannot name the peer, since its connection has just closed. */
 const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
 
@@ -13,6 +16,8 @@ const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
  */
 export class PeerResolver {
   readonly #trusted: readonly IpBlock[];
+  /** Peers by socket address: a connection brings many requests. */
+  readonly #direct = new Map<string, Peer>();
 
   /** `trustedProxies`: CIDRs or single addresses. Throws RangeError on anything else. */
   constructor(trustedProxies: readonly string[]) {
@@ -20,9 +25,20 @@ export class PeerResolver {
   }
 
   resolve(socketAddress: string | undefined, forwardedFor: () => string | null): Peer {
-    const socket = socketAddress === undefined ? undefined : parseIp(socketAddress);
+    if (socketAddress === undefined) return UNKNOWN_PEER;
+    const known = this.#direct.get(socketAddress);
+    if (known !== undefined) return known;
+    const socket = parseIp(socketAddress);
     if (socket === undefined) return UNKNOWN_PEER;
-    return peerAt(this.#trusts(socket) ? this.#behindProxies(socket, forwardedFor() ?? "") : socket);
+    if (this.#trusts(socket)) return peerAt(this.#behindProxies(socket, forwardedFor() ?? ""));
+    return this.#remember(socketAddress, peerAt(socket));
+  }
+
+  /** Emptied as a whole when full: cheaper than keeping an order, and rare. */
+  #remember(socketAddress: string, peer: Peer): Peer {
+    if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();
+    this.#direct.set(socketAddress, peer);
+    return peer;
   }
 
   /** Walks from the nearest hop outwards. What is not an address ends the walk: nothing beyond it can be believed. */

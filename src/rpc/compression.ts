@@ -11,6 +11,8 @@ export interface NegotiatedCompression {
   readonly response: Compression | null;
 }
 
+const NO_COMPRESSION: NegotiatedCompression = { decompress: undefined, response: null };
+
 /** Throws ConnectError `unimplemented` where the client uses a compression that the server does not have. */
 export function negotiateCompression(
   available: readonly Compression[],
@@ -18,6 +20,7 @@ export function negotiateCompression(
   headers: HeaderReader,
 ): NegotiatedCompression {
   const requested = headers.get(names.encoding);
+  if (available.length === 0 && requested === null) return NO_COMPRESSION;
   const accepted = headers.get(names.acceptEncoding);
   const { request, response, error } = compressionNegotiate([...available], requested, accepted, names.acceptEncoding);
   if (error !== undefined) throw error;

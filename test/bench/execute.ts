@@ -18,7 +18,7 @@ export const execute: Benchmark = {
   about: "CPU per ExecuteCommand against one verify, one sign, two SHA-256, one Bun.serve echo and one fetch",
   async run(scale: Scale): Promise<readonly Figure[]> {
     const { rounds, requests, warmUp } =
-      scale === "full" ? { rounds: 7, requests: 4000, warmUp: 6000 } : { rounds: 1, requests: 64, warmUp: 32 };
+      scale === "full" ? { rounds: 7, requests: 4000, warmUp: 30000 } : { rounds: 1, requests: 64, warmUp: 32 };
     const publicKey = Buffer.from(rawPublicKey(privateKey)).toString("base64");
     const backend = await startChild("backend", { publicKey });
     const backendUrl = `http://127.0.0.1:${backend.ready.port}`;

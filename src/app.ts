@@ -10,6 +10,7 @@ import type { Config } from "./config/schema.ts";
 import { loadSeeds } from "./config/seeds.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
 import type { Budget, Log, PushFeedSink } from "./core/ports.ts";
+import { refuse } from "./core/refusal.ts";
 import { RevocationLog } from "./core/revocation-log.ts";
 import { isStrictPublicKey, verifyingKey } from "./crypto/ed25519.ts";
 import { KeyRing } from "./crypto/key-ring.ts";
@@ -23,6 +24,7 @@ import { checkConfirmCode, checkSendCode } from "./http/public-schema.ts";
 import { Hub } from "./hub/hub.ts";
 import { createMetrics, type GatewayMetrics } from "./observe/metrics.ts";
 import { traceparents } from "./observe/trace.ts";
+import { brotli, Compressions, gzip, zstd } from "./rpc/compression.ts";
 import type { ProtocolName } from "./rpc/protocol.ts";
 import { RpcServer } from "./rpc/server.ts";
 import { openStores, type Stores } from "./stores/open.ts";
@@ -88,7 +90,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const pipeline = { ...pipelineOptions(config), ...stores, backend: backend.commands, clock };
   const rpc = new RpcServer(gatewayService({ pipeline, hub, signer: keys, clock, isStopping }), {
     requestBytesMax: config["limits.request_bytes_max"],
-    compressions: [],
+    tooLarge: (limitBytes) => refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(limitBytes) } }),
+    compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: COMPRESS_BYTES_MIN,
     clock,
     onDone: callLog(log, metrics, clock),

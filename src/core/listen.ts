@@ -6,6 +6,14 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** What a listener with TLS needs, as PEM texts. */
+export interface TlsIdentity {
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** Whose signatures on client certificates are believed. Where it is given, a client without such a certificate is refused. */
+  readonly clientAuthority: string | undefined;
+}
+
 /** A port that cannot be had, said in one line for the person who starts the process. `code` is the system's: EADDRINUSE, … */
 export class ListenError extends Error {
   readonly code: string;
@@ -31,7 +39,7 @@ export function formatAddress({ host, port }: ListenAddress): string {
 }
 
 /** The URL under which this host reaches what listens there: a wildcard is reached over loopback. */
-export function localUrl({ host, port }: ListenAddress): string {
+export function localUrl({ host, port }: ListenAddress, scheme: "http" | "https" = "http"): string {
   const loopback: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-  return `http://${formatAddress({ host: loopback[host] ?? host, port })}`;
+  return `${scheme}://${formatAddress({ host: loopback[host] ?? host, port })}`;
 }

@@ -10,6 +10,7 @@ import type { CallSummary } from "../rpc/server.ts";
 export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: CallSummary<Peer>) => void {
   return (summary) => {
     const { method, protocol, codec, thrown, call } = summary;
+    const { notes } = call;
     const seconds = (clock.monotonic() - summary.startedAt) / 1000;
     const code = thrown === undefined ? "ok" : codeToString(toConnectError(thrown).code);
     const reason = thrown === undefined ? undefined : reasonOf(thrown);
@@ -24,7 +25,11 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       reason,
       ms: Math.round(seconds * 1e6) / 1e3,
       peer: call.peer.address,
-      ...call.notes,
+      device_session_id: notes.device_session_id,
+      message_type: notes.message_type,
+      request_id: notes.request_id,
+      user_id: notes.user_id,
+      result_code: notes.result_code,
       cause: causeOf(thrown),
     };
     if (isOurFault(thrown)) log.error("call", fields);

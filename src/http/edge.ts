@@ -1,6 +1,6 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Clock } from "../core/clock.ts";
-import type { ListenAddress } from "../core/listen.ts";
+import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 import type { Log, Metrics, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
 import { FetchRequest, toResponse } from "./fetch-host.ts";
@@ -12,6 +12,7 @@ import { jsonReply, RestError } from "./rest-reply.ts";
 
 export interface EdgeParts {
   readonly listen: ListenAddress;
+  readonly tls?: TlsIdentity | undefined;
   readonly requestBytesMax: number;
   readonly rpc: RpcServer<Peer>;
   readonly publicRoutes: readonly PublicRoute[];
@@ -26,6 +27,12 @@ export interface EdgeParts {
 
 /** Quiet connections are closed after this; streams are exempt, and calls answer or time out well before. */
 const IDLE_TIMEOUT_SECONDS = 150;
+
+/**
+ * The handlers refuse sooner, and say so in the protocol; beyond this the runtime hangs up without a word. Bodies that were refused are
+ * dropped as they come, so it costs no memory.
+ */
+const BODY_FENCE_BYTES = 64 * 1024 * 1024;
 
 /** The keys change by restart only; a client may keep them for a while. */
 const JWKS_MAX_AGE = "public, max-age=300";
@@ -44,11 +51,12 @@ export function openEdge(parts: EdgeParts): Listener {
     peers.resolve(server?.requestIP(request)?.address, () => request.headers.get("x-forwarded-for"));
   const call = async (request: Request, path: string, server: AppServer) => {
     const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server)));
-    return toResponse(reply, request.signal, () => server?.timeout(request, 0));
+    return toResponse(reply, request.signal, (open) => server?.timeout(request, open ? 0 : IDLE_TIMEOUT_SECONDS));
   };
   const logged = restLog(parts);
 
-  const app = new Elysia();
+  // Elysia looks for the path behind the first 11 characters of the URL, so that over http a host of three letters or fewer hides it.
+  const app = new Elysia({ handler: { standardHostname: parts.tls !== undefined } });
   for (const path of rpc.paths) app.all(path, ({ request, server }) => call(request, path, server), raw);
   for (const route of parts.publicRoutes) {
     const serve = (request: Request, peer: Peer) => servePublicCall(request, peer, route, parts.publicAuth);
@@ -60,8 +68,8 @@ export function openEdge(parts: EdgeParts): Listener {
   return serveOn(app, {
     what: "the edge",
     listen: parts.listen,
-    // The handlers refuse sooner, and say so in the protocol; this is the runtime's own fence behind them.
-    bodyBytesMax: 2 * parts.requestBytesMax,
+    tls: parts.tls,
+    bodyBytesMax: Math.max(BODY_FENCE_BYTES, 2 * parts.requestBytesMax),
     idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
   });
 }

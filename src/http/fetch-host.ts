@@ -60,13 +60,18 @@ export async function readBounded(request: Request, bytesMax: number): Promise<U
   return Buffer.concat(chunks);
 }
 
-/** The response to a reply. `keepOpen` is called for a stream, whose connection may be quiet for long. */
-export function toResponse(reply: HttpReply | HttpStreamReply, signal: AbortSignal, keepOpen: () => void): Response {
+/**
+ * The response to a reply. `keepOpen` is told `true` for a stream, whose connection may be quiet for long, and `false` when it has
+ * ended: a client that does not read would otherwise hold what is queued for it for ever.
+ */
+export function toResponse(reply: HttpReply | HttpStreamReply, signal: AbortSignal, keepOpen: KeepOpen): Response {
   const { status, headers } = reply;
   if (reply.kind === "complete") return new Response(reply.body as Uint8Array<ArrayBuffer>, { status, headers });
-  keepOpen();
-  return new Response(streamBody(reply, signal), { status, headers });
+  keepOpen(true);
+  return new Response(streamBody(reply, signal, keepOpen), { status, headers });
 }
+
+type KeepOpen = (open: boolean) => void;
 
 /** What the runtime may hold for a client that does not read, before `onDrain` waits. */
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -75,12 +80,13 @@ const HIGH_WATER_BYTES = 64 * 1024;
  * The body of a stream. That the client is gone is told by `cancel` or by the request's signal, whichever comes: a client that
  * leaves before the response begins is told by the signal alone.
  */
-function streamBody(reply: HttpStreamReply, signal: AbortSignal): ReadableStream<Uint8Array> {
+function streamBody(reply: HttpStreamReply, signal: AbortSignal, keepOpen: KeepOpen): ReadableStream<Uint8Array> {
   let sink: FetchBodySink | undefined;
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
         sink = new FetchBodySink(controller);
+        sink.onClose(() => keepOpen(false));
         reply.start(sink);
         if (signal.aborted) sink.closed();
         else signal.addEventListener("abort", () => sink?.closed(), { once: true });

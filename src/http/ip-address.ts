@@ -22,9 +22,9 @@ export function parseIp(text: string): IpAddress | undefined {
 
 /** Reads `address/bits`, or a single address. Throws RangeError on anything else. */
 export function parseIpBlock(text: string): IpBlock {
-  const [address = "", bits] = text.split("/");
+  const [, address = "", bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const base = parseIp(address);
-  if (base === undefined) throw new RangeError(`not an IP address: ${address}`);
+  if (base === undefined) throw new RangeError(`not an IP address or block: ${text}`);
   const bitsMax = base.family === 4 ? 32 : 128;
   // A prefix of an IPv4-mapped block counts from the start of the IPv6 address.
   const mappedBits = base.family === 4 && address.includes(":") ? 96 : 0;
@@ -46,10 +46,20 @@ export function contains(block: IpBlock, address: IpAddress): boolean {
 /** The canonical text: dotted for IPv4, RFC 5952 for IPv6. */
 export function formatIp({ family, parts }: IpAddress): string {
   if (family === 4) return parts.join(".");
-  const text = parts.map((part) => part.toString(16)).join(":");
-  const zeros = text.match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? [];
-  const longest = zeros.reduce((best, run) => (run.length > best.length ? run : best), "");
-  return longest === "" ? text : text.replace(longest, text.endsWith(longest) ? "::" : ":").replace(/^:(?!:)/, "::");
+  const { start, end } = longestZeros(parts);
+  const hex = parts.map((part) => part.toString(16));
+  return end - start < 2 ? hex.join(":") : `${hex.slice(0, start).join(":")}::${hex.slice(end).join(":")}`;
+}
+
+/** RFC 5952 4.2.3: the longest run of zeros, the first where several are. */
+function longestZeros(parts: readonly number[]): { start: number; end: number } {
+  let longest = { start: 0, end: 0 };
+  for (let start = 0; start < parts.length; start++) {
+    let end = start;
+    while (parts[end] === 0) end++;
+    if (end - start > longest.end - longest.start) longest = { start, end };
+  }
+  return longest;
 }
 
 /** The /64 of an IPv6 address, as text: what one client has all to itself. */

@@ -1,5 +1,5 @@
 import type { AnyElysia } from "elysia";
-import { type ListenAddress, ListenError, localUrl } from "../core/listen.ts";
+import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
 
 /** An open port. */
 export interface Listener {
@@ -17,13 +17,14 @@ export interface ServeOptions {
   /** What listens, for error messages. */
   readonly what: string;
   readonly listen: ListenAddress;
+  readonly tls?: TlsIdentity | undefined;
   /** Bodies beyond this are cut off by the runtime, whatever the handler does. */
   readonly bodyBytesMax: number;
   /** Seconds without a byte in either direction after which a connection is closed. Streams are exempt. */
   readonly idleTimeoutSeconds: number;
 }
 
-/** Opens a port for an Elysia application: HTTP/1.1 and HTTP/2 with prior knowledge (h2c). Throws `ListenError`. */
+/** Opens a port for an Elysia application: HTTP/1.1 and HTTP/2, by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`. */
 export function serveOn(app: AnyElysia, options: ServeOptions): Listener {
   const { what, listen } = options;
   try {
@@ -37,6 +38,7 @@ export function serveOn(app: AnyElysia, options: ServeOptions): Listener {
       development: false,
       maxRequestBodySize: options.bodyBytesMax,
       idleTimeout: options.idleTimeoutSeconds,
+      ...(options.tls && { tls: tlsOf(options.tls) }),
     });
   } catch (error) {
     throw new ListenError(what, listen, error);
@@ -46,8 +48,15 @@ export function serveOn(app: AnyElysia, options: ServeOptions): Listener {
   const address = { host: listen.host, port: server.port ?? listen.port };
   return {
     address,
-    url: localUrl(address),
+    url: localUrl(address, options.tls === undefined ? "http" : "https"),
     drain: () => server.stop(false),
     close: () => server.stop(true),
   };
+}
+
+/** As `Bun.serve` wants it. A client certificate is demanded where there is an authority to check it by, and never otherwise. */
+function tlsOf({ certificate, privateKey, clientAuthority }: TlsIdentity) {
+  const identity = { cert: certificate, key: privateKey };
+  if (clientAuthority === undefined) return identity;
+  return { ...identity, ca: clientAuthority, requestCert: true, rejectUnauthorized: true };
 }

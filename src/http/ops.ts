@@ -17,7 +17,8 @@ const IDLE_TIMEOUT_SECONDS = 30;
 /** Opens the admin listener: `/healthz` (the process lives), `/readyz` (send it traffic), `/metrics`. For operators, not for the internet. */
 export function openOps({ listen, notReady, renderMetrics }: OpsParts): Listener {
   const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
-  const app = new Elysia()
+  // As for the edge: without this, a host of three letters or fewer hides the path.
+  const app = new Elysia({ handler: { standardHostname: false } })
     .get("/healthz", () => jsonReply(200, { status: "ok" }))
     .get("/readyz", () => {
       const reasons = notReady();

@@ -1,3 +1,4 @@
+import { domainToASCII } from "node:url";
 import { PUBLIC_KEY_BYTES } from "../core/limits.ts";
 import { RestError } from "./rest-reply.ts";
 
@@ -11,7 +12,6 @@ export interface PublicCall {
 const EMAIL_CHARACTERS_MAX = 254;
 const CHALLENGE_ID = /^[\x21-\x7e]{1,128}$/;
 const CODE = /^[\x21-\x7e]{1,32}$/;
-const BASE64 = /^[A-Za-z0-9+/]{43}=?$/;
 const METADATA_ENTRIES_MAX = 16;
 const METADATA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const METADATA_VALUE_CHARACTERS_MAX = 256;
@@ -33,16 +33,20 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
   const key = stringField(body, "client_public_key");
   const raw = Buffer.from(key, "base64");
-  if (!BASE64.test(key) || raw.byteLength !== PUBLIC_KEY_BYTES || !isStrictKey(raw)) {
+  // One form alone (RFC 4648 4 and 3.5): the session look-up takes no other, and a device must not log in for nothing.
+  if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key || !isStrictKey(raw)) {
     throw invalid("client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)");
   }
   checkMetadata(body.metadata);
   return { body, identity: challengeId };
 }
 
-/** One person, one budget: case and Unicode forms of an address make no difference. */
+/** One mailbox, one budget: case and Unicode forms make no difference, nor how the domain is written (RFC 5890, or the root's dot). */
 function normalizeEmail(email: string): string {
-  return email.normalize("NFKC").toLowerCase();
+  const text = email.normalize("NFKC").toLowerCase();
+  const at = text.lastIndexOf("@") + 1;
+  const domain = text.slice(at);
+  return text.slice(0, at) + (domainToASCII(domain) || domain).replace(/\.$/, "");
 }
 
 /** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */

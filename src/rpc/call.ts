@@ -12,6 +12,8 @@ export class Call<Peer = unknown> {
   readonly protocol: ProtocolName;
   readonly codec: CodecName;
   readonly notes: CallNotes = {};
+  /** The client's timeout in milliseconds, where it set one; known once `startDeadline` has been called. */
+  timeoutMs: number | undefined;
   #header: Headers | undefined;
   #trailer: Headers | undefined;
   #deadline: AbortSignal | undefined;
@@ -51,6 +53,7 @@ export class Call<Peer = unknown> {
 
   /** Starts the clock on the client's timeout, where it set one; `onTimeout` is called when it has passed before `finish`. */
   startDeadline(timeoutMs: number | undefined, onTimeout: (error: ConnectError) => void): void {
+    this.timeoutMs = timeoutMs;
     if (timeoutMs === undefined) return;
     const controller = new AbortController();
     this.#deadline = controller.signal;

@@ -6,6 +6,7 @@ import {
   isMessage,
   type MessageInitShape,
   type MessageShape,
+  type Registry,
   toBinary,
   toJsonString,
 } from "@bufbuild/protobuf";
@@ -27,7 +28,8 @@ const utf8Encoder = new TextEncoder();
 /** Refuses what is not UTF-8, rather than putting replacement characters in its place. */
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
-export function codecsOf<Desc extends DescMessage>(desc: Desc): Codecs<Desc> {
+/** `registry`: the types that an Any in these messages may hold; JSON has to know them. */
+export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Registry): Codecs<Desc> {
   const whole = (message: MessageInitShape<Desc>) => (isMessage(message, desc) ? message : create(desc, message));
   return {
     proto: {
@@ -36,10 +38,10 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc): Codecs<Desc> {
     },
     json: {
       decode: (bytes) => {
-        const parse = () => fromJsonString(desc, utf8Decoder.decode(bytes), { ignoreUnknownFields: true });
+        const parse = () => fromJsonString(desc, utf8Decoder.decode(bytes), { ignoreUnknownFields: true, registry });
         return orUndecodable("json", parse);
       },
-      encode: (message) => utf8Encoder.encode(toJsonString(desc, whole(message))),
+      encode: (message) => utf8Encoder.encode(toJsonString(desc, whole(message), { registry })),
     },
   };
 }

@@ -1,28 +1,105 @@
-import { type Compression, compressionNegotiate } from "@connectrpc/connect/protocol";
-import type { HeaderReader } from "./http.ts";
+import { promisify } from "node:util";
+import {
+  brotliCompressSync,
+  brotliDecompress,
+  gunzip,
+  gzipSync,
+  type InputType,
+  constants as zlib,
+  zstdCompressSync,
+  zstdDecompress,
+} from "node:zlib";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BodyTooLarge, type HeaderReader } from "./http.ts";
 import type { ProtocolHeaders } from "./protocol.ts";
 
-/** Unpacks a message; throws ConnectError `resource_exhausted` as soon as it is over `bytesMax`. */
-export type Decompress = (bytes: Uint8Array, bytesMax: number) => Promise<Uint8Array>;
+/** A compression that messages may have, under its name in the headers. */
+export interface Compression {
+  readonly name: string;
+  /** Packs an answer. In one go, so that the messages of a stream keep their order; answers are bounded. */
+  compress(bytes: Uint8Array): Uint8Array;
+  /** Unpacks a message. Throws `BodyTooLarge` at `bytesMax`, having made no more than that; ConnectError on what is not packed so. */
+  decompress(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>;
+}
+
+type Unpack = (bytes: InputType, options: { maxOutputLength: number }) => Promise<Uint8Array>;
+
+/** Fast rather than small: answers wait for it. */
+export const gzip = compression("gzip", promisify(gunzip), (bytes) => gzipSync(bytes, { level: 1 }));
+export const brotli = compression("br", promisify(brotliDecompress), (bytes) =>
+  brotliCompressSync(bytes, { params: { [zlib.BROTLI_PARAM_QUALITY]: 3 } }),
+);
+export const zstd = compression("zstd", promisify(zstdDecompress), (bytes) => zstdCompressSync(bytes));
+
+function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array) => Uint8Array): Compression {
+  return {
+    name,
+    compress,
+    async decompress(bytes, bytesMax) {
+      // An empty message may be sent as no bytes at all, compressed or not.
+      if (bytes.byteLength === 0) return bytes;
+      try {
+        return await unpack(bytes, { maxOutputLength: bytesMax });
+      } catch (cause) {
+        throw isTooLarge(cause) ? new BodyTooLarge(bytesMax) : undecodable(name, cause);
+      }
+    },
+  };
+}
+
+function isTooLarge(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ERR_BUFFER_TOO_LARGE";
+}
+
+function undecodable(name: string, cause: unknown): ConnectError {
+  return new ConnectError(`the message cannot be unpacked as ${name}`, Code.InvalidArgument, undefined, undefined, cause);
+}
 
 /** What a request and its answer are compressed with, if at all. */
 export interface NegotiatedCompression {
-  readonly decompress: Decompress | undefined;
-  readonly response: Compression | null;
+  readonly request: Compression | undefined;
+  readonly response: Compression | undefined;
 }
 
-const NO_COMPRESSION: NegotiatedCompression = { decompress: undefined, response: null };
+/** Clients send one of a handful of lists of what they accept; more than this many are not remembered. */
+const REMEMBERED_LISTS_MAX = 64;
 
-/** Throws ConnectError `unimplemented` where the client uses a compression that the server does not have. */
-export function negotiateCompression(
-  available: readonly Compression[],
-  names: ProtocolHeaders,
-  headers: HeaderReader,
-): NegotiatedCompression {
-  const requested = headers.get(names.encoding);
-  if (available.length === 0 && requested === null) return NO_COMPRESSION;
-  const accepted = headers.get(names.acceptEncoding);
-  const { request, response, error } = compressionNegotiate([...available], requested, accepted, names.acceptEncoding);
-  if (error !== undefined) throw error;
-  return { decompress: request?.decompress.bind(request), response };
+/** The compressions of a server, and which of them a request is about. */
+export class Compressions {
+  readonly #available: readonly Compression[];
+  readonly #byAccepted = new Map<string, Compression | undefined>();
+
+  constructor(available: readonly Compression[]) {
+    this.#available = available;
+  }
+
+  /** Throws ConnectError `unimplemented`, with what there is, where the client uses a compression that the server does not have. */
+  negotiate(names: ProtocolHeaders, headers: HeaderReader): NegotiatedCompression {
+    const requested = headers.get(names.encoding);
+    const accepted = headers.get(names.acceptEncoding);
+    const request = requested === null || requested === "identity" ? undefined : this.#named(requested);
+    if (requested !== null && requested !== "identity" && request === undefined) throw this.#unknown(names);
+    // A client that says nothing of what it accepts takes what it sends itself (gRPC, compression.md).
+    return { request, response: accepted === null || accepted === "" ? request : this.#firstOf(accepted) };
+  }
+
+  #named(name: string): Compression | undefined {
+    return this.#available.find((compression) => compression.name === name);
+  }
+
+  /** The first of the client's list; its quality values (RFC 9110 12.5.3) count only where they say "not at all". */
+  #firstOf(accepted: string): Compression | undefined {
+    if (this.#byAccepted.has(accepted)) return this.#byAccepted.get(accepted);
+    const wanted = accepted.split(",").filter((item) => !/;\s*q=0(?:\.0*)?\s*$/.test(item));
+    const names = wanted.map((item) => item.split(";")[0]?.trim() ?? "");
+    const found = names.map((name) => this.#named(name)).find((compression) => compression !== undefined);
+    if (this.#byAccepted.size < REMEMBERED_LISTS_MAX) this.#byAccepted.set(accepted, found);
+    return found;
+  }
+
+  #unknown(names: ProtocolHeaders): ConnectError {
+    const acceptable = this.#available.map(({ name }) => name).join(",");
+    const text = `unknown compression; supported are ${acceptable || "none"}`;
+    return new ConnectError(text, Code.Unimplemented, { [names.acceptEncoding]: acceptable });
+  }
 }

@@ -4,13 +4,12 @@ import {
   headerAcceptEncoding,
   headerEncoding,
   headerTimeout,
-  parseTimeout,
   setTrailerStatus,
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
 import { encodeFrame, FLAG_COMPRESSED } from "../core/frame.ts";
-import { TIMER_MS_MAX } from "../core/limits.ts";
+import { grpcTimeoutMs } from "./grpc-timeout.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
@@ -28,11 +27,7 @@ export const grpcWeb: UnaryProtocol & StreamProtocol = {
     acceptEncoding: headerAcceptEncoding.toLowerCase(),
   },
   contentTypes,
-  timeoutMs(value) {
-    const { timeoutMs, error } = parseTimeout(value, Number.MAX_SAFE_INTEGER);
-    if (error !== undefined) throw error;
-    return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
-  },
+  timeoutMs: grpcTimeoutMs,
   checkHeaders() {},
   reply(message, codec, metadata) {
     const data = encodeFrame(metadata.encoding === undefined ? 0 : FLAG_COMPRESSED, message);

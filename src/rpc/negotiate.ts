@@ -1,6 +1,8 @@
 import type { CodecName } from "./codec.ts";
 import { connectStream, connectUnary } from "./connect.ts";
+import { grpc } from "./grpc.ts";
 import { grpcWeb } from "./grpc-web.ts";
+import type { HttpRequest } from "./http.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
 /** What a request's content type says: which protocol is spoken, and how messages are written. */
@@ -9,38 +11,44 @@ export interface Negotiated<P> {
   readonly codec: CodecName;
 }
 
+/** The protocols of one kind of method, by content type. */
+export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
+  readonly #byContentType = new Map<string, Negotiated<P>>();
+  /** The `Accept-Post` of a 415. */
+  readonly acceptPost: string;
+
+  constructor(protocols: readonly P[]) {
+    for (const protocol of protocols) {
+      for (const codec of ["proto", "json"] as const)
+        this.#byContentType.set(protocol.contentTypes[codec], { protocol, codec });
+      // gRPC's content types stand for Protobuf where they name no codec.
+      const unnamed = protocol.contentTypes.proto.replace("+proto", "");
+      if (protocol.name !== "connect") this.#byContentType.set(unnamed, { protocol, codec: "proto" });
+    }
+    this.acceptPost = [...this.#byContentType.keys()].join(", ");
+  }
+
+  /** Media types ignore case, and JSON may say that it is UTF-8, which it always is. */
+  find(contentType: string | null): Negotiated<P> | undefined {
+    if (contentType === null) return undefined;
+    return (
+      this.#byContentType.get(contentType) ??
+      this.#byContentType.get(contentType.toLowerCase().replace(/json *; *charset=utf-?8$/, "json"))
+    );
+  }
+}
+
 const UNARY: readonly UnaryProtocol[] = [connectUnary, grpcWeb];
 const STREAM: readonly StreamProtocol[] = [connectStream, grpcWeb];
 
-const unaryByContentType = byContentType(UNARY);
-const streamByContentType = byContentType(STREAM);
+const unary = { bare: new ProtocolTable(UNARY), withTrailers: new ProtocolTable([...UNARY, grpc]) };
+const stream = { bare: new ProtocolTable(STREAM), withTrailers: new ProtocolTable([...STREAM, grpc]) };
 
-export function negotiateUnary(contentType: string | null): Negotiated<UnaryProtocol> | undefined {
-  return find(unaryByContentType, contentType);
+/** The protocols for a request's connection: gRPC needs one that carries trailers. */
+export function unaryProtocols(request: HttpRequest): ProtocolTable<UnaryProtocol> {
+  return request.trailers ? unary.withTrailers : unary.bare;
 }
 
-export function negotiateStream(contentType: string | null): Negotiated<StreamProtocol> | undefined {
-  return find(streamByContentType, contentType);
-}
-
-/** The `Accept-Post` of a 415. */
-export const ACCEPT_POST_UNARY = [...unaryByContentType.keys()].join(", ");
-export const ACCEPT_POST_STREAM = [...streamByContentType.keys()].join(", ");
-
-function byContentType<P extends UnaryProtocol | StreamProtocol>(protocols: readonly P[]): Map<string, Negotiated<P>> {
-  const map = new Map<string, Negotiated<P>>();
-  for (const protocol of protocols) {
-    for (const codec of ["proto", "json"] as const) map.set(protocol.contentTypes[codec], { protocol, codec });
-    // gRPC's content types stand for Protobuf where they name no codec.
-    if (protocol.name !== "connect") {
-      map.set(protocol.contentTypes.proto.replace("+proto", ""), { protocol, codec: "proto" });
-    }
-  }
-  return map;
-}
-
-/** Media types ignore case, and JSON may say that it is UTF-8, which it always is. */
-function find<P>(map: ReadonlyMap<string, Negotiated<P>>, contentType: string | null): Negotiated<P> | undefined {
-  if (contentType === null) return undefined;
-  return map.get(contentType) ?? map.get(contentType.toLowerCase().replace(/json *; *charset=utf-?8$/, "json"));
+export function streamProtocols(request: HttpRequest): ProtocolTable<StreamProtocol> {
+  return request.trailers ? stream.withTrailers : stream.bare;
 }

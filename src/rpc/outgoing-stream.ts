@@ -1,8 +1,9 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { encodeFrame } from "../core/frame.ts";
+import { encodeFrame, FLAG_COMPRESSED } from "../core/frame.ts";
 import type { Call } from "./call.ts";
 import type { Codec, CodecName } from "./codec.ts";
+import type { Compression } from "./compression.ts";
 import { toConnectError } from "./errors.ts";
 import type { BodySink, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamProtocol } from "./protocol.ts";
@@ -17,8 +18,10 @@ export class OutgoingStream<O extends DescMessage> {
   readonly #call: Call;
   readonly #wire: StreamProtocol;
   readonly #encoder: Codec<O>;
+  readonly #compressBytesMin: number;
   readonly #respond: (reply: HttpStreamReply) => void;
   readonly #onEnd: (thrown: unknown) => void;
+  #compression: Compression | undefined;
   #body: BodySink | undefined;
   #responded = false;
   #ended = false;
@@ -30,6 +33,8 @@ export class OutgoingStream<O extends DescMessage> {
     call: Call;
     protocol: StreamProtocol;
     encoder: Codec<O>;
+    /** Shorter messages are sent as they are. */
+    compressBytesMin: number;
     respond: (reply: HttpStreamReply) => void;
     /** Called once, with what ended the stream; `undefined` for success. */
     onEnd: (thrown: unknown) => void;
@@ -39,13 +44,26 @@ export class OutgoingStream<O extends DescMessage> {
     this.#call = parts.call;
     this.#wire = parts.protocol;
     this.#encoder = parts.encoder;
+    this.#compressBytesMin = parts.compressBytesMin;
     this.#respond = parts.respond;
     this.#onEnd = parts.onEnd;
   }
 
+  /** The compression that messages of `send` have from now on. To be called before the stream is opened. */
+  compressWith(compression: Compression | undefined): void {
+    this.#compression = compression;
+  }
+
+  /** Sends the headers, if they have not been sent; for a stream whose first message may take its time. */
+  open(): void {
+    if (!this.#ended) this.#start();
+  }
+
   /** Sends one message. */
   send(message: MessageInitShape<O>): void {
-    this.write(encodeFrame(0, this.#encoder.encode(message)));
+    const plain = this.#encoder.encode(message);
+    const packer = plain.byteLength >= this.#compressBytesMin ? this.#compression : undefined;
+    this.write(packer === undefined ? encodeFrame(0, plain) : encodeFrame(FLAG_COMPRESSED, packer.compress(plain)));
   }
 
   /** Sends a message that is encoded (in the stream's codec) and framed already. Does nothing once the stream has ended. */
@@ -93,7 +111,7 @@ export class OutgoingStream<O extends DescMessage> {
   #start(): void {
     if (this.#responded) return;
     this.#responded = true;
-    const headers = this.#wire.streamHeaders(this.codec, this.#call.metadata());
+    const headers = this.#wire.streamHeaders(this.codec, this.#call.metadata(this.#compression?.name));
     this.#respond({ kind: "stream", status: 200, headers, start: (body) => this.#open(body) });
   }
 

@@ -1,12 +1,11 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Call } from "./call.ts";
-import { negotiateCompression } from "./compression.ts";
 import type { HttpRequest, HttpStreamReply } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
+import { type RpcOptions, readOptions } from "./options.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import type { StreamProtocol } from "./protocol.ts";
 import { readMessage } from "./request-message.ts";
-import type { RpcOptions } from "./server.ts";
 import type { ServerStreamMethod } from "./service.ts";
 
 /** One server-streaming call. Resolves when the answer begins; an error, too, is a stream that ends. Never rejects. */
@@ -24,6 +23,7 @@ export function serveServerStream<Peer>(
     call,
     protocol,
     encoder: method.output[codec],
+    compressBytesMin: options.compressBytesMin,
     respond: resolve,
     onEnd: (thrown) => {
       call.finish();
@@ -44,7 +44,8 @@ async function run<Peer>(
   const { request, codec } = call;
   protocol.checkHeaders(request.headers);
   call.startDeadline(protocol.timeoutMs(request.headers.get(protocol.headers.timeout)), (error) => stream.end(error));
-  const { decompress } = negotiateCompression(options.compressions, protocol.headers, request.headers);
-  const bytes = await readMessage(request, { framed: true, bytesMax: options.requestBytesMax, decompress });
+  const compression = options.compressions.negotiate(protocol.headers, request.headers);
+  stream.compressWith(compression.response);
+  const bytes = await readMessage(request, readOptions(protocol.framed, compression.request, options));
   await method.handle(method.input[codec].decode(bytes), call, stream);
 }

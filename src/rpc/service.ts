@@ -4,6 +4,7 @@ import type {
   DescMethodUnary,
   MessageInitShape,
   MessageShape,
+  Registry,
 } from "@bufbuild/protobuf";
 import type { Call } from "./call.ts";
 import { type Codecs, codecsOf } from "./codec.ts";
@@ -46,23 +47,27 @@ export interface ServerStreamMethod<I extends DescMessage, O extends DescMessage
 /** A method of any types, as the server keeps it. */
 export type AnyMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer> | ServerStreamMethod<DescMessage, DescMessage, Peer>;
 
+/** `registry`: the types that an Any in the method's messages may hold. */
 export function unary<I extends DescMessage, O extends DescMessage, Peer>(
   desc: DescMethodUnary<I, O>,
   handle: UnaryHandler<I, O, Peer>,
+  registry?: Registry,
 ): UnaryMethod<I, O, Peer> {
-  return { kind: "unary", ...methodBase<I, O>(desc), handle };
+  return { kind: "unary", ...methodBase<I, O>(desc, registry), handle };
 }
 
 export function serverStream<I extends DescMessage, O extends DescMessage, Peer>(
   desc: DescMethodServerStreaming<I, O>,
   handle: ServerStreamHandler<I, O, Peer>,
+  registry?: Registry,
 ): ServerStreamMethod<I, O, Peer> {
-  return { kind: "server_streaming", ...methodBase<I, O>(desc), handle };
+  return { kind: "server_streaming", ...methodBase<I, O>(desc, registry), handle };
 }
 
 function methodBase<I extends DescMessage, O extends DescMessage>(
   desc: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>,
+  registry: Registry | undefined,
 ): MethodBase<I, O> {
   const path = `/${desc.parent.typeName}/${desc.name}`;
-  return { path, name: desc.name, input: codecsOf(desc.input), output: codecsOf(desc.output) };
+  return { path, name: desc.name, input: codecsOf(desc.input, registry), output: codecsOf(desc.output, registry) };
 }

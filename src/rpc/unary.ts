@@ -1,13 +1,12 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Call } from "./call.ts";
-import { negotiateCompression } from "./compression.ts";
 import { toConnectError } from "./errors.ts";
 import type { HttpReply, HttpRequest } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
+import { type RpcOptions, readOptions } from "./options.ts";
 import type { UnaryProtocol } from "./protocol.ts";
 import { readMessage } from "./request-message.ts";
-import type { RpcOptions } from "./server.ts";
 import type { UnaryMethod } from "./service.ts";
 
 type AnyUnaryMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer>;
@@ -43,15 +42,14 @@ async function answer<Peer>(
   const { request, codec } = call;
   protocol.checkHeaders(request.headers);
   const timeoutMs = protocol.timeoutMs(request.headers.get(protocol.headers.timeout));
-  const { decompress, response } = negotiateCompression(options.compressions, protocol.headers, request.headers);
+  const compression = options.compressions.negotiate(protocol.headers, request.headers);
   const work = async () => {
-    const bytes = await readMessage(request, { framed: protocol.framed, bytesMax: options.requestBytesMax, decompress });
+    const bytes = await readMessage(request, readOptions(protocol.framed, compression.request, options));
     return method.handle(method.input[codec].decode(bytes), call);
   };
   const plain = method.output[codec].encode(await inTime(work, timeoutMs, call));
-  const compress = response !== null && plain.byteLength >= options.compressBytesMin ? response : undefined;
-  const message = compress === undefined ? plain : await compress.compress(plain);
-  return protocol.reply(message, codec, call.metadata(compress?.name));
+  const packer = plain.byteLength >= options.compressBytesMin ? compression.response : undefined;
+  return protocol.reply(packer?.compress(plain) ?? plain, codec, call.metadata(packer?.name));
 }
 
 /** What the work gives, or `deadline_exceeded` as soon as the client's timeout has passed, whatever the work does then. */

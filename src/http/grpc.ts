@@ -1,0 +1,93 @@
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
+import type { Log, Peer } from "../core/ports.ts";
+import type { RpcServer } from "../rpc/server.ts";
+import { H2Request, sendReply } from "./h2-host.ts";
+import type { Listener } from "./listener.ts";
+import type { PeerResolver } from "./peer-address.ts";
+
+export interface GrpcParts {
+  readonly listen: ListenAddress;
+  readonly tls?: TlsIdentity | undefined;
+  readonly rpc: RpcServer<Peer>;
+  readonly peers: PeerResolver;
+  readonly log: Log;
+}
+
+/** Streams that one connection may hold open at once (RFC 9113 6.5.2). */
+const CONCURRENT_STREAMS_MAX = 250;
+/** Header fields of a request, uncompressed. */
+const HEADER_LIST_BYTES_MAX = 32 * 1024;
+
+/**
+ * Opens the gRPC listener: HTTP/2 with trailers, which `Bun.serve` does not have. Connect and gRPC-Web are served here too, by the
+ * same RPC layer.
+ */
+export async function openGrpc(parts: GrpcParts): Promise<Listener> {
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createH2Server(parts.tls);
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.on("error", () => session.destroy());
+  });
+  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => serveStream(stream, headers, parts));
+  const address = await listen(server, parts.listen);
+  return {
+    address,
+    url: localUrl(address, parts.tls === undefined ? "http" : "https"),
+    drain: () => drain(server, sessions),
+    close: async () => {
+      server.close();
+      for (const session of sessions) session.destroy();
+    },
+  };
+}
+
+const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
+
+function createH2Server(tls: TlsIdentity | undefined): Http2Server | Http2SecureServer {
+  if (tls === undefined) return createServer({ settings: SETTINGS });
+  const { certificate: cert, privateKey: key, clientAuthority: ca } = tls;
+  const clientCertificates = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
+  return createSecureServer({ settings: SETTINGS, cert, key, allowHTTP1: false, ...clientCertificates });
+}
+
+async function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, parts: GrpcParts): Promise<void> {
+  // A stream that fails has been reset by its client; the sinks notice that it is closed.
+  stream.on("error", () => {});
+  try {
+    const socketAddress = stream.session?.socket?.remoteAddress;
+    const peer = parts.peers.resolve(socketAddress, () => headers["x-forwarded-for"]?.toString() ?? null);
+    sendReply(stream, await parts.rpc.handle(new H2Request(stream, headers, peer)));
+  } catch (error) {
+    parts.log.error("unexpected", { cause: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+    stream.close();
+  }
+}
+
+function listen(server: Http2Server | Http2SecureServer, address: ListenAddress): Promise<ListenAddress> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => reject(new ListenError("the gRPC listener", address, error)));
+    server.listen(address.port, address.host, () => {
+      // A TCP server's address is never a pipe's name.
+      const { port } = server.address() as AddressInfo;
+      resolve({ host: address.host, port });
+    });
+  });
+}
+
+/** Stops accepting, tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
+async function drain(server: Http2Server | Http2SecureServer, sessions: ReadonlySet<ServerHttp2Session>): Promise<void> {
+  server.close();
+  await Promise.all([...sessions].map((session) => new Promise<void>((resolve) => session.close(resolve))));
+}

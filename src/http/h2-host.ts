@@ -1,0 +1,164 @@
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Peer } from "../core/ports.ts";
+import {
+  type BodySink,
+  BodyTooLarge,
+  type HeaderReader,
+  type HttpReply,
+  type HttpRequest,
+  type HttpStreamReply,
+  type ResponseHeaders,
+} from "../rpc/http.ts";
+
+/** Carries the RPC layer on `node:http2`'s core stream API: its HttpRequest from a stream, and the reply back into it, with trailers. */
+export class H2Request implements HttpRequest<Peer> {
+  readonly path: string;
+  readonly query: string;
+  readonly method: string;
+  readonly headers: HeaderReader;
+  readonly trailers = true;
+  readonly peer: Peer;
+  readonly #stream: ServerHttp2Stream;
+  readonly #incoming: IncomingHttpHeaders;
+  #gone: AbortController | undefined;
+
+  constructor(stream: ServerHttp2Stream, incoming: IncomingHttpHeaders, peer: Peer) {
+    const target = incoming[":path"] ?? "/";
+    const queryAt = target.indexOf("?");
+    this.path = queryAt < 0 ? target : target.slice(0, queryAt);
+    this.query = queryAt < 0 ? "" : target.slice(queryAt + 1);
+    this.method = incoming[":method"] ?? "GET";
+    this.headers = { get: (name) => headerOf(incoming, name) };
+    this.peer = peer;
+    this.#stream = stream;
+    this.#incoming = incoming;
+  }
+
+  allHeaders(): Headers {
+    const all = new Headers();
+    for (const [name, value] of Object.entries(this.#incoming)) {
+      if (name.startsWith(":") || value === undefined) continue;
+      for (const each of [value].flat()) all.append(name, each);
+    }
+    return all;
+  }
+
+  signal(): AbortSignal {
+    if (this.#gone !== undefined) return this.#gone.signal;
+    const gone = new AbortController();
+    this.#gone = gone;
+    if (this.#stream.aborted || this.#stream.destroyed) gone.abort();
+    else this.#stream.once("aborted", () => gone.abort());
+    return gone.signal;
+  }
+
+  readBody(bytesMax: number): Promise<Uint8Array> {
+    const announced = this.headers.get("content-length");
+    if (announced !== null && Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
+    return readAll(this.#stream, bytesMax);
+  }
+}
+
+function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
+  const value = headers[name];
+  return typeof value === "string" ? value : (value?.join(", ") ?? null);
+}
+
+function readAll(stream: ServerHttp2Stream, bytesMax: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    stream.on("data", (chunk: Uint8Array) => {
+      length += chunk.byteLength;
+      if (length <= bytesMax) chunks.push(chunk);
+      else reject(new BodyTooLarge(bytesMax));
+    });
+    stream.once("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
+    stream.once("aborted", () => reject(new Error("the client reset the stream")));
+    stream.once("error", reject);
+  });
+}
+
+/** Sends a reply. A stream that is gone by now takes nothing. */
+export function sendReply(stream: ServerHttp2Stream, reply: HttpReply | HttpStreamReply): void {
+  if (reply.kind === "complete") sendComplete(stream, reply);
+  else sendStream(stream, reply);
+}
+
+function sendComplete(stream: ServerHttp2Stream, { status, headers, body, trailers }: HttpReply): void {
+  if (stream.destroyed || stream.closed) return;
+  if (body.byteLength === 0) {
+    // gRPC's Trailers-Only: with no message between them, headers and trailers are one block.
+    stream.respond({ ...outgoing(status, headers), ...trailerFields(trailers) }, { endStream: true });
+  } else {
+    stream.respond(outgoing(status, headers), { waitForTrailers: trailers !== undefined });
+    if (trailers !== undefined) stream.once("wantTrailers", () => stream.sendTrailers(trailerFields(trailers)));
+    stream.end(body);
+  }
+  dropUnreadRequest(stream);
+}
+
+/** A request that was answered before it was read (too large, wrong type) must not wait for a reader for ever. */
+function dropUnreadRequest(stream: ServerHttp2Stream): void {
+  if (!stream.readableEnded) stream.resume();
+}
+
+function sendStream(stream: ServerHttp2Stream, reply: HttpStreamReply): void {
+  const sink = new H2BodySink(stream);
+  if (!stream.destroyed && !stream.closed) stream.respond(outgoing(reply.status, reply.headers), { waitForTrailers: true });
+  reply.start(sink);
+}
+
+class H2BodySink implements BodySink {
+  readonly #stream: ServerHttp2Stream;
+  #trailers: Headers | undefined;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+    stream.once("wantTrailers", () => stream.sendTrailers(trailerFields(this.#trailers)));
+  }
+
+  get #open(): boolean {
+    return !this.#stream.destroyed && !this.#stream.writableEnded && !this.#stream.aborted;
+  }
+
+  get queuedBytes(): number {
+    return this.#open ? this.#stream.writableLength : 0;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#open) this.#stream.write(bytes);
+  }
+
+  close(trailers?: Headers): void {
+    if (!this.#open) return;
+    this.#trailers = trailers;
+    this.#stream.end();
+  }
+
+  onDrain(listener: () => void): void {
+    const once = () => {
+      this.#stream.off("drain", once);
+      this.#stream.off("close", once);
+      listener();
+    };
+    if (this.#open && this.#stream.writableNeedDrain) {
+      this.#stream.on("drain", once);
+      this.#stream.on("close", once);
+    } else once();
+  }
+
+  onClose(listener: () => void): void {
+    if (this.#stream.destroyed || this.#stream.aborted) listener();
+    else this.#stream.once("close", listener);
+  }
+}
+
+function outgoing(status: number, headers: ResponseHeaders): OutgoingHttpHeaders {
+  const fields = headers instanceof Headers ? Object.fromEntries(headers) : headers;
+  return { [constants.HTTP2_HEADER_STATUS]: status, ...fields };
+}
+
+function trailerFields(trailers: Headers | undefined): OutgoingHttpHeaders {
+  return trailers === undefined ? {} : Object.fromEntries(trailers);
+}

@@ -1,0 +1,55 @@
+import {
+  contentTypeJson,
+  contentTypeProto,
+  headerAcceptEncoding,
+  headerEncoding,
+  headerTimeout,
+  setTrailerStatus,
+} from "@connectrpc/connect/protocol-grpc";
+import { encodeFrame, FLAG_COMPRESSED } from "../core/frame.ts";
+import { grpcTimeoutMs } from "./grpc-timeout.ts";
+import { constantHeaders, replyHeaders } from "./metadata.ts";
+import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
+
+/** https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: framed messages, and the status in HTTP trailers. */
+
+const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
+const headers = constantHeaders(contentTypes);
+const NO_BYTES = new Uint8Array(0);
+
+export const grpc: UnaryProtocol & StreamProtocol = {
+  name: "grpc",
+  framed: true,
+  headers: {
+    timeout: headerTimeout.toLowerCase(),
+    encoding: headerEncoding.toLowerCase(),
+    acceptEncoding: headerAcceptEncoding.toLowerCase(),
+  },
+  contentTypes,
+  timeoutMs: grpcTimeoutMs,
+  checkHeaders() {},
+  reply(message, codec, metadata) {
+    return {
+      kind: "complete",
+      status: 200,
+      headers: this.streamHeaders(codec, metadata),
+      body: encodeFrame(metadata.encoding === undefined ? 0 : FLAG_COMPRESSED, message),
+      trailers: setTrailerStatus(new Headers(metadata.trailer), undefined),
+    };
+  },
+  replyError(error, codec, metadata) {
+    return {
+      kind: "complete",
+      status: 200,
+      headers: this.streamHeaders(codec, metadata),
+      body: NO_BYTES,
+      trailers: setTrailerStatus(new Headers(metadata.trailer), error),
+    };
+  },
+  streamHeaders(codec, metadata) {
+    return replyHeaders(headers[codec], metadata, this.headers.encoding);
+  },
+  streamEnd(error, trailer) {
+    return { frame: undefined, trailers: setTrailerStatus(new Headers(trailer), error) };
+  },
+};

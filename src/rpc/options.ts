@@ -1,0 +1,40 @@
+import type { Clock } from "../core/clock.ts";
+import type { Call } from "./call.ts";
+import type { CodecName } from "./codec.ts";
+import type { Compression, Compressions } from "./compression.ts";
+import type { HttpRequest } from "./http.ts";
+import type { ProtocolName } from "./protocol.ts";
+import type { ReadOptions } from "./request-message.ts";
+
+/** How one call went, told once, when it is over. */
+export interface CallSummary<Peer> {
+  /** The method's name, without its service. */
+  readonly method: string;
+  readonly protocol: ProtocolName;
+  readonly codec: CodecName;
+  readonly request: HttpRequest<Peer>;
+  readonly call: Call<Peer>;
+  /** What ended the call, where it did not succeed: a Refusal, a ConnectError, or something unexpected. */
+  readonly thrown: unknown;
+  /** On the options' monotonic clock. */
+  readonly startedAt: number;
+}
+
+/** Everything is explicit; nothing has a default that somebody could forget. */
+export interface RpcOptions<Peer> {
+  /** The longest message that a client may send, as sent and as unpacked. */
+  readonly requestBytesMax: number;
+  /** What a longer one is refused with. */
+  readonly tooLarge: (limitBytes: number) => Error;
+  /** Which compressions are spoken. */
+  readonly compressions: Compressions;
+  /** Shorter answers are sent as they are. */
+  readonly compressBytesMin: number;
+  readonly clock: Clock;
+  readonly onDone: (summary: CallSummary<Peer>) => void;
+}
+
+/** What reading one message needs of the options. */
+export function readOptions(framed: boolean, compression: Compression | undefined, options: RpcOptions<never>): ReadOptions {
+  return { framed, compression, bytesMax: options.requestBytesMax, tooLarge: options.tooLarge };
+}

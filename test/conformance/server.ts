@@ -1,0 +1,98 @@
+/**
+ * The server under test: the suite's ConformanceService, mounted on the real RPC layer and the real listeners. Started by
+ * connectconformance, which says on standard input what it wants and is told on standard output where it is.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { HTTPVersion, Protocol } from "../../.cache/conformance/gen/connectrpc/conformance/v1/config_pb.js";
+import {
+  type ServerCompatRequest,
+  ServerCompatRequestSchema,
+  ServerCompatResponseSchema,
+} from "../../.cache/conformance/gen/connectrpc/conformance/v1/server_compat_pb.js";
+import { systemClock } from "../../src/core/clock.ts";
+import type { TlsIdentity } from "../../src/core/listen.ts";
+import type { Peer } from "../../src/core/ports.ts";
+import { openEdge } from "../../src/http/edge.ts";
+import { openGrpc } from "../../src/http/grpc.ts";
+import type { Listener } from "../../src/http/listener.ts";
+import { PeerResolver } from "../../src/http/peer-address.ts";
+import { createMetrics } from "../../src/observe/metrics.ts";
+import { brotli, Compressions, gzip, zstd } from "../../src/rpc/compression.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { conformanceService } from "./service.ts";
+
+const REQUEST_BYTES_MAX = 1024 * 1024;
+const listen = { host: "127.0.0.1", port: 0 };
+const log = { debug() {}, info() {}, warn() {}, error: (message: string, fields?: object) => console.error(message, fields) };
+
+async function main(): Promise<void> {
+  const request = fromBinary(ServerCompatRequestSchema, await readMessage());
+  const { url } = await open(request);
+  const { hostname: host, port } = new URL(url);
+  const pemCert = request.useTls ? request.serverCreds?.cert : undefined;
+  writeMessage(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host, port: Number(port), pemCert })));
+}
+
+function open(request: ServerCompatRequest): Promise<Listener> | Listener {
+  const rpc = new RpcServer<Peer>(conformanceService(), {
+    requestBytesMax: request.messageReceiveLimit || REQUEST_BYTES_MAX,
+    tooLarge: (limit) => new ConnectError(`a message is over ${limit} bytes`, Code.ResourceExhausted),
+    compressions: new Compressions([gzip, brotli, zstd]),
+    compressBytesMin: 0,
+    clock: systemClock,
+    onDone() {},
+  });
+  const common = { listen, tls: tlsOf(request), rpc, peers: new PeerResolver([]), log };
+  return needsTrailers(request) ? openGrpc(common) : openEdge({ ...common, ...edgeOnly() });
+}
+
+/** gRPC has a listener of its own. With `--h2=node` the other protocols are tested on it as well. */
+function needsTrailers({ protocol, httpVersion }: ServerCompatRequest): boolean {
+  if (protocol === Protocol.GRPC) return true;
+  return httpVersion === HTTPVersion.HTTP_VERSION_2 && process.argv.includes("--h2=node");
+}
+
+function tlsOf({ useTls, serverCreds, clientTlsCert }: ServerCompatRequest): TlsIdentity | undefined {
+  if (!useTls || serverCreds === undefined) return undefined;
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return {
+    certificate: text(serverCreds.cert),
+    privateKey: text(serverCreds.key),
+    clientAuthority: clientTlsCert.byteLength > 0 ? text(clientTlsCert) : undefined,
+  };
+}
+
+function edgeOnly() {
+  return {
+    requestBytesMax: REQUEST_BYTES_MAX,
+    publicRoutes: [],
+    publicAuth: {
+      backend: { forward: () => Promise.reject(new Error("no public calls here")) },
+      buckets: { take: () => true as const, check: () => true as const },
+      clock: systemClock,
+      isStopping: () => false,
+    },
+    jwks: { keys: [] },
+    metrics: createMetrics({ version: "conformance" }),
+    clock: systemClock,
+  };
+}
+
+/** Messages are preceded by their length: 4 bytes, big-endian. */
+async function readMessage(): Promise<Uint8Array> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of Bun.stdin.stream()) {
+    bytes = Buffer.concat([bytes, chunk]);
+    if (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE()) return bytes.subarray(4, 4 + bytes.readUInt32BE());
+  }
+  throw new Error("the runner ended its request early");
+}
+
+function writeMessage(message: Uint8Array): void {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(message.byteLength);
+  process.stdout.write(Buffer.concat([length, message]));
+}
+
+await main();

@@ -11,11 +11,12 @@ const OWN_USER_AGENT = "sallyport";
 
 /** The headers of a command's call (proto/README.md, "Backend REST"). An id that is no header value is a fault of ours. */
 export function commandHeaders(command: BackendCommand, traceparent: string): Record<string, string> {
+  const requestId = id(command.requestId);
   const headers: Record<string, string> = {
     "X-User-Id": id(command.userId),
     "X-Device-Session-Id": id(command.deviceSessionId),
-    "X-Request-Id": id(command.requestId),
-    "Idempotency-Key": id(command.requestId),
+    "X-Request-Id": requestId,
+    "Idempotency-Key": requestId,
     "X-Forwarded-For": id(command.peerAddress),
     traceparent: id(traceparent),
   };

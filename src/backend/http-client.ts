@@ -18,6 +18,7 @@ export interface HttpCall {
   readonly method: HttpMethod;
   /** Path and query, encoded. */
   readonly target: string;
+  /** The client adds its own to them. */
   readonly headers: Record<string, string>;
   /** JSON. */
   readonly body?: Uint8Array | string | undefined;
@@ -27,14 +28,10 @@ export interface HttpCall {
 
 export interface HttpAnswer {
   readonly status: number;
-  readonly contentType: string;
-  readonly retryAfter: string | undefined;
+  readonly headers: Headers;
   readonly body: Uint8Array;
 }
 
-/** An answer is never compressed: a small body could otherwise unpack to any size. */
-const OWN_HEADERS = { Accept: "application/json", "Accept-Encoding": "identity" };
-const JSON_CONTENT = { "Content-Type": "application/json" };
 /** RFC 6750 2.1: what a bearer token may consist of. */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 /** How long an idle connection is kept. Below what backends keep theirs where possible, so that the gateway closes first. */
@@ -48,7 +45,7 @@ export class HttpClient {
   readonly #base: string;
   readonly #slots: CallSlots;
   readonly #responseBytesMax: number;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #authorization: string | undefined;
   readonly #session = new Bun.FetchSession({ proxy: false, keepAlive: { idleTimeout: KEEP_ALIVE_S } });
 
   constructor(options: HttpClientOptions) {
@@ -59,7 +56,7 @@ export class HttpClient {
     this.#base = origin + pathname.replace(/\/+$/, "");
     this.#slots = new CallSlots(options.callsMax);
     this.#responseBytesMax = options.responseBytesMax;
-    this.#headers = options.token === undefined ? OWN_HEADERS : { ...OWN_HEADERS, Authorization: `Bearer ${options.token}` };
+    this.#authorization = options.token === undefined ? undefined : `Bearer ${options.token}`;
   }
 
   async call(call: HttpCall): Promise<HttpAnswer> {
@@ -67,11 +64,12 @@ export class HttpClient {
     let bodyWasRead = false;
     try {
       const taken = this.#slots.take(end.signal);
-      if (!(typeof taken === "boolean" ? taken : await taken)) throw new HttpFailure("unavailable", "too many calls under way");
+      if (taken !== true && !(await taken)) throw new HttpFailure("unavailable", "too many calls under way");
       try {
-        const answer = await this.#exchange(call, end.signal);
+        const response = await this.#fetch(call, end.signal);
+        const body = await readBody(response, this.#responseBytesMax);
         bodyWasRead = true;
-        return answer;
+        return { status: response.status, headers: response.headers, body };
       } finally {
         this.#slots.release();
       }
@@ -87,28 +85,20 @@ export class HttpClient {
     this.#session.close();
   }
 
-  async #exchange(call: HttpCall, signal: AbortSignal): Promise<HttpAnswer> {
-    const response = await this.#fetch(call, signal);
-    const coding = response.headers.get("content-encoding");
-    if (coding !== null && coding !== "identity") throw new HttpFailure("bad_response", `content-encoding ${coding}`);
-    return {
-      status: response.status,
-      contentType: response.headers.get("content-type") ?? "",
-      retryAfter: response.headers.get("retry-after") ?? undefined,
-      body: await readBody(response, this.#responseBytesMax),
-    };
-  }
-
   /**
    * A kept-alive connection may close just as it is used: Bun then tries once more on a new one, for idempotent methods (RFC 9110
    * 9.2.2) alone.
    */
-  #fetch(call: HttpCall, signal: AbortSignal): Promise<Response> {
-    const contentType = call.body === undefined ? undefined : JSON_CONTENT;
-    return this.#session.fetch(this.#base + call.target, {
-      method: call.method,
-      headers: { ...call.headers, ...this.#headers, ...contentType },
-      body: call.body instanceof Uint8Array ? new Uint8Array(call.body) : call.body,
+  #fetch({ method, target, headers, body }: HttpCall, signal: AbortSignal): Promise<Response> {
+    headers.Accept = "application/json";
+    // An answer is never compressed: a small body could otherwise unpack to any size.
+    headers["Accept-Encoding"] = "identity";
+    if (this.#authorization !== undefined) headers.Authorization = this.#authorization;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    return this.#session.fetch(this.#base + target, {
+      method,
+      headers,
+      body: body instanceof Uint8Array ? new Uint8Array(body) : body,
       redirect: "manual",
       decompress: false,
       signal,
@@ -117,11 +107,14 @@ export class HttpClient {
 }
 
 /** The whole body, or a failure as soon as it is known to be longer than `bytesMax`. */
-async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
-  const length = response.headers.get("content-length");
+function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
+  const { headers } = response;
+  const coding = headers.get("content-encoding");
+  if (coding !== null && coding !== "identity") throw new HttpFailure("bad_response", `content-encoding ${coding}`);
+  const length = headers.get("content-length");
   if (length !== null && Number(length) > bytesMax) throw tooLong(bytesMax);
-  if (length !== null && !response.headers.has("transfer-encoding")) return response.bytes();
-  return response.body === null ? new Uint8Array(0) : readStream(response.body, bytesMax);
+  if (length !== null && !headers.has("transfer-encoding")) return response.bytes();
+  return response.body === null ? Promise.resolve(new Uint8Array(0)) : readStream(response.body, bytesMax);
 }
 
 async function readStream(stream: ReadableStream<Uint8Array>, bytesMax: number): Promise<Uint8Array> {

@@ -3,8 +3,9 @@ const OTHER_CHARSET = /;\s*charset\s*=\s*(?!"?utf-8"?\s*(?:;|$))/i;
 /** Fatal: bytes that are not UTF-8 are no JSON (RFC 8259 8.1); nor is a byte order mark. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Whether a Content-Type promises JSON in UTF-8. */
-export function isJsonType(contentType: string): boolean {
+/** Whether there is a Content-Type, and it promises JSON in UTF-8. */
+export function isJsonType(contentType: string | null): contentType is string {
+  if (contentType === null) return false;
   return contentType === "application/json" || (JSON_MEDIA_TYPE.test(contentType) && !OTHER_CHARSET.test(contentType));
 }
 

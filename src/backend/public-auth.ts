@@ -52,10 +52,13 @@ export class PublicAuth implements PublicBackend {
   }
 }
 
-function passOn({ status, contentType, body, retryAfter }: HttpAnswer): PublicAnswer {
+function passOn({ status, headers, body }: HttpAnswer): PublicAnswer {
+  const contentType = headers.get("content-type");
+  const retryAfter = headers.get("retry-after");
   const isAnswer = (status >= 200 && status < 300) || (status >= 400 && status < 500);
   if (!isAnswer) throw failureOfStatus(status);
-  if (!isJsonType(contentType)) throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType}`);
-  const seconds = retryAfter !== undefined && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
+  if (!isJsonType(contentType))
+    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}`);
+  const seconds = retryAfter !== null && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
   return { status, contentType, body, retryAfter: seconds };
 }

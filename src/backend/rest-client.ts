@@ -47,9 +47,11 @@ export class RestBackend implements Backend {
   async execute(command: BackendCommand, signal: AbortSignal): Promise<BackendReply> {
     const route = this.route(command.messageType);
     if (route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
+    const { target, body } = routeRequest(route, command.payloadBytes);
     const call = {
-      ...routeRequest(route, command.payloadBytes),
       method: route.method,
+      target,
+      body,
       headers: commandHeaders(command, this.#options.traceparent(command.traceparent)),
       timeoutMs: route.timeoutMs ?? this.#options.timeoutMs,
       signal,
@@ -86,16 +88,17 @@ function readReply(answer: HttpAnswer): BackendReply {
 }
 
 /** The body goes on as it came; whether it is JSON, its Content-Type says. */
-function readOk({ status, contentType, body }: HttpAnswer): BackendReply {
+function readOk({ status, headers, body }: HttpAnswer): BackendReply {
+  const contentType = headers.get("content-type");
   if (body.byteLength > 0 && !isJsonType(contentType)) {
-    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType}`);
+    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}`);
   }
   return { resultCode: "ok", payloadBytes: body };
 }
 
 /** `ok` is the code of success alone, whatever the body calls itself. */
-function readBusinessError({ status, contentType, body }: HttpAnswer): BackendReply {
-  const object = isJsonType(contentType) ? parseJsonObject(utf8Text(body)) : undefined;
+function readBusinessError({ status, headers, body }: HttpAnswer): BackendReply {
+  const object = isJsonType(headers.get("content-type")) ? parseJsonObject(utf8Text(body)) : undefined;
   if (object === undefined) throw new HttpFailure("bad_response", `HTTP ${status} without a JSON object`);
   const code =
     typeof object.code === "string" && RESULT_CODE.test(object.code) && object.code !== "ok" ? object.code : `http_${status}`;

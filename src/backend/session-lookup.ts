@@ -60,7 +60,7 @@ export class BackendSessionSource implements SessionSource {
 
   #read(answer: HttpAnswer, deviceSessionId: string): Session | undefined {
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200 || !isJsonType(answer.contentType))
+    if (answer.status !== 200 || !isJsonType(answer.headers.get("content-type")))
       throw new TypeError(`HTTP ${answer.status} is no session record`);
     const record = parseJsonObject(utf8Text(answer.body));
     if (record?.device_session_id !== deviceSessionId) throw new TypeError("the record is not of this session");

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { Point } from "@noble/ed25519";
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../core/limits.ts";
 import type { VerifyingKey } from "../core/ports.ts";
@@ -8,9 +8,13 @@ const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 /** RFC 8410: what precedes the 32-byte seed of an Ed25519 private key in a PKCS #8 OneAsymmetricKey. */
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 
+const SHA256_BYTES = 32;
+
 /** SHA-256, 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest();
+  const digest = new Uint8Array(SHA256_BYTES);
+  Bun.SHA256.hash(bytes, digest);
+  return digest;
 }
 
 /**

@@ -82,32 +82,53 @@ export function eventSigningInput(f: EventFields): Uint8Array<ArrayBuffer> {
 
 const LENGTH_BYTES = 4;
 const INT64_BYTES = 8;
+const ASCII_MAX = 0x7f;
 const utf8 = new TextEncoder();
+/** Where an int64 becomes bytes. */
+const int64 = new DataView(new ArrayBuffer(INT64_BYTES));
 
 function frames(fields: readonly Field[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(fields.reduce((sum, field) => sum + LENGTH_BYTES + bytesAtMost(field), 0));
-  const view = new DataView(bytes.buffer);
+  let length = 0;
+  for (const field of fields) length += LENGTH_BYTES + byteLength(field);
+  const bytes = new Uint8Array(length);
   let at = 0;
-  for (const field of fields) {
-    const length = write(field, bytes, view, at + LENGTH_BYTES);
-    view.setUint32(at, length);
-    at += LENGTH_BYTES + length;
-  }
-  return bytes.subarray(0, at);
+  for (const field of fields) at = writeFrame(field, bytes, at);
+  return bytes;
 }
 
-/** A UTF-16 unit becomes at most three bytes of UTF-8. */
-function bytesAtMost(field: Field): number {
+function byteLength(field: Field): number {
   if (typeof field === "bigint") return INT64_BYTES;
-  return typeof field === "string" ? field.length * 3 : field.byteLength;
+  return typeof field === "string" ? utf8Length(field) : field.byteLength;
 }
 
-function write(field: Field, bytes: Uint8Array, view: DataView, at: number): number {
-  if (typeof field === "string") return utf8.encodeInto(field, bytes.subarray(at)).written;
-  if (typeof field === "bigint") {
-    view.setBigInt64(at, field);
-    return INT64_BYTES;
+/** Nearly every text is ASCII, a byte a unit. A loop over so few units is cheaper than a call of the encoder. */
+function utf8Length(text: string): number {
+  for (let at = 0; at < text.length; at++) {
+    if (text.charCodeAt(at) > ASCII_MAX) return utf8.encode(text).byteLength;
   }
-  bytes.set(field, at);
-  return field.byteLength;
+  return text.length;
+}
+
+/** Writes one frame, and says where the next begins. */
+function writeFrame(field: Field, bytes: Uint8Array, at: number): number {
+  const length = byteLength(field);
+  bytes[at] = length >>> 24;
+  bytes[at + 1] = length >>> 16;
+  bytes[at + 2] = length >>> 8;
+  bytes[at + 3] = length;
+  const start = at + LENGTH_BYTES;
+  if (typeof field === "string") writeText(field, length, bytes, start);
+  else if (typeof field === "bigint") writeInt64(field, bytes, start);
+  else bytes.set(field, start);
+  return start + length;
+}
+
+function writeText(text: string, length: number, bytes: Uint8Array, start: number): void {
+  if (length !== text.length) bytes.set(utf8.encode(text), start);
+  else for (let at = 0; at < length; at++) bytes[start + at] = text.charCodeAt(at);
+}
+
+function writeInt64(value: bigint, bytes: Uint8Array, start: number): void {
+  int64.setBigInt64(0, value);
+  for (let at = 0; at < INT64_BYTES; at++) bytes[start + at] = int64.getUint8(at);
 }

@@ -13,10 +13,9 @@ const VALUE_CHARS_MAX = 4096;
 /** `{"time":…,"level":…,"msg":…,…fields}`. A field cannot take the place of the first three, and what is undefined is left out. */
 const jsonLine: LineFormatter = (time, level, message, fields) => {
   const safe = fields !== undefined && hasReserved(fields) ? withoutReserved(fields) : fields;
-  const line = JSON.stringify({ time, level, msg: message, ...safe });
-  return escapeUnsafe(
-    line.length <= VALUE_CHARS_MAX ? line : JSON.stringify({ time, level, msg: message, ...safe }, clipValue),
-  );
+  const head = `{"time":"${time}","level":"${level}","msg":${JSON.stringify(clip(message))}`;
+  const members = safe === undefined ? "{}" : clippedJson(safe);
+  return escapeUnsafe(members === "{}" ? `${head}}` : `${head},${members.slice(1)}`);
 };
 
 /** `12:00:00.000 INFO  message name=value`, for people at a terminal. */
@@ -54,6 +53,11 @@ function quoted(text: string): string {
 
 function clip(text: string): string {
   return text.length > VALUE_CHARS_MAX ? `${text.slice(0, VALUE_CHARS_MAX)}…` : text;
+}
+
+function clippedJson(fields: LogFields): string {
+  const json = JSON.stringify(fields);
+  return json.length <= VALUE_CHARS_MAX ? json : JSON.stringify(fields, clipValue);
 }
 
 function clipValue(_name: string, value: unknown): unknown {

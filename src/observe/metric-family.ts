@@ -11,6 +11,12 @@ interface Series {
   readonly counts: Float64Array;
 }
 
+/** Series by one label after the other: no key has to be put together to find one. */
+interface SeriesTree {
+  series: Series | undefined;
+  readonly next: Map<string, SeriesTree>;
+}
+
 /** Label sets beyond this fold into one whose every label is "other": a metric stays small, whatever its labels are fed. */
 const SERIES_MAX = 1000;
 const OTHER = "other";
@@ -23,7 +29,8 @@ export class MetricFamily {
   readonly #declaration: MetricDeclaration;
   readonly #buckets: readonly number[];
   /** By label values as they come in; several may lead to one series. */
-  readonly #byValues = new Map<string, Series>();
+  readonly #byValues: SeriesTree = { series: undefined, next: new Map() };
+  #leaves = 0;
   /** By labels as they are rendered: a label set that came out twice would fail the whole scrape. */
   readonly #byLabels = new Map<string, Series>();
 
@@ -62,20 +69,19 @@ export class MetricFamily {
 
   /** Labels that were not declared count for nothing; one that is missing is empty. */
   #find(labels: Labels | undefined): Series {
-    const names = this.#declaration.labels;
-    let key = "";
-    for (let at = 0; at < names.length; at++) {
-      key += at === 0 ? "" : "\n";
-      key += labels?.[names[at] ?? ""] ?? "";
-    }
-    return this.#byValues.get(key) ?? this.#newSeries(key, labels);
+    let tree: SeriesTree | undefined = this.#byValues;
+    for (const name of this.#declaration.labels) tree = tree?.next.get(labels?.[name] ?? "");
+    return tree?.series ?? this.#newSeries(labels);
   }
 
-  #newSeries(key: string, labels: Labels | undefined): Series {
-    const full = this.#byValues.size >= SERIES_MAX;
-    const series = this.#labelled(this.#declaration.labels.map((name) => (full ? OTHER : (labels?.[name] ?? ""))));
-    if (!full) this.#byValues.set(key, series);
-    return series;
+  #newSeries(labels: Labels | undefined): Series {
+    if (this.#leaves >= SERIES_MAX) return this.#labelled(this.#declaration.labels.map(() => OTHER));
+    const values = this.#declaration.labels.map((name) => labels?.[name] ?? "");
+    let tree = this.#byValues;
+    for (const value of values) tree = branch(tree, value);
+    tree.series = this.#labelled(values);
+    this.#leaves++;
+    return tree.series;
   }
 
   #labelled(values: readonly string[]): Series {
@@ -103,6 +109,14 @@ export class MetricFamily {
     }
     return `${text}${this.#name}_sum${set} ${series.value}\n${this.#name}_count${set} ${total}\n`;
   }
+}
+
+function branch(tree: SeriesTree, value: string): SeriesTree {
+  const known = tree.next.get(value);
+  if (known !== undefined) return known;
+  const made: SeriesTree = { series: undefined, next: new Map() };
+  tree.next.set(value, made);
+  return made;
 }
 
 /** Prometheus text format 0.0.4, "Comments, help text, and type information": backslash, quote and line feed. */

@@ -66,6 +66,7 @@ export class Hub {
     });
     this.#bySession.add(admission.deviceSessionId, subscription);
     this.#byUser.add(admission.userId, subscription);
+    subscription.watchSink();
     subscription.deliver(this.#serverTime(admission));
     return subscription;
   }

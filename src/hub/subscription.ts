@@ -30,6 +30,10 @@ export class Subscription {
     this.#sink = parts.sink;
     this.#queueBytesMax = parts.queueBytesMax;
     this.#onClose = parts.onClose;
+  }
+
+  /** Ends with its sink, which may have ended already: call this when the subscription can be closed, not before. */
+  watchSink(): void {
     this.#sink.onClose(() => this.close(undefined));
   }
 

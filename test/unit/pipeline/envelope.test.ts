@@ -1,0 +1,104 @@
+import { describe, expect, test } from "bun:test";
+import type { RequestEnvelope } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { checkEnvelope } from "../../../src/pipeline/envelope.ts";
+import { checkFailureBudget } from "../../../src/pipeline/failure-budget.ts";
+import { type ArrivalChange, arrival, PAYLOAD_BYTES_MAX, portsOf, refusalOf } from "./support/setting.ts";
+
+async function check(change: ArrivalChange) {
+  const { ports } = portsOf();
+  return checkEnvelope(await checkFailureBudget(arrival(change), ports), PAYLOAD_BYTES_MAX);
+}
+
+type Case = readonly [text: string, change: Partial<RequestEnvelope>];
+
+describe("what the contract allows is admitted to the letter", () => {
+  const cases: readonly Case[] = [
+    ["the shortest session id", { deviceSessionId: "a" }],
+    ["the longest session id", { deviceSessionId: "x".repeat(128) }],
+    ["every character of a session id", { deviceSessionId: "AZaz09._~-" }],
+    ["the shortest request id", { requestId: "x".repeat(8) }],
+    ["the longest request id", { requestId: "x".repeat(128) }],
+    ["the shortest message type", { messageType: "a.b" }],
+    ["the longest message type", { messageType: `a.${"b".repeat(126)}` }],
+    ["a message type with digits and underscores", { messageType: "a1_.b_2.c" }],
+    ["a word that begins like the reserved one", { messageType: "gateways.list" }],
+    ["the first millisecond", { timestampMs: 1n }],
+  ];
+  test.each(cases)("%s", async (_, envelope) => {
+    expect((await check({ envelope })).envelope).toMatchObject(envelope);
+  });
+});
+
+describe("header injection, path traversal and other forms that are not the contract's", () => {
+  const cases: readonly (readonly [field: string, text: string, change: Partial<RequestEnvelope>])[] = [
+    ["protocol_version", "none", { protocolVersion: "" }],
+    ["device_session_id", "none", { deviceSessionId: "" }],
+    ["device_session_id", "too long", { deviceSessionId: "x".repeat(129) }],
+    ["device_session_id", "with a line end", { deviceSessionId: "a\r\nX-User-Id: admin" }],
+    ["device_session_id", "ending in a line end", { deviceSessionId: "a\n" }],
+    ["device_session_id", "with a slash", { deviceSessionId: "a/b" }],
+    ["device_session_id", "percent-encoded", { deviceSessionId: "a%2fb" }],
+    ["device_session_id", "with a query", { deviceSessionId: "a?b" }],
+    ["device_session_id", "with a look-alike", { deviceSessionId: "\u0430" }],
+    ["message_type", "none", { messageType: "" }],
+    ["message_type", "one word", { messageType: "profile" }],
+    ["message_type", "too long", { messageType: `a.${"b".repeat(127)}` }],
+    ["message_type", "in capitals", { messageType: "User.get" }],
+    ["message_type", "with an empty word", { messageType: "a..b" }],
+    ["message_type", "ending in a dot", { messageType: "a.b." }],
+    ["message_type", "with a digit first", { messageType: "a.1b" }],
+    ["message_type", "ending in a line end", { messageType: "a.b\n" }],
+    ["message_type", "reserved", { messageType: "gateway.heartbeat" }],
+    ["message_type", "of the other RPC", { messageType: "gateway.subscribe" }],
+    ["timestamp_ms", "zero", { timestampMs: 0n }],
+    ["timestamp_ms", "negative", { timestampMs: -1n }],
+    ["request_id", "too short", { requestId: "x".repeat(7) }],
+    ["request_id", "too long", { requestId: "x".repeat(129) }],
+    ["request_id", "with a dot", { requestId: "request.1" }],
+    ["request_id", "ending in a line end", { requestId: "request-1\n" }],
+    ["payload_hash", "short", { payloadHash: new Uint8Array(31) }],
+    ["payload_hash", "long", { payloadHash: new Uint8Array(33) }],
+  ];
+  test.each(cases)("%s %s", async (field, _, envelope) => {
+    expect(await refusalOf(() => check({ envelope }))).toMatchObject({ reason: "MALFORMED_ENVELOPE", metadata: { field } });
+  });
+
+  test.each([0, 63, 65])("a signature of %d bytes", async (length) => {
+    const tamper: ArrivalChange["tamper"] = (message) => {
+      message.signature = new Uint8Array(length);
+    };
+    expect(await refusalOf(() => check({ tamper }))).toMatchObject({ metadata: { field: "signature" } });
+  });
+
+  test("no envelope", async () => {
+    const tamper: ArrivalChange["tamper"] = (message) => {
+      message.envelope = undefined;
+    };
+    expect(await refusalOf(() => check({ tamper }))).toMatchObject({ metadata: { field: "envelope" } });
+  });
+});
+
+test("a version that nobody speaks names the one that is spoken, before anything else is held against it", async () => {
+  const envelope = { protocolVersion: "v2", deviceSessionId: "", messageType: "" };
+  expect(await refusalOf(() => check({ envelope }))).toMatchObject({
+    reason: "UNSUPPORTED_PROTOCOL_VERSION",
+    metadata: { supported: "v1" },
+  });
+});
+
+test("a payload at the limit is taken, one byte more is not", async () => {
+  await check({ payload: "x".repeat(PAYLOAD_BYTES_MAX) });
+  expect(await refusalOf(() => check({ payload: "x".repeat(PAYLOAD_BYTES_MAX + 1) }))).toMatchObject({
+    reason: "REQUEST_TOO_LARGE",
+    metadata: { limit_bytes: String(PAYLOAD_BYTES_MAX) },
+  });
+});
+
+test("SubscribeEvents takes exactly gateway.subscribe", async () => {
+  await check({ rpc: "SubscribeEvents" });
+  for (const messageType of ["gateway.subscribe2", "gateway.heartbeat", "user.profile.get", "GATEWAY.SUBSCRIBE"]) {
+    expect(await refusalOf(() => check({ rpc: "SubscribeEvents", envelope: { messageType } }))).toMatchObject({
+      metadata: { field: "message_type" },
+    });
+  }
+});

@@ -1,0 +1,204 @@
+import { describe, expect, test } from "bun:test";
+import type { BucketStore, TakeOutcome } from "../../../src/core/ports.ts";
+import { refuse } from "../../../src/core/refusal.ts";
+import { admit } from "../../../src/pipeline/pipeline.ts";
+import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
+import { type ArrivalChange, arrival, MARGIN_MS, NOW, portsOf, refusalOf, SESSION, WINDOW_MS } from "./support/setting.ts";
+
+function bucketsThat(answers: { take?: (scopes: string) => TakeOutcome; check?: TakeOutcome }): BucketStore {
+  return {
+    take: (demands) => answers.take?.(demands.map(({ scope }) => scope).join(",")) ?? true,
+    check: () => answers.check ?? true,
+  };
+}
+
+async function reasonOf(change: ArrivalChange, overrides: Partial<PipelinePorts> = {}) {
+  const { ports, asked } = portsOf(overrides);
+  return { ...(await refusalOf(() => admit(arrival(change), ports))), steps: asked.steps, asked };
+}
+
+const forged: ArrivalChange["tamper"] = (message) => {
+  message.signature = new Uint8Array(64);
+};
+
+describe("a request that is in order", () => {
+  test("passes every check once, in the order of the contract", async () => {
+    const { ports, asked } = portsOf();
+    const admitted = await admit(arrival(), ports);
+    expect(admitted).toMatchObject({ rpc: "ExecuteCommand", session: SESSION, mark: 3, route: { budget: undefined } });
+    expect(asked.steps).toEqual(["check failures", "find", "remember", "reserve", "take ip,session,user"]);
+  });
+
+  test("is charged to its network, session and user, and to the route where that has a budget", async () => {
+    const budget = { ratePerSecond: 2, burst: 3 };
+    const { ports, asked } = portsOf();
+    await admit(arrival(), { ...ports, backend: { ...ports.backend, route: () => ({ budget }) } });
+    expect(asked.taken).toMatchObject([
+      [
+        { scope: "ip", key: "192.0.2.1" },
+        { scope: "session", key: "session-1" },
+        { scope: "user", key: "user-1" },
+        { scope: "message_type", key: "user.profile.get user-1", budget },
+      ],
+    ]);
+  });
+
+  test("is reserved until its timestamp plus window plus margin, so that it cannot be sent again while it is fresh", async () => {
+    const { ports, asked } = portsOf();
+    const timestampMs = NOW - 1000;
+    await admit(arrival({ envelope: { timestampMs: BigInt(timestampMs) } }), ports);
+    expect(asked.reserved).toEqual([["session-1", "request-1", timestampMs + WINDOW_MS + MARGIN_MS]]);
+  });
+
+  test("to subscribe has no route, and asks for none", async () => {
+    const { ports } = portsOf();
+    const route = () => expect.unreachable();
+    const admitted = await admit(arrival({ rpc: "SubscribeEvents" }), { ...ports, backend: { ...ports.backend, route } });
+    expect(admitted.route).toBeUndefined();
+  });
+});
+
+describe("each check refuses, spends one failure, and lets nothing behind it run", () => {
+  const spent = "take failures";
+
+  test("envelope", async () => {
+    const { reason, steps } = await reasonOf({ envelope: { requestId: "short" } });
+    expect([reason, steps]).toEqual(["MALFORMED_ENVELOPE", ["check failures", spent]]);
+  });
+
+  test("session that nobody knows", async () => {
+    const { reason, steps } = await reasonOf({ envelope: { deviceSessionId: "nobody" } });
+    expect([reason, steps]).toEqual(["SESSION_NOT_FOUND", ["check failures", "find", spent]]);
+  });
+
+  test("session that is revoked", async () => {
+    const sessions = { find: () => ({ session: { ...SESSION, status: "revoked" as const }, mark: 0 }) };
+    expect((await reasonOf({}, { sessions })).reason).toBe("SESSION_REVOKED");
+  });
+
+  test("session that cannot be looked up", async () => {
+    const sessions = { find: () => Promise.reject(refuse("SESSION_LOOKUP_UNAVAILABLE")) };
+    expect((await reasonOf({}, { sessions })).reason).toBe("SESSION_LOOKUP_UNAVAILABLE");
+  });
+
+  test("payload swapped after signing", async () => {
+    const { reason, steps } = await reasonOf({
+      tamper: (message) => {
+        message.payloadBytes = new TextEncoder().encode('{"swapped":true}');
+      },
+    });
+    expect([reason, steps]).toEqual(["PAYLOAD_HASH_MISMATCH", ["check failures", "find", spent]]);
+  });
+
+  test("signature that is forged: the peer is not remembered as verified", async () => {
+    const { reason, steps } = await reasonOf({ tamper: forged });
+    expect([reason, steps]).toEqual(["SIGNATURE_INVALID", ["check failures", "find", spent]]);
+  });
+
+  test.each(["deviceSessionId", "messageType", "requestId", "timestampMs"] as const)(
+    "%s changed after signing",
+    async (field) => {
+      const changed = {
+        deviceSessionId: "session-2",
+        messageType: "user.profile.gat",
+        requestId: "request-2",
+        timestampMs: 7n,
+      };
+      const sessions = { find: () => ({ session: SESSION, mark: 0 }) };
+      const { reason } = await reasonOf(
+        { tamper: ({ envelope }) => void Object.assign(envelope ?? {}, { [field]: changed[field] }) },
+        { sessions },
+      );
+      expect(reason).toBe("SIGNATURE_INVALID");
+    },
+  );
+
+  test("freshness: a millisecond outside the window, either way; nothing is reserved", async () => {
+    for (const offset of [WINDOW_MS + 1, -WINDOW_MS - 1]) {
+      const { reason, metadata, asked } = await reasonOf({ envelope: { timestampMs: BigInt(NOW + offset) } });
+      expect([reason, metadata]).toEqual(["TIMESTAMP_OUT_OF_WINDOW", { server_time_ms: String(NOW), window_ms: "60000" }]);
+      expect(asked.reserved).toEqual([]);
+    }
+    for (const offset of [WINDOW_MS, -WINDOW_MS]) {
+      const { ports } = portsOf();
+      await admit(arrival({ envelope: { timestampMs: BigInt(NOW + offset) } }), ports);
+    }
+  });
+
+  test.each([9_007_199_254_740_993n, 9_223_372_036_854_775_807n])("freshness: the year %d is not now", async (timestampMs) => {
+    expect((await reasonOf({ envelope: { timestampMs } })).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
+  });
+
+  test("replay", async () => {
+    const { reason, steps } = await reasonOf({}, { replay: { reserve: () => false } });
+    expect([reason, steps]).toEqual(["REQUEST_REPLAYED", ["check failures", "find", "remember", spent]]);
+  });
+
+  test("replay store that is full: fail closed", async () => {
+    const reserve = () => {
+      throw refuse("REPLAY_STORE_UNAVAILABLE");
+    };
+    expect((await reasonOf({}, { replay: { reserve } })).reason).toBe("REPLAY_STORE_UNAVAILABLE");
+  });
+
+  test("budgets, which is no failure and spends none", async () => {
+    const scopes: string[] = [];
+    const buckets = bucketsThat({
+      take: (each) => {
+        scopes.push(each);
+        return { refusedBy: "user", retryAfterMs: 1500 };
+      },
+    });
+    const { reason, metadata, retryAfterMs } = await reasonOf({}, { buckets });
+    expect([reason, metadata, retryAfterMs]).toEqual(["RATE_LIMITED", { scope: "user" }, 1500]);
+    expect(scopes).toEqual(["ip,session,user"]);
+  });
+});
+
+describe("failure budget", () => {
+  const emptied = bucketsThat({ check: { refusedBy: "failures", retryAfterMs: 2000 } });
+
+  test("that is empty refuses before the session is looked up, and spends no more", async () => {
+    const { reason, metadata, retryAfterMs, steps } = await reasonOf({ tamper: forged }, { buckets: emptied });
+    expect([reason, metadata, retryAfterMs]).toEqual(["RATE_LIMITED", { scope: "failures" }, 2000]);
+    expect(steps).toEqual([]);
+  });
+
+  test("that a neighbour has emptied does not lock out a session that lately verified from there", async () => {
+    const verifiedPeers = {
+      remember() {},
+      has: (network: string, session: string) => network === "192.0.2.1" && session === "session-1",
+    };
+    const { ports } = portsOf({ buckets: emptied, verifiedPeers });
+    expect((await admit(arrival(), ports)).session).toBe(SESSION);
+    const { reason } = await reasonOf({ envelope: { deviceSessionId: "session-2" } }, { buckets: emptied, verifiedPeers });
+    expect(reason).toBe("RATE_LIMITED");
+  });
+
+  test("of a request without an envelope is the same budget", async () => {
+    const { reason } = await reasonOf(
+      {
+        tamper: (message) => {
+          message.envelope = undefined;
+        },
+      },
+      { buckets: emptied },
+    );
+    expect(reason).toBe("RATE_LIMITED");
+  });
+});
+
+test("a store that fails in a way of its own admits nobody", async () => {
+  const broken = () => {
+    throw new Error("out of order");
+  };
+  const { ports } = portsOf();
+  for (const overrides of [
+    { sessions: { find: broken } },
+    { replay: { reserve: broken } },
+    { buckets: { take: broken, check: () => true as const } },
+    { buckets: { take: () => true as const, check: broken } },
+  ]) {
+    expect(await admit(arrival(), { ...ports, ...overrides }).catch((error) => error)).toBeInstanceOf(Error);
+  }
+});

@@ -1,0 +1,64 @@
+import { expect, test } from "bun:test";
+import type { BackendCommand } from "../../../src/core/ports.ts";
+import { sha256, verifyingKey } from "../../../src/crypto/ed25519.ts";
+import { KeyRing } from "../../../src/crypto/key-ring.ts";
+import { responseSigningInput } from "../../../src/crypto/signing-input.ts";
+import { admit } from "../../../src/pipeline/pipeline.ts";
+import { signReply } from "../../../src/pipeline/reply.ts";
+import { callBackend } from "../../../src/pipeline/route.ts";
+import { arrival, NOW, portsOf, refusalOf } from "./support/setting.ts";
+
+const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
+const clock = { now: () => NOW, monotonic: () => 0 };
+const headers = { acceptLanguage: "de", userAgent: "app/1", traceparent: undefined };
+
+test("a reply is signed for the request that it answers, and verifies for no other session, type or request", async () => {
+  const admitted = await admit(arrival(), portsOf().ports);
+  const payloadBytes = new TextEncoder().encode('{"display_name":"Ada"}');
+  const reply = signReply(admitted, { resultCode: "ok", payloadBytes }, ring, clock);
+  expect(reply.envelope).toEqual({
+    protocolVersion: "v1",
+    requestId: "request-1",
+    timestampMs: BigInt(NOW),
+    resultCode: "ok",
+    payloadHash: sha256(payloadBytes),
+    keyId: ring.keyId,
+  });
+  const key = verifyingKey(Buffer.from(ring.jwks.keys[0]?.x ?? "", "base64url"));
+  const bound = { ...reply.envelope, deviceSessionId: "session-1", messageType: "user.profile.get" };
+  const verifies = (change: Partial<typeof bound>) =>
+    key.verify(responseSigningInput({ ...bound, ...change }), reply.signature);
+  expect(verifies({})).toBe(true);
+  for (const change of [
+    { deviceSessionId: "session-2" },
+    { messageType: "user.profile.update" },
+    { requestId: "request-2" },
+    { resultCode: "denied" },
+    { timestampMs: 1n },
+    { payloadHash: new Uint8Array(32) },
+    { keyId: "another" },
+  ]) {
+    expect(verifies(change)).toBe(false);
+  }
+});
+
+test("the backend is told who asks by what was verified, not by what was claimed", async () => {
+  const { ports } = portsOf();
+  const calls: BackendCommand[] = [];
+  const execute = (command: BackendCommand) => {
+    calls.push(command);
+    return Promise.resolve({ resultCode: "ok", payloadBytes: new Uint8Array(0) });
+  };
+  const admitted = await admit(arrival(), ports);
+  await callBackend(admitted, headers, { ...ports.backend, execute }, AbortSignal.timeout(1000));
+  expect(calls).toMatchObject([
+    { userId: "user-1", deviceSessionId: "session-1", requestId: "request-1", peerAddress: "192.0.2.1", ...headers },
+  ]);
+});
+
+test("a message type without a route is refused, and the backend is not called", async () => {
+  const { ports } = portsOf();
+  const admitted = await admit(arrival({ envelope: { messageType: "no.such.thing" } }), ports);
+  const call = () => callBackend(admitted, headers, ports.backend, AbortSignal.timeout(1000));
+  expect(await refusalOf(call)).toMatchObject({ reason: "MESSAGE_TYPE_UNKNOWN" });
+});

@@ -1,0 +1,116 @@
+import { create } from "@bufbuild/protobuf";
+import type { BucketDemand, BucketStore, Session } from "../../../../src/core/ports.ts";
+import { Refusal } from "../../../../src/core/refusal.ts";
+import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } from "../../../../src/crypto/ed25519.ts";
+import { requestSigningInput } from "../../../../src/crypto/signing-input.ts";
+import { type RequestEnvelope, RequestEnvelopeSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
+import type { PipelinePorts } from "../../../../src/pipeline/ports.ts";
+import type { Arrival } from "../../../../src/pipeline/proof.ts";
+
+/** A device, a request of its own, and ports that write down what the pipeline asked of them. */
+
+export const NOW = 1_700_000_000_000;
+export const WINDOW_MS = 60_000;
+export const MARGIN_MS = 5000;
+export const PAYLOAD_BYTES_MAX = 64;
+
+const deviceKey = privateKeyObject(new Uint8Array(32).fill(9));
+
+export const SESSION: Session = {
+  deviceSessionId: "session-1",
+  userId: "user-1",
+  status: "active",
+  key: verifyingKey(rawPublicKey(deviceKey)),
+};
+
+export interface ArrivalChange {
+  readonly rpc?: Arrival["rpc"];
+  /** Before the device signs. */
+  readonly envelope?: Partial<RequestEnvelope>;
+  readonly payload?: string;
+  /** After the device has signed. */
+  readonly tamper?: (message: { envelope?: RequestEnvelope; payloadBytes: Uint8Array; signature: Uint8Array }) => void;
+}
+
+export function arrival({ rpc = "ExecuteCommand", envelope: change, payload = "{}", tamper }: ArrivalChange = {}): Arrival {
+  const payloadBytes = new TextEncoder().encode(payload);
+  const envelope = create(RequestEnvelopeSchema, {
+    protocolVersion: "v1",
+    deviceSessionId: SESSION.deviceSessionId,
+    messageType: rpc === "ExecuteCommand" ? "user.profile.get" : "gateway.subscribe",
+    timestampMs: BigInt(NOW),
+    requestId: "request-1",
+    payloadHash: sha256(payloadBytes),
+    ...change,
+  });
+  const message = { envelope, payloadBytes, signature: signEd25519(requestSigningInput(envelope), deviceKey) };
+  tamper?.(message);
+  return { rpc, message, peer: { address: "192.0.2.1", network: "192.0.2.1" } };
+}
+
+/** What the pipeline asked, in order. */
+export interface Asked {
+  readonly steps: string[];
+  readonly taken: BucketDemand[][];
+  readonly checked: BucketDemand[];
+  readonly reserved: [string, string, number][];
+}
+
+const ROOMY = { ratePerSecond: 1, burst: 100 };
+
+export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: PipelinePorts; asked: Asked } {
+  const asked: Asked = { steps: [], taken: [], checked: [], reserved: [] };
+  const buckets: BucketStore = {
+    take(demands) {
+      asked.steps.push(`take ${demands.map(({ scope }) => scope).join(",")}`);
+      asked.taken.push([...demands]);
+      return true;
+    },
+    check(demand) {
+      asked.steps.push(`check ${demand.scope}`);
+      asked.checked.push(demand);
+      return true;
+    },
+  };
+  const ports: PipelinePorts = {
+    sessions: {
+      find(id) {
+        asked.steps.push("find");
+        return id === SESSION.deviceSessionId ? { session: SESSION, mark: 3 } : undefined;
+      },
+    },
+    replay: {
+      reserve(...reservation) {
+        asked.steps.push("reserve");
+        asked.reserved.push(reservation);
+        return true;
+      },
+    },
+    buckets,
+    verifiedPeers: {
+      remember: () => void asked.steps.push("remember"),
+      has: () => false,
+    },
+    backend: {
+      route: (messageType) => (messageType === "user.profile.get" ? { budget: undefined } : undefined),
+      execute: () => Promise.reject(new Error("not called here")),
+    },
+    clock: { now: () => NOW, monotonic: () => 0 },
+    payloadBytesMax: PAYLOAD_BYTES_MAX,
+    freshness: { windowMs: WINDOW_MS, marginMs: MARGIN_MS },
+    budgets: { ip: ROOMY, session: ROOMY, user: ROOMY, failures: ROOMY },
+    ...overrides,
+  };
+  return { ports, asked };
+}
+
+/** The refusal that the work ends with. */
+export async function refusalOf(work: () => unknown): Promise<Pick<Refusal, "reason" | "metadata" | "retryAfterMs">> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof Refusal) return { reason: error.reason, metadata: error.metadata, retryAfterMs: error.retryAfterMs };
+    throw error;
+  }
+  throw new Error("it was admitted");
+}

@@ -1,0 +1,89 @@
+import { describe, expect, test } from "bun:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BodyTooLarge, type HttpRequest } from "../../../src/rpc/http.ts";
+import { readMessage } from "../../../src/rpc/request-message.ts";
+
+const BYTES_MAX = 8;
+
+class TooLarge extends Error {}
+
+function requestWith(read: (bytesMax: number) => Promise<Uint8Array>): HttpRequest {
+  return {
+    method: "POST",
+    path: "/",
+    query: "",
+    headers: { get: () => null },
+    allHeaders: () => new Headers(),
+    readBody: read,
+    signal: () => new AbortController().signal,
+    trailers: false,
+    peer: undefined,
+  };
+}
+
+function read(body: readonly number[], framed: boolean): Promise<Uint8Array> {
+  const request = requestWith((bytesMax) =>
+    body.length > bytesMax ? Promise.reject(new BodyTooLarge(bytesMax)) : Promise.resolve(new Uint8Array(body)),
+  );
+  return readMessage(request, { framed, bytesMax: BYTES_MAX, compression: undefined, tooLarge: () => new TooLarge() });
+}
+
+async function outcome(body: readonly number[], framed = true): Promise<string> {
+  try {
+    return [...(await read(body, framed))].join(" ");
+  } catch (error) {
+    if (error instanceof ConnectError) return Code[error.code];
+    if (error instanceof TooLarge) return "too large";
+    throw error;
+  }
+}
+
+describe("a framed request holds one whole message, or is refused", () => {
+  const cases: readonly (readonly [text: string, body: readonly number[], outcome: string])[] = [
+    ["one message", [0, 0, 0, 0, 2, 7, 8], "7 8"],
+    ["an empty message", [0, 0, 0, 0, 0], ""],
+    ["a message at the limit", [0, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8], "1 2 3 4 5 6 7 8"],
+    ["nothing at all", [], "Unimplemented"],
+    ["half a header", [0, 0, 0], "InvalidArgument"],
+    ["less than was announced", [0, 0, 0, 0, 3, 7, 8], "InvalidArgument"],
+    ["two messages", [0, 0, 0, 0, 1, 7, 0, 0, 0, 0, 1, 8], "Unimplemented"],
+    ["a byte too many", [0, 0, 0, 0, 1, 7, 8], "Unimplemented"],
+    ["an announced length over the limit", [0, 0, 0, 0, 9, 1], "too large"],
+    ["an announced length of 4 GiB", [0, 255, 255, 255, 255], "too large"],
+    ["a compressed message, of which nothing was said", [1, 0, 0, 0, 1, 7], "Internal"],
+    ["the flag of an end of stream", [2, 0, 0, 0, 1, 7], "InvalidArgument"],
+    ["the flag of trailers", [128, 0, 0, 0, 1, 7], "InvalidArgument"],
+    ["flags that nobody knows", [4, 0, 0, 0, 1, 7], "InvalidArgument"],
+    ["more than the limit and a header", new Array(14).fill(0), "too large"],
+  ];
+  test.each(cases)("%s", async (_, body, expected) => {
+    expect(await outcome(body)).toBe(expected);
+  });
+
+  test("a frame somewhere inside a larger buffer is read at its own place", async () => {
+    const bytes = new Uint8Array([9, 9, 9, 0, 0, 0, 0, 2, 7, 8, 9]).subarray(3, 10);
+    const options = { framed: true, bytesMax: BYTES_MAX, compression: undefined, tooLarge: () => new TooLarge() };
+    expect([
+      ...(await readMessage(
+        requestWith(() => Promise.resolve(bytes)),
+        options,
+      )),
+    ]).toEqual([7, 8]);
+  });
+});
+
+describe("a bare request is its message", () => {
+  test("at the limit, and not beyond", async () => {
+    expect(await outcome([1, 2, 3, 4, 5, 6, 7, 8], false)).toBe("1 2 3 4 5 6 7 8");
+    expect(await outcome([], false)).toBe("");
+    expect(await outcome([1, 2, 3, 4, 5, 6, 7, 8, 9], false)).toBe("too large");
+  });
+});
+
+test("a body that breaks off is a canceled call, not a fault of ours", async () => {
+  const request = requestWith(() => Promise.reject(new Error("connection reset")));
+  const options = { framed: false, bytesMax: BYTES_MAX, compression: undefined, tooLarge: () => new TooLarge() };
+  const error = await readMessage(request, options).catch((thrown) => thrown);
+  expect(error).toBeInstanceOf(ConnectError);
+  expect(error).toMatchObject({ code: Code.Canceled });
+});

@@ -1,0 +1,134 @@
+import { connect as connectHttp2, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { until } from "./until.ts";
+
+/** An HTTP answer, as it came off the wire. */
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+/** One HTTP/1.1 connection on which a test says byte for byte what is sent. */
+export class RawConnection {
+  readonly socket: Socket;
+  received: Buffer = Buffer.alloc(0);
+  closed = false;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on("data", (chunk: Uint8Array) => {
+      this.received = Buffer.concat([this.received, chunk]);
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.closed = true;
+    });
+  }
+
+  static async open(baseUrl: string): Promise<RawConnection> {
+    const { hostname, port } = new URL(baseUrl);
+    const connection = new RawConnection(connect(Number(port), hostname));
+    await new Promise((resolve, reject) => connection.socket.once("connect", resolve).once("error", reject));
+    return connection;
+  }
+
+  send(bytes: string | Uint8Array): void {
+    this.socket.write(bytes);
+  }
+
+  /** The first answer, once it is whole; `undefined` where the server hung up without one. */
+  async answer(): Promise<RawAnswer | undefined> {
+    await until(() => this.closed || parseAnswer(this.received) !== undefined, "an answer or the end of the connection");
+    return parseAnswer(this.received);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+/** An answer with a length, or whatever came where there is none. */
+function parseAnswer(bytes: Buffer): RawAnswer | undefined {
+  const end = bytes.indexOf("\r\n\r\n");
+  if (end < 0) return undefined;
+  const [start = "", ...lines] = bytes.subarray(0, end).toString("latin1").split("\r\n");
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
+  );
+  const body = bytes.subarray(end + 4);
+  const length = Number(headers["content-length"] ?? 0);
+  if (body.byteLength < length) return undefined;
+  return { status: Number(start.split(" ")[1]), headers, body: body.subarray(0, length) };
+}
+
+export interface RawRequest {
+  readonly method?: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+}
+
+/** Sends one request over HTTP/1.1, in chunks without a length where `chunked`. */
+export async function http1(baseUrl: string, request: RawRequest, chunked = false): Promise<RawAnswer | undefined> {
+  const { method = "POST", path, headers = {}, body = "" } = request;
+  const bytes = Buffer.from(body);
+  const framing = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${bytes.byteLength}`;
+  const fields = Object.entries({ Host: "edge.example", ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const connection = await RawConnection.open(baseUrl);
+  try {
+    connection.send(`${method} ${path} HTTP/1.1\r\n${fields.join("")}${framing}\r\n\r\n`);
+    connection.send(chunked ? inChunks(bytes) : bytes);
+    return await connection.answer();
+  } finally {
+    connection.close();
+  }
+}
+
+function inChunks(bytes: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.byteLength; at += 4096) {
+    const part = bytes.subarray(at, at + 4096);
+    parts.push(Buffer.from(`${part.byteLength.toString(16)}\r\n`), part, Buffer.from("\r\n"));
+  }
+  return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")]);
+}
+
+/** Sends one request over HTTP/2 with prior knowledge; without a length unless `headers` say one. `undefined`: the stream was reset. */
+export async function http2(baseUrl: string, request: RawRequest): Promise<RawAnswer | undefined> {
+  const { method = "POST", path, headers = {}, body = "" } = request;
+  const session = connectHttp2(baseUrl);
+  session.on("error", () => {});
+  try {
+    const fields: OutgoingHttpHeaders = { ":method": method, ":path": path, ...headers };
+    const stream = session.request(fields);
+    const answered = new Promise<RawAnswer | undefined>((resolve) => {
+      const chunks: Uint8Array[] = [];
+      let head: IncomingHttpHeaders | undefined;
+      stream.on("response", (response) => {
+        head = response;
+      });
+      stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+      stream.on("error", () => resolve(undefined));
+      stream.on("close", () => resolve(undefined));
+      stream.on("end", () =>
+        resolve(head && { status: Number(head[":status"]), headers: flat(head), body: Buffer.concat(chunks) }),
+      );
+    });
+    stream.end(body);
+    return await answered;
+  } finally {
+    session.destroy();
+  }
+}
+
+function flat(headers: IncomingHttpHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}
+
+/** How one request can travel. */
+export const CARRIERS = [
+  { name: "HTTP/1.1 with a length", send: (url: string, request: RawRequest) => http1(url, request) },
+  { name: "HTTP/1.1 in chunks", send: (url: string, request: RawRequest) => http1(url, request, true) },
+  { name: "h2c", send: http2 },
+] as const;

@@ -1,20 +1,19 @@
 import { HttpFailure } from "./http-failure.ts";
 
 /** Ends one call: when its time is up, when its caller leaves, or when it is done. One controller and one timer, no more. */
-export class CallEnd {
+export class CallEnd implements EventListenerObject {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
-  readonly #onCaller = () => this.#end("aborted");
   #endedBy: "timeout" | "aborted" | undefined;
 
   constructor(timeoutMs: number, caller: AbortSignal | undefined) {
     this.signal = this.#controller.signal;
     this.#caller = caller;
-    this.#timer = setTimeout(() => this.#end("timeout"), timeoutMs);
-    if (caller?.aborted) this.#end("aborted");
-    else caller?.addEventListener("abort", this.#onCaller, { once: true });
+    this.#timer = setTimeout(timeIsUp, timeoutMs, this);
+    if (caller?.aborted) this.handleEvent();
+    else caller?.addEventListener("abort", this);
   }
 
   /** Why a call failed, given what it threw. */
@@ -26,12 +25,21 @@ export class CallEnd {
   /** Lets go of the timer and the caller; what is still under way (a body that nobody will read) is cut off. */
   dispose(bodyWasRead: boolean): void {
     clearTimeout(this.#timer);
-    this.#caller?.removeEventListener("abort", this.#onCaller);
+    this.#caller?.removeEventListener("abort", this);
     if (!bodyWasRead) this.#controller.abort();
   }
 
-  #end(by: "timeout" | "aborted"): void {
+  /** The caller has left. */
+  handleEvent(): void {
+    this.end("aborted");
+  }
+
+  end(by: "timeout" | "aborted"): void {
     this.#endedBy ??= by;
     this.#controller.abort();
   }
+}
+
+function timeIsUp(call: CallEnd): void {
+  call.end("timeout");
 }

@@ -25,7 +25,7 @@ export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): Ro
   }
   const members = readMembers(payloadBytes);
   const path = route.path.expand(members);
-  const others = [...members].filter(([name]) => !route.path.fields.has(name));
+  const others = members.size === 0 ? [] : [...members].filter(([name]) => !route.path.fields.has(name));
   const target = inBody ? path : path + query(others);
   if (target.length > TARGET_CHARS_MAX) throw payloadInvalid("payload");
   return { target, body: inBody ? objectText(others) : undefined };
@@ -36,6 +36,7 @@ function objectText(members: [string, JsonMember][]): string {
 }
 
 function query(members: [string, JsonMember][]): string {
+  if (members.length === 0) return "";
   const pairs = members.flatMap(([name, member]) =>
     queryValues(name, member).map((value) => `${encode(name, name)}=${encode(value, name)}`),
   );

@@ -45,7 +45,8 @@ function plainOrQuoted(text: string, plain: RegExp): string {
 /** What could end a line or steer a terminal: control characters (C0, DEL, C1) and the line separators of Unicode. */
 const UNSAFE = /[\p{Cc}\u2028\u2029]/u;
 /** Those of them that JSON leaves as they are. */
-const UNSAFE_IN_JSON = /[\u007f-\u009f\u2028\u2029]/g;
+const UNSAFE_IN_JSON = /[\u007f-\u009f\u2028\u2029]/;
+const EVERY_UNSAFE_IN_JSON = new RegExp(UNSAFE_IN_JSON, "g");
 
 function quoted(text: string): string {
   return escapeUnsafe(JSON.stringify(clip(text)));
@@ -65,7 +66,7 @@ function clipValue(_name: string, value: unknown): unknown {
 }
 
 function escapeUnsafe(json: string): string {
-  return json.search(UNSAFE_IN_JSON) < 0 ? json : json.replace(UNSAFE_IN_JSON, escaped);
+  return UNSAFE_IN_JSON.test(json) ? json.replace(EVERY_UNSAFE_IN_JSON, escaped) : json;
 }
 
 function escaped(character: string): string {

@@ -11,6 +11,7 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { type FlatMessage, flatWriter } from "./flat-writer.ts";
 
 /** How messages are written: binary Protobuf, or Protobuf's JSON. */
 export type CodecName = "proto" | "json";
@@ -34,7 +35,7 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
   return {
     proto: {
       decode: (bytes) => orUndecodable("proto", () => fromBinary(desc, bytes)),
-      encode: (message) => toBinary(desc, whole(message)),
+      encode: binaryEncoder(desc) ?? ((message) => toBinary(desc, whole(message))),
     },
     json: {
       decode: (bytes) => {
@@ -44,6 +45,12 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
       encode: (message) => utf8Encoder.encode(toJsonString(desc, whole(message), { registry })),
     },
   };
+}
+
+/** Only for types of which `flatWriter` writes every field; the descriptor says that the message is of that shape. */
+function binaryEncoder<Desc extends DescMessage>(desc: Desc): Codec<Desc>["encode"] | undefined {
+  const write = flatWriter(desc);
+  return write && ((message) => write(message as FlatMessage));
 }
 
 function orUndecodable<T>(codec: CodecName, decode: () => T): T {

@@ -9,18 +9,22 @@ import { BackendSessionSource } from "./backend/session-lookup.ts";
 import type { Config } from "./config/schema.ts";
 import { loadSeeds } from "./config/seeds.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
+import type { TlsIdentity } from "./core/listen.ts";
 import type { Budget, Log, PushFeedSink } from "./core/ports.ts";
 import { refuse } from "./core/refusal.ts";
 import { RevocationLog } from "./core/revocation-log.ts";
 import { isStrictPublicKey, verifyingKey } from "./crypto/ed25519.ts";
 import { KeyRing } from "./crypto/key-ring.ts";
 import { callLog } from "./http/call-log.ts";
+import { Cors } from "./http/cors.ts";
 import { openEdge } from "./http/edge.ts";
 import { gatewayService } from "./http/gateway-service.ts";
+import { openGrpc } from "./http/grpc.ts";
 import { openOps } from "./http/ops.ts";
 import { PeerResolver } from "./http/peer-address.ts";
 import type { PublicRoute } from "./http/public-auth.ts";
 import { checkConfirmCode, checkSendCode } from "./http/public-schema.ts";
+import { readTlsFiles, watchTlsFiles } from "./http/tls-files.ts";
 import { Hub } from "./hub/hub.ts";
 import { createMetrics, type GatewayMetrics } from "./observe/metrics.ts";
 import { traceparents } from "./observe/trace.ts";
@@ -33,6 +37,8 @@ import { openStores, type Stores } from "./stores/open.ts";
 export interface Gateway {
   /** `http://host:port` of the edge. */
   readonly edgeUrl: string;
+  /** Of the gRPC listener. */
+  readonly grpcUrl: string;
   readonly adminUrl: string;
   /** Resolves to `true` once everything is stopped in order; `false` where the deadline cut what was still under way. */
   stop(): Promise<boolean>;
@@ -47,7 +53,7 @@ export interface GatewayOptions {
   readonly openStores?: typeof openStores;
 }
 
-const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web"];
+const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
 const HEARTBEAT_INTERVAL_MS = 25_000;
 const QUEUE_BYTES_MAX = 1024 * 1024;
 const COMPRESS_BYTES_MIN = 1024;
@@ -96,19 +102,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     onDone: callLog(log, metrics, clock),
   });
+  const tls = openTls(config, log);
+  undo.defer(() => tls?.stop());
+  const common = { tls: tls?.identity, rpc, peers: new PeerResolver(config.trusted_proxies), log };
   const edge = openEdge({
+    ...common,
     listen: config["edge.listen"],
     requestBytesMax: config["limits.request_bytes_max"],
-    rpc,
     publicRoutes: publicRoutes(config),
     publicAuth: { backend: backend.publicAuth, buckets: stores.buckets, clock, isStopping },
     jwks: keys.jwks,
-    peers: new PeerResolver(config.trusted_proxies),
-    log,
+    cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
     metrics,
     clock,
   });
   undo.defer(() => edge.close());
+  const grpc = await openGrpc({ ...common, listen: config["grpc.listen"] });
+  undo.defer(() => grpc.close());
+  tls?.onRenewed((identity) => {
+    for (const listener of [edge, grpc]) listener.renewTls(identity);
+  });
   const admin = openOps({
     listen: config["admin.listen"],
     notReady: () => notReady(lifecycle.stopping, feedState.trusted()),
@@ -123,11 +136,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   feed.start();
 
   const running = undo.move();
-  log.info("gateway: up", { edge: edge.url, admin: admin.url, key_id: keys.keyId });
+  log.info("gateway: up", { edge: edge.url, grpc: grpc.url, admin: admin.url, key_id: keys.keyId });
   const stopInOrder = async () => {
     lifecycle.stopping = true;
     hub.shutDown();
-    const inTime = await within(config["shutdown.deadline_ms"], edge.drain());
+    const inTime = await within(config["shutdown.deadline_ms"], Promise.all([edge.drain(), grpc.drain()]));
     await running.disposeAsync();
     log.info("gateway: stopped", { in_time: inTime });
     return inTime;
@@ -135,6 +148,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let stopped: Promise<boolean> | undefined;
   return {
     edgeUrl: edge.url,
+    grpcUrl: grpc.url,
     adminUrl: admin.url,
     stop() {
       stopped ??= stopInOrder();
@@ -147,6 +161,25 @@ function openKeyRing(config: Config): KeyRing {
   const { current, next, previous } = loadSeeds(config);
   // `serve` insists on a key; for `dev` and `demo` one that lives as long as the process will do.
   return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
+}
+
+/** The TLS identity of the files, watched for renewals; `undefined` where TLS is not configured. */
+function openTls(config: Config, log: Log) {
+  const certificate = config["tls.certificate_file"];
+  const key = config["tls.key_file"];
+  if (certificate === undefined || key === undefined) return undefined;
+  const paths = { certificate, key, clientCa: config["tls.client_ca_file"] };
+  const identity = readTlsFiles(paths);
+  let onRenewed: (identity: TlsIdentity) => void = () => {};
+  const watch = watchTlsFiles(paths, identity, {
+    intervalMs: config["tls.reload_ms"],
+    log,
+    onRenewed: (renewed) => onRenewed(renewed),
+  });
+  const setOnRenewed = (listener: (identity: TlsIdentity) => void) => {
+    onRenewed = listener;
+  };
+  return { identity, onRenewed: setOnRenewed, stop: watch.stop };
 }
 
 /** The three ways in which the gateway calls the backend, each with its own connections. */
@@ -251,7 +284,7 @@ function budget(config: Config, name: BudgetName): Budget {
 }
 
 /** Whether the work was done within `ms`. */
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), ms);
   work.then(

@@ -15,6 +15,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const overrides = {
       routes: DEV_ROUTES,
       "edge.listen": ANY_PORT,
+      "grpc.listen": ANY_PORT,
       "admin.listen": ANY_PORT,
       "dev.backend_listen": ANY_PORT,
       "dev.push_listen": ANY_PORT,

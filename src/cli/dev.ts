@@ -10,7 +10,10 @@ import { stopSignal } from "./signals.ts";
 /** `sallyport dev`: the gateway with an embedded backend behind it, to try things on, until it is told to stop. */
 export async function run(args: readonly string[]): Promise<number> {
   try {
-    const config = loadConfig({ argv: args, overrides: { routes: DEV_ROUTES, "log.format": "pretty" } });
+    const config = loadConfig({
+      argv: args,
+      overrides: { routes: DEV_ROUTES, "log.format": "pretty", "reflection.enabled": true },
+    });
     const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
     await using undo = new AsyncDisposableStack();
     const backend = await startDevBackend({

@@ -29,6 +29,16 @@ const RULES: readonly Rule[] = [
   notBoth("keys.next", "keys.next_file"),
   notBoth("keys.previous", "keys.previous_file"),
   notTheSameAddress("edge.listen", "admin.listen"),
+  notTheSameAddress("edge.listen", "grpc.listen"),
+  notTheSameAddress("grpc.listen", "admin.listen"),
+  together("tls.certificate_file", "tls.key_file"),
+  {
+    keys: ["tls.client_ca_file", "tls.certificate_file"],
+    broken(config) {
+      if (config["tls.client_ca_file"] === undefined || config["tls.certificate_file"] !== undefined) return undefined;
+      return "tls.client_ca_file is given without tls.certificate_file, expected both: client certificates need TLS";
+    },
+  },
   notTheSameAddress("dev.backend_listen", "dev.push_listen"),
 ];
 
@@ -55,7 +65,18 @@ function notBoth(value: "keys.current" | "keys.next" | "keys.previous", file: `$
   };
 }
 
-type ListenKey = "edge.listen" | "admin.listen" | "dev.backend_listen" | "dev.push_listen";
+function together(first: "tls.certificate_file", second: "tls.key_file"): Rule {
+  return {
+    keys: [first, second],
+    broken(config) {
+      if ((config[first] === undefined) === (config[second] === undefined)) return undefined;
+      const [given, missing] = config[first] === undefined ? [second, first] : [first, second];
+      return `${given} is given without ${missing}, expected both`;
+    },
+  };
+}
+
+type ListenKey = "edge.listen" | "grpc.listen" | "admin.listen" | "dev.backend_listen" | "dev.push_listen";
 
 /** Two listeners on one port are fine on two addresses of their own; port 0 is a new port each time. */
 function notTheSameAddress(first: ListenKey, second: ListenKey): Rule {
@@ -63,11 +84,15 @@ function notTheSameAddress(first: ListenKey, second: ListenKey): Rule {
     keys: [first, second],
     broken(config) {
       const [a, b] = [config[first], config[second]];
-      if (a.port !== b.port || a.port === 0) return undefined;
+      if (a.port !== b.port || a.port === 0 || !isUsed(first, config) || !isUsed(second, config)) return undefined;
       if (a.host !== b.host && !isWildcard(a.host) && !isWildcard(b.host)) return undefined;
       return `${first} and ${second} both listen on port ${a.port}, expected different ports`;
     },
   };
+}
+
+function isUsed(key: ListenKey, config: Config): boolean {
+  return key !== "grpc.listen" || config["edge.grpc"] === "own-port";
 }
 
 function isWildcard(host: string): boolean {

@@ -1,7 +1,7 @@
 import { list } from "./kind.ts";
 import { BURST_MAX, RATE_MAX, routes, TIMEOUT_MS_MAX } from "./routes.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
-import { choice, cidr, filePath, httpUrl, int, listen, positive, text } from "./values.ts";
+import { boolean, choice, cidr, filePath, httpUrl, int, listen, origin, positive, text } from "./values.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -24,6 +24,41 @@ export const SCHEMA = {
     listen,
     "127.0.0.1:8080",
     "Address of the public listener. Loopback until you choose otherwise; `0.0.0.0:8080` or `[::]:8080` for all interfaces.",
+  ),
+  "edge.grpc": setting(
+    choice("own-port", "same-port"),
+    "own-port",
+    "Where gRPC is served: `own-port`, at `grpc.listen`; or `same-port`, at `edge.listen` together with everything else, at the price of a hop for HTTP/1.1.",
+  ),
+  "grpc.listen": setting(
+    listen,
+    "127.0.0.1:8081",
+    "Address of the gRPC listener, which speaks Connect and gRPC-Web over HTTP/2 too. Not used with `edge.grpc = same-port`.",
+  ),
+  "tls.certificate_file": unset(
+    filePath,
+    "Certificate chain of the edge and gRPC listeners, PEM. With `tls.key_file` it turns TLS on; a renewed file is taken up without a restart.",
+  ),
+  "tls.key_file": unset(filePath, "Private key that belongs to the certificate, PEM."),
+  "tls.client_ca_file": unset(
+    filePath,
+    "Authorities whose client certificates are accepted, PEM. Given, a client without such a certificate is refused (mTLS).",
+  ),
+  "tls.reload_ms": setting(int("ms", 100, 86_400_000), 10_000, "How often the TLS files are looked at for a renewal, in ms."),
+  "cors.origins": setting(
+    list(origin, { plural: "origins", itemsMax: 256 }),
+    [],
+    "Origins whose pages may call the edge from a browser. None by default; `*` lets every page in, which is safe as far as requests are signed and no cookie counts.",
+  ),
+  "cors.max_age_seconds": setting(
+    int("seconds", 0, 86_400),
+    7200,
+    "How long a browser may remember the answer to a preflight, in seconds.",
+  ),
+  "reflection.enabled": setting(
+    boolean,
+    false,
+    "Whether gRPC server reflection is served, for grpcurl and the like. It shows the contract, which is public anyway; on in `dev`.",
   ),
   "admin.listen": setting(
     listen,

@@ -24,6 +24,20 @@ export function positive(unit: string, max: number): Kind<number> {
   );
 }
 
+/** True or false; in text, those two words. */
+export const boolean: Kind<boolean> = kind("true or false", (raw) => (typeof raw === "boolean" ? raw : undefined), {
+  fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
+});
+
+/** An origin of web pages (RFC 6454), as browsers send it; or `*` for all of them. */
+export const origin: Kind<string> = kind('an origin such as "https://app.example", without a path, or "*"', (raw) =>
+  typeof raw === "string" && isOrigin(raw) ? raw : undefined,
+);
+
+function isOrigin(raw: string): boolean {
+  return raw === "*" || (/^https?:/.test(raw) && URL.parse(raw)?.origin === raw);
+}
+
 export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
   return kind(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw));
 }

@@ -14,6 +14,14 @@ export interface TlsIdentity {
   readonly clientAuthority: string | undefined;
 }
 
+/** The TLS files cannot be used. The message is for the person who starts the gateway, and shows nothing of their content. */
+export class TlsFilesError extends Error {
+  constructor(problem: string, cause: unknown) {
+    super(`${problem}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    this.name = "TlsFilesError";
+  }
+}
+
 /** A port that cannot be had, said in one line for the person who starts the process. `code` is the system's: EADDRINUSE, … */
 export class ListenError extends Error {
   readonly code: string;

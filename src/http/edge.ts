@@ -3,8 +3,9 @@ import type { Clock } from "../core/clock.ts";
 import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 import type { Log, Metrics, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
+import type { Cors } from "./cors.ts";
 import { FetchRequest, toResponse } from "./fetch-host.ts";
-import { type Listener, serveOn } from "./listener.ts";
+import { type RenewableListener, serveOn } from "./listener.ts";
 import type { PeerResolver } from "./peer-address.ts";
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "./public-auth.ts";
 import { restLog } from "./rest-log.ts";
@@ -20,6 +21,7 @@ export interface EdgeParts {
   /** The gateway's public keys, as JWKS. */
   readonly jwks: object;
   readonly peers: PeerResolver;
+  readonly cors: Cors;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -44,8 +46,18 @@ type AppServer = AnyElysia["server"];
  * request is made in a hook: each route hands the untouched request to the one function that answers it. Handlers name what
  * they take of Elysia's context; of one that is handed on whole, Elysia parses everything: headers, query, cookies.
  */
-export function openEdge(parts: EdgeParts): Listener {
-  const { rpc, peers } = parts;
+export function openEdge(parts: EdgeParts): RenewableListener {
+  return serveOn(() => edgeApp(parts), {
+    what: "the edge",
+    listen: parts.listen,
+    tls: parts.tls,
+    bodyBytesMax: Math.max(BODY_FENCE_BYTES, 2 * parts.requestBytesMax),
+    idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
+  });
+}
+
+function edgeApp(parts: EdgeParts): AnyElysia {
+  const { rpc, peers, cors } = parts;
   const raw = { parse: "none" } as const;
   const peerOf = (request: Request, server: AppServer) =>
     peers.resolve(server?.requestIP(request)?.address, () => request.headers.get("x-forwarded-for"));
@@ -57,21 +69,19 @@ export function openEdge(parts: EdgeParts): Listener {
 
   // Elysia looks for the path behind the first 11 characters of the URL, so that over http a host of three letters or fewer hides it.
   const app = new Elysia({ handler: { standardHostname: parts.tls !== undefined } });
-  for (const path of rpc.paths) app.all(path, ({ request, server }) => call(request, path, server), raw);
+  for (const path of rpc.paths) {
+    app.all(path, ({ request, server }) => cors.answer(request, () => call(request, path, server)), raw);
+  }
   for (const route of parts.publicRoutes) {
     const serve = (request: Request, peer: Peer) => servePublicCall(request, peer, route, parts.publicAuth);
-    app.all(route.path, ({ request, server }) => logged(request, route.path, peerOf(request, server), serve), raw);
+    const answer = (request: Request, server: AppServer) => logged(request, route.path, peerOf(request, server), serve);
+    app.all(route.path, ({ request, server }) => cors.answer(request, () => answer(request, server)), raw);
   }
-  app.get("/.well-known/jwks.json", () => jsonReply(200, parts.jwks, { "cache-control": JWKS_MAX_AGE }), raw);
+  const jwks = () => jsonReply(200, parts.jwks, { "cache-control": JWKS_MAX_AGE });
+  app.get("/.well-known/jwks.json", ({ request }) => cors.answer(request, jwks), raw);
   app.all("/*", ({ request, path, server }) => unknownPath(request, path, () => call(request, path, server)), raw);
   app.onError(({ error }) => unexpected(error, parts.log));
-  return serveOn(app, {
-    what: "the edge",
-    listen: parts.listen,
-    tls: parts.tls,
-    bodyBytesMax: Math.max(BODY_FENCE_BYTES, 2 * parts.requestBytesMax),
-    idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
-  });
+  return app;
 }
 
 /** `/package.Service/Method` */

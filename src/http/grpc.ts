@@ -12,7 +12,7 @@ import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../
 import type { Log, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
 import { H2Request, sendReply } from "./h2-host.ts";
-import type { Listener } from "./listener.ts";
+import type { RenewableListener } from "./listener.ts";
 import type { PeerResolver } from "./peer-address.ts";
 
 export interface GrpcParts {
@@ -32,7 +32,7 @@ const HEADER_LIST_BYTES_MAX = 32 * 1024;
  * Opens the gRPC listener: HTTP/2 with trailers, which `Bun.serve` does not have. Connect and gRPC-Web are served here too, by the
  * same RPC layer.
  */
-export async function openGrpc(parts: GrpcParts): Promise<Listener> {
+export async function openGrpc(parts: GrpcParts): Promise<RenewableListener> {
   const sessions = new Set<ServerHttp2Session>();
   const server = createH2Server(parts.tls);
   server.on("session", (session) => {
@@ -45,6 +45,9 @@ export async function openGrpc(parts: GrpcParts): Promise<Listener> {
   return {
     address,
     url: localUrl(address, parts.tls === undefined ? "http" : "https"),
+    renewTls: (tls) => {
+      if ("setSecureContext" in server) server.setSecureContext(secureOptions(tls));
+    },
     drain: () => drain(server, sessions),
     close: async () => {
       server.close();
@@ -57,9 +60,12 @@ const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSi
 
 function createH2Server(tls: TlsIdentity | undefined): Http2Server | Http2SecureServer {
   if (tls === undefined) return createServer({ settings: SETTINGS });
-  const { certificate: cert, privateKey: key, clientAuthority: ca } = tls;
-  const clientCertificates = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
-  return createSecureServer({ settings: SETTINGS, cert, key, allowHTTP1: false, ...clientCertificates });
+  return createSecureServer({ settings: SETTINGS, allowHTTP1: false, ...secureOptions(tls) });
+}
+
+/** A client certificate is demanded where there is an authority to check it by, and never otherwise. */
+function secureOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
+  return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };
 }
 
 async function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, parts: GrpcParts): Promise<void> {
@@ -88,6 +94,9 @@ function listen(server: Http2Server | Http2SecureServer, address: ListenAddress)
 
 /** Stops accepting, tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
 async function drain(server: Http2Server | Http2SecureServer, sessions: ReadonlySet<ServerHttp2Session>): Promise<void> {
+  const closed = [...sessions].map((session) => new Promise<void>((resolve) => session.once("close", () => resolve())));
+  // First the connections: Bun's server.close() ends idle ones itself, and close() on one that has ended never calls back.
+  for (const session of sessions) session.close();
   server.close();
-  await Promise.all([...sessions].map((session) => new Promise<void>((resolve) => session.close(resolve))));
+  await Promise.all(closed);
 }

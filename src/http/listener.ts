@@ -24,34 +24,57 @@ export interface ServeOptions {
   readonly idleTimeoutSeconds: number;
 }
 
-/** Opens a port for an Elysia application: HTTP/1.1 and HTTP/2, by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`. */
-export function serveOn(app: AnyElysia, options: ServeOptions): Listener {
-  const { what, listen } = options;
+/** A listener whose certificate can be renewed while it serves. */
+export interface RenewableListener extends Listener {
+  /** From now on new connections get this identity; those that are open keep theirs. */
+  renewTls(tls: TlsIdentity): void;
+}
+
+/**
+ * Opens a port for an Elysia application: HTTP/1.1 and HTTP/2, by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`.
+ * `build` is called once for each start of a server: a renewed certificate takes a new one.
+ */
+export function serveOn(build: () => AnyElysia, options: ServeOptions): RenewableListener {
+  let server = start(build(), options, options.listen.port);
+  const address = { host: options.listen.host, port: server.port ?? options.listen.port };
+  const retired = new Set<AppServer>();
+  const all = () => [...retired, server];
+  return {
+    address,
+    url: localUrl(address, options.tls === undefined ? "http" : "https"),
+    drain: async () => void (await Promise.all(all().map((each) => each.stop(false)))),
+    close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
+    renewTls(tls) {
+      // Bun's server.reload() keeps the certificate. The port is free as soon as the old server stops accepting.
+      const old = server;
+      retired.add(old);
+      old.stop(false).then(() => retired.delete(old));
+      server = start(build(), { ...options, tls }, address.port);
+    },
+  };
+}
+
+type AppServer = NonNullable<AnyElysia["server"]>;
+
+function start(app: AnyElysia, { what, listen, tls, bodyBytesMax, idleTimeoutSeconds }: ServeOptions, port: number): AppServer {
   try {
     app.listen({
       hostname: listen.host,
-      port: listen.port,
+      port,
       http2: true,
       // Elysia's own default shares the port with whoever listens already, silently.
       reusePort: false,
       // Error pages of the development mode show stacks.
       development: false,
-      maxRequestBodySize: options.bodyBytesMax,
-      idleTimeout: options.idleTimeoutSeconds,
-      ...(options.tls && { tls: tlsOf(options.tls) }),
+      maxRequestBodySize: bodyBytesMax,
+      idleTimeout: idleTimeoutSeconds,
+      ...(tls && { tls: tlsOf(tls) }),
     });
   } catch (error) {
     throw new ListenError(what, listen, error);
   }
-  const { server } = app;
-  if (!server) throw new ListenError(what, listen, new Error("the server did not start"));
-  const address = { host: listen.host, port: server.port ?? listen.port };
-  return {
-    address,
-    url: localUrl(address, options.tls === undefined ? "http" : "https"),
-    drain: () => server.stop(false),
-    close: () => server.stop(true),
-  };
+  if (!app.server) throw new ListenError(what, listen, new Error("the server did not start"));
+  return app.server;
 }
 
 /** As `Bun.serve` wants it. A client certificate is demanded where there is an authority to check it by, and never otherwise. */

@@ -27,7 +27,7 @@ export function openOps({ listen, notReady, renderMetrics }: OpsParts): Listener
     .get("/metrics", () => new Response(renderMetrics(), { headers: metricsHeaders }))
     .all("/*", () => new RestError("not_found").toResponse(), { parse: "none" });
   app.onError(() => new RestError("internal").toResponse());
-  return serveOn(app, {
+  return serveOn(() => app, {
     what: "the admin listener",
     listen,
     bodyBytesMax: OPS_BODY_BYTES_MAX,

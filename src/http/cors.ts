@@ -1,0 +1,65 @@
+import { cors } from "@connectrpc/connect";
+
+/** Headers of ours that browsers' clients read or send, besides those of the protocols. */
+const OWN_ALLOWED = ["traceparent"];
+const OWN_EXPOSED = ["retry-after", "accept-post", "allow"];
+
+const ALLOWED_METHODS = "GET, POST";
+const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");
+const EXPOSED_HEADERS = [...cors.exposedHeaders, ...OWN_EXPOSED].join(", ");
+
+export interface CorsOptions {
+  /** As browsers send them, or `*` for all. Empty: no page of another origin may call. */
+  readonly origins: readonly string[];
+  readonly maxAgeSeconds: number;
+}
+
+/**
+ * Which pages of other origins may call the edge (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Requests carry their own
+ * signature and no cookie counts, so credentials are never allowed. With no origin configured it is not there at all.
+ */
+export class Cors {
+  readonly #origins: ReadonlySet<string>;
+  readonly #maxAge: string;
+
+  constructor({ origins, maxAgeSeconds }: CorsOptions) {
+    this.#origins = new Set(origins);
+    this.#maxAge = String(maxAgeSeconds);
+  }
+
+  /** Answers a preflight itself, and lets a page of an allowed origin read any other answer. */
+  answer(request: Request, serve: () => Response | Promise<Response>): Response | Promise<Response> {
+    if (this.#origins.size === 0) return serve();
+    const isPreflight = request.method === "OPTIONS" && request.headers.has("access-control-request-method");
+    return isPreflight ? this.#preflight(request) : this.#expose(request, serve);
+  }
+
+  #preflight(request: Request): Response {
+    const headers = new Headers({ vary: "origin, access-control-request-method, access-control-request-headers" });
+    const origin = this.#allowed(request);
+    if (origin !== undefined) {
+      headers.set("access-control-allow-origin", origin);
+      headers.set("access-control-allow-methods", ALLOWED_METHODS);
+      headers.set("access-control-allow-headers", ALLOWED_HEADERS);
+      headers.set("access-control-max-age", this.#maxAge);
+    }
+    return new Response(null, { status: 204, headers });
+  }
+
+  async #expose(request: Request, serve: () => Response | Promise<Response>): Promise<Response> {
+    const response = await serve();
+    response.headers.append("vary", "origin");
+    const origin = this.#allowed(request);
+    if (origin === undefined) return response;
+    response.headers.set("access-control-allow-origin", origin);
+    response.headers.set("access-control-expose-headers", EXPOSED_HEADERS);
+    return response;
+  }
+
+  #allowed(request: Request): string | undefined {
+    const origin = request.headers.get("origin");
+    if (origin === null) return undefined;
+    if (this.#origins.has("*")) return "*";
+    return this.#origins.has(origin) ? origin : undefined;
+  }
+}

@@ -13,6 +13,7 @@ import {
 import { systemClock } from "../../src/core/clock.ts";
 import type { TlsIdentity } from "../../src/core/listen.ts";
 import type { Peer } from "../../src/core/ports.ts";
+import { Cors } from "../../src/http/cors.ts";
 import { openEdge } from "../../src/http/edge.ts";
 import { openGrpc } from "../../src/http/grpc.ts";
 import type { Listener } from "../../src/http/listener.ts";
@@ -74,6 +75,7 @@ function edgeOnly() {
       isStopping: () => false,
     },
     jwks: { keys: [] },
+    cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
     metrics: createMetrics({ version: "conformance" }),
     clock: systemClock,
   };

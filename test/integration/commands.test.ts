@@ -15,10 +15,10 @@ afterAll(() => world.close());
 
 const EMPTY = new Uint8Array(0);
 
-describe.each(VARIANTS)("$name", ({ open }) => {
+describe.each(VARIANTS)("$name", (variant) => {
   const clientOf = (device: Device) =>
     new SallyportClient({
-      transport: open(world.gateway.edgeUrl),
+      transport: world.transport(variant),
       credentials: device,
       keys: new GatewayKeys(world.gateway.edgeUrl),
     });
@@ -35,7 +35,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
   test("of fifty identical requests at once exactly one is accepted", async () => {
     const device = await world.login();
     const request = await device.signer.sign("user.profile.get", EMPTY);
-    const clients = Array.from({ length: 5 }, () => createClient(Gateway, open(world.gateway.edgeUrl)));
+    const clients = Array.from({ length: 5 }, () => createClient(Gateway, world.transport(variant)));
     const outcomes = await Promise.all(
       Array.from({ length: 50 }, (_, at) => {
         const client = clients[at % clients.length];
@@ -50,7 +50,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
 test("a session is looked up once for many requests at once, and not again while it is cached", async () => {
   const [variant] = VARIANTS;
   const device = await world.login();
-  const client = createClient(Gateway, variant?.open(world.gateway.edgeUrl) ?? expect.unreachable());
+  const client = createClient(Gateway, world.transport(variant ?? expect.unreachable()));
   const requests = await Promise.all(Array.from({ length: 20 }, () => device.signer.sign("user.profile.get", EMPTY)));
   await Promise.all(requests.map((request) => client.executeCommand(request)));
   expect(world.faults.calls(`/api/v1/internal/sessions/${device.deviceSessionId}`)).toBe(1);
@@ -59,7 +59,7 @@ test("a session is looked up once for many requests at once, and not again while
 test("the log has one line for each call, and no secret in it", async () => {
   const [variant] = VARIANTS;
   const device = await world.login();
-  const client = createClient(Gateway, variant?.open(world.gateway.edgeUrl) ?? expect.unreachable());
+  const client = createClient(Gateway, world.transport(variant ?? expect.unreachable()));
   const request = await device.signer.sign("user.profile.get", EMPTY, { requestId: "logged-once" });
   await client.executeCommand(request);
   await client.executeCommand(request).catch(reasonOf);

@@ -15,8 +15,8 @@ const numbers = (count: number) => Array.from({ length: count }, (_, n) => ({ n 
 describe("events", () => {
   test("reach all streams of their user in order, in every protocol, and nobody else's", async () => {
     const [ada, bob] = [await world.login(), await world.login()];
-    const adas = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), ada)));
-    const bobs = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), bob)));
+    const adas = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), ada)));
+    const bobs = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), bob)));
     for (const payload of numbers(100)) await world.push({ user_id: ada.userId, event_type: "count.up", payload });
     await world.push({ user_id: bob.userId, event_type: "count.up", payload: { n: "for Bob" } });
     for (const listener of adas) {
@@ -36,9 +36,7 @@ describe("events", () => {
     expect(phone.userId).toBe(tablet.userId);
     const [first] = VARIANTS;
     if (first === undefined) throw new Error("there are no variants");
-    const listeners = await Promise.all(
-      [phone, tablet].map((device) => Listener.open(first.open(world.gateway.edgeUrl), device)),
-    );
+    const listeners = await Promise.all([phone, tablet].map((device) => Listener.open(world.transport(first), device)));
     await world.push({ device_session_id: phone.deviceSessionId, event_type: "to.one", payload: {} });
     await world.push({ user_id: phone.userId, event_type: "to.all", payload: {} });
     for (const listener of listeners) await until(() => listener.payloads("to.all").length === 1, "the event for both");
@@ -48,8 +46,8 @@ describe("events", () => {
 
   test("begin with gateway.server_time, for this session and request", async () => {
     const device = await world.login();
-    for (const { open } of VARIANTS) {
-      const listener = await Listener.open(open(world.gateway.edgeUrl), device);
+    for (const variant of VARIANTS) {
+      const listener = await Listener.open(world.transport(variant), device);
       const [first] = listener.events;
       expect(first?.envelope?.eventType).toBe("gateway.server_time");
       expect(first?.envelope?.audience).toBe(`session:${device.deviceSessionId}`);
@@ -63,7 +61,7 @@ describe("events", () => {
   test("stop when the client leaves: no stream stays behind", async () => {
     const device = await world.login();
     const before = await metric(world.gateway, "sallyport_streams");
-    const listeners = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), device)));
+    const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
     expect(await metric(world.gateway, "sallyport_streams")).toBe(before + listeners.length);
     for (const listener of listeners) listener.leave();
     await until(async () => (await metric(world.gateway, "sallyport_streams")) === before, "the streams to be gone");
@@ -73,9 +71,9 @@ describe("events", () => {
 describe("a revocation", () => {
   test("of a session ends its streams, in every protocol, and no others", async () => {
     const [lost, kept] = [await world.login("eve@example.com"), await world.login("eve@example.com")];
-    for (const { open } of VARIANTS) {
+    for (const variant of VARIANTS) {
       const device = await world.login("eve@example.com");
-      const [doomed, safe] = await Promise.all([device, kept].map((each) => Listener.open(open(world.gateway.edgeUrl), each)));
+      const [doomed, safe] = await Promise.all([device, kept].map((each) => Listener.open(world.transport(variant), each)));
       await world.revoke({ device_session_id: device.deviceSessionId });
       await until(() => doomed?.ended !== undefined, "the stream to end");
       expect(doomed?.ended).toBe("SESSION_REVOKED");
@@ -88,7 +86,7 @@ describe("a revocation", () => {
   test("of a user ends the streams of all sessions", async () => {
     const devices = [await world.login("mallory@example.com"), await world.login("mallory@example.com")];
     const listeners = await Promise.all(
-      devices.flatMap((device) => VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), device))),
+      devices.flatMap((device) => VARIANTS.map((variant) => Listener.open(world.transport(variant), device))),
     );
     await world.revoke({ user_id: devices[0]?.userId });
     for (const listener of listeners) {

@@ -15,7 +15,7 @@ const RESTARTS = 10;
 
 test("the backend's push stream is killed and restarted under load: nothing is lost, nothing comes twice", async () => {
   const device = await world.login();
-  const listeners = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(world.gateway.edgeUrl), device)));
+  const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
   let sent = 0;
   const load = (async () => {
     for (; sent < EVENTS; sent++) await world.push({ user_id: device.userId, event_type: "count.up", payload: { n: sent } });
@@ -41,7 +41,7 @@ test("the backend's push stream is killed and restarted under load: nothing is l
 test("a revocation during the outage ends the stream after it", async () => {
   const device = await world.login();
   const [variant] = VARIANTS;
-  const listener = await Listener.open(variant?.open(world.gateway.edgeUrl) ?? expect.unreachable(), device);
+  const listener = await Listener.open(world.transport(variant ?? expect.unreachable()), device);
   await world.backend.stopPush();
   await world.revoke({ device_session_id: device.deviceSessionId });
   expect(listener.ended).toBeUndefined();

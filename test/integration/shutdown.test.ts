@@ -16,6 +16,7 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
   const routes = [{ message_type: "test.wait", method: "POST", path: "/api/v1/user/test/wait" }];
   const server = runCommand(["serve"], {
     SALLYPORT_EDGE_LISTEN: "127.0.0.1:0",
+    SALLYPORT_GRPC_LISTEN: "127.0.0.1:0",
     SALLYPORT_ADMIN_LISTEN: "127.0.0.1:0",
     SALLYPORT_BACKEND_URL: world.faults.url,
     SALLYPORT_PUSH_URL: world.backend.pushUrl,
@@ -32,10 +33,11 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
       .stdout()
       .split("\n")
       .find((line) => line.includes("gateway: up")) ?? "";
-  const { edge } = JSON.parse(up);
+  const urls: { edge: string; grpc: string } = JSON.parse(up);
+  const transports = () => VARIANTS.map(({ listener, open }) => open(urls[listener]));
 
   const device = await world.login();
-  const listeners = await Promise.all(VARIANTS.map(({ open }) => Listener.open(open(edge), device)));
+  const listeners = await Promise.all(transports().map((transport) => Listener.open(transport, device)));
   let waiting = 0;
   const answer = Promise.withResolvers<void>();
   world.faults.on("/api/v1/user/test/wait", async () => {
@@ -43,7 +45,7 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
     await answer.promise;
     return Response.json({ waited: true });
   });
-  const clients = VARIANTS.map(({ open }) => createClient(Gateway, open(edge)));
+  const clients = transports().map((transport) => createClient(Gateway, transport));
   const inFlight = clients.flatMap((client) =>
     Array.from({ length: 5 }, async () => client.executeCommand(await device.signer.sign("test.wait", EMPTY))),
   );

@@ -4,6 +4,7 @@ import { refusalOf } from "../../src/client/errors.ts";
 import type { SignedRequest } from "../../src/client/request-signer.ts";
 import type { Reason } from "../../src/core/refusal.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { selfSigned } from "../support/certificates.ts";
 import { sessionPath } from "../support/fault-backend.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, openWorld, type World } from "../support/world.ts";
@@ -186,11 +187,20 @@ const CASES: readonly Case[] = [
 
 const LIMITS = { "limits.payload_bytes_max": 4096, "limits.request_bytes_max": 16_384 };
 
-let world: World;
+const worlds = new Map<string, World>();
 beforeAll(async () => {
-  world = await openWorld(LIMITS);
+  const { certificate: ca, certificateFile, keyFile } = await selfSigned("gateway.test");
+  const files = { "tls.certificate_file": certificateFile, "tls.key_file": keyFile };
+  worlds.set("cleartext", await openWorld(LIMITS));
+  worlds.set("TLS", await openWorld({ ...LIMITS, ...files }, { tls: { ca } }));
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  for (const world of worlds.values()) await world.close();
+});
+
+const VARIANTS_OVER = ["cleartext", "TLS"].flatMap((over) =>
+  VARIANTS.map((variant) => ({ name: `${variant.name}, ${over}`, variant, over })),
+);
 
 async function failure(work: Promise<unknown>): Promise<ConnectError> {
   try {
@@ -210,9 +220,14 @@ function expectRefusal(error: ConnectError, expected: Refused): void {
   expect(error.metadata.has("retry-after")).toBe(expected.retries === true);
 }
 
-describe.each(VARIANTS)("$name", ({ open }) => {
+describe.each(VARIANTS_OVER)("$name", ({ variant, over }) => {
+  let world: World;
+  beforeAll(() => {
+    world = worlds.get(over) ?? expect.unreachable();
+  });
+
   test.each(CASES)("$name: $reason", async (each) => {
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     const device = await world.login();
     await each.before?.(world, device, client);
     const error = await failure(client.executeCommand(await each.request(world, device)));
@@ -221,7 +236,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
   });
 
   test("a subscription is refused by the same checks", async () => {
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     const device = await world.login();
     const request = await device.signer.sign("gateway.subscribe", EMPTY, { timestampMs: Date.now() - 120_000 });
     const error = await failure(Array.fromAsync(client.subscribeEvents(request)));
@@ -229,7 +244,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
   });
 
   test("a signature for one RPC is no good for the other", async () => {
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     const device = await world.login();
     const malformed = {
       reason: "MALFORMED_ENVELOPE",

@@ -100,9 +100,9 @@ async function withWorld(config: Partial<Config> | undefined, run: (world: World
 describe("a request that fails two neighbouring checks reports the earlier one", () => {
   test.each(PAIRS)("$earlier before $later", ({ earlier, config, before, request }) =>
     withWorld(config, async (world) => {
-      for (const { open } of VARIANTS) {
+      for (const variant of VARIANTS) {
         // A budget that is used up stays so for the address; only the first variant has to do that.
-        const client = createClient(Gateway, open(world.gateway.edgeUrl));
+        const client = createClient(Gateway, world.transport(variant));
         const device = await world.login();
         await before?.(device, client);
         const reason = await client.executeCommand(await request(device)).then(() => "admitted", reasonOf);
@@ -115,7 +115,7 @@ describe("a request that fails two neighbouring checks reports the earlier one",
     await withWorld({}, async (world) => {
       const [variant] = VARIANTS;
       if (variant === undefined) throw new Error("there are no variants");
-      const client = createClient(Gateway, variant.open(world.gateway.edgeUrl));
+      const client = createClient(Gateway, world.transport(variant));
       const device = await world.login();
       const reasons = [
         await client.executeCommand({ ...(await sign(device)), signature: new Uint8Array(64) }).catch(reasonOf),
@@ -136,7 +136,7 @@ describe("a request that fails two neighbouring checks reports the earlier one",
     await withWorld({ "budgets.session.rate": 0.001, "budgets.session.burst": 1 }, async (world) => {
       const [variant] = VARIANTS;
       if (variant === undefined) throw new Error("there are no variants");
-      const client = createClient(Gateway, variant.open(world.gateway.edgeUrl));
+      const client = createClient(Gateway, world.transport(variant));
       const device = await world.login();
       for (let i = 0; i < 100; i++) {
         const forged = { ...(await sign(device)), signature: new Uint8Array(64) };

@@ -1,10 +1,12 @@
 import type { Transport } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 
-/** One way of speaking to the edge: protocol, codec and HTTP version, by connect-es as published. */
+/** One way of speaking to the gateway: protocol, codec and HTTP version, by connect-es as published. */
 export interface Variant {
   readonly name: string;
-  readonly open: (baseUrl: string) => Transport;
+  /** Which of the gateway's listeners it is spoken to on. */
+  readonly listener: "edge" | "grpc";
+  readonly open: (baseUrl: string, tls?: { readonly ca: string }) => Transport;
 }
 
 const PROTOCOLS = [
@@ -16,16 +18,27 @@ const CODECS = [
   { name: "JSON", useBinaryFormat: false },
 ] as const;
 const HTTP_VERSIONS = [
-  { name: "HTTP/1.1", httpVersion: "1.1" },
-  { name: "h2c", httpVersion: "2" },
+  { name: "HTTP/1.1", httpVersion: "1.1", listener: "edge" },
+  { name: "HTTP/2", httpVersion: "2", listener: "edge" },
+  { name: "HTTP/2 on the gRPC listener", httpVersion: "2", listener: "grpc" },
 ] as const;
 
-/** Every combination. */
-export const VARIANTS: readonly Variant[] = PROTOCOLS.flatMap((protocol) =>
+const overEverything: readonly Variant[] = PROTOCOLS.flatMap((protocol) =>
   CODECS.flatMap(({ name: codec, useBinaryFormat }) =>
-    HTTP_VERSIONS.map(({ name: http, httpVersion }) => ({
+    HTTP_VERSIONS.map(({ name: http, httpVersion, listener }) => ({
       name: `${protocol.name} ${codec} over ${http}`,
-      open: (baseUrl: string) => protocol.create({ baseUrl, httpVersion, useBinaryFormat }),
+      listener,
+      open: (baseUrl: string, tls?: { readonly ca: string }) =>
+        protocol.create({ baseUrl, httpVersion, useBinaryFormat, nodeOptions: tls }),
     })),
   ),
 );
+
+const grpc: readonly Variant[] = CODECS.map(({ name: codec, useBinaryFormat }) => ({
+  name: `gRPC ${codec}`,
+  listener: "grpc",
+  open: (baseUrl: string, tls?: { readonly ca: string }) => createGrpcTransport({ baseUrl, useBinaryFormat, nodeOptions: tls }),
+}));
+
+/** Every combination. */
+export const VARIANTS: readonly Variant[] = [...overEverything, ...grpc];

@@ -1,3 +1,4 @@
+import type { Transport } from "@connectrpc/connect";
 import { type Gateway, type GatewayOptions, startGateway } from "../../src/app.ts";
 import { type ExportableDeviceKey, generateDeviceKey } from "../../src/client/device-key.ts";
 import { confirmEmailCode, sendEmailCode } from "../../src/client/login.ts";
@@ -10,6 +11,7 @@ import { DEV_ROUTES } from "../../src/dev/routes.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { until } from "./until.ts";
+import type { Variant } from "./variants.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
@@ -45,6 +47,8 @@ export interface World {
   readonly faults: FaultBackend;
   /** The log lines so far. */
   readonly logged: () => string;
+  /** A connection of a variant to the listener that it is for. */
+  transport(variant: Variant): Transport;
   login(email?: string): Promise<Device>;
   push(event: { user_id?: string; device_session_id?: string; event_type: string; payload: unknown }): Promise<void>;
   revoke(whom: { user_id?: string; device_session_id?: string }): Promise<void>;
@@ -53,17 +57,23 @@ export interface World {
 
 export async function openWorld(
   overrides: Partial<Config> = {},
-  options: Pick<GatewayOptions, "openStores"> = {},
+  options: Pick<GatewayOptions, "openStores"> & { readonly tls?: { readonly ca: string } } = {},
 ): Promise<World> {
   const lines: string[] = [];
   const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
   const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
   const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: quiet });
   const faults = new FaultBackend(backend);
-  const wiring = { "edge.listen": ANY_PORT, "admin.listen": ANY_PORT, "backend.url": faults.url, "push.url": backend.pushUrl };
+  const wiring = {
+    "edge.listen": ANY_PORT,
+    "grpc.listen": ANY_PORT,
+    "admin.listen": ANY_PORT,
+    "backend.url": faults.url,
+    "push.url": backend.pushUrl,
+  };
   const routes = [...DEV_ROUTES, ...FAULT_ROUTES];
   const config = loadConfig({ env: {}, overrides: { ...ROOMY, routes, "push.backoff_min_ms": 10, ...wiring, ...overrides } });
-  const gateway = await startGateway({ config, log, ...options });
+  const gateway = await startGateway({ config, log, openStores: options.openStores });
   await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
   let people = 0;
   return {
@@ -71,7 +81,8 @@ export async function openWorld(
     backend,
     faults,
     logged: () => lines.join(""),
-    login: (email = `person-${people++}@example.com`) => login(gateway.edgeUrl, backend.restUrl, email),
+    transport: ({ listener, open }) => open(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl, options.tls),
+    login: (email = `person-${people++}@example.com`) => login(gateway.edgeUrl, backend.restUrl, email, fetchOver(options.tls)),
     push: (event) => post(`${backend.restUrl}/dev/push`, event),
     revoke: (whom) => post(`${backend.restUrl}/dev/revoke`, whom),
     async close() {
@@ -81,12 +92,19 @@ export async function openWorld(
   };
 }
 
-async function login(edgeUrl: string, backendUrl: string, email: string): Promise<Device> {
+/** fetch, trusting the certificates of a test. */
+function fetchOver(tls: { readonly ca: string } | undefined): FetchFunction {
+  return (input, init) => fetch(input, { ...init, tls });
+}
+
+type FetchFunction = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+async function login(baseUrl: string, backendUrl: string, email: string, fetchEdge: FetchFunction): Promise<Device> {
   const deviceKey = await generateDeviceKey();
-  const { challengeId } = await sendEmailCode({ baseUrl: edgeUrl, email });
+  const { challengeId } = await sendEmailCode({ baseUrl, email, fetch: fetchEdge });
   const outbox: { challenge_id: string; code: string }[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();
   const code = outbox.find((mail) => mail.challenge_id === challengeId)?.code ?? "";
-  const credentials = await confirmEmailCode({ baseUrl: edgeUrl, challengeId, code, deviceKey });
+  const credentials = await confirmEmailCode({ baseUrl, challengeId, code, deviceKey, fetch: fetchEdge });
   const { deviceSessionId } = credentials;
   const record: { user_id: string } = await (await fetch(`${backendUrl}/api/v1/internal/sessions/${deviceSessionId}`)).json();
   return { deviceSessionId, userId: record.user_id, deviceKey, signer: new RequestSigner(credentials) };

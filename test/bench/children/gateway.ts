@@ -17,7 +17,14 @@ const anyPort = { host: "127.0.0.1", port: 0 };
 const config = loadConfig({
   argv: [...roomy, "--set", `log.level=${logLevel}`],
   env: {},
-  overrides: { "edge.listen": anyPort, "admin.listen": anyPort, "backend.url": backendUrl, "push.url": pushUrl, routes },
+  overrides: {
+    "edge.listen": anyPort,
+    "grpc.listen": anyPort,
+    "admin.listen": anyPort,
+    "backend.url": backendUrl,
+    "push.url": pushUrl,
+    routes,
+  },
 });
 const log = createLog({ level: config["log.level"], format: "json", write: stdoutSink });
 const gateway = await startGateway({ config, log });

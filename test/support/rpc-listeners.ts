@@ -1,0 +1,77 @@
+import type { Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { systemClock } from "../../src/core/clock.ts";
+import type { Log, Peer } from "../../src/core/ports.ts";
+import { refuse } from "../../src/core/refusal.ts";
+import { Cors } from "../../src/http/cors.ts";
+import { openEdge } from "../../src/http/edge.ts";
+import { openGrpc } from "../../src/http/grpc.ts";
+import type { Listener } from "../../src/http/listener.ts";
+import { PeerResolver } from "../../src/http/peer-address.ts";
+import { createMetrics } from "../../src/observe/metrics.ts";
+import { Compressions, gzip } from "../../src/rpc/compression.ts";
+import type { CallSummary } from "../../src/rpc/options.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import type { AnyMethod } from "../../src/rpc/service.ts";
+
+/** Any methods, behind the real listeners. */
+export interface RpcListeners {
+  readonly grpc: Listener;
+  readonly edge: Listener;
+  /** Every call that is over. */
+  readonly done: readonly CallSummary<Peer>[];
+  close(): Promise<void>;
+}
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export async function openRpcListeners(
+  methods: readonly AnyMethod<Peer>[],
+  requestBytesMax = 64 * 1024,
+): Promise<RpcListeners> {
+  const done: CallSummary<Peer>[] = [];
+  const rpc = new RpcServer<Peer>(methods, {
+    requestBytesMax,
+    tooLarge: () => refuse("REQUEST_TOO_LARGE"),
+    compressions: new Compressions([gzip]),
+    compressBytesMin: 1024,
+    clock: systemClock,
+    onDone: (summary) => done.push(summary),
+  });
+  const common = { listen: { host: "127.0.0.1", port: 0 }, rpc, peers: new PeerResolver([]), log: silent };
+  const grpc = await openGrpc(common);
+  const edge = openEdge({
+    ...common,
+    requestBytesMax,
+    publicRoutes: [],
+    publicAuth: {
+      backend: { forward: () => Promise.reject(new Error("no public calls here")) },
+      buckets: { take: () => true as const, check: () => true as const },
+      clock: systemClock,
+      isStopping: () => false,
+    },
+    jwks: { keys: [] },
+    cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
+    metrics: createMetrics({ version: "test" }),
+    clock: systemClock,
+  });
+  return { grpc, edge, done, close: async () => void (await Promise.all([grpc.close(), edge.close()])) };
+}
+
+/** One way of speaking to one of the listeners over HTTP/2. */
+export interface H2Variant {
+  readonly name: string;
+  open(listeners: RpcListeners): Transport;
+}
+
+const onEdge = (protocol: typeof createConnectTransport | typeof createGrpcWebTransport, useBinaryFormat: boolean) => {
+  return ({ edge }: RpcListeners) => protocol({ baseUrl: edge.url, httpVersion: "2", useBinaryFormat });
+};
+
+export const H2_VARIANTS: readonly H2Variant[] = [
+  { name: "gRPC", open: ({ grpc }) => createGrpcTransport({ baseUrl: grpc.url }) },
+  { name: "Connect on the gRPC listener", open: ({ grpc }) => createConnectTransport({ baseUrl: grpc.url, httpVersion: "2" }) },
+  { name: "Connect proto on the edge", open: onEdge(createConnectTransport, true) },
+  { name: "Connect JSON on the edge", open: onEdge(createConnectTransport, false) },
+  { name: "gRPC-Web on the edge", open: onEdge(createGrpcWebTransport, true) },
+];

@@ -1,4 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Clock } from "../core/clock.ts";
 import type { Log, LogFields, Metrics, Peer } from "../core/ports.ts";
@@ -45,7 +45,7 @@ function causeOf(thrown: unknown): string | undefined {
   return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
 }
 
+/** An error of the protocol is the client's, whatever its code: `internal` is what the protocols say of some broken frames. */
 function isOurFault(thrown: unknown): boolean {
-  if (thrown === undefined) return false;
-  return thrown instanceof ConnectError ? thrown.code === Code.Internal : reasonOf(thrown) === "INTERNAL";
+  return thrown !== undefined && reasonOf(thrown) === "INTERNAL";
 }

@@ -1,6 +1,6 @@
-import { startGateway } from "../app.ts";
+import { type Gateway, startGateway } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
-import { startDevBackend } from "../dev/backend.ts";
+import { type DevBackend, startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/routes.ts";
 import { createLog } from "../observe/log.ts";
 import { stdoutSink } from "../observe/stdout.ts";
@@ -25,7 +25,7 @@ export async function run(args: readonly string[]): Promise<number> {
     undo.defer(() => backend.stop());
     const wired = { ...config, "backend.url": backend.restUrl, "push.url": backend.pushUrl };
     const gateway = await startGateway({ config: wired, log });
-    console.log(howToTry(gateway.edgeUrl, gateway.adminUrl, backend.restUrl, backend.pushUrl));
+    console.log(howToTry(gateway, backend));
     log.info("gateway: stopping", { signal: await stopSignal() });
     await gateway.stop();
     await log.flush();
@@ -35,14 +35,15 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-function howToTry(edge: string, admin: string, rest: string, push: string): string {
+function howToTry({ edgeUrl: edge, grpcUrl, adminUrl }: Gateway, { restUrl: rest, pushUrl }: DevBackend): string {
   return `
 Sallyport is up, with an embedded backend behind it.
 
-  edge       ${edge}   Connect and gRPC-Web, HTTP/1.1 and h2c
-  admin      ${admin}   /healthz /readyz /metrics
+  edge       ${edge}   Connect and gRPC-Web, HTTP/1.1 and HTTP/2
+  gRPC       ${grpcUrl}   gRPC, Connect and gRPC-Web, HTTP/2
+  admin      ${adminUrl}   /healthz /readyz /metrics
   backend    ${rest}   REST, embedded
-  push feed  ${push}   gRPC, embedded
+  push feed  ${pushUrl}   gRPC, embedded
 
 Log in: ask for a code, then look into the outbox of the embedded backend.
 

@@ -36,6 +36,7 @@ export interface RenewableListener extends Listener {
  */
 export function serveOn(build: () => AnyElysia, options: ServeOptions): RenewableListener {
   let server = start(build(), options, options.listen.port);
+  let current = options.tls;
   const address = { host: options.listen.host, port: server.port ?? options.listen.port };
   const retired = new Set<AppServer>();
   const all = () => [...retired, server];
@@ -49,7 +50,13 @@ export function serveOn(build: () => AnyElysia, options: ServeOptions): Renewabl
       const old = server;
       retired.add(old);
       old.stop(false).then(() => retired.delete(old));
-      server = start(build(), { ...options, tls }, address.port);
+      try {
+        server = start(build(), { ...options, tls }, address.port);
+        current = tls;
+      } catch (error) {
+        server = start(build(), { ...options, tls: current }, address.port);
+        throw error;
+      }
     },
   };
 }

@@ -1,12 +1,19 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 
+/** Whom a client trusts, and how it shows who it is itself. PEM. */
+export interface TlsTrust {
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** One way of speaking to the gateway: protocol, codec and HTTP version, by connect-es as published. */
 export interface Variant {
   readonly name: string;
   /** Which of the gateway's listeners it is spoken to on. */
   readonly listener: "edge" | "grpc";
-  readonly open: (baseUrl: string, tls?: { readonly ca: string }) => Transport;
+  readonly open: (baseUrl: string, tls?: TlsTrust) => Transport;
 }
 
 const PROTOCOLS = [
@@ -28,8 +35,7 @@ const overEverything: readonly Variant[] = PROTOCOLS.flatMap((protocol) =>
     HTTP_VERSIONS.map(({ name: http, httpVersion, listener }) => ({
       name: `${protocol.name} ${codec} over ${http}`,
       listener,
-      open: (baseUrl: string, tls?: { readonly ca: string }) =>
-        protocol.create({ baseUrl, httpVersion, useBinaryFormat, nodeOptions: tls }),
+      open: (baseUrl: string, tls?: TlsTrust) => protocol.create({ baseUrl, httpVersion, useBinaryFormat, nodeOptions: tls }),
     })),
   ),
 );
@@ -37,7 +43,7 @@ const overEverything: readonly Variant[] = PROTOCOLS.flatMap((protocol) =>
 const grpc: readonly Variant[] = CODECS.map(({ name: codec, useBinaryFormat }) => ({
   name: `gRPC ${codec}`,
   listener: "grpc",
-  open: (baseUrl: string, tls?: { readonly ca: string }) => createGrpcTransport({ baseUrl, useBinaryFormat, nodeOptions: tls }),
+  open: (baseUrl: string, tls?: TlsTrust) => createGrpcTransport({ baseUrl, useBinaryFormat, nodeOptions: tls }),
 }));
 
 /** Every combination. */

@@ -11,7 +11,7 @@ import { DEV_ROUTES } from "../../src/dev/routes.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { until } from "./until.ts";
-import type { Variant } from "./variants.ts";
+import type { TlsTrust, Variant } from "./variants.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
@@ -57,7 +57,7 @@ export interface World {
 
 export async function openWorld(
   overrides: Partial<Config> = {},
-  options: Pick<GatewayOptions, "openStores"> & { readonly tls?: { readonly ca: string } } = {},
+  options: Pick<GatewayOptions, "openStores"> & { readonly tls?: TlsTrust } = {},
 ): Promise<World> {
   const lines: string[] = [];
   const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
@@ -93,7 +93,7 @@ export async function openWorld(
 }
 
 /** fetch, trusting the certificates of a test. */
-function fetchOver(tls: { readonly ca: string } | undefined): FetchFunction {
+function fetchOver(tls: TlsTrust | undefined): FetchFunction {
   return (input, init) => fetch(input, { ...init, tls });
 }
 

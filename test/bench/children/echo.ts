@@ -1,0 +1,68 @@
+/** One unary method that answers with what it was asked, served in one of three ways. */
+import { create, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { createConnectRouter } from "@connectrpc/connect";
+import { createFetchHandler } from "@connectrpc/connect/protocol";
+import { systemClock } from "../../../src/core/clock.ts";
+import {
+  ExecuteCommandRequestSchema,
+  ExecuteCommandResponseSchema,
+  Gateway,
+} from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { FetchRequest, toResponse } from "../../../src/http/fetch-host.ts";
+import { brotli, Compressions, gzip, zstd } from "../../../src/rpc/compression.ts";
+import { RpcServer } from "../../../src/rpc/server.ts";
+import { unary } from "../../../src/rpc/service.ts";
+import { answerParent, parameters } from "../child.ts";
+
+type Handler = (request: Request) => Response | Promise<Response>;
+
+function echo({ envelope, payloadBytes, signature }: MessageShape<typeof ExecuteCommandRequestSchema>) {
+  const { protocolVersion = "", requestId = "", timestampMs = 0n, payloadHash } = envelope ?? {};
+  return {
+    envelope: { protocolVersion, requestId, timestampMs, payloadHash, resultCode: "ok", keyId: "bench" },
+    payloadBytes,
+    signature,
+  };
+}
+
+/** The RPC layer, on Bun.serve as the edge uses it. */
+function ours(): Handler {
+  const rpc = new RpcServer([unary(Gateway.method.executeCommand, echo)], {
+    requestBytesMax: 512 * 1024,
+    tooLarge: (limit) => new RangeError(`over ${limit} bytes`),
+    compressions: new Compressions([gzip, brotli, zstd]),
+    compressBytesMin: 1024,
+    clock: systemClock,
+    onDone() {},
+  });
+  const path = rpc.paths[0] ?? "";
+  const peer = { address: "127.0.0.1", network: "127.0.0.1" };
+  return async (request) => toResponse(await rpc.handle(new FetchRequest(request, path, peer)), request.signal, () => {});
+}
+
+/** By hand: decode, answer, encode, and nothing else. */
+function byHand(): Handler {
+  const headers = { "content-type": "application/proto" };
+  return async (request) => {
+    const message = fromBinary(ExecuteCommandRequestSchema, await request.bytes());
+    return new Response(toBinary(ExecuteCommandResponseSchema, create(ExecuteCommandResponseSchema, echo(message))), {
+      headers,
+    });
+  };
+}
+
+/** connect-es's router and fetch adapter, as they are. */
+function connectEs(): Handler {
+  const router = createConnectRouter().rpc(Gateway.method.executeCommand, echo);
+  const [handler] = router.handlers;
+  if (handler === undefined) throw new Error("the router has no handler");
+  return createFetchHandler(handler);
+}
+
+const WAYS: Readonly<Record<string, () => Handler>> = { ours, byHand, connectEs };
+
+const { way } = parameters<{ way: string }>();
+const fetch = WAYS[way]?.();
+if (fetch === undefined) throw new Error(`there is no way ${way}`);
+const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch });
+answerParent({ port: server.port ?? 0 });

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { openWorld, type World } from "../support/world.ts";
+
+const PAGE = "https://app.example";
+const RPC = "/sallyport.v1.Gateway/ExecuteCommand";
+const LOGIN = "/api/v1/public/auth/send-email-code";
+const KEYS = "/.well-known/jwks.json";
+
+let closed: World;
+let open: World;
+let wide: World;
+beforeAll(async () => {
+  closed = await openWorld();
+  open = await openWorld({ "cors.origins": [PAGE], "cors.max_age_seconds": 60 });
+  wide = await openWorld({ "cors.origins": ["*"] });
+});
+afterAll(async () => {
+  for (const world of [closed, open, wide]) await world.close();
+});
+
+function preflight(world: World, path: string, origin: string): Promise<Response> {
+  const headers = {
+    origin,
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type,connect-protocol-version,x-grpc-web",
+  };
+  return fetch(`${world.gateway.edgeUrl}${path}`, { method: "OPTIONS", headers });
+}
+
+test("a page of an allowed origin may send what both protocols need, and may remember that", async () => {
+  for (const path of [RPC, LOGIN]) {
+    const response = await preflight(open, path, PAGE);
+    expect(response.status).toBe(204);
+    expect(response.headers.get("access-control-allow-origin")).toBe(PAGE);
+    expect(response.headers.get("access-control-allow-methods")).toContain("POST");
+    const allowed = response.headers.get("access-control-allow-headers")?.toLowerCase().split(", ");
+    for (const name of [
+      "content-type",
+      "connect-protocol-version",
+      "connect-timeout-ms",
+      "x-grpc-web",
+      "x-user-agent",
+      "grpc-timeout",
+    ]) {
+      expect(allowed).toContain(name);
+    }
+    expect(response.headers.get("access-control-max-age")).toBe("60");
+    expect(response.headers.has("access-control-allow-credentials")).toBe(false);
+  }
+});
+
+test("a page of an allowed origin may read what gRPC-Web and Connect put into headers", async () => {
+  const headers = { origin: PAGE, "content-type": "application/json" };
+  const responses = [
+    await fetch(`${open.gateway.edgeUrl}${RPC}`, { method: "POST", headers, body: "{}" }),
+    await fetch(`${open.gateway.edgeUrl}${LOGIN}`, { method: "POST", headers, body: "{}" }),
+    await fetch(`${open.gateway.edgeUrl}${KEYS}`, { headers }),
+  ];
+  for (const response of responses) {
+    expect(response.headers.get("access-control-allow-origin")).toBe(PAGE);
+    const exposed = response.headers.get("access-control-expose-headers")?.toLowerCase();
+    for (const name of ["grpc-status", "grpc-message", "grpc-status-details-bin", "retry-after"])
+      expect(exposed).toContain(name);
+    expect(response.headers.get("vary")).toContain("origin");
+  }
+});
+
+test("a page of another origin gets no permission, and by default no page does", async () => {
+  const strangers = [
+    await preflight(open, RPC, "https://evil.example"),
+    await preflight(open, RPC, "https://app.example.evil.example"),
+    await preflight(open, RPC, "null"),
+    await preflight(closed, RPC, PAGE),
+    await fetch(`${open.gateway.edgeUrl}${KEYS}`, { headers: { origin: "https://evil.example" } }),
+    await fetch(`${closed.gateway.edgeUrl}${KEYS}`, { headers: { origin: PAGE } }),
+  ];
+  for (const response of strangers) expect(response.headers.has("access-control-allow-origin")).toBe(false);
+});
+
+test("every page may call only where the configuration says *", async () => {
+  expect((await preflight(wide, RPC, "https://anything.example")).headers.get("access-control-allow-origin")).toBe("*");
+});

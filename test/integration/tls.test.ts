@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { copyFileSync } from "node:fs";
+import { connect } from "node:tls";
+import { createClient } from "@connectrpc/connect";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { type Certificate, selfSigned } from "../support/certificates.ts";
+import { Listener } from "../support/listener.ts";
+import { runCommand } from "../support/process.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { openWorld, type World } from "../support/world.ts";
+
+interface Shown {
+  readonly name: string;
+  readonly alpn: string | false;
+}
+
+/** Whose certificate a port shows, and which protocol it agrees on. */
+function handshake(url: string, options: { alpn?: string[]; cert?: string; key?: string } = {}): Promise<Shown> {
+  const { hostname: host, port } = new URL(url);
+  const { alpn = ["h2", "http/1.1"], ...identity } = options;
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: alpn, ...identity }, () => {
+      resolve({ name: String(socket.getPeerCertificate().subject.CN), alpn: socket.alpnProtocol ?? false });
+      socket.destroy();
+    });
+    socket.on("error", reject);
+  });
+}
+
+const filesOf = ({ certificateFile, keyFile }: Certificate) => ({
+  "tls.certificate_file": certificateFile,
+  "tls.key_file": keyFile,
+});
+
+describe("TLS", () => {
+  let first: Certificate;
+  let world: World;
+  beforeAll(async () => {
+    first = await selfSigned("first.test");
+    world = await openWorld({ ...filesOf(first), "tls.reload_ms": 100 }, { tls: { ca: first.certificate } });
+  });
+  afterAll(() => world.close());
+
+  test("agrees on HTTP/2 or HTTP/1.1 by ALPN at the edge, and on HTTP/2 alone for gRPC", async () => {
+    expect(await handshake(world.gateway.edgeUrl)).toEqual({ name: "first.test", alpn: "h2" });
+    expect((await handshake(world.gateway.edgeUrl, { alpn: ["http/1.1"] })).alpn).toBe("http/1.1");
+    expect(await handshake(world.gateway.grpcUrl)).toEqual({ name: "first.test", alpn: "h2" });
+  });
+
+  test("takes up a renewed certificate without a restart; streams that are open stay, and calls go on", async () => {
+    const device = await world.login();
+    const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
+    const second = await selfSigned("second.test");
+    // In two steps, as a careless script does it: between them the files do not fit together, and the old ones serve on.
+    copyFileSync(second.certificateFile, first.certificateFile);
+    await until(() => world.logged().includes("the files cannot be used"), "the misfit to be noticed");
+    expect((await handshake(world.gateway.edgeUrl)).name).toBe("first.test");
+    copyFileSync(second.keyFile, first.keyFile);
+    for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl]) {
+      await until(async () => (await handshake(url)).name === "second.test", "the new certificate");
+    }
+    await world.push({ user_id: device.userId, event_type: "still.here", payload: {} });
+    for (const listener of listeners) {
+      await until(() => listener.payloads("still.here").length === 1, "the event on the old connection");
+      expect(listener.ended).toBeUndefined();
+      listener.leave();
+    }
+    for (const variant of VARIANTS) {
+      const transport = variant.open(variant.listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl, {
+        ca: second.certificate,
+      });
+      const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
+      expect((await createClient(Gateway, transport).executeCommand(request)).envelope?.resultCode).toBe("ok");
+    }
+  });
+});
+
+describe("client certificates", () => {
+  test("are demanded where an authority is configured: without one nobody gets in", async () => {
+    const server = await selfSigned("server.test");
+    const client = await selfSigned("client.test");
+    const stranger = await selfSigned("stranger.test");
+    const world = await openWorld(
+      { ...filesOf(server), "tls.client_ca_file": client.certificateFile },
+      { tls: { ca: server.certificate, cert: client.certificate, key: client.key } },
+    );
+    const device = await world.login();
+    for (const variant of VARIANTS) {
+      const url = variant.listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl;
+      const call = async (tls: { ca: string; cert?: string; key?: string }) => {
+        const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
+        return createClient(Gateway, variant.open(url, tls)).executeCommand(request, { timeoutMs: 2000 });
+      };
+      const ca = server.certificate;
+      expect((await call({ ca, cert: client.certificate, key: client.key })).envelope?.resultCode).toBe("ok");
+      expect(
+        await call({ ca }).then(
+          () => "in",
+          () => "out",
+        ),
+      ).toBe("out");
+      expect(
+        await call({ ca, cert: stranger.certificate, key: stranger.key }).then(
+          () => "in",
+          () => "out",
+        ),
+      ).toBe("out");
+    }
+    await world.close();
+  });
+});
+
+describe("TLS files that cannot be used", () => {
+  test("stop the start with one line that names them", async () => {
+    const [one, other] = [await selfSigned("one.test"), await selfSigned("other.test")];
+    const misfit = runCommand(["dev"], {
+      SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile,
+      SALLYPORT_TLS_KEY_FILE: other.keyFile,
+    });
+    expect(await misfit.exited).toBe(2);
+    expect(misfit.stderr()).toContain(one.certificateFile);
+    expect(misfit.stderr().trim().split("\n")).toHaveLength(1);
+    const alone = runCommand(["dev"], { SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile });
+    expect(await alone.exited).toBe(2);
+    expect(alone.stderr()).toContain("tls.certificate_file is given without tls.key_file");
+  });
+});

@@ -1,45 +1,47 @@
-import { promisify } from "node:util";
 import {
   brotliCompressSync,
-  brotliDecompress,
-  gunzip,
+  brotliDecompressSync,
+  gunzipSync,
   gzipSync,
   type InputType,
   constants as zlib,
   zstdCompressSync,
-  zstdDecompress,
+  zstdDecompressSync,
 } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BodyTooLarge, type HeaderReader } from "./http.ts";
 import type { ProtocolHeaders } from "./protocol.ts";
 
-/** A compression that messages may have, under its name in the headers. */
+/**
+ * A compression that messages may have, under its name in the headers. In one go, and so one at a time: messages are bounded, streams keep
+ * their order, and however many bombs arrive at once, one window's worth of memory is in use.
+ */
 export interface Compression {
   readonly name: string;
-  /** Packs an answer. In one go, so that the messages of a stream keep their order; answers are bounded. */
+  /** Packs an answer. */
   compress(bytes: Uint8Array): Uint8Array;
   /** Unpacks a message. Throws `BodyTooLarge` at `bytesMax`, having made no more than that; ConnectError on what is not packed so. */
-  decompress(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>;
+  decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }
 
-type Unpack = (bytes: InputType, options: { maxOutputLength: number }) => Promise<Uint8Array>;
+type Unpack = (bytes: InputType, options: { maxOutputLength: number }) => Uint8Array;
 
 /** Fast rather than small: answers wait for it. */
-export const gzip = compression("gzip", promisify(gunzip), (bytes) => gzipSync(bytes, { level: 1 }));
-export const brotli = compression("br", promisify(brotliDecompress), (bytes) =>
+export const gzip = compression("gzip", gunzipSync, (bytes) => gzipSync(bytes, { level: 1 }));
+export const brotli = compression("br", brotliDecompressSync, (bytes) =>
   brotliCompressSync(bytes, { params: { [zlib.BROTLI_PARAM_QUALITY]: 3 } }),
 );
-export const zstd = compression("zstd", promisify(zstdDecompress), (bytes) => zstdCompressSync(bytes));
+export const zstd = compression("zstd", zstdDecompressSync, (bytes) => zstdCompressSync(bytes));
 
 function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array) => Uint8Array): Compression {
   return {
     name,
     compress,
-    async decompress(bytes, bytesMax) {
+    decompress(bytes, bytesMax) {
       // An empty message may be sent as no bytes at all, compressed or not.
       if (bytes.byteLength === 0) return bytes;
       try {
-        return await unpack(bytes, { maxOutputLength: bytesMax });
+        return unpack(bytes, { maxOutputLength: bytesMax });
       } catch (cause) {
         throw isTooLarge(cause) ? new BodyTooLarge(bytesMax) : undecodable(name, cause);
       }

@@ -80,7 +80,7 @@ describe("a session record that breaks the contract is no answer, whatever else 
   const good = (deviceSessionId: string) => ({
     device_session_id: deviceSessionId,
     user_id: "user-1",
-    client_public_key: Buffer.alloc(32, 0x58).toString("base64"),
+    client_public_key: Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64"),
     status: "active",
   });
 

@@ -11,7 +11,9 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type FlatMessage, flatWriter } from "./flat-writer.ts";
+import type { FlatMessage } from "./flat-fields.ts";
+import { flatReader } from "./flat-reader.ts";
+import { flatWriter } from "./flat-writer.ts";
 
 /** How messages are written: binary Protobuf, or Protobuf's JSON. */
 export type CodecName = "proto" | "json";
@@ -34,7 +36,7 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
   const whole = (message: MessageInitShape<Desc>) => (isMessage(message, desc) ? message : create(desc, message));
   return {
     proto: {
-      decode: (bytes) => orUndecodable("proto", () => fromBinary(desc, bytes)),
+      decode: binaryDecoder(desc),
       encode: binaryEncoder(desc) ?? ((message) => toBinary(desc, whole(message))),
     },
     json: {
@@ -45,6 +47,13 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
       encode: (message) => utf8Encoder.encode(toJsonString(desc, whole(message), { registry })),
     },
   };
+}
+
+function binaryDecoder<Desc extends DescMessage>(desc: Desc): Codec<Desc>["decode"] {
+  const whole = (bytes: Uint8Array) => orUndecodable("proto", () => fromBinary(desc, bytes));
+  const read = flatReader(desc);
+  if (read === undefined) return whole;
+  return (bytes) => (read(bytes) as MessageShape<Desc> | undefined) ?? whole(bytes);
 }
 
 /** Only for types of which `flatWriter` writes every field; the descriptor says that the message is of that shape. */

@@ -1,0 +1,59 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { WireType } from "@bufbuild/protobuf/wire";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+
+export type FlatValue = string | bigint | Uint8Array | FlatMessage | undefined;
+
+/** A message whose fields are singular strings, bytes and int64s, or such messages again. */
+export interface FlatMessage {
+  [field: string]: FlatValue;
+}
+
+export type FlatKind = "string" | "bytes" | "int64" | "message";
+
+export interface FlatField {
+  readonly name: string;
+  readonly kind: FlatKind;
+  /** Field number and wire type. */
+  readonly tag: number;
+  /** Of a field that is a message. */
+  readonly message: FlatType | undefined;
+}
+
+/** A type of flat messages, with its fields in the order of their numbers. */
+export interface FlatType {
+  readonly desc: DescMessage;
+  readonly fields: readonly FlatField[];
+}
+
+/** The type as a flat one; `undefined` where it is not. `outer`: the types that hold this one, for one that holds itself is not flat. */
+export function flatType(desc: DescMessage, outer: readonly DescMessage[] = []): FlatType | undefined {
+  if (outer.includes(desc)) return undefined;
+  const fields: FlatField[] = [];
+  for (const field of desc.fields.toSorted((a, b) => a.number - b.number)) {
+    const flat = flatField(field, [...outer, desc]);
+    if (flat === undefined) return undefined;
+    fields.push(flat);
+  }
+  return { desc, fields };
+}
+
+function flatField(field: DescField, outer: readonly DescMessage[]): FlatField | undefined {
+  const { localName: name, number } = field;
+  if (field.oneof !== undefined) return undefined;
+  if (field.fieldKind === "message" && !field.delimitedEncoding) {
+    const message = flatType(field.message, outer);
+    return message && { name, kind: "message", tag: (number << 3) | WireType.LengthDelimited, message };
+  }
+  if (field.fieldKind !== "scalar" || field.presence !== FeatureSet_FieldPresence.IMPLICIT) return undefined;
+  const kind = kindOf(field.scalar);
+  if (kind === undefined) return undefined;
+  const wireType = kind === "int64" ? WireType.Varint : WireType.LengthDelimited;
+  return { name, kind, tag: (number << 3) | wireType, message: undefined };
+}
+
+function kindOf(scalar: ScalarType): FlatKind | undefined {
+  if (scalar === ScalarType.STRING) return "string";
+  if (scalar === ScalarType.BYTES) return "bytes";
+  return scalar === ScalarType.INT64 ? "int64" : undefined;
+}

@@ -1,0 +1,106 @@
+import { create, type DescMessage } from "@bufbuild/protobuf";
+import { type FlatField, type FlatMessage, type FlatType, type FlatValue, flatType } from "./flat-fields.ts";
+
+const ASCII_MAX = 0x7f;
+/** The greatest tag of one byte; fields with a longer one are left to protobuf-es. */
+const TAG_MAX = 0x7f;
+/** Seven bits each: what a number can add up without rounding. */
+const VARINT_BYTES_MAX = 7;
+/** Copied up to here; a longer field is a view of the bytes read. */
+const COPIED_BYTES_MAX = 4096;
+
+/**
+ * Reads flat messages of one type, of the form that encoders give them: fields that are known, each once, ASCII in strings. Gives
+ * `undefined` for any other bytes, be they valid or not: protobuf-es has the say on those. `undefined` for a type that is not flat.
+ */
+export function flatReader(desc: DescMessage): ((bytes: Uint8Array) => FlatMessage | undefined) | undefined {
+  const type = flatType(desc);
+  if (type === undefined) return undefined;
+  const plan = planOf(type);
+  return (bytes) => new FlatReader(bytes).message(plan, bytes.byteLength);
+}
+
+interface Plan {
+  /** A message with nothing in it. */
+  readonly zero: FlatMessage;
+  readonly byTag: readonly (PlannedField | undefined)[];
+}
+
+interface PlannedField extends FlatField {
+  readonly plan: Plan | undefined;
+}
+
+function planOf({ desc, fields }: FlatType): Plan {
+  const byTag: PlannedField[] = [];
+  for (const field of fields) {
+    if (field.tag <= TAG_MAX) byTag[field.tag] = { ...field, plan: field.message && planOf(field.message) };
+  }
+  // What is `UnknownField[]` in its type is not there in an empty message.
+  return { zero: { ...(create(desc) as object) }, byTag };
+}
+
+class FlatReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  message({ zero, byTag }: Plan, end: number): FlatMessage | undefined {
+    const message = { ...zero };
+    let lastTag = 0;
+    while (this.#at < end) {
+      const tag = this.#bytes[this.#at++] ?? 0;
+      const field = byTag[tag];
+      if (field === undefined || tag <= lastTag) return undefined;
+      const value = field.kind === "int64" ? this.#int64(end) : this.#delimited(field, end);
+      if (value === undefined) return undefined;
+      message[field.name] = value;
+      lastTag = tag;
+    }
+    return message;
+  }
+
+  #int64(end: number): bigint | undefined {
+    const value = this.#varint(end);
+    return value === undefined ? undefined : BigInt(value);
+  }
+
+  #delimited(field: PlannedField, end: number): FlatValue {
+    const length = this.#varint(end);
+    if (length === undefined || length > end - this.#at) return undefined;
+    const valueEnd = this.#at + length;
+    if (field.plan !== undefined) return this.message(field.plan, valueEnd);
+    const start = this.#at;
+    this.#at = valueEnd;
+    return field.kind === "string" ? this.#text(start, valueEnd) : this.#copy(start, valueEnd);
+  }
+
+  #text(start: number, end: number): string | undefined {
+    for (let at = start; at < end; at++) {
+      if ((this.#bytes[at] ?? 0) > ASCII_MAX) return undefined;
+    }
+    return latin1(this.#bytes, start, end);
+  }
+
+  #copy(start: number, end: number): Uint8Array {
+    return end - start <= COPIED_BYTES_MAX ? this.#bytes.slice(start, end) : this.#bytes.subarray(start, end);
+  }
+
+  #varint(end: number): number | undefined {
+    let value = 0;
+    let unit = 1;
+    for (let count = 0; count < VARINT_BYTES_MAX && this.#at < end; count++) {
+      const byte = this.#bytes[this.#at++] ?? 0;
+      value += (byte & 0x7f) * unit;
+      if (byte < 0x80) return value;
+      unit *= 0x80;
+    }
+    return undefined;
+  }
+}
+
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.prototype.latin1Slice.call(bytes, start, end);
+}

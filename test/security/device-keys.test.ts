@@ -109,8 +109,8 @@ test("a signature with S beyond the group order is refused, though its remainder
   const s = Buffer.from(request.signature.subarray(32)).reverse().toString("hex");
   const malleable = (BigInt(`0x${s}`) + order).toString(16).padStart(64, "0");
   const signature = Buffer.concat([request.signature.subarray(0, 32), Buffer.from(malleable, "hex").reverse()]);
-  for (const { open } of VARIANTS) {
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+  for (const variant of VARIANTS) {
+    const client = createClient(Gateway, world.transport(variant));
     expect(await client.executeCommand({ ...request, signature }).catch(reasonOf)).toBe("SIGNATURE_INVALID");
   }
 });

@@ -23,8 +23,8 @@ async function withWorld(config: Partial<Config>, run: (world: World) => Promise
 }
 
 const [variant = undefined] = VARIANTS;
-const clientOf = (world: World, { open }: Variant = variant ?? expect.unreachable()) =>
-  createClient(Gateway, open(world.gateway.edgeUrl));
+const clientOf = (world: World, each: Variant = variant ?? expect.unreachable()) =>
+  createClient(Gateway, world.transport(each));
 
 async function outcome(client: Client<typeof Gateway>, request: object, headers = {}): Promise<string> {
   try {

@@ -23,16 +23,13 @@ afterAll(() => world.close());
 const PROFILE = "/api/v1/user/profile";
 const profile = (device: Device) => device.signer.sign("user.profile.get", EMPTY);
 
-describe.each(VARIANTS)("$name", ({ open }) => {
+describe.each(VARIANTS)("$name", (variant) => {
   const execute = (request: object) =>
-    createClient(Gateway, open(world.gateway.edgeUrl))
+    createClient(Gateway, world.transport(variant))
       .executeCommand(request)
       .then(({ envelope }) => envelope?.resultCode, reasonOf);
   const subscribe = (request: object) =>
-    Array.fromAsync(createClient(Gateway, open(world.gateway.edgeUrl)).subscribeEvents(request)).then(
-      () => "admitted",
-      reasonOf,
-    );
+    Array.fromAsync(createClient(Gateway, world.transport(variant)).subscribeEvents(request)).then(() => "admitted", reasonOf);
 
   /** Sends it, and tells how often the backend heard of it. */
   async function attempt(request: object) {
@@ -50,7 +47,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
     const device = await world.login();
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
     const leave = new AbortController();
-    const events = createClient(Gateway, open(world.gateway.edgeUrl)).subscribeEvents(request, { signal: leave.signal });
+    const events = createClient(Gateway, world.transport(variant)).subscribeEvents(request, { signal: leave.signal });
     await events[Symbol.asyncIterator]().next();
     expect(await subscribe(request)).toBe("REQUEST_REPLAYED");
     leave.abort();
@@ -136,7 +133,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
       "accept-language": "de",
     };
     const request = await profile(device);
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     await client.executeCommand(request, { headers: forged });
     world.faults.off(PROFILE);
     expect(Object.fromEntries(seen ?? [])).toMatchObject({
@@ -196,7 +193,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
     const device = await world.login();
     const request = await device.signer.sign("user.profile.update", json({ display_name: "Ada" }));
     const before = world.faults.calls(PROFILE);
-    const clients = Array.from({ length: 10 }, () => createClient(Gateway, open(world.gateway.edgeUrl)));
+    const clients = Array.from({ length: 10 }, () => createClient(Gateway, world.transport(variant)));
     const outcomes = await Promise.all(
       Array.from({ length: 1000 / VARIANTS.length }, (_, at) =>
         clients[at % clients.length]?.executeCommand(request).then(({ envelope }) => envelope?.resultCode, reasonOf),
@@ -212,7 +209,7 @@ test("of a thousand identical requests at once, over every protocol together, ex
   const device = await world.login();
   const request = await device.signer.sign("user.profile.get", EMPTY);
   const before = world.faults.calls(PROFILE);
-  const clients = VARIANTS.map(({ open }) => createClient(Gateway, open(world.gateway.edgeUrl)));
+  const clients = VARIANTS.map((each) => createClient(Gateway, world.transport(each)));
   const outcomes = await Promise.all(
     Array.from({ length: 1000 }, (_, at) =>
       clients[at % clients.length]?.executeCommand(request).then(({ envelope }) => envelope?.resultCode, reasonOf),

@@ -43,6 +43,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
+const urlOf = (listener: "edge" | "grpc") => (listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl);
+
 async function whileBroken<T>(work: () => Promise<T>): Promise<T> {
   broken = true;
   try {
@@ -60,24 +62,24 @@ function expectInternal(error: unknown): void {
   expect(Bun.inspect([error.rawMessage, error.metadata, error.details], { depth: 20 })).not.toMatch(/secret|10\.0\.0\.7|\/srv/);
 }
 
-describe.each(VARIANTS)("$name", ({ open }) => {
+describe.each(VARIANTS)("$name", (variant) => {
   test("a fault inside is INTERNAL to a command, with nothing of its cause", async () => {
     const device = await world.login();
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     const request = await device.signer.sign("user.profile.get", EMPTY);
     expectInternal(await whileBroken(() => client.executeCommand(request).catch((error) => error)));
   });
 
   test("and to a subscription", async () => {
     const device = await world.login();
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
     expectInternal(await whileBroken(() => Array.fromAsync(client.subscribeEvents(request)).catch((error) => error)));
   });
 
   test("a backend that answers with its own stack: nothing of it comes through", async () => {
     const device = await world.login();
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     for (const status of [200, 302, 401, 500, 503]) {
       world.faults.on("/api/v1/user/test/broken", () => new Response(SECRET, { status, headers: { "x-debug": SECRET } }));
       const error = await client.executeCommand(await device.signer.sign("test.broken", EMPTY)).catch((thrown) => thrown);
@@ -109,7 +111,7 @@ test("a fault inside is 500 to a public call, with nothing of its cause", async 
   expect([answer.status, await answer.json()]).toEqual([500, { code: "internal", message: "an internal error occurred" }]);
 });
 
-describe.each(CARRIERS)("error pages over $name", ({ send }) => {
+describe.each(CARRIERS)("error pages over $name", ({ listener, send }) => {
   const requests = [
     { method: "GET", path: "/" },
     { method: "GET", path: "/index.php" },
@@ -126,7 +128,7 @@ describe.each(CARRIERS)("error pages over $name", ({ send }) => {
   ] as const;
 
   test.each(requests)("$method $path $body: no stack, no path, no address, no name of a product", async (request) => {
-    const answer = await send(world.gateway.edgeUrl, request);
+    const answer = await send(urlOf(listener), request);
     expect(answer?.status).toBeGreaterThanOrEqual(400);
     const { date: _date, ...headers } = answer?.headers ?? {};
     expect(`${JSON.stringify(headers)} ${answer?.body.toString()}`).not.toMatch(TELLTALE);

@@ -22,6 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
+const urlOf = (listener: "edge" | "grpc") => (listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl);
+
 const bytes = (...parts: (readonly number[] | Uint8Array)[]) => Buffer.concat(parts.map((part) => Uint8Array.from(part)));
 
 function varint(value: number): number[] {
@@ -35,9 +37,9 @@ const messageBytes = (request: SignedRequest) =>
   toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, request));
 const sign = () => device.signer.sign("user.profile.get", EMPTY);
 
-describe.each(CARRIERS)("over $name", ({ send }) => {
+describe.each(CARRIERS)("over $name", ({ listener, send }) => {
   const post = (body: Uint8Array | string, type: "proto" | "json") =>
-    send(world.gateway.edgeUrl, { path: RPC, headers: { "content-type": `application/${type}` }, body });
+    send(urlOf(listener), { path: RPC, headers: { "content-type": `application/${type}` }, body });
 
   /** The result code, the reason, or the code of an error of the protocol. */
   async function outcome(body: Uint8Array | string, type: "proto" | "json" = "proto"): Promise<string> {

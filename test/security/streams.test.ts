@@ -80,7 +80,7 @@ describe("a client that subscribes and never reads", () => {
   });
 });
 
-describe.each(VARIANTS)("$name", ({ open }) => {
+describe.each(VARIANTS)("$name", (variant) => {
   /** Holds the look-up of the device's session until told to go on. */
   async function holdLookUp(device: Device) {
     const path = sessionPath(device.deviceSessionId);
@@ -107,7 +107,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
     const lookUp = await holdLookUp(device);
     const leave = new AbortController();
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     const outcome = Array.fromAsync(client.subscribeEvents(request, { signal: leave.signal })).catch(() => "left");
     await lookUp.reached;
     leave.abort();
@@ -121,14 +121,14 @@ describe.each(VARIANTS)("$name", ({ open }) => {
     const device = await world.login();
     const lookUp = await holdLookUp(device);
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
-    const client = createClient(Gateway, open(world.gateway.edgeUrl));
+    const client = createClient(Gateway, world.transport(variant));
     const outcome = await Array.fromAsync(client.subscribeEvents(request, { timeoutMs: 30 })).catch((error) => String(error));
     expect(outcome).toContain("deadline_exceeded");
     await settled(request.envelope.requestId);
     lookUp.goOn();
     await lookUp.answered;
     // A call of another stream of the same user, admitted after it, shows that the first has been through.
-    const listener = await Listener.open(open(world.gateway.edgeUrl), device);
+    const listener = await Listener.open(world.transport(variant), device);
     expect(listener.events).toHaveLength(1);
     expect(await streams()).toBe(1);
     listener.leave();
@@ -137,7 +137,7 @@ describe.each(VARIANTS)("$name", ({ open }) => {
 
   test("a hundred streams opened and left at once leave none behind", async () => {
     const device = await world.login();
-    const transport = open(world.gateway.edgeUrl);
+    const transport = world.transport(variant);
     const client = createClient(Gateway, transport);
     await Promise.all(
       Array.from({ length: 100 }, async (_, n) => {

@@ -126,9 +126,10 @@ function flat(headers: IncomingHttpHeaders): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
 }
 
-/** How one request can travel. */
+/** How one request can travel, and to which of the gateway's listeners. */
 export const CARRIERS = [
-  { name: "HTTP/1.1 with a length", send: (url: string, request: RawRequest) => http1(url, request) },
-  { name: "HTTP/1.1 in chunks", send: (url: string, request: RawRequest) => http1(url, request, true) },
-  { name: "h2c", send: http2 },
+  { name: "HTTP/1.1 with a length", listener: "edge", send: (url: string, request: RawRequest) => http1(url, request) },
+  { name: "HTTP/1.1 in chunks", listener: "edge", send: (url: string, request: RawRequest) => http1(url, request, true) },
+  { name: "HTTP/2", listener: "edge", send: http2 },
+  { name: "HTTP/2 on the gRPC listener", listener: "grpc", send: http2 },
 ] as const;

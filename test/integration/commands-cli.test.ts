@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Command, runCommand } from "../support/process.ts";
+import { RawConnection } from "../support/raw-http.ts";
+import { until } from "../support/until.ts";
+
+/** The executable as its user meets it: what it says, on which stream, and with which exit code. */
+
+const SEED = Buffer.alloc(32, 1).toString("base64");
+const ANY_PORTS = ["edge", "grpc", "admin"].flatMap((name) => ["--set", `${name}.listen=127.0.0.1:0`]);
+const ANY_DEV_PORTS = [...ANY_PORTS, "--set", "dev.backend_listen=127.0.0.1:0", "--set", "dev.push_listen=127.0.0.1:0"];
+
+async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const command = runCommand(args, env);
+  const code = await command.exited;
+  return { code, out: command.stdout(), err: command.stderr() };
+}
+
+const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+
+describe("the command line", () => {
+  test.each([["nonsense"], ["toString"], ["__proto__"], ["Serve"]])(
+    "unknown command %s: said so with the usage on stderr, exit 2",
+    async (name) => {
+      const { code, out, err } = await run([name]);
+      expect({ code, out }).toEqual({ code: 2, out: "" });
+      expect(err).toContain(`there is no command ${name}`);
+      for (const command of ["serve", "dev", "demo", "keygen", "version"]) expect(err).toContain(command);
+    },
+  );
+
+  test("no command: the usage on stderr, exit 2; asked for: on stdout, exit 0", async () => {
+    const [none, asked] = await Promise.all([run([]), run(["--help"])]);
+    expect({ code: none.code, out: none.out }).toEqual({ code: 2, out: "" });
+    expect(none.err).toContain("usage: sallyport");
+    expect({ code: asked.code, err: asked.err }).toEqual({ code: 0, err: "" });
+    expect(asked.out).toContain("usage: sallyport");
+  });
+
+  test("version: one line, exit 0", async () => {
+    const { code, out } = await run(["version"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^sallyport \d+\.\d+\.\d+ \(Bun \d+\.\d+\.\d+\)\n$/);
+  });
+
+  test("keygen: a seed that serve takes, exit 0", async () => {
+    const { code, out } = await run(["keygen"]);
+    expect(code).toBe(0);
+    const seed = /^seed {8}(\S+)$/m.exec(out)?.[1] ?? "";
+    expect(Buffer.from(seed, "base64").byteLength).toBe(32);
+  });
+});
+
+describe("serve without what it needs", () => {
+  test("without a key: says which, and how to make one, exit 2", async () => {
+    const { code, err } = await run(["serve", ...ANY_PORTS]);
+    expect(code).toBe(2);
+    expect(err).toContain("keys.current");
+    expect(err).toContain("keygen");
+    expect(err).not.toMatch(/^ +at /m);
+  });
+
+  test("with a bad configuration: each problem named at once, by key and by where it came from, exit 2", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "sallyport-cli-"));
+    const file = join(directory, "sallyport.toml");
+    await Bun.write(file, '[edge]\nlisten = "nowhere"\n[limits]\npayload_bytes = 1\n');
+    const env = {
+      SALLYPORT_BACKEND_URL: "ftp://x",
+      SALLYPORT_LOG_LEVEL: "loud",
+      SALLYPORT_KEYS_CURRENT: "tooshort",
+      SALLYPORT_EDGE_LISTN: "x",
+    };
+    const { code, out, err } = await run(["serve", "--config", file, "--set", "budgets.ip.burst=0", "--colour"], env);
+    await rm(directory, { recursive: true });
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    for (const name of [
+      "edge.listen",
+      "limits.payload_bytes",
+      "backend.url",
+      "log.level",
+      "keys.current",
+      "SALLYPORT_EDGE_LISTN",
+      "budgets.ip.burst",
+      "--colour",
+    ]) {
+      expect(err).toContain(name);
+    }
+    expect(err).not.toContain("tooshort");
+    expect(err).not.toMatch(/^ +at /m);
+  });
+
+  test("with a file that is not there, or is no TOML: one line, exit 2", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "sallyport-cli-"));
+    const file = join(directory, "sallyport.toml");
+    await Bun.write(file, "edge = [");
+    for (const path of [join(directory, "none.toml"), file]) {
+      const { code, err } = await run(["serve", "--config", path], { SALLYPORT_KEYS_CURRENT: SEED });
+      expect(code).toBe(2);
+      expect(err).toContain(path);
+      expect(err).not.toMatch(/^ +at /m);
+    }
+    await rm(directory, { recursive: true });
+  });
+});
+
+describe("a port in use: one line that says whose and which, exit 1, and nothing left running", () => {
+  let taken: Bun.Server<undefined>;
+  beforeAll(() => {
+    taken = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+  });
+  afterAll(() => taken.stop(true));
+
+  test.each([
+    ["serve", "edge.listen"],
+    ["serve", "grpc.listen"],
+    ["serve", "admin.listen"],
+    ["dev", "edge.listen"],
+    ["dev", "dev.backend_listen"],
+    ["dev", "dev.push_listen"],
+  ])("%s with %s", async (command, key) => {
+    const address = `127.0.0.1:${taken.port}`;
+    const { code, err } = await run([command, ...ANY_DEV_PORTS, "--set", `${key}=${address}`], {
+      SALLYPORT_KEYS_CURRENT: SEED,
+    });
+    expect(code).toBe(1);
+    expect(lines(err)).toHaveLength(1);
+    expect(err).toContain(`cannot listen on ${address}: the port is in use`);
+  });
+
+  test("an address that is not this machine's", async () => {
+    const { code, err } = await run(["serve", ...ANY_PORTS, "--set", "edge.listen=192.0.2.1:0"], {
+      SALLYPORT_KEYS_CURRENT: SEED,
+    });
+    expect(code).toBe(1);
+    expect(lines(err)).toHaveLength(1);
+    expect(err).toContain("the edge cannot listen on 192.0.2.1:0");
+  });
+});
+
+test("demo: the whole story holds, exit 0", async () => {
+  const { code, out, err } = await run(["demo"]);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out).not.toContain("✗");
+  expect(out).toMatch(/✓ All \d+ steps held/);
+});
+
+describe("signals", () => {
+  async function up(): Promise<{ gateway: Command; edge: URL }> {
+    const gateway = runCommand(["serve", ...ANY_PORTS, "--set", "shutdown.deadline_ms=60000"], {
+      SALLYPORT_KEYS_CURRENT: SEED,
+    });
+    await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
+    const line = lines(gateway.stdout()).find((each) => each.includes("gateway: up")) ?? "";
+    const { edge }: { edge: string } = JSON.parse(line);
+    return { gateway, edge: new URL(edge) };
+  }
+
+  test.each(["SIGTERM", "SIGINT"] as const)("%s with nothing to do: exit 0, and the port is free", async (signal) => {
+    const { gateway, edge } = await up();
+    gateway.kill(signal);
+    expect(await gateway.exited).toBe(0);
+    expect(gateway.stdout()).toContain("gateway: stopped");
+    const again = connect(Number(edge.port), edge.hostname);
+    await new Promise<void>((resolve, reject) =>
+      again.once("error", () => resolve()).once("connect", () => reject(new Error("still there"))),
+    );
+  });
+
+  test("a second signal ends at once what the first one waits for, exit 1", async () => {
+    const { gateway, edge } = await up();
+    // A request that never ends, which the gateway would wait for up to its deadline of a minute.
+    const slow = await RawConnection.open(edge.origin);
+    const head =
+      "POST /sallyport.v1.Gateway/ExecuteCommand HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\n";
+    slow.send(`${head}Content-Length: 100\r\n\r\n{`);
+    // An answer on another connection, sent later, shows that the request has arrived.
+    const probe = await RawConnection.open(edge.origin);
+    probe.send(`${head}Content-Length: 2\r\n\r\n{}`);
+    await probe.answer();
+    probe.close();
+    gateway.kill("SIGTERM");
+    await until(() => gateway.stdout().includes("gateway: stopping"), "the first signal to be heard");
+    gateway.kill("SIGINT");
+    expect(await gateway.exited).toBe(1);
+    expect(gateway.stdout()).not.toContain("gateway: stopped");
+    slow.close();
+  });
+});

@@ -16,11 +16,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: ["core"],
   backend: ["core", "gen"],
   rpc: ["core", "gen"],
+  services: ["rpc", "core", "gen"],
   http: ["rpc", "pipeline", "hub", "core", "gen"],
   client: ["gen", "crypto/signing-input.ts", "core/refusal.ts"],
   config: ["core"],
   dev: ["core", "gen"],
-  app: ["backend", "config", "core", "crypto", "gen", "http", "hub", "observe", "pipeline", "rpc", "stores"],
+  app: ["backend", "config", "core", "crypto", "gen", "http", "hub", "observe", "pipeline", "rpc", "services", "stores"],
   cli: ["app", "config", "client", "core", "crypto", "dev", "observe"],
   main: ["cli"],
 };

@@ -1,5 +1,12 @@
 import type { Peer } from "../core/ports.ts";
-import { type BodySink, BodyTooLarge, type HttpReply, type HttpRequest, type HttpStreamReply } from "../rpc/http.ts";
+import {
+  type BodySink,
+  type BodySource,
+  BodyTooLarge,
+  type HttpReply,
+  type HttpRequest,
+  type HttpStreamReply,
+} from "../rpc/http.ts";
 
 /** Carries the RPC layer on `Bun.serve`: its HttpRequest from a fetch Request, a fetch Response from its replies. */
 export class FetchRequest implements HttpRequest<Peer> {
@@ -37,6 +44,28 @@ export class FetchRequest implements HttpRequest<Peer> {
 
   readBody(bytesMax: number): Promise<Uint8Array> {
     return readBounded(this.#request, bytesMax);
+  }
+
+  body(): BodySource {
+    return new FetchBodySource(this.#request.body);
+  }
+}
+
+class FetchBodySource implements BodySource {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+
+  constructor(body: ReadableStream<Uint8Array> | null) {
+    this.#reader = body?.getReader();
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    const result = await this.#reader?.read();
+    return result?.value;
+  }
+
+  cancel(): void {
+    // Fails where the body has failed already; whoever reads was told.
+    this.#reader?.cancel().catch(() => {});
   }
 }
 

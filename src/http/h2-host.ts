@@ -2,6 +2,7 @@ import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type Ser
 import type { Peer } from "../core/ports.ts";
 import {
   type BodySink,
+  type BodySource,
   BodyTooLarge,
   type HeaderReader,
   type HttpReply,
@@ -57,6 +58,10 @@ export class H2Request implements HttpRequest<Peer> {
     if (announced !== null && Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
     return readAll(this.#stream, bytesMax);
   }
+
+  body(): BodySource {
+    return new H2BodySource(this.#stream);
+  }
 }
 
 function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
@@ -77,6 +82,54 @@ function readAll(stream: ServerHttp2Stream, bytesMax: number): Promise<Uint8Arra
     stream.once("aborted", () => reject(new Error("the client reset the stream")));
     stream.once("error", reject);
   });
+}
+
+/** Reads a chunk at a time: the stream is paused until the next is asked for, so that HTTP/2's flow control holds the client. */
+class H2BodySource implements BodySource {
+  readonly #stream: ServerHttp2Stream;
+  readonly #chunks: Uint8Array[] = [];
+  #state: "open" | "ended" | "gone" | "canceled" = "open";
+  #wake: (() => void) | undefined;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+    stream.pause();
+    stream.on("data", (chunk: Uint8Array) => this.#take(chunk));
+    stream.once("end", () => this.#settle("ended"));
+    stream.once("aborted", () => this.#settle("gone"));
+    stream.once("close", () => this.#settle("gone"));
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    while (this.#chunks.length === 0 && this.#state === "open") {
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#stream.resume();
+      await woken;
+    }
+    if (this.#state === "gone") throw new Error("the client reset the stream");
+    return this.#chunks.shift();
+  }
+
+  cancel(): void {
+    this.#chunks.length = 0;
+    this.#settle("canceled");
+    this.#stream.resume();
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#stream.pause();
+    this.#chunks.push(chunk);
+    this.#wake?.();
+  }
+
+  #settle(state: "ended" | "gone" | "canceled"): void {
+    if (this.#state !== "open") return;
+    this.#state = state;
+    this.#wake?.();
+  }
 }
 
 /** Sends a reply. A stream that is gone by now takes nothing. */
@@ -101,6 +154,12 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
 /** A request that was answered before it was read (too large, wrong type) must not wait for a reader for ever. */
 function dropUnreadRequest(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) stream.resume();
+}
+
+/** The answer is whole, and the client is still sending: it need not (RFC 9113 8.1), and the stream must not wait for it. */
+function refuseRestOfRequest(stream: ServerHttp2Stream): void {
+  const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
+  if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 function sendStream(stream: ServerHttp2Stream, reply: HttpStreamReply): void {
@@ -133,6 +192,7 @@ class H2BodySink implements BodySink {
   close(trailers?: Headers): void {
     if (!this.#open) return;
     this.#trailers = trailers;
+    this.#stream.once("finish", () => refuseRestOfRequest(this.#stream));
     this.#stream.end();
   }
 

@@ -20,12 +20,22 @@ export interface HttpRequest<Peer = unknown> {
   allHeaders(): Headers;
   /** The whole body. Throws `BodyTooLarge` as soon as it is known to be over the bound, without keeping what came. */
   readBody(bytesMax: number): Promise<Uint8Array>;
+  /** The body as it comes, for a stream of messages. To be called once, and instead of `readBody`. */
+  body(): BodySource;
   /** Aborts when the client is gone. */
   signal(): AbortSignal;
   /** Whether the connection can carry trailers, so that gRPC may be spoken. */
   readonly trailers: boolean;
   /** Who asks, as the host knows it; the RPC layer passes it on unread. */
   readonly peer: Peer;
+}
+
+/** The body of a request, as the host offers it. What is not read waits in the client, but for what the runtime itself buffers. */
+export interface BodySource {
+  /** The next bytes; `undefined` at the end. Throws when the client is gone. One read at a time. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Drops what has not been read and what is yet to come; a read under way gives `undefined`. Idempotent. */
+  cancel(): void;
 }
 
 /** Response headers. A plain record for the constant ones of the hot path, `Headers` where a handler added its own. */

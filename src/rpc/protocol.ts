@@ -5,7 +5,7 @@ import type { HeaderReader, HttpReply, ResponseHeaders } from "./http.ts";
 export type ProtocolName = "connect" | "grpc-web" | "grpc";
 
 /** The kinds of methods that are served. */
-export type MethodKind = "unary" | "server_streaming";
+export type MethodKind = "unary" | "server_streaming" | "bidi_streaming";
 
 /** The names of the headers in which a protocol says the same things. */
 export interface ProtocolHeaders {
@@ -29,8 +29,8 @@ export interface StreamEnd {
 }
 
 /**
- * What connect.ts, grpc-web.ts and grpc.ts implement, for each kind of method. unary.ts and server-stream.ts know what every call
- * has in common, a protocol only how its own bytes and headers look.
+ * What connect.ts, grpc-web.ts and grpc.ts implement, for each kind of method. unary.ts, server-stream.ts and bidi-stream.ts know what every
+ * call has in common, a protocol only how its own bytes and headers look.
  */
 interface Protocol {
   readonly name: ProtocolName;

@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "../core/frame.ts";
+import { FRAME_HEADER_BYTES } from "../core/frame.ts";
 import type { Compression } from "./compression.ts";
 import { BodyTooLarge, type HttpRequest } from "./http.ts";
+import { bodyBrokeOff, decodeFrameHeader, incompleteFrame, unpackMessage } from "./request-frame.ts";
 
 /** How much a client may send, and how what it sent is unpacked. */
 export interface ReadOptions {
@@ -27,33 +28,22 @@ async function readBody(request: HttpRequest, { framed, bytesMax }: ReadOptions)
     return await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax);
   } catch (error) {
     if (error instanceof BodyTooLarge) throw error;
-    throw new ConnectError("the request ended before its body", Code.Canceled, undefined, undefined, error);
+    throw bodyBrokeOff(error);
   }
 }
 
-function unpack(body: Uint8Array, { framed, bytesMax, compression }: ReadOptions): Uint8Array | Promise<Uint8Array> {
+function unpack(body: Uint8Array, options: ReadOptions): Uint8Array | Promise<Uint8Array> {
+  const { framed, bytesMax, compression } = options;
   if (!framed) return compression === undefined ? body : compression.decompress(body, bytesMax);
   const { compressed, message } = unframe(body, bytesMax);
-  if (!compressed) return message;
-  if (compression === undefined) {
-    throw new ConnectError("a message is compressed, but no compression was announced", Code.Internal);
-  }
-  return compression.decompress(message, bytesMax);
+  return unpackMessage(message, compressed, options);
 }
 
 function unframe(body: Uint8Array, bytesMax: number): { compressed: boolean; message: Uint8Array } {
-  const flags = body[0];
-  if (flags === undefined) throw new ConnectError("the request holds no message", Code.Unimplemented);
-  if (body.byteLength < FRAME_HEADER_BYTES) throw invalid("the message's frame is incomplete");
-  if ((flags & ~FLAG_COMPRESSED) !== 0) throw invalid("the message's frame has unknown flags");
-  const length = new DataView(body.buffer, body.byteOffset).getUint32(1);
-  if (length > bytesMax) throw new BodyTooLarge(bytesMax);
-  const end = FRAME_HEADER_BYTES + length;
-  if (body.byteLength < end) throw invalid("the message is shorter than its frame says");
+  if (body.byteLength === 0) throw new ConnectError("the request holds no message", Code.Unimplemented);
+  const { compressed, messageBytes } = decodeFrameHeader(body, bytesMax);
+  const end = FRAME_HEADER_BYTES + messageBytes;
+  if (body.byteLength < end) throw incompleteFrame();
   if (body.byteLength > end) throw new ConnectError("the request holds more than one message", Code.Unimplemented);
-  return { compressed: flags === FLAG_COMPRESSED, message: body.subarray(FRAME_HEADER_BYTES) };
-}
-
-function invalid(text: string): ConnectError {
-  return new ConnectError(text, Code.InvalidArgument);
+  return { compressed, message: body.subarray(FRAME_HEADER_BYTES) };
 }

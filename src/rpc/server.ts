@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { serveBidiStream } from "./bidi-stream.ts";
 import type { HttpReply, HttpRequest, HttpStreamReply } from "./http.ts";
 import { streamProtocols, unaryProtocols } from "./negotiate.ts";
 import type { RpcOptions } from "./options.ts";
@@ -6,7 +7,7 @@ import { serveServerStream } from "./server-stream.ts";
 import type { AnyMethod } from "./service.ts";
 import { serveUnary } from "./unary.ts";
 
-/** A server of unary and server-streaming methods over Connect, gRPC-Web and, where the connection carries trailers, gRPC. */
+/** A server of unary, server-streaming and bidirectional methods over Connect, gRPC-Web and, where the connection carries trailers, gRPC. */
 export class RpcServer<Peer> {
   readonly #methods: ReadonlyMap<string, AnyMethod<Peer>>;
   readonly #options: RpcOptions<Peer>;
@@ -36,7 +37,9 @@ export class RpcServer<Peer> {
     const protocols = streamProtocols(request);
     const negotiated = protocols.find(contentType);
     if (negotiated === undefined) return empty(415, { "accept-post": protocols.acceptPost });
-    return serveServerStream(method, negotiated, request, this.#options);
+    return method.kind === "server_streaming"
+      ? serveServerStream(method, negotiated, request, this.#options)
+      : serveBidiStream(method, negotiated, request, this.#options);
   }
 }
 

@@ -1,5 +1,6 @@
 import type {
   DescMessage,
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   MessageInitShape,
@@ -26,6 +27,16 @@ export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Pe
   stream: OutgoingStream<O>,
 ) => Promise<void> | void;
 
+/**
+ * Answers a stream of messages with a stream. `requests` is read once, and only as fast as it is asked; it ends where the client
+ * has sent everything, and throws where the call is over before that. The answer ends as with `ServerStreamHandler`.
+ */
+export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
+  requests: AsyncIterable<MessageShape<I>>,
+  call: Call<Peer>,
+  stream: OutgoingStream<O>,
+) => Promise<void> | void;
+
 interface MethodBase<I extends DescMessage, O extends DescMessage> {
   /** `/package.Service/Method` */
   readonly path: string;
@@ -44,8 +55,16 @@ export interface ServerStreamMethod<I extends DescMessage, O extends DescMessage
   readonly handle: ServerStreamHandler<I, O, Peer>;
 }
 
+export interface BidiStreamMethod<I extends DescMessage, O extends DescMessage, Peer> extends MethodBase<I, O> {
+  readonly kind: "bidi_streaming";
+  readonly handle: BidiStreamHandler<I, O, Peer>;
+}
+
 /** A method of any types, as the server keeps it. */
-export type AnyMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer> | ServerStreamMethod<DescMessage, DescMessage, Peer>;
+export type AnyMethod<Peer> =
+  | UnaryMethod<DescMessage, DescMessage, Peer>
+  | ServerStreamMethod<DescMessage, DescMessage, Peer>
+  | BidiStreamMethod<DescMessage, DescMessage, Peer>;
 
 /** `registry`: the types that an Any in the method's messages may hold. */
 export function unary<I extends DescMessage, O extends DescMessage, Peer>(
@@ -64,8 +83,16 @@ export function serverStream<I extends DescMessage, O extends DescMessage, Peer>
   return { kind: "server_streaming", ...methodBase<I, O>(desc, registry), handle };
 }
 
+export function bidiStream<I extends DescMessage, O extends DescMessage, Peer>(
+  desc: DescMethodBiDiStreaming<I, O>,
+  handle: BidiStreamHandler<I, O, Peer>,
+  registry?: Registry,
+): BidiStreamMethod<I, O, Peer> {
+  return { kind: "bidi_streaming", ...methodBase<I, O>(desc, registry), handle };
+}
+
 function methodBase<I extends DescMessage, O extends DescMessage>(
-  desc: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>,
+  desc: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O> | DescMethodBiDiStreaming<I, O>,
   registry: Registry | undefined,
 ): MethodBase<I, O> {
   const path = `/${desc.parent.typeName}/${desc.name}`;

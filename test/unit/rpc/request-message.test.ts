@@ -15,6 +15,7 @@ function requestWith(read: (bytesMax: number) => Promise<Uint8Array>): HttpReque
     headers: { get: () => null },
     allHeaders: () => new Headers(),
     readBody: read,
+    body: () => ({ read: () => Promise.resolve(undefined), cancel() {} }),
     signal: () => new AbortController().signal,
     trailers: false,
     peer: undefined,

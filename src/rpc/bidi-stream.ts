@@ -1,0 +1,65 @@
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Codec } from "./codec.ts";
+import { FrameReader } from "./frame-reader.ts";
+import type { BodySource, HttpRequest, HttpStreamReply } from "./http.ts";
+import type { Negotiated } from "./negotiate.ts";
+import type { RpcOptions } from "./options.ts";
+import type { StreamProtocol } from "./protocol.ts";
+import type { ReadOptions } from "./request-message.ts";
+import type { BidiStreamMethod } from "./service.ts";
+import { serveStream } from "./stream-call.ts";
+
+/**
+ * One bidirectional call. Both directions flow at the same time where the connection lets them, as HTTP/2 does; the call is over
+ * when its answer has ended, and then the requests end too. Never rejects.
+ */
+export function serveBidiStream<Peer>(
+  method: BidiStreamMethod<DescMessage, DescMessage, Peer>,
+  negotiated: Negotiated<StreamProtocol>,
+  request: HttpRequest<Peer>,
+  options: RpcOptions<Peer>,
+): Promise<HttpStreamReply> {
+  const incoming = new IncomingStream(request.body(), method.input[negotiated.codec]);
+  return serveStream(method, negotiated, request, options, {
+    handle: async (call, stream, read) => method.handle(incoming.messages(read), call, stream),
+    ended: (thrown) => incoming.abort(thrown),
+  });
+}
+
+/** The requests of a call, as its handler reads them. */
+class IncomingStream<I extends DescMessage> {
+  readonly #body: BodySource;
+  readonly #decoder: Codec<I>;
+  #over: Error | undefined;
+
+  constructor(body: BodySource, decoder: Codec<I>) {
+    this.#body = body;
+    this.#decoder = decoder;
+  }
+
+  async *messages(options: ReadOptions): AsyncGenerator<MessageShape<I>, void> {
+    const frames = new FrameReader(this.#body, options);
+    try {
+      for (;;) {
+        const bytes = await frames.next().catch((error) => this.#fail(error));
+        if (this.#over !== undefined) throw this.#over;
+        if (bytes === undefined) return;
+        yield this.#decoder.decode(bytes);
+      }
+    } finally {
+      this.#body.cancel();
+    }
+  }
+
+  /** The call is over. To throw, rather than to end as if the client had said everything, keeps half a request from being taken for one. */
+  abort(thrown: unknown): void {
+    this.#over = thrown instanceof Error ? thrown : new ConnectError("the call has ended", Code.Canceled);
+    this.#body.cancel();
+  }
+
+  /** A body that was cut off because the call is over fails for that reason, and for no other. */
+  #fail(error: unknown): never {
+    throw this.#over ?? error;
+  }
+}

@@ -1,0 +1,43 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "../core/frame.ts";
+import type { Compression } from "./compression.ts";
+import { BodyTooLarge } from "./http.ts";
+
+/** What the frame of a message (core/frame.ts) says of it. */
+export interface FrameHeader {
+  readonly compressed: boolean;
+  readonly messageBytes: number;
+}
+
+/** Reads the header that `bytes` begins with. Requests know one flag: ends of streams and trailers are a server's to send. */
+export function decodeFrameHeader(bytes: Uint8Array, messageBytesMax: number): FrameHeader {
+  if (bytes.byteLength < FRAME_HEADER_BYTES) throw incompleteFrame();
+  const flags = bytes[0] ?? 0;
+  if ((flags & ~FLAG_COMPRESSED) !== 0) throw new ConnectError("a message's frame has unknown flags", Code.InvalidArgument);
+  const messageBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
+  if (messageBytes > messageBytesMax) throw new BodyTooLarge(messageBytesMax);
+  return { compressed: flags === FLAG_COMPRESSED, messageBytes };
+}
+
+export function incompleteFrame(): ConnectError {
+  return new ConnectError("the request ends within a message", Code.InvalidArgument);
+}
+
+/** The client left, or its connection did, before it had sent what it began. */
+export function bodyBrokeOff(cause: unknown): ConnectError {
+  return new ConnectError("the request ended before its body", Code.Canceled, undefined, undefined, cause);
+}
+
+interface Unpacking {
+  readonly compression: Compression | undefined;
+  readonly bytesMax: number;
+}
+
+/** The message of a frame as it was before the client packed it. */
+export function unpackMessage(message: Uint8Array, compressed: boolean, { compression, bytesMax }: Unpacking) {
+  if (!compressed) return message;
+  if (compression === undefined) {
+    throw new ConnectError("a message is compressed, but no compression was announced", Code.Internal);
+  }
+  return compression.decompress(message, bytesMax);
+}

@@ -1,0 +1,89 @@
+import { type AnyDesc, type DescEnum, type DescFile, type DescMessage, type DescService, toBinary } from "@bufbuild/protobuf";
+import { nestedTypes } from "@bufbuild/protobuf/reflect";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+
+/** Serialized FileDescriptorProto messages: a file, then every file that it needs, each once. */
+export type FileClosure = readonly Uint8Array[];
+
+/** Everything that the files of some services declare, some files besides, and the files that those import, by name. */
+export class DescriptorIndex {
+  readonly services: readonly string[];
+  readonly #files = new Map<string, DescFile>();
+  readonly #symbols = new Map<string, DescFile>();
+  /** By the full name of every message type, then by the extension's number. */
+  readonly #extensions = new Map<string, Map<number, DescFile>>();
+  readonly #closures = new Map<DescFile, FileClosure>();
+
+  constructor(services: readonly DescService[], files: readonly DescFile[]) {
+    this.services = [...new Set(services.map(({ typeName }) => typeName))].sort();
+    const roots = [...services.map(({ file }) => file), ...files];
+    for (const each of roots.flatMap(withImports)) this.#files.set(each.proto.name, each);
+    for (const file of this.#files.values()) this.#addFile(file);
+  }
+
+  fileNamed(name: string): FileClosure | undefined {
+    return this.#closure(this.#files.get(name));
+  }
+
+  fileOfSymbol(fullName: string): FileClosure | undefined {
+    return this.#closure(this.#symbols.get(fullName));
+  }
+
+  fileOfExtension(messageType: string, number: number): FileClosure | undefined {
+    return this.#closure(this.#extensions.get(messageType)?.get(number));
+  }
+
+  /** `undefined` where there is no such message type. */
+  extensionNumbers(messageType: string): readonly number[] | undefined {
+    const extensions = this.#extensions.get(messageType);
+    return extensions && [...extensions.keys()].sort((a, b) => a - b);
+  }
+
+  #addFile(file: DescFile): void {
+    for (const desc of nestedTypes(file)) {
+      this.#symbols.set(desc.typeName, file);
+      if (desc.kind === "message") this.#extensionsOf(desc);
+      if (desc.kind === "extension") this.#extensionsOf(desc.extendee).set(desc.number, file);
+      for (const name of memberNames(desc)) this.#symbols.set(name, file);
+    }
+  }
+
+  #extensionsOf({ typeName }: DescMessage): Map<number, DescFile> {
+    const known = this.#extensions.get(typeName) ?? new Map<number, DescFile>();
+    this.#extensions.set(typeName, known);
+    return known;
+  }
+
+  #closure(file: DescFile | undefined): FileClosure | undefined {
+    if (file === undefined) return undefined;
+    const known = this.#closures.get(file) ?? withImports(file).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+    this.#closures.set(file, known);
+    return known;
+  }
+}
+
+/** The file first, then what it imports, directly or not. */
+function withImports(file: DescFile): readonly DescFile[] {
+  const all = new Set([file]);
+  // A Set's iteration goes on to what is added under way.
+  for (const each of all) for (const imported of each.dependencies) all.add(imported);
+  return [...all];
+}
+
+function memberNames(desc: AnyDesc): string[] {
+  switch (desc.kind) {
+    case "message":
+      return [...desc.fields, ...desc.oneofs].map(({ name }) => `${desc.typeName}.${name}`);
+    case "service":
+      return desc.methods.map(({ name }) => `${desc.typeName}.${name}`);
+    case "enum":
+      return desc.values.map(({ name }) => `${scopeOf(desc)}${name}`);
+    default:
+      return [];
+  }
+}
+
+/** An enum's values are its siblings, as in C++: `package.VALUE`, not `package.Enum.VALUE`. */
+function scopeOf({ typeName, name }: DescEnum): string {
+  return typeName.slice(0, typeName.length - name.length);
+}

@@ -1,0 +1,142 @@
+import { describe, expect, test } from "bun:test";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { encodeFrame, FLAG_COMPRESSED } from "../../../src/core/frame.ts";
+import { type Compression, gzip } from "../../../src/rpc/compression.ts";
+import { FrameReader } from "../../../src/rpc/frame-reader.ts";
+import type { BodySource } from "../../../src/rpc/http.ts";
+
+const BYTES_MAX = 64;
+
+class TooLarge extends Error {}
+
+/** A body in pieces, which counts how many were asked for. */
+class Pieces implements BodySource {
+  reads = 0;
+  readonly #pieces: Uint8Array[];
+
+  constructor(pieces: readonly Uint8Array[]) {
+    this.#pieces = [...pieces];
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    this.reads++;
+    return this.#pieces.shift();
+  }
+
+  cancel(): void {}
+}
+
+function readerOf(source: BodySource, compression?: Compression): FrameReader {
+  return new FrameReader(source, { framed: true, bytesMax: BYTES_MAX, compression, tooLarge: () => new TooLarge() });
+}
+
+/** Every message as text; or how reading failed, after what came before. */
+async function readAll(pieces: readonly Uint8Array[], compression: Compression | undefined = gzip): Promise<string[]> {
+  const reader = readerOf(new Pieces(pieces), compression);
+  const all: string[] = [];
+  try {
+    for (let message = await reader.next(); message !== undefined; message = await reader.next()) {
+      all.push(Buffer.from(message).toString());
+    }
+  } catch (error) {
+    if (error instanceof ConnectError) all.push(Code[error.code]);
+    else if (error instanceof TooLarge) all.push("too large");
+    else throw error;
+  }
+  return all;
+}
+
+const plain = encodeFrame(0, Buffer.from("first"));
+const empty = encodeFrame(0, new Uint8Array(0));
+const packed = encodeFrame(FLAG_COMPRESSED, gzip.compress(Buffer.from("packed")));
+const body = Buffer.concat([plain, empty, packed]);
+const MESSAGES = ["first", "", "packed"];
+
+describe("messages arrive whole, however the network cuts them", () => {
+  test("in one piece", async () => {
+    expect(await readAll([body])).toEqual(MESSAGES);
+  });
+
+  test("in two pieces, cut at every byte", async () => {
+    for (let at = 0; at <= body.length; at++) {
+      expect(await readAll([body.subarray(0, at), body.subarray(at)])).toEqual(MESSAGES);
+    }
+  });
+
+  test("in three pieces, cut at every two bytes", async () => {
+    for (let first = 0; first <= body.length; first++) {
+      for (let second = first; second <= body.length; second++) {
+        const pieces = [body.subarray(0, first), body.subarray(first, second), body.subarray(second)];
+        expect(await readAll(pieces)).toEqual(MESSAGES);
+      }
+    }
+  });
+
+  test("byte by byte, with empty pieces between", async () => {
+    expect(await readAll([...body].flatMap((byte) => [new Uint8Array(0), new Uint8Array([byte])]))).toEqual(MESSAGES);
+  });
+
+  test("a message stays as it was when later ones come", async () => {
+    const reader = readerOf(new Pieces([...body].map((byte) => new Uint8Array([byte]))), gzip);
+    const first = await reader.next();
+    while ((await reader.next()) !== undefined);
+    expect(Buffer.from(first ?? []).toString()).toBe("first");
+  });
+});
+
+describe("what is no stream of messages is refused, after the messages before it", () => {
+  test("a body that ends at any byte within a message", async () => {
+    const ends = [plain.length, plain.length + empty.length];
+    for (let at = 1; at < body.length; at++) {
+      if (ends.includes(at)) continue;
+      expect((await readAll([body.subarray(0, at)])).at(-1)).toBe("InvalidArgument");
+    }
+  });
+
+  test.each([
+    ["Connect's end of a stream, which is a server's to send", 2],
+    ["gRPC-Web's trailers, likewise", 128],
+    ["a flag that nobody knows", 4],
+  ])("%s", async (_, flags) => {
+    expect(await readAll([plain, encodeFrame(flags, Buffer.from("x"))])).toEqual(["first", "InvalidArgument"]);
+  });
+
+  test("a compressed message, of which nothing was said", async () => {
+    const reader = readerOf(new Pieces([packed]));
+    expect(await reader.next().catch((error) => Code[error.code])).toBe("Internal");
+  });
+
+  test("a body that breaks off is a canceled call, not a fault of ours", async () => {
+    const reader = readerOf({ read: () => Promise.reject(new Error("connection reset")), cancel() {} });
+    expect(await reader.next().catch((error) => Code[error.code])).toBe("Canceled");
+  });
+});
+
+describe("nobody fills the memory", () => {
+  test("a message at the limit is read, one beyond it refused", async () => {
+    const atLimit = Buffer.alloc(BYTES_MAX, "x");
+    expect(await readAll([encodeFrame(0, atLimit)])).toEqual([atLimit.toString()]);
+    expect(await readAll([encodeFrame(0, Buffer.alloc(BYTES_MAX + 1))])).toEqual(["too large"]);
+  });
+
+  test("a message of 4 GiB is refused as soon as it is announced", async () => {
+    const source = new Pieces([new Uint8Array([0, 255, 255, 255, 255]), new Uint8Array(1000)]);
+    await expect(readerOf(source).next()).rejects.toBeInstanceOf(TooLarge);
+    expect(source.reads).toBe(1);
+  });
+
+  test("a small message that unpacks to a large one is refused", async () => {
+    const bomb = encodeFrame(FLAG_COMPRESSED, gzip.compress(Buffer.alloc(BYTES_MAX * 100)));
+    expect(await readAll([plain, bomb])).toEqual(["first", "too large"]);
+  });
+
+  test("nothing is read before it is asked for, nor beyond the message that was", async () => {
+    const source = new Pieces([plain.subarray(0, 3), plain.subarray(3), packed, empty]);
+    const reader = readerOf(source, gzip);
+    expect(source.reads).toBe(0);
+    await reader.next();
+    expect(source.reads).toBe(2);
+    await reader.next();
+    expect(source.reads).toBe(3);
+  });
+});

@@ -8,6 +8,7 @@ import { FetchRequest, toResponse } from "./fetch-host.ts";
 import { type RenewableListener, serveOn } from "./listener.ts";
 import type { PeerResolver } from "./peer-address.ts";
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "./public-auth.ts";
+import type { SocketEnd } from "./relay.ts";
 import { restLog } from "./rest-log.ts";
 import { jsonReply, RestError } from "./rest-reply.ts";
 
@@ -21,11 +22,16 @@ export interface EdgeParts {
   /** The gateway's public keys, as JWKS. */
   readonly jwks: object;
   readonly peers: PeerResolver;
+  /** Who asks, where that is not simply who opened the connection. Throws RestError. */
+  readonly findPeer?: FindPeer | undefined;
   readonly cors: Cors;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
 }
+
+/** `socket`: of the connection, where it is one of the edge's own and still open. */
+export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /** Quiet connections are closed after this; streams are exempt, and calls answer or time out well before. */
 const IDLE_TIMEOUT_SECONDS = 150;
@@ -56,11 +62,13 @@ export function openEdge(parts: EdgeParts): RenewableListener {
   });
 }
 
-function edgeApp(parts: EdgeParts): AnyElysia {
+/** The edge without a port. */
+export function edgeApp(parts: EdgeParts): AnyElysia {
   const { rpc, peers, cors } = parts;
   const raw = { parse: "none" } as const;
-  const peerOf = (request: Request, server: AppServer) =>
-    peers.resolve(server?.requestIP(request)?.address, () => request.headers.get("x-forwarded-for"));
+  const onSocket: FindPeer = (request, socket) => peers.resolve(socket?.address, () => request.headers.get("x-forwarded-for"));
+  const { findPeer = onSocket } = parts;
+  const peerOf = (request: Request, server: AppServer) => findPeer(request, server?.requestIP(request) ?? null);
   const call = async (request: Request, path: string, server: AppServer) => {
     const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server)));
     return toResponse(reply, request.signal, (open) => server?.timeout(request, open ? 0 : IDLE_TIMEOUT_SECONDS));
@@ -93,8 +101,9 @@ function unknownPath(request: Request, path: string, call: () => Promise<Respons
   return isRpc ? call() : new RestError("not_found").toResponse();
 }
 
-/** No handler throws; what comes here is a fault of the framework's or ours, and none of it leaves. */
+/** No handler throws, but for who asks; what comes here besides is a fault of the framework's or ours, and none of it leaves. */
 function unexpected(error: unknown, log: Log): Response {
+  if (error instanceof RestError) return error.toResponse();
   log.error("unexpected", { cause: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
   return new RestError("internal").toResponse();
 }

@@ -34,6 +34,17 @@ export class PeerResolver {
     return this.#remember(socketAddress, peerAt(socket));
   }
 
+  /** Whether anybody is a trusted proxy. */
+  get trustsAnyone(): boolean {
+    return this.#trusted.length > 0;
+  }
+
+  /** Whether this is a trusted proxy's address. */
+  isTrusted(socketAddress: string): boolean {
+    const socket = parseIp(socketAddress);
+    return socket !== undefined && this.#trusts(socket);
+  }
+
   /** Emptied as a whole when full: cheaper than keeping an order, and rare. */
   #remember(socketAddress: string, peer: Peer): Peer {
     if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();

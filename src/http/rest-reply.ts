@@ -13,6 +13,7 @@ const REST_ERRORS = {
   method_not_allowed: [405, "this call does not take the method"],
   payload_too_large: [413, "the body is too large"],
   unsupported_media_type: [415, "the body must be application/json"],
+  misdirected: [421, "this connection is not one on which requests are served"],
   rate_limited: [429, "too many requests; retry after the given delay"],
   internal: [500, "an internal error occurred"],
   backend_bad_response: [502, "the backend gave an answer that cannot be passed on"],

@@ -1,9 +1,10 @@
 /** `bun run bench [NAME…] [--json]`: exit 1 where a bound does not hold. */
 import { type Benchmark, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
+import { front } from "./front.ts";
 import { rpc } from "./rpc.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc];
+export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front];
 
 async function main(args: readonly string[]): Promise<number> {
   const json = args.includes("--json");

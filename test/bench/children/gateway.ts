@@ -5,7 +5,14 @@ import { createLog } from "../../../src/observe/log.ts";
 import { stdoutSink } from "../../../src/observe/stdout.ts";
 import { answerParent, parameters } from "../child.ts";
 
-const { backendUrl, pushUrl, logLevel } = parameters<{ backendUrl: string; pushUrl: string; logLevel: string }>();
+interface Parameters {
+  readonly backendUrl: string;
+  readonly pushUrl: string;
+  readonly logLevel: string;
+  readonly grpc?: "own-port" | "same-port";
+}
+
+const { backendUrl, pushUrl, logLevel, grpc = "own-port" } = parameters<Parameters>();
 const roomy = ["ip", "session", "user", "failures"].flatMap((name) => [
   "--set",
   `budgets.${name}.rate=1000000`,
@@ -15,7 +22,7 @@ const roomy = ["ip", "session", "user", "failures"].flatMap((name) => [
 const routes = [{ message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" }] as const;
 const anyPort = { host: "127.0.0.1", port: 0 };
 const config = loadConfig({
-  argv: [...roomy, "--set", `log.level=${logLevel}`],
+  argv: [...roomy, "--set", `log.level=${logLevel}`, "--set", `edge.grpc=${grpc}`],
   env: {},
   overrides: {
     "edge.listen": anyPort,

@@ -1,0 +1,200 @@
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
+import type { Peer } from "../core/ports.ts";
+import { Connections } from "./connections.ts";
+import { type EdgeParts, edgeApp, type FindPeer, openEdge } from "./edge.ts";
+import { createGrpcServer, type GrpcServer, secureOptions } from "./grpc.ts";
+import type { RenewableListener } from "./listener.ts";
+import { beginsAsHttp2, type Origin, readOpening, takeProxyHeader } from "./opening.ts";
+import { LOOPBACK, Relay } from "./relay.ts";
+import { RestError } from "./rest-reply.ts";
+
+export interface FrontParts extends Omit<EdgeParts, "findPeer"> {
+  /** How long a connection may take to say what it is; TLS has the same once more for its handshake. */
+  readonly openingTimeoutMs?: number;
+}
+
+/** Whoever connects has something to say: nobody needs longer for a PROXY header and the first line. */
+const OPENING_TIMEOUT_MS = 10_000;
+
+/**
+ * One public port for everything. A connection that begins as HTTP/2 is served here, by the gRPC server; any other is relayed to
+ * the edge, which listens on loopback:
+ *
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (its RPCs; all else by the edge's app, in process)
+ *                                         └─ anything else ───► relay ──► edge
+ *
+ * The address in the PROXY header of a trusted proxy takes the place of the socket's; X-Forwarded-For is then judged from there.
+ * TLS follows a PROXY header on a listener of its own on loopback, so that without trusted proxies nothing stands before it.
+ */
+export async function openFront(parts: FrontParts): Promise<RenewableListener> {
+  const front = new Front(parts);
+  try {
+    await front.listen();
+  } catch (error) {
+    await front.close();
+    throw new ListenError("the edge", parts.listen, error);
+  }
+  return front;
+}
+
+class Front implements RenewableListener {
+  readonly #parts: FrontParts;
+  readonly #connections: Connections;
+  readonly #edge: RenewableListener;
+  readonly #toEdge: Relay;
+  readonly #grpc: GrpcServer;
+  /** Where TLS stands behind a PROXY header. */
+  #toTls: Relay | undefined;
+  #tls: TlsServer | undefined;
+  readonly #servers: Server[] = [];
+  #address: ListenAddress;
+
+  constructor(parts: FrontParts) {
+    const { rpc, peers, log } = parts;
+    const bridged = new WeakMap<Request, Peer>();
+    const findPeer: FindPeer = (request, socket) => {
+      const peer = bridged.get(request);
+      if (peer !== undefined) return peer;
+      const address = socket === null ? undefined : this.#toEdge.addressOf(socket);
+      if (address === undefined) throw new RestError("misdirected");
+      return peers.resolve(address, () => request.headers.get("x-forwarded-for"));
+    };
+    const edgeParts: EdgeParts = { ...parts, listen: { host: LOOPBACK, port: 0 }, tls: undefined, findPeer };
+    const app = edgeApp(edgeParts);
+    const edge = (request: Request, peer: Peer) => {
+      bridged.set(request, peer);
+      return app.handle(request);
+    };
+    this.#parts = parts;
+    this.#connections = new Connections(parts.openingTimeoutMs ?? OPENING_TIMEOUT_MS);
+    this.#edge = openEdge(edgeParts);
+    this.#toEdge = new Relay(this.#edge.address.port, log);
+    this.#grpc = createGrpcServer({ rpc, peers, log, edge });
+    this.#address = parts.listen;
+  }
+
+  get address(): ListenAddress {
+    return this.#address;
+  }
+
+  get url(): string {
+    return localUrl(this.#address, this.#parts.tls === undefined ? "http" : "https");
+  }
+
+  /** Opens the public port, last of all. */
+  async listen(): Promise<void> {
+    const { listen, tls, peers, log } = this.#parts;
+    const secure = tls && this.#createTls(tls);
+    this.#tls = secure;
+    if (secure !== undefined && peers.trustsAnyone) {
+      const { port } = await this.#open(secure, { host: LOOPBACK, port: 0 });
+      this.#toTls = new Relay(port, log);
+    }
+    const isTlsOutermost = secure !== undefined && this.#toTls === undefined;
+    this.#address = await this.#open(isTlsOutermost ? secure : createServer((socket) => this.#arrive(socket)), listen);
+  }
+
+  async #open(server: Server, address: ListenAddress): Promise<ListenAddress> {
+    this.#servers.push(server);
+    const { port } = await listenOn(server, address);
+    server.on("error", (error) => this.#parts.log.error("front: listener", { cause: error.message }));
+    return { host: address.host, port };
+  }
+
+  renewTls(tls: TlsIdentity): void {
+    this.#tls?.setSecureContext(secureOptions(tls));
+  }
+
+  async drain(): Promise<void> {
+    this.#stopAccepting();
+    this.#connections.cutOpening();
+    await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
+    // Answered is not delivered: closed by the edge, each connection ends when its client has taken what is on its way.
+    await this.#edge.close();
+    await Promise.all([this.#toEdge.idle(), this.#toTls?.idle()]);
+  }
+
+  async close(): Promise<void> {
+    this.#stopAccepting();
+    for (const relay of [this.#toEdge, this.#toTls]) relay?.close();
+    this.#grpc.close();
+    this.#connections.cutAll();
+    await this.#edge.close();
+  }
+
+  #stopAccepting(): void {
+    for (const server of this.#servers) if (server.listening) server.close();
+  }
+
+  /** A connection before TLS, or without it. */
+  #arrive(socket: Socket): void {
+    const { remoteAddress } = socket;
+    this.#connections.add(socket);
+    if (remoteAddress === undefined) return void socket.destroy();
+    const isTrusted = this.#parts.peers.isTrusted(remoteAddress);
+    const origin = (bytes: Buffer) => takeProxyHeader(bytes, isTrusted);
+    const toTls = this.#toTls;
+    if (toTls === undefined) this.#sort(socket, remoteAddress, origin);
+    else this.#read(socket, remoteAddress, origin, ({ address, bytes }) => toTls.open(socket, bytes, address));
+  }
+
+  #createTls(tls: TlsIdentity): TlsServer {
+    // HTTP/2 first: gRPC clients that offer both would not be served over the other.
+    const options = { ...secureOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
+    const server = createTlsServer({ ...options, handshakeTimeout: this.#parts.openingTimeoutMs ?? OPENING_TIMEOUT_MS });
+    server.on("connection", (socket) => this.#connections.add(socket));
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    server.on("secureConnection", (socket) => {
+      const { remoteAddress: address, remotePort: port } = socket;
+      const peerAddress = this.#toTls === undefined ? address : this.#toTls.addressOf({ address, port });
+      if (peerAddress === undefined) socket.destroy();
+      else this.#sort(socket, peerAddress, (bytes) => ({ address: undefined, bytes }));
+    });
+    return server;
+  }
+
+  /** A connection on which HTTP comes next, once its origin is known. */
+  #sort(socket: Socket, socketAddress: string, origin: (bytes: Buffer) => Origin | undefined): void {
+    const decide = (all: Buffer) => {
+      const found = origin(all);
+      const isHttp2 = found && beginsAsHttp2(found.bytes);
+      return found === undefined || isHttp2 === undefined ? undefined : { ...found, isHttp2 };
+    };
+    this.#read(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
+      if (!isHttp2) return this.#toEdge.open(socket, bytes, address);
+      socket.unshift(bytes);
+      this.#grpc.accept(socket, address);
+    });
+  }
+
+  /** Reads the first bytes within the time there is for it. */
+  #read<T extends Origin>(
+    socket: Socket,
+    socketAddress: string,
+    decide: (bytes: Buffer) => T | undefined,
+    onDecided: (opening: T & { readonly address: string }) => void,
+  ): void {
+    readOpening(socket, decide, {
+      decided: (opening) => {
+        this.#connections.settled(socket);
+        onDecided({ ...opening, address: opening.address ?? socketAddress });
+      },
+      refused: (cause) => {
+        this.#parts.log.warn("front: refused", { peer: socketAddress, cause: String(cause) });
+      },
+    });
+  }
+}
+
+function listenOn(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    // A TCP server's address is never a pipe's name.
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}

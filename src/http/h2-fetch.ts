@@ -1,0 +1,70 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { Peer } from "../core/ports.ts";
+import type { BodySource } from "../rpc/http.ts";
+import type { H2Request } from "./h2-host.ts";
+
+/** A fetch handler that is told who asks. */
+export type AnswerRequest = (request: Request, peer: Peer) => Response | Promise<Response>;
+
+/** Carries a fetch handler on a stream of `node:http2`. A stream that is gone by now takes nothing. */
+export async function answerStream(stream: ServerHttp2Stream, incoming: H2Request, answer: AnswerRequest): Promise<void> {
+  const request = fetchRequest(incoming);
+  const response = request === undefined ? new Response(null, { status: 400 }) : await answer(request, incoming.peer);
+  if (stream.destroyed || stream.closed) return void response.body?.cancel().catch(() => {});
+  const fields = { [constants.HTTP2_HEADER_STATUS]: response.status, ...Object.fromEntries(response.headers) };
+  stream.respond(fields, { endStream: response.body === null });
+  if (response.body !== null) await send(stream, response.body);
+  // What has not been read of the request must not wait for a reader for ever.
+  if (!stream.readableEnded) stream.resume();
+}
+
+/** `undefined`: fetch knows no such request. */
+function fetchRequest(incoming: H2Request): Request | undefined {
+  const { method, path, query } = incoming;
+  if (!path.startsWith("/")) return undefined;
+  const headers = incoming.allHeaders();
+  // Nothing here holds the client to the length that it announces, so that whoever reads has to count.
+  headers.delete("content-length");
+  const body = method === "GET" || method === "HEAD" ? undefined : streamOf(incoming.body());
+  try {
+    return new Request(`http://edge${path}?${query}`, { method, headers, body, signal: incoming.signal() });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes from the client what is read, when it is read. */
+function streamOf(source: BodySource): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const chunk = await source.read();
+        if (chunk === undefined) controller.close();
+        else controller.enqueue(chunk);
+      },
+      cancel: () => source.cancel(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Writes a body as fast as the client takes it; stops with the first that ends. */
+async function send(stream: ServerHttp2Stream, body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader();
+  stream.once("close", () => reader.cancel().catch(() => {}));
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    if (stream.destroyed) return;
+    if (!stream.write(part.value)) await drained(stream);
+  }
+  stream.end();
+}
+
+function drained(stream: ServerHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off("drain", done).off("close", done);
+      resolve();
+    };
+    stream.on("drain", done).on("close", done);
+  });
+}

@@ -1,0 +1,467 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { createClient, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { ListenError } from "../../src/core/listen.ts";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { type Certificate, selfSigned } from "../support/certificates.ts";
+import { type EchoFront, type EchoFrontOptions, openEchoFront } from "../support/front.ts";
+import { openLoadBalancer } from "../support/load-balancer.ts";
+import { proxyV1, proxyV2 } from "../support/proxy-header.ts";
+import { http1, http2 } from "../support/raw-http.ts";
+import { until } from "../support/until.ts";
+
+let server: Certificate;
+let renewed: Certificate;
+beforeAll(async () => {
+  [server, renewed] = await Promise.all([selfSigned("edge.example"), selfSigned("renewed.example")]);
+});
+
+const identity = ({ certificate, key }: Certificate, clientAuthority?: string) => ({
+  certificate,
+  privateKey: key,
+  clientAuthority,
+});
+
+/** How clients speak to the one port. */
+const clients: readonly { name: string; open: (baseUrl: string) => Transport }[] = [
+  { name: "Connect over HTTP/1.1", open: (baseUrl) => createConnectTransport({ ...trusting(baseUrl), httpVersion: "1.1" }) },
+  { name: "gRPC-Web over HTTP/1.1", open: (baseUrl) => createGrpcWebTransport({ ...trusting(baseUrl), httpVersion: "1.1" }) },
+  { name: "Connect over HTTP/2", open: (baseUrl) => createConnectTransport({ ...trusting(baseUrl), httpVersion: "2" }) },
+  { name: "gRPC", open: (baseUrl) => createGrpcTransport(trusting(baseUrl)) },
+];
+
+const trusting = (baseUrl: string) => ({ baseUrl, nodeOptions: { ca: [server.certificate, renewed.certificate] } });
+
+const ports = [
+  { name: "plain", options: (): EchoFrontOptions => ({}), unfinished: ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n"] },
+  { name: "TLS", options: (): EchoFrontOptions => ({ tls: identity(server) }), unfinished: ["", "\x16\x03\x01"] },
+] as const;
+
+/** Who the handler says has called. */
+async function callerOf(transport: Transport): Promise<string | undefined> {
+  return (await createClient(Gateway, transport).executeCommand({})).envelope?.keyId;
+}
+
+/** Opens a stream, and gives its first message and the means to leave. */
+async function subscribe(transport: Transport) {
+  const leave = new AbortController();
+  const stream = createClient(Gateway, transport).subscribeEvents({}, { signal: leave.signal })[Symbol.asyncIterator]();
+  const first = await stream.next();
+  return { first: first.done ? undefined : first.value, next: () => stream.next(), leave: () => leave.abort() };
+}
+
+/** Undefined where a file is gone by now. */
+function attempt<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch {
+    return undefined;
+  }
+}
+
+const openFiles = () => readdirSync("/proc/self/fd").length;
+
+/** A connection on which a test says byte for byte what is sent; `closed` says when the other side has ended it. */
+function raw(
+  url: string,
+  bytes: Uint8Array | string,
+  from: { localAddress?: string; localPort?: number } = {},
+): Promise<{ received: string; closed: boolean }> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    let received = "";
+    const socket: Socket = connect({ host: hostname, port: Number(port), ...from }, () => void socket.write(bytes));
+    socket.on("data", (chunk: Buffer) => {
+      received += chunk.toString("latin1");
+      if (received.includes("HTTP/1.1")) {
+        socket.destroy();
+        resolve({ received, closed: false });
+      }
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve({ received, closed: true }));
+  });
+}
+
+/** The front's one connection to the edge behind it, as the system shows it: established, from us to a port of ours that is not `port`. */
+function innerConnection(port: number): { port: number; edgePort: number } {
+  const own = new Set(readdirSync("/proc/self/fd").map((fd) => attempt(() => readlinkSync(`/proc/self/fd/${fd}`))));
+  const rows = readFileSync("/proc/self/net/tcp", "utf8").split("\n").slice(1);
+  const sockets = rows.map((row) => row.trim().split(/\s+/)).filter((row) => own.has(`socket:[${row[9]}]`));
+  const portOf = (end = "") => Number.parseInt(end.split(":")[1] ?? "", 16);
+  const listening = sockets.filter((row) => row[3] === "0A").map((row) => portOf(row[1]));
+  const found = sockets.find((row) => row[3] === "01" && listening.includes(portOf(row[2])) && portOf(row[2]) !== port);
+  return { port: portOf(found?.[1]), edgePort: portOf(found?.[2]) };
+}
+
+const GET = "GET /.well-known/jwks.json HTTP/1.1\r\nhost: edge.example\r\n\r\n";
+
+describe.each(ports)("one $name port", ({ options }) => {
+  let front: EchoFront;
+  beforeAll(async () => {
+    front = await openEchoFront(options());
+  });
+  afterAll(() => front.close());
+
+  test("serves every protocol at once, bodies of megabytes whole in both directions", async () => {
+    const payloadBytes = crypto.getRandomValues(new Uint8Array(60_000)).reduce((all, byte, at) => {
+      all[at * 50] = byte;
+      return all;
+    }, new Uint8Array(3_000_000));
+    const answers = await Promise.all(
+      clients.map(({ open }) => createClient(Gateway, open(front.listener.url)).executeCommand({ payloadBytes })),
+    );
+    for (const answer of answers) {
+      expect(answer.envelope?.keyId).toBe("127.0.0.1");
+      expect(Buffer.compare(answer.payloadBytes, payloadBytes)).toBe(0);
+    }
+  });
+
+  test.each(clients)("$name: a stream stays open, and its end is noticed when the client leaves", async ({ open }) => {
+    const stream = await subscribe(open(front.listener.url));
+    expect(stream.first?.envelope?.keyId).toBe("127.0.0.1");
+    const [served] = front.streams;
+    served?.send({ envelope: { keyId: "second" } });
+    expect((await stream.next()).value?.envelope?.keyId).toBe("second");
+    stream.leave();
+    await until(() => front.streams.size === 0, "the stream to end");
+  });
+
+  test("serves the keys and browsers' calls over HTTP/2 as over HTTP/1.1", async () => {
+    const session = connectHttp2(front.listener.url, { ca: server.certificate });
+    const ask = (headers: Record<string, string>, body?: Uint8Array) =>
+      new Promise<{ status: number; allowed: string; body: Buffer }>((resolve, reject) => {
+        const stream = session.request(headers);
+        const chunks: Uint8Array[] = [];
+        let answer = { status: 0, allowed: "" };
+        stream.on("response", (fields) => {
+          answer = { status: Number(fields[":status"]), allowed: String(fields["access-control-allow-origin"]) };
+        });
+        stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+        stream.on("end", () => resolve({ ...answer, body: Buffer.concat(chunks) }));
+        stream.on("error", reject);
+        stream.end(body);
+      });
+    const origin = "https://app.example";
+    const path = "/sallyport.v1.Gateway/ExecuteCommand";
+    const json = { ":method": "POST", ":path": path, "content-type": "application/json", origin };
+    try {
+      const keys = await ask({ ":path": "/.well-known/jwks.json" });
+      expect([keys.status, keys.body.toString()]).toEqual([200, '{"keys":[]}']);
+      const preflight = { ":method": "OPTIONS", ":path": path, origin, "access-control-request-method": "POST" };
+      expect(await ask(preflight)).toMatchObject({ status: 204, allowed: origin });
+      const call = await ask(json, Buffer.from("{}"));
+      expect(call).toMatchObject({ status: 200, allowed: origin });
+      expect(JSON.parse(call.body.toString()).envelope.keyId).toBe("127.0.0.1");
+      expect((await ask({ ...json, ":path": "/nothing" }, Buffer.from("{}"))).status).toBe(404);
+      // No more is taken of a body than fits, whatever length it announces.
+      const lying = await ask({ ...json, "content-length": "2" }, new Uint8Array(17 * 1024 * 1024)).catch(() => undefined);
+      expect(lying?.status ?? 429).toBe(429);
+    } finally {
+      session.destroy();
+    }
+  });
+
+  test("a browser's stream over HTTP/2 comes as it is sent, and ends when the page leaves", async () => {
+    const session = connectHttp2(front.listener.url, { ca: server.certificate });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/sallyport.v1.Gateway/SubscribeEvents",
+      "content-type": "application/grpc-web+proto",
+      origin: "https://app.example",
+    });
+    stream.on("error", () => {});
+    stream.end(new Uint8Array(5));
+    let received = 0;
+    stream.on("data", (chunk: Uint8Array) => {
+      received += chunk.byteLength;
+    });
+    await until(() => received > 0, "the first message");
+    stream.close(8);
+    await until(() => front.streams.size === 0, "the stream to end");
+    session.destroy();
+  });
+
+  test("500 connections that come and go, served or not, leave nothing open", async () => {
+    const { url } = front.listener;
+    const serveOne = (waits: boolean) =>
+      new Promise<void>((resolve) => {
+        const session = connectHttp2(url, { ca: server.certificate });
+        session.on("error", () => {});
+        session.on("close", () => resolve());
+        const stream = session.request({ ":path": "/.well-known/jwks.json" });
+        stream.on("error", () => {});
+        stream.on("response", () => session.destroy());
+        if (!waits) session.on("connect", () => session.destroy());
+      });
+    const round = async (at: number) => {
+      if (at % 5 === 0) return serveOne(at % 2 === 0);
+      const bytes = [GET, "", "PRI * HT", "\x16\x03\x01\x02"][at % 4] ?? "";
+      await new Promise<void>((resolve) => {
+        const { hostname, port } = new URL(url);
+        const socket: Socket = connect({ host: hostname, port: Number(port) }, () => {
+          socket.write(bytes);
+          if (at % 3 === 0) socket.end();
+          else if (at % 3 === 1) setImmediate(() => socket.resetAndDestroy());
+          else setImmediate(() => socket.destroy());
+        });
+        socket.on("error", () => {});
+        socket.resume();
+        socket.on("close", () => resolve());
+      });
+    };
+    await round(1);
+    const before = openFiles();
+    for (let at = 0; at < 500; at += 25) await Promise.all(Array.from({ length: 25 }, (_, n) => round(at + n)));
+    await until(() => openFiles() <= before, "every file to be closed");
+    expect(front.streams.size).toBe(0);
+    expect(await callerOf(clients[0]?.open(url) ?? expect.unreachable())).toBe("127.0.0.1");
+  });
+
+  test.each([
+    "\0\0\0\0\0\0\0\0",
+    "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage, garbage, garbage",
+    "HELO\r\n\r\n",
+  ])("garbage (%j) ends its own connection, and nothing else", async (bytes) => {
+    const { received, closed } = await raw(front.listener.url, bytes);
+    if (!closed) expect(received).toStartWith("HTTP/1.1 400");
+    expect(await callerOf(clients[3]?.open(front.listener.url) ?? expect.unreachable())).toBe("127.0.0.1");
+  });
+});
+
+describe.each(ports)("behind a load balancer that says who the client is, on a $name port", ({ options }) => {
+  let front: EchoFront;
+  beforeAll(async () => {
+    front = await openEchoFront({ ...options(), trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
+  });
+  afterAll(() => front.close());
+
+  const through = async (header: Uint8Array, open: (url: string) => Transport) => {
+    const balancer = await openLoadBalancer(front.listener.url, { header });
+    try {
+      return await callerOf(open(balancer.url));
+    } finally {
+      balancer.close();
+    }
+  };
+
+  test.each(clients)("$name: it is the client's address that counts", async ({ open }) => {
+    expect(await through(proxyV1("203.0.113.7"), open)).toBe("203.0.113.7");
+    expect(await through(proxyV2("2001:db8:0:0:0:0:0:7", { tlvs: "\x04\0\x03abc" }), open)).toBe("2001:db8::7");
+  });
+
+  test.each(clients)(
+    "$name: the balancer's own connections, and those without a header, are the balancer's",
+    async ({ open }) => {
+      expect(await through(proxyV2("203.0.113.7", { command: 0x20 }), open)).toBe("127.0.0.1");
+      expect(await callerOf(open(front.listener.url))).toBe("127.0.0.1");
+    },
+  );
+
+  test("a malformed header ends the connection", async () => {
+    const { closed } = await raw(front.listener.url, `PROXY TCP4 203.0.113.7\r\n${GET}`);
+    expect(closed).toBe(true);
+    expect(front.warnings.at(-1)).toContain("ProxyProtocolError");
+  });
+
+  test("the header and what follows may come in any pieces", async () => {
+    for (const { open } of clients) {
+      const balancer = await openLoadBalancer(front.listener.url, { header: proxyV1("203.0.113.7"), singleBytes: 90 });
+      expect(await callerOf(open(balancer.url))).toBe("203.0.113.7");
+      balancer.close();
+    }
+  });
+});
+
+describe("an address that somebody only claims", () => {
+  const json = { path: "/sallyport.v1.Gateway/ExecuteCommand", headers: { "content-type": "application/json" }, body: "{}" };
+  const keyId = (body: Buffer | undefined) => JSON.parse(body?.toString() ?? "{}").envelope?.keyId;
+
+  test.each(ports)("in a PROXY header of a stranger is refused on a $name port, and nothing is served", async ({ options }) => {
+    const front = await openEchoFront({ ...options(), trustedProxies: ["10.0.0.1"] });
+    for (const header of [proxyV1("10.0.0.1"), proxyV2("10.0.0.1"), proxyV2("10.0.0.1", { command: 0x20 })]) {
+      const { received, closed } = await raw(front.listener.url, Buffer.concat([header, Buffer.from(GET)]));
+      expect({ received, closed }).toEqual({ received: "", closed: true });
+    }
+    expect(front.warnings.length).toBe(3);
+    await front.close();
+  });
+
+  test("in a PROXY header is refused where nobody is trusted", async () => {
+    const front = await openEchoFront();
+    expect(await raw(front.listener.url, proxyV1("203.0.113.7") + GET)).toEqual({ received: "", closed: true });
+    await front.close();
+  });
+
+  test("in X-Forwarded-For is not read, over HTTP/1.1 and over HTTP/2", async () => {
+    const front = await openEchoFront();
+    const request = { ...json, headers: { ...json.headers, "x-forwarded-for": "203.0.113.7" } };
+    for (const send of [http1, http2]) expect(keyId((await send(front.listener.url, request))?.body)).toBe("127.0.0.1");
+    await front.close();
+  });
+
+  test("in X-Forwarded-For counts only where the client of the PROXY header is itself a trusted proxy", async () => {
+    const front = await openEchoFront({ trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
+    const request = { ...json, headers: { ...json.headers, "x-forwarded-for": "198.51.100.1" } };
+    const expected = { "203.0.113.7": "203.0.113.7", "10.0.0.2": "198.51.100.1" };
+    for (const [source, caller] of Object.entries(expected)) {
+      const balancer = await openLoadBalancer(front.listener.url, { header: proxyV1(source) });
+      for (const send of [http1, http2]) expect(keyId((await send(balancer.url, request))?.body)).toBe(caller);
+      balancer.close();
+    }
+    await front.close();
+  });
+
+  test.skipIf(process.platform !== "linux")(
+    "by coming to the edge behind the front, past it, is not even an address",
+    async () => {
+      const front = await openEchoFront();
+      const client = connect(front.listener.address.port, "127.0.0.1", () => client.write(GET));
+      await new Promise((resolve) => client.once("data", resolve));
+      const inner = innerConnection(front.listener.address.port);
+      const edgeUrl = `http://127.0.0.1:${inner.edgePort}`;
+      expect((await http1(edgeUrl, json))?.status).toBe(421);
+      expect((await http2(edgeUrl, json))?.status).toBe(421);
+      // From another address of this machine even the port of a connection of the front's can be had.
+      const call = `POST ${json.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
+      const { received } = await raw(edgeUrl, call, { localAddress: "127.0.0.2", localPort: inner.port });
+      expect(received).toStartWith("HTTP/1.1 421");
+      client.destroy();
+      await front.close();
+    },
+  );
+
+  test("two clients on neighbouring connections are told apart", async () => {
+    const front = await openEchoFront();
+    const body = `POST ${json.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
+    const sources = Array.from({ length: 20 }, (_, at) => `127.0.0.${at + 10}`);
+    const answers = await Promise.all(sources.map((source) => raw(front.listener.url, body, { localAddress: source })));
+    for (const [at, { received }] of answers.entries()) expect(received).toContain(`"${sources[at]}"`);
+    await front.close();
+  });
+});
+
+describe("a connection that does not say what it is", () => {
+  test.each(ports)("is closed after its time on a $name port; one that has said it is not", async ({ options, unfinished }) => {
+    const front = await openEchoFront({ ...options(), openingTimeoutMs: 300 });
+    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(front.listener.url))));
+    const silent = await Promise.all(unfinished.map((bytes) => raw(front.listener.url, bytes)));
+    for (const { received, closed } of silent) expect({ received, closed }).toEqual({ received: "", closed: true });
+    for (const served of front.streams) served.send({ envelope: { keyId: "still there" } });
+    for (const stream of streams) expect((await stream.next()).value?.envelope?.keyId).toBe("still there");
+    for (const stream of streams) stream.leave();
+    await front.close();
+  });
+
+  test("is closed after the handshake too", async () => {
+    const front = await openEchoFront({ tls: identity(server), openingTimeoutMs: 100 });
+    const { port } = new URL(front.listener.url);
+    const socket = connectTls({ port: Number(port), host: "127.0.0.1", ca: server.certificate, servername: "localhost" });
+    socket.on("error", () => {});
+    await new Promise((resolve) => socket.resume().on("close", resolve));
+    await front.close();
+  });
+});
+
+describe("a client that sends byte by byte", () => {
+  test.each(clients)("is served all the same: $name", async ({ open }) => {
+    const front = await openEchoFront();
+    const balancer = await openLoadBalancer(front.listener.url, { singleBytes: 80 });
+    expect(await callerOf(open(balancer.url))).toBe("127.0.0.1");
+    balancer.close();
+    await front.close();
+  });
+});
+
+describe("TLS on one port", () => {
+  test.each([{ trustedProxies: [] }, { trustedProxies: ["127.0.0.1"] }])(
+    "a client certificate is demanded where there is an authority for it, with proxies $trustedProxies",
+    async ({ trustedProxies }) => {
+      const device = await selfSigned("device.example");
+      const front = await openEchoFront({ tls: identity(server, device.certificate), trustedProxies });
+      const { url: baseUrl } = front.listener;
+      const ca = server.certificate;
+      const outcomes = async (nodeOptions: object) => {
+        const transports = [
+          createConnectTransport({ baseUrl, httpVersion: "1.1", nodeOptions }),
+          createGrpcTransport({ baseUrl, nodeOptions }),
+        ];
+        return Promise.all(transports.map((transport) => callerOf(transport).catch(() => "refused")));
+      };
+      expect(await outcomes({ ca })).toEqual(["refused", "refused"]);
+      expect(await outcomes({ ca, cert: renewed.certificate, key: renewed.key })).toEqual(["refused", "refused"]);
+      expect(await outcomes({ ca, cert: device.certificate, key: device.key })).toEqual(["127.0.0.1", "127.0.0.1"]);
+      await front.close();
+    },
+  );
+
+  test("a renewed certificate serves new connections, and those that are open live on", async () => {
+    const front = await openEchoFront({ tls: identity(server) });
+    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(front.listener.url))));
+    front.listener.renewTls(identity(renewed));
+    const { port } = new URL(front.listener.url);
+    const name = await new Promise((resolve) => {
+      const socket = connectTls(
+        { port: Number(port), host: "127.0.0.1", ca: renewed.certificate, servername: "localhost" },
+        () => {
+          resolve(socket.getPeerCertificate().subject.CN);
+          socket.destroy();
+        },
+      );
+    });
+    expect(name).toBe("renewed.example");
+    for (const served of front.streams) served.send({ envelope: { keyId: "still there" } });
+    for (const stream of streams) expect((await stream.next()).value?.envelope?.keyId).toBe("still there");
+    for (const stream of streams) stream.leave();
+    await front.close();
+  });
+});
+
+describe("a stop", () => {
+  test.each(ports)("lets calls in flight end, and accepts no new ones, on a $name port", async ({ options }) => {
+    const gate = Promise.withResolvers<void>();
+    const front = await openEchoFront({ ...options(), gate: gate.promise });
+    const { url } = front.listener;
+    const payloadBytes = new Uint8Array(4_000_000).fill(7);
+    const calls = clients.map(({ open }) => createClient(Gateway, open(url)).executeCommand({ payloadBytes }));
+    const silent = raw(url, "");
+    // Whoever has been answered once keeps the connection, idle.
+    await http1(url.replace("https", "http"), { path: "/" }).catch(() => {});
+    await until(() => front.pending() === clients.length, "the calls to be under way");
+    let drained = false;
+    const draining = front.listener.drain().then(() => {
+      drained = true;
+    });
+    expect((await silent).closed).toBe(true);
+    expect(await callerOf(clients[0]?.open(url) ?? expect.unreachable()).catch(() => "refused")).toBe("refused");
+    expect(drained).toBe(false);
+    gate.resolve();
+    for (const answer of await Promise.all(calls)) expect(answer.payloadBytes.byteLength).toBe(payloadBytes.byteLength);
+    await draining;
+    await front.close();
+  });
+
+  test("that is not to wait cuts what is open", async () => {
+    const before = openFiles();
+    const front = await openEchoFront();
+    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(front.listener.url))));
+    await front.close();
+    for (const stream of streams) expect(await stream.next().catch(() => "cut")).toBe("cut");
+    expect(front.streams.size).toBe(0);
+    await until(() => openFiles() <= before, "every file to be closed");
+  });
+});
+
+test("a port that is taken is said so, and nothing is left open", async () => {
+  const front = await openEchoFront();
+  const before = openFiles();
+  const { port } = front.listener.address;
+  expect(await openEchoFront({ port }).catch((error) => error)).toBeInstanceOf(ListenError);
+  await until(() => openFiles() <= before, "every file to be closed");
+  await front.close();
+});

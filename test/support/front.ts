@@ -1,0 +1,93 @@
+import { create } from "@bufbuild/protobuf";
+import { systemClock } from "../../src/core/clock.ts";
+import type { TlsIdentity } from "../../src/core/listen.ts";
+import type { Log, Peer } from "../../src/core/ports.ts";
+import { refuse } from "../../src/core/refusal.ts";
+import { Gateway, GatewayEventSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { Cors } from "../../src/http/cors.ts";
+import { openFront } from "../../src/http/front.ts";
+import type { RenewableListener } from "../../src/http/listener.ts";
+import { PeerResolver } from "../../src/http/peer-address.ts";
+import { createMetrics } from "../../src/observe/metrics.ts";
+import type { Call } from "../../src/rpc/call.ts";
+import { Compressions, gzip } from "../../src/rpc/compression.ts";
+import type { OutgoingStream } from "../../src/rpc/outgoing-stream.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { serverStream, unary } from "../../src/rpc/service.ts";
+
+const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
+
+/** A front before an echo: what came, and from whom. */
+export interface EchoFront {
+  readonly listener: RenewableListener;
+  /** The streams that are open. */
+  readonly streams: ReadonlySet<OutgoingStream<typeof GatewayEventSchema>>;
+  readonly warnings: readonly string[];
+  /** Unary calls that have come and are not answered. */
+  readonly pending: () => number;
+  close(): Promise<void>;
+}
+
+export interface EchoFrontOptions {
+  readonly trustedProxies?: readonly string[];
+  readonly tls?: TlsIdentity;
+  readonly openingTimeoutMs?: number;
+  /** Holds each unary answer back. */
+  readonly gate?: Promise<void>;
+  readonly port?: number;
+}
+
+export async function openEchoFront(options: EchoFrontOptions = {}): Promise<EchoFront> {
+  const streams = new Set<OutgoingStream<typeof GatewayEventSchema>>();
+  const warnings: string[] = [];
+  let pending = 0;
+  const hold = async () => {
+    pending++;
+    await options.gate;
+    pending--;
+  };
+  const warn = (message: string, fields?: object) => void warnings.push(`${message} ${JSON.stringify(fields)}`);
+  const log: Log = { debug() {}, info() {}, warn, error: warn };
+  const listener = await openFront({
+    listen: { host: "127.0.0.1", port: options.port ?? 0 },
+    tls: options.tls,
+    requestBytesMax: REQUEST_BYTES_MAX,
+    rpc: echoServer(streams, hold),
+    publicRoutes: [],
+    publicAuth: {
+      backend: { forward: () => Promise.reject(new Error("no public calls here")) },
+      buckets: { take: () => true as const, check: () => true as const },
+      clock: systemClock,
+      isStopping: () => false,
+    },
+    jwks: { keys: [] },
+    peers: new PeerResolver(options.trustedProxies ?? []),
+    cors: new Cors({ origins: ["https://app.example"], maxAgeSeconds: 0 }),
+    log,
+    metrics: createMetrics({ version: "test" }),
+    clock: systemClock,
+    openingTimeoutMs: options.openingTimeoutMs,
+  });
+  return { listener, streams, warnings, pending: () => pending, close: () => listener.close() };
+}
+
+/** ExecuteCommand gives the payload back and the peer's address as key_id; SubscribeEvents sends the payload, and stays open. */
+function echoServer(streams: Set<OutgoingStream<typeof GatewayEventSchema>>, hold: () => Promise<void>): RpcServer<Peer> {
+  const execute = unary(Gateway.method.executeCommand, async ({ payloadBytes }, call: Call<Peer>) => {
+    await hold();
+    return { envelope: { keyId: call.peer.address }, payloadBytes };
+  });
+  const subscribe = serverStream(Gateway.method.subscribeEvents, ({ payloadBytes }, call: Call<Peer>, stream) => {
+    streams.add(stream);
+    stream.onClose(() => streams.delete(stream));
+    stream.send(create(GatewayEventSchema, { envelope: { keyId: call.peer.address }, payloadBytes }));
+  });
+  return new RpcServer<Peer>([execute, subscribe], {
+    requestBytesMax: REQUEST_BYTES_MAX,
+    tooLarge: () => refuse("REQUEST_TOO_LARGE"),
+    compressions: new Compressions([gzip]),
+    compressBytesMin: REQUEST_BYTES_MAX,
+    clock: systemClock,
+    onDone() {},
+  });
+}

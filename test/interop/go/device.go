@@ -1,0 +1,44 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"time"
+
+	sallyportv1 "sallyport.test/interop/gen/sallyport/v1"
+)
+
+// device signs requests of one device session.
+type device struct {
+	sessionID string
+	key       ed25519.PrivateKey
+}
+
+// signed has the parts of which both RPCs make their request.
+type signed struct {
+	envelope  *sallyportv1.RequestEnvelope
+	payload   []byte
+	signature []byte
+}
+
+func (d device) sign(messageType string, payload []byte, at time.Time) signed {
+	hash := sha256.Sum256(payload)
+	envelope := &sallyportv1.RequestEnvelope{
+		ProtocolVersion: "v1",
+		DeviceSessionId: d.sessionID,
+		MessageType:     messageType,
+		TimestampMs:     at.UnixMilli(),
+		RequestId:       rand.Text(),
+		PayloadHash:     hash[:],
+	}
+	return signed{envelope, payload, ed25519.Sign(d.key, requestInput(envelope))}
+}
+
+func (s signed) execute() *sallyportv1.ExecuteCommandRequest {
+	return &sallyportv1.ExecuteCommandRequest{Envelope: s.envelope, PayloadBytes: s.payload, Signature: s.signature}
+}
+
+func (s signed) subscribe() *sallyportv1.SubscribeEventsRequest {
+	return &sallyportv1.SubscribeEventsRequest{Envelope: s.envelope, PayloadBytes: s.payload, Signature: s.signature}
+}

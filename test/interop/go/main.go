@@ -1,0 +1,154 @@
+// A client of the gateway that does as it is told: a step a line of JSON on standard input, what came of it a line of JSON on standard
+// output. Which steps there are: ../driver.ts.
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"log"
+	"os"
+	"time"
+
+	sallyportv1 "sallyport.test/interop/gen/sallyport/v1"
+)
+
+type step struct {
+	Do          string `json:"do"`
+	MessageType string `json:"message_type"`
+	Payload     string `json:"payload"`
+	Gzip        bool   `json:"gzip"`
+	TimeoutMs   int64  `json:"timeout_ms"`
+	SignedMsAgo int64  `json:"signed_ms_ago"`
+}
+
+type outcome struct {
+	ResultCode string   `json:"result_code,omitempty"`
+	EventType  string   `json:"event_type,omitempty"`
+	Audience   string   `json:"audience,omitempty"`
+	Payload    string   `json:"payload,omitempty"`
+	Error      *failure `json:"error,omitempty"`
+	ElapsedMs  int64    `json:"elapsed_ms"`
+}
+
+// client is what steps work on: the last request, to send it again, and the stream that is open.
+type client struct {
+	transport transport
+	device    device
+	keys      gatewayKeys
+	last      signed
+	next      eventStream
+	cancel    context.CancelFunc
+}
+
+func main() {
+	log.SetFlags(0)
+	protocol := flag.String("protocol", "grpc-go", "grpc-go; or with connect-go: connect, connect-json, grpc, grpc-web")
+	httpVersion := flag.String("http", "2", "1.1 or 2, for connect-go")
+	url := flag.String("url", "", "of the gateway's listener that is spoken to")
+	edgeURL := flag.String("edge", "", "of the gateway's edge")
+	caFile := flag.String("ca", "", "the certificates to trust, where the URLs are https")
+	session := flag.String("session", "", "the device session's id")
+	seed := flag.String("seed", "", "the device key's seed, in hex")
+	flag.Parse()
+
+	trust, err := readTrust(*caFile)
+	exitOn(err)
+	keys, err := fetchKeys(httpClient("1.1", trust), *edgeURL)
+	exitOn(err)
+	transport, err := openTransport(*protocol, *httpVersion, *url, trust)
+	exitOn(err)
+	secret, err := hex.DecodeString(*seed)
+	exitOn(err)
+	c := &client{transport: transport, keys: keys, device: device{*session, ed25519.NewKeyFromSeed(secret)}}
+
+	output := json.NewEncoder(os.Stdout)
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		var s step
+		exitOn(json.Unmarshal(lines.Bytes(), &s))
+		started := time.Now()
+		result := c.run(s)
+		result.ElapsedMs = time.Since(started).Milliseconds()
+		exitOn(output.Encode(result))
+	}
+}
+
+func (c *client) run(s step) outcome {
+	switch s.Do {
+	case "call":
+		signedAt := time.Now().Add(-time.Duration(s.SignedMsAgo) * time.Millisecond)
+		c.last = c.device.sign(s.MessageType, []byte(s.Payload), signedAt)
+		return c.call(s)
+	case "repeat":
+		return c.call(s)
+	case "subscribe":
+		return c.subscribe()
+	case "next":
+		return c.receive()
+	case "cancel":
+		c.cancel()
+		return c.receive()
+	}
+	log.Fatalf("no such step: %q", s.Do)
+	return outcome{}
+}
+
+func (c *client) call(s step) outcome {
+	ctx := context.Background()
+	if s.TimeoutMs > 0 {
+		limited, cancel := context.WithTimeout(ctx, time.Duration(s.TimeoutMs)*time.Millisecond)
+		defer cancel()
+		ctx = limited
+	}
+	response, err := c.transport.execute(ctx, c.last.execute(), s.Gzip)
+	if err != nil {
+		return c.failed(err)
+	}
+	exitOn(c.keys.checkResponse(c.last.envelope, response))
+	return outcome{ResultCode: response.Envelope.ResultCode, Payload: string(response.PayloadBytes)}
+}
+
+func (c *client) subscribe() outcome {
+	ctx, cancel := context.WithCancel(context.Background())
+	next, err := c.transport.subscribe(ctx, c.device.sign("gateway.subscribe", nil, time.Now()).subscribe())
+	if err != nil {
+		cancel()
+		return c.failed(err)
+	}
+	c.next, c.cancel = next, cancel
+	return c.receive()
+}
+
+func (c *client) receive() outcome {
+	event, err := c.next()
+	if errors.Is(err, io.EOF) {
+		return outcome{Error: &failure{Code: "ok", Message: "the stream ended"}}
+	}
+	if err != nil {
+		return c.failed(err)
+	}
+	exitOn(c.keys.checkEvent(event))
+	return eventOutcome(event)
+}
+
+func eventOutcome(event *sallyportv1.GatewayEvent) outcome {
+	envelope := event.Envelope
+	return outcome{EventType: envelope.EventType, Audience: envelope.Audience, Payload: string(event.PayloadBytes)}
+}
+
+func (c *client) failed(err error) outcome {
+	failed := c.transport.failureOf(err)
+	return outcome{Error: &failed}
+}
+
+// exitOn ends the program where the gateway or the test did what no client can go on after: an answer that does not verify, above all.
+func exitOn(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/binary"
+
+	sallyportv1 "sallyport.test/interop/gen/sallyport/v1"
+)
+
+const (
+	requestDomain  = "sallyport.request.v1"
+	responseDomain = "sallyport.response.v1"
+	eventDomain    = "sallyport.event.v1"
+)
+
+// signingInput is what is signed: each field as its length in four bytes, big-endian, then its bytes. Written after proto/README.md,
+// "What is signed", and nothing else.
+func signingInput(domain string, fields ...any) []byte {
+	input := frame(nil, []byte(domain))
+	for _, field := range fields {
+		switch value := field.(type) {
+		case string:
+			input = frame(input, []byte(value))
+		case int64:
+			input = frame(input, binary.BigEndian.AppendUint64(nil, uint64(value)))
+		case []byte:
+			input = frame(input, value)
+		default:
+			panic("a field is a string, an int64 or bytes")
+		}
+	}
+	return input
+}
+
+func frame(input, field []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(input, uint32(len(field))), field...)
+}
+
+func requestInput(e *sallyportv1.RequestEnvelope) []byte {
+	return signingInput(requestDomain,
+		e.ProtocolVersion, e.DeviceSessionId, e.MessageType, e.TimestampMs, e.RequestId, e.PayloadHash)
+}
+
+// responseInput takes session, message type and request id from the request: an answer to anything else does not verify.
+func responseInput(r *sallyportv1.RequestEnvelope, e *sallyportv1.ResponseEnvelope) []byte {
+	return signingInput(responseDomain,
+		e.ProtocolVersion, r.DeviceSessionId, r.MessageType, r.RequestId, e.TimestampMs, e.ResultCode, e.PayloadHash, e.KeyId)
+}
+
+func eventInput(e *sallyportv1.EventEnvelope) []byte {
+	return signingInput(eventDomain,
+		e.ProtocolVersion, e.EventType, e.EventId, e.Audience, e.TimestampMs, e.PayloadHash, e.KeyId)
+}

@@ -1,0 +1,130 @@
+"""A client of the gateway that does as it is told: a step a line of JSON on standard input, what came of it a line of JSON on standard
+output. Which steps there are: ../driver.ts."""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_status import rpc_status
+
+from gateway_keys import GatewayKeys
+from sallyport.v1 import gateway_pb2, gateway_pb2_grpc
+from signing import request_input
+
+
+class Device:
+    """Signs requests of one device session."""
+
+    def __init__(self, session_id: str, seed: bytes) -> None:
+        self._session_id = session_id
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+
+    def sign(self, request_type, message_type: str, payload: bytes = b"", ms_ago: int = 0):
+        envelope = gateway_pb2.RequestEnvelope(
+            protocol_version="v1",
+            device_session_id=self._session_id,
+            message_type=message_type,
+            timestamp_ms=time.time_ns() // 1_000_000 - ms_ago,
+            request_id=str(uuid.uuid4()),
+            payload_hash=hashlib.sha256(payload).digest(),
+        )
+        signature = self._key.sign(request_input(envelope))
+        return request_type(envelope=envelope, payload_bytes=payload, signature=signature)
+
+
+class Client:
+    """What steps work on: the last request, to send it again, and the stream that is open."""
+
+    def __init__(self, channel: grpc.Channel, device: Device, keys: GatewayKeys) -> None:
+        self._gateway = gateway_pb2_grpc.GatewayStub(channel)
+        self._device = device
+        self._keys = keys
+        self._last = None
+        self._stream = None
+
+    def run(self, step: dict) -> dict:
+        return getattr(self, f"do_{step['do']}")(step)
+
+    def do_call(self, step: dict) -> dict:
+        payload = step.get("payload", "").encode()
+        ms_ago = step.get("signed_ms_ago", 0)
+        self._last = self._device.sign(gateway_pb2.ExecuteCommandRequest, step["message_type"], payload, ms_ago)
+        return self.do_repeat(step)
+
+    def do_repeat(self, step: dict) -> dict:
+        timeout_s = step["timeout_ms"] / 1000 if "timeout_ms" in step else None
+        compression = grpc.Compression.Gzip if step.get("gzip") else None
+        response = self._gateway.ExecuteCommand(self._last, timeout=timeout_s, compression=compression)
+        self._keys.check_response(self._last.envelope, response)
+        return {"result_code": response.envelope.result_code, "payload": response.payload_bytes.decode()}
+
+    def do_subscribe(self, step: dict) -> dict:
+        self._stream = self._gateway.SubscribeEvents(self._device.sign(gateway_pb2.SubscribeEventsRequest, "gateway.subscribe"))
+        return self.do_next(step)
+
+    def do_next(self, _step: dict) -> dict:
+        event = next(self._stream, None)
+        if event is None:
+            return {"error": {"code": "ok", "message": "the stream ended"}}
+        self._keys.check_event(event)
+        envelope = event.envelope
+        return {"event_type": envelope.event_type, "audience": envelope.audience, "payload": event.payload_bytes.decode()}
+
+    def do_cancel(self, step: dict) -> dict:
+        self._stream.cancel()
+        return self.do_next(step)
+
+
+def failure_of(error: grpc.RpcError) -> dict:
+    """What the gateway said, or what the library makes of it, with its google.rpc.ErrorInfo, if it has one."""
+    code = error.code().name.lower()
+    failure = {"code": {"cancelled": "canceled"}.get(code, code), "message": error.details()}
+    status = rpc_status.from_call(error)
+    for detail in status.details if status else ():
+        info = ErrorInfo()
+        if detail.Unpack(info):
+            failure |= {"reason": info.reason, "domain": info.domain, "metadata": dict(info.metadata)}
+    return failure
+
+
+def open_channel(url: str, ca_file: str | None) -> grpc.Channel:
+    target = urlsplit(url).netloc
+    if ca_file is None:
+        return grpc.insecure_channel(target)
+    with open(ca_file, "rb") as file:
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(file.read()))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-url", required=True, help="of the gateway's gRPC listener")
+    parser.add_argument("-edge", required=True, help="URL of the gateway's edge")
+    parser.add_argument("-ca", help="the certificates to trust, where the URLs are https")
+    parser.add_argument("-session", required=True, help="the device session's id")
+    parser.add_argument("-seed", required=True, help="the device key's seed, in hex")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = parse_arguments()
+    device = Device(given.session, bytes.fromhex(given.seed))
+    with open_channel(given.url, given.ca) as channel:
+        client = Client(channel, device, GatewayKeys(given.edge, given.ca))
+        for line in sys.stdin:
+            started_s = time.monotonic()
+            try:
+                outcome = client.run(json.loads(line))
+            except grpc.RpcError as error:
+                outcome = {"error": failure_of(error)}
+            outcome["elapsed_ms"] = round((time.monotonic() - started_s) * 1000)
+            print(json.dumps(outcome), flush=True)
+
+
+main()

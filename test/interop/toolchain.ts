@@ -1,0 +1,76 @@
+/**
+ * What the clients of other languages are made with: everything at a pinned version, out of the languages' own package registries,
+ * into an ignored cache. With the cache filled it takes a second.
+ */
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { runToEnd } from "./run-to-end.ts";
+
+/** Compiling and downloading for the first time takes a minute or two. */
+export const PREPARE_TIMEOUT_MS = 600_000;
+
+const here = import.meta.dir;
+const root = join(here, "../..");
+const cache = join(root, ".cache/interop");
+const bin = join(cache, "bin");
+const venv = join(cache, "venv");
+const withBin = { PATH: [bin, join(root, "node_modules/.bin"), process.env.PATH].join(delimiter) };
+
+/** Builds the Go client, and gives how to start it. */
+export async function goClient(): Promise<readonly string[]> {
+  need("go", "Go 1.26 or newer");
+  const cwd = join(here, "go");
+  const program = join(bin, "go-client");
+  // The generators and the libraries that their output is for, both at the versions of go.mod.
+  await runToEnd(["go", "install", "tool"], { cwd, env: { GOBIN: bin } });
+  const template = join(here, "buf.gen.yaml");
+  await runToEnd(["buf", "generate", "--template", template, "--path", "sallyport"], {
+    cwd: join(root, "proto"),
+    env: withBin,
+  });
+  await runToEnd(["go", "vet", "."], { cwd });
+  await runToEnd(["go", "build", "-o", program, "."], { cwd });
+  return [program];
+}
+
+/** Installs what the Python client needs, and gives how to start it. */
+export async function pythonClient(): Promise<readonly string[]> {
+  need("python3", "Python 3.10 or newer");
+  const python = join(venv, "bin/python");
+  const requirements = join(here, "python/requirements.txt");
+  await installRequirements(python, requirements);
+  const gen = join(cache, "python");
+  await mkdir(gen, { recursive: true });
+  const out = [`--python_out=${gen}`, `--grpc_python_out=${gen}`];
+  await runToEnd([python, "-m", "grpc_tools.protoc", "-I", join(root, "proto"), ...out, "sallyport/v1/gateway.proto"]);
+  return ["env", `PYTHONPATH=${gen}`, "PYTHONDONTWRITEBYTECODE=1", python, join(here, "python/client.py")];
+}
+
+/** pip takes a second to find out that nothing is to be done; the list that was installed last says it at once. */
+async function installRequirements(python: string, requirements: string): Promise<void> {
+  const wanted = await Bun.file(requirements).text();
+  const installed = Bun.file(join(venv, "installed.txt"));
+  if ((await installed.exists()) && (await installed.text()) === wanted) return;
+  await runToEnd(["python3", "-m", "venv", "--clear", venv]);
+  await runToEnd([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]);
+  await installed.write(wanted);
+}
+
+/** Installs a program of a Go module, and gives its path. */
+export async function goTool(path: string, version: string): Promise<string> {
+  need("go", "Go 1.26 or newer");
+  const folder = join(bin, version);
+  const program = join(folder, path.split("/").at(-1) ?? path);
+  if (!existsSync(program)) await runToEnd(["go", "install", `${path}@${version}`], { env: { GOBIN: folder } });
+  return program;
+}
+
+/** A program that this project installs from npm. */
+export function ownTool(name: string): string {
+  return join(root, "node_modules/.bin", name);
+}
+
+function need(program: string, what: string): void {
+  if (Bun.which(program) === null) throw new Error(`INTEROP=1 is set, but there is no ${program} on the PATH: install ${what}`);
+}

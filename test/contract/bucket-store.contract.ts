@@ -165,7 +165,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test("every budget counts its tokens as a plain counter would", async () => {
-      const steps = fc.array(arbitraryStep, { maxLength: 150 });
+      const steps = fc.array(arbitraryStep, { maxLength: 150, size: "max" });
       await fc.assert(
         fc.asyncProperty(steps, (chosen) => behavesLikeCounters(factory, chosen)),
         { numRuns: factory.propertyRuns },
@@ -173,7 +173,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     });
 
     test("no way of setting the clock to and fro gives more tokens than time has passed forwards", async () => {
-      const moves = fc.array(fc.integer({ min: -500, max: 500 }), { maxLength: 150 });
+      const moves = fc.array(fc.integer({ min: -500, max: 500 }), { maxLength: 150, size: "max" });
       await fc.assert(
         fc.asyncProperty(moves, (movesMs) => gainsNothingByTheClock(factory, movesMs)),
         { numRuns: factory.propertyRuns },

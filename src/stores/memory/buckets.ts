@@ -1,4 +1,5 @@
 import type { BucketDemand, BucketStore, Budget, BudgetScope, TakeOutcome } from "../../core/ports.ts";
+import { capacityMs, intervalMs } from "../token-bucket.ts";
 import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 
@@ -11,12 +12,6 @@ export interface MemoryBucketOptions {
 
 /** When to come back, where there is no room for a new bucket: others fill up, and so make room, all the time. */
 const NO_ROOM_RETRY_MS = 1000;
-
-/**
- * Intervals are multiples of 1/1024 ms. Doubles hold Unix times in milliseconds on that grid without rounding until the year 2248,
- * so that the last token of a burst is never lost to an error in the last place.
- */
-const TICKS_PER_MS = 1024;
 
 /**
  * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling"): a bucket is the one
@@ -70,6 +65,17 @@ export class MemoryBucketStore implements BucketStore {
     if (fullAtMs !== this.#table.expiryMs(slot)) this.#table.setExpiry(slot, fullAtMs);
     const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs), demand.budget, nowMs);
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
+  }
+
+  /** Sets each demand's bucket to what another store knows of it: how long it takes until it is full again. */
+  learn(demands: readonly BucketDemand[], fullInMs: readonly number[], nowMs: number): void {
+    this.#locate(demands);
+    let index = 0;
+    for (const inMs of fullInMs) {
+      const slot = this.#claim(index++, nowMs);
+      // Expiry 0 gives the slot back: a full bucket need not be kept.
+      if (slot !== NO_SLOT) this.#table.setExpiry(slot, inMs > 0 ? nowMs + inMs : 0);
+    }
   }
 
   /** All fingerprints come first, and then all loads: one after the other, each would wait for memory by itself. */
@@ -130,14 +136,4 @@ function spent(fullAtMs: number, budget: Budget, nowMs: number): number {
 /** How long too early the token was taken; 0 where it was there. */
 function waitAfterSpending(fullAtMs: number, budget: Budget, nowMs: number): number {
   return Math.max(0, fullAtMs - capacityMs(budget) - nowMs);
-}
-
-/** From one token to the next. */
-function intervalMs(budget: Budget): number {
-  return Math.max(1, Math.round((TICKS_PER_MS * 1000) / budget.ratePerSecond)) / TICKS_PER_MS;
-}
-
-/** From empty to full. A bucket that could not hold one token would never give one. */
-function capacityMs(budget: Budget): number {
-  return Math.max(1, budget.burst) * intervalMs(budget);
 }

@@ -1,0 +1,112 @@
+import { RedisClient } from "bun";
+import { whyNoConnection } from "./probe.ts";
+import { RedisUnavailable } from "./unavailable.ts";
+
+export interface ConnectionOptions {
+  readonly url: string;
+  /** Longest wait for the answer to one command. */
+  readonly timeoutMs: number;
+}
+
+/** Sends one command and gives its answer. Throws `RedisUnavailable`. */
+export type RedisCall = (command: string, args: readonly string[]) => Promise<unknown>;
+
+/** TCP, TLS and the login, to a server that may be a region away. */
+const CONNECT_TIMEOUT_MS = 3000;
+/** Commands under way at once: some hundred bytes each. A server so far behind answers none of them in time. */
+const CALLS_MAX = 16_384;
+/** Answers after which this is the wrong server: it has become a replica, or its password has changed. */
+const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
+
+/**
+ * One connection to Redis, from its opening to its loss. It never reconnects and never sends a command twice: whoever holds it learns
+ * once that it is lost, and every command under way fails then.
+ *
+ * A command that is not answered in time fails; where nothing at all was answered since it was sent, the connection counts as lost.
+ */
+export class RedisConnection {
+  readonly #client: RedisClient;
+  readonly #timeoutMs: number;
+  readonly #onLost: (reason: string) => void;
+  #underWay = 0;
+  #answers = 0;
+  #lost: string | undefined;
+
+  private constructor(client: RedisClient, timeoutMs: number, onLost: (reason: string) => void) {
+    this.#client = client;
+    this.#timeoutMs = timeoutMs;
+    this.#onLost = onLost;
+    client.onclose = () => this.lose("the server closed the connection");
+  }
+
+  static async open(options: ConnectionOptions, onLost: (reason: string) => void): Promise<RedisConnection> {
+    const client = new RedisClient(options.url, {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      idleTimeout: 0,
+      autoReconnect: false,
+      maxRetries: 0,
+      // A command that cannot be sent now fails now. Kept for later, it would answer nobody.
+      enableOfflineQueue: false,
+      enableAutoPipelining: true,
+    });
+    try {
+      await client.connect();
+    } catch {
+      // The client tells a closed port, a wrong password and a missing TLS all alike.
+      throw new RedisUnavailable(await whyNoConnection(options.url, CONNECT_TIMEOUT_MS));
+    }
+    return new RedisConnection(client, options.timeoutMs, onLost);
+  }
+
+  /** Why the connection is no more; `undefined` while it is. */
+  get lost(): string | undefined {
+    return this.#lost;
+  }
+
+  readonly call: RedisCall = (command, args) => {
+    if (this.#lost !== undefined) return Promise.reject(new RedisUnavailable(this.#lost));
+    if (this.#underWay >= CALLS_MAX) return Promise.reject(new RedisUnavailable("too many commands are under way"));
+    return this.#send(command, args);
+  };
+
+  /** Ends the connection. The first reason is the one that is told. */
+  lose(reason: string): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = reason;
+    this.#client.close();
+    this.#onLost(reason);
+  }
+
+  #send(command: string, args: readonly string[]): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const answersBefore = this.#answers;
+    const timer = setTimeout(() => {
+      const reason = `no answer within ${this.#timeoutMs} ms`;
+      reject(new RedisUnavailable(reason));
+      if (this.#answers === answersBefore) this.lose(reason);
+    }, this.#timeoutMs);
+    const settle = () => {
+      clearTimeout(timer);
+      this.#underWay--;
+    };
+    this.#underWay++;
+    this.#client.send(command, [...args]).then(
+      (answer) => {
+        settle();
+        this.#answers++;
+        resolve(answer);
+      },
+      (error: unknown) => {
+        settle();
+        reject(this.#explain(error));
+      },
+    );
+    return promise;
+  }
+
+  #explain(error: unknown): RedisUnavailable {
+    const message = error instanceof Error ? error.message : String(error);
+    if (WRONG_SERVER.test(message)) this.lose(message);
+    return new RedisUnavailable(this.#lost ?? message, { cause: error });
+  }
+}

@@ -1,0 +1,123 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RedisClient } from "bun";
+
+const BINARY = Bun.which("redis-server");
+
+/** Why tests that need a Redis are skipped here; `undefined` where they are not. */
+export const NO_REDIS = BINARY === null ? "redis-server is not installed (apt-get install redis-server)" : undefined;
+
+export interface RedisOptions {
+  /** More of `redis.conf`, as arguments: `["--requirepass", "x"]`. */
+  readonly args?: readonly string[];
+}
+
+/** A real Redis of the test's own, on a port that stays the same when it is killed and started again. Nothing survives a kill. */
+export class TestRedis {
+  readonly port: number;
+  readonly #folder: string;
+  readonly #args: readonly string[];
+  #process: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
+
+  private constructor(port: number, folder: string, args: readonly string[]) {
+    this.port = port;
+    this.#folder = folder;
+    this.#args = args;
+  }
+
+  static async start({ args = [] }: RedisOptions = {}): Promise<TestRedis> {
+    const redis = new TestRedis(await freePort(), await mkdtemp(join(tmpdir(), "sallyport-redis-")), args);
+    await redis.start();
+    return redis;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** How often these commands have been called since the server started, all together. */
+  async calls(...commands: string[]): Promise<number> {
+    const stats = String(await this.ask("INFO", "commandstats"));
+    const countOf = (command: string) => Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, "m").exec(stats)?.[1] ?? 0);
+    return commands.reduce((sum, command) => sum + countOf(command), 0);
+  }
+
+  /** One command, over a connection of its own. */
+  async ask(command: string, ...args: string[]): Promise<unknown> {
+    const client = new RedisClient(this.url);
+    try {
+      return await client.send(command, args);
+    } finally {
+      client.close();
+    }
+  }
+
+  async start(): Promise<void> {
+    const fixed = [
+      "--port",
+      String(this.port),
+      "--bind",
+      "127.0.0.1",
+      "--dir",
+      this.#folder,
+      "--save",
+      "",
+      "--appendonly",
+      "no",
+    ];
+    const child = Bun.spawn([BINARY ?? "redis-server", ...fixed, ...this.#args], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    this.#process = child;
+    await readyToAccept(child.stdout);
+  }
+
+  /** As a crash would end it. */
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.#process?.exited;
+  }
+
+  /** It keeps its connections, and answers nothing until it is resumed. */
+  suspend(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function readyToAccept(stdout: ReadableStream<Uint8Array>): Promise<void> {
+  const decoder = new TextDecoder();
+  const reader = stdout.getReader();
+  let said = "";
+  while (!said.includes("Ready to accept connections")) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`redis-server did not start: ${said}`);
+    said += decoder.decode(value, { stream: true });
+  }
+  // Read on, or it blocks when the pipe is full.
+  reader.releaseLock();
+  void stdout.pipeTo(new WritableStream()).catch(() => {});
+}
+
+function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = createServer();
+  server.once("error", reject);
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address();
+    server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+  });
+  return promise;
+}

@@ -49,6 +49,7 @@ export class PushFeed {
   #running: Promise<void> | undefined;
   #state: PushFeedState;
   #cursor = "";
+  #hasBeenUp = false;
   #gapPending = false;
   #stuckStreams = 0;
 
@@ -73,6 +74,11 @@ export class PushFeed {
 
   state(): PushFeedState {
     return this.#state;
+  }
+
+  /** Whether the backend has answered at all since the start. */
+  hasBeenUp(): boolean {
+    return this.#hasBeenUp;
   }
 
   async #run(): Promise<void> {
@@ -170,6 +176,7 @@ export class PushFeed {
 
   #setUp(up: boolean): void {
     if (this.#state.up === up) return;
+    this.#hasBeenUp ||= up;
     this.#state = up ? { up } : { up, downSinceMs: this.#options.clock.now() };
     this.#options.metrics.gauge("sallyport_push_feed_up", up ? 1 : 0);
     this.#options.log.info(up ? "push feed: up" : "push feed: down");

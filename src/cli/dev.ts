@@ -12,7 +12,7 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     const config = loadConfig({
       argv: args,
-      overrides: { routes: DEV_ROUTES, "log.format": "pretty", "reflection.enabled": true },
+      overrides: { routes: DEV_ROUTES, "log.format": "pretty", "edge.grpc": "same-port", "reflection.enabled": true },
     });
     const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
     await using undo = new AsyncDisposableStack();

@@ -9,6 +9,11 @@ interface Rule {
   broken(config: Config): string | undefined;
 }
 
+/** A stream that resumes gets what is remembered for its user and for its session. */
+const REPLAY_TIMELINES = 2;
+/** … in JSON, if it must, which takes up to twice as much. */
+const REPLAY_INFLATION = 2 * REPLAY_TIMELINES;
+
 const RULES: readonly Rule[] = [
   {
     keys: ["limits.request_bytes_max", "limits.payload_bytes_max"],
@@ -23,6 +28,22 @@ const RULES: readonly Rule[] = [
     broken(config) {
       if (config["push.backoff_max_ms"] >= config["push.backoff_min_ms"]) return undefined;
       return `push.backoff_max_ms is ${config["push.backoff_max_ms"]}, expected at least push.backoff_min_ms (${config["push.backoff_min_ms"]})`;
+    },
+  },
+  {
+    keys: ["streams.outbox_bytes_max", "history.bytes_max"],
+    broken(config) {
+      const least = config["history.bytes_max"] * REPLAY_INFLATION;
+      if (config["streams.outbox_bytes_max"] >= least) return undefined;
+      return `streams.outbox_bytes_max is ${config["streams.outbox_bytes_max"]}, expected at least ${least}: ${REPLAY_INFLATION} times history.bytes_max (${config["history.bytes_max"]}), so that a stream that resumes is not taken for a slow one`;
+    },
+  },
+  {
+    keys: ["streams.outbox_messages_max", "history.events_max"],
+    broken(config) {
+      const least = config["history.events_max"] * REPLAY_TIMELINES;
+      if (config["streams.outbox_messages_max"] >= least) return undefined;
+      return `streams.outbox_messages_max is ${config["streams.outbox_messages_max"]}, expected at least ${least}: the history.events_max (${config["history.events_max"]}) of a user and as many of a session`;
     },
   },
   notBoth("keys.current", "keys.current_file"),
@@ -40,6 +61,13 @@ const RULES: readonly Rule[] = [
     },
   },
   notTheSameAddress("dev.backend_listen", "dev.push_listen"),
+  {
+    keys: ["stores.redis.url", "stores.kind"],
+    broken(config) {
+      if (config["stores.kind"] !== "redis" || config["stores.redis.url"] !== undefined) return undefined;
+      return "stores.kind is redis without stores.redis.url, expected both";
+    },
+  },
 ];
 
 /** The rules that this configuration breaks, but for those that rest on a key which is not known to be right. */

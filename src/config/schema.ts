@@ -1,5 +1,7 @@
 import { list } from "./kind.ts";
 import { BURST_MAX, RATE_MAX, routes, TIMEOUT_MS_MAX } from "./routes.ts";
+import { STORE_SETTINGS } from "./schema-stores.ts";
+import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
 import { boolean, choice, cidr, filePath, httpUrl, int, listen, origin, positive, text } from "./values.ts";
 
@@ -114,6 +116,8 @@ export const SCHEMA = {
     "How long the session cache is still trusted while the push feed, which carries revocations, is down, in ms. Lower it to see revocations sooner, at the price of more look-ups.",
   ),
 
+  ...STREAM_SETTINGS,
+
   routes: setting(
     routes,
     [],
@@ -161,6 +165,8 @@ export const SCHEMA = {
     1_000_000,
     "Token buckets kept at a time; a bucket that is full again is forgotten. Raise it with the number of clients at once.",
   ),
+
+  ...STORE_SETTINGS,
 
   "session_cache.ttl_ms": setting(
     int("ms", 0, 3_600_000),

@@ -64,6 +64,15 @@ function readHttpUrl(raw: string): string | undefined {
   return url.href.replace(/\/+$/, "");
 }
 
+/** The schemes that Bun's client knows, without their synonyms. */
+const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
+
+/** The URL of a Redis server. It may hold a password, so whoever shows it hides it. */
+export const redisUrl: Kind<string> = kind(
+  "a URL such as redis://user:password@host:6379/0, rediss://… for TLS, or redis+unix:///path/to/socket",
+  (raw) => (typeof raw === "string" && REDIS_URL.test(raw) && URL.canParse(raw) ? raw : undefined),
+);
+
 export const listen: Kind<ListenAddress> = kind(
   '"host:port", an IPv6 host in brackets, port 0 to let the system choose',
   (raw) => (typeof raw === "string" ? readListen(raw) : undefined),

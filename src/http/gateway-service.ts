@@ -11,6 +11,7 @@ import { callBackend } from "../pipeline/route.ts";
 import type { Call } from "../rpc/call.ts";
 import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
 import { type AnyMethod, serverStream, unary } from "../rpc/service.ts";
+import { readSubscribePayload } from "./subscribe-payload.ts";
 
 export interface GatewayServiceParts {
   readonly pipeline: PipelinePorts;
@@ -50,9 +51,11 @@ async function subscribeEvents(
   stream: OutgoingStream<typeof GatewayEventSchema>,
   parts: GatewayServiceParts,
 ): Promise<void> {
-  const { envelope, session, mark } = await admitCall("SubscribeEvents", message, call, parts);
+  const { envelope, session, mark, payloadBytes } = await admitCall("SubscribeEvents", message, call, parts);
   const { deviceSessionId, userId } = session;
-  parts.hub.register({ deviceSessionId, userId, mark, requestId: envelope.requestId }, stream);
+  const { resumeAfter } = readSubscribePayload(payloadBytes);
+  const { network: peerNetwork } = call.peer;
+  parts.hub.register({ deviceSessionId, userId, peerNetwork, mark, requestId: envelope.requestId, resumeAfter }, stream);
 }
 
 function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts): Promise<AdmittedRequest> {

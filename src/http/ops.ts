@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import type { ListenAddress } from "../core/listen.ts";
 import { type Listener, serveOn } from "./listener.ts";
+import { listStreams, revokeStreams, type StreamOps } from "./ops-streams.ts";
 import { jsonReply, RestError } from "./rest-reply.ts";
 
 export interface OpsParts {
@@ -9,13 +10,14 @@ export interface OpsParts {
   readonly notReady: () => readonly string[];
   /** The metrics in Prometheus' text format. */
   readonly renderMetrics: () => string;
+  readonly streams: StreamOps;
 }
 
 const OPS_BODY_BYTES_MAX = 16 * 1024;
 const IDLE_TIMEOUT_SECONDS = 30;
 
-/** Opens the admin listener: `/healthz` (the process lives), `/readyz` (send it traffic), `/metrics`. For operators, not for the internet. */
-export function openOps({ listen, notReady, renderMetrics }: OpsParts): Listener {
+/** Opens the admin listener: `/healthz` (the process lives), `/readyz` (send it traffic), `/metrics`, `/streams`, `/revoke`. For operators, not for the internet. */
+export function openOps({ listen, notReady, renderMetrics, streams }: OpsParts): Listener {
   const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   // As for the edge: without this, a host of three letters or fewer hides the path.
   const app = new Elysia({ handler: { standardHostname: false } })
@@ -25,8 +27,10 @@ export function openOps({ listen, notReady, renderMetrics }: OpsParts): Listener
       return reasons.length === 0 ? jsonReply(200, { status: "ready" }) : jsonReply(503, { status: "not ready", reasons });
     })
     .get("/metrics", () => new Response(renderMetrics(), { headers: metricsHeaders }))
+    .get("/streams", ({ request }) => listStreams(request, streams))
+    .post("/revoke", ({ request }) => revokeStreams(request, streams), { parse: "none" })
     .all("/*", () => new RestError("not_found").toResponse(), { parse: "none" });
-  app.onError(() => new RestError("internal").toResponse());
+  app.onError(({ error }) => (error instanceof RestError ? error : new RestError("internal")).toResponse());
   return serveOn(() => app, {
     what: "the admin listener",
     listen,

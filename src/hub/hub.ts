@@ -3,8 +3,13 @@ import type { ClientEvent, Metrics, Revocation, Signer } from "../core/ports.ts"
 import { type Reason, refuse } from "../core/refusal.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
 import { type Audience, SignedEvent } from "./event.ts";
+import { GatewayEvents } from "./gateway-events.ts";
+import { History, type HistoryLimits, type Missed } from "./history.ts";
+import { LiveStreams, type StreamLimits } from "./live-streams.ts";
+import type { OutboxLimits } from "./outbox.ts";
+import { Positions } from "./positions.ts";
 import type { Sink } from "./sink.ts";
-import { StreamIndex } from "./stream-index.ts";
+import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } from "./stream-report.ts";
 import { type Subscriber, Subscription } from "./subscription.ts";
 
 export interface HubOptions {
@@ -14,10 +19,15 @@ export interface HubOptions {
   readonly revocations: RevocationLog;
   /** A fresh event id (UUIDv7), for events that come without one. */
   readonly newEventId: () => string;
-  /** Unread bytes beyond which a stream is closed with SLOW_CONSUMER. */
-  readonly queueBytesMax: number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly streams: StreamLimits;
+  readonly outbox: OutboxLimits;
+  readonly history: HistoryLimits;
   /** Told to clients, so that they know when silence means that the connection is dead. */
   readonly heartbeatIntervalMs: number;
+  /** Streams end between nine and eleven tenths of this, so that those that began together do not end together. */
+  readonly streamAgeMs: number;
 }
 
 /** A subscription that passed every check of the pipeline. */
@@ -25,9 +35,12 @@ export interface Admission extends Subscriber {
   readonly requestId: string;
   /** As of which moment of the revocation log the session is known to be active. */
   readonly mark: number;
+  /** The id of the last event that the client has, where it wants those since. */
+  readonly resumeAfter: string | undefined;
 }
 
-const utf8 = new TextEncoder();
+const AGE_JITTER = 0.1;
+const MS_PER_SECOND = 1000;
 
 /**
  * Knows the live streams, and delivers to the right ones: an event to one session or to all streams of a user, in the order in
@@ -36,93 +49,167 @@ const utf8 = new TextEncoder();
  */
 export class Hub {
   readonly #options: HubOptions;
-  readonly #bySession = new StreamIndex();
-  readonly #byUser = new StreamIndex();
+  readonly #streams: LiveStreams;
+  readonly #positions: Positions;
+  readonly #history: History;
+  readonly #gatewayEvents: GatewayEvents;
+  #lastStreamId = 0;
+  /** Sessions that were looked up before this moment of the revocation log may have been revoked unheard. */
+  #heardSinceMark = 0;
+  #nextHeartbeatMs: number;
   #stopping = false;
 
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#streams = new LiveStreams(options.streams);
+    this.#positions = new Positions(options.clock, options.newEventId());
+    this.#history = new History(options.history, this.#positions);
+    this.#gatewayEvents = new GatewayEvents({ ...options, positions: this.#positions });
+    this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
   }
 
-  /** How many streams are open, by protocol. Counted when asked for. */
-  streamsByProtocol(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const { protocol } of this.#byUser.all()) counts.set(protocol, (counts.get(protocol) ?? 0) + 1);
-    return counts;
+  /** Sets the gauges of streams, outboxes and history. */
+  sample(metrics: Metrics, protocols: readonly string[]): void {
+    sampleStreams(this.#streams, protocols, metrics);
+    metrics.gauge("sallyport_history_events", this.#history.events);
+    metrics.gauge("sallyport_history_bytes", this.#history.heldBytes);
+  }
+
+  /** A page of the open streams, oldest first. */
+  list(query: StreamQuery): StreamPage {
+    return describeStreams(this.#streams, query, this.#options.clock);
+  }
+
+  /** The sessions that have streams. */
+  liveSessions(): Iterable<string> {
+    return this.#streams.bySession.keys();
+  }
+
+  isLive(deviceSessionId: string): boolean {
+    return this.#streams.bySession.count(deviceSessionId) > 0;
   }
 
   /**
-   * Check 8, for subscriptions. Opens the stream with `gateway.server_time` as its first message. Throws SESSION_REVOKED where the
-   * session has been revoked since it was looked up, SHUTTING_DOWN once the gateway stops.
+   * Check 8, for subscriptions. Opens the stream with `gateway.server_time` as its first message. Throws TOO_MANY_STREAMS;
+   * SESSION_REVOKED where the session has been revoked since it was looked up; SHUTTING_DOWN once the gateway stops.
    */
   register(admission: Admission, sink: Sink): Subscription {
     if (this.#stopping) throw refuse("SHUTTING_DOWN");
     this.#refuseRevoked(admission);
+    this.#streams.checkRoom(admission);
+    const openedAtMs = this.#options.clock.monotonic();
     const subscription = new Subscription({
+      id: ++this.#lastStreamId,
       subscriber: admission,
       sink,
-      queueBytesMax: this.#options.queueBytesMax,
-      onClose: (closed, reason) => this.#remove(closed, reason),
+      openedAtMs,
+      expiresAtMs: openedAtMs + this.#streamAgeMs(),
+      limits: this.#options.outbox,
+      onClose: this.#onClose,
     });
-    this.#bySession.add(admission.deviceSessionId, subscription);
-    this.#byUser.add(admission.userId, subscription);
+    this.#streams.add(subscription);
     subscription.watchSink();
-    subscription.deliver(this.#serverTime(admission));
+    this.#begin(subscription, admission);
     return subscription;
   }
 
-  /** Delivers an event of the backend to its audience. Signed and encoded once, and not at all where nobody listens. */
+  /** Delivers an event of the backend to its audience, and remembers it. Signed and encoded once, and not before a stream takes it. */
   publish(event: ClientEvent): void {
-    const toSession = event.deviceSessionId !== "";
-    const streams = toSession ? this.#bySession.of(event.deviceSessionId) : this.#byUser.of(event.userId);
-    if (streams.size === 0) return;
-    const audience: Audience = toSession ? `session:${event.deviceSessionId}` : `user:${event.userId}`;
-    const eventId = event.eventId || this.#options.newEventId();
-    const signed = this.#sign(event.eventType, eventId, audience, event.payloadBytes);
-    this.#options.metrics.count("sallyport_event_deliveries_total", undefined, streams.size);
-    for (const stream of streams) stream.deliver(signed);
+    const { clock, metrics, newEventId, signer } = this.#options;
+    const takenInMs = clock.monotonic();
+    const audience: Audience = event.deviceSessionId ? `session:${event.deviceSessionId}` : `user:${event.userId}`;
+    const { eventType, eventId, payloadBytes } = event;
+    const draft = { eventType, eventId: eventId || newEventId(), audience, timestampMs: clock.now(), payloadBytes };
+    const signed = new SignedEvent(draft, signer);
+    const position = this.#positions.next();
+    const { bySession, byUser } = this.#streams;
+    const streams = event.deviceSessionId ? bySession.of(event.deviceSessionId) : byUser.of(event.userId);
+    let deliveries = 0;
+    for (const stream of streams) {
+      stream.deliver(signed);
+      deliveries++;
+    }
+    this.#history.remember(audience, signed, position, takenInMs);
+    if (deliveries === 0) return;
+    metrics.count("sallyport_event_deliveries_total", undefined, deliveries);
+    metrics.observe("sallyport_event_delivery_seconds", (clock.monotonic() - takenInMs) / MS_PER_SECOND);
   }
 
-  /** Ends one session's streams, or all of a user's. */
-  revoke(revocation: Revocation): void {
-    const { deviceSessionId, userId } = revocation;
-    const streams = deviceSessionId ? this.#bySession.of(deviceSessionId) : this.#byUser.of(userId ?? "");
-    for (const stream of [...streams]) stream.close("SESSION_REVOKED");
+  /** Ends one session's streams, or all of a user's; gives their number. */
+  revoke({ deviceSessionId, userId }: Revocation): number {
+    const { bySession, byUser } = this.#streams;
+    const streams = [...(deviceSessionId ? bySession.of(deviceSessionId) : byUser.of(userId ?? ""))];
+    for (const stream of streams) stream.close("SESSION_REVOKED");
+    return streams.length;
+  }
+
+  /**
+   * Events and revocations may have been lost: nobody resumes from before, and every client fetches its state anew. The moment is to be
+   * one of the revocation log's own, after every look-up that may have missed something.
+   */
+  gap(): void {
+    this.#heardSinceMark = this.#options.revocations.mark();
+    this.#history.clear();
+    this.#deliverToAll(this.#gatewayEvents.resync("all", this.#positions.next()));
+  }
+
+  /** What is due by now: heartbeats, streams that are old enough, events that are. To be called every second or so. */
+  tick(): void {
+    const nowMs = this.#options.clock.monotonic();
+    this.#history.forgetOlder(nowMs);
+    for (const stream of this.#streams) if (nowMs >= stream.expiresAtMs) stream.close("STREAM_EXPIRED");
+    if (nowMs < this.#nextHeartbeatMs) return;
+    this.#nextHeartbeatMs = nowMs + this.#options.heartbeatIntervalMs;
+    if (this.#streams.size > 0) this.#deliverToAll(this.#gatewayEvents.heartbeat(this.#positions.next()));
   }
 
   /** Ends every stream, and refuses new ones. */
   shutDown(): void {
     this.#stopping = true;
-    for (const stream of this.#byUser.all()) stream.close("SHUTTING_DOWN");
+    for (const stream of this.#streams) stream.close("SHUTTING_DOWN");
   }
 
   #refuseRevoked({ mark, deviceSessionId, userId }: Admission): void {
+    if (mark < this.#heardSinceMark) throw unknownSince("the push feed had a gap since the look-up");
     const since = this.#options.revocations.revokedSince(mark, deviceSessionId, userId);
     if (since === "revoked") throw refuse("SESSION_REVOKED");
-    if (since === "unknown")
-      throw refuse("SESSION_LOOKUP_UNAVAILABLE", { cause: "the revocation log is shorter than the wait" });
+    if (since === "unknown") throw unknownSince("the revocation log is shorter than the wait");
   }
 
-  #serverTime({ deviceSessionId, requestId, userId }: Admission): SignedEvent {
-    const payload = {
-      server_time_ms: this.#options.clock.now(),
-      request_id: requestId,
-      user_id: userId,
-      heartbeat_interval_ms: this.#options.heartbeatIntervalMs,
-      resumed: false,
-    };
-    const bytes = utf8.encode(JSON.stringify(payload));
-    return this.#sign("gateway.server_time", this.#options.newEventId(), `session:${deviceSessionId}`, bytes);
+  #streamAgeMs(): number {
+    const { streamAgeMs, random } = this.#options;
+    return streamAgeMs * (1 - AGE_JITTER + 2 * AGE_JITTER * random());
   }
 
-  #sign(eventType: string, eventId: string, audience: Audience, payloadBytes: Uint8Array): SignedEvent {
-    const timestampMs = this.#options.clock.now();
-    return new SignedEvent({ eventType, eventId, audience, timestampMs, payloadBytes }, this.#options.signer);
+  /** The first messages. Nothing comes between them, and what is published from now on comes after. */
+  #begin(subscription: Subscription, { deviceSessionId, userId, requestId, resumeAfter }: Admission): void {
+    const missed = resumeAfter === undefined ? undefined : this.#missed(resumeAfter, userId, deviceSessionId);
+    const failed = resumeAfter !== undefined && missed === undefined;
+    // Whoever is told to fetch anew, and is cut before it hears so, is not to resume from here.
+    const position = failed ? undefined : (missed?.after ?? this.#positions.next());
+    const resumed = missed !== undefined;
+    subscription.deliver(this.#gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position }));
+    for (const event of missed?.events ?? []) subscription.deliver(event);
+    if (failed) subscription.deliver(this.#gatewayEvents.resync(`session:${deviceSessionId}`, this.#positions.next()));
   }
 
-  #remove(subscription: Subscription, reason: Reason | undefined): void {
-    this.#bySession.delete(subscription.subscriber.deviceSessionId, subscription);
-    this.#byUser.delete(subscription.subscriber.userId, subscription);
+  #missed(resumeAfter: string, userId: string, deviceSessionId: string): Missed | undefined {
+    const missed = this.#history.since(resumeAfter, userId, deviceSessionId);
+    this.#options.metrics.count("sallyport_resumes_total", { outcome: missed === undefined ? "resync" : "whole" });
+    return missed;
+  }
+
+  #deliverToAll(event: SignedEvent): void {
+    for (const stream of this.#streams) stream.deliver(event);
+  }
+
+  readonly #onClose = (subscription: Subscription, reason: Reason | undefined): void => {
+    this.#streams.remove(subscription);
+    this.#options.metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
     if (reason === "SLOW_CONSUMER") this.#options.metrics.count("sallyport_events_dropped_total", { reason: "slow_consumer" });
-  }
+  };
+}
+
+function unknownSince(cause: string) {
+  return refuse("SESSION_LOOKUP_UNAVAILABLE", { cause });
 }

@@ -12,8 +12,10 @@ export interface Sink {
   write(frame: Uint8Array): void;
   /** Ends the stream after what was written, and says why. Idempotent. */
   end(refusal: Refusal): void;
-  /** Bytes that the client has not taken yet. */
+  /** Bytes that were written and the client has not taken yet, as far as the runtime tells. */
   readonly queuedBytes: number;
+  /** Resolves when the client has taken enough for more to be written, or is gone. */
+  drained(): Promise<void>;
   /** Calls back once when the client is gone or the stream has ended. */
   onClose(listener: () => void): void;
 }

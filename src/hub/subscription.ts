@@ -1,34 +1,56 @@
 import { type Reason, refuse } from "../core/refusal.ts";
 import type { SignedEvent } from "./event.ts";
+import { Outbox, type OutboxLimits, WRITE_AHEAD_BYTES } from "./outbox.ts";
 import type { Sink } from "./sink.ts";
 
 /** Whose stream it is. */
 export interface Subscriber {
   readonly deviceSessionId: string;
   readonly userId: string;
+  /** What streams of one address are counted by. */
+  readonly peerNetwork: string;
+}
+
+export interface SubscriptionParts {
+  /** Unique in this process, and larger than that of every older stream. */
+  readonly id: number;
+  readonly subscriber: Subscriber;
+  readonly sink: Sink;
+  readonly openedAtMs: number;
+  /** On the monotonic clock, as is `openedAtMs`. */
+  readonly expiresAtMs: number;
+  readonly limits: OutboxLimits;
+  /** Called once; the reason is `undefined` where the client went away. */
+  readonly onClose: (subscription: Subscription, reason: Reason | undefined) => void;
 }
 
 /**
- * One open stream. Whatever ends it (the client goes away, a revocation, shutdown, an overfull queue) leads to the one `close`,
+ * One open stream. Whatever ends it (the client goes away, a revocation, shutdown, age, an overfull outbox) leads to the one `close`,
  * and only the first has an effect.
  */
 export class Subscription {
-  readonly subscriber: Subscriber;
+  readonly id: number;
+  readonly deviceSessionId: string;
+  readonly userId: string;
+  readonly peerNetwork: string;
+  readonly openedAtMs: number;
+  readonly expiresAtMs: number;
   readonly #sink: Sink;
-  readonly #queueBytesMax: number;
-  readonly #onClose: (subscription: Subscription, reason: Reason | undefined) => void;
+  readonly #limits: OutboxLimits;
+  readonly #onClose: SubscriptionParts["onClose"];
+  /** Only while the client lags behind. */
+  #outbox: Outbox | undefined;
   #open = true;
 
-  constructor(parts: {
-    subscriber: Subscriber;
-    sink: Sink;
-    queueBytesMax: number;
-    /** Called once; the reason is `undefined` where the client went away. */
-    onClose: (subscription: Subscription, reason: Reason | undefined) => void;
-  }) {
-    this.subscriber = parts.subscriber;
+  constructor(parts: SubscriptionParts) {
+    this.id = parts.id;
+    this.deviceSessionId = parts.subscriber.deviceSessionId;
+    this.userId = parts.subscriber.userId;
+    this.peerNetwork = parts.subscriber.peerNetwork;
+    this.openedAtMs = parts.openedAtMs;
+    this.expiresAtMs = parts.expiresAtMs;
     this.#sink = parts.sink;
-    this.#queueBytesMax = parts.queueBytesMax;
+    this.#limits = parts.limits;
     this.#onClose = parts.onClose;
   }
 
@@ -41,17 +63,56 @@ export class Subscription {
     return this.#sink.protocol;
   }
 
-  /** Sends an event, or closes the stream where its client has let too much pile up. */
+  get codec(): string {
+    return this.#sink.codec;
+  }
+
+  /** Bytes that the client has not taken, here and in the runtime. */
+  get unreadBytes(): number {
+    return this.#sink.queuedBytes + (this.#outbox?.bytes ?? 0);
+  }
+
+  /** Sends an event, now or when the client has read what lies before it; or closes the stream where too much has piled up. */
   deliver(event: SignedEvent): void {
     if (!this.#open) return;
-    if (this.#sink.queuedBytes > this.#queueBytesMax) this.close("SLOW_CONSUMER");
-    else this.#sink.write(event.frame(this.#sink.codec));
+    if (this.#isOverfull()) this.close("SLOW_CONSUMER");
+    else if (this.#outbox !== undefined) this.#outbox.push(event.frame(this.#sink.codec));
+    else if (this.#sink.queuedBytes < WRITE_AHEAD_BYTES) this.#sink.write(event.frame(this.#sink.codec));
+    else this.#wait(event.frame(this.#sink.codec));
   }
 
   close(reason: Reason | undefined): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#outbox = undefined;
     this.#onClose(this, reason);
     if (reason !== undefined) this.#sink.end(refuse(reason));
+  }
+
+  #isOverfull(): boolean {
+    return this.unreadBytes > this.#limits.bytesMax || (this.#outbox?.messages ?? 0) >= this.#limits.messagesMax;
+  }
+
+  #wait(frame: Uint8Array): void {
+    const outbox = new Outbox();
+    outbox.push(frame);
+    this.#outbox = outbox;
+    this.#writeWhenDrained(outbox);
+  }
+
+  #writeWhenDrained(outbox: Outbox): void {
+    this.#sink.drained().then(() => this.#write(outbox));
+  }
+
+  #write(outbox: Outbox): void {
+    if (outbox !== this.#outbox) return;
+    // One at least: the sink says that it can take more.
+    let frame = outbox.shift();
+    while (frame !== undefined) {
+      this.#sink.write(frame);
+      frame = this.#sink.queuedBytes < WRITE_AHEAD_BYTES ? outbox.shift() : undefined;
+    }
+    if (outbox.messages > 0) this.#writeWhenDrained(outbox);
+    else this.#outbox = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type {
   BucketStore,
+  Log,
   Metrics,
   ReplayStore,
   Revocation,
@@ -13,11 +14,12 @@ import { MemoryBucketStore } from "./memory/buckets.ts";
 import { MemoryReplayStore } from "./memory/replay.ts";
 import { SessionCache } from "./memory/session-cache.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
+import { openRedisStores, type RedisConfig } from "./redis/open.ts";
 
 /** The part of the configuration that stores are made by. */
-export interface StoreConfig {
+export interface StoreConfig extends RedisConfig {
+  readonly "stores.kind": "memory" | "redis";
   readonly "replay.entries_max": number;
-  readonly "buckets.entries_max": number;
   readonly "session_cache.ttl_ms": number;
   readonly "session_cache.unknown_ttl_ms": number;
   readonly "session_cache.entries_max": number;
@@ -29,6 +31,9 @@ export interface StoreParts {
   readonly clock: Clock;
   /** Whether revocations arrive; while they do not, the session cache is bypassed. */
   readonly trusted: () => boolean;
+  readonly log: Log;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
 }
 
 /** Everything that the gateway remembers. */
@@ -39,6 +44,9 @@ export interface Stores {
   readonly verifiedPeers: VerifiedPeers;
   /** Sets the gauges of how full the stores are. */
   readonly sample: (metrics: Metrics) => void;
+  /** What in the stores keeps requests from being let in, in words; empty where nothing does. */
+  readonly notReady: () => string[];
+  readonly close: () => void;
 }
 
 /** A session directory that is told what the push feed brings. */
@@ -49,8 +57,8 @@ export interface RevocableDirectory extends SessionDirectory {
   clear(): void;
 }
 
-/** The stores in this process's memory. */
-export function openStores(config: StoreConfig, parts: StoreParts): Stores {
+/** Opens the stores that the configuration names. Throws `StoreError` where they cannot be had. */
+export async function openStores(config: StoreConfig, parts: StoreParts): Promise<Stores> {
   const { clock } = parts;
   const ttlMs = config["session_cache.ttl_ms"];
   const entriesMax = config["session_cache.entries_max"];
@@ -60,14 +68,30 @@ export function openStores(config: StoreConfig, parts: StoreParts): Stores {
     entriesMax,
     trusted: parts.trusted,
   });
-  const replay = new MemoryReplayStore(clock, { entriesMax: config["replay.entries_max"] });
-  const buckets = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
   // As long as the session cache keeps a session, and as many.
   const verifiedPeers = new MemoryVerifiedPeers({ ttlMs, entriesMax });
-  const sample = (metrics: Metrics) => {
+  const { sample, ...shared } = config["stores.kind"] === "redis" ? await openShared(config, parts) : openMemory(config, clock);
+  const sampleAll = (metrics: Metrics) => {
     metrics.gauge("sallyport_session_cache_entries", sessions.entries);
+    sample(metrics);
+  };
+  return { sessions, verifiedPeers, ...shared, sample: sampleAll };
+}
+
+/** What gateways on several hosts must share. The rest is each one's own: its push feed brings every revocation to each of them. */
+type SharedStores = Pick<Stores, "replay" | "buckets" | "sample" | "notReady" | "close">;
+
+function openMemory(config: StoreConfig, clock: Clock): SharedStores {
+  const replay = new MemoryReplayStore(clock, { entriesMax: config["replay.entries_max"] });
+  const buckets = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
+  const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
     metrics.gauge("sallyport_bucket_entries", buckets.entries);
   };
-  return { sessions, replay, buckets, verifiedPeers, sample };
+  return { replay, buckets, sample, notReady: () => [], close() {} };
+}
+
+async function openShared(config: StoreConfig, parts: StoreParts): Promise<SharedStores> {
+  const { isUp, ...stores } = await openRedisStores(config, parts);
+  return { ...stores, sample: (metrics) => metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0) };
 }

@@ -10,8 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const EVENTS = 600;
-const RESTARTS = 10;
+const EVENTS = 1000;
+const RESTARTS = 50;
 
 test("the backend's push stream is killed and restarted under load: nothing is lost, nothing comes twice", async () => {
   const device = await world.login();
@@ -25,6 +25,7 @@ test("the backend's push stream is killed and restarted under load: nothing is l
     await world.backend.stopPush();
     await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 0, "the feed to notice");
     await world.backend.startPush();
+    await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 1, "the feed to be back");
   }
   await load;
   const expected = Array.from({ length: EVENTS }, (_, n) => ({ n }));

@@ -22,8 +22,8 @@ beforeAll(async () => {
     {},
     {
       // Stores that fail as nobody thought of: not with a refusal.
-      openStores: (...parts) => {
-        const stores = openStores(...parts);
+      openStores: async (...parts) => {
+        const stores = await openStores(...parts);
         const failing = <T extends (...args: never[]) => unknown>(work: T) =>
           ((...args: Parameters<T>) => {
             if (broken) throw new Error(SECRET, { cause: new TypeError(SECRET) });

@@ -37,8 +37,8 @@ test("a revocation between look-up and registration closes the stream", async ()
     {},
     {
       // The last check before registration waits at the gate; everything else is as always.
-      openStores: (...parts) => {
-        const stores = openStores(...parts);
+      openStores: async (...parts) => {
+        const stores = await openStores(...parts);
         const buckets = {
           check: stores.buckets.check.bind(stores.buckets),
           async take(...demand: Parameters<typeof stores.buckets.take>) {

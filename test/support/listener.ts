@@ -9,11 +9,14 @@ export class Listener {
   readonly events: GatewayEvent[] = [];
   /** The reason for which the gateway ended the stream; or what else ended it. */
   ended: string | undefined;
+  /** What the reason came with. */
+  refusalMetadata: Readonly<Record<string, string>> = {};
   readonly #leave = new AbortController();
 
-  static async open(transport: Transport, device: Device): Promise<Listener> {
+  /** `payload`: of the subscription; the text of a JSON object, or nothing. */
+  static async open(transport: Transport, device: Device, payload = ""): Promise<Listener> {
     const listener = new Listener();
-    listener.#run(createClient(Gateway, transport), device);
+    listener.#run(createClient(Gateway, transport), device, payload);
     await until(() => listener.events.length > 0 || listener.ended !== undefined, "the stream to open");
     return listener;
   }
@@ -25,17 +28,24 @@ export class Listener {
       .map(({ payloadBytes }) => JSON.parse(new TextDecoder().decode(payloadBytes)));
   }
 
+  /** The id of the newest event. */
+  get lastId(): string {
+    return this.events.at(-1)?.envelope?.eventId ?? "";
+  }
+
   leave(): void {
     this.#leave.abort();
   }
 
-  async #run(client: Client<typeof Gateway>, device: Device): Promise<void> {
-    const request = await device.signer.sign("gateway.subscribe", new Uint8Array(0));
+  async #run(client: Client<typeof Gateway>, device: Device, payload: string): Promise<void> {
+    const request = await device.signer.sign("gateway.subscribe", new TextEncoder().encode(payload));
     try {
       for await (const event of client.subscribeEvents(request, { signal: this.#leave.signal })) this.events.push(event);
       this.ended = "success";
     } catch (error) {
-      this.ended = refusalOf(error)?.reason ?? String(error);
+      const refusal = refusalOf(error);
+      this.refusalMetadata = refusal?.metadata ?? {};
+      this.ended = refusal?.reason ?? String(error);
     }
   }
 }

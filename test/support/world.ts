@@ -43,6 +43,8 @@ export interface Device {
 /** A gateway and its backend, running, over real connections. */
 export interface World {
   readonly gateway: Gateway;
+  /** What the gateway was started with. */
+  readonly config: Config;
   readonly backend: DevBackend;
   readonly faults: FaultBackend;
   /** The log lines so far. */
@@ -78,6 +80,7 @@ export async function openWorld(
   let people = 0;
   return {
     gateway,
+    config,
     backend,
     faults,
     logged: () => lines.join(""),

@@ -1,121 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
-import type { ClientEvent, Signer } from "../../../src/core/ports.ts";
-import type { Reason, Refusal } from "../../../src/core/refusal.ts";
-import { RevocationLog } from "../../../src/core/revocation-log.ts";
 import { isStrictPublicKey, verifyingKey } from "../../../src/crypto/ed25519.ts";
-import { KeyRing } from "../../../src/crypto/key-ring.ts";
 import { eventSigningInput } from "../../../src/crypto/signing-input.ts";
-import { type GatewayEvent, GatewayEventSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
-import { Hub } from "../../../src/hub/hub.ts";
-import type { EventCodec, Sink } from "../../../src/hub/sink.ts";
+import { FakeSink } from "./support/fake-sink.ts";
+import { event, NOW, refusalOf, ring, setUp } from "./support/setting.ts";
 
-const QUEUE_BYTES_MAX = 1000;
-const NOW = 1_700_000_000_000;
-const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
 const gatewayKey = Buffer.from(ring.jwks.keys[0]?.x ?? "", "base64url");
-
-/** A client's stream, as far as the hub can tell. */
-class FakeSink implements Sink {
-  readonly codec: EventCodec;
-  readonly protocol: string;
-  readonly frames: Uint8Array[] = [];
-  readonly ends: Reason[] = [];
-  queuedBytes = 0;
-  #gone = false;
-  #listeners: (() => void)[] = [];
-
-  constructor(codec: EventCodec = "proto", protocol = "connect") {
-    this.codec = codec;
-    this.protocol = protocol;
-  }
-
-  write(frame: Uint8Array): void {
-    this.frames.push(frame);
-  }
-
-  end(refusal: Refusal): void {
-    this.ends.push(refusal.reason);
-    this.leave();
-  }
-
-  onClose(listener: () => void): void {
-    if (this.#gone) listener();
-    else this.#listeners.push(listener);
-  }
-
-  /** The client goes away. */
-  leave(): void {
-    this.#gone = true;
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener();
-  }
-
-  get events(): GatewayEvent[] {
-    return this.frames.map((frame) => {
-      const message = frame.subarray(5);
-      if (this.codec === "proto") return fromBinary(GatewayEventSchema, message);
-      return fromJsonString(GatewayEventSchema, new TextDecoder().decode(message));
-    });
-  }
-
-  get types(): (string | undefined)[] {
-    return this.events.map(({ envelope }) => envelope?.eventType);
-  }
-}
-
-function setUp() {
-  let signatures = 0;
-  const signer: Signer = {
-    keyId: ring.keyId,
-    sign: (message) => {
-      signatures++;
-      return ring.sign(message);
-    },
-  };
-  const counted = new Map<string, number>();
-  const revocations = new RevocationLog(4);
-  let ids = 0;
-  const hub = new Hub({
-    signer,
-    clock: { now: () => NOW, monotonic: () => 0 },
-    metrics: {
-      count: (name, _labels, by = 1) => void counted.set(name, (counted.get(name) ?? 0) + by),
-      gauge() {},
-      observe() {},
-    },
-    revocations,
-    newEventId: () => `made-${++ids}`,
-    queueBytesMax: QUEUE_BYTES_MAX,
-    heartbeatIntervalMs: 25_000,
-  });
-  const join = (deviceSessionId: string, userId: string, sink = new FakeSink(), mark = revocations.mark()) => {
-    hub.register({ deviceSessionId, userId, requestId: `request-of-${deviceSessionId}`, mark }, sink);
-    return sink;
-  };
-  const streams = () => [...hub.streamsByProtocol().values()].reduce((sum, count) => sum + count, 0);
-  return { hub, join, revocations, counted, streams, signatures: () => signatures };
-}
-
-const event = (change: Partial<ClientEvent>): ClientEvent => ({
-  userId: "",
-  deviceSessionId: "",
-  eventType: "chat.message",
-  eventId: "e-1",
-  payloadBytes: new TextEncoder().encode('{"text":"hi"}'),
-  ...change,
-});
-
-function reasonOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof Error && "reason" in error) return String(error.reason);
-    throw error;
-  }
-  return "admitted";
-}
 
 describe("a stream", () => {
   test("begins with gateway.server_time for its own session, and says to which request it answers", () => {
@@ -156,22 +45,6 @@ describe("a stream", () => {
     hub.publish(event({ userId: "u-1" }));
     hub.publish(event({ deviceSessionId: "s-1" }));
     expect(sink.frames).toEqual([]);
-  });
-
-  test("that is read too slowly ends with SLOW_CONSUMER instead of filling the memory", () => {
-    const { hub, join, counted, streams } = setUp();
-    const [slow, quick] = [join("s-1", "u-1"), join("s-2", "u-1")];
-    slow.queuedBytes = QUEUE_BYTES_MAX;
-    hub.publish(event({ userId: "u-1" }));
-    expect(slow.ends).toEqual([]);
-    slow.queuedBytes = QUEUE_BYTES_MAX + 1;
-    hub.publish(event({ userId: "u-1" }));
-    hub.publish(event({ userId: "u-1" }));
-    expect(slow.ends).toEqual(["SLOW_CONSUMER"]);
-    expect(slow.types).toHaveLength(2);
-    expect(quick.types).toHaveLength(4);
-    expect(streams()).toBe(1);
-    expect(counted.get("sallyport_events_dropped_total")).toBe(1);
   });
 });
 
@@ -239,14 +112,6 @@ describe("an event", () => {
     expect(ids[0]).toMatch(/^made-/);
     expect(ids[0]).toBe(ids[1]);
   });
-
-  test("still reaches the others where one of its streams is closed by it", () => {
-    const { hub, join } = setUp();
-    const sinks = Array.from({ length: 5 }, (_, n) => join(`s-${n}`, "u-1"));
-    for (const at of [0, 2, 4]) Object.assign(sinks[at] ?? {}, { queuedBytes: QUEUE_BYTES_MAX + 1 });
-    hub.publish(event({ userId: "u-1" }));
-    expect(sinks.map(({ types }) => types.length)).toEqual([1, 2, 1, 2, 1]);
-  });
 });
 
 describe("a revocation", () => {
@@ -278,7 +143,7 @@ describe("a revocation", () => {
     const { join, revocations, streams } = setUp();
     const mark = revocations.mark();
     revocations.append({ userId: "u-1" });
-    expect(reasonOf(() => join("s-1", "u-1", new FakeSink(), mark))).toBe("SESSION_REVOKED");
+    expect(refusalOf(() => join("s-1", "u-1", new FakeSink(), { mark }))).toBe("SESSION_REVOKED");
     expect(streams()).toBe(0);
   });
 
@@ -287,7 +152,7 @@ describe("a revocation", () => {
     const mark = revocations.mark();
     for (let n = 0; n < 5; n++) revocations.append({ userId: "somebody else" });
     const sink = new FakeSink();
-    expect(reasonOf(() => join("s-1", "u-1", sink, mark))).toBe("SESSION_LOOKUP_UNAVAILABLE");
+    expect(refusalOf(() => join("s-1", "u-1", sink, { mark }))).toBe("SESSION_LOOKUP_UNAVAILABLE");
     expect([streams(), sink.frames.length]).toEqual([0, 0]);
   });
 });
@@ -296,15 +161,12 @@ describe("shutdown", () => {
   test("ends every stream with SHUTTING_DOWN, once, and admits no more", () => {
     const { hub, join, streams } = setUp();
     const sinks = [join("s-1", "u-1"), join("s-2", "u-1"), join("s-3", "u-2", new FakeSink("json", "grpc-web"))];
-    expect([...hub.streamsByProtocol()]).toEqual([
-      ["connect", 2],
-      ["grpc-web", 1],
-    ]);
+    expect(streams()).toBe(3);
     hub.shutDown();
     hub.shutDown();
     hub.revoke({ userId: "u-1" });
     expect(sinks.map(({ ends }) => ends)).toEqual([["SHUTTING_DOWN"], ["SHUTTING_DOWN"], ["SHUTTING_DOWN"]]);
     expect(streams()).toBe(0);
-    expect(reasonOf(() => join("s-4", "u-1"))).toBe("SHUTTING_DOWN");
+    expect(refusalOf(() => join("s-4", "u-1"))).toBe("SHUTTING_DOWN");
   });
 });

@@ -1,0 +1,29 @@
+import { PublicAuth } from "../backend/public-auth.ts";
+import { RestBackend } from "../backend/rest-client.ts";
+import { RouteTable } from "../backend/route-table.ts";
+import { BackendSessionSource } from "../backend/session-lookup.ts";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import { verifyingKey } from "../crypto/ed25519.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+import { traceparents } from "../observe/trace.ts";
+
+/** The three ways in which the gateway calls the backend, each with its own connections. */
+export function openBackend(config: Config, metrics: GatewayMetrics, clock: Clock) {
+  const common = { url: config["backend.url"], token: config["backend.token"], metrics };
+  const timeoutMs = config["backend.timeout_ms"];
+  const responseBytesMax = config["backend.response_bytes_max"];
+  const traceparent = traceparents();
+  const routes = new RouteTable(config.routes);
+  const commands = new RestBackend({ ...common, routes, timeoutMs, responseBytesMax, traceparent, clock });
+  const sessions = new BackendSessionSource({
+    ...common,
+    timeoutMs: config["backend.session_timeout_ms"],
+    toKey: verifyingKey,
+  });
+  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, traceparent });
+  const close = () => {
+    for (const each of [commands, sessions, publicAuth]) each.close();
+  };
+  return { commands, sessions, publicAuth, close };
+}

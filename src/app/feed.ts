@@ -1,0 +1,50 @@
+import { hostname } from "node:os";
+import { PushFeed } from "../backend/push-feed.ts";
+import { openPushLink } from "../backend/push-transport.ts";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/ports.ts";
+import type { Push } from "../hub/open.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+
+interface FeedParts {
+  readonly push: Push;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+  readonly clock: Clock;
+}
+
+/** The push feed, delivering to the hub. */
+export function openFeed(config: Config, { push, log, metrics, clock }: FeedParts): PushFeed {
+  // Whoever came before the feed first stood may have missed something: also a gap, though none of the feed's.
+  let stoodBefore = false;
+  const gap = () => {
+    stoodBefore = true;
+    push.sink.gap();
+  };
+  const { "push.url": url, "push.protocol": protocol, "backend.token": token } = config;
+  return new PushFeed({
+    link: openPushLink({ url, protocol, token }),
+    gatewayId: config["push.gateway_id"] ?? hostname(),
+    sink: { ...push.sink, gap },
+    onStateChange: ({ up }) => void (up && !stoodBefore && gap()),
+    backoffMinMs: config["push.backoff_min_ms"],
+    backoffMaxMs: config["push.backoff_max_ms"],
+    clock,
+    random: Math.random,
+    log,
+    metrics,
+  });
+}
+
+/** Whether revocations arrive: the feed is up, or has been down for no longer than its grace. */
+export function isTrusted(feed: PushFeed, graceMs: number, clock: Clock): boolean {
+  const state = feed.state();
+  return state.up || clock.now() - state.downSinceMs <= graceMs;
+}
+
+/** What the feed has against sending traffic here. */
+export function feedNotReady(feed: PushFeed, feedTrusted: boolean): string[] {
+  if (!feed.hasBeenUp()) return ["the push feed has not come up yet"];
+  return feedTrusted ? [] : ["the push feed is down"];
+}

@@ -1,0 +1,60 @@
+import type { Config } from "../config/schema.ts";
+import type { TlsIdentity } from "../core/listen.ts";
+import type { Log } from "../core/ports.ts";
+import { type EdgeParts, openEdge } from "../http/edge.ts";
+import { openFront } from "../http/front.ts";
+import { openGrpc } from "../http/grpc.ts";
+import type { RenewableListener } from "../http/listener.ts";
+import { readTlsFiles, watchTlsFiles } from "../http/tls-files.ts";
+
+/** The public listeners: one for everything, or the edge and the gRPC listener beside it. */
+export interface PublicListeners {
+  readonly edgeUrl: string;
+  readonly grpcUrl: string;
+  /** Stops accepting, and resolves when the calls in flight are answered. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens what the configuration says, with its TLS identity and the renewals of that. Throws `ListenError`, with nothing left open. */
+export async function openPublicListeners(config: Config, parts: Omit<EdgeParts, "listen" | "tls">): Promise<PublicListeners> {
+  await using undo = new AsyncDisposableStack();
+  const tls = readIdentity(config);
+  const edgeParts = { ...parts, listen: config["edge.listen"], tls };
+  const onePort = config["edge.grpc"] === "same-port";
+  const edge = onePort ? await openFront(edgeParts) : openEdge(edgeParts);
+  undo.defer(() => edge.close());
+  const grpc = onePort ? edge : await openGrpc({ ...edgeParts, listen: config["grpc.listen"] });
+  if (!onePort) undo.defer(() => grpc.close());
+  const listeners = new Set([edge, grpc]);
+  const watch = tls === undefined ? undefined : watchIdentity(config, tls, listeners, parts.log);
+  undo.defer(() => watch?.stop());
+  const open = undo.move();
+  return {
+    edgeUrl: edge.url,
+    grpcUrl: grpc.url,
+    drain: async () => void (await Promise.all([...listeners].map((listener) => listener.drain()))),
+    close: () => open.disposeAsync(),
+  };
+}
+
+/** Where the TLS files are; `undefined` where TLS is not configured. */
+function tlsPaths(config: Config) {
+  const certificate = config["tls.certificate_file"];
+  const key = config["tls.key_file"];
+  if (certificate === undefined || key === undefined) return undefined;
+  return { certificate, key, clientCa: config["tls.client_ca_file"] };
+}
+
+function readIdentity(config: Config): TlsIdentity | undefined {
+  const paths = tlsPaths(config);
+  return paths && readTlsFiles(paths);
+}
+
+function watchIdentity(config: Config, identity: TlsIdentity, listeners: ReadonlySet<RenewableListener>, log: Log) {
+  const paths = tlsPaths(config);
+  const onRenewed = (renewed: TlsIdentity) => {
+    for (const listener of listeners) listener.renewTls(renewed);
+  };
+  return paths && watchTlsFiles(paths, identity, { intervalMs: config["tls.reload_ms"], log, onRenewed });
+}

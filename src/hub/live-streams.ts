@@ -1,0 +1,64 @@
+import { refuse } from "../core/refusal.ts";
+import { StreamIndex } from "./stream-index.ts";
+import type { Subscriber, Subscription } from "./subscription.ts";
+
+/** How many streams may be open at once. */
+export interface StreamLimits {
+  readonly perSessionMax: number;
+  readonly perUserMax: number;
+  readonly perNetworkMax: number;
+  readonly totalMax: number;
+}
+
+/** The open streams, oldest first, and by everything that they are found and counted by. */
+export class LiveStreams {
+  readonly bySession = new StreamIndex();
+  readonly byUser = new StreamIndex();
+  readonly #limits: StreamLimits;
+  readonly #all = new Set<Subscription>();
+  readonly #countByNetwork = new Map<string, number>();
+
+  constructor(limits: StreamLimits) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Oldest first. Streams may be removed meanwhile. */
+  [Symbol.iterator](): Iterator<Subscription> {
+    return this.#all.values();
+  }
+
+  /** Throws TOO_MANY_STREAMS where one more would be one too many. The newer is refused, the older live on. */
+  checkRoom({ deviceSessionId, userId, peerNetwork }: Subscriber): void {
+    const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
+    if (this.bySession.count(deviceSessionId) >= perSessionMax) throw tooMany("session");
+    if (this.byUser.count(userId) >= perUserMax) throw tooMany("user");
+    if ((this.#countByNetwork.get(peerNetwork) ?? 0) >= perNetworkMax) throw tooMany("ip");
+    if (this.#all.size >= totalMax) throw tooMany("all");
+  }
+
+  add(subscription: Subscription): void {
+    const { deviceSessionId, userId, peerNetwork } = subscription;
+    this.#all.add(subscription);
+    this.bySession.add(deviceSessionId, subscription);
+    this.byUser.add(userId, subscription);
+    this.#countByNetwork.set(peerNetwork, (this.#countByNetwork.get(peerNetwork) ?? 0) + 1);
+  }
+
+  remove(subscription: Subscription): void {
+    const { deviceSessionId, userId, peerNetwork } = subscription;
+    if (!this.#all.delete(subscription)) return;
+    this.bySession.delete(deviceSessionId, subscription);
+    this.byUser.delete(userId, subscription);
+    const left = (this.#countByNetwork.get(peerNetwork) ?? 0) - 1;
+    if (left > 0) this.#countByNetwork.set(peerNetwork, left);
+    else this.#countByNetwork.delete(peerNetwork);
+  }
+}
+
+function tooMany(scope: "session" | "user" | "ip" | "all") {
+  return refuse("TOO_MANY_STREAMS", { metadata: { scope } });
+}

@@ -1,0 +1,42 @@
+/** How much may wait for a client that reads too slowly. */
+export interface OutboxLimits {
+  /** Unread bytes, those that the runtime holds included. */
+  readonly bytesMax: number;
+  readonly messagesMax: number;
+}
+
+/** The runtime gets no more than this ahead of the client, and a frame; the rest waits here, where streams share it. */
+export const WRITE_AHEAD_BYTES = 64 * 1024;
+
+/** Frames that wait for a client to read. The frames are shared with other outboxes: a slow crowd holds one copy. */
+export class Outbox {
+  #frames: Uint8Array[] = [];
+  /** Where the queue begins; what lies before has been taken. */
+  #head = 0;
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get messages(): number {
+    return this.#frames.length - this.#head;
+  }
+
+  push(frame: Uint8Array): void {
+    this.#frames.push(frame);
+    this.#bytes += frame.byteLength;
+  }
+
+  shift(): Uint8Array | undefined {
+    const frame = this.#frames[this.#head];
+    if (frame === undefined) return undefined;
+    this.#head++;
+    this.#bytes -= frame.byteLength;
+    if (this.#head * 2 >= this.#frames.length) {
+      this.#frames = this.#frames.slice(this.#head);
+      this.#head = 0;
+    }
+    return frame;
+  }
+}

@@ -1,0 +1,83 @@
+import type { Clock } from "../core/clock.ts";
+import type { Metrics } from "../core/ports.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** Which streams to describe. */
+export interface StreamQuery {
+  /** Only streams that are newer than the one with this id; 0 for the first page. */
+  readonly after: number;
+  readonly limit: number;
+  readonly userId: string | undefined;
+  readonly deviceSessionId: string | undefined;
+}
+
+export interface StreamDescription {
+  readonly id: number;
+  readonly deviceSessionId: string;
+  readonly userId: string;
+  readonly peerNetwork: string;
+  readonly protocol: string;
+  readonly codec: string;
+  readonly ageMs: number;
+  readonly unreadBytes: number;
+}
+
+export interface StreamPage {
+  readonly streams: readonly StreamDescription[];
+  /** For the next page; `undefined` where there is none. */
+  readonly nextAfter: number | undefined;
+}
+
+export function describeStreams(all: Iterable<Subscription>, query: StreamQuery, clock: Clock): StreamPage {
+  const found: Subscription[] = [];
+  for (const stream of all) {
+    if (!matches(stream, query)) continue;
+    // One more than asked for tells that there is another page.
+    if (found.push(stream) > query.limit) break;
+  }
+  const page = found.slice(0, query.limit);
+  const nowMs = clock.monotonic();
+  return {
+    streams: page.map((stream) => describe(stream, nowMs)),
+    nextAfter: found.length > page.length ? page.at(-1)?.id : undefined,
+  };
+}
+
+/** The quantiles of what clients have not read, by nearest rank. */
+const QUANTILES = [0.5, 0.99, 1] as const;
+
+/** Sets the gauges that are counted when somebody asks. */
+export function sampleStreams(all: Iterable<Subscription>, protocols: readonly string[], metrics: Metrics): void {
+  const counts = new Map<string, number>(protocols.map((protocol) => [protocol, 0]));
+  const unread: number[] = [];
+  for (const stream of all) {
+    counts.set(stream.protocol, (counts.get(stream.protocol) ?? 0) + 1);
+    unread.push(stream.unreadBytes);
+  }
+  const sorted = Float64Array.from(unread).sort();
+  for (const [protocol, count] of counts) metrics.gauge("sallyport_streams", count, { protocol });
+  for (const quantile of QUANTILES) {
+    const bytes = sorted[Math.ceil(sorted.length * quantile) - 1] ?? 0;
+    metrics.gauge("sallyport_outbox_bytes", bytes, { quantile: String(quantile) });
+  }
+}
+
+function matches({ id, userId, deviceSessionId }: Subscription, query: StreamQuery): boolean {
+  if (id <= query.after) return false;
+  if (query.userId !== undefined && userId !== query.userId) return false;
+  return query.deviceSessionId === undefined || deviceSessionId === query.deviceSessionId;
+}
+
+function describe(stream: Subscription, nowMs: number): StreamDescription {
+  const { id, deviceSessionId, userId, peerNetwork, protocol, codec, unreadBytes } = stream;
+  return {
+    id,
+    deviceSessionId,
+    userId,
+    peerNetwork,
+    protocol,
+    codec,
+    unreadBytes,
+    ageMs: Math.round(nowMs - stream.openedAtMs),
+  };
+}

@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Listener } from "../support/listener.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { metric, openWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld({ "streams.per_session_max": 2, "streams.heartbeat_ms": 1000, "streams.age_ms": 2500 });
+});
+afterAll(() => world.close());
+
+test.each(VARIANTS)("by $name, a stream too many of a session is refused, and the older ones live on", async (variant) => {
+  const device = await world.login();
+  const older = [await Listener.open(world.transport(variant), device), await Listener.open(world.transport(variant), device)];
+  const newer = await Listener.open(world.transport(variant), device);
+  expect([newer.ended, newer.refusalMetadata]).toEqual(["TOO_MANY_STREAMS", { scope: "session" }]);
+  await world.push({ user_id: device.userId, event_type: "still.there", payload: {} });
+  for (const listener of older) await until(() => listener.payloads("still.there").length === 1, "the event");
+  for (const listener of older) listener.leave();
+});
+
+test("heartbeats come over every protocol, the same for all, until the streams expire; nothing stays behind", async () => {
+  const devices = await Promise.all(VARIANTS.map(() => world.login()));
+  const listeners = await Promise.all(
+    VARIANTS.map((variant, at) => Listener.open(world.transport(variant), devices[at] ?? expect.unreachable())),
+  );
+  for (const listener of listeners) {
+    await until(() => listener.ended !== undefined, "the stream to expire", 8000);
+    expect(listener.ended).toBe("STREAM_EXPIRED");
+  }
+  const heartbeats = listeners.map(({ events }) =>
+    events.filter(({ envelope }) => envelope?.eventType === "gateway.heartbeat"),
+  );
+  const [first = []] = heartbeats;
+  expect(first.length).toBeGreaterThanOrEqual(1);
+  for (const each of heartbeats) expect(each[0]).toEqual(first[0] ?? expect.unreachable());
+  expect(first[0]?.envelope?.audience).toBe("all");
+  await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the streams to be gone");
+}, 15_000);

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Listener } from "../support/listener.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { type Device, metric, openWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld({ "push.backoff_min_ms": 1, "push.backoff_max_ms": 20 });
+});
+afterAll(() => world.close());
+
+const [anyVariant = expect.unreachable()] = VARIANTS;
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => ({ n: from + n }));
+const resumeAfter = (id: string) => JSON.stringify({ resume_after: id });
+
+async function count(device: Device, from: number, to: number): Promise<void> {
+  for (const payload of numbers(from, to)) await world.push({ user_id: device.userId, event_type: "count.up", payload });
+}
+
+const has = (listener: Listener, events: number) =>
+  until(() => listener.payloads("count.up").length >= events, `${events} events`);
+const types = (listener: Listener) => listener.events.map(({ envelope }) => envelope?.eventType);
+
+describe("a client that comes back", () => {
+  test.each(VARIANTS)("by $name is given all that it missed, in order, once", async (variant) => {
+    const device = await world.login();
+    const before = await Listener.open(world.transport(variant), device);
+    await count(device, 0, 5);
+    await has(before, 5);
+    before.leave();
+    await count(device, 5, 30);
+    const after = await Listener.open(world.transport(variant), device, resumeAfter(before.lastId));
+    await count(device, 30, 35);
+    await has(after, 30);
+    expect(after.payloads("count.up")).toEqual(numbers(5, 35));
+    expect(after.payloads("gateway.server_time")).toMatchObject([{ resumed: true }]);
+    after.leave();
+  });
+
+  test("again and again while events pour in misses none and gets none twice", async () => {
+    const device = await world.login();
+    const EVENTS = 300;
+    let listener = await Listener.open(world.transport(anyVariant), device);
+    const load = count(device, 0, EVENTS);
+    const received: unknown[] = [];
+    while (received.length < EVENTS) {
+      await until(() => listener.payloads("count.up").length > 0, "an event");
+      listener.leave();
+      await until(() => listener.ended !== undefined, "the client to be gone");
+      received.push(...listener.payloads("count.up"));
+      listener = await Listener.open(world.transport(anyVariant), device, resumeAfter(listener.lastId));
+      if (received.length + listener.payloads("count.up").length >= EVENTS) break;
+    }
+    await load;
+    await has(listener, EVENTS - received.length);
+    expect([...received, ...listener.payloads("count.up")]).toEqual(numbers(0, EVENTS));
+    listener.leave();
+  });
+
+  test("where the feed was cut meanwhile, and could go on, is given all that it missed", async () => {
+    const device = await world.login();
+    const before = await Listener.open(world.transport(anyVariant), device);
+    await count(device, 0, 3);
+    await has(before, 3);
+    before.leave();
+    await world.backend.stopPush();
+    await count(device, 3, 6);
+    await world.backend.startPush();
+    await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 1, "the feed");
+    await count(device, 6, 9);
+    const after = await Listener.open(world.transport(anyVariant), device, resumeAfter(before.lastId));
+    await has(after, 6);
+    expect(after.payloads("count.up")).toEqual(numbers(3, 9));
+    after.leave();
+  });
+
+  test("after an event that nobody remembers is told to fetch anew", async () => {
+    const device = await world.login();
+    const listener = await Listener.open(world.transport(anyVariant), device, resumeAfter("long-forgotten"));
+    await until(() => listener.events.length === 2, "the resync");
+    expect(types(listener)).toEqual(["gateway.server_time", "gateway.resync"]);
+    expect(listener.payloads("gateway.server_time")).toMatchObject([{ resumed: false }]);
+    expect(listener.events[1]?.envelope?.audience).toBe(`session:${device.deviceSessionId}`);
+    listener.leave();
+  });
+});
+
+describe("the payload of a subscription that is no such thing is PAYLOAD_INVALID:", () => {
+  test.each([
+    ["{", "payload"],
+    ["[]", "payload"],
+    ["null", "payload"],
+    ["{}", "resume_after"],
+    ['{"resume_after":7}', "resume_after"],
+    ['{"resume_after":""}', "resume_after"],
+    ['{"resume_after":"two words"}', "resume_after"],
+    [`{"resume_after":"${"x".repeat(129)}"}`, "resume_after"],
+    ['{"resume_after":"e-1","from":1}', "from"],
+  ])("%s, for its %s", async (payload, field) => {
+    const listener = await Listener.open(world.transport(anyVariant), await world.login(), payload);
+    expect([listener.ended, listener.refusalMetadata.field]).toEqual(["PAYLOAD_INVALID", field]);
+  });
+});

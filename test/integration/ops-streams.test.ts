@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Listener } from "../support/listener.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { type Device, openWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+});
+afterAll(() => world.close());
+
+const [anyVariant = expect.unreachable()] = VARIANTS;
+const open = (device: Device) => Listener.open(world.transport(anyVariant), device);
+const JSON_TYPE = { "content-type": "application/json" };
+
+async function list(query = "") {
+  const response = await fetch(`${world.gateway.adminUrl}/streams${query}`);
+  return { status: response.status, ...(await response.json()) };
+}
+
+async function revoke(body: string, headers: Record<string, string> = JSON_TYPE) {
+  const response = await fetch(`${world.gateway.adminUrl}/revoke`, { method: "POST", headers, body });
+  return { status: response.status, ...(await response.json()) };
+}
+
+describe("an operator", () => {
+  test("sees the open streams, a page at a time", async () => {
+    const device = await world.login();
+    const listeners = [await open(device), await open(device), await open(device)];
+    const first = await list(`?limit=2&user_id=${device.userId}`);
+    expect(first).toMatchObject({ status: 200, streams: [{}, {}] });
+    expect(first.streams[0]).toEqual({
+      ...{ id: expect.any(Number), age_ms: expect.any(Number), device_session_id: device.deviceSessionId },
+      ...{ user_id: device.userId, peer_network: "127.0.0.1", protocol: "connect", codec: "proto", unread_bytes: 0 },
+    });
+    const second = await list(`?limit=2&user_id=${device.userId}&after=${first.next_after}`);
+    expect(second.streams).toHaveLength(1);
+    expect(second.next_after).toBeNull();
+    for (const listener of listeners) listener.leave();
+    await until(async () => (await list()).streams.length === 0, "the streams to be gone");
+  });
+
+  test("ends a session's streams, and its next request is refused", async () => {
+    const [lost, kept] = [await world.login("two@example.com"), await world.login("two@example.com")];
+    const [doomed, safe] = [await open(lost), await open(kept)];
+    expect(await revoke(JSON.stringify({ device_session_id: lost.deviceSessionId }))).toEqual({
+      status: 200,
+      streams_ended: 1,
+    });
+    await until(() => doomed.ended !== undefined, "the stream to end");
+    expect(doomed.ended).toBe("SESSION_REVOKED");
+    expect((await open(lost)).ended).toBe("SESSION_REVOKED");
+    expect(safe.ended).toBeUndefined();
+    safe.leave();
+  });
+
+  test("ends all of a user's streams", async () => {
+    const devices = [await world.login("three@example.com"), await world.login("three@example.com")];
+    const listeners = await Promise.all(devices.map(open));
+    expect(await revoke(JSON.stringify({ user_id: devices[0]?.userId }))).toEqual({ status: 200, streams_ended: 2 });
+    for (const listener of listeners) await until(() => listener.ended === "SESSION_REVOKED", "the stream to end");
+  });
+
+  test.each(["?limit=0", "?limit=1001", "?limit=x", "?after=-1", "?user=ada"])(
+    "is told what is wrong with /streams%s",
+    async (query) => {
+      expect(await list(query)).toMatchObject({ status: 400, code: "invalid_request" });
+    },
+  );
+
+  test.each([
+    "",
+    "{",
+    "null",
+    "[]",
+    "{}",
+    '{"user_id":""}',
+    '{"user_id":1}',
+    '{"user":"ada"}',
+    '{"user_id":"a","device_session_id":"b"}',
+  ])("revokes nobody with the body %p", async (body) => {
+    expect(await revoke(body)).toMatchObject({ status: 400, code: "invalid_request" });
+  });
+
+  test("cannot be made to revoke by a page in the browser: a form's content type is refused", async () => {
+    expect(await revoke('{"user_id":"u"}', { "content-type": "text/plain" })).toMatchObject({ status: 415 });
+  });
+});

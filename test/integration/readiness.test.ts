@@ -1,0 +1,46 @@
+import { expect, test } from "bun:test";
+import { runCommand } from "../support/process.ts";
+import { until } from "../support/until.ts";
+import { openWorld } from "../support/world.ts";
+
+const readyz = async (admin: string) => {
+  const response = await fetch(`${admin}/readyz`);
+  return { status: response.status, body: await response.json() };
+};
+
+test("a gateway whose backend never answered is alive and not ready, however short the time", async () => {
+  const server = runCommand(["serve"], {
+    SALLYPORT_EDGE_LISTEN: "127.0.0.1:0",
+    SALLYPORT_GRPC_LISTEN: "127.0.0.1:0",
+    SALLYPORT_ADMIN_LISTEN: "127.0.0.1:0",
+    SALLYPORT_BACKEND_URL: "http://127.0.0.1:9",
+    SALLYPORT_PUSH_URL: "http://127.0.0.1:9",
+    SALLYPORT_KEYS_CURRENT: Buffer.from(new Uint8Array(32).fill(1)).toString("base64"),
+  });
+  await until(() => server.stdout().includes("gateway: up"), "the gateway to be up");
+  const line =
+    server
+      .stdout()
+      .split("\n")
+      .find((each) => each.includes("gateway: up")) ?? "";
+  const { admin }: { admin: string } = JSON.parse(line);
+  expect((await fetch(`${admin}/healthz`)).status).toBe(200);
+  expect(await readyz(admin)).toEqual({
+    status: 503,
+    body: { status: "not ready", reasons: ["the push feed has not come up yet"] },
+  });
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+});
+
+test("a gateway is ready with its feed, through a short outage, and not through a long one", async () => {
+  const world = await openWorld({ "push.grace_ms": 300 });
+  const { adminUrl } = world.gateway;
+  expect(await readyz(adminUrl)).toEqual({ status: 200, body: { status: "ready" } });
+  await world.backend.stopPush();
+  await until(async () => (await readyz(adminUrl)).status === 503, "the grace to pass");
+  expect((await readyz(adminUrl)).body).toEqual({ status: "not ready", reasons: ["the push feed is down"] });
+  await world.backend.startPush();
+  await until(async () => (await readyz(adminUrl)).status === 200, "the feed to be back");
+  await world.close();
+});

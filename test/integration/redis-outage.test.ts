@@ -1,0 +1,123 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { type Fleet, openFleet } from "../support/fleet.ts";
+import { NO_REDIS, TestRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
+import { metric } from "../support/world.ts";
+
+/** What becomes of two gateways when their Redis goes, hangs, forgets, and comes back. */
+
+const EMPTY = new Uint8Array(0);
+const READ = "user.profile.get";
+const WINDOW_MS = 1500;
+const MARGIN_MS = 1000;
+
+describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns", () => {
+  let redis: TestRedis;
+  let fleet: Fleet;
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+    fleet = await openFleet(redis, {
+      "freshness.window_ms": WINDOW_MS,
+      "freshness.margin_ms": MARGIN_MS,
+      "stores.redis.timeout_ms": 200,
+    });
+  });
+  afterEach(async () => {
+    await fleet.close();
+    await redis.close();
+  });
+
+  /** Both gateways let requests in. */
+  async function untilServing(sign: () => Promise<Parameters<Fleet["send"]>[1]>): Promise<void> {
+    for (const gateway of [0, 1]) {
+      await until(async () => (await fleet.send(gateway, await sign())) === "ok", "requests to be let in again", 10_000);
+    }
+  }
+
+  test("killed under load, and started again without its memory: no request is let in twice, and service returns by itself", async () => {
+    const { signer } = await fleet.world.login();
+    const sign = () => signer.sign(READ, EMPTY);
+    const sent: Awaited<ReturnType<typeof sign>>[] = [];
+    const accepted = new Map<string, number>();
+    const refusals = new Set<string>();
+    const send = async (gateway: number, request: Awaited<ReturnType<typeof sign>>) => {
+      const outcome = await fleet.send(gateway, request);
+      const id = request.envelope.requestId;
+      if (outcome === "ok") accepted.set(id, (accepted.get(id) ?? 0) + 1);
+      else refusals.add(outcome);
+      return outcome;
+    };
+    let isLoaded = true;
+    const load = [0, 1, 0, 1].map(async (gateway) => {
+      while (isLoaded) {
+        const request = await sign();
+        sent.push(request);
+        await Promise.all([send(gateway, request), send(gateway + 1, request)]);
+      }
+    });
+    await until(() => accepted.size > 100, "some load");
+    await redis.kill();
+    await until(() => refusals.has("REPLAY_STORE_UNAVAILABLE"), "the outage to be noticed");
+    const acceptedBefore = accepted.size;
+    for (const request of sent.slice(-20)) expect(await send(0, request)).toBe("REPLAY_STORE_UNAVAILABLE");
+    expect(accepted.size).toBe(acceptedBefore);
+    isLoaded = false;
+    await Promise.all(load);
+
+    // Everything that was let in is sent again, over and over, until new requests are let in.
+    const repeats = sent.slice(-50);
+    await redis.start();
+    let isServing = false;
+    const attack = [0, 1].map(async (gateway) => {
+      while (!isServing) await Promise.all(repeats.map((request) => send(gateway, request)));
+      await Promise.all(repeats.map((request) => send(gateway, request)));
+    });
+    await untilServing(sign);
+    isServing = true;
+    await Promise.all(attack);
+    expect([...accepted].filter(([, times]) => times > 1)).toEqual([]);
+    expect([...refusals].sort()).toEqual(["REPLAY_STORE_UNAVAILABLE", "REQUEST_REPLAYED", "TIMESTAMP_OUT_OF_WINDOW"]);
+    await until(() => fleet.logged().includes("the server may have forgotten requests"), "the log to say why it waits");
+    expect(fleet.logged()).toContain("redis: connection lost");
+  }, 30_000);
+
+  test("while it is away, the gateways say so to whoever asks whether they are ready, and in their metrics", async () => {
+    const [gateway] = fleet.gateways;
+    const ready = () => fetch(`${gateway.adminUrl}/readyz`);
+    expect((await ready()).status).toBe(200);
+    expect(await metric(gateway, "sallyport_redis_up")).toBe(1);
+    await redis.kill();
+    await until(async () => (await ready()).status === 503, "not to be ready");
+    expect(await (await ready()).text()).toContain("Redis is out of reach: ");
+    expect(await metric(gateway, "sallyport_redis_up")).toBe(0);
+    await redis.start();
+    await until(async () => (await ready()).status === 200, "to be ready again", 10_000);
+  }, 20_000);
+
+  test("hanging, it costs a request its time-out and no more, and the next ones nothing; when it goes on, so do they", async () => {
+    const { signer } = await fleet.world.login();
+    const sign = () => signer.sign(READ, EMPTY);
+    await untilServing(sign);
+    redis.suspend();
+    const startedMs = performance.now();
+    for (let at = 0; at < 20; at++) expect(await fleet.send(0, await sign())).toBe("REPLAY_STORE_UNAVAILABLE");
+    expect(performance.now() - startedMs).toBeLessThan(20 * 200);
+    redis.resume();
+    await untilServing(sign);
+    // It lost nothing, so nothing had to be waited for.
+    expect(fleet.logged()).not.toContain("the server may have forgotten requests");
+  }, 20_000);
+
+  test("flushed by somebody, it lets nothing in twice", async () => {
+    const { signer } = await fleet.world.login();
+    const sign = () => signer.sign(READ, EMPTY);
+    const requests = await Promise.all(Array.from({ length: 10 }, sign));
+    for (const request of requests) expect(await fleet.send(0, request)).toBe("ok");
+    await redis.ask("FLUSHALL");
+    for (const gateway of [0, 1, 0, 1]) {
+      const outcomes = await Promise.all(requests.map((request) => fleet.send(gateway, request)));
+      expect(new Set(outcomes)).toEqual(new Set(["REPLAY_STORE_UNAVAILABLE"]));
+    }
+    await untilServing(sign);
+  }, 20_000);
+});

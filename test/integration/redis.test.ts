@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Config } from "../../src/config/schema.ts";
+import { type Fleet, openFleet } from "../support/fleet.ts";
+import { NO_REDIS, TestRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
+
+/** Two gateways on one Redis. */
+
+const EMPTY = new Uint8Array(0);
+const READ = "user.profile.get";
+const COPIES = 200;
+
+function count(outcomes: readonly string[], wanted: string): number {
+  return outcomes.filter((outcome) => outcome === wanted).length;
+}
+
+describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis", () => {
+  let redis: TestRedis;
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis.close());
+
+  async function withFleet(overrides: Partial<Config>, run: (fleet: Fleet) => Promise<void>): Promise<void> {
+    await redis.ask("FLUSHALL");
+    const fleet = await openFleet(redis, overrides);
+    try {
+      await run(fleet);
+    } finally {
+      await fleet.close();
+    }
+  }
+
+  test("the start says which server and version were found", () =>
+    withFleet({}, async ({ logged }) => {
+      const version = /redis_version:(\S+)/.exec(String(await redis.ask("INFO", "server")))?.[1];
+      const lines = logged()
+        .split("\n")
+        .filter((line) => line.includes("redis: connected"));
+      expect(lines).toHaveLength(2);
+      for (const line of lines)
+        expect(JSON.parse(line)).toMatchObject({ server: "redis", version, address: `127.0.0.1:${redis.port}` });
+    }));
+
+  test("one request, sent two hundred times to both at once, is let in once", () =>
+    withFleet({}, async ({ world, send }) => {
+      const { signer } = await world.login();
+      const request = await signer.sign(READ, EMPTY);
+      const outcomes = await Promise.all(Array.from({ length: COPIES }, (_, at) => send(at, request)));
+      expect(count(outcomes, "ok")).toBe(1);
+      expect(count(outcomes, "REQUEST_REPLAYED")).toBe(COPIES - 1);
+    }));
+
+  test("a session has its burst once, not once at each gateway", () =>
+    withFleet({ "budgets.session.rate": 0.001, "budgets.session.burst": 10 }, async ({ world, send }) => {
+      const { signer } = await world.login();
+      const requests = await Promise.all(Array.from({ length: 60 }, () => signer.sign(READ, EMPTY)));
+      const outcomes = await Promise.all(requests.map((request, at) => send(at, request)));
+      expect(count(outcomes, "ok")).toBe(10);
+      expect(count(outcomes, "RATE_LIMITED")).toBe(50);
+    }));
+
+  test("an address gets its codes sent once, not once by each gateway", () =>
+    withFleet({ "budgets.send_code.rate": 0.001, "budgets.send_code.burst": 3 }, async ({ gateways }) => {
+      const ask = (at: number) =>
+        fetch(`${gateways[at % 2]?.edgeUrl}/api/v1/public/auth/send-email-code`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ email: "mailbomb@example.com" }),
+        }).then(({ status }) => String(status));
+      const statuses = await Promise.all(Array.from({ length: 20 }, (_, at) => ask(at)));
+      expect(count(statuses, "200")).toBe(3);
+      expect(count(statuses, "429")).toBe(17);
+    }));
+
+  test("an address that failed too often at one gateway is refused by the other, too, from its next failure on", () =>
+    withFleet({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 3 }, async ({ world, send }) => {
+      const { signer } = await world.login();
+      const forged = async () => ({ ...(await signer.sign(READ, EMPTY)), signature: new Uint8Array(64) });
+      for (let at = 0; at < 3; at++) expect(await send(0, await forged())).toBe("SIGNATURE_INVALID");
+      expect(await send(0, await forged())).toBe("RATE_LIMITED");
+      expect(await send(1, await forged())).toBe("SIGNATURE_INVALID");
+      expect(await send(1, await forged())).toBe("RATE_LIMITED");
+    }));
+
+  test("a revoked session is refused by both", () =>
+    withFleet({}, async ({ world, send }) => {
+      const device = await world.login();
+      const sendTo = async (gateway: number) => send(gateway, await device.signer.sign(READ, EMPTY));
+      for (const gateway of [0, 1]) expect(await sendTo(gateway)).toBe("ok");
+      await world.revoke({ device_session_id: device.deviceSessionId });
+      for (const gateway of [0, 1]) {
+        await until(async () => (await sendTo(gateway)) === "SESSION_REVOKED", "the revocation to arrive");
+      }
+    }));
+
+  test("a replayer cannot use up the budget of the session whose request it repeats", () =>
+    withFleet({ "budgets.session.rate": 0.001, "budgets.session.burst": 2 }, async ({ world, send }) => {
+      const { signer } = await world.login();
+      const request = await signer.sign(READ, EMPTY);
+      expect(await send(0, request)).toBe("ok");
+      for (let at = 0; at < 10; at++) expect(await send(at, request)).toBe("REQUEST_REPLAYED");
+      expect(await send(1, await signer.sign(READ, EMPTY))).toBe("ok");
+    }));
+
+  test("a request costs two round trips at most: what is refused earlier costs less", () =>
+    withFleet({}, async ({ world, send }) => {
+      const { signer } = await world.login();
+      for (const gateway of [0, 1]) await send(gateway, await signer.sign(READ, EMPTY));
+      const roundTripsOf = async (request: Parameters<typeof send>[1], times: number) => {
+        const calls = () => redis.calls("evalsha", "eval", "script\\|load", "hello", "ping", "client\\|setinfo");
+        const before = await calls();
+        for (let at = 0; at < times; at++) await send(at, request);
+        // Asking costs a HELLO of its own.
+        return (await calls()) - before - 1;
+      };
+      const accepted = await signer.sign(READ, EMPTY);
+      expect(await roundTripsOf(accepted, 1)).toBe(2);
+      expect(await roundTripsOf(accepted, 5)).toBe(5 * 2);
+      expect(await roundTripsOf({ ...accepted, signature: new Uint8Array(64) }, 5)).toBe(5);
+    }));
+});

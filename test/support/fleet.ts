@@ -1,0 +1,58 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { type Gateway, startGateway } from "../../src/app.ts";
+import { reasonOf } from "../../src/client/errors.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { Gateway as GatewayService } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { createLog } from "../../src/observe/log.ts";
+import type { TestRedis } from "./redis.ts";
+import { until } from "./until.ts";
+import { metric, openWorld, type World } from "./world.ts";
+
+type GatewayClient = Client<typeof GatewayService>;
+type SignedRequest = Parameters<GatewayClient["executeCommand"]>[0];
+
+/** Two gateways of one backend that share one Redis, as on two hosts. */
+export interface Fleet {
+  /** The first gateway, and the backend. */
+  readonly world: World;
+  readonly gateways: readonly [Gateway, Gateway];
+  /** Sends a request to the first (0) or the second gateway: `ok`, or the reason of the refusal. */
+  send(gateway: number, request: SignedRequest): Promise<string>;
+  /** The log lines of both. */
+  logged(): string;
+  close(): Promise<void>;
+}
+
+export async function openFleet(redis: TestRedis, overrides: Partial<Config> = {}): Promise<Fleet> {
+  const world = await openWorld({ "stores.kind": "redis", "stores.redis.url": redis.url, ...overrides });
+  const lines: string[] = [];
+  const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
+  const second = await startGateway({ config: world.config, log });
+  await until(async () => (await metric(second, "sallyport_push_feed_up")) === 1, "the second gateway's push feed to be up");
+  const gateways = [world.gateway, second] as const;
+  const clients = gateways.map(({ edgeUrl }) => clientOf(edgeUrl));
+  return {
+    world,
+    gateways,
+    async send(gateway, request) {
+      const client = clients[gateway % clients.length];
+      if (client === undefined) throw new Error("there is no such gateway");
+      try {
+        const { envelope } = await client.executeCommand(request);
+        return envelope?.resultCode ?? "";
+      } catch (error) {
+        return reasonOf(error) ?? String(error);
+      }
+    },
+    logged: () => world.logged() + lines.join(""),
+    async close() {
+      await second.stop();
+      await world.close();
+    },
+  };
+}
+
+function clientOf(baseUrl: string): GatewayClient {
+  return createClient(GatewayService, createConnectTransport({ baseUrl, httpVersion: "2" }));
+}

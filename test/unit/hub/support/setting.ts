@@ -1,0 +1,90 @@
+import type { ClientEvent, Signer } from "../../../../src/core/ports.ts";
+import { RevocationLog } from "../../../../src/core/revocation-log.ts";
+import { KeyRing } from "../../../../src/crypto/key-ring.ts";
+import { type Admission, Hub, type HubOptions } from "../../../../src/hub/hub.ts";
+import { FakeSink } from "./fake-sink.ts";
+
+export const NOW = 1_700_000_000_000;
+export const HEARTBEAT_MS = 25_000;
+export const AGE_MS = 3_600_000;
+export const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
+
+/** The time, as the test has it. */
+export class TestClock {
+  ms = 0;
+  now = () => NOW + this.ms;
+  monotonic = () => this.ms;
+}
+
+/** A hub, and people who join it. */
+export function setUp(change: Partial<HubOptions> = {}) {
+  const clock = new TestClock();
+  const counted = new Map<string, number>();
+  const gauges = new Map<string, number>();
+  const revocations = new RevocationLog(4);
+  let signatures = 0;
+  const signer: Signer = {
+    keyId: ring.keyId,
+    sign: (message) => {
+      signatures++;
+      return ring.sign(message);
+    },
+  };
+  const metrics = {
+    count: (name: string, labels = {}, by = 1) => {
+      for (const key of [name, `${name} ${Object.values(labels)}`]) counted.set(key, (counted.get(key) ?? 0) + by);
+    },
+    gauge: (name: string, value: number, labels = {}) => void gauges.set(`${name} ${Object.values(labels)}`.trim(), value),
+    observe() {},
+  };
+  let ids = 0;
+  const hub = new Hub({
+    ...{ signer, clock, metrics, revocations },
+    newEventId: () => `made-${++ids}`,
+    random: () => 0.5,
+    streams: { perSessionMax: 100, perUserMax: 100, perNetworkMax: 100, totalMax: 100 },
+    outbox: { bytesMax: 1_000_000, messagesMax: 1000 },
+    history: { eventsMax: 100, bytesMax: 100_000, totalBytesMax: 1_000_000, ageMs: 60_000 },
+    heartbeatIntervalMs: HEARTBEAT_MS,
+    streamAgeMs: AGE_MS,
+    ...change,
+  });
+  const join = (deviceSessionId: string, userId: string, sink = new FakeSink(), more: Partial<Admission> = {}) => {
+    hub.register(
+      {
+        ...{ deviceSessionId, userId, peerNetwork: "192.0.2.1", resumeAfter: undefined },
+        requestId: `request-of-${deviceSessionId}`,
+        mark: revocations.mark(),
+        ...more,
+      },
+      sink,
+    );
+    return sink;
+  };
+  const pass = (ms: number) => {
+    clock.ms += ms;
+    hub.tick();
+  };
+  const streams = () => hub.list({ after: 0, limit: 1000, userId: undefined, deviceSessionId: undefined }).streams.length;
+  return { hub, join, pass, clock, metrics, revocations, counted, gauges, streams, signatures: () => signatures };
+}
+
+export const event = (change: Partial<ClientEvent>): ClientEvent => ({
+  userId: "",
+  deviceSessionId: "",
+  eventType: "chat.message",
+  eventId: "e-1",
+  payloadBytes: new TextEncoder().encode('{"text":"hi"}'),
+  ...change,
+});
+
+/** Why the hub refused: the reason, with the metadata's values. */
+export function refusalOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof Error && "reason" in error && "metadata" in error)) throw error;
+    return [error.reason, ...Object.values(Object(error.metadata))].join(" ");
+  }
+  return "admitted";
+}

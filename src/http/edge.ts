@@ -71,7 +71,7 @@ export function edgeApp(parts: EdgeParts): AnyElysia {
   const peerOf = (request: Request, server: AppServer) => findPeer(request, server?.requestIP(request) ?? null);
   const call = async (request: Request, path: string, server: AppServer) => {
     const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server)));
-    return toResponse(reply, request.signal, (open) => server?.timeout(request, open ? 0 : IDLE_TIMEOUT_SECONDS));
+    return toResponse(reply, request, (open) => server?.timeout(request, open ? 0 : IDLE_TIMEOUT_SECONDS));
   };
   const logged = restLog(parts);
 

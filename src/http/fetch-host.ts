@@ -16,8 +16,12 @@ export class FetchRequest implements HttpRequest<Peer> {
   /** `Bun.serve` cannot send any. */
   readonly trailers = false;
 
+  /** Read of the native request once: a call asks for some ten of them. */
+  readonly headers: Headers;
+
   constructor(request: Request, path: string, peer: Peer) {
     this.#request = request;
+    this.headers = request.headers;
     this.path = path;
     this.peer = peer;
   }
@@ -30,12 +34,8 @@ export class FetchRequest implements HttpRequest<Peer> {
     return new URL(this.#request.url).search.slice(1);
   }
 
-  get headers(): Headers {
-    return this.#request.headers;
-  }
-
   allHeaders(): Headers {
-    return this.#request.headers;
+    return this.headers;
   }
 
   signal(): AbortSignal {
@@ -73,15 +73,16 @@ class FetchBodySource implements BodySource {
  * A request's body, if it is no longer than `bytesMax`. A length that is announced is checked before anything is read, and
  * the runtime holds the client to it; without one (chunked, HTTP/2), reading stops at the bound.
  */
-export async function readBounded(request: Request, bytesMax: number): Promise<Uint8Array> {
+export function readBounded(request: Request, bytesMax: number): Promise<Uint8Array> {
   const announced = request.headers.get("content-length");
-  if (announced !== null) {
-    if (Number(announced) > bytesMax) throw new BodyTooLarge(bytesMax);
-    return request.bytes();
-  }
+  if (announced === null) return readChunks(request.body, bytesMax);
+  return Number(announced) > bytesMax ? Promise.reject(new BodyTooLarge(bytesMax)) : request.bytes();
+}
+
+async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of body ?? []) {
     length += chunk.byteLength;
     if (length > bytesMax) throw new BodyTooLarge(bytesMax);
     chunks.push(chunk);
@@ -93,11 +94,11 @@ export async function readBounded(request: Request, bytesMax: number): Promise<U
  * The response to a reply. `keepOpen` is told `true` for a stream, whose connection may be quiet for long, and `false` when it has
  * ended: a client that does not read would otherwise hold what is queued for it for ever.
  */
-export function toResponse(reply: HttpReply | HttpStreamReply, signal: AbortSignal, keepOpen: KeepOpen): Response {
+export function toResponse(reply: HttpReply | HttpStreamReply, request: Request, keepOpen: KeepOpen): Response {
   const { status, headers } = reply;
   if (reply.kind === "complete") return new Response(reply.body as Uint8Array<ArrayBuffer>, { status, headers });
   keepOpen(true);
-  return new Response(streamBody(reply, signal, keepOpen), { status, headers });
+  return new Response(streamBody(reply, request.signal, keepOpen), { status, headers });
 }
 
 type KeepOpen = (open: boolean) => void;

@@ -16,23 +16,16 @@ export interface ReadOptions {
 
 /** The bytes of the one message of a request. Throws ConnectError, or what `tooLarge` gives. */
 export async function readMessage(request: HttpRequest, options: ReadOptions): Promise<Uint8Array> {
+  const { framed, bytesMax } = options;
   try {
-    return await unpack(await readBody(request, options), options);
+    return unpack(await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax), options);
   } catch (error) {
-    throw error instanceof BodyTooLarge ? options.tooLarge(options.bytesMax) : error;
+    if (error instanceof BodyTooLarge) throw options.tooLarge(bytesMax);
+    throw error instanceof ConnectError ? error : bodyBrokeOff(error);
   }
 }
 
-async function readBody(request: HttpRequest, { framed, bytesMax }: ReadOptions): Promise<Uint8Array> {
-  try {
-    return await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax);
-  } catch (error) {
-    if (error instanceof BodyTooLarge) throw error;
-    throw bodyBrokeOff(error);
-  }
-}
-
-function unpack(body: Uint8Array, options: ReadOptions): Uint8Array | Promise<Uint8Array> {
+function unpack(body: Uint8Array, options: ReadOptions): Uint8Array {
   const { framed, bytesMax, compression } = options;
   if (!framed) return compression === undefined ? body : compression.decompress(body, bytesMax);
   const { compressed, message } = unframe(body, bytesMax);

@@ -65,7 +65,7 @@ beforeAll(() => {
       const kept: boolean[] = [];
       const start = (sink: BodySink) => void served.push({ sink, kept });
       const reply = { kind: "stream", status: 200, headers: {}, start } as const;
-      return toResponse(reply, request.signal, (open) => kept.push(open));
+      return toResponse(reply, request, (open) => kept.push(open));
     },
   });
 });
@@ -133,7 +133,8 @@ describe("a stream's body", () => {
     const start = (given: BodySink) => {
       sink = given;
     };
-    toResponse({ kind: "stream", status: 200, headers: {}, start }, AbortSignal.abort(), () => {});
+    const aborted = new Request("http://127.0.0.1/", { signal: AbortSignal.abort() });
+    toResponse({ kind: "stream", status: 200, headers: {}, start }, aborted, () => {});
     let closed = 0;
     sink?.onClose(() => closed++);
     expect(closed).toBe(1);

@@ -145,7 +145,7 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
     stream.respond({ ...outgoing(status, headers), ...trailerFields(trailers) }, { endStream: true });
   } else {
     stream.respond(outgoing(status, headers), { waitForTrailers: trailers !== undefined });
-    if (trailers !== undefined) stream.once("wantTrailers", () => stream.sendTrailers(trailerFields(trailers)));
+    if (trailers !== undefined) stream.once("wantTrailers", () => sendTrailers(stream, trailers));
     stream.end(body);
   }
   dropUnreadRequest(stream);
@@ -174,7 +174,7 @@ class H2BodySink implements BodySink {
 
   constructor(stream: ServerHttp2Stream) {
     this.#stream = stream;
-    stream.once("wantTrailers", () => stream.sendTrailers(trailerFields(this.#trailers)));
+    stream.once("wantTrailers", () => sendTrailers(stream, this.#trailers));
   }
 
   get #open(): boolean {
@@ -217,6 +217,14 @@ class H2BodySink implements BodySink {
 function outgoing(status: number, headers: ResponseHeaders): OutgoingHttpHeaders {
   const fields = headers instanceof Headers ? Object.fromEntries(headers) : headers;
   return { [constants.HTTP2_HEADER_STATUS]: status, ...fields };
+}
+
+/**
+ * The runtime asks for trailers also when the client has reset the stream. Any answer would then end the stream as if its body were
+ * whole, and a client that has just given up takes that for the server's word.
+ */
+function sendTrailers(stream: ServerHttp2Stream, trailers: Headers | undefined): void {
+  if (!stream.aborted) stream.sendTrailers(trailerFields(trailers));
 }
 
 function trailerFields(trailers: Headers | undefined): OutgoingHttpHeaders {

@@ -1,52 +1,131 @@
 import { connect, type Socket } from "node:net";
+import { until } from "./until.ts";
 
-/** HTTP/2 frame by frame (RFC 9113 4.1), for what no client library does. */
+/** RFC 9113 6. */
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  pushPromise: 5,
+  ping: 6,
+  goAway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
+
+export const END_STREAM = 1;
+export const ACK = 1;
+export const END_HEADERS = 4;
+
+/** The stream that is meant where none is named: a client's first. */
+const STREAM = 1;
+
+/** A frame that the server sent. */
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+/** HTTP/2 frame by frame (RFC 9113 4.1), for what no client library does. Grants the server no more than the windows it begins with. */
 export class RawH2 {
+  readonly frames: Frame[] = [];
+  closed = false;
   readonly #socket: Socket;
+  #unread: Buffer = Buffer.alloc(0);
 
-  constructor(url: string) {
+  /** `settings`: the payload of the client's first frame. */
+  constructor(url: string, settings: Uint8Array = new Uint8Array(0)) {
     this.#socket = connect(Number(new URL(url).port), "127.0.0.1");
     this.#socket.on("error", () => {});
-    this.#socket.resume();
+    this.#socket.on("close", () => {
+      this.closed = true;
+    });
+    this.#socket.on("data", (chunk: Uint8Array) => this.#take(chunk));
     this.#socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    this.#frame(SETTINGS, 0, 0, new Uint8Array(0));
+    this.frame(FRAME.settings, 0, 0, settings);
   }
 
-  headers(fields: Readonly<Record<string, string>>): void {
-    this.#frame(HEADERS, END_HEADERS, STREAM, Buffer.concat(Object.entries(fields).map(literalField)));
+  headers(fields: Readonly<Record<string, string>>, { end = false, stream = STREAM } = {}): void {
+    this.frame(FRAME.headers, END_HEADERS | (end ? END_STREAM : 0), stream, encodeFields(Object.entries(fields)));
   }
 
-  data(bytes: Uint8Array, options: { end: boolean } = { end: false }): void {
-    this.#frame(DATA, options.end ? END_STREAM : 0, STREAM, bytes);
+  data(bytes: Uint8Array, { end = false, stream = STREAM } = {}): void {
+    this.frame(FRAME.data, end ? END_STREAM : 0, stream, bytes);
   }
 
-  reset(code: number): void {
-    this.#frame(RST_STREAM, 0, STREAM, Buffer.from([0, 0, 0, code]));
+  reset(code: number, stream = STREAM): void {
+    this.frame(FRAME.reset, 0, stream, Buffer.from([0, 0, 0, code]));
+  }
+
+  frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
+    this.write(encodeFrame(type, flags, stream, payload));
+  }
+
+  /** Any bytes at all. Resolves when they are on their way, or the connection is closed. */
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.closed || this.#socket.write(bytes)) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.once("drain", resolve).once("close", () => resolve()));
+  }
+
+  /** Reads nothing more, so that what the server sends piles up. */
+  pause(): void {
+    this.#socket.pause();
   }
 
   destroy(): void {
     this.#socket.destroy();
   }
 
-  #frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
-    const header = Buffer.alloc(9);
-    header.writeUIntBE(payload.byteLength, 0, 3);
-    header.writeUInt8(type, 3);
-    header.writeUInt8(flags, 4);
-    header.writeUInt32BE(stream, 5);
-    this.#socket.write(Buffer.concat([header, payload]));
+  /** The first frame of a type, once it is here. */
+  async first(type: number): Promise<Frame> {
+    const find = () => this.frames.find((frame) => frame.type === type);
+    await until(() => find() !== undefined, `a frame of type ${type}`);
+    return find() ?? Promise.reject(new Error("the frame is gone"));
+  }
+
+  #take(chunk: Uint8Array): void {
+    this.#unread = Buffer.concat([this.#unread, chunk]);
+    while (this.#unread.length >= 9) {
+      const end = 9 + this.#unread.readUIntBE(0, 3);
+      if (this.#unread.length < end) return;
+      const [type, flags, stream] = [this.#unread.readUInt8(3), this.#unread.readUInt8(4), this.#unread.readUInt32BE(5)];
+      this.frames.push({ type, flags, stream, payload: this.#unread.subarray(9, end) });
+      this.#unread = this.#unread.subarray(end);
+    }
   }
 }
 
-const DATA = 0;
-const HEADERS = 1;
-const RST_STREAM = 3;
-const SETTINGS = 4;
-const END_STREAM = 1;
-const END_HEADERS = 4;
-const STREAM = 1;
+export function encodeFrame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(9);
+  header.writeUIntBE(payload.byteLength, 0, 3);
+  header.writeUInt8(type, 3);
+  header.writeUInt8(flags, 4);
+  header.writeUInt32BE(stream, 5);
+  return Buffer.concat([header, payload]);
+}
 
-/** RFC 7541 6.2.2: a literal field without indexing, its name and value shorter than 127 bytes. */
-function literalField([name, value]: [string, string]): Buffer {
-  return Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
+/** RFC 7541 6.2.2: literal fields without indexing. */
+export function encodeFields(fields: Iterable<readonly [name: string, value: string]>): Buffer {
+  const parts: Buffer[] = [];
+  for (const [name, value] of fields) parts.push(Buffer.from([0]), encodeText(name), encodeText(value));
+  return Buffer.concat(parts);
+}
+
+/** RFC 7541 5.2, not Huffman-coded. */
+function encodeText(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([encodeLength(bytes.byteLength), bytes]);
+}
+
+/** RFC 7541 5.1, with a prefix of 7 bits. */
+function encodeLength(length: number): Buffer {
+  if (length < 127) return Buffer.from([length]);
+  const octets = [127];
+  let rest = length - 127;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) octets.push((rest % 128) + 128);
+  return Buffer.from([...octets, rest]);
 }

@@ -31,11 +31,11 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
     ownsClock: false,
     async open() {
       const prefix = `test-${opened++}:`;
-      const continuity = new Continuity({ prefix, durable: false });
+      const continuity = new Continuity({ prefix, durable: false, reservedForMs: 65_000, marginMs: 5000 });
       await continuity.enrol(link.call, "this-server");
       const clock = { now: () => Date.now(), monotonic: () => performance.now() };
       return {
-        store: new RedisReplayStore(link, continuity, clock, { prefix, windowMs: 60_000, marginMs: 5000 }),
+        store: new RedisReplayStore(link, continuity, clock, { prefix, marginMs: 5000 }),
         nowMs: () => clock.now(),
         advance: (ms) => Bun.sleep(ms),
         close() {},

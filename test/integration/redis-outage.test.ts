@@ -8,7 +8,8 @@ import { metric } from "../support/world.ts";
 
 const EMPTY = new Uint8Array(0);
 const READ = "user.profile.get";
-const WINDOW_MS = 1500;
+/** So long that what was let in before the outage is still fresh when new requests are let in. */
+const WINDOW_MS = 5000;
 const MARGIN_MS = 1000;
 
 describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns", () => {
@@ -58,6 +59,10 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     await until(() => accepted.size > 100, "some load");
     await redis.kill();
     await until(() => refusals.has("REPLAY_STORE_UNAVAILABLE"), "the outage to be noticed");
+    for (const gateway of fleet.gateways) {
+      expect(await (await fetch(`${gateway.adminUrl}/readyz`)).text()).toContain("Redis is out of reach: ");
+      expect(await metric(gateway, "sallyport_redis_up")).toBe(0);
+    }
     const acceptedBefore = accepted.size;
     for (const request of sent.slice(-20)) expect(await send(0, request)).toBe("REPLAY_STORE_UNAVAILABLE");
     expect(accepted.size).toBe(acceptedBefore);
@@ -65,7 +70,8 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     await Promise.all(load);
 
     // Everything that was let in is sent again, over and over, until new requests are let in.
-    const repeats = sent.slice(-50);
+    const repeats = sent.filter(({ envelope }) => accepted.has(envelope.requestId)).slice(-50);
+    expect(repeats).toHaveLength(50);
     await redis.start();
     let isServing = false;
     const attack = [0, 1].map(async (gateway) => {
@@ -75,24 +81,15 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     await untilServing(sign);
     isServing = true;
     await Promise.all(attack);
+    for (const { adminUrl } of fleet.gateways) await until(async () => (await fetch(`${adminUrl}/readyz`)).ok, "to be ready");
     expect([...accepted].filter(([, times]) => times > 1)).toEqual([]);
-    expect([...refusals].sort()).toEqual(["REPLAY_STORE_UNAVAILABLE", "REQUEST_REPLAYED", "TIMESTAMP_OUT_OF_WINDOW"]);
+    // RATE_LIMITED: it went between a request's reservation and its budgets.
+    expect(["REPLAY_STORE_UNAVAILABLE", "REQUEST_REPLAYED", "TIMESTAMP_OUT_OF_WINDOW", "RATE_LIMITED"]).toEqual(
+      expect.arrayContaining([...refusals]),
+    );
     await until(() => fleet.logged().includes("the server may have forgotten requests"), "the log to say why it waits");
     expect(fleet.logged()).toContain("redis: connection lost");
   }, 30_000);
-
-  test("while it is away, the gateways say so to whoever asks whether they are ready, and in their metrics", async () => {
-    const [gateway] = fleet.gateways;
-    const ready = () => fetch(`${gateway.adminUrl}/readyz`);
-    expect((await ready()).status).toBe(200);
-    expect(await metric(gateway, "sallyport_redis_up")).toBe(1);
-    await redis.kill();
-    await until(async () => (await ready()).status === 503, "not to be ready");
-    expect(await (await ready()).text()).toContain("Redis is out of reach: ");
-    expect(await metric(gateway, "sallyport_redis_up")).toBe(0);
-    await redis.start();
-    await until(async () => (await ready()).status === 200, "to be ready again", 10_000);
-  }, 20_000);
 
   test("hanging, it costs a request its time-out and no more, and the next ones nothing; when it goes on, so do they", async () => {
     const { signer } = await fleet.world.login();
@@ -114,10 +111,20 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     const requests = await Promise.all(Array.from({ length: 10 }, sign));
     for (const request of requests) expect(await fleet.send(0, request)).toBe("ok");
     await redis.ask("FLUSHALL");
-    for (const gateway of [0, 1, 0, 1]) {
-      const outcomes = await Promise.all(requests.map((request) => fleet.send(gateway, request)));
-      expect(new Set(outcomes)).toEqual(new Set(["REPLAY_STORE_UNAVAILABLE"]));
-    }
+    const outcomes = new Set<string>();
+    const repeat = async () => {
+      for (const gateway of [0, 1]) {
+        for (const request of requests) outcomes.add(await fleet.send(gateway, request));
+      }
+    };
+    let isServing = false;
+    const attack = (async () => {
+      while (!isServing) await repeat();
+      await repeat();
+    })();
     await untilServing(sign);
+    isServing = true;
+    await attack;
+    expect([...outcomes]).toEqual(["REPLAY_STORE_UNAVAILABLE"]);
   }, 20_000);
 });

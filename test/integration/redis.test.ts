@@ -34,11 +34,12 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
   test("the start says which server and version were found", () =>
     withFleet({}, async ({ logged }) => {
       const version = /redis_version:(\S+)/.exec(String(await redis.ask("INFO", "server")))?.[1];
-      const lines = logged()
-        .split("\n")
-        .filter((line) => line.includes("redis: connected"));
-      expect(lines).toHaveLength(2);
-      for (const line of lines)
+      const lines = () =>
+        logged()
+          .split("\n")
+          .filter((line) => line.includes("redis: connected"));
+      await until(() => lines().length === 2, "both to say so");
+      for (const line of lines())
         expect(JSON.parse(line)).toMatchObject({ server: "redis", version, address: `127.0.0.1:${redis.port}` });
     }));
 

@@ -6,55 +6,62 @@ export interface ContinuityOptions {
   readonly prefix: string;
   /** Whether the server keeps every write over a restart or a failover. */
   readonly durable: boolean;
-}
-
-/** A gateway's place in the life of the shared memory. */
-export interface Standing {
-  /** For how long the shared memory has lost nothing since it last did, by the server's clock; `undefined`: it never did. */
-  readonly lostAgoMs: number | undefined;
+  /** For how long a reservation is made whose timestamp is the server's time. */
+  readonly reservedForMs: number;
+  /** How far a timestamp may usually be ahead of the server's time. */
+  readonly marginMs: number;
 }
 
 /**
- * KEYS: the marker. ARGV: the server's run id, the epoch that this gateway knew ('' for none), whether the server is durable.
- * Answers the epoch, and how many milliseconds ago memory was lost (-1: never).
+ * KEYS: the marker. ARGV: the server's run id; the epoch that this gateway knew, '' for none; whether the server is durable; how long
+ * usual reservations last from now on, at most; when the last unusual one expires, as far as this gateway knows.
+ * Answers the epoch, how long until the fence (0: it is passed), and that last expiry.
  *
  * Memory counts as lost where the server restarted (its last writes may be gone), and where the marker is gone or another than this
  * gateway knew. A marker that is missed by a gateway which has just started is a new Redis.
  */
 const ENROL = new Script(`
-local server, epoch = ARGV[1], ARGV[2]
-local durable = ARGV[3] == '1'
+local server, epoch, durable, ahead = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local marker = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'lost_at_ms')
+local marker = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'fence_ms', 'ahead_ms')
 local known = marker[1]
-local lost_at = tonumber(marker[3] or 0)
-if known and known == server then
-  if epoch ~= '' and epoch ~= marker[2] and lost_at == 0 then lost_at = now end
-  epoch = marker[2]
-elseif known and durable then
+local fence = tonumber(marker[3] or 0)
+ahead = math.max(ahead, tonumber(marker[4] or 0))
+local fence_now = math.max(now + tonumber(ARGV[4]), ahead)
+if known and (known == server or durable) then
+  if epoch ~= '' and epoch ~= marker[2] then fence = fence == 0 and fence_now or math.max(fence, ahead) end
   epoch = marker[2]
 else
-  if known or epoch ~= '' then lost_at = now end
+  if known or epoch ~= '' then fence = fence_now end
   epoch = server .. '.' .. time[1] .. '.' .. time[2]
 end
-redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'lost_at_ms', string.format('%.0f', lost_at))
-return {epoch, lost_at == 0 and -1 or now - lost_at}
+local text = function(number) return string.format('%.0f', number) end
+redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'fence_ms', text(fence), 'ahead_ms', text(ahead))
+return {epoch, math.max(0, fence - now), ahead}
 `);
 
 /**
  * Whether Redis still remembers all that it was told. A restart may have cost it its last writes, a flush everything: then a request
- * that was let in before could be let in again. So every gateway knows which epoch of the shared memory it works in; a new one begins
- * with each loss, and the marker in Redis says when that was.
+ * that was let in before could be let in again. So every gateway knows which epoch of the shared memory it works in. A new one begins
+ * with each loss, behind a fence: what expires before it may have been forgotten.
+ *
+ * The fence stands where reservations end whose timestamps were no further ahead of the server's time than the margin. Of those that
+ * were, all gateways know how far they reach; each brings that along, and moves the fence. Only where the one gateway that knows of
+ * such a request dies together with Redis is the fence too near for it.
  */
 export class Continuity {
   readonly markerKey: string;
+  /** A reservation that ends later than this from now has a timestamp that is unusually far ahead. */
+  readonly usualMs: number;
   readonly #durable: boolean;
   #epoch = "";
+  #aheadMs = 0;
 
-  constructor(options: ContinuityOptions) {
-    this.markerKey = `${options.prefix}continuity`;
-    this.#durable = options.durable;
+  constructor({ prefix, durable, reservedForMs, marginMs }: ContinuityOptions) {
+    this.markerKey = `${prefix}continuity`;
+    this.usualMs = reservedForMs + marginMs;
+    this.#durable = durable;
   }
 
   /** The epoch that this gateway enrolled in; empty before the first time. */
@@ -62,13 +69,24 @@ export class Continuity {
     return this.#epoch;
   }
 
-  /** Takes up work with a server, on a connection that was just made. */
-  async enrol(call: RedisCall, runId: string): Promise<Standing> {
-    const answer = await ENROL.run(call, [this.markerKey], [runId, this.#epoch, this.#durable ? "1" : "0"]);
-    if (!Array.isArray(answer) || typeof answer[0] !== "string" || typeof answer[1] !== "number") {
-      throw new RedisUnavailable("enrolling gave no answer to go by");
-    }
-    this.#epoch = answer[0];
-    return { lostAgoMs: answer[1] < 0 ? undefined : answer[1] };
+  /** Takes note of when the last reservation expires whose timestamp was unusually far ahead. */
+  noteAhead(expiresAtMs: number): void {
+    this.#aheadMs = Math.max(this.#aheadMs, expiresAtMs);
   }
+
+  /** Takes up work with a server, on a connection that was just made. Gives how far ahead the fence is; 0 where it is passed. */
+  async enrol(call: RedisCall, runId: string): Promise<number> {
+    const args = [runId, this.#epoch, this.#durable ? "1" : "0", String(this.usualMs), String(this.#aheadMs)];
+    const answer = await ENROL.run(call, [this.markerKey], args);
+    if (!Array.isArray(answer)) throw notUnderstood();
+    const [epoch, fenceInMs, aheadMs]: unknown[] = answer;
+    if (typeof epoch !== "string" || typeof fenceInMs !== "number" || typeof aheadMs !== "number") throw notUnderstood();
+    this.#epoch = epoch;
+    this.noteAhead(aheadMs);
+    return fenceInMs;
+  }
+}
+
+function notUnderstood(): RedisUnavailable {
+  return new RedisUnavailable("enrolling gave no answer to go by");
 }

@@ -45,16 +45,20 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
   const { "stores.redis.url": url = "", "stores.redis.prefix": prefix } = config;
   const { "freshness.window_ms": windowMs, "freshness.margin_ms": marginMs } = config;
   const address = addressOf(url);
-  const continuity = new Continuity({ prefix, durable: config["stores.redis.durable"] });
+  const continuity = new Continuity({
+    ...{ prefix, durable: config["stores.redis.durable"] },
+    ...{ reservedForMs: windowMs + marginMs, marginMs },
+  });
   let wholeFromMs = Number.NEGATIVE_INFINITY;
   const greet = async (call: RedisCall) => {
     const server = checkServer(String(await call("INFO", [])), address);
-    const { lostAgoMs = Number.POSITIVE_INFINITY } = await continuity.enrol(call, server.runId);
+    const fenceInMs = await continuity.enrol(call, server.runId);
     log.info("redis: connected", { address, server: server.name, version: server.version });
-    const waitMs = windowMs + marginMs - lostAgoMs;
+    // A request that is signed now is reserved for so long.
+    const waitMs = fenceInMs - windowMs - marginMs;
     if (waitMs <= 0) return;
     wholeFromMs = clock.monotonic() + waitMs;
-    log.warn("redis: the server may have forgotten requests; none is let in until they are too old to be repeated", {
+    log.warn("redis: the server may have forgotten requests; none is let in that may be one of them", {
       for_ms: waitMs,
     });
   };
@@ -67,12 +71,12 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
   const near = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
   const onUnavailable = config["stores.redis.on_buckets_unavailable"];
   return {
-    replay: new RedisReplayStore(link, continuity, clock, { prefix, windowMs, marginMs }),
+    replay: new RedisReplayStore(link, continuity, clock, { prefix, marginMs }),
     buckets: new RedisBucketStore(link, near, { prefix, onUnavailable }),
     isUp: () => link.away === undefined,
     notReady: () => [
       ...(link.away === undefined ? [] : [`Redis is out of reach: ${link.away}`]),
-      ...(clock.monotonic() < wholeFromMs ? ["Redis lost its memory, and what it forgot is not too old yet"] : []),
+      ...(clock.monotonic() < wholeFromMs ? ["Redis may have forgotten requests that could still be repeated"] : []),
     ],
     close: () => link.close(),
   };

@@ -9,31 +9,32 @@ import { RedisUnavailable } from "./unavailable.ts";
 
 export interface RedisReplayOptions {
   readonly prefix: string;
-  /** How far a request's timestamp may be from a gateway's clock. The same on all gateways. */
-  readonly windowMs: number;
-  /** How much longer than that a reservation lasts: how far the clocks of gateways and server may be apart. */
+  /** How far the clocks of gateways and server may be apart; so much longer than its timestamp's window a reservation lasts. */
   readonly marginMs: number;
 }
 
 /**
  * KEYS: the marker of continuity, the reservation. ARGV: epoch, when the reservation expires, the gateway's time, how far that may be
- * from the server's, for how long after a loss what expires may have been forgotten.
+ * from the server's, how long usual reservations last. Answers a verdict, a detail of it in ms, and when the last unusual one expires.
  */
 const RESERVE = new Script(`
-local marker = redis.call('HMGET', KEYS[1], 'epoch', 'lost_at_ms')
-if marker[1] ~= ARGV[1] then return {'interrupted', 0} end
+local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms')
+if marker[1] ~= ARGV[1] then return {'interrupted', 0, 0} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local expires_at = tonumber(ARGV[2])
-local ahead = tonumber(ARGV[3]) - now
-if math.abs(ahead) > tonumber(ARGV[4]) then return {'apart', ahead} end
-if redis.call('EXISTS', KEYS[2]) == 1 then return {'replayed', 0} end
-local lost_at = tonumber(marker[2])
-local forgotten = lost_at + tonumber(ARGV[5]) - expires_at
-if lost_at > 0 and forgotten >= 0 then return {'forgotten', forgotten} end
-if expires_at <= now then return {'expired', 0} end
-redis.call('SET', KEYS[2], '', 'PXAT', string.format('%.0f', expires_at))
-return {'fresh', 0}
+local expires_at, fence, ahead = tonumber(ARGV[2]), tonumber(marker[2]), tonumber(marker[3])
+local apart = tonumber(ARGV[3]) - now
+if math.abs(apart) > tonumber(ARGV[4]) then return {'apart', apart, ahead} end
+if redis.call('EXISTS', KEYS[2]) == 1 then return {'replayed', 0, ahead} end
+if expires_at <= fence then return {'forgotten', fence - expires_at, ahead} end
+if expires_at <= now then return {'expired', 0, ahead} end
+local expires_text = string.format('%.0f', expires_at)
+redis.call('SET', KEYS[2], '', 'PXAT', expires_text)
+if expires_at > now + tonumber(ARGV[5]) and expires_at > ahead then
+  redis.call('HSET', KEYS[1], 'ahead_ms', expires_text)
+  ahead = expires_at
+end
+return {'fresh', 0, ahead}
 `);
 
 /**
@@ -41,8 +42,8 @@ return {'fresh', 0}
  * before refuses it as `REPLAY_STORE_UNAVAILABLE`.
  *
  * Expiry is on the server's clock. A reservation lasts until timestamp + window + margin, so it covers every gateway's window as long
- * as no gateway's clock is further from the server's than the margin; one that is further is refused. A loss of the server's memory
- * (see `Continuity`) refuses all requests that may have been let in before it: those whose timestamps were in the window then.
+ * as no gateway's clock is further from the server's than the margin; one that is further is refused. After a loss of the server's
+ * memory (see `Continuity`), all requests are refused that may have been let in before it.
  *
  * A reservation whose answer is lost on the way stays: the client's repetition of that very request is refused as replayed.
  */
@@ -52,27 +53,25 @@ export class RedisReplayStore implements ReplayStore {
   readonly #clock: Clock;
   readonly #keyPrefix: string;
   readonly #marginMs: string;
-  readonly #forgottenForMs: string;
 
-  constructor(link: RedisLink, continuity: Continuity, clock: Clock, options: RedisReplayOptions) {
-    const { prefix, windowMs, marginMs } = options;
+  constructor(link: RedisLink, continuity: Continuity, clock: Clock, { prefix, marginMs }: RedisReplayOptions) {
     this.#link = link;
     this.#continuity = continuity;
     this.#clock = clock;
     this.#keyPrefix = `${prefix}request`;
     this.#marginMs = String(marginMs);
-    // Let in at the moment of the loss, by a clock that was ahead by the margin, with a timestamp ahead by the window.
-    this.#forgottenForMs = String(2 * windowMs + 2 * marginMs);
   }
 
   async reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): Promise<boolean> {
-    const keys = [this.#continuity.markerKey, hashedKey(this.#keyPrefix, deviceSessionId, requestId)];
-    const nowMs = String(this.#clock.now());
-    const args = [this.#continuity.epoch, String(expiresAtMs), nowMs, this.#marginMs, this.#forgottenForMs];
-    const [verdict, detailMs] = verdictOf(await RESERVE.run(this.#link.call, keys, args).catch(unavailable));
+    const { epoch, markerKey, usualMs } = this.#continuity;
+    const keys = [markerKey, hashedKey(this.#keyPrefix, deviceSessionId, requestId)];
+    const args = [epoch, String(expiresAtMs), String(this.#clock.now()), this.#marginMs, String(usualMs)];
+    const { verdict, detailMs, aheadMs } = answerOf(await RESERVE.run(this.#link.call, keys, args).catch(unavailable));
+    this.#continuity.noteAhead(aheadMs);
     if (verdict === "fresh") return true;
     if (verdict === "replayed") return false;
-    if (verdict === "interrupted") this.#link.reset("the server has lost its memory");
+    // A call that was under way while another began anew knows the old epoch, and nothing new.
+    if (verdict === "interrupted" && epoch === this.#continuity.epoch) this.#link.reset("the server has lost its memory");
     throw refusalOf(verdict, detailMs);
   }
 }
@@ -81,11 +80,15 @@ function unavailable(cause: unknown): never {
   throw refuse("REPLAY_STORE_UNAVAILABLE", { cause });
 }
 
-function verdictOf(answer: unknown): [string, number] {
-  if (!Array.isArray(answer) || typeof answer[0] !== "string" || typeof answer[1] !== "number") {
-    return unavailable(new RedisUnavailable("a reservation gave no answer to go by"));
-  }
-  return [answer[0], answer[1]];
+function answerOf(answer: unknown) {
+  if (!Array.isArray(answer)) return notUnderstood();
+  const [verdict, detailMs, aheadMs]: unknown[] = answer;
+  if (typeof verdict !== "string" || typeof detailMs !== "number" || typeof aheadMs !== "number") return notUnderstood();
+  return { verdict, detailMs, aheadMs };
+}
+
+function notUnderstood(): never {
+  return unavailable(new RedisUnavailable("a reservation gave no answer to go by"));
 }
 
 function refusalOf(verdict: string, detailMs: number): Refusal {

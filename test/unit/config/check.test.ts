@@ -13,6 +13,7 @@ describe("settings that contradict each other stop the start, with both names", 
     ["a key is given twice", `keys.current=${SEED}`, "keys.current_file=/k"],
     ["the next key is given twice", `keys.next=${SEED}`, "keys.next_file=/k"],
     ["the previous key is given twice", `keys.previous=${SEED}`, "keys.previous_file=/k"],
+    ["the shared Redis is nowhere", "stores.kind=redis", "stores.redis.url="],
     ["metrics would be on the public port", "edge.listen=0.0.0.0:9000", "admin.listen=127.0.0.1:9000"],
     ["the embedded backend's listeners collide", "dev.backend_listen=127.0.0.1:9000", "dev.push_listen=127.0.0.1:9000"],
   ];

@@ -1,8 +1,10 @@
 import project from "../package.json" with { type: "json" };
+import { openAdmission } from "./app/admission.ts";
 import { openBackend } from "./app/backend.ts";
 import { feedNotReady, isTrusted, openFeed } from "./app/feed.ts";
 import { openPublicListeners } from "./app/listeners.ts";
-import { pipelineOptions, publicRoutes } from "./app/options.ts";
+import { PUBLIC_ROUTES } from "./app/options.ts";
+import { configReload } from "./app/reload.ts";
 import { standardServices } from "./app/standard-services.ts";
 import { sleep } from "./backend/backoff.ts";
 import type { Config } from "./config/schema.ts";
@@ -18,6 +20,7 @@ import { gatewayService } from "./http/gateway-service.ts";
 import { openOps } from "./http/ops.ts";
 import { PeerResolver } from "./http/peer-address.ts";
 import { openHub } from "./hub/open.ts";
+import { watchClock } from "./observe/clock-watch.ts";
 import { createMetrics, type GatewayMetrics } from "./observe/metrics.ts";
 import { brotli, Compressions, gzip, zstd } from "./rpc/compression.ts";
 import type { ProtocolName } from "./rpc/protocol.ts";
@@ -33,6 +36,8 @@ export interface Gateway {
   readonly adminUrl: string;
   /** Resolves to `true` once everything is stopped in order; `false` where the deadline cut what was still under way. */
   stop(): Promise<boolean>;
+  /** Reads the configuration anew, and takes up what may change at run time: budgets. Whether it was in order; if not, all stays as it is. */
+  reload(load: () => Config): boolean;
 }
 
 export interface GatewayOptions {
@@ -90,7 +95,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   ];
   const standard = standardServices(config, () => notReady().length === 0);
   undo.defer(() => standard.shutDown());
-  const pipeline = { ...pipelineOptions(config), ...stores, backend: backend.commands, clock };
+  const admission = openAdmission(config, { stores, clock, log, metrics });
+  const pipeline = { ...admission.pipeline, backend: backend.commands };
   const gateway = gatewayService({ pipeline, hub, signer: keys, clock, isStopping });
   const rpc = new RpcServer([...gateway, ...standard.methods], {
     requestBytesMax: config["limits.request_bytes_max"],
@@ -103,9 +109,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const listeners = await openPublicListeners(config, {
     rpc,
     requestBytesMax: config["limits.request_bytes_max"],
-    peers: new PeerResolver(config.trusted_proxies),
-    publicRoutes: publicRoutes(config),
-    publicAuth: { backend: backend.publicAuth, buckets: stores.buckets, clock, isStopping },
+    peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
+    publicRoutes: PUBLIC_ROUTES,
+    publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
     jwks: keys.jwks,
     cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
     log,
@@ -124,6 +130,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stores.sample(metrics);
     hub.sample(metrics, PROTOCOLS);
   });
+  const clockWatch = watchClock({ clock, log, metrics });
+  undo.defer(() => clockWatch.stop());
   feed.start();
 
   const running = undo.move();
@@ -147,6 +155,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       stopped ??= stopInOrder();
       return stopped;
     },
+    reload: configReload(config, { adopters: [admission, backend], log, metrics }),
   };
 }
 

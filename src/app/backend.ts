@@ -25,5 +25,6 @@ export function openBackend(config: Config, metrics: GatewayMetrics, clock: Cloc
   const close = () => {
     for (const each of [commands, sessions, publicAuth]) each.close();
   };
-  return { commands, sessions, publicAuth, close };
+  const adoptBudgets = (next: Config) => routes.adoptBudgets(next.routes);
+  return { commands, sessions, publicAuth, adoptBudgets, close };
 }

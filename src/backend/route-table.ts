@@ -8,7 +8,13 @@ export interface RouteEntry {
   readonly method: HttpMethod;
   readonly path: string;
   readonly timeout_ms?: number | undefined;
-  readonly budget?: { readonly rate: number; readonly burst: number } | undefined;
+  readonly budget?: RouteBudgetEntry | undefined;
+}
+
+interface RouteBudgetEntry {
+  readonly rate: number;
+  readonly burst: number;
+  readonly shadow?: boolean | undefined;
 }
 
 /** A route, ready to be called. */
@@ -33,6 +39,14 @@ export class RouteTable {
     }
   }
 
+  /** Gives each route the budget that its entry has now. Nothing else of the entries is looked at. */
+  adoptBudgets(entries: readonly RouteEntry[]): void {
+    for (const { message_type: messageType, budget } of entries) {
+      const route = this.#routes.get(messageType);
+      if (route !== undefined) this.#routes.set(messageType, { ...route, budget: compileBudget(budget) });
+    }
+  }
+
   find(messageType: string): CompiledRoute | undefined {
     return this.#routes.get(messageType);
   }
@@ -44,6 +58,10 @@ function compile(entry: RouteEntry): CompiledRoute {
     method: entry.method,
     path: new PathTemplate(entry.path),
     timeoutMs: entry.timeout_ms,
-    budget: entry.budget && { ratePerSecond: entry.budget.rate, burst: entry.budget.burst },
+    budget: compileBudget(entry.budget),
   };
+}
+
+function compileBudget(entry: RouteBudgetEntry | undefined): Budget | undefined {
+  return entry && { ratePerSecond: entry.rate, burst: entry.burst, shadow: entry.shadow };
 }

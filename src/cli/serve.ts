@@ -6,13 +6,14 @@ import { stdoutSink } from "../observe/stdout.ts";
 import { reportFailure } from "./failure.ts";
 import { stopSignal } from "./signals.ts";
 
-/** `sallyport serve`: the gateway in front of a backend of yours, until it is told to stop. */
+/** `sallyport serve`: the gateway in front of a backend of yours, until it is told to stop. SIGHUP has it read its budgets anew. */
 export async function run(args: readonly string[]): Promise<number> {
   try {
     const config = loadConfig({ argv: args });
     requireSigningKey(config);
     const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
     const gateway = await startGateway({ config, log });
+    process.on("SIGHUP", () => gateway.reload(() => loadConfig({ argv: args })));
     log.info("gateway: stopping", { signal: await stopSignal() });
     const inTime = await gateway.stop();
     await log.flush();

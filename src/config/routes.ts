@@ -1,6 +1,6 @@
 import { MESSAGE_TYPE_MAX } from "../core/limits.ts";
 import { type Kind, kind, list, optional, record } from "./kind.ts";
-import { choice, int, positive } from "./values.ts";
+import { boolean, choice, int, positive } from "./values.ts";
 
 /** One message type, and the backend call that serves it. Named as in the file. */
 export type RouteConfig = {
@@ -10,9 +10,12 @@ export type RouteConfig = {
   readonly path: string;
   /** Instead of backend.timeout_ms. */
   readonly timeout_ms?: number | undefined;
-  /** What one user may spend on this message type: `rate` tokens a second, `burst` at most. */
-  readonly budget?: { readonly rate: number; readonly burst: number } | undefined;
+  /** What one user may spend on this message type. */
+  readonly budget?: RouteBudget | undefined;
 };
+
+/** `rate` tokens a second, `burst` at most. In shadow mode it is counted and refuses nobody. */
+export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 const ROUTES_MAX = 1000;
 export const TIMEOUT_MS_MAX = 120_000;
@@ -30,9 +33,9 @@ const route = record<RouteConfig>(
     ),
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
     budget: optional(
-      record<{ readonly rate: number; readonly burst: number }>(
-        { rate: positive("tokens a second", RATE_MAX), burst: int("tokens", 1, BURST_MAX) },
-        "an object with rate and burst",
+      record<RouteBudget>(
+        { rate: positive("tokens a second", RATE_MAX), burst: int("tokens", 1, BURST_MAX), shadow: optional(boolean) },
+        "an object with rate and burst, and perhaps shadow",
       ),
     ),
   },

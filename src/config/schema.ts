@@ -1,16 +1,16 @@
+import { FRESHNESS_MARGIN_MS_MIN } from "../core/limits.ts";
 import { list } from "./kind.ts";
-import { BURST_MAX, RATE_MAX, routes, TIMEOUT_MS_MAX } from "./routes.ts";
+import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
+import { BUDGET_SETTINGS } from "./schema-budgets.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
-import { boolean, choice, cidr, filePath, httpUrl, int, listen, origin, positive, text } from "./values.ts";
+import { boolean, choice, cidr, filePath, httpUrl, int, listen, origin, text } from "./values.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const ENTRIES_MAX = 16_777_216;
 
-const rate = positive("tokens a second", RATE_MAX);
-const burst = int("tokens", 1, BURST_MAX);
 const entries = int("entries", 1, ENTRIES_MAX);
 const delay = int("ms", 1, 600_000);
 const seed = text("base64 of the 32 bytes of a seed, as `sallyport keygen` prints it", /^[A-Za-z0-9+/_-]{43}=?$/);
@@ -70,7 +70,12 @@ export const SCHEMA = {
   trusted_proxies: setting(
     list(cidr, { plural: "addresses and CIDR ranges", itemsMax: 256 }),
     [],
-    "Proxies (addresses or CIDR ranges) whose `X-Forwarded-For` is believed. Set it to your load balancer's addresses, else every client shares the balancer's budgets.",
+    "Proxies (addresses or CIDR ranges) who are believed about whom they speak for. Set it to your load balancer's addresses, else every client shares the balancer's budgets.",
+  ),
+  trusted_proxies_header: setting(
+    choice("x-forwarded-for", "forwarded"),
+    "x-forwarded-for",
+    "The header in which trusted proxies say it: `x-forwarded-for`, or `forwarded` (RFC 7239). The one that yours write; the other is not read, since a proxy passes on whatever a client put there.",
   ),
 
   "backend.url": setting(httpUrl, "http://127.0.0.1:8083", "Base URL of the backend's REST interface."),
@@ -121,7 +126,7 @@ export const SCHEMA = {
   routes: setting(
     routes,
     [],
-    "The route table, one entry a message type: `message_type`, `method`, `path` under `/api/v1/user/` (with `{placeholders}` filled from the payload), and optionally `timeout_ms` and `budget = { rate, burst }` for each user. In TOML `[[routes]]`; as a variable, JSON.",
+    "The route table, one entry a message type: `message_type`, `method`, `path` under `/api/v1/user/` (with `{placeholders}` filled from the payload), and optionally `timeout_ms` and, for each user, `budget = { rate, burst }` (with `shadow = true` in shadow mode). In TOML `[[routes]]`; as a variable, JSON.",
   ),
 
   "keys.current": secret(
@@ -151,9 +156,9 @@ export const SCHEMA = {
     "How far a request's timestamp may be from the gateway's clock, either way, in ms. Widen it for devices with poor clocks; `replay.entries_max` must then hold more.",
   ),
   "freshness.margin_ms": setting(
-    int("ms", 1000, 600_000),
+    int("ms", FRESHNESS_MARGIN_MS_MIN, 600_000),
     5000,
-    "How much longer than the window a request id is remembered, in ms. More than gateways' clocks can differ, or step back.",
+    "How much longer than the window a request id is remembered, in ms. More than gateways' clocks can differ, or step back; steps of half a second and more are logged.",
   ),
   "replay.entries_max": setting(
     entries,
@@ -163,7 +168,7 @@ export const SCHEMA = {
   "buckets.entries_max": setting(
     entries,
     1_000_000,
-    "Token buckets kept at a time; a bucket that is full again is forgotten. Raise it with the number of clients at once.",
+    "Token buckets kept at a time for verified callers, and as many for all others; a bucket that is full again is forgotten. Raise it with the number of clients at once.",
   ),
 
   ...STORE_SETTINGS,
@@ -184,38 +189,7 @@ export const SCHEMA = {
     "Sessions in the cache at most. Raise it above the number of sessions active at once.",
   ),
 
-  "budgets.ip.rate": setting(rate, 50, "Requests a second from one peer address (IPv6: from one /64)."),
-  "budgets.ip.burst": setting(
-    burst,
-    100,
-    "Requests at once from one peer address. Raise it where many devices share an address.",
-  ),
-  "budgets.session.rate": setting(rate, 10, "Requests a second of one device session."),
-  "budgets.session.burst": setting(burst, 20, "Requests at once of one device session."),
-  "budgets.user.rate": setting(rate, 20, "Requests a second of one user, over all sessions."),
-  "budgets.user.burst": setting(burst, 40, "Requests at once of one user, over all sessions."),
-  "budgets.failures.rate": setting(
-    rate,
-    1,
-    "Failed checks a second that one peer address may cause before it is refused unseen.",
-  ),
-  "budgets.failures.burst": setting(
-    burst,
-    20,
-    "Failed checks at once that one peer address may cause before it is refused unseen.",
-  ),
-  "budgets.public_auth.rate": setting(rate, 1, "Calls of the public login routes a second from one peer address."),
-  "budgets.public_auth.burst": setting(burst, 5, "Calls of the public login routes at once from one peer address."),
-  "budgets.public_misc.rate": setting(rate, 10, "Calls of the other public routes a second from one peer address."),
-  "budgets.public_misc.burst": setting(burst, 20, "Calls of the other public routes at once from one peer address."),
-  "budgets.send_code.rate": setting(rate, 1 / 60, "E-mail codes a second to one e-mail address (the default: 1 a minute)."),
-  "budgets.send_code.burst": setting(burst, 3, "E-mail codes at once to one e-mail address."),
-  "budgets.confirm_code.rate": setting(rate, 0.1, "Attempts a second at one challenge's code."),
-  "budgets.confirm_code.burst": setting(
-    burst,
-    5,
-    "Attempts at once at one challenge's code. Together with the rate, what guessing is worth.",
-  ),
+  ...BUDGET_SETTINGS,
 
   "shutdown.deadline_ms": setting(
     int("ms", 0, 600_000),

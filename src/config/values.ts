@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { parseIpBlock } from "../core/ip-address.ts";
 import { type Kind, kind, shown } from "./kind.ts";
 
 /** Where a listener listens. An IPv6 address without its brackets; port 0 lets the system choose. */
@@ -98,8 +99,12 @@ export const cidr: Kind<string> = kind('an address or a range such as "10.0.0.0/
   typeof raw === "string" && isCidr(raw) ? raw : undefined,
 );
 
+/** By the same reader that will be asked whether an address lies in it. */
 function isCidr(raw: string): boolean {
-  const [, address = "", prefix] = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/.exec(raw) ?? [];
-  const version = isIP(address);
-  return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128);
+  try {
+    parseIpBlock(raw);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -30,5 +30,12 @@ export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
 /** Revocations remembered for look-ups and subscriptions still under way; each takes some tens of bytes. */
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
+/**
+ * A wall clock that moves by this much from one second to the next was set; slewing moves it by half a millisecond. What is smaller goes
+ * unnoticed, so it must be well within the margin by which reservations outlive the freshness window.
+ */
+export const CLOCK_JUMP_MS = 500;
+export const FRESHNESS_MARGIN_MS_MIN = 2 * CLOCK_JUMP_MS;
+
 /** The longest timer that a runtime keeps (2^31 - 1 ms); longer ones fire at once. */
 export const TIMER_MS_MAX = 2_147_483_647;

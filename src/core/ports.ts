@@ -74,6 +74,8 @@ export type BudgetScope = "ip" | "session" | "user" | "message_type" | "failures
 export interface Budget {
   readonly ratePerSecond: number;
   readonly burst: number;
+  /** Spent and reported like any other, but refuses nobody. Stores need not know. */
+  readonly shadow?: boolean | undefined;
 }
 
 /** One token, asked of one bucket. */
@@ -91,12 +93,13 @@ export type TakeOutcome = true | { readonly refusedBy: BudgetScope; readonly ret
  * Token buckets.
  *
  * `take` is atomic and all or nothing: either every demand is met by one token, or no bucket changes. A bucket that was never
- * seen is full. `check` says what `take` of the one demand would say, and takes nothing. Both are on the caller's clock.
- * A store without room for a new bucket answers conservatively: it never forgets a bucket that is not yet full again.
+ * seen is full. `check` says whether the bucket has that many tokens (1 by default), takes nothing, and answers at once. Both are on
+ * the caller's clock. A store without room for a new bucket answers conservatively: it never forgets a bucket that is not yet full
+ * again.
  */
 export interface BucketStore {
   take(demands: readonly BucketDemand[], nowMs: number): TakeOutcome | Promise<TakeOutcome>;
-  check(demand: BucketDemand, nowMs: number): TakeOutcome | Promise<TakeOutcome>;
+  check(demand: BucketDemand, nowMs: number, tokens?: number): TakeOutcome;
 }
 
 /**

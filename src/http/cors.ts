@@ -2,7 +2,7 @@ import { cors } from "@connectrpc/connect";
 
 /** Headers of ours that browsers' clients read or send, besides those of the protocols. */
 const OWN_ALLOWED = ["traceparent"];
-const OWN_EXPOSED = ["retry-after", "accept-post", "allow"];
+const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];
 
 const ALLOWED_METHODS = "GET, POST";
 const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");

@@ -8,9 +8,10 @@ import { FetchRequest, toResponse } from "./fetch-host.ts";
 import { type RenewableListener, serveOn } from "./listener.ts";
 import type { PeerResolver } from "./peer-address.ts";
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "./public-auth.ts";
+import { servePublicKeys } from "./public-keys.ts";
 import type { SocketEnd } from "./relay.ts";
 import { restLog } from "./rest-log.ts";
-import { jsonReply, RestError } from "./rest-reply.ts";
+import { RestError } from "./rest-reply.ts";
 
 export interface EdgeParts {
   readonly listen: ListenAddress;
@@ -42,8 +43,7 @@ const IDLE_TIMEOUT_SECONDS = 150;
  */
 const BODY_FENCE_BYTES = 64 * 1024 * 1024;
 
-/** The keys change by restart only; a client may keep them for a while. */
-const JWKS_MAX_AGE = "public, max-age=300";
+const KEYS_PATH = "/.well-known/jwks.json";
 
 type AppServer = AnyElysia["server"];
 
@@ -66,7 +66,7 @@ export function openEdge(parts: EdgeParts): RenewableListener {
 export function edgeApp(parts: EdgeParts): AnyElysia {
   const { rpc, peers, cors } = parts;
   const raw = { parse: "none" } as const;
-  const onSocket: FindPeer = (request, socket) => peers.resolve(socket?.address, () => request.headers.get("x-forwarded-for"));
+  const onSocket: FindPeer = (request, socket) => peers.resolve(socket?.address, () => request.headers.get(peers.header));
   const { findPeer = onSocket } = parts;
   const peerOf = (request: Request, server: AppServer) => findPeer(request, server?.requestIP(request) ?? null);
   const call = async (request: Request, path: string, server: AppServer) => {
@@ -85,8 +85,9 @@ export function edgeApp(parts: EdgeParts): AnyElysia {
     const answer = (request: Request, server: AppServer) => logged(request, route.path, peerOf(request, server), serve);
     app.all(route.path, ({ request, server }) => cors.answer(request, () => answer(request, server)), raw);
   }
-  const jwks = () => jsonReply(200, parts.jwks, { "cache-control": JWKS_MAX_AGE });
-  app.get("/.well-known/jwks.json", ({ request }) => cors.answer(request, jwks), raw);
+  const keys = (request: Request, peer: Peer) => servePublicKeys(request, peer, parts.jwks, parts.publicAuth);
+  const answerKeys = (request: Request, server: AppServer) => logged(request, KEYS_PATH, peerOf(request, server), keys);
+  app.all(KEYS_PATH, ({ request, server }) => cors.answer(request, () => answerKeys(request, server)), raw);
   app.all("/*", ({ request, path, server }) => unknownPath(request, path, () => call(request, path, server)), raw);
   app.onError(({ error }) => unexpected(error, parts.log));
   return app;

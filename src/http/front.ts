@@ -59,7 +59,7 @@ class Front implements RenewableListener {
       if (peer !== undefined) return peer;
       const address = socket === null ? undefined : this.#toEdge.addressOf(socket);
       if (address === undefined) throw new RestError("misdirected");
-      return peers.resolve(address, () => request.headers.get("x-forwarded-for"));
+      return peers.resolve(address, () => request.headers.get(peers.header));
     };
     const edgeParts: EdgeParts = { ...parts, listen: { host: LOOPBACK, port: 0 }, tls: undefined, findPeer };
     const app = edgeApp(edgeParts);

@@ -114,7 +114,7 @@ async function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeade
   const { rpc, peers, edge } = service;
   try {
     const socketAddress = stream.session?.socket?.remoteAddress;
-    const peer = peers.resolve(socketAddress, () => headers["x-forwarded-for"]?.toString() ?? null);
+    const peer = peers.resolve(socketAddress, () => headers[peers.header]?.toString() ?? null);
     const request = new H2Request(stream, headers, peer);
     if (edge !== undefined) await answerStream(stream, request, edge);
     else sendReply(stream, await rpc.handle(request));

@@ -1,4 +1,4 @@
-import { formatIp, parseIp } from "./ip-address.ts";
+import { formatIp, parseIp } from "../core/ip-address.ts";
 
 /**
  * The PROXY protocol, versions 1 and 2, as a receiver reads it: what a load balancer that passes TCP on says first, about the

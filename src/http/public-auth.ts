@@ -1,26 +1,21 @@
-import type { Clock } from "../core/clock.ts";
 import { PUBLIC_BODY_BYTES_MAX } from "../core/limits.ts";
-import type { BucketStore, Budget, Peer, PublicBackend } from "../core/ports.ts";
+import type { Peer, PublicBackend } from "../core/ports.ts";
 import { type Reason, Refusal } from "../core/refusal.ts";
 import { BodyTooLarge } from "../rpc/http.ts";
 import { readBounded } from "./fetch-host.ts";
+import { chargePublic, classDemand, identityDemand, type PublicChargePorts, type PublicIdentity } from "./public-budgets.ts";
 import type { PublicCall } from "./public-schema.ts";
 import { RestError, type RestErrorCode } from "./rest-reply.ts";
 
-/** One public call: where it is, how its body is checked, and what it costs whom. */
+/** One login call: where it is, how its body is checked, and which budget counts whom it is about. Its class is `public_auth`. */
 export interface PublicRoute {
   readonly path: string;
   readonly check: (json: unknown) => PublicCall;
-  /** For each peer address. */
-  readonly classBudget: Budget;
-  /** For each identity that the call is about. */
-  readonly identityBudget: Budget;
+  readonly identity: PublicIdentity;
 }
 
-export interface PublicAuthParts {
+export interface PublicAuthParts extends PublicChargePorts {
   readonly backend: PublicBackend;
-  readonly buckets: BucketStore;
-  readonly clock: Clock;
   readonly isStopping: () => boolean;
 }
 
@@ -35,7 +30,8 @@ export async function servePublicCall(
 ): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
   const { body, identity } = route.check(await readJson(request));
-  await charge(route, peer, identity, parts);
+  const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
+  const fields = await chargePublic(demands, parts);
   const { headers } = request;
   const context = {
     peerAddress: peer.address,
@@ -44,7 +40,7 @@ export async function servePublicCall(
     traceparent: headers.get("traceparent") ?? undefined,
   };
   const answer = await parts.backend.forward(route.path, body, context, request.signal).catch(toRestError);
-  const replyHeaders: Record<string, string> = { "content-type": answer.contentType, "cache-control": "no-store" };
+  const replyHeaders: Record<string, string> = { ...fields, "content-type": answer.contentType, "cache-control": "no-store" };
   if (answer.retryAfter !== undefined) replyHeaders["retry-after"] = answer.retryAfter;
   return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
 }
@@ -60,19 +56,6 @@ async function readJson(request: Request): Promise<unknown> {
     if (error instanceof BodyTooLarge) throw new RestError("payload_too_large", `at most ${PUBLIC_BODY_BYTES_MAX} bytes`);
     throw new RestError("invalid_request", "the body must be JSON in UTF-8", {}, error);
   }
-}
-
-async function charge(route: PublicRoute, peer: Peer, identity: string, parts: PublicAuthParts): Promise<void> {
-  const outcome = await parts.buckets.take(
-    [
-      { scope: "public_class", key: `auth ${peer.network}`, budget: route.classBudget },
-      { scope: "public_identity", key: `${route.path} ${identity}`, budget: route.identityBudget },
-    ],
-    parts.clock.now(),
-  );
-  if (outcome === true) return;
-  const seconds = Math.max(1, Math.ceil(outcome.retryAfterMs / 1000));
-  throw new RestError("rate_limited", undefined, { "retry-after": String(seconds) });
 }
 
 const REST_CODES: Partial<Record<Reason, RestErrorCode>> = {

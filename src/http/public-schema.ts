@@ -41,12 +41,16 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   return { body, identity: challengeId };
 }
 
-/** One mailbox, one budget: case and Unicode forms make no difference, nor how the domain is written (RFC 5890, or the root's dot). */
+/**
+ * One mailbox, one budget: case and Unicode forms make no difference, nor what follows a plus sign (RFC 5233), nor how the domain is
+ * written (RFC 5890, or the root's dot).
+ */
 function normalizeEmail(email: string): string {
   const text = email.normalize("NFKC").toLowerCase();
-  const at = text.lastIndexOf("@") + 1;
-  const domain = text.slice(at);
-  return text.slice(0, at) + (domainToASCII(domain) || domain).replace(/\.$/, "");
+  const at = text.lastIndexOf("@");
+  const local = text.slice(0, at);
+  const domain = text.slice(at + 1);
+  return `${local.replace(/(?<=.)\+.*$/, "")}@${(domainToASCII(domain) || domain).replace(/\.$/, "")}`;
 }
 
 /** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */

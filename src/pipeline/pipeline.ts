@@ -1,6 +1,6 @@
 import { takeBudgets } from "./budgets.ts";
 import { checkEnvelope } from "./envelope.ts";
-import { checkFailureBudget, spendFailure } from "./failure-budget.ts";
+import { checkFailureBudget, releaseToken, spendFailure } from "./failure-budget.ts";
 import { claimFreshness } from "./freshness.ts";
 import { checkPayloadHash } from "./payload-hash.ts";
 import type { PipelinePorts } from "./ports.ts";
@@ -14,8 +14,19 @@ import { checkSignature } from "./signature.ts";
  */
 export async function admit(arrival: Arrival, ports: PipelinePorts): Promise<AdmittedRequest> {
   const welcome = await checkFailureBudget(arrival, ports);
-  const fresh = await verify(welcome, ports).catch((refusal) => spendFailure(arrival.peer, refusal, ports));
+  const fresh = await verifyAndSettle(welcome, ports);
   return takeBudgets(fresh, ports);
+}
+
+async function verifyAndSettle(welcome: WelcomeArrival, ports: PipelinePorts): Promise<FreshRequest> {
+  try {
+    return await verify(welcome, ports);
+  } catch (refusal) {
+    await spendFailure(welcome.peer, refusal, ports);
+    throw refusal;
+  } finally {
+    releaseToken(welcome, ports);
+  }
 }
 
 /** The order of these lines is the security contract: proto/README.md, "Order of checks". Each needs what the one before proved. */

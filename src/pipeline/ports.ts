@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
-import type { Backend, BucketStore, Budget, ReplayStore, SessionDirectory, VerifiedPeers } from "../core/ports.ts";
+import type { Backend, BucketStore, Budget, BudgetScope, ReplayStore, SessionDirectory, VerifiedPeers } from "../core/ports.ts";
+import type { FailureHolds } from "./failure-holds.ts";
 
-/** The budgets of proto/README.md, "Budgets", that the pipeline spends. A route's own comes with the route. */
+/** The budgets of proto/README.md, "Budgets", that the pipeline spends; they may change while it runs. A route's own comes with the route. */
 export interface PipelineBudgets {
   readonly ip: Budget;
   readonly session: Budget;
@@ -19,11 +20,19 @@ export interface FreshnessOptions {
 export interface PipelinePorts {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
+  /** Requests signed before this may have been let in by somebody whose reservations are lost. `-Infinity`: there are none. */
+  readonly remembersSinceMs: number;
+  /** The buckets of verified callers. */
   readonly buckets: BucketStore;
+  /** The others' own: whoever fails must not crowd out the buckets of those who do not. */
+  readonly unverifiedBuckets: BucketStore;
+  readonly failureHolds: FailureHolds;
   readonly verifiedPeers: VerifiedPeers;
   readonly backend: Backend;
   readonly clock: Clock;
   readonly payloadBytesMax: number;
   readonly freshness: FreshnessOptions;
   readonly budgets: PipelineBudgets;
+  /** A budget in shadow mode was empty: somebody would have been refused. */
+  readonly onShadowRefusal: (scope: BudgetScope) => void;
 }

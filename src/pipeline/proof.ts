@@ -39,8 +39,8 @@ interface SessionRequest extends Request {
   readonly mark: number;
 }
 
-/** Check 0 passed: the peer has not used up its failure budget. */
-export type WelcomeArrival = Arrival & Proof<"peer">;
+/** Check 0 passed: the peer has not used up its failure budget, and may hold a token of it until the request is verified. */
+export type WelcomeArrival = Arrival & { readonly holdsToken: boolean } & Proof<"peer">;
 /** Check 1 passed: every field keeps the rules of the contract. */
 export type WellFormed = Request & Proof<"envelope">;
 /** Check 2 passed: the session exists and is active. */

@@ -40,7 +40,12 @@ export interface StoreParts {
 export interface Stores {
   readonly sessions: RevocableDirectory;
   readonly replay: ReplayStore;
+  /** When the memory of requests begins (Unix milliseconds); `-Infinity` where it outlives this process. */
+  readonly remembersSinceMs: number;
+  /** The buckets of verified callers. */
   readonly buckets: BucketStore;
+  /** Those of all others (failures, public calls), apart: strangers, however many, must not crowd out those who are known. */
+  readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
   /** Sets the gauges of how full the stores are. */
   readonly sample: (metrics: Metrics) => void;
@@ -79,19 +84,26 @@ export async function openStores(config: StoreConfig, parts: StoreParts): Promis
 }
 
 /** What gateways on several hosts must share. The rest is each one's own: its push feed brings every revocation to each of them. */
-type SharedStores = Pick<Stores, "replay" | "buckets" | "sample" | "notReady" | "close">;
+type SharedStores = Omit<Stores, "sessions" | "verifiedPeers">;
 
 function openMemory(config: StoreConfig, clock: Clock): SharedStores {
   const replay = new MemoryReplayStore(clock, { entriesMax: config["replay.entries_max"] });
   const buckets = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
+  const unverifiedBuckets = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
-    metrics.gauge("sallyport_bucket_entries", buckets.entries);
+    metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
+    metrics.gauge("sallyport_bucket_entries", unverifiedBuckets.entries, { of: "unverified" });
   };
-  return { replay, buckets, sample, notReady: () => [], close() {} };
+  return { replay, remembersSinceMs: clock.now(), buckets, unverifiedBuckets, sample, notReady: () => [], close() {} };
 }
 
 async function openShared(config: StoreConfig, parts: StoreParts): Promise<SharedStores> {
   const { isUp, ...stores } = await openRedisStores(config, parts);
-  return { ...stores, sample: (metrics) => metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0) };
+  return {
+    ...stores,
+    remembersSinceMs: Number.NEGATIVE_INFINITY,
+    unverifiedBuckets: stores.buckets,
+    sample: (metrics) => metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0),
+  };
 }

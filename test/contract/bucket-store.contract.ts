@@ -136,6 +136,18 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
+      "to look for several tokens tells whether so many are there, so that what is under way can be counted as spent",
+      run(async (store) => {
+        for (const tokens of [1, 2, 3]) expect(store.check(demand("failures"), NOW_MS, tokens)).toBe(true);
+        expect(store.check(demand("failures"), NOW_MS, 4)).toEqual({ refusedBy: "failures", retryAfterMs: INTERVAL_MS });
+        await store.take([demand("failures")], NOW_MS);
+        expect(store.check(demand("failures"), NOW_MS, 2)).toBe(true);
+        expect(store.check(demand("failures"), NOW_MS, 3)).toEqual({ refusedBy: "failures", retryAfterMs: INTERVAL_MS });
+        expect(store.check(demand("failures"), NOW_MS + INTERVAL_MS, 3)).toBe(true);
+      }),
+    );
+
+    test(
       "requests that arrive together get no more than the burst",
       run(async (store) => {
         const requests = Array.from({ length: 40 }, async () => store.take([demand("ip"), demand("session")], NOW_MS));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { refusalOf } from "../../src/client/errors.ts";
+import type { BucketStore } from "../../src/core/ports.ts";
 import { REFUSALS } from "../../src/core/refusal.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { openStores } from "../../src/stores/open.ts";
@@ -29,13 +30,15 @@ beforeAll(async () => {
             if (broken) throw new Error(SECRET, { cause: new TypeError(SECRET) });
             return work(...args);
           }) as T;
+        const failingBuckets = (buckets: BucketStore): BucketStore => ({
+          take: failing(buckets.take.bind(buckets)),
+          check: buckets.check.bind(buckets),
+        });
         return {
           ...stores,
           replay: { reserve: failing(stores.replay.reserve.bind(stores.replay)) },
-          buckets: {
-            take: failing(stores.buckets.take.bind(stores.buckets)),
-            check: stores.buckets.check.bind(stores.buckets),
-          },
+          buckets: failingBuckets(stores.buckets),
+          unverifiedBuckets: failingBuckets(stores.unverifiedBuckets),
         };
       },
     },

@@ -14,6 +14,7 @@ import { Compressions, gzip } from "../../src/rpc/compression.ts";
 import type { OutgoingStream } from "../../src/rpc/outgoing-stream.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { serverStream, unary } from "../../src/rpc/service.ts";
+import { NO_PUBLIC_CALLS } from "./no-public-calls.ts";
 
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -54,12 +55,7 @@ export async function openEchoFront(options: EchoFrontOptions = {}): Promise<Ech
     requestBytesMax: REQUEST_BYTES_MAX,
     rpc: echoServer(streams, hold),
     publicRoutes: [],
-    publicAuth: {
-      backend: { forward: () => Promise.reject(new Error("no public calls here")) },
-      buckets: { take: () => true as const, check: () => true as const },
-      clock: systemClock,
-      isStopping: () => false,
-    },
+    publicAuth: NO_PUBLIC_CALLS,
     jwks: { keys: [] },
     peers: new PeerResolver(options.trustedProxies ?? []),
     cors: new Cors({ origins: ["https://app.example"], maxAgeSeconds: 0 }),

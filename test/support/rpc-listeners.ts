@@ -13,6 +13,7 @@ import { Compressions, gzip } from "../../src/rpc/compression.ts";
 import type { CallSummary } from "../../src/rpc/options.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { AnyMethod } from "../../src/rpc/service.ts";
+import { NO_PUBLIC_CALLS } from "./no-public-calls.ts";
 
 /** Any methods, behind the real listeners. */
 export interface RpcListeners {
@@ -44,12 +45,7 @@ export async function openRpcListeners(
     ...common,
     requestBytesMax,
     publicRoutes: [],
-    publicAuth: {
-      backend: { forward: () => Promise.reject(new Error("no public calls here")) },
-      buckets: { take: () => true as const, check: () => true as const },
-      clock: systemClock,
-      isStopping: () => false,
-    },
+    publicAuth: NO_PUBLIC_CALLS,
     jwks: { keys: [] },
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
     metrics: createMetrics({ version: "test" }),

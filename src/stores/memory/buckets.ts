@@ -56,14 +56,14 @@ export class MemoryBucketStore implements BucketStore {
     return { refusedBy, retryAfterMs: Math.ceil(waitMs) };
   }
 
-  check(demand: BucketDemand, nowMs: number): TakeOutcome {
+  check(demand: BucketDemand, nowMs: number, tokens = 1): TakeOutcome {
     this.#locate([demand]);
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
     // The clock stepped back. Kept even here, or a bucket that is only ever looked at would never fill.
     if (fullAtMs !== this.#table.expiryMs(slot)) this.#table.setExpiry(slot, fullAtMs);
-    const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs), demand.budget, nowMs);
+    const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs, tokens), demand.budget, nowMs);
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
   }
 
@@ -128,9 +128,9 @@ export class MemoryBucketStore implements BucketStore {
   }
 }
 
-/** When a bucket is full again from which one token more is taken now. */
-function spent(fullAtMs: number, budget: Budget, nowMs: number): number {
-  return Math.max(fullAtMs, nowMs) + intervalMs(budget);
+/** When a bucket is full again from which so many tokens more are taken now. */
+function spent(fullAtMs: number, budget: Budget, nowMs: number, tokens = 1): number {
+  return Math.max(fullAtMs, nowMs) + tokens * intervalMs(budget);
 }
 
 /** How long too early the token was taken; 0 where it was there. */

@@ -92,8 +92,8 @@ export class RedisBucketStore implements BucketStore {
     }
   }
 
-  check(demand: BucketDemand, nowMs: number): TakeOutcome {
-    return this.#near.check(demand, nowMs);
+  check(demand: BucketDemand, nowMs: number, tokens?: number): TakeOutcome {
+    return this.#near.check(demand, nowMs, tokens);
   }
 
   async #takeShared(demands: Demands, nowMs: number): Promise<TakeOutcome> {

@@ -197,7 +197,7 @@ test("a store that fails in a way of its own admits nobody", async () => {
     { sessions: { find: broken } },
     { replay: { reserve: broken } },
     { buckets: { take: broken, check: () => true as const } },
-    { buckets: { take: () => true as const, check: broken } },
+    { unverifiedBuckets: { take: () => true as const, check: broken } },
   ]) {
     expect(await admit(arrival(), { ...ports, ...overrides }).catch((error) => error)).toBeInstanceOf(Error);
   }

@@ -4,6 +4,7 @@ import { Refusal } from "../../../../src/core/refusal.ts";
 import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } from "../../../../src/crypto/ed25519.ts";
 import { requestSigningInput } from "../../../../src/crypto/signing-input.ts";
 import { type RequestEnvelope, RequestEnvelopeSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { FailureHolds } from "../../../../src/pipeline/failure-holds.ts";
 import type { PipelinePorts } from "../../../../src/pipeline/ports.ts";
 import type { Arrival } from "../../../../src/pipeline/proof.ts";
 
@@ -86,7 +87,10 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
         return true;
       },
     },
+    remembersSinceMs: Number.NEGATIVE_INFINITY,
     buckets,
+    unverifiedBuckets: overrides.buckets ?? buckets,
+    failureHolds: new FailureHolds(),
     verifiedPeers: {
       remember: () => void asked.steps.push("remember"),
       has: () => false,
@@ -99,6 +103,7 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
     payloadBytesMax: PAYLOAD_BYTES_MAX,
     freshness: { windowMs: WINDOW_MS, marginMs: MARGIN_MS },
     budgets: { ip: ROOMY, session: ROOMY, user: ROOMY, failures: ROOMY },
+    onShadowRefusal: (scope) => void asked.steps.push(`shadow ${scope}`),
     ...overrides,
   };
   return { ports, asked };

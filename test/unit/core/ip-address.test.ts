@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { contains, formatIp, formatSlash64, parseIp, parseIpBlock } from "../../../src/http/ip-address.ts";
+import { contains, formatIp, formatSlash64, parseIp, parseIpBlock } from "../../../src/core/ip-address.ts";
 
 const parsed = (text: string) => parseIp(text) ?? expect.unreachable(`${text} is no address`);
 

@@ -1,0 +1,37 @@
+import { budgetsOf } from "../config/budgets.ts";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import type { BudgetScope, Log } from "../core/ports.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+import { FailureHolds } from "../pipeline/failure-holds.ts";
+import type { Stores } from "../stores/open.ts";
+import { pipelineOptions } from "./options.ts";
+
+interface AdmissionParts {
+  readonly stores: Stores;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+}
+
+/** What lets requests in: the pipeline's part without the backend, and what public calls are charged by. On the same budgets. */
+export function openAdmission(config: Config, { stores, clock, log, metrics }: AdmissionParts) {
+  const budgets = budgetsOf(config);
+  const onShadowRefusal = (scope: BudgetScope) => {
+    metrics.count("sallyport_shadow_refusals_total", { scope });
+    log.info("budget: would have refused, were it not in shadow mode", { scope });
+  };
+  const common = { budgets, onShadowRefusal, clock };
+  const { sessions, replay, remembersSinceMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
+  return {
+    pipeline: {
+      ...pipelineOptions(config),
+      ...common,
+      ...{ sessions, replay, remembersSinceMs, buckets, unverifiedBuckets, verifiedPeers },
+      failureHolds: new FailureHolds(),
+    },
+    publicCalls: { ...common, buckets: unverifiedBuckets },
+    /** From now on the budgets are those of another configuration. */
+    adoptBudgets: (next: Config) => void Object.assign(budgets, budgetsOf(next)),
+  };
+}

@@ -1,0 +1,35 @@
+import { ConfigError } from "../config/config-error.ts";
+import { mergeReload } from "../config/reload.ts";
+import type { Config } from "../config/schema.ts";
+import type { Log } from "../core/ports.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+
+interface ReloadParts {
+  /** Whoever lives by a budget. */
+  readonly adopters: readonly { adoptBudgets(next: Config): void }[];
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+}
+
+/** Takes up a configuration's budgets, and says what of it takes a restart. One that is not in order is refused whole. */
+export function configReload(config: Config, { adopters, log, metrics }: ReloadParts): (load: () => Config) => boolean {
+  let running = config;
+  return (load) => {
+    let next: Config;
+    try {
+      next = load();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      metrics.count("sallyport_config_reloads_total", { outcome: "refused" });
+      log.error("config: not reloaded, the one that runs stays", { cause: error.message });
+      return false;
+    }
+    const { merged, changed, needRestart } = mergeReload(running, next);
+    running = merged;
+    for (const each of adopters) each.adoptBudgets(running);
+    metrics.count("sallyport_config_reloads_total", { outcome: "adopted" });
+    log.info("config: reloaded", { changed: changed.join(" ") });
+    if (needRestart.length > 0) log.warn("config: changed, but takes a restart", { keys: needRestart.join(" ") });
+    return true;
+  };
+}

@@ -1,0 +1,50 @@
+import type { BucketDemand, Budget, Peer } from "../core/ports.ts";
+import { type ChargePorts, charge } from "../pipeline/charge.ts";
+import { limitField, policyField } from "./rate-limit-fields.ts";
+import { RestError } from "./rest-reply.ts";
+
+/** The budgets of public calls: by class of route for each peer address, by kind of call for each identity. They may change at run time. */
+export interface PublicBudgets {
+  readonly public_auth: Budget;
+  readonly public_misc: Budget;
+  readonly send_code: Budget;
+  readonly confirm_code: Budget;
+}
+
+/** Login is dear: it sends mail, and codes can be guessed. Everything else that is public is cheap. */
+export type PublicClass = "public_auth" | "public_misc";
+export type PublicIdentity = "send_code" | "confirm_code";
+
+export interface PublicChargePorts extends ChargePorts {
+  readonly budgets: PublicBudgets;
+}
+
+/** A demand under the name that clients and the configuration know its budget by. */
+export interface PublicDemand extends BucketDemand {
+  readonly policy: string;
+}
+
+export function classDemand(policy: PublicClass, peer: Peer, { budgets }: PublicChargePorts): PublicDemand {
+  return { policy, scope: "public_class", key: `${policy} ${peer.network}`, budget: budgets[policy] };
+}
+
+export function identityDemand(policy: PublicIdentity, identity: string, { budgets }: PublicChargePorts): PublicDemand {
+  return { policy, scope: "public_identity", key: `${policy} ${identity}`, budget: budgets[policy] };
+}
+
+/** Charges all of the budgets or none, and gives the fields that tell the client of them. Throws RestError `rate_limited`. */
+export async function chargePublic(
+  demands: readonly PublicDemand[],
+  ports: PublicChargePorts,
+): Promise<Readonly<Record<string, string>>> {
+  const outcome = await charge(demands, ports);
+  const policies = policyField(demands);
+  if (outcome === true) return policies;
+  const seconds = Math.max(1, Math.ceil(outcome.retryAfterMs / 1000));
+  const refusing = demands.filter(({ scope }) => scope === outcome.refusedBy);
+  throw new RestError("rate_limited", undefined, {
+    "retry-after": String(seconds),
+    ...policies,
+    ...limitField(refusing, seconds),
+  });
+}

@@ -1,0 +1,48 @@
+import type { Clock } from "../core/clock.ts";
+import { CLOCK_JUMP_MS } from "../core/limits.ts";
+import type { Log, Metrics } from "../core/ports.ts";
+
+export interface ClockWatchParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+const LOOK_EVERY_MS = 1000;
+
+/**
+ * Notices that the wall clock was set, by comparing it with the monotonic one. Both are read in one breath, so that a busy process is
+ * not taken for a jump; a host that slept is one.
+ */
+export class ClockWatch {
+  readonly #parts: ClockWatchParts;
+  #offsetMs: number;
+
+  constructor(parts: ClockWatchParts) {
+    this.#parts = parts;
+    this.#offsetMs = offsetOf(parts.clock);
+  }
+
+  look(): void {
+    const { clock, log, metrics } = this.#parts;
+    const offsetMs = offsetOf(clock);
+    const jumpMs = offsetMs - this.#offsetMs;
+    this.#offsetMs = offsetMs;
+    if (Math.abs(jumpMs) < CLOCK_JUMP_MS) return;
+    const direction = jumpMs > 0 ? "forward" : "back";
+    metrics.count("sallyport_clock_jumps_total", { direction });
+    log.warn("clock: the wall clock was set", { direction, by_ms: Math.round(Math.abs(jumpMs)) });
+  }
+}
+
+/** Looks at the clock every second, until stopped. */
+export function watchClock(parts: ClockWatchParts): { stop(): void } {
+  const watch = new ClockWatch(parts);
+  const timer = setInterval(() => watch.look(), LOOK_EVERY_MS);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+function offsetOf(clock: Clock): number {
+  return clock.now() - clock.monotonic();
+}

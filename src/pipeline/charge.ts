@@ -1,0 +1,24 @@
+import type { Clock } from "../core/clock.ts";
+import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../core/ports.ts";
+
+export interface ChargePorts {
+  readonly buckets: BucketStore;
+  readonly clock: Clock;
+  /** A budget in shadow mode was empty: somebody would have been refused. */
+  readonly onShadowRefusal: (scope: BudgetScope) => void;
+}
+
+/**
+ * One token from each bucket, or from none of them. Budgets in shadow mode are charged where the others gave theirs, each for itself:
+ * that one of them is empty is reported, and refuses nobody.
+ */
+export async function charge(demands: readonly BucketDemand[], ports: ChargePorts): Promise<TakeOutcome> {
+  const nowMs = ports.clock.now();
+  const shadows = demands.filter(({ budget }) => budget.shadow === true);
+  const enforced = shadows.length === 0 ? demands : demands.filter((demand) => !shadows.includes(demand));
+  const outcome = await ports.buckets.take(enforced, nowMs);
+  if (outcome !== true || shadows.length === 0) return outcome;
+  const outcomes = await Promise.all(shadows.map((demand) => ports.buckets.take([demand], nowMs)));
+  for (const shadow of outcomes) if (shadow !== true) ports.onShadowRefusal(shadow.refusedBy);
+  return true;
+}

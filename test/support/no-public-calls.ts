@@ -1,0 +1,14 @@
+import { systemClock } from "../../src/core/clock.ts";
+import type { PublicAuthParts } from "../../src/http/public-auth.ts";
+
+const ROOMY = { ratePerSecond: 1000, burst: 1000 };
+
+/** For listeners whose tests make no public calls. */
+export const NO_PUBLIC_CALLS: PublicAuthParts = {
+  backend: { forward: () => Promise.reject(new Error("no public calls here")) },
+  buckets: { take: () => true, check: () => true },
+  budgets: { public_auth: ROOMY, public_misc: ROOMY, send_code: ROOMY, confirm_code: ROOMY },
+  onShadowRefusal() {},
+  clock: systemClock,
+  isStopping: () => false,
+};

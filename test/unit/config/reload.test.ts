@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test";
+import { configReload } from "../../../src/app/reload.ts";
+import { loadConfig } from "../../../src/config/load.ts";
+import { mergeReload } from "../../../src/config/reload.ts";
+import type { Config } from "../../../src/config/schema.ts";
+
+const load = (overrides: Partial<Config> = {}) => loadConfig({ env: {}, overrides });
+
+const READ = { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" } as const;
+const SEND = { message_type: "chat.send", method: "POST", path: "/api/v1/user/chat" } as const;
+
+describe("a configuration that is read anew", () => {
+  test("changes budgets, and says which", () => {
+    const { merged, changed, needRestart } = mergeReload(load(), load({ "budgets.ip.rate": 7, "budgets.user.shadow": true }));
+    expect([merged["budgets.ip.rate"], merged["budgets.user.shadow"]]).toEqual([7, true]);
+    expect([changed, needRestart]).toEqual([["budgets.ip.rate", "budgets.user.shadow"], []]);
+  });
+
+  test("changes the budgets of routes, and nothing else of them", () => {
+    const running = load({ routes: [{ ...READ, budget: { rate: 1, burst: 1 } }, SEND] });
+    const next = load({ routes: [READ, { ...SEND, path: "/api/v1/user/other", budget: { rate: 2, burst: 2 } }] });
+    const { merged, changed, needRestart } = mergeReload(running, next);
+    expect(merged.routes).toEqual([READ, { ...SEND, budget: { rate: 2, burst: 2 } }]);
+    expect([changed, needRestart]).toEqual([["routes"], ["routes"]]);
+  });
+
+  test("leaves all else to a restart, and says so each time", () => {
+    const next = load({ "backend.timeout_ms": 1, "budgets.ip.rate": 7 });
+    const first = mergeReload(load(), next);
+    expect(first.merged["backend.timeout_ms"]).toBe(5000);
+    const second = mergeReload(first.merged, next);
+    expect([second.changed, second.needRestart]).toEqual([[], ["backend.timeout_ms"]]);
+  });
+});
+
+describe("reloading", () => {
+  function reloading() {
+    const [adopted, lines, counted]: [number[], string[], string[]] = [[], [], []];
+    const say = (message: string, fields?: object) => void lines.push(`${message} ${JSON.stringify(fields)}`);
+    const reload = configReload(load(), {
+      adopters: [{ adoptBudgets: (next) => void adopted.push(next["budgets.ip.rate"]) }],
+      log: { debug() {}, info: say, warn: say, error: say },
+      metrics: {
+        count: (_, labels) => void counted.push(labels?.outcome ?? ""),
+        gauge() {},
+        observe() {},
+        beforeRender() {},
+        render: () => "",
+      },
+    });
+    return { reload, adopted, lines, counted };
+  }
+
+  test("a file that is not in order changes nothing at all, and is told of", () => {
+    const { reload, adopted, lines, counted } = reloading();
+    const argv = ["--set", "budgets.ip.rate=7", "--set", "budgets.user.rate=-1"];
+    expect(reload(() => loadConfig({ env: {}, argv }))).toBe(false);
+    expect([adopted, counted]).toEqual([[], ["refused"]]);
+    expect(lines.join()).toContain("budgets.user.rate");
+    expect(reload(() => load({ "budgets.ip.rate": 8 }))).toBe(true);
+    expect([adopted, counted]).toEqual([[8], ["refused", "adopted"]]);
+  });
+
+  test("what takes a restart is named, without its value", () => {
+    const { reload, lines } = reloading();
+    reload(() => load({ "backend.token": "secret-token" }));
+    expect(lines.join()).toContain("backend.token");
+    expect(lines.join()).not.toContain("secret-token");
+  });
+});

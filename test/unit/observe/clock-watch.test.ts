@@ -1,0 +1,44 @@
+import { expect, test } from "bun:test";
+import { ClockWatch } from "../../../src/observe/clock-watch.ts";
+
+function watched() {
+  const time = { wallMs: 1_760_000_000_000, monotonicMs: 5000 };
+  const lines: string[] = [];
+  const counted: string[] = [];
+  const watch = new ClockWatch({
+    clock: { now: () => time.wallMs, monotonic: () => time.monotonicMs },
+    log: {
+      debug() {},
+      info() {},
+      error() {},
+      warn: (message, fields) => void lines.push(`${message} ${JSON.stringify(fields)}`),
+    },
+    metrics: { gauge() {}, observe() {}, count: (name, labels) => void counted.push(`${name} ${labels?.direction}`) },
+  });
+  const pass = (wallMs: number, monotonicMs = wallMs) => {
+    time.wallMs += wallMs;
+    time.monotonicMs += monotonicMs;
+    watch.look();
+  };
+  return { pass, lines, counted };
+}
+
+test("a clock that is set is told of once, with the direction and by how much", () => {
+  const { pass, lines, counted } = watched();
+  pass(1000 - 3_600_000, 1000);
+  pass(1000);
+  pass(61_000, 1000);
+  pass(1000);
+  expect(lines).toEqual([
+    'clock: the wall clock was set {"direction":"back","by_ms":3600000}',
+    'clock: the wall clock was set {"direction":"forward","by_ms":60000}',
+  ]);
+  expect(counted).toEqual(["sallyport_clock_jumps_total back", "sallyport_clock_jumps_total forward"]);
+});
+
+test("a process that was busy, and a clock that is slewed for a day, raise no alarm", () => {
+  const { pass, lines } = watched();
+  pass(30_000);
+  for (let second = 0; second < 86_400; second++) pass(1000.5, 1000);
+  expect(lines).toEqual([]);
+});

@@ -1,0 +1,214 @@
+import { describe, expect, test } from "bun:test";
+import type { FoundSession } from "../../../src/core/ports.ts";
+import { refuse } from "../../../src/core/refusal.ts";
+import { admit } from "../../../src/pipeline/pipeline.ts";
+import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
+import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";
+import { MemoryVerifiedPeers } from "../../../src/stores/memory/verified-peers.ts";
+import { until } from "../../support/until.ts";
+import { arrival, NOW, portsOf, refusalOf, SESSION } from "./support/setting.ts";
+
+const BURST = 20;
+const RATE = 1;
+const ROOMY = { ratePerSecond: 1e6, burst: 1e6 };
+
+/** A pipeline on real buckets, whose look-ups a test answers when it likes. */
+function setting(overrides: Partial<PipelinePorts> = {}) {
+  let nowMs = NOW;
+  const asked: string[] = [];
+  const open: (() => void)[] = [];
+  const budgets = { ip: ROOMY, session: ROOMY, user: ROOMY, failures: { ratePerSecond: RATE, burst: BURST } };
+  const find = (id: string) => {
+    asked.push(id);
+    const { promise, resolve } = Promise.withResolvers<FoundSession | undefined>();
+    open.push(() => resolve(id.startsWith("good") ? { session: { ...SESSION, deviceSessionId: id }, mark: 0 } : undefined));
+    return promise;
+  };
+  const { ports } = portsOf({
+    sessions: { find },
+    buckets: new MemoryBucketStore({ entriesMax: 10_000 }),
+    unverifiedBuckets: new MemoryBucketStore({ entriesMax: 100 }),
+    verifiedPeers: new MemoryVerifiedPeers({ ttlMs: 30_000, entriesMax: 10_000 }),
+    replay: { reserve: () => true },
+    clock: { now: () => nowMs, monotonic: () => nowMs },
+    budgets,
+    ...overrides,
+  });
+  let requests = 0;
+  const from = (deviceSessionId: string, network = "192.0.2.1") => {
+    const requestId = `request-${requests++}`;
+    const request = arrival({ envelope: { deviceSessionId, requestId, timestampMs: BigInt(nowMs) } });
+    return admit({ ...request, peer: { address: network, network } }, ports).then(
+      () => "ok",
+      ({ reason, metadata }) => [reason, metadata.scope].filter(Boolean).join(" "),
+    );
+  };
+  return {
+    ports,
+    asked,
+    from,
+    advance: (ms: number) => {
+      nowMs += ms;
+    },
+    /** Answers every look-up, also those that are made because of the answers. */
+    async answerAll(outcomes: readonly Promise<string>[]) {
+      let settled = false;
+      const all = Promise.all(outcomes).finally(() => {
+        settled = true;
+      });
+      while (!settled) {
+        for (const answer of open.splice(0)) answer();
+        await Bun.sleep(0);
+      }
+      return all;
+    },
+  };
+}
+
+function tally(outcomes: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(Object.groupBy(outcomes, (each) => each)).map(([key, all]) => [key, all?.length ?? 0]),
+  );
+}
+
+describe("a thousand guesses at once", () => {
+  test("make no more look-ups than the burst", async () => {
+    const { from, asked, answerAll } = setting();
+    const outcomes = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
+    await until(() => asked.length === BURST, "as many look-ups as the burst");
+    expect(tally(await answerAll(outcomes))).toEqual({ SESSION_NOT_FOUND: BURST, "RATE_LIMITED failures": 1000 - BURST });
+    expect(asked).toHaveLength(BURST);
+  });
+
+  test("over and over make no more than the burst and the rate", async () => {
+    const { from, asked, answerAll, advance } = setting();
+    for (let round = 0; round < 30; round++) {
+      await answerAll(Array.from({ length: 200 }, (_, n) => from(`guess-${round}-${n}`)));
+      advance(500);
+    }
+    expect(asked.length).toBeLessThanOrEqual(BURST + 15 * RATE);
+    expect(asked.length).toBeGreaterThan(BURST + 10 * RATE);
+  });
+
+  test("from another address are no neighbours' loss", async () => {
+    const { from, asked, answerAll } = setting();
+    const guesses = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
+    const good = from("good", "192.0.2.2");
+    await until(() => asked.includes("good"), "the good client to be looked up");
+    expect(await answerAll([...guesses, good])).toContain("ok");
+  });
+
+  test("from behind the address of a session that is known there do not hold it up", async () => {
+    const { from, answerAll } = setting();
+    await answerAll([from("good")]);
+    const guesses = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
+    const good = Array.from({ length: 50 }, () => from("good"));
+    expect(tally(await answerAll([...good, ...guesses]))).toMatchObject({ ok: 50 });
+  });
+});
+
+describe("a thousand devices behind one address, right after a restart", () => {
+  test("are all let in, none of them refused for the others' sake", async () => {
+    const { from, asked, answerAll } = setting();
+    const devices = Array.from({ length: 1000 }, (_, n) => from(`good-${n}`));
+    await until(() => asked.length === BURST, "the first look-ups");
+    expect(tally(await answerAll(devices))).toEqual({ ok: 1000 });
+  });
+
+  test("wait no more of them than the IP budget lets in together: the rest is told to come back", async () => {
+    const { ports, from, asked, answerAll } = setting();
+    Object.assign(ports.budgets, { ip: { ratePerSecond: 50, burst: 100 } });
+    const devices = Array.from({ length: 1000 }, (_, n) => from(`good-${n}`));
+    const outcomes = tally(await answerAll(devices));
+    expect(outcomes.ok).toBe(100);
+    expect(outcomes["RATE_LIMITED failures"]).toBe(1000 - BURST - 100);
+    expect(asked).toHaveLength(BURST + 100);
+  });
+
+  test("and a guesser among them: each guess costs a token, the devices cost none", async () => {
+    const { from, answerAll } = setting();
+    const guesses = BURST - 1;
+    const all = Array.from({ length: 500 }, (_, n) => from(n < guesses ? `guess-${n}` : `good-${n}`));
+    expect(tally(await answerAll(all))).toEqual({ SESSION_NOT_FOUND: guesses, ok: 500 - guesses });
+  });
+});
+
+test("nothing is kept of a network once its requests are answered", async () => {
+  const { ports, from, answerAll } = setting();
+  await answerAll(Array.from({ length: 300 }, (_, n) => from(n % 2 === 0 ? `good-${n}` : `guess-${n}`, `192.0.2.${n % 7}`)));
+  for (let n = 0; n < 7; n++) {
+    expect(ports.failureHolds.heldBy(`192.0.2.${n}`)).toBe(0);
+    expect(ports.failureHolds.nextRelease(`192.0.2.${n}`, 100)).toBeUndefined();
+  }
+});
+
+describe("a request signed before this process started", () => {
+  const since = NOW - 1000;
+
+  test("may have been let in by the one before: it is refused with the time, so that the client signs anew at once", async () => {
+    const { ports, asked } = portsOf({ remembersSinceMs: since });
+    const early = arrival({ envelope: { timestampMs: BigInt(since - 1) } });
+    const { reason, metadata } = await refusalOf(() => admit(early, ports));
+    expect([reason, metadata]).toEqual(["TIMESTAMP_OUT_OF_WINDOW", { server_time_ms: String(NOW), window_ms: "60000" }]);
+    expect(asked.reserved).toEqual([]);
+    await admit(arrival({ envelope: { timestampMs: BigInt(since) } }), ports);
+  });
+
+  test("is no failure of the client's: a restart locks out no address", async () => {
+    const { ports, asked } = portsOf({ remembersSinceMs: since });
+    await refusalOf(() => admit(arrival({ envelope: { timestampMs: BigInt(since - 1) } }), ports));
+    await refusalOf(() => admit(arrival({ envelope: { timestampMs: 1n } }), ports));
+    expect(asked.steps.filter((step) => step === "take failures")).toHaveLength(1);
+  });
+
+  test("is refused before it is looked whether it is a replay, and after its signature", async () => {
+    const { ports } = portsOf({ remembersSinceMs: since, replay: { reserve: () => false } });
+    const early = { envelope: { timestampMs: BigInt(since - 1) } };
+    expect((await refusalOf(() => admit(arrival(early), ports))).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
+    const forged = arrival({
+      ...early,
+      tamper: (message) => {
+        message.signature = new Uint8Array(64);
+      },
+    });
+    expect((await refusalOf(() => admit(forged, ports))).reason).toBe("SIGNATURE_INVALID");
+  });
+
+  test("by a clock that was since set back to before then: the gateway says that it cannot tell, not that the client is wrong", async () => {
+    const { ports } = portsOf({ remembersSinceMs: NOW + 10 });
+    expect((await refusalOf(() => admit(arrival(), ports))).reason).toBe("REPLAY_STORE_UNAVAILABLE");
+  });
+});
+
+describe("shadow mode", () => {
+  test("of the failure budget refuses nobody, and reports", async () => {
+    const shadowed: string[] = [];
+    const { ports, from, asked, answerAll } = setting({ onShadowRefusal: (scope) => void shadowed.push(scope) });
+    Object.assign(ports.budgets, { failures: { ratePerSecond: RATE, burst: BURST, shadow: true }, ip: { ...ROOMY, burst: 1 } });
+    expect(tally(await answerAll(Array.from({ length: 100 }, (_, n) => from(`guess-${n}`))))).toEqual({
+      SESSION_NOT_FOUND: 100,
+    });
+    expect(asked).toHaveLength(100);
+    expect(shadowed.length).toBeGreaterThanOrEqual(100 - BURST - 1);
+  });
+
+  test("of a budget lets in what it would refuse, reports it, and leaves the others in force", async () => {
+    const shadowed: string[] = [];
+    const user = { ratePerSecond: 0.001, burst: 1, shadow: true };
+    const budgets = { ip: { ratePerSecond: 0.001, burst: 3 }, session: ROOMY, user, failures: ROOMY };
+    const { from, answerAll } = setting({ budgets, onShadowRefusal: (scope) => void shadowed.push(scope) });
+    const outcomes: string[] = [];
+    for (let n = 0; n < 5; n++) outcomes.push(...(await answerAll([from("good")])));
+    expect(outcomes).toEqual(["ok", "ok", "ok", "RATE_LIMITED ip", "RATE_LIMITED ip"]);
+    expect(shadowed).toEqual(["user", "user"]);
+  });
+});
+
+test("a look-up that fails on the backend's side gives its token back to nobody: it is a failure, and the next is let look", async () => {
+  const { ports } = setting({ sessions: { find: () => Promise.reject(refuse("SESSION_LOOKUP_UNAVAILABLE")) } });
+  const outcomes = Array.from({ length: 100 }, () => admit(arrival(), ports).catch(({ reason }) => String(reason)));
+  expect(tally((await Promise.all(outcomes)).map(String))).toEqual({
+    SESSION_LOOKUP_UNAVAILABLE: BURST,
+    RATE_LIMITED: 100 - BURST,
+  });
+});

@@ -103,8 +103,11 @@ export function toResponse(reply: HttpReply | HttpStreamReply, request: Request,
 
 type KeepOpen = (open: boolean) => void;
 
-/** What the runtime may hold for a client that does not read, before `onDrain` waits. */
-const HIGH_WATER_BYTES = 64 * 1024;
+/**
+ * Chunks that the runtime's queue takes before it is full: its own default. By a count in bytes Bun would set aside a buffer of that size
+ * for every stream (4 KB more for a quiet one), and call back for the size of every chunk (twice the CPU of a delivery over HTTP/2).
+ */
+const QUEUE_CHUNKS = 1;
 
 /**
  * The body of a stream. That the client is gone is told by `cancel` or by the request's signal, whichever comes: a client that
@@ -112,20 +115,17 @@ const HIGH_WATER_BYTES = 64 * 1024;
  */
 function streamBody(reply: HttpStreamReply, signal: AbortSignal, keepOpen: KeepOpen): ReadableStream<Uint8Array> {
   let sink: FetchBodySink | undefined;
-  return new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        sink = new FetchBodySink(controller);
-        sink.onClose(() => keepOpen(false));
-        reply.start(sink);
-        if (signal.aborted) sink.closed();
-        else signal.addEventListener("abort", () => sink?.closed(), { once: true });
-      },
-      pull: () => sink?.drained(),
-      cancel: () => sink?.closed(),
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      sink = new FetchBodySink(controller);
+      sink.onClose(() => keepOpen(false));
+      reply.start(sink);
+      if (signal.aborted) sink.closed();
+      else signal.addEventListener("abort", () => sink?.closed(), { once: true });
     },
-    { highWaterMark: HIGH_WATER_BYTES, size: (chunk) => chunk?.byteLength ?? 0 },
-  );
+    pull: () => sink?.drained(),
+    cancel: () => sink?.closed(),
+  });
 }
 
 class FetchBodySink implements BodySink {
@@ -133,19 +133,25 @@ class FetchBodySink implements BodySink {
   #open = true;
   #onClose: (() => void)[] = [];
   #onDrain: (() => void)[] = [];
+  /** Lengths of the chunks that may still be queued, oldest first, and their sum. Only where the client lags behind. */
+  #lengths: number[] | undefined;
+  #queuedBytes = 0;
 
   constructor(controller: ReadableStreamDefaultController<Uint8Array>) {
     this.#controller = controller;
   }
 
   get queuedBytes(): number {
-    return this.#open ? HIGH_WATER_BYTES - (this.#controller.desiredSize ?? 0) : 0;
+    if (!this.#open) return 0;
+    this.#forgetTaken();
+    return this.#queuedBytes;
   }
 
   write(bytes: Uint8Array): void {
     if (!this.#open) return;
     try {
       this.#controller.enqueue(bytes);
+      if (this.#queuedChunks > 0) this.#remember(bytes.byteLength);
     } catch {
       // The runtime has closed the stream and not said so: the same as a cancel.
       this.closed();
@@ -163,13 +169,31 @@ class FetchBodySink implements BodySink {
   }
 
   onDrain(listener: () => void): void {
-    if (!this.#open || this.queuedBytes < HIGH_WATER_BYTES) listener();
+    if (!this.#open || this.#queuedChunks < QUEUE_CHUNKS) listener();
     else this.#onDrain.push(listener);
   }
 
   onClose(listener: () => void): void {
     if (this.#open) this.#onClose.push(listener);
     else listener();
+  }
+
+  get #queuedChunks(): number {
+    return QUEUE_CHUNKS - (this.#controller.desiredSize ?? QUEUE_CHUNKS);
+  }
+
+  #remember(length: number): void {
+    this.#lengths ??= [];
+    this.#lengths.push(length);
+    this.#queuedBytes += length;
+    this.#forgetTaken();
+  }
+
+  #forgetTaken(): void {
+    if (this.#lengths === undefined) return;
+    const queuedChunks = this.#queuedChunks;
+    while (this.#lengths.length > queuedChunks) this.#queuedBytes -= this.#lengths.shift() ?? 0;
+    if (this.#lengths.length === 0) this.#lengths = undefined;
   }
 
   drained(): void {

@@ -5,7 +5,10 @@ export interface OutboxLimits {
   readonly messagesMax: number;
 }
 
-/** The runtime gets no more than this ahead of the client, and a frame; the rest waits here, where streams share it. */
+/**
+ * The runtime gets no more than this ahead of the client, and a frame; the rest waits here, where streams share it. No outbox is smaller
+ * (config/schema-streams.ts).
+ */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 
 /** Frames that wait for a client to read. The frames are shared with other outboxes: a slow crowd holds one copy. */

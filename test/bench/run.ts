@@ -2,9 +2,10 @@
 import { type Benchmark, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
 import { front } from "./front.ts";
+import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front];
+export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, push];
 
 async function main(args: readonly string[]): Promise<number> {
   const json = args.includes("--json");

@@ -12,6 +12,7 @@ export class FakeSink implements Sink {
   /** While the client does not read, what is written stays queued. */
   stuck = false;
   queuedBytes = 0;
+  writesAfterEnd = 0;
   #gone = false;
   #onClose: (() => void)[] = [];
   #onDrain: (() => void)[] = [];
@@ -22,6 +23,7 @@ export class FakeSink implements Sink {
   }
 
   write(frame: Uint8Array): void {
+    if (this.ends.length > 0) this.writesAfterEnd++;
     this.frames.push(frame);
     if (this.stuck) this.queuedBytes += frame.byteLength;
   }

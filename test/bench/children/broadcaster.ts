@@ -1,0 +1,31 @@
+/** The least that a broadcaster on Bun.serve does: a stream for each client, and the same bytes into all of them. `POST /push` sends them. */
+import { answerParent, parameters } from "../child.ts";
+
+const { frameBytes, mark } = parameters<{ frameBytes: number; mark: string }>();
+const frame = Buffer.alloc(frameBytes, mark);
+frame.fill(0, Buffer.byteLength(mark));
+const streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
+
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  http2: true,
+  fetch(request, { timeout }) {
+    if (new URL(request.url).pathname === "/push") {
+      for (const stream of streams) stream.enqueue(frame);
+      return new Response();
+    }
+    timeout.call(server, request, 0);
+    let own: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        own = controller;
+        streams.add(controller);
+        controller.enqueue(new Uint8Array(5));
+      },
+      cancel: () => void (own && streams.delete(own)),
+    });
+    return new Response(body, { headers: { "content-type": "application/connect+proto" } });
+  },
+});
+answerParent({ port: server.port ?? 0 });

@@ -1,0 +1,131 @@
+import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
+import { type Child, startChild } from "./child.ts";
+import { DEVICE_PUBLIC_KEY } from "./load.ts";
+
+/** In every event once: clients count it. */
+const MARK = "benchmark-event-mark";
+/** Over HTTP/1.1, where the system's calls are most of it. Over h2 they are shared, and the ratio says little. */
+const CPU_RATIO_BOUND = 1.5;
+
+interface Setting {
+  readonly name: string;
+  readonly http: "1.1" | "2";
+  readonly listener: "edge" | "grpc";
+  readonly contentType: string;
+  readonly streamsPerConnection: number;
+  readonly ratioBound?: number;
+}
+
+const connect = { contentType: "application/connect+proto", listener: "edge" } as const;
+const grpc = { contentType: "application/grpc+proto", listener: "grpc", http: "2" } as const;
+const SETTINGS: readonly Setting[] = [
+  { name: "Connect, HTTP/1.1", http: "1.1", streamsPerConnection: 1, ratioBound: CPU_RATIO_BOUND, ...connect },
+  { name: "Connect, h2, 100 streams a connection", http: "2", streamsPerConnection: 100, ...connect },
+  { name: "gRPC, 100 streams a connection", streamsPerConnection: 100, ...grpc },
+];
+
+interface Size {
+  readonly streams: number;
+  readonly events: number;
+}
+
+/** Idle streams and what they take; one event to all of them, and what it costs against a broadcaster that does nothing else. */
+export const push: Benchmark = {
+  name: "push",
+  about: "memory of an idle stream, and CPU of a delivery against a raw Bun.serve broadcaster of as many bytes",
+  async run(scale: Scale): Promise<readonly Figure[]> {
+    const size = scale === "full" ? { streams: 10_000, events: 20 } : { streams: 50, events: 2 };
+    const figures: Figure[] = [];
+    for (const setting of SETTINGS) figures.push(...(await measure(setting, size)));
+    return figures;
+  },
+};
+
+async function measure(setting: Setting, size: Size): Promise<Figure[]> {
+  const gateway = await measureGateway(setting, size);
+  const figures: Figure[] = [
+    {
+      figure: `${setting.name}: memory of an idle stream, over an empty process`,
+      value: gateway.streamBytes,
+      unit: "bytes",
+    },
+    { figure: `${setting.name}: CPU of a delivery`, value: gateway.deliveryMicros, unit: "us" },
+    { figure: `${setting.name}: feed to client, p50`, value: gateway.p50Ms, unit: "ms" },
+    { figure: `${setting.name}: feed to client, p99`, value: gateway.p99Ms, unit: "ms" },
+  ];
+  // Bun.serve has no trailers, and so no gRPC.
+  if (setting.listener === "grpc") return figures;
+  const raw = await measureBroadcaster(setting, size, gateway.frameBytes);
+  return [
+    ...figures,
+    { figure: `${setting.name}: CPU of the raw broadcaster`, value: raw, unit: "us" },
+    {
+      figure: `${setting.name}: ratio`,
+      value: gateway.deliveryMicros / raw,
+      unit: "ratio",
+      bound: setting.ratioBound,
+    },
+  ];
+}
+
+async function measureGateway(setting: Setting, size: Size) {
+  const backend = await startChild("push-backend", { publicKey: DEVICE_PUBLIC_KEY });
+  const backendUrl = `http://127.0.0.1:${backend.ready.port}`;
+  const gateway = await startChild("push-gateway", { backendUrl, pushUrl: backend.ready.pushUrl, listener: setting.listener });
+  const clients = await startClients(gateway, setting, size);
+  try {
+    const emptyBytes = await gateway.residentBytes();
+    await ask(clients, "/open");
+    const streamBytes = ((await gateway.residentBytes()) - emptyBytes) / size.streams;
+    return { streamBytes, frameBytes: FRAME_BYTES, ...(await broadcast(gateway, clients, `${backendUrl}/push`, size)) };
+  } finally {
+    await Promise.all([clients, gateway, backend].map((child) => child.stop()));
+  }
+}
+
+async function measureBroadcaster(setting: Setting, size: Size, frameBytes: number): Promise<number> {
+  const broadcaster = await startChild("broadcaster", { frameBytes, mark: MARK });
+  const clients = await startClients(broadcaster, setting, size);
+  try {
+    await ask(clients, "/open");
+    const { deliveryMicros } = await broadcast(broadcaster, clients, `http://127.0.0.1:${broadcaster.ready.port}/push`, size);
+    return deliveryMicros;
+  } finally {
+    await Promise.all([clients, broadcaster].map((child) => child.stop()));
+  }
+}
+
+function startClients(server: Child, { http, contentType, streamsPerConnection }: Setting, { streams }: Size): Promise<Child> {
+  const { port } = server.ready;
+  return startChild("push-clients", { port, streams, http, contentType, streamsPerConnection, mark: MARK });
+}
+
+/** A payload of some hundred bytes, and the frame that becomes of it, near enough. */
+const PAYLOAD = JSON.stringify({ text: MARK, filler: "x".repeat(100) });
+const FRAME_BYTES = 450;
+
+/** One event after the other, each to all streams: the first to warm up, the others measured. */
+async function broadcast(server: Child, clients: Child, url: string, { streams, events }: Size) {
+  const cost: number[] = [];
+  const latencies: number[][] = [];
+  for (let n = 0; n <= events; n++) {
+    const before = await server.cpuMicros();
+    const since = performance.timeOrigin + performance.now();
+    await fetch(url, { method: "POST", body: PAYLOAD });
+    while (Number(await ask(clients, "/count")) < (n + 1) * streams) await Bun.sleep(20);
+    cost.push(((await server.cpuMicros()) - before) / streams);
+    latencies.push(JSON.parse(await ask(clients, `/arrivals?since=${since}`)));
+  }
+  const sorted = latencies
+    .slice(1)
+    .flat()
+    .toSorted((a, b) => a - b);
+  const quantile = (q: number) => sorted[Math.ceil(sorted.length * q) - 1] ?? Number.NaN;
+  return { deliveryMicros: median(cost.slice(1)), p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
+}
+
+async function ask(child: Child, path: string): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${child.ready.port}${path}`);
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  return response.text();
+}

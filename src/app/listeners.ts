@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
+import type { ConnectionLimits } from "../http/connection-limits.ts";
 import { type EdgeParts, openEdge } from "../http/edge.ts";
 import { openFront } from "../http/front.ts";
 import { openGrpc } from "../http/grpc.ts";
@@ -17,10 +18,13 @@ export interface PublicListeners {
 }
 
 /** Opens what the configuration says, with its TLS identity and the renewals of that. Throws `ListenError`, with nothing left open. */
-export async function openPublicListeners(config: Config, parts: Omit<EdgeParts, "listen" | "tls">): Promise<PublicListeners> {
+export async function openPublicListeners(
+  config: Config,
+  parts: Omit<EdgeParts, "listen" | "tls" | "limits">,
+): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
   const tls = readIdentity(config);
-  const edgeParts = { ...parts, listen: config["edge.listen"], tls };
+  const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits: limitsOf(config) };
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openFront(edgeParts) : openEdge(edgeParts);
   undo.defer(() => edge.close());
@@ -35,6 +39,18 @@ export async function openPublicListeners(config: Config, parts: Omit<EdgeParts,
     grpcUrl: grpc.url,
     drain: async () => void (await Promise.all([...listeners].map((listener) => listener.drain()))),
     close: () => open.disposeAsync(),
+  };
+}
+
+function limitsOf(config: Config): ConnectionLimits {
+  return {
+    totalMax: config["connections.total_max"],
+    perNetworkMax: config["connections.per_network_max"],
+    openingTimeoutMs: config["connections.opening_ms"],
+    bodyTimeoutMs: config["connections.body_ms"],
+    stallTimeoutMs: config["connections.stall_ms"],
+    pingIntervalMs: config["connections.ping_ms"],
+    idleTimeoutMs: config["connections.idle_ms"],
   };
 }
 

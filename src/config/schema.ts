@@ -2,6 +2,7 @@ import { FRESHNESS_MARGIN_MS_MIN } from "../core/limits.ts";
 import { list } from "./kind.ts";
 import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";
+import { CONNECTION_SETTINGS } from "./schema-connections.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
@@ -149,6 +150,8 @@ export const SCHEMA = {
     512 * KiB,
     "Largest request body, in bytes, after decompression too. At least 4/3 of `limits.payload_bytes_max` (base64 in JSON) and 4096 for the envelope.",
   ),
+
+  ...CONNECTION_SETTINGS,
 
   "freshness.window_ms": setting(
     int("ms", 1000, 3_600_000),

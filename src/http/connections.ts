@@ -1,33 +1,61 @@
 import type { Socket } from "node:net";
+import type { ConnectionLimits } from "./connection-limits.ts";
+import type { PeerResolver } from "./peer-address.ts";
 
-/** The open sockets of a listener, and how long each may take until it has said what it is. */
+/** The open sockets of a listener: how many, from where, and how long each may take until it has said what it is. */
 export class Connections {
-  readonly #openingTimeoutMs: number;
+  readonly #limits: ConnectionLimits;
   readonly #all = new Set<Socket>();
   readonly #opening = new Map<Socket, ReturnType<typeof setTimeout>>();
+  readonly #perNetwork = new Map<string, number>();
 
-  constructor(openingTimeoutMs: number) {
-    this.#openingTimeoutMs = openingTimeoutMs;
+  constructor(limits: ConnectionLimits) {
+    this.#limits = limits;
   }
 
   get size(): number {
     return this.#all.size;
   }
 
-  /** Takes a socket in. It is destroyed when its time is over, unless it is `settled` before. */
-  add(socket: Socket): void {
-    if (this.#all.has(socket)) return;
+  /**
+   * Takes a socket in, or destroys it where there are too many; says which. One that is taken in is destroyed when its time is over,
+   * unless it is `settled` before.
+   */
+  add(socket: Socket): boolean {
+    if (this.#all.has(socket)) return true;
+    socket.on("error", () => socket.destroy());
+    if (this.#all.size >= this.#limits.totalMax) {
+      socket.destroy();
+      return false;
+    }
     this.#all.add(socket);
     this.#opening.set(
       socket,
-      setTimeout(() => socket.destroy(), this.#openingTimeoutMs),
+      setTimeout(() => socket.destroy(), this.#limits.openingTimeoutMs),
     );
     socket.setNoDelay(true);
-    socket.on("error", () => socket.destroy());
     socket.once("close", () => {
       this.settled(socket);
       this.#all.delete(socket);
     });
+    return true;
+  }
+
+  /**
+   * Counts a socket for the network that it comes from, or destroys it where that has too many; says which. A trusted proxy brings
+   * everybody, and is not counted.
+   */
+  attribute(socket: Socket, address: string, peers: PeerResolver): boolean {
+    if (peers.isTrusted(address)) return true;
+    const { network } = peers.resolve(address, () => null);
+    const open = this.#perNetwork.get(network) ?? 0;
+    if (open >= this.#limits.perNetworkMax) {
+      socket.destroy();
+      return false;
+    }
+    this.#perNetwork.set(network, open + 1);
+    socket.once("close", () => this.#release(network));
+    return true;
   }
 
   /** The socket has said what it is. */
@@ -42,5 +70,11 @@ export class Connections {
 
   cutAll(): void {
     for (const socket of this.#all) socket.destroy();
+  }
+
+  #release(network: string): void {
+    const open = (this.#perNetwork.get(network) ?? 0) - 1;
+    if (open > 0) this.#perNetwork.set(network, open);
+    else this.#perNetwork.delete(network);
   }
 }

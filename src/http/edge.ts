@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 import type { Log, Metrics, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
+import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import type { Cors } from "./cors.ts";
 import { FetchRequest, toResponse } from "./fetch-host.ts";
 import { type RenewableListener, serveOn } from "./listener.ts";
@@ -29,6 +30,7 @@ export interface EdgeParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  readonly limits?: Partial<ConnectionLimits> | undefined;
 }
 
 /** `socket`: of the connection, where it is one of the edge's own and still open. */
@@ -68,9 +70,10 @@ export function edgeApp(parts: EdgeParts): AnyElysia {
   const raw = { parse: "none" } as const;
   const onSocket: FindPeer = (request, socket) => peers.resolve(socket?.address, () => request.headers.get(peers.header));
   const { findPeer = onSocket } = parts;
+  const { bodyTimeoutMs } = connectionLimits(parts.limits);
   const peerOf = (request: Request, server: AppServer) => findPeer(request, server?.requestIP(request) ?? null);
   const call = async (request: Request, path: string, server: AppServer) => {
-    const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server)));
+    const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server), bodyTimeoutMs));
     return toResponse(reply, request, (open) => server?.timeout(request, open ? 0 : IDLE_TIMEOUT_SECONDS));
   };
   const logged = restLog(parts);
@@ -81,7 +84,8 @@ export function edgeApp(parts: EdgeParts): AnyElysia {
     app.all(path, ({ request, server }) => cors.answer(request, () => call(request, path, server)), raw);
   }
   for (const route of parts.publicRoutes) {
-    const serve = (request: Request, peer: Peer) => servePublicCall(request, peer, route, parts.publicAuth);
+    const serve = (request: Request, peer: Peer) =>
+      servePublicCall(request, peer, route, { ...parts.publicAuth, bodyTimeoutMs });
     const answer = (request: Request, server: AppServer) => logged(request, route.path, peerOf(request, server), serve);
     app.all(route.path, ({ request, server }) => cors.answer(request, () => answer(request, server)), raw);
   }

@@ -3,6 +3,7 @@ import {
   type BodySink,
   type BodySource,
   BodyTooLarge,
+  BodyTooSlow,
   type HttpReply,
   type HttpRequest,
   type HttpStreamReply,
@@ -19,8 +20,11 @@ export class FetchRequest implements HttpRequest<Peer> {
   /** Read of the native request once: a call asks for some ten of them. */
   readonly headers: Headers;
 
-  constructor(request: Request, path: string, peer: Peer) {
+  readonly #bodyTimeoutMs: number;
+
+  constructor(request: Request, path: string, peer: Peer, bodyTimeoutMs: number) {
     this.#request = request;
+    this.#bodyTimeoutMs = bodyTimeoutMs;
     this.headers = request.headers;
     this.path = path;
     this.peer = peer;
@@ -43,7 +47,7 @@ export class FetchRequest implements HttpRequest<Peer> {
   }
 
   readBody(bytesMax: number): Promise<Uint8Array> {
-    return readBounded(this.#request, bytesMax);
+    return readBounded(this.#request, bytesMax, this.#bodyTimeoutMs);
   }
 
   body(): BodySource {
@@ -70,23 +74,42 @@ class FetchBodySource implements BodySource {
 }
 
 /**
- * A request's body, if it is no longer than `bytesMax`. A length that is announced is checked before anything is read, and
- * the runtime holds the client to it; without one (chunked, HTTP/2), reading stops at the bound.
+ * A request's body, if it is no longer than `bytesMax` and whole within `timeoutMs`. A length that is announced is checked before
+ * anything is read, and the runtime holds the client to it; without one (chunked, HTTP/2), reading stops at the bound.
  */
-export function readBounded(request: Request, bytesMax: number): Promise<Uint8Array> {
+export function readBounded(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
   const announced = request.headers.get("content-length");
-  if (announced === null) return readChunks(request.body, bytesMax);
-  return Number(announced) > bytesMax ? Promise.reject(new BodyTooLarge(bytesMax)) : request.bytes();
+  if (announced === null) return readChunks(request.body, bytesMax, timeoutMs);
+  if (Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new BodyTooSlow(timeoutMs)), timeoutMs);
+    request
+      .bytes()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
 }
 
-async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<Uint8Array> {
+async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
+  const reader = body?.getReader();
   let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.byteLength;
-    if (length > bytesMax) throw new BodyTooLarge(bytesMax);
-    chunks.push(chunk);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    reader?.cancel().catch(() => {});
+  }, timeoutMs);
+  try {
+    for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+      length += part.value.byteLength;
+      if (length > bytesMax) throw new BodyTooLarge(bytesMax);
+      chunks.push(part.value);
+    }
+  } finally {
+    clearTimeout(timer);
+    reader?.cancel().catch(() => {});
   }
+  if (isLate) throw new BodyTooSlow(timeoutMs);
   return Buffer.concat(chunks);
 }
 

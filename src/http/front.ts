@@ -1,22 +1,18 @@
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
 import type { Peer } from "../core/ports.ts";
+import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import { Connections } from "./connections.ts";
 import { type EdgeParts, edgeApp, type FindPeer, openEdge } from "./edge.ts";
 import { createGrpcServer, type GrpcServer, secureOptions } from "./grpc.ts";
+import { listenOn } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
 import { beginsAsHttp2, type Origin, readOpening, takeProxyHeader } from "./opening.ts";
 import { LOOPBACK, Relay } from "./relay.ts";
 import { RestError } from "./rest-reply.ts";
 
-export interface FrontParts extends Omit<EdgeParts, "findPeer"> {
-  /** How long a connection may take to say what it is; TLS has the same once more for its handshake. */
-  readonly openingTimeoutMs?: number;
-}
-
-/** Whoever connects has something to say: nobody needs longer for a PROXY header and the first line. */
-const OPENING_TIMEOUT_MS = 10_000;
+export type FrontParts = Omit<EdgeParts, "findPeer">;
 
 /**
  * One public port for everything. A connection that begins as HTTP/2 is served here, by the gRPC server; any other is relayed to
@@ -41,7 +37,10 @@ export async function openFront(parts: FrontParts): Promise<RenewableListener> {
 
 class Front implements RenewableListener {
   readonly #parts: FrontParts;
+  readonly #limits: ConnectionLimits;
   readonly #connections: Connections;
+  /** Of TLS behind a PROXY header: each is one of the connections above, once more. */
+  readonly #inner: Connections;
   readonly #edge: RenewableListener;
   readonly #toEdge: Relay;
   readonly #grpc: GrpcServer;
@@ -68,10 +67,12 @@ class Front implements RenewableListener {
       return app.handle(request);
     };
     this.#parts = parts;
-    this.#connections = new Connections(parts.openingTimeoutMs ?? OPENING_TIMEOUT_MS);
+    this.#limits = connectionLimits(parts.limits);
+    this.#connections = new Connections(this.#limits);
+    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY });
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new Relay(this.#edge.address.port, log);
-    this.#grpc = createGrpcServer({ rpc, peers, log, edge });
+    this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
     this.#address = parts.listen;
   }
 
@@ -98,9 +99,9 @@ class Front implements RenewableListener {
 
   async #open(server: Server, address: ListenAddress): Promise<ListenAddress> {
     this.#servers.push(server);
-    const { port } = await listenOn(server, address);
+    const opened = await listenOn(server, address);
     server.on("error", (error) => this.#parts.log.error("front: listener", { cause: error.message }));
-    return { host: address.host, port };
+    return opened;
   }
 
   renewTls(tls: TlsIdentity): void {
@@ -110,6 +111,7 @@ class Front implements RenewableListener {
   async drain(): Promise<void> {
     this.#stopAccepting();
     this.#connections.cutOpening();
+    this.#inner.cutOpening();
     await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
     // Answered is not delivered: closed by the edge, each connection ends when its client has taken what is on its way.
     await this.#edge.close();
@@ -121,6 +123,7 @@ class Front implements RenewableListener {
     for (const relay of [this.#toEdge, this.#toTls]) relay?.close();
     this.#grpc.close();
     this.#connections.cutAll();
+    this.#inner.cutAll();
     await this.#edge.close();
   }
 
@@ -131,8 +134,8 @@ class Front implements RenewableListener {
   /** A connection before TLS, or without it. */
   #arrive(socket: Socket): void {
     const { remoteAddress } = socket;
-    this.#connections.add(socket);
     if (remoteAddress === undefined) return void socket.destroy();
+    if (!this.#admit(socket, remoteAddress)) return;
     const isTrusted = this.#parts.peers.isTrusted(remoteAddress);
     const origin = (bytes: Buffer) => takeProxyHeader(bytes, isTrusted);
     const toTls = this.#toTls;
@@ -140,11 +143,20 @@ class Front implements RenewableListener {
     else this.#read(socket, remoteAddress, origin, ({ address, bytes }) => toTls.open(socket, bytes, address));
   }
 
+  /** Whether there is room for one more. */
+  #admit(socket: Socket, address: string): boolean {
+    return this.#connections.add(socket) && this.#connections.attribute(socket, address, this.#parts.peers);
+  }
+
   #createTls(tls: TlsIdentity): TlsServer {
     // HTTP/2 first: gRPC clients that offer both would not be served over the other.
     const options = { ...secureOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
-    const server = createTlsServer({ ...options, handshakeTimeout: this.#parts.openingTimeoutMs ?? OPENING_TIMEOUT_MS });
-    server.on("connection", (socket) => this.#connections.add(socket));
+    const server = createTlsServer({ ...options, handshakeTimeout: this.#limits.openingTimeoutMs });
+    server.on("connection", (socket) => {
+      if (this.#toTls !== undefined) this.#inner.add(socket);
+      else if (socket.remoteAddress === undefined) socket.destroy();
+      else this.#admit(socket, socket.remoteAddress);
+    });
     server.on("tlsClientError", (_error, socket) => socket.destroy());
     server.on("secureConnection", (socket) => {
       const { remoteAddress: address, remotePort: port } = socket;
@@ -179,22 +191,15 @@ class Front implements RenewableListener {
     readOpening(socket, decide, {
       decided: (opening) => {
         this.#connections.settled(socket);
-        onDecided({ ...opening, address: opening.address ?? socketAddress });
+        this.#inner.settled(socket);
+        const { address = socketAddress } = opening;
+        // Whom a proxy speaks for counts as if it had come by itself.
+        if (address !== socketAddress && !this.#connections.attribute(socket, address, this.#parts.peers)) return;
+        onDecided({ ...opening, address });
       },
       refused: (cause) => {
         this.#parts.log.warn("front: refused", { peer: socketAddress, cause: String(cause) });
       },
     });
   }
-}
-
-function listenOn(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    // A TCP server's address is never a pipe's name.
-    server.listen(port, host, () => {
-      server.off("error", reject);
-      resolve(server.address() as AddressInfo);
-    });
-  });
 }

@@ -1,19 +1,18 @@
-import {
-  createSecureServer,
-  createServer,
-  type Http2SecureServer,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { createServer as createH2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
 import type { Log, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
+import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
+import { Connections } from "./connections.ts";
 import { type AnswerRequest, answerStream } from "./h2-fetch.ts";
 import { H2Request, sendReply } from "./h2-host.ts";
+import { H2Sessions } from "./h2-sessions.ts";
+import { H2Stalls } from "./h2-stalls.ts";
+import { listenOn } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
+import { beginsAsHttp2, readOpening } from "./opening.ts";
 import type { PeerResolver } from "./peer-address.ts";
 
 /** What serves the streams of a connection. */
@@ -23,6 +22,7 @@ export interface GrpcService {
   readonly log: Log;
   /** Answers what only the edge knows how to, where it is served on the same port: public REST, the keys, pages of other origins. */
   readonly edge?: AnswerRequest | undefined;
+  readonly limits?: Partial<ConnectionLimits> | undefined;
 }
 
 export interface GrpcParts extends GrpcService {
@@ -50,24 +50,119 @@ const HEADER_LIST_BYTES_MAX = 32 * 1024;
  * same RPC layer.
  */
 export async function openGrpc(parts: GrpcParts): Promise<RenewableListener> {
-  const server = createH2Server(parts.tls);
-  const sessions = serveSessions(server, parts);
-  const address = await listen(server, parts.listen);
-  return {
-    address,
-    url: localUrl(address, parts.tls === undefined ? "http" : "https"),
-    renewTls: (tls) => {
-      if ("setSecureContext" in server) server.setSecureContext(secureOptions(tls));
-    },
-    drain: () => drain(server, sessions),
-    close: async () => close(server, sessions),
-  };
+  const listener = new GrpcListener(parts);
+  await listener.listen();
+  return listener;
 }
 
-/** The same without a port, for a listener that accepts connections of several kinds. */
+class GrpcListener implements RenewableListener {
+  readonly #parts: GrpcParts;
+  readonly #connections: Connections;
+  readonly #grpc: GrpcServer;
+  readonly #server: Server | TlsServer;
+  #address: ListenAddress;
+
+  constructor(parts: GrpcParts) {
+    const limits = connectionLimits(parts.limits);
+    this.#parts = parts;
+    this.#address = parts.listen;
+    this.#connections = new Connections(limits);
+    this.#grpc = createGrpcServer(parts);
+    this.#server = this.#createServer(limits);
+  }
+
+  get address(): ListenAddress {
+    return this.#address;
+  }
+
+  get url(): string {
+    return localUrl(this.#address, this.#parts.tls === undefined ? "http" : "https");
+  }
+
+  async listen(): Promise<void> {
+    try {
+      this.#address = await listenOn(this.#server, this.#parts.listen);
+    } catch (error) {
+      await this.close();
+      throw new ListenError("the gRPC listener", this.#parts.listen, error);
+    }
+    this.#server.on("error", (error) => this.#parts.log.error("grpc: listener", { cause: error.message }));
+  }
+
+  renewTls(tls: TlsIdentity): void {
+    if ("setSecureContext" in this.#server) this.#server.setSecureContext(secureOptions(tls));
+  }
+
+  async drain(): Promise<void> {
+    this.#stopAccepting();
+    this.#connections.cutOpening();
+    await this.#grpc.drain();
+  }
+
+  async close(): Promise<void> {
+    this.#stopAccepting();
+    this.#grpc.close();
+    this.#connections.cutAll();
+  }
+
+  #stopAccepting(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  #createServer({ openingTimeoutMs }: ConnectionLimits): Server | TlsServer {
+    const { tls } = this.#parts;
+    if (tls === undefined) return createServer((socket) => this.#arrive(socket) && this.#read(socket));
+    const server = createTlsServer({ ...secureOptions(tls), ALPNProtocols: ["h2"], handshakeTimeout: openingTimeoutMs });
+    server.on("connection", (socket) => this.#arrive(socket));
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    server.on("secureConnection", (socket) => this.#read(socket));
+    return server;
+  }
+
+  #arrive(socket: Socket): boolean {
+    const { remoteAddress } = socket;
+    if (!this.#connections.add(socket)) return false;
+    if (remoteAddress !== undefined) return this.#connections.attribute(socket, remoteAddress, this.#parts.peers);
+    socket.destroy();
+    return false;
+  }
+
+  /** HTTP/2 comes next, or nothing. */
+  #read(socket: Socket): void {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) return void socket.destroy();
+    readOpening(socket, openingOfHttp2, {
+      decided: (first) => {
+        this.#connections.settled(socket);
+        socket.unshift(first);
+        this.#grpc.accept(socket, remoteAddress);
+      },
+      refused: (cause) => this.#parts.log.debug("grpc: refused", { peer: remoteAddress, cause: String(cause) }),
+    });
+  }
+}
+
+/** The preface and what came with it; `undefined` while that is not decided. Throws where a connection begins otherwise. */
+function openingOfHttp2(bytes: Buffer): Buffer | undefined {
+  const isHttp2 = beginsAsHttp2(bytes);
+  if (isHttp2 === false) throw new Error("the connection does not begin as HTTP/2");
+  return isHttp2 ? bytes : undefined;
+}
+
+/** HTTP/2 without a port, for listeners that accept the connections. */
 export function createGrpcServer(service: GrpcService): GrpcServer {
-  const server = createServer({ settings: SETTINGS });
-  const sessions = serveSessions(server, service);
+  const limits = connectionLimits(service.limits);
+  const sessions = new H2Sessions(limits);
+  const stalls = new H2Stalls(limits.stallTimeoutMs);
+  const server = createH2Server({ settings: SETTINGS });
+  const isPlain = plainCalls(service.rpc);
+  const withoutEdge = { ...service, edge: undefined };
+  server.on("session", (session) => sessions.add(session));
+  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    sessions.opened(stream);
+    stalls.watch(stream);
+    serveStream(stream, headers, isPlain(headers) ? withoutEdge : service, limits);
+  });
   return {
     accept(socket, peerAddress) {
       // A stream reaches its socket by its session alone, so that the socket is where it can find whose it is.
@@ -75,47 +170,34 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
       server.emit("connection", socket);
       socket.resume();
     },
-    drain: () => drain(server, sessions),
-    close: () => close(server, sessions),
+    drain: () => sessions.drain(),
+    close() {
+      sessions.close();
+      stalls.close();
+    },
   };
 }
 
 const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
-
-/** Serves every stream; gives the sessions that are open, from now on. */
-function serveSessions(server: Http2Server | Http2SecureServer, service: GrpcService): ReadonlySet<ServerHttp2Session> {
-  const sessions = new Set<ServerHttp2Session>();
-  const isPlain = plainCalls(service.rpc);
-  const withoutEdge = { ...service, edge: undefined };
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-    session.on("error", () => session.destroy());
-  });
-  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    serveStream(stream, headers, isPlain(headers) ? withoutEdge : service);
-  });
-  return sessions;
-}
-
-function createH2Server(tls: TlsIdentity | undefined): Http2Server | Http2SecureServer {
-  if (tls === undefined) return createServer({ settings: SETTINGS });
-  return createSecureServer({ settings: SETTINGS, allowHTTP1: false, ...secureOptions(tls) });
-}
 
 /** A client certificate is demanded where there is an authority to check it by, and never otherwise. */
 export function secureOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
   return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };
 }
 
-async function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, service: GrpcService): Promise<void> {
+async function serveStream(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  service: GrpcService,
+  { bodyTimeoutMs }: ConnectionLimits,
+): Promise<void> {
   // A stream that fails has been reset by its client; the sinks notice that it is closed.
   stream.on("error", () => {});
   const { rpc, peers, edge } = service;
   try {
     const socketAddress = stream.session?.socket?.remoteAddress;
     const peer = peers.resolve(socketAddress, () => headers[peers.header]?.toString() ?? null);
-    const request = new H2Request(stream, headers, peer);
+    const request = new H2Request(stream, headers, peer, bodyTimeoutMs);
     if (edge !== undefined) await answerStream(stream, request, edge);
     else sendReply(stream, await rpc.handle(request));
   } catch (error) {
@@ -131,29 +213,4 @@ function plainCalls(rpc: RpcServer<Peer>): (headers: IncomingHttpHeaders) => boo
     if (/^application\/grpc(?!-web)/i.test(headers["content-type"] ?? "")) return true;
     return headers.origin === undefined && paths.has(headers[":path"] ?? "");
   };
-}
-
-function listen(server: Http2Server | Http2SecureServer, address: ListenAddress): Promise<ListenAddress> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => reject(new ListenError("the gRPC listener", address, error)));
-    server.listen(address.port, address.host, () => {
-      // A TCP server's address is never a pipe's name.
-      const { port } = server.address() as AddressInfo;
-      resolve({ host: address.host, port });
-    });
-  });
-}
-
-/** Stops accepting, tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
-async function drain(server: Http2Server | Http2SecureServer, sessions: ReadonlySet<ServerHttp2Session>): Promise<void> {
-  const closed = [...sessions].map((session) => new Promise<void>((resolve) => session.once("close", () => resolve())));
-  // First the connections: Bun's server.close() ends idle ones itself, and close() on one that has ended never calls back.
-  for (const session of sessions) session.close();
-  server.close();
-  await Promise.all(closed);
-}
-
-function close(server: Http2Server | Http2SecureServer, sessions: ReadonlySet<ServerHttp2Session>): void {
-  server.close();
-  for (const session of sessions) session.destroy();
 }

@@ -4,6 +4,7 @@ import {
   type BodySink,
   type BodySource,
   BodyTooLarge,
+  BodyTooSlow,
   type HeaderReader,
   type HttpReply,
   type HttpRequest,
@@ -21,9 +22,10 @@ export class H2Request implements HttpRequest<Peer> {
   readonly peer: Peer;
   readonly #stream: ServerHttp2Stream;
   readonly #incoming: IncomingHttpHeaders;
+  readonly #bodyTimeoutMs: number;
   #gone: AbortController | undefined;
 
-  constructor(stream: ServerHttp2Stream, incoming: IncomingHttpHeaders, peer: Peer) {
+  constructor(stream: ServerHttp2Stream, incoming: IncomingHttpHeaders, peer: Peer, bodyTimeoutMs: number) {
     const target = incoming[":path"] ?? "/";
     const queryAt = target.indexOf("?");
     this.path = queryAt < 0 ? target : target.slice(0, queryAt);
@@ -33,6 +35,7 @@ export class H2Request implements HttpRequest<Peer> {
     this.peer = peer;
     this.#stream = stream;
     this.#incoming = incoming;
+    this.#bodyTimeoutMs = bodyTimeoutMs;
   }
 
   allHeaders(): Headers {
@@ -56,7 +59,7 @@ export class H2Request implements HttpRequest<Peer> {
   readBody(bytesMax: number): Promise<Uint8Array> {
     const announced = this.headers.get("content-length");
     if (announced !== null && Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
-    return readAll(this.#stream, bytesMax);
+    return readAll(this.#stream, bytesMax, this.#bodyTimeoutMs);
   }
 
   body(): BodySource {
@@ -69,19 +72,20 @@ function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
   return typeof value === "string" ? value : (value?.join(", ") ?? null);
 }
 
-function readAll(stream: ServerHttp2Stream, bytesMax: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    stream.on("data", (chunk: Uint8Array) => {
-      length += chunk.byteLength;
-      if (length <= bytesMax) chunks.push(chunk);
-      else reject(new BodyTooLarge(bytesMax));
-    });
-    stream.once("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
-    stream.once("aborted", () => reject(new Error("the client reset the stream")));
-    stream.once("error", reject);
+async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const timer = setTimeout(() => reject(new BodyTooSlow(timeoutMs)), timeoutMs);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  stream.on("data", (chunk: Uint8Array) => {
+    length += chunk.byteLength;
+    if (length <= bytesMax) chunks.push(chunk);
+    else reject(new BodyTooLarge(bytesMax));
   });
+  stream.once("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
+  stream.once("aborted", () => reject(new Error("the client reset the stream")));
+  stream.once("error", reject);
+  return promise.finally(() => clearTimeout(timer));
 }
 
 /** Reads a chunk at a time: the stream is paused until the next is asked for, so that HTTP/2's flow control holds the client. */
@@ -146,9 +150,18 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
   } else {
     stream.respond(outgoing(status, headers), { waitForTrailers: trailers !== undefined });
     if (trailers !== undefined) stream.once("wantTrailers", () => sendTrailers(stream, trailers));
-    stream.end(body);
+    endWith(stream, body);
   }
   dropUnreadRequest(stream);
+}
+
+/** What a client takes is seen by whole writes: in one, a large body would not be seen to move. */
+const SLICE_BYTES = 64 * 1024;
+
+function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
+  let at = 0;
+  for (; at + SLICE_BYTES < body.byteLength; at += SLICE_BYTES) stream.write(body.subarray(at, at + SLICE_BYTES));
+  stream.end(body.subarray(at));
 }
 
 /** A request that was answered before it was read (too large, wrong type) must not wait for a reader for ever. */

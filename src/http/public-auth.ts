@@ -1,7 +1,7 @@
 import { PUBLIC_BODY_BYTES_MAX } from "../core/limits.ts";
 import type { Peer, PublicBackend } from "../core/ports.ts";
 import { type Reason, Refusal } from "../core/refusal.ts";
-import { BodyTooLarge } from "../rpc/http.ts";
+import { BodyTooLarge, BodyTooSlow } from "../rpc/http.ts";
 import { readBounded } from "./fetch-host.ts";
 import { chargePublic, classDemand, identityDemand, type PublicChargePorts, type PublicIdentity } from "./public-budgets.ts";
 import type { PublicCall } from "./public-schema.ts";
@@ -19,6 +19,12 @@ export interface PublicAuthParts extends PublicChargePorts {
   readonly isStopping: () => boolean;
 }
 
+/** What the edge adds. */
+interface PublicCallParts extends PublicAuthParts {
+  /** A body has to be here within this. */
+  readonly bodyTimeoutMs: number;
+}
+
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Checks a public call, charges it, and passes it on: in this order, so that nothing is spent on what is malformed. Throws RestError. */
@@ -26,10 +32,10 @@ export async function servePublicCall(
   request: Request,
   peer: Peer,
   route: PublicRoute,
-  parts: PublicAuthParts,
+  parts: PublicCallParts,
 ): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
-  const { body, identity } = route.check(await readJson(request));
+  const { body, identity } = route.check(await readJson(request, parts.bodyTimeoutMs));
   const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
   const fields = await chargePublic(demands, parts);
   const { headers } = request;
@@ -45,15 +51,16 @@ export async function servePublicCall(
   return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
 }
 
-async function readJson(request: Request): Promise<unknown> {
+async function readJson(request: Request, timeoutMs: number): Promise<unknown> {
   if (request.method !== "POST") throw new RestError("method_not_allowed", undefined, { allow: "POST" });
   const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (mediaType !== "application/json") throw new RestError("unsupported_media_type");
   if (request.headers.has("content-encoding")) throw new RestError("unsupported_media_type", "no content-encoding is taken");
   try {
-    return JSON.parse(utf8.decode(await readBounded(request, PUBLIC_BODY_BYTES_MAX)));
+    return JSON.parse(utf8.decode(await readBounded(request, PUBLIC_BODY_BYTES_MAX, timeoutMs)));
   } catch (error) {
     if (error instanceof BodyTooLarge) throw new RestError("payload_too_large", `at most ${PUBLIC_BODY_BYTES_MAX} bytes`);
+    if (error instanceof BodyTooSlow) throw new RestError("invalid_request", "the body took too long to arrive", {}, error);
     throw new RestError("invalid_request", "the body must be JSON in UTF-8", {}, error);
   }
 }

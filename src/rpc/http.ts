@@ -18,7 +18,10 @@ export interface HttpRequest<Peer = unknown> {
   readonly headers: HeaderReader;
   /** All headers, for the few handlers that pass them on. */
   allHeaders(): Headers;
-  /** The whole body. Throws `BodyTooLarge` as soon as it is known to be over the bound, without keeping what came. */
+  /**
+   * The whole body. Throws `BodyTooLarge` as soon as it is known to be over the bound, without keeping what came; `BodyTooSlow` where it
+   * does not come within the host's time.
+   */
   readBody(bytesMax: number): Promise<Uint8Array>;
   /** The body as it comes, for a stream of messages. To be called once, and instead of `readBody`. */
   body(): BodySource;
@@ -81,5 +84,13 @@ export class BodyTooLarge extends Error {
     super(`body over ${limitBytes} bytes`);
     this.name = "BodyTooLarge";
     this.limitBytes = limitBytes;
+  }
+}
+
+/** The client took longer to send the body than the host waits. */
+export class BodyTooSlow extends Error {
+  constructor(timeoutMs: number) {
+    super(`body took over ${timeoutMs} ms`);
+    this.name = "BodyTooSlow";
   }
 }

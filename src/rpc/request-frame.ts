@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "../core/frame.ts";
 import type { Compression } from "./compression.ts";
-import { BodyTooLarge } from "./http.ts";
+import { BodyTooLarge, BodyTooSlow } from "./http.ts";
 
 /** What the frame of a message (core/frame.ts) says of it. */
 export interface FrameHeader {
@@ -23,8 +23,11 @@ export function incompleteFrame(): ConnectError {
   return new ConnectError("the request ends within a message", Code.InvalidArgument);
 }
 
-/** The client left, or its connection did, before it had sent what it began. */
+/** The client left, or its connection did, before it had sent what it began; or it took too long to. */
 export function bodyBrokeOff(cause: unknown): ConnectError {
+  if (cause instanceof BodyTooSlow) {
+    return new ConnectError("the request took too long to arrive", Code.DeadlineExceeded, undefined, undefined, cause);
+  }
   return new ConnectError("the request ended before its body", Code.Canceled, undefined, undefined, cause);
 }
 

@@ -1,11 +1,11 @@
 /** `bun run bench [NAME…] [--json]`: exit 1 where a bound does not hold. */
+import { admission } from "./admission.ts";
 import { type Benchmark, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
 import { front } from "./front.ts";
-import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, push];
+export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, admission];
 
 async function main(args: readonly string[]): Promise<number> {
   const json = args.includes("--json");

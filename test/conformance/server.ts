@@ -21,6 +21,7 @@ import { PeerResolver } from "../../src/http/peer-address.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { brotli, Compressions, gzip, zstd } from "../../src/rpc/compression.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
+import { NO_PUBLIC_CALLS } from "../support/no-public-calls.ts";
 import { conformanceService } from "./service.ts";
 
 const REQUEST_BYTES_MAX = 1024 * 1024;
@@ -68,12 +69,7 @@ function edgeOnly() {
   return {
     requestBytesMax: REQUEST_BYTES_MAX,
     publicRoutes: [],
-    publicAuth: {
-      backend: { forward: () => Promise.reject(new Error("no public calls here")) },
-      buckets: { take: () => true as const, check: () => true as const },
-      clock: systemClock,
-      isStopping: () => false,
-    },
+    publicAuth: NO_PUBLIC_CALLS,
     jwks: { keys: [] },
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
     metrics: createMetrics({ version: "conformance" }),

@@ -148,8 +148,8 @@ test("demo: the whole story holds, exit 0", async () => {
 });
 
 describe("signals", () => {
-  async function up(): Promise<{ gateway: Command; edge: URL }> {
-    const gateway = runCommand(["serve", ...ANY_PORTS, "--set", "shutdown.deadline_ms=60000"], {
+  async function up(...args: string[]): Promise<{ gateway: Command; edge: URL }> {
+    const gateway = runCommand(["serve", ...ANY_PORTS, "--set", "shutdown.deadline_ms=60000", ...args], {
       SALLYPORT_KEYS_CURRENT: SEED,
     });
     await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
@@ -167,6 +167,32 @@ describe("signals", () => {
     await new Promise<void>((resolve, reject) =>
       again.once("error", () => resolve()).once("connect", () => reject(new Error("still there"))),
     );
+  });
+
+  test("SIGHUP: the file's budgets are taken up while it serves; a file that is not in order changes nothing", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "sallyport-cli-"));
+    const file = join(directory, "sallyport.toml");
+    await Bun.write(file, "[budgets.public_misc]\nrate = 0.001\nburst = 1000\n");
+    const { gateway, edge } = await up("--config", file);
+    const keys = async () => (await fetch(new URL("/.well-known/jwks.json", edge))).status;
+    const reload = async (toml: string, said: string) => {
+      await Bun.write(file, toml);
+      gateway.kill("SIGHUP");
+      await until(() => gateway.stdout().includes(said), said);
+    };
+    expect([await keys(), await keys()]).toEqual([200, 200]);
+    await reload("[budgets.public_misc]\nrate = 0.001\nburst = 0\n", "config: not reloaded");
+    expect(await keys()).toBe(200);
+    await reload(
+      "[budgets.public_misc]\nrate = 0.001\nburst = 1\n[backend]\ntimeout_ms = 7\n",
+      "config: changed, but takes a restart",
+    );
+    expect(await keys()).toBe(429);
+    expect(gateway.stdout()).toMatch(/"msg":"config: reloaded".*budgets\.public_misc\.burst/);
+    expect(gateway.stdout()).toMatch(/takes a restart","keys":"backend\.timeout_ms"/);
+    gateway.kill("SIGTERM");
+    expect(await gateway.exited).toBe(0);
+    await rm(directory, { recursive: true });
   });
 
   test("a second signal ends at once what the first one waits for, exit 1", async () => {

@@ -348,7 +348,7 @@ describe("an address that somebody only claims", () => {
 
 describe("a connection that does not say what it is", () => {
   test.each(ports)("is closed after its time on a $name port; one that has said it is not", async ({ options, unfinished }) => {
-    const front = await openEchoFront({ ...options(), openingTimeoutMs: 300 });
+    const front = await openEchoFront({ ...options(), limits: { openingTimeoutMs: 300 } });
     const streams = await Promise.all(clients.map(({ open }) => subscribe(open(front.listener.url))));
     const silent = await Promise.all(unfinished.map((bytes) => raw(front.listener.url, bytes)));
     for (const { received, closed } of silent) expect({ received, closed }).toEqual({ received: "", closed: true });
@@ -359,7 +359,7 @@ describe("a connection that does not say what it is", () => {
   });
 
   test("is closed after the handshake too", async () => {
-    const front = await openEchoFront({ tls: identity(server), openingTimeoutMs: 100 });
+    const front = await openEchoFront({ tls: identity(server), limits: { openingTimeoutMs: 100 } });
     const { port } = new URL(front.listener.url);
     const socket = connectTls({ port: Number(port), host: "127.0.0.1", ca: server.certificate, servername: "localhost" });
     socket.on("error", () => {});

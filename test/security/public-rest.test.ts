@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Config } from "../../src/config/schema.ts";
 import { CARRIERS, http1 } from "../support/raw-http.ts";
-import { openWorld, type World } from "../support/world.ts";
+import { metric, openWorld, type World } from "../support/world.ts";
 
 /** The calls that need no session, and so are anybody's. */
 
@@ -184,6 +184,14 @@ describe("mail bomb to one address", () => {
       expect(world.faults.calls(SEND)).toBe(3);
     }));
 
+  test("through its plus addresses: they are one mailbox", () =>
+    withWorld(PER_MAILBOX, async (world) => {
+      const answers: number[] = [];
+      for (let n = 0; n < 6; n++) answers.push((await post(world, SEND, { email: `ada+${n}@example.com` })).status);
+      expect(answers).toEqual([200, 200, 200, 429, 429, 429]);
+      expect((await post(world, SEND, { email: "+ada@example.com" })).status).toBe(200);
+    }));
+
   test("does not keep mail from others", () =>
     withWorld(PER_MAILBOX, async (world) => {
       for (let n = 0; n < 5; n++) await post(world, SEND, { email: "ada@example.com" });
@@ -244,6 +252,71 @@ describe("guessing one code", () => {
       for (let n = 0; n < 10; n++) expect((await post(world, CONFIRM, { challenge_id: "c-1" })).status).toBe(400);
       await post(world, CONFIRM, guess(1));
       expect(world.faults.calls(CONFIRM)).toBe(1);
+    }));
+});
+
+describe("what a client is told of its budgets (draft-ietf-httpapi-ratelimit-headers)", () => {
+  const BUDGETS: Partial<Config> = {
+    "budgets.public_auth.rate": 1,
+    "budgets.public_auth.burst": 5,
+    "budgets.send_code.rate": 1 / 60,
+    "budgets.send_code.burst": 1,
+  };
+
+  test("the policies with every answer; with 429 also which of them refused, and for how long", () =>
+    withWorld(BUDGETS, async (world) => {
+      const policies = '"public_auth";q=5;w=5, "send_code";q=1;w=60';
+      const first = await post(world, SEND, { email: "ada@example.com" });
+      expect([first.headers.get("ratelimit-policy"), first.headers.get("ratelimit")]).toEqual([policies, null]);
+      const { status, headers } = await post(world, SEND, { email: "ada@example.com" });
+      expect([status, headers.get("ratelimit-policy")]).toEqual([429, policies]);
+      expect(headers.get("ratelimit")).toBe(`"send_code";r=0;t=${headers.get("retry-after")}`);
+    }));
+
+  test("nothing of a budget in shadow mode, which refuses nobody", () =>
+    withWorld({ ...BUDGETS, "budgets.send_code.shadow": true }, async (world) => {
+      for (let n = 0; n < 3; n++) {
+        const { status, headers } = await post(world, SEND, { email: "ada@example.com" });
+        expect([status, headers.get("ratelimit-policy")]).toEqual([200, '"public_auth";q=5;w=5']);
+      }
+      expect(await metric(world.gateway, "sallyport_shadow_refusals_total", '{scope="public_identity"}')).toBe(2);
+    }));
+
+  test("the same, whether or not the backend knows the address", () =>
+    withWorld(BUDGETS, async (world) => {
+      await world.login("known@example.com");
+      const answers = await Promise.all(
+        ["known@example.org", "unknown@example.org"].map((email) => post(world, SEND, { email })),
+      );
+      const [known, unknown] = answers.map(({ status, headers }) =>
+        [status, ...headers].filter((each) => !String(each).startsWith("date")),
+      );
+      expect(known).toEqual(unknown ?? []);
+    }));
+});
+
+describe("the gateway's keys", () => {
+  const KEYS = "/.well-known/jwks.json";
+
+  test("have the budget of the other public routes, apart from that of logins", () =>
+    withWorld({ "budgets.public_misc.rate": 0.001, "budgets.public_misc.burst": 3 }, async (world) => {
+      const answers = [];
+      for (let n = 0; n < 5; n++) answers.push(await fetch(`${world.gateway.edgeUrl}${KEYS}`));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429, 429]);
+      expect(answers[0]?.headers.get("cache-control")).toBe("public, max-age=300");
+      expect(answers[4]?.headers.get("cache-control")).toBe("no-store");
+      expect(answers[4]?.headers.get("ratelimit")).toMatch(/^"public_misc";r=0;t=\d+$/);
+      expect((await post(world, SEND, { email: "ada@example.com" })).status).toBe(200);
+    }));
+
+  test("are read, not written: another method is 405, and costs nothing", () =>
+    withWorld({ "budgets.public_misc.rate": 0.001, "budgets.public_misc.burst": 1 }, async (world) => {
+      for (const method of ["POST", "DELETE", "PUT"]) {
+        const { status, headers } = await fetch(`${world.gateway.edgeUrl}${KEYS}`, { method });
+        expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+      }
+      const { status, headers } = await fetch(`${world.gateway.edgeUrl}${KEYS}`, { method: "HEAD" });
+      expect([status, headers.get("content-type")]).toEqual([200, "application/json"]);
     }));
 });
 

@@ -4,6 +4,7 @@ import type { TlsIdentity } from "../../src/core/listen.ts";
 import type { Log, Peer } from "../../src/core/ports.ts";
 import { refuse } from "../../src/core/refusal.ts";
 import { Gateway, GatewayEventSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import type { ConnectionLimits } from "../../src/http/connection-limits.ts";
 import { Cors } from "../../src/http/cors.ts";
 import { openFront } from "../../src/http/front.ts";
 import type { RenewableListener } from "../../src/http/listener.ts";
@@ -32,7 +33,7 @@ export interface EchoFront {
 export interface EchoFrontOptions {
   readonly trustedProxies?: readonly string[];
   readonly tls?: TlsIdentity;
-  readonly openingTimeoutMs?: number;
+  readonly limits?: Partial<ConnectionLimits>;
   /** Holds each unary answer back. */
   readonly gate?: Promise<void>;
   readonly port?: number;
@@ -62,7 +63,7 @@ export async function openEchoFront(options: EchoFrontOptions = {}): Promise<Ech
     log,
     metrics: createMetrics({ version: "test" }),
     clock: systemClock,
-    openingTimeoutMs: options.openingTimeoutMs,
+    limits: options.limits,
   });
   return { listener, streams, warnings, pending: () => pending, close: () => listener.close() };
 }

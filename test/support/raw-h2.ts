@@ -30,6 +30,15 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
+export interface RawH2Options {
+  /** The payload of the client's first frame. */
+  readonly settings?: Uint8Array;
+  /** Whether PINGs are answered, as every client does that is alive. */
+  readonly answersPings?: boolean;
+  /** Where on loopback the client is, if not at 127.0.0.1. */
+  readonly from?: string;
+}
+
 /** HTTP/2 frame by frame (RFC 9113 4.1), for what no client library does. Grants the server no more than the windows it begins with. */
 export class RawH2 {
   readonly frames: Frame[] = [];
@@ -37,9 +46,11 @@ export class RawH2 {
   readonly #socket: Socket;
   #unread: Buffer = Buffer.alloc(0);
 
-  /** `settings`: the payload of the client's first frame. */
-  constructor(url: string, settings: Uint8Array = new Uint8Array(0)) {
-    this.#socket = connect(Number(new URL(url).port), "127.0.0.1");
+  readonly #answersPings: boolean;
+
+  constructor(url: string, { settings = new Uint8Array(0), answersPings = true, from }: RawH2Options = {}) {
+    this.#answersPings = answersPings;
+    this.#socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", localAddress: from });
     this.#socket.on("error", () => {});
     this.#socket.on("close", () => {
       this.closed = true;
@@ -93,7 +104,9 @@ export class RawH2 {
       const end = 9 + this.#unread.readUIntBE(0, 3);
       if (this.#unread.length < end) return;
       const [type, flags, stream] = [this.#unread.readUInt8(3), this.#unread.readUInt8(4), this.#unread.readUInt32BE(5)];
-      this.frames.push({ type, flags, stream, payload: this.#unread.subarray(9, end) });
+      const payload = this.#unread.subarray(9, end);
+      this.frames.push({ type, flags, stream, payload });
+      if (type === FRAME.ping && flags !== ACK && this.#answersPings) this.frame(FRAME.ping, ACK, 0, payload);
       this.#unread = this.#unread.subarray(end);
     }
   }

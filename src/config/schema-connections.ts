@@ -1,0 +1,40 @@
+import { setting } from "./setting.ts";
+import { int } from "./values.ts";
+
+const count = int("connections", 1, 10_000_000);
+const ms = (least: number) => int("ms", least, 3_600_000);
+
+/** The rows of the configuration's table that are about connections. */
+export const CONNECTION_SETTINGS = {
+  "connections.total_max": setting(
+    count,
+    100_000,
+    "Connections open at once on the gRPC listener or, with `edge.grpc = same-port`, on the one port. Below the process's limit of open files. An edge on its own port is bounded by that limit alone.",
+  ),
+  "connections.per_network_max": setting(
+    count,
+    2000,
+    "Those from one peer address (IPv6: from one /64); trusted proxies are exempt, and whom they name in a PROXY header is not. Raise it where many devices share an address.",
+  ),
+  "connections.opening_ms": setting(
+    ms(100),
+    10_000,
+    "How long a new connection there may take to say what it is, in ms; TLS has the same once more. The edge on its own port waits 12 s for a first request.",
+  ),
+  "connections.body_ms": setting(
+    ms(100),
+    30_000,
+    "How long a request may take to arrive whole, in ms. Raise it for large requests over slow networks.",
+  ),
+  "connections.stall_ms": setting(
+    ms(100),
+    30_000,
+    "How long a client over HTTP/2 there may take nothing of what waits for it, in ms; within twice that its stream is reset. The edge on its own port waits 150 s.",
+  ),
+  "connections.ping_ms": setting(
+    ms(100),
+    30_000,
+    "How often clients over HTTP/2 there are asked whether they are there, in ms; one that has not answered by the next time is cut.",
+  ),
+  "connections.idle_ms": setting(ms(100), 300_000, "How long a connection over HTTP/2 there is kept without a call, in ms."),
+} as const;

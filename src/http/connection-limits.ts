@@ -1,0 +1,31 @@
+/** What connections may cost. Every part has a default; the operator's choices are the `connections.` keys of the configuration. */
+export interface ConnectionLimits {
+  /** Connections open at once. */
+  readonly totalMax: number;
+  /** … of one network: an address, or an IPv6 /64. Trusted proxies are exempt, for they bring everybody. */
+  readonly perNetworkMax: number;
+  /** Until a connection has said what it is; TLS has the same once more for its handshake. */
+  readonly openingTimeoutMs: number;
+  /** From the first byte of a request's body to be read to its last. */
+  readonly bodyTimeoutMs: number;
+  /** How long a client may take nothing of an answer that waits for it. */
+  readonly stallTimeoutMs: number;
+  /** How often an HTTP/2 client is asked whether it is there (PING); it has as long to answer. */
+  readonly pingIntervalMs: number;
+  /** An HTTP/2 connection without a stream is told to go away after this. */
+  readonly idleTimeoutMs: number;
+}
+
+const DEFAULTS: ConnectionLimits = {
+  totalMax: 100_000,
+  perNetworkMax: 2000,
+  openingTimeoutMs: 10_000,
+  bodyTimeoutMs: 30_000,
+  stallTimeoutMs: 30_000,
+  pingIntervalMs: 30_000,
+  idleTimeoutMs: 300_000,
+};
+
+export function connectionLimits(limits: Partial<ConnectionLimits> = {}): ConnectionLimits {
+  return { ...DEFAULTS, ...limits };
+}

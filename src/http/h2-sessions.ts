@@ -1,0 +1,78 @@
+import type { Http2Session, ServerHttp2Stream } from "node:http2";
+import type { ConnectionLimits } from "./connection-limits.ts";
+
+interface State {
+  /** Streams that are open. */
+  streams: number;
+  /** The session has had no stream for so long. */
+  idleMs: number;
+  /** Its client has been asked whether it is there, and has not answered. */
+  isAsked: boolean;
+}
+
+/**
+ * The open connections of an HTTP/2 server. At every look, a client that has not answered the PING of the last one is dead and is cut,
+ * whatever streams it has open; and a connection that has long been without one is told to go away.
+ */
+export class H2Sessions {
+  readonly #limits: ConnectionLimits;
+  readonly #all = new Map<Http2Session, State>();
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(limits: ConnectionLimits) {
+    this.#limits = limits;
+    this.#timer = setInterval(() => this.#look(), limits.pingIntervalMs).unref();
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  add(session: Http2Session): void {
+    this.#all.set(session, { streams: 0, idleMs: 0, isAsked: false });
+    session.once("close", () => this.#all.delete(session));
+    session.on("error", () => session.destroy());
+  }
+
+  /** A stream has begun on one of the connections. */
+  opened(stream: ServerHttp2Stream): void {
+    const state = stream.session === undefined ? undefined : this.#all.get(stream.session);
+    if (state === undefined) return;
+    state.streams++;
+    state.idleMs = 0;
+    stream.once("close", () => state.streams--);
+  }
+
+  /** Tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
+  async drain(): Promise<void> {
+    const closed = [...this.#all.keys()].map((session) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      session.once("close", resolve);
+      session.close();
+      return promise;
+    });
+    await Promise.all(closed);
+  }
+
+  /** Cuts whatever is still open. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const session of this.#all.keys()) session.destroy();
+  }
+
+  #look(): void {
+    for (const [session, state] of this.#all) {
+      state.idleMs = state.streams > 0 ? 0 : state.idleMs + this.#limits.pingIntervalMs;
+      if (state.isAsked || session.destroyed) session.destroy();
+      else if (state.idleMs >= this.#limits.idleTimeoutMs) session.close();
+      else ask(session, state);
+    }
+  }
+}
+
+function ask(session: Http2Session, state: State): void {
+  state.isAsked = true;
+  session.ping((error) => {
+    state.isAsked = error !== null;
+  });
+}

@@ -1,0 +1,100 @@
+import type { BucketDemand } from "../../src/core/ports.ts";
+import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
+import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
+import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
+
+/** From one size to the next. What is left of a table's size in its cost is the CPU's caches and page tables. */
+const RATIO_BOUND = 2;
+const START_MS = 1_760_000_000_000;
+const HOUR_MS = 3_600_000;
+/** From the first token on such a bucket lives for the whole run, and it always has another. */
+const BUDGET = { ratePerSecond: 1 / 3600, burst: 1_000_000 };
+const SCOPES = ["ip", "session", "user", "message_type"] as const;
+
+interface Cost {
+  readonly reserveNs: number;
+  readonly takeNs: number;
+  readonly bytesPerEntry: number;
+}
+
+/** What the two stores do for one request, with ever more live entries: a table that misses the CPU's caches must not cost much more. */
+export const admission: Benchmark = {
+  name: "admission",
+  about: "one reservation and one take of four buckets, by how many entries live in each of the two tables",
+  async run(scale: Scale): Promise<readonly Figure[]> {
+    const sizes = scale === "full" ? [10_000, 1_000_000, 10_000_000] : [8000, 40_000];
+    const batches = scale === "full" ? 400 : 5;
+    const costs = sizes.map((entries) => ({ entries, cost: costAt(entries, batches) }));
+    return costs.flatMap(({ entries, cost }, at) => {
+      const figures: Figure[] = [
+        { figure: `reserve, ${shown(entries)} live`, value: cost.reserveNs, unit: "ns" },
+        { figure: `take of four, ${shown(entries)} live`, value: cost.takeNs, unit: "ns" },
+        { figure: `memory of an entry, ${shown(entries)} live`, value: cost.bytesPerEntry, unit: "bytes" },
+      ];
+      for (const smaller of costs.slice(0, at)) {
+        const ratio = {
+          figure: `${shown(entries)} / ${shown(smaller.entries)}`,
+          value: sum(cost) / sum(smaller.cost),
+          unit: "ratio",
+        };
+        figures.push(smaller === costs[at - 1] ? { ...ratio, bound: RATIO_BOUND } : ratio);
+      }
+      return figures;
+    });
+  },
+};
+
+function sum({ reserveNs, takeNs }: Cost): number {
+  return reserveNs + takeNs;
+}
+
+function shown(entries: number): string {
+  return entries.toLocaleString("en");
+}
+
+const OPERATIONS = 1000;
+
+function costAt(entries: number, batches: number): Cost {
+  let nowMs = START_MS;
+  Bun.gc(true);
+  const bytesBefore = process.memoryUsage().arrayBuffers;
+  // What a batch reserves expires before the next one. A fifth of the room is for entries that have expired and are not yet reused.
+  const entriesMax = entries * 1.25;
+  const replay = new MemoryReplayStore({ now: () => nowMs, monotonic: () => 0 }, { entriesMax });
+  const buckets = new MemoryBucketStore({ entriesMax });
+  const bytesPerEntry = (process.memoryUsage().arrayBuffers - bytesBefore) / (2 * entries);
+  for (let n = 0; n < entries; n++) {
+    replay.reserve(`session-${n % 50_000}`, `request-${n}`, nowMs + HOUR_MS);
+    buckets.take([demandOf(n)], nowMs);
+  }
+  const reserveNs: number[] = [];
+  const takeNs: number[] = [];
+  for (let batch = 0; batch < batches; batch++) {
+    nowMs += 2;
+    const ids = Array.from({ length: OPERATIONS }, (_, n) => [`session-${n}`, `fresh-${batch}-${n}`] as const);
+    reserveNs.push(nsEach(ids, ([session, id]) => replay.reserve(session, id, nowMs + 1)));
+    const demands = Array.from({ length: OPERATIONS }, () => demandsOf(entries));
+    takeNs.push(nsEach(demands, (four) => buckets.take(four, nowMs) === true));
+  }
+  return { reserveNs: median(reserveNs), takeNs: median(takeNs), bytesPerEntry };
+}
+
+/** Each key is in one scope alone, so that every bucket that is taken from is one of the live ones. */
+function demandOf(n: number): BucketDemand {
+  const scope = SCOPES[n % SCOPES.length] ?? "ip";
+  return { scope, key: `key-${n}`, budget: BUDGET };
+}
+
+/** One key of each scope, anywhere in the table. `entries` is a multiple of four. */
+function demandsOf(entries: number): BucketDemand[] {
+  return SCOPES.map((_, at) => demandOf(Math.floor((Math.random() * entries) / SCOPES.length) * SCOPES.length + at));
+}
+
+function nsEach<T>(inputs: readonly T[], operation: (input: T) => boolean): number {
+  const startedAt = Bun.nanoseconds();
+  let done = 0;
+  for (const input of inputs) if (operation(input)) done++;
+  const elapsedNs = Bun.nanoseconds() - startedAt;
+  if (done !== inputs.length) throw new Error(`${inputs.length - done} of ${inputs.length} were refused`);
+  return elapsedNs / inputs.length;
+}

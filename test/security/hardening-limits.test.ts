@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect, type Socket } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { encodeFrame as encodeMessageFrame } from "../../src/core/frame.ts";
+import { SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { GoodClient } from "../support/good-client.ts";
+import { Listener } from "../support/listener.ts";
+import { FRAME, RawH2, type RawH2Options } from "../support/raw-h2.ts";
+import { RawConnection } from "../support/raw-http.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS, type Variant } from "../support/variants.ts";
+import { type Device, metric, openWorld, type World } from "../support/world.ts";
+
+/** Clients that are slow, silent or many: what each may hold has a bound, and a client beside them has all its calls answered. */
+
+const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
+const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
+const CANCEL = 8;
+const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0]);
+const PER_NETWORK_MAX = 20;
+
+/** As an operator would set them, but a hundred times shorter. */
+const LIMITS = {
+  "connections.opening_ms": 200,
+  "connections.body_ms": 200,
+  "connections.stall_ms": 200,
+  "connections.ping_ms": 200,
+  "connections.idle_ms": 600,
+  "connections.per_network_max": PER_NETWORK_MAX,
+} as const;
+
+const worlds: Record<string, World> = {};
+beforeAll(async () => {
+  worlds["two ports"] = await openWorld(LIMITS);
+  worlds["one port"] = await openWorld({ ...LIMITS, "edge.grpc": "same-port" });
+});
+afterAll(async () => {
+  for (const world of Object.values(worlds)) await world.close();
+});
+
+const variantNamed = (text: string) => VARIANTS.find(({ name }) => name.includes(text)) ?? expect.unreachable();
+const GRPC = variantNamed("gRPC proto");
+
+const h2Headers = (path: string, contentType: string) => ({
+  ":method": "POST",
+  ":path": path,
+  ":scheme": "http",
+  ":authority": "gateway.example",
+  "content-type": contentType,
+});
+
+const http1Head = (path: string) =>
+  `POST ${path} HTTP/1.1\r\nHost: gateway.example\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n`;
+
+describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
+  const world = () => worlds[key] ?? expect.unreachable();
+  const open = (options?: RawH2Options) => new RawH2(world().gateway.grpcUrl, options);
+  const beside = async (attack: (device: Device) => Promise<void>, variant: Variant = GRPC) => {
+    const device = await world().login();
+    const good = new GoodClient(world(), variant, device);
+    await attack(device);
+    expect(await good.stop()).toEqual([]);
+  };
+  const subscribe = async (client: RawH2, device: Device) => {
+    const request = await device.signer.sign("gateway.subscribe", new Uint8Array(0));
+    client.headers(h2Headers(SUBSCRIBE, "application/grpc"));
+    const bytes = toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, request));
+    client.data(encodeMessageFrame(0, bytes), { end: true });
+    await client.first(FRAME.headers);
+  };
+  const openStreams = () => metric(world().gateway, "sallyport_streams");
+
+  test("a client that does not say what it is, is cut (slowloris)", () =>
+    beside(async () => {
+      const silent = await Promise.all(["", "PRI * HTTP/2.0\r\n"].map((bytes) => say(world().gateway.grpcUrl, bytes)));
+      await until(() => silent.every(({ closed }) => closed), "the connections to be cut", 2000);
+    }));
+
+  test("a body that trickles in does not hold its call: the client is told, and the stream ends", () =>
+    beside(async () => {
+      const client = open();
+      client.headers(h2Headers(EXECUTE, "application/grpc"));
+      const trickle = setInterval(() => client.data(new Uint8Array(1)), 20);
+      await client.first(FRAME.headers);
+      await client.first(FRAME.reset);
+      clearInterval(trickle);
+      client.destroy();
+    }));
+
+  test("an answer that its client does not take is dropped", () =>
+    beside(async (device) => {
+      const client = open({ settings: NO_WINDOW });
+      await subscribe(client, device);
+      await until(async () => (await openStreams()) === 1, "the stream to be open");
+      const payload = "x".repeat(10_000);
+      for (let n = 0; n < 20; n++) await world().push({ user_id: device.userId, event_type: "note.new", payload });
+      expect((await client.first(FRAME.reset)).payload.readUInt32BE()).toBe(CANCEL);
+      await until(async () => (await openStreams()) === 0, "the stream to be gone");
+      client.destroy();
+    }));
+
+  test("a stream that was ended, to a client that does not read, does not stay", () =>
+    beside(async (good) => {
+      const device = await world().login();
+      const client = open({ settings: NO_WINDOW });
+      await subscribe(client, device);
+      await world().revoke({ device_session_id: device.deviceSessionId });
+      expect((await client.first(FRAME.reset)).payload.readUInt32BE()).toBe(CANCEL);
+      expect(good.deviceSessionId).not.toBe(device.deviceSessionId);
+      client.destroy();
+    }));
+
+  test("a client that is gone without a word is found, its streams with it; one that is there keeps its quiet stream", () =>
+    beside(async (device) => {
+      const quiet = await Listener.open(world().transport(GRPC), device);
+      const dead = open({ answersPings: false });
+      await subscribe(dead, device);
+      await until(() => dead.closed, "the dead client to be found");
+      await until(async () => (await openStreams()) === 1, "its stream to be gone");
+      expect(quiet.ended).toBeUndefined();
+      quiet.leave();
+      await until(async () => (await openStreams()) === 0, "the other stream to be gone");
+    }));
+
+  test("a connection without calls is told to go", () =>
+    beside(async () => {
+      const idle = open();
+      await idle.first(FRAME.goAway);
+      idle.destroy();
+    }));
+
+  test("connections of one address are bounded; other addresses, and who leaves and comes back, are served", () =>
+    beside(async () => {
+      const from = "127.0.0.9";
+      const crowd = Array.from({ length: 2 * PER_NETWORK_MAX }, () => open({ from }));
+      const cut = () => crowd.filter(({ closed }) => closed).length;
+      await until(() => cut() === PER_NETWORK_MAX, "those over the bound to be cut");
+      const served = crowd.filter(({ closed }) => !closed);
+      await Promise.all(served.map((client) => client.first(FRAME.settings)));
+      expect(cut()).toBe(PER_NETWORK_MAX);
+      for (const client of crowd) client.destroy();
+      await until(async () => {
+        const again = open({ from });
+        const isServed = again.first(FRAME.settings).then(() => true);
+        const isCut = until(() => again.closed, "a cut").then(() => false);
+        return Promise.race([isServed, isCut]).finally(() => again.destroy());
+      }, "room for one more");
+    }));
+});
+
+describe("HTTP/1.1", () => {
+  test.each(["two ports", "one port"])("a body that trickles in does not hold its call, on %s", async (key) => {
+    const world = worlds[key] ?? expect.unreachable();
+    const good = new GoodClient(world, variantNamed("HTTP/1.1"), await world.login());
+    for (const path of [EXECUTE, "/api/v1/public/auth/send-email-code"]) {
+      const client = await RawConnection.open(world.gateway.edgeUrl);
+      client.send(http1Head(path));
+      const trickle = setInterval(() => client.send(" "), 20);
+      const answer = await client.answer();
+      clearInterval(trickle);
+      expect([path, answer?.status, answer?.body.toString()]).toEqual([
+        path,
+        path === EXECUTE ? 504 : 400,
+        expect.stringContaining("took too long"),
+      ]);
+      client.close();
+    }
+    expect(await good.stop()).toEqual([]);
+  });
+
+  test("on one port, connections that do not say what they are, are cut", async () => {
+    const world = worlds["one port"] ?? expect.unreachable();
+    const silent = await Promise.all(["", "P", "POST"].map((bytes) => say(world.gateway.edgeUrl, bytes)));
+    await until(() => silent.slice(0, 2).every(({ closed }) => closed), "the connections to be cut", 2000);
+    for (const { destroy } of silent) destroy();
+  });
+});
+
+test("a flood of connections in all is bounded, and those that are open are served", async () => {
+  const world = await openWorld({ "connections.total_max": 10 });
+  const good = new GoodClient(world, GRPC, await world.login());
+  await until(() => good.calls > 0, "the good client to be in");
+  const crowd = await Promise.all(Array.from({ length: 50 }, () => say(world.gateway.grpcUrl, "")));
+  await until(() => crowd.filter(({ closed }) => closed).length >= 40, "those over the bound to be cut");
+  expect(await good.stop()).toEqual([]);
+  for (const { destroy } of crowd) destroy();
+  await world.close();
+});
+
+/** A connection on which this is said, and nothing more. */
+async function say(url: string, bytes: string) {
+  const socket: Socket = connect(Number(new URL(url).port), "127.0.0.1");
+  const connection = { closed: false, destroy: () => socket.destroy() };
+  socket.on("error", () => {}).on("data", () => {});
+  socket.on("close", () => {
+    connection.closed = true;
+  });
+  await new Promise((resolve) => socket.once("connect", resolve).once("close", resolve));
+  if (bytes !== "") socket.write(bytes);
+  return connection;
+}

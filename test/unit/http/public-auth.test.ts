@@ -1,0 +1,68 @@
+import { expect, test } from "bun:test";
+import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../../src/http/public-auth.ts";
+import type { PublicBudgets } from "../../../src/http/public-budgets.ts";
+import { checkConfirmCode } from "../../../src/http/public-schema.ts";
+import { RestError } from "../../../src/http/rest-reply.ts";
+import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";
+
+/** The defaults. */
+const BUDGETS: PublicBudgets = {
+  public_auth: { ratePerSecond: 1, burst: 5 },
+  public_misc: { ratePerSecond: 10, burst: 20 },
+  send_code: { ratePerSecond: 1 / 60, burst: 3 },
+  confirm_code: { ratePerSecond: 0.1, burst: 5 },
+};
+
+const CONFIRM: PublicRoute = {
+  path: "/confirm",
+  check: (json) => checkConfirmCode(json, () => true),
+  identity: "confirm_code",
+};
+const KEY = Buffer.alloc(32, 1).toString("base64");
+const HOUR_MS = 3_600_000;
+
+test("a hundred thousand guesses at one code, from a thousand addresses, in an hour: the backend sees no more than 365", async () => {
+  let nowMs = 1_760_000_000_000;
+  let forwarded = 0;
+  const parts: PublicAuthParts & { readonly bodyTimeoutMs: number } = {
+    bodyTimeoutMs: 1000,
+    backend: {
+      forward: async () => {
+        forwarded++;
+        return { status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined };
+      },
+    },
+    buckets: new MemoryBucketStore({ entriesMax: 10_000 }),
+    clock: { now: () => nowMs, monotonic: () => nowMs },
+    budgets: BUDGETS,
+    onShadowRefusal() {},
+    isStopping: () => false,
+  };
+  const guesses = 100_000;
+  const codes = new Map<string, number>();
+  for (let n = 0; n < guesses; n++) {
+    nowMs += HOUR_MS / guesses;
+    const body = JSON.stringify({ challenge_id: "c-1", code: String(n).padStart(6, "0"), client_public_key: KEY });
+    const request = new Request("http://edge/confirm", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    const address = `198.51.${n % 4}.${(n >> 2) % 250}`;
+    const outcome = await servePublicCall(request, { address, network: address }, CONFIRM, {
+      ...parts,
+      bodyTimeoutMs: 1000,
+    }).then(
+      () => "forwarded",
+      (error) => (error instanceof RestError ? error.code : "thrown"),
+    );
+    codes.set(outcome, (codes.get(outcome) ?? 0) + 1);
+  }
+  // The burst, and one every ten seconds of the hour.
+  expect(forwarded).toBeLessThanOrEqual(5 + 360);
+  expect(forwarded).toBeGreaterThan(360);
+  expect([...codes]).toEqual([
+    ["forwarded", forwarded],
+    ["rate_limited", guesses - forwarded],
+  ]);
+});

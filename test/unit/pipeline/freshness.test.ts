@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { admit } from "../../../src/pipeline/pipeline.ts";
+import { MemoryReplayStore } from "../../../src/stores/memory/replay.ts";
+import { arrival, MARGIN_MS, NOW, portsOf, WINDOW_MS } from "./support/setting.ts";
+
+interface Step {
+  readonly advanceMs: number;
+  /** Which of the requests is sent then. */
+  readonly request: number;
+}
+
+const REQUESTS = 3;
+const ANY_STEPS = fc.array(
+  fc.record({
+    advanceMs: fc.oneof(
+      fc.integer({ min: -MARGIN_MS, max: WINDOW_MS }),
+      fc.integer({ min: -5 * WINDOW_MS, max: 5 * WINDOW_MS }),
+      fc.constantFrom(0, WINDOW_MS, MARGIN_MS, -MARGIN_MS, -WINDOW_MS - MARGIN_MS),
+    ),
+    request: fc.integer({ min: 0, max: REQUESTS - 1 }),
+  }),
+  { maxLength: 60 },
+);
+
+/** The store reuses its few slots, so that reservations are really forgotten once they have expired. */
+async function timesAdmitted(steps: readonly Step[]): Promise<number[]> {
+  let nowMs = NOW;
+  const clock = { now: () => nowMs, monotonic: () => 0 };
+  const { ports } = portsOf({ clock, replay: new MemoryReplayStore(clock, { entriesMax: 2 }), remembersSinceMs: NOW });
+  const signed = Array.from({ length: REQUESTS }, (_, n) =>
+    arrival({ envelope: { requestId: `request-${n}`, timestampMs: BigInt(NOW + n * MARGIN_MS) } }),
+  );
+  const admitted = signed.map(() => 0);
+  for (const { advanceMs, request } of steps) {
+    nowMs += advanceMs;
+    const sent = signed[request];
+    const isIn =
+      sent !== undefined &&
+      (await admit(sent, ports).then(
+        () => true,
+        () => false,
+      ));
+    if (isIn) admitted[request] = (admitted[request] ?? 0) + 1;
+  }
+  return admitted;
+}
+
+test("however the clock is set to and fro, no request is let in twice: its reservation outlives its freshness", async () => {
+  await fc.assert(
+    fc.asyncProperty(ANY_STEPS, async (steps) => {
+      for (const times of await timesAdmitted(steps)) expect(times).toBeLessThanOrEqual(1);
+    }),
+    { numRuns: 200 },
+  );
+});

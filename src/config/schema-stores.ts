@@ -31,6 +31,6 @@ export const STORE_SETTINGS = {
   "stores.redis.durable": setting(
     boolean,
     false,
-    "Whether Redis keeps every write over a restart or failover (`appendfsync always`, no replica that lags). If not, requests are refused after one until those that it may have forgotten are too old: `freshness.window_ms` and the margin.",
+    "Whether Redis keeps every write over a restart or failover (`appendfsync always`, no replica that lags). If not, requests are refused after one for `freshness.margin_ms`, and longer where clients' clocks were further ahead, so that none that it forgot is let in again.",
   ),
 } as const;

@@ -3,9 +3,10 @@ import { admission } from "./admission.ts";
 import { type Benchmark, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
 import { front } from "./front.ts";
+import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, admission];
+export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, admission, push];
 
 async function main(args: readonly string[]): Promise<number> {
   const json = args.includes("--json");

@@ -48,7 +48,7 @@ export class RawConnection {
   }
 }
 
-/** An answer with a length, or whatever came where there is none. */
+/** An answer with a length, or in chunks, or whatever came where there is neither. */
 function parseAnswer(bytes: Buffer): RawAnswer | undefined {
   const end = bytes.indexOf("\r\n\r\n");
   if (end < 0) return undefined;
@@ -57,9 +57,30 @@ function parseAnswer(bytes: Buffer): RawAnswer | undefined {
     lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
   );
   const body = bytes.subarray(end + 4);
+  const status = Number(start.split(" ")[1]);
+  if (headers["transfer-encoding"] === "chunked") {
+    const whole = outOfChunks(body);
+    return whole && { status, headers, body: whole };
+  }
   const length = Number(headers["content-length"] ?? 0);
   if (body.byteLength < length) return undefined;
-  return { status: Number(start.split(" ")[1]), headers, body: body.subarray(0, length) };
+  return { status, headers, body: body.subarray(0, length) };
+}
+
+/** RFC 9112 7.1; `undefined` while the last chunk is not here. */
+function outOfChunks(bytes: Buffer): Buffer | undefined {
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (;;) {
+    const lineEnd = bytes.indexOf("\r\n", at);
+    if (lineEnd < 0) return undefined;
+    const length = Number.parseInt(bytes.subarray(at, lineEnd).toString("latin1"), 16);
+    at = lineEnd + 2;
+    if (bytes.byteLength < at + length + 2) return undefined;
+    if (length === 0) return Buffer.concat(parts);
+    parts.push(bytes.subarray(at, at + length));
+    at += length + 2;
+  }
 }
 
 export interface RawRequest {

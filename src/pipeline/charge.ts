@@ -14,11 +14,17 @@ export interface ChargePorts {
  */
 export async function charge(demands: readonly BucketDemand[], ports: ChargePorts): Promise<TakeOutcome> {
   const nowMs = ports.clock.now();
-  const shadows = demands.filter(({ budget }) => budget.shadow === true);
-  const enforced = shadows.length === 0 ? demands : demands.filter((demand) => !shadows.includes(demand));
-  const outcome = await ports.buckets.take(enforced, nowMs);
-  if (outcome !== true || shadows.length === 0) return outcome;
-  const outcomes = await Promise.all(shadows.map((demand) => ports.buckets.take([demand], nowMs)));
-  for (const shadow of outcomes) if (shadow !== true) ports.onShadowRefusal(shadow.refusedBy);
+  if (!demands.some(isShadow)) return ports.buckets.take(demands, nowMs);
+  const outcome = await ports.buckets.take(
+    demands.filter((demand) => !isShadow(demand)),
+    nowMs,
+  );
+  if (outcome !== true) return outcome;
+  const shadows = await Promise.all(demands.filter(isShadow).map((demand) => ports.buckets.take([demand], nowMs)));
+  for (const shadow of shadows) if (shadow !== true) ports.onShadowRefusal(shadow.refusedBy);
   return true;
+}
+
+function isShadow({ budget }: BucketDemand): boolean {
+  return budget.shadow === true;
 }

@@ -136,7 +136,7 @@ describe.each(ENTRIES)("on $name", ({ world: key, listener }) => {
     const world = worlds[key] ?? expect.unreachable();
     const variant = VARIANTS.find((each) => each.listener === listener && each.name.includes("HTTP/2")) ?? expect.unreachable();
     const url = listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl;
-    return { url, good: new GoodClient(world, variant, await world.login()) };
+    return { url, good: new GoodClient(world.transport(variant), await world.login()) };
   };
 
   test.each(FATAL)("$name: the connection is cut, others are served", async (flood) => {
@@ -175,7 +175,7 @@ describe("over HTTP/1.1", () => {
     async ({ bytes, world: key }) => {
       const world = worlds[key] ?? expect.unreachable();
       const variant = VARIANTS.find(({ name }) => name.includes("HTTP/1.1")) ?? expect.unreachable();
-      const good = new GoodClient(world, variant, await world.login());
+      const good = new GoodClient(world.transport(variant), await world.login());
       const attacker = await RawConnection.open(world.gateway.edgeUrl);
       attacker.send(bytes);
       expect([400, 431, undefined]).toContain((await attacker.answer())?.status);

@@ -57,7 +57,7 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
   const open = (options?: RawH2Options) => new RawH2(world().gateway.grpcUrl, options);
   const beside = async (attack: (device: Device) => Promise<void>, variant: Variant = GRPC) => {
     const device = await world().login();
-    const good = new GoodClient(world(), variant, device);
+    const good = new GoodClient(world().transport(variant), device);
     await attack(device);
     expect(await good.stop()).toEqual([]);
   };
@@ -151,7 +151,7 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
 describe("HTTP/1.1", () => {
   test.each(["two ports", "one port"])("a body that trickles in does not hold its call, on %s", async (key) => {
     const world = worlds[key] ?? expect.unreachable();
-    const good = new GoodClient(world, variantNamed("HTTP/1.1"), await world.login());
+    const good = new GoodClient(world.transport(variantNamed("HTTP/1.1")), await world.login());
     for (const path of [EXECUTE, "/api/v1/public/auth/send-email-code"]) {
       const client = await RawConnection.open(world.gateway.edgeUrl);
       client.send(http1Head(path));
@@ -178,7 +178,7 @@ describe("HTTP/1.1", () => {
 
 test("a flood of connections in all is bounded, and those that are open are served", async () => {
   const world = await openWorld({ "connections.total_max": 10 });
-  const good = new GoodClient(world, GRPC, await world.login());
+  const good = new GoodClient(world.transport(GRPC), await world.login());
   await until(() => good.calls > 0, "the good client to be in");
   const crowd = await Promise.all(Array.from({ length: 50 }, () => say(world.gateway.grpcUrl, "")));
   await until(() => crowd.filter(({ closed }) => closed).length >= 40, "those over the bound to be cut");

@@ -1,7 +1,6 @@
-import { createClient } from "@connectrpc/connect";
+import { createClient, type Transport } from "@connectrpc/connect";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import type { Variant } from "./variants.ts";
-import type { Device, World } from "./world.ts";
+import type { Device } from "./world.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -9,14 +8,12 @@ const EMPTY = new Uint8Array(0);
 export class GoodClient {
   calls = 0;
   readonly failures: string[] = [];
-  readonly #world: World;
-  readonly #variant: Variant;
+  readonly #transport: Transport;
   #isDone = false;
   readonly #running: Promise<void>;
 
-  constructor(world: World, variant: Variant, device: Device) {
-    this.#world = world;
-    this.#variant = variant;
+  constructor(transport: Transport, device: Device) {
+    this.#transport = transport;
     this.#running = this.#run(device);
   }
 
@@ -28,7 +25,7 @@ export class GoodClient {
   }
 
   async #run(device: Device): Promise<void> {
-    const client = createClient(Gateway, this.#world.transport(this.#variant));
+    const client = createClient(Gateway, this.#transport);
     for (let isLast = false; !isLast; ) {
       isLast = this.#isDone;
       try {

@@ -102,7 +102,13 @@ function fetchOver(tls: TlsTrust | undefined): FetchFunction {
 
 type FetchFunction = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-async function login(baseUrl: string, backendUrl: string, email: string, fetchEdge: FetchFunction): Promise<Device> {
+/** Logs a device in, with the code out of the embedded backend's outbox. */
+export async function login(
+  baseUrl: string,
+  backendUrl: string,
+  email: string,
+  fetchEdge: FetchFunction = fetch,
+): Promise<Device> {
   const deviceKey = await generateDeviceKey();
   const { challengeId } = await sendEmailCode({ baseUrl, email, fetch: fetchEdge });
   const outbox: { challenge_id: string; code: string }[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();

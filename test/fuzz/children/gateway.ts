@@ -1,0 +1,24 @@
+/**
+ * A gateway with its backend, in a process of its own. Prints where it is, as JSON; then, for every line on standard input, what is in
+ * its memory after everything that can go has gone.
+ */
+import { heapStats } from "bun:jsc";
+import { openWorld } from "../../support/world.ts";
+
+const onePort = process.argv[2] === "same-port";
+const world = await openWorld(onePort ? { "edge.grpc": "same-port" } : {});
+console.log(
+  JSON.stringify({ edgeUrl: world.gateway.edgeUrl, grpcUrl: world.gateway.grpcUrl, backendUrl: world.backend.restUrl }),
+);
+for await (const _ of console) {
+  Bun.gc(true);
+  await Bun.sleep(20);
+  Bun.gc(true);
+  const { heapSize, extraMemorySize } = heapStats();
+  const errors = world
+    .logged()
+    .split("\n")
+    .filter((line) => line.includes('"level":"error"'));
+  console.log(JSON.stringify({ heapBytes: heapSize + extraMemorySize, residentBytes: process.memoryUsage.rss(), errors }));
+}
+await world.close();

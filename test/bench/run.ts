@@ -1,12 +1,28 @@
 /** `bun run bench [NAME…] [--json]`: exit 1 where a bound does not hold. */
 import { admission } from "./admission.ts";
-import { type Benchmark, holds, jsonLine, table } from "./benchmark.ts";
+import { type Benchmark, type Figure, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
 import { front } from "./front.ts";
 import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 
 export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, admission, push];
+
+/**
+ * What else the machine does only ever adds to a figure. So one that is over its bound is measured again, twice at most, before it
+ * counts; a real loss stays over the bound however often it is measured.
+ */
+const ATTEMPTS_MAX = 3;
+
+async function measure(benchmark: Benchmark): Promise<readonly Figure[]> {
+  let figures = await benchmark.run("full");
+  for (let attempt = 2; attempt <= ATTEMPTS_MAX && !figures.every(holds); attempt++) {
+    const over = figures.filter((figure) => !holds(figure)).map(({ figure, value }) => `${figure} ${value.toFixed(2)}`);
+    console.error(`${benchmark.name}: over its bound (${over.join(", ")}); measuring again, attempt ${attempt}`);
+    figures = await benchmark.run("full");
+  }
+  return figures;
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const json = args.includes("--json");
@@ -18,7 +34,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   let allHold = true;
   for (const benchmark of BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name))) {
-    const figures = await benchmark.run("full");
+    const figures = await measure(benchmark);
     if (json) for (const figure of figures) console.log(jsonLine(benchmark.name, figure));
     else console.log(table(benchmark, figures));
     allHold &&= figures.every(holds);

@@ -47,6 +47,7 @@ function limitsOf(config: Config): ConnectionLimits {
     totalMax: config["connections.total_max"],
     perNetworkMax: config["connections.per_network_max"],
     openingTimeoutMs: config["connections.opening_ms"],
+    requestsMax: config["connections.requests_max"],
     bodyTimeoutMs: config["connections.body_ms"],
     stallTimeoutMs: config["connections.stall_ms"],
     pingIntervalMs: config["connections.ping_ms"],

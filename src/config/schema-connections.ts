@@ -21,6 +21,11 @@ export const CONNECTION_SETTINGS = {
     10_000,
     "How long a new connection there may take to say what it is, in ms; TLS has the same once more. The edge on its own port waits 12 s for a first request.",
   ),
+  "connections.requests_max": setting(
+    int("calls", 1, 1_000_000_000),
+    100_000,
+    "Calls on one connection over HTTP/2 there; then its client is told to open another. Lower it to spread long-lived clients over several gateways.",
+  ),
   "connections.body_ms": setting(
     ms(100),
     30_000,

@@ -6,6 +6,8 @@ export interface ConnectionLimits {
   readonly perNetworkMax: number;
   /** Until a connection has said what it is; TLS has the same once more for its handshake. */
   readonly openingTimeoutMs: number;
+  /** Calls on one HTTP/2 connection; then its client is told to open another. */
+  readonly requestsMax: number;
   /** From the first byte of a request's body to be read to its last. */
   readonly bodyTimeoutMs: number;
   /** How long a client may take nothing of an answer that waits for it. */
@@ -20,6 +22,7 @@ const DEFAULTS: ConnectionLimits = {
   totalMax: 100_000,
   perNetworkMax: 2000,
   openingTimeoutMs: 10_000,
+  requestsMax: 100_000,
   bodyTimeoutMs: 30_000,
   stallTimeoutMs: 30_000,
   pingIntervalMs: 30_000,

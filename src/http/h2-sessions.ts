@@ -4,6 +4,8 @@ import type { ConnectionLimits } from "./connection-limits.ts";
 interface State {
   /** Streams that are open. */
   streams: number;
+  /** Streams that there have been. */
+  requests: number;
   /** The session has had no stream for so long. */
   idleMs: number;
   /** Its client has been asked whether it is there, and has not answered. */
@@ -29,26 +31,35 @@ export class H2Sessions {
   }
 
   add(session: Http2Session): void {
-    this.#all.set(session, { streams: 0, idleMs: 0, isAsked: false });
+    this.#all.set(session, { streams: 0, requests: 0, idleMs: 0, isAsked: false });
     session.once("close", () => this.#all.delete(session));
     session.on("error", () => session.destroy());
   }
 
   /** A stream has begun on one of the connections. */
   opened(stream: ServerHttp2Stream): void {
-    const state = stream.session === undefined ? undefined : this.#all.get(stream.session);
+    const { session } = stream;
+    if (session === undefined) return;
+    const state = this.#all.get(session);
     if (state === undefined) return;
     state.streams++;
+    state.requests++;
     state.idleMs = 0;
-    stream.once("close", () => state.streams--);
+    stream.once("close", () => {
+      state.streams--;
+      if (session.closed) endUnused(session, state);
+    });
+    // The client opens another connection; what it has begun on this one is answered.
+    if (state.requests === this.#limits.requestsMax) session.close();
   }
 
   /** Tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
   async drain(): Promise<void> {
-    const closed = [...this.#all.keys()].map((session) => {
+    const closed = [...this.#all].map(([session, state]) => {
       const { promise, resolve } = Promise.withResolvers<void>();
       session.once("close", resolve);
       session.close();
+      endUnused(session, state);
       return promise;
     });
     await Promise.all(closed);
@@ -63,11 +74,17 @@ export class H2Sessions {
   #look(): void {
     for (const [session, state] of this.#all) {
       state.idleMs = state.streams > 0 ? 0 : state.idleMs + this.#limits.pingIntervalMs;
-      if (state.isAsked || session.destroyed) session.destroy();
+      if (state.isAsked) session.destroy();
+      else if (session.closed) endUnused(session, state);
       else if (state.idleMs >= this.#limits.idleTimeoutMs) session.close();
       else ask(session, state);
     }
   }
+}
+
+/** Streams that a client opens after GOAWAY are never served, but the runtime would wait for them. */
+function endUnused(session: Http2Session, state: State): void {
+  if (state.streams === 0) setImmediate(() => session.destroy());
 }
 
 function ask(session: Http2Session, state: State): void {

@@ -11,6 +11,7 @@ import { type Certificate, selfSigned } from "../support/certificates.ts";
 import { type EchoFront, type EchoFrontOptions, openEchoFront } from "../support/front.ts";
 import { openLoadBalancer } from "../support/load-balancer.ts";
 import { proxyV1, proxyV2 } from "../support/proxy-header.ts";
+import { FRAME, RawH2 } from "../support/raw-h2.ts";
 import { http1, http2 } from "../support/raw-http.ts";
 import { until } from "../support/until.ts";
 
@@ -442,6 +443,23 @@ describe("a stop", () => {
     expect(drained).toBe(false);
     gate.resolve();
     for (const answer of await Promise.all(calls)) expect(answer.payloadBytes.byteLength).toBe(payloadBytes.byteLength);
+    await draining;
+    await front.close();
+  });
+
+  test("is not held up by a client that goes on opening streams", async () => {
+    const gate = Promise.withResolvers<void>();
+    const front = await openEchoFront({ gate: gate.promise });
+    const client = new RawH2(front.listener.url);
+    const fields = { ":method": "POST", ":path": "/sallyport.v1.Gateway/ExecuteCommand", ":scheme": "http", ":authority": "x" };
+    const call = { ...fields, "content-type": "application/proto" };
+    client.headers(call, { end: true });
+    await until(() => front.pending() === 1, "the call to be under way");
+    const draining = front.listener.drain();
+    await client.first(FRAME.goAway);
+    client.headers(call, { end: true, stream: 3 });
+    gate.resolve();
+    await client.first(FRAME.headers);
     await draining;
     await front.close();
   });

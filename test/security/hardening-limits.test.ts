@@ -187,6 +187,18 @@ test("a flood of connections in all is bounded, and those that are open are serv
   await world.close();
 });
 
+test("a connection serves a bounded number of calls; its client moves to another and loses none", async () => {
+  const world = await openWorld({ "connections.requests_max": 5 });
+  const good = new GoodClient(world.transport(GRPC), await world.login());
+  await until(() => good.calls > 20, "the good client to have moved on");
+  const greedy = new RawH2(world.gateway.grpcUrl);
+  for (let n = 0; n < 10; n++) greedy.headers(h2Headers(EXECUTE, "application/grpc"), { end: true, stream: 1 + 2 * n });
+  await until(() => greedy.closed, "the connection to be over");
+  expect(new Set(greedy.frames.filter(({ type }) => type === FRAME.headers).map(({ stream }) => stream)).size).toBe(5);
+  expect(await good.stop()).toEqual([]);
+  await world.close();
+});
+
 /** A connection on which this is said, and nothing more. */
 async function say(url: string, bytes: string) {
   const socket: Socket = connect(Number(new URL(url).port), "127.0.0.1");

@@ -12,10 +12,12 @@ interface FeedParts {
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
+  /** The feed came up or went down. */
+  readonly onStateChange: () => void;
 }
 
 /** The push feed, delivering to the hub. */
-export function openFeed(config: Config, { push, log, metrics, clock }: FeedParts): PushFeed {
+export function openFeed(config: Config, { push, log, metrics, clock, onStateChange }: FeedParts): PushFeed {
   // Whoever came before the feed first stood may have missed something: also a gap, though none of the feed's.
   let stoodBefore = false;
   const gap = () => {
@@ -27,7 +29,10 @@ export function openFeed(config: Config, { push, log, metrics, clock }: FeedPart
     link: openPushLink({ url, protocol, token }),
     gatewayId: config["push.gateway_id"] ?? hostname(),
     sink: { ...push.sink, gap },
-    onStateChange: ({ up }) => void (up && !stoodBefore && gap()),
+    onStateChange({ up }) {
+      if (up && !stoodBefore) gap();
+      onStateChange();
+    },
     backoffMinMs: config["push.backoff_min_ms"],
     backoffMaxMs: config["push.backoff_max_ms"],
     clock,

@@ -13,6 +13,8 @@ const READINESS_INTERVAL_MS = 1000;
 /** What gRPC's tools expect of a server besides its own services: health, and reflection where it is configured. */
 export interface StandardServices {
   readonly methods: readonly AnyMethod<Peer>[];
+  /** Looks at once whether the gateway is ready, rather than within the next second. */
+  refresh(): void;
   /** Tells watchers of health that the gateway goes, and ends every stream of these services. */
   shutDown(): void;
 }
@@ -30,6 +32,7 @@ export function standardServices(config: Config, isReady: () => boolean): Standa
   const reflected = config["reflection.enabled"] ? reflection<Peer>([Gateway, HealthService], options) : [];
   return {
     methods: [...health.methods<Peer>(), ...reflected],
+    refresh: look,
     shutDown() {
       clearInterval(timer);
       health.shutDown();

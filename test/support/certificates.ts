@@ -1,4 +1,5 @@
-import { mkdtempSync } from "node:fs";
+import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,18 +11,70 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A certificate that vouches for itself, under this name. Made by openssl, as an operator would. */
+/** A certificate that vouches for itself, under this name: ECDSA on P-256, for two days around now. */
 export async function selfSigned(name: string): Promise<Certificate> {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const tbs = tbsCertificate(name, publicKey.export({ format: "der", type: "spki" }));
+  const signature = sign("sha256", tbs, privateKey);
+  const der = sequence(tbs, ECDSA_WITH_SHA256, tlv(0x03, Buffer.from([0]), signature));
+  const certificate = `-----BEGIN CERTIFICATE-----\n${der.toString("base64").replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+  const key = privateKey.export({ format: "pem", type: "pkcs8" }).toString();
   const folder = mkdtempSync(join(tmpdir(), "sallyport-tls-"));
-  const keyFile = join(folder, "key.pem");
-  const certificateFile = join(folder, "certificate.pem");
-  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  const child = Bun.spawn(["openssl", "req", "-x509", ...curve, "-keyout", keyFile, "-out", certificateFile, ...subject], {
-    stdout: "ignore",
-    stderr: "pipe",
-  });
-  if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text());
-  const [certificate, key] = await Promise.all([Bun.file(certificateFile).text(), Bun.file(keyFile).text()]);
-  return { certificateFile, keyFile, certificate, key };
+  const files = { certificateFile: join(folder, "certificate.pem"), keyFile: join(folder, "key.pem") };
+  writeFileSync(files.certificateFile, certificate);
+  writeFileSync(files.keyFile, key, { mode: 0o600 });
+  return { ...files, certificate, key };
 }
+
+const DAY_MS = 86_400_000;
+
+/** What is signed (RFC 5280 4.1.2), with the extensions of an authority that is also a server. */
+function tbsCertificate(name: string, publicKey: Buffer): Buffer {
+  const [notBefore, notAfter] = [-DAY_MS, DAY_MS].map((offset) => utcTime(new Date(Date.now() + offset)));
+  const names = sequence(tlv(0x82, Buffer.from("localhost")), tlv(0x87, Buffer.from([127, 0, 0, 1])));
+  const extensions = [
+    sequence(SUBJECT_ALT_NAME, tlv(0x04, names)),
+    sequence(BASIC_CONSTRAINTS, TRUE, tlv(0x04, sequence(TRUE))),
+  ];
+  const subject = sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(name)))));
+  return sequence(
+    tlv(0xa0, integer(Buffer.from([2]))),
+    integer(Buffer.concat([Buffer.from([1]), randomBytes(15)])),
+    ECDSA_WITH_SHA256,
+    subject,
+    sequence(notBefore ?? Buffer.alloc(0), notAfter ?? Buffer.alloc(0)),
+    subject,
+    publicKey,
+    tlv(0xa3, sequence(...extensions)),
+  );
+}
+
+/** DER (X.690): tag, length, content. */
+function tlv(tag: number, ...content: Uint8Array[]): Buffer {
+  const value = Buffer.concat(content);
+  const { length } = value;
+  const lengthBytes = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from([tag, ...lengthBytes]), value]);
+}
+
+function sequence(...parts: Uint8Array[]): Buffer {
+  return tlv(0x30, ...parts);
+}
+
+function integer(bytes: Uint8Array): Buffer {
+  return tlv(0x02, bytes);
+}
+
+function utcTime(time: Date): Buffer {
+  return tlv(0x17, Buffer.from(`${time.toISOString().replace(/[-:T]/g, "").slice(2, 14)}Z`));
+}
+
+function oid(hex: string): Buffer {
+  return tlv(0x06, Buffer.from(hex, "hex"));
+}
+
+const TRUE = tlv(0x01, Buffer.from([0xff]));
+const ECDSA_WITH_SHA256 = sequence(oid("2a8648ce3d040302"));
+const COMMON_NAME = oid("550403");
+const SUBJECT_ALT_NAME = oid("551d11");
+const BASIC_CONSTRAINTS = oid("551d13");

@@ -1,12 +1,7 @@
 import { isIP } from "node:net";
 import { parseIpBlock } from "../core/ip-address.ts";
+import type { ListenAddress } from "../core/listen.ts";
 import { type Kind, kind, shown } from "./kind.ts";
-
-/** Where a listener listens. An IPv6 address without its brackets; port 0 lets the system choose. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 export function int(unit: string, min: number, max: number): Kind<number> {
   return kind(

@@ -3,7 +3,14 @@ import type { Peer, PublicBackend } from "../core/ports.ts";
 import { type Reason, Refusal } from "../core/refusal.ts";
 import { BodyTooLarge, BodyTooSlow } from "../rpc/http.ts";
 import { readBounded } from "./fetch-host.ts";
-import { chargePublic, classDemand, identityDemand, type PublicChargePorts, type PublicIdentity } from "./public-budgets.ts";
+import {
+  chargePublic,
+  checkPublic,
+  classDemand,
+  identityDemand,
+  type PublicChargePorts,
+  type PublicIdentity,
+} from "./public-budgets.ts";
 import type { PublicCall } from "./public-schema.ts";
 import { RestError, type RestErrorCode } from "./rest-reply.ts";
 
@@ -27,7 +34,10 @@ interface PublicCallParts extends PublicAuthParts {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Checks a public call, charges it, and passes it on: in this order, so that nothing is spent on what is malformed. Throws RestError. */
+/**
+ * Checks a public call, charges it, and passes it on: in this order, so that nothing is spent on what is malformed. But what is dear to
+ * check is not checked for those whose budget is empty. Throws RestError.
+ */
 export async function servePublicCall(
   request: Request,
   peer: Peer,
@@ -35,8 +45,12 @@ export async function servePublicCall(
   parts: PublicCallParts,
 ): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
-  const { body, identity } = route.check(await readJson(request, parts.bodyTimeoutMs));
+  const { body, identity, checkLast } = route.check(await readJson(request, parts.bodyTimeoutMs));
   const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
+  if (checkLast !== undefined) {
+    checkPublic(demands, parts);
+    checkLast();
+  }
   const fields = await chargePublic(demands, parts);
   const { headers } = request;
   const context = {

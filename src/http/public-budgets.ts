@@ -1,4 +1,4 @@
-import type { BucketDemand, Budget, Peer } from "../core/ports.ts";
+import type { BucketDemand, Budget, Peer, TakeOutcome } from "../core/ports.ts";
 import { type ChargePorts, charge } from "../pipeline/charge.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 import { RestError } from "./rest-reply.ts";
@@ -38,13 +38,25 @@ export async function chargePublic(
   ports: PublicChargePorts,
 ): Promise<Readonly<Record<string, string>>> {
   const outcome = await charge(demands, ports);
-  const policies = policyField(demands);
-  if (outcome === true) return policies;
+  if (outcome !== true) throw rateLimited(demands, outcome);
+  return policyField(demands);
+}
+
+/** Refuses whom the budgets would refuse, as far as it is known here and now; takes nothing. Throws RestError `rate_limited`. */
+export function checkPublic(demands: readonly PublicDemand[], { buckets, clock }: PublicChargePorts): void {
+  const nowMs = clock.now();
+  for (const demand of demands) {
+    const outcome = demand.budget.shadow === true || buckets.check(demand, nowMs);
+    if (outcome !== true) throw rateLimited(demands, outcome);
+  }
+}
+
+function rateLimited(demands: readonly PublicDemand[], outcome: Exclude<TakeOutcome, true>): RestError {
   const seconds = Math.max(1, Math.ceil(outcome.retryAfterMs / 1000));
   const refusing = demands.filter(({ scope }) => scope === outcome.refusedBy);
-  throw new RestError("rate_limited", undefined, {
+  return new RestError("rate_limited", undefined, {
     "retry-after": String(seconds),
-    ...policies,
+    ...policyField(demands),
     ...limitField(refusing, seconds),
   });
 }

@@ -7,6 +7,8 @@ export interface PublicCall {
   readonly body: Readonly<Record<string, unknown>>;
   /** Whom the call is about; what its identity budget counts. */
   readonly identity: string;
+  /** What is dear to check, and so is checked only for those who have budget left. Throws RestError. */
+  readonly checkLast?: () => void;
 }
 
 const EMAIL_CHARACTERS_MAX = 254;
@@ -34,12 +36,15 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   const key = stringField(body, "client_public_key");
   const raw = Buffer.from(key, "base64");
   // One form alone (RFC 4648 4 and 3.5): the session look-up takes no other, and a device must not log in for nothing.
-  if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key || !isStrictKey(raw)) {
-    throw invalid("client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)");
-  }
+  if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
   checkMetadata(body.metadata);
-  return { body, identity: challengeId };
+  const checkLast = () => {
+    if (!isStrictKey(raw)) throw invalid(KEY_RULE);
+  };
+  return { body, identity: challengeId, checkLast };
 }
+
+const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
 
 /**
  * One mailbox, one budget: case and Unicode forms make no difference, nor what follows a plus sign (RFC 5233), nor how the domain is

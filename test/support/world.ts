@@ -100,7 +100,7 @@ function fetchOver(tls: TlsTrust | undefined): FetchFunction {
   return (input, init) => fetch(input, { ...init, tls });
 }
 
-type FetchFunction = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+export type FetchFunction = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 /** Logs a device in, with the code out of the embedded backend's outbox. */
 export async function login(

@@ -66,3 +66,31 @@ test("a hundred thousand guesses at one code, from a thousand addresses, in an h
     ["rate_limited", guesses - forwarded],
   ]);
 });
+
+test("a key is not looked into, which is dear, for those whose budget is empty", async () => {
+  let looked = 0;
+  const route: PublicRoute = { ...CONFIRM, check: (json) => checkConfirmCode(json, () => ++looked > 0) };
+  const parts = {
+    bodyTimeoutMs: 1000,
+    backend: {
+      forward: async () => ({ status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined }),
+    },
+    buckets: new MemoryBucketStore({ entriesMax: 100 }),
+    clock: { now: () => 1_760_000_000_000, monotonic: () => 0 },
+    budgets: BUDGETS,
+    onShadowRefusal() {},
+    isStopping: () => false,
+  };
+  const guess = async () => {
+    const body = JSON.stringify({ challenge_id: "c-1", code: "1", client_public_key: KEY });
+    const request = new Request("http://edge/confirm", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    return servePublicCall(request, { address: "192.0.2.1", network: "192.0.2.1" }, route, parts);
+  };
+  for (let n = 0; n < 5; n++) expect((await guess()).status).toBe(400);
+  for (let n = 0; n < 5; n++) await expect(guess()).rejects.toMatchObject({ code: "rate_limited" });
+  expect(looked).toBe(5);
+});

@@ -68,6 +68,9 @@ const RULES: readonly Rule[] = [
       return "stores.kind is redis without stores.redis.url, expected both";
     },
   },
+  onlyOverTls("stores.redis.ca_file"),
+  onlyOverTls("stores.redis.certificate_file"),
+  together("stores.redis.certificate_file", "stores.redis.key_file"),
 ];
 
 /** The rules that this configuration breaks, but for those that rest on a key which is not known to be right. */
@@ -93,7 +96,22 @@ function notBoth(value: "keys.current" | "keys.next" | "keys.previous", file: `$
   };
 }
 
-function together(first: "tls.certificate_file", second: "tls.key_file"): Rule {
+/** Whoever names an authority means to have TLS, and must not go without it unawares. */
+function onlyOverTls(file: "stores.redis.ca_file" | "stores.redis.certificate_file"): Rule {
+  return {
+    keys: [file, "stores.redis.url"],
+    broken(config) {
+      const url = config["stores.redis.url"];
+      if (config[file] === undefined || url === undefined || url.startsWith("rediss:")) return undefined;
+      return `${file} is given, but stores.redis.url is not rediss://, expected both or neither`;
+    },
+  };
+}
+
+type CertificateKey = "tls.certificate_file" | "stores.redis.certificate_file";
+type PrivateKeyKey = "tls.key_file" | "stores.redis.key_file";
+
+function together(first: CertificateKey, second: PrivateKeyKey): Rule {
   return {
     keys: [first, second],
     broken(config) {

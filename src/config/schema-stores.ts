@@ -1,6 +1,6 @@
 import { TIMEOUT_MS_MAX } from "./routes.ts";
-import { secret, setting } from "./setting.ts";
-import { boolean, choice, int, redisUrl, text } from "./values.ts";
+import { secret, setting, unset } from "./setting.ts";
+import { boolean, choice, filePath, int, redisUrl, text } from "./values.ts";
 
 /** The rows of the configuration's table that are about where the stores are. */
 export const STORE_SETTINGS = {
@@ -11,8 +11,17 @@ export const STORE_SETTINGS = {
   ),
   "stores.redis.url": secret(
     redisUrl,
-    "`redis://`, `rediss://` (TLS) or `redis+unix://` URL of one Redis 7 or Valkey server, not a Cluster; with user, password and database where it needs them. Of it, logs show the address alone.",
+    "`redis://`, `rediss://` (TLS) or `redis+unix://` URL of one Redis 7 or Valkey server, not a Cluster; with user, password (percent-encoded) and database where it needs them. Of it, logs show the address alone.",
   ),
+  "stores.redis.ca_file": unset(
+    filePath,
+    "With `rediss://`: authorities of which one must have signed the certificate of Redis, PEM. None: those of the system.",
+  ),
+  "stores.redis.certificate_file": unset(
+    filePath,
+    "With `rediss://`: certificate chain that the gateway shows to Redis, PEM; Redis wants one unless its `tls-auth-clients` says otherwise.",
+  ),
+  "stores.redis.key_file": unset(filePath, "Private key that belongs to this certificate, PEM."),
   "stores.redis.prefix": setting(
     text("1 to 64 of A-Z, a-z, 0-9, '.', '_', ':', '-'", /^[A-Za-z0-9._:-]{1,64}$/),
     "sallyport:",

@@ -4,6 +4,7 @@ import { NO_REDIS, TestRedis } from "../support/redis.ts";
 
 /** What `serve` says where it cannot work with the Redis that it is given. */
 
+const ANY_PASSWORD = ["--requirepass", "secret"];
 const SEED = Buffer.alloc(32, 1).toString("base64");
 
 async function serveWith(url: string, env: Readonly<Record<string, string>> = {}) {
@@ -37,10 +38,18 @@ test("a URL that is none, or that is missing, is told without what it may hold",
 
 describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "with a real Redis", () => {
   const cases: readonly (readonly [string, readonly string[], string])[] = [
-    ["a Redis Cluster", ["--cluster-enabled", "yes"], "use one server without cluster mode"],
-    ["one that evicts keys", ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"], "set maxmemory-policy noeviction"],
-    ["one that wants another password", ["--requirepass", "other"], "are user, password and TLS right?"],
-    ["a replica", ["--replicaof", "127.0.0.1", "1"], "give the address of its master"],
+    ["a Redis Cluster", ["--cluster-enabled", "yes", ...ANY_PASSWORD], "use one server without cluster mode"],
+    [
+      "one that evicts keys",
+      ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", ...ANY_PASSWORD],
+      "set maxmemory-policy noeviction",
+    ],
+    [
+      "one that wants another password",
+      ["--requirepass", "other"],
+      "it does not know this user with this password (WRONGPASS)",
+    ],
+    ["a replica", ["--replicaof", "127.0.0.1", "1", ...ANY_PASSWORD], "give the address of its master"],
   ];
   for (const [name, args, advice] of cases) {
     test(`${name} stops the start with one line that says what to do`, async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Config } from "../../src/config/schema.ts";
+import { sessionPath } from "../support/fault-backend.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
@@ -9,6 +10,9 @@ import { until } from "../support/until.ts";
 const EMPTY = new Uint8Array(0);
 const READ = "user.profile.get";
 const COPIES = 200;
+const CONFIRM = "/api/v1/public/auth/confirm-email-code";
+/** The base point: as good a key as any (RFC 8032 5.1). */
+const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
 
 function count(outcomes: readonly string[], wanted: string): number {
   return outcomes.filter((outcome) => outcome === wanted).length;
@@ -72,6 +76,53 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       const statuses = await Promise.all(Array.from({ length: 20 }, (_, at) => ask(at)));
       expect(count(statuses, "200")).toBe(3);
       expect(count(statuses, "429")).toBe(17);
+    }));
+
+  test("a code is guessed as often as its budget says, not as often at each gateway, whatever the addresses", () =>
+    withFleet(
+      { "budgets.confirm_code.rate": 0.001, "budgets.confirm_code.burst": 5, trusted_proxies: ["127.0.0.1"] },
+      async ({ world, gateways }) => {
+        const guess = (at: number) =>
+          fetch(`${gateways[at % 2]?.edgeUrl}${CONFIRM}`, {
+            method: "POST",
+            headers: { "content-type": "application/json", "x-forwarded-for": `198.18.0.${at % 250}` },
+            body: JSON.stringify({ challenge_id: "c-1", code: String(at), client_public_key: KEY }),
+          });
+        const answers = await Promise.all(Array.from({ length: 500 }, (_, at) => guess(at)));
+        expect(world.faults.calls(CONFIRM)).toBe(5);
+        expect(answers.filter(({ status, headers }) => status === 429 && headers.has("retry-after"))).toHaveLength(495);
+      },
+    ));
+
+  test("an address has its public calls once, not once at each gateway", () =>
+    withFleet({ "budgets.public_auth.rate": 0.001, "budgets.public_auth.burst": 4 }, async ({ world, gateways }) => {
+      const ask = (at: number) =>
+        fetch(`${gateways[at % 2]?.edgeUrl}/api/v1/public/auth/send-email-code`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ email: `person-${at}@example.com` }),
+        });
+      await Promise.all(Array.from({ length: 40 }, (_, at) => ask(at)));
+      expect(world.faults.calls("/api/v1/public/auth/send-email-code")).toBe(4);
+    }));
+
+  test("an address that guesses session ids at both at once: each asks the backend no more often than the budget has tokens", () =>
+    withFleet({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 10 }, async ({ world, send }) => {
+      const { signer } = await world.login();
+      const guesses = Array.from({ length: 300 }, (_, at) => `guess-${at}`);
+      const outcomes = await Promise.all(
+        guesses.map(async (deviceSessionId, at) => {
+          const request = await signer.sign(READ, EMPTY);
+          return send(at, { ...request, envelope: { ...request.envelope, deviceSessionId } });
+        }),
+      );
+      expect(count(outcomes, "SESSION_NOT_FOUND")).toBeGreaterThanOrEqual(10);
+      expect(guesses.reduce((sum, guess) => sum + world.faults.calls(sessionPath(guess)), 0)).toBeLessThanOrEqual(2 * 10);
+      const later = await signer.sign(READ, EMPTY);
+      for (const gateway of [0, 1]) {
+        const guess = { ...later, envelope: { ...later.envelope, deviceSessionId: "guess-later" } };
+        expect(await send(gateway, guess)).toBe("RATE_LIMITED");
+      }
     }));
 
   test("an address that failed too often at one gateway is refused by the other, too, from its next failure on", () =>

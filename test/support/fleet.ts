@@ -24,7 +24,7 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-export async function openFleet(redis: TestRedis, overrides: Partial<Config> = {}): Promise<Fleet> {
+export async function openFleet(redis: Pick<TestRedis, "url">, overrides: Partial<Config> = {}): Promise<Fleet> {
   const world = await openWorld({ "stores.kind": "redis", "stores.redis.url": redis.url, ...overrides });
   const lines: string[] = [];
   const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });

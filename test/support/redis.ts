@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RedisClient } from "bun";
+import type { Certificate } from "./certificates.ts";
 
 const BINARY = Bun.which("redis-server");
 
@@ -12,6 +13,8 @@ export const NO_REDIS = BINARY === null ? "redis-server is not installed (apt-ge
 export interface RedisOptions {
   /** More of `redis.conf`, as arguments: `["--requirepass", "x"]`. */
   readonly args?: readonly string[];
+  /** Speaks TLS alone, with this certificate, and asks for one of its clients' where it is told to. */
+  readonly tls?: { readonly own: Certificate; readonly clients?: Certificate };
 }
 
 /** A real Redis of the test's own, on a port that stays the same when it is killed and started again. Nothing survives a kill. */
@@ -19,22 +22,24 @@ export class TestRedis {
   readonly port: number;
   readonly #folder: string;
   readonly #args: readonly string[];
+  readonly #tls: RedisOptions["tls"];
   #process: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
 
-  private constructor(port: number, folder: string, args: readonly string[]) {
+  private constructor(port: number, folder: string, { args = [], tls }: RedisOptions) {
     this.port = port;
     this.#folder = folder;
-    this.#args = args;
+    this.#args = [...args, ...(tls === undefined ? [] : tlsArgs(port, tls))];
+    this.#tls = tls;
   }
 
-  static async start({ args = [] }: RedisOptions = {}): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), await mkdtemp(join(tmpdir(), "sallyport-redis-")), args);
+  static async start(options: RedisOptions = {}): Promise<TestRedis> {
+    const redis = new TestRedis(await freePort(), await mkdtemp(join(tmpdir(), "sallyport-redis-")), options);
     await redis.start();
     return redis;
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return `${this.#tls === undefined ? "redis" : "rediss"}://127.0.0.1:${this.port}`;
   }
 
   /** How often these commands have been called since the server started, all together. */
@@ -46,7 +51,9 @@ export class TestRedis {
 
   /** One command, over a connection of its own. */
   async ask(command: string, ...args: string[]): Promise<unknown> {
-    const client = new RedisClient(this.url);
+    const { own, clients = own } = this.#tls ?? {};
+    const tls = own && { ca: own.certificate, cert: clients?.certificate, key: clients?.key };
+    const client = new RedisClient(this.url, tls && { tls });
     try {
       return await client.send(command, args);
     } finally {
@@ -95,6 +102,14 @@ export class TestRedis {
     await this.kill();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** A Redis with TLS asks its clients for certificates unless it is told not to. */
+function tlsArgs(port: number, { own, clients }: NonNullable<RedisOptions["tls"]>): string[] {
+  const files = ["--tls-cert-file", own.certificateFile, "--tls-key-file", own.keyFile];
+  const authority = ["--tls-ca-cert-file", (clients ?? own).certificateFile];
+  const wanted = ["--tls-auth-clients", clients === undefined ? "no" : "yes"];
+  return ["--port", "0", "--tls-port", String(port), ...files, ...authority, ...wanted];
 }
 
 async function readyToAccept(stdout: ReadableStream<Uint8Array>): Promise<void> {

@@ -1,11 +1,14 @@
 import { RedisClient } from "bun";
 import { whyNoConnection } from "./probe.ts";
+import { type RedisTls, wantsTls } from "./tls.ts";
 import { RedisUnavailable } from "./unavailable.ts";
 
 export interface ConnectionOptions {
   readonly url: string;
   /** Longest wait for the answer to one command. */
   readonly timeoutMs: number;
+  /** Asked for each connection anew, where the URL wants TLS. Throws `RedisUnavailable`. */
+  readonly tls?: (() => RedisTls) | undefined;
 }
 
 /** Sends one command and gives its answer. Throws `RedisUnavailable`. */
@@ -13,6 +16,8 @@ export type RedisCall = (command: string, args: readonly string[]) => Promise<un
 
 /** TCP, TLS and the login, to a server that may be a region away. */
 const CONNECT_TIMEOUT_MS = 3000;
+/** Once more, to say why that failed. */
+const PROBE_TIMEOUT_MS = 1500;
 /** Commands under way at once: some hundred bytes each. A server so far behind answers none of them in time. */
 const CALLS_MAX = 16_384;
 /** Answers after which this is the wrong server: it has become a replica, or its password has changed. */
@@ -40,7 +45,11 @@ export class RedisConnection {
   }
 
   static async open(options: ConnectionOptions, onLost: (reason: string) => void): Promise<RedisConnection> {
-    const client = new RedisClient(options.url, {
+    const { url } = options;
+    const tls = wantsTls(url) ? options.tls?.() : undefined;
+    const client = new RedisClient(url, {
+      // The client takes an option that is undefined for one that is set.
+      ...(wantsTls(url) && { tls: { ...given(tls), rejectUnauthorized: true } }),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       idleTimeout: 0,
       autoReconnect: false,
@@ -53,7 +62,7 @@ export class RedisConnection {
       await client.connect();
     } catch {
       // The client tells a closed port, a wrong password and a missing TLS all alike.
-      throw new RedisUnavailable(await whyNoConnection(options.url, CONNECT_TIMEOUT_MS));
+      throw new RedisUnavailable(await whyNoConnection({ url, tls, timeoutMs: PROBE_TIMEOUT_MS }));
     }
     return new RedisConnection(client, options.timeoutMs, onLost);
   }
@@ -109,4 +118,9 @@ export class RedisConnection {
     if (WRONG_SERVER.test(message)) this.lose(message);
     return new RedisUnavailable(this.#lost ?? message, { cause: error });
   }
+}
+
+/** The parts that are there. */
+function given({ ca, cert, key }: Partial<RedisTls> = {}) {
+  return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 }

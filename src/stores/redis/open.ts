@@ -9,9 +9,10 @@ import { Continuity } from "./continuity.ts";
 import { RedisLink } from "./link.ts";
 import { RedisReplayStore } from "./replay.ts";
 import { checkServer } from "./server-info.ts";
+import { type RedisTlsPaths, readRedisTls } from "./tls.ts";
 
 /** The part of the configuration that these stores are made by. */
-export interface RedisConfig {
+export interface RedisConfig extends RedisTlsPaths {
   readonly "buckets.entries_max": number;
   readonly "freshness.window_ms": number;
   readonly "freshness.margin_ms": number;
@@ -62,7 +63,8 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
       for_ms: waitMs,
     });
   };
-  const link = new RedisLink({ url, timeoutMs: config["stores.redis.timeout_ms"], greet, log, random });
+  const timeoutMs = config["stores.redis.timeout_ms"];
+  const link = new RedisLink({ url, timeoutMs, tls: () => readRedisTls(config), greet, log, random });
   await link.open().catch((error: unknown) => {
     throw error instanceof StoreError
       ? error

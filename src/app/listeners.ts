@@ -7,6 +7,7 @@ import { openFront } from "../http/front.ts";
 import { openGrpc } from "../http/grpc.ts";
 import type { RenewableListener } from "../http/listener.ts";
 import { readTlsFiles, watchTlsFiles } from "../http/tls-files.ts";
+import { setUserTimeout } from "../http/user-timeout.ts";
 
 /** The public listeners: one for everything, or the edge and the gRPC listener beside it. */
 export interface PublicListeners {
@@ -31,6 +32,7 @@ export async function openPublicListeners(
   const grpc = onePort ? edge : await openGrpc({ ...edgeParts, listen: config["grpc.listen"] });
   if (!onePort) undo.defer(() => grpc.close());
   const listeners = new Set([edge, grpc]);
+  missVanished(listeners, config, parts.log);
   const watch = tls === undefined ? undefined : watchIdentity(config, tls, listeners, parts.log);
   undo.defer(() => watch?.stop());
   const open = undo.move();
@@ -72,6 +74,17 @@ function watchIdentity(config: Config, identity: TlsIdentity, listeners: Readonl
   const paths = tlsPaths(config);
   const onRenewed = (renewed: TlsIdentity) => {
     for (const listener of listeners) listener.renewTls(renewed);
+    // Some listen anew for it.
+    missVanished(listeners, config, log);
   };
   return paths && watchTlsFiles(paths, identity, { intervalMs: config["tls.reload_ms"], log, onRenewed });
+}
+
+/** Clients that vanish are missed in time, on whatever listener; where the system cannot do that, it is said and the gateway serves. */
+function missVanished(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
+  try {
+    for (const { address } of listeners) setUserTimeout(address.port, config["connections.user_timeout_ms"]);
+  } catch (error) {
+    log.warn("connections.user_timeout_ms has no effect", { cause: error instanceof Error ? error.message : String(error) });
+  }
 }

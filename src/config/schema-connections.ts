@@ -36,6 +36,11 @@ export const CONNECTION_SETTINGS = {
     30_000,
     "How long a client over HTTP/2 there may take nothing of what waits for it, in ms; within twice that its stream is reset. The edge on its own port waits 150 s.",
   ),
+  "connections.user_timeout_ms": setting(
+    ms(1000),
+    30_000,
+    "How long a client may acknowledge or take nothing of what waits for it, in ms, on every public listener; then the system cuts its connection (`TCP_USER_TIMEOUT`; Linux). So a stream whose client vanished ends within this and `streams.heartbeat_ms`.",
+  ),
   "connections.ping_ms": setting(
     ms(100),
     30_000,

@@ -37,6 +37,8 @@ export interface RawH2Options {
   readonly answersPings?: boolean;
   /** Where on loopback the client is, if not at 127.0.0.1. */
   readonly from?: string;
+  /** The connection to use, over TLS or to elsewhere, if not one of its own. */
+  readonly socket?: Socket;
 }
 
 /** HTTP/2 frame by frame (RFC 9113 4.1), for what no client library does. Grants the server no more than the windows it begins with. */
@@ -48,9 +50,9 @@ export class RawH2 {
 
   readonly #answersPings: boolean;
 
-  constructor(url: string, { settings = new Uint8Array(0), answersPings = true, from }: RawH2Options = {}) {
+  constructor(url: string, { settings = new Uint8Array(0), answersPings = true, from, socket }: RawH2Options = {}) {
     this.#answersPings = answersPings;
-    this.#socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", localAddress: from });
+    this.#socket = socket ?? connect({ port: Number(new URL(url).port), host: "127.0.0.1", localAddress: from });
     this.#socket.on("error", () => {});
     this.#socket.on("close", () => {
       this.closed = true;

@@ -1,0 +1,58 @@
+import { type Connection, dial, dialTcp, received, type Target } from "./connection.ts";
+import type { Carrier, RudeKind } from "./rude-kind.ts";
+import { SUBSCRIBE_PATH, subscription } from "./subscription.ts";
+
+/** The bytes of a whole HTTP/1.1 subscription. */
+function request(): Buffer {
+  const body = subscription();
+  const head = `POST ${SUBSCRIBE_PATH} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/connect+proto\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
+}
+
+const FIRST_EVENT = "gateway.server_time";
+
+async function subscribe(target: Target): Promise<Connection> {
+  const connection = await dial(target, "http/1.1");
+  const opened = received(connection.socket, (bytes) => bytes.includes(FIRST_EVENT));
+  connection.socket.write(request());
+  await opened;
+  return connection;
+}
+
+/** Sends a part of the request, the last of it long enough ago that the server may have read it. */
+async function begin(target: Target, part: number): Promise<Connection> {
+  const connection = await dial(target, "http/1.1");
+  const whole = request();
+  await new Promise((resolve) => connection.socket.write(whole.subarray(0, Math.round(whole.byteLength * part)), resolve));
+  return connection;
+}
+
+const IN_HEADERS = 0.2;
+const IN_BODY = 0.9;
+
+export const HTTP1_CARRIER: Carrier = {
+  name: "HTTP/1.1",
+  listener: "edge",
+  async open(target) {
+    const connection = await subscribe(target);
+    return { streams: 1, reset: () => connection.reset() };
+  },
+};
+
+export const HTTP1_KINDS: readonly RudeKind[] = [
+  kind("resets the connection", 1, async (target) => (await subscribe(target)).reset()),
+  kind("closes the connection", 1, async (target) => (await subscribe(target)).close()),
+  kind("closes its half", 1, async (target) => {
+    const connection = await subscribe(target);
+    connection.socket.resume();
+    connection.halfClose();
+    await connection.closed;
+  }),
+  kind("goes in the midst of its headers", 0, async (target) => (await begin(target, IN_HEADERS)).close()),
+  kind("resets in the midst of its message", 0, async (target) => (await begin(target, IN_BODY)).reset()),
+  kind("says nothing", 0, async (target) => (await dialTcp(target)).close()),
+];
+
+function kind(what: string, streams: number, leave: RudeKind["leave"]): RudeKind {
+  return { name: `HTTP/1.1: ${what}`, listener: "edge", streams, leave };
+}

@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import { isStrictPublicKey } from "../crypto/ed25519.ts";
+import { isStrictPublicKey } from "../crypto/public-key.ts";
 import type { PublicRoute } from "../http/public-auth.ts";
 import { checkConfirmCode, checkSendCode } from "../http/public-schema.ts";
 

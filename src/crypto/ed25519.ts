@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { Point } from "@noble/ed25519";
-import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../core/limits.ts";
+import { SIGNATURE_BYTES } from "../core/limits.ts";
 import type { VerifyingKey } from "../core/ports.ts";
+import { isWeakPublicKey } from "./public-key.ts";
 
 /** RFC 8410: what precedes the 32 raw bytes of an Ed25519 public key in a SubjectPublicKeyInfo. */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
@@ -17,25 +17,12 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return digest;
 }
 
-/**
- * Whether these are the 32 bytes of a public key that a device may use: the canonical encoding (RFC 8032 5.1.3, y < p) of a
- * point on the curve that is not of small order. With a small-order key, signatures exist that verify for any message.
- */
-export function isStrictPublicKey(raw: Uint8Array): boolean {
-  if (raw.byteLength !== PUBLIC_KEY_BYTES) return false;
-  try {
-    return !Point.fromBytes(raw, false).isSmallOrder();
-  } catch {
-    return false;
-  }
-}
-
 /** A key under which nothing verifies: what a weak key is worth. */
 const UNUSABLE_KEY: VerifyingKey = { verify: () => false };
 
-/** The verifying key of a device, from its 32 raw bytes. Weak keys (see `isStrictPublicKey`) verify nothing. */
+/** The verifying key of a device, from its 32 raw bytes. Weak keys verify nothing, nor do bytes that encode no point. */
 export function verifyingKey(raw: Uint8Array): VerifyingKey {
-  return isStrictPublicKey(raw) ? new Ed25519VerifyingKey(publicKeyObject(raw)) : UNUSABLE_KEY;
+  return isWeakPublicKey(raw) ? UNUSABLE_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));
 }
 
 /**

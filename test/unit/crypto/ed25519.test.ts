@@ -1,14 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { createPublicKey, verify } from "node:crypto";
 import { Point, verifyAsync } from "@noble/ed25519";
-import {
-  isStrictPublicKey,
-  privateKeyObject,
-  rawPublicKey,
-  sha256,
-  signEd25519,
-  verifyingKey,
-} from "../../../src/crypto/ed25519.ts";
+import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } from "../../../src/crypto/ed25519.ts";
+import { isStrictPublicKey, isWeakPublicKey } from "../../../src/crypto/public-key.ts";
 import { requestSigningInput } from "../../../src/crypto/signing-input.ts";
 import { GOLDEN } from "./golden-vectors.ts";
 
@@ -93,6 +87,7 @@ describe("keys under which strangers can sign are refused", () => {
   for (const raw of smallOrderEncodings()) {
     test(`small order, ${hex(raw)}`, () => {
       expect(isStrictPublicKey(raw)).toBe(false);
+      expect(isWeakPublicKey(raw)).toBe(true);
       for (const signature of FORGERIES) expect(verifyingKey(raw).verify(MESSAGE, signature)).toBe(false);
     });
   }
@@ -109,6 +104,7 @@ describe("keys under which strangers can sign are refused", () => {
       for (const raw of [bytesOf(y), bytesOf(y | (1n << 255n))]) {
         if (isOnCurve(raw)) onCurve++;
         expect(isStrictPublicKey(raw)).toBe(false);
+        expect(isWeakPublicKey(raw)).toBe(true);
         expect(verifyingKey(raw).verify(MESSAGE, SIGNATURE)).toBe(false);
       }
     }
@@ -118,6 +114,9 @@ describe("keys under which strangers can sign are refused", () => {
   test("no point of the curve has this y", () => {
     const off = Array.from({ length: 20 }, (_, y) => bytesOf(BigInt(y))).find((raw) => !isOnCurve(raw));
     expect(isStrictPublicKey(off ?? new Uint8Array())).toBe(false);
+    for (const signature of [SIGNATURE, ...FORGERIES]) {
+      expect(verifyingKey(off ?? new Uint8Array()).verify(MESSAGE, signature)).toBe(false);
+    }
   });
 
   test("any other length, and nothing throws", () => {
@@ -129,6 +128,9 @@ describe("keys under which strangers can sign are refused", () => {
 
   test("an ordinary key is not refused", () => {
     expect(isStrictPublicKey(PUBLIC_KEY)).toBe(true);
+    expect(isWeakPublicKey(PUBLIC_KEY)).toBe(false);
+    // The last y below p that a strict key may have, and its neighbours up to there.
+    for (let y = P - 20n; y < P - 1n; y++) expect([y, isWeakPublicKey(bytesOf(y))]).toEqual([y, false]);
     for (const { devicePublicKey } of GOLDEN) expect(isStrictPublicKey(devicePublicKey)).toBe(true);
   });
 });

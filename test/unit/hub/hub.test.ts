@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { isStrictPublicKey, verifyingKey } from "../../../src/crypto/ed25519.ts";
+import { verifyingKey } from "../../../src/crypto/ed25519.ts";
+import { isStrictPublicKey } from "../../../src/crypto/public-key.ts";
 import { eventSigningInput } from "../../../src/crypto/signing-input.ts";
 import { FakeSink } from "./support/fake-sink.ts";
 import { event, NOW, refusalOf, ring, setUp } from "./support/setting.ts";

@@ -5,6 +5,7 @@ import type { Log, Metrics, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
 import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import type { Cors } from "./cors.ts";
+import { IDLE_TIMEOUT_SECONDS } from "./fetch-body.ts";
 import { FetchRequest, toResponse } from "./fetch-host.ts";
 import { type RenewableListener, serveOn } from "./listener.ts";
 import type { PeerResolver } from "./peer-address.ts";
@@ -35,9 +36,6 @@ export interface EdgeParts {
 
 /** `socket`: of the connection, where it is one of the edge's own and still open. */
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
-
-/** Quiet connections are closed after this; streams are exempt, and calls answer or time out well before. */
-const IDLE_TIMEOUT_SECONDS = 150;
 
 /**
  * The handlers refuse sooner, and say so in the protocol; beyond this the runtime hangs up without a word. Bodies that were refused are
@@ -74,7 +72,7 @@ export function edgeApp(parts: EdgeParts): AnyElysia {
   const peerOf = (request: Request, server: AppServer) => findPeer(request, server?.requestIP(request) ?? null);
   const call = async (request: Request, path: string, server: AppServer) => {
     const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server), bodyTimeoutMs));
-    return toResponse(reply, request, (open) => server?.timeout(request, open ? 0 : IDLE_TIMEOUT_SECONDS));
+    return toResponse(reply, request, server);
   };
   const logged = restLog(parts);
 

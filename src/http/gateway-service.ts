@@ -18,6 +18,8 @@ export interface GatewayServiceParts {
   readonly hub: Hub;
   readonly signer: Signer;
   readonly clock: Clock;
+  /** How often a quiet stream is written to. */
+  readonly heartbeatMs: number;
   /** Whether the gateway has begun to stop: calls in flight are answered, new ones are refused. */
   readonly isStopping: () => boolean;
 }
@@ -55,6 +57,7 @@ async function subscribeEvents(
   const { deviceSessionId, userId } = session;
   const { resumeAfter } = readSubscribePayload(payloadBytes);
   const { network: peerNetwork } = call.peer;
+  stream.settle(parts.heartbeatMs);
   parts.hub.register({ deviceSessionId, userId, peerNetwork, mark, requestId: envelope.requestId, resumeAfter }, stream);
 }
 

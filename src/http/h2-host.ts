@@ -5,6 +5,7 @@ import {
   type BodySource,
   BodyTooLarge,
   BodyTooSlow,
+  type BodyWriter,
   type HeaderReader,
   type HttpReply,
   type HttpRequest,
@@ -13,15 +14,14 @@ import {
 } from "../rpc/http.ts";
 
 /** Carries the RPC layer on `node:http2`'s core stream API: its HttpRequest from a stream, and the reply back into it, with trailers. */
-export class H2Request implements HttpRequest<Peer> {
+export class H2Request implements HttpRequest<Peer>, HeaderReader {
   readonly path: string;
   readonly query: string;
   readonly method: string;
-  readonly headers: HeaderReader;
   readonly trailers = true;
   readonly peer: Peer;
   readonly #stream: ServerHttp2Stream;
-  readonly #incoming: IncomingHttpHeaders;
+  #incoming: IncomingHttpHeaders;
   readonly #bodyTimeoutMs: number;
   #gone: AbortController | undefined;
 
@@ -31,11 +31,19 @@ export class H2Request implements HttpRequest<Peer> {
     this.path = queryAt < 0 ? target : target.slice(0, queryAt);
     this.query = queryAt < 0 ? "" : target.slice(queryAt + 1);
     this.method = incoming[":method"] ?? "GET";
-    this.headers = { get: (name) => headerOf(incoming, name) };
     this.peer = peer;
     this.#stream = stream;
     this.#incoming = incoming;
     this.#bodyTimeoutMs = bodyTimeoutMs;
+  }
+
+  get headers(): HeaderReader {
+    return this;
+  }
+
+  get(name: string): string | null {
+    const value = this.#incoming[name];
+    return typeof value === "string" ? value : (value?.join(", ") ?? null);
   }
 
   allHeaders(): Headers {
@@ -56,6 +64,10 @@ export class H2Request implements HttpRequest<Peer> {
     return gone.signal;
   }
 
+  release(): void {
+    this.#incoming = {};
+  }
+
   readBody(bytesMax: number): Promise<Uint8Array> {
     const announced = this.headers.get("content-length");
     if (announced !== null && Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
@@ -65,11 +77,6 @@ export class H2Request implements HttpRequest<Peer> {
   body(): BodySource {
     return new H2BodySource(this.#stream);
   }
-}
-
-function headerOf(headers: IncomingHttpHeaders, name: string): string | null {
-  const value = headers[name];
-  return typeof value === "string" ? value : (value?.join(", ") ?? null);
 }
 
 async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
@@ -175,19 +182,25 @@ function refuseRestOfRequest(stream: ServerHttp2Stream): void {
   if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
-function sendStream(stream: ServerHttp2Stream, reply: HttpStreamReply): void {
-  const sink = new H2BodySink(stream);
-  if (!stream.destroyed && !stream.closed) stream.respond(outgoing(reply.status, reply.headers), { waitForTrailers: true });
-  reply.start(sink);
+function sendStream(stream: ServerHttp2Stream, { status, headers, writer }: HttpStreamReply): void {
+  if (stream.destroyed || stream.closed) writer.bodyClosed();
+  else {
+    stream.respond(outgoing(status, headers), { waitForTrailers: true });
+    writer.bodyOpened(new H2BodySink(stream, writer));
+  }
 }
 
 class H2BodySink implements BodySink {
   readonly #stream: ServerHttp2Stream;
+  readonly #writer: BodyWriter;
   #trailers: Headers | undefined;
+  #draining = false;
 
-  constructor(stream: ServerHttp2Stream) {
+  constructor(stream: ServerHttp2Stream, writer: BodyWriter) {
     this.#stream = stream;
+    this.#writer = writer;
     stream.once("wantTrailers", () => sendTrailers(stream, this.#trailers));
+    stream.once("close", () => writer.bodyClosed());
   }
 
   get #open(): boolean {
@@ -198,8 +211,12 @@ class H2BodySink implements BodySink {
     return this.#open ? this.#stream.writableLength : 0;
   }
 
+  get needsDrain(): boolean {
+    return this.#open && this.#stream.writableNeedDrain;
+  }
+
   write(bytes: Uint8Array): void {
-    if (this.#open) this.#stream.write(bytes);
+    if (this.#open && !this.#stream.write(bytes)) this.#awaitDrain();
   }
 
   close(trailers?: Headers): void {
@@ -209,21 +226,13 @@ class H2BodySink implements BodySink {
     this.#stream.end();
   }
 
-  onDrain(listener: () => void): void {
-    const once = () => {
-      this.#stream.off("drain", once);
-      this.#stream.off("close", once);
-      listener();
-    };
-    if (this.#open && this.#stream.writableNeedDrain) {
-      this.#stream.on("drain", once);
-      this.#stream.on("close", once);
-    } else once();
-  }
-
-  onClose(listener: () => void): void {
-    if (this.#stream.destroyed || this.#stream.aborted) listener();
-    else this.#stream.once("close", listener);
+  #awaitDrain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#stream.once("drain", () => {
+      this.#draining = false;
+      this.#writer.bodyDrained();
+    });
   }
 }
 

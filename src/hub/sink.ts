@@ -3,6 +3,11 @@ import type { Refusal } from "../core/refusal.ts";
 /** In which of the two encodings a stream takes its events. */
 export type EventCodec = "proto" | "json";
 
+/** An object, not a function: a closure would be one more for every open stream. */
+export interface SinkListener {
+  closed(): void;
+}
+
 /** One client's stream as the hub sees it, whatever protocol and connection are behind it. */
 export interface Sink {
   readonly codec: EventCodec;
@@ -17,5 +22,5 @@ export interface Sink {
   /** Resolves when the client has taken enough for more to be written, or is gone. */
   drained(): Promise<void>;
   /** Calls back once when the client is gone or the stream has ended. */
-  onClose(listener: () => void): void;
+  onClose(listener: SinkListener): void;
 }

@@ -1,7 +1,7 @@
 import { type Reason, refuse } from "../core/refusal.ts";
 import type { SignedEvent } from "./event.ts";
 import { Outbox, type OutboxLimits, WRITE_AHEAD_BYTES } from "./outbox.ts";
-import type { Sink } from "./sink.ts";
+import type { Sink, SinkListener } from "./sink.ts";
 
 /** Whose stream it is. */
 export interface Subscriber {
@@ -28,7 +28,7 @@ export interface SubscriptionParts {
  * One open stream. Whatever ends it (the client goes away, a revocation, shutdown, age, an overfull outbox) leads to the one `close`,
  * and only the first has an effect.
  */
-export class Subscription {
+export class Subscription implements SinkListener {
   readonly id: number;
   readonly deviceSessionId: string;
   readonly userId: string;
@@ -56,7 +56,12 @@ export class Subscription {
 
   /** Ends with its sink, which may have ended already: call this when the subscription can be closed, not before. */
   watchSink(): void {
-    this.#sink.onClose(() => this.close(undefined));
+    this.#sink.onClose(this);
+  }
+
+  /** For the sink (SinkListener): the client is gone. */
+  closed(): void {
+    this.close(undefined);
   }
 
   get protocol(): string {

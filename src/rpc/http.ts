@@ -27,6 +27,8 @@ export interface HttpRequest<Peer = unknown> {
   body(): BodySource;
   /** Aborts when the client is gone. */
   signal(): AbortSignal;
+  /** Lets go of everything but `path` and `peer`: for a call whose answer stays open long after its request was read. */
+  release(): void;
   /** Whether the connection can carry trailers, so that gRPC may be spoken. */
   readonly trailers: boolean;
   /** Who asks, as the host knows it; the RPC layer passes it on unread. */
@@ -54,12 +56,27 @@ export interface HttpReply {
   readonly trailers?: Headers | undefined;
 }
 
-/** An answer whose body is still to be written, by `start`, into the sink that the host gives it. */
+/** An answer whose body is still to be written, by its writer, into the sink that the host gives it. */
 export interface HttpStreamReply {
   readonly kind: "stream";
   readonly status: number;
   readonly headers: ResponseHeaders;
-  start(body: BodySink): void;
+  readonly writer: BodyWriter;
+  /** The longest that the body is quiet, in ms, where its writer promises that. */
+  readonly quietMsMax?: number | undefined;
+}
+
+/**
+ * Who writes the body of a streaming answer, as its host sees it: one object that is told, and no closures, since a quiet stream is
+ * little more than these.
+ */
+export interface BodyWriter {
+  /** The body may be written from now on. Called once; never, where the client was gone before. */
+  bodyOpened(body: BodySink): void;
+  /** The client has caught up, after the body's `needsDrain` was true. */
+  bodyDrained(): void;
+  /** The client is gone, or the body has been closed. Called once, last, whether or not the body was ever opened. */
+  bodyClosed(): void;
 }
 
 /** The body of a streaming answer, as the host offers it. */
@@ -68,12 +85,10 @@ export interface BodySink {
   write(bytes: Uint8Array): void;
   /** Ends the body, after everything that was written; for gRPC with trailers. Idempotent. */
   close(trailers?: Headers): void;
-  /** How many bytes the client has not taken yet, as far as the runtime tells. */
+  /** How many bytes wait for a client that does not take them, as far as the runtime tells. 0 where the client keeps up. */
   readonly queuedBytes: number;
-  /** Calls back once when less than the runtime's own buffer is waiting. At once, where that is so already. */
-  onDrain(listener: () => void): void;
-  /** Calls back once when the client is gone or the body has been closed. At once, where that is so already. */
-  onClose(listener: () => void): void;
+  /** Whether the client has fallen behind; the writer is told when it has caught up. */
+  readonly needsDrain: boolean;
 }
 
 /** The body is longer than the reader allowed. */

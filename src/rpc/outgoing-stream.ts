@@ -5,29 +5,45 @@ import type { Call } from "./call.ts";
 import type { Codec, CodecName } from "./codec.ts";
 import type { Compression } from "./compression.ts";
 import { toConnectError } from "./errors.ts";
-import type { BodySink, HttpStreamReply } from "./http.ts";
-import type { ProtocolName, StreamProtocol } from "./protocol.ts";
+import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
+import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
+
+/** Whose answer a stream is. */
+export interface StreamOwner {
+  /** The answer begins. Called once. */
+  respond(reply: HttpStreamReply): void;
+  /** Called once, with what ended the stream; `undefined` for success. */
+  ended(thrown: unknown): void;
+}
+
+/** Told when a stream is over. */
+export interface CloseListener {
+  closed(): void;
+}
 
 /**
  * The answer of a server-streaming call while it is open. It becomes an HTTP response with its first frame or its end, so that
- * a handler can still set headers until then.
+ * a handler can still set headers until then. Thousands of them are open and quiet, so what few streams need is made when it is needed.
  */
-export class OutgoingStream<O extends DescMessage> {
+export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   readonly codec: CodecName;
   readonly protocol: ProtocolName;
   readonly #call: Call;
   readonly #wire: StreamProtocol;
   readonly #encoder: Codec<O>;
   readonly #compressBytesMin: number;
-  readonly #respond: (reply: HttpStreamReply) => void;
-  readonly #onEnd: (thrown: unknown) => void;
+  readonly #owner: StreamOwner;
   #compression: Compression | undefined;
+  #quietMsMax: number | undefined;
   #body: BodySink | undefined;
   #responded = false;
   #ended = false;
-  /** What was written, and what else is to be done, before the host gave the body. */
-  #early: Uint8Array[] = [];
-  #waiting: ((body: BodySink) => void)[] = [];
+  #closed = false;
+  /** What was written before the host opened the body, and how it ends where it has ended by then. */
+  #early: Uint8Array[] | undefined;
+  #earlyEnd: StreamEnd | undefined;
+  #closeListener: CloseListener | undefined;
+  #wakeDrained: (() => void) | undefined;
 
   constructor(parts: {
     call: Call;
@@ -35,9 +51,7 @@ export class OutgoingStream<O extends DescMessage> {
     encoder: Codec<O>;
     /** Shorter messages are sent as they are. */
     compressBytesMin: number;
-    respond: (reply: HttpStreamReply) => void;
-    /** Called once, with what ended the stream; `undefined` for success. */
-    onEnd: (thrown: unknown) => void;
+    owner: StreamOwner;
   }) {
     this.codec = parts.call.codec;
     this.protocol = parts.protocol.name;
@@ -45,13 +59,21 @@ export class OutgoingStream<O extends DescMessage> {
     this.#wire = parts.protocol;
     this.#encoder = parts.encoder;
     this.#compressBytesMin = parts.compressBytesMin;
-    this.#respond = parts.respond;
-    this.#onEnd = parts.onEnd;
+    this.#owner = parts.owner;
   }
 
   /** The compression that messages of `send` have from now on. To be called before the stream is opened. */
   compressWith(compression: Compression | undefined): void {
     this.#compression = compression;
+  }
+
+  /**
+   * The handler has taken what it needs of the request, which is let go of, and promises a message at least this often. For streams that
+   * stay open for long. To be called before the stream is opened.
+   */
+  settle(quietMsMax: number): void {
+    this.#quietMsMax = quietMsMax;
+    this.#call.request.release();
   }
 
   /** Sends the headers, if they have not been sent; for a stream whose first message may take its time. */
@@ -70,8 +92,7 @@ export class OutgoingStream<O extends DescMessage> {
   write(frame: Uint8Array): void {
     if (this.#ended) return;
     if (this.#body !== undefined) this.#body.write(frame);
-    else this.#early.push(frame);
-    this.#start();
+    else this.#writeEarly(frame);
   }
 
   /** Ends the stream: with success, or with what went wrong. Idempotent. */
@@ -79,48 +100,73 @@ export class OutgoingStream<O extends DescMessage> {
     if (this.#ended) return;
     this.#ended = true;
     const error = thrown === undefined ? undefined : toConnectError(thrown);
-    const { frame, trailers } = this.#wire.streamEnd(error, this.#call.metadata().trailer);
+    const end = this.#wire.streamEnd(error, this.#call.metadata().trailer);
+    if (this.#body !== undefined) finish(this.#body, end);
+    else this.#earlyEnd = end;
     this.#start();
-    this.#whenOpen((body) => {
-      if (frame !== undefined) body.write(frame);
-      body.close(trailers);
-    });
-    this.#onEnd(thrown);
+    this.#owner.ended(thrown);
   }
 
   /** How many bytes wait for the client to read. */
   get queuedBytes(): number {
-    return this.#body?.queuedBytes ?? this.#early.reduce((sum, frame) => sum + frame.byteLength, 0);
+    return this.#body?.queuedBytes ?? this.#early?.reduce((sum, frame) => sum + frame.byteLength, 0) ?? 0;
   }
 
-  /** Calls back once when the client is gone, or the stream has ended and its body is closed. */
-  onClose(listener: () => void): void {
-    this.#whenOpen((body) => body.onClose(listener));
+  /** Calls back once when the client is gone, or the stream has ended and its body is closed. One listener a stream. */
+  onClose(listener: CloseListener): void {
+    if (this.#closed) listener.closed();
+    else this.#closeListener = listener;
   }
 
-  /** Resolves when the client has read enough for more to be sent, or is gone. */
+  /** Resolves when the client has read enough for more to be sent, or is gone. Waited for by one at a time. */
   drained(): Promise<void> {
-    return new Promise((resolve) => this.#whenOpen((body) => body.onDrain(resolve)));
+    if (this.#closed || this.#body?.needsDrain === false) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wakeDrained = resolve;
+    });
   }
 
-  #whenOpen(act: (body: BodySink) => void): void {
-    if (this.#body !== undefined) act(this.#body);
-    else this.#waiting.push(act);
+  /** For the host (BodyWriter). */
+  bodyOpened(body: BodySink): void {
+    this.#body = body;
+    for (const frame of this.#early ?? []) body.write(frame);
+    this.#early = undefined;
+    if (this.#earlyEnd !== undefined) finish(body, this.#earlyEnd);
+    else if (!body.needsDrain) this.bodyDrained();
+  }
+
+  /** For the host (BodyWriter). */
+  bodyDrained(): void {
+    const wake = this.#wakeDrained;
+    this.#wakeDrained = undefined;
+    wake?.();
+  }
+
+  /** For the host (BodyWriter). */
+  bodyClosed(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.bodyDrained();
+    this.#closeListener?.closed();
+    this.#closeListener = undefined;
+    this.end(new ConnectError("the client canceled the call", Code.Canceled));
+  }
+
+  #writeEarly(frame: Uint8Array): void {
+    this.#early ??= [];
+    this.#early.push(frame);
+    this.#start();
   }
 
   #start(): void {
     if (this.#responded) return;
     this.#responded = true;
     const headers = this.#wire.streamHeaders(this.codec, this.#call.metadata(this.#compression?.name));
-    this.#respond({ kind: "stream", status: 200, headers, start: (body) => this.#open(body) });
+    this.#owner.respond({ kind: "stream", status: 200, headers, writer: this, quietMsMax: this.#quietMsMax });
   }
+}
 
-  #open(body: BodySink): void {
-    this.#body = body;
-    for (const frame of this.#early) body.write(frame);
-    this.#early = [];
-    for (const act of this.#waiting) act(body);
-    this.#waiting = [];
-    body.onClose(() => this.end(new ConnectError("the client canceled the call", Code.Canceled)));
-  }
+function finish(body: BodySink, { frame, trailers }: StreamEnd): void {
+  if (frame !== undefined) body.write(frame);
+  body.close(trailers);
 }

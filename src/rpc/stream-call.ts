@@ -3,7 +3,7 @@ import { Call } from "./call.ts";
 import type { HttpRequest, HttpStreamReply } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
 import { type RpcOptions, readOptions } from "./options.ts";
-import { OutgoingStream } from "./outgoing-stream.ts";
+import { OutgoingStream, type StreamOwner } from "./outgoing-stream.ts";
 import type { StreamProtocol } from "./protocol.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { BidiStreamMethod, ServerStreamMethod } from "./service.ts";
@@ -28,23 +28,51 @@ export function serveStream<Peer>(
   options: RpcOptions<Peer>,
   streamCall: StreamCall<Peer>,
 ): Promise<HttpStreamReply> {
-  const { promise, resolve } = Promise.withResolvers<HttpStreamReply>();
-  const startedAt = options.clock.monotonic();
   const call = new Call(request, protocol.name, codec);
-  const stream = new OutgoingStream({
-    call,
-    protocol,
-    encoder: method.output[codec],
-    compressBytesMin: options.compressBytesMin,
-    respond: resolve,
-    onEnd: (thrown) => {
-      call.finish();
-      streamCall.ended?.(thrown);
-      options.onDone({ method: method.name, protocol: protocol.name, codec, request, call, thrown, startedAt });
-    },
+  return new Promise((respond) => {
+    const owner = new AnsweredCall(method.name, call, options, streamCall, respond);
+    const { compressBytesMin } = options;
+    const stream = new OutgoingStream({ call, protocol, encoder: method.output[codec], compressBytesMin, owner });
+    run(protocol, call, stream, options, streamCall).catch((thrown) => stream.end(thrown));
   });
-  run(protocol, call, stream, options, streamCall).catch((thrown) => stream.end(thrown));
-  return promise;
+}
+
+/** What is left of a call while its answer is open. */
+class AnsweredCall<Peer> implements StreamOwner {
+  readonly #method: string;
+  readonly #call: Call<Peer>;
+  readonly #options: RpcOptions<Peer>;
+  readonly #ended: StreamCall<Peer>["ended"];
+  readonly #startedAt: number;
+  #respond: ((reply: HttpStreamReply) => void) | undefined;
+
+  constructor(
+    method: string,
+    call: Call<Peer>,
+    options: RpcOptions<Peer>,
+    { ended }: StreamCall<Peer>,
+    respond: (reply: HttpStreamReply) => void,
+  ) {
+    this.#method = method;
+    this.#call = call;
+    this.#options = options;
+    this.#ended = ended;
+    this.#startedAt = options.clock.monotonic();
+    this.#respond = respond;
+  }
+
+  respond(reply: HttpStreamReply): void {
+    this.#respond?.(reply);
+    this.#respond = undefined;
+  }
+
+  ended(thrown: unknown): void {
+    const call = this.#call;
+    const { request, protocol, codec } = call;
+    call.finish();
+    this.#ended?.(thrown);
+    this.#options.onDone({ method: this.#method, protocol, codec, request, call, thrown, startedAt: this.#startedAt });
+  }
 }
 
 async function run<Peer>(

@@ -83,7 +83,7 @@ export class Health {
     }
     this.#makeRoom();
     this.#watchers.add(watcher);
-    watcher.stream.onClose(() => this.#watchers.delete(watcher));
+    watcher.stream.onClose({ closed: () => this.#watchers.delete(watcher) });
     this.#tell(watcher);
     if (this.#shutDown) watcher.stream.end(shuttingDown());
   }

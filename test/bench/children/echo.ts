@@ -37,7 +37,7 @@ function ours(): Handler {
   });
   const path = rpc.paths[0] ?? "";
   const peer = { address: "127.0.0.1", network: "127.0.0.1" };
-  return async (request) => toResponse(await rpc.handle(new FetchRequest(request, path, peer, 30_000)), request, () => {});
+  return async (request) => toResponse(await rpc.handle(new FetchRequest(request, path, peer, 30_000)), request, null);
 }
 
 /** By hand: decode, answer, encode, and nothing else. */

@@ -17,6 +17,7 @@ function requestWith(read: (bytesMax: number) => Promise<Uint8Array>): HttpReque
     readBody: read,
     body: () => ({ read: () => Promise.resolve(undefined), cancel() {} }),
     signal: () => new AbortController().signal,
+    release() {},
     trailers: false,
     peer: undefined,
   };

@@ -1,7 +1,7 @@
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import type { Reason, Refusal } from "../../../../src/core/refusal.ts";
 import { type GatewayEvent, GatewayEventSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
-import type { EventCodec, Sink } from "../../../../src/hub/sink.ts";
+import type { EventCodec, Sink, SinkListener } from "../../../../src/hub/sink.ts";
 
 /** A client's stream, as far as the hub can tell. It takes everything at once, unless it is `stuck`. */
 export class FakeSink implements Sink {
@@ -14,7 +14,7 @@ export class FakeSink implements Sink {
   queuedBytes = 0;
   writesAfterEnd = 0;
   #gone = false;
-  #onClose: (() => void)[] = [];
+  #onClose: SinkListener[] = [];
   #onDrain: (() => void)[] = [];
 
   constructor(codec: EventCodec = "proto", protocol = "connect") {
@@ -40,8 +40,8 @@ export class FakeSink implements Sink {
     });
   }
 
-  onClose(listener: () => void): void {
-    if (this.#gone) listener();
+  onClose(listener: SinkListener): void {
+    if (this.#gone) listener.closed();
     else this.#onClose.push(listener);
   }
 
@@ -56,7 +56,7 @@ export class FakeSink implements Sink {
   leave(): void {
     this.#gone = true;
     for (const listener of this.#onDrain.splice(0)) listener();
-    for (const listener of this.#onClose.splice(0)) listener();
+    for (const listener of this.#onClose.splice(0)) listener.closed();
   }
 
   get events(): GatewayEvent[] {

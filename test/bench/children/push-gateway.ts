@@ -1,16 +1,27 @@
-/** The gateway with room for the streams of the push benchmark, and no heartbeat while it measures. */
+/**
+ * The gateway with room for the streams of the push benchmark and as much in its tables, whose memory is of a fixed size and thus a part of
+ * what the streams are said to take; and hardly a heartbeat while it measures.
+ */
 import { startGateway } from "../../../src/app.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { answerParent, parameters } from "../child.ts";
 
-const { backendUrl, pushUrl, listener } = parameters<{ backendUrl: string; pushUrl: string; listener: "edge" | "grpc" }>();
+interface Parameters {
+  readonly backendUrl: string;
+  readonly pushUrl: string;
+  readonly listener: "edge" | "grpc";
+  readonly streams: number;
+}
+
+const { backendUrl, pushUrl, listener, streams } = parameters<Parameters>();
 const roomy = ["ip", "session", "user", "failures"].flatMap((name) => [`budgets.${name}.rate`, `budgets.${name}.burst`]);
 const limits = ["per_session", "per_user", "per_network", "total"].map((name) => `streams.${name}_max`);
-const settings = [...roomy, ...limits].map((key) => `${key}=1000000`);
+const tables = ["replay", "buckets"].map((name) => `${name}.entries_max=${streams + 1000}`);
+const settings = [...[...roomy, ...limits].map((key) => `${key}=1000000`), ...tables, "streams.heartbeat_ms=100000"];
 const anyPort = { host: "127.0.0.1", port: 0 };
 const config = loadConfig({
-  argv: [...settings, "streams.heartbeat_ms=600000"].flatMap((setting) => ["--set", setting]),
+  argv: settings.flatMap((setting) => ["--set", setting]),
   env: {},
   overrides: {
     "edge.listen": anyPort,

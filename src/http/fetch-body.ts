@@ -3,7 +3,7 @@ import type { BodySink, BodyWriter } from "../rpc/http.ts";
 /** Quiet connections are closed after this; streams are exempt, and calls answer or time out well before. */
 export const IDLE_TIMEOUT_SECONDS = 150;
 const NO_TIMEOUT = 0;
-/** The longest that Bun counts in seconds. It counts anew with every write, and is up to 4 s early. */
+/** Below the 255 that Bun takes. It counts anew with every write, in steps of 4 s. */
 const STREAM_TIMEOUT_SECONDS = 240;
 
 /** The part of `Bun.serve`'s server that says how long a request's connection may be quiet. */

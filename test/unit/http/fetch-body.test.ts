@@ -23,8 +23,9 @@ class Served implements BodyWriter, ConnectionTimeouts {
   bodyClosed(): void {
     this.told.push("closed");
   }
-  timeout(_request: Request, seconds: number): void {
+  timeout(request: Request, seconds: number): void {
     this.timeouts.push(seconds);
+    if (shortTimeoutSeconds !== undefined) server.timeout(request, shortTimeoutSeconds);
   }
 
   get sink(): BodySink {
@@ -34,6 +35,8 @@ class Served implements BodyWriter, ConnectionTimeouts {
 
 let server: Bun.Server<undefined>;
 let served: Served[] = [];
+/** What the server's own time-out is set to, rather than not at all. */
+let shortTimeoutSeconds: number | undefined;
 /** What its writer promises. */
 let quietMsMax: number | undefined;
 /** What the answer waits for before it begins. */
@@ -105,6 +108,21 @@ describe("a stream's body on Bun.serve", () => {
     expect(quieter.timeouts).toEqual([0]);
     quieter.sink.close();
     quietMsMax = undefined;
+  });
+
+  test("keeps its connection as long as it is written to, whatever the time-out; a quiet one is cut", async () => {
+    quietMsMax = 100_000;
+    shortTimeoutSeconds = 8;
+    const { stream: lively } = await open();
+    const { stream: quiet } = await open();
+    quietMsMax = undefined;
+    shortTimeoutSeconds = undefined;
+    quiet.sink.write(chunk(1));
+    const writing = setInterval(() => lively.sink.write(chunk(1)), 500);
+    await until(() => quiet.told.includes("closed"), "the quiet one to be cut", 15_000);
+    clearInterval(writing);
+    expect(lively.told).toEqual(["opened"]);
+    lively.sink.close();
   });
 
   test("tells of a client that left, once", async () => {

@@ -113,16 +113,20 @@ describe("a stream's body on Bun.serve", () => {
   test("keeps its connection as long as it is written to, whatever the time-out; a quiet one is cut", async () => {
     quietMsMax = 100_000;
     shortTimeoutSeconds = 8;
-    const { stream: lively } = await open();
-    const { stream: quiet } = await open();
+    const { stream: lively, response: livelyResponse } = await open();
+    const { stream: quiet, response: quietResponse } = await open();
     quietMsMax = undefined;
     shortTimeoutSeconds = undefined;
+    lively.sink.write(chunk(1));
     quiet.sink.write(chunk(1));
+    // Held, or a collection would cancel them.
+    const responses = await Promise.all([livelyResponse, quietResponse]);
     const writing = setInterval(() => lively.sink.write(chunk(1)), 500);
     await until(() => quiet.told.includes("closed"), "the quiet one to be cut", 15_000);
     clearInterval(writing);
     expect(lively.told).toEqual(["opened"]);
     lively.sink.close();
+    expect(responses).toHaveLength(2);
   });
 
   test("tells of a client that left, once", async () => {

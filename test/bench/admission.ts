@@ -3,8 +3,9 @@ import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
 
-/** From one size to the next. What is left of a table's size in its cost is the CPU's caches and page tables. */
+/** Between any two sizes. What is left of a table's size in its cost is the CPU's caches and page tables. */
 const RATIO_BOUND = 2;
+const LINE_LANES = 16;
 const START_MS = 1_760_000_000_000;
 const HOUR_MS = 3_600_000;
 /** From the first token on such a bucket lives for the whole run, and it always has another. */
@@ -15,12 +16,16 @@ interface Cost {
   readonly reserveNs: number;
   readonly takeNs: number;
   readonly bytesPerEntry: number;
+  /** What a CPU of this kind takes to read so many random cache lines of so much memory, and nothing else. */
+  readonly oneLineNs: number;
+  readonly fourLinesNs: number;
 }
 
 /** What the two stores do for one request, with ever more live entries: a table that misses the CPU's caches must not cost much more. */
 export const admission: Benchmark = {
   name: "admission",
-  about: "one reservation and one take of four buckets, by how many entries live in each of the two tables",
+  about:
+    "one reservation and one take of four buckets, by how many entries live in each of the two tables, and what memory alone costs",
   async run(scale: Scale): Promise<readonly Figure[]> {
     const sizes = scale === "full" ? [10_000, 1_000_000, 10_000_000] : [8000, 40_000];
     const batches = scale === "full" ? 400 : 5;
@@ -29,15 +34,13 @@ export const admission: Benchmark = {
       const figures: Figure[] = [
         { figure: `reserve, ${shown(entries)} live`, value: cost.reserveNs, unit: "ns" },
         { figure: `take of four, ${shown(entries)} live`, value: cost.takeNs, unit: "ns" },
+        { figure: `one random cache line, ${shown(entries)} live`, value: cost.oneLineNs, unit: "ns" },
+        { figure: `four of them at once, ${shown(entries)} live`, value: cost.fourLinesNs, unit: "ns" },
         { figure: `memory of an entry, ${shown(entries)} live`, value: cost.bytesPerEntry, unit: "bytes" },
       ];
       for (const smaller of costs.slice(0, at)) {
-        const ratio = {
-          figure: `${shown(entries)} / ${shown(smaller.entries)}`,
-          value: sum(cost) / sum(smaller.cost),
-          unit: "ratio",
-        };
-        figures.push(smaller === costs[at - 1] ? { ...ratio, bound: RATIO_BOUND } : ratio);
+        const value = sum(cost) / sum(smaller.cost);
+        figures.push({ figure: `${shown(entries)} / ${shown(smaller.entries)}`, value, unit: "ratio", bound: RATIO_BOUND });
       }
       return figures;
     });
@@ -64,8 +67,8 @@ function costAt(entries: number, batches: number): Cost {
   const buckets = new MemoryBucketStore({ entriesMax });
   const bytesPerEntry = (process.memoryUsage().arrayBuffers - bytesBefore) / (2 * entries);
   for (let n = 0; n < entries; n++) {
-    replay.reserve(`session-${n % 50_000}`, `request-${n}`, nowMs + HOUR_MS);
-    buckets.take([demandOf(n)], nowMs);
+    const isFirst = replay.reserve(`session-${n % 50_000}`, `request-${n}`, nowMs + HOUR_MS);
+    if (!isFirst || buckets.take([demandOf(n)], nowMs) !== true) throw new Error(`entry ${n} was refused`);
   }
   const reserveNs: number[] = [];
   const takeNs: number[] = [];
@@ -76,13 +79,46 @@ function costAt(entries: number, batches: number): Cost {
     const demands = Array.from({ length: OPERATIONS }, () => demandsOf(entries));
     takeNs.push(nsEach(demands, (four) => buckets.take(four, nowMs) === true));
   }
-  return { reserveNs: median(reserveNs), takeNs: median(takeNs), bytesPerEntry };
+  const floor = readsOf(bytesPerEntry * entries, batches);
+  return { reserveNs: median(reserveNs), takeNs: median(takeNs), bytesPerEntry, ...floor };
 }
 
-/** Each key is in one scope alone, so that every bucket that is taken from is one of the live ones. */
+/** Each read waits for the one before, as each operation on a table does, by where it looks; four at once wait for the four before. */
+function readsOf(bytes: number, batches: number): Pick<Cost, "oneLineNs" | "fourLinesNs"> {
+  const lines = Math.floor(bytes / (4 * LINE_LANES));
+  const memory = new Int32Array(lines * LINE_LANES).fill(1);
+  const at = (lane: number) => memory[lane] ?? 0;
+  let read = 0;
+  const one = ([lane = 0]: readonly number[]) => {
+    read = at(lane + (read >> 3));
+    return true;
+  };
+  const four = ([a = 0, b = 0, c = 0, d = 0]: readonly number[]) => {
+    const offset = read >> 3;
+    read = at(a + offset) + at(b + offset) + at(c + offset) + at(d + offset);
+    return true;
+  };
+  const oneNs: number[] = [];
+  const fourNs: number[] = [];
+  for (let batch = 0; batch < batches; batch++) {
+    for (const [ns, operation] of [
+      [oneNs, one],
+      [fourNs, four],
+    ] as const) {
+      const lanes = Array.from({ length: OPERATIONS }, () => SCOPES.map(() => Math.floor(Math.random() * lines) * LINE_LANES));
+      ns.push(nsEach(lanes, operation));
+    }
+  }
+  return { oneLineNs: median(oneNs), fourLinesNs: median(fourNs) };
+}
+
+/**
+ * Each key is in one scope alone, so that every bucket that is taken from is one of the live ones. Keys are of one length, for a longer one
+ * takes longer to hash, whatever the table.
+ */
 function demandOf(n: number): BucketDemand {
   const scope = SCOPES[n % SCOPES.length] ?? "ip";
-  return { scope, key: `key-${n}`, budget: BUDGET };
+  return { scope, key: `key-${String(n).padStart(8, "0")}`, budget: BUDGET };
 }
 
 /** One key of each scope, anywhere in the table. `entries` is a multiple of four. */

@@ -4,7 +4,7 @@ import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 
 export interface MemoryBucketOptions {
-  /** Buckets held at once that are not full; 32 to 64 bytes each. */
+  /** Buckets held at once that are not full; 41 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
@@ -86,7 +86,7 @@ export class MemoryBucketStore implements BucketStore {
       this.#lows[index] = this.#fingerprint.low;
       this.#highs[index++] = this.#fingerprint.high;
     }
-    for (let at = 0; at < index; at++) this.#table.preload(this.#lows[at] ?? 0, this.#highs[at] ?? 0);
+    for (let at = 0; at < index; at++) this.#table.preload(this.#lows[at] ?? 0);
   }
 
   #claim(index: number, nowMs: number): number {

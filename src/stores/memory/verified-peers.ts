@@ -5,7 +5,7 @@ import { Fingerprint, randomSeed } from "./fingerprint.ts";
 export interface MemoryVerifiedPeersOptions {
   /** How long a session that verified from an address is remembered there. */
   readonly ttlMs: number;
-  /** Pairs of address and session held at once; 32 to 64 bytes each. */
+  /** Pairs of address and session held at once; 41 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;

@@ -8,6 +8,8 @@ import { openGrpc } from "../http/grpc.ts";
 import type { RenewableListener } from "../http/listener.ts";
 import { readTlsFiles, watchTlsFiles } from "../http/tls-files.ts";
 import { setUserTimeout } from "../http/user-timeout.ts";
+import { exposureOf } from "./exposure.ts";
+import { filesForConnections } from "./open-files.ts";
 
 /** The public listeners: one for everything, or the edge and the gRPC listener beside it. */
 export interface PublicListeners {
@@ -25,7 +27,9 @@ export async function openPublicListeners(
 ): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
   const tls = readIdentity(config);
-  const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits: limitsOf(config) };
+  const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits: limitsOf(config, filesForConnections(parts.log)) };
+  const exposure = exposureOf(config);
+  if (exposure !== undefined) parts.log.warn(exposure);
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openFront(edgeParts) : openEdge(edgeParts);
   undo.defer(() => edge.close());
@@ -44,8 +48,9 @@ export async function openPublicListeners(
   };
 }
 
-function limitsOf(config: Config): ConnectionLimits {
+function limitsOf(config: Config, filesMax: number): ConnectionLimits {
   return {
+    filesMax,
     totalMax: config["connections.total_max"],
     perNetworkMax: config["connections.per_network_max"],
     openingTimeoutMs: config["connections.opening_ms"],

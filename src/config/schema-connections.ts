@@ -9,7 +9,7 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    "Connections open at once on the gRPC listener or, with `edge.grpc = same-port`, on the one port. Below the process's limit of open files. An edge on its own port is bounded by that limit alone.",
+    "Connections open at once on the gRPC listener or, with `edge.grpc = same-port`, on the one port. Fewer fit where the process may open few files: a connection takes one, over HTTP/1.1 on the one port three, and 512 (half of few) are kept for the rest. An edge on its own port has no bound.",
   ),
   "connections.per_network_max": setting(
     count,

@@ -2,6 +2,8 @@
 export interface ConnectionLimits {
   /** Connections open at once. */
   readonly totalMax: number;
+  /** Files that they may hold open in all: one each, and two more where a connection is passed on within the process. */
+  readonly filesMax: number;
   /** … of one network: an address, or an IPv6 /64. Trusted proxies are exempt, for they bring everybody. */
   readonly perNetworkMax: number;
   /** Until a connection has said what it is; TLS has the same once more for its handshake. */
@@ -20,6 +22,7 @@ export interface ConnectionLimits {
 
 const DEFAULTS: ConnectionLimits = {
   totalMax: 100_000,
+  filesMax: Number.POSITIVE_INFINITY,
   perNetworkMax: 2000,
   openingTimeoutMs: 10_000,
   requestsMax: 100_000,

@@ -2,12 +2,16 @@ import type { Socket } from "node:net";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { PeerResolver } from "./peer-address.ts";
 
+/** A connection that is passed on is two more sockets: this process's end and that of the listener behind. */
+const RELAY_FILES = 2;
+
 /** The open sockets of a listener: how many, from where, and how long each may take until it has said what it is. */
 export class Connections {
   readonly #limits: ConnectionLimits;
   readonly #all = new Set<Socket>();
   readonly #opening = new Map<Socket, ReturnType<typeof setTimeout>>();
   readonly #perNetwork = new Map<string, number>();
+  #files = 0;
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
@@ -24,7 +28,7 @@ export class Connections {
   add(socket: Socket): boolean {
     if (this.#all.has(socket)) return true;
     socket.on("error", () => socket.destroy());
-    if (this.#all.size >= this.#limits.totalMax) {
+    if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1)) {
       socket.destroy();
       return false;
     }
@@ -55,6 +59,22 @@ export class Connections {
     }
     this.#perNetwork.set(network, open + 1);
     socket.once("close", () => this.#release(network));
+    return true;
+  }
+
+  /** Counts the files that passing a socket on takes, until it closes; or destroys it where there are too many; says which. */
+  passOn(socket: Socket): boolean {
+    if (this.#holdFiles(socket, RELAY_FILES)) return true;
+    socket.destroy();
+    return false;
+  }
+
+  #holdFiles(socket: Socket, files: number): boolean {
+    if (this.#files + files > this.#limits.filesMax) return false;
+    this.#files += files;
+    socket.once("close", () => {
+      this.#files -= files;
+    });
     return true;
   }
 

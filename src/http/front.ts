@@ -69,7 +69,8 @@ class Front implements RenewableListener {
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
     this.#connections = new Connections(this.#limits);
-    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY });
+    const unbounded = Number.POSITIVE_INFINITY;
+    this.#inner = new Connections({ ...this.#limits, totalMax: unbounded, filesMax: unbounded });
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new Relay(this.#edge.address.port, log);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
@@ -140,7 +141,10 @@ class Front implements RenewableListener {
     const origin = (bytes: Buffer) => takeProxyHeader(bytes, isTrusted);
     const toTls = this.#toTls;
     if (toTls === undefined) this.#sort(socket, remoteAddress, origin);
-    else this.#read(socket, remoteAddress, origin, ({ address, bytes }) => toTls.open(socket, bytes, address));
+    else
+      this.#read(socket, remoteAddress, origin, ({ address, bytes }) => {
+        if (this.#connections.passOn(socket)) toTls.open(socket, bytes, address);
+      });
   }
 
   /** Whether there is room for one more. */
@@ -175,7 +179,7 @@ class Front implements RenewableListener {
       return found === undefined || isHttp2 === undefined ? undefined : { ...found, isHttp2 };
     };
     this.#read(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
-      if (!isHttp2) return this.#toEdge.open(socket, bytes, address);
+      if (!isHttp2) return void (this.#connections.passOn(socket) && this.#toEdge.open(socket, bytes, address));
       socket.unshift(bytes);
       this.#grpc.accept(socket, address);
     });

@@ -40,10 +40,10 @@ export interface GrpcServer {
   close(): void;
 }
 
-/** Streams that one connection may hold open at once (RFC 9113 6.5.2). */
-const CONCURRENT_STREAMS_MAX = 250;
-/** Header fields of a request, uncompressed. */
-const HEADER_LIST_BYTES_MAX = 32 * 1024;
+/** Streams that one connection may hold open at once (RFC 9113 6.5.2): what Envoy advises for an edge. */
+const CONCURRENT_STREAMS_MAX = 100;
+/** Header fields of a request, uncompressed: as much as the edge takes. */
+const HEADER_LIST_BYTES_MAX = 16 * 1024;
 
 /**
  * Opens the gRPC listener: HTTP/2 with trailers, which `Bun.serve` does not have. Connect and gRPC-Web are served here too, by the

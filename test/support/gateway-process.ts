@@ -32,6 +32,7 @@ export interface GatewayProcess {
 /** With the defaults, but for these settings. */
 export async function startGatewayProcess(
   settings: Readonly<Partial<Record<ConfigKey, string>>> = {},
+  openFilesMax?: number,
 ): Promise<GatewayProcess> {
   const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: QUIET });
   const faults = new FaultBackend(backend);
@@ -43,7 +44,7 @@ export async function startGatewayProcess(
     ...settings,
   };
   const flags = Object.entries(all).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
-  const command = runCommand(["serve", ...flags]);
+  const command = runCommand(["serve", ...flags], {}, openFilesMax);
   const line = (text: string) =>
     command
       .stdout()

@@ -12,10 +12,15 @@ export interface Command {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Runs `sallyport <args>` with exactly these SALLYPORT_ variables. */
-export function runCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): Command {
+/** Runs `sallyport <args>` with exactly these SALLYPORT_ variables, and no more open files than `openFilesMax`. */
+export function runCommand(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  openFilesMax?: number,
+): Command {
+  const limit = openFilesMax === undefined ? [] : ["sh", "-c", `ulimit -n ${openFilesMax}; exec "$0" "$@"`];
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SALLYPORT_"));
-  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+  const child = Bun.spawn([...limit, process.execPath, MAIN, ...args], {
     env: { ...Object.fromEntries(inherited), ...env },
     stdout: "pipe",
     stderr: "pipe",

@@ -130,6 +130,11 @@ export function encodeFields(fields: Iterable<readonly [name: string, value: str
   return Buffer.concat(parts);
 }
 
+/** RFC 7541 6.2.1: a literal field that both sides remember. */
+export function encodeIndexedField(name: string, value: string): Buffer {
+  return Buffer.concat([Buffer.from([0x40]), encodeText(name), encodeText(value)]);
+}
+
 /** RFC 7541 5.2, not Huffman-coded. */
 function encodeText(text: string): Buffer {
   const bytes = Buffer.from(text);

@@ -30,7 +30,7 @@ export function jsonLine(bench: string, figure: Figure): string {
 }
 
 /** For people. */
-export function table(benchmark: Benchmark, figures: readonly Figure[]): string {
+export function table(benchmark: Pick<Benchmark, "name" | "about">, figures: readonly Figure[]): string {
   const width = Math.max(...figures.map(({ figure }) => figure.length));
   const rows = figures.map((each) => {
     const value = each.value.toLocaleString("en", { maximumFractionDigits: each.unit === "ratio" ? 2 : 1 });

@@ -56,7 +56,7 @@ function tcpSockets(pid: number, { clients, backend }: KnownPorts): ReadonlyMap<
       const [, local, remote, state, , , , , , inode = ""] = line.trim().split(/\s+/);
       if (state === LISTEN) return [inode, "listening"];
       if (clients.includes(portOf(local))) return [inode, TO_CLIENTS];
-      return [inode, backend.includes(portOf(remote)) ? TO_BACKEND : "between parts of the gateway"];
+      return [inode, backend.includes(portOf(remote)) ? TO_BACKEND : "to itself"];
     }),
   );
 }

@@ -45,7 +45,12 @@ const QUICK = {
   "buckets.entries_max": "10000",
 };
 
-export async function openStage({ onePort, tls }: Setting, namespaces: Namespaces | undefined): Promise<Stage> {
+/** `overrides`: settings of the gateway's that are not to be the soak's. */
+export async function openStage(
+  { onePort, tls }: Setting,
+  namespaces: Namespaces | undefined,
+  overrides: Readonly<Record<string, string>> = {},
+): Promise<Stage> {
   await using undo = new AsyncDisposableStack();
   const start = async <T>(name: string, parameters: object, prefix = namespaces?.inside) => {
     const child = await startChild<T>(name, parameters, { prefix });
@@ -59,7 +64,7 @@ export async function openStage({ onePort, tls }: Setting, namespaces: Namespace
   };
   const backend = await start<BackendAnswers>("backend", { publicKey: DEVICE_PUBLIC_KEY });
   const { backendUrl, pushUrl } = await backend.ask("addresses");
-  const settings = { ...QUICK, "edge.grpc": onePort ? "same-port" : "own-port", ...identity };
+  const settings = { ...QUICK, "edge.grpc": onePort ? "same-port" : "own-port", ...identity, ...overrides };
   const listen = namespaces === undefined ? "127.0.0.1" : "0.0.0.0";
   const gateway = await start<GatewayAnswers>("gateway", { backendUrl, pushUrl, listen, settings });
   const ports = await gateway.ask("ports");

@@ -31,6 +31,15 @@ test.each(["proto", "json"] as const)("%s brings back what was sent, to the last
 });
 
 describe("proto", () => {
+  test("a flood of unknown fields leaves nothing behind", () => {
+    const flood = Buffer.alloc(500_000, bytes([0x78, 0x01]));
+    const message = codecs.proto.decode(
+      bytes(toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, MESSAGE)), flood),
+    );
+    expect(message).toMatchObject(MESSAGE);
+    expect(message.$unknown).toBeUndefined();
+  });
+
   test.each([
     ["bytes that are no message", bytes([0xff, 0xff, 0xff, 0xff])],
     ["a field that is cut off", bytes([0x12, 0x7f, 0x00])],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 /** A process of its own to measure: what it uses is what it costs, whatever the load generator beside it does. */
 export interface Child {
   /** What the child said when it was ready. */
-  readonly ready: { readonly port: number; readonly pushUrl?: string };
+  readonly ready: { readonly port: number; readonly pushUrl?: string; readonly adminUrl?: string };
   /** CPU time used so far, user and system, in microseconds. */
   cpuMicros(): Promise<number>;
   /** Resident memory after a collection, in bytes. */

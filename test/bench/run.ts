@@ -5,8 +5,9 @@ import { execute } from "./execute.ts";
 import { front } from "./front.ts";
 import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
+import { slowReader } from "./slow-reader.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, admission, push];
+export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, admission, push, slowReader];
 
 /**
  * What else the machine does only ever adds to a figure. So one that is over its bound is measured again, twice at most, before it

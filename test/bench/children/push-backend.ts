@@ -1,4 +1,7 @@
-/** The backend of the push benchmark: every session is active and of one user; `POST /push` sends that user one event. */
+/**
+ * The backend of the push benchmarks: every session is active and of one user; `POST /push` sends that user one event,
+ * `POST /push?session=` that session alone.
+ */
 import { clientEvent, PushServer } from "../../unit/backend/support/push-server.ts";
 import { answerParent, parameters } from "../child.ts";
 
@@ -11,7 +14,9 @@ const server = Bun.serve({
   routes: {
     "/push": {
       async POST(request) {
-        feed.push(clientEvent({ userId: "user-1", eventId: `event-${++pushed}`, payloadBytes: await request.bytes() }));
+        const deviceSessionId = new URL(request.url).searchParams.get("session") ?? "";
+        const event = { userId: "user-1", deviceSessionId, eventId: `event-${++pushed}`, payloadBytes: await request.bytes() };
+        feed.push(clientEvent(event));
         return new Response();
       },
     },

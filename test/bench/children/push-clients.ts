@@ -3,12 +3,8 @@
  * `GET /arrivals?since=` tells of the events since a moment.
  */
 import { connect as connectHttp2 } from "node:http2";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { encodeFrame } from "../../../src/core/frame.ts";
-import { privateKeyObject, sha256, signEd25519 } from "../../../src/crypto/ed25519.ts";
-import { requestSigningInput } from "../../../src/crypto/signing-input.ts";
-import { SubscribeEventsRequestSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { answerParent, parameters } from "../child.ts";
+import { subscription, subscriptionFields, subscriptionOverHttp1 } from "./raw-subscription.ts";
 
 interface Parameters {
   readonly port: number;
@@ -22,27 +18,12 @@ interface Parameters {
 }
 
 const { port, streams, http, contentType, streamsPerConnection, mark } = parameters<Parameters>();
-const PATH = "/sallyport.v1.Gateway/SubscribeEvents";
 /** Streams that are being opened at a time. */
 const OPENING_MAX = 64;
-const privateKey = privateKeyObject(new Uint8Array(32).fill(7));
-const payloadHash = sha256(new Uint8Array(0));
 const arrivals: number[] = [];
 
+const sessionOf = (n: number) => `bench-session-${n}`;
 const now = () => performance.timeOrigin + performance.now();
-
-function subscription(n: number): Uint8Array {
-  const envelope = {
-    protocolVersion: "v1",
-    deviceSessionId: `bench-session-${n}`,
-    messageType: "gateway.subscribe",
-    timestampMs: BigInt(Date.now()),
-    requestId: Bun.randomUUIDv7(),
-    payloadHash,
-  };
-  const signature = signEd25519(requestSigningInput(envelope), privateKey);
-  return encodeFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, { envelope, signature })));
-}
 
 /** Counts the marks in what a stream brings. Calls back with the first bytes. */
 function watch(opened: () => void): (chunk: Buffer) => void {
@@ -58,15 +39,13 @@ function watch(opened: () => void): (chunk: Buffer) => void {
 }
 
 async function openOverHttp1(n: number): Promise<void> {
-  const body = subscription(n);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const take = watch(resolve);
-  const head = `POST ${PATH} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: ${contentType}\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
   await Bun.connect({
     hostname: "127.0.0.1",
     port,
     socket: {
-      open: (socket) => void socket.write(Buffer.concat([Buffer.from(head), body])),
+      open: (socket) => void socket.write(subscriptionOverHttp1(sessionOf(n), contentType)),
       data: (_, chunk) => take(Buffer.from(chunk)),
       close: () => reject(new Error("the server closed the connection")),
       error: (_, error) => reject(error),
@@ -85,11 +64,11 @@ async function openOverHttp2(n: number): Promise<void> {
   }
   streamsOfShared++;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const stream = shared.request({ ":method": "POST", ":path": PATH, "content-type": contentType, te: "trailers" });
+  const stream = shared.request(subscriptionFields(contentType));
   stream.on("data", watch(resolve));
   stream.on("error", reject);
   stream.on("close", () => reject(new Error("the server closed the stream")));
-  stream.end(subscription(n));
+  stream.end(subscription(sessionOf(n)));
   return promise;
 }
 

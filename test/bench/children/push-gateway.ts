@@ -33,4 +33,5 @@ const config = loadConfig({
 });
 const log = createLog({ level: "info", format: "json", write: () => {} });
 const gateway = await startGateway({ config, log });
-answerParent({ port: Number(new URL(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl).port) });
+const { port } = new URL(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl);
+answerParent({ port: Number(port), adminUrl: gateway.adminUrl });

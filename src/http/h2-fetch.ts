@@ -2,6 +2,7 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Peer } from "../core/ports.ts";
 import type { BodySource } from "../rpc/http.ts";
 import type { H2Request } from "./h2-host.ts";
+import { nudge } from "./h2-nudge.ts";
 
 /** A fetch handler that is told who asks. */
 export type AnswerRequest = (request: Request, peer: Peer) => Response | Promise<Response>;
@@ -54,7 +55,9 @@ async function send(stream: ServerHttp2Stream, body: ReadableStream<Uint8Array>)
   stream.once("close", () => reader.cancel().catch(() => {}));
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (stream.destroyed) return;
-    if (!stream.write(part.value)) await drained(stream);
+    const isTaken = stream.write(part.value);
+    nudge(stream);
+    if (!isTaken) await drained(stream);
   }
   stream.end();
 }

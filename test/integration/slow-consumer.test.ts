@@ -3,9 +3,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { refusalOf } from "../../src/client/errors.ts";
 import { encodeFrame } from "../../src/core/frame.ts";
-import { Gateway, SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { ExecuteCommandRequestSchema, Gateway, SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { Listener } from "../support/listener.ts";
-import { FRAME, RawH2 } from "../support/raw-h2.ts";
+import { END_STREAM, FRAME, RawH2 } from "../support/raw-h2.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
@@ -75,41 +75,58 @@ test.each(VARIANTS.map((variant) => [variant.name, variant] as const))(
 );
 
 const WIDE = Buffer.from([0x3f, 0xff, 0, 0]);
-const [SLOW, GOOD] = [1, 3];
+const [SLOW, GOOD, COMMAND] = [1, 3, 5];
 
-test.each([["Connect", "application/connect+proto", () => world.gateway.edgeUrl]] as const)(
-  "%s: a stream whose window is shut holds up no other of its connection",
-  async (_, contentType, url) => {
-    const device = await world.login();
-    const client = new RawH2(url());
-    client.frame(FRAME.windowUpdate, 0, 0, WIDE);
-    for (const stream of [SLOW, GOOD]) {
-      const signed = await device.signer.sign("gateway.subscribe", new Uint8Array(0));
-      const fields = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":authority": "edge.example",
-        ":path": "/sallyport.v1.Gateway/SubscribeEvents",
-      };
-      client.headers({ ...fields, "content-type": contentType, te: "trailers" }, { stream });
-      client.data(encodeFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, signed))), {
-        end: true,
-        stream,
-      });
-    }
-    client.frame(FRAME.windowUpdate, 0, GOOD, WIDE);
-    const received = (of: number) => client.frames.filter(({ type, stream }) => type === FRAME.data && stream === of);
-    const bytes = (of: number) => received(of).reduce((sum, { payload }) => sum + payload.byteLength, 0);
-    await until(() => bytes(SLOW) > 0 && bytes(GOOD) > 0, "both streams to open");
-    const { sent } = await pushUntilEnded(device);
-    await until(() => bytes(GOOD) > sent * BIG.length, "the other stream to have everything");
-    expect(bytes(SLOW)).toBeLessThanOrEqual(65_535);
-    client.frame(FRAME.windowUpdate, 0, SLOW, WIDE);
-    await until(
-      () => client.frames.some(({ stream, flags, type }) => stream === SLOW && (type === FRAME.reset || (flags & 1) === 1)),
-      "the slow stream to end",
-    );
-    expect(client.frames.some(({ stream, type }) => stream === SLOW && type === FRAME.reset)).toBe(false);
-    client.destroy();
-  },
-);
+test.each([
+  ["Connect", "application/connect+proto", () => world.gateway.edgeUrl],
+  ["Connect on the gRPC listener", "application/connect+proto", () => world.gateway.grpcUrl],
+  ["gRPC", "application/grpc+proto", () => world.gateway.grpcUrl],
+] as const)("%s: a stream whose window is shut holds up no other of its connection", async (_, contentType, url) => {
+  const device = await world.login();
+  const client = new RawH2(url());
+  client.frame(FRAME.windowUpdate, 0, 0, WIDE);
+  const common = { ":method": "POST", ":scheme": "http", ":authority": "edge.example" };
+  const path = "/sallyport.v1.Gateway/SubscribeEvents";
+  for (const stream of [SLOW, GOOD]) {
+    const signed = await device.signer.sign("gateway.subscribe", new Uint8Array(0));
+    const body = encodeFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, signed)));
+    client.headers({ ...common, ":path": path, "content-type": contentType, te: "trailers" }, { stream });
+    client.data(body, { end: true, stream });
+  }
+  client.frame(FRAME.windowUpdate, 0, GOOD, WIDE);
+  const of = (stream: number) => client.frames.filter((frame) => frame.stream === stream);
+  const data = (stream: number) =>
+    Buffer.concat(of(stream).flatMap(({ type, payload }) => (type === FRAME.data ? [payload] : [])));
+  const hasEnded = (stream: number) => of(stream).some(({ type, flags }) => type !== FRAME.reset && (flags & END_STREAM) !== 0);
+  await until(() => data(SLOW).length > 0 && data(GOOD).length > 0, "both streams to open");
+
+  // Each event before the next, for the client has nothing else to say that could help it along.
+  const before = await ended();
+  let sent = 0;
+  for (; (await ended()) === before; sent++) {
+    await world.push({ user_id: device.userId, event_type: "big.one", payload: { text: BIG } });
+    await until(() => data(GOOD).length > (sent + 1) * BIG.length, "the other stream to have the event");
+  }
+  expect(data(SLOW).length).toBeLessThanOrEqual(65_535);
+  await world.push({ user_id: device.userId, event_type: "small.one", payload: {} });
+  await until(() => data(GOOD).includes("small.one"), "the other stream to have a small event");
+
+  const signed = await device.signer.sign("user.profile.get", new Uint8Array(0));
+  const command = toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, signed));
+  const isGrpc = contentType.includes("grpc");
+  const unary = {
+    ":path": "/sallyport.v1.Gateway/ExecuteCommand",
+    "content-type": isGrpc ? contentType : "application/proto",
+    te: "trailers",
+  };
+  client.headers({ ...common, ...unary }, { stream: COMMAND });
+  client.data(isGrpc ? encodeFrame(0, command) : command, { end: true, stream: COMMAND });
+  await until(() => hasEnded(COMMAND) && data(COMMAND).includes("user_id"), "a command to be answered");
+
+  client.frame(FRAME.windowUpdate, 0, SLOW, WIDE);
+  await until(() => hasEnded(SLOW), "the slow stream to end");
+  expect(of(GOOD).some(({ type }) => type === FRAME.reset)).toBe(false);
+  expect(of(SLOW).some(({ type }) => type === FRAME.reset)).toBe(false);
+  expect(await ended()).toBe(before + 1);
+  client.destroy();
+});

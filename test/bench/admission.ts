@@ -2,6 +2,7 @@ import type { BucketDemand } from "../../src/core/ports.ts";
 import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
+import { redisRoundTrips } from "./redis-trips.ts";
 
 /** Between any two sizes. What is left of a table's size in its cost is the CPU's caches and page tables. */
 const RATIO_BOUND = 2;
@@ -30,8 +31,8 @@ export const admission: Benchmark = {
     const sizes = scale === "full" ? [10_000, 1_000_000, 10_000_000] : [8000, 40_000];
     const batches = scale === "full" ? 400 : 5;
     const costs = sizes.map((entries) => ({ entries, cost: costAt(entries, batches) }));
-    return costs.flatMap(({ entries, cost }, at) => {
-      const figures: Figure[] = [
+    const figures = costs.flatMap(({ entries, cost }, at) => {
+      const ofSize: Figure[] = [
         { figure: `reserve, ${shown(entries)} live`, value: cost.reserveNs, unit: "ns" },
         { figure: `take of four, ${shown(entries)} live`, value: cost.takeNs, unit: "ns" },
         { figure: `one random cache line, ${shown(entries)} live`, value: cost.oneLineNs, unit: "ns" },
@@ -40,10 +41,11 @@ export const admission: Benchmark = {
       ];
       for (const smaller of costs.slice(0, at)) {
         const value = sum(cost) / sum(smaller.cost);
-        figures.push({ figure: `${shown(entries)} / ${shown(smaller.entries)}`, value, unit: "ratio", bound: RATIO_BOUND });
+        ofSize.push({ figure: `${shown(entries)} / ${shown(smaller.entries)}`, value, unit: "ratio", bound: RATIO_BOUND });
       }
-      return figures;
+      return ofSize;
     });
+    return [...figures, ...(await redisRoundTrips(scale === "full" ? 100 : 5))];
   },
 };
 

@@ -43,10 +43,19 @@ export class TestRedis {
   }
 
   /** How often these commands have been called since the server started, all together. */
-  async calls(...commands: string[]): Promise<number> {
+  async #calls(...commands: string[]): Promise<number> {
     const stats = String(await this.ask("INFO", "commandstats"));
     const countOf = (command: string) => Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, "m").exec(stats)?.[1] ?? 0);
     return commands.reduce((sum, command) => sum + countOf(command), 0);
+  }
+
+  /** How often gateways ask this server while something runs: by its own count of their commands, without those that scripts call. */
+  async roundTripsOf(run: () => Promise<void>): Promise<number> {
+    const calls = () => this.#calls("evalsha", "eval", "script\\|load", "hello", "ping", "client\\|setinfo");
+    const before = await calls();
+    await run();
+    // Asking costs a HELLO of its own.
+    return (await calls()) - before - 1;
   }
 
   /** One command, over a connection of its own. */

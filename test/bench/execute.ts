@@ -1,6 +1,7 @@
+import { DEVICE_PUBLIC_KEY } from "../support/load-device.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
 import { startChild } from "./child.ts";
-import { costOf, DEVICE_PUBLIC_KEY, send } from "./load.ts";
+import { costOf, send } from "./load.ts";
 
 const BOUND = 1.6;
 

@@ -1,6 +1,6 @@
+import { DEVICE_PUBLIC_KEY } from "../support/load-device.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
 import { type Child, startChild } from "./child.ts";
-import { DEVICE_PUBLIC_KEY } from "./load.ts";
 
 /** In every event once: clients count it. */
 const MARK = "benchmark-event-mark";

@@ -1,6 +1,6 @@
+import { DEVICE_PUBLIC_KEY } from "../support/load-device.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
 import { startChild } from "./child.ts";
-import { DEVICE_PUBLIC_KEY } from "./load.ts";
 import { PAYLOAD_BYTES, type Peak, SlowReaderRun, type SlowReaderSetting } from "./slow-reader-run.ts";
 
 /** What one that stops reading may cost the others. */

@@ -1,6 +1,7 @@
+import { SUBSCRIBE_PATH } from "../support/load-device.ts";
 import { type Connection, dial, dialTcp, received, type Target } from "./connection.ts";
 import type { Carrier, RudeKind } from "./rude-kind.ts";
-import { SUBSCRIBE_PATH, subscription } from "./subscription.ts";
+import { subscription } from "./subscription.ts";
 
 /** The bytes of a whole HTTP/1.1 subscription. */
 function request(): Buffer {

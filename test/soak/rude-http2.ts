@@ -1,8 +1,9 @@
+import { SUBSCRIBE_PATH } from "../support/load-device.ts";
 import { FRAME, RawH2 } from "../support/raw-h2.ts";
 import { until } from "../support/until.ts";
 import { type Connection, dial, type Target } from "./connection.ts";
 import type { Carrier, ListenerName, RudeKind } from "./rude-kind.ts";
-import { SUBSCRIBE_PATH, subscription } from "./subscription.ts";
+import { subscription } from "./subscription.ts";
 
 /** Streams on one connection. */
 const STREAMS = 10;

@@ -1,11 +1,11 @@
 import { selfSigned } from "../support/certificates.ts";
+import { DEVICE_PUBLIC_KEY } from "../support/load-device.ts";
 import { type Child, startChild } from "./child.ts";
 import type { BackendAnswers } from "./children/backend.ts";
 import type { ClientsAnswers } from "./children/clients.ts";
 import type { GatewayAnswers } from "./children/gateway.ts";
 import { type OpenFiles, openFiles } from "./files.ts";
 import type { Namespaces } from "./namespaces.ts";
-import { DEVICE_PUBLIC_KEY } from "./subscription.ts";
 
 /** How the gateway is put up. */
 export interface Setting {

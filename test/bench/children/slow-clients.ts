@@ -5,83 +5,19 @@
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
+import { subscription, subscriptionFields, subscriptionOverHttp1 } from "../../support/load-device.ts";
 import { answerParent, parameters } from "../child.ts";
-import { subscription, subscriptionFields, subscriptionOverHttp1 } from "./raw-subscription.ts";
+import { Crowd, type CrowdParameters } from "./crowd.ts";
 
-interface Parameters {
-  readonly port: number;
-  /** That read. */
-  readonly streams: number;
-  readonly http: "1.1" | "2";
-  readonly contentType: string;
-  /** Over HTTP/2. */
-  readonly streamsPerConnection: number;
-  /** Near the end of every event once, and nowhere else. */
-  readonly mark: string;
+interface Parameters extends CrowdParameters {
   readonly readerSession: string;
 }
 
-const { port, streams, http, contentType, streamsPerConnection, mark, readerSession } = parameters<Parameters>();
+const given = parameters<Parameters>();
+const { port, http, contentType, readerSession } = given;
+const crowd = new Crowd(given);
 /** RFC 9112 7.1: how a body ends, and the connection does not. */
 const LAST_CHUNK = "\r\n0\r\n\r\n";
-/** Streams that are being opened at a time. */
-const OPENING_MAX = 64;
-const arrivals: number[] = [];
-const sessions: ClientHttp2Session[] = [];
-
-const now = () => performance.timeOrigin + performance.now();
-
-/** Finds the marks in what a stream brings, also where one lies across two chunks. */
-function watch(opened: () => void): (chunk: Buffer) => void {
-  let isOpen = false;
-  let tail: Buffer = Buffer.alloc(0);
-  return (chunk) => {
-    const seam = Buffer.concat([tail, chunk.subarray(0, mark.length - 1)]);
-    if (seam.includes(mark)) arrivals.push(now());
-    for (let at = chunk.indexOf(mark); at >= 0; at = chunk.indexOf(mark, at + mark.length)) arrivals.push(now());
-    tail = Buffer.from(chunk.length < mark.length ? seam : chunk).subarray(1 - mark.length);
-    if (!isOpen) opened();
-    isOpen = true;
-  };
-}
-
-async function openOverHttp1(n: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const take = watch(resolve);
-  await Bun.connect({
-    hostname: "127.0.0.1",
-    port,
-    socket: {
-      open: (socket) => void socket.write(subscriptionOverHttp1(`bench-session-${n}`, contentType)),
-      data: (_, chunk) => take(chunk),
-      close: () => reject(new Error("the server closed the connection")),
-      error: (_, error) => reject(error),
-    },
-  });
-  return promise;
-}
-
-async function openOverHttp2(n: number): Promise<void> {
-  const at = Math.floor(n / streamsPerConnection);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  sessions[at] ??= connectHttp2(`http://127.0.0.1:${port}`);
-  const stream = sessions[at].request(subscriptionFields(contentType));
-  stream.on("data", watch(resolve));
-  stream.on("error", reject);
-  stream.on("close", () => reject(new Error("the server closed the stream")));
-  stream.end(subscription(`bench-session-${n}`));
-  return promise;
-}
-
-async function openAll(): Promise<void> {
-  const open = http === "1.1" ? openOverHttp1 : openOverHttp2;
-  const left = Array.from({ length: streams }, (_, n) => n).values();
-  const worker = async () => {
-    for (const n of left) await open(n);
-  };
-  await Promise.all(Array.from({ length: OPENING_MAX }, worker));
-}
-
 /** The one, on a connection of its own. What it reads it forgets, but for how much it was and how it ended. */
 class Reader {
   takenBytes = 0;
@@ -149,7 +85,7 @@ let one: Reader | undefined;
 
 /** Resolves when so many events have come in that nobody has been told of. */
 async function arrived(count: number): Promise<void> {
-  while (arrivals.length < count) await Bun.sleep(1);
+  while (crowd.arrivals.length < count) await Bun.sleep(1);
 }
 
 const server = Bun.serve({
@@ -158,7 +94,7 @@ const server = Bun.serve({
   idleTimeout: 0,
   routes: {
     "/open": async () => {
-      await openAll();
+      await crowd.open();
       return new Response();
     },
     "/reader": async () => {
@@ -183,7 +119,7 @@ const server = Bun.serve({
       const { searchParams } = new URL(request.url);
       await arrived(Number(searchParams.get("count")));
       const sinceMs = Number(searchParams.get("since"));
-      return Response.json(arrivals.splice(0).map((at) => at - sinceMs));
+      return Response.json(crowd.arrivals.splice(0).map((at) => at - sinceMs));
     },
   },
 });

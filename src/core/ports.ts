@@ -74,7 +74,7 @@ export type BudgetScope = "ip" | "session" | "user" | "message_type" | "failures
 export interface Budget {
   readonly ratePerSecond: number;
   readonly burst: number;
-  /** Spent and reported like any other, but refuses nobody. Stores need not know. */
+  /** Spent and reported like any other, but refuses nobody. */
   readonly shadow?: boolean | undefined;
 }
 
@@ -93,12 +93,18 @@ export type TakeOutcome = true | { readonly refusedBy: BudgetScope; readonly ret
  * Token buckets.
  *
  * `take` is atomic and all or nothing: either every demand is met by one token, or no bucket changes. A bucket that was never
- * seen is full. `check` says whether the bucket has that many tokens (1 by default), takes nothing, and answers at once. Both are on
- * the caller's clock. A store without room for a new bucket answers conservatively: it never forgets a bucket that is not yet full
- * again.
+ * seen is full. Demands in shadow mode are met where the others are, each for itself; of one that has no token, `onShadowRefusal` is told,
+ * and nobody is refused. `spend` takes a token, where there is one, for what has happened already. `check` says whether the bucket has
+ * that many tokens (1 by default), takes nothing, and answers at once. All are on the caller's clock. A store without room for a new
+ * bucket answers conservatively: it never forgets a bucket that is not yet full again.
  */
 export interface BucketStore {
-  take(demands: readonly BucketDemand[], nowMs: number): TakeOutcome | Promise<TakeOutcome>;
+  take(
+    demands: readonly BucketDemand[],
+    nowMs: number,
+    onShadowRefusal?: (scope: BudgetScope) => void,
+  ): TakeOutcome | Promise<TakeOutcome>;
+  spend(demand: BucketDemand, nowMs: number): void | Promise<void>;
   check(demand: BucketDemand, nowMs: number, tokens?: number): TakeOutcome;
 }
 

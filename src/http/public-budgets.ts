@@ -1,5 +1,5 @@
-import type { BucketDemand, Budget, Peer, TakeOutcome } from "../core/ports.ts";
-import { type ChargePorts, charge } from "../pipeline/charge.ts";
+import type { Clock } from "../core/clock.ts";
+import type { BucketDemand, BucketStore, Budget, BudgetScope, Peer, TakeOutcome } from "../core/ports.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 import { RestError } from "./rest-reply.ts";
 
@@ -15,8 +15,12 @@ export interface PublicBudgets {
 export type PublicClass = "public_auth" | "public_misc";
 export type PublicIdentity = "send_code" | "confirm_code";
 
-export interface PublicChargePorts extends ChargePorts {
+export interface PublicChargePorts {
   readonly budgets: PublicBudgets;
+  readonly buckets: BucketStore;
+  readonly clock: Clock;
+  /** A budget in shadow mode was empty: somebody would have been refused. */
+  readonly onShadowRefusal: (scope: BudgetScope) => void;
 }
 
 /** A demand under the name that clients and the configuration know its budget by. */
@@ -37,7 +41,7 @@ export async function chargePublic(
   demands: readonly PublicDemand[],
   ports: PublicChargePorts,
 ): Promise<Readonly<Record<string, string>>> {
-  const outcome = await charge(demands, ports);
+  const outcome = await ports.buckets.take(demands, ports.clock.now(), ports.onShadowRefusal);
   if (outcome !== true) throw rateLimited(demands, outcome);
   return policyField(demands);
 }

@@ -1,10 +1,9 @@
 import type { BucketDemand } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
-import { charge } from "./charge.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type AdmittedRequest, type FreshRequest, proven } from "./proof.ts";
 
-/** Check 7. One token from each of the request's buckets, or from none of them. */
+/** Check 7. One token from each of the request's buckets, or from none of them: in one step of the store, those in shadow mode too. */
 export async function takeBudgets(
   request: FreshRequest,
   ports: Pick<PipelinePorts, "buckets" | "budgets" | "backend" | "clock" | "onShadowRefusal">,
@@ -20,7 +19,7 @@ export async function takeBudgets(
   if (route?.budget !== undefined) {
     demands.push({ scope: "message_type", key: `${envelope.messageType} ${userId}`, budget: route.budget });
   }
-  const outcome = await charge(demands, ports);
+  const outcome = await ports.buckets.take(demands, ports.clock.now(), ports.onShadowRefusal);
   if (outcome !== true) {
     throw refuse("RATE_LIMITED", { metadata: { scope: outcome.refusedBy }, retryAfterMs: outcome.retryAfterMs });
   }

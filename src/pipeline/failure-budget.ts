@@ -30,29 +30,33 @@ export async function checkFailureBudget(arrival: Arrival, ports: FailurePorts):
 async function holdToken(peer: Peer, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failureHolds, budgets, clock } = ports;
   const demand = failureDemand(peer, ports);
-  for (;;) {
+  if (demand.budget.shadow === true) reportShadow(peer, demand, ports);
+  while (demand.budget.shadow !== true) {
     const nowMs = clock.now();
     const outcome = unverifiedBuckets.check(demand, nowMs, failureHolds.heldBy(peer.network) + 1);
     if (outcome === true) break;
     const mayComeBack = unverifiedBuckets.check(demand, nowMs) === true;
     const release = mayComeBack ? failureHolds.nextRelease(peer.network, budgets.ip.burst) : undefined;
     if (release === undefined) {
-      if (demand.budget.shadow !== true) {
-        throw refuse("RATE_LIMITED", { metadata: { scope: outcome.refusedBy }, retryAfterMs: outcome.retryAfterMs });
-      }
-      ports.onShadowRefusal(demand.scope);
-      break;
+      throw refuse("RATE_LIMITED", { metadata: { scope: outcome.refusedBy }, retryAfterMs: outcome.retryAfterMs });
     }
     await release;
   }
   failureHolds.hold(peer.network);
 }
 
+/** In shadow mode nobody waits. Refused would have been who came after those who hold a token, and those who would have waited for one. */
+function reportShadow({ network }: Peer, demand: BucketDemand, ports: FailurePorts): void {
+  const { unverifiedBuckets, failureHolds, budgets, clock, onShadowRefusal } = ports;
+  const tokens = Math.max(1, failureHolds.heldBy(network) + 1 - budgets.ip.burst);
+  if (unverifiedBuckets.check(demand, clock.now(), tokens) !== true) onShadowRefusal(demand.scope);
+}
+
 /** Charges the peer for a request that a check refused; before its token is given back. */
 export async function spendFailure(peer: Peer, refusal: unknown, ports: FailurePorts): Promise<void> {
   // That is the restart's doing, and all of an address's clients meet it at once.
   if (refusal instanceof Refusal && refusal.cause instanceof SignedBeforeStart) return;
-  await ports.unverifiedBuckets.take([failureDemand(peer, ports)], ports.clock.now());
+  await ports.unverifiedBuckets.spend(failureDemand(peer, ports), ports.clock.now());
 }
 
 /** It is known whether the request fails. */

@@ -148,6 +148,31 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
+      "a budget in shadow mode refuses nobody and is told of, and is spent where the others are",
+      run(async (store) => {
+        const reported: string[] = [];
+        const shadow = demand("user", "shadow", { ratePerSecond: 10, burst: 2, shadow: true });
+        const take = (nowMs: number) => store.take([shadow, demand("ip")], nowMs, (scope) => void reported.push(scope));
+        for (let attempt = 0; attempt < 3; attempt++) expect(await take(NOW_MS)).toBe(true);
+        expect(reported).toEqual(["user"]);
+        // Refused by another budget, it is neither spent nor told of.
+        expect(await take(NOW_MS + INTERVAL_MS - 1)).toEqual({ refusedBy: "ip", retryAfterMs: 1 });
+        expect(await store.take([shadow], NOW_MS + INTERVAL_MS, (scope) => void reported.push(scope))).toBe(true);
+        expect(reported).toEqual(["user"]);
+        expect(store.check(shadow, NOW_MS + INTERVAL_MS)).not.toBe(true);
+      }),
+    );
+
+    test(
+      "what has happened already spends a token, where there is one",
+      run(async (store) => {
+        for (let attempt = 0; attempt < 5; attempt++) await store.spend(demand("failures"), NOW_MS);
+        expect(store.check(demand("failures"), NOW_MS)).toEqual({ refusedBy: "failures", retryAfterMs: INTERVAL_MS });
+        expect(store.check(demand("failures"), NOW_MS + INTERVAL_MS)).toBe(true);
+      }),
+    );
+
+    test(
       "requests that arrive together get no more than the burst",
       run(async (store) => {
         const requests = Array.from({ length: 40 }, async () => store.take([demand("ip"), demand("session")], NOW_MS));
@@ -208,11 +233,14 @@ async function takeMany(store: BucketStore, one: BucketDemand, attempts: number,
 
 interface Step {
   readonly buckets: readonly number[];
+  /** Those of them that are in shadow mode this time. */
+  readonly shadows: readonly number[];
   readonly advanceMs: number;
 }
 
 const arbitraryStep: fc.Arbitrary<Step> = fc.record({
   buckets: fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 4 }),
+  shadows: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 })),
   advanceMs: fc.oneof(
     { weight: 3, arbitrary: fc.constant(0) },
     { weight: 3, arbitrary: fc.integer({ min: 0, max: 400 }) },
@@ -248,6 +276,12 @@ class Counter {
   spend(tokens: number): void {
     this.#thousandths -= tokens * 1000;
   }
+
+  spendIfHeld(): boolean {
+    const isHeld = this.holds(1);
+    if (isHeld) this.spend(1);
+    return isHeld;
+  }
 }
 
 async function behavesLikeCounters(factory: BucketStoreFactory, steps: readonly Step[]): Promise<void> {
@@ -255,17 +289,24 @@ async function behavesLikeCounters(factory: BucketStoreFactory, steps: readonly 
   const counters = BUDGETS.map((budget) => new Counter(budget, NOW_MS));
   let nowMs = NOW_MS;
   try {
-    for (const { buckets, advanceMs } of steps) {
+    for (const { buckets, shadows, advanceMs } of steps) {
       nowMs += advanceMs;
-      const demands = buckets.map((bucket) => demand("user", `user-${bucket}`, BUDGETS[bucket]));
+      const demands = buckets.map((bucket) =>
+        demand("user", `user-${bucket}`, { ...(BUDGETS[bucket] ?? BUDGET), shadow: shadows.includes(bucket) }),
+      );
+      for (const counter of counters) counter.fill(nowMs);
       const asked = counters.map((counter, bucket) => ({
         counter,
-        tokens: buckets.filter((other) => other === bucket).length,
+        tokens: shadows.includes(bucket) ? 0 : buckets.filter((other) => other === bucket).length,
       }));
-      for (const { counter } of asked) counter.fill(nowMs);
       const isGiven = asked.every(({ counter, tokens }) => counter.holds(tokens));
-      expect((await harness.store.take(demands, nowMs)) === true).toBe(isGiven);
-      if (isGiven) for (const { counter, tokens } of asked) counter.spend(tokens);
+      let reported = 0;
+      expect((await harness.store.take(demands, nowMs, () => reported++)) === true).toBe(isGiven);
+      if (!isGiven) continue;
+      for (const { counter, tokens } of asked) counter.spend(tokens);
+      const inShadow = buckets.filter((bucket) => shadows.includes(bucket)).flatMap((bucket) => counters[bucket] ?? []);
+      const empty = inShadow.filter((counter) => !counter.spendIfHeld());
+      expect(reported).toBe(empty.length);
     }
   } finally {
     await harness.close();

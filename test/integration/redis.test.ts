@@ -155,8 +155,11 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       expect(await send(1, await signer.sign(READ, EMPTY))).toBe("ok");
     }));
 
-  test("a request costs two round trips at most: what is refused earlier costs less", () =>
-    withFleet({}, async ({ world, send }) => {
+  test.each([
+    ["its budgets enforced", {}],
+    ["two of them in shadow mode", { "budgets.ip.shadow": true, "budgets.user.shadow": true }],
+  ])("a request costs two round trips at most, %s: what is refused earlier costs less", (_, budgets) =>
+    withFleet(budgets, async ({ world, send }) => {
       const { signer } = await world.login();
       for (const gateway of [0, 1]) await send(gateway, await signer.sign(READ, EMPTY));
       const roundTripsOf = (request: Parameters<typeof send>[1], times: number) =>
@@ -167,5 +170,6 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       expect(await roundTripsOf(accepted, 1)).toBe(2);
       expect(await roundTripsOf(accepted, 5)).toBe(5 * 2);
       expect(await roundTripsOf({ ...accepted, signature: new Uint8Array(64) }, 5)).toBe(5);
-    }));
+    }),
+  );
 });

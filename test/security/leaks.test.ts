@@ -32,6 +32,7 @@ beforeAll(async () => {
           }) as T;
         const failingBuckets = (buckets: BucketStore): BucketStore => ({
           take: failing(buckets.take.bind(buckets)),
+          spend: failing(buckets.spend.bind(buckets)),
           check: buckets.check.bind(buckets),
         });
         return {

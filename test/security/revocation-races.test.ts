@@ -41,6 +41,7 @@ test("a revocation between look-up and registration closes the stream", async ()
         const stores = await openStores(...parts);
         const buckets = {
           check: stores.buckets.check.bind(stores.buckets),
+          spend: stores.buckets.spend.bind(stores.buckets),
           async take(...demand: Parameters<typeof stores.buckets.take>) {
             await gate?.pass();
             return stores.buckets.take(...demand);

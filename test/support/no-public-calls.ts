@@ -6,7 +6,7 @@ const ROOMY = { ratePerSecond: 1000, burst: 1000 };
 /** For listeners whose tests make no public calls. */
 export const NO_PUBLIC_CALLS: PublicAuthParts = {
   backend: { forward: () => Promise.reject(new Error("no public calls here")) },
-  buckets: { take: () => true, check: () => true },
+  buckets: { take: () => true, spend() {}, check: () => true },
   budgets: { public_auth: ROOMY, public_misc: ROOMY, send_code: ROOMY, confirm_code: ROOMY },
   onShadowRefusal() {},
   clock: systemClock,

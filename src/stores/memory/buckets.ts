@@ -41,19 +41,32 @@ export class MemoryBucketStore implements BucketStore {
     return this.#table.occupied;
   }
 
-  take(demands: readonly BucketDemand[], nowMs: number): TakeOutcome {
+  take(demands: readonly BucketDemand[], nowMs: number, onShadowRefusal?: (scope: BudgetScope) => void): TakeOutcome {
     this.#locate(demands);
     let refusedBy: BudgetScope | undefined;
     let waitMs = 0;
     let index = 0;
-    for (const demand of demands) {
-      const demandWaitMs = this.#spend(demand.budget, index++, nowMs);
-      if (demandWaitMs > 0) refusedBy ??= demand.scope;
-      waitMs = Math.max(waitMs, demandWaitMs);
+    let hasShadow = false;
+    for (const { budget, scope } of demands) {
+      const at = index++;
+      if (budget.shadow === true) hasShadow = true;
+      else {
+        const demandWaitMs = this.#spend(budget, at, nowMs);
+        if (demandWaitMs > 0) refusedBy ??= scope;
+        waitMs = Math.max(waitMs, demandWaitMs);
+      }
     }
-    if (refusedBy === undefined) return this.#commit();
-    this.#rollBack();
-    return { refusedBy, retryAfterMs: Math.ceil(waitMs) };
+    if (refusedBy !== undefined) {
+      this.#rollBack();
+      return { refusedBy, retryAfterMs: Math.ceil(waitMs) };
+    }
+    this.#commit();
+    if (hasShadow) this.#takeShadows(demands, nowMs, onShadowRefusal);
+    return true;
+  }
+
+  spend(demand: BucketDemand, nowMs: number): void {
+    this.take([demand], nowMs);
   }
 
   check(demand: BucketDemand, nowMs: number, tokens = 1): TakeOutcome {
@@ -67,15 +80,12 @@ export class MemoryBucketStore implements BucketStore {
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
   }
 
-  /** Sets each demand's bucket to what another store knows of it: how long it takes until it is full again. */
-  learn(demands: readonly BucketDemand[], fullInMs: readonly number[], nowMs: number): void {
-    this.#locate(demands);
-    let index = 0;
-    for (const inMs of fullInMs) {
-      const slot = this.#claim(index++, nowMs);
-      // Expiry 0 gives the slot back: a full bucket need not be kept.
-      if (slot !== NO_SLOT) this.#table.setExpiry(slot, inMs > 0 ? nowMs + inMs : 0);
-    }
+  /** Sets a bucket to what another store knows of it: how long it takes until it is full again. */
+  learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
+    this.#locate([demand]);
+    const slot = this.#claim(0, nowMs);
+    // Expiry 0 gives the slot back: a full bucket need not be kept.
+    if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
   }
 
   /** All fingerprints come first, and then all loads: one after the other, each would wait for memory by itself. */
@@ -87,6 +97,18 @@ export class MemoryBucketStore implements BucketStore {
       this.#highs[index++] = this.#fingerprint.high;
     }
     for (let at = 0; at < index; at++) this.#table.preload(this.#lows[at] ?? 0);
+  }
+
+  /** Each for itself, when all others have been met. */
+  #takeShadows(demands: readonly BucketDemand[], nowMs: number, onRefusal?: (scope: BudgetScope) => void): void {
+    for (const [index, { budget, scope }] of demands.entries()) {
+      if (budget.shadow !== true) continue;
+      if (this.#spend(budget, index, nowMs) === 0) this.#commit();
+      else {
+        this.#rollBack();
+        onRefusal?.(scope);
+      }
+    }
   }
 
   #claim(index: number, nowMs: number): number {
@@ -112,10 +134,9 @@ export class MemoryBucketStore implements BucketStore {
     return fullAtMs <= emptyMs || this.#changedSlots.includes(slot) ? fullAtMs : emptyMs;
   }
 
-  #commit(): true {
+  #commit(): void {
     this.#changedSlots.length = 0;
     this.#changedFromMs.length = 0;
-    return true;
   }
 
   #rollBack(): void {

@@ -1,4 +1,4 @@
-import type { BucketDemand, BucketStore, TakeOutcome } from "../../core/ports.ts";
+import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../../core/ports.ts";
 import type { MemoryBucketStore } from "../memory/buckets.ts";
 import { capacityMs, intervalMs, TICKS_PER_MS } from "../token-bucket.ts";
 import { hashedKey } from "./hashed-key.ts";
@@ -15,9 +15,10 @@ export interface RedisBucketOptions {
 }
 
 /**
- * KEYS: the buckets, one a demand. ARGV: now in ticks, or '' for the server's clock; then interval and capacity of each, in ticks.
- * A bucket is the time at which it is full again (GCRA), and its key expires then. Answers the number of the demand that refused
- * first, or 0; how long until all have a token; and for each demand how long until its bucket is full. All in ticks.
+ * KEYS: the buckets, one a demand. ARGV: now in ticks, or '' for the server's clock; then of each its interval and capacity in ticks, and
+ * whether it is in shadow mode. A bucket is the time at which it is full again (GCRA), and its key expires then. Answers the number of
+ * the demand that refused first, or 0; how long until all have a token; and for each demand how long until its bucket is full, or -1
+ * where it was in shadow mode and had no token. All in ticks.
  *
  * On a clock that stepped back, a bucket can be emptier than empty: it counts as empty from then on, and is kept so even where nothing is
  * taken. A caller's clock may stand still while the server's goes on, so keys outlive it by a minute.
@@ -29,19 +30,29 @@ if not now then
   now, slack_ms = time[1] * 1024000 + math.floor(time[2] * 1.024), 0
 end
 local stored = redis.call('MGET', unpack(KEYS))
-local was, before, after = {}, {}, {}
+local was, before, after, empty = {}, {}, {}, {}
 local refused, wait = 0, 0
+local function interval_of(i) return tonumber(ARGV[3 * i - 1]) end
+local function capacity_of(i) return tonumber(ARGV[3 * i]) end
+local function is_shadow(i) return ARGV[3 * i + 1] == '1' end
 for i, key in ipairs(KEYS) do
-  local interval, capacity = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
   if not after[key] then
     was[key] = tonumber(stored[i] or now)
-    before[key] = math.min(was[key], now + capacity)
+    before[key] = math.min(was[key], now + capacity_of(i))
     after[key] = before[key]
   end
-  after[key] = math.max(after[key], now) + interval
-  local short = after[key] - capacity - now
-  if short > 0 and refused == 0 then refused = i end
-  wait = math.max(wait, short)
+  if not is_shadow(i) then
+    after[key] = math.max(after[key], now) + interval_of(i)
+    local short = after[key] - capacity_of(i) - now
+    if short > 0 and refused == 0 then refused = i end
+    wait = math.max(wait, short)
+  end
+end
+for i, key in ipairs(KEYS) do
+  if is_shadow(i) and refused == 0 then
+    local full_at = math.max(after[key], now) + interval_of(i)
+    if full_at - capacity_of(i) > now then empty[i] = true else after[key] = full_at end
+  end
 end
 local full_at = refused == 0 and after or before
 local answer = {refused, wait}
@@ -51,13 +62,16 @@ for i, key in ipairs(KEYS) do
     redis.call('SET', key, string.format('%.0f', full_at[key]), 'PX', string.format('%.0f', math.ceil(in_ticks / 1024) + slack_ms))
     was[key] = full_at[key]
   end
-  answer[i + 2] = in_ticks
+  answer[i + 2] = empty[i] and -1 or in_ticks
 end
 return answer
 `);
 
 /** At least one. */
 type Demands = readonly [BucketDemand, ...BucketDemand[]];
+
+/** The answer for a bucket in shadow mode that had no token. */
+const SHADOW_EMPTY = -1;
 
 /** When to come back, while Redis is away. */
 const AWAY_RETRY_MS = 1000;
@@ -80,15 +94,30 @@ export class RedisBucketStore implements BucketStore {
     this.#options = options;
   }
 
-  async take(demands: readonly BucketDemand[], nowMs: number): Promise<TakeOutcome> {
+  async take(
+    demands: readonly BucketDemand[],
+    nowMs: number,
+    onShadowRefusal?: (scope: BudgetScope) => void,
+  ): Promise<TakeOutcome> {
     const [first, ...others] = demands;
     if (first === undefined) return true;
     try {
-      return await this.#takeShared([first, ...others], nowMs);
+      return await this.#takeShared([first, ...others], nowMs, onShadowRefusal);
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;
-      if (this.#options.onUnavailable === "local") return this.#near.take(demands, nowMs);
-      return { refusedBy: first.scope, retryAfterMs: AWAY_RETRY_MS };
+      if (this.#options.onUnavailable === "local") return this.#near.take(demands, nowMs, onShadowRefusal);
+      const refusing = demands.find(({ budget }) => budget.shadow !== true);
+      return refusing === undefined || { refusedBy: refusing.scope, retryAfterMs: AWAY_RETRY_MS };
+    }
+  }
+
+  /** Nobody asks for permission here, so that while Redis is away this gateway counts by itself, whatever else it then does. */
+  async spend(demand: BucketDemand, nowMs: number): Promise<void> {
+    try {
+      await this.#takeShared([demand], nowMs);
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable)) throw error;
+      this.#near.spend(demand, nowMs);
     }
   }
 
@@ -96,13 +125,20 @@ export class RedisBucketStore implements BucketStore {
     return this.#near.check(demand, nowMs, tokens);
   }
 
-  async #takeShared(demands: Demands, nowMs: number): Promise<TakeOutcome> {
+  async #takeShared(demands: Demands, nowMs: number, onShadowRefusal?: (scope: BudgetScope) => void): Promise<TakeOutcome> {
     const keys = demands.map(({ scope, key }) => hashedKey(`${this.#options.prefix}bucket:${scope}`, scope, key));
-    const args = demands.flatMap(({ budget }) => [ticks(intervalMs(budget)), ticks(capacityMs(budget))]);
+    const args = demands.flatMap(({ budget }) => [
+      ticks(intervalMs(budget)),
+      ticks(capacityMs(budget)),
+      budget.shadow === true ? "1" : "0",
+    ]);
     const now = this.#options.clock === "caller" ? ticks(nowMs) : "";
     const { refused, wait, fullIn } = answerOf(await TAKE.run(this.#link.call, keys, [now, ...args]), demands.length);
-    const fullInMs = fullIn.map((each) => each / TICKS_PER_MS);
-    this.#near.learn(demands, fullInMs, nowMs);
+    for (const [index, demand] of demands.entries()) {
+      const inTicks = fullIn[index] ?? SHADOW_EMPTY;
+      if (inTicks === SHADOW_EMPTY) onShadowRefusal?.(demand.scope);
+      else this.#near.learn(demand, inTicks / TICKS_PER_MS, nowMs);
+    }
     if (refused === undefined) return true;
     return { refusedBy: demands[refused]?.scope ?? demands[0].scope, retryAfterMs: Math.ceil(wait / TICKS_PER_MS) };
   }

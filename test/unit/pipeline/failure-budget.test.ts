@@ -158,7 +158,7 @@ describe("a request signed before this process started", () => {
     const { ports, asked } = portsOf({ remembersSinceMs: since });
     await refusalOf(() => admit(arrival({ envelope: { timestampMs: BigInt(since - 1) } }), ports));
     await refusalOf(() => admit(arrival({ envelope: { timestampMs: 1n } }), ports));
-    expect(asked.steps.filter((step) => step === "take failures")).toHaveLength(1);
+    expect(asked.steps.filter((step) => step === "spend failures")).toHaveLength(1);
   });
 
   test("is refused before it is looked whether it is a replay, and after its signature", async () => {
@@ -190,6 +190,14 @@ describe("shadow mode", () => {
     });
     expect(asked).toHaveLength(100);
     expect(shadowed.length).toBeGreaterThanOrEqual(100 - BURST - 1);
+  });
+
+  test("of the failure budget lets nobody wait for another", async () => {
+    const { ports, from, asked, answerAll } = setting();
+    Object.assign(ports.budgets, { failures: { ratePerSecond: RATE, burst: 1, shadow: true } });
+    const outcomes = Array.from({ length: 10 }, (_, n) => from(`good-${n}`));
+    await until(() => asked.length === 10, "all look-ups to be under way at once");
+    expect(tally(await answerAll(outcomes))).toEqual({ ok: 10 });
   });
 
   test("of a budget lets in what it would refuse, reports it, and leaves the others in force", async () => {

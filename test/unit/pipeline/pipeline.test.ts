@@ -8,6 +8,7 @@ import { type ArrivalChange, arrival, MARGIN_MS, NOW, portsOf, refusalOf, SESSIO
 function bucketsThat(answers: { take?: (scopes: string) => TakeOutcome; check?: TakeOutcome }): BucketStore {
   return {
     take: (demands) => answers.take?.(demands.map(({ scope }) => scope).join(",")) ?? true,
+    spend() {},
     check: () => answers.check ?? true,
   };
 }
@@ -59,7 +60,7 @@ describe("a request that is in order", () => {
 });
 
 describe("each check refuses, spends one failure, and lets nothing behind it run", () => {
-  const spent = "take failures";
+  const spent = "spend failures";
 
   test("envelope", async () => {
     const { reason, steps } = await reasonOf({ envelope: { requestId: "short" } });
@@ -196,8 +197,8 @@ test("a store that fails in a way of its own admits nobody", async () => {
   for (const overrides of [
     { sessions: { find: broken } },
     { replay: { reserve: broken } },
-    { buckets: { take: broken, check: () => true as const } },
-    { unverifiedBuckets: { take: () => true as const, check: broken } },
+    { buckets: { take: broken, spend() {}, check: () => true as const } },
+    { unverifiedBuckets: { take: () => true as const, spend() {}, check: broken } },
   ]) {
     expect(await admit(arrival(), { ...ports, ...overrides }).catch((error) => error)).toBeInstanceOf(Error);
   }

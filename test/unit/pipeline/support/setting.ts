@@ -67,6 +67,10 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
       asked.taken.push([...demands]);
       return true;
     },
+    spend(demand) {
+      asked.steps.push(`spend ${demand.scope}`);
+      asked.taken.push([demand]);
+    },
     check(demand) {
       asked.steps.push(`check ${demand.scope}`);
       asked.checked.push(demand);

@@ -97,8 +97,21 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       const outcomes: unknown[] = [];
       for (let at = 0; at < 4; at++) outcomes.push(await local.take([DEMAND], 0));
       expect(outcomes.map((outcome) => outcome === true)).toEqual([true, true, true, false]);
-      // A look costs no round trip, so nobody is refused for a failure budget that cannot be asked.
-      expect(refusing.check({ ...DEMAND, scope: "failures" }, 0)).toBe(true);
+      lost.close();
+    });
+
+    test("with Redis away, failures are counted by each gateway, also where whatever asks for a token is refused", async () => {
+      const gone = await TestRedis.start();
+      const lost = await newLink(gone);
+      const store = bucketsOf(lost, { onUnavailable: "refuse" });
+      const failures: BucketDemand = { ...DEMAND, scope: "failures" };
+      await store.spend(failures, 0);
+      await gone.close();
+      for (let at = 1; at < failures.budget.burst; at++) {
+        expect(store.check(failures, 0)).toBe(true);
+        await store.spend(failures, 0);
+      }
+      expect(store.check(failures, 0)).toMatchObject({ refusedBy: "failures" });
       lost.close();
     });
   });

@@ -35,6 +35,8 @@ async function verify(arrival: WelcomeArrival, ports: PipelinePorts): Promise<Fr
   const known = await findSession(wellFormed, ports.sessions);
   const intact = checkPayloadHash(known);
   const verified = checkSignature(intact);
-  ports.verifiedPeers.remember(verified.peer.network, verified.session.deviceSessionId, ports.clock.now());
-  return claimFreshness(verified, ports);
+  const fresh = await claimFreshness(verified, ports);
+  // Not before: whoever repeats a request that another signed is no acquaintance of ours.
+  ports.verifiedPeers.remember(fresh.peer.network, fresh.session.deviceSessionId, ports.clock.now());
+  return fresh;
 }

@@ -146,6 +146,20 @@ test("one bad client does not lock out its neighbours behind the same address", 
     expect(await outcome(client, await sign(newcomer))).toBe("RATE_LIMITED failures");
   }));
 
+test.each([
+  ["replayed", "REQUEST_REPLAYED", 0],
+  ["a year old", "TIMESTAMP_OUT_OF_WINDOW", 365 * 86_400_000],
+])("a captured request that is %s makes its thief no acquaintance", (_, reason, ageMs) =>
+  withWorld({ ...STINGY, trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
+    const [victim, client] = [await world.login(), clientOf(world)];
+    const captured = await victim.signer.sign("user.profile.get", EMPTY, { timestampMs: Date.now() - ageMs });
+    await outcome(client, captured, { "x-forwarded-for": "198.51.100.1" });
+    const thief = { "x-forwarded-for": "203.0.113.1" };
+    for (let n = 0; n < BURST; n++) expect(await outcome(client, captured, thief)).toBe(reason);
+    expect(await outcome(client, captured, thief)).toBe("RATE_LIMITED failures");
+  }),
+);
+
 test("a refusal for want of budget is no failure: a busy client is slowed down, not shut out", () =>
   withWorld({ ...STINGY, "budgets.session.rate": 0.001, "budgets.session.burst": 1 }, async (world) => {
     const [busy, other, client] = [await world.login(), await world.login(), clientOf(world)];

@@ -27,7 +27,7 @@ describe("a request that is in order", () => {
     const { ports, asked } = portsOf();
     const admitted = await admit(arrival(), ports);
     expect(admitted).toMatchObject({ rpc: "ExecuteCommand", session: SESSION, mark: 3, route: { budget: undefined } });
-    expect(asked.steps).toEqual(["check failures", "find", "remember", "reserve", "take ip,session,user"]);
+    expect(asked.steps).toEqual(["check failures", "find", "reserve", "remember", "take ip,session,user"]);
   });
 
   test("is charged to its network, session and user, and to the route where that has a budget", async () => {
@@ -132,7 +132,7 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
 
   test("replay", async () => {
     const { reason, steps } = await reasonOf({}, { replay: { reserve: () => false } });
-    expect([reason, steps]).toEqual(["REQUEST_REPLAYED", ["check failures", "find", "remember", spent]]);
+    expect([reason, steps]).toEqual(["REQUEST_REPLAYED", ["check failures", "find", spent]]);
   });
 
   test("replay store that is full: fail closed", async () => {

@@ -40,6 +40,6 @@ export const STORE_SETTINGS = {
   "stores.redis.durable": setting(
     boolean,
     false,
-    "Whether Redis keeps every write over a restart or failover (`appendfsync always`, no replica that lags). If not, requests are refused after one for `freshness.margin_ms`, and longer where clients' clocks were further ahead, so that none that it forgot is let in again.",
+    "Whether Redis keeps every write over a restart or failover (`appendfsync always`, no replica that lags). If not, requests are refused after one, and on a new Redis, for `freshness.margin_ms`, and longer where clients' clocks were further ahead, so that none that it forgot is let in again.",
   ),
 } as const;

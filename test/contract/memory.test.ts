@@ -15,6 +15,7 @@ replayStoreContract({
       store: new MemoryReplayStore(clock, { entriesMax: 1000 }),
       nowMs: () => clock.now(),
       advance: (ms) => clock.advance(ms),
+      step: (ms) => clock.step(ms),
       close() {},
     };
   },

@@ -6,10 +6,17 @@ import { Continuity } from "../../src/stores/redis/continuity.ts";
 import { RedisLink } from "../../src/stores/redis/link.ts";
 import { RedisReplayStore } from "../../src/stores/redis/replay.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
+import { NO_REDIS_CLOCK, RedisClock } from "../support/redis-clock.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+const openLink = async (redis: TestRedis) => {
+  const link = new RedisLink({ url: redis.url, timeoutMs: 5000, log: SILENT, random: () => 0.5, greet: async () => {} });
+  await link.open();
+  return link;
+};
 
 describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   let redis: TestRedis;
@@ -17,9 +24,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   let opened = 0;
   beforeAll(async () => {
     redis = await TestRedis.start();
-    const options = { url: redis.url, timeoutMs: 5000, log: SILENT, random: () => 0.5 };
-    link = new RedisLink({ ...options, greet: async () => {} });
-    await link.open();
+    link = await openLink(redis);
   });
   afterAll(async () => {
     link.close();
@@ -31,7 +36,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
     ownsClock: false,
     async open() {
       const prefix = `test-${opened++}:`;
-      const continuity = new Continuity({ prefix, durable: false, reservedForMs: 65_000, marginMs: 5000 });
+      const continuity = new Continuity({ prefix, durable: true, reservedForMs: 65_000, marginMs: 5000 });
       await continuity.enrol(link.call, "this-server");
       const clock = { now: () => Date.now(), monotonic: () => performance.now() };
       return {
@@ -50,6 +55,50 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       const near = new MemoryBucketStore({ entriesMax: 1000 });
       const options = { prefix: `test-${opened++}:`, onUnavailable: "refuse", clock: "caller" } as const;
       return { store: new RedisBucketStore(link, near, options), close() {} };
+    },
+  });
+});
+
+const NO_CLOCKED_REDIS = NO_REDIS ?? NO_REDIS_CLOCK;
+
+describe.skipIf(NO_CLOCKED_REDIS !== undefined)(NO_CLOCKED_REDIS ?? "on a real Redis whose clock is the test's", () => {
+  const RESERVED_MS = 1000;
+  let clock: RedisClock;
+  let redis: TestRedis;
+  let link: RedisLink;
+  let opened = 0;
+  beforeAll(async () => {
+    clock = await RedisClock.open();
+    redis = await TestRedis.start({ env: clock.env });
+    link = await openLink(redis);
+  });
+  afterAll(async () => {
+    link.close();
+    await redis.close();
+    await clock.close();
+  });
+
+  replayStoreContract({
+    name: "Redis, its clock set",
+    ownsClock: true,
+    propertyRuns: 80,
+    // A key goes when its time is over, not when it has come.
+    graceMs: 1,
+    async open() {
+      const prefix = `test-${opened++}:`;
+      const continuity = new Continuity({ prefix, durable: true, reservedForMs: RESERVED_MS, marginMs: 0 });
+      await continuity.enrol(link.call, "this-server");
+      const now = () => clock.nowMs;
+      const move = async (ms: number) => {
+        clock.set(clock.nowMs + ms);
+        // What has expired goes when it is met.
+        await link.call("KEYS", [`${prefix}*`]);
+        // The gateway looks at the server every second.
+        await continuity.look(link.call);
+      };
+      const options = { prefix, marginMs: 0 };
+      const store = new RedisReplayStore(link, continuity, { now, monotonic: now }, options);
+      return { store, nowMs: now, advance: move, step: move, close() {} };
     },
   });
 });

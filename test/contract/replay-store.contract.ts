@@ -9,13 +9,19 @@ export interface ReplayStoreHarness {
   nowMs(): number;
   /** Comes back when the store's time has moved on by this much: at once where the test owns the clock, else after waiting. */
   advance(ms: number): void | Promise<void>;
+  /** Sets the clock anew, by this much, ahead or back; where the test owns it. */
+  step?(ms: number): void | Promise<void>;
   close(): void | Promise<void>;
 }
 
 export interface ReplayStoreFactory {
   readonly name: string;
-  /** Whether `advance` costs no time. Else properties are tried over short times. */
+  /** Whether `advance` costs no time, and the clock can be set. Else properties are tried over short times. */
   readonly ownsClock: boolean;
+  /** Cases that each property is tried with where the test owns the clock; 100 unless the store is far away. */
+  readonly propertyRuns?: number;
+  /** A reservation may live this much longer than it was to; there, 0 by default. */
+  readonly graceMs?: number;
   open(): ReplayStoreHarness | Promise<ReplayStoreHarness>;
 }
 
@@ -114,8 +120,17 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
       const pace = factory.ownsClock ? SIMULATED : REAL;
       const steps = fc.array(arbitraryStep(pace), { maxLength: pace.stepsMax, size: "max" });
       await fc.assert(
-        fc.asyncProperty(steps, (chosen) => behavesLikeAMap(factory, chosen, pace.grainMs)),
-        { numRuns: pace.runs },
+        fc.asyncProperty(steps, (chosen) => behavesLikeAMap(factory, chosen, factory.graceMs ?? pace.grainMs)),
+        { numRuns: factory.propertyRuns ?? pace.runs },
+      );
+    });
+
+    if (!factory.ownsClock) return;
+    test("however its clock is set to and fro, a request that is still reserved is not let in again", async () => {
+      const steps = fc.array(arbitraryMove, { maxLength: 100, size: "max" });
+      await fc.assert(
+        fc.asyncProperty(steps, (chosen) => neverTwice(factory, chosen)),
+        { numRuns: factory.propertyRuns ?? SIMULATED.runs },
       );
     });
   });
@@ -125,6 +140,49 @@ interface Step {
   readonly request: number;
   readonly ttlMs: number;
   readonly advanceMs: number;
+}
+
+/** Time passes, or the clock is set anew; then a request is made. */
+interface Move {
+  readonly request: number;
+  readonly ttlMs: number;
+  readonly advanceMs: number;
+  readonly stepMs: number;
+}
+
+const arbitraryMove: fc.Arbitrary<Move> = fc.record({
+  request: fc.integer({ min: 0, max: 4 }),
+  ttlMs: fc.integer({ min: 1, max: 1000 }),
+  advanceMs: fc.integer({ min: 0, max: 200 }),
+  stepMs: fc.oneof(fc.constant(0), fc.integer({ min: -1500, max: 1500 })),
+});
+
+/** It may refuse what it cannot vouch for; but of what it has let in, nothing comes in again before it expires. */
+async function neverTwice(factory: ReplayStoreFactory, moves: readonly Move[]): Promise<void> {
+  const harness = await factory.open();
+  const { store, nowMs, advance, step } = harness;
+  const reservedUntilMs = new Map<number, number>();
+  try {
+    for (const { request, ttlMs, advanceMs, stepMs } of moves) {
+      await advance(advanceMs);
+      if (stepMs !== 0) await step?.(stepMs);
+      // A replay is the request as it was signed, and so would be reserved until the same time.
+      const reservedMs = reservedUntilMs.get(request) ?? 0;
+      const isReplay = reservedMs > nowMs();
+      const expiresAtMs = isReplay ? reservedMs : nowMs() + ttlMs;
+      const isLetIn = await Promise.resolve()
+        .then(() => store.reserve(SESSION, `request-${request}`, expiresAtMs))
+        .catch(({ reason }) => expect(reason).toBe("REPLAY_STORE_UNAVAILABLE"));
+      if (isReplay) expect(isLetIn).not.toBe(true);
+      if (isLetIn === true) reservedUntilMs.set(request, Math.max(expiresAtMs, reservedMs));
+    }
+    // It heals: when all that was ever reserved is over, everybody is let in.
+    const latestMs = Math.max(nowMs(), ...reservedUntilMs.values());
+    await advance(latestMs - nowMs() + 5000);
+    expect(await store.reserve(SESSION, "request-last", nowMs() + 1000)).toBe(true);
+  } finally {
+    await harness.close();
+  }
 }
 
 /** How the property is tried: over long times where they cost nothing, else over short ones. */

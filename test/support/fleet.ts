@@ -24,8 +24,10 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
+/** Redis counts as one that keeps everything, so that a new one is trusted at once, unless the overrides say otherwise. */
 export async function openFleet(redis: Pick<TestRedis, "url">, overrides: Partial<Config> = {}): Promise<Fleet> {
-  const world = await openWorld({ "stores.kind": "redis", "stores.redis.url": redis.url, ...overrides });
+  const stores = { "stores.kind": "redis", "stores.redis.url": redis.url, "stores.redis.durable": true } as const;
+  const world = await openWorld({ ...stores, ...overrides });
   const lines: string[] = [];
   const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
   const second = await startGateway({ config: world.config, log });
@@ -53,6 +55,7 @@ export async function openFleet(redis: Pick<TestRedis, "url">, overrides: Partia
   };
 }
 
-function clientOf(baseUrl: string): GatewayClient {
+/** A client of one gateway. */
+export function clientOf(baseUrl: string): GatewayClient {
   return createClient(GatewayService, createConnectTransport({ baseUrl, httpVersion: "2" }));
 }

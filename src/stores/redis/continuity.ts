@@ -12,39 +12,84 @@ export interface ContinuityOptions {
   readonly marginMs: number;
 }
 
-/**
- * KEYS: the marker. ARGV: the server's run id; the epoch that this gateway knew, '' for none; whether the server is durable; how long
- * usual reservations last from now on, at most; when the last unusual one expires, as far as this gateway knows.
- * Answers the epoch, how long until the fence (0: it is passed), and that last expiry.
- *
- * Memory counts as lost where the server restarted (its last writes may be gone), and where the marker is gone or another than this
- * gateway knew. A marker that is missed by a gateway which has just started is a new Redis.
- */
-const ENROL = new Script(`
-local server, epoch, durable, ahead = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
+/** The server's time, in ms. */
+const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local marker = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'fence_ms', 'ahead_ms')
+local function text(number) return string.format('%.0f', number) end
+`;
+
+/**
+ * Beyond `NOW`: the fence, once it is clear whether the server's clock was set back. If so, it stood as late as `seen`, and what expired by
+ * then is forgotten; but no reservation was ever to last beyond `ahead`.
+ */
+const AFTER_CLOCK = `
+local function fence_after_clock(fence, seen, ahead)
+  if now >= seen then return fence end
+  fence = math.max(fence, math.min(seen, ahead))
+  redis.call('HSET', KEYS[1], 'fence_ms', text(fence), 'seen_ms', text(now))
+  return fence
+end
+`;
+
+/** What scripts begin with that go by the marker, their first key. */
+export const SERVER_CLOCK = NOW + AFTER_CLOCK;
+
+/**
+ * KEYS: the marker. ARGV: the server's run id; the epoch that this gateway knew, '' for none; whether the server is durable; how long
+ * usual reservations last from now on, at most; how far any reaches, as far as this gateway knows. Answers the epoch, how long until the
+ * fence (0: it is passed), and how far any reaches.
+ *
+ * Memory counts as lost where the server restarted (its last writes may be gone), and where the marker is gone or another than this
+ * gateway knew. A marker that is missed by a gateway which has just started is a new Redis, or one that was flushed while no gateway
+ * ran: only of a server that keeps everything is it known which.
+ */
+const ENROL = new Script(`${SERVER_CLOCK}
+local server, epoch, durable, ahead = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
+local marker = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms')
 local known = marker[1]
 local fence = tonumber(marker[3] or 0)
 ahead = math.max(ahead, tonumber(marker[4] or 0))
-local fence_now = math.max(now + tonumber(ARGV[4]), ahead)
+local latest = math.max(now + tonumber(ARGV[4]), ahead)
 if known and (known == server or durable) then
-  if epoch ~= '' and epoch ~= marker[2] then fence = fence == 0 and fence_now or math.max(fence, ahead) end
+  if epoch ~= '' and epoch ~= marker[2] then fence = fence == 0 and latest or math.max(fence, ahead) end
   epoch = marker[2]
 else
-  if known or epoch ~= '' then fence = fence_now end
+  if known or epoch ~= '' or not durable then fence = latest end
   epoch = server .. '.' .. time[1] .. '.' .. time[2]
 end
-local text = function(number) return string.format('%.0f', number) end
-redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'fence_ms', text(fence), 'ahead_ms', text(ahead))
+fence = fence_after_clock(fence, tonumber(marker[5] or 0), ahead)
+redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'fence_ms', text(fence), 'ahead_ms', text(ahead), 'seen_ms', text(now))
 return {epoch, math.max(0, fence - now), ahead}
 `);
 
 /**
- * Whether Redis still remembers all that it was told. A restart may have cost it its last writes, a flush everything: then a request
- * that was let in before could be let in again. So every gateway knows which epoch of the shared memory it works in. A new one begins
- * with each loss, behind a fence: what expires before it may have been forgotten.
+ * KEYS: the marker. ARGV: the epoch. Answers whether the memory is another's, the server's time, and how long until the fence. It alone
+ * reads the marker as a whole, by which whoever counts commands can tell it from the others.
+ */
+const LOOK = new Script(`${SERVER_CLOCK}
+local fields, marker = redis.call('HGETALL', KEYS[1]), {}
+for i = 1, #fields, 2 do marker[fields[i]] = fields[i + 1] end
+if marker.epoch ~= ARGV[1] then return {1, now, 0} end
+local fence = fence_after_clock(tonumber(marker.fence_ms), tonumber(marker.seen_ms), tonumber(marker.ahead_ms))
+redis.call('HSET', KEYS[1], 'seen_ms', text(now))
+return {0, now, math.max(0, fence - now)}
+`);
+
+/** What a look at the server shows. */
+export interface Look {
+  /** The memory is another than this gateway knew. */
+  readonly isInterrupted: boolean;
+  /** Unix milliseconds, by the server's clock. */
+  readonly serverMs: number;
+  /** How far ahead the fence is; 0 where it is passed. */
+  readonly fenceInMs: number;
+}
+
+/**
+ * Whether Redis still remembers all that it was told. A restart may have cost it its last writes, a flush everything, a clock that ran
+ * ahead for a while what expired then: a request that was let in before could be let in again. So every gateway knows which epoch of the
+ * shared memory it works in. A new one begins with each loss, behind a fence: what expires before it may have been forgotten.
  *
  * The fence stands where reservations end whose timestamps were no further ahead of the server's time than the margin. Of those that
  * were, all gateways know how far they reach; each brings that along, and moves the fence. Only where the one gateway that knows of
@@ -52,15 +97,14 @@ return {epoch, math.max(0, fence - now), ahead}
  */
 export class Continuity {
   readonly markerKey: string;
-  /** A reservation that ends later than this from now has a timestamp that is unusually far ahead. */
-  readonly usualMs: number;
+  readonly #usualMs: number;
   readonly #durable: boolean;
   #epoch = "";
   #aheadMs = 0;
 
   constructor({ prefix, durable, reservedForMs, marginMs }: ContinuityOptions) {
     this.markerKey = `${prefix}continuity`;
-    this.usualMs = reservedForMs + marginMs;
+    this.#usualMs = reservedForMs + marginMs;
     this.#durable = durable;
   }
 
@@ -69,14 +113,14 @@ export class Continuity {
     return this.#epoch;
   }
 
-  /** Takes note of when the last reservation expires whose timestamp was unusually far ahead. */
+  /** Takes note of how far reservations reach. */
   noteAhead(expiresAtMs: number): void {
     this.#aheadMs = Math.max(this.#aheadMs, expiresAtMs);
   }
 
   /** Takes up work with a server, on a connection that was just made. Gives how far ahead the fence is; 0 where it is passed. */
   async enrol(call: RedisCall, runId: string): Promise<number> {
-    const args = [runId, this.#epoch, this.#durable ? "1" : "0", String(this.usualMs), String(this.#aheadMs)];
+    const args = [runId, this.#epoch, this.#durable ? "1" : "0", String(this.#usualMs), String(this.#aheadMs)];
     const answer = await ENROL.run(call, [this.markerKey], args);
     if (!Array.isArray(answer)) throw notUnderstood();
     const [epoch, fenceInMs, aheadMs]: unknown[] = answer;
@@ -85,8 +129,17 @@ export class Continuity {
     this.noteAhead(aheadMs);
     return fenceInMs;
   }
+
+  /** Looks whether all is as it was. To be done every second or so: a loss, or a clock that ran ahead, shows also while nobody asks. */
+  async look(call: RedisCall): Promise<Look> {
+    const answer = await LOOK.run(call, [this.markerKey], [this.#epoch]);
+    if (!Array.isArray(answer)) throw notUnderstood();
+    const [interrupted, serverMs, fenceInMs]: unknown[] = answer;
+    if (typeof serverMs !== "number" || typeof fenceInMs !== "number") throw notUnderstood();
+    return { isInterrupted: interrupted !== 0, serverMs, fenceInMs };
+  }
 }
 
 function notUnderstood(): RedisUnavailable {
-  return new RedisUnavailable("enrolling gave no answer to go by");
+  return new RedisUnavailable("the marker of continuity gave no answer to go by");
 }

@@ -6,10 +6,12 @@ import { addressOf } from "./address.ts";
 import { RedisBucketStore } from "./buckets.ts";
 import type { RedisCall } from "./connection.ts";
 import { Continuity } from "./continuity.ts";
+import { RedisHealth } from "./health.ts";
 import { RedisLink } from "./link.ts";
 import { RedisReplayStore } from "./replay.ts";
 import { checkServer } from "./server-info.ts";
 import { type RedisTlsPaths, readRedisTls } from "./tls.ts";
+import { RedisUnavailable } from "./unavailable.ts";
 
 /** The part of the configuration that these stores are made by. */
 export interface RedisConfig extends RedisTlsPaths {
@@ -41,6 +43,8 @@ export interface RedisStores {
   readonly close: () => void;
 }
 
+const LOOK_EVERY_MS = 1000;
+
 /** Connects to Redis. Throws `StoreError` where that cannot be had, or is not a server that reservations are safe with. */
 export async function openRedisStores(config: RedisConfig, { clock, log, random }: RedisParts): Promise<RedisStores> {
   const { "stores.redis.url": url = "", "stores.redis.prefix": prefix } = config;
@@ -50,18 +54,13 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
     ...{ prefix, durable: config["stores.redis.durable"] },
     ...{ reservedForMs: windowMs + marginMs, marginMs },
   });
-  let wholeFromMs = Number.NEGATIVE_INFINITY;
+  // A request that is signed now is reserved for so long.
+  const health = new RedisHealth({ clock, log, reservedForMs: windowMs + marginMs, marginMs });
   const greet = async (call: RedisCall) => {
     const server = checkServer(String(await call("INFO", [])), address);
-    const fenceInMs = await continuity.enrol(call, server.runId);
+    health.fenceIsIn(await continuity.enrol(call, server.runId));
+    await health.look(call, continuity);
     log.info("redis: connected", { address, server: server.name, version: server.version });
-    // A request that is signed now is reserved for so long.
-    const waitMs = fenceInMs - windowMs - marginMs;
-    if (waitMs <= 0) return;
-    wholeFromMs = clock.monotonic() + waitMs;
-    log.warn("redis: the server may have forgotten requests; none is let in that may be one of them", {
-      for_ms: waitMs,
-    });
   };
   const timeoutMs = config["stores.redis.timeout_ms"];
   const link = new RedisLink({ url, timeoutMs, tls: () => readRedisTls(config), greet, log, random });
@@ -70,18 +69,30 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
       ? error
       : new StoreError(`the Redis at ${address} cannot be used: ${messageOf(error)}`, { cause: error });
   });
+  const look = async () => {
+    const { epoch } = continuity;
+    // A look that was under way while the link began anew knows the old epoch, and nothing new.
+    const isWhole = (await health.look(link.call, continuity)) || epoch !== continuity.epoch;
+    if (!isWhole) link.reset("the server has lost its memory");
+  };
+  const looking = setInterval(() => look().catch(unlessAway), LOOK_EVERY_MS);
   const near = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
   const onUnavailable = config["stores.redis.on_buckets_unavailable"];
   return {
     replay: new RedisReplayStore(link, continuity, clock, { prefix, marginMs }),
     buckets: new RedisBucketStore(link, near, { prefix, onUnavailable }),
     isUp: () => link.away === undefined,
-    notReady: () => [
-      ...(link.away === undefined ? [] : [`Redis is out of reach: ${link.away}`]),
-      ...(clock.monotonic() < wholeFromMs ? ["Redis may have forgotten requests that could still be repeated"] : []),
-    ],
-    close: () => link.close(),
+    notReady: () => (link.away === undefined ? health.notReady() : [`Redis is out of reach: ${link.away}`]),
+    close() {
+      clearInterval(looking);
+      link.close();
+    },
   };
+}
+
+/** The link says so itself. */
+function unlessAway(error: unknown): void {
+  if (!(error instanceof RedisUnavailable)) throw error;
 }
 
 function messageOf(error: unknown): string {

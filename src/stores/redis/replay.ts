@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ReplayStore } from "../../core/ports.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
-import type { Continuity } from "./continuity.ts";
+import { type Continuity, SERVER_CLOCK } from "./continuity.ts";
 import { hashedKey } from "./hashed-key.ts";
 import type { RedisLink } from "./link.ts";
 import { Script } from "./script.ts";
@@ -15,24 +15,26 @@ export interface RedisReplayOptions {
 
 /**
  * KEYS: the marker of continuity, the reservation. ARGV: epoch, when the reservation expires, the gateway's time, how far that may be
- * from the server's, how long usual reservations last. Answers a verdict, a detail of it in ms, and when the last unusual one expires.
+ * from the server's. Answers a verdict, a detail of it in ms, and how far reservations reach. Of that the marker takes note some steps
+ * ahead, so as not to be written with every request.
  */
-const RESERVE = new Script(`
-local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms')
+const RESERVE = new Script(`${SERVER_CLOCK}
+local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms')
 if marker[1] ~= ARGV[1] then return {'interrupted', 0, 0} end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local expires_at, fence, ahead = tonumber(ARGV[2]), tonumber(marker[2]), tonumber(marker[3])
+local expires_at, ahead, seen = tonumber(ARGV[2]), tonumber(marker[3]), tonumber(marker[4])
 local apart = tonumber(ARGV[3]) - now
-if math.abs(apart) > tonumber(ARGV[4]) then return {'apart', apart, ahead} end
+if math.abs(apart) > tonumber(ARGV[4]) then
+  if now > seen then redis.call('HSET', KEYS[1], 'seen_ms', text(now)) end
+  return {'apart', apart, ahead}
+end
+local fence = fence_after_clock(tonumber(marker[2]), seen, ahead)
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'replayed', 0, ahead} end
 if expires_at <= fence then return {'forgotten', fence - expires_at, ahead} end
 if expires_at <= now then return {'expired', 0, ahead} end
-local expires_text = string.format('%.0f', expires_at)
-redis.call('SET', KEYS[2], '', 'PXAT', expires_text)
-if expires_at > now + tonumber(ARGV[5]) and expires_at > ahead then
-  redis.call('HSET', KEYS[1], 'ahead_ms', expires_text)
-  ahead = expires_at
+redis.call('SET', KEYS[2], '', 'PXAT', text(expires_at))
+if expires_at > ahead then
+  ahead = expires_at + 200
+  redis.call('HSET', KEYS[1], 'ahead_ms', text(ahead))
 end
 return {'fresh', 0, ahead}
 `);
@@ -43,7 +45,7 @@ return {'fresh', 0, ahead}
  *
  * Expiry is on the server's clock. A reservation lasts until timestamp + window + margin, so it covers every gateway's window as long
  * as no gateway's clock is further from the server's than the margin; one that is further is refused. After a loss of the server's
- * memory (see `Continuity`), all requests are refused that may have been let in before it.
+ * memory, or where its clock ran ahead for a while (see `Continuity`), all requests are refused that may have been let in before.
  *
  * A reservation whose answer is lost on the way stays: the client's repetition of that very request is refused as replayed.
  */
@@ -63,9 +65,9 @@ export class RedisReplayStore implements ReplayStore {
   }
 
   async reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): Promise<boolean> {
-    const { epoch, markerKey, usualMs } = this.#continuity;
+    const { epoch, markerKey } = this.#continuity;
     const keys = [markerKey, hashedKey(this.#keyPrefix, deviceSessionId, requestId)];
-    const args = [epoch, String(expiresAtMs), String(this.#clock.now()), this.#marginMs, String(usualMs)];
+    const args = [epoch, String(expiresAtMs), String(this.#clock.now()), this.#marginMs];
     const { verdict, detailMs, aheadMs } = answerOf(await RESERVE.run(this.#link.call, keys, args).catch(unavailable));
     this.#continuity.noteAhead(aheadMs);
     if (verdict === "fresh") return true;
@@ -99,6 +101,6 @@ function refusalOf(verdict: string, detailMs: number): Refusal {
 const WHY: Readonly<Record<string, (detailMs: number) => string>> = {
   interrupted: () => "the server has lost its memory",
   apart: (ms) => `this gateway's clock and the server's are ${ms} ms apart, which is more than freshness.margin_ms`,
-  forgotten: (ms) => `the server lost its memory, and this request may have been made before that; for ${ms} ms more`,
+  forgotten: (ms) => `the server may have forgotten requests, and this may be one of them; for ${ms} ms more`,
   expired: () => "the reservation would have expired already",
 };

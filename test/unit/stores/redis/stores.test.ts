@@ -45,7 +45,9 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       ...options,
     });
 
+  /** On a Redis that is whole, unless somebody has known another. */
   async function replayOf(prefix: string, clockAheadMs = 0, runId = "run-1") {
+    if (!(await keysOf(prefix)).includes(`${prefix}continuity`)) await continuityOf(prefix, true).enrol(link.call, runId);
     const continuity = continuityOf(prefix);
     await continuity.enrol(link.call, runId);
     const clock = { now: () => Date.now() + clockAheadMs, monotonic: () => performance.now() };
@@ -168,18 +170,24 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   describe("the continuity of the server's memory", () => {
     const enrol = (continuity: Continuity, runId: string) => continuity.enrol(link.call, runId);
 
-    test("is whole on a new Redis, and for whoever connects again to the same server", async () => {
+    test("is whole on a new Redis that keeps everything, and for whoever connects again to the same server", async () => {
       const prefix = newPrefix();
-      const first = continuityOf(prefix);
+      const first = continuityOf(prefix, true);
       expect(await enrol(first, "run-1")).toBe(0);
       expect(await enrol(first, "run-1")).toBe(0);
       expect(await enrol(continuityOf(prefix), "run-1")).toBe(0);
+    });
+
+    test("is not known of one without a memory: it may have been killed together with all gateways", async () => {
+      const fenceInMs = await enrol(continuityOf(newPrefix()), "run-1");
+      expect(fenceInMs).toBe(WINDOW_MS + 2 * MARGIN_MS);
     });
 
     test("ends with a restart, for every gateway, also for one that starts only then", async () => {
       const prefix = newPrefix();
       const gateways = [continuityOf(prefix), continuityOf(prefix)];
       for (const gateway of gateways) await enrol(gateway, "run-1");
+      await redis.ask("HSET", `${prefix}continuity`, "fence_ms", "0");
       for (const gateway of [...gateways, continuityOf(prefix)]) {
         expect(await enrol(gateway, "run-2")).toBeGreaterThan(WINDOW_MS);
         expect(gateway.epoch).toStartWith("run-2.");
@@ -201,9 +209,35 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       await enrol(old, "run-1");
       await redis.ask("DEL", `${prefix}continuity`);
       const young = continuityOf(prefix);
-      expect(await enrol(young, "run-2")).toBe(0);
+      expect(await enrol(young, "run-2")).toBeGreaterThan(WINDOW_MS);
       expect(await enrol(old, "run-2")).toBeGreaterThan(WINDOW_MS);
       expect(young.epoch).toBe(old.epoch);
+    });
+
+    test("is seen to be lost by a look, and so is a clock that ran ahead for a while", async () => {
+      const prefix = newPrefix();
+      const gateway = continuityOf(prefix, true);
+      await enrol(gateway, "run-1");
+      expect(await gateway.look(link.call)).toMatchObject({ isInterrupted: false, fenceInMs: 0 });
+      gateway.noteAhead(Date.now() + WINDOW_MS);
+      await enrol(gateway, "run-1");
+      await redis.ask("HSET", `${prefix}continuity`, "seen_ms", String(Date.now() + 5000));
+      const { fenceInMs } = await gateway.look(link.call);
+      expect(fenceInMs).toBeGreaterThan(4000);
+      expect(fenceInMs).toBeLessThanOrEqual(5000);
+      await redis.ask("DEL", `${prefix}continuity`);
+      expect(await gateway.look(link.call)).toMatchObject({ isInterrupted: true });
+    });
+
+    test("after a clock that ran ahead for years: nothing is refused for longer than anything was to be remembered", async () => {
+      const prefix = newPrefix();
+      const { store, continuity } = await replayOf(prefix);
+      expect(await store.reserve("session", "request-1", Date.now() + WINDOW_MS)).toBe(true);
+      await redis.ask("HSET", `${prefix}continuity`, "seen_ms", String(Date.now() + 1e11));
+      const { fenceInMs } = await continuity.look(link.call);
+      expect(fenceInMs).toBeGreaterThan(WINDOW_MS - 1000);
+      expect(fenceInMs).toBeLessThan(WINDOW_MS + 1000);
+      expect((await continuity.look(link.call)).fenceInMs).toBeLessThanOrEqual(fenceInMs);
     });
   });
 
@@ -223,6 +257,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
     const clock = { now: () => Date.now(), monotonic: () => performance.now() };
     const options = { prefix: "small:", marginMs: MARGIN_MS };
     await small.ask("CONFIG", "SET", "maxmemory", "0");
+    await continuityOf("small:", true).enrol(full.call, "run-1");
     await continuity.enrol(full.call, "run-1");
     const store = new RedisReplayStore(full, continuity, clock, options);
     expect(await store.reserve("session", "request-1", clock.now() + WINDOW_MS)).toBe(true);

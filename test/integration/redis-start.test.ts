@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { runCommand } from "../support/process.ts";
-import { NO_REDIS, TestRedis } from "../support/redis.ts";
+import { NO_REDIS, type RedisOptions, TestRedis } from "../support/redis.ts";
 
 /** What `serve` says where it cannot work with the Redis that it is given. */
 
@@ -37,23 +37,23 @@ test("a URL that is none, or that is missing, is told without what it may hold",
 });
 
 describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "with a real Redis", () => {
-  const cases: readonly (readonly [string, readonly string[], string])[] = [
-    ["a Redis Cluster", ["--cluster-enabled", "yes", ...ANY_PASSWORD], "use one server without cluster mode"],
+  const cases: readonly (readonly [string, RedisOptions, string])[] = [
+    ["a Redis Cluster", { isCluster: true, args: ANY_PASSWORD }, "use one server without cluster mode"],
     [
       "one that evicts keys",
-      ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", ...ANY_PASSWORD],
+      { args: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", ...ANY_PASSWORD] },
       "set maxmemory-policy noeviction",
     ],
     [
       "one that wants another password",
-      ["--requirepass", "other"],
+      { args: ["--requirepass", "other"] },
       "it does not know this user with this password (WRONGPASS)",
     ],
-    ["a replica", ["--replicaof", "127.0.0.1", "1", ...ANY_PASSWORD], "give the address of its master"],
+    ["a replica", { args: ["--replicaof", "127.0.0.1", "1", ...ANY_PASSWORD] }, "give the address of its master"],
   ];
-  for (const [name, args, advice] of cases) {
+  for (const [name, options, advice] of cases) {
     test(`${name} stops the start with one line that says what to do`, async () => {
-      const redis = await TestRedis.start({ args });
+      const redis = await TestRedis.start(options);
       const { code, said, logged } = await serveWith(`redis://:secret@127.0.0.1:${redis.port}`);
       await redis.close();
       expect(code).toBe(1);

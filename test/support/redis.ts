@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RedisClient } from "bun";
@@ -17,6 +17,8 @@ export interface RedisOptions {
   readonly tls?: { readonly own: Certificate; readonly clients?: Certificate };
   /** Of its process, besides what it inherits. */
   readonly env?: Readonly<Record<string, string>>;
+  /** In cluster mode, as a cluster of its own. */
+  readonly isCluster?: boolean;
 }
 
 /** A real Redis of the test's own, on a port that stays the same when it is killed and started again. Nothing survives a kill. */
@@ -28,16 +30,17 @@ export class TestRedis {
   readonly #env: RedisOptions["env"];
   #process: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
 
-  private constructor(port: number, folder: string, { args = [], tls, env }: RedisOptions) {
+  private constructor([port = 0, busPort = 0]: readonly number[], folder: string, options: RedisOptions) {
+    const { args = [], tls, env, isCluster = false } = options;
     this.port = port;
     this.#folder = folder;
-    this.#args = [...args, ...(tls === undefined ? [] : tlsArgs(port, tls))];
+    this.#args = [...args, ...(isCluster ? clusterArgs(busPort) : []), ...(tls === undefined ? [] : tlsArgs(port, tls))];
     this.#tls = tls;
     this.#env = env;
   }
 
   static async start(options: RedisOptions = {}): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), await mkdtemp(join(tmpdir(), "sallyport-redis-")), options);
+    const redis = new TestRedis(await freePorts(2), await mkdtemp(join(tmpdir(), "sallyport-redis-")), options);
     await redis.start();
     return redis;
   }
@@ -140,13 +143,26 @@ async function readyToAccept(stdout: ReadableStream<Uint8Array>): Promise<void> 
   void stdout.pipeTo(new WritableStream()).catch(() => {});
 }
 
-function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
+/** By itself a node's bus takes the port + 10000, which may be in use, or no port at all. */
+function clusterArgs(busPort: number): string[] {
+  return ["--cluster-enabled", "yes", "--cluster-port", String(busPort)];
+}
+
+/** Held together until all are found, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function listenAnywhere(): Promise<Server> {
+  const { promise, resolve, reject } = Promise.withResolvers<Server>();
   const server = createServer();
   server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-  });
+  server.listen(0, "127.0.0.1", () => resolve(server));
   return promise;
 }

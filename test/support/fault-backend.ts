@@ -39,9 +39,10 @@ export class FaultBackend {
     this.#faults.delete(path);
   }
 
-  /** How often this path has been called. */
-  calls(path: string): number {
-    return this.#calls.get(path) ?? 0;
+  /** How often this path has been called; without one, how often any has. */
+  calls(path?: string): number {
+    if (path !== undefined) return this.#calls.get(path) ?? 0;
+    return [...this.#calls.values()].reduce((sum, count) => sum + count, 0);
   }
 
   stop(): Promise<void> {

@@ -59,7 +59,7 @@ export interface World {
 
 export async function openWorld(
   overrides: Partial<Config> = {},
-  options: Pick<GatewayOptions, "openStores"> & { readonly tls?: TlsTrust } = {},
+  options: Pick<GatewayOptions, "openStores" | "clock"> & { readonly tls?: TlsTrust } = {},
 ): Promise<World> {
   const lines: string[] = [];
   const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
@@ -75,7 +75,7 @@ export async function openWorld(
   };
   const routes = [...DEV_ROUTES, ...FAULT_ROUTES];
   const config = loadConfig({ env: {}, overrides: { ...ROOMY, routes, "push.backoff_min_ms": 10, ...wiring, ...overrides } });
-  const gateway = await startGateway({ config, log, openStores: options.openStores });
+  const gateway = await startGateway({ config, log, clock: options.clock, openStores: options.openStores });
   await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
   let people = 0;
   return {

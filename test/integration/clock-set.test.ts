@@ -1,0 +1,35 @@
+import { expect, test } from "bun:test";
+import { until } from "../support/until.ts";
+import { metric, openWorld } from "../support/world.ts";
+
+const HOUR_MS = 3_600_000;
+const MESSAGE = "clock: the wall clock was set";
+
+test("a gateway whose host's clock is set says so in its log and on /metrics: forward, and back", async () => {
+  let aheadMs = 0;
+  const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
+  const world = await openWorld({}, { clock });
+  const lines = (): { level: string; direction: string; by_ms: number }[] =>
+    world
+      .logged()
+      .split("\n")
+      .filter((line) => line.includes(MESSAGE))
+      .map((line) => JSON.parse(line));
+  const jumps = (direction: string) => metric(world.gateway, "sallyport_clock_jumps_total", `{direction="${direction}"}`);
+
+  aheadMs += HOUR_MS;
+  await until(() => lines().length > 0, "the jump forward to be logged");
+  expect([await jumps("forward"), await jumps("back")]).toEqual([1, 0]);
+  aheadMs -= 2 * HOUR_MS;
+  await until(() => lines().length > 1, "the jump back to be logged");
+  expect([await jumps("forward"), await jumps("back")]).toEqual([1, 1]);
+
+  expect(lines()).toMatchObject([
+    { level: "warn", direction: "forward" },
+    { level: "warn", direction: "back" },
+  ]);
+  // The host's own clock is slewed meanwhile, and read in whole milliseconds.
+  const hours = lines().map((line) => Math.round((10 * line.by_ms) / HOUR_MS) / 10);
+  expect(hours).toEqual([1, 2]);
+  await world.close();
+});

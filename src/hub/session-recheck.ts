@@ -27,15 +27,22 @@ export interface SessionRecheckOptions {
 export class SessionRecheck {
   readonly #options: SessionRecheckOptions;
   #current = new AbortController();
+  /** What is still under way of one that was begun before is waited for: look-ups are not to add up. */
+  #running: Promise<void> = Promise.resolve();
 
   constructor(options: SessionRecheckOptions) {
     this.#options = options;
   }
 
   /** Begins anew with every session that has streams now. Resolves when all are known, or another begins. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
     this.stop();
     const { signal } = this.#current;
+    this.#running = this.#running.then(() => this.#run(signal));
+    return this.#running;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
     const { streams, retryMs, sleep, log } = this.#options;
     let unknown = [...streams.liveSessions()];
     while (unknown.length > 0 && !signal.aborted) {

@@ -101,6 +101,15 @@ describe("when the feed had a gap", () => {
     expect([...live]).toEqual(["b"]);
   });
 
+  test("however often there are gaps, no more sessions are looked up at a time", async () => {
+    const answers = new Map(Array.from({ length: 10 }, (_, n): [string, Answer] => [`s-${n}`, "active"]));
+    const { recheck, mostUnderWay, asked } = setUp(answers);
+    const all = Array.from({ length: 5 }, () => recheck.start());
+    await Promise.all(all);
+    expect(mostUnderWay()).toBe(3);
+    expect(new Set(asked).size).toBe(10);
+  });
+
   test("a session whose streams are gone by then is not looked up", async () => {
     const { recheck, live, asked } = setUp(
       new Map([

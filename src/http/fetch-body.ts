@@ -67,7 +67,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
 
   write(bytes: Uint8Array): void {
     if (!this.#open || this.#controller === undefined || bytes.byteLength === 0) return;
-    const written = this.#controller.write(bytes);
+    const written = writeTo(this.#controller, bytes);
     if (written === 0) this.#closed();
     else if (this.#queuedBytes > 0) this.#queuedBytes += bytes.byteLength;
     else if (typeof written !== "number") this.#waitFor(written, bytes.byteLength);
@@ -96,5 +96,14 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
     this.#controller = undefined;
     this.#onClosed?.();
     this.#writer.bodyClosed();
+  }
+}
+
+/** As the controller's own; 0 also where it throws, since the connection is no more. */
+function writeTo(controller: ReadableStreamDirectController, bytes: Uint8Array) {
+  try {
+    return controller.write(bytes);
+  } catch {
+    return 0;
   }
 }

@@ -83,7 +83,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   undo.defer(() => push.stop());
   const { hub } = push;
-  const feed = openFeed(config, { push, log, metrics, clock, onStateChange: () => standard.refresh() });
+  const feed = openFeed(config, {
+    ...{ push, log, metrics, clock },
+    forgetSessions: () => stores.sessions.clear(),
+    onStateChange: () => standard.refresh(),
+  });
   undo.defer(() => feed.stop());
   feedState.trusted = () => isTrusted(feed, config["push.grace_ms"], clock);
 

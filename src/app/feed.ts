@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { PushFeed } from "../backend/push-feed.ts";
+import { PushFeed, type PushFeedState } from "../backend/push-feed.ts";
 import { openPushLink } from "../backend/push-transport.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
@@ -12,12 +12,15 @@ interface FeedParts {
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
+  /** Forgets what is known of sessions. */
+  readonly forgetSessions: () => void;
   /** The feed came up or went down. */
   readonly onStateChange: () => void;
 }
 
 /** The push feed, delivering to the hub. */
-export function openFeed(config: Config, { push, log, metrics, clock, onStateChange }: FeedParts): PushFeed {
+export function openFeed(config: Config, parts: FeedParts): PushFeed {
+  const { push, log, metrics, clock, forgetSessions, onStateChange } = parts;
   // Whoever came before the feed first stood may have missed something: also a gap, though none of the feed's.
   let stoodBefore = false;
   const gap = () => {
@@ -29,8 +32,11 @@ export function openFeed(config: Config, { push, log, metrics, clock, onStateCha
     link: openPushLink({ url, protocol, token }),
     gatewayId: config["push.gateway_id"] ?? hostname(),
     sink: { ...push.sink, gap },
-    onStateChange({ up }) {
+    silenceMs: config["push.silence_ms"],
+    onStateChange({ up }, before) {
       if (up && !stoodBefore) gap();
+      // What is still to come may revoke what was cached before, and is now to be trusted again.
+      else if (up && !isWithinGrace(before, config["push.grace_ms"], clock)) forgetSessions();
       onStateChange();
     },
     backoffMinMs: config["push.backoff_min_ms"],
@@ -44,8 +50,11 @@ export function openFeed(config: Config, { push, log, metrics, clock, onStateCha
 
 /** Whether revocations arrive: the feed is up, or has been down for no longer than its grace. */
 export function isTrusted(feed: PushFeed, graceMs: number, clock: Clock): boolean {
-  const state = feed.state();
-  return state.up || clock.now() - state.downSinceMs <= graceMs;
+  return isWithinGrace(feed.state(), graceMs, clock);
+}
+
+function isWithinGrace(state: PushFeedState, graceMs: number, clock: Clock): boolean {
+  return state.up || clock.monotonic() - state.downSinceMs <= graceMs;
 }
 
 /** What the feed has against sending traffic here. */

@@ -1,5 +1,5 @@
 import { DEVICE_SESSION_ID_MAX, MESSAGE_TYPE_MAX, USER_ID_MAX } from "../core/limits.ts";
-import type { ClientEvent, Revocation } from "../core/ports.ts";
+import type { ClientAudience, ClientEvent, Revocation } from "../core/ports.ts";
 import type { PushEvent } from "../gen/sallyport/v1/push_pb.ts";
 import { isVisible } from "./visible-text.ts";
 
@@ -18,7 +18,8 @@ export type PushStep =
   | { readonly kind: "client_event"; readonly event: ClientEvent }
   | { readonly kind: "session_invalidation"; readonly revocation: Revocation }
   | { readonly kind: "keepalive" }
-  | { readonly kind: "dropped"; readonly reason: DropReason };
+  /** `lostTo`: for whom it was, where that is known. */
+  | { readonly kind: "dropped"; readonly reason: DropReason; readonly lostTo?: ClientAudience };
 
 const DEVICE_SESSION_ID = /^[A-Za-z0-9._~-]+$/;
 const EVENT_TYPE = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+$/;
@@ -42,7 +43,7 @@ export function readPushEvent({ kind }: PushEvent, payloadBytesMax: number): Pus
 function readClientEvent(event: ClientEvent, payloadBytesMax: number): PushStep {
   const { userId, deviceSessionId, eventType, eventId, payloadBytes } = event;
   const reason = checkClientEvent(event, payloadBytesMax);
-  if (reason !== undefined) return { kind: "dropped", reason };
+  if (reason !== undefined) return { kind: "dropped", reason, lostTo: { userId, deviceSessionId } };
   return { kind: "client_event", event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
 }
 

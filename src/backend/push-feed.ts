@@ -5,8 +5,9 @@ import { Push, type PushEvent } from "../gen/sallyport/v1/push_pb.ts";
 import { Backoff, sleep } from "./backoff.ts";
 import { type PushStep, readPushEvent } from "./push-event.ts";
 import type { PushLink } from "./push-transport.ts";
+import { Silence } from "./silence.ts";
 
-/** Whether the feed is live; where it is not, since when (Unix milliseconds). */
+/** Whether the feed is live; where it is not, since when, on the monotonic clock. */
 export type PushFeedState = { readonly up: true } | { readonly up: false; readonly downSinceMs: number };
 
 export interface PushFeedOptions {
@@ -22,7 +23,9 @@ export interface PushFeedOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly payloadBytesMax?: number;
-  readonly onStateChange?: (state: PushFeedState) => void;
+  /** How long a stream may bring nothing, keepalives included, before it counts as dead; 0: for ever. */
+  readonly silenceMs?: number;
+  readonly onStateChange?: (state: PushFeedState, before: PushFeedState) => void;
   /** Waits, or stops waiting as soon as the signal aborts. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -57,7 +60,7 @@ export class PushFeed {
     this.#options = options;
     this.#client = createClient(Push, options.link.transport);
     this.#backoff = new Backoff({ minMs: options.backoffMinMs, maxMs: options.backoffMaxMs, random: options.random });
-    this.#state = { up: false, downSinceMs: options.clock.now() };
+    this.#state = { up: false, downSinceMs: options.clock.monotonic() };
     options.metrics.gauge("sallyport_push_feed_up", 0);
   }
 
@@ -95,10 +98,13 @@ export class PushFeed {
   async #holdStream(signal: AbortSignal): Promise<void> {
     const { clock, link, gatewayId, backoffMaxMs } = this.#options;
     const openedMs = clock.monotonic();
+    using silence = new Silence(this.#options.silenceMs ?? 0);
     try {
       await link.connect();
       const request = { gatewayId, cursor: this.#cursor };
-      for await (const event of this.#client.subscribePush(request, { signal, onHeader: () => this.#stands() })) {
+      const options = { signal: AbortSignal.any([signal, silence.signal]), onHeader: () => this.#stands() };
+      for await (const event of this.#client.subscribePush(request, options)) {
+        silence.broken();
         this.#stands();
         this.#takeIn(event);
       }
@@ -116,8 +122,7 @@ export class PushFeed {
     if (this.#state.up || this.#stopped.signal.aborted) return;
     if (this.#gapPending) {
       this.#gapPending = false;
-      this.#options.metrics.count("sallyport_push_feed_gaps_total");
-      this.#deliver("gap", () => this.#options.sink.gap());
+      this.#tellOfGap();
     }
     this.#setUp(true);
   }
@@ -125,8 +130,10 @@ export class PushFeed {
   #takeIn(event: PushEvent): void {
     const step = readPushEvent(event, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
     this.#hand(step);
+    if (step.kind === "keepalive" && event.cursor === "") return;
     if (step.kind !== "keepalive") this.#progressed();
-    if (event.cursor !== "") this.#moveCursor(event.cursor);
+    // An event without a cursor leaves none to go on from: from the one before, it would come again.
+    this.#moveCursor(event.cursor);
   }
 
   /** Keepalives prove little: a backend that greets and then fails is not to be asked ever faster. */
@@ -140,6 +147,8 @@ export class PushFeed {
     if (step.kind === "dropped") {
       log.error("push feed: dropped an event that breaks the contract", { reason: step.reason });
       metrics.count("sallyport_events_dropped_total", { reason: step.reason });
+      const { lostTo } = step;
+      if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo));
       return;
     }
     metrics.count("sallyport_events_total", { kind: step.kind });
@@ -147,13 +156,25 @@ export class PushFeed {
     if (step.kind === "session_invalidation") this.#deliver("revoke", () => sink.revoke(step.revocation));
   }
 
-  /** One event that the sink cannot take must not cost the others. */
+  /** What the sink cannot take must not cost the rest of the feed. It is lost, to nobody knows whom. */
   #deliver(what: string, deliver: () => void): void {
+    if (!this.#attempt(what, deliver)) this.#tellOfGap();
+  }
+
+  #tellOfGap(): void {
+    this.#options.metrics.count("sallyport_push_feed_gaps_total");
+    this.#attempt("gap", () => this.#options.sink.gap());
+  }
+
+  /** Whether it went well. */
+  #attempt(what: string, deliver: () => void): boolean {
     try {
       deliver();
+      return true;
     } catch (thrown) {
       this.#options.log.error("push feed: delivery failed", { what, error: String(thrown) });
       this.#options.metrics.count("sallyport_events_dropped_total", { reason: "delivery_failed" });
+      return false;
     }
   }
 
@@ -168,7 +189,7 @@ export class PushFeed {
 
   #failed(error: ConnectError): void {
     this.#options.log.warn("push feed: the stream failed", { code: Code[error.code], error: error.rawMessage });
-    if (error.code === Code.ResourceExhausted) this.#stuckStreams++;
+    if (isTooLargeToRead(error)) this.#stuckStreams++;
     if (error.code !== Code.OutOfRange && this.#stuckStreams < STUCK_STREAMS_MAX) return;
     this.#cursor = "";
     this.#stuckStreams = 0;
@@ -177,9 +198,18 @@ export class PushFeed {
   #setUp(up: boolean): void {
     if (this.#state.up === up) return;
     this.#hasBeenUp ||= up;
-    this.#state = up ? { up } : { up, downSinceMs: this.#options.clock.now() };
+    const before = this.#state;
+    this.#state = up ? { up } : { up, downSinceMs: this.#options.clock.monotonic() };
     this.#options.metrics.gauge("sallyport_push_feed_up", up ? 1 : 0);
     this.#options.log.info(up ? "push feed: up" : "push feed: down");
-    this.#deliver("state", () => this.#options.onStateChange?.(this.#state));
+    this.#attempt("state", () => this.#options.onStateChange?.(this.#state, before));
   }
+}
+
+/**
+ * A message over `readMaxBytes`, which connect-es refuses with the code that a backend uses for a quota; its words alone tell them
+ * apart (connect-es, protocol/limit-io.ts, `assertReadMaxBytes`).
+ */
+function isTooLargeToRead({ code, rawMessage }: ConnectError): boolean {
+  return code === Code.ResourceExhausted && rawMessage.includes("larger than configured readMaxBytes");
 }

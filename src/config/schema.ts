@@ -122,6 +122,12 @@ export const SCHEMA = {
     "How long the session cache is still trusted while the push feed, which carries revocations, is down, in ms. Lower it to see revocations sooner, at the price of more look-ups.",
   ),
 
+  "push.silence_ms": setting(
+    int("ms", 0, 3_600_000),
+    0,
+    "How long the push feed may bring nothing, in ms; then it is taken for dead, and connected anew. 0: for ever. Set it to twice your backend's keepalive interval and more, if something in between answers HTTP/2 pings in its place, as proxies do.",
+  ),
+
   ...STREAM_SETTINGS,
 
   routes: setting(

@@ -171,9 +171,14 @@ export interface ClientEvent {
   readonly payloadBytes: Uint8Array;
 }
 
+/** For whom an event is: one session where that is given, else all streams of the user. */
+export type ClientAudience = Pick<ClientEvent, "userId" | "deviceSessionId">;
+
 /** Where the push feed delivers, in the order of the feed, one at a time. */
 export interface PushFeedSink {
   event(event: ClientEvent): void;
+  /** An event for these came that cannot be delivered. */
+  lost(audience: ClientAudience): void;
   revoke(revocation: Revocation): void;
   /** What lay between the last event and the next is lost. */
   gap(): void;

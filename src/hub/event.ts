@@ -37,6 +37,7 @@ export class SignedEvent {
   #draft: EventDraft | undefined;
   #proto: Uint8Array | undefined;
   #json: Uint8Array | undefined;
+  #isKept = false;
 
   constructor(draft: EventDraft, signer: Signer) {
     this.eventId = draft.eventId;
@@ -48,13 +49,16 @@ export class SignedEvent {
   /** The framed event, as every stream of the codec sends it. */
   frame(codec: EventCodec): Uint8Array {
     if (codec === "proto") return this.#binary();
-    this.#json ??= encodeFrame(0, jsonOf(this.#binary()));
-    return this.#json;
+    const json = this.#json ?? encodeFrame(0, jsonOf(this.#binary()));
+    // For the streams that are to have it now. What is remembered is remembered once.
+    if (!this.#isKept) this.#json = json;
+    return json;
   }
 
   /** Prepares for a time in memory: lets go of what can be made anew, and of the buffer that the payload may be a part of. */
   keep(): this {
     this.#json = undefined;
+    this.#isKept = true;
     const draft = this.#draft;
     if (draft !== undefined) this.#draft = { ...draft, payloadBytes: draft.payloadBytes.slice() };
     return this;

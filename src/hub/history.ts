@@ -20,8 +20,9 @@ export interface Missed {
   readonly events: readonly SignedEvent[];
 }
 
-/** What an entry takes besides its event. */
+/** What an entry takes besides its event, and a timeline besides its entries, near enough. */
 const ENTRY_BYTES = 128;
+const TIMELINE_BYTES = 512;
 
 /**
  * The newest events, for streams that come back. Bounded for each user and session, in all, and by age.
@@ -53,20 +54,21 @@ export class History {
     return this.#heldBytes;
   }
 
-  remember(key: TimelineKey, event: SignedEvent, position: number, nowMs: number): void {
+  /** `undefined`: an event that nobody got. That it is missing is remembered as long as an event would be. */
+  remember(key: TimelineKey, event: SignedEvent | undefined, position: number, nowMs: number): void {
     const timeline = this.#timelineOf(key);
-    const fits = event.heldBytes + ENTRY_BYTES <= this.#limits.bytesMax;
+    const kept = event !== undefined && event.heldBytes + ENTRY_BYTES <= this.#limits.bytesMax ? event.keep() : undefined;
     this.#append({
       timeline,
       position,
       rememberedAtMs: nowMs,
-      event: fits ? event.keep() : undefined,
-      heldBytes: ENTRY_BYTES + (fits ? event.heldBytes : 0),
+      event: kept,
+      heldBytes: ENTRY_BYTES + (kept?.heldBytes ?? 0),
       nextInTimeline: undefined,
       older: this.#newest,
       newer: undefined,
     });
-    if (!fits) timeline.missingThrough = position;
+    if (kept === undefined) timeline.missingThrough = position;
     const { eventsMax, bytesMax, totalBytesMax } = this.#limits;
     while (timeline.events > eventsMax || timeline.heldBytes > bytesMax) {
       timeline.missingThrough = Math.max(timeline.missingThrough, timeline.oldest?.position ?? 0);
@@ -106,6 +108,7 @@ export class History {
     if (known !== undefined) return known;
     const made = new Timeline(key);
     this.#timelines.set(key, made);
+    this.#heldBytes += TIMELINE_BYTES;
     return made;
   }
 
@@ -130,7 +133,10 @@ export class History {
     if (entry === undefined) return;
     const { timeline, older, newer } = entry;
     timeline.dropOldest();
-    if (timeline.events === 0) this.#timelines.delete(timeline.key);
+    if (timeline.events === 0) {
+      this.#timelines.delete(timeline.key);
+      this.#heldBytes -= TIMELINE_BYTES;
+    }
     if (older === undefined) this.#oldest = newer;
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
@@ -140,10 +146,8 @@ export class History {
   }
 }
 
+/** Where the event of this id is; `undefined` where there is none, or more than one, so that nobody can tell which one it was. */
 function positionIn(timelines: readonly (Timeline | undefined)[], eventId: string): number | undefined {
-  for (const timeline of timelines) {
-    const position = timeline?.positionOf(eventId);
-    if (position !== undefined) return position;
-  }
-  return undefined;
+  const positions = timelines.flatMap((timeline) => timeline?.positionsOf(eventId) ?? []);
+  return positions.length === 1 ? positions[0] : undefined;
 }

@@ -1,8 +1,9 @@
 import type { Clock } from "../core/clock.ts";
-import type { ClientEvent, Metrics, Revocation, Signer } from "../core/ports.ts";
+import type { ClientAudience, ClientEvent, Metrics, Revocation, Signer } from "../core/ports.ts";
 import { type Reason, refuse } from "../core/refusal.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
-import { type Audience, SignedEvent } from "./event.ts";
+import { Broadcaster } from "./broadcaster.ts";
+import { SignedEvent } from "./event.ts";
 import { GatewayEvents } from "./gateway-events.ts";
 import { History, type HistoryLimits, type Missed } from "./history.ts";
 import { LiveStreams, type StreamLimits } from "./live-streams.ts";
@@ -10,7 +11,8 @@ import type { OutboxLimits } from "./outbox.ts";
 import { Positions } from "./positions.ts";
 import type { Sink } from "./sink.ts";
 import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } from "./stream-report.ts";
-import { type Subscriber, Subscription } from "./subscription.ts";
+import { type Subscriber, Subscription, type SubscriptionOwner } from "./subscription.ts";
+import type { TimelineKey } from "./timeline.ts";
 
 export interface HubOptions {
   readonly signer: Signer;
@@ -21,6 +23,8 @@ export interface HubOptions {
   readonly newEventId: () => string;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Does some work later, when others have had their turn. */
+  readonly defer: (work: () => void) => void;
   readonly streams: StreamLimits;
   readonly outbox: OutboxLimits;
   readonly history: HistoryLimits;
@@ -53,6 +57,7 @@ export class Hub {
   readonly #positions: Positions;
   readonly #history: History;
   readonly #gatewayEvents: GatewayEvents;
+  readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
   /** Sessions that were looked up before this moment of the revocation log may have been revoked unheard. */
   #heardSinceMark = 0;
@@ -65,6 +70,7 @@ export class Hub {
     this.#positions = new Positions(options.clock, options.newEventId());
     this.#history = new History(options.history, this.#positions);
     this.#gatewayEvents = new GatewayEvents({ ...options, positions: this.#positions });
+    this.#broadcaster = new Broadcaster({ streams: this.#streams, defer: options.defer });
     this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
   }
 
@@ -105,8 +111,9 @@ export class Hub {
       openedAtMs,
       expiresAtMs: openedAtMs + this.#streamAgeMs(),
       limits: this.#options.outbox,
-      onClose: this.#onClose,
+      owner: this.#owner,
     });
+    this.#broadcaster.skip(subscription);
     this.#streams.add(subscription);
     subscription.watchSink();
     this.#begin(subscription, admission);
@@ -117,22 +124,23 @@ export class Hub {
   publish(event: ClientEvent): void {
     const { clock, metrics, newEventId, signer } = this.#options;
     const takenInMs = clock.monotonic();
-    const audience: Audience = event.deviceSessionId ? `session:${event.deviceSessionId}` : `user:${event.userId}`;
+    const audience = audienceOf(event);
     const { eventType, eventId, payloadBytes } = event;
     const draft = { eventType, eventId: eventId || newEventId(), audience, timestampMs: clock.now(), payloadBytes };
     const signed = new SignedEvent(draft, signer);
     const position = this.#positions.next();
-    const { bySession, byUser } = this.#streams;
-    const streams = event.deviceSessionId ? bySession.of(event.deviceSessionId) : byUser.of(event.userId);
-    let deliveries = 0;
-    for (const stream of streams) {
-      stream.deliver(signed);
-      deliveries++;
-    }
+    const written = this.#deliver(signed, event, takenInMs);
     this.#history.remember(audience, signed, position, takenInMs);
-    if (deliveries === 0) return;
-    metrics.count("sallyport_event_deliveries_total", undefined, deliveries);
+    if (written === 0) return;
+    metrics.count("sallyport_event_deliveries_total", undefined, written);
     metrics.observe("sallyport_event_delivery_seconds", (clock.monotonic() - takenInMs) / MS_PER_SECOND);
+  }
+
+  /** An event came that nobody can be given: whoever it was for fetches the state anew, now or on coming back. */
+  lose(event: ClientAudience): void {
+    const audience = audienceOf(event);
+    this.#history.remember(audience, undefined, this.#positions.next(), this.#options.clock.monotonic());
+    this.#deliver(this.#gatewayEvents.resync(audience, this.#positions.next()), event);
   }
 
   /** Ends one session's streams, or all of a user's; gives their number. */
@@ -150,7 +158,7 @@ export class Hub {
   gap(): void {
     this.#heardSinceMark = this.#options.revocations.mark();
     this.#history.clear();
-    this.#deliverToAll(this.#gatewayEvents.resync("all", this.#positions.next()));
+    this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.next()));
   }
 
   /** What is due by now: heartbeats, streams that are old enough, events that are. To be called every second or so. */
@@ -160,13 +168,24 @@ export class Hub {
     for (const stream of this.#streams) if (nowMs >= stream.expiresAtMs) stream.close("STREAM_EXPIRED");
     if (nowMs < this.#nextHeartbeatMs) return;
     this.#nextHeartbeatMs = nowMs + this.#options.heartbeatIntervalMs;
-    if (this.#streams.size > 0) this.#deliverToAll(this.#gatewayEvents.heartbeat(this.#positions.next()));
+    if (this.#streams.size > 0) this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.next()));
   }
 
   /** Ends every stream, and refuses new ones. */
   shutDown(): void {
     this.#stopping = true;
     for (const stream of this.#streams) stream.close("SHUTTING_DOWN");
+  }
+
+  /** To the streams of the audience; gives to how many it was written at once. */
+  #deliver(event: SignedEvent, { deviceSessionId, userId }: ClientAudience, takenInMs?: number): number {
+    const { bySession, byUser } = this.#streams;
+    let written = 0;
+    for (const stream of deviceSessionId ? bySession.of(deviceSessionId) : byUser.of(userId)) {
+      this.#broadcaster.catchUp(stream);
+      if (stream.deliver(event, takenInMs)) written++;
+    }
+    return written;
   }
 
   #refuseRevoked({ mark, deviceSessionId, userId }: Admission): void {
@@ -189,7 +208,9 @@ export class Hub {
     const position = failed ? undefined : (missed?.after ?? this.#positions.next());
     const resumed = missed !== undefined;
     subscription.deliver(this.#gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position }));
-    for (const event of missed?.events ?? []) subscription.deliver(event);
+    const nowMs = this.#options.clock.monotonic();
+    const replayed = (missed?.events ?? []).filter((event) => subscription.deliver(event, nowMs));
+    this.#options.metrics.count("sallyport_event_deliveries_total", undefined, replayed.length);
     if (failed) subscription.deliver(this.#gatewayEvents.resync(`session:${deviceSessionId}`, this.#positions.next()));
   }
 
@@ -199,15 +220,26 @@ export class Hub {
     return missed;
   }
 
-  #deliverToAll(event: SignedEvent): void {
-    for (const stream of this.#streams) stream.deliver(event);
-  }
-
-  readonly #onClose = (subscription: Subscription, reason: Reason | undefined): void => {
-    this.#streams.remove(subscription);
-    this.#options.metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
-    if (reason === "SLOW_CONSUMER") this.#options.metrics.count("sallyport_events_dropped_total", { reason: "slow_consumer" });
+  readonly #owner: SubscriptionOwner = {
+    wroteLate: (takenInMs) => {
+      const { clock, metrics } = this.#options;
+      metrics.count("sallyport_event_deliveries_total");
+      metrics.observe("sallyport_event_delivery_seconds", (clock.monotonic() - takenInMs) / MS_PER_SECOND);
+    },
+    closed: (subscription: Subscription, reason: Reason | undefined, unwritten: number) => {
+      const { metrics } = this.#options;
+      this.#streams.remove(subscription);
+      metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
+      if (unwritten === 0) return;
+      const why = reason === "SLOW_CONSUMER" ? "slow_consumer" : "stream_ended";
+      metrics.count("sallyport_events_dropped_total", { reason: why }, unwritten);
+    },
   };
+}
+
+/** By the session where one is given, else by the user. */
+function audienceOf({ deviceSessionId, userId }: ClientAudience): TimelineKey {
+  return deviceSessionId ? `session:${deviceSessionId}` : `user:${userId}`;
 }
 
 function unknownSince(cause: string) {

@@ -56,7 +56,7 @@ const RECHECK_RETRY_MS = 1000;
 /** Opens the hub, with its clock running. */
 export function openHub(config: HubConfig, parts: HubParts): Push {
   const { revocations, sessions, log } = parts;
-  const hub = new Hub({ ...parts, ...limitsOf(config) });
+  const hub = new Hub({ ...parts, ...limitsOf(config), defer: setImmediate });
   const recheck = new SessionRecheck({
     streams: hub,
     sessions,
@@ -81,7 +81,12 @@ export function openHub(config: HubConfig, parts: HubParts): Push {
   const ticking = setInterval(() => hub.tick(), TICK_MS);
   return {
     hub,
-    sink: { event: (event) => hub.publish(event), revoke: (revocation) => void revoke(revocation), gap },
+    sink: {
+      event: (event) => hub.publish(event),
+      lost: (audience) => hub.lose(audience),
+      revoke: (revocation) => void revoke(revocation),
+      gap,
+    },
     revoke,
     stop() {
       clearInterval(ticking);

@@ -20,8 +20,15 @@ export interface SubscriptionParts {
   /** On the monotonic clock, as is `openedAtMs`. */
   readonly expiresAtMs: number;
   readonly limits: OutboxLimits;
-  /** Called once; the reason is `undefined` where the client went away. */
-  readonly onClose: (subscription: Subscription, reason: Reason | undefined) => void;
+  readonly owner: SubscriptionOwner;
+}
+
+/** Told of what becomes of streams; one object for all of them. */
+export interface SubscriptionOwner {
+  /** An event of the backend, taken in then, was written when its client had read what lay before it. */
+  wroteLate(takenInMs: number): void;
+  /** Called once; the reason is `undefined` where the client went away. `unwritten`: events of the backend that it did not get. */
+  closed(subscription: Subscription, reason: Reason | undefined, unwritten: number): void;
 }
 
 /**
@@ -37,7 +44,9 @@ export class Subscription implements SinkListener {
   readonly expiresAtMs: number;
   readonly #sink: Sink;
   readonly #limits: OutboxLimits;
-  readonly #onClose: SubscriptionParts["onClose"];
+  readonly #owner: SubscriptionOwner;
+  /** How many of the hub's broadcasts it has had, or has no need of (Broadcaster). */
+  broadcasts = 0;
   /** Only while the client lags behind. */
   #outbox: Outbox | undefined;
   #open = true;
@@ -51,7 +60,7 @@ export class Subscription implements SinkListener {
     this.expiresAtMs = parts.expiresAtMs;
     this.#sink = parts.sink;
     this.#limits = parts.limits;
-    this.#onClose = parts.onClose;
+    this.#owner = parts.owner;
   }
 
   /** Ends with its sink, which may have ended already: call this when the subscription can be closed, not before. */
@@ -77,34 +86,48 @@ export class Subscription implements SinkListener {
     return this.#sink.queuedBytes + (this.#outbox?.bytes ?? 0);
   }
 
-  /** Sends an event, now or when the client has read what lies before it; or closes the stream where too much has piled up. */
-  deliver(event: SignedEvent): void {
-    if (!this.#open) return;
+  /**
+   * Sends an event, now or when the client has read what lies before it; or closes the stream where too much has piled up. Says whether
+   * it was written at once. `takenInMs`: when the hub took it in, on the monotonic clock; `undefined` for the gateway's own.
+   */
+  deliver(event: SignedEvent, takenInMs?: number): boolean {
+    if (!this.#open) return false;
+    const frame = event.frame(this.#sink.codec);
     // Nearly always, and nearly all that a delivery costs.
-    if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES)
-      this.#sink.write(event.frame(this.#sink.codec));
-    else if (this.#isOverfull()) this.close("SLOW_CONSUMER");
-    else if (this.#outbox === undefined) this.#wait(event.frame(this.#sink.codec));
-    else this.#outbox.push(event.frame(this.#sink.codec));
+    if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
+      this.#sink.write(frame);
+      return true;
+    }
+    if (this.#hasRoomFor(frame)) this.#wait(frame, takenInMs);
+    else this.#end("SLOW_CONSUMER", takenInMs === undefined ? 0 : 1);
+    return false;
   }
 
   close(reason: Reason | undefined): void {
+    this.#end(reason, 0);
+  }
+
+  /** `unwritten`: besides what waits. */
+  #end(reason: Reason | undefined, unwritten: number): void {
     if (!this.#open) return;
     this.#open = false;
+    const waiting = this.#outbox?.backendEvents ?? 0;
     this.#outbox = undefined;
-    this.#onClose(this, reason);
+    this.#owner.closed(this, reason, waiting + unwritten);
     if (reason !== undefined) this.#sink.end(refuse(reason));
   }
 
-  #isOverfull(): boolean {
-    return this.unreadBytes > this.#limits.bytesMax || (this.#outbox?.messages ?? 0) >= this.#limits.messagesMax;
+  #hasRoomFor(frame: Uint8Array): boolean {
+    const { bytesMax, messagesMax } = this.#limits;
+    return this.unreadBytes + frame.byteLength <= bytesMax && (this.#outbox?.messages ?? 0) < messagesMax;
   }
 
-  #wait(frame: Uint8Array): void {
-    const outbox = new Outbox();
-    outbox.push(frame);
-    this.#outbox = outbox;
-    this.#writeWhenDrained(outbox);
+  #wait(frame: Uint8Array, takenInMs: number | undefined): void {
+    if (this.#outbox === undefined) {
+      this.#outbox = new Outbox();
+      this.#writeWhenDrained(this.#outbox);
+    }
+    this.#outbox.push(frame, takenInMs);
   }
 
   #writeWhenDrained(outbox: Outbox): void {
@@ -114,10 +137,11 @@ export class Subscription implements SinkListener {
   #write(outbox: Outbox): void {
     if (outbox !== this.#outbox) return;
     // One at least: the sink says that it can take more.
-    let frame = outbox.shift();
-    while (frame !== undefined) {
-      this.#sink.write(frame);
-      frame = this.#sink.queuedBytes < WRITE_AHEAD_BYTES ? outbox.shift() : undefined;
+    let next = outbox.shift();
+    while (next !== undefined) {
+      this.#sink.write(next.frame);
+      if (next.takenInMs !== undefined) this.#owner.wroteLate(next.takenInMs);
+      next = this.#sink.queuedBytes < WRITE_AHEAD_BYTES ? outbox.shift() : undefined;
     }
     if (outbox.messages > 0) this.#writeWhenDrained(outbox);
     else this.#outbox = undefined;

@@ -8,7 +8,7 @@ export interface Entry {
   readonly timeline: Timeline;
   readonly position: number;
   readonly rememberedAtMs: number;
-  /** `undefined`: one that was too large to remember. That something was there is remembered all the same. */
+  /** `undefined`: one that was too large to remember, or that nobody got. That something was there is remembered all the same. */
   readonly event: SignedEvent | undefined;
   readonly heldBytes: number;
   nextInTimeline: Entry | undefined;
@@ -55,9 +55,10 @@ export class Timeline {
     this.#heldBytes -= entry.heldBytes;
   }
 
-  positionOf(eventId: string): number | undefined {
-    for (const entry of this.entries()) if (entry.event?.eventId === eventId) return entry.position;
-    return undefined;
+  positionsOf(eventId: string): number[] {
+    const positions: number[] = [];
+    for (const entry of this.entries()) if (entry.event?.eventId === eventId) positions.push(entry.position);
+    return positions;
   }
 
   *entries(): Generator<Entry> {

@@ -1,4 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { createClient } from "@connectrpc/connect";
+import { startGateway } from "../../src/app.ts";
+import { reasonOf } from "../../src/client/errors.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { Listener } from "../support/listener.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
@@ -16,9 +21,10 @@ interface Setting {
 }
 
 const open: Setting[] = [];
-async function openSetting(sendsCursors: boolean): Promise<Setting> {
+async function openSetting(sendsCursors: boolean, config: Partial<Config> = {}): Promise<Setting> {
   const feed = await Object.assign(new PushServer(), { sendsCursors }).start();
-  const world = await openWorld({ "push.url": feed.url, "push.backoff_min_ms": 1, "push.backoff_max_ms": 10 });
+  const quick = { "push.backoff_min_ms": 1, "push.backoff_max_ms": 10 };
+  const world = await openWorld({ "push.url": feed.url, ...quick, ...config });
   const setting = { feed, world };
   open.push(setting);
   return setting;
@@ -126,4 +132,50 @@ test("a backend that has forgotten its cursor: streams hear resync, and nobody r
   await until(() => story(late).length > 0, "the resync");
   expect(story(late)).toEqual(["resync"]);
   for (const each of [listener, late]) each.leave();
+});
+
+/** What a device's command comes to. */
+async function command({ world }: Setting, device: Device): Promise<string> {
+  const client = createClient(Gateway, world.transport(anyVariant));
+  const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
+  return client.executeCommand(request).then(
+    ({ envelope }) => envelope?.resultCode ?? "",
+    (error) => reasonOf(error) ?? String(error),
+  );
+}
+
+test("while the feed is down beyond its grace, and until what was missed has come, no session is believed from before", async () => {
+  const setting = await openSetting(true, { "push.grace_ms": 100 });
+  const { world } = setting;
+  const [asking, silent, kept] = [await world.login(), await world.login(), await world.login()];
+  for (const device of [asking, silent, kept]) expect(await command(setting, device)).toBe("ok");
+  await outage(setting, async () => {
+    // Within the grace, what is cached holds.
+    for (const { deviceSessionId } of [asking, silent]) await world.revoke({ device_session_id: deviceSessionId });
+    await until(async () => (await command(setting, asking)) === "SESSION_REVOKED", "the cache to be bypassed");
+  });
+  // The feed stands, and what it has missed is still to come; here, it never does.
+  expect(await command(setting, silent)).toBe("SESSION_REVOKED");
+  expect(await command(setting, kept)).toBe("ok");
+});
+
+test("whoever subscribed before the feed first stood is told to fetch anew when it does, and looked up again", async () => {
+  const { feed, world } = await openSetting(true);
+  const gate = Promise.withResolvers<void>();
+  feed.gate = gate.promise;
+  const [revoked, device] = [await world.login(), await world.login()];
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  const gateway = await startGateway({ config: world.config, log: silent });
+  try {
+    const transport = anyVariant.open(gateway.edgeUrl);
+    const [doomed, safe] = [await Listener.open(transport, revoked), await Listener.open(transport, device)];
+    await world.revoke({ device_session_id: revoked.deviceSessionId });
+    gate.resolve();
+    await until(() => doomed.ended !== undefined, "the stream to end");
+    expect([story(doomed), doomed.ended]).toEqual([["resync"], "SESSION_REVOKED"]);
+    expect([story(safe), safe.ended]).toEqual([["resync"], undefined]);
+    safe.leave();
+  } finally {
+    await gateway.stop();
+  }
 });

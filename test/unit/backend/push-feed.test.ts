@@ -164,6 +164,53 @@ describe("a backend with cursors", () => {
     expect(feed.metrics.values.get("sallyport_push_feed_gaps_total")).toBe(1);
   });
 
+  test("that is too busy, again and again, is asked again from the same cursor: nothing is lost, and nobody told so", async () => {
+    const server = await pushServer({ failWith: new ConnectError("too many streams", Code.ResourceExhausted) });
+    const feed = new Feed(server.url);
+    server.pushNumber(1);
+    feed.start();
+    await feed.sink.until(() => server.subscriptions.length > 10);
+    server.failWith = undefined;
+    server.pushNumber(2);
+    await feed.has("event 2");
+    expect(feed.deliveries).toEqual(["event 2"]);
+    expect(server.subscriptions.slice(1).every(({ cursor }) => cursor === "1")).toBe(true);
+  });
+
+  test("that leaves an event without a cursor: it does not come again, and what lies behind is a gap", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    server.pushNumber(1);
+    server.push({ ...clientEvent({ userId: "u1", eventId: "2" }), cursor: "" });
+    await feed.has("event 2");
+    server.cut();
+    await feed.has("gap");
+    await feed.upTimes(2);
+    server.pushNumber(3);
+    await feed.has("event 3");
+    expect(feed.deliveries).toEqual(["event 1", "event 2", "gap", "event 3"]);
+  });
+
+  test("that falls silent on a connection that lives is connected anew, and one that sends keepalives is not", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url, { silenceMs: 100 });
+    feed.start();
+    await waitForReconnects(feed, 2);
+    expect(feed.log.lines.join()).toContain("nothing came for 100 ms, not even a keepalive");
+    server.keepaliveMs = 10;
+    server.cut();
+    let subscriptions = Number.NaN;
+    while (subscriptions !== server.subscriptions.length) {
+      subscriptions = server.subscriptions.length;
+      await Bun.sleep(300);
+    }
+    server.pushNumber(1);
+    await feed.has("event 1");
+    expect(feed.deliveries).toEqual(["event 1"]);
+  });
+
   test("that sends a message too large to read: the feed steps over it, with a gap, instead of standing still for ever", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url, {}, { messageBytesMax: 2000 });
@@ -220,13 +267,14 @@ describe("one bad event", () => {
     server.push(clientEvent({ userId: "u1", eventType: "gateway.server_time" }));
     server.pushNumber(3);
     await feed.has("event 3");
-    expect(feed.deliveries).toEqual(["event 3"]);
+    // Whom it was for is told.
+    expect(feed.deliveries).toEqual(["lost u1/", "event 3"]);
     expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="no_audience"}')).toBe(1);
     expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="reserved_event_type"}')).toBe(1);
     expect(feed.log.lines.filter((line) => line.includes("dropped"))).toHaveLength(2);
   });
 
-  test("that the sink cannot take is counted, and is not delivered again after a reconnect", async () => {
+  test("that the sink cannot take is counted and lost, and is not delivered again after a reconnect", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.sink.failOn = "event 2";
@@ -239,7 +287,7 @@ describe("one bad event", () => {
     await feed.upTimes(2);
     server.pushNumber(4);
     await feed.has("event 4");
-    expect(feed.deliveries).toEqual(["event 1", "event 3", "event 4"]);
+    expect(feed.deliveries).toEqual(["event 1", "gap", "event 3", "event 4"]);
     expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="delivery_failed"}')).toBe(1);
   });
 });
@@ -247,7 +295,8 @@ describe("one bad event", () => {
 describe("state", () => {
   test("says since when the feed is down, and follows it up and down", async () => {
     const server = await pushServer();
-    const clock = { now: () => 1234, monotonic: () => 0 };
+    // The wall clock may be set meanwhile.
+    const clock = { now: () => 0, monotonic: () => 1234 };
     const states: PushFeedState[] = [];
     const feed = new Feed(server.url, { clock });
     states.push(feed.state());
@@ -355,7 +404,7 @@ describe("stop", () => {
       delivered.push(eventId);
       stopping.resolve(feed.stop());
     };
-    const feed = new Feed(server.url, { sink: { event, revoke: () => {}, gap: () => {} } });
+    const feed = new Feed(server.url, { sink: { event, lost: () => {}, revoke: () => {}, gap: () => {} } });
     feed.start();
     await waitForMetric(feed, "sallyport_push_feed_up", 1);
     for (let number = 1; number <= 20; number++) server.pushNumber(number);

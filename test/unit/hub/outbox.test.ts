@@ -35,13 +35,28 @@ describe("a client that does not read", () => {
 
   test("is ended with SLOW_CONSUMER by bytes, those in the runtime included, and costs the others nothing", () => {
     const { slow, quick, publish, counted, streams } = slowAndQuick({ bytesMax: 4 * WRITE_AHEAD_BYTES, messagesMax: 1000 });
-    publish(4);
-    expect(slow.ends).toEqual([]);
     publish(3);
+    expect(slow.ends).toEqual([]);
+    // Each is a little larger than what is written ahead: four of them are over the bound.
+    publish(1);
     expect(slow.ends).toEqual(["SLOW_CONSUMER"]);
+    publish(3);
     expect(quick.delivered).toEqual(ids(1, 7));
     expect(streams()).toBe(1);
-    expect(counted.get("sallyport_events_dropped_total slow_consumer")).toBe(1);
+    // The first was written, two waited, and the last found no room.
+    expect(counted.get("sallyport_events_dropped_total slow_consumer")).toBe(3);
+    expect(counted.get("sallyport_event_deliveries_total")).toBe(1 + 7);
+  });
+
+  test("is told of by when it had what waited, each event by itself", async () => {
+    const { slow, publish, counted, observed, pass } = slowAndQuick({ bytesMax: 10_000_000, messagesMax: 1000 });
+    publish(3);
+    expect(counted.get("sallyport_event_deliveries_total")).toBe(1 + 3);
+    pass(2000);
+    slow.read();
+    await Bun.sleep(0);
+    expect(counted.get("sallyport_event_deliveries_total")).toBe(3 + 3);
+    expect(observed.get("sallyport_event_delivery_seconds")).toEqual([0, 0, 0, 2, 2]);
   });
 
   test("is ended with SLOW_CONSUMER by messages, however small they are", () => {
@@ -76,16 +91,12 @@ describe("a client that does not read", () => {
 test("an outbox gives its frames in order, counts them, and does not grow with what has passed through it", () => {
   const outbox = new Outbox();
   for (let n = 0; n < 1000; n++) {
-    outbox.push(new Uint8Array(n % 7));
-    if (n >= 3) expect(outbox.shift()?.byteLength).toBe((n - 3) % 7);
+    outbox.push(new Uint8Array(n % 7), n);
+    if (n >= 3) expect(outbox.shift()?.frame.byteLength).toBe((n - 3) % 7);
   }
   expect(outbox.messages).toBe(3);
   expect(outbox.bytes).toBe((997 % 7) + (998 % 7) + (999 % 7));
-  expect([outbox.shift(), outbox.shift(), outbox.shift()].map((frame) => frame?.byteLength)).toEqual([
-    997 % 7,
-    998 % 7,
-    999 % 7,
-  ]);
+  expect([outbox.shift(), outbox.shift(), outbox.shift()].map((waiting) => waiting?.takenInMs)).toEqual([997, 998, 999]);
   expect(outbox.shift()).toBeUndefined();
   expect([outbox.messages, outbox.bytes]).toEqual([0, 0]);
 });

@@ -42,6 +42,14 @@ describe("a stream that resumes", () => {
     expect(signatures() - before).toBe(1);
   });
 
+  test("gets JSON made for it alone: what is remembered is not remembered in both encodings", () => {
+    const { toUser, resume } = resumable();
+    toUser("e-1", "e-2");
+    const [first, second] = [resume("e-1", new FakeSink("json")), resume("e-1", new FakeSink("json"))];
+    expect(first.frames[1]).toEqual(second.frames[1]);
+    expect(first.frames[1]).not.toBe(second.frames[1]);
+  });
+
   test("gets JSON where it speaks JSON", () => {
     const { toUser, resume } = resumable();
     toUser("e-1", "e-2");
@@ -156,6 +164,27 @@ describe("a stream that cannot be given everything since is told to fetch anew, 
     expectResync(resume("e-1"));
     expectResync(resume("huge"));
     expect(resume("e-2").delivered).toEqual(["e-3"]);
+  });
+
+  test("an event came in between that nobody could be given", () => {
+    const { hub, toUser, toSession, resume } = resumable();
+    toUser("e-1");
+    toSession("s-1");
+    hub.lose({ userId: "u-1", deviceSessionId: "" });
+    hub.lose({ userId: "u-2", deviceSessionId: "" });
+    hub.lose({ userId: "u-1", deviceSessionId: "another" });
+    toUser("e-2");
+    expectResync(resume("e-1"));
+    expectResync(resume("s-1"));
+    expect(resume("e-2").types).toEqual(["gateway.server_time"]);
+  });
+
+  test("it names an id that came twice: nobody can tell after which of them", () => {
+    const { toUser, toSession, resume } = resumable();
+    toSession("twin");
+    toUser("e-1", "twin", "e-2");
+    expectResync(resume("twin"));
+    expect(resume("e-1").delivered).toEqual(["twin", "e-2"]);
   });
 
   test("they are too old", () => {

@@ -17,6 +17,10 @@ export class PushServer {
   sendsCursors = true;
   /** Ends each stream with this, once it has sent what there is. */
   failWith: ConnectError | undefined;
+  /** Answers nothing before this. */
+  gate: Promise<void> | undefined;
+  /** How often it sends a keepalive; never, by default, but for the first. */
+  keepaliveMs = Number.POSITIVE_INFINITY;
   port = 0;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #wakers = new Set<() => void>();
@@ -83,17 +87,26 @@ export class PushServer {
   async *#subscribe(request: SubscribePushRequest, context: HandlerContext): AsyncGenerator<EventInit> {
     this.subscriptions.push(request);
     this.authorizations.push(context.requestHeader.get("authorization"));
+    await this.gate;
     let at = request.cursor === "" ? this.log.length : Number(request.cursor);
     if (at < this.prunedTo || at > this.log.length) throw new ConnectError("too old", Code.OutOfRange);
     yield { cursor: this.#cursor(at) };
     while (!context.signal.aborted) {
-      for (; at < this.log.length; at++) yield { ...this.log[at], cursor: this.#cursor(at + 1) };
+      // An event may have a cursor of its own.
+      for (; at < this.log.length; at++) yield { cursor: this.#cursor(at + 1), ...this.log[at] };
       if (this.failWith !== undefined) throw this.failWith;
-      await new Promise<void>((resolve) => {
-        this.#wakers.add(resolve);
-        context.signal.addEventListener("abort", () => resolve());
-      });
+      const isQuiet = await this.#quietUntilWoken(context.signal);
+      if (isQuiet) yield { cursor: this.#cursor(at) };
     }
+  }
+
+  /** Whether it is time for a keepalive. */
+  #quietUntilWoken(signal: AbortSignal): Promise<boolean> {
+    return new Promise<boolean>((resolve) => {
+      this.#wakers.add(() => resolve(false));
+      signal.addEventListener("abort", () => resolve(false));
+      if (Number.isFinite(this.keepaliveMs)) setTimeout(() => resolve(true), this.keepaliveMs);
+    });
   }
 
   #cursor(at: number): string {

@@ -1,4 +1,13 @@
-import type { ClientEvent, Labels, Log, LogFields, Metrics, PushFeedSink, Revocation } from "../../../../src/core/ports.ts";
+import type {
+  ClientAudience,
+  ClientEvent,
+  Labels,
+  Log,
+  LogFields,
+  Metrics,
+  PushFeedSink,
+  Revocation,
+} from "../../../../src/core/ports.ts";
 
 /** Remembers what was measured, as `name{label="value"}` → sum, last value or number of observations. */
 export class RecordingMetrics implements Metrics {
@@ -56,6 +65,10 @@ export class RecordingSink implements PushFeedSink {
 
   event(event: ClientEvent): void {
     this.note(`event ${event.eventId || event.eventType}`);
+  }
+
+  lost({ userId, deviceSessionId }: ClientAudience): void {
+    this.note(`lost ${userId}/${deviceSessionId}`);
   }
 
   revoke({ userId, deviceSessionId }: Revocation): void {

@@ -21,6 +21,7 @@ export function setUp(change: Partial<HubOptions> = {}) {
   const clock = new TestClock();
   const counted = new Map<string, number>();
   const gauges = new Map<string, number>();
+  const observed = new Map<string, number[]>();
   const revocations = new RevocationLog(4);
   let signatures = 0;
   const signer: Signer = {
@@ -35,13 +36,14 @@ export function setUp(change: Partial<HubOptions> = {}) {
       for (const key of [name, `${name} ${Object.values(labels)}`]) counted.set(key, (counted.get(key) ?? 0) + by);
     },
     gauge: (name: string, value: number, labels = {}) => void gauges.set(`${name} ${Object.values(labels)}`.trim(), value),
-    observe() {},
+    observe: (name: string, value: number) => void observed.set(name, [...(observed.get(name) ?? []), value]),
   };
   let ids = 0;
   const hub = new Hub({
     ...{ signer, clock, metrics, revocations },
     newEventId: () => `made-${++ids}`,
     random: () => 0.5,
+    defer: setImmediate,
     streams: { perSessionMax: 100, perUserMax: 100, perNetworkMax: 100, totalMax: 100 },
     outbox: { bytesMax: 1_000_000, messagesMax: 1000 },
     history: { eventsMax: 100, bytesMax: 100_000, totalBytesMax: 1_000_000, ageMs: 60_000 },
@@ -66,7 +68,7 @@ export function setUp(change: Partial<HubOptions> = {}) {
     hub.tick();
   };
   const streams = () => hub.list({ after: 0, limit: 1000, userId: undefined, deviceSessionId: undefined }).streams.length;
-  return { hub, join, pass, clock, metrics, revocations, counted, gauges, streams, signatures: () => signatures };
+  return { hub, join, pass, clock, metrics, revocations, counted, gauges, observed, streams, signatures: () => signatures };
 }
 
 export const event = (change: Partial<ClientEvent>): ClientEvent => ({

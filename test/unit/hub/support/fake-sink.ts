@@ -48,6 +48,11 @@ export class FakeSink implements Sink {
   /** The client reads everything that was written to it, and goes on reading. */
   read(): void {
     this.stuck = false;
+    this.take();
+  }
+
+  /** The client reads what was written to it so far. */
+  take(): void {
     this.queuedBytes = 0;
     for (const listener of this.#onDrain.splice(0)) listener();
   }

@@ -5,6 +5,7 @@ import { reasonOf } from "../../src/client/errors.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { Listener } from "../support/listener.ts";
+import { story, unexplained } from "../support/story.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
@@ -49,28 +50,6 @@ async function outage({ feed, world }: Setting, meanwhile: () => unknown = () =>
   await meanwhile();
   await feed.start();
   await until(async () => (await isUp()) === 1, "the feed to be up");
-}
-
-/** What a stream has brought, in order: numbers, and `resync`. */
-function story(listener: Listener): (number | "resync")[] {
-  return listener.events.flatMap(({ envelope, payloadBytes }) => {
-    if (envelope?.eventType === "gateway.resync") return ["resync" as const];
-    return envelope?.eventType === "count.up" ? [JSON.parse(new TextDecoder().decode(payloadBytes)).n] : [];
-  });
-}
-
-/** Events that do not follow on the one before: any where no resync explains it, and those that came before in any case. */
-function unexplained(told: readonly (number | "resync")[]): number[] {
-  let [last, mayMiss] = [-1, false];
-  return told.flatMap((each) => {
-    if (each === "resync") {
-      mayMiss = true;
-      return [];
-    }
-    const follows = mayMiss ? each > last : each === last + 1;
-    [last, mayMiss] = [each, false];
-    return follows ? [] : [each];
-  });
 }
 
 describe("a backend without cursors", () => {

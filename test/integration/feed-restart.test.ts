@@ -1,52 +1,183 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startGateway } from "../../src/app.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { GatewayEvent } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { createLog } from "../../src/observe/log.ts";
+import { BackendProcess } from "../support/backend-process.ts";
 import { Listener } from "../support/listener.ts";
+import { lastNumber, story, unexplained } from "../support/story.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
-import { metric, openWorld, type World } from "../support/world.ts";
+import { Wanderer } from "../support/wanderer.ts";
+import { type Device, login, metric, ROOMY } from "../support/world.ts";
 
-let world: World;
-beforeAll(async () => {
-  world = await openWorld({ "push.backoff_min_ms": 1, "push.backoff_max_ms": 20 });
-});
-afterAll(() => world.close());
+/**
+ * The backend is a process that is killed while it works, and finds its state in a file when it starts again. Its log of what it pushed is
+ * a part of that, or is empty at each start: then it cannot resume from any cursor.
+ */
 
-const EVENTS = 1000;
 const RESTARTS = 50;
+const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
-test("the backend's push stream is killed and restarted under load: nothing is lost, nothing comes twice", async () => {
-  const device = await world.login();
-  const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
-  let sent = 0;
-  const load = (async () => {
-    for (; sent < EVENTS; sent++) await world.push({ user_id: device.userId, event_type: "count.up", payload: { n: sent } });
-  })();
-  for (let restart = 1; restart <= RESTARTS; restart++) {
-    await until(() => sent >= (restart * EVENTS) / (RESTARTS + 2), "the load to go on");
-    await world.backend.stopPush();
-    await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 0, "the feed to notice");
-    await world.backend.startPush();
-    await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 1, "the feed to be back");
-  }
-  await load;
-  const expected = Array.from({ length: EVENTS }, (_, n) => ({ n }));
-  for (const listener of listeners) {
-    await until(() => listener.payloads("count.up").length >= EVENTS, "every event");
-    expect(listener.payloads("count.up")).toEqual(expected);
-    expect(listener.ended).toBeUndefined();
-    listener.leave();
-  }
-  expect(await metric(world.gateway, "sallyport_push_feed_reconnects_total")).toBeGreaterThanOrEqual(RESTARTS);
-  expect(await metric(world.gateway, "sallyport_push_feed_gaps_total")).toBe(0);
-}, 60_000);
-
-test("a revocation during the outage ends the stream after it", async () => {
-  const device = await world.login();
-  const [variant] = VARIANTS;
-  const listener = await Listener.open(world.transport(variant ?? expect.unreachable()), device);
-  await world.backend.stopPush();
-  await world.revoke({ device_session_id: device.deviceSessionId });
-  expect(listener.ended).toBeUndefined();
-  await world.backend.startPush();
-  await until(() => listener.ended !== undefined, "the stream to end");
-  expect(listener.ended).toBe("SESSION_REVOKED");
+let opened = new AsyncDisposableStack();
+afterEach(async () => {
+  await opened.disposeAsync();
 });
+
+/** A gateway before a backend that can be killed. */
+async function openSetting(forgetsLog: boolean) {
+  opened = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "sallyport-feed-"));
+  opened.defer(() => rm(directory, { recursive: true }));
+  const backend = await BackendProcess.start({ database: join(directory, "backend.sqlite"), forgetsLog });
+  opened.defer(() => backend.close());
+  const listen = { "edge.listen": ANY_PORT, "grpc.listen": ANY_PORT, "admin.listen": ANY_PORT };
+  const wiring = { "backend.url": backend.restUrl, "push.url": backend.pushUrl };
+  const quick = { "push.backoff_min_ms": 1, "push.backoff_max_ms": 20 };
+  const config = loadConfig({ env: {}, overrides: { ...ROOMY, ...listen, ...wiring, ...quick } });
+  const gateway = await startGateway({ config, log: createLog({ level: "error", format: "json", write() {} }) });
+  opened.defer(async () => void (await gateway.stop()));
+  const isUp = async () => (await metric(gateway, "sallyport_push_feed_up")) === 1;
+  await until(isUp, "the push feed to be up");
+  let people = 0;
+  return {
+    backend,
+    metric: (name: string) => metric(gateway, name),
+    login: () => login(gateway.edgeUrl, backend.restUrl, `person-${people++}@example.com`),
+    transport: ({ listener, open }: (typeof VARIANTS)[number]) => open(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl),
+  };
+}
+type Setting = Awaited<ReturnType<typeof openSetting>>;
+
+/**
+ * Somebody who says one number after the other to everybody, and each until the backend has acknowledged it. What is acknowledged is
+ * committed: the file is in the kernel's hands by then, where a SIGKILL leaves it. What was cut off before may be in the log or not; it is
+ * said again under its Idempotency-Key, under which the backend takes it once.
+ */
+class Speaker {
+  acknowledged = 0;
+  readonly #url: string;
+  readonly #userId: string;
+  #isDone = false;
+  readonly #speaking: Promise<void>;
+
+  constructor({ backend }: Setting, { userId }: Device) {
+    this.#url = `${backend.restUrl}/api/v1/user/rooms/lobby/messages`;
+    this.#userId = userId;
+    this.#speaking = this.#speak();
+  }
+
+  /** Gives how many numbers it said. */
+  async stop(): Promise<number> {
+    this.#isDone = true;
+    await this.#speaking;
+    return this.acknowledged;
+  }
+
+  async #speak(): Promise<void> {
+    while (!this.#isDone) {
+      const status = await this.#say(String(this.acknowledged)).catch(() => "cut off");
+      if (status === 201) this.acknowledged++;
+      else if (status !== "cut off") throw new Error(`the backend answered ${status}`);
+      await Bun.sleep(3);
+    }
+  }
+
+  async #say(text: string): Promise<number> {
+    const headers = { "content-type": "application/json", "x-user-id": this.#userId, "idempotency-key": text };
+    return (await fetch(this.#url, { method: "POST", body: JSON.stringify({ text }), headers })).status;
+  }
+}
+
+/** By which those come that leave and return. */
+const WANDERING = VARIANTS.filter(({ name }) =>
+  ["Connect proto over HTTP/1.1", "Connect JSON over HTTP/2", "gRPC proto"].includes(name),
+);
+
+async function revoke(restUrl: string, device: Device): Promise<void> {
+  const body = JSON.stringify({ device_session_id: device.deviceSessionId });
+  const response = await fetch(`${restUrl}/dev/revoke`, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/json" },
+  });
+  expect(response.status).toBe(200);
+}
+
+/** Kills the backend under load again and again; at half-time a session is revoked while it is dead. Gives what everybody was told. */
+async function killAgainAndAgain(setting: Setting, hasRecovered: (restart: number) => Promise<boolean>) {
+  const { backend, transport } = setting;
+  const everywhere = (device: Device) => Promise.all(VARIANTS.map((variant) => Listener.open(transport(variant), device)));
+  const [person, doomed] = [await setting.login(), await setting.login()];
+  const [staying, leaving] = [await everywhere(person), await everywhere(doomed)];
+  const wanderers: Wanderer[] = [];
+  for (const variant of WANDERING) wanderers.push(new Wanderer(transport(variant), await setting.login()));
+  let said: number | undefined;
+  const wandering = wanderers.map((each) => each.wander(() => said && said - 1));
+  await until(() => wanderers.every(({ hasArrived }) => hasArrived), "everybody to be there");
+  const speaker = new Speaker(setting, person);
+  for (let restart = 1; restart <= RESTARTS; restart++) {
+    const before = speaker.acknowledged;
+    await until(() => speaker.acknowledged > before + 3, "the load to go on");
+    await backend.kill();
+    await until(async () => (await setting.metric("sallyport_push_feed_up")) === 0, "the feed to be down");
+    if (restart === RESTARTS / 2) {
+      await backend.elsewhere((restUrl) => revoke(restUrl, doomed));
+      expect(leaving.filter(({ ended }) => ended !== undefined)).toEqual([]);
+    }
+    await backend.restart();
+    await until(() => hasRecovered(restart), `the feed to be back after restart ${restart}`);
+    if (restart < RESTARTS / 2) continue;
+    await until(() => leaving.every(({ ended }) => ended === "SESSION_REVOKED"), "the revoked session's streams to end");
+  }
+  said = await speaker.stop();
+  await Promise.all(wandering);
+  for (const { events } of staying) await until(() => lastNumber(events) === speaker.acknowledged - 1, "the last event");
+  for (const stream of staying) {
+    expect(stream.ended).toBeUndefined();
+    stream.leave();
+  }
+  return { said, staying, leaving, wanderers };
+}
+
+const isUp = async ({ metric }: Setting) => (await metric("sallyport_push_feed_up")) === 1;
+
+describe(`the backend is killed and started again ${RESTARTS} times under load`, () => {
+  test("with its log: every client is told everything once and in order, one that comes back in between, too", async () => {
+    const setting = await openSetting(false);
+    const { said, staying, leaving, wanderers } = await killAgainAndAgain(setting, () => isUp(setting));
+    const everything = Array.from({ length: said }, (_, n) => n);
+    for (const each of [...staying, ...wanderers]) expect(story(each)).toEqual(everything);
+    for (const each of leaving) expect(story(each)).toEqual(everything.slice(0, story(each).length));
+    for (const { streams, endings } of wanderers) {
+      expect(streams.slice(1).filter(([first]) => !isResumed(first))).toEqual([]);
+      expect(streams.length).toBeGreaterThan(RESTARTS / 2);
+      expect([...endings]).toEqual([]);
+    }
+    expect(await setting.metric("sallyport_push_feed_gaps_total")).toBe(0);
+  }, 60_000);
+
+  test("without its log: every client is told so each time, and else misses nothing", async () => {
+    const setting = await openSetting(true);
+    const gaps = () => setting.metric("sallyport_push_feed_gaps_total");
+    const recovered = async (restart: number) => (await gaps()) === restart && (await isUp(setting));
+    const { staying, leaving, wanderers } = await killAgainAndAgain(setting, recovered);
+    for (const each of [...staying, ...leaving, ...wanderers]) expect(unexplained(story(each))).toEqual([]);
+    for (const each of staying) expect(story(each).filter((told) => told === "resync")).toHaveLength(RESTARTS);
+    for (const { streams, endings } of wanderers) {
+      // Whoever was away when it happened is told when it comes back.
+      for (const [first, second] of streams.slice(1))
+        expect(isResumed(first) || second?.envelope?.eventType === "gateway.resync").toBe(true);
+      expect(streams.length).toBeGreaterThan(RESTARTS / 2);
+      expect([...endings].filter((reason) => reason !== "SESSION_LOOKUP_UNAVAILABLE")).toEqual([]);
+    }
+    expect(await gaps()).toBe(RESTARTS);
+  }, 60_000);
+});
+
+function isResumed(first: GatewayEvent | undefined): boolean {
+  return JSON.parse(new TextDecoder().decode(first?.payloadBytes)).resumed;
+}

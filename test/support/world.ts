@@ -25,7 +25,7 @@ const FAULT_ROUTES = [
 ] as const;
 
 /** Budgets that no test meets by accident. */
-const ROOMY = Object.fromEntries(
+export const ROOMY = Object.fromEntries(
   ["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"].flatMap((name) => [
     [`budgets.${name}.rate`, 100_000],
     [`budgets.${name}.burst`, 100_000],

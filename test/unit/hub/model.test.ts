@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { FakeSink } from "./support/fake-sink.ts";
-import { BOUNDS, HubModel, LARGE_BYTES, type ModelStream, type Session, userOf } from "./support/hub-model.ts";
+import { type Audience, BOUNDS, HubModel, LARGE_BYTES, type ModelStream, type Session, userOf } from "./support/hub-model.ts";
 import { type OfClient, type Register, type Step, steps } from "./support/hub-steps.ts";
 import { event, refusalOf, setUp } from "./support/setting.ts";
 import { payloadOf, ToldReader } from "./support/told.ts";
@@ -95,6 +95,10 @@ class Run {
         hub.gap();
         this.#model.gap();
         return;
+      case "lose":
+        hub.lose({ userId: "", deviceSessionId: "", ...whomOf(step.to) });
+        this.#model.lose(step.to);
+        return;
       case "wait":
         this.#setting.pass(step.ms);
         this.#model.wait(step.ms);
@@ -106,11 +110,9 @@ class Run {
 
   #publish(to: Extract<Step, { do: "publish" }>["to"], size: number): void {
     const n = this.#model.publish(to, size);
-    const [kind, id] = to.split(":");
     // One of three comes without an id.
     const eventId = n % 3 === 0 ? "" : `e-${n}`;
-    const whom = kind === "user" ? { userId: id } : { deviceSessionId: id };
-    this.#setting.hub.publish(event({ ...whom, eventId, payloadBytes: payloadOf(n, size) }));
+    this.#setting.hub.publish(event({ ...whomOf(to), eventId, payloadBytes: payloadOf(n, size) }));
   }
 
   #register({ session, codec, client, wasLookedUp, resume, pick, luck }: Register): void {
@@ -171,7 +173,7 @@ class Run {
       const isSaid = model.ended !== undefined && model.ended !== "client";
       const expected = { told: model.told.slice(from).map(({ text }) => text), ends: isSaid ? model.ended : "" };
       if (!Bun.deepEquals(actual, expected))
-        expect({ stream, from, ...actual }).toEqual({ stream, from, ...expected } as never);
+        expect<unknown>({ stream, from, ...actual }).toEqual({ stream, from, ...expected });
     }
     expect(this.#setting.streams()).toBe(this.#model.open.length);
   }
@@ -179,6 +181,11 @@ class Run {
   #count(name: string): void {
     this.reached.set(name, (this.reached.get(name) ?? 0) + 1);
   }
+}
+
+function whomOf(audience: Audience): { readonly userId: string } | { readonly deviceSessionId: string } {
+  const id = audience.slice(audience.indexOf(":") + 1);
+  return audience.startsWith("user:") ? { userId: id } : { deviceSessionId: id };
 }
 
 function pickOf<T>(from: readonly T[], pick: number): T | undefined {

@@ -82,10 +82,9 @@ export class ModelStream {
   /** What is written and unread holds one large event; the rest waits. Over its bounds the stream ends. */
   deliver(message: Message): void {
     if (this.ended !== undefined) return;
-    const waits = this.#waiting.reduce((sum, { size }) => sum + size * this.#largePerLarge, 0);
+    const would = [...this.#waiting, message].reduce((sum, { size }) => sum + size * this.#largePerLarge, this.#unread);
     if (this.#waiting.length === 0 && this.#unread < LARGE) this.#write(message);
-    else if (this.#unread + waits > BOUNDS.outbox.large || this.#waiting.length >= BOUNDS.outbox.messages)
-      this.end("SLOW_CONSUMER");
+    else if (would > BOUNDS.outbox.large || this.#waiting.length >= BOUNDS.outbox.messages) this.end("SLOW_CONSUMER");
     else this.#waiting.push(message);
   }
 
@@ -166,6 +165,15 @@ export class HubModel {
     for (const stream of this.open) if (isFor(audience, stream.session)) stream.deliver(messageOf(event));
     this.#remember(event);
     return event.n;
+  }
+
+  /** An event that nobody can be given. */
+  lose(audience: Audience): void {
+    const lost = { n: ++this.#count, audience, size: HUGE, atMs: this.nowMs, isRemembered: false };
+    this.#published.push(lost);
+    this.#remember(lost);
+    const resync = this.#own(`resync ${audience}`, this.#count);
+    for (const stream of this.open) if (isFor(audience, stream.session)) stream.deliver(resync);
   }
 
   /** Gives the number of streams that end. */

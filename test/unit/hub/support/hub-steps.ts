@@ -61,6 +61,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("look up" as const), session }) },
   { weight: 2, arbitrary: revoke },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("gap" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("lose" as const), to: audience }) },
 );
 
 export type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;

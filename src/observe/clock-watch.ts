@@ -9,26 +9,35 @@ export interface ClockWatchParts {
 }
 
 const LOOK_EVERY_MS = 1000;
+/** How much faster or slower than the monotonic clock the wall clock may be made to go: twice what the kernel's discipline does. */
+const SLEW_MAX = 0.001;
 
 /**
  * Notices that the wall clock was set, by comparing it with the monotonic one. Both are read in one breath, so that a busy process is
- * not taken for a jump; a host that slept is one.
+ * not taken for a jump; a host that slept is one. Small steps add up: only what slewing explains is forgotten.
  */
 export class ClockWatch {
   readonly #parts: ClockWatchParts;
   #offsetMs: number;
+  #lookedMs: number;
 
   constructor(parts: ClockWatchParts) {
     this.#parts = parts;
     this.#offsetMs = offsetOf(parts.clock);
+    this.#lookedMs = parts.clock.monotonic();
   }
 
   look(): void {
     const { clock, log, metrics } = this.#parts;
     const offsetMs = offsetOf(clock);
     const jumpMs = offsetMs - this.#offsetMs;
+    const slewMs = (clock.monotonic() - this.#lookedMs) * SLEW_MAX;
+    this.#lookedMs = clock.monotonic();
+    if (Math.abs(jumpMs) < CLOCK_JUMP_MS) {
+      this.#offsetMs += Math.min(Math.max(jumpMs, -slewMs), slewMs);
+      return;
+    }
     this.#offsetMs = offsetMs;
-    if (Math.abs(jumpMs) < CLOCK_JUMP_MS) return;
     const direction = jumpMs > 0 ? "forward" : "back";
     metrics.count("sallyport_clock_jumps_total", { direction });
     log.warn("clock: the wall clock was set", { direction, by_ms: Math.round(Math.abs(jumpMs)) });

@@ -42,3 +42,9 @@ test("a process that was busy, and a clock that is slewed for a day, raise no al
   for (let second = 0; second < 86_400; second++) pass(1000.5, 1000);
   expect(lines).toEqual([]);
 });
+
+test("a clock that is set back by a little, over and over, is told of", () => {
+  const { pass, lines } = watched();
+  for (let step = 0; step < 60; step++) pass(1000 - 499, 1000);
+  expect(lines).toHaveLength(30);
+});

@@ -41,21 +41,31 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   const checkLast = () => {
     if (!isStrictKey(raw)) throw invalid(KEY_RULE);
   };
-  return { body, identity: challengeId, checkLast };
+  return { body, identity: normalizeChallenge(challengeId), checkLast };
 }
 
 const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
 
 /**
- * One mailbox, one budget: case and Unicode forms make no difference, nor what follows a plus sign (RFC 5233), nor how the domain is
- * written (RFC 5890, or the root's dot).
+ * One mailbox, one budget: case and Unicode forms make no difference, nor what shows nothing, nor what follows a plus sign (RFC 5233) or
+ * where dots stand before the @ (some providers ignore them), nor how the domain is written (RFC 5890, or the root's dot). Two mailboxes
+ * that become one so share a budget.
  */
 function normalizeEmail(email: string): string {
-  const text = email.normalize("NFKC").toLowerCase();
+  const text = email
+    .normalize("NFKC")
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
+    .toLowerCase();
   const at = text.lastIndexOf("@");
   const local = text.slice(0, at);
   const domain = text.slice(at + 1);
-  return `${local.replace(/(?<=.)\+.*$/, "")}@${(domainToASCII(domain) || domain).replace(/\.$/, "")}`;
+  const bare = local.replace(/(?<=.)\+.*$/, "").replaceAll(".", "");
+  return `${bare}@${(domainToASCII(domain) || domain).replace(/\.+$/, "")}`;
+}
+
+/** One challenge, one budget: a backend may read its id as a UUID, which has many spellings. */
+function normalizeChallenge(challengeId: string): string {
+  return challengeId.toLowerCase().replace(/^urn:uuid:|[{}-]/g, "");
 }
 
 /** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */

@@ -81,6 +81,11 @@ describe("mail bomb: however an address is written, one mailbox has one budget",
     "ａｄａ@bücher.example",
     "ada@bücher。example",
     "ada@bu\u0308cher.example",
+    "a.d.a@bücher.example",
+    "ada+news@bücher.example",
+    "a\u034fda@bücher.example",
+    "ad\ufe0fa@bücher.example",
+    "ada@bücher.example..",
   ])("%s", (email) => {
     expect(checkSendCode({ email }).identity).toBe(identity);
   });
@@ -91,9 +96,26 @@ describe("mail bomb: however an address is written, one mailbox has one budget",
   });
 });
 
+describe("guessing codes: however a challenge is written, it has one budget", () => {
+  const spelled = (challenge_id: string) => checkConfirmCode({ ...confirm, challenge_id }, anyKey).identity;
+
+  test.each([
+    "01A2099A-5150-74E9-B0EC-1AC9F2114FF2",
+    "{01a2099a-5150-74e9-b0ec-1ac9f2114ff2}",
+    "01a2099a515074e9b0ec1ac9f2114ff2",
+    "urn:uuid:01a2099a-5150-74e9-b0ec-1ac9f2114ff2",
+  ])("%s", (challenge) => {
+    expect(spelled(challenge)).toBe(spelled("01a2099a-5150-74e9-b0ec-1ac9f2114ff2"));
+  });
+
+  test("another challenge has another", () => {
+    expect(spelled("01a2099a-5150-74e9-b0ec-1ac9f2114ff3")).not.toBe(spelled("01a2099a-5150-74e9-b0ec-1ac9f2114ff2"));
+  });
+});
+
 describe("confirm-email-code", () => {
   test("a strict key is taken, and the challenge is whose budget it spends", () => {
-    expect(checkConfirmCode(confirm, anyKey)).toMatchObject({ body: confirm, identity: "c-1" });
+    expect(checkConfirmCode(confirm, anyKey)).toMatchObject({ body: confirm, identity: "c1" });
   });
 
   test("a key that is not strict is refused before the backend is asked", () => {

@@ -10,7 +10,7 @@ import { sleep } from "./backend/backoff.ts";
 import type { Config } from "./config/schema.ts";
 import { loadSeeds } from "./config/seeds.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
-import type { Log } from "./core/ports.ts";
+import type { Log, Revocation } from "./core/ports.ts";
 import { refuse } from "./core/refusal.ts";
 import { RevocationLog } from "./core/revocation-log.ts";
 import { KeyRing } from "./crypto/key-ring.ts";
@@ -66,14 +66,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const backend = openBackend(config, metrics, clock);
   undo.defer(() => backend.close());
-  const feedState = { trusted: () => true };
+  // The stores come before what they call back.
+  const later = { trusted: () => true, revoke: (_: Revocation) => {} };
   const stores = await (options.openStores ?? openStores)(config, {
     source: backend.sessions,
     revocations,
     clock,
-    trusted: () => feedState.trusted(),
+    trusted: () => later.trusted(),
     log,
     random: Math.random,
+    onRevocation: (revocation) => later.revoke(revocation),
   });
   undo.defer(() => stores.close());
   const push = openHub(config, {
@@ -89,12 +91,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onStateChange: () => standard.refresh(),
   });
   undo.defer(() => feed.stop());
-  feedState.trusted = () => isTrusted(feed, config["push.grace_ms"], clock);
+  later.trusted = () => isTrusted(feed, config["push.grace_ms"], clock);
+  later.revoke = (revocation) => void push.revoke(revocation);
 
   const isStopping = () => lifecycle.stopping;
   const notReady = () => [
     ...(lifecycle.stopping ? ["shutting down"] : []),
-    ...feedNotReady(feed, feedState.trusted()),
+    ...feedNotReady(feed, later.trusted()),
     ...stores.notReady(),
   ];
   const standard = standardServices(config, () => notReady().length === 0);
@@ -128,7 +131,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     listen: config["admin.listen"],
     notReady,
     renderMetrics: () => metrics.render(),
-    streams: { list: (query) => hub.list(query), revoke: (revocation) => push.revoke(revocation) },
+    streams: {
+      list: (query) => hub.list(query),
+      revoke: (revocation) => push.revoke(revocation),
+      announce: (revocation) => stores.announce(revocation),
+    },
   });
   undo.defer(() => admin.close());
   metrics.beforeRender(() => {

@@ -7,6 +7,8 @@ export interface StreamOps {
   list(query: StreamQuery): StreamPage;
   /** Ends the streams, and what is cached; gives the number of streams that ended. */
   revoke(revocation: Revocation): number;
+  /** Tells the other gateways; gives whether they will learn of it. */
+  announce(revocation: Revocation): Promise<boolean>;
 }
 
 const PAGE_DEFAULT = 100;
@@ -34,7 +36,9 @@ export async function revokeStreams(request: Request, ops: StreamOps): Promise<R
   if (!/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
     throw new RestError("unsupported_media_type");
   }
-  return jsonReply(200, { streams_ended: ops.revoke(toRevocation(await request.text())) });
+  const revocation = toRevocation(await request.text());
+  const streamsEnded = ops.revoke(revocation);
+  return jsonReply(200, { streams_ended: streamsEnded, everywhere: await ops.announce(revocation) });
 }
 
 function toRevocation(body: string): Revocation {

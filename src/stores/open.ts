@@ -34,6 +34,8 @@ export interface StoreParts {
   readonly log: Log;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Another gateway was told to revoke these. */
+  readonly onRevocation: (revocation: Revocation) => void;
 }
 
 /** Everything that the gateway remembers. */
@@ -47,6 +49,8 @@ export interface Stores {
   /** Those of all others (failures, public calls), apart: strangers, however many, must not crowd out those who are known. */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
+  /** Tells whichever gateways share these stores of a revocation that no push feed brings them; gives whether they will learn of it. */
+  readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Sets the gauges of how full the stores are. */
   readonly sample: (metrics: Metrics) => void;
   /** What in the stores keeps requests from being let in, in words; empty where nothing does. */
@@ -95,7 +99,8 @@ function openMemory(config: StoreConfig, clock: Clock): SharedStores {
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
     metrics.gauge("sallyport_bucket_entries", unverifiedBuckets.entries, { of: "unverified" });
   };
-  return { replay, remembersSinceMs: clock.now(), buckets, unverifiedBuckets, sample, notReady: () => [], close() {} };
+  const alone = { announce: () => Promise.resolve(true), notReady: () => [], close() {} };
+  return { replay, remembersSinceMs: clock.now(), buckets, unverifiedBuckets, sample, ...alone };
 }
 
 async function openShared(config: StoreConfig, parts: StoreParts): Promise<SharedStores> {

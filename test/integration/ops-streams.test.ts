@@ -47,6 +47,7 @@ describe("an operator", () => {
     expect(await revoke(JSON.stringify({ device_session_id: lost.deviceSessionId }))).toEqual({
       status: 200,
       streams_ended: 1,
+      everywhere: true,
     });
     await until(() => doomed.ended !== undefined, "the stream to end");
     expect(doomed.ended).toBe("SESSION_REVOKED");
@@ -58,7 +59,11 @@ describe("an operator", () => {
   test("ends all of a user's streams", async () => {
     const devices = [await world.login("three@example.com"), await world.login("three@example.com")];
     const listeners = await Promise.all(devices.map(open));
-    expect(await revoke(JSON.stringify({ user_id: devices[0]?.userId }))).toEqual({ status: 200, streams_ended: 2 });
+    expect(await revoke(JSON.stringify({ user_id: devices[0]?.userId }))).toEqual({
+      status: 200,
+      streams_ended: 2,
+      everywhere: true,
+    });
     for (const listener of listeners) await until(() => listener.ended === "SESSION_REVOKED", "the stream to end");
   });
 

@@ -18,7 +18,8 @@ const EMPTY = new Uint8Array(0);
 const COPIES = 50;
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 /** What README.md says that the gateway's user needs. */
-const RIGHTS = "-@all +info +evalsha +eval +time +mget +set +exists +hmget +hgetall +hset ~sallyport:*";
+const RIGHTS =
+  "-@all +info +evalsha +eval +time +mget +set +exists +hmget +hgetall +hset +xadd +xrange +xrevrange ~sallyport:*";
 
 /** Two gateways that get there let a request in once, and count one budget. */
 async function share(url: string, settings: Partial<Config> = {}): Promise<void> {

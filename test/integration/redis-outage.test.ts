@@ -73,6 +73,12 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
       expect(await (await fetch(`${gateway.adminUrl}/readyz`)).text()).toContain("Redis is out of reach: ");
       expect(await metric(gateway, "sallyport_redis_up")).toBe(0);
     }
+    const revoked = await fetch(`${fleet.world.gateway.adminUrl}/revoke`, {
+      method: "POST",
+      body: JSON.stringify({ user_id: "nobody" }),
+      headers: { "content-type": "application/json" },
+    });
+    expect(await revoked.json()).toEqual({ streams_ended: 0, everywhere: false });
     const acceptedBefore = accepted.size;
     for (const request of sent.slice(-20)) expect(await send(0, request)).toBe("REPLAY_STORE_UNAVAILABLE");
     expect(accepted.size).toBe(acceptedBefore);

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Config } from "../../src/config/schema.ts";
 import { sessionPath } from "../support/fault-backend.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
+import { Listener } from "../support/listener.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
+import type { Device } from "../support/world.ts";
 
 /** Two gateways on one Redis. */
 
@@ -144,6 +147,24 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       for (const gateway of [0, 1]) {
         await until(async () => (await sendTo(gateway)) === "SESSION_REVOKED", "the revocation to arrive");
       }
+    }));
+
+  test("what an operator revokes at one, the other revokes too, once; and the answer says whether it will learn of it", () =>
+    withFleet({}, async ({ world, gateways, send }) => {
+      const [revoked, kept] = [await world.login(), await world.login()];
+      const [first, second] = gateways;
+      const listenAt = (device: Device) =>
+        Listener.open(createConnectTransport({ baseUrl: second.edgeUrl, httpVersion: "2" }), device);
+      const [doomed, safe] = [await listenAt(revoked), await listenAt(kept)];
+      const body = JSON.stringify({ device_session_id: revoked.deviceSessionId });
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`${first.adminUrl}/revoke`, { method: "POST", body, headers });
+      expect(await answer.json()).toEqual({ streams_ended: 0, everywhere: true });
+      await until(() => doomed.ended !== undefined, "the other gateway to learn of it");
+      expect(doomed.ended).toBe("SESSION_REVOKED");
+      expect(await send(1, await revoked.signer.sign(READ, EMPTY))).toBe("SESSION_REVOKED");
+      expect([safe.ended, await send(1, await kept.signer.sign(READ, EMPTY))]).toEqual([undefined, "ok"]);
+      safe.leave();
     }));
 
   test("a replayer cannot use up the budget of the session whose request it repeats", () =>

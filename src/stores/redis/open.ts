@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { BucketStore, Log, ReplayStore } from "../../core/ports.ts";
+import type { BucketStore, Log, ReplayStore, Revocation } from "../../core/ports.ts";
 import { StoreError } from "../../core/store-error.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
 import { addressOf } from "./address.ts";
@@ -9,6 +9,7 @@ import { Continuity } from "./continuity.ts";
 import { RedisHealth } from "./health.ts";
 import { RedisLink } from "./link.ts";
 import { RedisReplayStore } from "./replay.ts";
+import { RedisRevocations } from "./revocations.ts";
 import { checkServer } from "./server-info.ts";
 import { type RedisTlsPaths, readRedisTls } from "./tls.ts";
 import { RedisUnavailable } from "./unavailable.ts";
@@ -30,12 +31,16 @@ export interface RedisParts {
   readonly log: Log;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Another gateway was told to revoke these. */
+  readonly onRevocation: (revocation: Revocation) => void;
 }
 
 /** What several gateways share. */
 export interface RedisStores {
   readonly replay: ReplayStore;
   readonly buckets: BucketStore;
+  /** Tells the other gateways; gives whether Redis has it. */
+  readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Whether Redis is in reach. */
   readonly isUp: () => boolean;
   /** What keeps requests from being let in, in words; empty where nothing does. */
@@ -46,7 +51,10 @@ export interface RedisStores {
 const LOOK_EVERY_MS = 1000;
 
 /** Connects to Redis. Throws `StoreError` where that cannot be had, or is not a server that reservations are safe with. */
-export async function openRedisStores(config: RedisConfig, { clock, log, random }: RedisParts): Promise<RedisStores> {
+export async function openRedisStores(
+  config: RedisConfig,
+  { clock, log, random, onRevocation }: RedisParts,
+): Promise<RedisStores> {
   const { "stores.redis.url": url = "", "stores.redis.prefix": prefix } = config;
   const { "freshness.window_ms": windowMs, "freshness.margin_ms": marginMs } = config;
   const address = addressOf(url);
@@ -56,10 +64,15 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
   });
   // A request that is signed now is reserved for so long.
   const health = new RedisHealth({ clock, log, reservedForMs: windowMs + marginMs, marginMs });
+  const revocations = new RedisRevocations({ prefix, origin: crypto.randomUUID() });
+  const hear = async (call: RedisCall) => {
+    for (const revocation of await revocations.news(call)) onRevocation(revocation);
+  };
   const greet = async (call: RedisCall) => {
     const server = checkServer(String(await call("INFO", [])), address);
     health.fenceIsIn(await continuity.enrol(call, server.runId));
     await health.look(call, continuity);
+    await hear(call);
     log.info("redis: connected", { address, server: server.name, version: server.version });
   };
   const timeoutMs = config["stores.redis.timeout_ms"];
@@ -74,6 +87,7 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
     // A look that was under way while the link began anew knows the old epoch, and nothing new.
     const isWhole = (await health.look(link.call, continuity)) || epoch !== continuity.epoch;
     if (!isWhole) link.reset("the server has lost its memory");
+    else await hear(link.call);
   };
   const looking = setInterval(() => look().catch(unlessAway), LOOK_EVERY_MS);
   const near = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
@@ -81,6 +95,14 @@ export async function openRedisStores(config: RedisConfig, { clock, log, random 
   return {
     replay: new RedisReplayStore(link, continuity, clock, { prefix, marginMs }),
     buckets: new RedisBucketStore(link, near, { prefix, onUnavailable }),
+    announce: (revocation) =>
+      revocations.announce(link.call, revocation).then(
+        () => true,
+        (error: unknown) => {
+          unlessAway(error);
+          return false;
+        },
+      ),
     isUp: () => link.away === undefined,
     notReady: () => (link.away === undefined ? health.notReady() : [`Redis is out of reach: ${link.away}`]),
     close() {

@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { RedisCall } from "../../../../src/stores/redis/connection.ts";
+import { RedisRevocations } from "../../../../src/stores/redis/revocations.ts";
+import { RedisUnavailable } from "../../../../src/stores/redis/unavailable.ts";
+import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
+
+describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "revocations on a real Redis", () => {
+  let redis: TestRedis;
+  const call: RedisCall = (command, args) => redis.ask(command, ...args);
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis.close());
+
+  test("reach every other gateway once, in order, and not the one that made them", async () => {
+    const [a, b] = ["a", "b"].map((origin) => new RedisRevocations({ prefix: "one:", origin }));
+    for (const each of [a, b]) expect(await each?.news(call)).toEqual([]);
+    await a?.announce(call, { deviceSessionId: "s-1" });
+    await a?.announce(call, { userId: "u-1" });
+    expect(await b?.news(call)).toMatchObject([{ deviceSessionId: "s-1" }, { userId: "u-1", deviceSessionId: "" }]);
+    expect(await b?.news(call)).toEqual([]);
+    expect(await a?.news(call)).toEqual([]);
+  });
+
+  test("of before its start are no news to a gateway: what it knows, it has looked up since", async () => {
+    await new RedisRevocations({ prefix: "two:", origin: "a" }).announce(call, { userId: "u-1" });
+    const late = new RedisRevocations({ prefix: "two:", origin: "b" });
+    expect(await late.news(call)).toEqual([]);
+    expect(await late.news(call)).toEqual([]);
+  });
+
+  test("of while it was out of reach are news when it is back", async () => {
+    const [a, b] = ["a", "b"].map((origin) => new RedisRevocations({ prefix: "three:", origin }));
+    await b?.news(call);
+    await a?.announce(call, { userId: "u-1" });
+    const away: RedisCall = () => Promise.reject(new RedisUnavailable("away"));
+    expect(await b?.news(away).catch((error) => error)).toBeInstanceOf(RedisUnavailable);
+    expect(await b?.news(call)).toMatchObject([{ userId: "u-1" }]);
+  });
+
+  test("do not pile up", async () => {
+    const all = new RedisRevocations({ prefix: "four:", origin: "a" });
+    const fill = "for i = 1, 20000 do redis.call('XADD', KEYS[1], '*', 'user', 'u') end";
+    await redis.ask("EVAL", fill, "1", "four:revocations");
+    await all.announce(call, { userId: "u-1" });
+    expect(Number(await redis.ask("XLEN", "four:revocations"))).toBeLessThan(11_000);
+  });
+});

@@ -31,7 +31,11 @@ const ONLY_IN: readonly { what: string; pattern: RegExp; where: RegExp }[] = [
   { what: "Elysia", pattern: /from "elysia"/, where: /^src\/http\// },
   { what: "process.env", pattern: /process\.env|Bun\.env/, where: /^src\/config\/load\.ts$/ },
   { what: "Redis", pattern: /RedisClient|Bun\.redis/, where: /^src\/stores\/redis\// },
-  { what: "foreign functions", pattern: /from "bun:ffi"/, where: /^src\/http\/user-timeout\.ts$/ },
+  {
+    what: "foreign functions",
+    pattern: /from "bun:ffi"/,
+    where: /^src\/http\/(libc|listening-sockets|own-sockets|user-timeout)\.ts$/,
+  },
   { what: "SQLite", pattern: /from "bun:sqlite"/, where: /^src\/dev\// },
 ];
 

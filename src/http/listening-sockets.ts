@@ -1,0 +1,45 @@
+import { ptr } from "bun:ffi";
+import { readdirSync } from "node:fs";
+import { openLibc } from "./libc.ts";
+import { SocketAddress } from "./socket-address.ts";
+
+/** Linux's own numbers (asm-generic/socket.h). */
+const SOL_SOCKET = 1;
+const SO_ACCEPTCONN = 30;
+
+/** This process's sockets that listen on a port, by file descriptor. Throws where there is none, or the system cannot be asked. */
+export function listeningOn(port: number): readonly number[] {
+  const system = openSystem();
+  try {
+    const listening = openFiles().filter((fd) => system.isListening(fd) && system.portOf(fd) === port);
+    if (listening.length === 0) throw new Error(`nothing listens on port ${port}`);
+    return listening;
+  } finally {
+    system.close();
+  }
+}
+
+function openFiles(): readonly number[] {
+  return readdirSync("/proc/self/fd").map(Number);
+}
+
+function openSystem() {
+  const { symbols: system, close } = openLibc({
+    getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+    getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+  });
+  const value = new Int32Array(1);
+  const length = new Uint32Array(1);
+  const local = new SocketAddress();
+  return {
+    isListening(fd: number): boolean {
+      length[0] = value.byteLength;
+      return system.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, ptr(value), ptr(length)) === 0 && value[0] === 1;
+    },
+    portOf(fd: number): number | undefined {
+      length[0] = local.words.byteLength;
+      return system.getsockname(fd, ptr(local.words), ptr(length)) === 0 ? local.port : undefined;
+    },
+    close,
+  };
+}

@@ -3,6 +3,7 @@ import type { TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import type { ConnectionLimits } from "../http/connection-limits.ts";
 import { type EdgeParts, openEdge } from "../http/edge.ts";
+import { FileBudget } from "../http/file-budget.ts";
 import { openFront } from "../http/front.ts";
 import { openGrpc } from "../http/grpc.ts";
 import type { RenewableListener } from "../http/listener.ts";
@@ -27,7 +28,8 @@ export async function openPublicListeners(
 ): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
   const tls = readIdentity(config);
-  const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits: limitsOf(config, filesForConnections(parts.log)) };
+  const limits = limitsOf(config, new FileBudget(filesForConnections(parts.log)));
+  const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
   const exposure = exposureOf(config);
   if (exposure !== undefined) parts.log.warn(exposure);
   const onePort = config["edge.grpc"] === "same-port";
@@ -48,9 +50,9 @@ export async function openPublicListeners(
   };
 }
 
-function limitsOf(config: Config, filesMax: number): ConnectionLimits {
+function limitsOf(config: Config, files: FileBudget): ConnectionLimits {
   return {
-    filesMax,
+    files,
     totalMax: config["connections.total_max"],
     perNetworkMax: config["connections.per_network_max"],
     openingTimeoutMs: config["connections.opening_ms"],

@@ -1,9 +1,11 @@
+import { FileBudget } from "./file-budget.ts";
+
 /** What connections may cost. Every part has a default; the operator's choices are the `connections.` keys of the configuration. */
 export interface ConnectionLimits {
   /** Connections open at once. */
   readonly totalMax: number;
-  /** Files that they may hold open in all: one each, and two more where a connection is passed on within the process. */
-  readonly filesMax: number;
+  /** Files that they may hold open: one each, and two more where a connection is passed on within the process. */
+  readonly files: FileBudget;
   /** … of one network: an address, or an IPv6 /64. Trusted proxies are exempt, for they bring everybody. */
   readonly perNetworkMax: number;
   /** Until a connection has said what it is; TLS has the same once more for its handshake. */
@@ -20,9 +22,8 @@ export interface ConnectionLimits {
   readonly idleTimeoutMs: number;
 }
 
-const DEFAULTS: ConnectionLimits = {
+const DEFAULTS: Omit<ConnectionLimits, "files"> = {
   totalMax: 100_000,
-  filesMax: Number.POSITIVE_INFINITY,
   perNetworkMax: 2000,
   openingTimeoutMs: 10_000,
   requestsMax: 100_000,
@@ -33,5 +34,5 @@ const DEFAULTS: ConnectionLimits = {
 };
 
 export function connectionLimits(limits: Partial<ConnectionLimits> = {}): ConnectionLimits {
-  return { ...DEFAULTS, ...limits };
+  return { ...DEFAULTS, files: new FileBudget(), ...limits };
 }

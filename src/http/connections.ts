@@ -11,7 +11,6 @@ export class Connections {
   readonly #all = new Set<Socket>();
   readonly #opening = new Map<Socket, ReturnType<typeof setTimeout>>();
   readonly #perNetwork = new Map<string, number>();
-  #files = 0;
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
@@ -70,11 +69,9 @@ export class Connections {
   }
 
   #holdFiles(socket: Socket, files: number): boolean {
-    if (this.#files + files > this.#limits.filesMax) return false;
-    this.#files += files;
-    socket.once("close", () => {
-      this.#files -= files;
-    });
+    const budget = this.#limits.files;
+    if (!budget.take(files)) return false;
+    socket.once("close", () => budget.giveBack(files));
     return true;
   }
 

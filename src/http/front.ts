@@ -5,6 +5,7 @@ import type { Peer } from "../core/ports.ts";
 import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import { Connections } from "./connections.ts";
 import { type EdgeParts, edgeApp, type FindPeer, openEdge } from "./edge.ts";
+import { FileBudget } from "./file-budget.ts";
 import { createGrpcServer, type GrpcServer, secureOptions } from "./grpc.ts";
 import { listenOn } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
@@ -69,8 +70,7 @@ class Front implements RenewableListener {
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
     this.#connections = new Connections(this.#limits);
-    const unbounded = Number.POSITIVE_INFINITY;
-    this.#inner = new Connections({ ...this.#limits, totalMax: unbounded, filesMax: unbounded });
+    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FileBudget() });
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new Relay(this.#edge.address.port, log);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });

@@ -4,11 +4,11 @@ type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
 
 /**
  * What to tell an operator whose edge everybody may connect to; `undefined` where there is nothing. On its own port the runtime accepts
- * the edge's connections: how many, from all and from each, is bounded by nobody but a proxy in front.
+ * the edge's connections: where the system does not let the gateway bound them afterwards (`isBounded`), nobody does but a proxy in front.
  */
-export function exposureOf(config: Exposure): string | undefined {
+export function exposureOf(config: Exposure, isBounded: boolean): string | undefined {
   const isExposed = !isLoopback(config["edge.listen"].host) && config.trusted_proxies.length === 0;
-  if (!isExposed || config["edge.grpc"] === "same-port") return undefined;
+  if (isBounded || !isExposed || config["edge.grpc"] === "same-port") return undefined;
   return "edge: no bound on connections, since none is known of a proxy in front (trusted_proxies); edge.grpc = same-port has bounds of its own";
 }
 

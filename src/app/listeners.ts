@@ -2,6 +2,7 @@ import type { Config } from "../config/schema.ts";
 import type { TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import type { ConnectionLimits } from "../http/connection-limits.ts";
+import { type SweepParts, sweepConnections } from "../http/connection-sweep.ts";
 import { type EdgeParts, openEdge } from "../http/edge.ts";
 import { FileBudget } from "../http/file-budget.ts";
 import { openFront } from "../http/front.ts";
@@ -30,11 +31,13 @@ export async function openPublicListeners(
   const tls = readIdentity(config);
   const limits = limitsOf(config, new FileBudget(filesForConnections(parts.log)));
   const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
-  const exposure = exposureOf(config);
-  if (exposure !== undefined) parts.log.warn(exposure);
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openFront(edgeParts) : openEdge(edgeParts);
   undo.defer(() => edge.close());
+  const sweep = onePort ? undefined : boundEdge(edge, edgeParts);
+  undo.defer(() => sweep?.stop());
+  const exposure = exposureOf(config, sweep !== undefined);
+  if (exposure !== undefined) parts.log.warn(exposure);
   const grpc = onePort ? edge : await openGrpc({ ...edgeParts, listen: config["grpc.listen"] });
   if (!onePort) undo.defer(() => grpc.close());
   const listeners = new Set([edge, grpc]);
@@ -62,6 +65,16 @@ function limitsOf(config: Config, files: FileBudget): ConnectionLimits {
     pingIntervalMs: config["connections.ping_ms"],
     idleTimeoutMs: config["connections.idle_ms"],
   };
+}
+
+/** Bounds the connections of an edge on its own port; where the system does not let it, it is said and the gateway serves. */
+function boundEdge({ address }: RenewableListener, parts: SweepParts): { stop(): void } | undefined {
+  try {
+    return sweepConnections(address.port, parts);
+  } catch (error) {
+    parts.log.warn("connections: no bounds on the edge", { cause: error instanceof Error ? error.message : String(error) });
+    return undefined;
+  }
 }
 
 /** Where the TLS files are; `undefined` where TLS is not configured. */

@@ -9,7 +9,7 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    "Connections open at once on the gRPC listener or, with `edge.grpc = same-port`, on the one port. Fewer fit where the process may open few files: a connection takes one, over HTTP/1.1 on the one port three, and 512 (half of few) are kept for the rest. An edge on its own port has no bound.",
+    "Connections open at once on each public listener. Fewer fit on all of them where the process may open few files: a connection takes one, over HTTP/1.1 on the one port (`edge.grpc = same-port`) three, and 512 (half of few) are kept for the rest. On the edge's own port those over the bounds are cut within a moment (Linux): the newest of networks that hold more than a 64th of all, then the newest.",
   ),
   "connections.per_network_max": setting(
     count,
@@ -19,7 +19,7 @@ export const CONNECTION_SETTINGS = {
   "connections.opening_ms": setting(
     ms(100),
     10_000,
-    "How long a new connection there may take to say what it is, in ms; TLS has the same once more. The edge on its own port waits 12 s for a first request.",
+    "How long a new connection on the gRPC listener or the one port may take to say what it is, in ms; TLS has the same once more. The edge on its own port waits 12 s for a first request.",
   ),
   "connections.requests_max": setting(
     int("calls", 1, 1_000_000_000),

@@ -50,6 +50,11 @@ export const METRICS = {
     "of",
   ),
   sallyport_shadow_refusals_total: counter("Times a budget in shadow mode was empty, and would have refused.", "scope"),
+  sallyport_edge_connections: gauge("Connections open to an edge on its own port, as of the last look."),
+  sallyport_edge_connections_cut_total: counter(
+    "Connections that the edge on its own port cut, by the bound that they were over: network or total.",
+    "bound",
+  ),
   sallyport_clock_jumps_total: counter("Times the wall clock was set, against the monotonic clock.", "direction"),
   sallyport_config_reloads_total: counter("Times the configuration file was read anew, by outcome.", "outcome"),
   sallyport_redis_up: gauge("1 while Redis is in reach, else 0. With `stores.kind = redis` alone."),

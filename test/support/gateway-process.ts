@@ -17,11 +17,14 @@ export interface Usage {
 
 /** `sallyport serve` as a process of its own, before an embedded backend: what it costs can be told from what a test costs. */
 export interface GatewayProcess {
+  readonly pid: number;
   readonly edgeUrl: string;
   readonly grpcUrl: string;
   readonly backend: DevBackend;
   readonly faults: FaultBackend;
   usage(): Promise<Usage>;
+  /** A metric without labels, as it is now. */
+  gauge(name: string): Promise<number>;
   /** `fetchEdge`: how the gateway is spoken to, where that matters. */
   login(email?: string, fetchEdge?: FetchFunction): Promise<Device>;
   logged(): string;
@@ -52,17 +55,22 @@ export async function startGatewayProcess(
       .find((each) => each.includes(text));
   await until(() => line("push feed: up") !== undefined, `the gateway to be up: ${command.stderr()}`);
   const { edge, grpc, admin }: { edge: string; grpc: string; admin: string } = JSON.parse(line("gateway: up") ?? "{}");
+  const gauge = async (name: string) => {
+    const text = await (await fetch(`${admin}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1]);
+  };
   let people = 0;
   return {
+    pid: command.pid,
     edgeUrl: edge,
     grpcUrl: grpc,
     backend,
     faults,
-    async usage() {
-      const text = await (await fetch(`${admin}/metrics`)).text();
-      const gauge = (name: string) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1]);
-      return { residentBytes: gauge("process_resident_memory_bytes"), cpuSeconds: gauge("process_cpu_seconds_total") };
-    },
+    gauge,
+    usage: async () => ({
+      residentBytes: await gauge("process_resident_memory_bytes"),
+      cpuSeconds: await gauge("process_cpu_seconds_total"),
+    }),
     login: (email = `person-${people++}@example.com`, fetchEdge) => login(edge, backend.restUrl, email, fetchEdge),
     logged: command.stdout,
     async close() {

@@ -16,7 +16,10 @@ interface Parameters {
 
 const { backendUrl, pushUrl, listener, streams } = parameters<Parameters>();
 const roomy = ["ip", "session", "user", "failures"].flatMap((name) => [`budgets.${name}.rate`, `budgets.${name}.burst`]);
-const limits = ["per_session", "per_user", "per_network", "total"].map((name) => `streams.${name}_max`);
+const limits = [
+  ...["per_session", "per_user", "per_network", "total"].map((name) => `streams.${name}_max`),
+  "connections.per_network_max",
+];
 const tables = ["replay", "buckets"].map((name) => `${name}.entries_max=${streams + 1000}`);
 const settings = [...[...roomy, ...limits].map((key) => `${key}=1000000`), ...tables, "streams.heartbeat_ms=100000"];
 const anyPort = { host: "127.0.0.1", port: 0 };

@@ -93,12 +93,12 @@ export function readBounded(request: Request, bytesMax: number, timeoutMs: numbe
   const announced = request.headers.get("content-length");
   if (announced === null) return readChunks(request.body, bytesMax, timeoutMs);
   if (Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
-  const bytes = request.bytes();
-  // Mostly it came with its headers, and nobody has to wait.
-  if (Bun.peek.status(bytes) === "fulfilled") return bytes;
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new BodyTooSlow(timeoutMs)), timeoutMs);
-    bytes.then(resolve, reject).finally(() => clearTimeout(timer));
+    request
+      .bytes()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
   });
 }
 

@@ -62,17 +62,8 @@ function longestZeros(parts: readonly number[]): { start: number; end: number } 
   return longest;
 }
 
-/**
- * What one client has all to itself, as text: an IPv4 address; the /64 of an IPv6 address, unless a NAT64 made it of an IPv4 address (its
- * well-known prefix, RFC 6052 2.1), for then that is the client's.
- */
-export function formatNetwork(address: IpAddress): string {
-  if (address.family === 4) return formatIp(address);
-  const { parts } = address;
-  const [g0, g1, ...groups] = parts;
-  if (g0 === 0x64 && g1 === 0xff9b && groups.slice(0, 4).every((group) => group === 0)) {
-    return formatIp(ipv4Of(groups.slice(4)));
-  }
+/** The /64 of an IPv6 address, as text: what one client has all to itself. */
+export function formatSlash64({ parts }: IpAddress): string {
   return `${parts
     .slice(0, 4)
     .map((part) => part.toString(16))
@@ -100,9 +91,5 @@ function groupsOf(text: string): number[] {
 function mappedIpv4(groups: readonly number[]): IpAddress | undefined {
   const [g0, g1, g2, g3, g4, g5, high = 0, low = 0] = groups;
   const isMapped = [g0, g1, g2, g3, g4].every((group) => group === 0) && g5 === 0xffff;
-  return isMapped ? ipv4Of([high, low]) : undefined;
-}
-
-function ipv4Of([high = 0, low = 0]: readonly number[]): IpAddress {
-  return { family: 4, parts: [high >>> 8, high & 0xff, low >>> 8, low & 0xff] };
+  return isMapped ? { family: 4, parts: [high >>> 8, high & 0xff, low >>> 8, low & 0xff] } : undefined;
 }

@@ -1,4 +1,4 @@
-import { contains, formatIp, formatNetwork, type IpAddress, type IpBlock, parseIp, parseIpBlock } from "../core/ip-address.ts";
+import { contains, formatIp, formatSlash64, type IpAddress, type IpBlock, parseIp, parseIpBlock } from "../core/ip-address.ts";
 import type { Peer } from "../core/ports.ts";
 import { forwardedHops } from "./forwarded.ts";
 
@@ -95,5 +95,6 @@ function withoutPort(hop: string): string {
 }
 
 function peerAt(address: IpAddress): Peer {
-  return { address: formatIp(address), network: formatNetwork(address) };
+  const text = formatIp(address);
+  return { address: text, network: address.family === 4 ? text : formatSlash64(address) };
 }

@@ -5,7 +5,8 @@ const root = join(import.meta.dir, "../..");
 
 const result = await Bun.build({
   entrypoints: [join(root, "src/main.ts")],
-  compile: { outfile: join(root, "dist/sallyport") },
+  // The executable is configured by what the README says, and by nothing that lies in the folder it starts in.
+  compile: { outfile: join(root, "dist/sallyport"), autoloadDotenv: false, autoloadBunfig: false },
   minify: true,
   bytecode: true,
   sourcemap: "linked",

@@ -86,8 +86,16 @@ export interface BucketDemand {
   readonly budget: Budget;
 }
 
-/** `true`: every bucket gave its token. Otherwise which scope refused first, and when all of them would have a token. */
-export type TakeOutcome = true | { readonly refusedBy: BudgetScope; readonly retryAfterMs: number };
+/** `true`: every bucket gave its token. */
+export type TakeOutcome = true | TakeRefusal;
+
+/** Which scope refused first, and when all of them would have a token. */
+export interface TakeRefusal {
+  readonly refusedBy: BudgetScope;
+  readonly retryAfterMs: number;
+  /** Why, where it is not for want of tokens. */
+  readonly cause?: unknown;
+}
 
 /**
  * Token buckets.

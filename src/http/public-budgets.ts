@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { BucketDemand, BucketStore, Budget, BudgetScope, Peer, TakeOutcome } from "../core/ports.ts";
+import type { BucketDemand, BucketStore, Budget, BudgetScope, Peer, TakeRefusal } from "../core/ports.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 import { RestError } from "./rest-reply.ts";
 
@@ -55,12 +55,10 @@ export function checkPublic(demands: readonly PublicDemand[], { buckets, clock }
   }
 }
 
-function rateLimited(demands: readonly PublicDemand[], outcome: Exclude<TakeOutcome, true>): RestError {
+function rateLimited(demands: readonly PublicDemand[], outcome: TakeRefusal): RestError {
   const seconds = Math.max(1, Math.ceil(outcome.retryAfterMs / 1000));
   const refusing = demands.filter(({ scope }) => scope === outcome.refusedBy);
-  return new RestError("rate_limited", undefined, {
-    "retry-after": String(seconds),
-    ...policyField(demands),
-    ...limitField(refusing, seconds),
-  });
+  const headers = { "retry-after": String(seconds), ...policyField(demands), ...limitField(refusing, seconds) };
+  const cause = outcome.cause ?? `no token left: ${refusing.map(({ policy }) => policy).join(", ")}`;
+  return new RestError("rate_limited", undefined, headers, cause);
 }

@@ -21,7 +21,8 @@ export async function takeBudgets(
   }
   const outcome = await ports.buckets.take(demands, ports.clock.now(), ports.onShadowRefusal);
   if (outcome !== true) {
-    throw refuse("RATE_LIMITED", { metadata: { scope: outcome.refusedBy }, retryAfterMs: outcome.retryAfterMs });
+    const { refusedBy: scope, retryAfterMs, cause } = outcome;
+    throw refuse("RATE_LIMITED", { metadata: { scope }, retryAfterMs, cause });
   }
   return proven<AdmittedRequest>({ rpc, peer, envelope, payloadBytes, signature, session, mark, route });
 }

@@ -107,7 +107,7 @@ export class RedisBucketStore implements BucketStore {
       if (!(error instanceof RedisUnavailable)) throw error;
       if (this.#options.onUnavailable === "local") return this.#near.take(demands, nowMs, onShadowRefusal);
       const refusing = demands.find(({ budget }) => budget.shadow !== true);
-      return refusing === undefined || { refusedBy: refusing.scope, retryAfterMs: AWAY_RETRY_MS };
+      return refusing === undefined || { refusedBy: refusing.scope, retryAfterMs: AWAY_RETRY_MS, cause: error };
     }
   }
 

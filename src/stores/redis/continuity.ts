@@ -21,12 +21,13 @@ local function text(number) return string.format('%.0f', number) end
 
 /**
  * Beyond `NOW`: the fence, once it is clear whether the server's clock was set back. If so, it stood as late as `seen`, and what expired by
- * then is forgotten; but no reservation was ever to last beyond `ahead`.
+ * then is forgotten; but no reservation was ever to last beyond `ahead`. And a fence that was put up by the wrong time is put where
+ * the right one would have it, `usual` from now.
  */
 const AFTER_CLOCK = `
-local function fence_after_clock(fence, seen, ahead)
+local function fence_after_clock(fence, seen, ahead, usual)
   if now >= seen then return fence end
-  fence = math.max(fence, math.min(seen, ahead))
+  fence = math.min(math.max(fence, math.min(seen, ahead)), math.max(ahead, now + usual))
   redis.call('HSET', KEYS[1], 'fence_ms', text(fence), 'seen_ms', text(now))
   return fence
 end
@@ -50,7 +51,8 @@ local marker = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'fence_ms', 'ahea
 local known = marker[1]
 local fence = tonumber(marker[3] or 0)
 ahead = math.max(ahead, tonumber(marker[4] or 0))
-local latest = math.max(now + tonumber(ARGV[4]), ahead)
+local usual = tonumber(ARGV[4])
+local latest = math.max(now + usual, ahead)
 if known and (known == server or durable) then
   if epoch ~= '' and epoch ~= marker[2] then fence = fence == 0 and latest or math.max(fence, ahead) end
   epoch = marker[2]
@@ -58,8 +60,9 @@ else
   if known or epoch ~= '' or not durable then fence = latest end
   epoch = server .. '.' .. time[1] .. '.' .. time[2]
 end
-fence = fence_after_clock(fence, tonumber(marker[5] or 0), ahead)
-redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'fence_ms', text(fence), 'ahead_ms', text(ahead), 'seen_ms', text(now))
+fence = fence_after_clock(fence, tonumber(marker[5] or 0), ahead, usual)
+redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'fence_ms', text(fence), 'ahead_ms', text(ahead))
+redis.call('HSET', KEYS[1], 'seen_ms', text(now), 'usual_ms', text(usual))
 return {epoch, math.max(0, fence - now), ahead}
 `);
 
@@ -71,7 +74,8 @@ const LOOK = new Script(`${SERVER_CLOCK}
 local fields, marker = redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #fields, 2 do marker[fields[i]] = fields[i + 1] end
 if marker.epoch ~= ARGV[1] then return {1, now, 0} end
-local fence = fence_after_clock(tonumber(marker.fence_ms), tonumber(marker.seen_ms), tonumber(marker.ahead_ms))
+local function field(name) return tonumber(marker[name .. '_ms']) end
+local fence = fence_after_clock(field('fence'), field('seen'), field('ahead'), field('usual'))
 redis.call('HSET', KEYS[1], 'seen_ms', text(now))
 return {0, now, math.max(0, fence - now)}
 `);

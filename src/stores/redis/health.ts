@@ -34,9 +34,8 @@ export class RedisHealth {
   /** Takes note of how far ahead the fence is. */
   fenceIsIn(fenceInMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
-    const waitMs = fenceInMs - reservedForMs;
-    if (waitMs <= 0) return;
-    if (!this.#isFenced) {
+    const waitMs = Math.max(0, fenceInMs - reservedForMs);
+    if (waitMs > 0 && !this.#isFenced) {
       log.warn("redis: the server may have forgotten requests; none is let in that may be one of them", { for_ms: waitMs });
     }
     this.#wholeFromMs = clock.monotonic() + waitMs;

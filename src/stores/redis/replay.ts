@@ -19,7 +19,7 @@ export interface RedisReplayOptions {
  * ahead, so as not to be written with every request.
  */
 const RESERVE = new Script(`${SERVER_CLOCK}
-local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms')
+local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms', 'usual_ms')
 if marker[1] ~= ARGV[1] then return {'interrupted', 0, 0} end
 local expires_at, ahead, seen = tonumber(ARGV[2]), tonumber(marker[3]), tonumber(marker[4])
 local apart = tonumber(ARGV[3]) - now
@@ -27,7 +27,7 @@ if math.abs(apart) > tonumber(ARGV[4]) then
   if now > seen then redis.call('HSET', KEYS[1], 'seen_ms', text(now)) end
   return {'apart', apart, ahead}
 end
-local fence = fence_after_clock(tonumber(marker[2]), seen, ahead)
+local fence = fence_after_clock(tonumber(marker[2]), seen, ahead, tonumber(marker[5]))
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'replayed', 0, ahead} end
 if expires_at <= fence then return {'forgotten', fence - expires_at, ahead} end
 if expires_at <= now then return {'expired', 0, ahead} end

@@ -24,6 +24,11 @@ export class RedisRevocations {
     this.#origin = origin;
   }
 
+  /** The memory of Redis is another: whatever it holds of these was announced since. */
+  beginAnew(): void {
+    if (this.#last !== undefined) this.#last = "0-0";
+  }
+
   /** Throws `RedisUnavailable`. */
   async announce(call: RedisCall, { userId = "", deviceSessionId = "" }: Revocation): Promise<void> {
     const fields = ["origin", this.#origin, "user", userId, "session", deviceSessionId];

@@ -38,6 +38,16 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "revocations on a real Redis
     expect(await b?.news(call)).toMatchObject([{ userId: "u-1" }]);
   });
 
+  test("are read from the beginning where Redis has lost its memory, and counts anew", async () => {
+    const [a, b] = ["a", "b"].map((origin) => new RedisRevocations({ prefix: "five:", origin }));
+    await redis.ask("XADD", "five:revocations", "9999999999999-0", "user", "u-0");
+    await b?.news(call);
+    await redis.ask("DEL", "five:revocations");
+    b?.beginAnew();
+    await a?.announce(call, { userId: "u-1" });
+    expect(await b?.news(call)).toMatchObject([{ userId: "u-1" }]);
+  });
+
   test("do not pile up", async () => {
     const all = new RedisRevocations({ prefix: "four:", origin: "a" });
     const fill = "for i = 1, 20000 do redis.call('XADD', KEYS[1], '*', 'user', 'u') end";

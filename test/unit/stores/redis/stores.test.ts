@@ -94,7 +94,10 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       expect(await local.take([DEMAND], 0)).toBe(true);
       await gone.close();
       const refusing = bucketsOf(lost, { onUnavailable: "refuse" });
-      expect(await refusing.take([DEMAND], 0)).toEqual({ refusedBy: "public_identity", retryAfterMs: 1000 });
+      const outcome = await refusing.take([DEMAND], 0);
+      expect(outcome).toMatchObject({ refusedBy: "public_identity", retryAfterMs: 1000 });
+      // And the log will say why.
+      expect(outcome !== true && String(outcome.cause)).toContain("the server closed the connection");
       // From where the shared bucket stood: one of four tokens is gone.
       const outcomes: unknown[] = [];
       for (let at = 0; at < 4; at++) outcomes.push(await local.take([DEMAND], 0));
@@ -227,6 +230,16 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       expect(fenceInMs).toBeLessThanOrEqual(5000);
       await redis.ask("DEL", `${prefix}continuity`);
       expect(await gateway.look(link.call)).toMatchObject({ isInterrupted: true });
+    });
+
+    test("is not doubted for longer because the clock was ahead when it was", async () => {
+      const prefix = newPrefix();
+      const gateway = continuityOf(prefix);
+      await enrol(gateway, "run-1");
+      // As if all that had been an hour from now.
+      const hence = String(Date.now() + HOUR_MS);
+      await redis.ask("HSET", `${prefix}continuity`, "seen_ms", hence, "fence_ms", hence);
+      expect((await gateway.look(link.call)).fenceInMs).toBe(WINDOW_MS + 2 * MARGIN_MS);
     });
 
     test("after a clock that ran ahead for years: nothing is refused for longer than anything was to be remembered", async () => {

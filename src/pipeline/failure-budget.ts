@@ -30,8 +30,12 @@ export async function checkFailureBudget(arrival: Arrival, ports: FailurePorts):
 async function holdToken(peer: Peer, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failureHolds, budgets, clock } = ports;
   const demand = failureDemand(peer, ports);
-  if (demand.budget.shadow === true) reportShadow(peer, demand, ports);
-  while (demand.budget.shadow !== true) {
+  if (demand.budget.shadow === true) {
+    reportShadow(peer, demand, ports);
+    failureHolds.hold(peer.network);
+    return;
+  }
+  for (;;) {
     const nowMs = clock.now();
     const outcome = unverifiedBuckets.check(demand, nowMs, failureHolds.heldBy(peer.network) + 1);
     if (outcome === true) break;

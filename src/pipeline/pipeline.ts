@@ -1,3 +1,4 @@
+import { Refusal } from "../core/refusal.ts";
 import { takeBudgets } from "./budgets.ts";
 import { checkEnvelope } from "./envelope.ts";
 import { checkFailureBudget, releaseToken, spendFailure } from "./failure-budget.ts";
@@ -35,8 +36,18 @@ async function verify(arrival: WelcomeArrival, ports: PipelinePorts): Promise<Fr
   const known = await findSession(wellFormed, ports.sessions);
   const intact = checkPayloadHash(known);
   const verified = checkSignature(intact);
-  const fresh = await claimFreshness(verified, ports);
-  // Not before: whoever repeats a request that another signed is no acquaintance of ours.
-  ports.verifiedPeers.remember(fresh.peer.network, fresh.session.deviceSessionId, ports.clock.now());
-  return fresh;
+  try {
+    const fresh = await claimFreshness(verified, ports);
+    makeAcquaintance(fresh, ports);
+    return fresh;
+  } catch (refusal) {
+    // What the store cannot tell is no fault of the caller's, who must not lose an exemption by it.
+    if (refusal instanceof Refusal && refusal.reason === "REPLAY_STORE_UNAVAILABLE") makeAcquaintance(verified, ports);
+    throw refusal;
+  }
+}
+
+/** Not before check 6: whoever repeats a request that another signed is no acquaintance of ours. */
+function makeAcquaintance({ peer, session }: Pick<FreshRequest, "peer" | "session">, ports: PipelinePorts): void {
+  ports.verifiedPeers.remember(peer.network, session.deviceSessionId, ports.clock.now());
 }

@@ -130,6 +130,12 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
     expect((await reasonOf({ envelope: { timestampMs } })).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
   });
 
+  test("a store that cannot tell: the caller is remembered all the same, for that is no fault of theirs", async () => {
+    const reserve = () => Promise.reject(refuse("REPLAY_STORE_UNAVAILABLE"));
+    const { reason, steps } = await reasonOf({}, { replay: { reserve } });
+    expect([reason, steps]).toEqual(["REPLAY_STORE_UNAVAILABLE", ["check failures", "find", "remember", spent]]);
+  });
+
   test("replay", async () => {
     const { reason, steps } = await reasonOf({}, { replay: { reserve: () => false } });
     expect([reason, steps]).toEqual(["REQUEST_REPLAYED", ["check failures", "find", spent]]);

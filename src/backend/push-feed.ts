@@ -98,9 +98,9 @@ export class PushFeed {
   async #holdStream(signal: AbortSignal): Promise<void> {
     const { clock, link, gatewayId, backoffMaxMs } = this.#options;
     const openedMs = clock.monotonic();
-    using silence = new Silence(this.#options.silenceMs ?? 0);
     try {
       await link.connect();
+      using silence = new Silence(this.#options.silenceMs ?? 0);
       const request = { gatewayId, cursor: this.#cursor };
       const options = { signal: AbortSignal.any([signal, silence.signal]), onHeader: () => this.#stands() };
       for await (const event of this.#client.subscribePush(request, options)) {
@@ -188,7 +188,8 @@ export class PushFeed {
   }
 
   #failed(error: ConnectError): void {
-    this.#options.log.warn("push feed: the stream failed", { code: Code[error.code], error: error.rawMessage });
+    const { log, link } = this.#options;
+    log.warn("push feed: the stream failed", { url: link.url, code: Code[error.code], error: error.rawMessage });
     if (isTooLargeToRead(error)) this.#stuckStreams++;
     if (error.code !== Code.OutOfRange && this.#stuckStreams < STUCK_STREAMS_MAX) return;
     this.#cursor = "";
@@ -201,7 +202,7 @@ export class PushFeed {
     const before = this.#state;
     this.#state = up ? { up } : { up, downSinceMs: this.#options.clock.monotonic() };
     this.#options.metrics.gauge("sallyport_push_feed_up", up ? 1 : 0);
-    this.#options.log.info(up ? "push feed: up" : "push feed: down");
+    this.#options.log.info(up ? "push feed: up" : "push feed: down", { url: this.#options.link.url });
     this.#attempt("state", () => this.#options.onStateChange?.(this.#state, before));
   }
 }

@@ -25,6 +25,8 @@ export interface PushTransportOptions {
 
 /** The connection to the backend's Push service. */
 export interface PushLink {
+  /** Where the backend is, for the log. */
+  readonly url: string;
   readonly transport: Transport;
   /** Opens the connection, or sees that it is still alive. Throws a ConnectError. */
   connect(): Promise<void>;
@@ -44,6 +46,7 @@ export function openPushLink(options: PushTransportOptions): PushLink {
     pingTimeoutMs: options.pingTimeoutMs ?? PING_TIMEOUT_MS,
   });
   return {
+    url: new URL(options.url).origin,
     transport: createTransport(options, sessionManager),
     connect: () => connect(sessionManager, options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS),
     close: () => sessionManager.abort(),

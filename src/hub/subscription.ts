@@ -96,7 +96,8 @@ export class Subscription implements SinkListener {
     // Nearly always, and nearly all that a delivery costs.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
       this.#sink.write(frame);
-      return true;
+      // The write may have found that the client is gone.
+      return this.#open;
     }
     if (this.#hasRoomFor(frame)) this.#wait(frame, takenInMs);
     else this.#end("SLOW_CONSUMER", takenInMs === undefined ? 0 : 1);
@@ -140,6 +141,7 @@ export class Subscription implements SinkListener {
     let next = outbox.shift();
     while (next !== undefined) {
       this.#sink.write(next.frame);
+      if (!this.#open) return;
       if (next.takenInMs !== undefined) this.#owner.wroteLate(next.takenInMs);
       next = this.#sink.queuedBytes < WRITE_AHEAD_BYTES ? outbox.shift() : undefined;
     }

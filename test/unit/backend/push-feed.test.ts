@@ -211,6 +211,16 @@ describe("a backend with cursors", () => {
     expect(feed.deliveries).toEqual(["event 1"]);
   });
 
+  test("that is slow to take the connection is not silent", async () => {
+    const server = await pushServer({ keepaliveMs: 10 });
+    const link = openPushLink({ url: server.url, protocol: "grpc" });
+    const slow = { ...link, connect: () => Bun.sleep(300).then(() => link.connect()) };
+    const feed = new Feed(server.url, { silenceMs: 200, link: slow });
+    feed.start();
+    await feed.has("up");
+    expect(feed.log.lines.join()).not.toContain("failed");
+  });
+
   test("that sends a message too large to read: the feed steps over it, with a gap, instead of standing still for ever", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url, {}, { messageBytesMax: 2000 });

@@ -68,6 +68,17 @@ describe("a client that does not read", () => {
     expect(slow.ends).toEqual(["SLOW_CONSUMER"]);
   });
 
+  test("is not told to have had what it was gone for: neither what was written into the void, nor what waited", async () => {
+    const { slow, publish, counted } = slowAndQuick({ bytesMax: 10_000_000, messagesMax: 1000 });
+    publish(5);
+    slow.write = () => slow.leave();
+    slow.read();
+    await Bun.sleep(0);
+    expect(counted.get("sallyport_event_deliveries_total")).toBe(1 + 5);
+    expect(counted.get("sallyport_events_dropped_total stream_ended")).toBe(3);
+    expect(counted.get("sallyport_streams_ended_total client")).toBe(1);
+  });
+
   test("gets nothing more once its stream has ended, also when it reads at last", async () => {
     const { hub, slow, publish } = slowAndQuick({ bytesMax: 10_000_000, messagesMax: 1000 });
     publish(5);

@@ -65,7 +65,7 @@ function normalizeEmail(email: string): string {
 
 /** One challenge, one budget: a backend may read its id as a UUID, which has many spellings. */
 function normalizeChallenge(challengeId: string): string {
-  return challengeId.toLowerCase().replace(/^urn:uuid:|[{}-]/g, "");
+  return challengeId.toLowerCase().replace(/urn:|uuid:|[{}-]/g, "");
 }
 
 /** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */

@@ -67,7 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const backend = openBackend(config, metrics, clock);
   undo.defer(() => backend.close());
   // The stores come before what they call back.
-  const later = { trusted: () => true, revoke: (_: Revocation) => {} };
+  const later = { trusted: () => true, revoke: (_: Revocation): unknown => undefined };
   const stores = await (options.openStores ?? openStores)(config, {
     source: backend.sessions,
     revocations,
@@ -92,7 +92,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   undo.defer(() => feed.stop());
   later.trusted = () => isTrusted(feed, config["push.grace_ms"], clock);
-  later.revoke = (revocation) => void push.revoke(revocation);
+  const revokeLogged = (what: string) => (revocation: Revocation) => {
+    const { deviceSessionId: device_session_id, userId: user_id } = revocation;
+    const streams = push.revoke(revocation);
+    log.info(what, { device_session_id, user_id, streams });
+    return streams;
+  };
+  later.revoke = revokeLogged("admin: revoked at another gateway");
 
   const isStopping = () => lifecycle.stopping;
   const notReady = () => [
@@ -133,7 +139,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     renderMetrics: () => metrics.render(),
     streams: {
       list: (query) => hub.list(query),
-      revoke: (revocation) => push.revoke(revocation),
+      revoke: revokeLogged("admin: revoked"),
       announce: (revocation) => stores.announce(revocation),
     },
   });

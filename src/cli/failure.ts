@@ -2,9 +2,19 @@ import { ConfigError } from "../config/config-error.ts";
 import { ListenError, TlsFilesError } from "../core/listen.ts";
 import { StoreError } from "../core/store-error.ts";
 
+/** Where each of those that listen is told another address. */
+const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
+  "the edge": "edge.listen",
+  "the gRPC listener": "grpc.listen",
+  "the admin listener": "admin.listen",
+  "the embedded backend's REST API": "dev.backend_listen",
+  "the embedded backend's push feed": "dev.push_listen",
+};
+
 /** Exit codes: 1, it could not be done here and now; 2, it was asked for wrongly. What is not known to be either shows its stack. */
 export function reportFailure(error: unknown): number {
-  const elsewhere = error instanceof ListenError ? "; for another address, see --set edge.listen=HOST:PORT and its like" : "";
+  const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;
+  const elsewhere = setting === undefined ? "" : `; for another address, --set ${setting}=HOST:PORT`;
   console.error(`sallyport: ${error instanceof Error ? error.message : String(error)}${elsewhere}`);
   if (error instanceof ConfigError || error instanceof TlsFilesError) return 2;
   if (error instanceof ListenError || error instanceof StoreError) return 1;

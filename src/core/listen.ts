@@ -25,6 +25,7 @@ export class TlsFilesError extends Error {
 /** A port that cannot be had, said in one line for the person who starts the process. `code` is the system's: EADDRINUSE, … */
 export class ListenError extends Error {
   readonly code: string;
+  readonly what: string;
 
   constructor(what: string, address: ListenAddress, cause: unknown) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
@@ -32,6 +33,7 @@ export class ListenError extends Error {
     super(`${what} cannot listen on ${formatAddress(address)}: ${why}`, { cause });
     this.name = "ListenError";
     this.code = code;
+    this.what = what;
   }
 }
 

@@ -1,5 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { describeCause } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, LogFields, Metrics, Peer } from "../core/ports.ts";
 import { Refusal } from "../core/refusal.ts";
@@ -30,6 +31,8 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       request_id: notes.request_id,
       user_id: notes.user_id,
       result_code: notes.result_code,
+      // Which budget, which field, which limit: what the client is told besides.
+      ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
     if (isOurFault(thrown)) log.error("call", fields);
@@ -41,8 +44,7 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
 function causeOf(thrown: unknown): string | undefined {
   if (thrown === undefined) return undefined;
   const cause = thrown instanceof Refusal || thrown instanceof ConnectError ? thrown.cause : thrown;
-  if (cause === undefined) return undefined;
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return cause === undefined ? undefined : describeCause(cause);
 }
 
 /** An error of the protocol is the client's, whatever its code: `internal` is what the protocols say of some broken frames. */

@@ -1,3 +1,4 @@
+import { describeCause } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, Metrics, Peer } from "../core/ports.ts";
 import { RestError } from "./rest-reply.ts";
@@ -28,7 +29,7 @@ export function restLog({ log, metrics, clock }: RestLogParts) {
       code: error?.code,
       ms: Math.round(seconds * 1e6) / 1e3,
       peer: peer.address,
-      cause: error?.cause === undefined ? undefined : String(error.cause),
+      cause: error?.cause === undefined ? undefined : describeCause(error.cause),
     };
     if (error?.code === "internal") log.error("rest", fields);
     else log.info("rest", fields);

@@ -39,7 +39,7 @@ export class MetricFamily {
     this.#declaration = declaration;
     this.#buckets = declaration.buckets ?? NO_BUCKETS;
     // What has no labels is known from the start: a counter at 0 is how one sees its first step.
-    if (declaration.labels.length === 0) this.#find(undefined);
+    if (declaration.labels.length === 0 && declaration.isOptional !== true) this.#find(undefined);
   }
 
   add(by: number, labels: Labels | undefined): void {

@@ -5,6 +5,8 @@ export interface MetricDeclaration {
   readonly labels: readonly string[];
   /** Upper bounds of a histogram's buckets, ascending, without +Inf. */
   readonly buckets?: readonly number[];
+  /** Without labels, and yet not there until it is measured: what not every gateway has. */
+  readonly isOptional?: boolean;
 }
 
 /** Requests that the gateway answers by itself take well below a millisecond; the backend's take what its timeout allows. */
@@ -13,11 +15,7 @@ const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** Every metric of the gateway. */
 export const METRICS = {
   sallyport_requests_total: counter("Calls answered, by outcome.", "rpc", "protocol", "code", "reason"),
-  sallyport_request_seconds: histogram(
-    "From a call's headers to its answer; for a subscription, to its admission.",
-    SECONDS,
-    "rpc",
-  ),
+  sallyport_request_seconds: histogram("From a call's headers to its answer; for a subscription, to its end.", SECONDS, "rpc"),
   sallyport_refusals_total: counter("Refusals, by reason.", "reason"),
   sallyport_streams: gauge("Event streams open.", "protocol"),
   sallyport_streams_ended_total: counter("Event streams that ended, by reason; `client` where the client went away.", "reason"),
@@ -40,7 +38,9 @@ export const METRICS = {
   sallyport_events_dropped_total: counter("Events that were not delivered.", "reason"),
   sallyport_push_feed_up: gauge("1 while the push feed is connected, else 0."),
   sallyport_push_feed_reconnects_total: counter("Times the push feed tried to connect anew."),
-  sallyport_push_feed_gaps_total: counter("Times events may have been lost between two connections of the push feed."),
+  sallyport_push_feed_gaps_total: counter(
+    "Times events may have been lost: between two connections of the push feed, or where one could not be taken in.",
+  ),
   sallyport_backend_seconds: histogram("Calls of the backend, to the end of the answer's body.", SECONDS, "route", "outcome"),
   sallyport_session_lookups_total: counter("Session look-ups, by outcome.", "outcome"),
   sallyport_session_cache_entries: gauge("Sessions in the cache."),
@@ -57,7 +57,7 @@ export const METRICS = {
   ),
   sallyport_clock_jumps_total: counter("Times the wall clock was set, against the monotonic clock.", "direction"),
   sallyport_config_reloads_total: counter("Times the configuration file was read anew, by outcome.", "outcome"),
-  sallyport_redis_up: gauge("1 while Redis is in reach, else 0. With `stores.kind = redis` alone."),
+  sallyport_redis_up: { ...gauge("1 while Redis is in reach, else 0. With `stores.kind = redis` alone."), isOptional: true },
   sallyport_log_lines_dropped_total: counter("Log lines that were lost because they could not be written."),
   sallyport_build_info: gauge("1, labelled with the versions that run.", "version", "bun"),
   process_resident_memory_bytes: gauge("Resident memory of the process."),

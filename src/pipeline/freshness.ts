@@ -28,7 +28,10 @@ export async function claimFreshness(request: VerifiedCaller, ports: FreshnessPo
 
 function checkTimestamp(signedAtMs: number, { clock, freshness, remembersSinceMs }: FreshnessPorts): void {
   const nowMs = clock.now();
-  if (Math.abs(nowMs - signedAtMs) > freshness.windowMs) throw outOfWindow(nowMs, freshness.windowMs);
+  if (Math.abs(nowMs - signedAtMs) > freshness.windowMs) {
+    const apart = `${Math.abs(nowMs - signedAtMs)} ms ${signedAtMs > nowMs ? "ahead of" : "behind"} this gateway's clock`;
+    throw outOfWindow(nowMs, freshness.windowMs, new Error(apart));
+  }
   if (signedAtMs >= remembersSinceMs) return;
   if (nowMs >= remembersSinceMs) throw outOfWindow(nowMs, freshness.windowMs, new SignedBeforeStart());
   // To sign anew would not help the client: it is the gateway's clock that has been set back.

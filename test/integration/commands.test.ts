@@ -4,6 +4,8 @@ import { SallyportClient } from "../../src/client/client.ts";
 import { reasonOf } from "../../src/client/errors.ts";
 import { GatewayKeys } from "../../src/client/gateway-keys.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { sessionPath } from "../support/fault-backend.ts";
+import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, openWorld, type World } from "../support/world.ts";
 
@@ -74,4 +76,34 @@ test("the log has one line for each call, and no secret in it", async () => {
     { msg: "call", rpc: "ExecuteCommand", code: "failed_precondition", reason: "REQUEST_REPLAYED" },
   ]);
   expect(world.logged()).not.toContain(Buffer.from(request.signature).toString("base64"));
+});
+
+test("a refusal's line in the log says what its client is told besides the reason, and why", async () => {
+  const stingy = await openWorld({ "budgets.session.rate": 0.001, "budgets.session.burst": 1 });
+  try {
+    const [variant] = VARIANTS;
+    const [device, other] = [await stingy.login(), await stingy.login()];
+    const client = createClient(Gateway, stingy.transport(variant ?? expect.unreachable()));
+    const send = async (of: typeof device, requestId: string, timestampMs = Date.now()) => {
+      const request = await of.signer.sign("user.profile.get", EMPTY, { requestId, timestampMs });
+      await client.executeCommand(request).catch(reasonOf);
+    };
+    await send(device, "let-in-once");
+    await send(device, "limited-1");
+    await send(device, "too-early", Date.now() + 3_600_000);
+    stingy.faults.on(sessionPath(other.deviceSessionId), () => new Response("", { status: 500 }));
+    await send(other, "unknown-1");
+    const lineOf = (requestId: string) =>
+      stingy
+        .logged()
+        .split("\n")
+        .find((line) => line.includes(requestId)) ?? "";
+    await until(() => lineOf("unknown-1") !== "", "the log");
+    const told = (requestId: string) => JSON.parse(lineOf(requestId));
+    expect(told("limited-1")).toMatchObject({ reason: "RATE_LIMITED", scope: "session" });
+    expect(told("too-early").cause).toMatch(/^Error: 3[56]\d{5} ms ahead of this gateway's clock$/);
+    expect(told("unknown-1").cause).toContain("HTTP 500");
+  } finally {
+    await stingy.close();
+  }
 });

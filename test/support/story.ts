@@ -20,6 +20,15 @@ export function lastNumber(events: readonly GatewayEvent[]): number | undefined 
   return typeof number === "number" ? number : undefined;
 }
 
+/** Those of the gaps of which the client was not told. `gaps`: at which number each came, be it before that or after. */
+export function untold(told: Story, gaps: readonly number[]): number[] {
+  return gaps.filter((gap) => {
+    const before = told.findLastIndex((each) => each !== "resync" && each < gap);
+    const after = told.findIndex((each) => each !== "resync" && each > gap);
+    return before >= 0 && after >= 0 && !told.slice(before, after).includes("resync");
+  });
+}
+
 /** Events that do not follow on the one before: any where no resync explains it, and those that came before in any case. */
 export function unexplained(told: Story): number[] {
   let [last, mayMiss] = [-1, false];

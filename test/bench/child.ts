@@ -8,33 +8,38 @@ export interface Child {
   cpuMicros(): Promise<number>;
   /** Resident memory after a collection, in bytes. */
   residentBytes(): Promise<number>;
+  /** Whatever else the child answers (`answerParent`). */
+  ask<T>(question: string): Promise<T>;
   stop(): Promise<void>;
 }
 
-type Question = "cpu" | "memory" | "stop";
+type Answers = Readonly<Record<string, () => unknown>>;
 
 /** Starts `children/<name>.ts` with its parameters, and waits until it is ready. */
 export async function startChild(name: string, parameters: object = {}): Promise<Child> {
   const ready = Promise.withResolvers<Child["ready"]>();
-  const answers: ((value: number) => void)[] = [];
+  const answers: ((value: unknown) => void)[] = [];
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "children", `${name}.ts`), JSON.stringify(parameters)], {
     stdout: "ignore",
     stderr: "inherit",
-    ipc(message: { ready?: Child["ready"]; answer?: number }) {
-      if (message.ready !== undefined) ready.resolve(message.ready);
-      if (message.answer !== undefined) answers.shift()?.(message.answer);
+    ipc(message: { ready: Child["ready"] } | { answer?: unknown }) {
+      if ("ready" in message) ready.resolve(message.ready);
+      else answers.shift()?.(message.answer);
     },
     onExit: (_, code) => ready.reject(new Error(`the child ${name} ended with ${code}`)),
   });
-  const ask = (question: Question) =>
-    new Promise<number>((resolve) => {
-      answers.push(resolve);
-      child.send(question);
-    });
+  const ask = <T>(question: string): Promise<T> => {
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    answers.push(resolve);
+    child.send(question);
+    // The answer is the child's own, whose type the caller names.
+    return promise as Promise<T>;
+  };
   return {
     ready: await ready.promise,
     cpuMicros: () => ask("cpu"),
     residentBytes: () => ask("memory"),
+    ask,
     async stop() {
       child.send("stop");
       await child.exited;
@@ -43,14 +48,23 @@ export async function startChild(name: string, parameters: object = {}): Promise
 }
 
 /** The child's side: says that it is ready, and answers what is asked. */
-export function answerParent(ready: Child["ready"]): void {
-  process.on("message", (question: Question) => {
+export function answerParent(ready: Child["ready"], more: Answers = {}): void {
+  const answers: Answers = { cpu: cpuMicros, memory: residentBytes, ...more };
+  process.on("message", (question: string) => {
     if (question === "stop") process.exit(0);
-    if (question === "memory") Bun.gc(true);
-    const { user, system } = process.cpuUsage();
-    process.send?.({ answer: question === "cpu" ? user + system : process.memoryUsage.rss() });
+    process.send?.({ answer: answers[question]?.() });
   });
   process.send?.({ ready });
+}
+
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+function residentBytes(): number {
+  Bun.gc(true);
+  return process.memoryUsage.rss();
 }
 
 /** The child's parameters. */

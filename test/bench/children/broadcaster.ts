@@ -1,9 +1,11 @@
-/** The least that a broadcaster on Bun.serve does: a stream for each client, and the same bytes into all of them. `POST /push` sends them. */
+/**
+ * The least that a broadcaster on Bun.serve does: a stream for each client, and the same bytes into all of them. `POST /push` sends them.
+ * The bytes are in base64.
+ */
 import { answerParent, parameters } from "../child.ts";
 
-const { frameBytes, mark } = parameters<{ frameBytes: number; mark: string }>();
-const frame = Buffer.alloc(frameBytes, mark);
-frame.fill(0, Buffer.byteLength(mark));
+const { frame: base64 } = parameters<{ frame: string }>();
+const frame = new Uint8Array(Buffer.from(base64, "base64"));
 const streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
 
 const server = Bun.serve({

@@ -6,6 +6,7 @@ import { startGateway } from "../../../src/app.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { answerParent, parameters } from "../child.ts";
+import { EVENT_WATCH } from "./event-watch.ts";
 
 interface Parameters {
   readonly backendUrl: string;
@@ -37,4 +38,4 @@ const config = loadConfig({
 const log = createLog({ level: "info", format: "json", write: () => {} });
 const gateway = await startGateway({ config, log });
 const { port } = new URL(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl);
-answerParent({ port: Number(port), adminUrl: gateway.adminUrl });
+answerParent({ port: Number(port), adminUrl: gateway.adminUrl }, EVENT_WATCH);

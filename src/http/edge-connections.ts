@@ -1,6 +1,5 @@
 import { type Bound, type ConnectionBounds, type Counted, excessOf } from "./excess.ts";
 import type { OwnSockets } from "./own-sockets.ts";
-import { ADDRESS_WORDS } from "./socket-address.ts";
 
 /** What is known of a file: nothing (or it is no connection), somebody else's connection, one of the edge's, one that was shut down. */
 const UNKNOWN = 0;
@@ -12,25 +11,33 @@ interface Connection extends Counted {
   readonly fd: number;
 }
 
+/** What tells one socket from all others, in words. */
+const IDENTITY_WORDS = 2;
+/** So many descriptors in a row that are free, beyond the highest that is known, are taken for the end of all. */
+const GAP_MAX = 16;
+
 /** Which network an address is counted for; `undefined` where it is a trusted proxy's. */
 export type NetworkOf = (address: string) => string | undefined;
 
 /**
- * The edge's connections, as far as they have been seen among the files of the process. A connection is its peer's address and port: where
- * those change, the file has become another's. A new file takes the lowest descriptor that is free, so that who came since the last look
- * is found at the cost of looking at these alone; who left is found by looking at one file after the other.
+ * The edge's connections, as far as they have been seen among the files of the process. A new file takes the lowest descriptor that is
+ * free, so that who came since the last look is found at the cost of looking at these alone: below the lowest that is free now, and beyond
+ * the highest that is known. Who left, and who came in between, is found by looking at one file after the other.
  */
 export class EdgeConnections {
   readonly #sockets: OwnSockets;
   readonly #networkOf: NetworkOf;
-  /** By file: what it is, and its peer. */
+  /** By file: what it is, and which socket. */
   #states = new Uint8Array(64);
-  #peers = new Uint32Array(64 * ADDRESS_WORDS);
+  #identities = new Uint32Array(64 * IDENTITY_WORDS);
   /** By file, the oldest first. */
   readonly #open = new Map<number, Connection>();
   readonly #perNetwork = new Map<string, number>();
+  /** Where the pass is, and where it ends: no socket that is known has a descriptor as high as `#top`. */
   #next = 0;
   #end = 0;
+  #top = 0;
+  #topOfPass = 0;
 
   constructor(sockets: OwnSockets, networkOf: NetworkOf) {
     this.#sockets = sockets;
@@ -41,7 +48,7 @@ export class EdgeConnections {
     return this.#open.size;
   }
 
-  /** Looks at the files that nothing is known of, as high as all are open. */
+  /** Looks at the files that nothing is known of, as high as all are open, and at those beyond all that are known. */
   lookAtNew(): void {
     const end = this.#sockets.lowestFree() ?? this.#sockets.end();
     this.#makeRoom(end);
@@ -49,29 +56,38 @@ export class EdgeConnections {
       const state = this.#states[fd];
       if (state === UNKNOWN || state === CUT) this.#look(fd);
     }
+    for (let fd = Math.max(end, this.#top), gap = 0; gap < GAP_MAX; fd++) gap = this.#look(fd) ? 0 : gap + 1;
   }
 
   /** Looks at the next so many files, from the first to the last; says whether that was the last. */
   lookOn(files: number): boolean {
-    if (this.#next === 0) this.#end = this.#sockets.end();
-    this.#makeRoom(this.#end);
+    if (this.#next === 0) {
+      this.#end = this.#top;
+      this.#topOfPass = 0;
+    }
     const until = Math.min(this.#next + files, this.#end);
     for (let fd = this.#next; fd < until; fd++) this.#look(fd);
     this.#next = until < this.#end ? until : 0;
+    if (this.#next === 0) this.#top = this.#topOfPass;
     return this.#next === 0;
   }
 
-  /** Cuts what is over the bounds, and tells of each. Of the total, who has left counts until the pass that finds it. */
+  /** Cuts what is over the bounds, and tells of each. */
   cutExcess(bounds: ConnectionBounds, onCut: (network: string | undefined, bound: Bound) => void): void {
     if (!this.#isOver(bounds)) return;
-    this.#lookAtCrowded(bounds.perNetworkMax);
+    this.#lookAtCrowded(bounds);
+    if (!this.#isOver(bounds)) return;
     for (const { connection, bound } of excessOf(this.#open.values(), bounds)) {
       if (this.#cut(connection)) onCut(connection.network, bound);
     }
   }
 
-  /** A network near its bound, whose clients come and go, must not be taken for one over it. */
-  #lookAtCrowded(perNetworkMax: number): void {
+  /** Who has left since it was seen must not cost those who are still there. */
+  #lookAtCrowded({ totalMax, perNetworkMax }: ConnectionBounds): void {
+    if (this.#open.size > totalMax) {
+      for (const fd of [...this.#open.keys()]) this.#look(fd);
+      return;
+    }
     const crowded = new Set(this.#perNetwork.keys().filter((network) => (this.#perNetwork.get(network) ?? 0) > perNetworkMax));
     if (crowded.size === 0) return;
     for (const { fd, network } of [...this.#open.values()]) if (network !== undefined && crowded.has(network)) this.#look(fd);
@@ -93,24 +109,30 @@ export class EdgeConnections {
     return true;
   }
 
-  #look(fd: number): void {
-    const isConnection = this.#sockets.readPeer(fd);
-    if (isConnection && this.#isKnown(fd)) return;
+  /** Says whether there is a socket. */
+  #look(fd: number): boolean {
+    if (!this.#sockets.readIdentity(fd)) {
+      this.#forget(fd);
+      return false;
+    }
+    this.#top = Math.max(this.#top, fd + 1);
+    this.#topOfPass = Math.max(this.#topOfPass, fd + 1);
+    if (this.#isKnown(fd)) return true;
     this.#forget(fd);
-    if (isConnection) this.#remember(fd);
-  }
-
-  /** Whether the peer that was just read is the file's as before. */
-  #isKnown(fd: number): boolean {
-    if (this.#states[fd] === UNKNOWN) return false;
-    const { words, wordCount } = this.#sockets.peer;
-    const start = fd * ADDRESS_WORDS;
-    for (let at = 0; at < wordCount; at++) if (this.#peers[start + at] !== words[at]) return false;
+    this.#remember(fd);
     return true;
   }
 
+  /** Whether the socket whose identity was just read is the file's as before. */
+  #isKnown(fd: number): boolean {
+    if ((this.#states[fd] ?? UNKNOWN) === UNKNOWN) return false;
+    const { identity } = this.#sockets;
+    const start = fd * IDENTITY_WORDS;
+    return this.#identities[start] === identity[0] && this.#identities[start + 1] === identity[1];
+  }
+
   #forget(fd: number): void {
-    this.#states[fd] = UNKNOWN;
+    if (fd < this.#states.length) this.#states[fd] = UNKNOWN;
     const connection = this.#open.get(fd);
     if (connection === undefined) return;
     this.#open.delete(fd);
@@ -118,10 +140,12 @@ export class EdgeConnections {
   }
 
   #remember(fd: number): void {
-    const { peer } = this.#sockets;
-    this.#peers.set(peer.words.subarray(0, ADDRESS_WORDS), fd * ADDRESS_WORDS);
-    this.#states[fd] = this.#sockets.cameIn(fd) ? OURS : OTHER;
-    if (this.#states[fd] === OTHER) return;
+    const { identity, peer } = this.#sockets;
+    this.#makeRoom(fd + 1);
+    this.#identities.set(identity, fd * IDENTITY_WORDS);
+    const isOurs = this.#sockets.readPeer(fd) && this.#sockets.cameIn(fd);
+    this.#states[fd] = isOurs ? OURS : OTHER;
+    if (!isOurs) return;
     const network = this.#networkOf(peer.address);
     this.#open.set(fd, { fd, network });
     this.#count(network, 1);
@@ -137,10 +161,10 @@ export class EdgeConnections {
   #makeRoom(files: number): void {
     if (files <= this.#states.length) return;
     const room = Math.max(files, 2 * this.#states.length);
-    const [states, peers] = [this.#states, this.#peers];
+    const [states, identities] = [this.#states, this.#identities];
     this.#states = new Uint8Array(room);
     this.#states.set(states);
-    this.#peers = new Uint32Array(room * ADDRESS_WORDS);
-    this.#peers.set(peers);
+    this.#identities = new Uint32Array(room * IDENTITY_WORDS);
+    this.#identities.set(identities);
   }
 }

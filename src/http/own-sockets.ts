@@ -4,17 +4,23 @@ import { openLibc } from "./libc.ts";
 import { listeningOn } from "./listening-sockets.ts";
 import { SocketAddress } from "./socket-address.ts";
 
-/** Linux's own numbers (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h). */
+/** Linux's own numbers (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h, asm-generic/socket.h). */
 const EFD_CLOEXEC = 0o2000000;
 const SHUT_RDWR = 2;
+const SOL_SOCKET = 1;
+const SO_COOKIE = 57;
 
 /** What is asked for is among the first lines. */
 const STATUS_BYTES = 1024;
 
 /** The files of this process, looked at from the inside: which are connections that came in on one port, and from where. */
 export interface OwnSockets {
+  /** Of the socket that was looked at last: no other has had it, nor will. */
+  readonly identity: Uint32Array;
   /** The peer that was read last. */
   readonly peer: SocketAddress;
+  /** Reads the identity of a socket; false where the file is none, or is not open. */
+  readIdentity(fd: number): boolean;
   /** Reads the peer of a connection; false where the file is none over IP, or is not open. */
   readPeer(fd: number): boolean;
   /** Whether this connection came in on the port. */
@@ -36,16 +42,18 @@ export function openOwnSockets(port: number): OwnSockets {
     eventfd: { args: ["u32", "i32"], returns: "i32" },
     getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
     getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+    getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
     shutdown: { args: ["i32", "i32"], returns: "i32" },
   });
   undo.defer(close);
   const status = openStatus();
   undo.defer(() => status.close());
   const [peer, local, listening] = [new SocketAddress(), new SocketAddress(), new SocketAddress()];
-  // Over a buffer of its own: Bun may move a small array that has none, away from under the pointer.
+  // Over buffers of their own: Bun may move a small array that has none, away from under the pointer.
   const length = new Uint32Array(new ArrayBuffer(Uint32Array.BYTES_PER_ELEMENT));
+  const identity = new Uint32Array(new ArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
   // Once for all: there are thousands to look at.
-  const [peerAt, lengthAt] = [ptr(peer.words), ptr(length)];
+  const [peerAt, lengthAt, identityAt] = [ptr(peer.words), ptr(length), ptr(identity)];
   const readLocal = (fd: number, into: SocketAddress) => {
     length[0] = into.words.byteLength;
     return system.getsockname(fd, ptr(into.words), lengthAt) === 0;
@@ -54,7 +62,12 @@ export function openOwnSockets(port: number): OwnSockets {
   if (status.tableSize() === 0) throw new Error("the system does not say how many files are open");
   const open = undo.move();
   return {
+    identity,
     peer,
+    readIdentity(fd) {
+      length[0] = identity.byteLength;
+      return system.getsockopt(fd, SOL_SOCKET, SO_COOKIE, identityAt, lengthAt) === 0;
+    },
     readPeer(fd) {
       length[0] = peer.words.byteLength;
       return system.getpeername(fd, peerAt, lengthAt) === 0 && peer.wordCount > 0;

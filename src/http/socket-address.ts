@@ -15,11 +15,11 @@ const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 /** What any address takes (struct sockaddr_storage). */
 const STORAGE_BYTES = 128;
 /** The most that an address of IP takes, in words. */
-export const ADDRESS_WORDS = 6;
+const ADDRESS_WORDS = 6;
 
 /** An address and port as the system writes them down: struct sockaddr, of IPv4 or IPv6. */
 export class SocketAddress {
-  /** As numbers that mean nothing by themselves: for comparisons. */
+  /** What the system writes it into; as numbers, they mean nothing by themselves. */
   readonly words = new Uint32Array(new ArrayBuffer(STORAGE_BYTES));
   readonly #view = new DataView(this.words.buffer);
   readonly #family = new Uint16Array(this.words.buffer, 0, 1);

@@ -18,10 +18,20 @@ export function fakeProcess(files: (FakeFile | "no socket" | undefined)[]) {
   /** How many files were looked at; whether the process may open no more. */
   const state = { looks: 0, isFull: false };
   const fileAt = (fd: number) => (files[fd] === "no socket" ? undefined : files[fd]);
+  const identities = new Map<FakeFile, number>();
+  const identity = new Uint32Array(2);
   const sockets: OwnSockets = {
+    identity,
     peer,
-    readPeer(fd) {
+    readIdentity(fd) {
       state.looks++;
+      const file = fileAt(fd);
+      if (file === undefined) return false;
+      if (!identities.has(file)) identities.set(file, identities.size + 1);
+      identity[0] = identities.get(file) ?? 0;
+      return true;
+    },
+    readPeer(fd) {
       const file = fileAt(fd);
       if (file === undefined) return false;
       // struct sockaddr_in, AF_INET

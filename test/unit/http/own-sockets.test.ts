@@ -51,6 +51,23 @@ test.each([
   await connection.close();
 });
 
+test("a socket is told from every other, also from one that takes its file and its peer's port", async () => {
+  const identitiesOf = async (port: number) => {
+    const connection = await connected("127.0.0.1", "127.0.0.1", port);
+    const sockets = openOwnSockets(connection.port);
+    const [{ fd } = expect.unreachable()] = cameIn(sockets);
+    const read = () => (sockets.readIdentity(fd) ? sockets.identity.join() : "none");
+    const identities = [read(), read()];
+    sockets.close();
+    await connection.close();
+    return { port: connection.port, identities };
+  };
+  const first = await identitiesOf(0);
+  const second = await identitiesOf(first.port);
+  expect(first.identities[0]).toBe(first.identities[1]);
+  expect(second.identities[0]).not.toBe(first.identities[0]);
+});
+
 test("another listener on the same port of another address keeps its connections to itself", async () => {
   const edge = await connected("127.0.0.1");
   const sockets = openOwnSockets(edge.port);

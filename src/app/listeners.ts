@@ -3,6 +3,7 @@ import type { TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import type { ConnectionLimits } from "../http/connection-limits.ts";
 import { type SweepParts, sweepConnections } from "../http/connection-sweep.ts";
+import { CutReport } from "../http/cut-report.ts";
 import { type EdgeParts, openEdge } from "../http/edge.ts";
 import { FileBudget } from "../http/file-budget.ts";
 import { openFront } from "../http/front.ts";
@@ -29,7 +30,8 @@ export async function openPublicListeners(
 ): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
   const tls = readIdentity(config);
-  const limits = limitsOf(config, new FileBudget(filesForConnections(parts.log)));
+  const { cut } = new CutReport(parts);
+  const limits = { ...limitsOf(config, new FileBudget(filesForConnections(parts.log))), onCut: cut };
   const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openFront(edgeParts) : openEdge(edgeParts);
@@ -53,7 +55,7 @@ export async function openPublicListeners(
   };
 }
 
-function limitsOf(config: Config, files: FileBudget): ConnectionLimits {
+function limitsOf(config: Config, files: FileBudget): Omit<ConnectionLimits, "onCut"> {
   return {
     files,
     totalMax: config["connections.total_max"],
@@ -68,7 +70,7 @@ function limitsOf(config: Config, files: FileBudget): ConnectionLimits {
 }
 
 /** Bounds the connections of an edge on its own port; where the system does not let it, it is said and the gateway serves. */
-function boundEdge({ address }: RenewableListener, parts: SweepParts): { stop(): void } | undefined {
+function boundEdge({ address }: RenewableListener, parts: SweepParts & { readonly log: Log }): { stop(): void } | undefined {
   try {
     return sweepConnections(address.port, parts);
   } catch (error) {

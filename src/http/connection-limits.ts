@@ -1,3 +1,4 @@
+import type { Bound } from "./excess.ts";
 import { FileBudget } from "./file-budget.ts";
 
 /** What connections may cost. Every part has a default; the operator's choices are the `connections.` keys of the configuration. */
@@ -16,6 +17,8 @@ export interface ConnectionLimits {
   readonly bodyTimeoutMs: number;
   /** How long a client may take nothing of an answer that waits for it. */
   readonly stallTimeoutMs: number;
+  /** Told of each that is cut because there are too many. */
+  readonly onCut: (network: string | undefined, bound: Bound) => void;
   /** How often an HTTP/2 client is asked whether it is there (PING); it has as long to answer. */
   readonly pingIntervalMs: number;
   /** An HTTP/2 connection without a stream is told to go away after this. */
@@ -31,6 +34,7 @@ const DEFAULTS: Omit<ConnectionLimits, "files"> = {
   stallTimeoutMs: 30_000,
   pingIntervalMs: 30_000,
   idleTimeoutMs: 300_000,
+  onCut() {},
 };
 
 export function connectionLimits(limits: Partial<ConnectionLimits> = {}): ConnectionLimits {

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { ConnectionLimits } from "./connection-limits.ts";
+import type { Bound } from "./excess.ts";
 import type { PeerResolver } from "./peer-address.ts";
 
 /** A connection that is passed on is two more sockets: this process's end and that of the listener behind. */
@@ -27,10 +28,7 @@ export class Connections {
   add(socket: Socket): boolean {
     if (this.#all.has(socket)) return true;
     socket.on("error", () => socket.destroy());
-    if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1)) {
-      socket.destroy();
-      return false;
-    }
+    if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1)) return this.#cut(socket, "total");
     this.#all.add(socket);
     this.#opening.set(
       socket,
@@ -52,10 +50,7 @@ export class Connections {
     if (peers.isTrusted(address)) return true;
     const { network } = peers.resolve(address, () => null);
     const open = this.#perNetwork.get(network) ?? 0;
-    if (open >= this.#limits.perNetworkMax) {
-      socket.destroy();
-      return false;
-    }
+    if (open >= this.#limits.perNetworkMax) return this.#cut(socket, "network", network);
     this.#perNetwork.set(network, open + 1);
     socket.once("close", () => this.#release(network));
     return true;
@@ -63,7 +58,11 @@ export class Connections {
 
   /** Counts the files that passing a socket on takes, until it closes; or destroys it where there are too many; says which. */
   passOn(socket: Socket): boolean {
-    if (this.#holdFiles(socket, RELAY_FILES)) return true;
+    return this.#holdFiles(socket, RELAY_FILES) || this.#cut(socket, "total");
+  }
+
+  #cut(socket: Socket, bound: Bound, network = socket.remoteAddress ?? "unknown"): false {
+    this.#limits.onCut(network, bound);
     socket.destroy();
     return false;
   }

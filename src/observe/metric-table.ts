@@ -51,8 +51,8 @@ export const METRICS = {
   ),
   sallyport_shadow_refusals_total: counter("Times a budget in shadow mode was empty, and would have refused.", "scope"),
   sallyport_edge_connections: gauge("Connections open to an edge on its own port, as of the last look."),
-  sallyport_edge_connections_cut_total: counter(
-    "Connections that the edge on its own port cut, by the bound that they were over: network or total.",
+  sallyport_connections_cut_total: counter(
+    "Connections that were cut because there were too many, by the bound that they were over: network or total.",
     "bound",
   ),
   sallyport_clock_jumps_total: counter("Times the wall clock was set, against the monotonic clock.", "direction"),

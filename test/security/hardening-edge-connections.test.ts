@@ -141,7 +141,7 @@ async function holds(
   expect(await good.stop()).toEqual([]);
   for (const client of [older, ...others]) client.destroy();
   await until(() => ownFiles(gateway) <= filesBefore, "every file to be closed");
-  expect(gateway.logged()).toContain('"msg":"edge: too many connections, cut"');
+  expect(gateway.logged()).toContain('"msg":"connections: too many, cut"');
   expect(gateway.logged()).toContain(`"most_of":"${FROM}"`);
   expect(gateway.logged()).not.toContain('"level":"error"');
   await gateway.close();

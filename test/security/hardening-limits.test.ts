@@ -140,6 +140,10 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
       const crowd = Array.from({ length: 2 * PER_NETWORK_MAX }, () => open({ from }));
       const cut = () => crowd.filter(({ closed }) => closed).length;
       await until(() => cut() === PER_NETWORK_MAX, "those over the bound to be cut");
+      // The operator can see it.
+      const counted = await metric(world().gateway, "sallyport_connections_cut_total", '{bound="network"}');
+      expect(counted).toBeGreaterThanOrEqual(PER_NETWORK_MAX);
+      await until(() => world().logged().includes('"msg":"connections: too many, cut"'), "the log");
       const served = crowd.filter(({ closed }) => !closed);
       await Promise.all(served.map((client) => client.first(FRAME.settings)));
       expect(cut()).toBe(PER_NETWORK_MAX);

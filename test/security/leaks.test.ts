@@ -100,8 +100,8 @@ test("the operator is told: cause and all, in the log", async () => {
       .split("\n")
       .filter((line) => line.includes(SECRET));
   await until(() => lines().length >= 2 * VARIANTS.length, "the lines to be written");
-  for (const line of lines())
-    expect(JSON.parse(line)).toMatchObject({ level: "error", reason: "INTERNAL", cause: `Error: ${SECRET}` });
+  const cause = `Error: ${SECRET} < TypeError: ${SECRET}`;
+  for (const line of lines()) expect(JSON.parse(line)).toMatchObject({ level: "error", reason: "INTERNAL", cause });
 });
 
 test("a fault inside is 500 to a public call, with nothing of its cause", async () => {

@@ -4,7 +4,10 @@ import { run as keygen } from "./cli/keygen.ts";
 import { run as serve } from "./cli/serve.ts";
 import { run as version } from "./cli/version.ts";
 
-const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = { dev, demo, serve, keygen, version };
+const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  ...{ dev, demo, serve, keygen, version },
+  "--version": version,
+};
 
 const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
 
@@ -14,13 +17,18 @@ const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
   keygen   a fresh signing key
   version  what runs here`;
 
-async function main([name = "", ...args]: readonly string[]): Promise<number> {
+const HELP = ["--help", "-h"];
+
+async function main(all: readonly string[]): Promise<number> {
+  const [name = "", ...args] = all;
+  if (name === "help" || all.some((each) => HELP.includes(each))) {
+    console.log(USAGE);
+    return 0;
+  }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command !== undefined) return command(args);
-  const isHelp = ["help", "--help", "-h"].includes(name);
-  if (isHelp) console.log(USAGE);
-  else console.error(name === "" ? USAGE : `sallyport: there is no command ${name}\n${USAGE}`);
-  return isHelp ? 0 : 2;
+  console.error(name === "" ? USAGE : `sallyport: there is no command ${name}\n${USAGE}`);
+  return 2;
 }
 
 main(process.argv.slice(2)).then((code) => process.exit(code));

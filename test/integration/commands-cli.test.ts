@@ -33,16 +33,17 @@ describe("the command line", () => {
   );
 
   test("no command: the usage on stderr, exit 2; asked for: on stdout, exit 0", async () => {
-    const [none, asked] = await Promise.all([run([]), run(["--help"])]);
+    const [none, asked, ofCommand] = await Promise.all([run([]), run(["--help"]), run(["serve", "--help"])]);
     expect({ code: none.code, out: none.out }).toEqual({ code: 2, out: "" });
     expect(none.err).toContain("usage: sallyport");
     expect({ code: asked.code, err: asked.err }).toEqual({ code: 0, err: "" });
     expect(asked.out).toContain("usage: sallyport");
+    expect(ofCommand).toEqual(asked);
   });
 
   test("version: one line, exit 0", async () => {
-    const { code, out } = await run(["version"]);
-    expect(code).toBe(0);
+    const [{ code, out }, asFlag] = await Promise.all([run(["version"]), run(["--version"])]);
+    expect([code, asFlag.out]).toEqual([0, out]);
     expect(out).toMatch(/^sallyport \d+\.\d+\.\d+ \(Bun \d+\.\d+\.\d+\)\n$/);
   });
 

@@ -18,6 +18,7 @@ const SCOPES = ["ip", "session", "user", "message_type"] as const;
 
 interface Cost {
   readonly reserveNs: number;
+  readonly takeOneNs: number;
   readonly takeNs: number;
   readonly bytesPerEntry: number;
   /** What a CPU of this kind takes to read so many random cache lines of so much memory, and nothing else. */
@@ -40,6 +41,7 @@ export const admission: Benchmark = {
     const figures = costs.flatMap(({ entries, cost }, at) => {
       const ofSize: Figure[] = [
         { figure: `reserve, ${shown(entries)} live`, value: cost.reserveNs, unit: "ns" },
+        { figure: `take of one, ${shown(entries)} live`, value: cost.takeOneNs, unit: "ns" },
         { figure: `take of four, ${shown(entries)} live`, value: cost.takeNs, unit: "ns" },
         { figure: `one random cache line, ${shown(entries)} live`, value: cost.oneLineNs, unit: "ns" },
         { figure: `four of them at once, ${shown(entries)} live`, value: cost.fourLinesNs, unit: "ns" },
@@ -72,6 +74,7 @@ class Tables {
   readonly #replay: MemoryReplayStore;
   readonly #buckets: MemoryBucketStore;
   readonly #reserveNs: number[] = [];
+  readonly #takeOneNs: number[] = [];
   readonly #takeNs: number[] = [];
   #nowMs = START_MS;
 
@@ -98,13 +101,15 @@ class Tables {
       this.#reserveNs.push(nsEach(ids, ([session, id]) => this.#replay.reserve(session, id, nowMs + 1)));
       const demands = Array.from({ length: OPERATIONS }, () => demandsOf(this.entries));
       this.#takeNs.push(nsEach(demands, (four) => this.#buckets.take(four, nowMs) === true));
+      const ones = Array.from({ length: OPERATIONS }, () => demandsOf(this.entries).slice(0, 1));
+      this.#takeOneNs.push(nsEach(ones, (one) => this.#buckets.take(one, nowMs) === true));
     }
   }
 
   cost(floorBatches: number): Cost {
     const floor = readsOf(this.#bytesPerEntry * this.entries, floorBatches);
-    const [reserveNs, takeNs] = [median(this.#reserveNs), median(this.#takeNs)];
-    return { reserveNs, takeNs, bytesPerEntry: this.#bytesPerEntry, ...floor };
+    const [reserveNs, takeOneNs, takeNs] = [median(this.#reserveNs), median(this.#takeOneNs), median(this.#takeNs)];
+    return { reserveNs, takeOneNs, takeNs, bytesPerEntry: this.#bytesPerEntry, ...floor };
   }
 }
 

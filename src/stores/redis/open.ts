@@ -70,13 +70,13 @@ export async function openRedisStores(
   };
   const greet = async (call: RedisCall) => {
     const server = checkServer(String(await call("INFO", [])), address);
-    const { epoch } = continuity;
     health.fenceIsIn(await continuity.enrol(call, server.runId));
     await health.look(call, continuity);
-    if (epoch !== continuity.epoch) revocations.beginAnew();
-    await hear(call).catch((error) =>
-      log.warn("redis: what other gateways revoke cannot be read", { cause: messageOf(error) }),
-    );
+    await revocations.connected(call).catch((error: unknown) => {
+      unlessAway(error);
+      // That is no reason to let nobody in.
+      log.warn("redis: what other gateways revoke cannot be read", { cause: messageOf(error) });
+    });
     log.info("redis: connected", { address, server: server.name, version: server.version });
   };
   const timeoutMs = config["stores.redis.timeout_ms"];

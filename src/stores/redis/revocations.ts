@@ -11,6 +11,8 @@ export interface RedisRevocationsOptions {
 /** As many as an operator makes while a gateway is out of reach; the oldest go first. */
 const KEPT = 10_000;
 const READ_AT_ONCE = 1000;
+/** Before every entry. */
+const NONE = "0-0";
 
 /** What operators revoke at one gateway, for all others: a stream in Redis, which each reads on from where it was. */
 export class RedisRevocations {
@@ -24,9 +26,15 @@ export class RedisRevocations {
     this.#origin = origin;
   }
 
-  /** The memory of Redis is another: whatever it holds of these was announced since. */
-  beginAnew(): void {
-    if (this.#last !== undefined) this.#last = "0-0";
+  /**
+   * To be called with each connection. What was announced before the first is no news; and where Redis has lost what was read last, its
+   * ids begin anew, and so does this. Throws `RedisUnavailable`.
+   */
+  async connected(call: RedisCall): Promise<void> {
+    const [newest] = entriesOf(await call("XREVRANGE", [this.#key, "+", "-", "COUNT", "1"]));
+    const id = newest?.id ?? NONE;
+    if (this.#last === undefined) this.#last = id;
+    else if (isBefore(id, this.#last)) this.#last = NONE;
   }
 
   /** Throws `RedisUnavailable`. */
@@ -35,18 +43,21 @@ export class RedisRevocations {
     await call("XADD", [this.#key, "MAXLEN", "~", String(KEPT), "*", ...fields]);
   }
 
-  /** What others announced since the last time, oldest first; nothing the first time. Throws `RedisUnavailable`. */
+  /** What others announced since the last time, oldest first. Throws `RedisUnavailable`. */
   async news(call: RedisCall): Promise<readonly Revocation[]> {
-    if (this.#last === undefined) {
-      const newest = entriesOf(await call("XREVRANGE", [this.#key, "+", "-", "COUNT", "1"]));
-      this.#last = newest[0]?.id ?? "0-0";
-      return [];
-    }
+    if (this.#last === undefined) await this.connected(call);
     const entries = entriesOf(await call("XRANGE", [this.#key, `(${this.#last}`, "+", "COUNT", String(READ_AT_ONCE)]));
     this.#last = entries.at(-1)?.id ?? this.#last;
     const others = entries.filter(({ fields }) => fields.origin !== this.#origin);
     return others.map(({ fields: { user, session } }) => ({ userId: user, deviceSessionId: session }));
   }
+}
+
+/** Ids of a stream are a time and a number (Redis, "Streams: Entry IDs"). */
+function isBefore(id: string, other: string): boolean {
+  const [ms = 0, n = 0] = id.split("-").map(Number);
+  const [otherMs = 0, otherN = 0] = other.split("-").map(Number);
+  return ms < otherMs || (ms === otherMs && n < otherN);
 }
 
 interface Entry {

@@ -14,7 +14,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "revocations on a real Redis
 
   test("reach every other gateway once, in order, and not the one that made them", async () => {
     const [a, b] = ["a", "b"].map((origin) => new RedisRevocations({ prefix: "one:", origin }));
-    for (const each of [a, b]) expect(await each?.news(call)).toEqual([]);
+    for (const each of [a, b]) await each?.connected(call);
     await a?.announce(call, { deviceSessionId: "s-1" });
     await a?.announce(call, { userId: "u-1" });
     expect(await b?.news(call)).toMatchObject([{ deviceSessionId: "s-1" }, { userId: "u-1", deviceSessionId: "" }]);
@@ -25,13 +25,16 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "revocations on a real Redis
   test("of before its start are no news to a gateway: what it knows, it has looked up since", async () => {
     await new RedisRevocations({ prefix: "two:", origin: "a" }).announce(call, { userId: "u-1" });
     const late = new RedisRevocations({ prefix: "two:", origin: "b" });
+    await late.connected(call);
     expect(await late.news(call)).toEqual([]);
+    // A new connection to the same memory is no reason to hear it all.
+    await late.connected(call);
     expect(await late.news(call)).toEqual([]);
   });
 
   test("of while it was out of reach are news when it is back", async () => {
     const [a, b] = ["a", "b"].map((origin) => new RedisRevocations({ prefix: "three:", origin }));
-    await b?.news(call);
+    await b?.connected(call);
     await a?.announce(call, { userId: "u-1" });
     const away: RedisCall = () => Promise.reject(new RedisUnavailable("away"));
     expect(await b?.news(away).catch((error) => error)).toBeInstanceOf(RedisUnavailable);
@@ -41,10 +44,10 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "revocations on a real Redis
   test("are read from the beginning where Redis has lost its memory, and counts anew", async () => {
     const [a, b] = ["a", "b"].map((origin) => new RedisRevocations({ prefix: "five:", origin }));
     await redis.ask("XADD", "five:revocations", "9999999999999-0", "user", "u-0");
-    await b?.news(call);
+    await b?.connected(call);
     await redis.ask("DEL", "five:revocations");
-    b?.beginAnew();
     await a?.announce(call, { userId: "u-1" });
+    await b?.connected(call);
     expect(await b?.news(call)).toMatchObject([{ userId: "u-1" }]);
   });
 

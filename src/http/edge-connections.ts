@@ -15,6 +15,8 @@ interface Connection extends Counted {
 const IDENTITY_WORDS = 2;
 /** So many descriptors in a row that are free, beyond the highest that is known, are taken for the end of all. */
 const GAP_MAX = 16;
+/** So many passes go by between two that look at every descriptor there may be, whatever is known. */
+const PASSES_PER_WHOLE = 8;
 
 /** Which network an address is counted for; `undefined` where it is a trusted proxy's. */
 export type NetworkOf = (address: string) => string | undefined;
@@ -38,6 +40,7 @@ export class EdgeConnections {
   #end = 0;
   #top = 0;
   #topOfPass = 0;
+  #passes = 0;
 
   constructor(sockets: OwnSockets, networkOf: NetworkOf) {
     this.#sockets = sockets;
@@ -62,7 +65,7 @@ export class EdgeConnections {
   /** Looks at the next so many files, from the first to the last; says whether that was the last. */
   lookOn(files: number): boolean {
     if (this.#next === 0) {
-      this.#end = this.#top;
+      this.#end = this.#passes++ % PASSES_PER_WHOLE === 0 ? this.#sockets.end() : this.#top;
       this.#topOfPass = 0;
     }
     const until = Math.min(this.#next + files, this.#end);

@@ -58,16 +58,19 @@ export function openOwnSockets(port: number): OwnSockets {
     length[0] = into.words.byteLength;
     return system.getsockname(fd, ptr(into.words), lengthAt) === 0;
   };
-  if (!listeningOn(port).some((fd) => readLocal(fd, listening))) throw new Error("the system does not say what is listened on");
+  const readIdentity = (fd: number) => {
+    length[0] = identity.byteLength;
+    return system.getsockopt(fd, SOL_SOCKET, SO_COOKIE, identityAt, lengthAt) === 0;
+  };
+  const listener = listeningOn(port).find((fd) => readLocal(fd, listening));
+  if (listener === undefined) throw new Error("the system does not say what is listened on");
+  if (!readIdentity(listener)) throw new Error("the system does not tell sockets apart (SO_COOKIE)");
   if (status.tableSize() === 0) throw new Error("the system does not say how many files are open");
   const open = undo.move();
   return {
     identity,
     peer,
-    readIdentity(fd) {
-      length[0] = identity.byteLength;
-      return system.getsockopt(fd, SOL_SOCKET, SO_COOKIE, identityAt, lengthAt) === 0;
-    },
+    readIdentity,
     readPeer(fd) {
       length[0] = peer.words.byteLength;
       return system.getpeername(fd, peerAt, lengthAt) === 0 && peer.wordCount > 0;

@@ -32,6 +32,17 @@ test("who is new is found at the next look, below the first file that is free an
   expect(connections.lookOn(2000)).toBe(true);
 });
 
+test("a crowd behind a great hole is found by one of the next passes", () => {
+  const { files, connections } = processWith([from(1, 1)]);
+  connections.lookAtNew();
+  files.push(...Array.from({ length: 500 }, () => undefined));
+  files.push(...Array.from({ length: 100 }, (_, n) => from(4, n)));
+  connections.lookAtNew();
+  expect(connections.size).toBe(1);
+  for (let pass = 0; pass < 8; pass++) while (!connections.lookOn(512));
+  expect(connections.size).toBe(101);
+});
+
 test("after a crowd has left, a pass is as short as before", () => {
   const { files, connections, state } = processWith(Array.from({ length: 5000 }, (_, n) => from(1, n)));
   connections.lookAtNew();

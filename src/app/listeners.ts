@@ -30,8 +30,9 @@ export async function openPublicListeners(
 ): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
   const tls = readIdentity(config);
-  const { cut } = new CutReport(parts);
-  const limits = { ...limitsOf(config, new FileBudget(filesForConnections(parts.log))), onCut: cut };
+  const report = new CutReport(parts);
+  undo.defer(() => report.stop());
+  const limits = { ...limitsOf(config, new FileBudget(filesForConnections(parts.log))), onCut: report.cut };
   const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openFront(edgeParts) : openEdge(edgeParts);

@@ -9,12 +9,14 @@ const RELAY_FILES = 2;
 /** The open sockets of a listener: how many, from where, and how long each may take until it has said what it is. */
 export class Connections {
   readonly #limits: ConnectionLimits;
+  readonly #peers: PeerResolver;
   readonly #all = new Set<Socket>();
   readonly #opening = new Map<Socket, ReturnType<typeof setTimeout>>();
   readonly #perNetwork = new Map<string, number>();
 
-  constructor(limits: ConnectionLimits) {
+  constructor(limits: ConnectionLimits, peers: PeerResolver) {
     this.#limits = limits;
+    this.#peers = peers;
   }
 
   get size(): number {
@@ -28,7 +30,8 @@ export class Connections {
   add(socket: Socket): boolean {
     if (this.#all.has(socket)) return true;
     socket.on("error", () => socket.destroy());
-    if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1)) return this.#cut(socket, "total");
+    if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1))
+      return this.#cut(socket, this.#networkOf(socket.remoteAddress), "total");
     this.#all.add(socket);
     this.#opening.set(
       socket,
@@ -46,11 +49,11 @@ export class Connections {
    * Counts a socket for the network that it comes from, or destroys it where that has too many; says which. A trusted proxy brings
    * everybody, and is not counted.
    */
-  attribute(socket: Socket, address: string, peers: PeerResolver): boolean {
-    if (peers.isTrusted(address)) return true;
-    const { network } = peers.resolve(address, () => null);
+  attribute(socket: Socket, address: string): boolean {
+    const network = this.#networkOf(address);
+    if (network === undefined) return true;
     const open = this.#perNetwork.get(network) ?? 0;
-    if (open >= this.#limits.perNetworkMax) return this.#cut(socket, "network", network);
+    if (open >= this.#limits.perNetworkMax) return this.#cut(socket, network, "network");
     this.#perNetwork.set(network, open + 1);
     socket.once("close", () => this.#release(network));
     return true;
@@ -58,10 +61,16 @@ export class Connections {
 
   /** Counts the files that passing a socket on takes, until it closes; or destroys it where there are too many; says which. */
   passOn(socket: Socket): boolean {
-    return this.#holdFiles(socket, RELAY_FILES) || this.#cut(socket, "total");
+    return this.#holdFiles(socket, RELAY_FILES) || this.#cut(socket, this.#networkOf(socket.remoteAddress), "total");
   }
 
-  #cut(socket: Socket, bound: Bound, network = socket.remoteAddress ?? "unknown"): false {
+  /** `undefined`: a trusted proxy's. */
+  #networkOf(address: string | undefined): string | undefined {
+    if (address !== undefined && this.#peers.isTrusted(address)) return undefined;
+    return this.#peers.resolve(address, () => null).network;
+  }
+
+  #cut(socket: Socket, network: string | undefined, bound: Bound): false {
     this.#limits.onCut(network, bound);
     socket.destroy();
     return false;

@@ -38,6 +38,13 @@ export class CutReport {
     if (this.#timer === undefined) this.#tell();
   };
 
+  /** Tells what is left to tell, and of nothing more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#tell();
+    clearTimeout(this.#timer);
+  }
+
   #tell(): void {
     this.#timer = undefined;
     if (this.#untoldCount === 0) return;

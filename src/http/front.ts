@@ -69,8 +69,8 @@ class Front implements RenewableListener {
     };
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
-    this.#connections = new Connections(this.#limits);
-    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FileBudget() });
+    this.#connections = new Connections(this.#limits, peers);
+    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FileBudget() }, peers);
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new Relay(this.#edge.address.port, log);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
@@ -149,7 +149,7 @@ class Front implements RenewableListener {
 
   /** Whether there is room for one more. */
   #admit(socket: Socket, address: string): boolean {
-    return this.#connections.add(socket) && this.#connections.attribute(socket, address, this.#parts.peers);
+    return this.#connections.add(socket) && this.#connections.attribute(socket, address);
   }
 
   #createTls(tls: TlsIdentity): TlsServer {
@@ -198,7 +198,7 @@ class Front implements RenewableListener {
         this.#inner.settled(socket);
         const { address = socketAddress } = opening;
         // Whom a proxy speaks for counts as if it had come by itself.
-        if (address !== socketAddress && !this.#connections.attribute(socket, address, this.#parts.peers)) return;
+        if (address !== socketAddress && !this.#connections.attribute(socket, address)) return;
         onDecided({ ...opening, address });
       },
       refused: (cause) => {

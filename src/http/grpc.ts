@@ -66,7 +66,7 @@ class GrpcListener implements RenewableListener {
     const limits = connectionLimits(parts.limits);
     this.#parts = parts;
     this.#address = parts.listen;
-    this.#connections = new Connections(limits);
+    this.#connections = new Connections(limits, parts.peers);
     this.#grpc = createGrpcServer(parts);
     this.#server = this.#createServer(limits);
   }
@@ -122,7 +122,7 @@ class GrpcListener implements RenewableListener {
   #arrive(socket: Socket): boolean {
     const { remoteAddress } = socket;
     if (!this.#connections.add(socket)) return false;
-    if (remoteAddress !== undefined) return this.#connections.attribute(socket, remoteAddress, this.#parts.peers);
+    if (remoteAddress !== undefined) return this.#connections.attribute(socket, remoteAddress);
     socket.destroy();
     return false;
   }

@@ -50,6 +50,8 @@ export class Subscription implements SinkListener {
   /** Only while the client lags behind. */
   #outbox: Outbox | undefined;
   #open = true;
+  /** An event of the backend's is being written: it is lost where the write finds that the client is gone. */
+  #isWriting = false;
 
   constructor(parts: SubscriptionParts) {
     this.id = parts.id;
@@ -95,9 +97,7 @@ export class Subscription implements SinkListener {
     const frame = event.frame(this.#sink.codec);
     // Nearly always, and nearly all that a delivery costs.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
-      this.#sink.write(frame);
-      // The write may have found that the client is gone.
-      return this.#open;
+      return this.#write(frame, takenInMs);
     }
     if (this.#hasRoomFor(frame)) this.#wait(frame, takenInMs);
     else this.#end("SLOW_CONSUMER", takenInMs === undefined ? 0 : 1);
@@ -112,7 +112,7 @@ export class Subscription implements SinkListener {
   #end(reason: Reason | undefined, unwritten: number): void {
     if (!this.#open) return;
     this.#open = false;
-    const waiting = this.#outbox?.backendEvents ?? 0;
+    const waiting = (this.#outbox?.backendEvents ?? 0) + (this.#isWriting ? 1 : 0);
     this.#outbox = undefined;
     this.#owner.closed(this, reason, waiting + unwritten);
     if (reason !== undefined) this.#sink.end(refuse(reason));
@@ -132,16 +132,23 @@ export class Subscription implements SinkListener {
   }
 
   #writeWhenDrained(outbox: Outbox): void {
-    this.#sink.drained().then(() => this.#write(outbox));
+    this.#sink.drained().then(() => this.#writeFrom(outbox));
   }
 
-  #write(outbox: Outbox): void {
+  /** Whether the client was there to take it, as far as the write could tell. */
+  #write(frame: Uint8Array, takenInMs: number | undefined): boolean {
+    this.#isWriting = takenInMs !== undefined;
+    this.#sink.write(frame);
+    this.#isWriting = false;
+    return this.#open;
+  }
+
+  #writeFrom(outbox: Outbox): void {
     if (outbox !== this.#outbox) return;
     // One at least: the sink says that it can take more.
     let next = outbox.shift();
     while (next !== undefined) {
-      this.#sink.write(next.frame);
-      if (!this.#open) return;
+      if (!this.#write(next.frame, next.takenInMs)) return;
       if (next.takenInMs !== undefined) this.#owner.wroteLate(next.takenInMs);
       next = this.#sink.queuedBytes < WRITE_AHEAD_BYTES ? outbox.shift() : undefined;
     }

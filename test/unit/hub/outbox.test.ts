@@ -75,7 +75,7 @@ describe("a client that does not read", () => {
     slow.read();
     await Bun.sleep(0);
     expect(counted.get("sallyport_event_deliveries_total")).toBe(1 + 5);
-    expect(counted.get("sallyport_events_dropped_total stream_ended")).toBe(3);
+    expect(counted.get("sallyport_events_dropped_total stream_ended")).toBe(4);
     expect(counted.get("sallyport_streams_ended_total client")).toBe(1);
   });
 

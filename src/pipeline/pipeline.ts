@@ -42,9 +42,15 @@ async function verify(arrival: WelcomeArrival, ports: PipelinePorts): Promise<Fr
     return fresh;
   } catch (refusal) {
     // What the store cannot tell is no fault of the caller's, who must not lose an exemption by it.
-    if (refusal instanceof Refusal && refusal.reason === "REPLAY_STORE_UNAVAILABLE") makeAcquaintance(verified, ports);
+    if (refusal instanceof Refusal && refusal.reason === "REPLAY_STORE_UNAVAILABLE" && isAcquainted(verified, ports)) {
+      makeAcquaintance(verified, ports);
+    }
     throw refusal;
   }
+}
+
+function isAcquainted({ peer, session }: Pick<FreshRequest, "peer" | "session">, ports: PipelinePorts): boolean {
+  return ports.verifiedPeers.has(peer.network, session.deviceSessionId, ports.clock.now());
 }
 
 /** Not before check 6: whoever repeats a request that another signed is no acquaintance of ours. */

@@ -130,10 +130,14 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
     expect((await reasonOf({ envelope: { timestampMs } })).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
   });
 
-  test("a store that cannot tell: the caller is remembered all the same, for that is no fault of theirs", async () => {
+  test("a store that cannot tell: who is known stays known, for that is no fault of theirs, and nobody becomes so", async () => {
     const reserve = () => Promise.reject(refuse("REPLAY_STORE_UNAVAILABLE"));
-    const { reason, steps } = await reasonOf({}, { replay: { reserve } });
-    expect([reason, steps]).toEqual(["REPLAY_STORE_UNAVAILABLE", ["check failures", "find", "remember", spent]]);
+    for (const isKnown of [true, false]) {
+      const remembered: string[] = [];
+      const verifiedPeers = { has: () => isKnown, remember: (_: string, id: string) => void remembered.push(id) };
+      const { reason } = await reasonOf({}, { replay: { reserve }, verifiedPeers });
+      expect([reason, remembered]).toEqual(["REPLAY_STORE_UNAVAILABLE", isKnown ? [SESSION.deviceSessionId] : []]);
+    }
   });
 
   test("replay", async () => {

@@ -63,9 +63,14 @@ function normalizeEmail(email: string): string {
   return `${bare}@${(domainToASCII(domain) || domain).replace(/\.+$/, "")}`;
 }
 
-/** One challenge, one budget: a backend may read its id as a UUID, which has many spellings. */
+/** One challenge, one budget: a backend may read its id as a UUID, of which parsers take many spellings (Python's, these anywhere). */
 function normalizeChallenge(challengeId: string): string {
-  return challengeId.toLowerCase().replace(/urn:|uuid:|[{}-]/g, "");
+  let id = challengeId.toLowerCase().replace(/[{}-]/g, "");
+  for (let longer = ""; id !== longer; ) {
+    longer = id;
+    id = id.replaceAll("urn:", "").replaceAll("uuid:", "");
+  }
+  return id;
 }
 
 /** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */

@@ -106,6 +106,7 @@ describe("guessing codes: however a challenge is written, it has one budget", ()
     "urn:uuid:01a2099a-5150-74e9-b0ec-1ac9f2114ff2",
     "uuid:01a2099a-5150-74e9-b0ec-1ac9f2114ff2",
     "{urn:uuid:01a2099a-5150-74e9-b0ec-1ac9f2114ff2}",
+    "01a2099a-5150-uuurn:id:74e9-b0ec-1ac9f2114ff2",
   ])("%s", (challenge) => {
     expect(spelled(challenge)).toBe(spelled("01a2099a-5150-74e9-b0ec-1ac9f2114ff2"));
   });

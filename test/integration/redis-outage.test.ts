@@ -122,6 +122,17 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     expect(losses()).toBe(lossesBefore);
   }, 20_000);
 
+  test("new to its gateways, it makes them wait with their start, and then the very first request is let in", async () => {
+    const fresh = await TestRedis.start();
+    const startedMs = performance.now();
+    const young = await openFleet(fresh, CONFIG);
+    expect(performance.now() - startedMs).toBeGreaterThan(MARGIN_MS);
+    const { signer } = await young.world.login();
+    for (const gateway of [0, 1]) expect(await young.send(gateway, await signer.sign(READ, EMPTY))).toBe("ok");
+    await young.close();
+    await fresh.close();
+  });
+
   test("killed together with all gateways, it lets nothing in twice after both have come back", async () => {
     const request = await device.signer.sign(READ, EMPTY);
     expect(await fleet.send(0, request)).toBe("ok");

@@ -23,6 +23,11 @@ export class RedisHealth {
     this.#parts = parts;
   }
 
+  /** How long until new requests are let in, in ms; 0 where they are. */
+  get fencedMs(): number {
+    return Math.max(0, this.#wholeFromMs - this.#parts.clock.monotonic());
+  }
+
   /** In words; empty where nothing does. */
   notReady(): string[] {
     return [
@@ -34,7 +39,8 @@ export class RedisHealth {
   /** Takes note of how far ahead the fence is. */
   fenceIsIn(fenceInMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
-    const waitMs = Math.max(0, fenceInMs - reservedForMs);
+    // What is let in ends behind the fence, not at it.
+    const waitMs = fenceInMs < reservedForMs ? 0 : fenceInMs - reservedForMs + 1;
     if (waitMs > 0 && !this.#isFenced) {
       log.warn("redis: the server may have forgotten requests; none is let in that may be one of them", { for_ms: waitMs });
     }
@@ -63,7 +69,7 @@ export class RedisHealth {
   }
 
   get #isFenced(): boolean {
-    return this.#parts.clock.monotonic() < this.#wholeFromMs;
+    return this.fencedMs > 0;
   }
 
   get #isApart(): boolean {

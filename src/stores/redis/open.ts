@@ -86,6 +86,8 @@ export async function openRedisStores(
       ? error
       : new StoreError(`the Redis at ${address} cannot be used: ${messageOf(error)}`, { cause: error });
   });
+  // Whoever came now would be refused, and charged for it. A fence further ahead than that is for few.
+  await Bun.sleep(Math.min(health.fencedMs, marginMs));
   const look = async () => {
     const { epoch } = continuity;
     // A look that was under way while the link began anew knows the old epoch, and nothing new.

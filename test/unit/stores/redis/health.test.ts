@@ -23,6 +23,8 @@ test("a fence keeps requests out for as long as new ones would end before it, an
   expect(health.notReady()).toHaveLength(1);
   expect(lines).toHaveLength(1);
   time.ms = 2000;
+  expect(health.notReady()).toHaveLength(1);
+  time.ms = 2001;
   expect(health.notReady()).toEqual([]);
 });
 

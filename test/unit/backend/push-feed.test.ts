@@ -221,19 +221,22 @@ describe("a backend with cursors", () => {
     expect(feed.log.lines.join()).not.toContain("failed");
   });
 
-  test("that sends a message too large to read: the feed steps over it, with a gap, instead of standing still for ever", async () => {
-    const server = await pushServer();
-    const feed = new Feed(server.url, {}, { messageBytesMax: 2000 });
-    feed.start();
-    await feed.has("up");
-    server.pushNumber(1);
-    server.push(clientEvent({ userId: "u1", eventId: "huge", payloadBytes: new Uint8Array(5000) }));
-    await feed.has("gap");
-    await feed.sink.until((entries) => entries.lastIndexOf("up") > entries.indexOf("gap"));
-    server.pushNumber(2);
-    await feed.has("event 2");
-    expect(feed.deliveries).toEqual(["event 1", "gap", "event 2"]);
-  });
+  test.each(["grpc", "connect", "grpc-web"] as const)(
+    "that sends a message too large to read, over %s: the feed steps over it, with a gap",
+    async (protocol) => {
+      const server = await pushServer();
+      const feed = new Feed(server.url, {}, { messageBytesMax: 2000, protocol });
+      feed.start();
+      await feed.has("up");
+      server.pushNumber(1);
+      server.push(clientEvent({ userId: "u1", eventId: "huge", payloadBytes: new Uint8Array(5000) }));
+      await feed.has("gap");
+      await feed.sink.until((entries) => entries.lastIndexOf("up") > entries.indexOf("gap"));
+      server.pushNumber(2);
+      await feed.has("event 2");
+      expect(feed.deliveries).toEqual(["event 1", "gap", "event 2"]);
+    },
+  );
 });
 
 describe("a backend without cursors", () => {

@@ -12,7 +12,7 @@ export interface SweepParts {
 
 /** A flood of ten thousand connections a second is met within the files that are kept for the rest (app/open-files.ts). */
 const LOOK_EVERY_MS = 50;
-/** Half a millisecond's work. Who left is found within a quarter of a second among some 2500 files, and within two among 20,000. */
+/** Half a millisecond's work. Who left is found within a quarter of a second among some 2500 files, and within some two or three among 20,000. */
 const FILES_PER_LOOK = 512;
 const LOOKS_PER_PASS_MIN = 5;
 
@@ -21,10 +21,9 @@ const LOOKS_PER_PASS_MIN = 5;
  * connections over the bounds, which the runtime takes for clients that left. Throws where the system does not let it.
  */
 export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
-  const { peers } = parts;
   const sockets = openOwnSockets(port);
-  const networkOf = (address: string) => (peers.isTrusted(address) ? undefined : peers.resolve(address, () => null).network);
-  const sweep = new ConnectionSweep(new EdgeConnections(sockets, networkOf), parts);
+  const connections = new EdgeConnections(sockets, (address) => parts.peers.networkOf(address));
+  const sweep = new ConnectionSweep(connections, parts);
   const timer = setInterval(() => sweep.look(), LOOK_EVERY_MS).unref();
   return {
     stop() {

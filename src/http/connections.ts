@@ -31,7 +31,7 @@ export class Connections {
     if (this.#all.has(socket)) return true;
     socket.on("error", () => socket.destroy());
     if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1))
-      return this.#cut(socket, this.#networkOf(socket.remoteAddress), "total");
+      return this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
     this.#all.add(socket);
     this.#opening.set(
       socket,
@@ -50,7 +50,7 @@ export class Connections {
    * everybody, and is not counted.
    */
   attribute(socket: Socket, address: string): boolean {
-    const network = this.#networkOf(address);
+    const network = this.#peers.networkOf(address);
     if (network === undefined) return true;
     const open = this.#perNetwork.get(network) ?? 0;
     if (open >= this.#limits.perNetworkMax) return this.#cut(socket, network, "network");
@@ -61,13 +61,7 @@ export class Connections {
 
   /** Counts the files that passing a socket on takes, until it closes; or destroys it where there are too many; says which. */
   passOn(socket: Socket): boolean {
-    return this.#holdFiles(socket, RELAY_FILES) || this.#cut(socket, this.#networkOf(socket.remoteAddress), "total");
-  }
-
-  /** `undefined`: a trusted proxy's. */
-  #networkOf(address: string | undefined): string | undefined {
-    if (address !== undefined && this.#peers.isTrusted(address)) return undefined;
-    return this.#peers.resolve(address, () => null).network;
+    return this.#holdFiles(socket, RELAY_FILES) || this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
   }
 
   #cut(socket: Socket, network: string | undefined, bound: Bound): false {

@@ -1,7 +1,7 @@
 import { type Bound, type ConnectionBounds, type Counted, excessOf } from "./excess.ts";
 import type { OwnSockets } from "./own-sockets.ts";
 
-/** What is known of a file: nothing (or it is no connection), somebody else's connection, one of the edge's, one that was shut down. */
+/** What is known of a file: nothing (or it is no socket), a socket of somebody else's, a connection of the edge's, one that was shut down. */
 const UNKNOWN = 0;
 const OTHER = 1;
 const OURS = 2;

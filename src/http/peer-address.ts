@@ -61,6 +61,12 @@ export class PeerResolver {
     return peer;
   }
 
+  /** The network that a connection from here counts for; `undefined` for a trusted proxy's, which brings everybody. */
+  networkOf(socketAddress: string | undefined): string | undefined {
+    if (socketAddress !== undefined && this.isTrusted(socketAddress)) return undefined;
+    return this.resolve(socketAddress, () => null).network;
+  }
+
   /** Walks from the nearest hop outwards. What is not an address ends the walk: nothing beyond it can be believed. */
   #behindProxies(socket: IpAddress, header: string): IpAddress {
     let nearest = socket;

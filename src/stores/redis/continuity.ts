@@ -12,19 +12,15 @@ export interface ContinuityOptions {
   readonly marginMs: number;
 }
 
-/** The server's time, in ms. */
-const NOW = `
+/**
+ * What scripts begin with that go by the marker, their first key: the server's time in ms, and where the fence is, once it is clear whether
+ * that clock was set back. If so, it stood as late as `seen`, and what expired by then is forgotten; but no reservation was ever to last
+ * beyond `ahead`. And a fence that was put up by the wrong time is put where the right one would have it, `usual` from now.
+ */
+export const SERVER_CLOCK = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function text(number) return string.format('%.0f', number) end
-`;
-
-/**
- * Beyond `NOW`: the fence, once it is clear whether the server's clock was set back. If so, it stood as late as `seen`, and what expired by
- * then is forgotten; but no reservation was ever to last beyond `ahead`. And a fence that was put up by the wrong time is put where
- * the right one would have it, `usual` from now.
- */
-const AFTER_CLOCK = `
 local function fence_after_clock(fence, seen, ahead, usual)
   if now >= seen then return fence end
   fence = math.min(math.max(fence, math.min(seen, ahead)), math.max(ahead, now + usual))
@@ -32,9 +28,6 @@ local function fence_after_clock(fence, seen, ahead, usual)
   return fence
 end
 `;
-
-/** What scripts begin with that go by the marker, their first key. */
-export const SERVER_CLOCK = NOW + AFTER_CLOCK;
 
 /**
  * KEYS: the marker. ARGV: the server's run id; the epoch that this gateway knew, '' for none; whether the server is durable; how long

@@ -135,6 +135,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   undo.defer(() => listeners.close());
   const admin = openOps({
     listen: config["admin.listen"],
+    hosts: config["admin.hosts"],
     notReady,
     renderMetrics: () => metrics.render(),
     streams: {

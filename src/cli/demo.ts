@@ -27,6 +27,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const backend = await startDevBackend({
       restListen: config["dev.backend_listen"],
       pushListen: config["dev.push_listen"],
+      hosts: config["admin.hosts"],
       database: config["dev.database"],
       log,
     });

@@ -6,7 +6,7 @@ import { CONNECTION_SETTINGS } from "./schema-connections.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
-import { boolean, choice, cidr, filePath, httpUrl, int, listen, origin, text } from "./values.ts";
+import { boolean, choice, cidr, filePath, hostName, httpUrl, int, listen, origin, text } from "./values.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -67,6 +67,11 @@ export const SCHEMA = {
     listen,
     "127.0.0.1:8082",
     "Address of the listener for health and metrics. Keep it where only your own machines reach it.",
+  ),
+  "admin.hosts": setting(
+    list(hostName, { plural: "host names", itemsMax: 256 }),
+    [],
+    "Names under which the admin listener may be asked, and in `dev` the embedded backend. Literal addresses and `localhost` always work; every other `Host` is refused, so that no web page reaches them by DNS rebinding. Name yours if you scrape or probe by name.",
   ),
   trusted_proxies: setting(
     list(cidr, { plural: "addresses and CIDR ranges", itemsMax: 256 }),

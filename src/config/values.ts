@@ -84,6 +84,11 @@ function readListen(raw: string): ListenAddress | undefined {
   return plain !== undefined && isHost(plain) ? { host: plain, port } : undefined;
 }
 
+/** A name of a host, without scheme and port. Addresses are of another kind. */
+export const hostName: Kind<string> = kind('a host name such as "admin.internal", without scheme, port and wildcard', (raw) =>
+  typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined,
+);
+
 /** What ends in a number is meant as an IPv4 address (WHATWG URL, "ends in a number"). */
 function isHost(host: string): boolean {
   return /(^|\.)\d+$/.test(host) ? isIP(host) === 4 : HOST_NAME.test(host);

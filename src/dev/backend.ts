@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { type ListenAddress, localUrl } from "../core/listen.ts";
+import { PageGuard } from "../core/page-guard.ts";
 import type { Log } from "../core/ports.ts";
 import { authApi } from "./auth-api.ts";
 import { Challenges, type RandomInt } from "./challenges.ts";
@@ -20,6 +21,8 @@ import { Users } from "./users.ts";
 export interface DevBackendOptions {
   readonly restListen: ListenAddress;
   readonly pushListen: ListenAddress;
+  /** Names under which the REST API may be asked, besides literal addresses and `localhost`. */
+  readonly hosts?: readonly string[];
   /** A file, or ":memory:". */
   readonly database: string;
   readonly log: Log;
@@ -49,7 +52,8 @@ export async function startDevBackend(options: DevBackendOptions): Promise<DevBa
   const parts = assemble(database, options, limits);
   const push = await startPushFeed(options.pushListen, parts.pushLog, limits);
   undo.defer(() => push.stop());
-  const rest = serveRest(options.restListen, endpointsOf(parts), options.log);
+  const pages = new PageGuard([...(options.hosts ?? []), options.restListen.host]);
+  const rest = serveRest(options.restListen, { endpoints: endpointsOf(parts), pages, log: options.log });
   undo.defer(() => rest.stop(true));
   const running = undo.move();
   return {

@@ -1,5 +1,6 @@
 import type { BunRequest, Server } from "bun";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
+import { ForeignPageError, isJsonContent, type PageGuard } from "../core/page-guard.ts";
 import type { Log } from "../core/ports.ts";
 import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, isJsonObject, type JsonObject } from "./api.ts";
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
@@ -9,18 +10,31 @@ const IDLE_SECONDS_MAX = 120;
 
 type Handlers = Readonly<Record<string, ApiHandler>>;
 
+export interface RestParts {
+  readonly endpoints: Endpoints;
+  readonly pages: PageGuard;
+  readonly log: Log;
+}
+
 /** Serves endpoints as JSON over HTTP. Throws `ListenError`. */
-export function serveRest(listen: ListenAddress, endpoints: Endpoints, log: Log): Server<undefined> {
+export function serveRest(listen: ListenAddress, { endpoints, pages, log }: RestParts): Server<undefined> {
+  const served = async (request: Request, answer: () => Response | Promise<Response>): Promise<Response> => {
+    try {
+      pages.check(request.headers);
+      return await answer();
+    } catch (error) {
+      return toResponse(errorReply(error, log));
+    }
+  };
+  const route = (handlers: Handlers) => (request: BunRequest) => served(request, () => answerBy(handlers, request, log));
   try {
     return Bun.serve({
       hostname: listen.host,
       port: listen.port,
       maxRequestBodySize: REST_BODY_BYTES_MAX,
       idleTimeout: IDLE_SECONDS_MAX,
-      routes: Object.fromEntries(
-        Object.entries(endpoints).map(([path, handlers]) => [path, (request: BunRequest) => answer(request, handlers, log)]),
-      ),
-      fetch: () => toResponse(errorReply(new ApiError(404, "not_found", "there is nothing under this path"), log)),
+      routes: Object.fromEntries(Object.entries(endpoints).map(([path, handlers]) => [path, route(handlers)])),
+      fetch: (request) => served(request, nothingHere),
       error: (error) => toResponse(errorReply(error, log)),
     });
   } catch (error) {
@@ -28,18 +42,21 @@ export function serveRest(listen: ListenAddress, endpoints: Endpoints, log: Log)
   }
 }
 
-async function answer(request: BunRequest, handlers: Handlers, log: Log): Promise<Response> {
+async function answerBy(handlers: Handlers, request: BunRequest, log: Log): Promise<Response> {
   const handler = handlers[request.method];
   if (handler === undefined) return methodNotAllowed(Object.keys(handlers), log);
-  try {
-    const body = request.method === "GET" ? {} : await readJson(request);
-    return toResponse(handler({ headers: request.headers, params: request.params, body }));
-  } catch (error) {
-    return toResponse(errorReply(error, log));
-  }
+  const body = request.method === "GET" ? {} : await readJson(request);
+  return toResponse(handler({ headers: request.headers, params: request.params, body }));
+}
+
+function nothingHere(): never {
+  throw new ApiError(404, "not_found", "there is nothing under this path");
 }
 
 async function readJson(request: Request): Promise<JsonObject> {
+  if (!isJsonContent(request.headers.get("content-type"))) {
+    throw new ApiError(415, "unsupported_media_type", "the body must be application/json");
+  }
   const text = await request.text().catch(() => {
     throw new ApiError(413, "body_too_large", `the body did not arrive whole, or is larger than ${REST_BODY_BYTES_MAX} bytes`);
   });
@@ -64,6 +81,7 @@ function methodNotAllowed(allowed: readonly string[], log: Log): Response {
 
 function errorReply(error: unknown, log: Log): ApiReply {
   if (error instanceof ApiError) return { status: error.status, body: { code: error.code, message: error.message } };
+  if (error instanceof ForeignPageError) return { status: 403, body: { code: "forbidden", message: error.message } };
   log.error("the embedded backend failed", { error: String(error) });
   return { status: 500, body: { code: "internal", message: "an internal error occurred" } };
 }

@@ -1,3 +1,4 @@
+import { isJsonContent } from "../core/page-guard.ts";
 import type { Revocation } from "../core/ports.ts";
 import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-report.ts";
 import { jsonReply, RestError } from "./rest-reply.ts";
@@ -18,7 +19,9 @@ const PARAMETERS: readonly string[] = ["after", "limit", "user_id", "device_sess
 
 /** `GET /streams?after=&limit=&user_id=&device_session_id=`: a page of the open streams, oldest first. */
 export function listStreams(request: Request, ops: StreamOps): Response {
-  const parameters = new URL(request.url).searchParams;
+  // Without a Host, or with one that names an IPv6 zone, what stands here is no URL.
+  const [, query = ""] = /\?([^#]*)/.exec(request.url) ?? [];
+  const parameters = new URLSearchParams(query);
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
   if (unknown !== undefined)
     throw new RestError("invalid_request", `there is no parameter ${JSON.stringify(unknown.slice(0, 64))}`);
@@ -33,9 +36,7 @@ export function listStreams(request: Request, ops: StreamOps): Response {
 
 /** `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. JSON by its content type alone, which no foreign page can send unasked. */
 export async function revokeStreams(request: Request, ops: StreamOps): Promise<Response> {
-  if (!/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
-    throw new RestError("unsupported_media_type");
-  }
+  if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");
   const revocation = toRevocation(await request.text());
   const streamsEnded = ops.revoke(revocation);
   return jsonReply(200, { streams_ended: streamsEnded, everywhere: await ops.announce(revocation) });

@@ -9,6 +9,7 @@ export function jsonReply(status: number, body: unknown, headers: Readonly<Recor
 /** The codes of public REST errors, with the status and text that go with each. proto/README.md, "Public REST". */
 const REST_ERRORS = {
   invalid_request: [400, "the request is not what this call takes"],
+  forbidden: [403, "this request is not served"],
   not_found: [404, "there is nothing here"],
   method_not_allowed: [405, "this call does not take the method"],
   payload_too_large: [413, "the body is too large"],

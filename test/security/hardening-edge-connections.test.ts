@@ -136,7 +136,11 @@ async function holds(
   expect(stillOpen()).toBeGreaterThanOrEqual(leftMin);
   const bytes = older.bytes;
   const event = { device_session_id: listening.deviceSessionId, event_type: "note.new", payload: "x".repeat(1000) };
-  await fetch(`${gateway.backend.restUrl}/dev/push`, { method: "POST", body: JSON.stringify(event) });
+  await fetch(`${gateway.backend.restUrl}/dev/push`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(event),
+  });
   await until(() => older.bytes > bytes + 1000, "the older stream to bring an event");
   expect(await good.stop()).toEqual([]);
   for (const client of [older, ...others]) client.destroy();

@@ -7,6 +7,7 @@ import { REST_BODY_BYTES_MAX } from "../../../src/dev/limits.ts";
 import { call, logIn, PushReader, payloadOf, push, start } from "./harness.ts";
 
 const SEND = "/api/v1/public/auth/send-email-code";
+const JSON_TYPE = { "content-type": "application/json" };
 
 describe("starting", () => {
   test("a REST port in use is said in one line that names it", async () => {
@@ -103,16 +104,20 @@ describe("bad input", () => {
   test.each(["", "{", "null", "1", "[]", '"text"', "\u0000", '{"email":'])(
     "a body that is no JSON object (%j) is a 400",
     async (body) => {
-      const response = await fetch(backend.restUrl + SEND, { method: "POST", body });
+      const response = await fetch(backend.restUrl + SEND, { method: "POST", headers: JSON_TYPE, body });
       expect([response.status, await response.json()]).toEqual([400, { code: "bad_request", message: expect.any(String) }]);
     },
   );
 
   test("a body over the bound is refused, announced or not", async () => {
     const big = new Uint8Array(REST_BODY_BYTES_MAX + 1).fill(0x20);
-    const announced = await fetch(backend.restUrl + SEND, { method: "POST", body: big });
+    const announced = await fetch(backend.restUrl + SEND, { method: "POST", headers: JSON_TYPE, body: big });
     expect(announced.status).toBe(413);
-    const streamed = await fetch(backend.restUrl + SEND, { method: "POST", body: new Blob([big]).stream() });
+    const streamed = await fetch(backend.restUrl + SEND, {
+      method: "POST",
+      headers: JSON_TYPE,
+      body: new Blob([big]).stream(),
+    });
     expect(streamed.status).toBe(413);
     expect((await call(backend, "GET", "/dev/outbox")).status).toBe(200);
   });

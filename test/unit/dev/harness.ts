@@ -42,7 +42,8 @@ export async function call(
   body?: unknown,
   headers: Record<string, string> = {},
 ): Promise<Answer> {
-  const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
+  const withType = { "content-type": "application/json", ...headers };
+  const init = body === undefined ? { method, headers } : { method, headers: withType, body: JSON.stringify(body) };
   const response = await fetch(backend.restUrl + path, init);
   return { status: response.status, body: await response.json() };
 }

@@ -67,8 +67,16 @@ export interface ReplayStore {
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean | Promise<boolean>;
 }
 
-/** Whom a budget belongs to. The scope of a RATE_LIMITED refusal. */
-export type BudgetScope = "ip" | "session" | "user" | "message_type" | "failures" | "public_class" | "public_identity";
+/** Whom a budget belongs to. The scope of a RATE_LIMITED refusal, in which `session_failures` are `failures` too. */
+export type BudgetScope =
+  | "ip"
+  | "session"
+  | "user"
+  | "message_type"
+  | "failures"
+  | "session_failures"
+  | "public_class"
+  | "public_identity";
 
 /** How a token bucket fills: `burst` tokens at most, `ratePerSecond` new ones every second. Both above 0. */
 export interface Budget {
@@ -102,7 +110,7 @@ export interface TakeRefusal {
  *
  * `take` is atomic and all or nothing: either every demand is met by one token, or no bucket changes. A bucket that was never
  * seen is full. Demands in shadow mode are met where the others are, each for itself; of one that has no token, `onShadowRefusal` is told,
- * and nobody is refused. `spend` takes a token, where there is one, for what has happened already. `check` says whether the bucket has
+ * and nobody is refused. `spend` takes a token, where there is one, for what has happened already; of several buckets, each by itself. `check` says whether the bucket has
  * that many tokens (1 by default), takes nothing, and answers at once. All are on the caller's clock. A store without room for a new
  * bucket answers conservatively: it never forgets a bucket that is not yet full again.
  */
@@ -112,7 +120,7 @@ export interface BucketStore {
     nowMs: number,
     onShadowRefusal?: (scope: BudgetScope) => void,
   ): TakeOutcome | Promise<TakeOutcome>;
-  spend(demand: BucketDemand, nowMs: number): void | Promise<void>;
+  spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): void | Promise<void>;
   check(demand: BucketDemand, nowMs: number, tokens?: number): TakeOutcome;
 }
 

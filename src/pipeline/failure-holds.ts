@@ -1,39 +1,39 @@
-/** One network's requests of which it is not known yet whether they fail. */
+/** The requests of one failure bucket of which it is not known yet whether they fail. */
 interface Line {
   held: number;
   readonly waiting: (() => void)[];
 }
 
 /**
- * Tokens of failure budgets that are spoken for: each request under way whose caller is not verified yet holds one of its network's,
- * so that any number of guesses at once are no better than one after the other. Only networks with requests under way are kept.
+ * Tokens of failure buckets that are spoken for: each request under way whose caller is not verified yet holds one,
+ * so that any number of guesses at once are no better than one after the other. Only buckets with requests under way are kept.
  */
 export class FailureHolds {
   readonly #lines = new Map<string, Line>();
 
-  /** How many of a network's tokens are held. */
-  heldBy(network: string): number {
-    return this.#lines.get(network)?.held ?? 0;
+  /** How many of a bucket's tokens are held. */
+  heldBy(bucket: string): number {
+    return this.#lines.get(bucket)?.held ?? 0;
   }
 
-  hold(network: string): void {
-    const line = this.#lines.get(network);
-    if (line === undefined) this.#lines.set(network, { held: 1, waiting: [] });
+  hold(bucket: string): void {
+    const line = this.#lines.get(bucket);
+    if (line === undefined) this.#lines.set(bucket, { held: 1, waiting: [] });
     else line.held++;
   }
 
   /** Lets the next in line look again; all of them where nobody is left who would wake them. */
-  release(network: string): void {
-    const line = this.#lines.get(network);
+  release(bucket: string): void {
+    const line = this.#lines.get(bucket);
     if (line === undefined) return;
     line.held--;
-    if (line.held === 0) this.#lines.delete(network);
+    if (line.held === 0) this.#lines.delete(bucket);
     for (const wake of line.waiting.splice(0, line.held === 0 ? line.waiting.length : 1)) wake();
   }
 
   /** Resolves when it is worth looking again; `undefined` where nothing is held, or as many wait already as may. */
-  nextRelease(network: string, waitingMax: number): Promise<void> | undefined {
-    const line = this.#lines.get(network);
+  nextRelease(bucket: string, waitingMax: number): Promise<void> | undefined {
+    const line = this.#lines.get(bucket);
     if (line === undefined || line.waiting.length >= waitingMax) return undefined;
     return new Promise((resolve) => line.waiting.push(resolve));
   }

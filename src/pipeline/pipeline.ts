@@ -23,7 +23,7 @@ async function verifyAndSettle(welcome: WelcomeArrival, ports: PipelinePorts): P
   try {
     return await verify(welcome, ports);
   } catch (refusal) {
-    await spendFailure(welcome.peer, refusal, ports);
+    await spendFailure(welcome, refusal, ports);
     throw refusal;
   } finally {
     releaseToken(welcome, ports);

@@ -1,4 +1,4 @@
-import type { Peer, Route, Session } from "../core/ports.ts";
+import type { BucketDemand, Peer, Route, Session } from "../core/ports.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 
 /**
@@ -39,8 +39,8 @@ interface SessionRequest extends Request {
   readonly mark: number;
 }
 
-/** Check 0 passed: the peer has not used up its failure budget, and may hold a token of it until the request is verified. */
-export type WelcomeArrival = Arrival & { readonly holdsToken: boolean } & Proof<"peer">;
+/** Check 0 passed: a failure bucket of the peer's has a token, which is held until the request is verified. */
+export type WelcomeArrival = Arrival & { readonly failureDemand: BucketDemand } & Proof<"peer">;
 /** Check 1 passed: every field keeps the rules of the contract. */
 export type WellFormed = Request & Proof<"envelope">;
 /** Check 2 passed: the session exists and is active. */

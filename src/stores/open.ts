@@ -13,6 +13,7 @@ import type { RevocationLog } from "../core/revocation-log.ts";
 import { MemoryBucketStore } from "./memory/buckets.ts";
 import { MemoryReplayStore } from "./memory/replay.ts";
 import { SessionCache } from "./memory/session-cache.ts";
+import { SplitBucketStore } from "./memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { openRedisStores, type RedisConfig } from "./redis/open.ts";
 
@@ -46,7 +47,10 @@ export interface Stores {
   readonly remembersSinceMs: number;
   /** The buckets of verified callers. */
   readonly buckets: BucketStore;
-  /** Those of all others (failures, public calls), apart: strangers, however many, must not crowd out those who are known. */
+  /**
+   * Those of all others (failures, public calls), apart: strangers, however many, must not crowd out those who are known. The failures of
+   * sessions that are known are kept among `buckets`.
+   */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
   /** Tells whichever gateways share these stores of a revocation that no push feed brings them; gives whether they will learn of it. */
@@ -93,11 +97,12 @@ type SharedStores = Omit<Stores, "sessions" | "verifiedPeers">;
 function openMemory(config: StoreConfig, clock: Clock): SharedStores {
   const replay = new MemoryReplayStore(clock, { entriesMax: config["replay.entries_max"] });
   const buckets = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
-  const unverifiedBuckets = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
+  const unverified = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
+  const unverifiedBuckets = new SplitBucketStore({ verified: buckets, unverified });
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
-    metrics.gauge("sallyport_bucket_entries", unverifiedBuckets.entries, { of: "unverified" });
+    metrics.gauge("sallyport_bucket_entries", unverified.entries, { of: "unverified" });
   };
   const alone = { announce: () => Promise.resolve(true), notReady: () => [], close() {} };
   return { replay, remembersSinceMs: clock.now(), buckets, unverifiedBuckets, sample, ...alone };
@@ -108,7 +113,6 @@ async function openShared(config: StoreConfig, parts: StoreParts): Promise<Share
   return {
     ...stores,
     remembersSinceMs: Number.NEGATIVE_INFINITY,
-    unverifiedBuckets: stores.buckets,
     sample: (metrics) => metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0),
   };
 }

@@ -173,6 +173,20 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
+      "what has happened already spends of several buckets each by itself, and an empty one is known to be empty",
+      run(async (store) => {
+        const [network, session] = [demand("failures"), demand("session_failures", "key session")];
+        await store.spend([network, network], NOW_MS);
+        for (let attempt = 0; attempt < 2; attempt++) await store.spend([network, session], NOW_MS);
+        expect(store.check(network, NOW_MS)).toEqual({ refusedBy: "failures", retryAfterMs: INTERVAL_MS });
+        expect(store.check(session, NOW_MS)).toBe(true);
+        await store.spend([network, session], NOW_MS);
+        expect(store.check(session, NOW_MS)).toEqual({ refusedBy: "session_failures", retryAfterMs: INTERVAL_MS });
+        expect(store.check(network, NOW_MS + INTERVAL_MS)).toBe(true);
+      }),
+    );
+
+    test(
       "requests that arrive together get no more than the burst",
       run(async (store) => {
         const requests = Array.from({ length: 40 }, async () => store.take([demand("ip"), demand("session")], NOW_MS));

@@ -1,6 +1,7 @@
 import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
 import { SessionCache } from "../../src/stores/memory/session-cache.ts";
+import { SplitBucketStore } from "../../src/stores/memory/split-buckets.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
@@ -25,6 +26,15 @@ bucketStoreContract({
   name: "memory",
   propertyRuns: 200,
   open: () => ({ store: new MemoryBucketStore({ entriesMax: 1000 }), close() {} }),
+});
+
+bucketStoreContract({
+  name: "memory, split",
+  propertyRuns: 50,
+  open() {
+    const table = () => new MemoryBucketStore({ entriesMax: 1000 });
+    return { store: new SplitBucketStore({ verified: table(), unverified: table() }), close() {} };
+  },
 });
 
 sessionDirectoryContract({

@@ -65,8 +65,8 @@ export class MemoryBucketStore implements BucketStore {
     return true;
   }
 
-  spend(demand: BucketDemand, nowMs: number): void {
-    this.take([demand], nowMs);
+  spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): void {
+    for (const demand of [demands].flat()) this.take([demand], nowMs);
   }
 
   check(demand: BucketDemand, nowMs: number, tokens = 1): TakeOutcome {

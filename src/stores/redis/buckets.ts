@@ -1,5 +1,5 @@
 import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../../core/ports.ts";
-import type { MemoryBucketStore } from "../memory/buckets.ts";
+import type { NearBuckets } from "../memory/split-buckets.ts";
 import { capacityMs, intervalMs, TICKS_PER_MS } from "../token-bucket.ts";
 import { hashedKey } from "./hashed-key.ts";
 import type { RedisLink } from "./link.ts";
@@ -17,8 +17,8 @@ export interface RedisBucketOptions {
 /**
  * KEYS: the buckets, one a demand. ARGV: now in ticks, or '' for the server's clock; then of each its interval and capacity in ticks, and
  * whether it is in shadow mode. A bucket is the time at which it is full again (GCRA), and its key expires then. Answers the number of
- * the demand that refused first, or 0; how long until all have a token; and for each demand how long until its bucket is full, or -1
- * where it was in shadow mode and had no token. All in ticks.
+ * the demand that refused first, or 0; how long until all have a token; and for each demand how long until its bucket is full: as -1 less
+ * that time where it was in shadow mode and had no token. All in ticks.
  *
  * On a clock that stepped back, a bucket can be emptier than empty: it counts as empty from then on, and is kept so even where nothing is
  * taken. A caller's clock may stand still while the server's goes on, so keys outlive it by a minute.
@@ -62,16 +62,13 @@ for i, key in ipairs(KEYS) do
     redis.call('SET', key, string.format('%.0f', full_at[key]), 'PX', string.format('%.0f', math.ceil(in_ticks / 1024) + slack_ms))
     was[key] = full_at[key]
   end
-  answer[i + 2] = empty[i] and -1 or in_ticks
+  answer[i + 2] = empty[i] and -1 - in_ticks or in_ticks
 end
 return answer
 `);
 
 /** At least one. */
 type Demands = readonly [BucketDemand, ...BucketDemand[]];
-
-/** The answer for a bucket in shadow mode that had no token. */
-const SHADOW_EMPTY = -1;
 
 /** When to come back, while Redis is away. */
 const AWAY_RETRY_MS = 1000;
@@ -84,11 +81,11 @@ const AWAY_RETRY_MS = 1000;
  */
 export class RedisBucketStore implements BucketStore {
   readonly #link: RedisLink;
-  readonly #near: MemoryBucketStore;
+  readonly #near: NearBuckets;
   readonly #options: RedisBucketOptions;
 
   /** `near` holds what this gateway knows of the shared buckets. */
-  constructor(link: RedisLink, near: MemoryBucketStore, options: RedisBucketOptions) {
+  constructor(link: RedisLink, near: NearBuckets, options: RedisBucketOptions) {
     this.#link = link;
     this.#near = near;
     this.#options = options;
@@ -111,13 +108,18 @@ export class RedisBucketStore implements BucketStore {
     }
   }
 
-  /** Nobody asks for permission here, so that while Redis is away this gateway counts by itself, whatever else it then does. */
-  async spend(demand: BucketDemand, nowMs: number): Promise<void> {
+  /**
+   * In shadow mode, buckets are spent each by itself. Nobody asks for permission here, so that while Redis is away this gateway counts by
+   * itself, whatever else it then does.
+   */
+  async spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): Promise<void> {
+    const [first, ...others] = [demands].flat().map((demand) => ({ ...demand, budget: { ...demand.budget, shadow: true } }));
+    if (first === undefined) return;
     try {
-      await this.#takeShared([demand], nowMs);
+      await this.#takeShared([first, ...others], nowMs);
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;
-      this.#near.spend(demand, nowMs);
+      this.#near.spend(demands, nowMs);
     }
   }
 
@@ -135,9 +137,10 @@ export class RedisBucketStore implements BucketStore {
     const now = this.#options.clock === "caller" ? ticks(nowMs) : "";
     const { refused, wait, fullIn } = answerOf(await TAKE.run(this.#link.call, keys, [now, ...args]), demands.length);
     for (const [index, demand] of demands.entries()) {
-      const inTicks = fullIn[index] ?? SHADOW_EMPTY;
-      if (inTicks === SHADOW_EMPTY) onShadowRefusal?.(demand.scope);
-      else this.#near.learn(demand, inTicks / TICKS_PER_MS, nowMs);
+      const inTicks = fullIn[index] ?? 0;
+      const wasEmptyInShadow = inTicks < 0;
+      if (wasEmptyInShadow) onShadowRefusal?.(demand.scope);
+      this.#near.learn(demand, (wasEmptyInShadow ? -1 - inTicks : inTicks) / TICKS_PER_MS, nowMs);
     }
     if (refused === undefined) return true;
     return { refusedBy: demands[refused]?.scope ?? demands[0].scope, retryAfterMs: Math.ceil(wait / TICKS_PER_MS) };

@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { BucketStore, Log, ReplayStore, Revocation } from "../../core/ports.ts";
 import { StoreError } from "../../core/store-error.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
+import { type NearBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
 import { addressOf } from "./address.ts";
 import { RedisBucketStore } from "./buckets.ts";
 import type { RedisCall } from "./connection.ts";
@@ -38,7 +39,10 @@ export interface RedisParts {
 /** What several gateways share. */
 export interface RedisStores {
   readonly replay: ReplayStore;
+  /** The buckets of verified callers. */
   readonly buckets: BucketStore;
+  /** Those of all others. What this gateway knows of them is in a table of its own. */
+  readonly unverifiedBuckets: BucketStore;
   /** Tells the other gateways; gives whether Redis has it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Whether Redis is in reach. */
@@ -96,11 +100,15 @@ export async function openRedisStores(
     else await hear(link.call);
   };
   const looking = setInterval(() => look().catch(unlessAway), LOOK_EVERY_MS);
-  const near = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
   const onUnavailable = config["stores.redis.on_buckets_unavailable"];
+  const entriesMax = config["buckets.entries_max"];
+  const verified = new MemoryBucketStore({ entriesMax });
+  const unverified = new MemoryBucketStore({ entriesMax });
+  const shared = (near: NearBuckets) => new RedisBucketStore(link, near, { prefix, onUnavailable });
   return {
     replay: new RedisReplayStore(link, continuity, clock, { prefix, marginMs }),
-    buckets: new RedisBucketStore(link, near, { prefix, onUnavailable }),
+    buckets: shared(verified),
+    unverifiedBuckets: shared(new SplitBucketStore({ verified, unverified })),
     announce: (revocation) =>
       revocations.announce(link.call, revocation).then(
         () => true,

@@ -4,6 +4,7 @@ import { refuse } from "../../../src/core/refusal.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
 import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";
+import { SplitBucketStore } from "../../../src/stores/memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "../../../src/stores/memory/verified-peers.ts";
 import { until } from "../../support/until.ts";
 import { arrival, NOW, portsOf, refusalOf, SESSION } from "./support/setting.ts";
@@ -104,6 +105,40 @@ describe("a thousand guesses at once", () => {
     const guesses = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
     const good = Array.from({ length: 50 }, () => from("good"));
     expect(tally(await answerAll([...good, ...guesses]))).toMatchObject({ ok: 50 });
+  });
+});
+
+describe("a session that is exempt", () => {
+  const tables = (entriesMax: number) => {
+    const verified = new MemoryBucketStore({ entriesMax: 10_000 });
+    const unverified = new MemoryBucketStore({ entriesMax });
+    return { buckets: verified, unverifiedBuckets: new SplitBucketStore({ verified, unverified }) };
+  };
+
+  test("has its failures counted, and is let in, while strangers fill their own table", async () => {
+    const { ports, from, answerAll } = setting({ ...tables(1), replay: { reserve: (_, id) => !id.endsWith("7") } });
+    await answerAll([from("good")]);
+    await answerAll([from("guess", "198.51.100.1")]);
+    expect(await answerAll([from("good-stranger", "198.51.100.2")])).toEqual(["RATE_LIMITED failures"]);
+    expect(await answerAll([from("good")])).toEqual(["ok"]);
+    const demand = { scope: "session_failures", key: "192.0.2.1 good", budget: ports.budgets.failures } as const;
+    for (let at = 0; at < 10; at++) await answerAll([from("good")]);
+    expect([19, 20].map((tokens) => ports.unverifiedBuckets.check(demand, NOW, tokens) === true)).toEqual([true, false]);
+  });
+
+  test("is not charged where the gateway could not tell: an outage does not outlast itself", async () => {
+    let isAway = false;
+    const reserve = () => {
+      if (isAway) throw refuse("REPLAY_STORE_UNAVAILABLE");
+      return true;
+    };
+    const { from, answerAll } = setting({ ...tables(100), replay: { reserve } });
+    await answerAll([from("good")]);
+    isAway = true;
+    const during = await answerAll(Array.from({ length: 100 }, () => from("good")));
+    expect(tally(during)).toEqual({ REPLAY_STORE_UNAVAILABLE: 100 });
+    isAway = false;
+    expect(await answerAll([from("good")])).toEqual(["ok"]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { BucketStore, TakeOutcome } from "../../../src/core/ports.ts";
+import type { BucketDemand, BucketStore, TakeOutcome } from "../../../src/core/ports.ts";
 import { refuse } from "../../../src/core/refusal.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
@@ -180,9 +180,13 @@ describe("failure budget", () => {
       remember() {},
       has: (network: string, session: string) => network === "192.0.2.1" && session === "session-1",
     };
-    const { ports } = portsOf({ buckets: emptied, verifiedPeers });
-    expect((await admit(arrival(), ports)).session).toBe(SESSION);
-    const { reason } = await reasonOf({ envelope: { deviceSessionId: "session-2" } }, { buckets: emptied, verifiedPeers });
+    const unverifiedBuckets = {
+      ...emptied,
+      check: (each: BucketDemand) => each.scope !== "failures" || emptied.check(each, NOW),
+    };
+    const overrides = { unverifiedBuckets, verifiedPeers };
+    expect((await admit(arrival(), portsOf(overrides).ports)).session).toBe(SESSION);
+    const { reason } = await reasonOf({ envelope: { deviceSessionId: "session-2" } }, overrides);
     expect(reason).toBe("RATE_LIMITED");
   });
 

@@ -67,9 +67,10 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
       asked.taken.push([...demands]);
       return true;
     },
-    spend(demand) {
-      asked.steps.push(`spend ${demand.scope}`);
-      asked.taken.push([demand]);
+    spend(demands) {
+      const each = [demands].flat();
+      asked.steps.push(`spend ${each.map(({ scope }) => scope).join(",")}`);
+      asked.taken.push(each);
     },
     check(demand) {
       asked.steps.push(`check ${demand.scope}`);

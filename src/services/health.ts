@@ -4,20 +4,23 @@ import {
   Health as HealthService,
   HealthCheckResponse_ServingStatus as Status,
 } from "../gen/grpc/health/v1/health_pb.ts";
+import type { Call } from "../rpc/call.ts";
 import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
 import { type AnyMethod, serverStream, unary } from "../rpc/service.ts";
+import { FairPlaces, type Networked } from "./fair-places.ts";
 
 /** Longer names are no service's; watchers keep the name that they ask for. */
 const SERVICE_NAME_CHARACTERS_MAX = 256;
 /** What the protocol lets `List` answer at most. */
 const LISTED_SERVICES_MAX = 100;
-/** Some kilobytes each. Load balancers and clients that check health hold one for each connection. */
+/** Some kilobytes each. Load balancers and clients that check health hold one for each connection. Shared by network (FairPlaces). */
 const WATCHERS_MAX = 1000;
 /** A status takes 7 bytes: a client that leaves this much of them unread has stopped reading. */
 const QUEUED_BYTES_MAX = 64 * 1024;
 
 interface Watcher {
   readonly service: string;
+  readonly network: string;
   readonly stream: OutgoingStream<typeof HealthCheckResponseSchema>;
 }
 
@@ -27,13 +30,12 @@ interface Watcher {
  */
 export class Health {
   readonly #serving = new Map<string, boolean>();
-  /** In the order of their coming. */
   readonly #watchers = new Set<Watcher>();
-  readonly #watchersMax: number;
+  readonly #places: FairPlaces;
   #shutDown = false;
 
   constructor({ watchersMax = WATCHERS_MAX }: { watchersMax?: number } = {}) {
-    this.#watchersMax = watchersMax;
+    this.#places = new FairPlaces(watchersMax);
   }
 
   /** Makes the service known, or tells its watchers what has changed. Does nothing after `shutDown`. */
@@ -50,11 +52,13 @@ export class Health {
     for (const { stream } of this.#watchers) stream.end(shuttingDown());
   }
 
-  methods<Peer>(): AnyMethod<Peer>[] {
+  methods<Peer extends Networked>(): AnyMethod<Peer>[] {
     return [
       unary(HealthService.method.check, ({ service }) => ({ status: this.#known(service) })),
       unary(HealthService.method.list, () => ({ statuses: this.#all() })),
-      serverStream(HealthService.method.watch, ({ service }, _call, stream) => this.#watch({ service, stream })),
+      serverStream(HealthService.method.watch, ({ service }, call: Call<Peer>, stream) =>
+        this.#watch({ service, stream, network: call.peer.network }),
+      ),
     ];
   }
 
@@ -81,20 +85,17 @@ export class Health {
     if (watcher.service.length > SERVICE_NAME_CHARACTERS_MAX) {
       throw new ConnectError(`a service's name has at most ${SERVICE_NAME_CHARACTERS_MAX} characters`, Code.InvalidArgument);
     }
-    this.#makeRoom();
+    const { network, stream } = watcher;
+    const evict = () => stream.end(tooMany());
+    if (!this.#places.take(network, evict)) throw tooMany();
     this.#watchers.add(watcher);
-    watcher.stream.onClose({ closed: () => this.#watchers.delete(watcher) });
+    const closed = () => {
+      this.#watchers.delete(watcher);
+      this.#places.release(network, evict);
+    };
+    stream.onClose({ closed });
     this.#tell(watcher);
-    if (this.#shutDown) watcher.stream.end(shuttingDown());
-  }
-
-  /** The oldest watcher gives way: a client that is gone for good cannot hold its place, and one that is there comes back. */
-  #makeRoom(): void {
-    if (this.#watchers.size < this.#watchersMax) return;
-    const [oldest] = this.#watchers;
-    if (oldest === undefined) return;
-    this.#watchers.delete(oldest);
-    oldest.stream.end(new ConnectError("too many watchers: a newer one takes the place", Code.ResourceExhausted));
+    if (this.#shutDown) stream.end(shuttingDown());
   }
 
   #tell({ service, stream }: Watcher): void {
@@ -103,6 +104,10 @@ export class Health {
       stream.end(new ConnectError("the client does not read what it asked for", Code.ResourceExhausted));
     }
   }
+}
+
+function tooMany(): ConnectError {
+  return new ConnectError("too many watchers from this network", Code.ResourceExhausted);
 }
 
 function shuttingDown(): ConnectError {

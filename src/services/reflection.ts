@@ -6,14 +6,16 @@ import {
   type ServerReflectionResponseSchema,
 } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import type { Call } from "../rpc/call.ts";
 import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
 import { type AnyMethod, bidiStream } from "../rpc/service.ts";
 import { DescriptorIndex, type FileClosure } from "./descriptor-index.ts";
+import { FairPlaces, type Networked } from "./fair-places.ts";
 
 type ResponseSchema = typeof ServerReflectionResponseSchema;
 type Answer = MessageInitShape<ResponseSchema>["messageResponse"];
 
-/** People's tools hold a stream for seconds, and ask some tens of questions. */
+/** People's tools hold a stream for seconds, and ask some tens of questions. Shared by network (FairPlaces). */
 const STREAMS_MAX = 100;
 const QUESTIONS_MAX = 1000;
 
@@ -28,20 +30,28 @@ export interface ReflectionOptions {
  * gRPC server reflection (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), v1 and v1alpha: what the given services
  * and reflection itself look like, for tools.
  */
-export function reflection<Peer>(
+export function reflection<Peer extends Networked>(
   services: readonly DescService[],
   { files = [], stopping }: ReflectionOptions = {},
 ): AnyMethod<Peer>[] {
   const index = new DescriptorIndex([...services, ServerReflection, ServerReflectionV1Alpha], files);
   const open = new Set<OutgoingStream<ResponseSchema>>();
+  const places = new FairPlaces(STREAMS_MAX);
   stopping?.addEventListener("abort", () => {
     for (const stream of open) stream.end(shuttingDown());
   });
-  const v1 = bidiStream(ServerReflection.method.serverReflectionInfo, async (requests, _call, stream) => {
+  const v1 = bidiStream(ServerReflection.method.serverReflectionInfo, async (requests, call: Call<Peer>, stream) => {
     if (stopping?.aborted) throw shuttingDown();
-    if (open.size >= STREAMS_MAX) throw new ConnectError("too many reflection streams", Code.ResourceExhausted);
+    const { network } = call.peer;
+    const evict = () => stream.end(tooMany());
+    if (!places.take(network, evict)) throw tooMany();
     open.add(stream);
-    await answerAll(requests, stream, index).finally(() => open.delete(stream));
+    const closed = () => {
+      open.delete(stream);
+      places.release(network, evict);
+    };
+    stream.onClose({ closed });
+    await answerAll(requests, stream, index);
   });
   // The messages of v1alpha are those of v1, byte for byte.
   return [v1, { ...v1, path: `/${ServerReflectionV1Alpha.typeName}/${v1.name}` }];
@@ -90,6 +100,10 @@ function extensionNumbers(baseTypeName: string, numbers: readonly number[] | und
 
 function notFound(errorMessage: string): Answer {
   return { case: "errorResponse", value: { errorCode: Code.NotFound, errorMessage } };
+}
+
+function tooMany(): ConnectError {
+  return new ConnectError("too many reflection streams from this network", Code.ResourceExhausted);
 }
 
 function shuttingDown(): ConnectError {

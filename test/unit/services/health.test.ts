@@ -130,11 +130,13 @@ test("after the shutdown nothing is serving again, and whoever comes to watch is
   expect(watch).toMatchObject({ told: [Status.NOT_SERVING], ended: "Unavailable" });
 });
 
-test("watchers are bounded: the oldest gives way, so that dead ones cannot lock out the living", async () => {
+test("watchers are bounded: a network that holds every place gets no more, and loses none", async () => {
   const watches: Watch[] = [];
-  for (let at = 0; at < WATCHERS_MAX + 1; at++) watches.push(await Watch.open(clientOf(), GATEWAY));
-  await watches[0]?.toEnd();
-  expect(watches.map(({ ended }) => ended)).toEqual(["ResourceExhausted", undefined, undefined, undefined]);
+  for (let at = 0; at < WATCHERS_MAX; at++) watches.push(await Watch.open(clientOf(), GATEWAY));
+  const late = new Watch(clientOf(), GATEWAY);
+  await late.toEnd();
+  expect(late).toMatchObject({ told: [], ended: "ResourceExhausted" });
+  expect(watches.map(({ ended }) => ended)).toEqual([undefined, undefined, undefined]);
   for (const watch of watches) watch.leave();
 });
 
@@ -144,7 +146,7 @@ test("a watcher that has left makes room", async () => {
   second.leave();
   await until(() => listeners.done.length === 1, "the server to notice");
   const others = [await Watch.open(clientOf(), GATEWAY), await Watch.open(clientOf(), GATEWAY)];
-  expect(first.ended).toBeUndefined();
+  expect([first, ...others].map(({ ended }) => ended)).toEqual([undefined, undefined, undefined]);
   for (const watch of [first, ...others]) watch.leave();
 });
 

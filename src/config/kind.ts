@@ -1,4 +1,7 @@
+import { keyShown } from "./key-shown.ts";
 import { nearest } from "./nearest.ts";
+import { parseJson } from "./parse-yaml.ts";
+import { TextError } from "./parsed-text.ts";
 
 /** What became of a raw value: the value, or what is wrong with it. A problem completes "<key>: …". */
 export type Decoded<T> =
@@ -10,24 +13,32 @@ export interface Kind<T> {
   /** Completes "expected …". */
   readonly expected: string;
   decode(raw: unknown): Decoded<T>;
-  /** The text of a variable or a flag, as the raw value that a file would have held. */
+  /** The text of a variable or a flag, as the raw value that a file would have held. Throws `TextError`. */
   fromText(text: string): unknown;
+}
+
+export interface KindOptions {
+  readonly fromText?: (text: string) => unknown;
+  /** How a problem quotes a raw value. */
+  readonly show?: (raw: unknown) => string;
+  /** What to write instead, or why not: follows the problem. Quotes nothing that may be a secret. */
+  readonly hint?: (raw: unknown) => string | undefined;
 }
 
 /** A kind that `read` decides: it gives the value, or `undefined` where the raw value is not what is expected. */
 export function kind<T>(
   expected: string,
   read: (raw: unknown) => T | undefined,
-  options: { readonly fromText?: (text: string) => unknown; readonly show?: (raw: unknown) => string } = {},
+  { fromText = (text) => text, show = shown, hint }: KindOptions = {},
 ): Kind<T> {
-  const show = options.show ?? shown;
   return {
     expected,
-    fromText: options.fromText ?? ((text) => text),
+    fromText,
     decode(raw) {
       const value = read(raw);
       if (value !== undefined) return { ok: true, value };
-      return { ok: false, problems: [`got ${show(raw)}, expected ${expected}`] };
+      const instead = hint?.(raw);
+      return { ok: false, problems: [`got ${show(raw)}, expected ${expected}${instead === undefined ? "" : `; ${instead}`}`] };
     },
   };
 }
@@ -84,7 +95,7 @@ export function record<T extends Readonly<Record<string, unknown>>>(
       const value: Record<string, unknown> = {};
       const problems = Object.keys(raw)
         .filter((name) => !names.includes(name))
-        .map((name) => `${name}: unknown field${nearest(name, names)}`);
+        .map((name) => `${keyShown(name)}: unknown field${nearest(name, names)}`);
       for (const [name, field] of Object.entries<Kind<unknown>>(fields)) {
         const decoded = field.decode(raw[name]);
         if (!decoded.ok) problems.push(...decoded.problems.map((problem) => `${name}: ${problem}`));
@@ -96,26 +107,30 @@ export function record<T extends Readonly<Record<string, unknown>>>(
   };
 }
 
+/** A table, and no other object, such as a date. */
 export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>> {
-  return typeof raw === "object" && raw !== null && !Array.isArray(raw);
+  return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-const SHOWN_CHARS_MAX = 80;
-
-/** A raw value as a problem quotes it: JSON, on one line, clipped. */
+/** A raw value as a problem quotes it. A text or a table may be a secret that was put in the wrong place: its kind alone. */
 export function shown(raw: unknown): string {
   if (raw === undefined || raw === null) return "nothing";
-  const text = JSON.stringify(raw) ?? String(raw);
-  return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
+  if (typeof raw === "number" || typeof raw === "boolean" || typeof raw === "bigint") return String(raw);
+  if (typeof raw === "string") return raw === "" ? "an empty text" : "a text that is not shown";
+  return Array.isArray(raw) ? "a list" : "a table";
 }
 
-/** Text that is not JSON stays text, which no list or object accepts: the problem then quotes it. */
+/** Text that is not JSON stays text, which no list or object accepts. */
 function fromJson(text: string): unknown {
+  let parsed: ReturnType<typeof parseJson>;
   try {
-    return JSON.parse(text);
+    parsed = parseJson(text);
   } catch {
     return text;
   }
+  const [twice] = parsed.repeated;
+  if (twice !== undefined) throw new TextError(`${keyShown(twice.path.join("."))} is given twice, expected once`);
+  return parsed.value;
 }
 
 function splitAtCommas(text: string): string[] {

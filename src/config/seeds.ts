@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { pathShown, whyUnreadable } from "../core/file-problem.ts";
 import { ConfigError } from "./config-error.ts";
 import type { Config } from "./schema.ts";
 
@@ -36,12 +37,12 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
     const text = config[`keys.${role}`];
     return text === undefined ? undefined : decodeSeed(text, `keys.${role}`);
   }
-  const origin = `keys.${role}_file (${path})`;
+  const origin = `keys.${role}_file (${pathShown(path)})`;
   let text: string;
   try {
     text = readFile(path);
   } catch (cause) {
-    throw new Error(`${origin}: cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw new Error(`${origin}: cannot be read: ${whyUnreadable(cause)}`);
   }
   return decodeSeed(text.trim(), origin);
 }

@@ -1,6 +1,7 @@
+import { keyShown } from "./key-shown.ts";
 import { nearest } from "./nearest.ts";
-import { CONFIG_KEYS, SCHEMA, variableOf } from "./schema.ts";
-import type { Given, SourceValues } from "./source.ts";
+import { CONFIG_KEYS, variableOf } from "./schema.ts";
+import { addText, type Given, type SourceValues } from "./source.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -18,9 +19,9 @@ export function fromEnvironment(environment: Environment): SourceValues {
     if (text === undefined || !variable.startsWith(PREFIX) || variable === FILE_VARIABLE) continue;
     const key = KEY_OF.get(variable);
     const origin = `variable ${variable}`;
-    if (key !== undefined) given.push({ key, raw: SCHEMA[key].kind.fromText(text), origin });
+    if (key !== undefined) addText({ key, text, origin }, given, problems);
     else if (!isServiceLink(variable, text)) {
-      problems.push(`${variable}: unknown variable${nearest(variable, [...KEY_OF.keys(), FILE_VARIABLE])}`);
+      problems.push(`${keyShown(variable)}: unknown variable${nearest(variable, [...KEY_OF.keys(), FILE_VARIABLE])}`);
     }
   }
   return { given, problems };

@@ -1,78 +1,78 @@
-import { createRequire } from "node:module";
-import { extname, resolve } from "node:path";
+import { extname } from "node:path";
+import { pathShown, whyUnreadable } from "../core/file-problem.ts";
+import { keyShown } from "./key-shown.ts";
 import { isObject, shown } from "./kind.ts";
 import { nearest } from "./nearest.ts";
-import { CONFIG_KEYS, isConfigKey } from "./schema.ts";
+import { parseToml } from "./parse-toml.ts";
+import { parseJson, parseYaml } from "./parse-yaml.ts";
+import { type ParsedText, type RepeatedKey, TextError } from "./parsed-text.ts";
+import { CONFIG_KEYS, type ConfigKey, isConfigKey } from "./schema.ts";
 import type { Given, SourceValues } from "./source.ts";
 
-const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
-  ".toml": Bun.TOML.parse,
-  ".yaml": Bun.YAML.parse,
-  ".yml": Bun.YAML.parse,
-  ".json": JSON.parse,
+const PARSERS: Readonly<Record<string, (text: string, path: string) => ParsedText>> = {
+  ".toml": parseToml,
+  ".yaml": parseYaml,
+  ".yml": parseYaml,
+  ".json": parseJson,
 };
 
 /** The values of a configuration file. A file that cannot be read or parsed gives one problem, and nothing else. */
 export function fromFile(path: string, readFile: (path: string) => string): SourceValues {
   const parse = PARSERS[extname(path).toLowerCase()];
+  const origin = pathShown(path);
   if (parse === undefined) {
-    return failed(`${path}: expected a name that ends in ${Object.keys(PARSERS).join(", ")}`);
+    return failed(`${origin}: expected a name that ends in ${Object.keys(PARSERS).join(", ")}`);
   }
   let text: string;
   try {
     text = readFile(path);
   } catch (cause) {
-    return failed(`${path}: cannot be read: ${messageOf(cause)}`);
+    return failed(`${origin}: cannot be read: ${whyUnreadable(cause)}`);
   }
   try {
-    return flatten(parse(text) ?? {}, path);
-  } catch (cause) {
-    return failed(`${path}${positionOfError(path)}: ${withoutQuotes(messageOf(cause))}`);
+    const { value, repeated } = parse(text, path);
+    const { given, problems } = flatten(value ?? {}, origin);
+    return { given, problems: [...repeated.map((key) => givenTwice(key, origin)), ...problems] };
+  } catch (error) {
+    if (!(error instanceof TextError)) throw error;
+    const { position } = error;
+    return failed(`${origin}${position === undefined ? "" : `:${position.line}:${position.column}`}: ${error.message}`);
   }
 }
 
-/** Tables become dotted keys. */
+/** A value that a later one replaces is a setting that silently does nothing. */
+function givenTwice({ path, line }: RepeatedKey, origin: string): string {
+  return `${keyShown(path.join("."))} (${origin}:${line}): given twice, expected once`;
+}
+
+/** No key has more names. An alias of YAML can make a table hold itself. */
+const NAMES_MAX = 4;
+
+/** Tables become dotted keys. A name with dots in quotation marks is the same key, spelt otherwise. */
 function flatten(root: unknown, origin: string): SourceValues {
   if (!isObject(root)) return failed(`${origin}: got ${shown(root)}, expected a table of settings`);
-  const given: Given[] = [];
+  const given = new Map<ConfigKey, Given>();
   const problems: string[] = [];
-  const walk = (table: Readonly<Record<string, unknown>>, prefix: string) => {
+  const walk = (table: Readonly<Record<string, unknown>>, prefix: string, names: number) => {
     for (const [name, raw] of Object.entries(table)) {
       const key = `${prefix}${name}`;
-      if (isConfigKey(key)) given.push({ key, raw, origin });
-      else if (isObject(raw) && Object.keys(raw).length > 0) walk(raw, `${key}.`);
-      else if (!isTable(key)) problems.push(`${key} (${origin}): unknown key${nearest(key, CONFIG_KEYS)}`);
-      else if (raw !== null && !isObject(raw)) problems.push(`${key} (${origin}): got ${shown(raw)}, expected a table`);
+      const problem = (text: string) => problems.push(`${keyShown(key)} (${origin}): ${text}`);
+      if (isConfigKey(key)) {
+        if (given.has(key)) problem("given twice, expected once");
+        given.set(key, { key, raw, origin });
+      } else if (isObject(raw) && Object.keys(raw).length > 0 && names < NAMES_MAX) walk(raw, `${key}.`, names + 1);
+      else if (!isTable(key)) problem(`unknown key${nearest(key, CONFIG_KEYS)}`);
+      else if (raw !== null && !isObject(raw)) problem(`got ${shown(raw)}, expected a table`);
     }
   };
-  walk(root, "");
-  return { given, problems };
+  walk(root, "", 1);
+  return { given: [...given.values()], problems };
 }
 
 function isTable(key: string): boolean {
   return CONFIG_KEYS.some((each) => each.startsWith(`${key}.`));
 }
 
-/** Bun's parsers keep to themselves where a text is wrong; Bun's module loader, which reads TOML and YAML files too, says it. */
-function positionOfError(path: string): string {
-  const file = resolve(path);
-  try {
-    createRequire(file)(file);
-  } catch (error) {
-    if (error instanceof BuildMessage && error.position) return `:${error.position.line}:${error.position.column}`;
-  }
-  return "";
-}
-
 function failed(problem: string): SourceValues {
   return { given: [], problems: [problem] };
-}
-
-/** A parser quotes the word that it stumbled over, which may be a secret whose quotation marks were forgotten. */
-function withoutQuotes(message: string): string {
-  return message.replace(/:? "[^"]*"/g, "");
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,6 +1,7 @@
+import { keyShown } from "./key-shown.ts";
 import { nearest } from "./nearest.ts";
-import { CONFIG_KEYS, isConfigKey, SCHEMA } from "./schema.ts";
-import type { Given, SourceValues } from "./source.ts";
+import { CONFIG_KEYS, isConfigKey } from "./schema.ts";
+import { addText, type Given, type SourceValues } from "./source.ts";
 
 /** What the command line gave: settings, and maybe the configuration file. */
 export interface FlagValues extends SourceValues {
@@ -17,14 +18,15 @@ export function fromFlags(args: readonly string[]): FlagValues {
   for (let at = 0; at < args.length; at++) {
     const [flag, inline] = splitAtEquals(args[at] ?? "");
     if (!FLAGS.includes(flag)) {
-      problems.push(unknownArgument(flag));
+      problems.push(unknownArgument(flag, at));
       continue;
     }
     const value = inline ?? args[++at];
     if (value === undefined || value === "")
       problems.push(`${flag}: expected ${flag === "--set" ? "key=value" : "a file"} after it`);
-    else if (flag === "--config") file = value;
-    else addSetting(value, given, problems);
+    else if (flag === "--set") addSetting(value, given, problems);
+    else if (file === undefined) file = value;
+    else problems.push("--config: given twice, expected once");
   }
   return { given, problems, file };
 }
@@ -33,16 +35,18 @@ export function fromFlags(args: readonly string[]): FlagValues {
 function addSetting(argument: string, given: Given[], problems: string[]): void {
   const [key, text] = splitAtEquals(argument);
   if (text === undefined) problems.push("--set: expected key=value after it");
-  else if (!isConfigKey(key)) problems.push(`${key} (flag --set): unknown key${nearest(key, CONFIG_KEYS)}`);
-  else given.push({ key, raw: SCHEMA[key].kind.fromText(text), origin: "flag --set" });
+  else if (!isConfigKey(key)) problems.push(`${keyShown(key)} (flag --set): unknown key${nearest(key, CONFIG_KEYS)}`);
+  else addText({ key, text, origin: "flag --set" }, given, problems);
 }
 
-function unknownArgument(argument: string): string {
-  if (!argument.startsWith("-")) return `${argument}: unexpected argument`;
+const FLAG = /^--?[a-z][a-z._-]{0,39}$/;
+
+/** Names what looks like a flag. Any other argument may be the value of one, and so a secret. */
+function unknownArgument(argument: string, index: number): string {
   const key = argument.replace(/^-+/, "");
-  return isConfigKey(key)
-    ? `${argument}: unknown flag (did you mean "--set ${key}=…"?)`
-    : `${argument}: unknown flag${nearest(argument, FLAGS)}`;
+  if (isConfigKey(key)) return `${argument}: expected "--set ${key}=…"`;
+  if (FLAG.test(argument)) return `${argument}: unknown flag${nearest(argument, FLAGS)}`;
+  return `argument ${index + 1} after the command: unexpected; it is not shown, since it may be a secret`;
 }
 
 function splitAtEquals(text: string): [string, string | undefined] {

@@ -1,4 +1,5 @@
-import type { ConfigKey } from "./schema.ts";
+import { TextError } from "./parsed-text.ts";
+import { type ConfigKey, SCHEMA } from "./schema.ts";
 
 /** One value as a source gave it. */
 export interface Given {
@@ -12,4 +13,18 @@ export interface Given {
 export interface SourceValues {
   readonly given: readonly Given[];
   readonly problems: readonly string[];
+}
+
+/** Adds the value that a text gives to a key, or what is wrong with the text. */
+export function addText(
+  { key, text, origin }: { readonly key: ConfigKey; readonly text: string; readonly origin: string },
+  given: Given[],
+  problems: string[],
+): void {
+  try {
+    given.push({ key, raw: SCHEMA[key].kind.fromText(text), origin });
+  } catch (error) {
+    if (!(error instanceof TextError)) throw error;
+    problems.push(`${key} (${origin}): ${error.message}`);
+  }
 }

@@ -1,4 +1,3 @@
-import { shown } from "./kind.ts";
 import { CONFIG_KEYS, type ConfigKey, SCHEMA, variableOf } from "./schema.ts";
 
 /** The configuration's reference as a Markdown table, one row a key, in the order of the schema. */
@@ -21,7 +20,7 @@ function defaultOf(key: ConfigKey): string {
   if (raw === undefined) return "none";
   if (typeof raw === "string") return `\`${raw}\``;
   if (typeof raw === "number" && !Number.isInteger(raw)) return `\`${Number(raw.toPrecision(DIGITS))}\``;
-  return `\`${shown(raw)}\``;
+  return `\`${JSON.stringify(raw)}\``;
 }
 
 function cell(text: string): string {

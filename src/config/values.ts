@@ -2,12 +2,20 @@ import { isIP } from "node:net";
 import { parseIpBlock } from "../core/ip-address.ts";
 import type { ListenAddress } from "../core/listen.ts";
 import { type Kind, kind, shown } from "./kind.ts";
+import { nearest } from "./nearest.ts";
+
+/** A number with a unit is a typing error, and no secret. */
+const NUMBER_WITH_UNIT = /^[-+]?\d{1,12}([.,_]\d{1,9})*\s?(ms|s|min|m|h|d|[kKMGT]?i?[bB]?|%)$/;
+
+function shownNumber(raw: unknown): string {
+  return typeof raw === "string" && NUMBER_WITH_UNIT.test(raw) ? JSON.stringify(raw) : shown(raw);
+}
 
 export function int(unit: string, min: number, max: number): Kind<number> {
   return kind(
     `an integer from ${min} to ${max} (${unit})`,
     (raw) => (typeof raw === "number" && Number.isSafeInteger(raw) && raw >= min && raw <= max ? raw : undefined),
-    { fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text) },
+    { fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text), show: shownNumber },
   );
 }
 
@@ -16,7 +24,7 @@ export function positive(unit: string, max: number): Kind<number> {
   return kind(
     `a number above 0, at most ${max} (${unit})`,
     (raw) => (typeof raw === "number" && raw > 0 && raw <= max ? raw : undefined),
-    { fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text) },
+    { fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text), show: shownNumber },
   );
 }
 
@@ -35,7 +43,13 @@ function isOrigin(raw: string): boolean {
 }
 
 export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
-  return kind(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw));
+  const hint = (raw: unknown) => (typeof raw === "string" ? nearestChoice(raw, choices) : undefined);
+  return kind(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw), { hint });
+}
+
+function nearestChoice(raw: string, choices: readonly string[]): string | undefined {
+  const found = nearest(raw, choices).trim();
+  return found === "" ? undefined : found;
 }
 
 /** Text that a pattern admits. */
@@ -43,14 +57,20 @@ export function text(expected: string, pattern: RegExp): Kind<string> {
   return kind(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
 }
 
-/** No control characters: a path stands in error messages. */
-export const filePath = text("a file path", /^\P{Cc}{1,4096}$/u);
+/** A path stands in error messages: it has no control characters, and it is no secret that belongs into another setting. */
+export const filePath: Kind<string> = kind("a file path", (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined), {
+  hint: (raw) => (typeof raw === "string" && raw !== "" ? "the file's path, not its content" : undefined),
+});
 
-export const httpUrl: Kind<string> = kind(
-  "an http:// or https:// URL without user, query and fragment",
-  (raw) => (typeof raw === "string" ? readHttpUrl(raw) : undefined),
-  // User and query may hold a secret that somebody put there by mistake.
-  { show: (raw) => shown(typeof raw === "string" ? raw.replace(/^.*@/s, "***@").replace(/[?#].*/s, "?***") : raw) },
+/** Base64 of 32 bytes: a seed. */
+const SEED = /^(?:[A-Za-z0-9+/_-]{43}=|[A-Za-z0-9+_-][A-Za-z0-9+/_-]{42})$/;
+
+function isPath(raw: string): boolean {
+  return /^\P{Cc}{1,4096}$/u.test(raw) && !/^-----BEGIN|:\/\//.test(raw) && !SEED.test(raw);
+}
+
+export const httpUrl: Kind<string> = kind("an http:// or https:// URL without user, query and fragment", (raw) =>
+  typeof raw === "string" ? readHttpUrl(raw) : undefined,
 );
 
 function readHttpUrl(raw: string): string | undefined {

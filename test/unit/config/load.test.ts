@@ -103,7 +103,7 @@ routes:\n  - { message_type: a.b, method: GET, path: "/api/v1/user/{x}", budget:
 });
 
 describe("problems", () => {
-  test("all problems of all sources are told at once, each with its key, its source, the value and what is expected", () => {
+  test("all problems of all sources are told at once, each with its key, its source and what is expected", () => {
     const problems = problemsOf(() =>
       withFile("gw.toml", "[log]\nlevel = 'loud'\n[edge]\nlisten = 8080", {
         argv: ["--config", "gw.toml", "--set", "push.protocol=amqp"],
@@ -111,10 +111,10 @@ describe("problems", () => {
       }),
     );
     expect(problems).toEqual([
-      'log.level (gw.toml): got "loud", expected one of debug, info, warn, error',
+      "log.level (gw.toml): got a text that is not shown, expected one of debug, info, warn, error",
       'edge.listen (gw.toml): got 8080, expected "host:port", an IPv6 host in brackets, port 0 to let the system choose',
       'limits.payload_bytes_max (variable SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX): got "1MB", expected an integer from 1024 to 16777216 (bytes)',
-      'push.protocol (flag --set): got "amqp", expected one of grpc, connect, grpc-web',
+      "push.protocol (flag --set): got a text that is not shown, expected one of grpc, connect, grpc-web",
     ]);
   });
 
@@ -128,10 +128,10 @@ describe("problems", () => {
     ]);
     expect(problemsOf(() => load({ argv: ["--confg", "--edge.listen=x", "-x", "--set", "edge.listn=1", "stray"] }))).toEqual([
       '--confg: unknown flag (did you mean "--config"?)',
-      '--edge.listen: unknown flag (did you mean "--set edge.listen=…"?)',
+      '--edge.listen: expected "--set edge.listen=…"',
       "-x: unknown flag",
       'edge.listn (flag --set): unknown key (did you mean "edge.listen"?)',
-      "stray: unexpected argument",
+      "argument 6 after the command: unexpected; it is not shown, since it may be a secret",
     ]);
     expect(problemsOf(() => load({ argv: ["--set"] }))).toEqual(["--set: expected key=value after it"]);
     expect(problemsOf(() => load({ argv: ["--config"] }))).toEqual(["--config: expected a file after it"]);
@@ -174,7 +174,7 @@ describe("problems", () => {
 
   test("a secret whose quotation marks were forgotten is not quoted by the parser's message", () => {
     const problems = problemsOf(() => withFile("a.toml", "[keys]\ncurrent = hunter2"));
-    expect(problems).toEqual(["a.toml: TOML Parse error: Strings must be quoted"]);
+    expect(problems).toEqual(["a.toml: not TOML: Strings must be quoted"]);
     expect(problemsOf(() => withFile("a.json", '{"keys": {"current": hunter2}}')).join()).not.toContain("hunter2");
   });
 
@@ -193,7 +193,7 @@ describe("problems", () => {
       "x.toml: cannot be read: ENOENT: no such file or directory",
     ]);
     expect(problemsOf(() => withFile("x.ini", ""))).toEqual(["x.ini: expected a name that ends in .toml, .yaml, .yml, .json"]);
-    expect(problemsOf(() => withFile("x.yaml", "- a"))).toEqual(['x.yaml: got ["a"], expected a table of settings']);
+    expect(problemsOf(() => withFile("x.yaml", "- a"))).toEqual(["x.yaml: got a list, expected a table of settings"]);
     expect(problemsOf(() => withFile("x.yaml", "edge: 5"))).toEqual(["edge (x.yaml): got 5, expected a table"]);
     expect(problemsOf(() => withFile("x.json", '{"__proto__":{"a":1}}'))).toEqual(["__proto__.a (x.json): unknown key"]);
     expect(problemsOf(() => withFile("x.yaml", ""))).toEqual([]);
@@ -205,7 +205,7 @@ describe("problems", () => {
       const path = join(directory, "gw.toml");
       writeFileSync(path, "a = 1\n[b]\nc = = 2\n");
       expect(problemsOf(() => load({ argv: ["--config", path] }))).toEqual([
-        `${path}:3:5: TOML Parse error: Expected a value but found '='`,
+        `${path}:3:5: not TOML: Expected a value but found '='`,
       ]);
     } finally {
       rmSync(directory, { recursive: true });

@@ -1,0 +1,116 @@
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { type ParsedText, type RepeatedKey, TextError } from "./parsed-text.ts";
+
+/** YAML 1.2 with merge keys, one document. */
+export function parseYaml(text: string): ParsedText {
+  const { document, lines } = parse(text, "YAML");
+  const repeated = new RepeatedKeys(document, lines).find();
+  try {
+    return { value: document.toJS(), repeated };
+  } catch {
+    // An alias without its anchor, or so many of them that they would fill the memory.
+    throw new TextError("not YAML: an alias that cannot be resolved");
+  }
+}
+
+/** JSON is read by the runtime. As a subset of YAML 1.2 it is parsed a second time to find what `JSON.parse` drops. */
+export function parseJson(text: string): ParsedText {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new TextError("not JSON", jsonPosition(text));
+  }
+  const { document, lines } = parse(text, "JSON");
+  return { value, repeated: new RepeatedKeys(document, lines).find() };
+}
+
+function jsonPosition(text: string): TextError["position"] {
+  try {
+    parse(text, "JSON");
+    return undefined;
+  } catch (error) {
+    return error instanceof TextError ? error.position : undefined;
+  }
+}
+
+function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {
+  const lines = new LineCounter();
+  // Repeated keys are found below, where an alias that stands for a key counts too.
+  const options = { uniqueKeys: false, merge: format === "YAML", prettyErrors: false, lineCounter: lines };
+  const document = parseDocument(text, options);
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem === undefined) return { document, lines };
+  const { line, col: column } = lines.linePos(problem.pos[0]);
+  throw new TextError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
+}
+
+/** A configuration is six levels deep. */
+const DEPTH_MAX = 32;
+const MERGE_KEY = "<<";
+/** Merges of merges grow exponentially. */
+const MERGES_MAX = 1000;
+
+/** Finds the keys that a map holds twice: literally, in another spelling, through an alias, or by a merge. */
+class RepeatedKeys {
+  readonly #document: Document;
+  readonly #lines: LineCounter;
+  readonly #found: RepeatedKey[] = [];
+  #merges = 0;
+
+  constructor(document: Document, lines: LineCounter) {
+    this.#document = document;
+    this.#lines = lines;
+  }
+
+  find(): readonly RepeatedKey[] {
+    this.#walk(this.#document.contents, []);
+    return this.#found;
+  }
+
+  #walk(node: unknown, path: readonly string[]): void {
+    if (path.length > DEPTH_MAX) throw new TextError(`nested more than ${DEPTH_MAX} levels deep`);
+    if (isSeq(node)) for (const [index, item] of node.items.entries()) this.#walk(item, [...path, String(index)]);
+    if (!isMap(node)) return;
+    const names = new Set<string>();
+    for (const pair of node.items) {
+      const name = this.#nameOf(pair);
+      for (const each of name === MERGE_KEY ? this.#merged(pair.value) : [name]) {
+        if (names.has(each)) this.#found.push({ path: [...path, each], line: this.#lineOf(pair) });
+        names.add(each);
+      }
+      this.#walk(pair.value, [...path, name]);
+    }
+  }
+
+  /** The names that a merge key brings in. */
+  #merged(value: unknown): string[] {
+    if (++this.#merges > MERGES_MAX) throw new TextError(`more than ${MERGES_MAX} merges`);
+    const source = isAlias(value) ? value.resolve(this.#document) : value;
+    if (isSeq(source)) return source.items.flatMap((item) => this.#merged(item));
+    return isMap(source) ? this.#namesOf(source) : [];
+  }
+
+  #namesOf(map: YAMLMap): string[] {
+    return map.items.flatMap((pair) => {
+      const name = this.#nameOf(pair);
+      return name === MERGE_KEY ? this.#merged(pair.value) : [name];
+    });
+  }
+
+  #nameOf(pair: Pair): string {
+    const key = isAlias(pair.key) ? pair.key.resolve(this.#document) : pair.key;
+    if (!isScalar(key)) throw new TextError("a key is not a text", this.#positionOf(pair));
+    return typeof key.value === "symbol" ? MERGE_KEY : String(key.value ?? "");
+  }
+
+  #lineOf(pair: Pair): number {
+    return this.#positionOf(pair).line;
+  }
+
+  #positionOf({ key }: Pair): { line: number; column: number } {
+    const start = isScalar(key) || isAlias(key) || isMap(key) || isSeq(key) ? key.range?.[0] : undefined;
+    const { line, col: column } = this.#lines.linePos(start ?? 0);
+    return { line, column };
+  }
+}

@@ -47,6 +47,14 @@ export async function pythonClient(): Promise<readonly string[]> {
   return ["env", `PYTHONPATH=${gen}`, "PYTHONDONTWRITEBYTECODE=1", python, join(here, "python/client.py")];
 }
 
+/** Runs protoc, with protoc-gen-go on its path. */
+export async function protoc(args: readonly string[]): Promise<void> {
+  need("go", "Go 1.26 or newer");
+  need("protoc", "protoc 3.21 or newer (Debian: protobuf-compiler)");
+  await runToEnd(["go", "install", "tool"], { cwd: join(here, "go"), env: { GOBIN: bin } });
+  await runToEnd(["protoc", ...args], { env: withBin });
+}
+
 /** pip takes a second to find out that nothing is to be done; the list that was installed last says it at once. */
 async function installRequirements(python: string, requirements: string): Promise<void> {
   const wanted = await Bun.file(requirements).text();

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWorld, type World } from "../support/world.ts";
 import { outcomeOf, runToEnd } from "./run-to-end.ts";
-import { goTool, ownTool, PREPARE_TIMEOUT_MS } from "./toolchain.ts";
+import { goTool, ownTool, PREPARE_TIMEOUT_MS, protoc } from "./toolchain.ts";
 
 const PROTO = join(import.meta.dir, "../../proto");
 const EXECUTE = "sallyport.v1.Gateway/ExecuteCommand";
@@ -60,6 +62,25 @@ export function toolSuite(): void {
       const { stdout } = await curl("--protocol", protocol, "--http2-prior-knowledge", "--list-methods", urlFor(listener));
       expect(stdout.split("\n")).toEqual(expect.arrayContaining(METHODS));
     });
+  });
+
+  describe("protoc", () => {
+    const protos = ["sallyport/v1/gateway.proto", "sallyport/v1/push.proto"];
+
+    test.each(["csharp", "go", "java", "kotlin", "objc", "php", "python", "ruby"])(
+      "generates %s from the proto files without flags",
+      async (language) => {
+        const out = await mkdtemp(join(tmpdir(), "sallyport-protoc-"));
+        try {
+          await protoc(["-I", PROTO, `--${language}_out=${out}`, ...protos]);
+          const files = [...new Bun.Glob("**/*").scanSync(out)];
+          expect(files.length).toBeGreaterThan(0);
+        } finally {
+          await rm(out, { recursive: true });
+        }
+      },
+      PREPARE_TIMEOUT_MS,
+    );
   });
 
   describe("grpc-health-probe", () => {

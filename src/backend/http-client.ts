@@ -1,5 +1,6 @@
 import { CallEnd } from "./call-end.ts";
 import { CallSlots } from "./call-slots.ts";
+import { mayBeCut } from "./close-delimited.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -69,7 +70,9 @@ export class HttpClient {
         const response = await this.#fetch(call, end.signal);
         const body = await readBody(response, this.#responseBytesMax);
         bodyWasRead = true;
-        return { status: response.status, headers: response.headers, body };
+        const answer = { status: response.status, headers: response.headers, body };
+        if (isMeant(answer) && mayBeCut(answer)) throw new HttpFailure("unavailable", "the answer may have been cut");
+        return answer;
       } finally {
         this.#slots.release();
       }
@@ -104,6 +107,11 @@ export class HttpClient {
       signal,
     });
   }
+}
+
+/** Whether a status has a meaning to the caller, and with it the body; others are failures whatever they say. */
+function isMeant({ status }: HttpAnswer): boolean {
+  return (status >= 200 && status < 300) || (status >= 400 && status < 500);
 }
 
 /** The whole body, or a failure as soon as it is known to be longer than `bytesMax`. */

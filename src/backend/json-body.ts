@@ -18,15 +18,20 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The object that a JSON text holds; `undefined` for anything else. */
-export function parseJsonObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+/** The value that a JSON text holds; `undefined` for anything else. */
+export function parseJson(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
+}
+
+/** The object that a JSON text holds; `undefined` for anything else. */
+export function parseJsonObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+  const value = parseJson(text);
+  return isObject(value) ? value : undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

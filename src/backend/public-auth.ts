@@ -3,7 +3,7 @@ import { backendRefusal } from "./backend-refusal.ts";
 import { publicHeaders } from "./command-headers.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
-import { isJsonType } from "./json-body.ts";
+import { demandJson } from "./json-answer.ts";
 
 export interface PublicAuthOptions {
   /** The backend's base URL. */
@@ -53,12 +53,10 @@ export class PublicAuth implements PublicBackend {
 }
 
 function passOn({ status, headers, body }: HttpAnswer): PublicAnswer {
-  const contentType = headers.get("content-type");
   const retryAfter = headers.get("retry-after");
   const isAnswer = (status >= 200 && status < 300) || (status >= 400 && status < 500);
   if (!isAnswer) throw failureOfStatus(status);
-  if (!isJsonType(contentType))
-    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}`);
+  const contentType = demandJson(status, headers, body);
   const seconds = retryAfter !== null && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
   return { status, contentType, body, retryAfter: seconds };
 }

@@ -5,6 +5,7 @@ import { backendRefusal } from "./backend-refusal.ts";
 import { commandHeaders } from "./command-headers.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
+import { demandJson } from "./json-answer.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "./json-body.ts";
 import { routeRequest } from "./route-request.ts";
 import type { CompiledRoute, RouteTable } from "./route-table.ts";
@@ -87,12 +88,9 @@ function readReply(answer: HttpAnswer): BackendReply {
   throw failureOfStatus(status);
 }
 
-/** The body goes on as it came; whether it is JSON, its Content-Type says. */
+/** The body goes on as it came, and is JSON or empty. */
 function readOk({ status, headers, body }: HttpAnswer): BackendReply {
-  const contentType = headers.get("content-type");
-  if (body.byteLength > 0 && !isJsonType(contentType)) {
-    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}`);
-  }
+  if (body.byteLength > 0) demandJson(status, headers, body);
   return { resultCode: "ok", payloadBytes: body };
 }
 

@@ -1,9 +1,10 @@
-import { parseJsonObject, utf8Text } from "./json-body.ts";
+import { JsonTextError, scanJson } from "../core/json-text.ts";
+import { utf8Text } from "./json-body.ts";
 import { payloadInvalid } from "./payload-invalid.ts";
 
-/** One field of a payload: what it means, and the very text that was signed (a number keeps all of its digits). */
+/** One field of a payload, by the very text that was signed: a number keeps all of its digits. */
 export interface JsonMember {
-  readonly value: unknown;
+  readonly nameSource: string;
   readonly source: string;
 }
 
@@ -11,68 +12,38 @@ export type JsonMembers = ReadonlyMap<string, JsonMember>;
 
 const NO_MEMBERS: JsonMembers = new Map();
 
-/**
- * The top-level fields of a payload, in their order; an empty payload has none. PAYLOAD_INVALID for what is not a JSON object in
- * UTF-8, and for a name that occurs twice: parsers differ in which of the two they take.
- */
+/** PAYLOAD_INVALID unless a payload is empty, or JSON in UTF-8 that every parser reads alike (proto/README.md, "Commands"). */
+export function checkPayload(payloadBytes: Uint8Array): void {
+  if (payloadBytes.byteLength > 0) scanPayload(payloadBytes);
+}
+
+/** The top-level fields of such a payload, in their order; an empty one has none. PAYLOAD_INVALID where it is no object. */
 export function readMembers(payloadBytes: Uint8Array): JsonMembers {
   if (payloadBytes.byteLength === 0) return NO_MEMBERS;
-  const text = utf8Text(payloadBytes);
-  const object = parseJsonObject(text);
-  if (text === undefined || object === undefined) throw payloadInvalid("payload");
   const members = new Map<string, JsonMember>();
-  for (const [name, source] of memberSources(text)) {
-    if (members.has(name)) throw payloadInvalid(name);
-    members.set(name, { value: object[name], source });
-  }
+  let isObject = true;
+  const text = scanPayload(payloadBytes, ({ nameSource, name, source }) => {
+    if (name === undefined || nameSource === undefined) isObject = false;
+    else members.set(name, { nameSource, source });
+  });
+  if (!isObject || !text.trimStart().startsWith("{")) throw payloadInvalid("payload");
   return members;
 }
 
-/** Walks a text that `JSON.parse` has accepted as an object, so that nothing but its shape needs a look. */
-function* memberSources(text: string): Generator<[name: string, source: string]> {
-  let at = skipSpace(text, text.indexOf("{") + 1);
-  while (text[at] !== "}") {
-    if (text[at] === ",") at = skipSpace(text, at + 1);
-    const nameEnd = endOfString(text, at);
-    const valueStart = skipSpace(text, skipSpace(text, nameEnd) + 1);
-    const valueEnd = endOfValue(text, valueStart);
-    yield [String(JSON.parse(text.slice(at, nameEnd))), text.slice(valueStart, valueEnd)];
-    at = skipSpace(text, valueEnd);
+/** The elements of an array, each by its own text. `source`: an array that has been scanned. */
+export function elementsOf(source: string): string[] {
+  const elements: string[] = [];
+  scanJson(source, (child) => elements.push(child.source));
+  return elements;
+}
+
+function scanPayload(payloadBytes: Uint8Array, onChild?: Parameters<typeof scanJson>[1]): string {
+  const text = utf8Text(payloadBytes);
+  if (text === undefined) throw payloadInvalid("payload");
+  try {
+    scanJson(text, onChild);
+  } catch (thrown) {
+    throw thrown instanceof JsonTextError ? payloadInvalid(thrown.field ?? "payload") : thrown;
   }
-}
-
-function endOfValue(text: string, start: number): number {
-  const first = text[start];
-  if (first === '"') return endOfString(text, start);
-  return first === "{" || first === "[" ? endOfNested(text, start) : endOfWord(text, start);
-}
-
-function endOfNested(text: string, start: number): number {
-  let depth = 0;
-  let at = start;
-  do {
-    const char = text[at];
-    if (char === "{" || char === "[") depth++;
-    if (char === "}" || char === "]") depth--;
-    at = char === '"' ? endOfString(text, at) : at + 1;
-  } while (depth > 0);
-  return at;
-}
-
-function endOfString(text: string, start: number): number {
-  let at = start + 1;
-  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-  return at + 1;
-}
-
-function endOfWord(text: string, start: number): number {
-  let at = start;
-  while (!", }\t\n\r".includes(text.charAt(at))) at++;
-  return at;
-}
-
-function skipSpace(text: string, start: number): number {
-  let at = start;
-  while (" \t\n\r".includes(text.charAt(at))) at++;
-  return at;
+  return text;
 }

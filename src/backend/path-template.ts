@@ -1,4 +1,5 @@
-import type { JsonMember, JsonMembers } from "./json-members.ts";
+import { stringValue } from "../core/json-text.ts";
+import type { JsonMembers } from "./json-members.ts";
 import { payloadInvalid } from "./payload-invalid.ts";
 
 type Segment = { readonly text: string } | { readonly field: string };
@@ -42,10 +43,10 @@ export class PathTemplate {
   }
 }
 
-/** The text of a string, number or boolean; `undefined` for every other value, and for text that has no UTF-8. */
-export function scalarText(member: JsonMember): string | undefined {
-  if (typeof member.value === "string") return member.value.isWellFormed() ? member.value : undefined;
-  return typeof member.value === "number" || typeof member.value === "boolean" ? member.source : undefined;
+/** The text of a string, number or boolean, by its JSON text: a number is written as it was signed. `undefined` for all else. */
+export function scalarText(source: string): string | undefined {
+  if (source.startsWith('"')) return stringValue(source);
+  return /^[-0-9tf]/.test(source) ? source : undefined;
 }
 
 function compileSegment(segment: string, path: string): Segment {
@@ -59,7 +60,7 @@ function compileSegment(segment: string, path: string): Segment {
 
 function fill(field: string, members: JsonMembers): string {
   const member = members.get(field);
-  const value = member === undefined ? undefined : scalarText(member);
+  const value = member && scalarText(member.source);
   if (value === undefined || !staysInSegment(value)) throw payloadInvalid(field);
   return encodeURIComponent(value);
 }

@@ -1,4 +1,4 @@
-import { type JsonMember, readMembers } from "./json-members.ts";
+import { checkPayload, elementsOf, type JsonMember, readMembers } from "./json-members.ts";
 import { scalarText } from "./path-template.ts";
 import { payloadInvalid } from "./payload-invalid.ts";
 import type { CompiledRoute } from "./route-table.ts";
@@ -16,11 +16,12 @@ const TARGET_CHARS_MAX = 8000;
 /**
  * Lays a payload out over the route's call. Fields that the path names go there and nowhere else; GET and DELETE carry the others
  * as their query. POST, PUT and PATCH carry the payload exactly as it was signed, or, where the path took fields, the text of the
- * other fields. An empty payload is `{}`.
+ * other fields. An empty payload is `{}`. Whatever the method, the payload is JSON that every parser reads alike.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
   const inBody = route.method !== "GET" && route.method !== "DELETE";
   if (inBody && route.path.fields.size === 0) {
+    checkPayload(payloadBytes);
     return { target: route.path.expand(new Map()), body: payloadBytes.byteLength === 0 ? "{}" : payloadBytes };
   }
   const members = readMembers(payloadBytes);
@@ -32,34 +33,24 @@ export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): Ro
 }
 
 function objectText(members: [string, JsonMember][]): string {
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${member.source}`).join(",")}}`;
+  return `{${members.map(([, { nameSource, source }]) => `${nameSource}:${source}`).join(",")}}`;
 }
 
 function query(members: [string, JsonMember][]): string {
   if (members.length === 0) return "";
-  const pairs = members.flatMap(([name, member]) =>
-    queryValues(name, member).map((value) => `${encode(name, name)}=${encode(value, name)}`),
+  const pairs = members.flatMap(([name, { source }]) =>
+    queryValues(name, source).map((value) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`),
   );
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
 }
 
 /** A scalar once, an array of scalars once for each, null not at all. */
-function queryValues(name: string, member: JsonMember): string[] {
-  if (member.value === null) return [];
-  if (Array.isArray(member.value)) return member.value.map((value: unknown) => elementText(name, value));
-  const text = scalarText(member);
-  if (text === undefined) throw payloadInvalid(name);
-  return [text];
-}
-
-/** An element of an array has no text of its own here, so a number that lost digits in parsing is refused. */
-function elementText(name: string, value: unknown): string {
-  if (typeof value === "string" || typeof value === "boolean") return String(value);
-  if (typeof value === "number" && Number.isFinite(value) && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return String(value);
-  throw payloadInvalid(name);
-}
-
-function encode(text: string, field: string): string {
-  if (!text.isWellFormed()) throw payloadInvalid(field);
-  return encodeURIComponent(text);
+function queryValues(name: string, source: string): string[] {
+  if (source === "null") return [];
+  const sources = source.startsWith("[") ? elementsOf(source) : [source];
+  return sources.map((each) => {
+    const text = scalarText(each);
+    if (text === undefined) throw payloadInvalid(name);
+    return text;
+  });
 }

@@ -1,3 +1,4 @@
+import { JsonTextError, scanJson } from "../core/json-text.ts";
 import { refuse } from "../core/refusal.ts";
 
 /** What a subscription asks for. */
@@ -8,7 +9,7 @@ export interface SubscribePayload {
 
 const EVENT_ID = /^[\x21-\x7e]{1,128}$/;
 const FIELD_CHARS_MAX = 64;
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Reads the payload of `gateway.subscribe`: nothing, or `{"resume_after": "<event_id>"}`. Throws PAYLOAD_INVALID. */
 export function readSubscribePayload(bytes: Uint8Array): SubscribePayload {
@@ -23,9 +24,11 @@ export function readSubscribePayload(bytes: Uint8Array): SubscribePayload {
 function objectOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   let json: unknown;
   try {
-    json = JSON.parse(utf8.decode(bytes));
+    const text = utf8.decode(bytes);
+    scanJson(text);
+    json = JSON.parse(text);
   } catch (cause) {
-    throw invalid("payload", cause);
+    throw invalid((cause instanceof JsonTextError ? cause.field : undefined) ?? "payload", cause);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("payload");
   return Object.fromEntries(Object.entries(json));

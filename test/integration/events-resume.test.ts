@@ -97,6 +97,8 @@ describe("the payload of a subscription that is no such thing is PAYLOAD_INVALID
     ['{"resume_after":"two words"}', "resume_after"],
     [`{"resume_after":"${"x".repeat(129)}"}`, "resume_after"],
     ['{"resume_after":"e-1","from":1}', "from"],
+    ['{"resume_after":"e-1","resume_after":"e-2"}', "resume_after"],
+    ['\ufeff{"resume_after":"e-1"}', "payload"],
   ])("%s, for its %s", async (payload, field) => {
     const listener = await Listener.open(world.transport(anyVariant), await world.login(), payload);
     expect([listener.ended, listener.refusalMetadata.field]).toEqual(["PAYLOAD_INVALID", field]);

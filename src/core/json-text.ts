@@ -1,0 +1,246 @@
+/** A value directly inside the outermost array or object, as the text has it. */
+export interface JsonChild {
+  /** With its quotes and escapes; `undefined` in an array. */
+  readonly nameSource: string | undefined;
+  readonly name: string | undefined;
+  readonly source: string;
+}
+
+/** What makes a text no JSON that everybody reads alike. */
+export class JsonTextError extends Error {
+  /** The name that occurs twice, or the outermost field with what is wrong in it; `undefined` where the whole text is at fault. */
+  readonly field: string | undefined;
+
+  constructor(problem: string, field?: string) {
+    super(problem);
+    this.name = "JsonTextError";
+    this.field = field;
+  }
+}
+
+/**
+ * Reads a JSON text (RFC 8259) once, and tells of the outermost value's children. Throws `JsonTextError` for what is no JSON, and for what
+ * parsers read differently (RFC 7493 2.1, 2.3): a name that occurs twice in one object, however it is escaped, and half of a surrogate
+ * pair. Takes no stack for depth, and time in proportion to the text: names are compared by sorting, since hashes can be made to collide.
+ */
+export function scanJson(text: string, onChild?: (child: JsonChild) => void): void {
+  new JsonScanner(text, onChild).run();
+}
+
+/** A string's value, from its text as `scanJson` has read it. */
+export function stringValue(source: string): string {
+  return source.includes("\\") ? String(JSON.parse(source)) : source.slice(1, -1);
+}
+
+const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, PLUS, POINT] = [0x22, 0x5c, 0x2c, 0x3a, 0x2d, 0x2b, 0x2e];
+const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
+const [ZERO, NINE, LOWER_E, UPPER_E, LOWER_U] = [0x30, 0x39, 0x65, 0x45, 0x75];
+
+/** The names of an object that is open, in their order; `undefined` for an array. */
+type Open = string[] | undefined;
+
+/** Positions are handed through rather than kept in a field: the runtime compiles that to several times the speed. */
+class JsonScanner {
+  readonly #text: string;
+  readonly #onChild: ((child: JsonChild) => void) | undefined;
+  readonly #open: Open[] = [];
+  /** The outermost object's field that is being read. */
+  #nameSource: string | undefined;
+  #name: string | undefined;
+
+  constructor(text: string, onChild: ((child: JsonChild) => void) | undefined) {
+    this.#text = text;
+    this.#onChild = onChild;
+  }
+
+  run(): void {
+    const text = this.#text;
+    const open = this.#open;
+    let at = skipSpace(text, 0);
+    let childStart = 0;
+    for (;;) {
+      if (open.length === 1) childStart = at;
+      const code = text.charCodeAt(at);
+      if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+        const names: Open = code === OPEN_BRACE ? [] : undefined;
+        at = skipSpace(text, at + 1);
+        if (text.charCodeAt(at) !== closeOf(names)) {
+          open.push(names);
+          if (names !== undefined) at = this.#readName(names, at);
+          continue;
+        }
+        at++;
+      } else at = this.#scalar(code, at);
+      at = this.#leave(at, childStart);
+      if (open.length === 0) break;
+    }
+    if (skipSpace(text, at) < text.length) throw notJson();
+  }
+
+  /** Reads what follows a value, and closes what ends with it. Gives where the next value begins, or the end of the outermost. */
+  #leave(from: number, childStart: number): number {
+    const text = this.#text;
+    const open = this.#open;
+    let at = from;
+    while (open.length > 0) {
+      const names = open[open.length - 1];
+      if (open.length === 1) this.#tellChild(childStart, at);
+      at = skipSpace(text, at);
+      const code = text.charCodeAt(at++);
+      if (code === COMMA) {
+        at = skipSpace(text, at);
+        return names === undefined ? at : this.#readName(names, at);
+      }
+      if (code !== closeOf(names)) throw notJson();
+      if (names !== undefined) demandDistinct(names);
+      open.pop();
+    }
+    return at;
+  }
+
+  #tellChild(start: number, end: number): void {
+    if (this.#onChild === undefined) return;
+    this.#onChild({ nameSource: this.#nameSource, name: this.#name, source: this.#text.slice(start, end) });
+  }
+
+  /** Reads a name and its colon; gives where the value begins. */
+  #readName(names: string[], start: number): number {
+    const text = this.#text;
+    if (text.charCodeAt(start) !== QUOTE) throw notJson();
+    const end = endOfString(text, start);
+    const source = text.slice(start, Math.abs(end));
+    const name = stringValue(source);
+    if (this.#open.length === 1) {
+      this.#nameSource = source;
+      this.#name = name;
+    }
+    if (end < 0) throw halfPair(this.#name);
+    names.push(name);
+    const at = skipSpace(text, end);
+    if (text.charCodeAt(at) !== COLON) throw notJson();
+    return skipSpace(text, at + 1);
+  }
+
+  #scalar(code: number, at: number): number {
+    if (code === QUOTE) {
+      const end = endOfString(this.#text, at);
+      if (end < 0) throw halfPair(this.#name);
+      return end;
+    }
+    return code === MINUS || isDigit(code) ? endOfNumber(this.#text, at) : endOfLiteral(this.#text, at);
+  }
+}
+
+/** Everything in a string that needs no further look. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters end it
+const PLAIN = /[^"\\\u0000-\u001f]*/y;
+
+/** RFC 8259 7. Where the string ends; the negative of it where it holds half of a surrogate pair, which only an escape can write. */
+function endOfString(text: string, start: number): number {
+  let at = start + 1;
+  let isWhole = true;
+  for (;;) {
+    PLAIN.lastIndex = at;
+    PLAIN.test(text);
+    at = PLAIN.lastIndex;
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) return isWhole ? at + 1 : -(at + 1);
+    // A control character, or the end of the text.
+    if (code !== BACKSLASH) throw notJson();
+    const end = endOfEscape(text, at);
+    const unit = end - at === 2 ? 0 : unitAt(text, at);
+    at = end;
+    if (isLowSurrogate(unit)) isWhole = false;
+    if (!isHighSurrogate(unit)) continue;
+    if (text.startsWith("\\u", at) && isLowSurrogate(unitAt(text, at))) at += ESCAPED_UNIT_CHARS;
+    else isWhole = false;
+  }
+}
+
+const SHORT_ESCAPE = /[\\"/bfnrt]/;
+const FOUR_HEX = /^[0-9a-fA-F]{4}$/;
+const ESCAPED_UNIT_CHARS = 6;
+
+function endOfEscape(text: string, start: number): number {
+  if (text.charCodeAt(start + 1) !== LOWER_U) {
+    if (!SHORT_ESCAPE.test(text.charAt(start + 1))) throw notJson();
+    return start + 2;
+  }
+  unitAt(text, start);
+  return start + ESCAPED_UNIT_CHARS;
+}
+
+/** The UTF-16 unit that `\uXXXX` writes. */
+function unitAt(text: string, start: number): number {
+  const digits = text.slice(start + 2, start + ESCAPED_UNIT_CHARS);
+  if (!FOUR_HEX.test(digits)) throw notJson();
+  return Number.parseInt(digits, 16);
+}
+
+/** RFC 8259 6. */
+function endOfNumber(text: string, start: number): number {
+  let at = text.charCodeAt(start) === MINUS ? start + 1 : start;
+  at = text.charCodeAt(at) === ZERO ? at + 1 : endOfDigits(text, at);
+  if (text.charCodeAt(at) === POINT) at = endOfDigits(text, at + 1);
+  const exponent = text.charCodeAt(at);
+  if (exponent !== LOWER_E && exponent !== UPPER_E) return at;
+  const sign = text.charCodeAt(at + 1);
+  return endOfDigits(text, sign === PLUS || sign === MINUS ? at + 2 : at + 1);
+}
+
+function endOfDigits(text: string, start: number): number {
+  let at = start;
+  while (isDigit(text.charCodeAt(at))) at++;
+  if (at === start) throw notJson();
+  return at;
+}
+
+function endOfLiteral(text: string, start: number): number {
+  const literal = ["true", "false", "null"].find((each) => text.startsWith(each, start));
+  if (literal === undefined) throw notJson();
+  return start + literal.length;
+}
+
+function skipSpace(text: string, start: number): number {
+  let at = start;
+  for (;;) {
+    const code = text.charCodeAt(at);
+    if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return at;
+    at++;
+  }
+}
+
+/** Up to here, comparing each name with each is faster than sorting. */
+const FEW_NAMES = 8;
+
+function demandDistinct(names: string[]): void {
+  const count = names.length;
+  if (count < 2) return;
+  const sorted = count > FEW_NAMES ? names.sort() : undefined;
+  const twice = names.find((name, at) => (sorted === undefined ? names.indexOf(name) < at : sorted[at + 1] === name));
+  if (twice !== undefined) throw new JsonTextError("a name occurs twice in one object", twice);
+}
+
+function closeOf(names: Open): number {
+  return names === undefined ? CLOSE_BRACKET : CLOSE_BRACE;
+}
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= NINE;
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+function notJson(): JsonTextError {
+  return new JsonTextError("the text is no JSON");
+}
+
+function halfPair(field: string | undefined): JsonTextError {
+  return new JsonTextError("half of a surrogate pair", field);
+}

@@ -1,10 +1,10 @@
-import { type AnyElysia, Elysia } from "elysia";
 import type { Clock } from "../core/clock.ts";
 import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 import type { Log, Metrics, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
 import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import type { Cors } from "./cors.ts";
+import { type Answer, type AppServer, type ExactRoutes, exactApp } from "./exact-app.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./fetch-body.ts";
 import { FetchRequest, toResponse } from "./fetch-host.ts";
 import { type RenewableListener, serveOn } from "./listener.ts";
@@ -12,6 +12,7 @@ import type { PeerResolver } from "./peer-address.ts";
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "./public-auth.ts";
 import { servePublicKeys } from "./public-keys.ts";
 import type { SocketEnd } from "./relay.ts";
+import { pathOf } from "./request-url.ts";
 import { restLog } from "./rest-log.ts";
 import { RestError } from "./rest-reply.ts";
 
@@ -45,15 +46,9 @@ const BODY_FENCE_BYTES = 64 * 1024 * 1024;
 
 const KEYS_PATH = "/.well-known/jwks.json";
 
-type AppServer = AnyElysia["server"];
-
-/**
- * Opens the edge: the RPCs, the public REST calls and the gateway's keys, on one port over HTTP/1.1 and h2c. No decision about a
- * request is made in a hook: each route hands the untouched request to the one function that answers it. Handlers name what
- * they take of Elysia's context; of one that is handed on whole, Elysia parses everything: headers, query, cookies.
- */
+/** Opens the edge: the RPCs, the public REST calls and the gateway's keys, on one port over HTTP/1.1 and h2c. */
 export function openEdge(parts: EdgeParts): RenewableListener {
-  return serveOn(() => edgeApp(parts), {
+  return serveOn(() => exactApp(edgeRoutes(parts)), {
     what: "the edge",
     listen: parts.listen,
     tls: parts.tls,
@@ -62,10 +57,9 @@ export function openEdge(parts: EdgeParts): RenewableListener {
   });
 }
 
-/** The edge without a port. */
-export function edgeApp(parts: EdgeParts): AnyElysia {
+/** The edge without a port: each route hands the untouched request to the one function that answers it. */
+export function edgeRoutes(parts: EdgeParts): ExactRoutes {
   const { rpc, peers, cors } = parts;
-  const raw = { parse: "none" } as const;
   const onSocket: FindPeer = (request, socket) => peers.resolve(socket?.address, () => request.headers.get(peers.header));
   const { findPeer = onSocket } = parts;
   const { bodyTimeoutMs } = connectionLimits(parts.limits);
@@ -76,32 +70,37 @@ export function edgeApp(parts: EdgeParts): AnyElysia {
   };
   const logged = restLog(parts);
 
-  // Elysia looks for the path behind the first 11 characters of the URL, so that over http a host of three letters or fewer hides it.
-  const app = new Elysia({ handler: { standardHostname: parts.tls !== undefined } });
-  for (const path of rpc.paths) {
-    app.all(path, ({ request, server }) => cors.answer(request, () => call(request, path, server)), raw);
-  }
-  for (const route of parts.publicRoutes) {
+  const routes: Record<string, Answer> = {};
+  const route = (path: string, answer: Answer) => {
+    routes[path] = (request, server) => cors.answer(request, () => answer(request, server));
+  };
+  for (const path of rpc.paths) route(path, (request, server) => call(request, path, server));
+  for (const publicRoute of parts.publicRoutes) {
+    const { path } = publicRoute;
     const serve = (request: Request, peer: Peer) =>
-      servePublicCall(request, peer, route, { ...parts.publicAuth, bodyTimeoutMs });
-    const answer = (request: Request, server: AppServer) => logged(request, route.path, peerOf(request, server), serve);
-    app.all(route.path, ({ request, server }) => cors.answer(request, () => answer(request, server)), raw);
+      servePublicCall(request, peer, publicRoute, { ...parts.publicAuth, bodyTimeoutMs });
+    route(path, (request, server) => logged(request, path, peerOf(request, server), serve));
   }
   const keys = (request: Request, peer: Peer) => servePublicKeys(request, peer, parts.jwks, parts.publicAuth);
-  const answerKeys = (request: Request, server: AppServer) => logged(request, KEYS_PATH, peerOf(request, server), keys);
-  app.all(KEYS_PATH, ({ request, server }) => cors.answer(request, () => answerKeys(request, server)), raw);
-  app.all("/*", ({ request, path, server }) => unknownPath(request, path, () => call(request, path, server)), raw);
-  app.onError(({ error }) => unexpected(error, parts.log));
-  return app;
+  route(KEYS_PATH, (request, server) => logged(request, KEYS_PATH, peerOf(request, server), keys));
+  return { routes, otherwise: unknownTarget(rpc.paths, call), failed: (error) => unexpected(error, parts.log) };
 }
 
 /** `/package.Service/Method` */
 const RPC_PATH = /^\/[\w.]+\.[\w]+\/\w+$/;
 
-/** What looks like an RPC of some other service gets an answer of the RPC protocols, the rest that of REST. */
-function unknownPath(request: Request, path: string, call: () => Promise<Response>): Response | Promise<Response> {
-  const isRpc = request.method === "POST" && RPC_PATH.test(path);
-  return isRpc ? call() : new RestError("not_found").toResponse();
+type Call = (request: Request, path: string, server: AppServer) => Promise<Response>;
+
+/**
+ * What looks like an RPC of some other service gets an answer of the RPC protocols, the rest that of REST. A target that only
+ * normalises to a method's path is not that method.
+ */
+function unknownTarget(served: readonly string[], call: Call): Answer {
+  return (request, server) => {
+    const path = pathOf(request.url);
+    const isUnknownRpc = request.method === "POST" && RPC_PATH.test(path) && !served.includes(path);
+    return isUnknownRpc ? call(request, path, server) : new RestError("not_found").toResponse();
+  };
 }
 
 /** No handler throws, but for who asks; what comes here besides is a fault of the framework's or ours, and none of it leaves. */

@@ -8,6 +8,7 @@ import {
   type HttpStreamReply,
 } from "../rpc/http.ts";
 import { allowQuiet, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
+import { queryOf } from "./request-url.ts";
 
 /** Carries the RPC layer on `Bun.serve`: its HttpRequest from a fetch Request, a fetch Response from its replies. */
 export class FetchRequest implements HttpRequest<Peer> {
@@ -33,7 +34,7 @@ export class FetchRequest implements HttpRequest<Peer> {
   }
 
   get query(): string {
-    return new URL(held(this.#request).url).search.slice(1);
+    return queryOf(held(this.#request).url);
   }
 
   get headers(): Headers {

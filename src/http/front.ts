@@ -4,9 +4,11 @@ import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../
 import type { Peer } from "../core/ports.ts";
 import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import { Connections } from "./connections.ts";
-import { type EdgeParts, edgeApp, type FindPeer, openEdge } from "./edge.ts";
+import { type EdgeParts, edgeRoutes, type FindPeer, openEdge } from "./edge.ts";
+import { answerExact } from "./exact-app.ts";
 import { FileBudget } from "./file-budget.ts";
 import { createGrpcServer, type GrpcServer, secureOptions } from "./grpc.ts";
+import type { AnswerRequest } from "./h2-fetch.ts";
 import { listenOn } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
 import { beginsAsHttp2, type Origin, readOpening, takeProxyHeader } from "./opening.ts";
@@ -19,7 +21,7 @@ export type FrontParts = Omit<EdgeParts, "findPeer">;
  * One public port for everything. A connection that begins as HTTP/2 is served here, by the gRPC server; any other is relayed to
  * the edge, which listens on loopback:
  *
- *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (its RPCs; all else by the edge's app, in process)
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (its RPCs; all else by the edge's routes, in process)
  *                                         └─ anything else ───► relay ──► edge
  *
  * The address in the PROXY header of a trusted proxy takes the place of the socket's; X-Forwarded-For is then judged from there.
@@ -62,10 +64,10 @@ class Front implements RenewableListener {
       return peers.resolve(address, () => request.headers.get(peers.header));
     };
     const edgeParts: EdgeParts = { ...parts, listen: { host: LOOPBACK, port: 0 }, tls: undefined, findPeer };
-    const app = edgeApp(edgeParts);
-    const edge = (request: Request, peer: Peer) => {
+    const routes = edgeRoutes(edgeParts);
+    const edge: AnswerRequest = (request, path, peer) => {
       bridged.set(request, peer);
-      return app.handle(request);
+      return answerExact(routes, request, path);
     };
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);

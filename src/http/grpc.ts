@@ -1,4 +1,4 @@
-import { createServer as createH2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { constants, createServer as createH2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
@@ -10,6 +10,7 @@ import { type AnswerRequest, answerStream } from "./h2-fetch.ts";
 import { H2Request, sendReply } from "./h2-host.ts";
 import { H2Sessions } from "./h2-sessions.ts";
 import { H2Stalls } from "./h2-stalls.ts";
+import { isOneHost } from "./host-field.ts";
 import { listenOn } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
 import { beginsAsHttp2, readOpening } from "./opening.ts";
@@ -194,6 +195,7 @@ async function serveStream(
   // A stream that fails has been reset by its client; the sinks notice that it is closed.
   stream.on("error", () => {});
   const { rpc, peers, edge } = service;
+  if (!isOneHost(headers[":authority"], headers.host)) return refuseHost(stream);
   try {
     const socketAddress = stream.session?.socket?.remoteAddress;
     const peer = peers.resolve(socketAddress, () => headers[peers.header]?.toString() ?? null);
@@ -204,6 +206,11 @@ async function serveStream(
     service.log.error("unexpected", { cause: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
     stream.close();
   }
+}
+
+function refuseHost(stream: ServerHttp2Stream): void {
+  stream.respond({ [constants.HTTP2_HEADER_STATUS]: constants.HTTP_STATUS_BAD_REQUEST }, { endStream: true });
+  stream.resume();
 }
 
 /** Which requests the RPC layer alone can answer: gRPC, which needs its trailers, and calls of its methods from outside a browser. */

@@ -3,14 +3,16 @@ import type { Peer } from "../core/ports.ts";
 import type { BodySource } from "../rpc/http.ts";
 import type { H2Request } from "./h2-host.ts";
 import { nudge } from "./h2-nudge.ts";
+import { RestError } from "./rest-reply.ts";
 
-/** A fetch handler that is told who asks. */
-export type AnswerRequest = (request: Request, peer: Peer) => Response | Promise<Response>;
+/** A fetch handler. `path`: as the client sent it, which `request.url` does not keep. `peer`: who asks. */
+export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
 
 /** Carries a fetch handler on a stream of `node:http2`. A stream that is gone by now takes nothing. */
 export async function answerStream(stream: ServerHttp2Stream, incoming: H2Request, answer: AnswerRequest): Promise<void> {
   const request = fetchRequest(incoming);
-  const response = request === undefined ? new Response(null, { status: 400 }) : await answer(request, incoming.peer);
+  const response =
+    request === undefined ? new RestError("not_implemented").toResponse() : await answer(request, incoming.path, incoming.peer);
   if (stream.destroyed || stream.closed) return void response.body?.cancel().catch(() => {});
   const fields = { [constants.HTTP2_HEADER_STATUS]: response.status, ...Object.fromEntries(response.headers) };
   stream.respond(fields, { endStream: response.body === null });
@@ -19,16 +21,16 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
   if (!stream.readableEnded) stream.resume();
 }
 
-/** `undefined`: fetch knows no such request. */
+/** `undefined` for a method that fetch forbids (CONNECT, TRACE) or that Bun replaces by another (bun#21566). */
 function fetchRequest(incoming: H2Request): Request | undefined {
   const { method, path, query } = incoming;
-  if (!path.startsWith("/")) return undefined;
   const headers = incoming.allHeaders();
   // Nothing here holds the client to the length that it announces, so that whoever reads has to count.
   headers.delete("content-length");
   const body = method === "GET" || method === "HEAD" ? undefined : streamOf(incoming.body());
   try {
-    return new Request(`http://edge${path}?${query}`, { method, headers, body, signal: incoming.signal() });
+    const request = new Request(`http://edge${path}?${query}`, { method, headers, body, signal: incoming.signal() });
+    return request.method === method ? request : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import { isJsonContent } from "../core/page-guard.ts";
 import type { Revocation } from "../core/ports.ts";
 import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-report.ts";
+import { queryOf } from "./request-url.ts";
 import { jsonReply, RestError } from "./rest-reply.ts";
 
 /** What operators can see and do of streams. */
@@ -19,9 +20,7 @@ const PARAMETERS: readonly string[] = ["after", "limit", "user_id", "device_sess
 
 /** `GET /streams?after=&limit=&user_id=&device_session_id=`: a page of the open streams, oldest first. */
 export function listStreams(request: Request, ops: StreamOps): Response {
-  // Without a Host, or with one that names an IPv6 zone, what stands here is no URL.
-  const [, query = ""] = /\?([^#]*)/.exec(request.url) ?? [];
-  const parameters = new URLSearchParams(query);
+  const parameters = new URLSearchParams(queryOf(request.url));
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
   if (unknown !== undefined)
     throw new RestError("invalid_request", `there is no parameter ${JSON.stringify(unknown.slice(0, 64))}`);

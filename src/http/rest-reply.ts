@@ -17,6 +17,7 @@ const REST_ERRORS = {
   misdirected: [421, "this connection is not one on which requests are served"],
   rate_limited: [429, "too many requests; retry after the given delay"],
   internal: [500, "an internal error occurred"],
+  not_implemented: [501, "the method is not one that is served"],
   backend_bad_response: [502, "the backend gave an answer that cannot be passed on"],
   backend_unavailable: [503, "the backend cannot be reached at the moment"],
   shutting_down: [503, "the gateway is shutting down; reconnect"],

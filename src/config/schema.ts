@@ -1,12 +1,13 @@
 import { FRESHNESS_MARGIN_MS_MIN } from "../core/limits.ts";
 import { list } from "./kind.ts";
+import { origin } from "./origin.ts";
 import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";
 import { CONNECTION_SETTINGS } from "./schema-connections.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
-import { boolean, choice, cidr, filePath, hostName, httpUrl, int, listen, origin, text } from "./values.ts";
+import { boolean, choice, cidr, filePath, hostName, httpUrl, int, listen, text } from "./values.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -51,7 +52,7 @@ export const SCHEMA = {
   "cors.origins": setting(
     list(origin, { plural: "origins", itemsMax: 256 }),
     [],
-    "Origins whose pages may call the edge from a browser. None by default; `*` lets every page in, which is safe as far as requests are signed and no cookie counts.",
+    "Origins whose pages may call the edge, each exactly as the browser or app shell sends it: `https://app.example`, `capacitor://localhost`, `app://-`. There are no patterns. None by default; `*` lets every page in, which is safe as far as requests are signed and no cookie counts.",
   ),
   "cors.max_age_seconds": setting(
     int("seconds", 0, 86_400),

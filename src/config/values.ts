@@ -33,15 +33,6 @@ export const boolean: Kind<boolean> = kind("true or false", (raw) => (typeof raw
   fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
 });
 
-/** An origin of web pages (RFC 6454), as browsers send it; or `*` for all of them. */
-export const origin: Kind<string> = kind('an origin such as "https://app.example", without a path, or "*"', (raw) =>
-  typeof raw === "string" && isOrigin(raw) ? raw : undefined,
-);
-
-function isOrigin(raw: string): boolean {
-  return raw === "*" || (/^https?:/.test(raw) && URL.parse(raw)?.origin === raw);
-}
-
 export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
   const hint = (raw: unknown) => (typeof raw === "string" ? nearestChoice(raw, choices) : undefined);
   return kind(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw), { hint });

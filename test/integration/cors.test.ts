@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openWorld, type World } from "../support/world.ts";
 
 const PAGE = "https://app.example";
+const SHELLS = ["capacitor://localhost", "ionic://localhost", "app://-", "app://", "file://"];
 const RPC = "/sallyport.v1.Gateway/ExecuteCommand";
 const LOGIN = "/api/v1/public/auth/send-email-code";
 const KEYS = "/.well-known/jwks.json";
@@ -11,7 +12,7 @@ let open: World;
 let wide: World;
 beforeAll(async () => {
   closed = await openWorld();
-  open = await openWorld({ "cors.origins": [PAGE], "cors.max_age_seconds": 60 });
+  open = await openWorld({ "cors.origins": [PAGE, ...SHELLS], "cors.max_age_seconds": 60 });
   wide = await openWorld({ "cors.origins": ["*"] });
 });
 afterAll(async () => {
@@ -79,4 +80,13 @@ test("a page of another origin gets no permission, and by default no page does",
 
 test("every page may call only where the configuration says *", async () => {
   expect((await preflight(wide, RPC, "https://anything.example")).headers.get("access-control-allow-origin")).toBe("*");
+});
+
+test("an app shell's own origin is allowed as it is sent, and no page without an origin with it", async () => {
+  for (const origin of [...SHELLS, "null", "capacitor://other", "app://-/", "APP://-"]) {
+    const allowed = SHELLS.includes(origin) ? origin : null;
+    expect((await preflight(open, LOGIN, origin)).headers.get("access-control-allow-origin")).toBe(allowed);
+    const answer = await fetch(`${open.gateway.edgeUrl}${KEYS}`, { headers: { origin } });
+    expect(answer.headers.get("access-control-allow-origin")).toBe(allowed);
+  }
 });

@@ -1,4 +1,4 @@
-import { type Reason, refuse } from "../core/refusal.ts";
+import { type Reason, Refusal, refuse } from "../core/refusal.ts";
 import type { SignedEvent } from "./event.ts";
 import { Outbox, type OutboxLimits, WRITE_AHEAD_BYTES } from "./outbox.ts";
 import type { Sink, SinkListener } from "./sink.ts";
@@ -32,8 +32,8 @@ export interface SubscriptionOwner {
 }
 
 /**
- * One open stream. Whatever ends it (the client goes away, a revocation, shutdown, age, an overfull outbox) leads to the one `close`,
- * and only the first has an effect.
+ * One open stream. Its sink knows whether it has ended. Whatever ends it (the client leaves, a revocation, shutdown, age, a full
+ * outbox) reaches `ended`, once.
  */
 export class Subscription implements SinkListener {
   readonly id: number;
@@ -49,8 +49,7 @@ export class Subscription implements SinkListener {
   broadcasts = 0;
   /** Only while the client lags behind. */
   #outbox: Outbox | undefined;
-  #open = true;
-  /** An event of the backend's is being written: it is lost where the write finds that the client is gone. */
+  /** An event of the backend is being written: it is lost if the stream ends now. */
   #isWriting = false;
 
   constructor(parts: SubscriptionParts) {
@@ -67,12 +66,14 @@ export class Subscription implements SinkListener {
 
   /** Ends with its sink, which may have ended already: call this when the subscription can be closed, not before. */
   watchSink(): void {
-    this.#sink.onClose(this);
+    this.#sink.onEnd(this);
   }
 
-  /** For the sink (SinkListener): the client is gone. */
-  closed(): void {
-    this.close(undefined);
+  /** For the sink (SinkListener). */
+  ended(thrown: unknown): void {
+    const unwritten = (this.#outbox?.backendEvents ?? 0) + (this.#isWriting ? 1 : 0);
+    this.#outbox = undefined;
+    this.#owner.closed(this, thrown instanceof Refusal ? thrown.reason : undefined, unwritten);
   }
 
   get protocol(): string {
@@ -93,29 +94,23 @@ export class Subscription implements SinkListener {
    * it was written at once. `takenInMs`: when the hub took it in, on the monotonic clock; `undefined` for the gateway's own.
    */
   deliver(event: SignedEvent, takenInMs?: number): boolean {
-    if (!this.#open) return false;
+    if (this.#sink.ended) return false;
     const frame = event.frame(this.#sink.codec);
     // Nearly always, and nearly all that a delivery costs.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
       return this.#write(frame, takenInMs);
     }
-    if (this.#hasRoomFor(frame)) this.#wait(frame, takenInMs);
-    else this.#end("SLOW_CONSUMER", takenInMs === undefined ? 0 : 1);
+    if (this.#hasRoomFor(frame)) {
+      this.#wait(frame, takenInMs);
+    } else {
+      this.#isWriting = takenInMs !== undefined;
+      this.close("SLOW_CONSUMER");
+    }
     return false;
   }
 
-  close(reason: Reason | undefined): void {
-    this.#end(reason, 0);
-  }
-
-  /** `unwritten`: besides what waits. */
-  #end(reason: Reason | undefined, unwritten: number): void {
-    if (!this.#open) return;
-    this.#open = false;
-    const waiting = (this.#outbox?.backendEvents ?? 0) + (this.#isWriting ? 1 : 0);
-    this.#outbox = undefined;
-    this.#owner.closed(this, reason, waiting + unwritten);
-    if (reason !== undefined) this.#sink.end(refuse(reason));
+  close(reason: Reason): void {
+    this.#sink.end(refuse(reason));
   }
 
   #hasRoomFor(frame: Uint8Array): boolean {
@@ -140,7 +135,7 @@ export class Subscription implements SinkListener {
     this.#isWriting = takenInMs !== undefined;
     this.#sink.write(frame);
     this.#isWriting = false;
-    return this.#open;
+    return !this.#sink.ended;
   }
 
   #writeFrom(outbox: Outbox): void {

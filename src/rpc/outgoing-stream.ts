@@ -16,9 +16,10 @@ export interface StreamOwner {
   ended(thrown: unknown): void;
 }
 
-/** Told when a stream is over. */
-export interface CloseListener {
-  closed(): void;
+/** Called when a stream ends. */
+export interface EndListener {
+  /** What ended it: `undefined` for success, a `canceled` error if the client left. */
+  ended(thrown: unknown): void;
 }
 
 /**
@@ -42,7 +43,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   /** What was written before the host opened the body, and how it ends where it has ended by then. */
   #early: Uint8Array[] | undefined;
   #earlyEnd: StreamEnd | undefined;
-  #closeListener: CloseListener | undefined;
+  #endListener: EndListener | undefined;
   #wakeDrained: (() => void) | undefined;
 
   constructor(parts: {
@@ -99,6 +100,8 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   end(thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#endListener?.ended(thrown);
+    this.#endListener = undefined;
     const error = thrown === undefined ? undefined : toConnectError(thrown);
     const end = this.#wire.streamEnd(error, this.#call.metadata().trailer);
     if (this.#body !== undefined) finish(this.#body, end);
@@ -112,10 +115,14 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     return this.#body?.queuedBytes ?? this.#early?.reduce((sum, frame) => sum + frame.byteLength, 0) ?? 0;
   }
 
-  /** Calls back once when the client is gone, or the stream has ended and its body is closed. One listener a stream. */
-  onClose(listener: CloseListener): void {
-    if (this.#closed) listener.closed();
-    else this.#closeListener = listener;
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Calls back once when the stream ends; at once if it has ended. One listener per stream. */
+  onEnd(listener: EndListener): void {
+    if (this.#ended) listener.ended(undefined);
+    else this.#endListener = listener;
   }
 
   /** Resolves when the client has read enough for more to be sent, or is gone. Waited for by one at a time. */
@@ -147,8 +154,6 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     if (this.#closed) return;
     this.#closed = true;
     this.bodyDrained();
-    this.#closeListener?.closed();
-    this.#closeListener = undefined;
     this.end(new ConnectError("the client canceled the call", Code.Canceled));
   }
 

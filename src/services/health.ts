@@ -89,11 +89,11 @@ export class Health {
     const evict = () => stream.end(tooMany());
     if (!this.#places.take(network, evict)) throw tooMany();
     this.#watchers.add(watcher);
-    const closed = () => {
+    const ended = () => {
       this.#watchers.delete(watcher);
       this.#places.release(network, evict);
     };
-    stream.onClose({ closed });
+    stream.onEnd({ ended });
     this.#tell(watcher);
     if (this.#shutDown) stream.end(shuttingDown());
   }

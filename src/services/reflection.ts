@@ -46,11 +46,11 @@ export function reflection<Peer extends Networked>(
     const evict = () => stream.end(tooMany());
     if (!places.take(network, evict)) throw tooMany();
     open.add(stream);
-    const closed = () => {
+    const ended = () => {
       open.delete(stream);
       places.release(network, evict);
     };
-    stream.onClose({ closed });
+    stream.onEnd({ ended });
     await answerAll(requests, stream, index);
   });
   // The messages of v1alpha are those of v1, byte for byte.

@@ -76,7 +76,7 @@ function echoServer(streams: Set<OutgoingStream<typeof GatewayEventSchema>>, hol
   });
   const subscribe = serverStream(Gateway.method.subscribeEvents, ({ payloadBytes }, call: Call<Peer>, stream) => {
     streams.add(stream);
-    stream.onClose({ closed: () => streams.delete(stream) });
+    stream.onEnd({ ended: () => streams.delete(stream) });
     stream.send(create(GatewayEventSchema, { envelope: { keyId: call.peer.address }, payloadBytes }));
   });
   return new RpcServer<Peer>([execute, subscribe], {

@@ -13,8 +13,8 @@ export class FakeSink implements Sink {
   stuck = false;
   queuedBytes = 0;
   writesAfterEnd = 0;
-  #gone = false;
-  #onClose: SinkListener[] = [];
+  ended = false;
+  #onEnd: SinkListener[] = [];
   #onDrain: (() => void)[] = [];
 
   constructor(codec: EventCodec = "proto", protocol = "connect") {
@@ -23,26 +23,27 @@ export class FakeSink implements Sink {
   }
 
   write(frame: Uint8Array): void {
-    if (this.ends.length > 0) this.writesAfterEnd++;
+    if (this.ended) this.writesAfterEnd++;
     this.frames.push(frame);
     if (this.stuck) this.queuedBytes += frame.byteLength;
   }
 
   end(refusal: Refusal): void {
+    if (this.ended) return;
     this.ends.push(refusal.reason);
-    this.leave();
+    this.#finish(refusal);
   }
 
   drained(): Promise<void> {
     return new Promise((resolve) => {
-      if (!this.stuck || this.#gone) resolve();
+      if (!this.stuck || this.ended) resolve();
       else this.#onDrain.push(resolve);
     });
   }
 
-  onClose(listener: SinkListener): void {
-    if (this.#gone) listener.closed();
-    else this.#onClose.push(listener);
+  onEnd(listener: SinkListener): void {
+    if (this.ended) listener.ended(undefined);
+    else this.#onEnd.push(listener);
   }
 
   /** The client reads everything that was written to it, and goes on reading. */
@@ -59,9 +60,13 @@ export class FakeSink implements Sink {
 
   /** The client goes away. */
   leave(): void {
-    this.#gone = true;
+    if (!this.ended) this.#finish(undefined);
+  }
+
+  #finish(thrown: Refusal | undefined): void {
+    this.ended = true;
+    for (const listener of this.#onEnd.splice(0)) listener.ended(thrown);
     for (const listener of this.#onDrain.splice(0)) listener();
-    for (const listener of this.#onClose.splice(0)) listener.closed();
   }
 
   get events(): GatewayEvent[] {

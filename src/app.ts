@@ -17,6 +17,7 @@ import { KeyRing } from "./crypto/key-ring.ts";
 import { callLog } from "./http/call-log.ts";
 import { Cors } from "./http/cors.ts";
 import { gatewayService } from "./http/gateway-service.ts";
+import { keepNamesFresh } from "./http/name-cache.ts";
 import { openOps } from "./http/ops.ts";
 import { PeerResolver } from "./http/peer-address.ts";
 import { openHub } from "./hub/open.ts";
@@ -60,6 +61,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, log, clock = systemClock } = options;
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const lifecycle = { stopping: false };
+  freshNames(log);
   const keys = openKeyRing(config);
   const revocations = new RevocationLog();
   await using undo = new AsyncDisposableStack();
@@ -176,6 +178,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     reload: configReload(config, { adopters: [admission, backend], log, metrics }),
   };
+}
+
+/** Where the system does not let it, that is logged, and the gateway serves. */
+function freshNames(log: Log): void {
+  try {
+    keepNamesFresh();
+  } catch (error) {
+    log.warn("names: addresses are kept for 30 s", { cause: error instanceof Error ? error.message : String(error) });
+  }
 }
 
 function openKeyRing(config: Config): KeyRing {

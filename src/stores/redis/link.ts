@@ -10,9 +10,12 @@ export interface LinkOptions extends ConnectionOptions {
   readonly random: () => number;
 }
 
-/** Delays before the next attempt to connect: the first ones let a restart pass unnoticed, the last spare a server that starts. */
+/**
+ * Delays before the next attempt to connect: the first ones let a restart pass unnoticed, the last spare a server that starts. With the
+ * second for which an address is kept (http/name-cache.ts), a Redis that moved is found within two.
+ */
 const RETRY_MIN_MS = 50;
-const RETRY_MAX_MS = 2000;
+const RETRY_MAX_MS = 900;
 
 /**
  * A connection to Redis that comes back. While it is away, commands fail at once; attempts to reconnect go on for ever, with

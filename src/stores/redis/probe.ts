@@ -78,11 +78,15 @@ const WITHOUT_TLS = ": is it redis://, not rediss://?";
 /** By the error that came first. What a server says in its own words may hold anything, so that none of it is passed on. */
 function whatItSays(answer: string): string {
   const error = /^-([A-Z]+) ?(.*)$/m.exec(answer);
+  if (error === null && ALL_GRANTED.test(answer)) return "it refused a connection, and takes one now: has its name moved?";
   if (error === null) return "it takes connections, but not this one: is it Redis?";
   const [, code = "", text = ""] = error;
   if (/DB index/.test(text)) return "it has no database of this number";
   return SAYINGS[code] ?? `it refuses this connection (${code})`;
 }
+
+/** Every command was answered as Redis does. */
+const ALL_GRANTED = /^(\+OK\r\n)*\+PONG\r\n$/;
 
 const SAYINGS: Readonly<Record<string, string>> = {
   WRONGPASS: "it does not know this user with this password (WRONGPASS)",

@@ -21,13 +21,14 @@ export class PushServer {
   gate: Promise<void> | undefined;
   /** How often it sends a keepalive; never, by default, but for the first. */
   keepaliveMs = Number.POSITIVE_INFINITY;
+  host = "127.0.0.1";
   port = 0;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #wakers = new Set<() => void>();
   #server: Http2Server | undefined;
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `http://${this.host}:${this.port}`;
   }
 
   async start(): Promise<this> {
@@ -43,7 +44,7 @@ export class PushServer {
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.on("error", reject);
-      server.listen(this.port, "127.0.0.1", resolve);
+      server.listen(this.port, this.host, resolve);
     });
     const address = server.address();
     if (typeof address === "object" && address !== null) this.port = address.port;

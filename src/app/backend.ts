@@ -6,22 +6,22 @@ import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { verifyingKey } from "../crypto/ed25519.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
-import { traceparents } from "../observe/trace.ts";
+import { continueTraces } from "../observe/trace.ts";
 
 /** The three ways in which the gateway calls the backend, each with its own connections. */
 export function openBackend(config: Config, metrics: GatewayMetrics, clock: Clock) {
   const common = { url: config["backend.url"], token: config["backend.token"], metrics };
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];
-  const traceparent = traceparents();
+  const trace = continueTraces();
   const routes = new RouteTable(config.routes);
-  const commands = new RestBackend({ ...common, routes, timeoutMs, responseBytesMax, traceparent, clock });
+  const commands = new RestBackend({ ...common, routes, timeoutMs, responseBytesMax, trace, clock });
   const sessions = new BackendSessionSource({
     ...common,
     timeoutMs: config["backend.session_timeout_ms"],
     toKey: verifyingKey,
   });
-  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, traceparent });
+  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace });
   const close = () => {
     for (const each of [commands, sessions, publicAuth]) each.close();
   };

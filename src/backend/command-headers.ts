@@ -1,4 +1,4 @@
-import type { BackendCommand, PublicCallContext } from "../core/ports.ts";
+import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import { isHeaderValue, isVisible } from "./visible-text.ts";
 
@@ -10,7 +10,7 @@ const PASSED_ON_CHARS_MAX = 512;
 const OWN_USER_AGENT = "sallyport";
 
 /** The headers of a command's call (proto/README.md, "Backend REST"). An id that is no header value is a fault of ours. */
-export function commandHeaders(command: BackendCommand, traceparent: string): Record<string, string> {
+export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): Record<string, string> {
   const requestId = id(command.requestId);
   const headers: Record<string, string> = {
     "X-User-Id": id(command.userId),
@@ -18,17 +18,23 @@ export function commandHeaders(command: BackendCommand, traceparent: string): Re
     "X-Request-Id": requestId,
     "Idempotency-Key": requestId,
     "X-Forwarded-For": id(command.peerAddress),
-    traceparent: id(traceparent),
   };
+  addTrace(headers, trace);
   addPassedOn(headers, command);
   return headers;
 }
 
 /** The headers of a call made for a caller who is not logged in. */
-export function publicHeaders(context: PublicCallContext, traceparent: string): Record<string, string> {
-  const headers: Record<string, string> = { "X-Forwarded-For": id(context.peerAddress), traceparent: id(traceparent) };
+export function publicHeaders(context: PublicCallContext, trace: OutgoingTrace): Record<string, string> {
+  const headers: Record<string, string> = { "X-Forwarded-For": id(context.peerAddress) };
+  addTrace(headers, trace);
   addPassedOn(headers, context);
   return headers;
+}
+
+function addTrace(headers: Record<string, string>, { traceparent, tracestate }: OutgoingTrace): void {
+  headers.traceparent = id(traceparent);
+  if (tracestate !== undefined) headers.tracestate = tracestate;
 }
 
 function addPassedOn(headers: Record<string, string>, { acceptLanguage, userAgent }: BackendCommand | PublicCallContext): void {

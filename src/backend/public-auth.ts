@@ -1,4 +1,4 @@
-import type { PublicAnswer, PublicBackend, PublicCallContext } from "../core/ports.ts";
+import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
 import { publicHeaders } from "./command-headers.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
@@ -11,8 +11,8 @@ export interface PublicAuthOptions {
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** The W3C traceparent of the call to the backend; continues the client's, where it sent one. */
-  readonly traceparent: (incoming: string | undefined) => string;
+  /** Continues the client's trace in the call to the backend, or begins one. */
+  readonly trace: ContinueTrace;
 }
 
 /** Of the 256 fetches that Bun runs at once. */
@@ -34,7 +34,7 @@ export class PublicAuth implements PublicBackend {
     const call = {
       method: "POST",
       target: path,
-      headers: publicHeaders(context, this.#options.traceparent(context.traceparent)),
+      headers: publicHeaders(context, this.#options.trace(context)),
       body: JSON.stringify(body),
       timeoutMs: this.#options.timeoutMs,
       signal,

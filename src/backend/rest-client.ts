@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Backend, BackendCommand, BackendReply, Metrics } from "../core/ports.ts";
+import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import { backendRefusal } from "./backend-refusal.ts";
 import { commandHeaders } from "./command-headers.ts";
@@ -18,8 +18,8 @@ export interface RestBackendOptions {
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** The W3C traceparent of the call to the backend; continues the client's, where it sent one. */
-  readonly traceparent: (incoming: string | undefined) => string;
+  /** Continues the client's trace in the call to the backend, or begins one. */
+  readonly trace: ContinueTrace;
   readonly metrics: Metrics;
   readonly clock: Clock;
   /** Commands under way at once; the others wait, within their timeout. */
@@ -53,7 +53,7 @@ export class RestBackend implements Backend {
       method: route.method,
       target,
       body,
-      headers: commandHeaders(command, this.#options.traceparent(command.traceparent)),
+      headers: commandHeaders(command, this.#options.trace(command)),
       timeoutMs: route.timeoutMs ?? this.#options.timeoutMs,
       signal,
     };

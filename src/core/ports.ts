@@ -139,8 +139,23 @@ export interface Revocation {
   readonly deviceSessionId?: string | undefined;
 }
 
+/** The headers of W3C Trace Context as a client sent them; nothing of them is checked. */
+export interface IncomingTrace {
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+/** The headers of W3C Trace Context for a call of the gateway's own: valid, and safe to send. */
+export interface OutgoingTrace {
+  readonly traceparent: string;
+  readonly tracestate: string | undefined;
+}
+
+/** Continues a valid trace, or begins one. */
+export type ContinueTrace = (incoming: IncomingTrace) => OutgoingTrace;
+
 /** A command that passed every check, on its way to the backend. */
-export interface BackendCommand {
+export interface BackendCommand extends IncomingTrace {
   readonly messageType: string;
   readonly requestId: string;
   readonly deviceSessionId: string;
@@ -150,8 +165,6 @@ export interface BackendCommand {
   /** The client's own headers that are passed on, where it sent them. */
   readonly acceptLanguage: string | undefined;
   readonly userAgent: string | undefined;
-  /** A W3C traceparent to continue, where the client sent a valid one. */
-  readonly traceparent: string | undefined;
 }
 
 /** What the backend answered: the result code to sign, and the bytes of its body as they came. */
@@ -240,9 +253,8 @@ export interface PublicBackend {
 }
 
 /** What of the client's request goes along with a public call. */
-export interface PublicCallContext {
+export interface PublicCallContext extends IncomingTrace {
   readonly peerAddress: string;
   readonly acceptLanguage: string | undefined;
   readonly userAgent: string | undefined;
-  readonly traceparent: string | undefined;
 }

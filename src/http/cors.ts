@@ -1,7 +1,7 @@
 import { cors } from "@connectrpc/connect";
 
 /** Headers of ours that browsers' clients read or send, besides those of the protocols. */
-const OWN_ALLOWED = ["traceparent"];
+const OWN_ALLOWED = ["traceparent", "tracestate"];
 const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];
 
 const ALLOWED_METHODS = "GET, POST";

@@ -41,6 +41,7 @@ async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: G
     acceptLanguage: headers.get("accept-language") ?? undefined,
     userAgent: headers.get("user-agent") ?? undefined,
     traceparent: headers.get("traceparent") ?? undefined,
+    tracestate: headers.get("tracestate") ?? undefined,
   };
   const reply = await callBackend(admitted, forwarded, parts.pipeline.backend, call.signal);
   call.notes.result_code = reply.resultCode;

@@ -58,6 +58,7 @@ export async function servePublicCall(
     acceptLanguage: headers.get("accept-language") ?? undefined,
     userAgent: headers.get("user-agent") ?? undefined,
     traceparent: headers.get("traceparent") ?? undefined,
+    tracestate: headers.get("tracestate") ?? undefined,
   };
   const answer = await parts.backend.forward(route.path, body, context, request.signal).catch(toRestError);
   const replyHeaders: Record<string, string> = { ...fields, "content-type": answer.contentType, "cache-control": "no-store" };

@@ -1,3 +1,6 @@
+import type { ContinueTrace } from "../core/ports.ts";
+import { parseTracestate } from "./tracestate.ts";
+
 /** W3C Trace Context (https://www.w3.org/TR/trace-context/), the `traceparent` header: read strictly, and continued. */
 
 /** Where a request stands in a trace. */
@@ -30,15 +33,19 @@ const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
 /**
- * Makes the `traceparent` of the gateway's own call: a new span in the trace that the header names, else in a new trace. A new
- * trace is marked as sampled, for a backend that follows its caller's decision would otherwise never record one.
+ * Makes the trace headers of the gateway's own call: a new span in the trace that the client's `traceparent` names, else in a new trace. A
+ * new trace is marked as sampled, since a backend that follows its caller's decision would otherwise never record one. `tracestate` goes on
+ * with the trace that it came with (3.3: not without a valid `traceparent`); a bad one is dropped, and the trace goes on.
  */
-export function traceparents(random: RandomBytes = (bytes) => crypto.getRandomValues(bytes)): (incoming?: string) => string {
+export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandomValues(bytes)): ContinueTrace {
   const hex = hexFrom(random);
-  return (incoming) => {
-    const context = parseTraceparent(incoming);
+  return ({ traceparent, tracestate }) => {
+    const context = parseTraceparent(traceparent);
     const flags = context === undefined || context.sampled ? "01" : "00";
-    return `00-${context?.traceId ?? hex(TRACE_ID_BYTES)}-${hex(SPAN_ID_BYTES)}-${flags}`;
+    return {
+      traceparent: `00-${context?.traceId ?? hex(TRACE_ID_BYTES)}-${hex(SPAN_ID_BYTES)}-${flags}`,
+      tracestate: context && parseTracestate(tracestate),
+    };
   };
 }
 

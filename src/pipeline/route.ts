@@ -1,12 +1,11 @@
-import type { Backend, BackendReply } from "../core/ports.ts";
+import type { Backend, BackendReply, IncomingTrace } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import type { AdmittedRequest } from "./proof.ts";
 
 /** What of the client's HTTP request is passed on to the backend. */
-export interface ForwardedHeaders {
+export interface ForwardedHeaders extends IncomingTrace {
   readonly acceptLanguage: string | undefined;
   readonly userAgent: string | undefined;
-  readonly traceparent: string | undefined;
 }
 
 /** Check 8, for commands. An admitted command goes to the backend by its route. */

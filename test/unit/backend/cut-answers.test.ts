@@ -15,9 +15,10 @@ import { RecordingMetrics } from "./support/recorders.ts";
 /** An answer without a length ends where its connection does: nobody is given a part of it under the gateway's signature. */
 
 const never = new AbortController().signal;
-const traceparent = () => "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const trace = () => ({ traceparent, tracestate: undefined });
 const metrics = new RecordingMetrics();
-const common = { timeoutMs: 5000, responseBytesMax: 65_536, traceparent, metrics, clock: systemClock };
+const common = { timeoutMs: 5000, responseBytesMax: 65_536, trace, metrics, clock: systemClock };
 
 type End = (socket: Socket, text: string) => void;
 /** What is read before the reset stays read; what is not is lost with it, so the reader is given a moment. */
@@ -30,7 +31,13 @@ async function outcomeOf(text: string, end: End): Promise<string> {
   const routes = new RouteTable([{ message_type: "profile.get", method: "GET", path: "/api/v1/user/profile" }]);
   const backend = new RestBackend({ ...common, url: server.url, routes });
   const command = { messageType: "profile.get", requestId: "r1", deviceSessionId: "s1", userId: "u1" };
-  const client = { peerAddress: "192.0.2.1", acceptLanguage: undefined, userAgent: undefined, traceparent: undefined };
+  const client = {
+    peerAddress: "192.0.2.1",
+    acceptLanguage: undefined,
+    userAgent: undefined,
+    traceparent: undefined,
+    tracestate: undefined,
+  };
   const payload = { payloadBytes: new Uint8Array(0) };
   return await told(
     backend.execute({ ...command, ...client, ...payload }, never).then((reply) => {
@@ -80,7 +87,13 @@ describe.each([
   });
 
   test("in a login's answer, or a session's, is as if there were none", async () => {
-    const headers = { peerAddress: "192.0.2.1", acceptLanguage: undefined, userAgent: undefined, traceparent: undefined };
+    const headers = {
+      peerAddress: "192.0.2.1",
+      acceptLanguage: undefined,
+      userAgent: undefined,
+      traceparent: undefined,
+      tracestate: undefined,
+    };
     await using login = await rawServer((socket) => end(socket, closing('{"challenge_id":"c')));
     const auth = new PublicAuth({ ...common, url: login.url });
     const forwarded = auth.forward("/api/v1/public/auth/send-email-code", {}, headers, never);
@@ -158,7 +171,13 @@ describe("a 200 that says JSON and is none", () => {
     const whole: End = (socket) => socket.end(Buffer.concat([Buffer.from(head), bytes]));
     expect(await outcomeOf("", whole)).toBe("BACKEND_BAD_RESPONSE");
     await using server = await rawServer((socket) => whole(socket, ""));
-    const context = { peerAddress: "192.0.2.1", acceptLanguage: undefined, userAgent: undefined, traceparent: undefined };
+    const context = {
+      peerAddress: "192.0.2.1",
+      acceptLanguage: undefined,
+      userAgent: undefined,
+      traceparent: undefined,
+      tracestate: undefined,
+    };
     const forwarded = new PublicAuth({ ...common, url: server.url }).forward("/x", {}, context, never);
     expect(await told(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_BAD_RESPONSE");
   });

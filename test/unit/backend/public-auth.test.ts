@@ -29,9 +29,15 @@ afterAll(() => server.stop(true));
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 function forward(body: object = {}, url = server.url.href, caller = new AbortController().signal): Promise<PublicAnswer> {
-  const traceparent = (incoming: string | undefined) => incoming ?? TRACEPARENT;
-  const auth = new PublicAuth({ url, timeoutMs: 100, responseBytesMax: 16_384, token: "s3cret", traceparent });
-  const context = { peerAddress: "192.0.2.1", acceptLanguage: "fr", userAgent: "app/1\r\nX-Admin: 1", traceparent: undefined };
+  const trace = () => ({ traceparent: TRACEPARENT, tracestate: undefined });
+  const auth = new PublicAuth({ url, timeoutMs: 100, responseBytesMax: 16_384, token: "s3cret", trace });
+  const context = {
+    peerAddress: "192.0.2.1",
+    acceptLanguage: "fr",
+    userAgent: "app/1\r\nX-Admin: 1",
+    traceparent: undefined,
+    tracestate: undefined,
+  };
   return auth.forward(PATH, body, context, caller);
 }
 

@@ -22,7 +22,7 @@ function backend(url: string, options: Partial<RestBackendOptions> = {}): RestBa
     routes: new RouteTable(ROUTES),
     timeoutMs: 5000,
     responseBytesMax: 64 * 1024,
-    traceparent: (incoming) => incoming ?? TRACEPARENT,
+    trace: ({ traceparent = TRACEPARENT, tracestate }) => ({ traceparent, tracestate }),
     metrics: new RecordingMetrics(),
     clock: systemClock,
     ...options,
@@ -40,6 +40,7 @@ function command(fields: Partial<BackendCommand> = {}): BackendCommand {
     acceptLanguage: undefined,
     userAgent: undefined,
     traceparent: undefined,
+    tracestate: undefined,
     ...fields,
   };
 }

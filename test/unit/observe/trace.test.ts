@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseTraceparent, type RandomBytes, traceparents } from "../../../src/observe/trace.ts";
+import { continueTraces, parseTraceparent, type RandomBytes } from "../../../src/observe/trace.ts";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN = "00f067aa0ba902b7";
@@ -8,6 +8,11 @@ const SPAN = "00f067aa0ba902b7";
 function countingBytes(): RandomBytes {
   let next = 1;
   return (bytes) => bytes.map((_, at) => (bytes[at] = next++ & 0xff));
+}
+
+function traceparents(random?: RandomBytes): (incoming?: string) => string {
+  const next = continueTraces(random);
+  return (traceparent) => next({ traceparent, tracestate: undefined }).traceparent;
 }
 
 test("a valid traceparent is read, also of a later version", () => {

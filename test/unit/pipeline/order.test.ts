@@ -38,11 +38,16 @@ export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<
   const verified = checkSignature(intact);
   const fresh = await claimFreshness(verified, ports);
   const admitted = await takeBudgets(fresh, ports);
-  await callBackend(admitted, { acceptLanguage: "", userAgent: "", traceparent: "" }, ports.backend, AbortSignal.abort());
+  await callBackend(
+    admitted,
+    { acceptLanguage: "", userAgent: "", traceparent: "", tracestate: "" },
+    ports.backend,
+    AbortSignal.abort(),
+  );
 }
 
 export function wrongOrders(proofs: Proofs, ports: PipelinePorts): void {
-  const headers = { acceptLanguage: undefined, userAgent: undefined, traceparent: undefined };
+  const headers = { acceptLanguage: undefined, userAgent: undefined, traceparent: undefined, tracestate: undefined };
   const signal = AbortSignal.abort();
   // @ts-expect-error the failure budget has not been asked
   checkEnvelope(proofs.arrival, 1);

@@ -10,7 +10,7 @@ import { arrival, NOW, portsOf, refusalOf } from "./support/setting.ts";
 
 const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
 const clock = { now: () => NOW, monotonic: () => 0 };
-const headers = { acceptLanguage: "de", userAgent: "app/1", traceparent: undefined };
+const headers = { acceptLanguage: "de", userAgent: "app/1", traceparent: undefined, tracestate: undefined };
 
 test("a reply is signed for the request that it answers, and verifies for no other session, type or request", async () => {
   const admitted = await admit(arrival(), portsOf().ports);

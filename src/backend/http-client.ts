@@ -1,3 +1,4 @@
+import { codingsOf } from "../core/content-coding.ts";
 import { CallEnd } from "./call-end.ts";
 import { CallSlots } from "./call-slots.ts";
 import { mayBeCut } from "./close-delimited.ts";
@@ -117,8 +118,8 @@ function isMeant({ status }: HttpAnswer): boolean {
 /** The whole body, or a failure as soon as it is known to be longer than `bytesMax`. */
 function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
   const { headers } = response;
-  const coding = headers.get("content-encoding");
-  if (coding !== null && coding !== "identity") throw new HttpFailure("bad_response", `content-encoding ${coding}`);
+  const [coding] = codingsOf(headers.get("content-encoding"));
+  if (coding !== undefined) throw new HttpFailure("bad_response", `content-encoding ${coding}`);
   const length = headers.get("content-length");
   if (length !== null && Number(length) > bytesMax) throw tooLong(bytesMax);
   if (length !== null && !headers.has("transfer-encoding")) return response.bytes();

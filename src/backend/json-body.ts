@@ -1,12 +1,16 @@
-const JSON_MEDIA_TYPE = /^application\/(?:[a-z0-9.!#$&^_-]+\+)?json\s*(?:;|$)/i;
-const OTHER_CHARSET = /;\s*charset\s*=\s*(?!"?utf-8"?\s*(?:;|$))/i;
+import { isUtf8, parseMediaType } from "../core/media-type.ts";
+
+/** JSON, or a format built on it (RFC 6839 3.1). */
+const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
 /** Fatal: bytes that are not UTF-8 are no JSON (RFC 8259 8.1); nor is a byte order mark. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Whether there is a Content-Type, and it promises JSON in UTF-8. */
 export function isJsonType(contentType: string | null): contentType is string {
   if (contentType === null) return false;
-  return contentType === "application/json" || (JSON_MEDIA_TYPE.test(contentType) && !OTHER_CHARSET.test(contentType));
+  if (contentType === "application/json") return true;
+  const type = parseMediaType(contentType);
+  return type !== undefined && JSON_ESSENCE.test(type.essence) && isUtf8(type);
 }
 
 /** The text of UTF-8 bytes, or `undefined`. */

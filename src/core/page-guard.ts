@@ -58,8 +58,3 @@ function isOriginOf(origin: string, host: string | null): boolean {
 function canonicalName(name: string): string {
   return name.toLowerCase().replace(/\.$/, "");
 }
-
-/** Whether a Content-Type is JSON. No page can send it to another origin without asking first (Fetch, "CORS-safelisted"). */
-export function isJsonContent(contentType: string | null): boolean {
-  return /^application\/json\s*(;|$)/i.test(contentType?.trim() ?? "");
-}

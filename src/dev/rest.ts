@@ -1,6 +1,7 @@
 import type { BunRequest, Server } from "bun";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
-import { ForeignPageError, isJsonContent, type PageGuard } from "../core/page-guard.ts";
+import { isJsonContent } from "../core/media-type.ts";
+import { ForeignPageError, type PageGuard } from "../core/page-guard.ts";
 import type { Log } from "../core/ports.ts";
 import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, isJsonObject, type JsonObject } from "./api.ts";
 import { REST_BODY_BYTES_MAX } from "./limits.ts";

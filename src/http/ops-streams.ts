@@ -1,4 +1,4 @@
-import { isJsonContent } from "../core/page-guard.ts";
+import { isJsonContent } from "../core/media-type.ts";
 import type { Revocation } from "../core/ports.ts";
 import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-report.ts";
 import { queryOf } from "./request-url.ts";

@@ -1,4 +1,6 @@
+import { codingsOf } from "../core/content-coding.ts";
 import { PUBLIC_BODY_BYTES_MAX } from "../core/limits.ts";
+import { isJsonContent } from "../core/media-type.ts";
 import type { Peer, PublicBackend } from "../core/ports.ts";
 import { type Reason, Refusal } from "../core/refusal.ts";
 import { BodyTooLarge, BodyTooSlow } from "../rpc/http.ts";
@@ -68,9 +70,10 @@ export async function servePublicCall(
 
 async function readJson(request: Request, timeoutMs: number): Promise<unknown> {
   if (request.method !== "POST") throw new RestError("method_not_allowed", undefined, { allow: "POST" });
-  const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (mediaType !== "application/json") throw new RestError("unsupported_media_type");
-  if (request.headers.has("content-encoding")) throw new RestError("unsupported_media_type", "no content-encoding is taken");
+  const { headers } = request;
+  if (!isJsonContent(headers.get("content-type"))) throw new RestError("unsupported_media_type");
+  if (codingsOf(headers.get("content-encoding")).length > 0)
+    throw new RestError("unsupported_media_type", "no content-encoding is taken");
   try {
     return JSON.parse(utf8.decode(await readBounded(request, PUBLIC_BODY_BYTES_MAX, timeoutMs)));
   } catch (error) {

@@ -9,6 +9,7 @@ import {
   zstdDecompressSync,
 } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { codingName, codingsOf } from "../core/content-coding.ts";
 import { BodyTooLarge, type HeaderReader } from "./http.ts";
 import type { ProtocolHeaders } from "./protocol.ts";
 
@@ -77,10 +78,10 @@ export class Compressions {
 
   /** Throws ConnectError `unimplemented`, with what there is, where the client uses a compression that the server does not have. */
   negotiate(names: ProtocolHeaders, headers: HeaderReader): NegotiatedCompression {
-    const requested = headers.get(names.encoding);
+    const [requested, ...more] = codingsOf(headers.get(names.encoding));
     const accepted = headers.get(names.acceptEncoding);
-    const request = requested === null || requested === "identity" ? undefined : this.#named(requested);
-    if (requested !== null && requested !== "identity" && request === undefined) throw this.#unknown(names);
+    const request = requested === undefined ? undefined : this.#named(requested);
+    if (more.length > 0 || (requested !== undefined && request === undefined)) throw this.#unknown(names);
     // A client that says nothing of what it accepts takes what it sends itself (gRPC, compression.md).
     return { request, response: accepted === null || accepted === "" ? request : this.#firstOf(accepted) };
   }
@@ -92,8 +93,8 @@ export class Compressions {
   /** The first of the client's list; its quality values (RFC 9110 12.5.3) count only where they say "not at all". */
   #firstOf(accepted: string): Compression | undefined {
     if (this.#byAccepted.has(accepted)) return this.#byAccepted.get(accepted);
-    const wanted = accepted.split(",").filter((item) => !/;\s*q=0(?:\.0*)?\s*$/.test(item));
-    const names = wanted.map((item) => item.split(";")[0]?.trim() ?? "");
+    const wanted = accepted.split(",").filter((item) => !/;\s*q=0(?:\.0*)?\s*$/i.test(item));
+    const names = wanted.map((item) => codingName(item.split(";")[0] ?? ""));
     const found = names.map((name) => this.#named(name)).find((compression) => compression !== undefined);
     if (this.#byAccepted.size < REMEMBERED_LISTS_MAX) this.#byAccepted.set(accepted, found);
     return found;

@@ -1,3 +1,4 @@
+import { isUtf8, type MediaType, parseMediaType } from "../core/media-type.ts";
 import type { CodecName } from "./codec.ts";
 import { connectStream, connectUnary } from "./connect.ts";
 import { grpc } from "./grpc.ts";
@@ -28,13 +29,16 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
     this.acceptPost = [...this.#byContentType.keys()].join(", ");
   }
 
-  /** Media types ignore case, and JSON may say that it is UTF-8, which it always is. */
+  /** By media type; what JSON says of its charset must be UTF-8, which it always is. */
   find(contentType: string | null): Negotiated<P> | undefined {
     if (contentType === null) return undefined;
-    return (
-      this.#byContentType.get(contentType) ??
-      this.#byContentType.get(contentType.toLowerCase().replace(/json *; *charset=utf-?8$/, "json"))
-    );
+    return this.#byContentType.get(contentType) ?? this.#parsed(parseMediaType(contentType));
+  }
+
+  #parsed(type: MediaType | undefined): Negotiated<P> | undefined {
+    if (type === undefined) return undefined;
+    const found = this.#byContentType.get(type.essence);
+    return found?.codec === "json" && !isUtf8(type) ? undefined : found;
   }
 }
 

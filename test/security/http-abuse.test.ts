@@ -126,6 +126,76 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     expect(streamOnUnary?.status).toBe(415);
   });
 
+  test("a content type is read as RFC 9110 has it: without regard to case, with quotes and parameters", async () => {
+    for (const parameter of [
+      "",
+      "; charset=utf-8",
+      ';charset="utf-8"',
+      ' ; Charset="UTF-8"',
+      "; CHARSET=Utf-8",
+      '; charset="ut\\f-8"',
+      ";",
+      "; ; charset=utf-8;",
+      "; x=1; charset=utf-8",
+      '; x="; charset=latin1"',
+      '; x="a\\"b"; charset=utf-8',
+      "\t;\tcharset=utf-8",
+    ]) {
+      for (const type of ["application/json", "APPLICATION/JSON", "Application/Json"]) {
+        const answer = await call(post(EXECUTE, type + parameter, "{}"));
+        expect([type + parameter, answer?.status]).toEqual([type + parameter, 400]);
+      }
+      const web = await call(post(EXECUTE, `Application/gRPC-Web+JSON${parameter}`, frame(0, 2, "{}")));
+      expect([parameter, web?.status, grpcStatusOf(web?.body)]).toEqual([parameter, 200, "3"]);
+      const stream = await call(post(SUBSCRIBE, `application/Connect+json${parameter}`, frame(0, 2, "{}")));
+      expect([parameter, stream?.status, endCodeOf(stream?.body)]).toEqual([parameter, 200, "invalid_argument"]);
+    }
+    expect((await call(post(EXECUTE, "application/proto; messageType=x", "")))?.status).toBe(400);
+    for (const parameter of [
+      "; charset=latin1",
+      '; charset="utf-16"',
+      "; charset=utf-8; charset=latin1",
+      ' ; charset = "utf-8"',
+      '; charset="utf-8',
+      "; charset=",
+      "; charset='utf-8'",
+      " charset=utf-8",
+      ", application/json",
+      "; =x",
+    ]) {
+      const answer = await call(post(EXECUTE, `application/json${parameter}`, "{}"));
+      expect([parameter, answer?.status]).toEqual([parameter, 415]);
+    }
+  });
+
+  test("a coding's name has no case, and identity is none", async () => {
+    const packed = [
+      { names: ["gzip", "GZIP", "Gzip", "x-gzip", "X-GZip", "identity, gzip", "gzip , identity"], body: gzipSync("{}") },
+      { names: ["br", "BR"], body: brotliCompressSync("{}") },
+      { names: ["zstd", "ZStd"], body: Bun.zstdCompressSync("{}") },
+      { names: ["identity", "Identity", "IDENTITY", "identity,identity", ""], body: Buffer.from("{}") },
+    ];
+    for (const { names, body } of packed) {
+      for (const name of names) {
+        const unary = await call(post(EXECUTE, "application/json", body, { "content-encoding": name }));
+        expect([name, unary?.status, unary?.body.toString()]).toEqual([
+          name,
+          400,
+          expect.stringContaining("MALFORMED_ENVELOPE"),
+        ]);
+        const framed = frame(name === "" || /^identity(,identity)?$/i.test(name) ? 0 : 1, body.byteLength, body);
+        const stream = await call(post(SUBSCRIBE, "application/connect+json", framed, { "connect-content-encoding": name }));
+        expect([name, stream?.body.toString()]).toEqual([name, expect.stringContaining("MALFORMED_ENVELOPE")]);
+        const web = await call(post(EXECUTE, "application/grpc-web+json", framed, { "grpc-encoding": name }));
+        expect([name, web?.body.toString()]).toEqual([name, expect.stringContaining("the%20envelope")]);
+      }
+    }
+    for (const name of ["gzip, gzip", "gzip, br", "deflate", "gzip;q=1", "*"]) {
+      const unary = await call(post(EXECUTE, "application/json", gzipSync("{}"), { "content-encoding": name }));
+      expect([name, unary?.status, endCodeOf(unary?.body)]).toEqual([name, 501, "unimplemented"]);
+    }
+  });
+
   test("a method that nobody serves is told so in the protocol of the request", async () => {
     const paths = ["/sallyport.v1.Gateway/Nothing", "/sallyport.v1.Push/SubscribePush", "/grpc.health.v1.Nothing/Check"];
     for (const path of paths) {

@@ -145,7 +145,8 @@ describe("header injection", () => {
 
 describe("what an answer becomes", () => {
   const json = { "content-type": "application/json" };
-  const ok: [string, () => Response, string, string][] = [
+  type OkCase = [string, () => Response, string, string];
+  const ok: OkCase[] = [
     ["200 with JSON, byte for byte", () => new Response('{ "a" : 1.0 }', { headers: json }), "ok", '{ "a" : 1.0 }'],
     [
       "201 with a charset",
@@ -153,6 +154,17 @@ describe("what an answer becomes", () => {
       "ok",
       "[]",
     ],
+    ...["identity", "Identity", "IDENTITY", " identity , Identity ", ""].map(
+      (coding): OkCase => [
+        `200 whose content-encoding is ${JSON.stringify(coding)}`,
+        () => new Response("{}", { headers: { ...json, "content-encoding": coding } }),
+        "ok",
+        "{}",
+      ],
+    ),
+    ...['Application/JSON;Charset="UTF-8"', 'application/json; x="; charset=latin1"', "application/json;"].map(
+      (type): OkCase => [`200 as ${type}`, () => new Response("{}", { headers: { "content-type": type } }), "ok", "{}"],
+    ),
     ["200 with a JSON dialect", () => new Response("{}", { headers: { "content-type": "application/hal+json" } }), "ok", "{}"],
     ["204", () => new Response(null, { status: 204 }), "ok", ""],
     ["200 without a body", () => new Response(""), "ok", ""],
@@ -194,6 +206,16 @@ describe("what an answer becomes", () => {
       "BACKEND_BAD_RESPONSE",
     ],
     ["200 compressed", () => new Response("{}", { headers: { ...json, "content-encoding": "gzip" } }), "BACKEND_BAD_RESPONSE"],
+    [
+      "200 compressed, in capitals",
+      () => new Response("{}", { headers: { ...json, "content-encoding": "GZIP" } }),
+      "BACKEND_BAD_RESPONSE",
+    ],
+    [
+      "200 compressed, and identity",
+      () => new Response("{}", { headers: { ...json, "content-encoding": "identity, br" } }),
+      "BACKEND_BAD_RESPONSE",
+    ],
     [
       "404 with HTML",
       () => new Response("<p>", { status: 404, headers: { "content-type": "text/html" } }),

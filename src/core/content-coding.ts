@@ -1,0 +1,12 @@
+/** A coding's name without regard to case, `x-gzip` as gzip (RFC 9110 8.4.1). */
+export function codingName(text: string): string {
+  const name = text.trim().toLowerCase();
+  return name === "x-gzip" ? "gzip" : name;
+}
+
+/** The codings of a Content-Encoding, in the order in which they were applied. `identity` is none (RFC 9110 12.5.3). */
+export function codingsOf(value: string | null): readonly string[] {
+  if (value === null) return [];
+  const names = value.split(",").map(codingName);
+  return names.filter((name) => name !== "" && name !== "identity");
+}

@@ -1,0 +1,45 @@
+/** A media type, as a Content-Type names it (RFC 9110 8.3.1). */
+export interface MediaType {
+  /** `type/subtype` in lower case. */
+  readonly essence: string;
+  /** Names in lower case, values without their quotes. */
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+}
+
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\uffff]|\\\\[\\t\\x20-\\x7e\\x80-\\uffff])*"';
+const ESSENCE = new RegExp(`^[ \\t]*(${TOKEN}/${TOKEN})`);
+/** RFC 9110 5.6.6: no space around the equals sign; a semicolon may stand alone. */
+const PARAMETER = new RegExp(`[ \\t]*;[ \\t]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))?`, "y");
+
+/** `undefined` for what is none. Two fields, which `fetch` joins by a comma, are none. */
+export function parseMediaType(text: string): MediaType | undefined {
+  const [start = "", essence] = ESSENCE.exec(text) ?? [];
+  if (essence === undefined) return undefined;
+  const parameters: [string, string][] = [];
+  PARAMETER.lastIndex = start.length;
+  for (let at = start.length; at < text.length; at = PARAMETER.lastIndex) {
+    const found = PARAMETER.exec(text);
+    if (found === null) return /^[ \t]*$/.test(text.slice(at)) ? { essence: essence.toLowerCase(), parameters } : undefined;
+    const [, name, value] = found;
+    if (name !== undefined && value !== undefined) parameters.push([name.toLowerCase(), unquoted(value)]);
+  }
+  return { essence: essence.toLowerCase(), parameters };
+}
+
+/** Whether every `charset` is UTF-8, if there is one. JSON knows no other parameter (RFC 8259 11), so that others mean nothing. */
+export function isUtf8({ parameters }: MediaType): boolean {
+  return parameters.every(([name, value]) => name !== "charset" || /^utf-?8$/i.test(value));
+}
+
+/** Whether a Content-Type is JSON in UTF-8. No page can send it to another origin without asking first (Fetch, "CORS-safelisted"). */
+export function isJsonContent(contentType: string | null): boolean {
+  if (contentType === null) return false;
+  if (contentType === "application/json") return true;
+  const type = parseMediaType(contentType);
+  return type?.essence === "application/json" && isUtf8(type);
+}
+
+function unquoted(value: string): string {
+  return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, "$1") : value;
+}

@@ -113,7 +113,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const admission = openAdmission(config, { stores, clock, log, metrics });
   const pipeline = { ...admission.pipeline, backend: backend.commands };
   const heartbeatMs = config["streams.heartbeat_ms"];
-  const gateway = gatewayService({ pipeline, hub, signer: keys, clock, heartbeatMs, isStopping });
+  const gateway = gatewayService({ pipeline, hub, revocations, signer: keys, clock, heartbeatMs, isStopping });
   const rpc = new RpcServer([...gateway, ...standard.methods], {
     requestBytesMax: config["limits.request_bytes_max"],
     tooLarge: (limitBytes) => refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(limitBytes) } }),

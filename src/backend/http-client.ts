@@ -1,4 +1,6 @@
 import { codingsOf } from "../core/content-coding.ts";
+import type { SendCheck } from "../core/ports.ts";
+import { Refusal } from "../core/refusal.ts";
 import { CallEnd } from "./call-end.ts";
 import { CallSlots } from "./call-slots.ts";
 import { mayBeCut } from "./close-delimited.ts";
@@ -26,6 +28,8 @@ export interface HttpCall {
   readonly body?: Uint8Array | string | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Asked when the call has its slot. A `Refusal` that it throws is thrown as it is. */
+  readonly mayBeSent?: SendCheck | undefined;
 }
 
 export interface HttpAnswer {
@@ -68,6 +72,8 @@ export class HttpClient {
       const taken = this.#slots.take(end.signal);
       if (taken !== true && !(await taken)) throw new HttpFailure("unavailable", "too many calls under way");
       try {
+        const asked = call.mayBeSent?.(taken !== true);
+        if (asked !== undefined) await unlessAborted(asked, end.signal);
         const response = await this.#fetch(call, end.signal);
         const body = await readBody(response, this.#responseBytesMax);
         bodyWasRead = true;
@@ -78,7 +84,7 @@ export class HttpClient {
         this.#slots.release();
       }
     } catch (thrown) {
-      throw end.explain(thrown);
+      throw thrown instanceof Refusal ? thrown : end.explain(thrown);
     } finally {
       end.dispose(bodyWasRead);
     }
@@ -113,6 +119,15 @@ export class HttpClient {
 /** Whether a status has a meaning to the caller, and with it the body; others are failures whatever they say. */
 function isMeant({ status }: HttpAnswer): boolean {
   return (status >= 200 && status < 300) || (status >= 400 && status < 500);
+}
+
+/** The work, or the signal's reason as soon as it aborts. */
+function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 /** The whole body, or a failure as soon as it is known to be longer than `bytesMax`. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics } from "../core/ports.ts";
+import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, SendCheck } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import { backendRefusal } from "./backend-refusal.ts";
 import { commandHeaders } from "./command-headers.ts";
@@ -45,7 +45,7 @@ export class RestBackend implements Backend {
     return this.#options.routes.find(messageType);
   }
 
-  async execute(command: BackendCommand, signal: AbortSignal): Promise<BackendReply> {
+  async execute(command: BackendCommand, signal: AbortSignal, mayBeSent?: SendCheck): Promise<BackendReply> {
     const route = this.route(command.messageType);
     if (route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
     const { target, body } = routeRequest(route, command.payloadBytes);
@@ -56,6 +56,7 @@ export class RestBackend implements Backend {
       headers: commandHeaders(command, this.#options.trace(command)),
       timeoutMs: route.timeoutMs ?? this.#options.timeoutMs,
       signal,
+      mayBeSent,
     };
     const startedMs = this.#options.clock.monotonic();
     try {

@@ -183,12 +183,16 @@ export interface Route {
  * The application behind the gateway.
  *
  * `route` gives the route of a message type, or `undefined`. `execute` calls it: it throws MESSAGE_TYPE_UNKNOWN,
- * PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and ends within a moment of `signal`.
+ * PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and ends within a moment of `signal`. Nothing is sent
+ * before `mayBeSent` returns; a refusal that it throws is thrown.
  */
 export interface Backend {
   route(messageType: string): Route | undefined;
-  execute(command: BackendCommand, signal: AbortSignal): Promise<BackendReply>;
+  execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }
+
+/** Asked when a call is about to be sent. `waited`: it stood in line since it was asked for. Throws what the call is refused with. */
+export type SendCheck = (waited: boolean) => void | Promise<void>;
 
 /** An event as the backend sent it. Exactly one of `userId` and `deviceSessionId` decides the audience; the latter wins. */
 export interface ClientEvent {

@@ -1,4 +1,4 @@
-import type { Backend, BackendReply, IncomingTrace } from "../core/ports.ts";
+import type { Backend, BackendReply, IncomingTrace, SendCheck } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import type { AdmittedRequest } from "./proof.ts";
 
@@ -8,19 +8,18 @@ export interface ForwardedHeaders extends IncomingTrace {
   readonly userAgent: string | undefined;
 }
 
-/** Check 8, for commands. An admitted command goes to the backend by its route. */
+/** Check 8, for commands. An admitted command goes to the backend by its route, if its session is still active when its turn comes. */
 export async function callBackend(
   request: AdmittedRequest,
   headers: ForwardedHeaders,
   backend: Backend,
   signal: AbortSignal,
+  mayBeSent: SendCheck,
 ): Promise<BackendReply> {
   if (request.route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
   const { envelope, session, peer, payloadBytes } = request;
   const { messageType, requestId } = envelope;
   const { deviceSessionId, userId } = session;
-  return backend.execute(
-    { messageType, requestId, deviceSessionId, userId, payloadBytes, peerAddress: peer.address, ...headers },
-    signal,
-  );
+  const command = { messageType, requestId, deviceSessionId, userId, payloadBytes, peerAddress: peer.address, ...headers };
+  return backend.execute(command, signal, mayBeSent);
 }

@@ -1,13 +1,39 @@
-import type { SessionDirectory } from "../core/ports.ts";
+import type { FoundSession, SendCheck, SessionDirectory } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
-import { type KnownSession, proven, type WellFormed } from "./proof.ts";
+import type { RevocationLog } from "../core/revocation-log.ts";
+import { type AdmittedRequest, type KnownSession, proven, type WellFormed } from "./proof.ts";
 
 /** Check 2. The session exists and is active. The mark goes along: whoever registers a stream asks what has been revoked since. */
 export async function findSession(request: WellFormed, sessions: SessionDirectory): Promise<KnownSession> {
-  const found = await sessions.find(request.envelope.deviceSessionId);
-  if (found === undefined) throw refuse("SESSION_NOT_FOUND");
-  const { session, mark } = found;
-  if (session.status !== "active") throw refuse("SESSION_REVOKED");
+  const { session, mark } = activeOf(await sessions.find(request.envelope.deviceSessionId));
   const { rpc, peer, envelope, payloadBytes, signature } = request;
   return proven<KnownSession>({ rpc, peer, envelope, payloadBytes, signature, session, mark });
+}
+
+/**
+ * Check 2 once more, when a command is about to be sent: its session may have been revoked since. A command that waited in line is looked
+ * up again, since a gap of the push feed may have hidden a revocation meanwhile. Of any other, the revocation log knows.
+ */
+export function recheckSession(
+  { session, mark }: AdmittedRequest,
+  sessions: SessionDirectory,
+  revocations: Pick<RevocationLog, "revokedSince">,
+): SendCheck {
+  const { deviceSessionId, userId } = session;
+  const isKnownActive = (asOf: number) => {
+    const since = revocations.revokedSince(asOf, deviceSessionId, userId);
+    if (since === "revoked") throw refuse("SESSION_REVOKED");
+    return since === "not_revoked";
+  };
+  const lookUpAgain = async () => {
+    const { mark: asOf } = activeOf(await sessions.find(deviceSessionId));
+    if (!isKnownActive(asOf)) throw refuse("SESSION_LOOKUP_UNAVAILABLE");
+  };
+  return (waited) => (isKnownActive(mark) && !waited ? undefined : lookUpAgain());
+}
+
+function activeOf(found: FoundSession | undefined): FoundSession {
+  if (found === undefined) throw refuse("SESSION_NOT_FOUND");
+  if (found.session.status !== "active") throw refuse("SESSION_REVOKED");
+  return found;
 }

@@ -30,6 +30,8 @@ interface Proofs {
   readonly admitted: AdmittedRequest;
 }
 
+const mayBeSent = () => {};
+
 /** The right order compiles, so that the wrong ones below do not fail for another reason. */
 export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<void> {
   const wellFormed = checkEnvelope(proofs.welcome, 1);
@@ -43,6 +45,7 @@ export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<
     { acceptLanguage: "", userAgent: "", traceparent: "", tracestate: "" },
     ports.backend,
     AbortSignal.abort(),
+    mayBeSent,
   );
 }
 
@@ -62,7 +65,7 @@ export function wrongOrders(proofs: Proofs, ports: PipelinePorts): void {
   // @ts-expect-error freshness and replay have not been checked
   takeBudgets(proofs.verified, ports);
   // @ts-expect-error the budgets have not been asked
-  callBackend(proofs.fresh, headers, ports.backend, signal);
+  callBackend(proofs.fresh, headers, ports.backend, signal, mayBeSent);
   // @ts-expect-error a payload check does not stand for a signature
   claimFreshness(proofs.known, ports);
   // @ts-expect-error an admitted request is not a verified caller: no stage runs twice

@@ -50,7 +50,7 @@ test("the backend is told who asks by what was verified, not by what was claimed
     return Promise.resolve({ resultCode: "ok", payloadBytes: new Uint8Array(0) });
   };
   const admitted = await admit(arrival(), ports);
-  await callBackend(admitted, headers, { ...ports.backend, execute }, AbortSignal.timeout(1000));
+  await callBackend(admitted, headers, { ...ports.backend, execute }, AbortSignal.timeout(1000), () => {});
   expect(calls).toMatchObject([
     { userId: "user-1", deviceSessionId: "session-1", requestId: "request-1", peerAddress: "192.0.2.1", ...headers },
   ]);
@@ -59,6 +59,6 @@ test("the backend is told who asks by what was verified, not by what was claimed
 test("a message type without a route is refused, and the backend is not called", async () => {
   const { ports } = portsOf();
   const admitted = await admit(arrival({ envelope: { messageType: "no.such.thing" } }), ports);
-  const call = () => callBackend(admitted, headers, ports.backend, AbortSignal.timeout(1000));
+  const call = () => callBackend(admitted, headers, ports.backend, AbortSignal.timeout(1000), () => {});
   expect(await refusalOf(call)).toMatchObject({ reason: "MESSAGE_TYPE_UNKNOWN" });
 });

@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rpc: ["core", "gen"],
   services: ["rpc", "core", "gen"],
   http: ["rpc", "pipeline", "hub", "core", "gen"],
-  client: ["gen", "crypto/signing-input.ts", "core/refusal.ts"],
+  client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/refusal.ts"],
   config: ["core"],
   dev: ["core", "gen"],
   app: ["backend", "config", "core", "crypto", "gen", "http", "hub", "observe", "pipeline", "rpc", "services", "stores"],

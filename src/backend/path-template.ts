@@ -1,12 +1,8 @@
 import { stringValue } from "../core/json-text.ts";
+import { type PathSegment, parseRoutePath } from "../core/route-path.ts";
 import type { JsonMembers } from "./json-members.ts";
 import { payloadInvalid } from "./payload-invalid.ts";
 
-type Segment = { readonly text: string } | { readonly field: string };
-
-const PLACEHOLDER = /^\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
-/** RFC 3986 3.3: a segment that needs no encoding. */
-const PLAIN_SEGMENT = /^[A-Za-z0-9._~!$&'()*+,;=:@-]+$/;
 /** Ids are short; more is not an id. */
 const VALUE_CHARS_MAX = 512;
 /** What could leave its segment, once here or after one more decoding further on: separators, escapes, control characters. */
@@ -17,20 +13,14 @@ const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}/i;
 export class PathTemplate {
   /** The payload's fields that the path consumes. */
   readonly fields: ReadonlySet<string>;
-  readonly #segments: readonly Segment[];
+  readonly #segments: readonly PathSegment[];
   readonly #plain: string | undefined;
 
   /** Throws a TypeError that says what is wrong with the path. */
   constructor(path: string) {
-    if (!path.startsWith("/")) throw new TypeError(`path ${path}: must start with "/"`);
-    this.#segments = path
-      .slice(1)
-      .split("/")
-      .map((segment) => compileSegment(segment, path));
-    const names = this.#segments.flatMap((segment) => ("field" in segment ? [segment.field] : []));
-    this.fields = new Set(names);
-    if (this.fields.size !== names.length) throw new TypeError(`path ${path}: a placeholder occurs twice`);
-    this.#plain = names.length === 0 ? path : undefined;
+    this.#segments = parseRoutePath(path);
+    this.fields = new Set(this.#segments.flatMap((segment) => ("field" in segment ? [segment.field] : [])));
+    this.#plain = this.fields.size === 0 ? path : undefined;
   }
 
   /** The path with its placeholders filled in. A value can never leave its segment: PAYLOAD_INVALID names the field. */
@@ -47,15 +37,6 @@ export class PathTemplate {
 export function scalarText(source: string): string | undefined {
   if (source.startsWith('"')) return stringValue(source);
   return /^[-0-9tf]/.test(source) ? source : undefined;
-}
-
-function compileSegment(segment: string, path: string): Segment {
-  const field = PLACEHOLDER.exec(segment)?.[1];
-  if (field !== undefined) return { field };
-  if (!PLAIN_SEGMENT.test(segment) || segment === "." || segment === "..") {
-    throw new TypeError(`path ${path}: "${segment}" is neither a plain segment nor a {placeholder}`);
-  }
-  return { text: segment };
 }
 
 function fill(field: string, members: JsonMembers): string {

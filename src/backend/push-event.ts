@@ -1,7 +1,6 @@
-import { DEVICE_SESSION_ID_MAX, MESSAGE_TYPE_MAX, USER_ID_MAX } from "../core/limits.ts";
+import { isDeviceSessionId, isEventId, isMessageType, isReservedType, isUserId } from "../core/grammar.ts";
 import type { ClientAudience, ClientEvent, Revocation } from "../core/ports.ts";
 import type { PushEvent } from "../gen/sallyport/v1/push_pb.ts";
-import { isVisible } from "./visible-text.ts";
 
 /** Why an event of the backend is dropped: the label of a metric. */
 export type DropReason =
@@ -20,13 +19,6 @@ export type PushStep =
   | { readonly kind: "keepalive" }
   /** `lostTo`: for whom it was, where that is known. */
   | { readonly kind: "dropped"; readonly reason: DropReason; readonly lostTo?: ClientAudience };
-
-const DEVICE_SESSION_ID = /^[A-Za-z0-9._~-]+$/;
-const EVENT_TYPE = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+$/;
-/** The gateway's own events. */
-const RESERVED_PREFIX = "gateway.";
-/** An event id comes back in `resume_after`; a UUID has 36. */
-const EVENT_ID_MAX = 128;
 
 /** Checks what the backend sent, so that nothing signed and nothing revoked is other than the contract says. */
 export function readPushEvent({ kind }: PushEvent, payloadBytesMax: number): PushStep {
@@ -49,15 +41,13 @@ function readClientEvent(event: ClientEvent, payloadBytesMax: number): PushStep 
 
 function checkAudience(userId: string, deviceSessionId: string): DropReason | undefined {
   if (userId === "" && deviceSessionId === "") return "no_audience";
-  if (userId !== "" && !isVisible(userId, USER_ID_MAX)) return "bad_user_id";
-  if (deviceSessionId === "") return undefined;
-  const isId = deviceSessionId.length <= DEVICE_SESSION_ID_MAX && DEVICE_SESSION_ID.test(deviceSessionId);
-  return isId ? undefined : "bad_device_session_id";
+  if (userId !== "" && !isUserId(userId)) return "bad_user_id";
+  return deviceSessionId === "" || isDeviceSessionId(deviceSessionId) ? undefined : "bad_device_session_id";
 }
 
 function checkClientEvent({ eventType, eventId, payloadBytes }: ClientEvent, payloadBytesMax: number): DropReason | undefined {
-  if (eventType.length > MESSAGE_TYPE_MAX || !EVENT_TYPE.test(eventType)) return "bad_event_type";
-  if (eventType.startsWith(RESERVED_PREFIX)) return "reserved_event_type";
-  if (eventId !== "" && !isVisible(eventId, EVENT_ID_MAX)) return "bad_event_id";
+  if (!isMessageType(eventType)) return "bad_event_type";
+  if (isReservedType(eventType)) return "reserved_event_type";
+  if (eventId !== "" && !isEventId(eventId)) return "bad_event_id";
   return payloadBytes.byteLength > payloadBytesMax ? "payload_too_large" : undefined;
 }

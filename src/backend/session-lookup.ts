@@ -1,9 +1,9 @@
-import { PUBLIC_KEY_BYTES, SESSION_RECORD_BYTES_MAX, USER_ID_MAX } from "../core/limits.ts";
+import { isUserId } from "../core/grammar.ts";
+import { PUBLIC_KEY_BYTES, SESSION_RECORD_BYTES_MAX } from "../core/limits.ts";
 import type { Metrics, Session, SessionSource, VerifyingKey } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "./json-body.ts";
-import { isVisible } from "./visible-text.ts";
 
 export interface SessionLookupOptions {
   /** The backend's base URL. */
@@ -65,8 +65,7 @@ export class BackendSessionSource implements SessionSource {
     const record = parseJsonObject(utf8Text(answer.body));
     if (record?.device_session_id !== deviceSessionId) throw new TypeError("the record is not of this session");
     const { user_id: userId, status } = record;
-    if (typeof userId !== "string" || !isVisible(userId, USER_ID_MAX))
-      throw new TypeError("user_id is not 1 to 256 visible characters");
+    if (typeof userId !== "string" || !isUserId(userId)) throw new TypeError("user_id is not 1 to 256 visible characters");
     if (status !== "active" && status !== "revoked") throw new TypeError("status is neither active nor revoked");
     return { deviceSessionId, userId, status, key: this.#options.toKey(rawKey(record.client_public_key)) };
   }

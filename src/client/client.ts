@@ -1,4 +1,5 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { SUBSCRIBE_MESSAGE_TYPE } from "../core/grammar.ts";
 import { Gateway } from "../gen/sallyport/v1/gateway_pb.ts";
 import { refusalOf } from "./errors.ts";
 import { verifiedEvents } from "./event-stream.ts";
@@ -36,7 +37,6 @@ export interface SubscribeOptions extends StreamOptions {
   readonly resumeAfter?: string | undefined;
 }
 
-const SUBSCRIBE = "gateway.subscribe";
 /** Longer than the gateway gives its backend by default. */
 const TIMEOUT_MS = 15_000;
 
@@ -71,7 +71,7 @@ export class SallyportClient {
   async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<VerifiedEvent, void, undefined> {
     const payloadBytes = payloadToBytes(options.resumeAfter === undefined ? undefined : { resume_after: options.resumeAfter });
     const { first, events } = await this.#withClockRepair(async () => {
-      const opened = this.subscribeSigned(await this.sign(SUBSCRIBE, payloadBytes), options);
+      const opened = this.subscribeSigned(await this.sign(SUBSCRIBE_MESSAGE_TYPE, payloadBytes), options);
       return { first: await opened.next(), events: opened };
     });
     try {

@@ -1,9 +1,8 @@
+import { PROTOCOL_VERSION } from "../core/grammar.ts";
 import { requestSigningInput } from "../crypto/signing-input.ts";
 import { type FillRandom, sha256, systemRandom } from "./bytes.ts";
 import type { SessionCredentials } from "./login.ts";
 import { newRequestId } from "./request-id.ts";
-
-export const PROTOCOL_VERSION = "v1";
 
 /** What a request says of itself, and its device signs. */
 export interface SignedEnvelope {

@@ -1,11 +1,12 @@
 import type { JsonValue } from "@bufbuild/protobuf";
+import { PROTOCOL_VERSION } from "../core/grammar.ts";
 import { eventSigningInput, responseSigningInput } from "../crypto/signing-input.ts";
 import type { ExecuteCommandResponse, GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
 import { equalBytes, sha256 } from "./bytes.ts";
 import { UntrustedResponseError } from "./errors.ts";
 import type { GatewayKeySource } from "./gateway-keys.ts";
 import { payloadFromBytes } from "./payload.ts";
-import { PROTOCOL_VERSION, type SignedRequest } from "./request-signer.ts";
+import type { SignedRequest } from "./request-signer.ts";
 
 /** The answer to a command. */
 export interface CommandResult {

@@ -1,4 +1,5 @@
-import { MESSAGE_TYPE_MAX } from "../core/limits.ts";
+import { isMessageType, isReservedType } from "../core/grammar.ts";
+import { parseRoutePath } from "../core/route-path.ts";
 import { type Kind, kind, list, optional, record } from "./kind.ts";
 import { boolean, choice, int, positive } from "./values.ts";
 
@@ -25,7 +26,7 @@ export const BURST_MAX = 1_000_000;
 const route = record<RouteConfig>(
   {
     message_type: kind('a message type such as "chat.message.send", not in "gateway."', (raw) =>
-      isMessageType(raw) ? raw : undefined,
+      typeof raw === "string" && isMessageType(raw) && !isReservedType(raw) ? raw : undefined,
     ),
     method: choice("GET", "POST", "PUT", "PATCH", "DELETE"),
     path: kind("a path under /api/v1/user/, each segment plain or a {placeholder} of its own name", (raw) =>
@@ -58,19 +59,14 @@ export const routes: Kind<readonly RouteConfig[]> = {
   },
 };
 
-function isMessageType(raw: unknown): raw is string {
-  if (typeof raw !== "string" || raw.length > MESSAGE_TYPE_MAX || raw.startsWith("gateway.")) return false;
-  return /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/.test(raw);
-}
-
-const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
-const PLACEHOLDER = /^\{[A-Za-z_][A-Za-z0-9_]*\}$/;
-const PATH_CHARS_MAX = 1024;
+const PATH_PREFIX = "/api/v1/user/";
 
 function isRoutePath(raw: unknown): raw is string {
-  if (typeof raw !== "string" || raw.length > PATH_CHARS_MAX || !raw.startsWith("/api/v1/user/")) return false;
-  const segments = raw.slice(1).split("/");
-  const placeholders = segments.filter((segment) => PLACEHOLDER.test(segment));
-  if (new Set(placeholders).size < placeholders.length) return false;
-  return segments.every((segment) => SEGMENT.test(segment) || PLACEHOLDER.test(segment));
+  if (typeof raw !== "string" || !raw.startsWith(PATH_PREFIX)) return false;
+  try {
+    parseRoutePath(raw);
+    return true;
+  } catch {
+    return false;
+  }
 }

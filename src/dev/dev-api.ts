@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { isMessageType, isReservedType } from "../core/grammar.ts";
 import { MESSAGE_TYPE_MAX } from "../core/limits.ts";
 import {
   type ApiCall,
@@ -30,9 +31,6 @@ interface Target {
   readonly deviceSessionId: string | undefined;
 }
 
-/** Two or more dot-separated words, not in the gateway's own namespace: what the gateway passes on. */
-const EVENT_TYPE = /^(?!gateway\.)[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/;
-
 /** What a real backend has no business to offer: its outgoing mail, and levers for people and scripts. */
 export function devApi(parts: DevParts): Endpoints {
   return {
@@ -45,7 +43,8 @@ export function devApi(parts: DevParts): Endpoints {
 function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
   const target = targetOf(body);
   const eventType = textField(body, "event_type", MESSAGE_TYPE_MAX);
-  if (!EVENT_TYPE.test(eventType)) throw badRequest("event_type must be dot-separated words outside of gateway.");
+  if (!isMessageType(eventType) || isReservedType(eventType))
+    throw badRequest("event_type must be dot-separated words outside of gateway.");
   const { eventId, payloadBytes, kind } = pushedEvent({ ...target, eventType, payload: body.payload }, clock.now());
   if (payloadBytes.byteLength > EVENT_PAYLOAD_BYTES_MAX) {
     throw badRequest(`payload is larger than ${EVENT_PAYLOAD_BYTES_MAX} bytes`);

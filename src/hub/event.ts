@@ -1,12 +1,12 @@
 import { create, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { encodeFrame, FRAME_HEADER_BYTES } from "../core/frame.ts";
+import { PROTOCOL_VERSION } from "../core/grammar.ts";
 import type { Signer } from "../core/ports.ts";
 import { sha256 } from "../crypto/ed25519.ts";
 import { eventSigningInput } from "../crypto/signing-input.ts";
 import { EventEnvelopeSchema, GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
 import type { EventCodec } from "./sink.ts";
 
-const PROTOCOL_VERSION = "v1";
 const utf8 = new TextEncoder();
 
 /** What an event takes besides its payload: envelope, hash, signature, and the objects around them. */

@@ -1,23 +1,15 @@
 import {
-  DEVICE_SESSION_ID_MAX,
-  MESSAGE_TYPE_MAX,
-  PAYLOAD_HASH_BYTES,
-  REQUEST_ID_MAX,
-  REQUEST_ID_MIN,
-  SIGNATURE_BYTES,
-} from "../core/limits.ts";
+  isDeviceSessionId,
+  isMessageType,
+  isRequestId,
+  isReservedType,
+  PROTOCOL_VERSION,
+  SUBSCRIBE_MESSAGE_TYPE,
+} from "../core/grammar.ts";
+import { PAYLOAD_HASH_BYTES, SIGNATURE_BYTES } from "../core/limits.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { proven, type Rpc, type WelcomeArrival, type WellFormed } from "./proof.ts";
-
-export const PROTOCOL_VERSION = "v1";
-/** The one message type of SubscribeEvents. */
-export const SUBSCRIBE_MESSAGE_TYPE = "gateway.subscribe";
-const RESERVED_PREFIX = "gateway.";
-
-const DEVICE_SESSION_ID = new RegExp(`^[A-Za-z0-9._~-]{1,${DEVICE_SESSION_ID_MAX}}$`);
-const MESSAGE_TYPE = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+$/;
-const REQUEST_ID = new RegExp(`^[A-Za-z0-9_-]{${REQUEST_ID_MIN},${REQUEST_ID_MAX}}$`);
 
 /** Check 1. Every field keeps the rules of proto/README.md, "Envelope rules"; the version first, since it says whose rules. */
 export function checkEnvelope(arrival: WelcomeArrival, payloadBytesMax: number): WellFormed {
@@ -25,10 +17,10 @@ export function checkEnvelope(arrival: WelcomeArrival, payloadBytesMax: number):
   const { envelope, payloadBytes, signature } = message;
   if (envelope === undefined) throw malformed("envelope");
   checkVersion(envelope.protocolVersion);
-  if (!DEVICE_SESSION_ID.test(envelope.deviceSessionId)) throw malformed("device_session_id");
+  if (!isDeviceSessionId(envelope.deviceSessionId)) throw malformed("device_session_id");
   if (!isMessageTypeOf(rpc, envelope)) throw malformed("message_type");
   if (envelope.timestampMs <= 0n) throw malformed("timestamp_ms");
-  if (!REQUEST_ID.test(envelope.requestId)) throw malformed("request_id");
+  if (!isRequestId(envelope.requestId)) throw malformed("request_id");
   if (envelope.payloadHash.byteLength !== PAYLOAD_HASH_BYTES) throw malformed("payload_hash");
   if (signature.byteLength !== SIGNATURE_BYTES) throw malformed("signature");
   if (payloadBytes.byteLength > payloadBytesMax) {
@@ -46,7 +38,7 @@ function checkVersion(version: string): void {
 
 function isMessageTypeOf(rpc: Rpc, { messageType }: RequestEnvelope): boolean {
   if (rpc === "SubscribeEvents") return messageType === SUBSCRIBE_MESSAGE_TYPE;
-  return messageType.length <= MESSAGE_TYPE_MAX && MESSAGE_TYPE.test(messageType) && !messageType.startsWith(RESERVED_PREFIX);
+  return isMessageType(messageType) && !isReservedType(messageType);
 }
 
 function malformed(field: string): Refusal {

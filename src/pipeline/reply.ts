@@ -1,8 +1,8 @@
 import type { Clock } from "../core/clock.ts";
+import { PROTOCOL_VERSION } from "../core/grammar.ts";
 import type { BackendReply, Signer } from "../core/ports.ts";
 import { sha256 } from "../crypto/ed25519.ts";
 import { responseSigningInput } from "../crypto/signing-input.ts";
-import { PROTOCOL_VERSION } from "./envelope.ts";
 import type { AdmittedRequest } from "./proof.ts";
 
 /** A signed response, in the shape of ExecuteCommandResponse. */

@@ -1,0 +1,46 @@
+import {
+  DEVICE_SESSION_ID_MAX,
+  EVENT_ID_MAX,
+  MESSAGE_TYPE_MAX,
+  REQUEST_ID_MAX,
+  REQUEST_ID_MIN,
+  USER_ID_MAX,
+} from "./limits.ts";
+import { isVisible } from "./visible-text.ts";
+
+/** The grammars of the contract (proto/README.md, "Envelope rules"), one of each. Each rejects what is too long as well. */
+
+export const PROTOCOL_VERSION = "v1";
+/** The one message type of SubscribeEvents. */
+export const SUBSCRIBE_MESSAGE_TYPE = "gateway.subscribe";
+
+const RESERVED_PREFIX = "gateway.";
+const DEVICE_SESSION_ID = new RegExp(`^[A-Za-z0-9._~-]{1,${DEVICE_SESSION_ID_MAX}}$`);
+const REQUEST_ID = new RegExp(`^[A-Za-z0-9_-]{${REQUEST_ID_MIN},${REQUEST_ID_MAX}}$`);
+const DOTTED_WORDS = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+$/;
+
+export function isDeviceSessionId(text: string): boolean {
+  return DEVICE_SESSION_ID.test(text);
+}
+
+export function isRequestId(text: string): boolean {
+  return REQUEST_ID.test(text);
+}
+
+export function isUserId(text: string): boolean {
+  return isVisible(text, USER_ID_MAX);
+}
+
+export function isEventId(text: string): boolean {
+  return isVisible(text, EVENT_ID_MAX);
+}
+
+/** The form of message types and event types, the reserved ones included. */
+export function isMessageType(text: string): boolean {
+  return text.length <= MESSAGE_TYPE_MAX && DOTTED_WORDS.test(text);
+}
+
+/** Whether a message type or event type belongs to the gateway itself. */
+export function isReservedType(text: string): boolean {
+  return text.startsWith(RESERVED_PREFIX);
+}

@@ -1,8 +1,9 @@
 import project from "../package.json" with { type: "json" };
 import { openAdmission } from "./app/admission.ts";
 import { openBackend } from "./app/backend.ts";
+import { warnOfOpenListener } from "./app/exposure.ts";
 import { feedNotReady, isTrusted, openFeed } from "./app/feed.ts";
-import { openPublicListeners } from "./app/listeners.ts";
+import { boundUrl, openPublicListeners } from "./app/listeners.ts";
 import { PUBLIC_ROUTES } from "./app/options.ts";
 import { configReload } from "./app/reload.ts";
 import { standardServices } from "./app/standard-services.ts";
@@ -147,6 +148,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   undo.defer(() => admin.close());
+  warnOfOpenListener("admin.listen", admin.bound, log);
   metrics.beforeRender(() => {
     stores.sample(metrics);
     hub.sample(metrics, PROTOCOLS);
@@ -156,8 +158,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   feed.start();
 
   const running = undo.move();
-  const { edgeUrl, grpcUrl } = listeners;
-  log.info("gateway: up", { edge: edgeUrl, grpc: grpcUrl, admin: admin.url, key_id: keys.keyId });
+  const { edgeUrl, grpcUrl, bound } = listeners;
+  log.info("gateway: up", { ...bound, admin: boundUrl(admin), key_id: keys.keyId });
   const stopInOrder = async () => {
     lifecycle.stopping = true;
     hub.shutDown();

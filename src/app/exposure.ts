@@ -1,4 +1,6 @@
 import type { Config } from "../config/schema.ts";
+import { formatAddress, isLoopback, type ListenAddress } from "../core/listen.ts";
+import type { Log } from "../core/ports.ts";
 
 type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
 
@@ -12,6 +14,8 @@ export function exposureOf(config: Exposure, isBounded: boolean): string | undef
   return "edge: no bound on connections, since none is known of a proxy in front (trusted_proxies); edge.grpc = same-port has bounds of its own";
 }
 
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
+/** Warns of a listener without authentication that other machines reach. `what`: its setting. */
+export function warnOfOpenListener(what: string, bound: ListenAddress, log: Log): void {
+  if (isLoopback(bound.host)) return;
+  log.warn("listener without authentication is not on loopback", { setting: what, bound: formatAddress(bound) });
 }

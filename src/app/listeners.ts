@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import type { TlsIdentity } from "../core/listen.ts";
+import { formatAddress, type TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import type { ConnectionLimits } from "../http/connection-limits.ts";
 import { type SweepParts, sweepConnections } from "../http/connection-sweep.ts";
@@ -8,7 +8,7 @@ import { type EdgeParts, openEdge } from "../http/edge.ts";
 import { FileBudget } from "../http/file-budget.ts";
 import { openFront } from "../http/front.ts";
 import { openGrpc } from "../http/grpc.ts";
-import type { RenewableListener } from "../http/listener.ts";
+import type { Listener, RenewableListener } from "../http/listener.ts";
 import { readTlsFiles, watchTlsFiles } from "../http/tls-files.ts";
 import { setUserTimeout } from "../http/user-timeout.ts";
 import { exposureOf } from "./exposure.ts";
@@ -18,6 +18,8 @@ import { filesForConnections } from "./open-files.ts";
 export interface PublicListeners {
   readonly edgeUrl: string;
   readonly grpcUrl: string;
+  /** As the system bound them, such as `http://0.0.0.0:8080`; for the log. */
+  readonly bound: { readonly edge: string; readonly grpc: string };
   /** Stops accepting, and resolves when the calls in flight are answered. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -51,9 +53,15 @@ export async function openPublicListeners(
   return {
     edgeUrl: edge.url,
     grpcUrl: grpc.url,
+    bound: { edge: boundUrl(edge), grpc: boundUrl(grpc) },
     drain: async () => void (await Promise.all([...listeners].map((listener) => listener.drain()))),
     close: () => open.disposeAsync(),
   };
+}
+
+/** Where a listener is bound, as a URL. */
+export function boundUrl({ url, bound }: Listener): string {
+  return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
 
 function limitsOf(config: Config, files: FileBudget): Omit<ConnectionLimits, "onCut"> {

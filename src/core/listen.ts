@@ -1,3 +1,5 @@
+import { contains, parseIp, parseIpBlock } from "./ip-address.ts";
+
 /** Where to listen, and what to say when that cannot be had. */
 export interface ListenAddress {
   /** A name or an IP address, IPv6 without brackets. */
@@ -47,6 +49,15 @@ const WHY_NOT: Readonly<Record<string, string>> = {
 export function formatAddress({ host, port }: ListenAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** Whether only this machine reaches what listens there. */
+export function isLoopback(host: string): boolean {
+  const address = parseIp(host);
+  return address === undefined ? host === "localhost" : LOOPBACK.some((block) => contains(block, address));
+}
+
+/** RFC 1122 3.2.1.3, RFC 4291 2.5.3. */
+const LOOPBACK = ["127.0.0.0/8", "::1"].map(parseIpBlock);
 
 /** The URL under which this host reaches what listens there: a wildcard is reached over loopback. */
 export function localUrl({ host, port }: ListenAddress, scheme: "http" | "https" = "http"): string {

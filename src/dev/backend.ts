@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
-import { type ListenAddress, localUrl } from "../core/listen.ts";
+import { formatAddress, isLoopback, type ListenAddress, localUrl } from "../core/listen.ts";
 import { PageGuard } from "../core/page-guard.ts";
 import type { Log } from "../core/ports.ts";
 import { authApi } from "./auth-api.ts";
@@ -55,6 +55,9 @@ export async function startDevBackend(options: DevBackendOptions): Promise<DevBa
   const pages = new PageGuard([...(options.hosts ?? []), options.restListen.host]);
   const rest = serveRest(options.restListen, { endpoints: endpointsOf(parts), pages, log: options.log });
   undo.defer(() => rest.stop(true));
+  const open = [options.restListen, options.pushListen].filter(({ host }) => !isLoopback(host)).map(formatAddress);
+  if (open.length > 0)
+    options.log.warn("embedded backend without authentication is not on loopback", { bound: open.join(", ") });
   const running = undo.move();
   return {
     restUrl: localUrl({ host: options.restListen.host, port: rest.port ?? options.restListen.port }),

@@ -9,7 +9,7 @@ import { answerExact } from "./exact-app.ts";
 import { FileBudget } from "./file-budget.ts";
 import { createGrpcServer, type GrpcServer, secureOptions } from "./grpc.ts";
 import type { AnswerRequest } from "./h2-fetch.ts";
-import { listenOn } from "./listen-on.ts";
+import { listenOn, type OpenedAddress } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
 import { beginsAsHttp2, type Origin, readOpening, takeProxyHeader } from "./opening.ts";
 import { LOOPBACK, Relay } from "./relay.ts";
@@ -51,7 +51,7 @@ class Front implements RenewableListener {
   #toTls: Relay | undefined;
   #tls: TlsServer | undefined;
   readonly #servers: Server[] = [];
-  #address: ListenAddress;
+  #opened: OpenedAddress;
 
   constructor(parts: FrontParts) {
     const { rpc, peers, log } = parts;
@@ -76,15 +76,19 @@ class Front implements RenewableListener {
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new Relay(this.#edge.address.port, log);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
-    this.#address = parts.listen;
+    this.#opened = { address: parts.listen, bound: parts.listen };
   }
 
   get address(): ListenAddress {
-    return this.#address;
+    return this.#opened.address;
+  }
+
+  get bound(): ListenAddress {
+    return this.#opened.bound;
   }
 
   get url(): string {
-    return localUrl(this.#address, this.#parts.tls === undefined ? "http" : "https");
+    return localUrl(this.address, this.#parts.tls === undefined ? "http" : "https");
   }
 
   /** Opens the public port, last of all. */
@@ -93,14 +97,14 @@ class Front implements RenewableListener {
     const secure = tls && this.#createTls(tls);
     this.#tls = secure;
     if (secure !== undefined && peers.trustsAnyone) {
-      const { port } = await this.#open(secure, { host: LOOPBACK, port: 0 });
-      this.#toTls = new Relay(port, log);
+      const { address } = await this.#open(secure, { host: LOOPBACK, port: 0 });
+      this.#toTls = new Relay(address.port, log);
     }
     const isTlsOutermost = secure !== undefined && this.#toTls === undefined;
-    this.#address = await this.#open(isTlsOutermost ? secure : createServer((socket) => this.#arrive(socket)), listen);
+    this.#opened = await this.#open(isTlsOutermost ? secure : createServer((socket) => this.#arrive(socket)), listen);
   }
 
-  async #open(server: Server, address: ListenAddress): Promise<ListenAddress> {
+  async #open(server: Server, address: ListenAddress): Promise<OpenedAddress> {
     this.#servers.push(server);
     const opened = await listenOn(server, address);
     server.on("error", (error) => this.#parts.log.error("front: listener", { cause: error.message }));

@@ -11,7 +11,7 @@ import { H2Request, sendReply } from "./h2-host.ts";
 import { H2Sessions } from "./h2-sessions.ts";
 import { H2Stalls } from "./h2-stalls.ts";
 import { isOneHost } from "./host-field.ts";
-import { listenOn } from "./listen-on.ts";
+import { listenOn, type OpenedAddress } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
 import { beginsAsHttp2, readOpening } from "./opening.ts";
 import type { PeerResolver } from "./peer-address.ts";
@@ -61,28 +61,32 @@ class GrpcListener implements RenewableListener {
   readonly #connections: Connections;
   readonly #grpc: GrpcServer;
   readonly #server: Server | TlsServer;
-  #address: ListenAddress;
+  #opened: OpenedAddress;
 
   constructor(parts: GrpcParts) {
     const limits = connectionLimits(parts.limits);
     this.#parts = parts;
-    this.#address = parts.listen;
+    this.#opened = { address: parts.listen, bound: parts.listen };
     this.#connections = new Connections(limits, parts.peers);
     this.#grpc = createGrpcServer(parts);
     this.#server = this.#createServer(limits);
   }
 
   get address(): ListenAddress {
-    return this.#address;
+    return this.#opened.address;
+  }
+
+  get bound(): ListenAddress {
+    return this.#opened.bound;
   }
 
   get url(): string {
-    return localUrl(this.#address, this.#parts.tls === undefined ? "http" : "https");
+    return localUrl(this.address, this.#parts.tls === undefined ? "http" : "https");
   }
 
   async listen(): Promise<void> {
     try {
-      this.#address = await listenOn(this.#server, this.#parts.listen);
+      this.#opened = await listenOn(this.#server, this.#parts.listen);
     } catch (error) {
       await this.close();
       throw new ListenError("the gRPC listener", this.#parts.listen, error);

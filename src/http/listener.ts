@@ -5,7 +5,9 @@ import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../
 export interface Listener {
   /** As it turned out, where port 0 was asked for. */
   readonly address: ListenAddress;
-  /** `http://host:port` */
+  /** The IP address and port that the system bound: a name resolved, a wildcard as it is. */
+  readonly bound: ListenAddress;
+  /** `http://host:port`, under which this machine reaches it. */
   readonly url: string;
   /** Stops accepting, and resolves when the calls in flight are answered. */
   drain(): Promise<void>;
@@ -42,6 +44,7 @@ export function serveOn(build: () => AnyElysia, options: ServeOptions): Renewabl
   const all = () => [...retired, server];
   return {
     address,
+    bound: { host: boundHostOf(server) ?? address.host, port: address.port },
     url: localUrl(address, options.tls === undefined ? "http" : "https"),
     drain: async () => void (await Promise.all(all().map((each) => each.stop(false)))),
     close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
@@ -82,6 +85,13 @@ function start(app: AnyElysia, { what, listen, tls, bodyBytesMax, idleTimeoutSec
   }
   if (!app.server) throw new ListenError(what, listen, new Error("the server did not start"));
   return app.server;
+}
+
+/** `hostname` is what was asked for; `address`, which Bun's types leave out, is the socket's. */
+function boundHostOf(server: AppServer): string | undefined {
+  const bound: unknown = Reflect.get(server, "address");
+  const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";
+  return isAddress ? String(bound.address) : undefined;
 }
 
 /** As `Bun.serve` wants it. A client certificate is demanded where there is an authority to check it by, and never otherwise. */

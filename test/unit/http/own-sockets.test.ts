@@ -10,7 +10,9 @@ import { type OwnSockets, openOwnSockets } from "../../../src/http/own-sockets.t
 async function connected(host: string, at = host, port = 0) {
   const accepted = Promise.withResolvers<Socket>();
   const server = createServer((socket) => accepted.resolve(socket));
-  const { port: open } = await listenOn(server, { host, port });
+  const {
+    address: { port: open },
+  } = await listenOn(server, { host, port });
   const client = connect({ host: at, port: open });
   const socket = await accepted.promise;
   return {

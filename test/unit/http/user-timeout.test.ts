@@ -8,7 +8,9 @@ import { setUserTimeout } from "../../../src/http/user-timeout.ts";
 
 test("a port that nothing listens on is an error, and not a silence", async () => {
   const server = createServer();
-  const { port } = await listenOn(server, { host: "127.0.0.1", port: 0 });
+  const {
+    address: { port },
+  } = await listenOn(server, { host: "127.0.0.1", port: 0 });
   setUserTimeout(port, 1000);
   await new Promise((resolve) => server.close(resolve));
   expect(() => setUserTimeout(port, 1000)).toThrow(`nothing listens on port ${port}`);
@@ -16,14 +18,18 @@ test("a port that nothing listens on is an error, and not a silence", async () =
 
 test("IPv6 has its port where IPv4 has it", async () => {
   const server = createServer();
-  const { port } = await listenOn(server, { host: "::1", port: 0 });
+  const {
+    address: { port },
+  } = await listenOn(server, { host: "::1", port: 0 });
   expect(() => setUserTimeout(port, 1000)).not.toThrow();
   server.close();
 });
 
 test("it opens nothing that stays", async () => {
   const server = createServer();
-  const { port } = await listenOn(server, { host: "127.0.0.1", port: 0 });
+  const {
+    address: { port },
+  } = await listenOn(server, { host: "127.0.0.1", port: 0 });
   setUserTimeout(port, 1000);
   const before = readdirSync("/proc/self/fd").length;
   for (let n = 0; n < 20; n++) setUserTimeout(port, 1000);

@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
 import { formatAddress, type TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import type { ConnectionLimits } from "../http/connection-limits.ts";
@@ -9,7 +10,8 @@ import { FileBudget } from "../http/file-budget.ts";
 import { openFront } from "../http/front.ts";
 import { openGrpc } from "../http/grpc.ts";
 import type { Listener, RenewableListener } from "../http/listener.ts";
-import { readTlsFiles, watchTlsFiles } from "../http/tls-files.ts";
+import type { TlsExpiryParts } from "../http/tls-expiry.ts";
+import { type CheckedTls, readTlsFiles, watchTlsFiles } from "../http/tls-files.ts";
 import { setUserTimeout } from "../http/user-timeout.ts";
 import { exposureOf } from "./exposure.ts";
 import { filesForConnections } from "./open-files.ts";
@@ -31,7 +33,8 @@ export async function openPublicListeners(
   parts: Omit<EdgeParts, "listen" | "tls" | "limits">,
 ): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
-  const tls = readIdentity(config);
+  const checked = readIdentity(config, parts.clock);
+  const tls = checked?.identity;
   const report = new CutReport(parts);
   undo.defer(() => report.stop());
   const limits = { ...limitsOf(config, new FileBudget(filesForConnections(parts.log))), onCut: report.cut };
@@ -47,7 +50,7 @@ export async function openPublicListeners(
   if (!onePort) undo.defer(() => grpc.close());
   const listeners = new Set([edge, grpc]);
   missVanished(listeners, config, parts.log);
-  const watch = tls === undefined ? undefined : watchIdentity(config, tls, listeners, parts.log);
+  const watch = checked && watchIdentity(config, checked, listeners, parts);
   undo.defer(() => watch?.stop());
   const open = undo.move();
   return {
@@ -96,19 +99,24 @@ function tlsPaths(config: Config) {
   return { certificate, key, clientCa: config["tls.client_ca_file"] };
 }
 
-function readIdentity(config: Config): TlsIdentity | undefined {
+function readIdentity(config: Config, clock: Clock): CheckedTls | undefined {
   const paths = tlsPaths(config);
-  return paths && readTlsFiles(paths);
+  return paths && readTlsFiles(paths, clock.now());
 }
 
-function watchIdentity(config: Config, identity: TlsIdentity, listeners: ReadonlySet<RenewableListener>, log: Log) {
+function watchIdentity(
+  config: Config,
+  current: CheckedTls,
+  listeners: ReadonlySet<RenewableListener>,
+  { clock, log, metrics }: TlsExpiryParts,
+) {
   const paths = tlsPaths(config);
   const onRenewed = (renewed: TlsIdentity) => {
     for (const listener of listeners) listener.renewTls(renewed);
     // Some listen anew for it.
     missVanished(listeners, config, log);
   };
-  return paths && watchTlsFiles(paths, identity, { intervalMs: config["tls.reload_ms"], log, onRenewed });
+  return paths && watchTlsFiles(paths, current, { intervalMs: config["tls.reload_ms"], clock, log, metrics, onRenewed });
 }
 
 /** Clients that vanish are missed in time, on whatever listener; where the system cannot do that, it is said and the gateway serves. */

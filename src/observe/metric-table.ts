@@ -55,6 +55,10 @@ export const METRICS = {
     "Connections that were cut because there were too many, by the bound that they were over: network or total.",
     "bound",
   ),
+  sallyport_tls_certificate_expiry_seconds: gauge(
+    "When the first certificate of a TLS file expires, Unix time: of `tls.certificate_file` (certificate) or `tls.client_ca_file` (client_ca).",
+    "file",
+  ),
   sallyport_clock_jumps_total: counter("Times the wall clock was set, against the monotonic clock.", "direction"),
   sallyport_config_reloads_total: counter("Times the configuration file was read anew, by outcome.", "outcome"),
   sallyport_redis_up: { ...gauge("1 while Redis is in reach, else 0. With `stores.kind = redis` alone."), isOptional: true },

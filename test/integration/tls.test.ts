@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connect } from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
@@ -8,7 +11,7 @@ import { Listener } from "../support/listener.ts";
 import { runCommand } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
-import { openWorld, type World } from "../support/world.ts";
+import { metric, openWorld, type World } from "../support/world.ts";
 
 interface Shown {
   readonly name: string;
@@ -78,6 +81,60 @@ describe("TLS", () => {
   });
 });
 
+describe.each(["own-port", "same-port"] as const)("a renewal that cannot be served (%s)", (grpc) => {
+  let good: Certificate;
+  let world: World;
+  beforeAll(async () => {
+    good = await selfSigned("good.test");
+    const authority = { "tls.client_ca_file": good.certificateFile };
+    const trust = { ca: good.certificate, cert: good.certificate, key: good.key };
+    world = await openWorld(
+      { ...filesOf(copyOf(good)), ...authority, "edge.grpc": grpc, "tls.reload_ms": 100 },
+      { tls: trust },
+    );
+  });
+  afterAll(() => world.close());
+
+  test.each<[string, () => Promise<{ certificate: string; key: string }>, string]>([
+    ["an empty certificate file", async () => ({ certificate: "", key: good.key }), "holds no certificate"],
+    ["an empty key file", async () => ({ certificate: good.certificate, key: "" }), "holds no private key"],
+    ["an expired certificate", () => selfSigned("expired.test", { fromDays: -9, toDays: -1 }), "expired at"],
+    ["one that is not valid yet", () => selfSigned("early.test", { fromDays: 1, toDays: 9 }), "is not valid before"],
+    [
+      "a chain that is cut off",
+      async () => {
+        const renewed = await selfSigned("cut.test");
+        return { ...renewed, certificate: renewed.certificate + good.certificate.slice(0, 200) };
+      },
+      "is cut off",
+    ],
+  ])("%s: the old certificate serves on", async (_, renewal, told) => {
+    const { certificate, key } = await renewal();
+    writeFileSync(world.config["tls.key_file"] ?? "", key);
+    writeFileSync(world.config["tls.certificate_file"] ?? "", certificate);
+    await until(() => world.logged().includes(told), "the renewal to be refused");
+    for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl])
+      expect((await handshake(url, { cert: good.certificate, key: good.key })).name).toBe("good.test");
+    expect(world.logged()).not.toContain("tls: renewed");
+  });
+
+  test("when it expires is a metric, and is warned of: it is less than 14 days away", async () => {
+    const expires = new X509Certificate(good.certificate).validToDate.getTime() / 1000;
+    for (const file of ["certificate", "client_ca"])
+      expect(await metric(world.gateway, "sallyport_tls_certificate_expiry_seconds", `{file="${file}"}`)).toBe(expires);
+    expect(world.logged().match(/tls: certificate expires soon/g)).toHaveLength(2);
+  });
+});
+
+/** The same in files of its own. */
+function copyOf({ certificateFile, keyFile, ...texts }: Certificate): Certificate {
+  const folder = mkdtempSync(join(tmpdir(), "sallyport-tls-"));
+  const files = { certificateFile: join(folder, "certificate.pem"), keyFile: join(folder, "key.pem") };
+  copyFileSync(certificateFile, files.certificateFile);
+  copyFileSync(keyFile, files.keyFile);
+  return { ...files, ...texts };
+}
+
 describe("client certificates", () => {
   test("are demanded where an authority is configured: without one nobody gets in", async () => {
     const server = await selfSigned("server.test");
@@ -123,6 +180,22 @@ describe("TLS files that cannot be used", () => {
     expect(await misfit.exited).toBe(2);
     expect(misfit.stderr()).toContain(one.certificateFile);
     expect(misfit.stderr().trim().split("\n")).toHaveLength(1);
+    const empty = copyOf(one);
+    writeFileSync(empty.certificateFile, "");
+    const expired = await selfSigned("expired.test", { fromDays: -9, toDays: -1 });
+    for (const grpc of ["own-port", "same-port"])
+      for (const [files, told] of [
+        [empty, "holds no certificate"],
+        [expired, "expired at"],
+      ] as const) {
+        const refused = runCommand(["dev", "--set", `edge.grpc=${grpc}`], {
+          SALLYPORT_TLS_CERTIFICATE_FILE: files.certificateFile,
+          SALLYPORT_TLS_KEY_FILE: files.keyFile,
+        });
+        expect(await refused.exited).toBe(2);
+        expect(refused.stderr()).toContain(told);
+        expect(refused.stderr().trim().split("\n")).toHaveLength(1);
+      }
     const alone = runCommand(["dev"], { SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile });
     expect(await alone.exited).toBe(2);
     expect(alone.stderr()).toContain("tls.certificate_file is given without tls.key_file");

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,13 +11,33 @@ export interface Certificate {
   readonly key: string;
 }
 
+/** When a certificate is valid: days from now, the past negative. */
+export interface Validity {
+  readonly fromDays: number;
+  readonly toDays: number;
+}
+
+const TWO_DAYS: Validity = { fromDays: -1, toDays: 1 };
+
 /** A certificate that vouches for itself, under this name: ECDSA on P-256, for two days around now. */
-export async function selfSigned(name: string): Promise<Certificate> {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-  const tbs = tbsCertificate(name, publicKey.export({ format: "der", type: "spki" }));
-  const signature = sign("sha256", tbs, privateKey);
-  const der = sequence(tbs, ECDSA_WITH_SHA256, tlv(0x03, Buffer.from([0]), signature));
-  const certificate = `-----BEGIN CERTIFICATE-----\n${der.toString("base64").replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+export async function selfSigned(name: string, validity: Validity = TWO_DAYS): Promise<Certificate> {
+  const keys = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  return written(
+    pemOf({ name, issuer: name, validity, publicKey: keys.publicKey, issuerKey: keys.privateKey }),
+    keys.privateKey,
+  );
+}
+
+/** A certificate that another vouches for, with the chain in its file: its own first. */
+export async function issuedBy(issuer: Certificate, name: string, validity: Validity = TWO_DAYS): Promise<Certificate> {
+  const keys = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const issuerName = new X509Certificate(issuer.certificate).subject.replace(/^CN=/, "");
+  const issuerKey = createPrivateKey(issuer.key);
+  const own = pemOf({ name, issuer: issuerName, validity, publicKey: keys.publicKey, issuerKey });
+  return written(own + issuer.certificate, keys.privateKey);
+}
+
+function written(certificate: string, privateKey: KeyObject): Certificate {
   const key = privateKey.export({ format: "pem", type: "pkcs8" }).toString();
   const folder = mkdtempSync(join(tmpdir(), "sallyport-tls-"));
   const files = { certificateFile: join(folder, "certificate.pem"), keyFile: join(folder, "key.pem") };
@@ -26,27 +46,47 @@ export async function selfSigned(name: string): Promise<Certificate> {
   return { ...files, certificate, key };
 }
 
+interface Issue {
+  readonly name: string;
+  readonly issuer: string;
+  readonly validity: Validity;
+  readonly publicKey: KeyObject;
+  readonly issuerKey: KeyObject;
+}
+
+function pemOf(issue: Issue): string {
+  const tbs = tbsCertificate(issue);
+  const signature = sign("sha256", tbs, issue.issuerKey);
+  const der = sequence(tbs, ECDSA_WITH_SHA256, tlv(0x03, Buffer.from([0]), signature));
+  return `-----BEGIN CERTIFICATE-----\n${der.toString("base64").replace(/.{64}(?=.)/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+}
+
 const DAY_MS = 86_400_000;
 
 /** What is signed (RFC 5280 4.1.2), with the extensions of an authority that is also a server. */
-function tbsCertificate(name: string, publicKey: Buffer): Buffer {
-  const [notBefore, notAfter] = [-DAY_MS, DAY_MS].map((offset) => utcTime(new Date(Date.now() + offset)));
+function tbsCertificate({ name, issuer, validity, publicKey }: Issue): Buffer {
+  const [notBefore, notAfter] = [validity.fromDays, validity.toDays].map((days) =>
+    utcTime(new Date(Date.now() + days * DAY_MS)),
+  );
   const names = sequence(tlv(0x82, Buffer.from("localhost")), tlv(0x87, Buffer.from([127, 0, 0, 1])));
   const extensions = [
     sequence(SUBJECT_ALT_NAME, tlv(0x04, names)),
     sequence(BASIC_CONSTRAINTS, TRUE, tlv(0x04, sequence(TRUE))),
   ];
-  const subject = sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(name)))));
   return sequence(
     tlv(0xa0, integer(Buffer.from([2]))),
     integer(Buffer.concat([Buffer.from([1]), randomBytes(15)])),
     ECDSA_WITH_SHA256,
-    subject,
+    nameOf(issuer),
     sequence(notBefore ?? Buffer.alloc(0), notAfter ?? Buffer.alloc(0)),
-    subject,
-    publicKey,
+    nameOf(name),
+    publicKey.export({ format: "der", type: "spki" }),
     tlv(0xa3, sequence(...extensions)),
   );
+}
+
+function nameOf(name: string): Buffer {
+  return sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(name)))));
 }
 
 /** DER (X.690): tag, length, content. */

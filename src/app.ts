@@ -112,9 +112,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const standard = standardServices(config, () => notReady().length === 0);
   undo.defer(() => standard.shutDown());
   const admission = openAdmission(config, { stores, clock, log, metrics });
-  const pipeline = { ...admission.pipeline, backend: backend.commands };
+  const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
   const heartbeatMs = config["streams.heartbeat_ms"];
-  const gateway = gatewayService({ pipeline, hub, revocations, signer: keys, clock, heartbeatMs, isStopping });
+  const gateway = gatewayService({ pipeline, hub, heartbeatMs, isStopping });
   const rpc = new RpcServer([...gateway, ...standard.methods], {
     requestBytesMax: config["limits.request_bytes_max"],
     tooLarge: (limitBytes) => refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(limitBytes) } }),

@@ -1,6 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, SendCheck } from "../core/ports.ts";
-import { refuse } from "../core/refusal.ts";
+import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, Route, SendCheck } from "../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
 import { commandHeaders } from "./command-headers.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
@@ -41,13 +40,18 @@ export class RestBackend implements Backend {
     this.#http = new HttpClient({ ...options, callsMax: options.callsMax ?? COMMAND_CALLS_MAX });
   }
 
-  route(messageType: string): CompiledRoute | undefined {
-    return this.#options.routes.find(messageType);
+  route(messageType: string): Route | undefined {
+    const route = this.#options.routes.find(messageType);
+    if (route === undefined) return undefined;
+    return { budget: route.budget, execute: (...call) => this.#execute(route, ...call) };
   }
 
-  async execute(command: BackendCommand, signal: AbortSignal, mayBeSent?: SendCheck): Promise<BackendReply> {
-    const route = this.route(command.messageType);
-    if (route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
+  async #execute(
+    route: CompiledRoute,
+    command: BackendCommand,
+    signal: AbortSignal,
+    mayBeSent: SendCheck,
+  ): Promise<BackendReply> {
     const { target, body } = routeRequest(route, command.payloadBytes);
     const call = {
       method: route.method,

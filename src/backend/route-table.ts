@@ -1,4 +1,4 @@
-import type { Budget, Route } from "../core/ports.ts";
+import type { Budget } from "../core/ports.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";
 
@@ -17,8 +17,8 @@ interface RouteBudgetEntry {
   readonly shadow?: boolean | undefined;
 }
 
-/** A route, ready to be called. */
-export interface CompiledRoute extends Route {
+/** A route of the table, compiled at the start. */
+export interface CompiledRoute {
   readonly messageType: string;
   readonly method: HttpMethod;
   readonly path: PathTemplate;

@@ -173,22 +173,21 @@ export interface BackendReply {
   readonly payloadBytes: Uint8Array;
 }
 
-/** A route, found for a message type. */
+/** The backend call that serves one message type. */
 export interface Route {
-  /** The route's own budget for each user, where it has one. */
+  /** The route's own budget for each user, if it has one. */
   readonly budget: Budget | undefined;
+  /**
+   * Calls the backend. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and ends soon after
+   * `signal`. Nothing is sent before `mayBeSent` returns; a refusal that it throws is thrown.
+   */
+  execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }
 
-/**
- * The application behind the gateway.
- *
- * `route` gives the route of a message type, or `undefined`. `execute` calls it: it throws MESSAGE_TYPE_UNKNOWN,
- * PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and ends within a moment of `signal`. Nothing is sent
- * before `mayBeSent` returns; a refusal that it throws is thrown.
- */
+/** The application behind the gateway. */
 export interface Backend {
+  /** The route of a message type, resolved once per request; `undefined` if there is none. */
   route(messageType: string): Route | undefined;
-  execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }
 
 /** Asked when a call is about to be sent. `waited`: it stood in line since it was asked for. Throws what the call is refused with. */

@@ -1,15 +1,11 @@
-import type { Clock } from "../core/clock.ts";
-import type { Peer, Signer } from "../core/ports.ts";
+import type { Peer } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
-import type { RevocationLog } from "../core/revocation-log.ts";
 import { Gateway, type GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
 import type { Hub } from "../hub/hub.ts";
+import { runCommand } from "../pipeline/command.ts";
 import { admit } from "../pipeline/pipeline.ts";
 import type { PipelinePorts } from "../pipeline/ports.ts";
 import type { AdmittedRequest, Rpc, SignedMessage } from "../pipeline/proof.ts";
-import { signReply } from "../pipeline/reply.ts";
-import { callBackend } from "../pipeline/route.ts";
-import { recheckSession } from "../pipeline/session.ts";
 import type { Call } from "../rpc/call.ts";
 import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
 import { type AnyMethod, serverStream, unary } from "../rpc/service.ts";
@@ -18,9 +14,6 @@ import { readSubscribePayload } from "./subscribe-payload.ts";
 export interface GatewayServiceParts {
   readonly pipeline: PipelinePorts;
   readonly hub: Hub;
-  readonly revocations: RevocationLog;
-  readonly signer: Signer;
-  readonly clock: Clock;
   /** How often a quiet stream is written to. */
   readonly heartbeatMs: number;
   /** Whether the gateway has begun to stop: calls in flight are answered, new ones are refused. */
@@ -46,11 +39,9 @@ async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: G
     traceparent: headers.get("traceparent") ?? undefined,
     tracestate: headers.get("tracestate") ?? undefined,
   };
-  const { pipeline, revocations } = parts;
-  const mayBeSent = recheckSession(admitted, pipeline.sessions, revocations);
-  const reply = await callBackend(admitted, forwarded, pipeline.backend, call.signal, mayBeSent);
-  call.notes.result_code = reply.resultCode;
-  return signReply(admitted, reply, parts.signer, parts.clock);
+  const reply = await runCommand(admitted, forwarded, parts.pipeline, call.signal);
+  call.notes.result_code = reply.envelope.resultCode;
+  return reply;
 }
 
 async function subscribeEvents(

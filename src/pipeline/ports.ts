@@ -1,5 +1,15 @@
 import type { Clock } from "../core/clock.ts";
-import type { Backend, BucketStore, Budget, BudgetScope, ReplayStore, SessionDirectory, VerifiedPeers } from "../core/ports.ts";
+import type {
+  Backend,
+  BucketStore,
+  Budget,
+  BudgetScope,
+  ReplayStore,
+  SessionDirectory,
+  Signer,
+  VerifiedPeers,
+} from "../core/ports.ts";
+import type { RevocationLog } from "../core/revocation-log.ts";
 import type { FailureHolds } from "./failure-holds.ts";
 
 /** The budgets of proto/README.md, "Budgets", that the pipeline spends; they may change while it runs. A route's own comes with the route. */
@@ -29,6 +39,8 @@ export interface PipelinePorts {
   readonly failureHolds: FailureHolds;
   readonly verifiedPeers: VerifiedPeers;
   readonly backend: Backend;
+  readonly revocations: Pick<RevocationLog, "revokedSince">;
+  readonly signer: Signer;
   readonly clock: Clock;
   readonly payloadBytesMax: number;
   readonly freshness: FreshnessOptions;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { takeBudgets } from "../../../src/pipeline/budgets.ts";
+import { runCommand } from "../../../src/pipeline/command.ts";
 import { checkEnvelope } from "../../../src/pipeline/envelope.ts";
 import { claimFreshness } from "../../../src/pipeline/freshness.ts";
 import { checkPayloadHash } from "../../../src/pipeline/payload-hash.ts";
@@ -14,7 +15,6 @@ import type {
   WelcomeArrival,
   WellFormed,
 } from "../../../src/pipeline/proof.ts";
-import { callBackend } from "../../../src/pipeline/route.ts";
 import { findSession } from "../../../src/pipeline/session.ts";
 import { checkSignature } from "../../../src/pipeline/signature.ts";
 
@@ -30,8 +30,6 @@ interface Proofs {
   readonly admitted: AdmittedRequest;
 }
 
-const mayBeSent = () => {};
-
 /** The right order compiles, so that the wrong ones below do not fail for another reason. */
 export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<void> {
   const wellFormed = checkEnvelope(proofs.welcome, 1);
@@ -40,12 +38,11 @@ export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<
   const verified = checkSignature(intact);
   const fresh = await claimFreshness(verified, ports);
   const admitted = await takeBudgets(fresh, ports);
-  await callBackend(
+  await runCommand(
     admitted,
     { acceptLanguage: "", userAgent: "", traceparent: "", tracestate: "" },
-    ports.backend,
+    ports,
     AbortSignal.abort(),
-    mayBeSent,
   );
 }
 
@@ -65,7 +62,7 @@ export function wrongOrders(proofs: Proofs, ports: PipelinePorts): void {
   // @ts-expect-error freshness and replay have not been checked
   takeBudgets(proofs.verified, ports);
   // @ts-expect-error the budgets have not been asked
-  callBackend(proofs.fresh, headers, ports.backend, signal, mayBeSent);
+  runCommand(proofs.fresh, headers, ports, signal);
   // @ts-expect-error a payload check does not stand for a signature
   claimFreshness(proofs.known, ports);
   // @ts-expect-error an admitted request is not a verified caller: no stage runs twice

@@ -33,7 +33,10 @@ describe("a request that is in order", () => {
   test("is charged to its network, session and user, and to the route where that has a budget", async () => {
     const budget = { ratePerSecond: 2, burst: 3 };
     const { ports, asked } = portsOf();
-    await admit(arrival(), { ...ports, backend: { ...ports.backend, route: () => ({ budget }) } });
+    await admit(arrival(), {
+      ...ports,
+      backend: { route: () => ({ budget, execute: () => Promise.reject(new Error("not called here")) }) },
+    });
     expect(asked.taken).toMatchObject([
       [
         { scope: "ip", key: "192.0.2.1" },

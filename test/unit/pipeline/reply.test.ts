@@ -3,9 +3,9 @@ import type { BackendCommand } from "../../../src/core/ports.ts";
 import { sha256, verifyingKey } from "../../../src/crypto/ed25519.ts";
 import { KeyRing } from "../../../src/crypto/key-ring.ts";
 import { responseSigningInput } from "../../../src/crypto/signing-input.ts";
+import { runCommand } from "../../../src/pipeline/command.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import { signReply } from "../../../src/pipeline/reply.ts";
-import { callBackend } from "../../../src/pipeline/route.ts";
 import { arrival, NOW, portsOf, refusalOf } from "./support/setting.ts";
 
 const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
@@ -43,14 +43,14 @@ test("a reply is signed for the request that it answers, and verifies for no oth
 });
 
 test("the backend is told who asks by what was verified, not by what was claimed", async () => {
-  const { ports } = portsOf();
   const calls: BackendCommand[] = [];
   const execute = (command: BackendCommand) => {
     calls.push(command);
     return Promise.resolve({ resultCode: "ok", payloadBytes: new Uint8Array(0) });
   };
+  const { ports } = portsOf({ backend: { route: () => ({ budget: undefined, execute }) } });
   const admitted = await admit(arrival(), ports);
-  await callBackend(admitted, headers, { ...ports.backend, execute }, AbortSignal.timeout(1000), () => {});
+  await runCommand(admitted, headers, ports, AbortSignal.timeout(1000));
   expect(calls).toMatchObject([
     { userId: "user-1", deviceSessionId: "session-1", requestId: "request-1", peerAddress: "192.0.2.1", ...headers },
   ]);
@@ -59,6 +59,6 @@ test("the backend is told who asks by what was verified, not by what was claimed
 test("a message type without a route is refused, and the backend is not called", async () => {
   const { ports } = portsOf();
   const admitted = await admit(arrival({ envelope: { messageType: "no.such.thing" } }), ports);
-  const call = () => callBackend(admitted, headers, ports.backend, AbortSignal.timeout(1000), () => {});
+  const call = () => runCommand(admitted, headers, ports, AbortSignal.timeout(1000));
   expect(await refusalOf(call)).toMatchObject({ reason: "MESSAGE_TYPE_UNKNOWN" });
 });

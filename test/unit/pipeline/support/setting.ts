@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import type { BucketDemand, BucketStore, Session } from "../../../../src/core/ports.ts";
+import type { BucketDemand, BucketStore, Route, Session } from "../../../../src/core/ports.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } from "../../../../src/crypto/ed25519.ts";
+import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { requestSigningInput } from "../../../../src/crypto/signing-input.ts";
 import { type RequestEnvelope, RequestEnvelopeSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { FailureHolds } from "../../../../src/pipeline/failure-holds.ts";
@@ -57,6 +58,7 @@ export interface Asked {
   readonly reserved: [string, string, number][];
 }
 
+const UNCALLED_ROUTE: Route = { budget: undefined, execute: () => Promise.reject(new Error("not called here")) };
 const ROOMY = { ratePerSecond: 1, burst: 100 };
 
 export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: PipelinePorts; asked: Asked } {
@@ -101,9 +103,10 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
       has: () => false,
     },
     backend: {
-      route: (messageType) => (messageType === "user.profile.get" ? { budget: undefined } : undefined),
-      execute: () => Promise.reject(new Error("not called here")),
+      route: (messageType) => (messageType === "user.profile.get" ? UNCALLED_ROUTE : undefined),
     },
+    revocations: { revokedSince: () => "not_revoked" },
+    signer: new KeyRing({ current: new Uint8Array(32).fill(1) }),
     clock: { now: () => NOW, monotonic: () => 0 },
     payloadBytesMax: PAYLOAD_BYTES_MAX,
     freshness: { windowMs: WINDOW_MS, marginMs: MARGIN_MS },

@@ -1,0 +1,31 @@
+import type { IncomingTrace } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import type { PipelinePorts } from "./ports.ts";
+import type { AdmittedRequest } from "./proof.ts";
+import { type SignedReply, signReply } from "./reply.ts";
+import { recheckSession } from "./session.ts";
+
+/** The client's own HTTP headers that are passed on to the backend. */
+export interface ForwardedHeaders extends IncomingTrace {
+  readonly acceptLanguage: string | undefined;
+  readonly userAgent: string | undefined;
+}
+
+type CommandPorts = Pick<PipelinePorts, "sessions" | "revocations" | "signer" | "clock">;
+
+/** Check 8, for commands: calls the backend by the request's route, unless the session was revoked meanwhile, and signs the reply. */
+export async function runCommand(
+  request: AdmittedRequest,
+  headers: ForwardedHeaders,
+  ports: CommandPorts,
+  signal: AbortSignal,
+): Promise<SignedReply> {
+  const { route, envelope, session, peer, payloadBytes } = request;
+  if (route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
+  const { messageType, requestId } = envelope;
+  const { deviceSessionId, userId } = session;
+  const command = { messageType, requestId, deviceSessionId, userId, payloadBytes, peerAddress: peer.address, ...headers };
+  const mayBeSent = recheckSession(request, ports.sessions, ports.revocations);
+  const reply = await route.execute(command, signal, mayBeSent);
+  return signReply(request, reply, ports.signer, ports.clock);
+}

@@ -1,6 +1,7 @@
 import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
 import { publicHeaders } from "./command-headers.ts";
+import { demandGatewayAccepted } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
 import { demandJson } from "./json-answer.ts";
@@ -52,7 +53,9 @@ export class PublicAuth implements PublicBackend {
   }
 }
 
-function passOn({ status, headers, body }: HttpAnswer): PublicAnswer {
+function passOn(answer: HttpAnswer): PublicAnswer {
+  demandGatewayAccepted(answer);
+  const { status, headers, body } = answer;
   const retryAfter = headers.get("retry-after");
   const isAnswer = (status >= 200 && status < 300) || (status >= 400 && status < 500);
   if (!isAnswer) throw failureOfStatus(status);

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, Route, SendCheck } from "../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
 import { commandHeaders } from "./command-headers.ts";
+import { demandNoChallenge } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
 import { demandJson } from "./json-answer.ts";
@@ -88,6 +89,7 @@ export class RestBackend implements Backend {
 /** What an answer means to the client; an `HttpFailure` where it means nothing to it. */
 function readReply(answer: HttpAnswer): BackendReply {
   const { status } = answer;
+  demandNoChallenge(answer);
   if (status >= 200 && status < 300) return readOk(answer);
   if (status >= 400 && status < 500) return readBusinessError(answer);
   throw failureOfStatus(status);

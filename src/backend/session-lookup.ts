@@ -2,7 +2,9 @@ import { isUserId } from "../core/grammar.ts";
 import { PUBLIC_KEY_BYTES, SESSION_RECORD_BYTES_MAX } from "../core/limits.ts";
 import type { Metrics, Session, SessionSource, VerifyingKey } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
+import { demandGatewayAccepted } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
+import { failureOfStatus, HttpFailure } from "./http-failure.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "./json-body.ts";
 
 export interface SessionLookupOptions {
@@ -59,11 +61,17 @@ export class BackendSessionSource implements SessionSource {
   }
 
   #read(answer: HttpAnswer, deviceSessionId: string): Session | undefined {
-    if (answer.status === 404) return undefined;
-    if (answer.status !== 200 || !isJsonType(answer.headers.get("content-type")))
-      throw new TypeError(`HTTP ${answer.status} is no session record`);
-    const record = parseJsonObject(utf8Text(answer.body));
-    if (record?.device_session_id !== deviceSessionId) throw new TypeError("the record is not of this session");
+    const { status: httpStatus } = answer;
+    demandGatewayAccepted(answer);
+    if (httpStatus !== 200 && httpStatus !== 404) throw failureOfStatus(httpStatus);
+    const contentType = answer.headers.get("content-type");
+    const record = isJsonType(contentType) ? parseJsonObject(utf8Text(answer.body)) : undefined;
+    if (record === undefined) {
+      throw new HttpFailure("bad_response", `HTTP ${httpStatus} without a JSON object, content-type ${contentType ?? "none"}`);
+    }
+    // Clients log out of it, so a 404 of whatever else may answer under this address is not enough.
+    if (httpStatus === 404) return undefined;
+    if (record.device_session_id !== deviceSessionId) throw new TypeError("the record is not of this session");
     const { user_id: userId, status } = record;
     if (typeof userId !== "string" || !isUserId(userId)) throw new TypeError("user_id is not 1 to 256 visible characters");
     if (status !== "active" && status !== "revoked") throw new TypeError("status is neither active nor revoked");

@@ -78,6 +78,10 @@ test("nothing else of the backend's passes through", async () => {
     [() => Response.json("x".repeat(20_000)), "BACKEND_BAD_RESPONSE"],
     [() => Response.redirect("/elsewhere", 302), "BACKEND_BAD_RESPONSE"],
     [() => Response.json({ stack: "…" }, { status: 500 }), "BACKEND_BAD_RESPONSE"],
+    [() => Response.json({ code: "token_invalid" }, { status: 401 }), "BACKEND_BAD_RESPONSE"],
+    [() => Response.json({}, { status: 401, headers: { "WWW-Authenticate": "Bearer" } }), "BACKEND_BAD_RESPONSE"],
+    [() => Response.json({ code: "forbidden" }, { status: 403 }), "BACKEND_BAD_RESPONSE"],
+    [() => Response.json({ code: "proxy" }, { status: 407 }), "BACKEND_BAD_RESPONSE"],
     [() => Response.json({}, { status: 503 }), "BACKEND_UNAVAILABLE"],
     [() => Response.json({}, { status: 504 }), "BACKEND_TIMEOUT"],
   ];

@@ -241,6 +241,12 @@ describe("what an answer becomes", () => {
     ["404 with broken JSON", () => new Response("{", { status: 404, headers: json }), "BACKEND_BAD_RESPONSE"],
     ["404 with a JSON array", () => Response.json([], { status: 404 }), "BACKEND_BAD_RESPONSE"],
     ["404 without a body", () => new Response(null, { status: 404 }), "BACKEND_BAD_RESPONSE"],
+    ["407", () => Response.json({ code: "x" }, { status: 407 }), "BACKEND_BAD_RESPONSE"],
+    ...[401, 403].map((status): [string, () => Response, string] => [
+      `${status} that challenges the gateway's token`,
+      () => Response.json({ code: "x" }, { status, headers: { "WWW-Authenticate": 'Bearer error="invalid_token"' } }),
+      "BACKEND_BAD_RESPONSE",
+    ]),
     ["500", () => Response.json({ code: "x" }, { status: 500 }), "BACKEND_BAD_RESPONSE"],
     ["502", () => new Response(null, { status: 502 }), "BACKEND_UNAVAILABLE"],
     ["503", () => new Response(null, { status: 503 }), "BACKEND_UNAVAILABLE"],

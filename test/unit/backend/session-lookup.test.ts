@@ -66,8 +66,8 @@ test("a revoked session is known as revoked", async () => {
   expect((await source().lookUp("s1"))?.status).toBe("revoked");
 });
 
-test("a 404 is no session", async () => {
-  answer = () => new Response("not here", { status: 404 });
+test("the session resource's own 404 is no session", async () => {
+  answer = () => Response.json({ code: "session_unknown" }, { status: 404 });
   expect(await source().lookUp("s1")).toBeUndefined();
 });
 
@@ -77,7 +77,7 @@ test("path traversal: an id of dots reaches no other resource of the backend", a
   expect(await source().lookUp("..")).toBeUndefined();
   expect(await source().lookUp(".")).toBeUndefined();
   expect(paths.length).toBe(asked);
-  answer = () => new Response(null, { status: 404 });
+  answer = () => Response.json({}, { status: 404 });
   await source().lookUp("...");
   expect(paths.at(-1)).toEndWith("/sessions/...");
 });
@@ -101,6 +101,16 @@ const WRONG: [string, () => Response][] = [
     "a record that is not sent as JSON",
     () => new Response(JSON.stringify(RECORD), { headers: { "content-type": "text/plain" } }),
   ],
+  ["a 404 of HTML", () => new Response("<h1>404 Not Found</h1>", { status: 404, headers: { "content-type": "text/html" } })],
+  ["a 404 of text that reads like JSON", () => new Response("{}", { status: 404, headers: { "content-type": "text/plain" } })],
+  ["a 404 of broken JSON", () => new Response("{", { status: 404, headers: { "content-type": "application/json" } })],
+  ["a 404 of a JSON list", () => Response.json([], { status: 404 })],
+  ["a 404 of null", () => Response.json(null, { status: 404 })],
+  ["an empty 404", () => new Response(null, { status: 404 })],
+  ["an empty 404 that says JSON", () => new Response(null, { status: 404, headers: { "content-type": "application/json" } })],
+  ["410", () => Response.json({}, { status: 410 })],
+  ["403", () => Response.json({}, { status: 403 })],
+  ["407", () => Response.json({}, { status: 407 })],
   ["HTML", () => new Response("<p>")],
   ["another success", () => Response.json(RECORD, { status: 203 })],
   ["401", () => Response.json(RECORD, { status: 401 })],

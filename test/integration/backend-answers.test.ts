@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createClient } from "@connectrpc/connect";
+import { generateDeviceKey } from "../../src/client/device-key.ts";
+import { reasonOf } from "../../src/client/errors.ts";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { sessionPath } from "../support/fault-backend.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { type Device, openWorld, type World } from "../support/world.ts";
+
+/** Answers that are not the backend's word to a user: of a proxy, of a wrong address, and to the gateway itself. */
+
+const PROFILE = "/api/v1/user/profile";
+const LOGIN_PATHS = ["/api/v1/public/auth/send-email-code", "/api/v1/public/auth/confirm-email-code"];
+const html = (status: number) =>
+  new Response(`<html><h1>${status}</h1><center>nginx</center></html>`, { status, headers: { "content-type": "text/html" } });
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld({ "session_cache.ttl_ms": 0, "session_cache.unknown_ttl_ms": 600_000 });
+});
+afterAll(() => world.close());
+
+const [anyVariant = expect.unreachable()] = VARIANTS;
+
+async function attempt(device: Device): Promise<string | undefined> {
+  const client = createClient(Gateway, world.transport(anyVariant));
+  const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
+  return client.executeCommand(request).then(({ envelope }) => envelope?.resultCode, reasonOf);
+}
+
+/** Waits for the log to give this cause, after what it held `before`. */
+async function causeLogged(cause: RegExp, before: number): Promise<void> {
+  const isGiven = (line: string) => cause.test(String(JSON.parse(line).cause));
+  await until(() => world.logged().slice(before).trim().split("\n").filter(Boolean).some(isGiven), `the log to say ${cause}`);
+}
+
+describe("whatever stands at backend.url", () => {
+  const strange: [string, () => Response, RegExp][] = [
+    ["a 404 of HTML", () => html(404), /HTTP 404 .*text\/html/],
+    ["an empty 404", () => new Response(null, { status: 404 }), /HTTP 404/],
+    ["a 404 of a JSON list", () => Response.json([], { status: 404 }), /HTTP 404/],
+    ["a redirect", () => Response.redirect("/login", 302), /HTTP 302/],
+    ["a 401", () => Response.json({ code: "x" }, { status: 401 }), /HTTP 401.*backend\.token/],
+    ["a 403", () => Response.json({ code: "x" }, { status: 403 }), /HTTP 403.*backend\.token/],
+    ["a 407", () => html(407), /HTTP 407/],
+    ["a 500 of HTML", () => html(500), /HTTP 500/],
+    ["a 502 of HTML", () => html(502), /HTTP 502/],
+  ];
+  test.each(strange)("logs no client out by %s, and the log says why", async (_name, answer, cause) => {
+    const device = await world.login();
+    world.faults.on(sessionPath(device.deviceSessionId), answer);
+    const before = world.logged().length;
+    expect(await attempt(device)).toBe("SESSION_LOOKUP_UNAVAILABLE");
+    await causeLogged(cause, before);
+    world.faults.off(sessionPath(device.deviceSessionId));
+    expect(await attempt(device)).toBe("ok");
+  });
+
+  test("does so by the session resource's own 404", async () => {
+    const device = await world.login();
+    world.faults.on(sessionPath(device.deviceSessionId), () => Response.json({ code: "session_unknown" }, { status: 404 }));
+    expect(await attempt(device)).toBe("SESSION_NOT_FOUND");
+  });
+});
+
+describe("a backend that refuses the gateway's own token", () => {
+  test.each([401, 403, 407])("does not refuse the user who logs in: %d", async (status) => {
+    for (const path of LOGIN_PATHS) {
+      world.faults.on(path, () => Response.json({ code: "invalid_token" }, { status }));
+      const key = Buffer.from((await generateDeviceKey()).publicKey).toString("base64");
+      const body = path.endsWith("send-email-code")
+        ? { email: "a@example.com" }
+        : { challenge_id: "00000000-0000-4000-8000-000000000000", code: "1", client_public_key: key };
+      const headers = { "content-type": "application/json" };
+      const before = world.logged().length;
+      const response = await fetch(world.gateway.edgeUrl + path, { method: "POST", headers, body: JSON.stringify(body) });
+      expect([response.status, await response.json()]).toEqual([
+        502,
+        expect.objectContaining({ code: "backend_bad_response" }),
+      ]);
+      await causeLogged(new RegExp(`HTTP ${status}.*backend\\.token`), before);
+      world.faults.off(path);
+    }
+  });
+
+  test("does not refuse the user's command where it challenges the token; without a challenge it is the user's", async () => {
+    const device = await world.login();
+    for (const status of [401, 403]) {
+      const challenge = { "www-authenticate": 'Bearer error="invalid_token"' };
+      world.faults.on(PROFILE, () => Response.json({ code: "no" }, { status, headers: challenge }));
+      const before = world.logged().length;
+      expect(await attempt(device)).toBe("BACKEND_BAD_RESPONSE");
+      await causeLogged(new RegExp(`HTTP ${status}.*backend\\.token`), before);
+      world.faults.on(PROFILE, () => Response.json({ code: "no" }, { status }));
+      expect(await attempt(device)).toBe("no");
+    }
+    world.faults.off(PROFILE);
+  });
+});

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { LiveSet } from "../core/live-set.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { Bound } from "./excess.ts";
 import type { PeerResolver } from "./peer-address.ts";
@@ -6,12 +7,18 @@ import type { PeerResolver } from "./peer-address.ts";
 /** A connection that is passed on is two more sockets: this process's end and that of the listener behind. */
 const RELAY_FILES = 2;
 
+interface Connection {
+  readonly socket: Socket;
+  /** Destroys the socket unless it is settled before. */
+  opening: ReturnType<typeof setTimeout> | undefined;
+}
+
 /** The open sockets of a listener: how many, from where, and how long each may take until it has said what it is. */
 export class Connections {
   readonly #limits: ConnectionLimits;
   readonly #peers: PeerResolver;
-  readonly #all = new Set<Socket>();
-  readonly #opening = new Map<Socket, ReturnType<typeof setTimeout>>();
+  readonly #all = new LiveSet<Connection>();
+  readonly #bySocket = new WeakMap<Socket, Connection>();
   readonly #perNetwork = new Map<string, number>();
 
   constructor(limits: ConnectionLimits, peers: PeerResolver) {
@@ -28,19 +35,18 @@ export class Connections {
    * unless it is `settled` before.
    */
   add(socket: Socket): boolean {
-    if (this.#all.has(socket)) return true;
+    if (this.#bySocket.has(socket)) return true;
     socket.on("error", () => socket.destroy());
     if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1))
       return this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
-    this.#all.add(socket);
-    this.#opening.set(
-      socket,
-      setTimeout(() => socket.destroy(), this.#limits.openingTimeoutMs),
-    );
+    const connection = { socket, opening: setTimeout(() => socket.destroy(), this.#limits.openingTimeoutMs) };
+    const held = this.#all.add(connection);
+    this.#bySocket.set(socket, connection);
     socket.setNoDelay(true);
     socket.once("close", () => {
       this.settled(socket);
-      this.#all.delete(socket);
+      this.#bySocket.delete(socket);
+      this.#all.remove(held);
     });
     return true;
   }
@@ -79,16 +85,18 @@ export class Connections {
 
   /** The socket has said what it is. */
   settled(socket: Socket): void {
-    clearTimeout(this.#opening.get(socket));
-    this.#opening.delete(socket);
+    const connection = this.#bySocket.get(socket);
+    if (connection === undefined) return;
+    clearTimeout(connection.opening);
+    connection.opening = undefined;
   }
 
   cutOpening(): void {
-    for (const socket of this.#opening.keys()) socket.destroy();
+    for (const { socket, opening } of this.#all) if (opening !== undefined) socket.destroy();
   }
 
   cutAll(): void {
-    for (const socket of this.#all) socket.destroy();
+    for (const { socket } of this.#all) socket.destroy();
   }
 
   #release(network: string): void {

@@ -1,7 +1,9 @@
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
+import { LiveSet } from "../core/live-set.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 
 interface State {
+  readonly session: Http2Session;
   /** Streams that are open. */
   streams: number;
   /** Streams that there have been. */
@@ -18,7 +20,8 @@ interface State {
  */
 export class H2Sessions {
   readonly #limits: ConnectionLimits;
-  readonly #all = new Map<Http2Session, State>();
+  readonly #all = new LiveSet<State>();
+  readonly #states = new WeakMap<Http2Session, State>();
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(limits: ConnectionLimits) {
@@ -31,8 +34,10 @@ export class H2Sessions {
   }
 
   add(session: Http2Session): void {
-    this.#all.set(session, { streams: 0, requests: 0, idleMs: 0, isAsked: false });
-    session.once("close", () => this.#all.delete(session));
+    const state: State = { session, streams: 0, requests: 0, idleMs: 0, isAsked: false };
+    const held = this.#all.add(state);
+    this.#states.set(session, state);
+    session.once("close", () => this.#all.remove(held));
     session.on("error", () => session.destroy());
   }
 
@@ -40,7 +45,7 @@ export class H2Sessions {
   opened(stream: ServerHttp2Stream): void {
     const { session } = stream;
     if (session === undefined) return;
-    const state = this.#all.get(session);
+    const state = this.#states.get(session);
     if (state === undefined) return;
     state.streams++;
     state.requests++;
@@ -55,7 +60,8 @@ export class H2Sessions {
 
   /** Tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
   async drain(): Promise<void> {
-    const closed = [...this.#all].map(([session, state]) => {
+    const closed = [...this.#all].map((state) => {
+      const { session } = state;
       const { promise, resolve } = Promise.withResolvers<void>();
       session.once("close", resolve);
       session.close();
@@ -68,11 +74,12 @@ export class H2Sessions {
   /** Cuts whatever is still open. */
   close(): void {
     clearInterval(this.#timer);
-    for (const session of this.#all.keys()) session.destroy();
+    for (const { session } of this.#all) session.destroy();
   }
 
   #look(): void {
-    for (const [session, state] of this.#all) {
+    for (const state of this.#all) {
+      const { session } = state;
       state.idleMs = state.streams > 0 ? 0 : state.idleMs + this.#limits.pingIntervalMs;
       if (state.isAsked) session.destroy();
       else if (session.closed) endUnused(session, state);

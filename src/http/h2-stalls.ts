@@ -1,4 +1,11 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
+import { LiveSet } from "../core/live-set.ts";
+
+interface Answer {
+  readonly stream: ServerHttp2Stream;
+  /** What was left at the last look; `undefined` if nobody waited for the client. */
+  left: number | undefined;
+}
 
 /**
  * The answers of an HTTP/2 server that are under way. A client may be slow; but where more waits for it than the runtime cares to hold, or
@@ -6,8 +13,7 @@ import { constants, type ServerHttp2Stream } from "node:http2";
  * stream is reset, and with it goes all that was queued for it.
  */
 export class H2Stalls {
-  /** What each had left at the last look; `undefined` where it kept nobody waiting. */
-  readonly #answers = new Map<ServerHttp2Stream, number | undefined>();
+  readonly #answers = new LiveSet<Answer>();
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(stallTimeoutMs: number) {
@@ -21,8 +27,8 @@ export class H2Stalls {
   /** To be called once for each stream, when its answer begins. */
   watch(stream: ServerHttp2Stream): void {
     if (stream.destroyed) return;
-    this.#answers.set(stream, undefined);
-    stream.once("close", () => this.#answers.delete(stream));
+    const held = this.#answers.add({ stream, left: undefined });
+    stream.once("close", () => this.#answers.remove(held));
   }
 
   close(): void {
@@ -30,10 +36,11 @@ export class H2Stalls {
   }
 
   #look(): void {
-    for (const [stream, before] of this.#answers) {
+    for (const answer of this.#answers) {
+      const { stream } = answer;
       const left = stream.writableEnded || stream.writableNeedDrain ? stream.writableLength : undefined;
-      if (left !== undefined && left === before) stream.close(constants.NGHTTP2_CANCEL);
-      else this.#answers.set(stream, left);
+      if (left !== undefined && left === answer.left) stream.close(constants.NGHTTP2_CANCEL);
+      else answer.left = left;
     }
   }
 }

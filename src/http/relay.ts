@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { type Held, LiveSet } from "../core/live-set.ts";
 import type { Log } from "../core/ports.ts";
 
 /** Where listeners of ours that stand behind another one listen: this address and no other, and any free port. */
@@ -13,10 +14,13 @@ export interface SocketEnd {
   readonly port?: number | undefined;
 }
 
+/** Where the client of a pair is. Apart from the pair, so that `#byPort` holds no sockets (core/live-set.ts). */
+interface Origin {
+  readonly address: string;
+}
+
 interface Pair {
   readonly client: Socket;
-  /** Where the client is. */
-  readonly address: string;
   /** What waited for the client at the last look, where anything did. */
   stalledAt: string | undefined;
 }
@@ -29,9 +33,9 @@ interface Pair {
 export class Relay {
   readonly #port: number;
   readonly #log: Log;
-  readonly #pairs = new Set<Pair>();
+  readonly #pairs = new LiveSet<Pair>();
   /** By the local port of the inner connection. */
-  readonly #byPort = new Map<number, Pair>();
+  readonly #byPort = new Map<number, Origin>();
   readonly #timer: ReturnType<typeof setInterval>;
   #onIdle: (() => void)[] = [];
 
@@ -56,12 +60,11 @@ export class Relay {
   /** Passes a paused connection on, from what it has said so far. From here on the two sockets live and die together. */
   open(client: Socket, first: Buffer, address: string): void {
     const inner = connect({ host: LOOPBACK, port: this.#port, noDelay: true });
-    const pair: Pair = { client, address, stalledAt: undefined };
-    this.#pairs.add(pair);
+    const held = this.#pairs.add({ client, stalledAt: undefined });
     let isConnected = false;
     inner.once("connect", () => {
       isConnected = true;
-      this.#register(inner, pair);
+      this.#register(inner, { address });
       inner.write(first);
       client.pipe(inner);
       inner.pipe(client);
@@ -74,7 +77,7 @@ export class Relay {
     inner.once("close", () => (inner.readableEnded ? client.end(() => client.destroy()) : client.destroy()));
     client.once("close", () => {
       inner.destroy();
-      this.#forget(pair);
+      this.#forget(held);
     });
   }
 
@@ -88,18 +91,18 @@ export class Relay {
     for (const { client } of this.#pairs) client.destroy();
   }
 
-  #register(inner: Socket, pair: Pair): void {
+  #register(inner: Socket, origin: Origin): void {
     const port = inner.localPort;
     if (port === undefined) return;
-    this.#byPort.set(port, pair);
+    this.#byPort.set(port, origin);
     inner.once("close", () => {
       // By now the port may be another connection's.
-      if (this.#byPort.get(port) === pair) this.#byPort.delete(port);
+      if (this.#byPort.get(port) === origin) this.#byPort.delete(port);
     });
   }
 
-  #forget(pair: Pair): void {
-    this.#pairs.delete(pair);
+  #forget(held: Held<Pair>): void {
+    this.#pairs.remove(held);
     if (this.#pairs.size > 0) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }

@@ -1,3 +1,4 @@
+import { type Held, LiveSet } from "../core/live-set.ts";
 import { refuse } from "../core/refusal.ts";
 import { StreamIndex } from "./stream-index.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
@@ -15,7 +16,8 @@ export class LiveStreams {
   readonly bySession = new StreamIndex();
   readonly byUser = new StreamIndex();
   readonly #limits: StreamLimits;
-  readonly #all = new Set<Subscription>();
+  readonly #all = new LiveSet<Subscription>();
+  readonly #held = new WeakMap<Subscription, Held<Subscription>>();
   readonly #countByNetwork = new Map<string, number>();
 
   constructor(limits: StreamLimits) {
@@ -28,7 +30,7 @@ export class LiveStreams {
 
   /** Oldest first. Streams may be removed meanwhile. */
   [Symbol.iterator](): Iterator<Subscription> {
-    return this.#all.values();
+    return this.#all[Symbol.iterator]();
   }
 
   /** Throws TOO_MANY_STREAMS where one more would be one too many. The newer is refused, the older live on. */
@@ -42,17 +44,19 @@ export class LiveStreams {
 
   add(subscription: Subscription): void {
     const { deviceSessionId, userId, peerNetwork } = subscription;
-    this.#all.add(subscription);
-    this.bySession.add(deviceSessionId, subscription);
-    this.byUser.add(userId, subscription);
+    const held = this.#all.add(subscription);
+    this.#held.set(subscription, held);
+    this.bySession.add(deviceSessionId, held);
+    this.byUser.add(userId, held);
     this.#countByNetwork.set(peerNetwork, (this.#countByNetwork.get(peerNetwork) ?? 0) + 1);
   }
 
   remove(subscription: Subscription): void {
     const { deviceSessionId, userId, peerNetwork } = subscription;
-    if (!this.#all.delete(subscription)) return;
-    this.bySession.delete(deviceSessionId, subscription);
-    this.byUser.delete(userId, subscription);
+    const held = this.#held.get(subscription);
+    if (held === undefined || !this.#all.remove(held)) return;
+    this.bySession.delete(deviceSessionId, held);
+    this.byUser.delete(userId, held);
     const left = (this.#countByNetwork.get(peerNetwork) ?? 0) - 1;
     if (left > 0) this.#countByNetwork.set(peerNetwork, left);
     else this.#countByNetwork.delete(peerNetwork);

@@ -1,15 +1,16 @@
+import type { Held } from "../core/live-set.ts";
 import type { Subscription } from "./subscription.ts";
 
-const NONE: readonly Subscription[] = [];
+type HeldStream = Held<Subscription>;
 
 /** Live streams by a key: the session's or the user's id. A key without streams takes no memory, and one stream no list. */
 export class StreamIndex {
-  readonly #byKey = new Map<string, Subscription | Set<Subscription>>();
+  readonly #byKey = new Map<string, HeldStream | Set<HeldStream>>();
 
-  of(key: string): Iterable<Subscription> {
+  *of(key: string): Generator<Subscription, void, undefined> {
     const streams = this.#byKey.get(key);
-    if (streams === undefined) return NONE;
-    return streams instanceof Set ? streams : [streams];
+    if (streams === undefined) return;
+    for (const { item } of streams instanceof Set ? streams : [streams]) if (item !== undefined) yield item;
   }
 
   count(key: string): number {
@@ -22,18 +23,18 @@ export class StreamIndex {
     return this.#byKey.keys();
   }
 
-  add(key: string, subscription: Subscription): void {
+  add(key: string, stream: HeldStream): void {
     const streams = this.#byKey.get(key);
-    if (streams === undefined) this.#byKey.set(key, subscription);
-    else if (streams instanceof Set) streams.add(subscription);
-    else this.#byKey.set(key, new Set([streams, subscription]));
+    if (streams === undefined) this.#byKey.set(key, stream);
+    else if (streams instanceof Set) streams.add(stream);
+    else this.#byKey.set(key, new Set([streams, stream]));
   }
 
-  delete(key: string, subscription: Subscription): void {
+  delete(key: string, stream: HeldStream): void {
     const streams = this.#byKey.get(key);
     if (streams instanceof Set) {
-      streams.delete(subscription);
+      streams.delete(stream);
       if (streams.size === 0) this.#byKey.delete(key);
-    } else if (streams === subscription) this.#byKey.delete(key);
+    } else if (streams === stream) this.#byKey.delete(key);
   }
 }

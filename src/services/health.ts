@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { LiveSet } from "../core/live-set.ts";
 import {
   type HealthCheckResponseSchema,
   Health as HealthService,
@@ -30,7 +31,7 @@ interface Watcher {
  */
 export class Health {
   readonly #serving = new Map<string, boolean>();
-  readonly #watchers = new Set<Watcher>();
+  readonly #watchers = new LiveSet<Watcher>();
   readonly #places: FairPlaces;
   #shutDown = false;
 
@@ -88,9 +89,9 @@ export class Health {
     const { network, stream } = watcher;
     const evict = () => stream.end(tooMany());
     if (!this.#places.take(network, evict)) throw tooMany();
-    this.#watchers.add(watcher);
+    const held = this.#watchers.add(watcher);
     const ended = () => {
-      this.#watchers.delete(watcher);
+      this.#watchers.remove(held);
       this.#places.release(network, evict);
     };
     stream.onEnd({ ended });

@@ -1,5 +1,6 @@
 import type { DescFile, DescService, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { LiveSet } from "../core/live-set.ts";
 import {
   ServerReflection,
   type ServerReflectionRequest,
@@ -35,7 +36,7 @@ export function reflection<Peer extends Networked>(
   { files = [], stopping }: ReflectionOptions = {},
 ): AnyMethod<Peer>[] {
   const index = new DescriptorIndex([...services, ServerReflection, ServerReflectionV1Alpha], files);
-  const open = new Set<OutgoingStream<ResponseSchema>>();
+  const open = new LiveSet<OutgoingStream<ResponseSchema>>();
   const places = new FairPlaces(STREAMS_MAX);
   stopping?.addEventListener("abort", () => {
     for (const stream of open) stream.end(shuttingDown());
@@ -45,9 +46,9 @@ export function reflection<Peer extends Networked>(
     const { network } = call.peer;
     const evict = () => stream.end(tooMany());
     if (!places.take(network, evict)) throw tooMany();
-    open.add(stream);
+    const held = open.add(stream);
     const ended = () => {
-      open.delete(stream);
+      open.remove(held);
       places.release(network, evict);
     };
     stream.onEnd({ ended });

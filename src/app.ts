@@ -8,6 +8,7 @@ import { PUBLIC_ROUTES } from "./app/options.ts";
 import { configReload } from "./app/reload.ts";
 import { standardServices } from "./app/standard-services.ts";
 import { sleep } from "./backend/backoff.ts";
+import { wired } from "./config/check.ts";
 import type { Config } from "./config/schema.ts";
 import { loadSeeds } from "./config/seeds.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
@@ -59,7 +60,8 @@ const COMPRESS_BYTES_MIN = 1024;
  * `StoreError` or `ListenError`, with nothing left running.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, log, clock = systemClock } = options;
+  const { log, clock = systemClock } = options;
+  const config = wired(options.config);
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const lifecycle = { stopping: false };
   freshNames(log);

@@ -2,6 +2,7 @@ import { PublicAuth } from "../backend/public-auth.ts";
 import { RestBackend } from "../backend/rest-client.ts";
 import { RouteTable } from "../backend/route-table.ts";
 import { BackendSessionSource } from "../backend/session-lookup.ts";
+import type { WiredConfig } from "../config/check.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { verifyingKey } from "../crypto/ed25519.ts";
@@ -9,7 +10,7 @@ import type { GatewayMetrics } from "../observe/metrics.ts";
 import { continueTraces } from "../observe/trace.ts";
 
 /** The three ways in which the gateway calls the backend, each with its own connections. */
-export function openBackend(config: Config, metrics: GatewayMetrics, clock: Clock) {
+export function openBackend(config: WiredConfig, metrics: GatewayMetrics, clock: Clock) {
   const common = { url: config["backend.url"], token: config["backend.token"], metrics };
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];

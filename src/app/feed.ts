@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { PushFeed, type PushFeedState } from "../backend/push-feed.ts";
 import { openPushLink } from "../backend/push-transport.ts";
-import type { Config } from "../config/schema.ts";
+import type { WiredConfig } from "../config/check.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/ports.ts";
 import type { Push } from "../hub/open.ts";
@@ -19,7 +19,7 @@ interface FeedParts {
 }
 
 /** The push feed, delivering to the hub. */
-export function openFeed(config: Config, parts: FeedParts): PushFeed {
+export function openFeed(config: WiredConfig, parts: FeedParts): PushFeed {
   const { push, log, metrics, clock, forgetSessions, onStateChange } = parts;
   // Whoever came before the feed first stood may have missed something: also a gap, though none of the feed's.
   let stoodBefore = false;

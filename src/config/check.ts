@@ -3,9 +3,9 @@ import { ConfigError } from "./config-error.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
 
-/** What settings demand of each other: `broken` says what is wrong, or nothing. */
-interface Rule {
-  readonly keys: readonly [ConfigKey, ConfigKey];
+/** What settings demand of each other, or a command of its settings: `broken` says what is wrong, or nothing. */
+export interface Rule {
+  readonly keys: readonly ConfigKey[];
   broken(config: Config): string | undefined;
 }
 
@@ -73,17 +73,44 @@ const RULES: readonly Rule[] = [
   together("stores.redis.certificate_file", "stores.redis.key_file"),
 ];
 
-/** The rules that this configuration breaks, but for those that rest on a key which is not known to be right. */
-export function brokenRules(config: Config, uncertain: ReadonlySet<ConfigKey>): readonly string[] {
-  return RULES.filter((rule) => !rule.keys.some((key) => uncertain.has(key))).flatMap((rule) => rule.broken(config) ?? []);
+/** What `serve` needs that has no default: a backend of yours, and a key to sign with. */
+export const SERVE_RULES: readonly Rule[] = [
+  given("backend.url", "the base URL of your backend's REST interface"),
+  given("push.url", "the base URL of your backend's push service"),
+  {
+    keys: ["keys.current", "keys.current_file"],
+    broken(config) {
+      if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return undefined;
+      return `keys.current or keys.current_file: missing, expected one of them, since the gateway signs what it sends; \`sallyport keygen\` makes a seed for ${variableOf("keys.current")}`;
+    },
+  },
+];
+
+/** The rules that this configuration breaks, except those about a key which is not known to be right. */
+export function brokenRules(
+  config: Config,
+  uncertain: ReadonlySet<ConfigKey>,
+  commandRules: readonly Rule[] = [],
+): readonly string[] {
+  return [...RULES, ...commandRules]
+    .filter((rule) => !rule.keys.some((key) => uncertain.has(key)))
+    .flatMap((rule) => rule.broken(config) ?? []);
 }
 
-/** What `serve` needs besides: a key to sign with. */
-export function requireSigningKey(config: Config): void {
-  if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return;
-  throw new ConfigError([
-    `keys.current or keys.current_file: expected one of them, for the gateway signs what it sends; \`sallyport keygen\` makes a seed for ${variableOf("keys.current")}`,
-  ]);
+/** A configuration that names a backend: `serve` demands it, `dev` and `demo` name their own. */
+export type WiredConfig = Config & { readonly "backend.url": string; readonly "push.url": string };
+
+/** Throws a `ConfigError` that names what is missing. */
+export function wired(config: Config): WiredConfig {
+  const { "backend.url": backendUrl, "push.url": pushUrl } = config;
+  if (backendUrl !== undefined && pushUrl !== undefined) return { ...config, "backend.url": backendUrl, "push.url": pushUrl };
+  throw new ConfigError(brokenRules(config, new Set(), SERVE_RULES.slice(0, 2)));
+}
+
+function given(key: "backend.url" | "push.url", what: string): Rule {
+  const broken = (config: Config) =>
+    config[key] === undefined ? `${key}: missing, expected ${what}; as ${variableOf(key)} or --set ${key}=…` : undefined;
+  return { keys: [key], broken };
 }
 
 function notBoth(value: "keys.current" | "keys.next" | "keys.previous", file: `${typeof value}_file`): Rule {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { brokenRules } from "./check.ts";
+import { brokenRules, type Rule } from "./check.ts";
 import { ConfigError } from "./config-error.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
 import type { Given } from "./source.ts";
@@ -14,6 +14,8 @@ export interface ConfigSources {
   readonly readFile?: (path: string) => string;
   /** A command's own defaults: above the table's, below everything that the operator gave. */
   readonly overrides?: Partial<Config>;
+  /** What a command demands besides. */
+  readonly rules?: readonly Rule[];
 }
 
 /**
@@ -21,7 +23,7 @@ export interface ConfigSources {
  * `ConfigError` with every problem of every source, also of values that a later source replaces.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
-  const { argv = [], env = process.env, readFile = (path) => readFileSync(path, "utf8"), overrides = {} } = sources;
+  const { argv = [], env = process.env, readFile = (path) => readFileSync(path, "utf8"), overrides = {}, rules } = sources;
   const flags = fromFlags(argv);
   const path = flags.file ?? env[FILE_VARIABLE];
   const file = path ? fromFile(path, readFile) : { given: [], problems: [] };
@@ -34,7 +36,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
-    ...brokenRules(config, decoded.failed),
+    ...brokenRules(config, decoded.failed, rules),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
   return config;

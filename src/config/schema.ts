@@ -85,7 +85,10 @@ export const SCHEMA = {
     "The header in which trusted proxies say it: `x-forwarded-for`, or `forwarded` (RFC 7239). The one that yours write; the other is not read, since a proxy passes on whatever a client put there.",
   ),
 
-  "backend.url": setting(httpUrl, "http://127.0.0.1:8083", "Base URL of the backend's REST interface."),
+  "backend.url": unset(
+    httpUrl,
+    "Base URL of the backend's REST interface. `serve` needs it; `dev` and `demo` set it themselves.",
+  ),
   "backend.timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     5000,
@@ -106,7 +109,10 @@ export const SCHEMA = {
     "Sent to the backend as `Authorization: Bearer …`, so that it can tell the gateway from others. None: no such header.",
   ),
 
-  "push.url": setting(httpUrl, "http://127.0.0.1:8084", "Base URL of the backend's `sallyport.v1.Push` service."),
+  "push.url": unset(
+    httpUrl,
+    "Base URL of the backend's `sallyport.v1.Push` service. `serve` needs it; `dev` and `demo` set it themselves.",
+  ),
   "push.protocol": setting(
     choice("grpc", "connect", "grpc-web"),
     "grpc",

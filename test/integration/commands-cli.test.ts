@@ -13,6 +13,13 @@ const SEED = Buffer.alloc(32, 1).toString("base64");
 const ANY_PORTS = ["edge", "grpc", "admin"].flatMap((name) => ["--set", `${name}.listen=127.0.0.1:0`]);
 const ANY_DEV_PORTS = [...ANY_PORTS, "--set", "dev.backend_listen=127.0.0.1:0", "--set", "dev.push_listen=127.0.0.1:0"];
 
+/** All that `serve` needs. */
+const SERVE_ENV = {
+  SALLYPORT_KEYS_CURRENT: SEED,
+  SALLYPORT_BACKEND_URL: "http://127.0.0.1:9",
+  SALLYPORT_PUSH_URL: "http://127.0.0.1:9",
+};
+
 async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const command = runCommand(args, env);
   const code = await command.exited;
@@ -55,12 +62,26 @@ describe("the command line", () => {
   });
 });
 
+test("serve without routes: starts, with a warning", async () => {
+  const gateway = runCommand(["serve", ...ANY_PORTS], SERVE_ENV);
+  await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
+  expect(gateway.stdout()).toMatch(/"level":"warn","msg":"routes: none/);
+  gateway.kill("SIGTERM");
+  expect(await gateway.exited).toBe(0);
+  const routes = '[{"message_type":"a.b","method":"GET","path":"/api/v1/user/x"}]';
+  const routed = runCommand(["serve", ...ANY_PORTS], { ...SERVE_ENV, SALLYPORT_ROUTES: routes });
+  await until(() => routed.stdout().includes("gateway: up"), "the gateway to be up");
+  expect(routed.stdout()).not.toContain("routes: none");
+  routed.kill("SIGTERM");
+  await routed.exited;
+});
+
 describe("serve without what it needs", () => {
-  test("without a key: says which, and how to make one, exit 2", async () => {
-    const { code, err } = await run(["serve", ...ANY_PORTS]);
-    expect(code).toBe(2);
-    expect(err).toContain("keys.current");
-    expect(err).toContain("keygen");
+  test("without anything: each missing setting by name, at once, and how to make a key; exit 2", async () => {
+    const { code, out, err } = await run(["serve", ...ANY_PORTS]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    for (const name of ["backend.url", "push.url", "keys.current", "keygen"]) expect(err).toContain(name);
+    expect(lines(err)).toHaveLength(4);
     expect(err).not.toMatch(/^ +at /m);
   });
 
@@ -124,7 +145,7 @@ describe("a port in use: one line that says whose and which, exit 1, and nothing
   ])("%s with %s", async (command, key) => {
     const address = `127.0.0.1:${taken.port}`;
     const { code, err } = await run([command, ...ANY_DEV_PORTS, "--set", `${key}=${address}`], {
-      SALLYPORT_KEYS_CURRENT: SEED,
+      ...SERVE_ENV,
     });
     expect(code).toBe(1);
     expect(lines(err)).toHaveLength(1);
@@ -133,7 +154,7 @@ describe("a port in use: one line that says whose and which, exit 1, and nothing
 
   test("an address that is not this machine's", async () => {
     const { code, err } = await run(["serve", ...ANY_PORTS, "--set", "edge.listen=192.0.2.1:0"], {
-      SALLYPORT_KEYS_CURRENT: SEED,
+      ...SERVE_ENV,
     });
     expect(code).toBe(1);
     expect(lines(err)).toHaveLength(1);
@@ -150,9 +171,7 @@ test("demo: the whole story holds, exit 0", async () => {
 
 describe("signals", () => {
   async function up(...args: string[]): Promise<{ gateway: Command; edge: URL }> {
-    const gateway = runCommand(["serve", ...ANY_PORTS, "--set", "shutdown.deadline_ms=60000", ...args], {
-      SALLYPORT_KEYS_CURRENT: SEED,
-    });
+    const gateway = runCommand(["serve", ...ANY_PORTS, "--set", "shutdown.deadline_ms=60000", ...args], SERVE_ENV);
     await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
     const line = lines(gateway.stdout()).find((each) => each.includes("gateway: up")) ?? "";
     const { edge }: { edge: string } = JSON.parse(line);

@@ -10,6 +10,8 @@ const SEED = Buffer.alloc(32, 1).toString("base64");
 async function serveWith(url: string, env: Readonly<Record<string, string>> = {}) {
   const command = runCommand(["serve"], {
     SALLYPORT_KEYS_CURRENT: SEED,
+    SALLYPORT_BACKEND_URL: "http://127.0.0.1:9",
+    SALLYPORT_PUSH_URL: "http://127.0.0.1:9",
     SALLYPORT_EDGE_LISTEN: "127.0.0.1:0",
     SALLYPORT_GRPC_LISTEN: "127.0.0.1:0",
     SALLYPORT_ADMIN_LISTEN: "127.0.0.1:0",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { requireSigningKey } from "../../../src/config/check.ts";
+import { SERVE_RULES, wired } from "../../../src/config/check.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 
 const loadWith = (...settings: string[]) => loadConfig({ env: {}, argv: settings.flatMap((setting) => ["--set", setting]) });
@@ -34,8 +34,26 @@ test("the smallest request limit that still holds a payload is accepted", () => 
   loadWith("limits.payload_bytes_max=3072", "limits.request_bytes_max=8192");
 });
 
-test("serve refuses to start without a key to sign with, and says how to make one", () => {
-  expect(() => requireSigningKey(loadWith())).toThrow(/keys\.current.*keygen.*SALLYPORT_KEYS_CURRENT/);
-  requireSigningKey(loadWith(`keys.current=${SEED}`));
-  requireSigningKey(loadWith("keys.current_file=/run/secrets/key"));
+describe("what serve needs", () => {
+  const URLS = ["backend.url=http://b.example", "push.url=http://p.example"];
+  const serveWith = (...settings: string[]) =>
+    loadConfig({ env: {}, argv: settings.flatMap((setting) => ["--set", setting]), rules: SERVE_RULES });
+
+  test("is demanded all at once: the backend, its push service and a key, each by name and with how to give it", () => {
+    expect(() => serveWith()).toThrow(
+      /3 problems:.*backend\.url: missing.*SALLYPORT_BACKEND_URL.*push\.url: missing.*SALLYPORT_PUSH_URL.*keys\.current.*keygen.*SALLYPORT_KEYS_CURRENT/s,
+    );
+    serveWith(...URLS, `keys.current=${SEED}`);
+    serveWith(...URLS, "keys.current_file=/run/secrets/key");
+  });
+
+  test("is not called missing where it was given and is wrong, and is where it was set to nothing", () => {
+    expect(() => serveWith("backend.url=ftp://x", "push.url=", `keys.current=${SEED}`)).toThrow(
+      /2 problems:\n {2}- backend\.url \(flag --set\): got.*\n {2}- push\.url: missing/,
+    );
+  });
+
+  test("holds for every start of a gateway", () => {
+    expect(() => wired(loadWith("push.url=http://p.example"))).toThrow(/a problem:\n {2}- backend\.url: missing/);
+  });
 });

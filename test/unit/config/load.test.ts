@@ -24,7 +24,7 @@ describe("sources", () => {
   test("a gateway without any configuration starts on loopback with the documented defaults", () => {
     const config = load({});
     expect(config["edge.listen"]).toEqual({ host: "127.0.0.1", port: 8080 });
-    expect(config["backend.url"]).toBe("http://127.0.0.1:8083");
+    expect(config["backend.url"]).toBeUndefined();
     expect(config["push.protocol"]).toBe("grpc");
     expect(config["limits.payload_bytes_max"]).toBe(262_144);
     expect(config["budgets.send_code.rate"]).toBeCloseTo(1 / 60);

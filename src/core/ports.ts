@@ -1,3 +1,5 @@
+import type { CounterName, GaugeName, HistogramName } from "./metric-table.ts";
+
 /**
  * What the gateway's core asks of the world around it. Each port is small and says what an implementer must promise; each
  * has one contract suite under test/contract/, run on every implementation.
@@ -219,12 +221,12 @@ export interface PushFeedSink {
 /** A counter, gauge or histogram's one label set, as `name="value"` pairs. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Where measurements go. Names are Prometheus metric names that observe/metrics.ts declares. */
+/** Where measurements go. The names are those of core/metric-table.ts. */
 export interface Metrics {
-  count(name: string, labels?: Labels, by?: number): void;
-  gauge(name: string, value: number, labels?: Labels): void;
+  count(name: CounterName, labels?: Labels, by?: number): void;
+  gauge(name: GaugeName, value: number, labels?: Labels): void;
   /** Adds one observation, in the histogram's own unit (seconds for durations). */
-  observe(name: string, value: number, labels?: Labels): void;
+  observe(name: HistogramName, value: number, labels?: Labels): void;
 }
 
 /** Fields of a log line. Values are printed as JSON; what is undefined is left out. */

@@ -1,5 +1,5 @@
+import type { MetricDeclaration } from "../core/metric-table.ts";
 import type { Labels } from "../core/ports.ts";
-import type { MetricDeclaration } from "./metric-table.ts";
 
 /** One label set of a metric, with what was measured for it. */
 interface Series {

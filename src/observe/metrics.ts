@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../core/clock.ts";
-import type { Labels, Metrics } from "../core/ports.ts";
+import { METRICS, type MetricName } from "../core/metric-table.ts";
+import type { Metrics } from "../core/ports.ts";
 import { MetricFamily } from "./metric-family.ts";
-import { type CounterName, type GaugeName, type HistogramName, METRICS } from "./metric-table.ts";
 
 export interface MetricsOptions {
   /** The gateway's own version. */
@@ -11,9 +11,6 @@ export interface MetricsOptions {
 
 /** Measurements, in memory until somebody asks for them. */
 export interface GatewayMetrics extends Metrics {
-  count(name: CounterName, labels?: Labels, by?: number): void;
-  gauge(name: GaugeName, value: number, labels?: Labels): void;
-  observe(name: HistogramName, value: number, labels?: Labels): void;
   /** Calls `sample` before every rendering: for gauges that are cheaper to read than to keep. */
   beforeRender(sample: () => void): void;
   /** Prometheus text exposition format, version 0.0.4. */
@@ -30,10 +27,9 @@ export function createMetrics({ version, clock = systemClock }: MetricsOptions):
   const samplers: (() => void)[] = [];
   const startSeconds = clock.now() / 1000 - process.uptime();
 
-  /** A name reaches this point undeclared only through the port, whose names are strings: a mistake in the code. */
-  const family = (name: string): MetricFamily => {
+  const family = (name: MetricName): MetricFamily => {
     const found = families.get(name);
-    if (found === undefined) throw new Error(`metric ${name} is not declared in observe/metric-table.ts`);
+    if (found === undefined) throw new TypeError(`metric ${name} is not declared`);
     return found;
   };
   const sampleProcess = () => {

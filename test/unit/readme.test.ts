@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fromJsonString } from "@bufbuild/protobuf";
 import project from "../../package.json" with { type: "json" };
+import { METRICS } from "../../src/core/metric-table.ts";
 import { REFUSALS } from "../../src/core/refusal.ts";
 import { verifyingKey } from "../../src/crypto/ed25519.ts";
 import { requestSigningInput } from "../../src/crypto/signing-input.ts";
 import { ExecuteCommandRequestSchema, file_sallyport_v1_gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { file_sallyport_v1_push } from "../../src/gen/sallyport/v1/push_pb.ts";
-import { METRICS } from "../../src/observe/metric-table.ts";
 import { withTable } from "../support/readme-table.ts";
 import golden from "../vectors/golden.json";
 

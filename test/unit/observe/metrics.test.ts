@@ -1,7 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { join } from "node:path";
-import type { Metrics } from "../../../src/core/ports.ts";
-import { METRICS } from "../../../src/observe/metric-table.ts";
+import { METRICS } from "../../../src/core/metric-table.ts";
 import { createMetrics } from "../../../src/observe/metrics.ts";
 
 const clock = { now: () => 1_000_000, monotonic: () => 0 };
@@ -108,19 +106,7 @@ describe("labels", () => {
   });
 });
 
-test("a measurement of an undeclared metric is a mistake that no test run overlooks", () => {
-  const port: Metrics = create();
-  expect(() => port.count("sallyport_typo_total")).toThrow("sallyport_typo_total is not declared");
-});
-
-test("every metric that the code measures is declared: no measurement throws in production", async () => {
-  const undeclared: string[] = [];
-  const root = join(import.meta.dir, "../../../src");
-  for await (const path of new Bun.Glob("**/*.ts").scan(root)) {
-    const text = await Bun.file(join(root, path)).text();
-    for (const [, name = ""] of text.matchAll(/"(sallyport_[a-z_]+)"/g)) {
-      if (!Object.hasOwn(METRICS, name)) undeclared.push(`${path}: ${name}`);
-    }
-  }
-  expect(undeclared).toEqual([]);
+test("a metric that is not declared does not compile, and throws if it is measured all the same", () => {
+  // @ts-expect-error the name is none of the table's
+  expect(() => create().count("sallyport_typo_total")).toThrow("sallyport_typo_total is not declared");
 });

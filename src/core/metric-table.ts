@@ -73,6 +73,7 @@ type NamesOf<Type extends MetricDeclaration["type"]> = {
   [Name in keyof typeof METRICS]: (typeof METRICS)[Name]["type"] extends Type ? Name : never;
 }[keyof typeof METRICS];
 
+export type MetricName = keyof typeof METRICS;
 export type CounterName = NamesOf<"counter">;
 export type GaugeName = NamesOf<"gauge">;
 export type HistogramName = NamesOf<"histogram">;

@@ -1,5 +1,6 @@
 import { domainToASCII } from "node:url";
 import { PUBLIC_KEY_BYTES } from "../core/limits.ts";
+import { challengeKey } from "./challenge-id.ts";
 import { RestError } from "./rest-reply.ts";
 
 /** A public call's body, checked. */
@@ -12,7 +13,6 @@ export interface PublicCall {
 }
 
 const EMAIL_CHARACTERS_MAX = 254;
-const CHALLENGE_ID = /^[\x21-\x7e]{1,128}$/;
 const CODE = /^[\x21-\x7e]{1,32}$/;
 const METADATA_ENTRIES_MAX = 16;
 const METADATA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
@@ -30,8 +30,8 @@ export function checkSendCode(json: unknown): PublicCall {
 /** The body of confirm-email-code: {challenge_id, code, client_public_key, metadata?}. */
 export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) => boolean): PublicCall {
   const body = objectOf(json, ["challenge_id", "code", "client_public_key", "metadata"]);
-  const challengeId = stringField(body, "challenge_id");
-  if (!CHALLENGE_ID.test(challengeId)) throw invalid("challenge_id must be 1 to 128 visible ASCII characters");
+  const identity = challengeKey(stringField(body, "challenge_id"));
+  if (identity === undefined) throw invalid(CHALLENGE_RULE);
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
   const key = stringField(body, "client_public_key");
   const raw = Buffer.from(key, "base64");
@@ -41,9 +41,11 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   const checkLast = () => {
     if (!isStrictKey(raw)) throw invalid(KEY_RULE);
   };
-  return { body, identity: normalizeChallenge(challengeId), checkLast };
+  return { body, identity, checkLast };
 }
 
+const CHALLENGE_RULE =
+  "challenge_id must be 1 to 128 of A-Z, a-z, 0-9, . _ ~ -, and a UUID must be 8-4-4-4-12 lower-case hex digits";
 const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
 
 /**
@@ -61,16 +63,6 @@ function normalizeEmail(email: string): string {
   const domain = text.slice(at + 1);
   const bare = local.replace(/(?<=.)\+.*$/, "").replaceAll(".", "");
   return `${bare}@${(domainToASCII(domain) || domain).replace(/\.+$/, "")}`;
-}
-
-/** One challenge, one budget: a backend may read its id as a UUID, of which parsers take many spellings (Python's, these anywhere). */
-function normalizeChallenge(challengeId: string): string {
-  let id = challengeId.toLowerCase().replace(/[{}-]/g, "");
-  for (let longer = ""; id !== longer; ) {
-    longer = id;
-    id = id.replaceAll("urn:", "").replaceAll("uuid:", "");
-  }
-  return id;
 }
 
 /** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */

@@ -96,26 +96,6 @@ describe("mail bomb: however an address is written, one mailbox has one budget",
   });
 });
 
-describe("guessing codes: however a challenge is written, it has one budget", () => {
-  const spelled = (challenge_id: string) => checkConfirmCode({ ...confirm, challenge_id }, anyKey).identity;
-
-  test.each([
-    "01A2099A-5150-74E9-B0EC-1AC9F2114FF2",
-    "{01a2099a-5150-74e9-b0ec-1ac9f2114ff2}",
-    "01a2099a515074e9b0ec1ac9f2114ff2",
-    "urn:uuid:01a2099a-5150-74e9-b0ec-1ac9f2114ff2",
-    "uuid:01a2099a-5150-74e9-b0ec-1ac9f2114ff2",
-    "{urn:uuid:01a2099a-5150-74e9-b0ec-1ac9f2114ff2}",
-    "01a2099a-5150-uuurn:id:74e9-b0ec-1ac9f2114ff2",
-  ])("%s", (challenge) => {
-    expect(spelled(challenge)).toBe(spelled("01a2099a-5150-74e9-b0ec-1ac9f2114ff2"));
-  });
-
-  test("another challenge has another", () => {
-    expect(spelled("01a2099a-5150-74e9-b0ec-1ac9f2114ff3")).not.toBe(spelled("01a2099a-5150-74e9-b0ec-1ac9f2114ff2"));
-  });
-});
-
 describe("confirm-email-code", () => {
   test("a strict key is taken, and the challenge is whose budget it spends", () => {
     expect(checkConfirmCode(confirm, anyKey)).toMatchObject({ body: confirm, identity: "c1" });
@@ -142,6 +122,7 @@ describe("confirm-email-code", () => {
   test.each([
     ["challenge_id", ""],
     ["challenge_id", "a b"],
+    ["challenge_id", "X01a2099a-5150-74e9-b0ec-1ac9f2114ff2Y"],
     ["challenge_id", "c-1\r\nX-User-Id: admin"],
     ["challenge_id", "x".repeat(129)],
     ["code", "1 2"],

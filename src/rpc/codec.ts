@@ -2,7 +2,7 @@ import {
   create,
   type DescMessage,
   fromBinary,
-  fromJsonString,
+  fromJson,
   isMessage,
   type MessageInitShape,
   type MessageShape,
@@ -11,9 +11,13 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { MESSAGE_DEPTH_MAX } from "../core/limits.ts";
 import type { FlatMessage } from "./flat-fields.ts";
 import { flatReader } from "./flat-reader.ts";
 import { flatWriter } from "./flat-writer.ts";
+import { checkJsonBounds } from "./json-bounds.ts";
+import { prepareFields } from "./json-fields.ts";
+import { checkProtoBounds } from "./proto-bounds.ts";
 
 /** How messages are written: binary Protobuf, or Protobuf's JSON. */
 export type CodecName = "proto" | "json";
@@ -41,7 +45,11 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
     },
     json: {
       decode: (bytes) => {
-        const parse = () => fromJsonString(desc, utf8Decoder.decode(bytes), { ignoreUnknownFields: true, registry });
+        const parse = () => {
+          checkJsonBounds(bytes);
+          const json = prepareFields(desc, JSON.parse(utf8Decoder.decode(bytes)));
+          return fromJson(desc, json, { ignoreUnknownFields: true, recursionLimit: MESSAGE_DEPTH_MAX, registry });
+        };
         return orUndecodable("json", parse);
       },
       encode: (message) => utf8Encoder.encode(toJsonString(desc, whole(message), { registry })),
@@ -51,8 +59,12 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
 
 function binaryDecoder<Desc extends DescMessage>(desc: Desc): Codec<Desc>["decode"] {
   // Kept, a flood of unknown fields takes four times as long, and an object each.
-  const options = { readUnknownFields: false };
-  const whole = (bytes: Uint8Array) => orUndecodable("proto", () => fromBinary(desc, bytes, options));
+  const options = { readUnknownFields: false, recursionLimit: MESSAGE_DEPTH_MAX };
+  const whole = (bytes: Uint8Array) =>
+    orUndecodable("proto", () => {
+      checkProtoBounds(desc, bytes);
+      return fromBinary(desc, bytes, options);
+    });
   const read = flatReader(desc);
   if (read === undefined) return whole;
   return (bytes) => (read(bytes) as MessageShape<Desc> | undefined) ?? whole(bytes);

@@ -3,13 +3,14 @@ import {
   brotliDecompressSync,
   gunzipSync,
   gzipSync,
-  type InputType,
   constants as zlib,
   zstdCompressSync,
   zstdDecompressSync,
 } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codingName, codingsOf } from "../core/content-coding.ts";
+import { UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE } from "../core/limits.ts";
+import { narrowWindow } from "./brotli-window.ts";
 import { BodyTooLarge, type HeaderReader } from "./http.ts";
 import type { ProtocolHeaders } from "./protocol.ts";
 
@@ -21,15 +22,18 @@ export interface Compression {
   readonly name: string;
   /** Packs an answer. */
   compress(bytes: Uint8Array): Uint8Array;
-  /** Unpacks a message. Throws `BodyTooLarge` at `bytesMax`, having made no more than that; ConnectError on what is not packed so. */
+  /**
+   * Unpacks a message. Throws `BodyTooLarge` at `bytesMax`, or at UNPACK_RATIO_MAX times what was sent, having made no more than that;
+   * ConnectError on what is not packed so.
+   */
   decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }
 
-type Unpack = (bytes: InputType, options: { maxOutputLength: number }) => Uint8Array;
+type Unpack = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
 /** Fast rather than small: answers wait for it. */
 export const gzip = compression("gzip", gunzipSync, (bytes) => gzipSync(bytes, { level: 1 }));
-export const brotli = compression("br", brotliDecompressSync, (bytes) =>
+export const brotli = compression("br", unpackBrotli, (bytes) =>
   brotliCompressSync(bytes, { params: { [zlib.BROTLI_PARAM_QUALITY]: 3 } }),
 );
 export const zstd = compression("zstd", zstdDecompressSync, (bytes) => zstdCompressSync(bytes));
@@ -41,13 +45,19 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
     decompress(bytes, bytesMax) {
       // An empty message may be sent as no bytes at all, compressed or not.
       if (bytes.byteLength === 0) return bytes;
+      const maxOutputLength = Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, bytes.byteLength * UNPACK_RATIO_MAX));
       try {
-        return unpack(bytes, { maxOutputLength: bytesMax });
+        return unpack(bytes, { maxOutputLength });
       } catch (cause) {
-        throw isTooLarge(cause) ? new BodyTooLarge(bytesMax) : undecodable(name, cause);
+        throw isTooLarge(cause) ? new BodyTooLarge(maxOutputLength) : undecodable(name, cause);
       }
     },
   };
+}
+
+/** The decoder fills a whole window (RFC 7932 9.1) before it gives any of it: 16 MiB, of 14 bytes. So the window is made the least that does. */
+function unpackBrotli(bytes: Uint8Array, options: { maxOutputLength: number }): Uint8Array {
+  return brotliDecompressSync(narrowWindow(bytes, options.maxOutputLength), options);
 }
 
 function isTooLarge(cause: unknown): boolean {

@@ -1,4 +1,5 @@
 import { create, type DescMessage } from "@bufbuild/protobuf";
+import { FLAT_TEXT_BYTES_MAX } from "../core/limits.ts";
 import { type FlatField, type FlatMessage, type FlatType, type FlatValue, flatType } from "./flat-fields.ts";
 
 const ASCII_MAX = 0x7f;
@@ -78,6 +79,7 @@ class FlatReader {
   }
 
   #text(start: number, end: number): string | undefined {
+    if (end - start > FLAT_TEXT_BYTES_MAX) return undefined;
     for (let at = start; at < end; at++) {
       if ((this.#bytes[at] ?? 0) > ASCII_MAX) return undefined;
     }

@@ -1,0 +1,149 @@
+import {
+  JSON_BYTES_PER_ESCAPE,
+  JSON_ESCAPES_MAX,
+  JSON_NUMBER_CHARACTERS_MAX,
+  JSON_SPACE_BYTES_MAX,
+  JSON_TOKENS_MAX,
+  MESSAGE_DEPTH_MAX,
+} from "../core/limits.ts";
+
+const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
+const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+/**
+ * Bounds what parsing a JSON text may cost, and refuses names that occur twice in one object, before it is parsed. Whether it is JSON at
+ * all, the parser says. Throws on what is over a bound. Strings without escapes are stepped over by native search, so that
+ * what is long in an honest message is not looked at byte by byte.
+ */
+export function checkJsonBounds(bytes: Uint8Array): void {
+  new JsonBounds(bytes).run();
+}
+
+/** The names of an object that is open; `undefined` for an array. */
+type Open = Set<string> | undefined;
+
+class JsonBounds {
+  readonly #bytes: Uint8Array;
+  readonly #open: Open[] = [];
+  #at = 0;
+  /** Whether the next string is a name. */
+  #expectsName = false;
+  #tokensLeft = JSON_TOKENS_MAX;
+  #spaceLeft = JSON_SPACE_BYTES_MAX;
+  #escapesLeft: number;
+  /** Where the next backslash is, at or behind every place that has been looked at; the length where there is none. */
+  #backslashAt = -1;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#escapesLeft = JSON_ESCAPES_MAX + Math.floor(bytes.byteLength / JSON_BYTES_PER_ESCAPE);
+  }
+
+  run(): void {
+    while (this.#at < this.#bytes.byteLength) {
+      const byte = this.#bytes[this.#at] ?? 0;
+      if (isSpace(byte)) {
+        this.#at++;
+        if (this.#spaceLeft-- === 0) throw new Error("too much space");
+      } else {
+        if (this.#tokensLeft-- === 0) throw new Error("too many tokens");
+        this.#token(byte);
+      }
+    }
+  }
+
+  #token(byte: number): void {
+    if (byte === QUOTE) this.#string();
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) this.#enter(byte === OPEN_BRACE);
+    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) this.#leave();
+    else if (byte === COMMA || byte === COLON) this.#separate(byte === COMMA);
+    else this.#scalar();
+  }
+
+  #enter(isObject: boolean): void {
+    if (this.#open.length === MESSAGE_DEPTH_MAX) throw new Error("nested too deeply");
+    this.#open.push(isObject ? new Set() : undefined);
+    this.#expectsName = isObject;
+    this.#at++;
+  }
+
+  #leave(): void {
+    this.#open.pop();
+    this.#expectsName = false;
+    this.#at++;
+  }
+
+  #separate(isComma: boolean): void {
+    this.#expectsName = isComma && this.#open.at(-1) !== undefined;
+    this.#at++;
+  }
+
+  /** A number, or one of the literals. */
+  #scalar(): void {
+    const start = this.#at;
+    while (this.#at < this.#bytes.byteLength && !isDelimiter(this.#bytes[this.#at] ?? 0)) {
+      if (this.#at++ - start === JSON_NUMBER_CHARACTERS_MAX) throw new Error("a number is too long");
+    }
+  }
+
+  #string(): void {
+    const start = this.#at + 1;
+    const end = this.#endOfString(start);
+    if (this.#expectsName) this.#name(start, end);
+    this.#expectsName = false;
+    this.#at = end + 1;
+  }
+
+  /** Where the quote is that ends the string; the length where none does. */
+  #endOfString(start: number): number {
+    const end = this.#find(QUOTE, start);
+    if (this.#backslashAt < start) this.#backslashAt = this.#find(BACKSLASH, start);
+    if (this.#backslashAt >= end) return end;
+    let at = this.#backslashAt;
+    for (; at < this.#bytes.byteLength; at++) {
+      const byte = this.#bytes[at];
+      if (byte === QUOTE) break;
+      if (byte !== BACKSLASH) continue;
+      if (this.#escapesLeft-- === 0) throw new Error("too many escapes");
+      at++;
+    }
+    return at;
+  }
+
+  #find(byte: number, from: number): number {
+    const at = this.#bytes.indexOf(byte, from);
+    return at < 0 ? this.#bytes.byteLength : at;
+  }
+
+  #name(start: number, end: number): void {
+    const names = this.#open.at(-1);
+    if (names === undefined) return;
+    const source = Buffer.prototype.latin1Slice.call(this.#bytes, start, end);
+    const name = source.includes("\\") ? unescaped(source) : source;
+    if (names.has(name)) throw new Error("a name occurs twice in one object");
+    names.add(name);
+  }
+}
+
+/** The bytes of a name that may be written otherwise, by their text. */
+function unescaped(source: string): string {
+  const name: unknown = JSON.parse(`"${Buffer.from(source, "latin1").toString()}"`);
+  return Buffer.from(String(name)).toString("latin1");
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+function isDelimiter(byte: number): boolean {
+  return (
+    isSpace(byte) ||
+    byte === COMMA ||
+    byte === COLON ||
+    byte === QUOTE ||
+    byte === CLOSE_BRACE ||
+    byte === CLOSE_BRACKET ||
+    byte === OPEN_BRACE ||
+    byte === OPEN_BRACKET
+  );
+}

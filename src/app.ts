@@ -122,6 +122,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     tooLarge: (limitBytes) => refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(limitBytes) } }),
     compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: COMPRESS_BYTES_MIN,
+    guard: admission.guard,
     clock,
     onDone: callLog(log, metrics, clock),
   });

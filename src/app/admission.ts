@@ -1,9 +1,11 @@
 import { budgetsOf } from "../config/budgets.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
-import type { BudgetScope, Log } from "../core/ports.ts";
+import type { BudgetScope, Log, Peer } from "../core/ports.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
+import { chargePeer, checkPeer } from "../pipeline/failure-budget.ts";
 import { FailureHolds } from "../pipeline/failure-holds.ts";
+import type { PeerGuard } from "../rpc/peer-guard.ts";
 import type { Stores } from "../stores/open.ts";
 import { pipelineOptions } from "./options.ts";
 
@@ -14,7 +16,7 @@ interface AdmissionParts {
   readonly metrics: GatewayMetrics;
 }
 
-/** What lets requests in: the pipeline's part without the backend, and what public calls are charged by. On the same budgets. */
+/** What lets requests in: what may be read at all, the pipeline's part without the backend, and what public calls are charged by. On the same budgets. */
 export function openAdmission(config: Config, { stores, clock, log, metrics }: AdmissionParts) {
   const budgets = budgetsOf(config);
   const onShadowRefusal = (scope: BudgetScope) => {
@@ -23,13 +25,14 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
   };
   const common = { budgets, onShadowRefusal, clock };
   const { sessions, replay, remembersSinceMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
+  const failures = { ...common, unverifiedBuckets, verifiedPeers, failureHolds: new FailureHolds() };
+  const guard: PeerGuard<Peer> = {
+    check: (peer, cost) => checkPeer(peer, cost, failures),
+    charge: (peer, cost) => chargePeer(peer, cost, failures),
+  };
   return {
-    pipeline: {
-      ...pipelineOptions(config),
-      ...common,
-      ...{ sessions, replay, remembersSinceMs, buckets, unverifiedBuckets, verifiedPeers },
-      failureHolds: new FailureHolds(),
-    },
+    pipeline: { ...pipelineOptions(config), ...failures, ...{ sessions, replay, remembersSinceMs, buckets } },
+    guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
     /** From now on the budgets are those of another configuration. */
     adoptBudgets: (next: Config) => void Object.assign(budgets, budgetsOf(next)),

@@ -133,6 +133,8 @@ export interface BucketStore {
 export interface VerifiedPeers {
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void;
   has(peerNetwork: string, deviceSessionId: string, nowMs: number): boolean;
+  /** Whether any session has verified from there. */
+  hasAny(peerNetwork: string, nowMs: number): boolean;
 }
 
 /** Whose sessions end: one session where `deviceSessionId` is given, else every session of the user. */

@@ -61,7 +61,7 @@ async function subscribeEvents(
 function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts): Promise<AdmittedRequest> {
   if (parts.isStopping()) throw refuse("SHUTTING_DOWN");
   noteEnvelope(message, call);
-  return admit({ rpc, message, peer: call.peer }, parts.pipeline).then((admitted) => {
+  return admit({ rpc, message, peer: call.peer, cost: call.cost }, parts.pipeline).then((admitted) => {
     call.notes.user_id = admitted.session.userId;
     return admitted;
   });

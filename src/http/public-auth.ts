@@ -9,6 +9,7 @@ import {
   chargePublic,
   checkPublic,
   classDemand,
+  failureDemand,
   identityDemand,
   type PublicChargePorts,
   type PublicIdentity,
@@ -47,7 +48,7 @@ export async function servePublicCall(
   parts: PublicCallParts,
 ): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
-  const { body, identity, checkLast } = route.check(await readJson(request, parts.bodyTimeoutMs));
+  const { body, identity, checkLast } = await readCall(request, peer, route, parts);
   const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
   if (checkLast !== undefined) {
     checkPublic(demands, parts);
@@ -66,6 +67,24 @@ export async function servePublicCall(
   const replyHeaders: Record<string, string> = { ...fields, "content-type": answer.contentType, "cache-control": "no-store" };
   if (answer.retryAfter !== undefined) replyHeaders["retry-after"] = answer.retryAfter;
   return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
+}
+
+/** The call, as far as it is checked at no cost. An address whose calls keep failing is not read; what cannot be taken is a failure. */
+async function readCall(request: Request, peer: Peer, { check }: PublicRoute, parts: PublicCallParts): Promise<PublicCall> {
+  const failure = failureDemand(peer, parts);
+  checkPublic([failure], parts);
+  try {
+    return check(await readJson(request, parts.bodyTimeoutMs));
+  } catch (thrown) {
+    if (isPeersFault(thrown) && !request.signal.aborted) await parts.buckets.spend(failure, parts.clock.now());
+    throw thrown;
+  }
+}
+
+/** Not what the head alone tells, and not a client that is slow. */
+function isPeersFault(thrown: unknown): boolean {
+  if (!(thrown instanceof RestError) || thrown.cause instanceof BodyTooSlow) return false;
+  return thrown.code === "invalid_request" || thrown.code === "payload_too_large";
 }
 
 async function readJson(request: Request, timeoutMs: number): Promise<unknown> {

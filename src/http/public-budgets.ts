@@ -9,6 +9,7 @@ export interface PublicBudgets {
   readonly public_misc: Budget;
   readonly send_code: Budget;
   readonly confirm_code: Budget;
+  readonly failures: Budget;
 }
 
 /** Login is dear: it sends mail, and codes can be guessed. Everything else that is public is cheap. */
@@ -34,6 +35,14 @@ export function classDemand(policy: PublicClass, peer: Peer, { budgets }: Public
 
 export function identityDemand(policy: PublicIdentity, identity: string, { budgets }: PublicChargePorts): PublicDemand {
   return { policy, scope: "public_identity", key: `${policy} ${identity}`, budget: budgets[policy] };
+}
+
+/**
+ * What public calls cost their address that are not what they should be. Not its failures over RPC, which are their own: who is locked out
+ * of those because a session has ended is to be able to log in.
+ */
+export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
+  return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };
 }
 
 /** Charges all of the budgets or none, and gives the fields that tell the client of them. Throws RestError `rate_limited`. */

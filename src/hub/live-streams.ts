@@ -1,5 +1,4 @@
 import { type Held, LiveSet } from "../core/live-set.ts";
-import { NetworkCounter } from "../core/network-counter.ts";
 import { refuse } from "../core/refusal.ts";
 import { StreamIndex } from "./stream-index.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
@@ -19,7 +18,7 @@ export class LiveStreams {
   readonly #limits: StreamLimits;
   readonly #all = new LiveSet<Subscription>();
   readonly #held = new WeakMap<Subscription, Held<Subscription>>();
-  readonly #perNetwork = new NetworkCounter();
+  readonly #countByNetwork = new Map<string, number>();
 
   constructor(limits: StreamLimits) {
     this.#limits = limits;
@@ -39,7 +38,7 @@ export class LiveStreams {
     const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
     if (this.bySession.count(deviceSessionId) >= perSessionMax) throw tooMany("session");
     if (this.byUser.count(userId) >= perUserMax) throw tooMany("user");
-    if (this.#perNetwork.of(peerNetwork) >= perNetworkMax) throw tooMany("ip");
+    if ((this.#countByNetwork.get(peerNetwork) ?? 0) >= perNetworkMax) throw tooMany("ip");
     if (this.#all.size >= totalMax) throw tooMany("all");
   }
 
@@ -49,7 +48,7 @@ export class LiveStreams {
     this.#held.set(subscription, held);
     this.bySession.add(deviceSessionId, held);
     this.byUser.add(userId, held);
-    this.#perNetwork.add(peerNetwork);
+    this.#countByNetwork.set(peerNetwork, (this.#countByNetwork.get(peerNetwork) ?? 0) + 1);
   }
 
   remove(subscription: Subscription): void {
@@ -58,7 +57,9 @@ export class LiveStreams {
     if (held === undefined || !this.#all.remove(held)) return;
     this.bySession.delete(deviceSessionId, held);
     this.byUser.delete(userId, held);
-    this.#perNetwork.remove(peerNetwork);
+    const left = (this.#countByNetwork.get(peerNetwork) ?? 0) - 1;
+    if (left > 0) this.#countByNetwork.set(peerNetwork, left);
+    else this.#countByNetwork.delete(peerNetwork);
   }
 }
 

@@ -1,10 +1,10 @@
-import type { BucketDemand, Peer } from "../core/ports.ts";
+import type { BucketDemand, Peer, TakeRefusal } from "../core/ports.ts";
 import { type Reason, Refusal, refuse } from "../core/refusal.ts";
 import { SignedBeforeStart } from "./freshness.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type Arrival, proven, type WelcomeArrival } from "./proof.ts";
 
-type FailurePorts = Pick<
+export type FailurePorts = Pick<
   PipelinePorts,
   "unverifiedBuckets" | "failureHolds" | "budgets" | "verifiedPeers" | "clock" | "onShadowRefusal"
 >;
@@ -27,33 +27,79 @@ export async function checkFailureBudget(arrival: Arrival, ports: FailurePorts):
   const claimed = message.envelope?.deviceSessionId ?? "";
   const isExempt = ports.verifiedPeers.has(peer.network, claimed, ports.clock.now());
   const demand = isExempt ? sessionDemand(peer, claimed, ports) : networkDemand(peer, ports);
-  await holdToken(demand, ports);
-  return proven<WelcomeArrival>({ ...arrival, failureDemand: demand });
+  const tokens = tokensOf(arrival.cost, demand);
+  try {
+    await holdTokens(demand, tokens, ports);
+  } catch (refusal) {
+    // It has been decoded, which is all that whoever sends it may have been after.
+    await chargeKnownNetwork(peer, arrival.cost, ports);
+    throw refusal;
+  }
+  return proven<WelcomeArrival>({ ...arrival, failureDemand: demand, tokens });
+}
+
+/**
+ * Check 0, the part of it that comes before a request is read, and again before it is unpacked and decoded. `cost`: how many failures
+ * that may cost as much as, 0 where it is cheap. An address from which some session has lately verified may send what is cheap, whatever
+ * its neighbours do; and what is not, as often as its `ip` budget lets it call. Throws RATE_LIMITED; takes nothing.
+ */
+export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
+  const { unverifiedBuckets, failureHolds, budgets, verifiedPeers, clock } = ports;
+  const demand = networkDemand(peer, ports);
+  if (demand.budget.shadow === true) return;
+  const nowMs = clock.now();
+  const tokens = tokensOf(cost, demand);
+  const outcome = unverifiedBuckets.check(demand, nowMs, failureHolds.heldBy(demand.key) + tokens);
+  if (outcome === true) return;
+  if (verifiedPeers.hasAny(peer.network, nowMs)) {
+    const known = knownDemand(peer, ports);
+    const isLeft = cost === 0 || known.budget.shadow === true || unverifiedBuckets.check(known, nowMs, tokensOf(cost, known));
+    if (isLeft === true) return;
+    throw rateLimited(isLeft);
+  }
+  const mayComeBack = failureHolds.mayWait(demand.key, budgets.ip.burst);
+  if (!mayComeBack || unverifiedBuckets.check(demand, nowMs, tokens) !== true) throw rateLimited(outcome);
+}
+
+/** Charges the peer for a request that could not be decoded. */
+export async function chargePeer(peer: Peer, cost: number, ports: FailurePorts): Promise<void> {
+  const demand = networkDemand(peer, ports);
+  await ports.unverifiedBuckets.spend(times(demand, tokensOf(cost, demand)), ports.clock.now());
+  await chargeKnownNetwork(peer, cost, ports);
+}
+
+async function chargeKnownNetwork(peer: Peer, cost: number, ports: FailurePorts): Promise<void> {
+  const nowMs = ports.clock.now();
+  if (cost === 0 || !ports.verifiedPeers.hasAny(peer.network, nowMs)) return;
+  const demand = knownDemand(peer, ports);
+  await ports.unverifiedBuckets.spend(times(demand, tokensOf(cost, demand)), nowMs);
 }
 
 /**
  * A token that is there but held may come back any moment: honest clients that all arrive at once (behind one address, after a
  * restart) wait for each other rather than be refused. No more of them than the IP budget would let in together.
  */
-async function holdToken(demand: BucketDemand, ports: FailurePorts): Promise<void> {
+async function holdTokens(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failureHolds, budgets, clock } = ports;
   if (demand.budget.shadow === true) {
     reportShadow(demand, ports);
-    failureHolds.hold(demand.key);
+    failureHolds.hold(demand.key, tokens);
     return;
   }
   for (;;) {
     const nowMs = clock.now();
-    const outcome = unverifiedBuckets.check(demand, nowMs, failureHolds.heldBy(demand.key) + 1);
+    const outcome = unverifiedBuckets.check(demand, nowMs, failureHolds.heldBy(demand.key) + tokens);
     if (outcome === true) break;
-    const mayComeBack = unverifiedBuckets.check(demand, nowMs) === true;
+    const mayComeBack = unverifiedBuckets.check(demand, nowMs, tokens) === true;
     const release = mayComeBack ? failureHolds.nextRelease(demand.key, budgets.ip.burst) : undefined;
-    if (release === undefined) {
-      throw refuse("RATE_LIMITED", { metadata: { scope: SCOPE }, retryAfterMs: outcome.retryAfterMs });
-    }
+    if (release === undefined) throw rateLimited(outcome);
     await release;
   }
-  failureHolds.hold(demand.key);
+  failureHolds.hold(demand.key, tokens);
+}
+
+function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
+  return refuse("RATE_LIMITED", { metadata: { scope: SCOPE }, retryAfterMs });
 }
 
 /** In shadow mode nobody waits. Refused would have been who came after those who hold a token, and those who would have waited for one. */
@@ -68,14 +114,26 @@ export async function spendFailure(welcome: WelcomeArrival, refusal: unknown, po
   // That is the restart's doing, and all of an address's clients meet it at once.
   if (refusal instanceof Refusal && refusal.cause instanceof SignedBeforeStart) return;
   const { peer, failureDemand } = welcome;
-  const demands = [networkDemand(peer, ports)];
-  if (failureDemand.scope === "session_failures" && !isGatewayFault(refusal)) demands.push(failureDemand);
+  const network = networkDemand(peer, ports);
+  const demands = times(network, tokensOf(welcome.cost, network));
+  if (failureDemand.scope === "session_failures" && !isGatewayFault(refusal)) {
+    demands.push(...times(failureDemand, welcome.tokens));
+  }
   await ports.unverifiedBuckets.spend(demands, ports.clock.now());
 }
 
 /** It is known whether the request fails. */
-export function releaseToken({ failureDemand }: WelcomeArrival, { failureHolds }: FailurePorts): void {
-  failureHolds.release(failureDemand.key);
+export function releaseTokens({ failureDemand, tokens }: WelcomeArrival, { failureHolds }: FailurePorts): void {
+  failureHolds.release(failureDemand.key, tokens);
+}
+
+/** How many tokens stand behind a request of that cost: one at least, and no more than a full bucket has. */
+function tokensOf(cost: number, { budget }: BucketDemand): number {
+  return Math.max(1, Math.min(cost, Math.floor(budget.burst)));
+}
+
+function times(demand: BucketDemand, tokens: number): BucketDemand[] {
+  return Array.from({ length: tokens }, () => demand);
 }
 
 function isGatewayFault(refusal: unknown): boolean {
@@ -84,6 +142,11 @@ function isGatewayFault(refusal: unknown): boolean {
 
 function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "failures", key: network, budget: budgets.failures };
+}
+
+/** What a network of verified sessions fails at without a session's name. Among the buckets of those, and under none's name. */
+function knownDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
+  return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };
 }
 
 function sessionDemand({ network }: Peer, deviceSessionId: string, { budgets }: FailurePorts): BucketDemand {

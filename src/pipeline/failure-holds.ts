@@ -16,19 +16,25 @@ export class FailureHolds {
     return this.#lines.get(bucket)?.held ?? 0;
   }
 
-  hold(bucket: string): void {
+  hold(bucket: string, tokens: number): void {
     const line = this.#lines.get(bucket);
-    if (line === undefined) this.#lines.set(bucket, { held: 1, waiting: [] });
-    else line.held++;
+    if (line === undefined) this.#lines.set(bucket, { held: tokens, waiting: [] });
+    else line.held += tokens;
   }
 
-  /** Lets the next in line look again; all of them where nobody is left who would wake them. */
-  release(bucket: string): void {
+  /** Lets the next in line look again, one for each token; all of them where nobody is left who would wake them. */
+  release(bucket: string, tokens: number): void {
     const line = this.#lines.get(bucket);
     if (line === undefined) return;
-    line.held--;
-    if (line.held === 0) this.#lines.delete(bucket);
-    for (const wake of line.waiting.splice(0, line.held === 0 ? line.waiting.length : 1)) wake();
+    line.held -= tokens;
+    if (line.held <= 0) this.#lines.delete(bucket);
+    for (const wake of line.waiting.splice(0, line.held <= 0 ? line.waiting.length : tokens)) wake();
+  }
+
+  /** Whether tokens are held that may come back, and fewer wait for them already than may. */
+  mayWait(bucket: string, waitingMax: number): boolean {
+    const line = this.#lines.get(bucket);
+    return line !== undefined && line.waiting.length < waitingMax;
   }
 
   /** Resolves when it is worth looking again; `undefined` where nothing is held, or as many wait already as may. */

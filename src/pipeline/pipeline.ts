@@ -1,7 +1,7 @@
 import { Refusal } from "../core/refusal.ts";
 import { takeBudgets } from "./budgets.ts";
 import { checkEnvelope } from "./envelope.ts";
-import { checkFailureBudget, releaseToken, spendFailure } from "./failure-budget.ts";
+import { checkFailureBudget, releaseTokens, spendFailure } from "./failure-budget.ts";
 import { claimFreshness } from "./freshness.ts";
 import { checkPayloadHash } from "./payload-hash.ts";
 import type { PipelinePorts } from "./ports.ts";
@@ -26,7 +26,7 @@ async function verifyAndSettle(welcome: WelcomeArrival, ports: PipelinePorts): P
     await spendFailure(welcome, refusal, ports);
     throw refusal;
   } finally {
-    releaseToken(welcome, ports);
+    releaseTokens(welcome, ports);
   }
 }
 

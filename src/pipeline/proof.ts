@@ -23,6 +23,8 @@ export interface Arrival {
   readonly rpc: Rpc;
   readonly message: SignedMessage;
   readonly peer: Peer;
+  /** How many failures it may have cost as much as to read it; 0 where it was cheap. */
+  readonly cost: number;
 }
 
 interface Request {
@@ -39,8 +41,8 @@ interface SessionRequest extends Request {
   readonly mark: number;
 }
 
-/** Check 0 passed: a failure bucket of the peer's has a token, which is held until the request is verified. */
-export type WelcomeArrival = Arrival & { readonly failureDemand: BucketDemand } & Proof<"peer">;
+/** Check 0 passed: a failure bucket of the peer's has the tokens, which are held until the request is verified. */
+export type WelcomeArrival = Arrival & { readonly failureDemand: BucketDemand; readonly tokens: number } & Proof<"peer">;
 /** Check 1 passed: every field keeps the rules of the contract. */
 export type WellFormed = Request & Proof<"envelope">;
 /** Check 2 passed: the session exists and is active. */

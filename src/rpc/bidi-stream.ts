@@ -6,6 +6,7 @@ import type { BodySource, HttpRequest, HttpStreamReply } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
 import type { RpcOptions } from "./options.ts";
 import type { StreamProtocol } from "./protocol.ts";
+import { receive } from "./receive.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { BidiStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
@@ -22,10 +23,16 @@ export function serveBidiStream<Peer>(
 ): Promise<HttpStreamReply> {
   const incoming = new IncomingStream(request.body(), method.input[negotiated.codec]);
   return serveStream(method, negotiated, request, options, {
-    handle: async (call, stream, read) => method.handle(incoming.messages(read), call, stream),
+    handle: async (call, stream, read) => {
+      const charged: Charged = (step) => receive(call, options, step);
+      await method.handle(incoming.messages(read, charged), call, stream);
+    },
     ended: (thrown) => incoming.abort(thrown),
   });
 }
+
+/** Runs what reads a message, and charges the peer where it fails. */
+type Charged = <T>(step: () => Promise<T>) => Promise<T>;
 
 /** The requests of a call, as its handler reads them. */
 class IncomingStream<I extends DescMessage> {
@@ -38,28 +45,31 @@ class IncomingStream<I extends DescMessage> {
     this.#decoder = decoder;
   }
 
-  async *messages(options: ReadOptions): AsyncGenerator<MessageShape<I>, void> {
+  async *messages(options: ReadOptions, charged: Charged): AsyncGenerator<MessageShape<I>, void> {
     const frames = new FrameReader(this.#body, options);
     try {
       for (;;) {
-        const bytes = await frames.next().catch((error) => this.#fail(error));
+        const message = await charged(() => this.#next(frames));
         if (this.#over !== undefined) throw this.#over;
-        if (bytes === undefined) return;
-        yield this.#decoder.decode(bytes);
+        if (message === undefined) return;
+        yield message;
       }
     } finally {
       this.#body.cancel();
     }
   }
 
+  /** `undefined` also where the call is over: a body that was cut off by that fails for no other reason. */
+  async #next(frames: FrameReader): Promise<MessageShape<I> | undefined> {
+    const bytes = await frames.next().catch((error) => {
+      if (this.#over === undefined) throw error;
+    });
+    return bytes === undefined || this.#over !== undefined ? undefined : this.#decoder.decode(bytes);
+  }
+
   /** The call is over. To throw, rather than to end as if the client had said everything, keeps half a request from being taken for one. */
   abort(thrown: unknown): void {
     this.#over = thrown instanceof Error ? thrown : new ConnectError("the call has ended", Code.Canceled);
     this.#body.cancel();
-  }
-
-  /** A body that was cut off because the call is over fails for that reason, and for no other. */
-  #fail(error: unknown): never {
-    throw this.#over ?? error;
   }
 }

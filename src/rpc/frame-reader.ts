@@ -1,4 +1,3 @@
-import { ConnectError } from "@connectrpc/connect";
 import { FRAME_HEADER_BYTES } from "../core/frame.ts";
 import { type BodySource, BodyTooLarge } from "./http.ts";
 import { bodyBrokeOff, decodeFrameHeader, incompleteFrame, unpackMessage } from "./request-frame.ts";
@@ -23,8 +22,7 @@ export class FrameReader {
     try {
       return await this.#next();
     } catch (error) {
-      if (error instanceof BodyTooLarge) throw this.#options.tooLarge(error.limitBytes);
-      throw error instanceof ConnectError ? error : bodyBrokeOff(error);
+      throw error instanceof BodyTooLarge ? this.#options.tooLarge(error.limitBytes) : error;
     }
   }
 
@@ -42,7 +40,9 @@ export class FrameReader {
   /** Reads until so many bytes are there, or the body ends. */
   async #has(bytes: number): Promise<boolean> {
     while (this.#queue.byteLength < bytes) {
-      const chunk = await this.#source.read();
+      const chunk = await this.#source.read().catch((cause) => {
+        throw bodyBrokeOff(cause);
+      });
       if (chunk === undefined) return false;
       this.#queue.append(chunk);
     }

@@ -3,8 +3,10 @@ import type { Call } from "./call.ts";
 import type { CodecName } from "./codec.ts";
 import type { Compression, Compressions } from "./compression.ts";
 import type { HttpRequest } from "./http.ts";
+import { decodingCost, type PeerGuard } from "./peer-guard.ts";
 import type { ProtocolName } from "./protocol.ts";
 import type { ReadOptions } from "./request-message.ts";
+import type { AnyMethod } from "./service.ts";
 
 /** How one call went, told once, when it is over. */
 export interface CallSummary<Peer> {
@@ -30,11 +32,23 @@ export interface RpcOptions<Peer> {
   readonly compressions: Compressions;
   /** Shorter answers are sent as they are. */
   readonly compressBytesMin: number;
+  readonly guard: PeerGuard<Peer>;
   readonly clock: Clock;
   readonly onDone: (summary: CallSummary<Peer>) => void;
 }
 
-/** What reading one message needs of the options. */
-export function readOptions(framed: boolean, compression: Compression | undefined, options: RpcOptions<never>): ReadOptions {
-  return { framed, compression, bytesMax: options.requestBytesMax, tooLarge: options.tooLarge };
+/** What reading the messages of one call needs of the options. */
+export function readOptions<Peer>(
+  { limits }: AnyMethod<Peer>,
+  framed: boolean,
+  compression: Compression | undefined,
+  call: Call<Peer>,
+  options: RpcOptions<Peer>,
+): ReadOptions {
+  const { requestBytesMax, tooLarge, guard } = options;
+  const beforeDecoding = (bytes: number, isPacked: boolean) => {
+    call.cost = decodingCost(bytes, isPacked);
+    if (!limits.servesAnyPeer) guard.check(call.peer, call.cost);
+  };
+  return { framed, compression, bytesMax: Math.min(requestBytesMax, limits.requestBytesMax), tooLarge, beforeDecoding };
 }

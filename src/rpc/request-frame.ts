@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "../core/frame.ts";
-import type { Compression } from "./compression.ts";
 import { BodyTooLarge, BodyTooSlow } from "./http.ts";
+import type { ReadOptions } from "./request-message.ts";
 
 /** What the frame of a message (core/frame.ts) says of it. */
 export interface FrameHeader {
@@ -31,13 +31,11 @@ export function bodyBrokeOff(cause: unknown): ConnectError {
   return new ConnectError("the request ended before its body", Code.Canceled, undefined, undefined, cause);
 }
 
-interface Unpacking {
-  readonly compression: Compression | undefined;
-  readonly bytesMax: number;
-}
+type Unpacking = Pick<ReadOptions, "compression" | "bytesMax" | "beforeDecoding">;
 
-/** The message of a frame as it was before the client packed it. */
-export function unpackMessage(message: Uint8Array, compressed: boolean, { compression, bytesMax }: Unpacking) {
+/** A message as it was before the client packed it. */
+export function unpackMessage(message: Uint8Array, compressed: boolean, { compression, bytesMax, beforeDecoding }: Unpacking) {
+  beforeDecoding(message.byteLength, compressed);
   if (!compressed) return message;
   if (compression === undefined) {
     throw new ConnectError("a message is compressed, but no compression was announced", Code.Internal);

@@ -12,22 +12,28 @@ export interface ReadOptions {
   readonly compression: Compression | undefined;
   /** What a longer message is refused with. */
   readonly tooLarge: (limitBytes: number) => Error;
+  /** Told of each message before it is unpacked and decoded: how long it is as sent. What it throws ends the call. */
+  readonly beforeDecoding: (bytes: number, isPacked: boolean) => void;
 }
 
 /** The bytes of the one message of a request. Throws ConnectError, or what `tooLarge` gives. */
 export async function readMessage(request: HttpRequest, options: ReadOptions): Promise<Uint8Array> {
   const { framed, bytesMax } = options;
   try {
-    return unpack(await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax), options);
+    const body = await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax).catch(notWhole);
+    return unpack(body, options);
   } catch (error) {
-    if (error instanceof BodyTooLarge) throw options.tooLarge(bytesMax);
-    throw error instanceof ConnectError ? error : bodyBrokeOff(error);
+    throw error instanceof BodyTooLarge ? options.tooLarge(Math.min(error.limitBytes, bytesMax)) : error;
   }
+}
+
+function notWhole(error: unknown): never {
+  throw error instanceof BodyTooLarge ? error : bodyBrokeOff(error);
 }
 
 function unpack(body: Uint8Array, options: ReadOptions): Uint8Array {
   const { framed, bytesMax, compression } = options;
-  if (!framed) return compression === undefined ? body : compression.decompress(body, bytesMax);
+  if (!framed) return unpackMessage(body, compression !== undefined, options);
   const { compressed, message } = unframe(body, bytesMax);
   return unpackMessage(message, compressed, options);
 }

@@ -3,6 +3,7 @@ import type { HttpRequest, HttpStreamReply } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
 import type { RpcOptions } from "./options.ts";
 import type { StreamProtocol } from "./protocol.ts";
+import { receive } from "./receive.ts";
 import { readMessage } from "./request-message.ts";
 import type { ServerStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
@@ -16,8 +17,8 @@ export function serveServerStream<Peer>(
 ): Promise<HttpStreamReply> {
   return serveStream(method, negotiated, request, options, {
     async handle(call, stream, read) {
-      const bytes = await readMessage(request, read);
-      await method.handle(method.input[call.codec].decode(bytes), call, stream);
+      const message = async () => method.input[call.codec].decode(await readMessage(request, read));
+      await method.handle(await receive(call, options, message), call, stream);
     },
   });
 }

@@ -37,12 +37,26 @@ export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer
   stream: OutgoingStream<O>,
 ) => Promise<void> | void;
 
+/** What a method takes of those who call it. */
+export interface MethodLimits {
+  /** The longest message, where that is less than the server's. */
+  readonly requestBytesMax: number;
+  /** Also of peers whose requests keep failing: for methods that cost no more than to refuse them does. */
+  readonly servesAnyPeer: boolean;
+}
+
+export interface MethodOptions extends Partial<MethodLimits> {
+  /** The types that an Any in the method's messages may hold. */
+  readonly registry?: Registry;
+}
+
 interface MethodBase<I extends DescMessage, O extends DescMessage> {
   /** `/package.Service/Method` */
   readonly path: string;
   readonly name: string;
   readonly input: Codecs<I>;
   readonly output: Codecs<O>;
+  readonly limits: MethodLimits;
 }
 
 export interface UnaryMethod<I extends DescMessage, O extends DescMessage, Peer> extends MethodBase<I, O> {
@@ -66,35 +80,35 @@ export type AnyMethod<Peer> =
   | ServerStreamMethod<DescMessage, DescMessage, Peer>
   | BidiStreamMethod<DescMessage, DescMessage, Peer>;
 
-/** `registry`: the types that an Any in the method's messages may hold. */
 export function unary<I extends DescMessage, O extends DescMessage, Peer>(
   desc: DescMethodUnary<I, O>,
   handle: UnaryHandler<I, O, Peer>,
-  registry?: Registry,
+  options?: MethodOptions,
 ): UnaryMethod<I, O, Peer> {
-  return { kind: "unary", ...methodBase<I, O>(desc, registry), handle };
+  return { kind: "unary", ...methodBase<I, O>(desc, options), handle };
 }
 
 export function serverStream<I extends DescMessage, O extends DescMessage, Peer>(
   desc: DescMethodServerStreaming<I, O>,
   handle: ServerStreamHandler<I, O, Peer>,
-  registry?: Registry,
+  options?: MethodOptions,
 ): ServerStreamMethod<I, O, Peer> {
-  return { kind: "server_streaming", ...methodBase<I, O>(desc, registry), handle };
+  return { kind: "server_streaming", ...methodBase<I, O>(desc, options), handle };
 }
 
 export function bidiStream<I extends DescMessage, O extends DescMessage, Peer>(
   desc: DescMethodBiDiStreaming<I, O>,
   handle: BidiStreamHandler<I, O, Peer>,
-  registry?: Registry,
+  options?: MethodOptions,
 ): BidiStreamMethod<I, O, Peer> {
-  return { kind: "bidi_streaming", ...methodBase<I, O>(desc, registry), handle };
+  return { kind: "bidi_streaming", ...methodBase<I, O>(desc, options), handle };
 }
 
 function methodBase<I extends DescMessage, O extends DescMessage>(
   desc: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O> | DescMethodBiDiStreaming<I, O>,
-  registry: Registry | undefined,
+  { registry, requestBytesMax = Number.POSITIVE_INFINITY, servesAnyPeer = false }: MethodOptions = {},
 ): MethodBase<I, O> {
   const path = `/${desc.parent.typeName}/${desc.name}`;
-  return { path, name: desc.name, input: codecsOf(desc.input, registry), output: codecsOf(desc.output, registry) };
+  const limits = { requestBytesMax, servesAnyPeer };
+  return { path, name: desc.name, input: codecsOf(desc.input, registry), output: codecsOf(desc.output, registry), limits };
 }

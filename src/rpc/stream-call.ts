@@ -5,6 +5,7 @@ import type { Negotiated } from "./negotiate.ts";
 import { type RpcOptions, readOptions } from "./options.ts";
 import { OutgoingStream, type StreamOwner } from "./outgoing-stream.ts";
 import type { StreamProtocol } from "./protocol.ts";
+import { type CallHeaders, charged, openCall } from "./receive.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { BidiStreamMethod, ServerStreamMethod } from "./service.ts";
 
@@ -33,7 +34,7 @@ export function serveStream<Peer>(
     const owner = new AnsweredCall(method.name, call, options, streamCall, respond);
     const { compressBytesMin } = options;
     const stream = new OutgoingStream({ call, protocol, encoder: method.output[codec], compressBytesMin, owner });
-    run(protocol, call, stream, options, streamCall).catch((thrown) => stream.end(thrown));
+    run(method, protocol, call, stream, options, streamCall).catch((thrown) => stream.end(thrown));
   });
 }
 
@@ -76,16 +77,21 @@ class AnsweredCall<Peer> implements StreamOwner {
 }
 
 async function run<Peer>(
+  method: AnyStreamMethod<Peer>,
   protocol: StreamProtocol,
   call: Call<Peer>,
   stream: OutgoingStream<DescMessage>,
   options: RpcOptions<Peer>,
   streamCall: StreamCall<Peer>,
 ): Promise<void> {
-  const { headers } = call.request;
-  protocol.checkHeaders(headers);
-  call.startDeadline(protocol.timeoutMs(headers.get(protocol.headers.timeout)), (error) => stream.end(error));
-  const compression = options.compressions.negotiate(protocol.headers, headers);
+  let opened: CallHeaders;
+  try {
+    opened = openCall(method, protocol, call, options);
+  } catch (thrown) {
+    throw await charged(thrown, call, options);
+  }
+  const { timeoutMs, compression } = opened;
+  call.startDeadline(timeoutMs, (error) => stream.end(error));
   stream.compressWith(compression.response);
-  await streamCall.handle(call, stream, readOptions(protocol.framed, compression.request, options));
+  await streamCall.handle(call, stream, readOptions(method, protocol.framed, compression.request, call, options));
 }

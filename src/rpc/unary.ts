@@ -6,6 +6,7 @@ import type { HttpReply, HttpRequest } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
 import { type RpcOptions, readOptions } from "./options.ts";
 import type { UnaryProtocol } from "./protocol.ts";
+import { type CallHeaders, charged, openCall, receive } from "./receive.ts";
 import { readMessage } from "./request-message.ts";
 import type { UnaryMethod } from "./service.ts";
 
@@ -40,13 +41,16 @@ async function answer<Peer>(
   options: RpcOptions<Peer>,
 ): Promise<HttpReply> {
   const { request, codec } = call;
-  protocol.checkHeaders(request.headers);
-  const timeoutMs = protocol.timeoutMs(request.headers.get(protocol.headers.timeout));
-  const compression = options.compressions.negotiate(protocol.headers, request.headers);
-  const work = async () => {
-    const bytes = await readMessage(request, readOptions(protocol.framed, compression.request, options));
-    return method.handle(method.input[codec].decode(bytes), call);
-  };
+  let opened: CallHeaders;
+  try {
+    opened = openCall(method, protocol, call, options);
+  } catch (thrown) {
+    throw await charged(thrown, call, options);
+  }
+  const { timeoutMs, compression } = opened;
+  const read = readOptions(method, protocol.framed, compression.request, call, options);
+  const message = async () => method.input[codec].decode(await readMessage(request, read));
+  const work = async () => method.handle(await receive(call, options, message), call);
   const plain = method.output[codec].encode(await inTime(work, timeoutMs, call));
   const packer = plain.byteLength >= options.compressBytesMin ? compression.response : undefined;
   return protocol.reply(packer?.compress(plain) ?? plain, codec, call.metadata(packer?.name));

@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { STANDARD_REQUEST_BYTES_MAX } from "../core/limits.ts";
 import { LiveSet } from "../core/live-set.ts";
 import {
   type HealthCheckResponseSchema,
@@ -7,7 +8,7 @@ import {
 } from "../gen/grpc/health/v1/health_pb.ts";
 import type { Call } from "../rpc/call.ts";
 import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
-import { type AnyMethod, serverStream, unary } from "../rpc/service.ts";
+import { type AnyMethod, type MethodOptions, serverStream, unary } from "../rpc/service.ts";
 import { FairPlaces, type Networked } from "./fair-places.ts";
 
 /** Longer names are no service's; watchers keep the name that they ask for. */
@@ -18,6 +19,9 @@ const LISTED_SERVICES_MAX = 100;
 const WATCHERS_MAX = 1000;
 /** A status takes 7 bytes: a client that leaves this much of them unread has stopped reading. */
 const QUEUED_BYTES_MAX = 64 * 1024;
+
+/** A load balancer may share its address with clients that fail, and must not take the gateway for dead by that. */
+const OPTIONS: MethodOptions = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX, servesAnyPeer: true };
 
 interface Watcher {
   readonly service: string;
@@ -55,10 +59,12 @@ export class Health {
 
   methods<Peer extends Networked>(): AnyMethod<Peer>[] {
     return [
-      unary(HealthService.method.check, ({ service }) => ({ status: this.#known(service) })),
-      unary(HealthService.method.list, () => ({ statuses: this.#all() })),
-      serverStream(HealthService.method.watch, ({ service }, call: Call<Peer>, stream) =>
-        this.#watch({ service, stream, network: call.peer.network }),
+      unary(HealthService.method.check, ({ service }) => ({ status: this.#known(service) }), OPTIONS),
+      unary(HealthService.method.list, () => ({ statuses: this.#all() }), OPTIONS),
+      serverStream(
+        HealthService.method.watch,
+        ({ service }, call: Call<Peer>, stream) => this.#watch({ service, stream, network: call.peer.network }),
+        OPTIONS,
       ),
     ];
   }

@@ -1,18 +1,20 @@
 import type { DescFile, DescService, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { STANDARD_REQUEST_BYTES_MAX } from "../core/limits.ts";
 import { LiveSet } from "../core/live-set.ts";
 import {
   ServerReflection,
   type ServerReflectionRequest,
+  type ServerReflectionRequestSchema,
   type ServerReflectionResponseSchema,
 } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
-import type { Call } from "../rpc/call.ts";
 import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
-import { type AnyMethod, bidiStream } from "../rpc/service.ts";
+import { type AnyMethod, type BidiStreamHandler, bidiStream } from "../rpc/service.ts";
 import { DescriptorIndex, type FileClosure } from "./descriptor-index.ts";
 import { FairPlaces, type Networked } from "./fair-places.ts";
 
+type RequestSchema = typeof ServerReflectionRequestSchema;
 type ResponseSchema = typeof ServerReflectionResponseSchema;
 type Answer = MessageInitShape<ResponseSchema>["messageResponse"];
 
@@ -41,7 +43,7 @@ export function reflection<Peer extends Networked>(
   stopping?.addEventListener("abort", () => {
     for (const stream of open) stream.end(shuttingDown());
   });
-  const v1 = bidiStream(ServerReflection.method.serverReflectionInfo, async (requests, call: Call<Peer>, stream) => {
+  const answerStream: BidiStreamHandler<RequestSchema, ResponseSchema, Peer> = async (requests, call, stream) => {
     if (stopping?.aborted) throw shuttingDown();
     const { network } = call.peer;
     const evict = () => stream.end(tooMany());
@@ -53,7 +55,9 @@ export function reflection<Peer extends Networked>(
     };
     stream.onEnd({ ended });
     await answerAll(requests, stream, index);
-  });
+  };
+  const limits = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX };
+  const v1 = bidiStream(ServerReflection.method.serverReflectionInfo, answerStream, limits);
   // The messages of v1alpha are those of v1, byte for byte.
   return [v1, { ...v1, path: `/${ServerReflectionV1Alpha.typeName}/${v1.name}` }];
 }

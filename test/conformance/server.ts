@@ -22,6 +22,7 @@ import { createMetrics } from "../../src/observe/metrics.ts";
 import { brotli, Compressions, gzip, zstd } from "../../src/rpc/compression.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { NO_PUBLIC_CALLS } from "../support/no-public-calls.ts";
+import { UNGUARDED } from "../support/unguarded.ts";
 import { conformanceService } from "./service.ts";
 
 const REQUEST_BYTES_MAX = 1024 * 1024;
@@ -42,6 +43,7 @@ function open(request: ServerCompatRequest): Promise<Listener> | Listener {
     tooLarge: (limit) => new ConnectError(`a message is over ${limit} bytes`, Code.ResourceExhausted),
     compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: 0,
+    guard: UNGUARDED,
     clock: systemClock,
     onDone() {},
   });

@@ -32,7 +32,7 @@ export function conformanceService(): readonly AnyMethod<Peer>[] {
         const data = definition?.response.case === "responseData" ? definition.response.value : new Uint8Array(0);
         return { payload: { data, requestInfo } };
       },
-      registry,
+      { registry },
     ),
     serverStream(
       ConformanceService.method.serverStream,
@@ -53,7 +53,7 @@ export function conformanceService(): readonly AnyMethod<Peer>[] {
         if (definition?.error === undefined) stream.end();
         else stream.end(desired(definition.error, responses.length === 0 ? requestInfo : undefined));
       },
-      registry,
+      { registry },
     ),
   ];
 }

@@ -16,6 +16,7 @@ import type { OutgoingStream } from "../../src/rpc/outgoing-stream.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { serverStream, unary } from "../../src/rpc/service.ts";
 import { NO_PUBLIC_CALLS } from "./no-public-calls.ts";
+import { UNGUARDED } from "./unguarded.ts";
 
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -84,6 +85,7 @@ function echoServer(streams: Set<OutgoingStream<typeof GatewayEventSchema>>, hol
     tooLarge: () => refuse("REQUEST_TOO_LARGE"),
     compressions: new Compressions([gzip]),
     compressBytesMin: REQUEST_BYTES_MAX,
+    guard: UNGUARDED,
     clock: systemClock,
     onDone() {},
   });

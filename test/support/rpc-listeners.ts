@@ -14,6 +14,7 @@ import type { CallSummary } from "../../src/rpc/options.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { AnyMethod } from "../../src/rpc/service.ts";
 import { NO_PUBLIC_CALLS } from "./no-public-calls.ts";
+import { UNGUARDED } from "./unguarded.ts";
 
 /** Any methods, behind the real listeners. */
 export interface RpcListeners {
@@ -36,6 +37,7 @@ export async function openRpcListeners(
     tooLarge: () => refuse("REQUEST_TOO_LARGE"),
     compressions: new Compressions([gzip]),
     compressBytesMin: 1024,
+    guard: UNGUARDED,
     clock: systemClock,
     onDone: (summary) => done.push(summary),
   });

@@ -12,6 +12,7 @@ import { FetchRequest, toResponse } from "../../../src/http/fetch-host.ts";
 import { brotli, Compressions, gzip, zstd } from "../../../src/rpc/compression.ts";
 import { RpcServer } from "../../../src/rpc/server.ts";
 import { unary } from "../../../src/rpc/service.ts";
+import { UNGUARDED } from "../../support/unguarded.ts";
 import { answerParent, parameters } from "../child.ts";
 
 type Handler = (request: Request) => Response | Promise<Response>;
@@ -32,6 +33,7 @@ function ours(): Handler {
     tooLarge: (limit) => new RangeError(`over ${limit} bytes`),
     compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: 1024,
+    guard: UNGUARDED,
     clock: systemClock,
     onDone() {},
   });

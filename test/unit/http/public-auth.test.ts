@@ -11,6 +11,7 @@ const BUDGETS: PublicBudgets = {
   public_misc: { ratePerSecond: 10, burst: 20 },
   send_code: { ratePerSecond: 1 / 60, burst: 3 },
   confirm_code: { ratePerSecond: 0.1, burst: 5 },
+  failures: { ratePerSecond: 1, burst: 20 },
 };
 
 const CONFIRM: PublicRoute = {

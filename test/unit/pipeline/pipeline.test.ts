@@ -137,7 +137,11 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
     const reserve = () => Promise.reject(refuse("REPLAY_STORE_UNAVAILABLE"));
     for (const isKnown of [true, false]) {
       const remembered: string[] = [];
-      const verifiedPeers = { has: () => isKnown, remember: (_: string, id: string) => void remembered.push(id) };
+      const verifiedPeers = {
+        has: () => isKnown,
+        hasAny: () => isKnown,
+        remember: (_: string, id: string) => void remembered.push(id),
+      };
       const { reason } = await reasonOf({}, { replay: { reserve }, verifiedPeers });
       expect([reason, remembered]).toEqual(["REPLAY_STORE_UNAVAILABLE", isKnown ? [SESSION.deviceSessionId] : []]);
     }
@@ -182,6 +186,7 @@ describe("failure budget", () => {
     const verifiedPeers = {
       remember() {},
       has: (network: string, session: string) => network === "192.0.2.1" && session === "session-1",
+      hasAny: (network: string) => network === "192.0.2.1",
     };
     const unverifiedBuckets = {
       ...emptied,

@@ -27,7 +27,13 @@ class Pieces implements BodySource {
 }
 
 function readerOf(source: BodySource, compression?: Compression): FrameReader {
-  return new FrameReader(source, { framed: true, bytesMax: BYTES_MAX, compression, tooLarge: () => new TooLarge() });
+  return new FrameReader(source, {
+    framed: true,
+    bytesMax: BYTES_MAX,
+    compression,
+    tooLarge: () => new TooLarge(),
+    beforeDecoding() {},
+  });
 }
 
 /** Every message as text; or how reading failed, after what came before. */

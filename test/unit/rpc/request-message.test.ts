@@ -27,7 +27,13 @@ function read(body: readonly number[], framed: boolean): Promise<Uint8Array> {
   const request = requestWith((bytesMax) =>
     body.length > bytesMax ? Promise.reject(new BodyTooLarge(bytesMax)) : Promise.resolve(new Uint8Array(body)),
   );
-  return readMessage(request, { framed, bytesMax: BYTES_MAX, compression: undefined, tooLarge: () => new TooLarge() });
+  return readMessage(request, {
+    framed,
+    bytesMax: BYTES_MAX,
+    compression: undefined,
+    tooLarge: () => new TooLarge(),
+    beforeDecoding() {},
+  });
 }
 
 async function outcome(body: readonly number[], framed = true): Promise<string> {
@@ -64,7 +70,13 @@ describe("a framed request holds one whole message, or is refused", () => {
 
   test("a frame somewhere inside a larger buffer is read at its own place", async () => {
     const bytes = new Uint8Array([9, 9, 9, 0, 0, 0, 0, 2, 7, 8, 9]).subarray(3, 10);
-    const options = { framed: true, bytesMax: BYTES_MAX, compression: undefined, tooLarge: () => new TooLarge() };
+    const options = {
+      framed: true,
+      bytesMax: BYTES_MAX,
+      compression: undefined,
+      tooLarge: () => new TooLarge(),
+      beforeDecoding() {},
+    };
     expect([
       ...(await readMessage(
         requestWith(() => Promise.resolve(bytes)),
@@ -84,7 +96,13 @@ describe("a bare request is its message", () => {
 
 test("a body that breaks off is a canceled call, not a fault of ours", async () => {
   const request = requestWith(() => Promise.reject(new Error("connection reset")));
-  const options = { framed: false, bytesMax: BYTES_MAX, compression: undefined, tooLarge: () => new TooLarge() };
+  const options = {
+    framed: false,
+    bytesMax: BYTES_MAX,
+    compression: undefined,
+    tooLarge: () => new TooLarge(),
+    beforeDecoding() {},
+  };
   const error = await readMessage(request, options).catch((thrown) => thrown);
   expect(error).toBeInstanceOf(ConnectError);
   expect(error).toMatchObject({ code: Code.Canceled });

@@ -47,7 +47,7 @@ export function arrival({ rpc = "ExecuteCommand", envelope: change, payload = "{
   });
   const message = { envelope, payloadBytes, signature: signEd25519(requestSigningInput(envelope), deviceKey) };
   tamper?.(message);
-  return { rpc, message, peer: { address: "192.0.2.1", network: "192.0.2.1" } };
+  return { rpc, message, peer: { address: "192.0.2.1", network: "192.0.2.1" }, cost: 0 };
 }
 
 /** What the pipeline asked, in order. */
@@ -101,6 +101,7 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
     verifiedPeers: {
       remember: () => void asked.steps.push("remember"),
       has: () => false,
+      hasAny: () => false,
     },
     backend: {
       route: (messageType) => (messageType === "user.profile.get" ? UNCALLED_ROUTE : undefined),

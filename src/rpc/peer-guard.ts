@@ -1,0 +1,15 @@
+import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE } from "../core/limits.ts";
+
+/** Stands between a peer and what it costs to read its requests. */
+export interface PeerGuard<Peer> {
+  /** Throws what the peer is refused with, where it may not have something of that cost read. Takes nothing, and answers at once. */
+  check(peer: Peer, cost: number): void;
+  /** Charges the peer for a request of that cost which could not be decoded. */
+  charge(peer: Peer, cost: number): void | Promise<void>;
+}
+
+/** What it may cost to unpack and decode a message: as many failures, each of some 2 ms at most; 0 where it is cheap. */
+export function decodingCost(bytes: number, isPacked: boolean): number {
+  if (isPacked) return Math.max(1, Math.ceil(bytes / PACKED_BYTES_PER_FAILURE));
+  return bytes <= CHEAP_MESSAGE_BYTES_MAX ? 0 : 1;
+}

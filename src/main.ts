@@ -1,12 +1,20 @@
-import { run as demo } from "./cli/demo.ts";
-import { run as dev } from "./cli/dev.ts";
-import { run as keygen } from "./cli/keygen.ts";
-import { run as serve } from "./cli/serve.ts";
-import { run as version } from "./cli/version.ts";
+import { ReloadSignals } from "./cli/signals.ts";
 
-const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  ...{ dev, demo, serve, keygen, version },
-  "--version": version,
+interface Command {
+  /** What it does and takes, with an example. */
+  readonly HELP: string;
+  /** Gives the exit code. */
+  run(args: readonly string[], reloads: ReloadSignals): Promise<number>;
+}
+
+/** Loaded when they are asked for: signals are listened to before, and `keygen` needs no gateway. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: () => import("./cli/serve.ts"),
+  dev: () => import("./cli/dev.ts"),
+  demo: () => import("./cli/demo.ts"),
+  keygen: () => import("./cli/keygen.ts"),
+  version: () => import("./cli/version.ts"),
+  "--version": () => import("./cli/version.ts"),
 };
 
 const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
@@ -15,19 +23,28 @@ const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
   dev      the gateway with an embedded backend, to try things on
   demo     the whole story, played by itself in a few seconds
   keygen   a fresh signing key
-  version  what runs here`;
+  version  what runs here
+
+sallyport <command> --help says more of each.`;
 
 const HELP = ["--help", "-h"];
+/** What was meant as a command. Anything else may be a setting's value, and so a secret. */
+const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {
-  const [name = "", ...args] = all;
-  if (name === "help" || all.some((each) => HELP.includes(each))) {
-    console.log(USAGE);
+  const wantsHelp = all[0] === "help" || all.some((each) => HELP.includes(each));
+  const [name = "", ...args] = wantsHelp ? all.filter((each) => each !== "help" && !HELP.includes(each)) : all;
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (wantsHelp) {
+    console.log(load === undefined ? USAGE : (await load()).HELP);
     return 0;
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command !== undefined) return command(args);
-  console.error(name === "" ? USAGE : `sallyport: there is no command ${name}\n${USAGE}`);
+  if (load !== undefined) {
+    const reloads = new ReloadSignals();
+    return (await load()).run(args, reloads);
+  }
+  const unknown = `there is no command${COMMAND_NAME.test(name) ? ` ${name}` : " of this name"}`;
+  console.error(name === "" ? USAGE : `sallyport: ${unknown}\n${USAGE}`);
   return 2;
 }
 

@@ -1,21 +1,39 @@
 import { type Gateway, startGateway } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/routes.ts";
 import { createLog } from "../observe/log.ts";
 import { stdoutSink } from "../observe/stdout.ts";
 import { reportFailure } from "./failure.ts";
-import { stopSignal } from "./signals.ts";
+import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";
+
+export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
+
+The gateway with an embedded backend behind it, on loopback, to try things on. It needs no settings, and says how to log in. The key
+lives as long as the process; users and sessions do too, unless dev.database names a file.
+
+  --config FILE     settings in TOML, YAML or JSON; as SALLYPORT_CONFIG too
+  --set KEY=VALUE   one setting, above the file and the variables; repeatable
+
+Example:
+
+  sallyport dev --set edge.listen=127.0.0.1:9080 --set dev.database=dev.sqlite
+
+SIGTERM or SIGINT (Ctrl-C) stops it.`;
 
 /** `sallyport dev`: the gateway with an embedded backend behind it, to try things on, until it is told to stop. */
-export async function run(args: readonly string[]): Promise<number> {
+export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
   try {
-    const config = loadConfig({
-      argv: args,
-      overrides: { routes: DEV_ROUTES, "log.format": "pretty", "edge.grpc": "same-port", "reflection.enabled": true },
-    });
+    const load = () =>
+      loadConfig({
+        argv: args,
+        overrides: { routes: DEV_ROUTES, "log.format": "pretty", "edge.grpc": "same-port", "reflection.enabled": true },
+      });
+    const config = load();
     const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
     await using undo = new AsyncDisposableStack();
+    const stop = stopSignal(process.stdout.isTTY ? ON_TERMINAL : ELSEWHERE);
     const backend = await startDevBackend({
       restListen: config["dev.backend_listen"],
       pushListen: config["dev.push_listen"],
@@ -24,10 +42,12 @@ export async function run(args: readonly string[]): Promise<number> {
       log,
     });
     undo.defer(() => backend.stop());
-    const wired = { ...config, "backend.url": backend.restUrl, "push.url": backend.pushUrl };
-    const gateway = await startGateway({ config: wired, log });
+    const wired = (each: Config) => ({ ...each, "backend.url": backend.restUrl, "push.url": backend.pushUrl });
+    const gateway = await Promise.race([startGateway({ config: wired(config), log }), stop]);
+    if (typeof gateway === "string") return await stoppedEarly(gateway, log);
     console.log(howToTry(gateway, backend));
-    log.info("gateway: stopping", { signal: await stopSignal() });
+    reloads.start(() => gateway.reload(() => wired(load())));
+    log.info("gateway: stopping", { signal: await stop });
     await gateway.stop();
     await log.flush();
     return 0;
@@ -35,6 +55,10 @@ export async function run(args: readonly string[]): Promise<number> {
     return reportFailure(error);
   }
 }
+
+const ELSEWHERE = ["SIGTERM", "SIGINT"] as const;
+/** SIGHUP then comes from a terminal that was closed. */
+const ON_TERMINAL = [...ELSEWHERE, "SIGHUP"] as const;
 
 function howToTry({ edgeUrl: edge, grpcUrl, adminUrl }: Gateway, { restUrl: rest, pushUrl }: DevBackend): string {
   return `

@@ -1,9 +1,21 @@
 import { writeFileSync } from "node:fs";
+import { whyUnreadable } from "../core/file-problem.ts";
 import { privateKeyObject, rawPublicKey } from "../crypto/ed25519.ts";
 import { publicJwk } from "../crypto/key-ring.ts";
 
 const SEED_BYTES = 32;
 const USAGE = "usage: sallyport keygen [--out FILE]";
+
+export const HELP = `${USAGE}
+
+A fresh signing key for the gateway: its seed, its public key, and the kid under which clients find it.
+
+  --out FILE   write the seed to a new file that its owner alone can read, instead of printing it
+
+Example:
+
+  sallyport keygen --out current.key
+  sallyport serve --config gateway.toml --set keys.current_file=current.key`;
 
 /** `sallyport keygen`: a fresh signing key for the gateway. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -25,12 +37,12 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** The options, or what is wrong with the arguments. */
+/** The options, or what is wrong with the arguments, which are not shown: one may be a seed. */
 function parse(args: readonly string[]): { readonly out: string | undefined } | string {
   let out: string | undefined;
   for (let at = 0; at < args.length; at++) {
     const [, inline] = /^--out=(.*)$/s.exec(args[at] ?? "") ?? [];
-    if (inline === undefined && args[at] !== "--out") return `unknown argument ${args[at]}`;
+    if (inline === undefined && args[at] !== "--out") return `argument ${at + 1} is unknown`;
     out = inline ?? args[++at];
     if (!out || out.startsWith("-")) return "--out needs a file";
   }
@@ -46,7 +58,7 @@ function writeNewFile(path: string, content: string): string | undefined {
     if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") {
       return `${path} exists already, and a key is never overwritten`;
     }
-    return `${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`;
+    return `${path} cannot be written: ${whyUnreadable(cause)}`;
   }
 }
 

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Command, runCommand } from "../support/process.ts";
+import { type Command, runCommand, runScript } from "../support/process.ts";
 import { RawConnection } from "../support/raw-http.ts";
 import { until } from "../support/until.ts";
 
@@ -40,12 +41,49 @@ describe("the command line", () => {
   );
 
   test("no command: the usage on stderr, exit 2; asked for: on stdout, exit 0", async () => {
-    const [none, asked, ofCommand] = await Promise.all([run([]), run(["--help"]), run(["serve", "--help"])]);
+    const [none, asked] = await Promise.all([run([]), run(["--help"])]);
     expect({ code: none.code, out: none.out }).toEqual({ code: 2, out: "" });
     expect(none.err).toContain("usage: sallyport");
     expect({ code: asked.code, err: asked.err }).toEqual({ code: 0, err: "" });
     expect(asked.out).toContain("usage: sallyport");
-    expect(ofCommand).toEqual(asked);
+  });
+
+  test("each command has a help of its own, with an example, however it is asked for; exit 0", async () => {
+    const helps = new Set<string>();
+    for (const command of ["serve", "dev", "demo", "keygen", "version"]) {
+      const asked = await Promise.all(
+        [
+          [command, "--help"],
+          [command, "-h"],
+          ["help", command],
+          ["--help", command],
+        ].map((args) => run(args)),
+      );
+      const [{ out } = { out: "" }] = asked;
+      for (const each of asked) expect(each).toEqual({ code: 0, out, err: "" });
+      expect(out).toStartWith(`usage: sallyport ${command}`);
+      expect(out).toMatch(new RegExp(`^Example:\n\n(  sallyport .+\n)*  sallyport ${command}`, "m"));
+      for (const line of lines(out)) expect(line.length).toBeLessThanOrEqual(132);
+      helps.add(out);
+    }
+    expect(helps.size).toBe(5);
+    const withOthers = await run(["serve", "--config", "none.toml", "--help"]);
+    expect({ code: withOthers.code, isHelp: helps.has(withOthers.out) }).toEqual({ code: 0, isHelp: true });
+  });
+
+  test("what stands in a command's place and may be a secret is not shown", async () => {
+    for (const args of [
+      ["keys.current=hunter2"],
+      [SEED],
+      ["version", "hunter2"],
+      ["keygen", "hunter2"],
+      ["serve", "hunter2"],
+    ]) {
+      const { code, out, err } = await run(args);
+      expect({ code, out }).toEqual({ code: 2, out: "" });
+      expect(err).not.toContain("hunter2");
+      expect(err).not.toContain(SEED);
+    }
   });
 
   test("version: one line, exit 0", async () => {
@@ -215,9 +253,9 @@ describe("signals", () => {
     await rm(directory, { recursive: true });
   });
 
-  test("a second signal ends at once what the first one waits for, exit 1", async () => {
+  /** A gateway with a request under way, which it would wait for up to its deadline of a minute. */
+  async function upWithSlowRequest() {
     const { gateway, edge } = await up();
-    // A request that never ends, which the gateway would wait for up to its deadline of a minute.
     const slow = await RawConnection.open(edge.origin);
     const head =
       "POST /sallyport.v1.Gateway/ExecuteCommand HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\n";
@@ -227,11 +265,102 @@ describe("signals", () => {
     probe.send(`${head}Content-Length: 2\r\n\r\n{}`);
     await probe.answer();
     probe.close();
-    gateway.kill("SIGTERM");
+    return { gateway, slow };
+  }
+
+  test.each([
+    ["SIGINT", "SIGINT"],
+    ["SIGTERM", "SIGTERM"],
+    ["SIGTERM", "SIGINT"],
+    ["SIGINT", "SIGTERM"],
+  ] as const)("%s and %s in one moment are the same stop: what is under way is answered, exit 0", async (first, second) => {
+    const { gateway, slow } = await upWithSlowRequest();
+    gateway.kill(first);
+    gateway.kill(second);
+    gateway.kill(first);
     await until(() => gateway.stdout().includes("gateway: stopping"), "the first signal to be heard");
-    gateway.kill("SIGINT");
-    expect(await gateway.exited).toBe(1);
+    gateway.kill(second);
+    slow.send("}".padEnd(99));
+    expect((await slow.answer())?.status).toBe(503);
+    slow.close();
+    expect(await gateway.exited).toBe(0);
+    expect(gateway.stdout().match(/gateway: stopping/g)).toHaveLength(1);
+  });
+
+  test("a signal more than a second later ends at once what the first one waits for, exit 1", async () => {
+    const { gateway, slow } = await upWithSlowRequest();
+    const stopped = { code: undefined as number | undefined };
+    gateway.exited.then((code) => {
+      stopped.code = code;
+    });
+    const askedAtMs = performance.now();
+    gateway.kill("SIGTERM");
+    await until(() => {
+      if (stopped.code === undefined) gateway.kill("SIGINT");
+      return stopped.code !== undefined;
+    }, "the second signal to be heard");
+    expect(stopped.code).toBe(1);
+    expect(performance.now() - askedAtMs).toBeGreaterThan(1000);
     expect(gateway.stdout()).not.toContain("gateway: stopped");
     slow.close();
+  });
+
+  test.each(["serve", "dev"] as const)(
+    "SIGHUP during the start of %s waits until it is up, and then reloads",
+    async (command) => {
+      const directory = await mkdtemp(join(tmpdir(), "sallyport-cli-"));
+      const file = join(directory, "sallyport.toml");
+      await Bun.spawn(["mkfifo", file]).exited;
+      // The start waits for its file: the pipe has no writer yet.
+      const gateway = runCommand([command, "--config", file, ...ANY_DEV_PORTS], SERVE_ENV);
+      const writer = await untilReader(file);
+      gateway.kill("SIGHUP");
+      // Once up, it reads the file again, for the signal's sake.
+      await rm(file);
+      await Bun.write(file, "[budgets.ip]\nburst = 8\n");
+      await writer.writeFile("[budgets.ip]\nburst = 7\n");
+      await writer.close();
+      await until(() => gateway.stdout().includes("config: reloaded"), "the reload");
+      expect(gateway.stdout()).toMatch(/config: reloaded.*budgets\.ip\.burst/);
+      gateway.kill("SIGTERM");
+      expect(await gateway.exited).toBe(0);
+      await rm(directory, { recursive: true });
+    },
+  );
+});
+
+/** Opens a pipe for writing as soon as somebody reads from it. */
+async function untilReader(path: string): Promise<FileHandle> {
+  let opened: FileHandle | undefined;
+  await until(async () => {
+    opened = await open(path, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined);
+    return opened !== undefined;
+  }, "the pipe to be read");
+  return opened ?? expect.unreachable();
+}
+
+describe.each(["serve", "dev"])("under `bun run %s`, a signal to the process group, which arrives twice", (command) => {
+  test.each(["SIGINT", "SIGTERM"] as const)("%s: what is under way is answered, and the stop is in order", async (signal) => {
+    const args = [...ANY_DEV_PORTS, "--set", "shutdown.deadline_ms=60000", "--set", "log.format=json"];
+    const group = runScript(command, args, SERVE_ENV);
+    await until(() => group.stdout().includes("gateway: up"), `the gateway to be up: ${group.stderr()}`);
+    const [line = ""] = group.stdout().match(/^\{.*gateway: up.*$/m) ?? [];
+    const { edge }: { edge: string } = JSON.parse(line);
+    const slow = await RawConnection.open(edge);
+    const head =
+      "POST /sallyport.v1.Gateway/ExecuteCommand HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\n";
+    slow.send(`${head}Content-Length: 100\r\n\r\n{`);
+    const probe = await RawConnection.open(edge);
+    probe.send(`${head}Content-Length: 2\r\n\r\n{}`);
+    await probe.answer();
+    probe.close();
+    group.killGroup(signal);
+    await until(() => group.stdout().includes("gateway: stopping"), "the signal to be heard");
+    slow.send("}".padEnd(99));
+    expect((await slow.answer())?.status).toBe(503);
+    slow.close();
+    await until(() => group.stdout().includes("gateway: stopped"), "the stop");
+    expect(group.stdout()).toMatch(/gateway: stopped.*"in_time":true/);
+    await group.exited;
   });
 });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 
-const MAIN = join(import.meta.dir, "../../src/main.ts");
+const ROOT = join(import.meta.dir, "../..");
+const MAIN = join(ROOT, "src/main.ts");
 
 /** A command of the executable, as a process of its own. */
 export interface Command {
@@ -19,11 +20,28 @@ export function runCommand(
   openFilesMax?: number,
 ): Command {
   const limit = openFilesMax === undefined ? [] : ["sh", "-c", `ulimit -n ${openFilesMax}; exec "$0" "$@"`];
+  return started([...limit, process.execPath, MAIN, ...args], env);
+}
+
+/** A script of package.json under `bun run`, in a process group of its own, as a terminal starts it. */
+export interface Script extends Command {
+  /** Sends a signal to every process of the group, as Ctrl-C does. */
+  killGroup(signal: NodeJS.Signals): void;
+}
+
+export function runScript(name: string, args: readonly string[], env: Readonly<Record<string, string>>): Script {
+  const command = started([process.execPath, "run", name, ...args], env, true);
+  return { ...command, killGroup: (signal) => process.kill(-command.pid, signal) };
+}
+
+function started(command: readonly string[], env: Readonly<Record<string, string>>, detached = false): Command {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SALLYPORT_"));
-  const child = Bun.spawn([...limit, process.execPath, MAIN, ...args], {
+  const child = Bun.spawn([...command], {
+    cwd: detached ? ROOT : undefined,
     env: { ...Object.fromEntries(inherited), ...env },
     stdout: "pipe",
     stderr: "pipe",
+    detached,
   });
   const out = collect(child.stdout);
   const err = collect(child.stderr);

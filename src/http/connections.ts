@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { LiveSet } from "../core/live-set.ts";
+import { NetworkCounter } from "../core/network-counter.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { Bound } from "./excess.ts";
 import type { PeerResolver } from "./peer-address.ts";
@@ -19,7 +20,7 @@ export class Connections {
   readonly #peers: PeerResolver;
   readonly #all = new LiveSet<Connection>();
   readonly #bySocket = new WeakMap<Socket, Connection>();
-  readonly #perNetwork = new Map<string, number>();
+  readonly #perNetwork = new NetworkCounter();
 
   constructor(limits: ConnectionLimits, peers: PeerResolver) {
     this.#limits = limits;
@@ -58,10 +59,9 @@ export class Connections {
   attribute(socket: Socket, address: string): boolean {
     const network = this.#peers.networkOf(address);
     if (network === undefined) return true;
-    const open = this.#perNetwork.get(network) ?? 0;
-    if (open >= this.#limits.perNetworkMax) return this.#cut(socket, network, "network");
-    this.#perNetwork.set(network, open + 1);
-    socket.once("close", () => this.#release(network));
+    if (this.#perNetwork.of(network) >= this.#limits.perNetworkMax) return this.#cut(socket, network, "network");
+    this.#perNetwork.add(network);
+    socket.once("close", () => this.#perNetwork.remove(network));
     return true;
   }
 
@@ -97,11 +97,5 @@ export class Connections {
 
   cutAll(): void {
     for (const { socket } of this.#all) socket.destroy();
-  }
-
-  #release(network: string): void {
-    const open = (this.#perNetwork.get(network) ?? 0) - 1;
-    if (open > 0) this.#perNetwork.set(network, open);
-    else this.#perNetwork.delete(network);
   }
 }

@@ -1,5 +1,6 @@
 import type { AnyElysia } from "elysia";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
+import { drainServer } from "./drain-server.ts";
 
 /** An open port. */
 export interface Listener {
@@ -46,13 +47,13 @@ export function serveOn(build: () => AnyElysia, options: ServeOptions): Renewabl
     address,
     bound: { host: boundHostOf(server) ?? address.host, port: address.port },
     url: localUrl(address, options.tls === undefined ? "http" : "https"),
-    drain: async () => void (await Promise.all(all().map((each) => each.stop(false)))),
+    drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
     close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
     renewTls(tls) {
       // Bun's server.reload() keeps the certificate. The port is free as soon as the old server stops accepting.
       const old = server;
       retired.add(old);
-      old.stop(false).then(() => retired.delete(old));
+      drainServer(old, RETIRED_QUIET_MS).then(() => retired.delete(old));
       try {
         server = start(build(), { ...options, tls }, address.port);
         current = tls;
@@ -63,6 +64,9 @@ export function serveOn(build: () => AnyElysia, options: ServeOptions): Renewabl
     },
   };
 }
+
+/** Connections that a renewal finds in their handshake, or in the head of a request, have this long to get on. */
+const RETIRED_QUIET_MS = 10_000;
 
 type AppServer = NonNullable<AnyElysia["server"]>;
 

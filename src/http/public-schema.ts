@@ -1,6 +1,6 @@
-import { domainToASCII } from "node:url";
 import { PUBLIC_KEY_BYTES } from "../core/limits.ts";
 import { challengeKey } from "./challenge-id.ts";
+import { mailboxKey } from "./mailbox-key.ts";
 import { RestError } from "./rest-reply.ts";
 
 /** A public call's body, checked. */
@@ -24,7 +24,7 @@ export function checkSendCode(json: unknown): PublicCall {
   const email = stringField(body, "email");
   if (!isEmail(email)) throw invalid("email must be an e-mail address");
   checkMetadata(body.metadata);
-  return { body, identity: normalizeEmail(email) };
+  return { body, identity: mailboxKey(email) };
 }
 
 /** The body of confirm-email-code: {challenge_id, code, client_public_key, metadata?}. */
@@ -47,23 +47,6 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
 const CHALLENGE_RULE =
   "challenge_id must be 1 to 128 of A-Z, a-z, 0-9, . _ ~ -, and a UUID must be 8-4-4-4-12 lower-case hex digits";
 const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
-
-/**
- * One mailbox, one budget: case and Unicode forms make no difference, nor what shows nothing, nor what follows a plus sign (RFC 5233) or
- * where dots stand before the @ (some providers ignore them), nor how the domain is written (RFC 5890, or the root's dot). Two mailboxes
- * that become one so share a budget.
- */
-function normalizeEmail(email: string): string {
-  const text = email
-    .normalize("NFKC")
-    .replace(/\p{Default_Ignorable_Code_Point}/gu, "")
-    .toLowerCase();
-  const at = text.lastIndexOf("@");
-  const local = text.slice(0, at);
-  const domain = text.slice(at + 1);
-  const bare = local.replace(/(?<=.)\+.*$/, "").replaceAll(".", "");
-  return `${bare}@${(domainToASCII(domain) || domain).replace(/\.+$/, "")}`;
-}
 
 /** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */
 function isEmail(email: string): boolean {

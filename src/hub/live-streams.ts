@@ -1,4 +1,5 @@
 import { type Held, LiveSet } from "../core/live-set.ts";
+import { NetworkCounter } from "../core/network-counter.ts";
 import { refuse } from "../core/refusal.ts";
 import { StreamIndex } from "./stream-index.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
@@ -18,7 +19,7 @@ export class LiveStreams {
   readonly #limits: StreamLimits;
   readonly #all = new LiveSet<Subscription>();
   readonly #held = new WeakMap<Subscription, Held<Subscription>>();
-  readonly #countByNetwork = new Map<string, number>();
+  readonly #perNetwork = new NetworkCounter();
 
   constructor(limits: StreamLimits) {
     this.#limits = limits;
@@ -38,7 +39,7 @@ export class LiveStreams {
     const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
     if (this.bySession.count(deviceSessionId) >= perSessionMax) throw tooMany("session");
     if (this.byUser.count(userId) >= perUserMax) throw tooMany("user");
-    if ((this.#countByNetwork.get(peerNetwork) ?? 0) >= perNetworkMax) throw tooMany("ip");
+    if (this.#perNetwork.of(peerNetwork) >= perNetworkMax) throw tooMany("ip");
     if (this.#all.size >= totalMax) throw tooMany("all");
   }
 
@@ -48,7 +49,7 @@ export class LiveStreams {
     this.#held.set(subscription, held);
     this.bySession.add(deviceSessionId, held);
     this.byUser.add(userId, held);
-    this.#countByNetwork.set(peerNetwork, (this.#countByNetwork.get(peerNetwork) ?? 0) + 1);
+    this.#perNetwork.add(peerNetwork);
   }
 
   remove(subscription: Subscription): void {
@@ -57,9 +58,7 @@ export class LiveStreams {
     if (held === undefined || !this.#all.remove(held)) return;
     this.bySession.delete(deviceSessionId, held);
     this.byUser.delete(userId, held);
-    const left = (this.#countByNetwork.get(peerNetwork) ?? 0) - 1;
-    if (left > 0) this.#countByNetwork.set(peerNetwork, left);
-    else this.#countByNetwork.delete(peerNetwork);
+    this.#perNetwork.remove(peerNetwork);
   }
 }
 

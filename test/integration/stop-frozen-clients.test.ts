@@ -1,0 +1,98 @@
+import { describe, expect, test } from "bun:test";
+import { selfSigned } from "../support/certificates.ts";
+import { FrozenClients } from "../support/frozen-clients.ts";
+import { NO_NGINX, startNginx } from "../support/nginx.ts";
+import { RawConnection } from "../support/raw-http.ts";
+import { subscribeRequest } from "../support/subscribe-request.ts";
+import { until } from "../support/until.ts";
+import { openWorld } from "../support/world.ts";
+
+/** A stop waits for calls, and never for connections: a client that does not react to their end must not hold it up. */
+
+const DEADLINE_MS = 10_000;
+const JWKS = "/.well-known/jwks.json";
+
+describe.each([
+  { name: "an edge and a gRPC port", onePort: false, secure: false },
+  { name: "an edge and a gRPC port with TLS", onePort: false, secure: true },
+  { name: "one port", onePort: true, secure: false },
+  { name: "one port with TLS", onePort: true, secure: true },
+])("$name", ({ onePort, secure }) => {
+  test("a stop is soon over, whatever state frozen clients are in", async () => {
+    const { certificate: ca, certificateFile, keyFile } = await selfSigned("stop.test");
+    const tls = secure ? { "tls.certificate_file": certificateFile, "tls.key_file": keyFile } : {};
+    const ports = onePort ? ({ "edge.grpc": "same-port" } as const) : {};
+    const world = await openWorld({ ...tls, ...ports, "shutdown.deadline_ms": DEADLINE_MS }, { tls: { ca } });
+    const edge = await FrozenClients.open(world.gateway.edgeUrl);
+    const grpc = await FrozenClients.open(world.gateway.grpcUrl);
+    await edge.silent();
+    await edge.begun();
+    await grpc.begun();
+    await edge.answered(JWKS);
+    (await edge.silent()).write("POST /x HT");
+    (await edge.answered(JWKS)).write("POST /x HTTP/1.1\r\nHost: ");
+    await edge.answeredOverHttp2(JWKS);
+    await grpc.answeredOverHttp2("/x.Y/Z");
+    // What the clients wrote last is on its way.
+    await Bun.sleep(50);
+    edge.freeze();
+    grpc.freeze();
+    const startedAt = performance.now();
+    expect(await world.gateway.stop()).toBe(true);
+    expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS / 2);
+    edge.close();
+    grpc.close();
+    await world.close();
+  }, 30_000);
+});
+
+const skipped = NO_NGINX === undefined ? "" : ` (skipped: ${NO_NGINX})`;
+
+describe.skipIf(NO_NGINX !== undefined)(`behind nginx, over TLS with keepalive${skipped}`, () => {
+  test("clients that subscribe again at once, when told of the stop, hold it up in no run", async () => {
+    const { certificate: ca, certificateFile, keyFile } = await selfSigned("nginx.test");
+    for (let run = 0; run < 8; run++) {
+      const world = await openWorld(
+        { "tls.certificate_file": certificateFile, "tls.key_file": keyFile, "shutdown.deadline_ms": DEADLINE_MS },
+        { tls: { ca } },
+      );
+      const edgePort = new URL(world.gateway.edgeUrl).port;
+      const nginx = await startNginx((port) => tlsProxy(port, edgePort));
+      const url = `http://127.0.0.1:${nginx.port}`;
+      const device = await world.login();
+      const again: Promise<unknown>[] = [];
+      const subscribe = async () => {
+        const connection = await RawConnection.open(url);
+        connection.send(await subscribeRequest(device));
+        return connection;
+      };
+      const listeners = await Promise.all(Array.from({ length: 4 }, subscribe));
+      await until(() => listeners.every(({ received }) => received.includes("gateway.server_time")), "the streams to open");
+      for (const [at, listener] of listeners.entries()) {
+        const told = until(() => listener.received.includes("SHUTTING_DOWN"), "the end");
+        again.push(told.then(() => Bun.sleep(at % 3)).then(async () => (await subscribe()).answer()));
+      }
+      const startedAt = performance.now();
+      expect(await world.gateway.stop()).toBe(true);
+      // Each is told something, if only by nginx.
+      await Promise.all(again);
+      expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS / 2);
+      await nginx.stop();
+      await world.close();
+    }
+  }, 60_000);
+});
+
+function tlsProxy(port: number, edgePort: string): string {
+  return `
+  upstream edge { server 127.0.0.1:${edgePort}; keepalive 8; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass https://edge;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+    }
+  }`;
+}

@@ -1,0 +1,12 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { encodeFrame } from "../../src/core/frame.ts";
+import { SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import type { Device } from "./world.ts";
+
+/** A subscription as bytes on the wire: Connect, Protobuf, HTTP/1.1. */
+export async function subscribeRequest(device: Device): Promise<Buffer> {
+  const signed = await device.signer.sign("gateway.subscribe", new Uint8Array(0));
+  const body = encodeFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, signed)));
+  const head = `POST /sallyport.v1.Gateway/SubscribeEvents HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/connect+proto\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
+}

@@ -15,7 +15,9 @@ export function mailboxKey(email: string): string {
 }
 
 function localKey(local: string): string {
-  return untilSame(local.replace(/(?<=.)\+.*$/su, ""), foldLetters).replace(/[^\p{L}\p{Nd}]/gu, "");
+  const withoutTag = untilSame(local, foldLetters).replace(/(?<=.)\+.*$/su, "");
+  // A plus sign that begins the name is part of it.
+  return withoutTag.replace(/[^\p{L}\p{Nd}+]/gu, "");
 }
 
 function domainKey(domain: string): string {

@@ -33,6 +33,7 @@ describe("one budget for all spellings of a mailbox", () => {
     ["variation selectors", "ada@a.example", "ad\ufe0fa\u{e0101}@a.example"],
     ["dots", "ada@a.example", "a.d.a@a.example"],
     ["a tag", "ada@a.example", "ada+tag+more@a.example"],
+    ["a leading plus behind what shows nothing", "+ada@a.example", "\u034f+ada@a.example"],
     ["a tag behind a full-width plus", "ada@a.example", "ada＋tag@a.example"],
     ["a tag behind a superscript plus", "ada@a.example", "ada⁺tag@a.example"],
     ["hyphens and underscores", "ada-k@a.example", "a_da-k@a.example"],
@@ -55,7 +56,7 @@ test("another mailbox has a budget of its own", () => {
   const mailboxes = [
     ...["ada@a.example", "bob@a.example", "ada1@a.example", "ada2@a.example", "ada@b.example", "ada@bücher.example"],
     ...["ada@bucher.example", "ada@gmail.com", "иван@a.example", "олег@a.example", "김@a.example", "박@a.example"],
-    ...["ada@constructor", "ada@__proto__", "constructor@a.example"],
+    ...["+ada@a.example", "ada@constructor", "ada@__proto__", "constructor@a.example"],
   ];
   expect(new Set(mailboxes.map(mailboxKey)).size).toBe(mailboxes.length);
 });

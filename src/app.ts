@@ -6,6 +6,7 @@ import { feedNotReady, isTrusted, openFeed } from "./app/feed.ts";
 import { boundUrl, openPublicListeners } from "./app/listeners.ts";
 import { PUBLIC_ROUTES } from "./app/options.ts";
 import { configReload } from "./app/reload.ts";
+import { warnOfOpenFiles } from "./app/secret-files.ts";
 import { standardServices } from "./app/standard-services.ts";
 import { sleep } from "./backend/backoff.ts";
 import { wired } from "./config/check.ts";
@@ -46,6 +47,8 @@ export interface Gateway {
 export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
+  /** The file that the configuration came from, if it holds secrets. */
+  readonly secretConfigFile?: string | undefined;
   readonly metrics?: GatewayMetrics;
   readonly clock?: Clock;
   /** Other stores than the configuration's. */
@@ -66,6 +69,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const lifecycle = { stopping: false };
   freshNames(log);
   const keys = openKeyRing(config);
+  warnOfOpenFiles(config, options.secretConfigFile, log);
   const revocations = new RevocationLog();
   await using undo = new AsyncDisposableStack();
 

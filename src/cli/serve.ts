@@ -25,12 +25,16 @@ SIGHUP reads the configuration again and takes up its budgets. SIGTERM or SIGINT
 /** `sallyport serve`: the gateway in front of a backend of yours, until it is told to stop. SIGHUP reloads its budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
   try {
-    const load = () => loadConfig({ argv: args, rules: SERVE_RULES });
+    let secretConfigFile: string | undefined;
+    const onSecretFile = (path: string) => {
+      secretConfigFile = path;
+    };
+    const load = () => loadConfig({ argv: args, rules: SERVE_RULES, onSecretFile });
     const config = load();
     const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
     if (config.routes.length === 0) log.warn("routes: none; every command is refused", { reason: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
-    const gateway = await Promise.race([startGateway({ config, log }), stop]);
+    const gateway = await Promise.race([startGateway({ config, log, secretConfigFile }), stop]);
     if (typeof gateway === "string") return await stoppedEarly(gateway, log);
     reloads.start(() => gateway.reload(load));
     log.info("gateway: stopping", { signal: await stop });

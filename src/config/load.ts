@@ -14,6 +14,8 @@ export interface ConfigSources {
   readonly readFile?: (path: string) => string;
   /** A command's own defaults: above the table's, below everything that the operator gave. */
   readonly overrides?: Partial<Config>;
+  /** Told of the file if it holds secrets itself. */
+  readonly onSecretFile?: (path: string) => void;
   /** What a command demands besides. */
   readonly rules?: readonly Rule[];
 }
@@ -23,10 +25,18 @@ export interface ConfigSources {
  * `ConfigError` with every problem of every source, also of values that a later source replaces.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
-  const { argv = [], env = process.env, readFile = (path) => readFileSync(path, "utf8"), overrides = {}, rules } = sources;
+  const {
+    argv = [],
+    env = process.env,
+    readFile = (path) => readFileSync(path, "utf8"),
+    overrides = {},
+    rules,
+    onSecretFile,
+  } = sources;
   const flags = fromFlags(argv);
   const path = flags.file ?? env[FILE_VARIABLE];
   const file = path ? fromFile(path, readFile) : { given: [], problems: [] };
+  if (path && file.given.some(({ key }) => SCHEMA[key].secret)) onSecretFile?.(path);
   const environment = fromEnvironment(env);
 
   const decoded = decode([...file.given, ...environment.given, ...flags.given]);

@@ -1,0 +1,32 @@
+import { statSync } from "node:fs";
+import type { Config, ConfigKey } from "../config/schema.ts";
+import { pathShown } from "../core/file-problem.ts";
+import type { Log } from "../core/ports.ts";
+
+const SECRET_FILES = [
+  "keys.current_file",
+  "keys.next_file",
+  "keys.previous_file",
+  "tls.key_file",
+  "stores.redis.key_file",
+] as const satisfies readonly ConfigKey[];
+
+const OTHERS = 0o006;
+const GROUP = 0o060;
+
+/** Warns of each file with a secret that others than its owner may read or change. `configFile`: one that holds secrets itself. */
+export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
+  const files = SECRET_FILES.map((setting) => ({ setting, path: config[setting] }));
+  for (const { setting, path } of [...files, { setting: "--config", path: configFile }]) {
+    const mode = path === undefined ? 0 : modeOf(path);
+    if ((mode & (OTHERS | GROUP)) === 0) continue;
+    const message = (mode & OTHERS) === 0 ? "secret file open to its group" : "secret file open to everybody";
+    log.warn(message, { setting, file: pathShown(path ?? ""), mode: mode.toString(8).padStart(4, "0"), expected: "0600" });
+  }
+}
+
+/** Permission bits; none where the system has none, or where the file cannot be looked at: its reader tells that. */
+function modeOf(path: string): number {
+  if (process.platform === "win32") return 0;
+  return (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
+}

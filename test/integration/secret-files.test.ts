@@ -1,0 +1,66 @@
+import { describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { selfSigned } from "../support/certificates.ts";
+import { runCommand } from "../support/process.ts";
+import { until } from "../support/until.ts";
+
+/** A secret in a file that others can read is no secret: the start says so. */
+
+const SEED = Buffer.alloc(32, 1).toString("base64");
+const ANY_PORTS = ["edge", "grpc", "admin"].flatMap((name) => ["--set", `${name}.listen=127.0.0.1:0`]);
+const URLS = ["--set", "backend.url=http://127.0.0.1:9", "--set", "push.url=http://127.0.0.1:9"];
+
+function file(name: string, content: string, mode: number): string {
+  const path = join(mkdtempSync(join(tmpdir(), "sallyport-secret-")), name);
+  writeFileSync(path, content);
+  chmodSync(path, mode);
+  return path;
+}
+
+/** The warnings of a start. */
+async function warnings(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string[]> {
+  const gateway = runCommand(["serve", ...ANY_PORTS, ...URLS, ...args], env);
+  await until(() => gateway.stdout().includes("gateway: up"), `the gateway to be up: ${gateway.stderr()}`);
+  gateway.kill("SIGTERM");
+  await gateway.exited;
+  return gateway
+    .stdout()
+    .split("\n")
+    .filter((line) => line.includes("secret file"));
+}
+
+describe("a key file", () => {
+  test.each([
+    [0o644, "open to everybody", "0644"],
+    [0o604, "open to everybody", "0604"],
+    [0o602, "open to everybody", "0602"],
+    [0o640, "open to its group", "0640"],
+    [0o660, "open to its group", "0660"],
+  ])("of mode %o is warned of", async (mode, told, shown) => {
+    const path = file("current.key", SEED, mode);
+    const [line = "", ...more] = await warnings(["--set", `keys.current_file=${path}`]);
+    expect(more).toEqual([]);
+    expect(JSON.parse(line)).toMatchObject({ level: "warn", setting: "keys.current_file", file: path, mode: shown });
+    expect(line).toContain(told);
+    expect(line).not.toContain(SEED);
+  });
+
+  test("that its owner alone can read is not, whatever the link to it allows", async () => {
+    const path = file("current.key", SEED, 0o600);
+    const link = `${path}.link`;
+    symlinkSync(path, link);
+    expect(await warnings(["--set", `keys.current_file=${link}`])).toEqual([]);
+  });
+});
+
+test("each secret file is looked at: of TLS, and a configuration that holds secrets", async () => {
+  const { certificateFile, key } = await selfSigned("open.test");
+  const tls = ["--set", `tls.certificate_file=${certificateFile}`, "--set", `tls.key_file=${file("key.pem", key, 0o644)}`];
+  const config = file("sallyport.toml", `[keys]\ncurrent = "${SEED}"\n`, 0o644);
+  const lines = await warnings(["--config", config, ...tls]);
+  expect(lines.map((line) => JSON.parse(line).setting).sort()).toEqual(["--config", "tls.key_file"]);
+  const plain = file("sallyport.toml", "[log]\nlevel = 'info'\n", 0o644);
+  expect(await warnings(["--config", plain], { SALLYPORT_KEYS_CURRENT: SEED })).toEqual([]);
+});

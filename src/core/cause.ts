@@ -1,5 +1,7 @@
 /** Causes of causes beyond this say nothing new. */
 const DEPTH_MAX = 4;
+/** Of each of them; messages of ours are shorter, and those of systems and backends may be of any length. */
+const MESSAGE_CHARS_MAX = 256;
 
 /** What was thrown and what lay behind it, in one line for the log: it may name what no client is to know. */
 export function describeCause(cause: unknown): string {
@@ -9,7 +11,38 @@ export function describeCause(cause: unknown): string {
     each !== undefined && parts.length < DEPTH_MAX;
     each = each instanceof Error ? each.cause : undefined
   ) {
-    parts.push(each instanceof Error ? `${each.name}: ${each.message}` : String(each));
+    parts.push(clipped(each instanceof Error ? `${each.name}: ${messageOf(each)}` : String(each)));
   }
   return parts.join(" < ");
+}
+
+function messageOf(error: Error): string {
+  return error instanceof SyntaxError ? syntaxErrorKind(error.message) : error.message;
+}
+
+/** What `JSON.parse` calls its errors (JavaScriptCore, LiteralParser); behind some of them it quotes the text, which may hold secrets. */
+const SYNTAX_ERROR_KINDS = [
+  "Unexpected identifier",
+  "Unexpected EOF",
+  "Unexpected token",
+  "Unexpected comma",
+  "Unterminated string",
+  "Unrecognized token",
+  "Invalid escape character",
+  "Invalid character",
+  "Invalid unicode code point",
+  "Invalid digits",
+  "Invalid number",
+  "Property name must be a string literal",
+  "Single quotes",
+  "Expected",
+];
+
+/** The kind of a parser's error, without what it quotes. */
+function syntaxErrorKind(message: string): string {
+  return SYNTAX_ERROR_KINDS.find((kind) => message.includes(`: ${kind}`)) ?? "not parsed";
+}
+
+function clipped(text: string): string {
+  return text.length <= MESSAGE_CHARS_MAX ? text : `${text.slice(0, MESSAGE_CHARS_MAX).toWellFormed()}…`;
 }

@@ -1,3 +1,4 @@
+import { describeCause } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 import type { Log, Metrics, Peer } from "../core/ports.ts";
@@ -106,6 +107,6 @@ function unknownTarget(served: readonly string[], call: Call): Answer {
 /** No handler throws, but for who asks; what comes here besides is a fault of the framework's or ours, and none of it leaves. */
 function unexpected(error: unknown, log: Log): Response {
   if (error instanceof RestError) return error.toResponse();
-  log.error("unexpected", { cause: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+  log.error("unexpected", { cause: describeCause(error) });
   return new RestError("internal").toResponse();
 }

@@ -1,3 +1,4 @@
+import { isDeviceSessionId, isMessageType, isRequestId } from "../core/grammar.ts";
 import type { Peer } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import { Gateway, type GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
@@ -67,9 +68,11 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
   });
 }
 
-/** What the client claims, for the log line; bounded, since it is not checked yet. */
+/** What the client claims, for the log line. It is not checked yet: what breaks its rule may be anything, and stays out of the log. */
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
-  notes.device_session_id = envelope?.deviceSessionId.slice(0, 128);
-  notes.message_type = envelope?.messageType.slice(0, 128);
-  notes.request_id = envelope?.requestId.slice(0, 128);
+  if (envelope === undefined) return;
+  const { deviceSessionId, messageType, requestId } = envelope;
+  notes.device_session_id = isDeviceSessionId(deviceSessionId) ? deviceSessionId : undefined;
+  notes.message_type = isMessageType(messageType) ? messageType : undefined;
+  notes.request_id = isRequestId(requestId) ? requestId : undefined;
 }

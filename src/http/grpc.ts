@@ -1,6 +1,7 @@
 import { constants, createServer as createH2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { describeCause } from "../core/cause.ts";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../core/listen.ts";
 import type { Log, Peer } from "../core/ports.ts";
 import type { RpcServer } from "../rpc/server.ts";
@@ -207,7 +208,7 @@ async function serveStream(
     if (edge !== undefined) await answerStream(stream, request, edge);
     else sendReply(stream, await rpc.handle(request));
   } catch (error) {
-    service.log.error("unexpected", { cause: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+    service.log.error("unexpected", { cause: describeCause(error) });
     stream.close();
   }
 }

@@ -12,6 +12,7 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { MESSAGE_DEPTH_MAX } from "../core/limits.ts";
+import { decodeCause } from "./decode-cause.ts";
 import type { FlatMessage } from "./flat-fields.ts";
 import { flatReader } from "./flat-reader.ts";
 import { flatWriter } from "./flat-writer.ts";
@@ -80,6 +81,7 @@ function orUndecodable<T>(codec: CodecName, decode: () => T): T {
   try {
     return decode();
   } catch (cause) {
-    throw new ConnectError(`the message cannot be read as ${codec}`, Code.InvalidArgument, undefined, undefined, cause);
+    const why = decodeCause(cause);
+    throw new ConnectError(`the message cannot be read as ${codec}`, Code.InvalidArgument, undefined, undefined, why);
   }
 }

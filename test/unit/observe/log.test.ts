@@ -44,6 +44,41 @@ describe("lines", () => {
     });
   }
 
+  /** Every code point that shows nothing, or makes other text read otherwise than it is. */
+  const unseen = Array.from({ length: 0x110000 }, (_, at) => at)
+    .filter((at) => at < 0xd800 || at > 0xdfff)
+    .map((at) => String.fromCodePoint(at))
+    .filter((character) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u.test(character));
+
+  for (const format of ["json", "pretty"] as const) {
+    test(`no character that cannot be seen reaches a log as it is (${format})`, async () => {
+      expect(unseen.length).toBeGreaterThan(4000);
+      for (let at = 0; at < unseen.length; at += 100) {
+        const attack = unseen.slice(at, at + 100).join("");
+        const line = await lineOf({ format }, "m", { value: attack, [attack.slice(0, 20)]: 1 });
+        expect(line.trimEnd()).toMatch(/^[\x20-\x7e]*$/);
+        if (format === "json") expect(JSON.parse(line).value).toBe(attack);
+      }
+    });
+
+    test(`half a surrogate pair, private and unassigned characters are escaped, and letters are not (${format})`, async () => {
+      const line = await lineOf({ format }, "m", {
+        value: "\ud800 \udfff \ue000 \u{10ffff} \u{e0001} \u202e\u2066 Zoë 日本 👍",
+      });
+      expect(line).toContain("\\ud800 \\udfff \\ue000 \\udbff\\udfff \\udb40\\udc01 \\u202e\\u2066 Zoë 日本 👍");
+    });
+
+    test(`a line is bounded, whatever its fields hold (${format})`, async () => {
+      for (const filler of ["x", "\u202e", "\u{e0001}", '"', "\\", "\u0000", "日"]) {
+        const fields = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`field${at}`, filler.repeat(5000)]));
+        const line = await lineOf({ format }, filler.repeat(5000), fields);
+        expect(line.length).toBeLessThanOrEqual(8193);
+        expect(line).toContain("field0");
+        if (format === "json") expect(JSON.parse(line).level).toBe("info");
+      }
+    });
+  }
+
   test("a field cannot take the place of time, level or message", async () => {
     const parsed = JSON.parse(await lineOf({}, "real", { msg: "forged", level: "error", time: "never", a: 1 }));
     expect(parsed).toMatchObject({ msg: "real", level: "info", time: "2030-01-02T03:04:05.678Z", field_msg: "forged", a: 1 });
@@ -113,11 +148,11 @@ describe("batches", () => {
         return new Promise(() => {});
       },
     });
-    const line = "x".repeat(4000);
-    for (let at = 0; at < 5000; at++) log.info(line);
+    const line = "x".repeat(2000);
+    for (let at = 0; at < 10_000; at++) log.info(line);
     expect(kept).toBeLessThan(70_000);
-    expect(dropped).toBeGreaterThan(3800);
-    expect(dropped).toBeLessThan(4000);
+    expect(dropped).toBeGreaterThan(7600);
+    expect(dropped).toBeLessThan(8000);
   });
 
   test("a sink that fails (a closed pipe, a full disk) is counted, and does not throw", async () => {

@@ -339,6 +339,45 @@ async function untilReader(path: string): Promise<FileHandle> {
   return opened ?? expect.unreachable();
 }
 
+test("a secret in the wrong place shows neither at the start nor, on SIGHUP, in the log", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "sallyport-cli-"));
+  const file = join(directory, "sallyport.toml");
+  await Bun.write(file, '[stores]\nredis = "redis://:hunter2@127.0.0.1:1"\n');
+  const { code, out, err } = await run(["serve", "--config", file, ...ANY_PORTS], SERVE_ENV);
+  expect({ code, out }).toEqual({ code: 2, out: "" });
+  expect(err).toContain("stores.redis");
+  expect(err).not.toContain("hunter2");
+  await Bun.write(file, "");
+  const gateway = runCommand(["serve", "--config", file, ...ANY_PORTS], SERVE_ENV);
+  await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
+  for (const wrong of [
+    '[stores]\nredis = "redis://:hunter2@127.0.0.1:1"',
+    "[stores]\nkind = hunter2",
+    '[stores]\nkind = "hunter2"',
+  ]) {
+    const refusals = () => gateway.stdout().split("config: not reloaded").length;
+    const before = refusals();
+    await Bun.write(file, wrong);
+    gateway.kill("SIGHUP");
+    await until(() => refusals() > before, "the refusal");
+  }
+  gateway.kill("SIGTERM");
+  await gateway.exited;
+  expect(gateway.stdout()).toContain("stores.redis");
+  expect(gateway.stdout() + gateway.stderr()).not.toContain("hunter2");
+  await rm(directory, { recursive: true });
+});
+
+test("a Redis file whose path is none of one shows nothing of it", async () => {
+  const { code, err } = await run(
+    ["serve", ...ANY_PORTS, "--set", "stores.kind=redis", "--set", "stores.redis.url=rediss://127.0.0.1:1"],
+    { ...SERVE_ENV, SALLYPORT_STORES_REDIS_CA_FILE: "hunter2" },
+  );
+  expect(code).toBe(1);
+  expect(err).toContain("stores.redis.ca_file");
+  expect(err).not.toContain("hunter2");
+});
+
 describe.each(["serve", "dev"])("under `bun run %s`, a signal to the process group, which arrives twice", (command) => {
   test.each(["SIGINT", "SIGTERM"] as const)("%s: what is under way is answered, and the stop is in order", async (signal) => {
     const args = [...ANY_DEV_PORTS, "--set", "shutdown.deadline_ms=60000", "--set", "log.format=json"];

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { RedisUnavailable } from "./unavailable.ts";
 
 /** Where the parts of what TLS needs lie, PEM each; `undefined` for what the system's authorities and no certificate do. */
@@ -30,7 +31,7 @@ function readPem(key: string, path: string | undefined): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new RedisUnavailable(`${key} (${path}) cannot be read`, { cause });
+    throw new RedisUnavailable(`${key} (${pathShown(path)}) cannot be read: ${whyUnreadable(cause)}`);
   }
 }
 

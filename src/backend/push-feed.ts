@@ -1,9 +1,12 @@
-import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../core/clock.ts";
 import type { Log, Metrics, PushFeedSink } from "../core/ports.ts";
-import { Push, type PushEvent } from "../gen/sallyport/v1/push_pb.ts";
 import { Backoff, sleep } from "./backoff.ts";
-import { type PushStep, readPushEvent } from "./push-event.ts";
+import { FeedProgress } from "./feed-progress.ts";
+import { GapNotices } from "./gap-notices.ts";
+import type { Dropped, PushStep } from "./push-event.ts";
+import type { FeedFrame } from "./push-frames.ts";
+import { readPushMessage } from "./push-message.ts";
 import type { PushLink } from "./push-transport.ts";
 import { Silence } from "./silence.ts";
 
@@ -32,33 +35,30 @@ export interface PushFeedOptions {
 
 /** A larger payload is not sent to clients. */
 const PAYLOAD_BYTES_MAX = 1024 * 1024;
-/** Cursors are kept and sent back; a longer one is not kept. */
-const CURSOR_CHARS_MAX = 1024;
-/** After so many streams in a row that end with a message too large to read, the feed steps over it. */
-const STUCK_STREAMS_MAX = 5;
 
 /**
  * The backend's feed of events and revocations, held open for as long as the gateway runs.
  *
  * Each event is taken in once and in order: first the sink, then the cursor. After a cut it goes on from that cursor. Where it
- * cannot (the backend says OUT_OF_RANGE, or keeps no cursors) the sink is told of a gap, as soon as the new stream stands: a client
- * that fetches its state then misses nothing between the fetch and the stream.
+ * cannot (the backend says OUT_OF_RANGE, keeps no cursors, or fails again and again over what follows) the sink is told of a gap, as soon
+ * as the feed is up: a client that fetches its state then misses nothing between the fetch and the stream. An event that breaks a rule is
+ * stepped over.
  */
 export class PushFeed {
   readonly #options: PushFeedOptions;
-  readonly #client: Client<typeof Push>;
   readonly #backoff: Backoff;
   readonly #stopped = new AbortController();
+  readonly #progress = new FeedProgress();
+  readonly #gaps = new GapNotices(() => this.#tellOfGap());
   #running: Promise<void> | undefined;
   #state: PushFeedState;
   #cursor = "";
   #hasBeenUp = false;
   #gapPending = false;
-  #stuckStreams = 0;
+  #proving: Timer | undefined;
 
   constructor(options: PushFeedOptions) {
     this.#options = options;
-    this.#client = createClient(Push, options.link.transport);
     this.#backoff = new Backoff({ minMs: options.backoffMinMs, maxMs: options.backoffMaxMs, random: options.random });
     this.#state = { up: false, downSinceMs: options.clock.monotonic() };
     options.metrics.gauge("sallyport_push_feed_up", 0);
@@ -71,6 +71,7 @@ export class PushFeed {
   /** Ends the stream or the wait for the next one, at once. The feed cannot be started again. */
   async stop(): Promise<void> {
     this.#stopped.abort();
+    this.#gaps.stop();
     this.#options.link.close();
     await this.#running;
   }
@@ -98,28 +99,42 @@ export class PushFeed {
   async #holdStream(signal: AbortSignal): Promise<void> {
     const { clock, link, gatewayId, backoffMaxMs } = this.#options;
     const openedMs = clock.monotonic();
+    this.#progress.begin();
     try {
       await link.connect();
       using silence = new Silence(this.#options.silenceMs ?? 0);
       const request = { gatewayId, cursor: this.#cursor };
-      const options = { signal: AbortSignal.any([signal, silence.signal]), onHeader: () => this.#stands() };
-      for await (const event of this.#client.subscribePush(request, options)) {
+      const call = { signal: AbortSignal.any([signal, silence.signal]), onHeader: () => this.#stands() };
+      for await (const frame of link.subscribe(request, call)) {
+        if (signal.aborted) return;
         silence.broken();
-        this.#stands();
-        this.#takeIn(event);
+        this.#takeIn(frame);
       }
       this.#options.log.info("push feed: the backend ended the stream");
     } catch (thrown) {
       if (!signal.aborted) this.#failed(ConnectError.from(thrown));
+    } finally {
+      clearTimeout(this.#proving);
+      if (clock.monotonic() - openedMs >= backoffMaxMs) this.#backoff.reset();
+      this.#progress.end();
+      this.#gapPending ||= this.#cursor === "";
+      this.#setUp(false);
     }
-    if (clock.monotonic() - openedMs >= backoffMaxMs) this.#backoff.reset();
-    this.#gapPending ||= this.#cursor === "";
-    this.#setUp(false);
   }
 
-  /** The backend has answered: from here on nothing is lost. */
+  /** The backend has answered. After streams that brought nothing, this one must bring something, or hold for a while. */
   #stands(): void {
-    if (this.#state.up || this.#stopped.signal.aborted) return;
+    this.#progress.stood();
+    this.#proving = setTimeout(() => {
+      this.#progress.proven();
+      this.#becomeUp();
+    }, this.#options.backoffMaxMs);
+    this.#becomeUp();
+  }
+
+  /** From here on nothing is lost. */
+  #becomeUp(): void {
+    if (this.#state.up || this.#stopped.signal.aborted || !this.#progress.isEnough) return;
     if (this.#gapPending) {
       this.#gapPending = false;
       this.#tellOfGap();
@@ -127,38 +142,41 @@ export class PushFeed {
     this.#setUp(true);
   }
 
-  #takeIn(event: PushEvent): void {
-    const step = readPushEvent(event, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
+  #takeIn(frame: FeedFrame): void {
+    const { step, cursor } = readPushMessage(frame, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
+    const isKeepalive = step.kind === "keepalive";
+    // Keepalives prove little: a backend that greets and then fails is not to be asked ever faster.
+    if (!isKeepalive && cursor !== undefined && (cursor === "" || cursor !== this.#cursor)) {
+      this.#backoff.reset();
+      this.#progress.progressed();
+      this.#becomeUp();
+    }
     this.#hand(step);
-    if (step.kind === "keepalive" && event.cursor === "") return;
-    if (step.kind !== "keepalive") this.#progressed();
+    // Where that cannot be told, the event comes again after a cut, and is stepped over again.
+    if (cursor === undefined || (isKeepalive && cursor === "")) return;
     // An event without a cursor leaves none to go on from: from the one before, it would come again.
-    this.#moveCursor(event.cursor);
-  }
-
-  /** Keepalives prove little: a backend that greets and then fails is not to be asked ever faster. */
-  #progressed(): void {
-    this.#backoff.reset();
-    this.#stuckStreams = 0;
+    this.#cursor = cursor;
   }
 
   #hand(step: PushStep): void {
-    const { sink, metrics, log } = this.#options;
-    if (step.kind === "dropped") {
-      log.error("push feed: dropped an event that breaks the contract", { reason: step.reason });
-      metrics.count("sallyport_events_dropped_total", { reason: step.reason });
-      const { lostTo } = step;
-      if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo));
-      return;
-    }
-    metrics.count("sallyport_events_total", { kind: step.kind });
+    const { sink, metrics } = this.#options;
+    if (step.kind === "dropped") this.#drop(step);
+    else metrics.count("sallyport_events_total", { kind: step.kind });
     if (step.kind === "client_event") this.#deliver("event", () => sink.event(step.event));
     if (step.kind === "session_invalidation") this.#deliver("revoke", () => sink.revoke(step.revocation));
   }
 
+  #drop({ reason, lostTo, lost }: Dropped): void {
+    const { sink, metrics, log } = this.#options;
+    log.error("push feed: dropped an event that breaks the contract", { reason });
+    metrics.count("sallyport_events_dropped_total", { reason });
+    if (lostTo === "everybody") this.#gaps.notice();
+    else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost));
+  }
+
   /** What the sink cannot take must not cost the rest of the feed. It is lost, to nobody knows whom. */
   #deliver(what: string, deliver: () => void): void {
-    if (!this.#attempt(what, deliver)) this.#tellOfGap();
+    if (!this.#attempt(what, deliver)) this.#gaps.notice();
   }
 
   #tellOfGap(): void {
@@ -178,22 +196,13 @@ export class PushFeed {
     }
   }
 
-  #moveCursor(cursor: string): void {
-    if (cursor.length <= CURSOR_CHARS_MAX) {
-      this.#cursor = cursor;
-      return;
-    }
-    this.#options.log.error("push feed: the cursor is too long to keep", { chars: cursor.length });
-    this.#cursor = "";
-  }
-
-  #failed(error: ConnectError): void {
+  #failed({ code, rawMessage }: ConnectError): void {
     const { log, link } = this.#options;
-    log.warn("push feed: the stream failed", { url: link.url, code: Code[error.code], error: error.rawMessage });
-    if (isTooLargeToRead(error)) this.#stuckStreams++;
-    if (error.code !== Code.OutOfRange && this.#stuckStreams < STUCK_STREAMS_MAX) return;
-    this.#cursor = "";
-    this.#stuckStreams = 0;
+    log.warn("push feed: the stream failed", { url: link.url, code: Code[code], error: rawMessage });
+    const isStuck = this.#progress.isStuck(code) && this.#cursor !== "";
+    if (isStuck)
+      log.error("push feed: the backend keeps failing over what follows the cursor; it is asked for what comes from now on");
+    if (isStuck || code === Code.OutOfRange) this.#cursor = "";
   }
 
   #setUp(up: boolean): void {
@@ -205,12 +214,4 @@ export class PushFeed {
     this.#options.log.info(up ? "push feed: up" : "push feed: down", { url: this.#options.link.url });
     this.#attempt("state", () => this.#options.onStateChange?.(this.#state, before));
   }
-}
-
-/**
- * A message over `readMaxBytes`, which connect-es refuses with the code that a backend uses for a quota; its words alone tell them
- * apart (connect-es, protocol/limit-io.ts, `assertReadMaxBytes`).
- */
-function isTooLargeToRead({ code, rawMessage }: ConnectError): boolean {
-  return code === Code.ResourceExhausted && rawMessage.includes("larger than configured readMaxBytes");
 }

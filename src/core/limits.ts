@@ -8,6 +8,8 @@ export const DEVICE_SESSION_ID_MAX = 128;
 export const MESSAGE_TYPE_MAX = 128;
 /** An event id comes back in `resume_after`; a UUID has 36. */
 export const EVENT_ID_MAX = 128;
+/** Of the push feed; kept and sent back. */
+export const CURSOR_CHARS_MAX = 1024;
 export const REQUEST_ID_MIN = 8;
 export const REQUEST_ID_MAX = 128;
 export const PAYLOAD_HASH_BYTES = 32;

@@ -210,11 +210,14 @@ export interface ClientEvent {
 /** For whom an event is: one session where that is given, else all streams of the user. */
 export type ClientAudience = Pick<ClientEvent, "userId" | "deviceSessionId">;
 
+/** What was lost; an event, where nothing is said. */
+export type LostKind = "event" | "revocation";
+
 /** Where the push feed delivers, in the order of the feed, one at a time. */
 export interface PushFeedSink {
   event(event: ClientEvent): void;
-  /** An event for these came that cannot be delivered. */
-  lost(audience: ClientAudience): void;
+  /** Something for these came that cannot be used: they fetch their state anew. A lost revocation also means to look their sessions up anew. */
+  lost(audience: ClientAudience, what?: LostKind): void;
   revoke(revocation: Revocation): void;
   /** What lay between the last event and the next is lost. */
   gap(): void;

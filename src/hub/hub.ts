@@ -156,9 +156,14 @@ export class Hub {
    * one of the revocation log's own, after every look-up that may have missed something.
    */
   gap(): void {
-    this.#heardSinceMark = this.#options.revocations.mark();
+    this.distrustLookUps();
     this.#history.clear();
     this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.next()));
+  }
+
+  /** Revocations may have been lost: who was looked up before this moment of the revocation log is not let in by that. */
+  distrustLookUps(): void {
+    this.#heardSinceMark = this.#options.revocations.mark();
   }
 
   /** What is due by now: heartbeats, streams that are old enough, events that are. To be called every second or so. */

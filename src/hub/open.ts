@@ -71,19 +71,27 @@ export function openHub(config: HubConfig, parts: HubParts): Push {
     sessions.revoke(revocation);
     return hub.revoke(revocation);
   };
-  const gap = () => {
+  const lookUpAnew = () => {
     // A revocation of nobody: so that what was looked up until now can be told from what is looked up from now on.
     revocations.append({});
     sessions.clear();
-    hub.gap();
+    hub.distrustLookUps();
     recheck.start();
+  };
+  const gap = () => {
+    lookUpAnew();
+    hub.gap();
   };
   const ticking = setInterval(() => hub.tick(), TICK_MS);
   return {
     hub,
     sink: {
       event: (event) => hub.publish(event),
-      lost: (audience) => hub.lose(audience),
+      lost(audience, what) {
+        // Not of these alone: a look-up under way does not know its user yet.
+        if (what === "revocation") lookUpAnew();
+        hub.lose(audience);
+      },
       revoke: (revocation) => void revoke(revocation),
       gap,
     },

@@ -56,7 +56,7 @@ export type PushEvent = Message<"sallyport.v1.PushEvent"> & {
   cursor: string;
 
   /**
-   * What happened.
+   * What happened. Fields up to 15 are kinds yet to come: a gateway that does not know one treats it as lost.
    *
    * @generated from oneof sallyport.v1.PushEvent.kind
    */

@@ -1,15 +1,18 @@
 import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { WireType } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { Push, type PushEventSchema, type SubscribePushRequest } from "../../../../src/gen/sallyport/v1/push_pb.ts";
+import { Push, type PushEvent, PushEventSchema, type SubscribePushRequest } from "../../../../src/gen/sallyport/v1/push_pb.ts";
 
 type EventInit = MessageInitShape<typeof PushEventSchema>;
+/** An event that is made when its cursor is known. */
+type EventMaker = (cursor: string) => PushEvent;
 
 /** A backend's Push service over HTTP/2, whose connections can be cut. Its log outlives restarts. */
 export class PushServer {
   /** Events so far; the cursor of an event is its place, counted from 1. */
-  readonly log: EventInit[] = [];
+  readonly log: (EventInit | EventMaker)[] = [];
   readonly subscriptions: SubscribePushRequest[] = [];
   readonly authorizations: (string | null)[] = [];
   /** Cursors before this are out of range. */
@@ -55,7 +58,7 @@ export class PushServer {
     return this.#sessions.size;
   }
 
-  push(event: EventInit): void {
+  push(event: EventInit | EventMaker): void {
     this.log.push(event);
     this.#wake();
   }
@@ -94,7 +97,11 @@ export class PushServer {
     yield { cursor: this.#cursor(at) };
     while (!context.signal.aborted) {
       // An event may have a cursor of its own.
-      for (; at < this.log.length; at++) yield { cursor: this.#cursor(at + 1), ...this.log[at] };
+      for (; at < this.log.length; at++) {
+        const event = this.log[at];
+        const cursor = this.#cursor(at + 1);
+        yield typeof event === "function" ? event(cursor) : { cursor, ...event };
+      }
       if (this.failWith !== undefined) throw this.failWith;
       const isQuiet = await this.#quietUntilWoken(context.signal);
       if (isQuiet) yield { cursor: this.#cursor(at) };
@@ -127,4 +134,29 @@ export function clientEvent(value: {
 
 export function sessionInvalidation(value: { userId?: string; deviceSessionId?: string }): EventInit {
   return { kind: { case: "sessionInvalidation", value } };
+}
+
+/** An event with a field of any bytes after its cursor: decodable or not. */
+export function rawEvent(number: number, data: Uint8Array, wireType = WireType.LengthDelimited): EventMaker {
+  return (cursor) => {
+    const event = create(PushEventSchema, { cursor });
+    event.$unknown = [{ no: number, wireType, data }];
+    return event;
+  };
+}
+
+/** The same with the length that such a field has in front. */
+export function rawKind(
+  number: number,
+  ...fields: readonly (readonly [number: number, bytes: string | Uint8Array])[]
+): EventMaker {
+  const parts = fields.map(([each, bytes]) => delimited(each, bytes));
+  const body = Buffer.concat(parts);
+  return rawEvent(number, Buffer.concat([Buffer.from([body.byteLength]), body]));
+}
+
+/** For fields of less than 128 bytes. */
+function delimited(number: number, bytes: string | Uint8Array): Buffer {
+  const data = Buffer.from(bytes);
+  return Buffer.concat([Buffer.from([(number << 3) | WireType.LengthDelimited, data.byteLength]), data]);
 }

@@ -4,6 +4,7 @@ import type {
   Labels,
   Log,
   LogFields,
+  LostKind,
   Metrics,
   PushFeedSink,
   Revocation,
@@ -67,8 +68,8 @@ export class RecordingSink implements PushFeedSink {
     this.note(`event ${event.eventId || event.eventType}`);
   }
 
-  lost({ userId, deviceSessionId }: ClientAudience): void {
-    this.note(`lost ${userId}/${deviceSessionId}`);
+  lost({ userId, deviceSessionId }: ClientAudience, what?: LostKind): void {
+    this.note(`lost ${what === "revocation" ? "revocation " : ""}${userId}/${deviceSessionId}`);
   }
 
   revoke({ userId, deviceSessionId }: Revocation): void {

@@ -1,0 +1,120 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type OutgoingHttpHeaders } from "node:http2";
+import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { Pings } from "./push-pings.ts";
+
+export interface PushConnectionOptions {
+  readonly url: string;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** The server refused pings this often; from now on they come at this interval. */
+  readonly onTooManyPings: (nextIntervalMs: number) => void;
+}
+
+/** TCP's own probes notice a host that is gone or out of reach; a process that hangs they do not. */
+const TCP_PROBE_AFTER_MS = 10_000;
+const EARLY_PING_MS = 10_000;
+const TOO_MANY_PINGS = "too_many_pings";
+
+/** The HTTP/2 connection of the feed: a new one for each stream, so that each goes to the address that the name has then. */
+export class PushConnection {
+  readonly authority: string;
+  readonly #options: PushConnectionOptions;
+  #pingIntervalMs: number;
+  #earlyPingMs: number;
+  #session: ClientHttp2Session | undefined;
+  #pings: Pings | undefined;
+
+  constructor(options: PushConnectionOptions) {
+    this.authority = new URL(options.url).origin;
+    this.#options = options;
+    this.#pingIntervalMs = options.pingIntervalMs;
+    this.#earlyPingMs = Math.min(EARLY_PING_MS, options.pingIntervalMs);
+  }
+
+  /** Closes the connection before it, and opens one. Throws a ConnectError. */
+  async open(): Promise<void> {
+    this.close(new ConnectError("another connection takes its place", Code.Canceled));
+    const session = connect(this.authority, { createConnection: () => openSocket(new URL(this.authority)) });
+    this.#session = session;
+    const { connectTimeoutMs } = this.#options;
+    const late = new ConnectError("the backend did not take the connection in time", Code.Unavailable);
+    const timer = setTimeout(() => session.destroy(late), connectTimeoutMs);
+    try {
+      await opened(session);
+    } finally {
+      clearTimeout(timer);
+    }
+    this.#watch(session);
+  }
+
+  /** For connect-es. */
+  async request(method: string, path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
+    const session = this.#session;
+    if (session === undefined || session.destroyed || session.closed) {
+      throw new ConnectError("the connection is closed", Code.Unavailable);
+    }
+    return session.request({ ...headers, ":method": method, ":path": path });
+  }
+
+  /** For connect-es. */
+  notifyResponseByteRead(): void {
+    this.#pings?.heard();
+  }
+
+  close(reason = new ConnectError("connection aborted", Code.Canceled)): void {
+    this.#pings?.stop();
+    this.#pings = undefined;
+    this.#session?.destroy(reason, constants.NGHTTP2_CANCEL);
+    this.#session = undefined;
+  }
+
+  #watch(session: ClientHttp2Session): void {
+    const pings = new Pings({
+      intervalMs: this.#pingIntervalMs,
+      earlyIntervalMs: this.#earlyPingMs,
+      timeoutMs: this.#options.pingTimeoutMs,
+      ping: (onAnswer) => void session.ping((error) => error === null && onAnswer()),
+      onDead: () => end(session, "the backend did not answer a ping in time"),
+    });
+    this.#pings = pings;
+    session.on("close", () => pings.stop());
+    session.on("goaway", (_code, _last, data?: Uint8Array) => {
+      if (data === undefined || Buffer.from(data).toString("latin1") !== TOO_MANY_PINGS) return;
+      this.#pingLessOften();
+      end(session, `the backend refuses pings this often (${TOO_MANY_PINGS})`);
+    });
+  }
+
+  /** gRFC A8, "Basic Keepalive": a client that pings too often doubles its interval. Early pings end before that. */
+  #pingLessOften(): void {
+    if (this.#earlyPingMs === this.#pingIntervalMs) this.#pingIntervalMs *= 2;
+    this.#earlyPingMs = this.#pingIntervalMs;
+    this.#options.onTooManyPings(this.#pingIntervalMs);
+  }
+}
+
+function openSocket({ protocol, hostname, port }: URL) {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const isTls = protocol === "https:";
+  const target = { host, port: Number(port || (isTls ? 443 : 80)), keepAlive: true, keepAliveInitialDelay: TCP_PROBE_AFTER_MS };
+  if (!isTls) return connectTcp(target);
+  // RFC 6066 3: an address is no server name.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  return connectTls({ ...target, ...name, ALPNProtocols: ["h2"], rejectUnauthorized: true });
+}
+
+function opened(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    session.once("connect", () => resolve());
+    // Stays: an error that nobody hears of ends the process.
+    session.on("error", (error) => reject(ConnectError.from(error, Code.Unavailable)));
+    session.once("close", () => reject(new ConnectError("the connection was closed", Code.Unavailable)));
+  });
+}
+
+function end(session: ClientHttp2Session, reason: string): void {
+  session.destroy(new ConnectError(reason, Code.Unavailable), constants.NGHTTP2_CANCEL);
+}

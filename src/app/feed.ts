@@ -29,7 +29,7 @@ export function openFeed(config: WiredConfig, parts: FeedParts): PushFeed {
   };
   const { "push.url": url, "push.protocol": protocol, "backend.token": token } = config;
   return new PushFeed({
-    link: openPushLink({ url, protocol, token }),
+    link: openPushLink({ url, protocol, token, pingIntervalMs: config["push.ping_ms"], log }),
     gatewayId: config["push.gateway_id"] ?? hostname(),
     sink: { ...push.sink, gap },
     silenceMs: config["push.silence_ms"],

@@ -134,6 +134,11 @@ export const SCHEMA = {
     "How long the session cache is still trusted while the push feed, which carries revocations, is down, in ms. Lower it to see revocations sooner, at the price of more look-ups.",
   ),
 
+  "push.ping_ms": setting(
+    int("ms", 1000, 3_600_000),
+    310_000,
+    "How long the push feed's connection may be quiet before the gateway sends an HTTP/2 PING, in ms; the first two after a sign of life come within 10 s. A backend that leaves a PING unanswered for 5 s is dead. gRPC servers by default refuse PINGs more often than every 5 minutes (`too_many_pings`): lower it only together with the server's minimum.",
+  ),
   "push.silence_ms": setting(
     int("ms", 0, 3_600_000),
     0,

@@ -15,23 +15,39 @@ const root = join(here, "../..");
 const cache = join(root, ".cache/interop");
 const bin = join(cache, "bin");
 const venv = join(cache, "venv");
+const goFolder = join(here, "go");
 const withBin = { PATH: [bin, join(root, "node_modules/.bin"), process.env.PATH].join(delimiter) };
 
 /** Builds the Go client, and gives how to start it. */
-export async function goClient(): Promise<readonly string[]> {
+export function goClient(): Promise<readonly string[]> {
+  return goProgram("go-client", ".");
+}
+
+/** Builds the push feed on grpc-go, and gives how to start it. */
+export function goFeed(): Promise<readonly string[]> {
+  return goProgram("go-feed", "./feed");
+}
+
+let generated: Promise<void> | undefined;
+
+async function goProgram(name: string, folder: string): Promise<readonly string[]> {
   need("go", "Go 1.26 or newer");
-  const cwd = join(here, "go");
-  const program = join(bin, "go-client");
-  // The generators and the libraries that their output is for, both at the versions of go.mod.
-  await runToEnd(["go", "install", "tool"], { cwd, env: { GOBIN: bin } });
+  const program = join(bin, name);
+  generated ??= generateGo();
+  await generated;
+  await runToEnd(["go", "vet", folder], { cwd: goFolder });
+  await runToEnd(["go", "build", "-o", program, folder], { cwd: goFolder });
+  return [program];
+}
+
+/** The generators and the libraries that their output is for, both at the versions of go.mod. */
+async function generateGo(): Promise<void> {
+  await runToEnd(["go", "install", "tool"], { cwd: goFolder, env: { GOBIN: bin } });
   const template = join(here, "buf.gen.yaml");
   await runToEnd(["buf", "generate", "--template", template, "--path", "sallyport"], {
     cwd: join(root, "proto"),
     env: withBin,
   });
-  await runToEnd(["go", "vet", "."], { cwd });
-  await runToEnd(["go", "build", "-o", program, "."], { cwd });
-  return [program];
 }
 
 /** Installs what the Python client needs, and gives how to start it. */

@@ -17,18 +17,31 @@ export interface GatewayKeysOptions {
   readonly fetch?: Fetch | undefined;
   /** Milliseconds since some fixed moment, never stepping back. */
   readonly monotonic?: (() => number) | undefined;
+  /**
+   * The only key ids that are taken, of those that the gateway publishes: a key id is the SHA-256 of its key (RFC 7638). Whoever can serve the
+   * app another key set is not believed then. Name the next key here, too, before the gateway rotates to it.
+   */
+  readonly pinnedKeyIds?: readonly string[] | undefined;
 }
 
 /** A gateway has three keys at most; a set with more than this is somebody else's. */
 const KEYS_MAX = 16;
 /** Between two fetches: forged key ids must not turn clients into a flood. A key is published long before it signs. */
 const REFETCH_INTERVAL_MS = 10_000;
+/** PROTOCOL (proto/README.md), "Public REST": how long a key set may be kept. A key that was withdrawn is not taken for longer. */
+const AGE_MS_MAX = 5 * 60_000;
+/** From here on the set is fetched anew while it still serves, so that nobody waits for it. */
+const REFRESH_AGE_MS = 4 * 60_000;
 
-/** The gateway's public keys, as its edge port publishes them. Fetched when first needed, and again when an unknown key id is met. */
+/**
+ * The gateway's public keys, as its edge port publishes them. Fetched when first needed, when they are five minutes old, and when an
+ * unknown key id is met. Keys that cannot be fetched anew by then are not taken.
+ */
 export class GatewayKeys implements GatewayKeySource {
   readonly #url: string;
   readonly #fetch: Fetch | undefined;
   readonly #monotonic: () => number;
+  readonly #pinnedKeyIds: ReadonlySet<string> | undefined;
   #verifiers: ReadonlyMap<string, Verify> = new Map();
   #fetchedAtMs: number | undefined;
   #fetching: Promise<void> | undefined;
@@ -37,19 +50,27 @@ export class GatewayKeys implements GatewayKeySource {
     this.#url = new URL("/.well-known/jwks.json", baseUrl).href;
     this.#fetch = options.fetch;
     this.#monotonic = options.monotonic ?? (() => performance.now());
+    this.#pinnedKeyIds = options.pinnedKeyIds && new Set(options.pinnedKeyIds);
   }
 
   async verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict> {
-    if (!this.#verifiers.has(keyId)) await this.#refetch();
+    // No fetch can make a key known that is not pinned.
+    if (this.#pinnedKeyIds?.has(keyId) === false) return "key_unknown";
+    const ageMs = this.#ageMs();
+    if (ageMs >= AGE_MS_MAX || (!this.#verifiers.has(keyId) && ageMs >= REFETCH_INTERVAL_MS)) await this.#refetch();
+    // Where it fails, whoever needs it in the last minute tries again.
+    else if (ageMs >= REFRESH_AGE_MS) this.#refetch().catch(() => {});
     const verify = this.#verifiers.get(keyId);
     if (verify === undefined) return "key_unknown";
     return (await verify(message, signature)) ? "valid" : "invalid";
   }
 
+  #ageMs(): number {
+    return this.#monotonic() - (this.#fetchedAtMs ?? Number.NEGATIVE_INFINITY);
+  }
+
   /** One fetch at a time serves all who wait. A fetch that failed is no fetch: the next caller tries again. */
   #refetch(): Promise<void> {
-    const sinceMs = this.#monotonic() - (this.#fetchedAtMs ?? Number.NEGATIVE_INFINITY);
-    if (sinceMs < REFETCH_INTERVAL_MS) return Promise.resolve();
     this.#fetching ??= this.#load().finally(() => {
       this.#fetching = undefined;
     });
@@ -57,8 +78,10 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async #load(): Promise<void> {
+    // The set is as old as the question: an answer may be held back.
+    const askedAtMs = this.#monotonic();
     this.#verifiers = await verifiersOf(await getJson(this.#url, { fetch: this.#fetch }));
-    this.#fetchedAtMs = this.#monotonic();
+    this.#fetchedAtMs = askedAtMs;
   }
 }
 

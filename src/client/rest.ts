@@ -58,7 +58,8 @@ async function exchange(url: string, init: RequestInit, options: RestOptions): P
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   try {
-    const response = await send(url, { ...init, redirect: "error", signal });
+    // A key set may be five minutes old, and in a cache on the way it may be that already.
+    const response = await send(url, { ...init, redirect: "error", cache: "no-store", signal });
     return { response, text: await boundedText(response) };
   } catch (error) {
     options.signal?.throwIfAborted();

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { GatewayKeys } from "../../../src/client/gateway-keys.ts";
 import { type Fetch, RestError } from "../../../src/client/rest.ts";
-import { type PublicJwk, publicJwk } from "../../../src/crypto/key-ring.ts";
+import { type KeyRing, type PublicJwk, publicJwk } from "../../../src/crypto/key-ring.ts";
+import { until } from "../../support/until.ts";
 import { newKeyRing, serveKeys } from "./fake-gateway.ts";
 
 const BASE_URL = "https://gateway.example";
@@ -37,7 +38,8 @@ describe("a signature", () => {
 describe("the key set is fetched", () => {
   test("from the well-known path, once, however many responses wait for it", async () => {
     const urls: string[] = [];
-    const fetch: Fetch = async (url) => {
+    const fetch: Fetch = async (url, { cache }) => {
+      expect(cache).toBe("no-store");
       urls.push(url);
       return Response.json(RING.jwks);
     };
@@ -73,6 +75,88 @@ describe("the key set is fetched", () => {
     await expect(keys.verify(RING.keyId, MESSAGE, SIGNATURE)).rejects.toBeInstanceOf(RestError);
     answer = () => Response.json(RING.jwks);
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
+  });
+});
+
+describe("a key that the gateway has withdrawn", () => {
+  /** A gateway that serves this ring, or fails. */
+  function changing(ring: KeyRing) {
+    const served = { ring, fails: false, calls: 0 };
+    const fetch: Fetch = async () => {
+      served.calls++;
+      return served.fails ? new Response("", { status: 503 }) : Response.json(served.ring.jwks);
+    };
+    return { served, keys: new GatewayKeys(BASE_URL, { fetch, monotonic }) };
+  }
+
+  test("is not taken for longer than five minutes, though it is known", async () => {
+    const { served, keys } = changing(RING);
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
+    served.ring = OTHER;
+    nowMs = 239_999;
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
+    expect(served.calls).toBe(1);
+    nowMs = 300_000;
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("key_unknown");
+    expect(await keys.verify(OTHER.keyId, MESSAGE, OTHER.sign(MESSAGE))).toBe("valid");
+    expect(served.calls).toBe(2);
+  });
+
+  test("is noticed ahead of time by a client in use, which waits for no fetch", async () => {
+    const { served, keys } = changing(RING);
+    await keys.verify(RING.keyId, MESSAGE, SIGNATURE);
+    served.ring = OTHER;
+    nowMs = 240_000;
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
+    await until(async () => (await keys.verify(RING.keyId, MESSAGE, SIGNATURE)) === "key_unknown", "the key to be withdrawn");
+    expect(served.calls).toBe(2);
+  });
+
+  test("is not kept alive by whoever keeps the key set away", async () => {
+    const { served, keys } = changing(RING);
+    await keys.verify(RING.keyId, MESSAGE, SIGNATURE);
+    served.fails = true;
+    nowMs = 299_999;
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
+    nowMs = 300_000;
+    await expect(keys.verify(RING.keyId, MESSAGE, SIGNATURE)).rejects.toBeInstanceOf(RestError);
+    served.fails = false;
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
+  });
+
+  test("is not kept alive by an answer that was held back", async () => {
+    let answer = () => {};
+    const fetch: Fetch = () =>
+      new Promise((resolve) => {
+        answer = () => resolve(Response.json(RING.jwks));
+      });
+    const keys = new GatewayKeys(BASE_URL, { fetch, monotonic });
+    const first = keys.verify(RING.keyId, MESSAGE, SIGNATURE);
+    nowMs = 14_000;
+    answer();
+    expect(await first).toBe("valid");
+    nowMs = 300_000;
+    const again = keys.verify(RING.keyId, MESSAGE, SIGNATURE);
+    answer();
+    expect(await again).toBe("valid");
+  });
+});
+
+describe("pinned keys", () => {
+  test("are the only ones that are taken, whatever is published", async () => {
+    const served = serveKeys(RING, OTHER);
+    const keys = new GatewayKeys(BASE_URL, { fetch: served.fetch, monotonic, pinnedKeyIds: [OTHER.keyId] });
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("key_unknown");
+    expect(served.calls()).toBe(0);
+    expect(await keys.verify(OTHER.keyId, MESSAGE, OTHER.sign(MESSAGE))).toBe("valid");
+    expect(await keys.verify(OTHER.keyId, MESSAGE, SIGNATURE)).toBe("invalid");
+  });
+
+  test("are not taken either once they are withdrawn, and none is where none is pinned", async () => {
+    const keys = new GatewayKeys(BASE_URL, { fetch: serveKeys(OTHER).fetch, monotonic, pinnedKeyIds: [RING.keyId] });
+    expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("key_unknown");
+    const none = new GatewayKeys(BASE_URL, { fetch: serveKeys(OTHER).fetch, monotonic, pinnedKeyIds: [] });
+    expect(await none.verify(OTHER.keyId, MESSAGE, OTHER.sign(MESSAGE))).toBe("key_unknown");
   });
 });
 

@@ -58,7 +58,7 @@ function isWithinGrace(state: PushFeedState, graceMs: number, clock: Clock): boo
 }
 
 /** What the feed has against sending traffic here. */
-export function feedNotReady(feed: PushFeed, feedTrusted: boolean): string[] {
+export function feedNotReady(feed: Pick<PushFeed, "hasBeenUp">, feedTrusted: boolean): string[] {
   if (!feed.hasBeenUp()) return ["the push feed has not come up yet"];
   return feedTrusted ? [] : ["the push feed is down"];
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fromJsonString } from "@bufbuild/protobuf";
 import project from "../../package.json" with { type: "json" };
+import { feedNotReady } from "../../src/app/feed.ts";
 import { METRICS } from "../../src/core/metric-table.ts";
 import { REFUSALS } from "../../src/core/refusal.ts";
 import { verifyingKey } from "../../src/crypto/ed25519.ts";
@@ -131,4 +132,17 @@ test("the script that the README signs with makes requests whose signature verif
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("says when the gateway is not ready, in the words of /readyz", () => {
+  const reasons = [false, true].flatMap((hasBeenUp) => feedNotReady({ hasBeenUp: () => hasBeenUp }, false));
+  for (const reason of ["the push feed has not come up yet", "the push feed is down"]) expect(reasons).toContain(reason);
+  expect(readme).toContain("the push feed has not come up yet");
+  expect(readme).toContain("is not ready until the push feed has come up");
+});
+
+test("promises of a rotation no more than that every answer verifies: it takes restarts, which end streams", () => {
+  const rotation = readme.slice(readme.indexOf("**Rotating the key**"), readme.indexOf("**Changing budgets**"));
+  expect(rotation).toMatch(/restarts\. Each ends every stream/);
+  expect(rotation).not.toContain("no client notices");
 });

@@ -89,6 +89,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   undo.defer(() => stores.close());
   const push = openHub(config, {
     ...{ signer: keys, clock, metrics, log, revocations, sessions: stores.sessions, sleep },
+    admission: { windowMs: config["freshness.window_ms"], sinceMs: stores.remembersSinceMs },
     newEventId: () => Bun.randomUUIDv7(),
     random: Math.random,
   });

@@ -61,3 +61,15 @@ export class UntrustedResponseError extends Error {
     this.check = check;
   }
 }
+
+/** A repeat that came too late: the gateway would not let it in, and does not know any more whether the first attempt arrived. Nothing was sent. */
+export class RepeatTooLateError extends Error {
+  /** Until when the request could be repeated, in Unix ms by the gateway's clock. */
+  readonly untilMs: number;
+
+  constructor(untilMs: number) {
+    super("the request id can no longer be repeated; whether its first attempt was executed, only the backend can tell");
+    this.name = "RepeatTooLateError";
+    this.untilMs = untilMs;
+  }
+}

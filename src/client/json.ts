@@ -20,3 +20,9 @@ export function textMember(value: JsonValue | undefined, name: string): string |
   const found = member(value, name);
   return typeof found === "string" ? found : undefined;
 }
+
+/** A number member of a JSON object, where it has one. */
+export function numberMember(value: JsonValue | undefined, name: string): number | undefined {
+  const found = member(value, name);
+  return typeof found === "number" ? found : undefined;
+}

@@ -1,6 +1,7 @@
 import { PROTOCOL_VERSION } from "../core/grammar.ts";
 import { requestSigningInput } from "../crypto/signing-input.ts";
 import { type FillRandom, sha256, systemRandom } from "./bytes.ts";
+import { GatewayClock, type GatewayClockOptions } from "./gateway-clock.ts";
 import type { SessionCredentials } from "./login.ts";
 import { newRequestId } from "./request-id.ts";
 
@@ -27,31 +28,24 @@ export interface SignOptions {
   readonly timestampMs?: number | undefined;
 }
 
-export interface RequestSignerOptions {
-  /** Unix time in milliseconds, as the device has it. */
-  readonly now?: (() => number) | undefined;
+export interface RequestSignerOptions extends GatewayClockOptions {
   readonly fillRandom?: FillRandom | undefined;
 }
 
-/** Signs requests of one device session, on the gateway's clock once it has been told how far off its own is. */
+/** Signs requests of one device session, by the gateway's clock once a signed answer has told it. */
 export class RequestSigner {
   readonly #credentials: SessionCredentials;
-  readonly #now: () => number;
   readonly #fillRandom: FillRandom;
-  #clockOffsetMs = 0;
+  readonly clock: GatewayClock;
 
   constructor(credentials: SessionCredentials, options: RequestSignerOptions = {}) {
     this.#credentials = credentials;
-    this.#now = options.now ?? Date.now;
+    this.clock = new GatewayClock(options);
     this.#fillRandom = options.fillRandom ?? systemRandom;
   }
 
   newRequestId(): string {
-    return newRequestId(this.#now(), this.#fillRandom);
-  }
-
-  setServerTime(serverTimeMs: number): void {
-    this.#clockOffsetMs = serverTimeMs - this.#now();
+    return newRequestId(this.clock.now(), this.#fillRandom);
   }
 
   async sign(messageType: string, payloadBytes: Uint8Array, options: SignOptions = {}): Promise<SignedRequest> {
@@ -59,7 +53,7 @@ export class RequestSigner {
       protocolVersion: PROTOCOL_VERSION,
       deviceSessionId: this.#credentials.deviceSessionId,
       messageType,
-      timestampMs: BigInt(options.timestampMs ?? Math.round(this.#now() + this.#clockOffsetMs)),
+      timestampMs: BigInt(options.timestampMs ?? this.clock.now()),
       requestId: options.requestId ?? this.newRequestId(),
       payloadHash: await sha256(payloadBytes),
     };

@@ -13,12 +13,20 @@ export interface Opening {
   readonly position: number | undefined;
 }
 
+/** Which timestamps the gateway admits; told to clients, whom only a signed word of it helps. */
+export interface AdmittedTimes {
+  readonly windowMs: number;
+  /** Unix ms: nothing that was signed before. Where reservations outlive the gateway, there is no such bound. */
+  readonly sinceMs: number;
+}
+
 export interface GatewayEventsParts {
   readonly signer: Signer;
   readonly clock: Clock;
   readonly positions: Positions;
   readonly newEventId: () => string;
   readonly heartbeatIntervalMs: number;
+  readonly admission?: AdmittedTimes | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -34,12 +42,15 @@ export class GatewayEvents {
 
   /** The first event of every stream. */
   serverTime({ deviceSessionId, userId, requestId, resumed, position }: Opening): SignedEvent {
+    const { admission } = this.#parts;
     const payload = {
       server_time_ms: this.#parts.clock.now(),
       request_id: requestId,
       user_id: userId,
       heartbeat_interval_ms: this.#parts.heartbeatIntervalMs,
       resumed,
+      freshness_window_ms: admission?.windowMs,
+      admits_since_ms: Number.isFinite(admission?.sinceMs) ? admission?.sinceMs : undefined,
     };
     return this.#make("server_time", `session:${deviceSessionId}`, position, utf8.encode(JSON.stringify(payload)));
   }

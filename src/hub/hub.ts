@@ -4,7 +4,7 @@ import { type Reason, refuse } from "../core/refusal.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
 import { Broadcaster } from "./broadcaster.ts";
 import { SignedEvent } from "./event.ts";
-import { GatewayEvents } from "./gateway-events.ts";
+import { type AdmittedTimes, GatewayEvents } from "./gateway-events.ts";
 import { History, type HistoryLimits, type Missed } from "./history.ts";
 import { LiveStreams, type StreamLimits } from "./live-streams.ts";
 import type { OutboxLimits } from "./outbox.ts";
@@ -30,6 +30,7 @@ export interface HubOptions {
   readonly history: HistoryLimits;
   /** Told to clients, so that they know when silence means that the connection is dead. */
   readonly heartbeatIntervalMs: number;
+  readonly admission?: AdmittedTimes | undefined;
   /** Streams end between nine and eleven tenths of this, so that those that began together do not end together. */
   readonly streamAgeMs: number;
 }

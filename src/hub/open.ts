@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log, Metrics, PushFeedSink, Revocation, SessionDirectory, Signer } from "../core/ports.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
+import type { AdmittedTimes } from "./gateway-events.ts";
 import { Hub } from "./hub.ts";
 import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts";
 
@@ -28,6 +29,7 @@ export interface HubParts {
   readonly log: Log;
   readonly revocations: RevocationLog;
   readonly sessions: CachedDirectory;
+  readonly admission: AdmittedTimes;
   readonly newEventId: () => string;
   readonly random: () => number;
   readonly sleep: SessionRecheckOptions["sleep"];

@@ -62,7 +62,7 @@ describe("guessing session ids, a thousand at once", () => {
       for (const guess of guesses) {
         world.faults.on(sessionPath(guess), async () => {
           await Bun.sleep(20);
-          return new Response(null, { status: 404 });
+          return Response.json({}, { status: 404 });
         });
       }
       const outcomes = await Promise.all(guesses.map(async (guess) => call(await forged(device, guess))));

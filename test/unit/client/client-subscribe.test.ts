@@ -218,3 +218,95 @@ describe("subscribe hands out no event", () => {
     return forged;
   }
 });
+
+describe("an event that is played again", () => {
+  const mine = `user:${USER_ID}`;
+
+  /** A client, each of whose streams brings what is next in `script`; what it hands out, by event id. */
+  function player(script: GatewayEvent[][], opening: object = {}) {
+    const client = clientOf({
+      subscribe: async function* (request) {
+        const { deviceSessionId, requestId } = envelopeOf(request);
+        const payload = { server_time_ms: NOW_MS, request_id: requestId, user_id: USER_ID, resumed: false, ...opening };
+        yield event(RING, `session:${deviceSessionId}`, "gateway.server_time", payload);
+        yield* script.shift() ?? [];
+      },
+    });
+    return async (resumeAfter?: string) => {
+      const events = await collect(client.subscribe({ resumeAfter }));
+      return events.slice(1).map(({ eventId }) => eventId);
+    };
+  }
+  const numbered = (n: number, change: { timestampMs?: bigint } = {}) =>
+    event(RING, mine, "chat.message", { n }, { eventId: `ev-${n}`, ...change });
+  const [one, two, three, four] = [1, 2, 3, 4].map((n) => numbered(n));
+  if (!one || !two || !three || !four) throw new Error("four events");
+
+  test("inside a later stream is dropped, and what follows is not", async () => {
+    const read = player([
+      [one, two],
+      [two, one, three],
+      [three, four, one],
+    ]);
+    expect(await read()).toEqual(["ev-1", "ev-2"]);
+    expect(await read()).toEqual(["ev-3"]);
+    expect(await read()).toEqual(["ev-4"]);
+  });
+
+  test("inside its own stream is dropped", async () => {
+    expect(await player([[one, two, one, two, three]])()).toEqual(["ev-1", "ev-2", "ev-3"]);
+  });
+
+  test("is no replay where the app resumes from before it: it has not been taken in", async () => {
+    const read = player(
+      [
+        [one, two, three],
+        [two, three, one, four],
+      ],
+      { resumed: true },
+    );
+    expect(await read()).toEqual(["ev-1", "ev-2", "ev-3"]);
+    expect(await read("ev-1")).toEqual(["ev-2", "ev-3", "ev-4"]);
+  });
+
+  test("out of a time before the stream and before this client is dropped, unless the stream resumes", async () => {
+    const old = numbered(0, { timestampMs: BigInt(NOW_MS - 60_001) });
+    const recent = numbered(9, { timestampMs: BigInt(NOW_MS - 60_000) });
+    expect(await player([[old, recent, one]])()).toEqual(["ev-9", "ev-1"]);
+    expect(await player([[old, one]], { resumed: true })("ev-00")).toEqual(["ev-0", "ev-1"]);
+    expect(await player([[old, one]])("ev-00")).toEqual(["ev-1"]);
+  });
+
+  test("is dropped after thousands of others", async () => {
+    const many = Array.from({ length: 4096 }, (_, n) => numbered(n + 100));
+    const read = player([
+      [one, ...many],
+      [one, numbered(100)],
+    ]);
+    expect(await read()).toHaveLength(4097);
+    expect(await read()).toEqual([]);
+  });
+
+  test("is not taken for one of another payload or kind that has its id", async () => {
+    const [other, kind] = [numbered(1), event(RING, mine, "chat.left", { n: 1 }, { eventId: "ev-1" })];
+    const changed = event(RING, mine, "chat.message", { n: "one" }, { eventId: "ev-1" });
+    const read = player([[one], [changed, kind, other]]);
+    expect(await read()).toEqual(["ev-1"]);
+    expect(await read()).toEqual(["ev-1", "ev-1"]);
+  });
+
+  test("is none where two streams are open at the same time: each brings it", async () => {
+    const both = Promise.withResolvers<void>();
+    let open = 0;
+    const client = clientOf({
+      subscribe: async function* (request) {
+        yield serverTime(request, RING);
+        if (++open === 2) both.resolve();
+        await both.promise;
+        yield one;
+      },
+    });
+    const ids = await Promise.all([collect(client.subscribe()), collect(client.subscribe())]);
+    expect(ids.map((events) => events.slice(1).map(({ eventId }) => eventId))).toEqual([["ev-1"], ["ev-1"]]);
+  });
+});

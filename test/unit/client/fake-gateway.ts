@@ -109,6 +109,7 @@ export function serverTime(request: SubscribeEventsRequest, ring: KeyRing): Gate
     user_id: USER_ID,
     heartbeat_interval_ms: 25_000,
     resumed: false,
+    freshness_window_ms: 60_000,
   };
   return event(ring, `session:${deviceSessionId}`, "gateway.server_time", payload);
 }

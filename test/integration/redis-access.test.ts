@@ -41,8 +41,9 @@ async function share(url: string, settings: Partial<Config> = {}): Promise<void>
 /** What stands against a start, in one line. */
 async function whyNot(url: string, settings: Partial<Config> = {}): Promise<string> {
   const listen = { "edge.listen": ANY_PORT, "grpc.listen": ANY_PORT, "admin.listen": ANY_PORT };
+  const backend = { "backend.url": "http://127.0.0.1:9", "push.url": "http://127.0.0.1:9" };
   const stores = { "stores.kind": "redis", "stores.redis.url": url } as const;
-  const config = loadConfig({ env: {}, overrides: { ...listen, ...stores, ...settings } });
+  const config = loadConfig({ env: {}, overrides: { ...listen, ...backend, ...stores, ...settings } });
   const log = createLog({ level: "error", format: "json", write: () => {} });
   try {
     await (await startGateway({ config, log })).stop();

@@ -135,7 +135,7 @@ export const SCHEMA = {
   ),
 
   "push.ping_ms": setting(
-    int("ms", 1000, 3_600_000),
+    int("ms", 10, 3_600_000),
     310_000,
     "How long the push feed's connection may be quiet before the gateway sends an HTTP/2 PING, in ms; the first two after a sign of life come within 10 s. A backend that leaves a PING unanswered for 5 s is dead. gRPC servers by default refuse PINGs more often than every 5 minutes (`too_many_pings`): lower it only together with the server's minimum.",
   ),

@@ -26,3 +26,33 @@ test("a reader that went away does not take the process with it", async () => {
   });
   expect(await new Response(closed.stderr).text()).toMatch(/^\{"dropped":[1-9]\d*\}\nexit 0\n$/);
 });
+
+/** Logs more than a pipe holds, and tells how long its event loop stood still at most, and what was lost. */
+const BUSY_CHILD = `
+import { createLog } from "${join(import.meta.dir, "../../../src/observe/log.ts")}";
+import { stdoutSink } from "${join(import.meta.dir, "../../../src/observe/stdout.ts")}";
+let [dropped, stoodStillMs, lastMs] = [0, 0, performance.now()];
+setInterval(() => {
+  stoodStillMs = Math.max(stoodStillMs, performance.now() - lastMs);
+  lastMs = performance.now();
+}, 10).unref();
+const log = createLog({ level: "info", format: "json", write: stdoutSink, onDropped: (lines) => { dropped += lines; } });
+for (let at = 0; at < 2000; at++) {
+  log.info(at + " " + "x".repeat(200));
+  if (at % 50 === 0) await Bun.sleep(1);
+}
+await log.flush(20_000);
+console.error(JSON.stringify({ dropped, stoodStillMs }));
+`;
+
+test("a reader that pauses holds up nothing but its own lines, and none is lost", async () => {
+  const paused = Bun.spawn(["sh", "-c", '"$0" -e "$1" | { sleep 2; cat; }', process.execPath, BUSY_CHILD], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const lines = (await new Response(paused.stdout).text()).trimEnd().split("\n");
+  expect(lines.map((line) => Number.parseInt(JSON.parse(line).msg, 10))).toEqual(Array.from({ length: 2000 }, (_, at) => at));
+  const { dropped, stoodStillMs } = JSON.parse(await new Response(paused.stderr).text());
+  expect(dropped).toBe(0);
+  expect(stoodStillMs).toBeLessThan(1000);
+}, 30_000);

@@ -3,9 +3,8 @@ import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/routes.ts";
-import { createLog } from "../observe/log.ts";
-import { stdoutSink } from "../observe/stdout.ts";
 import { reportFailure } from "./failure.ts";
+import { openObservation } from "./observation.ts";
 import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
@@ -31,7 +30,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
         overrides: { routes: DEV_ROUTES, "log.format": "pretty", "edge.grpc": "same-port", "reflection.enabled": true },
       });
     const config = load();
-    const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
+    const { log, metrics } = openObservation(config);
     await using undo = new AsyncDisposableStack();
     const stop = stopSignal(process.stdout.isTTY ? ON_TERMINAL : ELSEWHERE);
     const backend = await startDevBackend({
@@ -43,7 +42,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     });
     undo.defer(() => backend.stop());
     const wired = (each: Config) => ({ ...each, "backend.url": backend.restUrl, "push.url": backend.pushUrl });
-    const gateway = await Promise.race([startGateway({ config: wired(config), log }), stop]);
+    const gateway = await Promise.race([startGateway({ config: wired(config), log, metrics }), stop]);
     if (typeof gateway === "string") return await stoppedEarly(gateway, log);
     console.log(howToTry(gateway, backend));
     reloads.start(() => gateway.reload(() => wired(load())));

@@ -1,9 +1,8 @@
 import { startGateway } from "../app.ts";
 import { SERVE_RULES } from "../config/check.ts";
 import { loadConfig } from "../config/load.ts";
-import { createLog } from "../observe/log.ts";
-import { stdoutSink } from "../observe/stdout.ts";
 import { reportFailure } from "./failure.ts";
+import { openObservation } from "./observation.ts";
 import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";
 
 export const HELP = `usage: sallyport serve [--config FILE] [--set KEY=VALUE …]
@@ -31,10 +30,10 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     };
     const load = () => loadConfig({ argv: args, rules: SERVE_RULES, onSecretFile });
     const config = load();
-    const log = createLog({ level: config["log.level"], format: config["log.format"], write: stdoutSink });
+    const { log, metrics } = openObservation(config);
     if (config.routes.length === 0) log.warn("routes: none; every command is refused", { reason: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
-    const gateway = await Promise.race([startGateway({ config, log, secretConfigFile }), stop]);
+    const gateway = await Promise.race([startGateway({ config, log, metrics, secretConfigFile }), stop]);
     if (typeof gateway === "string") return await stoppedEarly(gateway, log);
     reloads.start(() => gateway.reload(load));
     log.info("gateway: stopping", { signal: await stop });

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RedisClient } from "bun";
 import type { Certificate } from "./certificates.ts";
+import { freePorts } from "./free-ports.ts";
 
 const BINARY = Bun.which("redis-server");
 
@@ -146,23 +146,4 @@ async function readyToAccept(stdout: ReadableStream<Uint8Array>): Promise<void> 
 /** By itself a node's bus takes the port + 10000, which may be in use, or no port at all. */
 function clusterArgs(busPort: number): string[] {
   return ["--cluster-enabled", "yes", "--cluster-port", String(busPort)];
-}
-
-/** Held together until all are found, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-function listenAnywhere(): Promise<Server> {
-  const { promise, resolve, reject } = Promise.withResolvers<Server>();
-  const server = createServer();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => resolve(server));
-  return promise;
 }

@@ -1,0 +1,17 @@
+import project from "../../package.json" with { type: "json" };
+import type { Config } from "../config/schema.ts";
+import { type BatchedLog, createLog } from "../observe/log.ts";
+import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
+import { stdoutSink } from "../observe/stdout.ts";
+
+/** The log on standard output, and the metrics, which count the lines that it loses. */
+export function openObservation(config: Config): { readonly log: BatchedLog; readonly metrics: GatewayMetrics } {
+  const metrics = createMetrics({ version: project.version });
+  const log = createLog({
+    level: config["log.level"],
+    format: config["log.format"],
+    write: stdoutSink,
+    onDropped: (lines) => metrics.count("sallyport_log_lines_dropped_total", undefined, lines),
+  });
+  return { log, metrics };
+}

@@ -1,6 +1,6 @@
 /** How one metric is declared. Labels come in this order in the exposition; every label has few values. */
 export interface MetricDeclaration {
-  readonly type: "counter" | "gauge" | "histogram";
+  readonly type: "counter" | "gauge" | "histogram" | "summary";
   readonly help: string;
   readonly labels: readonly string[];
   /** Upper bounds of a histogram's buckets, ascending, without +Inf. */
@@ -19,10 +19,7 @@ export const METRICS = {
   sallyport_refusals_total: counter("Refusals, by reason.", "reason"),
   sallyport_streams: gauge("Event streams open.", "protocol"),
   sallyport_streams_ended_total: counter("Event streams that ended, by reason; `client` where the client went away.", "reason"),
-  sallyport_outbox_bytes: gauge(
-    "Bytes that a stream's client has not read, over all streams; quantile 1 is the most.",
-    "quantile",
-  ),
+  sallyport_outbox_bytes: summary("Bytes that a stream's client has not read, over all streams; quantile 1 is the most."),
   sallyport_resumes_total: counter(
     "Streams that asked to resume: given all that they missed (whole), or told to fetch anew (resync).",
     "outcome",
@@ -75,7 +72,8 @@ type NamesOf<Type extends MetricDeclaration["type"]> = {
 
 export type MetricName = keyof typeof METRICS;
 export type CounterName = NamesOf<"counter">;
-export type GaugeName = NamesOf<"gauge">;
+/** A summary's quantiles are set as gauges are, from what is there at the scrape. */
+export type GaugeName = NamesOf<"gauge" | "summary">;
 export type HistogramName = NamesOf<"histogram">;
 
 function counter(help: string, ...labels: string[]) {
@@ -84,6 +82,11 @@ function counter(help: string, ...labels: string[]) {
 
 function gauge(help: string, ...labels: string[]) {
   return { type: "gauge", help, labels } as const;
+}
+
+/** Quantiles alone: OpenMetrics 1.0, "Summary", leaves count and sum to whoever has them. No other type may have this label. */
+function summary(help: string) {
+  return { type: "summary", help, labels: ["quantile"] } as const;
 }
 
 function histogram(help: string, buckets: readonly number[], ...labels: string[]) {

@@ -74,6 +74,20 @@ describe("exposition", () => {
   });
 });
 
+/** Labels that Prometheus sets or gives a meaning to, and suffixes that some type adds to its samples. */
+test.each(Object.entries(METRICS))("%s keeps the conventions of Prometheus and OpenMetrics", (name, { type, help, labels }) => {
+  expect(name).toMatch(/^(sallyport|process)(_[a-z]+)+$/);
+  expect(name.endsWith("_total")).toBe(type === "counter");
+  expect(name).not.toMatch(/_(bucket|count|sum|created|ms|milliseconds|kb)$/);
+  if (type === "histogram") expect(name).toMatch(/_(seconds|bytes)$/);
+  expect(help).not.toContain("\n");
+  for (const label of labels) {
+    expect(label).toMatch(/^[a-z][a-z_]*$/);
+    expect(["le", "job", "instance", "exemplar"]).not.toContain(label);
+    expect(label === "quantile").toBe(type === "summary");
+  }
+});
+
 describe("labels", () => {
   test("a label's value cannot end the line or the label", () => {
     const metrics = create();

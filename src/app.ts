@@ -73,7 +73,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const revocations = new RevocationLog();
   await using undo = new AsyncDisposableStack();
 
-  const backend = openBackend(config, metrics, clock);
+  const backend = openBackend(config, { metrics, log, clock });
   undo.defer(() => backend.close());
   // The stores come before what they call back.
   const later = { trusted: () => true, revoke: (_: Revocation): unknown => undefined };

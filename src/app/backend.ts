@@ -1,3 +1,4 @@
+import { CallReport, type CallReportOptions } from "../backend/call-report.ts";
 import { PublicAuth } from "../backend/public-auth.ts";
 import { RestBackend } from "../backend/rest-client.ts";
 import { RouteTable } from "../backend/route-table.ts";
@@ -5,24 +6,41 @@ import { BackendSessionSource } from "../backend/session-lookup.ts";
 import type { WiredConfig } from "../config/check.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/ports.ts";
 import { verifyingKey } from "../crypto/ed25519.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { continueTraces } from "../observe/trace.ts";
 
+interface BackendParts {
+  readonly metrics: GatewayMetrics;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
 /** The three ways in which the gateway calls the backend, each with its own connections. */
-export function openBackend(config: WiredConfig, metrics: GatewayMetrics, clock: Clock) {
+export function openBackend(config: WiredConfig, { metrics, log, clock }: BackendParts) {
+  const report = (calls: CallReportOptions["calls"]) => new CallReport({ calls, log, clock });
   const common = { url: config["backend.url"], token: config["backend.token"], metrics };
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];
   const trace = continueTraces();
   const routes = new RouteTable(config.routes);
-  const commands = new RestBackend({ ...common, routes, timeoutMs, responseBytesMax, trace, clock });
+  const commands = new RestBackend({
+    ...common,
+    routes,
+    timeoutMs,
+    responseBytesMax,
+    trace,
+    clock,
+    report: report("commands"),
+  });
   const sessions = new BackendSessionSource({
     ...common,
     timeoutMs: config["backend.session_timeout_ms"],
     toKey: verifyingKey,
+    report: report("session look-ups"),
   });
-  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace });
+  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace, report: report("logins") });
   const close = () => {
     for (const each of [commands, sessions, publicAuth]) each.close();
   };

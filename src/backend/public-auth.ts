@@ -1,5 +1,6 @@
 import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
+import type { CallReport } from "./call-report.ts";
 import { publicHeaders } from "./command-headers.ts";
 import { demandGatewayAccepted } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
@@ -14,6 +15,7 @@ export interface PublicAuthOptions {
   readonly token?: string | undefined;
   /** Continues the client's trace in the call to the backend, or begins one. */
   readonly trace: ContinueTrace;
+  readonly report?: CallReport | undefined;
 }
 
 /** Of the 256 fetches that Bun runs at once. */
@@ -41,9 +43,13 @@ export class PublicAuth implements PublicBackend {
       signal,
     } as const;
     try {
-      return passOn(await this.#http.call(call));
+      const answer = passOn(await this.#http.call(call));
+      this.#options.report?.succeeded();
+      return answer;
     } catch (thrown) {
-      throw thrown instanceof HttpFailure ? backendRefusal(thrown) : thrown;
+      if (!(thrown instanceof HttpFailure)) throw thrown;
+      this.#options.report?.failed(thrown);
+      throw backendRefusal(thrown);
     }
   }
 

@@ -211,7 +211,10 @@ export class PushFeed {
     const before = this.#state;
     this.#state = up ? { up } : { up, downSinceMs: this.#options.clock.monotonic() };
     this.#options.metrics.gauge("sallyport_push_feed_up", up ? 1 : 0);
-    this.#options.log.info(up ? "push feed: up" : "push feed: down", { url: this.#options.link.url });
+    const { log, link } = this.#options;
+    if (up) log.info("push feed: up", { url: link.url });
+    else if (this.#stopped.signal.aborted) log.info("push feed: down", { url: link.url });
+    else log.warn("push feed: down", { url: link.url });
     this.#attempt("state", () => this.#options.onStateChange?.(this.#state, before));
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, Route, SendCheck } from "../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
+import type { CallReport } from "./call-report.ts";
 import { commandHeaders } from "./command-headers.ts";
 import { demandNoChallenge } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
@@ -24,6 +25,7 @@ export interface RestBackendOptions {
   readonly clock: Clock;
   /** Commands under way at once; the others wait, within their timeout. */
   readonly callsMax?: number;
+  readonly report?: CallReport | undefined;
 }
 
 /** Of the 256 fetches that Bun runs at once; the rest are for session look-ups and logins. */
@@ -67,10 +69,12 @@ export class RestBackend implements Backend {
     try {
       const reply = readReply(await this.#http.call(call));
       this.#observe(route, startedMs, reply.resultCode === "ok" ? "ok" : "business_error");
+      this.#options.report?.succeeded();
       return reply;
     } catch (thrown) {
       if (!(thrown instanceof HttpFailure)) throw thrown;
       this.#observe(route, startedMs, thrown.kind);
+      this.#options.report?.failed(thrown);
       throw backendRefusal(thrown);
     }
   }

@@ -2,6 +2,7 @@ import { isUserId } from "../core/grammar.ts";
 import { PUBLIC_KEY_BYTES, SESSION_RECORD_BYTES_MAX } from "../core/limits.ts";
 import type { Metrics, Session, SessionSource, VerifyingKey } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
+import type { CallReport } from "./call-report.ts";
 import { demandGatewayAccepted } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
@@ -15,6 +16,7 @@ export interface SessionLookupOptions {
   /** Makes a key of its 32 raw bytes. */
   readonly toKey: (raw: Uint8Array) => VerifyingKey;
   readonly metrics: Metrics;
+  readonly report?: CallReport | undefined;
 }
 
 /** Of the 256 fetches that Bun runs at once. */
@@ -39,9 +41,11 @@ export class BackendSessionSource implements SessionSource {
     try {
       const session = this.#read(await this.#ask(deviceSessionId), deviceSessionId);
       this.#count(session === undefined ? "unknown" : "found");
+      this.#options.report?.succeeded();
       return session;
     } catch (cause) {
       this.#count("unavailable");
+      this.#options.report?.failed(cause);
       throw refuse("SESSION_LOOKUP_UNAVAILABLE", { cause });
     }
   }

@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createClient } from "@connectrpc/connect";
+import { reasonOf } from "../../src/client/errors.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { sessionPath } from "../support/fault-backend.ts";
+import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
+import { type Device, openWorld, type World } from "../support/world.ts";
+
+/** What an operator who reads warnings alone learns of a backend that fails. */
+
+const PROFILE_PATH = "/api/v1/user/profile";
+const SEND = "/api/v1/public/auth/send-email-code";
+const SETTINGS: Partial<Config> = { "session_cache.ttl_ms": 0, "backend.timeout_ms": 200, "backend.session_timeout_ms": 200 };
+
+let world: World;
+let device: Device;
+beforeEach(async () => {
+  world = await openWorld(SETTINGS);
+  device = await world.login();
+});
+afterEach(() => world.close());
+
+interface Line {
+  readonly level: string;
+  readonly msg: string;
+  readonly calls?: string;
+  readonly kind?: string;
+  readonly cause?: string;
+}
+
+/** The lines of calls of the backend, at this level. */
+function told(level: string): Line[] {
+  const lines: Line[] = world
+    .logged()
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  return lines.filter((line) => line.level === level && line.msg.startsWith("backend:"));
+}
+
+async function command(): Promise<string> {
+  const client = createClient(Gateway, world.transport(VARIANTS[0] ?? expect.unreachable()));
+  const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
+  return client.executeCommand(request).then(
+    ({ envelope }) => envelope?.resultCode ?? "",
+    (error) => reasonOf(error) ?? "",
+  );
+}
+
+async function sendCode(): Promise<string> {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ email: "ada@example.com" });
+  const answer = await fetch(`${world.gateway.edgeUrl}${SEND}`, { method: "POST", headers, body });
+  return answer.ok ? "ok" : ((await answer.json()) as { code: string }).code;
+}
+
+const never = () => new Promise<Response>(() => {});
+const broken = () => new Response("no", { status: 500 });
+const unavailable = () => new Response("no", { status: 503 });
+
+const CALLS = [
+  ["commands", () => PROFILE_PATH, command],
+  ["session look-ups", () => sessionPath(device.deviceSessionId), command],
+  ["logins", () => SEND, sendCode],
+] as const;
+const FAULTS = [
+  ["hangs", "timeout", never],
+  ["answers 503", "unavailable", unavailable],
+  ["answers 500", "bad_response", broken],
+] as const;
+
+describe.each(CALLS)("%s", (calls, pathOf, call) => {
+  test.each(FAULTS)("to a backend that %s are said to fail, once, and once to succeed again", async (_, kind, fault) => {
+    expect(await call()).toBe("ok");
+    world.faults.on(pathOf(), fault);
+    for (let at = 0; at < 5; at++) expect(await call()).not.toBe("ok");
+    await until(() => told("warn").length > 0, "a warning");
+    world.faults.off(pathOf());
+    for (let at = 0; at < 5; at++) expect(await call()).toBe("ok");
+    await until(() => told("info").length > 0, "the end of it to be told");
+    expect(told("warn")).toMatchObject([{ msg: "backend: calls fail", calls, kind }]);
+    expect(told("info")).toMatchObject([{ msg: "backend: calls succeed again", calls }]);
+  });
+});
+
+test("a backend that refuses connections is told of with the cause, and so is its push feed", async () => {
+  expect(await command()).toBe("ok");
+  await world.faults.stop();
+  await world.backend.stop();
+  expect(await command()).toBe("SESSION_LOOKUP_UNAVAILABLE");
+  const warnings = () =>
+    world
+      .logged()
+      .split("\n")
+      .filter((line) => line.includes('"level":"warn"'));
+  const isTold = (text: string) => warnings().some((line) => line.includes(text));
+  await until(() => isTold("session look-ups") && isTold("push feed: down"), "both to be told");
+  expect(told("warn")).toMatchObject([{ calls: "session look-ups", kind: "unavailable" }]);
+  expect(told("warn")[0]?.cause).not.toBe("");
+});
+
+test("what the backend refuses is no failure of the backend's, and neither is a client that leaves", async () => {
+  world.faults.on(PROFILE_PATH, () => Response.json({ code: "no_such_profile" }, { status: 404 }));
+  expect(await command()).toBe("no_such_profile");
+  world.faults.on(PROFILE_PATH, never);
+  const leave = new AbortController();
+  const client = createClient(Gateway, world.transport(VARIANTS[0] ?? expect.unreachable()));
+  const before = world.faults.calls(PROFILE_PATH);
+  const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
+  const left = client.executeCommand(request, { signal: leave.signal }).catch(() => "left");
+  await until(() => world.faults.calls(PROFILE_PATH) > before, "the call to arrive");
+  leave.abort();
+  await left;
+  world.faults.off(PROFILE_PATH);
+  expect(await command()).toBe("ok");
+  expect(told("warn")).toEqual([]);
+});

@@ -36,6 +36,8 @@ export const MESSAGE_DEPTH_MAX = 100;
 export const JSON_TOKENS_MAX = 2048;
 /** A number of a program's has 25 at most; BigInt takes the square of them. */
 export const JSON_NUMBER_CHARACTERS_MAX = 64;
+/** Names are looked up, compared and unescaped; the contract's have 17 at most. */
+export const JSON_NAME_BYTES_MAX = 256;
 /** JSON that is laid out for people has some hundred bytes of it. */
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
 /** Escapes take the slow way through every parser. PHP writes base64 with one in 65 characters escaped. */
@@ -46,14 +48,20 @@ export const LENIENT_BASE64_CHARACTERS_MAX = 4096;
 /** A string for which protobuf's own reader is faster than a loop, and which no rule of the contract lets pass. */
 export const FLAT_TEXT_BYTES_MAX = 1024;
 
-/** How much a message may unpack to at least, however small it is packed; a window of 2^16 holds it (RFC 7932 9.1). */
+/** How much a message may unpack to at least, however small it is packed: what is cheap to decode, twice. */
 export const UNPACKED_BYTES_FREE = 32 * 1024;
 /** How many times its own size a longer one may unpack to; JSON packs to a twentieth where it is most regular. */
 export const UNPACK_RATIO_MAX = 100;
-/** Unpacking costs up to 90 ns a packed byte (tables that serve a few symbols): so many cost no more than 1.5 ms, and a failure of the peer's. */
+/** Unpacking costs up to 90 ns a packed byte (tables that serve a few symbols), and 2 ns one that it makes: either takes some 1.5 ms at most. */
 export const PACKED_BYTES_PER_FAILURE = 16 * 1024;
+export const UNPACKED_BYTES_PER_FAILURE = 256 * 1024;
+/** A header that lists codings, or says a media type, has some tens of characters; each of its items costs some hundred nanoseconds. */
+export const LISTED_CODINGS_CHARACTERS_MAX = 512;
+export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 /** A bare message of up to this costs no more to decode than any request costs to refuse. */
 export const CHEAP_MESSAGE_BYTES_MAX = 16 * 1024;
+/** A question of reflection takes some 100 µs to answer. People's tools ask about ten. */
+export const MESSAGES_PER_FAILURE = 16;
 /** Health checks and reflection carry a name, and are to be cheap. */
 export const STANDARD_REQUEST_BYTES_MAX = CHEAP_MESSAGE_BYTES_MAX;
 

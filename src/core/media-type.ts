@@ -1,3 +1,5 @@
+import { MEDIA_TYPE_CHARACTERS_MAX } from "./limits.ts";
+
 /** A media type, as a Content-Type names it (RFC 9110 8.3.1). */
 export interface MediaType {
   /** `type/subtype` in lower case. */
@@ -12,8 +14,9 @@ const ESSENCE = new RegExp(`^[ \\t]*(${TOKEN}/${TOKEN})`);
 /** RFC 9110 5.6.6: no space around the equals sign; a semicolon may stand alone. */
 const PARAMETER = new RegExp(`[ \\t]*;[ \\t]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))?`, "y");
 
-/** `undefined` for what is none. Two fields, which `fetch` joins by a comma, are none. */
+/** `undefined` for what is none, or longer than any that is meant. Two fields, which `fetch` joins by a comma, are none. */
 export function parseMediaType(text: string): MediaType | undefined {
+  if (text.length > MEDIA_TYPE_CHARACTERS_MAX) return undefined;
   const [start = "", essence] = ESSENCE.exec(text) ?? [];
   if (essence === undefined) return undefined;
   const parameters: [string, string][] = [];

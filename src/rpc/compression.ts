@@ -9,7 +9,7 @@ import {
 } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codingName, codingsOf } from "../core/content-coding.ts";
-import { UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE } from "../core/limits.ts";
+import { LISTED_CODINGS_CHARACTERS_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE } from "../core/limits.ts";
 import { narrowWindow } from "./brotli-window.ts";
 import { BodyTooLarge, type HeaderReader } from "./http.ts";
 import type { ProtocolHeaders } from "./protocol.ts";
@@ -45,7 +45,7 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
     decompress(bytes, bytesMax) {
       // An empty message may be sent as no bytes at all, compressed or not.
       if (bytes.byteLength === 0) return bytes;
-      const maxOutputLength = Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, bytes.byteLength * UNPACK_RATIO_MAX));
+      const maxOutputLength = unpackedBytesMax(bytes.byteLength, bytesMax);
       try {
         return unpack(bytes, { maxOutputLength });
       } catch (cause) {
@@ -53,6 +53,11 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
       }
     },
   };
+}
+
+/** What a message of so many bytes may unpack to, where none may be longer than `bytesMax`. */
+export function unpackedBytesMax(packedBytes: number, bytesMax: number): number {
+  return Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, packedBytes * UNPACK_RATIO_MAX));
 }
 
 /** The decoder fills a whole window (RFC 7932 9.1) before it gives any of it: 16 MiB, of 14 bytes. So the window is made the least that does. */
@@ -100,8 +105,9 @@ export class Compressions {
     return this.#available.find((compression) => compression.name === name);
   }
 
-  /** The first of the client's list; its quality values (RFC 9110 12.5.3) count only where they say "not at all". */
+  /** The first of the client's list, unless that is longer than any client's; its quality values (RFC 9110 12.5.3) count only where they say "not at all". */
   #firstOf(accepted: string): Compression | undefined {
+    if (accepted.length > LISTED_CODINGS_CHARACTERS_MAX) return undefined;
     if (this.#byAccepted.has(accepted)) return this.#byAccepted.get(accepted);
     const wanted = accepted.split(",").filter((item) => !/;\s*q=0(?:\.0*)?\s*$/i.test(item));
     const names = wanted.map((item) => codingName(item.split(";")[0] ?? ""));

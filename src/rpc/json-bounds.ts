@@ -1,6 +1,7 @@
 import {
   JSON_BYTES_PER_ESCAPE,
   JSON_ESCAPES_MAX,
+  JSON_NAME_BYTES_MAX,
   JSON_NUMBER_CHARACTERS_MAX,
   JSON_SPACE_BYTES_MAX,
   JSON_TOKENS_MAX,
@@ -118,6 +119,7 @@ class JsonBounds {
   #name(start: number, end: number): void {
     const names = this.#open.at(-1);
     if (names === undefined) return;
+    if (end - start > JSON_NAME_BYTES_MAX) throw new Error("a name is too long");
     const source = Buffer.prototype.latin1Slice.call(this.#bytes, start, end);
     const name = source.includes("\\") ? unescaped(source) : source;
     if (names.has(name)) throw new Error("a name occurs twice in one object");

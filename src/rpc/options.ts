@@ -46,9 +46,10 @@ export function readOptions<Peer>(
   options: RpcOptions<Peer>,
 ): ReadOptions {
   const { requestBytesMax, tooLarge, guard } = options;
+  const bytesMax = Math.min(requestBytesMax, limits.requestBytesMax);
   const beforeDecoding = (bytes: number, isPacked: boolean) => {
-    call.cost = decodingCost(bytes, isPacked);
+    call.cost = decodingCost(bytes, isPacked, bytesMax);
     if (!limits.servesAnyPeer) guard.check(call.peer, call.cost);
   };
-  return { framed, compression, bytesMax: Math.min(requestBytesMax, limits.requestBytesMax), tooLarge, beforeDecoding };
+  return { framed, compression, bytesMax, tooLarge, beforeDecoding };
 }

@@ -1,4 +1,5 @@
-import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE } from "../core/limits.ts";
+import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE, UNPACKED_BYTES_PER_FAILURE } from "../core/limits.ts";
+import { unpackedBytesMax } from "./compression.ts";
 
 /** Stands between a peer and what it costs to read its requests. */
 export interface PeerGuard<Peer> {
@@ -9,7 +10,8 @@ export interface PeerGuard<Peer> {
 }
 
 /** What it may cost to unpack and decode a message: as many failures, each of some 2 ms at most; 0 where it is cheap. */
-export function decodingCost(bytes: number, isPacked: boolean): number {
-  if (isPacked) return Math.max(1, Math.ceil(bytes / PACKED_BYTES_PER_FAILURE));
-  return bytes <= CHEAP_MESSAGE_BYTES_MAX ? 0 : 1;
+export function decodingCost(bytes: number, isPacked: boolean, bytesMax: number): number {
+  if (!isPacked) return bytes <= CHEAP_MESSAGE_BYTES_MAX ? 0 : 1;
+  const unpackedBytes = unpackedBytesMax(bytes, bytesMax);
+  return Math.ceil(Math.max(1, bytes / PACKED_BYTES_PER_FAILURE, unpackedBytes / UNPACKED_BYTES_PER_FAILURE));
 }

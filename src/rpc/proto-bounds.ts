@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
 import { MESSAGE_DEPTH_MAX, PROTO_FIELDS_MAX } from "../core/limits.ts";
@@ -6,7 +7,7 @@ const VARINT_BYTES_MAX = 10;
 
 /** How a field's value is written. */
 type Shape =
-  | { readonly kind: "varint" | "bit32" | "bit64" | "bytes" }
+  | { readonly kind: "varint" | "bit32" | "bit64" | "bytes" | "text" }
   | { readonly kind: "message" | "group"; readonly fields: () => Fields }
   | { readonly kind: "list"; readonly item: Shape };
 
@@ -50,6 +51,7 @@ class ProtoBounds {
     else if (shape.kind === "bit32") this.#skip(4);
     else if (shape.kind === "bit64") this.#skip(8);
     else if (shape.kind === "bytes") this.#skip(this.#varint());
+    else if (shape.kind === "text") this.#text(this.#varint());
     else if (shape.kind === "group") this.#group(shape.fields(), tag, depth + 1);
     else if (shape.kind === "list") this.#list(shape.item, tag, depth);
     else if (shape.kind === "message") {
@@ -103,6 +105,13 @@ class ProtoBounds {
     if (this.#at > this.#bytes.byteLength) throw new Error("the message ends within a field");
   }
 
+  /** TextDecoder takes 6 ns a byte to find out. */
+  #text(bytes: number): void {
+    const start = this.#at;
+    this.#skip(bytes);
+    if (!isUtf8(this.#bytes.subarray(start, this.#at))) throw new Error("text is not UTF-8");
+  }
+
   #count(): void {
     if (this.#fieldsLeft-- === 0) throw new Error("too many fields");
   }
@@ -125,7 +134,7 @@ function fieldsOf(desc: DescMessage): Fields {
 function shapeOf(field: DescField): Shape {
   switch (field.fieldKind) {
     case "scalar":
-      return scalarShape(field.scalar);
+      return scalarShape(field.scalar, field.utf8Validation);
     case "enum":
       return { kind: "varint" };
     case "message":
@@ -133,9 +142,10 @@ function shapeOf(field: DescField): Shape {
     case "list":
       return { kind: "list", item: itemShape(field) };
     case "map": {
-      const value = field.mapKind === "message" ? messageShape(field.message, false) : scalarShape(field.scalar);
+      const value =
+        field.mapKind === "message" ? messageShape(field.message, false) : scalarShape(field.scalar, field.utf8Validation);
       const entry = new Map([
-        [1, scalarShape(field.mapKey)],
+        [1, scalarShape(field.mapKey, field.utf8Validation)],
         [2, value],
       ]);
       return { kind: "message", fields: () => entry };
@@ -144,7 +154,8 @@ function shapeOf(field: DescField): Shape {
 }
 
 function itemShape(field: DescField & { readonly fieldKind: "list" }): Shape {
-  return field.listKind === "message" ? messageShape(field.message, field.delimitedEncoding) : scalarShape(field.scalar);
+  if (field.listKind === "message") return messageShape(field.message, field.delimitedEncoding);
+  return scalarShape(field.scalar, field.utf8Validation);
 }
 
 /** Of what a message holds, only when it is needed: it may hold itself. */
@@ -153,9 +164,10 @@ function messageShape(desc: DescMessage, isGroup: boolean): Shape {
 }
 
 /** `undefined`: an enum. */
-function scalarShape(scalar: ScalarType | undefined): Shape {
+function scalarShape(scalar: ScalarType | undefined, isValidated: boolean): Shape {
   switch (scalar) {
     case ScalarType.STRING:
+      return { kind: isValidated ? "text" : "bytes" };
     case ScalarType.BYTES:
       return { kind: "bytes" };
     case ScalarType.FIXED32:

@@ -1,5 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { MESSAGES_PER_FAILURE } from "../core/limits.ts";
+import type { Call } from "./call.ts";
 import type { Codec } from "./codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import type { BodySource, HttpRequest, HttpStreamReply } from "./http.ts";
@@ -24,8 +26,7 @@ export function serveBidiStream<Peer>(
   const incoming = new IncomingStream(request.body(), method.input[negotiated.codec]);
   return serveStream(method, negotiated, request, options, {
     handle: async (call, stream, read) => {
-      const charged: Charged = (step) => receive(call, options, step);
-      await method.handle(incoming.messages(read, charged), call, stream);
+      await method.handle(incoming.messages(read, chargedBy(call, options)), call, stream);
     },
     ended: (thrown) => incoming.abort(thrown),
   });
@@ -33,6 +34,18 @@ export function serveBidiStream<Peer>(
 
 /** Runs what reads a message, and charges the peer where it fails. */
 type Charged = <T>(step: () => Promise<T>) => Promise<T>;
+
+/** Charges for many messages as for one failure, too: each is answered before any budget is asked. */
+function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): Charged {
+  let messages = 0;
+  return async (step) => {
+    if (messages++ % MESSAGES_PER_FAILURE === MESSAGES_PER_FAILURE - 1) {
+      options.guard.check(call.peer, 1);
+      await options.guard.charge(call.peer, 1);
+    }
+    return receive(call, options, step);
+  };
+}
 
 /** The requests of a call, as its handler reads them. */
 class IncomingStream<I extends DescMessage> {

@@ -72,12 +72,12 @@ const UNDECODABLE: readonly Undecodable[] = [
   {
     name: "a bomb",
     headers: { "content-type": "application/proto", "content-encoding": "gzip" },
-    body: gzipSync(new Uint8Array(5_000_000)),
+    body: gzipSync(new Uint8Array(200_000)),
   },
   {
     name: "a bomb in a frame",
     headers: { "content-type": "application/grpc-web+proto", "grpc-encoding": "zstd" },
-    body: framed(FLAG_COMPRESSED, zstdCompressSync(new Uint8Array(5_000_000))),
+    body: framed(FLAG_COMPRESSED, zstdCompressSync(new Uint8Array(200_000))),
   },
   { name: "half a frame", headers: { "content-type": "application/grpc-web+proto" }, body: new Uint8Array([0, 0, 0, 0, 9]) },
   { name: "frames too many", headers: { "content-type": "application/grpc-web" }, body: new Uint8Array(10) },

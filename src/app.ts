@@ -2,9 +2,10 @@ import project from "../package.json" with { type: "json" };
 import { openAdmission } from "./app/admission.ts";
 import { openBackend } from "./app/backend.ts";
 import { warnOfOpenListener } from "./app/exposure.ts";
-import { feedNotReady, isTrusted, openFeed } from "./app/feed.ts";
+import { feedNotReady, openFeed } from "./app/feed.ts";
 import { boundUrl, openPublicListeners } from "./app/listeners.ts";
-import { PUBLIC_ROUTES } from "./app/options.ts";
+import { hubSettings, PUBLIC_ROUTES, storeSettings } from "./app/options.ts";
+import { Readiness } from "./app/readiness.ts";
 import { configReload } from "./app/reload.ts";
 import { warnOfOpenFiles } from "./app/secret-files.ts";
 import { standardServices } from "./app/standard-services.ts";
@@ -15,7 +16,7 @@ import { loadSeeds } from "./config/seeds.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
 import type { Log, Revocation } from "./core/ports.ts";
 import { refuse } from "./core/refusal.ts";
-import { RevocationLog } from "./core/revocation-log.ts";
+import { Revocations } from "./core/revocations.ts";
 import { KeyRing } from "./crypto/key-ring.ts";
 import { callLog } from "./http/call-log.ts";
 import { Cors } from "./http/cors.ts";
@@ -70,54 +71,39 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   freshNames(log);
   const keys = openKeyRing(config);
   warnOfOpenFiles(config, options.secretConfigFile, log);
-  const revocations = new RevocationLog();
+  const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
+  const revokeLogged = (message: string) => (revocation: Revocation) => {
+    const { deviceSessionId: device_session_id, userId: user_id } = revocation;
+    const streams = revocations.revoke(revocation);
+    log.info(message, { device_session_id, user_id, streams });
+    return streams;
+  };
+  const readiness = new Readiness();
+  readiness.add(() => (lifecycle.stopping ? ["shutting down"] : []));
   await using undo = new AsyncDisposableStack();
 
   const backend = openBackend(config, { metrics, log, clock });
   undo.defer(() => backend.close());
-  // The stores come before what they call back.
-  const later = { trusted: () => true, revoke: (_: Revocation): unknown => undefined };
-  const stores = await (options.openStores ?? openStores)(config, {
-    source: backend.sessions,
-    revocations,
-    clock,
-    trusted: () => later.trusted(),
-    log,
+  const stores = await (options.openStores ?? openStores)(storeSettings(config), {
+    ...{ source: backend.sessions, revocations, clock, log },
     random: Math.random,
-    onRevocation: (revocation) => later.revoke(revocation),
+    onRevocation: revokeLogged("admin: revoked at another gateway"),
   });
   undo.defer(() => stores.close());
-  const push = openHub(config, {
+  const { hub, sink, ...push } = openHub(hubSettings(config), {
     ...{ signer: keys, clock, metrics, log, revocations, sessions: stores.sessions, sleep },
     admission: { windowMs: config["freshness.window_ms"], sinceMs: stores.remembersSinceMs },
     newEventId: () => Bun.randomUUIDv7(),
     random: Math.random,
   });
   undo.defer(() => push.stop());
-  const { hub } = push;
-  const feed = openFeed(config, {
-    ...{ push, log, metrics, clock },
-    forgetSessions: () => stores.sessions.clear(),
-    onStateChange: () => standard.refresh(),
-  });
+  const feed = openFeed(config, { sink, revocations, log, metrics, clock, onStateChange: () => readiness.changed() });
   undo.defer(() => feed.stop());
-  later.trusted = () => isTrusted(feed, config["push.grace_ms"], clock);
-  const revokeLogged = (what: string) => (revocation: Revocation) => {
-    const { deviceSessionId: device_session_id, userId: user_id } = revocation;
-    const streams = push.revoke(revocation);
-    log.info(what, { device_session_id, user_id, streams });
-    return streams;
-  };
-  later.revoke = revokeLogged("admin: revoked at another gateway");
-
-  const isStopping = () => lifecycle.stopping;
-  const notReady = () => [
-    ...(lifecycle.stopping ? ["shutting down"] : []),
-    ...feedNotReady(feed, later.trusted()),
-    ...stores.notReady(),
-  ];
-  const standard = standardServices(config, () => notReady().length === 0);
+  readiness.add(() => feedNotReady(feed, revocations.areArriving()));
+  readiness.add(stores.notReady);
+  const standard = standardServices(config, readiness);
   undo.defer(() => standard.shutDown());
+  const isStopping = () => lifecycle.stopping;
   const admission = openAdmission(config, { stores, clock, log, metrics });
   const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
   const heartbeatMs = config["streams.heartbeat_ms"];
@@ -147,7 +133,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const admin = openOps({
     listen: config["admin.listen"],
     hosts: config["admin.hosts"],
-    notReady,
+    notReady: () => readiness.reasons(),
     renderMetrics: () => metrics.render(),
     streams: {
       list: (query) => hub.list(query),

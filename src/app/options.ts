@@ -2,8 +2,67 @@ import type { Config } from "../config/schema.ts";
 import { isStrictPublicKey } from "../crypto/public-key.ts";
 import type { PublicRoute } from "../http/public-auth.ts";
 import { checkConfirmCode, checkSendCode } from "../http/public-schema.ts";
+import type { HubSettings } from "../hub/open.ts";
+import type { StoreSettings } from "../stores/open.ts";
+import type { RedisSettings } from "../stores/redis/open.ts";
 
-/** The configuration, in the shapes of those who live by it. */
+/** Maps the configuration to the options of the parts. No other folder knows the names of settings. */
+
+export function hubSettings(config: Config): HubSettings {
+  return {
+    streams: {
+      perSessionMax: config["streams.per_session_max"],
+      perUserMax: config["streams.per_user_max"],
+      perNetworkMax: config["streams.per_network_max"],
+      totalMax: config["streams.total_max"],
+    },
+    outbox: { bytesMax: config["streams.outbox_bytes_max"], messagesMax: config["streams.outbox_messages_max"] },
+    history: {
+      eventsMax: config["history.events_max"],
+      bytesMax: config["history.bytes_max"],
+      totalBytesMax: config["history.total_bytes_max"],
+      ageMs: config["history.age_ms"],
+    },
+    heartbeatIntervalMs: config["streams.heartbeat_ms"],
+    streamAgeMs: config["streams.age_ms"],
+    recheckLookUpsMax: config["streams.recheck_lookups_max"],
+  };
+}
+
+export function storeSettings(config: Config): StoreSettings {
+  return {
+    redis: config["stores.kind"] === "redis" ? redisSettings(config) : undefined,
+    replayEntriesMax: config["replay.entries_max"],
+    bucketEntriesMax: config["buckets.entries_max"],
+    sessionCache: {
+      ttlMs: config["session_cache.ttl_ms"],
+      unknownTtlMs: config["session_cache.unknown_ttl_ms"],
+      entriesMax: config["session_cache.entries_max"],
+    },
+  };
+}
+
+function redisSettings(config: Config): RedisSettings {
+  const file = (name: "stores.redis.ca_file" | "stores.redis.certificate_file" | "stores.redis.key_file") => {
+    return { name, path: config[name] };
+  };
+  return {
+    // config/check.ts demands it of `stores.kind = redis`.
+    url: config["stores.redis.url"] ?? "",
+    prefix: config["stores.redis.prefix"],
+    timeoutMs: config["stores.redis.timeout_ms"],
+    onBucketsUnavailable: config["stores.redis.on_buckets_unavailable"],
+    durable: config["stores.redis.durable"],
+    tlsFiles: {
+      ca: file("stores.redis.ca_file"),
+      cert: file("stores.redis.certificate_file"),
+      key: file("stores.redis.key_file"),
+    },
+    windowMs: config["freshness.window_ms"],
+    marginMs: config["freshness.margin_ms"],
+    bucketEntriesMax: config["buckets.entries_max"],
+  };
+}
 
 export function pipelineOptions(config: Config) {
   return {

@@ -11,7 +11,6 @@ import type { PushLink } from "./push-transport.ts";
 import { Silence } from "./silence.ts";
 
 /** Whether the feed is live; where it is not, since when, on the monotonic clock. */
-export type PushFeedState = { readonly up: true } | { readonly up: false; readonly downSinceMs: number };
 
 export interface PushFeedOptions {
   readonly link: PushLink;
@@ -28,7 +27,7 @@ export interface PushFeedOptions {
   readonly payloadBytesMax?: number;
   /** How long a stream may bring nothing, keepalives included, before it counts as dead; 0: for ever. */
   readonly silenceMs?: number;
-  readonly onStateChange?: (state: PushFeedState, before: PushFeedState) => void;
+  readonly onStateChange?: (isUp: boolean) => void;
   /** Waits, or stops waiting as soon as the signal aborts. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -51,7 +50,7 @@ export class PushFeed {
   readonly #progress = new FeedProgress();
   readonly #gaps = new GapNotices(() => this.#tellOfGap());
   #running: Promise<void> | undefined;
-  #state: PushFeedState;
+  #isUp = false;
   #cursor = "";
   #hasBeenUp = false;
   #gapPending = false;
@@ -60,7 +59,6 @@ export class PushFeed {
   constructor(options: PushFeedOptions) {
     this.#options = options;
     this.#backoff = new Backoff({ minMs: options.backoffMinMs, maxMs: options.backoffMaxMs, random: options.random });
-    this.#state = { up: false, downSinceMs: options.clock.monotonic() };
     options.metrics.gauge("sallyport_push_feed_up", 0);
   }
 
@@ -76,8 +74,8 @@ export class PushFeed {
     await this.#running;
   }
 
-  state(): PushFeedState {
-    return this.#state;
+  get isUp(): boolean {
+    return this.#isUp;
   }
 
   /** Whether the backend has answered at all since the start. */
@@ -134,7 +132,7 @@ export class PushFeed {
 
   /** From here on nothing is lost. */
   #becomeUp(): void {
-    if (this.#state.up || this.#stopped.signal.aborted || !this.#progress.isEnough) return;
+    if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isEnough) return;
     if (this.#gapPending) {
       this.#gapPending = false;
       this.#tellOfGap();
@@ -206,15 +204,14 @@ export class PushFeed {
   }
 
   #setUp(up: boolean): void {
-    if (this.#state.up === up) return;
+    if (this.#isUp === up) return;
     this.#hasBeenUp ||= up;
-    const before = this.#state;
-    this.#state = up ? { up } : { up, downSinceMs: this.#options.clock.monotonic() };
+    this.#isUp = up;
     this.#options.metrics.gauge("sallyport_push_feed_up", up ? 1 : 0);
     const { log, link } = this.#options;
     if (up) log.info("push feed: up", { url: link.url });
     else if (this.#stopped.signal.aborted) log.info("push feed: down", { url: link.url });
     else log.warn("push feed: down", { url: link.url });
-    this.#attempt("state", () => this.#options.onStateChange?.(this.#state, before));
+    this.#attempt("state", () => this.#options.onStateChange?.(up));
   }
 }

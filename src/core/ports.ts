@@ -45,9 +45,9 @@ export interface FoundSession {
 /**
  * Knows the device sessions.
  *
- * `find` gives the session (active or revoked), `undefined` where the backend knows none, or throws
- * `SESSION_LOOKUP_UNAVAILABLE` where nobody can say. A revocation wins every race: once `revoke` has been called, no `find`
- * answers from before it, nor from a look-up that began before it.
+ * `find` returns the session (active or revoked), `undefined` if the backend knows none, or throws `SESSION_LOOKUP_UNAVAILABLE` if
+ * that cannot be determined. A revocation wins every race: once `Revocations.revoke` has returned, no `find` answers from before it, nor
+ * from a look-up that began before it.
  */
 export interface SessionDirectory {
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;

@@ -14,25 +14,29 @@ import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } fro
 import { type Subscriber, Subscription, type SubscriptionOwner } from "./subscription.ts";
 import type { TimelineKey } from "./timeline.ts";
 
-export interface HubOptions {
+/** What an operator can set. */
+export interface HubLimits {
+  readonly streams: StreamLimits;
+  readonly outbox: OutboxLimits;
+  readonly history: HistoryLimits;
+  /** Told to clients, so that they know when silence means that the connection is dead. */
+  readonly heartbeatIntervalMs: number;
+  /** Streams end between nine and eleven tenths of this, so that those that began together do not end together. */
+  readonly streamAgeMs: number;
+}
+
+export interface HubOptions extends HubLimits {
   readonly signer: Signer;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly revocations: RevocationLog;
+  readonly revocations: Pick<RevocationLog, "mark" | "revokedSince">;
   /** A fresh event id (UUIDv7), for events that come without one. */
   readonly newEventId: () => string;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Does some work later, when others have had their turn. */
   readonly defer: (work: () => void) => void;
-  readonly streams: StreamLimits;
-  readonly outbox: OutboxLimits;
-  readonly history: HistoryLimits;
-  /** Told to clients, so that they know when silence means that the connection is dead. */
-  readonly heartbeatIntervalMs: number;
   readonly admission?: AdmittedTimes | undefined;
-  /** Streams end between nine and eleven tenths of this, so that those that began together do not end together. */
-  readonly streamAgeMs: number;
 }
 
 /** A subscription that passed every check of the pipeline. */

@@ -9,29 +9,29 @@ import type {
   SessionSource,
   VerifiedPeers,
 } from "../core/ports.ts";
-import type { RevocationLog } from "../core/revocation-log.ts";
+import type { Revocations } from "../core/revocations.ts";
 import { MemoryBucketStore } from "./memory/buckets.ts";
 import { MemoryReplayStore } from "./memory/replay.ts";
 import { SessionCache } from "./memory/session-cache.ts";
 import { SplitBucketStore } from "./memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
-import { openRedisStores, type RedisConfig } from "./redis/open.ts";
+import { openRedisStores, type RedisSettings } from "./redis/open.ts";
 
-/** The part of the configuration that stores are made by. */
-export interface StoreConfig extends RedisConfig {
-  readonly "stores.kind": "memory" | "redis";
-  readonly "replay.entries_max": number;
-  readonly "session_cache.ttl_ms": number;
-  readonly "session_cache.unknown_ttl_ms": number;
-  readonly "session_cache.entries_max": number;
+/** What an operator can set. */
+export interface StoreSettings {
+  /** `undefined`: reservations and buckets are in this process. */
+  readonly redis: RedisSettings | undefined;
+  /** Reservations held at once in memory. */
+  readonly replayEntriesMax: number;
+  /** Buckets held at once in each of the two tables. */
+  readonly bucketEntriesMax: number;
+  readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }
 
 export interface StoreParts {
   readonly source: SessionSource;
-  readonly revocations: RevocationLog;
+  readonly revocations: Revocations;
   readonly clock: Clock;
-  /** Whether revocations arrive; while they do not, the session cache is bypassed. */
-  readonly trusted: () => boolean;
   readonly log: Log;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -41,7 +41,7 @@ export interface StoreParts {
 
 /** Everything that the gateway remembers. */
 export interface Stores {
-  readonly sessions: RevocableDirectory;
+  readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
   /** When the memory of requests begins (Unix milliseconds); `-Infinity` where it outlives this process. */
   readonly remembersSinceMs: number;
@@ -62,28 +62,24 @@ export interface Stores {
   readonly close: () => void;
 }
 
-/** A session directory that is told what the push feed brings. */
-export interface RevocableDirectory extends SessionDirectory {
-  /** The revocation is in the log already. */
-  revoke(revocation: Revocation): void;
-  /** Revocations may have been lost: nothing that was learned before holds. */
-  clear(): void;
-}
-
-/** Opens the stores that the configuration names. Throws `StoreError` where they cannot be had. */
-export async function openStores(config: StoreConfig, parts: StoreParts): Promise<Stores> {
-  const { clock } = parts;
-  const ttlMs = config["session_cache.ttl_ms"];
-  const entriesMax = config["session_cache.entries_max"];
-  const sessions = new SessionCache(parts.source, parts.revocations, clock, {
-    ttlMs,
-    unknownTtlMs: config["session_cache.unknown_ttl_ms"],
-    entriesMax,
-    trusted: parts.trusted,
+/** Opens the stores. Throws `StoreError` if Redis cannot be used. */
+export async function openStores(settings: StoreSettings, parts: StoreParts): Promise<Stores> {
+  const { clock, revocations } = parts;
+  const { sessionCache } = settings;
+  const trusted = () => revocations.areArriving();
+  const sessions = new SessionCache(parts.source, revocations, clock, { ...sessionCache, trusted });
+  revocations.join({
+    revoke(revocation) {
+      sessions.revoke(revocation);
+      return 0;
+    },
+    lost: () => sessions.clear(),
+    outageEnded: () => sessions.clear(),
   });
   // As long as the session cache keeps a session, and as many.
-  const verifiedPeers = new MemoryVerifiedPeers({ ttlMs, entriesMax });
-  const { sample, ...shared } = config["stores.kind"] === "redis" ? await openShared(config, parts) : openMemory(config, clock);
+  const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
+  const { sample, ...shared } =
+    settings.redis === undefined ? openMemory(settings, clock) : await openShared(settings.redis, parts);
   const sampleAll = (metrics: Metrics) => {
     metrics.gauge("sallyport_session_cache_entries", sessions.entries);
     sample(metrics);
@@ -94,10 +90,10 @@ export async function openStores(config: StoreConfig, parts: StoreParts): Promis
 /** What gateways on several hosts must share. The rest is each one's own: its push feed brings every revocation to each of them. */
 type SharedStores = Omit<Stores, "sessions" | "verifiedPeers">;
 
-function openMemory(config: StoreConfig, clock: Clock): SharedStores {
-  const replay = new MemoryReplayStore(clock, { entriesMax: config["replay.entries_max"] });
-  const buckets = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
-  const unverified = new MemoryBucketStore({ entriesMax: config["buckets.entries_max"] });
+function openMemory({ replayEntriesMax, bucketEntriesMax: entriesMax }: StoreSettings, clock: Clock): SharedStores {
+  const replay = new MemoryReplayStore(clock, { entriesMax: replayEntriesMax });
+  const buckets = new MemoryBucketStore({ entriesMax });
+  const unverified = new MemoryBucketStore({ entriesMax });
   const unverifiedBuckets = new SplitBucketStore({ verified: buckets, unverified });
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
@@ -108,8 +104,8 @@ function openMemory(config: StoreConfig, clock: Clock): SharedStores {
   return { replay, remembersSinceMs: clock.now(), buckets, unverifiedBuckets, sample, ...alone };
 }
 
-async function openShared(config: StoreConfig, parts: StoreParts): Promise<SharedStores> {
-  const { isUp, ...stores } = await openRedisStores(config, parts);
+async function openShared(settings: RedisSettings, parts: StoreParts): Promise<SharedStores> {
+  const { isUp, ...stores } = await openRedisStores(settings, parts);
   return {
     ...stores,
     remembersSinceMs: Number.NEGATIVE_INFINITY,

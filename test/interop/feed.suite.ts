@@ -58,7 +58,7 @@ async function openGateway(args: readonly string[] = [], pingIntervalMs?: number
   const feed = new PushFeed({
     ...{ link: openPushLink({ url, protocol: "grpc", log, pingIntervalMs }), gatewayId: "gateway-1", sink, metrics, log },
     ...{ backoffMinMs: 10, backoffMaxMs: 100, clock: systemClock, random: Math.random },
-    onStateChange: (state) => sink.note(state.up ? "up" : "down"),
+    onStateChange: (isUp) => sink.note(isUp ? "up" : "down"),
   });
   feed.start();
   const has = (entry: string) => sink.until((entries) => entries.includes(entry));
@@ -78,7 +78,7 @@ export function quietFeedSuite(): () => void {
       async () => {
         setting = await openGateway();
         startedMs = performance.now();
-        expect(setting.feed.state().up).toBe(true);
+        expect(setting.feed.isUp).toBe(true);
       },
       PREPARE_TIMEOUT_MS,
     );

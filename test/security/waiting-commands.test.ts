@@ -139,7 +139,7 @@ describe("what the push feed did not bring", () => {
     const waiting = await busy.wait(device);
     const body = await answer(device, world);
     world.faults.on(sessionPath(device.deviceSessionId), () =>
-      body === undefined ? new Response(null, { status: 404 }) : Response.json(body),
+      body === undefined ? Response.json({ code: "session_unknown" }, { status: 404 }) : Response.json(body),
     );
     await busy.free();
     expect(await waiting.outcome).toBe(reason);

@@ -24,6 +24,8 @@ export interface SessionCacheOptions {
   readonly seed?: Uint8Array | undefined;
 }
 
+type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
+
 /** A look-up under way holds a connection to the source and some kilobytes. */
 const LOOK_UPS_MAX = 16_384;
 
@@ -39,7 +41,7 @@ const LOOK_UP_ATTEMPTS_MAX = 3;
  */
 export class SessionCache implements SessionDirectory {
   readonly #source: SessionSource;
-  readonly #log: RevocationLog;
+  readonly #log: RevocationMarks;
   readonly #clock: Clock;
   readonly #ttlMs: number;
   readonly #unknownTtlMs: number;
@@ -51,7 +53,7 @@ export class SessionCache implements SessionDirectory {
   /** How often the cache was cleared. */
   #generation = 0;
 
-  constructor(source: SessionSource, log: RevocationLog, clock: Clock, options: SessionCacheOptions) {
+  constructor(source: SessionSource, log: RevocationMarks, clock: Clock, options: SessionCacheOptions) {
     this.#source = source;
     this.#log = log;
     this.#clock = clock;

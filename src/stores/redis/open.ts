@@ -12,19 +12,24 @@ import { RedisLink } from "./link.ts";
 import { RedisReplayStore } from "./replay.ts";
 import { RedisRevocations } from "./revocations.ts";
 import { checkServer } from "./server-info.ts";
-import { type RedisTlsPaths, readRedisTls } from "./tls.ts";
+import { type RedisTlsFiles, readRedisTls } from "./tls.ts";
 import { RedisUnavailable } from "./unavailable.ts";
 
-/** The part of the configuration that these stores are made by. */
-export interface RedisConfig extends RedisTlsPaths {
-  readonly "buckets.entries_max": number;
-  readonly "freshness.window_ms": number;
-  readonly "freshness.margin_ms": number;
-  readonly "stores.redis.url": string | undefined;
-  readonly "stores.redis.prefix": string;
-  readonly "stores.redis.timeout_ms": number;
-  readonly "stores.redis.on_buckets_unavailable": "refuse" | "local";
-  readonly "stores.redis.durable": boolean;
+/** What an operator can set. */
+export interface RedisSettings {
+  readonly url: string;
+  /** The first characters of every key. */
+  readonly prefix: string;
+  /** Longest wait for an answer. */
+  readonly timeoutMs: number;
+  readonly onBucketsUnavailable: "refuse" | "local";
+  /** Whether Redis keeps every write over a restart. */
+  readonly durable: boolean;
+  readonly tlsFiles: RedisTlsFiles;
+  readonly windowMs: number;
+  readonly marginMs: number;
+  /** Buckets that this process remembers in each of its two tables. */
+  readonly bucketEntriesMax: number;
 }
 
 export interface RedisParts {
@@ -56,14 +61,13 @@ const LOOK_EVERY_MS = 1000;
 
 /** Connects to Redis. Throws `StoreError` where that cannot be had, or is not a server that reservations are safe with. */
 export async function openRedisStores(
-  config: RedisConfig,
+  settings: RedisSettings,
   { clock, log, random, onRevocation }: RedisParts,
 ): Promise<RedisStores> {
-  const { "stores.redis.url": url = "", "stores.redis.prefix": prefix } = config;
-  const { "freshness.window_ms": windowMs, "freshness.margin_ms": marginMs } = config;
+  const { url, prefix, timeoutMs, durable, windowMs, marginMs, bucketEntriesMax: entriesMax } = settings;
   const address = addressOf(url);
   const continuity = new Continuity({
-    ...{ prefix, durable: config["stores.redis.durable"] },
+    ...{ prefix, durable },
     ...{ reservedForMs: windowMs + marginMs, marginMs },
   });
   // A request that is signed now is reserved for so long.
@@ -83,8 +87,7 @@ export async function openRedisStores(
     });
     log.info("redis: connected", { address, server: server.name, version: server.version });
   };
-  const timeoutMs = config["stores.redis.timeout_ms"];
-  const link = new RedisLink({ url, timeoutMs, tls: () => readRedisTls(config), greet, log, random });
+  const link = new RedisLink({ url, timeoutMs, tls: () => readRedisTls(settings.tlsFiles), greet, log, random });
   await link.open().catch((error: unknown) => {
     throw error instanceof StoreError
       ? error
@@ -100,8 +103,7 @@ export async function openRedisStores(
     else await hear(link.call);
   };
   const looking = setInterval(() => look().catch(unlessAway), LOOK_EVERY_MS);
-  const onUnavailable = config["stores.redis.on_buckets_unavailable"];
-  const entriesMax = config["buckets.entries_max"];
+  const onUnavailable = settings.onBucketsUnavailable;
   const verified = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
   const shared = (near: NearBuckets) => new RedisBucketStore(link, near, { prefix, onUnavailable });

@@ -2,11 +2,17 @@ import { readFileSync } from "node:fs";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { RedisUnavailable } from "./unavailable.ts";
 
-/** Where the parts of what TLS needs lie, PEM each; `undefined` for what the system's authorities and no certificate do. */
-export interface RedisTlsPaths {
-  readonly "stores.redis.ca_file": string | undefined;
-  readonly "stores.redis.certificate_file": string | undefined;
-  readonly "stores.redis.key_file": string | undefined;
+/** A PEM file, by the name under which the operator knows it. */
+export interface NamedFile {
+  readonly name: string;
+  readonly path: string | undefined;
+}
+
+/** Without a `ca` path, the system's authorities are used; without `cert` and `key`, no client certificate is sent. */
+export interface RedisTlsFiles {
+  readonly ca: NamedFile;
+  readonly cert: NamedFile;
+  readonly key: NamedFile;
 }
 
 /** Whom the gateway trusts to be its Redis, and how it shows who it is itself. PEM. */
@@ -16,22 +22,17 @@ export interface RedisTls {
   readonly key: string | undefined;
 }
 
-/** Reads the files: for each connection anew, so that renewed ones are taken up with the next. Throws `RedisUnavailable`. */
-export function readRedisTls(paths: RedisTlsPaths): RedisTls {
-  const read = (key: keyof RedisTlsPaths) => readPem(key, paths[key]);
-  return {
-    ca: read("stores.redis.ca_file"),
-    cert: read("stores.redis.certificate_file"),
-    key: read("stores.redis.key_file"),
-  };
+/** Reads the files, again for each connection: a renewed file applies to the next. Throws `RedisUnavailable`. */
+export function readRedisTls({ ca, cert, key }: RedisTlsFiles): RedisTls {
+  return { ca: readPem(ca), cert: readPem(cert), key: readPem(key) };
 }
 
-function readPem(key: string, path: string | undefined): string | undefined {
+function readPem({ name, path }: NamedFile): string | undefined {
   if (path === undefined) return undefined;
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new RedisUnavailable(`${key} (${pathShown(path)}) cannot be read: ${whyUnreadable(cause)}`);
+    throw new RedisUnavailable(`${name} (${pathShown(path)}) cannot be read: ${whyUnreadable(cause)}`);
   }
 }
 

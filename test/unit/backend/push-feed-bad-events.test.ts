@@ -22,7 +22,7 @@ async function open(options: Partial<PushFeedOptions & PushServer> = {}, protoco
   const feed = new PushFeed({
     ...{ link: openPushLink({ url: server.url, protocol }), gatewayId: "gateway-1", sink, metrics, log },
     ...{ backoffMinMs: 1, backoffMaxMs: 20, clock: systemClock, random: Math.random },
-    onStateChange: (state) => sink.note(state.up ? "up" : "down"),
+    onStateChange: (isUp) => sink.note(isUp ? "up" : "down"),
     ...options,
   });
   cleanUps.push(() => feed.stop());
@@ -99,7 +99,7 @@ describe("is stepped over", () => {
     await has("event 3");
     expect(deliveries().filter((each) => each !== "gap")).toEqual(["event 1", "event 3"]);
     expect(server.subscriptions.map(({ cursor }) => cursor)).toEqual(["", "1"]);
-    expect(feed.state().up).toBe(true);
+    expect(feed.isUp).toBe(true);
   });
 
   test("what a later version adds to an event, which is no fault", async () => {
@@ -142,7 +142,7 @@ describe("a backend that stands and brings nothing", () => {
     expect(sink.entries.filter((entry) => entry === "up")).toHaveLength(ups);
     expect(ups).toBeLessThanOrEqual(3);
     server.failWith = undefined;
-    await until(() => feed.state().up, "the feed to be up");
+    await until(() => feed.isUp, "the feed to be up");
   });
 
   test("since it fails over what follows the cursor, is asked for what comes from now on, and everybody told", async () => {

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "bun:test";
+import { type RevocationListener, Revocations } from "../../../src/core/revocations.ts";
+
+const GRACE_MS = 100;
+
+function setUp() {
+  const clock = { nowMs: 0, now: () => 0, monotonic: () => clock.nowMs };
+  const revocations = new Revocations({ clock, graceMs: GRACE_MS });
+  const calls: string[] = [];
+  const join = (name: string, streams: number) => {
+    const mark = revocations.mark();
+    const listener: RevocationListener = {
+      revoke({ deviceSessionId = "", userId = "" }) {
+        calls.push(`${name} revoke ${revocations.revokedSince(mark, deviceSessionId, userId)}`);
+        return streams;
+      },
+      lost: () => void calls.push(`${name} lost`),
+      outageEnded: () => void calls.push(`${name} outage ended`),
+    };
+    revocations.join(listener);
+  };
+  return { clock, revocations, calls, join };
+}
+
+describe("a revocation", () => {
+  test("is in the log before any listener is told, and listeners are told in the order in which they joined", () => {
+    const { revocations, calls, join } = setUp();
+    join("cache", 0);
+    join("hub", 3);
+    expect(revocations.revoke({ deviceSessionId: "a" })).toBe(3);
+    expect(calls).toEqual(["cache revoke revoked", "hub revoke revoked"]);
+  });
+
+  test("that may have been lost moves the mark, and revokes nobody", () => {
+    const { revocations, calls, join } = setUp();
+    join("cache", 0);
+    const before = revocations.mark();
+    revocations.lost();
+    expect(revocations.mark()).toBeGreaterThan(before);
+    expect(revocations.revokedSince(before, "a", "b")).toBe("not_revoked");
+    expect(calls).toEqual(["cache lost"]);
+  });
+});
+
+describe("revocations arrive", () => {
+  test("while the feed is up, and for the grace after it went down", () => {
+    const { clock, revocations } = setUp();
+    expect(revocations.areArriving()).toBe(true);
+    clock.nowMs = GRACE_MS + 1;
+    expect(revocations.areArriving()).toBe(false);
+    revocations.feedChanged(true);
+    clock.nowMs = 10 * GRACE_MS;
+    expect(revocations.areArriving()).toBe(true);
+    revocations.feedChanged(false);
+    clock.nowMs += GRACE_MS;
+    expect(revocations.areArriving()).toBe(true);
+    clock.nowMs += 1;
+    expect(revocations.areArriving()).toBe(false);
+  });
+
+  test("again after a long outage: listeners are told, after a short one they are not", () => {
+    const { clock, revocations, calls, join } = setUp();
+    join("cache", 0);
+    revocations.feedChanged(true);
+    revocations.feedChanged(false);
+    clock.nowMs = GRACE_MS;
+    revocations.feedChanged(true);
+    expect(calls).toEqual([]);
+    revocations.feedChanged(false);
+    clock.nowMs += GRACE_MS + 1;
+    revocations.feedChanged(true);
+    expect(calls).toEqual(["cache outage ended"]);
+  });
+});

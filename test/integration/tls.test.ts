@@ -85,7 +85,7 @@ describe.each(["own-port", "same-port"] as const)("a renewal that cannot be serv
   let good: Certificate;
   let world: World;
   beforeAll(async () => {
-    good = await selfSigned("good.test");
+    good = await selfSigned("good.test", { fromDays: -1, toDays: 1 });
     const authority = { "tls.client_ca_file": good.certificateFile };
     const trust = { ca: good.certificate, cert: good.certificate, key: good.key };
     world = await openWorld(
@@ -170,10 +170,17 @@ describe("client certificates", () => {
   });
 });
 
+/** `dev` on free ports: the usual ones may be in use. */
+const DEV = ["dev", ...["edge.listen", "admin.listen", "dev.backend_listen", "dev.push_listen"].flatMap(onFreePort)];
+
+function onFreePort(setting: string): string[] {
+  return ["--set", `${setting}=127.0.0.1:0`];
+}
+
 describe("TLS files that cannot be used", () => {
   test("stop the start with one line that names them", async () => {
     const [one, other] = [await selfSigned("one.test"), await selfSigned("other.test")];
-    const misfit = runCommand(["dev"], {
+    const misfit = runCommand(DEV, {
       SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile,
       SALLYPORT_TLS_KEY_FILE: other.keyFile,
     });
@@ -188,7 +195,7 @@ describe("TLS files that cannot be used", () => {
         [empty, "holds no certificate"],
         [expired, "expired at"],
       ] as const) {
-        const refused = runCommand(["dev", "--set", `edge.grpc=${grpc}`], {
+        const refused = runCommand([...DEV, "--set", `edge.grpc=${grpc}`], {
           SALLYPORT_TLS_CERTIFICATE_FILE: files.certificateFile,
           SALLYPORT_TLS_KEY_FILE: files.keyFile,
         });
@@ -196,7 +203,7 @@ describe("TLS files that cannot be used", () => {
         expect(refused.stderr()).toContain(told);
         expect(refused.stderr().trim().split("\n")).toHaveLength(1);
       }
-    const alone = runCommand(["dev"], { SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile });
+    const alone = runCommand(DEV, { SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile });
     expect(await alone.exited).toBe(2);
     expect(alone.stderr()).toContain("tls.certificate_file is given without tls.key_file");
   });

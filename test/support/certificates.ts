@@ -17,10 +17,11 @@ export interface Validity {
   readonly toDays: number;
 }
 
-const TWO_DAYS: Validity = { fromDays: -1, toDays: 1 };
+/** Long enough that the gateway does not warn of its end. */
+const ONE_MONTH: Validity = { fromDays: -1, toDays: 30 };
 
-/** A certificate that vouches for itself, under this name: ECDSA on P-256, for two days around now. */
-export async function selfSigned(name: string, validity: Validity = TWO_DAYS): Promise<Certificate> {
+/** A certificate that vouches for itself, under this name: ECDSA on P-256, for a month. */
+export async function selfSigned(name: string, validity: Validity = ONE_MONTH): Promise<Certificate> {
   const keys = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   return written(
     pemOf({ name, issuer: name, validity, publicKey: keys.publicKey, issuerKey: keys.privateKey }),
@@ -29,7 +30,7 @@ export async function selfSigned(name: string, validity: Validity = TWO_DAYS): P
 }
 
 /** A certificate that another vouches for, with the chain in its file: its own first. */
-export async function issuedBy(issuer: Certificate, name: string, validity: Validity = TWO_DAYS): Promise<Certificate> {
+export async function issuedBy(issuer: Certificate, name: string, validity: Validity = ONE_MONTH): Promise<Certificate> {
   const keys = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const issuerName = new X509Certificate(issuer.certificate).subject.replace(/^CN=/, "");
   const issuerKey = createPrivateKey(issuer.key);

@@ -85,7 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const backend = openBackend(config, { metrics, log, clock });
   undo.defer(() => backend.close());
   const stores = await (options.openStores ?? openStores)(storeSettings(config), {
-    ...{ source: backend.sessions, revocations, clock, log },
+    ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
     onRevocation: revokeLogged("admin: revoked at another gateway"),
   });

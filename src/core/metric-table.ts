@@ -58,7 +58,14 @@ export const METRICS = {
   ),
   sallyport_clock_jumps_total: counter("Times the wall clock was set, against the monotonic clock.", "direction"),
   sallyport_config_reloads_total: counter("Times the configuration file was read anew, by outcome.", "outcome"),
-  sallyport_redis_up: { ...gauge("1 while Redis is in reach, else 0. With `stores.kind = redis` alone."), isOptional: true },
+  sallyport_redis_up: {
+    ...gauge("1 while Redis is in reach and does what requests need, else 0. With `stores.kind = redis` alone."),
+    isOptional: true,
+  },
+  sallyport_redis_errors_total: counter(
+    "Commands that Redis refused, by its error code, or did not answer in time (timeout).",
+    "error",
+  ),
   sallyport_log_lines_dropped_total: counter("Log lines that were lost because they could not be written."),
   sallyport_build_info: gauge("1, labelled with the versions that run.", "version", "bun"),
   process_resident_memory_bytes: gauge("Resident memory of the process."),

@@ -33,6 +33,7 @@ export interface StoreParts {
   readonly revocations: Revocations;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Another gateway was told to revoke these. */

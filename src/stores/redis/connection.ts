@@ -9,6 +9,8 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
   /** Asked for each connection anew, where the URL wants TLS. Throws `RedisUnavailable`. */
   readonly tls?: (() => RedisTls) | undefined;
+  /** Told of each command that the server refused, by its error code, or did not answer in time: `timeout`. */
+  readonly onError?: ((code: string) => void) | undefined;
 }
 
 /** Sends one command and gives its answer. Throws `RedisUnavailable`. */
@@ -22,6 +24,9 @@ const PROBE_TIMEOUT_MS = 1500;
 const CALLS_MAX = 16_384;
 /** Answers after which this is the wrong server: it has become a replica, or its password has changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
+/** Error codes (Redis protocol, "Simple errors"). Any other is `other`: who counts them is to see few. */
+const ERROR_CODE =
+  /^(BUSY|ERR|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|WRONGPASS|WRONGTYPE)\b/;
 
 /**
  * One connection to Redis, from its opening to its loss. It never reconnects and never sends a command twice: whoever holds it learns
@@ -33,13 +38,15 @@ export class RedisConnection {
   readonly #client: RedisClient;
   readonly #timeoutMs: number;
   readonly #onLost: (reason: string) => void;
+  readonly #onError: (code: string) => void;
   #underWay = 0;
   #answers = 0;
   #lost: string | undefined;
 
-  private constructor(client: RedisClient, timeoutMs: number, onLost: (reason: string) => void) {
+  private constructor(client: RedisClient, options: ConnectionOptions, onLost: (reason: string) => void) {
     this.#client = client;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = options.timeoutMs;
+    this.#onError = options.onError ?? (() => {});
     this.#onLost = onLost;
     client.onclose = () => this.lose("the server closed the connection");
   }
@@ -64,7 +71,7 @@ export class RedisConnection {
       // The client tells a closed port, a wrong password and a missing TLS all alike.
       throw new RedisUnavailable(await whyNoConnection({ url, tls, timeoutMs: PROBE_TIMEOUT_MS }));
     }
-    return new RedisConnection(client, options.timeoutMs, onLost);
+    return new RedisConnection(client, options, onLost);
   }
 
   /** Why the connection is no more; `undefined` while it is. */
@@ -92,6 +99,7 @@ export class RedisConnection {
     const timer = setTimeout(() => {
       const reason = `no answer within ${this.#timeoutMs} ms`;
       reject(new RedisUnavailable(reason));
+      this.#onError("timeout");
       if (this.#answers === answersBefore) this.lose(reason);
     }, this.#timeoutMs);
     const settle = () => {
@@ -115,8 +123,15 @@ export class RedisConnection {
 
   #explain(error: unknown): RedisUnavailable {
     const message = error instanceof Error ? error.message : String(error);
+    if (this.#lost === undefined) this.#count(message);
     if (WRONG_SERVER.test(message)) this.lose(message);
     return new RedisUnavailable(this.#lost ?? message, { cause: error });
+  }
+
+  /** A script that the server does not know yet is sent to it, and is no error. */
+  #count(message: string): void {
+    const code = ERROR_CODE.exec(message)?.[1] ?? "other";
+    if (code !== "NOSCRIPT") this.#onError(code);
   }
 }
 

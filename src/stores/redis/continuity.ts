@@ -60,8 +60,9 @@ return {epoch, math.max(0, fence - now), ahead}
 `);
 
 /**
- * KEYS: the marker. ARGV: the epoch. Answers whether the memory is another's, the server's time, and how long until the fence. It alone
- * reads the marker as a whole, by which whoever counts commands can tell it from the others.
+ * KEYS: the marker, a key to try. ARGV: the epoch. Answers whether the memory is another's, the server's time, and how long until the
+ * fence. It alone reads the marker as a whole, by which whoever counts commands can tell it from the others. It tries every command that
+ * requests need, so that a server that refuses one of them (MISCONF, OOM, NOPERM) refuses this too.
  */
 const LOOK = new Script(`${SERVER_CLOCK}
 local fields, marker = redis.call('HGETALL', KEYS[1]), {}
@@ -70,6 +71,10 @@ if marker.epoch ~= ARGV[1] then return {1, now, 0} end
 local function field(name) return tonumber(marker[name .. '_ms']) end
 local fence = fence_after_clock(field('fence'), field('seen'), field('ahead'), field('usual'))
 redis.call('HSET', KEYS[1], 'seen_ms', text(now))
+redis.call('HMGET', KEYS[1], 'epoch')
+redis.call('EXISTS', KEYS[2])
+redis.call('MGET', KEYS[2])
+redis.call('SET', KEYS[2], '', 'PXAT', text(now + 1000))
 return {0, now, math.max(0, fence - now)}
 `);
 
@@ -94,6 +99,7 @@ export interface Look {
  */
 export class Continuity {
   readonly markerKey: string;
+  readonly #trialKey: string;
   readonly #usualMs: number;
   readonly #durable: boolean;
   #epoch = "";
@@ -101,6 +107,7 @@ export class Continuity {
 
   constructor({ prefix, durable, reservedForMs, marginMs }: ContinuityOptions) {
     this.markerKey = `${prefix}continuity`;
+    this.#trialKey = `${prefix}trial`;
     this.#usualMs = reservedForMs + marginMs;
     this.#durable = durable;
   }
@@ -129,7 +136,7 @@ export class Continuity {
 
   /** Looks whether all is as it was. To be done every second or so: a loss, or a clock that ran ahead, shows also while nobody asks. */
   async look(call: RedisCall): Promise<Look> {
-    const answer = await LOOK.run(call, [this.markerKey], [this.#epoch]);
+    const answer = await LOOK.run(call, [this.markerKey, this.#trialKey], [this.#epoch]);
     if (!Array.isArray(answer)) throw notUnderstood();
     const [interrupted, serverMs, fenceInMs]: unknown[] = answer;
     if (typeof serverMs !== "number" || typeof fenceInMs !== "number") throw notUnderstood();

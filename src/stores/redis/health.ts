@@ -12,12 +12,16 @@ export interface RedisHealthParts {
   readonly marginMs: number;
 }
 
-/** What of a Redis that is in reach keeps requests from being let in: a fence that is still ahead, or a clock that is another than ours. */
+/**
+ * What of a Redis that is in reach keeps requests from being let in: a fence that is still ahead, a clock that is another than ours, or
+ * that it refuses what requests need.
+ */
 export class RedisHealth {
   readonly #parts: RedisHealthParts;
   /** When new requests are let in again, on the monotonic clock. */
   #wholeFromMs = Number.NEGATIVE_INFINITY;
   #apartMs = 0;
+  #refusal: Refusal | undefined;
 
   constructor(parts: RedisHealthParts) {
     this.#parts = parts;
@@ -31,6 +35,7 @@ export class RedisHealth {
   /** In words; empty where nothing does. */
   notReady(): string[] {
     return [
+      ...(this.#refusal === undefined ? [] : [`Redis cannot be used: ${this.#refusal.reason}`]),
       ...(this.#isFenced ? ["Redis may have forgotten requests that could still be repeated"] : []),
       ...(this.#isApart ? [`this gateway's clock and that of Redis are ${this.#apartMs} ms apart`] : []),
     ];
@@ -52,11 +57,32 @@ export class RedisHealth {
     const { clock } = this.#parts;
     const askedMs = clock.now();
     const { isInterrupted, serverMs, fenceInMs } = await continuity.look(call);
+    this.#obeys();
     if (isInterrupted) return false;
     this.fenceIsIn(fenceInMs);
     // The server read its clock somewhere between the question and its answer.
     this.#clocksAre(Math.trunc(distance(askedMs, clock.now(), serverMs)));
     return true;
+  }
+
+  /** A look failed on a connection that stands. It is told once for each reason, such as MISCONF. */
+  refuses(reason: string): void {
+    const { clock, log } = this.#parts;
+    if (this.#refusal === undefined || codeOf(this.#refusal.reason) !== codeOf(reason)) {
+      log.warn("redis: cannot be used", { reason });
+    }
+    this.#refusal = { reason, sinceMs: this.#refusal?.sinceMs ?? clock.monotonic() };
+  }
+
+  get isRefusing(): boolean {
+    return this.#refusal !== undefined;
+  }
+
+  #obeys(): void {
+    if (this.#refusal === undefined) return;
+    const { clock, log } = this.#parts;
+    log.info("redis: can be used again", { after_ms: Math.round(clock.monotonic() - this.#refusal.sinceMs) });
+    this.#refusal = undefined;
   }
 
   #clocksAre(apartMs: number): void {
@@ -75,6 +101,17 @@ export class RedisHealth {
   get #isApart(): boolean {
     return Math.abs(this.#apartMs) > this.#parts.marginMs;
   }
+}
+
+/** Why a server in reach cannot be used, and since when on the monotonic clock. */
+interface Refusal {
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
+/** The rest of an error names scripts and lines. */
+function codeOf(reason: string): string {
+  return reason.split(" ", 1)[0] ?? "";
 }
 
 /** How far a moment lies from a span of time; 0 where it lies in it, below 0 where it comes after. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { BucketStore, Log, ReplayStore, Revocation } from "../../core/ports.ts";
+import type { BucketStore, Log, Metrics, ReplayStore, Revocation } from "../../core/ports.ts";
 import { StoreError } from "../../core/store-error.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
 import { type NearBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
@@ -35,6 +35,7 @@ export interface RedisSettings {
 export interface RedisParts {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Another gateway was told to revoke these. */
@@ -50,7 +51,7 @@ export interface RedisStores {
   readonly unverifiedBuckets: BucketStore;
   /** Tells the other gateways; gives whether Redis has it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
-  /** Whether Redis is in reach. */
+  /** Whether Redis is in reach, and does what requests need. */
   readonly isUp: () => boolean;
   /** What keeps requests from being let in, in words; empty where nothing does. */
   readonly notReady: () => string[];
@@ -62,7 +63,7 @@ const LOOK_EVERY_MS = 1000;
 /** Connects to Redis. Throws `StoreError` where that cannot be had, or is not a server that reservations are safe with. */
 export async function openRedisStores(
   settings: RedisSettings,
-  { clock, log, random, onRevocation }: RedisParts,
+  { clock, log, metrics, random, onRevocation }: RedisParts,
 ): Promise<RedisStores> {
   const { url, prefix, timeoutMs, durable, windowMs, marginMs, bucketEntriesMax: entriesMax } = settings;
   const address = addressOf(url);
@@ -73,21 +74,26 @@ export async function openRedisStores(
   // A request that is signed now is reserved for so long.
   const health = new RedisHealth({ clock, log, reservedForMs: windowMs + marginMs, marginMs });
   const revocations = new RedisRevocations({ prefix, origin: crypto.randomUUID() });
+  let isDeaf = false;
+  const cannotHear = (error: unknown) => {
+    unlessAway(error);
+    // That is no reason to let nobody in.
+    if (!isDeaf) log.warn("redis: what other gateways revoke cannot be read", { cause: messageOf(error) });
+    isDeaf = true;
+  };
   const hear = async (call: RedisCall) => {
     for (const revocation of await revocations.news(call)) onRevocation(revocation);
+    isDeaf = false;
   };
   const greet = async (call: RedisCall) => {
     const server = checkServer(String(await call("INFO", [])), address);
     health.fenceIsIn(await continuity.enrol(call, server.runId));
     await health.look(call, continuity);
-    await revocations.connected(call).catch((error: unknown) => {
-      unlessAway(error);
-      // That is no reason to let nobody in.
-      log.warn("redis: what other gateways revoke cannot be read", { cause: messageOf(error) });
-    });
+    await revocations.connected(call).catch(cannotHear);
     log.info("redis: connected", { address, server: server.name, version: server.version });
   };
-  const link = new RedisLink({ url, timeoutMs, tls: () => readRedisTls(settings.tlsFiles), greet, log, random });
+  const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
+  const link = new RedisLink({ url, timeoutMs, tls: () => readRedisTls(settings.tlsFiles), greet, log, random, onError });
   await link.open().catch((error: unknown) => {
     throw error instanceof StoreError
       ? error
@@ -100,9 +106,14 @@ export async function openRedisStores(
     // A look that was under way while the link began anew knows the old epoch, and nothing new.
     const isWhole = (await health.look(link.call, continuity)) || epoch !== continuity.epoch;
     if (!isWhole) link.reset("the server has lost its memory");
-    else await hear(link.call);
+    else await hear(link.call).catch((error) => link.away ?? cannotHear(error));
   };
-  const looking = setInterval(() => look().catch(unlessAway), LOOK_EVERY_MS);
+  const cannotLook = (error: unknown) => {
+    unlessAway(error);
+    // Of a connection that is lost, the link tells.
+    if (link.away === undefined) health.refuses(messageOf(error));
+  };
+  const looking = setInterval(() => look().catch(cannotLook), LOOK_EVERY_MS);
   const onUnavailable = settings.onBucketsUnavailable;
   const verified = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
@@ -119,7 +130,7 @@ export async function openRedisStores(
           return false;
         },
       ),
-    isUp: () => link.away === undefined,
+    isUp: () => link.away === undefined && !health.isRefusing,
     notReady: () => (link.away === undefined ? health.notReady() : [`Redis is out of reach: ${link.away}`]),
     close() {
       clearInterval(looking);

@@ -7,6 +7,7 @@ import {
   type HttpRequest,
   type HttpStreamReply,
 } from "../rpc/http.ts";
+import { connectionHeld } from "./connection-held.ts";
 import { allowQuiet, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
 import { queryOf } from "./request-url.ts";
 
@@ -90,7 +91,13 @@ class FetchBodySource implements BodySource {
  * A request's body, if it is no longer than `bytesMax` and whole within `timeoutMs`. A length that is announced is checked before
  * anything is read, and the runtime holds the client to it; without one (chunked, HTTP/2), reading stops at the bound.
  */
-export function readBounded(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+export async function readBounded(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+  const body = await readWithin(request, bytesMax, timeoutMs);
+  await connectionHeld(request);
+  return body;
+}
+
+function readWithin(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
   const announced = request.headers.get("content-length");
   if (announced === null) return readChunks(request.body, bytesMax, timeoutMs);
   if (Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));

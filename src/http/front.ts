@@ -9,6 +9,7 @@ import { answerExact } from "./exact-app.ts";
 import { FileBudget } from "./file-budget.ts";
 import { createGrpcServer, type GrpcServer, secureOptions } from "./grpc.ts";
 import type { AnswerRequest } from "./h2-fetch.ts";
+import { linkRequests } from "./links.ts";
 import { listenOn, type OpenedAddress } from "./listen-on.ts";
 import type { RenewableListener } from "./listener.ts";
 import { beginsAsHttp2, type Origin, readOpening, takeProxyHeader } from "./opening.ts";
@@ -74,7 +75,7 @@ class Front implements RenewableListener {
     this.#connections = new Connections(this.#limits, peers);
     this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FileBudget() }, peers);
     this.#edge = openEdge(edgeParts);
-    this.#toEdge = new Relay(this.#edge.address.port, log);
+    this.#toEdge = new Relay(this.#edge.address.port, log, linkRequests);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
     this.#opened = { address: parts.listen, bound: parts.listen };
   }
@@ -122,6 +123,7 @@ class Front implements RenewableListener {
     await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
     // Answered is not delivered: closed by the edge, each connection ends when its client has taken what is on its way.
     await this.#edge.close();
+    this.#toEdge.cutUnused();
     await Promise.all([this.#toEdge.idle(), this.#toTls?.idle()]);
   }
 

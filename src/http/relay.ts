@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { type Held, LiveSet } from "../core/live-set.ts";
 import type { Log } from "../core/ports.ts";
+import { type Link, linkBytes } from "./links.ts";
 
 /** Where listeners of ours that stand behind another one listen: this address and no other, and any free port. */
 export const LOOPBACK = "127.0.0.1";
@@ -21,6 +22,7 @@ interface Origin {
 
 interface Pair {
   readonly client: Socket;
+  readonly inner: Socket;
   /** What waited for the client at the last look, where anything did. */
   stalledAt: string | undefined;
 }
@@ -33,15 +35,17 @@ interface Pair {
 export class Relay {
   readonly #port: number;
   readonly #log: Log;
+  readonly #link: Link;
   readonly #pairs = new LiveSet<Pair>();
   /** By the local port of the inner connection. */
   readonly #byPort = new Map<number, Origin>();
   readonly #timer: ReturnType<typeof setInterval>;
   #onIdle: (() => void)[] = [];
 
-  constructor(port: number, log: Log, stallIntervalMs = STALL_INTERVAL_MS) {
+  constructor(port: number, log: Log, link: Link = linkBytes, stallIntervalMs = STALL_INTERVAL_MS) {
     this.#port = port;
     this.#log = log;
+    this.#link = link;
     this.#timer = setInterval(() => this.#cutStalled(), stallIntervalMs).unref();
   }
 
@@ -60,14 +64,12 @@ export class Relay {
   /** Passes a paused connection on, from what it has said so far. From here on the two sockets live and die together. */
   open(client: Socket, first: Buffer, address: string): void {
     const inner = connect({ host: LOOPBACK, port: this.#port, noDelay: true });
-    const held = this.#pairs.add({ client, stalledAt: undefined });
+    const held = this.#pairs.add({ client, inner, stalledAt: undefined });
     let isConnected = false;
     inner.once("connect", () => {
       isConnected = true;
       this.#register(inner, { address });
-      inner.write(first);
-      client.pipe(inner);
-      inner.pipe(client);
+      this.#link(client, inner, first);
     });
     inner.on("error", (error) => {
       if (!isConnected) this.#log.error("front: relay", { cause: error.message });
@@ -84,6 +86,11 @@ export class Relay {
   /** Resolves when no connection is left. */
   idle(): Promise<void> {
     return this.#pairs.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** Cuts those on which nothing was passed on. A listener of Bun's forgets such connections when it stops, and leaves them open. */
+  cutUnused(): void {
+    for (const { client, inner } of this.#pairs) if (inner.bytesWritten === 0) client.destroy();
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { linkBytes } from "../../../src/http/links.ts";
 import { Relay } from "../../../src/http/relay.ts";
 import { until } from "../../support/until.ts";
 
@@ -28,7 +29,7 @@ async function listen(onSocket: (socket: Socket) => void): Promise<number> {
 
 /** A relay to a listener of the test's, and a client of it whose first bytes have been read. */
 async function relayTo(onInner: (socket: Socket) => void, stallIntervalMs?: number) {
-  const relay = new Relay(await listen(onInner), log, stallIntervalMs);
+  const relay = new Relay(await listen(onInner), log, linkBytes, stallIntervalMs);
   opened.push(relay);
   const port = await listen((socket) => {
     socket.once("data", (first: Buffer) => {

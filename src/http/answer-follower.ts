@@ -1,0 +1,70 @@
+import { ChunkedBody } from "./chunked-body.ts";
+import { readHead } from "./http1-head.ts";
+
+const HEAD_END = "\r\n\r\n";
+/** Not a view: what is kept of a quiet stream must not hold the last read's memory. */
+const NO_BYTES: Buffer = Buffer.alloc(0);
+const NO_CONTENT = 204;
+const NOT_MODIFIED = 304;
+
+/** Follows the answers of an HTTP/1.1 server, which are taken to be well-formed, and tells where each ends. */
+export class AnswerFollower {
+  /** The method of the request that is answered: an answer to HEAD has no body (RFC 9112 6.3). */
+  readonly #method: () => string;
+  readonly #onEnd: () => void;
+  #head: Buffer = NO_BYTES;
+  /** `undefined`: in a head. Infinity: until the connection is closed. */
+  #body: ChunkedBody | number | undefined;
+
+  constructor(method: () => string, onEnd: () => void) {
+    this.#method = method;
+    this.#onEnd = onEnd;
+  }
+
+  push(bytes: Buffer): void {
+    let rest = bytes;
+    while (rest.byteLength > 0) rest = this.#body === undefined ? this.#followHead(rest) : this.#followBody(rest, this.#body);
+  }
+
+  #followHead(bytes: Buffer): Buffer {
+    const all = this.#head.byteLength === 0 ? bytes : Buffer.concat([this.#head, bytes]);
+    const end = all.indexOf(HEAD_END);
+    if (end < 0) {
+      this.#head = all;
+      return NO_BYTES;
+    }
+    this.#head = NO_BYTES;
+    const { startLine, body = Number.POSITIVE_INFINITY } = readHead(all.toString("latin1", 0, end));
+    const status = Number(startLine.split(" ", 2)[1]);
+    const isInterim = status < 200;
+    const isBodiless = status === NO_CONTENT || status === NOT_MODIFIED || this.#method() === "HEAD";
+    if (!isInterim) this.#begin(isBodiless ? 0 : body);
+    return all.subarray(end + HEAD_END.length);
+  }
+
+  #begin(body: "chunked" | number): void {
+    this.#body = body === "chunked" ? new ChunkedBody() : body;
+    if (body === 0) this.#end();
+  }
+
+  #followBody(bytes: Buffer, body: ChunkedBody | number): Buffer {
+    if (typeof body === "number") {
+      const taken = Math.min(body, bytes.byteLength);
+      this.#body = body - taken;
+      if (this.#body === 0) this.#end();
+      return bytes.subarray(taken);
+    }
+    // A line that is not whole waits for the rest.
+    const all = this.#head.byteLength === 0 ? bytes : Buffer.concat([this.#head, bytes]);
+    const at = body.skipTrailers(all, body.follow(all, 0));
+    this.#head = at === all.byteLength || body.state === "ended" ? NO_BYTES : all.subarray(at);
+    if (body.state !== "ended") return NO_BYTES;
+    this.#end();
+    return all.subarray(at);
+  }
+
+  #end(): void {
+    this.#body = undefined;
+    this.#onEnd();
+  }
+}

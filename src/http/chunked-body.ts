@@ -1,0 +1,74 @@
+/** The bytes are not what RFC 9112 says. */
+export class FramingError extends Error {
+  constructor(problem: string) {
+    super(problem);
+    this.name = "FramingError";
+  }
+}
+
+const LF = 0x0a;
+/** A chunk's size and extensions, or a trailer field. */
+const LINE_BYTES_MAX = 8 * 1024;
+const TRAILER_BYTES_MAX = 16 * 1024;
+/** RFC 9112 7.1: hexadecimal digits, then extensions. */
+const SIZE_LINE = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?\r$/;
+const CRLF_BYTES = 2;
+
+/** Follows a chunked body (RFC 9112 7.1) through the pieces in which it comes. */
+export class ChunkedBody {
+  /** `trailers`: after the last chunk's line. */
+  state: "chunks" | "trailers" | "ended" = "chunks";
+  /** Of a chunk's data and the line end behind it. */
+  #left = 0;
+  #trailerBytes = 0;
+
+  /**
+   * Gives where the part ends that is understood, from `at` on: at the end of the bytes, at a line that is not whole, before the last
+   * chunk's line, or behind the body. Throws FramingError.
+   */
+  follow(bytes: Buffer, at: number): number {
+    let from = at;
+    while (this.state === "chunks") {
+      const taken = Math.min(this.#left, bytes.byteLength - from);
+      this.#left -= taken;
+      from += taken;
+      const line = this.#left > 0 ? undefined : lineAt(bytes, from);
+      if (line === undefined) return from;
+      const size = sizeOf(line);
+      if (size === 0) this.state = "trailers";
+      else {
+        this.#left = size + CRLF_BYTES;
+        from += line.length + 1;
+      }
+    }
+    return from;
+  }
+
+  /** As `follow`, in state `trailers`: over the last chunk's line, at which `at` is, and the trailer section. */
+  skipTrailers(bytes: Buffer, at: number): number {
+    let from = at;
+    while (this.state === "trailers") {
+      const line = lineAt(bytes, from);
+      if (line === undefined) return from;
+      from += line.length + 1;
+      this.#trailerBytes += line.length + 1;
+      if (this.#trailerBytes > TRAILER_BYTES_MAX) throw new FramingError("the trailer section is too long");
+      if (line === "\r") this.state = "ended";
+      else if (!line.endsWith("\r")) throw new FramingError("a line of the trailer section does not end with CRLF");
+    }
+    return from;
+  }
+}
+
+/** The line without its LF; `undefined` while it is not whole. */
+function lineAt(bytes: Buffer, at: number): string | undefined {
+  const end = bytes.indexOf(LF, at);
+  if ((end < 0 ? bytes.byteLength : end) - at > LINE_BYTES_MAX) throw new FramingError("a line is too long");
+  return end < 0 ? undefined : bytes.toString("latin1", at, end);
+}
+
+function sizeOf(line: string): number {
+  const [, digits] = SIZE_LINE.exec(line) ?? [];
+  if (digits === undefined) throw new FramingError("a chunk has no size");
+  return Number.parseInt(digits, 16);
+}

@@ -1,0 +1,29 @@
+import { FramingError } from "./chunked-body.ts";
+
+/** What the head of an HTTP/1.1 message says of the body behind it (RFC 9112 6.3). */
+export interface MessageHead {
+  readonly startLine: string;
+  /** `undefined`: the head gives no length. */
+  readonly body: "chunked" | number | undefined;
+}
+
+const LENGTH = /\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)/gi;
+const CODING = /\r\ntransfer-encoding[ \t]*:[ \t]*([^\r\n]*)/gi;
+
+/** `head`: up to the empty line, without it. Throws FramingError where two readers could see two lengths. */
+export function readHead(head: string): MessageHead {
+  const end = head.indexOf("\r\n");
+  const startLine = end < 0 ? head : head.slice(0, end);
+  const lengths = valuesOf(head, LENGTH);
+  const codings = valuesOf(head, CODING);
+  if (codings.length === 0 && lengths.length === 0) return { startLine, body: undefined };
+  if (codings.length + lengths.length > 1) throw new FramingError("the head gives two lengths");
+  if (codings.length === 1 && codings[0]?.toLowerCase() === "chunked") return { startLine, body: "chunked" };
+  const [length = ""] = lengths;
+  if (!/^\d{1,15}$/.test(length)) throw new FramingError("the head gives a length that is none");
+  return { startLine, body: Number(length) };
+}
+
+function valuesOf(head: string, field: RegExp): string[] {
+  return Array.from(head.matchAll(field), ([, value = ""]) => value.trim());
+}

@@ -72,11 +72,20 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
   readBody(bytesMax: number): Promise<Uint8Array> {
     const announced = this.headers.get("content-length");
     if (announced !== null && Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
+    this.#inviteBody();
     return readAll(this.#stream, bytesMax, this.#bodyTimeoutMs);
   }
 
   body(): BodySource {
+    this.#inviteBody();
     return new H2BodySource(this.#stream);
+  }
+
+  /** RFC 9110 10.1.1. The runtime sends no 100 where streams are served by `node:http2`'s core API; a body that is here needs none. */
+  #inviteBody(): void {
+    const waits = this.get("expect")?.toLowerCase() === "100-continue" && !this.#stream.endAfterHeaders;
+    if (!waits || this.#stream.destroyed || this.#stream.closed) return;
+    this.#stream.additionalHeaders({ [constants.HTTP2_HEADER_STATUS]: constants.HTTP_STATUS_CONTINUE });
   }
 }
 

@@ -4,9 +4,9 @@ import { encodeFrame as encodeMessageFrame } from "../../src/core/frame.ts";
 import { SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { GoodClient } from "../support/good-client.ts";
 import { Listener } from "../support/listener.ts";
+import { openRawConnection } from "../support/raw-connection.ts";
 import { FRAME, RawH2, type RawH2Options } from "../support/raw-h2.ts";
 import { RawConnection } from "../support/raw-http.ts";
-import { say } from "../support/say.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS, type Variant } from "../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
@@ -72,7 +72,9 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
 
   test("a client that does not say what it is, is cut (slowloris)", () =>
     beside(async () => {
-      const silent = await Promise.all(["", "PRI * HTTP/2.0\r\n"].map((bytes) => say(world().gateway.grpcUrl, bytes)));
+      const silent = await Promise.all(
+        ["", "PRI * HTTP/2.0\r\n"].map((bytes) => openRawConnection(world().gateway.grpcUrl, bytes)),
+      );
       await until(() => silent.every(({ closed }) => closed), "the connections to be cut", 2000);
     }));
 
@@ -180,7 +182,7 @@ describe("HTTP/1.1", () => {
   test("on one port, connections that do not say what they are, are cut", async () => {
     const world = worlds["one port"] ?? expect.unreachable();
     const good = new GoodClient(world.transport(variantNamed("HTTP/1.1")), await world.login());
-    const silent = await Promise.all(["", "P", "POST"].map((bytes) => say(world.gateway.edgeUrl, bytes)));
+    const silent = await Promise.all(["", "P", "POST"].map((bytes) => openRawConnection(world.gateway.edgeUrl, bytes)));
     await until(() => silent.slice(0, 2).every(({ closed }) => closed), "the connections to be cut", 2000);
     expect(await good.stop()).toEqual([]);
     for (const { destroy } of silent) destroy();
@@ -191,7 +193,7 @@ test("a flood of connections in all is bounded, and those that are open are serv
   const world = await openWorld({ "connections.total_max": 10 });
   const good = new GoodClient(world.transport(GRPC), await world.login());
   await until(() => good.calls > 0, "the good client to be in");
-  const crowd = await Promise.all(Array.from({ length: 50 }, () => say(world.gateway.grpcUrl, "")));
+  const crowd = await Promise.all(Array.from({ length: 50 }, () => openRawConnection(world.gateway.grpcUrl, "")));
   await until(() => crowd.filter(({ closed }) => closed).length >= 40, "those over the bound to be cut");
   expect(await good.stop()).toEqual([]);
   for (const { destroy } of crowd) destroy();

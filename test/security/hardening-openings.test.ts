@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Certificate, selfSigned } from "../support/certificates.ts";
 import { type GatewayProcess, ROOMY_BUDGETS, startGatewayProcess } from "../support/gateway-process.ts";
 import { GoodClient } from "../support/good-client.ts";
-import { type Sayer, say } from "../support/say.ts";
+import { openRawConnection, type RawConnection } from "../support/raw-connection.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 
@@ -37,7 +37,7 @@ async function beside(
   key: string,
   variantName: string,
   withinMs: number,
-  open: (gateway: GatewayProcess) => readonly Promise<Sayer>[],
+  open: (gateway: GatewayProcess) => readonly Promise<RawConnection>[],
 ): Promise<void> {
   const gateway = gateways[key] ?? expect.unreachable();
   const variant = VARIANTS.find(({ name }) => name.includes(variantName)) ?? expect.unreachable();
@@ -50,7 +50,7 @@ async function beside(
   expect(await good.stop()).toEqual([]);
 }
 
-const twenty = (open: () => Promise<Sayer>) => Array.from({ length: 20 }, open);
+const twenty = (open: () => Promise<RawConnection>) => Array.from({ length: 20 }, open);
 
 describe.each([
   { key: "plain", variant: "gRPC proto" },
@@ -62,8 +62,10 @@ describe.each([
     ["stop within what may become a PROXY header", "PROXY"],
     ["bring one letter after the other", "PRI * HTTP/2.0\r\n\r\nSM\r\n"],
   ])("connections that %s are cut", (name, bytes) => {
-    const everyMs = name.includes("one letter") ? 50 : undefined;
-    return beside(key, variant, OPENING_MS, (gateway) => twenty(() => say(gateway.grpcUrl, bytes, { everyMs })));
+    const byteIntervalMs = name.includes("one letter") ? 50 : undefined;
+    return beside(key, variant, OPENING_MS, (gateway) =>
+      twenty(() => openRawConnection(gateway.grpcUrl, bytes, { byteIntervalMs })),
+    );
   });
 });
 
@@ -77,8 +79,10 @@ describe.each([
     ["bring one byte of it after the other", HALF_HELLO],
     ["do not speak TLS", "GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n"],
   ])("connections that %s are cut", (name, bytes) => {
-    const everyMs = name.includes("one byte") ? 50 : undefined;
-    return beside(key, variant, OPENING_MS, (gateway) => twenty(() => say(gateway.grpcUrl, bytes, { everyMs })));
+    const byteIntervalMs = name.includes("one byte") ? 50 : undefined;
+    return beside(key, variant, OPENING_MS, (gateway) =>
+      twenty(() => openRawConnection(gateway.grpcUrl, bytes, { byteIntervalMs })),
+    );
   });
 });
 
@@ -88,22 +92,22 @@ describe.concurrent("over HTTP/1.1, where it is the runtime that waits", () => {
     "headers that trickle in, on %s: what is not whole after twelve seconds is cut (slowloris)",
     (key) =>
       beside(key, "HTTP/1.1", EDGE_OPENING_MS, (gateway) => [
-        ...twenty(() => say(gateway.edgeUrl, HEAD, { everyMs: 100 })),
-        ...twenty(() => say(gateway.edgeUrl, HEAD)),
+        ...twenty(() => openRawConnection(gateway.edgeUrl, HEAD, { byteIntervalMs: 100 })),
+        ...twenty(() => openRawConnection(gateway.edgeUrl, HEAD)),
       ]),
   );
 
   test("on the edge's own port, connections that say nothing, or little", () =>
     beside("plain", "HTTP/1.1", EDGE_OPENING_MS, (gateway) => [
-      ...twenty(() => say(gateway.edgeUrl, "")),
-      ...twenty(() => say(gateway.edgeUrl, "P")),
+      ...twenty(() => openRawConnection(gateway.edgeUrl, "")),
+      ...twenty(() => openRawConnection(gateway.edgeUrl, "P")),
     ]));
 
   test("on the edge's own port, connections that do not get through the TLS handshake", () =>
     beside("TLS", "HTTP/1.1", EDGE_OPENING_MS, (gateway) => [
-      ...twenty(() => say(gateway.edgeUrl, "")),
-      ...twenty(() => say(gateway.edgeUrl, HALF_HELLO)),
-      ...twenty(() => say(gateway.edgeUrl, HALF_HELLO, { everyMs: 100 })),
+      ...twenty(() => openRawConnection(gateway.edgeUrl, "")),
+      ...twenty(() => openRawConnection(gateway.edgeUrl, HALF_HELLO)),
+      ...twenty(() => openRawConnection(gateway.edgeUrl, HALF_HELLO, { byteIntervalMs: 100 })),
     ]));
 });
 
@@ -127,7 +131,7 @@ describe("a flood of connections from everywhere, in a process that may hold few
       await until(() => good.calls > 0, "the good client to be in");
       const request = "POST /nothing HTTP/1.1\r\nHost: gateway.example\r\nContent-Length: 1000\r\n\r\n";
       const flood = Array.from({ length: FLOOD }, (_, n) =>
-        say(gateway.edgeUrl, request, { from: `127.0.${n >> 7}.${1 + (n & 127)}` }),
+        openRawConnection(gateway.edgeUrl, request, { from: `127.0.${n >> 7}.${1 + (n & 127)}` }),
       );
       const crowd = await Promise.all(flood);
       await until(() => crowd.filter(({ closed }) => !closed).length <= servedMax, "those over the bound to be cut");

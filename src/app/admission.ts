@@ -24,14 +24,14 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
     log.info("budget: would have refused, were it not in shadow mode", { scope });
   };
   const common = { budgets, onShadowRefusal, clock };
-  const { sessions, replay, remembersSinceMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
+  const { sessions, replay, replayCoverageStartMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
   const failures = { ...common, unverifiedBuckets, verifiedPeers, failureHolds: new FailureHolds() };
   const guard: PeerGuard<Peer> = {
     check: (peer, cost) => checkPeer(peer, cost, failures),
     charge: (peer, cost) => chargePeer(peer, cost, failures),
   };
   return {
-    pipeline: { ...pipelineOptions(config), ...failures, ...{ sessions, replay, remembersSinceMs, buckets } },
+    pipeline: { ...pipelineOptions(config), ...failures, ...{ sessions, replay, replayCoverageStartMs, buckets } },
     guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
     /** From now on the budgets are those of another configuration. */

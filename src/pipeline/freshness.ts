@@ -10,7 +10,7 @@ export class SignedBeforeStart extends Error {
   }
 }
 
-type FreshnessPorts = Pick<PipelinePorts, "replay" | "remembersSinceMs" | "freshness" | "clock">;
+type FreshnessPorts = Pick<PipelinePorts, "replay" | "replayCoverageStartMs" | "freshness" | "clock">;
 
 /**
  * Checks 5 and 6. Signed just now, and never seen before. The reservation outlives the window by a margin, so that it cannot end
@@ -26,14 +26,14 @@ export async function claimFreshness(request: VerifiedCaller, ports: FreshnessPo
   return proven<FreshRequest>(request);
 }
 
-function checkTimestamp(signedAtMs: number, { clock, freshness, remembersSinceMs }: FreshnessPorts): void {
+function checkTimestamp(signedAtMs: number, { clock, freshness, replayCoverageStartMs }: FreshnessPorts): void {
   const nowMs = clock.now();
   if (Math.abs(nowMs - signedAtMs) > freshness.windowMs) {
     const apart = `${Math.abs(nowMs - signedAtMs)} ms ${signedAtMs > nowMs ? "ahead of" : "behind"} this gateway's clock`;
     throw outOfWindow(nowMs, freshness.windowMs, new Error(apart));
   }
-  if (signedAtMs >= remembersSinceMs) return;
-  if (nowMs >= remembersSinceMs) throw outOfWindow(nowMs, freshness.windowMs, new SignedBeforeStart());
+  if (signedAtMs >= replayCoverageStartMs) return;
+  if (nowMs >= replayCoverageStartMs) throw outOfWindow(nowMs, freshness.windowMs, new SignedBeforeStart());
   // To sign anew would not help the client: it is the gateway's clock that has been set back.
   throw refuse("REPLAY_STORE_UNAVAILABLE", {
     cause: new Error("the clock stands before the time as of which requests are remembered"),

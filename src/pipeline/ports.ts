@@ -31,7 +31,7 @@ export interface PipelinePorts {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
   /** Requests signed before this may have been let in by somebody whose reservations are lost. `-Infinity`: there are none. */
-  readonly remembersSinceMs: number;
+  readonly replayCoverageStartMs: number;
   /** The buckets of verified callers. */
   readonly buckets: BucketStore;
   /** The others' own: whoever fails must not crowd out the buckets of those who do not. */

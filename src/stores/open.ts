@@ -45,7 +45,7 @@ export interface Stores {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
   /** When the memory of requests begins (Unix milliseconds); `-Infinity` where it outlives this process. */
-  readonly remembersSinceMs: number;
+  readonly replayCoverageStartMs: number;
   /** The buckets of verified callers. */
   readonly buckets: BucketStore;
   /**
@@ -102,14 +102,14 @@ function openMemory({ replayEntriesMax, bucketEntriesMax: entriesMax }: StoreSet
     metrics.gauge("sallyport_bucket_entries", unverified.entries, { of: "unverified" });
   };
   const alone = { announce: () => Promise.resolve(true), notReady: () => [], close() {} };
-  return { replay, remembersSinceMs: clock.now(), buckets, unverifiedBuckets, sample, ...alone };
+  return { replay, replayCoverageStartMs: clock.now(), buckets, unverifiedBuckets, sample, ...alone };
 }
 
 async function openShared(settings: RedisSettings, parts: StoreParts): Promise<SharedStores> {
   const { isUp, ...stores } = await openRedisStores(settings, parts);
   return {
     ...stores,
-    remembersSinceMs: Number.NEGATIVE_INFINITY,
+    replayCoverageStartMs: Number.NEGATIVE_INFINITY,
     sample: (metrics) => metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0),
   };
 }

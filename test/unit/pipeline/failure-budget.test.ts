@@ -181,7 +181,7 @@ describe("a request signed before this process started", () => {
   const since = NOW - 1000;
 
   test("may have been let in by the one before: it is refused with the time, so that the client signs anew at once", async () => {
-    const { ports, asked } = portsOf({ remembersSinceMs: since });
+    const { ports, asked } = portsOf({ replayCoverageStartMs: since });
     const early = arrival({ envelope: { timestampMs: BigInt(since - 1) } });
     const { reason, metadata } = await refusalOf(() => admit(early, ports));
     expect([reason, metadata]).toEqual(["TIMESTAMP_OUT_OF_WINDOW", { server_time_ms: String(NOW), window_ms: "60000" }]);
@@ -190,14 +190,14 @@ describe("a request signed before this process started", () => {
   });
 
   test("is no failure of the client's: a restart locks out no address", async () => {
-    const { ports, asked } = portsOf({ remembersSinceMs: since });
+    const { ports, asked } = portsOf({ replayCoverageStartMs: since });
     await refusalOf(() => admit(arrival({ envelope: { timestampMs: BigInt(since - 1) } }), ports));
     await refusalOf(() => admit(arrival({ envelope: { timestampMs: 1n } }), ports));
     expect(asked.steps.filter((step) => step === "spend failures")).toHaveLength(1);
   });
 
   test("is refused before it is looked whether it is a replay, and after its signature", async () => {
-    const { ports } = portsOf({ remembersSinceMs: since, replay: { reserve: () => false } });
+    const { ports } = portsOf({ replayCoverageStartMs: since, replay: { reserve: () => false } });
     const early = { envelope: { timestampMs: BigInt(since - 1) } };
     expect((await refusalOf(() => admit(arrival(early), ports))).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
     const forged = arrival({
@@ -210,7 +210,7 @@ describe("a request signed before this process started", () => {
   });
 
   test("by a clock that was since set back to before then: the gateway says that it cannot tell, not that the client is wrong", async () => {
-    const { ports } = portsOf({ remembersSinceMs: NOW + 10 });
+    const { ports } = portsOf({ replayCoverageStartMs: NOW + 10 });
     expect((await refusalOf(() => admit(arrival(), ports))).reason).toBe("REPLAY_STORE_UNAVAILABLE");
   });
 });

@@ -27,7 +27,7 @@ const ANY_STEPS = fc.array(
 async function timesAdmitted(steps: readonly Step[]): Promise<number[]> {
   let nowMs = NOW;
   const clock = { now: () => nowMs, monotonic: () => 0 };
-  const { ports } = portsOf({ clock, replay: new MemoryReplayStore(clock, { entriesMax: 2 }), remembersSinceMs: NOW });
+  const { ports } = portsOf({ clock, replay: new MemoryReplayStore(clock, { entriesMax: 2 }), replayCoverageStartMs: NOW });
   const signed = Array.from({ length: REQUESTS }, (_, n) =>
     arrival({ envelope: { requestId: `request-${n}`, timestampMs: BigInt(NOW + n * MARGIN_MS) } }),
   );

@@ -94,7 +94,7 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
         return true;
       },
     },
-    remembersSinceMs: Number.NEGATIVE_INFINITY,
+    replayCoverageStartMs: Number.NEGATIVE_INFINITY,
     buckets,
     unverifiedBuckets: overrides.buckets ?? buckets,
     failureHolds: new FailureHolds(),

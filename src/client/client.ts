@@ -1,99 +1,122 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { SUBSCRIBE_MESSAGE_TYPE } from "../core/grammar.ts";
 import { Gateway } from "../gen/sallyport/v1/gateway_pb.ts";
-import { Attempts } from "./attempts.ts";
 import { refusalOf } from "./errors.ts";
+import { EventDeduplicator } from "./event-deduplicator.ts";
 import { verifiedEvents } from "./event-stream.ts";
-import { type ServerTime, wasOutOfWindow } from "./gateway-clock.ts";
+import { FirstAttempts } from "./first-attempts.ts";
+import { cannotHaveBeenAdmitted, type ServerTime } from "./gateway-clock.ts";
 import type { GatewayKeySource } from "./gateway-keys.ts";
 import { textMember } from "./json.ts";
 import type { SessionCredentials } from "./login.ts";
 import { type Payload, payloadFromBytes, payloadToBytes } from "./payload.ts";
 import { RequestSigner, type RequestSignerOptions, type SignedRequest, type SignOptions } from "./request-signer.ts";
-import { SeenEvents } from "./seen-events.ts";
 import { type CommandResult, type VerifiedEvent, verifyResponse } from "./verify.ts";
 
 export interface SallyportClientOptions extends RequestSignerOptions {
-  /** The gateway's `freshness.window_ms`, where it is not the default of a minute: for how long a request id may be repeated. */
-  readonly freshnessWindowMs?: number | undefined;
-  /** How to reach the gateway: Connect, gRPC-Web or gRPC, binary or JSON, is the transport's choice. */
+  /**
+   * A connect-es transport to the gateway. It determines the protocol (Connect, gRPC-Web or gRPC) and the codec: `createConnectTransport` of
+   * `@connectrpc/connect-web` in browsers, of `@connectrpc/connect-node` in Bun and Node.
+   */
   readonly transport: Transport;
+  /** From `confirmEmailCode`. */
   readonly credentials: SessionCredentials;
+  /** Usually a `GatewayKeys`. */
   readonly keys: GatewayKeySource;
+  /**
+   * The gateway's setting `freshness.window_ms`: how long after its first attempt a request id may be repeated. Default: 60,000, as in the
+   * gateway. Set it if the gateway's setting differs.
+   */
+  readonly freshnessWindowMs?: number | undefined;
 }
 
 export interface SendOptions {
+  /** Cancels the call; it rejects with a `ConnectError` of code `Canceled`. */
   readonly signal?: AbortSignal | undefined;
+  /** After this time the call rejects with a `ConnectError` of code `DeadlineExceeded`. Default: 15,000. */
   readonly timeoutMs?: number | undefined;
+  /** More request headers, such as `accept-language`. */
   readonly headers?: HeadersInit | undefined;
 }
 
 export interface ExecuteOptions extends SendOptions {
   /**
-   * To try a command again that may have arrived, without doing it twice: repeat its request id, within `freshnessWindowMs` of the first
-   * attempt. After that it is a `RepeatTooLateError`. The client remembers the last few thousand ids; to repeat a request after a restart
-   * of the app, keep what `sign` gave, and send it with `executeSigned`.
+   * A request id of your own, 8 to 128 characters of `[A-Za-z0-9_-]`. Repeat it to retry a command that may have arrived, without executing
+   * it twice. After `freshnessWindowMs` from the first attempt, `execute` rejects with `RepeatTooLateError`. The client remembers the last
+   * 4096 ids. To retry after a restart of the app, store the result of `sign` and send it with `executeSigned`. Default: a new UUIDv7.
    */
   readonly requestId?: string | undefined;
 }
 
 export interface StreamOptions {
+  /** Ends the stream with a `ConnectError` of code `Canceled`. */
   readonly signal?: AbortSignal | undefined;
   readonly headers?: HeadersInit | undefined;
 }
 
 export interface SubscribeOptions extends StreamOptions {
-  /** The id of the last event that was taken in. */
+  /** The `eventId` of the last event that the app has processed. The gateway then sends the events after it, if it still has them. */
   readonly resumeAfter?: string | undefined;
 }
 
-/** Longer than the gateway gives its backend by default. */
+/** Longer than the gateway's default timeout for its backend, so that the gateway reports a slow backend. */
 const TIMEOUT_MS = 15_000;
 const FRESHNESS_WINDOW_MS = 60_000;
 
 /**
- * One device session's calls to the gateway. Whatever comes back has been verified: what does not verify is an `UntrustedResponseError`,
- * what the gateway refuses is a `ConnectError` whose reason `reasonOf` tells.
+ * A client of the gateway for one device session. It signs requests and verifies responses and events before it returns them.
+ *
+ * All methods reject with:
+ * - `ConnectError` if the gateway refuses or cannot be reached; `reasonOf(error)` returns the reason of a refusal;
+ * - `UntrustedResponseError` if a response or event does not verify;
+ * - `RestError` if the gateway's keys cannot be fetched.
  */
 export class SallyportClient {
   readonly #gateway: Client<typeof Gateway>;
   readonly #keys: GatewayKeySource;
   readonly #signer: RequestSigner;
-  readonly #attempts: Attempts;
-  readonly #seen = new SeenEvents();
-  #askingTime: Promise<ServerTime | undefined> | undefined;
+  readonly #firstAttempts: FirstAttempts;
+  readonly #deduplicator = new EventDeduplicator();
+  #pendingServerTime: Promise<ServerTime | undefined> | undefined;
 
   constructor(options: SallyportClientOptions) {
     this.#gateway = createClient(Gateway, options.transport);
     this.#keys = options.keys;
     this.#signer = new RequestSigner(options.credentials, options);
-    this.#attempts = new Attempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
+    this.#firstAttempts = new FirstAttempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
   }
 
   /**
-   * Has the backend do something, and gives its answer, which may be a business error: see `resultCode`. An error leaves open whether the
-   * command was executed, unless it says otherwise: a refusal is not signed.
+   * Sends a command and resolves to the backend's answer. A business error is an answer too: see `resultCode`.
+   *
+   * After an error, the command may or may not have been executed: refusals are not signed, so none of them proves that it was not. To retry
+   * safely, set `requestId`; a repeat that is too late rejects with `RepeatTooLateError`.
+   *
+   * If the gateway refuses the timestamp, the client corrects its clock by a signed answer. It then sends the command once more under a new
+   * request id, unless the first request may have been admitted or `requestId` is set.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     const payloadBytes = payloadToBytes(payload);
     const { requestId } = options;
-    const timestampMs = requestId === undefined ? undefined : this.#attempts.timeOf(requestId, this.#signer.clock.now());
+    const timestampMs =
+      requestId === undefined ? undefined : this.#firstAttempts.timestampFor(requestId, this.#signer.clock.now());
     const request = await this.sign(messageType, payloadBytes, { requestId, timestampMs });
     const elapsedMs = this.#signer.clock.stopwatch();
     try {
       return await this.executeSigned(request, options);
     } catch (error) {
-      const serverTime = await this.#askTime(error, options);
-      // An id of the caller's own is never signed anew; nor is a command that may have been executed.
+      const serverTime = await this.#fetchServerTime(error, options);
+      // Do not sign again under a caller's request id, nor if the first request may have been executed.
       if (serverTime === undefined || requestId !== undefined) throw error;
-      if (!wasOutOfWindow(Number(request.envelope.timestampMs), elapsedMs(), serverTime)) throw error;
+      if (!cannotHaveBeenAdmitted(Number(request.envelope.timestampMs), elapsedMs(), serverTime)) throw error;
       return this.executeSigned(await this.sign(messageType, payloadBytes), options);
     }
   }
 
   /**
-   * The events of our session and user, from `gateway.server_time` on, heartbeats among them. Ends with the error that the gateway ends
-   * it with. To leave it, leave the loop or abort the signal.
+   * Yields the events of this session, its user, and all. The first is `gateway.server_time`; `gateway.heartbeat` events follow at intervals.
+   * Throws the error that the gateway ends the stream with. It does not reconnect: subscribe again, with `resumeAfter`. To end the stream, leave
+   * the loop or abort the signal.
    */
   async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<VerifiedEvent, void, undefined> {
     const payloadBytes = payloadToBytes(options.resumeAfter === undefined ? undefined : { resume_after: options.resumeAfter });
@@ -101,9 +124,9 @@ export class SallyportClient {
       const opened = this.subscribeSigned(await this.sign(SUBSCRIBE_MESSAGE_TYPE, payloadBytes, { timestampMs }), options);
       return { first: await opened.next(), events: opened };
     };
-    // Nothing is done twice by a subscription, so the time that is claimed may be tried; the first event is signed.
+    // A subscription executes nothing, so the claimed time may be used unverified. The first event then confirms it: it is signed.
     const { first, events } = await open().catch(async (error: unknown) => {
-      const claimedMs = this.#signer.clock.claimedBy(refusalOf(error));
+      const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
       if (claimedMs === undefined) throw error;
       const opened = await open(claimedMs);
       if (!opened.first.done) this.#signer.clock.confirm(opened.first.value.payload);
@@ -117,49 +140,49 @@ export class SallyportClient {
     }
   }
 
-  /** A request that is signed but not sent. */
+  /** Signs a request without sending it. */
   sign(messageType: string, payloadBytes: Uint8Array, options?: SignOptions): Promise<SignedRequest> {
     return this.#signer.sign(messageType, payloadBytes, options);
   }
 
-  /** Sends a command as it is signed, and verifies the answer to it. */
+  /** Sends a signed command unchanged and verifies the response. It never signs or sends again. */
   async executeSigned(request: SignedRequest, options: SendOptions = {}): Promise<CommandResult> {
     const { signal, headers, timeoutMs = TIMEOUT_MS } = options;
     const response = await this.#gateway.executeCommand(request, { signal, headers, timeoutMs });
     return verifyResponse(response, request, this.#keys);
   }
 
-  /** Sends a subscription as it is signed, and verifies what the stream brings. */
+  /** Sends a signed subscription unchanged and verifies the events. The message type of the request is `gateway.subscribe`. */
   async *subscribeSigned(request: SignedRequest, options: StreamOptions = {}): AsyncGenerator<VerifiedEvent, void, undefined> {
-    const leave = new AbortController();
-    const stream = this.#seen.open(textMember(payloadFromBytes(request.payloadBytes), "resume_after"));
-    const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
+    const streamEnd = new AbortController();
+    const filter = this.#deduplicator.openStream(textMember(payloadFromBytes(request.payloadBytes), "resume_after"));
+    const signal = options.signal ? AbortSignal.any([options.signal, streamEnd.signal]) : streamEnd.signal;
     try {
       const messages = this.#gateway.subscribeEvents(request, { signal, headers: options.headers, timeoutMs: 0 });
-      yield* verifiedEvents(messages, request.envelope, this.#keys, stream);
+      yield* verifiedEvents(messages, request.envelope, this.#keys, filter);
     } finally {
-      leave.abort();
+      streamEnd.abort();
     }
   }
 
-  /** The gateway's time, by a signed answer, where it refuses our timestamp; then the clock goes by it. One question serves all who ask. */
-  async #askTime(error: unknown, options: SendOptions): Promise<ServerTime | undefined> {
-    const claimedMs = this.#signer.clock.claimedBy(refusalOf(error));
+  /** If the error refuses the timestamp: gets the gateway's time from a signed event and sets the clock. Concurrent callers share one request. */
+  async #fetchServerTime(error: unknown, options: SendOptions): Promise<ServerTime | undefined> {
+    const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
     if (claimedMs === undefined) return undefined;
-    this.#askingTime ??= this.#readServerTime(claimedMs, options.headers).finally(() => {
-      this.#askingTime = undefined;
+    this.#pendingServerTime ??= this.#subscribeForServerTime(claimedMs, options.headers).finally(() => {
+      this.#pendingServerTime = undefined;
     });
-    return this.#askingTime;
+    return this.#pendingServerTime;
   }
 
-  async #readServerTime(timestampMs: number, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
+  async #subscribeForServerTime(timestampMs: number, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
     try {
       const request = await this.sign(SUBSCRIBE_MESSAGE_TYPE, new Uint8Array(), { timestampMs });
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       for await (const { payload } of this.subscribeSigned(request, { signal, headers }))
         return this.#signer.clock.confirm(payload);
     } catch {
-      // Nobody has confirmed the time: what is thrown in the end is the refusal.
+      // The time is not confirmed: the caller throws the refusal.
     }
     return undefined;
   }

@@ -1,35 +1,35 @@
 import { getPublicKeyAsync } from "@noble/ed25519";
-import { type FillRandom, owned, systemRandom } from "./bytes.ts";
+import { copyOf, type FillRandom, systemRandom } from "./bytes.ts";
 import { signerFor } from "./ed25519.ts";
 
 const SEED_BYTES = 32;
 
-/** The key of a device session. An application may bring its own, whose private half never leaves the hardware. */
+/** The Ed25519 key pair of a device session. Implement it yourself if the private key stays in hardware. */
 export interface DeviceKey {
-  /** 32 bytes. */
+  /** 32 bytes (RFC 8032 5.1.5). Login registers it with the session. */
   readonly publicKey: Uint8Array;
-  /** The 64-byte Ed25519 signature of a message. */
+  /** Resolves to the 64-byte Ed25519 signature of the message. */
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** A device key in memory, which can be stored and loaded again. */
+/** A device key in memory. Store its seed to use the same device session after a restart. */
 export interface ExportableDeviceKey extends DeviceKey {
-  /** The 32-byte seed (RFC 8032 5.1.5). Whoever has it is the device. */
+  /** Returns a copy of the 32-byte seed (RFC 8032 5.1.5). It is the private key: keep it secret. */
   exportSeed(): Uint8Array;
 }
 
-/** A new device key. */
+/** Creates a random device key. */
 export async function generateDeviceKey(fillRandom: FillRandom = systemRandom): Promise<ExportableDeviceKey> {
   const seed = new Uint8Array(SEED_BYTES);
   fillRandom(seed);
   return importDeviceKey(seed);
 }
 
-/** The device key of a 32-byte seed. */
+/** Restores the device key of an exported seed. Rejects with `RangeError` unless the seed has 32 bytes. */
 export async function importDeviceKey(seed: Uint8Array): Promise<ExportableDeviceKey> {
   if (seed.byteLength !== SEED_BYTES) throw new RangeError(`seed: ${SEED_BYTES} bytes expected, ${seed.byteLength} given`);
-  const own = owned(seed);
-  const sign = await signerFor(own);
-  const publicKey = await getPublicKeyAsync(own);
-  return { publicKey, sign, exportSeed: () => owned(own) };
+  const ownSeed = copyOf(seed);
+  const sign = await signerFor(ownSeed);
+  const publicKey = await getPublicKeyAsync(ownSeed);
+  return { publicKey, sign, exportSeed: () => copyOf(ownSeed) };
 }

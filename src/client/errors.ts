@@ -3,14 +3,17 @@ import { ConnectError } from "@connectrpc/connect";
 import { REFUSAL_DOMAIN, REFUSALS, type Reason } from "../core/refusal.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
-/** What the gateway says when it refuses. */
+/** The machine-readable part of a refusal. It is not signed: whoever terminates TLS can forge it. */
 export interface RefusalInfo {
+  /** A reason of the catalogue, such as `RATE_LIMITED`: proto/README.md, "Order of checks". */
   readonly reason: Reason;
+  /** Details by name, as the catalogue lists them for the reason. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** How long to wait before a retry, in ms; `undefined` if the gateway gives no delay. */
   readonly retryAfterMs: number | undefined;
 }
 
-/** The gateway's refusal in an error of a call or stream, or `undefined` where the error is none of the gateway's. */
+/** The refusal in the error of a call or stream; `undefined` if the error is not a refusal of the gateway. */
 export function refusalOf(error: unknown): RefusalInfo | undefined {
   if (!(error instanceof ConnectError)) return undefined;
   const info = error.findDetails(ErrorInfoSchema).find((detail) => detail.domain === REFUSAL_DOMAIN);
@@ -19,17 +22,17 @@ export function refusalOf(error: unknown): RefusalInfo | undefined {
   return { reason: info.reason, metadata: info.metadata, retryAfterMs: delay && durationMs(delay) };
 }
 
-/** Why the gateway refused: a reason of the catalogue. */
+/** The reason of `refusalOf(error)`; `undefined` if the error is not a refusal of the gateway. */
 export function reasonOf(error: unknown): Reason | undefined {
   return refusalOf(error)?.reason;
 }
 
-/** A reason that this version of the client does not know is no reason; the code of the error still says how to react. */
+/** A newer gateway may send reasons that this client lacks. The code of the `ConnectError` then tells how to react. */
 function isReason(text: string): text is Reason {
   return Object.hasOwn(REFUSALS, text);
 }
 
-/** What was wrong with a response or event. */
+/** The check that a response or event failed. */
 export type TrustCheck =
   | "envelope_missing"
   | "protocol_version"
@@ -42,33 +45,36 @@ export type TrustCheck =
 
 const CHECK_TEXTS: Readonly<Record<TrustCheck, string>> = {
   envelope_missing: "it has no envelope",
-  protocol_version: "its protocol version is not the one that was asked for",
-  request_id: "it answers another request",
-  payload_hash: "its payload is not the one that was signed",
+  protocol_version: "its protocol version differs from the request's",
+  request_id: "its request_id differs from the request's",
+  payload_hash: "its payload does not match payload_hash",
   key_unknown: "the gateway publishes no key with its key_id",
   signature: "its signature does not verify",
-  first_event: "the stream did not begin with gateway.server_time for this session",
-  audience: "it is for somebody else",
+  first_event: "the stream did not start with gateway.server_time for this session",
+  audience: "its audience is neither this session, nor its user, nor all",
 };
 
-/** A response or event that cannot be trusted. Nothing of it has been handed out. */
+/** A response or event failed verification. None of its content was returned. After a command, the outcome is unknown. */
 export class UntrustedResponseError extends Error {
   readonly check: TrustCheck;
 
   constructor(check: TrustCheck, options?: ErrorOptions) {
-    super(`the gateway's answer is not to be trusted: ${CHECK_TEXTS[check]}`, options);
+    super(`the gateway's answer failed verification: ${CHECK_TEXTS[check]}`, options);
     this.name = "UntrustedResponseError";
     this.check = check;
   }
 }
 
-/** A repeat that came too late: the gateway would not let it in, and does not know any more whether the first attempt arrived. Nothing was sent. */
+/**
+ * A request id was repeated after the freshness window. Nothing was sent: the gateway would refuse the request, and no longer knows whether
+ * the first attempt arrived. Only the backend can tell.
+ */
 export class RepeatTooLateError extends Error {
-  /** Until when the request could be repeated, in Unix ms by the gateway's clock. */
+  /** When the repeat was last possible, in Unix ms by the gateway's clock. */
   readonly untilMs: number;
 
   constructor(untilMs: number) {
-    super("the request id can no longer be repeated; whether its first attempt was executed, only the backend can tell");
+    super("too late to repeat this request id; only the backend knows whether its first attempt was executed");
     this.name = "RepeatTooLateError";
     this.untilMs = untilMs;
   }

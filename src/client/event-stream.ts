@@ -1,21 +1,22 @@
 import type { GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
 import { UntrustedResponseError } from "./errors.ts";
+import type { StreamFilter } from "./event-deduplicator.ts";
 import type { GatewayKeySource } from "./gateway-keys.ts";
 import { member, numberMember, textMember } from "./json.ts";
 import type { SignedEnvelope } from "./request-signer.ts";
-import type { StreamEvents } from "./seen-events.ts";
 import { type VerifiedEvent, verifyEvent } from "./verify.ts";
 
 /**
- * The events of one stream, each verified before it is handed out. The first says who we are to the gateway, and proves by our
- * request id that the stream is an answer to us and now; those after it must be for our session, our user or all. What is played again is
- * dropped.
+ * Verifies each event of one stream before it is yielded, and drops replays.
+ *
+ * The first event is `gateway.server_time`. It names this client's session and user, and its `request_id` proves that the stream answers this
+ * subscription. The audience of every later event is this session, its user, or all. Throws `UntrustedResponseError`.
  */
 export async function* verifiedEvents(
   messages: AsyncIterable<GatewayEvent>,
   request: SignedEnvelope,
   keys: GatewayKeySource,
-  stream: StreamEvents,
+  filter: StreamFilter,
 ): AsyncGenerator<VerifiedEvent, void, undefined> {
   let audiences: ReadonlySet<string> | undefined;
   for await (const message of messages) {
@@ -24,10 +25,10 @@ export async function* verifiedEvents(
       audiences = audiencesOf(event, request);
       const serverTimeMs = numberMember(event.payload, "server_time_ms");
       const isResumed = member(event.payload, "resumed") === true;
-      if (serverTimeMs !== undefined && !isResumed) stream.beginsAt(serverTimeMs);
+      if (serverTimeMs !== undefined && !isResumed) filter.startAt(serverTimeMs);
     }
     if (!audiences.has(event.audience)) throw new UntrustedResponseError("audience");
-    if (message.envelope !== undefined && stream.admit(message.envelope)) yield event;
+    if (message.envelope !== undefined && filter.accept(message.envelope)) yield event;
   }
   if (audiences === undefined) throw new UntrustedResponseError("first_event");
 }

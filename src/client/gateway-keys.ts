@@ -5,37 +5,39 @@ import { isStrictPublicKey, type Verify, verifierFor } from "./ed25519.ts";
 import { member, textMember } from "./json.ts";
 import { type Fetch, getJson } from "./rest.ts";
 
+/** `key_unknown`: the key source has no key with this id. */
 export type SignatureVerdict = "valid" | "invalid" | "key_unknown";
 
-/** Knows the gateway's public keys. */
+/** The gateway's public keys. Use `GatewayKeys`, or implement it yourself to pin or cache keys in another way. */
 export interface GatewayKeySource {
-  /** Whether the gateway's key `keyId` made this signature of the message. */
+  /** Verifies a 64-byte Ed25519 signature with the gateway's key `keyId`. Rejects if the keys cannot be fetched. */
   verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict>;
 }
 
 export interface GatewayKeysOptions {
+  /** Default: the global `fetch`. */
   readonly fetch?: Fetch | undefined;
-  /** Milliseconds since some fixed moment, never stepping back. */
+  /** A monotonic clock, in ms. Default: `performance.now`. */
   readonly monotonic?: (() => number) | undefined;
   /**
-   * The only key ids that are taken, of those that the gateway publishes: a key id is the SHA-256 of its key (RFC 7638). Whoever can serve the
-   * app another key set is not believed then. Name the next key here, too, before the gateway rotates to it.
+   * Key pinning: only published keys with one of these ids are accepted. A key id is the key's RFC 7638 thumbprint. Pinning protects against a
+   * forged key set. Add the next key's id before the gateway rotates its keys. Default: every published key is accepted.
    */
   readonly pinnedKeyIds?: readonly string[] | undefined;
 }
 
-/** A gateway has three keys at most; a set with more than this is somebody else's. */
+/** A gateway publishes at most three keys. */
 const KEYS_MAX = 16;
-/** Between two fetches: forged key ids must not turn clients into a flood. A key is published long before it signs. */
+/** The least interval between two fetches for unknown key ids, so that forged key ids cause no flood. A key is published long before it signs. */
 const REFETCH_INTERVAL_MS = 10_000;
-/** PROTOCOL (proto/README.md), "Public REST": how long a key set may be kept. A key that was withdrawn is not taken for longer. */
+/** PROTOCOL (proto/README.md), "Public REST": the age at which a key set expires. It bounds how long a withdrawn key is accepted. */
 const AGE_MS_MAX = 5 * 60_000;
-/** From here on the set is fetched anew while it still serves, so that nobody waits for it. */
+/** From this age on, the set is fetched in the background while it is still in use. */
 const REFRESH_AGE_MS = 4 * 60_000;
 
 /**
- * The gateway's public keys, as its edge port publishes them. Fetched when first needed, when they are five minutes old, and when an
- * unknown key id is met. Keys that cannot be fetched anew by then are not taken.
+ * The gateway's public keys, from the JWKS (RFC 7517) that its edge publishes. The set is fetched at the first use, every five minutes, and
+ * for an unknown key id at most every 10 s. If a needed fetch fails, `verify` rejects with `RestError`: expired keys are not used.
  */
 export class GatewayKeys implements GatewayKeySource {
   readonly #url: string;
@@ -46,6 +48,7 @@ export class GatewayKeys implements GatewayKeySource {
   #fetchedAtMs: number | undefined;
   #fetching: Promise<void> | undefined;
 
+  /** `baseUrl`: the URL of the gateway's edge, such as https://gateway.example. */
   constructor(baseUrl: string, options: GatewayKeysOptions = {}) {
     this.#url = new URL("/.well-known/jwks.json", baseUrl).href;
     this.#fetch = options.fetch;
@@ -54,11 +57,11 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict> {
-    // No fetch can make a key known that is not pinned.
+    // Before any fetch: a fetch cannot change the pins.
     if (this.#pinnedKeyIds?.has(keyId) === false) return "key_unknown";
     const ageMs = this.#ageMs();
     if (ageMs >= AGE_MS_MAX || (!this.#verifiers.has(keyId) && ageMs >= REFETCH_INTERVAL_MS)) await this.#refetch();
-    // Where it fails, whoever needs it in the last minute tries again.
+    // A failed background fetch is ignored: the next call tries again.
     else if (ageMs >= REFRESH_AGE_MS) this.#refetch().catch(() => {});
     const verify = this.#verifiers.get(keyId);
     if (verify === undefined) return "key_unknown";
@@ -69,7 +72,7 @@ export class GatewayKeys implements GatewayKeySource {
     return this.#monotonic() - (this.#fetchedAtMs ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** One fetch at a time serves all who wait. A fetch that failed is no fetch: the next caller tries again. */
+  /** Concurrent callers share one fetch. A failed fetch does not start the interval: the next call tries again. */
   #refetch(): Promise<void> {
     this.#fetching ??= this.#load().finally(() => {
       this.#fetching = undefined;
@@ -78,14 +81,14 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async #load(): Promise<void> {
-    // The set is as old as the question: an answer may be held back.
-    const askedAtMs = this.#monotonic();
+    // The age counts from the request, because an attacker can delay the answer.
+    const requestedAtMs = this.#monotonic();
     this.#verifiers = await verifiersOf(await getJson(this.#url, { fetch: this.#fetch }));
-    this.#fetchedAtMs = askedAtMs;
+    this.#fetchedAtMs = requestedAtMs;
   }
 }
 
-/** RFC 7517 5: a key that cannot be used is passed over. */
+/** RFC 7517 5: unusable keys of the set are ignored. */
 async function verifiersOf(keySet: JsonValue): Promise<Map<string, Verify>> {
   const verifiers = new Map<string, Verify>();
   for (const jwk of keysOf(keySet)) {
@@ -102,7 +105,7 @@ function keysOf(keySet: JsonValue): readonly JsonValue[] {
   return Array.isArray(keys) ? keys.slice(0, KEYS_MAX) : [];
 }
 
-/** RFC 8037 2: the 32 bytes of an Ed25519 key. */
+/** RFC 8037 2: the 32 bytes of an Ed25519 key; `undefined` if the JWK is no such key. */
 function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   const x = textMember(jwk, "x");
   if (textMember(jwk, "kty") !== "OKP" || textMember(jwk, "crv") !== "Ed25519" || !x || !/^[A-Za-z0-9_-]{43}$/.test(x))
@@ -111,7 +114,7 @@ function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   return isStrictPublicKey(raw) ? raw : undefined;
 }
 
-/** RFC 7638: SHA-256 over the JWK's required members, in lexicographic order, without white space. */
+/** RFC 7638: SHA-256 over the JWK's required members, in lexicographic order, without white space; base64url. */
 async function thumbprint(raw: Uint8Array): Promise<string> {
   const members = `{"crv":"Ed25519","kty":"OKP","x":"${base64Encode(raw, "url")}"}`;
   return base64Encode(await sha256(new TextEncoder().encode(members)), "url");

@@ -4,57 +4,59 @@ import type { DeviceKey } from "./device-key.ts";
 import { textMember } from "./json.ts";
 import { postJson, RestError, type RestOptions } from "./rest.ts";
 
-/** Login by e-mail code: proto/README.md, "Public REST". Every failure is a `RestError`. */
+/** Login by e-mail code: proto/README.md, "Public REST". Both functions reject with `RestError`, or with the reason of `signal`. */
 
-/** What a device needs to sign requests: the session that login gave it, and the key that was registered with it. */
+/** What a device needs to sign requests. Keep both parts together: the session accepts no other key. */
 export interface SessionCredentials {
   readonly deviceSessionId: string;
   readonly deviceKey: DeviceKey;
 }
 
-interface LoginCall extends RestOptions {
-  /** The gateway's edge, such as https://gateway.example. */
+interface LoginOptions extends RestOptions {
+  /** The URL of the gateway's edge, such as https://gateway.example. */
   readonly baseUrl: string;
-  /** The application's own, at most 16 short strings by name. */
+  /** Passed to the backend unchanged. At most 16 entries; names of 1 to 64 of `[A-Za-z0-9_.-]`, values of at most 256 characters. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-export interface SendEmailCode extends LoginCall {
+export interface SendEmailCodeOptions extends LoginOptions {
   readonly email: string;
 }
 
-export interface ConfirmEmailCode extends LoginCall {
+export interface ConfirmEmailCodeOptions extends LoginOptions {
+  /** From `sendEmailCode`. */
   readonly challengeId: string;
+  /** The code out of the e-mail. */
   readonly code: string;
-  /** Its public half is registered as the key of the new session. */
+  /** Its public half becomes the key of the new session. */
   readonly deviceKey: DeviceKey;
 }
 
-/** Has a code sent to an e-mail address. */
-export async function sendEmailCode(call: SendEmailCode): Promise<{ challengeId: string }> {
-  const body = { email: call.email, metadata: call.metadata };
-  const answer = await postJson(publicUrl(call, "send-email-code"), body, call);
-  return { challengeId: needed(answer, "challenge_id") };
+/** Starts a login: the backend sends a code to the e-mail address. */
+export async function sendEmailCode(options: SendEmailCodeOptions): Promise<{ challengeId: string }> {
+  const body = { email: options.email, metadata: options.metadata };
+  const answer = await postJson(publicUrl(options, "send-email-code"), body, options);
+  return { challengeId: requiredText(answer, "challenge_id") };
 }
 
-/** Proves the address by the code, and opens a session for the device. */
-export async function confirmEmailCode(call: ConfirmEmailCode): Promise<SessionCredentials> {
-  const { deviceKey } = call;
+/** Completes a login: exchanges the code for a new device session. */
+export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promise<SessionCredentials> {
+  const { deviceKey } = options;
   const body = {
-    challenge_id: call.challengeId,
-    code: call.code,
+    challenge_id: options.challengeId,
+    code: options.code,
     client_public_key: base64Encode(deviceKey.publicKey),
-    metadata: call.metadata,
+    metadata: options.metadata,
   };
-  const answer = await postJson(publicUrl(call, "confirm-email-code"), body, call);
-  return { deviceSessionId: needed(answer, "device_session_id"), deviceKey };
+  const answer = await postJson(publicUrl(options, "confirm-email-code"), body, options);
+  return { deviceSessionId: requiredText(answer, "device_session_id"), deviceKey };
 }
 
-function publicUrl(call: LoginCall, name: string): string {
-  return new URL(`/api/v1/public/auth/${name}`, call.baseUrl).href;
+function publicUrl(options: LoginOptions, name: string): string {
+  return new URL(`/api/v1/public/auth/${name}`, options.baseUrl).href;
 }
 
-function needed(answer: JsonValue, name: string): string {
+function requiredText(answer: JsonValue, name: string): string {
   const value = textMember(answer, name);
   if (!value) throw new RestError({ status: 200, code: "bad_answer", message: `the answer has no ${name}` });
   return value;

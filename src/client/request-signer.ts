@@ -3,36 +3,40 @@ import { requestSigningInput } from "../crypto/signing-input.ts";
 import { type FillRandom, sha256, systemRandom } from "./bytes.ts";
 import { GatewayClock, type GatewayClockOptions } from "./gateway-clock.ts";
 import type { SessionCredentials } from "./login.ts";
-import { newRequestId } from "./request-id.ts";
 
-/** What a request says of itself, and its device signs. */
+/** The fields that the device signs: proto/README.md, "Envelope rules". */
 export interface SignedEnvelope {
   readonly protocolVersion: string;
   readonly deviceSessionId: string;
   readonly messageType: string;
+  /** Unix ms. */
   readonly timestampMs: bigint;
   readonly requestId: string;
+  /** SHA-256 of the payload, 32 bytes. */
   readonly payloadHash: Uint8Array;
 }
 
-/** A request ready to be sent: the initializer of an ExecuteCommandRequest or a SubscribeEventsRequest. */
+/** A signed request: the initializer of an `ExecuteCommandRequest` or a `SubscribeEventsRequest`. */
 export interface SignedRequest {
   readonly envelope: SignedEnvelope;
   readonly payloadBytes: Uint8Array;
+  /** Ed25519, 64 bytes. */
   readonly signature: Uint8Array;
 }
 
 export interface SignOptions {
+  /** Default: a new UUIDv7. */
   readonly requestId?: string | undefined;
-  /** Unix milliseconds. */
+  /** Unix ms. Default: now, by the gateway's clock. */
   readonly timestampMs?: number | undefined;
 }
 
 export interface RequestSignerOptions extends GatewayClockOptions {
+  /** The random source of request ids. Default: `crypto.getRandomValues`. */
   readonly fillRandom?: FillRandom | undefined;
 }
 
-/** Signs requests of one device session, by the gateway's clock once a signed answer has told it. */
+/** Signs the requests of one device session. Timestamps are by `clock`. */
 export class RequestSigner {
   readonly #credentials: SessionCredentials;
   readonly #fillRandom: FillRandom;
@@ -60,4 +64,17 @@ export class RequestSigner {
     const signature = await this.#credentials.deviceKey.sign(requestSigningInput(envelope));
     return { envelope, payloadBytes, signature };
   }
+}
+
+/** A UUIDv7 (RFC 9562 5.7): 48 bits of Unix milliseconds, then 74 random bits. */
+export function newRequestId(nowMs: number, fillRandom: FillRandom): string {
+  const bytes = new Uint8Array(16);
+  fillRandom(bytes);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(nowMs / 0x10000));
+  view.setUint16(4, nowMs % 0x10000);
+  view.setUint8(6, 0x70 | (view.getUint8(6) & 0x0f));
+  view.setUint8(8, 0x80 | (view.getUint8(8) & 0x3f));
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -1,17 +1,21 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { parseJson, textMember } from "./json.ts";
 
-/** Plain HTTP calls of the client, each bounded in time and size. */
+/** JSON over HTTP, for login and the key set. Each call ends after 15 s and reads at most 64 KiB. */
 
-/** The part of `fetch` that is used. */
+/** The part of the global `fetch` that the client uses. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** An HTTP call that gave no usable answer. */
+/** An HTTP call failed, or its answer was not usable. */
 export class RestError extends Error {
-  /** The HTTP status; 0 where there was no answer. */
+  /** The HTTP status; 0 if there was no answer. */
   readonly status: number;
-  /** The error's code in the answer's body; `http_<status>` or `unreachable` where there is none. */
+  /**
+   * The `code` of the answer's JSON body, or `http_<status>` without one. `unreachable`: no answer within 15 s. `bad_answer`: a success whose
+   * body was not as expected.
+   */
   readonly code: string;
+  /** How long to wait before a retry, in ms: the `Retry-After` field in seconds, if the answer has one. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -26,39 +30,42 @@ export class RestError extends Error {
   }
 }
 
-/** How a REST call is made. */
 export interface RestOptions {
+  /** Default: the global `fetch`. */
   readonly fetch?: Fetch | undefined;
+  /** Ends the call; it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const TIMEOUT_MS = 15_000;
-/** The gateway's own answers take hundreds of bytes, a key set a few thousand. */
+/** Login answers have some hundred bytes, a key set a few thousand. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
+/** Rejects with `RestError`, or with the reason of `signal`. */
 export function getJson(url: string, options: RestOptions = {}): Promise<JsonValue> {
   return call(url, { method: "GET" }, options);
 }
 
+/** Rejects with `RestError`, or with the reason of `signal`. */
 export function postJson(url: string, body: object, options: RestOptions = {}): Promise<JsonValue> {
   const headers = { "content-type": "application/json" };
   return call(url, { method: "POST", headers, body: JSON.stringify(body) }, options);
 }
 
 async function call(url: string, init: RequestInit, options: RestOptions): Promise<JsonValue> {
-  const { response, text } = await exchange(url, init, options);
+  const { response, text } = await fetchText(url, init, options);
   const body = parseJson(text);
-  if (!response.ok) throw refusedBy(response, body);
-  if (body === undefined) throw unusable(response.status, "the answer is not JSON");
+  if (!response.ok) throw errorOf(response, body);
+  if (body === undefined) throw badAnswer(response.status, "the answer is not JSON");
   return body;
 }
 
-async function exchange(url: string, init: RequestInit, options: RestOptions): Promise<{ response: Response; text: string }> {
+async function fetchText(url: string, init: RequestInit, options: RestOptions): Promise<{ response: Response; text: string }> {
   const send = options.fetch ?? ((input, rest) => fetch(input, rest));
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   try {
-    // A key set may be five minutes old, and in a cache on the way it may be that already.
+    // no-store: a cached key set would exceed its maximum age.
     const response = await send(url, { ...init, redirect: "error", cache: "no-store", signal });
     return { response, text: await boundedText(response) };
   } catch (error) {
@@ -77,25 +84,25 @@ async function boundedText(response: Response): Promise<string> {
     bytes += read.value.byteLength;
     if (bytes > ANSWER_BYTES_MAX) {
       await reader?.cancel();
-      throw unusable(response.status, `the answer exceeds ${ANSWER_BYTES_MAX} bytes`);
+      throw badAnswer(response.status, `the answer exceeds ${ANSWER_BYTES_MAX} bytes`);
     }
     text += decoder.decode(read.value, { stream: true });
   }
   return text + decoder.decode();
 }
 
-function refusedBy(response: Response, body: JsonValue | undefined): RestError {
+function errorOf(response: Response, body: JsonValue | undefined): RestError {
   const { status } = response;
   const code = textMember(body, "code") ?? `http_${status}`;
   const message = textMember(body, "message") ?? `HTTP status ${status}`;
   return new RestError({ status, code, message, retryAfterMs: retryAfterMs(response) });
 }
 
-function unusable(status: number, message: string): RestError {
+function badAnswer(status: number, message: string): RestError {
   return new RestError({ status, code: "bad_answer", message });
 }
 
-/** RFC 9110 10.2.3, in its form of seconds. */
+/** RFC 9110 10.2.3, delay-seconds only; the date form is ignored. */
 function retryAfterMs(response: Response): number | undefined {
   const header = response.headers.get("retry-after");
   return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : undefined;

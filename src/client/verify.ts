@@ -8,28 +8,34 @@ import type { GatewayKeySource } from "./gateway-keys.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { SignedRequest } from "./request-signer.ts";
 
-/** The answer to a command. */
+/** The verified answer to a command. */
 export interface CommandResult {
-  /** `ok`, or the code of a business error. */
+  /** `ok`, or the code of a business error of the backend, such as `name_too_long`. */
   readonly resultCode: string;
-  /** The payload's JSON; `undefined` where the payload is empty or not JSON. */
+  /** The payload as JSON; `undefined` if it is empty or not JSON. */
   readonly payload: JsonValue | undefined;
   readonly payloadBytes: Uint8Array;
 }
 
-/** An event of the gateway's or the backend's. */
+/** A verified event, sent by the backend or by the gateway itself. */
 export interface VerifiedEvent {
+  /** Dot-separated words, such as `chat.message`. Types that start with `gateway.` are the gateway's own. */
   readonly eventType: string;
+  /** Pass it as `resumeAfter` to continue after this event. */
   readonly eventId: string;
+  /** `session:<id>`, `user:<id>` or `all`. */
   readonly audience: string;
-  /** Unix milliseconds. */
+  /** When the gateway signed the event, in Unix ms. */
   readonly timestampMs: number;
-  /** The payload's JSON; `undefined` where the payload is empty or not JSON. */
+  /** The payload as JSON; `undefined` if it is empty or not JSON. */
   readonly payload: JsonValue | undefined;
   readonly payloadBytes: Uint8Array;
 }
 
-/** Session and message type come from the request, whatever the response says: a response to anything else does not verify. */
+/**
+ * Verifies a response: proto/README.md, "What a client checks". The signing input takes session and message type from the request, so a response
+ * to another request does not verify. Rejects with `UntrustedResponseError`.
+ */
 export async function verifyResponse(
   response: ExecuteCommandResponse,
   request: SignedRequest,
@@ -46,7 +52,7 @@ export async function verifyResponse(
   return { resultCode: envelope.resultCode, payload: payloadFromBytes(payloadBytes), payloadBytes };
 }
 
-/** The event is the gateway's and whole. For whom it is, the stream checks: see `EventStream`. */
+/** Verifies the signature and payload of an event. The caller checks the audience: see `verifiedEvents`. Rejects with `UntrustedResponseError`. */
 export async function verifyEvent(event: GatewayEvent, keys: GatewayKeySource): Promise<VerifiedEvent> {
   const { envelope, payloadBytes, signature } = event;
   if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");

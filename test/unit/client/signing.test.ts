@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { getPublicKeyAsync, signAsync, verifyAsync } from "@noble/ed25519";
 import { generateDeviceKey, importDeviceKey } from "../../../src/client/device-key.ts";
 import { type Subtle, signerFor, verifierFor } from "../../../src/client/ed25519.ts";
-import { newRequestId } from "../../../src/client/request-id.ts";
-import { RequestSigner } from "../../../src/client/request-signer.ts";
+import { newRequestId, RequestSigner } from "../../../src/client/request-signer.ts";
 import { GOLDEN } from "../crypto/golden-vectors.ts";
 
 /** A runtime whose WebCrypto does not know Ed25519. */

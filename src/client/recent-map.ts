@@ -1,5 +1,8 @@
-/** Remembers at least the last `keysMin` keys, in two generations: a `Map` gets slower with every key that is taken off its front. */
-export class Recent<V> {
+/**
+ * A bounded map: it keeps at least the last `keysMin` keys, and at most twice as many. It has two generations, because a `Map` in
+ * JavaScriptCore gets slower with every deletion of its oldest key.
+ */
+export class RecentMap<V> {
   readonly #keysMin: number;
   #newer = new Map<string, V>();
   #older: ReadonlyMap<string, V> = new Map();

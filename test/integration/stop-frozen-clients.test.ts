@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { selfSigned } from "../support/certificates.ts";
 import { FrozenClients } from "../support/frozen-clients.ts";
 import { NO_NGINX, startNginx } from "../support/nginx.ts";
@@ -49,6 +52,28 @@ describe.each([
 const skipped = NO_NGINX === undefined ? "" : ` (skipped: ${NO_NGINX})`;
 
 describe.skipIf(NO_NGINX !== undefined)(`behind nginx, over TLS with keepalive${skipped}`, () => {
+  test.each([{ ports: {} }, { ports: { "edge.grpc": "same-port" } as const }])(
+    "every call is answered: $ports",
+    async ({ ports }) => {
+      const { certificate: ca, certificateFile, keyFile } = await selfSigned("nginx.test");
+      const files = { "tls.certificate_file": certificateFile, "tls.key_file": keyFile };
+      const world = await openWorld({ ...files, ...ports }, { tls: { ca } });
+      const edgePort = new URL(world.gateway.edgeUrl).port;
+      const nginx = await startNginx((port) => tlsProxy(port, edgePort));
+      const device = await world.login();
+      const baseUrl = `http://127.0.0.1:${nginx.port}`;
+      const client = createClient(Gateway, createConnectTransport({ baseUrl, httpVersion: "1.1" }));
+      const call = async () => client.executeCommand(await device.signer.sign("user.profile.get", new Uint8Array(0)));
+      for (let round = 0; round < 25; round++) {
+        const answers = await Promise.all(Array.from({ length: 8 }, call));
+        expect(answers.map(({ envelope }) => envelope?.resultCode)).toEqual(answers.map(() => "ok"));
+      }
+      await nginx.stop();
+      await world.close();
+    },
+    30_000,
+  );
+
   test("clients that subscribe again at once, when told of the stop, hold it up in no run", async () => {
     const { certificate: ca, certificateFile, keyFile } = await selfSigned("nginx.test");
     for (let run = 0; run < 8; run++) {

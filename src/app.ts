@@ -92,7 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   undo.defer(() => stores.close());
   const { hub, sink, ...push } = openHub(hubSettings(config), {
     ...{ signer: keys, clock, metrics, log, revocations, sessions: stores.sessions, sleep },
-    admission: { windowMs: config["freshness.window_ms"], sinceMs: stores.replayCoverageStartMs },
+    admittedTimestamps: { windowMs: config["freshness.window_ms"], sinceMs: stores.replayCoverageStartMs },
     newEventId: () => Bun.randomUUIDv7(),
     random: Math.random,
   });

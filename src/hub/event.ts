@@ -9,10 +9,10 @@ import type { EventCodec } from "./sink.ts";
 
 const utf8 = new TextEncoder();
 
-/** What an event takes besides its payload: envelope, hash, signature, and the objects around them. */
+/** Estimated memory of an event besides its payload: envelope, hash, signature and the objects that hold them. */
 const OVERHEAD_BYTES = 512;
 
-/** For whom an event is. A client accepts it only where this names its own session, its own user, or all. */
+/** The recipients of an event. A client rejects an event whose audience is not its own session, its own user or `all`. */
 export type Audience = `session:${string}` | `user:${string}` | "all";
 
 /** An event before it is signed. */
@@ -25,19 +25,19 @@ export interface EventDraft {
 }
 
 /**
- * An event, signed once and encoded once however many streams deliver it, and neither before somebody wants it. The same bytes wait in
- * every outbox and in the history.
+ * An event that is signed and encoded when the first stream needs it. Each codec is encoded once, for any number of streams. All outboxes
+ * and the history share the same bytes.
  */
 export class SignedEvent {
   readonly eventId: string;
-  /** What it takes in memory, near enough. */
+  /** Estimated memory in bytes. */
   readonly heldBytes: number;
   readonly #signer: Signer;
-  /** Until it is signed. */
+  /** `undefined` once the event is signed. */
   #draft: EventDraft | undefined;
   #proto: Uint8Array | undefined;
   #json: Uint8Array | undefined;
-  #isKept = false;
+  #isCompacted = false;
 
   constructor(draft: EventDraft, signer: Signer) {
     this.eventId = draft.eventId;
@@ -46,19 +46,19 @@ export class SignedEvent {
     this.#signer = signer;
   }
 
-  /** The framed event, as every stream of the codec sends it. */
+  /** The event as one length-prefixed frame. The array is shared: do not modify it. */
   frame(codec: EventCodec): Uint8Array {
     if (codec === "proto") return this.#binary();
     const json = this.#json ?? encodeFrame(0, jsonOf(this.#binary()));
-    // For the streams that are to have it now. What is remembered is remembered once.
-    if (!this.#isKept) this.#json = json;
+    // The history keeps one encoding of an event, the binary one.
+    if (!this.#isCompacted) this.#json = json;
     return json;
   }
 
-  /** Prepares for a time in memory: lets go of what can be made anew, and of the buffer that the payload may be a part of. */
-  keep(): this {
+  /** Reduces the memory for storage: drops the JSON encoding, and copies the payload out of the larger buffer that it may be a view of. */
+  compact(): this {
     this.#json = undefined;
-    this.#isKept = true;
+    this.#isCompacted = true;
     const draft = this.#draft;
     if (draft !== undefined) this.#draft = { ...draft, payloadBytes: draft.payloadBytes.slice() };
     return this;
@@ -69,7 +69,7 @@ export class SignedEvent {
       this.#proto = encodeFrame(0, sign(this.#draft, this.#signer));
       this.#draft = undefined;
     }
-    if (this.#proto === undefined) throw new Error("an event is either a draft or signed");
+    if (this.#proto === undefined) throw new Error("the event is neither a draft nor signed");
     return this.#proto;
   }
 }

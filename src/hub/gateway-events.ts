@@ -1,38 +1,39 @@
 import type { Clock } from "../core/clock.ts";
 import type { Signer } from "../core/ports.ts";
 import { type Audience, SignedEvent } from "./event.ts";
-import type { Positions } from "./positions.ts";
+import type { StreamPositions } from "./stream-positions.ts";
 
-/** For whom a `gateway.server_time` is, and what it says. */
-export interface Opening {
+/** The recipient and the contents of a `gateway.server_time`. */
+export interface ServerTimeDetails {
   readonly deviceSessionId: string;
   readonly userId: string;
   readonly requestId: string;
   readonly resumed: boolean;
-  /** As in `make`. */
+  /** The position up to which the client has received everything; `undefined` if this is unknown. */
   readonly position: number | undefined;
 }
 
-/** Which timestamps the gateway admits; told to clients, whom only a signed word of it helps. */
-export interface AdmittedTimes {
+/** The request timestamps that the gateway accepts. Clients trust them only from a signed event: `gateway.server_time` carries them. */
+export interface AdmittedTimestamps {
+  /** The freshness window. */
   readonly windowMs: number;
-  /** Unix ms: nothing that was signed before. Where reservations outlive the gateway, there is no such bound. */
+  /** Unix ms. Older timestamps are refused; -Infinity if the replay store keeps its reservations across restarts. */
   readonly sinceMs: number;
 }
 
 export interface GatewayEventsParts {
   readonly signer: Signer;
   readonly clock: Clock;
-  readonly positions: Positions;
+  readonly positions: StreamPositions;
   readonly newEventId: () => string;
   readonly heartbeatIntervalMs: number;
-  readonly admission?: AdmittedTimes | undefined;
+  readonly admittedTimestamps?: AdmittedTimestamps | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
 const utf8 = new TextEncoder();
 
-/** The events that the gateway itself sends. proto/README.md, "SubscribeEvents". */
+/** Creates the events that the gateway itself sends: proto/README.md, "SubscribeEvents". */
 export class GatewayEvents {
   readonly #parts: GatewayEventsParts;
 
@@ -41,31 +42,34 @@ export class GatewayEvents {
   }
 
   /** The first event of every stream. */
-  serverTime({ deviceSessionId, userId, requestId, resumed, position }: Opening): SignedEvent {
-    const { admission } = this.#parts;
+  serverTime({ deviceSessionId, userId, requestId, resumed, position }: ServerTimeDetails): SignedEvent {
+    const { admittedTimestamps } = this.#parts;
     const payload = {
       server_time_ms: this.#parts.clock.now(),
       request_id: requestId,
       user_id: userId,
       heartbeat_interval_ms: this.#parts.heartbeatIntervalMs,
       resumed,
-      freshness_window_ms: admission?.windowMs,
-      admits_since_ms: Number.isFinite(admission?.sinceMs) ? admission?.sinceMs : undefined,
+      freshness_window_ms: admittedTimestamps?.windowMs,
+      admits_since_ms: Number.isFinite(admittedTimestamps?.sinceMs) ? admittedTimestamps?.sinceMs : undefined,
     };
-    return this.#make("server_time", `session:${deviceSessionId}`, position, utf8.encode(JSON.stringify(payload)));
+    return this.#create("server_time", `session:${deviceSessionId}`, position, utf8.encode(JSON.stringify(payload)));
   }
 
   heartbeat(position: number): SignedEvent {
-    return this.#make("heartbeat", "all", position, EMPTY);
+    return this.#create("heartbeat", "all", position, EMPTY);
   }
 
-  /** Something may have been lost: the client must fetch its state anew. */
+  /** Tells the client to fetch its state again, because events may be lost. */
   resync(audience: Audience, position: number): SignedEvent {
-    return this.#make("resync", audience, position, EMPTY);
+    return this.#create("resync", audience, position, EMPTY);
   }
 
-  /** `position`: up to where whoever has this event has everything; `undefined` where that cannot be said. */
-  #make(name: string, audience: Audience, position: number | undefined, payloadBytes: Uint8Array): SignedEvent {
+  /**
+   * `position`: a client that has this event has received everything up to there. Without a position the event id is random, and no stream
+   * can resume after it.
+   */
+  #create(name: string, audience: Audience, position: number | undefined, payloadBytes: Uint8Array): SignedEvent {
     const { signer, clock, positions, newEventId } = this.#parts;
     const eventId = position === undefined ? newEventId() : positions.eventIdAt(position);
     return new SignedEvent({ eventType: `gateway.${name}`, eventId, audience, timestampMs: clock.now(), payloadBytes }, signer);

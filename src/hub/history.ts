@@ -1,47 +1,48 @@
 import type { SignedEvent } from "./event.ts";
-import type { Positions } from "./positions.ts";
-import { type Entry, Timeline, type TimelineKey } from "./timeline.ts";
+import { ReplayBuffer, type ReplayBufferKey, type ReplayEntry } from "./replay-buffer.ts";
+import type { StreamPositions } from "./stream-positions.ts";
 
-/** How much is remembered. */
+/** The bounds of the stored events. */
 export interface HistoryLimits {
-  /** For one user, and for one session. */
+  /** Per replay buffer: one user or one session. */
   readonly eventsMax: number;
   readonly bytesMax: number;
-  /** For all of them together. */
+  /** For all replay buffers together. */
   readonly totalBytesMax: number;
+  /** Events of this age are evicted. */
   readonly ageMs: number;
 }
 
-/** What a stream has missed. */
-export interface Missed {
-  /** Up to where the client has everything. */
+/** The events that a resuming stream has missed. */
+export interface MissedEvents {
+  /** The position up to which the client has received everything. */
   readonly after: number;
-  /** What came since, in order and whole. */
+  /** All later events of its user and session, in order. */
   readonly events: readonly SignedEvent[];
 }
 
-/** What an entry takes besides its event, and a timeline besides its entries, near enough. */
-const ENTRY_BYTES = 128;
-const TIMELINE_BYTES = 512;
+/** Estimated memory of an entry without its event, and of a replay buffer without its entries. */
+const ENTRY_OVERHEAD_BYTES = 128;
+const BUFFER_OVERHEAD_BYTES = 512;
 
 /**
- * The newest events, for streams that come back. Bounded for each user and session, in all, and by age.
+ * The replay buffers of all users and sessions, for streams that resume. Bounded per buffer, in total, and by age.
  *
- * It is never partial: what it gives is everything since, and where it may have forgotten anything of that, it gives nothing. What is
- * forgotten by age or in all goes oldest first, whosever it is, so one position (`#forgottenThrough`) tells of all of it; what is
- * forgotten because of one user's own bounds is noted in that user's timeline.
+ * An answer is complete or `undefined`: if any event of the requested range may be missing, no event of it is returned. Evictions by age
+ * and by the total bound remove the oldest event of all buffers, so one position (`#evictedThrough`) covers them. Evictions by a buffer's
+ * own bounds are recorded in that buffer (`incompleteThrough`).
  */
 export class History {
   readonly #limits: HistoryLimits;
-  readonly #positions: Positions;
-  readonly #timelines = new Map<TimelineKey, Timeline>();
-  #oldest: Entry | undefined;
-  #newest: Entry | undefined;
+  readonly #positions: StreamPositions;
+  readonly #buffers = new Map<ReplayBufferKey, ReplayBuffer>();
+  #oldest: ReplayEntry | undefined;
+  #newest: ReplayEntry | undefined;
   #events = 0;
   #heldBytes = 0;
-  #forgottenThrough = 0;
+  #evictedThrough = 0;
 
-  constructor(limits: HistoryLimits, positions: Positions) {
+  constructor(limits: HistoryLimits, positions: StreamPositions) {
     this.#limits = limits;
     this.#positions = positions;
   }
@@ -54,66 +55,73 @@ export class History {
     return this.#heldBytes;
   }
 
-  /** `undefined`: an event that nobody got. That it is missing is remembered as long as an event would be. */
-  remember(key: TimelineKey, event: SignedEvent | undefined, position: number, nowMs: number): void {
-    const timeline = this.#timelineOf(key);
-    const kept = event !== undefined && event.heldBytes + ENTRY_BYTES <= this.#limits.bytesMax ? event.keep() : undefined;
+  /**
+   * Stores the event of a position. If the event is `undefined` (it could not be delivered) or too large, an entry without an event takes
+   * its place, and no stream of this key resumes from before it.
+   */
+  add(key: ReplayBufferKey, event: SignedEvent | undefined, position: number, nowMs: number): void {
+    const buffer = this.#bufferOf(key);
+    const stored =
+      event !== undefined && event.heldBytes + ENTRY_OVERHEAD_BYTES <= this.#limits.bytesMax ? event.compact() : undefined;
     this.#append({
-      timeline,
+      buffer,
       position,
-      rememberedAtMs: nowMs,
-      event: kept,
-      heldBytes: ENTRY_BYTES + (kept?.heldBytes ?? 0),
-      nextInTimeline: undefined,
+      storedAtMs: nowMs,
+      event: stored,
+      heldBytes: ENTRY_OVERHEAD_BYTES + (stored?.heldBytes ?? 0),
+      nextInBuffer: undefined,
       older: this.#newest,
       newer: undefined,
     });
-    if (kept === undefined) timeline.missingThrough = position;
+    if (stored === undefined) buffer.incompleteThrough = position;
     const { eventsMax, bytesMax, totalBytesMax } = this.#limits;
-    while (timeline.events > eventsMax || timeline.heldBytes > bytesMax) {
-      timeline.missingThrough = Math.max(timeline.missingThrough, timeline.oldest?.position ?? 0);
-      this.#drop(timeline.oldest);
+    while (buffer.events > eventsMax || buffer.heldBytes > bytesMax) {
+      buffer.incompleteThrough = Math.max(buffer.incompleteThrough, buffer.oldest?.position ?? 0);
+      this.#drop(buffer.oldest);
     }
-    while (this.#heldBytes > totalBytesMax) this.#forgetOldest();
+    while (this.#heldBytes > totalBytesMax) this.#evictOldest();
   }
 
-  /** Everything of the user's and the session's after the event that the id names; `undefined` where any of it may be missing. */
-  since(eventId: string, userId: string, deviceSessionId: string): Missed | undefined {
-    const timelines = [this.#timelines.get(`user:${userId}`), this.#timelines.get(`session:${deviceSessionId}`)];
-    const after = this.#positions.parse(eventId) ?? positionIn(timelines, eventId);
-    if (after === undefined || after < this.#forgottenThrough) return undefined;
-    if (timelines.some((timeline) => timeline !== undefined && timeline.missingThrough > after)) return undefined;
-    const entries = timelines.flatMap((timeline) => [...(timeline?.entries() ?? [])]);
+  /**
+   * All events of the user and the session after the event with this id. `undefined` if the id is unknown or ambiguous, or if a later event
+   * may be missing.
+   */
+  since(eventId: string, userId: string, deviceSessionId: string): MissedEvents | undefined {
+    const buffers = [this.#buffers.get(`user:${userId}`), this.#buffers.get(`session:${deviceSessionId}`)];
+    const after = this.#positions.parse(eventId) ?? positionIn(buffers, eventId);
+    if (after === undefined || after < this.#evictedThrough) return undefined;
+    if (buffers.some((buffer) => buffer !== undefined && buffer.incompleteThrough > after)) return undefined;
+    const entries = buffers.flatMap((buffer) => [...(buffer?.entries() ?? [])]);
     const missed = entries.filter(({ position }) => position > after).toSorted((a, b) => a.position - b.position);
     return { after, events: missed.flatMap(({ event }) => event ?? []) };
   }
 
-  forgetOlder(nowMs: number): void {
+  evictExpired(nowMs: number): void {
     const { ageMs } = this.#limits;
-    while (this.#oldest !== undefined && nowMs - this.#oldest.rememberedAtMs >= ageMs) this.#forgetOldest();
+    while (this.#oldest !== undefined && nowMs - this.#oldest.storedAtMs >= ageMs) this.#evictOldest();
   }
 
-  /** What happened until now is not known: nobody resumes from before. */
+  /** Drops all events. No stream resumes from an earlier position. */
   clear(): void {
-    this.#timelines.clear();
+    this.#buffers.clear();
     this.#oldest = undefined;
     this.#newest = undefined;
     this.#events = 0;
     this.#heldBytes = 0;
-    this.#forgottenThrough = this.#positions.next();
+    this.#evictedThrough = this.#positions.next();
   }
 
-  #timelineOf(key: TimelineKey): Timeline {
-    const known = this.#timelines.get(key);
+  #bufferOf(key: ReplayBufferKey): ReplayBuffer {
+    const known = this.#buffers.get(key);
     if (known !== undefined) return known;
-    const made = new Timeline(key);
-    this.#timelines.set(key, made);
-    this.#heldBytes += TIMELINE_BYTES;
-    return made;
+    const created = new ReplayBuffer(key);
+    this.#buffers.set(key, created);
+    this.#heldBytes += BUFFER_OVERHEAD_BYTES;
+    return created;
   }
 
-  #append(entry: Entry): void {
-    entry.timeline.append(entry);
+  #append(entry: ReplayEntry): void {
+    entry.buffer.append(entry);
     if (this.#newest === undefined) this.#oldest = entry;
     else this.#newest.newer = entry;
     this.#newest = entry;
@@ -121,21 +129,21 @@ export class History {
     this.#heldBytes += entry.heldBytes;
   }
 
-  #forgetOldest(): void {
+  #evictOldest(): void {
     const entry = this.#oldest;
     if (entry === undefined) return;
-    this.#forgottenThrough = entry.position;
+    this.#evictedThrough = entry.position;
     this.#drop(entry);
   }
 
-  /** The oldest entry of a timeline; the oldest of all is the oldest of its timeline too. */
-  #drop(entry: Entry | undefined): void {
+  /** Removes an entry. It must be the oldest of its buffer; the oldest entry of all buffers always is. */
+  #drop(entry: ReplayEntry | undefined): void {
     if (entry === undefined) return;
-    const { timeline, older, newer } = entry;
-    timeline.dropOldest();
-    if (timeline.events === 0) {
-      this.#timelines.delete(timeline.key);
-      this.#heldBytes -= TIMELINE_BYTES;
+    const { buffer, older, newer } = entry;
+    buffer.dropOldest();
+    if (buffer.events === 0) {
+      this.#buffers.delete(buffer.key);
+      this.#heldBytes -= BUFFER_OVERHEAD_BYTES;
     }
     if (older === undefined) this.#oldest = newer;
     else older.newer = newer;
@@ -146,8 +154,8 @@ export class History {
   }
 }
 
-/** Where the event of this id is; `undefined` where there is none, or more than one, so that nobody can tell which one it was. */
-function positionIn(timelines: readonly (Timeline | undefined)[], eventId: string): number | undefined {
-  const positions = timelines.flatMap((timeline) => timeline?.positionsOf(eventId) ?? []);
+/** The position of the event with this id; `undefined` unless exactly one stored event has it. */
+function positionIn(buffers: readonly (ReplayBuffer | undefined)[], eventId: string): number | undefined {
+  const positions = buffers.flatMap((buffer) => buffer?.positionsOf(eventId) ?? []);
   return positions.length === 1 ? positions[0] : undefined;
 }

@@ -4,7 +4,7 @@ import { refuse } from "../core/refusal.ts";
 import { StreamIndex } from "./stream-index.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
 
-/** How many streams may be open at once. */
+/** The maximum number of open streams, per scope and in total. */
 export interface StreamLimits {
   readonly perSessionMax: number;
   readonly perUserMax: number;
@@ -12,7 +12,7 @@ export interface StreamLimits {
   readonly totalMax: number;
 }
 
-/** The open streams, oldest first, and by everything that they are found and counted by. */
+/** The open streams: oldest first, by session, by user, and counted per network. */
 export class LiveStreams {
   readonly bySession = new StreamIndex();
   readonly byUser = new StreamIndex();
@@ -29,13 +29,13 @@ export class LiveStreams {
     return this.#all.size;
   }
 
-  /** Oldest first. Streams may be removed meanwhile. */
+  /** Oldest first. Streams may be removed during the iteration. */
   [Symbol.iterator](): Iterator<Subscription> {
     return this.#all[Symbol.iterator]();
   }
 
-  /** Throws TOO_MANY_STREAMS where one more would be one too many. The newer is refused, the older live on. */
-  checkRoom({ deviceSessionId, userId, peerNetwork }: Subscriber): void {
+  /** Throws TOO_MANY_STREAMS if a new stream of the subscriber would exceed a limit. Open streams are never closed for a new one. */
+  checkLimits({ deviceSessionId, userId, peerNetwork }: Subscriber): void {
     const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
     if (this.bySession.count(deviceSessionId) >= perSessionMax) throw tooMany("session");
     if (this.byUser.count(userId) >= perUserMax) throw tooMany("user");

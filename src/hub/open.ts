@@ -1,12 +1,12 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log, Metrics, PushFeedSink, SessionDirectory, Signer } from "../core/ports.ts";
 import type { Revocations } from "../core/revocations.ts";
-import type { AdmittedTimes } from "./gateway-events.ts";
+import type { AdmittedTimestamps } from "./gateway-events.ts";
 import { Hub, type HubLimits } from "./hub.ts";
 import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts";
 
 export interface HubSettings extends HubLimits {
-  /** Session look-ups in flight at once when the sessions of all streams are looked up again. */
+  /** Maximum number of concurrent look-ups when the sessions of all open streams are checked again. */
   readonly recheckLookUpsMax: number;
 }
 
@@ -17,26 +17,26 @@ export interface HubParts {
   readonly log: Log;
   readonly revocations: Revocations;
   readonly sessions: SessionDirectory;
-  readonly admission: AdmittedTimes;
+  readonly admittedTimestamps: AdmittedTimestamps;
   readonly newEventId: () => string;
   readonly random: () => number;
   readonly sleep: SessionRecheckOptions["sleep"];
 }
 
-/** The hub at work, and what leads to it. */
-export interface Push {
+/** A hub whose timers are running. */
+export interface RunningHub {
   readonly hub: Hub;
-  /** Where the push feed delivers. */
+  /** Receives events and revocations from the push feed. */
   readonly sink: PushFeedSink;
   stop(): void;
 }
 
-/** How fine heartbeats and ages are. */
+/** The resolution of heartbeats, stream ages and event ages. */
 const TICK_MS = 1000;
 const RECHECK_RETRY_MS = 1000;
 
-/** Opens the hub, with its clock running. */
-export function openHub(settings: HubSettings, parts: HubParts): Push {
+/** Creates the hub, registers it for revocations, and starts its timers. */
+export function openHub(settings: HubSettings, parts: HubParts): RunningHub {
   const { revocations, sessions, log } = parts;
   const hub = new Hub({ ...parts, ...settings, defer: setImmediate });
   const recheck = new SessionRecheck({
@@ -50,7 +50,7 @@ export function openHub(settings: HubSettings, parts: HubParts): Push {
   revocations.join({
     revoke: (revocation) => hub.revoke(revocation),
     lost() {
-      hub.distrustLookUps();
+      hub.invalidateLookUps();
       recheck.start();
     },
   });
@@ -60,9 +60,9 @@ export function openHub(settings: HubSettings, parts: HubParts): Push {
     sink: {
       event: (event) => hub.publish(event),
       lost(audience, what) {
-        // Not of these alone: a look-up in flight does not know its user yet.
+        // All look-ups are invalid, also of other audiences: a look-up in flight does not know its user yet.
         if (what === "revocation") revocations.lost();
-        hub.lose(audience);
+        hub.resyncAudience(audience);
       },
       revoke: (revocation) => void revocations.revoke(revocation),
       gap() {

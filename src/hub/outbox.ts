@@ -1,28 +1,29 @@
-/** How much may wait for a client that reads too slowly. */
+/** How much may be unread before a stream ends with SLOW_CONSUMER. */
 export interface OutboxLimits {
-  /** Unread bytes, those that the runtime holds included. */
+  /** Unread bytes, including those queued in the runtime. */
   readonly bytesMax: number;
+  /** Messages in the outbox. */
   readonly messagesMax: number;
 }
 
 /**
- * The runtime gets no more than this ahead of the client, and a frame; the rest waits here, where streams share it. No outbox is smaller
- * (config/schema-streams.ts).
+ * Above this many queued bytes, no frame is handed to the runtime: it waits in the outbox instead. The runtime copies what it queues; all
+ * outboxes share one copy of a frame. The configuration accepts no smaller outbox.
  */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 
-/** A frame that waits. */
-export interface Waiting {
+/** A frame in an outbox. */
+export interface QueuedFrame {
   readonly frame: Uint8Array;
-  /** When the hub took the event in; `undefined` for the gateway's own. */
-  readonly takenInMs: number | undefined;
+  /** When the hub received the event, on the monotonic clock; `undefined` for an event of the gateway's own. */
+  readonly receivedAtMs: number | undefined;
 }
 
-/** Frames that wait for a client to read. The frames are shared with other outboxes: a slow crowd holds one copy. */
+/** The queue of frames of one stream whose client reads too slowly. Other outboxes share the same arrays. */
 export class Outbox {
   #frames: Uint8Array[] = [];
-  #takenInMs: (number | undefined)[] = [];
-  /** Where the queue begins; what lies before has been taken. */
+  #receivedAtMs: (number | undefined)[] = [];
+  /** Index of the first queued frame. The entries before it were shifted and are removed in bulk. */
   #head = 0;
   #bytes = 0;
 
@@ -34,27 +35,27 @@ export class Outbox {
     return this.#frames.length - this.#head;
   }
 
-  /** Of those that wait, how many are of the backend. */
+  /** The number of queued events that the backend sent. */
   get backendEvents(): number {
-    return this.#takenInMs.slice(this.#head).filter((takenInMs) => takenInMs !== undefined).length;
+    return this.#receivedAtMs.slice(this.#head).filter((receivedAtMs) => receivedAtMs !== undefined).length;
   }
 
-  push(frame: Uint8Array, takenInMs: number | undefined): void {
+  push(frame: Uint8Array, receivedAtMs: number | undefined): void {
     this.#frames.push(frame);
-    this.#takenInMs.push(takenInMs);
+    this.#receivedAtMs.push(receivedAtMs);
     this.#bytes += frame.byteLength;
   }
 
-  shift(): Waiting | undefined {
+  shift(): QueuedFrame | undefined {
     const frame = this.#frames[this.#head];
     if (frame === undefined) return undefined;
-    const takenInMs = this.#takenInMs[this.#head++];
+    const receivedAtMs = this.#receivedAtMs[this.#head++];
     this.#bytes -= frame.byteLength;
     if (this.#head * 2 >= this.#frames.length) {
       this.#frames = this.#frames.slice(this.#head);
-      this.#takenInMs = this.#takenInMs.slice(this.#head);
+      this.#receivedAtMs = this.#receivedAtMs.slice(this.#head);
       this.#head = 0;
     }
-    return { frame, takenInMs };
+    return { frame, receivedAtMs };
   }
 }

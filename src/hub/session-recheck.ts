@@ -1,7 +1,7 @@
 import type { Log, SessionDirectory } from "../core/ports.ts";
 import { toRefusal } from "../core/refusal.ts";
 
-/** The part of the hub that a re-check needs. */
+/** The methods of the hub that the re-check uses. */
 export interface RecheckedStreams {
   liveSessions(): Iterable<string>;
   isLive(deviceSessionId: string): boolean;
@@ -11,30 +11,30 @@ export interface RecheckedStreams {
 export interface SessionRecheckOptions {
   readonly streams: RecheckedStreams;
   readonly sessions: SessionDirectory;
-  /** Look-ups under way at once. */
+  /** Maximum number of concurrent look-ups. */
   readonly lookUpsMax: number;
-  /** How long to wait before the sessions that nobody could tell about are looked up again. */
+  /** Delay before failed look-ups are repeated. */
   readonly retryMs: number;
-  /** Waits, or stops waiting as soon as the signal aborts. */
+  /** Resolves after `ms`, or when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly log: Log;
 }
 
 /**
- * Looks up every session that has streams anew, where a revocation may have been lost, and ends the streams of those that are active no
- * longer. It goes on until all of them are known, a few at a time.
+ * After a gap in the revocations, looks up every session that has open streams, and ends the streams of sessions that are no longer
+ * active. Failed look-ups are repeated until every session has an answer.
  */
 export class SessionRecheck {
   readonly #options: SessionRecheckOptions;
   #current = new AbortController();
-  /** What is still under way of one that was begun before is waited for: look-ups are not to add up. */
+  /** The latest run. The next run waits for it, so that concurrent runs never exceed `lookUpsMax`. */
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: SessionRecheckOptions) {
     this.#options = options;
   }
 
-  /** Begins anew with every session that has streams now. Resolves when all are known, or another begins. */
+  /** Stops the current run and starts one for all sessions with open streams. Resolves when it has finished or was stopped. */
   start(): Promise<void> {
     this.stop();
     const { signal } = this.#current;
@@ -48,7 +48,7 @@ export class SessionRecheck {
     while (unknown.length > 0 && !signal.aborted) {
       unknown = await this.#lookUpAll(unknown, signal);
       if (unknown.length === 0 || signal.aborted) return;
-      log.warn("re-check: sessions could not be looked up", { sessions: unknown.length });
+      log.warn("session re-check incomplete", { sessions_unknown: unknown.length, retry_ms: retryMs });
       await sleep(retryMs, signal);
     }
   }
@@ -58,12 +58,12 @@ export class SessionRecheck {
     this.#current = new AbortController();
   }
 
-  /** Gives the sessions that nobody could tell about. */
+  /** Returns the sessions whose look-up failed. */
   async #lookUpAll(ids: readonly string[], signal: AbortSignal): Promise<string[]> {
-    const left = ids.values();
+    const remaining = ids.values();
     const unknown: string[] = [];
     const worker = async () => {
-      for (const id of left) {
+      for (const id of remaining) {
         if (signal.aborted) return;
         if (!(await this.#lookUp(id))) unknown.push(id);
       }
@@ -72,7 +72,7 @@ export class SessionRecheck {
     return unknown;
   }
 
-  /** Whether the session is known now. */
+  /** Returns false if the look-up failed. */
   async #lookUp(deviceSessionId: string): Promise<boolean> {
     const { streams, sessions, log } = this.#options;
     if (!streams.isLive(deviceSessionId)) return true;
@@ -82,7 +82,7 @@ export class SessionRecheck {
       return true;
     } catch (thrown) {
       const { reason } = toRefusal(thrown);
-      log.debug("re-check: no answer", { device_session_id: deviceSessionId, reason });
+      log.debug("session re-check look-up failed", { device_session_id: deviceSessionId, reason });
       return false;
     }
   }

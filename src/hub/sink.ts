@@ -1,29 +1,29 @@
 import type { Refusal } from "../core/refusal.ts";
 
-/** In which of the two encodings a stream takes its events. */
+/** The encoding of a stream's events. */
 export type EventCodec = "proto" | "json";
 
-/** An object, not a function: a closure would cost memory for every open stream. */
+/** An object instead of a callback: a closure per open stream would cost memory. */
 export interface SinkListener {
-  /** The refusal that ended the stream; anything else if the client went away. */
+  /** `thrown` is the `Refusal` that ended the stream, or any other value if the client disconnected. */
   ended(thrown: unknown): void;
 }
 
-/** One client's stream as the hub sees it, whatever protocol and connection are behind it. */
+/** One client's stream, as the hub uses it. The implementation hides protocol and connection. */
 export interface Sink {
   readonly codec: EventCodec;
-  /** The protocol's name, for metrics. */
+  /** The protocol's name, as a metric label. */
   readonly protocol: string;
-  /** Whether the stream has ended, whatever ended it. The only place where this is kept. */
+  /** Whether the stream has ended, for any reason. No other object stores this state. */
   readonly ended: boolean;
-  /** Sends one framed event. The same array goes to many sinks: nobody writes into it. Never throws; does nothing after the end. */
+  /** Sends one framed event. Many sinks share the array, so it must not be modified. Never throws; has no effect after the end. */
   write(frame: Uint8Array): void;
-  /** Ends the stream after what was written, with the reason. Only the first call has an effect. */
+  /** Ends the stream with the refusal, after the frames written so far. Only the first call has an effect. */
   end(refusal: Refusal): void;
-  /** Bytes that were written and the client has not taken yet, as far as the runtime tells. */
+  /** Bytes that were written and are still queued in the runtime. */
   readonly queuedBytes: number;
-  /** Resolves when the client has taken enough for more to be written, or is gone. */
+  /** Resolves when the queue has drained enough to write more, or when the stream has ended. */
   drained(): Promise<void>;
-  /** Calls back once when the stream ends, synchronously; at once if it has ended. */
+  /** Calls the listener once, synchronously when the stream ends, or immediately if it has ended. */
   onEnd(listener: SinkListener): void;
 }

@@ -3,7 +3,7 @@ import type { Subscription } from "./subscription.ts";
 
 type HeldStream = Held<Subscription>;
 
-/** Live streams by a key: the session's or the user's id. A key without streams takes no memory, and one stream no list. */
+/** Live streams by session id or by user id. A key without streams takes no memory; a key with one stream needs no `Set`. */
 export class StreamIndex {
   readonly #byKey = new Map<string, HeldStream | Set<HeldStream>>();
 

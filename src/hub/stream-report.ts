@@ -2,9 +2,9 @@ import type { Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/ports.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Which streams to describe. */
+/** Selects the streams of one page. */
 export interface StreamQuery {
-  /** Only streams that are newer than the one with this id; 0 for the first page. */
+  /** Only streams with a larger id; 0 for the first page. */
   readonly after: number;
   readonly limit: number;
   readonly userId: string | undefined;
@@ -24,15 +24,16 @@ export interface StreamDescription {
 
 export interface StreamPage {
   readonly streams: readonly StreamDescription[];
-  /** For the next page; `undefined` where there is none. */
+  /** The `after` of the next page; `undefined` on the last page. */
   readonly nextAfter: number | undefined;
 }
 
+/** The page that the query selects. */
 export function describeStreams(all: Iterable<Subscription>, query: StreamQuery, clock: Clock): StreamPage {
   const found: Subscription[] = [];
   for (const stream of all) {
     if (!matches(stream, query)) continue;
-    // One more than asked for tells that there is another page.
+    // One stream more than the limit shows that there is another page.
     if (found.push(stream) > query.limit) break;
   }
   const page = found.slice(0, query.limit);
@@ -43,10 +44,10 @@ export function describeStreams(all: Iterable<Subscription>, query: StreamQuery,
   };
 }
 
-/** The quantiles of what clients have not read, by nearest rank. */
+/** Quantiles of the unread bytes per stream, by nearest rank. */
 const QUANTILES = [0.5, 0.99, 1] as const;
 
-/** Sets the gauges that are counted when somebody asks. */
+/** Sets the gauges of open streams and unread bytes. Iterates over all streams, so it runs once per scrape. */
 export function sampleStreams(all: Iterable<Subscription>, protocols: readonly string[], metrics: Metrics): void {
   const counts = new Map<string, number>(protocols.map((protocol) => [protocol, 0]));
   const unread: number[] = [];

@@ -3,37 +3,37 @@ import type { SignedEvent } from "./event.ts";
 import { Outbox, type OutboxLimits, WRITE_AHEAD_BYTES } from "./outbox.ts";
 import type { Sink, SinkListener } from "./sink.ts";
 
-/** Whose stream it is. */
+/** The session, user and network that a stream belongs to. */
 export interface Subscriber {
   readonly deviceSessionId: string;
   readonly userId: string;
-  /** What streams of one address are counted by. */
+  /** The network by which streams are counted: an IPv4 address or an IPv6 /64. */
   readonly peerNetwork: string;
 }
 
 export interface SubscriptionParts {
-  /** Unique in this process, and larger than that of every older stream. */
+  /** Unique in this process; increases with every stream. */
   readonly id: number;
   readonly subscriber: Subscriber;
   readonly sink: Sink;
+  /** On the monotonic clock, as is `expiresAtMs`. */
   readonly openedAtMs: number;
-  /** On the monotonic clock, as is `openedAtMs`. */
   readonly expiresAtMs: number;
   readonly limits: OutboxLimits;
   readonly owner: SubscriptionOwner;
 }
 
-/** Told of what becomes of streams; one object for all of them. */
+/** Callbacks of a subscription. All subscriptions share one owner. */
 export interface SubscriptionOwner {
-  /** An event of the backend, taken in then, was written when its client had read what lay before it. */
-  wroteLate(takenInMs: number): void;
-  /** Called once; the reason is `undefined` where the client went away. `unwritten`: events of the backend that it did not get. */
-  closed(subscription: Subscription, reason: Reason | undefined, unwritten: number): void;
+  /** An event of the backend was written from the outbox. `receivedAtMs`: when the hub received it. */
+  deliveredLate(receivedAtMs: number): void;
+  /** Called once. The reason is `undefined` if the client disconnected. `undelivered`: the number of backend events that were dropped. */
+  closed(subscription: Subscription, reason: Reason | undefined, undelivered: number): void;
 }
 
 /**
- * One open stream. Its sink knows whether it has ended. Whatever ends it (the client leaves, a revocation, shutdown, age, a full
- * outbox) reaches `ended`, once.
+ * One open stream. Only the sink stores whether it has ended. Every end (client disconnect, revocation, shutdown, age, full outbox) calls
+ * `ended` once.
  */
 export class Subscription implements SinkListener {
   readonly id: number;
@@ -45,12 +45,12 @@ export class Subscription implements SinkListener {
   readonly #sink: Sink;
   readonly #limits: OutboxLimits;
   readonly #owner: SubscriptionOwner;
-  /** How many of the hub's broadcasts it has had, or has no need of (Broadcaster). */
+  /** The number of broadcasts that this stream has received or skipped; set by `Broadcaster`. */
   broadcasts = 0;
-  /** Only while the client lags behind. */
+  /** Present only while the client reads too slowly. */
   #outbox: Outbox | undefined;
-  /** An event of the backend is being written: it is lost if the stream ends now. */
-  #isWriting = false;
+  /** Whether an event of the backend is being written. If the stream ends during the write, the event counts as dropped. */
+  #isWritingBackendEvent = false;
 
   constructor(parts: SubscriptionParts) {
     this.id = parts.id;
@@ -64,16 +64,16 @@ export class Subscription implements SinkListener {
     this.#owner = parts.owner;
   }
 
-  /** Ends with its sink, which may have ended already: call this when the subscription can be closed, not before. */
+  /** Subscribes to the end of the sink. If the sink has ended, `ended` is called immediately, so the owner must be ready for it. */
   watchSink(): void {
     this.#sink.onEnd(this);
   }
 
-  /** For the sink (SinkListener). */
+  /** Called by the sink (`SinkListener`). */
   ended(thrown: unknown): void {
-    const unwritten = (this.#outbox?.backendEvents ?? 0) + (this.#isWriting ? 1 : 0);
+    const undelivered = (this.#outbox?.backendEvents ?? 0) + (this.#isWritingBackendEvent ? 1 : 0);
     this.#outbox = undefined;
-    this.#owner.closed(this, thrown instanceof Refusal ? thrown.reason : undefined, unwritten);
+    this.#owner.closed(this, thrown instanceof Refusal ? thrown.reason : undefined, undelivered);
   }
 
   get protocol(): string {
@@ -84,26 +84,27 @@ export class Subscription implements SinkListener {
     return this.#sink.codec;
   }
 
-  /** Bytes that the client has not taken, here and in the runtime. */
+  /** Bytes in the outbox and in the runtime's queue. */
   get unreadBytes(): number {
     return this.#sink.queuedBytes + (this.#outbox?.bytes ?? 0);
   }
 
   /**
-   * Sends an event, now or when the client has read what lies before it; or closes the stream where too much has piled up. Says whether
-   * it was written at once. `takenInMs`: when the hub took it in, on the monotonic clock; `undefined` for the gateway's own.
+   * Writes an event, or queues it in the outbox if the client reads too slowly. Ends the stream with SLOW_CONSUMER if the outbox is full.
+   * Returns whether the event was written immediately. `receivedAtMs`: when the hub received it, on the monotonic clock; `undefined` for
+   * an event of the gateway's own.
    */
-  deliver(event: SignedEvent, takenInMs?: number): boolean {
+  deliver(event: SignedEvent, receivedAtMs?: number): boolean {
     if (this.#sink.ended) return false;
     const frame = event.frame(this.#sink.codec);
-    // Nearly always, and nearly all that a delivery costs.
+    // The usual case; this path dominates the cost of a delivery.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
-      return this.#write(frame, takenInMs);
+      return this.#write(frame, receivedAtMs);
     }
     if (this.#hasRoomFor(frame)) {
-      this.#wait(frame, takenInMs);
+      this.#enqueue(frame, receivedAtMs);
     } else {
-      this.#isWriting = takenInMs !== undefined;
+      this.#isWritingBackendEvent = receivedAtMs !== undefined;
       this.close("SLOW_CONSUMER");
     }
     return false;
@@ -118,33 +119,33 @@ export class Subscription implements SinkListener {
     return this.unreadBytes + frame.byteLength <= bytesMax && (this.#outbox?.messages ?? 0) < messagesMax;
   }
 
-  #wait(frame: Uint8Array, takenInMs: number | undefined): void {
+  #enqueue(frame: Uint8Array, receivedAtMs: number | undefined): void {
     if (this.#outbox === undefined) {
       this.#outbox = new Outbox();
       this.#writeWhenDrained(this.#outbox);
     }
-    this.#outbox.push(frame, takenInMs);
+    this.#outbox.push(frame, receivedAtMs);
   }
 
   #writeWhenDrained(outbox: Outbox): void {
-    this.#sink.drained().then(() => this.#writeFrom(outbox));
+    this.#sink.drained().then(() => this.#flush(outbox));
   }
 
-  /** Whether the client was there to take it, as far as the write could tell. */
-  #write(frame: Uint8Array, takenInMs: number | undefined): boolean {
-    this.#isWriting = takenInMs !== undefined;
+  /** Returns false if the write ended the stream. */
+  #write(frame: Uint8Array, receivedAtMs: number | undefined): boolean {
+    this.#isWritingBackendEvent = receivedAtMs !== undefined;
     this.#sink.write(frame);
-    this.#isWriting = false;
+    this.#isWritingBackendEvent = false;
     return !this.#sink.ended;
   }
 
-  #writeFrom(outbox: Outbox): void {
+  #flush(outbox: Outbox): void {
     if (outbox !== this.#outbox) return;
-    // One at least: the sink says that it can take more.
+    // The first frame is written unconditionally, because `drained` has resolved.
     let next = outbox.shift();
     while (next !== undefined) {
-      if (!this.#write(next.frame, next.takenInMs)) return;
-      if (next.takenInMs !== undefined) this.#owner.wroteLate(next.takenInMs);
+      if (!this.#write(next.frame, next.receivedAtMs)) return;
+      if (next.receivedAtMs !== undefined) this.#owner.deliveredLate(next.receivedAtMs);
       next = this.#sink.queuedBytes < WRITE_AHEAD_BYTES ? outbox.shift() : undefined;
     }
     if (outbox.messages > 0) this.#writeWhenDrained(outbox);

@@ -38,7 +38,7 @@ describe("an event for all streams", () => {
     pass(HEARTBEAT_MS);
     hub.publish(event({ userId: "u-1", eventId: "e-1" }));
     hub.publish(event({ deviceSessionId: `s-${STREAMS - 1}`, eventId: "e-2" }));
-    hub.lose({ userId: "u-1", deviceSessionId: "" });
+    hub.resyncAudience({ userId: "u-1", deviceSessionId: "" });
     doDeferred();
     const told = ["gateway.server_time", "gateway.heartbeat", "chat.message", "gateway.resync"];
     for (const sink of sinks.slice(0, -1)) expect(sink.types).toEqual(told);
@@ -67,8 +67,8 @@ describe("an event for all streams", () => {
 test("an event that is lost is told to its streams as a resync, for its audience, and to nobody else", () => {
   const { hub, join } = setUp();
   const [mine, mineToo, others] = [join("s-1", "u-1"), join("s-2", "u-1", new FakeSink("json")), join("s-3", "u-2")];
-  hub.lose({ userId: "u-1", deviceSessionId: "" });
-  hub.lose({ userId: "", deviceSessionId: "s-2" });
+  hub.resyncAudience({ userId: "u-1", deviceSessionId: "" });
+  hub.resyncAudience({ userId: "", deviceSessionId: "s-2" });
   expect(mine.types).toEqual(["gateway.server_time", "gateway.resync"]);
   expect(mineToo.events.slice(1).map(({ envelope }) => envelope?.audience)).toEqual(["user:u-1", "session:s-2"]);
   expect(others.types).toEqual(["gateway.server_time"]);

@@ -96,7 +96,7 @@ class Run {
         this.#model.gap();
         return;
       case "lose":
-        hub.lose({ userId: "", deviceSessionId: "", ...whomOf(step.to) });
+        hub.resyncAudience({ userId: "", deviceSessionId: "", ...whomOf(step.to) });
         this.#model.lose(step.to);
         return;
       case "wait":

@@ -107,7 +107,7 @@ test("an outbox gives its frames in order, counts them, and does not grow with w
   }
   expect(outbox.messages).toBe(3);
   expect(outbox.bytes).toBe((997 % 7) + (998 % 7) + (999 % 7));
-  expect([outbox.shift(), outbox.shift(), outbox.shift()].map((waiting) => waiting?.takenInMs)).toEqual([997, 998, 999]);
+  expect([outbox.shift(), outbox.shift(), outbox.shift()].map((waiting) => waiting?.receivedAtMs)).toEqual([997, 998, 999]);
   expect(outbox.shift()).toBeUndefined();
   expect([outbox.messages, outbox.bytes]).toEqual([0, 0]);
 });

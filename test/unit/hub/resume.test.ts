@@ -170,9 +170,9 @@ describe("a stream that cannot be given everything since is told to fetch anew, 
     const { hub, toUser, toSession, resume } = resumable();
     toUser("e-1");
     toSession("s-1");
-    hub.lose({ userId: "u-1", deviceSessionId: "" });
-    hub.lose({ userId: "u-2", deviceSessionId: "" });
-    hub.lose({ userId: "u-1", deviceSessionId: "another" });
+    hub.resyncAudience({ userId: "u-1", deviceSessionId: "" });
+    hub.resyncAudience({ userId: "u-2", deviceSessionId: "" });
+    hub.resyncAudience({ userId: "u-1", deviceSessionId: "another" });
     toUser("e-2");
     expectResync(resume("e-1"));
     expectResync(resume("s-1"));

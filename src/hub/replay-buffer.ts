@@ -1,0 +1,67 @@
+import type { SignedEvent } from "./event.ts";
+
+/** The user or session whose events a replay buffer holds. */
+export type ReplayBufferKey = `user:${string}` | `session:${string}`;
+
+/** One stored event: an entry of its buffer's list and of the list of all buffers, both oldest first. */
+export interface ReplayEntry {
+  readonly buffer: ReplayBuffer;
+  readonly position: number;
+  readonly storedAtMs: number;
+  /** `undefined` if the event was too large to store, or could not be delivered. The entry still marks its position. */
+  readonly event: SignedEvent | undefined;
+  readonly heldBytes: number;
+  nextInBuffer: ReplayEntry | undefined;
+  older: ReplayEntry | undefined;
+  newer: ReplayEntry | undefined;
+}
+
+/** The recent events of one user or session, oldest first. */
+export class ReplayBuffer {
+  readonly key: ReplayBufferKey;
+  oldest: ReplayEntry | undefined;
+  #newest: ReplayEntry | undefined;
+  #events = 0;
+  #heldBytes = 0;
+  /** The newest position at which this buffer lacks an event, because of its own bounds or an entry without an event; 0 if none. */
+  incompleteThrough = 0;
+
+  constructor(key: ReplayBufferKey) {
+    this.key = key;
+  }
+
+  get events(): number {
+    return this.#events;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  append(entry: ReplayEntry): void {
+    if (this.#newest === undefined) this.oldest = entry;
+    else this.#newest.nextInBuffer = entry;
+    this.#newest = entry;
+    this.#events++;
+    this.#heldBytes += entry.heldBytes;
+  }
+
+  dropOldest(): void {
+    const entry = this.oldest;
+    if (entry === undefined) return;
+    this.oldest = entry.nextInBuffer;
+    if (this.oldest === undefined) this.#newest = undefined;
+    this.#events--;
+    this.#heldBytes -= entry.heldBytes;
+  }
+
+  positionsOf(eventId: string): number[] {
+    const positions: number[] = [];
+    for (const entry of this.entries()) if (entry.event?.eventId === eventId) positions.push(entry.position);
+    return positions;
+  }
+
+  *entries(): Generator<ReplayEntry> {
+    for (let entry = this.oldest; entry !== undefined; entry = entry.nextInBuffer) yield entry;
+  }
+}

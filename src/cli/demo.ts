@@ -2,7 +2,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { startGateway } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
 import { startDevBackend } from "../dev/backend.ts";
-import { DEV_ROUTES } from "../dev/routes.ts";
+import { DEV_ROUTES } from "../dev/user-api.ts";
 import { createLog } from "../observe/log.ts";
 import { playStory } from "./demo-story.ts";
 import { reportFailure } from "./failure.ts";

@@ -2,7 +2,7 @@ import { type Gateway, startGateway } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
-import { DEV_ROUTES } from "../dev/routes.ts";
+import { DEV_ROUTES } from "../dev/user-api.ts";
 import { reportFailure } from "./failure.ts";
 import { openObservation } from "./observation.ts";
 import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";

@@ -1,11 +1,12 @@
-/** A JSON object as it came in, nothing of it checked. */
+/** A parsed JSON object. None of its members has been checked. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** One call of the REST API, its body read and parsed (empty where the method has none). */
+/** One call of the REST API. */
 export interface ApiCall {
   readonly headers: Headers;
-  /** The path's placeholders, percent-decoded. */
+  /** The values of the path's placeholders, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
+  /** The parsed body; empty for GET. */
   readonly body: JsonObject;
 }
 
@@ -17,10 +18,10 @@ export interface ApiReply {
 
 export type ApiHandler = (call: ApiCall) => ApiReply;
 
-/** Handlers by path, then by method. Paths are written as Bun.serve's routes are: `/a/:name/b`. */
+/** Handlers by path, then by method. Paths have the syntax of Bun.serve's `routes`: `/a/:name/b`. */
 export type Endpoints = Readonly<Record<string, Readonly<Record<string, ApiHandler>>>>;
 
-/** A refusal of the API: sent as JSON {code, message}. */
+/** An error answer of the API, sent as JSON {code, message}. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
@@ -37,17 +38,18 @@ export function badRequest(message: string): ApiError {
   return new ApiError(400, "bad_request", message);
 }
 
-/** A field that must be text, up to `charsMax` UTF-16 units of it; possibly empty. */
+/** A required string of at most `charsMax` UTF-16 code units; it may be empty. Throws `ApiError` 400. */
 export function textField(body: JsonObject, name: string, charsMax: number): string {
   const text = optionalTextField(body, name, charsMax);
   if (text === undefined) throw badRequest(`${name} is missing`);
   return text;
 }
 
+/** Like `textField`; `undefined` if the field is missing. */
 export function optionalTextField(body: JsonObject, name: string, charsMax: number): string | undefined {
   const value = body[name];
   if (value === undefined) return undefined;
-  if (typeof value !== "string" || !value.isWellFormed()) throw badRequest(`${name} must be text`);
+  if (typeof value !== "string" || !value.isWellFormed()) throw badRequest(`${name} must be a string of valid Unicode`);
   if (value.length > charsMax) throw badRequest(`${name} is longer than ${charsMax} characters`);
   return value;
 }

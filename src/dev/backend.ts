@@ -21,29 +21,29 @@ import { Users } from "./users.ts";
 export interface DevBackendOptions {
   readonly restListen: ListenAddress;
   readonly pushListen: ListenAddress;
-  /** Names under which the REST API may be asked, besides literal addresses and `localhost`. */
+  /** Accepted `Host` names of the REST API, besides IP addresses and `localhost`. */
   readonly hosts?: readonly string[];
-  /** A file, or ":memory:". */
+  /** The path of an SQLite file, or ":memory:". */
   readonly database: string;
   readonly log: Log;
   readonly clock?: Clock;
-  /** Where login codes come from; a secure source unless told otherwise. */
+  /** The random source of login codes. Default: `node:crypto`. */
   readonly random?: RandomInt;
   readonly limits?: Partial<DevLimits>;
 }
 
-/** A backend to run the gateway against: accounts, a chat, and a push feed. */
+/** A running embedded backend: login, profiles, a chat, and a push feed. */
 export interface DevBackend {
   readonly restUrl: string;
   readonly pushUrl: string;
-  /** Kills the push feed alone, cutting its streams; what is pushed meanwhile waits in the log. */
+  /** Closes the push listener and its streams. Events are still logged, and are delivered after `startPush`. */
   stopPush(): Promise<void>;
-  /** Brings the push feed back on the same port. */
+  /** Opens the push listener again, on the same port. */
   startPush(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Rejects with `ListenError` where a port cannot be had, or with SQLite's error where the database cannot be opened. */
+/** Rejects with `ListenError` if a listener cannot be opened, or with SQLite's error if the database cannot be opened. */
 export async function startDevBackend(options: DevBackendOptions): Promise<DevBackend> {
   const limits = { ...DEV_LIMITS, ...options.limits };
   await using undo = new AsyncDisposableStack();
@@ -55,9 +55,8 @@ export async function startDevBackend(options: DevBackendOptions): Promise<DevBa
   const pages = new PageGuard([...(options.hosts ?? []), options.restListen.host]);
   const rest = serveRest(options.restListen, { endpoints: endpointsOf(parts), pages, log: options.log });
   undo.defer(() => rest.stop(true));
-  const open = [options.restListen, options.pushListen].filter(({ host }) => !isLoopback(host)).map(formatAddress);
-  if (open.length > 0)
-    options.log.warn("embedded backend without authentication is not on loopback", { bound: open.join(", ") });
+  const exposed = [options.restListen, options.pushListen].filter(({ host }) => !isLoopback(host)).map(formatAddress);
+  if (exposed.length > 0) options.log.warn("embedded backend exposed without authentication", { bound: exposed.join(", ") });
   const running = undo.move();
   return {
     restUrl: localUrl({ host: options.restListen.host, port: rest.port ?? options.restListen.port }),
@@ -89,7 +88,7 @@ function endpointsOf(parts: Parts) {
   return { ...authApi(parts), ...sessionApi(parts.sessions), ...userApi(parts), ...devApi(parts) };
 }
 
-/** A push listener that can be stopped and started, and keeps its port. */
+/** A push listener that can be stopped and started again on its port. */
 async function startPushFeed(listen: ListenAddress, pushLog: PushLog, limits: DevLimits) {
   const service = new PushService(pushLog, limits);
   const open = (port: number) => openPushListener({ host: listen.host, port }, service.routes, limits.pushStreamsMax);

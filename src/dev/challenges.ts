@@ -2,12 +2,12 @@ import type { Database } from "bun:sqlite";
 import { timingSafeEqual } from "node:crypto";
 import { randomUUIDv7 } from "bun";
 import type { Clock } from "../core/clock.ts";
-import { CODE_ATTEMPTS_MAX, CODE_DIGITS, type DevLimits, OUTBOX_ENTRIES_MAX } from "./limits.ts";
+import { CODE_ATTEMPTS_MAX, CODE_DIGITS, type DevLimits, SENT_MAILS_MAX } from "./limits.ts";
 
-/** A uniform, secure random integer from 0 up to but not including `below`. */
+/** Returns a uniformly distributed integer from 0 to `below` - 1. Must be cryptographically secure. */
 export type RandomInt = (below: number) => number;
 
-/** A code on its way to somebody's mailbox; here, people and scripts read it from the outbox. */
+/** A login e-mail. It is not sent: `GET /dev/outbox` shows it. */
 export interface Mail {
   readonly email: string;
   readonly challenge_id: string;
@@ -21,8 +21,8 @@ export type ChallengeRefusal =
   | "too_many_attempts"
   | "wrong_code";
 
-/** Whose address a code proved, or why it proved none. */
-export type Redeemed = { readonly email: string } | { readonly refusal: ChallengeRefusal };
+/** The e-mail address that the code verified, or why the code is refused. */
+export type RedeemResult = { readonly email: string } | { readonly refusal: ChallengeRefusal };
 
 interface ChallengeRow {
   readonly email: string;
@@ -32,7 +32,7 @@ interface ChallengeRow {
   readonly used: number;
 }
 
-/** One-time codes sent to e-mail addresses. */
+/** One-time login codes. A challenge is one login that was started. */
 export class Challenges {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -46,6 +46,7 @@ export class Challenges {
     this.#limits = limits;
   }
 
+  /** Creates a challenge. Beyond `challengesMax`, the oldest is deleted. */
   issue(email: string): Mail {
     const now = this.#clock.now();
     const code = String(this.#random(10 ** CODE_DIGITS)).padStart(CODE_DIGITS, "0");
@@ -63,25 +64,25 @@ export class Challenges {
     return mail;
   }
 
-  /** Spends a challenge. A wrong code spends one of its attempts, which no later failure gives back. */
-  redeem(id: string, code: string): Redeemed {
+  /** A right code marks the challenge as used. Every code, right or wrong, counts as an attempt. */
+  redeem(id: string, code: string): RedeemResult {
     const challenge = this.#find(id);
     if (challenge === undefined) return { refusal: "challenge_unknown" };
     if (challenge.used !== 0) return { refusal: "challenge_used" };
     if (challenge.expiresAtMs <= this.#clock.now()) return { refusal: "challenge_expired" };
     if (challenge.attempts >= CODE_ATTEMPTS_MAX) return { refusal: "too_many_attempts" };
-    const right = equalText(code, challenge.code);
+    const isRight = equalText(code, challenge.code);
     this.#database
       .query<null, [number, string]>("UPDATE challenges SET attempts = attempts + 1, used = ? WHERE id = ?")
-      .run(right ? 1 : 0, id);
-    return right ? { email: challenge.email } : { refusal: "wrong_code" };
+      .run(isRight ? 1 : 0, id);
+    return isRight ? { email: challenge.email } : { refusal: "wrong_code" };
   }
 
-  /** The latest codes, newest last. */
-  outbox(): Mail[] {
+  /** The latest e-mails, newest last. */
+  sentMails(): Mail[] {
     return this.#database
       .query<Mail, [number]>("SELECT email, id AS challenge_id, code FROM challenges ORDER BY seq DESC LIMIT ?")
-      .all(OUTBOX_ENTRIES_MAX)
+      .all(SENT_MAILS_MAX)
       .reverse();
   }
 

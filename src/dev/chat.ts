@@ -6,12 +6,11 @@ import type { PushLog } from "./push-log.ts";
 import { pushedEvent } from "./pushed-event.ts";
 import type { Users } from "./users.ts";
 
-/** A message on its way into a room. */
-export interface Draft {
+export interface MessageDraft {
   readonly roomId: string;
   readonly userId: string;
   readonly text: string;
-  /** Unique to one request of one device session; the same key twice is the same message. */
+  /** Identifies one request of one device session. A repeated key is a repeat of the same message. */
   readonly idempotencyKey: string | undefined;
 }
 
@@ -22,10 +21,10 @@ interface MessageRow {
   readonly text: string;
 }
 
-/** `undefined` where the draft's key was used for another message. */
-export type Sent = { readonly messageId: string } | undefined;
+/** `undefined` if the idempotency key was used for another message. */
+export type SendResult = { readonly messageId: string } | undefined;
 
-/** Rooms that everybody is in. */
+/** Chat rooms. Every user is in every room. */
 export class Chat {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -41,8 +40,8 @@ export class Chat {
     this.#pushLog = pushLog;
   }
 
-  /** Stores a message and pushes it to every user, both or neither; a repeat finds the first one and pushes nothing. */
-  send(draft: Draft): Sent {
+  /** Stores the message and its events in one transaction. A repeat returns the id of the first message and pushes nothing. */
+  send(draft: MessageDraft): SendResult {
     const earlier = this.#findByKey(draft.idempotencyKey);
     if (earlier !== undefined) return isSame(draft, earlier) ? { messageId: earlier.id } : undefined;
     const messageId = randomUUIDv7("hex", this.#clock.now());
@@ -53,13 +52,13 @@ export class Chat {
     return { messageId };
   }
 
-  #eventsOf(messageId: string, draft: Draft) {
+  #eventsOf(messageId: string, draft: MessageDraft) {
     const payload = { message_id: messageId, room_id: draft.roomId, from: draft.userId, text: draft.text };
     const now = this.#clock.now();
-    return this.#users.ids().map((userId) => pushedEvent({ userId, eventType: "chat.message", payload }, now).kind);
+    return this.#users.allIds().map((userId) => pushedEvent({ userId, eventType: "chat.message", payload }, now).kind);
   }
 
-  #store(messageId: string, draft: Draft): void {
+  #store(messageId: string, draft: MessageDraft): void {
     const { lastInsertRowid } = this.#database
       .query<null, [string, string, string, string, string | null]>(
         "INSERT INTO messages (id, room_id, user_id, text, idempotency_key) VALUES (?, ?, ?, ?, ?)",
@@ -77,6 +76,6 @@ export class Chat {
   }
 }
 
-function isSame(draft: Draft, message: MessageRow): boolean {
+function isSame(draft: MessageDraft, message: MessageRow): boolean {
   return draft.roomId === message.roomId && draft.userId === message.userId && draft.text === message.text;
 }

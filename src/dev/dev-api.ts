@@ -31,10 +31,10 @@ interface Target {
   readonly deviceSessionId: string | undefined;
 }
 
-/** What a real backend has no business to offer: its outgoing mail, and levers for people and scripts. */
+/** Endpoints for development only: read the login e-mails, push an event, revoke a session. A real backend does not have them. */
 export function devApi(parts: DevParts): Endpoints {
   return {
-    "/dev/outbox": { GET: () => ({ status: 200, body: parts.challenges.outbox() }) },
+    "/dev/outbox": { GET: () => ({ status: 200, body: parts.challenges.sentMails() }) },
     "/dev/push": { POST: (call) => push(call, parts) },
     "/dev/revoke": { POST: (call) => revoke(call, parts) },
   };
@@ -44,7 +44,7 @@ function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
   const target = targetOf(body);
   const eventType = textField(body, "event_type", MESSAGE_TYPE_MAX);
   if (!isMessageType(eventType) || isReservedType(eventType))
-    throw badRequest("event_type must be dot-separated words outside of gateway.");
+    throw badRequest("event_type must be dot-separated words and must not start with gateway.");
   const { eventId, payloadBytes, kind } = pushedEvent({ ...target, eventType, payload: body.payload }, clock.now());
   if (payloadBytes.byteLength > EVENT_PAYLOAD_BYTES_MAX) {
     throw badRequest(`payload is larger than ${EVENT_PAYLOAD_BYTES_MAX} bytes`);
@@ -53,25 +53,25 @@ function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
   return { status: 200, body: { event_id: eventId } };
 }
 
-/** Marked first, pushed second: whoever hears of the revocation and looks the session up finds it revoked. */
+/** Marks before it pushes: a gateway that looks the session up because of the push finds it revoked. */
 function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiReply {
   const { userId, deviceSessionId } = targetOf(body);
-  const reason = optionalTextField(body, "reason", ID_CHARS_MAX) ?? "revoked by hand";
+  const reason = optionalTextField(body, "reason", ID_CHARS_MAX) ?? "revoked manually";
   if (deviceSessionId !== undefined) {
-    if (sessions.find(deviceSessionId) === undefined) throw new ApiError(404, "session_unknown", "there is no such session");
+    if (sessions.find(deviceSessionId) === undefined) throw new ApiError(404, "session_unknown", "unknown device session");
     sessions.revoke(deviceSessionId);
   } else if (userId !== undefined) {
-    if (users.find(userId) === undefined) throw new ApiError(404, "user_unknown", "there is no such user");
+    if (users.find(userId) === undefined) throw new ApiError(404, "user_unknown", "unknown user");
     sessions.revokeAllOf(userId);
   }
   pushLog.append([{ case: "sessionInvalidation", value: { userId, deviceSessionId, reason } }]);
   return { status: 200, body: {} };
 }
 
-/** An empty id is no id. */
+/** An empty id counts as missing. */
 function targetOf(body: JsonObject): Target {
   const userId = optionalTextField(body, "user_id", ID_CHARS_MAX) || undefined;
   const deviceSessionId = optionalTextField(body, "device_session_id", ID_CHARS_MAX) || undefined;
-  if (userId === undefined && deviceSessionId === undefined) throw badRequest("user_id or device_session_id is needed");
+  if (userId === undefined && deviceSessionId === undefined) throw badRequest("user_id or device_session_id is required");
   return { userId, deviceSessionId };
 }

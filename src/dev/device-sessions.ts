@@ -2,18 +2,18 @@ import type { Database } from "bun:sqlite";
 import { randomUUIDv7 } from "bun";
 import type { Clock } from "../core/clock.ts";
 
-/** PROTOCOL (proto/README.md), "Backend REST": a session record, as the gateway reads it. */
+/** The session record that the gateway reads: proto/README.md, "Backend REST". */
 export interface SessionRecord {
   readonly device_session_id: string;
   readonly user_id: string;
-  /** base64 of 32 bytes. */
+  /** Base64 of 32 bytes. */
   readonly client_public_key: string;
   readonly status: "active" | "revoked";
 }
 
 const COLUMNS = "id AS device_session_id, user_id, client_public_key, status";
 
-/** The devices that have logged in. */
+/** The device sessions, active and revoked. */
 export class DeviceSessions {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -25,8 +25,8 @@ export class DeviceSessions {
     this.#sessionsMax = sessionsMax;
   }
 
-  /** The new session's id; `undefined` where there is no room for another. */
-  open(userId: string, clientPublicKey: string): string | undefined {
+  /** Returns the new session's id, or `undefined` if `sessionsMax` is reached. */
+  create(userId: string, clientPublicKey: string): string | undefined {
     const sessions = this.#database.query<{ count: number }, []>("SELECT COUNT(*) AS count FROM device_sessions").get();
     if ((sessions?.count ?? 0) >= this.#sessionsMax) return undefined;
     const id = randomUUIDv7("hex", this.#clock.now());

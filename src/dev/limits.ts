@@ -1,18 +1,20 @@
-/** What bounds the embedded backend. Tests set some of them lower; nothing else does. */
+/** Bounds of the embedded backend. Only tests change them. */
 export interface DevLimits {
-  /** Every message is pushed to every user, in one transaction. */
+  /** Also bounds the transaction of a chat message, which logs one event per user. */
   readonly usersMax: number;
   readonly sessionsMax: number;
-  /** Challenges kept, spent ones included; the oldest go first. */
+  /** Challenges stored, including used ones. Beyond it, the oldest is deleted. */
   readonly challengesMax: number;
   readonly codeTtlMs: number;
-  /** Messages kept, and with them the idempotency keys under which they were sent; the oldest go first. */
+  /** Messages stored, with their idempotency keys. Beyond it, the oldest is deleted. */
   readonly messagesMax: number;
-  /** What the push log keeps for gateways that come back: so many events, and so many bytes of them. */
+  /** Events kept in the push log, so that a gateway can resume. */
   readonly pushEventsMax: number;
+  /** Bytes of the events kept in the push log. */
   readonly pushBytesMax: number;
+  /** Open push streams. */
   readonly pushStreamsMax: number;
-  /** How long a push stream stays silent before it says that it is alive. */
+  /** A push stream without events sends a keepalive at this interval. */
   readonly keepaliveMs: number;
 }
 
@@ -28,19 +30,20 @@ export const DEV_LIMITS: DevLimits = {
   keepaliveMs: 10_000,
 };
 
-/** A code of six digits stands a guess of one in a million; five guesses keep it there. */
+/** Six digits and five attempts: a guess succeeds with a probability of 5 in 1,000,000. */
 export const CODE_DIGITS = 6;
 export const CODE_ATTEMPTS_MAX = 5;
 
-export const OUTBOX_ENTRIES_MAX = 100;
+/** E-mails that `GET /dev/outbox` shows. */
+export const SENT_MAILS_MAX = 100;
 export const REST_BODY_BYTES_MAX = 1024 * 1024;
-/** A subscription is a name and a cursor. */
+/** A SubscribePushRequest holds a gateway id and a cursor. */
 export const PUSH_REQUEST_BYTES_MAX = 16 * 1024;
-/** A push stream holds one batch at a time, and so at most this many events of the largest size. */
+/** Events that one push stream reads from the log at a time. Bounds the memory of a stream. */
 export const PUSH_BATCH_EVENTS_MAX = 32;
 export const EVENT_PAYLOAD_BYTES_MAX = 256 * 1024;
 
-/** RFC 5321 4.5.3.1.3: a path is at most 256 octets with its brackets. */
+/** RFC 5321 4.5.3.1.3: a path has at most 256 octets, its angle brackets included. */
 export const EMAIL_CHARS_MAX = 254;
 export const DISPLAY_NAME_CHARS_MAX = 64;
 export const ROOM_ID_CHARS_MAX = 128;

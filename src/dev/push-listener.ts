@@ -5,14 +5,13 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
 import { PUSH_REQUEST_BYTES_MAX } from "./limits.ts";
 
-/** An open listener. */
 export interface PushListener {
   readonly port: number;
-  /** Cuts every connection where it stands, as a backend that dies does, and frees the port. */
+  /** Destroys every connection without a GOAWAY, as a crash of the backend would, and frees the port. */
   close(): Promise<void>;
 }
 
-/** Serves RPCs (gRPC, and gRPC-Web and Connect besides) over HTTP/2 without TLS. Rejects with `ListenError`. */
+/** Serves gRPC, gRPC-Web and Connect over HTTP/2 without TLS. Rejects with `ListenError`. */
 export async function openPushListener(
   listen: ListenAddress,
   routes: (router: ConnectRouter) => void,

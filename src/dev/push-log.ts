@@ -4,10 +4,10 @@ import type { Clock } from "../core/clock.ts";
 import { type PushEvent, PushEventSchema } from "../gen/sallyport/v1/push_pb.ts";
 import { type DevLimits, PUSH_BATCH_EVENTS_MAX } from "./limits.ts";
 
-/** What happened, as it is logged: a push event that has no cursor yet. */
+/** The content of a push event. The log adds the cursor. */
 export type PushKind = MessageInitShape<typeof PushEventSchema>["kind"];
 
-/** An event and its place in the log: `event.cursor` is `seq` as text. */
+/** An event and its number in the log. `event.cursor` is `seq` as decimal text. */
 export interface LogEntry {
   readonly seq: number;
   readonly event: PushEvent;
@@ -18,18 +18,18 @@ interface Row {
   readonly event: Uint8Array;
 }
 
-interface Place {
+interface LogPosition {
   readonly seq: number;
-  /** Bytes of all events ever logged, up to and including this one. */
+  /** The size of all events ever logged, up to and including this one. */
   readonly endBytes: number;
 }
 
 /**
- * Everything that was pushed, numbered, the newest part of it kept. The log is the queue of every push stream: a stream holds nothing
- * but its place, so a slow gateway costs nothing, and one that returns reads on from where it was.
+ * A numbered log of the newest push events. Every push stream reads from it and stores only its position. A slow gateway therefore takes no
+ * memory, and a gateway that reconnects resumes at its cursor.
  *
- * Numbers begin at the time of the log's creation in microseconds. A log that replaces another one (the backend restarted without
- * its database) so lies wholly after it, and no cursor of the old one is ever taken for a place in the new one.
+ * Numbers start at the log's creation time in microseconds. If the backend restarts without its database, every number of the new log is larger
+ * than every number of the old log. A cursor of the old log is then out of range, and never mistaken for a position in the new log.
  */
 export class PushLog {
   readonly #database: Database;
@@ -42,18 +42,18 @@ export class PushLog {
     if (this.#newest() === undefined) this.#insert({ seq: clock.now() * 1000, endBytes: 0 }, new Uint8Array());
   }
 
-  /** The place of the newest event. */
-  head(): number {
+  /** The number of the newest event. */
+  newestSeq(): number {
     return this.#newest()?.seq ?? 0;
   }
 
-  /** Whether the log still holds everything after `seq`. */
-  reaches(seq: number): boolean {
+  /** Whether the log still holds every event after `seq`. */
+  holdsAfter(seq: number): boolean {
     const [oldest, newest] = [this.#oldest(), this.#newest()];
     return oldest !== undefined && newest !== undefined && oldest.seq - 1 <= seq && seq <= newest.seq;
   }
 
-  /** The next events after `seq`, one batch of them; none where `seq` is the head. */
+  /** At most `PUSH_BATCH_EVENTS_MAX` events after `seq`; none if `seq` is the newest. */
   readAfter(seq: number): LogEntry[] {
     return this.#database
       .query<Row, [number, number]>("SELECT seq, event FROM push_log WHERE seq > ? ORDER BY seq LIMIT ?")
@@ -61,6 +61,7 @@ export class PushLog {
       .map(toEntry);
   }
 
+  /** Appends the events in one transaction, deletes the oldest beyond the limits, and wakes the waiting streams. */
   append(kinds: readonly PushKind[]): void {
     this.#database.transaction(() => {
       let last = this.#newest() ?? { seq: 0, endBytes: 0 };
@@ -74,17 +75,17 @@ export class PushLog {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Waits for the next append, `timeoutMs` at most; `signal` ends the wait. Read the log anew afterwards. */
-  waitForAppend(timeoutMs: number, signal: AbortSignal): Promise<"appended" | "quiet"> {
+  /** Waits for the next append. Resolves to `timeout` after `timeoutMs`, or when `signal` aborts. */
+  waitForAppend(timeoutMs: number, signal: AbortSignal): Promise<"appended" | "timeout"> {
     return new Promise((resolve) => {
-      const settle = (outcome: "appended" | "quiet") => {
+      const settle = (outcome: "appended" | "timeout") => {
         clearTimeout(timer);
         this.#waiting.delete(onAppend);
         signal.removeEventListener("abort", onAbort);
         resolve(outcome);
       };
       const onAppend = () => settle("appended");
-      const onAbort = () => settle("quiet");
+      const onAbort = () => settle("timeout");
       const timer = setTimeout(onAbort, timeoutMs);
       this.#waiting.add(onAppend);
       signal.addEventListener("abort", onAbort);
@@ -92,7 +93,7 @@ export class PushLog {
     });
   }
 
-  #prune(newest: Place): void {
+  #prune(newest: LogPosition): void {
     for (let oldest = this.#oldest(); oldest !== undefined && oldest.seq < newest.seq; oldest = this.#oldest()) {
       const events = newest.seq - oldest.seq + 1;
       const bytesAfter = newest.endBytes - oldest.endBytes;
@@ -101,22 +102,22 @@ export class PushLog {
     }
   }
 
-  #insert(place: Place, event: Uint8Array): void {
+  #insert(position: LogPosition, event: Uint8Array): void {
     this.#database
       .query<null, [number, Uint8Array, number]>("INSERT INTO push_log (seq, event, end_bytes) VALUES (?, ?, ?)")
-      .run(place.seq, event, place.endBytes);
+      .run(position.seq, event, position.endBytes);
   }
 
-  #oldest(): Place | undefined {
-    return this.#place("SELECT seq, end_bytes AS endBytes FROM push_log ORDER BY seq LIMIT 1");
+  #oldest(): LogPosition | undefined {
+    return this.#position("SELECT seq, end_bytes AS endBytes FROM push_log ORDER BY seq LIMIT 1");
   }
 
-  #newest(): Place | undefined {
-    return this.#place("SELECT seq, end_bytes AS endBytes FROM push_log ORDER BY seq DESC LIMIT 1");
+  #newest(): LogPosition | undefined {
+    return this.#position("SELECT seq, end_bytes AS endBytes FROM push_log ORDER BY seq DESC LIMIT 1");
   }
 
-  #place(query: string): Place | undefined {
-    return this.#database.query<Place, []>(query).get() ?? undefined;
+  #position(query: string): LogPosition | undefined {
+    return this.#database.query<LogPosition, []>(query).get() ?? undefined;
   }
 }
 

@@ -6,11 +6,11 @@ import type { PushLog } from "./push-log.ts";
 
 const CURSOR = /^[0-9]{1,16}$/;
 
-/** The Push service over a push log: any number of gateways, each reading from its own cursor. */
+/** The Push service. Each gateway reads the push log from its own cursor. */
 export class PushService {
   readonly #log: PushLog;
   readonly #limits: DevLimits;
-  readonly #live = new Set<AbortSignal>();
+  readonly #streams = new Set<AbortSignal>();
 
   constructor(log: PushLog, limits: DevLimits) {
     this.#log = log;
@@ -22,43 +22,43 @@ export class PushService {
   };
 
   async *#subscribe(cursor: string, signal: AbortSignal): AsyncGenerator<PushEvent> {
-    if (this.#live.size >= this.#limits.pushStreamsMax) throw new ConnectError("too many streams", Code.ResourceExhausted);
-    const release = () => this.#live.delete(signal);
-    // A stream that is reset while a write waits for its window is never resumed: only the signal tells.
+    if (this.#streams.size >= this.#limits.pushStreamsMax) throw new ConnectError("too many streams", Code.ResourceExhausted);
+    const release = () => this.#streams.delete(signal);
+    // If a stream is reset while a write waits for flow control, connect-node never resumes the generator: `finally` does not run.
     signal.addEventListener("abort", release, { once: true });
-    this.#live.add(signal);
+    this.#streams.add(signal);
     try {
-      yield* this.#readFrom(cursor === "" ? this.#log.head() : parseCursor(cursor), signal);
+      yield* this.#eventsAfter(cursor === "" ? this.#log.newestSeq() : parseCursor(cursor), signal);
     } finally {
       release();
     }
   }
 
-  /** The log from a place on: what is there, then what comes. Between a read that finds nothing and the wait, nothing can come. */
-  async *#readFrom(start: number, signal: AbortSignal): AsyncGenerator<PushEvent> {
-    let at = start;
-    this.#demand(at);
-    yield keepalive(at);
+  /** Yields the events after `start`, then waits for new ones. A read and the wait after it run synchronously, so no append is missed. */
+  async *#eventsAfter(start: number, signal: AbortSignal): AsyncGenerator<PushEvent> {
+    let seq = start;
+    this.#requireHeld(seq);
+    yield keepalive(seq);
     while (!signal.aborted) {
-      this.#demand(at);
-      const batch = this.#log.readAfter(at);
+      this.#requireHeld(seq);
+      const batch = this.#log.readAfter(seq);
       for (const entry of batch) {
         yield entry.event;
-        at = entry.seq;
+        seq = entry.seq;
       }
       if (batch.length > 0) continue;
       const outcome = await this.#log.waitForAppend(this.#limits.keepaliveMs, signal);
-      if (outcome === "quiet" && !signal.aborted) yield keepalive(at);
+      if (outcome === "timeout" && !signal.aborted) yield keepalive(seq);
     }
   }
 
-  /** A stream that fell behind what the log keeps ends like a cursor that is too old. */
-  #demand(seq: number): void {
-    if (!this.#log.reaches(seq)) throw outOfRange();
+  /** Ends a stream with OUT_OF_RANGE if the log has deleted events that it has not read. */
+  #requireHeld(seq: number): void {
+    if (!this.#log.holdsAfter(seq)) throw outOfRange();
   }
 }
 
-/** Tells a gateway at once where it stands, so that it can resume from there. */
+/** The first keepalive gives a new gateway its cursor, so that it can resume before the first event. */
 function keepalive(seq: number): PushEvent {
   return create(PushEventSchema, { cursor: String(seq) });
 }
@@ -69,5 +69,5 @@ function parseCursor(cursor: string): number {
 }
 
 function outOfRange(): ConnectError {
-  return new ConnectError("the push log does not hold what follows this cursor", Code.OutOfRange);
+  return new ConnectError("the push log no longer holds every event after this cursor", Code.OutOfRange);
 }

@@ -1,18 +1,18 @@
 import { randomUUIDv7 } from "bun";
 import type { PushKind } from "./push-log.ts";
 
-/** An event for clients: for one session where `deviceSessionId` is given, else for every stream of the user. */
+/** An event for clients: for one device session if `deviceSessionId` is set, else for every session of the user. */
 export interface EventDraft {
   readonly userId?: string | undefined;
   readonly deviceSessionId?: string | undefined;
   readonly eventType: string;
-  /** Anything that JSON can say; `undefined` is an empty payload. */
+  /** A JSON value; `undefined` for an empty payload. */
   readonly payload: unknown;
 }
 
 const utf8 = new TextEncoder();
 
-/** Gives a draft its id (UUIDv7, of the time `nowMs`) and the form in which it is pushed. */
+/** Adds an event id (UUIDv7 of the time `nowMs`, in Unix ms) and encodes the payload. */
 export function pushedEvent(draft: EventDraft, nowMs: number): { eventId: string; payloadBytes: Uint8Array; kind: PushKind } {
   const eventId = randomUUIDv7("hex", nowMs);
   const payloadBytes = draft.payload === undefined ? new Uint8Array() : utf8.encode(JSON.stringify(draft.payload));

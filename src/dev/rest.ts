@@ -6,7 +6,7 @@ import type { Log } from "../core/ports.ts";
 import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, isJsonObject, type JsonObject } from "./api.ts";
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
 
-/** Long enough that a gateway's kept connection seldom closes in the very moment of its next use. */
+/** Long, because a keep-alive connection that closes just when the gateway sends a request on it makes the request fail. */
 const IDLE_SECONDS_MAX = 120;
 
 type Handlers = Readonly<Record<string, ApiHandler>>;
@@ -19,7 +19,7 @@ export interface RestParts {
 
 /** Serves endpoints as JSON over HTTP. Throws `ListenError`. */
 export function serveRest(listen: ListenAddress, { endpoints, pages, log }: RestParts): Server<undefined> {
-  const served = async (request: Request, answer: () => Response | Promise<Response>): Promise<Response> => {
+  const guarded = async (request: Request, answer: () => Response | Promise<Response>): Promise<Response> => {
     try {
       pages.check(request.headers);
       return await answer();
@@ -27,7 +27,7 @@ export function serveRest(listen: ListenAddress, { endpoints, pages, log }: Rest
       return toResponse(errorReply(error, log));
     }
   };
-  const route = (handlers: Handlers) => (request: BunRequest) => served(request, () => answerBy(handlers, request, log));
+  const route = (handlers: Handlers) => (request: BunRequest) => guarded(request, () => callHandler(handlers, request, log));
   try {
     return Bun.serve({
       hostname: listen.host,
@@ -35,7 +35,7 @@ export function serveRest(listen: ListenAddress, { endpoints, pages, log }: Rest
       maxRequestBodySize: REST_BODY_BYTES_MAX,
       idleTimeout: IDLE_SECONDS_MAX,
       routes: Object.fromEntries(Object.entries(endpoints).map(([path, handlers]) => [path, route(handlers)])),
-      fetch: (request) => served(request, nothingHere),
+      fetch: (request) => guarded(request, notFound),
       error: (error) => toResponse(errorReply(error, log)),
     });
   } catch (error) {
@@ -43,23 +43,23 @@ export function serveRest(listen: ListenAddress, { endpoints, pages, log }: Rest
   }
 }
 
-async function answerBy(handlers: Handlers, request: BunRequest, log: Log): Promise<Response> {
+async function callHandler(handlers: Handlers, request: BunRequest, log: Log): Promise<Response> {
   const handler = handlers[request.method];
   if (handler === undefined) return methodNotAllowed(Object.keys(handlers), log);
   const body = request.method === "GET" ? {} : await readJson(request);
   return toResponse(handler({ headers: request.headers, params: request.params, body }));
 }
 
-function nothingHere(): never {
-  throw new ApiError(404, "not_found", "there is nothing under this path");
+function notFound(): never {
+  throw new ApiError(404, "not_found", "unknown path");
 }
 
 async function readJson(request: Request): Promise<JsonObject> {
   if (!isJsonContent(request.headers.get("content-type"))) {
-    throw new ApiError(415, "unsupported_media_type", "the body must be application/json");
+    throw new ApiError(415, "unsupported_media_type", "content-type must be application/json");
   }
   const text = await request.text().catch(() => {
-    throw new ApiError(413, "body_too_large", `the body did not arrive whole, or is larger than ${REST_BODY_BYTES_MAX} bytes`);
+    throw new ApiError(413, "body_too_large", `the body is incomplete or larger than ${REST_BODY_BYTES_MAX} bytes`);
   });
   const body = parseJson(text);
   if (!isJsonObject(body)) throw badRequest("the body must be a JSON object");
@@ -75,7 +75,9 @@ function parseJson(text: string): unknown {
 }
 
 function methodNotAllowed(allowed: readonly string[], log: Log): Response {
-  const response = toResponse(errorReply(new ApiError(405, "method_not_allowed", "this path does not take this method"), log));
+  const response = toResponse(
+    errorReply(new ApiError(405, "method_not_allowed", "the path does not support this method"), log),
+  );
   response.headers.set("allow", allowed.join(", "));
   return response;
 }
@@ -83,7 +85,7 @@ function methodNotAllowed(allowed: readonly string[], log: Log): Response {
 function errorReply(error: unknown, log: Log): ApiReply {
   if (error instanceof ApiError) return { status: error.status, body: { code: error.code, message: error.message } };
   if (error instanceof ForeignPageError) return { status: 403, body: { code: "forbidden", message: error.message } };
-  log.error("the embedded backend failed", { error: String(error) });
+  log.error("embedded backend call failed", { error: String(error) });
   return { status: 500, body: { code: "internal", message: "an internal error occurred" } };
 }
 

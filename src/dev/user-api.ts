@@ -8,7 +8,14 @@ interface UserParts {
   readonly chat: Chat;
 }
 
-/** What users may do. Who the user is, the gateway says in X-User-Id, which only it can reach this API to say. */
+/** The gateway's route table for this API. */
+export const DEV_ROUTES = [
+  { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
+  { message_type: "user.profile.update", method: "PATCH", path: "/api/v1/user/profile" },
+  { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" },
+] as const;
+
+/** The API for logged-in users. It trusts X-User-Id: only the gateway may be able to reach this API. */
 export function userApi(parts: UserParts): Endpoints {
   return {
     "/api/v1/user/profile": {
@@ -39,17 +46,17 @@ function sendMessage(call: ApiCall, { users, chat }: UserParts): ApiReply {
     throw invalid("text_too_long", `the message is longer than ${MESSAGE_CHARS_MAX} characters`);
   }
   const sent = chat.send({ roomId, userId: user.id, text, idempotencyKey: idempotencyKeyOf(call, user) });
-  if (sent === undefined) throw invalid("idempotency_key_reused", "this Idempotency-Key was used for another message");
+  if (sent === undefined) throw invalid("idempotency_key_reused", "the Idempotency-Key was used for another message");
   return { status: 201, body: { message_id: sent.messageId, room_id: roomId } };
 }
 
 function callerOf({ headers }: ApiCall, users: Users): User {
   const user = users.find(headers.get("x-user-id") ?? "");
-  if (user === undefined) throw new ApiError(401, "user_unknown", "X-User-Id names no user");
+  if (user === undefined) throw new ApiError(401, "user_unknown", "X-User-Id is not the id of a user");
   return user;
 }
 
-/** A request id is fresh within its session alone, so two sessions may well use the same one. */
+/** Includes the session: a request id is unique only within its session. */
 function idempotencyKeyOf({ headers }: ApiCall, user: User): string | undefined {
   const key = headers.get("idempotency-key");
   if (key === null) return undefined;

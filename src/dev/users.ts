@@ -11,7 +11,7 @@ export interface User {
 
 const COLUMNS = "id, email, display_name AS displayName";
 
-/** The people who have logged in, and their profiles. */
+/** The users that have logged in, and their profiles. */
 export class Users {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -23,8 +23,8 @@ export class Users {
     this.#usersMax = usersMax;
   }
 
-  /** The user of an address, a new one where there was none; `undefined` where there is no room for another. */
-  open(email: string): User | undefined {
+  /** Returns the user of the e-mail address, and creates it if needed; `undefined` if `usersMax` is reached. */
+  findOrCreate(email: string): User | undefined {
     return this.#findByEmail(email) ?? this.#create(email);
   }
 
@@ -36,7 +36,7 @@ export class Users {
     this.#database.query<null, [string, string]>("UPDATE users SET display_name = ? WHERE id = ?").run(displayName, id);
   }
 
-  ids(): string[] {
+  allIds(): string[] {
     const rows = this.#database.query<{ id: string }, []>("SELECT id FROM users ORDER BY seq").all();
     return rows.map((row) => row.id);
   }
@@ -48,7 +48,7 @@ export class Users {
   #create(email: string): User | undefined {
     const users = this.#database.query<{ count: number }, []>("SELECT COUNT(*) AS count FROM users").get()?.count ?? 0;
     if (users >= this.#usersMax) return undefined;
-    const user = { id: randomUUIDv7("hex", this.#clock.now()), email, displayName: nameOf(email) };
+    const user = { id: randomUUIDv7("hex", this.#clock.now()), email, displayName: initialName(email) };
     this.#database
       .query<null, [string, string, string]>("INSERT INTO users (id, email, display_name) VALUES (?, ?, ?)")
       .run(user.id, user.email, user.displayName);
@@ -56,7 +56,7 @@ export class Users {
   }
 }
 
-/** What people are called until they say otherwise: the part of the address before the "@". */
-function nameOf(email: string): string {
+/** The initial display name: the part of the address before the "@". */
+function initialName(email: string): string {
   return email.slice(0, email.lastIndexOf("@")).slice(0, DISPLAY_NAME_CHARS_MAX).toWellFormed();
 }

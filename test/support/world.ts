@@ -7,7 +7,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import type { Log } from "../../src/core/ports.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
-import { DEV_ROUTES } from "../../src/dev/routes.ts";
+import { DEV_ROUTES } from "../../src/dev/user-api.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { until } from "./until.ts";

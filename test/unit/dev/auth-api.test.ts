@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { DevBackend } from "../../../src/dev/backend.ts";
-import { CODE_ATTEMPTS_MAX, OUTBOX_ENTRIES_MAX } from "../../../src/dev/limits.ts";
+import { CODE_ATTEMPTS_MAX, SENT_MAILS_MAX } from "../../../src/dev/limits.ts";
 import { call, confirm, FakeClock, KEY, logIn, sendCode, start } from "./harness.ts";
 
 const SEND = "/api/v1/public/auth/send-email-code";
@@ -109,11 +109,11 @@ test("codes come from the injected source and keep their leading zeros", async (
 
 test("the outbox tells the latest codes, newest last, and no more than it may", async () => {
   const backend = await start();
-  for (let n = 0; n <= OUTBOX_ENTRIES_MAX; n++) await call(backend, "POST", SEND, { email: `${n}@example.org` });
+  for (let n = 0; n <= SENT_MAILS_MAX; n++) await call(backend, "POST", SEND, { email: `${n}@example.org` });
   const { body } = await call(backend, "GET", "/dev/outbox");
-  expect(body).toHaveLength(OUTBOX_ENTRIES_MAX);
+  expect(body).toHaveLength(SENT_MAILS_MAX);
   expect(body[0].email).toBe("1@example.org");
-  expect(body.at(-1).email).toBe(`${OUTBOX_ENTRIES_MAX}@example.org`);
+  expect(body.at(-1).email).toBe(`${SENT_MAILS_MAX}@example.org`);
   await backend.stop();
 });
 

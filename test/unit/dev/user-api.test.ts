@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { DevBackend } from "../../../src/dev/backend.ts";
-import { DEV_ROUTES } from "../../../src/dev/routes.ts";
+import { DEV_ROUTES } from "../../../src/dev/user-api.ts";
 import { call, logIn, PushReader, payloadOf, start } from "./harness.ts";
 
 const PROFILE = "/api/v1/user/profile";

@@ -3,31 +3,31 @@ import { SIGNATURE_BYTES } from "../core/limits.ts";
 import type { VerifyingKey } from "../core/ports.ts";
 import { isWeakPublicKey } from "./public-key.ts";
 
-/** RFC 8410: what precedes the 32 raw bytes of an Ed25519 public key in a SubjectPublicKeyInfo. */
+/** RFC 8410: the DER prefix of a SubjectPublicKeyInfo. The 32 raw bytes of the Ed25519 public key follow. */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
-/** RFC 8410: what precedes the 32-byte seed of an Ed25519 private key in a PKCS #8 OneAsymmetricKey. */
+/** RFC 8410: the DER prefix of a PKCS #8 OneAsymmetricKey. The 32-byte seed of the Ed25519 private key follows. */
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 
 const SHA256_BYTES = 32;
 
-/** SHA-256, 32 bytes. */
+/** The SHA-256 digest, 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   const digest = new Uint8Array(SHA256_BYTES);
   Bun.SHA256.hash(bytes, digest);
   return digest;
 }
 
-/** A key under which nothing verifies: what a weak key is worth. */
-const UNUSABLE_KEY: VerifyingKey = { verify: () => false };
+/** Takes the place of a weak key. Rejects every signature. */
+const REJECT_ALL_KEY: VerifyingKey = { verify: () => false };
 
-/** The verifying key of a device, from its 32 raw bytes. Weak keys verify nothing, nor do bytes that encode no point. */
+/** The verifying key of a device, from its 32 raw bytes. A weak key, or one that encodes no curve point, rejects every signature. */
 export function verifyingKey(raw: Uint8Array): VerifyingKey {
-  return isWeakPublicKey(raw) ? UNUSABLE_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));
+  return isWeakPublicKey(raw) ? REJECT_ALL_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));
 }
 
 /**
- * Verifies strictly: S must be below the group order (RFC 8032 5.1.7), the equation is checked without cofactor, and R is
- * compared as bytes, so that neither S nor R has a second encoding that passes. test/unit/crypto holds the vectors.
+ * Verifies strictly: S must be below the group order (RFC 8032 5.1.7), the equation is checked without cofactor, and R is compared as
+ * bytes. No second encoding of S or R is accepted. Test vectors: test/unit/crypto.
  */
 class Ed25519VerifyingKey implements VerifyingKey {
   readonly #key: KeyObject;
@@ -46,12 +46,12 @@ export function privateKeyObject(seed: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });
 }
 
-/** The 32 raw bytes of the public key that belongs to a private key. */
+/** The 32 raw bytes of a private key's public key. */
 export function rawPublicKey(privateKey: KeyObject): Uint8Array {
   return createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(SPKI_PREFIX.byteLength);
 }
 
-/** The 64-byte signature of a message. */
+/** The Ed25519 signature of a message, 64 bytes. */
 export function signEd25519(message: Uint8Array, key: KeyObject): Uint8Array {
   return sign(null, message, key);
 }

@@ -2,30 +2,31 @@ import { createHash, type KeyObject } from "node:crypto";
 import type { Signer } from "../core/ports.ts";
 import { privateKeyObject, rawPublicKey, signEd25519 } from "./ed25519.ts";
 
-/** A public key as RFC 8037 writes it. */
+/** An Ed25519 public key as a JWK (RFC 8037). */
 export interface PublicJwk {
   readonly kty: "OKP";
   readonly crv: "Ed25519";
   /** base64url of the 32 raw bytes. */
   readonly x: string;
+  /** The thumbprint of the key (RFC 7638). */
   readonly kid: string;
   readonly use: "sig";
   readonly alg: "EdDSA";
 }
 
-/** Seeds (32 bytes each) of the gateway's keys: it signs with `current`, and publishes all of them. */
+/** Seeds of the gateway's keys, 32 bytes each. The gateway signs with `current` and publishes the public keys of all. */
 export interface KeySeeds {
   readonly current: Uint8Array;
-  /** Published ahead of its use, so that clients know it before the first signature with it. */
+  /** Published before its use, so that clients know the key when the first signature arrives. */
   readonly next?: Uint8Array | undefined;
-  /** Published after its use, for signatures still under way. */
+  /** Published after its use, for signatures that are still in transit. */
   readonly previous?: Uint8Array | undefined;
 }
 
-/** The gateway's signing keys: the one that signs now, and the public halves of all that clients may meet. */
+/** The gateway's signing keys: signs with the current key, and publishes the current, next and previous public keys. */
 export class KeyRing implements Signer {
   readonly keyId: string;
-  /** `GET /.well-known/jwks.json` */
+  /** The body of `GET /.well-known/jwks.json`. */
   readonly jwks: { readonly keys: readonly PublicJwk[] };
   readonly #current: KeyObject;
 
@@ -42,12 +43,12 @@ export class KeyRing implements Signer {
   }
 }
 
-/** The JWK of a public key (32 raw bytes), with its thumbprint as `kid`. */
+/** The JWK of a public key, from its 32 raw bytes. */
 export function publicJwk(raw: Uint8Array): PublicJwk {
   return { kty: "OKP", crv: "Ed25519", x: base64url(raw), kid: jwkThumbprint(raw), use: "sig", alg: "EdDSA" };
 }
 
-/** RFC 7638: SHA-256 over the JWK's required members, in lexicographic order, without white space. */
+/** RFC 7638: SHA-256 over the JWK's required members, in lexicographic order, without white space; as base64url. */
 export function jwkThumbprint(raw: Uint8Array): string {
   const members = `{"crv":"Ed25519","kty":"OKP","x":"${base64url(raw)}"}`;
   return createHash("sha256").update(members).digest("base64url");

@@ -1,7 +1,8 @@
 /**
- * The exact bytes that are signed: frame(domain) ‖ frame(field 1) ‖ … ‖ frame(field n), where frame(x) is the length of x as an
- * unsigned 32-bit big-endian number, then x. Strings are UTF-8; an int64 is its 8 bytes, big-endian two's complement.
- * proto/README.md, "What is signed". Runs anywhere: the client signs and verifies with this very file.
+ * The exact bytes that are signed: frame(domain) ‖ frame(field 1) ‖ … ‖ frame(field n). frame(x) is the length of x as an unsigned 32-bit
+ * big-endian number, then x. Strings are UTF-8; an int64 is 8 bytes, big-endian two's complement. proto/README.md, "What is signed".
+ *
+ * Gateway and client share this file. It uses no API of Bun or Node, so that it also runs in browsers.
  */
 
 type Field = string | bigint | Uint8Array;
@@ -17,9 +18,9 @@ export interface RequestFields {
 
 export interface ResponseFields {
   readonly protocolVersion: string;
-  /** The request's own, whether or not the response carries it: this binds the answer to its question. */
+  /** The request's. Signed although the response does not contain it: this binds the response to its request. */
   readonly deviceSessionId: string;
-  /** The request's own. */
+  /** The request's. Signed although the response does not contain it. */
   readonly messageType: string;
   readonly requestId: string;
   readonly timestampMs: bigint;
@@ -38,7 +39,7 @@ export interface EventFields {
   readonly keyId: string;
 }
 
-/** What a device signs to make a request. */
+/** The bytes that a device signs for a request. */
 export function requestSigningInput(f: RequestFields): Uint8Array<ArrayBuffer> {
   return frames([
     "sallyport.request.v1",
@@ -51,7 +52,7 @@ export function requestSigningInput(f: RequestFields): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** What the gateway signs to answer a request. */
+/** The bytes that the gateway signs for a response. */
 export function responseSigningInput(f: ResponseFields): Uint8Array<ArrayBuffer> {
   return frames([
     "sallyport.response.v1",
@@ -66,7 +67,7 @@ export function responseSigningInput(f: ResponseFields): Uint8Array<ArrayBuffer>
   ]);
 }
 
-/** What the gateway signs to send an event, once for all streams. */
+/** The bytes that the gateway signs for an event, once for all streams. */
 export function eventSigningInput(f: EventFields): Uint8Array<ArrayBuffer> {
   return frames([
     "sallyport.event.v1",
@@ -84,8 +85,8 @@ const LENGTH_BYTES = 4;
 const INT64_BYTES = 8;
 const ASCII_MAX = 0x7f;
 const utf8 = new TextEncoder();
-/** Where an int64 becomes bytes. */
-const int64 = new DataView(new ArrayBuffer(INT64_BYTES));
+/** Scratch space for the conversion of an int64 to bytes. */
+const int64Scratch = new DataView(new ArrayBuffer(INT64_BYTES));
 
 function frames(fields: readonly Field[]): Uint8Array<ArrayBuffer> {
   let length = 0;
@@ -101,7 +102,7 @@ function byteLength(field: Field): number {
   return typeof field === "string" ? utf8Length(field) : field.byteLength;
 }
 
-/** Nearly every text is ASCII, a byte a unit. A loop over so few units is cheaper than a call of the encoder. */
+/** Nearly every string is short and ASCII, one byte per UTF-16 unit. For these, a loop is faster than a call of the encoder. */
 function utf8Length(text: string): number {
   for (let at = 0; at < text.length; at++) {
     if (text.charCodeAt(at) > ASCII_MAX) return utf8.encode(text).byteLength;
@@ -109,7 +110,7 @@ function utf8Length(text: string): number {
   return text.length;
 }
 
-/** Writes one frame, and says where the next begins. */
+/** Writes one frame at the offset. Returns the offset after it. */
 function writeFrame(field: Field, bytes: Uint8Array, at: number): number {
   const length = byteLength(field);
   bytes[at] = length >>> 24;
@@ -129,6 +130,6 @@ function writeText(text: string, length: number, bytes: Uint8Array, start: numbe
 }
 
 function writeInt64(value: bigint, bytes: Uint8Array, start: number): void {
-  int64.setBigInt64(0, value);
-  for (let at = 0; at < INT64_BYTES; at++) bytes[start + at] = int64.getUint8(at);
+  int64Scratch.setBigInt64(0, value);
+  for (let at = 0; at < INT64_BYTES; at++) bytes[start + at] = int64Scratch.getUint8(at);
 }

@@ -8,7 +8,7 @@ import { requestSigningInput } from "../../../src/crypto/signing-input.ts";
 import own from "../../vectors/ed25519.json";
 import { GOLDEN } from "./golden-vectors.ts";
 
-/** RFC 8032 5.1: the field's prime, and the order of the group. */
+/** RFC 8032 5.1: the field's prime p and the group order L. */
 const P = 2n ** 255n - 19n;
 const L = 2n ** 252n + 27742317777372353535851937790883648493n;
 
@@ -17,12 +17,12 @@ const KEY = privateKeyObject(sha256(new TextEncoder().encode("a device")));
 const PUBLIC_KEY = new Uint8Array(rawPublicKey(KEY));
 const SIGNATURE = new Uint8Array(signEd25519(MESSAGE, KEY));
 
-/** The 8 points whose order divides the cofactor: the multiples of one of order 8. */
+/** The 8 points of small order: the multiples of a point of order 8. */
 const SMALL_ORDER = smallOrderPoints();
-/** R and S that need no private key: where 8A = 0, S·B = R + k·A has solutions for anybody. */
+/** Signatures made without a private key: for a key A of small order, S·B = R + k·A holds for S = 0 and some R of small order. */
 const FORGERIES = SMALL_ORDER.map((r) => new Uint8Array([...r, ...bytesOf(0n)]));
 
-describe("golden vectors: the server verifies what any implementation signed", () => {
+describe("golden vectors: the gateway verifies signatures of an independent implementation", () => {
   for (const [at, vector] of GOLDEN.entries()) {
     test(`case ${at + 1}`, () => {
       const { fields, signature } = vector.request;
@@ -36,71 +36,71 @@ describe("golden vectors: the server verifies what any implementation signed", (
   }
 });
 
-describe("a signature that is not exactly the right one is refused", () => {
+describe("signature verification", () => {
   const key = verifyingKey(PUBLIC_KEY);
 
-  test("the right one passes", () => {
+  test("accepts the valid signature", () => {
     expect(key.verify(MESSAGE, SIGNATURE)).toBe(true);
   });
 
-  test("any bit of R or S flipped", () => {
+  test("rejects a signature with any bit of R or S flipped", () => {
     for (let bit = 0; bit < 512; bit++) expect([bit, key.verify(MESSAGE, flipped(SIGNATURE, bit))]).toEqual([bit, false]);
   });
 
-  test("any byte of the message changed, cut or added", () => {
+  test("rejects a message with a byte changed, removed or added", () => {
     for (let at = 0; at < MESSAGE.byteLength; at++) expect(key.verify(flipped(MESSAGE, at * 8), SIGNATURE)).toBe(false);
     expect(key.verify(MESSAGE.subarray(1), SIGNATURE)).toBe(false);
     expect(key.verify(new Uint8Array([...MESSAGE, 0]), SIGNATURE)).toBe(false);
   });
 
-  test("another key's", () => {
+  test("rejects the signature of another key", () => {
     const other = new Uint8Array(rawPublicKey(privateKeyObject(new Uint8Array(32))));
     expect(verifyingKey(other).verify(MESSAGE, SIGNATURE)).toBe(false);
   });
 
-  test("of any other length, and nothing throws", () => {
+  test("rejects a signature that is not 64 bytes, without throwing", () => {
     for (const length of [0, 1, 32, 63]) expect(key.verify(MESSAGE, SIGNATURE.subarray(0, length))).toBe(false);
     expect(key.verify(MESSAGE, new Uint8Array([...SIGNATURE, 0]))).toBe(false);
     expect(key.verify(MESSAGE, new Uint8Array(128))).toBe(false);
   });
 
-  test("S + L, S + 2L … : the same number with a second encoding (RFC 8032 5.1.7)", () => {
+  test("rejects S + L, S + 2L …, other encodings of the same scalar (RFC 8032 5.1.7)", () => {
     const s = numberOf(SIGNATURE.subarray(32));
     let tried = 0;
-    for (let again = s + L; again < 2n ** 256n; again += L, tried++) {
-      expect(key.verify(MESSAGE, new Uint8Array([...SIGNATURE.subarray(0, 32), ...bytesOf(again)]))).toBe(false);
+    for (let encoding = s + L; encoding < 2n ** 256n; encoding += L, tried++) {
+      expect(key.verify(MESSAGE, new Uint8Array([...SIGNATURE.subarray(0, 32), ...bytesOf(encoding)]))).toBe(false);
     }
     expect(tried).toBeGreaterThanOrEqual(14);
   });
 
-  test("S of zero, or of L, its second encoding, with the identity as R", () => {
+  test("rejects S = 0 and S = L with the identity as R", () => {
     const identity = bytesOf(1n);
     expect(key.verify(MESSAGE, new Uint8Array([...identity, ...bytesOf(L)]))).toBe(false);
     expect(key.verify(MESSAGE, new Uint8Array([...identity, ...bytesOf(0n)]))).toBe(false);
   });
 });
 
-describe("keys under which strangers can sign are refused", () => {
-  test("there are 8 points of small order", () => {
+describe("public key validation", () => {
+  test("the test set holds all 8 points of small order", () => {
     expect(SMALL_ORDER).toHaveLength(8);
     expect(new Set(SMALL_ORDER.map(hex)).size).toBe(8);
   });
 
   for (const raw of smallOrderEncodings()) {
-    test(`small order, ${hex(raw)}`, () => {
+    test(`rejects the small-order key ${hex(raw)}`, () => {
       expect(isStrictPublicKey(raw)).toBe(false);
       expect(isWeakPublicKey(raw)).toBe(true);
       for (const signature of FORGERIES) expect(verifyingKey(raw).verify(MESSAGE, signature)).toBe(false);
     });
   }
 
-  test("the forgeries are forgeries: without the check of the key one of them verifies", () => {
+  test("without the key check, one of the forged signatures verifies", () => {
     const spki = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), bytesOf(1n)]);
     const identity = createPublicKey({ key: spki, format: "der", type: "spki" });
     expect(FORGERIES.some((signature) => verify(null, MESSAGE, identity, signature))).toBe(true);
   });
 
-  test("an encoding whose y is not below p (RFC 8032 5.1.3), even of a point that has a canonical one", () => {
+  test("rejects every encoding with y >= p (RFC 8032 5.1.3), even if it decodes to a curve point", () => {
     let onCurve = 0;
     for (let y = P; y < 2n ** 255n; y++) {
       for (const raw of [bytesOf(y), bytesOf(y | (1n << 255n))]) {
@@ -113,7 +113,7 @@ describe("keys under which strangers can sign are refused", () => {
     expect(onCurve).toBeGreaterThan(4);
   });
 
-  test("no point of the curve has this y", () => {
+  test("rejects a y that belongs to no curve point", () => {
     const off = Array.from({ length: 20 }, (_, y) => bytesOf(BigInt(y))).find((raw) => !isOnCurve(raw));
     expect(isStrictPublicKey(off ?? new Uint8Array())).toBe(false);
     for (const signature of [SIGNATURE, ...FORGERIES]) {
@@ -121,35 +121,35 @@ describe("keys under which strangers can sign are refused", () => {
     }
   });
 
-  test("any other length, and nothing throws", () => {
+  test("rejects a key that is not 32 bytes, without throwing", () => {
     for (const length of [0, 31, 33, 64]) {
       expect(isStrictPublicKey(new Uint8Array(length).fill(9))).toBe(false);
       expect(verifyingKey(new Uint8Array(length).fill(9)).verify(MESSAGE, SIGNATURE)).toBe(false);
     }
   });
 
-  test("an ordinary key is not refused", () => {
+  test("accepts ordinary keys", () => {
     expect(isStrictPublicKey(PUBLIC_KEY)).toBe(true);
     expect(isWeakPublicKey(PUBLIC_KEY)).toBe(false);
-    // The last y below p that a strict key may have, and its neighbours up to there.
+    // The largest values of y below p - 1. y = p - 1 is of small order.
     for (let y = P - 20n; y < P - 1n; y++) expect([y, isWeakPublicKey(bytesOf(y))]).toEqual([y, false]);
     for (const { devicePublicKey } of GOLDEN) expect(isStrictPublicKey(devicePublicKey)).toBe(true);
   });
 });
 
-describe("the project's own vectors", () => {
+describe("the project's own Ed25519 vectors", () => {
   const cases = own.cases.map((one) => ({
     ...one,
     key: unhex(one.public_key),
     message: unhex(one.message),
     sig: unhex(one.signature),
   }));
-  const wrongBy = async (verify: (one: (typeof cases)[number]) => boolean | Promise<boolean>) => {
-    const verdicts = await Promise.all(cases.map(async (one) => ({ one, isTaken: await verify(one) })));
-    return verdicts.filter(({ one, isTaken }) => isTaken !== one.valid).map(({ one }) => `${one.kind}: ${one.note}`);
+  const misjudgedBy = async (verify: (one: (typeof cases)[number]) => boolean | Promise<boolean>) => {
+    const verdicts = await Promise.all(cases.map(async (one) => ({ one, isAccepted: await verify(one) })));
+    return verdicts.filter(({ one, isAccepted }) => isAccepted !== one.valid).map(({ one }) => `${one.kind}: ${one.note}`);
   };
 
-  test("are of all the kinds by which verifiers differ, Wycheproof's among them", () => {
+  test("cover every kind of case in which verifiers differ, including Wycheproof's kinds", () => {
     const counts = (valid: boolean) =>
       Object.groupBy(
         cases.filter((one) => one.valid === valid),
@@ -163,35 +163,36 @@ describe("the project's own vectors", () => {
     for (const group of [counts(true), counts(false)].flatMap(Object.values)) expect(group?.length).toBeGreaterThanOrEqual(6);
   });
 
-  test("are judged right by the gateway", async () => {
-    expect(await wrongBy((one) => verifyingKey(one.key).verify(one.message, one.sig))).toEqual([]);
+  test("are all judged correctly by the gateway", async () => {
+    expect(await misjudgedBy((one) => verifyingKey(one.key).verify(one.message, one.sig))).toEqual([]);
   });
 
-  test("are judged right by the client, with WebCrypto and without", async () => {
-    const without = { importKey: () => Promise.reject(new DOMException("no such curve", "NotSupportedError")) };
-    for (const subtle of [crypto.subtle, { ...without, sign: crypto.subtle.sign, verify: crypto.subtle.verify }]) {
+  test("are all judged correctly by the client, with and without Ed25519 in WebCrypto", async () => {
+    const withoutEd25519 = { importKey: () => Promise.reject(new DOMException("no such curve", "NotSupportedError")) };
+    for (const subtle of [crypto.subtle, { ...withoutEd25519, sign: crypto.subtle.sign, verify: crypto.subtle.verify }]) {
       const verify = async (one: (typeof cases)[number]) =>
         isStrictByClient(one.key) && (await verifierFor(one.key, subtle))(one.message, one.sig);
-      expect(await wrongBy(verify)).toEqual([]);
+      expect(await misjudgedBy(verify)).toEqual([]);
     }
   });
 
-  test("are cases that a lax verifier would get wrong: some of those refused verify by cofactor or by any encoding", async () => {
-    const lax = cases.filter((one) => one.sig.byteLength === 64);
+  test("contain invalid signatures that a lenient verifier (ZIP 215) accepts", async () => {
+    const fullLength = cases.filter((one) => one.sig.byteLength === 64);
     const verdicts = await Promise.all(
-      lax.map((one) => verifyAsync(one.sig, one.message, one.key, { zip215: true }).catch(() => false)),
+      fullLength.map((one) => verifyAsync(one.sig, one.message, one.key, { zip215: true }).catch(() => false)),
     );
-    expect(lax.filter((one, at) => !one.valid && verdicts[at]).length).toBeGreaterThan(0);
+    expect(fullLength.filter((one, at) => !one.valid && verdicts[at]).length).toBeGreaterThan(0);
   });
 });
 
 describe("Wycheproof", async () => {
   const file = Bun.file(new URL("../../../../shared/vectors/wycheproof-ed25519.json", import.meta.url));
-  const there = await file.exists();
-  const why = "../shared/vectors/wycheproof-ed25519.json is not in this repository; the project's own vectors cover its kinds";
-  const name = there ? "all 151 cases" : `all 151 cases (skipped: ${why})`;
+  const exists = await file.exists();
+  const skipReason =
+    "../shared/vectors/wycheproof-ed25519.json is not in this repository; the project's own vectors cover its kinds";
+  const name = exists ? "all 151 cases are judged correctly" : `all 151 cases are judged correctly (skipped: ${skipReason})`;
 
-  test.skipIf(!there)(name, async () => {
+  test.skipIf(!exists)(name, async () => {
     const suite: WycheproofSuite = await file.json();
     const cases = suite.testGroups.flatMap((group) => group.tests.map((one) => ({ ...one, key: unhex(group.publicKey.pk) })));
     expect(cases).toHaveLength(151);
@@ -204,11 +205,11 @@ describe("Wycheproof", async () => {
   });
 });
 
-test("a second implementation agrees on what is signed", async () => {
+test("an independent implementation verifies the gateway's signature", async () => {
   expect(await verifyAsync(SIGNATURE, MESSAGE, PUBLIC_KEY, { zip215: false })).toBe(true);
 });
 
-/** Wycheproof's names for what is `InvalidSignature` and `Arithmetic` here. */
+/** Wycheproof's flags that correspond to `InvalidSignature` and `Arithmetic` of the project's vectors. */
 const SYNONYMS = ["InvalidKtv", "TinkOverflow"];
 
 interface WycheproofSuite {
@@ -227,14 +228,14 @@ function smallOrderPoints(): Uint8Array<ArrayBuffer>[] {
   }
 }
 
-/** The canonical encodings, the same y + p where that still fits 255 bits, and x = 0 with the sign bit set. */
+/** The canonical encodings, y + p if it fits 255 bits, and each of them with the other sign bit. */
 function smallOrderEncodings(): Uint8Array[] {
   const ys = SMALL_ORDER.map((raw) => numberOf(raw) % 2n ** 255n);
-  const twice = ys.flatMap((y) => [y, y + P]).filter((y) => y < 2n ** 255n);
-  return [...new Set(twice.flatMap((y) => [y, y | (1n << 255n)]))].map(bytesOf);
+  const allYs = ys.flatMap((y) => [y, y + P]).filter((y) => y < 2n ** 255n);
+  return [...new Set(allYs.flatMap((y) => [y, y | (1n << 255n)]))].map(bytesOf);
 }
 
-/** By double and add: the library's own multiplication takes no scalar of L or above. */
+/** Scalar multiplication by double-and-add, because the library's multiplication rejects scalars of L or above. */
 function multiple(point: Point, times: bigint): Point {
   let sum = Point.ZERO;
   for (let rest = times, power = point; rest > 0n; rest >>= 1n, power = power.double()) {
@@ -252,7 +253,7 @@ function isOnCurve(raw: Uint8Array): boolean {
   }
 }
 
-/** 32 bytes, little-endian. */
+/** The number as 32 bytes, little-endian. */
 function bytesOf(number: bigint): Uint8Array<ArrayBuffer> {
   return unhex(number.toString(16).padStart(64, "0")).reverse();
 }

@@ -1,6 +1,6 @@
 import golden from "../../vectors/golden.json";
 
-/** The golden vectors, with their bytes decoded. An independent implementation computed them: see `about` in the file. */
+/** The golden vectors, with base64 decoded. An independent implementation computed them: see `about` in the file. */
 export const GOLDEN = golden.cases.map((vector) => ({
   deviceSeed: bytes(vector.device_secret_key),
   devicePublicKey: bytes(vector.device_public_key),

@@ -5,7 +5,7 @@ import { jwkThumbprint, KeyRing, publicJwk } from "../../../src/crypto/key-ring.
 import { eventSigningInput, responseSigningInput } from "../../../src/crypto/signing-input.ts";
 import { GOLDEN } from "./golden-vectors.ts";
 
-describe("the gateway signs what the golden vectors say, so that every client verifies it", () => {
+describe("golden vectors: the gateway's signatures equal those of an independent implementation", () => {
   for (const [at, vector] of GOLDEN.entries()) {
     test(`case ${at + 1}: key id, response, event`, () => {
       const ring = new KeyRing({ current: vector.gatewaySeed });
@@ -16,7 +16,7 @@ describe("the gateway signs what the golden vectors say, so that every client ve
   }
 });
 
-test("the key id is the thumbprint that RFC 8037 A.3 gives for its example key", () => {
+test("the key id of the example key in RFC 8037 A.3 is the thumbprint given there", () => {
   const raw = Uint8Array.fromBase64("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", { alphabet: "base64url" });
   expect(jwkThumbprint(raw)).toBe("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 });
@@ -25,23 +25,23 @@ describe("the published key set", () => {
   const [current, next, previous] = [randomBytes(32), randomBytes(32), randomBytes(32)];
   const ring = new KeyRing({ current, next, previous });
 
-  test("names the current key first, then the next and the previous, so that a rotation loses no client", () => {
+  test("lists the current, the next and the previous key, in this order", () => {
     const kids = [current, next, previous].map((seed) => new KeyRing({ current: seed }).keyId);
     expect(ring.jwks.keys.map((key) => key.kid)).toEqual(kids);
     expect(ring.keyId).toBe(kids[0] ?? "");
   });
 
-  test("holds only the current key where there is no other", () => {
+  test("contains only the current key if no other is configured", () => {
     expect(new KeyRing({ current }).jwks.keys).toHaveLength(1);
   });
 
-  test("never shows a private member", () => {
+  test("contains no private key material", () => {
     for (const key of ring.jwks.keys) expect(Object.keys(key).sort()).toEqual(["alg", "crv", "kid", "kty", "use", "x"]);
     const published = JSON.stringify(ring.jwks);
     for (const seed of [current, next, previous]) expect(published).not.toContain(seed.toString("base64url"));
   });
 
-  test("writes the current key as RFC 8037 does, and signatures verify under it", () => {
+  test("contains the current key as an RFC 8037 JWK that verifies the gateway's signatures", () => {
     const [jwk] = ring.jwks.keys;
     const raw = Uint8Array.fromBase64(jwk?.x ?? "", { alphabet: "base64url" });
     expect(jwk).toEqual(publicJwk(raw));
@@ -50,7 +50,7 @@ describe("the published key set", () => {
   });
 });
 
-test("the key id of a key in the middle of a larger buffer is the key's own", () => {
+test("the key id of a view into a larger buffer covers the bytes of the view only", () => {
   const { gatewayPublicKey, keyId } = GOLDEN[0] ?? { gatewayPublicKey: new Uint8Array(), keyId: "" };
   const buffer = Buffer.concat([Buffer.alloc(5), gatewayPublicKey, Buffer.alloc(5)]);
   expect(jwkThumbprint(buffer.subarray(5, 37))).toBe(keyId);

@@ -16,7 +16,7 @@ const REQUEST: RequestFields = {
   payloadHash: new Uint8Array(32),
 };
 
-describe("signing inputs are the golden vectors' bytes, so that clients in any language interoperate", () => {
+describe("golden vectors: the signing inputs equal those of an independent implementation", () => {
   for (const [at, vector] of GOLDEN.entries()) {
     test(`case ${at + 1}: request, response, event`, () => {
       expect(requestSigningInput(vector.request.fields)).toEqual(vector.request.signingInput);
@@ -26,13 +26,13 @@ describe("signing inputs are the golden vectors' bytes, so that clients in any l
   }
 });
 
-describe("no two different messages share a signing input", () => {
-  test("text moved across the border of two fields changes the bytes", () => {
+describe("two different messages never have the same signing input", () => {
+  test("moving a character from one field to the next changes the input", () => {
     const one = requestSigningInput({ ...REQUEST, deviceSessionId: "ds-1u", messageType: "ser.profile.get" });
     expect(one).not.toEqual(requestSigningInput({ ...REQUEST, deviceSessionId: "ds-1", messageType: "user.profile.get" }));
   });
 
-  test("each field of a request, changed alone, changes the bytes", () => {
+  test("changing any single field of a request changes the input", () => {
     const changes: Partial<RequestFields>[] = [
       { protocolVersion: "v2" },
       { deviceSessionId: "ds-2" },
@@ -47,7 +47,7 @@ describe("no two different messages share a signing input", () => {
     expect(new Set(inputs).size).toBe(changes.length + 1);
   });
 
-  test("a response's bytes are never an event's or a request's: the domain comes first", () => {
+  test("requests, responses and events start with different domains", () => {
     const domains = GOLDEN.flatMap(({ request, response, event }) => [
       requestSigningInput(request.fields),
       responseSigningInput(response.fields),
@@ -57,7 +57,7 @@ describe("no two different messages share a signing input", () => {
   });
 });
 
-test("fields of more than one byte a character are framed by their length in bytes", () => {
+test("the frame length of a non-ASCII field counts bytes, not characters", () => {
   const fields = { ...REQUEST, messageType: "Żółć ☂ 漢字 🗝" };
   const utf8 = new TextEncoder().encode(fields.messageType);
   const input = Buffer.from(requestSigningInput(fields));
@@ -67,7 +67,7 @@ test("fields of more than one byte a character are framed by their length in byt
   expect(input.byteLength).toBe(requestSigningInput(REQUEST).byteLength + utf8.byteLength - REQUEST.messageType.length);
 });
 
-test("times before 1970 and at the end of 64 bits are two's complement", () => {
+test("negative and 64-bit timestamps are encoded in two's complement", () => {
   const timeOf = (timestampMs: bigint) => {
     const input = Buffer.from(requestSigningInput({ ...REQUEST, timestampMs }));
     const end = input.byteLength - (4 + 32) - (4 + REQUEST.requestId.length);

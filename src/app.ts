@@ -10,7 +10,7 @@ import { configReload } from "./app/reload.ts";
 import { warnOfOpenFiles } from "./app/secret-files.ts";
 import { standardServices } from "./app/standard-services.ts";
 import { sleep } from "./backend/backoff.ts";
-import { wired } from "./config/check.ts";
+import { requireBackend } from "./config/rules.ts";
 import type { Config } from "./config/schema.ts";
 import { loadSeeds } from "./config/seeds.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
@@ -65,7 +65,7 @@ const COMPRESS_BYTES_MIN = 1024;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log, clock = systemClock } = options;
-  const config = wired(options.config);
+  const config = requireBackend(options.config);
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const lifecycle = { stopping: false };
   freshNames(log);
@@ -153,14 +153,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const running = undo.move();
   const { edgeUrl, grpcUrl, bound } = listeners;
-  log.info("gateway: up", { ...bound, admin: boundUrl(admin), key_id: keys.keyId });
+  log.info("gateway started", { ...bound, admin: boundUrl(admin), key_id: keys.keyId });
   const stopInOrder = async () => {
     lifecycle.stopping = true;
     hub.shutDown();
     standard.shutDown();
     const inTime = await within(config["shutdown.deadline_ms"], listeners.drain());
     await running.disposeAsync();
-    log.info("gateway: stopped", { in_time: inTime });
+    log.info("gateway stopped", { in_time: inTime });
     return inTime;
   };
   let stopped: Promise<boolean> | undefined;

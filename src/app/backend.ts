@@ -3,7 +3,7 @@ import { PublicAuth } from "../backend/public-auth.ts";
 import { RestBackend } from "../backend/rest-client.ts";
 import { RouteTable } from "../backend/route-table.ts";
 import { BackendSessionSource } from "../backend/session-lookup.ts";
-import type { WiredConfig } from "../config/check.ts";
+import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/ports.ts";
@@ -18,7 +18,7 @@ interface BackendParts {
 }
 
 /** The three ways in which the gateway calls the backend, each with its own connections. */
-export function openBackend(config: WiredConfig, { metrics, log, clock }: BackendParts) {
+export function openBackend(config: GatewayConfig, { metrics, log, clock }: BackendParts) {
   const report = (calls: CallReportOptions["calls"]) => new CallReport({ calls, log, clock });
   const common = { url: config["backend.url"], token: config["backend.token"], metrics };
   const timeoutMs = config["backend.timeout_ms"];

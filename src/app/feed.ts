@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { PushFeed } from "../backend/push-feed.ts";
 import { openPushLink } from "../backend/push-transport.ts";
-import type { WiredConfig } from "../config/check.ts";
+import type { GatewayConfig } from "../config/rules.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, PushFeedSink } from "../core/ports.ts";
 import type { Revocations } from "../core/revocations.ts";
@@ -18,7 +18,7 @@ interface FeedParts {
 }
 
 /** The push feed, delivering to the hub. */
-export function openFeed(config: WiredConfig, parts: FeedParts): PushFeed {
+export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { sink, revocations, log, metrics, clock, onStateChange } = parts;
   // Streams that opened before the feed first came up may have missed something: that is a gap too.
   let hadGap = false;

@@ -47,7 +47,7 @@ function redisSettings(config: Config): RedisSettings {
     return { name, path: config[name] };
   };
   return {
-    // config/check.ts demands it of `stores.kind = redis`.
+    // config/rules.ts demands it of `stores.kind = redis`.
     url: config["stores.redis.url"] ?? "",
     prefix: config["stores.redis.prefix"],
     timeoutMs: config["stores.redis.timeout_ms"],

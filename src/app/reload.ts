@@ -1,4 +1,4 @@
-import { ConfigError } from "../config/config-error.ts";
+import { ConfigError } from "../config/problem.ts";
 import { mergeReload } from "../config/reload.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../core/ports.ts";
@@ -21,15 +21,15 @@ export function configReload(config: Config, { adopters, log, metrics }: ReloadP
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       metrics.count("sallyport_config_reloads_total", { outcome: "refused" });
-      log.error("config: not reloaded, the one that runs stays", { cause: error.message });
+      log.error("configuration reload refused", { cause: error.message });
       return false;
     }
     const { merged, changed, needRestart } = mergeReload(running, next);
     running = merged;
     for (const each of adopters) each.adoptBudgets(running);
     metrics.count("sallyport_config_reloads_total", { outcome: "adopted" });
-    log.info("config: reloaded", { changed: changed.join(" ") });
-    if (needRestart.length > 0) log.warn("config: changed, but takes a restart", { keys: needRestart.join(" ") });
+    log.info("configuration reloaded", { changed: changed.join(" ") });
+    if (needRestart.length > 0) log.warn("configuration change requires restart", { keys: needRestart.join(" ") });
     return true;
   };
 }

@@ -4,7 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
 import { createLog } from "../observe/log.ts";
-import { playStory } from "./demo-story.ts";
+import { playStory } from "./demo-scenario.ts";
 import { reportFailure } from "./failure.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };

@@ -4,8 +4,8 @@ import type { Config } from "../config/schema.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
 import { reportFailure } from "./failure.ts";
-import { openObservation } from "./observation.ts";
 import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";
+import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
 
@@ -30,7 +30,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
         overrides: { routes: DEV_ROUTES, "log.format": "pretty", "edge.grpc": "same-port", "reflection.enabled": true },
       });
     const config = load();
-    const { log, metrics } = openObservation(config);
+    const { log, metrics } = createTelemetry(config);
     await using undo = new AsyncDisposableStack();
     const stop = stopSignal(process.stdout.isTTY ? ON_TERMINAL : ELSEWHERE);
     const backend = await startDevBackend({
@@ -46,7 +46,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     if (typeof gateway === "string") return await stoppedEarly(gateway, log);
     console.log(howToTry(gateway, backend));
     reloads.start(() => gateway.reload(() => wired(load())));
-    log.info("gateway: stopping", { signal: await stop });
+    log.info("gateway stopping", { signal: await stop });
     await gateway.stop();
     await log.flush();
     return 0;

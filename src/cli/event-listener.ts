@@ -1,6 +1,6 @@
 import type { SallyportClient } from "../client/client.ts";
 import type { VerifiedEvent } from "../client/verify.ts";
-import { Unexpected } from "./story-steps.ts";
+import { Unexpected } from "./scenario-steps.ts";
 
 /** Listens to one stream of events, at the pace of whoever asks. */
 export class EventListener {

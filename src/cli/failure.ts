@@ -1,4 +1,4 @@
-import { ConfigError } from "../config/config-error.ts";
+import { ConfigError } from "../config/problem.ts";
 import { ListenError, TlsFilesError } from "../core/listen.ts";
 import { StoreError } from "../core/store-error.ts";
 

@@ -1,9 +1,9 @@
 import { startGateway } from "../app.ts";
-import { SERVE_RULES } from "../config/check.ts";
 import { loadConfig } from "../config/load.ts";
+import { SERVE_RULES } from "../config/rules.ts";
 import { reportFailure } from "./failure.ts";
-import { openObservation } from "./observation.ts";
 import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";
+import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport serve [--config FILE] [--set KEY=VALUE …]
 
@@ -30,13 +30,13 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     };
     const load = () => loadConfig({ argv: args, rules: SERVE_RULES, onSecretFile });
     const config = load();
-    const { log, metrics } = openObservation(config);
-    if (config.routes.length === 0) log.warn("routes: none; every command is refused", { reason: "MESSAGE_TYPE_UNKNOWN" });
+    const { log, metrics } = createTelemetry(config);
+    if (config.routes.length === 0) log.warn("no routes configured", { reason: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
     const gateway = await Promise.race([startGateway({ config, log, metrics, secretConfigFile }), stop]);
     if (typeof gateway === "string") return await stoppedEarly(gateway, log);
     reloads.start(() => gateway.reload(load));
-    log.info("gateway: stopping", { signal: await stop });
+    log.info("gateway stopping", { signal: await stop });
     const inTime = await gateway.stop();
     await log.flush();
     return inTime ? 0 : 1;

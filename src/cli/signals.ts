@@ -27,7 +27,7 @@ export function stopSignal(
 
 /** The exit of a command that is told to stop before it is up: there is nothing to finish. */
 export async function stoppedEarly(signal: NodeJS.Signals, log: BatchedLog): Promise<number> {
-  log.info("gateway: stopped before it was up", { signal });
+  log.info("gateway start aborted", { signal });
   await log.flush();
   return 0;
 }

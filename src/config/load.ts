@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { brokenRules, type Rule } from "./check.ts";
-import { ConfigError } from "./config-error.ts";
+import { ConfigError } from "./problem.ts";
+import { type Rule, ruleViolations } from "./rules.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
-import type { Given } from "./source.ts";
+import type { RawSetting } from "./source.ts";
 import { type Environment, FILE_VARIABLE, fromEnvironment } from "./source-environment.ts";
 import { fromFile } from "./source-file.ts";
 import { fromFlags } from "./source-flags.ts";
@@ -46,7 +46,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
-    ...brokenRules(config, decoded.failed, rules),
+    ...ruleViolations(config, decoded.failed, rules),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
@@ -59,12 +59,12 @@ interface DecodedValues {
   readonly problems: readonly string[];
 }
 
-function decode(given: readonly Given[]): DecodedValues {
+function decode(given: readonly RawSetting[]): DecodedValues {
   const values = new Map<ConfigKey, unknown>();
   const failed = new Set<ConfigKey>();
   const problems: string[] = [];
   for (const { key, raw, origin } of given) {
-    const decoded = SCHEMA[key].kind.decode(raw);
+    const decoded = SCHEMA[key].decoder.decode(raw);
     if (decoded.ok) {
       values.set(key, decoded.value);
       continue;

@@ -1,4 +1,4 @@
-import { type Kind, kind } from "./kind.ts";
+import { type Decoder, decoder } from "./decoder.ts";
 
 /** Origins that every page has, or that none has: what a list with them means is not what it says. */
 const WEB = /^https?:\/\//;
@@ -10,7 +10,7 @@ const APP_SHELL = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\.)
  * An origin as browsers and app shells serialise it (RFC 6454 6.2), or `*` for all of them. It is compared byte by byte with the Origin
  * header, so that any other spelling would match nothing.
  */
-export const origin: Kind<string> = kind(
+export const origin: Decoder<string> = decoder(
   'an origin such as "https://app.example" or "capacitor://localhost", without a path, or "*"',
   (raw) => (typeof raw === "string" && isOrigin(raw) ? raw : undefined),
   { hint: (raw) => (typeof raw === "string" ? insteadOf(raw) : undefined) },

@@ -1,14 +1,14 @@
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
-import { keyShown } from "./key-shown.ts";
-import { type ParsedText, TextError, type TextPosition } from "./parsed-text.ts";
+import { type ParsedText, ParseError, type TextPosition } from "./parsed-text.ts";
+import { redactedKey } from "./problem.ts";
 
 /** TOML 1.0, in which a key that is given twice is no TOML. */
 export function parseToml(text: string, path: string): ParsedText {
   try {
     return { value: Bun.TOML.parse(text), repeated: [] };
   } catch (cause) {
-    throw new TextError(kindOf(cause instanceof Error ? cause.message : ""), positionOfError(path));
+    throw new ParseError(kindOf(cause instanceof Error ? cause.message : ""), positionOfError(path));
   }
 }
 
@@ -19,7 +19,7 @@ const UNQUOTED = /^(?:[^"'`]|'[^\p{L}\p{N}]')*/u;
 /** Bun's parser quotes the word that it fails at, which may be a secret without its quotation marks. */
 function kindOf(message: string): string {
   const [, key] = REDEFINED.exec(message) ?? [];
-  if (key !== undefined) return `${keyShown(key)} is given twice, expected once`;
+  if (key !== undefined) return `${redactedKey(key)} is given twice, expected once`;
   const [kind = ""] = UNQUOTED.exec(message.replace(/^TOML Parse error: /, "")) ?? [];
   return `not TOML: ${kind.replace(/:? *$/, "")}`;
 }

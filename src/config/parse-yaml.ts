@@ -1,15 +1,15 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
-import { type ParsedText, type RepeatedKey, TextError } from "./parsed-text.ts";
+import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
 
 /** YAML 1.2 with merge keys, one document. */
 export function parseYaml(text: string): ParsedText {
   const { document, lines } = parse(text, "YAML");
-  const repeated = new RepeatedKeys(document, lines).find();
+  const repeated = new DuplicateKeys(document, lines).find();
   try {
     return { value: document.toJS(), repeated };
   } catch {
     // An alias without its anchor, or so many of them that they would fill the memory.
-    throw new TextError("not YAML: an alias that cannot be resolved");
+    throw new ParseError("not YAML: an alias that cannot be resolved");
   }
 }
 
@@ -19,18 +19,18 @@ export function parseJson(text: string): ParsedText {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new TextError("not JSON", jsonPosition(text));
+    throw new ParseError("not JSON", jsonPosition(text));
   }
   const { document, lines } = parse(text, "JSON");
-  return { value, repeated: new RepeatedKeys(document, lines).find() };
+  return { value, repeated: new DuplicateKeys(document, lines).find() };
 }
 
-function jsonPosition(text: string): TextError["position"] {
+function jsonPosition(text: string): ParseError["position"] {
   try {
     parse(text, "JSON");
     return undefined;
   } catch (error) {
-    return error instanceof TextError ? error.position : undefined;
+    return error instanceof ParseError ? error.position : undefined;
   }
 }
 
@@ -42,7 +42,7 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   const [problem] = [...document.errors, ...document.warnings];
   if (problem === undefined) return { document, lines };
   const { line, col: column } = lines.linePos(problem.pos[0]);
-  throw new TextError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
+  throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
 }
 
 /** A configuration is six levels deep. */
@@ -52,10 +52,10 @@ const MERGE_KEY = "<<";
 const MERGES_MAX = 1000;
 
 /** Finds the keys that a map holds twice: literally, in another spelling, through an alias, or by a merge. */
-class RepeatedKeys {
+class DuplicateKeys {
   readonly #document: Document;
   readonly #lines: LineCounter;
-  readonly #found: RepeatedKey[] = [];
+  readonly #found: DuplicateKey[] = [];
   #merges = 0;
 
   constructor(document: Document, lines: LineCounter) {
@@ -63,13 +63,13 @@ class RepeatedKeys {
     this.#lines = lines;
   }
 
-  find(): readonly RepeatedKey[] {
+  find(): readonly DuplicateKey[] {
     this.#walk(this.#document.contents, []);
     return this.#found;
   }
 
   #walk(node: unknown, path: readonly string[]): void {
-    if (path.length > DEPTH_MAX) throw new TextError(`nested more than ${DEPTH_MAX} levels deep`);
+    if (path.length > DEPTH_MAX) throw new ParseError(`nested more than ${DEPTH_MAX} levels deep`);
     if (isSeq(node)) for (const [index, item] of node.items.entries()) this.#walk(item, [...path, String(index)]);
     if (!isMap(node)) return;
     const names = new Set<string>();
@@ -85,7 +85,7 @@ class RepeatedKeys {
 
   /** The names that a merge key brings in. */
   #merged(value: unknown): string[] {
-    if (++this.#merges > MERGES_MAX) throw new TextError(`more than ${MERGES_MAX} merges`);
+    if (++this.#merges > MERGES_MAX) throw new ParseError(`more than ${MERGES_MAX} merges`);
     const source = isAlias(value) ? value.resolve(this.#document) : value;
     if (isSeq(source)) return source.items.flatMap((item) => this.#merged(item));
     return isMap(source) ? this.#namesOf(source) : [];
@@ -100,7 +100,7 @@ class RepeatedKeys {
 
   #nameOf(pair: Pair): string {
     const key = isAlias(pair.key) ? pair.key.resolve(this.#document) : pair.key;
-    if (!isScalar(key)) throw new TextError("a key is not a text", this.#positionOf(pair));
+    if (!isScalar(key)) throw new ParseError("a key is not a text", this.#positionOf(pair));
     return typeof key.value === "symbol" ? MERGE_KEY : String(key.value ?? "");
   }
 

@@ -2,10 +2,10 @@
 export interface ParsedText {
   readonly value: unknown;
   /** Keys that one table holds more than once; parsers keep the last of them, silently. */
-  readonly repeated: readonly RepeatedKey[];
+  readonly repeated: readonly DuplicateKey[];
 }
 
-export interface RepeatedKey {
+export interface DuplicateKey {
   /** The names from the root down; an item of a list is its index. */
   readonly path: readonly string[];
   readonly line: number;
@@ -17,12 +17,12 @@ export interface TextPosition {
 }
 
 /** A text that cannot be parsed. The message names the kind of error and quotes nothing: the text may hold secrets. */
-export class TextError extends Error {
+export class ParseError extends Error {
   readonly position: TextPosition | undefined;
 
   constructor(message: string, position?: TextPosition) {
     super(message);
-    this.name = "TextError";
+    this.name = "ParseError";
     this.position = position;
   }
 }

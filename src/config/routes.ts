@@ -1,6 +1,6 @@
 import { isMessageType, isReservedType } from "../core/grammar.ts";
 import { parseRoutePath } from "../core/route-path.ts";
-import { type Kind, kind, list, optional, record } from "./kind.ts";
+import { type Decoder, decoder, list, optional, record } from "./decoder.ts";
 import { boolean, choice, int, positive } from "./values.ts";
 
 /** One message type, and the backend call that serves it. Named as in the file. */
@@ -25,11 +25,11 @@ export const BURST_MAX = 1_000_000;
 
 const route = record<RouteConfig>(
   {
-    message_type: kind('a message type such as "chat.message.send", not in "gateway."', (raw) =>
+    message_type: decoder('a message type such as "chat.message.send", not in "gateway."', (raw) =>
       typeof raw === "string" && isMessageType(raw) && !isReservedType(raw) ? raw : undefined,
     ),
     method: choice("GET", "POST", "PUT", "PATCH", "DELETE"),
-    path: kind("a path under /api/v1/user/, each segment plain or a {placeholder} of its own name", (raw) =>
+    path: decoder("a path under /api/v1/user/, each segment plain or a {placeholder} of its own name", (raw) =>
       isRoutePath(raw) ? raw : undefined,
     ),
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
@@ -46,7 +46,7 @@ const route = record<RouteConfig>(
 const routeList = list(route, { plural: "routes", itemsMax: ROUTES_MAX });
 
 /** The route table: each message type at most once. */
-export const routes: Kind<readonly RouteConfig[]> = {
+export const routes: Decoder<readonly RouteConfig[]> = {
   ...routeList,
   decode(raw) {
     const decoded = routeList.decode(raw);

@@ -1,5 +1,5 @@
 import { FRESHNESS_MARGIN_MS_MIN } from "../core/limits.ts";
-import { list } from "./kind.ts";
+import { list } from "./decoder.ts";
 import { origin } from "./origin.ts";
 import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { pathShown, whyUnreadable } from "../core/file-problem.ts";
-import { ConfigError } from "./config-error.ts";
+import { ConfigError } from "./problem.ts";
 import type { Config } from "./schema.ts";
 
 /** The seeds of the gateway's keys, 32 bytes each. */

@@ -1,30 +1,30 @@
-import { hidden, type Kind, optional } from "./kind.ts";
+import { type Decoder, hidden, optional } from "./decoder.ts";
 
-/** One row of the configuration's table. */
+/** One row of the settings table. */
 export interface Setting<T> {
-  readonly kind: Kind<T>;
+  readonly decoder: Decoder<T>;
   readonly default: T;
-  /** The default as a file would hold it; `undefined` where there is none. */
+  /** The default as a file spells it; `undefined` if there is none. */
   readonly rawDefault: unknown;
-  /** For people who run the gateway: what it is, and why one would change it. Markdown. */
+  /** Markdown for operators: the mechanism first, then the consequence, then when to change it. */
   readonly doc: string;
-  /** A secret's value is never shown. */
+  /** The value is a secret: it never appears in logs or errors. */
   readonly secret: boolean;
 }
 
-/** A setting with a default, given as a file would hold it and checked like any other value. */
-export function setting<T>(kind: Kind<T>, rawDefault: unknown, doc: string): Setting<T> {
-  const decoded = kind.decode(rawDefault);
+/** A setting with a default. The default is spelled as in a file and is decoded like any other value. */
+export function setting<T>(decoder: Decoder<T>, rawDefault: unknown, doc: string): Setting<T> {
+  const decoded = decoder.decode(rawDefault);
   if (!decoded.ok) throw new Error(`default: ${decoded.problems.join("; ")}`);
-  return { kind, default: decoded.value, rawDefault, doc, secret: false };
+  return { decoder, default: decoded.value, rawDefault, doc, secret: false };
 }
 
 /** A setting without a default. */
-export function unset<T>(kind: Kind<T>, doc: string): Setting<T | undefined> {
-  return { kind: optional(kind), default: undefined, rawDefault: undefined, doc, secret: false };
+export function unset<T>(decoder: Decoder<T>, doc: string): Setting<T | undefined> {
+  return { decoder: optional(decoder), default: undefined, rawDefault: undefined, doc, secret: false };
 }
 
-/** A setting without a default whose value is never shown. */
-export function secret<T>(kind: Kind<T>, doc: string): Setting<T | undefined> {
-  return { ...unset(hidden(kind), doc), secret: true };
+/** A secret setting. It has no default. */
+export function secret<T>(decoder: Decoder<T>, doc: string): Setting<T | undefined> {
+  return { ...unset(hidden(decoder), doc), secret: true };
 }

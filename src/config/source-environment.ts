@@ -1,7 +1,7 @@
-import { keyShown } from "./key-shown.ts";
-import { nearest } from "./nearest.ts";
+import { redactedKey } from "./problem.ts";
 import { CONFIG_KEYS, variableOf } from "./schema.ts";
-import { addText, type Given, type SourceValues } from "./source.ts";
+import { addText, type RawSetting, type SourceValues } from "./source.ts";
+import { suggest } from "./suggest.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -13,7 +13,7 @@ const KEY_OF = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]));
 
 /** The values of the environment's `SALLYPORT_*` variables. */
 export function fromEnvironment(environment: Environment): SourceValues {
-  const given: Given[] = [];
+  const given: RawSetting[] = [];
   const problems: string[] = [];
   for (const [variable, text] of Object.entries(environment)) {
     if (text === undefined || !variable.startsWith(PREFIX) || variable === FILE_VARIABLE) continue;
@@ -21,7 +21,7 @@ export function fromEnvironment(environment: Environment): SourceValues {
     const origin = `variable ${variable}`;
     if (key !== undefined) addText({ key, text, origin }, given, problems);
     else if (!isServiceLink(variable, text)) {
-      problems.push(`${keyShown(variable)}: unknown variable${nearest(variable, [...KEY_OF.keys(), FILE_VARIABLE])}`);
+      problems.push(`${redactedKey(variable)}: unknown variable${suggest(variable, [...KEY_OF.keys(), FILE_VARIABLE])}`);
     }
   }
   return { given, problems };

@@ -1,13 +1,13 @@
 import { extname } from "node:path";
 import { pathShown, whyUnreadable } from "../core/file-problem.ts";
-import { keyShown } from "./key-shown.ts";
-import { isObject, shown } from "./kind.ts";
-import { nearest } from "./nearest.ts";
+import { isObject } from "./decoder.ts";
 import { parseToml } from "./parse-toml.ts";
 import { parseJson, parseYaml } from "./parse-yaml.ts";
-import { type ParsedText, type RepeatedKey, TextError } from "./parsed-text.ts";
+import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
+import { redactedKey, redactedValue } from "./problem.ts";
 import { CONFIG_KEYS, type ConfigKey, isConfigKey } from "./schema.ts";
-import type { Given, SourceValues } from "./source.ts";
+import type { RawSetting, SourceValues } from "./source.ts";
+import { suggest } from "./suggest.ts";
 
 const PARSERS: Readonly<Record<string, (text: string, path: string) => ParsedText>> = {
   ".toml": parseToml,
@@ -34,15 +34,15 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
     const { given, problems } = flatten(value ?? {}, origin);
     return { given, problems: [...repeated.map((key) => givenTwice(key, origin)), ...problems] };
   } catch (error) {
-    if (!(error instanceof TextError)) throw error;
+    if (!(error instanceof ParseError)) throw error;
     const { position } = error;
     return failed(`${origin}${position === undefined ? "" : `:${position.line}:${position.column}`}: ${error.message}`);
   }
 }
 
 /** A value that a later one replaces is a setting that silently does nothing. */
-function givenTwice({ path, line }: RepeatedKey, origin: string): string {
-  return `${keyShown(path.join("."))} (${origin}:${line}): given twice, expected once`;
+function givenTwice({ path, line }: DuplicateKey, origin: string): string {
+  return `${redactedKey(path.join("."))} (${origin}:${line}): given twice, expected once`;
 }
 
 /** No key has more names. An alias of YAML can make a table hold itself. */
@@ -50,19 +50,19 @@ const NAMES_MAX = 4;
 
 /** Tables become dotted keys. A name with dots in quotation marks is the same key, spelt otherwise. */
 function flatten(root: unknown, origin: string): SourceValues {
-  if (!isObject(root)) return failed(`${origin}: got ${shown(root)}, expected a table of settings`);
-  const given = new Map<ConfigKey, Given>();
+  if (!isObject(root)) return failed(`${origin}: got ${redactedValue(root)}, expected a table of settings`);
+  const given = new Map<ConfigKey, RawSetting>();
   const problems: string[] = [];
   const walk = (table: Readonly<Record<string, unknown>>, prefix: string, names: number) => {
     for (const [name, raw] of Object.entries(table)) {
       const key = `${prefix}${name}`;
-      const problem = (text: string) => problems.push(`${keyShown(key)} (${origin}): ${text}`);
+      const problem = (text: string) => problems.push(`${redactedKey(key)} (${origin}): ${text}`);
       if (isConfigKey(key)) {
         if (given.has(key)) problem("given twice, expected once");
         given.set(key, { key, raw, origin });
       } else if (isObject(raw) && Object.keys(raw).length > 0 && names < NAMES_MAX) walk(raw, `${key}.`, names + 1);
-      else if (!isTable(key)) problem(`unknown key${nearest(key, CONFIG_KEYS)}`);
-      else if (raw !== null && !isObject(raw)) problem(`got ${shown(raw)}, expected a table`);
+      else if (!isTable(key)) problem(`unknown key${suggest(key, CONFIG_KEYS)}`);
+      else if (raw !== null && !isObject(raw)) problem(`got ${redactedValue(raw)}, expected a table`);
     }
   };
   walk(root, "", 1);

@@ -1,7 +1,7 @@
-import { keyShown } from "./key-shown.ts";
-import { nearest } from "./nearest.ts";
+import { redactedKey } from "./problem.ts";
 import { CONFIG_KEYS, isConfigKey } from "./schema.ts";
-import { addText, type Given, type SourceValues } from "./source.ts";
+import { addText, type RawSetting, type SourceValues } from "./source.ts";
+import { suggest } from "./suggest.ts";
 
 /** What the command line gave: settings, and maybe the configuration file. */
 export interface FlagValues extends SourceValues {
@@ -12,7 +12,7 @@ const FLAGS = ["--config", "--set"];
 
 /** Reads `--config FILE` and `--set key=value`, also as `--config=FILE` and `--set=key=value`. Nothing else is an argument. */
 export function fromFlags(args: readonly string[]): FlagValues {
-  const given: Given[] = [];
+  const given: RawSetting[] = [];
   const problems: string[] = [];
   let file: string | undefined;
   for (let at = 0; at < args.length; at++) {
@@ -32,10 +32,10 @@ export function fromFlags(args: readonly string[]): FlagValues {
 }
 
 /** Quotes the key alone: what stands in the value's place may be a secret. */
-function addSetting(argument: string, given: Given[], problems: string[]): void {
+function addSetting(argument: string, given: RawSetting[], problems: string[]): void {
   const [key, text] = splitAtEquals(argument);
   if (text === undefined) problems.push("--set: expected key=value after it");
-  else if (!isConfigKey(key)) problems.push(`${keyShown(key)} (flag --set): unknown key${nearest(key, CONFIG_KEYS)}`);
+  else if (!isConfigKey(key)) problems.push(`${redactedKey(key)} (flag --set): unknown key${suggest(key, CONFIG_KEYS)}`);
   else addText({ key, text, origin: "flag --set" }, given, problems);
 }
 
@@ -45,7 +45,7 @@ const FLAG = /^--?[a-z][a-z._-]{0,39}$/;
 function unknownArgument(argument: string, index: number): string {
   const key = argument.replace(/^-+/, "");
   if (isConfigKey(key)) return `${argument}: expected "--set ${key}=…"`;
-  if (FLAG.test(argument)) return `${argument}: unknown flag${nearest(argument, FLAGS)}`;
+  if (FLAG.test(argument)) return `${argument}: unknown flag${suggest(argument, FLAGS)}`;
   return `argument ${index + 1} after the command: unexpected; it is not shown, since it may be a secret`;
 }
 

@@ -1,18 +1,19 @@
 import { isIP } from "node:net";
 import { parseIpBlock } from "../core/ip-address.ts";
 import type { ListenAddress } from "../core/listen.ts";
-import { type Kind, kind, shown } from "./kind.ts";
-import { nearest } from "./nearest.ts";
+import { type Decoder, decoder } from "./decoder.ts";
+import { redactedValue } from "./problem.ts";
+import { suggest } from "./suggest.ts";
 
 /** A number with a unit is a typing error, and no secret. */
 const NUMBER_WITH_UNIT = /^[-+]?\d{1,12}([.,_]\d{1,9})*\s?(ms|s|min|m|h|d|[kKMGT]?i?[bB]?|%)$/;
 
 function shownNumber(raw: unknown): string {
-  return typeof raw === "string" && NUMBER_WITH_UNIT.test(raw) ? JSON.stringify(raw) : shown(raw);
+  return typeof raw === "string" && NUMBER_WITH_UNIT.test(raw) ? JSON.stringify(raw) : redactedValue(raw);
 }
 
-export function int(unit: string, min: number, max: number): Kind<number> {
-  return kind(
+export function int(unit: string, min: number, max: number): Decoder<number> {
+  return decoder(
     `an integer from ${min} to ${max} (${unit})`,
     (raw) => (typeof raw === "number" && Number.isSafeInteger(raw) && raw >= min && raw <= max ? raw : undefined),
     { fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text), show: shownNumber },
@@ -20,8 +21,8 @@ export function int(unit: string, min: number, max: number): Kind<number> {
 }
 
 /** A number above 0, whole or not. */
-export function positive(unit: string, max: number): Kind<number> {
-  return kind(
+export function positive(unit: string, max: number): Decoder<number> {
+  return decoder(
     `a number above 0, at most ${max} (${unit})`,
     (raw) => (typeof raw === "number" && raw > 0 && raw <= max ? raw : undefined),
     { fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text), show: shownNumber },
@@ -29,29 +30,33 @@ export function positive(unit: string, max: number): Kind<number> {
 }
 
 /** True or false; in text, those two words. */
-export const boolean: Kind<boolean> = kind("true or false", (raw) => (typeof raw === "boolean" ? raw : undefined), {
+export const boolean: Decoder<boolean> = decoder("true or false", (raw) => (typeof raw === "boolean" ? raw : undefined), {
   fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
 });
 
-export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
-  const hint = (raw: unknown) => (typeof raw === "string" ? nearestChoice(raw, choices) : undefined);
-  return kind(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw), { hint });
+export function choice<const T extends string>(...choices: readonly T[]): Decoder<T> {
+  const hint = (raw: unknown) => (typeof raw === "string" ? suggestChoice(raw, choices) : undefined);
+  return decoder(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw), { hint });
 }
 
-function nearestChoice(raw: string, choices: readonly string[]): string | undefined {
-  const found = nearest(raw, choices).trim();
+function suggestChoice(raw: string, choices: readonly string[]): string | undefined {
+  const found = suggest(raw, choices).trim();
   return found === "" ? undefined : found;
 }
 
 /** Text that a pattern admits. */
-export function text(expected: string, pattern: RegExp): Kind<string> {
-  return kind(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
+export function text(expected: string, pattern: RegExp): Decoder<string> {
+  return decoder(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
 }
 
 /** A path stands in error messages: it has no control characters, and it is no secret that belongs into another setting. */
-export const filePath: Kind<string> = kind("a file path", (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined), {
-  hint: (raw) => (typeof raw === "string" && raw !== "" ? "the file's path, not its content" : undefined),
-});
+export const filePath: Decoder<string> = decoder(
+  "a file path",
+  (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined),
+  {
+    hint: (raw) => (typeof raw === "string" && raw !== "" ? "the file's path, not its content" : undefined),
+  },
+);
 
 /** Base64 of 32 bytes: a seed. */
 const SEED = /^(?:[A-Za-z0-9+/_-]{43}=|[A-Za-z0-9+_-][A-Za-z0-9+/_-]{42})$/;
@@ -60,7 +65,7 @@ function isPath(raw: string): boolean {
   return /^\P{Cc}{1,4096}$/u.test(raw) && !/^-----BEGIN|:\/\//.test(raw) && !SEED.test(raw);
 }
 
-export const httpUrl: Kind<string> = kind("an http:// or https:// URL without user, query and fragment", (raw) =>
+export const httpUrl: Decoder<string> = decoder("an http:// or https:// URL without user, query and fragment", (raw) =>
   typeof raw === "string" ? readHttpUrl(raw) : undefined,
 );
 
@@ -75,12 +80,12 @@ function readHttpUrl(raw: string): string | undefined {
 const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
 
 /** The URL of a Redis server. It may hold a password, so whoever shows it hides it. */
-export const redisUrl: Kind<string> = kind(
+export const redisUrl: Decoder<string> = decoder(
   "a URL such as redis://user:password@host:6379/0, rediss://… for TLS, or redis+unix:///path/to/socket",
   (raw) => (typeof raw === "string" && REDIS_URL.test(raw) && URL.canParse(raw) ? raw : undefined),
 );
 
-export const listen: Kind<ListenAddress> = kind(
+export const listen: Decoder<ListenAddress> = decoder(
   '"host:port", an IPv6 host in brackets, port 0 to let the system choose',
   (raw) => (typeof raw === "string" ? readListen(raw) : undefined),
 );
@@ -96,8 +101,9 @@ function readListen(raw: string): ListenAddress | undefined {
 }
 
 /** A name of a host, without scheme and port. Addresses are of another kind. */
-export const hostName: Kind<string> = kind('a host name such as "admin.internal", without scheme, port and wildcard', (raw) =>
-  typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined,
+export const hostName: Decoder<string> = decoder(
+  'a host name such as "admin.internal", without scheme, port and wildcard',
+  (raw) => (typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined),
 );
 
 /** What ends in a number is meant as an IPv4 address (WHATWG URL, "ends in a number"). */
@@ -106,7 +112,7 @@ function isHost(host: string): boolean {
 }
 
 /** An address range in CIDR notation, or one address. */
-export const cidr: Kind<string> = kind('an address or a range such as "10.0.0.0/8" or "fd00::/8"', (raw) =>
+export const cidr: Decoder<string> = decoder('an address or a range such as "10.0.0.0/8" or "fd00::/8"', (raw) =>
   typeof raw === "string" && isCidr(raw) ? raw : undefined,
 );
 

@@ -1,6 +1,6 @@
 /**
  * Bounds that no configuration moves, each with its reason. Bounds that an operator may choose are in config/schema.ts, and
- * their relations to each other in config/check.ts.
+ * their relations to each other in config/rules.ts.
  */
 
 /** Lengths that the contract sets (proto/README.md, "Envelope rules"). */

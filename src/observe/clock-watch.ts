@@ -40,7 +40,7 @@ export class ClockWatch {
     this.#offsetMs = offsetMs;
     const direction = jumpMs > 0 ? "forward" : "back";
     metrics.count("sallyport_clock_jumps_total", { direction });
-    log.warn("clock: the wall clock was set", { direction, by_ms: Math.round(Math.abs(jumpMs)) });
+    log.warn("wall clock step", { direction, by_ms: Math.round(Math.abs(jumpMs)) });
   }
 }
 

@@ -3,7 +3,7 @@ import { until } from "../support/until.ts";
 import { metric, openWorld } from "../support/world.ts";
 
 const HOUR_MS = 3_600_000;
-const MESSAGE = "clock: the wall clock was set";
+const MESSAGE = "wall clock step";
 
 test("a gateway whose host's clock is set says so in its log and on /metrics: forward, and back", async () => {
   let aheadMs = 0;

@@ -102,14 +102,14 @@ describe("the command line", () => {
 
 test("serve without routes: starts, with a warning", async () => {
   const gateway = runCommand(["serve", ...ANY_PORTS], SERVE_ENV);
-  await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
-  expect(gateway.stdout()).toMatch(/"level":"warn","msg":"routes: none/);
+  await until(() => gateway.stdout().includes("gateway started"), "the gateway to be up");
+  expect(gateway.stdout()).toMatch(/"level":"warn","msg":"no routes configured/);
   gateway.kill("SIGTERM");
   expect(await gateway.exited).toBe(0);
   const routes = '[{"message_type":"a.b","method":"GET","path":"/api/v1/user/x"}]';
   const routed = runCommand(["serve", ...ANY_PORTS], { ...SERVE_ENV, SALLYPORT_ROUTES: routes });
-  await until(() => routed.stdout().includes("gateway: up"), "the gateway to be up");
-  expect(routed.stdout()).not.toContain("routes: none");
+  await until(() => routed.stdout().includes("gateway started"), "the gateway to be up");
+  expect(routed.stdout()).not.toContain("no routes configured");
   routed.kill("SIGTERM");
   await routed.exited;
 });
@@ -210,8 +210,8 @@ test("demo: the whole story holds, exit 0", async () => {
 describe("signals", () => {
   async function up(...args: string[]): Promise<{ gateway: Command; edge: URL }> {
     const gateway = runCommand(["serve", ...ANY_PORTS, "--set", "shutdown.deadline_ms=60000", ...args], SERVE_ENV);
-    await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
-    const line = lines(gateway.stdout()).find((each) => each.includes("gateway: up")) ?? "";
+    await until(() => gateway.stdout().includes("gateway started"), "the gateway to be up");
+    const line = lines(gateway.stdout()).find((each) => each.includes("gateway started")) ?? "";
     const { edge }: { edge: string } = JSON.parse(line);
     return { gateway, edge: new URL(edge) };
   }
@@ -220,7 +220,7 @@ describe("signals", () => {
     const { gateway, edge } = await up();
     gateway.kill(signal);
     expect(await gateway.exited).toBe(0);
-    expect(gateway.stdout()).toContain("gateway: stopped");
+    expect(gateway.stdout()).toContain("gateway stopped");
     const again = connect(Number(edge.port), edge.hostname);
     await new Promise<void>((resolve, reject) =>
       again.once("error", () => resolve()).once("connect", () => reject(new Error("still there"))),
@@ -239,15 +239,15 @@ describe("signals", () => {
       await until(() => gateway.stdout().includes(said), said);
     };
     expect([await keys(), await keys()]).toEqual([200, 200]);
-    await reload("[budgets.public_misc]\nrate = 0.001\nburst = 0\n", "config: not reloaded");
+    await reload("[budgets.public_misc]\nrate = 0.001\nburst = 0\n", "configuration reload refused");
     expect(await keys()).toBe(200);
     await reload(
       "[budgets.public_misc]\nrate = 0.001\nburst = 1\n[backend]\ntimeout_ms = 7\n",
-      "config: changed, but takes a restart",
+      "configuration change requires restart",
     );
     expect(await keys()).toBe(429);
-    expect(gateway.stdout()).toMatch(/"msg":"config: reloaded".*budgets\.public_misc\.burst/);
-    expect(gateway.stdout()).toMatch(/takes a restart","keys":"backend\.timeout_ms"/);
+    expect(gateway.stdout()).toMatch(/"msg":"configuration reloaded".*budgets\.public_misc\.burst/);
+    expect(gateway.stdout()).toMatch(/requires restart","keys":"backend\.timeout_ms"/);
     gateway.kill("SIGTERM");
     expect(await gateway.exited).toBe(0);
     await rm(directory, { recursive: true });
@@ -278,13 +278,13 @@ describe("signals", () => {
     gateway.kill(first);
     gateway.kill(second);
     gateway.kill(first);
-    await until(() => gateway.stdout().includes("gateway: stopping"), "the first signal to be heard");
+    await until(() => gateway.stdout().includes("gateway stopping"), "the first signal to be heard");
     gateway.kill(second);
     slow.send("}".padEnd(99));
     expect((await slow.answer())?.status).toBe(503);
     slow.close();
     expect(await gateway.exited).toBe(0);
-    expect(gateway.stdout().match(/gateway: stopping/g)).toHaveLength(1);
+    expect(gateway.stdout().match(/gateway stopping/g)).toHaveLength(1);
   });
 
   test("a signal more than a second later ends at once what the first one waits for, exit 1", async () => {
@@ -301,7 +301,7 @@ describe("signals", () => {
     }, "the second signal to be heard");
     expect(stopped.code).toBe(1);
     expect(performance.now() - askedAtMs).toBeGreaterThan(1000);
-    expect(gateway.stdout()).not.toContain("gateway: stopped");
+    expect(gateway.stdout()).not.toContain("gateway stopped");
     slow.close();
   });
 
@@ -320,8 +320,8 @@ describe("signals", () => {
       await Bun.write(file, "[budgets.ip]\nburst = 8\n");
       await writer.writeFile("[budgets.ip]\nburst = 7\n");
       await writer.close();
-      await until(() => gateway.stdout().includes("config: reloaded"), "the reload");
-      expect(gateway.stdout()).toMatch(/config: reloaded.*budgets\.ip\.burst/);
+      await until(() => gateway.stdout().includes("configuration reloaded"), "the reload");
+      expect(gateway.stdout()).toMatch(/configuration reloaded.*budgets\.ip\.burst/);
       gateway.kill("SIGTERM");
       expect(await gateway.exited).toBe(0);
       await rm(directory, { recursive: true });
@@ -349,13 +349,13 @@ test("a secret in the wrong place shows neither at the start nor, on SIGHUP, in 
   expect(err).not.toContain("hunter2");
   await Bun.write(file, "");
   const gateway = runCommand(["serve", "--config", file, ...ANY_PORTS], SERVE_ENV);
-  await until(() => gateway.stdout().includes("gateway: up"), "the gateway to be up");
+  await until(() => gateway.stdout().includes("gateway started"), "the gateway to be up");
   for (const wrong of [
     '[stores]\nredis = "redis://:hunter2@127.0.0.1:1"',
     "[stores]\nkind = hunter2",
     '[stores]\nkind = "hunter2"',
   ]) {
-    const refusals = () => gateway.stdout().split("config: not reloaded").length;
+    const refusals = () => gateway.stdout().split("configuration reload refused").length;
     const before = refusals();
     await Bun.write(file, wrong);
     gateway.kill("SIGHUP");
@@ -382,8 +382,8 @@ describe.each(["serve", "dev"])("under `bun run %s`, a signal to the process gro
   test.each(["SIGINT", "SIGTERM"] as const)("%s: what is under way is answered, and the stop is in order", async (signal) => {
     const args = [...ANY_DEV_PORTS, "--set", "shutdown.deadline_ms=60000", "--set", "log.format=json"];
     const group = runScript(command, args, SERVE_ENV);
-    await until(() => group.stdout().includes("gateway: up"), `the gateway to be up: ${group.stderr()}`);
-    const [line = ""] = group.stdout().match(/^\{.*gateway: up.*$/m) ?? [];
+    await until(() => group.stdout().includes("gateway started"), `the gateway to be up: ${group.stderr()}`);
+    const [line = ""] = group.stdout().match(/^\{.*gateway started.*$/m) ?? [];
     const { edge }: { edge: string } = JSON.parse(line);
     const slow = await RawConnection.open(edge);
     const head =
@@ -394,12 +394,12 @@ describe.each(["serve", "dev"])("under `bun run %s`, a signal to the process gro
     await probe.answer();
     probe.close();
     group.killGroup(signal);
-    await until(() => group.stdout().includes("gateway: stopping"), "the signal to be heard");
+    await until(() => group.stdout().includes("gateway stopping"), "the signal to be heard");
     slow.send("}".padEnd(99));
     expect((await slow.answer())?.status).toBe(503);
     slow.close();
-    await until(() => group.stdout().includes("gateway: stopped"), "the stop");
-    expect(group.stdout()).toMatch(/gateway: stopped.*"in_time":true/);
+    await until(() => group.stdout().includes("gateway stopped"), "the stop");
+    expect(group.stdout()).toMatch(/gateway stopped.*"in_time":true/);
     await group.exited;
   });
 });

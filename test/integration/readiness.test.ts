@@ -17,12 +17,12 @@ test("a gateway whose backend never answered is alive and not ready, however sho
     SALLYPORT_PUSH_URL: "http://127.0.0.1:9",
     SALLYPORT_KEYS_CURRENT: Buffer.from(new Uint8Array(32).fill(1)).toString("base64"),
   });
-  await until(() => server.stdout().includes("gateway: up"), "the gateway to be up");
+  await until(() => server.stdout().includes("gateway started"), "the gateway to be up");
   const line =
     server
       .stdout()
       .split("\n")
-      .find((each) => each.includes("gateway: up")) ?? "";
+      .find((each) => each.includes("gateway started")) ?? "";
   const { admin }: { admin: string } = JSON.parse(line);
   expect((await fetch(`${admin}/healthz`)).status).toBe(200);
   expect(await readyz(admin)).toEqual({

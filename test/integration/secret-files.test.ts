@@ -22,7 +22,7 @@ function file(name: string, content: string, mode: number): string {
 /** The warnings of a start. */
 async function warnings(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string[]> {
   const gateway = runCommand(["serve", ...ANY_PORTS, ...URLS, ...args], env);
-  await until(() => gateway.stdout().includes("gateway: up"), `the gateway to be up: ${gateway.stderr()}`);
+  await until(() => gateway.stdout().includes("gateway started"), `the gateway to be up: ${gateway.stderr()}`);
   gateway.kill("SIGTERM");
   await gateway.exited;
   return gateway

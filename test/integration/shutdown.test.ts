@@ -27,12 +27,12 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
     SALLYPORT_BUDGETS_USER_BURST: "1000",
     SALLYPORT_BUDGETS_IP_BURST: "1000",
   });
-  await until(() => server.stdout().includes("gateway: up"), "the gateway to be up");
+  await until(() => server.stdout().includes("gateway started"), "the gateway to be up");
   const up =
     server
       .stdout()
       .split("\n")
-      .find((line) => line.includes("gateway: up")) ?? "";
+      .find((line) => line.includes("gateway started")) ?? "";
   const urls: { edge: string; grpc: string } = JSON.parse(up);
   const transports = () => VARIANTS.map(({ listener, open }) => open(urls[listener]));
 

@@ -23,10 +23,10 @@ const linesOf = (world: World): LogLine[] =>
 
 async function start(overrides: Parameters<typeof openWorld>[0]) {
   const world = await openWorld(overrides);
-  await until(() => world.logged().includes("gateway: up"), "the start to be logged");
+  await until(() => world.logged().includes("gateway started"), "the start to be logged");
   const lines = linesOf(world);
   await world.close();
-  const up = lines.find(({ msg }) => msg === "gateway: up") ?? expect.unreachable();
+  const up = lines.find(({ msg }) => msg === "gateway started") ?? expect.unreachable();
   const warnings = lines.filter(({ level, msg }) => level === "warn" && msg.includes("not on loopback"));
   return { up, warnings };
 }

@@ -48,12 +48,12 @@ test("many bombs at once cost bounded memory", async () => {
     SALLYPORT_PUSH_URL: world.backend.pushUrl,
     SALLYPORT_KEYS_CURRENT: Buffer.from(new Uint8Array(32).fill(1)).toString("base64"),
   });
-  await until(() => server.stdout().includes("gateway: up"), "the gateway to be up");
+  await until(() => server.stdout().includes("gateway started"), "the gateway to be up");
   const line =
     server
       .stdout()
       .split("\n")
-      .find((each) => each.includes("gateway: up")) ?? "";
+      .find((each) => each.includes("gateway started")) ?? "";
   const { edge, admin }: { edge: string; admin: string } = JSON.parse(line);
   const resident = async () => {
     const metrics = await (await fetch(`${admin}/metrics`)).text();

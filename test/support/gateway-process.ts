@@ -54,7 +54,7 @@ export async function startGatewayProcess(
       .split("\n")
       .find((each) => each.includes(text));
   await until(() => line("push feed: up") !== undefined, `the gateway to be up: ${command.stderr()}`);
-  const { edge, grpc, admin }: { edge: string; grpc: string; admin: string } = JSON.parse(line("gateway: up") ?? "{}");
+  const { edge, grpc, admin }: { edge: string; grpc: string; admin: string } = JSON.parse(line("gateway started") ?? "{}");
   const gauge = async (name: string) => {
     const text = await (await fetch(`${admin}/metrics`)).text();
     return Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1]);

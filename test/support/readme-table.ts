@@ -1,6 +1,6 @@
 /** `bun test/support/readme-table.ts`: writes the configuration table of the README anew. */
 import { join } from "node:path";
-import { configTable } from "../../src/config/table.ts";
+import { settingsTable } from "../../src/config/settings-table.ts";
 
 export const README = join(import.meta.dir, "../../README.md");
 
@@ -12,7 +12,7 @@ export function withTable(readme: string): string {
   const [before, rest, ...more] = readme.split(BEGIN);
   const [, after] = rest?.split(END) ?? [];
   if (before === undefined || after === undefined || more.length > 0) throw new Error("README.md: the markers are not there");
-  return `${before}${BEGIN}\n${configTable()}\n${END}${after}`;
+  return `${before}${BEGIN}\n${settingsTable()}\n${END}${after}`;
 }
 
 if (import.meta.main) await Bun.write(README, withTable(await Bun.file(README).text()));

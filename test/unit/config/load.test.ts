@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError } from "../../../src/config/config-error.ts";
 import { type ConfigSources, loadConfig } from "../../../src/config/load.ts";
+import { ConfigError } from "../../../src/config/problem.ts";
 
 const load = (sources: ConfigSources) => loadConfig({ env: {}, ...sources });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ConfigError } from "../../../src/config/config-error.ts";
 import { loadConfig } from "../../../src/config/load.ts";
+import { ConfigError } from "../../../src/config/problem.ts";
 import { variableOf } from "../../../src/config/schema.ts";
 import { loadSeeds } from "../../../src/config/seeds.ts";
 

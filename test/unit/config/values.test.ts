@@ -1,17 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import type { Kind } from "../../../src/config/kind.ts";
+import type { Decoder } from "../../../src/config/decoder.ts";
 import { type RouteConfig, routes } from "../../../src/config/routes.ts";
 import { cidr, httpUrl, int, listen, positive } from "../../../src/config/values.ts";
 
-function accepts(kind: Kind<unknown>, raw: unknown): boolean {
+function accepts(kind: Decoder<unknown>, raw: unknown): boolean {
   return kind.decode(raw).ok;
 }
 
-function expectRefused(kind: Kind<unknown>, raws: readonly unknown[]): void {
+function expectRefused(kind: Decoder<unknown>, raws: readonly unknown[]): void {
   expect(raws.filter((raw) => accepts(kind, raw))).toEqual([]);
 }
 
-function expectAccepted(kind: Kind<unknown>, raws: readonly unknown[]): void {
+function expectAccepted(kind: Decoder<unknown>, raws: readonly unknown[]): void {
   expect(raws.filter((raw) => !accepts(kind, raw))).toEqual([]);
 }
 

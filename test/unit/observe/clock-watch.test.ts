@@ -30,8 +30,8 @@ test("a clock that is set is told of once, with the direction and by how much", 
   pass(61_000, 1000);
   pass(1000);
   expect(lines).toEqual([
-    'clock: the wall clock was set {"direction":"back","by_ms":3600000}',
-    'clock: the wall clock was set {"direction":"forward","by_ms":60000}',
+    'wall clock step {"direction":"back","by_ms":3600000}',
+    'wall clock step {"direction":"forward","by_ms":60000}',
   ]);
   expect(counted).toEqual(["sallyport_clock_jumps_total back", "sallyport_clock_jumps_total forward"]);
 });

@@ -1,5 +1,5 @@
 import { JSON_INFLATION, REQUEST_OVERHEAD_BYTES } from "../core/limits.ts";
-import { ConfigError } from "./config-error.ts";
+import { ConfigError } from "./problem.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
 
@@ -87,7 +87,7 @@ export const SERVE_RULES: readonly Rule[] = [
 ];
 
 /** The rules that this configuration breaks, except those about a key which is not known to be right. */
-export function brokenRules(
+export function ruleViolations(
   config: Config,
   uncertain: ReadonlySet<ConfigKey>,
   commandRules: readonly Rule[] = [],
@@ -98,13 +98,13 @@ export function brokenRules(
 }
 
 /** A configuration that names a backend: `serve` demands it, `dev` and `demo` name their own. */
-export type WiredConfig = Config & { readonly "backend.url": string; readonly "push.url": string };
+export type GatewayConfig = Config & { readonly "backend.url": string; readonly "push.url": string };
 
 /** Throws a `ConfigError` that names what is missing. */
-export function wired(config: Config): WiredConfig {
+export function requireBackend(config: Config): GatewayConfig {
   const { "backend.url": backendUrl, "push.url": pushUrl } = config;
   if (backendUrl !== undefined && pushUrl !== undefined) return { ...config, "backend.url": backendUrl, "push.url": pushUrl };
-  throw new ConfigError(brokenRules(config, new Set(), SERVE_RULES.slice(0, 2)));
+  throw new ConfigError(ruleViolations(config, new Set(), SERVE_RULES.slice(0, 2)));
 }
 
 function given(key: "backend.url" | "push.url", what: string): Rule {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { CONFIG_KEYS, SCHEMA, variableOf } from "../../../src/config/schema.ts";
-import { configTable } from "../../../src/config/table.ts";
+import { settingsTable } from "../../../src/config/settings-table.ts";
 
 test("no two keys share a variable, and no key hides a table of others", () => {
   expect(new Set(CONFIG_KEYS.map(variableOf)).size).toBe(CONFIG_KEYS.length);
@@ -9,7 +9,7 @@ test("no two keys share a variable, and no key hides a table of others", () => {
 });
 
 test("the reference has a row for every key, with its variable, default and meaning; secrets are marked", () => {
-  const lines = configTable().trimEnd().split("\n");
+  const lines = settingsTable().trimEnd().split("\n");
   expect(lines).toHaveLength(CONFIG_KEYS.length + 2);
   for (const line of lines) expect(line.replaceAll("\\|", "").split("|")).toHaveLength(6);
   expect(lines[2]).toStartWith("| `edge.listen` | `SALLYPORT_EDGE_LISTEN` | `127.0.0.1:8080` | Address of");

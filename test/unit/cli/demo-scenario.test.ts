@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { playStory } from "../../../src/cli/demo-story.ts";
+import { playStory } from "../../../src/cli/demo-scenario.ts";
 import { type Flaw, StubGateway } from "./stub-gateway.ts";
 
 const STEPS = 17;

@@ -10,7 +10,7 @@ import { payloadToBytes } from "../client/payload.ts";
 import { getJson, postJson } from "../client/rest.ts";
 import type { CommandResult } from "../client/verify.ts";
 import { EventListener } from "./event-listener.ts";
-import { codeName, describe, type Outcome, StorySteps, Unexpected } from "./story-steps.ts";
+import { codeName, describe, type Outcome, StorySteps, Unexpected } from "./scenario-steps.ts";
 
 /** The story of `sallyport demo`: two people at the gateway's door, over the network, from login to shutdown. */
 

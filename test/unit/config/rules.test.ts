@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { SERVE_RULES, wired } from "../../../src/config/check.ts";
 import { loadConfig } from "../../../src/config/load.ts";
+import { requireBackend, SERVE_RULES } from "../../../src/config/rules.ts";
 
 const loadWith = (...settings: string[]) => loadConfig({ env: {}, argv: settings.flatMap((setting) => ["--set", setting]) });
 
@@ -54,6 +54,6 @@ describe("what serve needs", () => {
   });
 
   test("holds for every start of a gateway", () => {
-    expect(() => wired(loadWith("push.url=http://p.example"))).toThrow(/a problem:\n {2}- backend\.url: missing/);
+    expect(() => requireBackend(loadWith("push.url=http://p.example"))).toThrow(/a problem:\n {2}- backend\.url: missing/);
   });
 });

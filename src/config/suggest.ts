@@ -1,5 +1,5 @@
 /** ` (did you mean "…"?)` where a candidate is a plausible misspelling away, else nothing. */
-export function nearest(word: string, candidates: Iterable<string>): string {
+export function suggest(word: string, candidates: Iterable<string>): string {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 4)) + 1;
   for (const candidate of candidates) {

@@ -5,7 +5,7 @@ import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { stdoutSink } from "../observe/stdout.ts";
 
 /** The log on standard output, and the metrics, which count the lines that it loses. */
-export function openObservation(config: Config): { readonly log: BatchedLog; readonly metrics: GatewayMetrics } {
+export function createTelemetry(config: Config): { readonly log: BatchedLog; readonly metrics: GatewayMetrics } {
   const metrics = createMetrics({ version: project.version });
   const log = createLog({
     level: config["log.level"],

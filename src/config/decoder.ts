@@ -1,7 +1,7 @@
-import { keyShown } from "./key-shown.ts";
-import { nearest } from "./nearest.ts";
 import { parseJson } from "./parse-yaml.ts";
-import { TextError } from "./parsed-text.ts";
+import { ParseError } from "./parsed-text.ts";
+import { redactedKey, redactedValue } from "./problem.ts";
+import { suggest } from "./suggest.ts";
 
 /** What became of a raw value: the value, or what is wrong with it. A problem completes "<key>: …". */
 export type Decoded<T> =
@@ -9,15 +9,15 @@ export type Decoded<T> =
   | { readonly ok: false; readonly problems: readonly string[] };
 
 /** A kind of value: what is expected of it, and how it is read from a file or from text. */
-export interface Kind<T> {
+export interface Decoder<T> {
   /** Completes "expected …". */
   readonly expected: string;
   decode(raw: unknown): Decoded<T>;
-  /** The text of a variable or a flag, as the raw value that a file would have held. Throws `TextError`. */
+  /** The text of a variable or a flag, as the raw value that a file would have held. Throws `ParseError`. */
   fromText(text: string): unknown;
 }
 
-export interface KindOptions {
+export interface DecoderOptions {
   readonly fromText?: (text: string) => unknown;
   /** How a problem quotes a raw value. */
   readonly show?: (raw: unknown) => string;
@@ -26,11 +26,11 @@ export interface KindOptions {
 }
 
 /** A kind that `read` decides: it gives the value, or `undefined` where the raw value is not what is expected. */
-export function kind<T>(
+export function decoder<T>(
   expected: string,
   read: (raw: unknown) => T | undefined,
-  { fromText = (text) => text, show = shown, hint }: KindOptions = {},
-): Kind<T> {
+  { fromText = (text) => text, show = redactedValue, hint }: DecoderOptions = {},
+): Decoder<T> {
   return {
     expected,
     fromText,
@@ -44,7 +44,7 @@ export function kind<T>(
 }
 
 /** The same kind, or nothing: an absent value, and the empty text of a variable that was set to nothing. */
-export function optional<T>(inner: Kind<T>): Kind<T | undefined> {
+export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   return {
     expected: inner.expected,
     fromText: (text) => (text === "" ? undefined : inner.fromText(text)),
@@ -53,7 +53,7 @@ export function optional<T>(inner: Kind<T>): Kind<T | undefined> {
 }
 
 /** A kind whose values are never shown. */
-export function hidden<T>(inner: Kind<T>): Kind<T> {
+export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   return {
     ...inner,
     decode(raw) {
@@ -64,14 +64,17 @@ export function hidden<T>(inner: Kind<T>): Kind<T> {
 }
 
 /** A list of one kind; in text, JSON or comma-separated. Every item's problems are told, by index. */
-export function list<T>(item: Kind<T>, options: { readonly plural: string; readonly itemsMax: number }): Kind<readonly T[]> {
+export function list<T>(
+  item: Decoder<T>,
+  options: { readonly plural: string; readonly itemsMax: number },
+): Decoder<readonly T[]> {
   const expected = `a list of ${options.plural} (at most ${options.itemsMax})`;
   return {
     expected,
     fromText: (text) => (text.trimStart().startsWith("[") ? fromJson(text) : splitAtCommas(text)),
     decode(raw) {
       if (!Array.isArray(raw) || raw.length > options.itemsMax) {
-        return { ok: false, problems: [`got ${shown(raw)}, expected ${expected}`] };
+        return { ok: false, problems: [`got ${redactedValue(raw)}, expected ${expected}`] };
       }
       const decoded = raw.map((value) => item.decode(value));
       const problems = decoded.flatMap((each, index) => (each.ok ? [] : each.problems.map((p) => `item ${index}: ${p}`)));
@@ -83,20 +86,20 @@ export function list<T>(item: Kind<T>, options: { readonly plural: string; reado
 
 /** An object with exactly these fields. An unknown field is a problem: it is most likely a misspelt one. */
 export function record<T extends Readonly<Record<string, unknown>>>(
-  fields: { readonly [K in keyof T & string]: Kind<T[K]> },
+  fields: { readonly [K in keyof T & string]: Decoder<T[K]> },
   expected: string,
-): Kind<T> {
+): Decoder<T> {
   const names = Object.keys(fields);
   return {
     expected,
     fromText: fromJson,
     decode(raw) {
-      if (!isObject(raw)) return { ok: false, problems: [`got ${shown(raw)}, expected ${expected}`] };
+      if (!isObject(raw)) return { ok: false, problems: [`got ${redactedValue(raw)}, expected ${expected}`] };
       const value: Record<string, unknown> = {};
       const problems = Object.keys(raw)
         .filter((name) => !names.includes(name))
-        .map((name) => `${keyShown(name)}: unknown field${nearest(name, names)}`);
-      for (const [name, field] of Object.entries<Kind<unknown>>(fields)) {
+        .map((name) => `${redactedKey(name)}: unknown field${suggest(name, names)}`);
+      for (const [name, field] of Object.entries<Decoder<unknown>>(fields)) {
         const decoded = field.decode(raw[name]);
         if (!decoded.ok) problems.push(...decoded.problems.map((problem) => `${name}: ${problem}`));
         else if (decoded.value !== undefined) value[name] = decoded.value;
@@ -112,14 +115,6 @@ export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>>
   return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-/** A raw value as a problem quotes it. A text or a table may be a secret that was put in the wrong place: its kind alone. */
-export function shown(raw: unknown): string {
-  if (raw === undefined || raw === null) return "nothing";
-  if (typeof raw === "number" || typeof raw === "boolean" || typeof raw === "bigint") return String(raw);
-  if (typeof raw === "string") return raw === "" ? "an empty text" : "a text that is not shown";
-  return Array.isArray(raw) ? "a list" : "a table";
-}
-
 /** Text that is not JSON stays text, which no list or object accepts. */
 function fromJson(text: string): unknown {
   let parsed: ReturnType<typeof parseJson>;
@@ -129,7 +124,7 @@ function fromJson(text: string): unknown {
     return text;
   }
   const [twice] = parsed.repeated;
-  if (twice !== undefined) throw new TextError(`${keyShown(twice.path.join("."))} is given twice, expected once`);
+  if (twice !== undefined) throw new ParseError(`${redactedKey(twice.path.join("."))} is given twice, expected once`);
   return parsed.value;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ConfigError } from "../../../src/config/config-error.ts";
 import { loadConfig } from "../../../src/config/load.ts";
+import { ConfigError } from "../../../src/config/problem.ts";
 
 /** A setting that is given twice in one file: one of the two would silently do nothing, and the gateway start without TLS. */
 

@@ -1,7 +1,7 @@
 import { CONFIG_KEYS, type ConfigKey, SCHEMA, variableOf } from "./schema.ts";
 
 /** The configuration's reference as a Markdown table, one row a key, in the order of the schema. */
-export function configTable(): string {
+export function settingsTable(): string {
   const rows = CONFIG_KEYS.map(
     (key) => `| \`${key}\` | \`${variableOf(key)}\` | ${defaultOf(key)} | ${cell(meaningOf(key))} |`,
   );

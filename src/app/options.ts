@@ -34,12 +34,21 @@ export function storeSettings(config: Config): StoreSettings {
     redis: config["stores.kind"] === "redis" ? redisSettings(config) : undefined,
     replayEntriesMax: config["replay.entries_max"],
     bucketEntriesMax: config["buckets.entries_max"],
+    exemptBucketEntriesMax: exemptBucketEntriesMax(config),
     sessionCache: {
       ttlMs: config["session_cache.ttl_ms"],
       unknownTtlMs: config["session_cache.unknown_ttl_ms"],
       entriesMax: config["session_cache.entries_max"],
     },
   };
+}
+
+/**
+ * A session is exempt for `session_cache.ttl_ms`, and as many are exempt at once as the cache holds. Their buckets fill again in about that
+ * time, so twice as many can be in use; each may bring one for its network.
+ */
+function exemptBucketEntriesMax(config: Config): number {
+  return 4 * config["session_cache.entries_max"];
 }
 
 function redisSettings(config: Config): RedisSettings {
@@ -61,6 +70,7 @@ function redisSettings(config: Config): RedisSettings {
     windowMs: config["freshness.window_ms"],
     marginMs: config["freshness.margin_ms"],
     bucketEntriesMax: config["buckets.entries_max"],
+    exemptBucketEntriesMax: exemptBucketEntriesMax(config),
   };
 }
 

@@ -25,6 +25,8 @@ export interface StoreSettings {
   readonly replayEntriesMax: number;
   /** Buckets held at once in each of the two tables. */
   readonly bucketEntriesMax: number;
+  /** Failure buckets of exempt sessions held at once. */
+  readonly exemptBucketEntriesMax: number;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }
 
@@ -91,11 +93,15 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
 /** What gateways on several hosts must share. The rest is each one's own: its push feed brings every revocation to each of them. */
 type SharedStores = Omit<Stores, "sessions" | "verifiedPeers">;
 
-function openMemory({ replayEntriesMax, bucketEntriesMax: entriesMax }: StoreSettings, clock: Clock): SharedStores {
+function openMemory(settings: StoreSettings, clock: Clock): SharedStores {
+  const { replayEntriesMax, bucketEntriesMax: entriesMax, exemptBucketEntriesMax } = settings;
   const replay = new MemoryReplayStore(clock, { entriesMax: replayEntriesMax });
   const buckets = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
-  const unverifiedBuckets = new SplitBucketStore({ verified: buckets, unverified });
+  const unverifiedBuckets = new SplitBucketStore({
+    exempt: new MemoryBucketStore({ entriesMax: exemptBucketEntriesMax }),
+    unverified,
+  });
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });

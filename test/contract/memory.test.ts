@@ -33,7 +33,7 @@ bucketStoreContract({
   propertyRuns: 50,
   open() {
     const table = () => new MemoryBucketStore({ entriesMax: 1000 });
-    return { store: new SplitBucketStore({ verified: table(), unverified: table() }), close() {} };
+    return { store: new SplitBucketStore({ exempt: table(), unverified: table() }), close() {} };
   },
 });
 

@@ -184,6 +184,8 @@ describe("more addresses than the tables of buckets hold", () => {
         for (let n = 0; n < BURSTS.failures; n++) expect((await fail()).said).toBe("SIGNATURE_INVALID");
         for (let n = 0; n < BURSTS.send_code; n++) expect((await mail(`192.0.2.${10 + n}`)).said).toBe("ok");
         expect((await fail("192.0.2.8")).said).toBe("SIGNATURE_INVALID");
+        // So that this address keeps a bucket of failed public calls, with something left in it.
+        expect((await gateway.sendCode("no address", "192.0.2.10")).said).toBe("invalid_request");
         const mails = gateway.faults.calls(SEND_CODE_PATH);
 
         // Somebody with a session, from everywhere: each address is one bucket more, until there is no room.

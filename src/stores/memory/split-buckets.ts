@@ -5,15 +5,15 @@ import type { MemoryBucketStore } from "./buckets.ts";
 export type NearBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | "learn">;
 
 /**
- * The buckets of unverified callers, except those of sessions that are exempt from the failure budget: those are in the table of verified
- * callers, which strangers cannot fill. The demands of one `take` are all of one table.
+ * The buckets of unverified callers. Those of sessions that are exempt from the failure budget have a table of their own, which neither
+ * unknown clients nor one session that calls from many addresses can fill. All demands of one `take` are of one table.
  */
 export class SplitBucketStore implements NearBuckets {
-  readonly #verified: NearBuckets;
+  readonly #exempt: NearBuckets;
   readonly #unverified: NearBuckets;
 
-  constructor({ verified, unverified }: { readonly verified: NearBuckets; readonly unverified: NearBuckets }) {
-    this.#verified = verified;
+  constructor({ exempt, unverified }: { readonly exempt: NearBuckets; readonly unverified: NearBuckets }) {
+    this.#exempt = exempt;
     this.#unverified = unverified;
   }
 
@@ -35,6 +35,6 @@ export class SplitBucketStore implements NearBuckets {
   }
 
   #tableOf({ scope }: BucketDemand): NearBuckets {
-    return scope === "session_failures" ? this.#verified : this.#unverified;
+    return scope === "session_failures" ? this.#exempt : this.#unverified;
   }
 }

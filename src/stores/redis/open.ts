@@ -30,6 +30,7 @@ export interface RedisSettings {
   readonly marginMs: number;
   /** Buckets that this process remembers in each of its two tables. */
   readonly bucketEntriesMax: number;
+  readonly exemptBucketEntriesMax: number;
 }
 
 export interface RedisParts {
@@ -117,11 +118,12 @@ export async function openRedisStores(
   const onUnavailable = settings.onBucketsUnavailable;
   const verified = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
+  const exempt = new MemoryBucketStore({ entriesMax: settings.exemptBucketEntriesMax });
   const shared = (near: NearBuckets) => new RedisBucketStore(link, near, { prefix, onUnavailable });
   return {
     replay: new RedisReplayStore(link, continuity, clock, { prefix, marginMs }),
     buckets: shared(verified),
-    unverifiedBuckets: shared(new SplitBucketStore({ verified, unverified })),
+    unverifiedBuckets: shared(new SplitBucketStore({ exempt, unverified })),
     announce: (revocation) =>
       revocations.announce(link.call, revocation).then(
         () => true,

@@ -5,36 +5,40 @@ import { dirname, join, normalize } from "node:path";
 
 const root = join(import.meta.dir, "..");
 
-/** Who may import whom, by folder of src/. A folder may always import itself. `app` stands for app.ts and main.ts. */
+/** Who may import whom, by folder of src/. A folder may always import itself.  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gen: [],
   core: [],
   crypto: ["core"],
-  pipeline: ["core", "crypto", "gen"],
-  hub: ["core", "crypto", "gen"],
-  stores: ["core"],
   observe: ["core"],
-  backend: ["core", "gen"],
-  rpc: ["core", "gen"],
-  services: ["rpc", "core", "gen"],
-  http: ["rpc", "pipeline", "hub", "core", "gen"],
-  client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/refusal.ts"],
   config: ["core"],
+  stores: ["core"],
+  rpc: ["core", "gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
+  pipeline: ["core", "crypto", "gen"],
+  hub: ["core", "crypto", "gen", "rpc/frame.ts"],
+  backend: ["core", "gen"],
+  transport: ["core", "rpc", "service"],
+  service: ["core", "crypto", "gen", "rpc", "pipeline", "hub", "transport"],
+  admin: ["core", "hub", "transport"],
+  client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/refusal.ts"],
   dev: ["core", "gen"],
-  app: ["backend", "config", "core", "crypto", "gen", "http", "hub", "observe", "pipeline", "rpc", "services", "stores"],
-  cli: ["app", "config", "client", "core", "crypto", "dev", "observe"],
+  app: [
+    ...["admin", "backend", "config", "core", "crypto", "gen", "hub", "observe", "pipeline", "rpc", "service", "stores"],
+    "transport",
+  ],
+  cli: ["app", "client", "config", "core", "crypto", "dev", "observe"],
   main: ["cli"],
 };
 
 /** Packages and globals that belong to some folders alone. */
 const ONLY_IN: readonly { what: string; pattern: RegExp; where: RegExp }[] = [
-  { what: "Elysia", pattern: /from "elysia"/, where: /^src\/http\// },
+  { what: "Elysia", pattern: /from "elysia"/, where: /^src\/transport\/bun\// },
   { what: "process.env", pattern: /process\.env|Bun\.env/, where: /^src\/config\/load\.ts$/ },
   { what: "Redis", pattern: /RedisClient|Bun\.redis/, where: /^src\/stores\/redis\// },
   {
     what: "foreign functions",
     pattern: /from "bun:ffi"/,
-    where: /^src\/http\/(libc|listening-sockets|own-sockets|user-timeout)\.ts$/,
+    where: /^src\/transport\/linux\//,
   },
   { what: "SQLite", pattern: /from "bun:sqlite"/, where: /^src\/dev\// },
 ];

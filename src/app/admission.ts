@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { BudgetScope, Log, Peer } from "../core/ports.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { chargePeer, checkPeer } from "../pipeline/failure-budget.ts";
-import { FailureHolds } from "../pipeline/failure-holds.ts";
+import { FailureHolds } from "../pipeline/failure-permits.ts";
 import type { PeerGuard } from "../rpc/peer-guard.ts";
 import type { Stores } from "../stores/open.ts";
 import { pipelineOptions } from "./options.ts";

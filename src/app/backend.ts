@@ -1,8 +1,8 @@
-import { CallReport, type CallReportOptions } from "../backend/call-report.ts";
-import { PublicAuth } from "../backend/public-auth.ts";
-import { RestBackend } from "../backend/rest-client.ts";
-import { RouteTable } from "../backend/route-table.ts";
-import { BackendSessionSource } from "../backend/session-lookup.ts";
+import { CallReport, type CallReportOptions } from "../backend/rest/call-report.ts";
+import { PublicAuth } from "../backend/rest/public-auth.ts";
+import { RestBackend } from "../backend/rest/rest-backend.ts";
+import { RouteTable } from "../backend/rest/route-table.ts";
+import { BackendSessionSource } from "../backend/rest/session-lookup.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";

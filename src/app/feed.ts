@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
-import { PushFeed } from "../backend/push-feed.ts";
-import { openPushLink } from "../backend/push-transport.ts";
+import { PushFeed } from "../backend/feed/push-feed.ts";
+import { openPushLink } from "../backend/feed/push-transport.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, PushFeedSink } from "../core/ports.ts";

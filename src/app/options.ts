@@ -1,8 +1,8 @@
 import type { Config } from "../config/schema.ts";
 import { isStrictPublicKey } from "../crypto/public-key.ts";
-import type { PublicRoute } from "../http/public-auth.ts";
-import { checkConfirmCode, checkSendCode } from "../http/public-schema.ts";
 import type { HubSettings } from "../hub/open.ts";
+import type { PublicRoute } from "../service/public/public-call.ts";
+import { checkConfirmCode, checkSendCode } from "../service/public/public-schema.ts";
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
 

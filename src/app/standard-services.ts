@@ -4,8 +4,8 @@ import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_p
 import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.ts";
 import { Gateway } from "../gen/sallyport/v1/gateway_pb.ts";
 import type { AnyMethod } from "../rpc/service.ts";
-import { Health } from "../services/health.ts";
-import { reflection } from "../services/reflection.ts";
+import { Health } from "../rpc/services/health.ts";
+import { reflection } from "../rpc/services/reflection.ts";
 import type { Readiness } from "./readiness.ts";
 
 /** How often the health service looks whether the gateway is ready. */

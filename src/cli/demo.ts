@@ -1,5 +1,5 @@
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { startGateway } from "../app.ts";
+import { startGateway } from "../app/gateway.ts";
 import { loadConfig } from "../config/load.ts";
 import { startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";

@@ -1,4 +1,4 @@
-import { type Gateway, startGateway } from "../app.ts";
+import { type Gateway, startGateway } from "../app/gateway.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";

@@ -1,4 +1,4 @@
-import { startGateway } from "../app.ts";
+import { startGateway } from "../app/gateway.ts";
 import { loadConfig } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
 import { reportFailure } from "./failure.ts";

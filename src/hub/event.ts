@@ -1,10 +1,10 @@
 import { create, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
-import { encodeFrame, FRAME_HEADER_BYTES } from "../core/frame.ts";
 import { PROTOCOL_VERSION } from "../core/grammar.ts";
 import type { Signer } from "../core/ports.ts";
 import { sha256 } from "../crypto/ed25519.ts";
 import { eventSigningInput } from "../crypto/signing-input.ts";
 import { EventEnvelopeSchema, GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
+import { encodeFrame, FRAME_HEADER_BYTES } from "../rpc/frame.ts";
 import type { EventCodec } from "./sink.ts";
 
 const utf8 = new TextEncoder();

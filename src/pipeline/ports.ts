@@ -10,7 +10,7 @@ import type {
   VerifiedPeers,
 } from "../core/ports.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
-import type { FailureHolds } from "./failure-holds.ts";
+import type { FailureHolds } from "./failure-permits.ts";
 
 /** The budgets of proto/README.md, "Budgets", that the pipeline spends; they may change while it runs. A route's own comes with the route. */
 export interface PipelineBudgets {

@@ -1,4 +1,4 @@
-import { FRAME_HEADER_BYTES } from "../core/frame.ts";
+import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { type BodySource, BodyTooLarge } from "./http.ts";
 import { bodyBrokeOff, decodeFrameHeader, incompleteFrame, unpackMessage } from "./request-frame.ts";
 import type { ReadOptions } from "./request-message.ts";

@@ -8,7 +8,7 @@ import {
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
-import { encodeFrame, FLAG_COMPRESSED } from "../core/frame.ts";
+import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import { grpcTimeoutMs } from "./grpc-timeout.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";

@@ -6,7 +6,7 @@ import {
   headerTimeout,
   setTrailerStatus,
 } from "@connectrpc/connect/protocol-grpc";
-import { encodeFrame, FLAG_COMPRESSED } from "../core/frame.ts";
+import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import { grpcTimeoutMs } from "./grpc-timeout.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";

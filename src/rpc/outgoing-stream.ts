@@ -1,10 +1,10 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { encodeFrame, FLAG_COMPRESSED } from "../core/frame.ts";
 import type { Call } from "./call.ts";
 import type { Codec, CodecName } from "./codec.ts";
 import type { Compression } from "./compression.ts";
 import { toConnectError } from "./errors.ts";
+import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "../core/frame.ts";
+import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, BodyTooSlow } from "./http.ts";
 import type { ReadOptions } from "./request-message.ts";
 

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { FRAME_HEADER_BYTES } from "../core/frame.ts";
 import type { Compression } from "./compression.ts";
+import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, type HttpRequest } from "./http.ts";
 import { bodyBrokeOff, decodeFrameHeader, incompleteFrame, unpackMessage } from "./request-frame.ts";
 

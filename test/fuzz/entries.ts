@@ -1,7 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
 import type { SignedRequest } from "../../src/client/request-signer.ts";
-import { encodeFrame } from "../../src/core/frame.ts";
 import { ExecuteCommandRequestSchema, SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { encodeFrame } from "../../src/rpc/frame.ts";
 import type { Answer } from "./carriers.ts";
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";

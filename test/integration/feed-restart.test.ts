@@ -2,16 +2,16 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startGateway } from "../../src/app.ts";
+import { startGateway } from "../../src/app/gateway.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { GatewayEvent } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { BackendProcess } from "../support/backend-process.ts";
 import { Listener } from "../support/listener.ts";
+import { Wanderer } from "../support/roaming-client.ts";
 import { lastNumber, story, unexplained, untold } from "../support/story.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
-import { Wanderer } from "../support/wanderer.ts";
 import { type Device, login, metric, ROOMY } from "../support/world.ts";
 
 /**

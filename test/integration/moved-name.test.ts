@@ -104,7 +104,7 @@ describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that mov
     30_000,
   );
 
-  /** The workaround, src/http/name-cache.ts, may go when this fails. */
+  /** The workaround, src/transport/linux/name-cache.ts, may go when this fails. */
   test("Bun by itself keeps the old address though nobody listens there", async () => {
     const [name, rest] = [await openName(), restServer(OLD)];
     const ask = `await fetch(process.argv[1]).then((answer) => answer.text(), (error) => error.code)`;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { startGateway } from "../../src/app.ts";
+import { startGateway } from "../../src/app/gateway.ts";
 import { reasonOf } from "../../src/client/errors.ts";
 import type { Log } from "../../src/core/ports.ts";
 import { clientOf, type Fleet, openFleet } from "../support/fleet.ts";

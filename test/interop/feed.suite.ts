@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { PushFeed } from "../../src/backend/push-feed.ts";
-import { openPushLink } from "../../src/backend/push-transport.ts";
+import { PushFeed } from "../../src/backend/feed/push-feed.ts";
+import { openPushLink } from "../../src/backend/feed/push-transport.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { until } from "../support/until.ts";
 import { RecordingLog, RecordingMetrics, RecordingSink } from "../unit/backend/support/recorders.ts";

@@ -1,6 +1,6 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { type Gateway, startGateway } from "../../src/app.ts";
+import { type Gateway, startGateway } from "../../src/app/gateway.ts";
 import { reasonOf } from "../../src/client/errors.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { Gateway as GatewayService } from "../../src/gen/sallyport/v1/gateway_pb.ts";

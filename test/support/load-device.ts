@@ -1,9 +1,9 @@
 /** The one device of benchmarks and soaks: every session is its own. Its messages are bytes, for clients that are to cost as little as they can. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { encodeFrame } from "../../src/core/frame.ts";
 import { privateKeyObject, rawPublicKey, sha256, signEd25519 } from "../../src/crypto/ed25519.ts";
 import { requestSigningInput } from "../../src/crypto/signing-input.ts";
 import { ExecuteCommandRequestSchema, SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { encodeFrame } from "../../src/rpc/frame.ts";
 
 export const SUBSCRIBE_PATH = "/sallyport.v1.Gateway/SubscribeEvents";
 

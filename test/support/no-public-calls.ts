@@ -1,5 +1,5 @@
 import { systemClock } from "../../src/core/clock.ts";
-import type { PublicAuthParts } from "../../src/http/public-auth.ts";
+import type { PublicAuthParts } from "../../src/service/public/public-call.ts";
 
 const ROOMY = { ratePerSecond: 1000, burst: 1000 };
 

@@ -3,16 +3,16 @@ import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } f
 import { systemClock } from "../../src/core/clock.ts";
 import type { Log, Peer } from "../../src/core/ports.ts";
 import { refuse } from "../../src/core/refusal.ts";
-import { Cors } from "../../src/http/cors.ts";
-import { openEdge } from "../../src/http/edge.ts";
-import { openGrpc } from "../../src/http/grpc.ts";
-import type { Listener } from "../../src/http/listener.ts";
-import { PeerResolver } from "../../src/http/peer-address.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { Compressions, gzip } from "../../src/rpc/compression.ts";
 import type { CallSummary } from "../../src/rpc/options.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { AnyMethod } from "../../src/rpc/service.ts";
+import { Cors } from "../../src/transport/bun/cors.ts";
+import { openEdge } from "../../src/transport/bun/edge.ts";
+import type { Listener } from "../../src/transport/bun/listener.ts";
+import { openGrpc } from "../../src/transport/h2/grpc-listener.ts";
+import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
 import { NO_PUBLIC_CALLS } from "./no-public-calls.ts";
 import { UNGUARDED } from "./unguarded.ts";
 

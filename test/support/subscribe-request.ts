@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { encodeFrame } from "../../src/core/frame.ts";
 import { SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { encodeFrame } from "../../src/rpc/frame.ts";
 import type { Device } from "./world.ts";
 
 /** A subscription as bytes on the wire: Connect, Protobuf, HTTP/1.1. */

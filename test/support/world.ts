@@ -1,5 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
-import { type Gateway, type GatewayOptions, startGateway } from "../../src/app.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../../src/app/gateway.ts";
 import { type ExportableDeviceKey, generateDeviceKey } from "../../src/client/device-key.ts";
 import { confirmEmailCode, sendEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/ports.ts";
 import type { RedisCall } from "./connection.ts";
-import type { Continuity } from "./continuity.ts";
+import type { Continuity } from "./store-epoch.ts";
 
 export interface RedisHealthParts {
   readonly clock: Clock;

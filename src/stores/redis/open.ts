@@ -6,12 +6,12 @@ import { type NearBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
 import { addressOf } from "./address.ts";
 import { RedisBucketStore } from "./buckets.ts";
 import type { RedisCall } from "./connection.ts";
-import { Continuity } from "./continuity.ts";
 import { RedisHealth } from "./health.ts";
 import { RedisLink } from "./link.ts";
 import { RedisReplayStore } from "./replay.ts";
 import { RedisRevocations } from "./revocations.ts";
 import { checkServer } from "./server-info.ts";
+import { Continuity } from "./store-epoch.ts";
 import { type RedisTlsFiles, readRedisTls } from "./tls.ts";
 import { RedisUnavailable } from "./unavailable.ts";
 

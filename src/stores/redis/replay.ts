@@ -1,10 +1,10 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ReplayStore } from "../../core/ports.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
-import { type Continuity, SERVER_CLOCK } from "./continuity.ts";
 import { hashedKey } from "./hashed-key.ts";
 import type { RedisLink } from "./link.ts";
 import { Script } from "./script.ts";
+import { type Continuity, SERVER_CLOCK } from "./store-epoch.ts";
 import { RedisUnavailable } from "./unavailable.ts";
 
 export interface RedisReplayOptions {

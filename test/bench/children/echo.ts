@@ -8,10 +8,10 @@ import {
   ExecuteCommandResponseSchema,
   Gateway,
 } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
-import { FetchRequest, toResponse } from "../../../src/http/fetch-host.ts";
 import { brotli, Compressions, gzip, zstd } from "../../../src/rpc/compression.ts";
 import { RpcServer } from "../../../src/rpc/server.ts";
 import { unary } from "../../../src/rpc/service.ts";
+import { FetchRequest, toResponse } from "../../../src/transport/bun/fetch-host.ts";
 import { UNGUARDED } from "../../support/unguarded.ts";
 import { answerParent, parameters } from "../child.ts";
 

@@ -1,5 +1,5 @@
 /** The gateway as it is served, with budgets that the load does not meet. */
-import { startGateway } from "../../../src/app.ts";
+import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { stdoutSink } from "../../../src/observe/stdout.ts";

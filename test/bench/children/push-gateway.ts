@@ -2,7 +2,7 @@
  * The gateway with room for the streams of the push benchmark and as much in its tables, whose memory is of a fixed size and thus a part of
  * what the streams are said to take; and hardly a heartbeat while it measures.
  */
-import { startGateway } from "../../../src/app.ts";
+import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { answerParent, parameters } from "../child.ts";

@@ -1,6 +1,6 @@
 /** The gateway of the soak, with room for its streams, and quick to miss a client. */
 import { heapStats } from "bun:jsc";
-import { startGateway } from "../../../src/app.ts";
+import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { answerParent, parameters } from "../child.ts";

@@ -1,5 +1,5 @@
-import type { OwnSockets } from "../../../src/http/own-sockets.ts";
-import { SocketAddress } from "../../../src/http/socket-address.ts";
+import type { OwnSockets } from "../../../src/transport/linux/fd-table.ts";
+import { SocketAddress } from "../../../src/transport/linux/socket-address.ts";
 
 /** A file of a process: an edge's connection from 192.0.2.`host`, or somebody else's. */
 interface FakeFile {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { encodeFrame, FLAG_COMPRESSED } from "../../../src/core/frame.ts";
 import { type Compression, gzip } from "../../../src/rpc/compression.ts";
+import { encodeFrame, FLAG_COMPRESSED } from "../../../src/rpc/frame.ts";
 import { FrameReader } from "../../../src/rpc/frame-reader.ts";
 import type { BodySource } from "../../../src/rpc/http.ts";
 

@@ -5,7 +5,7 @@ import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } fro
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { requestSigningInput } from "../../../../src/crypto/signing-input.ts";
 import { type RequestEnvelope, RequestEnvelopeSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
-import { FailureHolds } from "../../../../src/pipeline/failure-holds.ts";
+import { FailureHolds } from "../../../../src/pipeline/failure-permits.ts";
 import type { PipelinePorts } from "../../../../src/pipeline/ports.ts";
 import type { Arrival } from "../../../../src/pipeline/proof.ts";
 

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { BucketDemand, Log } from "../../../../src/core/ports.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 import { type RedisBucketOptions, RedisBucketStore } from "../../../../src/stores/redis/buckets.ts";
-import { Continuity } from "../../../../src/stores/redis/continuity.ts";
 import { RedisLink } from "../../../../src/stores/redis/link.ts";
 import { RedisReplayStore } from "../../../../src/stores/redis/replay.ts";
+import { Continuity } from "../../../../src/stores/redis/store-epoch.ts";
 import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
 
 /** What is particular to the stores in Redis; what they share with the others is in test/contract. */

@@ -1,0 +1,72 @@
+import type { ListenAddress } from "../core/listen.ts";
+import { ForeignPageError, PageGuard } from "../core/page-guard.ts";
+import { jsonReply, RestError } from "../core/rest-reply.ts";
+import { type Answer, exactApp } from "../transport/bun/exact-app.ts";
+import { type Listener, serveOn } from "../transport/bun/listener.ts";
+import { listStreams, revokeStreams, type StreamOps } from "./stream-admin.ts";
+
+export interface OpsParts {
+  readonly listen: ListenAddress;
+  /** Names under which it may be asked, besides literal addresses and `localhost`. */
+  readonly hosts: readonly string[];
+  /** What keeps the gateway from being ready, in words; empty when it is. */
+  readonly notReady: () => readonly string[];
+  /** The metrics in Prometheus' text format. */
+  readonly renderMetrics: () => string;
+  readonly streams: StreamOps;
+}
+
+const OPS_BODY_BYTES_MAX = 16 * 1024;
+const IDLE_TIMEOUT_SECONDS = 30;
+
+/** Opens the admin listener: `/healthz` (the process lives), `/readyz` (send it traffic), `/metrics`, `/streams`, `/revoke`. For operators, not for the internet. */
+export function openOps(parts: OpsParts): Listener {
+  const { listen, hosts } = parts;
+  const pages = new PageGuard([...hosts, listen.host]);
+  const guarded = (answer: Answer): Answer => {
+    return (request, server) => {
+      pages.check(request.headers);
+      return answer(request, server);
+    };
+  };
+  const routes = Object.entries(opsRoutes(parts)).map(([path, answer]) => [path, guarded(answer)] as const);
+  const app = exactApp({
+    routes: Object.fromEntries(routes),
+    otherwise: guarded(() => new RestError("not_found").toResponse()),
+    failed: (error) => toRestError(error).toResponse(),
+  });
+  return serveOn(() => app, {
+    what: "the admin listener",
+    listen,
+    bodyBytesMax: OPS_BODY_BYTES_MAX,
+    idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
+  });
+}
+
+function opsRoutes({ notReady, renderMetrics, streams }: OpsParts): Readonly<Record<string, Answer>> {
+  const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
+  return {
+    "/healthz": only(READ, () => jsonReply(200, { status: "ok" })),
+    "/readyz": only(READ, () => {
+      const reasons = notReady();
+      return reasons.length === 0 ? jsonReply(200, { status: "ready" }) : jsonReply(503, { status: "not ready", reasons });
+    }),
+    "/metrics": only(READ, () => new Response(renderMetrics(), { headers: metricsHeaders })),
+    "/streams": only(READ, (request) => listStreams(request, streams)),
+    "/revoke": only(["POST"], (request) => revokeStreams(request, streams)),
+  };
+}
+
+function toRestError(error: unknown): RestError {
+  if (error instanceof ForeignPageError) return new RestError("forbidden", error.message);
+  return error instanceof RestError ? error : new RestError("internal");
+}
+
+const READ = ["GET", "HEAD"];
+
+function only(methods: readonly string[], answer: Answer): Answer {
+  return (request, server) => {
+    if (methods.includes(request.method)) return answer(request, server);
+    throw new RestError("method_not_allowed", undefined, { allow: methods.join(", ") });
+  };
+}

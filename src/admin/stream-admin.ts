@@ -1,0 +1,87 @@
+import { isJsonContent } from "../core/media-type.ts";
+import type { Revocation } from "../core/ports.ts";
+import { jsonReply, RestError } from "../core/rest-reply.ts";
+import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-report.ts";
+import { queryOf } from "../transport/bun/request-url.ts";
+
+/** What operators can see and do of streams. */
+export interface StreamOps {
+  list(query: StreamQuery): StreamPage;
+  /** Ends the streams, and what is cached; gives the number of streams that ended. */
+  revoke(revocation: Revocation): number;
+  /** Tells the other gateways; gives whether they will learn of it. */
+  announce(revocation: Revocation): Promise<boolean>;
+}
+
+const PAGE_DEFAULT = 100;
+const PAGE_MAX = 1000;
+const ID_CHARS_MAX = 256;
+const PARAMETERS: readonly string[] = ["after", "limit", "user_id", "device_session_id"];
+
+/** `GET /streams?after=&limit=&user_id=&device_session_id=`: a page of the open streams, oldest first. */
+export function listStreams(request: Request, ops: StreamOps): Response {
+  const parameters = new URLSearchParams(queryOf(request.url));
+  const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
+  if (unknown !== undefined)
+    throw new RestError("invalid_request", `there is no parameter ${JSON.stringify(unknown.slice(0, 64))}`);
+  const { streams, nextAfter } = ops.list({
+    after: whole(parameters, "after", 0, Number.MAX_SAFE_INTEGER) ?? 0,
+    limit: whole(parameters, "limit", 1, PAGE_MAX) ?? PAGE_DEFAULT,
+    userId: parameters.get("user_id") ?? undefined,
+    deviceSessionId: parameters.get("device_session_id") ?? undefined,
+  });
+  return jsonReply(200, { streams: streams.map(toJson), next_after: nextAfter ?? null });
+}
+
+/** `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. JSON by its content type alone, which no foreign page can send unasked. */
+export async function revokeStreams(request: Request, ops: StreamOps): Promise<Response> {
+  if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");
+  const revocation = toRevocation(await request.text());
+  const streamsEnded = ops.revoke(revocation);
+  return jsonReply(200, { streams_ended: streamsEnded, everywhere: await ops.announce(revocation) });
+}
+
+function toRevocation(body: string): Revocation {
+  const fields = fieldsOf(body);
+  const [field, ...more] = fields;
+  if (field === undefined || more.length > 0) throw badRevocation();
+  const [name, value] = field;
+  if (typeof value !== "string" || value === "" || value.length > ID_CHARS_MAX) throw badRevocation();
+  if (name === "device_session_id") return { deviceSessionId: value };
+  if (name === "user_id") return { userId: value };
+  throw badRevocation();
+}
+
+function fieldsOf(body: string): [string, unknown][] {
+  try {
+    const json: unknown = JSON.parse(body);
+    return typeof json === "object" && json !== null ? Object.entries(json) : [];
+  } catch {
+    throw badRevocation();
+  }
+}
+
+function badRevocation(): RestError {
+  return new RestError("invalid_request", "the body must be a JSON object with device_session_id or user_id, one of them");
+}
+
+function whole(parameters: URLSearchParams, name: string, min: number, max: number): number | undefined {
+  const text = parameters.get(name);
+  if (text === null) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new RestError("invalid_request", `${name} must be a whole number from ${min} to ${max}`);
+}
+
+function toJson(stream: StreamDescription) {
+  return {
+    id: stream.id,
+    device_session_id: stream.deviceSessionId,
+    user_id: stream.userId,
+    peer_network: stream.peerNetwork,
+    protocol: stream.protocol,
+    codec: stream.codec,
+    age_ms: stream.ageMs,
+    unread_bytes: stream.unreadBytes,
+  };
+}

@@ -1,0 +1,205 @@
+import project from "../../package.json" with { type: "json" };
+import { openOps } from "../admin/admin-listener.ts";
+import { requireBackend } from "../config/rules.ts";
+import type { Config } from "../config/schema.ts";
+import { loadSeeds } from "../config/seeds.ts";
+import { sleep } from "../core/backoff.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { Log, Revocation } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import { Revocations } from "../core/revocations.ts";
+import { KeyRing } from "../crypto/key-ring.ts";
+import { openHub } from "../hub/open.ts";
+import { watchClock } from "../observe/clock-watch.ts";
+import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
+import { brotli, Compressions, gzip, zstd } from "../rpc/compression.ts";
+import type { ProtocolName } from "../rpc/protocol.ts";
+import { RpcServer } from "../rpc/server.ts";
+import { callLog } from "../service/call-log.ts";
+import { gatewayService } from "../service/gateway-service.ts";
+import { openStores } from "../stores/open.ts";
+import { Cors } from "../transport/bun/cors.ts";
+import { keepNamesFresh } from "../transport/linux/name-cache.ts";
+import { PeerResolver } from "../transport/peer/peer-address.ts";
+import { openAdmission } from "./admission.ts";
+import { openBackend } from "./backend.ts";
+import { warnOfOpenListener } from "./exposure.ts";
+import { feedNotReady, openFeed } from "./feed.ts";
+import { boundUrl, openPublicListeners } from "./listeners.ts";
+import { hubSettings, PUBLIC_ROUTES, storeSettings } from "./options.ts";
+import { Readiness } from "./readiness.ts";
+import { configReload } from "./reload.ts";
+import { warnOfOpenFiles } from "./secret-files.ts";
+import { standardServices } from "./standard-services.ts";
+
+/** A running gateway. */
+export interface Gateway {
+  /** `http://host:port` of the edge. */
+  readonly edgeUrl: string;
+  /** Of the gRPC listener; the edge's, where all is on one port. */
+  readonly grpcUrl: string;
+  readonly adminUrl: string;
+  /** Resolves to `true` once everything is stopped in order; `false` where the deadline cut what was still under way. */
+  stop(): Promise<boolean>;
+  /** Reads the configuration anew, and takes up what may change at run time: budgets. Whether it was in order; if not, all stays as it is. */
+  reload(load: () => Config): boolean;
+}
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** The file that the configuration came from, if it holds secrets. */
+  readonly secretConfigFile?: string | undefined;
+  readonly metrics?: GatewayMetrics;
+  readonly clock?: Clock;
+  /** Other stores than the configuration's. */
+  readonly openStores?: typeof openStores;
+}
+
+const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
+const COMPRESS_BYTES_MIN = 1024;
+
+/**
+ * Puts the gateway together and starts it: keys, stores, backend and push feed, hub, listeners. Throws `ConfigError`,
+ * `StoreError` or `ListenError`, with nothing left running.
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { log, clock = systemClock } = options;
+  const config = requireBackend(options.config);
+  const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
+  const lifecycle = { stopping: false };
+  freshNames(log);
+  const keys = openKeyRing(config);
+  warnOfOpenFiles(config, options.secretConfigFile, log);
+  const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
+  const revokeLogged = (message: string) => (revocation: Revocation) => {
+    const { deviceSessionId: device_session_id, userId: user_id } = revocation;
+    const streams = revocations.revoke(revocation);
+    log.info(message, { device_session_id, user_id, streams });
+    return streams;
+  };
+  const readiness = new Readiness();
+  readiness.add(() => (lifecycle.stopping ? ["shutting down"] : []));
+  await using undo = new AsyncDisposableStack();
+
+  const backend = openBackend(config, { metrics, log, clock });
+  undo.defer(() => backend.close());
+  const stores = await (options.openStores ?? openStores)(storeSettings(config), {
+    ...{ source: backend.sessions, revocations, clock, log, metrics },
+    random: Math.random,
+    onRevocation: revokeLogged("admin: revoked at another gateway"),
+  });
+  undo.defer(() => stores.close());
+  const { hub, sink, ...push } = openHub(hubSettings(config), {
+    ...{ signer: keys, clock, metrics, log, revocations, sessions: stores.sessions, sleep },
+    admittedTimestamps: { windowMs: config["freshness.window_ms"], sinceMs: stores.replayCoverageStartMs },
+    newEventId: () => Bun.randomUUIDv7(),
+    random: Math.random,
+  });
+  undo.defer(() => push.stop());
+  const feed = openFeed(config, { sink, revocations, log, metrics, clock, onStateChange: () => readiness.changed() });
+  undo.defer(() => feed.stop());
+  readiness.add(() => feedNotReady(feed, revocations.areArriving()));
+  readiness.add(stores.notReady);
+  const standard = standardServices(config, readiness);
+  undo.defer(() => standard.shutDown());
+  const isStopping = () => lifecycle.stopping;
+  const admission = openAdmission(config, { stores, clock, log, metrics });
+  const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
+  const heartbeatMs = config["streams.heartbeat_ms"];
+  const gateway = gatewayService({ pipeline, hub, heartbeatMs, isStopping });
+  const rpc = new RpcServer([...gateway, ...standard.methods], {
+    requestBytesMax: config["limits.request_bytes_max"],
+    tooLarge: (limitBytes) => refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(limitBytes) } }),
+    compressions: new Compressions([gzip, brotli, zstd]),
+    compressBytesMin: COMPRESS_BYTES_MIN,
+    guard: admission.guard,
+    clock,
+    onDone: callLog(log, metrics, clock),
+  });
+  const listeners = await openPublicListeners(config, {
+    rpc,
+    requestBytesMax: config["limits.request_bytes_max"],
+    peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
+    publicRoutes: PUBLIC_ROUTES,
+    publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
+    jwks: keys.jwks,
+    cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
+    log,
+    metrics,
+    clock,
+  });
+  undo.defer(() => listeners.close());
+  const admin = openOps({
+    listen: config["admin.listen"],
+    hosts: config["admin.hosts"],
+    notReady: () => readiness.reasons(),
+    renderMetrics: () => metrics.render(),
+    streams: {
+      list: (query) => hub.list(query),
+      revoke: revokeLogged("admin: revoked"),
+      announce: (revocation) => stores.announce(revocation),
+    },
+  });
+  undo.defer(() => admin.close());
+  warnOfOpenListener("admin.listen", admin.bound, log);
+  metrics.beforeRender(() => {
+    stores.sample(metrics);
+    hub.sample(metrics, PROTOCOLS);
+  });
+  const clockWatch = watchClock({ clock, log, metrics });
+  undo.defer(() => clockWatch.stop());
+  feed.start();
+
+  const running = undo.move();
+  const { edgeUrl, grpcUrl, bound } = listeners;
+  log.info("gateway started", { ...bound, admin: boundUrl(admin), key_id: keys.keyId });
+  const stopInOrder = async () => {
+    lifecycle.stopping = true;
+    hub.shutDown();
+    standard.shutDown();
+    const inTime = await within(config["shutdown.deadline_ms"], listeners.drain());
+    await running.disposeAsync();
+    log.info("gateway stopped", { in_time: inTime });
+    return inTime;
+  };
+  let stopped: Promise<boolean> | undefined;
+  return {
+    edgeUrl,
+    grpcUrl,
+    adminUrl: admin.url,
+    stop() {
+      stopped ??= stopInOrder();
+      return stopped;
+    },
+    reload: configReload(config, { adopters: [admission, backend], log, metrics }),
+  };
+}
+
+/** Where the system does not let it, that is logged, and the gateway serves. */
+function freshNames(log: Log): void {
+  try {
+    keepNamesFresh();
+  } catch (error) {
+    log.warn("names: addresses are kept for 30 s", { cause: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function openKeyRing(config: Config): KeyRing {
+  const { current, next, previous } = loadSeeds(config);
+  // `serve` insists on a key; for `dev` and `demo` one that lives as long as the process will do.
+  return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
+}
+
+/** Whether the work was done within `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  work.then(
+    () => resolve(true),
+    () => resolve(false),
+  );
+  const inTime = await promise;
+  clearTimeout(timer);
+  return inTime;
+}

@@ -1,0 +1,107 @@
+import { create } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { utf8Text } from "../../core/json-body.ts";
+import { CURSOR_CHARS_MAX } from "../../core/limits.ts";
+import { ClientEventSchema, type PushEvent, SessionInvalidationSchema } from "../../gen/sallyport/v1/push_pb.ts";
+import { type Dropped, dropped, type PushStep, readPushEvent } from "./push-event.ts";
+import type { FeedFrame } from "./push-frames.ts";
+
+/** A message of the feed, as far as it can be read. */
+export interface PushMessage {
+  readonly step: PushStep;
+  /** Where the feed stands after it; `undefined` where that cannot be told. */
+  readonly cursor: string | undefined;
+}
+
+/** Of PushEvent: 1 is the cursor, the rest are kinds, most of them to come. Higher numbers are ignored. */
+const EVENT_FIELDS_MAX = 15;
+const [CURSOR, CLIENT_EVENT, SESSION_INVALIDATION] = [1, 2, 3];
+const CLIENT_EVENT_FIELDS_MAX = 5;
+const SESSION_INVALIDATION_FIELDS_MAX = 3;
+
+/** Stands for a text that is not UTF-8: no UTF-8 decodes to it, and no rule allows it. */
+const NOT_UTF8 = "\ud800";
+/** Nobody knows for whom it was. */
+const LOST_TO_EVERYBODY = { kind: "dropped", lostTo: "everybody" } as const;
+const UNDECODABLE: Dropped = { ...LOST_TO_EVERYBODY, reason: "undecodable" };
+
+/**
+ * Reads a message field by field, since one that cannot be decoded must not stop the feed: what it still says of its cursor and its
+ * audience counts. Stricter than protobuf: a known field stands there once, in its own wire type.
+ */
+export function readPushMessage(frame: FeedFrame, payloadBytesMax: number): PushMessage {
+  if (typeof frame === "string") return { step: { ...LOST_TO_EVERYBODY, reason: frame }, cursor: undefined };
+  const { values, isWhole } = fieldsOf(frame, EVENT_FIELDS_MAX);
+  const cursorBytes = values.get(CURSOR);
+  const cursor = readCursor(cursorBytes);
+  if (!isWhole) return { step: UNDECODABLE, cursor: cursorBytes && cursor };
+  const step = readKind(values, payloadBytesMax, cursor !== undefined);
+  return { step, cursor };
+}
+
+function readCursor(bytes: Uint8Array = new Uint8Array(0)): string | undefined {
+  const cursor = utf8Text(bytes);
+  return cursor !== undefined && cursor.length <= CURSOR_CHARS_MAX ? cursor : undefined;
+}
+
+function readKind(values: ReadonlyMap<number, Uint8Array>, payloadBytesMax: number, hasGoodCursor: boolean): PushStep {
+  const [first, ...more] = [...values].filter(([number]) => number !== CURSOR);
+  if (more.length > 0) return UNDECODABLE;
+  const kind = decodeKind(first);
+  if (kind === "unknown_kind") return { ...LOST_TO_EVERYBODY, reason: kind };
+  if (kind === undefined) return UNDECODABLE;
+  if (!hasGoodCursor) return dropped("bad_cursor", kind);
+  if (kind.case === "sessionInvalidation" && kind.value.reason === NOT_UTF8) return dropped("bad_reason", kind);
+  return readPushEvent({ kind }, payloadBytesMax);
+}
+
+/** `undefined` where it cannot be decoded. */
+function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent["kind"] | "unknown_kind" | undefined {
+  if (field === undefined) return { case: undefined };
+  const [number, bytes] = field;
+  if (number === CLIENT_EVENT) return decodeClientEvent(bytes);
+  return number === SESSION_INVALIDATION ? decodeInvalidation(bytes) : "unknown_kind";
+}
+
+function decodeClientEvent(bytes: Uint8Array): PushEvent["kind"] | undefined {
+  const { values, isWhole } = fieldsOf(bytes, CLIENT_EVENT_FIELDS_MAX);
+  if (!isWhole) return undefined;
+  const [userId, deviceSessionId, eventType, eventId] = [1, 2, 3, 4].map((number) => textOf(values.get(number)));
+  const value = create(ClientEventSchema, { userId, deviceSessionId, eventType, eventId, payloadBytes: values.get(5) });
+  return { case: "clientEvent", value };
+}
+
+function decodeInvalidation(bytes: Uint8Array): PushEvent["kind"] | undefined {
+  const { values, isWhole } = fieldsOf(bytes, SESSION_INVALIDATION_FIELDS_MAX);
+  if (!isWhole) return undefined;
+  const [userId, deviceSessionId, reason] = [1, 2, 3].map((number) => textOf(values.get(number)));
+  return { case: "sessionInvalidation", value: create(SessionInvalidationSchema, { userId, deviceSessionId, reason }) };
+}
+
+function textOf(bytes: Uint8Array = new Uint8Array(0)): string {
+  return utf8Text(bytes) ?? NOT_UTF8;
+}
+
+interface Fields {
+  /** The bytes of each known field that is there. */
+  readonly values: ReadonlyMap<number, Uint8Array>;
+  /** Whether every byte was understood. */
+  readonly isWhole: boolean;
+}
+
+/** The fields up to a number, all of them length-delimited and singular; later ones are skipped. */
+function fieldsOf(bytes: Uint8Array, numberMax: number): Fields {
+  const values = new Map<number, Uint8Array>();
+  const reader = new BinaryReader(bytes);
+  try {
+    while (reader.pos < reader.len) {
+      const [number, wireType] = reader.tag();
+      if (number > numberMax) reader.skip(wireType, number);
+      else if (wireType === WireType.LengthDelimited && !values.has(number)) values.set(number, reader.bytes());
+      else return { values, isWhole: false };
+    }
+    return { values, isWhole: true };
+  } catch {
+    return { values, isWhole: false };
+  }
+}

@@ -1,0 +1,125 @@
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { createAsyncIterable, pipe, type UniversalClientFn, validateReadWriteMaxBytes } from "@connectrpc/connect/protocol";
+import * as connectProtocol from "@connectrpc/connect/protocol-connect";
+import * as grpcProtocol from "@connectrpc/connect/protocol-grpc";
+import * as grpcWebProtocol from "@connectrpc/connect/protocol-grpc-web";
+import { createNodeHttpClient } from "@connectrpc/connect-node";
+import type { Log } from "../../core/ports.ts";
+import { Push } from "../../gen/sallyport/v1/push_pb.ts";
+import { PushConnection } from "./push-connection.ts";
+import { type FeedFrame, unwrap, wrapMessages } from "./push-frames.ts";
+
+export type PushProtocol = "grpc" | "connect" | "grpc-web";
+
+export interface PushTransportOptions {
+  /** Where the backend serves Push, over HTTP/2: h2c for http, TLS for https. */
+  readonly url: string;
+  readonly protocol: PushProtocol;
+  /** Sent as `Authorization: Bearer …`, where it is configured. */
+  readonly token?: string | undefined;
+  /** How long a connection may be quiet before it is pinged; sooner after a sign of life (see `Pings`). */
+  readonly pingIntervalMs?: number;
+  /** How long an answer may take; then the connection is dead. */
+  readonly pingTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  /** A longer message is stepped over. */
+  readonly messageBytesMax?: number;
+  readonly log?: Log;
+}
+
+export interface FeedRequest {
+  readonly gatewayId: string;
+  readonly cursor: string;
+}
+
+export interface FeedCall {
+  readonly signal: AbortSignal;
+  /** The backend has answered. */
+  readonly onHeader: () => void;
+}
+
+/** The connection to the backend's Push service. */
+export interface PushLink {
+  /** Where the backend is, for the log. */
+  readonly url: string;
+  /** Opens a connection, in the place of the one before. Throws a ConnectError. */
+  connect(): Promise<void>;
+  /** One stream on it, message by message, decodable or not. Throws a ConnectError. */
+  subscribe(request: FeedRequest, call: FeedCall): AsyncIterable<FeedFrame>;
+  /** Cuts the connection and whatever is under way on it. */
+  close(): void;
+}
+
+/** More than the 5 minutes that servers demand by default (gRFC A8), whatever the way there does to timing. */
+export const PING_INTERVAL_MS = 310_000;
+const PING_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** What `wrapMessages` puts around a message. */
+const WRAPPING_BYTES = 64;
+
+/** Every message is taken as bytes: what they are worth, the feed finds out. */
+const SUBSCRIBE = { ...Push.method.subscribePush, output: AnySchema };
+
+/** A link by one of the three protocols. */
+export function openPushLink(options: PushTransportOptions): PushLink {
+  const { url, log } = options;
+  const origin = new URL(url).origin;
+  const connection = new PushConnection({
+    url,
+    pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
+    pingTimeoutMs: options.pingTimeoutMs ?? PING_TIMEOUT_MS,
+    connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    onTooManyPings(pingMs) {
+      log?.warn("push feed: too many pings for the backend (too_many_pings)", { url: origin, next_ping_ms: pingMs });
+    },
+  });
+  const transport = createTransport(options, connection);
+  return {
+    url: origin,
+    connect: () => connection.open(),
+    subscribe: (request, call) => subscribe(transport, request, call),
+    close: () => connection.close(),
+  };
+}
+
+async function* subscribe(transport: Transport, request: FeedRequest, { signal, onHeader }: FeedCall) {
+  const input = createAsyncIterable([request]);
+  const { message } = await transport.stream(SUBSCRIBE, signal, undefined, undefined, input);
+  onHeader();
+  for await (const any of message) yield unwrap(any);
+}
+
+function createTransport(options: PushTransportOptions, connection: PushConnection): Transport {
+  const { url, protocol, token, messageBytesMax = MESSAGE_BYTES_MAX } = options;
+  const { endFlag, create } = PROTOCOLS[protocol];
+  const http = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => connection });
+  const httpClient: UniversalClientFn = async (request) => {
+    const response = await http(request);
+    const body = pipe(response.body, wrapMessages({ messageBytesMax, endFlag }), { propagateDownStreamError: true });
+    return { ...response, body };
+  };
+  return create({
+    baseUrl: url,
+    httpClient,
+    interceptors: token === undefined ? [] : [bearer(token)],
+    acceptCompression: [],
+    sendCompression: null,
+    useBinaryFormat: true,
+    ...validateReadWriteMaxBytes(messageBytesMax + WRAPPING_BYTES, undefined, undefined),
+  });
+}
+
+const PROTOCOLS = {
+  grpc: { endFlag: 0, create: grpcProtocol.createTransport },
+  "grpc-web": { endFlag: grpcWebProtocol.trailerFlag, create: grpcWebProtocol.createTransport },
+  connect: { endFlag: connectProtocol.endStreamFlag, create: connectProtocol.createTransport },
+} as const satisfies Record<PushProtocol, unknown>;
+
+function bearer(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set("Authorization", `Bearer ${token}`);
+    return next(request);
+  };
+}

@@ -1,0 +1,49 @@
+import { utf8Text } from "../../core/json-body.ts";
+import { JsonTextError, scanJson } from "../../core/json-text.ts";
+import { payloadInvalid } from "./payload-invalid.ts";
+
+/** One field of a payload, by the very text that was signed: a number keeps all of its digits. */
+export interface JsonMember {
+  readonly nameSource: string;
+  readonly source: string;
+}
+
+export type JsonMembers = ReadonlyMap<string, JsonMember>;
+
+const NO_MEMBERS: JsonMembers = new Map();
+
+/** PAYLOAD_INVALID unless a payload is empty, or JSON in UTF-8 that every parser reads alike (proto/README.md, "Commands"). */
+export function checkPayload(payloadBytes: Uint8Array): void {
+  if (payloadBytes.byteLength > 0) scanPayload(payloadBytes);
+}
+
+/** The top-level fields of such a payload, in their order; an empty one has none. PAYLOAD_INVALID where it is no object. */
+export function readMembers(payloadBytes: Uint8Array): JsonMembers {
+  if (payloadBytes.byteLength === 0) return NO_MEMBERS;
+  const members = new Map<string, JsonMember>();
+  let isObject = true;
+  const text = scanPayload(payloadBytes, ({ nameSource, name, source }) => {
+    if (name === undefined || nameSource === undefined) isObject = false;
+    else members.set(name, { nameSource, source });
+  });
+  if (!isObject || !text.trimStart().startsWith("{")) throw payloadInvalid("payload");
+  return members;
+}
+
+/** The elements of an array, each by its own text. `source`: an array that has been scanned. */
+export function elementsOf(source: string): string[] {
+  const elements: string[] = [];
+  scanJson(source, (child) => elements.push(child.source));
+  return elements;
+}
+
+function scanPayload(payloadBytes: Uint8Array, onChild?: Parameters<typeof scanJson>[1]): string {
+  const text = utf8Text(payloadBytes);
+  if (text === undefined) throw payloadInvalid("payload");
+  try {
+    scanJson(text, onChild);
+  } catch (thrown) {
+    throw thrown instanceof JsonTextError ? payloadInvalid(thrown.field ?? "payload") : thrown;
+  }
+  return text;
+}

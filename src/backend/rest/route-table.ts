@@ -1,0 +1,67 @@
+import type { Budget } from "../../core/ports.ts";
+import type { HttpMethod } from "./http-client.ts";
+import { PathTemplate } from "./path-template.ts";
+
+/** A route as the configuration writes it. */
+export interface RouteEntry {
+  readonly message_type: string;
+  readonly method: HttpMethod;
+  readonly path: string;
+  readonly timeout_ms?: number | undefined;
+  readonly budget?: RouteBudgetEntry | undefined;
+}
+
+interface RouteBudgetEntry {
+  readonly rate: number;
+  readonly burst: number;
+  readonly shadow?: boolean | undefined;
+}
+
+/** A route of the table, compiled at the start. */
+export interface CompiledRoute {
+  readonly messageType: string;
+  readonly method: HttpMethod;
+  readonly path: PathTemplate;
+  /** The route's own, where it has one. */
+  readonly timeoutMs: number | undefined;
+  readonly budget: Budget | undefined;
+}
+
+/** Which call of the backend serves a message type. */
+export class RouteTable {
+  readonly #routes = new Map<string, CompiledRoute>();
+
+  /** Throws a TypeError for a path that cannot be compiled and for a message type with two routes. */
+  constructor(entries: readonly RouteEntry[]) {
+    for (const entry of entries) {
+      if (this.#routes.has(entry.message_type)) throw new TypeError(`message type ${entry.message_type}: has two routes`);
+      this.#routes.set(entry.message_type, compile(entry));
+    }
+  }
+
+  /** Gives each route the budget that its entry has now. Nothing else of the entries is looked at. */
+  adoptBudgets(entries: readonly RouteEntry[]): void {
+    for (const { message_type: messageType, budget } of entries) {
+      const route = this.#routes.get(messageType);
+      if (route !== undefined) this.#routes.set(messageType, { ...route, budget: compileBudget(budget) });
+    }
+  }
+
+  find(messageType: string): CompiledRoute | undefined {
+    return this.#routes.get(messageType);
+  }
+}
+
+function compile(entry: RouteEntry): CompiledRoute {
+  return {
+    messageType: entry.message_type,
+    method: entry.method,
+    path: new PathTemplate(entry.path),
+    timeoutMs: entry.timeout_ms,
+    budget: compileBudget(entry.budget),
+  };
+}
+
+function compileBudget(entry: RouteBudgetEntry | undefined): Budget | undefined {
+  return entry && { ratePerSecond: entry.rate, burst: entry.burst, shadow: entry.shadow };
+}

@@ -1,0 +1,43 @@
+import { isUtf8, parseMediaType } from "./media-type.ts";
+
+/** JSON, or a format built on it (RFC 6839 3.1). */
+const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
+/** Fatal: bytes that are not UTF-8 are no JSON (RFC 8259 8.1); nor is a byte order mark. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Whether there is a Content-Type, and it promises JSON in UTF-8. */
+export function isJsonType(contentType: string | null): contentType is string {
+  if (contentType === null) return false;
+  if (contentType === "application/json") return true;
+  const type = parseMediaType(contentType);
+  return type !== undefined && JSON_ESSENCE.test(type.essence) && isUtf8(type);
+}
+
+/** The text of UTF-8 bytes, or `undefined`. */
+export function utf8Text(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The value that a JSON text holds; `undefined` for anything else. */
+export function parseJson(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The object that a JSON text holds; `undefined` for anything else. */
+export function parseJsonObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+  const value = parseJson(text);
+  return isObject(value) ? value : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,122 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { STANDARD_REQUEST_BYTES_MAX } from "../../core/limits.ts";
+import { LiveSet } from "../../core/live-set.ts";
+import {
+  type HealthCheckResponseSchema,
+  Health as HealthService,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../../gen/grpc/health/v1/health_pb.ts";
+import type { Call } from "../call.ts";
+import type { OutgoingStream } from "../outgoing-stream.ts";
+import { type AnyMethod, type MethodOptions, serverStream, unary } from "../service.ts";
+import { FairPlaces, type Networked } from "./fair-places.ts";
+
+/** Longer names are no service's; watchers keep the name that they ask for. */
+const SERVICE_NAME_CHARACTERS_MAX = 256;
+/** What the protocol lets `List` answer at most. */
+const LISTED_SERVICES_MAX = 100;
+/** Some kilobytes each. Load balancers and clients that check health hold one for each connection. Shared by network (FairPlaces). */
+const WATCHERS_MAX = 1000;
+/** A status takes 7 bytes: a client that leaves this much of them unread has stopped reading. */
+const QUEUED_BYTES_MAX = 64 * 1024;
+
+/** A load balancer may share its address with clients that fail, and must not take the gateway for dead by that. */
+const OPTIONS: MethodOptions = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX, servesAnyPeer: true };
+
+interface Watcher {
+  readonly service: string;
+  readonly network: string;
+  readonly stream: OutgoingStream<typeof HealthCheckResponseSchema>;
+}
+
+/**
+ * gRPC's health checking protocol (https://github.com/grpc/grpc/blob/master/doc/health-checking.md): how each service is, for whoever
+ * asks once (Check, List) or wants to be told (Watch). The service without a name is the server as a whole.
+ */
+export class Health {
+  readonly #serving = new Map<string, boolean>();
+  readonly #watchers = new LiveSet<Watcher>();
+  readonly #places: FairPlaces;
+  #shutDown = false;
+
+  constructor({ watchersMax = WATCHERS_MAX }: { watchersMax?: number } = {}) {
+    this.#places = new FairPlaces(watchersMax);
+  }
+
+  /** Makes the service known, or tells its watchers what has changed. Does nothing after `shutDown`. */
+  set(service: string, serving: boolean): void {
+    if (this.#shutDown || this.#serving.get(service) === serving) return;
+    this.#serving.set(service, serving);
+    for (const watcher of this.#watchers) if (watcher.service === service) this.#tell(watcher);
+  }
+
+  /** Every service is NOT_SERVING from now on. Watchers are told so, and their streams end. */
+  shutDown(): void {
+    for (const service of this.#serving.keys()) this.set(service, false);
+    this.#shutDown = true;
+    for (const { stream } of this.#watchers) stream.end(shuttingDown());
+  }
+
+  methods<Peer extends Networked>(): AnyMethod<Peer>[] {
+    return [
+      unary(HealthService.method.check, ({ service }) => ({ status: this.#known(service) }), OPTIONS),
+      unary(HealthService.method.list, () => ({ statuses: this.#all() }), OPTIONS),
+      serverStream(
+        HealthService.method.watch,
+        ({ service }, call: Call<Peer>, stream) => this.#watch({ service, stream, network: call.peer.network }),
+        OPTIONS,
+      ),
+    ];
+  }
+
+  #status(service: string): Status {
+    const serving = this.#serving.get(service);
+    if (serving === undefined) return Status.SERVICE_UNKNOWN;
+    return serving ? Status.SERVING : Status.NOT_SERVING;
+  }
+
+  #known(service: string): Status {
+    const status = this.#status(service);
+    if (status === Status.SERVICE_UNKNOWN) throw new ConnectError("there is no such service", Code.NotFound);
+    return status;
+  }
+
+  #all(): Record<string, { status: Status }> {
+    if (this.#serving.size > LISTED_SERVICES_MAX) {
+      throw new ConnectError(`there are more than ${LISTED_SERVICES_MAX} services`, Code.ResourceExhausted);
+    }
+    return Object.fromEntries([...this.#serving.keys()].map((service) => [service, { status: this.#status(service) }]));
+  }
+
+  #watch(watcher: Watcher): void {
+    if (watcher.service.length > SERVICE_NAME_CHARACTERS_MAX) {
+      throw new ConnectError(`a service's name has at most ${SERVICE_NAME_CHARACTERS_MAX} characters`, Code.InvalidArgument);
+    }
+    const { network, stream } = watcher;
+    const evict = () => stream.end(tooMany());
+    if (!this.#places.take(network, evict)) throw tooMany();
+    const held = this.#watchers.add(watcher);
+    const ended = () => {
+      this.#watchers.remove(held);
+      this.#places.release(network, evict);
+    };
+    stream.onEnd({ ended });
+    this.#tell(watcher);
+    if (this.#shutDown) stream.end(shuttingDown());
+  }
+
+  #tell({ service, stream }: Watcher): void {
+    stream.send({ status: this.#status(service) });
+    if (stream.queuedBytes > QUEUED_BYTES_MAX) {
+      stream.end(new ConnectError("the client does not read what it asked for", Code.ResourceExhausted));
+    }
+  }
+}
+
+function tooMany(): ConnectError {
+  return new ConnectError("too many watchers from this network", Code.ResourceExhausted);
+}
+
+function shuttingDown(): ConnectError {
+  return new ConnectError("the server is shutting down", Code.Unavailable);
+}

@@ -1,0 +1,116 @@
+import type { DescFile, DescService, MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { STANDARD_REQUEST_BYTES_MAX } from "../../core/limits.ts";
+import { LiveSet } from "../../core/live-set.ts";
+import {
+  ServerReflection,
+  type ServerReflectionRequest,
+  type ServerReflectionRequestSchema,
+  type ServerReflectionResponseSchema,
+} from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import type { OutgoingStream } from "../outgoing-stream.ts";
+import { type AnyMethod, type BidiStreamHandler, bidiStream } from "../service.ts";
+import { DescriptorIndex, type FileClosure } from "./descriptor-index.ts";
+import { FairPlaces, type Networked } from "./fair-places.ts";
+
+type RequestSchema = typeof ServerReflectionRequestSchema;
+type ResponseSchema = typeof ServerReflectionResponseSchema;
+type Answer = MessageInitShape<ResponseSchema>["messageResponse"];
+
+/** People's tools hold a stream for seconds, and ask some tens of questions. Shared by network (FairPlaces). */
+const STREAMS_MAX = 100;
+const QUESTIONS_MAX = 1000;
+
+export interface ReflectionOptions {
+  /** Files whose messages no method names, but which travel all the same: in the details of errors, or in an Any. */
+  readonly files?: readonly DescFile[];
+  /** Streams that are open when it aborts are ended, so that they do not hold up a shutdown. */
+  readonly stopping?: AbortSignal;
+}
+
+/**
+ * gRPC server reflection (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), v1 and v1alpha: what the given services
+ * and reflection itself look like, for tools.
+ */
+export function reflection<Peer extends Networked>(
+  services: readonly DescService[],
+  { files = [], stopping }: ReflectionOptions = {},
+): AnyMethod<Peer>[] {
+  const index = new DescriptorIndex([...services, ServerReflection, ServerReflectionV1Alpha], files);
+  const open = new LiveSet<OutgoingStream<ResponseSchema>>();
+  const places = new FairPlaces(STREAMS_MAX);
+  stopping?.addEventListener("abort", () => {
+    for (const stream of open) stream.end(shuttingDown());
+  });
+  const answerStream: BidiStreamHandler<RequestSchema, ResponseSchema, Peer> = async (requests, call, stream) => {
+    if (stopping?.aborted) throw shuttingDown();
+    const { network } = call.peer;
+    const evict = () => stream.end(tooMany());
+    if (!places.take(network, evict)) throw tooMany();
+    const held = open.add(stream);
+    const ended = () => {
+      open.remove(held);
+      places.release(network, evict);
+    };
+    stream.onEnd({ ended });
+    await answerAll(requests, stream, index);
+  };
+  const limits = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX };
+  const v1 = bidiStream(ServerReflection.method.serverReflectionInfo, answerStream, limits);
+  // The messages of v1alpha are those of v1, byte for byte.
+  return [v1, { ...v1, path: `/${ServerReflectionV1Alpha.typeName}/${v1.name}` }];
+}
+
+async function answerAll(
+  requests: AsyncIterable<ServerReflectionRequest>,
+  stream: OutgoingStream<ResponseSchema>,
+  index: DescriptorIndex,
+): Promise<void> {
+  let questions = 0;
+  for await (const request of requests) {
+    if (++questions > QUESTIONS_MAX) throw new ConnectError("too many questions on one stream", Code.ResourceExhausted);
+    stream.send({ validHost: request.host, originalRequest: request, messageResponse: answer(request, index) });
+    await stream.drained();
+  }
+  stream.end();
+}
+
+function answer({ messageRequest: question }: ServerReflectionRequest, index: DescriptorIndex): Answer {
+  switch (question.case) {
+    case "fileByFilename":
+      return filesOf(index.fileNamed(question.value));
+    case "fileContainingSymbol":
+      return filesOf(index.fileOfSymbol(question.value));
+    case "fileContainingExtension":
+      return filesOf(index.fileOfExtension(question.value.containingType, question.value.extensionNumber));
+    case "allExtensionNumbersOfType":
+      return extensionNumbers(question.value, index.extensionNumbers(question.value));
+    case "listServices":
+      return { case: "listServicesResponse", value: { service: index.services.map((name) => ({ name })) } };
+    default:
+      throw new ConnectError("the request asks nothing", Code.InvalidArgument);
+  }
+}
+
+function filesOf(fileDescriptorProto: FileClosure | undefined): Answer {
+  if (fileDescriptorProto === undefined) return notFound("there is no such file, symbol or extension");
+  return { case: "fileDescriptorResponse", value: { fileDescriptorProto: [...fileDescriptorProto] } };
+}
+
+function extensionNumbers(baseTypeName: string, numbers: readonly number[] | undefined): Answer {
+  if (numbers === undefined) return notFound("there is no such message type");
+  return { case: "allExtensionNumbersResponse", value: { baseTypeName, extensionNumber: [...numbers] } };
+}
+
+function notFound(errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode: Code.NotFound, errorMessage } };
+}
+
+function tooMany(): ConnectError {
+  return new ConnectError("too many reflection streams from this network", Code.ResourceExhausted);
+}
+
+function shuttingDown(): ConnectError {
+  return new ConnectError("the server is shutting down", Code.Unavailable);
+}

@@ -1,0 +1,14 @@
+import type { Peer } from "../../core/ports.ts";
+import { jsonReply, RestError } from "../../core/rest-reply.ts";
+import { chargePublic, classDemand, type PublicChargePorts } from "./public-budgets.ts";
+
+/** The keys change by restart only; a client may keep them for a while. */
+const MAX_AGE = "public, max-age=300";
+
+/** Gives the gateway's public keys. Throws RestError. */
+export async function servePublicKeys(request: Request, peer: Peer, jwks: object, ports: PublicChargePorts): Promise<Response> {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  if (!isRead) throw new RestError("method_not_allowed", undefined, { allow: "GET, HEAD" });
+  const fields = await chargePublic([classDemand("public_misc", peer, ports)], ports);
+  return jsonReply(200, jwks, { ...fields, "cache-control": MAX_AGE });
+}

@@ -1,0 +1,87 @@
+import { PUBLIC_KEY_BYTES } from "../../core/limits.ts";
+import { RestError } from "../../core/rest-reply.ts";
+import { challengeKey } from "./challenge-id.ts";
+import { mailboxKey } from "./mailbox-key.ts";
+
+/** A public call's body, checked. */
+export interface PublicCall {
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Whom the call is about; what its identity budget counts. */
+  readonly identity: string;
+  /** What is dear to check, and so is checked only for those who have budget left. Throws RestError. */
+  readonly checkLast?: () => void;
+}
+
+const EMAIL_CHARACTERS_MAX = 254;
+const CODE = /^[\x21-\x7e]{1,32}$/;
+const METADATA_ENTRIES_MAX = 16;
+const METADATA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
+const METADATA_VALUE_CHARACTERS_MAX = 256;
+
+/** The body of send-email-code: {email, metadata?}. */
+export function checkSendCode(json: unknown): PublicCall {
+  const body = objectOf(json, ["email", "metadata"]);
+  const email = stringField(body, "email");
+  if (!isEmail(email)) throw invalid("email must be an e-mail address");
+  checkMetadata(body.metadata);
+  return { body, identity: mailboxKey(email) };
+}
+
+/** The body of confirm-email-code: {challenge_id, code, client_public_key, metadata?}. */
+export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) => boolean): PublicCall {
+  const body = objectOf(json, ["challenge_id", "code", "client_public_key", "metadata"]);
+  const identity = challengeKey(stringField(body, "challenge_id"));
+  if (identity === undefined) throw invalid(CHALLENGE_RULE);
+  if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
+  const key = stringField(body, "client_public_key");
+  const raw = Buffer.from(key, "base64");
+  // One form alone (RFC 4648 4 and 3.5): the session look-up takes no other, and a device must not log in for nothing.
+  if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
+  checkMetadata(body.metadata);
+  const checkLast = () => {
+    if (!isStrictKey(raw)) throw invalid(KEY_RULE);
+  };
+  return { body, identity, checkLast };
+}
+
+const CHALLENGE_RULE =
+  "challenge_id must be 1 to 128 of A-Z, a-z, 0-9, . _ ~ -, and a UUID must be 8-4-4-4-12 lower-case hex digits";
+const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
+
+/** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */
+function isEmail(email: string): boolean {
+  return (
+    email.length <= EMAIL_CHARACTERS_MAX && /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u.test(email)
+  );
+}
+
+function objectOf(json: unknown, known: readonly string[]): Record<string, unknown> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("the body must be a JSON object");
+  const body = Object.fromEntries(Object.entries(json));
+  const unknown = Object.keys(body).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw invalid(`there is no field ${JSON.stringify(unknown.slice(0, 64))}`);
+  return body;
+}
+
+function stringField(body: Readonly<Record<string, unknown>>, name: string): string {
+  const value = body[name];
+  if (typeof value !== "string" || value === "") throw invalid(`${name} must be a string that is not empty`);
+  return value;
+}
+
+function checkMetadata(metadata: unknown): void {
+  if (metadata === undefined) return;
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) throw invalid("metadata must be an object");
+  const entries = Object.entries(metadata);
+  if (entries.length > METADATA_ENTRIES_MAX) throw invalid(`metadata has at most ${METADATA_ENTRIES_MAX} entries`);
+  for (const [name, value] of entries) {
+    if (!METADATA_NAME.test(name)) throw invalid("metadata names are 1 to 64 of A-Z, a-z, 0-9, _ . -");
+    if (typeof value !== "string" || value.length > METADATA_VALUE_CHARACTERS_MAX) {
+      throw invalid(`metadata values are strings of at most ${METADATA_VALUE_CHARACTERS_MAX} characters`);
+    }
+  }
+}
+
+function invalid(detail: string): RestError {
+  return new RestError("invalid_request", detail);
+}

@@ -1,0 +1,106 @@
+import type { AnyElysia } from "elysia";
+import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import { drainServer } from "./drain-server.ts";
+
+/** An open port. */
+export interface Listener {
+  /** As it turned out, where port 0 was asked for. */
+  readonly address: ListenAddress;
+  /** The IP address and port that the system bound: a name resolved, a wildcard as it is. */
+  readonly bound: ListenAddress;
+  /** `http://host:port`, under which this machine reaches it. */
+  readonly url: string;
+  /** Stops accepting, and resolves when the calls in flight are answered. */
+  drain(): Promise<void>;
+  /** Cuts whatever is still open. */
+  close(): Promise<void>;
+}
+
+export interface ServeOptions {
+  /** What listens, for error messages. */
+  readonly what: string;
+  readonly listen: ListenAddress;
+  readonly tls?: TlsIdentity | undefined;
+  /** Bodies beyond this are cut off by the runtime, whatever the handler does. */
+  readonly bodyBytesMax: number;
+  /** Seconds without a byte in either direction after which a connection is closed. Streams are exempt. */
+  readonly idleTimeoutSeconds: number;
+}
+
+/** A listener whose certificate can be renewed while it serves. */
+export interface RenewableListener extends Listener {
+  /** From now on new connections get this identity; those that are open keep theirs. */
+  renewTls(tls: TlsIdentity): void;
+}
+
+/**
+ * Opens a port for an Elysia application: HTTP/1.1 and HTTP/2, by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`.
+ * `build` is called once for each start of a server: a renewed certificate takes a new one.
+ */
+export function serveOn(build: () => AnyElysia, options: ServeOptions): RenewableListener {
+  let server = start(build(), options, options.listen.port);
+  let current = options.tls;
+  const address = { host: options.listen.host, port: server.port ?? options.listen.port };
+  const retired = new Set<AppServer>();
+  const all = () => [...retired, server];
+  return {
+    address,
+    bound: { host: boundHostOf(server) ?? address.host, port: address.port },
+    url: localUrl(address, options.tls === undefined ? "http" : "https"),
+    drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
+    close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
+    renewTls(tls) {
+      // Bun's server.reload() keeps the certificate. The port is free as soon as the old server stops accepting.
+      const old = server;
+      retired.add(old);
+      drainServer(old, RETIRED_QUIET_MS).then(() => retired.delete(old));
+      try {
+        server = start(build(), { ...options, tls }, address.port);
+        current = tls;
+      } catch (error) {
+        server = start(build(), { ...options, tls: current }, address.port);
+        throw error;
+      }
+    },
+  };
+}
+
+/** Connections that a renewal finds in their handshake, or in the head of a request, have this long to get on. */
+const RETIRED_QUIET_MS = 10_000;
+
+type AppServer = NonNullable<AnyElysia["server"]>;
+
+function start(app: AnyElysia, { what, listen, tls, bodyBytesMax, idleTimeoutSeconds }: ServeOptions, port: number): AppServer {
+  try {
+    app.listen({
+      hostname: listen.host,
+      port,
+      http2: true,
+      // Elysia's own default shares the port with whoever listens already, silently.
+      reusePort: false,
+      // Error pages of the development mode show stacks.
+      development: false,
+      maxRequestBodySize: bodyBytesMax,
+      idleTimeout: idleTimeoutSeconds,
+      ...(tls && { tls: tlsOf(tls) }),
+    });
+  } catch (error) {
+    throw new ListenError(what, listen, error);
+  }
+  if (!app.server) throw new ListenError(what, listen, new Error("the server did not start"));
+  return app.server;
+}
+
+/** `hostname` is what was asked for; `address`, which Bun's types leave out, is the socket's. */
+function boundHostOf(server: AppServer): string | undefined {
+  const bound: unknown = Reflect.get(server, "address");
+  const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";
+  return isAddress ? String(bound.address) : undefined;
+}
+
+/** As `Bun.serve` wants it. A client certificate is demanded where there is an authority to check it by, and never otherwise. */
+function tlsOf({ certificate, privateKey, clientAuthority }: TlsIdentity) {
+  const identity = { cert: certificate, key: privateKey };
+  if (clientAuthority === undefined) return identity;
+  return { ...identity, ca: clientAuthority, requestCert: true, rejectUnauthorized: true };
+}

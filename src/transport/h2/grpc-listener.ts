@@ -1,0 +1,228 @@
+import { constants, createServer as createH2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { describeCause } from "../../core/cause.ts";
+import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import type { Log, Peer } from "../../core/ports.ts";
+import type { RpcServer } from "../../rpc/server.ts";
+import type { RenewableListener } from "../bun/listener.ts";
+import { isOneHost } from "../host-field.ts";
+import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
+import { Connections } from "../limits/connections.ts";
+import { listenOn, type OpenedAddress } from "../listen-on.ts";
+import { beginsAsHttp2, readOpening } from "../mux/protocol-sniffer.ts";
+import type { PeerResolver } from "../peer/peer-address.ts";
+import { H2Sessions } from "./h2-connections.ts";
+import { type AnswerRequest, answerStream } from "./h2-fetch.ts";
+import { H2Request, sendReply } from "./h2-host.ts";
+import { H2Stalls } from "./h2-stalls.ts";
+
+/** What serves the streams of a connection. */
+export interface GrpcService {
+  readonly rpc: RpcServer<Peer>;
+  readonly peers: PeerResolver;
+  readonly log: Log;
+  /** Answers what only the edge knows how to, where it is served on the same port: public REST, the keys, pages of other origins. */
+  readonly edge?: AnswerRequest | undefined;
+  readonly limits?: Partial<ConnectionLimits> | undefined;
+}
+
+export interface GrpcParts extends GrpcService {
+  readonly listen: ListenAddress;
+  readonly tls?: TlsIdentity | undefined;
+}
+
+/** An HTTP/2 server without a port of its own. */
+export interface GrpcServer {
+  /** Serves a connection that somebody else has accepted: paused, with its first bytes put back. */
+  accept(socket: Socket, peerAddress: string): void;
+  /** Tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
+  drain(): Promise<void>;
+  /** Cuts whatever is still open. */
+  close(): void;
+}
+
+/** Streams that one connection may hold open at once (RFC 9113 6.5.2): what Envoy advises for an edge. */
+const CONCURRENT_STREAMS_MAX = 100;
+/** Header fields of a request, uncompressed: as much as the edge takes. */
+const HEADER_LIST_BYTES_MAX = 16 * 1024;
+
+/**
+ * Opens the gRPC listener: HTTP/2 with trailers, which `Bun.serve` does not have. Connect and gRPC-Web are served here too, by the
+ * same RPC layer.
+ */
+export async function openGrpc(parts: GrpcParts): Promise<RenewableListener> {
+  const listener = new GrpcListener(parts);
+  await listener.listen();
+  return listener;
+}
+
+class GrpcListener implements RenewableListener {
+  readonly #parts: GrpcParts;
+  readonly #connections: Connections;
+  readonly #grpc: GrpcServer;
+  readonly #server: Server | TlsServer;
+  #opened: OpenedAddress;
+
+  constructor(parts: GrpcParts) {
+    const limits = connectionLimits(parts.limits);
+    this.#parts = parts;
+    this.#opened = { address: parts.listen, bound: parts.listen };
+    this.#connections = new Connections(limits, parts.peers);
+    this.#grpc = createGrpcServer(parts);
+    this.#server = this.#createServer(limits);
+  }
+
+  get address(): ListenAddress {
+    return this.#opened.address;
+  }
+
+  get bound(): ListenAddress {
+    return this.#opened.bound;
+  }
+
+  get url(): string {
+    return localUrl(this.address, this.#parts.tls === undefined ? "http" : "https");
+  }
+
+  async listen(): Promise<void> {
+    try {
+      this.#opened = await listenOn(this.#server, this.#parts.listen);
+    } catch (error) {
+      await this.close();
+      throw new ListenError("the gRPC listener", this.#parts.listen, error);
+    }
+    this.#server.on("error", (error) => this.#parts.log.error("grpc: listener", { cause: error.message }));
+  }
+
+  renewTls(tls: TlsIdentity): void {
+    if ("setSecureContext" in this.#server) this.#server.setSecureContext(secureOptions(tls));
+  }
+
+  async drain(): Promise<void> {
+    this.#stopAccepting();
+    this.#connections.cutOpening();
+    await this.#grpc.drain();
+  }
+
+  async close(): Promise<void> {
+    this.#stopAccepting();
+    this.#grpc.close();
+    this.#connections.cutAll();
+  }
+
+  #stopAccepting(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  #createServer({ openingTimeoutMs }: ConnectionLimits): Server | TlsServer {
+    const { tls } = this.#parts;
+    if (tls === undefined) return createServer((socket) => this.#arrive(socket) && this.#read(socket));
+    const server = createTlsServer({ ...secureOptions(tls), ALPNProtocols: ["h2"], handshakeTimeout: openingTimeoutMs });
+    server.on("connection", (socket) => this.#arrive(socket));
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    server.on("secureConnection", (socket) => this.#read(socket));
+    return server;
+  }
+
+  #arrive(socket: Socket): boolean {
+    const { remoteAddress } = socket;
+    if (!this.#connections.add(socket)) return false;
+    if (remoteAddress !== undefined) return this.#connections.attribute(socket, remoteAddress);
+    socket.destroy();
+    return false;
+  }
+
+  /** HTTP/2 comes next, or nothing. */
+  #read(socket: Socket): void {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) return void socket.destroy();
+    readOpening(socket, openingOfHttp2, {
+      decided: (first) => {
+        this.#connections.settled(socket);
+        socket.unshift(first);
+        this.#grpc.accept(socket, remoteAddress);
+      },
+      refused: (cause) => this.#parts.log.debug("grpc: refused", { peer: remoteAddress, cause: String(cause) }),
+    });
+  }
+}
+
+/** The preface and what came with it; `undefined` while that is not decided. Throws where a connection begins otherwise. */
+function openingOfHttp2(bytes: Buffer): Buffer | undefined {
+  const isHttp2 = beginsAsHttp2(bytes);
+  if (isHttp2 === false) throw new Error("the connection does not begin as HTTP/2");
+  return isHttp2 ? bytes : undefined;
+}
+
+/** HTTP/2 without a port, for listeners that accept the connections. */
+export function createGrpcServer(service: GrpcService): GrpcServer {
+  const limits = connectionLimits(service.limits);
+  const sessions = new H2Sessions(limits);
+  const stalls = new H2Stalls(limits.stallTimeoutMs);
+  const server = createH2Server({ settings: SETTINGS });
+  const isPlain = plainCalls(service.rpc);
+  const withoutEdge = { ...service, edge: undefined };
+  server.on("session", (session) => sessions.add(session));
+  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    sessions.opened(stream);
+    stalls.watch(stream);
+    serveStream(stream, headers, isPlain(headers) ? withoutEdge : service, limits);
+  });
+  return {
+    accept(socket, peerAddress) {
+      // A stream reaches its socket by its session alone, so that the socket is where it can find whose it is.
+      Object.defineProperty(socket, "remoteAddress", { value: peerAddress });
+      server.emit("connection", socket);
+      socket.resume();
+    },
+    drain: () => sessions.drain(),
+    close() {
+      sessions.close();
+      stalls.close();
+    },
+  };
+}
+
+const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
+
+/** A client certificate is demanded where there is an authority to check it by, and never otherwise. */
+export function secureOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
+  return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };
+}
+
+async function serveStream(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  service: GrpcService,
+  { bodyTimeoutMs }: ConnectionLimits,
+): Promise<void> {
+  // A stream that fails has been reset by its client; the sinks notice that it is closed.
+  stream.on("error", () => {});
+  const { rpc, peers, edge } = service;
+  if (!isOneHost(headers[":authority"], headers.host)) return refuseHost(stream);
+  try {
+    const socketAddress = stream.session?.socket?.remoteAddress;
+    const peer = peers.resolve(socketAddress, () => headers[peers.header]?.toString() ?? null);
+    const request = new H2Request(stream, headers, peer, bodyTimeoutMs);
+    if (edge !== undefined) await answerStream(stream, request, edge);
+    else sendReply(stream, await rpc.handle(request));
+  } catch (error) {
+    service.log.error("unexpected", { cause: describeCause(error) });
+    stream.close();
+  }
+}
+
+function refuseHost(stream: ServerHttp2Stream): void {
+  stream.respond({ [constants.HTTP2_HEADER_STATUS]: constants.HTTP_STATUS_BAD_REQUEST }, { endStream: true });
+  stream.resume();
+}
+
+/** Which requests the RPC layer alone can answer: gRPC, which needs its trailers, and calls of its methods from outside a browser. */
+function plainCalls(rpc: RpcServer<Peer>): (headers: IncomingHttpHeaders) => boolean {
+  const paths = new Set(rpc.paths);
+  return (headers) => {
+    if (/^application\/grpc(?!-web)/i.test(headers["content-type"] ?? "")) return true;
+    return headers.origin === undefined && paths.has(headers[":path"] ?? "");
+  };
+}

@@ -1,0 +1,75 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { Peer } from "../../core/ports.ts";
+import { RestError } from "../../core/rest-reply.ts";
+import type { BodySource } from "../../rpc/http.ts";
+import { nudge } from "./flush-workaround.ts";
+import type { H2Request } from "./h2-host.ts";
+
+/** A fetch handler. `path`: as the client sent it, which `request.url` does not keep. `peer`: who asks. */
+export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
+
+/** Carries a fetch handler on a stream of `node:http2`. A stream that is gone by now takes nothing. */
+export async function answerStream(stream: ServerHttp2Stream, incoming: H2Request, answer: AnswerRequest): Promise<void> {
+  const request = fetchRequest(incoming);
+  const response =
+    request === undefined ? new RestError("not_implemented").toResponse() : await answer(request, incoming.path, incoming.peer);
+  if (stream.destroyed || stream.closed) return void response.body?.cancel().catch(() => {});
+  const fields = { [constants.HTTP2_HEADER_STATUS]: response.status, ...Object.fromEntries(response.headers) };
+  stream.respond(fields, { endStream: response.body === null });
+  if (response.body !== null) await send(stream, response.body);
+  // What has not been read of the request must not wait for a reader for ever.
+  if (!stream.readableEnded) stream.resume();
+}
+
+/** `undefined` for a method that fetch forbids (CONNECT, TRACE) or that Bun replaces by another (bun#21566). */
+function fetchRequest(incoming: H2Request): Request | undefined {
+  const { method, path, query } = incoming;
+  const headers = incoming.allHeaders();
+  // Nothing here holds the client to the length that it announces, so that whoever reads has to count.
+  headers.delete("content-length");
+  const body = method === "GET" || method === "HEAD" ? undefined : streamOf(incoming.body());
+  try {
+    const request = new Request(`http://edge${path}?${query}`, { method, headers, body, signal: incoming.signal() });
+    return request.method === method ? request : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes from the client what is read, when it is read. */
+function streamOf(source: BodySource): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const chunk = await source.read();
+        if (chunk === undefined) controller.close();
+        else controller.enqueue(chunk);
+      },
+      cancel: () => source.cancel(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Writes a body as fast as the client takes it; stops with the first that ends. */
+async function send(stream: ServerHttp2Stream, body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader();
+  stream.once("close", () => reader.cancel().catch(() => {}));
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    if (stream.destroyed) return;
+    const isTaken = stream.write(part.value);
+    nudge(stream);
+    if (!isTaken) await drained(stream);
+  }
+  stream.end();
+}
+
+function drained(stream: ServerHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off("drain", done).off("close", done);
+      resolve();
+    };
+    stream.on("drain", done).on("close", done);
+  });
+}

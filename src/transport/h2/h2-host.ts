@@ -1,0 +1,268 @@
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Peer } from "../../core/ports.ts";
+import {
+  type BodySink,
+  type BodySource,
+  BodyTooLarge,
+  BodyTooSlow,
+  type BodyWriter,
+  type HeaderReader,
+  type HttpReply,
+  type HttpRequest,
+  type HttpStreamReply,
+  type ResponseHeaders,
+} from "../../rpc/http.ts";
+import { nudge } from "./flush-workaround.ts";
+
+/** Carries the RPC layer on `node:http2`'s core stream API: its HttpRequest from a stream, and the reply back into it, with trailers. */
+export class H2Request implements HttpRequest<Peer>, HeaderReader {
+  readonly path: string;
+  readonly query: string;
+  readonly method: string;
+  readonly trailers = true;
+  readonly peer: Peer;
+  readonly #stream: ServerHttp2Stream;
+  #incoming: IncomingHttpHeaders;
+  readonly #bodyTimeoutMs: number;
+  #gone: AbortController | undefined;
+
+  constructor(stream: ServerHttp2Stream, incoming: IncomingHttpHeaders, peer: Peer, bodyTimeoutMs: number) {
+    const target = incoming[":path"] ?? "/";
+    const queryAt = target.indexOf("?");
+    this.path = queryAt < 0 ? target : target.slice(0, queryAt);
+    this.query = queryAt < 0 ? "" : target.slice(queryAt + 1);
+    this.method = incoming[":method"] ?? "GET";
+    this.peer = peer;
+    this.#stream = stream;
+    this.#incoming = incoming;
+    this.#bodyTimeoutMs = bodyTimeoutMs;
+  }
+
+  get headers(): HeaderReader {
+    return this;
+  }
+
+  get(name: string): string | null {
+    const value = this.#incoming[name];
+    return typeof value === "string" ? value : (value?.join(", ") ?? null);
+  }
+
+  allHeaders(): Headers {
+    const all = new Headers();
+    for (const [name, value] of Object.entries(this.#incoming)) {
+      if (name.startsWith(":") || value === undefined) continue;
+      for (const each of [value].flat()) all.append(name, each);
+    }
+    return all;
+  }
+
+  signal(): AbortSignal {
+    if (this.#gone !== undefined) return this.#gone.signal;
+    const gone = new AbortController();
+    this.#gone = gone;
+    if (this.#stream.aborted || this.#stream.destroyed) gone.abort();
+    else this.#stream.once("aborted", () => gone.abort());
+    return gone.signal;
+  }
+
+  release(): void {
+    this.#incoming = {};
+  }
+
+  readBody(bytesMax: number): Promise<Uint8Array> {
+    const announced = this.headers.get("content-length");
+    if (announced !== null && Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
+    this.#inviteBody();
+    return readAll(this.#stream, bytesMax, this.#bodyTimeoutMs);
+  }
+
+  body(): BodySource {
+    this.#inviteBody();
+    return new H2BodySource(this.#stream);
+  }
+
+  /** RFC 9110 10.1.1. The runtime sends no 100 where streams are served by `node:http2`'s core API; a body that is here needs none. */
+  #inviteBody(): void {
+    const waits = this.get("expect")?.toLowerCase() === "100-continue" && !this.#stream.endAfterHeaders;
+    if (!waits || this.#stream.destroyed || this.#stream.closed) return;
+    this.#stream.additionalHeaders({ [constants.HTTP2_HEADER_STATUS]: constants.HTTP_STATUS_CONTINUE });
+  }
+}
+
+async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const timer = setTimeout(() => reject(new BodyTooSlow(timeoutMs)), timeoutMs);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  stream.on("data", (chunk: Uint8Array) => {
+    length += chunk.byteLength;
+    if (length <= bytesMax) chunks.push(chunk);
+    else reject(new BodyTooLarge(bytesMax));
+  });
+  stream.once("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
+  stream.once("aborted", () => reject(new Error("the client reset the stream")));
+  stream.once("error", reject);
+  return promise.finally(() => clearTimeout(timer));
+}
+
+/** Reads a chunk at a time: the stream is paused until the next is asked for, so that HTTP/2's flow control holds the client. */
+class H2BodySource implements BodySource {
+  readonly #stream: ServerHttp2Stream;
+  readonly #chunks: Uint8Array[] = [];
+  #state: "open" | "ended" | "gone" | "canceled" = "open";
+  #wake: (() => void) | undefined;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+    stream.pause();
+    stream.on("data", (chunk: Uint8Array) => this.#take(chunk));
+    stream.once("end", () => this.#settle("ended"));
+    stream.once("aborted", () => this.#settle("gone"));
+    stream.once("close", () => this.#settle("gone"));
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    while (this.#chunks.length === 0 && this.#state === "open") {
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#stream.resume();
+      await woken;
+    }
+    if (this.#state === "gone") throw new Error("the client reset the stream");
+    return this.#chunks.shift();
+  }
+
+  cancel(): void {
+    this.#chunks.length = 0;
+    this.#settle("canceled");
+    this.#stream.resume();
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#stream.pause();
+    this.#chunks.push(chunk);
+    this.#wake?.();
+  }
+
+  #settle(state: "ended" | "gone" | "canceled"): void {
+    if (this.#state !== "open") return;
+    this.#state = state;
+    this.#wake?.();
+  }
+}
+
+/** Sends a reply. A stream that is gone by now takes nothing. */
+export function sendReply(stream: ServerHttp2Stream, reply: HttpReply | HttpStreamReply): void {
+  if (reply.kind === "complete") sendComplete(stream, reply);
+  else sendStream(stream, reply);
+}
+
+function sendComplete(stream: ServerHttp2Stream, { status, headers, body, trailers }: HttpReply): void {
+  if (stream.destroyed || stream.closed) return;
+  if (body.byteLength === 0) {
+    // gRPC's Trailers-Only: with no message between them, headers and trailers are one block.
+    stream.respond({ ...outgoing(status, headers), ...trailerFields(trailers) }, { endStream: true });
+  } else {
+    stream.respond(outgoing(status, headers), { waitForTrailers: trailers !== undefined });
+    if (trailers !== undefined) stream.once("wantTrailers", () => sendTrailers(stream, trailers));
+    endWith(stream, body);
+  }
+  dropUnreadRequest(stream);
+}
+
+/** What a client takes is seen by whole writes: in one, a large body would not be seen to move. */
+const SLICE_BYTES = 64 * 1024;
+
+function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
+  let at = 0;
+  for (; at + SLICE_BYTES < body.byteLength; at += SLICE_BYTES) stream.write(body.subarray(at, at + SLICE_BYTES));
+  stream.end(body.subarray(at));
+  nudge(stream);
+}
+
+/** A request that was answered before it was read (too large, wrong type) must not wait for a reader for ever. */
+function dropUnreadRequest(stream: ServerHttp2Stream): void {
+  if (!stream.readableEnded) stream.resume();
+}
+
+/** The answer is whole, and the client is still sending: it need not (RFC 9113 8.1), and the stream must not wait for it. */
+function refuseRestOfRequest(stream: ServerHttp2Stream): void {
+  const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
+  if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+function sendStream(stream: ServerHttp2Stream, { status, headers, writer }: HttpStreamReply): void {
+  if (stream.destroyed || stream.closed) writer.bodyClosed();
+  else {
+    stream.respond(outgoing(status, headers), { waitForTrailers: true });
+    writer.bodyOpened(new H2BodySink(stream, writer));
+  }
+}
+
+class H2BodySink implements BodySink {
+  readonly #stream: ServerHttp2Stream;
+  readonly #writer: BodyWriter;
+  #trailers: Headers | undefined;
+  #draining = false;
+
+  constructor(stream: ServerHttp2Stream, writer: BodyWriter) {
+    this.#stream = stream;
+    this.#writer = writer;
+    stream.once("wantTrailers", () => sendTrailers(stream, this.#trailers));
+    stream.once("close", () => writer.bodyClosed());
+  }
+
+  get #open(): boolean {
+    return !this.#stream.destroyed && !this.#stream.writableEnded && !this.#stream.aborted;
+  }
+
+  get queuedBytes(): number {
+    return this.#open ? this.#stream.writableLength : 0;
+  }
+
+  get needsDrain(): boolean {
+    return this.#open && this.#stream.writableNeedDrain;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#open) return;
+    if (!this.#stream.write(bytes)) this.#awaitDrain();
+    nudge(this.#stream);
+  }
+
+  close(trailers?: Headers): void {
+    if (!this.#open) return;
+    this.#trailers = trailers;
+    this.#stream.once("finish", () => refuseRestOfRequest(this.#stream));
+    this.#stream.end();
+    nudge(this.#stream);
+  }
+
+  #awaitDrain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#stream.once("drain", () => {
+      this.#draining = false;
+      this.#writer.bodyDrained();
+    });
+  }
+}
+
+function outgoing(status: number, headers: ResponseHeaders): OutgoingHttpHeaders {
+  const fields = headers instanceof Headers ? Object.fromEntries(headers) : headers;
+  return { [constants.HTTP2_HEADER_STATUS]: status, ...fields };
+}
+
+/**
+ * The runtime asks for trailers also when the client has reset the stream. Any answer would then end the stream as if its body were
+ * whole, and a client that has just given up takes that for the server's word.
+ */
+function sendTrailers(stream: ServerHttp2Stream, trailers: Headers | undefined): void {
+  if (!stream.aborted) stream.sendTrailers(trailerFields(trailers));
+}
+
+function trailerFields(trailers: Headers | undefined): OutgoingHttpHeaders {
+  return trailers === undefined ? {} : Object.fromEntries(trailers);
+}

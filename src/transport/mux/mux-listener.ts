@@ -1,0 +1,217 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import type { Peer } from "../../core/ports.ts";
+import { RestError } from "../../core/rest-reply.ts";
+import { type EdgeParts, edgeRoutes, type FindPeer, openEdge } from "../bun/edge.ts";
+import { answerExact } from "../bun/exact-app.ts";
+import type { RenewableListener } from "../bun/listener.ts";
+import { createGrpcServer, type GrpcServer, secureOptions } from "../h2/grpc-listener.ts";
+import type { AnswerRequest } from "../h2/h2-fetch.ts";
+import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
+import { Connections } from "../limits/connections.ts";
+import { FileBudget } from "../limits/fd-budget.ts";
+import { listenOn, type OpenedAddress } from "../listen-on.ts";
+import { linkRequests } from "./links.ts";
+import { LOOPBACK, Relay } from "./loopback-proxy.ts";
+import { beginsAsHttp2, type Origin, readOpening, takeProxyHeader } from "./protocol-sniffer.ts";
+
+export type FrontParts = Omit<EdgeParts, "findPeer">;
+
+/**
+ * One public port for everything. A connection that begins as HTTP/2 is served here, by the gRPC server; any other is relayed to
+ * the edge, which listens on loopback:
+ *
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (its RPCs; all else by the edge's routes, in process)
+ *                                         └─ anything else ───► relay ──► edge
+ *
+ * The address in the PROXY header of a trusted proxy takes the place of the socket's; X-Forwarded-For is then judged from there.
+ * TLS follows a PROXY header on a listener of its own on loopback, so that without trusted proxies nothing stands before it.
+ */
+export async function openFront(parts: FrontParts): Promise<RenewableListener> {
+  const front = new Front(parts);
+  try {
+    await front.listen();
+  } catch (error) {
+    await front.close();
+    throw new ListenError("the edge", parts.listen, error);
+  }
+  return front;
+}
+
+class Front implements RenewableListener {
+  readonly #parts: FrontParts;
+  readonly #limits: ConnectionLimits;
+  readonly #connections: Connections;
+  /** Of TLS behind a PROXY header: each is one of the connections above, once more. */
+  readonly #inner: Connections;
+  readonly #edge: RenewableListener;
+  readonly #toEdge: Relay;
+  readonly #grpc: GrpcServer;
+  /** Where TLS stands behind a PROXY header. */
+  #toTls: Relay | undefined;
+  #tls: TlsServer | undefined;
+  readonly #servers: Server[] = [];
+  #opened: OpenedAddress;
+
+  constructor(parts: FrontParts) {
+    const { rpc, peers, log } = parts;
+    const bridged = new WeakMap<Request, Peer>();
+    const findPeer: FindPeer = (request, socket) => {
+      const peer = bridged.get(request);
+      if (peer !== undefined) return peer;
+      const address = socket === null ? undefined : this.#toEdge.addressOf(socket);
+      if (address === undefined) throw new RestError("misdirected");
+      return peers.resolve(address, () => request.headers.get(peers.header));
+    };
+    const edgeParts: EdgeParts = { ...parts, listen: { host: LOOPBACK, port: 0 }, tls: undefined, findPeer };
+    const routes = edgeRoutes(edgeParts);
+    const edge: AnswerRequest = (request, path, peer) => {
+      bridged.set(request, peer);
+      return answerExact(routes, request, path);
+    };
+    this.#parts = parts;
+    this.#limits = connectionLimits(parts.limits);
+    this.#connections = new Connections(this.#limits, peers);
+    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FileBudget() }, peers);
+    this.#edge = openEdge(edgeParts);
+    this.#toEdge = new Relay(this.#edge.address.port, log, linkRequests);
+    this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
+    this.#opened = { address: parts.listen, bound: parts.listen };
+  }
+
+  get address(): ListenAddress {
+    return this.#opened.address;
+  }
+
+  get bound(): ListenAddress {
+    return this.#opened.bound;
+  }
+
+  get url(): string {
+    return localUrl(this.address, this.#parts.tls === undefined ? "http" : "https");
+  }
+
+  /** Opens the public port, last of all. */
+  async listen(): Promise<void> {
+    const { listen, tls, peers, log } = this.#parts;
+    const secure = tls && this.#createTls(tls);
+    this.#tls = secure;
+    if (secure !== undefined && peers.trustsAnyone) {
+      const { address } = await this.#open(secure, { host: LOOPBACK, port: 0 });
+      this.#toTls = new Relay(address.port, log);
+    }
+    const isTlsOutermost = secure !== undefined && this.#toTls === undefined;
+    this.#opened = await this.#open(isTlsOutermost ? secure : createServer((socket) => this.#arrive(socket)), listen);
+  }
+
+  async #open(server: Server, address: ListenAddress): Promise<OpenedAddress> {
+    this.#servers.push(server);
+    const opened = await listenOn(server, address);
+    server.on("error", (error) => this.#parts.log.error("front: listener", { cause: error.message }));
+    return opened;
+  }
+
+  renewTls(tls: TlsIdentity): void {
+    this.#tls?.setSecureContext(secureOptions(tls));
+  }
+
+  async drain(): Promise<void> {
+    this.#stopAccepting();
+    this.#connections.cutOpening();
+    this.#inner.cutOpening();
+    await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
+    // Answered is not delivered: closed by the edge, each connection ends when its client has taken what is on its way.
+    await this.#edge.close();
+    this.#toEdge.cutUnused();
+    await Promise.all([this.#toEdge.idle(), this.#toTls?.idle()]);
+  }
+
+  async close(): Promise<void> {
+    this.#stopAccepting();
+    for (const relay of [this.#toEdge, this.#toTls]) relay?.close();
+    this.#grpc.close();
+    this.#connections.cutAll();
+    this.#inner.cutAll();
+    await this.#edge.close();
+  }
+
+  #stopAccepting(): void {
+    for (const server of this.#servers) if (server.listening) server.close();
+  }
+
+  /** A connection before TLS, or without it. */
+  #arrive(socket: Socket): void {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) return void socket.destroy();
+    if (!this.#admit(socket, remoteAddress)) return;
+    const isTrusted = this.#parts.peers.isTrusted(remoteAddress);
+    const origin = (bytes: Buffer) => takeProxyHeader(bytes, isTrusted);
+    const toTls = this.#toTls;
+    if (toTls === undefined) this.#sort(socket, remoteAddress, origin);
+    else
+      this.#read(socket, remoteAddress, origin, ({ address, bytes }) => {
+        if (this.#connections.passOn(socket)) toTls.open(socket, bytes, address);
+      });
+  }
+
+  /** Whether there is room for one more. */
+  #admit(socket: Socket, address: string): boolean {
+    return this.#connections.add(socket) && this.#connections.attribute(socket, address);
+  }
+
+  #createTls(tls: TlsIdentity): TlsServer {
+    // HTTP/2 first: gRPC clients that offer both would not be served over the other.
+    const options = { ...secureOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
+    const server = createTlsServer({ ...options, handshakeTimeout: this.#limits.openingTimeoutMs });
+    server.on("connection", (socket) => {
+      if (this.#toTls !== undefined) this.#inner.add(socket);
+      else if (socket.remoteAddress === undefined) socket.destroy();
+      else this.#admit(socket, socket.remoteAddress);
+    });
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    server.on("secureConnection", (socket) => {
+      const { remoteAddress: address, remotePort: port } = socket;
+      const peerAddress = this.#toTls === undefined ? address : this.#toTls.addressOf({ address, port });
+      if (peerAddress === undefined) socket.destroy();
+      else this.#sort(socket, peerAddress, (bytes) => ({ address: undefined, bytes }));
+    });
+    return server;
+  }
+
+  /** A connection on which HTTP comes next, once its origin is known. */
+  #sort(socket: Socket, socketAddress: string, origin: (bytes: Buffer) => Origin | undefined): void {
+    const decide = (all: Buffer) => {
+      const found = origin(all);
+      const isHttp2 = found && beginsAsHttp2(found.bytes);
+      return found === undefined || isHttp2 === undefined ? undefined : { ...found, isHttp2 };
+    };
+    this.#read(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
+      if (!isHttp2) return void (this.#connections.passOn(socket) && this.#toEdge.open(socket, bytes, address));
+      socket.unshift(bytes);
+      this.#grpc.accept(socket, address);
+    });
+  }
+
+  /** Reads the first bytes within the time there is for it. */
+  #read<T extends Origin>(
+    socket: Socket,
+    socketAddress: string,
+    decide: (bytes: Buffer) => T | undefined,
+    onDecided: (opening: T & { readonly address: string }) => void,
+  ): void {
+    readOpening(socket, decide, {
+      decided: (opening) => {
+        this.#connections.settled(socket);
+        this.#inner.settled(socket);
+        const { address = socketAddress } = opening;
+        // Whom a proxy speaks for counts as if it had come by itself.
+        if (address !== socketAddress && !this.#connections.attribute(socket, address)) return;
+        onDecided({ ...opening, address });
+      },
+      refused: (cause) => {
+        this.#parts.log.warn("front: refused", { peer: socketAddress, cause: String(cause) });
+      },
+    });
+  }
+}

@@ -1,0 +1,93 @@
+import { formatIp, parseIp } from "../../core/ip-address.ts";
+
+/**
+ * The PROXY protocol, versions 1 and 2, as a receiver reads it: what a load balancer that passes TCP on says first, about the
+ * connection that it passes on. https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt
+ */
+export interface ProxyHeader {
+  /** Its length; what follows is the client's. */
+  readonly headerBytes: number;
+  /** Of the client. `undefined` where the proxy speaks for itself (health checks), or does not know. */
+  readonly address: string | undefined;
+}
+
+/** `none`: the connection begins with something else. `more`: so few bytes do not tell. */
+export type ProxyRead = ProxyHeader | "none" | "more";
+
+/** A header that breaks the protocol. The connection cannot be used. */
+export class ProxyProtocolError extends Error {
+  override readonly name = "ProxyProtocolError";
+}
+
+/** Longer headers are refused: what every path of the internet carries in one packet (2.2), and room for the type-length-values. */
+export const PROXY_HEADER_BYTES_MAX = 536;
+
+const V1_START = Buffer.from("PROXY ", "latin1");
+/** 2.1: the longest line of version 1, with its CR LF. */
+const V1_BYTES_MAX = 107;
+const V2_START = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
+const V2_FIXED_BYTES = 16;
+
+/** Reads the header that `bytes`, everything received so far, begins with. Throws ProxyProtocolError. */
+export function readProxyHeader(bytes: Buffer): ProxyRead {
+  const v1 = startsWith(bytes, V1_START);
+  if (v1 === "yes") return readV1(bytes);
+  const v2 = startsWith(bytes, V2_START);
+  if (v2 === "yes") return readV2(bytes);
+  return v1 === "more" || v2 === "more" ? "more" : "none";
+}
+
+/** Whether the bytes begin with `start`, as far as they go. */
+export function startsWith(bytes: Buffer, start: Buffer): "yes" | "no" | "more" {
+  const length = Math.min(bytes.length, start.length);
+  if (bytes.compare(start, 0, length, 0, length) !== 0) return "no";
+  return length === start.length ? "yes" : "more";
+}
+
+/** 2.1: `PROXY TCP4 <source> <destination> <source port> <destination port>` CR LF, or `PROXY UNKNOWN` and whatever. */
+function readV1(bytes: Buffer): ProxyRead {
+  const end = bytes.subarray(0, V1_BYTES_MAX).indexOf("\r\n");
+  if (end < 0 && bytes.length < V1_BYTES_MAX) return "more";
+  if (end < 0) throw new ProxyProtocolError(`no end of line within ${V1_BYTES_MAX} bytes`);
+  const headerBytes = end + 2;
+  const words = bytes.toString("latin1", V1_START.length, end).split(" ");
+  const [family, source = "", destination = "", ...ports] = words;
+  if (family === "UNKNOWN") return { headerBytes, address: undefined };
+  if (family !== "TCP4" && family !== "TCP6") throw new ProxyProtocolError("a family that is not TCP over IP");
+  const [address] = [source, destination].map((text) => v1Address(text, family));
+  if (ports.length !== 2 || !ports.every(isV1Port)) throw new ProxyProtocolError("no two ports");
+  return { headerBytes, address };
+}
+
+function v1Address(text: string, family: "TCP4" | "TCP6"): string {
+  const address = text.includes(":") === (family === "TCP6") ? parseIp(text) : undefined;
+  if (address === undefined) throw new ProxyProtocolError("an address that is none of its family");
+  return formatIp(address);
+}
+
+function isV1Port(text: string): boolean {
+  return /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 0xffff;
+}
+
+/** 2.2: signature, version and command, family and transport, length, addresses and ports, type-length-values. */
+function readV2(bytes: Buffer): ProxyRead {
+  if (bytes.length < V2_FIXED_BYTES) return "more";
+  const headerBytes = V2_FIXED_BYTES + bytes.readUInt16BE(14);
+  if (headerBytes > PROXY_HEADER_BYTES_MAX) throw new ProxyProtocolError(`longer than ${PROXY_HEADER_BYTES_MAX} bytes`);
+  const command = bytes[12];
+  const isLocal = command === 0x20;
+  if (!isLocal && command !== 0x21) throw new ProxyProtocolError("an unknown version or command");
+  if (bytes.length < headerBytes) return "more";
+  const address = isLocal ? undefined : v2Source(bytes[13], bytes.subarray(V2_FIXED_BYTES, headerBytes));
+  return { headerBytes, address };
+}
+
+/** The client's address comes first in the block of TCP4 and of TCP6. UNSPEC has none, and other families have no business here. */
+function v2Source(family: number | undefined, block: Buffer): string | undefined {
+  if (family === 0x00) return undefined;
+  if (family === 0x11 && block.length >= 12) return block.subarray(0, 4).join(".");
+  if (family !== 0x21 || block.length < 36) throw new ProxyProtocolError("a family that is not TCP over IP, or no room for it");
+  const groups = Array.from({ length: 8 }, (_, at) => block.readUInt16BE(2 * at).toString(16));
+  const address = parseIp(groups.join(":"));
+  return address && formatIp(address);
+}

@@ -1,0 +1,94 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
+import { TlsFilesError, type TlsIdentity } from "../../core/listen.ts";
+
+/** Certificates of one file, and when the first of those in use expires. */
+export interface TlsExpiry {
+  readonly file: "certificate" | "client_ca";
+  readonly expiresMs: number;
+}
+
+/** How messages name the files. */
+export interface TlsFileNames {
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientCa: string;
+}
+
+/**
+ * Checks that listeners can serve this identity now: every certificate is whole and within its dates, and the key belongs to the first. A
+ * listener by itself takes an empty chain, and then fails each handshake. Throws `TlsFilesError`.
+ */
+export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, nowMs: number): readonly TlsExpiry[] {
+  const chain = parseCertificates(identity.certificate, names.certificate);
+  const key = parseKey(identity.privateKey, names.key);
+  if (chain[0]?.checkPrivateKey(key) !== true) throw misfit(names, "the key is not the first certificate's");
+  for (const [index, certificate] of chain.entries()) {
+    const wrong = dateProblem(certificate, nowMs);
+    if (wrong !== undefined) throw new TlsFilesError(names.certificate, `certificate ${index + 1} of ${chain.length} ${wrong}`);
+  }
+  const expiries: TlsExpiry[] = [{ file: "certificate", expiresMs: firstExpiry(chain) }];
+  const { clientAuthority } = identity;
+  if (clientAuthority !== undefined) {
+    const valid = validAuthorities(parseCertificates(clientAuthority, names.clientCa), names.clientCa, nowMs);
+    expiries.push({ file: "client_ca", expiresMs: firstExpiry(valid) });
+  }
+  checkContext(identity, names);
+  return expiries;
+}
+
+/** PEM labels of certificates (RFC 7468 5.1, and OpenSSL's two others). */
+const BEGIN = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
+
+function parseCertificates(pem: string, name: string): readonly X509Certificate[] {
+  const blocks = [...pem.matchAll(CERTIFICATE)].map(([block]) => block);
+  if (blocks.length < [...pem.matchAll(BEGIN)].length) throw new TlsFilesError(name, "a certificate is cut off");
+  if (blocks.length === 0) throw new TlsFilesError(name, "it holds no certificate (PEM)");
+  return blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch (cause) {
+      throw new TlsFilesError(`${name}: certificate ${index + 1} of ${blocks.length} cannot be parsed`, cause);
+    }
+  });
+}
+
+function parseKey(pem: string, name: string): KeyObject {
+  if (pem.trim() === "") throw new TlsFilesError(name, "it holds no private key (PEM)");
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw new TlsFilesError(`${name} holds no private key (PEM, not encrypted)`, cause);
+  }
+}
+
+/** What is wrong with a certificate's dates (RFC 5280 4.1.2.5). */
+function dateProblem({ validFromDate, validToDate }: X509Certificate, nowMs: number): string | undefined {
+  if (nowMs > validToDate.getTime()) return `expired at ${validToDate.toISOString()}`;
+  return nowMs < validFromDate.getTime() ? `is not valid before ${validFromDate.toISOString()}` : undefined;
+}
+
+/** A bundle of authorities may hold some that expired; handshakes pass those over. */
+function validAuthorities(all: readonly X509Certificate[], name: string, nowMs: number): readonly X509Certificate[] {
+  const valid = all.filter((authority) => dateProblem(authority, nowMs) === undefined);
+  if (valid.length === 0) throw new TlsFilesError(name, "none of its certificates is within its dates");
+  return valid;
+}
+
+function firstExpiry(certificates: readonly X509Certificate[]): number {
+  return Math.min(...certificates.map(({ validToDate }) => validToDate.getTime()));
+}
+
+/** What only the TLS library knows, such as that a key is too short. */
+function checkContext({ certificate, privateKey, clientAuthority }: TlsIdentity, names: TlsFileNames): void {
+  try {
+    createSecureContext({ cert: certificate, key: privateKey, ca: clientAuthority });
+  } catch (cause) {
+    throw misfit(names, cause);
+  }
+}
+
+function misfit({ certificate, key }: TlsFileNames, cause: unknown): TlsFilesError {
+  return new TlsFilesError(`${certificate} and ${key} cannot be used together`, cause);
+}

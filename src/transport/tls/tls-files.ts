@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs";
+import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
+import { TlsFilesError, type TlsIdentity } from "../../core/listen.ts";
+import { checkTlsIdentity, type TlsExpiry, type TlsFileNames } from "./tls-check.ts";
+import { type TlsExpiryParts, TlsExpiryWatch } from "./tls-expiry.ts";
+
+/** Where the parts of a TLS identity lie, PEM each. */
+export interface TlsPaths {
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientCa: string | undefined;
+}
+
+/** An identity that listeners can serve, and when its certificates expire. */
+export interface CheckedTls {
+  readonly identity: TlsIdentity;
+  readonly expiries: readonly TlsExpiry[];
+}
+
+/** Reads the files, and checks that they can be served now. Throws `TlsFilesError`. */
+export function readTlsFiles(paths: TlsPaths, nowMs: number): CheckedTls {
+  return check(readIdentity(paths), paths, nowMs);
+}
+
+function check(identity: TlsIdentity, paths: TlsPaths, nowMs: number): CheckedTls {
+  return { identity, expiries: checkTlsIdentity(identity, namesOf(paths), nowMs) };
+}
+
+function readIdentity(paths: TlsPaths): TlsIdentity {
+  const names = namesOf(paths);
+  return {
+    certificate: read(names.certificate, paths.certificate),
+    privateKey: read(names.key, paths.key),
+    clientAuthority: paths.clientCa === undefined ? undefined : read(names.clientCa, paths.clientCa),
+  };
+}
+
+function namesOf({ certificate, key, clientCa = "" }: TlsPaths): TlsFileNames {
+  return {
+    certificate: `tls.certificate_file (${pathShown(certificate)})`,
+    key: `tls.key_file (${pathShown(key)})`,
+    clientCa: `tls.client_ca_file (${pathShown(clientCa)})`,
+  };
+}
+
+interface WatchParts extends TlsExpiryParts {
+  readonly intervalMs: number;
+  readonly onRenewed: (identity: TlsIdentity) => void;
+}
+
+/**
+ * Looks at the files every `intervalMs`, by content, since renewals replace files as well as the links to them; tells of each new
+ * identity that can be served. One that cannot (half written, expired) is logged and passed over: the old one serves on.
+ */
+export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: WatchParts): { stop(): void } {
+  const watch = new TlsWatch(paths, current, parts);
+  const timer = setInterval(() => watch.look(), parts.intervalMs).unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+class TlsWatch {
+  readonly #paths: TlsPaths;
+  readonly #parts: WatchParts;
+  readonly #expiry: TlsExpiryWatch;
+  #served: CheckedTls;
+  #lastProblem = "";
+
+  constructor(paths: TlsPaths, current: CheckedTls, parts: WatchParts) {
+    this.#paths = paths;
+    this.#parts = parts;
+    this.#expiry = new TlsExpiryWatch(parts);
+    this.#served = current;
+    this.#expiry.look(current.expiries);
+  }
+
+  look(): void {
+    try {
+      this.#renew();
+      this.#lastProblem = "";
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error);
+      if (cause !== this.#lastProblem) this.#parts.log.error("tls: the files cannot be used; the old ones serve on", { cause });
+      this.#lastProblem = cause;
+    }
+    this.#expiry.look(this.#served.expiries);
+  }
+
+  #renew(): void {
+    const identity = readIdentity(this.#paths);
+    if (isSame(identity, this.#served.identity)) return;
+    const checked = check(identity, this.#paths, this.#parts.clock.now());
+    this.#parts.onRenewed(identity);
+    this.#served = checked;
+    this.#expiry.renewed();
+    this.#parts.log.info("tls: renewed");
+  }
+}
+
+function isSame(a: TlsIdentity, b: TlsIdentity): boolean {
+  return a.certificate === b.certificate && a.privateKey === b.privateKey && a.clientAuthority === b.clientAuthority;
+}
+
+function read(name: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new TlsFilesError(`${name} cannot be read`, whyUnreadable(cause));
+  }
+}

@@ -1,0 +1,176 @@
+import { describe, expect, test } from "bun:test";
+import { type Client, createClient } from "@connectrpc/connect";
+import { refusalOf } from "../../../src/client/errors.ts";
+import type { Config } from "../../../src/config/schema.ts";
+import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { sessionPath } from "../../support/fault-backend.ts";
+import { VARIANTS, type Variant } from "../../support/variants.ts";
+import { type Device, metric, openWorld, type World } from "../../support/world.ts";
+
+/** Somebody who tries and tries again, from one address. */
+
+const EMPTY = new Uint8Array(0);
+const BURST = 5;
+const STINGY: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
+
+async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
+  const world = await openWorld(config);
+  try {
+    await run(world);
+  } finally {
+    await world.close();
+  }
+}
+
+const [variant = undefined] = VARIANTS;
+const clientOf = (world: World, each: Variant = variant ?? expect.unreachable()) =>
+  createClient(Gateway, world.transport(each));
+
+async function outcome(client: Client<typeof Gateway>, request: object, headers = {}): Promise<string> {
+  try {
+    const { envelope } = await client.executeCommand(request, { headers });
+    return envelope?.resultCode ?? "";
+  } catch (error) {
+    const refusal = refusalOf(error);
+    return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata.scope].filter(Boolean).join(" ");
+  }
+}
+
+const sign = (device: Device) => device.signer.sign("user.profile.get", EMPTY);
+
+async function forged(device: Device, deviceSessionId: string) {
+  const request = await sign(device);
+  return { ...request, envelope: { ...request.envelope, deviceSessionId } };
+}
+
+describe("guessing session ids", () => {
+  test.each(VARIANTS)("over $name is shut out before the backend is asked", (each) =>
+    withWorld(STINGY, async (world) => {
+      const [device, client] = [await world.login(), clientOf(world, each)];
+      for (let guess = 0; guess < BURST; guess++) {
+        expect(await outcome(client, await forged(device, `guess-${guess}`))).toBe("SESSION_NOT_FOUND");
+      }
+      expect(await outcome(client, await forged(device, "guess-last"))).toBe("RATE_LIMITED failures");
+      expect(world.faults.calls(sessionPath("guess-0"))).toBe(1);
+      expect(world.faults.calls(sessionPath("guess-last"))).toBe(0);
+    }),
+  );
+
+  test("is shut out from every protocol together, not once for each", () =>
+    withWorld(STINGY, async (world) => {
+      const device = await world.login();
+      for (let guess = 0; guess < BURST; guess++) {
+        const client = clientOf(world, VARIANTS[guess % VARIANTS.length]);
+        expect(await outcome(client, await forged(device, `guess-${guess}`))).toBe("SESSION_NOT_FOUND");
+      }
+      for (const each of VARIANTS) {
+        expect(await outcome(clientOf(world, each), await forged(device, "guess-last"))).toBe("RATE_LIMITED failures");
+      }
+    }));
+
+  test("is told when to come back, and finds the door as before when it does", () =>
+    withWorld({ "budgets.failures.rate": 20, "budgets.failures.burst": 1 }, async (world) => {
+      const [device, client] = [await world.login(), clientOf(world)];
+      await outcome(client, await forged(device, "guess-0"));
+      const error = await client.executeCommand(await forged(device, "guess-1")).catch((thrown) => thrown);
+      const retryAfterMs = refusalOf(error)?.retryAfterMs ?? expect.unreachable();
+      expect(retryAfterMs).toBeGreaterThan(0);
+      expect(retryAfterMs).toBeLessThanOrEqual(50);
+      await Bun.sleep(retryAfterMs + 1);
+      expect(await outcome(client, await forged(device, "guess-2"))).toBe("SESSION_NOT_FOUND");
+    }));
+
+  test("is not saved by a spoofed X-Forwarded-For: the address is the socket's", () =>
+    withWorld(STINGY, async (world) => {
+      const [device, client] = [await world.login(), clientOf(world)];
+      for (let guess = 0; guess <= BURST; guess++) {
+        const headers = {
+          "x-forwarded-for": `198.51.100.${guess}`,
+          "x-real-ip": `198.51.100.${guess}`,
+          forwarded: `for=198.51.100.${guess}`,
+        };
+        const expected = guess < BURST ? "SESSION_NOT_FOUND" : "RATE_LIMITED failures";
+        expect(await outcome(client, await forged(device, `guess-${guess}`), headers)).toBe(expected);
+      }
+    }));
+
+  test("behind a trusted proxy counts for the client, not for the proxy, whatever the client put in front", () =>
+    withWorld({ ...STINGY, trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
+      const [device, client] = [await world.login(), clientOf(world)];
+      for (let guess = 0; guess <= BURST; guess++) {
+        const headers = { "x-forwarded-for": `203.0.113.${guess}, 198.51.100.7` };
+        const expected = guess < BURST ? "SESSION_NOT_FOUND" : "RATE_LIMITED failures";
+        expect(await outcome(client, await forged(device, `guess-${guess}`), headers)).toBe(expected);
+      }
+      expect(await outcome(client, await sign(device), { "x-forwarded-for": "198.51.100.8" })).toBe("ok");
+    }));
+});
+
+test("every kind of failure of checks 1 to 6 is spent, and success is free", () =>
+  withWorld({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 100 }, async (world) => {
+    const [device, client] = [await world.login(), clientOf(world)];
+    const good = await sign(device);
+    const failures: (() => Promise<object>)[] = [
+      async () => ({ ...(await sign(device)), envelope: undefined }),
+      () => forged(device, "nobody"),
+      async () => ({ ...(await sign(device)), payloadBytes: new Uint8Array(1) }),
+      async () => ({ ...(await sign(device)), signature: new Uint8Array(64) }),
+      () => device.signer.sign("user.profile.get", EMPTY, { timestampMs: 1 }),
+      async () => good,
+    ];
+    expect(await outcome(client, good)).toBe("ok");
+    for (let n = 0; n < 20; n++) expect(await outcome(client, await sign(device))).toBe("ok");
+    const spentBy: string[] = [];
+    for (const failure of failures) spentBy.push(await outcome(client, await failure()));
+    expect(spentBy).toEqual([
+      "MALFORMED_ENVELOPE",
+      "SESSION_NOT_FOUND",
+      "PAYLOAD_HASH_MISMATCH",
+      "SIGNATURE_INVALID",
+      "TIMESTAMP_OUT_OF_WINDOW",
+      "REQUEST_REPLAYED",
+    ]);
+    for (let rest = failures.length; rest < 100; rest++) expect(await outcome(client, {})).toBe("MALFORMED_ENVELOPE");
+    expect(await outcome(client, {})).toBe("RATE_LIMITED failures");
+  }));
+
+test("one bad client does not lock out its neighbours behind the same address", () =>
+  withWorld(STINGY, async (world) => {
+    const [good, newcomer, bad] = [await world.login(), await world.login(), await world.login()];
+    const client = clientOf(world);
+    expect(await outcome(client, await sign(good))).toBe("ok");
+    for (let n = 0; n < BURST + 3; n++) await outcome(client, { ...(await sign(bad)), signature: new Uint8Array(64) });
+    expect(await outcome(client, await sign(bad))).toBe("RATE_LIMITED failures");
+    for (const each of VARIANTS) expect(await outcome(clientOf(world, each), await sign(good))).toBe("ok");
+    // Whoever has not shown a good signature from there yet waits like the bad one: nothing tells them apart.
+    expect(await outcome(client, await sign(newcomer))).toBe("RATE_LIMITED failures");
+  }));
+
+test.each([
+  ["replayed", "REQUEST_REPLAYED", 0],
+  ["a year old", "TIMESTAMP_OUT_OF_WINDOW", 365 * 86_400_000],
+])("a captured request that is %s makes its thief no acquaintance", (_, reason, ageMs) =>
+  withWorld({ ...STINGY, trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
+    const [victim, client] = [await world.login(), clientOf(world)];
+    const captured = await victim.signer.sign("user.profile.get", EMPTY, { timestampMs: Date.now() - ageMs });
+    await outcome(client, captured, { "x-forwarded-for": "198.51.100.1" });
+    const thief = { "x-forwarded-for": "203.0.113.1" };
+    for (let n = 0; n < BURST; n++) expect(await outcome(client, captured, thief)).toBe(reason);
+    expect(await outcome(client, captured, thief)).toBe("RATE_LIMITED failures");
+  }),
+);
+
+test("a refusal for want of budget is no failure: a busy client is slowed down, not shut out", () =>
+  withWorld({ ...STINGY, "budgets.session.rate": 0.001, "budgets.session.burst": 1 }, async (world) => {
+    const [busy, other, client] = [await world.login(), await world.login(), clientOf(world)];
+    expect(await outcome(client, await sign(busy))).toBe("ok");
+    for (let n = 0; n < 2 * BURST; n++) expect(await outcome(client, await sign(busy))).toBe("RATE_LIMITED session");
+    expect(await outcome(client, await sign(other))).toBe("ok");
+  }));
+
+test("a flood of guesses is counted by reason, so that an operator sees it", () =>
+  withWorld({}, async (world) => {
+    const [device, client] = [await world.login(), clientOf(world)];
+    await Promise.all(Array.from({ length: 50 }, async (_, n) => outcome(client, await forged(device, `guess-${n}`))));
+    expect(await metric(world.gateway, "sallyport_refusals_total", '{reason="SESSION_NOT_FOUND"}')).toBe(50);
+  }));

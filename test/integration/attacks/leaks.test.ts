@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { refusalOf } from "../../../src/client/errors.ts";
+import type { BucketStore } from "../../../src/core/ports.ts";
+import { REFUSALS } from "../../../src/core/refusal.ts";
+import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { openStores } from "../../../src/stores/open.ts";
+import { CARRIERS } from "../../support/raw-http.ts";
+import { until } from "../../support/until.ts";
+import { VARIANTS } from "../../support/variants.ts";
+import { openWorld, type World } from "../../support/world.ts";
+
+/** What goes wrong inside is told inside. */
+
+const SECRET = "secret 10.0.0.7 /srv/app/main.ts";
+const TELLTALE = /secret|10\.0\.0\.7|\/srv|node_modules|\.ts\b|127\.0\.0\.1|at \w+ \(|stack/;
+const EMPTY = new Uint8Array(0);
+
+let broken = false;
+let world: World;
+beforeAll(async () => {
+  world = await openWorld(
+    {},
+    {
+      // Stores that fail as nobody thought of: not with a refusal.
+      openStores: async (...parts) => {
+        const stores = await openStores(...parts);
+        const failing = <T extends (...args: never[]) => unknown>(work: T) =>
+          ((...args: Parameters<T>) => {
+            if (broken) throw new Error(SECRET, { cause: new TypeError(SECRET) });
+            return work(...args);
+          }) as T;
+        const failingBuckets = (buckets: BucketStore): BucketStore => ({
+          take: failing(buckets.take.bind(buckets)),
+          spend: failing(buckets.spend.bind(buckets)),
+          check: buckets.check.bind(buckets),
+        });
+        return {
+          ...stores,
+          replay: { reserve: failing(stores.replay.reserve.bind(stores.replay)) },
+          buckets: failingBuckets(stores.buckets),
+          unverifiedBuckets: failingBuckets(stores.unverifiedBuckets),
+        };
+      },
+    },
+  );
+});
+afterAll(() => world.close());
+
+const urlOf = (listener: "edge" | "grpc") => (listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl);
+
+async function whileBroken<T>(work: () => Promise<T>): Promise<T> {
+  broken = true;
+  try {
+    return await work();
+  } finally {
+    broken = false;
+  }
+}
+
+function expectInternal(error: unknown): void {
+  if (!(error instanceof ConnectError)) throw new Error("the call did not fail");
+  expect(error.code).toBe(Code.Internal);
+  expect(error.rawMessage).toBe(REFUSALS.INTERNAL.text);
+  expect(refusalOf(error)).toEqual({ reason: "INTERNAL", metadata: {}, retryAfterMs: undefined });
+  expect(Bun.inspect([error.rawMessage, error.metadata, error.details], { depth: 20 })).not.toMatch(/secret|10\.0\.0\.7|\/srv/);
+}
+
+describe.each(VARIANTS)("$name", (variant) => {
+  test("a fault inside is INTERNAL to a command, with nothing of its cause", async () => {
+    const device = await world.login();
+    const client = createClient(Gateway, world.transport(variant));
+    const request = await device.signer.sign("user.profile.get", EMPTY);
+    expectInternal(await whileBroken(() => client.executeCommand(request).catch((error) => error)));
+  });
+
+  test("and to a subscription", async () => {
+    const device = await world.login();
+    const client = createClient(Gateway, world.transport(variant));
+    const request = await device.signer.sign("gateway.subscribe", EMPTY);
+    expectInternal(await whileBroken(() => Array.fromAsync(client.subscribeEvents(request)).catch((error) => error)));
+  });
+
+  test("a backend that answers with its own stack: nothing of it comes through", async () => {
+    const device = await world.login();
+    const client = createClient(Gateway, world.transport(variant));
+    for (const status of [200, 302, 401, 500, 503]) {
+      world.faults.on("/api/v1/user/test/broken", () => new Response(SECRET, { status, headers: { "x-debug": SECRET } }));
+      const error = await client.executeCommand(await device.signer.sign("test.broken", EMPTY)).catch((thrown) => thrown);
+      expect(["BACKEND_BAD_RESPONSE", "BACKEND_UNAVAILABLE"]).toContain(refusalOf(error)?.reason ?? "admitted");
+      expect(Bun.inspect([error.rawMessage, error.metadata, error.details], { depth: 20 })).not.toMatch(/secret|10\.0\.0\.7/);
+    }
+  });
+});
+
+test("the operator is told: cause and all, in the log", async () => {
+  const lines = () =>
+    world
+      .logged()
+      .split("\n")
+      .filter((line) => line.includes(SECRET));
+  await until(() => lines().length >= 2 * VARIANTS.length, "the lines to be written");
+  const cause = `Error: ${SECRET} < TypeError: ${SECRET}`;
+  for (const line of lines()) expect(JSON.parse(line)).toMatchObject({ level: "error", reason: "INTERNAL", cause });
+});
+
+test("a fault inside is 500 to a public call, with nothing of its cause", async () => {
+  const answer = await whileBroken(() =>
+    fetch(`${world.gateway.edgeUrl}/api/v1/public/auth/send-email-code`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"email":"ada@example.com"}',
+    }),
+  );
+  expect([answer.status, await answer.json()]).toEqual([500, { code: "internal", message: "an internal error occurred" }]);
+});
+
+describe.each(CARRIERS)("error pages over $name", ({ listener, send }) => {
+  const requests = [
+    { method: "GET", path: "/" },
+    { method: "GET", path: "/index.php" },
+    { method: "GET", path: "/../../etc/passwd" },
+    { method: "GET", path: "/%zz" },
+    { method: "GET", path: "/.env" },
+    { method: "GET", path: "/sallyport.v1.Gateway/ExecuteCommand" },
+    { path: "/sallyport.v1.Gateway/ExecuteCommand", headers: { "content-type": "text/html" } },
+    { path: "/sallyport.v1.Gateway/ExecuteCommand", headers: { "content-type": "application/json" }, body: "{" },
+    { path: "/sallyport.v1.Gateway/ExecuteCommand", headers: { "content-type": "application/proto" }, body: "\u0007" },
+    { path: "/sallyport.v1.Gateway/Other", headers: { "content-type": "application/json" }, body: "{}" },
+    { path: "/api/v1/public/auth/send-email-code", headers: { "content-type": "application/json" }, body: "{" },
+    { path: "/api/v1/internal/sessions/x", headers: { "content-type": "application/json" }, body: "{}" },
+  ] as const;
+
+  test.each(requests)("$method $path $body: no stack, no path, no address, no name of a product", async (request) => {
+    const answer = await send(urlOf(listener), request);
+    expect(answer?.status).toBeGreaterThanOrEqual(400);
+    const { date: _date, ...headers } = answer?.headers ?? {};
+    expect(`${JSON.stringify(headers)} ${answer?.body.toString()}`).not.toMatch(TELLTALE);
+    expect(JSON.stringify(headers)).not.toMatch(/bun|elysia|powered|"server"/i);
+  });
+});
+
+test("the admin listener says nothing of what is not there either", async () => {
+  for (const path of ["/", "/debug", "/env", "/%zz"]) {
+    const response = await fetch(`${world.gateway.adminUrl}${path}`);
+    expect([response.status, await response.json()]).toEqual([404, { code: "not_found", message: "there is nothing here" }]);
+  }
+});
+
+test("the edge does not serve what is the admin listener's", async () => {
+  for (const path of ["/metrics", "/healthz", "/readyz"])
+    expect((await fetch(`${world.gateway.edgeUrl}${path}`)).status).toBe(404);
+});

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "node:http2";
+import { AllListeners } from "../../support/listeners-of-all-kinds.ts";
+import { until } from "../../support/until.ts";
+
+/** RFC 9110 9 and 10.1.1: every method gets an answer, and a client that waits for leave to send its body is told to. */
+
+const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
+const SEND_CODE = "/api/v1/public/auth/send-email-code";
+const JWKS = "/.well-known/jwks.json";
+
+const all = new AllListeners();
+beforeAll(() => all.open(), 30_000);
+afterAll(() => all.close());
+
+const KNOWN = ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "PURGE", "QUERY", "M-SEARCH", "LINK"];
+const UNKNOWN = ["FOO", "get", "Get", "post", "Post", "G-T", "PRI", "POSTPOST"];
+
+/** Bun.serve hangs up on a method that it does not know, before any code of ours runs (bun#6556; README, "Limits"). */
+const hangsUp = ({ name, version }: { name: string; version: string }) => version === "HTTP/1.1" && name.startsWith("edge");
+
+describe.each(all.waysIn)("$name", (way) => {
+  const isGrpcListener = way.name.startsWith("gRPC listener");
+
+  test("a method that HTTP knows and the call does not take: 405", async () => {
+    for (const method of [...KNOWN, "GET"]) {
+      const answer = await way.send({ method, path: EXECUTE });
+      expect([method, answer?.status, answer?.headers.allow]).toEqual([method, 405, "POST"]);
+    }
+    if (isGrpcListener) return;
+    for (const method of KNOWN) {
+      expect([method, (await way.send({ method, path: SEND_CODE }))?.status]).toEqual([method, 405]);
+      expect([method, (await way.send({ method, path: JWKS }))?.status]).toEqual([method, 405]);
+      expect([method, (await way.send({ method, path: "/nothing" }))?.status]).toEqual([method, 404]);
+    }
+  });
+
+  test(`a method that nobody knows${hangsUp(way) ? ": Bun hangs up; when this fails, README has a limit too many" : ": 405 or 501"}`, async () => {
+    for (const method of UNKNOWN) {
+      for (const path of isGrpcListener ? [EXECUTE] : [EXECUTE, SEND_CODE, JWKS]) {
+        const status = (await way.send({ method, path, headers: { "content-type": "application/json" }, body: "{}" }))?.status;
+        if (hangsUp(way)) expect([method, status]).toEqual([method, undefined]);
+        else expect([method, path, status === 405 ? 501 : status]).toEqual([method, path, 501]);
+      }
+    }
+  });
+});
+
+describe.each(all.waysIn.filter(({ version }) => version === "HTTP/2"))("$name", ({ name, url }) => {
+  test.each(name.startsWith("gRPC listener") ? [EXECUTE] : [EXECUTE, SEND_CODE])(
+    "Expect: 100-continue on %s is answered with 100 before the body",
+    async (path) => {
+      const session = connect(url(), { rejectUnauthorized: false });
+      session.on("error", () => {});
+      const fields = { ":method": "POST", ":path": path, "content-type": "application/json", expect: "100-continue" };
+      const stream = session.request(fields, { endStream: false });
+      const statuses: number[] = [];
+      let received = "";
+      stream.on("headers", (headers) => statuses.push(Number(headers[":status"])));
+      stream.on("response", (headers) => statuses.push(Number(headers[":status"])));
+      stream.on("data", (chunk: Buffer) => {
+        received += chunk.toString();
+      });
+      await until(() => statuses.length > 0, "100 Continue");
+      expect(statuses).toEqual([100]);
+      stream.end("{}");
+      await new Promise((resolve) => stream.once("close", resolve));
+      expect(statuses).toEqual([100, 400]);
+      expect(received).toContain(path === EXECUTE ? "MALFORMED_ENVELOPE" : "invalid_request");
+      session.destroy();
+    },
+  );
+});

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect as connectHttp2 } from "node:http2";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { Gateway, SubscribeEventsRequestSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { encodeFrame } from "../../../src/rpc/frame.ts";
+import { sessionPath } from "../../support/fault-backend.ts";
+import { Listener } from "../../support/listener.ts";
+import { RawConnection } from "../../support/raw-http.ts";
+import { until } from "../../support/until.ts";
+import { VARIANTS } from "../../support/variants.ts";
+import { type Device, metric, openWorld, type World } from "../../support/world.ts";
+
+/** Clients that open streams and then do not behave. */
+
+const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
+const EMPTY = new Uint8Array(0);
+const BIG = "x".repeat(100_000);
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+});
+afterAll(() => world.close());
+
+const streams = () => metric(world.gateway, "sallyport_streams");
+const dropped = () => metric(world.gateway, "sallyport_events_dropped_total");
+
+async function subscription(device: Device): Promise<Uint8Array> {
+  const request = await device.signer.sign("gateway.subscribe", EMPTY);
+  return encodeFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, request)));
+}
+
+/** Pushes until the gateway gives the client up. Far more than that would mean that nothing bounds the queue. */
+async function floodUntilDropped(device: Device): Promise<number> {
+  const before = await dropped();
+  for (let sentBytes = 0; sentBytes < 40_000_000; sentBytes += BIG.length) {
+    await world.push({ user_id: device.userId, event_type: "chat.message", payload: { text: BIG } });
+    if ((await dropped()) > before) return sentBytes;
+  }
+  throw new Error("the queue has no bound");
+}
+
+describe("a client that subscribes and never reads", () => {
+  test("over HTTP/1.1 is given up with SLOW_CONSUMER; who reads beside it gets everything", async () => {
+    const device = await world.login();
+    const body = await subscription(device);
+    const connection = await RawConnection.open(world.gateway.edgeUrl);
+    connection.socket.pause();
+    connection.send(
+      `POST ${SUBSCRIBE} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/connect+proto\r\nContent-Length: ${body.byteLength}\r\n\r\n`,
+    );
+    connection.send(body);
+    await until(async () => (await streams()) === 1, "the stream to open");
+    const reader = await Listener.open(VARIANTS[0]?.open(world.gateway.edgeUrl) ?? expect.unreachable(), device);
+    const sentBytes = await floodUntilDropped(device);
+    expect(await streams()).toBe(1);
+    await until(() => reader.payloads("chat.message").length >= sentBytes / BIG.length, "the reader to have everything");
+    expect(reader.ended).toBeUndefined();
+    reader.leave();
+    // What it finds when it reads after all is the reason.
+    connection.socket.resume();
+    await until(() => connection.received.includes("SLOW_CONSUMER"), "the reason");
+    connection.close();
+    await until(async () => (await streams()) === 0, "the streams to be gone");
+  });
+
+  test("over HTTP/2 is given up with SLOW_CONSUMER", async () => {
+    const device = await world.login();
+    const session = connectHttp2(world.gateway.edgeUrl);
+    session.on("error", () => {});
+    const stream = session.request({ ":method": "POST", ":path": SUBSCRIBE, "content-type": "application/connect+proto" });
+    stream.on("error", () => {});
+    stream.pause();
+    stream.end(await subscription(device));
+    await until(async () => (await streams()) === 1, "the stream to open");
+    await floodUntilDropped(device);
+    expect(await streams()).toBe(0);
+    session.destroy();
+  });
+});
+
+describe.each(VARIANTS)("$name", (variant) => {
+  /** Holds the look-up of the device's session until told to go on. */
+  async function holdLookUp(device: Device) {
+    const path = sessionPath(device.deviceSessionId);
+    const record = await (await fetch(`${world.backend.restUrl}${path}`)).json();
+    const [reached, goOn, answered] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ];
+    world.faults.on(path, async () => {
+      reached.resolve();
+      await goOn.promise;
+      queueMicrotask(answered.resolve);
+      return Response.json(record);
+    });
+    return { reached: reached.promise, goOn: goOn.resolve, answered: answered.promise };
+  }
+
+  /** The gateway has done what it does with the answer: its line is in the log. */
+  const settled = (requestId: string) => until(() => world.logged().includes(requestId), "the end of the call");
+
+  test("abort during admission leaves no stream behind", async () => {
+    const device = await world.login();
+    const lookUp = await holdLookUp(device);
+    const leave = new AbortController();
+    const request = await device.signer.sign("gateway.subscribe", EMPTY);
+    const client = createClient(Gateway, world.transport(variant));
+    const outcome = Array.fromAsync(client.subscribeEvents(request, { signal: leave.signal })).catch(() => "left");
+    await lookUp.reached;
+    leave.abort();
+    expect(await outcome).toBe("left");
+    lookUp.goOn();
+    await settled(request.envelope.requestId);
+    await until(async () => (await streams()) === 0, "no stream to be left");
+  });
+
+  test("a timeout during admission leaves no stream behind", async () => {
+    const device = await world.login();
+    const lookUp = await holdLookUp(device);
+    const request = await device.signer.sign("gateway.subscribe", EMPTY);
+    const client = createClient(Gateway, world.transport(variant));
+    const outcome = await Array.fromAsync(client.subscribeEvents(request, { timeoutMs: 30 })).catch((error) => String(error));
+    expect(outcome).toContain("deadline_exceeded");
+    await settled(request.envelope.requestId);
+    lookUp.goOn();
+    await lookUp.answered;
+    // A call of another stream of the same user, admitted after it, shows that the first has been through.
+    const listener = await Listener.open(world.transport(variant), device);
+    expect(listener.events).toHaveLength(1);
+    expect(await streams()).toBe(1);
+    listener.leave();
+    await until(async () => (await streams()) === 0, "no stream to be left");
+  });
+
+  test("a hundred streams opened and left at once leave none behind", async () => {
+    const device = await world.login();
+    const transport = world.transport(variant);
+    const client = createClient(Gateway, transport);
+    await Promise.all(
+      Array.from({ length: 100 }, async (_, n) => {
+        const leave = new AbortController();
+        const request = await device.signer.sign("gateway.subscribe", EMPTY);
+        const running = Array.fromAsync(client.subscribeEvents(request, { signal: leave.signal })).catch(() => {});
+        // Some leave before the request is on its way, some in the middle, some with the stream open.
+        if (n % 3 > 0) await Bun.sleep(n % 10);
+        leave.abort();
+        await running;
+      }),
+    );
+    await until(async () => (await streams()) === 0, "no stream to be left");
+  });
+});

@@ -1,0 +1,239 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect as connectHttp2 } from "node:http2";
+import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { createClient } from "@connectrpc/connect";
+import { reasonOf } from "../../../src/client/errors.ts";
+import type { Config } from "../../../src/config/schema.ts";
+import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { encodeFrame, FLAG_COMPRESSED } from "../../../src/rpc/frame.ts";
+import { http1, http2, type RawAnswer, RawConnection, type RawRequest } from "../../support/raw-http.ts";
+import { VARIANTS } from "../../support/variants.ts";
+import { type Device, openWorld, type World } from "../../support/world.ts";
+
+/** What cannot be read is a failure of its sender's, and who has used up its failures is not read. */
+
+const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
+const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
+const SEND_CODE = "/api/v1/public/auth/send-email-code";
+const BURST = 3;
+const STINGY: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
+const ONE_PORT: Partial<Config> = { ...STINGY, "edge.grpc": "same-port" };
+
+async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
+  const world = await openWorld(config);
+  try {
+    await run(world);
+  } finally {
+    await world.close();
+  }
+}
+
+const edge = ({ gateway }: World) => gateway.edgeUrl;
+const grpc = ({ gateway }: World) => gateway.grpcUrl;
+const http1Chunked = (url: string, request: RawRequest) => http1(url, request, true);
+const CARRIERS = [
+  { name: "HTTP/1.1", config: STINGY, url: edge, send: http1 },
+  { name: "HTTP/1.1 in chunks", config: STINGY, url: edge, send: http1Chunked },
+  { name: "HTTP/2 on the edge", config: STINGY, url: edge, send: http2 },
+  { name: "HTTP/2 on the gRPC listener", config: STINGY, url: grpc, send: http2 },
+  { name: "HTTP/1.1 on one port", config: ONE_PORT, url: edge, send: http1 },
+  { name: "HTTP/2 on one port", config: ONE_PORT, url: edge, send: http2 },
+] as const;
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const framed = (flags: number, body: Uint8Array) => encodeFrame(flags, body);
+/** The fifty-nine bytes that cost 40 ms. */
+const DIGITS = brotliCompressSync(utf8(`{"envelope":{"timestampMs":"${"9".repeat(524_000)}"}}`));
+
+interface Undecodable {
+  readonly name: string;
+  readonly path?: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string;
+}
+
+const UNDECODABLE: readonly Undecodable[] = [
+  {
+    name: "digits without end, packed",
+    headers: { "content-type": "application/json", "content-encoding": "br" },
+    body: DIGITS,
+  },
+  { name: "bad JSON", headers: { "content-type": "application/json" }, body: "{" },
+  { name: "bad proto", headers: { "content-type": "application/proto" }, body: new Uint8Array(20).fill(0xff) },
+  { name: "bad gzip", headers: { "content-type": "application/proto", "content-encoding": "gzip" }, body: "no gzip" },
+  { name: "bad zstd", headers: { "content-type": "application/proto", "content-encoding": "zstd" }, body: "no zstd" },
+  {
+    name: "a compression that is not spoken",
+    headers: { "content-type": "application/proto", "content-encoding": "lzma" },
+    body: "",
+  },
+  { name: "a timeout that is none", headers: { "content-type": "application/proto", "connect-timeout-ms": "x" }, body: "" },
+  { name: "too large", headers: { "content-type": "application/proto" }, body: new Uint8Array(600_000) },
+  {
+    name: "a bomb",
+    headers: { "content-type": "application/proto", "content-encoding": "gzip" },
+    body: gzipSync(new Uint8Array(200_000)),
+  },
+  {
+    name: "a bomb in a frame",
+    headers: { "content-type": "application/grpc-web+proto", "grpc-encoding": "zstd" },
+    body: framed(FLAG_COMPRESSED, zstdCompressSync(new Uint8Array(200_000))),
+  },
+  { name: "half a frame", headers: { "content-type": "application/grpc-web+proto" }, body: new Uint8Array([0, 0, 0, 0, 9]) },
+  { name: "frames too many", headers: { "content-type": "application/grpc-web" }, body: new Uint8Array(10) },
+  { name: "no frame", headers: { "content-type": "application/grpc-web" }, body: new Uint8Array(0) },
+  { name: "a frame of no kind", headers: { "content-type": "application/grpc-web" }, body: framed(0x40, new Uint8Array(0)) },
+  {
+    name: "a subscription that is none",
+    path: SUBSCRIBE,
+    headers: { "content-type": "application/connect+json" },
+    body: framed(0, utf8("[]")),
+  },
+];
+
+const EMPTY_MESSAGE: RawRequest = { path: EXECUTE, headers: { "content-type": "application/proto" } };
+
+/** The reason of a Connect error, or the answer's status where it has none. */
+function said(answer: RawAnswer | undefined): string {
+  const reason = /"reason":"([A-Z_]+)"/.exec(answer?.body.toString() ?? "")?.[1];
+  return reason ?? `HTTP ${answer?.status}`;
+}
+
+describe.each(CARRIERS)("over $name", ({ config, url, send }) => {
+  test.each(UNDECODABLE)("$name is a failure of its sender's", ({ path = EXECUTE, headers, body }) =>
+    withWorld(config, async (world) => {
+      for (let n = 0; n < BURST; n++) expect(said(await send(url(world), { path, headers, body }))).not.toBe("RATE_LIMITED");
+      const refused = await send(url(world), EMPTY_MESSAGE);
+      expect([said(refused), refused?.status]).toEqual(["RATE_LIMITED", 429]);
+      expect(Number(refused?.headers["retry-after"])).toBeGreaterThan(0);
+      expect(refused?.body.toString()).toContain('"retryDelay"');
+    }),
+  );
+});
+
+describe("an address without failures left is refused before its body is there", () => {
+  const exhaust = async (world: World) => {
+    for (let n = 0; n < BURST; n++) await http1(edge(world), { ...EMPTY_MESSAGE, body: "x" });
+  };
+
+  test.each([EXECUTE, SUBSCRIBE])("HTTP/1.1: %s", (path) =>
+    withWorld(STINGY, async (world) => {
+      await exhaust(world);
+      const type = path === EXECUTE ? "application/json" : "application/connect+json";
+      const connection = await RawConnection.open(edge(world));
+      connection.send(`POST ${path} HTTP/1.1\r\nHost: a.example\r\nContent-Type: ${type}\r\nContent-Length: 1000\r\n\r\n`);
+      expect((await connection.answer())?.body.toString()).toContain("RATE_LIMITED");
+      connection.close();
+    }),
+  );
+
+  test.each(
+    [edge, grpc].flatMap((url) =>
+      ["application/grpc-web", "application/proto", "application/grpc"].map((type) => ({ url, type })),
+    ),
+  )("HTTP/2: $url.name, $type", ({ url, type }) =>
+    withWorld(STINGY, async (world) => {
+      if (url === edge && type === "application/grpc") return;
+      await exhaust(world);
+      const session = connectHttp2(url(world));
+      const stream = session.request({ ":method": "POST", ":path": EXECUTE, "content-type": type });
+      const answer = await new Promise<string>((resolve) => {
+        let all = "";
+        stream.on("response", (headers) => {
+          all += JSON.stringify(headers);
+        });
+        stream.on("data", (chunk: Uint8Array) => {
+          all += Buffer.from(chunk).toString("latin1");
+        });
+        stream.on("end", () => resolve(all));
+        stream.on("error", () => resolve(all));
+      });
+      expect(answer).toMatch(/"grpc-status":"?8|grpc-status: ?8|":status":429/);
+      session.destroy();
+    }),
+  );
+
+  test.each(VARIANTS)("$name says when to come back", (variant) =>
+    withWorld(STINGY, async (world) => {
+      await exhaust(world);
+      const device = await world.login();
+      const client = createClient(Gateway, world.transport(variant));
+      const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
+      expect(await client.executeCommand(request).then(() => "ok", reasonOf)).toBe("RATE_LIMITED");
+    }),
+  );
+});
+
+describe("one bad client behind an address does not lock out its neighbours", () => {
+  let world: World;
+  let good: Device;
+  beforeAll(async () => {
+    world = await openWorld({ ...STINGY, "budgets.ip.rate": 0.001, "budgets.ip.burst": 5 });
+    good = await world.login();
+  });
+  afterAll(() => world.close());
+
+  const command = async () => {
+    const [variant] = VARIANTS;
+    const client = createClient(Gateway, world.transport(variant ?? expect.unreachable()));
+    const request = await good.signer.sign("user.profile.get", new Uint8Array(0));
+    return client.executeCommand(request).then(() => "ok", reasonOf);
+  };
+  const dear = () =>
+    http1(edge(world), {
+      ...EMPTY_MESSAGE,
+      headers: { "content-type": "application/json" },
+      body: `{"a":"${"x".repeat(20_000)}`,
+    });
+
+  test("whatever it sends, commands go through; what is dear to decode is refused in the end, unread", async () => {
+    expect(await command()).toBe("ok");
+    const answers: string[] = [];
+    for (let n = 0; n < 20; n++) answers.push(said(await dear()));
+    expect(answers.slice(0, 5)).toEqual(new Array(5).fill("HTTP 400"));
+    expect(answers.slice(5)).toEqual(new Array(15).fill("RATE_LIMITED"));
+    expect(await command()).toBe("ok");
+  });
+});
+
+test("health is told to an address without failures left: it may be a load balancer's", () =>
+  withWorld(STINGY, async (world) => {
+    const check = { path: "/grpc.health.v1.Health/Check", headers: { "content-type": "application/json" } };
+    for (let n = 0; n < BURST + 1; n++) expect((await http1(edge(world), { ...check, body: "[" }))?.status).toBe(400);
+    expect(said(await http1(edge(world), EMPTY_MESSAGE))).toBe("RATE_LIMITED");
+    expect((await http1(edge(world), { ...check, body: "{}" }))?.status).toBe(200);
+  }));
+
+describe("public REST", () => {
+  const BAD: readonly (readonly [string, Uint8Array | string])[] = [
+    ["no JSON", "{"],
+    ["no UTF-8", new Uint8Array([0x22, 0xff, 0x22])],
+    ["too large", new Uint8Array(10_000)],
+    ["no such field", '{"email":"a@b.example","x":1}'],
+    ["no address", '{"email":"nobody"}'],
+  ];
+  const send = (world: World, body: Uint8Array | string) =>
+    http1(edge(world), { path: SEND_CODE, headers: { "content-type": "application/json" }, body });
+
+  test.each(BAD)("%s is a failure, and who has none left is not read", (_, body) =>
+    withWorld(STINGY, async (world) => {
+      for (let n = 0; n < BURST; n++) expect([400, 413]).toContain((await send(world, body))?.status ?? 0);
+      const connection = await RawConnection.open(edge(world));
+      const head = "Host: a.example\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+      connection.send(`POST ${SEND_CODE} HTTP/1.1\r\n${head}`);
+      const answer = await connection.answer();
+      expect([answer?.status, answer?.headers["ratelimit-policy"]]).toEqual([429, '"failures";q=3;w=3000']);
+      expect(Number(answer?.headers["retry-after"])).toBeGreaterThan(0);
+      connection.close();
+      expect(world.faults.calls(SEND_CODE)).toBe(0);
+    }),
+  );
+
+  test("failures over RPC do not keep anybody from logging in, nor the other way round", () =>
+    withWorld(STINGY, async (world) => {
+      for (let n = 0; n < BURST; n++) await http1(edge(world), { ...EMPTY_MESSAGE, body: "x" });
+      await world.login();
+      for (let n = 0; n < BURST; n++) await send(world, "{");
+      expect((await send(world, "{"))?.status).toBe(429);
+    }));
+});

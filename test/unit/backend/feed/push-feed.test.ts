@@ -1,0 +1,482 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { connect, createServer, type Socket } from "node:net";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { PushFeed, type PushFeedOptions } from "../../../../src/backend/feed/push-feed.ts";
+import { openPushLink, type PushTransportOptions } from "../../../../src/backend/feed/push-transport.ts";
+import { systemClock } from "../../../../src/core/clock.ts";
+import type { ClientEvent } from "../../../../src/core/ports.ts";
+import { clientEvent, PushServer, sessionInvalidation } from "../support/push-server.ts";
+import { rawServer } from "../support/raw-server.ts";
+import { RecordingLog, RecordingMetrics, RecordingSink } from "../support/recorders.ts";
+
+const cleanUps: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+async function pushServer(setUp: Partial<PushServer> = {}): Promise<PushServer> {
+  const server = await Object.assign(new PushServer(), setUp).start();
+  cleanUps.push(() => server.kill());
+  return server;
+}
+
+class Feed extends PushFeed {
+  readonly sink: RecordingSink;
+  readonly metrics: RecordingMetrics;
+  readonly log: RecordingLog;
+
+  constructor(url: string, options: Partial<PushFeedOptions> = {}, link: Partial<PushTransportOptions> = {}) {
+    const sink = new RecordingSink();
+    const metrics = new RecordingMetrics();
+    const log = new RecordingLog();
+    super({
+      link: openPushLink({ url, protocol: "grpc", ...link }),
+      gatewayId: "gateway-1",
+      sink,
+      backoffMinMs: 5,
+      backoffMaxMs: 20,
+      clock: systemClock,
+      random: Math.random,
+      log,
+      metrics,
+      onStateChange: (isUp) => sink.note(isUp ? "up" : "down"),
+      ...options,
+    });
+    this.sink = sink;
+    this.metrics = metrics;
+    this.log = log;
+    cleanUps.push(() => this.stop());
+  }
+
+  get deliveries(): string[] {
+    return this.sink.entries.filter((entry) => entry !== "up" && entry !== "down");
+  }
+
+  has(entry: string): Promise<void> {
+    return this.sink.until((entries) => entries.includes(entry));
+  }
+
+  upTimes(times: number): Promise<void> {
+    return this.sink.until((entries) => entries.filter((entry) => entry === "up").length >= times && entries.at(-1) !== "down");
+  }
+}
+
+describe("over each protocol", () => {
+  for (const protocol of ["grpc", "connect", "grpc-web"] as const) {
+    test(`${protocol}: events and revocations arrive in the order of the feed`, async () => {
+      const server = await pushServer();
+      const feed = new Feed(server.url, {}, { protocol, token: "s3cret" });
+      feed.start();
+      await feed.has("up");
+      for (let number = 1; number <= 50; number++) server.pushNumber(number);
+      server.push(sessionInvalidation({ deviceSessionId: "s1" }));
+      server.push(sessionInvalidation({ userId: "u1" }));
+      server.push(clientEvent({ deviceSessionId: "s2", eventId: "last" }));
+      await feed.has("event last");
+      const numbers = Array.from({ length: 50 }, (_, index) => `event ${index + 1}`);
+      expect(feed.deliveries).toEqual([...numbers, "revoke /s1", "revoke u1/", "event last"]);
+      expect(server.subscriptions[0]).toMatchObject({ gatewayId: "gateway-1", cursor: "" });
+      expect(server.authorizations).toEqual(["Bearer s3cret"]);
+      expect(feed.metrics.values.get('sallyport_events_total{kind="client_event"}')).toBe(51);
+      expect(feed.metrics.values.get('sallyport_events_total{kind="session_invalidation"}')).toBe(2);
+    });
+
+    test(`${protocol}: a backend that dies without a word is noticed`, async () => {
+      const server = await pushServer();
+      const proxy = await freezableProxy(server.port);
+      const feed = new Feed(proxy.url, {}, { protocol, pingIntervalMs: 30, pingTimeoutMs: 30, connectTimeoutMs: 50 });
+      feed.start();
+      await feed.has("up");
+      proxy.frozen = true;
+      await feed.has("down");
+      server.pushNumber(1);
+      proxy.frozen = false;
+      await feed.has("event 1");
+    });
+  }
+});
+
+describe("a backend with cursors", () => {
+  test("that is cut again and again in the midst of events: nothing is lost, nothing doubled", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    for (let number = 1; number <= 600; number++) {
+      server.pushNumber(number);
+      if (number % 60 === 0) {
+        if (number % 120 === 0) await feed.has(`event ${number - 30}`);
+        server.cut();
+      }
+    }
+    await feed.has("event 600");
+    expect(feed.deliveries).toEqual(Array.from({ length: 600 }, (_, index) => `event ${index + 1}`));
+    expect(feed.metrics.values.get("sallyport_push_feed_gaps_total")).toBeUndefined();
+    expect(feed.metrics.values.get("sallyport_push_feed_reconnects_total")).toBeGreaterThan(0);
+  });
+
+  test("that is gone for a while: what happened meanwhile arrives when it is back", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    server.pushNumber(1);
+    await feed.has("event 1");
+    await server.kill();
+    await feed.has("down");
+    server.pushNumber(2);
+    server.pushNumber(3);
+    await server.start();
+    await feed.has("event 3");
+    expect(feed.deliveries).toEqual(["event 1", "event 2", "event 3"]);
+  });
+
+  test("a keepalive moves the cursor: a feed cut before its first event resumes without a gap", async () => {
+    const server = await pushServer({ log: [clientEvent({ userId: "u1", eventId: "old" })] });
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    await waitForMetric(feed, 'sallyport_events_total{kind="keepalive"}', 1);
+    server.cut();
+    await feed.upTimes(2);
+    expect(server.subscriptions.map(({ cursor }) => cursor).slice(0, 2)).toEqual(["", "1"]);
+    expect(feed.deliveries).toEqual([]);
+  });
+
+  test("that can no longer resume: one gap, told when the new stream stands, then on from now", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    server.pushNumber(1);
+    await feed.has("event 1");
+    await server.kill();
+    server.pushNumber(2);
+    server.pushNumber(3);
+    server.prunedTo = 3;
+    await server.start();
+    await feed.has("gap");
+    await feed.upTimes(2);
+    server.pushNumber(4);
+    await feed.has("event 4");
+    expect(feed.deliveries).toEqual(["event 1", "gap", "event 4"]);
+    expect(server.subscriptions.map(({ cursor }) => cursor)).toEqual(["", "1", ""]);
+    expect(feed.metrics.values.get("sallyport_push_feed_gaps_total")).toBe(1);
+  });
+
+  test("that is too busy, again and again, is asked again from the same cursor: nothing is lost, and nobody told so", async () => {
+    const server = await pushServer({ failWith: new ConnectError("too many streams", Code.ResourceExhausted) });
+    const feed = new Feed(server.url);
+    server.pushNumber(1);
+    feed.start();
+    await until(() => server.subscriptions.length > 10);
+    server.failWith = undefined;
+    server.pushNumber(2);
+    await feed.has("event 2");
+    expect(feed.deliveries).toEqual(["event 2"]);
+    expect(server.subscriptions.slice(1).every(({ cursor }) => cursor === "1")).toBe(true);
+  });
+
+  test("that leaves an event without a cursor: it does not come again, and what lies behind is a gap", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    server.pushNumber(1);
+    server.push({ ...clientEvent({ userId: "u1", eventId: "2" }), cursor: "" });
+    await feed.has("event 2");
+    server.cut();
+    await feed.has("gap");
+    await feed.upTimes(2);
+    server.pushNumber(3);
+    await feed.has("event 3");
+    expect(feed.deliveries).toEqual(["event 1", "event 2", "gap", "event 3"]);
+  });
+
+  test("that falls silent on a connection that lives is connected anew, and one that sends keepalives is not", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url, { silenceMs: 100 });
+    feed.start();
+    await waitForReconnects(feed, 2);
+    expect(feed.log.lines.join()).toContain("nothing came for 100 ms, not even a keepalive");
+    server.keepaliveMs = 10;
+    server.cut();
+    let subscriptions = Number.NaN;
+    while (subscriptions !== server.subscriptions.length) {
+      subscriptions = server.subscriptions.length;
+      await Bun.sleep(300);
+    }
+    server.pushNumber(1);
+    await feed.has("event 1");
+    expect(feed.deliveries).toEqual(["event 1"]);
+  });
+
+  test("that is slow to take the connection is not silent", async () => {
+    const server = await pushServer({ keepaliveMs: 10 });
+    const link = openPushLink({ url: server.url, protocol: "grpc" });
+    const slow = { ...link, connect: () => Bun.sleep(300).then(() => link.connect()) };
+    const feed = new Feed(server.url, { silenceMs: 200, link: slow });
+    feed.start();
+    await feed.has("up");
+    expect(feed.log.lines.join()).not.toContain("failed");
+  });
+
+  test.each(["grpc", "connect", "grpc-web"] as const)(
+    "that sends a message too large to read, over %s: the feed steps over it, with a gap",
+    async (protocol) => {
+      const server = await pushServer();
+      const feed = new Feed(server.url, {}, { messageBytesMax: 2000, protocol });
+      feed.start();
+      await feed.has("up");
+      server.pushNumber(1);
+      server.push(clientEvent({ userId: "u1", eventId: "huge", payloadBytes: new Uint8Array(5000) }));
+      server.pushNumber(2);
+      await feed.has("event 2");
+      expect(feed.deliveries).toEqual(["event 1", "gap", "event 2"]);
+      expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="too_large"}')).toBe(1);
+      expect(server.subscriptions).toHaveLength(1);
+    },
+  );
+});
+
+describe("a backend without cursors", () => {
+  test("every reconnect is a gap, told before anything that follows", async () => {
+    const server = await pushServer({ sendsCursors: false });
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    server.pushNumber(1);
+    await feed.has("event 1");
+    server.cut();
+    await feed.has("gap");
+    await feed.upTimes(2);
+    server.pushNumber(2);
+    await feed.has("event 2");
+    expect(feed.deliveries).toEqual(["event 1", "gap", "event 2"]);
+    expect(server.subscriptions.map(({ cursor }) => cursor)).toEqual(["", ""]);
+  });
+
+  test("a backend that is late to start is a gap too: clients may have been waiting", async () => {
+    const server = await pushServer();
+    await server.kill();
+    const feed = new Feed(server.url);
+    feed.start();
+    await waitForReconnects(feed, 2);
+    expect(feed.isUp).toBe(false);
+    await server.start();
+    await feed.has("gap");
+    expect(feed.deliveries).toEqual(["gap"]);
+  });
+});
+
+describe("one bad event", () => {
+  test("is dropped, counted and logged, and costs the others nothing", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    server.push(clientEvent({ eventId: "for nobody" }));
+    server.push(clientEvent({ userId: "u1", eventType: "gateway.server_time" }));
+    server.pushNumber(3);
+    await feed.has("event 3");
+    // Whom it was for is told: everybody, where nobody knows.
+    expect(feed.deliveries).toEqual(["gap", "lost u1/", "event 3"]);
+    expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="no_audience"}')).toBe(1);
+    expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="reserved_event_type"}')).toBe(1);
+    expect(feed.log.lines.filter((line) => line.includes("dropped"))).toHaveLength(2);
+  });
+
+  test("that the sink cannot take is counted and lost, and is not delivered again after a reconnect", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.sink.failOn = "event 2";
+    feed.start();
+    await feed.has("up");
+    for (const number of [1, 2, 3]) server.pushNumber(number);
+    await feed.has("event 3");
+    feed.sink.failOn = undefined;
+    server.cut();
+    await feed.upTimes(2);
+    server.pushNumber(4);
+    await feed.has("event 4");
+    expect(feed.deliveries).toEqual(["event 1", "gap", "event 3", "event 4"]);
+    expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="delivery_failed"}')).toBe(1);
+  });
+});
+
+describe("state", () => {
+  test("follows the feed up and down", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    const states = [feed.isUp];
+    feed.start();
+    await waitForMetric(feed, "sallyport_push_feed_up", 1);
+    states.push(feed.isUp);
+    await server.kill();
+    await feed.has("down");
+    states.push(feed.isUp);
+    expect(states).toEqual([false, true, false]);
+    expect(feed.metrics.values.get("sallyport_push_feed_up")).toBe(0);
+  });
+
+  test("an observer that throws does not stop the feed", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url, {
+      onStateChange: () => {
+        throw new Error("the observer failed");
+      },
+    });
+    feed.start();
+    server.cut();
+    await waitForMetric(feed, "sallyport_push_feed_up", 1);
+    server.pushNumber(1);
+    await feed.has("event 1");
+  });
+});
+
+describe("back-off", () => {
+  /** Notes the waits between streams, and makes them none. */
+  function noteWaits(waits: number[], enough: number): { done: Promise<void>; sleep: NonNullable<PushFeedOptions["sleep"]> } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const sleep = async (ms: number, signal: AbortSignal) => {
+      waits.push(ms);
+      if (waits.length < enough) return;
+      resolve();
+      await new Promise<void>((stop) => signal.addEventListener("abort", () => stop()));
+    };
+    return { done: promise, sleep };
+  }
+
+  test("doubles while the backend stays away or only greets", async () => {
+    const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
+    const waits: number[] = [];
+    const { done, sleep } = noteWaits(waits, 4);
+    const clock = { now: () => 0, monotonic: () => 0 };
+    const feed = new Feed(server.url, { sleep, clock, random: () => 1, backoffMinMs: 100, backoffMaxMs: 300 });
+    feed.start();
+    await done;
+    expect(waits).toEqual([100, 200, 300, 300]);
+  });
+
+  test("starts over after an event", async () => {
+    const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
+    const waits: number[] = [];
+    const { done, sleep } = noteWaits(waits, 3);
+    const clock = { now: () => 0, monotonic: () => 0 };
+    const pushThenSleep = (ms: number, signal: AbortSignal) => {
+      if (waits.length === 1) server.pushNumber(1);
+      return sleep(ms, signal);
+    };
+    new Feed(server.url, { sleep: pushThenSleep, clock, random: () => 1, backoffMinMs: 100, backoffMaxMs: 300 }).start();
+    await done;
+    expect(waits).toEqual([100, 200, 100]);
+  });
+
+  test("starts over after a stream that lived a while", async () => {
+    const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
+    const waits: number[] = [];
+    const { done, sleep } = noteWaits(waits, 3);
+    let nowMs = 0;
+    const clock = { now: () => 0, monotonic: () => (nowMs += 500) };
+    new Feed(server.url, { sleep, clock, random: () => 1, backoffMinMs: 100, backoffMaxMs: 300 }).start();
+    await done;
+    expect(waits).toEqual([100, 100, 100]);
+  });
+});
+
+test("a backend that takes the connection and then says nothing is tried again", async () => {
+  const silent = await rawServer(() => {});
+  cleanUps.push(() => silent[Symbol.asyncDispose]());
+  const feed = new Feed(`https://127.0.0.1:${silent.port}`, {}, { connectTimeoutMs: 20 });
+  feed.start();
+  await waitForReconnects(feed, 2);
+});
+
+describe("stop", () => {
+  test("ends a live stream at once; nothing is delivered after it", async () => {
+    const server = await pushServer();
+    const feed = new Feed(server.url);
+    feed.start();
+    await feed.has("up");
+    await feed.stop();
+    server.pushNumber(1);
+    expect(feed.isUp).toBe(false);
+    expect(feed.deliveries).toEqual([]);
+    await until(() => server.connections === 0);
+  });
+
+  test("in the midst of a batch of events delivers none of the rest", async () => {
+    const server = await pushServer();
+    const delivered: string[] = [];
+    const stopping = Promise.withResolvers<void>();
+    const event = ({ eventId }: ClientEvent) => {
+      delivered.push(eventId);
+      stopping.resolve(feed.stop());
+    };
+    const feed = new Feed(server.url, { sink: { event, lost: () => {}, revoke: () => {}, gap: () => {} } });
+    feed.start();
+    await waitForMetric(feed, "sallyport_push_feed_up", 1);
+    for (let number = 1; number <= 20; number++) server.pushNumber(number);
+    await stopping.promise;
+    expect(delivered).toEqual(["1"]);
+  });
+
+  test("ends a wait for the next stream at once", async () => {
+    const feed = new Feed("http://127.0.0.1:1", { random: () => 1, backoffMinMs: 600_000, backoffMaxMs: 600_000 });
+    feed.start();
+    await waitForLog(feed, "failed");
+    await feed.stop();
+  });
+
+  test("ends a connection that is still being made, and a feed that was never started", async () => {
+    const silent = await rawServer(() => {});
+    cleanUps.push(() => silent[Symbol.asyncDispose]());
+    const feed = new Feed(`https://127.0.0.1:${silent.port}`);
+    feed.start();
+    await feed.stop();
+    await feed.stop();
+    await new Feed(silent.url).stop();
+  });
+});
+
+/** What the sink does not see is looked at whenever the runtime has done something else. */
+async function until(isReached: () => boolean): Promise<void> {
+  while (!isReached()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+function waitForMetric(feed: Feed, name: string, value: number): Promise<void> {
+  return until(() => (feed.metrics.values.get(name) ?? 0) >= value);
+}
+
+function waitForReconnects(feed: Feed, times: number): Promise<void> {
+  return waitForMetric(feed, "sallyport_push_feed_reconnects_total", times);
+}
+
+function waitForLog(feed: Feed, part: string): Promise<void> {
+  return until(() => feed.log.lines.some((line) => line.includes(part)));
+}
+
+/** A proxy that can stop passing anything on, in both directions, with its connections open. */
+async function freezableProxy(port: number): Promise<{ url: string; frozen: boolean }> {
+  const sockets = new Set<Socket>();
+  const proxy = { url: "", frozen: false };
+  const join = (from: Socket, to: Socket) => {
+    sockets.add(from);
+    from.on("data", (data) => proxy.frozen || to.write(data));
+    from.on("error", () => {});
+    from.on("close", () => to.destroy());
+  };
+  const server = createServer((client) => {
+    const backend = connect(port, "127.0.0.1");
+    join(client, backend);
+    join(backend, client);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (typeof address === "object" && address !== null) proxy.url = `http://127.0.0.1:${address.port}`;
+  cleanUps.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return proxy;
+}

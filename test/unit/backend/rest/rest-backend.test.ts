@@ -1,0 +1,427 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { RestBackend, type RestBackendOptions } from "../../../../src/backend/rest/rest-backend.ts";
+import { type RouteEntry, RouteTable } from "../../../../src/backend/rest/route-table.ts";
+import { systemClock } from "../../../../src/core/clock.ts";
+import type { BackendCommand, BackendReply } from "../../../../src/core/ports.ts";
+import { Refusal } from "../../../../src/core/refusal.ts";
+import { http, rawServer } from "../support/raw-server.ts";
+import { RecordingMetrics } from "../support/recorders.ts";
+
+const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const never = new AbortController().signal;
+
+const ROUTES: RouteEntry[] = [
+  { message_type: "profile.get", method: "GET", path: "/api/v1/user/profile" },
+  { message_type: "message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" },
+  { message_type: "message.post", method: "POST", path: "/api/v1/user/messages", timeout_ms: 60 },
+];
+
+function backend(url: string, options: Partial<RestBackendOptions> = {}) {
+  return executing(restBackend(url, options));
+}
+
+function restBackend(url: string, options: Partial<RestBackendOptions> = {}): RestBackend {
+  return new RestBackend({
+    url,
+    routes: new RouteTable(ROUTES),
+    timeoutMs: 5000,
+    responseBytesMax: 64 * 1024,
+    trace: ({ traceparent = TRACEPARENT, tracestate }) => ({ traceparent, tracestate }),
+    metrics: new RecordingMetrics(),
+    clock: systemClock,
+    ...options,
+  });
+}
+
+function command(fields: Partial<BackendCommand> = {}): BackendCommand {
+  return {
+    messageType: "profile.get",
+    requestId: "request-1",
+    deviceSessionId: "session-1",
+    userId: "user-1",
+    payloadBytes: new Uint8Array(0),
+    peerAddress: "2001:db8::1",
+    acceptLanguage: undefined,
+    userAgent: undefined,
+    traceparent: undefined,
+    tracestate: undefined,
+    ...fields,
+  };
+}
+
+type Execute = (command: BackendCommand, signal: AbortSignal) => Promise<BackendReply>;
+
+/** Calls the route of the command's message type. */
+function executing(rest: RestBackend): { execute: Execute } {
+  return {
+    execute(command, signal) {
+      const route = rest.route(command.messageType);
+      if (route === undefined) throw new Error(`no route for ${command.messageType}`);
+      return route.execute(command, signal, () => {});
+    },
+  };
+}
+
+async function refusalOf(reply: Promise<BackendReply>): Promise<Refusal> {
+  const thrown = await reply.then(
+    (value) => new Error(`answered ${value.resultCode}`),
+    (error: unknown) => error,
+  );
+  if (thrown instanceof Refusal) return thrown;
+  throw thrown;
+}
+
+/** What the backend saw last, and what it answers next. */
+let seen: { method: string; url: URL; headers: Headers; body: string } | undefined;
+let answer: () => Response | Promise<Response> = () => Response.json({});
+let server: Bun.Server<undefined>;
+
+beforeAll(() => {
+  server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      seen = { method: request.method, url: new URL(request.url), headers: request.headers, body: await request.text() };
+      return answer();
+    },
+  });
+});
+afterAll(() => server.stop(true));
+
+function execute(fields: Partial<BackendCommand> = {}, options: Partial<RestBackendOptions> = {}): Promise<BackendReply> {
+  return backend(server.url.href, options).execute(command(fields), never);
+}
+
+describe("what the backend is told", () => {
+  test("who asks, for which request, from where, in which trace", async () => {
+    answer = () => Response.json({});
+    await execute({ acceptLanguage: "de", userAgent: "app/1 (x; y)" }, { token: "s3cret" });
+    const headers = Object.fromEntries(seen?.headers ?? []);
+    expect(headers).toMatchObject({
+      "x-user-id": "user-1",
+      "x-device-session-id": "session-1",
+      "x-request-id": "request-1",
+      "idempotency-key": "request-1",
+      "x-forwarded-for": "2001:db8::1",
+      traceparent: TRACEPARENT,
+      authorization: "Bearer s3cret",
+      "accept-language": "de",
+      "user-agent": "app/1 (x; y)",
+      "accept-encoding": "identity",
+    });
+  });
+
+  test("the payload goes where the route says", async () => {
+    answer = () => Response.json({});
+    await execute({ messageType: "message.send", payloadBytes: Buffer.from('{"room_id":"lobby","text":"hi"}') });
+    expect(seen).toMatchObject({ method: "POST", body: '{"text":"hi"}' });
+    expect(seen?.url.pathname).toBe("/api/v1/user/rooms/lobby/messages");
+    expect(seen?.headers.get("content-type")).toBe("application/json");
+    await execute({ messageType: "message.post", payloadBytes: Buffer.from('{ "as": "signed" }') });
+    expect(seen?.body).toBe('{ "as": "signed" }');
+  });
+
+  test("a backend under a path of its own is called under that path", async () => {
+    answer = () => Response.json({});
+    await backend(`${server.url.href}base/`).execute(command(), never);
+    expect(seen?.url.pathname).toBe("/base/api/v1/user/profile");
+  });
+
+  test("no header of its own without a token, and none of the client's that it did not send", async () => {
+    answer = () => Response.json({});
+    await execute();
+    expect(seen?.headers.has("authorization")).toBe(false);
+    expect(seen?.headers.has("accept-language")).toBe(false);
+    expect(seen?.headers.get("user-agent")).toBe("sallyport");
+  });
+});
+
+describe("header injection", () => {
+  test("an id that could end a header is never sent", async () => {
+    seen = undefined;
+    for (const userId of ["a\r\nX-Admin: 1", "a\nb", "a b", "ü", "", "x".repeat(257)]) {
+      expect((await refusalOf(execute({ userId }))).reason).toBe("INTERNAL");
+    }
+    expect(seen).toBeUndefined();
+  });
+
+  test("a client's own header that could end a header, or is over-long, is left out", async () => {
+    answer = () => Response.json({});
+    for (const value of ["de\r\nX-User-Id: admin", "de\n", "\u0000", "x".repeat(513)]) {
+      await execute({ acceptLanguage: value, userAgent: value });
+      expect(seen?.headers.get("x-user-id")).toBe("user-1");
+      expect(seen?.headers.has("accept-language")).toBe(false);
+      expect(seen?.headers.get("user-agent")).toBe("sallyport");
+    }
+  });
+
+  test("a token that is no bearer token is refused before the gateway starts", () => {
+    expect(() => backend("http://127.0.0.1:1", { token: "a\r\nb" })).toThrow(TypeError);
+  });
+});
+
+describe("what an answer becomes", () => {
+  const json = { "content-type": "application/json" };
+  type OkCase = [string, () => Response, string, string];
+  const ok: OkCase[] = [
+    ["200 with JSON, byte for byte", () => new Response('{ "a" : 1.0 }', { headers: json }), "ok", '{ "a" : 1.0 }'],
+    [
+      "201 with a charset",
+      () => new Response("[]", { status: 201, headers: { "content-type": "application/json; charset=UTF-8" } }),
+      "ok",
+      "[]",
+    ],
+    ...["identity", "Identity", "IDENTITY", " identity , Identity ", ""].map(
+      (coding): OkCase => [
+        `200 whose content-encoding is ${JSON.stringify(coding)}`,
+        () => new Response("{}", { headers: { ...json, "content-encoding": coding } }),
+        "ok",
+        "{}",
+      ],
+    ),
+    ...['Application/JSON;Charset="UTF-8"', 'application/json; x="; charset=latin1"', "application/json;"].map(
+      (type): OkCase => [`200 as ${type}`, () => new Response("{}", { headers: { "content-type": type } }), "ok", "{}"],
+    ),
+    ["200 with a JSON dialect", () => new Response("{}", { headers: { "content-type": "application/hal+json" } }), "ok", "{}"],
+    ["204", () => new Response(null, { status: 204 }), "ok", ""],
+    ["200 without a body", () => new Response(""), "ok", ""],
+    [
+      "404 with a code",
+      () => Response.json({ code: "room_not.found-1" }, { status: 404 }),
+      "room_not.found-1",
+      '{"code":"room_not.found-1"}',
+    ],
+    ["401 without a code", () => Response.json({}, { status: 401 }), "http_401", "{}"],
+    [
+      "403 as a problem",
+      () => new Response("{}", { status: 403, headers: { "content-type": "application/problem+json" } }),
+      "http_403",
+      "{}",
+    ],
+    [
+      "a code outside the alphabet",
+      () => Response.json({ code: "Not Found" }, { status: 404 }),
+      "http_404",
+      '{"code":"Not Found"}',
+    ],
+    ["a code that is not text", () => Response.json({ code: 5 }, { status: 400 }), "http_400", '{"code":5}'],
+    ["an error that calls itself ok", () => Response.json({ code: "ok" }, { status: 400 }), "http_400", '{"code":"ok"}'],
+  ];
+  for (const [name, respond, resultCode, payload] of ok) {
+    test(name, async () => {
+      answer = respond;
+      const reply = await execute();
+      expect([reply.resultCode, Buffer.from(reply.payloadBytes).toString()]).toEqual([resultCode, payload]);
+    });
+  }
+
+  const refused: [string, () => Response, string][] = [
+    ["200 with HTML", () => new Response("<p>", { headers: { "content-type": "text/html" } }), "BACKEND_BAD_RESPONSE"],
+    [
+      "200 in another charset",
+      () => new Response("{}", { headers: { "content-type": "application/json; charset=latin1" } }),
+      "BACKEND_BAD_RESPONSE",
+    ],
+    ["200 compressed", () => new Response("{}", { headers: { ...json, "content-encoding": "gzip" } }), "BACKEND_BAD_RESPONSE"],
+    [
+      "200 compressed, in capitals",
+      () => new Response("{}", { headers: { ...json, "content-encoding": "GZIP" } }),
+      "BACKEND_BAD_RESPONSE",
+    ],
+    [
+      "200 compressed, and identity",
+      () => new Response("{}", { headers: { ...json, "content-encoding": "identity, br" } }),
+      "BACKEND_BAD_RESPONSE",
+    ],
+    [
+      "404 with HTML",
+      () => new Response("<p>", { status: 404, headers: { "content-type": "text/html" } }),
+      "BACKEND_BAD_RESPONSE",
+    ],
+    ["404 with broken JSON", () => new Response("{", { status: 404, headers: json }), "BACKEND_BAD_RESPONSE"],
+    ["404 with a JSON array", () => Response.json([], { status: 404 }), "BACKEND_BAD_RESPONSE"],
+    ["404 without a body", () => new Response(null, { status: 404 }), "BACKEND_BAD_RESPONSE"],
+    ["407", () => Response.json({ code: "x" }, { status: 407 }), "BACKEND_BAD_RESPONSE"],
+    ...[401, 403].map((status): [string, () => Response, string] => [
+      `${status} that challenges the gateway's token`,
+      () => Response.json({ code: "x" }, { status, headers: { "WWW-Authenticate": 'Bearer error="invalid_token"' } }),
+      "BACKEND_BAD_RESPONSE",
+    ]),
+    ["500", () => Response.json({ code: "x" }, { status: 500 }), "BACKEND_BAD_RESPONSE"],
+    ["502", () => new Response(null, { status: 502 }), "BACKEND_UNAVAILABLE"],
+    ["503", () => new Response(null, { status: 503 }), "BACKEND_UNAVAILABLE"],
+    ["504", () => new Response(null, { status: 504 }), "BACKEND_TIMEOUT"],
+  ];
+  for (const [name, respond, reason] of refused) {
+    test(`${name} is ${reason}`, async () => {
+      answer = respond;
+      const refusal = await refusalOf(execute());
+      expect<string>(refusal.reason).toBe(reason);
+      expect(refusal.cause).toBeDefined();
+      expect(refusal.metadata).toEqual({});
+    });
+  }
+
+  test("a redirect is not followed: it could lead anywhere with the user's id and the token", async () => {
+    let followed = false;
+    await using elsewhere = await rawServer((socket) => {
+      followed = true;
+      socket.end();
+    });
+    answer = () => Response.redirect(elsewhere.url, 307);
+    expect((await refusalOf(execute())).reason).toBe("BACKEND_BAD_RESPONSE");
+    expect(followed).toBe(false);
+  });
+});
+
+describe("a backend that misbehaves", () => {
+  test("an answer over the bound is refused, whether it declares its length or not", async () => {
+    answer = () => Response.json("x".repeat(70_000));
+    expect((await refusalOf(execute())).reason).toBe("BACKEND_BAD_RESPONSE");
+    let cancelled = () => {};
+    const gone = new Promise<void>((resolve) => {
+      cancelled = resolve;
+    });
+    answer = () => {
+      const endless = new ReadableStream({
+        pull: (controller) => controller.enqueue(new Uint8Array(16_384)),
+        cancel: cancelled,
+      });
+      return new Response(endless, { headers: { "content-type": "application/json" } });
+    };
+    expect((await refusalOf(execute())).reason).toBe("BACKEND_BAD_RESPONSE");
+    await gone;
+  });
+
+  test("an answer that nobody will read is cut off, not taken in", async () => {
+    const closed = Promise.withResolvers<void>();
+    await using huge = await rawServer((socket) => {
+      socket.on("close", () => closed.resolve());
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${1e12}\r\n\r\n{`);
+    });
+    expect((await refusalOf(backend(huge.url).execute(command(), never))).reason).toBe("BACKEND_BAD_RESPONSE");
+    await closed.promise;
+  });
+
+  test("a backend that hangs costs no more than the route's timeout, before or within the body", async () => {
+    await using silent = await rawServer(() => {});
+    const message = { messageType: "message.post" };
+    expect((await refusalOf(backend(silent.url).execute(command(message), never))).reason).toBe("BACKEND_TIMEOUT");
+    await using stalling = await rawServer((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{");
+    });
+    expect((await refusalOf(backend(stalling.url).execute(command(message), never))).reason).toBe("BACKEND_TIMEOUT");
+  });
+
+  test("nobody there, or a connection that breaks, is BACKEND_UNAVAILABLE", async () => {
+    const closed = await rawServer(() => {});
+    await closed[Symbol.asyncDispose]();
+    expect((await refusalOf(backend(closed.url).execute(command(), never))).reason).toBe("BACKEND_UNAVAILABLE");
+    await using breaking = await rawServer((socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"));
+    expect((await refusalOf(backend(breaking.url).execute(command(), never))).reason).toBe("BACKEND_UNAVAILABLE");
+  });
+
+  test("what is not HTTP is BACKEND_BAD_RESPONSE", async () => {
+    await using rubbish = await rawServer((socket) => socket.end("rubbish rubbish rubbish\r\n\r\n"));
+    expect((await refusalOf(backend(rubbish.url).execute(command(), never))).reason).toBe("BACKEND_BAD_RESPONSE");
+    expect(rubbish.connections()).toBe(1);
+  });
+
+  test("a kept-alive connection that closes under a GET costs the user nothing; a POST is never sent twice", async () => {
+    let requests = 0;
+    await using closing = await rawServer((socket, _data, nth) => {
+      requests++;
+      if (nth === 0) socket.write(http(200, { "content-type": "application/json" }, "{}"));
+      else socket.resetAndDestroy();
+    });
+    const rest = backend(closing.url);
+    await rest.execute(command(), never);
+    expect((await rest.execute(command(), never)).resultCode).toBe("ok");
+    requests = 0;
+    const post = { messageType: "message.post", payloadBytes: Buffer.from("{}") };
+    expect((await refusalOf(rest.execute(command(post), never))).reason).toBe("BACKEND_UNAVAILABLE");
+    expect(requests).toBe(1);
+  });
+});
+
+describe("a caller that leaves", () => {
+  test("ends the call at once, and the backend sees it end", async () => {
+    const closed = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<void>();
+    await using hanging = await rawServer((socket) => {
+      arrived.resolve();
+      socket.on("close", () => closed.resolve());
+    });
+    const caller = new AbortController();
+    const metrics = new RecordingMetrics();
+    const reply = refusalOf(backend(hanging.url, { metrics }).execute(command(), caller.signal));
+    await arrived.promise;
+    caller.abort();
+    expect((await reply).reason).toBe("BACKEND_TIMEOUT");
+    await closed.promise;
+    expect(metrics.values.get('sallyport_backend_seconds{route="profile.get",outcome="aborted"}')).toBe(1);
+  });
+
+  test("before the call began, the backend is not asked", async () => {
+    seen = undefined;
+    await refusalOf(backend(server.url.href).execute(command(), AbortSignal.abort()));
+    expect(seen).toBeUndefined();
+  });
+
+  test("some thousands of times leaves no memory behind", async () => {
+    await using hanging = await rawServer(() => {});
+    const rest = backend(hanging.url);
+    const rounds = async (count: number) => {
+      for (let round = 0; round < count; round++) {
+        const caller = new AbortController();
+        const calls = Array.from({ length: 50 }, () => refusalOf(rest.execute(command(), caller.signal)));
+        setImmediate(() => caller.abort());
+        await Promise.all(calls);
+      }
+      Bun.gc(true);
+      return process.memoryUsage.rss();
+    };
+    const before = await rounds(20);
+    const after = await rounds(40);
+    expect((after - before) / 2000).toBeLessThan(10_000);
+  });
+});
+
+describe("a backend that hangs on many commands", () => {
+  test("holds no more calls than its bound; the others wait within their own timeout", async () => {
+    await using hanging = await rawServer(() => {});
+    const rest = backend(hanging.url, { callsMax: 4 });
+    const calls = Array.from({ length: 12 }, () => refusalOf(rest.execute(command({ messageType: "message.post" }), never)));
+    expect((await Promise.all(calls)).every((refusal) => refusal.reason === "BACKEND_TIMEOUT")).toBe(true);
+    expect(hanging.connections()).toBeLessThanOrEqual(8);
+  });
+});
+
+test("what cannot be called is refused without asking the backend", async () => {
+  seen = undefined;
+  const invalid = await refusalOf(
+    execute({ messageType: "message.send", payloadBytes: Buffer.from('{"room_id":"../../internal"}') }),
+  );
+  expect([invalid.reason, invalid.metadata.field]).toEqual(["PAYLOAD_INVALID", "room_id"]);
+  expect(seen).toBeUndefined();
+});
+
+test("a route is found by its message type", () => {
+  const budget = { rate: 2, burst: 3 };
+  const routes = new RouteTable([{ message_type: "message.post", method: "POST", path: "/a", budget }]);
+  const rest = restBackend("http://127.0.0.1:1", { routes });
+  expect(rest.route("message.post")?.budget).toEqual({ ratePerSecond: 2, burst: 3, shadow: undefined });
+  expect(rest.route("no.route")).toBeUndefined();
+});
+
+test("every outcome is measured by route", async () => {
+  const metrics = new RecordingMetrics();
+  answer = () => Response.json({});
+  await execute({}, { metrics });
+  answer = () => Response.json({}, { status: 409 });
+  await execute({}, { metrics });
+  answer = () => new Response(null, { status: 503 });
+  await refusalOf(execute({}, { metrics }));
+  const outcomes = [...metrics.values.keys()].map((key) => /outcome="(\w+)"/.exec(key)?.[1]);
+  expect(outcomes).toEqual(["ok", "business_error", "unavailable"]);
+});

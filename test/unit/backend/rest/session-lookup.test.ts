@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { BackendSessionSource } from "../../../../src/backend/rest/session-lookup.ts";
+import type { VerifyingKey } from "../../../../src/core/ports.ts";
+import { Refusal } from "../../../../src/core/refusal.ts";
+import { rawServer } from "../support/raw-server.ts";
+import { RecordingMetrics } from "../support/recorders.ts";
+
+const RAW_KEY = Uint8Array.from({ length: 32 }, (_, index) => index);
+const RECORD = {
+  device_session_id: "s1",
+  user_id: "user-1",
+  client_public_key: Buffer.from(RAW_KEY).toString("base64"),
+  status: "active",
+};
+
+let answer: () => Response = () => Response.json(RECORD);
+const paths: string[] = [];
+let server: Bun.Server<undefined>;
+let rawKey: Uint8Array | undefined;
+
+beforeAll(() => {
+  server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request) {
+      paths.push(`${request.headers.get("authorization")} ${new URL(request.url).pathname}`);
+      return answer();
+    },
+  });
+});
+afterAll(() => server.stop(true));
+
+const key: VerifyingKey = { verify: () => true };
+
+function source(url = server.url.href, metrics = new RecordingMetrics()): BackendSessionSource {
+  const toKey = (raw: Uint8Array) => {
+    rawKey = raw;
+    return key;
+  };
+  return new BackendSessionSource({ url, timeoutMs: 100, token: "s3cret", toKey, metrics });
+}
+
+async function reasonOf(lookUp: Promise<unknown>): Promise<string> {
+  return lookUp.then(
+    () => "answered",
+    (thrown) => (thrown instanceof Refusal && thrown.cause !== undefined ? thrown.reason : String(thrown)),
+  );
+}
+
+test("a session is who the backend says, with its key", async () => {
+  answer = () => Response.json(RECORD);
+  const metrics = new RecordingMetrics();
+  expect(await source(undefined, metrics).lookUp("s1")).toEqual({
+    deviceSessionId: "s1",
+    userId: "user-1",
+    status: "active",
+    key,
+  });
+  expect(rawKey).toEqual(Buffer.from(RAW_KEY));
+  expect(paths.at(-1)).toBe("Bearer s3cret /api/v1/internal/sessions/s1");
+  expect(metrics.values.get('sallyport_session_lookups_total{outcome="found"}')).toBe(1);
+});
+
+test("a revoked session is known as revoked", async () => {
+  answer = () => Response.json({ ...RECORD, status: "revoked" });
+  expect((await source().lookUp("s1"))?.status).toBe("revoked");
+});
+
+test("the session resource's own 404 is no session", async () => {
+  answer = () => Response.json({ code: "session_unknown" }, { status: 404 });
+  expect(await source().lookUp("s1")).toBeUndefined();
+});
+
+test("path traversal: an id of dots reaches no other resource of the backend", async () => {
+  answer = () => Response.json({ ...RECORD, device_session_id: ".." });
+  const asked = paths.length;
+  expect(await source().lookUp("..")).toBeUndefined();
+  expect(await source().lookUp(".")).toBeUndefined();
+  expect(paths.length).toBe(asked);
+  answer = () => Response.json({}, { status: 404 });
+  await source().lookUp("...");
+  expect(paths.at(-1)).toEndWith("/sessions/...");
+});
+
+const WRONG: [string, () => Response][] = [
+  ["another session's record", () => Response.json({ ...RECORD, device_session_id: "s2" })],
+  ["no user", () => Response.json({ ...RECORD, user_id: "" })],
+  ["a user that is a number", () => Response.json({ ...RECORD, user_id: 7 })],
+  ["a user that could end a header", () => Response.json({ ...RECORD, user_id: "a\r\nX-Admin: 1" })],
+  ["a user with a space", () => Response.json({ ...RECORD, user_id: "a b" })],
+  ["an over-long user", () => Response.json({ ...RECORD, user_id: "u".repeat(257) })],
+  ["a key of 31 bytes", () => Response.json({ ...RECORD, client_public_key: Buffer.alloc(31).toString("base64") })],
+  ["a key of 33 bytes", () => Response.json({ ...RECORD, client_public_key: Buffer.alloc(33).toString("base64") })],
+  ["a key that is not base64", () => Response.json({ ...RECORD, client_public_key: `${"*".repeat(43)}=` })],
+  ["a key with stray bits", () => Response.json({ ...RECORD, client_public_key: `${"A".repeat(42)}B=` })],
+  ["no key", () => Response.json({ ...RECORD, client_public_key: undefined })],
+  ["an unknown status", () => Response.json({ ...RECORD, status: "Active" })],
+  ["an array", () => Response.json([RECORD])],
+  ["broken JSON", () => new Response("{", { headers: { "content-type": "application/json" } })],
+  [
+    "a record that is not sent as JSON",
+    () => new Response(JSON.stringify(RECORD), { headers: { "content-type": "text/plain" } }),
+  ],
+  ["a 404 of HTML", () => new Response("<h1>404 Not Found</h1>", { status: 404, headers: { "content-type": "text/html" } })],
+  ["a 404 of text that reads like JSON", () => new Response("{}", { status: 404, headers: { "content-type": "text/plain" } })],
+  ["a 404 of broken JSON", () => new Response("{", { status: 404, headers: { "content-type": "application/json" } })],
+  ["a 404 of a JSON list", () => Response.json([], { status: 404 })],
+  ["a 404 of null", () => Response.json(null, { status: 404 })],
+  ["an empty 404", () => new Response(null, { status: 404 })],
+  ["an empty 404 that says JSON", () => new Response(null, { status: 404, headers: { "content-type": "application/json" } })],
+  ["410", () => Response.json({}, { status: 410 })],
+  ["403", () => Response.json({}, { status: 403 })],
+  ["407", () => Response.json({}, { status: 407 })],
+  ["HTML", () => new Response("<p>")],
+  ["another success", () => Response.json(RECORD, { status: 203 })],
+  ["401", () => Response.json(RECORD, { status: 401 })],
+  ["500", () => Response.json(RECORD, { status: 500 })],
+  ["a redirect", () => Response.redirect("/api/v1/internal/sessions/s1", 302)],
+  ["an endless record", () => Response.json({ ...RECORD, more: "x".repeat(20_000) })],
+];
+for (const [name, respond] of WRONG) {
+  test(`${name} is no answer`, async () => {
+    answer = respond;
+    expect(await reasonOf(source().lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
+  });
+}
+
+test("nobody there, or nobody answering in time, is SESSION_LOOKUP_UNAVAILABLE", async () => {
+  await using silent = await rawServer(() => {});
+  const metrics = new RecordingMetrics();
+  expect(await reasonOf(source(silent.url, metrics).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
+  expect(await reasonOf(source("http://127.0.0.1:1", metrics).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
+  expect(metrics.values.get('sallyport_session_lookups_total{outcome="unavailable"}')).toBe(2);
+});

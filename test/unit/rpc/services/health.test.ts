@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import {
+  type HealthCheckResponse_ServingStatus,
+  Health as HealthService,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../../../../src/gen/grpc/health/v1/health_pb.ts";
+import { Health } from "../../../../src/rpc/services/health.ts";
+import { H2_VARIANTS, openRpcListeners, type RpcListeners } from "../../../support/rpc-listeners.ts";
+import { until } from "../../../support/until.ts";
+
+const GATEWAY = "sallyport.v1.Gateway";
+const WATCHERS_MAX = 3;
+
+let health: Health;
+let listeners: RpcListeners;
+
+beforeEach(async () => {
+  health = new Health({ watchersMax: WATCHERS_MAX });
+  health.set("", true);
+  health.set(GATEWAY, true);
+  listeners = await openRpcListeners(health.methods());
+});
+
+afterEach(() => listeners.close());
+
+async function codeOf(call: Promise<unknown>): Promise<string> {
+  return call.then(
+    () => "ok",
+    (error) => Code[ConnectError.from(error).code] ?? "",
+  );
+}
+
+/** A Watch, with what it has been told and how it ended. */
+class Watch {
+  readonly told: HealthCheckResponse_ServingStatus[] = [];
+  ended: string | undefined;
+  readonly #leave = new AbortController();
+
+  constructor(client: HealthClient, service: string) {
+    this.#run(client, service);
+  }
+
+  static async open(client: HealthClient, service: string): Promise<Watch> {
+    const watch = new Watch(client, service);
+    await watch.toldOnce(1);
+    return watch;
+  }
+
+  toldOnce(times: number): Promise<void> {
+    return until(() => this.told.length >= times, `status number ${times}`);
+  }
+
+  toEnd(): Promise<void> {
+    return until(() => this.ended !== undefined, "the watch to end");
+  }
+
+  leave(): void {
+    this.#leave.abort();
+  }
+
+  async #run(client: HealthClient, service: string): Promise<void> {
+    const told = async () => {
+      for await (const { status } of client.watch({ service }, { signal: this.#leave.signal })) this.told.push(status);
+    };
+    this.ended = await codeOf(told());
+  }
+}
+
+type HealthClient = ReturnType<typeof clientOf>;
+
+function clientOf(at = 0) {
+  const variant = H2_VARIANTS[at];
+  if (variant === undefined) throw new RangeError("no such variant");
+  return createClient(HealthService, variant.open(listeners));
+}
+
+describe.each(H2_VARIANTS.map(({ name }, at) => [name, at] as const))("%s", (_, at) => {
+  test("a probe learns how the server and each of its services are", async () => {
+    health.set(GATEWAY, false);
+    const client = clientOf(at);
+    expect((await client.check({})).status).toBe(Status.SERVING);
+    expect((await client.check({ service: GATEWAY })).status).toBe(Status.NOT_SERVING);
+    expect(await codeOf(client.check({ service: "nobody.v1.Knows" }))).toBe("NotFound");
+    const { statuses } = await client.list({});
+    expect(Object.entries(statuses).map(([service, { status }]) => [service, status])).toEqual([
+      ["", Status.SERVING],
+      [GATEWAY, Status.NOT_SERVING],
+    ]);
+  });
+
+  test("a watcher learns of every change, and at the end that it is over", async () => {
+    const watch = await Watch.open(clientOf(at), GATEWAY);
+    health.set(GATEWAY, false);
+    health.set("", false);
+    health.set(GATEWAY, true);
+    await watch.toldOnce(3);
+    health.shutDown();
+    await watch.toEnd();
+    expect(watch.told).toEqual([Status.SERVING, Status.NOT_SERVING, Status.SERVING, Status.NOT_SERVING]);
+    expect(watch.ended).toBe("Unavailable");
+  });
+
+  test("a watcher of an unknown service waits for it to become known", async () => {
+    const watch = await Watch.open(clientOf(at), "late.v1.Comer");
+    health.set("late.v1.Comer", true);
+    await watch.toldOnce(2);
+    expect(watch.told).toEqual([Status.SERVICE_UNKNOWN, Status.SERVING]);
+    expect(watch.ended).toBeUndefined();
+    watch.leave();
+    await watch.toEnd();
+  });
+});
+
+test("a status that is set again is no change", async () => {
+  const watch = await Watch.open(clientOf(), GATEWAY);
+  health.set(GATEWAY, true);
+  health.set(GATEWAY, false);
+  await watch.toldOnce(2);
+  expect(watch.told).toEqual([Status.SERVING, Status.NOT_SERVING]);
+  watch.leave();
+});
+
+test("after the shutdown nothing is serving again, and whoever comes to watch is told so and sent away", async () => {
+  health.shutDown();
+  health.set(GATEWAY, true);
+  expect((await clientOf().check({ service: GATEWAY })).status).toBe(Status.NOT_SERVING);
+  const watch = await Watch.open(clientOf(), GATEWAY);
+  await watch.toEnd();
+  expect(watch).toMatchObject({ told: [Status.NOT_SERVING], ended: "Unavailable" });
+});
+
+test("watchers are bounded: a network that holds every place gets no more, and loses none", async () => {
+  const watches: Watch[] = [];
+  for (let at = 0; at < WATCHERS_MAX; at++) watches.push(await Watch.open(clientOf(), GATEWAY));
+  const late = new Watch(clientOf(), GATEWAY);
+  await late.toEnd();
+  expect(late).toMatchObject({ told: [], ended: "ResourceExhausted" });
+  expect(watches.map(({ ended }) => ended)).toEqual([undefined, undefined, undefined]);
+  for (const watch of watches) watch.leave();
+});
+
+test("a watcher that has left makes room", async () => {
+  const first = await Watch.open(clientOf(), GATEWAY);
+  const second = await Watch.open(clientOf(), GATEWAY);
+  second.leave();
+  await until(() => listeners.done.length === 1, "the server to notice");
+  const others = [await Watch.open(clientOf(), GATEWAY), await Watch.open(clientOf(), GATEWAY)];
+  expect([first, ...others].map(({ ended }) => ended)).toEqual([undefined, undefined, undefined]);
+  for (const watch of [first, ...others]) watch.leave();
+});
+
+test("a watcher cannot make the server keep a name without bounds", async () => {
+  const watch = new Watch(clientOf(), "x".repeat(10_000));
+  await watch.toEnd();
+  expect(watch).toMatchObject({ told: [], ended: "InvalidArgument" });
+});
+
+test("more services than the protocol lets List tell are refused, not cut off", async () => {
+  for (let at = 0; at < 100; at++) health.set(`service${at}`, true);
+  expect(await codeOf(clientOf().list({}))).toBe("ResourceExhausted");
+});

@@ -1,0 +1,97 @@
+import { expect, test } from "bun:test";
+import { RestError } from "../../../../src/core/rest-reply.ts";
+import type { PublicBudgets } from "../../../../src/service/public/public-budgets.ts";
+import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../../../src/service/public/public-call.ts";
+import { checkConfirmCode } from "../../../../src/service/public/public-schema.ts";
+import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
+
+/** The defaults. */
+const BUDGETS: PublicBudgets = {
+  public_auth: { ratePerSecond: 1, burst: 5 },
+  public_misc: { ratePerSecond: 10, burst: 20 },
+  send_code: { ratePerSecond: 1 / 60, burst: 3 },
+  confirm_code: { ratePerSecond: 0.1, burst: 5 },
+  failures: { ratePerSecond: 1, burst: 20 },
+};
+
+const CONFIRM: PublicRoute = {
+  path: "/confirm",
+  check: (json) => checkConfirmCode(json, () => true),
+  identity: "confirm_code",
+};
+const KEY = Buffer.alloc(32, 1).toString("base64");
+const HOUR_MS = 3_600_000;
+
+test("a hundred thousand guesses at one code, from a thousand addresses, in an hour: the backend sees no more than 365", async () => {
+  let nowMs = 1_760_000_000_000;
+  let forwarded = 0;
+  const parts: PublicAuthParts & { readonly bodyTimeoutMs: number } = {
+    bodyTimeoutMs: 1000,
+    backend: {
+      forward: async () => {
+        forwarded++;
+        return { status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined };
+      },
+    },
+    buckets: new MemoryBucketStore({ entriesMax: 10_000 }),
+    clock: { now: () => nowMs, monotonic: () => nowMs },
+    budgets: BUDGETS,
+    onShadowRefusal() {},
+    isStopping: () => false,
+  };
+  const guesses = 100_000;
+  const codes = new Map<string, number>();
+  for (let n = 0; n < guesses; n++) {
+    nowMs += HOUR_MS / guesses;
+    const body = JSON.stringify({ challenge_id: "c-1", code: String(n).padStart(6, "0"), client_public_key: KEY });
+    const request = new Request("http://edge/confirm", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    const address = `198.51.${n % 4}.${(n >> 2) % 250}`;
+    const outcome = await servePublicCall(request, { address, network: address }, CONFIRM, {
+      ...parts,
+      bodyTimeoutMs: 1000,
+    }).then(
+      () => "forwarded",
+      (error) => (error instanceof RestError ? error.code : "thrown"),
+    );
+    codes.set(outcome, (codes.get(outcome) ?? 0) + 1);
+  }
+  // The burst, and one every ten seconds of the hour.
+  expect(forwarded).toBeLessThanOrEqual(5 + 360);
+  expect(forwarded).toBeGreaterThan(360);
+  expect([...codes]).toEqual([
+    ["forwarded", forwarded],
+    ["rate_limited", guesses - forwarded],
+  ]);
+});
+
+test("a key is not looked into, which is dear, for those whose budget is empty", async () => {
+  let looked = 0;
+  const route: PublicRoute = { ...CONFIRM, check: (json) => checkConfirmCode(json, () => ++looked > 0) };
+  const parts = {
+    bodyTimeoutMs: 1000,
+    backend: {
+      forward: async () => ({ status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined }),
+    },
+    buckets: new MemoryBucketStore({ entriesMax: 100 }),
+    clock: { now: () => 1_760_000_000_000, monotonic: () => 0 },
+    budgets: BUDGETS,
+    onShadowRefusal() {},
+    isStopping: () => false,
+  };
+  const guess = async () => {
+    const body = JSON.stringify({ challenge_id: "c-1", code: "1", client_public_key: KEY });
+    const request = new Request("http://edge/confirm", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    return servePublicCall(request, { address: "192.0.2.1", network: "192.0.2.1" }, route, parts);
+  };
+  for (let n = 0; n < 5; n++) expect((await guess()).status).toBe(400);
+  for (let n = 0; n < 5; n++) await expect(guess()).rejects.toMatchObject({ code: "rate_limited" });
+  expect(looked).toBe(5);
+});

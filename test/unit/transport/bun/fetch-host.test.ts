@@ -1,0 +1,52 @@
+import { describe, expect, test } from "bun:test";
+import { BodyTooLarge } from "../../../../src/rpc/http.ts";
+import { readBounded } from "../../../../src/transport/bun/fetch-host.ts";
+
+const TIMEOUT_MS = 5000;
+const BYTES_MAX = 1000;
+const chunk = (bytes: number) => new Uint8Array(bytes).fill(97);
+
+function streamOf(chunks: readonly Uint8Array[]): { body: ReadableStream<Uint8Array>; pulled: () => number } {
+  let pulled = 0;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        const next = chunks[pulled++];
+        if (next === undefined) controller.close();
+        else controller.enqueue(next);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return { body, pulled: () => pulled };
+}
+
+const post = (body: BodyInit | null, headers: Record<string, string> = {}) =>
+  new Request("http://edge.example/", { method: "POST", body, headers });
+
+describe("bounded bodies", () => {
+  test("an announced length over the bound is refused before a byte is read", async () => {
+    const { body, pulled } = streamOf([chunk(10)]);
+    const request = post(body, { "content-length": "1001" });
+    expect(await readBounded(request, BYTES_MAX, TIMEOUT_MS).catch((error) => error)).toBeInstanceOf(BodyTooLarge);
+    expect(pulled()).toBe(0);
+  });
+
+  test("without an announced length, reading stops at the bound and the rest is not kept", async () => {
+    const { body, pulled } = streamOf(Array.from({ length: 100 }, () => chunk(400)));
+    expect(await readBounded(post(body), BYTES_MAX, TIMEOUT_MS).catch((error) => error)).toBeInstanceOf(BodyTooLarge);
+    expect(pulled()).toBeLessThan(6);
+  });
+
+  test("exactly the bound is taken, announced or not", async () => {
+    expect((await readBounded(post(chunk(BYTES_MAX), { "content-length": "1000" }), BYTES_MAX, TIMEOUT_MS)).byteLength).toBe(
+      BYTES_MAX,
+    );
+    const { body } = streamOf([chunk(400), chunk(600)]);
+    expect(Buffer.from(await readBounded(post(body), BYTES_MAX, TIMEOUT_MS))).toEqual(Buffer.from(chunk(BYTES_MAX)));
+  });
+
+  test("no body is no bytes", async () => {
+    expect((await readBounded(post(null), BYTES_MAX, TIMEOUT_MS)).byteLength).toBe(0);
+  });
+});

@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { setUserTimeout } from "../../../../src/transport/linux/user-timeout.ts";
+import { listenOn } from "../../../../src/transport/listen-on.ts";
+
+/** That connections are cut by it is shown in test/integration/stalled-clients.test.ts. */
+
+test("a port that nothing listens on is an error, and not a silence", async () => {
+  const server = createServer();
+  const {
+    address: { port },
+  } = await listenOn(server, { host: "127.0.0.1", port: 0 });
+  setUserTimeout(port, 1000);
+  await new Promise((resolve) => server.close(resolve));
+  expect(() => setUserTimeout(port, 1000)).toThrow(`nothing listens on port ${port}`);
+});
+
+test("IPv6 has its port where IPv4 has it", async () => {
+  const server = createServer();
+  const {
+    address: { port },
+  } = await listenOn(server, { host: "::1", port: 0 });
+  expect(() => setUserTimeout(port, 1000)).not.toThrow();
+  server.close();
+});
+
+test("it opens nothing that stays", async () => {
+  const server = createServer();
+  const {
+    address: { port },
+  } = await listenOn(server, { host: "127.0.0.1", port: 0 });
+  setUserTimeout(port, 1000);
+  const before = readdirSync("/proc/self/fd").length;
+  for (let n = 0; n < 20; n++) setUserTimeout(port, 1000);
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  server.close();
+});

@@ -8,7 +8,7 @@ import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/er
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { transportTo } from "./fake-gateway.ts";
 
-/** The error as a client gets it, after it has been on the wire. */
+/** The error as the client receives it, after encoding and decoding. */
 async function received(error: ConnectError): Promise<unknown> {
   const gateway = createClient(Gateway, transportTo({ execute: () => Promise.reject(error) }));
   return gateway.executeCommand({}).then(
@@ -26,22 +26,22 @@ function refusedWith(reason: string, domain: string, retryAfterMs?: number): Con
 }
 
 describe("a refusal of the gateway", () => {
-  test("tells its reason, its metadata and when to try again", async () => {
+  test("has its reason, metadata and retry delay", async () => {
     const error = await received(refusedWith("RATE_LIMITED", REFUSAL_DOMAIN, 1250));
     expect(refusalOf(error)).toEqual({ reason: "RATE_LIMITED", metadata: { scope: "session" }, retryAfterMs: 1250 });
     expect(reasonOf(error)).toBe("RATE_LIMITED");
   });
 
-  test("tells no time to try again where it was given none", async () => {
+  test("has no retry delay if the gateway gives none", async () => {
     expect(refusalOf(await received(refusedWith("RATE_LIMITED", REFUSAL_DOMAIN)))?.retryAfterMs).toBeUndefined();
   });
 });
 
-describe("what is no refusal of the gateway has no reason", () => {
-  test("another service's error info", async () => {
+describe("reasonOf returns undefined for", () => {
+  test("an ErrorInfo of another domain", async () => {
     expect(reasonOf(await received(refusedWith("RATE_LIMITED", "googleapis.com")))).toBeUndefined();
   });
-  test("a reason that this client does not know, or that is only a property's name", async () => {
+  test("an unknown reason, and names of Object.prototype", async () => {
     for (const reason of ["NEWER_THAN_THIS_CLIENT", "toString", "__proto__", ""]) {
       expect(reasonOf(await received(refusedWith(reason, REFUSAL_DOMAIN)))).toBeUndefined();
     }

@@ -30,7 +30,7 @@ import {
   type SubscribeEventsRequest,
 } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 
-/** The gateway's side, in memory: signs what a test tells it to, right or wrong, with the server's own signing code. */
+/** An in-memory gateway. It signs what a test passes, right or wrong, with the server's signing code. */
 
 export const NOW_MS = 1_760_000_000_000;
 export const USER_ID = "u-1";
@@ -39,7 +39,7 @@ export function newKeyRing(): KeyRing {
   return new KeyRing({ current: randomBytes(32) });
 }
 
-/** A `fetch` that serves these key rings' keys, and counts. */
+/** A `fetch` that serves the keys of these rings and counts its calls. */
 export function serveKeys(...rings: readonly KeyRing[]): { fetch: Fetch; calls: () => number } {
   let calls = 0;
   const fetch: Fetch = async () => {
@@ -54,12 +54,12 @@ export function envelopeOf(request: ExecuteCommandRequest | SubscribeEventsReque
   return request.envelope;
 }
 
-/** A response to the request, signed; `differently` changes what is signed. */
+/** A signed response to the request. `overrides` changes the signed fields. */
 export function respond(
   request: ExecuteCommandRequest,
   ring: KeyRing,
   payload: unknown,
-  differently: Partial<ResponseFields> = {},
+  overrides: Partial<ResponseFields> = {},
 ): ExecuteCommandResponse {
   const { deviceSessionId, messageType, requestId } = envelopeOf(request);
   const payloadBytes = jsonBytes(payload);
@@ -72,19 +72,19 @@ export function respond(
     resultCode: "ok",
     payloadHash: sha256(payloadBytes),
     keyId: ring.keyId,
-    ...differently,
+    ...overrides,
   };
   const signature = ring.sign(responseSigningInput(fields));
   return create(ExecuteCommandResponseSchema, { envelope: fields, payloadBytes, signature });
 }
 
-/** An event, signed; `differently` changes what is signed. */
+/** A signed event. `overrides` changes the signed fields. */
 export function event(
   ring: KeyRing,
   audience: string,
   eventType: string,
   payload: unknown,
-  differently: Partial<EventFields> = {},
+  overrides: Partial<EventFields> = {},
 ): GatewayEvent {
   const payloadBytes = jsonBytes(payload);
   const fields: EventFields = {
@@ -95,7 +95,7 @@ export function event(
     timestampMs: BigInt(NOW_MS),
     payloadHash: sha256(payloadBytes),
     keyId: ring.keyId,
-    ...differently,
+    ...overrides,
   };
   return create(GatewayEventSchema, { envelope: fields, payloadBytes, signature: ring.sign(eventSigningInput(fields)) });
 }

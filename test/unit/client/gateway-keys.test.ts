@@ -21,22 +21,22 @@ beforeEach(() => {
 describe("a signature", () => {
   const keys = new GatewayKeys(BASE_URL, { fetch: serveKeys(RING, OTHER).fetch, monotonic });
 
-  test("by the key that it names is valid", async () => {
+  test("made by the key of its key_id is valid", async () => {
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
   });
 
-  test("by another of the gateway's keys than the one it names is not", async () => {
+  test("made by another key of the gateway is invalid", async () => {
     expect(await keys.verify(OTHER.keyId, MESSAGE, SIGNATURE)).toBe("invalid");
   });
 
-  test("of something else is not", async () => {
+  test("of another message, or of the wrong length, is invalid", async () => {
     expect(await keys.verify(RING.keyId, MESSAGE.subarray(1), SIGNATURE)).toBe("invalid");
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE.subarray(1))).toBe("invalid");
   });
 });
 
 describe("the key set is fetched", () => {
-  test("from the well-known path, once, however many responses wait for it", async () => {
+  test("from the well-known path, once for concurrent calls", async () => {
     const urls: string[] = [];
     const fetch: Fetch = async (url, { cache }) => {
       expect(cache).toBe("no-store");
@@ -49,7 +49,7 @@ describe("the key set is fetched", () => {
     expect(urls).toEqual([`${BASE_URL}/.well-known/jwks.json`]);
   });
 
-  test("again when the gateway has rotated its keys, so that long-lived clients live on", async () => {
+  test("again after the gateway has rotated its keys", async () => {
     let ring = OTHER;
     const keys = new GatewayKeys(BASE_URL, { fetch: async () => Response.json(ring.jwks), monotonic });
     expect(await keys.verify(OTHER.keyId, MESSAGE, OTHER.sign(MESSAGE))).toBe("valid");
@@ -58,7 +58,7 @@ describe("the key set is fetched", () => {
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
   });
 
-  test("no more than once in ten seconds for key ids that nobody knows", async () => {
+  test("at most once in ten seconds for unknown key ids", async () => {
     const served = serveKeys(RING);
     const keys = new GatewayKeys(BASE_URL, { fetch: served.fetch, monotonic });
     for (let at = 0; at < 50; at++, nowMs += 199)
@@ -69,7 +69,7 @@ describe("the key set is fetched", () => {
     expect(served.calls()).toBe(2);
   });
 
-  test("again at once after a fetch that failed: an outage of a moment does not lock the client out", async () => {
+  test("again immediately after a failed fetch", async () => {
     let answer = () => new Response("", { status: 503 });
     const keys = new GatewayKeys(BASE_URL, { fetch: async () => answer(), monotonic });
     await expect(keys.verify(RING.keyId, MESSAGE, SIGNATURE)).rejects.toBeInstanceOf(RestError);
@@ -78,9 +78,9 @@ describe("the key set is fetched", () => {
   });
 });
 
-describe("a key that the gateway has withdrawn", () => {
-  /** A gateway that serves this ring, or fails. */
-  function changing(ring: KeyRing) {
+describe("a withdrawn key", () => {
+  /** A key server whose keys can change, and which can fail. */
+  function keyServer(ring: KeyRing) {
     const served = { ring, fails: false, calls: 0 };
     const fetch: Fetch = async () => {
       served.calls++;
@@ -89,8 +89,8 @@ describe("a key that the gateway has withdrawn", () => {
     return { served, keys: new GatewayKeys(BASE_URL, { fetch, monotonic }) };
   }
 
-  test("is not taken for longer than five minutes, though it is known", async () => {
-    const { served, keys } = changing(RING);
+  test("is accepted for at most five minutes", async () => {
+    const { served, keys } = keyServer(RING);
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
     served.ring = OTHER;
     nowMs = 239_999;
@@ -102,8 +102,8 @@ describe("a key that the gateway has withdrawn", () => {
     expect(served.calls).toBe(2);
   });
 
-  test("is noticed ahead of time by a client in use, which waits for no fetch", async () => {
-    const { served, keys } = changing(RING);
+  test("is noticed by a background fetch after four minutes of use", async () => {
+    const { served, keys } = keyServer(RING);
     await keys.verify(RING.keyId, MESSAGE, SIGNATURE);
     served.ring = OTHER;
     nowMs = 240_000;
@@ -112,8 +112,8 @@ describe("a key that the gateway has withdrawn", () => {
     expect(served.calls).toBe(2);
   });
 
-  test("is not kept alive by whoever keeps the key set away", async () => {
-    const { served, keys } = changing(RING);
+  test("is not accepted after five minutes if the key set cannot be fetched", async () => {
+    const { served, keys } = keyServer(RING);
     await keys.verify(RING.keyId, MESSAGE, SIGNATURE);
     served.fails = true;
     nowMs = 299_999;
@@ -124,7 +124,7 @@ describe("a key that the gateway has withdrawn", () => {
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("valid");
   });
 
-  test("is not kept alive by an answer that was held back", async () => {
+  test("is not accepted for longer if the answer was delayed", async () => {
     let answer = () => {};
     const fetch: Fetch = () =>
       new Promise((resolve) => {
@@ -142,8 +142,8 @@ describe("a key that the gateway has withdrawn", () => {
   });
 });
 
-describe("pinned keys", () => {
-  test("are the only ones that are taken, whatever is published", async () => {
+describe("with pinned keys", () => {
+  test("no other published key is accepted", async () => {
     const served = serveKeys(RING, OTHER);
     const keys = new GatewayKeys(BASE_URL, { fetch: served.fetch, monotonic, pinnedKeyIds: [OTHER.keyId] });
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("key_unknown");
@@ -152,7 +152,7 @@ describe("pinned keys", () => {
     expect(await keys.verify(OTHER.keyId, MESSAGE, SIGNATURE)).toBe("invalid");
   });
 
-  test("are not taken either once they are withdrawn, and none is where none is pinned", async () => {
+  test("a withdrawn pinned key is not accepted; an empty list of pins accepts no key", async () => {
     const keys = new GatewayKeys(BASE_URL, { fetch: serveKeys(OTHER).fetch, monotonic, pinnedKeyIds: [RING.keyId] });
     expect(await keys.verify(RING.keyId, MESSAGE, SIGNATURE)).toBe("key_unknown");
     const none = new GatewayKeys(BASE_URL, { fetch: serveKeys(OTHER).fetch, monotonic, pinnedKeyIds: [] });
@@ -160,20 +160,20 @@ describe("pinned keys", () => {
   });
 });
 
-describe("a key is not used", () => {
+describe("a key set's key is ignored", () => {
   const [good] = RING.jwks.keys;
   const smallOrder = publicJwk(new Uint8Array([1, ...new Uint8Array(31)]));
   const cases: Record<string, Partial<PublicJwk> | { kty?: unknown; crv?: unknown; x?: unknown; kid?: unknown }> = {
-    "whose kid is not its thumbprint": { kid: newKeyRing().keyId },
-    "without a kid": { kid: undefined },
-    "of another kind": { kty: "EC" },
-    "of another curve": { crv: "X25519" },
-    "that is too short": { x: good?.x.slice(1) },
-    "that is not text": { x: 7 },
-    "under which anything verifies": smallOrder,
+    "if its kid is not its thumbprint": { kid: newKeyRing().keyId },
+    "if it has no kid": { kid: undefined },
+    "if its kty is not OKP": { kty: "EC" },
+    "if its crv is not Ed25519": { crv: "X25519" },
+    "if it is too short": { x: good?.x.slice(1) },
+    "if x is not a string": { x: 7 },
+    "if it has small order": smallOrder,
   };
   for (const [name, change] of Object.entries(cases)) {
-    test(`${name}; the others of the set are`, async () => {
+    test(`${name}; the other keys of the set are used`, async () => {
       const bad = { ...good, ...change };
       const fetch: Fetch = async () => Response.json({ keys: [bad, 7, null, ...OTHER.jwks.keys] });
       const keys = new GatewayKeys(BASE_URL, { fetch, monotonic });
@@ -184,7 +184,7 @@ describe("a key is not used", () => {
     });
   }
 
-  test("beyond the first sixteen of a set", async () => {
+  test("after the first sixteen of a set", async () => {
     const rings = Array.from({ length: 17 }, newKeyRing);
     const keys = new GatewayKeys(BASE_URL, { fetch: serveKeys(...rings).fetch, monotonic });
     const verdicts = await Promise.all(rings.map((ring) => keys.verify(ring.keyId, MESSAGE, ring.sign(MESSAGE))));
@@ -192,7 +192,7 @@ describe("a key is not used", () => {
   });
 });
 
-describe("a key set of any other shape holds no keys", () => {
+describe("a malformed key set has no keys", () => {
   for (const body of [{}, [], null, { keys: {} }, { keys: "" }, 7]) {
     test(JSON.stringify(body), async () => {
       const keys = new GatewayKeys(BASE_URL, { fetch: async () => Response.json(body), monotonic });

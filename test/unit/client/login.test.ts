@@ -18,21 +18,21 @@ async function failureOf(promise: Promise<unknown>): Promise<RestError> {
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  if (!(error instanceof RestError)) throw new Error(`a RestError was expected, not ${error}`);
+  if (!(error instanceof RestError)) throw new Error(`RestError expected, got ${error}`);
   return error;
 }
 
 const send = () => sendEmailCode({ baseUrl, email: "ada@example.com" });
 
 describe("login", () => {
-  test("sends what the contract says, and gives the challenge and the session", async () => {
+  test("sends the requests of the contract and returns challenge and session", async () => {
     const seen: unknown[] = [];
     answer = async (request) => {
       seen.push([request.method, new URL(request.url).pathname, request.headers.get("content-type"), await request.json()]);
       return Response.json(seen.length === 1 ? { challenge_id: "c-1" } : { device_session_id: "ds-1" });
     };
     const deviceKey = await generateDeviceKey();
-    const metadata = { device_name: "a lamp" };
+    const metadata = { device_name: "kitchen lamp" };
     const { challengeId } = await sendEmailCode({ baseUrl, email: "ada@example.com", metadata });
     const credentials = await confirmEmailCode({ baseUrl, challengeId, code: "123456", deviceKey });
     const key = Buffer.from(deviceKey.publicKey).toString("base64");
@@ -48,7 +48,7 @@ describe("login", () => {
     ]);
   });
 
-  test("tells why it failed, and when to try again", async () => {
+  test("rejects with the code, message and retry delay of the answer", async () => {
     answer = () =>
       Response.json({ code: "rate_limited", message: "slow down" }, { status: 429, headers: { "retry-after": "7" } });
     expect(await failureOf(send())).toMatchObject({
@@ -59,35 +59,35 @@ describe("login", () => {
     });
   });
 
-  test("fails with the status alone where a proxy answered in HTML", async () => {
+  test("rejects with the HTTP status if a proxy answers in HTML", async () => {
     answer = () =>
       new Response("<h1>Bad gateway</h1>", { status: 502, headers: { "retry-after": "Wed, 21 Oct 2026 07:28:00 GMT" } });
     expect(await failureOf(send())).toMatchObject({ status: 502, code: "http_502", retryAfterMs: undefined });
   });
 
-  test("does not take an answer without the id, of another type, or that is no JSON", async () => {
+  test("rejects an answer without the id, with an id of another type, or that is not JSON", async () => {
     for (const body of ["{}", '{"challenge_id":""}', '{"challenge_id":7}', "[]", "null", "<html>", ""]) {
       answer = () => new Response(body);
       expect(await failureOf(send())).toMatchObject({ status: 200, code: "bad_answer" });
     }
   });
 
-  test("does not take an answer of more than 64 KiB", async () => {
+  test("rejects an answer of more than 64 KiB", async () => {
     answer = () => Response.json({ challenge_id: "c-1", more: "x".repeat(64 * 1024) });
     expect(await failureOf(send())).toMatchObject({ code: "bad_answer" });
   });
 
-  test("does not read an endless answer, and lets go of it", async () => {
+  test("cancels an endless answer", async () => {
     let reads = 0;
-    const left = Promise.withResolvers<void>();
+    const cancelled = Promise.withResolvers<void>();
     const pull = (to: ReadableStreamDefaultController) => to.enqueue(new Uint8Array(++reads * 1024));
-    const fetch = async () => new Response(new ReadableStream({ pull, cancel: () => left.resolve() }));
+    const fetch = async () => new Response(new ReadableStream({ pull, cancel: () => cancelled.resolve() }));
     expect(await failureOf(sendEmailCode({ baseUrl, email: "", fetch }))).toMatchObject({ code: "bad_answer" });
-    await left.promise;
+    await cancelled.promise;
     expect(reads).toBeLessThan(20);
   });
 
-  test("follows no redirect with a code or key in its hands", async () => {
+  test("follows no redirect", async () => {
     let calls = 0;
     answer = () => {
       calls++;
@@ -97,7 +97,7 @@ describe("login", () => {
     expect(calls).toBe(1);
   });
 
-  test("says that nobody answered where nobody does", async () => {
+  test("rejects with unreachable if the connection is refused", async () => {
     const gone = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
     await gone.stop(true);
     expect(await failureOf(sendEmailCode({ baseUrl: gone.url.href, email: "" }))).toMatchObject({
@@ -106,7 +106,7 @@ describe("login", () => {
     });
   });
 
-  test("ends at once when it is aborted, with the reason of whoever aborted", async () => {
+  test("rejects with the signal's reason when it is aborted", async () => {
     const controller = new AbortController();
     const reason = new Error("the user went back");
     answer = () => {

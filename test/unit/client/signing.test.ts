@@ -5,18 +5,18 @@ import { type Subtle, signerFor, verifierFor } from "../../../src/client/ed25519
 import { newRequestId, RequestSigner } from "../../../src/client/request-signer.ts";
 import { GOLDEN } from "../crypto/golden-vectors.ts";
 
-/** A runtime whose WebCrypto does not know Ed25519. */
+/** The WebCrypto of a runtime without Ed25519. */
 const NO_ED25519: Subtle = {
   importKey: () => Promise.reject(new DOMException("no such curve", "NotSupportedError")),
-  sign: () => Promise.reject(new Error("not to be called")),
-  verify: () => Promise.reject(new Error("not to be called")),
+  sign: () => Promise.reject(new Error("unexpected call")),
+  verify: () => Promise.reject(new Error("unexpected call")),
 };
 
-describe("golden vectors: what the client signs is what any gateway verifies", () => {
+describe("golden vectors", () => {
   for (const [at, vector] of GOLDEN.entries()) {
     const { fields, signingInput, signature } = vector.request;
 
-    test(`case ${at + 1}: the request, its payload hash, the device's public key`, async () => {
+    test(`case ${at + 1}: the signed request and the device's public key match`, async () => {
       const deviceKey = await importDeviceKey(vector.deviceSeed);
       const signer = new RequestSigner({ deviceSessionId: fields.deviceSessionId, deviceKey });
       const options = { requestId: fields.requestId, timestampMs: Number(fields.timestampMs) };
@@ -25,7 +25,7 @@ describe("golden vectors: what the client signs is what any gateway verifies", (
       expect(request).toEqual({ envelope: fields, payloadBytes: vector.payloadBytes, signature });
     });
 
-    test(`case ${at + 1}: by @noble/ed25519 alone, and by the client where WebCrypto lacks Ed25519`, async () => {
+    test(`case ${at + 1}: @noble/ed25519 and the client without WebCrypto Ed25519 make the same signature`, async () => {
       expect(await getPublicKeyAsync(vector.deviceSeed)).toEqual(vector.devicePublicKey);
       expect(await signAsync(signingInput, vector.deviceSeed)).toEqual(signature);
       expect(await verifyAsync(signature, signingInput, vector.devicePublicKey, { zip215: false })).toBe(true);
@@ -33,7 +33,7 @@ describe("golden vectors: what the client signs is what any gateway verifies", (
       expect(await sign(signingInput)).toEqual(signature);
     });
 
-    test(`case ${at + 1}: the gateway's response and event verify, with WebCrypto's Ed25519 and without`, async () => {
+    test(`case ${at + 1}: response and event verify with and without WebCrypto Ed25519`, async () => {
       for (const subtle of [crypto.subtle, NO_ED25519]) {
         const verify = await verifierFor(vector.gatewayPublicKey, subtle);
         for (const signed of [vector.response, vector.event]) {
@@ -52,19 +52,19 @@ describe("golden vectors: what the client signs is what any gateway verifies", (
 });
 
 describe("a device key", () => {
-  test("that was stored and loaded again is the same device", async () => {
+  test("imported from its exported seed is the same key", async () => {
     const key = await generateDeviceKey();
     const again = await importDeviceKey(key.exportSeed());
     expect(again.publicKey).toEqual(key.publicKey);
     expect(await again.sign(new Uint8Array(3))).toEqual(await key.sign(new Uint8Array(3)));
   });
 
-  test("is a new one each time", async () => {
+  test("is different each time it is generated", async () => {
     const [one, other] = [await generateDeviceKey(), await generateDeviceKey()];
     expect(one.publicKey).not.toEqual(other.publicKey);
   });
 
-  test("does not change when the caller wipes the seed that it was imported from, or the one that it exported", async () => {
+  test("does not share memory with the imported or the exported seed", async () => {
     const seed = new Uint8Array(32).fill(7);
     const key = await importDeviceKey(seed);
     seed.fill(0);
@@ -73,18 +73,18 @@ describe("a device key", () => {
     expect(await verifyAsync(await key.sign(seed), seed, key.publicKey)).toBe(true);
   });
 
-  test("of a seed that is not 32 bytes is refused", async () => {
+  test("cannot be imported from a seed that is not 32 bytes", async () => {
     for (const length of [0, 31, 33, 64]) await expect(importDeviceKey(new Uint8Array(length))).rejects.toThrow(RangeError);
   });
 });
 
 describe("a request id", () => {
-  test("is the UUIDv7 that RFC 9562 A.6 gives for its time and random bits", () => {
+  test("is the UUIDv7 of RFC 9562 A.6 for its time and random bits", () => {
     const random = Uint8Array.fromHex("0000000000000cc318c4dc0c0c07398f");
     expect(newRequestId(0x017f22e279b0, (bytes) => bytes.set(random))).toBe("017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
   });
 
-  test("is of a form that the contract takes, later ones sort later, and none comes twice", async () => {
+  test("is valid by the contract, unique, and sorts by time", async () => {
     let nowMs = 1_760_000_000_000;
     const signer = new RequestSigner({ deviceSessionId: "ds-1", deviceKey: await generateDeviceKey() }, { now: () => nowMs++ });
     const ids = Array.from({ length: 200 }, () => signer.newRequestId());

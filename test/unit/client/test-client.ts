@@ -7,14 +7,14 @@ import { GatewayKeys } from "../../../src/client/gateway-keys.ts";
 import type { VerifiedEvent } from "../../../src/client/verify.ts";
 import { type FakeHandlers, NOW_MS, newKeyRing, serveKeys, transportTo } from "./fake-gateway.ts";
 
-/** A client of one session, in front of a gateway that a test plays. */
+/** A client of one session in front of a fake gateway. */
 
 export const SESSION = "ds-1";
 export const DEVICE_KEY = await importDeviceKey(randomBytes(32));
-/** The gateway's keys, and one that is not the gateway's. */
+/** The gateway publishes RING and NEXT, and not FOREIGN. */
 export const RING = newKeyRing();
 export const NEXT = newKeyRing();
-export const STRANGER = newKeyRing();
+export const FOREIGN = newKeyRing();
 
 export function clientOf(handlers: FakeHandlers, options: Partial<SallyportClientOptions> = {}): SallyportClient {
   return new SallyportClient({
@@ -26,7 +26,7 @@ export function clientOf(handlers: FakeHandlers, options: Partial<SallyportClien
   });
 }
 
-/** What a promise is rejected with. */
+/** The error that the promise rejects with. */
 export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     (value) => `no failure: ${JSON.stringify(value)}`,

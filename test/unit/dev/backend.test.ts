@@ -9,8 +9,8 @@ import { call, logIn, PushReader, payloadOf, push, start } from "./harness.ts";
 const SEND = "/api/v1/public/auth/send-email-code";
 const JSON_TYPE = { "content-type": "application/json" };
 
-describe("starting", () => {
-  test("a REST port in use is said in one line that names it", async () => {
+describe("startDevBackend", () => {
+  test("rejects with the address if the REST port is in use", async () => {
     const first = await start();
     const address = { host: "127.0.0.1", port: Number(new URL(first.restUrl).port) };
     const failure = await start({ restListen: address }).catch((error: unknown) => error);
@@ -19,7 +19,7 @@ describe("starting", () => {
     await first.stop();
   });
 
-  test("a push port in use is said in one line that names it", async () => {
+  test("rejects with the address if the push port is in use", async () => {
     const first = await start();
     const address = { host: "127.0.0.1", port: Number(new URL(first.pushUrl).port) };
     const failure = await start({ pushListen: address }).catch((error: unknown) => error);
@@ -28,7 +28,7 @@ describe("starting", () => {
     await first.stop();
   });
 
-  test("a failed start frees the port that it had already taken", async () => {
+  test("closes its open listener if a later one fails", async () => {
     const first = await start();
     const restListen = { host: "127.0.0.1", port: Number(new URL(first.restUrl).port) };
     const probe = await start();
@@ -41,16 +41,16 @@ describe("starting", () => {
     await second.stop();
   });
 
-  test("a database that cannot be opened is an error, not a new life without it", async () => {
+  test("rejects if the database cannot be opened", async () => {
     await expect(start({ database: "/nonexistent/state.db" })).rejects.toThrow();
   });
 });
 
-describe("a database file", () => {
+describe("with a database file", () => {
   const folder = mkdtempSync(join(tmpdir(), "sallyport-dev-"));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test("sessions, profiles and cursors outlive a restart", async () => {
+  test("sessions and cursors survive a restart", async () => {
     const database = join(folder, "state.db");
     const first = await start({ database });
     const { sessionId, userId } = await logIn(first, "ada@example.org");
@@ -66,14 +66,14 @@ describe("a database file", () => {
     await second.stop();
   });
 
-  test("one file serves one backend at a time", async () => {
+  test("a file is locked against a second backend", async () => {
     const database = join(folder, "shared.db");
     const first = await start({ database });
     await expect(start({ database })).rejects.toThrow("locked");
     await first.stop();
   });
 
-  test("a file that is something else is refused and left alone", async () => {
+  test("a file that is not a database is refused and not changed", async () => {
     const file = join(folder, "letter.txt");
     await Bun.write(file, "Dear Ada, ".repeat(1000));
     await expect(start({ database: file })).rejects.toThrow();
@@ -81,20 +81,20 @@ describe("a database file", () => {
   });
 });
 
-describe("bad input", () => {
+describe("the REST API", () => {
   let backend: DevBackend;
   beforeAll(async () => {
     backend = await start();
   });
   afterAll(() => backend.stop());
 
-  test("unknown paths are 404 in JSON", async () => {
+  test("answers unknown paths with 404 in JSON", async () => {
     for (const path of ["/", "/api/v1/user/rooms//messages", "/dev", "/api/v1/user/profile/"]) {
       expect(await call(backend, "GET", path)).toMatchObject({ status: 404, body: { code: "not_found" } });
     }
   });
 
-  test("a wrong method is 405 in JSON and says which are right", async () => {
+  test("answers a wrong method with 405, Allow and JSON", async () => {
     const response = await fetch(`${backend.restUrl}/api/v1/user/profile`, { method: "DELETE" });
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe("GET, PATCH");
@@ -102,17 +102,17 @@ describe("bad input", () => {
   });
 
   test.each(["", "{", "null", "1", "[]", '"text"', "\u0000", '{"email":'])(
-    "a body that is no JSON object (%j) is a 400",
+    "answers a body that is not a JSON object with 400: %j",
     async (body) => {
       const response = await fetch(backend.restUrl + SEND, { method: "POST", headers: JSON_TYPE, body });
       expect([response.status, await response.json()]).toEqual([400, { code: "bad_request", message: expect.any(String) }]);
     },
   );
 
-  test("a body over the bound is refused, announced or not", async () => {
+  test("answers an oversized body with 413, with and without Content-Length", async () => {
     const big = new Uint8Array(REST_BODY_BYTES_MAX + 1).fill(0x20);
-    const announced = await fetch(backend.restUrl + SEND, { method: "POST", headers: JSON_TYPE, body: big });
-    expect(announced.status).toBe(413);
+    const withLength = await fetch(backend.restUrl + SEND, { method: "POST", headers: JSON_TYPE, body: big });
+    expect(withLength.status).toBe(413);
     const streamed = await fetch(backend.restUrl + SEND, {
       method: "POST",
       headers: JSON_TYPE,
@@ -122,7 +122,7 @@ describe("bad input", () => {
     expect((await call(backend, "GET", "/dev/outbox")).status).toBe(200);
   });
 
-  test("text of every kind comes back as it went in", async () => {
+  test("returns Unicode, NUL and SQL text unchanged", async () => {
     const { userId } = await logIn(backend, "text@example.org");
     for (const name of ["Zoë", "名前", "a\u0000b", "'; DROP TABLE users; --", "__proto__"]) {
       const answer = await call(backend, "PATCH", "/api/v1/user/profile", { display_name: name }, { "x-user-id": userId });
@@ -133,7 +133,7 @@ describe("bad input", () => {
   });
 });
 
-test("stopping twice is stopping once", async () => {
+test("a second stop does nothing", async () => {
   const backend = await start();
   await backend.stop();
   await backend.stop();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { DevBackend } from "../../../src/dev/backend.ts";
 import { call, logIn, PushReader, start } from "./harness.ts";
 
-describe("the levers for people and scripts", () => {
+describe("the development API", () => {
   let backend: DevBackend;
   beforeAll(async () => {
     backend = await start();
@@ -12,7 +12,7 @@ describe("the levers for people and scripts", () => {
   const statusOf = async (sessionId: string) =>
     (await call(backend, "GET", `/api/v1/internal/sessions/${sessionId}`)).body.status;
 
-  test("an event goes to the session it was pushed to; without a payload it has none", async () => {
+  test("pushes an event without a payload to one session", async () => {
     const reader = new PushReader(backend.pushUrl);
     await reader.cursor();
     const { body } = await call(backend, "POST", "/dev/push", { device_session_id: "s1", event_type: "a.b" });
@@ -24,7 +24,7 @@ describe("the levers for people and scripts", () => {
     await reader.close();
   });
 
-  test("a revoked session is marked and announced; the user's other session lives on", async () => {
+  test("marks a revoked session and pushes the revocation; the user's other session stays active", async () => {
     const first = await logIn(backend, "ada@example.org");
     const second = await logIn(backend, "ada@example.org");
     const reader = new PushReader(backend.pushUrl);
@@ -39,7 +39,7 @@ describe("the levers for people and scripts", () => {
     await reader.close();
   });
 
-  test("revoking a user revokes all of their sessions and nobody else's", async () => {
+  test("revoking a user revokes only that user's sessions", async () => {
     const first = await logIn(backend, "grace@example.org");
     const second = await logIn(backend, "grace@example.org");
     const other = await logIn(backend, "edsger@example.org");
@@ -54,17 +54,23 @@ describe("the levers for people and scripts", () => {
   });
 
   test.each([
-    ["/dev/push", { event_type: "a.b" }, 400, "bad_request"],
-    ["/dev/push", { user_id: "", event_type: "a.b" }, 400, "bad_request"],
-    ["/dev/push", { user_id: "u" }, 400, "bad_request"],
-    ["/dev/push", { user_id: "u", event_type: "one" }, 400, "bad_request"],
-    ["/dev/push", { user_id: "u", event_type: "gateway.heartbeat" }, 400, "bad_request"],
-    ["/dev/push", { user_id: 1, event_type: "a.b" }, 400, "bad_request"],
-    ["/dev/push", { user_id: "u", event_type: "a.b", payload: "x".repeat(256 * 1024) }, 400, "bad_request"],
-    ["/dev/revoke", {}, 400, "bad_request"],
-    ["/dev/revoke", { device_session_id: "nobody" }, 404, "session_unknown"],
-    ["/dev/revoke", { user_id: "nobody" }, 404, "user_unknown"],
-  ])("%s tells what is wrong with its body instead of doing nothing", async (path, body, status, code) => {
+    ["/dev/push", "no target", { event_type: "a.b" }, 400, "bad_request"],
+    ["/dev/push", "an empty user_id", { user_id: "", event_type: "a.b" }, 400, "bad_request"],
+    ["/dev/push", "no event_type", { user_id: "u" }, 400, "bad_request"],
+    ["/dev/push", "an event_type of one word", { user_id: "u", event_type: "one" }, 400, "bad_request"],
+    ["/dev/push", "a reserved event_type", { user_id: "u", event_type: "gateway.heartbeat" }, 400, "bad_request"],
+    ["/dev/push", "a number as user_id", { user_id: 1, event_type: "a.b" }, 400, "bad_request"],
+    [
+      "/dev/push",
+      "an oversized payload",
+      { user_id: "u", event_type: "a.b", payload: "x".repeat(256 * 1024) },
+      400,
+      "bad_request",
+    ],
+    ["/dev/revoke", "no target", {}, 400, "bad_request"],
+    ["/dev/revoke", "an unknown session", { device_session_id: "unknown" }, 404, "session_unknown"],
+    ["/dev/revoke", "an unknown user", { user_id: "unknown" }, 404, "user_unknown"],
+  ])("%s refuses a body with %s", async (path, _, body, status, code) => {
     expect(await call(backend, "POST", path, body)).toEqual({ status, body: { code, message: expect.any(String) } });
   });
 });

@@ -8,30 +8,13 @@ const LOOPBACK = { host: "127.0.0.1", port: 0 };
 
 export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A clock that stands until it is moved. */
-export class FakeClock {
-  #nowMs = 1_750_000_000_000;
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  monotonic(): number {
-    return this.#nowMs;
-  }
-
-  advance(ms: number): void {
-    this.#nowMs += ms;
-  }
-}
-
 export function start(options: Partial<DevBackendOptions> = {}): Promise<DevBackend> {
   return startDevBackend({ restListen: LOOPBACK, pushListen: LOOPBACK, database: ":memory:", log: quietLog, ...options });
 }
 
 export interface Answer {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever JSON came; the assertions say what it should be.
+  // biome-ignore lint/suspicious/noExplicitAny: any JSON; the assertions check it.
   readonly body: any;
 }
 
@@ -74,7 +57,7 @@ export async function push(backend: DevBackend, userId: string, payload: unknown
   return answer.body.event_id;
 }
 
-/** One gateway's push stream. */
+/** A push stream, read as a gateway reads it. */
 export class PushReader {
   readonly #abort = new AbortController();
   readonly #events: AsyncIterator<PushEvent>;
@@ -91,14 +74,14 @@ export class PushReader {
     return result.value;
   }
 
-  /** The cursor that a new stream tells first. */
+  /** Reads a keepalive and returns its cursor. A new stream starts with one. */
   async cursor(): Promise<string> {
     const event = await this.next();
-    if (event.kind.case !== undefined) throw new Error("the first event is not a keepalive");
+    if (event.kind.case !== undefined) throw new Error("the event is not a keepalive");
     return event.cursor;
   }
 
-  /** What the stream ended with. */
+  /** Reads to the end. Returns the error, or `undefined` if there is none. */
   async end(): Promise<unknown> {
     try {
       while (!(await this.#events.next()).done);
@@ -114,8 +97,8 @@ export class PushReader {
   }
 }
 
-/** The payload of a client event, parsed. */
-// biome-ignore lint/suspicious/noExplicitAny: whatever JSON came; the assertions say what it should be.
+/** The parsed payload of a client event. */
+// biome-ignore lint/suspicious/noExplicitAny: any JSON; the assertions check it.
 export function payloadOf(event: PushEvent): any {
   if (event.kind.case !== "clientEvent") throw new Error("not a client event");
   return JSON.parse(new TextDecoder().decode(event.kind.value.payloadBytes));

@@ -5,7 +5,8 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import type { DevBackend, DevBackendOptions } from "../../../src/dev/backend.ts";
 import { PUSH_BATCH_EVENTS_MAX } from "../../../src/dev/limits.ts";
 import { Push } from "../../../src/gen/sallyport/v1/push_pb.ts";
-import { call, FakeClock, PushReader, payloadOf, push, start } from "./harness.ts";
+import { ManualClock } from "../../contract/manual-clock.ts";
+import { call, PushReader, payloadOf, push, start } from "./harness.ts";
 
 const LARGE = "x".repeat(100_000);
 
@@ -30,9 +31,10 @@ describe("the push feed", () => {
     readers.push(reader);
     return reader;
   };
-  const cursorOnceThereIsRoom = async (): Promise<string> => {
-    const full = (error: unknown) => (codeOf(error) === "ResourceExhausted" ? cursorOnceThereIsRoom() : Promise.reject(error));
-    return subscribe().cursor().catch(full);
+  const cursorWhenStreamIsFree = async (): Promise<string> => {
+    const retryIfFull = (error: unknown) =>
+      codeOf(error) === "ResourceExhausted" ? cursorWhenStreamIsFree() : Promise.reject(error);
+    return subscribe().cursor().catch(retryIfFull);
   };
   const pushMany = async (from: number, to: number) => {
     for (let n = from; n < to; n++) await push(backend, "user", n);
@@ -43,7 +45,7 @@ describe("the push feed", () => {
     return payloads;
   };
 
-  test("a gateway without a cursor hears at once where it stands, then what happens from now on", async () => {
+  test("sends a gateway without a cursor the newest cursor, then only new events", async () => {
     await push(backend, "user", "before");
     const reader = subscribe();
     const cursor = await reader.cursor();
@@ -54,7 +56,7 @@ describe("the push feed", () => {
     expect(BigInt(event.cursor)).toBe(BigInt(cursor) + 1n);
   });
 
-  test("a gateway that returns with its cursor misses nothing and gets nothing twice", async () => {
+  test("resumes after the cursor without loss or duplicates", async () => {
     const reader = subscribe();
     await reader.cursor();
     await pushMany(0, 50);
@@ -68,7 +70,7 @@ describe("the push feed", () => {
     expect(await readMany(again, 60)).toEqual(range(10, 70));
   });
 
-  test("events pushed while a gateway is still catching up come once, in order", async () => {
+  test("sends events pushed during the catch-up once and in order", async () => {
     const start = await subscribe().cursor();
     await pushMany(0, 100);
     const reader = subscribe(start);
@@ -76,7 +78,7 @@ describe("the push feed", () => {
     expect(payloads).toEqual(range(0, 200));
   });
 
-  test("every gateway gets everything", async () => {
+  test("sends every event to every gateway", async () => {
     const many = Array.from({ length: 50 }, () => subscribe());
     await Promise.all(many.map((reader) => reader.cursor()));
     await pushMany(0, 20);
@@ -84,7 +86,7 @@ describe("the push feed", () => {
     expect(all).toEqual(many.map(() => range(0, 20)));
   });
 
-  test("a feed that is killed and comes back on its port resumes without loss", async () => {
+  test("resumes without loss after stopPush and startPush", async () => {
     const reader = subscribe();
     await reader.cursor();
     await pushMany(0, 3);
@@ -102,13 +104,13 @@ describe("the push feed", () => {
   });
 
   test.each(["99999999999999999", "9999999999999999", "0", "-1", "1.5", "abc", " 1"])(
-    "a cursor that the log does not know (%p) ends with OUT_OF_RANGE",
+    "ends with OUT_OF_RANGE for the unknown cursor %p",
     async (cursor) => {
       expect(codeOf(await subscribe(cursor).end())).toBe("OutOfRange");
     },
   );
 
-  test("a cursor whose events were pruned by number ends with OUT_OF_RANGE; the oldest kept one still serves", async () => {
+  test("ends with OUT_OF_RANGE for a cursor before the events kept by pushEventsMax; the oldest kept cursor works", async () => {
     await restart({ limits: { pushEventsMax: 5 } });
     const cursor = BigInt(await subscribe().cursor());
     await pushMany(0, 8);
@@ -118,7 +120,7 @@ describe("the push feed", () => {
     expect(await readMany(reader, 5)).toEqual(range(3, 8));
   });
 
-  test("a cursor whose events were pruned by size ends with OUT_OF_RANGE", async () => {
+  test("ends with OUT_OF_RANGE for a cursor before the events kept by pushBytesMax", async () => {
     await restart({ limits: { pushBytesMax: 10_000 } });
     const cursor = await subscribe().cursor();
     for (let n = 0; n < 20; n++) await push(backend, "user", "x".repeat(1000));
@@ -128,8 +130,8 @@ describe("the push feed", () => {
     expect(await readMany(reader, 5)).toHaveLength(5);
   });
 
-  test("a cursor from before a restart without the database is never taken for a place in the new log", async () => {
-    const clock = new FakeClock();
+  test("ends with OUT_OF_RANGE for a cursor of a log that was lost in a restart", async () => {
+    const clock = new ManualClock();
     await restart({ clock });
     await pushMany(0, 3);
     const cursor = await subscribe().cursor();
@@ -139,7 +141,7 @@ describe("the push feed", () => {
     expect(codeOf(await subscribe(cursor).end())).toBe("OutOfRange");
   });
 
-  test("a quiet feed says that it is alive, and where it stands", async () => {
+  test("sends keepalives with the current cursor while there are no events", async () => {
     await restart({ limits: { keepaliveMs: 5 } });
     const reader = subscribe();
     const cursor = await reader.cursor();
@@ -150,26 +152,26 @@ describe("the push feed", () => {
     expect(await reader.cursor()).toBe(event.cursor);
   });
 
-  test("streams are bounded, and one that was cancelled makes room", async () => {
+  test("bounds the streams; a cancelled stream no longer counts", async () => {
     await restart({ limits: { pushStreamsMax: 1 } });
     const first = subscribe();
     await first.cursor();
     expect(codeOf(await subscribe().end())).toBe("ResourceExhausted");
     await first.close();
-    expect(await cursorOnceThereIsRoom()).toMatch(/^\d+$/);
+    expect(await cursorWhenStreamIsFree()).toMatch(/^\d+$/);
   });
 
-  test("a stream that was reset while it waited for its reader makes room too", async () => {
+  test("a stream that is reset during a blocked write no longer counts", async () => {
     await restart({ limits: { pushStreamsMax: 1 } });
     const { paused, reset, close } = rawSubscription(backend.pushUrl);
     await paused;
     for (let n = 0; n < 10; n++) await push(backend, "user", LARGE);
     reset();
-    expect(await cursorOnceThereIsRoom()).toMatch(/^\d+$/);
+    expect(await cursorWhenStreamIsFree()).toMatch(/^\d+$/);
     close();
   });
 
-  test("a gateway that stops reading for a while gets everything when it reads on", async () => {
+  test("sends every event to a gateway that pauses reading", async () => {
     const { paused, readOn, close } = rawSubscription(backend.pushUrl);
     await paused;
     for (let n = 0; n < 100; n++) await push(backend, "user", LARGE);
@@ -177,7 +179,7 @@ describe("the push feed", () => {
     close();
   });
 
-  test("for a gateway that stops reading nothing is queued: what the log lets go meanwhile ends its stream", async () => {
+  test("queues one batch for a gateway that does not read, and ends with OUT_OF_RANGE after the log has dropped the rest", async () => {
     await restart({ limits: { pushBytesMax: 10 * LARGE.length } });
     const { paused, readOn, status, close } = rawSubscription(backend.pushUrl);
     await paused;
@@ -191,7 +193,7 @@ describe("the push feed", () => {
   test.each([
     ["Connect", createConnectTransport],
     ["gRPC-Web", createGrpcWebTransport],
-  ])("a gateway that is configured for %s is served too", async (_, createTransport) => {
+  ])("serves gateways that use %s", async (_, createTransport) => {
     const abort = new AbortController();
     const client = createClient(Push, createTransport({ baseUrl: backend.pushUrl, httpVersion: "2" }));
     const events = client.subscribePush({}, { signal: abort.signal })[Symbol.asyncIterator]();
@@ -202,7 +204,7 @@ describe("the push feed", () => {
     await events.next().catch(() => {});
   });
 
-  test("stopping the backend ends its streams", async () => {
+  test("ends its streams when the backend stops", async () => {
     const reader = subscribe();
     await reader.cursor();
     const ended = reader.end();
@@ -210,7 +212,7 @@ describe("the push feed", () => {
     expect(await ended).toBeInstanceOf(ConnectError);
   });
 
-  test("what is no HTTP/2 does not bring the feed down", async () => {
+  test("survives connections that do not speak HTTP/2", async () => {
     const { port } = new URL(backend.pushUrl);
     for (const garbage of [
       "GET / HTTP/1.1\r\n\r\n",
@@ -232,16 +234,16 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof ConnectError ? Code[error.code] : undefined;
 }
 
-/** A subscription below any client library. It reads the first keepalive and pauses until it is told to read on. */
+/** A subscription on plain node:http2. It reads the first keepalive, then pauses until `readOn`. */
 function rawSubscription(pushUrl: string) {
-  const session = connect(pushUrl);
-  const stream = session.request({
+  const connection = connect(pushUrl);
+  const stream = connection.request({
     ":method": "POST",
     ":path": "/sallyport.v1.Push/SubscribePush",
     "content-type": "application/grpc",
     te: "trailers",
   });
-  for (const emitter of [session, stream]) emitter.on("error", () => {});
+  for (const emitter of [connection, stream]) emitter.on("error", () => {});
   stream.end(Buffer.alloc(5));
   let bytes = 0;
   const paused = new Promise<void>((resolve) => {
@@ -250,7 +252,7 @@ function rawSubscription(pushUrl: string) {
       resolve();
     });
   });
-  /** Reads until enough has come or the stream ends; how many bytes came. */
+  /** Reads until `enough` or the end of the stream. Resolves to the number of bytes. */
   const readOn = (enough: (bytes: number) => boolean) =>
     new Promise<number>((resolve) => {
       stream.on("data", (chunk: Buffer) => {
@@ -261,7 +263,7 @@ function rawSubscription(pushUrl: string) {
       stream.resume();
     });
   const status = new Promise<unknown>((resolve) => stream.once("trailers", (trailers) => resolve(trailers["grpc-status"])));
-  return { paused, readOn, status, reset: () => stream.close(constants.NGHTTP2_CANCEL), close: () => session.destroy() };
+  return { paused, readOn, status, reset: () => stream.close(constants.NGHTTP2_CANCEL), close: () => connection.destroy() };
 }
 
 function sendGarbage(port: number, garbage: string): Promise<void> {

@@ -17,53 +17,59 @@ describe("the user API", () => {
   });
   afterAll(() => backend.stop());
 
-  const as = (user: { userId: string; sessionId: string }, key?: string) => ({
+  const headersOf = (user: { userId: string; sessionId: string }, key?: string) => ({
     "x-user-id": user.userId,
     "x-device-session-id": user.sessionId,
     ...(key === undefined ? {} : { "idempotency-key": key }),
   });
 
-  test("every route of the route table is served", async () => {
+  test("serves every route of DEV_ROUTES", async () => {
     for (const route of DEV_ROUTES) {
       const path = route.path.replace("{room_id}", "lobby");
       const body = route.method === "GET" ? undefined : { display_name: "Ada", text: "hello" };
-      expect((await call(backend, route.method, path, body, as(ada))).status).toBeLessThan(300);
+      expect((await call(backend, route.method, path, body, headersOf(ada))).status).toBeLessThan(300);
     }
   });
 
-  test("a profile tells who one is, and a new name is kept", async () => {
-    const before = await call(backend, "GET", PROFILE, undefined, as(grace));
+  test("returns the profile and stores a new display name", async () => {
+    const before = await call(backend, "GET", PROFILE, undefined, headersOf(grace));
     expect(before).toEqual({
       status: 200,
       body: { user_id: grace.userId, email: "grace@example.org", display_name: "grace" },
     });
-    const renamed = await call(backend, "PATCH", PROFILE, { display_name: " Grace Hopper 🐛 " }, as(grace));
+    const renamed = await call(backend, "PATCH", PROFILE, { display_name: " Grace Hopper 🐛 " }, headersOf(grace));
     expect(renamed.body.display_name).toBe("Grace Hopper 🐛");
-    expect((await call(backend, "GET", PROFILE, undefined, as(grace))).body).toEqual(renamed.body);
+    expect((await call(backend, "GET", PROFILE, undefined, headersOf(grace))).body).toEqual(renamed.body);
   });
 
   test.each([
-    [{ display_name: "  " }, 422, "display_name_empty"],
-    [{ display_name: "x".repeat(65) }, 422, "display_name_too_long"],
-    [{ display_name: "\ud800" }, 400, "bad_request"],
-    [{ display_name: null }, 400, "bad_request"],
-    [{}, 400, "bad_request"],
-  ])("a name that cannot be is a business error: %j", async (body, status, code) => {
-    expect(await call(backend, "PATCH", PROFILE, body, as(ada))).toEqual({
+    ["a blank name", { display_name: "  " }, 422, "display_name_empty"],
+    ["a name of 65 characters", { display_name: "x".repeat(65) }, 422, "display_name_too_long"],
+    ["a name with a lone surrogate", { display_name: "\ud800" }, 400, "bad_request"],
+    ["null as the name", { display_name: null }, 400, "bad_request"],
+    ["no name", {}, 400, "bad_request"],
+  ])("refuses a profile update with %s", async (_, body, status, code) => {
+    expect(await call(backend, "PATCH", PROFILE, body, headersOf(ada))).toEqual({
       status,
       body: { code, message: expect.any(String) },
     });
   });
 
-  test("without a known user nothing is served", async () => {
+  test("answers calls without a known X-User-Id with 401 user_unknown", async () => {
     expect((await call(backend, "GET", PROFILE)).body.code).toBe("user_unknown");
-    expect((await call(backend, "POST", ROOM, { text: "x" }, { "x-user-id": "nobody" })).status).toBe(401);
+    expect((await call(backend, "POST", ROOM, { text: "x" }, { "x-user-id": "unknown" })).status).toBe(401);
   });
 
-  test("a message reaches every user, with ids of its own for each", async () => {
+  test("pushes a message to every user, each time with its own event id", async () => {
     const reader = new PushReader(backend.pushUrl);
     await reader.cursor();
-    const { status, body } = await call(backend, "POST", "/api/v1/user/rooms/a%2Fb/messages", { text: "hello" }, as(ada));
+    const { status, body } = await call(
+      backend,
+      "POST",
+      "/api/v1/user/rooms/a%2Fb/messages",
+      { text: "hello" },
+      headersOf(ada),
+    );
     expect({ status, body }).toEqual({ status: 201, body: { message_id: expect.any(String), room_id: "a/b" } });
     const events = [await reader.next(), await reader.next()];
     const values = events.map((event) => (event.kind.case === "clientEvent" ? event.kind.value : undefined));
@@ -79,10 +85,10 @@ describe("the user API", () => {
     await reader.close();
   });
 
-  test("a request sent twice posts once: same answer, nothing pushed again", async () => {
+  test("answers a repeated request with the first message and pushes nothing", async () => {
     const reader = new PushReader(backend.pushUrl);
     await reader.cursor();
-    const send = (user: typeof ada, text: string) => call(backend, "POST", ROOM, { text }, as(user, "request-1"));
+    const send = (user: typeof ada, text: string) => call(backend, "POST", ROOM, { text }, headersOf(user, "request-1"));
     const first = await send(ada, "one");
     expect(await send(ada, "one")).toEqual(first);
     const other = await send(grace, "two");
@@ -95,15 +101,15 @@ describe("the user API", () => {
   });
 
   test.each([
-    [{ text: " \n" }, 422, "text_empty"],
-    [{ text: "x".repeat(4001) }, 422, "text_too_long"],
-    [{ text: 5 }, 400, "bad_request"],
-  ])("a message that cannot be is a business error", async (body, status, code) => {
-    expect(await call(backend, "POST", ROOM, body, as(ada))).toMatchObject({ status, body: { code } });
+    ["a blank text", { text: " \n" }, 422, "text_empty"],
+    ["a text of 4,001 characters", { text: "x".repeat(4001) }, 422, "text_too_long"],
+    ["a number as its text", { text: 5 }, 400, "bad_request"],
+  ])("refuses a message with %s", async (_, body, status, code) => {
+    expect(await call(backend, "POST", ROOM, body, headersOf(ada))).toMatchObject({ status, body: { code } });
   });
 });
 
-test("the oldest messages make room for new ones", async () => {
+test("deletes the oldest messages beyond messagesMax, with their idempotency keys", async () => {
   const backend = await start({ limits: { messagesMax: 2 } });
   const { userId } = await logIn(backend, "a@example.org");
   const send = (key: string) =>

@@ -9,6 +9,7 @@ const root = join(import.meta.dir, "..");
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gen: [],
   core: [],
+  hpack: [],
   crypto: ["core"],
   observe: ["core"],
   config: ["core"],
@@ -16,8 +17,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rpc: ["core", "gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
   pipeline: ["core", "crypto", "gen"],
   hub: ["core", "crypto", "gen", "rpc/frame.ts"],
-  backend: ["core", "gen"],
-  transport: ["core", "rpc", "service"],
+  backend: ["core", "gen", "hpack"],
+  transport: ["core", "hpack", "rpc", "service"],
   service: ["core", "crypto", "gen", "rpc", "pipeline", "hub", "transport"],
   admin: ["core", "hub", "transport"],
   client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/refusal.ts"],

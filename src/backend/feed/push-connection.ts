@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, ty
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { FilteredSocket } from "../../hpack/filtered-socket.ts";
 import { Pings } from "./push-pings.ts";
 
 export interface PushConnectionOptions {
@@ -37,7 +38,9 @@ export class PushConnection {
   /** Closes the connection before it, and opens one. Throws a ConnectError. */
   async open(): Promise<void> {
     this.close(new ConnectError("another connection takes its place", Code.Canceled));
-    const session = connect(this.authority, { createConnection: () => openSocket(new URL(this.authority)) });
+    const session = connect(this.authority, {
+      createConnection: () => new FilteredSocket(openSocket(new URL(this.authority)), "client"),
+    });
     this.#session = session;
     const { connectTimeoutMs } = this.#options;
     const late = new ConnectError("the backend did not take the connection in time", Code.Unavailable);

@@ -1,9 +1,12 @@
 import { constants, createServer as createH2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { describeCause } from "../../core/cause.ts";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
 import type { Log, Peer } from "../../core/ports.ts";
+import { endOnSmallTable, FilteredSocket } from "../../hpack/filtered-socket.ts";
+import { mayHaveSmallTable } from "../../hpack/table-size-filter.ts";
 import type { RpcServer } from "../../rpc/server.ts";
 import type { RenewableListener } from "../bun/listener.ts";
 import { isOneHost } from "../host-field.ts";
@@ -34,8 +37,8 @@ export interface GrpcParts extends GrpcService {
 
 /** An HTTP/2 server without a port of its own. */
 export interface GrpcServer {
-  /** Serves a connection that somebody else has accepted: paused, with its first bytes put back. */
-  accept(socket: Socket, peerAddress: string): void;
+  /** Serves a connection that somebody else has accepted: paused, with the first bytes that it brought. */
+  accept(socket: Socket, peerAddress: string, first: Buffer): void;
   /** Tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
   drain(): Promise<void>;
   /** Cuts whatever is still open. */
@@ -140,8 +143,7 @@ class GrpcListener implements RenewableListener {
     readOpening(socket, openingOfHttp2, {
       decided: (first) => {
         this.#connections.settled(socket);
-        socket.unshift(first);
-        this.#grpc.accept(socket, remoteAddress);
+        this.#grpc.accept(socket, remoteAddress, first);
       },
       refused: (cause) => this.#parts.log.debug("grpc: refused", { peer: remoteAddress, cause: String(cause) }),
     });
@@ -163,18 +165,22 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
   const server = createH2Server({ settings: SETTINGS });
   const isPlain = plainCalls(service.rpc);
   const withoutEdge = { ...service, edge: undefined };
-  server.on("session", (session) => sessions.add(session));
+  server.on("session", (session) => {
+    sessions.add(session);
+    endOnSmallTable(session);
+  });
   server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     sessions.opened(stream);
     stalls.watch(stream);
     serveStream(stream, headers, isPlain(headers) ? withoutEdge : service, limits);
   });
   return {
-    accept(socket, peerAddress) {
+    accept(socket, peerAddress, first) {
+      const served = servedSocket(socket, first);
       // A stream reaches its socket by its session alone, so that the socket is where it can find whose it is.
-      Object.defineProperty(socket, "remoteAddress", { value: peerAddress });
-      server.emit("connection", socket);
-      socket.resume();
+      Object.defineProperty(served, "remoteAddress", { value: peerAddress });
+      server.emit("connection", served);
+      served.resume();
     },
     drain: () => sessions.drain(),
     close() {
@@ -185,6 +191,12 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
 }
 
 const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
+
+/** What `node:http2` is given for a socket: itself, unless the client may have a small table for header fields. */
+function servedSocket(socket: Socket, first: Buffer): Duplex {
+  socket.unshift(first);
+  return mayHaveSmallTable(first) ? new FilteredSocket(socket, "server") : socket;
+}
 
 /** A client certificate is demanded where there is an authority to check it by, and never otherwise. */
 export function secureOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {

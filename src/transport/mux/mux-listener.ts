@@ -188,8 +188,7 @@ class Front implements RenewableListener {
     };
     this.#read(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
       if (!isHttp2) return void (this.#connections.passOn(socket) && this.#toEdge.open(socket, bytes, address));
-      socket.unshift(bytes);
-      this.#grpc.accept(socket, address);
+      this.#grpc.accept(socket, address, bytes);
     });
   }
 

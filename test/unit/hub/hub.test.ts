@@ -3,14 +3,14 @@ import { verifyingKey } from "../../../src/crypto/ed25519.ts";
 import { isStrictPublicKey } from "../../../src/crypto/public-key.ts";
 import { eventSigningInput } from "../../../src/crypto/signing-input.ts";
 import { FakeSink } from "./support/fake-sink.ts";
-import { event, NOW, refusalOf, ring, setUp } from "./support/setting.ts";
+import { createHub, event, NOW, refusalOf, ring } from "./support/hub-fixture.ts";
 
 const gatewayKey = Buffer.from(ring.jwks.keys[0]?.x ?? "", "base64url");
 
 describe("a stream", () => {
-  test("begins with gateway.server_time for its own session, and says to which request it answers", () => {
-    const { join } = setUp();
-    const [first] = join("s-1", "u-1").events;
+  test("starts with a gateway.server_time for its session that names its request", () => {
+    const { subscribe } = createHub();
+    const [first] = subscribe("s-1", "u-1").events;
     expect(first?.envelope).toMatchObject({
       eventType: "gateway.server_time",
       audience: "session:s-1",
@@ -25,10 +25,10 @@ describe("a stream", () => {
     });
   });
 
-  test("whose client leaves is forgotten, and gets nothing more", () => {
-    const { hub, join, streams } = setUp();
-    const sink = join("s-1", "u-1");
-    sink.leave();
+  test("is removed when its client disconnects, and gets no more events", () => {
+    const { hub, subscribe, streams } = createHub();
+    const sink = subscribe("s-1", "u-1");
+    sink.disconnect();
     hub.publish(event({ userId: "u-1" }));
     expect({ streams: streams(), types: sink.types, ends: sink.ends }).toEqual({
       streams: 0,
@@ -37,11 +37,11 @@ describe("a stream", () => {
     });
   });
 
-  test("whose client left, or whose time ran out, while it was admitted leaves nothing behind", () => {
-    const { hub, join, streams } = setUp();
+  test("is not kept if its client disconnected before it was registered", () => {
+    const { hub, subscribe, streams } = createHub();
     const sink = new FakeSink();
-    sink.leave();
-    join("s-1", "u-1", sink);
+    sink.disconnect();
+    subscribe("s-1", "u-1", sink);
     expect(streams()).toBe(0);
     hub.publish(event({ userId: "u-1" }));
     hub.publish(event({ deviceSessionId: "s-1" }));
@@ -50,10 +50,10 @@ describe("a stream", () => {
 });
 
 describe("an event", () => {
-  test("for a user reaches all of its streams and nobody else's, in the order of publication", () => {
-    const { hub, join } = setUp();
-    const mine = [join("s-1", "u-1"), join("s-2", "u-1"), join("s-2", "u-1")];
-    const other = join("s-3", "u-2");
+  test("for a user reaches the streams of all its sessions, and of no other user, in the order of publication", () => {
+    const { hub, subscribe } = createHub();
+    const mine = [subscribe("s-1", "u-1"), subscribe("s-2", "u-1"), subscribe("s-2", "u-1")];
+    const other = subscribe("s-3", "u-2");
     for (const eventId of ["e-1", "e-2", "e-3"]) hub.publish(event({ userId: "u-1", eventId }));
     for (const sink of mine)
       expect(sink.events.slice(1).map(({ envelope }) => envelope?.eventId)).toEqual(["e-1", "e-2", "e-3"]);
@@ -61,18 +61,18 @@ describe("an event", () => {
     expect(mine[0]?.events[1]?.envelope?.audience).toBe("user:u-1");
   });
 
-  test("for a session reaches that session alone, also where it names a user", () => {
-    const { hub, join } = setUp();
-    const [to, sibling] = [join("s-1", "u-1"), join("s-2", "u-1")];
+  test("for a session reaches that session only, even if it also names a user", () => {
+    const { hub, subscribe } = createHub();
+    const [to, sibling] = [subscribe("s-1", "u-1"), subscribe("s-2", "u-1")];
     hub.publish(event({ userId: "u-1", deviceSessionId: "s-1" }));
     expect(to.events[1]?.envelope?.audience).toBe("session:s-1");
     expect(sibling.types).toEqual(["gateway.server_time"]);
   });
 
-  test("is signed once and encoded once a codec: the very same bytes go to every stream", () => {
-    const { hub, join, signatures } = setUp();
-    const proto = Array.from({ length: 50 }, (_, n) => join(`p-${n}`, "u-1", new FakeSink("proto")));
-    const json = Array.from({ length: 50 }, (_, n) => join(`j-${n}`, "u-1", new FakeSink("json", "grpc-web")));
+  test("is signed once and encoded once per codec: all streams share the same array", () => {
+    const { hub, subscribe, signatures } = createHub();
+    const proto = Array.from({ length: 50 }, (_, n) => subscribe(`p-${n}`, "u-1", new FakeSink("proto")));
+    const json = Array.from({ length: 50 }, (_, n) => subscribe(`j-${n}`, "u-1", new FakeSink("json", "grpc-web")));
     const before = signatures();
     hub.publish(event({ userId: "u-1" }));
     expect(signatures() - before).toBe(1);
@@ -86,8 +86,8 @@ describe("an event", () => {
   });
 
   test("verifies with the gateway's key", () => {
-    const { hub, join } = setUp();
-    const sink = join("s-1", "u-1");
+    const { hub, subscribe } = createHub();
+    const sink = subscribe("s-1", "u-1");
     hub.publish(event({ userId: "u-1" }));
     expect(isStrictPublicKey(gatewayKey)).toBe(true);
     for (const { envelope, signature } of sink.events) {
@@ -95,9 +95,9 @@ describe("an event", () => {
     }
   });
 
-  test("is not even signed where nobody listens", () => {
-    const { hub, join, signatures } = setUp();
-    join("s-1", "u-1");
+  test("is not signed if no stream is open for its audience", () => {
+    const { hub, subscribe, signatures } = createHub();
+    subscribe("s-1", "u-1");
     const before = signatures();
     hub.publish(event({ userId: "u-2" }));
     hub.publish(event({ deviceSessionId: "s-2" }));
@@ -105,9 +105,9 @@ describe("an event", () => {
     expect(signatures()).toBe(before);
   });
 
-  test("without an id gets one, the same for every stream", () => {
-    const { hub, join } = setUp();
-    const sinks = [join("s-1", "u-1"), join("s-2", "u-1")];
+  test("without an id gets one id for all streams", () => {
+    const { hub, subscribe } = createHub();
+    const sinks = [subscribe("s-1", "u-1"), subscribe("s-2", "u-1")];
     hub.publish(event({ userId: "u-1", eventId: "" }));
     const ids = sinks.map((sink) => sink.events[1]?.envelope?.eventId);
     expect(ids[0]).toMatch(/^made-/);
@@ -116,58 +116,58 @@ describe("an event", () => {
 });
 
 describe("a revocation", () => {
-  test("of a session ends its streams and no others", () => {
-    const { hub, join, streams } = setUp();
-    const [first, second, other] = [join("s-1", "u-1"), join("s-1", "u-1"), join("s-2", "u-1")];
+  test("of a session ends the streams of that session only", () => {
+    const { hub, subscribe, streams } = createHub();
+    const [first, second, other] = [subscribe("s-1", "u-1"), subscribe("s-1", "u-1"), subscribe("s-2", "u-1")];
     hub.revoke({ deviceSessionId: "s-1", userId: "u-1" });
     expect([first.ends, second.ends, other.ends]).toEqual([["SESSION_REVOKED"], ["SESSION_REVOKED"], []]);
     expect(streams()).toBe(1);
   });
 
-  test("of a user ends all of its streams", () => {
-    const { hub, join } = setUp();
-    const [mine, other] = [[join("s-1", "u-1"), join("s-2", "u-1")], join("s-3", "u-2")];
+  test("of a user ends the streams of all its sessions", () => {
+    const { hub, subscribe } = createHub();
+    const [mine, other] = [[subscribe("s-1", "u-1"), subscribe("s-2", "u-1")], subscribe("s-3", "u-2")];
     hub.revoke({ userId: "u-1" });
     expect(mine.map(({ ends }) => ends)).toEqual([["SESSION_REVOKED"], ["SESSION_REVOKED"]]);
     expect(other.ends).toEqual([]);
   });
 
-  test("of nobody in particular ends nothing", () => {
-    const { hub, join, streams } = setUp();
-    join("s-1", "u-1");
+  test("without a session and a user ends no stream", () => {
+    const { hub, subscribe, streams } = createHub();
+    subscribe("s-1", "u-1");
     hub.revoke({});
     hub.revoke({ userId: "", deviceSessionId: "" });
     expect(streams()).toBe(1);
   });
 
-  test("that landed since the look-up refuses the stream", () => {
-    const { join, revocations, streams } = setUp();
+  test("after the session look-up refuses the stream with SESSION_REVOKED", () => {
+    const { subscribe, revocations, streams } = createHub();
     const mark = revocations.mark();
     revocations.append({ userId: "u-1" });
-    expect(refusalOf(() => join("s-1", "u-1", new FakeSink(), { mark }))).toBe("SESSION_REVOKED");
+    expect(refusalOf(() => subscribe("s-1", "u-1", new FakeSink(), { mark }))).toBe("SESSION_REVOKED");
     expect(streams()).toBe(0);
   });
 
-  test("that the log can no longer tell of is a refusal, not a consent", () => {
-    const { join, revocations, streams } = setUp();
+  test("that may have been evicted from the log refuses the stream with SESSION_LOOKUP_UNAVAILABLE", () => {
+    const { subscribe, revocations, streams } = createHub();
     const mark = revocations.mark();
-    for (let n = 0; n < 5; n++) revocations.append({ userId: "somebody else" });
+    for (let n = 0; n < 5; n++) revocations.append({ userId: "u-2" });
     const sink = new FakeSink();
-    expect(refusalOf(() => join("s-1", "u-1", sink, { mark }))).toBe("SESSION_LOOKUP_UNAVAILABLE");
+    expect(refusalOf(() => subscribe("s-1", "u-1", sink, { mark }))).toBe("SESSION_LOOKUP_UNAVAILABLE");
     expect([streams(), sink.frames.length]).toEqual([0, 0]);
   });
 });
 
 describe("shutdown", () => {
-  test("ends every stream with SHUTTING_DOWN, once, and admits no more", () => {
-    const { hub, join, streams } = setUp();
-    const sinks = [join("s-1", "u-1"), join("s-2", "u-1"), join("s-3", "u-2", new FakeSink("json", "grpc-web"))];
+  test("ends every stream once with SHUTTING_DOWN, and refuses new ones", () => {
+    const { hub, subscribe, streams } = createHub();
+    const sinks = [subscribe("s-1", "u-1"), subscribe("s-2", "u-1"), subscribe("s-3", "u-2", new FakeSink("json", "grpc-web"))];
     expect(streams()).toBe(3);
     hub.shutDown();
     hub.shutDown();
     hub.revoke({ userId: "u-1" });
     expect(sinks.map(({ ends }) => ends)).toEqual([["SHUTTING_DOWN"], ["SHUTTING_DOWN"], ["SHUTTING_DOWN"]]);
     expect(streams()).toBe(0);
-    expect(refusalOf(() => join("s-4", "u-1"))).toBe("SHUTTING_DOWN");
+    expect(refusalOf(() => subscribe("s-4", "u-1"))).toBe("SHUTTING_DOWN");
   });
 });

@@ -10,13 +10,13 @@ const found = (deviceSessionId: string, status: "active" | "revoked"): FoundSess
   mark: 0,
 });
 
-type Answer = "active" | "revoked" | "unknown" | "unavailable";
+type Answer = "active" | "revoked" | "missing" | "unavailable";
 
-/** Live streams, and a directory that answers as the test says. */
-function setUp(answers: Map<string, Answer>, lookUpsMax = 3) {
+/** A re-check of the given sessions, with a directory that returns the given answers. */
+function createRecheck(answers: Map<string, Answer>, lookUpsMax = 3) {
   const live = new Set(answers.keys());
-  const asked: string[] = [];
-  let [underWay, mostUnderWay] = [0, 0];
+  const lookedUp: string[] = [];
+  let [concurrent, mostConcurrent] = [0, 0];
   const sleeping: (() => void)[] = [];
   const recheck = new SessionRecheck({
     streams: {
@@ -26,10 +26,10 @@ function setUp(answers: Map<string, Answer>, lookUpsMax = 3) {
     },
     sessions: {
       async find(id) {
-        asked.push(id);
-        mostUnderWay = Math.max(mostUnderWay, ++underWay);
+        lookedUp.push(id);
+        mostConcurrent = Math.max(mostConcurrent, ++concurrent);
         await Bun.sleep(0);
-        underWay--;
+        concurrent--;
         const answer = answers.get(id);
         if (answer === "unavailable") throw refuse("SESSION_LOOKUP_UNAVAILABLE");
         return answer === "active" || answer === "revoked" ? found(id, answer) : undefined;
@@ -44,16 +44,16 @@ function setUp(answers: Map<string, Answer>, lookUpsMax = 3) {
       }),
     log,
   });
-  return { recheck, live, asked, mostUnderWay: () => mostUnderWay, sleeping };
+  return { recheck, live, lookedUp, mostConcurrent: () => mostConcurrent, sleeping };
 }
 
-describe("when the feed had a gap", () => {
-  test("streams of sessions that were revoked or deleted unheard are ended, the others live on", async () => {
-    const { recheck, live } = setUp(
+describe("the session re-check", () => {
+  test("ends the streams of revoked and missing sessions only", async () => {
+    const { recheck, live } = createRecheck(
       new Map([
         ["a", "active"],
         ["r", "revoked"],
-        ["d", "unknown"],
+        ["d", "missing"],
         ["b", "active"],
       ]),
     );
@@ -61,20 +61,20 @@ describe("when the feed had a gap", () => {
     expect([...live]).toEqual(["a", "b"]);
   });
 
-  test("few sessions are looked up at a time, each once", async () => {
+  test("looks every session up once, with bounded concurrency", async () => {
     const answers = new Map(Array.from({ length: 50 }, (_, n) => [`s-${n}`, "active"] as const));
-    const { recheck, asked, mostUnderWay } = setUp(answers, 4);
+    const { recheck, lookedUp, mostConcurrent } = createRecheck(answers, 4);
     await recheck.start();
-    expect(asked.toSorted()).toEqual([...answers.keys()].toSorted());
-    expect(mostUnderWay()).toBe(4);
+    expect(lookedUp.toSorted()).toEqual([...answers.keys()].toSorted());
+    expect(mostConcurrent()).toBe(4);
   });
 
-  test("a session that nobody can tell about keeps its stream, and is looked up again until somebody can", async () => {
+  test("keeps the stream of a session whose look-up fails, and repeats the look-up until it succeeds", async () => {
     const answers = new Map<string, Answer>([
       ["a", "unavailable"],
       ["b", "active"],
     ]);
-    const { recheck, live, asked, sleeping } = setUp(answers);
+    const { recheck, live, lookedUp, sleeping } = createRecheck(answers);
     const done = recheck.start();
     for (let round = 0; round < 3; round++) {
       while (sleeping.length === 0) await Bun.sleep(0);
@@ -84,15 +84,15 @@ describe("when the feed had a gap", () => {
     }
     await done;
     expect([...live]).toEqual(["b"]);
-    expect(asked).toEqual(["a", "b", "a", "a", "a"]);
+    expect(lookedUp).toEqual(["a", "b", "a", "a", "a"]);
   });
 
-  test("another gap meanwhile begins anew with all of them", async () => {
+  test("restarts with all sessions if it is started again", async () => {
     const answers = new Map<string, Answer>([
       ["a", "active"],
       ["b", "unavailable"],
     ]);
-    const { recheck, live, sleeping } = setUp(answers);
+    const { recheck, live, sleeping } = createRecheck(answers);
     const first = recheck.start();
     while (sleeping.length === 0) await Bun.sleep(0);
     answers.set("a", "revoked").set("b", "active");
@@ -101,17 +101,17 @@ describe("when the feed had a gap", () => {
     expect([...live]).toEqual(["b"]);
   });
 
-  test("however often there are gaps, no more sessions are looked up at a time", async () => {
+  test("keeps its concurrency bound if it is started several times", async () => {
     const answers = new Map(Array.from({ length: 10 }, (_, n): [string, Answer] => [`s-${n}`, "active"]));
-    const { recheck, mostUnderWay, asked } = setUp(answers);
+    const { recheck, mostConcurrent, lookedUp } = createRecheck(answers);
     const all = Array.from({ length: 5 }, () => recheck.start());
     await Promise.all(all);
-    expect(mostUnderWay()).toBe(3);
-    expect(new Set(asked).size).toBe(10);
+    expect(mostConcurrent()).toBe(3);
+    expect(new Set(lookedUp).size).toBe(10);
   });
 
-  test("a session whose streams are gone by then is not looked up", async () => {
-    const { recheck, live, asked } = setUp(
+  test("skips a session whose streams have ended meanwhile", async () => {
+    const { recheck, live, lookedUp } = createRecheck(
       new Map([
         ["a", "active"],
         ["b", "active"],
@@ -121,6 +121,6 @@ describe("when the feed had a gap", () => {
     const done = recheck.start();
     live.delete("b");
     await done;
-    expect(asked).toEqual(["a"]);
+    expect(lookedUp).toEqual(["a"]);
   });
 });

@@ -3,16 +3,17 @@ import type { Reason, Refusal } from "../../../../src/core/refusal.ts";
 import { type GatewayEvent, GatewayEventSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
 import type { EventCodec, Sink, SinkListener } from "../../../../src/hub/sink.ts";
 
-/** A client's stream, as far as the hub can tell. It takes everything at once, unless it is `stuck`. */
+const FRAME_HEADER_BYTES = 5;
+
+/** A stream without a connection. Its client reads everything immediately, unless `isBlocked`. */
 export class FakeSink implements Sink {
   readonly codec: EventCodec;
   readonly protocol: string;
   readonly frames: Uint8Array[] = [];
   readonly ends: Reason[] = [];
-  /** While the client does not read, what is written stays queued. */
-  stuck = false;
+  /** If true, the client does not read, and written bytes stay queued. */
+  isBlocked = false;
   queuedBytes = 0;
-  writesAfterEnd = 0;
   ended = false;
   #onEnd: SinkListener[] = [];
   #onDrain: (() => void)[] = [];
@@ -23,9 +24,8 @@ export class FakeSink implements Sink {
   }
 
   write(frame: Uint8Array): void {
-    if (this.ended) this.writesAfterEnd++;
     this.frames.push(frame);
-    if (this.stuck) this.queuedBytes += frame.byteLength;
+    if (this.isBlocked) this.queuedBytes += frame.byteLength;
   }
 
   end(refusal: Refusal): void {
@@ -36,7 +36,7 @@ export class FakeSink implements Sink {
 
   drained(): Promise<void> {
     return new Promise((resolve) => {
-      if (!this.stuck || this.ended) resolve();
+      if (!this.isBlocked || this.ended) resolve();
       else this.#onDrain.push(resolve);
     });
   }
@@ -46,20 +46,20 @@ export class FakeSink implements Sink {
     else this.#onEnd.push(listener);
   }
 
-  /** The client reads everything that was written to it, and goes on reading. */
-  read(): void {
-    this.stuck = false;
-    this.take();
+  /** The client reads all queued bytes, and keeps reading. */
+  unblock(): void {
+    this.isBlocked = false;
+    this.readOnce();
   }
 
-  /** The client reads what was written to it so far. */
-  take(): void {
+  /** The client reads all queued bytes. */
+  readOnce(): void {
     this.queuedBytes = 0;
     for (const listener of this.#onDrain.splice(0)) listener();
   }
 
-  /** The client goes away. */
-  leave(): void {
+  /** The client disconnects. */
+  disconnect(): void {
     if (!this.ended) this.#finish(undefined);
   }
 
@@ -71,7 +71,7 @@ export class FakeSink implements Sink {
 
   get events(): GatewayEvent[] {
     return this.frames.map((frame) => {
-      const message = frame.subarray(5);
+      const message = frame.subarray(FRAME_HEADER_BYTES);
       if (this.codec === "proto") return fromBinary(GatewayEventSchema, message);
       return fromJsonString(GatewayEventSchema, new TextDecoder().decode(message));
     });
@@ -85,15 +85,15 @@ export class FakeSink implements Sink {
     return this.events.map(({ envelope }) => envelope?.eventId ?? "");
   }
 
-  /** The ids of the backend's own events. */
+  /** The ids of the events that the backend sent. */
   get delivered(): string[] {
     return this.events
       .filter(({ envelope }) => envelope?.eventType.startsWith("gateway.") === false)
       .map(({ envelope }) => envelope?.eventId ?? "");
   }
 
-  /** What the stream began with. */
-  get opening(): { readonly resumed?: boolean } {
+  /** The payload of the first event, `gateway.server_time`. */
+  get serverTime(): { readonly resumed?: boolean } {
     return JSON.parse(new TextDecoder().decode(this.events[0]?.payloadBytes));
   }
 }

@@ -2,6 +2,7 @@ import type { ClientEvent, Signer } from "../../../../src/core/ports.ts";
 import { RevocationLog } from "../../../../src/core/revocation-log.ts";
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { type Admission, Hub, type HubOptions } from "../../../../src/hub/hub.ts";
+import { ManualClock } from "../../../contract/manual-clock.ts";
 import { FakeSink } from "./fake-sink.ts";
 
 export const NOW = 1_700_000_000_000;
@@ -9,17 +10,10 @@ export const HEARTBEAT_MS = 25_000;
 export const AGE_MS = 3_600_000;
 export const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
 
-/** The time, as the test has it. */
-export class TestClock {
-  ms = 0;
-  now = () => NOW + this.ms;
-  monotonic = () => this.ms;
-}
-
-/** A hub, and people who join it. */
-export function setUp(change: Partial<HubOptions> = {}) {
-  const clock = new TestClock();
-  const counted = new Map<string, number>();
+/** A hub with a manual clock, recorded metrics, and a revocation log of 4 entries. */
+export function createHub(change: Partial<HubOptions> = {}) {
+  const clock = new ManualClock(NOW);
+  const counters = new Map<string, number>();
   const gauges = new Map<string, number>();
   const observed = new Map<string, number[]>();
   const revocations = new RevocationLog(4);
@@ -33,7 +27,7 @@ export function setUp(change: Partial<HubOptions> = {}) {
   };
   const metrics = {
     count: (name: string, labels = {}, by = 1) => {
-      for (const key of [name, `${name} ${Object.values(labels)}`]) counted.set(key, (counted.get(key) ?? 0) + by);
+      for (const key of [name, `${name} ${Object.values(labels)}`]) counters.set(key, (counters.get(key) ?? 0) + by);
     },
     gauge: (name: string, value: number, labels = {}) => void gauges.set(`${name} ${Object.values(labels)}`.trim(), value),
     observe: (name: string, value: number) => void observed.set(name, [...(observed.get(name) ?? []), value]),
@@ -51,7 +45,8 @@ export function setUp(change: Partial<HubOptions> = {}) {
     streamAgeMs: AGE_MS,
     ...change,
   });
-  const join = (deviceSessionId: string, userId: string, sink = new FakeSink(), more: Partial<Admission> = {}) => {
+  /** Registers a stream on the sink, and returns the sink. */
+  const subscribe = (deviceSessionId: string, userId: string, sink = new FakeSink(), more: Partial<Admission> = {}) => {
     hub.register(
       {
         ...{ deviceSessionId, userId, peerNetwork: "192.0.2.1", resumeAfter: undefined },
@@ -63,14 +58,28 @@ export function setUp(change: Partial<HubOptions> = {}) {
     );
     return sink;
   };
-  const pass = (ms: number) => {
-    clock.ms += ms;
+  /** Advances the clock, then lets the hub do what is due. */
+  const advance = (ms: number) => {
+    clock.advance(ms);
     hub.tick();
   };
   const streams = () => hub.list({ after: 0, limit: 1000, userId: undefined, deviceSessionId: undefined }).streams.length;
-  return { hub, join, pass, clock, metrics, revocations, counted, gauges, observed, streams, signatures: () => signatures };
+  return {
+    hub,
+    subscribe,
+    advance,
+    clock,
+    metrics,
+    revocations,
+    counters,
+    gauges,
+    observed,
+    streams,
+    signatures: () => signatures,
+  };
 }
 
+/** A backend event `e-1` without a recipient. */
 export const event = (change: Partial<ClientEvent>): ClientEvent => ({
   userId: "",
   deviceSessionId: "",
@@ -80,7 +89,7 @@ export const event = (change: Partial<ClientEvent>): ClientEvent => ({
   ...change,
 });
 
-/** Why the hub refused: the reason, with the metadata's values. */
+/** The reason of the refusal that the call throws, with the values of its metadata; "admitted" if it throws none. */
 export function refusalOf(work: () => unknown): string {
   try {
     work();

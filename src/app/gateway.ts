@@ -4,6 +4,7 @@ import { requireBackend } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
 import { sleep } from "../core/backoff.ts";
+import { messageOf } from "../core/cause.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Log, Revocation } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
@@ -181,7 +182,7 @@ function freshNames(log: Log): void {
   try {
     keepNamesFresh();
   } catch (error) {
-    log.warn("names: addresses are kept for 30 s", { cause: error instanceof Error ? error.message : String(error) });
+    log.warn("names: addresses are kept for 30 s", { cause: messageOf(error) });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import { messageOf } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import { formatAddress, type TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
@@ -86,7 +87,7 @@ function boundEdge({ address }: RenewableListener, parts: SweepParts & { readonl
   try {
     return sweepConnections(address.port, parts);
   } catch (error) {
-    parts.log.warn("connections: no bounds on the edge", { cause: error instanceof Error ? error.message : String(error) });
+    parts.log.warn("connections: no bounds on the edge", { cause: messageOf(error) });
     return undefined;
   }
 }
@@ -124,6 +125,6 @@ function missVanished(listeners: ReadonlySet<RenewableListener>, config: Config,
   try {
     for (const { address } of listeners) setUserTimeout(address.port, config["connections.user_timeout_ms"]);
   } catch (error) {
-    log.warn("connections.user_timeout_ms has no effect", { cause: error instanceof Error ? error.message : String(error) });
+    log.warn("connections.user_timeout_ms has no effect", { cause: messageOf(error) });
   }
 }

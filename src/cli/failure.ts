@@ -1,4 +1,5 @@
 import { ConfigError } from "../config/problem.ts";
+import { messageOf } from "../core/cause.ts";
 import { ListenError, TlsFilesError } from "../core/listen.ts";
 import { StoreError } from "../core/store-error.ts";
 
@@ -15,7 +16,7 @@ const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
 export function reportFailure(error: unknown): number {
   const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;
   const elsewhere = setting === undefined ? "" : `; for another address, --set ${setting}=HOST:PORT`;
-  console.error(`sallyport: ${error instanceof Error ? error.message : String(error)}${elsewhere}`);
+  console.error(`sallyport: ${messageOf(error)}${elsewhere}`);
   if (error instanceof ConfigError || error instanceof TlsFilesError) return 2;
   if (error instanceof ListenError || error instanceof StoreError) return 1;
   if (error instanceof Error && error.stack !== undefined) console.error(error.stack);

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { reasonOf } from "../client/errors.ts";
 import { RestError } from "../client/rest.ts";
+import { messageOf } from "../core/cause.ts";
 
 /** Tells a story step by step, and remembers whether every step held. */
 
@@ -88,7 +89,7 @@ export function describe(error: unknown): string {
   if (error instanceof Unexpected) return error.actual;
   if (error instanceof ConnectError) return `${codeName(error.code)} ${reasonOf(error) ?? error.rawMessage}`;
   if (error instanceof RestError) return `HTTP ${error.status} ${error.code}: ${error.message}`;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 /** A code as the RPC protocols write it: FAILED_PRECONDITION. */

@@ -11,12 +11,17 @@ export function describeCause(cause: unknown): string {
     each !== undefined && parts.length < DEPTH_MAX;
     each = each instanceof Error ? each.cause : undefined
   ) {
-    parts.push(clipped(each instanceof Error ? `${each.name}: ${messageOf(each)}` : String(each)));
+    parts.push(clipped(each instanceof Error ? `${each.name}: ${loggableMessage(each)}` : String(each)));
   }
   return parts.join(" < ");
 }
 
-function messageOf(error: Error): string {
+/** The message of what was thrown, which need not be an Error. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+function loggableMessage(error: Error): string {
   return error instanceof SyntaxError ? syntaxErrorKind(error.message) : error.message;
 }
 

@@ -1,3 +1,5 @@
+import { messageOf } from "./cause.ts";
+
 /** What tells a path from a secret that was put in its place: a folder or an ending. */
 const LOOKS_LIKE_A_PATH = /[/\\.]/;
 const PATH_CHARS_MAX = 256;
@@ -10,6 +12,6 @@ export function pathShown(path: string): string {
 
 /** Why a file cannot be read or written, without its path, which the system's message repeats. */
 export function whyUnreadable(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   return message.replace(/,? \w+ '[\s\S]*$/, "");
 }

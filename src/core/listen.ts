@@ -1,3 +1,4 @@
+import { messageOf } from "./cause.ts";
 import { contains, parseIp, parseIpBlock } from "./ip-address.ts";
 
 /** Where to listen, and what to say when that cannot be had. */
@@ -19,7 +20,7 @@ export interface TlsIdentity {
 /** The TLS files cannot be used. The message is for the person who starts the gateway, and shows nothing of their content. */
 export class TlsFilesError extends Error {
   constructor(problem: string, cause: unknown) {
-    super(`${problem}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    super(`${problem}: ${messageOf(cause)}`);
     this.name = "TlsFilesError";
   }
 }
@@ -31,7 +32,7 @@ export class ListenError extends Error {
 
   constructor(what: string, address: ListenAddress, cause: unknown) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    const why = WHY_NOT[code] ?? (cause instanceof Error ? cause.message : String(cause));
+    const why = WHY_NOT[code] ?? messageOf(cause);
     super(`${what} cannot listen on ${formatAddress(address)}: ${why}`, { cause });
     this.name = "ListenError";
     this.code = code;

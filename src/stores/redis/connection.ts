@@ -1,4 +1,5 @@
 import { RedisClient } from "bun";
+import { messageOf } from "../../core/cause.ts";
 import { whyNoConnection } from "./probe.ts";
 import { type RedisTls, wantsTls } from "./tls.ts";
 import { RedisUnavailable } from "./unavailable.ts";
@@ -122,7 +123,7 @@ export class RedisConnection {
   }
 
   #explain(error: unknown): RedisUnavailable {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     if (this.#lost === undefined) this.#count(message);
     if (WRONG_SERVER.test(message)) this.lose(message);
     return new RedisUnavailable(this.#lost ?? message, { cause: error });

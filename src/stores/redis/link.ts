@@ -1,3 +1,4 @@
+import { messageOf } from "../../core/cause.ts";
 import type { Log } from "../../core/ports.ts";
 import { type ConnectionOptions, type RedisCall, RedisConnection } from "./connection.ts";
 import { RedisUnavailable } from "./unavailable.ts";
@@ -93,7 +94,7 @@ export class RedisLink {
     try {
       await this.#connect();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       if (reason !== this.#away) this.#options.log.warn("redis: cannot reconnect", { reason });
       this.#away = reason;
       this.#attempts++;

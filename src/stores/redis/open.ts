@@ -1,3 +1,4 @@
+import { messageOf } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { BucketStore, Log, Metrics, ReplayStore, Revocation } from "../../core/ports.ts";
 import { StoreError } from "../../core/store-error.ts";
@@ -144,8 +145,4 @@ export async function openRedisStores(
 /** The link says so itself. */
 function unlessAway(error: unknown): void {
   if (!(error instanceof RedisUnavailable)) throw error;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { messageOf } from "../../core/cause.ts";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { TlsFilesError, type TlsIdentity } from "../../core/listen.ts";
 import { checkTlsIdentity, type TlsExpiry, type TlsFileNames } from "./tls-check.ts";
@@ -78,7 +79,7 @@ class TlsWatch {
       this.#renew();
       this.#lastProblem = "";
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = messageOf(error);
       if (cause !== this.#lastProblem) this.#parts.log.error("tls: the files cannot be used; the old ones serve on", { cause });
       this.#lastProblem = cause;
     }

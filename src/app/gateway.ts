@@ -18,6 +18,7 @@ import type { ProtocolName } from "../rpc/protocol.ts";
 import { RpcServer } from "../rpc/server.ts";
 import { callLog } from "../service/call-log.ts";
 import { gatewayService } from "../service/gateway-service.ts";
+import { publicEndpoints } from "../service/public/endpoints.ts";
 import { openStores } from "../stores/open.ts";
 import { Cors } from "../transport/bun/cors.ts";
 import { keepNamesFresh } from "../transport/linux/name-cache.ts";
@@ -122,9 +123,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     rpc,
     requestBytesMax: config["limits.request_bytes_max"],
     peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
-    publicRoutes: PUBLIC_ROUTES,
-    publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
-    jwks: keys.jwks,
+    endpoints: publicEndpoints({
+      routes: PUBLIC_ROUTES,
+      publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
+      ...{ jwks: keys.jwks, log, metrics, clock },
+    }),
     cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
     log,
     metrics,

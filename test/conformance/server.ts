@@ -21,7 +21,6 @@ import { openEdge } from "../../src/transport/bun/edge.ts";
 import type { Listener } from "../../src/transport/bun/listener.ts";
 import { openGrpc } from "../../src/transport/h2/grpc-listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
-import { NO_PUBLIC_CALLS } from "../support/no-public-calls.ts";
 import { UNGUARDED } from "../support/unguarded.ts";
 import { conformanceService } from "./service.ts";
 
@@ -70,9 +69,7 @@ function tlsOf({ useTls, serverCreds, clientTlsCert }: ServerCompatRequest): Tls
 function edgeOnly() {
   return {
     requestBytesMax: REQUEST_BYTES_MAX,
-    publicRoutes: [],
-    publicAuth: NO_PUBLIC_CALLS,
-    jwks: { keys: [] },
+    endpoints: [],
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
     metrics: createMetrics({ version: "conformance" }),
     clock: systemClock,

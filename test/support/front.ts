@@ -15,7 +15,6 @@ import type { RenewableListener } from "../../src/transport/bun/listener.ts";
 import type { ConnectionLimits } from "../../src/transport/limits/connection-limits.ts";
 import { openFront } from "../../src/transport/mux/mux-listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
-import { NO_PUBLIC_CALLS } from "./no-public-calls.ts";
 import { UNGUARDED } from "./unguarded.ts";
 
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
@@ -56,9 +55,7 @@ export async function openEchoFront(options: EchoFrontOptions = {}): Promise<Ech
     tls: options.tls,
     requestBytesMax: REQUEST_BYTES_MAX,
     rpc: echoServer(streams, hold),
-    publicRoutes: [],
-    publicAuth: NO_PUBLIC_CALLS,
-    jwks: { keys: [] },
+    endpoints: [{ path: "/.well-known/jwks.json", serve: async () => Response.json({ keys: [] }) }],
     peers: new PeerResolver(options.trustedProxies ?? []),
     cors: new Cors({ origins: ["https://app.example"], maxAgeSeconds: 0 }),
     log,

@@ -13,7 +13,6 @@ import { openEdge } from "../../src/transport/bun/edge.ts";
 import type { Listener } from "../../src/transport/bun/listener.ts";
 import { openGrpc } from "../../src/transport/h2/grpc-listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
-import { NO_PUBLIC_CALLS } from "./no-public-calls.ts";
 import { UNGUARDED } from "./unguarded.ts";
 
 /** Any methods, behind the real listeners. */
@@ -46,9 +45,7 @@ export async function openRpcListeners(
   const edge = openEdge({
     ...common,
     requestBytesMax,
-    publicRoutes: [],
-    publicAuth: NO_PUBLIC_CALLS,
-    jwks: { keys: [] },
+    endpoints: [],
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
     metrics: createMetrics({ version: "test" }),
     clock: systemClock,

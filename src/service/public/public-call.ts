@@ -1,11 +1,11 @@
 import { codingsOf } from "../../core/content-coding.ts";
+import type { HttpCall } from "../../core/http-endpoint.ts";
 import { PUBLIC_BODY_BYTES_MAX } from "../../core/limits.ts";
 import { isJsonContent } from "../../core/media-type.ts";
-import type { Peer, PublicBackend } from "../../core/ports.ts";
+import type { PublicBackend } from "../../core/ports.ts";
 import { type Reason, Refusal } from "../../core/refusal.ts";
 import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
 import { BodyTooLarge, BodyTooSlow } from "../../rpc/http.ts";
-import { readBounded } from "../../transport/bun/fetch-host.ts";
 import {
   chargePublic,
   checkPublic,
@@ -29,26 +29,16 @@ export interface PublicAuthParts extends PublicChargePorts {
   readonly isStopping: () => boolean;
 }
 
-/** What the edge adds. */
-interface PublicCallParts extends PublicAuthParts {
-  /** A body has to be here within this. */
-  readonly bodyTimeoutMs: number;
-}
-
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Checks a public call, charges it, and passes it on: in this order, so that nothing is spent on what is malformed. But what is dear to
  * check is not checked for those whose budget is empty. Throws RestError.
  */
-export async function servePublicCall(
-  request: Request,
-  peer: Peer,
-  route: PublicRoute,
-  parts: PublicCallParts,
-): Promise<Response> {
+export async function servePublicCall(call: HttpCall, route: PublicRoute, parts: PublicAuthParts): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
-  const { body, identity, checkLast } = await readCall(request, peer, route, parts);
+  const { request, peer } = call;
+  const { body, identity, checkLast } = await readCall(call, route, parts);
   const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
   if (checkLast !== undefined) {
     checkPublic(demands, parts);
@@ -70,13 +60,13 @@ export async function servePublicCall(
 }
 
 /** The call, as far as it is checked at no cost. An address whose calls keep failing is not read; what cannot be taken is a failure. */
-async function readCall(request: Request, peer: Peer, { check }: PublicRoute, parts: PublicCallParts): Promise<PublicCall> {
-  const failure = failureDemand(peer, parts);
+async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAuthParts): Promise<PublicCall> {
+  const failure = failureDemand(call.peer, parts);
   checkPublic([failure], parts);
   try {
-    return check(await readJson(request, parts.bodyTimeoutMs));
+    return check(await readJson(call));
   } catch (thrown) {
-    if (isPeersFault(thrown) && !request.signal.aborted) await parts.buckets.spend(failure, parts.clock.now());
+    if (isPeersFault(thrown) && !call.request.signal.aborted) await parts.buckets.spend(failure, parts.clock.now());
     throw thrown;
   }
 }
@@ -87,14 +77,14 @@ function isPeersFault(thrown: unknown): boolean {
   return thrown.code === "invalid_request" || thrown.code === "payload_too_large";
 }
 
-async function readJson(request: Request, timeoutMs: number): Promise<unknown> {
+async function readJson({ request, readBody }: HttpCall): Promise<unknown> {
   if (request.method !== "POST") throw new RestError("method_not_allowed", undefined, { allow: "POST" });
   const { headers } = request;
   if (!isJsonContent(headers.get("content-type"))) throw new RestError("unsupported_media_type");
   if (codingsOf(headers.get("content-encoding")).length > 0)
     throw new RestError("unsupported_media_type", "no content-encoding is taken");
   try {
-    return JSON.parse(utf8.decode(await readBounded(request, PUBLIC_BODY_BYTES_MAX, timeoutMs)));
+    return JSON.parse(utf8.decode(await readBody(PUBLIC_BODY_BYTES_MAX)));
   } catch (error) {
     if (error instanceof BodyTooLarge) throw new RestError("payload_too_large", `at most ${PUBLIC_BODY_BYTES_MAX} bytes`);
     if (error instanceof BodyTooSlow) throw new RestError("invalid_request", "the body took too long to arrive", {}, error);

@@ -1,4 +1,4 @@
-import type { Peer } from "../../core/ports.ts";
+import type { HttpCall } from "../../core/http-endpoint.ts";
 import { jsonReply, RestError } from "../../core/rest-reply.ts";
 import { chargePublic, classDemand, type PublicChargePorts } from "./public-budgets.ts";
 
@@ -6,7 +6,7 @@ import { chargePublic, classDemand, type PublicChargePorts } from "./public-budg
 const MAX_AGE = "public, max-age=300";
 
 /** Gives the gateway's public keys. Throws RestError. */
-export async function servePublicKeys(request: Request, peer: Peer, jwks: object, ports: PublicChargePorts): Promise<Response> {
+export async function servePublicKeys({ request, peer }: HttpCall, jwks: object, ports: PublicChargePorts): Promise<Response> {
   const isRead = request.method === "GET" || request.method === "HEAD";
   if (!isRead) throw new RestError("method_not_allowed", undefined, { allow: "GET, HEAD" });
   const fields = await chargePublic([classDemand("public_misc", peer, ports)], ports);

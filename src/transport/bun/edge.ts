@@ -1,19 +1,17 @@
 import { describeCause } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { HttpEndpoint } from "../../core/http-endpoint.ts";
 import type { ListenAddress, TlsIdentity } from "../../core/listen.ts";
 import type { Log, Metrics, Peer } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { RpcServer } from "../../rpc/server.ts";
-import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../service/public/public-call.ts";
-import { servePublicKeys } from "../../service/public/public-keys.ts";
-import { restLog } from "../../service/public/rest-log.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import type { SocketEnd } from "../mux/loopback-proxy.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import type { Cors } from "./cors.ts";
 import { type Answer, type AppServer, type ExactRoutes, exactApp } from "./exact-app.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./fetch-body.ts";
-import { FetchRequest, toResponse } from "./fetch-host.ts";
+import { FetchRequest, readBounded, toResponse } from "./fetch-host.ts";
 import { type RenewableListener, serveOn } from "./listener.ts";
 import { pathOf } from "./request-url.ts";
 
@@ -22,10 +20,8 @@ export interface EdgeParts {
   readonly tls?: TlsIdentity | undefined;
   readonly requestBytesMax: number;
   readonly rpc: RpcServer<Peer>;
-  readonly publicRoutes: readonly PublicRoute[];
-  readonly publicAuth: PublicAuthParts;
-  /** The gateway's public keys, as JWKS. */
-  readonly jwks: object;
+  /** What is served beside the RPCs. */
+  readonly endpoints: readonly HttpEndpoint[];
   readonly peers: PeerResolver;
   /** Who asks, where that is not simply who opened the connection. Throws RestError. */
   readonly findPeer?: FindPeer | undefined;
@@ -44,8 +40,6 @@ export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
  * dropped as they come, so it costs no memory.
  */
 const BODY_FENCE_BYTES = 64 * 1024 * 1024;
-
-const KEYS_PATH = "/.well-known/jwks.json";
 
 /** Opens the edge: the RPCs, the public REST calls and the gateway's keys, on one port over HTTP/1.1 and h2c. */
 export function openEdge(parts: EdgeParts): RenewableListener {
@@ -69,21 +63,18 @@ export function edgeRoutes(parts: EdgeParts): ExactRoutes {
     const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server), bodyTimeoutMs));
     return toResponse(reply, request, server);
   };
-  const logged = restLog(parts);
 
   const routes: Record<string, Answer> = {};
   const route = (path: string, answer: Answer) => {
     routes[path] = (request, server) => cors.answer(request, () => answer(request, server));
   };
   for (const path of rpc.paths) route(path, (request, server) => call(request, path, server));
-  for (const publicRoute of parts.publicRoutes) {
-    const { path } = publicRoute;
-    const serve = (request: Request, peer: Peer) =>
-      servePublicCall(request, peer, publicRoute, { ...parts.publicAuth, bodyTimeoutMs });
-    route(path, (request, server) => logged(request, path, peerOf(request, server), serve));
+  for (const endpoint of parts.endpoints) {
+    route(endpoint.path, (request, server) => {
+      const readBody = (bytesMax: number) => readBounded(request, bytesMax, bodyTimeoutMs);
+      return endpoint.serve({ request, peer: peerOf(request, server), readBody });
+    });
   }
-  const keys = (request: Request, peer: Peer) => servePublicKeys(request, peer, parts.jwks, parts.publicAuth);
-  route(KEYS_PATH, (request, server) => logged(request, KEYS_PATH, peerOf(request, server), keys));
   return { routes, otherwise: unknownTarget(rpc.paths, call), failed: (error) => unexpected(error, parts.log) };
 }
 

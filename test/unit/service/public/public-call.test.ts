@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { HttpCall } from "../../../../src/core/http-endpoint.ts";
 import { RestError } from "../../../../src/core/rest-reply.ts";
 import type { PublicBudgets } from "../../../../src/service/public/public-budgets.ts";
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../../../src/service/public/public-call.ts";
@@ -22,11 +23,17 @@ const CONFIRM: PublicRoute = {
 const KEY = Buffer.alloc(32, 1).toString("base64");
 const HOUR_MS = 3_600_000;
 
+/** A POST of JSON from an address. */
+function callOf(body: string, address: string): HttpCall {
+  const headers = { "content-type": "application/json" };
+  const request = new Request("http://edge/confirm", { method: "POST", headers, body });
+  return { request, peer: { address, network: address }, readBody: () => request.bytes() };
+}
+
 test("a hundred thousand guesses at one code, from a thousand addresses, in an hour: the backend sees no more than 365", async () => {
   let nowMs = 1_760_000_000_000;
   let forwarded = 0;
-  const parts: PublicAuthParts & { readonly bodyTimeoutMs: number } = {
-    bodyTimeoutMs: 1000,
+  const parts: PublicAuthParts = {
     backend: {
       forward: async () => {
         forwarded++;
@@ -44,16 +51,8 @@ test("a hundred thousand guesses at one code, from a thousand addresses, in an h
   for (let n = 0; n < guesses; n++) {
     nowMs += HOUR_MS / guesses;
     const body = JSON.stringify({ challenge_id: "c-1", code: String(n).padStart(6, "0"), client_public_key: KEY });
-    const request = new Request("http://edge/confirm", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body,
-    });
     const address = `198.51.${n % 4}.${(n >> 2) % 250}`;
-    const outcome = await servePublicCall(request, { address, network: address }, CONFIRM, {
-      ...parts,
-      bodyTimeoutMs: 1000,
-    }).then(
+    const outcome = await servePublicCall(callOf(body, address), CONFIRM, parts).then(
       () => "forwarded",
       (error) => (error instanceof RestError ? error.code : "thrown"),
     );
@@ -72,7 +71,6 @@ test("a key is not looked into, which is dear, for those whose budget is empty",
   let looked = 0;
   const route: PublicRoute = { ...CONFIRM, check: (json) => checkConfirmCode(json, () => ++looked > 0) };
   const parts = {
-    bodyTimeoutMs: 1000,
     backend: {
       forward: async () => ({ status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined }),
     },
@@ -84,12 +82,7 @@ test("a key is not looked into, which is dear, for those whose budget is empty",
   };
   const guess = async () => {
     const body = JSON.stringify({ challenge_id: "c-1", code: "1", client_public_key: KEY });
-    const request = new Request("http://edge/confirm", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body,
-    });
-    return servePublicCall(request, { address: "192.0.2.1", network: "192.0.2.1" }, route, parts);
+    return servePublicCall(callOf(body, "192.0.2.1"), route, parts);
   };
   for (let n = 0; n < 5; n++) expect((await guess()).status).toBe(400);
   for (let n = 0; n < 5; n++) await expect(guess()).rejects.toMatchObject({ code: "rate_limited" });

@@ -6,10 +6,10 @@ const BUDGETS = ["ip", "session", "user", "failures", "public_auth", "public_mis
 export type BudgetName = (typeof BUDGETS)[number];
 export type Budgets = { [Name in BudgetName]: Budget };
 
-/** Every budget of the configuration, but for those of routes. */
+/** All budgets of the configuration except those of routes. */
 export function budgetsOf(config: Config): Budgets {
   const entries = BUDGETS.map((name) => [name, budgetOf(config, name)]);
-  // A decoder's edge: one entry for each name.
+  // The cast is safe: there is one entry for each name.
   return Object.fromEntries(entries) as Budgets;
 }
 

@@ -3,29 +3,29 @@ import { ParseError } from "./parsed-text.ts";
 import { redactedKey, redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/** What became of a raw value: the value, or what is wrong with it. A problem completes "<key>: …". */
+/** The result of decoding a raw value. Each problem completes the sentence "<key>: …". */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** A kind of value: what is expected of it, and how it is read from a file or from text. */
+/** Turns a raw value, as a file parser returns it, into a checked value. */
 export interface Decoder<T> {
   /** Completes "expected …". */
   readonly expected: string;
   decode(raw: unknown): Decoded<T>;
-  /** The text of a variable or a flag, as the raw value that a file would have held. Throws `ParseError`. */
+  /** Converts the text of a variable or a flag to the raw value that a file would hold. Throws `ParseError`. */
   fromText(text: string): unknown;
 }
 
 export interface DecoderOptions {
   readonly fromText?: (text: string) => unknown;
-  /** How a problem quotes a raw value. */
+  /** Quotes a raw value in a problem. */
   readonly show?: (raw: unknown) => string;
-  /** What to write instead, or why not: follows the problem. Quotes nothing that may be a secret. */
+  /** Advice that is appended to the problem. It must not quote what may be a secret. */
   readonly hint?: (raw: unknown) => string | undefined;
 }
 
-/** A kind that `read` decides: it gives the value, or `undefined` where the raw value is not what is expected. */
+/** A decoder for one value. `read` returns the value, or `undefined` to reject the raw value. */
 export function decoder<T>(
   expected: string,
   read: (raw: unknown) => T | undefined,
@@ -37,13 +37,13 @@ export function decoder<T>(
     decode(raw) {
       const value = read(raw);
       if (value !== undefined) return { ok: true, value };
-      const instead = hint?.(raw);
-      return { ok: false, problems: [`got ${show(raw)}, expected ${expected}${instead === undefined ? "" : `; ${instead}`}`] };
+      const advice = hint?.(raw);
+      return { ok: false, problems: [`got ${show(raw)}, expected ${expected}${advice === undefined ? "" : `; ${advice}`}`] };
     },
   };
 }
 
-/** The same kind, or nothing: an absent value, and the empty text of a variable that was set to nothing. */
+/** Also accepts an absent value. In a variable or a flag, an empty text counts as absent. */
 export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   return {
     expected: inner.expected,
@@ -52,7 +52,7 @@ export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   };
 }
 
-/** A kind whose values are never shown. */
+/** Never quotes the value in a problem. */
 export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   return {
     ...inner,
@@ -63,7 +63,7 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   };
 }
 
-/** A list of one kind; in text, JSON or comma-separated. Every item's problems are told, by index. */
+/** A list of items of one type. A variable or a flag holds JSON or comma-separated items. Each problem names the item's index. */
 export function list<T>(
   item: Decoder<T>,
   options: { readonly plural: string; readonly itemsMax: number },
@@ -84,7 +84,7 @@ export function list<T>(
   };
 }
 
-/** An object with exactly these fields. An unknown field is a problem: it is most likely a misspelt one. */
+/** An object with these fields only. An unknown field is a problem, because it is probably misspelt. */
 export function record<T extends Readonly<Record<string, unknown>>>(
   fields: { readonly [K in keyof T & string]: Decoder<T[K]> },
   expected: string,
@@ -104,18 +104,18 @@ export function record<T extends Readonly<Record<string, unknown>>>(
         if (!decoded.ok) problems.push(...decoded.problems.map((problem) => `${name}: ${problem}`));
         else if (decoded.value !== undefined) value[name] = decoded.value;
       }
-      // A decoder's edge: every field of T has been decoded by its own kind.
+      // The cast is safe: each field of T was decoded by its own decoder.
       return problems.length > 0 ? { ok: false, problems } : { ok: true, value: value as T };
     },
   };
 }
 
-/** A table, and no other object, such as a date. */
+/** Whether a raw value is a table. Other objects, such as dates, are not. */
 export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>> {
   return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-/** Text that is not JSON stays text, which no list or object accepts. */
+/** Text that is not JSON is returned unchanged; lists and objects reject it. */
 function fromJson(text: string): unknown {
   let parsed: ReturnType<typeof parseJson>;
   try {
@@ -123,8 +123,8 @@ function fromJson(text: string): unknown {
   } catch {
     return text;
   }
-  const [twice] = parsed.repeated;
-  if (twice !== undefined) throw new ParseError(`${redactedKey(twice.path.join("."))} is given twice, expected once`);
+  const [duplicate] = parsed.duplicates;
+  if (duplicate !== undefined) throw new ParseError(`${redactedKey(duplicate.path.join("."))} is given twice, expected once`);
   return parsed.value;
 }
 

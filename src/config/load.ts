@@ -12,17 +12,18 @@ export interface ConfigSources {
   readonly argv?: readonly string[];
   readonly env?: Environment;
   readonly readFile?: (path: string) => string;
-  /** A command's own defaults: above the table's, below everything that the operator gave. */
+  /** Defaults of a command. They override the defaults of the schema and are overridden by every other source. */
   readonly overrides?: Partial<Config>;
-  /** Told of the file if it holds secrets itself. */
+  /** Called with the path of the configuration file if the file contains secret settings. */
   readonly onSecretFile?: (path: string) => void;
-  /** What a command demands besides. */
+  /** Rules of the command, in addition to those between settings. */
   readonly rules?: readonly Rule[];
 }
 
 /**
- * The configuration, out of its sources. Later wins: defaults, overrides, file, environment, flags. Checked whole: throws one
- * `ConfigError` with every problem of every source, also of values that a later source replaces.
+ * Loads the configuration. Later sources override earlier ones: defaults, overrides, file, environment, flags.
+ *
+ * Throws one `ConfigError` with all problems of all sources. Values that a later source overrides are checked too.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
   const {
@@ -35,11 +36,11 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   } = sources;
   const flags = fromFlags(argv);
   const path = flags.file ?? env[FILE_VARIABLE];
-  const file = path ? fromFile(path, readFile) : { given: [], problems: [] };
-  if (path && file.given.some(({ key }) => SCHEMA[key].secret)) onSecretFile?.(path);
+  const file = path ? fromFile(path, readFile) : { settings: [], problems: [] };
+  if (path && file.settings.some(({ key }) => SCHEMA[key].secret)) onSecretFile?.(path);
   const environment = fromEnvironment(env);
 
-  const decoded = decode([...file.given, ...environment.given, ...flags.given]);
+  const decoded = decode([...file.settings, ...environment.settings, ...flags.settings]);
   const config = resolve(overrides, decoded.values);
   const problems = [
     ...file.problems,
@@ -54,16 +55,16 @@ export function loadConfig(sources: ConfigSources = {}): Config {
 
 interface DecodedValues {
   readonly values: ReadonlyMap<ConfigKey, unknown>;
-  /** Keys of which some value was not what is expected. */
+  /** Keys with at least one rejected value. */
   readonly failed: ReadonlySet<ConfigKey>;
   readonly problems: readonly string[];
 }
 
-function decode(given: readonly RawSetting[]): DecodedValues {
+function decode(settings: readonly RawSetting[]): DecodedValues {
   const values = new Map<ConfigKey, unknown>();
   const failed = new Set<ConfigKey>();
   const problems: string[] = [];
-  for (const { key, raw, origin } of given) {
+  for (const { key, raw, origin } of settings) {
     const decoded = SCHEMA[key].decoder.decode(raw);
     if (decoded.ok) {
       values.set(key, decoded.value);
@@ -80,6 +81,6 @@ function resolve(overrides: Partial<Config>, values: ReadonlyMap<ConfigKey, unkn
     const value = values.has(key) ? values.get(key) : (overrides[key] ?? SCHEMA[key].default);
     return [key, value];
   });
-  // A decoder's edge: every key has been decoded by its own kind.
+  // The cast is safe: each key was decoded by its own decoder.
   return Object.freeze(Object.fromEntries(entries)) as Config;
 }

@@ -1,19 +1,19 @@
 import { type Decoder, decoder } from "./decoder.ts";
 
-/** Origins that every page has, or that none has: what a list with them means is not what it says. */
 const WEB = /^https?:\/\//;
+/** URL schemes that browsers never send as an origin. */
 const NEVER_AN_ORIGIN = /^(wss?|ftp|data|blob|about|javascript|mailto|rediss?):/i;
-/** An app shell's own scheme, such as `capacitor://localhost` or `app://-`. Some shells leave the host out. */
+/** App shells use their own schemes, such as `capacitor://localhost` or `app://-`. Some omit the host. */
 const APP_SHELL = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\.)?(?::[1-9]\d{0,4})?$/;
 
 /**
- * An origin as browsers and app shells serialise it (RFC 6454 6.2), or `*` for all of them. It is compared byte by byte with the Origin
- * header, so that any other spelling would match nothing.
+ * An origin as browsers and app shells serialise it (RFC 6454 6.2), or `*` for all origins. Requests are matched by comparing the
+ * bytes of the Origin header, so another spelling would never match.
  */
 export const origin: Decoder<string> = decoder(
   'an origin such as "https://app.example" or "capacitor://localhost", without a path, or "*"',
   (raw) => (typeof raw === "string" && isOrigin(raw) ? raw : undefined),
-  { hint: (raw) => (typeof raw === "string" ? insteadOf(raw) : undefined) },
+  { hint: (raw) => (typeof raw === "string" ? adviceFor(raw) : undefined) },
 );
 
 function isOrigin(raw: string): boolean {
@@ -22,27 +22,27 @@ function isOrigin(raw: string): boolean {
   return APP_SHELL.test(raw) && !NEVER_AN_ORIGIN.test(raw);
 }
 
-/** Of what the URL parser takes for a host: no wildcard, and no label left out. */
+/** The URL parser also accepts wildcards and empty labels in a host name. */
 function hasWholeHost(url: string): boolean {
   const host = URL.parse(url)?.hostname ?? "";
   return !/[*{}$()|^!']|\.\.|^\./.test(host);
 }
 
-/** What to write instead. Shows an origin at most: nothing of a user, a path or a query, which may be secrets. */
-function insteadOf(raw: string): string {
+/** What to write instead. Quotes at most an origin: user, path and query may be secrets. */
+function adviceFor(raw: string): string {
   if (raw.toLowerCase() === "null")
-    return 'every sandboxed page sends "null", so it would let in all of them; serve the pages from an origin, or write "*"';
-  if (/[,\s]/.test(raw.trim())) return "write each origin as an item of its own";
+    return 'every sandboxed page sends "null", so all of them would be allowed; serve the pages from an origin, or write "*"';
+  if (/[,\s]/.test(raw.trim())) return "write each origin as a separate item";
   if (/[*{}$()|^]/.test(raw))
-    return 'there are no patterns; write out each origin, such as "https://app.example", or "*" for all';
+    return 'patterns are not supported; list each origin, such as "https://app.example", or "*" for all';
   const written = serialised(raw);
   return written === undefined
-    ? 'write scheme, host and, if it is not the default, port; or "*" for all'
+    ? 'write scheme, host and, unless it is the default, port; or "*" for all'
     : `write "${written}"`;
 }
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\//i;
-/** A host's name, and no token that has dots. */
+/** A bare host name. The bounds keep dotted tokens (secrets) from matching. */
 const BARE_HOST = /^(?:\/\/)?((?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}(?::\d{1,5})?)(?:\/|$)/i;
 
 function serialised(raw: string): string | undefined {
@@ -56,7 +56,7 @@ function serialised(raw: string): string | undefined {
   return isOrigin(written) ? written : undefined;
 }
 
-/** A page that opens a WebSocket has the origin that it was loaded from. */
+/** The origin of a WebSocket request is the http(s) origin of its page. */
 function toHttp(scheme: string): string {
   return scheme.toLowerCase() === "wss:" ? "https:" : "http:";
 }

@@ -1,19 +1,19 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
 
-/** YAML 1.2 with merge keys, one document. */
+/** One document of YAML 1.2 with merge keys. */
 export function parseYaml(text: string): ParsedText {
   const { document, lines } = parse(text, "YAML");
-  const repeated = new DuplicateKeys(document, lines).find();
+  const duplicates = new DuplicateKeys(document, lines).find();
   try {
-    return { value: document.toJS(), repeated };
+    return { value: document.toJS(), duplicates };
   } catch {
-    // An alias without its anchor, or so many of them that they would fill the memory.
+    // An alias has no anchor, or the library's limit on alias expansion (against memory exhaustion) is exceeded.
     throw new ParseError("not YAML: an alias that cannot be resolved");
   }
 }
 
-/** JSON is read by the runtime. As a subset of YAML 1.2 it is parsed a second time to find what `JSON.parse` drops. */
+/** `JSON.parse` drops duplicate keys silently. JSON is a subset of YAML 1.2, so the YAML parser finds them in a second pass. */
 export function parseJson(text: string): ParsedText {
   let value: unknown;
   try {
@@ -22,7 +22,7 @@ export function parseJson(text: string): ParsedText {
     throw new ParseError("not JSON", jsonPosition(text));
   }
   const { document, lines } = parse(text, "JSON");
-  return { value, repeated: new DuplicateKeys(document, lines).find() };
+  return { value, duplicates: new DuplicateKeys(document, lines).find() };
 }
 
 function jsonPosition(text: string): ParseError["position"] {
@@ -36,7 +36,7 @@ function jsonPosition(text: string): ParseError["position"] {
 
 function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {
   const lines = new LineCounter();
-  // Repeated keys are found below, where an alias that stands for a key counts too.
+  // The library's own check for duplicate keys is off: DuplicateKeys also resolves aliases that are used as keys.
   const options = { uniqueKeys: false, merge: format === "YAML", prettyErrors: false, lineCounter: lines };
   const document = parseDocument(text, options);
   const [problem] = [...document.errors, ...document.warnings];
@@ -45,13 +45,13 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
 }
 
-/** A configuration is six levels deep. */
+/** A valid configuration has at most six levels. */
 const DEPTH_MAX = 32;
 const MERGE_KEY = "<<";
-/** Merges of merges grow exponentially. */
+/** Nested merge keys expand exponentially. */
 const MERGES_MAX = 1000;
 
-/** Finds the keys that a map holds twice: literally, in another spelling, through an alias, or by a merge. */
+/** Finds duplicate keys in maps: repeated literally, in another spelling, through an alias, or by a merge key. */
 class DuplicateKeys {
   readonly #document: Document;
   readonly #lines: LineCounter;
@@ -83,7 +83,7 @@ class DuplicateKeys {
     }
   }
 
-  /** The names that a merge key brings in. */
+  /** The names that a merge key adds to the map. */
   #merged(value: unknown): string[] {
     if (++this.#merges > MERGES_MAX) throw new ParseError(`more than ${MERGES_MAX} merges`);
     const source = isAlias(value) ? value.resolve(this.#document) : value;

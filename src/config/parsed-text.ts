@@ -1,12 +1,12 @@
-/** What a configuration text holds. */
+/** The result of parsing a configuration text. */
 export interface ParsedText {
   readonly value: unknown;
-  /** Keys that one table holds more than once; parsers keep the last of them, silently. */
-  readonly repeated: readonly DuplicateKey[];
+  /** Keys that occur more than once in one table. `value` has the last occurrence. */
+  readonly duplicates: readonly DuplicateKey[];
 }
 
 export interface DuplicateKey {
-  /** The names from the root down; an item of a list is its index. */
+  /** The names from the root to the key. A list item's name is its index. */
   readonly path: readonly string[];
   readonly line: number;
 }
@@ -16,7 +16,7 @@ export interface TextPosition {
   readonly column: number;
 }
 
-/** A text that cannot be parsed. The message names the kind of error and quotes nothing: the text may hold secrets. */
+/** A syntax error. The message names the kind of error and never quotes the text, which may hold secrets. */
 export class ParseError extends Error {
   readonly position: TextPosition | undefined;
 

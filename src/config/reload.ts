@@ -1,16 +1,16 @@
 import type { RouteConfig } from "./routes.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey } from "./schema.ts";
 
-/** What becomes of a running configuration when another is read. */
+/** The result of a configuration reload. */
 export interface Reload {
-  /** The running one, with what may change at run time as the other has it. */
+  /** The running configuration with the reloadable settings of the new one. */
   readonly merged: Config;
   readonly changed: readonly ConfigKey[];
-  /** Differ too, and stay as they are. */
+  /** Settings that differ in the new configuration and take effect only after a restart. */
   readonly needRestart: readonly ConfigKey[];
 }
 
-/** Budgets may change at run time, those of scopes and those of routes. */
+/** Merges the reloadable settings of `next` into `running`. These are the budgets of scopes and of routes. */
 export function mergeReload(running: Config, next: Config): Reload {
   const budgets = Object.fromEntries(CONFIG_KEYS.filter(isBudget).map((key) => [key, next[key]]));
   const routes = running.routes.map((route) => withBudgetOf(next.routes, route));
@@ -26,7 +26,7 @@ function isBudget(key: ConfigKey): boolean {
   return key.startsWith("budgets.");
 }
 
-/** A route that is no longer there keeps its budget until the restart that takes it away. */
+/** Removing a route requires a restart; until then the route keeps its budget. */
 function withBudgetOf(next: readonly RouteConfig[], route: RouteConfig): RouteConfig {
   const found = next.find((each) => each.message_type === route.message_type);
   if (found === undefined) return route;

@@ -3,19 +3,19 @@ import { parseRoutePath } from "../core/route-path.ts";
 import { type Decoder, decoder, list, optional, record } from "./decoder.ts";
 import { boolean, choice, int, positive } from "./values.ts";
 
-/** One message type, and the backend call that serves it. Named as in the file. */
+/** One message type and the backend call that serves it. Fields are named as in the configuration file. */
 export type RouteConfig = {
   readonly message_type: string;
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** Under /api/v1/user/; a segment may be a `{placeholder}`, filled from the payload. */
+  /** A path under /api/v1/user/. A `{placeholder}` segment takes its value from the payload. */
   readonly path: string;
-  /** Instead of backend.timeout_ms. */
+  /** Overrides backend.timeout_ms. */
   readonly timeout_ms?: number | undefined;
-  /** What one user may spend on this message type. */
+  /** The budget of each user for this message type. */
   readonly budget?: RouteBudget | undefined;
 };
 
-/** `rate` tokens a second, `burst` at most. In shadow mode it is counted and refuses nobody. */
+/** A token bucket with `rate` tokens a second and at most `burst` tokens. In shadow mode, refusals are only counted. */
 export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 const ROUTES_MAX = 1000;
@@ -29,14 +29,14 @@ const route = record<RouteConfig>(
       typeof raw === "string" && isMessageType(raw) && !isReservedType(raw) ? raw : undefined,
     ),
     method: choice("GET", "POST", "PUT", "PATCH", "DELETE"),
-    path: decoder("a path under /api/v1/user/, each segment plain or a {placeholder} of its own name", (raw) =>
+    path: decoder("a path under /api/v1/user/, each segment plain or a {placeholder} with a unique name", (raw) =>
       isRoutePath(raw) ? raw : undefined,
     ),
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
     budget: optional(
       record<RouteBudget>(
         { rate: positive("tokens a second", RATE_MAX), burst: int("tokens", 1, BURST_MAX), shadow: optional(boolean) },
-        "an object with rate and burst, and perhaps shadow",
+        "an object with rate and burst, and optionally shadow",
       ),
     ),
   },
@@ -45,7 +45,7 @@ const route = record<RouteConfig>(
 
 const routeList = list(route, { plural: "routes", itemsMax: ROUTES_MAX });
 
-/** The route table: each message type at most once. */
+/** The route table. Each message type occurs at most once. */
 export const routes: Decoder<readonly RouteConfig[]> = {
   ...routeList,
   decode(raw) {

@@ -6,68 +6,64 @@ const MiB = 1024 * KiB;
 
 const streamCount = int("streams", 1, 10_000_000);
 
-/** The rows of the configuration's table that are about event streams. */
+/** The settings of event streams and of their replay buffers. */
 export const STREAM_SETTINGS = {
   "streams.per_session_max": setting(
     streamCount,
     16,
-    "Event streams that one device session may have open at once. One is what a client needs; some more, for those that vanished and are not missed yet.",
+    "Maximum open event streams of one device session. A client needs one; the rest covers vanished streams that are not yet detected.",
   ),
-  "streams.per_user_max": setting(streamCount, 64, "Event streams that one user may have open at once, over all sessions."),
+  "streams.per_user_max": setting(streamCount, 64, "Maximum open event streams of one user, over all sessions."),
   "streams.per_network_max": setting(
     streamCount,
     1000,
-    "Event streams open at once from one peer address (IPv6: from one /64). Raise it where many devices share an address.",
+    "Maximum open event streams from one peer address (IPv6: one /64). Raise it if many devices share an address.",
   ),
   "streams.total_max": setting(
     streamCount,
     50_000,
-    "Event streams open at once in all. Each takes some kilobytes and, over HTTP/1.1, a file descriptor.",
+    "Maximum open event streams of this gateway. Each uses a few kilobytes of memory and, over HTTP/1.1, a file descriptor.",
   ),
   "streams.outbox_bytes_max": setting(
     int("bytes", 64 * KiB, 64 * MiB),
     MiB,
-    "Bytes that one stream's client may leave unread; beyond, the stream ends with `SLOW_CONSUMER`. At least 4 times `history.bytes_max`.",
+    "Maximum bytes that wait to be written to one stream. If more wait, the stream ends with `SLOW_CONSUMER`. Must be at least 4 times `history.bytes_max`.",
   ),
   "streams.outbox_messages_max": setting(
     int("events", 1, 1_000_000),
     10_000,
-    "Events that may wait for one stream's client besides. At least twice `history.events_max`.",
+    "Maximum events that wait to be written to one stream. If more wait, the stream ends with `SLOW_CONSUMER`. Must be at least twice `history.events_max`.",
   ),
   "streams.heartbeat_ms": setting(
     int("ms", 1000, 600_000),
     25_000,
-    "Time between heartbeats, in ms. Below the idle timeout of whatever stands between clients and the gateway.",
+    "Interval of heartbeat events on a stream, in ms. Keep it below the idle timeouts of proxies and NATs between clients and the gateway.",
   ),
   "streams.age_ms": setting(
     int("ms", 1000, 604_800_000),
     3_600_000,
-    "Age at which a stream ends with `STREAM_EXPIRED`, in ms, give or take a tenth. Its client subscribes again, and resumes.",
+    "Maximum age of a stream, in ms, varied by up to 10 % per stream. Then it ends with `STREAM_EXPIRED`, and the client subscribes again and resumes.",
   ),
   "streams.recheck_lookups_max": setting(
     int("look-ups", 1, 1000),
     16,
-    "Session look-ups under way at once when the push feed had a gap and the sessions of all open streams are looked up anew.",
+    "Maximum concurrent session look-ups when all open streams are rechecked after a gap in the push feed.",
   ),
 
   "history.events_max": setting(
     int("events", 1, 100_000),
     500,
-    "Events remembered for each user and for each session, for streams that resume. More than come in while a device changes networks.",
+    "Maximum events in each replay buffer (one per user and one per session), for streams that resume. Choose more than arrive while a device changes networks.",
   ),
-  "history.bytes_max": setting(
-    int("bytes", KiB, 16 * MiB),
-    256 * KiB,
-    "What they may take for each user and for each session, in bytes.",
-  ),
+  "history.bytes_max": setting(int("bytes", KiB, 16 * MiB), 256 * KiB, "Maximum size of each replay buffer, in bytes."),
   "history.total_bytes_max": setting(
     int("bytes", KiB, 16 * 1024 * MiB),
     64 * MiB,
-    "What they may take in all, in bytes; beyond, the oldest are forgotten, whosever they are.",
+    "Maximum size of all replay buffers together, in bytes. Beyond it, the oldest events of any user are evicted.",
   ),
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),
     300_000,
-    "How long they are remembered, in ms. A client that returns later fetches its state anew.",
+    "Time for which events stay in the replay buffers, in ms. A client that resumes later receives `gateway.resync` and fetches its state.",
   ),
 } as const;

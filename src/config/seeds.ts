@@ -3,7 +3,7 @@ import { pathShown, whyUnreadable } from "../core/file-problem.ts";
 import { ConfigError } from "./problem.ts";
 import type { Config } from "./schema.ts";
 
-/** The seeds of the gateway's keys, 32 bytes each. */
+/** The Ed25519 seeds of the gateway's signing keys, 32 bytes each. */
 export interface Seeds {
   readonly current?: Uint8Array | undefined;
   readonly next?: Uint8Array | undefined;
@@ -14,7 +14,7 @@ const SEED_BYTES = 32;
 const ROLES = ["current", "next", "previous"] as const;
 type Role = (typeof ROLES)[number];
 
-/** Reads the seeds from the settings or from the files that they name. Throws a `ConfigError` with every problem. */
+/** Reads the seeds from the settings or the files that they name. Throws one `ConfigError` with all problems. */
 export function loadSeeds(config: Config, readFile: (path: string) => string = (path) => readFileSync(path, "utf8")): Seeds {
   const problems: string[] = [];
   const seeds: { [R in Role]?: Uint8Array } = {};
@@ -47,7 +47,7 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
   return decodeSeed(text.trim(), origin);
 }
 
-/** Standard or URL-safe base64, padded or not. */
+/** Accepts standard and URL-safe base64, with or without padding. */
 function decodeSeed(text: string, origin: string): Uint8Array {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) throw new Error(`${origin}: expected base64 of the seed's ${SEED_BYTES} bytes`);
   const seed = Buffer.from(text, "base64");
@@ -55,7 +55,7 @@ function decodeSeed(text: string, origin: string): Uint8Array {
   throw new Error(`${origin}: holds ${seed.byteLength} bytes, expected base64 of the seed's ${SEED_BYTES} bytes`);
 }
 
-/** The same key in two roles is a rotation gone wrong, and would be published twice. */
+/** A seed in two roles indicates a mistake in a key rotation; its key would be published twice. */
 function duplicates(seeds: Seeds): string[] {
   return ROLES.flatMap((role, index) =>
     ROLES.slice(0, index)

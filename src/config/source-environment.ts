@@ -6,30 +6,30 @@ import { suggest } from "./suggest.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "SALLYPORT_";
-/** Names the configuration file; not a setting itself. */
+/** Holds the path of the configuration file. It is not a setting. */
 export const FILE_VARIABLE = "SALLYPORT_CONFIG";
 
 const KEY_OF = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]));
 
-/** The values of the environment's `SALLYPORT_*` variables. */
+/** Reads the settings of `SALLYPORT_*` variables. */
 export function fromEnvironment(environment: Environment): SourceValues {
-  const given: RawSetting[] = [];
+  const settings: RawSetting[] = [];
   const problems: string[] = [];
   for (const [variable, text] of Object.entries(environment)) {
     if (text === undefined || !variable.startsWith(PREFIX) || variable === FILE_VARIABLE) continue;
     const key = KEY_OF.get(variable);
     const origin = `variable ${variable}`;
-    if (key !== undefined) addText({ key, text, origin }, given, problems);
+    if (key !== undefined) addText({ key, text, origin }, settings, problems);
     else if (!isServiceLink(variable, text)) {
       problems.push(`${redactedKey(variable)}: unknown variable${suggest(variable, [...KEY_OF.keys(), FILE_VARIABLE])}`);
     }
   }
-  return { given, problems };
+  return { settings, problems };
 }
 
 /**
- * Kubernetes, and Docker's links, describe a service named "sallyport" to every container beside it as SALLYPORT_SERVICE_HOST,
- * SALLYPORT_PORT=tcp://… and the like. Nobody meant those as settings.
+ * Kubernetes and Docker links set SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container if a
+ * service is named "sallyport". They are not settings.
  */
 function isServiceLink(variable: string, text: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(variable)) return true;

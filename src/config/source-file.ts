@@ -16,7 +16,7 @@ const PARSERS: Readonly<Record<string, (text: string, path: string) => ParsedTex
   ".json": parseJson,
 };
 
-/** The values of a configuration file. A file that cannot be read or parsed gives one problem, and nothing else. */
+/** Reads the settings of a configuration file. A file that cannot be read or parsed results in exactly one problem. */
 export function fromFile(path: string, readFile: (path: string) => string): SourceValues {
   const parse = PARSERS[extname(path).toLowerCase()];
   const origin = pathShown(path);
@@ -30,9 +30,9 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
     return failed(`${origin}: cannot be read: ${whyUnreadable(cause)}`);
   }
   try {
-    const { value, repeated } = parse(text, path);
-    const { given, problems } = flatten(value ?? {}, origin);
-    return { given, problems: [...repeated.map((key) => givenTwice(key, origin)), ...problems] };
+    const { value, duplicates } = parse(text, path);
+    const { settings, problems } = flatten(value ?? {}, origin);
+    return { settings, problems: [...duplicates.map((key) => duplicateProblem(key, origin)), ...problems] };
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     const { position } = error;
@@ -40,33 +40,33 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
   }
 }
 
-/** A value that a later one replaces is a setting that silently does nothing. */
-function givenTwice({ path, line }: DuplicateKey, origin: string): string {
+/** Duplicate keys are refused: otherwise one of the two values would silently have no effect. */
+function duplicateProblem({ path, line }: DuplicateKey, origin: string): string {
   return `${redactedKey(path.join("."))} (${origin}:${line}): given twice, expected once`;
 }
 
-/** No key has more names. An alias of YAML can make a table hold itself. */
+/** No key has more names. The bound stops recursion: a YAML alias can make a table contain itself. */
 const NAMES_MAX = 4;
 
-/** Tables become dotted keys. A name with dots in quotation marks is the same key, spelt otherwise. */
+/** Converts nested tables to dotted keys. A quoted name with dots is the same key in another spelling. */
 function flatten(root: unknown, origin: string): SourceValues {
   if (!isObject(root)) return failed(`${origin}: got ${redactedValue(root)}, expected a table of settings`);
-  const given = new Map<ConfigKey, RawSetting>();
+  const settings = new Map<ConfigKey, RawSetting>();
   const problems: string[] = [];
   const walk = (table: Readonly<Record<string, unknown>>, prefix: string, names: number) => {
     for (const [name, raw] of Object.entries(table)) {
       const key = `${prefix}${name}`;
       const problem = (text: string) => problems.push(`${redactedKey(key)} (${origin}): ${text}`);
       if (isConfigKey(key)) {
-        if (given.has(key)) problem("given twice, expected once");
-        given.set(key, { key, raw, origin });
+        if (settings.has(key)) problem("given twice, expected once");
+        settings.set(key, { key, raw, origin });
       } else if (isObject(raw) && Object.keys(raw).length > 0 && names < NAMES_MAX) walk(raw, `${key}.`, names + 1);
       else if (!isTable(key)) problem(`unknown key${suggest(key, CONFIG_KEYS)}`);
       else if (raw !== null && !isObject(raw)) problem(`got ${redactedValue(raw)}, expected a table`);
     }
   };
   walk(root, "", 1);
-  return { given: [...given.values()], problems };
+  return { settings: [...settings.values()], problems };
 }
 
 function isTable(key: string): boolean {
@@ -74,5 +74,5 @@ function isTable(key: string): boolean {
 }
 
 function failed(problem: string): SourceValues {
-  return { given: [], problems: [problem] };
+  return { settings: [], problems: [problem] };
 }

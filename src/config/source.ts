@@ -1,28 +1,28 @@
 import { ParseError } from "./parsed-text.ts";
 import { type ConfigKey, SCHEMA } from "./schema.ts";
 
-/** One value as a source gave it. */
+/** One value as it stands in a source. */
 export interface RawSetting {
   readonly key: ConfigKey;
   readonly raw: unknown;
-  /** Where it came from, for messages: a file's path, a variable, a flag. */
+  /** The source for error messages: the path of a file, a variable, or a flag. */
   readonly origin: string;
 }
 
-/** What one source gave, and what could not be understood of it. */
+/** The settings of one source, and the problems found while reading it. */
 export interface SourceValues {
-  readonly given: readonly RawSetting[];
+  readonly settings: readonly RawSetting[];
   readonly problems: readonly string[];
 }
 
-/** Adds the value that a text gives to a key, or what is wrong with the text. */
+/** Converts a text to a raw setting. Appends the result to `settings`, or the problem to `problems`. */
 export function addText(
   { key, text, origin }: { readonly key: ConfigKey; readonly text: string; readonly origin: string },
-  given: RawSetting[],
+  settings: RawSetting[],
   problems: string[],
 ): void {
   try {
-    given.push({ key, raw: SCHEMA[key].decoder.fromText(text), origin });
+    settings.push({ key, raw: SCHEMA[key].decoder.fromText(text), origin });
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     problems.push(`${key} (${origin}): ${error.message}`);

@@ -1,4 +1,4 @@
-/** ` (did you mean "…"?)` where a candidate is a plausible misspelling away, else nothing. */
+/** ` (did you mean "…"?)` with the closest candidate, or an empty text if none is close enough. */
 export function suggest(word: string, candidates: Iterable<string>): string {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 4)) + 1;
@@ -9,7 +9,7 @@ export function suggest(word: string, candidates: Iterable<string>): string {
   return best === undefined ? "" : ` (did you mean "${best}"?)`;
 }
 
-/** Levenshtein distance, or `atMost` where it is no less. */
+/** Levenshtein distance, capped at `atMost`. */
 function editDistance(a: string, b: string, atMost: number): number {
   if (Math.abs(a.length - b.length) >= atMost) return atMost;
   let above = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -5,7 +5,7 @@ import { type Decoder, decoder } from "./decoder.ts";
 import { redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/** A number with a unit is a typing error, and no secret. */
+/** A number with a unit is a common mistake and not a secret, so problems may quote it. */
 const NUMBER_WITH_UNIT = /^[-+]?\d{1,12}([.,_]\d{1,9})*\s?(ms|s|min|m|h|d|[kKMGT]?i?[bB]?|%)$/;
 
 function shownNumber(raw: unknown): string {
@@ -20,7 +20,7 @@ export function int(unit: string, min: number, max: number): Decoder<number> {
   );
 }
 
-/** A number above 0, whole or not. */
+/** A number above 0. It need not be an integer. */
 export function positive(unit: string, max: number): Decoder<number> {
   return decoder(
     `a number above 0, at most ${max} (${unit})`,
@@ -29,7 +29,7 @@ export function positive(unit: string, max: number): Decoder<number> {
   );
 }
 
-/** True or false; in text, those two words. */
+/** In a variable or a flag: the text "true" or "false". */
 export const boolean: Decoder<boolean> = decoder("true or false", (raw) => (typeof raw === "boolean" ? raw : undefined), {
   fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
 });
@@ -44,12 +44,12 @@ function suggestChoice(raw: string, choices: readonly string[]): string | undefi
   return found === "" ? undefined : found;
 }
 
-/** Text that a pattern admits. */
+/** Text that matches `pattern`. */
 export function text(expected: string, pattern: RegExp): Decoder<string> {
   return decoder(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
 }
 
-/** A path stands in error messages: it has no control characters, and it is no secret that belongs into another setting. */
+/** Error messages quote paths. So control characters, and values that look like a misplaced seed, PEM key or URL, are refused. */
 export const filePath: Decoder<string> = decoder(
   "a file path",
   (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined),
@@ -76,10 +76,10 @@ function readHttpUrl(raw: string): string | undefined {
   return url.href.replace(/\/+$/, "");
 }
 
-/** The schemes that Bun's client knows, without their synonyms. */
+/** The schemes that Bun's Redis client supports, without their synonyms. */
 const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
 
-/** The URL of a Redis server. It may hold a password, so whoever shows it hides it. */
+/** The URL of a Redis server. It may hold a password, so its setting must be secret. */
 export const redisUrl: Decoder<string> = decoder(
   "a URL such as redis://user:password@host:6379/0, rediss://… for TLS, or redis+unix:///path/to/socket",
   (raw) => (typeof raw === "string" && REDIS_URL.test(raw) && URL.canParse(raw) ? raw : undefined),
@@ -100,13 +100,13 @@ function readListen(raw: string): ListenAddress | undefined {
   return plain !== undefined && isHost(plain) ? { host: plain, port } : undefined;
 }
 
-/** A name of a host, without scheme and port. Addresses are of another kind. */
+/** A host name without scheme and port. IP addresses are refused. */
 export const hostName: Decoder<string> = decoder(
   'a host name such as "admin.internal", without scheme, port and wildcard',
   (raw) => (typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined),
 );
 
-/** What ends in a number is meant as an IPv4 address (WHATWG URL, "ends in a number"). */
+/** A host whose last label is a number must be an IPv4 address (WHATWG URL, "ends in a number"). */
 function isHost(host: string): boolean {
   return /(^|\.)\d+$/.test(host) ? isIP(host) === 4 : HOST_NAME.test(host);
 }
@@ -116,7 +116,7 @@ export const cidr: Decoder<string> = decoder('an address or a range such as "10.
   typeof raw === "string" && isCidr(raw) ? raw : undefined,
 );
 
-/** By the same reader that will be asked whether an address lies in it. */
+/** Uses the parser that matches addresses at run time, so both accept the same notation. */
 function isCidr(raw: string): boolean {
   try {
     parseIpBlock(raw);

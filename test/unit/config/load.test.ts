@@ -21,7 +21,7 @@ function problemsOf(run: () => unknown): readonly string[] {
 }
 
 describe("sources", () => {
-  test("a gateway without any configuration starts on loopback with the documented defaults", () => {
+  test("without any configuration, the documented defaults apply, on loopback", () => {
     const config = load({});
     expect(config["edge.listen"]).toEqual({ host: "127.0.0.1", port: 8080 });
     expect(config["backend.url"]).toBeUndefined();
@@ -47,7 +47,7 @@ describe("sources", () => {
     expect(config["log.format"]).toBe("pretty");
   });
 
-  test("a file says the same in TOML, YAML and JSON", () => {
+  test("TOML, YAML and JSON files with the same content load equally", () => {
     const toml = withFile(
       "a.toml",
       `trusted_proxies = ["10.0.0.0/8"]\n[edge]\nlisten = "[::1]:0"\n[budgets.ip]\nrate = 0.5\n
@@ -75,14 +75,14 @@ routes:\n  - { message_type: a.b, method: GET, path: "/api/v1/user/{x}", budget:
     expect(json).toEqual(toml);
   });
 
-  test("the file may be named by SALLYPORT_CONFIG, and a flag names another", () => {
+  test("SALLYPORT_CONFIG selects the file, and --config overrides it", () => {
     const readFile = (path: string) => `[log]\nlevel = "${path === "env.toml" ? "warn" : "error"}"`;
     const env = { SALLYPORT_CONFIG: "env.toml" };
     expect(load({ env, readFile })["log.level"]).toBe("warn");
     expect(load({ env, readFile, argv: ["--config=flag.toml"] })["log.level"]).toBe("error");
   });
 
-  test("variables and flags carry lists and routes as text", () => {
+  test("variables and flags hold lists and routes as text", () => {
     const config = load({
       env: { SALLYPORT_TRUSTED_PROXIES: "10.0.0.0/8, fd00::1" },
       argv: ["--set", 'routes=[{"message_type":"a.b","method":"POST","path":"/api/v1/user/x","timeout_ms":50}]'],
@@ -92,18 +92,18 @@ routes:\n  - { message_type: a.b, method: GET, path: "/api/v1/user/{x}", budget:
     expect(load({ env: { SALLYPORT_TRUSTED_PROXIES: '["::/0"]' } }).trusted_proxies).toEqual(["::/0"]);
   });
 
-  test("a variable that is set to nothing turns an optional setting off", () => {
+  test("an empty variable unsets an optional setting", () => {
     const env = { SALLYPORT_BACKEND_TOKEN: "" };
     expect(withFile("a.toml", "[backend]\ntoken = 'x'", { env })["backend.token"]).toBeUndefined();
   });
 
-  test("a backend URL loses its trailing slash, so that paths can be appended", () => {
+  test("the trailing slash of a backend URL is removed, so that paths can be appended", () => {
     expect(load({ env: { SALLYPORT_BACKEND_URL: "https://b.example/api/" } })["backend.url"]).toBe("https://b.example/api");
   });
 });
 
 describe("problems", () => {
-  test("all problems of all sources are told at once, each with its key, its source and what is expected", () => {
+  test("all problems of all sources are reported together, each with its key, its source and the expected value", () => {
     const problems = problemsOf(() =>
       withFile("gw.toml", "[log]\nlevel = 'loud'\n[edge]\nlisten = 8080", {
         argv: ["--config", "gw.toml", "--set", "push.protocol=amqp"],
@@ -118,7 +118,7 @@ describe("problems", () => {
     ]);
   });
 
-  test("a misspelt key, variable or flag is an error with a suggestion, not a setting that silently does nothing", () => {
+  test("a misspelt key, variable or flag is a problem with a suggestion", () => {
     expect(problemsOf(() => withFile("a.toml", "[edge]\nlisen = 'x'\n[bakend]\nurl = 'x'"))).toEqual([
       'edge.lisen (a.toml): unknown key (did you mean "edge.listen"?)',
       'bakend.url (a.toml): unknown key (did you mean "backend.url"?)',
@@ -131,13 +131,13 @@ describe("problems", () => {
       '--edge.listen: expected "--set edge.listen=…"',
       "-x: unknown flag",
       'edge.listn (flag --set): unknown key (did you mean "edge.listen"?)',
-      "argument 6 after the command: unexpected; it is not shown, since it may be a secret",
+      "argument 6 after the command: unexpected; it is not shown, because it may be a secret",
     ]);
     expect(problemsOf(() => load({ argv: ["--set"] }))).toEqual(["--set: expected key=value after it"]);
     expect(problemsOf(() => load({ argv: ["--config"] }))).toEqual(["--config: expected a file after it"]);
   });
 
-  test("what Kubernetes injects for a service of this name does not stop the start, but a near miss does", () => {
+  test("service variables of Kubernetes are ignored, and similar ones are refused", () => {
     const env = {
       SALLYPORT_SERVICE_HOST: "10.0.0.1",
       SALLYPORT_SERVICE_PORT_HTTP: "8080",
@@ -151,7 +151,7 @@ describe("problems", () => {
     expect(problemsOf(() => load({ env: { SALLYPORT_PORT: "8080" } }))).toHaveLength(1);
   });
 
-  test("no message shows a secret, wherever it stands", () => {
+  test("no problem quotes a secret, wherever it is misplaced", () => {
     const secret = "hunter2-hunter2";
     const problems = problemsOf(() =>
       withFile("a.toml", `[keys]\ncurrent = "${secret}"\nnxt = "${secret}"\nprevious = ["${secret}"]`, {
@@ -172,20 +172,20 @@ describe("problems", () => {
     );
   });
 
-  test("a secret whose quotation marks were forgotten is not quoted by the parser's message", () => {
+  test("a syntax error does not quote a secret without quotation marks", () => {
     const problems = problemsOf(() => withFile("a.toml", "[keys]\ncurrent = hunter2"));
     expect(problems).toEqual(["a.toml: not TOML: Strings must be quoted"]);
     expect(problemsOf(() => withFile("a.json", '{"keys": {"current": hunter2}}')).join()).not.toContain("hunter2");
   });
 
-  test("rules between settings are told together with bad values, but not about keys that are bad themselves", () => {
+  test("violated rules are reported together with invalid values, except rules about keys with invalid values", () => {
     const env = { SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX: "2000000", SALLYPORT_PUSH_BACKOFF_MAX_MS: "x" };
     const problems = problemsOf(() => load({ env, argv: ["--set", "push.backoff_min_ms=9000"] }));
     expect(problems).toHaveLength(2);
     expect(problems[1]).toContain("limits.request_bytes_max is 524288, expected at least 2670763");
   });
 
-  test("a file that cannot be read, has no known ending or is no table is one clear problem", () => {
+  test("a file that is unreadable, has an unknown suffix or holds no table is one problem", () => {
     const gone = () => {
       throw new Error("ENOENT: no such file or directory");
     };
@@ -199,7 +199,7 @@ describe("problems", () => {
     expect(problemsOf(() => withFile("x.yaml", ""))).toEqual([]);
   });
 
-  test("a file that does not parse is told with the line and column", () => {
+  test("a syntax error is reported with line and column", () => {
     const directory = mkdtempSync(join(tmpdir(), "sallyport-"));
     try {
       const path = join(directory, "gw.toml");

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { origin } from "../../../src/config/origin.ts";
 
-/** `cors.origins` is compared with the Origin header byte by byte: what is accepted here must be something that is sent. */
+/** `cors.origins` is compared with the Origin header byte by byte, so only spellings that clients send are accepted. */
 
-describe("accepted as it is sent", () => {
+describe("an origin as clients send it is accepted", () => {
   test.each([
     "*",
     "https://app.example",
@@ -27,17 +27,17 @@ describe("accepted as it is sent", () => {
   ])("%s", (raw) => expect(origin.decode(raw)).toEqual({ ok: true, value: raw }));
 });
 
-describe("refused with what to write instead", () => {
+describe("another spelling is refused with advice", () => {
   test.each([
-    ["https://*.example.com", "there are no patterns"],
-    ["*.example.com", "there are no patterns"],
-    ["https://*", "there are no patterns"],
-    ["https://app.example:*", "there are no patterns"],
-    ["*://app.example", "there are no patterns"],
-    ["app://*", "there are no patterns"],
-    ["**", "there are no patterns"],
-    ["^https://app\\.example$", "there are no patterns"],
-    ["https://(a|b).example", "there are no patterns"],
+    ["https://*.example.com", "patterns are not supported"],
+    ["*.example.com", "patterns are not supported"],
+    ["https://*", "patterns are not supported"],
+    ["https://app.example:*", "patterns are not supported"],
+    ["*://app.example", "patterns are not supported"],
+    ["app://*", "patterns are not supported"],
+    ["**", "patterns are not supported"],
+    ["^https://app\\.example$", "patterns are not supported"],
+    ["https://(a|b).example", "patterns are not supported"],
     ["https://app.example/", 'write "https://app.example"'],
     ["https://app.example/path?q#f", 'write "https://app.example"'],
     ["https://app.example:443", 'write "https://app.example"'],
@@ -59,9 +59,9 @@ describe("refused with what to write instead", () => {
     ["Ionic://localhost", 'write "ionic://localhost"'],
     ["ionic://LocalHost", 'write "ionic://localhost"'],
     ["capacitor://localhost/", 'write "capacitor://localhost"'],
-    ["https://a.example, https://b.example", "write each origin as an item of its own"],
-    ["https://a.example https://b.example", "write each origin as an item of its own"],
-    ["https://a.example,https://b.example", "write each origin as an item of its own"],
+    ["https://a.example, https://b.example", "write each origin as a separate item"],
+    ["https://a.example https://b.example", "write each origin as a separate item"],
+    ["https://a.example,https://b.example", "write each origin as a separate item"],
     ["null", "every sandboxed page sends"],
     ["file:///index.html", 'write "file://"'],
     ["https://.example.com", "write scheme, host"],
@@ -81,7 +81,7 @@ describe("refused with what to write instead", () => {
     if (written !== undefined) expect(origin.decode(written)).toEqual({ ok: true, value: written });
   });
 
-  test("what is no text at all", () => {
+  test("a value that is not a text is refused", () => {
     for (const raw of [1, true, {}, ["https://app.example"]]) expect(origin.decode(raw).ok).toBe(false);
   });
 });

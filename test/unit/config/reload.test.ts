@@ -9,14 +9,14 @@ const load = (overrides: Partial<Config> = {}) => loadConfig({ env: {}, override
 const READ = { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" } as const;
 const SEND = { message_type: "chat.send", method: "POST", path: "/api/v1/user/chat" } as const;
 
-describe("a configuration that is read anew", () => {
-  test("changes budgets, and says which", () => {
+describe("merging a reloaded configuration", () => {
+  test("applies changed budgets and lists their keys", () => {
     const { merged, changed, needRestart } = mergeReload(load(), load({ "budgets.ip.rate": 7, "budgets.user.shadow": true }));
     expect([merged["budgets.ip.rate"], merged["budgets.user.shadow"]]).toEqual([7, true]);
     expect([changed, needRestart]).toEqual([["budgets.ip.rate", "budgets.user.shadow"], []]);
   });
 
-  test("changes the budgets of routes, and nothing else of them", () => {
+  test("applies the budgets of routes and no other field of them", () => {
     const running = load({ routes: [{ ...READ, budget: { rate: 1, burst: 1 } }, SEND] });
     const next = load({ routes: [READ, { ...SEND, path: "/api/v1/user/other", budget: { rate: 2, burst: 2 } }] });
     const { merged, changed, needRestart } = mergeReload(running, next);
@@ -24,7 +24,7 @@ describe("a configuration that is read anew", () => {
     expect([changed, needRestart]).toEqual([["routes"], ["routes"]]);
   });
 
-  test("leaves all else to a restart, and says so each time", () => {
+  test("keeps all other settings, and lists the changed ones at every reload", () => {
     const next = load({ "backend.timeout_ms": 1, "budgets.ip.rate": 7 });
     const first = mergeReload(load(), next);
     expect(first.merged["backend.timeout_ms"]).toBe(5000);
@@ -36,10 +36,10 @@ describe("a configuration that is read anew", () => {
 describe("reloading", () => {
   function reloading() {
     const [adopted, lines, counted]: [number[], string[], string[]] = [[], [], []];
-    const say = (message: string, fields?: object) => void lines.push(`${message} ${JSON.stringify(fields)}`);
+    const record = (message: string, fields?: object) => void lines.push(`${message} ${JSON.stringify(fields)}`);
     const reload = configReload(load(), {
       adopters: [{ adoptBudgets: (next) => void adopted.push(next["budgets.ip.rate"]) }],
-      log: { debug() {}, info: say, warn: say, error: say },
+      log: { debug() {}, info: record, warn: record, error: record },
       metrics: {
         count: (_, labels) => void counted.push(labels?.outcome ?? ""),
         gauge() {},
@@ -51,7 +51,7 @@ describe("reloading", () => {
     return { reload, adopted, lines, counted };
   }
 
-  test("a file that is not in order changes nothing at all, and is told of", () => {
+  test("an invalid configuration changes nothing and is logged", () => {
     const { reload, adopted, lines, counted } = reloading();
     const argv = ["--set", "budgets.ip.rate=7", "--set", "budgets.user.rate=-1"];
     expect(reload(() => loadConfig({ env: {}, argv }))).toBe(false);
@@ -61,7 +61,7 @@ describe("reloading", () => {
     expect([adopted, counted]).toEqual([[8], ["refused", "adopted"]]);
   });
 
-  test("what takes a restart is named, without its value", () => {
+  test("a setting that requires a restart is logged without its value", () => {
     const { reload, lines } = reloading();
     reload(() => load({ "backend.token": "secret-token" }));
     expect(lines.join()).toContain("backend.token");

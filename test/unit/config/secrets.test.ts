@@ -4,7 +4,7 @@ import { ConfigError } from "../../../src/config/problem.ts";
 import { variableOf } from "../../../src/config/schema.ts";
 import { loadSeeds } from "../../../src/config/seeds.ts";
 
-/** A secret in the wrong place: the problem is told, and the value never, for errors end up in logs and tickets. */
+/** A misplaced secret is a problem that never quotes the secret, because errors end up in logs and tickets. */
 
 const URL_WITH_PASSWORD = "redis://:hunter2@redis.example:6379/0";
 const SEED = Buffer.from("hunter2 hunter2 hunter2 hunter2 ").toString("base64");
@@ -33,25 +33,25 @@ describe.each(SECRETS)("secret %#", (secret) => {
   const quoted = JSON.stringify(secret);
 
   test.each([
-    ["in the place of a table", `[stores]\nredis = ${quoted}`],
-    ["in the place of a table, in a list", `[stores]\nredis = [${quoted}]`],
+    ["in place of a table", `[stores]\nredis = ${quoted}`],
+    ["in a list in place of a table", `[stores]\nredis = [${quoted}]`],
     ["under an unknown key", `[stores.redis]\nurll = ${quoted}`],
     ["under an unknown table", `[redis.store.main]\nurl = ${quoted}`],
-    ["in a setting of another kind", `[stores]\nkind = ${quoted}`],
-    ["in the place of a number", `[stores.redis]\ntimeout_ms = ${quoted}`],
-    ["in the place of a switch", `[stores.redis]\ndurable = ${quoted}`],
-    ["in the place of an address", `[edge]\nlisten = ${quoted}`],
-    ["in the place of a list", `trusted_proxies = ${quoted}`],
+    ["in place of a choice", `[stores]\nkind = ${quoted}`],
+    ["in place of a number", `[stores.redis]\ntimeout_ms = ${quoted}`],
+    ["in place of a boolean", `[stores.redis]\ndurable = ${quoted}`],
+    ["in place of an address", `[edge]\nlisten = ${quoted}`],
+    ["in place of a list", `trusted_proxies = ${quoted}`],
     ["in a list", `trusted_proxies = [${quoted}]`],
     ["in a table in a list", `trusted_proxies = [{ a = ${quoted} }]`],
-    ["in the place of an origin", `[cors]\norigins = [${quoted}]`],
-    ["in the place of routes", `routes = ${quoted}`],
+    ["in place of an origin", `[cors]\norigins = [${quoted}]`],
+    ["in place of routes", `routes = ${quoted}`],
     ["in a route", `[[routes]]\nmessage_type = ${quoted}\nmethod = ${quoted}\npath = ${quoted}`],
     ["in an unknown field of a route", `[[routes]]\nbudget = { token = ${quoted} }`],
-    ["in the place of a seed", `[keys]\ncurrent = { seed = ${quoted} }`],
-    ["in the place of a seed file", `[keys]\ncurrent_file = ${quoted}`],
-    ["in a list for a seed file", `[keys]\ncurrent_file = [${quoted}]`],
-    ["in the place of a URL", `[push]\nurl = ${quoted}`],
+    ["in place of a seed", `[keys]\ncurrent = { seed = ${quoted} }`],
+    ["in place of a seed file", `[keys]\ncurrent_file = ${quoted}`],
+    ["in a list in place of a seed file", `[keys]\ncurrent_file = [${quoted}]`],
+    ["in place of a URL", `[push]\nurl = ${quoted}`],
   ])("%s, in TOML", (_, text) => expectHidden(problemsOf("a.toml", text)));
 
   test("as a URL's user, password, query or fragment", () => {
@@ -101,7 +101,7 @@ describe.each(SECRETS)("secret %#", (secret) => {
   });
 });
 
-describe("a secret without its quotation marks: the parser's message does not quote it", () => {
+describe("a syntax error does not quote a secret without quotation marks", () => {
   test.each([
     ["a.toml", "[keys]\ncurrent = hunter2"],
     ["a.toml", "[keys]\ncurrent = [hunter2]"],
@@ -126,14 +126,14 @@ describe("a secret without its quotation marks: the parser's message does not qu
   ])("%s: %s", (path, text) => expectHidden(problemsOf(path, text)));
 });
 
-test("what the system says of a file that cannot be read does not repeat what was taken for its path", () => {
+test("the system's error about an unreadable file does not quote a secret in place of its path", () => {
   expectHidden(problemsWith({ argv: ["--set", "keys.current_file=hunter2"] }));
   expect(problemsWith({ argv: ["--set", "keys.current_file=/no/such/file"] })).toEqual([
     "keys.current_file (/no/such/file): cannot be read: ENOENT: no such file or directory",
   ]);
 });
 
-test("a key that would steer a terminal is not shown", () => {
+test("a key with terminal escapes is not shown", () => {
   const [problem] = problemsOf("a.json", '{"\\u202e\\u001b[2J": 1}');
   expect(problem).toBe("(a name that is not shown) (a.json): unknown key");
 });

@@ -4,7 +4,7 @@ import { loadSeeds } from "../../../src/config/seeds.ts";
 
 const loadWith = (...settings: string[]) => loadConfig({ env: {}, argv: settings.flatMap((setting) => ["--set", setting]) });
 
-/** Bytes whose two alphabets of base64 differ. */
+/** Bytes whose encodings in standard and URL-safe base64 differ. */
 const SEED = Buffer.alloc(32, 0xfb);
 const OTHER = Buffer.alloc(32, 2);
 
@@ -16,7 +16,7 @@ test("a seed may be standard or URL-safe base64, in a setting or in a file with 
   expect(seeds.previous).toBeUndefined();
 });
 
-test("every bad seed is told, by file and what is wrong, never by its content", () => {
+test("every invalid seed is reported with its file and error, but never with its content", () => {
   const files: Record<string, string> = { "/short": "c2hvcnQ=", "/text": "-----BEGIN PRIVATE KEY-----" };
   const config = loadWith("keys.current_file=/short", "keys.next_file=/text", "keys.previous_file=/gone");
   const read = (path: string) => {
@@ -34,7 +34,7 @@ test("every bad seed is told, by file and what is wrong, never by its content", 
   );
 });
 
-test("a rotation that leaves the same key in two roles is refused", () => {
+test("the same seed in two roles is refused", () => {
   const config = loadWith(`keys.current=${SEED.toString("base64")}`, `keys.next=${SEED.toString("base64url")}`);
   expect(() => loadSeeds(config)).toThrow("keys.next is the same seed as keys.current");
 });

@@ -15,7 +15,7 @@ function expectAccepted(kind: Decoder<unknown>, raws: readonly unknown[]): void 
   expect(raws.filter((raw) => !accepts(kind, raw))).toEqual([]);
 }
 
-test("a listen address is host and port, never a guess", () => {
+test("a listen address requires a host and a port", () => {
   expect(listen.decode("0.0.0.0:80")).toEqual({ ok: true, value: { host: "0.0.0.0", port: 80 } });
   expect(listen.decode("[2001:db8::1]:65535")).toEqual({ ok: true, value: { host: "2001:db8::1", port: 65_535 } });
   expectAccepted(listen, ["localhost:0", "gw-1.example.com:443"]);
@@ -37,7 +37,7 @@ test("a listen address is host and port, never a guess", () => {
   ]);
 });
 
-test("a proxy range is an address with a prefix that fits it", () => {
+test("a CIDR range is an address with a valid prefix length", () => {
   expectAccepted(cidr, ["10.0.0.0/8", "10.1.2.3", "::/0", "fd00::/128", "::ffff:10.0.0.1"]);
   expectRefused(cidr, [
     "10.0.0.0/33",
@@ -65,7 +65,7 @@ test("a URL with credentials, a query or another protocol is refused", () => {
   ]);
 });
 
-test("numbers keep to their bounds, and text that is no number is never read as one", () => {
+test("numbers outside their bounds and texts that are not numbers are refused", () => {
   const kind = int("ms", 1, 100);
   expectRefused(kind, [0, 101, 1.5, Number.NaN, "5", true, null]);
   const texts = ["5", " 7 ", "5ms", "", "0x10", "1e2", "5.0"];
@@ -82,7 +82,7 @@ test("numbers keep to their bounds, and text that is no number is never read as 
 describe("routes", () => {
   const route: RouteConfig = { message_type: "chat.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" };
 
-  test("a complete route is accepted, and comes out as it went in", () => {
+  test("a complete route is accepted unchanged", () => {
     const whole = { ...route, timeout_ms: 1, budget: { rate: 0.5, burst: 1 } };
     expect(routes.decode([route, { ...whole, message_type: "a.b" }])).toEqual({
       ok: true,
@@ -90,7 +90,7 @@ describe("routes", () => {
     });
   });
 
-  test("a route cannot leave /api/v1/user/, take a reserved name, or hold what it does not know", () => {
+  test("a route outside /api/v1/user/, with a reserved message type or with invalid or unknown fields is refused", () => {
     const paths = [
       "/api/v1/internal/x",
       "/api/v1/user/",
@@ -131,7 +131,7 @@ describe("routes", () => {
     expectRefused(routes, [[{ ...route, retries: 3 }], ["x"], {}, "x"]);
   });
 
-  test("a message type that is routed twice is refused by name", () => {
+  test("a message type with two routes is refused by name", () => {
     expect(routes.decode([route, route])).toEqual({
       ok: false,
       problems: ['item 1: message_type: got "chat.send" a second time, expected each once'],

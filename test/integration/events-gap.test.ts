@@ -5,30 +5,30 @@ import { reasonOf } from "../../src/client/errors.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { Listener } from "../support/listener.ts";
-import { story, unexplained } from "../support/story.ts";
+import { outOfSequence, receivedSequence } from "../support/received-sequence.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
 import { clientEvent, PushServer } from "../unit/backend/support/push-server.ts";
 
-/** A backend that loses events: what it cannot resume from, every client must hear of. */
+/** A push feed that loses events: each gap must reach every client as `gateway.resync`. */
 
 const RESTARTS = 50;
 const EVENTS_BETWEEN = 10;
 
-interface Setting {
+interface Fixture {
   readonly feed: PushServer;
   readonly world: World;
 }
 
-const open: Setting[] = [];
-async function openSetting(sendsCursors: boolean, config: Partial<Config> = {}): Promise<Setting> {
+const open: Fixture[] = [];
+async function openFixture(sendsCursors: boolean, config: Partial<Config> = {}): Promise<Fixture> {
   const feed = await Object.assign(new PushServer(), { sendsCursors }).start();
   const quick = { "push.backoff_min_ms": 1, "push.backoff_max_ms": 10 };
   const world = await openWorld({ "push.url": feed.url, ...quick, ...config });
-  const setting = { feed, world };
-  open.push(setting);
-  return setting;
+  const fixture = { feed, world };
+  open.push(fixture);
+  return fixture;
 }
 afterEach(async () => {
   for (const { feed, world } of open.splice(0)) {
@@ -38,83 +38,84 @@ afterEach(async () => {
 });
 
 const [anyVariant = expect.unreachable()] = VARIANTS;
-function push({ feed }: Setting, device: Device, n: number): void {
+function push({ feed }: Fixture, device: Device, n: number): void {
   const payloadBytes = new TextEncoder().encode(JSON.stringify({ n }));
   feed.push(clientEvent({ userId: device.userId, eventId: `e-${device.userId}-${n}`, eventType: "count.up", payloadBytes }));
 }
 
-async function outage({ feed, world }: Setting, meanwhile: () => unknown = () => {}): Promise<void> {
+/** Kills the push server, runs `meanwhile`, and starts the server again. */
+async function outage({ feed, world }: Fixture, meanwhile: () => unknown = () => {}): Promise<void> {
   const isUp = () => metric(world.gateway, "sallyport_push_feed_up");
   await feed.kill();
-  await until(async () => (await isUp()) === 0, "the feed to notice");
+  await until(async () => (await isUp()) === 0, "the feed to be down");
   await meanwhile();
   await feed.start();
   await until(async () => (await isUp()) === 1, "the feed to be up");
 }
 
 describe("a backend without cursors", () => {
-  test(`is killed and restarted ${RESTARTS} times under load: no event is missing without a resync, none comes twice`, async () => {
-    const setting = await openSetting(false);
-    const { world } = setting;
+  test(`that restarts ${RESTARTS} times under load causes one resync per restart; no other event is missing or duplicated`, async () => {
+    const fixture = await openFixture(false);
+    const { world } = fixture;
     const device = await world.login();
     const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
     let sent = 0;
     for (let restart = 0; restart < RESTARTS; restart++) {
-      for (let n = 0; n < EVENTS_BETWEEN; n++) push(setting, device, sent++);
-      await outage(setting, () => push(setting, device, sent++));
+      for (let n = 0; n < EVENTS_BETWEEN; n++) push(fixture, device, sent++);
+      await outage(fixture, () => push(fixture, device, sent++));
     }
-    push(setting, device, sent);
+    push(fixture, device, sent);
     for (const listener of listeners) {
-      await until(() => story(listener).includes(sent), "the last event");
-      const told = story(listener);
-      expect(told.filter((each) => each === "resync")).toHaveLength(RESTARTS);
-      expect(unexplained(told)).toEqual([]);
+      await until(() => receivedSequence(listener).includes(sent), "the last event");
+      const received = receivedSequence(listener);
+      expect(received.filter((each) => each === "resync")).toHaveLength(RESTARTS);
+      expect(outOfSequence(received)).toEqual([]);
       expect(listener.ended).toBeUndefined();
       listener.leave();
     }
   }, 60_000);
 
-  test("loses a revocation: the session's streams end all the same, others' live on", async () => {
-    const setting = await openSetting(false);
-    const { world } = setting;
-    const [lost, kept] = [await world.login(), await world.login()];
-    const doomed = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), lost)));
-    const safe = await Listener.open(world.transport(anyVariant), kept);
-    // The embedded backend knows of it, and this feed never says so.
-    await outage(setting, () => world.revoke({ device_session_id: lost.deviceSessionId }));
-    for (const listener of doomed) {
+  test("that loses a revocation: the streams of the revoked session end, others stay open", async () => {
+    const fixture = await openFixture(false);
+    const { world } = fixture;
+    const [revoked, active] = [await world.login(), await world.login()];
+    const revokedStreams = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), revoked)));
+    const activeStream = await Listener.open(world.transport(anyVariant), active);
+    // The embedded backend revokes the session, but this push server never sends the revocation.
+    await outage(fixture, () => world.revoke({ device_session_id: revoked.deviceSessionId }));
+    for (const listener of revokedStreams) {
       await until(() => listener.ended !== undefined, "the stream to end");
-      expect([story(listener), listener.ended]).toEqual([["resync"], "SESSION_REVOKED"]);
+      expect([receivedSequence(listener), listener.ended]).toEqual([["resync"], "SESSION_REVOKED"]);
     }
-    expect((await Listener.open(world.transport(anyVariant), lost)).ended).toBe("SESSION_REVOKED");
-    expect([story(safe), safe.ended]).toEqual([["resync"], undefined]);
-    safe.leave();
+    expect((await Listener.open(world.transport(anyVariant), revoked)).ended).toBe("SESSION_REVOKED");
+    expect([receivedSequence(activeStream), activeStream.ended]).toEqual([["resync"], undefined]);
+    activeStream.leave();
   });
 });
 
-test("a backend that has forgotten its cursor: streams hear resync, and nobody resumes from before", async () => {
-  const setting = await openSetting(true);
-  const { feed, world } = setting;
+test("a backend that no longer has the cursor: streams get a resync, and no stream resumes from before", async () => {
+  const fixture = await openFixture(true);
+  const { feed, world } = fixture;
   const device = await world.login();
   const listener = await Listener.open(world.transport(anyVariant), device);
-  push(setting, device, 1);
-  await until(() => story(listener).length === 1, "the first event");
+  push(fixture, device, 1);
+  await until(() => receivedSequence(listener).length === 1, "the first event");
   const before = listener.lastId;
-  await outage(setting, () => {
-    push(setting, device, 2);
+  await outage(fixture, () => {
+    push(fixture, device, 2);
     feed.prunedTo = feed.log.length;
   });
-  push(setting, device, 3);
-  await until(() => story(listener).includes(3), "the last event");
-  expect(story(listener)).toEqual([1, "resync", 3]);
+  push(fixture, device, 3);
+  await until(() => receivedSequence(listener).includes(3), "the last event");
+  expect(receivedSequence(listener)).toEqual([1, "resync", 3]);
   const late = await Listener.open(world.transport(anyVariant), device, JSON.stringify({ resume_after: before }));
-  await until(() => story(late).length > 0, "the resync");
-  expect(story(late)).toEqual(["resync"]);
+  await until(() => receivedSequence(late).length > 0, "the resync");
+  expect(receivedSequence(late)).toEqual(["resync"]);
   for (const each of [listener, late]) each.leave();
 });
 
-/** What a device's command comes to. */
-async function command({ world }: Setting, device: Device): Promise<string> {
+/** The result code or refusal reason of a command. */
+async function command({ world }: Fixture, device: Device): Promise<string> {
   const client = createClient(Gateway, world.transport(anyVariant));
   const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
   return client.executeCommand(request).then(
@@ -123,37 +124,37 @@ async function command({ world }: Setting, device: Device): Promise<string> {
   );
 }
 
-test("while the feed is down beyond its grace, and until what was missed has come, no session is believed from before", async () => {
-  const setting = await openSetting(true, { "push.grace_ms": 100 });
-  const { world } = setting;
-  const [asking, silent, kept] = [await world.login(), await world.login(), await world.login()];
-  for (const device of [asking, silent, kept]) expect(await command(setting, device)).toBe("ok");
-  await outage(setting, async () => {
-    // Within the grace, what is cached holds.
-    for (const { deviceSessionId } of [asking, silent]) await world.revoke({ device_session_id: deviceSessionId });
-    await until(async () => (await command(setting, asking)) === "SESSION_REVOKED", "the cache to be bypassed");
+test("after the feed was down longer than its grace, cached sessions are looked up again", async () => {
+  const fixture = await openFixture(true, { "push.grace_ms": 100 });
+  const { world } = fixture;
+  const [repeating, idle, active] = [await world.login(), await world.login(), await world.login()];
+  for (const device of [repeating, idle, active]) expect(await command(fixture, device)).toBe("ok");
+  await outage(fixture, async () => {
+    // During the grace, the cached sessions are still used.
+    for (const { deviceSessionId } of [repeating, idle]) await world.revoke({ device_session_id: deviceSessionId });
+    await until(async () => (await command(fixture, repeating)) === "SESSION_REVOKED", "the cache to be bypassed");
   });
-  // The feed stands, and what it has missed is still to come; here, it never does.
-  expect(await command(setting, silent)).toBe("SESSION_REVOKED");
-  expect(await command(setting, kept)).toBe("ok");
+  // The feed is up again, but the revocation has not arrived; here it never does.
+  expect(await command(fixture, idle)).toBe("SESSION_REVOKED");
+  expect(await command(fixture, active)).toBe("ok");
 });
 
-test("whoever subscribed before the feed first stood is told to fetch anew when it does, and looked up again", async () => {
-  const { feed, world } = await openSetting(true);
+test("when the feed comes up for the first time, open streams get a resync and their sessions are looked up again", async () => {
+  const { feed, world } = await openFixture(true);
   const gate = Promise.withResolvers<void>();
   feed.gate = gate.promise;
   const [revoked, device] = [await world.login(), await world.login()];
-  const silent = { debug() {}, info() {}, warn() {}, error() {} };
-  const gateway = await startGateway({ config: world.config, log: silent });
+  const noLog = { debug() {}, info() {}, warn() {}, error() {} };
+  const gateway = await startGateway({ config: world.config, log: noLog });
   try {
     const transport = anyVariant.open(gateway.edgeUrl);
-    const [doomed, safe] = [await Listener.open(transport, revoked), await Listener.open(transport, device)];
+    const [revokedStream, activeStream] = [await Listener.open(transport, revoked), await Listener.open(transport, device)];
     await world.revoke({ device_session_id: revoked.deviceSessionId });
     gate.resolve();
-    await until(() => doomed.ended !== undefined, "the stream to end");
-    expect([story(doomed), doomed.ended]).toEqual([["resync"], "SESSION_REVOKED"]);
-    expect([story(safe), safe.ended]).toEqual([["resync"], undefined]);
-    safe.leave();
+    await until(() => revokedStream.ended !== undefined, "the stream to end");
+    expect([receivedSequence(revokedStream), revokedStream.ended]).toEqual([["resync"], "SESSION_REVOKED"]);
+    expect([receivedSequence(activeStream), activeStream.ended]).toEqual([["resync"], undefined]);
+    activeStream.leave();
   } finally {
     await gateway.stop();
   }

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-test.each(VARIANTS)("by $name, a stream too many of a session is refused, and the older ones live on", async (variant) => {
+test.each(VARIANTS)("$name: a stream above the session limit is refused, and the open ones stay open", async (variant) => {
   const device = await world.login();
   const older = [await Listener.open(world.transport(variant), device), await Listener.open(world.transport(variant), device)];
   const newer = await Listener.open(world.transport(variant), device);
@@ -20,7 +20,7 @@ test.each(VARIANTS)("by $name, a stream too many of a session is refused, and th
   for (const listener of older) listener.leave();
 });
 
-test("heartbeats come over every protocol, the same for all, until the streams expire; nothing stays behind", async () => {
+test("every variant gets the same heartbeats until its stream expires, and no stream remains", async () => {
   const devices = await Promise.all(VARIANTS.map(() => world.login()));
   const listeners = await Promise.all(
     VARIANTS.map((variant, at) => Listener.open(world.transport(variant), devices[at] ?? expect.unreachable())),

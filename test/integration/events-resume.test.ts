@@ -22,8 +22,8 @@ const has = (listener: Listener, events: number) =>
   until(() => listener.payloads("count.up").length >= events, `${events} events`);
 const types = (listener: Listener) => listener.events.map(({ envelope }) => envelope?.eventType);
 
-describe("a client that comes back", () => {
-  test.each(VARIANTS)("by $name is given all that it missed, in order, once", async (variant) => {
+describe("a client that resumes", () => {
+  test.each(VARIANTS)("$name: gets every missed event once and in order", async (variant) => {
     const device = await world.login();
     const before = await Listener.open(world.transport(variant), device);
     await count(device, 0, 5);
@@ -38,7 +38,7 @@ describe("a client that comes back", () => {
     after.leave();
   });
 
-  test("again and again while events pour in misses none and gets none twice", async () => {
+  test("repeatedly under load misses no event and gets none twice", async () => {
     const device = await world.login();
     const EVENTS = 300;
     let listener = await Listener.open(world.transport(anyVariant), device);
@@ -47,7 +47,7 @@ describe("a client that comes back", () => {
     while (received.length < EVENTS) {
       await until(() => listener.payloads("count.up").length > 0, "an event");
       listener.leave();
-      await until(() => listener.ended !== undefined, "the client to be gone");
+      await until(() => listener.ended !== undefined, "the stream to end");
       received.push(...listener.payloads("count.up"));
       listener = await Listener.open(world.transport(anyVariant), device, resumeAfter(listener.lastId));
       if (received.length + listener.payloads("count.up").length >= EVENTS) break;
@@ -58,7 +58,7 @@ describe("a client that comes back", () => {
     listener.leave();
   });
 
-  test("where the feed was cut meanwhile, and could go on, is given all that it missed", async () => {
+  test("gets every missed event even if the push feed was interrupted and resumed meanwhile", async () => {
     const device = await world.login();
     const before = await Listener.open(world.transport(anyVariant), device);
     await count(device, 0, 3);
@@ -67,7 +67,7 @@ describe("a client that comes back", () => {
     await world.backend.stopPush();
     await count(device, 3, 6);
     await world.backend.startPush();
-    await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 1, "the feed");
+    await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
     await count(device, 6, 9);
     const after = await Listener.open(world.transport(anyVariant), device, resumeAfter(before.lastId));
     await has(after, 6);
@@ -75,9 +75,9 @@ describe("a client that comes back", () => {
     after.leave();
   });
 
-  test("after an event that nobody remembers is told to fetch anew", async () => {
+  test("after an unknown event id gets a resync", async () => {
     const device = await world.login();
-    const listener = await Listener.open(world.transport(anyVariant), device, resumeAfter("long-forgotten"));
+    const listener = await Listener.open(world.transport(anyVariant), device, resumeAfter("unknown-id"));
     await until(() => listener.events.length === 2, "the resync");
     expect(types(listener)).toEqual(["gateway.server_time", "gateway.resync"]);
     expect(listener.payloads("gateway.server_time")).toMatchObject([{ resumed: false }]);
@@ -86,7 +86,7 @@ describe("a client that comes back", () => {
   });
 });
 
-describe("the payload of a subscription that is no such thing is PAYLOAD_INVALID:", () => {
+describe("an invalid payload of a subscription is refused with PAYLOAD_INVALID:", () => {
   test.each([
     ["{", "payload"],
     ["[]", "payload"],
@@ -99,7 +99,7 @@ describe("the payload of a subscription that is no such thing is PAYLOAD_INVALID
     ['{"resume_after":"e-1","from":1}', "from"],
     ['{"resume_after":"e-1","resume_after":"e-2"}', "resume_after"],
     ['\ufeff{"resume_after":"e-1"}', "payload"],
-  ])("%s, for its %s", async (payload, field) => {
+  ])("%s, field %s", async (payload, field) => {
     const listener = await Listener.open(world.transport(anyVariant), await world.login(), payload);
     expect([listener.ended, listener.refusalMetadata.field]).toEqual(["PAYLOAD_INVALID", field]);
   });

@@ -4,49 +4,51 @@ import { Listener } from "./listener.ts";
 import { until } from "./until.ts";
 import type { Device } from "./world.ts";
 
-const STAYS_MS_MAX = 30_000;
-/** Mostly short, and at times for longer than an outage. */
-const AWAY_MS_MAX = [10, 10, 400] as const;
+const STREAM_MS_MAX = 30_000;
+/** Upper bounds of the pauses between streams, in turn. The last one is longer than an outage of the backend. */
+const PAUSE_MS_MAX = [10, 10, 400] as const;
 
-/** A client that leaves again and again, and comes back where it was, until it is told to stay. */
-export class Wanderer {
-  /** What each of its streams told it. */
+/** A client that repeatedly disconnects and resumes after its last event, until `stopRoaming`. */
+export class RoamingClient {
+  /** The events of each of its streams. */
   readonly streams: (readonly GatewayEvent[])[] = [];
-  /** Why it was refused, or sent away; it comes again then. */
-  readonly endings = new Set<string>();
+  /** The reasons with which the gateway refused or ended its streams. */
+  readonly endReasons = new Set<string>();
   readonly #transport: Transport;
   readonly #device: Device;
-  #stays = false;
-  readonly #wandering: Promise<Listener>;
+  #stopsRoaming = false;
+  readonly #lastStream: Promise<Listener>;
 
   constructor(transport: Transport, device: Device) {
     this.#transport = transport;
     this.#device = device;
-    this.#wandering = this.#wander();
+    this.#lastStream = this.#roam();
   }
 
+  /** The events of all its streams, in order. */
   get events(): readonly GatewayEvent[] {
     return this.streams.flat();
   }
 
-  /** Resolves with the stream that it stays on. */
-  stay(): Promise<Listener> {
-    this.#stays = true;
-    return this.#wandering;
+  /** Resolves with the stream that stays open. */
+  stopRoaming(): Promise<Listener> {
+    this.#stopsRoaming = true;
+    return this.#lastStream;
   }
 
-  async #wander(): Promise<Listener> {
+  async #roam(): Promise<Listener> {
     for (;;) {
       const lastId = this.events.at(-1)?.envelope?.eventId;
       const payload = lastId === undefined ? "" : JSON.stringify({ resume_after: lastId });
       const stream = await Listener.open(this.#transport, this.#device, payload);
       if (stream.events.length > 0) this.streams.push(stream.events);
-      await until(() => this.#stays || stream.events.length > 2 || stream.ended !== undefined, "events", STAYS_MS_MAX);
-      if (stream.ended !== undefined) this.endings.add(stream.ended);
-      else if (this.#stays) return stream;
+      const isDone = () => this.#stopsRoaming || stream.events.length > 2 || stream.ended !== undefined;
+      await until(isDone, "more events", STREAM_MS_MAX);
+      if (stream.ended !== undefined) this.endReasons.add(stream.ended);
+      else if (this.#stopsRoaming) return stream;
       stream.leave();
-      await until(() => stream.ended !== undefined, "the client to be gone");
-      await Bun.sleep(Math.random() * (AWAY_MS_MAX[this.streams.length % AWAY_MS_MAX.length] ?? 0));
+      await until(() => stream.ended !== undefined, "the stream to end");
+      await Bun.sleep(Math.random() * (PAUSE_MS_MAX[this.streams.length % PAUSE_MS_MAX.length] ?? 0));
     }
   }
 }

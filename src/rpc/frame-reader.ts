@@ -1,5 +1,5 @@
 import { FRAME_HEADER_BYTES } from "./frame.ts";
-import { type BodySource, BodyTooLarge } from "./http.ts";
+import { type BodySource, BodyTooLarge, BodyTooScattered, isScattered } from "./http.ts";
 import { bodyBrokeOff, decodeFrameHeader, incompleteFrame, unpackMessage } from "./request-frame.ts";
 import type { ReadOptions } from "./request-message.ts";
 
@@ -11,6 +11,8 @@ export class FrameReader {
   readonly #source: BodySource;
   readonly #options: ReadOptions;
   readonly #queue = new ByteQueue();
+  /** In which the message came that is being read. */
+  #pieces = 0;
 
   constructor(source: BodySource, options: ReadOptions) {
     this.#source = source;
@@ -27,6 +29,7 @@ export class FrameReader {
   }
 
   async #next(): Promise<Uint8Array | undefined> {
+    this.#pieces = 0;
     if (!(await this.#has(1))) return undefined;
     const header = decodeFrameHeader(await this.#take(FRAME_HEADER_BYTES), this.#options.bytesMax);
     return unpackMessage(await this.#take(header.messageBytes), header.compressed, this.#options);
@@ -45,6 +48,7 @@ export class FrameReader {
       });
       if (chunk === undefined) return false;
       this.#queue.append(chunk);
+      if (isScattered(++this.#pieces, this.#queue.byteLength)) throw bodyBrokeOff(new BodyTooScattered());
     }
     return true;
   }

@@ -1,3 +1,5 @@
+import { BODY_BYTES_PER_PIECE, BODY_PIECES_MAX } from "../core/limits.ts";
+
 /**
  * HTTP as the RPC layer sees it: what it needs of a request, and what it hands back. The hosts (http/edge.ts on Bun.serve,
  * http/grpc.ts on node:http2) put their own requests into this shape; the protocols know no other.
@@ -19,8 +21,8 @@ export interface HttpRequest<Peer = unknown> {
   /** All headers, for the few handlers that pass them on. */
   allHeaders(): Headers;
   /**
-   * The whole body. Throws `BodyTooLarge` as soon as it is known to be over the bound, without keeping what came; `BodyTooSlow` where it
-   * does not come within the host's time.
+   * The whole body. Throws `BodyTooLarge` as soon as it is known to be over the bound, without keeping what came; `BodyTooScattered`; and
+   * `BodyTooSlow` where it does not come within the host's time.
    */
   readBody(bytesMax: number): Promise<Uint8Array>;
   /** The body as it comes, for a stream of messages. To be called once, and instead of `readBody`. */
@@ -100,6 +102,19 @@ export class BodyTooLarge extends Error {
     this.name = "BodyTooLarge";
     this.limitBytes = limitBytes;
   }
+}
+
+/** The body comes in more pieces than anything cuts it into that is not made to. */
+export class BodyTooScattered extends Error {
+  constructor() {
+    super("body in too many pieces");
+    this.name = "BodyTooScattered";
+  }
+}
+
+/** Whether a body that has come so far, in so many pieces, is too scattered. */
+export function isScattered(pieces: number, bytes: number): boolean {
+  return pieces > BODY_PIECES_MAX + bytes / BODY_BYTES_PER_PIECE;
 }
 
 /** The client took longer to send the body than the host waits. */

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "./frame.ts";
-import { BodyTooLarge, BodyTooSlow } from "./http.ts";
+import { BodyTooLarge, BodyTooScattered, BodyTooSlow } from "./http.ts";
 import type { ReadOptions } from "./request-message.ts";
 
 /** What the frame of a message (core/frame.ts) says of it. */
@@ -27,6 +27,9 @@ export function incompleteFrame(): ConnectError {
 export function bodyBrokeOff(cause: unknown): ConnectError {
   if (cause instanceof BodyTooSlow) {
     return new ConnectError("the request took too long to arrive", Code.DeadlineExceeded, undefined, undefined, cause);
+  }
+  if (cause instanceof BodyTooScattered) {
+    return new ConnectError("the request comes in too many pieces", Code.InvalidArgument, undefined, undefined, cause);
   }
   return new ConnectError("the request ended before its body", Code.Canceled, undefined, undefined, cause);
 }

@@ -2,10 +2,12 @@ import type { Peer } from "../../core/ports.ts";
 import {
   type BodySource,
   BodyTooLarge,
+  BodyTooScattered,
   BodyTooSlow,
   type HttpReply,
   type HttpRequest,
   type HttpStreamReply,
+  isScattered,
 } from "../../rpc/http.ts";
 import { connectionHeld } from "./connection-held.ts";
 import { allowQuiet, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
@@ -124,6 +126,7 @@ async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: num
       length += part.value.byteLength;
       if (length > bytesMax) throw new BodyTooLarge(bytesMax);
       chunks.push(part.value);
+      if (isScattered(chunks.length, length)) throw new BodyTooScattered();
     }
   } finally {
     clearTimeout(timer);

@@ -3,31 +3,34 @@ import type { Peer } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { BodySource } from "../../rpc/http.ts";
 import { nudge } from "./flush-workaround.ts";
-import type { H2Request } from "./h2-host.ts";
+import { type H2Request, refuseRestOfRequest } from "./h2-host.ts";
 
 /** A fetch handler. `path`: as the client sent it, which `request.url` does not keep. `peer`: who asks. */
 export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
 
 /** Carries a fetch handler on a stream of `node:http2`. A stream that is gone by now takes nothing. */
 export async function answerStream(stream: ServerHttp2Stream, incoming: H2Request, answer: AnswerRequest): Promise<void> {
-  const request = fetchRequest(incoming);
+  const source = incoming.method === "GET" || incoming.method === "HEAD" ? undefined : incoming.body();
+  const request = fetchRequest(incoming, source);
   const response =
     request === undefined ? new RestError("not_implemented").toResponse() : await answer(request, incoming.path, incoming.peer);
   if (stream.destroyed || stream.closed) return void response.body?.cancel().catch(() => {});
+  stream.once("finish", () => refuseRestOfRequest(stream));
   const fields = { [constants.HTTP2_HEADER_STATUS]: response.status, ...Object.fromEntries(response.headers) };
   stream.respond(fields, { endStream: response.body === null });
-  if (response.body !== null) await send(stream, response.body);
   // What has not been read of the request must not wait for a reader for ever.
+  source?.cancel();
+  if (response.body !== null) await send(stream, response.body);
   if (!stream.readableEnded) stream.resume();
 }
 
 /** `undefined` for a method that fetch forbids (CONNECT, TRACE) or that Bun replaces by another (bun#21566). */
-function fetchRequest(incoming: H2Request): Request | undefined {
+function fetchRequest(incoming: H2Request, source: BodySource | undefined): Request | undefined {
   const { method, path, query } = incoming;
   const headers = incoming.allHeaders();
   // Nothing here holds the client to the length that it announces, so that whoever reads has to count.
   headers.delete("content-length");
-  const body = method === "GET" || method === "HEAD" ? undefined : streamOf(incoming.body());
+  const body = source && streamOf(source);
   try {
     const request = new Request(`http://edge${path}?${query}`, { method, headers, body, signal: incoming.signal() });
     return request.method === method ? request : undefined;

@@ -4,12 +4,14 @@ import {
   type BodySink,
   type BodySource,
   BodyTooLarge,
+  BodyTooScattered,
   BodyTooSlow,
   type BodyWriter,
   type HeaderReader,
   type HttpReply,
   type HttpRequest,
   type HttpStreamReply,
+  isScattered,
   type ResponseHeaders,
 } from "../../rpc/http.ts";
 import { nudge } from "./flush-workaround.ts";
@@ -94,11 +96,17 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: n
   const timer = setTimeout(() => reject(new BodyTooSlow(timeoutMs)), timeoutMs);
   const chunks: Uint8Array[] = [];
   let length = 0;
-  stream.on("data", (chunk: Uint8Array) => {
+  let pieces = 0;
+  const take = (chunk: Uint8Array) => {
     length += chunk.byteLength;
     if (length <= bytesMax) chunks.push(chunk);
     else reject(new BodyTooLarge(bytesMax));
-  });
+    if (!isScattered(++pieces, length)) return;
+    reject(new BodyTooScattered());
+    // At once, and instead of an answer: each frame that is in the same read already would cost as much as those before it.
+    stream.off("data", take).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  };
+  stream.on("data", take);
   stream.once("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
   stream.once("aborted", () => reject(new Error("the client reset the stream")));
   stream.once("error", reject);
@@ -161,6 +169,7 @@ export function sendReply(stream: ServerHttp2Stream, reply: HttpReply | HttpStre
 
 function sendComplete(stream: ServerHttp2Stream, { status, headers, body, trailers }: HttpReply): void {
   if (stream.destroyed || stream.closed) return;
+  stream.once("finish", () => refuseRestOfRequest(stream));
   if (body.byteLength === 0) {
     // gRPC's Trailers-Only: with no message between them, headers and trailers are one block.
     stream.respond({ ...outgoing(status, headers), ...trailerFields(trailers) }, { endStream: true });
@@ -188,7 +197,7 @@ function dropUnreadRequest(stream: ServerHttp2Stream): void {
 }
 
 /** The answer is whole, and the client is still sending: it need not (RFC 9113 8.1), and the stream must not wait for it. */
-function refuseRestOfRequest(stream: ServerHttp2Stream): void {
+export function refuseRestOfRequest(stream: ServerHttp2Stream): void {
   const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
   if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
 }

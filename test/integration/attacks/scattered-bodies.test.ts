@@ -1,0 +1,105 @@
+import { describe, expect, test } from "bun:test";
+import { connect as connectHttp2 } from "node:http2";
+import type { Config } from "../../../src/config/schema.ts";
+import { encodeFrame, FRAME, RawH2 } from "../../support/raw-h2.ts";
+import { http1, RawConnection } from "../../support/raw-http.ts";
+import { until } from "../../support/until.ts";
+import { openWorld, type World } from "../../support/world.ts";
+
+/** A body that comes a byte at a time costs as much as sixty thousand of them, until it is refused: by a failure of its sender's. */
+
+const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
+const SEND_CODE = "/api/v1/public/auth/send-email-code";
+const WATCH = "/grpc.health.v1.Health/Watch";
+const PIECES = 20_000;
+const ONE: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": 1 };
+const ONE_PORT: Partial<Config> = { ...ONE, "edge.grpc": "same-port" };
+
+async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
+  const world = await openWorld(config);
+  try {
+    await run(world);
+  } finally {
+    await world.close();
+  }
+}
+
+/** The answer's status, over HTTP/1.1 in chunks of a byte. */
+async function inChunks(url: string, path: string, pieces: number): Promise<number | undefined> {
+  const connection = await RawConnection.open(url);
+  const type = path === WATCH ? "application/connect+json" : "application/json";
+  connection.send(`POST ${path} HTTP/1.1\r\nHost: a.example\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+  connection.send(`${"1\r\n \r\n".repeat(pieces)}0\r\n\r\n`);
+  const answer = await connection.answer();
+  connection.close();
+  return answer?.status;
+}
+
+/** How the stream ends, over HTTP/2 in frames of a byte: with an answer, or by a reset with a code. */
+async function inFrames(url: string, path: string, pieces: number): Promise<string> {
+  const client = new RawH2(url);
+  const type = path === WATCH ? "application/connect+json" : "application/json";
+  client.headers({ ":method": "POST", ":scheme": "http", ":path": path, ":authority": "a.example", "content-type": type });
+  await client.write(Buffer.concat(new Array(pieces).fill(encodeFrame(FRAME.data, 0, 1, Buffer.from(" ")))));
+  client.data(new Uint8Array(0), { end: true });
+  const isEnd = ({ type }: { type: number }) => type === FRAME.headers || type === FRAME.reset || type === FRAME.goAway;
+  await until(() => client.closed || client.frames.some(isEnd), "the stream to end");
+  const [end] = client.frames.filter(isEnd);
+  client.destroy();
+  return end?.type === FRAME.reset ? `reset ${end.payload.readUInt32BE(0)}` : end?.type === FRAME.headers ? "answer" : "closed";
+}
+
+const isShutOut = async ({ gateway }: World) => {
+  const answer = await http1(gateway.edgeUrl, { path: EXECUTE, headers: { "content-type": "application/json" }, body: "{}" });
+  return answer?.status === 429;
+};
+
+describe.each([
+  ["two ports", ONE],
+  ["one port", ONE_PORT],
+] as const)("gRPC on %s", (_, config) => {
+  test("HTTP/1.1 in chunks of a byte: refused, and charged", () =>
+    withWorld(config, async (world) => {
+      expect(await inChunks(world.gateway.edgeUrl, EXECUTE, PIECES)).toBe(400);
+      expect(await isShutOut(world)).toBe(true);
+      expect(await inChunks(world.gateway.edgeUrl, SEND_CODE, 4000)).toBe(400);
+      expect(await inChunks(world.gateway.edgeUrl, SEND_CODE, 4000)).toBe(429);
+    }));
+
+  test("HTTP/2 in frames of a byte: refused, and charged", () =>
+    withWorld(config, async (world) => {
+      for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl]) await inFrames(url, EXECUTE, PIECES);
+      expect(await inFrames(url, EXECUTE, PIECES)).toMatch(/^/);
+      expect(await isShutOut(world)).toBe(true);
+    }));
+
+  test("on the gRPC listener the stream is reset at once, with ENHANCE_YOUR_CALM", () =>
+    withWorld(config, async (world) => {
+      expect(await inFrames(world.gateway.grpcUrl, EXECUTE, PIECES)).toBe("reset 11");
+      expect(await inFrames(world.gateway.grpcUrl, WATCH, PIECES)).toBe("reset 11");
+    }));
+
+  test("a few hundred pieces are read: a slow network may cut as small as that", () =>
+    withWorld(config, async (world) => {
+      expect(await inChunks(world.gateway.edgeUrl, EXECUTE, 500)).toBe(400);
+      const logged = () => world.logged().includes("too many pieces");
+      expect([await isShutOut(world), logged()]).toEqual([true, false]);
+      expect(await inFrames(world.gateway.grpcUrl, EXECUTE, 500)).toBe("answer");
+      expect(logged()).toBe(false);
+    }));
+});
+
+test("on one port, a large request that is answered unread holds its stream no longer", () =>
+  withWorld(ONE_PORT, async ({ gateway }) => {
+    const session = connectHttp2(gateway.edgeUrl);
+    session.on("error", () => {});
+    for (const path of ["/x", "/no.such.Service/Method", SEND_CODE]) {
+      const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/json" });
+      stream.on("error", () => {}).on("data", () => {});
+      const answered = new Promise((resolve) => stream.once("response", resolve));
+      stream.end(new Uint8Array(600_000));
+      await answered;
+      await until(() => stream.closed, `the stream of ${path} to be closed`);
+    }
+    session.destroy();
+  }));

@@ -48,18 +48,25 @@ export const LENIENT_BASE64_CHARACTERS_MAX = 4096;
 /** A string for which protobuf's own reader is faster than a loop, and which no rule of the contract lets pass. */
 export const FLAT_TEXT_BYTES_MAX = 1024;
 
-/** How much a message may unpack to at least, however small it is packed: what is cheap to decode, twice. */
-export const UNPACKED_BYTES_FREE = 32 * 1024;
+/** How much a message may unpack to at least, however small it is packed: as much as a brotli window of 2^18 bytes holds (RFC 7932 9.1). */
+export const UNPACKED_BYTES_FREE = 2 ** 18 - 16;
 /** How many times its own size a longer one may unpack to; JSON packs to a twentieth where it is most regular. */
 export const UNPACK_RATIO_MAX = 100;
 /** Unpacking costs up to 90 ns a packed byte (tables that serve a few symbols), and 2 ns one that it makes: either takes some 1.5 ms at most. */
 export const PACKED_BYTES_PER_FAILURE = 16 * 1024;
-export const UNPACKED_BYTES_PER_FAILURE = 256 * 1024;
+export const UNPACKED_BYTES_PER_FAILURE = UNPACKED_BYTES_FREE;
 /** A header that lists codings, or says a media type, has some tens of characters; each of its items costs some hundred nanoseconds. */
 export const LISTED_CODINGS_CHARACTERS_MAX = 512;
 export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 /** A bare message of up to this costs no more to decode than any request costs to refuse. */
 export const CHEAP_MESSAGE_BYTES_MAX = 16 * 1024;
+/**
+ * Pieces (chunks, DATA frames) in which a body may come, and how long they are beyond that on the average. Each costs some microseconds,
+ * however short; a network cuts no shorter than some 1200 bytes.
+ */
+export const BODY_PIECES_MAX = 512;
+export const BODY_BYTES_PER_PIECE = 1024;
+
 /** A question of reflection takes some 100 µs to answer. People's tools ask about ten. */
 export const MESSAGES_PER_FAILURE = 16;
 /** Health checks and reflection carry a name, and are to be cheap. */
@@ -68,8 +75,9 @@ export const STANDARD_REQUEST_BYTES_MAX = CHEAP_MESSAGE_BYTES_MAX;
 /** A session record of the backend is a few hundred bytes; more is not a session record. */
 export const SESSION_RECORD_BYTES_MAX = 16 * 1024;
 
-/** Public REST bodies (proto/README.md, "Public REST"). */
+/** Public REST bodies (proto/README.md, "Public REST"). Of what they may hold, names and values are some eighty tokens. */
 export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
+export const PUBLIC_BODY_TOKENS_MAX = 256;
 
 /** Revocations remembered for look-ups and subscriptions still under way; each takes some tens of bytes. */
 export const REVOCATION_LOG_ENTRIES = 16_384;

@@ -17,7 +17,12 @@ const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b
  * what is long in an honest message is not looked at byte by byte.
  */
 export function checkJsonBounds(bytes: Uint8Array): void {
-  new JsonBounds(bytes).run();
+  new JsonBounds(bytes, JSON_TOKENS_MAX, true).run();
+}
+
+/** The same with fewer tokens, and names that may occur twice. */
+export function checkJsonCost(bytes: Uint8Array, tokensMax: number): void {
+  new JsonBounds(bytes, tokensMax, false).run();
 }
 
 /** The names of an object that is open; `undefined` for an array. */
@@ -25,18 +30,21 @@ type Open = Set<string> | undefined;
 
 class JsonBounds {
   readonly #bytes: Uint8Array;
+  readonly #areNamesDistinct: boolean;
   readonly #open: Open[] = [];
   #at = 0;
   /** Whether the next string is a name. */
   #expectsName = false;
-  #tokensLeft = JSON_TOKENS_MAX;
+  #tokensLeft: number;
   #spaceLeft = JSON_SPACE_BYTES_MAX;
   #escapesLeft: number;
   /** Where the next backslash is, at or behind every place that has been looked at; the length where there is none. */
   #backslashAt = -1;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, tokensMax: number, areNamesDistinct: boolean) {
     this.#bytes = bytes;
+    this.#tokensLeft = tokensMax;
+    this.#areNamesDistinct = areNamesDistinct;
     this.#escapesLeft = JSON_ESCAPES_MAX + Math.floor(bytes.byteLength / JSON_BYTES_PER_ESCAPE);
   }
 
@@ -120,6 +128,7 @@ class JsonBounds {
     const names = this.#open.at(-1);
     if (names === undefined) return;
     if (end - start > JSON_NAME_BYTES_MAX) throw new Error("a name is too long");
+    if (!this.#areNamesDistinct) return;
     const source = Buffer.prototype.latin1Slice.call(this.#bytes, start, end);
     const name = source.includes("\\") ? unescaped(source) : source;
     if (names.has(name)) throw new Error("a name occurs twice in one object");

@@ -1,11 +1,12 @@
 import { codingsOf } from "../../core/content-coding.ts";
 import type { HttpCall } from "../../core/http-endpoint.ts";
-import { PUBLIC_BODY_BYTES_MAX } from "../../core/limits.ts";
+import { PUBLIC_BODY_BYTES_MAX, PUBLIC_BODY_TOKENS_MAX } from "../../core/limits.ts";
 import { isJsonContent } from "../../core/media-type.ts";
 import type { PublicBackend } from "../../core/ports.ts";
 import { type Reason, Refusal } from "../../core/refusal.ts";
 import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
 import { BodyTooLarge, BodyTooSlow } from "../../rpc/http.ts";
+import { checkJsonCost } from "../../rpc/json-bounds.ts";
 import {
   chargePublic,
   checkPublic,
@@ -84,7 +85,9 @@ async function readJson({ request, readBody }: HttpCall): Promise<unknown> {
   if (codingsOf(headers.get("content-encoding")).length > 0)
     throw new RestError("unsupported_media_type", "no content-encoding is taken");
   try {
-    return JSON.parse(utf8.decode(await readBody(PUBLIC_BODY_BYTES_MAX)));
+    const bytes = await readBody(PUBLIC_BODY_BYTES_MAX);
+    checkJsonCost(bytes, PUBLIC_BODY_TOKENS_MAX);
+    return JSON.parse(utf8.decode(bytes));
   } catch (error) {
     if (error instanceof BodyTooLarge) throw new RestError("payload_too_large", `at most ${PUBLIC_BODY_BYTES_MAX} bytes`);
     if (error instanceof BodyTooSlow) throw new RestError("invalid_request", "the body took too long to arrive", {}, error);

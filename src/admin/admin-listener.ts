@@ -3,9 +3,9 @@ import { ForeignPageError, PageGuard } from "../core/page-guard.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
 import { type Answer, exactApp } from "../transport/bun/exact-app.ts";
 import { type Listener, serveOn } from "../transport/bun/listener.ts";
-import { listStreams, revokeStreams, type StreamOps } from "./stream-admin.ts";
+import { listStreams, revokeStreams, type StreamAdmin } from "./stream-admin.ts";
 
-export interface OpsParts {
+export interface AdminParts {
   readonly listen: ListenAddress;
   /** Names under which it may be asked, besides literal addresses and `localhost`. */
   readonly hosts: readonly string[];
@@ -13,14 +13,14 @@ export interface OpsParts {
   readonly notReady: () => readonly string[];
   /** The metrics in Prometheus' text format. */
   readonly renderMetrics: () => string;
-  readonly streams: StreamOps;
+  readonly streams: StreamAdmin;
 }
 
-const OPS_BODY_BYTES_MAX = 16 * 1024;
+const ADMIN_BODY_BYTES_MAX = 16 * 1024;
 const IDLE_TIMEOUT_SECONDS = 30;
 
 /** Opens the admin listener: `/healthz` (the process lives), `/readyz` (send it traffic), `/metrics`, `/streams`, `/revoke`. For operators, not for the internet. */
-export function openOps(parts: OpsParts): Listener {
+export function openAdmin(parts: AdminParts): Listener {
   const { listen, hosts } = parts;
   const pages = new PageGuard([...hosts, listen.host]);
   const guarded = (answer: Answer): Answer => {
@@ -29,7 +29,7 @@ export function openOps(parts: OpsParts): Listener {
       return answer(request, server);
     };
   };
-  const routes = Object.entries(opsRoutes(parts)).map(([path, answer]) => [path, guarded(answer)] as const);
+  const routes = Object.entries(adminRoutes(parts)).map(([path, answer]) => [path, guarded(answer)] as const);
   const app = exactApp({
     routes: Object.fromEntries(routes),
     otherwise: guarded(() => new RestError("not_found").toResponse()),
@@ -38,12 +38,12 @@ export function openOps(parts: OpsParts): Listener {
   return serveOn(() => app, {
     what: "the admin listener",
     listen,
-    bodyBytesMax: OPS_BODY_BYTES_MAX,
+    bodyBytesMax: ADMIN_BODY_BYTES_MAX,
     idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
   });
 }
 
-function opsRoutes({ notReady, renderMetrics, streams }: OpsParts): Readonly<Record<string, Answer>> {
+function adminRoutes({ notReady, renderMetrics, streams }: AdminParts): Readonly<Record<string, Answer>> {
   const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return {
     "/healthz": only(READ, () => jsonReply(200, { status: "ok" })),

@@ -5,7 +5,7 @@ import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-r
 import { queryOf } from "../transport/bun/request-url.ts";
 
 /** What operators can see and do of streams. */
-export interface StreamOps {
+export interface StreamAdmin {
   list(query: StreamQuery): StreamPage;
   /** Ends the streams, and what is cached; gives the number of streams that ended. */
   revoke(revocation: Revocation): number;
@@ -19,12 +19,12 @@ const ID_CHARS_MAX = 256;
 const PARAMETERS: readonly string[] = ["after", "limit", "user_id", "device_session_id"];
 
 /** `GET /streams?after=&limit=&user_id=&device_session_id=`: a page of the open streams, oldest first. */
-export function listStreams(request: Request, ops: StreamOps): Response {
+export function listStreams(request: Request, admin: StreamAdmin): Response {
   const parameters = new URLSearchParams(queryOf(request.url));
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
   if (unknown !== undefined)
     throw new RestError("invalid_request", `there is no parameter ${JSON.stringify(unknown.slice(0, 64))}`);
-  const { streams, nextAfter } = ops.list({
+  const { streams, nextAfter } = admin.list({
     after: whole(parameters, "after", 0, Number.MAX_SAFE_INTEGER) ?? 0,
     limit: whole(parameters, "limit", 1, PAGE_MAX) ?? PAGE_DEFAULT,
     userId: parameters.get("user_id") ?? undefined,
@@ -34,11 +34,11 @@ export function listStreams(request: Request, ops: StreamOps): Response {
 }
 
 /** `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. JSON by its content type alone, which no foreign page can send unasked. */
-export async function revokeStreams(request: Request, ops: StreamOps): Promise<Response> {
+export async function revokeStreams(request: Request, admin: StreamAdmin): Promise<Response> {
   if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");
   const revocation = toRevocation(await request.text());
-  const streamsEnded = ops.revoke(revocation);
-  return jsonReply(200, { streams_ended: streamsEnded, everywhere: await ops.announce(revocation) });
+  const streamsEnded = admin.revoke(revocation);
+  return jsonReply(200, { streams_ended: streamsEnded, everywhere: await admin.announce(revocation) });
 }
 
 function toRevocation(body: string): Revocation {

@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { BudgetScope, Log, Peer } from "../core/ports.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { chargePeer, checkPeer } from "../pipeline/failure-budget.ts";
-import { FailureHolds } from "../pipeline/failure-permits.ts";
+import { FailurePermits } from "../pipeline/failure-permits.ts";
 import type { PeerGuard } from "../rpc/peer-guard.ts";
 import type { Stores } from "../stores/open.ts";
 import { pipelineOptions } from "./options.ts";
@@ -25,7 +25,7 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
   };
   const common = { budgets, onShadowRefusal, clock };
   const { sessions, replay, replayCoverageStartMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
-  const failures = { ...common, unverifiedBuckets, verifiedPeers, failureHolds: new FailureHolds() };
+  const failures = { ...common, unverifiedBuckets, verifiedPeers, failurePermits: new FailurePermits() };
   const guard: PeerGuard<Peer> = {
     check: (peer, cost) => checkPeer(peer, cost, failures),
     charge: (peer, cost) => chargePeer(peer, cost, failures),

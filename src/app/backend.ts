@@ -1,4 +1,4 @@
-import { CallReport, type CallReportOptions } from "../backend/rest/call-report.ts";
+import { OutageLog, type OutageLogOptions } from "../backend/rest/outage-log.ts";
 import { PublicAuth } from "../backend/rest/public-auth.ts";
 import { RestBackend } from "../backend/rest/rest-backend.ts";
 import { RouteTable } from "../backend/rest/route-table.ts";
@@ -19,7 +19,7 @@ interface BackendParts {
 
 /** The three ways in which the gateway calls the backend, each with its own connections. */
 export function openBackend(config: GatewayConfig, { metrics, log, clock }: BackendParts) {
-  const report = (calls: CallReportOptions["calls"]) => new CallReport({ calls, log, clock });
+  const report = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
   const common = { url: config["backend.url"], token: config["backend.token"], metrics };
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];

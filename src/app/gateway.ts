@@ -1,5 +1,5 @@
 import project from "../../package.json" with { type: "json" };
-import { openOps } from "../admin/admin-listener.ts";
+import { openAdmin } from "../admin/admin-listener.ts";
 import { requireBackend } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
@@ -134,7 +134,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
   });
   undo.defer(() => listeners.close());
-  const admin = openOps({
+  const admin = openAdmin({
     listen: config["admin.listen"],
     hosts: config["admin.hosts"],
     notReady: () => readiness.reasons(),

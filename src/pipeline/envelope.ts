@@ -9,11 +9,11 @@ import {
 import { PAYLOAD_HASH_BYTES, SIGNATURE_BYTES } from "../core/limits.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
-import { proven, type Rpc, type WelcomeArrival, type WellFormed } from "./proof.ts";
+import { type PrecheckedRequest, proven, type Rpc, type WellFormed } from "./proof.ts";
 
 /** Check 1. Every field keeps the rules of proto/README.md, "Envelope rules"; the version first, since it says whose rules. */
-export function checkEnvelope(arrival: WelcomeArrival, payloadBytesMax: number): WellFormed {
-  const { rpc, peer, message } = arrival;
+export function checkEnvelope(request: PrecheckedRequest, payloadBytesMax: number): WellFormed {
+  const { rpc, peer, message } = request;
   const { envelope, payloadBytes, signature } = message;
   if (envelope === undefined) throw malformed("envelope");
   checkVersion(envelope.protocolVersion);

@@ -2,11 +2,11 @@ import type { BucketDemand, Peer, TakeRefusal } from "../core/ports.ts";
 import { type Reason, Refusal, refuse } from "../core/refusal.ts";
 import { SignedBeforeStart } from "./freshness.ts";
 import type { PipelinePorts } from "./ports.ts";
-import { type Arrival, proven, type WelcomeArrival } from "./proof.ts";
+import { type IncomingRequest, type PrecheckedRequest, proven } from "./proof.ts";
 
 export type FailurePorts = Pick<
   PipelinePorts,
-  "unverifiedBuckets" | "failureHolds" | "budgets" | "verifiedPeers" | "clock" | "onShadowRefusal"
+  "unverifiedBuckets" | "failurePermits" | "budgets" | "verifiedPeers" | "clock" | "onShadowRefusal"
 >;
 
 /** Where the client sees it, a failure budget is a failure budget, whether it is the network's or the session's. */
@@ -22,20 +22,20 @@ const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE
  *
  * Every request holds a token until it is known whether it fails, so that guesses made at once are bounded like guesses in a row.
  */
-export async function checkFailureBudget(arrival: Arrival, ports: FailurePorts): Promise<WelcomeArrival> {
-  const { peer, message } = arrival;
+export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
+  const { peer, message } = request;
   const claimed = message.envelope?.deviceSessionId ?? "";
   const isExempt = ports.verifiedPeers.has(peer.network, claimed, ports.clock.now());
   const demand = isExempt ? sessionDemand(peer, claimed, ports) : networkDemand(peer, ports);
-  const tokens = tokensOf(arrival.cost, demand);
+  const permits = tokensOf(request.cost, demand);
   try {
-    await holdTokens(demand, tokens, ports);
+    await acquirePermits(demand, permits, ports);
   } catch (refusal) {
     // It has been decoded, which is all that whoever sends it may have been after.
-    await chargeKnownNetwork(peer, arrival.cost, ports);
+    await chargeKnownNetwork(peer, request.cost, ports);
     throw refusal;
   }
-  return proven<WelcomeArrival>({ ...arrival, failureDemand: demand, tokens });
+  return proven<PrecheckedRequest>({ ...request, failureDemand: demand, permits });
 }
 
 /**
@@ -44,12 +44,12 @@ export async function checkFailureBudget(arrival: Arrival, ports: FailurePorts):
  * its neighbours do; and what is not, as often as its `ip` budget lets it call. Throws RATE_LIMITED; takes nothing.
  */
 export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
-  const { unverifiedBuckets, failureHolds, budgets, verifiedPeers, clock } = ports;
+  const { unverifiedBuckets, failurePermits, budgets, verifiedPeers, clock } = ports;
   const demand = networkDemand(peer, ports);
   if (demand.budget.shadow === true) return;
   const nowMs = clock.now();
   const tokens = tokensOf(cost, demand);
-  const outcome = unverifiedBuckets.check(demand, nowMs, failureHolds.heldBy(demand.key) + tokens);
+  const outcome = unverifiedBuckets.check(demand, nowMs, failurePermits.held(demand.key) + tokens);
   if (outcome === true) return;
   if (verifiedPeers.hasAny(peer.network, nowMs)) {
     const known = knownDemand(peer, ports);
@@ -57,7 +57,7 @@ export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
     if (isLeft === true) return;
     throw rateLimited(isLeft);
   }
-  const mayComeBack = failureHolds.mayWait(demand.key, budgets.ip.burst);
+  const mayComeBack = failurePermits.mayWait(demand.key, budgets.ip.burst);
   if (!mayComeBack || unverifiedBuckets.check(demand, nowMs, tokens) !== true) throw rateLimited(outcome);
 }
 
@@ -79,23 +79,23 @@ async function chargeKnownNetwork(peer: Peer, cost: number, ports: FailurePorts)
  * A token that is there but held may come back any moment: honest clients that all arrive at once (behind one address, after a
  * restart) wait for each other rather than be refused. No more of them than the IP budget would let in together.
  */
-async function holdTokens(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
-  const { unverifiedBuckets, failureHolds, budgets, clock } = ports;
+async function acquirePermits(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
+  const { unverifiedBuckets, failurePermits, budgets, clock } = ports;
   if (demand.budget.shadow === true) {
     reportShadow(demand, ports);
-    failureHolds.hold(demand.key, tokens);
+    failurePermits.acquire(demand.key, tokens);
     return;
   }
   for (;;) {
     const nowMs = clock.now();
-    const outcome = unverifiedBuckets.check(demand, nowMs, failureHolds.heldBy(demand.key) + tokens);
+    const outcome = unverifiedBuckets.check(demand, nowMs, failurePermits.held(demand.key) + tokens);
     if (outcome === true) break;
     const mayComeBack = unverifiedBuckets.check(demand, nowMs, tokens) === true;
-    const release = mayComeBack ? failureHolds.nextRelease(demand.key, budgets.ip.burst) : undefined;
+    const release = mayComeBack ? failurePermits.nextRelease(demand.key, budgets.ip.burst) : undefined;
     if (release === undefined) throw rateLimited(outcome);
     await release;
   }
-  failureHolds.hold(demand.key, tokens);
+  failurePermits.acquire(demand.key, tokens);
 }
 
 function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
@@ -104,27 +104,27 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
 
 /** In shadow mode nobody waits. Refused would have been who came after those who hold a token, and those who would have waited for one. */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
-  const { unverifiedBuckets, failureHolds, budgets, clock, onShadowRefusal } = ports;
-  const tokens = Math.max(1, failureHolds.heldBy(demand.key) + 1 - budgets.ip.burst);
+  const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
+  const tokens = Math.max(1, failurePermits.held(demand.key) + 1 - budgets.ip.burst);
   if (unverifiedBuckets.check(demand, clock.now(), tokens) !== true) onShadowRefusal(SCOPE);
 }
 
 /** Charges the peer, and its session where that is exempt, for a request that a check refused; before its token is given back. */
-export async function spendFailure(welcome: WelcomeArrival, refusal: unknown, ports: FailurePorts): Promise<void> {
+export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
   // That is the restart's doing, and all of an address's clients meet it at once.
   if (refusal instanceof Refusal && refusal.cause instanceof SignedBeforeStart) return;
-  const { peer, failureDemand } = welcome;
+  const { peer, failureDemand } = prechecked;
   const network = networkDemand(peer, ports);
-  const demands = times(network, tokensOf(welcome.cost, network));
+  const demands = times(network, tokensOf(prechecked.cost, network));
   if (failureDemand.scope === "session_failures" && !isGatewayFault(refusal)) {
-    demands.push(...times(failureDemand, welcome.tokens));
+    demands.push(...times(failureDemand, prechecked.permits));
   }
   await ports.unverifiedBuckets.spend(demands, ports.clock.now());
 }
 
 /** It is known whether the request fails. */
-export function releaseTokens({ failureDemand, tokens }: WelcomeArrival, { failureHolds }: FailurePorts): void {
-  failureHolds.release(failureDemand.key, tokens);
+export function releasePermits({ failureDemand, permits }: PrecheckedRequest, { failurePermits }: FailurePorts): void {
+  failurePermits.release(failureDemand.key, permits);
 }
 
 /** How many tokens stand behind a request of that cost: one at least, and no more than a full bucket has. */

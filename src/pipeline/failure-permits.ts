@@ -8,15 +8,15 @@ interface Line {
  * Tokens of failure buckets that are spoken for: each request under way whose caller is not verified yet holds one,
  * so that any number of guesses at once are no better than one after the other. Only buckets with requests under way are kept.
  */
-export class FailureHolds {
+export class FailurePermits {
   readonly #lines = new Map<string, Line>();
 
   /** How many of a bucket's tokens are held. */
-  heldBy(bucket: string): number {
+  held(bucket: string): number {
     return this.#lines.get(bucket)?.held ?? 0;
   }
 
-  hold(bucket: string, tokens: number): void {
+  acquire(bucket: string, tokens: number): void {
     const line = this.#lines.get(bucket);
     if (line === undefined) this.#lines.set(bucket, { held: tokens, waiting: [] });
     else line.held += tokens;

@@ -10,7 +10,7 @@ import type {
   VerifiedPeers,
 } from "../core/ports.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
-import type { FailureHolds } from "./failure-permits.ts";
+import type { FailurePermits } from "./failure-permits.ts";
 
 /** The budgets of proto/README.md, "Budgets", that the pipeline spends; they may change while it runs. A route's own comes with the route. */
 export interface PipelineBudgets {
@@ -36,7 +36,7 @@ export interface PipelinePorts {
   readonly buckets: BucketStore;
   /** The others' own: whoever fails must not crowd out the buckets of those who do not. */
   readonly unverifiedBuckets: BucketStore;
-  readonly failureHolds: FailureHolds;
+  readonly failurePermits: FailurePermits;
   readonly verifiedPeers: VerifiedPeers;
   readonly backend: Backend;
   readonly revocations: Pick<RevocationLog, "revokedSince">;

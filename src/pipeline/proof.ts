@@ -19,7 +19,7 @@ export interface SignedMessage {
 }
 
 /** A message with where it came from: what the pipeline is given. */
-export interface Arrival {
+export interface IncomingRequest {
   readonly rpc: Rpc;
   readonly message: SignedMessage;
   readonly peer: Peer;
@@ -42,7 +42,10 @@ interface SessionRequest extends Request {
 }
 
 /** Check 0 passed: a failure bucket of the peer's has the tokens, which are held until the request is verified. */
-export type WelcomeArrival = Arrival & { readonly failureDemand: BucketDemand; readonly tokens: number } & Proof<"peer">;
+export type PrecheckedRequest = IncomingRequest & {
+  readonly failureDemand: BucketDemand;
+  readonly permits: number;
+} & Proof<"peer">;
 /** Check 1 passed: every field keeps the rules of the contract. */
 export type WellFormed = Request & Proof<"envelope">;
 /** Check 2 passed: the session exists and is active. */
@@ -56,7 +59,7 @@ export type FreshRequest = SessionRequest & Proof<"freshness">;
 /** Check 7 passed: every budget gave its token. The request may go to the backend or to the hub. */
 export type AdmittedRequest = SessionRequest & { readonly route: Route | undefined } & Proof<"budgets">;
 
-type AnyProof = WelcomeArrival | WellFormed | KnownSession | IntactPayload | VerifiedCaller | FreshRequest | AdmittedRequest;
+type AnyProof = PrecheckedRequest | WellFormed | KnownSession | IntactPayload | VerifiedCaller | FreshRequest | AdmittedRequest;
 
 /** Makes a stage's proof. The only cast in the pipeline; each stage's file calls it once, as its last step. */
 export function proven<T extends AnyProof>(value: Omit<T, typeof proof>): T {

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
 /** Aborts when a stream has brought nothing for so long; never, where that is 0. */
-export class Silence {
+export class IdleWatchdog {
   readonly #controller = new AbortController();
   readonly #timer: Timer | undefined;
 
@@ -15,7 +15,7 @@ export class Silence {
   }
 
   /** Something came. */
-  broken(): void {
+  reset(): void {
     this.#timer?.refresh();
   }
 

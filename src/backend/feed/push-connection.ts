@@ -3,7 +3,7 @@ import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { FilteredSocket } from "../../hpack/filtered-socket.ts";
-import { Pings } from "./push-pings.ts";
+import { PushPings } from "./push-pings.ts";
 
 export interface PushConnectionOptions {
   readonly url: string;
@@ -26,7 +26,7 @@ export class PushConnection {
   #pingIntervalMs: number;
   #earlyPingMs: number;
   #session: ClientHttp2Session | undefined;
-  #pings: Pings | undefined;
+  #pings: PushPings | undefined;
 
   constructor(options: PushConnectionOptions) {
     this.authority = new URL(options.url).origin;
@@ -64,7 +64,7 @@ export class PushConnection {
 
   /** For connect-es. */
   notifyResponseByteRead(): void {
-    this.#pings?.heard();
+    this.#pings?.received();
   }
 
   close(reason = new ConnectError("connection aborted", Code.Canceled)): void {
@@ -75,7 +75,7 @@ export class PushConnection {
   }
 
   #watch(session: ClientHttp2Session): void {
-    const pings = new Pings({
+    const pings = new PushPings({
       intervalMs: this.#pingIntervalMs,
       earlyIntervalMs: this.#earlyPingMs,
       timeoutMs: this.#options.pingTimeoutMs,

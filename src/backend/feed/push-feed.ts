@@ -3,8 +3,8 @@ import { Backoff, sleep } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log, Metrics, PushFeedSink } from "../../core/ports.ts";
 import { FeedProgress } from "./feed-progress.ts";
-import { GapNotices } from "./gap-notices.ts";
-import { Silence } from "./idle-watchdog.ts";
+import { GapThrottle } from "./gap-throttle.ts";
+import { IdleWatchdog } from "./idle-watchdog.ts";
 import type { Dropped, PushStep } from "./push-event.ts";
 import type { FeedFrame } from "./push-frames.ts";
 import { readPushMessage } from "./push-message.ts";
@@ -48,7 +48,7 @@ export class PushFeed {
   readonly #backoff: Backoff;
   readonly #stopped = new AbortController();
   readonly #progress = new FeedProgress();
-  readonly #gaps = new GapNotices(() => this.#tellOfGap());
+  readonly #gaps = new GapThrottle(() => this.#tellOfGap());
   #running: Promise<void> | undefined;
   #isUp = false;
   #cursor = "";
@@ -100,12 +100,12 @@ export class PushFeed {
     this.#progress.begin();
     try {
       await link.connect();
-      using silence = new Silence(this.#options.silenceMs ?? 0);
+      using watchdog = new IdleWatchdog(this.#options.silenceMs ?? 0);
       const request = { gatewayId, cursor: this.#cursor };
-      const call = { signal: AbortSignal.any([signal, silence.signal]), onHeader: () => this.#stands() };
+      const call = { signal: AbortSignal.any([signal, watchdog.signal]), onHeader: () => this.#stands() };
       for await (const frame of link.subscribe(request, call)) {
         if (signal.aborted) return;
-        silence.broken();
+        watchdog.reset();
         this.#takeIn(frame);
       }
       this.#options.log.info("push feed: the backend ended the stream");

@@ -19,18 +19,18 @@ export interface PingOptions {
 const EARLY_PINGS = 2;
 
 /** Asks a quiet connection for signs of life. */
-export class Pings {
+export class PushPings {
   readonly #options: PingOptions;
   #timer: Timer | undefined;
   #sinceHeard = 0;
 
   constructor(options: PingOptions) {
     this.#options = options;
-    this.heard();
+    this.received();
   }
 
   /** The server sent something. */
-  heard(): void {
+  received(): void {
     this.#sinceHeard = 0;
     this.#waitAndPing();
   }

@@ -18,7 +18,7 @@ export interface PushTransportOptions {
   readonly protocol: PushProtocol;
   /** Sent as `Authorization: Bearer …`, where it is configured. */
   readonly token?: string | undefined;
-  /** How long a connection may be quiet before it is pinged; sooner after a sign of life (see `Pings`). */
+  /** How long a connection may be quiet before it is pinged; sooner after a sign of life (see `PushPings`). */
   readonly pingIntervalMs?: number;
   /** How long an answer may take; then the connection is dead. */
   readonly pingTimeoutMs?: number;

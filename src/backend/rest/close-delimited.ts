@@ -9,7 +9,7 @@ const NO_CONTENT = 204;
  * reset (or TLS without close_notify) as such an end. So only JSON that shows its own end counts as whole: an object, an array, a string,
  * a literal. A number does not, nor does nothing at all.
  */
-export function mayBeCut({ status, headers, body }: HttpAnswer): boolean {
+export function mayBeTruncated({ status, headers, body }: HttpAnswer): boolean {
   if (status === NO_CONTENT || hasLength(headers)) return false;
   if (body.byteLength === 0) return true;
   if (!isJsonType(headers.get("content-type"))) return false;

@@ -14,7 +14,7 @@ interface Waiter {
  * Bun runs at most 256 fetches at a time for the whole process and queues the others (BUN_CONFIG_MAX_HTTP_REQUESTS). With slots of
  * its own for each purpose, a backend that hangs on commands cannot starve the session look-ups.
  */
-export class CallSlots {
+export class ConcurrencyLimiter {
   #free: number;
   #waitingCount = 0;
   #line: Waiter[] = [];

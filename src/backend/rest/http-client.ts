@@ -1,9 +1,9 @@
 import { codingsOf } from "../../core/content-coding.ts";
 import type { SendCheck } from "../../core/ports.ts";
 import { Refusal } from "../../core/refusal.ts";
-import { CallEnd } from "./call-end.ts";
-import { mayBeCut } from "./close-delimited.ts";
-import { CallSlots } from "./concurrency-limiter.ts";
+import { CallCancellation } from "./call-cancellation.ts";
+import { mayBeTruncated } from "./close-delimited.ts";
+import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -11,7 +11,7 @@ export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 export interface HttpClientOptions {
   /** Origin of the backend, with a path in front of every call's where it has one. http or https. */
   readonly url: string;
-  /** Calls under way at once; see `CallSlots`. */
+  /** Calls under way at once; see `ConcurrencyLimiter`. */
   readonly callsMax: number;
   readonly responseBytesMax: number;
   /** Sent as `Authorization: Bearer …`, where it is configured. */
@@ -49,7 +49,7 @@ const KEEP_ALIVE_S = 4;
  */
 export class HttpClient {
   readonly #base: string;
-  readonly #slots: CallSlots;
+  readonly #slots: ConcurrencyLimiter;
   readonly #responseBytesMax: number;
   readonly #authorization: string | undefined;
   readonly #session = new Bun.FetchSession({ proxy: false, keepAlive: { idleTimeout: KEEP_ALIVE_S } });
@@ -60,13 +60,13 @@ export class HttpClient {
       throw new TypeError("the backend token is not a bearer token");
     }
     this.#base = origin + pathname.replace(/\/+$/, "");
-    this.#slots = new CallSlots(options.callsMax);
+    this.#slots = new ConcurrencyLimiter(options.callsMax);
     this.#responseBytesMax = options.responseBytesMax;
     this.#authorization = options.token === undefined ? undefined : `Bearer ${options.token}`;
   }
 
   async call(call: HttpCall): Promise<HttpAnswer> {
-    const end = new CallEnd(call.timeoutMs, call.signal);
+    const end = new CallCancellation(call.timeoutMs, call.signal);
     let bodyWasRead = false;
     try {
       const taken = this.#slots.take(end.signal);
@@ -78,7 +78,7 @@ export class HttpClient {
         const body = await readBody(response, this.#responseBytesMax);
         bodyWasRead = true;
         const answer = { status: response.status, headers: response.headers, body };
-        if (isMeant(answer) && mayBeCut(answer)) throw new HttpFailure("unavailable", "the answer may have been cut");
+        if (isMeant(answer) && mayBeTruncated(answer)) throw new HttpFailure("unavailable", "the answer may have been cut");
         return answer;
       } finally {
         this.#slots.release();

@@ -1,11 +1,11 @@
 import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
-import type { CallReport } from "./call-report.ts";
 import { publicHeaders } from "./command-headers.ts";
-import { demandGatewayAccepted } from "./gateway-refused.ts";
+import { requireGatewayAccepted } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
-import { demandJson } from "./json-answer.ts";
+import { requireJson } from "./json-answer.ts";
+import type { OutageLog } from "./outage-log.ts";
 
 export interface PublicAuthOptions {
   /** The backend's base URL. */
@@ -15,7 +15,7 @@ export interface PublicAuthOptions {
   readonly token?: string | undefined;
   /** Continues the client's trace in the call to the backend, or begins one. */
   readonly trace: ContinueTrace;
-  readonly report?: CallReport | undefined;
+  readonly report?: OutageLog | undefined;
 }
 
 /** Of the 256 fetches that Bun runs at once. */
@@ -60,12 +60,12 @@ export class PublicAuth implements PublicBackend {
 }
 
 function passOn(answer: HttpAnswer): PublicAnswer {
-  demandGatewayAccepted(answer);
+  requireGatewayAccepted(answer);
   const { status, headers, body } = answer;
   const retryAfter = headers.get("retry-after");
   const isAnswer = (status >= 200 && status < 300) || (status >= 400 && status < 500);
   if (!isAnswer) throw failureOfStatus(status);
-  const contentType = demandJson(status, headers, body);
+  const contentType = requireJson(status, headers, body);
   const seconds = retryAfter !== null && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
   return { status, contentType, body, retryAfter: seconds };
 }

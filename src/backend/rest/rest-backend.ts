@@ -2,12 +2,12 @@ import type { Clock } from "../../core/clock.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, Route, SendCheck } from "../../core/ports.ts";
 import { backendRefusal } from "./backend-refusal.ts";
-import type { CallReport } from "./call-report.ts";
 import { commandHeaders } from "./command-headers.ts";
-import { demandNoChallenge } from "./gateway-refused.ts";
+import { requireNoChallenge } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
-import { demandJson } from "./json-answer.ts";
+import { requireJson } from "./json-answer.ts";
+import type { OutageLog } from "./outage-log.ts";
 import { routeRequest } from "./route-request.ts";
 import type { CompiledRoute, RouteTable } from "./route-table.ts";
 
@@ -25,7 +25,7 @@ export interface RestBackendOptions {
   readonly clock: Clock;
   /** Commands under way at once; the others wait, within their timeout. */
   readonly callsMax?: number;
-  readonly report?: CallReport | undefined;
+  readonly report?: OutageLog | undefined;
 }
 
 /** Of the 256 fetches that Bun runs at once; the rest are for session look-ups and logins. */
@@ -93,7 +93,7 @@ export class RestBackend implements Backend {
 /** What an answer means to the client; an `HttpFailure` where it means nothing to it. */
 function readReply(answer: HttpAnswer): BackendReply {
   const { status } = answer;
-  demandNoChallenge(answer);
+  requireNoChallenge(answer);
   if (status >= 200 && status < 300) return readOk(answer);
   if (status >= 400 && status < 500) return readBusinessError(answer);
   throw failureOfStatus(status);
@@ -101,7 +101,7 @@ function readReply(answer: HttpAnswer): BackendReply {
 
 /** The body goes on as it came, and is JSON or empty. */
 function readOk({ status, headers, body }: HttpAnswer): BackendReply {
-  if (body.byteLength > 0) demandJson(status, headers, body);
+  if (body.byteLength > 0) requireJson(status, headers, body);
   return { resultCode: "ok", payloadBytes: body };
 }
 

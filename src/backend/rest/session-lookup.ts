@@ -3,10 +3,10 @@ import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import { PUBLIC_KEY_BYTES, SESSION_RECORD_BYTES_MAX } from "../../core/limits.ts";
 import type { Metrics, Session, SessionSource, VerifyingKey } from "../../core/ports.ts";
 import { refuse } from "../../core/refusal.ts";
-import type { CallReport } from "./call-report.ts";
-import { demandGatewayAccepted } from "./gateway-refused.ts";
+import { requireGatewayAccepted } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
+import type { OutageLog } from "./outage-log.ts";
 
 export interface SessionLookupOptions {
   /** The backend's base URL. */
@@ -16,7 +16,7 @@ export interface SessionLookupOptions {
   /** Makes a key of its 32 raw bytes. */
   readonly toKey: (raw: Uint8Array) => VerifyingKey;
   readonly metrics: Metrics;
-  readonly report?: CallReport | undefined;
+  readonly report?: OutageLog | undefined;
 }
 
 /** Of the 256 fetches that Bun runs at once. */
@@ -66,7 +66,7 @@ export class BackendSessionSource implements SessionSource {
 
   #read(answer: HttpAnswer, deviceSessionId: string): Session | undefined {
     const { status: httpStatus } = answer;
-    demandGatewayAccepted(answer);
+    requireGatewayAccepted(answer);
     if (httpStatus !== 200 && httpStatus !== 404) throw failureOfStatus(httpStatus);
     const contentType = answer.headers.get("content-type");
     const record = isJsonType(contentType) ? parseJsonObject(utf8Text(answer.body)) : undefined;

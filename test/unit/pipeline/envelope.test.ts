@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 import type { RequestEnvelope } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { checkEnvelope } from "../../../src/pipeline/envelope.ts";
 import { checkFailureBudget } from "../../../src/pipeline/failure-budget.ts";
-import { type ArrivalChange, arrival, PAYLOAD_BYTES_MAX, portsOf, refusalOf } from "./support/setting.ts";
+import { createPorts, incomingRequest, PAYLOAD_BYTES_MAX, type RequestChange, refusalOf } from "./support/fixture.ts";
 
-async function check(change: ArrivalChange) {
-  const { ports } = portsOf();
-  return checkEnvelope(await checkFailureBudget(arrival(change), ports), PAYLOAD_BYTES_MAX);
+async function check(change: RequestChange) {
+  const { ports } = createPorts();
+  return checkEnvelope(await checkFailureBudget(incomingRequest(change), ports), PAYLOAD_BYTES_MAX);
 }
 
 type Case = readonly [text: string, change: Partial<RequestEnvelope>];
@@ -64,14 +64,14 @@ describe("header injection, path traversal and other forms that are not the cont
   });
 
   test.each([0, 63, 65])("a signature of %d bytes", async (length) => {
-    const tamper: ArrivalChange["tamper"] = (message) => {
+    const tamper: RequestChange["tamper"] = (message) => {
       message.signature = new Uint8Array(length);
     };
     expect(await refusalOf(() => check({ tamper }))).toMatchObject({ metadata: { field: "signature" } });
   });
 
   test("no envelope", async () => {
-    const tamper: ArrivalChange["tamper"] = (message) => {
+    const tamper: RequestChange["tamper"] = (message) => {
       message.envelope = undefined;
     };
     expect(await refusalOf(() => check({ tamper }))).toMatchObject({ metadata: { field: "envelope" } });

@@ -7,7 +7,7 @@ import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";
 import { SplitBucketStore } from "../../../src/stores/memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "../../../src/stores/memory/verified-peers.ts";
 import { until } from "../../support/until.ts";
-import { arrival, NOW, portsOf, refusalOf, SESSION } from "./support/setting.ts";
+import { createPorts, incomingRequest, NOW, refusalOf, SESSION } from "./support/fixture.ts";
 
 const BURST = 20;
 const RATE = 1;
@@ -16,16 +16,16 @@ const ROOMY = { ratePerSecond: 1e6, burst: 1e6 };
 /** A pipeline on real buckets, whose look-ups a test answers when it likes. */
 function setting(overrides: Partial<PipelinePorts> = {}) {
   let nowMs = NOW;
-  const asked: string[] = [];
+  const recorded: string[] = [];
   const open: (() => void)[] = [];
   const budgets = { ip: ROOMY, session: ROOMY, user: ROOMY, failures: { ratePerSecond: RATE, burst: BURST } };
   const find = (id: string) => {
-    asked.push(id);
+    recorded.push(id);
     const { promise, resolve } = Promise.withResolvers<FoundSession | undefined>();
     open.push(() => resolve(id.startsWith("good") ? { session: { ...SESSION, deviceSessionId: id }, mark: 0 } : undefined));
     return promise;
   };
-  const { ports } = portsOf({
+  const { ports } = createPorts({
     sessions: { find },
     buckets: new MemoryBucketStore({ entriesMax: 10_000 }),
     unverifiedBuckets: new MemoryBucketStore({ entriesMax: 100 }),
@@ -38,7 +38,7 @@ function setting(overrides: Partial<PipelinePorts> = {}) {
   let requests = 0;
   const from = (deviceSessionId: string, network = "192.0.2.1") => {
     const requestId = `request-${requests++}`;
-    const request = arrival({ envelope: { deviceSessionId, requestId, timestampMs: BigInt(nowMs) } });
+    const request = incomingRequest({ envelope: { deviceSessionId, requestId, timestampMs: BigInt(nowMs) } });
     return admit({ ...request, peer: { address: network, network } }, ports).then(
       () => "ok",
       ({ reason, metadata }) => [reason, metadata.scope].filter(Boolean).join(" "),
@@ -46,7 +46,7 @@ function setting(overrides: Partial<PipelinePorts> = {}) {
   };
   return {
     ports,
-    asked,
+    recorded,
     from,
     advance: (ms: number) => {
       nowMs += ms;
@@ -74,28 +74,28 @@ function tally(outcomes: readonly string[]): Record<string, number> {
 
 describe("a thousand guesses at once", () => {
   test("make no more look-ups than the burst", async () => {
-    const { from, asked, answerAll } = setting();
+    const { from, recorded, answerAll } = setting();
     const outcomes = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
-    await until(() => asked.length === BURST, "as many look-ups as the burst");
+    await until(() => recorded.length === BURST, "as many look-ups as the burst");
     expect(tally(await answerAll(outcomes))).toEqual({ SESSION_NOT_FOUND: BURST, "RATE_LIMITED failures": 1000 - BURST });
-    expect(asked).toHaveLength(BURST);
+    expect(recorded).toHaveLength(BURST);
   });
 
   test("over and over make no more than the burst and the rate", async () => {
-    const { from, asked, answerAll, advance } = setting();
+    const { from, recorded, answerAll, advance } = setting();
     for (let round = 0; round < 30; round++) {
       await answerAll(Array.from({ length: 200 }, (_, n) => from(`guess-${round}-${n}`)));
       advance(500);
     }
-    expect(asked.length).toBeLessThanOrEqual(BURST + 15 * RATE);
-    expect(asked.length).toBeGreaterThan(BURST + 10 * RATE);
+    expect(recorded.length).toBeLessThanOrEqual(BURST + 15 * RATE);
+    expect(recorded.length).toBeGreaterThan(BURST + 10 * RATE);
   });
 
   test("from another address are no neighbours' loss", async () => {
-    const { from, asked, answerAll } = setting();
+    const { from, recorded, answerAll } = setting();
     const guesses = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
     const good = from("good", "192.0.2.2");
-    await until(() => asked.includes("good"), "the good client to be looked up");
+    await until(() => recorded.includes("good"), "the good client to be looked up");
     expect(await answerAll([...guesses, good])).toContain("ok");
   });
 
@@ -145,20 +145,20 @@ describe("a session that is exempt", () => {
 
 describe("a thousand devices behind one address, right after a restart", () => {
   test("are all let in, none of them refused for the others' sake", async () => {
-    const { from, asked, answerAll } = setting();
+    const { from, recorded, answerAll } = setting();
     const devices = Array.from({ length: 1000 }, (_, n) => from(`good-${n}`));
-    await until(() => asked.length === BURST, "the first look-ups");
+    await until(() => recorded.length === BURST, "the first look-ups");
     expect(tally(await answerAll(devices))).toEqual({ ok: 1000 });
   });
 
   test("wait no more of them than the IP budget lets in together: the rest is told to come back", async () => {
-    const { ports, from, asked, answerAll } = setting();
+    const { ports, from, recorded, answerAll } = setting();
     Object.assign(ports.budgets, { ip: { ratePerSecond: 50, burst: 100 } });
     const devices = Array.from({ length: 1000 }, (_, n) => from(`good-${n}`));
     const outcomes = tally(await answerAll(devices));
     expect(outcomes.ok).toBe(100);
     expect(outcomes["RATE_LIMITED failures"]).toBe(1000 - BURST - 100);
-    expect(asked).toHaveLength(BURST + 100);
+    expect(recorded).toHaveLength(BURST + 100);
   });
 
   test("and a guesser among them: each guess costs a token, the devices cost none", async () => {
@@ -173,8 +173,8 @@ test("nothing is kept of a network once its requests are answered", async () => 
   const { ports, from, answerAll } = setting();
   await answerAll(Array.from({ length: 300 }, (_, n) => from(n % 2 === 0 ? `good-${n}` : `guess-${n}`, `192.0.2.${n % 7}`)));
   for (let n = 0; n < 7; n++) {
-    expect(ports.failureHolds.heldBy(`192.0.2.${n}`)).toBe(0);
-    expect(ports.failureHolds.nextRelease(`192.0.2.${n}`, 100)).toBeUndefined();
+    expect(ports.failurePermits.held(`192.0.2.${n}`)).toBe(0);
+    expect(ports.failurePermits.nextRelease(`192.0.2.${n}`, 100)).toBeUndefined();
   }
 });
 
@@ -182,26 +182,26 @@ describe("a request signed before this process started", () => {
   const since = NOW - 1000;
 
   test("may have been let in by the one before: it is refused with the time, so that the client signs anew at once", async () => {
-    const { ports, asked } = portsOf({ replayCoverageStartMs: since });
-    const early = arrival({ envelope: { timestampMs: BigInt(since - 1) } });
+    const { ports, recorded } = createPorts({ replayCoverageStartMs: since });
+    const early = incomingRequest({ envelope: { timestampMs: BigInt(since - 1) } });
     const { reason, metadata } = await refusalOf(() => admit(early, ports));
     expect([reason, metadata]).toEqual(["TIMESTAMP_OUT_OF_WINDOW", { server_time_ms: String(NOW), window_ms: "60000" }]);
-    expect(asked.reserved).toEqual([]);
-    await admit(arrival({ envelope: { timestampMs: BigInt(since) } }), ports);
+    expect(recorded.reserved).toEqual([]);
+    await admit(incomingRequest({ envelope: { timestampMs: BigInt(since) } }), ports);
   });
 
   test("is no failure of the client's: a restart locks out no address", async () => {
-    const { ports, asked } = portsOf({ replayCoverageStartMs: since });
-    await refusalOf(() => admit(arrival({ envelope: { timestampMs: BigInt(since - 1) } }), ports));
-    await refusalOf(() => admit(arrival({ envelope: { timestampMs: 1n } }), ports));
-    expect(asked.steps.filter((step) => step === "spend failures")).toHaveLength(1);
+    const { ports, recorded } = createPorts({ replayCoverageStartMs: since });
+    await refusalOf(() => admit(incomingRequest({ envelope: { timestampMs: BigInt(since - 1) } }), ports));
+    await refusalOf(() => admit(incomingRequest({ envelope: { timestampMs: 1n } }), ports));
+    expect(recorded.steps.filter((step) => step === "spend failures")).toHaveLength(1);
   });
 
   test("is refused before it is looked whether it is a replay, and after its signature", async () => {
-    const { ports } = portsOf({ replayCoverageStartMs: since, replay: { reserve: () => false } });
+    const { ports } = createPorts({ replayCoverageStartMs: since, replay: { reserve: () => false } });
     const early = { envelope: { timestampMs: BigInt(since - 1) } };
-    expect((await refusalOf(() => admit(arrival(early), ports))).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
-    const forged = arrival({
+    expect((await refusalOf(() => admit(incomingRequest(early), ports))).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
+    const forged = incomingRequest({
       ...early,
       tamper: (message) => {
         message.signature = new Uint8Array(64);
@@ -211,28 +211,28 @@ describe("a request signed before this process started", () => {
   });
 
   test("by a clock that was since set back to before then: the gateway says that it cannot tell, not that the client is wrong", async () => {
-    const { ports } = portsOf({ replayCoverageStartMs: NOW + 10 });
-    expect((await refusalOf(() => admit(arrival(), ports))).reason).toBe("REPLAY_STORE_UNAVAILABLE");
+    const { ports } = createPorts({ replayCoverageStartMs: NOW + 10 });
+    expect((await refusalOf(() => admit(incomingRequest(), ports))).reason).toBe("REPLAY_STORE_UNAVAILABLE");
   });
 });
 
 describe("shadow mode", () => {
   test("of the failure budget refuses nobody, and reports", async () => {
     const shadowed: string[] = [];
-    const { ports, from, asked, answerAll } = setting({ onShadowRefusal: (scope) => void shadowed.push(scope) });
+    const { ports, from, recorded, answerAll } = setting({ onShadowRefusal: (scope) => void shadowed.push(scope) });
     Object.assign(ports.budgets, { failures: { ratePerSecond: RATE, burst: BURST, shadow: true }, ip: { ...ROOMY, burst: 1 } });
     expect(tally(await answerAll(Array.from({ length: 100 }, (_, n) => from(`guess-${n}`))))).toEqual({
       SESSION_NOT_FOUND: 100,
     });
-    expect(asked).toHaveLength(100);
+    expect(recorded).toHaveLength(100);
     expect(shadowed.length).toBeGreaterThanOrEqual(100 - BURST - 1);
   });
 
   test("of the failure budget lets nobody wait for another", async () => {
-    const { ports, from, asked, answerAll } = setting();
+    const { ports, from, recorded, answerAll } = setting();
     Object.assign(ports.budgets, { failures: { ratePerSecond: RATE, burst: 1, shadow: true } });
     const outcomes = Array.from({ length: 10 }, (_, n) => from(`good-${n}`));
-    await until(() => asked.length === 10, "all look-ups to be under way at once");
+    await until(() => recorded.length === 10, "all look-ups to be under way at once");
     expect(tally(await answerAll(outcomes))).toEqual({ ok: 10 });
   });
 
@@ -250,7 +250,7 @@ describe("shadow mode", () => {
 
 test("a look-up that fails on the backend's side gives its token back to nobody: it is a failure, and the next is let look", async () => {
   const { ports } = setting({ sessions: { find: () => Promise.reject(refuse("SESSION_LOOKUP_UNAVAILABLE")) } });
-  const outcomes = Array.from({ length: 100 }, () => admit(arrival(), ports).catch(({ reason }) => String(reason)));
+  const outcomes = Array.from({ length: 100 }, () => admit(incomingRequest(), ports).catch(({ reason }) => String(reason)));
   expect(tally((await Promise.all(outcomes)).map(String))).toEqual({
     SESSION_LOOKUP_UNAVAILABLE: BURST,
     RATE_LIMITED: 100 - BURST,

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import { MemoryReplayStore } from "../../../src/stores/memory/replay.ts";
-import { arrival, MARGIN_MS, NOW, portsOf, WINDOW_MS } from "./support/setting.ts";
+import { createPorts, incomingRequest, MARGIN_MS, NOW, WINDOW_MS } from "./support/fixture.ts";
 
 interface Step {
   readonly advanceMs: number;
@@ -27,9 +27,9 @@ const ANY_STEPS = fc.array(
 async function timesAdmitted(steps: readonly Step[]): Promise<number[]> {
   let nowMs = NOW;
   const clock = { now: () => nowMs, monotonic: () => 0 };
-  const { ports } = portsOf({ clock, replay: new MemoryReplayStore(clock, { entriesMax: 2 }), replayCoverageStartMs: NOW });
+  const { ports } = createPorts({ clock, replay: new MemoryReplayStore(clock, { entriesMax: 2 }), replayCoverageStartMs: NOW });
   const signed = Array.from({ length: REQUESTS }, (_, n) =>
-    arrival({ envelope: { requestId: `request-${n}`, timestampMs: BigInt(NOW + n * MARGIN_MS) } }),
+    incomingRequest({ envelope: { requestId: `request-${n}`, timestampMs: BigInt(NOW + n * MARGIN_MS) } }),
   );
   const admitted = signed.map(() => 0);
   for (const { advanceMs, request } of steps) {

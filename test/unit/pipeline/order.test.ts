@@ -7,12 +7,12 @@ import { checkPayloadHash } from "../../../src/pipeline/payload-hash.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
 import type {
   AdmittedRequest,
-  Arrival,
   FreshRequest,
+  IncomingRequest,
   IntactPayload,
   KnownSession,
+  PrecheckedRequest,
   VerifiedCaller,
-  WelcomeArrival,
   WellFormed,
 } from "../../../src/pipeline/proof.ts";
 import { findSession } from "../../../src/pipeline/session.ts";
@@ -20,8 +20,8 @@ import { checkSignature } from "../../../src/pipeline/signature.ts";
 
 /** A type for each stage's proof; nobody here ever has one. Checked by the compiler alone: `bun run check`. */
 interface Proofs {
-  readonly arrival: Arrival;
-  readonly welcome: WelcomeArrival;
+  readonly incomingRequest: IncomingRequest;
+  readonly prechecked: PrecheckedRequest;
   readonly wellFormed: WellFormed;
   readonly known: KnownSession;
   readonly intact: IntactPayload;
@@ -32,7 +32,7 @@ interface Proofs {
 
 /** The right order compiles, so that the wrong ones below do not fail for another reason. */
 export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<void> {
-  const wellFormed = checkEnvelope(proofs.welcome, 1);
+  const wellFormed = checkEnvelope(proofs.prechecked, 1);
   const known = await findSession(wellFormed, ports.sessions);
   const intact = checkPayloadHash(known);
   const verified = checkSignature(intact);
@@ -49,10 +49,10 @@ export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<
 export function wrongOrders(proofs: Proofs, ports: PipelinePorts): void {
   const headers = { acceptLanguage: undefined, userAgent: undefined, traceparent: undefined, tracestate: undefined };
   const signal = AbortSignal.abort();
-  // @ts-expect-error the failure budget has not been asked
-  checkEnvelope(proofs.arrival, 1);
+  // @ts-expect-error the failure budget has not been recorded
+  checkEnvelope(proofs.incomingRequest, 1);
   // @ts-expect-error the envelope has not been checked
-  findSession(proofs.welcome, ports.sessions);
+  findSession(proofs.prechecked, ports.sessions);
   // @ts-expect-error the session has not been looked up
   checkPayloadHash(proofs.wellFormed);
   // @ts-expect-error the payload has not been checked
@@ -61,7 +61,7 @@ export function wrongOrders(proofs: Proofs, ports: PipelinePorts): void {
   claimFreshness(proofs.intact, ports);
   // @ts-expect-error freshness and replay have not been checked
   takeBudgets(proofs.verified, ports);
-  // @ts-expect-error the budgets have not been asked
+  // @ts-expect-error the budgets have not been recorded
   runCommand(proofs.fresh, headers, ports, signal);
   // @ts-expect-error a payload check does not stand for a signature
   claimFreshness(proofs.known, ports);

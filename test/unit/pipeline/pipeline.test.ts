@@ -3,7 +3,16 @@ import type { BucketDemand, BucketStore, TakeOutcome } from "../../../src/core/p
 import { refuse } from "../../../src/core/refusal.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
-import { type ArrivalChange, arrival, MARGIN_MS, NOW, portsOf, refusalOf, SESSION, WINDOW_MS } from "./support/setting.ts";
+import {
+  createPorts,
+  incomingRequest,
+  MARGIN_MS,
+  NOW,
+  type RequestChange,
+  refusalOf,
+  SESSION,
+  WINDOW_MS,
+} from "./support/fixture.ts";
 
 function bucketsThat(answers: { take?: (scopes: string) => TakeOutcome; check?: TakeOutcome }): BucketStore {
   return {
@@ -13,31 +22,31 @@ function bucketsThat(answers: { take?: (scopes: string) => TakeOutcome; check?: 
   };
 }
 
-async function reasonOf(change: ArrivalChange, overrides: Partial<PipelinePorts> = {}) {
-  const { ports, asked } = portsOf(overrides);
-  return { ...(await refusalOf(() => admit(arrival(change), ports))), steps: asked.steps, asked };
+async function reasonOf(change: RequestChange, overrides: Partial<PipelinePorts> = {}) {
+  const { ports, recorded } = createPorts(overrides);
+  return { ...(await refusalOf(() => admit(incomingRequest(change), ports))), steps: recorded.steps, recorded };
 }
 
-const forged: ArrivalChange["tamper"] = (message) => {
+const forged: RequestChange["tamper"] = (message) => {
   message.signature = new Uint8Array(64);
 };
 
 describe("a request that is in order", () => {
   test("passes every check once, in the order of the contract", async () => {
-    const { ports, asked } = portsOf();
-    const admitted = await admit(arrival(), ports);
+    const { ports, recorded } = createPorts();
+    const admitted = await admit(incomingRequest(), ports);
     expect(admitted).toMatchObject({ rpc: "ExecuteCommand", session: SESSION, mark: 3, route: { budget: undefined } });
-    expect(asked.steps).toEqual(["check failures", "find", "reserve", "remember", "take ip,session,user"]);
+    expect(recorded.steps).toEqual(["check failures", "find", "reserve", "remember", "take ip,session,user"]);
   });
 
   test("is charged to its network, session and user, and to the route where that has a budget", async () => {
     const budget = { ratePerSecond: 2, burst: 3 };
-    const { ports, asked } = portsOf();
-    await admit(arrival(), {
+    const { ports, recorded } = createPorts();
+    await admit(incomingRequest(), {
       ...ports,
       backend: { route: () => ({ budget, execute: () => Promise.reject(new Error("not called here")) }) },
     });
-    expect(asked.taken).toMatchObject([
+    expect(recorded.taken).toMatchObject([
       [
         { scope: "ip", key: "192.0.2.1" },
         { scope: "session", key: "session-1" },
@@ -48,16 +57,19 @@ describe("a request that is in order", () => {
   });
 
   test("is reserved until its timestamp plus window plus margin, so that it cannot be sent again while it is fresh", async () => {
-    const { ports, asked } = portsOf();
+    const { ports, recorded } = createPorts();
     const timestampMs = NOW - 1000;
-    await admit(arrival({ envelope: { timestampMs: BigInt(timestampMs) } }), ports);
-    expect(asked.reserved).toEqual([["session-1", "request-1", timestampMs + WINDOW_MS + MARGIN_MS]]);
+    await admit(incomingRequest({ envelope: { timestampMs: BigInt(timestampMs) } }), ports);
+    expect(recorded.reserved).toEqual([["session-1", "request-1", timestampMs + WINDOW_MS + MARGIN_MS]]);
   });
 
   test("to subscribe has no route, and asks for none", async () => {
-    const { ports } = portsOf();
+    const { ports } = createPorts();
     const route = () => expect.unreachable();
-    const admitted = await admit(arrival({ rpc: "SubscribeEvents" }), { ...ports, backend: { ...ports.backend, route } });
+    const admitted = await admit(incomingRequest({ rpc: "SubscribeEvents" }), {
+      ...ports,
+      backend: { ...ports.backend, route },
+    });
     expect(admitted.route).toBeUndefined();
   });
 });
@@ -119,13 +131,13 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
 
   test("freshness: a millisecond outside the window, either way; nothing is reserved", async () => {
     for (const offset of [WINDOW_MS + 1, -WINDOW_MS - 1]) {
-      const { reason, metadata, asked } = await reasonOf({ envelope: { timestampMs: BigInt(NOW + offset) } });
+      const { reason, metadata, recorded } = await reasonOf({ envelope: { timestampMs: BigInt(NOW + offset) } });
       expect([reason, metadata]).toEqual(["TIMESTAMP_OUT_OF_WINDOW", { server_time_ms: String(NOW), window_ms: "60000" }]);
-      expect(asked.reserved).toEqual([]);
+      expect(recorded.reserved).toEqual([]);
     }
     for (const offset of [WINDOW_MS, -WINDOW_MS]) {
-      const { ports } = portsOf();
-      await admit(arrival({ envelope: { timestampMs: BigInt(NOW + offset) } }), ports);
+      const { ports } = createPorts();
+      await admit(incomingRequest({ envelope: { timestampMs: BigInt(NOW + offset) } }), ports);
     }
   });
 
@@ -193,7 +205,7 @@ describe("failure budget", () => {
       check: (each: BucketDemand) => each.scope !== "failures" || emptied.check(each, NOW),
     };
     const overrides = { unverifiedBuckets, verifiedPeers };
-    expect((await admit(arrival(), portsOf(overrides).ports)).session).toBe(SESSION);
+    expect((await admit(incomingRequest(), createPorts(overrides).ports)).session).toBe(SESSION);
     const { reason } = await reasonOf({ envelope: { deviceSessionId: "session-2" } }, overrides);
     expect(reason).toBe("RATE_LIMITED");
   });
@@ -215,13 +227,13 @@ test("a store that fails in a way of its own admits nobody", async () => {
   const broken = () => {
     throw new Error("out of order");
   };
-  const { ports } = portsOf();
+  const { ports } = createPorts();
   for (const overrides of [
     { sessions: { find: broken } },
     { replay: { reserve: broken } },
     { buckets: { take: broken, spend() {}, check: () => true as const } },
     { unverifiedBuckets: { take: () => true as const, spend() {}, check: broken } },
   ]) {
-    expect(await admit(arrival(), { ...ports, ...overrides }).catch((error) => error)).toBeInstanceOf(Error);
+    expect(await admit(incomingRequest(), { ...ports, ...overrides }).catch((error) => error)).toBeInstanceOf(Error);
   }
 });

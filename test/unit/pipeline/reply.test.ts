@@ -6,14 +6,14 @@ import { responseSigningInput } from "../../../src/crypto/signing-input.ts";
 import { runCommand } from "../../../src/pipeline/command.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import { signReply } from "../../../src/pipeline/reply.ts";
-import { arrival, NOW, portsOf, refusalOf } from "./support/setting.ts";
+import { createPorts, incomingRequest, NOW, refusalOf } from "./support/fixture.ts";
 
 const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
 const clock = { now: () => NOW, monotonic: () => 0 };
 const headers = { acceptLanguage: "de", userAgent: "app/1", traceparent: undefined, tracestate: undefined };
 
 test("a reply is signed for the request that it answers, and verifies for no other session, type or request", async () => {
-  const admitted = await admit(arrival(), portsOf().ports);
+  const admitted = await admit(incomingRequest(), createPorts().ports);
   const payloadBytes = new TextEncoder().encode('{"display_name":"Ada"}');
   const reply = signReply(admitted, { resultCode: "ok", payloadBytes }, ring, clock);
   expect(reply.envelope).toEqual({
@@ -48,8 +48,8 @@ test("the backend is told who asks by what was verified, not by what was claimed
     calls.push(command);
     return Promise.resolve({ resultCode: "ok", payloadBytes: new Uint8Array(0) });
   };
-  const { ports } = portsOf({ backend: { route: () => ({ budget: undefined, execute }) } });
-  const admitted = await admit(arrival(), ports);
+  const { ports } = createPorts({ backend: { route: () => ({ budget: undefined, execute }) } });
+  const admitted = await admit(incomingRequest(), ports);
   await runCommand(admitted, headers, ports, AbortSignal.timeout(1000));
   expect(calls).toMatchObject([
     { userId: "user-1", deviceSessionId: "session-1", requestId: "request-1", peerAddress: "192.0.2.1", ...headers },
@@ -57,8 +57,8 @@ test("the backend is told who asks by what was verified, not by what was claimed
 });
 
 test("a message type without a route is refused, and the backend is not called", async () => {
-  const { ports } = portsOf();
-  const admitted = await admit(arrival({ envelope: { messageType: "no.such.thing" } }), ports);
+  const { ports } = createPorts();
+  const admitted = await admit(incomingRequest({ envelope: { messageType: "no.such.thing" } }), ports);
   const call = () => runCommand(admitted, headers, ports, AbortSignal.timeout(1000));
   expect(await refusalOf(call)).toMatchObject({ reason: "MESSAGE_TYPE_UNKNOWN" });
 });

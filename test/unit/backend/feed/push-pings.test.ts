@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
-import { Pings } from "../../../../src/backend/feed/push-pings.ts";
+import { PushPings } from "../../../../src/backend/feed/push-pings.ts";
 
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
@@ -33,7 +33,7 @@ function open(intervalMs = 310_000) {
   const onDead = () => {
     deadAtMs = server.nowMs;
   };
-  const pings = new Pings({ intervalMs, earlyIntervalMs: 10_000, timeoutMs: 5000, ping: server.ping, onDead });
+  const pings = new PushPings({ intervalMs, earlyIntervalMs: 10_000, timeoutMs: 5000, ping: server.ping, onDead });
   return { server, pings, deadAtMs: () => deadAtMs };
 }
 
@@ -64,7 +64,7 @@ test("what comes while a ping is under way is a sign of life, and the late answe
   const { server, pings, deadAtMs } = open();
   server.answers = false;
   server.pass(12_000);
-  pings.heard();
+  pings.received();
   server.pass(9000);
   expect(deadAtMs()).toBeUndefined();
   server.answers = true;

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { CallSlots } from "../../../../src/backend/rest/concurrency-limiter.ts";
+import { ConcurrencyLimiter } from "../../../../src/backend/rest/concurrency-limiter.ts";
 
 const never = new AbortController().signal;
 
 test("calls beyond the bound wait their turn, first come first served", async () => {
-  const slots = new CallSlots(2);
+  const slots = new ConcurrencyLimiter(2);
   expect(slots.take(never)).toBe(true);
   expect(slots.take(never)).toBe(true);
   const served: string[] = [];
@@ -19,7 +19,7 @@ test("calls beyond the bound wait their turn, first come first served", async ()
 });
 
 test("a caller that left the line does not cost the next one its slot", async () => {
-  const slots = new CallSlots(1);
+  const slots = new ConcurrencyLimiter(1);
   slots.take(never);
   const leaving = new AbortController();
   const left = Promise.resolve(slots.take(leaving.signal));
@@ -34,7 +34,7 @@ test("a caller that left the line does not cost the next one its slot", async ()
 });
 
 test("a line that is full refuses at once instead of growing", async () => {
-  const slots = new CallSlots(1);
+  const slots = new ConcurrencyLimiter(1);
   slots.take(never);
   const leaving = new AbortController();
   const line = Array.from({ length: 4096 }, () => Promise.resolve(slots.take(leaving.signal)));

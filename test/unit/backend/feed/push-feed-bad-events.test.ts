@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { WireType } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { PushFeed, type PushFeedOptions } from "../../../src/backend/feed/push-feed.ts";
-import { openPushLink } from "../../../src/backend/feed/push-transport.ts";
-import { systemClock } from "../../../src/core/clock.ts";
-import { until } from "../../support/until.ts";
-import { PushServer, rawEvent, rawKind } from "./support/push-server.ts";
-import { RecordingLog, RecordingMetrics, RecordingSink } from "./support/recorders.ts";
+import { PushFeed, type PushFeedOptions } from "../../../../src/backend/feed/push-feed.ts";
+import { openPushLink } from "../../../../src/backend/feed/push-transport.ts";
+import { systemClock } from "../../../../src/core/clock.ts";
+import { until } from "../../../support/until.ts";
+import { PushServer, rawEvent, rawKind } from "../support/push-server.ts";
+import { RecordingLog, RecordingMetrics, RecordingSink } from "../support/recorders.ts";
 
 /** What a backend sends against the contract stops neither the feed nor what follows. */
 

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { createSecureServer, type ServerHttp2Session } from "node:http2";
 import { join } from "node:path";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { Push } from "../../../src/gen/sallyport/v1/push_pb.ts";
-import { selfSigned } from "../../support/certificates.ts";
+import { Push } from "../../../../src/gen/sallyport/v1/push_pb.ts";
+import { selfSigned } from "../../../support/certificates.ts";
 
 /** Subscribes once, and prints the first message's bytes or why there is none. */
 const SUBSCRIBE = `
@@ -37,7 +37,7 @@ test("the feed over TLS comes from a server whose certificate is trusted, and fr
   await new Promise<void>((resolve) => server.listen(0, resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  const module = join(import.meta.dir, "../../../src/backend/feed/push-transport.ts");
+  const module = join(import.meta.dir, "../../../../src/backend/feed/push-transport.ts");
   const outcomeOf = async (host: string, env: Record<string, string>) => {
     const child = Bun.spawn([process.execPath, "-e", SUBSCRIBE, module, `https://${host}:${port}`], {
       env: { ...process.env, ...env },

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { CallReport } from "../../../../src/backend/rest/call-report.ts";
 import { HttpFailure } from "../../../../src/backend/rest/http-failure.ts";
+import { OutageLog } from "../../../../src/backend/rest/outage-log.ts";
 import type { LogFields } from "../../../../src/core/ports.ts";
 import { ManualClock } from "../../../contract/manual-clock.ts";
 
@@ -9,7 +9,7 @@ function setting() {
   const told: string[] = [];
   const tell = (message: string, fields: LogFields = {}) => void told.push(`${message} ${fields.failures ?? fields.after_ms}`);
   const log = { debug: tell, info: tell, warn: tell, error: tell };
-  return { clock, told, report: new CallReport({ calls: "commands", log, clock }) };
+  return { clock, told, report: new OutageLog({ calls: "commands", log, clock }) };
 }
 
 const down = () => new HttpFailure("unavailable", "connection refused");

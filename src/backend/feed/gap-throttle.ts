@@ -2,7 +2,7 @@
 const INTERVAL_MS = 1000;
 
 /** Tells of gaps: the first at once, and those that follow within a second together, when it is over. */
-export class GapNotices {
+export class GapThrottle {
   readonly #tell: () => void;
   #timer: Timer | undefined;
   #isDue = false;

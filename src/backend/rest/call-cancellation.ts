@@ -1,7 +1,7 @@
 import { HttpFailure } from "./http-failure.ts";
 
 /** Ends one call: when its time is up, when its caller leaves, or when it is done. One controller and one timer, no more. */
-export class CallEnd implements EventListenerObject {
+export class CallCancellation implements EventListenerObject {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
@@ -40,6 +40,6 @@ export class CallEnd implements EventListenerObject {
   }
 }
 
-function timeIsUp(call: CallEnd): void {
+function timeIsUp(call: CallCancellation): void {
   call.end("timeout");
 }

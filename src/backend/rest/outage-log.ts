@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/ports.ts";
 import { HttpFailure } from "./http-failure.ts";
 
-export interface CallReportOptions {
+export interface OutageLogOptions {
   /** What the calls are for, as the log names it. */
   readonly calls: "commands" | "session look-ups" | "logins";
   readonly log: Log;
@@ -14,15 +14,15 @@ export interface CallReportOptions {
 const REMIND_MS = 30_000;
 
 /** Says in the log that calls of the backend fail, with the first that does, and when they succeed again. */
-export class CallReport {
-  readonly #options: CallReportOptions;
+export class OutageLog {
+  readonly #options: OutageLogOptions;
   /** On the monotonic clock, since when calls have failed; `undefined` while they succeed, or nobody was told that they fail. */
   #failingSinceMs: number | undefined;
   #toldMs = Number.NEGATIVE_INFINITY;
   /** Failures since the log last said so. */
   #untold = 0;
 
-  constructor(options: CallReportOptions) {
+  constructor(options: OutageLogOptions) {
     this.#options = options;
   }
 

@@ -2,15 +2,15 @@ import { describe, expect, test } from "bun:test";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { createServer } from "node:tls";
-import { PublicAuth } from "../../../src/backend/rest/public-auth.ts";
-import { RestBackend } from "../../../src/backend/rest/rest-backend.ts";
-import { RouteTable } from "../../../src/backend/rest/route-table.ts";
-import { BackendSessionSource } from "../../../src/backend/rest/session-lookup.ts";
-import { systemClock } from "../../../src/core/clock.ts";
-import { Refusal } from "../../../src/core/refusal.ts";
-import { selfSigned } from "../../support/certificates.ts";
-import { rawServer } from "./support/raw-server.ts";
-import { RecordingMetrics } from "./support/recorders.ts";
+import { PublicAuth } from "../../../../src/backend/rest/public-auth.ts";
+import { RestBackend } from "../../../../src/backend/rest/rest-backend.ts";
+import { RouteTable } from "../../../../src/backend/rest/route-table.ts";
+import { BackendSessionSource } from "../../../../src/backend/rest/session-lookup.ts";
+import { systemClock } from "../../../../src/core/clock.ts";
+import { Refusal } from "../../../../src/core/refusal.ts";
+import { selfSigned } from "../../../support/certificates.ts";
+import { rawServer } from "../support/raw-server.ts";
+import { RecordingMetrics } from "../support/recorders.ts";
 
 /** An answer without a length ends where its connection does: nobody is given a part of it under the gateway's signature. */
 
@@ -147,7 +147,7 @@ test.each([
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  const module = join(import.meta.dir, "../../../src/backend/rest/http-client.ts");
+  const module = join(import.meta.dir, "../../../../src/backend/rest/http-client.ts");
   const child = Bun.spawn([process.execPath, "-e", CALL, module, `https://127.0.0.1:${port}`], {
     env: { ...process.env, NODE_EXTRA_CA_CERTS: certificateFile },
     stdout: "pipe",

@@ -5,11 +5,11 @@ import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } fro
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { requestSigningInput } from "../../../../src/crypto/signing-input.ts";
 import { type RequestEnvelope, RequestEnvelopeSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
-import { FailureHolds } from "../../../../src/pipeline/failure-permits.ts";
+import { FailurePermits } from "../../../../src/pipeline/failure-permits.ts";
 import type { PipelinePorts } from "../../../../src/pipeline/ports.ts";
-import type { Arrival } from "../../../../src/pipeline/proof.ts";
+import type { IncomingRequest } from "../../../../src/pipeline/proof.ts";
 
-/** A device, a request of its own, and ports that write down what the pipeline asked of them. */
+/** A device, a request of its own, and ports that write down what the pipeline recorded of them. */
 
 export const NOW = 1_700_000_000_000;
 export const WINDOW_MS = 60_000;
@@ -25,8 +25,8 @@ export const SESSION: Session = {
   key: verifyingKey(rawPublicKey(deviceKey)),
 };
 
-export interface ArrivalChange {
-  readonly rpc?: Arrival["rpc"];
+export interface RequestChange {
+  readonly rpc?: IncomingRequest["rpc"];
   /** Before the device signs. */
   readonly envelope?: Partial<RequestEnvelope>;
   readonly payload?: string;
@@ -34,7 +34,12 @@ export interface ArrivalChange {
   readonly tamper?: (message: { envelope?: RequestEnvelope; payloadBytes: Uint8Array; signature: Uint8Array }) => void;
 }
 
-export function arrival({ rpc = "ExecuteCommand", envelope: change, payload = "{}", tamper }: ArrivalChange = {}): Arrival {
+export function incomingRequest({
+  rpc = "ExecuteCommand",
+  envelope: change,
+  payload = "{}",
+  tamper,
+}: RequestChange = {}): IncomingRequest {
   const payloadBytes = new TextEncoder().encode(payload);
   const envelope = create(RequestEnvelopeSchema, {
     protocolVersion: "v1",
@@ -50,8 +55,8 @@ export function arrival({ rpc = "ExecuteCommand", envelope: change, payload = "{
   return { rpc, message, peer: { address: "192.0.2.1", network: "192.0.2.1" }, cost: 0 };
 }
 
-/** What the pipeline asked, in order. */
-export interface Asked {
+/** What the pipeline recorded, in order. */
+export interface RecordedCalls {
   readonly steps: string[];
   readonly taken: BucketDemand[][];
   readonly checked: BucketDemand[];
@@ -61,45 +66,45 @@ export interface Asked {
 const UNCALLED_ROUTE: Route = { budget: undefined, execute: () => Promise.reject(new Error("not called here")) };
 const ROOMY = { ratePerSecond: 1, burst: 100 };
 
-export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: PipelinePorts; asked: Asked } {
-  const asked: Asked = { steps: [], taken: [], checked: [], reserved: [] };
+export function createPorts(overrides: Partial<PipelinePorts> = {}): { ports: PipelinePorts; recorded: RecordedCalls } {
+  const recorded: RecordedCalls = { steps: [], taken: [], checked: [], reserved: [] };
   const buckets: BucketStore = {
     take(demands) {
-      asked.steps.push(`take ${demands.map(({ scope }) => scope).join(",")}`);
-      asked.taken.push([...demands]);
+      recorded.steps.push(`take ${demands.map(({ scope }) => scope).join(",")}`);
+      recorded.taken.push([...demands]);
       return true;
     },
     spend(demands) {
       const each = [demands].flat();
-      asked.steps.push(`spend ${each.map(({ scope }) => scope).join(",")}`);
-      asked.taken.push(each);
+      recorded.steps.push(`spend ${each.map(({ scope }) => scope).join(",")}`);
+      recorded.taken.push(each);
     },
     check(demand) {
-      asked.steps.push(`check ${demand.scope}`);
-      asked.checked.push(demand);
+      recorded.steps.push(`check ${demand.scope}`);
+      recorded.checked.push(demand);
       return true;
     },
   };
   const ports: PipelinePorts = {
     sessions: {
       find(id) {
-        asked.steps.push("find");
+        recorded.steps.push("find");
         return id === SESSION.deviceSessionId ? { session: SESSION, mark: 3 } : undefined;
       },
     },
     replay: {
       reserve(...reservation) {
-        asked.steps.push("reserve");
-        asked.reserved.push(reservation);
+        recorded.steps.push("reserve");
+        recorded.reserved.push(reservation);
         return true;
       },
     },
     replayCoverageStartMs: Number.NEGATIVE_INFINITY,
     buckets,
     unverifiedBuckets: overrides.buckets ?? buckets,
-    failureHolds: new FailureHolds(),
+    failurePermits: new FailurePermits(),
     verifiedPeers: {
-      remember: () => void asked.steps.push("remember"),
+      remember: () => void recorded.steps.push("remember"),
       has: () => false,
       hasAny: () => false,
     },
@@ -112,10 +117,10 @@ export function portsOf(overrides: Partial<PipelinePorts> = {}): { ports: Pipeli
     payloadBytesMax: PAYLOAD_BYTES_MAX,
     freshness: { windowMs: WINDOW_MS, marginMs: MARGIN_MS },
     budgets: { ip: ROOMY, session: ROOMY, user: ROOMY, failures: ROOMY },
-    onShadowRefusal: (scope) => void asked.steps.push(`shadow ${scope}`),
+    onShadowRefusal: (scope) => void recorded.steps.push(`shadow ${scope}`),
     ...overrides,
   };
-  return { ports, asked };
+  return { ports, recorded };
 }
 
 /** The refusal that the work ends with. */

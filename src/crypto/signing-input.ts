@@ -18,9 +18,9 @@ export interface RequestFields {
 
 export interface ResponseFields {
   readonly protocolVersion: string;
-  /** The request's. Signed although the response does not contain it: this binds the response to its request. */
+  /** The value of the request. It is signed although the response does not contain it: this binds the response to its request. */
   readonly deviceSessionId: string;
-  /** The request's. Signed although the response does not contain it. */
+  /** The value of the request, as above. */
   readonly messageType: string;
   readonly requestId: string;
   readonly timestampMs: bigint;

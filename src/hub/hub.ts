@@ -19,7 +19,7 @@ export interface HubLimits {
   readonly streams: StreamLimits;
   readonly outbox: OutboxLimits;
   readonly history: HistoryLimits;
-  /** Announced to clients: a stream that is silent for longer is dead. */
+  /** Announced in `gateway.server_time`, so that clients can tell a dead connection from a quiet one. */
   readonly heartbeatIntervalMs: number;
   /** A stream expires after 90 % to 110 % of this. The jitter spreads the reconnects of streams that were opened together. */
   readonly streamAgeMs: number;

@@ -7,8 +7,8 @@ export interface OutboxLimits {
 }
 
 /**
- * Above this many queued bytes, no frame is handed to the runtime: it waits in the outbox instead. The runtime copies what it queues; all
- * outboxes share one copy of a frame. The configuration accepts no smaller outbox.
+ * Once the runtime has queued this many bytes for a stream, further frames wait in the outbox. Outboxes share one copy of a frame; bytes
+ * queued in the runtime are not shared. The configuration accepts no smaller outbox.
  */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 

@@ -2,8 +2,7 @@ import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import type { Reason, Refusal } from "../../../../src/core/refusal.ts";
 import { type GatewayEvent, GatewayEventSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
 import type { EventCodec, Sink, SinkListener } from "../../../../src/hub/sink.ts";
-
-const FRAME_HEADER_BYTES = 5;
+import { FRAME_HEADER_BYTES } from "../../../../src/rpc/frame.ts";
 
 /** A stream without a connection. Its client reads everything immediately, unless `isBlocked`. */
 export class FakeSink implements Sink {

@@ -1,11 +1,11 @@
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import { GatewayEventSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
 import type { EventCodec } from "../../../../src/hub/sink.ts";
+import { FRAME_HEADER_BYTES } from "../../../../src/rpc/frame.ts";
 import type { FakeSink } from "./fake-sink.ts";
 import { NOW } from "./hub-fixture.ts";
 import { LARGE_BYTES } from "./hub-model.ts";
 
-const FRAME_HEADER_BYTES = 5;
 const NUMBER_BYTES = 4;
 
 /** A message in the text form of the model, and its event id. */

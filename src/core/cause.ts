@@ -1,9 +1,9 @@
-/** Causes of causes beyond this say nothing new. */
+/** Length of the chain of causes that is shown. */
 const DEPTH_MAX = 4;
-/** Of each of them; messages of ours are shorter, and those of systems and backends may be of any length. */
+/** Per cause. Messages of the system and of backends can have any length. */
 const MESSAGE_CHARS_MAX = 256;
 
-/** What was thrown and what lay behind it, in one line for the log: it may name what no client is to know. */
+/** A thrown value and its chain of causes in one line, for the log only: it may hold internal details. */
 export function describeCause(cause: unknown): string {
   const parts: string[] = [];
   for (
@@ -16,7 +16,7 @@ export function describeCause(cause: unknown): string {
   return parts.join(" < ");
 }
 
-/** The message of what was thrown, which need not be an Error. */
+/** The message of a thrown value, which need not be an Error. Messages of JSON.parse quote the text; `describeCause` removes that. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
@@ -25,7 +25,7 @@ function loggableMessage(error: Error): string {
   return error instanceof SyntaxError ? syntaxErrorKind(error.message) : error.message;
 }
 
-/** What `JSON.parse` calls its errors (JavaScriptCore, LiteralParser); behind some of them it quotes the text, which may hold secrets. */
+/** The error kinds of `JSON.parse` (JavaScriptCore, LiteralParser). Some are followed by a quote of the text, which may hold secrets. */
 const SYNTAX_ERROR_KINDS = [
   "Unexpected identifier",
   "Unexpected EOF",
@@ -43,7 +43,7 @@ const SYNTAX_ERROR_KINDS = [
   "Expected",
 ];
 
-/** The kind of a parser's error, without what it quotes. */
+/** The kind of a JSON.parse error, without the quoted text. */
 function syntaxErrorKind(message: string): string {
   return SYNTAX_ERROR_KINDS.find((kind) => message.includes(`: ${kind}`)) ?? "not parsed";
 }

@@ -17,15 +17,15 @@ import { SplitBucketStore } from "./memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { openRedisStores, type RedisSettings } from "./redis/open.ts";
 
-/** What an operator can set. */
+/** The settings, resolved. */
 export interface StoreSettings {
-  /** `undefined`: reservations and buckets are in this process. */
+  /** `undefined`: reservations and buckets are in this process's memory. */
   readonly redis: RedisSettings | undefined;
-  /** Reservations held at once in memory. */
+  /** Capacity of the replay store in memory. */
   readonly replayEntriesMax: number;
-  /** Buckets held at once in each of the two tables. */
+  /** Capacity of each of the two bucket tables. */
   readonly bucketEntriesMax: number;
-  /** Failure buckets of exempt sessions held at once. */
+  /** Capacity of the table of the failure buckets of exempt sessions. */
   readonly exemptBucketEntriesMax: number;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }
@@ -38,34 +38,34 @@ export interface StoreParts {
   readonly metrics: Metrics;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Another gateway was told to revoke these. */
+  /** Called for each revocation that another gateway announced. */
   readonly onRevocation: (revocation: Revocation) => void;
 }
 
-/** Everything that the gateway remembers. */
+/** All stores of one gateway. */
 export interface Stores {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
-  /** When the memory of requests begins (Unix milliseconds); `-Infinity` where it outlives this process. */
+  /** Requests signed before this time (Unix milliseconds) may be missing in `replay`. `-Infinity` if it outlives this process. */
   readonly replayCoverageStartMs: number;
-  /** The buckets of verified callers. */
+  /** Buckets of verified callers. */
   readonly buckets: BucketStore;
   /**
-   * Those of all others (failures, public calls), apart: strangers, however many, must not crowd out those who are known. The failures of
-   * sessions that are known are kept among `buckets`.
+   * Buckets of all other callers (failures, public calls), in a table of their own: unknown clients must not evict buckets of verified
+   * callers. The scope `session_failures` has its own table here.
    */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** Tells whichever gateways share these stores of a revocation that no push feed brings them; gives whether they will learn of it. */
+  /** Announces an operator's revocation to the gateways that share these stores. Resolves to whether all of them will receive it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
-  /** Sets the gauges of how full the stores are. */
+  /** Sets the gauges of the stores' fill levels. */
   readonly sample: (metrics: Metrics) => void;
-  /** What in the stores keeps requests from being let in, in words; empty where nothing does. */
+  /** The reasons why the stores refuse requests, for people; empty if there are none. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
 
-/** Opens the stores. Throws `StoreError` if Redis cannot be used. */
+/** Rejects with `StoreError` if Redis cannot be used. */
 export async function openStores(settings: StoreSettings, parts: StoreParts): Promise<Stores> {
   const { clock, revocations } = parts;
   const { sessionCache } = settings;
@@ -79,7 +79,7 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
     lost: () => sessions.clear(),
     outageEnded: () => sessions.clear(),
   });
-  // As long as the session cache keeps a session, and as many.
+  // Same time to live and capacity as the session cache.
   const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
   const { sample, ...shared } =
     settings.redis === undefined ? openMemory(settings, clock) : await openShared(settings.redis, parts);
@@ -90,7 +90,7 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
   return { sessions, verifiedPeers, ...shared, sample: sampleAll };
 }
 
-/** What gateways on several hosts must share. The rest is each one's own: its push feed brings every revocation to each of them. */
+/** The stores that gateways on several hosts share. Session caches are not shared: each gateway's push feed brings every revocation. */
 type SharedStores = Omit<Stores, "sessions" | "verifiedPeers">;
 
 function openMemory(settings: StoreSettings, clock: Clock): SharedStores {

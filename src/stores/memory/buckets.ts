@@ -4,30 +4,30 @@ import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 
 export interface MemoryBucketOptions {
-  /** Buckets held at once that are not full; 41 bytes each. */
+  /** Capacity: buckets that are not full. 41 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
-/** When to come back, where there is no room for a new bucket: others fill up, and so make room, all the time. */
+/** Retry delay if the table has no room for a new bucket. Buckets that become full make room continuously. */
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
- * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling"): a bucket is the one
- * time at which it is full again. A bucket that is full is no different from one never seen, so it expires by itself.
+ * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling"). A bucket is stored as the
+ * time at which it is full again. A full bucket equals one that was never seen, so it expires.
  *
- * A new bucket for which there is no room gives no token (retry in a second). Two keys whose fingerprints collide share a bucket, which
- * refuses sooner. A clock that steps back finds buckets that are emptier than empty: they count as empty from then on, so nothing is
- * gained by it and nobody waits longer than for an empty bucket.
+ * If the table has no room for a new bucket, the demand is refused (retry in a second). Two keys whose fingerprints collide share a
+ * bucket, which refuses earlier. After the clock was set back, a bucket's time may lie beyond that of an empty bucket; it then counts as
+ * empty. So a clock step gives no tokens, and the longest wait is that for an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: ExpiringTable;
   readonly #fingerprint: Fingerprint;
-  /** The fingerprints of the `take` under way. */
+  /** The fingerprints of the current call. */
   readonly #lows: number[] = [];
   readonly #highs: number[] = [];
-  /** What it has changed, and from what: to be put back, last first, where a demand is refused. */
+  /** Undo log of the current `take`: the changed slots and their times before. Rolled back, last first, if a demand is refused. */
   readonly #changedSlots: number[] = [];
   readonly #changedFromMs: number[] = [];
 
@@ -36,7 +36,7 @@ export class MemoryBucketStore implements BucketStore {
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
-  /** Buckets held, and full ones not yet reused. */
+  /** Includes full buckets whose slot was not yet reused. */
   get entries(): number {
     return this.#table.occupied;
   }
@@ -74,32 +74,32 @@ export class MemoryBucketStore implements BucketStore {
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
-    // The clock stepped back. Kept even here, or a bucket that is only ever looked at would never fill.
+    // The clock was set back. Without this write, a bucket that is only checked would never fill.
     if (fullAtMs !== this.#table.expiryMs(slot)) this.#table.setExpiry(slot, fullAtMs);
     const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs, tokens), demand.budget, nowMs);
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
   }
 
-  /** Sets a bucket to what another store knows of it: how long it takes until it is full again. */
+  /** Copies a bucket of a shared store, given the time until it is full again. */
   learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
     this.#locate([demand]);
     const slot = this.#claim(0, nowMs);
-    // Expiry 0 gives the slot back: a full bucket need not be kept.
+    // Expiry 0 frees the slot: a full bucket is not stored.
     if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
   }
 
-  /** All fingerprints come first, and then all loads: one after the other, each would wait for memory by itself. */
+  /** Computes all fingerprints, then preloads all slots, so that the cache misses overlap. */
   #locate(demands: readonly BucketDemand[]): void {
     let index = 0;
     for (const demand of demands) {
-      this.#fingerprint.take(demand.scope, demand.key);
+      this.#fingerprint.compute(demand.scope, demand.key);
       this.#lows[index] = this.#fingerprint.low;
       this.#highs[index++] = this.#fingerprint.high;
     }
     for (let at = 0; at < index; at++) this.#table.preload(this.#lows[at] ?? 0);
   }
 
-  /** Each for itself, when all others have been met. */
+  /** Takes the demands in shadow mode, each on its own, after all others were met. */
   #takeShadows(demands: readonly BucketDemand[], nowMs: number, onRefusal?: (scope: BudgetScope) => void): void {
     for (const [index, { budget, scope }] of demands.entries()) {
       if (budget.shadow !== true) continue;
@@ -115,7 +115,7 @@ export class MemoryBucketStore implements BucketStore {
     return this.#table.claim(this.#lows[index] ?? 0, this.#highs[index] ?? 0, nowMs);
   }
 
-  /** Takes a token, on credit where the bucket has none, and answers how long it would have had to wait for one. */
+  /** Takes a token, on credit if the bucket is empty. Returns the wait until the token would have been there, in ms. */
   #spend(budget: Budget, index: number, nowMs: number): number {
     const slot = this.#claim(index, nowMs);
     if (slot === NO_SLOT) return NO_ROOM_RETRY_MS;
@@ -127,7 +127,7 @@ export class MemoryBucketStore implements BucketStore {
     return waitAfterSpending(afterMs, budget, nowMs);
   }
 
-  /** When the bucket is full again: no later than an empty one, even if the clock stepped back, unless tokens were just taken on credit. */
+  /** The time at which the bucket is full. At most that of an empty bucket, unless the current `take` took tokens on credit. */
   #fullAtMs(slot: number, budget: Budget, nowMs: number): number {
     const fullAtMs = this.#table.expiryMs(slot);
     const emptyMs = nowMs + capacityMs(budget);
@@ -149,12 +149,12 @@ export class MemoryBucketStore implements BucketStore {
   }
 }
 
-/** When a bucket is full again from which so many tokens more are taken now. */
+/** The time at which a bucket is full again after `tokens` are taken now. */
 function spent(fullAtMs: number, budget: Budget, nowMs: number, tokens = 1): number {
   return Math.max(fullAtMs, nowMs) + tokens * intervalMs(budget);
 }
 
-/** How long too early the token was taken; 0 where it was there. */
+/** Wait until the taken token would have been there; 0 if it was. */
 function waitAfterSpending(fullAtMs: number, budget: Budget, nowMs: number): number {
   return Math.max(0, fullAtMs - capacityMs(budget) - nowMs);
 }

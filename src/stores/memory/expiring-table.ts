@@ -1,104 +1,104 @@
-/** No slot: the answer of `find` for an absent fingerprint, and of `claim` for a full table. */
+/** Returned by `find` if the fingerprint is absent, and by `claim` if the table is full. */
 export const NO_SLOT = -1;
 
 export const TABLE_ENTRIES_MAX = 100_000_000;
 
 const SLOT_BYTES = 16;
-/** A bucket is one cache line: four fingerprints, then their four expiries. */
-const BUCKET_SLOTS = 4;
-const BUCKET_LANES = 16;
-const BUCKET_TIMES = 8;
+/** A group is one cache line of 64 bytes: four fingerprints, then their four expiries. */
+const GROUP_SLOTS = 4;
+/** 32-bit lanes per group. */
+const GROUP_LANES = 16;
+/** 64-bit floats per group. */
+const GROUP_TIMES = 8;
 /**
- * How full the table may be. While entries come and go at this load, a search reads 1.14 buckets for a fingerprint that is absent and
- * 1.08 for one that is there, and 12 at most (a simulation of 300,000 entries); at 0.6 it would be 2.5, 1.35 and 44.
+ * Maximum load factor. While entries come and go at 0.4, a search for an absent fingerprint reads 1.14 groups on average, for a present one
+ * 1.08, and at most 12 (simulation of 300,000 entries). At 0.6 it would be 2.5, 1.35 and 44.
  */
 const LOAD_MAX = 0.4;
-/** Buckets searched at most for an expired entry when the table is at its limit: 5 µs where there is none. */
-const RECLAIM_BUCKETS_MAX = 512;
-/**
- * As far as it is counted how many entries passed a bucket; the simulation saw 8. A bucket that so many passed counts as passed for
- * ever, which costs time and loses nothing.
- */
-const PASSED_MAX = 255;
+/** Groups that `claim` searches for an expired entry if the table is full. A search without success takes 5 µs. */
+const RECLAIM_GROUPS_MAX = 512;
+/** The overflow counters saturate here; the simulation reached 8. A saturated counter stays: searches get slower, never wrong. */
+const OVERFLOWED_MAX = 255;
 
-/** The expiry of a slot that holds nothing. */
+/** The expiry of a vacant slot. */
 const VACANT = 0;
 
 /**
- * 64-bit fingerprints, each with the time when it expires: a hash table that allocates once, never forgets an entry before its
- * time, and needs no timer. An expired entry is a free slot to whoever meets it.
+ * A hash table with open addressing from 64-bit fingerprints to expiries. It allocates once, needs no timer, and never evicts an entry
+ * before its expiry. The slot of an expired entry is reused.
  *
- * A fingerprint lives in the bucket that it names, its home, or in the nearest behind it that had room. Every bucket counts the entries
- * that passed it so, and a search ends where none did: nearly always after one cache line and one count, whatever the table holds. When
- * such an entry goes, it is uncounted (as in Facebook's F14), so a table that has been crowded is fast again. No entry is hidden behind a
- * slot that became free, and a fingerprint is never in two slots, be they live or expired.
+ * A fingerprint's low half selects its home group. If the home is full, the entry goes to the next group with a free slot, and every group
+ * that it skipped counts one overflow. A search ends at the first group without overflows: nearly always after one cache line and one
+ * counter. A removal decrements the counters again (as in Facebook's F14), so searches get as short as before. An entry stays reachable
+ * when a slot before it becomes free, and a fingerprint never occupies two slots, live or expired.
  *
- * Times are milliseconds above 0, all on one clock of the caller's. At most `entriesMax` entries are held, and for so many there is
- * always room, wherever they want to live. At that limit, `claim` searches a stretch of the table for one that has expired; where
- * fewer than one in a hundred have, it may refuse for all that.
+ * Times are milliseconds above 0, on one clock of the caller's. At most `entriesMax` entries are stored, and that many always find room. In
+ * a full table, `claim` searches the next groups for an expired entry. If fewer than one in a hundred entries are expired, it may find
+ * none and refuse.
  */
 export class ExpiringTable {
   readonly entriesMax: number;
   readonly #lanes: Int32Array;
   readonly #times: Float64Array;
-  /** How many entries live behind each bucket because it was full. */
-  readonly #passed: Uint8Array;
-  readonly #buckets: number;
+  /** Per group: the entries that skipped it because it was full. */
+  readonly #overflowed: Uint8Array;
+  readonly #groups: number;
+  /** Scales a fingerprint's low half to a group. */
   readonly #homesPerLow: number;
   #occupied = 0;
-  #forgottenMs = 0;
-  #reclaimBucket = 0;
+  #evictedUntilMs = 0;
+  #reclaimGroup = 0;
   #preloaded = 0;
 
   constructor(entriesMax: number) {
     if (!Number.isInteger(entriesMax) || entriesMax < 1 || entriesMax > TABLE_ENTRIES_MAX) {
-      throw new RangeError(`entriesMax is a whole number from 1 to ${TABLE_ENTRIES_MAX}, not ${entriesMax}`);
+      throw new RangeError(`entriesMax must be a whole number from 1 to ${TABLE_ENTRIES_MAX}, not ${entriesMax}`);
     }
-    const buckets = Math.ceil(entriesMax / LOAD_MAX / BUCKET_SLOTS);
-    const memory = new ArrayBuffer(buckets * BUCKET_SLOTS * SLOT_BYTES);
+    const groups = Math.ceil(entriesMax / LOAD_MAX / GROUP_SLOTS);
+    const memory = new ArrayBuffer(groups * GROUP_SLOTS * SLOT_BYTES);
     this.entriesMax = entriesMax;
     this.#lanes = new Int32Array(memory);
     this.#times = new Float64Array(memory);
-    this.#passed = new Uint8Array(new ArrayBuffer(buckets));
-    this.#buckets = buckets;
-    this.#homesPerLow = buckets / 2 ** 32;
+    this.#overflowed = new Uint8Array(new ArrayBuffer(groups));
+    this.#groups = groups;
+    this.#homesPerLow = groups / 2 ** 32;
   }
 
-  /** Entries held, the expired ones that nothing has met yet among them. */
+  /** Entries stored, including expired ones whose slot was not yet reused. */
   get occupied(): number {
     return this.#occupied;
   }
 
-  /** No entry was ever forgotten that would expire after this time. */
-  get forgottenMs(): number {
-    return this.#forgottenMs;
+  /** The latest expiry of any evicted entry; 0 if there is none. */
+  get evictedUntilMs(): number {
+    return this.#evictedUntilMs;
   }
 
-  /** How many buckets were passed, so that searches go on behind them. Reads a byte for each bucket: not for every request. */
-  get passedBuckets(): number {
-    return this.#passed.reduce((sum, count) => sum + Math.sign(count), 0);
+  /** Groups with overflows, at which a search continues. Reads one byte per group: too slow for each request. */
+  get overflowedGroups(): number {
+    return this.#overflowed.reduce((sum, count) => sum + Math.sign(count), 0);
   }
 
-  /** Begins to read where a fingerprint may be. Called for several in a row, their cache misses pass at the same time. */
+  /** Reads the home of a fingerprint. Calls for several fingerprints in a row let their cache misses overlap. */
   preload(low: number): void {
     const home = this.#homeOf(low);
-    this.#preloaded ^= (this.#lanes[home * BUCKET_LANES] ?? 0) ^ (this.#passed[home] ?? 0);
+    this.#preloaded ^= (this.#lanes[home * GROUP_LANES] ?? 0) ^ (this.#overflowed[home] ?? 0);
   }
 
-  /** The slot of a fingerprint, live or expired, or `NO_SLOT`. Good until the next `claim`. */
+  /** The slot of a fingerprint, live or expired, or `NO_SLOT`. Valid until the next `claim`. */
   find(low: number, high: number): number {
-    let bucket = this.#homeOf(low);
-    for (let left = this.#buckets; left > 0; left--) {
-      const slot = this.#slotIn(bucket, low, high);
-      if (slot !== NO_SLOT || this.#passed[bucket] === 0) return slot;
-      bucket = this.#next(bucket);
+    let group = this.#homeOf(low);
+    for (let left = this.#groups; left > 0; left--) {
+      const slot = this.#slotIn(group, low, high);
+      if (slot !== NO_SLOT || this.#overflowed[group] === 0) return slot;
+      group = this.#next(group);
     }
     return NO_SLOT;
   }
 
   /**
-   * The slot of a fingerprint, as `find` gives it, or else a vacant one that is now its own: its expiry is 0 until `setExpiry`.
-   * `NO_SLOT` where the table is full.
+   * The slot of a fingerprint, as `find` returns it, or a vacant slot that now belongs to it, with expiry 0 until `setExpiry`. `NO_SLOT` if
+   * the table is full.
    */
   claim(low: number, high: number, nowMs: number): number {
     const found = this.find(low, high);
@@ -112,31 +112,30 @@ export class ExpiringTable {
     return slot;
   }
 
-  /** When the entry in a slot expires; 0 where it was claimed and not yet set. */
+  /** The expiry of the entry in a slot; 0 if it was claimed and not yet set. */
   expiryMs(slot: number): number {
     return this.#times[slot] ?? VACANT;
   }
 
-  /** Sets when the entry in a slot expires; 0 gives the slot back. */
+  /** Sets the expiry of the entry in a slot; 0 frees the slot. */
   setExpiry(slot: number, expiresAtMs: number): void {
     const isHeld = this.#times[slot] !== VACANT;
     this.#times[slot] = expiresAtMs;
     if (isHeld !== (expiresAtMs !== VACANT)) this.#count(slot, isHeld ? -1 : 1);
   }
 
-  /** The bucket that a fingerprint names: its low half, scaled to the number of buckets. */
   #homeOf(low: number): number {
     return ((low >>> 0) * this.#homesPerLow) | 0;
   }
 
-  #next(bucket: number): number {
-    return bucket + 1 === this.#buckets ? 0 : bucket + 1;
+  #next(group: number): number {
+    return group + 1 === this.#groups ? 0 : group + 1;
   }
 
-  #slotIn(bucket: number, low: number, high: number): number {
+  #slotIn(group: number, low: number, high: number): number {
     const lanes = this.#lanes;
-    const start = bucket * BUCKET_LANES;
-    for (let lane = start; lane < start + BUCKET_SLOTS * 2; lane += 2) {
+    const start = group * GROUP_LANES;
+    for (let lane = start; lane < start + GROUP_SLOTS * 2; lane += 2) {
       if (lanes[lane] !== low || lanes[lane + 1] !== high) continue;
       const slot = slotOf(lane);
       if (this.#times[slot] !== VACANT) return slot;
@@ -144,25 +143,25 @@ export class ExpiringTable {
     return NO_SLOT;
   }
 
-  /** The nearest from home on. There is one: even at its limit, a table has more vacant slots than entries. */
+  /** The first free slot from home on. There always is one: a table at its limit has more vacant slots than entries. */
   #nearestFree(home: number, nowMs: number): number {
     const times = this.#times;
-    for (let bucket = home; ; bucket = this.#next(bucket)) {
-      const start = bucket * BUCKET_TIMES + BUCKET_SLOTS;
-      for (let slot = start; slot < start + BUCKET_SLOTS; slot++) {
+    for (let group = home; ; group = this.#next(group)) {
+      const start = group * GROUP_TIMES + GROUP_SLOTS;
+      for (let slot = start; slot < start + GROUP_SLOTS; slot++) {
         if ((times[slot] ?? VACANT) <= nowMs) return slot;
       }
     }
   }
 
-  /** Searches the next stretch of the table for expired entries until there is room. Whether there is. */
+  /** Frees expired entries of the next groups until there is room. Returns whether there is. */
   #reclaim(nowMs: number): boolean {
-    for (let count = 0; count < RECLAIM_BUCKETS_MAX && this.#occupied >= this.entriesMax; count++) {
-      const start = this.#reclaimBucket * BUCKET_TIMES + BUCKET_SLOTS;
-      for (let slot = start; slot < start + BUCKET_SLOTS; slot++) {
+    for (let count = 0; count < RECLAIM_GROUPS_MAX && this.#occupied >= this.entriesMax; count++) {
+      const start = this.#reclaimGroup * GROUP_TIMES + GROUP_SLOTS;
+      for (let slot = start; slot < start + GROUP_SLOTS; slot++) {
         if (this.expiryMs(slot) <= nowMs) this.#vacate(slot);
       }
-      this.#reclaimBucket = this.#next(this.#reclaimBucket);
+      this.#reclaimGroup = this.#next(this.#reclaimGroup);
     }
     return this.#occupied < this.entriesMax;
   }
@@ -170,31 +169,31 @@ export class ExpiringTable {
   #vacate(slot: number): void {
     const expiryMs = this.expiryMs(slot);
     if (expiryMs === VACANT) return;
-    if (expiryMs > this.#forgottenMs) this.#forgottenMs = expiryMs;
+    if (expiryMs > this.#evictedUntilMs) this.#evictedUntilMs = expiryMs;
     this.setExpiry(slot, VACANT);
   }
 
-  /** One entry more or less: in all, and at every bucket that it passed on its way from home to this slot. */
+  /** Counts an entry that comes or goes: in all, and in every group from its home up to the group of this slot. */
   #count(slot: number, change: 1 | -1): void {
     this.#occupied += change;
-    const bucket = bucketOf(slot);
-    let passed = this.#homeOf(this.#lanes[laneOf(slot)] ?? 0);
-    for (; passed !== bucket; passed = this.#next(passed)) {
-      const count = this.#passed[passed] ?? 0;
-      if (count < PASSED_MAX) this.#passed[passed] = count + change;
+    const ownGroup = groupOf(slot);
+    let group = this.#homeOf(this.#lanes[laneOf(slot)] ?? 0);
+    for (; group !== ownGroup; group = this.#next(group)) {
+      const count = this.#overflowed[group] ?? 0;
+      if (count < OVERFLOWED_MAX) this.#overflowed[group] = count + change;
     }
   }
 }
 
-/** Where the fingerprint of a slot begins. Slots are numbered by where their expiry lies: half a line behind the lanes. */
+/** The lane at which a slot's fingerprint starts. A slot's number is the index of its expiry, half a cache line behind the lanes. */
 function laneOf(slot: number): number {
-  return (slot - BUCKET_SLOTS) * 2;
+  return (slot - GROUP_SLOTS) * 2;
 }
 
 function slotOf(lane: number): number {
-  return lane / 2 + BUCKET_SLOTS;
+  return lane / 2 + GROUP_SLOTS;
 }
 
-function bucketOf(slot: number): number {
-  return Math.floor(slot / BUCKET_TIMES);
+function groupOf(slot: number): number {
+  return Math.floor(slot / GROUP_TIMES);
 }

@@ -1,12 +1,12 @@
 import { SIP_KEY_BYTES, SipHash13 } from "./sip-hash.ts";
 
 const LANE_BYTES = 4;
-/** The greatest UTF-16 unit that fits into a byte. */
+/** The largest UTF-16 unit that fits into one byte. */
 const NARROW_UNIT_MAX = 0xff;
 
 /**
- * The 64-bit fingerprint of a key of two strings, under a secret seed: clients choose what is hashed, but not what collides. Among n
- * fingerprints, the chance that any two keys share one is about n² / 2⁶⁵: 3 in 100,000 where n is 30 million.
+ * The 64-bit fingerprint of a pair of strings, under a secret seed, so that clients cannot choose keys that collide. Among n fingerprints,
+ * the chance of any collision is about n² / 2⁶⁵: 3 in 100,000 for 30 million.
  */
 export class Fingerprint {
   readonly #hash: SipHash13;
@@ -15,18 +15,18 @@ export class Fingerprint {
     this.#hash = new SipHash13(seed);
   }
 
-  /** Bits 0 to 31 of the fingerprint last taken, as an int32. */
+  /** Bits 0 to 31 of the last fingerprint, as an int32. */
   get low(): number {
     return this.#hash.low;
   }
 
-  /** Bits 32 to 63 of the fingerprint last taken, as an int32. */
+  /** Bits 32 to 63 of the last fingerprint, as an int32. */
   get high(): number {
     return this.#hash.high;
   }
 
-  /** Takes the fingerprint of (first, second), and leaves it in `low` and `high`. */
-  take(first: string, second: string): void {
+  /** Computes the fingerprint of (first, second) into `low` and `high`. */
+  compute(first: string, second: string): void {
     this.#hash.reserve(lanesAtMost(first, second) * LANE_BYTES);
     const lanes = this.#hash.lanes;
     const end = writePart(second, lanes, writePart(first, lanes, 0));
@@ -34,7 +34,7 @@ export class Fingerprint {
   }
 }
 
-/** A seed for one process. */
+/** A random seed, for the lifetime of one process. */
 export function randomSeed(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(SIP_KEY_BYTES));
 }
@@ -44,15 +44,15 @@ function lanesAtMost(first: string, second: string): number {
 }
 
 /**
- * Writes a part as its length and its units, so that no two pairs of parts are written alike; answers where it ended. Units, not
- * UTF-8, because a lone surrogate has no UTF-8 of its own. The length of a part with wide units is written inverted.
+ * Writes a part as its length and its UTF-16 units, so that two different pairs are never written alike. Returns the end. It writes units
+ * instead of UTF-8, because lone surrogates have no UTF-8 encoding. The length of a part with wide units is written inverted.
  */
 function writePart(part: string, lanes: Int32Array, start: number): number {
   lanes[start] = part.length;
   return writeNarrow(part, lanes, start + 1) ?? writeWide(part, lanes, start);
 }
 
-/** Four units a lane; `undefined` where one of them does not fit into a byte. */
+/** Writes four units per lane. `undefined` if a unit does not fit into one byte. */
 function writeNarrow(part: string, lanes: Int32Array, start: number): number | undefined {
   const whole = part.length - (part.length % 4);
   let at = start;
@@ -75,7 +75,7 @@ function writeNarrow(part: string, lanes: Int32Array, start: number): number | u
   return all <= NARROW_UNIT_MAX ? at : undefined;
 }
 
-/** Two units a lane. */
+/** Writes two units per lane. */
 function writeWide(part: string, lanes: Int32Array, start: number): number {
   let at = start;
   lanes[at++] = ~part.length;

@@ -5,19 +5,19 @@ import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 
 export interface MemoryReplayOptions {
-  /** Reservations held at once; 41 bytes each. */
+  /** Capacity: reservations, 41 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
 /**
- * Reservations in this process's memory. A collision of fingerprints refuses a fresh request as replayed, and never admits a replayed
- * one. Its chance is one in 2⁶⁴ for each reservation held: 5 in 10¹³ requests at ten million.
+ * Reservations in this process's memory. A fingerprint collision refuses a fresh request as replayed; it never accepts a replayed one. The
+ * chance is 2⁻⁶⁴ per stored reservation: 5 in 10¹³ requests at ten million reservations.
  *
- * A clock that steps back makes old requests fresh again whose reservations may be gone. So whatever would expire by the time up to
- * which reservations were forgotten is refused as `REPLAY_STORE_UNAVAILABLE`, until the clock has caught up. A step within the
- * margin that the pipeline adds to its window goes unnoticed.
+ * After the clock was set back, old requests are fresh again, but their reservations may already be evicted. A request is refused as
+ * `REPLAY_STORE_UNAVAILABLE` if its reservation would expire before the latest expiry that was evicted. A step smaller than the margin
+ * that the pipeline adds to its window refuses no request.
  */
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
@@ -30,26 +30,28 @@ export class MemoryReplayStore implements ReplayStore {
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
-  /** Reservations held, and expired ones not yet reused. */
+  /** Includes expired reservations whose slot was not yet reused. */
   get entries(): number {
     return this.#table.occupied;
   }
 
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean {
     const nowMs = this.#clock.now();
-    this.#fingerprint.take(deviceSessionId, requestId);
+    this.#fingerprint.compute(deviceSessionId, requestId);
     const slot = this.#table.claim(this.#fingerprint.low, this.#fingerprint.high, nowMs);
     if (slot === NO_SLOT) throw refuse("REPLAY_STORE_UNAVAILABLE", { cause: new Error("the replay store is full") });
     if (this.#table.expiryMs(slot) > nowMs) return false;
-    if (!this.#keeps(expiresAtMs, nowMs)) {
-      throw refuse("REPLAY_STORE_UNAVAILABLE", { cause: new Error("the reservation may have been forgotten already") });
+    if (!this.#wouldBeStored(expiresAtMs, nowMs)) {
+      throw refuse("REPLAY_STORE_UNAVAILABLE", {
+        cause: new Error("the reservation may already be evicted, because the clock was set back"),
+      });
     }
     this.#table.setExpiry(slot, expiresAtMs);
     return true;
   }
 
-  /** Whether a reservation until then would still be remembered, had it been made before. */
-  #keeps(expiresAtMs: number, nowMs: number): boolean {
-    return expiresAtMs > nowMs && expiresAtMs > this.#table.forgottenMs;
+  /** Whether an earlier reservation with this expiry would still be stored. */
+  #wouldBeStored(expiresAtMs: number, nowMs: number): boolean {
+    return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs;
   }
 }

@@ -7,17 +7,17 @@ import { SessionEntries, type SessionEntry } from "./session-entries.ts";
 import { UnknownSessions } from "./unknown-sessions.ts";
 
 export interface SessionCacheOptions {
-  /** How long a session is kept, be it active or revoked. 0: not at all. */
+  /** How long an active or revoked session is cached. 0: not at all. */
   readonly ttlMs: number;
-  /** How long an id is kept that the source does not know. 0: not at all. */
+  /** How long an id that the source does not know is cached. 0: not at all. */
   readonly unknownTtlMs: number;
-  /** Sessions kept, and unknown ids kept besides. */
+  /** Capacity: sessions, and as many unknown ids besides. */
   readonly entriesMax: number;
-  /** Look-ups under way at once, one an id; more are refused. */
+  /** Look-ups in flight, at most one per id. More are refused. */
   readonly lookUpsMax?: number | undefined;
   /**
-   * Whether revocations arrive at the moment. While they do not, every `find` goes to the source. To be `true` again only when what
-   * was missed has been taken in, or after `clear`. Always, by default.
+   * Whether revocations currently arrive. While they do not, every `find` goes to the source. It may return to `true` only after the missed
+   * revocations were applied, or after `clear`. Default: always.
    */
   readonly trusted?: (() => boolean) | undefined;
   /** 16 secret bytes; random by default. */
@@ -26,18 +26,18 @@ export interface SessionCacheOptions {
 
 type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
 
-/** A look-up under way holds a connection to the source and some kilobytes. */
+/** A look-up in flight holds a connection to the source and some kilobytes. */
 const LOOK_UPS_MAX = 16_384;
 
-/** A look-up that a feed gap or a flood of revocations overtook begins anew this often in all. */
+/** Attempts in all. A look-up is repeated if `clear` ran meanwhile, or if the revocation log overflowed. */
 const LOOK_UP_ATTEMPTS_MAX = 3;
 
 /**
  * The session directory: a bounded cache over a source.
  *
- * Revocations win by two rules. What is cached is changed by `revoke`, so a hit holds as of now; and a look-up takes the revocation
- * log's mark before it begins and asks the log when it ends. So whoever revokes appends to the log first, and calls `revoke` in the same
- * breath.
+ * A revocation wins every race, by two rules. `revoke` changes cached sessions, so a hit is current. A look-up takes the revocation log's
+ * mark before it starts and searches the log when it ends. So a revocation must be appended to the log first, and `revoke` called
+ * synchronously after.
  */
 export class SessionCache implements SessionDirectory {
   readonly #source: SessionSource;
@@ -50,7 +50,7 @@ export class SessionCache implements SessionDirectory {
   readonly #sessions: SessionEntries;
   readonly #unknown: UnknownSessions;
   readonly #lookUps = new Map<string, Promise<FoundSession | undefined>>();
-  /** How often the cache was cleared. */
+  /** Number of calls of `clear`. */
   #generation = 0;
 
   constructor(source: SessionSource, log: RevocationMarks, clock: Clock, options: SessionCacheOptions) {
@@ -65,7 +65,7 @@ export class SessionCache implements SessionDirectory {
     this.#unknown = new UnknownSessions(options.entriesMax, options.seed ?? randomSeed());
   }
 
-  /** Sessions kept, and expired ones not yet displaced. */
+  /** Includes expired sessions that were not yet evicted. */
   get entries(): number {
     return this.#sessions.size;
   }
@@ -74,13 +74,13 @@ export class SessionCache implements SessionDirectory {
     if (this.#trusted()) {
       const nowMs = this.#clock.monotonic();
       const entry = this.#sessions.get(deviceSessionId);
-      if (entry !== undefined && nowMs < entry.expiresAtMs) return this.#asOfNow(entry);
+      if (entry !== undefined && nowMs < entry.expiresAtMs) return this.#current(entry);
       if (this.#unknown.has(deviceSessionId, nowMs)) return undefined;
     }
-    return this.#lookUps.get(deviceSessionId) ?? this.#beginLookUp(deviceSessionId);
+    return this.#lookUps.get(deviceSessionId) ?? this.#startLookUp(deviceSessionId);
   }
 
-  /** Ends the sessions that a revocation concerns. The revocation is in the log already. */
+  /** Marks the sessions that a revocation concerns. The revocation is already in the log. */
   revoke(revocation: Revocation): void {
     if (revocation.deviceSessionId) {
       const entry = this.#sessions.get(revocation.deviceSessionId);
@@ -90,38 +90,38 @@ export class SessionCache implements SessionDirectory {
     }
   }
 
-  /** Forgets every session, and what look-ups under way are about to learn: revocations may have been lost. */
+  /** Evicts every session, and makes look-ups in flight start over: revocations may have been lost. */
   clear(): void {
     this.#generation++;
     this.#sessions.clear();
   }
 
-  /** The entry's answer. One that was given before is never changed: its mark says what its holder has yet to ask the log about. */
-  #asOfNow(entry: SessionEntry): FoundSession {
+  /** A hit with the current mark. Results that were returned before never change: callers check the log from the mark in them. */
+  #current(entry: SessionEntry): FoundSession {
     const mark = this.#log.mark();
     if (entry.found.mark !== mark) entry.found = { session: entry.found.session, mark };
     return entry.found;
   }
 
-  /** A revoked session stays, so that its device asks the source no more often than another. */
+  /** A revoked session stays cached, so that its device causes no more look-ups than an active one. */
   #markRevoked(entry: SessionEntry): void {
     entry.found = { session: revoked(entry.found.session), mark: this.#log.mark() };
   }
 
-  #beginLookUp(deviceSessionId: string): Promise<FoundSession | undefined> {
-    if (this.#lookUps.size >= this.#lookUpsMax) throw unavailable(new Error("too many session look-ups are under way"));
+  #startLookUp(deviceSessionId: string): Promise<FoundSession | undefined> {
+    if (this.#lookUps.size >= this.#lookUpsMax) throw unavailable(new Error("too many session look-ups are in flight"));
     const lookUp = this.#lookUp(deviceSessionId);
     this.#lookUps.set(deviceSessionId, lookUp);
     return lookUp;
   }
 
-  /** From the answer of the source to the end of this there is no `await`: whoever asks later finds the cache, not this look-up. */
+  /** No `await` between the source's reply and the `finally`: a later `find` must see the cache, never a finished look-up. */
   async #lookUp(deviceSessionId: string): Promise<FoundSession | undefined> {
     try {
       for (let attempt = 0; attempt < LOOK_UP_ATTEMPTS_MAX; attempt++) {
         const generation = this.#generation;
         const mark = this.#log.mark();
-        const session = await this.#ask(deviceSessionId);
+        const session = await this.#querySource(deviceSessionId);
         if (generation !== this.#generation) continue;
         if (session === undefined) return this.#rememberUnknown(deviceSessionId);
         const since = this.#log.revokedSince(mark, session.deviceSessionId, session.userId);
@@ -130,11 +130,11 @@ export class SessionCache implements SessionDirectory {
     } finally {
       this.#lookUps.delete(deviceSessionId);
     }
-    throw unavailable(new Error("revocations kept overtaking the session look-up"));
+    throw unavailable(new Error("revocations arrived during every attempt of the session look-up"));
   }
 
-  /** Always gives a promise, also where the source throws at once. */
-  async #ask(deviceSessionId: string): Promise<Session | undefined> {
+  /** Returns a promise even if the source throws synchronously. */
+  async #querySource(deviceSessionId: string): Promise<Session | undefined> {
     try {
       return await this.#source.lookUp(deviceSessionId);
     } catch (thrown) {

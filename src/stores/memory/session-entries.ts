@@ -1,6 +1,5 @@
 import type { FoundSession } from "../../core/ports.ts";
 
-/** A session in the cache. */
 export interface SessionEntry {
   found: FoundSession;
   expiresAtMs: number;
@@ -13,19 +12,20 @@ interface LinkedEntry extends SessionEntry {
 }
 
 /**
- * Sessions by id and by user, at most `entriesMax` of them: the one that came first makes room for the next. They lie in a ring, because
- * the first key of a big Map gets slower to reach with every delete; the sessions of a user form a list through the entries themselves.
+ * Sessions by id and by user, at most `entriesMax`; the oldest is evicted first. The order of eviction is a ring buffer, because in
+ * JavaScriptCore the first key of a large Map gets slower to reach with every delete. The sessions of one user form a linked list.
  */
 export class SessionEntries {
   readonly #byId = new Map<string, LinkedEntry>();
   /** The head of each user's list. */
   readonly #byUser = new Map<string, LinkedEntry>();
   readonly #ring: (LinkedEntry | undefined)[];
-  #hand = 0;
+  /** The slot of the ring that is used next. */
+  #nextIndex = 0;
 
   constructor(entriesMax: number) {
     if (!Number.isInteger(entriesMax) || entriesMax < 1)
-      throw new RangeError(`entriesMax is a whole number above 0, not ${entriesMax}`);
+      throw new RangeError(`entriesMax must be a whole number above 0, not ${entriesMax}`);
     this.#ring = new Array(entriesMax).fill(undefined);
   }
 
@@ -33,7 +33,7 @@ export class SessionEntries {
     return this.#byId.size;
   }
 
-  /** Users with a session in here. */
+  /** Number of users with at least one session. */
   get users(): number {
     return this.#byUser.size;
   }
@@ -65,12 +65,12 @@ export class SessionEntries {
     this.#byId.clear();
     this.#byUser.clear();
     this.#ring.fill(undefined);
-    this.#hand = 0;
+    this.#nextIndex = 0;
   }
 
   #nextSlot(): number {
-    const slot = this.#hand;
-    this.#hand = (slot + 1) % this.#ring.length;
+    const slot = this.#nextIndex;
+    this.#nextIndex = (slot + 1) % this.#ring.length;
     return slot;
   }
 

@@ -1,19 +1,18 @@
 /** Length of a SipHash key. */
 export const SIP_KEY_BYTES = 16;
 
-/** Room at first for messages of this many bytes; longer ones make it grow. */
+/** Initial size of the message buffer; longer messages make it grow. */
 const MESSAGE_BYTES = 1024;
-/** SipHash works on words of 64 bits; here they are two lanes of 32. */
+/** SipHash works on 64-bit words. A word is two 32-bit lanes here. */
 const WORD_BYTES = 8;
 const FINALIZATION_ROUNDS = 3;
 
 /**
- * SipHash-1-3: a keyed hash of 64 bits (Aumasson and Bernstein, "SipHash: a fast short-input PRF"; the variant with one round a
- * word and three at the end, as hash tables use it). Whoever does not know the key cannot choose inputs that collide.
+ * SipHash-1-3, a keyed 64-bit hash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"), with one round per word and three
+ * finalization rounds, as hash tables use it. Without the key, an attacker cannot choose inputs that collide.
  *
- * The caller writes the message into `lanes` and asks for the digest of its first bytes; the digest is left in two lanes, too. So
- * nothing is allocated, no BigInt is involved, and no byte is stored that is then loaded as part of a word. Bytes in a lane are
- * little-endian, as on every platform that Bun runs on.
+ * The caller writes the message into `lanes` and calls `digest`, which leaves the digest in `low` and `high`. This allocates nothing, uses
+ * no BigInt, and avoids byte stores that are loaded as words. Lanes are little-endian, as on every platform that Bun supports.
  */
 export class SipHash13 {
   /** Bits 0 to 31 of the last digest, as an int32. */
@@ -31,13 +30,13 @@ export class SipHash13 {
     this.reserve(MESSAGE_BYTES);
   }
 
-  /** Makes room for a message of this many bytes. */
+  /** Grows `lanes` for a message of this many bytes. Its content is lost if it grows. */
   reserve(bytes: number): void {
     const words = Math.floor(bytes / WORD_BYTES) + 1;
     if (this.lanes.length < words * 2) this.lanes = new Int32Array(words * 2);
   }
 
-  /** Hashes the first `bytes` bytes of `lanes`, for which there is room. Changes what lies behind them. */
+  /** Hashes the first `bytes` bytes of `lanes`, after `reserve(bytes)`. Overwrites the bytes behind them. */
   digest(bytes: number): void {
     const lanes = this.lanes;
     const last = Math.floor(bytes / WORD_BYTES);
@@ -53,7 +52,7 @@ export class SipHash13 {
     let v3l = key.getInt32(8, true) ^ 0x79746573;
     let v3h = key.getInt32(12, true) ^ 0x74656462;
 
-    // The rounds of finalization are rounds of compression without a word.
+    // A finalization round is a compression round without a word.
     for (let at = 0; at <= last + FINALIZATION_ROUNDS; at++) {
       const ml = at <= last ? (lanes[at * 2] ?? 0) : 0;
       const mh = at <= last ? (lanes[at * 2 + 1] ?? 0) : 0;
@@ -113,7 +112,7 @@ export class SipHash13 {
   }
 }
 
-/** The last word is what is left of the message, zeros, and in its highest byte the message's length. */
+/** The last word: the remaining bytes, zeros, and the message's length in the highest byte. */
 function pad(lanes: Int32Array, bytes: number): void {
   const at = Math.floor(bytes / WORD_BYTES) * 2;
   const left = bytes % WORD_BYTES;
@@ -126,7 +125,7 @@ function lowBytes(lane: number, count: number): number {
   return count >= 4 ? lane : lane & ((1 << (count * 8)) - 1);
 }
 
-/** The carry out of a 32-bit addition, 0 or 1. Without a comparison: half of these branches would be mispredicted. */
+/** The carry of a 32-bit addition, 0 or 1. Branch-free, because half of the branches would be mispredicted. */
 function carry(a: number, b: number, sum: number): number {
   return ((a & b) | ((a | b) & ~sum)) >>> 31;
 }

@@ -1,18 +1,18 @@
 import type { BucketDemand, BudgetScope, TakeOutcome } from "../../core/ports.ts";
 import type { MemoryBucketStore } from "./buckets.ts";
 
-/** A bucket store that another one keeps its knowledge in. */
-export type NearBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | "learn">;
+/** A bucket store in memory, which can also hold copies of shared buckets (`learn`). */
+export type LocalBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | "learn">;
 
 /**
- * The buckets of unverified callers. Those of sessions that are exempt from the failure budget have a table of their own, which neither
- * unknown clients nor one session that calls from many addresses can fill. All demands of one `take` are of one table.
+ * Buckets of unverified callers. The scope `session_failures`, of sessions that are exempt from the failure budget, has a table of its own,
+ * which neither unknown clients nor one session at many addresses can fill. All demands of one `take` must belong to the same table.
  */
-export class SplitBucketStore implements NearBuckets {
-  readonly #exempt: NearBuckets;
-  readonly #unverified: NearBuckets;
+export class SplitBucketStore implements LocalBuckets {
+  readonly #exempt: LocalBuckets;
+  readonly #unverified: LocalBuckets;
 
-  constructor({ exempt, unverified }: { readonly exempt: NearBuckets; readonly unverified: NearBuckets }) {
+  constructor({ exempt, unverified }: { readonly exempt: LocalBuckets; readonly unverified: LocalBuckets }) {
     this.#exempt = exempt;
     this.#unverified = unverified;
   }
@@ -34,7 +34,7 @@ export class SplitBucketStore implements NearBuckets {
     this.#tableOf(demand).learn(demand, fullInMs, nowMs);
   }
 
-  #tableOf({ scope }: BucketDemand): NearBuckets {
+  #tableOf({ scope }: BucketDemand): LocalBuckets {
     return scope === "session_failures" ? this.#exempt : this.#unverified;
   }
 }

@@ -2,8 +2,8 @@ import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint } from "./fingerprint.ts";
 
 /**
- * Ids that no session has, for a while. Apart from the sessions, so that made-up ids displace no real session; when full, it does not
- * take on new ones. A collision of fingerprints makes a session unknown for that while.
+ * Session ids that the source does not know, each with a time to live. They are kept apart from the sessions, so that made-up ids evict no
+ * session. A full table accepts no new ids. A fingerprint collision makes a real session unknown for that time.
  */
 export class UnknownSessions {
   readonly #table: ExpiringTable;
@@ -15,13 +15,13 @@ export class UnknownSessions {
   }
 
   remember(deviceSessionId: string, nowMs: number, ttlMs: number): void {
-    this.#fingerprint.take("", deviceSessionId);
+    this.#fingerprint.compute("", deviceSessionId);
     const slot = this.#table.claim(this.#fingerprint.low, this.#fingerprint.high, nowMs);
     if (slot !== NO_SLOT) this.#table.setExpiry(slot, nowMs + ttlMs);
   }
 
   has(deviceSessionId: string, nowMs: number): boolean {
-    this.#fingerprint.take("", deviceSessionId);
+    this.#fingerprint.compute("", deviceSessionId);
     const slot = this.#table.find(this.#fingerprint.low, this.#fingerprint.high);
     return slot !== NO_SLOT && this.#table.expiryMs(slot) > nowMs;
   }

@@ -3,46 +3,45 @@ import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 
 export interface MemoryVerifiedPeersOptions {
-  /** How long a session that verified from an address is remembered there. */
+  /** How long a pair of address and session stays verified. */
   readonly ttlMs: number;
-  /** Pairs of address and session held at once, and addresses; 41 bytes each. */
+  /** Capacity of each of the two tables: pairs of address and session, and addresses. 41 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
 /**
- * Verified peers in this process's memory. When full, it does not take on new ones. A collision of fingerprints exempts a peer from
- * the failure budget that has not verified, which gains it an attempt and no more.
+ * Verified peers in this process's memory. A full table accepts no new ones. A fingerprint collision exempts an unverified peer from the
+ * failure budget, which gives it one attempt.
  */
 export class MemoryVerifiedPeers implements VerifiedPeers {
-  /** Of pairs, and of addresses alone. */
-  readonly #table: ExpiringTable;
+  readonly #pairs: ExpiringTable;
   readonly #networks: ExpiringTable;
   readonly #fingerprint: Fingerprint;
   readonly #ttlMs: number;
 
   constructor(options: MemoryVerifiedPeersOptions) {
-    this.#table = new ExpiringTable(options.entriesMax);
+    this.#pairs = new ExpiringTable(options.entriesMax);
     this.#networks = new ExpiringTable(options.entriesMax);
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
     this.#ttlMs = options.ttlMs;
   }
 
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void {
-    this.#fingerprint.take(peerNetwork, deviceSessionId);
-    this.#mark(this.#table, nowMs);
-    this.#fingerprint.take(peerNetwork, "");
+    this.#fingerprint.compute(peerNetwork, deviceSessionId);
+    this.#mark(this.#pairs, nowMs);
+    this.#fingerprint.compute(peerNetwork, "");
     this.#mark(this.#networks, nowMs);
   }
 
   has(peerNetwork: string, deviceSessionId: string, nowMs: number): boolean {
-    this.#fingerprint.take(peerNetwork, deviceSessionId);
-    return this.#isMarked(this.#table, nowMs);
+    this.#fingerprint.compute(peerNetwork, deviceSessionId);
+    return this.#isMarked(this.#pairs, nowMs);
   }
 
   hasAny(peerNetwork: string, nowMs: number): boolean {
-    this.#fingerprint.take(peerNetwork, "");
+    this.#fingerprint.compute(peerNetwork, "");
     return this.#isMarked(this.#networks, nowMs);
   }
 
@@ -54,7 +53,7 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
   #isMarked(table: ExpiringTable, nowMs: number): boolean {
     const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
     if (slot === NO_SLOT) return false;
-    // What expires later than if it were remembered now is from before the clock stepped back: forget it early, not late.
+    // An expiry more than one ttl ahead was set before the clock was set back. It counts as expired: too early, never too late.
     const leftMs = table.expiryMs(slot) - nowMs;
     return leftMs > 0 && leftMs <= this.#ttlMs;
   }

@@ -1,27 +1,28 @@
 import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../../core/ports.ts";
-import type { NearBuckets } from "../memory/split-buckets.ts";
+import type { LocalBuckets } from "../memory/split-buckets.ts";
 import { capacityMs, intervalMs, TICKS_PER_MS } from "../token-bucket.ts";
-import { hashedKey } from "./hashed-key.ts";
+import { RedisUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
-import { Script } from "./script.ts";
-import { RedisUnavailable } from "./unavailable.ts";
+import { hashedKey, Script } from "./script.ts";
 
 export interface RedisBucketOptions {
   readonly prefix: string;
-  /** While Redis is away: refuse what asks for a token, or let each gateway count by itself. */
+  /** While Redis is unreachable: `refuse` every `take`, or use the gateway's own `local` buckets. */
   readonly onUnavailable: "refuse" | "local";
-  /** `server`, so that all gateways share one clock. `caller` is for tests, which own the time. */
+  /** `server` (default): all gateways use the server's clock. `caller`: tests set the time. */
   readonly clock?: "server" | "caller";
 }
 
 /**
- * KEYS: the buckets, one a demand. ARGV: now in ticks, or '' for the server's clock; then of each its interval and capacity in ticks, and
- * whether it is in shadow mode. A bucket is the time at which it is full again (GCRA), and its key expires then. Answers the number of
- * the demand that refused first, or 0; how long until all have a token; and for each demand how long until its bucket is full: as -1 less
- * that time where it was in shadow mode and had no token. All in ticks.
+ * KEYS: one bucket per demand. ARGV: the time in ticks, or '' for the server's clock; then per demand its interval and capacity in ticks,
+ * and '1' if it is in shadow mode.
  *
- * On a clock that stepped back, a bucket can be emptier than empty: it counts as empty from then on, and is kept so even where nothing is
- * taken. A caller's clock may stand still while the server's goes on, so keys outlive it by a minute.
+ * A bucket is stored as the time at which it is full again (GCRA), and its key expires then. Returns, in ticks: the 1-based index of the
+ * demand that refused first, or 0; the wait until every bucket has a token; and for each demand the time until its bucket is full. That
+ * time `t` is returned as `-1 - t` if the demand is in shadow mode and its bucket was empty.
+ *
+ * After the clock was set back, a bucket's time may lie beyond that of an empty bucket. It is then stored as empty, even if no token is
+ * taken. With the caller's clock, which may stand still, keys outlive their time by a minute.
  */
 const TAKE = new Script(`
 local now, slack_ms = tonumber(ARGV[1]), 60000
@@ -55,39 +56,40 @@ for i, key in ipairs(KEYS) do
   end
 end
 local full_at = refused == 0 and after or before
-local answer = {refused, wait}
+local reply = {refused, wait}
 for i, key in ipairs(KEYS) do
   local in_ticks = math.max(0, full_at[key] - now)
   if full_at[key] ~= was[key] then
     redis.call('SET', key, string.format('%.0f', full_at[key]), 'PX', string.format('%.0f', math.ceil(in_ticks / 1024) + slack_ms))
     was[key] = full_at[key]
   end
-  answer[i + 2] = empty[i] and -1 - in_ticks or in_ticks
+  reply[i + 2] = empty[i] and -1 - in_ticks or in_ticks
 end
-return answer
+return reply
 `);
 
-/** At least one. */
+/** `TAKE` needs at least one key. */
 type Demands = readonly [BucketDemand, ...BucketDemand[]];
 
-/** When to come back, while Redis is away. */
-const AWAY_RETRY_MS = 1000;
+/** Retry delay of refusals while Redis is unreachable. */
+const UNAVAILABLE_RETRY_MS = 1000;
 
 /**
- * Token buckets in Redis, shared by all gateways: all budgets of a request in one atomic script, one round trip, on the server's clock.
+ * Token buckets in Redis, shared by all gateways. One atomic script takes all budgets of a request, in one round trip, on the server's
+ * clock.
  *
- * `check` costs no round trip: it answers from what the last `take` of this gateway was told of the bucket. So it never refuses sooner
- * than the shared bucket would; where other gateways have emptied it since, this one learns of that with its next `take`.
+ * `check` costs no round trip. It reads a local copy of the bucket, which each `take` and `spend` of this gateway updates. It never
+ * refuses earlier than the shared bucket would. If other gateways emptied the bucket since, `check` passes until the next update.
  */
 export class RedisBucketStore implements BucketStore {
   readonly #link: RedisLink;
-  readonly #near: NearBuckets;
+  readonly #local: LocalBuckets;
   readonly #options: RedisBucketOptions;
 
-  /** `near` holds what this gateway knows of the shared buckets. */
-  constructor(link: RedisLink, near: NearBuckets, options: RedisBucketOptions) {
+  /** `local` keeps this gateway's copies of the shared buckets. */
+  constructor(link: RedisLink, local: LocalBuckets, options: RedisBucketOptions) {
     this.#link = link;
-    this.#near = near;
+    this.#local = local;
     this.#options = options;
   }
 
@@ -102,15 +104,15 @@ export class RedisBucketStore implements BucketStore {
       return await this.#takeShared([first, ...others], nowMs, onShadowRefusal);
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;
-      if (this.#options.onUnavailable === "local") return this.#near.take(demands, nowMs, onShadowRefusal);
+      if (this.#options.onUnavailable === "local") return this.#local.take(demands, nowMs, onShadowRefusal);
       const refusing = demands.find(({ budget }) => budget.shadow !== true);
-      return refusing === undefined || { refusedBy: refusing.scope, retryAfterMs: AWAY_RETRY_MS, cause: error };
+      return refusing === undefined || { refusedBy: refusing.scope, retryAfterMs: UNAVAILABLE_RETRY_MS, cause: error };
     }
   }
 
   /**
-   * In shadow mode, buckets are spent each by itself. Nobody asks for permission here, so that while Redis is away this gateway counts by
-   * itself, whatever else it then does.
+   * Sent as shadow-mode demands, because those are spent independently of each other. While Redis is unreachable, the local buckets are
+   * spent whatever `onUnavailable` says: `spend` records what has happened and refuses nothing.
    */
   async spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): Promise<void> {
     const [first, ...others] = [demands].flat().map((demand) => ({ ...demand, budget: { ...demand.budget, shadow: true } }));
@@ -119,12 +121,12 @@ export class RedisBucketStore implements BucketStore {
       await this.#takeShared([first, ...others], nowMs);
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;
-      this.#near.spend(demands, nowMs);
+      this.#local.spend(demands, nowMs);
     }
   }
 
   check(demand: BucketDemand, nowMs: number, tokens?: number): TakeOutcome {
-    return this.#near.check(demand, nowMs, tokens);
+    return this.#local.check(demand, nowMs, tokens);
   }
 
   async #takeShared(demands: Demands, nowMs: number, onShadowRefusal?: (scope: BudgetScope) => void): Promise<TakeOutcome> {
@@ -135,12 +137,12 @@ export class RedisBucketStore implements BucketStore {
       budget.shadow === true ? "1" : "0",
     ]);
     const now = this.#options.clock === "caller" ? ticks(nowMs) : "";
-    const { refused, wait, fullIn } = answerOf(await TAKE.run(this.#link.call, keys, [now, ...args]), demands.length);
+    const { refused, wait, fullIn } = parseReply(await TAKE.run(this.#link.call, keys, [now, ...args]), demands.length);
     for (const [index, demand] of demands.entries()) {
       const inTicks = fullIn[index] ?? 0;
       const wasEmptyInShadow = inTicks < 0;
       if (wasEmptyInShadow) onShadowRefusal?.(demand.scope);
-      this.#near.learn(demand, (wasEmptyInShadow ? -1 - inTicks : inTicks) / TICKS_PER_MS, nowMs);
+      this.#local.learn(demand, (wasEmptyInShadow ? -1 - inTicks : inTicks) / TICKS_PER_MS, nowMs);
     }
     if (refused === undefined) return true;
     return { refusedBy: demands[refused]?.scope ?? demands[0].scope, retryAfterMs: Math.ceil(wait / TICKS_PER_MS) };
@@ -151,18 +153,18 @@ function ticks(ms: number): string {
   return String(Math.round(ms * TICKS_PER_MS));
 }
 
-interface TakeAnswer {
+interface TakeReply {
   /** Index of the demand that refused first. */
   readonly refused: number | undefined;
   readonly wait: number;
   readonly fullIn: readonly number[];
 }
 
-/** An answer that is not understood must not be taken for consent. */
-function answerOf(answer: unknown, demands: number): TakeAnswer {
-  if (!Array.isArray(answer) || answer.length !== demands + 2 || !answer.every((each) => typeof each === "number")) {
-    throw new RedisUnavailable("taking budgets gave no answer to go by");
+/** Throws on a malformed reply: it must not count as granted. */
+function parseReply(reply: unknown, demands: number): TakeReply {
+  if (!Array.isArray(reply) || reply.length !== demands + 2 || !reply.every((each) => typeof each === "number")) {
+    throw new RedisUnavailable("the reply to a bucket take is malformed");
   }
-  const [first = 0, wait = 0, ...fullIn]: number[] = answer;
+  const [first = 0, wait = 0, ...fullIn]: number[] = reply;
   return { refused: first === 0 ? undefined : first - 1, wait, fullIn };
 }

@@ -1,47 +1,44 @@
 import { RedisClient } from "bun";
 import { messageOf } from "../../core/cause.ts";
-import { whyNoConnection } from "./probe.ts";
-import { type RedisTls, wantsTls } from "./tls.ts";
-import { RedisUnavailable } from "./unavailable.ts";
+import { type RedisCall, RedisUnavailable } from "./call.ts";
+import { explainFailure } from "./probe.ts";
+import { type RedisTls, type RedisTlsFiles, readRedisTls } from "./tls.ts";
+import { usesTls } from "./url.ts";
 
 export interface ConnectionOptions {
   readonly url: string;
-  /** Longest wait for the answer to one command. */
+  /** Timeout of one command. */
   readonly timeoutMs: number;
-  /** Asked for each connection anew, where the URL wants TLS. Throws `RedisUnavailable`. */
-  readonly tls?: (() => RedisTls) | undefined;
-  /** Told of each command that the server refused, by its error code, or did not answer in time: `timeout`. */
+  /** Read for each connection to a `rediss:` URL. */
+  readonly tlsFiles?: RedisTlsFiles | undefined;
+  /** Called for each command that the server refused, with the error code, or that timed out, with `timeout`. */
   readonly onError?: ((code: string) => void) | undefined;
 }
 
-/** Sends one command and gives its answer. Throws `RedisUnavailable`. */
-export type RedisCall = (command: string, args: readonly string[]) => Promise<unknown>;
-
-/** TCP, TLS and the login, to a server that may be a region away. */
+/** Covers TCP, TLS and the login, to a server that may be in another region. */
 const CONNECT_TIMEOUT_MS = 3000;
-/** Once more, to say why that failed. */
 const PROBE_TIMEOUT_MS = 1500;
-/** Commands under way at once: some hundred bytes each. A server so far behind answers none of them in time. */
+/** Commands in flight; each takes some hundred bytes. A server that is further behind answers none of them in time. */
 const CALLS_MAX = 16_384;
-/** Answers after which this is the wrong server: it has become a replica, or its password has changed. */
+/** These errors end the connection: the server became a replica, or its password changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
-/** Error codes (Redis protocol, "Simple errors"). Any other is `other`: who counts them is to see few. */
+/** Error codes (Redis protocol, "Simple errors"). Others count as `other`, so that the metric's label has few values. */
 const ERROR_CODE =
   /^(BUSY|ERR|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|WRONGPASS|WRONGTYPE)\b/;
 
 /**
- * One connection to Redis, from its opening to its loss. It never reconnects and never sends a command twice: whoever holds it learns
- * once that it is lost, and every command under way fails then.
+ * One connection to Redis, from connect to loss. It never reconnects and never sends a command twice. On loss, `onLost` is called once
+ * and every command in flight fails.
  *
- * A command that is not answered in time fails; where nothing at all was answered since it was sent, the connection counts as lost.
+ * A command without a reply in time fails. If no command at all was answered since it was sent, the connection is closed as lost.
  */
 export class RedisConnection {
   readonly #client: RedisClient;
   readonly #timeoutMs: number;
   readonly #onLost: (reason: string) => void;
   readonly #onError: (code: string) => void;
-  #underWay = 0;
-  #answers = 0;
+  #inFlight = 0;
+  #replies = 0;
   #lost: string | undefined;
 
   private constructor(client: RedisClient, options: ConnectionOptions, onLost: (reason: string) => void) {
@@ -52,41 +49,41 @@ export class RedisConnection {
     client.onclose = () => this.lose("the server closed the connection");
   }
 
+  /** Rejects with `RedisUnavailable`, whose message says why the connection failed. */
   static async open(options: ConnectionOptions, onLost: (reason: string) => void): Promise<RedisConnection> {
-    const { url } = options;
-    const tls = wantsTls(url) ? options.tls?.() : undefined;
+    const { url, tlsFiles } = options;
+    const tls = usesTls(url) && tlsFiles !== undefined ? readRedisTls(tlsFiles) : undefined;
     const client = new RedisClient(url, {
-      // The client takes an option that is undefined for one that is set.
-      ...(wantsTls(url) && { tls: { ...given(tls), rejectUnauthorized: true } }),
+      ...(usesTls(url) && { tls: { ...definedParts(tls), rejectUnauthorized: true } }),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       idleTimeout: 0,
       autoReconnect: false,
       maxRetries: 0,
-      // A command that cannot be sent now fails now. Kept for later, it would answer nobody.
+      // A command that cannot be sent immediately fails. If it were queued, its request would time out first.
       enableOfflineQueue: false,
       enableAutoPipelining: true,
     });
     try {
       await client.connect();
     } catch {
-      // The client tells a closed port, a wrong password and a missing TLS all alike.
-      throw new RedisUnavailable(await whyNoConnection({ url, tls, timeoutMs: PROBE_TIMEOUT_MS }));
+      // RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error.
+      throw new RedisUnavailable(await explainFailure({ url, tls, tlsFiles, timeoutMs: PROBE_TIMEOUT_MS }));
     }
     return new RedisConnection(client, options, onLost);
   }
 
-  /** Why the connection is no more; `undefined` while it is. */
+  /** Why the connection was lost; `undefined` while it is open. */
   get lost(): string | undefined {
     return this.#lost;
   }
 
   readonly call: RedisCall = (command, args) => {
     if (this.#lost !== undefined) return Promise.reject(new RedisUnavailable(this.#lost));
-    if (this.#underWay >= CALLS_MAX) return Promise.reject(new RedisUnavailable("too many commands are under way"));
+    if (this.#inFlight >= CALLS_MAX) return Promise.reject(new RedisUnavailable("too many commands are in flight"));
     return this.#send(command, args);
   };
 
-  /** Ends the connection. The first reason is the one that is told. */
+  /** Closes the connection. Later calls do nothing: the first reason is kept. */
   lose(reason: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
@@ -96,47 +93,47 @@ export class RedisConnection {
 
   #send(command: string, args: readonly string[]): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const answersBefore = this.#answers;
+    const repliesBefore = this.#replies;
     const timer = setTimeout(() => {
-      const reason = `no answer within ${this.#timeoutMs} ms`;
+      const reason = `no reply within ${this.#timeoutMs} ms`;
       reject(new RedisUnavailable(reason));
       this.#onError("timeout");
-      if (this.#answers === answersBefore) this.lose(reason);
+      if (this.#replies === repliesBefore) this.lose(reason);
     }, this.#timeoutMs);
     const settle = () => {
       clearTimeout(timer);
-      this.#underWay--;
+      this.#inFlight--;
     };
-    this.#underWay++;
+    this.#inFlight++;
     this.#client.send(command, [...args]).then(
-      (answer) => {
+      (reply) => {
         settle();
-        this.#answers++;
-        resolve(answer);
+        this.#replies++;
+        resolve(reply);
       },
       (error: unknown) => {
         settle();
-        reject(this.#explain(error));
+        reject(this.#unavailable(error));
       },
     );
     return promise;
   }
 
-  #explain(error: unknown): RedisUnavailable {
+  #unavailable(error: unknown): RedisUnavailable {
     const message = messageOf(error);
     if (this.#lost === undefined) this.#count(message);
     if (WRONG_SERVER.test(message)) this.lose(message);
     return new RedisUnavailable(this.#lost ?? message, { cause: error });
   }
 
-  /** A script that the server does not know yet is sent to it, and is no error. */
+  /** NOSCRIPT is not counted: `Script` then sends the script's text. */
   #count(message: string): void {
     const code = ERROR_CODE.exec(message)?.[1] ?? "other";
     if (code !== "NOSCRIPT") this.#onError(code);
   }
 }
 
-/** The parts that are there. */
-function given({ ca, cert, key }: Partial<RedisTls> = {}) {
+/** RedisClient treats an option that is `undefined` as set, so undefined parts are left out. */
+function definedParts({ ca, cert, key }: Partial<RedisTls> = {}) {
   return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 }

@@ -1,120 +1,114 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/ports.ts";
-import type { RedisCall } from "./connection.ts";
-import type { Continuity } from "./store-epoch.ts";
+import type { RedisCall } from "./call.ts";
+import type { StoreEpoch } from "./store-epoch.ts";
 
 export interface RedisHealthParts {
   readonly clock: Clock;
   readonly log: Log;
-  /** For how long a request is reserved that is signed now. */
+  /** Lifetime of the reservation of a request that is signed now. */
   readonly reservedForMs: number;
-  /** How far this gateway's clock and the server's may be apart. */
+  /** Largest allowed difference between this gateway's clock and the server's. */
   readonly marginMs: number;
 }
 
-/**
- * What of a Redis that is in reach keeps requests from being let in: a fence that is still ahead, a clock that is another than ours, or
- * that it refuses what requests need.
- */
+/** Whether requests can be accepted on a reachable Redis: no quarantine, no clock difference, and no failing commands. */
 export class RedisHealth {
   readonly #parts: RedisHealthParts;
-  /** When new requests are let in again, on the monotonic clock. */
-  #wholeFromMs = Number.NEGATIVE_INFINITY;
-  #apartMs = 0;
-  #refusal: Refusal | undefined;
+  /** From when new requests are accepted again, on the monotonic clock. */
+  #acceptingFromMs = Number.NEGATIVE_INFINITY;
+  /** The gateway's clock minus the server's. */
+  #clockDifferenceMs = 0;
+  #failure: Failure | undefined;
 
   constructor(parts: RedisHealthParts) {
     this.#parts = parts;
   }
 
-  /** How long until new requests are let in, in ms; 0 where they are. */
-  get fencedMs(): number {
-    return Math.max(0, this.#wholeFromMs - this.#parts.clock.monotonic());
+  /** Time until new requests are accepted, in ms; 0 if they are accepted now. */
+  get quarantinedMs(): number {
+    return Math.max(0, this.#acceptingFromMs - this.#parts.clock.monotonic());
   }
 
-  /** In words; empty where nothing does. */
+  get isFailing(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /** The reasons why requests are refused, for people; empty if there are none. */
   notReady(): string[] {
     return [
-      ...(this.#refusal === undefined ? [] : [`Redis cannot be used: ${this.#refusal.reason}`]),
-      ...(this.#isFenced ? ["Redis may have forgotten requests that could still be repeated"] : []),
-      ...(this.#isApart ? [`this gateway's clock and that of Redis are ${this.#apartMs} ms apart`] : []),
+      ...(this.#failure === undefined ? [] : [`Redis refuses commands: ${this.#failure.reason}`]),
+      ...(this.#isQuarantined ? ["Redis may have lost reservations; requests are refused until the quarantine ends"] : []),
+      ...(this.#isClockOff ? [`the gateway's clock and the Redis clock differ by ${this.#clockDifferenceMs} ms`] : []),
     ];
   }
 
-  /** Takes note of how far ahead the fence is. */
-  fenceIsIn(fenceInMs: number): void {
+  /** `quarantineMs`: time until the quarantine ends, as the server reports it. */
+  noteQuarantine(quarantineMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
-    // What is let in ends behind the fence, not at it.
-    const waitMs = fenceInMs < reservedForMs ? 0 : fenceInMs - reservedForMs + 1;
-    if (waitMs > 0 && !this.#isFenced) {
-      log.warn("redis: the server may have forgotten requests; none is let in that may be one of them", { for_ms: waitMs });
-    }
-    this.#wholeFromMs = clock.monotonic() + waitMs;
+    // A new request is accepted once its reservation would expire after the quarantine ends.
+    const waitMs = quarantineMs < reservedForMs ? 0 : quarantineMs - reservedForMs + 1;
+    if (waitMs > 0 && !this.#isQuarantined) log.warn("redis quarantine started", { for_ms: waitMs });
+    this.#acceptingFromMs = clock.monotonic() + waitMs;
   }
 
-  /** Looks at the server; gives whether its memory is still the one that is known. Throws `RedisUnavailable`. */
-  async look(call: RedisCall, continuity: Continuity): Promise<boolean> {
+  /** Checks the server. Resolves to `false` if another epoch has started. Rejects with `RedisUnavailable`. */
+  async check(call: RedisCall, epoch: StoreEpoch): Promise<boolean> {
     const { clock } = this.#parts;
-    const askedMs = clock.now();
-    const { isInterrupted, serverMs, fenceInMs } = await continuity.look(call);
-    this.#obeys();
-    if (isInterrupted) return false;
-    this.fenceIsIn(fenceInMs);
-    // The server read its clock somewhere between the question and its answer.
-    this.#clocksAre(Math.trunc(distance(askedMs, clock.now(), serverMs)));
+    const sentMs = clock.now();
+    const { isEnded, serverMs, quarantineMs } = await epoch.check(call);
+    this.#noteSuccess();
+    if (isEnded) return false;
+    this.noteQuarantine(quarantineMs);
+    // The server read its clock at some time between sending and receiving.
+    this.#noteClockDifference(Math.trunc(distance(sentMs, clock.now(), serverMs)));
     return true;
   }
 
-  /** A look failed on a connection that stands. It is told once for each reason, such as MISCONF. */
-  refuses(reason: string): void {
+  /** A check failed on an open connection. Logged once per error code, such as MISCONF. */
+  noteFailure(reason: string): void {
     const { clock, log } = this.#parts;
-    if (this.#refusal === undefined || codeOf(this.#refusal.reason) !== codeOf(reason)) {
-      log.warn("redis: cannot be used", { reason });
-    }
-    this.#refusal = { reason, sinceMs: this.#refusal?.sinceMs ?? clock.monotonic() };
+    if (this.#failure === undefined || codeOf(this.#failure.reason) !== codeOf(reason))
+      log.warn("redis check failed", { reason });
+    this.#failure = { reason, sinceMs: this.#failure?.sinceMs ?? clock.monotonic() };
   }
 
-  get isRefusing(): boolean {
-    return this.#refusal !== undefined;
-  }
-
-  #obeys(): void {
-    if (this.#refusal === undefined) return;
+  #noteSuccess(): void {
+    if (this.#failure === undefined) return;
     const { clock, log } = this.#parts;
-    log.info("redis: can be used again", { after_ms: Math.round(clock.monotonic() - this.#refusal.sinceMs) });
-    this.#refusal = undefined;
+    log.info("redis recovered", { after_ms: Math.round(clock.monotonic() - this.#failure.sinceMs) });
+    this.#failure = undefined;
   }
 
-  #clocksAre(apartMs: number): void {
+  #noteClockDifference(differenceMs: number): void {
     const { log, marginMs } = this.#parts;
-    const wasApart = this.#isApart;
-    this.#apartMs = apartMs;
-    if (!this.#isApart || wasApart) return;
-    const what = "redis: its clock and this gateway's are further apart than freshness.margin_ms; requests are refused";
-    log.warn(what, { apart_ms: apartMs, margin_ms: marginMs });
+    const wasClockOff = this.#isClockOff;
+    this.#clockDifferenceMs = differenceMs;
+    if (!this.#isClockOff || wasClockOff) return;
+    log.warn("redis clock difference exceeded", { difference_ms: differenceMs, margin_ms: marginMs });
   }
 
-  get #isFenced(): boolean {
-    return this.fencedMs > 0;
+  get #isQuarantined(): boolean {
+    return this.quarantinedMs > 0;
   }
 
-  get #isApart(): boolean {
-    return Math.abs(this.#apartMs) > this.#parts.marginMs;
+  get #isClockOff(): boolean {
+    return Math.abs(this.#clockDifferenceMs) > this.#parts.marginMs;
   }
 }
 
-/** Why a server in reach cannot be used, and since when on the monotonic clock. */
-interface Refusal {
+interface Failure {
   readonly reason: string;
+  /** On the monotonic clock. */
   readonly sinceMs: number;
 }
 
-/** The rest of an error names scripts and lines. */
+/** The error code. The rest of the message names scripts and lines, and varies. */
 function codeOf(reason: string): string {
   return reason.split(" ", 1)[0] ?? "";
 }
 
-/** How far a moment lies from a span of time; 0 where it lies in it, below 0 where it comes after. */
+/** Distance of a moment from a span of time: 0 inside it, positive if the moment is before it, negative if after. */
 function distance(fromMs: number, toMs: number, momentMs: number): number {
   if (momentMs < fromMs) return fromMs - momentMs;
   return Math.min(0, toMs - momentMs);

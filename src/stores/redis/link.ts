@@ -1,34 +1,34 @@
 import { messageOf } from "../../core/cause.ts";
 import type { Log } from "../../core/ports.ts";
-import { type ConnectionOptions, type RedisCall, RedisConnection } from "./connection.ts";
-import { RedisUnavailable } from "./unavailable.ts";
+import { type RedisCall, RedisUnavailable } from "./call.ts";
+import { type ConnectionOptions, RedisConnection } from "./connection.ts";
 
 export interface LinkOptions extends ConnectionOptions {
-  /** Gets to know the server behind a new connection, before anything else is asked of it. Throws where it will not do. */
-  readonly greet: (call: RedisCall) => Promise<void>;
+  /** Prepares each new connection before any other command uses it. A rejection closes the connection. */
+  readonly prepare: (call: RedisCall) => Promise<void>;
   readonly log: Log;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
 
 /**
- * Delays before the next attempt to connect: the first ones let a restart pass unnoticed, the last spare a server that starts. With the
- * second for which an address is kept (http/name-cache.ts), a Redis that moved is found within two.
+ * Bounds of the reconnect back-off. The minimum bridges a short restart; the maximum spares a server that is starting. With the second
+ * for which a resolved address is cached, a Redis that moved is found within two seconds.
  */
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 900;
 
 /**
- * A connection to Redis that comes back. While it is away, commands fail at once; attempts to reconnect go on for ever, with
- * exponential back-off and full jitter.
+ * A connection to Redis that is reopened after a loss. While it is down, commands fail immediately. Reconnects use exponential back-off
+ * with full jitter and never give up.
  *
- * Why not the client's own reconnecting? It would send commands to a server that nobody has looked at: another one after a
- * failover, the same one without its memory after a restart.
+ * RedisClient's own reconnect is off: it would send commands before `prepare` has checked the server, which may be another one after a
+ * failover, or the same one without its data after a restart.
  */
 export class RedisLink {
   readonly #options: LinkOptions;
   #connection: RedisConnection | undefined;
-  #away = "not connected";
+  #downReason = "not connected";
   #attempts = 0;
   #retry: Timer | undefined;
   #closed = false;
@@ -37,20 +37,20 @@ export class RedisLink {
     this.#options = options;
   }
 
-  /** The first connection. Throws what stands against it, and does not try again. */
+  /** Opens the first connection. Rejects with the reason if that fails, and does not retry. */
   async open(): Promise<void> {
     await this.#connect();
   }
 
-  /** What stands between the gateway and its Redis; `undefined` while nothing does. */
-  get away(): string | undefined {
-    return this.#connection === undefined ? this.#away : undefined;
+  /** Why the link is down; `undefined` while it is up. */
+  get downReason(): string | undefined {
+    return this.#connection === undefined ? this.#downReason : undefined;
   }
 
   readonly call: RedisCall = (command, args) =>
-    this.#connection?.call(command, args) ?? Promise.reject(new RedisUnavailable(this.#away));
+    this.#connection?.call(command, args) ?? Promise.reject(new RedisUnavailable(this.#downReason));
 
-  /** Begins anew, greeting and all. */
+  /** Closes the connection and opens a new one, which runs `prepare` again. */
   reset(reason: string): void {
     this.#connection?.lose(reason);
   }
@@ -58,30 +58,30 @@ export class RedisLink {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#connection?.lose("the gateway stops");
+    this.#connection?.lose("the gateway is stopping");
   }
 
   async #connect(): Promise<void> {
     const connection = await RedisConnection.open(this.#options, (reason) => this.#onLost(connection, reason));
     try {
-      await this.#options.greet(connection.call);
+      await this.#options.prepare(connection.call);
     } catch (error) {
-      connection.lose("the server will not do");
+      connection.lose("the server was rejected");
       throw error;
     }
-    if (this.#closed) connection.lose("the gateway stops");
+    if (this.#closed) connection.lose("the gateway is stopping");
     if (connection.lost !== undefined) throw new RedisUnavailable(connection.lost);
     this.#connection = connection;
     this.#attempts = 0;
   }
 
   #onLost(connection: RedisConnection, reason: string): void {
-    // Lost while it was greeted: whoever greets it learns of that.
+    // A loss during `prepare` is reported by `#connect`.
     if (this.#connection !== connection) return;
     this.#connection = undefined;
-    this.#away = reason;
+    this.#downReason = reason;
     if (this.#closed) return;
-    this.#options.log.warn("redis: connection lost", { reason });
+    this.#options.log.warn("redis connection lost", { reason });
     this.#retryLater();
   }
 
@@ -95,8 +95,8 @@ export class RedisLink {
       await this.#connect();
     } catch (error) {
       const reason = messageOf(error);
-      if (reason !== this.#away) this.#options.log.warn("redis: cannot reconnect", { reason });
-      this.#away = reason;
+      if (reason !== this.#downReason) this.#options.log.warn("redis reconnect failed", { reason });
+      this.#downReason = reason;
       this.#attempts++;
       if (!this.#closed) this.#retryLater();
     }

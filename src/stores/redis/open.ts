@@ -3,34 +3,36 @@ import type { Clock } from "../../core/clock.ts";
 import type { BucketStore, Log, Metrics, ReplayStore, Revocation } from "../../core/ports.ts";
 import { StoreError } from "../../core/store-error.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
-import { type NearBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
-import { addressOf } from "./address.ts";
+import { type LocalBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
 import { RedisBucketStore } from "./buckets.ts";
-import type { RedisCall } from "./connection.ts";
+import { rethrowUnlessUnavailable } from "./call.ts";
 import { RedisHealth } from "./health.ts";
 import { RedisLink } from "./link.ts";
+import { RedisMonitor } from "./monitor.ts";
 import { RedisReplayStore } from "./replay.ts";
 import { RedisRevocations } from "./revocations.ts";
-import { checkServer } from "./server-info.ts";
-import { Continuity } from "./store-epoch.ts";
-import { type RedisTlsFiles, readRedisTls } from "./tls.ts";
-import { RedisUnavailable } from "./unavailable.ts";
+import { StoreEpoch } from "./store-epoch.ts";
+import type { RedisTlsFiles } from "./tls.ts";
+import { addressOf } from "./url.ts";
 
-/** What an operator can set. */
+/** The settings, resolved. */
 export interface RedisSettings {
   readonly url: string;
-  /** The first characters of every key. */
+  /** Prefix of every key. */
   readonly prefix: string;
-  /** Longest wait for an answer. */
+  /** Timeout of one command. */
   readonly timeoutMs: number;
   readonly onBucketsUnavailable: "refuse" | "local";
-  /** Whether Redis keeps every write over a restart. */
+  /** Whether Redis keeps every write across a restart. */
   readonly durable: boolean;
   readonly tlsFiles: RedisTlsFiles;
+  /** The freshness window. */
   readonly windowMs: number;
+  /** How much longer than the window a reservation lasts. */
   readonly marginMs: number;
-  /** Buckets that this process remembers in each of its two tables. */
+  /** Capacity of the local bucket tables of verified and of unverified callers, each. */
   readonly bucketEntriesMax: number;
+  /** Capacity of the local table of the failure buckets of exempt sessions. */
   readonly exemptBucketEntriesMax: number;
 }
 
@@ -40,109 +42,75 @@ export interface RedisParts {
   readonly metrics: Metrics;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Another gateway was told to revoke these. */
+  /** Called for each revocation that another gateway announced. */
   readonly onRevocation: (revocation: Revocation) => void;
 }
 
 /** What several gateways share. */
 export interface RedisStores {
   readonly replay: ReplayStore;
-  /** The buckets of verified callers. */
+  /** Buckets of verified callers. */
   readonly buckets: BucketStore;
-  /** Those of all others. What this gateway knows of them is in a table of its own. */
+  /** Buckets of all other callers. Their local copies are in a table of their own. */
   readonly unverifiedBuckets: BucketStore;
-  /** Tells the other gateways; gives whether Redis has it. */
+  /** Announces a revocation to the other gateways. Resolves to whether Redis stored it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
-  /** Whether Redis is in reach, and does what requests need. */
+  /** Whether Redis is reachable and runs the commands that requests need. */
   readonly isUp: () => boolean;
-  /** What keeps requests from being let in, in words; empty where nothing does. */
+  /** The reasons why requests are refused, for people; empty if there are none. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
 
-const LOOK_EVERY_MS = 1000;
-
-/** Connects to Redis. Throws `StoreError` where that cannot be had, or is not a server that reservations are safe with. */
-export async function openRedisStores(
-  settings: RedisSettings,
-  { clock, log, metrics, random, onRevocation }: RedisParts,
-): Promise<RedisStores> {
-  const { url, prefix, timeoutMs, durable, windowMs, marginMs, bucketEntriesMax: entriesMax } = settings;
+/** Connects to Redis. Rejects with `StoreError` if Redis is unreachable, or does not keep reservations. */
+export async function openRedisStores(settings: RedisSettings, parts: RedisParts): Promise<RedisStores> {
+  const { url, prefix, timeoutMs, tlsFiles, durable, windowMs, marginMs } = settings;
+  const { clock, log, metrics, random, onRevocation } = parts;
   const address = addressOf(url);
-  const continuity = new Continuity({
-    ...{ prefix, durable },
-    ...{ reservedForMs: windowMs + marginMs, marginMs },
-  });
-  // A request that is signed now is reserved for so long.
-  const health = new RedisHealth({ clock, log, reservedForMs: windowMs + marginMs, marginMs });
+  const reservedForMs = windowMs + marginMs;
+  const epoch = new StoreEpoch({ prefix, durable, reservedForMs, marginMs });
+  const health = new RedisHealth({ clock, log, reservedForMs, marginMs });
   const revocations = new RedisRevocations({ prefix, origin: crypto.randomUUID() });
-  let isDeaf = false;
-  const cannotHear = (error: unknown) => {
-    unlessAway(error);
-    // That is no reason to let nobody in.
-    if (!isDeaf) log.warn("redis: what other gateways revoke cannot be read", { cause: messageOf(error) });
-    isDeaf = true;
-  };
-  const hear = async (call: RedisCall) => {
-    for (const revocation of await revocations.news(call)) onRevocation(revocation);
-    isDeaf = false;
-  };
-  const greet = async (call: RedisCall) => {
-    const server = checkServer(String(await call("INFO", [])), address);
-    health.fenceIsIn(await continuity.enrol(call, server.runId));
-    await health.look(call, continuity);
-    await revocations.connected(call).catch(cannotHear);
-    log.info("redis: connected", { address, server: server.name, version: server.version });
-  };
+  const monitor = new RedisMonitor({ address, epoch, health, revocations, onRevocation, log });
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
-  const link = new RedisLink({ url, timeoutMs, tls: () => readRedisTls(settings.tlsFiles), greet, log, random, onError });
-  await link.open().catch((error: unknown) => {
-    throw error instanceof StoreError
-      ? error
-      : new StoreError(`the Redis at ${address} cannot be used: ${messageOf(error)}`, { cause: error });
-  });
-  // Whoever came now would be refused, and charged for it. A fence further ahead than that is for few.
-  await Bun.sleep(Math.min(health.fencedMs, marginMs));
-  const look = async () => {
-    const { epoch } = continuity;
-    // A look that was under way while the link began anew knows the old epoch, and nothing new.
-    const isWhole = (await health.look(link.call, continuity)) || epoch !== continuity.epoch;
-    if (!isWhole) link.reset("the server has lost its memory");
-    else await hear(link.call).catch((error) => link.away ?? cannotHear(error));
-  };
-  const cannotLook = (error: unknown) => {
-    unlessAway(error);
-    // Of a connection that is lost, the link tells.
-    if (link.away === undefined) health.refuses(messageOf(error));
-  };
-  const looking = setInterval(() => look().catch(cannotLook), LOOK_EVERY_MS);
-  const onUnavailable = settings.onBucketsUnavailable;
-  const verified = new MemoryBucketStore({ entriesMax });
-  const unverified = new MemoryBucketStore({ entriesMax });
-  const exempt = new MemoryBucketStore({ entriesMax: settings.exemptBucketEntriesMax });
-  const shared = (near: NearBuckets) => new RedisBucketStore(link, near, { prefix, onUnavailable });
+  const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
+  await openLink(link, address);
+  // The start waits, because each request during the quarantine would be refused and charged. A longer quarantine covers only
+  // requests with timestamps beyond the margin.
+  await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
+  monitor.start(link);
   return {
-    replay: new RedisReplayStore(link, continuity, clock, { prefix, marginMs }),
-    buckets: shared(verified),
-    unverifiedBuckets: shared(new SplitBucketStore({ exempt, unverified })),
-    announce: (revocation) =>
-      revocations.announce(link.call, revocation).then(
-        () => true,
-        (error: unknown) => {
-          unlessAway(error);
-          return false;
-        },
-      ),
-    isUp: () => link.away === undefined && !health.isRefusing,
-    notReady: () => (link.away === undefined ? health.notReady() : [`Redis is out of reach: ${link.away}`]),
+    replay: new RedisReplayStore(link, epoch, clock, { prefix, marginMs }),
+    ...openBuckets(link, settings),
+    announce: (revocation) => revocations.announce(link.call, revocation).then(() => true, notAnnounced),
+    isUp: () => link.downReason === undefined && !health.isFailing,
+    notReady: () => (link.downReason === undefined ? health.notReady() : [`Redis is unreachable: ${link.downReason}`]),
     close() {
-      clearInterval(looking);
+      monitor.stop();
       link.close();
     },
   };
 }
 
-/** The link says so itself. */
-function unlessAway(error: unknown): void {
-  if (!(error instanceof RedisUnavailable)) throw error;
+async function openLink(link: RedisLink, address: string): Promise<void> {
+  try {
+    await link.open();
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    throw new StoreError(`the Redis at ${address} cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function openBuckets(link: RedisLink, settings: RedisSettings): Pick<RedisStores, "buckets" | "unverifiedBuckets"> {
+  const { prefix, onBucketsUnavailable: onUnavailable, bucketEntriesMax: entriesMax } = settings;
+  const verified = new MemoryBucketStore({ entriesMax });
+  const unverified = new MemoryBucketStore({ entriesMax });
+  const exempt = new MemoryBucketStore({ entriesMax: settings.exemptBucketEntriesMax });
+  const shared = (local: LocalBuckets) => new RedisBucketStore(link, local, { prefix, onUnavailable });
+  return { buckets: shared(verified), unverifiedBuckets: shared(new SplitBucketStore({ exempt, unverified })) };
+}
+
+function notAnnounced(error: unknown): false {
+  rethrowUnlessUnavailable(error);
+  return false;
 }

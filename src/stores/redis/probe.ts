@@ -1,41 +1,45 @@
 import { connect, isIP, type NetConnectOpts, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { type RedisTls, wantsTls } from "./tls.ts";
+import type { RedisTls, RedisTlsFiles } from "./tls.ts";
+import { usesTls } from "./url.ts";
 
 const DEFAULT_PORT = 6379;
-/** An error of Redis is one short line; whatever says more is something else. */
-const ANSWER_CHARACTERS_MAX = 4096;
+/** An error reply of Redis is one short line. A peer that sends more is not Redis. */
+const REPLY_CHARACTERS_MAX = 4096;
 
 export interface ProbeOptions {
   readonly url: string;
   readonly tls: RedisTls | undefined;
+  /** Their names are shown if the certificates are the problem. */
+  readonly tlsFiles: RedisTlsFiles | undefined;
   readonly timeoutMs: number;
 }
 
 /**
- * Says why a server cannot be had that a client has failed to connect to, which tells a closed port, a wrong password and a missing TLS
- * all alike: connects once more, logs in, and reads what comes.
+ * Explains why a connection failed. RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error, so the
+ * probe connects once more, logs in and reads the replies. Resolves to a phrase without secrets.
  */
-export function whyNoConnection({ url, tls, timeoutMs }: ProbeOptions): Promise<string> {
+export function explainFailure(options: ProbeOptions): Promise<string> {
+  const { url, tls, timeoutMs } = options;
   const { promise, resolve } = Promise.withResolvers<string>();
-  const commands = openingCommands(url);
+  const commands = loginCommands(url);
   const socket = openSocket(url, tls);
-  let answer = "";
+  let replies = "";
   let isOpen = false;
-  socket.once(wantsTls(url) ? "secureConnect" : "connect", () => {
+  socket.once(usesTls(url) ? "secureConnect" : "connect", () => {
     isOpen = true;
     socket.write(commands.map(encode).join(""));
   });
   socket.on("data", (chunk: Buffer) => {
-    answer += chunk.toString("latin1");
-    const isWhole = answer.split("\r\n").length > commands.length || answer.length > ANSWER_CHARACTERS_MAX;
-    if (isWhole || !/^[+-]/.test(answer)) resolve(whatItSays(answer));
+    replies += chunk.toString("latin1");
+    const isWhole = replies.split("\r\n").length > commands.length || replies.length > REPLY_CHARACTERS_MAX;
+    if (isWhole || !/^[+-]/.test(replies)) resolve(explainReplies(replies));
   });
-  socket.once("end", () => resolve(answer === "" ? hangsUp(url) : whatItSays(answer)));
-  socket.on("error", (error: NodeJS.ErrnoException) => resolve(whatFailed(error, url)));
-  // A Redis without TLS waits for the rest of what it takes for a command.
-  const noAnswer = () => `no answer within ${timeoutMs} ms${wantsTls(url) && !isOpen ? WITHOUT_TLS : ""}`;
-  const timer = setTimeout(() => resolve(noAnswer()), timeoutMs);
+  socket.once("end", () => resolve(replies === "" ? explainHangUp(options) : explainReplies(replies)));
+  socket.on("error", (error: NodeJS.ErrnoException) => resolve(explainError(error, options)));
+  // A Redis without TLS reads a TLS handshake as an unfinished command, and waits for the rest.
+  const noReply = () => `no reply within ${timeoutMs} ms${usesTls(url) && !isOpen ? WITHOUT_TLS : ""}`;
+  const timer = setTimeout(() => resolve(noReply()), timeoutMs);
   return promise.finally(() => {
     clearTimeout(timer);
     socket.destroy();
@@ -44,9 +48,9 @@ export function whyNoConnection({ url, tls, timeoutMs }: ProbeOptions): Promise<
 
 function openSocket(url: string, tls: RedisTls | undefined): Socket {
   const target = targetOf(url);
-  if (!wantsTls(url)) return connect(target);
+  if (!usesTls(url)) return connect(target);
   const { hostname } = new URL(url);
-  // RFC 6066 3: an address is no server name.
+  // RFC 6066 3: the server name is never an IP address.
   const servername = isIP(hostname.replace(/^\[|\]$/g, "")) === 0 ? hostname : undefined;
   return connectTls({ ...target, ...tls, servername, rejectUnauthorized: true });
 }
@@ -57,8 +61,8 @@ function targetOf(url: string): NetConnectOpts {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? DEFAULT_PORT : Number(port) };
 }
 
-/** What a client says first, and one command more. */
-function openingCommands(url: string): string[][] {
+/** The commands that log in and select the database, and a PING. */
+function loginCommands(url: string): string[][] {
   const { protocol, username, password, pathname } = new URL(url);
   if (protocol.endsWith("+unix:")) return [["PING"]];
   const user = username === "" ? "default" : decodeURIComponent(username);
@@ -67,7 +71,7 @@ function openingCommands(url: string): string[][] {
   return [...login, ...select, ["PING"]];
 }
 
-/** RESP: an array of strings. */
+/** RESP: an array of bulk strings. */
 function encode(command: readonly string[]): string {
   const parts = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`);
   return `*${command.length}\r\n${parts.join("")}`;
@@ -75,50 +79,53 @@ function encode(command: readonly string[]): string {
 
 const WITHOUT_TLS = ": is it redis://, not rediss://?";
 
-/** By the error that came first. What a server says in its own words may hold anything, so that none of it is passed on. */
-function whatItSays(answer: string): string {
-  const error = /^-([A-Z]+) ?(.*)$/m.exec(answer);
-  if (error === null && ALL_GRANTED.test(answer)) return "it refused a connection, and takes one now: has its name moved?";
-  if (error === null) return "it takes connections, but not this one: is it Redis?";
+/** Explains the first error. The server's own text is never shown: it may hold anything. */
+function explainReplies(replies: string): string {
+  const error = /^-([A-Z]+) ?(.*)$/m.exec(replies);
+  if (error === null && ALL_OK.test(replies)) return "it refused a connection and now accepts one; did its name move?";
+  if (error === null) return "it accepts connections but does not speak the Redis protocol; is it Redis?";
   const [, code = "", text = ""] = error;
-  if (/DB index/.test(text)) return "it has no database of this number";
-  return SAYINGS[code] ?? `it refuses this connection (${code})`;
+  if (/DB index/.test(text)) return "it has no database with this number";
+  return ERROR_REPLIES[code] ?? `it refuses this connection (${code})`;
 }
 
-/** Every command was answered as Redis does. */
-const ALL_GRANTED = /^(\+OK\r\n)*\+PONG\r\n$/;
+/** The replies of a Redis that accepted every command. */
+const ALL_OK = /^(\+OK\r\n)*\+PONG\r\n$/;
 
-const SAYINGS: Readonly<Record<string, string>> = {
-  WRONGPASS: "it does not know this user with this password (WRONGPASS)",
-  NOAUTH: "it wants a password, and is given none (NOAUTH)",
-  NOPERM: "this user may not do what the gateway has to (NOPERM)",
-  DENIED: "it is in protected mode, and takes connections of its own host alone (DENIED)",
+const ERROR_REPLIES: Readonly<Record<string, string>> = {
+  WRONGPASS: "the user name or password is wrong (WRONGPASS)",
+  NOAUTH: "it requires a password, and the URL has none (NOAUTH)",
+  NOPERM: "this user lacks the rights that the gateway needs (NOPERM)",
+  DENIED: "it is in protected mode and accepts connections from its own host only (DENIED)",
 };
 
-function hangsUp(url: string): string {
-  if (wantsTls(url)) return "it hangs up: does it want a client certificate (stores.redis.certificate_file)?";
-  return "it hangs up: is it Redis, and does it want TLS (rediss://)?";
+function explainHangUp({ url, tlsFiles }: ProbeOptions): string {
+  if (!usesTls(url)) return "it closes the connection; is it Redis, and does it require TLS (rediss://)?";
+  return `it closes the connection; does it require a client certificate${setting(tlsFiles?.cert.name)}?`;
 }
 
-function whatFailed({ code = "", message }: NodeJS.ErrnoException, url: string): string {
-  const reason = REASONS[code];
+function explainError({ code = "", message }: NodeJS.ErrnoException, options: ProbeOptions): string {
+  const { tlsFiles } = options;
+  const reason = SYSTEM_ERRORS[code];
   if (reason !== undefined) return reason;
-  if (UNTRUSTED.test(code)) {
-    return `its certificate is not to be trusted (${code}): stores.redis.ca_file names the authorities that may sign it`;
-  }
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return `its certificate is another host's (${code})`;
-  if (code === "ECONNRESET" || /ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA)/.test(code)) return hangsUp(url);
-  if (code.startsWith("ERR_SSL") || code === "EPROTO") return `no TLS with it (${code})${WITHOUT_TLS}`;
+  if (UNTRUSTED.test(code)) return `its certificate is not trusted${setting(tlsFiles?.ca.name)}: ${code}`;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return `its certificate is for another host name (${code})`;
+  if (code === "ECONNRESET" || /ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA)/.test(code)) return explainHangUp(options);
+  if (code.startsWith("ERR_SSL") || code === "EPROTO") return `the TLS handshake failed (${code})${WITHOUT_TLS}`;
   return message;
 }
 
-/** Names of OpenSSL's verification results: of a chain that ends nowhere, or whose time is over. */
+function setting(name: string | undefined): string {
+  return name === undefined ? "" : ` (${name})`;
+}
+
+/** OpenSSL's verification errors for a chain without a trusted end, or outside its validity period. */
 const UNTRUSTED =
   /SELF_SIGNED|UNABLE_TO|CERT_(HAS_EXPIRED|NOT_YET_VALID|UNTRUSTED|SIGNATURE_FAILURE|REVOKED|REJECTED)|INVALID_CA/;
 
-const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nobody listens there (ECONNREFUSED)",
-  ENOENT: "there is no such socket (ENOENT)",
-  ENOTFOUND: "there is no host of this name (ENOTFOUND)",
-  EACCES: "the socket may not be opened (EACCES)",
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "no server listens there (ECONNREFUSED)",
+  ENOENT: "the socket does not exist (ENOENT)",
+  ENOTFOUND: "the host name does not exist (ENOTFOUND)",
+  EACCES: "the gateway has no permission to open the socket (EACCES)",
 };

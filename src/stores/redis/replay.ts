@@ -1,79 +1,80 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ReplayStore } from "../../core/ports.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
-import { hashedKey } from "./hashed-key.ts";
+import { RedisUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
-import { Script } from "./script.ts";
-import { type Continuity, SERVER_CLOCK } from "./store-epoch.ts";
-import { RedisUnavailable } from "./unavailable.ts";
+import { hashedKey, Script } from "./script.ts";
+import { MARKER_PRELUDE, type StoreEpoch } from "./store-epoch.ts";
 
 export interface RedisReplayOptions {
   readonly prefix: string;
-  /** How far the clocks of gateways and server may be apart; so much longer than its timestamp's window a reservation lasts. */
+  /** Largest allowed difference between the clocks of gateway and server. A reservation outlives its freshness window by as much. */
   readonly marginMs: number;
 }
 
+/** The marker records the latest expiry this many ms ahead, so that it is not written with every request. */
+const EXPIRY_STEP_MS = 200;
+
 /**
- * KEYS: the marker of continuity, the reservation. ARGV: epoch, when the reservation expires, the gateway's time, how far that may be
- * from the server's. Answers a verdict, a detail of it in ms, and how far reservations reach. Of that the marker takes note some steps
- * ahead, so as not to be written with every request.
+ * KEYS: the marker, the reservation. ARGV: the epoch; the reservation's expiry; the gateway's time; its largest allowed difference from
+ * the server's time. Returns a verdict, a detail in ms, and the latest expiry of any reservation.
  */
-const RESERVE = new Script(`${SERVER_CLOCK}
+const RESERVE = new Script(`${MARKER_PRELUDE}
 local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms', 'usual_ms')
-if marker[1] ~= ARGV[1] then return {'interrupted', 0, 0} end
-local expires_at, ahead, seen = tonumber(ARGV[2]), tonumber(marker[3]), tonumber(marker[4])
-local apart = tonumber(ARGV[3]) - now
-if math.abs(apart) > tonumber(ARGV[4]) then
+if marker[1] ~= ARGV[1] then return {'epoch ended', 0, 0} end
+local expires_at, latest, seen = tonumber(ARGV[2]), tonumber(marker[3]), tonumber(marker[4])
+local difference = tonumber(ARGV[3]) - now
+if math.abs(difference) > tonumber(ARGV[4]) then
   if now > seen then redis.call('HSET', KEYS[1], 'seen_ms', text(now)) end
-  return {'apart', apart, ahead}
+  return {'clock difference', difference, latest}
 end
-local fence = fence_after_clock(tonumber(marker[2]), seen, ahead, tonumber(marker[5]))
-if redis.call('EXISTS', KEYS[2]) == 1 then return {'replayed', 0, ahead} end
-if expires_at <= fence then return {'forgotten', fence - expires_at, ahead} end
-if expires_at <= now then return {'expired', 0, ahead} end
+local quarantine_end = quarantine_end_at(tonumber(marker[2]), seen, latest, tonumber(marker[5]))
+if redis.call('EXISTS', KEYS[2]) == 1 then return {'replayed', 0, latest} end
+if expires_at <= quarantine_end then return {'quarantined', quarantine_end - expires_at, latest} end
+if expires_at <= now then return {'expired', 0, latest} end
 redis.call('SET', KEYS[2], '', 'PXAT', text(expires_at))
-if expires_at > ahead then
-  ahead = expires_at + 200
-  redis.call('HSET', KEYS[1], 'ahead_ms', text(ahead))
+if expires_at > latest then
+  latest = expires_at + ${EXPIRY_STEP_MS}
+  redis.call('HSET', KEYS[1], 'ahead_ms', text(latest))
 end
-return {'fresh', 0, ahead}
+return {'fresh', 0, latest}
 `);
 
 /**
- * Reservations in Redis, shared by all gateways: one atomic script, one round trip. Whatever leaves it open whether a request was made
- * before refuses it as `REPLAY_STORE_UNAVAILABLE`.
+ * Reservations in Redis, shared by all gateways. One atomic script, one round trip. A request that cannot be proved fresh is refused as
+ * `REPLAY_STORE_UNAVAILABLE`.
  *
- * Expiry is on the server's clock. A reservation lasts until timestamp + window + margin, so it covers every gateway's window as long
- * as no gateway's clock is further from the server's than the margin; one that is further is refused. After a loss of the server's
- * memory, or where its clock ran ahead for a while (see `Continuity`), all requests are refused that may have been let in before.
+ * Expiry is on the server's clock. A reservation lasts until timestamp + window + margin. That covers the window of every gateway whose
+ * clock differs from the server's by at most the margin; a gateway with a larger difference refuses requests. After lost reservations or
+ * a clock that ran ahead, requests are refused that may have been accepted before (see `StoreEpoch`).
  *
- * A reservation whose answer is lost on the way stays: the client's repetition of that very request is refused as replayed.
+ * If the reply is lost, the reservation stays, and a retry of the same request is refused as replayed.
  */
 export class RedisReplayStore implements ReplayStore {
   readonly #link: RedisLink;
-  readonly #continuity: Continuity;
+  readonly #epoch: StoreEpoch;
   readonly #clock: Clock;
   readonly #keyPrefix: string;
   readonly #marginMs: string;
 
-  constructor(link: RedisLink, continuity: Continuity, clock: Clock, { prefix, marginMs }: RedisReplayOptions) {
+  constructor(link: RedisLink, epoch: StoreEpoch, clock: Clock, { prefix, marginMs }: RedisReplayOptions) {
     this.#link = link;
-    this.#continuity = continuity;
+    this.#epoch = epoch;
     this.#clock = clock;
     this.#keyPrefix = `${prefix}request`;
     this.#marginMs = String(marginMs);
   }
 
   async reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): Promise<boolean> {
-    const { epoch, markerKey } = this.#continuity;
+    const { id: epochId, markerKey } = this.#epoch;
     const keys = [markerKey, hashedKey(this.#keyPrefix, deviceSessionId, requestId)];
-    const args = [epoch, String(expiresAtMs), String(this.#clock.now()), this.#marginMs];
-    const { verdict, detailMs, aheadMs } = answerOf(await RESERVE.run(this.#link.call, keys, args).catch(unavailable));
-    this.#continuity.noteAhead(aheadMs);
+    const args = [epochId, String(expiresAtMs), String(this.#clock.now()), this.#marginMs];
+    const { verdict, detailMs, latestExpiryMs } = parseReply(await RESERVE.run(this.#link.call, keys, args).catch(unavailable));
+    this.#epoch.noteExpiry(latestExpiryMs);
     if (verdict === "fresh") return true;
     if (verdict === "replayed") return false;
-    // A call that was under way while another began anew knows the old epoch, and nothing new.
-    if (verdict === "interrupted" && epoch === this.#continuity.epoch) this.#link.reset("the server has lost its memory");
+    // A reconnect may have joined the new epoch while this call was in flight.
+    if (verdict === "epoch ended" && epochId === this.#epoch.id) this.#link.reset("the server lost its memory");
     throw refusalOf(verdict, detailMs);
   }
 }
@@ -82,25 +83,25 @@ function unavailable(cause: unknown): never {
   throw refuse("REPLAY_STORE_UNAVAILABLE", { cause });
 }
 
-function answerOf(answer: unknown) {
-  if (!Array.isArray(answer)) return notUnderstood();
-  const [verdict, detailMs, aheadMs]: unknown[] = answer;
-  if (typeof verdict !== "string" || typeof detailMs !== "number" || typeof aheadMs !== "number") return notUnderstood();
-  return { verdict, detailMs, aheadMs };
+function parseReply(reply: unknown) {
+  if (!Array.isArray(reply)) return malformed();
+  const [verdict, detailMs, latestExpiryMs]: unknown[] = reply;
+  if (typeof verdict !== "string" || typeof detailMs !== "number" || typeof latestExpiryMs !== "number") return malformed();
+  return { verdict, detailMs, latestExpiryMs };
 }
 
-function notUnderstood(): never {
-  return unavailable(new RedisUnavailable("a reservation gave no answer to go by"));
+function malformed(): never {
+  return unavailable(new RedisUnavailable("the reply to a reservation is malformed"));
 }
 
 function refusalOf(verdict: string, detailMs: number): Refusal {
-  const cause = new RedisUnavailable(WHY[verdict]?.(detailMs) ?? verdict);
-  return refuse("REPLAY_STORE_UNAVAILABLE", verdict === "forgotten" ? { cause, retryAfterMs: detailMs + 1 } : { cause });
+  const cause = new RedisUnavailable(EXPLANATIONS[verdict]?.(detailMs) ?? verdict);
+  return refuse("REPLAY_STORE_UNAVAILABLE", verdict === "quarantined" ? { cause, retryAfterMs: detailMs + 1 } : { cause });
 }
 
-const WHY: Readonly<Record<string, (detailMs: number) => string>> = {
-  interrupted: () => "the server has lost its memory",
-  apart: (ms) => `this gateway's clock and the server's are ${ms} ms apart, which is more than freshness.margin_ms`,
-  forgotten: (ms) => `the server may have forgotten requests, and this may be one of them; for ${ms} ms more`,
-  expired: () => "the reservation would have expired already",
+const EXPLANATIONS: Readonly<Record<string, (detailMs: number) => string>> = {
+  "epoch ended": () => "the server lost its memory",
+  "clock difference": (ms) => `the gateway's clock and the server's clock differ by ${ms} ms, more than the allowed margin`,
+  quarantined: (ms) => `the server may have lost this request's reservation; the quarantine ends in ${ms} ms`,
+  expired: () => "the reservation would already be expired",
 };

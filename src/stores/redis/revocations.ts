@@ -1,25 +1,24 @@
 import type { Revocation } from "../../core/ports.ts";
-import type { RedisCall } from "./connection.ts";
-import { RedisUnavailable } from "./unavailable.ts";
+import { type RedisCall, RedisUnavailable } from "./call.ts";
 
 export interface RedisRevocationsOptions {
   readonly prefix: string;
-  /** Tells this gateway's own revocations from those of others. */
+  /** Identifies this gateway, so that it skips its own revocations. */
   readonly origin: string;
 }
 
-/** As many as an operator makes while a gateway is out of reach; the oldest go first. */
-const KEPT = 10_000;
-const READ_AT_ONCE = 1000;
-/** Before every entry. */
-const NONE = "0-0";
+/** More than operators revoke while a gateway is disconnected. The oldest entries are trimmed. */
+const ENTRIES_MAX = 10_000;
+const ENTRIES_PER_POLL = 1000;
+/** An id before every entry's. */
+const START_ID = "0-0";
 
-/** What operators revoke at one gateway, for all others: a stream in Redis, which each reads on from where it was. */
+/** Passes revocations that an operator makes at one gateway to all others, through a Redis stream. */
 export class RedisRevocations {
   readonly #key: string;
   readonly #origin: string;
   /** The id of the last entry that was read. */
-  #last: string | undefined;
+  #lastId: string | undefined;
 
   constructor({ prefix, origin }: RedisRevocationsOptions) {
     this.#key = `${prefix}revocations`;
@@ -27,33 +26,33 @@ export class RedisRevocations {
   }
 
   /**
-   * To be called with each connection. What was announced before the first is no news; and where Redis has lost what was read last, its
-   * ids begin anew, and so does this. Throws `RedisUnavailable`.
+   * Run once on each connection. The first call skips all earlier entries. If Redis lost the entry that was read last, its ids start
+   * over, and the stream is read from its start. Rejects with `RedisUnavailable`.
    */
   async connected(call: RedisCall): Promise<void> {
     const [newest] = entriesOf(await call("XREVRANGE", [this.#key, "+", "-", "COUNT", "1"]));
-    const id = newest?.id ?? NONE;
-    if (this.#last === undefined) this.#last = id;
-    else if (isBefore(id, this.#last)) this.#last = NONE;
+    const id = newest?.id ?? START_ID;
+    if (this.#lastId === undefined) this.#lastId = id;
+    else if (isBefore(id, this.#lastId)) this.#lastId = START_ID;
   }
 
-  /** Throws `RedisUnavailable`. */
+  /** Rejects with `RedisUnavailable`. */
   async announce(call: RedisCall, { userId = "", deviceSessionId = "" }: Revocation): Promise<void> {
     const fields = ["origin", this.#origin, "user", userId, "session", deviceSessionId];
-    await call("XADD", [this.#key, "MAXLEN", "~", String(KEPT), "*", ...fields]);
+    await call("XADD", [this.#key, "MAXLEN", "~", String(ENTRIES_MAX), "*", ...fields]);
   }
 
-  /** What others announced since the last time, oldest first. Throws `RedisUnavailable`. */
-  async news(call: RedisCall): Promise<readonly Revocation[]> {
-    if (this.#last === undefined) await this.connected(call);
-    const entries = entriesOf(await call("XRANGE", [this.#key, `(${this.#last}`, "+", "COUNT", String(READ_AT_ONCE)]));
-    this.#last = entries.at(-1)?.id ?? this.#last;
+  /** The revocations that other gateways announced since the last poll, oldest first. Rejects with `RedisUnavailable`. */
+  async poll(call: RedisCall): Promise<readonly Revocation[]> {
+    if (this.#lastId === undefined) await this.connected(call);
+    const entries = entriesOf(await call("XRANGE", [this.#key, `(${this.#lastId}`, "+", "COUNT", String(ENTRIES_PER_POLL)]));
+    this.#lastId = entries.at(-1)?.id ?? this.#lastId;
     const others = entries.filter(({ fields }) => fields.origin !== this.#origin);
     return others.map(({ fields: { user, session } }) => ({ userId: user, deviceSessionId: session }));
   }
 }
 
-/** Ids of a stream are a time and a number (Redis, "Streams: Entry IDs"). */
+/** A stream id is `<ms>-<number>` (Redis, "Streams", "Entry IDs"). */
 function isBefore(id: string, other: string): boolean {
   const [ms = 0, n = 0] = id.split("-").map(Number);
   const [otherMs = 0, otherN = 0] = other.split("-").map(Number);
@@ -65,13 +64,17 @@ interface Entry {
   readonly fields: Readonly<Record<string, string>>;
 }
 
-function entriesOf(answer: unknown): Entry[] {
-  if (!Array.isArray(answer)) throw new RedisUnavailable("the revocations gave no answer to go by");
-  return answer.map((entry: unknown) => {
-    if (!Array.isArray(entry)) throw new RedisUnavailable("the revocations gave no answer to go by");
+function entriesOf(reply: unknown): Entry[] {
+  if (!Array.isArray(reply)) throw malformedReply();
+  return reply.map((entry: unknown) => {
+    if (!Array.isArray(entry)) throw malformedReply();
     const [id, flat]: unknown[] = entry;
     const words = Array.isArray(flat) ? flat.map(String) : [];
     const pairs = words.flatMap((word, at) => (at % 2 === 0 ? [[word, words[at + 1] ?? ""]] : []));
     return { id: String(id), fields: Object.fromEntries(pairs) };
   });
+}
+
+function malformedReply(): RedisUnavailable {
+  return new RedisUnavailable("the reply to the revocation poll is malformed");
 }

@@ -1,149 +1,159 @@
-import type { RedisCall } from "./connection.ts";
+import { type RedisCall, RedisUnavailable } from "./call.ts";
 import { Script } from "./script.ts";
-import { RedisUnavailable } from "./unavailable.ts";
 
-export interface ContinuityOptions {
+export interface StoreEpochOptions {
   readonly prefix: string;
-  /** Whether the server keeps every write over a restart or a failover. */
+  /** Whether the server keeps every write across a restart and a failover. */
   readonly durable: boolean;
-  /** For how long a reservation is made whose timestamp is the server's time. */
+  /** Lifetime of a reservation whose timestamp equals the server's time. */
   readonly reservedForMs: number;
-  /** How far a timestamp may usually be ahead of the server's time. */
+  /** How far ahead of the server's time a timestamp usually is, at most. */
   readonly marginMs: number;
 }
 
 /**
- * What scripts begin with that go by the marker, their first key: the server's time in ms, and where the fence is, once it is clear whether
- * that clock was set back. If so, it stood as late as `seen`, and what expired by then is forgotten; but no reservation was ever to last
- * beyond `ahead`. And a fence that was put up by the wrong time is put where the right one would have it, `usual` from now.
+ * Lua prelude of every script whose first key is the marker. `now` is the server's time in Unix ms.
+ *
+ * `quarantine_end_at` returns the end of the quarantine, corrected if the server's clock was set back. The clock then ran as far as
+ * `seen`, and every key that expired by then is gone, so the quarantine reaches to `seen`. It never reaches beyond `latest`, the latest
+ * expiry of any reservation. An end that was computed from the wrong time is shortened to `usual` from now.
+ *
+ * `fence_ms` (end of the quarantine), `ahead_ms` (latest expiry) and `continuity` (the marker's key) keep their stored names, because
+ * gateways of two versions share one Redis during an upgrade.
  */
-export const SERVER_CLOCK = `
+export const MARKER_PRELUDE = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function text(number) return string.format('%.0f', number) end
-local function fence_after_clock(fence, seen, ahead, usual)
-  if now >= seen then return fence end
-  fence = math.min(math.max(fence, math.min(seen, ahead)), math.max(ahead, now + usual))
-  redis.call('HSET', KEYS[1], 'fence_ms', text(fence), 'seen_ms', text(now))
-  return fence
+local function quarantine_end_at(quarantine_end, seen, latest, usual)
+  if now >= seen then return quarantine_end end
+  quarantine_end = math.min(math.max(quarantine_end, math.min(seen, latest)), math.max(latest, now + usual))
+  redis.call('HSET', KEYS[1], 'fence_ms', text(quarantine_end), 'seen_ms', text(now))
+  return quarantine_end
 end
 `;
 
 /**
- * KEYS: the marker. ARGV: the server's run id; the epoch that this gateway knew, '' for none; whether the server is durable; how long
- * usual reservations last from now on, at most; how far any reaches, as far as this gateway knows. Answers the epoch, how long until the
- * fence (0: it is passed), and how far any reaches.
+ * KEYS: the marker. ARGV: the server's run id; the epoch that this gateway knows ('' if none); '1' if the server is durable; the usual
+ * lifetime of a reservation; the latest expiry that this gateway knows. Returns the epoch, the ms until the quarantine ends (0: it is
+ * over), and the latest expiry.
  *
- * Memory counts as lost where the server restarted (its last writes may be gone), and where the marker is gone or another than this
- * gateway knew. A marker that is missed by a gateway which has just started is a new Redis, or one that was flushed while no gateway
- * ran: only of a server that keeps everything is it known which.
+ * A new epoch starts if the server restarted without being durable, or if the marker is missing. It starts in quarantine, except on a
+ * durable server without a marker if this gateway has just started: that Redis is new. A server that is not durable may also have been
+ * flushed while no gateway ran. A gateway that knows another epoch than the marker extends the quarantine.
  */
-const ENROL = new Script(`${SERVER_CLOCK}
-local server, epoch, durable, ahead = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
+const JOIN = new Script(`${MARKER_PRELUDE}
+local server, epoch, durable, latest = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
 local marker = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms')
 local known = marker[1]
-local fence = tonumber(marker[3] or 0)
-ahead = math.max(ahead, tonumber(marker[4] or 0))
+local quarantine_end = tonumber(marker[3] or 0)
+latest = math.max(latest, tonumber(marker[4] or 0))
 local usual = tonumber(ARGV[4])
-local latest = math.max(now + usual, ahead)
+local new_end = math.max(now + usual, latest)
 if known and (known == server or durable) then
-  if epoch ~= '' and epoch ~= marker[2] then fence = fence == 0 and latest or math.max(fence, ahead) end
+  if epoch ~= '' and epoch ~= marker[2] then
+    quarantine_end = quarantine_end == 0 and new_end or math.max(quarantine_end, latest)
+  end
   epoch = marker[2]
 else
-  if known or epoch ~= '' or not durable then fence = latest end
+  if known or epoch ~= '' or not durable then quarantine_end = new_end end
   epoch = server .. '.' .. time[1] .. '.' .. time[2]
 end
-fence = fence_after_clock(fence, tonumber(marker[5] or 0), ahead, usual)
-redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'fence_ms', text(fence), 'ahead_ms', text(ahead))
+quarantine_end = quarantine_end_at(quarantine_end, tonumber(marker[5] or 0), latest, usual)
+redis.call('HSET', KEYS[1], 'server', server, 'epoch', epoch, 'fence_ms', text(quarantine_end), 'ahead_ms', text(latest))
 redis.call('HSET', KEYS[1], 'seen_ms', text(now), 'usual_ms', text(usual))
-return {epoch, math.max(0, fence - now), ahead}
+return {epoch, math.max(0, quarantine_end - now), latest}
 `);
 
 /**
- * KEYS: the marker, a key to try. ARGV: the epoch. Answers whether the memory is another's, the server's time, and how long until the
- * fence. It alone reads the marker as a whole, by which whoever counts commands can tell it from the others. It tries every command that
- * requests need, so that a server that refuses one of them (MISCONF, OOM, NOPERM) refuses this too.
+ * KEYS: the marker, a key to write. ARGV: the epoch. Returns 1 if another epoch has started, else 0; the server's time; the ms until the
+ * quarantine ends.
+ *
+ * It calls every command that requests need, so a server that refuses one of them (MISCONF, OOM, NOPERM) refuses the check too. It is the
+ * only script with HGETALL, by which a test that counts round trips tells it from the others.
  */
-const LOOK = new Script(`${SERVER_CLOCK}
+const CHECK = new Script(`${MARKER_PRELUDE}
 local fields, marker = redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #fields, 2 do marker[fields[i]] = fields[i + 1] end
 if marker.epoch ~= ARGV[1] then return {1, now, 0} end
 local function field(name) return tonumber(marker[name .. '_ms']) end
-local fence = fence_after_clock(field('fence'), field('seen'), field('ahead'), field('usual'))
+local quarantine_end = quarantine_end_at(field('fence'), field('seen'), field('ahead'), field('usual'))
 redis.call('HSET', KEYS[1], 'seen_ms', text(now))
 redis.call('HMGET', KEYS[1], 'epoch')
 redis.call('EXISTS', KEYS[2])
 redis.call('MGET', KEYS[2])
 redis.call('SET', KEYS[2], '', 'PXAT', text(now + 1000))
-return {0, now, math.max(0, fence - now)}
+return {0, now, math.max(0, quarantine_end - now)}
 `);
 
-/** What a look at the server shows. */
-export interface Look {
-  /** The memory is another than this gateway knew. */
-  readonly isInterrupted: boolean;
-  /** Unix milliseconds, by the server's clock. */
+export interface EpochCheck {
+  /** Another epoch has started since this gateway joined. */
+  readonly isEnded: boolean;
+  /** The server's clock, Unix milliseconds. */
   readonly serverMs: number;
-  /** How far ahead the fence is; 0 where it is passed. */
-  readonly fenceInMs: number;
+  /** Time until the quarantine ends; 0 if it is over. */
+  readonly quarantineMs: number;
 }
 
 /**
- * Whether Redis still remembers all that it was told. A restart may have cost it its last writes, a flush everything, a clock that ran
- * ahead for a while what expired then: a request that was let in before could be let in again. So every gateway knows which epoch of the
- * shared memory it works in. A new one begins with each loss, behind a fence: what expires before it may have been forgotten.
+ * The epoch of the Redis memory that this gateway works in. It detects lost reservations: a restart may lose the last writes, a flush
+ * loses everything, and a clock that ran ahead expires keys early. A request that was accepted before could be accepted again.
  *
- * The fence stands where reservations end whose timestamps were no further ahead of the server's time than the margin. Of those that
- * were, all gateways know how far they reach; each brings that along, and moves the fence. Only where the one gateway that knows of
- * such a request dies together with Redis is the fence too near for it.
+ * A marker in Redis, a hash that all gateways share, names the epoch. Each loss starts a new one, in quarantine: a reservation that would
+ * expire before the quarantine ends may have been lost, so its request is refused.
+ *
+ * The quarantine lasts until all reservations are over whose timestamps were at most the margin ahead of the server's time. Each gateway
+ * also knows the latest expiry of any reservation and reports it when it joins, which extends the quarantine. One case is not covered: the
+ * only gateway that knows of a request further ahead dies together with Redis.
  */
-export class Continuity {
+export class StoreEpoch {
   readonly markerKey: string;
-  readonly #trialKey: string;
+  readonly #checkKey: string;
   readonly #usualMs: number;
   readonly #durable: boolean;
-  #epoch = "";
-  #aheadMs = 0;
+  #id = "";
+  #latestExpiryMs = 0;
 
-  constructor({ prefix, durable, reservedForMs, marginMs }: ContinuityOptions) {
+  constructor({ prefix, durable, reservedForMs, marginMs }: StoreEpochOptions) {
     this.markerKey = `${prefix}continuity`;
-    this.#trialKey = `${prefix}trial`;
+    this.#checkKey = `${prefix}trial`;
     this.#usualMs = reservedForMs + marginMs;
     this.#durable = durable;
   }
 
-  /** The epoch that this gateway enrolled in; empty before the first time. */
-  get epoch(): string {
-    return this.#epoch;
+  /** The epoch that this gateway joined; empty before the first `join`. */
+  get id(): string {
+    return this.#id;
   }
 
-  /** Takes note of how far reservations reach. */
-  noteAhead(expiresAtMs: number): void {
-    this.#aheadMs = Math.max(this.#aheadMs, expiresAtMs);
+  /** Records the expiry of a reservation, Unix milliseconds on the server's clock. */
+  noteExpiry(expiresAtMs: number): void {
+    this.#latestExpiryMs = Math.max(this.#latestExpiryMs, expiresAtMs);
   }
 
-  /** Takes up work with a server, on a connection that was just made. Gives how far ahead the fence is; 0 where it is passed. */
-  async enrol(call: RedisCall, runId: string): Promise<number> {
-    const args = [runId, this.#epoch, this.#durable ? "1" : "0", String(this.#usualMs), String(this.#aheadMs)];
-    const answer = await ENROL.run(call, [this.markerKey], args);
-    if (!Array.isArray(answer)) throw notUnderstood();
-    const [epoch, fenceInMs, aheadMs]: unknown[] = answer;
-    if (typeof epoch !== "string" || typeof fenceInMs !== "number" || typeof aheadMs !== "number") throw notUnderstood();
-    this.#epoch = epoch;
-    this.noteAhead(aheadMs);
-    return fenceInMs;
+  /** Joins the current epoch or starts a new one. Run once on each connection. Resolves to the ms until the quarantine ends; 0: it is over. */
+  async join(call: RedisCall, runId: string): Promise<number> {
+    const args = [runId, this.#id, this.#durable ? "1" : "0", String(this.#usualMs), String(this.#latestExpiryMs)];
+    const reply = await JOIN.run(call, [this.markerKey], args);
+    if (!Array.isArray(reply)) throw malformedReply();
+    const [id, quarantineMs, latestExpiryMs]: unknown[] = reply;
+    if (typeof id !== "string" || typeof quarantineMs !== "number" || typeof latestExpiryMs !== "number")
+      throw malformedReply();
+    this.#id = id;
+    this.noteExpiry(latestExpiryMs);
+    return quarantineMs;
   }
 
-  /** Looks whether all is as it was. To be done every second or so: a loss, or a clock that ran ahead, shows also while nobody asks. */
-  async look(call: RedisCall): Promise<Look> {
-    const answer = await LOOK.run(call, [this.markerKey, this.#trialKey], [this.#epoch]);
-    if (!Array.isArray(answer)) throw notUnderstood();
-    const [interrupted, serverMs, fenceInMs]: unknown[] = answer;
-    if (typeof serverMs !== "number" || typeof fenceInMs !== "number") throw notUnderstood();
-    return { isInterrupted: interrupted !== 0, serverMs, fenceInMs };
+  /** Run once a second, so that a loss or a clock that ran ahead is detected without requests. Rejects with `RedisUnavailable`. */
+  async check(call: RedisCall): Promise<EpochCheck> {
+    const reply = await CHECK.run(call, [this.markerKey, this.#checkKey], [this.#id]);
+    if (!Array.isArray(reply)) throw malformedReply();
+    const [ended, serverMs, quarantineMs]: unknown[] = reply;
+    if (typeof serverMs !== "number" || typeof quarantineMs !== "number") throw malformedReply();
+    return { isEnded: ended !== 0, serverMs, quarantineMs };
   }
 }
 
-function notUnderstood(): RedisUnavailable {
-  return new RedisUnavailable("the marker of continuity gave no answer to go by");
+function malformedReply(): RedisUnavailable {
+  return new RedisUnavailable("the reply to the store epoch check is malformed");
 }

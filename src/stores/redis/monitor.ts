@@ -1,0 +1,76 @@
+import { messageOf } from "../../core/cause.ts";
+import type { Log, Revocation } from "../../core/ports.ts";
+import { type RedisCall, rethrowUnlessUnavailable } from "./call.ts";
+import type { RedisHealth } from "./health.ts";
+import type { RedisLink } from "./link.ts";
+import type { RedisRevocations } from "./revocations.ts";
+import { checkServer } from "./server-info.ts";
+import type { StoreEpoch } from "./store-epoch.ts";
+
+export interface RedisMonitorParts {
+  /** Without user and password, for logs. */
+  readonly address: string;
+  readonly epoch: StoreEpoch;
+  readonly health: RedisHealth;
+  readonly revocations: RedisRevocations;
+  readonly onRevocation: (revocation: Revocation) => void;
+  readonly log: Log;
+}
+
+const CHECK_EVERY_MS = 1000;
+
+/** Prepares each connection, then once a second checks the server and polls the revocations of other gateways: two round trips. */
+export class RedisMonitor {
+  readonly #parts: RedisMonitorParts;
+  #arePollsFailing = false;
+  #timer: Timer | undefined;
+
+  constructor(parts: RedisMonitorParts) {
+    this.#parts = parts;
+  }
+
+  /** Checks the server and joins its epoch. Rejects with `StoreError` if the server is unsuitable, with `RedisUnavailable` if it fails. */
+  readonly prepare = async (call: RedisCall): Promise<void> => {
+    const { address, epoch, health, revocations, log } = this.#parts;
+    const server = checkServer(String(await call("INFO", [])), address);
+    health.noteQuarantine(await epoch.join(call, server.runId));
+    await health.check(call, epoch);
+    await revocations.connected(call).catch((error) => this.#onPollFailed(error));
+    log.info("redis connected", { address, server: server.name, version: server.version });
+  };
+
+  start(link: RedisLink): void {
+    this.#timer = setInterval(() => this.#check(link).catch((error) => this.#onCheckFailed(link, error)), CHECK_EVERY_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #check(link: RedisLink): Promise<void> {
+    const { epoch, health } = this.#parts;
+    const epochBefore = epoch.id;
+    const isCurrent = await health.check(link.call, epoch);
+    // A reconnect may have joined the new epoch while the check was in flight.
+    if (!isCurrent && epochBefore === epoch.id) link.reset("the server lost its memory");
+    else await this.#poll(link.call).catch((error) => link.downReason ?? this.#onPollFailed(error));
+  }
+
+  async #poll(call: RedisCall): Promise<void> {
+    for (const revocation of await this.#parts.revocations.poll(call)) this.#parts.onRevocation(revocation);
+    this.#arePollsFailing = false;
+  }
+
+  /** A loss of the connection is logged by the link. */
+  #onCheckFailed(link: RedisLink, error: unknown): void {
+    rethrowUnlessUnavailable(error);
+    if (link.downReason === undefined) this.#parts.health.noteFailure(messageOf(error));
+  }
+
+  /** Logged once. Requests are still accepted: the push feed brings every other revocation. */
+  #onPollFailed(error: unknown): void {
+    rethrowUnlessUnavailable(error);
+    if (!this.#arePollsFailing) this.#parts.log.warn("redis revocation poll failed", { cause: messageOf(error) });
+    this.#arePollsFailing = true;
+  }
+}

@@ -4,15 +4,15 @@ import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
 import { redisRoundTrips } from "./redis-trips.ts";
 
-/** Between any two sizes. What is left of a table's size in its cost is the CPU's caches and page tables. */
+/** Bound of the cost ratio between any two sizes. The rest of the difference is due to CPU caches and page tables. */
 const RATIO_BOUND = 2;
 const LINE_LANES = 16;
-/** Many in a row: the first of a turn finds in the CPU's caches what another size left there. */
+/** Batches per turn. Many, because the first finds the CPU caches filled by another size. */
 const BATCHES = 50;
 const TURNS = 8;
 const START_MS = 1_760_000_000_000;
 const HOUR_MS = 3_600_000;
-/** From the first token on such a bucket lives for the whole run, and it always has another. */
+/** Such a bucket is live for the whole run after its first token, and never empty. */
 const BUDGET = { ratePerSecond: 1 / 3600, burst: 1_000_000 };
 const SCOPES = ["ip", "session", "user", "message_type"] as const;
 
@@ -21,21 +21,21 @@ interface Cost {
   readonly takeOneNs: number;
   readonly takeNs: number;
   readonly bytesPerEntry: number;
-  /** What a CPU of this kind takes to read so many random cache lines of so much memory, and nothing else. */
+  /** The floor: the time to read random cache lines of as much memory. */
   readonly oneLineNs: number;
   readonly fourLinesNs: number;
 }
 
-/** What the two stores do for one request, with ever more live entries: a table that misses the CPU's caches must not cost much more. */
+/** The cost of the two stores per request by the number of live entries. A table larger than the CPU caches must not cost much more. */
 export const admission: Benchmark = {
   name: "admission",
   about:
-    "one reservation and one take of four buckets, by how many entries live in each of the two tables, and what memory alone costs",
+    "one reservation and one take of four buckets by the number of live entries per table, and the cost of memory access alone",
   async run(scale: Scale): Promise<readonly Figure[]> {
     const sizes = scale === "full" ? [10_000, 1_000_000, 10_000_000] : [8000, 40_000];
     const batches = scale === "full" ? BATCHES : 5;
     const all = sizes.map((entries) => new Tables(entries));
-    // By turns, so that what else the machine does is as much in one size as in another.
+    // In turns, so that other load of the machine affects every size alike.
     for (let turn = 0; turn < TURNS; turn++) for (const tables of all) tables.measure(batches);
     const costs = all.map((tables) => ({ entries: tables.entries, cost: tables.cost(batches) }));
     const figures = costs.flatMap(({ entries, cost }, at) => {
@@ -67,7 +67,7 @@ function shown(entries: number): string {
 
 const OPERATIONS = 1000;
 
-/** The two tables, filled with so many live entries, and what operations on them took so far. */
+/** Two tables filled with live entries, and the measured times of operations on them. */
 class Tables {
   readonly entries: number;
   readonly #bytesPerEntry: number;
@@ -82,7 +82,7 @@ class Tables {
     this.entries = entries;
     Bun.gc(true);
     const bytesBefore = process.memoryUsage().arrayBuffers;
-    // What a batch reserves expires before the next one. A fifth of the room is for entries that have expired and are not yet reused.
+    // The reservations of a batch expire before the next. A fifth of the capacity is for expired entries whose slot is not yet reused.
     const entriesMax = entries * 1.25;
     this.#replay = new MemoryReplayStore({ now: () => this.#nowMs, monotonic: () => 0 }, { entriesMax });
     this.#buckets = new MemoryBucketStore({ entriesMax });
@@ -113,7 +113,7 @@ class Tables {
   }
 }
 
-/** Each read waits for the one before, as each operation on a table does, by where it looks; four at once wait for the four before. */
+/** Each read depends on the one before, as the operations on a table do. The reads of four depend on the four before. */
 function readsOf(bytes: number, batches: number): Pick<Cost, "oneLineNs" | "fourLinesNs"> {
   const lines = Math.floor(bytes / (4 * LINE_LANES));
   const memory = new Int32Array(lines * LINE_LANES).fill(1);
@@ -143,15 +143,15 @@ function readsOf(bytes: number, batches: number): Pick<Cost, "oneLineNs" | "four
 }
 
 /**
- * Each key is in one scope alone, so that every bucket that is taken from is one of the live ones. Keys are of one length, for a longer one
- * takes longer to hash, whatever the table.
+ * Each key belongs to one scope, so that every bucket that is taken from is live. All keys have the same length, because longer ones take
+ * longer to hash.
  */
 function demandOf(n: number): BucketDemand {
   const scope = SCOPES[n % SCOPES.length] ?? "ip";
   return { scope, key: `key-${String(n).padStart(8, "0")}`, budget: BUDGET };
 }
 
-/** One key of each scope, anywhere in the table. `entries` is a multiple of four. */
+/** One random live key of each scope. `entries` is a multiple of four. */
 function demandsOf(entries: number): BucketDemand[] {
   return SCOPES.map((_, at) => demandOf(Math.floor((Math.random() * entries) / SCOPES.length) * SCOPES.length + at));
 }

@@ -2,13 +2,13 @@ import { openFleet } from "../support/fleet.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import type { Figure } from "./benchmark.ts";
 
-/** A reservation, and one take of every budget. */
+/** One for the reservation, one for all budgets. */
 const ROUND_TRIPS_BOUND = 2;
 
-/** How often Redis is asked for one accepted request, by Redis's own count of what it was asked. Nothing where there is no Redis. */
+/** Round trips to Redis per accepted request, by its command statistics. No figures if Redis is not installed. */
 export async function redisRoundTrips(requests: number): Promise<readonly Figure[]> {
   if (NO_REDIS !== undefined) {
-    console.error(`admission: the round trips to Redis are left out: ${NO_REDIS}`);
+    console.error(`admission: round trips to Redis skipped: ${NO_REDIS}`);
     return [];
   }
   const redis = await TestRedis.start();
@@ -16,7 +16,7 @@ export async function redisRoundTrips(requests: number): Promise<readonly Figure
   try {
     const { signer } = await fleet.world.login();
     const read = async () => fleet.send(0, await signer.sign("user.profile.get", new Uint8Array(0)));
-    // The first loads the scripts.
+    // The first request loads the scripts.
     await read();
     const roundTrips = await redis.roundTripsOf(async () => {
       for (let n = 0; n < requests; n++) {

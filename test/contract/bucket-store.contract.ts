@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { BucketDemand, BucketStore, Budget } from "../../src/core/ports.ts";
 
-/** A store under test, empty. Its time is the caller's, so the suite makes up its own. */
+/** An empty store under test. The suite passes the time to each call. */
 export interface BucketStoreHarness {
   readonly store: BucketStore;
   close(): void | Promise<void>;
@@ -10,7 +10,7 @@ export interface BucketStoreHarness {
 
 export interface BucketStoreFactory {
   readonly name: string;
-  /** Cases that each property is tried with; few for a store that is far away. */
+  /** Runs of each property test; fewer for a slow store. */
   readonly propertyRuns: number;
   open(): BucketStoreHarness | Promise<BucketStoreHarness>;
 }
@@ -32,7 +32,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
 
   describe(`BucketStore: ${factory.name}`, () => {
     test(
-      "a newcomer has its whole burst, and then waits for the next token",
+      "a new bucket gives its burst, then one token per interval",
       run(async (store) => {
         expect(await takeMany(store, demand("ip"), 3)).toBe(3);
         expect(await store.take([demand("ip")], NOW_MS)).toEqual({ refusedBy: "ip", retryAfterMs: INTERVAL_MS });
@@ -43,7 +43,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "however long a bucket rests, it holds no more than its burst",
+      "an idle bucket holds at most its burst",
       run(async (store) => {
         await takeMany(store, demand("ip"), 3);
         const laterMs = NOW_MS + 3_600_000;
@@ -52,7 +52,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "the whole burst is there where the interval is no whole number of milliseconds",
+      "the whole burst is available if the interval is not a whole number of milliseconds",
       run(async (store) => {
         for (const ratePerSecond of [3, 7, 1 / 3, 3000, 1 / 60]) {
           const odd = demand("user", `rate-${ratePerSecond}`, { ratePerSecond, burst: 20 });
@@ -62,7 +62,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "a budget of less than a token a second is kept",
+      "a rate below one token per second is enforced",
       run(async (store) => {
         const rare = demand("public_identity", "a@example.com", { ratePerSecond: 1 / 60, burst: 1 });
         expect(await store.take([rare], NOW_MS)).toBe(true);
@@ -72,7 +72,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "one scope, or one key, does not spend another's tokens",
+      "scopes and keys have separate buckets",
       run(async (store) => {
         await takeMany(store, demand("user", "x"), 3);
         expect(await store.take([demand("session", "x")], NOW_MS)).toBe(true);
@@ -82,7 +82,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "a refused request spends nothing of any budget",
+      "a refused request spends no token of any budget",
       run(async (store) => {
         await takeMany(store, demand("user"), 3);
         for (let attempt = 0; attempt < 5; attempt++) {
@@ -95,7 +95,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "a refusal names the first budget that is empty, and the time when all of them have a token",
+      "a refusal names the first empty budget, and the delay until all budgets have a token",
       run(async (store) => {
         const slow = demand("user", "slow", { ratePerSecond: 1, burst: 1 });
         await store.take([slow], NOW_MS);
@@ -108,7 +108,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "a bucket that is named twice gives two tokens or none",
+      "a bucket that is demanded twice gives two tokens or none",
       run(async (store) => {
         const twice = [demand("ip"), demand("ip")];
         expect(await store.take(twice, NOW_MS)).toBe(true);
@@ -120,12 +120,12 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "a request without a budget passes",
+      "a request without demands is accepted",
       run(async (store) => expect(await store.take([], NOW_MS)).toBe(true)),
     );
 
     test(
-      "to look at a budget costs nothing, and tells what a request would be told",
+      "`check` takes no token, and returns what `take` would",
       run(async (store) => {
         for (let look = 0; look < 10; look++) expect(await store.check(demand("failures"), NOW_MS)).toBe(true);
         expect(await takeMany(store, demand("failures"), 3)).toBe(3);
@@ -136,7 +136,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "to look for several tokens tells whether so many are there, so that what is under way can be counted as spent",
+      "`check` for several tokens tells whether the bucket has that many",
       run(async (store) => {
         for (const tokens of [1, 2, 3]) expect(store.check(demand("failures"), NOW_MS, tokens)).toBe(true);
         expect(store.check(demand("failures"), NOW_MS, 4)).toEqual({ refusedBy: "failures", retryAfterMs: INTERVAL_MS });
@@ -148,14 +148,14 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "a budget in shadow mode refuses nobody and is told of, and is spent where the others are",
+      "a budget in shadow mode never refuses, is reported, and is spent only if the others are met",
       run(async (store) => {
         const reported: string[] = [];
         const shadow = demand("user", "shadow", { ratePerSecond: 10, burst: 2, shadow: true });
         const take = (nowMs: number) => store.take([shadow, demand("ip")], nowMs, (scope) => void reported.push(scope));
         for (let attempt = 0; attempt < 3; attempt++) expect(await take(NOW_MS)).toBe(true);
         expect(reported).toEqual(["user"]);
-        // Refused by another budget, it is neither spent nor told of.
+        // If another budget refuses, it is neither spent nor reported.
         expect(await take(NOW_MS + INTERVAL_MS - 1)).toEqual({ refusedBy: "ip", retryAfterMs: 1 });
         expect(await store.take([shadow], NOW_MS + INTERVAL_MS, (scope) => void reported.push(scope))).toBe(true);
         expect(reported).toEqual(["user"]);
@@ -164,7 +164,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "what has happened already spends a token, where there is one",
+      "`spend` takes a token if there is one",
       run(async (store) => {
         for (let attempt = 0; attempt < 5; attempt++) await store.spend(demand("failures"), NOW_MS);
         expect(store.check(demand("failures"), NOW_MS)).toEqual({ refusedBy: "failures", retryAfterMs: INTERVAL_MS });
@@ -173,7 +173,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "what has happened already spends of several buckets each by itself, and an empty one is known to be empty",
+      "`spend` takes from several buckets independently, and an empty one stays empty",
       run(async (store) => {
         const [network, session] = [demand("failures"), demand("session_failures", "key session")];
         await store.spend([network, network], NOW_MS);
@@ -187,7 +187,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "requests that arrive together get no more than the burst",
+      "concurrent requests get at most the burst",
       run(async (store) => {
         const requests = Array.from({ length: 40 }, async () => store.take([demand("ip"), demand("session")], NOW_MS));
         expect((await Promise.all(requests)).filter((outcome) => outcome === true)).toHaveLength(3);
@@ -195,7 +195,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "a clock that is set back gives no tokens, and locks nobody out until it has caught up",
+      "a clock that is set back gives no tokens, and delays the next token by one interval at most",
       run(async (store) => {
         const backMs = NOW_MS - 86_400_000;
         await takeMany(store, demand("ip"), 3);
@@ -206,7 +206,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
     );
 
     test(
-      "after a clock was set back, looking at a budget again and again sees it fill",
+      "after the clock was set back, `check` alone sees the bucket fill",
       run(async (store) => {
         const backMs = NOW_MS - 86_400_000;
         await takeMany(store, demand("failures"), 3);
@@ -215,7 +215,7 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
       }),
     );
 
-    test("every budget counts its tokens as a plain counter would", async () => {
+    test("in any order of steps, every bucket behaves like a counter (property test)", async () => {
       const steps = fc.array(arbitraryStep, { maxLength: 150, size: "max" });
       await fc.assert(
         fc.asyncProperty(steps, (chosen) => behavesLikeCounters(factory, chosen)),
@@ -223,10 +223,10 @@ export function bucketStoreContract(factory: BucketStoreFactory): void {
       );
     });
 
-    test("no way of setting the clock to and fro gives more tokens than time has passed forwards", async () => {
+    test("however the clock is set, tokens are given for forward time only (property test)", async () => {
       const moves = fc.array(fc.integer({ min: -500, max: 500 }), { maxLength: 150, size: "max" });
       await fc.assert(
-        fc.asyncProperty(moves, (movesMs) => gainsNothingByTheClock(factory, movesMs)),
+        fc.asyncProperty(moves, (movesMs) => givesNothingForClockSteps(factory, movesMs)),
         { numRuns: factory.propertyRuns },
       );
     });
@@ -247,7 +247,7 @@ async function takeMany(store: BucketStore, one: BucketDemand, attempts: number,
 
 interface Step {
   readonly buckets: readonly number[];
-  /** Those of them that are in shadow mode this time. */
+  /** The buckets that are in shadow mode in this step. */
   readonly shadows: readonly number[];
   readonly advanceMs: number;
 }
@@ -262,10 +262,10 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.record({
   ),
 });
 
-/** Intervals of 10, 25, 50, 100, 200 and 1000 ms, so that the counters below stay whole numbers. */
+/** Intervals of 10, 25, 50, 100, 200 and 1000 ms, so that the counters stay whole numbers. */
 const BUDGETS: readonly Budget[] = [100, 40, 20, 10, 5, 1].map((ratePerSecond, index) => ({ ratePerSecond, burst: index + 1 }));
 
-/** A bucket as the simplest thing that counts: its tokens in thousandths, and when it was last filled up. */
+/** The reference model of a bucket: its tokens in thousandths, and the time of the last refill. */
 class Counter {
   #thousandths: number;
   #atMs: number;
@@ -327,7 +327,7 @@ async function behavesLikeCounters(factory: BucketStoreFactory, steps: readonly 
   }
 }
 
-async function gainsNothingByTheClock(factory: BucketStoreFactory, movesMs: readonly number[]): Promise<void> {
+async function givesNothingForClockSteps(factory: BucketStoreFactory, movesMs: readonly number[]): Promise<void> {
   const harness = await factory.open();
   let nowMs = NOW_MS;
   let forwardMs = 0;
@@ -339,7 +339,7 @@ async function gainsNothingByTheClock(factory: BucketStoreFactory, movesMs: read
       given += await takeMany(harness.store, demand("ip"), 2, nowMs);
       expect(given).toBeLessThanOrEqual(BUDGET.burst + forwardMs / INTERVAL_MS);
     }
-    // Nobody is locked out: from empty, a token comes within one interval.
+    // No lock-out: an empty bucket has a token after one interval.
     await takeMany(harness.store, demand("ip"), BUDGET.burst + 1, nowMs);
     expect(await harness.store.take([demand("ip")], nowMs + INTERVAL_MS)).toBe(true);
   } finally {

@@ -17,13 +17,13 @@ export class ManualClock implements Clock {
     return this.#monotonicMs;
   }
 
-  /** Time passes. */
+  /** Advances both clocks. */
   advance(ms: number): void {
     this.#nowMs += ms;
     this.#monotonicMs += ms;
   }
 
-  /** The wall clock is set anew, by this much; no time passes. */
+  /** Sets the wall clock forward or back. The monotonic clock stays. */
   step(ms: number): void {
     this.#nowMs += ms;
   }

@@ -4,7 +4,7 @@ import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { RedisBucketStore } from "../../src/stores/redis/buckets.ts";
 import { RedisLink } from "../../src/stores/redis/link.ts";
 import { RedisReplayStore } from "../../src/stores/redis/replay.ts";
-import { Continuity } from "../../src/stores/redis/store-epoch.ts";
+import { StoreEpoch } from "../../src/stores/redis/store-epoch.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { NO_REDIS_CLOCK, RedisClock } from "../support/redis-clock.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
@@ -13,7 +13,7 @@ import { replayStoreContract } from "./replay-store.contract.ts";
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 const openLink = async (redis: TestRedis) => {
-  const link = new RedisLink({ url: redis.url, timeoutMs: 5000, log: SILENT, random: () => 0.5, greet: async () => {} });
+  const link = new RedisLink({ url: redis.url, timeoutMs: 5000, log: SILENT, random: () => 0.5, prepare: async () => {} });
   await link.open();
   return link;
 };
@@ -36,11 +36,11 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
     ownsClock: false,
     async open() {
       const prefix = `test-${opened++}:`;
-      const continuity = new Continuity({ prefix, durable: true, reservedForMs: 65_000, marginMs: 5000 });
-      await continuity.enrol(link.call, "this-server");
+      const epoch = new StoreEpoch({ prefix, durable: true, reservedForMs: 65_000, marginMs: 5000 });
+      await epoch.join(link.call, "this-server");
       const clock = { now: () => Date.now(), monotonic: () => performance.now() };
       return {
-        store: new RedisReplayStore(link, continuity, clock, { prefix, marginMs: 5000 }),
+        store: new RedisReplayStore(link, epoch, clock, { prefix, marginMs: 5000 }),
         nowMs: () => clock.now(),
         advance: (ms) => Bun.sleep(ms),
         close() {},
@@ -61,7 +61,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
 
 const NO_CLOCKED_REDIS = NO_REDIS ?? NO_REDIS_CLOCK;
 
-describe.skipIf(NO_CLOCKED_REDIS !== undefined)(NO_CLOCKED_REDIS ?? "on a real Redis whose clock is the test's", () => {
+describe.skipIf(NO_CLOCKED_REDIS !== undefined)(NO_CLOCKED_REDIS ?? "on a real Redis whose clock the test sets", () => {
   const RESERVED_MS = 1000;
   let clock: RedisClock;
   let redis: TestRedis;
@@ -79,25 +79,25 @@ describe.skipIf(NO_CLOCKED_REDIS !== undefined)(NO_CLOCKED_REDIS ?? "on a real R
   });
 
   replayStoreContract({
-    name: "Redis, its clock set",
+    name: "Redis with a set clock",
     ownsClock: true,
     propertyRuns: 80,
-    // A key goes when its time is over, not when it has come.
+    // Redis expires a key one ms after its expiry.
     graceMs: 1,
     async open() {
       const prefix = `test-${opened++}:`;
-      const continuity = new Continuity({ prefix, durable: true, reservedForMs: RESERVED_MS, marginMs: 0 });
-      await continuity.enrol(link.call, "this-server");
+      const epoch = new StoreEpoch({ prefix, durable: true, reservedForMs: RESERVED_MS, marginMs: 0 });
+      await epoch.join(link.call, "this-server");
       const now = () => clock.nowMs;
       const move = async (ms: number) => {
         clock.set(clock.nowMs + ms);
-        // What has expired goes when it is met.
+        // Redis deletes an expired key when it is accessed.
         await link.call("KEYS", [`${prefix}*`]);
-        // The gateway looks at the server every second.
-        await continuity.look(link.call);
+        // The gateway checks the server every second.
+        await epoch.check(link.call);
       };
       const options = { prefix, marginMs: 0 };
-      const store = new RedisReplayStore(link, continuity, { now, monotonic: now }, options);
+      const store = new RedisReplayStore(link, epoch, { now, monotonic: now }, options);
       return { store, nowMs: now, advance: move, step: move, close() {} };
     },
   });

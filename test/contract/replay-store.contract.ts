@@ -2,30 +2,30 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ReplayStore } from "../../src/core/ports.ts";
 
-/** A store under test, empty, with its time. */
+/** An empty store under test, and its clock. */
 export interface ReplayStoreHarness {
   readonly store: ReplayStore;
   /** The store's own time, Unix milliseconds. */
   nowMs(): number;
-  /** Comes back when the store's time has moved on by this much: at once where the test owns the clock, else after waiting. */
+  /** Resolves when the store's time has advanced by this much: immediately if the test owns the clock, else after waiting. */
   advance(ms: number): void | Promise<void>;
-  /** Sets the clock anew, by this much, ahead or back; where the test owns it. */
+  /** Sets the wall clock forward or back, if the test owns it. */
   step?(ms: number): void | Promise<void>;
   close(): void | Promise<void>;
 }
 
 export interface ReplayStoreFactory {
   readonly name: string;
-  /** Whether `advance` costs no time, and the clock can be set. Else properties are tried over short times. */
+  /** Whether the test sets the clock. If not, property tests use short real times. */
   readonly ownsClock: boolean;
-  /** Cases that each property is tried with where the test owns the clock; 100 unless the store is far away. */
+  /** Runs of each property test; 100 by default, fewer for a slow store. */
   readonly propertyRuns?: number;
-  /** A reservation may live this much longer than it was to; there, 0 by default. */
+  /** How much longer than its expiry a reservation may last; 0 by default if the test owns the clock. */
   readonly graceMs?: number;
   open(): ReplayStoreHarness | Promise<ReplayStoreHarness>;
 }
 
-/** Some time that is soon over, and a store on a real clock still keeps apart from now. */
+/** Short, but longer than the granularity of a store on a real clock. */
 const SOON_MS = 200;
 const SESSION = "session-1";
 const REQUEST = "request-1";
@@ -42,7 +42,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
 
   describe(`ReplayStore: ${factory.name}`, () => {
     test(
-      "a request is let in once, and not a second time",
+      "a request is accepted once",
       run(async ({ store, nowMs }) => {
         expect(await store.reserve(SESSION, REQUEST, nowMs() + 60_000)).toBe(true);
         expect(await store.reserve(SESSION, REQUEST, nowMs() + 60_000)).toBe(false);
@@ -51,7 +51,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
     );
 
     test(
-      "of many copies that arrive together exactly one is let in",
+      "of concurrent copies of a request, exactly one is accepted",
       run(async ({ store, nowMs }) => {
         const expiresAtMs = nowMs() + 60_000;
         const copies = Array.from({ length: 64 }, async () => store.reserve(SESSION, REQUEST, expiresAtMs));
@@ -60,7 +60,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
     );
 
     test(
-      "neither another session nor another request of the session is taken for a replay",
+      "another session, and another request of the session, are not replays",
       run(async ({ store, nowMs }) => {
         const expiresAtMs = nowMs() + 60_000;
         await store.reserve(SESSION, REQUEST, expiresAtMs);
@@ -70,7 +70,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
     );
 
     test(
-      "where a session id ends and a request id begins is part of the key",
+      "the boundary between session id and request id is part of the key",
       run(async ({ store, nowMs }) => {
         const expiresAtMs = nowMs() + 60_000;
         for (const [session, request] of [
@@ -85,7 +85,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
     );
 
     test(
-      "ids of the greatest length are told apart by their last character",
+      "ids of maximum length that differ in the last character are distinct",
       run(async ({ store, nowMs }) => {
         const expiresAtMs = nowMs() + 60_000;
         const session = "s".repeat(128);
@@ -96,7 +96,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
     );
 
     test(
-      "a replay is refused for as long as the reservation was to last, and the id is free afterwards",
+      "a replay is refused until the reservation expires, and then the id is free",
       run(async ({ store, nowMs, advance }) => {
         await store.reserve(SESSION, REQUEST, nowMs() + SOON_MS);
         await advance(SOON_MS / 2);
@@ -107,7 +107,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
     );
 
     test(
-      "a replay that names an earlier expiry does not end the reservation sooner",
+      "a replay with an earlier expiry does not shorten the reservation",
       run(async ({ store, nowMs, advance }) => {
         await store.reserve(SESSION, REQUEST, nowMs() + 60_000);
         expect(await store.reserve(SESSION, REQUEST, nowMs() + SOON_MS)).toBe(false);
@@ -116,7 +116,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
       }),
     );
 
-    test("at no time is a request let in twice while it is reserved, nor refused when it is not", async () => {
+    test("in any order of steps, the store behaves like a map with expiry (property test)", async () => {
       const pace = factory.ownsClock ? SIMULATED : REAL;
       const steps = fc.array(arbitraryStep(pace), { maxLength: pace.stepsMax, size: "max" });
       await fc.assert(
@@ -126,7 +126,7 @@ export function replayStoreContract(factory: ReplayStoreFactory): void {
     });
 
     if (!factory.ownsClock) return;
-    test("however its clock is set to and fro, a request that is still reserved is not let in again", async () => {
+    test("however the clock is set, a request that is still reserved is not accepted again (property test)", async () => {
       const steps = fc.array(arbitraryMove, { maxLength: 100, size: "max" });
       await fc.assert(
         fc.asyncProperty(steps, (chosen) => neverTwice(factory, chosen)),
@@ -142,7 +142,7 @@ interface Step {
   readonly advanceMs: number;
 }
 
-/** Time passes, or the clock is set anew; then a request is made. */
+/** Time passes, the clock may be set, then a request is made. */
 interface Move {
   readonly request: number;
   readonly ttlMs: number;
@@ -157,7 +157,7 @@ const arbitraryMove: fc.Arbitrary<Move> = fc.record({
   stepMs: fc.oneof(fc.constant(0), fc.integer({ min: -1500, max: 1500 })),
 });
 
-/** It may refuse what it cannot vouch for; but of what it has let in, nothing comes in again before it expires. */
+/** The store may refuse any request, but never accepts one twice before its reservation expires. */
 async function neverTwice(factory: ReplayStoreFactory, moves: readonly Move[]): Promise<void> {
   const harness = await factory.open();
   const { store, nowMs, advance, step } = harness;
@@ -166,17 +166,17 @@ async function neverTwice(factory: ReplayStoreFactory, moves: readonly Move[]): 
     for (const { request, ttlMs, advanceMs, stepMs } of moves) {
       await advance(advanceMs);
       if (stepMs !== 0) await step?.(stepMs);
-      // A replay is the request as it was signed, and so would be reserved until the same time.
+      // A replay carries the same timestamp, so its reservation has the same expiry.
       const reservedMs = reservedUntilMs.get(request) ?? 0;
       const isReplay = reservedMs > nowMs();
       const expiresAtMs = isReplay ? reservedMs : nowMs() + ttlMs;
-      const isLetIn = await Promise.resolve()
+      const isAccepted = await Promise.resolve()
         .then(() => store.reserve(SESSION, `request-${request}`, expiresAtMs))
         .catch(({ reason }) => expect(reason).toBe("REPLAY_STORE_UNAVAILABLE"));
-      if (isReplay) expect(isLetIn).not.toBe(true);
-      if (isLetIn === true) reservedUntilMs.set(request, Math.max(expiresAtMs, reservedMs));
+      if (isReplay) expect(isAccepted).not.toBe(true);
+      if (isAccepted === true) reservedUntilMs.set(request, Math.max(expiresAtMs, reservedMs));
     }
-    // It heals: when all that was ever reserved is over, everybody is let in.
+    // Recovery: after the latest expiry, every request is accepted.
     const latestMs = Math.max(nowMs(), ...reservedUntilMs.values());
     await advance(latestMs - nowMs() + 5000);
     expect(await store.reserve(SESSION, "request-last", nowMs() + 1000)).toBe(true);
@@ -185,24 +185,24 @@ async function neverTwice(factory: ReplayStoreFactory, moves: readonly Move[]): 
   }
 }
 
-/** How the property is tried: over long times where they cost nothing, else over short ones. */
-interface Pace {
+/** Sizes of the property test: long times on a simulated clock, short ones on a real clock. */
+interface Sizes {
   readonly runs: number;
   readonly stepsMax: number;
   readonly requests: number;
   readonly ttlMs: { readonly min: number; readonly max: number };
   readonly advanceMsMax: number;
-  /** So near to its end a reservation may count as live or as over. */
+  /** This close to its expiry, a reservation may count as live or as expired. */
   readonly grainMs: number;
 }
 
-const SIMULATED: Pace = {
+const SIMULATED: Sizes = {
   ...{ runs: 100, stepsMax: 200, requests: 30 },
   ...{ ttlMs: { min: 1, max: 1000 }, advanceMsMax: 300, grainMs: 0 },
 };
-const REAL: Pace = { runs: 8, stepsMax: 60, requests: 6, ttlMs: { min: 20, max: 60 }, advanceMsMax: 12, grainMs: 2 };
+const REAL: Sizes = { runs: 8, stepsMax: 60, requests: 6, ttlMs: { min: 20, max: 60 }, advanceMsMax: 12, grainMs: 2 };
 
-function arbitraryStep({ requests, ttlMs, advanceMsMax }: Pace): fc.Arbitrary<Step> {
+function arbitraryStep({ requests, ttlMs, advanceMsMax }: Sizes): fc.Arbitrary<Step> {
   return fc.record({
     request: fc.integer({ min: 0, max: requests }),
     ttlMs: fc.integer(ttlMs),
@@ -228,7 +228,7 @@ async function behavesLikeAMap(factory: ReplayStoreFactory, steps: readonly Step
   }
 }
 
-/** What the store said; `undefined` where it refused because the reservation was over before it was made, the machine being slow. */
+/** The store's result; `undefined` if it refused because, on a slow machine, the expiry had passed already. */
 async function reserve({ store, nowMs }: ReplayStoreHarness, requestId: string, expiresAtMs: number) {
   try {
     return await store.reserve(SESSION, requestId, expiresAtMs);

@@ -1,10 +1,10 @@
 import type { Session, SessionSource } from "../../src/core/ports.ts";
 
-/** A source of sessions whose answers the test writes, and can hold back. */
+/** A session source whose replies the test sets and can delay. */
 export class ScriptedSource implements SessionSource {
-  /** Every id that was looked up, in order. */
+  /** The ids of all look-ups, in order. */
   readonly asked: string[] = [];
-  /** Thrown by every look-up, where set. */
+  /** If set, every look-up rejects with it. */
   failure: unknown;
   readonly #sessions = new Map<string, Session>();
   #gate: Promise<void> = Promise.resolve();
@@ -17,7 +17,7 @@ export class ScriptedSource implements SessionSource {
     this.#sessions.delete(deviceSessionId);
   }
 
-  /** Look-ups that begin from now on wait until the function is called. They answer what was so when they began. */
+  /** Delays later look-ups until the returned function is called. They resolve to the session at their start. */
   hold(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#gate = promise;

@@ -7,12 +7,12 @@ import { ScriptedSource } from "./scripted-source.ts";
 export const TTL_MS = 30_000;
 export const UNKNOWN_TTL_MS = 2_000;
 
-/** A directory under test, over the given source and log, with the two times to live above. */
+/** A directory under test with the given source and log, and the two times to live above. */
 export interface SessionDirectoryHarness {
   readonly directory: SessionDirectory;
-  /** Tells the directory of a revocation that is in the log already. */
+  /** Passes a revocation that is already in the log. */
   revoke(revocation: Revocation): void | Promise<void>;
-  /** Tells the directory that revocations may have been lost. */
+  /** Reports that revocations may have been lost. */
   clear(): void | Promise<void>;
   advance(ms: number): void | Promise<void>;
   close(): void | Promise<void>;
@@ -23,14 +23,14 @@ export interface SessionDirectoryFactory {
   open(source: SessionSource, log: RevocationLog): SessionDirectoryHarness | Promise<SessionDirectoryHarness>;
 }
 
-interface World extends SessionDirectoryHarness {
+interface Setup extends SessionDirectoryHarness {
   readonly source: ScriptedSource;
   readonly log: RevocationLog;
   find(deviceSessionId: string): Promise<FoundSession | undefined>;
 }
 
 export function sessionDirectoryContract(factory: SessionDirectoryFactory): void {
-  const run = (body: (world: World) => Promise<void>) => async () => {
+  const run = (body: (setup: Setup) => Promise<void>) => async () => {
     const source = new ScriptedSource();
     source.set("s1", "u1");
     source.set("s2", "u1");
@@ -50,7 +50,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
 
   describe(`SessionDirectory: ${factory.name}`, () => {
     test(
-      "a session is found as the source knows it: active, revoked or not at all",
+      "`find` returns a session as the source has it: active, revoked or unknown",
       run(async ({ source, find }) => {
         source.set("ended", "u1", "revoked");
         expect((await find("s1"))?.session).toMatchObject({ deviceSessionId: "s1", userId: "u1", status: "active" });
@@ -60,7 +60,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "a session that is known costs the source one look-up in its time to live",
+      "a cached session costs one look-up per time to live",
       run(async ({ source, find, advance }) => {
         await find("s1");
         await advance(TTL_MS - 1);
@@ -73,7 +73,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "a device whose session was revoked costs the source no more look-ups than another",
+      "a revoked session is cached too",
       run(async ({ source, find }) => {
         source.set("ended", "u1", "revoked");
         await find("ended");
@@ -83,7 +83,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "an unknown id is asked for again soon, but not at once",
+      "an unknown id is cached for the shorter time to live",
       run(async ({ source, find, advance }) => {
         await find("new");
         source.set("new", "u9");
@@ -95,7 +95,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "a session that is gone from the source is unknown from its next look-up on",
+      "a session that the source deleted is unknown after the next look-up",
       run(async ({ source, find, advance }) => {
         await find("s1");
         source.delete("s1");
@@ -105,7 +105,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "requests that arrive together share one look-up",
+      "concurrent requests share one look-up",
       run(async ({ source, find }) => {
         const release = source.hold();
         const found = Array.from({ length: 20 }, () => find("s1"));
@@ -116,7 +116,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "while the source is out of reach, every waiter is told so, and the next request asks again",
+      "if the source fails, every waiting request is refused, and the next one looks up again",
       run(async ({ source, find }) => {
         source.failure = new Error("connection refused to 10.0.0.7");
         const release = source.hold();
@@ -130,7 +130,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "what went wrong is kept for the log",
+      "a refusal carries the source's error as its cause",
       run(async ({ source, find }) => {
         const cause = new Error("connection refused");
         source.failure = cause;
@@ -141,7 +141,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "a revoked session is not let in again out of memory",
+      "a revocation of a session changes the cached session only",
       run(async ({ source, find, revoke }) => {
         await find("s1");
         await find("s2");
@@ -153,7 +153,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "when a user is revoked, every session of the user ends, and nobody else's",
+      "a revocation of a user changes every cached session of that user only",
       run(async ({ source, find, revoke }) => {
         for (const id of ["s1", "s2", "other"]) await find(id);
         source.set("s1", "u1", "revoked");
@@ -167,9 +167,9 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     for (const revocation of [{ deviceSessionId: "s1" }, { userId: "u1" }]) {
-      const whom = "userId" in revocation ? "its user" : "the session";
+      const target = "userId" in revocation ? "its user" : "the session";
       test(
-        `a look-up that a revocation of ${whom} overtakes says revoked, to those who waited before and after, and from then on`,
+        `a look-up in flight during a revocation of ${target} returns revoked, to earlier and later callers`,
         run(async ({ source, find, revoke }) => {
           const release = source.hold();
           const before = find("s1");
@@ -185,7 +185,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     }
 
     test(
-      "a revocation of others does not end a session that is being looked up",
+      "a revocation of others does not affect a look-up in flight",
       run(async ({ source, find, revoke }) => {
         const release = source.hold();
         const found = find("s1");
@@ -197,7 +197,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "whoever was told `active` can tell afterwards that the session was revoked since, also during the look-up",
+      "the mark of a result finds revocations that came after it",
       run(async ({ source, log, find, revoke }) => {
         const release = source.hold();
         const waiting = find("s1");
@@ -214,7 +214,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "a session that was let in again after a revocation is not held against the next request",
+      "a session that is active again after a revocation is not reported as revoked",
       run(async ({ source, log, find, revoke, advance }) => {
         await find("s1");
         await revoke({ deviceSessionId: "s1" });
@@ -227,7 +227,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "an answer out of memory holds as of now, so revocations of long ago are not searched again",
+      "a hit carries the current mark, so that old revocations are not searched again",
       run(async ({ log, find, revoke }) => {
         await find("s1");
         await revoke({ deviceSessionId: "someone-else" });
@@ -236,7 +236,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "after revocations may have been lost, nothing is answered out of memory",
+      "after `clear`, nothing is returned from the cache",
       run(async ({ source, find, clear }) => {
         await find("s1");
         source.set("s1", "u1", "revoked");
@@ -246,7 +246,7 @@ export function sessionDirectoryContract(factory: SessionDirectoryFactory): void
     );
 
     test(
-      "a look-up that began before revocations may have been lost is made anew",
+      "a look-up in flight during `clear` is repeated",
       run(async ({ source, find, clear }) => {
         const release = source.hold();
         const found = find("s1");

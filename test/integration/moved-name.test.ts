@@ -5,7 +5,7 @@ import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 import { PushServer } from "../unit/backend/support/push-server.ts";
 
-/** What stands behind a name dies, and another stands at the name's new address, on the same port. */
+/** A server behind a host name dies, and its replacement listens at the name's new address, on the same port. */
 
 const [OLD, NEW] = ["127.0.0.1", "127.0.0.2"];
 const SOON_MS = 2000;
@@ -40,7 +40,7 @@ async function openName(): Promise<MovingName> {
   return name;
 }
 
-/** A gateway in a process of its own, whose backend and Redis are known by that name. */
+/** Starts a gateway as a process that resolves the moving name. */
 async function openGateway(name: MovingName, settings: Readonly<Record<string, string>>) {
   const all: Record<string, string> = {
     ...{ "edge.listen": "127.0.0.1:0", "grpc.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0" },
@@ -59,7 +59,7 @@ async function openGateway(name: MovingName, settings: Readonly<Record<string, s
   const line = command
     .stdout()
     .split("\n")
-    .find((each) => each.includes("gateway started"));
+    .find((each) => each.includes("gateway: up"));
   const { edge }: { edge: string } = JSON.parse(line ?? "{}");
   return {
     logged: command.stdout,
@@ -72,28 +72,28 @@ async function openGateway(name: MovingName, settings: Readonly<Record<string, s
 }
 
 describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that moves", () => {
-  test("the backend's: calls and the push feed go to the new address within two seconds", async () => {
+  test("of the backend: calls and the push feed reach the new address within two seconds", async () => {
     const [name, rest, push] = [await openName(), restServer(OLD), await pushServer(OLD)];
     const urls = { "backend.url": `http://${name.name}:${rest.port}`, "push.url": `http://${name.name}:${push.port}` };
     const gateway = await openGateway(name, urls);
     expect(await gateway.sendCode()).toContain(`at-${OLD}`);
     restServer(NEW, rest.port);
-    const pushAnew = await pushServer(NEW, push.port);
+    const newPush = await pushServer(NEW, push.port);
     await name.moveTo(NEW);
     await Promise.all([rest.stop(true), push.kill()]);
-    await until(async () => (await gateway.sendCode()).includes(`at-${NEW}`), "the new backend to be asked", SOON_MS);
-    await until(() => pushAnew.subscriptions.length > 0, "the feed to come from the new backend", SOON_MS);
+    await until(async () => (await gateway.sendCode()).includes(`at-${NEW}`), "a call to reach the new backend", SOON_MS);
+    await until(() => newPush.subscriptions.length > 0, "the push feed to connect to the new backend", SOON_MS);
   }, 30_000);
 
   test.skipIf(NO_REDIS !== undefined)(
-    NO_REDIS ?? "that of Redis: likewise, and the log says what is wrong",
+    NO_REDIS ?? "of Redis: the gateway connects to the new address within two seconds, and logs no wrong advice",
     async () => {
       const [name, rest, push, redis] = [await openName(), restServer(OLD), await pushServer(OLD), await redisServer(OLD)];
       const gateway = await openGateway(name, {
         ...{ "backend.url": `http://127.0.0.1:${rest.port}`, "push.url": push.url },
         ...{ "stores.kind": "redis", "stores.redis.url": `redis://${name.name}:${redis.port}` },
       });
-      const connections = () => gateway.logged().split("redis: connected").length - 1;
+      const connections = () => gateway.logged().split("redis connected").length - 1;
       expect(connections()).toBe(1);
       await redisServer(NEW, redis.port);
       await name.moveTo(NEW);
@@ -104,8 +104,8 @@ describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that mov
     30_000,
   );
 
-  /** The workaround, src/transport/linux/name-cache.ts, may go when this fails. */
-  test("Bun by itself keeps the old address though nobody listens there", async () => {
+  /** The workaround, src/transport/linux/name-cache.ts, can be deleted when this test fails. */
+  test("Bun alone keeps the old address although nothing listens there", async () => {
     const [name, rest] = [await openName(), restServer(OLD)];
     const ask = `await fetch(process.argv[1]).then((answer) => answer.text(), (error) => error.code)`;
     const program = `console.log(${ask}); process.on("message", async () => { console.log(${ask}); process.exit(0); });`;

@@ -12,17 +12,17 @@ import { openFleet } from "../support/fleet.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 
-/** The ways to a Redis that not everybody may use: TLS, client certificates, users with few rights, a socket of the file system. */
+/** Connecting to a Redis with access control: TLS, client certificates, users with few rights, a Unix socket. */
 
 const EMPTY = new Uint8Array(0);
 const COPIES = 50;
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
-/** What README.md says that the gateway's user needs. */
+/** The rights that the documentation lists for the gateway's user. */
 const RIGHTS =
   "-@all +info +evalsha +eval +time +mget +set +exists +hmget +hgetall +hset +xadd +xrange +xrevrange ~sallyport:*";
 
-/** Two gateways that get there let a request in once, and count one budget. */
-async function share(url: string, settings: Partial<Config> = {}): Promise<void> {
+/** Two gateways on this Redis accept a request once and share one budget. */
+async function expectShared(url: string, settings: Partial<Config> = {}): Promise<void> {
   const fleet = await openFleet({ url }, { "budgets.session.rate": 0.001, "budgets.session.burst": 10, ...settings });
   try {
     const { signer } = await fleet.world.login();
@@ -38,8 +38,8 @@ async function share(url: string, settings: Partial<Config> = {}): Promise<void>
   }
 }
 
-/** What stands against a start, in one line. */
-async function whyNot(url: string, settings: Partial<Config> = {}): Promise<string> {
+/** The error message of a failed start, or `started`. */
+async function startError(url: string, settings: Partial<Config> = {}): Promise<string> {
   const listen = { "edge.listen": ANY_PORT, "grpc.listen": ANY_PORT, "admin.listen": ANY_PORT };
   const backend = { "backend.url": "http://127.0.0.1:9", "push.url": "http://127.0.0.1:9" };
   const stores = { "stores.kind": "redis", "stores.redis.url": url } as const;
@@ -55,44 +55,46 @@ async function whyNot(url: string, settings: Partial<Config> = {}): Promise<stri
 
 describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with TLS", () => {
   let own: Certificate;
-  let stranger: Certificate;
+  let foreign: Certificate;
   let redis: TestRedis;
   beforeAll(async () => {
-    [own, stranger] = [await selfSigned("redis"), await selfSigned("stranger")];
+    [own, foreign] = [await selfSigned("redis"), await selfSigned("foreign")];
     redis = await TestRedis.start({ args: ["--bind", "127.0.0.1", "127.0.0.2"], tls: { own } });
   });
   afterAll(() => redis.close());
 
-  test("is shared by gateways that know who vouches for it", () =>
-    share(redis.url, { "stores.redis.ca_file": own.certificateFile }));
+  test("is shared by gateways that trust its authority", () =>
+    expectShared(redis.url, { "stores.redis.ca_file": own.certificateFile }));
 
-  test("is refused where another authority vouches for it, or only the system's, and the start says which setting that is", async () => {
-    for (const settings of [{ "stores.redis.ca_file": stranger.certificateFile }, {}]) {
-      expect(await whyNot(redis.url, settings)).toMatch(
-        /^the Redis at 127\.0\.0\.1:\d+ cannot be used: its certificate is not to be trusted \(\w+\): stores\.redis\.ca_file names/,
+  test("stops the start if its authority is not trusted, and the error names the setting", async () => {
+    for (const settings of [{ "stores.redis.ca_file": foreign.certificateFile }, {}]) {
+      expect(await startError(redis.url, settings)).toMatch(
+        /^the Redis at 127\.0\.0\.1:\d+ cannot be used: its certificate is not trusted \(stores\.redis\.ca_file\): \w+$/,
       );
     }
   });
 
-  test("is refused under a name that its certificate does not have", async () => {
+  test("stops the start if its certificate is for another host name", async () => {
     const url = redis.url.replace("127.0.0.1", "127.0.0.2");
-    expect(await whyNot(url, { "stores.redis.ca_file": own.certificateFile })).toContain("its certificate is another host's");
+    expect(await startError(url, { "stores.redis.ca_file": own.certificateFile })).toContain(
+      "its certificate is for another host name",
+    );
   });
 
-  test("says what is wrong where only one of the two speaks TLS", async () => {
-    expect(await whyNot(redis.url.replace("rediss:", "redis:"))).toContain("does it want TLS (rediss://)?");
+  test("stops the start with advice if only one side uses TLS", async () => {
+    expect(await startError(redis.url.replace("rediss:", "redis:"))).toContain("does it require TLS (rediss://)?");
     const plain = await TestRedis.start();
-    expect(await whyNot(plain.url.replace("redis:", "rediss:"))).toContain("is it redis://, not rediss://?");
+    expect(await startError(plain.url.replace("redis:", "rediss:"))).toContain("is it redis://, not rediss://?");
     await plain.close();
   });
 
-  test("an authority that cannot be read stops the start", async () => {
-    expect(await whyNot(redis.url, { "stores.redis.ca_file": "/nowhere/ca.pem" })).toContain(
+  test("an unreadable authority file stops the start", async () => {
+    expect(await startError(redis.url, { "stores.redis.ca_file": "/nowhere/ca.pem" })).toContain(
       "stores.redis.ca_file (/nowhere/ca.pem) cannot be read",
     );
   });
 
-  test("an authority without TLS is a mistake in the configuration", async () => {
+  test("an authority file for a URL without TLS is a configuration error", async () => {
     expect(() =>
       loadConfig({
         env: {},
@@ -101,7 +103,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with TLS", () => {
     ).toThrow("stores.redis.url is not rediss://");
   });
 
-  test("that asks for certificates lets in who shows one, and tells of it who does not", async () => {
+  test("that requires client certificates accepts a trusted one, and the start error names the missing one", async () => {
     const clients = await selfSigned("gateway");
     const strict = await TestRedis.start({ tls: { own, clients } });
     const ca = { "stores.redis.ca_file": own.certificateFile };
@@ -109,27 +111,27 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with TLS", () => {
       "stores.redis.certificate_file": of.certificateFile,
       "stores.redis.key_file": of.keyFile,
     });
-    await share(strict.url, { ...ca, ...files(clients) });
-    expect(await whyNot(strict.url, ca)).toContain("does it want a client certificate (stores.redis.certificate_file)?");
-    expect(await whyNot(strict.url, { ...ca, ...files(stranger) })).toContain("does it want a client certificate");
+    await expectShared(strict.url, { ...ca, ...files(clients) });
+    expect(await startError(strict.url, ca)).toContain("does it require a client certificate (stores.redis.certificate_file)?");
+    expect(await startError(strict.url, { ...ca, ...files(foreign) })).toContain("does it require a client certificate");
     await strict.close();
   });
 
-  test("that comes back with a new certificate is found again, once the file has the new one's authority", async () => {
+  test("that restarts with a new certificate is reconnected once the authority file trusts it", async () => {
     const [first, second] = [await selfSigned("first"), await selfSigned("second")];
     const caFile = join(tmpdir(), `sallyport-ca-${crypto.randomUUID()}.pem`);
     copyFileSync(first.certificateFile, caFile);
     const renewed = await TestRedis.start({ tls: { own: first } });
     const fleet = await openFleet(renewed, { "stores.redis.ca_file": caFile });
     const lines = (text: string) => fleet.logged().split(text).length - 1;
-    await until(() => lines("redis: connected") === 2, "both to be connected");
+    await until(() => lines("redis connected") === 2, "both gateways to be connected");
     await renewed.kill();
     copyFileSync(second.certificateFile, first.certificateFile);
     copyFileSync(second.keyFile, first.keyFile);
     await renewed.start();
-    await until(() => lines("is not to be trusted") >= 2, "both to see that the certificate is another");
+    await until(() => lines("is not trusted") >= 2, "both gateways to reject the certificate");
     copyFileSync(second.certificateFile, caFile);
-    await until(() => lines("redis: connected") === 4, "both to be back", 10_000);
+    await until(() => lines("redis connected") === 4, "both gateways to reconnect", 10_000);
     await fleet.close();
     await renewed.close();
     rmSync(caFile);
@@ -146,27 +148,27 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with users", () => 
   });
   afterAll(() => redis.close());
 
-  test("is shared by gateways whose user has the rights of the README, and no others", () => share(as("gateway:p%40ss")));
+  test("is shared by gateways whose user has exactly the documented rights", () => expectShared(as("gateway:p%40ss")));
 
   test.each([
-    ["another password", "gateway:other", "it does not know this user with this password (WRONGPASS)"],
-    ["another user", "nobody:p%40ss", "it does not know this user with this password (WRONGPASS)"],
+    ["a wrong password", "gateway:other", "the user name or password is wrong (WRONGPASS)"],
+    ["an unknown user", "nobody:p%40ss", "the user name or password is wrong (WRONGPASS)"],
     ["a user without the rights", "poor:p%40ss", "NOPERM"],
-  ])("refuses %s, and the start says so, but not who it was", async (_, user, reason) => {
-    const why = await whyNot(as(user));
-    expect(why).toContain(reason);
-    expect(why).not.toMatch(/p@ss|p%40ss|other\b/);
+  ])("stops the start for %s, and the error shows no credentials", async (_, user, reason) => {
+    const error = await startError(as(user));
+    expect(error).toContain(reason);
+    expect(error).not.toMatch(/p@ss|p%40ss|other\b/);
   });
 
-  test("refuses who gives none", async () => {
-    expect(await whyNot(redis.url)).toContain("it wants a password, and is given none (NOAUTH)");
+  test("stops the start if the URL has no password", async () => {
+    expect(await startError(redis.url)).toContain("it requires a password, and the URL has none (NOAUTH)");
   });
 });
 
-test.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis on a socket of the file system is shared like any other", async () => {
+test.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis on a Unix socket is shared", async () => {
   const path = join(tmpdir(), `sallyport-${crypto.randomUUID()}.sock`);
   const redis = await TestRedis.start({ args: ["--unixsocket", path] });
-  await share(`redis+unix://${path}`);
+  await expectShared(`redis+unix://${path}`);
   await redis.close();
-  expect(await whyNot(`redis+unix://${path}.none`)).toContain("there is no such socket (ENOENT)");
+  expect(await startError(`redis+unix://${path}.none`)).toContain("the socket does not exist (ENOENT)");
 });

@@ -7,12 +7,12 @@ import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric } from "../support/world.ts";
 
-/** What becomes of two gateways when their Redis goes, hangs, forgets, and comes back. */
+/** Two gateways during an outage of their Redis: killed, hanging, flushed, restarted. */
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const EMPTY = new Uint8Array(0);
 const READ = "user.profile.get";
-/** So long that what was let in before the outage is still fresh when new requests are let in. */
+/** So long that a request from before the outage is still fresh when new requests are accepted. */
 const WINDOW_MS = 5000;
 const MARGIN_MS = 1000;
 const CONFIG = {
@@ -22,7 +22,7 @@ const CONFIG = {
   "stores.redis.durable": false,
 };
 
-describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns", () => {
+describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis outage", () => {
   let redis: TestRedis;
   let fleet: Fleet;
   let device: Device;
@@ -37,15 +37,15 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     await redis.close();
   });
 
-  /** Both gateways let requests in. */
+  /** Resolves when both gateways accept requests. */
   async function untilServing({ gateways, send }: Fleet): Promise<void> {
     const sign = () => device.signer.sign(READ, EMPTY);
     for (const index of gateways.keys()) {
-      await until(async () => (await send(index, await sign())) === "ok", "requests to be let in", 10_000);
+      await until(async () => (await send(index, await sign())) === "ok", "requests to be accepted", 10_000);
     }
   }
 
-  test("killed under load, and started again without its memory: no request is let in twice, and service returns by itself", async () => {
+  test("after a kill under load and a restart without data, no request is accepted twice, and service recovers", async () => {
     const { signer } = device;
     const sign = () => signer.sign(READ, EMPTY);
     const sent: Awaited<ReturnType<typeof sign>>[] = [];
@@ -66,11 +66,11 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
         await Promise.all([send(gateway, request), send(gateway + 1, request)]);
       }
     });
-    await until(() => accepted.size > 100, "some load");
+    await until(() => accepted.size > 100, "100 accepted requests");
     await redis.kill();
     await until(() => refusals.has("REPLAY_STORE_UNAVAILABLE"), "the outage to be noticed");
     for (const gateway of fleet.gateways) {
-      expect(await (await fetch(`${gateway.adminUrl}/readyz`)).text()).toContain("Redis is out of reach: ");
+      expect(await (await fetch(`${gateway.adminUrl}/readyz`)).text()).toContain("Redis is unreachable: ");
       expect(await metric(gateway, "sallyport_redis_up")).toBe(0);
     }
     const revoked = await fetch(`${fleet.world.gateway.adminUrl}/revoke`, {
@@ -85,7 +85,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     isLoaded = false;
     await Promise.all(load);
 
-    // Everything that was let in is sent again, over and over, until new requests are let in.
+    // The accepted requests are replayed until new requests are accepted.
     const repeats = sent.filter(({ envelope }) => accepted.has(envelope.requestId)).slice(-50);
     expect(repeats).toHaveLength(50);
     await redis.start();
@@ -99,30 +99,30 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     await Promise.all(attack);
     for (const { adminUrl } of fleet.gateways) await until(async () => (await fetch(`${adminUrl}/readyz`)).ok, "to be ready");
     expect([...accepted].filter(([, times]) => times > 1)).toEqual([]);
-    // RATE_LIMITED: it went between a request's reservation and its budgets.
+    // RATE_LIMITED: Redis was killed between the reservation and the budgets of a request.
     expect(["REPLAY_STORE_UNAVAILABLE", "REQUEST_REPLAYED", "TIMESTAMP_OUT_OF_WINDOW", "RATE_LIMITED"]).toEqual(
       expect.arrayContaining([...refusals]),
     );
-    await until(() => fleet.logged().includes("the server may have forgotten requests"), "the log to say why it waits");
-    expect(fleet.logged()).toContain("redis: connection lost");
+    await until(() => fleet.logged().includes("redis quarantine started"), "the quarantine to be logged");
+    expect(fleet.logged()).toContain("redis connection lost");
   }, 30_000);
 
-  test("hanging, it costs a request its time-out and no more, and the next ones nothing; when it goes on, so do they", async () => {
+  test("while Redis hangs, one request waits for the timeout and the next ones fail fast; afterwards both gateways recover", async () => {
     const { signer } = device;
     const sign = () => signer.sign(READ, EMPTY);
-    const losses = () => fleet.logged().split("none is let in that may be one of them").length;
-    const lossesBefore = losses();
+    const quarantines = () => fleet.logged().split("redis quarantine started").length;
+    const quarantinesBefore = quarantines();
     redis.suspend();
     const startedMs = performance.now();
     for (let at = 0; at < 20; at++) expect(await fleet.send(0, await sign())).toBe("REPLAY_STORE_UNAVAILABLE");
     expect(performance.now() - startedMs).toBeLessThan(20 * 200);
     redis.resume();
     await untilServing(fleet);
-    // It lost nothing, so nothing had to be waited for.
-    expect(losses()).toBe(lossesBefore);
+    // Redis lost nothing, so there was no quarantine.
+    expect(quarantines()).toBe(quarantinesBefore);
   }, 20_000);
 
-  test("new to its gateways, it makes them wait with their start, and then the very first request is let in", async () => {
+  test("with a new Redis, the start waits for the quarantine, and then the first request is accepted", async () => {
     const fresh = await TestRedis.start();
     const startedMs = performance.now();
     const young = await openFleet(fresh, CONFIG);
@@ -133,7 +133,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     await fresh.close();
   });
 
-  test("killed together with all gateways, it lets nothing in twice after both have come back", async () => {
+  test("after Redis and all gateways were killed, no request is accepted twice", async () => {
     const request = await device.signer.sign(READ, EMPTY);
     expect(await fleet.send(0, request)).toBe("ok");
     await Promise.all(fleet.gateways.map((gateway) => gateway.stop()));
@@ -151,7 +151,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
       await until(async () => {
         outcomes.add(await send(request));
         return (await send(await device.signer.sign(READ, EMPTY))) === "ok";
-      }, "new requests to be let in");
+      }, "new requests to be accepted");
       outcomes.add(await send(request));
       expect([...outcomes]).toEqual(["REPLAY_STORE_UNAVAILABLE"]);
     } finally {
@@ -159,7 +159,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "when Redis goes and returns
     }
   }, 20_000);
 
-  test("flushed by somebody, it lets nothing in twice", async () => {
+  test("after a flush, no request is accepted twice", async () => {
     const { signer } = device;
     const sign = () => signer.sign(READ, EMPTY);
     const requests = await Promise.all(Array.from({ length: 10 }, sign));

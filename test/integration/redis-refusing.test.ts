@@ -7,13 +7,13 @@ import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric } from "../support/world.ts";
 
-/** A Redis that answers and refuses: every write, or some command that requests need. */
+/** A reachable Redis that refuses every write, or a command that requests need. */
 
 const EMPTY = new Uint8Array(0);
 
-interface Refusing {
+interface FailureMode {
   readonly name: string;
-  /** How Redis says so. */
+  /** The error code of Redis. */
   readonly code: string;
   readonly begin: (redis: TestRedis, folder: string) => Promise<unknown>;
   readonly end: (redis: TestRedis) => Promise<unknown>;
@@ -22,9 +22,9 @@ interface Refusing {
 const config = (redis: TestRedis, name: string, value: string) => redis.ask("CONFIG", "SET", name, value);
 const rights = (redis: TestRedis, ...rules: string[]) => redis.ask("ACL", "SETUSER", "default", ...rules);
 
-const WAYS: readonly Refusing[] = [
+const FAILURE_MODES: readonly FailureMode[] = [
   {
-    name: "that cannot write its snapshots",
+    name: "with failing snapshots",
     code: "MISCONF",
     async begin(redis, folder) {
       await config(redis, "save", "3600 1");
@@ -38,31 +38,31 @@ const WAYS: readonly Refusing[] = [
     end: (redis) => config(redis, "stop-writes-on-bgsave-error", "no"),
   },
   {
-    name: "whose memory is full",
+    name: "with full memory",
     code: "OOM",
     begin: (redis) => config(redis, "maxmemory", "1"),
     end: (redis) => config(redis, "maxmemory", "0"),
   },
   {
-    name: "without the replicas that it wants",
+    name: "with too few replicas",
     code: "NOREPLICAS",
     begin: (redis) => config(redis, "min-replicas-to-write", "1"),
     end: (redis) => config(redis, "min-replicas-to-write", "0"),
   },
   {
-    name: "that takes away the right to reserve, which a script is told otherwise than a command",
+    name: "that denies SET (a script gets another code than a command)",
     code: "ERR",
     begin: (redis) => rights(redis, "-set"),
     end: (redis) => rights(redis, "+@all"),
   },
   {
-    name: "that takes away the right to the marker",
+    name: "that denies HSET",
     code: "ERR",
     begin: (redis) => rights(redis, "-hset"),
     end: (redis) => rights(redis, "+@all"),
   },
   {
-    name: "that takes away the right to scripts",
+    name: "that denies scripts",
     code: "NOPERM",
     begin: (redis) => rights(redis, "-evalsha", "-eval"),
     end: (redis) => rights(redis, "+@all"),
@@ -95,65 +95,70 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS === undefined ? "a Redis" : `sk
       .filter((line) => line.includes(text));
   const errors = (code: string) => metric(fleet.world.gateway, "sallyport_redis_errors_total", `{error="${code}"}`);
 
-  test.each(WAYS)(
-    "$name ($code) makes both gateways not ready, is told once and counted; its end is told once",
-    async (way) => {
+  test.each(FAILURE_MODES)(
+    "$name ($code) makes both gateways not ready, and is counted; its start and end are logged once",
+    async (mode) => {
       for (const gateway of [0, 1]) expect(await send(gateway)).toBe("ok");
-      const [told, ended, counted] = [
-        linesWith("redis: cannot be used"),
-        linesWith("redis: can be used again"),
-        await errors(way.code),
+      const [failedBefore, recoveredBefore, counted] = [
+        linesWith("redis check failed"),
+        linesWith("redis recovered"),
+        await errors(mode.code),
       ];
-      await way.begin(redis, folder);
+      await mode.begin(redis, folder);
       for (const gateway of [0, 1])
-        await until(async () => (await readiness(gateway)).includes(way.code), "it not to be ready");
+        await until(async () => (await readiness(gateway)).includes(mode.code), "the gateway to be not ready");
       for (const gateway of [0, 1]) expect(await send(gateway)).toBe("REPLAY_STORE_UNAVAILABLE");
       for (const { adminUrl } of fleet.gateways) expect((await fetch(`${adminUrl}/readyz`)).status).toBe(503);
       for (const gateway of fleet.gateways) expect(await metric(gateway, "sallyport_redis_up")).toBe(0);
-      // It is looked at every second, and says nothing new.
-      const refused = await errors(way.code);
+      // The checks go on every second, and log nothing new.
+      const refused = await errors(mode.code);
       expect(refused).toBeGreaterThan(counted);
-      await until(async () => (await errors(way.code)) > refused + 1, "more looks");
-      await until(() => linesWith("redis: cannot be used").length >= told.length + 2, "both to tell");
-      expect(linesWith("redis: cannot be used")).toHaveLength(told.length + 2);
-      expect(JSON.parse(linesWith("redis: cannot be used").at(-1) ?? "{}")).toMatchObject({
+      await until(async () => (await errors(mode.code)) > refused + 1, "more checks");
+      await until(() => linesWith("redis check failed").length >= failedBefore.length + 2, "both gateways to log it");
+      expect(linesWith("redis check failed")).toHaveLength(failedBefore.length + 2);
+      expect(JSON.parse(linesWith("redis check failed").at(-1) ?? "{}")).toMatchObject({
         level: "warn",
-        reason: expect.stringContaining(way.code),
+        reason: expect.stringContaining(mode.code),
       });
 
-      await way.end(redis);
-      for (const gateway of [0, 1]) await until(async () => (await readiness(gateway)).includes('"ready"'), "it to be ready");
+      await mode.end(redis);
+      for (const gateway of [0, 1])
+        await until(async () => (await readiness(gateway)).includes('"ready"'), "the gateway to be ready");
       for (const gateway of [0, 1]) expect(await send(gateway)).toBe("ok");
       for (const gateway of fleet.gateways) expect(await metric(gateway, "sallyport_redis_up")).toBe(1);
-      await until(() => linesWith("redis: can be used again").length >= ended.length + 2, "both to tell of its end");
-      expect(linesWith("redis: can be used again")).toHaveLength(ended.length + 2);
-      expect(linesWith("redis: cannot be used")).toHaveLength(told.length + 2);
+      await until(() => linesWith("redis recovered").length >= recoveredBefore.length + 2, "both gateways to log the recovery");
+      expect(linesWith("redis recovered")).toHaveLength(recoveredBefore.length + 2);
+      expect(linesWith("redis check failed")).toHaveLength(failedBefore.length + 2);
     },
     20_000,
   );
 
-  test("that becomes a replica (READONLY) is one that is not there, and is told of as such, once", async () => {
-    const lost = linesWith("redis: connection lost").length;
+  test("that becomes a replica (READONLY) counts as unreachable, and is logged once", async () => {
+    const lost = linesWith("redis connection lost").length;
     await redis.ask("REPLICAOF", "127.0.0.1", "1");
     for (const gateway of [0, 1]) {
-      await until(async () => (await readiness(gateway)).includes("give the address of its master"), "it not to be ready");
+      await until(
+        async () => (await readiness(gateway)).includes("give the address of its master"),
+        "the gateway to be not ready",
+      );
     }
     expect(await errors("READONLY")).toBeGreaterThan(0);
-    await until(() => linesWith("redis: connection lost").length >= lost + 2, "both to tell");
-    expect(linesWith("redis: connection lost")).toHaveLength(lost + 2);
+    await until(() => linesWith("redis connection lost").length >= lost + 2, "both gateways to log it");
+    expect(linesWith("redis connection lost")).toHaveLength(lost + 2);
     await redis.ask("REPLICAOF", "NO", "ONE");
-    for (const gateway of [0, 1]) await until(async () => (await readiness(gateway)).includes('"ready"'), "it to be ready");
+    for (const gateway of [0, 1])
+      await until(async () => (await readiness(gateway)).includes('"ready"'), "the gateway to be ready");
     for (const gateway of [0, 1]) expect(await send(gateway)).toBe("ok");
   }, 20_000);
 
-  test("that refuses to tell what other gateways revoke lets requests in, and that is told once", async () => {
-    const told = linesWith("what other gateways revoke cannot be read").length;
+  test("that denies XRANGE still lets requests be accepted, and the failed poll is logged once", async () => {
+    const failedBefore = linesWith("redis revocation poll failed").length;
     const before = await errors("NOPERM");
     await rights(redis, "-xrange");
-    await until(async () => (await errors("NOPERM")) > before + 2, "some looks");
+    await until(async () => (await errors("NOPERM")) > before + 2, "some polls");
     for (const gateway of [0, 1]) expect(await send(gateway)).toBe("ok");
-    await until(() => linesWith("what other gateways revoke cannot be read").length >= told + 2, "both to tell");
-    expect(linesWith("what other gateways revoke cannot be read")).toHaveLength(told + 2);
+    await until(() => linesWith("redis revocation poll failed").length >= failedBefore + 2, "both gateways to log it");
+    expect(linesWith("redis revocation poll failed")).toHaveLength(failedBefore + 2);
     await rights(redis, "+@all");
   }, 20_000);
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { runCommand } from "../support/process.ts";
 import { NO_REDIS, type RedisOptions, TestRedis } from "../support/redis.ts";
 
-/** What `serve` says where it cannot work with the Redis that it is given. */
+/** `serve` with an unusable Redis. */
 
 const ANY_PASSWORD = ["--requirepass", "secret"];
 const SEED = Buffer.alloc(32, 1).toString("base64");
@@ -19,50 +19,46 @@ async function serveWith(url: string, env: Readonly<Record<string, string>> = {}
     SALLYPORT_STORES_REDIS_URL: url,
     ...env,
   });
-  return { code: await command.exited, said: command.stderr(), logged: command.stdout() };
+  return { code: await command.exited, stderr: command.stderr(), stdout: command.stdout() };
 }
 
-test("a Redis that is not there stops the start with one line", async () => {
-  const { code, said } = await serveWith("redis://user:secret@127.0.0.1:1");
-  expect({ code, said }).toEqual({
+test("an unreachable Redis stops the start with a one-line error", async () => {
+  const { code, stderr } = await serveWith("redis://user:secret@127.0.0.1:1");
+  expect({ code, stderr }).toEqual({
     code: 1,
-    said: "sallyport: the Redis at 127.0.0.1:1 cannot be used: nobody listens there (ECONNREFUSED)\n",
+    stderr: "sallyport: the Redis at 127.0.0.1:1 cannot be used: no server listens there (ECONNREFUSED)\n",
   });
 });
 
-test("a URL that is none, or that is missing, is told without what it may hold", async () => {
-  const { code, said } = await serveWith("http://user:secret@cache");
+test("an invalid or missing URL stops the start, and the error does not show the URL", async () => {
+  const { code, stderr } = await serveWith("http://user:secret@cache");
   expect(code).toBe(2);
-  expect(said).toContain("stores.redis.url");
-  expect(said).not.toContain("secret");
-  expect(await serveWith("")).toMatchObject({ code: 2, said: expect.stringContaining("without stores.redis.url") });
+  expect(stderr).toContain("stores.redis.url");
+  expect(stderr).not.toContain("secret");
+  expect(await serveWith("")).toMatchObject({ code: 2, stderr: expect.stringContaining("without stores.redis.url") });
 });
 
 describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "with a real Redis", () => {
   const cases: readonly (readonly [string, RedisOptions, string])[] = [
     ["a Redis Cluster", { isCluster: true, args: ANY_PASSWORD }, "use one server without cluster mode"],
     [
-      "one that evicts keys",
+      "a server that evicts keys",
       { args: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", ...ANY_PASSWORD] },
       "set maxmemory-policy noeviction",
     ],
-    [
-      "one that wants another password",
-      { args: ["--requirepass", "other"] },
-      "it does not know this user with this password (WRONGPASS)",
-    ],
+    ["a server with another password", { args: ["--requirepass", "other"] }, "the user name or password is wrong (WRONGPASS)"],
     ["a replica", { args: ["--replicaof", "127.0.0.1", "1", ...ANY_PASSWORD] }, "give the address of its master"],
   ];
   for (const [name, options, advice] of cases) {
-    test(`${name} stops the start with one line that says what to do`, async () => {
+    test(`${name} stops the start with a one-line error and advice`, async () => {
       const redis = await TestRedis.start(options);
-      const { code, said, logged } = await serveWith(`redis://:secret@127.0.0.1:${redis.port}`);
+      const { code, stderr, stdout } = await serveWith(`redis://:secret@127.0.0.1:${redis.port}`);
       await redis.close();
       expect(code).toBe(1);
-      expect(said).toStartWith(`sallyport: the Redis at 127.0.0.1:${redis.port} `);
-      expect(said).toContain(advice);
-      expect(said.trimEnd().split("\n")).toHaveLength(1);
-      expect(said + logged).not.toContain("secret");
+      expect(stderr).toStartWith(`sallyport: the Redis at 127.0.0.1:${redis.port} `);
+      expect(stderr).toContain(advice);
+      expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+      expect(stderr + stdout).not.toContain("secret");
     });
   }
 });

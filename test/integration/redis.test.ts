@@ -14,7 +14,7 @@ const EMPTY = new Uint8Array(0);
 const READ = "user.profile.get";
 const COPIES = 200;
 const CONFIRM = "/api/v1/public/auth/confirm-email-code";
-/** The base point: as good a key as any (RFC 8032 5.1). */
+/** The base point, a valid public key (RFC 8032 5.1). */
 const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
 
 function count(outcomes: readonly string[], wanted: string): number {
@@ -38,19 +38,19 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
     }
   }
 
-  test("the start says which server and version were found", () =>
+  test("the start logs the server and its version", () =>
     withFleet({}, async ({ logged }) => {
       const version = /redis_version:(\S+)/.exec(String(await redis.ask("INFO", "server")))?.[1];
       const lines = () =>
         logged()
           .split("\n")
-          .filter((line) => line.includes("redis: connected"));
-      await until(() => lines().length === 2, "both to say so");
+          .filter((line) => line.includes("redis connected"));
+      await until(() => lines().length === 2, "both gateways to log it");
       for (const line of lines())
         expect(JSON.parse(line)).toMatchObject({ server: "redis", version, address: `127.0.0.1:${redis.port}` });
     }));
 
-  test("one request, sent two hundred times to both at once, is let in once", () =>
+  test("one request, sent 200 times concurrently to both gateways, is accepted once", () =>
     withFleet({}, async ({ world, send }) => {
       const { signer } = await world.login();
       const request = await signer.sign(READ, EMPTY);
@@ -59,7 +59,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       expect(count(outcomes, "REQUEST_REPLAYED")).toBe(COPIES - 1);
     }));
 
-  test("a session has its burst once, not once at each gateway", () =>
+  test("a session has one burst for both gateways", () =>
     withFleet({ "budgets.session.rate": 0.001, "budgets.session.burst": 10 }, async ({ world, send }) => {
       const { signer } = await world.login();
       const requests = await Promise.all(Array.from({ length: 60 }, () => signer.sign(READ, EMPTY)));
@@ -68,7 +68,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       expect(count(outcomes, "RATE_LIMITED")).toBe(50);
     }));
 
-  test("an address gets its codes sent once, not once by each gateway", () =>
+  test("an e-mail address has one budget of codes for both gateways", () =>
     withFleet({ "budgets.send_code.rate": 0.001, "budgets.send_code.burst": 3 }, async ({ gateways }) => {
       const ask = (at: number) =>
         fetch(`${gateways[at % 2]?.edgeUrl}/api/v1/public/auth/send-email-code`, {
@@ -81,7 +81,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       expect(count(statuses, "429")).toBe(17);
     }));
 
-  test("a code is guessed as often as its budget says, not as often at each gateway, whatever the addresses", () =>
+  test("the guesses of a code have one budget for both gateways and all addresses", () =>
     withFleet(
       { "budgets.confirm_code.rate": 0.001, "budgets.confirm_code.burst": 5, trusted_proxies: ["127.0.0.1"] },
       async ({ world, gateways }) => {
@@ -97,7 +97,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       },
     ));
 
-  test("an address has its public calls once, not once at each gateway", () =>
+  test("an address has one budget of public calls for both gateways", () =>
     withFleet({ "budgets.public_auth.rate": 0.001, "budgets.public_auth.burst": 4 }, async ({ world, gateways }) => {
       const ask = (at: number) =>
         fetch(`${gateways[at % 2]?.edgeUrl}/api/v1/public/auth/send-email-code`, {
@@ -109,7 +109,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       expect(world.faults.calls("/api/v1/public/auth/send-email-code")).toBe(4);
     }));
 
-  test("an address that guesses session ids at both at once: each asks the backend no more often than the budget has tokens", () =>
+  test("an address that guesses session ids at both gateways costs the backend at most one failure budget per gateway", () =>
     withFleet({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 10 }, async ({ world, send }) => {
       const { signer } = await world.login();
       const guesses = Array.from({ length: 300 }, (_, at) => `guess-${at}`);
@@ -128,7 +128,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       }
     }));
 
-  test("an address that failed too often at one gateway is refused by the other, too, from its next failure on", () =>
+  test("an address with an empty failure budget at one gateway is refused by the other after its next failure there", () =>
     withFleet({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 3 }, async ({ world, send }) => {
       const { signer } = await world.login();
       const forged = async () => ({ ...(await signer.sign(READ, EMPTY)), signature: new Uint8Array(64) });
@@ -138,7 +138,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       expect(await send(1, await forged())).toBe("RATE_LIMITED");
     }));
 
-  test("a revoked session is refused by both", () =>
+  test("a revoked session is refused by both gateways", () =>
     withFleet({}, async ({ world, send }) => {
       const device = await world.login();
       const sendTo = async (gateway: number) => send(gateway, await device.signer.sign(READ, EMPTY));
@@ -149,25 +149,25 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       }
     }));
 
-  test("what an operator revokes at one, the other revokes too, once; and the answer says whether it will learn of it", () =>
+  test("a revocation by an operator at one gateway reaches the other, and the reply says so", () =>
     withFleet({}, async ({ world, gateways, send }) => {
       const [revoked, kept] = [await world.login(), await world.login()];
       const [first, second] = gateways;
       const listenAt = (device: Device) =>
         Listener.open(createConnectTransport({ baseUrl: second.edgeUrl, httpVersion: "2" }), device);
-      const [doomed, safe] = [await listenAt(revoked), await listenAt(kept)];
+      const [revokedStream, keptStream] = [await listenAt(revoked), await listenAt(kept)];
       const body = JSON.stringify({ device_session_id: revoked.deviceSessionId });
       const headers = { "content-type": "application/json" };
       const answer = await fetch(`${first.adminUrl}/revoke`, { method: "POST", body, headers });
       expect(await answer.json()).toEqual({ streams_ended: 0, everywhere: true });
-      await until(() => doomed.ended !== undefined, "the other gateway to learn of it");
-      expect(doomed.ended).toBe("SESSION_REVOKED");
+      await until(() => revokedStream.ended !== undefined, "the other gateway to end the stream");
+      expect(revokedStream.ended).toBe("SESSION_REVOKED");
       expect(await send(1, await revoked.signer.sign(READ, EMPTY))).toBe("SESSION_REVOKED");
-      expect([safe.ended, await send(1, await kept.signer.sign(READ, EMPTY))]).toEqual([undefined, "ok"]);
-      safe.leave();
+      expect([keptStream.ended, await send(1, await kept.signer.sign(READ, EMPTY))]).toEqual([undefined, "ok"]);
+      keptStream.leave();
     }));
 
-  test("a replayer cannot use up the budget of the session whose request it repeats", () =>
+  test("replays do not spend the budget of the session", () =>
     withFleet({ "budgets.session.rate": 0.001, "budgets.session.burst": 2 }, async ({ world, send }) => {
       const { signer } = await world.login();
       const request = await signer.sign(READ, EMPTY);
@@ -177,9 +177,9 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
     }));
 
   test.each([
-    ["its budgets enforced", {}],
-    ["two of them in shadow mode", { "budgets.ip.shadow": true, "budgets.user.shadow": true }],
-  ])("a request costs two round trips at most, %s: what is refused earlier costs less", (_, budgets) =>
+    ["enforced budgets", {}],
+    ["two budgets in shadow mode", { "budgets.ip.shadow": true, "budgets.user.shadow": true }],
+  ])("a request costs at most two round trips with %s, and fewer if it is refused early", (_, budgets) =>
     withFleet(budgets, async ({ world, send }) => {
       const { signer } = await world.login();
       for (const gateway of [0, 1]) await send(gateway, await signer.sign(READ, EMPTY));

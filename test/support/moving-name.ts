@@ -4,11 +4,11 @@ import { join } from "node:path";
 
 const COMPILER = Bun.which("cc");
 
-/** Why tests with a name of their own are skipped here; `undefined` where they are not. */
+/** The reason to skip tests with a moving name; `undefined` if they can run. */
 export const NO_MOVING_NAME =
-  process.platform !== "linux" || COMPILER === null ? "a name of the test's own takes Linux and a C compiler" : undefined;
+  process.platform !== "linux" || COMPILER === null ? "a moving name needs Linux and a C compiler" : undefined;
 
-/** Answers for one name out of a file, and leaves the others to the system. */
+/** Replaces getaddrinfo: resolves one name from a file, and passes all others to the system. */
 const SHIM = `
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,7 +28,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 }
 `;
 
-/** A name whose address the test sets, for processes that are started with \`env\`. */
+/** A host name whose address the test sets, for processes that are started with `env`. */
 export class MovingName {
   readonly name = "backend.test";
   readonly env: Readonly<Record<string, string>>;

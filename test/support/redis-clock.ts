@@ -5,11 +5,11 @@ import { join } from "node:path";
 
 const COMPILER = Bun.which("cc");
 
-/** Why tests that set the clock of Redis are skipped here; `undefined` where they are not. */
+/** The reason to skip tests that set the clock of Redis; `undefined` if they can run. */
 export const NO_REDIS_CLOCK =
-  process.platform !== "linux" || COMPILER === null ? "to set the clock of Redis takes Linux and a C compiler" : undefined;
+  process.platform !== "linux" || COMPILER === null ? "setting the clock of Redis needs Linux and a C compiler" : undefined;
 
-/** Reads the time out of a file's first 8 bytes. (libfaketime does not start with the allocator that Debian's Redis is built with.) */
+/** Replaces gettimeofday: the time is the first 8 bytes of a file. libfaketime crashes with the allocator of Debian's Redis. */
 const SHIM = `
 #include <fcntl.h>
 #include <stdint.h>
@@ -28,9 +28,9 @@ int gettimeofday(struct timeval *restrict time, void *restrict zone) {
 }
 `;
 
-/** The wall clock of a Redis, which stands still until the test sets it. */
+/** The wall clock of a Redis process. It stands still until the test sets it. */
 export class RedisClock {
-  /** What the server's process is started with. */
+  /** Environment variables for the server's process. */
   readonly env: Readonly<Record<string, string>>;
   readonly #folder: string;
   readonly #file: number;

@@ -7,21 +7,21 @@ import { freePorts } from "./free-ports.ts";
 
 const BINARY = Bun.which("redis-server");
 
-/** Why tests that need a Redis are skipped here; `undefined` where they are not. */
+/** The reason to skip tests that need Redis; `undefined` if it is installed. */
 export const NO_REDIS = BINARY === null ? "redis-server is not installed (apt-get install redis-server)" : undefined;
 
 export interface RedisOptions {
-  /** More of `redis.conf`, as arguments: `["--requirepass", "x"]`. */
+  /** Further lines of `redis.conf`, as arguments: `["--requirepass", "x"]`. */
   readonly args?: readonly string[];
-  /** Speaks TLS alone, with this certificate, and asks for one of its clients' where it is told to. */
+  /** Accepts TLS only, with the certificate `own`. If `clients` is given, client certificates are required. */
   readonly tls?: { readonly own: Certificate; readonly clients?: Certificate };
-  /** Of its process, besides what it inherits. */
+  /** Additional environment variables of the process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** In cluster mode, as a cluster of its own. */
+  /** Cluster mode, with one node. */
   readonly isCluster?: boolean;
 }
 
-/** A real Redis of the test's own, on a port that stays the same when it is killed and started again. Nothing survives a kill. */
+/** A real Redis process. It keeps its port across `kill` and `start`, and loses its data. */
 export class TestRedis {
   readonly port: number;
   readonly #folder: string;
@@ -49,23 +49,23 @@ export class TestRedis {
     return `${this.#tls === undefined ? "redis" : "rediss"}://127.0.0.1:${this.port}`;
   }
 
-  /** How often gateways ask this server while something runs: by its own count of their commands, without those that scripts call. */
+  /** The round trips of gateways during `run`, by the server's command statistics, without the commands that scripts call. */
   async roundTripsOf(run: () => Promise<void>): Promise<number> {
     const before = await this.#roundTrips();
     await run();
-    // Asking costs a HELLO of its own.
+    // Reading the statistics costs one HELLO.
     return (await this.#roundTrips()) - before - 1;
   }
 
   async #roundTrips(): Promise<number> {
     const stats = String(await this.ask("INFO", "commandstats"));
     const calls = (command: string) => Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, "m").exec(stats)?.[1] ?? 0);
-    const asked = ["evalsha", "eval", "script\\|load", "hello", "ping", "client\\|setinfo"];
-    // Every second a gateway looks at the server, with the one script that reads a hash as a whole.
-    return asked.reduce((sum, command) => sum + calls(command), 0) - calls("hgetall");
+    const commands = ["evalsha", "eval", "script\\|load", "hello", "ping", "client\\|setinfo"];
+    // The once-a-second check is the only script with HGETALL (store-epoch.ts); it is not counted.
+    return commands.reduce((sum, command) => sum + calls(command), 0) - calls("hgetall");
   }
 
-  /** One command, over a connection of its own. */
+  /** Sends one command over a new connection. */
   async ask(command: string, ...args: string[]): Promise<unknown> {
     const { own, clients = own } = this.#tls ?? {};
     const tls = own && { ca: own.certificate, cert: clients?.certificate, key: clients?.key };
@@ -100,13 +100,13 @@ export class TestRedis {
     await readyToAccept(child.stdout);
   }
 
-  /** As a crash would end it. */
+  /** Kills the process with SIGKILL. */
   async kill(): Promise<void> {
     this.#process?.kill("SIGKILL");
     await this.#process?.exited;
   }
 
-  /** It keeps its connections, and answers nothing until it is resumed. */
+  /** Stops the process with SIGSTOP: connections stay open, commands get no reply. */
   suspend(): void {
     this.#process?.kill("SIGSTOP");
   }
@@ -121,7 +121,7 @@ export class TestRedis {
   }
 }
 
-/** A Redis with TLS asks its clients for certificates unless it is told not to. */
+/** `tls-auth-clients` is `yes` by default. */
 function tlsArgs(port: number, { own, clients }: NonNullable<RedisOptions["tls"]>): string[] {
   const files = ["--tls-cert-file", own.certificateFile, "--tls-key-file", own.keyFile];
   const authority = ["--tls-ca-cert-file", (clients ?? own).certificateFile];
@@ -132,18 +132,18 @@ function tlsArgs(port: number, { own, clients }: NonNullable<RedisOptions["tls"]
 async function readyToAccept(stdout: ReadableStream<Uint8Array>): Promise<void> {
   const decoder = new TextDecoder();
   const reader = stdout.getReader();
-  let said = "";
-  while (!said.includes("Ready to accept connections")) {
+  let output = "";
+  while (!output.includes("Ready to accept connections")) {
     const { value, done } = await reader.read();
-    if (done) throw new Error(`redis-server did not start: ${said}`);
-    said += decoder.decode(value, { stream: true });
+    if (done) throw new Error(`redis-server did not start: ${output}`);
+    output += decoder.decode(value, { stream: true });
   }
-  // Read on, or it blocks when the pipe is full.
+  // Drain the pipe, or the process blocks when it is full.
   reader.releaseLock();
   void stdout.pipeTo(new WritableStream()).catch(() => {});
 }
 
-/** By itself a node's bus takes the port + 10000, which may be in use, or no port at all. */
+/** The default port of the cluster bus, port + 10000, may be in use or above 65535. */
 function clusterArgs(busPort: number): string[] {
   return ["--cluster-enabled", "yes", "--cluster-port", String(busPort)];
 }

@@ -4,7 +4,7 @@ import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 
 const NOW_MS = 1_760_000_000_000;
 
-test("a store without room refuses newcomers, and forgets none of those who have spent", () => {
+test("a full store refuses new buckets, and evicts none that has spent tokens", () => {
   const store = new MemoryBucketStore({ entriesMax: 50 });
   for (let index = 0; index < 50; index++) expect(store.take([user(index)], NOW_MS)).toBe(true);
   expect(store.take([user(50)], NOW_MS)).toEqual({ refusedBy: "user", retryAfterMs: 1000 });
@@ -20,7 +20,7 @@ test("buckets that are full again make room", () => {
   expect(store.entries).toBeLessThanOrEqual(50);
 });
 
-test("when a budget in the middle finds no room, the budgets around it keep their tokens", () => {
+test("if one demand finds no room, the other demands keep their tokens", () => {
   const store = new MemoryBucketStore({ entriesMax: 2 });
   store.take([user(1)], NOW_MS);
   expect(store.take([user(2), user(3)], NOW_MS)).toMatchObject({ refusedBy: "user", retryAfterMs: 1000 });
@@ -28,20 +28,20 @@ test("when a budget in the middle finds no room, the budgets around it keep thei
   expect(store.take([user(2)], NOW_MS)).toBe(true);
 });
 
-test("a refused request leaves no bucket behind for its other budgets", () => {
+test("a refused request stores no bucket for its other budgets", () => {
   const store = new MemoryBucketStore({ entriesMax: 10 });
   store.take([user(1)], NOW_MS);
   for (let attempt = 0; attempt < 20; attempt++) store.take([user(100 + attempt), user(1)], NOW_MS);
   expect(store.entries).toBe(1);
 });
 
-test("to look at budgets takes up no room", () => {
+test("`check` stores no bucket", () => {
   const store = new MemoryBucketStore({ entriesMax: 10 });
   for (let index = 0; index < 100; index++) expect(store.check(user(index), NOW_MS)).toBe(true);
   expect(store.entries).toBe(0);
 });
 
-test("a burst of less than one token is taken as one, or nobody would ever pass", () => {
+test("a burst below one token counts as one", () => {
   const store = new MemoryBucketStore({ entriesMax: 10 });
   const small: BucketDemand = { scope: "user", key: "u", budget: { ratePerSecond: 1, burst: 0.5 } };
   expect(store.take([small], NOW_MS)).toBe(true);
@@ -49,7 +49,7 @@ test("a burst of less than one token is taken as one, or nobody would ever pass"
   expect(store.take([small], NOW_MS + 1000)).toBe(true);
 });
 
-test("the rate holds over thousands of tokens, on today's clock", () => {
+test("the rate stays exact over thousands of tokens at today's Unix time", () => {
   const store = new MemoryBucketStore({ entriesMax: 10 });
   const steady: BucketDemand = { scope: "ip", key: "192.0.2.1", budget: { ratePerSecond: 300, burst: 10 } };
   let given = 0;
@@ -58,7 +58,7 @@ test("the rate holds over thousands of tokens, on today's clock", () => {
   expect(given).toBeLessThanOrEqual(18_000 * 1.001 + 10);
 });
 
-/** A budget of one token, which is there again after a second. */
+/** A budget of one token per second, burst 1. */
 function user(index: number): BucketDemand {
   return { scope: "user", key: `user-${index}`, budget: { ratePerSecond: 1, burst: 1 } };
 }

@@ -3,26 +3,26 @@ import fc from "fast-check";
 import { ExpiringTable, NO_SLOT } from "../../../../src/stores/memory/expiring-table.ts";
 
 const NOW_MS = 1_000;
-/** All of these fingerprints have the same home, so that four fill it and the others pass it. */
+/** These fingerprints share one home: four fill it, the others overflow. */
 const CROWD = Array.from({ length: 40 }, (_, index) => index + 1);
-/** Distinct, and with the last bucket of any table for a home. */
+/** Distinct, with the last group of any table as their home. */
 const LAST_CROWD = CROWD.map((low) => -low);
 
-test("an entry is there until its time has come", () => {
+test("an entry is live until its expiry", () => {
   const table = new ExpiringTable(10);
   expect(put(table, 1, 2, NOW_MS, NOW_MS + 5)).toBe(true);
   expect(isLive(table, 1, 2, NOW_MS + 4)).toBe(true);
   expect(isLive(table, 1, 2, NOW_MS + 5)).toBe(false);
 });
 
-test("both halves of a fingerprint count", () => {
+test("both halves of a fingerprint are compared", () => {
   const table = new ExpiringTable(10);
   put(table, 1, 2, NOW_MS, NOW_MS + 5);
   expect(isLive(table, 1, 3, NOW_MS)).toBe(false);
   expect(isLive(table, 3, 2, NOW_MS)).toBe(false);
 });
 
-test("the fingerprint 0 is one like any other", () => {
+test("the fingerprint 0 is stored like any other", () => {
   const table = new ExpiringTable(10);
   expect(isLive(table, 0, 0, NOW_MS)).toBe(false);
   put(table, 0, 0, NOW_MS, NOW_MS + 5);
@@ -30,7 +30,7 @@ test("the fingerprint 0 is one like any other", () => {
   expect(table.occupied).toBe(1);
 });
 
-test("an entry behind one that expired is still found, and not entered twice", () => {
+test("an entry behind an expired one is still found, and not stored twice", () => {
   const table = new ExpiringTable(1000);
   for (const [index, low] of CROWD.slice(0, 16).entries()) put(table, low, 1, NOW_MS, NOW_MS + 10 + index);
   for (let expired = 1; expired <= 16; expired++) {
@@ -44,38 +44,38 @@ test("an entry behind one that expired is still found, and not entered twice", (
 });
 
 test.each([
-  ["at the front", CROWD],
-  ["that runs over the end of the table", LAST_CROWD],
-])("a crowd for one bucket %s has room all the same, and none of it is forgotten or entered twice", (_, crowd) => {
+  ["in the first group", CROWD],
+  ["in the last group, overflowing to the first", LAST_CROWD],
+])("40 entries with one home %s all find room, and none is lost or stored twice", (_, crowd) => {
   const table = new ExpiringTable(100);
   for (const low of crowd) expect(put(table, low, 1, NOW_MS, NOW_MS + 50)).toBe(true);
   for (const low of crowd) expect(table.expiryMs(table.claim(low, 1, NOW_MS))).toBe(NOW_MS + 50);
   expect(table.occupied).toBe(crowd.length);
 });
 
-test("a crowd too large to be counted is there whole, and so is what comes after it", () => {
+test("2000 entries with one home saturate the overflow counters, and none is lost, then or later", () => {
   const table = new ExpiringTable(4000);
   const crowd = Array.from({ length: 2000 }, (_, index) => index);
   for (let round = 0; round < 3; round++) {
     const nowMs = NOW_MS + 50 * round;
     for (const low of crowd) expect(put(table, low, round, nowMs, nowMs + 50)).toBe(true);
     expect(crowd.filter((low) => !isLive(table, low, round, nowMs + 49))).toEqual([]);
-    // Some go before their time: what lives behind them has to be found without them.
+    // Some are removed early: the entries behind them must still be found.
     for (const low of crowd.slice(0, 1500)) table.setExpiry(table.find(low, round), 0);
     expect(crowd.filter((low) => isLive(table, low, round, nowMs + 49))).toEqual(crowd.slice(1500));
   }
 });
 
-test("where a crowd has been, searches are as short as before", () => {
+test("after overflowing entries are removed, searches are as short as before", () => {
   const table = new ExpiringTable(100_000);
   const crowd = Array.from({ length: 250 }, (_, index) => index);
   for (const low of crowd) put(table, low, 1, NOW_MS, NOW_MS + 50);
-  expect(table.passedBuckets).toBe(Math.ceil(crowd.length / 4) - 1);
+  expect(table.overflowedGroups).toBe(Math.ceil(crowd.length / 4) - 1);
   for (const low of crowd) table.setExpiry(table.find(low, 1), 0);
-  expect(table.passedBuckets).toBe(0);
+  expect(table.overflowedGroups).toBe(0);
 });
 
-test("an entry behind a slot that was given back is still found, and not entered twice", () => {
+test("an entry behind a freed slot is still found, and not stored twice", () => {
   const table = new ExpiringTable(1000);
   for (const low of CROWD.slice(0, 16)) put(table, low, 1, NOW_MS, NOW_MS + 50);
   for (const low of CROWD.slice(0, 15)) {
@@ -86,17 +86,17 @@ test("an entry behind a slot that was given back is still found, and not entered
   expect(table.expiryMs(table.claim(last, 1, NOW_MS))).toBe(NOW_MS + 50);
 });
 
-test("the slot of an expired entry serves a new one, and the old one stays away when the clock steps back", () => {
+test("an expired entry whose slot was reused does not return after the clock is set back", () => {
   const table = new ExpiringTable(1000);
   const [first = 0, ...others] = CROWD.slice(0, 17);
   put(table, first, 1, NOW_MS, NOW_MS + 1);
   for (const low of others) put(table, low, 1, NOW_MS + 1, NOW_MS + 50);
   expect(others.every((low) => isLive(table, low, 1, NOW_MS + 1))).toBe(true);
   expect(isLive(table, first, 1, NOW_MS)).toBe(false);
-  expect(table.forgottenMs).toBe(NOW_MS + 1);
+  expect(table.evictedUntilMs).toBe(NOW_MS + 1);
 });
 
-test("a claimed slot that was never set does not show what lay in it before", () => {
+test("a claimed slot that was not set does not show its previous entry", () => {
   const table = new ExpiringTable(1000);
   for (const low of CROWD.slice(0, 16)) put(table, low, 1, NOW_MS, NOW_MS + 1);
   const slot = table.claim(77, 1, NOW_MS + 1);
@@ -105,7 +105,7 @@ test("a claimed slot that was never set does not show what lay in it before", ()
 });
 
 describe.each([1, 2, 9, 10, 100, 1000])("a table for %d entries", (entriesMax) => {
-  test("holds that many, then is full, and has room again when they expire", () => {
+  test("stores that many, then is full, and has room again when they expire", () => {
     const table = new ExpiringTable(entriesMax);
     const some = fingerprints(entriesMax + 1);
     for (const [low, high] of some.slice(0, entriesMax)) expect(put(table, low, high, NOW_MS, NOW_MS + 5)).toBe(true);
@@ -116,7 +116,7 @@ describe.each([1, 2, 9, 10, 100, 1000])("a table for %d entries", (entriesMax) =
   });
 });
 
-test("a table filled to its greatest load refuses nobody early and forgets nobody", () => {
+test("a table filled to its limit refused no entry early and lost none", () => {
   const entriesMax = 2 ** 15;
   const table = new ExpiringTable(entriesMax);
   const some = fingerprints(entriesMax);
@@ -125,18 +125,18 @@ test("a table filled to its greatest load refuses nobody early and forgets nobod
   expect(put(table, 1, 1, NOW_MS, NOW_MS + 5)).toBe(false);
 });
 
-test("entries that come and go for ever find room as long as the live ones leave some, and crowd no more than at first", () => {
+test("200,000 entries that come and go find room, and overflows do not accumulate", () => {
   const table = new ExpiringTable(10_000);
   const some = fingerprints(200_000);
   for (const [index, [low, high]] of some.entries()) {
     if (!put(table, low, high, NOW_MS + index, NOW_MS + index + 9_500)) throw new Error(`entry ${index} found no room`);
   }
   expect(table.occupied).toBeLessThanOrEqual(10_000);
-  // A tenth of 6250 buckets, and what chance adds.
-  expect(table.passedBuckets).toBeLessThan(800);
+  // A tenth of 6250 groups, and a margin for chance.
+  expect(table.overflowedGroups).toBeLessThan(800);
 });
 
-test("a slot given back is free, and counts no more", () => {
+test("a freed slot can be used again, and is not counted", () => {
   const table = new ExpiringTable(1);
   const slot = table.claim(1, 1, NOW_MS);
   table.setExpiry(slot, NOW_MS + 50);
@@ -145,25 +145,25 @@ test("a slot given back is free, and counts no more", () => {
   expect(put(table, 2, 2, NOW_MS, NOW_MS + 50)).toBe(true);
 });
 
-test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("%p entries are no size of a table", (entriesMax) => {
+test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("a capacity of %p is refused", (entriesMax) => {
   expect(() => new ExpiringTable(entriesMax)).toThrow(RangeError);
 });
 
-test("whatever the order of entries and times, none is forgotten early or seen again late", () => {
+test("in any order of steps, the table behaves like a map with expiry (property test)", () => {
   const step = fc.record({
-    // Few fingerprints with few homes, one of them at the end of the table: they meet often.
+    // Few fingerprints with few homes, one of them the last group, so that they collide often.
     low: fc.integer({ min: 0, max: 5 }).map((n) => (n < 4 ? n : Math.imul(n, 0x33333333))),
     high: fc.integer({ min: 0, max: 9 }),
     ttlMs: fc.integer({ min: 1, max: 100 }),
     advanceMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 30 })),
-    givesBack: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
+    isFreed: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
   });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.array(step, { maxLength: 300 }), (entriesMax, steps) => {
       const table = new ExpiringTable(entriesMax);
       const model = new Map<string, number>();
       let nowMs = NOW_MS;
-      for (const { low, high, ttlMs, advanceMs, givesBack } of steps) {
+      for (const { low, high, ttlMs, advanceMs, isFreed } of steps) {
         nowMs += advanceMs;
         const key = `${low},${high}`;
         const isKnown = (model.get(key) ?? 0) > nowMs;
@@ -174,7 +174,7 @@ test("whatever the order of entries and times, none is forgotten early or seen a
         expect(live).toBeLessThanOrEqual(entriesMax);
         expect(table.occupied).toBeGreaterThanOrEqual(live);
         const slot = table.find(low, high);
-        if (!givesBack || slot === NO_SLOT) continue;
+        if (!isFreed || slot === NO_SLOT) continue;
         table.setExpiry(slot, 0);
         model.delete(key);
       }

@@ -5,7 +5,7 @@ import { SessionCache, type SessionCacheOptions } from "../../../../src/stores/m
 import { ManualClock } from "../../../contract/manual-clock.ts";
 import { ScriptedSource } from "../../../contract/scripted-source.ts";
 
-test("a hit is answered at once, without a promise", async () => {
+test("a hit is returned synchronously", async () => {
   const { cache } = openCache();
   await cache.find("s1");
   await cache.find("nobody");
@@ -13,7 +13,7 @@ test("a hit is answered at once, without a promise", async () => {
   expect(cache.find("nobody")).toBeUndefined();
 });
 
-test("an answer once given is never changed under its holder", async () => {
+test("a returned result never changes", async () => {
   const { cache, revoke } = openCache();
   await cache.find("s1");
   const hit = cache.find("s1") as FoundSession;
@@ -26,7 +26,7 @@ test("an answer once given is never changed under its holder", async () => {
   expect(session.status).toBe("active");
 });
 
-test("while revocations do not arrive, every request asks the source, and those that arrive together share it", async () => {
+test("while revocations do not arrive, every request looks up, and concurrent requests share a look-up", async () => {
   let trusted = true;
   const { cache, source } = openCache({ trusted: () => trusted });
   await cache.find("s1");
@@ -40,7 +40,7 @@ test("while revocations do not arrive, every request asks the source, and those 
   expect(source.asked).toHaveLength(3);
 });
 
-test("a session that vanished while revocations did not arrive is not found in memory afterwards", async () => {
+test("a session that was deleted while revocations did not arrive is no longer cached afterwards", async () => {
   let trusted = true;
   const { cache, source } = openCache({ trusted: () => trusted });
   await cache.find("s1");
@@ -51,14 +51,14 @@ test("a session that vanished while revocations did not arrive is not found in m
   expect(await cache.find("s1")).toBeUndefined();
 });
 
-test("with a time to live of 0 every request asks the source", async () => {
+test("with a time to live of 0, every request looks up", async () => {
   const { cache, source } = openCache({ ttlMs: 0, unknownTtlMs: 0 });
   for (const id of ["s1", "s1", "nobody", "nobody"]) await cache.find(id);
   expect(source.asked).toEqual(["s1", "s1", "nobody", "nobody"]);
   expect(cache.entries).toBe(0);
 });
 
-test("a revoked session stays known as revoked, and only for the rest of its time to live", async () => {
+test("a revoked session stays cached as revoked for the rest of its time to live", async () => {
   const { cache, source, revoke, clock } = openCache();
   await cache.find("s1");
   clock.advance(29_000);
@@ -70,7 +70,7 @@ test("a revoked session stays known as revoked, and only for the rest of its tim
   expect(source.asked).toEqual(["s1", "s1"]);
 });
 
-test("without a cache, a request right after a revocation is not answered by the look-up that just ended", async () => {
+test("with a time to live of 0, a request after a revocation does not join the look-up that just ended", async () => {
   const { cache, source, revoke } = openCache({ ttlMs: 0 });
   let later: Promise<FoundSession | undefined> | undefined;
   const release = source.hold();
@@ -85,25 +85,22 @@ test("without a cache, a request right after a revocation is not answered by the
   expect((await later)?.session.status).toBe("revoked");
 });
 
-test.each([30_000, 0])(
-  "at each turn of the event queue around the end of a look-up, a revocation wins (ttlMs %d)",
-  async (ttlMs) => {
-    for (let turns = 0; turns < 12; turns++) {
-      const { cache, source, revoke } = openCache({ ttlMs });
-      const release = source.hold();
-      const first = cache.find("s1");
-      release();
-      for (let turn = 0; turn < turns; turn++) await null;
-      source.set("s1", "u1", "revoked");
-      revoke({ userId: "u1" });
-      expect((await cache.find("s1"))?.session.status).toBe("revoked");
-      await first;
-      expect((await cache.find("s1"))?.session.status).toBe("revoked");
-    }
-  },
-);
+test.each([30_000, 0])("a revocation wins at every microtask around the end of a look-up (ttlMs %d)", async (ttlMs) => {
+  for (let turns = 0; turns < 12; turns++) {
+    const { cache, source, revoke } = openCache({ ttlMs });
+    const release = source.hold();
+    const first = cache.find("s1");
+    release();
+    for (let turn = 0; turn < turns; turn++) await null;
+    source.set("s1", "u1", "revoked");
+    revoke({ userId: "u1" });
+    expect((await cache.find("s1"))?.session.status).toBe("revoked");
+    await first;
+    expect((await cache.find("s1"))?.session.status).toBe("revoked");
+  }
+});
 
-test("made-up ids displace no session, however many", async () => {
+test("unknown ids evict no session", async () => {
   const { cache, source } = openCache({ entriesMax: 10 });
   await cache.find("s1");
   for (let index = 0; index < 100; index++) await cache.find(`made-up-${index}`);
@@ -111,7 +108,7 @@ test("made-up ids displace no session, however many", async () => {
   expect(source.asked.filter((id) => id === "s1")).toHaveLength(1);
 });
 
-test("the cache holds no more than its bound", async () => {
+test("the cache stores at most entriesMax sessions", async () => {
   const { cache, source } = openCache({ entriesMax: 10 });
   for (let index = 0; index < 50; index++) {
     source.set(`many-${index}`, "u1");
@@ -123,7 +120,7 @@ test("the cache holds no more than its bound", async () => {
   expect(source.asked).toHaveLength(50);
 });
 
-test("no more look-ups are under way than allowed, and those under way still serve their waiters", async () => {
+test("look-ups above lookUpsMax are refused, and those in flight still serve their callers", async () => {
   const { cache, source } = openCache({ lookUpsMax: 2 });
   const release = source.hold();
   const waiting = [cache.find("s1"), cache.find("s2"), cache.find("s1")];
@@ -133,7 +130,7 @@ test("no more look-ups are under way than allowed, and those under way still ser
   expect(await cache.find("nobody")).toBeUndefined();
 });
 
-test("a source that throws at once is out of reach, and is asked again", async () => {
+test("a source that throws synchronously refuses the request, and the next request looks up again", async () => {
   let calls = 0;
   const source = {
     lookUp() {
@@ -148,28 +145,28 @@ test("a source that throws at once is out of reach, and is asked again", async (
   expect(calls).toBe(2);
 });
 
-test("a look-up overtaken by more revocations than the log remembers is made anew, not trusted", async () => {
+test("a look-up is repeated if the revocation log overflowed meanwhile", async () => {
   const { cache, source, revoke } = openCache({}, new RevocationLog(4));
   const release = source.hold();
   const found = cache.find("s1");
   source.set("s1", "u1", "revoked");
   revoke({ deviceSessionId: "s1" });
-  for (let index = 0; index < 10; index++) revoke({ userId: `someone-${index}` });
+  for (let index = 0; index < 10; index++) revoke({ userId: `other-${index}` });
   release();
   expect((await found)?.session.status).toBe("revoked");
   expect(source.asked).toEqual(["s1", "s1"]);
 });
 
-test("a look-up that is overtaken again and again gives up", async () => {
+test("a look-up that is overtaken on every attempt is refused", async () => {
   const { source, clock } = openCache();
-  const restless = {
+  const clearing = {
     async lookUp(id: string) {
       const session = await source.lookUp(id);
       cache.clear();
       return session;
     },
   };
-  const cache = new SessionCache(restless, new RevocationLog(), clock, { ttlMs: 1, unknownTtlMs: 1, entriesMax: 1 });
+  const cache = new SessionCache(clearing, new RevocationLog(), clock, { ttlMs: 1, unknownTtlMs: 1, entriesMax: 1 });
   await expect((async () => cache.find("s1"))()).rejects.toMatchObject({ reason: "SESSION_LOOKUP_UNAVAILABLE" });
   expect(source.asked).toHaveLength(3);
   expect(cache.entries).toBe(0);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { FoundSession } from "../../../../src/core/ports.ts";
 import { SessionEntries } from "../../../../src/stores/memory/session-entries.ts";
 
-test("the session that came first makes room, also in the list of its user", () => {
+test("the oldest session is evicted, also from the list of its user", () => {
   const entries = new SessionEntries(2);
   entries.put(found("s1", "u1"), 1);
   entries.put(found("s2", "u1"), 1);
@@ -13,7 +13,7 @@ test("the session that came first makes room, also in the list of its user", () 
   expect(idsOf(entries, "u3")).toEqual(["s3"]);
 });
 
-test("a session that is renewed displaces no other", () => {
+test("a session that is put again evicts no other", () => {
   const entries = new SessionEntries(2);
   entries.put(found("s1", "u1"), 1);
   entries.put(found("s2", "u2"), 1);
@@ -22,7 +22,7 @@ test("a session that is renewed displaces no other", () => {
   expect(entries.size).toBe(2);
 });
 
-test("a session that changed its user is found under the new one alone", () => {
+test("a session that changed its user is listed under the new user only", () => {
   const entries = new SessionEntries(2);
   entries.put(found("s1", "u1"), 1);
   entries.put(found("s1", "u2"), 1);
@@ -31,7 +31,7 @@ test("a session that changed its user is found under the new one alone", () => {
   expect(entries.users).toBe(1);
 });
 
-test("no user is left behind without sessions, and no session without its user, whatever comes and goes", () => {
+test("in any order of steps, sessions and users stay consistent (property test)", () => {
   const step = fc.record({
     id: fc.integer({ min: 0, max: 12 }).map((n) => `s${n}`),
     userId: fc.integer({ min: 0, max: 3 }).map((n) => `u${n}`),

@@ -4,7 +4,7 @@ import { SipHash13 } from "../../../../src/stores/memory/sip-hash.ts";
 /** Key 00 01 … 0f. */
 const KEY = Uint8Array.from({ length: 16 }, (_, index) => index);
 
-/** Digests, as bytes, of the messages 00 01 … (length - 1): the SipHash-1-3 vectors that Rust's core library publishes with its own. */
+/** Digests of the messages 00 01 … (length - 1). The SipHash-1-3 vectors are from the tests of Rust's core library. */
 const VECTORS: readonly (readonly [length: number, digest: string])[] = [
   [0, "dcc40f055801acab"],
   [1, "93ca577df39bf4c9"],
@@ -23,7 +23,7 @@ const VECTORS: readonly (readonly [length: number, digest: string])[] = [
   [63, "a8b3bbb76290199d"],
 ];
 
-test.each(VECTORS)("the published digest of %d bytes is reproduced, whatever lies behind the message", (length, digest) => {
+test.each(VECTORS)("the published digest of %d bytes is reproduced, whatever bytes follow the message", (length, digest) => {
   const hash = new SipHash13(KEY);
   const bytes = new Uint8Array(hash.lanes.buffer).fill(0xaa);
   for (let at = 0; at < length; at++) bytes[at] = at;
@@ -31,7 +31,7 @@ test.each(VECTORS)("the published digest of %d bytes is reproduced, whatever lie
   expect(digestHex(hash)).toBe(digest);
 });
 
-test("a message longer than the room at first is hashed whole", () => {
+test("a message longer than the initial buffer is hashed whole", () => {
   const hash = new SipHash13(KEY);
   const length = hash.lanes.byteLength * 3;
   hash.reserve(length);
@@ -43,7 +43,7 @@ test("a message longer than the room at first is hashed whole", () => {
   expect(digests[0]).not.toBe(digests[1]);
 });
 
-test("a message that just fits leaves room for its length", () => {
+test("the buffer has room for the length word of a message that just fits", () => {
   const hash = new SipHash13(KEY);
   for (let length = 0; length < 4096; length += 8) {
     hash.reserve(length);
@@ -51,11 +51,11 @@ test("a message that just fits leaves room for its length", () => {
   }
 });
 
-test("a key of another length is no key", () => {
+test("a key of another length is refused", () => {
   expect(() => new SipHash13(new Uint8Array(15))).toThrow(RangeError);
 });
 
-test("the key cannot be changed from outside afterwards", () => {
+test("a later change of the key's bytes has no effect", () => {
   const key = KEY.slice();
   const hash = new SipHash13(key);
   key.fill(0);

@@ -6,20 +6,20 @@ const RESERVED_MS = 65_000;
 function setUp() {
   const time = { ms: 0 };
   const lines: string[] = [];
-  const note = (message: string) => void lines.push(message);
+  const append = (message: string) => void lines.push(message);
   const health = new RedisHealth({
     clock: { now: () => time.ms, monotonic: () => time.ms },
-    log: { debug: note, info: note, warn: note, error: note },
+    log: { debug: append, info: append, warn: append, error: append },
     reservedForMs: RESERVED_MS,
     marginMs: 5000,
   });
   return { health, time, lines };
 }
 
-test("a fence keeps requests out for as long as new ones would end before it, and is told of once", () => {
+test("a quarantine refuses requests until new reservations would outlive it, and is logged once", () => {
   const { health, time, lines } = setUp();
-  health.fenceIsIn(RESERVED_MS + 3000);
-  health.fenceIsIn(RESERVED_MS + 2000);
+  health.noteQuarantine(RESERVED_MS + 3000);
+  health.noteQuarantine(RESERVED_MS + 2000);
   expect(health.notReady()).toHaveLength(1);
   expect(lines).toHaveLength(1);
   time.ms = 2000;
@@ -28,9 +28,9 @@ test("a fence keeps requests out for as long as new ones would end before it, an
   expect(health.notReady()).toEqual([]);
 });
 
-test("a fence that is taken back lets them in at once", () => {
+test("a quarantine that is lifted accepts requests immediately", () => {
   const { health } = setUp();
-  health.fenceIsIn(RESERVED_MS + 3_600_000);
-  health.fenceIsIn(0);
+  health.noteQuarantine(RESERVED_MS + 3_600_000);
+  health.noteQuarantine(0);
   expect(health.notReady()).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { addressOf } from "../../../../src/stores/redis/address.ts";
 import { checkServer } from "../../../../src/stores/redis/server-info.ts";
+import { addressOf } from "../../../../src/stores/redis/url.ts";
 
 const GOOD = {
   redis_version: "7.0.15",
@@ -17,7 +17,7 @@ function check(changes: Readonly<Record<string, string>> = {}) {
   return checkServer(`# Server\r\n${lines.join("\r\n")}\r\n`, "cache:6379");
 }
 
-test("a server that will do is known by name, version and run", () => {
+test("a suitable server yields its name, version and run id", () => {
   expect(check()).toEqual({ name: "redis", version: "7.0.15", runId: "2d6eb6cb" });
   expect(check({ server_name: "valkey", redis_version: "7.2.4", valkey_version: "8.1.0" })).toMatchObject({
     name: "valkey",
@@ -27,21 +27,25 @@ test("a server that will do is known by name, version and run", () => {
   expect(check({ maxmemory: "1000000" }).name).toBe("redis");
 });
 
-describe("a server that would not keep what it is given is refused, with a word on what to use", () => {
+describe("an unsuitable server is refused with advice", () => {
   const cases: readonly (readonly [string, Readonly<Record<string, string>>, string])[] = [
-    ["a node of a cluster", { cluster_enabled: "1", redis_mode: "cluster" }, "use one server without cluster mode"],
+    ["a cluster node", { cluster_enabled: "1", redis_mode: "cluster" }, "use one server without cluster mode"],
     ["a sentinel", { redis_mode: "sentinel" }, "give the address of the master"],
     ["a replica", { role: "slave" }, "give the address of its master"],
     ["an old version", { redis_version: "6.2.14" }, "use Redis 7 or later"],
-    ["no version at all", { redis_version: "" }, "use Redis 7 or later"],
-    ["one that evicts", { maxmemory: "100000000", maxmemory_policy: "volatile-ttl" }, "set maxmemory-policy noeviction"],
+    ["no version", { redis_version: "" }, "use Redis 7 or later"],
+    [
+      "a server that evicts keys",
+      { maxmemory: "100000000", maxmemory_policy: "volatile-ttl" },
+      "set maxmemory-policy noeviction",
+    ],
   ];
   for (const [name, changes, advice] of cases) {
     test(name, () => expect(() => check(changes)).toThrow(advice));
   }
 });
 
-test("an address shows nothing of user and password", () => {
+test("an address shows neither user nor password", () => {
   expect(addressOf("redis://user:secret@cache:6380/2")).toBe("cache:6380/2");
   expect(addressOf("rediss://:secret@[::1]:6380")).toBe("[::1]:6380");
   expect(addressOf("redis+unix:///run/redis.sock")).toBe("/run/redis.sock");

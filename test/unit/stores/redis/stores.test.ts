@@ -4,10 +4,10 @@ import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 import { type RedisBucketOptions, RedisBucketStore } from "../../../../src/stores/redis/buckets.ts";
 import { RedisLink } from "../../../../src/stores/redis/link.ts";
 import { RedisReplayStore } from "../../../../src/stores/redis/replay.ts";
-import { Continuity } from "../../../../src/stores/redis/store-epoch.ts";
+import { StoreEpoch } from "../../../../src/stores/redis/store-epoch.ts";
 import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
 
-/** What is particular to the stores in Redis; what they share with the others is in test/contract. */
+/** Behaviour that only the Redis stores have. The contract suites in test/contract cover the rest. */
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const DEMAND: BucketDemand = { scope: "public_identity", key: "a@example.com", budget: { ratePerSecond: 0.001, burst: 4 } };
@@ -15,8 +15,8 @@ const WINDOW_MS = 60_000;
 const MARGIN_MS = 5000;
 const HOUR_MS = 3_600_000;
 
-function continuityOf(prefix: string, durable = false): Continuity {
-  return new Continuity({ prefix, durable, reservedForMs: WINDOW_MS + MARGIN_MS, marginMs: MARGIN_MS });
+function epochOf(prefix: string, durable = false): StoreEpoch {
+  return new StoreEpoch({ prefix, durable, reservedForMs: WINDOW_MS + MARGIN_MS, marginMs: MARGIN_MS });
 }
 
 describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
@@ -25,7 +25,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   let prefixes = 0;
   const newPrefix = () => `unit-${prefixes++}:`;
   const newLink = async (of: TestRedis) => {
-    const opened = new RedisLink({ url: of.url, timeoutMs: 2000, log: SILENT, random: () => 0.5, greet: async () => {} });
+    const opened = new RedisLink({ url: of.url, timeoutMs: 2000, log: SILENT, random: () => 0.5, prepare: async () => {} });
     await opened.open();
     return opened;
   };
@@ -45,14 +45,14 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       ...options,
     });
 
-  /** On a Redis that is whole, unless somebody has known another. */
+  /** A replay store without quarantine, unless `runId` is not that of the first call. */
   async function replayOf(prefix: string, clockAheadMs = 0, runId = "run-1") {
-    if (!(await keysOf(prefix)).includes(`${prefix}continuity`)) await continuityOf(prefix, true).enrol(link.call, runId);
-    const continuity = continuityOf(prefix);
-    await continuity.enrol(link.call, runId);
+    if (!(await keysOf(prefix)).includes(`${prefix}continuity`)) await epochOf(prefix, true).join(link.call, runId);
+    const epoch = epochOf(prefix);
+    await epoch.join(link.call, runId);
     const clock = { now: () => Date.now() + clockAheadMs, monotonic: () => performance.now() };
     const options = { prefix, marginMs: MARGIN_MS };
-    return { store: new RedisReplayStore(link, continuity, clock, options), clock, continuity };
+    return { store: new RedisReplayStore(link, epoch, clock, options), clock, epoch };
   }
 
   async function keysOf(prefix: string): Promise<string[]> {
@@ -61,7 +61,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   }
 
   describe("buckets", () => {
-    test("gateways whose clocks are an hour apart get no more out of a bucket together than one alone", async () => {
+    test("gateways whose clocks differ by an hour get one burst in all", async () => {
       const prefix = newPrefix();
       const stores = [bucketsOf(link, { prefix }), bucketsOf(link, { prefix })];
       let given = 0;
@@ -73,7 +73,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       expect(given).toBe(DEMAND.budget.burst);
     });
 
-    test("a bucket is gone from Redis when it is full again, and does not say whose it was", async () => {
+    test("a bucket's key expires when it is full again, and does not reveal its owner", async () => {
       const prefix = newPrefix();
       await bucketsOf(link, { prefix }).take([DEMAND, { ...DEMAND, key: "x".repeat(10_000) }], 0);
       const keys = await keysOf(prefix);
@@ -87,31 +87,31 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       }
     });
 
-    test("with Redis away, what asks for a token is refused for a second, or counted by each gateway: as configured", async () => {
-      const gone = await TestRedis.start();
-      const lost = await newLink(gone);
+    test("without Redis, `take` refuses with a retry delay of a second, or uses the local buckets, as configured", async () => {
+      const stopped = await TestRedis.start();
+      const lost = await newLink(stopped);
       const local = bucketsOf(lost, { onUnavailable: "local" });
       expect(await local.take([DEMAND], 0)).toBe(true);
-      await gone.close();
+      await stopped.close();
       const refusing = bucketsOf(lost, { onUnavailable: "refuse" });
       const outcome = await refusing.take([DEMAND], 0);
       expect(outcome).toMatchObject({ refusedBy: "public_identity", retryAfterMs: 1000 });
-      // And the log will say why.
+      // The cause is for the log.
       expect(outcome !== true && String(outcome.cause)).toContain("the server closed the connection");
-      // From where the shared bucket stood: one of four tokens is gone.
+      // The local bucket continues from the shared one: one of four tokens is spent.
       const outcomes: unknown[] = [];
       for (let at = 0; at < 4; at++) outcomes.push(await local.take([DEMAND], 0));
       expect(outcomes.map((outcome) => outcome === true)).toEqual([true, true, true, false]);
       lost.close();
     });
 
-    test("with Redis away, failures are counted by each gateway, also where whatever asks for a token is refused", async () => {
-      const gone = await TestRedis.start();
-      const lost = await newLink(gone);
+    test("without Redis, `spend` uses the local buckets, even if `take` refuses", async () => {
+      const stopped = await TestRedis.start();
+      const lost = await newLink(stopped);
       const store = bucketsOf(lost, { onUnavailable: "refuse" });
       const failures: BucketDemand = { ...DEMAND, scope: "failures" };
       await store.spend(failures, 0);
-      await gone.close();
+      await stopped.close();
       for (let at = 1; at < failures.budget.burst; at++) {
         expect(store.check(failures, 0)).toBe(true);
         await store.spend(failures, 0);
@@ -122,7 +122,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   });
 
   describe("reservations", () => {
-    test("last until they expire on the server's clock", async () => {
+    test("expire on the server's clock", async () => {
       const prefix = newPrefix();
       const { store, clock } = await replayOf(prefix);
       const expiresAtMs = clock.now() + WINDOW_MS + MARGIN_MS;
@@ -131,18 +131,18 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       expect(Number(await redis.ask("PEXPIRETIME", key))).toBe(expiresAtMs);
     });
 
-    test("are not made by a gateway whose clock is further from the server's than the margin", async () => {
+    test("are refused if the gateway's clock differs from the server's by more than the margin", async () => {
       for (const aheadMs of [-2 * MARGIN_MS, 2 * MARGIN_MS]) {
         const { store, clock } = await replayOf(newPrefix(), aheadMs);
         const refusal = await store.reserve("session", "request-1", clock.now() + WINDOW_MS).catch((error) => error);
         expect(refusal).toMatchObject({ reason: "REPLAY_STORE_UNAVAILABLE" });
-        expect(String(refusal.cause)).toContain("ms apart");
+        expect(String(refusal.cause)).toContain("differ by");
       }
       const { store, clock } = await replayOf(newPrefix(), MARGIN_MS / 2);
       expect(await store.reserve("session", "request-1", clock.now() + WINDOW_MS)).toBe(true);
     });
 
-    test("that may have been forgotten are refused, and the refusal says when new requests will be let in", async () => {
+    test("that may be lost are refused, with the delay until new requests are accepted", async () => {
       const prefix = newPrefix();
       await replayOf(prefix, 0, "run-1");
       const { store, clock } = await replayOf(prefix, 0, "run-2");
@@ -155,106 +155,106 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       expect(await signedAt(MARGIN_MS + 1000)).toBe(true);
     });
 
-    test("of clients whose clocks are far ahead are not let in twice either, at whichever gateway", async () => {
+    test("with timestamps far ahead are not accepted twice after a loss, at any gateway", async () => {
       const prefix = newPrefix();
       const gateways = [await replayOf(prefix), await replayOf(prefix)];
       const [first, second] = gateways.map(({ store }) => store);
       const expiresAtMs = Date.now() + 2 * WINDOW_MS + MARGIN_MS - 1000;
       expect(await first?.reserve("session", "far-ahead", expiresAtMs)).toBe(true);
-      // Any answer tells the second gateway how far requests reach that were let in.
+      // Every reply carries the latest expiry, so the second gateway now knows it.
       expect(await second?.reserve("session", "request-1", Date.now() + WINDOW_MS)).toBe(true);
       await redis.ask("DEL", `${prefix}continuity`, ...(await keysOf(prefix)));
-      await gateways[1]?.continuity.enrol(link.call, "run-2");
+      await gateways[1]?.epoch.join(link.call, "run-2");
       const replay = await second?.reserve("session", "far-ahead", expiresAtMs).catch((error) => error);
       expect(replay).toMatchObject({ reason: "REPLAY_STORE_UNAVAILABLE" });
     });
   });
 
-  describe("the continuity of the server's memory", () => {
-    const enrol = (continuity: Continuity, runId: string) => continuity.enrol(link.call, runId);
+  describe("the store epoch", () => {
+    const join = (epoch: StoreEpoch, runId: string) => epoch.join(link.call, runId);
 
-    test("is whole on a new Redis that keeps everything, and for whoever connects again to the same server", async () => {
+    test("starts without quarantine on a new durable Redis, and continues after a reconnect", async () => {
       const prefix = newPrefix();
-      const first = continuityOf(prefix, true);
-      expect(await enrol(first, "run-1")).toBe(0);
-      expect(await enrol(first, "run-1")).toBe(0);
-      expect(await enrol(continuityOf(prefix), "run-1")).toBe(0);
+      const first = epochOf(prefix, true);
+      expect(await join(first, "run-1")).toBe(0);
+      expect(await join(first, "run-1")).toBe(0);
+      expect(await join(epochOf(prefix), "run-1")).toBe(0);
     });
 
-    test("is not known of one without a memory: it may have been killed together with all gateways", async () => {
-      const fenceInMs = await enrol(continuityOf(newPrefix()), "run-1");
-      expect(fenceInMs).toBe(WINDOW_MS + 2 * MARGIN_MS);
+    test("starts in quarantine on a new Redis that is not durable: it may have been killed together with all gateways", async () => {
+      const quarantineMs = await join(epochOf(newPrefix()), "run-1");
+      expect(quarantineMs).toBe(WINDOW_MS + 2 * MARGIN_MS);
     });
 
-    test("ends with a restart, for every gateway, also for one that starts only then", async () => {
+    test("ends with a restart, for every gateway, including one that starts afterwards", async () => {
       const prefix = newPrefix();
-      const gateways = [continuityOf(prefix), continuityOf(prefix)];
-      for (const gateway of gateways) await enrol(gateway, "run-1");
+      const gateways = [epochOf(prefix), epochOf(prefix)];
+      for (const gateway of gateways) await join(gateway, "run-1");
       await redis.ask("HSET", `${prefix}continuity`, "fence_ms", "0");
-      for (const gateway of [...gateways, continuityOf(prefix)]) {
-        expect(await enrol(gateway, "run-2")).toBeGreaterThan(WINDOW_MS);
-        expect(gateway.epoch).toStartWith("run-2.");
+      for (const gateway of [...gateways, epochOf(prefix)]) {
+        expect(await join(gateway, "run-2")).toBeGreaterThan(WINDOW_MS);
+        expect(gateway.id).toStartWith("run-2.");
       }
     });
 
-    test("does not end with the restart of a server that is known to keep everything", async () => {
+    test("continues after the restart of a durable server, and ends if its data is gone", async () => {
       const prefix = newPrefix();
-      const gateway = continuityOf(prefix, true);
-      await enrol(gateway, "run-1");
-      expect(await enrol(gateway, "run-2")).toBe(0);
+      const gateway = epochOf(prefix, true);
+      await join(gateway, "run-1");
+      expect(await join(gateway, "run-2")).toBe(0);
       await redis.ask("DEL", `${prefix}continuity`);
-      expect(await enrol(gateway, "run-2")).toBeGreaterThan(WINDOW_MS);
+      expect(await join(gateway, "run-2")).toBeGreaterThan(WINDOW_MS);
     });
 
-    test("ends where everything is gone, even if a gateway that knows nothing of before comes first", async () => {
+    test("ends with a flush, even if a gateway that has just started joins first", async () => {
       const prefix = newPrefix();
-      const old = continuityOf(prefix);
-      await enrol(old, "run-1");
+      const old = epochOf(prefix);
+      await join(old, "run-1");
       await redis.ask("DEL", `${prefix}continuity`);
-      const young = continuityOf(prefix);
-      expect(await enrol(young, "run-2")).toBeGreaterThan(WINDOW_MS);
-      expect(await enrol(old, "run-2")).toBeGreaterThan(WINDOW_MS);
-      expect(young.epoch).toBe(old.epoch);
+      const young = epochOf(prefix);
+      expect(await join(young, "run-2")).toBeGreaterThan(WINDOW_MS);
+      expect(await join(old, "run-2")).toBeGreaterThan(WINDOW_MS);
+      expect(young.id).toBe(old.id);
     });
 
-    test("is seen to be lost by a look, and so is a clock that ran ahead for a while", async () => {
+    test("a check detects the end of the epoch, and a clock that ran ahead", async () => {
       const prefix = newPrefix();
-      const gateway = continuityOf(prefix, true);
-      await enrol(gateway, "run-1");
-      expect(await gateway.look(link.call)).toMatchObject({ isInterrupted: false, fenceInMs: 0 });
-      gateway.noteAhead(Date.now() + WINDOW_MS);
-      await enrol(gateway, "run-1");
+      const gateway = epochOf(prefix, true);
+      await join(gateway, "run-1");
+      expect(await gateway.check(link.call)).toMatchObject({ isEnded: false, quarantineMs: 0 });
+      gateway.noteExpiry(Date.now() + WINDOW_MS);
+      await join(gateway, "run-1");
       await redis.ask("HSET", `${prefix}continuity`, "seen_ms", String(Date.now() + 5000));
-      const { fenceInMs } = await gateway.look(link.call);
-      expect(fenceInMs).toBeGreaterThan(4000);
-      expect(fenceInMs).toBeLessThanOrEqual(5000);
+      const { quarantineMs } = await gateway.check(link.call);
+      expect(quarantineMs).toBeGreaterThan(4000);
+      expect(quarantineMs).toBeLessThanOrEqual(5000);
       await redis.ask("DEL", `${prefix}continuity`);
-      expect(await gateway.look(link.call)).toMatchObject({ isInterrupted: true });
+      expect(await gateway.check(link.call)).toMatchObject({ isEnded: true });
     });
 
-    test("is not doubted for longer because the clock was ahead when it was", async () => {
+    test("a quarantine that started while the clock was ahead is shortened after the correction", async () => {
       const prefix = newPrefix();
-      const gateway = continuityOf(prefix);
-      await enrol(gateway, "run-1");
-      // As if all that had been an hour from now.
-      const hence = String(Date.now() + HOUR_MS);
-      await redis.ask("HSET", `${prefix}continuity`, "seen_ms", hence, "fence_ms", hence);
-      expect((await gateway.look(link.call)).fenceInMs).toBe(WINDOW_MS + 2 * MARGIN_MS);
+      const gateway = epochOf(prefix);
+      await join(gateway, "run-1");
+      // As if the clock had been an hour ahead at the start of the quarantine.
+      const hourAhead = String(Date.now() + HOUR_MS);
+      await redis.ask("HSET", `${prefix}continuity`, "seen_ms", hourAhead, "fence_ms", hourAhead);
+      expect((await gateway.check(link.call)).quarantineMs).toBe(WINDOW_MS + 2 * MARGIN_MS);
     });
 
-    test("after a clock that ran ahead for years: nothing is refused for longer than anything was to be remembered", async () => {
+    test("after a clock that ran ahead for years, the quarantine ends with the latest reservation", async () => {
       const prefix = newPrefix();
-      const { store, continuity } = await replayOf(prefix);
+      const { store, epoch } = await replayOf(prefix);
       expect(await store.reserve("session", "request-1", Date.now() + WINDOW_MS)).toBe(true);
       await redis.ask("HSET", `${prefix}continuity`, "seen_ms", String(Date.now() + 1e11));
-      const { fenceInMs } = await continuity.look(link.call);
-      expect(fenceInMs).toBeGreaterThan(WINDOW_MS - 1000);
-      expect(fenceInMs).toBeLessThan(WINDOW_MS + 1000);
-      expect((await continuity.look(link.call)).fenceInMs).toBeLessThanOrEqual(fenceInMs);
+      const { quarantineMs } = await epoch.check(link.call);
+      expect(quarantineMs).toBeGreaterThan(WINDOW_MS - 1000);
+      expect(quarantineMs).toBeLessThan(WINDOW_MS + 1000);
+      expect((await epoch.check(link.call)).quarantineMs).toBeLessThanOrEqual(quarantineMs);
     });
   });
 
-  test("a script that the server has forgotten is sent again, and runs once", async () => {
+  test("a script missing in the server's cache is sent again, and runs once", async () => {
     const store = bucketsOf(link);
     const once: BucketDemand = { ...DEMAND, budget: { ratePerSecond: 0.001, burst: 2 } };
     expect(await store.take([once], 0)).toBe(true);
@@ -263,16 +263,16 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
     expect(await store.take([once], 0)).not.toBe(true);
   });
 
-  test("a server that runs out of memory refuses requests, and forgets none", async () => {
+  test("a server without free memory refuses requests, and keeps its reservations", async () => {
     const small = await TestRedis.start();
     const full = await newLink(small);
-    const continuity = continuityOf("small:");
+    const epoch = epochOf("small:");
     const clock = { now: () => Date.now(), monotonic: () => performance.now() };
     const options = { prefix: "small:", marginMs: MARGIN_MS };
     await small.ask("CONFIG", "SET", "maxmemory", "0");
-    await continuityOf("small:", true).enrol(full.call, "run-1");
-    await continuity.enrol(full.call, "run-1");
-    const store = new RedisReplayStore(full, continuity, clock, options);
+    await epochOf("small:", true).join(full.call, "run-1");
+    await epoch.join(full.call, "run-1");
+    const store = new RedisReplayStore(full, epoch, clock, options);
     expect(await store.reserve("session", "request-1", clock.now() + WINDOW_MS)).toBe(true);
     await small.ask("CONFIG", "SET", "maxmemory", "1mb");
     const refusal = await store.reserve("session", "request-2", clock.now() + WINDOW_MS).catch((error) => error);

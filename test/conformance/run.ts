@@ -1,7 +1,9 @@
 /**
- * `bun run conformance`: installs connectrpc's conformance suite out of the Go module proxy into a cache, generates its messages into an
- * ignored folder, and runs it against our server: once with HTTP/2 on the edge's own listener, once with all of it on the gRPC listener.
- * Exits 1 where a case fails or where fewer run than last time. Arguments are passed on to the runner: `--run PATTERN`, `-vv`.
+ * `bun run conformance` runs connectrpc's conformance suite against this server. The runner comes from the Go module proxy. The runner and the
+ * generated messages are kept in the ignored folder .cache/conformance.
+ *
+ * The suite runs twice: with HTTP/2 on the edge, and with all HTTP/2 on the gRPC listener. The exit code is 1 if a case fails. Arguments are
+ * passed to the runner: `--run PATTERN`, `-vv`.
  */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -17,7 +19,7 @@ async function run(command: readonly string[], options: { cwd?: string; env?: Re
   const env = { ...process.env, ...options.env };
   const child = Bun.spawn([...command], { cwd: options.cwd ?? root, env, stdout: "pipe", stderr: "inherit" });
   const [output, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
-  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}\n${output}`);
+  if (code !== 0) throw new Error(`${command.join(" ")} exited with ${code}\n${output}`);
   return output;
 }
 
@@ -29,7 +31,7 @@ async function installRunner(): Promise<void> {
   await run(["mv", join(cache, "connectconformance"), runner]);
 }
 
-/** The suite's messages, out of the very module that was downloaded. */
+/** Generates the suite's messages from the downloaded module, so that both have the same version. */
 async function generate(): Promise<void> {
   if (existsSync(join(cache, "gen"))) return;
   const { Dir } = JSON.parse(await run(["go", "mod", "download", "-json", `${MODULE}@${VERSION}`], { cwd: cache }));
@@ -37,7 +39,7 @@ async function generate(): Promise<void> {
   await run(["buf", "generate", join(Dir, "proto"), "--template", JSON.stringify({ version: "v2", plugins: [plugin] })]);
 }
 
-/** Gives how many cases passed. */
+/** Resolves to the number of passed cases. */
 async function suite(args: readonly string[], serverArgs: readonly string[]): Promise<number> {
   const server = [process.execPath, join(import.meta.dir, "server.ts"), ...serverArgs];
   const config = join(import.meta.dir, "features.yaml");
@@ -49,12 +51,12 @@ async function suite(args: readonly string[], serverArgs: readonly string[]): Pr
   const [output, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   const [summary = "", passed = "0", failed = "0"] = /(\d+) passed, (\d+) failed.*/.exec(output) ?? [];
   console.log(code === 0 ? summary : output);
-  if (code !== 0 || Number(failed) > 0) throw new Error(`the suite failed (exit ${code})`);
+  if (code !== 0 || Number(failed) > 0) throw new Error(`the suite failed (exit code ${code})`);
   return Number(passed);
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  if (Bun.which("go") === null) throw new Error("the suite is a Go program: install Go 1.22 or newer");
+  if (Bun.which("go") === null) throw new Error("the conformance suite needs go on the PATH: install Go 1.22 or newer");
   await installRunner();
   await generate();
   await run(["bun", "check", "--no-script", "-p", join(import.meta.dir, "tsconfig.json")]);

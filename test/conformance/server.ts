@@ -1,6 +1,6 @@
 /**
- * The server under test: the suite's ConformanceService, mounted on the real RPC layer and the real listeners. Started by
- * connectconformance, which says on standard input what it wants and is told on standard output where it is.
+ * The server under test: the suite's ConformanceService on the gateway's RPC layer and listeners. connectconformance starts it, writes a
+ * ServerCompatRequest to its standard input, and reads a ServerCompatResponse with the address from its standard output.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
 function open(request: ServerCompatRequest): Promise<Listener> | Listener {
   const rpc = new RpcServer<Peer>(conformanceService(), {
     requestBytesMax: request.messageReceiveLimit || REQUEST_BYTES_MAX,
-    tooLarge: (limit) => new ConnectError(`a message is over ${limit} bytes`, Code.ResourceExhausted),
+    tooLarge: (limit) => new ConnectError(`the message is larger than ${limit} bytes`, Code.ResourceExhausted),
     compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: 0,
     guard: UNGUARDED,
@@ -50,7 +50,7 @@ function open(request: ServerCompatRequest): Promise<Listener> | Listener {
   return needsTrailers(request) ? openGrpc(common) : openEdge({ ...common, ...edgeOnly() });
 }
 
-/** gRPC has a listener of its own. With `--h2=node` the other protocols are tested on it as well. */
+/** gRPC needs the gRPC listener. With `--h2=node`, the other protocols over HTTP/2 are tested on it too. */
 function needsTrailers({ protocol, httpVersion }: ServerCompatRequest): boolean {
   if (protocol === Protocol.GRPC) return true;
   return httpVersion === HTTPVersion.HTTP_VERSION_2 && process.argv.includes("--h2=node");
@@ -76,14 +76,14 @@ function edgeOnly() {
   };
 }
 
-/** Messages are preceded by their length: 4 bytes, big-endian. */
+/** Before each message: its length as 4 big-endian bytes. */
 async function readMessage(): Promise<Uint8Array> {
   let bytes = Buffer.alloc(0);
   for await (const chunk of Bun.stdin.stream()) {
     bytes = Buffer.concat([bytes, chunk]);
     if (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE()) return bytes.subarray(4, 4 + bytes.readUInt32BE());
   }
-  throw new Error("the runner ended its request early");
+  throw new Error("standard input ended before the request was complete");
 }
 
 function writeMessage(message: Uint8Array): void {

@@ -4,9 +4,9 @@ import { ConnectError } from "@connectrpc/connect";
 import {
   ConformancePayload_RequestInfoSchema,
   ConformanceService,
-  type Error as DesiredError,
   file_connectrpc_conformance_v1_service,
   type Header,
+  type Error as RequestedError,
   ServerStreamRequestSchema,
   ServerStreamResponseSchema,
   UnaryRequestSchema,
@@ -17,7 +17,7 @@ import { type AnyMethod, serverStream, unary } from "../../src/rpc/service.ts";
 
 const registry = createRegistry(file_connectrpc_conformance_v1_service);
 
-/** The suite's own service, as its service.proto describes it: it does what each request tells it to. `Unimplemented` is left out. */
+/** The suite's ConformanceService, as its service.proto defines it: each request defines its response. `Unimplemented` is omitted. */
 export function conformanceService(): readonly AnyMethod<Peer>[] {
   return [
     unary(
@@ -28,7 +28,7 @@ export function conformanceService(): readonly AnyMethod<Peer>[] {
         addHeaders(call.responseHeader, definition?.responseHeaders);
         addHeaders(call.responseTrailer, definition?.responseTrailers);
         await Bun.sleep(definition?.responseDelayMs ?? 0);
-        if (definition?.response.case === "error") throw desired(definition.response.value, requestInfo);
+        if (definition?.response.case === "error") throw requestedError(definition.response.value, requestInfo);
         const data = definition?.response.case === "responseData" ? definition.response.value : new Uint8Array(0);
         return { payload: { data, requestInfo } };
       },
@@ -51,7 +51,7 @@ export function conformanceService(): readonly AnyMethod<Peer>[] {
           await stream.drained();
         }
         if (definition?.error === undefined) stream.end();
-        else stream.end(desired(definition.error, responses.length === 0 ? requestInfo : undefined));
+        else stream.end(requestedError(definition.error, responses.length === 0 ? requestInfo : undefined));
       },
       { registry },
     ),
@@ -60,7 +60,7 @@ export function conformanceService(): readonly AnyMethod<Peer>[] {
 
 type RequestInfo = MessageShape<typeof ConformancePayload_RequestInfoSchema>;
 
-/** What was observed of the request. */
+/** The request as the server received it. */
 function infoOf<Desc extends DescMessage>(call: Call<Peer>, desc: Desc, message: MessageShape<Desc>): RequestInfo {
   const requestHeaders = [...call.request.allHeaders()].map(([name, value]) => ({ name, value: [value] }));
   const timeoutMs = call.timeoutMs === undefined ? undefined : BigInt(Math.round(call.timeoutMs));
@@ -71,14 +71,14 @@ function addHeaders(target: Headers, headers: readonly Header[] = []): void {
   for (const { name, value } of headers) for (const each of value) target.append(name, each);
 }
 
-function desired({ code, message, details }: DesiredError, requestInfo: RequestInfo | undefined): ConnectError {
+function requestedError({ code, message, details }: RequestedError, requestInfo: RequestInfo | undefined): ConnectError {
   const error = new ConnectError(message ?? "", Number(code));
   const all = requestInfo === undefined ? details : [...details, anyPack(ConformancePayload_RequestInfoSchema, requestInfo)];
-  for (const detail of all) error.details.push(incoming(detail));
+  for (const detail of all) error.details.push(encodedDetail(detail));
   return error;
 }
 
-/** A detail as it is on the wire, whatever its type. */
-function incoming({ typeUrl, value }: Any) {
+/** An error detail in its wire form, which needs no registry. */
+function encodedDetail({ typeUrl, value }: Any) {
   return { type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value };
 }

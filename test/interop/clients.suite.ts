@@ -5,21 +5,21 @@ import { type Device, metric, openWorld, type World } from "../support/world.ts"
 import { Driver } from "./driver.ts";
 import { goClient, PREPARE_TIMEOUT_MS, pythonClient } from "./toolchain.ts";
 
-interface ForeignClient {
+interface LibraryClient {
   readonly name: string;
   readonly program: "go" | "python";
   readonly listener: "edge" | "grpc";
   readonly args: readonly string[];
 }
 
-const connectGo = (protocol: string, http: string, listener: "edge" | "grpc"): ForeignClient => ({
+const connectGo = (protocol: string, http: string, listener: "edge" | "grpc"): LibraryClient => ({
   name: `connect-go, ${protocol} over HTTP/${http}${listener === "grpc" ? " on the gRPC listener" : ""}`,
   program: "go",
   listener,
   args: ["-protocol", protocol, "-http", http],
 });
 
-const CLIENTS: readonly ForeignClient[] = [
+const CLIENTS: readonly LibraryClient[] = [
   { name: "grpc-go", program: "go", listener: "grpc", args: ["-protocol", "grpc-go"] },
   { name: "grpcio, Python", program: "python", listener: "grpc", args: [] },
   connectGo("grpc", "2", "grpc"),
@@ -31,25 +31,25 @@ const CLIENTS: readonly ForeignClient[] = [
   connectGo("connect", "2", "grpc"),
 ];
 
-/** What a library says of what it had to put up with: grpc-go in words, grpcio in letters. That we ask to be told does not count. */
-const COMPLAINT = /\b(WARNING|ERROR|FATAL): |^[WEF]\d{4} (?!.*Log level INFO is not suitable)|^panic|Traceback/m;
+/** Warnings and errors in the logs of grpc-go (`WARNING: `) and grpcio (`W1105 `), except grpcio's warning about the log level itself. */
+const LIBRARY_WARNING = /\b(WARNING|ERROR|FATAL): |^[WEF]\d{4} (?!.*Log level INFO is not suitable)|^panic|Traceback/m;
 
-/** How to start each program, once it is made. */
-const programs: Record<ForeignClient["program"], readonly string[]> = { go: [], python: [] };
+/** The command line of each program, after it is built. */
+const programs: Record<LibraryClient["program"], readonly string[]> = { go: [], python: [] };
 
-/** Clients of other languages, with the libraries that people use there and signatures of their own making. */
+/** Clients in other languages, with the usual gRPC and Connect libraries and their own implementation of signing. */
 export function clientSuite(): void {
   beforeAll(async () => {
     programs.go = await goClient();
     programs.python = await pythonClient();
   }, PREPARE_TIMEOUT_MS);
 
-  describe.each([{ security: "in the clear" }, { security: "TLS" }])("$security", ({ security }) => {
+  describe.each([{ security: "without TLS" }, { security: "with TLS" }])("$security", ({ security }) => {
     let world: World;
     let trust: readonly string[] = [];
 
     beforeAll(async () => {
-      if (security === "TLS") {
+      if (security === "with TLS") {
         const { certificate, certificateFile, keyFile } = await selfSigned("interop.test");
         const files = { "tls.certificate_file": certificateFile, "tls.key_file": keyFile };
         world = await openWorld(files, { tls: { ca: certificate } });
@@ -60,48 +60,48 @@ export function clientSuite(): void {
     });
     afterAll(() => world.close());
 
-    function start({ program, listener, args }: ForeignClient, device: Device): Driver {
+    function start({ program, listener, args }: LibraryClient, device: Device): Driver {
       const { edgeUrl, grpcUrl } = world.gateway;
       const urls = ["-edge", edgeUrl, "-url", listener === "edge" ? edgeUrl : grpcUrl];
       const seed = device.deviceKey.exportSeed().toHex();
       return new Driver([...programs[program], ...args, ...urls, ...trust, "-session", device.deviceSessionId, "-seed", seed]);
     }
 
-    describe.each(CLIENTS)("$name", (foreign) => {
+    describe.each(CLIENTS)("$name", (kind) => {
       let device: Device;
       let client: Driver;
       beforeAll(async () => {
         device = await world.login();
-        client = start(foreign, device);
+        client = start(kind, device);
       });
       afterAll(() => client.kill());
 
-      test("a command is answered with a signature that verifies", async () => {
-        const answer = await client.take({ do: "call", message_type: "user.profile.get" });
+      test("a response verifies", async () => {
+        const answer = await client.run({ do: "call", message_type: "user.profile.get" });
         expect(answer.result_code).toBe("ok");
         expect(JSON.parse(answer.payload ?? "")).toMatchObject({ user_id: device.userId });
       });
 
-      test("a backend's no is a signed answer", async () => {
-        const answer = await client.take({ do: "call", message_type: "user.profile.update", payload: '{"display_name":7}' });
+      test("a business error is a response that verifies", async () => {
+        const answer = await client.run({ do: "call", message_type: "user.profile.update", payload: '{"display_name":7}' });
         expect(answer).toMatchObject({ result_code: expect.not.stringMatching(/^ok$/) });
       });
 
-      test("a request and an answer that are compressed arrive whole", async () => {
+      test("a compressed request gets the right response", async () => {
         world.faults.on("/api/v1/user/test/wait", async (request) => Response.json(await request.json()));
         const payload = JSON.stringify({ text: "sallyport ".repeat(1000) });
-        const answer = await client.take({ do: "call", message_type: "test.wait", payload, gzip: true });
+        const answer = await client.run({ do: "call", message_type: "test.wait", payload, gzip: true });
         expect(answer).toMatchObject({ result_code: "ok", payload });
       });
 
-      test("a refusal tells its reason, and what to do about it", async () => {
-        await client.take({ do: "call", message_type: "user.profile.get" });
-        expect((await client.take({ do: "repeat" })).error).toMatchObject({
+      test("a refusal has its reason and metadata", async () => {
+        await client.run({ do: "call", message_type: "user.profile.get" });
+        expect((await client.run({ do: "repeat" })).error).toMatchObject({
           code: "failed_precondition",
           reason: "REQUEST_REPLAYED",
           domain: "sallyport.v1",
         });
-        const stale = await client.take({ do: "call", message_type: "user.profile.get", signed_ms_ago: 120_000 });
+        const stale = await client.run({ do: "call", message_type: "user.profile.get", signed_ms_ago: 120_000 });
         expect(stale.error).toMatchObject({
           code: "failed_precondition",
           reason: "TIMESTAMP_OUT_OF_WINDOW",
@@ -109,58 +109,58 @@ export function clientSuite(): void {
         });
       });
 
-      test("events arrive signed; a stream that is cancelled is gone from the gateway, and the connection serves on", async () => {
-        const first = await client.take({ do: "subscribe" });
+      test("events verify; a cancelled stream ends at the gateway, and the connection stays usable", async () => {
+        const first = await client.run({ do: "subscribe" });
         expect(first).toMatchObject({ event_type: "gateway.server_time", audience: `session:${device.deviceSessionId}` });
         expect(JSON.parse(first.payload ?? "")).toMatchObject({ user_id: device.userId, resumed: false });
         expect(await metric(world.gateway, "sallyport_streams")).toBe(1);
 
         await world.push({ user_id: device.userId, event_type: "chat.message", payload: { text: "Grüße" } });
-        const event = await client.take({ do: "next" });
+        const event = await client.run({ do: "next" });
         expect(event).toMatchObject({ event_type: "chat.message", audience: `user:${device.userId}` });
         expect(JSON.parse(event.payload ?? "")).toEqual({ text: "Grüße" });
 
-        expect((await client.take({ do: "cancel" })).error?.code).toBe("canceled");
-        await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stream to be gone");
-        expect((await client.take({ do: "call", message_type: "user.profile.get" })).result_code).toBe("ok");
+        expect((await client.run({ do: "cancel" })).error?.code).toBe("canceled");
+        await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stream to end");
+        expect((await client.run({ do: "call", message_type: "user.profile.get" })).result_code).toBe("ok");
       });
 
-      test("a stream ends with the reason", async () => {
+      test("a revoked session's stream ends with SESSION_REVOKED", async () => {
         const revoked = await world.login();
-        const other = start(foreign, revoked);
-        expect((await other.take({ do: "subscribe" })).event_type).toBe("gateway.server_time");
+        const other = start(kind, revoked);
+        expect((await other.run({ do: "subscribe" })).event_type).toBe("gateway.server_time");
         await world.revoke({ device_session_id: revoked.deviceSessionId });
-        expect((await other.take({ do: "next" })).error).toMatchObject({
+        expect((await other.run({ do: "next" })).error).toMatchObject({
           code: "failed_precondition",
           reason: "SESSION_REVOKED",
         });
-        expect(await other.close()).not.toMatch(COMPLAINT);
+        expect(await other.close()).not.toMatch(LIBRARY_WARNING);
       });
 
-      test("a client's deadline reaches the backend, and ends the call in time", async () => {
-        const left = Promise.withResolvers<void>();
+      test("a client's deadline ends the call and aborts the backend's request", async () => {
+        const aborted = Promise.withResolvers<void>();
         world.faults.on("/api/v1/user/test/wait", ({ signal }) => {
-          signal.addEventListener("abort", () => left.resolve());
+          signal.addEventListener("abort", () => aborted.resolve());
           return new Promise<Response>(() => {});
         });
-        const { error, elapsed_ms } = await client.take({ do: "call", message_type: "test.wait", timeout_ms: 200 });
+        const { error, elapsed_ms } = await client.run({ do: "call", message_type: "test.wait", timeout_ms: 200 });
         expect(error?.code).toBe("deadline_exceeded");
         expect(elapsed_ms).toBeWithin(190, 2000);
-        await left.promise;
+        await aborted.promise;
       });
 
-      test("a backend that is slower than its route allows is the gateway's to report", async () => {
+      test("a backend slower than the timeout of its route is refused with BACKEND_TIMEOUT", async () => {
         world.faults.on("/api/v1/user/test/slow", () => new Promise<Response>(() => {}));
-        const { error } = await client.take({ do: "call", message_type: "test.slow", timeout_ms: 10_000 });
+        const { error } = await client.run({ do: "call", message_type: "test.slow", timeout_ms: 10_000 });
         expect(error).toMatchObject({ code: "deadline_exceeded", reason: "BACKEND_TIMEOUT" });
       });
 
-      test("the client's library found nothing to complain about", async () => {
-        expect(await client.close()).not.toMatch(COMPLAINT);
+      test("the client's library logged no warning", async () => {
+        expect(await client.close()).not.toMatch(LIBRARY_WARNING);
       });
     });
 
-    test("the gateway logged no error", () => {
+    test("the gateway logged no warning and no error", () => {
       expect(world.logged()).not.toMatch(/"level":"(warn|error)"/);
     });
   });

@@ -1,35 +1,35 @@
-/** What a client is told to do. Answers and events that do not verify end the client with an error of its own. */
+/** A step of a client program. A response or event that does not verify ends the program with an error. */
 export type Step =
-  /** Makes, signs and sends a command. */
+  /** Signs and sends a command. */
   | {
       readonly do: "call";
       readonly message_type: string;
       readonly payload?: string;
       readonly gzip?: boolean;
-      /** The client's own deadline. */
+      /** The client's deadline. */
       readonly timeout_ms?: number;
       readonly signed_ms_ago?: number;
     }
-  /** Sends the last command again, as it is. */
+  /** Sends the last command again, unchanged. */
   | { readonly do: "repeat" }
-  /** Opens a stream, and gives its first event. */
+  /** Opens a stream and waits for its first event. */
   | { readonly do: "subscribe" }
-  /** Gives the stream's next event. */
+  /** Waits for the next event of the stream. */
   | { readonly do: "next" }
-  /** Cancels the stream, and gives how it ended. */
+  /** Cancels the stream and waits for its end. */
   | { readonly do: "cancel" };
 
-/** What came of a step: a response, an event, or an error. */
+/** The outcome of a step: a response, an event, or an error. */
 export interface Outcome {
   readonly result_code?: string;
   readonly event_type?: string;
   readonly audience?: string;
   readonly payload?: string;
   readonly error?: {
-    /** As Connect names it. `ok` where a stream ended without an error. */
+    /** The name of the code in Connect. `ok` if a stream ended without an error. */
     readonly code: string;
     readonly message: string;
-    /** Of the google.rpc.ErrorInfo, as the three after it. */
+    /** From the google.rpc.ErrorInfo, as are `domain` and `metadata`. */
     readonly reason?: string;
     readonly domain?: string;
     readonly metadata?: Readonly<Record<string, string>>;
@@ -37,10 +37,10 @@ export interface Outcome {
   readonly elapsed_ms: number;
 }
 
-/** The client libraries' own words on what goes wrong beneath the calls. */
-const TALKATIVE = { GRPC_GO_LOG_SEVERITY_LEVEL: "info", GRPC_GO_LOG_VERBOSITY_LEVEL: "99", GRPC_VERBOSITY: "INFO" };
+/** Makes grpc-go and grpcio log connection errors. */
+const VERBOSE_LOGGING = { GRPC_GO_LOG_SEVERITY_LEVEL: "info", GRPC_GO_LOG_VERBOSITY_LEVEL: "99", GRPC_VERBOSITY: "INFO" };
 
-/** A client of another language, as a process that does step after step. */
+/** A client program in another language. It runs one step at a time. */
 export class Driver {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   readonly #lines: AsyncIterator<string>;
@@ -48,7 +48,7 @@ export class Driver {
 
   constructor(command: readonly string[]) {
     this.#child = Bun.spawn([...command], {
-      env: { ...process.env, ...TALKATIVE },
+      env: { ...process.env, ...VERBOSE_LOGGING },
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
@@ -57,7 +57,7 @@ export class Driver {
     this.#stderr = new Response(this.#child.stderr).text();
   }
 
-  async take(step: Step): Promise<Outcome> {
+  async run(step: Step): Promise<Outcome> {
     this.#child.stdin.write(`${JSON.stringify(step)}\n`);
     this.#child.stdin.flush();
     const { value, done } = await this.#lines.next();
@@ -65,7 +65,7 @@ export class Driver {
     return JSON.parse(value);
   }
 
-  /** Lets the client end, and gives everything that it and its library logged. */
+  /** Ends the program. Resolves to its standard error: its own log and its library's. */
   async close(): Promise<string> {
     await this.#child.stdin.end();
     const [code, stderr] = await Promise.all([this.#child.exited, this.#stderr]);

@@ -8,7 +8,7 @@ import { goFeed, PREPARE_TIMEOUT_MS } from "./toolchain.ts";
 
 const QUIET_MS = 180_000;
 
-/** A backend's feed on grpc-go, in a process of its own. */
+/** The push feed on grpc-go, as a process. */
 class GoFeed {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   #logged = "";
@@ -25,7 +25,7 @@ class GoFeed {
     return { feed, url: `http://${new TextDecoder().decode(value).trim()}` };
   }
 
-  /** One for each stream that a gateway has opened. */
+  /** The cursors of all streams that were opened so far. */
   get subscriptions(): string[] {
     return [...this.#logged.matchAll(/subscribed from "(.*)"/g)].map(([, cursor = ""]) => cursor);
   }
@@ -35,7 +35,7 @@ class GoFeed {
     this.#child.stdin.flush();
   }
 
-  /** The process is there, and does nothing. */
+  /** Stops the process with SIGSTOP: its connections stay open. */
   freeze(): void {
     this.#child.kill("SIGSTOP");
   }
@@ -66,35 +66,35 @@ async function openGateway(args: readonly string[] = [], pingIntervalMs?: number
   const close = () => Promise.all([feed.stop(), server.kill()]);
   return { server, feed, sink, log, has, close };
 }
-type Setting = Awaited<ReturnType<typeof openGateway>>;
+type Fixture = Awaited<ReturnType<typeof openGateway>>;
 
-/** Begins a quiet time beside whatever else runs; what it gives adds the tests that end it. */
+/** Starts a feed that stays quiet while the other suites run. Returns a function that adds the tests after the quiet time. */
 export function quietFeedSuite(): () => void {
-  let setting: Setting;
+  let fixture: Fixture;
   let startedMs = 0;
-  describe("a stock grpc-go feed", () => {
+  describe("a quiet grpc-go feed", () => {
     test(
-      "is up",
+      "connects",
       async () => {
-        setting = await openGateway();
+        fixture = await openGateway();
         startedMs = performance.now();
-        expect(setting.feed.isUp).toBe(true);
+        expect(fixture.feed.isUp).toBe(true);
       },
       PREPARE_TIMEOUT_MS,
     );
   });
   return () => {
-    describe("the stock grpc-go feed", () => {
-      afterAll(() => setting.close());
+    describe("the quiet grpc-go feed", () => {
+      afterAll(() => fixture.close());
       test(
-        "was quiet for three minutes, and was never cut",
+        "is still connected after three minutes without events",
         async () => {
           await Bun.sleep(Math.max(0, startedMs + QUIET_MS - performance.now()));
-          setting.server.push("after-three-minutes");
-          await setting.has("event after-three-minutes");
-          expect(setting.sink.entries).toEqual(["up", "event after-three-minutes"]);
-          expect(setting.server.subscriptions).toEqual([""]);
-          expect(setting.log.lines.join()).not.toContain("failed");
+          fixture.server.push("after-three-minutes");
+          await fixture.has("event after-three-minutes");
+          expect(fixture.sink.entries).toEqual(["up", "event after-three-minutes"]);
+          expect(fixture.server.subscriptions).toEqual([""]);
+          expect(fixture.log.lines.join()).not.toContain("failed");
         },
         QUIET_MS + 20_000,
       );
@@ -102,46 +102,46 @@ export function quietFeedSuite(): () => void {
   };
 }
 
-/** What a backend on grpc-go does to the feed, and the feed to it. */
+/** The gateway's push feed against a backend on grpc-go. */
 export function feedSuite(): void {
-  let setting: Setting;
+  let fixture: Fixture;
   beforeAll(() => goFeed(), PREPARE_TIMEOUT_MS);
-  afterEach(async () => void (await setting.close()));
+  afterEach(async () => void (await fixture.close()));
 
-  test("pings more often than the server allows are refused, logged for what they are, and come less often", async () => {
-    setting = await openGateway([], 50);
-    await until(() => setting.log.lines.some((line) => line.includes("too_many_pings")), "the server to refuse");
-    expect(setting.log.lines.find((line) => line.includes("too many pings"))).toContain('"next_ping_ms":100');
-    setting.server.push("1");
-    await setting.has("event 1");
+  test("after too_many_pings the gateway logs the cause and doubles its ping interval", async () => {
+    fixture = await openGateway([], 50);
+    await until(() => fixture.log.lines.some((line) => line.includes("too_many_pings")), "the server to refuse the pings");
+    expect(fixture.log.lines.find((line) => line.includes("too many pings"))).toContain('"next_ping_ms":100');
+    fixture.server.push("1");
+    await fixture.has("event 1");
   });
 
-  test("a server that allows it is pinged as often as the gateway is told to", async () => {
-    setting = await openGateway(["-min-time", "10ms"], 50);
+  test("a server with a lower MinTime accepts frequent pings", async () => {
+    fixture = await openGateway(["-min-time", "10ms"], 50);
     await Bun.sleep(1000);
-    expect(setting.server.subscriptions).toHaveLength(1);
-    expect(setting.sink.entries).toEqual(["up"]);
+    expect(fixture.server.subscriptions).toHaveLength(1);
+    expect(fixture.sink.entries).toEqual(["up"]);
   });
 
-  test("a process that hangs is noticed by the first ping", async () => {
-    setting = await openGateway();
+  test("a hanging process is detected by the first ping", async () => {
+    fixture = await openGateway();
     const frozenMs = performance.now();
-    setting.server.freeze();
-    await setting.has("down");
-    // 10 s of quiet, and 5 s for the answer.
+    fixture.server.freeze();
+    await fixture.has("down");
+    // The ping interval is 10 s, and its answer may take 5 s.
     expect(performance.now() - frozenMs).toBeLessThan(20_000);
-    expect(setting.log.lines.join()).toContain("did not answer a ping");
+    expect(fixture.log.lines.join()).toContain("did not answer a ping");
   }, 40_000);
 
-  test("an event that the server cannot encode ends the stream again and again: then the feed goes on without it", async () => {
-    setting = await openGateway();
-    setting.server.push("1");
-    await setting.has("event 1");
-    setting.server.push("unencodable");
-    await setting.has("gap");
-    setting.server.push("3");
-    await setting.has("event 3");
-    expect(setting.sink.entries.filter((entry) => entry !== "up" && entry !== "down")).toEqual(["event 1", "gap", "event 3"]);
-    expect(setting.server.subscriptions.at(-1)).toBe("");
+  test("after an event that the server cannot encode, the feed resubscribes without a cursor and reports a gap", async () => {
+    fixture = await openGateway();
+    fixture.server.push("1");
+    await fixture.has("event 1");
+    fixture.server.push("unencodable");
+    await fixture.has("gap");
+    fixture.server.push("3");
+    await fixture.has("event 3");
+    expect(fixture.sink.entries.filter((entry) => entry !== "up" && entry !== "down")).toEqual(["event 1", "gap", "event 3"]);
+    expect(fixture.server.subscriptions.at(-1)).toBe("");
   });
 }

@@ -1,13 +1,13 @@
 /**
- * What the clients of other languages are made with: everything at a pinned version, out of the languages' own package registries,
- * into an ignored cache. With the cache filled it takes a second.
+ * Builds the programs in other languages. Every dependency has a pinned version and comes from the package registry of its language. The
+ * results go to the ignored folder .cache/interop; a later build takes about a second.
  */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { runToEnd } from "./run-to-end.ts";
 
-/** Compiling and downloading for the first time takes a minute or two. */
+/** The first download and compilation take one to two minutes. */
 export const PREPARE_TIMEOUT_MS = 600_000;
 
 const here = import.meta.dir;
@@ -18,12 +18,12 @@ const venv = join(cache, "venv");
 const goFolder = join(here, "go");
 const withBin = { PATH: [bin, join(root, "node_modules/.bin"), process.env.PATH].join(delimiter) };
 
-/** Builds the Go client, and gives how to start it. */
+/** Builds the Go client. Resolves to its command line. */
 export function goClient(): Promise<readonly string[]> {
   return goProgram("go-client", ".");
 }
 
-/** Builds the push feed on grpc-go, and gives how to start it. */
+/** Builds the push feed on grpc-go. Resolves to its command line. */
 export function goFeed(): Promise<readonly string[]> {
   return goProgram("go-feed", "./feed");
 }
@@ -31,7 +31,7 @@ export function goFeed(): Promise<readonly string[]> {
 let generated: Promise<void> | undefined;
 
 async function goProgram(name: string, folder: string): Promise<readonly string[]> {
-  need("go", "Go 1.26 or newer");
+  requireProgram("go", "Go 1.26 or newer");
   const program = join(bin, name);
   generated ??= generateGo();
   await generated;
@@ -40,7 +40,7 @@ async function goProgram(name: string, folder: string): Promise<readonly string[
   return [program];
 }
 
-/** The generators and the libraries that their output is for, both at the versions of go.mod. */
+/** Generates the Go code. The versions of the generators are those of go.mod, so they match the libraries. */
 async function generateGo(): Promise<void> {
   await runToEnd(["go", "install", "tool"], { cwd: goFolder, env: { GOBIN: bin } });
   const template = join(here, "buf.gen.yaml");
@@ -50,9 +50,9 @@ async function generateGo(): Promise<void> {
   });
 }
 
-/** Installs what the Python client needs, and gives how to start it. */
+/** Installs the dependencies of the Python client and generates its code. Resolves to its command line. */
 export async function pythonClient(): Promise<readonly string[]> {
-  need("python3", "Python 3.10 or newer");
+  requireProgram("python3", "Python 3.10 or newer");
   const python = join(venv, "bin/python");
   const requirements = join(here, "python/requirements.txt");
   await installRequirements(python, requirements);
@@ -63,15 +63,15 @@ export async function pythonClient(): Promise<readonly string[]> {
   return ["env", `PYTHONPATH=${gen}`, "PYTHONDONTWRITEBYTECODE=1", python, join(here, "python/client.py")];
 }
 
-/** Runs protoc, with protoc-gen-go on its path. */
+/** Runs protoc with protoc-gen-go on its PATH. */
 export async function protoc(args: readonly string[]): Promise<void> {
-  need("go", "Go 1.26 or newer");
-  need("protoc", "protoc 3.21 or newer (Debian: protobuf-compiler)");
+  requireProgram("go", "Go 1.26 or newer");
+  requireProgram("protoc", "protoc 3.21 or newer (Debian: protobuf-compiler)");
   await runToEnd(["go", "install", "tool"], { cwd: join(here, "go"), env: { GOBIN: bin } });
   await runToEnd(["protoc", ...args], { env: withBin });
 }
 
-/** pip takes a second to find out that nothing is to be done; the list that was installed last says it at once. */
+/** Skips pip, which takes a second, if the requirements are those of the last installation. */
 async function installRequirements(python: string, requirements: string): Promise<void> {
   const wanted = await Bun.file(requirements).text();
   const installed = Bun.file(join(venv, "installed.txt"));
@@ -81,20 +81,20 @@ async function installRequirements(python: string, requirements: string): Promis
   await installed.write(wanted);
 }
 
-/** Installs a program of a Go module, and gives its path. */
+/** Installs a program of a Go module. Resolves to its path. */
 export async function goTool(path: string, version: string): Promise<string> {
-  need("go", "Go 1.26 or newer");
+  requireProgram("go", "Go 1.26 or newer");
   const folder = join(bin, version);
   const program = join(folder, path.split("/").at(-1) ?? path);
   if (!existsSync(program)) await runToEnd(["go", "install", `${path}@${version}`], { env: { GOBIN: folder } });
   return program;
 }
 
-/** A program that this project installs from npm. */
-export function ownTool(name: string): string {
+/** The path of a program from this project's npm dependencies. */
+export function npmTool(name: string): string {
   return join(root, "node_modules/.bin", name);
 }
 
-function need(program: string, what: string): void {
-  if (Bun.which(program) === null) throw new Error(`INTEROP=1 is set, but there is no ${program} on the PATH: install ${what}`);
+function requireProgram(program: string, whatToInstall: string): void {
+  if (Bun.which(program) === null) throw new Error(`INTEROP=1 needs ${program} on the PATH: install ${whatToInstall}`);
 }

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWorld, type World } from "../support/world.ts";
 import { outcomeOf, runToEnd } from "./run-to-end.ts";
-import { goTool, ownTool, PREPARE_TIMEOUT_MS, protoc } from "./toolchain.ts";
+import { goTool, npmTool, PREPARE_TIMEOUT_MS, protoc } from "./toolchain.ts";
 
 const PROTO = join(import.meta.dir, "../../proto");
 const EXECUTE = "sallyport.v1.Gateway/ExecuteCommand";
 const METHODS = [EXECUTE, "sallyport.v1.Gateway/SubscribeEvents", "grpc.health.v1.Health/Check"];
 
-/** Tools that people reach for, which know of the gateway only what it says of itself: by reflection, and by its health. */
+/** Common gRPC and Connect tools. They use only reflection, health and the proto files. */
 export function toolSuite(): void {
   let world: World;
   let grpcHost: string;
@@ -27,13 +27,13 @@ export function toolSuite(): void {
       path = await goTool("github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.4");
     }, PREPARE_TIMEOUT_MS);
 
-    test("lists the services, and describes a message", async () => {
+    test("lists the services and describes a message", async () => {
       expect((await grpcurl(grpcHost, "list")).stdout.split("\n")).toContain("sallyport.v1.Gateway");
       const described = await grpcurl(grpcHost, "describe", "sallyport.v1.RequestEnvelope");
       expect(described.stdout).toContain("bytes payload_hash = 6;");
     });
 
-    test("shows a refusal's reason in words", async () => {
+    test("shows the reason of a refusal", async () => {
       const { stderr } = await grpcurl("-format-error", "-d", "{}", grpcHost, EXECUTE);
       expect(JSON.parse(stderr)).toMatchObject({
         code: 3,
@@ -43,8 +43,8 @@ export function toolSuite(): void {
   });
 
   describe("buf curl", () => {
-    const curl = (...args: string[]) => outcomeOf([ownTool("buf"), "curl", ...args]);
-    const ways = [
+    const curl = (...args: string[]) => outcomeOf([npmTool("buf"), "curl", ...args]);
+    const PROTOCOLS = [
       { name: "Connect over HTTP/1.1", listener: "edge", args: ["--schema", PROTO] },
       { name: "Connect over HTTP/2", listener: "edge", args: ["--http2-prior-knowledge"] },
       { name: "gRPC-Web", listener: "edge", args: ["--protocol", "grpcweb", "--http2-prior-knowledge"] },
@@ -52,7 +52,7 @@ export function toolSuite(): void {
     ] as const;
     const urlFor = (listener: "edge" | "grpc") => (listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl);
 
-    test.each(ways)("shows a refusal over $name", async ({ listener, args }) => {
+    test.each(PROTOCOLS)("shows a refusal over $name", async ({ listener, args }) => {
       const { stderr } = await curl(...args, "-d", "{}", `${urlFor(listener)}/${EXECUTE}`);
       expect(JSON.parse(stderr)).toMatchObject({ code: "invalid_argument", details: [{ type: "google.rpc.ErrorInfo" }] });
     });
@@ -89,13 +89,13 @@ export function toolSuite(): void {
       path = await goTool("github.com/grpc-ecosystem/grpc-health-probe", "v0.4.61");
     }, PREPARE_TIMEOUT_MS);
 
-    test("finds the gateway healthy, as a whole and by its service", async () => {
+    test("reports the server and the Gateway service as healthy", async () => {
       await runToEnd([path, "-addr", grpcHost]);
       await runToEnd([path, "-addr", grpcHost, "-service", "sallyport.v1.Gateway"]);
     });
 
-    test("fails for a service that is not there", async () => {
-      expect((await outcomeOf([path, "-addr", grpcHost, "-service", "sallyport.v1.Nobody"])).code).not.toBe(0);
+    test("fails for an unknown service", async () => {
+      expect((await outcomeOf([path, "-addr", grpcHost, "-service", "sallyport.v1.Unknown"])).code).not.toBe(0);
     });
   });
 }

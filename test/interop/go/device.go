@@ -15,7 +15,7 @@ type device struct {
 	key       ed25519.PrivateKey
 }
 
-// signed has the parts of which both RPCs make their request.
+// signed holds the parts of a signed request. Both RPCs have the same parts.
 type signed struct {
 	envelope  *sallyportv1.RequestEnvelope
 	payload   []byte

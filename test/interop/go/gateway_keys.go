@@ -13,10 +13,10 @@ import (
 	sallyportv1 "sallyport.test/interop/gen/sallyport/v1"
 )
 
-// gatewayKeys are the public keys of the gateway by key id.
+// gatewayKeys holds the gateway's public keys by key id.
 type gatewayKeys map[string]ed25519.PublicKey
 
-// fetchKeys reads the gateway's JWKS. A key's id must be its RFC 7638 thumbprint.
+// fetchKeys reads the gateway's JWKS. It checks that each key id is the key's RFC 7638 thumbprint.
 func fetchKeys(client *http.Client, edgeURL string) (gatewayKeys, error) {
 	response, err := client.Get(edgeURL + "/.well-known/jwks.json")
 	if err != nil {
@@ -51,7 +51,7 @@ func thumbprint(x string) string {
 func (k gatewayKeys) checkResponse(request *sallyportv1.RequestEnvelope, r *sallyportv1.ExecuteCommandResponse) error {
 	envelope := r.GetEnvelope()
 	if envelope.GetRequestId() != request.RequestId {
-		return errors.New("the response is for another request")
+		return errors.New("request_id differs from the request's")
 	}
 	return k.check(envelope.KeyId, responseInput(request, envelope), r.Signature, envelope.PayloadHash, r.PayloadBytes)
 }
@@ -70,7 +70,7 @@ func (k gatewayKeys) check(keyID string, input, signature, payloadHash, payload 
 		return fmt.Errorf("the key %q is not in the JWKS", keyID)
 	}
 	if hash := sha256.Sum256(payload); !bytes.Equal(hash[:], payloadHash) {
-		return errors.New("payload_hash is not the payload's")
+		return errors.New("payload_hash does not match the payload")
 	}
 	if !ed25519.Verify(key, input, signature) {
 		return errors.New("the signature does not verify")

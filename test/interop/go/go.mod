@@ -1,4 +1,4 @@
-// A client of the gateway in Go, for test/interop: grpc-go and connect-go as published. gen/ is made out of proto/ when the tests run.
+// Test programs in Go: a client of the gateway on grpc-go and connect-go, and a push feed on grpc-go. The tests generate gen/ from proto/.
 module sallyport.test/interop
 
 go 1.26.0

@@ -1,5 +1,5 @@
-// A client of the gateway that does as it is told: a step a line of JSON on standard input, what came of it a line of JSON on standard
-// output. Which steps there are: ../driver.ts.
+// A scripted client of the gateway. It reads steps from standard input and writes their outcomes to standard output, one JSON object per
+// line. ../driver.ts defines both.
 package main
 
 import (
@@ -36,7 +36,7 @@ type outcome struct {
 	ElapsedMs  int64    `json:"elapsed_ms"`
 }
 
-// client is what steps work on: the last request, to send it again, and the stream that is open.
+// client is the state between steps. It keeps the last request for the step "repeat", and the open stream.
 type client struct {
 	transport transport
 	device    device
@@ -50,11 +50,11 @@ func main() {
 	log.SetFlags(0)
 	protocol := flag.String("protocol", "grpc-go", "grpc-go; or with connect-go: connect, connect-json, grpc, grpc-web")
 	httpVersion := flag.String("http", "2", "1.1 or 2, for connect-go")
-	url := flag.String("url", "", "of the gateway's listener that is spoken to")
-	edgeURL := flag.String("edge", "", "of the gateway's edge")
-	caFile := flag.String("ca", "", "the certificates to trust, where the URLs are https")
-	session := flag.String("session", "", "the device session's id")
-	seed := flag.String("seed", "", "the device key's seed, in hex")
+	url := flag.String("url", "", "URL of the gateway's listener to call")
+	edgeURL := flag.String("edge", "", "URL of the gateway's edge, for the JWKS")
+	caFile := flag.String("ca", "", "PEM file of the trusted certificates, for https URLs")
+	session := flag.String("session", "", "device session id")
+	seed := flag.String("seed", "", "seed of the device key, in hex")
 	flag.Parse()
 
 	trust, err := readTrust(*caFile)
@@ -94,7 +94,7 @@ func (c *client) run(s step) outcome {
 		c.cancel()
 		return c.receive()
 	}
-	log.Fatalf("no such step: %q", s.Do)
+	log.Fatalf("unknown step: %q", s.Do)
 	return outcome{}
 }
 
@@ -146,7 +146,7 @@ func (c *client) failed(err error) outcome {
 	return outcome{Error: &failed}
 }
 
-// exitOn ends the program where the gateway or the test did what no client can go on after: an answer that does not verify, above all.
+// exitOn ends the program after an error that fails the test, such as a response that does not verify.
 func exitOn(err error) {
 	if err != nil {
 		log.Fatal(err)

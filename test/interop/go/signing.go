@@ -12,8 +12,8 @@ const (
 	eventDomain    = "sallyport.event.v1"
 )
 
-// signingInput is what is signed: each field as its length in four bytes, big-endian, then its bytes. Written after proto/README.md,
-// "What is signed", and nothing else.
+// signingInput returns the bytes to sign: for each field its length as four big-endian bytes, then the field's bytes. It is written from
+// proto/README.md, "What is signed", independently of the gateway's code.
 func signingInput(domain string, fields ...any) []byte {
 	input := frame(nil, []byte(domain))
 	for _, field := range fields {
@@ -25,7 +25,7 @@ func signingInput(domain string, fields ...any) []byte {
 		case []byte:
 			input = frame(input, value)
 		default:
-			panic("a field is a string, an int64 or bytes")
+			panic("signingInput: field is neither string, int64 nor []byte")
 		}
 	}
 	return input
@@ -40,7 +40,7 @@ func requestInput(e *sallyportv1.RequestEnvelope) []byte {
 		e.ProtocolVersion, e.DeviceSessionId, e.MessageType, e.TimestampMs, e.RequestId, e.PayloadHash)
 }
 
-// responseInput takes session, message type and request id from the request: an answer to anything else does not verify.
+// responseInput takes session, message type and request id from the request, so a response to another request does not verify.
 func responseInput(r *sallyportv1.RequestEnvelope, e *sallyportv1.ResponseEnvelope) []byte {
 	return signingInput(responseDomain,
 		e.ProtocolVersion, r.DeviceSessionId, r.MessageType, r.RequestId, e.TimestampMs, e.ResultCode, e.PayloadHash, e.KeyId)

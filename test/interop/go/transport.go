@@ -11,18 +11,18 @@ import (
 	sallyportv1 "sallyport.test/interop/gen/sallyport/v1"
 )
 
-// transport is one way of speaking to the gateway.
+// transport calls the gateway with one client library.
 type transport interface {
 	execute(ctx context.Context, request *sallyportv1.ExecuteCommandRequest, gzip bool) (*sallyportv1.ExecuteCommandResponse, error)
 	subscribe(ctx context.Context, request *sallyportv1.SubscribeEventsRequest) (eventStream, error)
-	// failureOf reads what the gateway said, or what the library makes of it.
+	// failureOf converts an error of the library.
 	failureOf(err error) failure
 }
 
-// eventStream gives the next event, or why there is none: io.EOF after an end without an error.
+// eventStream waits for the next event. It returns io.EOF after the end of a stream that ended without an error.
 type eventStream func() (*sallyportv1.GatewayEvent, error)
 
-// failure is an error with its google.rpc.ErrorInfo, if it has one.
+// failure is an error of a call or stream. Reason, Domain and Metadata come from its google.rpc.ErrorInfo, if it has one.
 type failure struct {
 	Code     string            `json:"code"`
 	Message  string            `json:"message"`
@@ -38,7 +38,7 @@ func openTransport(protocol, httpVersion, url string, trust *tls.Config) (transp
 	return openConnectGo(protocol, httpClient(httpVersion, trust), url)
 }
 
-// readTrust trusts the certificates of a PEM file alone; nil where there is no file, for connections in the clear.
+// readTrust trusts only the certificates of the PEM file. It returns nil without a file: the connection then has no TLS.
 func readTrust(caFile string) (*tls.Config, error) {
 	if caFile == "" {
 		return nil, nil
@@ -54,7 +54,7 @@ func readTrust(caFile string) (*tls.Config, error) {
 	return &tls.Config{RootCAs: roots}, nil
 }
 
-// httpClient speaks exactly this version: in the clear HTTP/2 is known beforehand, under TLS it is agreed on by ALPN.
+// httpClient supports only the given HTTP version. Without TLS it uses HTTP/2 with prior knowledge, with TLS it negotiates it by ALPN.
 func httpClient(httpVersion string, trust *tls.Config) *http.Client {
 	var protocols http.Protocols
 	switch {

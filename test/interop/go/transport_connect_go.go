@@ -27,7 +27,7 @@ func openConnectGo(protocol string, client *http.Client, url string) (transport,
 	}
 	chosen, known := options[protocol]
 	if !known {
-		return nil, fmt.Errorf("no such protocol: %s", protocol)
+		return nil, fmt.Errorf("unknown protocol: %s", protocol)
 	}
 	return connectGo{
 		plain: sallyportv1connect.NewGatewayClient(client, url, chosen...),
@@ -68,12 +68,12 @@ func (c connectGo) subscribe(ctx context.Context, request *sallyportv1.Subscribe
 
 func (c connectGo) failureOf(err error) failure {
 	failed := failure{Code: connect.CodeOf(err).String(), Message: err.Error()}
-	var said *connect.Error
-	if !errors.As(err, &said) {
+	var connectError *connect.Error
+	if !errors.As(err, &connectError) {
 		return failed
 	}
-	failed.Message = said.Message()
-	for _, detail := range said.Details() {
+	failed.Message = connectError.Message()
+	for _, detail := range connectError.Details() {
 		message, err := detail.Value()
 		if info, ok := message.(*errdetails.ErrorInfo); ok && err == nil {
 			failed.Reason, failed.Domain, failed.Metadata = info.Reason, info.Domain, info.Metadata

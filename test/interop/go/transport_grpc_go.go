@@ -52,9 +52,9 @@ func (g grpcGo) subscribe(ctx context.Context, request *sallyportv1.SubscribeEve
 }
 
 func (g grpcGo) failureOf(err error) failure {
-	said := status.Convert(err)
-	failed := failure{Code: connect.Code(said.Code()).String(), Message: said.Message()}
-	for _, detail := range said.Details() {
+	grpcStatus := status.Convert(err)
+	failed := failure{Code: connect.Code(grpcStatus.Code()).String(), Message: grpcStatus.Message()}
+	for _, detail := range grpcStatus.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
 			failed.Reason, failed.Domain, failed.Metadata = info.Reason, info.Domain, info.Metadata
 		}

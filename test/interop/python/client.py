@@ -1,5 +1,5 @@
-"""A client of the gateway that does as it is told: a step a line of JSON on standard input, what came of it a line of JSON on standard
-output. Which steps there are: ../driver.ts."""
+"""A scripted client of the gateway. It reads steps from standard input and writes their outcomes to standard output, one JSON object per
+line. ../driver.ts defines both."""
 
 import argparse
 import hashlib
@@ -40,7 +40,7 @@ class Device:
 
 
 class Client:
-    """What steps work on: the last request, to send it again, and the stream that is open."""
+    """The state between steps. It keeps the last request for the step "repeat", and the open stream."""
 
     def __init__(self, channel: grpc.Channel, device: Device, keys: GatewayKeys) -> None:
         self._gateway = gateway_pb2_grpc.GatewayStub(channel)
@@ -83,7 +83,7 @@ class Client:
 
 
 def failure_of(error: grpc.RpcError) -> dict:
-    """What the gateway said, or what the library makes of it, with its google.rpc.ErrorInfo, if it has one."""
+    """Converts an error of grpcio. Reason, domain and metadata come from its google.rpc.ErrorInfo, if it has one."""
     code = error.code().name.lower()
     failure = {"code": {"cancelled": "canceled"}.get(code, code), "message": error.details()}
     status = rpc_status.from_call(error)
@@ -104,19 +104,19 @@ def open_channel(url: str, ca_file: str | None) -> grpc.Channel:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("-url", required=True, help="of the gateway's gRPC listener")
-    parser.add_argument("-edge", required=True, help="URL of the gateway's edge")
-    parser.add_argument("-ca", help="the certificates to trust, where the URLs are https")
-    parser.add_argument("-session", required=True, help="the device session's id")
-    parser.add_argument("-seed", required=True, help="the device key's seed, in hex")
+    parser.add_argument("-url", required=True, help="URL of the gateway's gRPC listener")
+    parser.add_argument("-edge", required=True, help="URL of the gateway's edge, for the JWKS")
+    parser.add_argument("-ca", help="PEM file of the trusted certificates, for https URLs")
+    parser.add_argument("-session", required=True, help="device session id")
+    parser.add_argument("-seed", required=True, help="seed of the device key, in hex")
     return parser.parse_args()
 
 
 def main() -> None:
-    given = parse_arguments()
-    device = Device(given.session, bytes.fromhex(given.seed))
-    with open_channel(given.url, given.ca) as channel:
-        client = Client(channel, device, GatewayKeys(given.edge, given.ca))
+    arguments = parse_arguments()
+    device = Device(arguments.session, bytes.fromhex(arguments.seed))
+    with open_channel(arguments.url, arguments.ca) as channel:
+        client = Client(channel, device, GatewayKeys(arguments.edge, arguments.ca))
         for line in sys.stdin:
             started_s = time.monotonic()
             try:

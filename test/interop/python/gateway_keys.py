@@ -1,4 +1,4 @@
-"""The gateway's public keys, and what is checked with them."""
+"""Verifies responses and events with the gateway's public keys."""
 
 import base64
 import hashlib
@@ -18,9 +18,9 @@ class GatewayKeys:
             self._keys = dict(map(_key_of, json.load(response)["keys"]))
 
     def check_response(self, request, response) -> None:
-        """Raises where the response is not the gateway's, or not to this request."""
+        """Raises unless the gateway signed the response for this request."""
         if response.envelope.request_id != request.request_id:
-            raise ValueError("the response is for another request")
+            raise ValueError("request_id differs from the request's")
         self._check(response, response_input(request, response.envelope))
 
     def check_event(self, event) -> None:
@@ -28,12 +28,12 @@ class GatewayKeys:
 
     def _check(self, message, signed: bytes) -> None:
         if hashlib.sha256(message.payload_bytes).digest() != message.envelope.payload_hash:
-            raise ValueError("payload_hash is not the payload's")
+            raise ValueError("payload_hash does not match the payload")
         self._keys[message.envelope.key_id].verify(message.signature, signed)
 
 
 def _key_of(jwk: dict[str, str]) -> tuple[str, Ed25519PublicKey]:
-    """A key under its id, which must be its RFC 7638 thumbprint."""
+    """Returns key id and key. Checks that the key id is the key's RFC 7638 thumbprint."""
     if (jwk["kty"], jwk["crv"]) != ("OKP", "Ed25519"):
         raise ValueError(f"not an Ed25519 key: {jwk}")
     members = json.dumps({"crv": jwk["crv"], "kty": jwk["kty"], "x": jwk["x"]}, separators=(",", ":"))

@@ -1,10 +1,10 @@
-"""What is signed, written after proto/README.md, "What is signed", and nothing else."""
+"""The bytes to sign, written from proto/README.md, "What is signed", independently of the gateway's code."""
 
 import struct
 
 
 def signing_input(domain: str, *fields: str | int | bytes) -> bytes:
-    """Each field as its length in four bytes, big-endian, then its bytes."""
+    """For each field: its length as four big-endian bytes, then its bytes."""
     return b"".join(struct.pack(">I", len(data)) + data for data in map(_to_bytes, (domain, *fields)))
 
 
@@ -24,7 +24,7 @@ def request_input(e) -> bytes:
 
 
 def response_input(request, e) -> bytes:
-    """Session, message type and request id are the request's: an answer to anything else does not verify."""
+    """Takes session, message type and request id from the request, so a response to another request does not verify."""
     return signing_input(
         "sallyport.response.v1",
         e.protocol_version, request.device_session_id, request.message_type, request.request_id,

@@ -1,6 +1,7 @@
-// A backend's push feed on grpc-go as published, with its default keepalive enforcement. It says its address on standard output, greets each
-// gateway with a keepalive, and then is quiet: a line on standard input is an event for everybody who is subscribed, with the line as its
-// id. The line "unencodable" is an event that grpc-go cannot encode: it ends the stream, at each reconnect again.
+// A push feed on unmodified grpc-go with its default keepalive enforcement. It prints its address to standard output.
+//
+// A new stream gets one keepalive. Each line of standard input becomes an event for every stream, with the line as its id. The line
+// "unencodable" becomes an event that grpc-go cannot encode. It ends the stream, and again after each reconnect that resumes before it.
 package main
 
 import (
@@ -26,7 +27,7 @@ type feed struct {
 	events  []string
 }
 
-// SubscribePush sends everything after the cursor, which is the number of events so far.
+// SubscribePush sends the events after the cursor. A cursor is a number of events.
 func (f *feed) SubscribePush(
 	request *sallyportv1.SubscribePushRequest, stream grpc.ServerStreamingServer[sallyportv1.PushEvent],
 ) error {
@@ -82,7 +83,7 @@ func (f *feed) push(event string) {
 
 func main() {
 	log.SetFlags(log.Lmicroseconds)
-	minTime := flag.Duration("min-time", 0, "the least time between pings, where it is not grpc-go's own")
+	minTime := flag.Duration("min-time", 0, "minimum time between pings; 0 for the default of grpc-go")
 	flag.Parse()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

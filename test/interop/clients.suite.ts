@@ -160,8 +160,10 @@ export function clientSuite(): void {
       });
     });
 
-    test("the gateway logged no warning and no error", () => {
-      expect(world.logged()).not.toMatch(/"level":"(warn|error)"/);
+    test("the gateway logged no warning or error except for the slow backend", () => {
+      const lines = world.logged().split("\n");
+      const problems = lines.filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes('"kind":"timeout"'));
+      expect(problems).toEqual([]);
     });
   });
 }

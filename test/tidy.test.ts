@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: ["core"],
   config: ["core"],
   stores: ["core"],
-  rpc: ["core", "gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
+  rpc: ["gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
   pipeline: ["core", "crypto", "gen"],
   hub: ["core", "crypto", "gen", "rpc/frame.ts"],
   backend: ["core", "gen", "hpack"],

@@ -19,6 +19,7 @@ import { RpcServer } from "../rpc/server.ts";
 import { callLog } from "../service/call-log.ts";
 import { gatewayService } from "../service/gateway-service.ts";
 import { publicEndpoints } from "../service/public/endpoints.ts";
+import { toConnectError } from "../service/rpc-errors.ts";
 import { openStores } from "../stores/open.ts";
 import { Cors } from "../transport/bun/cors.ts";
 import { keepNamesFresh } from "../transport/linux/name-cache.ts";
@@ -116,6 +117,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: COMPRESS_BYTES_MIN,
     guard: admission.guard,
+    toConnectError,
     clock,
     onDone: callLog(log, metrics, clock),
   });

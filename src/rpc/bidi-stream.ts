@@ -1,12 +1,13 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { MESSAGES_PER_FAILURE } from "../core/limits.ts";
 import type { Call } from "./call.ts";
 import type { Codec } from "./codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import type { BodySource, HttpRequest, HttpStreamReply } from "./http.ts";
+import { MESSAGES_PER_FAILURE } from "./limits.ts";
 import type { Negotiated } from "./negotiate.ts";
 import type { RpcOptions } from "./options.ts";
+import { checkPeer } from "./peer-guard.ts";
 import type { StreamProtocol } from "./protocol.ts";
 import { receive } from "./receive.ts";
 import type { ReadOptions } from "./request-message.ts";
@@ -40,7 +41,7 @@ function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): Charged {
   let messages = 0;
   return async (step) => {
     if (messages++ % MESSAGES_PER_FAILURE === MESSAGES_PER_FAILURE - 1) {
-      options.guard.check(call.peer, 1);
+      checkPeer(call, 1, options.guard);
       await options.guard.charge(call.peer, 1);
     }
     return receive(call, options, step);

@@ -14,6 +14,8 @@ export class Call<Peer = unknown> {
   readonly notes: CallNotes = {};
   /** What the last message that was read may have cost (`decodingCost`). */
   cost = 0;
+  /** The guard refused the peer. */
+  isPeerRefused = false;
   /** The client's timeout in milliseconds, where it set one; known once `startDeadline` has been called. */
   timeoutMs: number | undefined;
   #header: Headers | undefined;

@@ -12,13 +12,13 @@ import {
   toJsonString,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { MESSAGE_DEPTH_MAX } from "../core/limits.ts";
 import { decodeCause } from "./decode-cause.ts";
 import type { FlatMessage } from "./flat-fields.ts";
 import { flatReader } from "./flat-reader.ts";
 import { flatWriter } from "./flat-writer.ts";
 import { checkJsonBounds } from "./json-bounds.ts";
 import { prepareFields } from "./json-fields.ts";
+import { MESSAGE_DEPTH_MAX } from "./limits.ts";
 import { checkProtoBounds } from "./proto-bounds.ts";
 
 /** How messages are written: binary Protobuf, or Protobuf's JSON. */

@@ -9,9 +9,9 @@ import {
 } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codingName, codingsOf } from "../core/content-coding.ts";
-import { LISTED_CODINGS_CHARACTERS_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE } from "../core/limits.ts";
 import { narrowWindow } from "./brotli-window.ts";
 import { BodyTooLarge, type HeaderReader } from "./http.ts";
+import { ACCEPTED_CODINGS_CHARACTERS_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE } from "./limits.ts";
 import type { ProtocolHeaders } from "./protocol.ts";
 
 /**
@@ -107,7 +107,7 @@ export class Compressions {
 
   /** The first of the client's list, unless that is longer than any client's; its quality values (RFC 9110 12.5.3) count only where they say "not at all". */
   #firstOf(accepted: string): Compression | undefined {
-    if (accepted.length > LISTED_CODINGS_CHARACTERS_MAX) return undefined;
+    if (accepted.length > ACCEPTED_CODINGS_CHARACTERS_MAX) return undefined;
     if (this.#byAccepted.has(accepted)) return this.#byAccepted.get(accepted);
     const wanted = accepted.split(",").filter((item) => !/;\s*q=0(?:\.0*)?\s*$/i.test(item));
     const names = wanted.map((item) => codingName(item.split(";")[0] ?? ""));

@@ -19,9 +19,9 @@ import {
   protocolVersion,
   trailerMux,
 } from "@connectrpc/connect/protocol-connect";
-import { TIMER_MS_MAX } from "../core/limits.ts";
 import { encodeFrame } from "./frame.ts";
 import type { HeaderReader } from "./http.ts";
+import { TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 

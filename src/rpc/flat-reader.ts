@@ -1,6 +1,6 @@
 import { create, type DescMessage } from "@bufbuild/protobuf";
-import { FLAT_TEXT_BYTES_MAX } from "../core/limits.ts";
 import { type FlatField, type FlatMessage, type FlatType, type FlatValue, flatType } from "./flat-fields.ts";
+import { FLAT_TEXT_BYTES_MAX } from "./limits.ts";
 
 const ASCII_MAX = 0x7f;
 /** The greatest tag of one byte; fields with a longer one are left to protobuf-es. */

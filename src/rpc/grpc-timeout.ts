@@ -1,5 +1,5 @@
 import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
-import { TIMER_MS_MAX } from "../core/limits.ts";
+import { TIMER_MS_MAX } from "./limits.ts";
 
 /** The `grpc-timeout` of gRPC and gRPC-Web, in milliseconds. Throws ConnectError `invalid_argument` on one that is none. */
 export function grpcTimeoutMs(value: string | null): number | undefined {

@@ -1,4 +1,4 @@
-import { BODY_BYTES_PER_PIECE, BODY_PIECES_MAX } from "../core/limits.ts";
+import { BODY_BYTES_PER_PIECE, BODY_PIECES_MAX } from "./limits.ts";
 
 /**
  * HTTP as the RPC layer sees it: what it needs of a request, and what it hands back. The hosts (http/edge.ts on Bun.serve,

@@ -6,7 +6,7 @@ import {
   JSON_SPACE_BYTES_MAX,
   JSON_TOKENS_MAX,
   MESSAGE_DEPTH_MAX,
-} from "../core/limits.ts";
+} from "./limits.ts";
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { JSON_NUMBER_CHARACTERS_MAX, LENIENT_BASE64_CHARACTERS_MAX } from "../core/limits.ts";
+import { JSON_NUMBER_CHARACTERS_MAX, LENIENT_BASE64_CHARACTERS_MAX } from "./limits.ts";
 
 /** Makes ready what protobuf-es would take long to read of one field. */
 type Prepare = (json: JsonValue) => JsonValue;

@@ -1,9 +1,10 @@
+import type { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../core/clock.ts";
 import type { Call } from "./call.ts";
 import type { CodecName } from "./codec.ts";
 import type { Compression, Compressions } from "./compression.ts";
 import type { HttpRequest } from "./http.ts";
-import { decodingCost, type PeerGuard } from "./peer-guard.ts";
+import { checkPeer, decodingCost, type PeerGuard } from "./peer-guard.ts";
 import type { ProtocolName } from "./protocol.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { AnyMethod } from "./service.ts";
@@ -16,7 +17,7 @@ export interface CallSummary<Peer> {
   readonly codec: CodecName;
   readonly request: HttpRequest<Peer>;
   readonly call: Call<Peer>;
-  /** What ended the call, where it did not succeed: a Refusal, a ConnectError, or something unexpected. */
+  /** What ended the call if it failed: a ConnectError, or what a handler or an option threw. */
   readonly thrown: unknown;
   /** On the options' monotonic clock. */
   readonly startedAt: number;
@@ -33,6 +34,8 @@ export interface RpcOptions<Peer> {
   /** Shorter answers are sent as they are. */
   readonly compressBytesMin: number;
   readonly guard: PeerGuard<Peer>;
+  /** The error that the client gets. A ConnectError is to be returned as it is. */
+  readonly toConnectError: (thrown: unknown) => ConnectError;
   readonly clock: Clock;
   readonly onDone: (summary: CallSummary<Peer>) => void;
 }
@@ -49,7 +52,7 @@ export function readOptions<Peer>(
   const bytesMax = Math.min(requestBytesMax, limits.requestBytesMax);
   const beforeDecoding = (bytes: number, isPacked: boolean) => {
     call.cost = decodingCost(bytes, isPacked, bytesMax);
-    if (!limits.servesAnyPeer) guard.check(call.peer, call.cost);
+    if (!limits.servesAnyPeer) checkPeer(call, call.cost, guard);
   };
   return { framed, compression, bytesMax, tooLarge, beforeDecoding };
 }

@@ -3,7 +3,6 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Call } from "./call.ts";
 import type { Codec, CodecName } from "./codec.ts";
 import type { Compression } from "./compression.ts";
-import { toConnectError } from "./errors.ts";
 import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
@@ -12,6 +11,8 @@ import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 export interface StreamOwner {
   /** The answer begins. Called once. */
   respond(reply: HttpStreamReply): void;
+  /** The error that the client gets. */
+  toConnectError(thrown: unknown): ConnectError;
   /** Called once, with what ended the stream; `undefined` for success. */
   ended(thrown: unknown): void;
 }
@@ -102,7 +103,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.#ended = true;
     this.#endListener?.ended(thrown);
     this.#endListener = undefined;
-    const error = thrown === undefined ? undefined : toConnectError(thrown);
+    const error = thrown === undefined ? undefined : this.#owner.toConnectError(thrown);
     const end = this.#wire.streamEnd(error, this.#call.metadata().trailer);
     if (this.#body !== undefined) finish(this.#body, end);
     else this.#earlyEnd = end;

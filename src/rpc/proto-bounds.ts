@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
-import { MESSAGE_DEPTH_MAX, PROTO_FIELDS_MAX } from "../core/limits.ts";
+import { MESSAGE_DEPTH_MAX, PROTO_FIELDS_MAX } from "./limits.ts";
 
 const VARINT_BYTES_MAX = 10;
 

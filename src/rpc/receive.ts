@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Refusal } from "../core/refusal.ts";
 import type { Call } from "./call.ts";
 import type { NegotiatedCompression } from "./compression.ts";
 import type { RpcOptions } from "./options.ts";
+import { checkPeer } from "./peer-guard.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 import type { AnyMethod } from "./service.ts";
 
@@ -13,7 +13,7 @@ export interface CallHeaders {
 }
 
 /**
- * Refuses a peer whose requests keep failing, and reads the headers of everybody else's. Throws a Refusal or ConnectError. Answers at once:
+ * Refuses a peer whose requests keep failing, and reads the headers of everybody else's. Throws what the guard throws, or a ConnectError. Answers at once:
  * node:http2 loses the end of a body for which nobody has listened from the start.
  */
 export function openCall<Peer>(
@@ -23,7 +23,7 @@ export function openCall<Peer>(
   options: RpcOptions<Peer>,
 ): CallHeaders {
   const { headers } = call.request;
-  if (!limits.servesAnyPeer) options.guard.check(call.peer, 0);
+  if (!limits.servesAnyPeer) checkPeer(call, 0, options.guard);
   protocol.checkHeaders(headers);
   const timeoutMs = protocol.timeoutMs(headers.get(protocol.headers.timeout));
   return { timeoutMs, compression: options.compressions.negotiate(protocol.headers, headers) };
@@ -40,12 +40,11 @@ export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Pee
 
 /** What was thrown before a call's message was there, when the peer has been charged for it. */
 export async function charged<Peer>(thrown: unknown, call: Call<Peer>, { guard }: RpcOptions<Peer>): Promise<unknown> {
-  if (isPeersFault(thrown)) await guard.charge(call.peer, call.cost);
+  if (!call.isPeerRefused && isPeersFault(thrown)) await guard.charge(call.peer, call.cost);
   return thrown;
 }
 
-/** Not where the guard has refused the peer already, nor where the client has gone or was slow, as mobile ones are. */
+/** A client that left or was slow, as mobile ones are, is not at fault. */
 function isPeersFault(thrown: unknown): boolean {
-  if (thrown instanceof Refusal) return thrown.reason !== "RATE_LIMITED";
   return !(thrown instanceof ConnectError) || (thrown.code !== Code.Canceled && thrown.code !== Code.DeadlineExceeded);
 }

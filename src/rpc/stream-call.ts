@@ -1,4 +1,5 @@
 import type { DescMessage } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
 import { Call } from "./call.ts";
 import type { HttpRequest, HttpStreamReply } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
@@ -65,6 +66,10 @@ class AnsweredCall<Peer> implements StreamOwner {
   respond(reply: HttpStreamReply): void {
     this.#respond?.(reply);
     this.#respond = undefined;
+  }
+
+  toConnectError(thrown: unknown): ConnectError {
+    return this.#options.toConnectError(thrown);
   }
 
   ended(thrown: unknown): void {

@@ -1,7 +1,6 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Call } from "./call.ts";
-import { toConnectError } from "./errors.ts";
 import type { HttpReply, HttpRequest } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
 import { type RpcOptions, readOptions } from "./options.ts";
@@ -27,7 +26,7 @@ export async function serveUnary<Peer>(
     reply = await answer(method, protocol, call, options);
   } catch (error) {
     thrown = canceledOr(error, call);
-    reply = protocol.replyError(toConnectError(thrown), codec, call.metadata());
+    reply = protocol.replyError(options.toConnectError(thrown), codec, call.metadata());
   }
   call.finish();
   options.onDone({ method: method.name, protocol: protocol.name, codec, request, call, thrown, startedAt });

@@ -4,8 +4,8 @@ import { describeCause } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, LogFields, Metrics, Peer } from "../core/ports.ts";
 import { Refusal } from "../core/refusal.ts";
-import { reasonOf, toConnectError } from "../rpc/errors.ts";
 import type { CallSummary } from "../rpc/options.ts";
+import { reasonOf, toConnectError } from "./rpc-errors.ts";
 
 /** Turns the outcome of every call into one metric and one log line. */
 export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: CallSummary<Peer>) => void {

@@ -16,6 +16,7 @@ import type { Peer } from "../../src/core/ports.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { brotli, Compressions, gzip, zstd } from "../../src/rpc/compression.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
+import { toConnectError } from "../../src/service/rpc-errors.ts";
 import { Cors } from "../../src/transport/bun/cors.ts";
 import { openEdge } from "../../src/transport/bun/edge.ts";
 import type { Listener } from "../../src/transport/bun/listener.ts";
@@ -43,6 +44,7 @@ function open(request: ServerCompatRequest): Promise<Listener> | Listener {
     compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: 0,
     guard: UNGUARDED,
+    toConnectError,
     clock: systemClock,
     onDone() {},
   });

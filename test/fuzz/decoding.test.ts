@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
-import { JSON_NAME_BYTES_MAX, JSON_NUMBER_CHARACTERS_MAX, PROTO_FIELDS_MAX } from "../../src/core/limits.ts";
 import { ExecuteCommandRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { codecsOf } from "../../src/rpc/codec.ts";
+import { JSON_NAME_BYTES_MAX, JSON_NUMBER_CHARACTERS_MAX, PROTO_FIELDS_MAX } from "../../src/rpc/limits.ts";
 import { Chance } from "./fuzzer.ts";
 import { jsonCase, type MessageCase, protoCase } from "./messages.ts";
 

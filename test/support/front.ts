@@ -10,6 +10,7 @@ import { Compressions, gzip } from "../../src/rpc/compression.ts";
 import type { OutgoingStream } from "../../src/rpc/outgoing-stream.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { serverStream, unary } from "../../src/rpc/service.ts";
+import { toConnectError } from "../../src/service/rpc-errors.ts";
 import { Cors } from "../../src/transport/bun/cors.ts";
 import type { RenewableListener } from "../../src/transport/bun/listener.ts";
 import type { ConnectionLimits } from "../../src/transport/limits/connection-limits.ts";
@@ -83,6 +84,7 @@ function echoServer(streams: Set<OutgoingStream<typeof GatewayEventSchema>>, hol
     compressions: new Compressions([gzip]),
     compressBytesMin: REQUEST_BYTES_MAX,
     guard: UNGUARDED,
+    toConnectError,
     clock: systemClock,
     onDone() {},
   });

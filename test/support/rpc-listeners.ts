@@ -8,6 +8,7 @@ import { Compressions, gzip } from "../../src/rpc/compression.ts";
 import type { CallSummary } from "../../src/rpc/options.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { AnyMethod } from "../../src/rpc/service.ts";
+import { toConnectError } from "../../src/service/rpc-errors.ts";
 import { Cors } from "../../src/transport/bun/cors.ts";
 import { openEdge } from "../../src/transport/bun/edge.ts";
 import type { Listener } from "../../src/transport/bun/listener.ts";
@@ -37,6 +38,7 @@ export async function openRpcListeners(
     compressions: new Compressions([gzip]),
     compressBytesMin: 1024,
     guard: UNGUARDED,
+    toConnectError,
     clock: systemClock,
     onDone: (summary) => done.push(summary),
   });

@@ -1,5 +1,4 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { STANDARD_REQUEST_BYTES_MAX } from "../../core/limits.ts";
 import { LiveSet } from "../../core/live-set.ts";
 import {
   type HealthCheckResponseSchema,
@@ -7,6 +6,7 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from "../../gen/grpc/health/v1/health_pb.ts";
 import type { Call } from "../call.ts";
+import { STANDARD_REQUEST_BYTES_MAX } from "../limits.ts";
 import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type MethodOptions, serverStream, unary } from "../service.ts";
 import { FairPlaces, type Networked } from "./fair-places.ts";

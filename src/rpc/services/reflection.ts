@@ -1,6 +1,5 @@
 import type { DescFile, DescService, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { STANDARD_REQUEST_BYTES_MAX } from "../../core/limits.ts";
 import { LiveSet } from "../../core/live-set.ts";
 import {
   ServerReflection,
@@ -9,6 +8,7 @@ import {
   type ServerReflectionResponseSchema,
 } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionV1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { STANDARD_REQUEST_BYTES_MAX } from "../limits.ts";
 import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type BidiStreamHandler, bidiStream } from "../service.ts";
 import { DescriptorIndex, type FileClosure } from "./descriptor-index.ts";

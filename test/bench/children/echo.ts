@@ -1,4 +1,5 @@
 /** One unary method that answers with what it was asked, served in one of three ways. */
+
 import { create, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
 import { createFetchHandler } from "@connectrpc/connect/protocol";
@@ -11,6 +12,7 @@ import {
 import { brotli, Compressions, gzip, zstd } from "../../../src/rpc/compression.ts";
 import { RpcServer } from "../../../src/rpc/server.ts";
 import { unary } from "../../../src/rpc/service.ts";
+import { toConnectError } from "../../../src/service/rpc-errors.ts";
 import { FetchRequest, toResponse } from "../../../src/transport/bun/fetch-host.ts";
 import { UNGUARDED } from "../../support/unguarded.ts";
 import { answerParent, parameters } from "../child.ts";
@@ -34,6 +36,7 @@ function ours(): Handler {
     compressions: new Compressions([gzip, brotli, zstd]),
     compressBytesMin: 1024,
     guard: UNGUARDED,
+    toConnectError,
     clock: systemClock,
     onDone() {},
   });

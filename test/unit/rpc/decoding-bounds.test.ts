@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { brotliCompressSync, brotliDecompressSync, gzipSync, constants as zlib, zstdCompressSync } from "node:zlib";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { ExecuteCommandRequestSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { narrowWindow } from "../../../src/rpc/brotli-window.ts";
+import { codecsOf } from "../../../src/rpc/codec.ts";
+import { brotli, Compressions, gzip, zstd } from "../../../src/rpc/compression.ts";
+import { BodyTooLarge } from "../../../src/rpc/http.ts";
 import {
   JSON_BYTES_PER_ESCAPE,
   JSON_ESCAPES_MAX,
@@ -13,12 +18,7 @@ import {
   PROTO_FIELDS_MAX,
   UNPACK_RATIO_MAX,
   UNPACKED_BYTES_FREE,
-} from "../../../src/core/limits.ts";
-import { ExecuteCommandRequestSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
-import { narrowWindow } from "../../../src/rpc/brotli-window.ts";
-import { codecsOf } from "../../../src/rpc/codec.ts";
-import { brotli, Compressions, gzip, zstd } from "../../../src/rpc/compression.ts";
-import { BodyTooLarge } from "../../../src/rpc/http.ts";
+} from "../../../src/rpc/limits.ts";
 import { decodingCost } from "../../../src/rpc/peer-guard.ts";
 
 /** A request costs what its bounds let it cost: at a bound it is read, one beyond it is refused before the parser sees it. */

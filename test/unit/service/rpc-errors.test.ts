@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { refusalOf } from "../../../src/client/errors.ts";
 import { REFUSALS, type Reason, refuse } from "../../../src/core/refusal.ts";
-import { reasonOf, toConnectError } from "../../../src/rpc/errors.ts";
+import { reasonOf, toConnectError } from "../../../src/service/rpc-errors.ts";
 
 const reasons = Object.keys(REFUSALS) as Reason[];
 const nameOf = (code: Code) => Code[code].replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();

@@ -15,9 +15,9 @@ const CODES: Readonly<Record<RefusalCode, Code>> = {
 };
 
 /**
- * Whatever ended a call, as the error that the client gets: the one place where the RPC layer translates. A ConnectError is an
- * error of the protocol, or of a service that speaks it, and is sent as it is; anything else becomes a refusal, INTERNAL where
- * it is not one yet. The cause of a refusal stays here.
+ * The error that a client gets for what ended its call; the one place where refusals become errors of the RPC protocols. A ConnectError
+ * is an error of the protocol or of a standard service, and is returned as it is. Anything else is a refusal, or becomes INTERNAL. The
+ * cause of a refusal is not sent.
  */
 export function toConnectError(thrown: unknown): ConnectError {
   if (thrown instanceof ConnectError) return thrown;

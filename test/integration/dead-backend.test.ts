@@ -96,7 +96,7 @@ test("a backend that refuses connections is told of with the cause, and so is it
       .split("\n")
       .filter((line) => line.includes('"level":"warn"'));
   const isTold = (text: string) => warnings().some((line) => line.includes(text));
-  await until(() => isTold("session look-ups") && isTold("push feed: down"), "both to be told");
+  await until(() => isTold("session look-ups") && isTold("push feed down"), "both to be told");
   expect(told("warn")).toMatchObject([{ calls: "session look-ups", kind: "unavailable" }]);
   expect(told("warn")[0]?.cause).not.toBe("");
 });

@@ -53,7 +53,7 @@ export async function startGatewayProcess(
       .stdout()
       .split("\n")
       .find((each) => each.includes(text));
-  await until(() => line("push feed: up") !== undefined, `the gateway to be up: ${command.stderr()}`);
+  await until(() => line("push feed up") !== undefined, `the gateway to be up: ${command.stderr()}`);
   const { edge, grpc, admin }: { edge: string; grpc: string; admin: string } = JSON.parse(line("gateway started") ?? "{}");
   const gauge = async (name: string) => {
     const text = await (await fetch(`${admin}/metrics`)).text();

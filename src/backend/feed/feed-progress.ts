@@ -1,63 +1,57 @@
 import { Code } from "@connectrpc/connect";
 
-/** So many streams in a row may stand and bring nothing; after that, headers alone do not make the feed up. */
+/** After this many answered streams in a row without a new event, response headers alone no longer count as "up". */
 const UNPROVEN_STREAMS_MAX = 2;
-/** So many streams in a row may fail over what they bring; then the feed goes on without a cursor. */
+/** After this many content failures in a row, the feed drops its cursor. */
 const STUCK_STREAMS_MAX = 5;
 
 /**
- * What a backend fails with that cannot send, or that sent what cannot be read. At each reconnect the same comes again from the same
- * cursor. Other codes tell of its state, which passes.
+ * Codes of a stream whose next message cannot be encoded or decoded. The same message fails again at each reconnect from the same cursor.
+ * Other codes describe the backend's state, which is temporary.
  */
-const FAILED_OVER_CONTENT = new Set([
-  Code.Unknown,
-  Code.Internal,
-  Code.DataLoss,
-  Code.InvalidArgument,
-  Code.FailedPrecondition,
-]);
+const CONTENT_FAILURES = new Set([Code.Unknown, Code.Internal, Code.DataLoss, Code.InvalidArgument, Code.FailedPrecondition]);
 
-/** How far the streams of a feed come, one after the other. A stream is proven when it brought something new, or stood for a while. */
+/** Tracks the progress of consecutive feed streams. A stream is proven once it delivered a new event or stayed open for some time. */
 export class FeedProgress {
   #unprovenStreams = 0;
   #stuckStreams = 0;
-  #hasStood = false;
+  #isAnswered = false;
   #isProven = false;
 
   begin(): void {
-    this.#hasStood = false;
+    this.#isAnswered = false;
     this.#isProven = false;
   }
 
-  /** The backend has answered. */
-  stood(): void {
-    this.#hasStood = true;
+  /** Call when the response headers arrive. */
+  markAnswered(): void {
+    this.#isAnswered = true;
   }
 
-  /** Whether the feed is up by this stream. */
-  get isEnough(): boolean {
-    return this.#hasStood && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
+  /** Whether the current stream makes the feed "up". */
+  get isUp(): boolean {
+    return this.#isAnswered && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
   }
 
-  /** Something new came from the cursor. */
-  progressed(): void {
+  /** Call when an event with a new cursor arrives. */
+  markAdvanced(): void {
     this.#stuckStreams = 0;
-    this.proven();
+    this.markProven();
   }
 
-  /** It stood for a while. */
-  proven(): void {
+  /** Call when the stream has stayed open long enough. */
+  markProven(): void {
     this.#isProven = true;
     this.#unprovenStreams = 0;
   }
 
   end(): void {
-    if (this.#hasStood && !this.#isProven) this.#unprovenStreams++;
+    if (this.#isAnswered && !this.#isProven) this.#unprovenStreams++;
   }
 
-  /** The stream failed. Gives whether the cursor is to blame. */
-  isStuck(code: Code): boolean {
-    if (this.#isProven || !FAILED_OVER_CONTENT.has(code)) return false;
+  /** Records that the stream failed with `code`. Returns whether the feed is stuck at its cursor. */
+  isStuckAfter(code: Code): boolean {
+    if (this.#isProven || !CONTENT_FAILURES.has(code)) return false;
     this.#stuckStreams++;
     if (this.#stuckStreams < STUCK_STREAMS_MAX) return false;
     this.#stuckStreams = 0;

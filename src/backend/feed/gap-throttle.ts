@@ -1,19 +1,19 @@
-/** Everybody fetching anew costs the backend much: at most so often, whatever it sends. */
+/** A gap makes every client fetch its state again, which is expensive for the backend. */
 const INTERVAL_MS = 1000;
 
-/** Tells of gaps: the first at once, and those that follow within a second together, when it is over. */
+/** Reports gaps at most once per second: the first immediately, later ones together at the end of that second. */
 export class GapThrottle {
-  readonly #tell: () => void;
+  readonly #report: () => void;
   #timer: Timer | undefined;
-  #isDue = false;
+  #isPending = false;
 
-  constructor(tell: () => void) {
-    this.#tell = tell;
+  constructor(report: () => void) {
+    this.#report = report;
   }
 
-  notice(): void {
-    this.#isDue = true;
-    if (this.#timer === undefined) this.#tellNow();
+  request(): void {
+    this.#isPending = true;
+    if (this.#timer === undefined) this.#reportNow();
   }
 
   stop(): void {
@@ -21,11 +21,11 @@ export class GapThrottle {
     this.#timer = undefined;
   }
 
-  #tellNow(): void {
+  #reportNow(): void {
     this.#timer = undefined;
-    if (!this.#isDue) return;
-    this.#isDue = false;
-    this.#timer = setTimeout(() => this.#tellNow(), INTERVAL_MS);
-    this.#tell();
+    if (!this.#isPending) return;
+    this.#isPending = false;
+    this.#timer = setTimeout(() => this.#reportNow(), INTERVAL_MS);
+    this.#report();
   }
 }

@@ -1,20 +1,19 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Aborts when a stream has brought nothing for so long; never, where that is 0. */
+/** Aborts `signal` when `reset` was not called for `ms`. With `ms` = 0 it never aborts. */
 export class IdleWatchdog {
   readonly #controller = new AbortController();
   readonly #timer: Timer | undefined;
 
   constructor(ms: number) {
-    const dead = new ConnectError(`nothing came for ${ms} ms, not even a keepalive`, Code.Unavailable);
-    if (ms > 0) this.#timer = setTimeout(() => this.#controller.abort(dead), ms);
+    const idle = new ConnectError(`no message for ${ms} ms, not even a keepalive`, Code.Unavailable);
+    if (ms > 0) this.#timer = setTimeout(() => this.#controller.abort(idle), ms);
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Something came. */
   reset(): void {
     this.#timer?.refresh();
   }

@@ -10,16 +10,16 @@ export interface PushConnectionOptions {
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  /** The server refused pings this often; from now on they come at this interval. */
+  /** Called when the server refused the ping rate, with the longer interval that is used from now on. */
   readonly onTooManyPings: (nextIntervalMs: number) => void;
 }
 
-/** TCP's own probes notice a host that is gone or out of reach; a process that hangs they do not. */
+/** TCP keepalive probes detect an unreachable host. They do not detect a process that hangs. */
 const TCP_PROBE_AFTER_MS = 10_000;
 const EARLY_PING_MS = 10_000;
 const TOO_MANY_PINGS = "too_many_pings";
 
-/** The HTTP/2 connection of the feed: a new one for each stream, so that each goes to the address that the name has then. */
+/** The HTTP/2 connection of the feed. Each stream opens a new one, so that each resolves the host name again. */
 export class PushConnection {
   readonly authority: string;
   readonly #options: PushConnectionOptions;
@@ -35,15 +35,15 @@ export class PushConnection {
     this.#earlyPingMs = Math.min(EARLY_PING_MS, options.pingIntervalMs);
   }
 
-  /** Closes the connection before it, and opens one. Throws a ConnectError. */
+  /** Closes the previous connection and opens a new one. Throws a ConnectError. */
   async open(): Promise<void> {
-    this.close(new ConnectError("another connection takes its place", Code.Canceled));
+    this.close(new ConnectError("replaced by a new connection", Code.Canceled));
     const session = connect(this.authority, {
       createConnection: () => new FilteredSocket(openSocket(new URL(this.authority)), "client"),
     });
     this.#session = session;
     const { connectTimeoutMs } = this.#options;
-    const late = new ConnectError("the backend did not take the connection in time", Code.Unavailable);
+    const late = new ConnectError("the backend did not accept the connection in time", Code.Unavailable);
     const timer = setTimeout(() => session.destroy(late), connectTimeoutMs);
     try {
       await opened(session);
@@ -53,7 +53,7 @@ export class PushConnection {
     this.#watch(session);
   }
 
-  /** For connect-es. */
+  /** Part of connect-es' session provider interface. */
   async request(method: string, path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
     const session = this.#session;
     if (session === undefined || session.destroyed || session.closed) {
@@ -62,7 +62,7 @@ export class PushConnection {
     return session.request({ ...headers, ":method": method, ":path": path });
   }
 
-  /** For connect-es. */
+  /** Part of connect-es' session provider interface. */
   notifyResponseByteRead(): void {
     this.#pings?.received();
   }
@@ -80,18 +80,18 @@ export class PushConnection {
       earlyIntervalMs: this.#earlyPingMs,
       timeoutMs: this.#options.pingTimeoutMs,
       ping: (onAnswer) => void session.ping((error) => error === null && onAnswer()),
-      onDead: () => end(session, "the backend did not answer a ping in time"),
+      onDead: () => end(session, "no answer to a ping in time"),
     });
     this.#pings = pings;
     session.on("close", () => pings.stop());
     session.on("goaway", (_code, _last, data?: Uint8Array) => {
       if (data === undefined || Buffer.from(data).toString("latin1") !== TOO_MANY_PINGS) return;
       this.#pingLessOften();
-      end(session, `the backend refuses pings this often (${TOO_MANY_PINGS})`);
+      end(session, `the backend refused the ping rate (${TOO_MANY_PINGS})`);
     });
   }
 
-  /** gRFC A8, "Basic Keepalive": a client that pings too often doubles its interval. Early pings end before that. */
+  /** gRFC A8, "Basic Keepalive": after too_many_pings a client doubles its interval. The early pings are given up first. */
   #pingLessOften(): void {
     if (this.#earlyPingMs === this.#pingIntervalMs) this.#pingIntervalMs *= 2;
     this.#earlyPingMs = this.#pingIntervalMs;
@@ -104,7 +104,7 @@ function openSocket({ protocol, hostname, port }: URL) {
   const isTls = protocol === "https:";
   const target = { host, port: Number(port || (isTls ? 443 : 80)), keepAlive: true, keepAliveInitialDelay: TCP_PROBE_AFTER_MS };
   if (!isTls) return connectTcp(target);
-  // RFC 6066 3: an address is no server name.
+  // RFC 6066 3: an IP address is not a valid server name.
   const name = isIP(host) === 0 ? { servername: host } : {};
   return connectTls({ ...target, ...name, ALPNProtocols: ["h2"], rejectUnauthorized: true });
 }
@@ -112,7 +112,7 @@ function openSocket({ protocol, hostname, port }: URL) {
 function opened(session: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
     session.once("connect", () => resolve());
-    // Stays: an error that nobody hears of ends the process.
+    // This listener is never removed: an unhandled "error" event ends the process.
     session.on("error", (error) => reject(ConnectError.from(error, Code.Unavailable)));
     session.once("close", () => reject(new ConnectError("the connection was closed", Code.Unavailable)));
   });

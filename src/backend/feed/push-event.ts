@@ -3,7 +3,7 @@ import type { ClientAudience, ClientEvent, LostKind, Revocation } from "../../co
 import type { PushEvent } from "../../gen/sallyport/v1/push_pb.ts";
 import type { FrameFault } from "./push-frames.ts";
 
-/** Why an event of the backend is dropped: the label of a metric. */
+/** Why an event of the backend is dropped. Used as a metric label. */
 export type DropReason =
   | FrameFault
   | "unknown_kind"
@@ -17,22 +17,23 @@ export type DropReason =
   | "bad_reason"
   | "payload_too_large";
 
-/** One step of the feed, checked. */
+/** One validated message of the feed. */
 export type PushStep =
   | { readonly kind: "client_event"; readonly event: ClientEvent }
   | { readonly kind: "session_invalidation"; readonly revocation: Revocation }
   | { readonly kind: "keepalive" }
   | Dropped;
 
-/** What breaks a rule. `lostTo`: for whom it was, or may have been; nobody, where it is not there. */
+/** A message that breaks a rule of the contract. */
 export interface Dropped {
   readonly kind: "dropped";
   readonly reason: DropReason;
+  /** The audience that missed it. Absent if it had no content. */
   readonly lostTo?: ClientAudience | "everybody";
   readonly lost?: LostKind;
 }
 
-/** Checks what the backend sent, so that nothing signed and nothing revoked is other than the contract says. */
+/** Validates a decoded push event. Only events that follow the contract are signed, and only valid revocations take effect. */
 export function readPushEvent({ kind }: Pick<PushEvent, "kind">, payloadBytesMax: number): PushStep {
   if (kind.case === undefined) return { kind: "keepalive" };
   const { userId, deviceSessionId } = kind.value;
@@ -47,14 +48,13 @@ export function readPushEvent({ kind }: Pick<PushEvent, "kind">, payloadBytesMax
   return { kind: "client_event", event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
 }
 
-/** An event that is dropped for this reason. */
 export function dropped(reason: DropReason, kind: PushEvent["kind"]): Dropped {
   if (kind.case === undefined) return { kind: "dropped", reason };
   const lost = kind.case === "clientEvent" ? "event" : "revocation";
   return { kind: "dropped", reason, lost, lostTo: audienceOf(kind.value) };
 }
 
-/** The session decides where one is given, else the user. */
+/** A session id takes precedence over a user id. If the deciding id is invalid or missing, everybody may be affected. */
 function audienceOf({ userId, deviceSessionId }: ClientAudience): ClientAudience | "everybody" {
   const known = { userId: isUserId(userId) ? userId : "", deviceSessionId };
   if (deviceSessionId !== "") return isDeviceSessionId(deviceSessionId) ? known : "everybody";

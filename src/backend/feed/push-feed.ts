@@ -10,11 +10,9 @@ import type { FeedFrame } from "./push-frames.ts";
 import { readPushMessage } from "./push-message.ts";
 import type { PushLink } from "./push-transport.ts";
 
-/** Whether the feed is live; where it is not, since when, on the monotonic clock. */
-
 export interface PushFeedOptions {
   readonly link: PushLink;
-  /** The gateway's own name, for the backend's logs. */
+  /** Identifies this gateway in the backend's logs. */
   readonly gatewayId: string;
   readonly sink: PushFeedSink;
   readonly backoffMinMs: number;
@@ -25,36 +23,36 @@ export interface PushFeedOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly payloadBytesMax?: number;
-  /** How long a stream may bring nothing, keepalives included, before it counts as dead; 0: for ever. */
+  /** A stream without any message, keepalives included, for this long is closed. 0 disables this. */
   readonly silenceMs?: number;
   readonly onStateChange?: (isUp: boolean) => void;
-  /** Waits, or stops waiting as soon as the signal aborts. */
+  /** Resolves after `ms`, or as soon as the signal aborts. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** A larger payload is not sent to clients. */
+/** Events with a larger payload are dropped. */
 const PAYLOAD_BYTES_MAX = 1024 * 1024;
 
 /**
- * The backend's feed of events and revocations, held open for as long as the gateway runs.
+ * The backend's feed of events and revocations. It reconnects until it is stopped.
  *
- * Each event is taken in once and in order: first the sink, then the cursor. After a cut it goes on from that cursor. Where it
- * cannot (the backend says OUT_OF_RANGE, keeps no cursors, or fails again and again over what follows) the sink is told of a gap, as soon
- * as the feed is up: a client that fetches its state then misses nothing between the fetch and the stream. An event that breaks a rule is
- * stepped over.
+ * Each event is delivered once and in order: to the sink first, then the cursor advances. After a disconnect the feed resumes from that
+ * cursor. It cannot resume if the backend returns OUT_OF_RANGE, sends no cursors, or keeps failing at the next event. Then the feed
+ * reports a gap to the sink as soon as it is up again, so that a client that then fetches its state misses nothing. Events that break the
+ * contract are skipped.
  */
 export class PushFeed {
   readonly #options: PushFeedOptions;
   readonly #backoff: Backoff;
   readonly #stopped = new AbortController();
   readonly #progress = new FeedProgress();
-  readonly #gaps = new GapThrottle(() => this.#tellOfGap());
+  readonly #gaps = new GapThrottle(() => this.#reportGap());
   #running: Promise<void> | undefined;
   #isUp = false;
   #cursor = "";
   #hasBeenUp = false;
   #gapPending = false;
-  #proving: Timer | undefined;
+  #provenTimer: Timer | undefined;
 
   constructor(options: PushFeedOptions) {
     this.#options = options;
@@ -66,7 +64,7 @@ export class PushFeed {
     this.#running ??= this.#run();
   }
 
-  /** Ends the stream or the wait for the next one, at once. The feed cannot be started again. */
+  /** Ends the stream, or the wait for the next one, immediately. The feed cannot be restarted. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#gaps.stop();
@@ -78,7 +76,7 @@ export class PushFeed {
     return this.#isUp;
   }
 
-  /** Whether the backend has answered at all since the start. */
+  /** Whether the feed was up at least once since the start. */
   hasBeenUp(): boolean {
     return this.#hasBeenUp;
   }
@@ -86,15 +84,15 @@ export class PushFeed {
   async #run(): Promise<void> {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
-      await this.#holdStream(signal);
+      await this.#runStream(signal);
       if (signal.aborted) return;
       await (this.#options.sleep ?? sleep)(this.#backoff.nextMs(), signal);
       this.#options.metrics.count("sallyport_push_feed_reconnects_total");
     }
   }
 
-  /** One stream, from its opening to its end. */
-  async #holdStream(signal: AbortSignal): Promise<void> {
+  /** Opens one stream and reads it to its end. */
+  async #runStream(signal: AbortSignal): Promise<void> {
     const { clock, link, gatewayId, backoffMaxMs } = this.#options;
     const openedMs = clock.monotonic();
     this.#progress.begin();
@@ -102,17 +100,17 @@ export class PushFeed {
       await link.connect();
       using watchdog = new IdleWatchdog(this.#options.silenceMs ?? 0);
       const request = { gatewayId, cursor: this.#cursor };
-      const call = { signal: AbortSignal.any([signal, watchdog.signal]), onHeader: () => this.#stands() };
+      const call = { signal: AbortSignal.any([signal, watchdog.signal]), onHeader: () => this.#onAnswer() };
       for await (const frame of link.subscribe(request, call)) {
         if (signal.aborted) return;
         watchdog.reset();
-        this.#takeIn(frame);
+        this.#receive(frame);
       }
-      this.#options.log.info("push feed: the backend ended the stream");
+      this.#options.log.info("push feed stream ended by backend");
     } catch (thrown) {
-      if (!signal.aborted) this.#failed(ConnectError.from(thrown));
+      if (!signal.aborted) this.#onFailure(ConnectError.from(thrown));
     } finally {
-      clearTimeout(this.#proving);
+      clearTimeout(this.#provenTimer);
       if (clock.monotonic() - openedMs >= backoffMaxMs) this.#backoff.reset();
       this.#progress.end();
       this.#gapPending ||= this.#cursor === "";
@@ -120,43 +118,43 @@ export class PushFeed {
     }
   }
 
-  /** The backend has answered. After streams that brought nothing, this one must bring something, or hold for a while. */
-  #stands(): void {
-    this.#progress.stood();
-    this.#proving = setTimeout(() => {
-      this.#progress.proven();
+  /** After several streams without events, a stream must deliver an event or stay open for some time before the feed counts as up. */
+  #onAnswer(): void {
+    this.#progress.markAnswered();
+    this.#provenTimer = setTimeout(() => {
+      this.#progress.markProven();
       this.#becomeUp();
     }, this.#options.backoffMaxMs);
     this.#becomeUp();
   }
 
-  /** From here on nothing is lost. */
+  /** A pending gap is reported only now: the stream is open, so no event after the report is missed. */
   #becomeUp(): void {
-    if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isEnough) return;
+    if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;
     if (this.#gapPending) {
       this.#gapPending = false;
-      this.#tellOfGap();
+      this.#reportGap();
     }
     this.#setUp(true);
   }
 
-  #takeIn(frame: FeedFrame): void {
+  #receive(frame: FeedFrame): void {
     const { step, cursor } = readPushMessage(frame, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
     const isKeepalive = step.kind === "keepalive";
-    // Keepalives prove little: a backend that greets and then fails is not to be asked ever faster.
+    // A keepalive does not reset the back-off: a backend that sends one and then fails would be called too often.
     if (!isKeepalive && cursor !== undefined && (cursor === "" || cursor !== this.#cursor)) {
       this.#backoff.reset();
-      this.#progress.progressed();
+      this.#progress.markAdvanced();
       this.#becomeUp();
     }
-    this.#hand(step);
-    // Where that cannot be told, the event comes again after a cut, and is stepped over again.
+    this.#dispatch(step);
+    // An unreadable cursor leaves the old one in place: after a reconnect the bad event is received and skipped again.
     if (cursor === undefined || (isKeepalive && cursor === "")) return;
-    // An event without a cursor leaves none to go on from: from the one before, it would come again.
+    // An event with an empty cursor clears the cursor: resuming from the previous one would deliver the event twice.
     this.#cursor = cursor;
   }
 
-  #hand(step: PushStep): void {
+  #dispatch(step: PushStep): void {
     const { sink, metrics } = this.#options;
     if (step.kind === "dropped") this.#drop(step);
     else metrics.count("sallyport_events_total", { kind: step.kind });
@@ -166,40 +164,39 @@ export class PushFeed {
 
   #drop({ reason, lostTo, lost }: Dropped): void {
     const { sink, metrics, log } = this.#options;
-    log.error("push feed: dropped an event that breaks the contract", { reason });
+    log.error("push event dropped", { reason });
     metrics.count("sallyport_events_dropped_total", { reason });
-    if (lostTo === "everybody") this.#gaps.notice();
+    if (lostTo === "everybody") this.#gaps.request();
     else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost));
   }
 
-  /** What the sink cannot take must not cost the rest of the feed. It is lost, to nobody knows whom. */
+  /** A delivery that throws must not stop the feed. Its audience is unknown, so it counts as a gap. */
   #deliver(what: string, deliver: () => void): void {
-    if (!this.#attempt(what, deliver)) this.#gaps.notice();
+    if (!this.#attempt(what, deliver)) this.#gaps.request();
   }
 
-  #tellOfGap(): void {
+  #reportGap(): void {
     this.#options.metrics.count("sallyport_push_feed_gaps_total");
     this.#attempt("gap", () => this.#options.sink.gap());
   }
 
-  /** Whether it went well. */
+  /** Returns whether `deliver` returned without throwing. */
   #attempt(what: string, deliver: () => void): boolean {
     try {
       deliver();
       return true;
     } catch (thrown) {
-      this.#options.log.error("push feed: delivery failed", { what, error: String(thrown) });
+      this.#options.log.error("push event delivery failed", { what, error: String(thrown) });
       this.#options.metrics.count("sallyport_events_dropped_total", { reason: "delivery_failed" });
       return false;
     }
   }
 
-  #failed({ code, rawMessage }: ConnectError): void {
+  #onFailure({ code, rawMessage }: ConnectError): void {
     const { log, link } = this.#options;
-    log.warn("push feed: the stream failed", { url: link.url, code: Code[code], error: rawMessage });
-    const isStuck = this.#progress.isStuck(code) && this.#cursor !== "";
-    if (isStuck)
-      log.error("push feed: the backend keeps failing over what follows the cursor; it is asked for what comes from now on");
+    log.warn("push feed stream failed", { url: link.url, code: Code[code], error: rawMessage });
+    const isStuck = this.#progress.isStuckAfter(code) && this.#cursor !== "";
+    if (isStuck) log.error("push feed cursor discarded after repeated failures", { url: link.url });
     if (isStuck || code === Code.OutOfRange) this.#cursor = "";
   }
 
@@ -209,9 +206,9 @@ export class PushFeed {
     this.#isUp = up;
     this.#options.metrics.gauge("sallyport_push_feed_up", up ? 1 : 0);
     const { log, link } = this.#options;
-    if (up) log.info("push feed: up", { url: link.url });
-    else if (this.#stopped.signal.aborted) log.info("push feed: down", { url: link.url });
-    else log.warn("push feed: down", { url: link.url });
+    if (up) log.info("push feed up", { url: link.url });
+    else if (this.#stopped.signal.aborted) log.info("push feed down", { url: link.url });
+    else log.warn("push feed down", { url: link.url });
     this.#attempt("state", () => this.#options.onStateChange?.(up));
   }
 }

@@ -3,28 +3,28 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Why a message cannot be given on. */
+/** Why a message cannot be read. */
 export type FrameFault = "too_large" | "undecodable";
 
-/** A message of a feed, as its bytes; or what is wrong with it. */
+/** The bytes of one message of the feed, or its fault. */
 export type FeedFrame = Uint8Array | FrameFault;
 
 export interface FrameOptions {
   readonly messageBytesMax: number;
-  /** The flag of a frame that is the stream's end and no message (Connect: 2, gRPC-Web: 128); 0 where the protocol has none. */
+  /** The flag of the frame that ends the stream (Connect: 2, gRPC-Web: 128). 0 if the protocol has no such frame. */
   readonly endFlag: number;
 }
 
-/** Flags, and the length of what follows: gRPC "Length-Prefixed-Message", Connect "Enveloped-Message". */
+/** One byte of flags and a 4-byte length: gRPC "Length-Prefixed-Message", Connect "Enveloped-Message". */
 const HEAD_BYTES = 5;
-/** A longer message than this many times the largest is no message: the frames are out of step, and the stream ends. */
+/** A length above this multiple of `messageBytesMax` means that the framing is broken: the stream fails. */
 const SKIPPED_SIZES_MAX = 16;
 const VALUE_FIELD = 2;
 
 /**
- * Puts each message of a stream into a `google.protobuf.Any`, as its value, and leaves one that is compressed or too large out: its fault
- * is the type. connect-es then decodes every frame, whatever its message is worth, and holds none that is too large. Otherwise one such
- * message ends the stream, at each reconnect again.
+ * Wraps each message of a stream in a `google.protobuf.Any`, as its `value`. A compressed or too large message is replaced by an empty
+ * Any whose `type_url` is the fault. So connect-es decodes every frame, and buffers no message that is too large. Without this, one bad
+ * message would end the stream, again at each reconnect.
  */
 export function wrapMessages(options: FrameOptions) {
   return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -34,7 +34,7 @@ export function wrapMessages(options: FrameOptions) {
   };
 }
 
-/** What `wrapMessages` put into an Any. */
+/** The inverse of `wrapMessages`. */
 export function unwrap({ typeUrl, value }: Any): FeedFrame {
   return typeUrl === "too_large" || typeUrl === "undecodable" ? typeUrl : value;
 }
@@ -43,7 +43,7 @@ class FrameSplitter {
   readonly #options: FrameOptions;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   #headBytes = 0;
-  /** Of the message under way. */
+  /** Bytes of the current message that have not arrived yet. */
   #bytesLeft = 0;
   #isSkipped = false;
 
@@ -68,7 +68,7 @@ class FrameSplitter {
     throw new ConnectError("the stream ended within a message", Code.DataLoss);
   }
 
-  /** Gives how many bytes of the chunk belong to the head. */
+  /** Returns the number of bytes of the chunk that belong to the head. */
   #takeHead(chunk: Uint8Array): number {
     const bytes = chunk.subarray(0, HEAD_BYTES - this.#headBytes);
     this.#head.set(bytes, this.#headBytes);
@@ -76,7 +76,7 @@ class FrameSplitter {
     return bytes.byteLength;
   }
 
-  /** Gives what stands in front of the message's bytes, or in their place. */
+  /** Returns the new head of the message, or the whole replacement of a faulty one. */
   #begin(): Uint8Array {
     const [flags, length] = [this.#head.readUInt8(0), this.#head.readUInt32BE(1)];
     const { messageBytesMax, endFlag } = this.#options;
@@ -85,7 +85,7 @@ class FrameSplitter {
     this.#isSkipped = false;
     if ((flags & endFlag) !== 0) return Uint8Array.from(this.#head);
     if (length > messageBytesMax * SKIPPED_SIZES_MAX) {
-      throw new ConnectError(`a message of ${length} bytes is too large to step over`, Code.DataLoss);
+      throw new ConnectError(`a message of ${length} bytes is too large to skip`, Code.DataLoss);
     }
     const fault = length > messageBytesMax ? "too_large" : flags === 0 ? undefined : "undecodable";
     this.#isSkipped = fault !== undefined;
@@ -93,7 +93,7 @@ class FrameSplitter {
   }
 }
 
-/** The heads of a frame and of an Any whose value is so long. */
+/** The head of a frame and of its Any, for a value of `length` bytes. */
 function wrapped(length: number): Uint8Array {
   const tag = new BinaryWriter().tag(VALUE_FIELD, WireType.LengthDelimited).uint32(length).finish();
   return Buffer.concat([head(tag.byteLength + length), tag]);

@@ -6,28 +6,28 @@ import { ClientEventSchema, type PushEvent, SessionInvalidationSchema } from "..
 import { type Dropped, dropped, type PushStep, readPushEvent } from "./push-event.ts";
 import type { FeedFrame } from "./push-frames.ts";
 
-/** A message of the feed, as far as it can be read. */
+/** A decoded message of the feed. */
 export interface PushMessage {
   readonly step: PushStep;
-  /** Where the feed stands after it; `undefined` where that cannot be told. */
+  /** The feed's cursor after this message; `undefined` if it cannot be read. */
   readonly cursor: string | undefined;
 }
 
-/** Of PushEvent: 1 is the cursor, the rest are kinds, most of them to come. Higher numbers are ignored. */
+/** Fields of PushEvent: 1 is the cursor; 2 to 15 are kinds, most of them reserved for later. Higher numbers are ignored. */
 const EVENT_FIELDS_MAX = 15;
 const [CURSOR, CLIENT_EVENT, SESSION_INVALIDATION] = [1, 2, 3];
 const CLIENT_EVENT_FIELDS_MAX = 5;
 const SESSION_INVALIDATION_FIELDS_MAX = 3;
 
-/** Stands for a text that is not UTF-8: no UTF-8 decodes to it, and no rule allows it. */
+/** Replaces a string that is not UTF-8. A lone surrogate: no UTF-8 decodes to it, and every rule rejects it. */
 const NOT_UTF8 = "\ud800";
-/** Nobody knows for whom it was. */
+/** The audience of an unreadable message is unknown. */
 const LOST_TO_EVERYBODY = { kind: "dropped", lostTo: "everybody" } as const;
 const UNDECODABLE: Dropped = { ...LOST_TO_EVERYBODY, reason: "undecodable" };
 
 /**
- * Reads a message field by field, since one that cannot be decoded must not stop the feed: what it still says of its cursor and its
- * audience counts. Stricter than protobuf: a known field stands there once, in its own wire type.
+ * Reads a message field by field. A message that cannot be decoded as a whole must not stop the feed; its readable cursor and audience
+ * are still used. Stricter than protobuf: a known field occurs at most once, and in its own wire type.
  */
 export function readPushMessage(frame: FeedFrame, payloadBytesMax: number): PushMessage {
   if (typeof frame === "string") return { step: { ...LOST_TO_EVERYBODY, reason: frame }, cursor: undefined };
@@ -55,7 +55,7 @@ function readKind(values: ReadonlyMap<number, Uint8Array>, payloadBytesMax: numb
   return readPushEvent({ kind }, payloadBytesMax);
 }
 
-/** `undefined` where it cannot be decoded. */
+/** Returns `undefined` if the kind cannot be decoded. */
 function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent["kind"] | "unknown_kind" | undefined {
   if (field === undefined) return { case: undefined };
   const [number, bytes] = field;
@@ -83,13 +83,13 @@ function textOf(bytes: Uint8Array = new Uint8Array(0)): string {
 }
 
 interface Fields {
-  /** The bytes of each known field that is there. */
+  /** Field number → bytes, for the known fields that are present. */
   readonly values: ReadonlyMap<number, Uint8Array>;
-  /** Whether every byte was understood. */
+  /** Whether the message was read to its end. */
   readonly isWhole: boolean;
 }
 
-/** The fields up to a number, all of them length-delimited and singular; later ones are skipped. */
+/** Reads the fields with numbers up to `numberMax`, which must be length-delimited and singular. Skips the others. */
 function fieldsOf(bytes: Uint8Array, numberMax: number): Fields {
   const values = new Map<number, Uint8Array>();
   const reader = new BinaryReader(bytes);

@@ -1,37 +1,37 @@
-/** One PING frame: `onAnswer` is called when its answer arrives. */
+/** Sends one PING frame. Calls `onAnswer` when its answer arrives. */
 export type Ping = (onAnswer: () => void) => void;
 
 export interface PingOptions {
-  /** How long a connection may be quiet before it is pinged, and pinged again. */
+  /** Idle time before each ping. */
   readonly intervalMs: number;
-  /** The same for the first two pings after a sign of life. */
+  /** Idle time before each of the first two pings after data was received. */
   readonly earlyIntervalMs: number;
-  /** How long an answer may take; then the connection is dead. */
+  /** An unanswered ping older than this means that the connection is dead. */
   readonly timeoutMs: number;
   readonly ping: Ping;
   readonly onDead: () => void;
 }
 
 /**
- * By default gRPC servers count pings that follow each other within 5 minutes, cut the connection at the third, and count from 0 again
- * when they send something (gRFC A8, "Server Enforcement"). So two pings may come early.
+ * gRFC A8, "Server Enforcement": a gRPC server counts pings that are less than 5 minutes apart (its default) and closes the connection at
+ * the third. The count restarts when the server sends data. So two pings may be early.
  */
 const EARLY_PINGS = 2;
 
-/** Asks a quiet connection for signs of life. */
+/** Pings an idle connection, to detect that it is dead. */
 export class PushPings {
   readonly #options: PingOptions;
   #timer: Timer | undefined;
-  #sinceHeard = 0;
+  #pingsSinceData = 0;
 
   constructor(options: PingOptions) {
     this.#options = options;
     this.received();
   }
 
-  /** The server sent something. */
+  /** Call when data arrives. */
   received(): void {
-    this.#sinceHeard = 0;
+    this.#pingsSinceData = 0;
     this.#waitAndPing();
   }
 
@@ -41,16 +41,16 @@ export class PushPings {
 
   #waitAndPing(): void {
     const { intervalMs, earlyIntervalMs } = this.#options;
-    this.#wait(this.#sinceHeard < EARLY_PINGS ? earlyIntervalMs : intervalMs, () => this.#ping());
+    this.#wait(this.#pingsSinceData < EARLY_PINGS ? earlyIntervalMs : intervalMs, () => this.#ping());
   }
 
   #ping(): void {
     const { timeoutMs, ping, onDead } = this.#options;
-    this.#sinceHeard++;
+    this.#pingsSinceData++;
     this.#wait(timeoutMs, onDead);
     const deadline = this.#timer;
     ping(() => {
-      // Something else was heard meanwhile, unless the deadline still runs.
+      // Unless data arrived in the meantime, the deadline is still the current timer.
       if (this.#timer === deadline) this.#waitAndPing();
     });
   }

@@ -13,17 +13,17 @@ import { type FeedFrame, unwrap, wrapMessages } from "./push-frames.ts";
 export type PushProtocol = "grpc" | "connect" | "grpc-web";
 
 export interface PushTransportOptions {
-  /** Where the backend serves Push, over HTTP/2: h2c for http, TLS for https. */
+  /** URL of the backend's Push service. HTTP/2: h2c for http, TLS for https. */
   readonly url: string;
   readonly protocol: PushProtocol;
-  /** Sent as `Authorization: Bearer …`, where it is configured. */
+  /** If set, sent as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
-  /** How long a connection may be quiet before it is pinged; sooner after a sign of life (see `PushPings`). */
+  /** See `PingOptions.intervalMs`. */
   readonly pingIntervalMs?: number;
-  /** How long an answer may take; then the connection is dead. */
+  /** See `PingOptions.timeoutMs`. */
   readonly pingTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
-  /** A longer message is stepped over. */
+  /** A longer message is skipped. */
   readonly messageBytesMax?: number;
   readonly log?: Log;
 }
@@ -35,34 +35,34 @@ export interface FeedRequest {
 
 export interface FeedCall {
   readonly signal: AbortSignal;
-  /** The backend has answered. */
+  /** Called when the response headers arrive. */
   readonly onHeader: () => void;
 }
 
 /** The connection to the backend's Push service. */
 export interface PushLink {
-  /** Where the backend is, for the log. */
+  /** Origin of the backend, for the log. */
   readonly url: string;
-  /** Opens a connection, in the place of the one before. Throws a ConnectError. */
+  /** Opens a connection and closes the previous one. Throws a ConnectError. */
   connect(): Promise<void>;
-  /** One stream on it, message by message, decodable or not. Throws a ConnectError. */
+  /** Opens one stream and yields its messages, decodable or not. Throws a ConnectError. */
   subscribe(request: FeedRequest, call: FeedCall): AsyncIterable<FeedFrame>;
-  /** Cuts the connection and whatever is under way on it. */
+  /** Closes the connection and aborts its calls. */
   close(): void;
 }
 
-/** More than the 5 minutes that servers demand by default (gRFC A8), whatever the way there does to timing. */
+/** 10 s more than the 5 minutes that gRPC servers require by default (gRFC A8), as a margin for network delay. */
 export const PING_INTERVAL_MS = 310_000;
 const PING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
-/** What `wrapMessages` puts around a message. */
+/** Upper bound of what `wrapMessages` adds to a message. */
 const WRAPPING_BYTES = 64;
 
-/** Every message is taken as bytes: what they are worth, the feed finds out. */
+/** The output type is Any, because `wrapMessages` passes each message as bytes. push-message.ts decodes them. */
 const SUBSCRIBE = { ...Push.method.subscribePush, output: AnySchema };
 
-/** A link by one of the three protocols. */
+/** Creates a link that speaks `options.protocol`. It connects at `connect()`. */
 export function openPushLink(options: PushTransportOptions): PushLink {
   const { url, log } = options;
   const origin = new URL(url).origin;
@@ -72,7 +72,7 @@ export function openPushLink(options: PushTransportOptions): PushLink {
     pingTimeoutMs: options.pingTimeoutMs ?? PING_TIMEOUT_MS,
     connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     onTooManyPings(pingMs) {
-      log?.warn("push feed: too many pings for the backend (too_many_pings)", { url: origin, next_ping_ms: pingMs });
+      log?.warn("push feed ping rate refused (too_many_pings)", { url: origin, next_ping_ms: pingMs });
     },
   });
   const transport = createTransport(options, connection);

@@ -8,7 +8,7 @@ import { until } from "../../../support/until.ts";
 import { PushServer, rawEvent, rawKind } from "../support/push-server.ts";
 import { RecordingLog, RecordingMetrics, RecordingSink } from "../support/recorders.ts";
 
-/** What a backend sends against the contract stops neither the feed nor what follows. */
+/** Events that break the contract are skipped: the feed continues, and later events are delivered. */
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -34,16 +34,16 @@ async function open(options: Partial<PushFeedOptions & PushServer> = {}, protoco
   return { server, feed, sink, metrics, log, has, deliveries, droppedFor };
 }
 
-/** UTF-8 of U+D800, which is half a surrogate pair. */
-const HALF_PAIR = new Uint8Array([0xed, 0xa0, 0x80]);
+/** U+D800, a lone surrogate, encoded as if it were UTF-8. */
+const LONE_SURROGATE = new Uint8Array([0xed, 0xa0, 0x80]);
 const LATIN_1 = new Uint8Array([0x6d, 0xfc, 0x64, 0x65]);
 const [CLIENT_EVENT, INVALIDATION] = [2, 3];
 
 describe.each(["grpc", "connect", "grpc-web"] as const)("over %s", (protocol) => {
-  test("half a surrogate pair in a revocation's reason is stepped over: it is counted, its user told, and what follows takes effect", async () => {
+  test("a revocation with a lone surrogate in its reason is counted and reported to its user; the feed continues", async () => {
     const { server, has, deliveries, droppedFor } = await open({}, protocol);
     server.pushNumber(1);
-    server.push(rawKind(INVALIDATION, [1, "u1"], [3, HALF_PAIR]));
+    server.push(rawKind(INVALIDATION, [1, "u1"], [3, LONE_SURROGATE]));
     server.pushNumber(3);
     await has("event 3");
     server.cut();
@@ -55,40 +55,50 @@ describe.each(["grpc", "connect", "grpc-web"] as const)("over %s", (protocol) =>
   });
 });
 
-describe("is stepped over", () => {
+describe("an event that breaks the contract is skipped:", () => {
   const cases: [string, Parameters<PushServer["push"]>[0], string, string][] = [
-    ["a reason that is no UTF-8", rawKind(INVALIDATION, [2, "s1"], [3, LATIN_1]), "bad_reason", "lost revocation /s1"],
-    ["a reason that is no UTF-8, of nobody", rawKind(INVALIDATION, [3, LATIN_1]), "bad_reason", "gap"],
-    ["a user that is no UTF-8", rawKind(INVALIDATION, [1, LATIN_1]), "bad_user_id", "gap"],
+    ["a reason that is not UTF-8", rawKind(INVALIDATION, [2, "s1"], [3, LATIN_1]), "bad_reason", "lost revocation /s1"],
+    ["a reason that is not UTF-8, without an audience", rawKind(INVALIDATION, [3, LATIN_1]), "bad_reason", "gap"],
+    ["a user id that is not UTF-8", rawKind(INVALIDATION, [1, LATIN_1]), "bad_user_id", "gap"],
     [
-      "a session that is no UTF-8",
-      rawKind(CLIENT_EVENT, [1, "u1"], [2, HALF_PAIR], [3, "a.b"]),
+      "a session id that is not UTF-8",
+      rawKind(CLIENT_EVENT, [1, "u1"], [2, LONE_SURROGATE], [3, "a.b"]),
       "bad_device_session_id",
       "gap",
     ],
-    ["a user that is no UTF-8 beside a session", rawKind(CLIENT_EVENT, [1, LATIN_1], [2, "s1"]), "bad_user_id", "lost /s1"],
-    ["a type that is no UTF-8", rawKind(CLIENT_EVENT, [1, "u1"], [3, HALF_PAIR]), "bad_event_type", "lost u1/"],
-    ["an id that is no UTF-8", rawKind(CLIENT_EVENT, [1, "u1"], [3, "a.b"], [4, HALF_PAIR]), "bad_event_id", "lost u1/"],
-    ["a field that ends within itself", rawEvent(CLIENT_EVENT, new Uint8Array([9, 0x0a, 5])), "undecodable", "gap"],
-    ["an event that ends within itself", rawEvent(CLIENT_EVENT, new Uint8Array([3, 0x0a, 9, 0x61])), "undecodable", "gap"],
-    ["a kind of another wire type", rawEvent(INVALIDATION, new Uint8Array([1]), WireType.Varint), "undecodable", "gap"],
-    ["a text of another wire type", rawEvent(CLIENT_EVENT, new Uint8Array([2, 0x08, 1])), "undecodable", "gap"],
-    ["a group that never ends", rawEvent(99, new Uint8Array([0x0a, 1]), WireType.StartGroup), "undecodable", "gap"],
-    ["a user twice", rawKind(CLIENT_EVENT, [1, "u1"], [1, "u2"], [3, "a.b"]), "undecodable", "gap"],
-    ["a kind that is not known", rawKind(4, [1, "u1"]), "unknown_kind", "gap"],
+    [
+      "a user id that is not UTF-8, with a valid session id",
+      rawKind(CLIENT_EVENT, [1, LATIN_1], [2, "s1"]),
+      "bad_user_id",
+      "lost /s1",
+    ],
+    ["a type that is not UTF-8", rawKind(CLIENT_EVENT, [1, "u1"], [3, LONE_SURROGATE]), "bad_event_type", "lost u1/"],
+    [
+      "an event id that is not UTF-8",
+      rawKind(CLIENT_EVENT, [1, "u1"], [3, "a.b"], [4, LONE_SURROGATE]),
+      "bad_event_id",
+      "lost u1/",
+    ],
+    ["a truncated field", rawEvent(CLIENT_EVENT, new Uint8Array([9, 0x0a, 5])), "undecodable", "gap"],
+    ["a truncated event", rawEvent(CLIENT_EVENT, new Uint8Array([3, 0x0a, 9, 0x61])), "undecodable", "gap"],
+    ["a kind of the wrong wire type", rawEvent(INVALIDATION, new Uint8Array([1]), WireType.Varint), "undecodable", "gap"],
+    ["a string of the wrong wire type", rawEvent(CLIENT_EVENT, new Uint8Array([2, 0x08, 1])), "undecodable", "gap"],
+    ["an unterminated group", rawEvent(99, new Uint8Array([0x0a, 1]), WireType.StartGroup), "undecodable", "gap"],
+    ["two user ids", rawKind(CLIENT_EVENT, [1, "u1"], [1, "u2"], [3, "a.b"]), "undecodable", "gap"],
+    ["an unknown kind", rawKind(4, [1, "u1"]), "unknown_kind", "gap"],
     ["a cursor that is too long", { cursor: "c".repeat(1025) }, "bad_cursor", ""],
   ];
-  test.each(cases)("%s", async (_name, event, reason, told) => {
+  test.each(cases)("%s", async (_name, event, reason, notice) => {
     const { server, has, deliveries, droppedFor } = await open();
     server.push(event);
     server.pushNumber(2);
     await has("event 2");
-    expect(deliveries()).toEqual([...(told === "" ? [] : [told]), "event 2"]);
+    expect(deliveries()).toEqual([...(notice === "" ? [] : [notice]), "event 2"]);
     expect(droppedFor(reason)).toBe(1);
     expect(server.subscriptions).toHaveLength(1);
   });
 
-  test("whatever it is, from the same cursor again, where its own cannot be read", async () => {
+  test("an unreadable cursor; the feed resumes from the previous cursor", async () => {
     const { server, feed, has, deliveries } = await open();
     server.pushNumber(1);
     await has("event 1");
@@ -102,7 +112,7 @@ describe("is stepped over", () => {
     expect(feed.isUp).toBe(true);
   });
 
-  test("what a later version adds to an event, which is no fault", async () => {
+  test("but unknown fields of a later version are ignored", async () => {
     const { server, has, deliveries } = await open();
     server.push(rawKind(CLIENT_EVENT, [1, "u1"], [3, "a.b"], [4, "new"], [77, "?"]));
     server.push(rawEvent(16, new Uint8Array([1]), WireType.Varint));
@@ -112,44 +122,43 @@ describe("is stepped over", () => {
   });
 });
 
-test("events for nobody that come in numbers make everybody fetch anew once a second, not each time", async () => {
+test("many dropped events without a known audience cause at most one gap per second", async () => {
   const { server, metrics, has, deliveries, sink } = await open();
   for (let count = 0; count < 100; count++) server.push(rawKind(4, [1, "u1"]));
   server.pushNumber(101);
   await has("event 101");
   expect(deliveries()).toEqual(["gap", "event 101"]);
-  // Whoever came after the first is told by the second.
+  // The second gap is for streams that opened after the first.
   await sink.until((entries) => entries.filter((entry) => entry === "gap").length === 2);
   expect(metrics.values.get('sallyport_events_dropped_total{reason="unknown_kind"}')).toBe(100);
 });
 
-describe("a backend that stands and brings nothing", () => {
-  const downFor = async (setting: Awaited<ReturnType<typeof open>>, streams: number) => {
-    const { server, sink } = setting;
+describe("a backend whose streams open and deliver nothing", () => {
+  const lastStateAfter = async (streams: number, { server, sink }: Awaited<ReturnType<typeof open>>) => {
     const before = server.subscriptions.length;
     await until(() => server.subscriptions.length > before + streams, "more streams");
     return sink.entries.slice(-1);
   };
 
-  test("since it fails after its greeting, is not up; one whose stream holds is", async () => {
-    const setting = await open({ backoffMaxMs: 2000, sleep: () => Bun.sleep(1) });
-    const { server, feed, sink } = setting;
+  test("counts as down if each stream fails after its headers, and as up once a stream stays open", async () => {
+    const opened = await open({ backoffMaxMs: 2000, sleep: () => Bun.sleep(1) });
+    const { server, feed, sink } = opened;
     server.failWith = new ConnectError("the database is away", Code.Unavailable);
     server.cut();
     await until(() => server.subscriptions.length > 3, "some streams");
     const ups = sink.entries.filter((entry) => entry === "up").length;
-    expect(await downFor(setting, 5)).toEqual(["down"]);
+    expect(await lastStateAfter(5, opened)).toEqual(["down"]);
     expect(sink.entries.filter((entry) => entry === "up")).toHaveLength(ups);
     expect(ups).toBeLessThanOrEqual(3);
     server.failWith = undefined;
     await until(() => feed.isUp, "the feed to be up");
   });
 
-  test("since it fails over what follows the cursor, is asked for what comes from now on, and everybody told", async () => {
+  test("because the next event cannot be encoded: after five failures the feed discards its cursor and reports a gap", async () => {
     const { server, has, deliveries, log } = await open();
     server.pushNumber(1);
     await has("event 1");
-    // As grpc-go ends a stream whose next event it cannot encode.
+    // grpc-go ends a stream with this error if it cannot encode the next event.
     server.push(() => {
       throw new ConnectError("grpc: error while marshaling: string field contains invalid UTF-8", Code.Internal);
     });
@@ -157,7 +166,7 @@ describe("a backend that stands and brings nothing", () => {
     server.pushNumber(3);
     await has("event 3");
     expect(deliveries()).toEqual(["event 1", "gap", "event 3"]);
-    expect(log.lines.join()).toContain("keeps failing over what follows the cursor");
+    expect(log.lines.join()).toContain("push feed cursor discarded");
     expect(server.subscriptions.map(({ cursor }) => cursor)).toEqual(["", "1", "1", "1", "1", "1", ""]);
   });
 });

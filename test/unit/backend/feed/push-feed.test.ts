@@ -5,6 +5,7 @@ import { PushFeed, type PushFeedOptions } from "../../../../src/backend/feed/pus
 import { openPushLink, type PushTransportOptions } from "../../../../src/backend/feed/push-transport.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import type { ClientEvent } from "../../../../src/core/ports.ts";
+import { until } from "../../../support/until.ts";
 import { clientEvent, PushServer, sessionInvalidation } from "../support/push-server.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingLog, RecordingMetrics, RecordingSink } from "../support/recorders.ts";
@@ -81,7 +82,7 @@ describe("over each protocol", () => {
       expect(feed.metrics.values.get('sallyport_events_total{kind="session_invalidation"}')).toBe(2);
     });
 
-    test(`${protocol}: a backend that dies without a word is noticed`, async () => {
+    test(`${protocol}: a connection that stops responding is replaced`, async () => {
       const server = await pushServer();
       const proxy = await freezableProxy(server.port);
       const feed = new Feed(proxy.url, {}, { protocol, pingIntervalMs: 30, pingTimeoutMs: 30, connectTimeoutMs: 50 });
@@ -97,7 +98,7 @@ describe("over each protocol", () => {
 });
 
 describe("a backend with cursors", () => {
-  test("that is cut again and again in the midst of events: nothing is lost, nothing doubled", async () => {
+  test("repeated disconnects lose no event and deliver none twice", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.start();
@@ -115,7 +116,7 @@ describe("a backend with cursors", () => {
     expect(feed.metrics.values.get("sallyport_push_feed_reconnects_total")).toBeGreaterThan(0);
   });
 
-  test("that is gone for a while: what happened meanwhile arrives when it is back", async () => {
+  test("events of an outage are delivered after the reconnect", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.start();
@@ -131,7 +132,7 @@ describe("a backend with cursors", () => {
     expect(feed.deliveries).toEqual(["event 1", "event 2", "event 3"]);
   });
 
-  test("a keepalive moves the cursor: a feed cut before its first event resumes without a gap", async () => {
+  test("a keepalive advances the cursor: a disconnect before the first event causes no gap", async () => {
     const server = await pushServer({ log: [clientEvent({ userId: "u1", eventId: "old" })] });
     const feed = new Feed(server.url);
     feed.start();
@@ -143,7 +144,7 @@ describe("a backend with cursors", () => {
     expect(feed.deliveries).toEqual([]);
   });
 
-  test("that can no longer resume: one gap, told when the new stream stands, then on from now", async () => {
+  test("OUT_OF_RANGE causes one gap, reported when the new stream is open, and a new start without a cursor", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.start();
@@ -164,12 +165,12 @@ describe("a backend with cursors", () => {
     expect(feed.metrics.values.get("sallyport_push_feed_gaps_total")).toBe(1);
   });
 
-  test("that is too busy, again and again, is asked again from the same cursor: nothing is lost, and nobody told so", async () => {
+  test("repeated RESOURCE_EXHAUSTED keeps the cursor: no event is lost and no gap is reported", async () => {
     const server = await pushServer({ failWith: new ConnectError("too many streams", Code.ResourceExhausted) });
     const feed = new Feed(server.url);
     server.pushNumber(1);
     feed.start();
-    await until(() => server.subscriptions.length > 10);
+    await until(() => server.subscriptions.length > 10, "ten more subscriptions");
     server.failWith = undefined;
     server.pushNumber(2);
     await feed.has("event 2");
@@ -177,7 +178,7 @@ describe("a backend with cursors", () => {
     expect(server.subscriptions.slice(1).every(({ cursor }) => cursor === "1")).toBe(true);
   });
 
-  test("that leaves an event without a cursor: it does not come again, and what lies behind is a gap", async () => {
+  test("an event without a cursor is not delivered twice; a disconnect after it is a gap", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.start();
@@ -193,12 +194,12 @@ describe("a backend with cursors", () => {
     expect(feed.deliveries).toEqual(["event 1", "event 2", "gap", "event 3"]);
   });
 
-  test("that falls silent on a connection that lives is connected anew, and one that sends keepalives is not", async () => {
+  test("a stream without messages for silenceMs is reconnected; a stream with keepalives is not", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url, { silenceMs: 100 });
     feed.start();
     await waitForReconnects(feed, 2);
-    expect(feed.log.lines.join()).toContain("nothing came for 100 ms, not even a keepalive");
+    expect(feed.log.lines.join()).toContain("no message for 100 ms, not even a keepalive");
     server.keepaliveMs = 10;
     server.cut();
     let subscriptions = Number.NaN;
@@ -211,7 +212,7 @@ describe("a backend with cursors", () => {
     expect(feed.deliveries).toEqual(["event 1"]);
   });
 
-  test("that is slow to take the connection is not silent", async () => {
+  test("the time to connect does not count as silence", async () => {
     const server = await pushServer({ keepaliveMs: 10 });
     const link = openPushLink({ url: server.url, protocol: "grpc" });
     const slow = { ...link, connect: () => Bun.sleep(300).then(() => link.connect()) };
@@ -222,7 +223,7 @@ describe("a backend with cursors", () => {
   });
 
   test.each(["grpc", "connect", "grpc-web"] as const)(
-    "that sends a message too large to read, over %s: the feed steps over it, with a gap",
+    "a message that is too large is skipped and reported as a gap, over %s",
     async (protocol) => {
       const server = await pushServer();
       const feed = new Feed(server.url, {}, { messageBytesMax: 2000, protocol });
@@ -240,7 +241,7 @@ describe("a backend with cursors", () => {
 });
 
 describe("a backend without cursors", () => {
-  test("every reconnect is a gap, told before anything that follows", async () => {
+  test("every reconnect is a gap, reported before the next event", async () => {
     const server = await pushServer({ sendsCursors: false });
     const feed = new Feed(server.url);
     feed.start();
@@ -256,7 +257,7 @@ describe("a backend without cursors", () => {
     expect(server.subscriptions.map(({ cursor }) => cursor)).toEqual(["", ""]);
   });
 
-  test("a backend that is late to start is a gap too: clients may have been waiting", async () => {
+  test("a backend that starts after the gateway causes a gap, because streams may already be open", async () => {
     const server = await pushServer();
     await server.kill();
     const feed = new Feed(server.url);
@@ -270,7 +271,7 @@ describe("a backend without cursors", () => {
 });
 
 describe("one bad event", () => {
-  test("is dropped, counted and logged, and costs the others nothing", async () => {
+  test("that breaks the contract is dropped, counted and logged; other events are delivered", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.start();
@@ -279,14 +280,14 @@ describe("one bad event", () => {
     server.push(clientEvent({ userId: "u1", eventType: "gateway.server_time" }));
     server.pushNumber(3);
     await feed.has("event 3");
-    // Whom it was for is told: everybody, where nobody knows.
+    // Without a known audience the loss is a gap; otherwise only its audience is notified.
     expect(feed.deliveries).toEqual(["gap", "lost u1/", "event 3"]);
     expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="no_audience"}')).toBe(1);
     expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="reserved_event_type"}')).toBe(1);
-    expect(feed.log.lines.filter((line) => line.includes("dropped"))).toHaveLength(2);
+    expect(feed.log.lines.filter((line) => line.includes("push event dropped"))).toHaveLength(2);
   });
 
-  test("that the sink cannot take is counted and lost, and is not delivered again after a reconnect", async () => {
+  test("that the sink rejects is counted as a gap and not delivered again after a reconnect", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.sink.failOn = "event 2";
@@ -304,8 +305,8 @@ describe("one bad event", () => {
   });
 });
 
-describe("state", () => {
-  test("follows the feed up and down", async () => {
+describe("the feed's state", () => {
+  test("is up while a stream is open and down otherwise", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     const states = [feed.isUp];
@@ -319,7 +320,7 @@ describe("state", () => {
     expect(feed.metrics.values.get("sallyport_push_feed_up")).toBe(0);
   });
 
-  test("an observer that throws does not stop the feed", async () => {
+  test("observer that throws does not stop the feed", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url, {
       onStateChange: () => {
@@ -335,8 +336,8 @@ describe("state", () => {
 });
 
 describe("back-off", () => {
-  /** Notes the waits between streams, and makes them none. */
-  function noteWaits(waits: number[], enough: number): { done: Promise<void>; sleep: NonNullable<PushFeedOptions["sleep"]> } {
+  /** Records the waits between streams without waiting. */
+  function recordWaits(waits: number[], enough: number): { done: Promise<void>; sleep: NonNullable<PushFeedOptions["sleep"]> } {
     const { promise, resolve } = Promise.withResolvers<void>();
     const sleep = async (ms: number, signal: AbortSignal) => {
       waits.push(ms);
@@ -347,10 +348,10 @@ describe("back-off", () => {
     return { done: promise, sleep };
   }
 
-  test("doubles while the backend stays away or only greets", async () => {
+  test("doubles while streams fail, even after a keepalive", async () => {
     const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
     const waits: number[] = [];
-    const { done, sleep } = noteWaits(waits, 4);
+    const { done, sleep } = recordWaits(waits, 4);
     const clock = { now: () => 0, monotonic: () => 0 };
     const feed = new Feed(server.url, { sleep, clock, random: () => 1, backoffMinMs: 100, backoffMaxMs: 300 });
     feed.start();
@@ -358,10 +359,10 @@ describe("back-off", () => {
     expect(waits).toEqual([100, 200, 300, 300]);
   });
 
-  test("starts over after an event", async () => {
+  test("resets after an event", async () => {
     const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
     const waits: number[] = [];
-    const { done, sleep } = noteWaits(waits, 3);
+    const { done, sleep } = recordWaits(waits, 3);
     const clock = { now: () => 0, monotonic: () => 0 };
     const pushThenSleep = (ms: number, signal: AbortSignal) => {
       if (waits.length === 1) server.pushNumber(1);
@@ -372,10 +373,10 @@ describe("back-off", () => {
     expect(waits).toEqual([100, 200, 100]);
   });
 
-  test("starts over after a stream that lived a while", async () => {
+  test("resets after a stream that stayed open for backoffMaxMs", async () => {
     const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
     const waits: number[] = [];
-    const { done, sleep } = noteWaits(waits, 3);
+    const { done, sleep } = recordWaits(waits, 3);
     let nowMs = 0;
     const clock = { now: () => 0, monotonic: () => (nowMs += 500) };
     new Feed(server.url, { sleep, clock, random: () => 1, backoffMinMs: 100, backoffMaxMs: 300 }).start();
@@ -384,7 +385,7 @@ describe("back-off", () => {
   });
 });
 
-test("a backend that takes the connection and then says nothing is tried again", async () => {
+test("a backend that accepts the connection and sends nothing is retried", async () => {
   const silent = await rawServer(() => {});
   cleanUps.push(() => silent[Symbol.asyncDispose]());
   const feed = new Feed(`https://127.0.0.1:${silent.port}`, {}, { connectTimeoutMs: 20 });
@@ -393,7 +394,7 @@ test("a backend that takes the connection and then says nothing is tried again",
 });
 
 describe("stop", () => {
-  test("ends a live stream at once; nothing is delivered after it", async () => {
+  test("ends an open stream immediately and delivers nothing more", async () => {
     const server = await pushServer();
     const feed = new Feed(server.url);
     feed.start();
@@ -402,10 +403,10 @@ describe("stop", () => {
     server.pushNumber(1);
     expect(feed.isUp).toBe(false);
     expect(feed.deliveries).toEqual([]);
-    await until(() => server.connections === 0);
+    await until(() => server.connections === 0, "the connection to close");
   });
 
-  test("in the midst of a batch of events delivers none of the rest", async () => {
+  test("during a batch of events drops the rest of the batch", async () => {
     const server = await pushServer();
     const delivered: string[] = [];
     const stopping = Promise.withResolvers<void>();
@@ -421,14 +422,14 @@ describe("stop", () => {
     expect(delivered).toEqual(["1"]);
   });
 
-  test("ends a wait for the next stream at once", async () => {
+  test("ends a back-off wait immediately", async () => {
     const feed = new Feed("http://127.0.0.1:1", { random: () => 1, backoffMinMs: 600_000, backoffMaxMs: 600_000 });
     feed.start();
     await waitForLog(feed, "failed");
     await feed.stop();
   });
 
-  test("ends a connection that is still being made, and a feed that was never started", async () => {
+  test("aborts a connection attempt, and may be called twice or without start", async () => {
     const silent = await rawServer(() => {});
     cleanUps.push(() => silent[Symbol.asyncDispose]());
     const feed = new Feed(`https://127.0.0.1:${silent.port}`);
@@ -439,13 +440,8 @@ describe("stop", () => {
   });
 });
 
-/** What the sink does not see is looked at whenever the runtime has done something else. */
-async function until(isReached: () => boolean): Promise<void> {
-  while (!isReached()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
-
 function waitForMetric(feed: Feed, name: string, value: number): Promise<void> {
-  return until(() => (feed.metrics.values.get(name) ?? 0) >= value);
+  return until(() => (feed.metrics.values.get(name) ?? 0) >= value, `${name} to be ${value}`);
 }
 
 function waitForReconnects(feed: Feed, times: number): Promise<void> {
@@ -453,10 +449,10 @@ function waitForReconnects(feed: Feed, times: number): Promise<void> {
 }
 
 function waitForLog(feed: Feed, part: string): Promise<void> {
-  return until(() => feed.log.lines.some((line) => line.includes(part)));
+  return until(() => feed.log.lines.some((line) => line.includes(part)), `a log line with "${part}"`);
 }
 
-/** A proxy that can stop passing anything on, in both directions, with its connections open. */
+/** A TCP proxy. While `frozen`, it drops data in both directions and keeps its connections open. */
 async function freezableProxy(port: number): Promise<{ url: string; frozen: boolean }> {
   const sockets = new Set<Socket>();
   const proxy = { url: "", frozen: false };

@@ -13,8 +13,8 @@ function frame(flags: number, body: Uint8Array | string, length = Buffer.byteLen
   return Buffer.concat([head, Buffer.from(body)]);
 }
 
-/** Cuts the bytes into chunks of this size, and gives what comes out: messages, and frames that are the end. */
-async function passOn(bytes: Uint8Array, chunkBytes = bytes.byteLength) {
+/** Passes the bytes through `wrapMessages` in chunks of this size. Returns the messages and end frames that come out. */
+async function wrapped(bytes: Uint8Array, chunkBytes = bytes.byteLength) {
   async function* chunks() {
     for (let at = 0; at < bytes.byteLength; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
   }
@@ -49,9 +49,9 @@ const STREAM = Buffer.concat([
 ]);
 
 test.each([1, 2, 3, 4, 5, 6, 7, 13, 64, STREAM.byteLength])(
-  "in chunks of %i bytes, each message comes out by itself",
+  "a stream that arrives in chunks of %i bytes is split into its messages",
   async (size) => {
-    expect(await passOn(STREAM, size)).toEqual([
+    expect(await wrapped(STREAM, size)).toEqual([
       "message one",
       "message ",
       "undecodable",
@@ -65,13 +65,13 @@ test.each([1, 2, 3, 4, 5, 6, 7, 13, 64, STREAM.byteLength])(
   },
 );
 
-test("a stream that ends within a message has failed, also where the message is not wanted", async () => {
+test("a stream that ends within a message fails, even if that message is skipped", async () => {
   for (const cut of [frame(0, "abc").subarray(0, 3), frame(0, "abc").subarray(0, 7), frame(0, "ab", 25), frame(1, "ab", 3)]) {
-    await expect(passOn(cut)).rejects.toThrow("the stream ended within a message");
+    await expect(wrapped(cut)).rejects.toThrow("the stream ended within a message");
   }
 });
 
-test("a length that no message has ends the stream at once", async () => {
-  await expect(passOn(frame(0, "ab", 0xffffffff))).rejects.toThrow("too large to step over");
-  await expect(passOn(frame(0, "ab", MESSAGE_BYTES_MAX * 16 + 1))).rejects.toThrow("too large to step over");
+test("a length above 16 times the maximum fails the stream immediately", async () => {
+  await expect(wrapped(frame(0, "ab", 0xffffffff))).rejects.toThrow("too large to skip");
+  await expect(wrapped(frame(0, "ab", MESSAGE_BYTES_MAX * 16 + 1))).rejects.toThrow("too large to skip");
 });

@@ -4,7 +4,7 @@ import { PushPings } from "../../../../src/backend/feed/push-pings.ts";
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
 
-/** What a stock server does about pings (gRFC A8): the third that comes within 5 minutes of another cuts the connection. */
+/** Counts pings as a gRPC server does by default (gRFC A8): each that follows another within 5 minutes is a strike; the third ends the connection. */
 class StockServer {
   nowMs = 0;
   strikes = 0;
@@ -18,7 +18,7 @@ class StockServer {
     if (this.answers) onAnswer();
   };
 
-  /** Lets time pass, a second at a time. */
+  /** Advances the time in steps of one second. */
   pass(ms: number): void {
     for (let passed = 0; passed < ms; passed += 1000) {
       this.nowMs += 1000;
@@ -37,7 +37,7 @@ function open(intervalMs = 310_000) {
   return { server, pings, deadAtMs: () => deadAtMs };
 }
 
-test("a server that is quiet for a day is never pinged as often as to cut the connection", () => {
+test("a server that is silent for a day is pinged less often than the default ping limit", () => {
   const { server, pings, deadAtMs } = open();
   server.pass(86_400_000);
   expect(server.strikes).toBe(1);
@@ -46,7 +46,7 @@ test("a server that is quiet for a day is never pinged as often as to cut the co
   pings.stop();
 });
 
-test("a server that dies is noticed within 15 s where it spoke within 10, else within the interval and 5 s", () => {
+test("a dead server is detected within 15 s of its last data, or within the interval plus 5 s after early pings", () => {
   const { server, pings, deadAtMs } = open();
   server.answers = false;
   server.pass(15_000);
@@ -60,7 +60,7 @@ test("a server that dies is noticed within 15 s where it spoke within 10, else w
   quiet.pings.stop();
 });
 
-test("what comes while a ping is under way is a sign of life, and the late answer changes nothing", () => {
+test("data that arrives while a ping is unanswered proves that the connection is alive; a late answer has no effect", () => {
   const { server, pings, deadAtMs } = open();
   server.answers = false;
   server.pass(12_000);
@@ -73,7 +73,7 @@ test("what comes while a ping is under way is a sign of life, and the late answe
   pings.stop();
 });
 
-test("nothing is sent after the end", () => {
+test("no ping is sent after stop", () => {
   const { server, pings, deadAtMs } = open();
   pings.stop();
   server.pass(600_000);

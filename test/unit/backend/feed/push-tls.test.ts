@@ -5,7 +5,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Push } from "../../../../src/gen/sallyport/v1/push_pb.ts";
 import { selfSigned } from "../../../support/certificates.ts";
 
-/** Subscribes once, and prints the first message's bytes or why there is none. */
+/** Subscribes once. Prints the bytes of the first message, or the error. */
 const SUBSCRIBE = `
 const { openPushLink } = await import(process.argv[1]);
 const link = openPushLink({ url: process.argv[2], protocol: "grpc" });
@@ -18,7 +18,7 @@ console.log(await first().catch((error) => error.rawMessage));
 process.exit(0);
 `;
 
-test("the feed over TLS comes from a server whose certificate is trusted, and from no other", async () => {
+test("the feed over TLS accepts only a server with a trusted certificate for its name", async () => {
   const { certificateFile, certificate, key } = await selfSigned("push.test");
   const routes = connectNodeAdapter({
     routes: (router) =>
@@ -48,7 +48,7 @@ test("the feed over TLS comes from a server whose certificate is trusted, and fr
   const trust = { NODE_EXTRA_CA_CERTS: certificateFile };
   for (const host of ["127.0.0.1", "localhost"]) expect(await outcomeOf(host, trust)).toBe("0a0137");
   expect(await outcomeOf("127.0.0.1", {})).toMatch(/self.signed/i);
-  // The certificate is for other names.
+  // The certificate does not name this address.
   expect(await outcomeOf("[::1]", trust)).toMatch(/altname|does not match/i);
   for (const session of sessions) session.destroy();
   server.close();

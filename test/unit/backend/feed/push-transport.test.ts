@@ -12,14 +12,14 @@ async function failureOf(connecting: Promise<void>): Promise<string> {
   );
 }
 
-test("a backend that takes a connection and then says nothing costs no more than the timeout", async () => {
+test("a backend that accepts the connection and sends nothing fails it after connectTimeoutMs", async () => {
   await using silent = await rawServer(() => {});
   const link = openPushLink({ url: `https://127.0.0.1:${silent.port}`, protocol: "grpc", connectTimeoutMs: 30 });
-  expect(await failureOf(link.connect())).toBe("Unavailable the backend did not take the connection in time");
+  expect(await failureOf(link.connect())).toBe("Unavailable the backend did not accept the connection in time");
   expect(await failureOf(link.connect())).toStartWith("Unavailable");
 });
 
-test("a connection still being made ends when the link is closed", async () => {
+test("closing the link aborts a connection attempt", async () => {
   await using silent = await rawServer(() => {});
   const link = openPushLink({ url: `https://127.0.0.1:${silent.port}`, protocol: "connect" });
   const connecting = failureOf(link.connect());
@@ -27,7 +27,7 @@ test("a connection still being made ends when the link is closed", async () => {
   expect(await connecting).not.toBe("connected");
 });
 
-test("nobody there is said as such", async () => {
+test("a refused connection is reported as ECONNREFUSED", async () => {
   expect(await failureOf(openPushLink({ url: "http://127.0.0.1:1", protocol: "grpc-web" }).connect())).toContain(
     "ECONNREFUSED",
   );

@@ -6,23 +6,23 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Push, type PushEvent, PushEventSchema, type SubscribePushRequest } from "../../../../src/gen/sallyport/v1/push_pb.ts";
 
 type EventInit = MessageInitShape<typeof PushEventSchema>;
-/** An event that is made when its cursor is known. */
+/** Makes an event for its cursor. */
 type EventMaker = (cursor: string) => PushEvent;
 
-/** A backend's Push service over HTTP/2, whose connections can be cut. Its log outlives restarts. */
+/** A Push service over HTTP/2 whose connections a test can cut. Its log survives `kill` and `start`. */
 export class PushServer {
-  /** Events so far; the cursor of an event is its place, counted from 1. */
+  /** All events. The cursor of an event is its position, counted from 1. */
   readonly log: (EventInit | EventMaker)[] = [];
   readonly subscriptions: SubscribePushRequest[] = [];
   readonly authorizations: (string | null)[] = [];
-  /** Cursors before this are out of range. */
+  /** Cursors below this fail with OUT_OF_RANGE. */
   prunedTo = 0;
   sendsCursors = true;
-  /** Ends each stream with this, once it has sent what there is. */
+  /** If set, each stream fails with this after it has sent the log. */
   failWith: ConnectError | undefined;
-  /** Answers nothing before this. */
+  /** If set, streams answer only after this resolves. */
   gate: Promise<void> | undefined;
-  /** How often it sends a keepalive; never, by default, but for the first. */
+  /** Interval of keepalives after the first. */
   keepaliveMs = Number.POSITIVE_INFINITY;
   host = "127.0.0.1";
   port = 0;
@@ -63,17 +63,17 @@ export class PushServer {
     this.#wake();
   }
 
-  /** An event for a user, with a number for its id. */
+  /** Pushes an event for user u1 with this number as its id. */
   pushNumber(number: number): void {
     this.push(clientEvent({ userId: "u1", eventId: String(number) }));
   }
 
-  /** Cuts every connection without a word. */
+  /** Destroys every connection. */
   cut(): void {
     for (const session of this.#sessions) session.destroy();
   }
 
-  /** Cuts every connection and takes no new ones. */
+  /** Destroys every connection and stops listening. */
   async kill(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -96,7 +96,7 @@ export class PushServer {
     if (at < this.prunedTo || at > this.log.length) throw new ConnectError("too old", Code.OutOfRange);
     yield { cursor: this.#cursor(at) };
     while (!context.signal.aborted) {
-      // An event may have a cursor of its own.
+      // An event may override its cursor.
       for (; at < this.log.length; at++) {
         const event = this.log[at];
         const cursor = this.#cursor(at + 1);
@@ -108,7 +108,7 @@ export class PushServer {
     }
   }
 
-  /** Whether it is time for a keepalive. */
+  /** Resolves to whether a keepalive is due. */
   #quietUntilWoken(signal: AbortSignal): Promise<boolean> {
     return new Promise<boolean>((resolve) => {
       this.#wakers.add(() => resolve(false));
@@ -136,7 +136,7 @@ export function sessionInvalidation(value: { userId?: string; deviceSessionId?: 
   return { kind: { case: "sessionInvalidation", value } };
 }
 
-/** An event with a field of any bytes after its cursor: decodable or not. */
+/** An event with arbitrary bytes as field `number`, after its cursor. */
 export function rawEvent(number: number, data: Uint8Array, wireType = WireType.LengthDelimited): EventMaker {
   return (cursor) => {
     const event = create(PushEventSchema, { cursor });
@@ -145,7 +145,7 @@ export function rawEvent(number: number, data: Uint8Array, wireType = WireType.L
   };
 }
 
-/** The same with the length that such a field has in front. */
+/** An event with a length-delimited field `number` that contains `fields`. */
 export function rawKind(
   number: number,
   ...fields: readonly (readonly [number: number, bytes: string | Uint8Array])[]
@@ -155,7 +155,7 @@ export function rawKind(
   return rawEvent(number, Buffer.concat([Buffer.from([body.byteLength]), body]));
 }
 
-/** For fields of less than 128 bytes. */
+/** A length-delimited field of fewer than 128 bytes. */
 function delimited(number: number, bytes: string | Uint8Array): Buffer {
   const data = Buffer.from(bytes);
   return Buffer.concat([Buffer.from([(number << 3) | WireType.LengthDelimited, data.byteLength]), data]);

@@ -7,7 +7,7 @@ export interface RawServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A TCP server that answers as the test likes, HTTP or not. */
+/** A TCP server that calls `onData` for each chunk. `nth` counts the chunks of a connection from 0. */
 export async function rawServer(onData: (socket: Socket, data: Buffer, nth: number) => void): Promise<RawServer> {
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -36,7 +36,7 @@ export async function rawServer(onData: (socket: Socket, data: Buffer, nth: numb
   };
 }
 
-/** A bare HTTP/1.1 answer. */
+/** The text of an HTTP/1.1 response. */
 export function http(status: number, headers: Record<string, string>, body: string): string {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${status} X\r\n${lines.join("")}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;

@@ -10,7 +10,7 @@ import type {
   Revocation,
 } from "../../../../src/core/ports.ts";
 
-/** Remembers what was measured, as `name{label="value"}` → sum, last value or number of observations. */
+/** Records metrics as `name{label="value"}` → sum of a counter, last value of a gauge, or number of observations. */
 export class RecordingMetrics implements Metrics {
   readonly values = new Map<string, number>();
 
@@ -57,11 +57,11 @@ export class RecordingLog implements Log {
   }
 }
 
-/** Remembers deliveries in their order, and lets a test wait for one. */
+/** Records deliveries in order. */
 export class RecordingSink implements PushFeedSink {
   readonly entries: string[] = [];
   readonly #waiting = new Set<() => void>();
-  /** Thrown at the delivery of this entry. */
+  /** The delivery of this entry throws. */
   failOn: string | undefined;
 
   event(event: ClientEvent): void {

@@ -59,7 +59,7 @@ async function openGateway(name: MovingName, settings: Readonly<Record<string, s
   const line = command
     .stdout()
     .split("\n")
-    .find((each) => each.includes("gateway: up"));
+    .find((each) => each.includes("gateway started"));
   const { edge }: { edge: string } = JSON.parse(line ?? "{}");
   return {
     logged: command.stdout,

@@ -28,7 +28,7 @@ export class Backoff {
   }
 }
 
-/** Waits, or stops waiting as soon as `signal` aborts. Resolves either way. */
+/** Resolves after `ms`, or as soon as `signal` aborts. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

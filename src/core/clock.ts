@@ -1,8 +1,8 @@
-/** Time and timers, injected wherever time matters, so that tests own both. */
+/** The time. It is injected wherever time matters, so that tests can set it. */
 export interface Clock {
   /** Unix time in milliseconds. */
   now(): number;
-  /** Milliseconds since some fixed moment; never steps back. For durations. */
+  /** Milliseconds since a fixed moment, for durations. Never steps back. */
   monotonic(): number;
 }
 

@@ -8,10 +8,10 @@ import {
 } from "./limits.ts";
 import { isVisible } from "./visible-text.ts";
 
-/** The grammars of the contract (proto/README.md, "Envelope rules"), one of each. Each rejects what is too long as well. */
+/** The grammars of the contract (proto/README.md, "Envelope rules"). Each also enforces the maximum length. */
 
 export const PROTOCOL_VERSION = "v1";
-/** The one message type of SubscribeEvents. */
+/** The only message type of SubscribeEvents. */
 export const SUBSCRIBE_MESSAGE_TYPE = "gateway.subscribe";
 
 const RESERVED_PREFIX = "gateway.";
@@ -35,12 +35,12 @@ export function isEventId(text: string): boolean {
   return isVisible(text, EVENT_ID_MAX);
 }
 
-/** The form of message types and event types, the reserved ones included. */
+/** The grammar of message types and event types, including reserved ones. */
 export function isMessageType(text: string): boolean {
   return text.length <= MESSAGE_TYPE_MAX && DOTTED_WORDS.test(text);
 }
 
-/** Whether a message type or event type belongs to the gateway itself. */
+/** Whether a message type or event type is reserved for the gateway. */
 export function isReservedType(text: string): boolean {
   return text.startsWith(RESERVED_PREFIX);
 }

@@ -1,17 +1,17 @@
 import { isIP } from "node:net";
 
-/** An IP address as numbers: 4 bytes, or 8 groups of 16 bits. */
+/** An IP address: 4 bytes, or 8 groups of 16 bits. */
 export type IpAddress =
   | { readonly family: 4; readonly parts: readonly number[] }
   | { readonly family: 6; readonly parts: readonly number[] };
 
-/** A block of addresses: those that share the first `prefixBits` with `base`. */
+/** A CIDR block: the addresses whose first `prefixBits` equal those of `base`. */
 export interface IpBlock {
   readonly base: IpAddress;
   readonly prefixBits: number;
 }
 
-/** Reads an address. An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is the IPv4 address that it maps. `undefined`: none. */
+/** Parses an address; `undefined` if the text is none. An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is returned as IPv4. */
 export function parseIp(text: string): IpAddress | undefined {
   const family = isIP(text);
   if (family === 4) return { family: 4, parts: text.split(".").map(Number) };
@@ -20,13 +20,13 @@ export function parseIp(text: string): IpAddress | undefined {
   return mappedIpv4(groups) ?? { family: 6, parts: groups };
 }
 
-/** Reads `address/bits`, or a single address. Throws RangeError on anything else. */
+/** Parses `address/bits`, or a single address. Throws `RangeError`. */
 export function parseIpBlock(text: string): IpBlock {
   const [, address = "", bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const base = parseIp(address);
   if (base === undefined) throw new RangeError(`not an IP address or block: ${text}`);
   const bitsMax = base.family === 4 ? 32 : 128;
-  // A prefix of an IPv4-mapped block counts from the start of the IPv6 address.
+  // The prefix length of an IPv4-mapped block counts from the start of the IPv6 address.
   const mappedBits = base.family === 4 && address.includes(":") ? 96 : 0;
   const prefixBits = bits === undefined ? bitsMax : Number(bits) - mappedBits;
   if (!Number.isInteger(prefixBits) || prefixBits < 0 || prefixBits > bitsMax) throw new RangeError(`not a prefix: /${bits}`);
@@ -43,7 +43,7 @@ export function contains(block: IpBlock, address: IpAddress): boolean {
   });
 }
 
-/** The canonical text: dotted for IPv4, RFC 5952 for IPv6. */
+/** The canonical text: dotted decimal for IPv4, RFC 5952 for IPv6. */
 export function formatIp({ family, parts }: IpAddress): string {
   if (family === 4) return parts.join(".");
   const { start, end } = longestZeros(parts);
@@ -51,7 +51,7 @@ export function formatIp({ family, parts }: IpAddress): string {
   return end - start < 2 ? hex.join(":") : `${hex.slice(0, start).join(":")}::${hex.slice(end).join(":")}`;
 }
 
-/** RFC 5952 4.2.3: the longest run of zeros, the first where several are. */
+/** RFC 5952 4.2.3: the longest run of zero groups; the first of several equal ones. */
 function longestZeros(parts: readonly number[]): { start: number; end: number } {
   let longest = { start: 0, end: 0 };
   for (let start = 0; start < parts.length; start++) {
@@ -62,7 +62,7 @@ function longestZeros(parts: readonly number[]): { start: number; end: number } 
   return longest;
 }
 
-/** The /64 of an IPv6 address, as text: what one client has all to itself. */
+/** The /64 of an IPv6 address as text. One client usually controls a whole /64. */
 export function formatSlash64({ parts }: IpAddress): string {
   return `${parts
     .slice(0, 4)
@@ -70,7 +70,7 @@ export function formatSlash64({ parts }: IpAddress): string {
     .join(":")}::/64`;
 }
 
-/** The 8 groups of a valid IPv6 address: `::` filled up, a dotted tail as two groups. */
+/** The 8 groups of a valid IPv6 address, with `::` expanded and a dotted tail as two groups. */
 function expandGroups(text: string): number[] {
   const [head = "", tail] = text.split("::");
   const before = groupsOf(head);

@@ -2,10 +2,10 @@ import { isUtf8, parseMediaType } from "./media-type.ts";
 
 /** JSON, or a format built on it (RFC 6839 3.1). */
 const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
-/** Fatal: bytes that are not UTF-8 are no JSON (RFC 8259 8.1); nor is a byte order mark. */
+/** `fatal`: JSON must be UTF-8 (RFC 8259 8.1). `ignoreBOM` keeps a byte order mark, which JSON.parse then rejects. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Whether there is a Content-Type, and it promises JSON in UTF-8. */
+/** Whether a Content-Type names JSON, or a format based on it, in UTF-8. */
 export function isJsonType(contentType: string | null): contentType is string {
   if (contentType === null) return false;
   if (contentType === "application/json") return true;
@@ -13,7 +13,7 @@ export function isJsonType(contentType: string | null): contentType is string {
   return type !== undefined && JSON_ESSENCE.test(type.essence) && isUtf8(type);
 }
 
-/** The text of UTF-8 bytes, or `undefined`. */
+/** `undefined` if the bytes are not UTF-8. */
 export function utf8Text(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);
@@ -22,7 +22,7 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The value that a JSON text holds; `undefined` for anything else. */
+/** The value of a JSON text; `undefined` if it is not JSON. */
 export function parseJson(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
@@ -32,7 +32,7 @@ export function parseJson(text: string | undefined): unknown {
   }
 }
 
-/** The object that a JSON text holds; `undefined` for anything else. */
+/** The value of a JSON text; `undefined` if it is not an object. */
 export function parseJsonObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
   const value = parseJson(text);
   return isObject(value) ? value : undefined;

@@ -1,14 +1,14 @@
-/** A value directly inside the outermost array or object, as the text has it. */
+/** A direct child of the outermost array or object, as source text. */
 export interface JsonChild {
-  /** With its quotes and escapes; `undefined` in an array. */
+  /** The name with quotes and escapes; `undefined` in an array. */
   readonly nameSource: string | undefined;
   readonly name: string | undefined;
   readonly source: string;
 }
 
-/** What makes a text no JSON that everybody reads alike. */
+/** The text is not JSON, or parsers read it differently. */
 export class JsonTextError extends Error {
-  /** The name that occurs twice, or the outermost field with what is wrong in it; `undefined` where the whole text is at fault. */
+  /** The duplicate name, or the outermost field that contains the problem; `undefined` if no field can be named. */
   readonly field: string | undefined;
 
   constructor(problem: string, field?: string) {
@@ -19,15 +19,16 @@ export class JsonTextError extends Error {
 }
 
 /**
- * Reads a JSON text (RFC 8259) once, and tells of the outermost value's children. Throws `JsonTextError` for what is no JSON, and for what
- * parsers read differently (RFC 7493 2.1, 2.3): a name that occurs twice in one object, however it is escaped, and half of a surrogate
- * pair. Takes no stack for depth, and time in proportion to the text: names are compared by sorting, since hashes can be made to collide.
+ * Scans a JSON text (RFC 8259) once and passes each child of the outermost value to `onChild`. Throws `JsonTextError` if the text is not
+ * JSON, or if parsers read it differently (RFC 7493 2.1, 2.3): duplicate names in one object, in any escaping, and lone surrogates.
+ *
+ * It does not recurse, and takes O(n log n) time. Duplicates are found by sorting, because an attacker can make hashes collide.
  */
 export function scanJson(text: string, onChild?: (child: JsonChild) => void): void {
   new JsonScanner(text, onChild).run();
 }
 
-/** A string's value, from its text as `scanJson` has read it. */
+/** The value of a string's source text that `scanJson` accepted. */
 export function stringValue(source: string): string {
   return source.includes("\\") ? String(JSON.parse(source)) : source.slice(1, -1);
 }
@@ -36,15 +37,15 @@ const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, PLUS, POINT] = [0x22, 0x5c, 0x2c, 
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 const [ZERO, NINE, LOWER_E, UPPER_E, LOWER_U] = [0x30, 0x39, 0x65, 0x45, 0x75];
 
-/** The names of an object that is open, in their order; `undefined` for an array. */
+/** The names of an open object, in order; `undefined` for an open array. */
 type Open = string[] | undefined;
 
-/** Positions are handed through rather than kept in a field: the runtime compiles that to several times the speed. */
+/** Positions are passed as arguments: a field for the position would make the scanner several times slower. */
 class JsonScanner {
   readonly #text: string;
   readonly #onChild: ((child: JsonChild) => void) | undefined;
   readonly #open: Open[] = [];
-  /** The outermost object's field that is being read. */
+  /** The current field of the outermost object. */
   #nameSource: string | undefined;
   #name: string | undefined;
 
@@ -71,20 +72,20 @@ class JsonScanner {
         }
         at++;
       } else at = this.#scalar(code, at);
-      at = this.#leave(at, childStart);
+      at = this.#closeAfter(at, childStart);
       if (open.length === 0) break;
     }
     if (skipSpace(text, at) < text.length) throw notJson();
   }
 
-  /** Reads what follows a value, and closes what ends with it. Gives where the next value begins, or the end of the outermost. */
-  #leave(from: number, childStart: number): number {
+  /** Reads the text after a value and closes the containers that end there. Returns the start of the next value, or the end of the text. */
+  #closeAfter(from: number, childStart: number): number {
     const text = this.#text;
     const open = this.#open;
     let at = from;
     while (open.length > 0) {
       const names = open[open.length - 1];
-      if (open.length === 1) this.#tellChild(childStart, at);
+      if (open.length === 1) this.#emitChild(childStart, at);
       at = skipSpace(text, at);
       const code = text.charCodeAt(at++);
       if (code === COMMA) {
@@ -92,18 +93,18 @@ class JsonScanner {
         return names === undefined ? at : this.#readName(names, at);
       }
       if (code !== closeOf(names)) throw notJson();
-      if (names !== undefined) demandDistinct(names);
+      if (names !== undefined) requireDistinct(names);
       open.pop();
     }
     return at;
   }
 
-  #tellChild(start: number, end: number): void {
+  #emitChild(start: number, end: number): void {
     if (this.#onChild === undefined) return;
     this.#onChild({ nameSource: this.#nameSource, name: this.#name, source: this.#text.slice(start, end) });
   }
 
-  /** Reads a name and its colon; gives where the value begins. */
+  /** Reads a name and its colon. Returns the start of the value. */
   #readName(names: string[], start: number): number {
     const text = this.#text;
     if (text.charCodeAt(start) !== QUOTE) throw notJson();
@@ -114,7 +115,7 @@ class JsonScanner {
       this.#nameSource = source;
       this.#name = name;
     }
-    if (end < 0) throw halfPair(this.#name);
+    if (end < 0) throw loneSurrogate(this.#name);
     names.push(name);
     const at = skipSpace(text, end);
     if (text.charCodeAt(at) !== COLON) throw notJson();
@@ -124,18 +125,18 @@ class JsonScanner {
   #scalar(code: number, at: number): number {
     if (code === QUOTE) {
       const end = endOfString(this.#text, at);
-      if (end < 0) throw halfPair(this.#name);
+      if (end < 0) throw loneSurrogate(this.#name);
       return end;
     }
     return code === MINUS || isDigit(code) ? endOfNumber(this.#text, at) : endOfLiteral(this.#text, at);
   }
 }
 
-/** Everything in a string that needs no further look. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters end it
+/** The characters of a string up to a quote, an escape or a control character. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a control character ends the string
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 
-/** RFC 8259 7. Where the string ends; the negative of it where it holds half of a surrogate pair, which only an escape can write. */
+/** RFC 8259 7. The end of the string; negated if it holds a lone surrogate, which only an escape can produce. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   let isWhole = true;
@@ -170,7 +171,7 @@ function endOfEscape(text: string, start: number): number {
   return start + ESCAPED_UNIT_CHARS;
 }
 
-/** The UTF-16 unit that `\uXXXX` writes. */
+/** The UTF-16 unit of a `\uXXXX` escape. */
 function unitAt(text: string, start: number): number {
   const digits = text.slice(start + 2, start + ESCAPED_UNIT_CHARS);
   if (!FOUR_HEX.test(digits)) throw notJson();
@@ -210,15 +211,15 @@ function skipSpace(text: string, start: number): number {
   }
 }
 
-/** Up to here, comparing each name with each is faster than sorting. */
+/** Up to this count, comparing all pairs of names is faster than sorting. */
 const FEW_NAMES = 8;
 
-function demandDistinct(names: string[]): void {
+function requireDistinct(names: string[]): void {
   const count = names.length;
   if (count < 2) return;
   const sorted = count > FEW_NAMES ? names.sort() : undefined;
   const twice = names.find((name, at) => (sorted === undefined ? names.indexOf(name) < at : sorted[at + 1] === name));
-  if (twice !== undefined) throw new JsonTextError("a name occurs twice in one object", twice);
+  if (twice !== undefined) throw new JsonTextError("duplicate name in one object", twice);
 }
 
 function closeOf(names: Open): number {
@@ -238,9 +239,9 @@ function isLowSurrogate(unit: number): boolean {
 }
 
 function notJson(): JsonTextError {
-  return new JsonTextError("the text is no JSON");
+  return new JsonTextError("the text is not JSON");
 }
 
-function halfPair(field: string | undefined): JsonTextError {
-  return new JsonTextError("half of a surrogate pair", field);
+function loneSurrogate(field: string | undefined): JsonTextError {
+  return new JsonTextError("lone surrogate", field);
 }

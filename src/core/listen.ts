@@ -1,23 +1,23 @@
 import { messageOf } from "./cause.ts";
 import { contains, parseIp, parseIpBlock } from "./ip-address.ts";
 
-/** Where to listen, and what to say when that cannot be had. */
+/** An address to listen on. */
 export interface ListenAddress {
   /** A name or an IP address, IPv6 without brackets. */
   readonly host: string;
-  /** 0: any free port. */
+  /** 0: the system chooses a free port. */
   readonly port: number;
 }
 
-/** What a listener with TLS needs, as PEM texts. */
+/** The certificate chain, private key and client authorities of a TLS listener. PEM texts. */
 export interface TlsIdentity {
   readonly certificate: string;
   readonly privateKey: string;
-  /** Whose signatures on client certificates are believed. Where it is given, a client without such a certificate is refused. */
+  /** Authorities that may sign client certificates. If set, a client must present such a certificate. */
   readonly clientAuthority: string | undefined;
 }
 
-/** The TLS files cannot be used. The message is for the person who starts the gateway, and shows nothing of their content. */
+/** The TLS files cannot be used. The one-line message is for operators and does not show file contents. */
 export class TlsFilesError extends Error {
   constructor(problem: string, cause: unknown) {
     super(`${problem}: ${messageOf(cause)}`);
@@ -25,14 +25,14 @@ export class TlsFilesError extends Error {
   }
 }
 
-/** A port that cannot be had, said in one line for the person who starts the process. `code` is the system's: EADDRINUSE, … */
+/** A listener cannot bind its address. The one-line message is for operators. `code` is the system's error code, such as EADDRINUSE. */
 export class ListenError extends Error {
   readonly code: string;
   readonly what: string;
 
   constructor(what: string, address: ListenAddress, cause: unknown) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    const why = WHY_NOT[code] ?? messageOf(cause);
+    const why = LISTEN_ERRORS[code] ?? messageOf(cause);
     super(`${what} cannot listen on ${formatAddress(address)}: ${why}`, { cause });
     this.name = "ListenError";
     this.code = code;
@@ -40,9 +40,9 @@ export class ListenError extends Error {
   }
 }
 
-const WHY_NOT: Readonly<Record<string, string>> = {
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use",
-  EACCES: "the port needs more rights",
+  EACCES: "the process lacks the right to use this port",
   EADDRNOTAVAIL: "this machine does not have the address",
 };
 
@@ -51,7 +51,7 @@ export function formatAddress({ host, port }: ListenAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Whether only this machine reaches what listens there. */
+/** Whether the host is a loopback address, or `localhost`. */
 export function isLoopback(host: string): boolean {
   const address = parseIp(host);
   return address === undefined ? host === "localhost" : LOOPBACK.some((block) => contains(block, address));
@@ -60,7 +60,7 @@ export function isLoopback(host: string): boolean {
 /** RFC 1122 3.2.1.3, RFC 4291 2.5.3. */
 const LOOPBACK = ["127.0.0.0/8", "::1"].map(parseIpBlock);
 
-/** The URL under which this host reaches what listens there: a wildcard is reached over loopback. */
+/** The URL of a listener for clients on the same machine. Wildcard addresses are replaced by loopback. */
 export function localUrl({ host, port }: ListenAddress, scheme: "http" | "https" = "http"): string {
   const loopback: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
   return `${scheme}://${formatAddress({ host: loopback[host] ?? host, port })}`;

@@ -1,14 +1,14 @@
-/** An item of a LiveSet, until it is removed. */
+/** The handle of an item in a `LiveSet`. `item` is `undefined` after its removal. */
 export interface Held<T> {
   item: T | undefined;
 }
 
 /**
- * Objects that come and go with calls and connections, in the order in which they came.
+ * A set of short-lived objects, such as calls and connections, in insertion order.
  *
- * Not a plain Set or Map of them: in JavaScriptCore, a hash table that was outgrown points to its successor and keeps its own entries. Once
- * one such table is in the old generation, eden collections keep all tables after it, and everything that was ever in one of them, until a
- * full collection. Here the tables hold handles, and a handle is emptied when its item is removed.
+ * A plain `Set` or `Map` delays garbage collection. In JavaScriptCore, a hash table that was replaced by a larger one keeps its entries and
+ * points to its successor. Once one such table is in the old generation, eden collections keep all its successors, with every object that
+ * was ever in them, until a full collection. Here the tables hold handles, and a removal empties the handle.
  */
 export class LiveSet<T extends object> {
   readonly #handles = new Set<Held<T>>();
@@ -17,20 +17,20 @@ export class LiveSet<T extends object> {
     return this.#handles.size;
   }
 
-  /** Gives the handle that `remove` takes. */
+  /** Returns the handle for `remove`. */
   add(item: T): Held<T> {
     const held: Held<T> = { item };
     this.#handles.add(held);
     return held;
   }
 
-  /** Whether the item was still there. */
+  /** Returns whether the item was still in the set. */
   remove(held: Held<T>): boolean {
     held.item = undefined;
     return this.#handles.delete(held);
   }
 
-  /** Items may be added and removed meanwhile. */
+  /** Items may be added and removed during iteration. */
   *[Symbol.iterator](): Generator<T, void, undefined> {
     for (const { item } of this.#handles) if (item !== undefined) yield item;
   }

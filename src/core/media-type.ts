@@ -1,6 +1,6 @@
 import { MEDIA_TYPE_CHARACTERS_MAX } from "./limits.ts";
 
-/** A media type, as a Content-Type names it (RFC 9110 8.3.1). */
+/** A media type of a Content-Type (RFC 9110 8.3.1). */
 export interface MediaType {
   /** `type/subtype` in lower case. */
   readonly essence: string;
@@ -11,10 +11,10 @@ export interface MediaType {
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\uffff]|\\\\[\\t\\x20-\\x7e\\x80-\\uffff])*"';
 const ESSENCE = new RegExp(`^[ \\t]*(${TOKEN}/${TOKEN})`);
-/** RFC 9110 5.6.6: no space around the equals sign; a semicolon may stand alone. */
+/** RFC 9110 5.6.6: no space around the equals sign; empty parameters are allowed. */
 const PARAMETER = new RegExp(`[ \\t]*;[ \\t]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))?`, "y");
 
-/** `undefined` for what is none, or longer than any that is meant. Two fields, which `fetch` joins by a comma, are none. */
+/** `undefined` if the text is not a media type, or is too long. Two fields, which `fetch` joins by a comma, are not a media type. */
 export function parseMediaType(text: string): MediaType | undefined {
   if (text.length > MEDIA_TYPE_CHARACTERS_MAX) return undefined;
   const [start = "", essence] = ESSENCE.exec(text) ?? [];
@@ -30,12 +30,12 @@ export function parseMediaType(text: string): MediaType | undefined {
   return { essence: essence.toLowerCase(), parameters };
 }
 
-/** Whether every `charset` is UTF-8, if there is one. JSON knows no other parameter (RFC 8259 11), so that others mean nothing. */
+/** Whether every `charset` parameter is UTF-8. Other parameters are ignored: JSON defines none (RFC 8259 11). */
 export function isUtf8({ parameters }: MediaType): boolean {
   return parameters.every(([name, value]) => name !== "charset" || /^utf-?8$/i.test(value));
 }
 
-/** Whether a Content-Type is JSON in UTF-8. No page can send it to another origin without asking first (Fetch, "CORS-safelisted"). */
+/** Whether a Content-Type is JSON in UTF-8. A web page can send it to another origin only after a preflight request (Fetch, "CORS-safelisted"). */
 export function isJsonContent(contentType: string | null): boolean {
   if (contentType === null) return false;
   if (contentType === "application/json") return true;

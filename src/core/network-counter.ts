@@ -1,4 +1,4 @@
-/** How many of something each network has open. A network that has none takes no memory. */
+/** Counts open items per network. A network without items takes no memory. */
 export class NetworkCounter {
   readonly #counts = new Map<string, number>();
 

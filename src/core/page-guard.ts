@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 
-/** A request that a web page of somebody else's may have sent. The message is public. */
+/** The request may come from a foreign web page. The message is public. */
 export class ForeignPageError extends Error {
   constructor(problem: string) {
     super(problem);
@@ -8,16 +8,16 @@ export class ForeignPageError extends Error {
   }
 }
 
-/** RFC 9110 7.2: a host with an optional port. An IPv6 address stands in brackets, with a zone (RFC 6874) where it has one. */
+/** RFC 9110 7.2: a host with an optional port. An IPv6 address is in brackets, with an optional zone (RFC 6874). */
 const AUTHORITY = /^(?:\[([^[\]%]+)(?:%[\w.~%-]+)?\]|([A-Za-z0-9._-]+))(?::\d{0,5})?$/;
-/** Fetch Metadata (https://www.w3.org/TR/fetch-metadata/): the page itself, or the person at the address bar. */
+/** Fetch Metadata (https://www.w3.org/TR/fetch-metadata/): requests of a page of the same origin, and requests that the user typed. */
 const OWN_SITES: ReadonlySet<string> = new Set(["same-origin", "none"]);
 
 /**
- * Keeps other people's web pages away from a listener that asks nobody who they are.
+ * Refuses requests of foreign web pages to a listener without authentication.
  *
- * DNS rebinding points an attacker's own name at this listener, so the Host must be one that no attacker can own: a literal address,
- * `localhost` or a configured name. A page of another origin is told by `Origin` and `Sec-Fetch-Site`, which no page can forge.
+ * DNS rebinding points an attacker's name at this listener. So the Host must be a name that no attacker can own: a literal address,
+ * `localhost` or a configured name. Pages of other origins are detected by `Origin` and `Sec-Fetch-Site`, which no page can forge.
  */
 export class PageGuard {
   readonly #names: ReadonlySet<string>;
@@ -27,10 +27,10 @@ export class PageGuard {
     this.#names = new Set(["localhost", ...names.map(canonicalName)]);
   }
 
-  /** Throws `ForeignPageError` for a Host that is not known, and for a page of another origin. */
+  /** Throws `ForeignPageError` if the Host is unknown, or if the request comes from a page of another origin. */
   check(headers: Headers): void {
     const host = headers.get("host");
-    // HTTP/1.0 knows requests without Host, such as those of load balancers' probes. Browsers always send one.
+    // HTTP/1.0 requests, such as the probes of load balancers, may lack a Host. Browsers always send one.
     if (host !== null && host !== "" && !this.#isKnown(host)) {
       throw new ForeignPageError("the Host must be a literal address, localhost or a configured name");
     }
@@ -47,14 +47,14 @@ export class PageGuard {
   }
 }
 
-/** Whether a page of this origin came from this very host and port. Behind a proxy with TLS its scheme is another. */
+/** Whether an origin has the same host and port. The scheme is ignored: it differs behind a TLS proxy. */
 function isOriginOf(origin: string, host: string | null): boolean {
   const url = URL.parse(origin);
   if (host === null || url === null || !/^https?:$/.test(url.protocol) || url.origin !== origin) return false;
   return URL.parse(`${url.protocol}//${host}`)?.host === url.host;
 }
 
-/** Names are compared without case, and without the dot of the root. */
+/** Lower case, without the trailing dot of the DNS root. */
 function canonicalName(name: string): string {
   return name.toLowerCase().replace(/\.$/, "");
 }

@@ -1,25 +1,25 @@
 import type { CounterName, GaugeName, HistogramName } from "./metric-table.ts";
 
 /**
- * What the gateway's core asks of the world around it. Each port is small and says what an implementer must promise; each
- * has one contract suite under test/contract/, run on every implementation.
+ * The ports: what the gateway's core needs from the outside. A docstring says what an implementation must guarantee. `SessionDirectory`,
+ * `ReplayStore` and `BucketStore` have a contract suite in test/contract/, which runs on every implementation.
  */
 
-/** Who is at the other end of the connection. */
+/** The remote end of a call, after trusted proxies are resolved. */
 export interface Peer {
-  /** The client's own address: an IPv4 address, or the canonical text of an IPv6 address. */
+  /** The client's address in canonical text. */
   readonly address: string;
-  /** What budgets are counted against: the IPv4 address, or the /64 of an IPv6 address, since one client has all of it. */
+  /** The key of per-address budgets: the IPv4 address, or the /64 of an IPv6 address, because one client may control a whole /64. */
   readonly network: string;
 }
 
-/** A device's public key, ready to verify with. */
+/** A device's public key, parsed. */
 export interface VerifyingKey {
   /** Whether `signature` (64 bytes) is this key's strict RFC 8032 Ed25519 signature of `message`. Never throws. */
   verify(message: Uint8Array, signature: Uint8Array): boolean;
 }
 
-/** One of the gateway's own keys. */
+/** A signing key of the gateway. */
 export interface Signer {
   /** RFC 7638 thumbprint of the public key, base64url. */
   readonly keyId: string;
@@ -27,7 +27,7 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array;
 }
 
-/** A device session, as the backend tells it. */
+/** A device session, as the backend describes it. */
 export interface Session {
   readonly deviceSessionId: string;
   readonly userId: string;
@@ -35,41 +35,41 @@ export interface Session {
   readonly key: VerifyingKey;
 }
 
-/** An answer of the session directory. */
+/** A result of the session directory. */
 export interface FoundSession {
   readonly session: Session;
-  /** The revocation log's mark up to which this answer is known to hold; see `RevocationLog.revokedSince`. */
+  /** The mark of the revocation log up to which `session` is current; see `RevocationLog.revokedSince`. */
   readonly mark: number;
 }
 
 /**
- * Knows the device sessions.
+ * Finds device sessions.
  *
- * `find` returns the session (active or revoked), `undefined` if the backend knows none, or throws `SESSION_LOOKUP_UNAVAILABLE` if
- * that cannot be determined. A revocation wins every race: once `Revocations.revoke` has returned, no `find` answers from before it, nor
- * from a look-up that began before it.
+ * `find` returns the session (active or revoked), or `undefined` if the backend has none. It throws `SESSION_LOOKUP_UNAVAILABLE` if that
+ * cannot be determined. A revocation wins every race: after `Revocations.revoke` has returned, no `find` returns an older state, not even
+ * from a look-up that started before.
  */
 export interface SessionDirectory {
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;
 }
 
-/** Where the session directory looks sessions up; the backend. `undefined`: no such session. Throws when it cannot say. */
+/** The backend's session look-up. Resolves to `undefined` if there is no such session; rejects if that cannot be determined. */
 export interface SessionSource {
   lookUp(deviceSessionId: string): Promise<Session | undefined>;
 }
 
 /**
- * Remembers which requests a session has made.
+ * Stores which request ids each session has used.
  *
  * `reserve` is atomic: of any number of concurrent calls with the same key, exactly one resolves to `true`, on one host or on
- * many. A reservation is never forgotten before `expiresAtMs` (Unix milliseconds); a store that is full or out of reach
- * refuses (`REPLAY_STORE_UNAVAILABLE`).
+ * many. A reservation is never lost before `expiresAtMs` (Unix milliseconds). A store that is full or
+ * unreachable throws `REPLAY_STORE_UNAVAILABLE`.
  */
 export interface ReplayStore {
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean | Promise<boolean>;
 }
 
-/** Whom a budget belongs to. The scope of a RATE_LIMITED refusal, in which `session_failures` are `failures` too. */
+/** What a budget applies to. Also the `scope` of a RATE_LIMITED refusal, where `session_failures` is reported as `failures`. */
 export type BudgetScope =
   | "ip"
   | "session"
@@ -80,41 +80,42 @@ export type BudgetScope =
   | "public_class"
   | "public_identity";
 
-/** How a token bucket fills: `burst` tokens at most, `ratePerSecond` new ones every second. Both above 0. */
+/** A token bucket holds at most `burst` tokens and gains `ratePerSecond`. Both are above 0. */
 export interface Budget {
   readonly ratePerSecond: number;
   readonly burst: number;
-  /** Spent and reported like any other, but refuses nobody. */
+  /** Shadow mode: tokens are spent and shortages reported, but no request is refused. */
   readonly shadow?: boolean | undefined;
 }
 
-/** One token, asked of one bucket. */
+/** A demand for one token of one bucket. */
 export interface BucketDemand {
   readonly scope: BudgetScope;
-  /** Whose bucket it is within the scope. */
+  /** The owner of the bucket within the scope. */
   readonly key: string;
   readonly budget: Budget;
 }
 
-/** `true`: every bucket gave its token. */
+/** `true`: every demand was met. */
 export type TakeOutcome = true | TakeRefusal;
 
-/** Which scope refused first, and when all of them would have a token. */
+/** The scope of the first demand that was refused, and the delay until all demands could be met. */
 export interface TakeRefusal {
   readonly refusedBy: BudgetScope;
   readonly retryAfterMs: number;
-  /** Why, where it is not for want of tokens. */
+  /** Why the demand was refused, unless a bucket was empty. */
   readonly cause?: unknown;
 }
 
 /**
  * Token buckets.
  *
- * `take` is atomic and all or nothing: either every demand is met by one token, or no bucket changes. A bucket that was never
- * seen is full. Demands in shadow mode are met where the others are, each for itself; of one that has no token, `onShadowRefusal` is told,
- * and nobody is refused. `spend` takes a token, where there is one, for what has happened already; of several buckets, each by itself. `check` says whether the bucket has
- * that many tokens (1 by default), takes nothing, and answers at once. All are on the caller's clock. A store without room for a new
- * bucket answers conservatively: it never forgets a bucket that is not yet full again.
+ * - `take` is atomic: either every demand is met, or no bucket changes. A bucket that was never used is full. If the other demands are met,
+ *   those in shadow mode are met one by one. A shadow bucket without a token is reported to `onShadowRefusal` and refuses nothing.
+ * - `spend` records what has already happened. It takes a token if there is one, of several buckets independently.
+ * - `check` returns whether the bucket has that many tokens (1 by default). It is synchronous and takes nothing.
+ *
+ * `nowMs` is the caller's clock. A store without room for a new bucket refuses: it never evicts a bucket that is not full.
  */
 export interface BucketStore {
   take(
@@ -127,35 +128,35 @@ export interface BucketStore {
 }
 
 /**
- * Remembers which session has lately verified from which address, so that a failure budget emptied by one client does not lock out
- * its neighbours behind the same address. Bounded; may forget early, never late.
+ * Stores which sessions were recently verified from which network. An empty failure budget of a network does not lock out its verified
+ * peers. Bounded; an entry may be lost before its time, and never outlives it.
  */
 export interface VerifiedPeers {
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void;
   has(peerNetwork: string, deviceSessionId: string, nowMs: number): boolean;
-  /** Whether any session has verified from there. */
+  /** Whether any session was verified from this network. */
   hasAny(peerNetwork: string, nowMs: number): boolean;
 }
 
-/** Whose sessions end: one session where `deviceSessionId` is given, else every session of the user. */
+/** The sessions to end: one session if `deviceSessionId` is set, else every session of the user. */
 export interface Revocation {
   readonly userId?: string | undefined;
   readonly deviceSessionId?: string | undefined;
 }
 
-/** The headers of W3C Trace Context as a client sent them; nothing of them is checked. */
+/** W3C Trace Context headers as the client sent them, unchecked. */
 export interface IncomingTrace {
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
 }
 
-/** The headers of W3C Trace Context for a call of the gateway's own: valid, and safe to send. */
+/** W3C Trace Context headers for a call of the gateway: valid and safe to send. */
 export interface OutgoingTrace {
   readonly traceparent: string;
   readonly tracestate: string | undefined;
 }
 
-/** Continues a valid trace, or begins one. */
+/** Continues a valid trace, or starts a new one. */
 export type ContinueTrace = (incoming: IncomingTrace) => OutgoingTrace;
 
 /** A command that passed every check, on its way to the backend. */
@@ -166,12 +167,12 @@ export interface BackendCommand extends IncomingTrace {
   readonly userId: string;
   readonly payloadBytes: Uint8Array;
   readonly peerAddress: string;
-  /** The client's own headers that are passed on, where it sent them. */
+  /** Client headers that are forwarded. */
   readonly acceptLanguage: string | undefined;
   readonly userAgent: string | undefined;
 }
 
-/** What the backend answered: the result code to sign, and the bytes of its body as they came. */
+/** The backend's reply: the result code to sign, and the unchanged bytes of the body. */
 export interface BackendReply {
   readonly resultCode: string;
   readonly payloadBytes: Uint8Array;
@@ -179,11 +180,11 @@ export interface BackendReply {
 
 /** The backend call that serves one message type. */
 export interface Route {
-  /** The route's own budget for each user, if it has one. */
+  /** The route's budget per user, if it has one. */
   readonly budget: Budget | undefined;
   /**
-   * Calls the backend. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and ends soon after
-   * `signal`. Nothing is sent before `mayBeSent` returns; a refusal that it throws is thrown.
+   * Calls the backend. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and
+   * settles soon after `signal` aborts. `mayBeSent` is awaited before anything is sent, and its refusal is thrown.
    */
   execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }
@@ -194,7 +195,7 @@ export interface Backend {
   route(messageType: string): Route | undefined;
 }
 
-/** Asked when a call is about to be sent. `waited`: it stood in line since it was asked for. Throws what the call is refused with. */
+/** Called just before a call is sent. `waited`: the call was queued first. Throws a refusal to cancel the call. */
 export type SendCheck = (waited: boolean) => void | Promise<void>;
 
 /** An event as the backend sent it. Exactly one of `userId` and `deviceSessionId` decides the audience; the latter wins. */
@@ -202,42 +203,42 @@ export interface ClientEvent {
   readonly userId: string;
   readonly deviceSessionId: string;
   readonly eventType: string;
-  /** Empty: the gateway makes one. */
+  /** Empty: the gateway generates one. */
   readonly eventId: string;
   readonly payloadBytes: Uint8Array;
 }
 
-/** For whom an event is: one session where that is given, else all streams of the user. */
+/** The audience of an event: one session if `deviceSessionId` is set, else all streams of the user. */
 export type ClientAudience = Pick<ClientEvent, "userId" | "deviceSessionId">;
 
-/** What was lost; an event, where nothing is said. */
+/** What was lost; `event` by default. */
 export type LostKind = "event" | "revocation";
 
-/** Where the push feed delivers, in the order of the feed, one at a time. */
+/** The receiver of the push feed. Called in the order of the feed, one call at a time. */
 export interface PushFeedSink {
   event(event: ClientEvent): void;
-  /** Something for these came that cannot be used: they fetch their state anew. A lost revocation also means to look their sessions up anew. */
+  /** An unusable message for this audience: its clients must resync. After a lost revocation, its sessions are also looked up again. */
   lost(audience: ClientAudience, what?: LostKind): void;
   revoke(revocation: Revocation): void;
-  /** What lay between the last event and the next is lost. */
+  /** Events between the last and the next one may be lost. */
   gap(): void;
 }
 
-/** A counter, gauge or histogram's one label set, as `name="value"` pairs. */
+/** The label set of one time series. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Where measurements go. The names are those of core/metric-table.ts. */
+/** Records measurements. core/metric-table.ts defines the names. */
 export interface Metrics {
   count(name: CounterName, labels?: Labels, by?: number): void;
   gauge(name: GaugeName, value: number, labels?: Labels): void;
-  /** Adds one observation, in the histogram's own unit (seconds for durations). */
+  /** Adds one observation, in the histogram's unit (seconds for durations). */
   observe(name: HistogramName, value: number, labels?: Labels): void;
 }
 
-/** Fields of a log line. Values are printed as JSON; what is undefined is left out. */
+/** The fields of a log line. Undefined ones are left out. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Structured logs, one line an entry. */
+/** Structured logs, one line per entry. */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -245,24 +246,24 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
-/** The backend's answer to a public call, to be passed on as it is. */
+/** The backend's reply to a public call, forwarded unchanged. */
 export interface PublicAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: Uint8Array;
-  /** Seconds, where the backend gave them. */
+  /** The backend's Retry-After header, if it is a number of seconds. */
   readonly retryAfter: string | undefined;
 }
 
 /**
- * The backend's calls that need no session (proto/README.md, "Public REST"). `forward` gives a 2xx or 4xx with a JSON body; it throws
- * BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ * The backend's calls without a session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON body. It
+ * throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
  */
 export interface PublicBackend {
   forward(path: string, body: object, call: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;
 }
 
-/** What of the client's request goes along with a public call. */
+/** The parts of the client's request that are forwarded with a public call. */
 export interface PublicCallContext extends IncomingTrace {
   readonly peerAddress: string;
   readonly acceptLanguage: string | undefined;

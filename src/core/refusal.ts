@@ -1,11 +1,11 @@
 /**
- * The catalogue: every way in which the gateway says no. PROTOCOL (proto/README.md), "Order of checks".
+ * The catalogue of all refusals (proto/README.md, "Order of checks").
  *
- * A refusal has a public half (reason, code, text, metadata), which leaves the gateway, and a private half (cause), which
- * goes to the log and nowhere else.
+ * A refusal has a public part (reason, code, text, metadata), which is sent to the client, and a private part (cause), which is only
+ * logged.
  */
 
-/** A status code of the RPC protocols, by its Connect name. */
+/** The Connect name of an RPC status code. */
 export type RefusalCode =
   | "invalid_argument"
   | "deadline_exceeded"
@@ -18,7 +18,7 @@ export type RefusalCode =
 
 interface CatalogueEntry {
   readonly code: RefusalCode;
-  /** What the client is told, in English, for people. Programs read the reason. */
+  /** The English message for people. Programs read the reason. */
   readonly text: string;
 }
 
@@ -55,17 +55,17 @@ export const REFUSALS = {
 
 export type Reason = keyof typeof REFUSALS;
 
-/** What a refusal carries besides its reason. */
+/** The optional parts of a refusal. */
 export interface RefusalDetails {
   /** Sent as google.rpc.ErrorInfo.metadata. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Sent as google.rpc.RetryInfo and as the Retry-After header. */
   readonly retryAfterMs?: number;
-  /** For the log alone. */
+  /** Only logged, never sent. */
   readonly cause?: unknown;
 }
 
-/** A refusal on its way out. Build it with `refuse`. */
+/** An error of the catalogue. Create it with `refuse`. */
 export class Refusal extends Error {
   readonly reason: Reason;
   readonly code: RefusalCode;
@@ -82,12 +82,12 @@ export class Refusal extends Error {
   }
 }
 
-/** Builds the refusal for a reason out of the catalogue; the caller throws it. */
+/** Creates a refusal; the caller throws it. */
 export function refuse(reason: Reason, details?: RefusalDetails): Refusal {
   return new Refusal(reason, details);
 }
 
-/** Whatever was thrown, as a refusal: what is not one already becomes INTERNAL, with the cause kept private. */
+/** Anything thrown as a refusal. Any other error becomes INTERNAL, with the error as its private cause. */
 export function toRefusal(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });
 }

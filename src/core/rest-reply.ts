@@ -1,4 +1,4 @@
-/** Plain HTTP answers of the gateway itself: JSON, never cached unless said. */
+/** Plain HTTP replies of the gateway: JSON, `no-store` unless `headers` says otherwise. */
 
 const JSON_HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
 
@@ -6,7 +6,7 @@ export function jsonReply(status: number, body: unknown, headers: Readonly<Recor
   return new Response(JSON.stringify(body), { status, headers: { ...JSON_HEADERS, ...headers } });
 }
 
-/** The codes of public REST errors, with the status and text that go with each. proto/README.md, "Public REST". */
+/** The codes of public REST errors with status and text (proto/README.md, "Public REST"). */
 const REST_ERRORS = {
   invalid_request: [400, "the request is not what this call takes"],
   forbidden: [403, "this request is not served"],
@@ -27,13 +27,13 @@ const REST_ERRORS = {
 
 export type RestErrorCode = keyof typeof REST_ERRORS;
 
-/** An error on its way out of a public REST call. */
+/** An error reply of a public REST call. */
 export class RestError extends Error {
   readonly code: RestErrorCode;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
 
-  /** `detail` is public: which field, and what it must be. */
+  /** `detail` is public: the field, and what it must be. */
   constructor(code: RestErrorCode, detail?: string, headers: Readonly<Record<string, string>> = {}, cause?: unknown) {
     super(detail === undefined ? REST_ERRORS[code][1] : `${REST_ERRORS[code][1]}: ${detail}`, { cause });
     this.code = code;

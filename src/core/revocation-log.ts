@@ -1,15 +1,14 @@
 import { REVOCATION_LOG_ENTRIES } from "./limits.ts";
 import type { Revocation } from "./ports.ts";
 
-/** Whether something known as of a mark has been revoked since: yes, no, or so long ago that the log cannot say. */
+/** Whether a session was revoked after a mark. `unknown`: the mark is older than the log. */
 export type SinceMark = "revoked" | "not_revoked" | "unknown";
 
 /**
- * The order of revocations against everything that was under way when they landed.
+ * The latest revocations, in order. It orders revocations against look-ups and subscriptions in flight.
  *
- * Whoever begins something slow on behalf of a session (a look-up, a subscription) takes a `mark` first and asks
- * `revokedSince(mark, …)` before it acts on the result. Bounded: the newest `capacity` revocations are kept, and a mark older than
- * those answers "unknown", which callers treat as a refusal, never as consent.
+ * A slow operation for a session takes a `mark` first, and calls `revokedSince(mark, …)` before it uses its result. The log keeps the
+ * newest `capacity` revocations. For an older mark it returns "unknown", which callers must treat as a refusal.
  */
 export class RevocationLog {
   readonly #entries: (Revocation | undefined)[];
@@ -19,7 +18,7 @@ export class RevocationLog {
     this.#entries = new Array(capacity).fill(undefined);
   }
 
-  /** The moment that is now, in revocations. */
+  /** The current position in the log. */
   mark(): number {
     return this.#count;
   }
@@ -39,7 +38,7 @@ export class RevocationLog {
   }
 }
 
-/** Whether a revocation ends this session: by its own id where one is given, else by its user. */
+/** Whether a revocation ends this session: by the session id if the revocation has one, else by the user. */
 export function concerns(revocation: Revocation, deviceSessionId: string, userId: string): boolean {
   return revocation.deviceSessionId ? revocation.deviceSessionId === deviceSessionId : revocation.userId === userId;
 }

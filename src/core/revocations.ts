@@ -4,9 +4,9 @@ import { RevocationLog, type SinceMark } from "./revocation-log.ts";
 
 /** A part whose state depends on which sessions are active. */
 export interface RevocationListener {
-  /** Ends what the revocation concerns. Returns how many streams ended. */
+  /** Applies the revocation. Returns how many streams ended. */
   revoke(revocation: Revocation): number;
-  /** Revocations may have been lost: what was learned before may be wrong. */
+  /** Revocations may have been lost: cached state may be wrong. */
   lost(): void;
   /** Revocations arrive again after an outage longer than the grace. */
   outageEnded?(): void;

@@ -1,12 +1,12 @@
-/** One segment of a route's path: plain text, or a placeholder that names a field of the payload. */
+/** A segment of a route's path: plain text, or a placeholder for a field of the payload. */
 export type PathSegment = { readonly text: string } | { readonly field: string };
 
 const PATH_CHARS_MAX = 1024;
-/** RFC 3986 2.3, unreserved characters; not a dot segment. */
+/** Unreserved characters (RFC 3986 2.3), except dot segments. */
 const PLAIN = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
 const PLACEHOLDER = /^\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
 
-/** Reads a path such as `/api/v1/user/rooms/{room_id}`. Throws a TypeError that says what is wrong with it. */
+/** Parses a path such as `/api/v1/user/rooms/{room_id}`. Throws a `TypeError` whose message describes the problem. */
 export function parseRoutePath(path: string): readonly PathSegment[] {
   if (!path.startsWith("/")) throw new TypeError('must start with "/"');
   if (path.length > PATH_CHARS_MAX) throw new TypeError(`is longer than ${PATH_CHARS_MAX} characters`);

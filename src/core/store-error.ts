@@ -1,4 +1,4 @@
-/** A store that the gateway cannot start with. One line, for the person who starts it; nothing secret in it. */
+/** The gateway cannot start with this store. The one-line message is for operators and holds no secrets. */
 export class StoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

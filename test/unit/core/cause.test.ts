@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { describeCause } from "../../../src/core/cause.ts";
 
-/** What a parser says of a text stays out of the log: the text may be a password that was sent in the wrong form. */
+/** Parser errors must not bring their text into the log: it may hold a password that was sent in the wrong format. */
 
 function causeOf(text: string): string {
   try {
@@ -12,7 +12,7 @@ function causeOf(text: string): string {
   }
 }
 
-test("an error of JSON is told by its kind, without the text", () => {
+test("a JSON error is logged as its kind, without the text", () => {
   const kinds: Record<string, string> = {
     '{"code":hunter2}': "SyntaxError: Unexpected identifier",
     '{"code":"hunter2': "SyntaxError: Unterminated string",
@@ -25,7 +25,7 @@ test("an error of JSON is told by its kind, without the text", () => {
   for (const [text, kind] of Object.entries(kinds)) expect(causeOf(text)).toBe(kind);
 });
 
-test("no spelling of a broken text brings a part of it into the cause", () => {
+test("no malformed text appears in the cause", () => {
   const secret = "hunter2";
   for (let at = 0; at <= 0xff; at++) {
     const character = String.fromCharCode(at);
@@ -40,7 +40,7 @@ test("no spelling of a broken text brings a part of it into the cause", () => {
   }
 });
 
-test("a cause is short, however long the messages of what was thrown are", () => {
+test("a cause is short, however long the messages are", () => {
   const deep = new Error("x".repeat(1e6), { cause: new Error("y".repeat(1e6), { cause: new TypeError("z".repeat(1e6)) }) });
   const cause = describeCause(deep);
   expect(cause.length).toBeLessThan(800);

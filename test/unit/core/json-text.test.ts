@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type JsonChild, JsonTextError, scanJson } from "../../../src/core/json-text.ts";
 
-type Verdict = "json" | "no json" | "read differently";
+type Verdict = "json" | "not json" | "ambiguous";
 
 function verdict(text: string): Verdict {
   try {
@@ -10,11 +10,11 @@ function verdict(text: string): Verdict {
     return "json";
   } catch (thrown) {
     if (!(thrown instanceof JsonTextError)) throw thrown;
-    return thrown.message === "the text is no JSON" ? "no json" : "read differently";
+    return thrown.message === "the text is not JSON" ? "not json" : "ambiguous";
   }
 }
 
-/** The reference, by another way: the built-in parser, which keeps of equal names the last. */
+/** The reference: the built-in parser, which keeps the last of duplicate names. */
 function reference(text: string): Verdict {
   let names = 0;
   let isWhole = true;
@@ -26,16 +26,16 @@ function reference(text: string): Verdict {
     });
     void value;
   } catch {
-    return "no json";
+    return "not json";
   }
   const outsideStrings = text.replace(/"(?:[^"\\]|\\.)*"/g, "");
-  return isWhole && (outsideStrings.match(/:/g) ?? []).length === names ? "json" : "read differently";
+  return isWhole && (outsideStrings.match(/:/g) ?? []).length === names ? "json" : "ambiguous";
 }
 
-/** Of a text that is no JSON, either may come first: what parsers read differently, or what none reads. */
-function expectAlike(text: string): void {
+/** A text that is not JSON may also be reported as ambiguous, if that is found first. */
+function expectSameVerdict(text: string): void {
   const expected = reference(text);
-  if (expected === "no json") expect(verdict(text)).not.toBe("json");
+  if (expected === "not json") expect(verdict(text)).not.toBe("json");
   else expect([text, verdict(text)]).toEqual([text, expected]);
 }
 
@@ -57,23 +57,23 @@ const PIECES = [
   ],
 ];
 
-test("what is JSON, the built-in parser says too: random texts of JSON's own pieces", () => {
+test("agrees with the built-in parser on random sequences of JSON tokens (property test)", () => {
   const texts = fc.array(fc.constantFrom(...PIECES), { maxLength: 9 }).map((pieces) => pieces.join(""));
   fc.assert(
     fc.property(texts, (text) => {
-      expectAlike(text);
+      expectSameVerdict(text);
     }),
     { numRuns: 20_000 },
   );
 });
 
-test("what is JSON, the built-in parser says too: values with one place changed", () => {
+test("agrees with the built-in parser on JSON texts with one change (property test)", () => {
   const changed = fc.tuple(fc.json({ maxDepth: 4 }), fc.nat(), fc.nat(2), fc.constantFrom(...PIECES));
   fc.assert(
     fc.property(changed, ([json, place, removed, piece]) => {
       const at = place % (json.length + 1);
       const text = json.slice(0, at) + piece + json.slice(at + removed);
-      expectAlike(text);
+      expectSameVerdict(text);
     }),
     { numRuns: 20_000 },
   );
@@ -83,26 +83,26 @@ test.each([
   ...['{"a":1,"a":1}', '{"a":1,"\\u0061":2}', '[{"b":{"a":1,"c":0,"a":2}}]', '{"__proto__":1,"__proto__":2}', '{"":0,"":1}'],
   `{${Array.from({ length: 50 }, (_, at) => `"n${at % 49}":0`).join(",")}}`,
   ...['"\\ud800"', '"\\udc00"', '"\\udc00\\ud800"', '"\\ud800\\ud800\\udc00"', '"\\ud800\\n"', '"\\ud800x"', '{"\\ud800":1}'],
-])("parsers read it differently: %p", (text) => {
-  expect(verdict(text)).toBe("read differently");
+])("duplicate names and lone surrogates are ambiguous: %p", (text) => {
+  expect(verdict(text)).toBe("ambiguous");
 });
 
-test("equal names in objects of their own are no names that occur twice", () => {
+test("equal names in different objects are not duplicates", () => {
   expect(verdict('[{"a":1},{"a":{"a":[{"a":2}]}}]')).toBe("json");
 });
 
-test("depth takes no stack, closed or not", () => {
+test("nesting depth uses no stack, in complete and in cut texts", () => {
   const depth = 200_000;
   expect(verdict("[".repeat(depth) + "]".repeat(depth))).toBe("json");
   expect(verdict(`${'{"a":'.repeat(depth)}0${"}".repeat(depth)}`)).toBe("json");
-  expect(verdict("[".repeat(depth))).toBe("no json");
-  expect(verdict('{"a":'.repeat(depth))).toBe("no json");
+  expect(verdict("[".repeat(depth))).toBe("not json");
+  expect(verdict('{"a":'.repeat(depth))).toBe("not json");
 });
 
-test("the outermost value's children are told by their own text, in their order", () => {
-  const told: JsonChild[] = [];
-  scanJson(' { "a" : 1.0 , "\\u0062":[1, {"c":2}] } ', (child) => told.push(child));
-  expect(told).toEqual([
+test("the children of the outermost value are reported in order, as source text", () => {
+  const children: JsonChild[] = [];
+  scanJson(' { "a" : 1.0 , "\\u0062":[1, {"c":2}] } ', (child) => children.push(child));
+  expect(children).toEqual([
     { nameSource: '"a"', name: "a", source: "1.0" },
     { nameSource: '"\\u0062"', name: "b", source: '[1, {"c":2}]' },
   ]);

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { LiveSet } from "../../../src/core/live-set.ts";
 
-describe("a set of objects that come and go", () => {
-  test("holds what was added, in that order, until it is removed", () => {
+describe("LiveSet", () => {
+  test("iterates in insertion order, until items are removed", () => {
     const set = new LiveSet<{ name: string }>();
     const [, b] = ["a", "b", "c"].map((name) => set.add({ name }));
     expect(b !== undefined && set.remove(b)).toBe(true);
@@ -12,7 +12,7 @@ describe("a set of objects that come and go", () => {
     expect(set.size).toBe(2);
   });
 
-  test("items may be removed and added while it is read", () => {
+  test("items may be removed and added during iteration", () => {
     const set = new LiveSet<{ n: number }>();
     const handles = [0, 1, 2, 3].map((n) => set.add({ n }));
     const seen: number[] = [];
@@ -28,7 +28,7 @@ describe("a set of objects that come and go", () => {
   });
 });
 
-/** How many of 40,000 objects, of which 32 live at a time, are left after eden collections alone. */
+/** Of 40,000 objects, 32 live at a time: how many remain after eden collections only. */
 async function leftAfterChurn(kind: "live-set" | "map"): Promise<number> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "children/churn.ts"), kind], {
     stdout: "pipe",
@@ -37,12 +37,12 @@ async function leftAfterChurn(kind: "live-set" | "map"): Promise<number> {
   return Number(await new Response(child.stdout).text());
 }
 
-describe("what has left the set", () => {
-  test("is collected without a full collection", async () => {
+describe("removed items", () => {
+  test("are collected without a full collection", async () => {
     expect(await leftAfterChurn("live-set")).toBeLessThan(4000);
   });
 
-  test("LiveSet is still needed: of a Map, most of it would be left", async () => {
+  test("in a Map would mostly remain (if this fails, LiveSet is no longer needed)", async () => {
     expect(await leftAfterChurn("map")).toBeGreaterThan(20_000);
   });
 });

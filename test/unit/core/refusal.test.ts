@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { REFUSALS, Refusal, refuse, toRefusal } from "../../../src/core/refusal.ts";
 
-/** The table of the contract, "Order of checks": a code that changes breaks every client that reads it. */
+/** The contract's table, "Order of checks". A changed code breaks clients. */
 const CONTRACT = {
   MALFORMED_ENVELOPE: "invalid_argument",
   UNSUPPORTED_PROTOCOL_VERSION: "failed_precondition",
@@ -27,16 +27,16 @@ const CONTRACT = {
   INTERNAL: "internal",
 } as const;
 
-test("the catalogue is the contract's table: no reason more, no reason less, each with its code", () => {
+test("the catalogue has exactly the reasons and codes of the contract", () => {
   expect(Object.fromEntries(Object.entries(REFUSALS).map(([reason, { code }]) => [reason, code]))).toEqual(CONTRACT);
 });
 
-test("every text is for people, and no two are the same", () => {
+test("every reason has a text of its own", () => {
   const texts = Object.values(REFUSALS).map(({ text }) => text);
   expect(new Set(texts).size).toBe(texts.length);
 });
 
-test("what is unexpected becomes INTERNAL, and its cause is in nothing that is public", () => {
+test("an unexpected error becomes INTERNAL, and its cause is not public", () => {
   const refusal = toRefusal(new Error("secret 10.0.0.7"));
   expect(refusal.reason).toBe("INTERNAL");
   expect(refusal.message).toBe(REFUSALS.INTERNAL.text);
@@ -46,7 +46,7 @@ test("what is unexpected becomes INTERNAL, and its cause is in nothing that is p
     expect(toRefusal(thrown).reason).toBe("INTERNAL");
 });
 
-test("a refusal stays what it is", () => {
+test("a refusal is passed through unchanged", () => {
   const refusal = refuse("RATE_LIMITED", { metadata: { scope: "ip" }, retryAfterMs: 12 });
   expect(toRefusal(refusal)).toBe(refusal);
   expect(refusal).toBeInstanceOf(Refusal);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { concerns, RevocationLog } from "../../../src/core/revocation-log.ts";
 
-test("a revocation after the mark is seen, one before it is not", () => {
+test("a revocation after the mark is found, one before it is not", () => {
   const log = new RevocationLog();
   log.append({ deviceSessionId: "s-1" });
   const mark = log.mark();
@@ -11,7 +11,7 @@ test("a revocation after the mark is seen, one before it is not", () => {
   expect(log.revokedSince(log.mark(), "s-1", "u-1")).toBe("not_revoked");
 });
 
-test("a user's revocation ends each of its sessions, a session's only itself, whatever user it names", () => {
+test("a revocation by user concerns all its sessions, one by session id only that session", () => {
   expect(concerns({ userId: "u-1" }, "s-1", "u-1")).toBe(true);
   expect(concerns({ userId: "u-1" }, "s-1", "u-2")).toBe(false);
   expect(concerns({ deviceSessionId: "s-1" }, "s-1", "u-1")).toBe(true);
@@ -19,7 +19,7 @@ test("a user's revocation ends each of its sessions, a session's only itself, wh
   expect(concerns({ userId: "u-1", deviceSessionId: "" }, "s-1", "u-1")).toBe(true);
 });
 
-test("a log that has forgotten what came after a mark never says that nothing did", () => {
+test("a mark older than the log returns `unknown`", () => {
   const log = new RevocationLog(4);
   const mark = log.mark();
   log.append({ deviceSessionId: "s-1" });
@@ -31,7 +31,7 @@ test("a log that has forgotten what came after a mark never says that nothing di
   expect(log.revokedSince(mark, "s-2", "u-2")).toBe("unknown");
 });
 
-test("the newest entries are still told apart after many times round", () => {
+test("the newest entries are found after the ring buffer wrapped many times", () => {
   const log = new RevocationLog(8);
   for (let n = 0; n < 1000; n++) {
     const mark = log.mark();

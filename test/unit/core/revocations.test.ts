@@ -23,7 +23,7 @@ function setUp() {
 }
 
 describe("a revocation", () => {
-  test("is in the log before any listener is told, and listeners are told in the order in which they joined", () => {
+  test("enters the log before the listeners are called, in the order in which they joined", () => {
     const { revocations, calls, join } = setUp();
     join("cache", 0);
     join("hub", 3);
@@ -31,7 +31,7 @@ describe("a revocation", () => {
     expect(calls).toEqual(["cache revoke revoked", "hub revoke revoked"]);
   });
 
-  test("that may have been lost moves the mark, and revokes nobody", () => {
+  test("that may be lost moves the mark, and revokes no session", () => {
     const { revocations, calls, join } = setUp();
     join("cache", 0);
     const before = revocations.mark();
@@ -58,7 +58,7 @@ describe("revocations arrive", () => {
     expect(revocations.areArriving()).toBe(false);
   });
 
-  test("again after a long outage: listeners are told, after a short one they are not", () => {
+  test("again after a long outage: listeners are called, after a short one they are not", () => {
     const { clock, revocations, calls, join } = setUp();
     join("cache", 0);
     revocations.feedChanged(true);

@@ -1,4 +1,4 @@
-/** Objects pass through a set, 32 at a time; prints how many of them eden collections leave. */
+/** Adds objects to a set and removes them, 32 live at a time. Prints how many remain after eden collections. */
 import { edenGC, fullGC, heapStats } from "bun:jsc";
 import { LiveSet } from "../../../../src/core/live-set.ts";
 
@@ -6,7 +6,7 @@ class Passing {
   readonly bytes = new Array(8).fill(0);
 }
 
-/** Adds an object and gives what removes it. */
+/** Each returns a function that adds an object and returns its remover. */
 const adders = {
   "live-set": (set = new LiveSet<Passing>()) => {
     return (item: Passing) => {

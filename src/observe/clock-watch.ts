@@ -8,31 +8,33 @@ export interface ClockWatchParts {
   readonly metrics: Metrics;
 }
 
-const LOOK_EVERY_MS = 1000;
-/** How much faster or slower than the monotonic clock the wall clock may be made to go: twice what the kernel's discipline does. */
+const CHECK_INTERVAL_MS = 1000;
+/** Maximum slew rate of the wall clock against the monotonic clock. Twice the limit of the kernel's clock discipline (500 ppm). */
 const SLEW_MAX = 0.001;
 
 /**
- * Notices that the wall clock was set, by comparing it with the monotonic one. Both are read in one breath, so that a busy process is
- * not taken for a jump; a host that slept is one. Small steps add up: only what slewing explains is forgotten.
+ * Detects steps of the wall clock by comparing it with the monotonic clock.
+ *
+ * Both clocks are read synchronously, so a busy process does not look like a step; a suspended host does. Steps below the threshold add
+ * up, because each check subtracts only as much as slewing explains.
  */
 export class ClockWatch {
   readonly #parts: ClockWatchParts;
   #offsetMs: number;
-  #lookedMs: number;
+  #checkedAtMs: number;
 
   constructor(parts: ClockWatchParts) {
     this.#parts = parts;
     this.#offsetMs = offsetOf(parts.clock);
-    this.#lookedMs = parts.clock.monotonic();
+    this.#checkedAtMs = parts.clock.monotonic();
   }
 
-  look(): void {
+  check(): void {
     const { clock, log, metrics } = this.#parts;
     const offsetMs = offsetOf(clock);
     const jumpMs = offsetMs - this.#offsetMs;
-    const slewMs = (clock.monotonic() - this.#lookedMs) * SLEW_MAX;
-    this.#lookedMs = clock.monotonic();
+    const slewMs = (clock.monotonic() - this.#checkedAtMs) * SLEW_MAX;
+    this.#checkedAtMs = clock.monotonic();
     if (Math.abs(jumpMs) < CLOCK_JUMP_MS) {
       this.#offsetMs += Math.min(Math.max(jumpMs, -slewMs), slewMs);
       return;
@@ -44,10 +46,10 @@ export class ClockWatch {
   }
 }
 
-/** Looks at the clock every second, until stopped. */
+/** Checks the clock every second until stopped. */
 export function watchClock(parts: ClockWatchParts): { stop(): void } {
   const watch = new ClockWatch(parts);
-  const timer = setInterval(() => watch.look(), LOOK_EVERY_MS);
+  const timer = setInterval(() => watch.check(), CHECK_INTERVAL_MS);
   timer.unref();
   return { stop: () => clearInterval(timer) };
 }

@@ -4,12 +4,12 @@ export const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];
 export type LogFormat = "json" | "pretty";
 
-/** One log line, without its end. `time` is ISO 8601 in UTC. */
+/** Formats one log line without its line feed. `time` is ISO 8601 in UTC. */
 export type LineFormatter = (time: string, level: Level, message: string, fields: LogFields | undefined) => string;
 
-/** A value longer than this is cut: a line stays a line, whatever a client or a backend put into it. In UTF-16 units, unescaped. */
+/** Longer values are truncated, because clients and backends control some of them. In UTF-16 units before escaping. */
 const VALUE_CHARS_MAX = 2048;
-/** A line that is longer all the same, since escapes take six characters each, is written again with values of a few words. */
+/** A longer line is formatted again with the short limits below. An escaped character takes six characters. */
 const LINE_CHARS_MAX = 8192;
 const SHORT_VALUE_CHARS_MAX = 64;
 const SHORT_LINE_FIELDS_MAX = 16;
@@ -25,7 +25,7 @@ function bounded(render: Render): LineFormatter {
   };
 }
 
-/** `{"time":…,"level":…,"msg":…,…fields}`. A field cannot take the place of the first three, and what is undefined is left out. */
+/** `{"time":…,"level":…,"msg":…,…fields}`. Fields cannot replace the first three members. Undefined fields are omitted. */
 const jsonLine = bounded((time, level, message, fields, valueCharsMax) => {
   const safe = fields !== undefined && hasReserved(fields) ? withoutReserved(fields) : fields;
   const head = `{"time":"${time}","level":"${level}","msg":${JSON.stringify(clip(message, valueCharsMax))}`;
@@ -33,7 +33,7 @@ const jsonLine = bounded((time, level, message, fields, valueCharsMax) => {
   return escapeUnsafe(members === "{}" ? `${head}}` : `${head},${members.slice(1)}`);
 });
 
-/** `12:00:00.000 INFO  message name=value`, for people at a terminal. */
+/** `12:00:00.000 INFO  message name=value`, for terminals. */
 const prettyLine = bounded((time, level, message, fields, valueCharsMax) => {
   let line = `${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${plainOrQuoted(message, PLAIN_MESSAGE, valueCharsMax)}`;
   for (const name in fields) {
@@ -63,12 +63,12 @@ function plainOrQuoted(text: string, plain: RegExp, charsMax: number): string {
 }
 
 /**
- * What could end a line, steer a terminal, or make text read as other text: control, format, surrogate, private and unassigned characters
- * (Unicode general category C, in which the bidirectional overrides are), line separators, and what shows nothing.
+ * Characters that could end a line, control a terminal or disguise text. These are Unicode general category C (control, format with
+ * bidirectional overrides, surrogate, private use, unassigned), line and paragraph separators, and ignorable characters.
  */
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const EVERY_UNSAFE = new RegExp(UNSAFE, "gu");
-/** Nearly every line, and cheap to see. */
+/** Fast path: nearly every line matches. */
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 function isUnsafe(text: string): boolean {
@@ -85,12 +85,12 @@ function clippedJson(fields: LogFields, valueCharsMax: number): string {
   return JSON.stringify(fields, (_name, value: unknown) => (typeof value === "string" ? clip(value, valueCharsMax) : value));
 }
 
-/** In JSON text, where what is unsafe stands in strings alone. */
+/** Escapes unsafe characters in JSON text. They occur only inside strings there. */
 function escapeUnsafe(json: string): string {
   return PRINTABLE_ASCII.test(json) ? json : json.replace(EVERY_UNSAFE, escaped);
 }
 
-/** Each of the one or two UTF-16 units, as JSON escapes them. */
+/** The JSON escapes of a character's one or two UTF-16 units. */
 function escaped(character: string): string {
   return character
     .split("")

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { Log, LogFields } from "../core/ports.ts";
 import { FORMATTERS, LEVELS, type Level, type LogFormat } from "./log-line.ts";
 
-/** Where lines go, a batch at a time, each line with its end. Where it gives a promise, the next batch waits for that. */
+/** Writes one batch of lines; each line ends in a line feed. If it returns a promise, the next batch waits for it. */
 export type LogSink = (batch: string) => unknown;
 
 export interface LogOptions {
@@ -10,20 +10,20 @@ export interface LogOptions {
   readonly format: LogFormat;
   readonly write: LogSink;
   readonly clock?: Clock;
-  /** Told of lines that never reached the sink. */
+  /** Called with the number of lines that were not written. */
   readonly onDropped?: (lines: number) => void;
 }
 
 export interface BatchedLog extends Log {
-  /** Writes what is buffered. Settles when it is written, or after `waitMs`: no exit waits for a sink that takes nothing. */
+  /** Writes all buffered lines. Resolves after `waitMs` at the latest, so that a blocked sink cannot delay the exit. */
   flush(waitMs?: number): Promise<void>;
 }
 
-/** Lines wait this long for others. */
+/** Maximum time for which a line is buffered to form a batch. */
 const BATCH_MS = 50;
-/** A batch this large waits no longer. In UTF-16 units, as is the bound below: bytes would cost a pass over every line. */
+/** A batch of this size is written immediately. In UTF-16 units, because counting bytes costs a pass over every line. */
 const BATCH_CHARS = 64 * 1024;
-/** What is kept for a sink that does not keep up; more is dropped and counted. */
+/** Buffer bound for a slow sink, in UTF-16 units. Further lines are dropped and counted. */
 const BUFFER_CHARS_MAX = 4 * 1024 * 1024;
 const FLUSH_MS = 1000;
 
@@ -45,7 +45,7 @@ export function createLog(options: LogOptions): BatchedLog {
   };
 }
 
-/** ISO 8601, made once a millisecond. */
+/** Formats times as ISO 8601. The result is cached for the current millisecond. */
 function isoTimes(): (nowMs: number) => string {
   let lastMs = Number.NaN;
   let last = "";
@@ -55,7 +55,7 @@ function isoTimes(): (nowMs: number) => string {
   };
 }
 
-/** Lines on their way to the sink: one batch under way at a time, the rest waiting, up to a bound. */
+/** Buffers lines up to a bound and writes them to the sink, one batch at a time. */
 class LineBuffer {
   readonly #write: LogSink;
   readonly #onDropped: (lines: number) => void;
@@ -105,7 +105,7 @@ class LineBuffer {
     this.#writing = this.#deliver(lines).finally(() => this.#delivered());
   }
 
-  /** A sink that fails must not take the gateway with it: a log that cannot be written is a number in the metrics. */
+  /** A failing sink (closed pipe, full disk) must not stop the gateway. The lost lines are counted. */
   async #deliver(lines: readonly string[]): Promise<void> {
     try {
       await this.#write(`${lines.join("\n")}\n`);

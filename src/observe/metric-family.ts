@@ -1,44 +1,44 @@
 import type { MetricDeclaration } from "../core/metric-table.ts";
 import type { Labels } from "../core/ports.ts";
 
-/** One label set of a metric, with what was measured for it. */
+/** One label set of a metric and its value. */
 interface Series {
-  /** `name="value",…`, escaped, as the exposition has it. */
+  /** `name="value",…`, escaped for the exposition. */
   readonly labels: string;
-  /** A counter's or gauge's value; a histogram's sum. */
+  /** The value of a counter or gauge, or the sum of a histogram. */
   value: number;
-  /** A histogram's observations: one count a bucket, not cumulated, +Inf last. Empty for the other types. */
+  /** Observations of a histogram: one non-cumulative count per bucket, +Inf last. Empty for other types. */
   readonly counts: Float64Array;
 }
 
-/** Series by one label after the other: no key has to be put together to find one. */
+/** A trie of series with one level per label. A look-up needs no concatenated key. */
 interface SeriesTree {
   series: Series | undefined;
   readonly next: Map<string, SeriesTree>;
 }
 
-/** Label sets beyond this fold into one whose every label is "other": a metric stays small, whatever its labels are fed. */
+/** Further label sets are counted in one whose labels are all "other". It bounds memory if clients control a label. */
 const SERIES_MAX = 1000;
 const OTHER = "other";
 const LABEL_VALUE_CHARS_MAX = 128;
 const NO_BUCKETS: readonly number[] = [];
 
-/** A metric with all its label sets. */
+/** A metric and all its label sets. */
 export class MetricFamily {
   readonly #name: string;
   readonly #declaration: MetricDeclaration;
   readonly #buckets: readonly number[];
-  /** By label values as they come in; several may lead to one series. */
+  /** By label values as passed by the caller. Several may lead to one series. */
   readonly #byValues: SeriesTree = { series: undefined, next: new Map() };
   #leaves = 0;
-  /** By labels as they are rendered: a label set that came out twice would fail the whole scrape. */
+  /** By rendered labels. A duplicate label set in the exposition would fail the whole scrape. */
   readonly #byLabels = new Map<string, Series>();
 
   constructor(name: string, declaration: MetricDeclaration) {
     this.#name = name;
     this.#declaration = declaration;
     this.#buckets = declaration.buckets ?? NO_BUCKETS;
-    // What has no labels is known from the start: a counter at 0 is how one sees its first step.
+    // A metric without labels is exposed from the start: Prometheus sees a first increment only if the counter was at 0 before.
     if (declaration.labels.length === 0 && declaration.isOptional !== true) this.#find(undefined);
   }
 
@@ -67,7 +67,7 @@ export class MetricFamily {
     return `# HELP ${this.#name} ${help}\n# TYPE ${this.#name} ${type}\n${samples.join("")}`;
   }
 
-  /** Labels that were not declared count for nothing; one that is missing is empty. */
+  /** Undeclared labels are ignored. A missing label is empty. */
   #find(labels: Labels | undefined): Series {
     let tree: SeriesTree | undefined = this.#byValues;
     for (const name of this.#declaration.labels) tree = tree?.next.get(labels?.[name] ?? "");
@@ -119,7 +119,7 @@ function branch(tree: SeriesTree, value: string): SeriesTree {
   return made;
 }
 
-/** Prometheus text format 0.0.4, "Comments, help text, and type information": backslash, quote and line feed. */
+/** Escapes backslash, quote and line feed (Prometheus text format 0.0.4, "Comments, help text, and type information"). */
 function escapeLabel(value: string): string {
   return value.slice(0, LABEL_VALUE_CHARS_MAX).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

@@ -9,15 +9,15 @@ export interface MetricsOptions {
   readonly clock?: Clock;
 }
 
-/** Measurements, in memory until somebody asks for them. */
+/** All metrics of the process, in memory. */
 export interface GatewayMetrics extends Metrics {
-  /** Calls `sample` before every rendering: for gauges that are cheaper to read than to keep. */
+  /** Registers a function that is called before each `render`, for gauges that are computed on demand. */
   beforeRender(sample: () => void): void;
-  /** Prometheus text exposition format, version 0.0.4. */
+  /** The metrics in the Prometheus text exposition format, version 0.0.4. */
   render(): string;
 }
 
-/** The Content-Type of `render`'s text. */
+/** The Content-Type of the text that `render` returns. */
 export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 const MICROSECONDS = 1e6;

@@ -1,9 +1,10 @@
 import type { LogSink } from "./log.ts";
 
 /**
- * Standard output. Rejects where the reader is gone (EPIPE) or the disk is full.
+ * Writes to standard output. Rejects if the reader has closed the pipe (EPIPE) or the disk is full.
  *
- * Not `Bun.write(Bun.stdout)`: Bun 1.4.5 blocks the event loop there while a pipe is full, or fails with EAGAIN. A `FileSink` waits.
+ * `Bun.write(Bun.stdout)` of Bun 1.4.5 blocks the event loop while a pipe is full, or fails with EAGAIN. A `FileSink` waits without
+ * blocking.
  */
 export const stdoutSink: LogSink = async (batch) => {
   writer ??= Bun.stdout.writer();
@@ -11,5 +12,5 @@ export const stdoutSink: LogSink = async (batch) => {
   await writer.flush();
 };
 
-/** Made with the first line: commands that log nothing leave their standard output as it is. */
+/** Created at the first line, so that commands without a log do not change standard output. */
 let writer: ReturnType<typeof Bun.stdout.writer> | undefined;

@@ -1,25 +1,28 @@
 import type { ContinueTrace } from "../core/ports.ts";
 import { parseTracestate } from "./tracestate.ts";
 
-/** W3C Trace Context (https://www.w3.org/TR/trace-context/), the `traceparent` header: read strictly, and continued. */
+/** The `traceparent` header of W3C Trace Context (https://www.w3.org/TR/trace-context/). */
 
-/** Where a request stands in a trace. */
+/** The parsed `traceparent` of a request. */
 export interface TraceContext {
   /** 32 lowercase hexadecimal digits, not all zero. */
   readonly traceId: string;
-  /** The caller's span: 16 lowercase hexadecimal digits, not all zero. */
+  /** The span of the caller: 16 lowercase hexadecimal digits, not all zero. */
   readonly parentId: string;
   readonly sampled: boolean;
 }
 
-/** Fills the array with random bytes, and returns it. */
+/** Fills the array with random bytes and returns it. */
 export type RandomBytes = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array;
 
 const SAMPLED = 0x01;
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const LENGTH_MAX = 256;
 
-/** 3.2.2 and 4.3: version 00 is exactly this; of a later version the known fields count, ff is none. `undefined`: not valid. */
+/**
+ * Parses a `traceparent` (W3C Trace Context 3.2.2 and 4.3). Returns `undefined` if it is invalid. Version 00 must match exactly; of later
+ * versions only the known fields are read; version ff is invalid.
+ */
 export function parseTraceparent(header: string | undefined): TraceContext | undefined {
   if (header === undefined || header.length > LENGTH_MAX) return undefined;
   const [, version, traceId, parentId, flags, rest] = TRACEPARENT.exec(header) ?? [];
@@ -33,9 +36,11 @@ const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
 /**
- * Makes the trace headers of the gateway's own call: a new span in the trace that the client's `traceparent` names, else in a new trace. A
- * new trace is marked as sampled, since a backend that follows its caller's decision would otherwise never record one. `tracestate` goes on
- * with the trace that it came with (3.3: not without a valid `traceparent`); a bad one is dropped, and the trace goes on.
+ * Creates the trace headers of the gateway's backend call: a new span in the client's trace, or in a new trace if the client sent no valid
+ * `traceparent`.
+ *
+ * A new trace is marked as sampled, because a backend with parent-based sampling would otherwise never record it. `tracestate` is passed
+ * on only with a valid `traceparent` (3.3). An invalid `tracestate` is dropped without ending the trace.
  */
 export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandomValues(bytes)): ContinueTrace {
   const hex = hexFrom(random);
@@ -51,7 +56,7 @@ export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandom
 
 const POOL_BYTES = 4096;
 
-/** Hexadecimal ids out of a pool: one call of the random source serves some hundred of them. Never all zero. */
+/** Generates hexadecimal ids that are never all zero. Random bytes are pooled, so that one call of the source serves hundreds of ids. */
 function hexFrom(random: RandomBytes): (length: number) => string {
   const pool = Buffer.alloc(POOL_BYTES);
   let at = POOL_BYTES;

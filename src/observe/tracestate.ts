@@ -1,16 +1,19 @@
-/** W3C Trace Context 3.3, the `tracestate` header: what other systems keep about a trace, newest first. */
+/** The `tracestate` header of W3C Trace Context, 3.3: vendor data of a trace, newest member first. */
 
 const MEMBERS_MAX = 32;
-/** 3.3.1.5: what everybody has to propagate. Whoever must shorten takes members over 128 characters first, then from the end. */
+/** 3.3.1.5: at least 512 characters must be propagated. To shorten, members over 128 characters are removed first, then the last ones. */
 const CHARS_MAX = 512;
 const LONG_MEMBER_CHARS = 128;
 
 /** 3.3.1.3: a simple key, or `tenant@system`. */
 const KEY = /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})$/;
-/** 3.3.1.3.2: printable ASCII but "," and "=", not ending in a space. */
+/** 3.3.1.3.2: printable ASCII except "," and "=", not ending in a space. */
 const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 
-/** The header's value as it goes on: its members without what stands around them. Several fields come joined by commas. `undefined`: not valid. */
+/**
+ * Returns the header to propagate: the members without surrounding whitespace. Several header fields must be joined by commas. Returns
+ * `undefined` if the header is invalid or has no members.
+ */
 export function parseTracestate(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
   const members = new Map<string, string>();
@@ -21,7 +24,7 @@ export function parseTracestate(header: string | undefined): string | undefined 
     const split = member.indexOf("=");
     const key = member.slice(0, Math.max(split, 0));
     if (++count > MEMBERS_MAX || !KEY.test(key) || !VALUE.test(member.slice(split + 1))) return undefined;
-    // Of members with the same key the first is the newest.
+    // If a key repeats, the first member is the newest.
     if (!members.has(key)) members.set(key, member);
   }
   return members.size === 0 ? undefined : shortened([...members.values()]);

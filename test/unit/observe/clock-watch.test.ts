@@ -18,7 +18,7 @@ function watched() {
   const pass = (wallMs: number, monotonicMs = wallMs) => {
     time.wallMs += wallMs;
     time.monotonicMs += monotonicMs;
-    watch.look();
+    watch.check();
   };
   return { pass, lines, counted };
 }

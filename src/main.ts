@@ -1,13 +1,13 @@
 import { ReloadSignals } from "./cli/signals.ts";
 
 interface Command {
-  /** What it does and takes, with an example. */
+  /** The help text, with an example. */
   readonly HELP: string;
-  /** Gives the exit code. */
+  /** Resolves with the exit code. */
   run(args: readonly string[], reloads: ReloadSignals): Promise<number>;
 }
 
-/** Loaded when they are asked for: signals are listened to before, and `keygen` needs no gateway. */
+/** Commands are imported on demand: signal handlers are installed first, and `keygen` does not load the gateway. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: () => import("./cli/serve.ts"),
   dev: () => import("./cli/dev.ts"),
@@ -19,16 +19,16 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
 
-  serve    the gateway in front of your backend
-  dev      the gateway with an embedded backend, to try things on
-  demo     the whole story, played by itself in a few seconds
-  keygen   a fresh signing key
-  version  what runs here
+  serve    start the gateway in front of your backend
+  dev      start the gateway with an embedded backend, for development
+  demo     run a demonstration with two clients, in a few seconds
+  keygen   generate a signing key
+  version  print the versions of Sallyport and Bun
 
-sallyport <command> --help says more of each.`;
+Use sallyport <command> --help for details.`;
 
 const HELP = ["--help", "-h"];
-/** What was meant as a command. Anything else may be a setting's value, and so a secret. */
+/** Only words like command names are quoted. Anything else may be the value of a setting, and so a secret. */
 const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {

@@ -4,24 +4,24 @@ import { loadConfig } from "../config/load.ts";
 import { startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
 import { createLog } from "../observe/log.ts";
-import { playStory } from "./demo-scenario.ts";
+import { runScenario } from "./demo-scenario.ts";
 import { reportFailure } from "./failure.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
 export const HELP = `usage: sallyport demo [--config FILE] [--set KEY=VALUE …]
 
-The whole story, played by two clients over the network against a gateway and a backend of its own, on free ports, in a few seconds.
-Exit 0 if every step held, else 1.
+Starts a gateway and an embedded backend on free ports, and runs a scenario of two clients against them over the network. It takes a
+few seconds. The exit code is 0 if all steps passed, otherwise 1.
 
-  --config FILE     settings in TOML, YAML or JSON; as SALLYPORT_CONFIG too
-  --set KEY=VALUE   one setting, above the file and the variables; repeatable
+  --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
+  --set KEY=VALUE   one setting; overrides the file and the variables; repeatable
 
 Example:
 
   sallyport demo --set edge.grpc=same-port`;
 
-/** `sallyport demo`: gateway and embedded backend on free ports, and the whole story played through them over the network. */
+/** `sallyport demo`: runs the scenario against a gateway and an embedded backend on free ports. */
 export async function run(args: readonly string[]): Promise<number> {
   try {
     const overrides = {
@@ -33,7 +33,7 @@ export async function run(args: readonly string[]): Promise<number> {
       "dev.push_listen": ANY_PORT,
     };
     const config = loadConfig({ argv: args, overrides });
-    // The story is what a person reads; of the logs only what should not be there.
+    // Standard output has the steps of the scenario. The log shows only errors.
     const log = createLog({ level: "error", format: "pretty", write: (lines) => void process.stderr.write(lines) });
     await using undo = new AsyncDisposableStack();
     const backend = await startDevBackend({
@@ -47,15 +47,15 @@ export async function run(args: readonly string[]): Promise<number> {
     const wired = { ...config, "backend.url": backend.restUrl, "push.url": backend.pushUrl };
     const gateway = await startGateway({ config: wired, log });
     undo.defer(async () => void (await gateway.stop()));
-    const held = await playStory({
+    const passed = await runScenario({
       edgeUrl: gateway.edgeUrl,
       devBackendUrl: backend.restUrl,
       newTransport: () => createConnectTransport({ baseUrl: gateway.edgeUrl, httpVersion: "2" }),
-      say: (line) => console.log(line),
+      print: (line) => console.log(line),
       stopGateway: async () => void (await gateway.stop()),
     });
     await log.flush();
-    return held ? 0 : 1;
+    return passed ? 0 : 1;
   } catch (error) {
     return reportFailure(error);
   }

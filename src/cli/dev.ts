@@ -4,16 +4,16 @@ import type { Config } from "../config/schema.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
 import { reportFailure } from "./failure.ts";
-import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";
+import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
 
-The gateway with an embedded backend behind it, on loopback, to try things on. It needs no settings, and says how to log in. The key
-lives as long as the process; users and sessions do too, unless dev.database names a file.
+Starts the gateway with an embedded backend, on loopback, for development. It needs no settings and prints how to log in. A new
+signing key is generated at every start. Users and sessions are kept in memory unless dev.database names a file.
 
-  --config FILE     settings in TOML, YAML or JSON; as SALLYPORT_CONFIG too
-  --set KEY=VALUE   one setting, above the file and the variables; repeatable
+  --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
+  --set KEY=VALUE   one setting; overrides the file and the variables; repeatable
 
 Example:
 
@@ -21,7 +21,7 @@ Example:
 
 SIGTERM or SIGINT (Ctrl-C) stops it.`;
 
-/** `sallyport dev`: the gateway with an embedded backend behind it, to try things on, until it is told to stop. */
+/** `sallyport dev`: the gateway with an embedded backend, for development. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
   try {
     const load = () =>
@@ -43,7 +43,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     undo.defer(() => backend.stop());
     const wired = (each: Config) => ({ ...each, "backend.url": backend.restUrl, "push.url": backend.pushUrl });
     const gateway = await Promise.race([startGateway({ config: wired(config), log, metrics }), stop]);
-    if (typeof gateway === "string") return await stoppedEarly(gateway, log);
+    if (typeof gateway === "string") return await abortStart(gateway, log);
     console.log(howToTry(gateway, backend));
     reloads.start(() => gateway.reload(() => wired(load())));
     log.info("gateway stopping", { signal: await stop });
@@ -56,12 +56,12 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
 }
 
 const ELSEWHERE = ["SIGTERM", "SIGINT"] as const;
-/** SIGHUP then comes from a terminal that was closed. */
+/** With a terminal, SIGHUP means that the terminal was closed. */
 const ON_TERMINAL = [...ELSEWHERE, "SIGHUP"] as const;
 
 function howToTry({ edgeUrl: edge, grpcUrl, adminUrl }: Gateway, { restUrl: rest, pushUrl }: DevBackend): string {
   return `
-Sallyport is up, with an embedded backend behind it.
+Sallyport is running with an embedded backend.
 
   edge       ${edge}   Connect and gRPC-Web, HTTP/1.1 and HTTP/2
   gRPC       ${grpcUrl}   gRPC, Connect and gRPC-Web, HTTP/2
@@ -69,7 +69,7 @@ Sallyport is up, with an embedded backend behind it.
   backend    ${rest}   REST, embedded
   push feed  ${pushUrl}   gRPC, embedded
 
-Log in: ask for a code, then look into the outbox of the embedded backend.
+To log in, request a code and read it from the outbox of the embedded backend:
 
   curl ${edge}/api/v1/public/auth/send-email-code -H 'content-type: application/json' -d '{"email":"ada@example.com"}'
   curl ${rest}/dev/outbox
@@ -78,7 +78,7 @@ The gateway's public keys:
 
   curl ${edge}/.well-known/jwks.json
 
-Push something to a user, or revoke one: POST ${rest}/dev/push and /dev/revoke; the README shows how.
-The whole story by itself: bun run demo. Stop with Ctrl-C.
+To push an event or revoke a session, POST to ${rest}/dev/push or /dev/revoke. The README shows how.
+For an automatic demonstration, use bun run demo. Stop with Ctrl-C.
 `;
 }

@@ -3,7 +3,7 @@ import { messageOf } from "../core/cause.ts";
 import { ListenError, TlsFilesError } from "../core/listen.ts";
 import { StoreError } from "../core/store-error.ts";
 
-/** Where each of those that listen is told another address. */
+/** The setting of each listener's address. */
 const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
   "the edge": "edge.listen",
   "the gRPC listener": "grpc.listen",
@@ -12,10 +12,13 @@ const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
   "the embedded backend's push feed": "dev.push_listen",
 };
 
-/** Exit codes: 1, it could not be done here and now; 2, it was asked for wrongly. What is not known to be either shows its stack. */
+/**
+ * Prints the error and returns the exit code. 2: the configuration or the command line is wrong. 1: any other failure. Unexpected errors
+ * are printed with their stack.
+ */
 export function reportFailure(error: unknown): number {
   const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;
-  const elsewhere = setting === undefined ? "" : `; for another address, --set ${setting}=HOST:PORT`;
+  const elsewhere = setting === undefined ? "" : `; to use another address, --set ${setting}=HOST:PORT`;
   console.error(`sallyport: ${messageOf(error)}${elsewhere}`);
   if (error instanceof ConfigError || error instanceof TlsFilesError) return 2;
   if (error instanceof ListenError || error instanceof StoreError) return 1;

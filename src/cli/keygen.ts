@@ -8,16 +8,16 @@ const USAGE = "usage: sallyport keygen [--out FILE]";
 
 export const HELP = `${USAGE}
 
-A fresh signing key for the gateway: its seed, its public key, and the kid under which clients find it.
+Generates a signing key for the gateway. Prints its seed, its public key, and the kid by which clients select it.
 
-  --out FILE   write the seed to a new file that its owner alone can read, instead of printing it
+  --out FILE   write the seed to a new file with mode 0600 instead of printing it
 
 Example:
 
   sallyport keygen --out current.key
   sallyport serve --config gateway.toml --set keys.current_file=current.key`;
 
-/** `sallyport keygen`: a fresh signing key for the gateway. */
+/** `sallyport keygen`: generates a signing key for the gateway. */
 export async function run(args: readonly string[]): Promise<number> {
   const options = parse(args);
   if (typeof options === "string") {
@@ -37,7 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** The options, or what is wrong with the arguments, which are not shown: one may be a seed. */
+/** Returns the options, or the problem with the arguments. It does not quote them, because one may be a seed. */
 function parse(args: readonly string[]): { readonly out: string | undefined } | string {
   let out: string | undefined;
   for (let at = 0; at < args.length; at++) {
@@ -49,14 +49,14 @@ function parse(args: readonly string[]): { readonly out: string | undefined } | 
   return { out };
 }
 
-/** Exclusive and private from its first moment. Says what went wrong, or nothing. */
+/** Creates the file with mode 0600 and fails if it exists. Returns the problem, or `undefined`. */
 function writeNewFile(path: string, content: string): string | undefined {
   try {
     writeFileSync(path, content, { flag: "wx", mode: 0o600, flush: true });
     return undefined;
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") {
-      return `${path} exists already, and a key is never overwritten`;
+      return `${path} already exists; keys are never overwritten`;
     }
     return `${path} cannot be written: ${whyUnreadable(cause)}`;
   }
@@ -70,9 +70,9 @@ function describe(seed: Uint8Array, text: string, out: string | undefined): stri
     `kid         ${jwk.kid}`,
     "",
     out === undefined
-      ? `Keep the seed secret. Give it to the gateway as SALLYPORT_KEYS_CURRENT=${text} or as keys.current in its file.`
-      : `Keep the file secret. Give it to the gateway as SALLYPORT_KEYS_CURRENT_FILE=${out} or as keys.current_file in its file.`,
-    "To rotate: publish it as keys.next first; once clients know it, make it keys.current and the old one keys.previous.",
+      ? `Keep the seed secret. Set it as SALLYPORT_KEYS_CURRENT=${text} or as keys.current in the configuration file.`
+      : `Keep the file secret. Set it as SALLYPORT_KEYS_CURRENT_FILE=${out} or as keys.current_file in the configuration file.`,
+    "To rotate keys: publish the new key as keys.next first. When clients know it, make it keys.current, and the old key keys.previous.",
   ];
   return lines.join("\n");
 }

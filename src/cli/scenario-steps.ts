@@ -3,76 +3,75 @@ import { reasonOf } from "../client/errors.ts";
 import { RestError } from "../client/rest.ts";
 import { messageOf } from "../core/cause.ts";
 
-/** Tells a story step by step, and remembers whether every step held. */
-
-/** A step that turned out otherwise than it should. */
-export class Unexpected extends Error {
+/** The result of a step differs from the expected one. */
+export class UnexpectedResult extends Error {
   readonly expected: string;
   readonly actual: string;
 
   constructor(expected: string, actual: string) {
     super(`expected ${expected}, got ${actual}`);
-    this.name = "Unexpected";
+    this.name = "UnexpectedResult";
     this.expected = expected;
     this.actual = actual;
   }
 }
 
-/** What a step brought, for the steps after it, and in words. */
-export interface Outcome<T> {
+/** The result of a step: a value for later steps, and a description for the output. */
+export interface StepResult<T> {
   readonly value: T;
-  readonly words: string;
+  readonly description: string;
 }
 
-export interface StoryStepsOptions {
-  readonly say: (line: string) => void;
-  /** Milliseconds since some fixed moment, never stepping back. */
+export interface ScenarioStepsOptions {
+  readonly print: (line: string) => void;
+  /** A monotonic clock, in milliseconds. */
   readonly monotonic: () => number;
   readonly stepTimeoutMs: number;
 }
 
-export class StorySteps {
-  readonly #options: StoryStepsOptions;
+/** Runs the steps of a scenario, prints one line for each, and counts the failed ones. */
+export class ScenarioSteps {
+  readonly #options: ScenarioStepsOptions;
   readonly #startedMs: number;
-  #told = 0;
+  #count = 0;
   #failed = 0;
 
-  constructor(options: StoryStepsOptions) {
+  constructor(options: ScenarioStepsOptions) {
     this.#options = options;
     this.#startedMs = options.monotonic();
   }
 
-  /** Plays a step and says what came of it. `undefined`: it did not hold. */
-  async play<T>(title: string, act: () => Promise<Outcome<T>>): Promise<T | undefined> {
-    const { say, monotonic, stepTimeoutMs } = this.#options;
-    const number = String(++this.#told).padStart(2);
-    const beganMs = monotonic();
-    const took = () => `${(monotonic() - beganMs).toFixed(1)} ms`.padStart(10);
+  /** Runs a step and prints its result. Returns `undefined` if the step failed. */
+  async run<T>(title: string, act: () => Promise<StepResult<T>>): Promise<T | undefined> {
+    const { print, monotonic, stepTimeoutMs } = this.#options;
+    const number = String(++this.#count).padStart(2);
+    const startMs = monotonic();
+    const duration = () => `${(monotonic() - startMs).toFixed(1)} ms`.padStart(10);
     try {
-      const { value, words } = await inTime(act(), stepTimeoutMs);
-      say(`${number} ✓ ${took()}  ${title} → ${words}`);
+      const { value, description } = await inTime(act(), stepTimeoutMs);
+      print(`${number} ✓ ${duration()}  ${title} → ${description}`);
       return value;
     } catch (error) {
       this.#failed++;
-      say(`${number} ✗ ${took()}  ${title} → expected: ${expectedBy(error)}; actual: ${describe(error)}`);
+      print(`${number} ✗ ${duration()}  ${title} → expected: ${expectedBy(error)}; actual: ${describe(error)}`);
       return undefined;
     }
   }
 
-  /** Says how the story went. `true`: it was told to its end, and every step held. */
+  /** Prints the summary. Returns whether the scenario is complete and all steps passed. */
   summary(isComplete: boolean): boolean {
     const seconds = ((this.#options.monotonic() - this.#startedMs) / 1000).toFixed(2);
-    const held = this.#failed === 0 && isComplete;
-    const count = held ? `All ${this.#told} steps held` : `${this.#failed} of ${this.#told} steps did not hold`;
-    const rest = isComplete ? "" : "; the steps after the last one need it and were not played";
-    this.#options.say(`${held ? "✓" : "✗"} ${count}, in ${seconds} s${rest}.`);
-    return held;
+    const passed = this.#failed === 0 && isComplete;
+    const count = passed ? `All ${this.#count} steps passed` : `${this.#failed} of ${this.#count} steps failed`;
+    const rest = isComplete ? "" : "; the remaining steps depend on a failed one and were skipped";
+    this.#options.print(`${passed ? "✓" : "✗"} ${count}, in ${seconds} s${rest}.`);
+    return passed;
   }
 }
 
 async function inTime<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Unexpected(`an end within ${timeoutMs} ms`, "none so far")), timeoutMs);
+  const timer = setTimeout(() => late.reject(new UnexpectedResult(`a result within ${timeoutMs} ms`, "timeout")), timeoutMs);
   try {
     return await Promise.race([promise, late.promise]);
   } finally {
@@ -81,18 +80,18 @@ async function inTime<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
 }
 
 function expectedBy(error: unknown): string {
-  return error instanceof Unexpected ? error.expected : "no error";
+  return error instanceof UnexpectedResult ? error.expected : "no error";
 }
 
-/** An error in a few words, on one line. */
+/** Describes an error on one line. */
 export function describe(error: unknown): string {
-  if (error instanceof Unexpected) return error.actual;
+  if (error instanceof UnexpectedResult) return error.actual;
   if (error instanceof ConnectError) return `${codeName(error.code)} ${reasonOf(error) ?? error.rawMessage}`;
   if (error instanceof RestError) return `HTTP ${error.status} ${error.code}: ${error.message}`;
   return messageOf(error);
 }
 
-/** A code as the RPC protocols write it: FAILED_PRECONDITION. */
+/** The name of a status code as gRPC spells it, such as FAILED_PRECONDITION. */
 export function codeName(code: Code): string {
   return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }

@@ -2,26 +2,28 @@ import { startGateway } from "../app/gateway.ts";
 import { loadConfig } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
 import { reportFailure } from "./failure.ts";
-import { type ReloadSignals, stoppedEarly, stopSignal } from "./signals.ts";
+import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport serve [--config FILE] [--set KEY=VALUE …]
 
-The gateway in front of your backend, until SIGTERM or SIGINT stops it. It needs backend.url, push.url and a key, and routes to
-serve commands by.
+Starts the gateway in front of your backend. It requires backend.url, push.url and a signing key. Without routes, it refuses every
+command.
 
-  --config FILE     settings in TOML, YAML or JSON; as SALLYPORT_CONFIG too
-  --set KEY=VALUE   one setting, above the file and the variables (backend.url is SALLYPORT_BACKEND_URL); repeatable
+  --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
+  --set KEY=VALUE   one setting; overrides the file and the variables (SALLYPORT_BACKEND_URL sets backend.url); repeatable
 
 Example:
 
   sallyport keygen --out current.key
   sallyport serve --config gateway.toml --set keys.current_file=current.key
 
-SIGHUP reads the configuration again and takes up its budgets. SIGTERM or SIGINT stops in order: exit 0, or 1 if calls had to be cut
-(shutdown.deadline_ms); a second one, a second later or more, ends at once. Exit 2: the configuration has a problem.`;
+SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT stops the gateway after the calls in progress; another
+signal after one second or more exits immediately.
 
-/** `sallyport serve`: the gateway in front of a backend of yours, until it is told to stop. SIGHUP reloads its budgets. */
+Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or the start failed; 2 if the configuration is invalid.`;
+
+/** `sallyport serve`: the gateway in front of a backend, until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
   try {
     let secretConfigFile: string | undefined;
@@ -34,7 +36,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     if (config.routes.length === 0) log.warn("no routes configured", { reason: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
     const gateway = await Promise.race([startGateway({ config, log, metrics, secretConfigFile }), stop]);
-    if (typeof gateway === "string") return await stoppedEarly(gateway, log);
+    if (typeof gateway === "string") return await abortStart(gateway, log);
     reloads.start(() => gateway.reload(load));
     log.info("gateway stopping", { signal: await stop });
     const inTime = await gateway.stop();

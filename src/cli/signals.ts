@@ -2,37 +2,40 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { BatchedLog } from "../observe/log.ts";
 
 /**
- * A signal to a process group arrives twice under `bun run`, which has it from the group too and forwards it. Within this time it is the
- * same stop, also if it is another signal; whoever has waited longer and asks again does not want to wait.
+ * Under `bun run`, a signal to the process group arrives twice: from the group, and forwarded by `bun run`. So signals within this time
+ * are one request to stop. A later signal requests an immediate exit.
  */
 const SAME_STOP_MS = 1000;
 
 type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
-/** Resolves with the first of the signals. One that comes more than a second later ends the process at once. */
+/** Resolves with the first signal. A signal more than a second later exits the process immediately. */
 export function stopSignal(
   signals: readonly StopSignal[] = ["SIGTERM", "SIGINT"],
   clock: Clock = systemClock,
 ): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let askedAtMs: number | undefined;
+    let firstAtMs: number | undefined;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (askedAtMs !== undefined && clock.monotonic() - askedAtMs > SAME_STOP_MS) process.exit(1);
-      askedAtMs ??= clock.monotonic();
+      if (firstAtMs !== undefined && clock.monotonic() - firstAtMs > SAME_STOP_MS) process.exit(1);
+      firstAtMs ??= clock.monotonic();
       resolve(signal);
     };
     for (const signal of signals) process.on(signal, onSignal);
   });
 }
 
-/** The exit of a command that is told to stop before it is up: there is nothing to finish. */
-export async function stoppedEarly(signal: NodeJS.Signals, log: BatchedLog): Promise<number> {
+/** Handles a stop signal that arrives before the gateway has started. Returns the exit code. */
+export async function abortStart(signal: NodeJS.Signals, log: BatchedLog): Promise<number> {
   log.info("gateway start aborted", { signal });
   await log.flush();
   return 0;
 }
 
-/** SIGHUP, which ends a process that does not listen to it: from the first moment on, before there is anything to reload. */
+/**
+ * Handles SIGHUP from the start of the process, because an unhandled SIGHUP would end it. A signal that arrives before `start` is kept
+ * pending.
+ */
 export class ReloadSignals {
   #reload: (() => void) | undefined;
   #isPending = false;
@@ -44,7 +47,7 @@ export class ReloadSignals {
     });
   }
 
-  /** From now on each signal reloads; once at once if one came before. */
+  /** Calls `reload` for each signal from now on, and immediately if a signal is pending. */
   start(reload: () => void): void {
     this.#reload = reload;
     if (this.#isPending) reload();

@@ -2,13 +2,13 @@ import project from "../../package.json" with { type: "json" };
 
 export const HELP = `usage: sallyport version
 
-What runs here, in a line: the gateway's version and Bun's. As --version too.
+Prints the versions of Sallyport and Bun on one line. --version does the same.
 
 Example:
 
   sallyport version`;
 
-/** `sallyport version`: what runs here. */
+/** `sallyport version`: prints the versions. */
 export async function run(args: readonly string[]): Promise<number> {
   if (args.length > 0) {
     console.error("sallyport version: unexpected argument; it takes none");

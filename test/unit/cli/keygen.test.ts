@@ -30,7 +30,7 @@ function keyIdOf(setting: string): string {
   return new KeyRing({ current }).keyId;
 }
 
-test("the printed seed is one that the gateway takes, and the printed kid is the one that clients will see", async () => {
+test("the printed seed is a valid setting, and the printed kid is its key id", async () => {
   expect(await run([])).toBe(0);
   const [, seed] = /^seed +(\S+)$/m.exec(printed()) ?? [];
   const [, kid] = /^kid +(\S+)$/m.exec(printed()) ?? [];
@@ -38,7 +38,7 @@ test("the printed seed is one that the gateway takes, and the printed kid is the
   expect(printed()).toContain(`SALLYPORT_KEYS_CURRENT=${seed}`);
 });
 
-test("two keys are never the same", async () => {
+test("every key is new", async () => {
   await run([]);
   const first = printed();
   out.mockClear();
@@ -46,7 +46,7 @@ test("two keys are never the same", async () => {
   expect(printed()).not.toBe(first);
 });
 
-test("--out writes a file that only its owner can read, that the gateway takes, and prints no seed", async () => {
+test("--out writes a valid seed file with mode 0600 and prints no seed", async () => {
   const path = join(directory, "key");
   expect(await run(["--out", path])).toBe(0);
   expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -55,16 +55,16 @@ test("--out writes a file that only its owner can read, that the gateway takes, 
   expect(printed()).not.toContain(readFileSync(path, "utf8").trim());
 });
 
-test("a key that exists is never overwritten", async () => {
+test("an existing key file is not overwritten", async () => {
   const path = join(directory, "kept");
   await run([`--out=${path}`]);
   const before = readFileSync(path, "utf8");
   expect(await run(["--out", path])).toBe(1);
   expect(readFileSync(path, "utf8")).toBe(before);
-  expect(err.mock.calls.flat().join()).toContain("exists already");
+  expect(err.mock.calls.flat().join()).toContain("already exists");
 });
 
-test("an unknown flag, or one without its file, is one line and code 2", async () => {
+test("an unknown flag or a missing file name exits with code 2 and one line", async () => {
   for (const args of [["--output", "x"], ["x"], ["--out"], ["--out="], ["--out", "--force"]]) {
     err.mockClear();
     expect(await run(args)).toBe(2);

@@ -10,11 +10,11 @@ import type {
 } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { envelopeOf, event, newKeyRing, refusal, respond, serverTime, transportTo, USER_ID } from "../client/fake-gateway.ts";
 
-/** What a stub gets wrong. */
+/** A contract violation of the stub. */
 export type Flaw =
-  | "lets_replays_through"
-  | "checks_no_hash"
-  | "checks_no_signature"
+  | "accepts_replays"
+  | "skips_hash_check"
+  | "skips_signature_check"
   | "keeps_revoked_streams"
   | "forges_events"
   | "sends_no_code"
@@ -25,7 +25,7 @@ interface Mail {
   readonly code: string;
 }
 
-/** Gateway and embedded backend in one, as far as the demo's story goes; wrong in the ways that a test chooses. */
+/** A gateway and backend with the functions that the demo scenario uses, and the flaws that a test selects. */
 export class StubGateway {
   readonly #flaws: ReadonlySet<Flaw>;
   readonly #ring = newKeyRing();
@@ -61,7 +61,7 @@ export class StubGateway {
     return transportTo({ execute: (request) => this.#execute(request), subscribe: (request) => this.#subscribe(request) });
   }
 
-  /** Ends every stream. */
+  /** Ends all streams. */
   async shutDown(): Promise<void> {
     for (const stream of this.#streams.values()) stream.end("SHUTTING_DOWN", Code.Unavailable);
   }
@@ -101,9 +101,9 @@ export class StubGateway {
     const isIntact = sha256(request.payloadBytes).every((byte, at) => byte === payloadHash[at]);
     const isSigned = key.verify(requestSigningInput(envelopeOf(request)), request.signature);
     if (this.#revoked.has(deviceSessionId)) throw this.#refuse("SESSION_REVOKED", Code.FailedPrecondition);
-    if (!isIntact && !this.#flaws.has("checks_no_hash")) throw this.#refuse("PAYLOAD_HASH_MISMATCH", Code.InvalidArgument);
-    if (!isSigned && !this.#flaws.has("checks_no_signature")) throw this.#refuse("SIGNATURE_INVALID", Code.Unauthenticated);
-    const isReplay = this.#seen.has(requestId) && !this.#flaws.has("lets_replays_through");
+    if (!isIntact && !this.#flaws.has("skips_hash_check")) throw this.#refuse("PAYLOAD_HASH_MISMATCH", Code.InvalidArgument);
+    if (!isSigned && !this.#flaws.has("skips_signature_check")) throw this.#refuse("SIGNATURE_INVALID", Code.Unauthenticated);
+    const isReplay = this.#seen.has(requestId) && !this.#flaws.has("accepts_replays");
     if (isReplay) throw this.#refuse("REQUEST_REPLAYED", Code.FailedPrecondition);
     this.#seen.add(requestId);
     return deviceSessionId;

@@ -10,12 +10,12 @@ afterAll(() => {
   err.mockRestore();
 });
 
-test("a report of a fault can name what ran: name, version, Bun version", async () => {
+test("name, version and Bun version are printed", async () => {
   expect(await run([])).toBe(0);
   expect(out.mock.calls).toEqual([[`sallyport ${project.version} (Bun ${Bun.version})`]]);
 });
 
-test("an argument that it does not know is one line and code 2", async () => {
+test("an argument is refused with code 2 and one line", async () => {
   expect(await run(["--verbose"])).toBe(2);
   expect(err.mock.calls).toEqual([["sallyport version: unexpected argument; it takes none"]]);
 });

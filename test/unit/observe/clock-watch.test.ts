@@ -23,7 +23,7 @@ function watched() {
   return { pass, lines, counted };
 }
 
-test("a clock that is set is told of once, with the direction and by how much", () => {
+test("a clock step is logged and counted once, with direction and amount", () => {
   const { pass, lines, counted } = watched();
   pass(1000 - 3_600_000, 1000);
   pass(1000);
@@ -36,14 +36,14 @@ test("a clock that is set is told of once, with the direction and by how much", 
   expect(counted).toEqual(["sallyport_clock_jumps_total back", "sallyport_clock_jumps_total forward"]);
 });
 
-test("a process that was busy, and a clock that is slewed for a day, raise no alarm", () => {
+test("a busy process and a day of slewing are not reported as steps", () => {
   const { pass, lines } = watched();
   pass(30_000);
   for (let second = 0; second < 86_400; second++) pass(1000.5, 1000);
   expect(lines).toEqual([]);
 });
 
-test("a clock that is set back by a little, over and over, is told of", () => {
+test("repeated small backward steps are reported", () => {
   const { pass, lines } = watched();
   for (let step = 0; step < 60; step++) pass(1000 - 499, 1000);
   expect(lines).toHaveLength(30);

@@ -25,7 +25,7 @@ describe("exposition", () => {
     expect(samplesOf(text, "sallyport_streams")).toEqual(['sallyport_streams{protocol="grpc"} 3']);
   });
 
-  test("a histogram's buckets are cumulative, inclusive, and end in +Inf with sum and count", () => {
+  test("histogram buckets are cumulative and inclusive, and end in +Inf, sum and count", () => {
     const metrics = create();
     for (const seconds of [0.0005, 0.0006, 0.2, 500]) metrics.observe("sallyport_request_seconds", seconds, { rpc: "x" });
     const samples = samplesOf(metrics.render(), "sallyport_request_seconds");
@@ -40,7 +40,7 @@ describe("exposition", () => {
     ]);
   });
 
-  test("every metric is described, what has no labels is there from the start, and the text ends in a line feed", () => {
+  test("every metric has help and type, metrics without labels are exposed from the start, and the text ends in a line feed", () => {
     const text = create().render();
     for (const [name, { type, help }] of Object.entries(METRICS)) {
       expect(text).toContain(`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`);
@@ -57,14 +57,14 @@ describe("exposition", () => {
     ).toEqual([]);
   });
 
-  test("the process's memory, CPU time and start are measured at the scrape", () => {
+  test("memory, CPU time and start time of the process are sampled at the scrape", () => {
     const text = create().render();
     expect(Number(samplesOf(text, "process_resident_memory_bytes")[0]?.split(" ")[1])).toBeGreaterThan(1e6);
     expect(Number(samplesOf(text, "process_cpu_seconds_total")[0]?.split(" ")[1])).toBeGreaterThan(0);
     expect(Number(samplesOf(text, "process_start_time_seconds")[0]?.split(" ")[1])).toBeLessThan(1000);
   });
 
-  test("gauges that are read and not kept are sampled at the scrape", () => {
+  test("beforeRender functions are called at every scrape", () => {
     const metrics = create();
     let entries = 1;
     metrics.beforeRender(() => metrics.gauge("sallyport_replay_entries", entries));
@@ -74,28 +74,31 @@ describe("exposition", () => {
   });
 });
 
-/** Labels that Prometheus sets or gives a meaning to, and suffixes that some type adds to its samples. */
-test.each(Object.entries(METRICS))("%s keeps the conventions of Prometheus and OpenMetrics", (name, { type, help, labels }) => {
-  expect(name).toMatch(/^(sallyport|process)(_[a-z]+)+$/);
-  expect(name.endsWith("_total")).toBe(type === "counter");
-  expect(name).not.toMatch(/_(bucket|count|sum|created|ms|milliseconds|kb)$/);
-  if (type === "histogram") expect(name).toMatch(/_(seconds|bytes)$/);
-  expect(help).not.toContain("\n");
-  for (const label of labels) {
-    expect(label).toMatch(/^[a-z][a-z_]*$/);
-    expect(["le", "job", "instance", "exemplar"]).not.toContain(label);
-    expect(label === "quantile").toBe(type === "summary");
-  }
-});
+/** Reserved labels of Prometheus, and suffixes that a type adds to its samples. */
+test.each(Object.entries(METRICS))(
+  "%s follows the conventions of Prometheus and OpenMetrics",
+  (name, { type, help, labels }) => {
+    expect(name).toMatch(/^(sallyport|process)(_[a-z]+)+$/);
+    expect(name.endsWith("_total")).toBe(type === "counter");
+    expect(name).not.toMatch(/_(bucket|count|sum|created|ms|milliseconds|kb)$/);
+    if (type === "histogram") expect(name).toMatch(/_(seconds|bytes)$/);
+    expect(help).not.toContain("\n");
+    for (const label of labels) {
+      expect(label).toMatch(/^[a-z][a-z_]*$/);
+      expect(["le", "job", "instance", "exemplar"]).not.toContain(label);
+      expect(label === "quantile").toBe(type === "summary");
+    }
+  },
+);
 
 describe("labels", () => {
-  test("a label's value cannot end the line or the label", () => {
+  test("label values are escaped", () => {
     const metrics = create();
     metrics.count("sallyport_refusals_total", { reason: 'a"b\\c\nd' });
     expect(metrics.render()).toContain('\nsallyport_refusals_total{reason="a\\"b\\\\c\\nd"} 1\n');
   });
 
-  test('labels that an attacker feeds fold into "other": memory and the scrape stay small', () => {
+  test('label sets beyond the limit are counted as "other"', () => {
     const metrics = create();
     for (let at = 0; at < 5000; at++) metrics.count("sallyport_refusals_total", { reason: `r${at}` });
     const samples = samplesOf(metrics.render(), "sallyport_refusals_total");
@@ -103,7 +106,7 @@ describe("labels", () => {
     expect(samples.at(-1)).toBe('sallyport_refusals_total{reason="other"} 4000');
   });
 
-  test("no label set comes out twice, which would fail the whole scrape", () => {
+  test("no label set is rendered twice", () => {
     const metrics = create();
     metrics.count("sallyport_refusals_total", { reason: "other" });
     for (let at = 0; at < 1001; at++) metrics.count("sallyport_refusals_total", { reason: `${"x".repeat(200)}${at}` });
@@ -112,7 +115,7 @@ describe("labels", () => {
     expect(new Set(sets).size).toBe(sets.length);
   });
 
-  test("a missing label is empty, and one that was not declared is not shown", () => {
+  test("a missing label is empty, and an undeclared label is ignored", () => {
     const metrics = create();
     metrics.count("sallyport_refusals_total", { secret: "x" });
     metrics.count("sallyport_refusals_total");
@@ -120,7 +123,7 @@ describe("labels", () => {
   });
 });
 
-test("a metric that is not declared does not compile, and throws if it is measured all the same", () => {
-  // @ts-expect-error the name is none of the table's
+test("an undeclared metric does not compile, and throws at run time", () => {
+  // @ts-expect-error the name is not in the table
   expect(() => create().count("sallyport_typo_total")).toThrow("sallyport_typo_total is not declared");
 });

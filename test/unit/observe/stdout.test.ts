@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 
-/** Logs 40 lines of 4 KB to its standard output, and tells what became of them on standard error. */
+/** Logs 40 lines of 4 KB to standard output and prints the number of dropped lines to standard error. */
 const CHILD = `
 import { createLog } from "${join(import.meta.dir, "../../../src/observe/log.ts")}";
 import { stdoutSink } from "${join(import.meta.dir, "../../../src/observe/stdout.ts")}";
@@ -12,14 +12,14 @@ await log.flush();
 console.error(JSON.stringify({ dropped }));
 `;
 
-test("every line reaches standard output, whole and in order", async () => {
+test("all lines reach standard output complete and in order", async () => {
   const child = Bun.spawn([process.execPath, "-e", CHILD], { stdout: "pipe", stderr: "pipe" });
   const lines = (await new Response(child.stdout).text()).trimEnd().split("\n");
   expect(lines.map((line) => Number.parseInt(JSON.parse(line).msg, 10))).toEqual(Array.from({ length: 40 }, (_, at) => at));
   expect(JSON.parse(await new Response(child.stderr).text())).toEqual({ dropped: 0 });
 });
 
-test("a reader that went away does not take the process with it", async () => {
+test("a closed pipe does not end the process", async () => {
   const closed = Bun.spawn(["sh", "-c", '{ "$0" -e "$1"; echo "exit $?" >&2; } | true', process.execPath, CHILD], {
     stdout: "ignore",
     stderr: "pipe",
@@ -27,13 +27,13 @@ test("a reader that went away does not take the process with it", async () => {
   expect(await new Response(closed.stderr).text()).toMatch(/^\{"dropped":[1-9]\d*\}\nexit 0\n$/);
 });
 
-/** Logs more than a pipe holds, and tells how long its event loop stood still at most, and what was lost. */
+/** Logs more than a pipe holds, and prints the longest stall of its event loop and the number of dropped lines. */
 const BUSY_CHILD = `
 import { createLog } from "${join(import.meta.dir, "../../../src/observe/log.ts")}";
 import { stdoutSink } from "${join(import.meta.dir, "../../../src/observe/stdout.ts")}";
-let [dropped, stoodStillMs, lastMs] = [0, 0, performance.now()];
+let [dropped, stallMs, lastMs] = [0, 0, performance.now()];
 setInterval(() => {
-  stoodStillMs = Math.max(stoodStillMs, performance.now() - lastMs);
+  stallMs = Math.max(stallMs, performance.now() - lastMs);
   lastMs = performance.now();
 }, 10).unref();
 const log = createLog({ level: "info", format: "json", write: stdoutSink, onDropped: (lines) => { dropped += lines; } });
@@ -42,17 +42,17 @@ for (let at = 0; at < 2000; at++) {
   if (at % 50 === 0) await Bun.sleep(1);
 }
 await log.flush(20_000);
-console.error(JSON.stringify({ dropped, stoodStillMs }));
+console.error(JSON.stringify({ dropped, stallMs }));
 `;
 
-test("a reader that pauses holds up nothing but its own lines, and none is lost", async () => {
+test("a paused reader does not block the event loop, and no line is lost", async () => {
   const paused = Bun.spawn(["sh", "-c", '"$0" -e "$1" | { sleep 2; cat; }', process.execPath, BUSY_CHILD], {
     stdout: "pipe",
     stderr: "pipe",
   });
   const lines = (await new Response(paused.stdout).text()).trimEnd().split("\n");
   expect(lines.map((line) => Number.parseInt(JSON.parse(line).msg, 10))).toEqual(Array.from({ length: 2000 }, (_, at) => at));
-  const { dropped, stoodStillMs } = JSON.parse(await new Response(paused.stderr).text());
+  const { dropped, stallMs } = JSON.parse(await new Response(paused.stderr).text());
   expect(dropped).toBe(0);
-  expect(stoodStillMs).toBeLessThan(1000);
+  expect(stallMs).toBeLessThan(1000);
 }, 30_000);

@@ -4,7 +4,7 @@ import { continueTraces, parseTraceparent, type RandomBytes } from "../../../src
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN = "00f067aa0ba902b7";
 
-/** 1, 2, 3, … in every byte. */
+/** A random source that returns the bytes 1, 2, 3, … */
 function countingBytes(): RandomBytes {
   let next = 1;
   return (bytes) => bytes.map((_, at) => (bytes[at] = next++ & 0xff));
@@ -15,14 +15,14 @@ function traceparents(random?: RandomBytes): (incoming?: string) => string {
   return (traceparent) => next({ traceparent, tracestate: undefined }).traceparent;
 }
 
-test("a valid traceparent is read, also of a later version", () => {
+test("a valid traceparent is parsed, also of a later version", () => {
   const context = { traceId: TRACE, parentId: SPAN, sampled: true };
   expect(parseTraceparent(`00-${TRACE}-${SPAN}-01`)).toEqual(context);
   expect(parseTraceparent(`00-${TRACE}-${SPAN}-00`)).toEqual({ ...context, sampled: false });
   expect(parseTraceparent(`cc-${TRACE}-${SPAN}-03-what-comes-later`)).toEqual(context);
 });
 
-test("what is no traceparent is not passed on to the backend", () => {
+test("an invalid traceparent is rejected", () => {
   const bad = [
     "",
     `00-${TRACE}-${SPAN}`,
@@ -40,13 +40,13 @@ test("what is no traceparent is not passed on to the backend", () => {
   expect(bad.filter((header) => parseTraceparent(header) !== undefined)).toEqual([]);
 });
 
-test("a client's trace goes on: same trace, same decision, a span of the gateway's own", () => {
+test("a client's trace is continued with its trace id and sampling decision, and a new span", () => {
   const traceparent = traceparents(countingBytes());
   expect(traceparent(`00-${TRACE}-${SPAN}-01`)).toBe(`00-${TRACE}-0102030405060708-01`);
   expect(traceparent(`01-${TRACE}-${SPAN}-02-x`)).toBe(`00-${TRACE}-090a0b0c0d0e0f10-00`);
 });
 
-test("without one, each call begins a trace of its own that the backend may record", () => {
+test("without a valid traceparent, each call starts a new sampled trace", () => {
   const traceparent = traceparents(countingBytes());
   expect(traceparent()).toBe("00-0102030405060708090a0b0c0d0e0f10-1112131415161718-01");
   const random = traceparents();
@@ -55,6 +55,6 @@ test("without one, each call begins a trace of its own that the backend may reco
   expect(made.filter((header) => parseTraceparent(header) === undefined)).toEqual([]);
 });
 
-test("a random source that gives zeros does not make an invalid header", () => {
+test("a random source of zeros still results in a valid traceparent", () => {
   expect(parseTraceparent(traceparents((bytes) => bytes.fill(0))())).toBeDefined();
 });

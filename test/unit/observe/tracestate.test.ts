@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { continueTraces } from "../../../src/observe/trace.ts";
 import { parseTracestate } from "../../../src/observe/tracestate.ts";
 
-test("what vendors keep of a trace goes on, in its order, without the space around it", () => {
+test("tracestate members are kept in order, without surrounding whitespace", () => {
   const good: [string, string][] = [
     ["congo=t61rcWkgMzE", "congo=t61rcWkgMzE"],
     ["rojo=00f067aa0ba902b7, congo=t61rcWkgMzE", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"],
@@ -19,7 +19,7 @@ test("what vendors keep of a trace goes on, in its order, without the space arou
   expect(parseTracestate(members)).toBe(members);
 });
 
-test("a tracestate that breaks a rule is dropped whole", () => {
+test("an invalid tracestate is dropped entirely", () => {
   const bad = [
     ...[
       "",
@@ -44,7 +44,7 @@ test("a tracestate that breaks a rule is dropped whole", () => {
   expect(bad.filter((header) => parseTracestate(header) !== undefined)).toEqual([]);
 });
 
-test("over 512 characters, long members go first, then the oldest", () => {
+test("beyond 512 characters, long members are removed first, then the oldest", () => {
   const [short, long] = [`a=${"v".repeat(98)}`, `long=${"v".repeat(200)}`];
   const others = Array.from({ length: 4 }, (_, at) => `b${at}=${"v".repeat(97)}`);
   expect(parseTracestate([short, long, ...others].join(","))).toBe([short, ...others].join(","));
@@ -52,7 +52,7 @@ test("over 512 characters, long members go first, then the oldest", () => {
   expect(parseTracestate([short, ...others, `c=${"v".repeat(98)}`].join(","))).toBe([short, ...others].join(","));
 });
 
-test("a tracestate goes on with its trace alone, and a bad one does not end the trace", () => {
+test("a tracestate is propagated only with a valid traceparent, and an invalid one does not end the trace", () => {
   const next = continueTraces();
   const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   expect(next({ traceparent, tracestate: "a=1" }).tracestate).toBe("a=1");

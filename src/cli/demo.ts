@@ -11,8 +11,8 @@ const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
 export const HELP = `usage: sallyport demo [--config FILE] [--set KEY=VALUE …]
 
-Starts a gateway and an embedded backend on free ports, and runs a scenario of two clients against them over the network. It takes a
-few seconds. The exit code is 0 if all steps passed, otherwise 1.
+Starts a gateway and an embedded backend on free ports, and runs a scenario of two clients against them over the network.
+It takes a few seconds. The exit code is 0 if all steps passed, otherwise 1.
 
   --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
   --set KEY=VALUE   one setting; overrides the file and the variables; repeatable

@@ -9,8 +9,8 @@ import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
 
-Starts the gateway with an embedded backend, on loopback, for development. It needs no settings and prints how to log in. A new
-signing key is generated at every start. Users and sessions are kept in memory unless dev.database names a file.
+Starts the gateway with an embedded backend, on loopback, for development. It needs no settings and prints how to log in.
+A new signing key is generated at every start. Users and sessions are kept in memory unless dev.database names a file.
 
   --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
   --set KEY=VALUE   one setting; overrides the file and the variables; repeatable

@@ -18,10 +18,11 @@ Example:
   sallyport keygen --out current.key
   sallyport serve --config gateway.toml --set keys.current_file=current.key
 
-SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT stops the gateway after the calls in progress; another
-signal after one second or more exits immediately.
+SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT stops the gateway after the calls in progress;
+another signal after one second or more exits immediately.
 
-Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or the start failed; 2 if the configuration is invalid.`;
+Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or the start failed; 2 if the configuration is
+invalid.`;
 
 /** `sallyport serve`: the gateway in front of a backend, until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {

@@ -5,7 +5,7 @@ import { metric, openWorld } from "../support/world.ts";
 const HOUR_MS = 3_600_000;
 const MESSAGE = "wall clock step";
 
-test("a gateway whose host's clock is set says so in its log and on /metrics: forward, and back", async () => {
+test("clock steps in both directions are logged and counted", async () => {
   let aheadMs = 0;
   const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
   const world = await openWorld({}, { clock });
@@ -18,17 +18,17 @@ test("a gateway whose host's clock is set says so in its log and on /metrics: fo
   const jumps = (direction: string) => metric(world.gateway, "sallyport_clock_jumps_total", `{direction="${direction}"}`);
 
   aheadMs += HOUR_MS;
-  await until(() => lines().length > 0, "the jump forward to be logged");
+  await until(() => lines().length > 0, "the forward step to be logged");
   expect([await jumps("forward"), await jumps("back")]).toEqual([1, 0]);
   aheadMs -= 2 * HOUR_MS;
-  await until(() => lines().length > 1, "the jump back to be logged");
+  await until(() => lines().length > 1, "the backward step to be logged");
   expect([await jumps("forward"), await jumps("back")]).toEqual([1, 1]);
 
   expect(lines()).toMatchObject([
     { level: "warn", direction: "forward" },
     { level: "warn", direction: "back" },
   ]);
-  // The host's own clock is slewed meanwhile, and read in whole milliseconds.
+  // Rounded, because the host's clock is slewed meanwhile and has a resolution of 1 ms.
   const hours = lines().map((line) => Math.round((10 * line.by_ms) / HOUR_MS) / 10);
   expect(hours).toEqual([1, 2]);
   await world.close();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { freePorts } from "../support/free-ports.ts";
 import { until } from "../support/until.ts";
 
-/** A log that cannot be written: what is lost is a number in the metrics, of both commands that run for long. */
+/** Log lines that cannot be written are counted in the metrics, by `serve` and by `dev`. */
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const LOST = "sallyport_log_lines_dropped_total";
@@ -20,8 +20,8 @@ describe.each([
 ] as const)("%s", (command, settings) => {
   test.each([
     ["a full disk", 'exec "$0" "$@" > /dev/full'],
-    ["a reader that went away", '"$0" "$@" | true'],
-  ])("counts the lines that %s cost", async (_, shell) => {
+    ["a closed pipe", '"$0" "$@" | true'],
+  ])("lines lost by %s are counted", async (_, shell) => {
     const ports = await freePorts(LISTENERS.length);
     const listen = LISTENERS.flatMap((name, at) => ["--set", `${name}.listen=127.0.0.1:${ports[at]}`]);
     const [edge, , admin] = ports;
@@ -38,10 +38,10 @@ describe.each([
         );
         return Number(new RegExp(`^${LOST} (\\d+)$`, "m").exec(text)?.[1] ?? -1);
       };
-      await until(async () => (await lost()) > 0, "the lines of the start to be counted as lost");
+      await until(async () => (await lost()) > 0, "the lost lines of the start to be counted");
       const before = await lost();
       for (let at = 0; at < 10; at++) await fetch(`http://127.0.0.1:${edge}/.well-known/jwks.json`);
-      await until(async () => (await lost()) >= before + 10, "each call's line to be counted");
+      await until(async () => (await lost()) >= before + 10, "the lost line of each call to be counted");
     } finally {
       process.kill(-child.pid, "SIGKILL");
       await child.exited;

@@ -9,14 +9,14 @@ import { openWorld, type World } from "../support/world.ts";
 const PROMTOOL = Bun.which("promtool");
 const NO_PROMTOOL = PROMTOOL === null ? "skipped: promtool is not installed (apt-get install prometheus)" : undefined;
 
-/** What promtool has to say of a scrape; empty where it is content. */
+/** The findings of promtool for a scrape. Empty if there are none. */
 async function lint(text: string): Promise<string> {
   const child = Bun.spawn([PROMTOOL ?? "", "check", "metrics"], { stdin: new Blob([text]), stdout: "pipe", stderr: "pipe" });
-  const said = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
-  return (await child.exited) === 0 ? said : `exit ${child.exitCode}: ${said}`;
+  const output = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+  return (await child.exited) === 0 ? output : `exit ${child.exitCode}: ${output}`;
 }
 
-/** Calls of every kind, so that the metrics have labels. */
+/** Makes calls of each kind, so that all metrics have labels. */
 async function use(world: World): Promise<void> {
   const device = await world.login();
   for (const variant of VARIANTS) {
@@ -33,7 +33,7 @@ async function use(world: World): Promise<void> {
 const scrape = (world: World) => fetch(`${world.gateway.adminUrl}/metrics`).then((answer) => answer.text());
 
 describe.skipIf(NO_PROMTOOL !== undefined)(NO_PROMTOOL ?? "promtool check metrics, on a live scrape", () => {
-  test("finds nothing in a gateway by itself, at its start and in use", async () => {
+  test("finds nothing in a single gateway, after the start and in use", async () => {
     const world = await openWorld();
     expect(await lint(await scrape(world))).toBe("");
     await use(world);
@@ -41,7 +41,7 @@ describe.skipIf(NO_PROMTOOL !== undefined)(NO_PROMTOOL ?? "promtool check metric
     await world.close();
   });
 
-  test("finds what is wrong: a reserved label, a counter without its suffix", async () => {
+  test("finds a reserved label and a counter without its suffix", async () => {
     expect(await lint('# HELP a x\n# TYPE a gauge\na{quantile="1"} 1\n')).toContain("quantile");
     expect(await lint("# HELP a x\n# TYPE a counter\na 1\n")).toContain("_total");
   });
@@ -53,7 +53,7 @@ describe.skipIf(NO_PROMTOOL !== undefined)(NO_PROMTOOL ?? "promtool check metric
     });
     afterAll(() => redis.close());
 
-    test("finds nothing either", async () => {
+    test("finds nothing", async () => {
       const world = await openWorld({ "stores.kind": "redis", "stores.redis.url": redis.url, "stores.redis.durable": true });
       await use(world);
       const text = await scrape(world);

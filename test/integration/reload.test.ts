@@ -8,20 +8,20 @@ import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
 
-/** A gateway that reads its configuration anew while it serves: every budget is taken up at once, also in and out of shadow mode. */
+/** A configuration reload applies every budget immediately, including changes of its shadow mode. */
 
 const EMPTY = new Uint8Array(0);
 const MESSAGE_TYPE = "user.profile.get";
 const LOGIN = "/api/v1/public/auth";
-/** The base point: as good a key as any (RFC 8032 5.1). */
+/** A valid public key: the base point (RFC 8032 5.1). */
 const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
 
-/** One more request that a budget counts: the name of the budget that refused it, or "let in". */
+/** Sends a request that spends the budget. Resolves with the name of the budget that refused it, or "let in". */
 type Attempt = (world: World, device: Device) => Promise<string>;
 
 const command: Attempt = async (world, { signer }) => execute(world, await signer.sign(MESSAGE_TYPE, EMPTY));
 
-/** A request that is let in as far as the look-up, and fails there. */
+/** Sends a request whose session look-up fails. */
 const guess: Attempt = async (world, { signer }) => {
   const request = await signer.sign(MESSAGE_TYPE, EMPTY);
   return execute(world, { ...request, envelope: { ...request.envelope, deviceSessionId: "nobody" } });
@@ -52,7 +52,7 @@ const sendCode = publicCall(`${LOGIN}/send-email-code`, { email: "ada@example.co
 const confirmCode = publicCall(`${LOGIN}/confirm-email-code`, { challenge_id: "c-1", code: "1", client_public_key: KEY });
 const readKeys = publicCall("/.well-known/jwks.json");
 
-/** A budget by its name, the configuration that sets it, and under which scope its shadow refusals are counted. */
+/** A budget: its name, the configuration that sets it, and the scope of its shadow refusals. */
 interface Case {
   readonly name: string;
   readonly scope: string;
@@ -88,7 +88,7 @@ const CASES: readonly Case[] = [
 ];
 
 describe.each(CASES)("the budget $name", ({ name, scope, attempt, set }) => {
-  test("refuses once it is tightened, lets in and counts in shadow mode, refuses after that, and lets in once it is widened", async () => {
+  test("refuses when it is lowered, only counts in shadow mode, refuses again without it, and admits when it is raised", async () => {
     const world = await openWorld();
     const device = await world.login();
     const reload = (budget: object) =>
@@ -98,7 +98,7 @@ describe.each(CASES)("the budget $name", ({ name, scope, attempt, set }) => {
     const tight = { rate: 0.001, burst: 1 };
 
     expect(await attempts()).toEqual(["let in", "let in"]);
-    // Two tokens of a hundred thousand a second are back within the clock's next tick, but not before.
+    // The test budgets refill 100,000 tokens per second: two tokens need one tick of the millisecond clock.
     await Bun.sleep(2);
     expect(reload(set(world.config, { ...tight, shadow: false }))).toBe(true);
     expect(await attempts()).toEqual(["let in", name]);
@@ -110,8 +110,8 @@ describe.each(CASES)("the budget $name", ({ name, scope, attempt, set }) => {
     expect(await attempts()).toEqual([name, name]);
     expect(await shadowRefusals()).toBe(2);
     expect(reload({})).toBe(true);
-    // What was empty is empty, and fills at the new rate from when it is next looked at.
-    await until(async () => (await attempt(world, device)) === "let in", "the wider budget");
+    // The bucket is still empty. It refills at the new rate from its next use.
+    await until(async () => (await attempt(world, device)) === "let in", "the raised budget to admit a request");
     expect(await attempts()).toEqual(["let in", "let in"]);
     await world.close();
   });

@@ -4,12 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { selfSigned } from "../support/certificates.ts";
 import { runCommand } from "../support/process.ts";
+import { ANY_PORTS, SEED } from "../support/serve-settings.ts";
 import { until } from "../support/until.ts";
 
-/** A secret in a file that others can read is no secret: the start says so. */
+/** Secret files that other users can access are logged as a warning at the start. */
 
-const SEED = Buffer.alloc(32, 1).toString("base64");
-const ANY_PORTS = ["edge", "grpc", "admin"].flatMap((name) => ["--set", `${name}.listen=127.0.0.1:0`]);
 const URLS = ["--set", "backend.url=http://127.0.0.1:9", "--set", "push.url=http://127.0.0.1:9"];
 
 function file(name: string, content: string, mode: number): string {
@@ -19,10 +18,10 @@ function file(name: string, content: string, mode: number): string {
   return path;
 }
 
-/** The warnings of a start. */
+/** Starts a gateway and returns its warnings about secret files. */
 async function warnings(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string[]> {
   const gateway = runCommand(["serve", ...ANY_PORTS, ...URLS, ...args], env);
-  await until(() => gateway.stdout().includes("gateway started"), `the gateway to be up: ${gateway.stderr()}`);
+  await until(() => gateway.stdout().includes("gateway started"), `the gateway to start: ${gateway.stderr()}`);
   gateway.kill("SIGTERM");
   await gateway.exited;
   return gateway
@@ -38,16 +37,16 @@ describe("a key file", () => {
     [0o602, "open to everybody", "0602"],
     [0o640, "open to its group", "0640"],
     [0o660, "open to its group", "0660"],
-  ])("of mode %o is warned of", async (mode, told, shown) => {
+  ])("with mode %o causes a warning", async (mode, message, shown) => {
     const path = file("current.key", SEED, mode);
     const [line = "", ...more] = await warnings(["--set", `keys.current_file=${path}`]);
     expect(more).toEqual([]);
     expect(JSON.parse(line)).toMatchObject({ level: "warn", setting: "keys.current_file", file: path, mode: shown });
-    expect(line).toContain(told);
+    expect(line).toContain(message);
     expect(line).not.toContain(SEED);
   });
 
-  test("that its owner alone can read is not, whatever the link to it allows", async () => {
+  test("with mode 0600 causes no warning, also through a link", async () => {
     const path = file("current.key", SEED, 0o600);
     const link = `${path}.link`;
     symlinkSync(path, link);
@@ -55,7 +54,7 @@ describe("a key file", () => {
   });
 });
 
-test("each secret file is looked at: of TLS, and a configuration that holds secrets", async () => {
+test("the TLS key file is checked, and the configuration file if it contains secrets", async () => {
   const { certificateFile, key } = await selfSigned("open.test");
   const tls = ["--set", `tls.certificate_file=${certificateFile}`, "--set", `tls.key_file=${file("key.pem", key, 0o644)}`];
   const config = file("sallyport.toml", `[keys]\ncurrent = "${SEED}"\n`, 0o644);

@@ -4,7 +4,7 @@ import { selfSigned } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
 import { openWorld, type World } from "../support/world.ts";
 
-/** An operator reads in the log what the world can reach. */
+/** The start is logged with the bound addresses, and with a warning if the admin listener is exposed. */
 
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === "IPv6"));
 
@@ -23,7 +23,7 @@ const linesOf = (world: World): LogLine[] =>
 
 async function start(overrides: Parameters<typeof openWorld>[0]) {
   const world = await openWorld(overrides);
-  await until(() => world.logged().includes("gateway started"), "the start to be logged");
+  await until(() => world.logged().includes("gateway started"), "the gateway to start");
   const lines = linesOf(world);
   await world.close();
   const up = lines.find(({ msg }) => msg === "gateway started") ?? expect.unreachable();
@@ -42,7 +42,7 @@ describe.each([
   { host: "::", shown: /^http:\/\/\[::\]:\d+$/, isOpen: true, needsIpv6: true },
 ])("listening on $host", ({ host, shown, isOpen, needsIpv6 }) => {
   const skipped = needsIpv6 && !hasIpv6;
-  test.skipIf(skipped)(`the start log shows what is bound${skipped ? " (skipped: no IPv6 here)" : ""}`, async () => {
+  test.skipIf(skipped)(`the log shows the bound addresses${skipped ? " (skipped: no IPv6 here)" : ""}`, async () => {
     const listen = { "edge.listen": at(host), "grpc.listen": at(host), "admin.listen": at(host) };
     const { up, warnings } = await start(listen);
     for (const listener of [up.edge, up.grpc, up.admin]) expect(listener).toMatch(shown);
@@ -51,7 +51,7 @@ describe.each([
   });
 });
 
-test("so does one port with TLS, and the admin listener is judged by itself", async () => {
+test("with one port and TLS, the log shows the bound addresses, and a loopback admin listener causes no warning", async () => {
   const { certificateFile, keyFile } = await selfSigned("start-log.test");
   const { up, warnings } = await start({
     "edge.listen": at("0.0.0.0"),

@@ -1,7 +1,7 @@
 import { ConfigError } from "../config/problem.ts";
 import { messageOf } from "../core/cause.ts";
-import { ListenError, TlsFilesError } from "../core/listen.ts";
-import { StoreError } from "../core/store-error.ts";
+import { ListenError } from "../core/listen.ts";
+import { StoreError, TlsFilesError } from "../core/start-error.ts";
 
 /** The setting of each listener's address. */
 const LISTEN_SETTINGS: Readonly<Record<string, string>> = {

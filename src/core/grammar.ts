@@ -6,7 +6,6 @@ import {
   REQUEST_ID_MIN,
   USER_ID_MAX,
 } from "./limits.ts";
-import { isVisible } from "./visible-text.ts";
 
 /** The grammars of the contract (proto/README.md, "Envelope rules"). Each also enforces the maximum length. */
 
@@ -43,4 +42,18 @@ export function isMessageType(text: string): boolean {
 /** Whether a message type or event type is reserved for the gateway. */
 export function isReservedType(text: string): boolean {
   return text.startsWith(RESERVED_PREFIX);
+}
+
+/** Visible ASCII (RFC 5234 B.1, VCHAR). It cannot end a header or log line, and has no look-alike characters. */
+const VISIBLE = /^[\x21-\x7e]+$/;
+const VISIBLE_WITH_SPACES = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+
+/** Whether a text is 1 to `charsMax` visible characters. */
+export function isVisible(text: string, charsMax: number): boolean {
+  return text.length <= charsMax && VISIBLE.test(text);
+}
+
+/** Whether a text is a valid header value of 1 to `charsMax` characters. */
+export function isHeaderValue(text: string, charsMax: number): boolean {
+  return text.length <= charsMax && VISIBLE_WITH_SPACES.test(text);
 }

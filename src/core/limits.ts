@@ -6,9 +6,9 @@
 /** Lengths that the contract sets (proto/README.md, "Envelope rules"). */
 export const DEVICE_SESSION_ID_MAX = 128;
 export const MESSAGE_TYPE_MAX = 128;
-/** An event id comes back in `resume_after`; a UUID has 36. */
+/** Clients send event ids back in `resume_after`. A UUID has 36 characters. */
 export const EVENT_ID_MAX = 128;
-/** Of the push feed; kept and sent back. */
+/** The gateway stores the push feed's cursor and sends it back on a reconnect. */
 export const CURSOR_CHARS_MAX = 1024;
 export const REQUEST_ID_MIN = 8;
 export const REQUEST_ID_MAX = 128;
@@ -16,10 +16,10 @@ export const PAYLOAD_HASH_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
 export const PUBLIC_KEY_BYTES = 32;
 
-/** A user id becomes part of an event's audience and of budget keys; the backend's are short. */
+/** User ids are part of event audiences and budget keys. */
 export const USER_ID_MAX = 256;
 
-/** What a request needs besides its payload: envelope, signature and framing, each field at its longest, with room to spare. */
+/** Upper bound of a request without its payload: envelope, signature and framing, each field at its maximum, plus reserve. */
 export const REQUEST_OVERHEAD_BYTES = 4096;
 
 /** Base64 in JSON turns 3 bytes into 4 characters. */
@@ -29,19 +29,19 @@ export const JSON_INFLATION = 4 / 3;
 export const LISTED_CODINGS_CHARACTERS_MAX = 512;
 export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 
-/** A session record of the backend is a few hundred bytes; more is not a session record. */
+/** A session record of the backend has a few hundred bytes. */
 export const SESSION_RECORD_BYTES_MAX = 16 * 1024;
 
-/** Public REST bodies (proto/README.md, "Public REST"). Of what they may hold, names and values are some eighty tokens. */
+/** Public REST bodies (proto/README.md, "Public REST"). A valid body has at most about eighty tokens. */
 export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
 export const PUBLIC_BODY_TOKENS_MAX = 256;
 
-/** Revocations remembered for look-ups and subscriptions still under way; each takes some tens of bytes. */
+/** Capacity of the revocation log, for look-ups and subscriptions in flight. An entry takes some tens of bytes. */
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
- * A wall clock that moves by this much from one second to the next was set; slewing moves it by half a millisecond. What is smaller goes
- * unnoticed, so it must be well within the margin by which reservations outlive the freshness window.
+ * A wall clock that moves by this much within a second was set; slewing moves it by half a millisecond. Smaller steps are not detected, so
+ * this must be well below the margin by which reservations outlive the freshness window.
  */
 export const CLOCK_JUMP_MS = 500;
 export const FRESHNESS_MARGIN_MS_MIN = 2 * CLOCK_JUMP_MS;

@@ -17,14 +17,6 @@ export interface TlsIdentity {
   readonly clientAuthority: string | undefined;
 }
 
-/** The TLS files cannot be used. The one-line message is for operators and does not show file contents. */
-export class TlsFilesError extends Error {
-  constructor(problem: string, cause: unknown) {
-    super(`${problem}: ${messageOf(cause)}`);
-    this.name = "TlsFilesError";
-  }
-}
-
 /** A listener cannot bind its address. The one-line message is for operators. `code` is the system's error code, such as EADDRINUSE. */
 export class ListenError extends Error {
   readonly code: string;

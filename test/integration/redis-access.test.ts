@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { startGateway } from "../../src/app/gateway.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { StoreError } from "../../src/core/store-error.ts";
+import { StoreError } from "../../src/core/start-error.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { type Certificate, selfSigned } from "../support/certificates.ts";
 import { openFleet } from "../support/fleet.ts";

@@ -1,6 +1,6 @@
+import { isHeaderValue, isVisible } from "../../core/grammar.ts";
 import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../../core/ports.ts";
 import { refuse } from "../../core/refusal.ts";
-import { isHeaderValue, isVisible } from "../../core/visible-text.ts";
 
 /** The longest of the ids is a user id (core/limits.ts). */
 const ID_CHARS_MAX = 256;

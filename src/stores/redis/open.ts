@@ -1,7 +1,7 @@
 import { messageOf } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { BucketStore, Log, Metrics, ReplayStore, Revocation } from "../../core/ports.ts";
-import { StoreError } from "../../core/store-error.ts";
+import { StoreError } from "../../core/start-error.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
 import { type LocalBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
 import { RedisBucketStore } from "./buckets.ts";

@@ -1,4 +1,4 @@
-import { StoreError } from "../../core/store-error.ts";
+import { StoreError } from "../../core/start-error.ts";
 
 /** The fields of INFO that the gateway uses. */
 export interface ServerInfo {

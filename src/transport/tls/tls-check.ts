@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
-import { TlsFilesError, type TlsIdentity } from "../../core/listen.ts";
+import type { TlsIdentity } from "../../core/listen.ts";
+import { TlsFilesError } from "../../core/start-error.ts";
 
 /** Certificates of one file, and when the first of those in use expires. */
 export interface TlsExpiry {

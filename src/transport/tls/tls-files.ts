@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../core/cause.ts";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
-import { TlsFilesError, type TlsIdentity } from "../../core/listen.ts";
+import type { TlsIdentity } from "../../core/listen.ts";
+import { TlsFilesError } from "../../core/start-error.ts";
 import { checkTlsIdentity, type TlsExpiry, type TlsFileNames } from "./tls-check.ts";
 import { type TlsExpiryParts, TlsExpiryWatch } from "./tls-expiry.ts";
 

@@ -4,7 +4,7 @@ import { contains, formatIp, formatSlash64, parseIp, parseIpBlock } from "../../
 
 const parsed = (text: string) => parseIp(text) ?? expect.unreachable(`${text} is no address`);
 
-describe("one client has one name: the canonical text of RFC 5952", () => {
+describe("an address has one canonical text (RFC 5952)", () => {
   test.each([
     ["192.0.2.1", "192.0.2.1"],
     ["::", "::"],
@@ -22,18 +22,18 @@ describe("one client has one name: the canonical text of RFC 5952", () => {
     ["::ffff:192.0.2.1", "192.0.2.1"],
     ["::ffff:c000:201", "192.0.2.1"],
     ["0:0:0:0:0:FFFF:192.0.2.1", "192.0.2.1"],
-  ])("%s is written %s", (text, canonical) => {
+  ])("%s is formatted as %s", (text, canonical) => {
     expect(formatIp(parsed(text))).toBe(canonical);
   });
 
-  test("whatever the address, its text reads back as the same address, and no other text is that address", () => {
+  test("a formatted IPv6 address parses to the same address, and equals the text of the URL parser (property test)", () => {
     const groups = fc.array(fc.oneof(fc.constant(0), fc.nat(0xffff)), { minLength: 8, maxLength: 8 });
     fc.assert(
       fc.property(groups, (parts) => {
         const full = parsed(parts.map((part) => part.toString(16)).join(":"));
         const text = formatIp(full);
         expect(parsed(text)).toEqual(full);
-        // The URL parser of the runtime writes IPv6 by RFC 5952 too, but knows no mapped addresses.
+        // The URL parser also follows RFC 5952, but does not map IPv4-mapped addresses.
         if (full.family === 6) expect(`[${text}]`).toBe(new URL(`http://[${text}]/`).hostname);
       }),
       { seed: 5952, numRuns: 500 },
@@ -53,22 +53,22 @@ describe("one client has one name: the canonical text of RFC 5952", () => {
     "fe80::1%eth0",
     "[::1]",
     " ::1",
-  ])("%j is no address", (text) => {
+  ])("%j is not an address", (text) => {
     expect(parseIp(text)).toBeUndefined();
   });
 });
 
-describe("the /64 that one client has to itself", () => {
+describe("the /64 of an IPv6 address", () => {
   test.each([
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
     ["2001:db8:1:2::", "2001:db8:1:2::/64"],
     ["::1", "0:0:0:0::/64"],
-  ])("%s counts as %s", (text, network) => {
+  ])("%s belongs to %s", (text, network) => {
     expect(formatSlash64(parsed(text))).toBe(network);
   });
 });
 
-describe("a block holds exactly the addresses with its prefix", () => {
+describe("a block contains exactly the addresses with its prefix", () => {
   test.each([
     ["10.0.0.0/8", "10.255.255.255", true],
     ["10.0.0.0/8", "11.0.0.0", false],
@@ -86,7 +86,7 @@ describe("a block holds exactly the addresses with its prefix", () => {
     ["::ffff:10.0.0.0/104", "10.1.2.3", true],
     ["::ffff:10.0.0.0/104", "11.1.2.3", false],
     ["10.0.0.0/8", "::ffff:10.1.2.3", true],
-  ])("%s and %s: %p", (block, address, held) => {
+  ])("%s contains %s: %p", (block, address, held) => {
     expect(contains(parseIpBlock(block), parsed(address))).toBe(held);
   });
 
@@ -101,7 +101,7 @@ describe("a block holds exactly the addresses with its prefix", () => {
     "10.0.0.0/8.0",
     "::/129",
     "a/8",
-  ])("%j is refused, rather than taken for a block that trusts everybody", (text) => {
+  ])("%j is refused, and never read as a block of all addresses", (text) => {
     expect(() => parseIpBlock(text)).toThrow(RangeError);
   });
 });

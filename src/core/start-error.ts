@@ -1,0 +1,17 @@
+import { messageOf } from "./cause.ts";
+
+/** The TLS files cannot be used. The one-line message is for operators and does not show file contents. */
+export class TlsFilesError extends Error {
+  constructor(problem: string, cause: unknown) {
+    super(`${problem}: ${messageOf(cause)}`);
+    this.name = "TlsFilesError";
+  }
+}
+
+/** The gateway cannot start with this store. The one-line message is for operators and holds no secrets. */
+export class StoreError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "StoreError";
+  }
+}

@@ -56,7 +56,7 @@ export class Revocations {
 
   /** Revocations may have been lost. */
   lost(): void {
-    // A revocation of nobody moves the mark: look-ups from before can be told from later ones.
+    // An empty revocation concerns no session. It moves the mark, which separates earlier look-ups from later ones.
     this.#log.append({});
     for (const listener of this.#listeners) listener.lost();
   }

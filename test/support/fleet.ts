@@ -12,7 +12,7 @@ import { metric, openWorld, type World } from "./world.ts";
 type GatewayClient = Client<typeof GatewayService>;
 type SignedRequest = Parameters<GatewayClient["executeCommand"]>[0];
 
-/** Two gateways of one backend that share one Redis, as on two hosts. */
+/** Two gateways with one backend and one Redis, as on two hosts. */
 export interface Fleet {
   /** The first gateway, and the backend. */
   readonly world: World;
@@ -24,7 +24,7 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-/** Redis counts as one that keeps everything, so that a new one is trusted at once, unless the overrides say otherwise. */
+/** `stores.redis.durable` is on unless overridden, so that a new Redis starts without quarantine. */
 export async function openFleet(redis: Pick<TestRedis, "url">, overrides: Partial<Config> = {}): Promise<Fleet> {
   const stores = { "stores.kind": "redis", "stores.redis.url": redis.url, "stores.redis.durable": true } as const;
   const world = await openWorld({ ...stores, ...overrides });

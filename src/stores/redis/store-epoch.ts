@@ -38,9 +38,10 @@ end
  * lifetime of a reservation; the latest expiry that this gateway knows. Returns the epoch, the ms until the quarantine ends (0: it is
  * over), and the latest expiry.
  *
- * A new epoch starts if the server restarted without being durable, or if the marker is missing. It starts in quarantine, except on a
- * durable server without a marker if this gateway has just started: that Redis is new. A server that is not durable may also have been
- * flushed while no gateway ran. A gateway that knows another epoch than the marker extends the quarantine.
+ * A new epoch starts if the marker is missing, or if a server that is not durable restarted. It starts in quarantine, with one exception:
+ * a durable server without a marker, joined by a gateway that knows no epoch, is a new Redis. (A server that is not durable may have lost
+ * its marker while no gateway ran.) If this gateway knows another epoch than the marker, memory was lost meanwhile, and the quarantine is
+ * extended.
  */
 const JOIN = new Script(`${MARKER_PRELUDE}
 local server, epoch, durable, latest = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])

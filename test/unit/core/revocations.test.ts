@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { type RevocationListener, Revocations } from "../../../src/core/revocations.ts";
+import { ManualClock } from "../../contract/manual-clock.ts";
 
 const GRACE_MS = 100;
 
 function setUp() {
-  const clock = { nowMs: 0, now: () => 0, monotonic: () => clock.nowMs };
+  const clock = new ManualClock();
   const revocations = new Revocations({ clock, graceMs: GRACE_MS });
   const calls: string[] = [];
   const join = (name: string, streams: number) => {
@@ -46,15 +47,15 @@ describe("revocations arrive", () => {
   test("while the feed is up, and for the grace after it went down", () => {
     const { clock, revocations } = setUp();
     expect(revocations.areArriving()).toBe(true);
-    clock.nowMs = GRACE_MS + 1;
+    clock.advance(GRACE_MS + 1);
     expect(revocations.areArriving()).toBe(false);
     revocations.feedChanged(true);
-    clock.nowMs = 10 * GRACE_MS;
+    clock.advance(9 * GRACE_MS);
     expect(revocations.areArriving()).toBe(true);
     revocations.feedChanged(false);
-    clock.nowMs += GRACE_MS;
+    clock.advance(GRACE_MS);
     expect(revocations.areArriving()).toBe(true);
-    clock.nowMs += 1;
+    clock.advance(1);
     expect(revocations.areArriving()).toBe(false);
   });
 
@@ -63,11 +64,11 @@ describe("revocations arrive", () => {
     join("cache", 0);
     revocations.feedChanged(true);
     revocations.feedChanged(false);
-    clock.nowMs = GRACE_MS;
+    clock.advance(GRACE_MS);
     revocations.feedChanged(true);
     expect(calls).toEqual([]);
     revocations.feedChanged(false);
-    clock.nowMs += GRACE_MS + 1;
+    clock.advance(GRACE_MS + 1);
     revocations.feedChanged(true);
     expect(calls).toEqual(["cache outage ended"]);
   });

@@ -5,7 +5,7 @@ import { ManualClock } from "../../../contract/manual-clock.ts";
 
 const TTL_MS = 60_000;
 
-test("a full store refuses new requests, still knows every old one, and takes on new ones when the old have expired", () => {
+test("a full store refuses new requests, keeps its reservations, and has room again when they expire", () => {
   const clock = new ManualClock();
   const store = new MemoryReplayStore(clock, { entriesMax: 100 });
   const reserve = (index: number) => store.reserve("session", `request-${index}`, clock.now() + TTL_MS);
@@ -17,7 +17,7 @@ test("a full store refuses new requests, still knows every old one, and takes on
   expect(store.entries).toBeLessThanOrEqual(100);
 });
 
-test("a reservation ends to the millisecond: not before, and not after", () => {
+test("a reservation ends exactly at its expiry", () => {
   const clock = new ManualClock();
   const store = new MemoryReplayStore(clock, { entriesMax: 10 });
   store.reserve("session", "request-1", clock.now() + TTL_MS);
@@ -27,20 +27,20 @@ test("a reservation ends to the millisecond: not before, and not after", () => {
   expect(store.reserve("session", "request-1", clock.now() + TTL_MS)).toBe(true);
 });
 
-test("a request that went stale and became fresh again by a step of the clock is not let in twice", () => {
+test("after the clock is set back, a request whose reservation was evicted is not accepted again", () => {
   const clock = new ManualClock();
   const store = new MemoryReplayStore(clock, { entriesMax: 100 });
   const expiresAtMs = clock.now() + TTL_MS;
   for (let index = 0; index < 60; index++) store.reserve("session", `old-${index}`, expiresAtMs);
   clock.advance(TTL_MS);
-  // These take the places of the old ones, since there is not room for all.
+  // These reuse the slots of the old ones: the table has no room for both.
   for (let index = 0; index < 60; index++) store.reserve("session", `new-${index}`, clock.now() + 1);
   clock.step(-TTL_MS);
   for (let index = 0; index < 60; index++) expect(admits(store, `old-${index}`, expiresAtMs)).toBe(false);
   expect(store.reserve("session", "later", expiresAtMs + 1)).toBe(true);
 });
 
-test("after a step of the clock, a replay that is still remembered is told so", () => {
+test("after the clock is set back, a replay whose reservation is still stored is refused as replayed", () => {
   const clock = new ManualClock();
   const store = new MemoryReplayStore(clock, { entriesMax: 10 });
   const expiresAtMs = clock.now() + TTL_MS;
@@ -50,7 +50,7 @@ test("after a step of the clock, a replay that is still remembered is told so", 
   expect(store.reserve("session", "request-1", expiresAtMs)).toBe(false);
 });
 
-test.each([0, -1, Number.NaN])("a reservation that would end %p ms from now is none", (ms) => {
+test.each([0, -1, Number.NaN])("a reservation with an expiry %p ms from now is refused", (ms) => {
   const clock = new ManualClock();
   const store = new MemoryReplayStore(clock, { entriesMax: 10 });
   expect(reasonOf(() => store.reserve("session", "request-1", clock.now() + ms))).toBe("REPLAY_STORE_UNAVAILABLE");

@@ -1,30 +1,31 @@
 import { expect, test } from "bun:test";
 import { RedisHealth } from "../../../../src/stores/redis/health.ts";
+import { ManualClock } from "../../../contract/manual-clock.ts";
 
 const RESERVED_MS = 65_000;
 
 function setUp() {
-  const time = { ms: 0 };
+  const clock = new ManualClock();
   const lines: string[] = [];
   const append = (message: string) => void lines.push(message);
   const health = new RedisHealth({
-    clock: { now: () => time.ms, monotonic: () => time.ms },
+    clock,
     log: { debug: append, info: append, warn: append, error: append },
     reservedForMs: RESERVED_MS,
     marginMs: 5000,
   });
-  return { health, time, lines };
+  return { health, clock, lines };
 }
 
 test("a quarantine refuses requests until new reservations would outlive it, and is logged once", () => {
-  const { health, time, lines } = setUp();
+  const { health, clock, lines } = setUp();
   health.noteQuarantine(RESERVED_MS + 3000);
   health.noteQuarantine(RESERVED_MS + 2000);
   expect(health.notReady()).toHaveLength(1);
   expect(lines).toHaveLength(1);
-  time.ms = 2000;
+  clock.advance(2000);
   expect(health.notReady()).toHaveLength(1);
-  time.ms = 2001;
+  clock.advance(1);
   expect(health.notReady()).toEqual([]);
 });
 

@@ -2,7 +2,7 @@ import type { Database } from "bun:sqlite";
 import { randomUUIDv7 } from "bun";
 import type { Clock } from "../core/clock.ts";
 
-/** The session record that the gateway reads: proto/README.md, "Backend REST". */
+/** The session record that the gateway reads: proto/backend.md, "Backend REST". */
 export interface SessionRecord {
   readonly device_session_id: string;
   readonly user_id: string;

@@ -1,6 +1,7 @@
 import { describe, test } from "bun:test";
 import { clientSuite } from "./clients.suite.ts";
 import { feedSuite, quietFeedSuite } from "./feed.suite.ts";
+import { pythonBackendSuite } from "./python-backend.suite.ts";
 import { toolSuite } from "./tools.suite.ts";
 
 /** Skipped by default: it needs the toolchains of other languages, and the network at the first run. */
@@ -10,6 +11,7 @@ if (process.env.INTEROP === "1") {
   describe("clients in other languages", clientSuite);
   describe("gRPC and Connect tools", toolSuite);
   describe("a push feed on grpc-go", feedSuite);
+  describe("the example backend in Python", pythonBackendSuite);
   endQuietFeedSuite();
 } else {
   test.skip("clients in other languages and gRPC tools (skipped: set INTEROP=1 to run; needs Go 1.26 and Python 3.10, or newer)", () => {});

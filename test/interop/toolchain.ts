@@ -71,6 +71,14 @@ export async function protoc(args: readonly string[]): Promise<void> {
   await runToEnd(["protoc", ...args], { env: withBin });
 }
 
+/** Installs what the example backend needs, and returns how to start it. */
+export async function pythonBackend(): Promise<readonly string[]> {
+  requireProgram("python3", "Python 3.10 or newer");
+  const python = join(venv, "bin/python");
+  await installRequirements(python, join(here, "python/requirements.txt"));
+  return ["env", "PYTHONDONTWRITEBYTECODE=1", python, join(root, "proto/examples/backend.py")];
+}
+
 /** Skips pip, which takes a second, if the requirements are those of the last installation. */
 async function installRequirements(python: string, requirements: string): Promise<void> {
   const wanted = await Bun.file(requirements).text();

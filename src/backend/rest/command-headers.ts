@@ -9,7 +9,7 @@ const PASSED_ON_CHARS_MAX = 512;
 /** What the backend sees where the client names no agent. */
 const OWN_USER_AGENT = "sallyport";
 
-/** The headers of a command's call (proto/README.md, "Backend REST"). An id that is no header value is a fault of ours. */
+/** The headers of a command's call (proto/backend.md, "Backend REST"). An id that is no header value is a fault of ours. */
 export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): Record<string, string> {
   const requestId = id(command.requestId);
   const headers: Record<string, string> = {

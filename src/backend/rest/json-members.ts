@@ -12,7 +12,7 @@ export type JsonMembers = ReadonlyMap<string, JsonMember>;
 
 const NO_MEMBERS: JsonMembers = new Map();
 
-/** PAYLOAD_INVALID unless a payload is empty, or JSON in UTF-8 that every parser reads alike (proto/README.md, "Commands"). */
+/** PAYLOAD_INVALID unless a payload is empty, or JSON in UTF-8 that every parser reads alike (proto/backend.md, "Commands"). */
 export function checkPayload(payloadBytes: Uint8Array): void {
   if (payloadBytes.byteLength > 0) scanPayload(payloadBytes);
 }

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { dirname, join, normalize } from "node:path";
 
-/** The rules of the house that no compiler checks. */
+/** The rules of the repository that no compiler checks. */
 
 const root = join(import.meta.dir, "..");
 
-/** Who may import whom, by folder of src/. A folder may always import itself.  */
+/** What each room (a folder of `src/`) may import besides itself: rooms, or single files. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gen: [],
   core: [],
@@ -31,20 +31,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   main: ["cli"],
 };
 
-/** Packages and globals that belong to some folders alone. */
+/** Packages and globals that only some folders may use. */
 const ONLY_IN: readonly { what: string; pattern: RegExp; where: RegExp }[] = [
   { what: "Elysia", pattern: /from "elysia"/, where: /^src\/transport\/bun\// },
   { what: "process.env", pattern: /process\.env|Bun\.env/, where: /^src\/config\/load\.ts$/ },
   { what: "Redis", pattern: /RedisClient|Bun\.redis/, where: /^src\/stores\/redis\// },
-  {
-    what: "foreign functions",
-    pattern: /from "bun:ffi"/,
-    where: /^src\/transport\/linux\//,
-  },
+  { what: "foreign functions", pattern: /from "bun:ffi"/, where: /^src\/transport\/linux\// },
   { what: "SQLite", pattern: /from "bun:sqlite"/, where: /^src\/dev\// },
 ];
 
-/** Time and chance are injected here: whoever reads them directly cannot be tested. */
+/** Clock and randomness are injected in these rooms, so that tests can control them. */
 const NO_AMBIENT = /^src\/(pipeline|stores|hub|rpc)\//;
 const AMBIENT = /Date\.now\(|performance\.now\(|Math\.random\(|new Date\(\)/;
 
@@ -83,7 +79,7 @@ function forbiddenImports(source: Source): string[] {
     .map((target) => `${source.path} imports ${target}`);
 }
 
-test("each folder imports only what lies beneath it", async () => {
+test("a room imports only the rooms that its rule names", async () => {
   const all = await sources("src/**/*.ts");
   expect(all.length).toBeGreaterThan(50);
   expect(all.flatMap(forbiddenImports)).toEqual([]);
@@ -94,7 +90,7 @@ test("the import rule notices a wrong import", () => {
   expect(forbiddenImports(wrong)).toEqual(["src/pipeline/x.ts imports src/hub/hub.ts"]);
 });
 
-test("a library or a global that belongs to one place is used there alone", async () => {
+test("a package or a global of one folder is used in no other folder", async () => {
   const all = await sources("src/**/*.ts");
   const strays = ONLY_IN.flatMap(({ what, pattern, where }) =>
     all.filter(({ path, text }) => pattern.test(text) && !where.test(path)).map(({ path }) => `${what} in ${path}`),
@@ -102,12 +98,12 @@ test("a library or a global that belongs to one place is used there alone", asyn
   expect(strays).toEqual([]);
 });
 
-test("pipeline, stores, hub and rpc take time and chance from outside", async () => {
+test("pipeline, stores, hub and rpc read no clock and no randomness of their own", async () => {
   const all = await sources("src/**/*.ts");
   expect(all.filter(({ path, text }) => NO_AMBIENT.test(path) && AMBIENT.test(text)).map(({ path }) => path)).toEqual([]);
 });
 
-test("each proof of the pipeline is made in one file", async () => {
+test("each proof of the pipeline is built in one file", async () => {
   const makers = new Map<string, string[]>();
   for (const { path, text } of await sources("src/**/*.ts")) {
     for (const [, name = ""] of text.matchAll(/proven<(\w+)>\(/g)) makers.set(name, [...(makers.get(name) ?? []), path]);
@@ -117,7 +113,7 @@ test("each proof of the pipeline is made in one file", async () => {
   expect([...makers].filter(([, paths]) => paths.length > 1)).toEqual([]);
 });
 
-test("relative imports name their file, and no file only passes on what others export", async () => {
+test("a relative import names a file with its extension, and no file re-exports another", async () => {
   const all = await sources("{src,test}/**/*.ts");
   const vague = all.filter((source) =>
     importsOf(source).some((name) => name.startsWith(".") && !/\.(ts|json)$|\/\.cache\/.*_pb\.js$/.test(name)),
@@ -126,7 +122,7 @@ test("relative imports name their file, and no file only passes on what others e
   expect(all.filter(({ text }) => /^export (\*|\{[^}]*\}) from/m.test(text)).map(({ path }) => path)).toEqual([]);
 });
 
-test("a skipped test says why", async () => {
+test("a skipped test gives its reason", async () => {
   const silent = (await sources("test/**/*.test.ts")).flatMap(({ path, text }) =>
     text
       .split("\n")
@@ -136,10 +132,69 @@ test("a skipped test says why", async () => {
   expect(silent).toEqual([]);
 });
 
-/** Not a limit: a list to look at. A file that outgrows this has a second noun in it. */
-const LINES_TO_LOOK_AT = 300;
+/** A longer file holds a second concept. */
+const LINES_MAX = 300;
+/** A folder with more files holds a second concept. */
+const FILES_MAX = 12;
 
-test("files stay small enough to be read at once", async () => {
-  const long = (await sources("src/**/*.ts")).filter(({ text }) => text.split("\n").length > LINES_TO_LOOK_AT);
+test("no file of src/ is longer than 300 lines", async () => {
+  const long = (await sources("src/**/*.ts")).filter(({ text }) => text.trimEnd().split("\n").length > LINES_MAX);
   expect(long.map(({ path }) => path)).toEqual([]);
+});
+
+test("no folder under src/transport, src/service and src/admin holds more than 12 files", async () => {
+  const files = await sources("src/{transport,service,admin}/**/*.ts");
+  const perFolder = Map.groupBy(files, ({ path }) => dirname(path));
+  expect(perFolder.size).toBeGreaterThan(8);
+  const crowded = [...perFolder].filter(([, members]) => members.length > FILES_MAX).map(([folder]) => folder);
+  expect(crowded).toEqual([]);
+});
+
+const scanner = new Bun.Transpiler({ loader: "ts" });
+
+/** What each file loads at run time: its relative imports without those of types. */
+function loadGraph(files: readonly Source[]): Map<string, string[]> {
+  const loads = ({ path, text }: Source) =>
+    scanner
+      .scanImports(text)
+      .filter((loaded) => loaded.path.startsWith("."))
+      .map((loaded) => normalize(join(dirname(path), loaded.path)));
+  return new Map(files.map((file) => [file.path, loads(file)]));
+}
+
+/** The first circle on each path through the graph, as "a -> b -> a". */
+function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (node: string, path: readonly string[]): void => {
+    const start = path.indexOf(node);
+    if (start >= 0) circles.push([...path.slice(start), node].join(" -> "));
+    if (start >= 0 || done.has(node)) return;
+    for (const next of graph.get(node) ?? []) visit(next, [...path, node]);
+    done.add(node);
+  };
+  for (const node of graph.keys()) visit(node, []);
+  return circles;
+}
+
+test("no files of src/ import each other in a circle", async () => {
+  const graph = loadGraph(await sources("src/**/*.ts"));
+  expect(graph.get("src/main.ts")).not.toEqual([]);
+  expect(circlesOf(graph)).toEqual([]);
+});
+
+test("no rooms import each other in a circle", () => {
+  const rules = Object.entries(MAY_IMPORT).map(
+    ([room, allowed]) => [room, allowed.map((rule) => rule.split("/")[0] ?? "")] as const,
+  );
+  expect(circlesOf(new Map(rules))).toEqual([]);
+});
+
+test("the circle rule finds a circle of imports, and ignores imports of types", () => {
+  const a = { path: "src/core/a.ts", text: 'import { b } from "./b.ts";\nb();' };
+  const b = { path: "src/core/b.ts", text: 'import { c } from "./c.ts";\nexport const b = () => c();' };
+  const c = { path: "src/core/c.ts", text: 'import { a } from "./a.ts";\nexport const c = () => a();' };
+  const typesOnly = { ...c, text: 'import type { A } from "./a.ts";\nexport const c = (): A => 1;' };
+  expect(circlesOf(loadGraph([a, b, c]))).toEqual(["src/core/a.ts -> src/core/b.ts -> src/core/c.ts -> src/core/a.ts"]);
+  expect(circlesOf(loadGraph([a, b, typesOnly]))).toEqual([]);
 });

@@ -2,8 +2,8 @@ import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
 import { SessionCache } from "../../src/stores/memory/session-cache.ts";
 import { SplitBucketStore } from "../../src/stores/memory/split-buckets.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
-import { ManualClock } from "./manual-clock.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
 import { sessionDirectoryContract, TTL_MS, UNKNOWN_TTL_MS } from "./session-directory.contract.ts";
 

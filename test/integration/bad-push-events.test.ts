@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
@@ -22,13 +22,13 @@ afterEach(async () => {
   await push.kill();
 });
 
-async function listen(device: Device): Promise<Listener> {
+async function listen(device: Device): Promise<EventSubscriber> {
   const [variant] = VARIANTS;
   if (variant === undefined) throw new Error("there is no variant");
-  return Listener.open(world.transport(variant), device);
+  return EventSubscriber.open(world.transport(variant), device);
 }
 
-const told = ({ events }: Listener) => events.map(({ envelope }) => envelope?.eventType);
+const told = ({ events }: EventSubscriber) => events.map(({ envelope }) => envelope?.eventType);
 const readyz = async () => (await fetch(`${world.gateway.adminUrl}/readyz`)).status;
 
 test("a revocation that cannot be decoded ends the session that the backend has revoked, and tells its user alone", async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { metric, openWorld, type World } from "../support/world.ts";
@@ -67,9 +67,9 @@ describe.each(VARIANTS)("$name", (variant) => {
 
   test("a client that leaves its stream leaves nothing behind", async () => {
     const device = await world.login();
-    const listener = await Listener.open(world.transport(variant), device);
+    const subscriber = await EventSubscriber.open(world.transport(variant), device);
     expect(await metric(world.gateway, "sallyport_streams")).toBe(1);
-    listener.leave();
+    subscriber.leave();
     await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stream to be gone");
   });
 });

@@ -4,7 +4,7 @@ import { startGateway } from "../../src/app/gateway.ts";
 import { reasonOf } from "../../src/client/errors.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { outOfSequence, receivedSequence } from "../support/received-sequence.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
@@ -58,20 +58,20 @@ describe("a backend without cursors", () => {
     const fixture = await openFixture(false);
     const { world } = fixture;
     const device = await world.login();
-    const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
+    const subscribers = await Promise.all(VARIANTS.map((variant) => EventSubscriber.open(world.transport(variant), device)));
     let sent = 0;
     for (let restart = 0; restart < RESTARTS; restart++) {
       for (let n = 0; n < EVENTS_BETWEEN; n++) push(fixture, device, sent++);
       await outage(fixture, () => push(fixture, device, sent++));
     }
     push(fixture, device, sent);
-    for (const listener of listeners) {
-      await until(() => receivedSequence(listener).includes(sent), "the last event");
-      const received = receivedSequence(listener);
+    for (const subscriber of subscribers) {
+      await until(() => receivedSequence(subscriber).includes(sent), "the last event");
+      const received = receivedSequence(subscriber);
       expect(received.filter((each) => each === "resync")).toHaveLength(RESTARTS);
       expect(outOfSequence(received)).toEqual([]);
-      expect(listener.ended).toBeUndefined();
-      listener.leave();
+      expect(subscriber.ended).toBeUndefined();
+      subscriber.leave();
     }
   }, 60_000);
 
@@ -79,15 +79,17 @@ describe("a backend without cursors", () => {
     const fixture = await openFixture(false);
     const { world } = fixture;
     const [revoked, active] = [await world.login(), await world.login()];
-    const revokedStreams = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), revoked)));
-    const activeStream = await Listener.open(world.transport(anyVariant), active);
+    const revokedStreams = await Promise.all(
+      VARIANTS.map((variant) => EventSubscriber.open(world.transport(variant), revoked)),
+    );
+    const activeStream = await EventSubscriber.open(world.transport(anyVariant), active);
     // The embedded backend revokes the session, but this push server never sends the revocation.
     await outage(fixture, () => world.revoke({ device_session_id: revoked.deviceSessionId }));
-    for (const listener of revokedStreams) {
-      await until(() => listener.ended !== undefined, "the stream to end");
-      expect([receivedSequence(listener), listener.ended]).toEqual([["resync"], "SESSION_REVOKED"]);
+    for (const subscriber of revokedStreams) {
+      await until(() => subscriber.ended !== undefined, "the stream to end");
+      expect([receivedSequence(subscriber), subscriber.ended]).toEqual([["resync"], "SESSION_REVOKED"]);
     }
-    expect((await Listener.open(world.transport(anyVariant), revoked)).ended).toBe("SESSION_REVOKED");
+    expect((await EventSubscriber.open(world.transport(anyVariant), revoked)).ended).toBe("SESSION_REVOKED");
     expect([receivedSequence(activeStream), activeStream.ended]).toEqual([["resync"], undefined]);
     activeStream.leave();
   });
@@ -97,21 +99,21 @@ test("a backend that no longer has the cursor: streams get a resync, and no stre
   const fixture = await openFixture(true);
   const { feed, world } = fixture;
   const device = await world.login();
-  const listener = await Listener.open(world.transport(anyVariant), device);
+  const subscriber = await EventSubscriber.open(world.transport(anyVariant), device);
   push(fixture, device, 1);
-  await until(() => receivedSequence(listener).length === 1, "the first event");
-  const before = listener.lastId;
+  await until(() => receivedSequence(subscriber).length === 1, "the first event");
+  const before = subscriber.lastId;
   await outage(fixture, () => {
     push(fixture, device, 2);
     feed.prunedTo = feed.log.length;
   });
   push(fixture, device, 3);
-  await until(() => receivedSequence(listener).includes(3), "the last event");
-  expect(receivedSequence(listener)).toEqual([1, "resync", 3]);
-  const late = await Listener.open(world.transport(anyVariant), device, JSON.stringify({ resume_after: before }));
+  await until(() => receivedSequence(subscriber).includes(3), "the last event");
+  expect(receivedSequence(subscriber)).toEqual([1, "resync", 3]);
+  const late = await EventSubscriber.open(world.transport(anyVariant), device, JSON.stringify({ resume_after: before }));
   await until(() => receivedSequence(late).length > 0, "the resync");
   expect(receivedSequence(late)).toEqual(["resync"]);
-  for (const each of [listener, late]) each.leave();
+  for (const each of [subscriber, late]) each.leave();
 });
 
 /** The result code or refusal reason of a command. */
@@ -148,7 +150,10 @@ test("when the feed comes up for the first time, open streams get a resync and t
   const gateway = await startGateway({ config: world.config, log: noLog });
   try {
     const transport = anyVariant.open(gateway.edgeUrl);
-    const [revokedStream, activeStream] = [await Listener.open(transport, revoked), await Listener.open(transport, device)];
+    const [revokedStream, activeStream] = [
+      await EventSubscriber.open(transport, revoked),
+      await EventSubscriber.open(transport, device),
+    ];
     await world.revoke({ device_session_id: revoked.deviceSessionId });
     gate.resolve();
     await until(() => revokedStream.ended !== undefined, "the stream to end");

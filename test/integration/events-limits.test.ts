@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { metric, openWorld, type World } from "../support/world.ts";
@@ -12,24 +12,27 @@ afterAll(() => world.close());
 
 test.each(VARIANTS)("$name: a stream above the session limit is refused, and the open ones stay open", async (variant) => {
   const device = await world.login();
-  const older = [await Listener.open(world.transport(variant), device), await Listener.open(world.transport(variant), device)];
-  const newer = await Listener.open(world.transport(variant), device);
+  const older = [
+    await EventSubscriber.open(world.transport(variant), device),
+    await EventSubscriber.open(world.transport(variant), device),
+  ];
+  const newer = await EventSubscriber.open(world.transport(variant), device);
   expect([newer.ended, newer.refusalMetadata]).toEqual(["TOO_MANY_STREAMS", { scope: "session" }]);
   await world.push({ user_id: device.userId, event_type: "still.there", payload: {} });
-  for (const listener of older) await until(() => listener.payloads("still.there").length === 1, "the event");
-  for (const listener of older) listener.leave();
+  for (const subscriber of older) await until(() => subscriber.payloads("still.there").length === 1, "the event");
+  for (const subscriber of older) subscriber.leave();
 });
 
 test("every variant gets the same heartbeats until its stream expires, and no stream remains", async () => {
   const devices = await Promise.all(VARIANTS.map(() => world.login()));
-  const listeners = await Promise.all(
-    VARIANTS.map((variant, at) => Listener.open(world.transport(variant), devices[at] ?? expect.unreachable())),
+  const subscribers = await Promise.all(
+    VARIANTS.map((variant, at) => EventSubscriber.open(world.transport(variant), devices[at] ?? expect.unreachable())),
   );
-  for (const listener of listeners) {
-    await until(() => listener.ended !== undefined, "the stream to expire", 8000);
-    expect(listener.ended).toBe("STREAM_EXPIRED");
+  for (const subscriber of subscribers) {
+    await until(() => subscriber.ended !== undefined, "the stream to expire", 8000);
+    expect(subscriber.ended).toBe("STREAM_EXPIRED");
   }
-  const heartbeats = listeners.map(({ events }) =>
+  const heartbeats = subscribers.map(({ events }) =>
     events.filter(({ envelope }) => envelope?.eventType === "gateway.heartbeat"),
   );
   const [first = []] = heartbeats;

@@ -7,7 +7,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { GatewayEvent } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { BackendProcess } from "../support/backend-process.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { gapsWithoutResync, lastNumber, outOfSequence, receivedSequence } from "../support/received-sequence.ts";
 import { RoamingClient } from "../support/roaming-client.ts";
 import { until } from "../support/until.ts";
@@ -118,7 +118,8 @@ async function revoke(restUrl: string, device: Device): Promise<void> {
 /** Kills and restarts the backend `RESTARTS` times under load. At half of them, a session is revoked while the backend is down. */
 async function killRepeatedly(fixture: Fixture, hasRecovered: (restart: number) => Promise<boolean>) {
   const { backend, transport } = fixture;
-  const openAllVariants = (device: Device) => Promise.all(VARIANTS.map((variant) => Listener.open(transport(variant), device)));
+  const openAllVariants = (device: Device) =>
+    Promise.all(VARIANTS.map((variant) => EventSubscriber.open(transport(variant), device)));
   const [user, revokedDevice] = [await fixture.login(), await fixture.login()];
   const [staying, revoked] = [await openAllVariants(user), await openAllVariants(revokedDevice)];
   const roaming: RoamingClient[] = [];

@@ -3,7 +3,7 @@ import { createClient } from "@connectrpc/connect";
 import { reasonOf } from "../../src/client/errors.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { selfSigned } from "../support/certificates.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { openLoadBalancer } from "../support/load-balancer.ts";
 import { proxyV1 } from "../support/proxy-header.ts";
 import { until } from "../support/until.ts";
@@ -29,7 +29,7 @@ describe.each(["cleartext", "TLS"])("one port, %s", (over) => {
     const world = worlds.get(over) ?? expect.unreachable();
     expect(world.gateway.grpcUrl).toBe(world.gateway.edgeUrl);
     const device = await world.login();
-    const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
+    const subscribers = await Promise.all(VARIANTS.map((variant) => EventSubscriber.open(world.transport(variant), device)));
     const results = await Promise.all(
       VARIANTS.map(async (variant) => {
         const request = await device.signer.sign("user.profile.get", EMPTY);
@@ -39,10 +39,10 @@ describe.each(["cleartext", "TLS"])("one port, %s", (over) => {
     expect(results.map(({ envelope }) => envelope?.resultCode)).toEqual(VARIANTS.map(() => "ok"));
     for (let n = 0; n < 20; n++) await world.push({ user_id: device.userId, event_type: "count.up", payload: { n } });
     await world.revoke({ device_session_id: device.deviceSessionId });
-    for (const listener of listeners) {
-      await until(() => listener.ended !== undefined, "the stream to end");
-      expect(listener.ended).toBe("SESSION_REVOKED");
-      expect(listener.payloads("count.up")).toEqual(Array.from({ length: 20 }, (_, n) => ({ n })));
+    for (const subscriber of subscribers) {
+      await until(() => subscriber.ended !== undefined, "the stream to end");
+      expect(subscriber.ended).toBe("SESSION_REVOKED");
+      expect(subscriber.payloads("count.up")).toEqual(Array.from({ length: 20 }, (_, n) => ({ n })));
     }
   });
 });

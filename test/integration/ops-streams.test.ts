@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, openWorld, type World } from "../support/world.ts";
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 const [anyVariant = expect.unreachable()] = VARIANTS;
-const open = (device: Device) => Listener.open(world.transport(anyVariant), device);
+const open = (device: Device) => EventSubscriber.open(world.transport(anyVariant), device);
 const JSON_TYPE = { "content-type": "application/json" };
 
 async function list(query = "") {
@@ -27,7 +27,7 @@ async function revoke(body: string, headers: Record<string, string> = JSON_TYPE)
 describe("an operator", () => {
   test("sees the open streams, a page at a time", async () => {
     const device = await world.login();
-    const listeners = [await open(device), await open(device), await open(device)];
+    const subscribers = [await open(device), await open(device), await open(device)];
     const first = await list(`?limit=2&user_id=${device.userId}`);
     expect(first).toMatchObject({ status: 200, streams: [{}, {}] });
     expect(first.streams[0]).toEqual({
@@ -37,7 +37,7 @@ describe("an operator", () => {
     const second = await list(`?limit=2&user_id=${device.userId}&after=${first.next_after}`);
     expect(second.streams).toHaveLength(1);
     expect(second.next_after).toBeNull();
-    for (const listener of listeners) listener.leave();
+    for (const subscriber of subscribers) subscriber.leave();
     await until(async () => (await list()).streams.length === 0, "the streams to be gone");
   });
 
@@ -58,13 +58,13 @@ describe("an operator", () => {
 
   test("ends all of a user's streams", async () => {
     const devices = [await world.login("three@example.com"), await world.login("three@example.com")];
-    const listeners = await Promise.all(devices.map(open));
+    const subscribers = await Promise.all(devices.map(open));
     expect(await revoke(JSON.stringify({ user_id: devices[0]?.userId }))).toEqual({
       status: 200,
       streams_ended: 2,
       everywhere: true,
     });
-    for (const listener of listeners) await until(() => listener.ended === "SESSION_REVOKED", "the stream to end");
+    for (const subscriber of subscribers) await until(() => subscriber.ended === "SESSION_REVOKED", "the stream to end");
   });
 
   test.each(["?limit=0", "?limit=1001", "?limit=x", "?after=-1", "?user=ada"])(

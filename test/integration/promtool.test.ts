@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createClient } from "@connectrpc/connect";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { openWorld, type World } from "../support/world.ts";
@@ -23,8 +23,8 @@ async function use(world: World): Promise<void> {
     const client = createClient(Gateway, world.transport(variant));
     await client.executeCommand(await device.signer.sign("user.profile.get", new Uint8Array(0)));
     await client.executeCommand({}).catch(() => {});
-    const listener = await Listener.open(world.transport(variant), device);
-    listener.leave();
+    const subscriber = await EventSubscriber.open(world.transport(variant), device);
+    subscriber.leave();
   }
   await world.push({ user_id: device.userId, event_type: "chat.message", payload: {} });
   await world.revoke({ user_id: device.userId });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Config } from "../../src/config/schema.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { sessionPath } from "../support/fault-backend.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
-import { Listener } from "../support/listener.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 import type { Device } from "../support/world.ts";
@@ -154,7 +154,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
       const [revoked, kept] = [await world.login(), await world.login()];
       const [first, second] = gateways;
       const listenAt = (device: Device) =>
-        Listener.open(createConnectTransport({ baseUrl: second.edgeUrl, httpVersion: "2" }), device);
+        EventSubscriber.open(createConnectTransport({ baseUrl: second.edgeUrl, httpVersion: "2" }), device);
       const [revokedStream, keptStream] = [await listenAt(revoked), await listenAt(kept)];
       const body = JSON.stringify({ device_session_id: revoked.deviceSessionId });
       const headers = { "content-type": "application/json" };

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createClient } from "@connectrpc/connect";
 import { reasonOf } from "../../src/client/errors.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { runCommand } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
@@ -37,7 +37,7 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
   const transports = () => VARIANTS.map(({ listener, open }) => open(urls[listener]));
 
   const device = await world.login();
-  const listeners = await Promise.all(transports().map((transport) => Listener.open(transport, device)));
+  const subscribers = await Promise.all(transports().map((transport) => EventSubscriber.open(transport, device)));
   let waiting = 0;
   const answer = Promise.withResolvers<void>();
   world.faults.on("/api/v1/user/test/wait", async () => {
@@ -53,9 +53,9 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
 
   const killedAt = performance.now();
   server.kill("SIGTERM");
-  for (const listener of listeners) {
-    await until(() => listener.ended !== undefined, "the stream to end");
-    expect(listener.ended).toBe("SHUTTING_DOWN");
+  for (const subscriber of subscribers) {
+    await until(() => subscriber.ended !== undefined, "the stream to end");
+    expect(subscriber.ended).toBe("SHUTTING_DOWN");
   }
   // Over a connection that is still open, a new call is refused in so many words; over a new one it finds nobody.
   const late = await clients[1]?.executeCommand(await device.signer.sign("test.wait", EMPTY)).then(() => "admitted", reasonOf);

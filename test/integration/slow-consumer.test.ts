@@ -4,7 +4,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { refusalOf } from "../../src/client/errors.ts";
 import { ExecuteCommandRequestSchema, Gateway, SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame } from "../../src/rpc/frame.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { END_STREAM, FRAME, RawH2 } from "../support/raw-h2.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
@@ -59,7 +59,7 @@ test.each(VARIANTS.map((variant) => [variant.name, variant] as const))(
   async (_, variant) => {
     const device = await world.login();
     const readToEnd = await openSlowStream(world.transport(variant), device);
-    const reader = await Listener.open(world.transport(variant), device);
+    const reader = await EventSubscriber.open(world.transport(variant), device);
     const { sent, mostUnread } = await pushUntilEnded(device);
     expect(mostUnread).toBeGreaterThan(500_000);
     expect(mostUnread).toBeLessThan(1024 * 1024 + 4 * BIG.length);

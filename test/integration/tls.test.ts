@@ -7,7 +7,7 @@ import { connect } from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { type Certificate, selfSigned } from "../support/certificates.ts";
-import { Listener } from "../support/listener.ts";
+import { EventSubscriber } from "../support/event-subscriber.ts";
 import { runCommand } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
@@ -53,7 +53,7 @@ describe("TLS", () => {
 
   test("takes up a renewed certificate without a restart; streams that are open stay, and calls go on", async () => {
     const device = await world.login();
-    const listeners = await Promise.all(VARIANTS.map((variant) => Listener.open(world.transport(variant), device)));
+    const subscribers = await Promise.all(VARIANTS.map((variant) => EventSubscriber.open(world.transport(variant), device)));
     const second = await selfSigned("second.test");
     // In two steps, as a careless script does it: between them the files do not fit together, and the old ones serve on.
     copyFileSync(second.certificateFile, first.certificateFile);
@@ -66,10 +66,10 @@ describe("TLS", () => {
       await until(async () => (await served())?.name === "second.test", "the new certificate");
     }
     await world.push({ user_id: device.userId, event_type: "still.here", payload: {} });
-    for (const listener of listeners) {
-      await until(() => listener.payloads("still.here").length === 1, "the event on the old connection");
-      expect(listener.ended).toBeUndefined();
-      listener.leave();
+    for (const subscriber of subscribers) {
+      await until(() => subscriber.payloads("still.here").length === 1, "the event on the old connection");
+      expect(subscriber.ended).toBeUndefined();
+      subscriber.leave();
     }
     for (const variant of VARIANTS) {
       const transport = variant.open(variant.listener === "edge" ? world.gateway.edgeUrl : world.gateway.grpcUrl, {

@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import type { GatewayEvent } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { Listener } from "./listener.ts";
+import { EventSubscriber } from "./event-subscriber.ts";
 import { until } from "./until.ts";
 import type { Device } from "./world.ts";
 
@@ -17,7 +17,7 @@ export class RoamingClient {
   readonly #transport: Transport;
   readonly #device: Device;
   #stopsRoaming = false;
-  readonly #lastStream: Promise<Listener>;
+  readonly #lastStream: Promise<EventSubscriber>;
 
   constructor(transport: Transport, device: Device) {
     this.#transport = transport;
@@ -31,16 +31,16 @@ export class RoamingClient {
   }
 
   /** Resolves with the stream that stays open. */
-  stopRoaming(): Promise<Listener> {
+  stopRoaming(): Promise<EventSubscriber> {
     this.#stopsRoaming = true;
     return this.#lastStream;
   }
 
-  async #roam(): Promise<Listener> {
+  async #roam(): Promise<EventSubscriber> {
     for (;;) {
       const lastId = this.events.at(-1)?.envelope?.eventId;
       const payload = lastId === undefined ? "" : JSON.stringify({ resume_after: lastId });
-      const stream = await Listener.open(this.#transport, this.#device, payload);
+      const stream = await EventSubscriber.open(this.#transport, this.#device, payload);
       if (stream.events.length > 0) this.streams.push(stream.events);
       const isDone = () => this.#stopsRoaming || stream.events.length > 2 || stream.ended !== undefined;
       await until(isDone, "more events", STREAM_MS_MAX);

@@ -1,4 +1,4 @@
-/** Waits until something holds, and says what it was where it does not within the time. */
+/** Polls a condition until it holds. After `timeoutMs` it throws an error that names `what`. */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 5000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await holds())) {

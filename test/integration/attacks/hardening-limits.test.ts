@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SubscribeEventsRequestSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame as encodeMessageFrame } from "../../../src/rpc/frame.ts";
+import { EventSubscriber } from "../../support/event-subscriber.ts";
 import { GoodClient } from "../../support/good-client.ts";
-import { Listener } from "../../support/listener.ts";
 import { openRawConnection } from "../../support/raw-connection.ts";
 import { FRAME, RawH2, type RawH2Options } from "../../support/raw-h2.ts";
 import { RawConnection } from "../../support/raw-http.ts";
@@ -114,7 +114,7 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
 
   test("a client that is gone without a word is found, its streams with it; one that is there keeps its quiet stream", () =>
     beside(async (device) => {
-      const quiet = await Listener.open(world().transport(GRPC), device);
+      const quiet = await EventSubscriber.open(world().transport(GRPC), device);
       const dead = open({ answersPings: false });
       await subscribe(dead, device);
       await until(() => dead.closed, "the dead client to be found");

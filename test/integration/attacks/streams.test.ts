@@ -4,8 +4,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { Gateway, SubscribeEventsRequestSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame } from "../../../src/rpc/frame.ts";
+import { EventSubscriber } from "../../support/event-subscriber.ts";
 import { sessionPath } from "../../support/fault-backend.ts";
-import { Listener } from "../../support/listener.ts";
 import { RawConnection } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
@@ -52,7 +52,7 @@ describe("a client that subscribes and never reads", () => {
     );
     connection.send(body);
     await until(async () => (await streams()) === 1, "the stream to open");
-    const reader = await Listener.open(VARIANTS[0]?.open(world.gateway.edgeUrl) ?? expect.unreachable(), device);
+    const reader = await EventSubscriber.open(VARIANTS[0]?.open(world.gateway.edgeUrl) ?? expect.unreachable(), device);
     const sentBytes = await floodUntilDropped(device);
     expect(await streams()).toBe(1);
     await until(() => reader.payloads("chat.message").length >= sentBytes / BIG.length, "the reader to have everything");
@@ -128,10 +128,10 @@ describe.each(VARIANTS)("$name", (variant) => {
     lookUp.goOn();
     await lookUp.answered;
     // A call of another stream of the same user, admitted after it, shows that the first has been through.
-    const listener = await Listener.open(world.transport(variant), device);
-    expect(listener.events).toHaveLength(1);
+    const subscriber = await EventSubscriber.open(world.transport(variant), device);
+    expect(subscriber.events).toHaveLength(1);
     expect(await streams()).toBe(1);
-    listener.leave();
+    subscriber.leave();
     await until(async () => (await streams()) === 0, "no stream to be left");
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type RevocationListener, Revocations } from "../../../src/core/revocations.ts";
-import { ManualClock } from "../../contract/manual-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const GRACE_MS = 100;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { DevBackend } from "../../../src/dev/backend.ts";
 import { CODE_ATTEMPTS_MAX, SENT_MAILS_MAX } from "../../../src/dev/limits.ts";
-import { ManualClock } from "../../contract/manual-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { call, confirm, KEY, logIn, sendCode, start } from "./harness.ts";
 
 const SEND = "/api/v1/public/auth/send-email-code";

@@ -5,7 +5,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import type { DevBackend, DevBackendOptions } from "../../../src/dev/backend.ts";
 import { PUSH_BATCH_EVENTS_MAX } from "../../../src/dev/limits.ts";
 import { Push } from "../../../src/gen/sallyport/v1/push_pb.ts";
-import { ManualClock } from "../../contract/manual-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { call, PushReader, payloadOf, push, start } from "./harness.ts";
 
 const LARGE = "x".repeat(100_000);

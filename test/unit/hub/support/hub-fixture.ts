@@ -2,7 +2,7 @@ import type { ClientEvent, Signer } from "../../../../src/core/ports.ts";
 import { RevocationLog } from "../../../../src/core/revocation-log.ts";
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { type Admission, Hub, type HubOptions } from "../../../../src/hub/hub.ts";
-import { ManualClock } from "../../../contract/manual-clock.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 import { FakeSink } from "./fake-sink.ts";
 
 export const NOW = 1_700_000_000_000;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Refusal } from "../../../../src/core/refusal.ts";
 import { MemoryReplayStore } from "../../../../src/stores/memory/replay.ts";
-import { ManualClock } from "../../../contract/manual-clock.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 const TTL_MS = 60_000;
 

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import type { FoundSession, Revocation } from "../../../../src/core/ports.ts";
 import { RevocationLog } from "../../../../src/core/revocation-log.ts";
 import { SessionCache, type SessionCacheOptions } from "../../../../src/stores/memory/session-cache.ts";
-import { ManualClock } from "../../../contract/manual-clock.ts";
 import { ScriptedSource } from "../../../contract/scripted-source.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 test("a hit is returned synchronously", async () => {
   const { cache } = openCache();

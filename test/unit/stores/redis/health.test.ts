@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { RedisHealth } from "../../../../src/stores/redis/health.ts";
-import { ManualClock } from "../../../contract/manual-clock.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 const RESERVED_MS = 65_000;
 

@@ -4,8 +4,8 @@ import type { Labels, LogFields } from "../../../../src/core/ports.ts";
 import type { TlsExpiry } from "../../../../src/transport/tls/tls-check.ts";
 import { TlsExpiryWatch } from "../../../../src/transport/tls/tls-expiry.ts";
 import { readTlsFiles } from "../../../../src/transport/tls/tls-files.ts";
-import { ManualClock } from "../../../contract/manual-clock.ts";
 import { type Certificate, issuedBy, selfSigned } from "../../../support/certificates.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 /** TLS files are taken as a whole or not at all: what a listener cannot serve must never take the place of what it serves. */
 

@@ -4,21 +4,21 @@ import { Gateway, type GatewayEvent } from "../../src/gen/sallyport/v1/gateway_p
 import { until } from "./until.ts";
 import type { Device } from "./world.ts";
 
-/** One open subscription, and everything that it has brought. */
-export class Listener {
+/** One open subscription with every event that it received. */
+export class EventSubscriber {
   readonly events: GatewayEvent[] = [];
-  /** The reason for which the gateway ended the stream; or what else ended it. */
+  /** How the stream ended: "success", the reason of the refusal, or the text of another error. `undefined` while it is open. */
   ended: string | undefined;
-  /** What the reason came with. */
+  /** The metadata of the refusal that ended the stream. */
   refusalMetadata: Readonly<Record<string, string>> = {};
-  readonly #leave = new AbortController();
+  readonly #abort = new AbortController();
 
-  /** `payload`: of the subscription; the text of a JSON object, or nothing. */
-  static async open(transport: Transport, device: Device, payload = ""): Promise<Listener> {
-    const listener = new Listener();
-    listener.#run(createClient(Gateway, transport), device, payload);
-    await until(() => listener.events.length > 0 || listener.ended !== undefined, "the stream to open");
-    return listener;
+  /** Subscribes, and resolves at the first event or the end. `payload`: the subscription's payload, the text of a JSON object or "". */
+  static async open(transport: Transport, device: Device, payload = ""): Promise<EventSubscriber> {
+    const subscriber = new EventSubscriber();
+    subscriber.#run(createClient(Gateway, transport), device, payload);
+    await until(() => subscriber.events.length > 0 || subscriber.ended !== undefined, "the stream to open");
+    return subscriber;
   }
 
   /** The payloads of the events of a type, as JSON. */
@@ -34,13 +34,13 @@ export class Listener {
   }
 
   leave(): void {
-    this.#leave.abort();
+    this.#abort.abort();
   }
 
   async #run(client: Client<typeof Gateway>, device: Device, payload: string): Promise<void> {
     const request = await device.signer.sign("gateway.subscribe", new TextEncoder().encode(payload));
     try {
-      for await (const event of client.subscribeEvents(request, { signal: this.#leave.signal })) this.events.push(event);
+      for await (const event of client.subscribeEvents(request, { signal: this.#abort.signal })) this.events.push(event);
       this.ended = "success";
     } catch (error) {
       const refusal = refusalOf(error);

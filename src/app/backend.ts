@@ -17,9 +17,9 @@ interface BackendParts {
   readonly clock: Clock;
 }
 
-/** The three ways in which the gateway calls the backend, each with its own connections. */
+/** Opens the three clients of the backend's REST API: commands, session look-ups and logins. Each has its own connections. */
 export function openBackend(config: GatewayConfig, { metrics, log, clock }: BackendParts) {
-  const report = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
+  const outageLog = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
   const common = { url: config["backend.url"], token: config["backend.token"], metrics };
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];
@@ -32,15 +32,15 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
     responseBytesMax,
     trace,
     clock,
-    report: report("commands"),
+    outageLog: outageLog("commands"),
   });
   const sessions = new BackendSessionSource({
     ...common,
     timeoutMs: config["backend.session_timeout_ms"],
     toKey: verifyingKey,
-    report: report("session look-ups"),
+    outageLog: outageLog("session look-ups"),
   });
-  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace, report: report("logins") });
+  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace, outageLog: outageLog("logins") });
   const close = () => {
     for (const each of [commands, sessions, publicAuth]) each.close();
   };

@@ -91,3 +91,11 @@ export function refuse(reason: Reason, details?: RefusalDetails): Refusal {
 export function toRefusal(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });
 }
+
+/** Longer field names are cut, because the metadata of a refusal is sent in headers. */
+const FIELD_CHARS_MAX = 64;
+
+/** PAYLOAD_INVALID for one field of the payload; the field `payload` means the payload as a whole. */
+export function payloadInvalid(field: string, cause?: unknown): Refusal {
+  return refuse("PAYLOAD_INVALID", { metadata: { field: field.slice(0, FIELD_CHARS_MAX).toWellFormed() }, cause });
+}

@@ -1,5 +1,5 @@
 import { JsonTextError, scanJson } from "../core/json-text.ts";
-import { refuse } from "../core/refusal.ts";
+import { payloadInvalid } from "../core/refusal.ts";
 
 /** What a subscription asks for. */
 export interface SubscribePayload {
@@ -8,7 +8,6 @@ export interface SubscribePayload {
 }
 
 const EVENT_ID = /^[\x21-\x7e]{1,128}$/;
-const FIELD_CHARS_MAX = 64;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Reads the payload of `gateway.subscribe`: nothing, or `{"resume_after": "<event_id>"}`. Throws PAYLOAD_INVALID. */
@@ -16,8 +15,8 @@ export function readSubscribePayload(bytes: Uint8Array): SubscribePayload {
   if (bytes.byteLength === 0) return { resumeAfter: undefined };
   const { resume_after: resumeAfter, ...others } = objectOf(bytes);
   const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw invalid(unknown);
-  if (typeof resumeAfter !== "string" || !EVENT_ID.test(resumeAfter)) throw invalid("resume_after");
+  if (unknown !== undefined) throw payloadInvalid(unknown);
+  if (typeof resumeAfter !== "string" || !EVENT_ID.test(resumeAfter)) throw payloadInvalid("resume_after");
   return { resumeAfter };
 }
 
@@ -28,13 +27,8 @@ function objectOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
     scanJson(text);
     json = JSON.parse(text);
   } catch (cause) {
-    throw invalid((cause instanceof JsonTextError ? cause.field : undefined) ?? "payload", cause);
+    throw payloadInvalid((cause instanceof JsonTextError ? cause.field : undefined) ?? "payload", cause);
   }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("payload");
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw payloadInvalid("payload");
   return Object.fromEntries(Object.entries(json));
-}
-
-/** A longer name is cut: it goes into headers. */
-function invalid(field: string, cause?: unknown) {
-  return refuse("PAYLOAD_INVALID", { metadata: { field: field.slice(0, FIELD_CHARS_MAX).toWellFormed() }, cause });
 }

@@ -37,7 +37,7 @@ function told(level: string): Line[] {
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line));
-  return lines.filter((line) => line.level === level && line.msg.startsWith("backend:"));
+  return lines.filter((line) => line.level === level && line.msg.startsWith("backend calls"));
 }
 
 async function command(): Promise<string> {
@@ -80,8 +80,8 @@ describe.each(CALLS)("%s", (calls, pathOf, call) => {
     world.faults.off(pathOf());
     for (let at = 0; at < 5; at++) expect(await call()).toBe("ok");
     await until(() => told("info").length > 0, "the end of it to be told");
-    expect(told("warn")).toMatchObject([{ msg: "backend: calls fail", calls, kind }]);
-    expect(told("info")).toMatchObject([{ msg: "backend: calls succeed again", calls }]);
+    expect(told("warn")).toMatchObject([{ msg: "backend calls failing", calls, kind }]);
+    expect(told("info")).toMatchObject([{ msg: "backend calls recovered", calls }]);
   });
 });
 

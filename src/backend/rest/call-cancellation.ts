@@ -1,45 +1,45 @@
 import { HttpFailure } from "./http-failure.ts";
 
-/** Ends one call: when its time is up, when its caller leaves, or when it is done. One controller and one timer, no more. */
+/** Cancels one call at its timeout or when its caller aborts. It costs one AbortController and one timer per call. */
 export class CallCancellation implements EventListenerObject {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
-  #endedBy: "timeout" | "aborted" | undefined;
+  #cancelledBy: "timeout" | "aborted" | undefined;
 
   constructor(timeoutMs: number, caller: AbortSignal | undefined) {
     this.signal = this.#controller.signal;
     this.#caller = caller;
-    this.#timer = setTimeout(timeIsUp, timeoutMs, this);
+    this.#timer = setTimeout(onTimeout, timeoutMs, this);
     if (caller?.aborted) this.handleEvent();
     else caller?.addEventListener("abort", this);
   }
 
-  /** Why a call failed, given what it threw. */
-  explain(thrown: unknown): HttpFailure {
-    if (this.#endedBy !== undefined) return new HttpFailure(this.#endedBy, this.#caller?.reason ?? thrown);
+  /** Converts what the call threw to a failure. A cancelled call fails as timeout or aborted, whatever it threw. */
+  toFailure(thrown: unknown): HttpFailure {
+    if (this.#cancelledBy !== undefined) return new HttpFailure(this.#cancelledBy, this.#caller?.reason ?? thrown);
     return HttpFailure.from(thrown);
   }
 
-  /** Lets go of the timer and the caller; what is still under way (a body that nobody will read) is cut off. */
+  /** Releases the timer and the listener. Aborts the transfer if the body was not read to its end. */
   dispose(bodyWasRead: boolean): void {
     clearTimeout(this.#timer);
     this.#caller?.removeEventListener("abort", this);
     if (!bodyWasRead) this.#controller.abort();
   }
 
-  /** The caller has left. */
+  /** Handles the caller's `abort` event. */
   handleEvent(): void {
-    this.end("aborted");
+    this.cancel("aborted");
   }
 
-  end(by: "timeout" | "aborted"): void {
-    this.#endedBy ??= by;
+  cancel(by: "timeout" | "aborted"): void {
+    this.#cancelledBy ??= by;
     this.#controller.abort();
   }
 }
 
-function timeIsUp(call: CallCancellation): void {
-  call.end("timeout");
+function onTimeout(call: CallCancellation): void {
+  call.cancel("timeout");
 }

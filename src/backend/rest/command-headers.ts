@@ -2,14 +2,14 @@ import { isHeaderValue, isVisible } from "../../core/grammar.ts";
 import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../../core/ports.ts";
 import { refuse } from "../../core/refusal.ts";
 
-/** The longest of the ids is a user id (core/limits.ts). */
+/** A user id is the longest id (core/limits.ts). */
 const ID_CHARS_MAX = 256;
-/** The client's own headers are passed on up to here; a longer one is left out. */
-const PASSED_ON_CHARS_MAX = 512;
-/** What the backend sees where the client names no agent. */
+/** A longer header of the client is not forwarded. */
+const FORWARDED_CHARS_MAX = 512;
+/** The User-Agent if the client sent no valid one. */
 const OWN_USER_AGENT = "sallyport";
 
-/** The headers of a command's call (proto/backend.md, "Backend REST"). An id that is no header value is a fault of ours. */
+/** The headers of a command's call (proto/backend.md, "Backend REST"). Throws INTERNAL if an id is not a valid header value. */
 export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): Record<string, string> {
   const requestId = id(command.requestId);
   const headers: Record<string, string> = {
@@ -20,15 +20,15 @@ export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): R
     "X-Forwarded-For": id(command.peerAddress),
   };
   addTrace(headers, trace);
-  addPassedOn(headers, command);
+  addForwarded(headers, command);
   return headers;
 }
 
-/** The headers of a call made for a caller who is not logged in. */
+/** The headers of a call without a session. */
 export function publicHeaders(context: PublicCallContext, trace: OutgoingTrace): Record<string, string> {
   const headers: Record<string, string> = { "X-Forwarded-For": id(context.peerAddress) };
   addTrace(headers, trace);
-  addPassedOn(headers, context);
+  addForwarded(headers, context);
   return headers;
 }
 
@@ -37,9 +37,12 @@ function addTrace(headers: Record<string, string>, { traceparent, tracestate }: 
   if (tracestate !== undefined) headers.tracestate = tracestate;
 }
 
-function addPassedOn(headers: Record<string, string>, { acceptLanguage, userAgent }: BackendCommand | PublicCallContext): void {
-  headers["User-Agent"] = userAgent !== undefined && isHeaderValue(userAgent, PASSED_ON_CHARS_MAX) ? userAgent : OWN_USER_AGENT;
-  if (acceptLanguage !== undefined && isHeaderValue(acceptLanguage, PASSED_ON_CHARS_MAX)) {
+function addForwarded(
+  headers: Record<string, string>,
+  { acceptLanguage, userAgent }: BackendCommand | PublicCallContext,
+): void {
+  headers["User-Agent"] = userAgent !== undefined && isHeaderValue(userAgent, FORWARDED_CHARS_MAX) ? userAgent : OWN_USER_AGENT;
+  if (acceptLanguage !== undefined && isHeaderValue(acceptLanguage, FORWARDED_CHARS_MAX)) {
     headers["Accept-Language"] = acceptLanguage;
   }
 }

@@ -1,23 +1,23 @@
-/** How many calls may wait for a slot. Each waits no longer than its own timeout; more than this is a backend that is down. */
+/** Maximum number of waiting calls. Each waits at most its own timeout, so a full queue means that the backend is down. */
 const WAITING_MAX = 4096;
-/** Ended waiters are swept out of the line when this many have gathered. */
+/** Aborted waiters are removed from the queue in batches of at least this size. */
 const SWEEP_AT = 1024;
 
 interface Waiter {
   ended: boolean;
-  readonly go: () => void;
+  readonly start: () => void;
 }
 
 /**
- * Bounds the calls under way at once; the rest wait in line, first come first served.
+ * Limits the number of concurrent calls. Further calls wait in a first-in, first-out queue.
  *
- * Bun runs at most 256 fetches at a time for the whole process and queues the others (BUN_CONFIG_MAX_HTTP_REQUESTS). With slots of
- * its own for each purpose, a backend that hangs on commands cannot starve the session look-ups.
+ * Bun runs at most 256 fetches per process and queues the others (BUN_CONFIG_MAX_HTTP_REQUESTS). Commands, session look-ups and logins
+ * have one limiter each, so that hanging commands cannot starve session look-ups.
  */
 export class ConcurrencyLimiter {
   #free: number;
   #waitingCount = 0;
-  #line: Waiter[] = [];
+  #queue: Waiter[] = [];
   #head = 0;
 
   constructor(callsMax: number) {
@@ -25,8 +25,11 @@ export class ConcurrencyLimiter {
     this.#free = callsMax;
   }
 
-  /** Takes a slot: `true` at once, `false` where the line is full, else when one is free. Rejects when `signal` aborts. */
-  take(signal: AbortSignal): boolean | Promise<true> {
+  /**
+   * Acquires a permit. Returns `true` if one is free and `false` if the queue is full. Otherwise returns a promise that resolves when
+   * a permit is free and rejects when `signal` aborts.
+   */
+  acquire(signal: AbortSignal): boolean | Promise<true> {
     if (this.#free > 0) {
       this.#free--;
       return true;
@@ -34,11 +37,11 @@ export class ConcurrencyLimiter {
     return this.#waitingCount < WAITING_MAX && this.#wait(signal);
   }
 
-  /** Gives a slot back: to the next in line, where there is one. */
+  /** Passes the permit to the first waiting call, or frees it. */
   release(): void {
     const next = this.#next();
     if (next === undefined) this.#free++;
-    else next.go();
+    else next.start();
   }
 
   #wait(signal: AbortSignal): Promise<true> {
@@ -51,33 +54,33 @@ export class ConcurrencyLimiter {
       };
       const waiter: Waiter = {
         ended: false,
-        go: () => {
+        start: () => {
           signal.removeEventListener("abort", onAbort);
           resolve(true);
         },
       };
       signal.addEventListener("abort", onAbort, { once: true });
       this.#waitingCount++;
-      this.#line.push(waiter);
-      if (this.#line.length - this.#waitingCount >= SWEEP_AT) this.#sweep();
+      this.#queue.push(waiter);
+      if (this.#queue.length - this.#waitingCount >= SWEEP_AT) this.#sweep();
     });
   }
 
   #next(): Waiter | undefined {
-    while (this.#head < this.#line.length) {
-      const waiter = this.#line[this.#head++];
+    while (this.#head < this.#queue.length) {
+      const waiter = this.#queue[this.#head++];
       if (waiter === undefined || waiter.ended) continue;
       waiter.ended = true;
       this.#waitingCount--;
       return waiter;
     }
-    this.#line = [];
+    this.#queue = [];
     this.#head = 0;
     return undefined;
   }
 
   #sweep(): void {
-    this.#line = this.#line.filter((waiter) => !waiter.ended);
+    this.#queue = this.#queue.filter((waiter) => !waiter.ended);
     this.#head = 0;
   }
 }

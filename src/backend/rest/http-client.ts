@@ -2,33 +2,33 @@ import { codingsOf } from "../../core/content-coding.ts";
 import type { SendCheck } from "../../core/ports.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { CallCancellation } from "./call-cancellation.ts";
-import { mayBeTruncated } from "./close-delimited.ts";
 import { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 import { HttpFailure } from "./http-failure.ts";
+import { mayBeTruncated } from "./truncated-answer.ts";
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export interface HttpClientOptions {
-  /** Origin of the backend, with a path in front of every call's where it has one. http or https. */
+  /** The backend's http or https URL. Its path, if any, is prepended to the path of each call. */
   readonly url: string;
-  /** Calls under way at once; see `ConcurrencyLimiter`. */
+  /** Maximum number of concurrent calls; see `ConcurrencyLimiter`. */
   readonly callsMax: number;
   readonly responseBytesMax: number;
-  /** Sent as `Authorization: Bearer …`, where it is configured. */
+  /** If set, sent as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
 }
 
 export interface HttpCall {
   readonly method: HttpMethod;
-  /** Path and query, encoded. */
+  /** Path and query, percent-encoded. */
   readonly target: string;
-  /** The client adds its own to them. */
+  /** `call` adds its own headers to this object. */
   readonly headers: Record<string, string>;
   /** JSON. */
   readonly body?: Uint8Array | string | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Asked when the call has its slot. A `Refusal` that it throws is thrown as it is. */
+  /** Called immediately before the call is sent. `call` rethrows a `Refusal` that it throws. */
   readonly mayBeSent?: SendCheck | undefined;
 }
 
@@ -38,18 +38,18 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
-/** RFC 6750 2.1: what a bearer token may consist of. */
+/** RFC 6750 2.1. */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
-/** How long an idle connection is kept. Below what backends keep theirs where possible, so that the gateway closes first. */
+/** Idle timeout of connections. Shorter than that of most backends, so that the gateway closes first. */
 const KEEP_ALIVE_S = 4;
 
 /**
- * Calls one backend over kept-alive connections of its own: no redirect is followed, no proxy of the environment is used, time and
- * answer are bounded. Gives the answer whatever its status, or throws an `HttpFailure`.
+ * Calls one backend over its own pool of persistent connections. Follows no redirects and ignores the proxy variables of the environment.
+ * Limits the duration of a call and the size of its answer.
  */
 export class HttpClient {
   readonly #base: string;
-  readonly #slots: ConcurrencyLimiter;
+  readonly #limiter: ConcurrencyLimiter;
   readonly #responseBytesMax: number;
   readonly #authorization: string | undefined;
   readonly #session = new Bun.FetchSession({ proxy: false, keepAlive: { idleTimeout: KEEP_ALIVE_S } });
@@ -60,33 +60,35 @@ export class HttpClient {
       throw new TypeError("the backend token is not a bearer token");
     }
     this.#base = origin + pathname.replace(/\/+$/, "");
-    this.#slots = new ConcurrencyLimiter(options.callsMax);
+    this.#limiter = new ConcurrencyLimiter(options.callsMax);
     this.#responseBytesMax = options.responseBytesMax;
     this.#authorization = options.token === undefined ? undefined : `Bearer ${options.token}`;
   }
 
+  /** Returns the answer whatever its status. Throws an `HttpFailure` if there is none, or the `Refusal` of `mayBeSent`. */
   async call(call: HttpCall): Promise<HttpAnswer> {
-    const end = new CallCancellation(call.timeoutMs, call.signal);
+    const cancellation = new CallCancellation(call.timeoutMs, call.signal);
+    const { signal } = cancellation;
     let bodyWasRead = false;
     try {
-      const taken = this.#slots.take(end.signal);
-      if (taken !== true && !(await taken)) throw new HttpFailure("unavailable", "too many calls under way");
+      const acquired = this.#limiter.acquire(signal);
+      if (acquired !== true && !(await acquired)) throw new HttpFailure("unavailable", "too many concurrent calls");
       try {
-        const asked = call.mayBeSent?.(taken !== true);
-        if (asked !== undefined) await unlessAborted(asked, end.signal);
-        const response = await this.#fetch(call, end.signal);
+        const checking = call.mayBeSent?.(acquired !== true);
+        if (checking !== undefined) await unlessAborted(checking, signal);
+        const response = await this.#fetch(call, signal);
         const body = await readBody(response, this.#responseBytesMax);
         bodyWasRead = true;
         const answer = { status: response.status, headers: response.headers, body };
-        if (isMeant(answer) && mayBeTruncated(answer)) throw new HttpFailure("unavailable", "the answer may have been cut");
+        if (isUsed(answer) && mayBeTruncated(answer)) throw new HttpFailure("unavailable", "the answer may be truncated");
         return answer;
       } finally {
-        this.#slots.release();
+        this.#limiter.release();
       }
     } catch (thrown) {
-      throw thrown instanceof Refusal ? thrown : end.explain(thrown);
+      throw thrown instanceof Refusal ? thrown : cancellation.toFailure(thrown);
     } finally {
-      end.dispose(bodyWasRead);
+      cancellation.dispose(bodyWasRead);
     }
   }
 
@@ -96,8 +98,8 @@ export class HttpClient {
   }
 
   /**
-   * A kept-alive connection may close just as it is used: Bun then tries once more on a new one, for idempotent methods (RFC 9110
-   * 9.2.2) alone.
+   * The backend may close a persistent connection while a request is being sent. Bun then retries once on a new connection, but only for
+   * idempotent methods (RFC 9110 9.2.2).
    */
   #fetch({ method, target, headers, body }: HttpCall, signal: AbortSignal): Promise<Response> {
     headers.Accept = "application/json";
@@ -116,12 +118,12 @@ export class HttpClient {
   }
 }
 
-/** Whether a status has a meaning to the caller, and with it the body; others are failures whatever they say. */
-function isMeant({ status }: HttpAnswer): boolean {
+/** Whether callers use the body of an answer with this status. All other statuses are failures, whatever their body. */
+function isUsed({ status }: HttpAnswer): boolean {
   return (status >= 200 && status < 300) || (status >= 400 && status < 500);
 }
 
-/** The work, or the signal's reason as soon as it aborts. */
+/** Settles like `work`, but rejects as soon as the signal aborts. */
 function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
@@ -130,7 +132,7 @@ function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> 
   });
 }
 
-/** The whole body, or a failure as soon as it is known to be longer than `bytesMax`. */
+/** Reads the whole body. Throws an `HttpFailure` as soon as it is known to exceed `bytesMax`. */
 function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
   const { headers } = response;
   const [coding] = codingsOf(headers.get("content-encoding"));

@@ -1,8 +1,8 @@
 import { utf8Text } from "../../core/json-body.ts";
 import { JsonTextError, scanJson } from "../../core/json-text.ts";
-import { payloadInvalid } from "./payload-invalid.ts";
+import { payloadInvalid } from "../../core/refusal.ts";
 
-/** One field of a payload, by the very text that was signed: a number keeps all of its digits. */
+/** One field of a payload, as the JSON text that was signed. So a number keeps all of its digits. */
 export interface JsonMember {
   readonly nameSource: string;
   readonly source: string;
@@ -12,12 +12,12 @@ export type JsonMembers = ReadonlyMap<string, JsonMember>;
 
 const NO_MEMBERS: JsonMembers = new Map();
 
-/** PAYLOAD_INVALID unless a payload is empty, or JSON in UTF-8 that every parser reads alike (proto/backend.md, "Commands"). */
+/** Throws PAYLOAD_INVALID unless the payload is empty, or JSON in UTF-8 that all parsers read alike (proto/backend.md, "Commands"). */
 export function checkPayload(payloadBytes: Uint8Array): void {
   if (payloadBytes.byteLength > 0) scanPayload(payloadBytes);
 }
 
-/** The top-level fields of such a payload, in their order; an empty one has none. PAYLOAD_INVALID where it is no object. */
+/** Returns the top-level fields of such a payload, in order. An empty payload has none. Throws PAYLOAD_INVALID if it is not an object. */
 export function readMembers(payloadBytes: Uint8Array): JsonMembers {
   if (payloadBytes.byteLength === 0) return NO_MEMBERS;
   const members = new Map<string, JsonMember>();
@@ -30,7 +30,7 @@ export function readMembers(payloadBytes: Uint8Array): JsonMembers {
   return members;
 }
 
-/** The elements of an array, each by its own text. `source`: an array that has been scanned. */
+/** Returns the JSON text of each element. `source` must be an array that has been scanned before. */
 export function elementsOf(source: string): string[] {
   const elements: string[] = [];
   scanJson(source, (child) => elements.push(child.source));

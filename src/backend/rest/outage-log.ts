@@ -4,47 +4,47 @@ import type { Log } from "../../core/ports.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 export interface OutageLogOptions {
-  /** What the calls are for, as the log names it. */
+  /** The kind of calls, as a log field. */
   readonly calls: "commands" | "session look-ups" | "logins";
   readonly log: Log;
   readonly clock: Clock;
 }
 
-/** While calls fail, the log says so this often: a backend that is down fails every call. */
-const REMIND_MS = 30_000;
+/** Minimum time between two warnings. Every call fails while the backend is down. */
+const WARNING_INTERVAL_MS = 30_000;
 
-/** Says in the log that calls of the backend fail, with the first that does, and when they succeed again. */
+/** Logs an outage of the backend: a warning at the first failed call and every 30 s, and an info line when calls succeed again. */
 export class OutageLog {
   readonly #options: OutageLogOptions;
-  /** On the monotonic clock, since when calls have failed; `undefined` while they succeed, or nobody was told that they fail. */
+  /** Start of the outage on the monotonic clock. `undefined` unless a warning of this outage was logged. */
   #failingSinceMs: number | undefined;
-  #toldMs = Number.NEGATIVE_INFINITY;
-  /** Failures since the log last said so. */
-  #untold = 0;
+  #warnedMs = Number.NEGATIVE_INFINITY;
+  /** Failures since the last warning. */
+  #failures = 0;
 
   constructor(options: OutageLogOptions) {
     this.#options = options;
   }
 
-  /** `thrown`: what the call ended with. A caller that left says nothing of the backend. */
+  /** Records what a call threw. A call that its caller aborted is not counted. */
   failed(thrown: unknown): void {
     if (thrown instanceof HttpFailure && thrown.kind === "aborted") return;
     const { calls, log, clock } = this.#options;
     const nowMs = clock.monotonic();
-    this.#untold++;
-    if (nowMs - this.#toldMs < REMIND_MS) return;
+    this.#failures++;
+    if (nowMs - this.#warnedMs < WARNING_INTERVAL_MS) return;
     this.#failingSinceMs ??= nowMs;
     const kind = thrown instanceof HttpFailure ? thrown.kind : "bad_response";
     const cause = describeCause(thrown instanceof HttpFailure ? thrown.cause : thrown);
-    log.warn("backend: calls fail", { calls, kind, cause, failures: this.#untold });
-    this.#toldMs = nowMs;
-    this.#untold = 0;
+    log.warn("backend calls failing", { calls, kind, cause, failures: this.#failures });
+    this.#warnedMs = nowMs;
+    this.#failures = 0;
   }
 
   succeeded(): void {
     if (this.#failingSinceMs === undefined) return;
     const { calls, log, clock } = this.#options;
-    log.info("backend: calls succeed again", { calls, after_ms: Math.round(clock.monotonic() - this.#failingSinceMs) });
+    log.info("backend calls recovered", { calls, after_ms: Math.round(clock.monotonic() - this.#failingSinceMs) });
     this.#failingSinceMs = undefined;
   }
 }

@@ -1,29 +1,30 @@
 import { stringValue } from "../../core/json-text.ts";
+import { payloadInvalid } from "../../core/refusal.ts";
 import { type PathSegment, parseRoutePath } from "../../core/route-path.ts";
 import type { JsonMembers } from "./json-members.ts";
-import { payloadInvalid } from "./payload-invalid.ts";
 
-/** Ids are short; more is not an id. */
+/** Values of placeholders are ids, which are short. */
 const VALUE_CHARS_MAX = 512;
-/** What could leave its segment, once here or after one more decoding further on: separators, escapes, control characters. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+/** Characters that could end the segment, here or if a server behind decodes the path once more. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern looks for control characters
 const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}/i;
 
-/** A path with placeholders, each a whole segment: `/api/v1/user/rooms/{room_id}/messages`. Compiled once, expanded a call. */
+/** A path whose placeholders are whole segments: `/api/v1/user/rooms/{room_id}/messages`. Parsed once, expanded for each call. */
 export class PathTemplate {
-  /** The payload's fields that the path consumes. */
+  /** Names of the payload fields that the path uses. */
   readonly fields: ReadonlySet<string>;
   readonly #segments: readonly PathSegment[];
+  /** The path itself if it has no placeholders. */
   readonly #plain: string | undefined;
 
-  /** Throws a TypeError that says what is wrong with the path. */
+  /** Throws a TypeError with the reason if the path is invalid. */
   constructor(path: string) {
     this.#segments = parseRoutePath(path);
     this.fields = new Set(this.#segments.flatMap((segment) => ("field" in segment ? [segment.field] : [])));
     this.#plain = this.fields.size === 0 ? path : undefined;
   }
 
-  /** The path with its placeholders filled in. A value can never leave its segment: PAYLOAD_INVALID names the field. */
+  /** Fills in the placeholders. Throws PAYLOAD_INVALID with the field's name if a value is missing or could leave its segment. */
   expand(members: JsonMembers): string {
     if (this.#plain !== undefined) return this.#plain;
     return this.#segments.reduce(
@@ -33,7 +34,7 @@ export class PathTemplate {
   }
 }
 
-/** The text of a string, number or boolean, by its JSON text: a number is written as it was signed. `undefined` for all else. */
+/** Converts the JSON text of a string, number or boolean to plain text. A number keeps its text. Returns `undefined` for other values. */
 export function scalarText(source: string): string | undefined {
   if (source.startsWith('"')) return stringValue(source);
   return /^[-0-9tf]/.test(source) ? source : undefined;

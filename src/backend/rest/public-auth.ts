@@ -1,10 +1,8 @@
 import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../../core/ports.ts";
-import { backendRefusal } from "./backend-refusal.ts";
+import { requireGatewayAccepted, requireJson } from "./answer-checks.ts";
 import { publicHeaders } from "./command-headers.ts";
-import { requireGatewayAccepted } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
-import { failureOfStatus, HttpFailure } from "./http-failure.ts";
-import { requireJson } from "./json-answer.ts";
+import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
 
 export interface PublicAuthOptions {
@@ -13,17 +11,17 @@ export interface PublicAuthOptions {
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** Continues the client's trace in the call to the backend, or begins one. */
+  /** Continues the client's trace in the call to the backend, or starts a new one. */
   readonly trace: ContinueTrace;
-  readonly report?: OutageLog | undefined;
+  readonly outageLog?: OutageLog | undefined;
 }
 
-/** Of the 256 fetches that Bun runs at once. */
+/** Share of the 256 fetches that Bun runs concurrently; see `ConcurrencyLimiter`. */
 const LOGIN_CALLS_MAX = 16;
 
 const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
 
-/** Forwards the login calls to the backend; what they may hold has been checked before. */
+/** Forwards login calls to the backend. The caller validates their bodies (service/public/public-schema.ts). */
 export class PublicAuth implements PublicBackend {
   readonly #options: PublicAuthOptions;
   readonly #http: HttpClient;
@@ -43,12 +41,12 @@ export class PublicAuth implements PublicBackend {
       signal,
     } as const;
     try {
-      const answer = passOn(await this.#http.call(call));
-      this.#options.report?.succeeded();
+      const answer = toPublicAnswer(await this.#http.call(call));
+      this.#options.outageLog?.succeeded();
       return answer;
     } catch (thrown) {
       if (!(thrown instanceof HttpFailure)) throw thrown;
-      this.#options.report?.failed(thrown);
+      this.#options.outageLog?.failed(thrown);
       throw backendRefusal(thrown);
     }
   }
@@ -59,13 +57,13 @@ export class PublicAuth implements PublicBackend {
   }
 }
 
-function passOn(answer: HttpAnswer): PublicAnswer {
+function toPublicAnswer(answer: HttpAnswer): PublicAnswer {
   requireGatewayAccepted(answer);
   const { status, headers, body } = answer;
   const retryAfter = headers.get("retry-after");
   const isAnswer = (status >= 200 && status < 300) || (status >= 400 && status < 500);
   if (!isAnswer) throw failureOfStatus(status);
-  const contentType = requireJson(status, headers, body);
+  const contentType = requireJson(answer);
   const seconds = retryAfter !== null && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
   return { status, contentType, body, retryAfter: seconds };
 }

@@ -1,12 +1,10 @@
 import type { Clock } from "../../core/clock.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, Route, SendCheck } from "../../core/ports.ts";
-import { backendRefusal } from "./backend-refusal.ts";
+import { requireJson, requireNoChallenge } from "./answer-checks.ts";
 import { commandHeaders } from "./command-headers.ts";
-import { requireNoChallenge } from "./gateway-refused.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
-import { failureOfStatus, HttpFailure } from "./http-failure.ts";
-import { requireJson } from "./json-answer.ts";
+import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
 import { routeRequest } from "./route-request.ts";
 import type { CompiledRoute, RouteTable } from "./route-table.ts";
@@ -15,25 +13,25 @@ export interface RestBackendOptions {
   /** The backend's base URL. */
   readonly url: string;
   readonly routes: RouteTable;
-  /** For routes that have none of their own. */
+  /** Timeout of routes without their own. */
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** Continues the client's trace in the call to the backend, or begins one. */
+  /** Continues the client's trace in the call to the backend, or starts a new one. */
   readonly trace: ContinueTrace;
   readonly metrics: Metrics;
   readonly clock: Clock;
-  /** Commands under way at once; the others wait, within their timeout. */
+  /** Maximum number of concurrent commands. Others wait, at most for their timeout. */
   readonly callsMax?: number;
-  readonly report?: OutageLog | undefined;
+  readonly outageLog?: OutageLog | undefined;
 }
 
-/** Of the 256 fetches that Bun runs at once; the rest are for session look-ups and logins. */
+/** Share of the 256 fetches that Bun runs concurrently. The rest is for session look-ups and logins. */
 export const COMMAND_CALLS_MAX = 192;
 
 const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
 
-/** The application behind the gateway, over REST: the route table says which call serves which message type. */
+/** Calls the application's REST API. The route table maps each message type to a call. */
 export class RestBackend implements Backend {
   readonly #options: RestBackendOptions;
   readonly #http: HttpClient;
@@ -69,12 +67,12 @@ export class RestBackend implements Backend {
     try {
       const reply = readReply(await this.#http.call(call));
       this.#observe(route, startedMs, reply.resultCode === "ok" ? "ok" : "business_error");
-      this.#options.report?.succeeded();
+      this.#options.outageLog?.succeeded();
       return reply;
     } catch (thrown) {
       if (!(thrown instanceof HttpFailure)) throw thrown;
       this.#observe(route, startedMs, thrown.kind);
-      this.#options.report?.failed(thrown);
+      this.#options.outageLog?.failed(thrown);
       throw backendRefusal(thrown);
     }
   }
@@ -90,7 +88,7 @@ export class RestBackend implements Backend {
   }
 }
 
-/** What an answer means to the client; an `HttpFailure` where it means nothing to it. */
+/** Converts an answer to the client's reply. Throws an `HttpFailure` for an answer that is not for the client. */
 function readReply(answer: HttpAnswer): BackendReply {
   const { status } = answer;
   requireNoChallenge(answer);
@@ -99,13 +97,13 @@ function readReply(answer: HttpAnswer): BackendReply {
   throw failureOfStatus(status);
 }
 
-/** The body goes on as it came, and is JSON or empty. */
-function readOk({ status, headers, body }: HttpAnswer): BackendReply {
-  if (body.byteLength > 0) requireJson(status, headers, body);
-  return { resultCode: "ok", payloadBytes: body };
+/** The body is passed on byte for byte. It must be JSON or empty. */
+function readOk(answer: HttpAnswer): BackendReply {
+  if (answer.body.byteLength > 0) requireJson(answer);
+  return { resultCode: "ok", payloadBytes: answer.body };
 }
 
-/** `ok` is the code of success alone, whatever the body calls itself. */
+/** The result code is the body's `code`, except `ok`, which is reserved for 2xx answers. */
 function readBusinessError({ status, headers, body }: HttpAnswer): BackendReply {
   const object = isJsonType(headers.get("content-type")) ? parseJsonObject(utf8Text(body)) : undefined;
   if (object === undefined) throw new HttpFailure("bad_response", `HTTP ${status} without a JSON object`);

@@ -1,22 +1,22 @@
+import { payloadInvalid } from "../../core/refusal.ts";
 import { checkPayload, elementsOf, type JsonMember, readMembers } from "./json-members.ts";
 import { scalarText } from "./path-template.ts";
-import { payloadInvalid } from "./payload-invalid.ts";
 import type { CompiledRoute } from "./route-table.ts";
 
-/** Where a payload goes in the call of a route. */
+/** The HTTP request line target and body of one command. */
 export interface RouteRequest {
-  /** Path and query, encoded. */
+  /** Path and query, percent-encoded. */
   readonly target: string;
   readonly body: Uint8Array | string | undefined;
 }
 
-/** HTTP servers commonly take 8 KiB of request line. */
+/** HTTP servers commonly accept request lines of at most 8 KiB. */
 const TARGET_CHARS_MAX = 8000;
 
 /**
- * Lays a payload out over the route's call. Fields that the path names go there and nowhere else; GET and DELETE carry the others
- * as their query. POST, PUT and PATCH carry the payload exactly as it was signed, or, where the path took fields, the text of the
- * other fields. An empty payload is `{}`. Whatever the method, the payload is JSON that every parser reads alike.
+ * Maps a payload to the route's HTTP request. Fields that the path names go into the path only. GET and DELETE send the other fields as
+ * the query. POST, PUT and PATCH send the payload byte for byte as it was signed; if the path uses fields, they send the JSON text of the
+ * others. An empty payload is sent as `{}`. Throws PAYLOAD_INVALID unless the payload is JSON that all parsers read alike.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
   const inBody = route.method !== "GET" && route.method !== "DELETE";
@@ -44,7 +44,7 @@ function query(members: [string, JsonMember][]): string {
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
 }
 
-/** A scalar once, an array of scalars once for each, null not at all. */
+/** The query values of one field: one for a scalar, one per element of an array of scalars, none for null. */
 function queryValues(name: string, source: string): string[] {
   if (source === "null") return [];
   const sources = source.startsWith("[") ? elementsOf(source) : [source];

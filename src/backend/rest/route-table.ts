@@ -2,7 +2,7 @@ import type { Budget } from "../../core/ports.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";
 
-/** A route as the configuration writes it. */
+/** A `[[routes]]` entry of the configuration. */
 export interface RouteEntry {
   readonly message_type: string;
   readonly method: HttpMethod;
@@ -17,21 +17,20 @@ interface RouteBudgetEntry {
   readonly shadow?: boolean | undefined;
 }
 
-/** A route of the table, compiled at the start. */
 export interface CompiledRoute {
   readonly messageType: string;
   readonly method: HttpMethod;
   readonly path: PathTemplate;
-  /** The route's own, where it has one. */
+  /** `undefined`: the backend's default applies. */
   readonly timeoutMs: number | undefined;
   readonly budget: Budget | undefined;
 }
 
-/** Which call of the backend serves a message type. */
+/** Maps message types to calls of the backend. */
 export class RouteTable {
   readonly #routes = new Map<string, CompiledRoute>();
 
-  /** Throws a TypeError for a path that cannot be compiled and for a message type with two routes. */
+  /** Throws a TypeError if a path is invalid or a message type has two routes. */
   constructor(entries: readonly RouteEntry[]) {
     for (const entry of entries) {
       if (this.#routes.has(entry.message_type)) throw new TypeError(`message type ${entry.message_type}: has two routes`);
@@ -39,7 +38,7 @@ export class RouteTable {
     }
   }
 
-  /** Gives each route the budget that its entry has now. Nothing else of the entries is looked at. */
+  /** Replaces the budget of each route by that of its entry. Ignores all other fields and unknown routes. */
   adoptBudgets(entries: readonly RouteEntry[]): void {
     for (const { message_type: messageType, budget } of entries) {
       const route = this.#routes.get(messageType);

@@ -3,7 +3,7 @@ import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import { PUBLIC_KEY_BYTES, SESSION_RECORD_BYTES_MAX } from "../../core/limits.ts";
 import type { Metrics, Session, SessionSource, VerifyingKey } from "../../core/ports.ts";
 import { refuse } from "../../core/refusal.ts";
-import { requireGatewayAccepted } from "./gateway-refused.ts";
+import { requireGatewayAccepted } from "./answer-checks.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
@@ -13,19 +13,19 @@ export interface SessionLookupOptions {
   readonly url: string;
   readonly timeoutMs: number;
   readonly token?: string | undefined;
-  /** Makes a key of its 32 raw bytes. */
+  /** Builds a key from its 32 raw bytes. */
   readonly toKey: (raw: Uint8Array) => VerifyingKey;
   readonly metrics: Metrics;
-  readonly report?: OutageLog | undefined;
+  readonly outageLog?: OutageLog | undefined;
 }
 
-/** Of the 256 fetches that Bun runs at once. */
+/** Share of the 256 fetches that Bun runs concurrently; see `ConcurrencyLimiter`. */
 const LOOKUP_CALLS_MAX = 48;
 
-/** RFC 4648 4: 32 bytes, with their padding. */
+/** RFC 4648 4: 32 bytes in base64 with padding. */
 const KEY_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
 
-/** Looks sessions up in the backend. An answer that breaks any rule of the contract is no answer. */
+/** Looks up sessions in the backend. An answer that breaks any rule of the contract counts as a failed look-up. */
 export class BackendSessionSource implements SessionSource {
   readonly #options: SessionLookupOptions;
   readonly #http: HttpClient;
@@ -36,16 +36,16 @@ export class BackendSessionSource implements SessionSource {
   }
 
   async lookUp(deviceSessionId: string): Promise<Session | undefined> {
-    // The alphabet of ids allows these two, and in a URL they would walk up the path.
+    // Both are valid ids, but as path segments they would address another resource.
     if (deviceSessionId === "." || deviceSessionId === "..") return undefined;
     try {
-      const session = this.#read(await this.#ask(deviceSessionId), deviceSessionId);
+      const session = this.#read(await this.#fetch(deviceSessionId), deviceSessionId);
       this.#count(session === undefined ? "unknown" : "found");
-      this.#options.report?.succeeded();
+      this.#options.outageLog?.succeeded();
       return session;
     } catch (cause) {
       this.#count("unavailable");
-      this.#options.report?.failed(cause);
+      this.#options.outageLog?.failed(cause);
       throw refuse("SESSION_LOOKUP_UNAVAILABLE", { cause });
     }
   }
@@ -55,7 +55,7 @@ export class BackendSessionSource implements SessionSource {
     this.#http.close();
   }
 
-  #ask(deviceSessionId: string): Promise<HttpAnswer> {
+  #fetch(deviceSessionId: string): Promise<HttpAnswer> {
     return this.#http.call({
       method: "GET",
       target: `/api/v1/internal/sessions/${encodeURIComponent(deviceSessionId)}`,
@@ -73,9 +73,9 @@ export class BackendSessionSource implements SessionSource {
     if (record === undefined) {
       throw new HttpFailure("bad_response", `HTTP ${httpStatus} without a JSON object, content-type ${contentType ?? "none"}`);
     }
-    // Clients log out of it, so a 404 of whatever else may answer under this address is not enough.
+    // A client logs out after this. So a 404 counts only with a JSON object: another server may answer at this address.
     if (httpStatus === 404) return undefined;
-    if (record.device_session_id !== deviceSessionId) throw new TypeError("the record is not of this session");
+    if (record.device_session_id !== deviceSessionId) throw new TypeError("the record is of another session");
     const { user_id: userId, status } = record;
     if (typeof userId !== "string" || !isUserId(userId)) throw new TypeError("user_id is not 1 to 256 visible characters");
     if (status !== "active" && status !== "revoked") throw new TypeError("status is neither active nor revoked");

@@ -3,45 +3,45 @@ import { ConcurrencyLimiter } from "../../../../src/backend/rest/concurrency-lim
 
 const never = new AbortController().signal;
 
-test("calls beyond the bound wait their turn, first come first served", async () => {
-  const slots = new ConcurrencyLimiter(2);
-  expect(slots.take(never)).toBe(true);
-  expect(slots.take(never)).toBe(true);
+test("calls above the limit wait in a first-in, first-out queue", async () => {
+  const limiter = new ConcurrencyLimiter(2);
+  expect(limiter.acquire(never)).toBe(true);
+  expect(limiter.acquire(never)).toBe(true);
   const served: string[] = [];
-  const third = Promise.resolve(slots.take(never)).then(() => served.push("third"));
-  const fourth = Promise.resolve(slots.take(never)).then(() => served.push("fourth"));
-  slots.release();
+  const third = Promise.resolve(limiter.acquire(never)).then(() => served.push("third"));
+  const fourth = Promise.resolve(limiter.acquire(never)).then(() => served.push("fourth"));
+  limiter.release();
   await third;
   expect(served).toEqual(["third"]);
-  slots.release();
+  limiter.release();
   await fourth;
   expect(served).toEqual(["third", "fourth"]);
 });
 
-test("a caller that left the line does not cost the next one its slot", async () => {
-  const slots = new ConcurrencyLimiter(1);
-  slots.take(never);
+test("an aborted waiter does not consume a permit", async () => {
+  const limiter = new ConcurrencyLimiter(1);
+  limiter.acquire(never);
   const leaving = new AbortController();
-  const left = Promise.resolve(slots.take(leaving.signal));
-  const stays = Promise.resolve(slots.take(never));
+  const left = Promise.resolve(limiter.acquire(leaving.signal));
+  const stays = Promise.resolve(limiter.acquire(never));
   leaving.abort(new Error("left"));
   expect(left).rejects.toThrow("left");
-  expect(Promise.resolve(slots.take(AbortSignal.abort(new Error("never came"))))).rejects.toThrow("never came");
-  slots.release();
+  expect(Promise.resolve(limiter.acquire(AbortSignal.abort(new Error("never came"))))).rejects.toThrow("never came");
+  limiter.release();
   expect(await stays).toBe(true);
-  slots.release();
-  expect(slots.take(never)).toBe(true);
+  limiter.release();
+  expect(limiter.acquire(never)).toBe(true);
 });
 
-test("a line that is full refuses at once instead of growing", async () => {
-  const slots = new ConcurrencyLimiter(1);
-  slots.take(never);
+test("a full queue rejects further calls immediately", async () => {
+  const limiter = new ConcurrencyLimiter(1);
+  limiter.acquire(never);
   const leaving = new AbortController();
-  const line = Array.from({ length: 4096 }, () => Promise.resolve(slots.take(leaving.signal)));
-  expect(slots.take(never)).toBe(false);
+  const line = Array.from({ length: 4096 }, () => Promise.resolve(limiter.acquire(leaving.signal)));
+  expect(limiter.acquire(never)).toBe(false);
   leaving.abort();
   expect((await Promise.allSettled(line)).every((waiter) => waiter.status === "rejected")).toBe(true);
-  const next = slots.take(never);
-  slots.release();
+  const next = limiter.acquire(never);
+  limiter.release();
   expect(await next).toBe(true);
 });

@@ -4,44 +4,44 @@ import { OutageLog } from "../../../../src/backend/rest/outage-log.ts";
 import type { LogFields } from "../../../../src/core/ports.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
-function setting() {
+function createOutageLog() {
   const clock = new ManualClock();
-  const told: string[] = [];
-  const tell = (message: string, fields: LogFields = {}) => void told.push(`${message} ${fields.failures ?? fields.after_ms}`);
-  const log = { debug: tell, info: tell, warn: tell, error: tell };
-  return { clock, told, report: new OutageLog({ calls: "commands", log, clock }) };
+  const lines: string[] = [];
+  const add = (message: string, fields: LogFields = {}) => void lines.push(`${message} ${fields.failures ?? fields.after_ms}`);
+  const log = { debug: add, info: add, warn: add, error: add };
+  return { clock, lines, outageLog: new OutageLog({ calls: "commands", log, clock }) };
 }
 
 const down = () => new HttpFailure("unavailable", "connection refused");
 
-test("an outage is told at once, and every 30 s with the failures since; its end once", () => {
-  const { clock, told, report } = setting();
-  report.succeeded();
+test("an outage is logged immediately and every 30 s with the failures since then; its end is logged once", () => {
+  const { clock, lines, outageLog } = createOutageLog();
+  outageLog.succeeded();
   for (let second = 0; second < 70; second++) {
-    report.failed(down());
+    outageLog.failed(down());
     clock.advance(1000);
   }
-  report.succeeded();
-  report.succeeded();
-  expect(told).toEqual([
-    "backend: calls fail 1",
-    "backend: calls fail 30",
-    "backend: calls fail 30",
-    "backend: calls succeed again 70000",
+  outageLog.succeeded();
+  outageLog.succeeded();
+  expect(lines).toEqual([
+    "backend calls failing 1",
+    "backend calls failing 30",
+    "backend calls failing 30",
+    "backend calls recovered 70000",
   ]);
 });
 
-test("a backend that fails every other call is told of no more often than that", () => {
-  const { clock, told, report } = setting();
+test("a backend that fails every other call is logged no more often", () => {
+  const { clock, lines, outageLog } = createOutageLog();
   for (let second = 0; second < 60; second++) {
-    if (second % 2 === 0) report.failed(down());
-    else report.succeeded();
+    if (second % 2 === 0) outageLog.failed(down());
+    else outageLog.succeeded();
     clock.advance(1000);
   }
-  expect(told).toEqual([
-    "backend: calls fail 1",
-    "backend: calls succeed again 1000",
-    "backend: calls fail 15",
-    "backend: calls succeed again 1000",
+  expect(lines).toEqual([
+    "backend calls failing 1",
+    "backend calls recovered 1000",
+    "backend calls failing 15",
+    "backend calls recovered 1000",
   ]);
 });

@@ -48,7 +48,7 @@ async function reasonOf(answered: Promise<unknown>): Promise<string> {
   );
 }
 
-test("a login call reaches the backend with the caller's address and language", async () => {
+test("a login call is forwarded with the client's address and language", async () => {
   answer = () => Response.json({ challenge_id: "c1" });
   const reply = await forward({ email: "a@b.c" });
   expect(seen).toMatchObject({ line: `POST ${PATH}`, body: { email: "a@b.c" } });
@@ -62,7 +62,7 @@ test("a login call reaches the backend with the caller's address and language", 
   expect(Buffer.from(reply.body).toString()).toBe('{"challenge_id":"c1"}');
 });
 
-test("the backend's own errors pass through as they came, with when to try again", async () => {
+test("a 4xx answer is passed on unchanged, with a Retry-After in seconds", async () => {
   answer = () => Response.json({ code: "wrong_code" }, { status: 422 });
   expect(await forward()).toMatchObject({ status: 422, retryAfter: undefined });
   answer = () => Response.json({ code: "slow_down" }, { status: 429, headers: { "Retry-After": "60" } });
@@ -71,7 +71,7 @@ test("the backend's own errors pass through as they came, with when to try again
   expect(await forward()).toMatchObject({ status: 429, retryAfter: undefined });
 });
 
-test("nothing else of the backend's passes through", async () => {
+test("any other answer becomes a BACKEND_* refusal", async () => {
   const refusals: [() => Response, string][] = [
     [() => new Response("<p>stack trace</p>", { headers: { "content-type": "text/html" } }), "BACKEND_BAD_RESPONSE"],
     [() => new Response("<p>", { status: 404, headers: { "content-type": "text/html" } }), "BACKEND_BAD_RESPONSE"],
@@ -91,7 +91,7 @@ test("nothing else of the backend's passes through", async () => {
   }
 });
 
-test("a backend that is gone or silent, or a caller that leaves, ends the call", async () => {
+test("an unreachable or silent backend, or an aborted caller, ends the call with a refusal", async () => {
   expect(await reasonOf(forward({}, "http://127.0.0.1:1"))).toBe("BACKEND_UNAVAILABLE");
   await using silent = await rawServer(() => {});
   expect(await reasonOf(forward({}, silent.url))).toBe("BACKEND_TIMEOUT");

@@ -51,7 +51,7 @@ function command(fields: Partial<BackendCommand> = {}): BackendCommand {
 
 type Execute = (command: BackendCommand, signal: AbortSignal) => Promise<BackendReply>;
 
-/** Calls the route of the command's message type. */
+/** Executes commands by the route of their message type. */
 function executing(rest: RestBackend): { execute: Execute } {
   return {
     execute(command, signal) {
@@ -71,7 +71,7 @@ async function refusalOf(reply: Promise<BackendReply>): Promise<Refusal> {
   throw thrown;
 }
 
-/** What the backend saw last, and what it answers next. */
+/** The last request that the server received, and its next answer. */
 let seen: { method: string; url: URL; headers: Headers; body: string } | undefined;
 let answer: () => Response | Promise<Response> = () => Response.json({});
 let server: Bun.Server<undefined>;
@@ -92,8 +92,8 @@ function execute(fields: Partial<BackendCommand> = {}, options: Partial<RestBack
   return backend(server.url.href, options).execute(command(fields), never);
 }
 
-describe("what the backend is told", () => {
-  test("who asks, for which request, from where, in which trace", async () => {
+describe("the request to the backend", () => {
+  test("names the user, session, request, client address and trace", async () => {
     answer = () => Response.json({});
     await execute({ acceptLanguage: "de", userAgent: "app/1 (x; y)" }, { token: "s3cret" });
     const headers = Object.fromEntries(seen?.headers ?? []);
@@ -111,7 +111,7 @@ describe("what the backend is told", () => {
     });
   });
 
-  test("the payload goes where the route says", async () => {
+  test("carries the payload as the route defines", async () => {
     answer = () => Response.json({});
     await execute({ messageType: "message.send", payloadBytes: Buffer.from('{"room_id":"lobby","text":"hi"}') });
     expect(seen).toMatchObject({ method: "POST", body: '{"text":"hi"}' });
@@ -121,13 +121,13 @@ describe("what the backend is told", () => {
     expect(seen?.body).toBe('{ "as": "signed" }');
   });
 
-  test("a backend under a path of its own is called under that path", async () => {
+  test("starts with the path of the backend's URL", async () => {
     answer = () => Response.json({});
     await backend(`${server.url.href}base/`).execute(command(), never);
     expect(seen?.url.pathname).toBe("/base/api/v1/user/profile");
   });
 
-  test("no header of its own without a token, and none of the client's that it did not send", async () => {
+  test("has no Authorization without a token, and no client header that the client did not send", async () => {
     answer = () => Response.json({});
     await execute();
     expect(seen?.headers.has("authorization")).toBe(false);
@@ -137,7 +137,7 @@ describe("what the backend is told", () => {
 });
 
 describe("header injection", () => {
-  test("an id that could end a header is never sent", async () => {
+  test("an id that is not a valid header value is never sent", async () => {
     seen = undefined;
     for (const userId of ["a\r\nX-Admin: 1", "a\nb", "a b", "ü", "", "x".repeat(257)]) {
       expect((await refusalOf(execute({ userId }))).reason).toBe("INTERNAL");
@@ -145,7 +145,7 @@ describe("header injection", () => {
     expect(seen).toBeUndefined();
   });
 
-  test("a client's own header that could end a header, or is over-long, is left out", async () => {
+  test("an invalid or too long client header is not forwarded", async () => {
     answer = () => Response.json({});
     for (const value of ["de\r\nX-User-Id: admin", "de\n", "\u0000", "x".repeat(513)]) {
       await execute({ acceptLanguage: value, userAgent: value });
@@ -155,12 +155,12 @@ describe("header injection", () => {
     }
   });
 
-  test("a token that is no bearer token is refused before the gateway starts", () => {
+  test("an invalid bearer token throws a TypeError at start", () => {
     expect(() => backend("http://127.0.0.1:1", { token: "a\r\nb" })).toThrow(TypeError);
   });
 });
 
-describe("what an answer becomes", () => {
+describe("an answer is converted:", () => {
   const json = { "content-type": "application/json" };
   type OkCase = [string, () => Response, string, string];
   const ok: OkCase[] = [
@@ -182,7 +182,7 @@ describe("what an answer becomes", () => {
     ...['Application/JSON;Charset="UTF-8"', 'application/json; x="; charset=latin1"', "application/json;"].map(
       (type): OkCase => [`200 as ${type}`, () => new Response("{}", { headers: { "content-type": type } }), "ok", "{}"],
     ),
-    ["200 with a JSON dialect", () => new Response("{}", { headers: { "content-type": "application/hal+json" } }), "ok", "{}"],
+    ["200 with a +json type", () => new Response("{}", { headers: { "content-type": "application/hal+json" } }), "ok", "{}"],
     ["204", () => new Response(null, { status: 204 }), "ok", ""],
     ["200 without a body", () => new Response(""), "ok", ""],
     [
@@ -193,19 +193,19 @@ describe("what an answer becomes", () => {
     ],
     ["401 without a code", () => Response.json({}, { status: 401 }), "http_401", "{}"],
     [
-      "403 as a problem",
+      "403 as application/problem+json",
       () => new Response("{}", { status: 403, headers: { "content-type": "application/problem+json" } }),
       "http_403",
       "{}",
     ],
     [
-      "a code outside the alphabet",
+      "a code with invalid characters",
       () => Response.json({ code: "Not Found" }, { status: 404 }),
       "http_404",
       '{"code":"Not Found"}',
     ],
-    ["a code that is not text", () => Response.json({ code: 5 }, { status: 400 }), "http_400", '{"code":5}'],
-    ["an error that calls itself ok", () => Response.json({ code: "ok" }, { status: 400 }), "http_400", '{"code":"ok"}'],
+    ["a code that is not a string", () => Response.json({ code: 5 }, { status: 400 }), "http_400", '{"code":5}'],
+    ["an error with the code ok", () => Response.json({ code: "ok" }, { status: 400 }), "http_400", '{"code":"ok"}'],
   ];
   for (const [name, respond, resultCode, payload] of ok) {
     test(name, async () => {
@@ -229,7 +229,7 @@ describe("what an answer becomes", () => {
       "BACKEND_BAD_RESPONSE",
     ],
     [
-      "200 compressed, and identity",
+      "200 with codings identity and br",
       () => new Response("{}", { headers: { ...json, "content-encoding": "identity, br" } }),
       "BACKEND_BAD_RESPONSE",
     ],
@@ -243,7 +243,7 @@ describe("what an answer becomes", () => {
     ["404 without a body", () => new Response(null, { status: 404 }), "BACKEND_BAD_RESPONSE"],
     ["407", () => Response.json({ code: "x" }, { status: 407 }), "BACKEND_BAD_RESPONSE"],
     ...[401, 403].map((status): [string, () => Response, string] => [
-      `${status} that challenges the gateway's token`,
+      `${status} with WWW-Authenticate`,
       () => Response.json({ code: "x" }, { status, headers: { "WWW-Authenticate": 'Bearer error="invalid_token"' } }),
       "BACKEND_BAD_RESPONSE",
     ]),
@@ -262,7 +262,7 @@ describe("what an answer becomes", () => {
     });
   }
 
-  test("a redirect is not followed: it could lead anywhere with the user's id and the token", async () => {
+  test("a redirect is not followed, because its target would receive the user's id and the token", async () => {
     let followed = false;
     await using elsewhere = await rawServer((socket) => {
       followed = true;
@@ -275,7 +275,7 @@ describe("what an answer becomes", () => {
 });
 
 describe("a backend that misbehaves", () => {
-  test("an answer over the bound is refused, whether it declares its length or not", async () => {
+  test("an answer above responseBytesMax is refused, with or without Content-Length", async () => {
     answer = () => Response.json("x".repeat(70_000));
     expect((await refusalOf(execute())).reason).toBe("BACKEND_BAD_RESPONSE");
     let cancelled = () => {};
@@ -293,7 +293,7 @@ describe("a backend that misbehaves", () => {
     await gone;
   });
 
-  test("an answer that nobody will read is cut off, not taken in", async () => {
+  test("a refused answer is aborted instead of downloaded", async () => {
     const closed = Promise.withResolvers<void>();
     await using huge = await rawServer((socket) => {
       socket.on("close", () => closed.resolve());
@@ -303,7 +303,7 @@ describe("a backend that misbehaves", () => {
     await closed.promise;
   });
 
-  test("a backend that hangs costs no more than the route's timeout, before or within the body", async () => {
+  test("a backend that hangs before or within the body fails the call at the route's timeout", async () => {
     await using silent = await rawServer(() => {});
     const message = { messageType: "message.post" };
     expect((await refusalOf(backend(silent.url).execute(command(message), never))).reason).toBe("BACKEND_TIMEOUT");
@@ -313,7 +313,7 @@ describe("a backend that misbehaves", () => {
     expect((await refusalOf(backend(stalling.url).execute(command(message), never))).reason).toBe("BACKEND_TIMEOUT");
   });
 
-  test("nobody there, or a connection that breaks, is BACKEND_UNAVAILABLE", async () => {
+  test("a refused or broken connection is BACKEND_UNAVAILABLE", async () => {
     const closed = await rawServer(() => {});
     await closed[Symbol.asyncDispose]();
     expect((await refusalOf(backend(closed.url).execute(command(), never))).reason).toBe("BACKEND_UNAVAILABLE");
@@ -321,13 +321,13 @@ describe("a backend that misbehaves", () => {
     expect((await refusalOf(backend(breaking.url).execute(command(), never))).reason).toBe("BACKEND_UNAVAILABLE");
   });
 
-  test("what is not HTTP is BACKEND_BAD_RESPONSE", async () => {
+  test("an answer that is not HTTP is BACKEND_BAD_RESPONSE", async () => {
     await using rubbish = await rawServer((socket) => socket.end("rubbish rubbish rubbish\r\n\r\n"));
     expect((await refusalOf(backend(rubbish.url).execute(command(), never))).reason).toBe("BACKEND_BAD_RESPONSE");
     expect(rubbish.connections()).toBe(1);
   });
 
-  test("a kept-alive connection that closes under a GET costs the user nothing; a POST is never sent twice", async () => {
+  test("a GET is retried if its persistent connection closes; a POST is never sent twice", async () => {
     let requests = 0;
     await using closing = await rawServer((socket, _data, nth) => {
       requests++;
@@ -344,8 +344,8 @@ describe("a backend that misbehaves", () => {
   });
 });
 
-describe("a caller that leaves", () => {
-  test("ends the call at once, and the backend sees it end", async () => {
+describe("a caller that aborts", () => {
+  test("ends the call immediately and closes the connection to the backend", async () => {
     const closed = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
     await using hanging = await rawServer((socket) => {
@@ -362,13 +362,13 @@ describe("a caller that leaves", () => {
     expect(metrics.values.get('sallyport_backend_seconds{route="profile.get",outcome="aborted"}')).toBe(1);
   });
 
-  test("before the call began, the backend is not asked", async () => {
+  test("before the call starts prevents the call", async () => {
     seen = undefined;
     await refusalOf(backend(server.url.href).execute(command(), AbortSignal.abort()));
     expect(seen).toBeUndefined();
   });
 
-  test("some thousands of times leaves no memory behind", async () => {
+  test("thousands of times leaks no memory", async () => {
     await using hanging = await rawServer(() => {});
     const rest = backend(hanging.url);
     const rounds = async (count: number) => {
@@ -388,7 +388,7 @@ describe("a caller that leaves", () => {
 });
 
 describe("a backend that hangs on many commands", () => {
-  test("holds no more calls than its bound; the others wait within their own timeout", async () => {
+  test("receives at most callsMax concurrent calls; the others wait until their timeout", async () => {
     await using hanging = await rawServer(() => {});
     const rest = backend(hanging.url, { callsMax: 4 });
     const calls = Array.from({ length: 12 }, () => refusalOf(rest.execute(command({ messageType: "message.post" }), never)));
@@ -397,7 +397,7 @@ describe("a backend that hangs on many commands", () => {
   });
 });
 
-test("what cannot be called is refused without asking the backend", async () => {
+test("an invalid payload is refused without calling the backend", async () => {
   seen = undefined;
   const invalid = await refusalOf(
     execute({ messageType: "message.send", payloadBytes: Buffer.from('{"room_id":"../../internal"}') }),
@@ -406,7 +406,7 @@ test("what cannot be called is refused without asking the backend", async () => 
   expect(seen).toBeUndefined();
 });
 
-test("a route is found by its message type", () => {
+test("routes are found by message type", () => {
   const budget = { rate: 2, burst: 3 };
   const routes = new RouteTable([{ message_type: "message.post", method: "POST", path: "/a", budget }]);
   const rest = restBackend("http://127.0.0.1:1", { routes });
@@ -414,7 +414,7 @@ test("a route is found by its message type", () => {
   expect(rest.route("no.route")).toBeUndefined();
 });
 
-test("every outcome is measured by route", async () => {
+test("sallyport_backend_seconds counts every outcome by route", async () => {
   const metrics = new RecordingMetrics();
   answer = () => Response.json({});
   await execute({}, { metrics });

@@ -19,14 +19,14 @@ function refusedField(method: RouteEntry["method"], path: string, payload: strin
   return undefined;
 }
 
-test("a body without placeholders reaches the backend byte for byte as it was signed", () => {
+test("without placeholders the body is the payload, byte for byte", () => {
   const payload = '{ "b": 1.0, "a": "\\u00e9", "c": [-0, 1E400, 12345678901234567890] }\n';
   const { target, body } = request("POST", "/api/v1/user/x", payload);
   expect(target).toBe("/api/v1/user/x");
   expect(Buffer.from(body ?? "").toString()).toBe(payload);
 });
 
-test("fields that the path took are not sent twice; the others keep their very text", () => {
+test("fields used by the path are not sent in the body; the other fields keep their JSON text", () => {
   const payload = '{"text": "a\\"},b", "id": 12345678901234567890, "room_id":"lobby","deep":{"a":[1, "]}"]} , "f":1.0e2}';
   expect(request("POST", "/rooms/{room_id}/messages", payload)).toEqual({
     target: "/rooms/lobby/messages",
@@ -34,14 +34,14 @@ test("fields that the path took are not sent twice; the others keep their very t
   });
 });
 
-test("a name written with escapes is still the field that the path names", () => {
+test("a field name with escapes matches its placeholder", () => {
   expect(request("PATCH", "/rooms/{room_id}", '{"room\\u005fid":"lobby","a":1}')).toEqual({
     target: "/rooms/lobby",
     body: '{"a":1}',
   });
 });
 
-test("GET and DELETE carry the other fields as their query", () => {
+test("GET and DELETE send the other fields as the query", () => {
   const payload = '{"id":"7","q":"a&b=c d","n":12345678901234567890,"on":true,"none":null,"tag":["x","y/z",3,false]}';
   for (const method of ["GET", "DELETE"] as const) {
     expect(request(method, "/things/{id}", payload)).toEqual({
@@ -51,7 +51,7 @@ test("GET and DELETE carry the other fields as their query", () => {
   }
 });
 
-test("numbers reach the backend as they were signed, in the query's lists and in the path too", () => {
+test("numbers keep their text in the query, in query lists and in the path", () => {
   const numbers = [
     "0.12345678901234567890",
     "12345678901234567890",
@@ -75,13 +75,13 @@ test("numbers reach the backend as they were signed, in the query's lists and in
   expect(request("GET", "/things", '{"a":[1e+2]}').target).toBe("/things?a=1e%2B2");
 });
 
-test("an empty payload is an empty object", () => {
+test("an empty payload counts as an empty object", () => {
   expect(request("GET", "/things", "")).toEqual({ target: "/things", body: undefined });
   expect(request("POST", "/things", "")).toEqual({ target: "/things", body: "{}" });
   expect(refusedField("POST", "/things/{id}", "")).toBe("id");
 });
 
-test("what cannot be a query value names its field", () => {
+test("a value that cannot be in a query is refused with its field's name", () => {
   expect(refusedField("GET", "/things", '{"a":{"b":1}}')).toBe("a");
   expect(refusedField("GET", "/things", '{"a":[["b"]]}')).toBe("a");
   expect(refusedField("GET", "/things", '{"a":[null]}')).toBe("a");
@@ -91,21 +91,21 @@ test("what cannot be a query value names its field", () => {
   expect(refusedField("GET", "/things", `{"a":"${"x".repeat(9000)}"}`)).toBe("payload");
 });
 
-test("a payload that is no JSON object in UTF-8 is refused where the route needs one", () => {
+test("a route that needs fields refuses a payload that is not a JSON object in UTF-8", () => {
   const bad = ["[]", '"a"', "1", "null", "{", "{}{}", '{"a":1,}', "\ufeff{}", "[".repeat(250_000)];
   for (const payload of bad) expect(refusedField("GET", "/things", payload)).toBe("payload");
   expect(refusedField("GET", "/things", new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).toBe("payload");
 });
 
-test("a field given twice is refused: the backend could read the other one", () => {
+test("a duplicate field is refused, because the backend could read the other value", () => {
   expect(refusedField("POST", "/rooms/{room_id}", '{"room_id":"mine","room_id":"yours"}')).toBe("room_id");
   expect(refusedField("POST", "/rooms/{room_id}", '{"room_id":"mine","room\\u005fid":"yours"}')).toBe("room_id");
 });
 
-/** Where no field is needed, the payload is the body as it stands: it must be JSON all the same. */
-const AS_IT_STANDS = ["POST", "PUT", "PATCH"] as const;
+/** With these methods and no placeholders the payload is the body, unchanged. It must still be JSON. */
+const BODY_METHODS = ["POST", "PUT", "PATCH"] as const;
 
-test.each(AS_IT_STANDS)("%s without placeholders: what is no JSON in UTF-8 is refused", (method) => {
+test.each(BODY_METHODS)("%s without placeholders: a payload that is not JSON in UTF-8 is refused", (method) => {
   const bad = [
     "not json",
     " ",
@@ -135,7 +135,7 @@ test.each(AS_IT_STANDS)("%s without placeholders: what is no JSON in UTF-8 is re
   }
 });
 
-test.each(AS_IT_STANDS)("%s without placeholders: what parsers read differently is refused, however deep", (method) => {
+test.each(BODY_METHODS)("%s without placeholders: JSON that parsers read differently is refused at any depth", (method) => {
   expect(refusedField(method, "/things", '{"amount":1,"amount":1000}')).toBe("amount");
   expect(refusedField(method, "/things", '{"amount":1,"amo\\u0075nt":1000}')).toBe("amount");
   expect(refusedField(method, "/things", '{"order":[{"amount":1,"to":"a","amount":1000}]}')).toBe("amount");
@@ -145,7 +145,7 @@ test.each(AS_IT_STANDS)("%s without placeholders: what parsers read differently 
   expect(refusedField(method, "/things", '"\\udc00"')).toBe("payload");
 });
 
-test.each(AS_IT_STANDS)("%s without placeholders: any JSON passes, byte for byte", (method) => {
+test.each(BODY_METHODS)("%s without placeholders: any JSON is sent byte for byte", (method) => {
   for (const payload of [
     "[1,[2]]",
     '"a"',
@@ -159,17 +159,17 @@ test.each(AS_IT_STANDS)("%s without placeholders: any JSON passes, byte for byte
   }
 });
 
-test("a deeply nested payload costs no stack", () => {
+test("a deeply nested payload does not overflow the stack", () => {
   const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
   expect(request("POST", "/rooms/{room_id}", `{"room_id":"a","deep":${deep}}`).body).toBe(`{"deep":${deep}}`);
 });
 
-test("two routes for one message type are refused before the gateway starts", () => {
+test("two routes for one message type throw a TypeError at start", () => {
   const entry: RouteEntry = { message_type: "a.b", method: "GET", path: "/a" };
   expect(() => new RouteTable([entry, entry])).toThrow("a.b: has two routes");
 });
 
-test("a route's own budget and timeout come with it", () => {
+test("a compiled route has the budget and timeout of its entry", () => {
   const table = new RouteTable([
     { message_type: "a.b", method: "GET", path: "/a", timeout_ms: 7, budget: { rate: 2, burst: 3 } },
   ]);

@@ -47,7 +47,7 @@ async function reasonOf(lookUp: Promise<unknown>): Promise<string> {
   );
 }
 
-test("a session is who the backend says, with its key", async () => {
+test("a look-up returns the session of the backend's record, with its key", async () => {
   answer = () => Response.json(RECORD);
   const metrics = new RecordingMetrics();
   expect(await source(undefined, metrics).lookUp("s1")).toEqual({
@@ -61,22 +61,22 @@ test("a session is who the backend says, with its key", async () => {
   expect(metrics.values.get('sallyport_session_lookups_total{outcome="found"}')).toBe(1);
 });
 
-test("a revoked session is known as revoked", async () => {
+test("a revoked session is returned as revoked", async () => {
   answer = () => Response.json({ ...RECORD, status: "revoked" });
   expect((await source().lookUp("s1"))?.status).toBe("revoked");
 });
 
-test("the session resource's own 404 is no session", async () => {
+test("a 404 with a JSON object means that the session does not exist", async () => {
   answer = () => Response.json({ code: "session_unknown" }, { status: 404 });
   expect(await source().lookUp("s1")).toBeUndefined();
 });
 
-test("path traversal: an id of dots reaches no other resource of the backend", async () => {
+test("path traversal: the ids . and .. are never sent to the backend", async () => {
   answer = () => Response.json({ ...RECORD, device_session_id: ".." });
-  const asked = paths.length;
+  const before = paths.length;
   expect(await source().lookUp("..")).toBeUndefined();
   expect(await source().lookUp(".")).toBeUndefined();
-  expect(paths.length).toBe(asked);
+  expect(paths.length).toBe(before);
   answer = () => Response.json({}, { status: 404 });
   await source().lookUp("...");
   expect(paths.at(-1)).toEndWith("/sessions/...");
@@ -84,11 +84,11 @@ test("path traversal: an id of dots reaches no other resource of the backend", a
 
 const WRONG: [string, () => Response][] = [
   ["another session's record", () => Response.json({ ...RECORD, device_session_id: "s2" })],
-  ["no user", () => Response.json({ ...RECORD, user_id: "" })],
-  ["a user that is a number", () => Response.json({ ...RECORD, user_id: 7 })],
-  ["a user that could end a header", () => Response.json({ ...RECORD, user_id: "a\r\nX-Admin: 1" })],
-  ["a user with a space", () => Response.json({ ...RECORD, user_id: "a b" })],
-  ["an over-long user", () => Response.json({ ...RECORD, user_id: "u".repeat(257) })],
+  ["an empty user id", () => Response.json({ ...RECORD, user_id: "" })],
+  ["a user id that is a number", () => Response.json({ ...RECORD, user_id: 7 })],
+  ["a user id with a line break", () => Response.json({ ...RECORD, user_id: "a\r\nX-Admin: 1" })],
+  ["a user id with a space", () => Response.json({ ...RECORD, user_id: "a b" })],
+  ["a user id that is too long", () => Response.json({ ...RECORD, user_id: "u".repeat(257) })],
   ["a key of 31 bytes", () => Response.json({ ...RECORD, client_public_key: Buffer.alloc(31).toString("base64") })],
   ["a key of 33 bytes", () => Response.json({ ...RECORD, client_public_key: Buffer.alloc(33).toString("base64") })],
   ["a key that is not base64", () => Response.json({ ...RECORD, client_public_key: `${"*".repeat(43)}=` })],
@@ -98,34 +98,37 @@ const WRONG: [string, () => Response][] = [
   ["an array", () => Response.json([RECORD])],
   ["broken JSON", () => new Response("{", { headers: { "content-type": "application/json" } })],
   [
-    "a record that is not sent as JSON",
+    "a record with another Content-Type",
     () => new Response(JSON.stringify(RECORD), { headers: { "content-type": "text/plain" } }),
   ],
-  ["a 404 of HTML", () => new Response("<h1>404 Not Found</h1>", { status: 404, headers: { "content-type": "text/html" } })],
-  ["a 404 of text that reads like JSON", () => new Response("{}", { status: 404, headers: { "content-type": "text/plain" } })],
-  ["a 404 of broken JSON", () => new Response("{", { status: 404, headers: { "content-type": "application/json" } })],
-  ["a 404 of a JSON list", () => Response.json([], { status: 404 })],
-  ["a 404 of null", () => Response.json(null, { status: 404 })],
+  ["a 404 with HTML", () => new Response("<h1>404 Not Found</h1>", { status: 404, headers: { "content-type": "text/html" } })],
+  ["a 404 with JSON as text/plain", () => new Response("{}", { status: 404, headers: { "content-type": "text/plain" } })],
+  ["a 404 with broken JSON", () => new Response("{", { status: 404, headers: { "content-type": "application/json" } })],
+  ["a 404 with a JSON array", () => Response.json([], { status: 404 })],
+  ["a 404 with null", () => Response.json(null, { status: 404 })],
   ["an empty 404", () => new Response(null, { status: 404 })],
-  ["an empty 404 that says JSON", () => new Response(null, { status: 404, headers: { "content-type": "application/json" } })],
+  [
+    "an empty 404 with Content-Type JSON",
+    () => new Response(null, { status: 404, headers: { "content-type": "application/json" } }),
+  ],
   ["410", () => Response.json({}, { status: 410 })],
   ["403", () => Response.json({}, { status: 403 })],
   ["407", () => Response.json({}, { status: 407 })],
-  ["HTML", () => new Response("<p>")],
-  ["another success", () => Response.json(RECORD, { status: 203 })],
+  ["a 200 with HTML", () => new Response("<p>")],
+  ["203", () => Response.json(RECORD, { status: 203 })],
   ["401", () => Response.json(RECORD, { status: 401 })],
   ["500", () => Response.json(RECORD, { status: 500 })],
   ["a redirect", () => Response.redirect("/api/v1/internal/sessions/s1", 302)],
-  ["an endless record", () => Response.json({ ...RECORD, more: "x".repeat(20_000) })],
+  ["a record above the size limit", () => Response.json({ ...RECORD, more: "x".repeat(20_000) })],
 ];
 for (const [name, respond] of WRONG) {
-  test(`${name} is no answer`, async () => {
+  test(`${name} is SESSION_LOOKUP_UNAVAILABLE`, async () => {
     answer = respond;
     expect(await reasonOf(source().lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
   });
 }
 
-test("nobody there, or nobody answering in time, is SESSION_LOOKUP_UNAVAILABLE", async () => {
+test("an unreachable or silent backend is SESSION_LOOKUP_UNAVAILABLE", async () => {
   await using silent = await rawServer(() => {});
   const metrics = new RecordingMetrics();
   expect(await reasonOf(source(silent.url, metrics).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");

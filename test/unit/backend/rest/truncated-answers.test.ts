@@ -12,7 +12,7 @@ import { selfSigned } from "../../../support/certificates.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
 
-/** An answer without a length ends where its connection does: nobody is given a part of it under the gateway's signature. */
+/** An answer without a length ends when its connection closes. A truncated one must not be signed and sent to a client. */
 
 const never = new AbortController().signal;
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -21,11 +21,11 @@ const metrics = new RecordingMetrics();
 const common = { timeoutMs: 5000, responseBytesMax: 65_536, trace, metrics, clock: systemClock };
 
 type End = (socket: Socket, text: string) => void;
-/** What is read before the reset stays read; what is not is lost with it, so the reader is given a moment. */
+/** A reset discards data that the reader has not read yet, so the reset is delayed. */
 const byReset: End = (socket, text) => socket.write(text, () => setTimeout(() => socket.resetAndDestroy(), 50));
 const byFin: End = (socket, text) => socket.end(text);
 
-/** One answer of a server, cut in one way: what the user of a command is told. */
+/** Executes a command against a server that sends `text` and closes by `end`. Returns the result code and payload, or the refusal. */
 async function outcomeOf(text: string, end: End): Promise<string> {
   await using server = await rawServer((socket) => end(socket, text));
   const routes = new RouteTable([{ message_type: "profile.get", method: "GET", path: "/api/v1/user/profile" }]);
@@ -40,14 +40,14 @@ async function outcomeOf(text: string, end: End): Promise<string> {
   };
   const payload = { payloadBytes: new Uint8Array(0) };
   const execute = backend.route("profile.get")?.execute ?? expect.unreachable();
-  return await told(
+  return await outcome(
     execute({ ...command, ...client, ...payload }, never, () => {}).then((reply) => {
       return `${reply.resultCode} ${Buffer.from(reply.payloadBytes)}`;
     }),
   );
 }
 
-function told(answered: Promise<string>): Promise<string> {
+function outcome(answered: Promise<string>): Promise<string> {
   return answered.catch((thrown) => (thrown instanceof Refusal ? thrown.reason : String(thrown)));
 }
 
@@ -57,19 +57,19 @@ const http10 = (body: string) => `HTTP/1.0 200 OK\r\n${JSON_TYPE}\r\n${body}`;
 const sized = (body: string, bytes: number) => `HTTP/1.1 200 OK\r\n${JSON_TYPE}content-length: ${bytes}\r\n\r\n${body}`;
 const chunked = (body: string) => `HTTP/1.1 200 OK\r\n${JSON_TYPE}transfer-encoding: chunked\r\n\r\n${body}`;
 
-const CUT: [string, string][] = [
+const TRUNCATED: [string, string][] = [
   ["an object", closing('{"a":1')],
   ["an array", closing("[1,2")],
   ["a string", closing('"abc')],
   ["a literal", closing("tru")],
-  ["a number, whose digits may go on", closing("12")],
-  ["all but the head", closing("")],
+  ["a number, which may have more digits", closing("12")],
+  ["an empty body", closing("")],
   ["an object over HTTP/1.0", http10('{"a":1')],
   ["a business error", closing('{"code":"no', "404 Not Found")],
-  ["a business error without its body", closing("", "404 Not Found")],
-  ["a character of two bytes", closing('{"a":"\xc3')],
-  ["a body of a declared length", sized('{"a":1}', 10)],
-  ["a body of a declared length, before its first byte", sized("", 10)],
+  ["a business error without a body", closing("", "404 Not Found")],
+  ["a two-byte character", closing('{"a":"\xc3')],
+  ["a body with Content-Length", sized('{"a":1}', 10)],
+  ["a body with Content-Length, before its first byte", sized("", 10)],
   ["a chunk", chunked('9\r\n{"a":1')],
   ["a chunked body between two chunks", chunked('7\r\n{"a":1}\r\n')],
 ];
@@ -77,17 +77,17 @@ const CUT: [string, string][] = [
 describe.each([
   ["a reset", byReset],
   ["a close", byFin],
-] as const)("an answer that %s ends", (_, end) => {
-  test.each(CUT)("in %s is BACKEND_UNAVAILABLE", async (_name, text) => {
+] as const)("an answer truncated by %s", (_, end) => {
+  test.each(TRUNCATED)("in %s is BACKEND_UNAVAILABLE", async (_name, text) => {
     expect(await outcomeOf(text, end)).toBe("BACKEND_UNAVAILABLE");
   });
 
-  test("where it is neither JSON nor said to be is no answer of a backend", async () => {
+  test("that is HTML is BACKEND_BAD_RESPONSE", async () => {
     const html = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<p>";
     expect(await outcomeOf(html, end)).toBe("BACKEND_BAD_RESPONSE");
   });
 
-  test("in a login's answer, or a session's, is as if there were none", async () => {
+  test("fails a login call and a session look-up", async () => {
     const headers = {
       peerAddress: "192.0.2.1",
       acceptLanguage: undefined,
@@ -98,30 +98,30 @@ describe.each([
     await using login = await rawServer((socket) => end(socket, closing('{"challenge_id":"c')));
     const auth = new PublicAuth({ ...common, url: login.url });
     const forwarded = auth.forward("/api/v1/public/auth/send-email-code", {}, headers, never);
-    expect(await told(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_UNAVAILABLE");
+    expect(await outcome(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_UNAVAILABLE");
     for (const status of ["200 OK", "404 Not Found"]) {
       await using sessions = await rawServer((socket) => end(socket, closing('{"device_session_id":"s1', status)));
       const source = new BackendSessionSource({ ...common, url: sessions.url, toKey: () => ({ verify: () => false }) });
-      expect(await told(source.lookUp("s1").then((session) => `${session?.status}`))).toBe("SESSION_LOOKUP_UNAVAILABLE");
+      expect(await outcome(source.lookUp("s1").then((session) => `${session?.status}`))).toBe("SESSION_LOOKUP_UNAVAILABLE");
     }
   });
 });
 
 const WHOLE: [string, string, string][] = [
   ["an object", closing('{"a":1}'), 'ok {"a":1}'],
-  ["an array and a line's end", closing("[12]\n"), "ok [12]\n"],
+  ["an array and a line break", closing("[12]\n"), "ok [12]\n"],
   ["a literal", closing("true"), "ok true"],
   ["an object over HTTP/1.0", http10('{"a":1}'), 'ok {"a":1}'],
   ["a business error", closing('{"code":"no"}', "404 Not Found"), 'no {"code":"no"}'],
   ["no content", "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n", "ok "],
-  ["a number of a declared length", sized("12", 2), "ok 12"],
+  ["a number with Content-Length", sized("12", 2), "ok 12"],
   ["a number in chunks", chunked("2\r\n12\r\n0\r\n\r\n"), "ok 12"],
 ];
-test.each(WHOLE)("an answer that its connection ends after %s is taken", async (_name, text, outcome) => {
-  expect(await outcomeOf(text, byFin)).toBe(outcome);
+test.each(WHOLE)("a complete answer is accepted: %s", async (_name, text, expected) => {
+  expect(await outcomeOf(text, byFin)).toBe(expected);
 });
 
-/** Calls the server once and prints what came of it; trusts the authority of NODE_EXTRA_CA_CERTS. */
+/** Calls the server once and prints the body or the kind of failure. Trusts the certificates in NODE_EXTRA_CA_CERTS. */
 const CALL = `
 const { HttpClient } = await import(process.argv[1]);
 const client = new HttpClient({ url: process.argv[2], callsMax: 1, responseBytesMax: 1024 });
@@ -133,7 +133,7 @@ process.exit(0);
 test.each([
   ['{"a":1', "unavailable"],
   ['{"a":1}', '{"a":1}'],
-])("over TLS that ends without close_notify, %s is %s", async (body, outcome) => {
+])("over TLS that ends without close_notify, %s is %s", async (body, expected) => {
   const { certificateFile, certificate, key } = await selfSigned("cut.test");
   const connections = new Set<Socket>();
   const cut = () => {
@@ -152,21 +152,21 @@ test.each([
     env: { ...process.env, NODE_EXTRA_CA_CERTS: certificateFile },
     stdout: "pipe",
   });
-  expect((await new Response(child.stdout).text()).trim()).toBe(outcome);
+  expect((await new Response(child.stdout).text()).trim()).toBe(expected);
   cut();
   server.close();
 });
 
-describe("a 200 that says JSON and is none", () => {
+describe("a 200 with Content-Type JSON and an invalid body", () => {
   test.each([
     ["text", "not json"],
-    ["a part", '{"a":1'],
+    ["a truncated object", '{"a":1'],
     ["two values", "{} {}"],
     ["a byte order mark", "\ufeff{}"],
-    ["no UTF-8", "\xff\xfe"],
+    ["not UTF-8", "\xff\xfe"],
     ["a comment", "{} // fine"],
     ["NaN", "NaN"],
-  ])("%s: is refused, as a command's answer and as a login's", async (_name, body) => {
+  ])("(%s) is refused for commands and logins", async (_name, body) => {
     const bytes = Buffer.from(body, body.startsWith("\xff") ? "latin1" : "utf8");
     const head = `HTTP/1.1 200 OK\r\n${JSON_TYPE}content-length: ${bytes.byteLength}\r\n\r\n`;
     const whole: End = (socket) => socket.end(Buffer.concat([Buffer.from(head), bytes]));
@@ -180,6 +180,6 @@ describe("a 200 that says JSON and is none", () => {
       tracestate: undefined,
     };
     const forwarded = new PublicAuth({ ...common, url: server.url }).forward("/x", {}, context, never);
-    expect(await told(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_BAD_RESPONSE");
+    expect(await outcome(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_BAD_RESPONSE");
   });
 });

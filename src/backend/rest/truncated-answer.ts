@@ -5,9 +5,9 @@ const CHUNKED = /(?:^|,)\s*chunked\s*$/i;
 const NO_CONTENT = 204;
 
 /**
- * RFC 9112 6.3 (8): an answer with neither Content-Length nor chunked coding ends where its connection does, and Bun 1.4.5 reports a
- * reset (or TLS without close_notify) as such an end. So only JSON that shows its own end counts as whole: an object, an array, a string,
- * a literal. A number does not, nor does nothing at all.
+ * RFC 9112 6.3 (8): an answer with neither Content-Length nor chunked coding ends when its connection closes. Bun 1.4.5 reports a reset
+ * (or TLS without close_notify) as such a close. So only JSON with a visible end counts as complete: an object, array, string or literal.
+ * A number or an empty body may be truncated.
  */
 export function mayBeTruncated({ status, headers, body }: HttpAnswer): boolean {
   if (status === NO_CONTENT || hasLength(headers)) return false;

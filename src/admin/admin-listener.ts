@@ -1,8 +1,9 @@
 import type { ListenAddress } from "../core/listen.ts";
 import { ForeignPageError, PageGuard } from "../core/page-guard.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
+import { openBunListener } from "../transport/bun/bun-listener.ts";
 import { type Answer, exactApp } from "../transport/bun/exact-app.ts";
-import { type Listener, serveOn } from "../transport/bun/listener.ts";
+import type { Listener } from "../transport/listener.ts";
 import { listStreams, revokeStreams, type StreamAdmin } from "./stream-admin.ts";
 
 export interface AdminParts {
@@ -35,7 +36,7 @@ export function openAdmin(parts: AdminParts): Listener {
     otherwise: guarded(() => new RestError("not_found").toResponse()),
     failed: (error) => toRestError(error).toResponse(),
   });
-  return serveOn(() => app, {
+  return openBunListener(() => app, {
     what: "the admin listener",
     listen,
     bodyBytesMax: ADMIN_BODY_BYTES_MAX,

@@ -22,7 +22,7 @@ import { publicEndpoints } from "../service/public/endpoints.ts";
 import { toConnectError } from "../service/rpc-errors.ts";
 import { openStores } from "../stores/open.ts";
 import { Cors } from "../transport/bun/cors.ts";
-import { keepNamesFresh } from "../transport/linux/name-cache.ts";
+import { shortenDnsCache } from "../transport/linux/dns-cache.ts";
 import { PeerResolver } from "../transport/peer/peer-address.ts";
 import { openAdmission } from "./admission.ts";
 import { openBackend } from "./backend.ts";
@@ -185,7 +185,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 /** Where the system does not let it, that is logged, and the gateway serves. */
 function freshNames(log: Log): void {
   try {
-    keepNamesFresh();
+    shortenDnsCache();
   } catch (error) {
     log.warn("names: addresses are kept for 30 s", { cause: messageOf(error) });
   }

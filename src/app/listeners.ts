@@ -4,14 +4,14 @@ import type { Clock } from "../core/clock.ts";
 import { formatAddress, type TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/ports.ts";
 import { type EdgeParts, openEdge } from "../transport/bun/edge.ts";
-import type { Listener, RenewableListener } from "../transport/bun/listener.ts";
-import { openGrpc } from "../transport/h2/grpc-listener.ts";
+import { openGrpcListener } from "../transport/h2/grpc-listener.ts";
 import type { ConnectionLimits } from "../transport/limits/connection-limits.ts";
 import { type SweepParts, sweepConnections } from "../transport/limits/connection-sweep.ts";
-import { FileBudget } from "../transport/limits/fd-budget.ts";
-import { CutReport } from "../transport/limits/shed-report.ts";
+import { FdBudget } from "../transport/limits/fd-budget.ts";
+import { ShedReport } from "../transport/limits/shed-report.ts";
 import { setUserTimeout } from "../transport/linux/user-timeout.ts";
-import { openFront } from "../transport/mux/mux-listener.ts";
+import type { Listener, RenewableListener } from "../transport/listener.ts";
+import { openMuxListener } from "../transport/mux/mux-listener.ts";
 import type { TlsExpiryParts } from "../transport/tls/tls-expiry.ts";
 import { type CheckedTls, readTlsFiles, watchTlsFiles } from "../transport/tls/tls-files.ts";
 import { exposureOf } from "./exposure.ts";
@@ -36,18 +36,18 @@ export async function openPublicListeners(
   await using undo = new AsyncDisposableStack();
   const checked = readIdentity(config, parts.clock);
   const tls = checked?.identity;
-  const report = new CutReport(parts);
+  const report = new ShedReport(parts);
   undo.defer(() => report.stop());
-  const limits = { ...limitsOf(config, new FileBudget(filesForConnections(parts.log))), onCut: report.cut };
+  const limits = { ...limitsOf(config, new FdBudget(filesForConnections(parts.log))), onShed: report.cut };
   const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
   const onePort = config["edge.grpc"] === "same-port";
-  const edge = onePort ? await openFront(edgeParts) : openEdge(edgeParts);
+  const edge = onePort ? await openMuxListener(edgeParts) : openEdge(edgeParts);
   undo.defer(() => edge.close());
   const sweep = onePort ? undefined : boundEdge(edge, edgeParts);
   undo.defer(() => sweep?.stop());
   const exposure = exposureOf(config, sweep !== undefined);
   if (exposure !== undefined) parts.log.warn(exposure);
-  const grpc = onePort ? edge : await openGrpc({ ...edgeParts, listen: config["grpc.listen"] });
+  const grpc = onePort ? edge : await openGrpcListener({ ...edgeParts, listen: config["grpc.listen"] });
   if (!onePort) undo.defer(() => grpc.close());
   const listeners = new Set([edge, grpc]);
   missVanished(listeners, config, parts.log);
@@ -68,12 +68,12 @@ export function boundUrl({ url, bound }: Listener): string {
   return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
 
-function limitsOf(config: Config, files: FileBudget): Omit<ConnectionLimits, "onCut"> {
+function limitsOf(config: Config, files: FdBudget): Omit<ConnectionLimits, "onShed"> {
   return {
     files,
     totalMax: config["connections.total_max"],
     perNetworkMax: config["connections.per_network_max"],
-    openingTimeoutMs: config["connections.opening_ms"],
+    firstBytesTimeoutMs: config["connections.opening_ms"],
     requestsMax: config["connections.requests_max"],
     bodyTimeoutMs: config["connections.body_ms"],
     stallTimeoutMs: config["connections.stall_ms"],

@@ -1,8 +1,9 @@
 import { createServer, type Http2Server } from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
+import { listenOn } from "../core/listen-on.ts";
 import { PUSH_REQUEST_BYTES_MAX } from "./limits.ts";
 
 export interface PushListener {
@@ -28,14 +29,18 @@ export async function openPushListener(
     }),
   );
   const sockets = trackSockets(server);
-  const port = await listenOn(server, listen);
+  const { bound } = await listenOn(server, listen).catch((error) => {
+    throw new ListenError("the embedded backend's push feed", listen, error);
+  });
+  // An error while the server accepts connections must not end the process.
+  server.on("error", () => {});
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());
       for (const socket of sockets) socket.destroy();
       closing.abort();
     });
-  return { port, close };
+  return { port: bound.port, close };
 }
 
 function trackSockets(server: Http2Server): ReadonlySet<Socket> {
@@ -45,16 +50,4 @@ function trackSockets(server: Http2Server): ReadonlySet<Socket> {
     socket.once("close", () => sockets.delete(socket));
   });
   return sockets;
-}
-
-function listenOn(server: Http2Server, listen: ListenAddress): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.on("error", (error) => reject(new ListenError("the embedded backend's push feed", listen, error)));
-    server.listen(listen.port, listen.host, () => resolve(portOf(server.address())));
-  });
-}
-
-function portOf(address: string | AddressInfo | null): number {
-  if (address === null || typeof address === "string") throw new TypeError("a TCP listener has a port");
-  return address.port;
 }

@@ -11,8 +11,8 @@ import {
   toBinary,
   toJsonString,
 } from "@bufbuild/protobuf";
+import { isFieldError } from "@bufbuild/protobuf/reflect";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { decodeCause } from "./decode-cause.ts";
 import type { FlatMessage } from "./flat-fields.ts";
 import { flatReader } from "./flat-reader.ts";
 import { flatWriter } from "./flat-writer.ts";
@@ -87,4 +87,16 @@ function orUndecodable<T>(codec: CodecName, decode: () => T): T {
     const why = decodeCause(cause);
     throw new ConnectError(`the message cannot be read as ${codec}`, Code.InvalidArgument, undefined, undefined, why);
   }
+}
+
+/** What protobuf-es writes before a value that it quotes. */
+const BEFORE_VALUE = /^cannot decode [\w. ]+ from JSON\b/;
+
+/** Why a message cannot be decoded, for the log: which part of the contract, and nothing of the text, which is the client's. */
+function decodeCause(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown;
+  const fieldError = [thrown, thrown.cause].find(isFieldError);
+  if (fieldError !== undefined) return new Error(`the value of ${fieldError.field()}`);
+  const [head] = BEFORE_VALUE.exec(thrown.message) ?? [];
+  return head === undefined ? thrown : new Error(head);
 }

@@ -9,7 +9,7 @@ import {
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
 import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
-import { grpcTimeoutMs } from "./grpc-timeout.ts";
+import { grpcTimeoutMs } from "./grpc.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 

@@ -4,10 +4,11 @@ import {
   headerAcceptEncoding,
   headerEncoding,
   headerTimeout,
+  parseTimeout,
   setTrailerStatus,
 } from "@connectrpc/connect/protocol-grpc";
 import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
-import { grpcTimeoutMs } from "./grpc-timeout.ts";
+import { TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
@@ -53,3 +54,10 @@ export const grpc: UnaryProtocol & StreamProtocol = {
     return { frame: undefined, trailers: setTrailerStatus(new Headers(trailer), error) };
   },
 };
+
+/** The `grpc-timeout` of gRPC and gRPC-Web, in milliseconds. Throws ConnectError `invalid_argument` on one that is none. */
+export function grpcTimeoutMs(value: string | null): number | undefined {
+  const { timeoutMs, error } = parseTimeout(value, Number.MAX_SAFE_INTEGER);
+  if (error !== undefined) throw error;
+  return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
+}

@@ -65,7 +65,7 @@ export interface HttpStreamReply {
   readonly headers: ResponseHeaders;
   readonly writer: BodyWriter;
   /** The longest that the body is quiet, in ms, where its writer promises that. */
-  readonly quietMsMax?: number | undefined;
+  readonly idleMsMax?: number | undefined;
 }
 
 /**

@@ -36,7 +36,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   readonly #compressBytesMin: number;
   readonly #owner: StreamOwner;
   #compression: Compression | undefined;
-  #quietMsMax: number | undefined;
+  #idleMsMax: number | undefined;
   #body: BodySink | undefined;
   #responded = false;
   #ended = false;
@@ -73,8 +73,8 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
    * The handler has taken what it needs of the request, which is let go of, and promises a message at least this often. For streams that
    * stay open for long. To be called before the stream is opened.
    */
-  settle(quietMsMax: number): void {
-    this.#quietMsMax = quietMsMax;
+  settle(idleMsMax: number): void {
+    this.#idleMsMax = idleMsMax;
     this.#call.request.release();
   }
 
@@ -168,7 +168,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     if (this.#responded) return;
     this.#responded = true;
     const headers = this.#wire.streamHeaders(this.codec, this.#call.metadata(this.#compression?.name));
-    this.#owner.respond({ kind: "stream", status: 200, headers, writer: this, quietMsMax: this.#quietMsMax });
+    this.#owner.respond({ kind: "stream", status: 200, headers, writer: this, idleMsMax: this.#idleMsMax });
   }
 }
 

@@ -2,12 +2,12 @@
 import { admission } from "./admission.ts";
 import { type Benchmark, type Figure, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
-import { front } from "./front.ts";
+import { mux } from "./mux.ts";
 import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 import { slowReader } from "./slow-reader.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, front, admission, push, slowReader];
+export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, mux, admission, push, slowReader];
 
 /**
  * What else the machine does only ever adds to a figure. So one that is over its bound is measured again, twice at most, before it

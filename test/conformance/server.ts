@@ -19,8 +19,8 @@ import { RpcServer } from "../../src/rpc/server.ts";
 import { toConnectError } from "../../src/service/rpc-errors.ts";
 import { Cors } from "../../src/transport/bun/cors.ts";
 import { openEdge } from "../../src/transport/bun/edge.ts";
-import type { Listener } from "../../src/transport/bun/listener.ts";
-import { openGrpc } from "../../src/transport/h2/grpc-listener.ts";
+import { openGrpcListener } from "../../src/transport/h2/grpc-listener.ts";
+import type { Listener } from "../../src/transport/listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
 import { UNGUARDED } from "../support/unguarded.ts";
 import { conformanceService } from "./service.ts";
@@ -49,7 +49,7 @@ function open(request: ServerCompatRequest): Promise<Listener> | Listener {
     onDone() {},
   });
   const common = { listen, tls: tlsOf(request), rpc, peers: new PeerResolver([]), log };
-  return needsTrailers(request) ? openGrpc(common) : openEdge({ ...common, ...edgeOnly() });
+  return needsTrailers(request) ? openGrpcListener(common) : openEdge({ ...common, ...edgeOnly() });
 }
 
 /** gRPC needs the gRPC listener. With `--h2=node`, the other protocols over HTTP/2 are tested on it too. */

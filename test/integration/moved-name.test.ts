@@ -104,7 +104,7 @@ describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that mov
     30_000,
   );
 
-  /** The workaround, src/transport/linux/name-cache.ts, can be deleted when this test fails. */
+  /** The workaround, src/transport/linux/dns-cache.ts, can be deleted when this test fails. */
   test("Bun alone keeps the old address although nothing listens there", async () => {
     const [name, rest] = [await openName(), restServer(OLD)];
     const ask = `await fetch(process.argv[1]).then((answer) => answer.text(), (error) => error.code)`;
@@ -119,7 +119,7 @@ describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that mov
     restServer(NEW, rest.port);
     await name.moveTo(NEW);
     await rest.stop(true);
-    // Older than what keepNamesFresh allows.
+    // Older than what shortenDnsCache allows.
     await Bun.sleep(1100);
     child.send("again");
     expect((await new Response(child.stdout).text()).split("\n")[1]).toBe("ECONNREFUSED");

@@ -11,8 +11,8 @@ import type { AnyMethod } from "../../src/rpc/service.ts";
 import { toConnectError } from "../../src/service/rpc-errors.ts";
 import { Cors } from "../../src/transport/bun/cors.ts";
 import { openEdge } from "../../src/transport/bun/edge.ts";
-import type { Listener } from "../../src/transport/bun/listener.ts";
-import { openGrpc } from "../../src/transport/h2/grpc-listener.ts";
+import { openGrpcListener } from "../../src/transport/h2/grpc-listener.ts";
+import type { Listener } from "../../src/transport/listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
 import { UNGUARDED } from "./unguarded.ts";
 
@@ -43,7 +43,7 @@ export async function openRpcListeners(
     onDone: (summary) => done.push(summary),
   });
   const common = { listen: { host: "127.0.0.1", port: 0 }, rpc, peers: new PeerResolver([]), log: silent };
-  const grpc = await openGrpc(common);
+  const grpc = await openGrpcListener(common);
   const edge = openEdge({
     ...common,
     requestBytesMax,

@@ -9,13 +9,13 @@ import type { Call } from "../call.ts";
 import { STANDARD_REQUEST_BYTES_MAX } from "../limits.ts";
 import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type MethodOptions, serverStream, unary } from "../service.ts";
-import { FairPlaces, type Networked } from "./fair-places.ts";
+import { FairQuota, type Networked } from "./fair-quota.ts";
 
 /** Longer names are no service's; watchers keep the name that they ask for. */
 const SERVICE_NAME_CHARACTERS_MAX = 256;
 /** What the protocol lets `List` answer at most. */
 const LISTED_SERVICES_MAX = 100;
-/** Some kilobytes each. Load balancers and clients that check health hold one for each connection. Shared by network (FairPlaces). */
+/** Some kilobytes each. Load balancers and clients that check health hold one for each connection. Shared by network (FairQuota). */
 const WATCHERS_MAX = 1000;
 /** A status takes 7 bytes: a client that leaves this much of them unread has stopped reading. */
 const QUEUED_BYTES_MAX = 64 * 1024;
@@ -36,11 +36,11 @@ interface Watcher {
 export class Health {
   readonly #serving = new Map<string, boolean>();
   readonly #watchers = new LiveSet<Watcher>();
-  readonly #places: FairPlaces;
+  readonly #places: FairQuota;
   #shutDown = false;
 
   constructor({ watchersMax = WATCHERS_MAX }: { watchersMax?: number } = {}) {
-    this.#places = new FairPlaces(watchersMax);
+    this.#places = new FairQuota(watchersMax);
   }
 
   /** Makes the service known, or tells its watchers what has changed. Does nothing after `shutDown`. */

@@ -12,13 +12,13 @@ import { STANDARD_REQUEST_BYTES_MAX } from "../limits.ts";
 import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type BidiStreamHandler, bidiStream } from "../service.ts";
 import { DescriptorIndex, type FileClosure } from "./descriptor-index.ts";
-import { FairPlaces, type Networked } from "./fair-places.ts";
+import { FairQuota, type Networked } from "./fair-quota.ts";
 
 type RequestSchema = typeof ServerReflectionRequestSchema;
 type ResponseSchema = typeof ServerReflectionResponseSchema;
 type Answer = MessageInitShape<ResponseSchema>["messageResponse"];
 
-/** People's tools hold a stream for seconds, and ask some tens of questions. Shared by network (FairPlaces). */
+/** People's tools hold a stream for seconds, and ask some tens of questions. Shared by network (FairQuota). */
 const STREAMS_MAX = 100;
 const QUESTIONS_MAX = 1000;
 
@@ -39,7 +39,7 @@ export function reflection<Peer extends Networked>(
 ): AnyMethod<Peer>[] {
   const index = new DescriptorIndex([...services, ServerReflection, ServerReflectionV1Alpha], files);
   const open = new LiveSet<OutgoingStream<ResponseSchema>>();
-  const places = new FairPlaces(STREAMS_MAX);
+  const places = new FairQuota(STREAMS_MAX);
   stopping?.addEventListener("abort", () => {
     for (const stream of open) stream.end(shuttingDown());
   });

@@ -6,13 +6,14 @@ import type { Log, Metrics, Peer } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { RpcServer } from "../../rpc/server.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
+import type { RenewableListener } from "../listener.ts";
 import type { SocketEnd } from "../mux/loopback-proxy.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
+import { openBunListener } from "./bun-listener.ts";
 import type { Cors } from "./cors.ts";
 import { type Answer, type AppServer, type ExactRoutes, exactApp } from "./exact-app.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./fetch-body.ts";
 import { FetchRequest, readBounded, toResponse } from "./fetch-host.ts";
-import { type RenewableListener, serveOn } from "./listener.ts";
 import { pathOf } from "./request-url.ts";
 
 export interface EdgeParts {
@@ -43,7 +44,7 @@ const BODY_FENCE_BYTES = 64 * 1024 * 1024;
 
 /** Opens the edge: the RPCs, the public REST calls and the gateway's keys, on one port over HTTP/1.1 and h2c. */
 export function openEdge(parts: EdgeParts): RenewableListener {
-  return serveOn(() => exactApp(edgeRoutes(parts)), {
+  return openBunListener(() => exactApp(edgeRoutes(parts)), {
     what: "the edge",
     listen: parts.listen,
     tls: parts.tls,

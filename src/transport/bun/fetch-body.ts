@@ -15,12 +15,12 @@ export interface ConnectionTimeouts {
  * Lets a stream's connection be quiet, and gives what ends that when the stream does: a client that does not read would otherwise hold for
  * ever what is queued for it. Nothing needs to be ended, and nothing of the request kept, where the stream is never quiet for long.
  */
-export function allowQuiet(
+export function allowIdle(
   request: Request,
   timeouts: ConnectionTimeouts,
-  quietMsMax: number | undefined,
+  idleMsMax: number | undefined,
 ): (() => void) | undefined {
-  const isLively = quietMsMax !== undefined && quietMsMax * 2 <= STREAM_TIMEOUT_SECONDS * 1000;
+  const isLively = idleMsMax !== undefined && idleMsMax * 2 <= STREAM_TIMEOUT_SECONDS * 1000;
   timeouts.timeout(request, isLively ? STREAM_TIMEOUT_SECONDS : NO_TIMEOUT);
   return isLively ? undefined : () => timeouts.timeout(request, IDLE_TIMEOUT_SECONDS);
 }

@@ -9,8 +9,8 @@ import {
   type HttpStreamReply,
   isScattered,
 } from "../../rpc/http.ts";
-import { connectionHeld } from "./connection-held.ts";
-import { allowQuiet, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
+import { ensureConnectionOpen } from "./connection-open.ts";
+import { allowIdle, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
 import { queryOf } from "./request-url.ts";
 
 /** Carries the RPC layer on `Bun.serve`: its HttpRequest from a fetch Request, a fetch Response from its replies. */
@@ -95,7 +95,7 @@ class FetchBodySource implements BodySource {
  */
 export async function readBounded(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
   const body = await readWithin(request, bytesMax, timeoutMs);
-  await connectionHeld(request);
+  await ensureConnectionOpen(request);
   return body;
 }
 
@@ -144,8 +144,8 @@ export function toResponse(
 ): Response {
   const { status, headers } = reply;
   if (reply.kind === "complete") return new Response(reply.body as Uint8Array<ArrayBuffer>, { status, headers });
-  const { writer, quietMsMax } = reply;
-  const body = new FetchBody(writer, timeouts === null ? undefined : allowQuiet(request, timeouts, quietMsMax));
+  const { writer, idleMsMax } = reply;
+  const body = new FetchBody(writer, timeouts === null ? undefined : allowIdle(request, timeouts, idleMsMax));
   return new Response(directStream(body), { status, headers });
 }
 

@@ -12,7 +12,7 @@ let written: ServerHttp2Stream[] = [];
 const asked = new WeakSet<Http2Session>();
 
 /** To be called after every write. */
-export function nudge(stream: ServerHttp2Stream): void {
+export function ensureFlush(stream: ServerHttp2Stream): void {
   if (written.push(stream) === 1) setImmediate(look);
 }
 

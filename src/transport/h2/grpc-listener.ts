@@ -4,18 +4,19 @@ import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { describeCause } from "../../core/cause.ts";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
 import type { Log, Peer } from "../../core/ports.ts";
 import { endOnSmallTable, FilteredSocket } from "../../hpack/filtered-socket.ts";
 import { mayHaveSmallTable } from "../../hpack/table-size-filter.ts";
 import type { RpcServer } from "../../rpc/server.ts";
-import type { RenewableListener } from "../bun/listener.ts";
 import { isOneHost } from "../host-field.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import { Connections } from "../limits/connections.ts";
-import { listenOn, type OpenedAddress } from "../listen-on.ts";
-import { beginsAsHttp2, readOpening } from "../mux/protocol-sniffer.ts";
+import type { RenewableListener } from "../listener.ts";
+import { sniffProtocol, startsAsHttp2 } from "../mux/protocol-sniffer.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
-import { H2Sessions } from "./h2-connections.ts";
+import { serverTlsOptions } from "../tls/server-tls.ts";
+import { H2Connections } from "./h2-connections.ts";
 import { type AnswerRequest, answerStream } from "./h2-fetch.ts";
 import { H2Request, sendReply } from "./h2-host.ts";
 import { H2Stalls } from "./h2-stalls.ts";
@@ -30,7 +31,7 @@ export interface GrpcService {
   readonly limits?: Partial<ConnectionLimits> | undefined;
 }
 
-export interface GrpcParts extends GrpcService {
+export interface GrpcListenerParts extends GrpcService {
   readonly listen: ListenAddress;
   readonly tls?: TlsIdentity | undefined;
 }
@@ -54,20 +55,20 @@ const HEADER_LIST_BYTES_MAX = 16 * 1024;
  * Opens the gRPC listener: HTTP/2 with trailers, which `Bun.serve` does not have. Connect and gRPC-Web are served here too, by the
  * same RPC layer.
  */
-export async function openGrpc(parts: GrpcParts): Promise<RenewableListener> {
+export async function openGrpcListener(parts: GrpcListenerParts): Promise<RenewableListener> {
   const listener = new GrpcListener(parts);
   await listener.listen();
   return listener;
 }
 
 class GrpcListener implements RenewableListener {
-  readonly #parts: GrpcParts;
+  readonly #parts: GrpcListenerParts;
   readonly #connections: Connections;
   readonly #grpc: GrpcServer;
   readonly #server: Server | TlsServer;
   #opened: OpenedAddress;
 
-  constructor(parts: GrpcParts) {
+  constructor(parts: GrpcListenerParts) {
     const limits = connectionLimits(parts.limits);
     this.#parts = parts;
     this.#opened = { address: parts.listen, bound: parts.listen };
@@ -99,12 +100,12 @@ class GrpcListener implements RenewableListener {
   }
 
   renewTls(tls: TlsIdentity): void {
-    if ("setSecureContext" in this.#server) this.#server.setSecureContext(secureOptions(tls));
+    if ("setSecureContext" in this.#server) this.#server.setSecureContext(serverTlsOptions(tls));
   }
 
   async drain(): Promise<void> {
     this.#stopAccepting();
-    this.#connections.cutOpening();
+    this.#connections.closeUnidentified();
     await this.#grpc.drain();
   }
 
@@ -118,10 +119,10 @@ class GrpcListener implements RenewableListener {
     if (this.#server.listening) this.#server.close();
   }
 
-  #createServer({ openingTimeoutMs }: ConnectionLimits): Server | TlsServer {
+  #createServer({ firstBytesTimeoutMs }: ConnectionLimits): Server | TlsServer {
     const { tls } = this.#parts;
     if (tls === undefined) return createServer((socket) => this.#arrive(socket) && this.#read(socket));
-    const server = createTlsServer({ ...secureOptions(tls), ALPNProtocols: ["h2"], handshakeTimeout: openingTimeoutMs });
+    const server = createTlsServer({ ...serverTlsOptions(tls), ALPNProtocols: ["h2"], handshakeTimeout: firstBytesTimeoutMs });
     server.on("connection", (socket) => this.#arrive(socket));
     server.on("tlsClientError", (_error, socket) => socket.destroy());
     server.on("secureConnection", (socket) => this.#read(socket));
@@ -140,7 +141,7 @@ class GrpcListener implements RenewableListener {
   #read(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
-    readOpening(socket, openingOfHttp2, {
+    sniffProtocol(socket, requireHttp2, {
       decided: (first) => {
         this.#connections.settled(socket);
         this.#grpc.accept(socket, remoteAddress, first);
@@ -151,8 +152,8 @@ class GrpcListener implements RenewableListener {
 }
 
 /** The preface and what came with it; `undefined` while that is not decided. Throws where a connection begins otherwise. */
-function openingOfHttp2(bytes: Buffer): Buffer | undefined {
-  const isHttp2 = beginsAsHttp2(bytes);
+function requireHttp2(bytes: Buffer): Buffer | undefined {
+  const isHttp2 = startsAsHttp2(bytes);
   if (isHttp2 === false) throw new Error("the connection does not begin as HTTP/2");
   return isHttp2 ? bytes : undefined;
 }
@@ -160,7 +161,7 @@ function openingOfHttp2(bytes: Buffer): Buffer | undefined {
 /** HTTP/2 without a port, for listeners that accept the connections. */
 export function createGrpcServer(service: GrpcService): GrpcServer {
   const limits = connectionLimits(service.limits);
-  const sessions = new H2Sessions(limits);
+  const sessions = new H2Connections(limits);
   const stalls = new H2Stalls(limits.stallTimeoutMs);
   const server = createH2Server({ settings: SETTINGS });
   const isPlain = plainCalls(service.rpc);
@@ -196,11 +197,6 @@ const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSi
 function servedSocket(socket: Socket, first: Buffer): Duplex {
   socket.unshift(first);
   return mayHaveSmallTable(first) ? new FilteredSocket(socket, "server") : socket;
-}
-
-/** A client certificate is demanded where there is an authority to check it by, and never otherwise. */
-export function secureOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
-  return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };
 }
 
 async function serveStream(

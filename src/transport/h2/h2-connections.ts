@@ -18,7 +18,7 @@ interface State {
  * The open connections of an HTTP/2 server. At every look, a client that has not answered the PING of the last one is dead and is cut,
  * whatever streams it has open; and a connection that has long been without one is told to go away.
  */
-export class H2Sessions {
+export class H2Connections {
   readonly #limits: ConnectionLimits;
   readonly #all = new LiveSet<State>();
   readonly #states = new WeakMap<Http2Session, State>();

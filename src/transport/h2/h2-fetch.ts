@@ -2,7 +2,7 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Peer } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { BodySource } from "../../rpc/http.ts";
-import { nudge } from "./flush-workaround.ts";
+import { ensureFlush } from "./flush-workaround.ts";
 import { type H2Request, refuseRestOfRequest } from "./h2-host.ts";
 
 /** A fetch handler. `path`: as the client sent it, which `request.url` does not keep. `peer`: who asks. */
@@ -61,7 +61,7 @@ async function send(stream: ServerHttp2Stream, body: ReadableStream<Uint8Array>)
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (stream.destroyed) return;
     const isTaken = stream.write(part.value);
-    nudge(stream);
+    ensureFlush(stream);
     if (!isTaken) await drained(stream);
   }
   stream.end();

@@ -14,7 +14,7 @@ import {
   isScattered,
   type ResponseHeaders,
 } from "../../rpc/http.ts";
-import { nudge } from "./flush-workaround.ts";
+import { ensureFlush } from "./flush-workaround.ts";
 
 /** Carries the RPC layer on `node:http2`'s core stream API: its HttpRequest from a stream, and the reply back into it, with trailers. */
 export class H2Request implements HttpRequest<Peer>, HeaderReader {
@@ -188,7 +188,7 @@ function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
   let at = 0;
   for (; at + SLICE_BYTES < body.byteLength; at += SLICE_BYTES) stream.write(body.subarray(at, at + SLICE_BYTES));
   stream.end(body.subarray(at));
-  nudge(stream);
+  ensureFlush(stream);
 }
 
 /** A request that was answered before it was read (too large, wrong type) must not wait for a reader for ever. */
@@ -238,7 +238,7 @@ class H2BodySink implements BodySink {
   write(bytes: Uint8Array): void {
     if (!this.#open) return;
     if (!this.#stream.write(bytes)) this.#awaitDrain();
-    nudge(this.#stream);
+    ensureFlush(this.#stream);
   }
 
   close(trailers?: Headers): void {
@@ -246,7 +246,7 @@ class H2BodySink implements BodySink {
     this.#trailers = trailers;
     this.#stream.once("finish", () => refuseRestOfRequest(this.#stream));
     this.#stream.end();
-    nudge(this.#stream);
+    ensureFlush(this.#stream);
   }
 
   #awaitDrain(): void {

@@ -1,5 +1,5 @@
 import type { Metrics } from "../../core/ports.ts";
-import { openOwnSockets } from "../linux/fd-table.ts";
+import { openFdTable } from "../linux/fd-table.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import { EdgeConnections } from "./edge-connections.ts";
@@ -21,7 +21,7 @@ const LOOKS_PER_PASS_MIN = 5;
  * connections over the bounds, which the runtime takes for clients that left. Throws where the system does not let it.
  */
 export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
-  const sockets = openOwnSockets(port);
+  const sockets = openFdTable(port);
   const connections = new EdgeConnections(sockets, (address) => parts.peers.networkOf(address));
   const sweep = new ConnectionSweep(connections, parts);
   const timer = setInterval(() => sweep.look(), LOOK_EVERY_MS).unref();
@@ -50,21 +50,21 @@ export class ConnectionSweep {
   }
 
   look(): void {
-    this.#connections.lookAtNew();
-    this.#lookOn();
+    this.#connections.scanNew();
+    this.#scanNext();
     this.#countFiles();
     const { totalMax, perNetworkMax, files } = this.#limits;
     const bounds = { perNetworkMax, totalMax: Math.min(totalMax, this.#files + files.left) };
-    this.#connections.cutExcess(bounds, this.#limits.onCut);
+    this.#connections.shedExcess(bounds, this.#limits.onShed);
     this.#countFiles();
   }
 
   /** On with the pass, or with the next when it is time for it. */
-  #lookOn(): void {
+  #scanNext(): void {
     if (this.#isPassOver && ++this.#looksOfPass < LOOKS_PER_PASS_MIN) return;
     if (this.#isPassOver) this.#looksOfPass = 0;
     else this.#looksOfPass++;
-    this.#isPassOver = this.#connections.lookOn(FILES_PER_LOOK);
+    this.#isPassOver = this.#connections.scanNext(FILES_PER_LOOK);
   }
 
   #countFiles(): void {

@@ -6,7 +6,7 @@ import type { ConnectionLimits } from "./connection-limits.ts";
 import type { Bound } from "./load-shedding.ts";
 
 /** A connection that is passed on is two more sockets: this process's end and that of the listener behind. */
-const RELAY_FILES = 2;
+const PROXY_FDS = 2;
 
 interface Connection {
   readonly socket: Socket;
@@ -40,7 +40,7 @@ export class Connections {
     socket.on("error", () => socket.destroy());
     if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1))
       return this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
-    const connection = { socket, opening: setTimeout(() => socket.destroy(), this.#limits.openingTimeoutMs) };
+    const connection = { socket, opening: setTimeout(() => socket.destroy(), this.#limits.firstBytesTimeoutMs) };
     const held = this.#all.add(connection);
     this.#bySocket.set(socket, connection);
     socket.setNoDelay(true);
@@ -67,11 +67,11 @@ export class Connections {
 
   /** Counts the files that passing a socket on takes, until it closes; or destroys it where there are too many; says which. */
   passOn(socket: Socket): boolean {
-    return this.#holdFiles(socket, RELAY_FILES) || this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
+    return this.#holdFiles(socket, PROXY_FDS) || this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
   }
 
   #cut(socket: Socket, network: string | undefined, bound: Bound): false {
-    this.#limits.onCut(network, bound);
+    this.#limits.onShed(network, bound);
     socket.destroy();
     return false;
   }
@@ -91,7 +91,7 @@ export class Connections {
     connection.opening = undefined;
   }
 
-  cutOpening(): void {
+  closeUnidentified(): void {
     for (const { socket, opening } of this.#all) if (opening !== undefined) socket.destroy();
   }
 

@@ -1,5 +1,5 @@
-import type { OwnSockets } from "../linux/fd-table.ts";
-import { type Bound, type ConnectionBounds, type Counted, excessOf } from "./load-shedding.ts";
+import type { FdTable } from "../linux/fd-table.ts";
+import { type Bound, type ConnectionBounds, type Counted, selectExcess } from "./load-shedding.ts";
 
 /** What is known of a file: nothing (or it is no socket), a socket of somebody else's, a connection of the edge's, one that was shut down. */
 const UNKNOWN = 0;
@@ -27,7 +27,7 @@ export type NetworkOf = (address: string) => string | undefined;
  * the highest that is known. Who left, and who came in between, is found by looking at one file after the other.
  */
 export class EdgeConnections {
-  readonly #sockets: OwnSockets;
+  readonly #sockets: FdTable;
   readonly #networkOf: NetworkOf;
   /** By file: what it is, and which socket. */
   #states = new Uint8Array(64);
@@ -42,7 +42,7 @@ export class EdgeConnections {
   #topOfPass = 0;
   #passes = 0;
 
-  constructor(sockets: OwnSockets, networkOf: NetworkOf) {
+  constructor(sockets: FdTable, networkOf: NetworkOf) {
     this.#sockets = sockets;
     this.#networkOf = networkOf;
   }
@@ -52,7 +52,7 @@ export class EdgeConnections {
   }
 
   /** Looks at the files that nothing is known of, as high as all are open, and at those beyond all that are known. */
-  lookAtNew(): void {
+  scanNew(): void {
     const end = this.#sockets.lowestFree() ?? this.#sockets.end();
     this.#makeRoom(end);
     for (let fd = 0; fd < end; fd++) {
@@ -63,7 +63,7 @@ export class EdgeConnections {
   }
 
   /** Looks at the next so many files, from the first to the last; says whether that was the last. */
-  lookOn(files: number): boolean {
+  scanNext(files: number): boolean {
     if (this.#next === 0) {
       this.#end = this.#passes++ % PASSES_PER_WHOLE === 0 ? this.#sockets.end() : this.#top;
       this.#topOfPass = 0;
@@ -76,12 +76,12 @@ export class EdgeConnections {
   }
 
   /** Cuts what is over the bounds, and tells of each. */
-  cutExcess(bounds: ConnectionBounds, onCut: (network: string | undefined, bound: Bound) => void): void {
+  shedExcess(bounds: ConnectionBounds, onShed: (network: string | undefined, bound: Bound) => void): void {
     if (!this.#isOver(bounds)) return;
     this.#lookAtCrowded(bounds);
     if (!this.#isOver(bounds)) return;
-    for (const { connection, bound } of excessOf(this.#open.values(), bounds)) {
-      if (this.#cut(connection)) onCut(connection.network, bound);
+    for (const { connection, bound } of selectExcess(this.#open.values(), bounds)) {
+      if (this.#cut(connection)) onShed(connection.network, bound);
     }
   }
 
@@ -105,7 +105,7 @@ export class EdgeConnections {
   #cut(connection: Connection): boolean {
     const { fd } = connection;
     this.#look(fd);
-    if (this.#open.get(fd) !== connection || !this.#sockets.cameIn(fd)) return false;
+    if (this.#open.get(fd) !== connection || !this.#sockets.isAccepted(fd)) return false;
     this.#sockets.shutDown(fd);
     this.#forget(fd);
     this.#states[fd] = CUT;
@@ -146,7 +146,7 @@ export class EdgeConnections {
     const { identity, peer } = this.#sockets;
     this.#makeRoom(fd + 1);
     this.#identities.set(identity, fd * IDENTITY_WORDS);
-    const isOurs = this.#sockets.readPeer(fd) && this.#sockets.cameIn(fd);
+    const isOurs = this.#sockets.readPeer(fd) && this.#sockets.isAccepted(fd);
     this.#states[fd] = isOurs ? OURS : OTHER;
     if (!isOurs) return;
     const network = this.#networkOf(peer.address);

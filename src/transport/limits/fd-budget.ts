@@ -1,5 +1,5 @@
 /** How many files connections of clients may hold open, over all listeners that share it, so that some are left for the rest. */
-export class FileBudget {
+export class FdBudget {
   readonly #max: number;
   #held = 0;
 

@@ -27,7 +27,7 @@ const MODEST_PART = 1 / 64;
  * The connections over the bounds: of a network with too many, its newest; and where there are too many in all, the newest of the networks
  * that have the most and are not modest, then the newest.
  */
-export function excessOf<Connection extends Counted>(
+export function selectExcess<Connection extends Counted>(
   oldestFirst: Iterable<Connection>,
   { totalMax, perNetworkMax }: ConnectionBounds,
 ): readonly Excess<Connection>[] {

@@ -1,10 +1,10 @@
 import type { Log, Metrics } from "../../core/ports.ts";
 import type { Bound } from "./load-shedding.ts";
 
-export interface CutReportParts {
+export interface ShedReportParts {
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly tellEveryMs?: number | undefined;
+  readonly intervalMs?: number | undefined;
 }
 
 /** A flood is worth a line, and not one for each connection. */
@@ -13,19 +13,19 @@ const TELL_EVERY_MS = 10_000;
 const TOLD_NETWORKS_MAX = 1000;
 
 /** Counts the connections that are cut because there are too many, and tells of them: of the first at once, of the rest by and by. */
-export class CutReport {
+export class ShedReport {
   readonly #log: Log;
   readonly #metrics: Metrics;
-  readonly #tellEveryMs: number;
+  readonly #intervalMs: number;
   /** What has been cut since it was last told of, by network. */
   readonly #untold = new Map<string, number>();
   #untoldCount = 0;
   #timer: Timer | undefined;
 
-  constructor({ log, metrics, tellEveryMs = TELL_EVERY_MS }: CutReportParts) {
+  constructor({ log, metrics, intervalMs = TELL_EVERY_MS }: ShedReportParts) {
     this.#log = log;
     this.#metrics = metrics;
-    this.#tellEveryMs = tellEveryMs;
+    this.#intervalMs = intervalMs;
   }
 
   /** `network`: whom it counted for; `undefined` for one of a trusted proxy's. */
@@ -52,6 +52,6 @@ export class CutReport {
     this.#log.warn("connections: too many, cut", { cut: this.#untoldCount, most_of: network, of_that: ofNetwork });
     this.#untold.clear();
     this.#untoldCount = 0;
-    this.#timer = setTimeout(() => this.#tell(), this.#tellEveryMs).unref();
+    this.#timer = setTimeout(() => this.#tell(), this.#intervalMs).unref();
   }
 }

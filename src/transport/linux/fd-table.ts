@@ -1,7 +1,7 @@
 import { ptr } from "bun:ffi";
 import { closeSync, openSync, readSync } from "node:fs";
 import { openLibc } from "./libc.ts";
-import { listeningOn } from "./listening-sockets.ts";
+import { findListeningSockets } from "./listening-sockets.ts";
 import { SocketAddress } from "./socket-address.ts";
 
 /** Linux's own numbers (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h, asm-generic/socket.h). */
@@ -14,7 +14,7 @@ const SO_COOKIE = 57;
 const STATUS_BYTES = 1024;
 
 /** The files of this process, looked at from the inside: which are connections that came in on one port, and from where. */
-export interface OwnSockets {
+export interface FdTable {
   /** Of the socket that was looked at last: no other has had it, nor will. */
   readonly identity: Uint32Array;
   /** The peer that was read last. */
@@ -24,7 +24,7 @@ export interface OwnSockets {
   /** Reads the peer of a connection; false where the file is none over IP, or is not open. */
   readPeer(fd: number): boolean;
   /** Whether this connection came in on the port. */
-  cameIn(fd: number): boolean;
+  isAccepted(fd: number): boolean;
   /** Ends a connection. Whose file it is sees that its peer is gone, and closes it. */
   shutDown(fd: number): void;
   /** The lowest file descriptor that is free: all below are open. `undefined` where the process may open no more. */
@@ -35,7 +35,7 @@ export interface OwnSockets {
 }
 
 /** For the connections that come in on a port that is listened on. Throws where the system cannot be asked. */
-export function openOwnSockets(port: number): OwnSockets {
+export function openFdTable(port: number): FdTable {
   using undo = new DisposableStack();
   const { symbols: system, close } = openLibc({
     close: { args: ["i32"], returns: "i32" },
@@ -62,7 +62,7 @@ export function openOwnSockets(port: number): OwnSockets {
     length[0] = identity.byteLength;
     return system.getsockopt(fd, SOL_SOCKET, SO_COOKIE, identityAt, lengthAt) === 0;
   };
-  const listener = listeningOn(port).find((fd) => readLocal(fd, listening));
+  const listener = findListeningSockets(port).find((fd) => readLocal(fd, listening));
   if (listener === undefined) throw new Error("the system does not say what is listened on");
   if (!readIdentity(listener)) throw new Error("the system does not tell sockets apart (SO_COOKIE)");
   if (status.tableSize() === 0) throw new Error("the system does not say how many files are open");
@@ -76,7 +76,8 @@ export function openOwnSockets(port: number): OwnSockets {
       return system.getpeername(fd, peerAt, lengthAt) === 0 && peer.wordCount > 0;
     },
     // Another listener may have the same port at another address.
-    cameIn: (fd) => readLocal(fd, local) && local.port === port && (listening.isAnyAddress || local.hasAddressOf(listening)),
+    isAccepted: (fd) =>
+      readLocal(fd, local) && local.port === port && (listening.isAnyAddress || local.hasAddressOf(listening)),
     shutDown: (fd) => void system.shutdown(fd, SHUT_RDWR),
     lowestFree() {
       const fd = system.eventfd(0, EFD_CLOEXEC);

@@ -8,7 +8,7 @@ const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
 
 /** This process's sockets that listen on a port, by file descriptor. Throws where there is none, or the system cannot be asked. */
-export function listeningOn(port: number): readonly number[] {
+export function findListeningSockets(port: number): readonly number[] {
   const system = openSystem();
   try {
     const listening = openFiles().filter((fd) => system.isListening(fd) && system.portOf(fd) === port);

@@ -1,6 +1,6 @@
 import { ptr } from "bun:ffi";
 import { openLibc } from "./libc.ts";
-import { listeningOn } from "./listening-sockets.ts";
+import { findListeningSockets } from "./listening-sockets.ts";
 
 /** Linux's own numbers (linux/tcp.h). */
 const IPPROTO_TCP = 6;
@@ -18,7 +18,7 @@ export function setUserTimeout(port: number, timeoutMs: number): void {
   });
   const value = new Int32Array([timeoutMs]);
   try {
-    for (const fd of listeningOn(port)) {
+    for (const fd of findListeningSockets(port)) {
       const result = system.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ptr(value), value.byteLength);
       if (result !== 0) throw new Error("the system refuses TCP_USER_TIMEOUT");
     }

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { type Held, LiveSet } from "../../core/live-set.ts";
 import type { Log } from "../../core/ports.ts";
-import { type Link, linkBytes } from "./links.ts";
+import { type Link, pipeBytes } from "./pipes.ts";
 
 /** Where listeners of ours that stand behind another one listen: this address and no other, and any free port. */
 export const LOOPBACK = "127.0.0.1";
@@ -32,7 +32,7 @@ interface Pair {
  * them. Every connection has a port of its own at the relay's end, so that the port says which one it is. Nobody else can have that
  * port towards the same listener while the connection lives, and a connection that the relay has not made is not found.
  */
-export class Relay {
+export class LoopbackProxy {
   readonly #port: number;
   readonly #log: Log;
   readonly #link: Link;
@@ -42,7 +42,7 @@ export class Relay {
   readonly #timer: ReturnType<typeof setInterval>;
   #onIdle: (() => void)[] = [];
 
-  constructor(port: number, log: Log, link: Link = linkBytes, stallIntervalMs = STALL_INTERVAL_MS) {
+  constructor(port: number, log: Log, link: Link = pipeBytes, stallIntervalMs = STALL_INTERVAL_MS) {
     this.#port = port;
     this.#log = log;
     this.#link = link;

@@ -1,22 +1,23 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
 import type { Peer } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { type EdgeParts, edgeRoutes, type FindPeer, openEdge } from "../bun/edge.ts";
 import { answerExact } from "../bun/exact-app.ts";
-import type { RenewableListener } from "../bun/listener.ts";
-import { createGrpcServer, type GrpcServer, secureOptions } from "../h2/grpc-listener.ts";
+import { createGrpcServer, type GrpcServer } from "../h2/grpc-listener.ts";
 import type { AnswerRequest } from "../h2/h2-fetch.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import { Connections } from "../limits/connections.ts";
-import { FileBudget } from "../limits/fd-budget.ts";
-import { listenOn, type OpenedAddress } from "../listen-on.ts";
-import { linkRequests } from "./links.ts";
-import { LOOPBACK, Relay } from "./loopback-proxy.ts";
-import { beginsAsHttp2, type Origin, readOpening, takeProxyHeader } from "./protocol-sniffer.ts";
+import { FdBudget } from "../limits/fd-budget.ts";
+import type { RenewableListener } from "../listener.ts";
+import { serverTlsOptions } from "../tls/server-tls.ts";
+import { LOOPBACK, LoopbackProxy } from "./loopback-proxy.ts";
+import { pipeRequests } from "./pipes.ts";
+import { type Origin, sniffProtocol, startsAsHttp2, stripProxyHeader } from "./protocol-sniffer.ts";
 
-export type FrontParts = Omit<EdgeParts, "findPeer">;
+export type MuxParts = Omit<EdgeParts, "findPeer">;
 
 /**
  * One public port for everything. A connection that begins as HTTP/2 is served here, by the gRPC server; any other is relayed to
@@ -28,33 +29,33 @@ export type FrontParts = Omit<EdgeParts, "findPeer">;
  * The address in the PROXY header of a trusted proxy takes the place of the socket's; X-Forwarded-For is then judged from there.
  * TLS follows a PROXY header on a listener of its own on loopback, so that without trusted proxies nothing stands before it.
  */
-export async function openFront(parts: FrontParts): Promise<RenewableListener> {
-  const front = new Front(parts);
+export async function openMuxListener(parts: MuxParts): Promise<RenewableListener> {
+  const listener = new MuxListener(parts);
   try {
-    await front.listen();
+    await listener.listen();
   } catch (error) {
-    await front.close();
+    await listener.close();
     throw new ListenError("the edge", parts.listen, error);
   }
-  return front;
+  return listener;
 }
 
-class Front implements RenewableListener {
-  readonly #parts: FrontParts;
+class MuxListener implements RenewableListener {
+  readonly #parts: MuxParts;
   readonly #limits: ConnectionLimits;
   readonly #connections: Connections;
   /** Of TLS behind a PROXY header: each is one of the connections above, once more. */
   readonly #inner: Connections;
   readonly #edge: RenewableListener;
-  readonly #toEdge: Relay;
+  readonly #toEdge: LoopbackProxy;
   readonly #grpc: GrpcServer;
   /** Where TLS stands behind a PROXY header. */
-  #toTls: Relay | undefined;
+  #toTls: LoopbackProxy | undefined;
   #tls: TlsServer | undefined;
   readonly #servers: Server[] = [];
   #opened: OpenedAddress;
 
-  constructor(parts: FrontParts) {
+  constructor(parts: MuxParts) {
     const { rpc, peers, log } = parts;
     const bridged = new WeakMap<Request, Peer>();
     const findPeer: FindPeer = (request, socket) => {
@@ -73,9 +74,9 @@ class Front implements RenewableListener {
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
     this.#connections = new Connections(this.#limits, peers);
-    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FileBudget() }, peers);
+    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FdBudget() }, peers);
     this.#edge = openEdge(edgeParts);
-    this.#toEdge = new Relay(this.#edge.address.port, log, linkRequests);
+    this.#toEdge = new LoopbackProxy(this.#edge.address.port, log, pipeRequests);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
     this.#opened = { address: parts.listen, bound: parts.listen };
   }
@@ -97,9 +98,9 @@ class Front implements RenewableListener {
     const { listen, tls, peers, log } = this.#parts;
     const secure = tls && this.#createTls(tls);
     this.#tls = secure;
-    if (secure !== undefined && peers.trustsAnyone) {
+    if (secure !== undefined && peers.hasTrustedProxies) {
       const { address } = await this.#open(secure, { host: LOOPBACK, port: 0 });
-      this.#toTls = new Relay(address.port, log);
+      this.#toTls = new LoopbackProxy(address.port, log);
     }
     const isTlsOutermost = secure !== undefined && this.#toTls === undefined;
     this.#opened = await this.#open(isTlsOutermost ? secure : createServer((socket) => this.#arrive(socket)), listen);
@@ -113,13 +114,13 @@ class Front implements RenewableListener {
   }
 
   renewTls(tls: TlsIdentity): void {
-    this.#tls?.setSecureContext(secureOptions(tls));
+    this.#tls?.setSecureContext(serverTlsOptions(tls));
   }
 
   async drain(): Promise<void> {
     this.#stopAccepting();
-    this.#connections.cutOpening();
-    this.#inner.cutOpening();
+    this.#connections.closeUnidentified();
+    this.#inner.closeUnidentified();
     await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
     // Answered is not delivered: closed by the edge, each connection ends when its client has taken what is on its way.
     await this.#edge.close();
@@ -146,7 +147,7 @@ class Front implements RenewableListener {
     if (remoteAddress === undefined) return void socket.destroy();
     if (!this.#admit(socket, remoteAddress)) return;
     const isTrusted = this.#parts.peers.isTrusted(remoteAddress);
-    const origin = (bytes: Buffer) => takeProxyHeader(bytes, isTrusted);
+    const origin = (bytes: Buffer) => stripProxyHeader(bytes, isTrusted);
     const toTls = this.#toTls;
     if (toTls === undefined) this.#sort(socket, remoteAddress, origin);
     else
@@ -162,8 +163,8 @@ class Front implements RenewableListener {
 
   #createTls(tls: TlsIdentity): TlsServer {
     // HTTP/2 first: gRPC clients that offer both would not be served over the other.
-    const options = { ...secureOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
-    const server = createTlsServer({ ...options, handshakeTimeout: this.#limits.openingTimeoutMs });
+    const options = { ...serverTlsOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
+    const server = createTlsServer({ ...options, handshakeTimeout: this.#limits.firstBytesTimeoutMs });
     server.on("connection", (socket) => {
       if (this.#toTls !== undefined) this.#inner.add(socket);
       else if (socket.remoteAddress === undefined) socket.destroy();
@@ -183,7 +184,7 @@ class Front implements RenewableListener {
   #sort(socket: Socket, socketAddress: string, origin: (bytes: Buffer) => Origin | undefined): void {
     const decide = (all: Buffer) => {
       const found = origin(all);
-      const isHttp2 = found && beginsAsHttp2(found.bytes);
+      const isHttp2 = found && startsAsHttp2(found.bytes);
       return found === undefined || isHttp2 === undefined ? undefined : { ...found, isHttp2 };
     };
     this.#read(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
@@ -199,7 +200,7 @@ class Front implements RenewableListener {
     decide: (bytes: Buffer) => T | undefined,
     onDecided: (opening: T & { readonly address: string }) => void,
   ): void {
-    readOpening(socket, decide, {
+    sniffProtocol(socket, decide, {
       decided: (opening) => {
         this.#connections.settled(socket);
         this.#inner.settled(socket);

@@ -5,10 +5,10 @@ import { PROXY_HEADER_BYTES_MAX, ProxyProtocolError, readProxyHeader, startsWith
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /** The most that is ever needed to decide. */
-export const OPENING_BYTES_MAX = PROXY_HEADER_BYTES_MAX + HTTP2_PREFACE.length;
+export const SNIFFED_BYTES_MAX = PROXY_HEADER_BYTES_MAX + HTTP2_PREFACE.length;
 
 /** Whether a connection begins as HTTP/2; `undefined` while so few bytes do not tell. */
-export function beginsAsHttp2(bytes: Buffer): boolean | undefined {
+export function startsAsHttp2(bytes: Buffer): boolean | undefined {
   const found = startsWith(bytes, HTTP2_PREFACE);
   return found === "more" ? undefined : found === "yes";
 }
@@ -24,7 +24,7 @@ export interface Origin {
  * Takes the PROXY header off, where there is one; `undefined` while so few bytes do not tell. Throws ProxyProtocolError, also where a
  * peer that is not a trusted proxy sends one: it could name any address it likes.
  */
-export function takeProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
+export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
   const header = readProxyHeader(bytes);
   if (header === "none") return { address: undefined, bytes };
   if (header === "more") return undefined;
@@ -33,7 +33,7 @@ export function takeProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | und
 }
 
 /** What becomes of a connection once enough is known of it. */
-export interface OpeningEnd<T> {
+export interface SnifferHandlers<T> {
   decided(result: T): void;
   /** Also with what `decide` threw. The socket is destroyed. */
   refused(cause: unknown): void;
@@ -43,7 +43,7 @@ export interface OpeningEnd<T> {
  * Reads the first bytes of a connection until `decide` gives something, then hands over, with the socket paused. A connection that ends
  * before that is destroyed.
  */
-export function readOpening<T>(socket: Socket, decide: (bytes: Buffer) => T | undefined, end: OpeningEnd<T>): void {
+export function sniffProtocol<T>(socket: Socket, decide: (bytes: Buffer) => T | undefined, end: SnifferHandlers<T>): void {
   let bytes: Buffer = Buffer.alloc(0);
   const refuse = (cause: unknown) => {
     socket.destroy();
@@ -58,7 +58,7 @@ export function readOpening<T>(socket: Socket, decide: (bytes: Buffer) => T | un
     } catch (error) {
       return refuse(error);
     }
-    if (result === undefined && bytes.length < OPENING_BYTES_MAX) return;
+    if (result === undefined && bytes.length < SNIFFED_BYTES_MAX) return;
     socket.off("data", onData).off("end", onEnd).pause();
     if (result === undefined) refuse(new Error("the connection does not say what it is"));
     else end.decided(result);

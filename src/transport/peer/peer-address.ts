@@ -52,7 +52,7 @@ export class PeerResolver {
   }
 
   /** Whether anybody is a trusted proxy. */
-  get trustsAnyone(): boolean {
+  get hasTrustedProxies(): boolean {
     return this.#trusted.length > 0;
   }
 

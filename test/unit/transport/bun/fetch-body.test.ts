@@ -38,7 +38,7 @@ let served: Served[] = [];
 /** What the server's own time-out is set to, rather than not at all. */
 let shortTimeoutSeconds: number | undefined;
 /** What its writer promises. */
-let quietMsMax: number | undefined;
+let idleMsMax: number | undefined;
 /** What the answer waits for before it begins. */
 let gate = Promise.resolve();
 beforeAll(() => {
@@ -49,7 +49,7 @@ beforeAll(() => {
       const stream = new Served();
       served.push(stream);
       await gate;
-      return toResponse({ kind: "stream", status: 200, headers: {}, writer: stream, quietMsMax }, request, stream);
+      return toResponse({ kind: "stream", status: 200, headers: {}, writer: stream, idleMsMax }, request, stream);
     },
   });
 });
@@ -97,25 +97,25 @@ describe("a stream's body on Bun.serve", () => {
   });
 
   test("that is never quiet for long is left to a time-out that every write puts off", async () => {
-    quietMsMax = 100_000;
+    idleMsMax = 100_000;
     const { response, stream } = await open();
     stream.sink.write(chunk(1));
     stream.sink.close();
     await (await response).text();
     expect(stream.timeouts).toEqual([240]);
-    quietMsMax = 130_000;
+    idleMsMax = 130_000;
     const { stream: quieter } = await open();
     expect(quieter.timeouts).toEqual([0]);
     quieter.sink.close();
-    quietMsMax = undefined;
+    idleMsMax = undefined;
   });
 
   test("keeps its connection as long as it is written to, whatever the time-out; a quiet one is cut", async () => {
-    quietMsMax = 100_000;
+    idleMsMax = 100_000;
     shortTimeoutSeconds = 8;
     const { stream: lively, response: livelyResponse } = await open();
     const { stream: quiet, response: quietResponse } = await open();
-    quietMsMax = undefined;
+    idleMsMax = undefined;
     shortTimeoutSeconds = undefined;
     lively.sink.write(chunk(1));
     quiet.sink.write(chunk(1));

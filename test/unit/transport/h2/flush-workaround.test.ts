@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
-import { nudge } from "../../../../src/transport/h2/flush-workaround.ts";
+import { ensureFlush } from "../../../../src/transport/h2/flush-workaround.ts";
 import { FRAME, RawH2 } from "../../../support/raw-h2.ts";
 import { until } from "../../../support/until.ts";
 
@@ -40,7 +40,7 @@ async function open(windows: readonly (Uint8Array | undefined)[], answersPings: 
   const write = (n: number, bytes: Uint8Array) => {
     const stream = streams[n] ?? expect.unreachable();
     stream.write(bytes);
-    nudge(stream);
+    ensureFlush(stream);
   };
   const data = (n: number) => client.frames.filter(({ type, stream }) => type === FRAME.data && stream === 2 * n + 1);
   const bytes = (n: number) => data(n).reduce((sum, { payload }) => sum + payload.byteLength, 0);

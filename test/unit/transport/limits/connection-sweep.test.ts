@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { type ConnectionLimits, connectionLimits } from "../../../../src/transport/limits/connection-limits.ts";
 import { ConnectionSweep } from "../../../../src/transport/limits/connection-sweep.ts";
 import { EdgeConnections } from "../../../../src/transport/limits/edge-connections.ts";
-import { FileBudget } from "../../../../src/transport/limits/fd-budget.ts";
+import { FdBudget } from "../../../../src/transport/limits/fd-budget.ts";
 import { PeerResolver } from "../../../../src/transport/peer/peer-address.ts";
-import { fakeProcess, from } from "../../http/fake-sockets.ts";
+import { fakeProcess, from } from "./fake-fd-table.ts";
 
 function sweepWith(limits: Partial<ConnectionLimits>) {
   const { files, sockets, shutDown, state } = fakeProcess([]);
@@ -17,7 +17,7 @@ function sweepWith(limits: Partial<ConnectionLimits>) {
 }
 
 test("the files that other listeners' connections hold are not there for the edge's, nor the edge's for theirs", () => {
-  const budget = new FileBudget(5);
+  const budget = new FdBudget(5);
   const { files, shutDown, look } = sweepWith({ files: budget });
   expect(budget.take(2)).toBe(true);
   for (let n = 0; n < 10; n++) files.push(from(n, 1));

@@ -1,17 +1,17 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { excessOf } from "../../../../src/transport/limits/load-shedding.ts";
+import { selectExcess } from "../../../../src/transport/limits/load-shedding.ts";
 
 /** "a1 b1": of two networks, the oldest first; `-`: a trusted proxy's. */
 function excess(oldestFirst: string, bounds: { totalMax?: number; perNetworkMax?: number }) {
   const open = oldestFirst.split(" ").map((name) => ({ name, network: name.startsWith("-") ? undefined : name.slice(0, 1) }));
-  const found = excessOf(open, { totalMax: 100, perNetworkMax: 100, ...bounds });
+  const found = selectExcess(open, { totalMax: 100, perNetworkMax: 100, ...bounds });
   return found.map(({ connection, bound }) => `${connection.name} ${bound}`);
 }
 
 test("within the bounds nothing is over them", () => {
   expect(excess("a1 a2 b1", { totalMax: 3, perNetworkMax: 2 })).toEqual([]);
-  expect(excessOf([], { totalMax: 0, perNetworkMax: 1 })).toEqual([]);
+  expect(selectExcess([], { totalMax: 0, perNetworkMax: 1 })).toEqual([]);
 });
 
 test("of a network with too many, the newest go; others keep theirs", () => {
@@ -31,9 +31,9 @@ test("a modest network keeps what it has, whatever the crowd that comes after; o
   const of = (network: string, count: number) => Array.from({ length: count }, (_, n) => ({ network, name: `${network}${n}` }));
   const crowd = Array.from({ length: 640 }, (_, n) => ({ network: `c${n}`, name: `c${n}` }));
   const bounds = { totalMax: 640, perNetworkMax: 640 };
-  const modest = excessOf([...of("a", 10), ...crowd], bounds);
+  const modest = selectExcess([...of("a", 10), ...crowd], bounds);
   expect(modest.map(({ connection }) => connection.name)).toEqual(crowd.slice(-10).map(({ name }) => name));
-  const greedy = excessOf([...of("a", 12), ...crowd.slice(0, 630)], bounds);
+  const greedy = selectExcess([...of("a", 12), ...crowd.slice(0, 630)], bounds);
   expect(greedy.map(({ connection }) => connection.name)).toEqual(["a10", "a11"]);
 });
 
@@ -50,7 +50,7 @@ test("what is left keeps both bounds, no more is cut than must be, and nobody ha
   fc.assert(
     fc.property(networks, fc.nat(40), fc.integer({ min: 1, max: 20 }), (names, totalMax, perNetworkMax) => {
       const open = names.map((network, age) => ({ network, age }));
-      const cut = new Set(excessOf(open, { totalMax, perNetworkMax }).map(({ connection }) => connection));
+      const cut = new Set(selectExcess(open, { totalMax, perNetworkMax }).map(({ connection }) => connection));
       const kept = open.filter((connection) => !cut.has(connection));
       const allowed = open.filter(({ network, age }) => {
         const older = open.filter((other) => other.network === network && other.age < age);

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import { CutReport } from "../../../../src/transport/limits/shed-report.ts";
+import { ShedReport } from "../../../../src/transport/limits/shed-report.ts";
 import { until } from "../../../support/until.ts";
 
 test("what is cut is counted one by one, and told of at once, then by and by, by who had the most cut", async () => {
   const lines: string[] = [];
   const counted: string[] = [];
-  const { cut } = new CutReport({
+  const { cut } = new ShedReport({
     log: {
       debug() {},
       info() {},
@@ -13,7 +13,7 @@ test("what is cut is counted one by one, and told of at once, then by and by, by
       warn: (_message, fields) => void lines.push(`${fields?.cut} cut, ${fields?.of_that} of ${fields?.most_of}`),
     },
     metrics: { gauge() {}, observe() {}, count: (name, labels) => void counted.push(`${name} ${labels?.bound}`) },
-    tellEveryMs: 50,
+    intervalMs: 50,
   });
   cut("192.0.2.1", "network");
   expect(lines).toEqual(["1 cut, 1 of 192.0.2.1"]);

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type OwnSockets, openOwnSockets } from "../../../../src/transport/linux/fd-table.ts";
-import { listenOn } from "../../../../src/transport/listen-on.ts";
+import { listenOn } from "../../../../src/core/listen-on.ts";
+import { type FdTable, openFdTable } from "../../../../src/transport/linux/fd-table.ts";
 
 /** A server on an address, with a client's connection to it, in this process. */
 async function connected(host: string, at = host, port = 0) {
@@ -28,11 +28,11 @@ async function connected(host: string, at = host, port = 0) {
 }
 
 /** The files that are connections which came in on the port. */
-function cameIn(sockets: OwnSockets) {
+function isAccepted(sockets: FdTable) {
   return Array.from({ length: sockets.end() }, (_, fd) => fd).flatMap((fd) => {
     if (!sockets.readPeer(fd)) return [];
     const { address, port } = sockets.peer;
-    return sockets.cameIn(fd) ? [{ fd, address, port }] : [];
+    return sockets.isAccepted(fd) ? [{ fd, address, port }] : [];
   });
 }
 
@@ -44,8 +44,8 @@ test.each([
   { host: "::", at: "127.0.0.1", address: "::ffff:7f00:1" },
 ])("a connection to $at of a socket on $host is found, with its peer; that socket and the client's end are not", async (at) => {
   const connection = await connected(at.host, at.at);
-  const sockets = openOwnSockets(connection.port);
-  const found = cameIn(sockets);
+  const sockets = openFdTable(connection.port);
+  const found = isAccepted(sockets);
   expect(found.map(({ address, port }) => ({ address, port }))).toEqual([{ address: at.address, port: connection.clientPort }]);
   sockets.shutDown(found[0]?.fd ?? -1);
   await connection.closed;
@@ -56,8 +56,8 @@ test.each([
 test("a socket is told from every other, also from one that takes its file and its peer's port", async () => {
   const identitiesOf = async (port: number) => {
     const connection = await connected("127.0.0.1", "127.0.0.1", port);
-    const sockets = openOwnSockets(connection.port);
-    const [{ fd } = expect.unreachable()] = cameIn(sockets);
+    const sockets = openFdTable(connection.port);
+    const [{ fd } = expect.unreachable()] = isAccepted(sockets);
     const read = () => (sockets.readIdentity(fd) ? sockets.identity.join() : "none");
     const identities = [read(), read()];
     sockets.close();
@@ -72,9 +72,9 @@ test("a socket is told from every other, also from one that takes its file and i
 
 test("another listener on the same port of another address keeps its connections to itself", async () => {
   const edge = await connected("127.0.0.1");
-  const sockets = openOwnSockets(edge.port);
+  const sockets = openFdTable(edge.port);
   const other = await connected("127.0.0.2", "127.0.0.2", edge.port);
-  expect(cameIn(sockets).map(({ port }) => port)).toEqual([edge.clientPort]);
+  expect(isAccepted(sockets).map(({ port }) => port)).toEqual([edge.clientPort]);
   sockets.close();
   await Promise.all([edge.close(), other.close()]);
 });
@@ -86,8 +86,8 @@ test("after a connection of another kind, whose address is short, each address i
   const local = connect(path);
   await new Promise((resolve) => local.once("connect", resolve));
   const { port, clientPort, close } = await connected("127.0.0.1");
-  const sockets = openOwnSockets(port);
-  expect(cameIn(sockets).map((found) => found.port)).toEqual([clientPort]);
+  const sockets = openFdTable(port);
+  expect(isAccepted(sockets).map((found) => found.port)).toEqual([clientPort]);
   sockets.close();
   local.destroy();
   inside.close();
@@ -96,7 +96,7 @@ test("after a connection of another kind, whose address is short, each address i
 
 test("below the lowest file that is free all are open, and none is beyond the end", async () => {
   const { port, close } = await connected("127.0.0.1");
-  const sockets = openOwnSockets(port);
+  const sockets = openFdTable(port);
   const fds = readdirSync("/proc/self/fd").map(Number);
   const lowest = sockets.lowestFree() ?? expect.unreachable();
   expect(fds.filter((fd) => fd < lowest).length).toBe(lowest);
@@ -107,10 +107,10 @@ test("below the lowest file that is free all are open, and none is beyond the en
 
 test("it closes what it opened, and refuses a port that nothing listens on", async () => {
   const { port, close } = await connected("127.0.0.1");
-  openOwnSockets(port).close();
+  openFdTable(port).close();
   const before = readdirSync("/proc/self/fd").length;
-  for (let n = 0; n < 20; n++) openOwnSockets(port).close();
+  for (let n = 0; n < 20; n++) openFdTable(port).close();
   await close();
-  for (let n = 0; n < 20; n++) expect(() => openOwnSockets(port)).toThrow(`nothing listens on port ${port}`);
+  for (let n = 0; n < 20; n++) expect(() => openFdTable(port)).toThrow(`nothing listens on port ${port}`);
   expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before);
 });

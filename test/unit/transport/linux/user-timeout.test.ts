@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { createServer } from "node:net";
+import { listenOn } from "../../../../src/core/listen-on.ts";
 import { setUserTimeout } from "../../../../src/transport/linux/user-timeout.ts";
-import { listenOn } from "../../../../src/transport/listen-on.ts";
 
 /** That connections are cut by it is shown in test/integration/stalled-clients.test.ts. */
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { linkBytes } from "../../../../src/transport/mux/links.ts";
-import { Relay } from "../../../../src/transport/mux/loopback-proxy.ts";
+import { LoopbackProxy } from "../../../../src/transport/mux/loopback-proxy.ts";
+import { pipeBytes } from "../../../../src/transport/mux/pipes.ts";
 import { until } from "../../../support/until.ts";
 
 const errors: string[] = [];
@@ -29,7 +29,7 @@ async function listen(onSocket: (socket: Socket) => void): Promise<number> {
 
 /** A relay to a listener of the test's, and a client of it whose first bytes have been read. */
 async function relayTo(onInner: (socket: Socket) => void, stallIntervalMs?: number) {
-  const relay = new Relay(await listen(onInner), log, linkBytes, stallIntervalMs);
+  const relay = new LoopbackProxy(await listen(onInner), log, pipeBytes, stallIntervalMs);
   opened.push(relay);
   const port = await listen((socket) => {
     socket.once("data", (first: Buffer) => {

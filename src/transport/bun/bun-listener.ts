@@ -1,22 +1,10 @@
 import type { AnyElysia } from "elysia";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import type { RenewableListener } from "../listener.ts";
+import { serverTlsOptions } from "../tls/server-tls.ts";
 import { drainServer } from "./drain-server.ts";
 
-/** An open port. */
-export interface Listener {
-  /** As it turned out, where port 0 was asked for. */
-  readonly address: ListenAddress;
-  /** The IP address and port that the system bound: a name resolved, a wildcard as it is. */
-  readonly bound: ListenAddress;
-  /** `http://host:port`, under which this machine reaches it. */
-  readonly url: string;
-  /** Stops accepting, and resolves when the calls in flight are answered. */
-  drain(): Promise<void>;
-  /** Cuts whatever is still open. */
-  close(): Promise<void>;
-}
-
-export interface ServeOptions {
+export interface BunListenerOptions {
   /** What listens, for error messages. */
   readonly what: string;
   readonly listen: ListenAddress;
@@ -27,17 +15,11 @@ export interface ServeOptions {
   readonly idleTimeoutSeconds: number;
 }
 
-/** A listener whose certificate can be renewed while it serves. */
-export interface RenewableListener extends Listener {
-  /** From now on new connections get this identity; those that are open keep theirs. */
-  renewTls(tls: TlsIdentity): void;
-}
-
 /**
  * Opens a port for an Elysia application: HTTP/1.1 and HTTP/2, by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`.
  * `build` is called once for each start of a server: a renewed certificate takes a new one.
  */
-export function serveOn(build: () => AnyElysia, options: ServeOptions): RenewableListener {
+export function openBunListener(build: () => AnyElysia, options: BunListenerOptions): RenewableListener {
   let server = start(build(), options, options.listen.port);
   let current = options.tls;
   const address = { host: options.listen.host, port: server.port ?? options.listen.port };
@@ -70,7 +52,11 @@ const RETIRED_QUIET_MS = 10_000;
 
 type AppServer = NonNullable<AnyElysia["server"]>;
 
-function start(app: AnyElysia, { what, listen, tls, bodyBytesMax, idleTimeoutSeconds }: ServeOptions, port: number): AppServer {
+function start(
+  app: AnyElysia,
+  { what, listen, tls, bodyBytesMax, idleTimeoutSeconds }: BunListenerOptions,
+  port: number,
+): AppServer {
   try {
     app.listen({
       hostname: listen.host,
@@ -82,7 +68,7 @@ function start(app: AnyElysia, { what, listen, tls, bodyBytesMax, idleTimeoutSec
       development: false,
       maxRequestBodySize: bodyBytesMax,
       idleTimeout: idleTimeoutSeconds,
-      ...(tls && { tls: tlsOf(tls) }),
+      ...(tls && { tls: serverTlsOptions(tls) }),
     });
   } catch (error) {
     throw new ListenError(what, listen, error);
@@ -96,11 +82,4 @@ function boundHostOf(server: AppServer): string | undefined {
   const bound: unknown = Reflect.get(server, "address");
   const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";
   return isAddress ? String(bound.address) : undefined;
-}
-
-/** As `Bun.serve` wants it. A client certificate is demanded where there is an authority to check it by, and never otherwise. */
-function tlsOf({ certificate, privateKey, clientAuthority }: TlsIdentity) {
-  const identity = { cert: certificate, key: privateKey };
-  if (clientAuthority === undefined) return identity;
-  return { ...identity, ca: clientAuthority, requestCert: true, rejectUnauthorized: true };
 }

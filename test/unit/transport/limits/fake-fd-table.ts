@@ -1,5 +1,5 @@
-import type { OwnSockets } from "../../../src/transport/linux/fd-table.ts";
-import { SocketAddress } from "../../../src/transport/linux/socket-address.ts";
+import type { FdTable } from "../../../../src/transport/linux/fd-table.ts";
+import { SocketAddress } from "../../../../src/transport/linux/socket-address.ts";
 
 /** A file of a process: an edge's connection from 192.0.2.`host`, or somebody else's. */
 interface FakeFile {
@@ -20,7 +20,7 @@ export function fakeProcess(files: (FakeFile | "no socket" | undefined)[]) {
   const fileAt = (fd: number) => (files[fd] === "no socket" ? undefined : files[fd]);
   const identities = new Map<FakeFile, number>();
   const identity = new Uint32Array(2);
-  const sockets: OwnSockets = {
+  const sockets: FdTable = {
     identity,
     peer,
     readIdentity(fd) {
@@ -40,7 +40,7 @@ export function fakeProcess(files: (FakeFile | "no socket" | undefined)[]) {
       bytes.setUint32(4, 0xc0000200 + file.host);
       return true;
     },
-    cameIn: (fd) => fileAt(fd)?.isOthers !== true,
+    isAccepted: (fd) => fileAt(fd)?.isOthers !== true,
     shutDown: (fd) => void shutDown.push(fd),
     lowestFree() {
       if (state.isFull) return undefined;

@@ -10,7 +10,7 @@ const TIME_TO_LIVE = "BUN_CONFIG_DNS_TIME_TO_LIVE_SECONDS";
  * To be called before the first connection to a name: Bun reads the variable once, from the environment of the C library, which
  * JavaScript's copy does not reach. Throws where the system is not Linux.
  */
-export function keepNamesFresh(): void {
+export function shortenDnsCache(): void {
   const { symbols } = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });
   const isOverwritten = 0;
   if (symbols.setenv(zeroTerminated(TIME_TO_LIVE), zeroTerminated("0"), isOverwritten) !== 0) {

@@ -6,8 +6,8 @@ import { costOf, send } from "./load.ts";
 const BOUND = 1.25;
 
 /** ExecuteCommand over Connect proto and HTTP/1.1, end to end, with one public port for everything against a port of gRPC's own. */
-export const front: Benchmark = {
-  name: "front",
+export const mux: Benchmark = {
+  name: "mux",
   about: "CPU per ExecuteCommand over HTTP/1.1 with edge.grpc = same-port against own-port",
   async run(scale: Scale): Promise<readonly Figure[]> {
     const { rounds, requests, warmUp } =

@@ -1,20 +1,20 @@
 import type { Socket } from "node:net";
 import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
-import { AnswerFollower } from "./answer-follower.ts";
 import { RequestGate } from "./request-gate.ts";
+import { ResponseTracker } from "./response-tracker.ts";
 
 /** Joins a paused client, of which `first` has been read, and a connected server, both ways with backpressure. */
 export type Link = (client: Socket, server: Socket, first: Buffer) => void;
 
 /** Every byte as it comes. */
-export const linkBytes: Link = (client, server, first) => {
+export const pipeBytes: Link = (client, server, first) => {
   server.write(first);
   client.pipe(server);
   server.pipe(client);
 };
 
 /** HTTP/1.1, a request at a time (request-gate.ts). */
-export const linkRequests: Link = (client, server, first) => {
+export const pipeRequests: Link = (client, server, first) => {
   const gate = new RequestGate({
     forward: (bytes) => server.write(bytes),
     refuse(status) {
@@ -22,7 +22,7 @@ export const linkRequests: Link = (client, server, first) => {
       server.destroySoon();
     },
   });
-  const answers = new AnswerFollower(
+  const answers = new ResponseTracker(
     () => gate.method,
     () => gate.answered(),
   );

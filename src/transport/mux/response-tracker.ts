@@ -8,7 +8,7 @@ const NO_CONTENT = 204;
 const NOT_MODIFIED = 304;
 
 /** Follows the answers of an HTTP/1.1 server, which are taken to be well-formed, and tells where each ends. */
-export class AnswerFollower {
+export class ResponseTracker {
   /** The method of the request that is answered: an answer to HEAD has no body (RFC 9112 6.3). */
   readonly #method: () => string;
   readonly #onEnd: () => void;

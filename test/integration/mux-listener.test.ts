@@ -8,8 +8,8 @@ import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } f
 import { ListenError } from "../../src/core/listen.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { type Certificate, selfSigned } from "../support/certificates.ts";
-import { type EchoFront, type EchoFrontOptions, openEchoFront } from "../support/front.ts";
 import { openLoadBalancer } from "../support/load-balancer.ts";
+import { type EchoMux, type EchoMuxOptions, openEchoMux } from "../support/mux-listener.ts";
 import { proxyV1, proxyV2 } from "../support/proxy-header.ts";
 import { FRAME, RawH2 } from "../support/raw-h2.ts";
 import { http1, http2 } from "../support/raw-http.ts";
@@ -38,8 +38,8 @@ const clients: readonly { name: string; open: (baseUrl: string) => Transport }[]
 const trusting = (baseUrl: string) => ({ baseUrl, nodeOptions: { ca: [server.certificate, renewed.certificate] } });
 
 const ports = [
-  { name: "plain", options: (): EchoFrontOptions => ({}), unfinished: ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n"] },
-  { name: "TLS", options: (): EchoFrontOptions => ({ tls: identity(server) }), unfinished: ["", "\x16\x03\x01"] },
+  { name: "plain", options: (): EchoMuxOptions => ({}), unfinished: ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n"] },
+  { name: "TLS", options: (): EchoMuxOptions => ({ tls: identity(server) }), unfinished: ["", "\x16\x03\x01"] },
 ] as const;
 
 /** Who the handler says has called. */
@@ -88,7 +88,7 @@ function raw(
   });
 }
 
-/** The front's one connection to the edge behind it, as the system shows it: established, from us to a port of ours that is not `port`. */
+/** The mux's one connection to the edge behind it, as the system shows it: established, from us to a port of ours that is not `port`. */
 function innerConnection(port: number): { port: number; edgePort: number } {
   const own = new Set(readdirSync("/proc/self/fd").map((fd) => attempt(() => readlinkSync(`/proc/self/fd/${fd}`))));
   const rows = readFileSync("/proc/self/net/tcp", "utf8").split("\n").slice(1);
@@ -102,11 +102,11 @@ function innerConnection(port: number): { port: number; edgePort: number } {
 const GET = "GET /.well-known/jwks.json HTTP/1.1\r\nhost: edge.example\r\n\r\n";
 
 describe.each(ports)("one $name port", ({ options }) => {
-  let front: EchoFront;
+  let mux: EchoMux;
   beforeAll(async () => {
-    front = await openEchoFront(options());
+    mux = await openEchoMux(options());
   });
-  afterAll(() => front.close());
+  afterAll(() => mux.close());
 
   test("serves every protocol at once, bodies of megabytes whole in both directions", async () => {
     const payloadBytes = crypto.getRandomValues(new Uint8Array(60_000)).reduce((all, byte, at) => {
@@ -114,7 +114,7 @@ describe.each(ports)("one $name port", ({ options }) => {
       return all;
     }, new Uint8Array(3_000_000));
     const answers = await Promise.all(
-      clients.map(({ open }) => createClient(Gateway, open(front.listener.url)).executeCommand({ payloadBytes })),
+      clients.map(({ open }) => createClient(Gateway, open(mux.listener.url)).executeCommand({ payloadBytes })),
     );
     for (const answer of answers) {
       expect(answer.envelope?.keyId).toBe("127.0.0.1");
@@ -123,17 +123,17 @@ describe.each(ports)("one $name port", ({ options }) => {
   });
 
   test.each(clients)("$name: a stream stays open, and its end is noticed when the client leaves", async ({ open }) => {
-    const stream = await subscribe(open(front.listener.url));
+    const stream = await subscribe(open(mux.listener.url));
     expect(stream.first?.envelope?.keyId).toBe("127.0.0.1");
-    const [served] = front.streams;
+    const [served] = mux.streams;
     served?.send({ envelope: { keyId: "second" } });
     expect((await stream.next()).value?.envelope?.keyId).toBe("second");
     stream.leave();
-    await until(() => front.streams.size === 0, "the stream to end");
+    await until(() => mux.streams.size === 0, "the stream to end");
   });
 
   test("serves the keys and browsers' calls over HTTP/2 as over HTTP/1.1", async () => {
-    const session = connectHttp2(front.listener.url, { ca: server.certificate });
+    const session = connectHttp2(mux.listener.url, { ca: server.certificate });
     const ask = (headers: Record<string, string>, body?: Uint8Array) =>
       new Promise<{ status: number; allowed: string; body: Buffer }>((resolve, reject) => {
         const stream = session.request(headers);
@@ -168,7 +168,7 @@ describe.each(ports)("one $name port", ({ options }) => {
   });
 
   test("a browser's stream over HTTP/2 comes as it is sent, and ends when the page leaves", async () => {
-    const session = connectHttp2(front.listener.url, { ca: server.certificate });
+    const session = connectHttp2(mux.listener.url, { ca: server.certificate });
     const stream = session.request({
       ":method": "POST",
       ":path": "/sallyport.v1.Gateway/SubscribeEvents",
@@ -183,12 +183,12 @@ describe.each(ports)("one $name port", ({ options }) => {
     });
     await until(() => received > 0, "the first message");
     stream.close(8);
-    await until(() => front.streams.size === 0, "the stream to end");
+    await until(() => mux.streams.size === 0, "the stream to end");
     session.destroy();
   });
 
   test("500 connections that come and go, served or not, leave nothing open", async () => {
-    const { url } = front.listener;
+    const { url } = mux.listener;
     const serveOne = (waits: boolean) =>
       new Promise<void>((resolve) => {
         const session = connectHttp2(url, { ca: server.certificate });
@@ -219,7 +219,7 @@ describe.each(ports)("one $name port", ({ options }) => {
     const before = openFiles();
     for (let at = 0; at < 500; at += 25) await Promise.all(Array.from({ length: 25 }, (_, n) => round(at + n)));
     await until(() => openFiles() <= before, "every file to be closed");
-    expect(front.streams.size).toBe(0);
+    expect(mux.streams.size).toBe(0);
     expect(await callerOf(clients[0]?.open(url) ?? expect.unreachable())).toBe("127.0.0.1");
   });
 
@@ -229,21 +229,21 @@ describe.each(ports)("one $name port", ({ options }) => {
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage, garbage, garbage",
     "HELO\r\n\r\n",
   ])("garbage (%j) ends its own connection, and nothing else", async (bytes) => {
-    const { received, closed } = await raw(front.listener.url, bytes);
+    const { received, closed } = await raw(mux.listener.url, bytes);
     if (!closed) expect(received).toStartWith("HTTP/1.1 400");
-    expect(await callerOf(clients[3]?.open(front.listener.url) ?? expect.unreachable())).toBe("127.0.0.1");
+    expect(await callerOf(clients[3]?.open(mux.listener.url) ?? expect.unreachable())).toBe("127.0.0.1");
   });
 });
 
 describe.each(ports)("behind a load balancer that says who the client is, on a $name port", ({ options }) => {
-  let front: EchoFront;
+  let mux: EchoMux;
   beforeAll(async () => {
-    front = await openEchoFront({ ...options(), trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
+    mux = await openEchoMux({ ...options(), trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
   });
-  afterAll(() => front.close());
+  afterAll(() => mux.close());
 
   const through = async (header: Uint8Array, open: (url: string) => Transport) => {
-    const balancer = await openLoadBalancer(front.listener.url, { header });
+    const balancer = await openLoadBalancer(mux.listener.url, { header });
     try {
       return await callerOf(open(balancer.url));
     } finally {
@@ -260,19 +260,19 @@ describe.each(ports)("behind a load balancer that says who the client is, on a $
     "$name: the balancer's own connections, and those without a header, are the balancer's",
     async ({ open }) => {
       expect(await through(proxyV2("203.0.113.7", { command: 0x20 }), open)).toBe("127.0.0.1");
-      expect(await callerOf(open(front.listener.url))).toBe("127.0.0.1");
+      expect(await callerOf(open(mux.listener.url))).toBe("127.0.0.1");
     },
   );
 
   test("a malformed header ends the connection", async () => {
-    const { closed } = await raw(front.listener.url, `PROXY TCP4 203.0.113.7\r\n${GET}`);
+    const { closed } = await raw(mux.listener.url, `PROXY TCP4 203.0.113.7\r\n${GET}`);
     expect(closed).toBe(true);
-    expect(front.warnings.at(-1)).toContain("ProxyProtocolError");
+    expect(mux.warnings.at(-1)).toContain("ProxyProtocolError");
   });
 
   test("the header and what follows may come in any pieces", async () => {
     for (const { open } of clients) {
-      const balancer = await openLoadBalancer(front.listener.url, { header: proxyV1("203.0.113.7"), singleBytes: 90 });
+      const balancer = await openLoadBalancer(mux.listener.url, { header: proxyV1("203.0.113.7"), singleBytes: 90 });
       expect(await callerOf(open(balancer.url))).toBe("203.0.113.7");
       balancer.close();
     }
@@ -284,98 +284,98 @@ describe("an address that somebody only claims", () => {
   const keyId = (body: Buffer | undefined) => JSON.parse(body?.toString() ?? "{}").envelope?.keyId;
 
   test.each(ports)("in a PROXY header of a stranger is refused on a $name port, and nothing is served", async ({ options }) => {
-    const front = await openEchoFront({ ...options(), trustedProxies: ["10.0.0.1"] });
+    const mux = await openEchoMux({ ...options(), trustedProxies: ["10.0.0.1"] });
     for (const header of [proxyV1("10.0.0.1"), proxyV2("10.0.0.1"), proxyV2("10.0.0.1", { command: 0x20 })]) {
-      const { received, closed } = await raw(front.listener.url, Buffer.concat([header, Buffer.from(GET)]));
+      const { received, closed } = await raw(mux.listener.url, Buffer.concat([header, Buffer.from(GET)]));
       expect({ received, closed }).toEqual({ received: "", closed: true });
     }
-    expect(front.warnings.length).toBe(3);
-    await front.close();
+    expect(mux.warnings.length).toBe(3);
+    await mux.close();
   });
 
   test("in a PROXY header is refused where nobody is trusted", async () => {
-    const front = await openEchoFront();
-    expect(await raw(front.listener.url, proxyV1("203.0.113.7") + GET)).toEqual({ received: "", closed: true });
-    await front.close();
+    const mux = await openEchoMux();
+    expect(await raw(mux.listener.url, proxyV1("203.0.113.7") + GET)).toEqual({ received: "", closed: true });
+    await mux.close();
   });
 
   test("in X-Forwarded-For is not read, over HTTP/1.1 and over HTTP/2", async () => {
-    const front = await openEchoFront();
+    const mux = await openEchoMux();
     const request = { ...json, headers: { ...json.headers, "x-forwarded-for": "203.0.113.7" } };
-    for (const send of [http1, http2]) expect(keyId((await send(front.listener.url, request))?.body)).toBe("127.0.0.1");
-    await front.close();
+    for (const send of [http1, http2]) expect(keyId((await send(mux.listener.url, request))?.body)).toBe("127.0.0.1");
+    await mux.close();
   });
 
   test("in X-Forwarded-For counts only where the client of the PROXY header is itself a trusted proxy", async () => {
-    const front = await openEchoFront({ trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
+    const mux = await openEchoMux({ trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
     const request = { ...json, headers: { ...json.headers, "x-forwarded-for": "198.51.100.1" } };
     const expected = { "203.0.113.7": "203.0.113.7", "10.0.0.2": "198.51.100.1" };
     for (const [source, caller] of Object.entries(expected)) {
-      const balancer = await openLoadBalancer(front.listener.url, { header: proxyV1(source) });
+      const balancer = await openLoadBalancer(mux.listener.url, { header: proxyV1(source) });
       for (const send of [http1, http2]) expect(keyId((await send(balancer.url, request))?.body)).toBe(caller);
       balancer.close();
     }
-    await front.close();
+    await mux.close();
   });
 
   test.skipIf(process.platform !== "linux")(
-    "by coming to the edge behind the front, past it, is not even an address",
+    "by coming to the edge behind the mux, past it, is not even an address",
     async () => {
-      const front = await openEchoFront();
-      const client = connect(front.listener.address.port, "127.0.0.1", () => client.write(GET));
+      const mux = await openEchoMux();
+      const client = connect(mux.listener.address.port, "127.0.0.1", () => client.write(GET));
       await new Promise((resolve) => client.once("data", resolve));
-      const inner = innerConnection(front.listener.address.port);
+      const inner = innerConnection(mux.listener.address.port);
       const edgeUrl = `http://127.0.0.1:${inner.edgePort}`;
       expect((await http1(edgeUrl, json))?.status).toBe(421);
       expect((await http2(edgeUrl, json))?.status).toBe(421);
-      // From another address of this machine even the port of a connection of the front's can be had.
+      // From another address of this machine even the port of a connection of the mux's can be had.
       const call = `POST ${json.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
       const { received } = await raw(edgeUrl, call, { localAddress: "127.0.0.2", localPort: inner.port });
       expect(received).toStartWith("HTTP/1.1 421");
       client.destroy();
-      await front.close();
+      await mux.close();
     },
   );
 
   test("two clients on neighbouring connections are told apart", async () => {
-    const front = await openEchoFront();
+    const mux = await openEchoMux();
     const body = `POST ${json.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
     const sources = Array.from({ length: 20 }, (_, at) => `127.0.0.${at + 10}`);
-    const answers = await Promise.all(sources.map((source) => raw(front.listener.url, body, { localAddress: source })));
+    const answers = await Promise.all(sources.map((source) => raw(mux.listener.url, body, { localAddress: source })));
     for (const [at, { received }] of answers.entries()) expect(received).toContain(`"${sources[at]}"`);
-    await front.close();
+    await mux.close();
   });
 });
 
 describe("a connection that does not say what it is", () => {
   test.each(ports)("is closed after its time on a $name port; one that has said it is not", async ({ options, unfinished }) => {
-    const front = await openEchoFront({ ...options(), limits: { openingTimeoutMs: 300 } });
-    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(front.listener.url))));
-    const silent = await Promise.all(unfinished.map((bytes) => raw(front.listener.url, bytes)));
+    const mux = await openEchoMux({ ...options(), limits: { firstBytesTimeoutMs: 300 } });
+    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(mux.listener.url))));
+    const silent = await Promise.all(unfinished.map((bytes) => raw(mux.listener.url, bytes)));
     for (const { received, closed } of silent) expect({ received, closed }).toEqual({ received: "", closed: true });
-    for (const served of front.streams) served.send({ envelope: { keyId: "still there" } });
+    for (const served of mux.streams) served.send({ envelope: { keyId: "still there" } });
     for (const stream of streams) expect((await stream.next()).value?.envelope?.keyId).toBe("still there");
     for (const stream of streams) stream.leave();
-    await front.close();
+    await mux.close();
   });
 
   test("is closed after the handshake too", async () => {
-    const front = await openEchoFront({ tls: identity(server), limits: { openingTimeoutMs: 100 } });
-    const { port } = new URL(front.listener.url);
+    const mux = await openEchoMux({ tls: identity(server), limits: { firstBytesTimeoutMs: 100 } });
+    const { port } = new URL(mux.listener.url);
     const socket = connectTls({ port: Number(port), host: "127.0.0.1", ca: server.certificate, servername: "localhost" });
     socket.on("error", () => {});
     await new Promise((resolve) => socket.resume().on("close", resolve));
-    await front.close();
+    await mux.close();
   });
 });
 
 describe("a client that sends byte by byte", () => {
   test.each(clients)("is served all the same: $name", async ({ open }) => {
-    const front = await openEchoFront();
-    const balancer = await openLoadBalancer(front.listener.url, { singleBytes: 80 });
+    const mux = await openEchoMux();
+    const balancer = await openLoadBalancer(mux.listener.url, { singleBytes: 80 });
     expect(await callerOf(open(balancer.url))).toBe("127.0.0.1");
     balancer.close();
-    await front.close();
+    await mux.close();
   });
 });
 
@@ -384,8 +384,8 @@ describe("TLS on one port", () => {
     "a client certificate is demanded where there is an authority for it, with proxies $trustedProxies",
     async ({ trustedProxies }) => {
       const device = await selfSigned("device.example");
-      const front = await openEchoFront({ tls: identity(server, device.certificate), trustedProxies });
-      const { url: baseUrl } = front.listener;
+      const mux = await openEchoMux({ tls: identity(server, device.certificate), trustedProxies });
+      const { url: baseUrl } = mux.listener;
       const ca = server.certificate;
       const outcomes = async (nodeOptions: object) => {
         const transports = [
@@ -397,15 +397,15 @@ describe("TLS on one port", () => {
       expect(await outcomes({ ca })).toEqual(["refused", "refused"]);
       expect(await outcomes({ ca, cert: renewed.certificate, key: renewed.key })).toEqual(["refused", "refused"]);
       expect(await outcomes({ ca, cert: device.certificate, key: device.key })).toEqual(["127.0.0.1", "127.0.0.1"]);
-      await front.close();
+      await mux.close();
     },
   );
 
   test("a renewed certificate serves new connections, and those that are open live on", async () => {
-    const front = await openEchoFront({ tls: identity(server) });
-    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(front.listener.url))));
-    front.listener.renewTls(identity(renewed));
-    const { port } = new URL(front.listener.url);
+    const mux = await openEchoMux({ tls: identity(server) });
+    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(mux.listener.url))));
+    mux.listener.renewTls(identity(renewed));
+    const { port } = new URL(mux.listener.url);
     const name = await new Promise((resolve) => {
       const socket = connectTls(
         { port: Number(port), host: "127.0.0.1", ca: renewed.certificate, servername: "localhost" },
@@ -416,26 +416,26 @@ describe("TLS on one port", () => {
       );
     });
     expect(name).toBe("renewed.example");
-    for (const served of front.streams) served.send({ envelope: { keyId: "still there" } });
+    for (const served of mux.streams) served.send({ envelope: { keyId: "still there" } });
     for (const stream of streams) expect((await stream.next()).value?.envelope?.keyId).toBe("still there");
     for (const stream of streams) stream.leave();
-    await front.close();
+    await mux.close();
   });
 });
 
 describe("a stop", () => {
   test.each(ports)("lets calls in flight end, and accepts no new ones, on a $name port", async ({ options }) => {
     const gate = Promise.withResolvers<void>();
-    const front = await openEchoFront({ ...options(), gate: gate.promise });
-    const { url } = front.listener;
+    const mux = await openEchoMux({ ...options(), gate: gate.promise });
+    const { url } = mux.listener;
     const payloadBytes = new Uint8Array(4_000_000).fill(7);
     const calls = clients.map(({ open }) => createClient(Gateway, open(url)).executeCommand({ payloadBytes }));
     const silent = raw(url, "");
     // Whoever has been answered once keeps the connection, idle.
     await http1(url.replace("https", "http"), { path: "/" }).catch(() => {});
-    await until(() => front.pending() === clients.length, "the calls to be under way");
+    await until(() => mux.pending() === clients.length, "the calls to be under way");
     let drained = false;
-    const draining = front.listener.drain().then(() => {
+    const draining = mux.listener.drain().then(() => {
       drained = true;
     });
     expect((await silent).closed).toBe(true);
@@ -444,42 +444,42 @@ describe("a stop", () => {
     gate.resolve();
     for (const answer of await Promise.all(calls)) expect(answer.payloadBytes.byteLength).toBe(payloadBytes.byteLength);
     await draining;
-    await front.close();
+    await mux.close();
   });
 
   test("is not held up by a client that goes on opening streams", async () => {
     const gate = Promise.withResolvers<void>();
-    const front = await openEchoFront({ gate: gate.promise });
-    const client = new RawH2(front.listener.url);
+    const mux = await openEchoMux({ gate: gate.promise });
+    const client = new RawH2(mux.listener.url);
     const fields = { ":method": "POST", ":path": "/sallyport.v1.Gateway/ExecuteCommand", ":scheme": "http", ":authority": "x" };
     const call = { ...fields, "content-type": "application/proto" };
     client.headers(call, { end: true });
-    await until(() => front.pending() === 1, "the call to be under way");
-    const draining = front.listener.drain();
+    await until(() => mux.pending() === 1, "the call to be under way");
+    const draining = mux.listener.drain();
     await client.first(FRAME.goAway);
     client.headers(call, { end: true, stream: 3 });
     gate.resolve();
     await client.first(FRAME.headers);
     await draining;
-    await front.close();
+    await mux.close();
   });
 
   test("that is not to wait cuts what is open", async () => {
     const before = openFiles();
-    const front = await openEchoFront();
-    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(front.listener.url))));
-    await front.close();
+    const mux = await openEchoMux();
+    const streams = await Promise.all(clients.map(({ open }) => subscribe(open(mux.listener.url))));
+    await mux.close();
     for (const stream of streams) expect(await stream.next().catch(() => "cut")).toBe("cut");
-    expect(front.streams.size).toBe(0);
+    expect(mux.streams.size).toBe(0);
     await until(() => openFiles() <= before, "every file to be closed");
   });
 });
 
 test("a port that is taken is said so, and nothing is left open", async () => {
-  const front = await openEchoFront();
+  const mux = await openEchoMux();
   const before = openFiles();
-  const { port } = front.listener.address;
-  expect(await openEchoFront({ port }).catch((error) => error)).toBeInstanceOf(ListenError);
+  const { port } = mux.listener.address;
+  expect(await openEchoMux({ port }).catch((error) => error)).toBeInstanceOf(ListenError);
   await until(() => openFiles() <= before, "every file to be closed");
-  await front.close();
+  await mux.close();
 });

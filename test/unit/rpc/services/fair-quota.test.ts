@@ -1,15 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { FairPlaces } from "../../../../src/rpc/services/fair-places.ts";
+import { FairQuota } from "../../../../src/rpc/services/fair-quota.ts";
 
 /** Places, and who holds them by name: `a1` is the first of network `a`. */
 class Hall {
   readonly held = new Map<string, () => void>();
   readonly evicted: string[] = [];
-  readonly #places: FairPlaces;
+  readonly #places: FairQuota;
 
   constructor(max: number) {
-    this.#places = new FairPlaces(max);
+    this.#places = new FairQuota(max);
   }
 
   take(name: string): boolean {

@@ -12,16 +12,16 @@ import { RpcServer } from "../../src/rpc/server.ts";
 import { serverStream, unary } from "../../src/rpc/service.ts";
 import { toConnectError } from "../../src/service/rpc-errors.ts";
 import { Cors } from "../../src/transport/bun/cors.ts";
-import type { RenewableListener } from "../../src/transport/bun/listener.ts";
 import type { ConnectionLimits } from "../../src/transport/limits/connection-limits.ts";
-import { openFront } from "../../src/transport/mux/mux-listener.ts";
+import type { RenewableListener } from "../../src/transport/listener.ts";
+import { openMuxListener } from "../../src/transport/mux/mux-listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
 import { UNGUARDED } from "./unguarded.ts";
 
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A front before an echo: what came, and from whom. */
-export interface EchoFront {
+export interface EchoMux {
   readonly listener: RenewableListener;
   /** The streams that are open. */
   readonly streams: ReadonlySet<OutgoingStream<typeof GatewayEventSchema>>;
@@ -31,7 +31,7 @@ export interface EchoFront {
   close(): Promise<void>;
 }
 
-export interface EchoFrontOptions {
+export interface EchoMuxOptions {
   readonly trustedProxies?: readonly string[];
   readonly tls?: TlsIdentity;
   readonly limits?: Partial<ConnectionLimits>;
@@ -40,7 +40,7 @@ export interface EchoFrontOptions {
   readonly port?: number;
 }
 
-export async function openEchoFront(options: EchoFrontOptions = {}): Promise<EchoFront> {
+export async function openEchoMux(options: EchoMuxOptions = {}): Promise<EchoMux> {
   const streams = new Set<OutgoingStream<typeof GatewayEventSchema>>();
   const warnings: string[] = [];
   let pending = 0;
@@ -51,7 +51,7 @@ export async function openEchoFront(options: EchoFrontOptions = {}): Promise<Ech
   };
   const warn = (message: string, fields?: object) => void warnings.push(`${message} ${JSON.stringify(fields)}`);
   const log: Log = { debug() {}, info() {}, warn, error: warn };
-  const listener = await openFront({
+  const listener = await openMuxListener({
     listen: { host: "127.0.0.1", port: options.port ?? 0 },
     tls: options.tls,
     requestBytesMax: REQUEST_BYTES_MAX,

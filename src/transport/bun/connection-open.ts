@@ -14,7 +14,7 @@ export class ConnectionClosed extends Error {
  * command that waits for the next turn is not executed without an answer, and its client can repeat it. Over TLS the close waits for the
  * client's close_notify, and nothing tells of it before.
  */
-export async function connectionHeld(request: Request): Promise<void> {
+export async function ensureConnectionOpen(request: Request): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   if (request.signal.aborted) throw new ConnectionClosed();
 }

@@ -11,7 +11,7 @@ export type Evict = () => void;
  * network that holds most loses its newest place; a newcomer whose own network would then hold as many is refused instead. So no crowd
  * from one network ends, or keeps out, what a network with fewer places holds.
  */
-export class FairPlaces {
+export class FairQuota {
   readonly #max: number;
   /** By network, each network's places in the order of their coming. */
   readonly #held = new Map<string, Evict[]>();

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe } from "bun:test";
-import type { Log } from "../../src/core/ports.ts";
 import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { RedisBucketStore } from "../../src/stores/redis/buckets.ts";
 import { RedisLink } from "../../src/stores/redis/link.ts";
@@ -7,13 +6,12 @@ import { RedisReplayStore } from "../../src/stores/redis/replay.ts";
 import { StoreEpoch } from "../../src/stores/redis/store-epoch.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { NO_REDIS_CLOCK, RedisClock } from "../support/redis-clock.ts";
+import { SILENT_LOG } from "../support/silent-log.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
 
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
 const openLink = async (redis: TestRedis) => {
-  const link = new RedisLink({ url: redis.url, timeoutMs: 5000, log: SILENT, random: () => 0.5, prepare: async () => {} });
+  const link = new RedisLink({ url: redis.url, timeoutMs: 5000, log: SILENT_LOG, random: () => 0.5, prepare: async () => {} });
   await link.open();
   return link;
 };

@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Command, runCommand, runScript } from "../support/process.ts";
-import { RawConnection } from "../support/raw-http.ts";
+import { RawHttp1 } from "../support/raw-http.ts";
 import { ANY_DEV_PORTS, ANY_PORTS, SERVE_ENV } from "../support/serve-settings.ts";
 import { until } from "../support/until.ts";
 
@@ -62,12 +62,12 @@ describe("signals", () => {
   /** Starts a gateway with an incomplete request. A stop waits for it up to the deadline of 60 s. */
   async function upWithSlowRequest() {
     const { gateway, edge } = await up();
-    const slow = await RawConnection.open(edge.origin);
+    const slow = await RawHttp1.open(edge.origin);
     const head =
       "POST /sallyport.v1.Gateway/ExecuteCommand HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\n";
     slow.send(`${head}Content-Length: 100\r\n\r\n{`);
     // A response to a later request on another connection shows that the first request has arrived.
-    const probe = await RawConnection.open(edge.origin);
+    const probe = await RawHttp1.open(edge.origin);
     probe.send(`${head}Content-Length: 2\r\n\r\n{}`);
     await probe.answer();
     probe.close();
@@ -151,11 +151,11 @@ describe.each(["serve", "dev"])("under `bun run %s`, a signal to the process gro
       await until(() => group.stdout().includes("gateway started"), `the gateway to start: ${group.stderr()}`);
       const [line = ""] = group.stdout().match(/^\{.*gateway started.*$/m) ?? [];
       const { edge }: { edge: string } = JSON.parse(line);
-      const slow = await RawConnection.open(edge);
+      const slow = await RawHttp1.open(edge);
       const head =
         "POST /sallyport.v1.Gateway/ExecuteCommand HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\n";
       slow.send(`${head}Content-Length: 100\r\n\r\n{`);
-      const probe = await RawConnection.open(edge);
+      const probe = await RawHttp1.open(edge);
       probe.send(`${head}Content-Length: 2\r\n\r\n{}`);
       await probe.answer();
       probe.close();

@@ -6,6 +6,7 @@ import type { Config } from "../../src/config/schema.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { EventSubscriber } from "../support/event-subscriber.ts";
 import { outOfSequence, receivedSequence } from "../support/received-sequence.ts";
+import { SILENT_LOG } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
@@ -146,8 +147,7 @@ test("when the feed comes up for the first time, open streams get a resync and t
   const gate = Promise.withResolvers<void>();
   feed.gate = gate.promise;
   const [revoked, device] = [await world.login(), await world.login()];
-  const noLog = { debug() {}, info() {}, warn() {}, error() {} };
-  const gateway = await startGateway({ config: world.config, log: noLog });
+  const gateway = await startGateway({ config: world.config, log: SILENT_LOG });
   try {
     const transport = anyVariant.open(gateway.edgeUrl);
     const [revokedStream, activeStream] = [

@@ -134,7 +134,7 @@ async function killRepeatedly(fixture: Fixture, hasRecovered: (restart: number) 
     kills.push(sender.acknowledged);
     await until(async () => (await fixture.metric("sallyport_push_feed_up")) === 0, "the feed to be down", WAIT_MS_MAX);
     if (restart === RESTARTS / 2) {
-      await backend.elsewhere((restUrl) => revoke(restUrl, revokedDevice));
+      await backend.changeState((restUrl) => revoke(restUrl, revokedDevice));
       expect(revoked.filter(({ ended }) => ended !== undefined)).toEqual([]);
     }
     await backend.restart();

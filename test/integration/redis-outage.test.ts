@@ -1,15 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { startGateway } from "../../src/app/gateway.ts";
 import { reasonOf } from "../../src/client/errors.ts";
-import type { Log } from "../../src/core/ports.ts";
 import { clientOf, type Fleet, openFleet } from "../support/fleet.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
+import { SILENT_LOG } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric } from "../support/world.ts";
 
 /** Two gateways during an outage of their Redis: killed, hanging, flushed, restarted. */
 
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const EMPTY = new Uint8Array(0);
 const READ = "user.profile.get";
 /** So long that a request from before the outage is still fresh when new requests are accepted. */
@@ -139,7 +138,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis outage", () => {
     await Promise.all(fleet.gateways.map((gateway) => gateway.stop()));
     await redis.kill();
     await redis.start();
-    const gateway = await startGateway({ config: fleet.world.config, log: SILENT });
+    const gateway = await startGateway({ config: fleet.world.config, log: SILENT_LOG });
     const client = clientOf(gateway.edgeUrl);
     const send = async (each: typeof request) =>
       client.executeCommand(each).then(

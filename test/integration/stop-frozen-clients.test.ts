@@ -5,7 +5,7 @@ import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { selfSigned } from "../support/certificates.ts";
 import { FrozenClients } from "../support/frozen-clients.ts";
 import { NO_NGINX, startNginx } from "../support/nginx.ts";
-import { RawConnection } from "../support/raw-http.ts";
+import { RawHttp1 } from "../support/raw-http.ts";
 import { subscribeRequest } from "../support/subscribe-request.ts";
 import { until } from "../support/until.ts";
 import { openWorld } from "../support/world.ts";
@@ -29,8 +29,8 @@ describe.each([
     const edge = await FrozenClients.open(world.gateway.edgeUrl);
     const grpc = await FrozenClients.open(world.gateway.grpcUrl);
     await edge.silent();
-    await edge.begun();
-    await grpc.begun();
+    await edge.handshakeStarted();
+    await grpc.handshakeStarted();
     await edge.answered(JWKS);
     (await edge.silent()).write("POST /x HT");
     (await edge.answered(JWKS)).write("POST /x HTTP/1.1\r\nHost: ");
@@ -87,7 +87,7 @@ describe.skipIf(NO_NGINX !== undefined)(`behind nginx, over TLS with keepalive${
       const device = await world.login();
       const again: Promise<unknown>[] = [];
       const subscribe = async () => {
-        const connection = await RawConnection.open(url);
+        const connection = await RawHttp1.open(url);
         connection.send(await subscribeRequest(device));
         return connection;
       };

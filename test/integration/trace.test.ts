@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { ExecuteCommandRequestSchema, Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { RawConnection } from "../support/raw-http.ts";
+import { RawHttp1 } from "../support/raw-http.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -72,7 +72,7 @@ describe.each(["own ports", "one port"])("%s", (name) => {
     };
     const { edgeUrl, grpcUrl } = world().gateway;
     const text = await body();
-    const connection = await RawConnection.open(edgeUrl);
+    const connection = await RawHttp1.open(edgeUrl);
     const fields = `traceparent: ${TRACEPARENT}\r\ntracestate: a=1,b=2\r\nTraceState: c=3\r\n`;
     const framing = `content-type: application/json\r\ncontent-length: ${text.length}\r\n`;
     connection.send(`POST ${EXECUTE} HTTP/1.1\r\nhost: 127.0.0.1\r\n${fields}${framing}\r\n${text}`);

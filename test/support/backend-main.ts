@@ -1,35 +1,36 @@
 /**
- * The embedded backend as a process of its own, for `BackendProcess`: it waits to be told to open, so that its start can be made ready while
- * the one before it still runs.
+ * The process of `BackendProcess`: the embedded backend. It loads, then waits for a message with its options before it listens. So the next
+ * process can load while the previous one still runs.
  */
 import { Database } from "bun:sqlite";
 import { startDevBackend } from "../../src/dev/backend.ts";
+import { SILENT_LOG } from "./silent-log.ts";
 
-/** What the process is told, once. */
-export interface Opening {
-  /** A file. */
+/** The message that makes the process listen. It is sent once. */
+export interface OpenMessage {
+  /** The path of a file. */
   readonly database: string;
   readonly restPort: number;
   readonly pushPort: number;
-  /** Begins with an empty push log, as a backend does whose log is in memory: it cannot resume from any cursor. */
+  /** Empties the push log at the start, as if it was kept in memory. Then the backend cannot resume from any cursor. */
   readonly forgetsLog: boolean;
 }
 
-/** What the process says when it is open. */
-export interface Opened {
+/** The message that the process sends as soon as it listens. */
+export interface OpenedMessage {
   readonly restUrl: string;
   readonly pushUrl: string;
 }
 
-process.once("message", async ({ database, restPort, pushPort, forgetsLog }: Opening) => {
+process.once("message", async ({ database, restPort, pushPort, forgetsLog }: OpenMessage) => {
   if (forgetsLog) forgetLog(database);
   const { restUrl, pushUrl } = await startDevBackend({
     restListen: { host: "127.0.0.1", port: restPort },
     pushListen: { host: "127.0.0.1", port: pushPort },
     database,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: SILENT_LOG,
   });
-  process.send?.({ restUrl, pushUrl } satisfies Opened);
+  process.send?.({ restUrl, pushUrl } satisfies OpenedMessage);
 });
 
 function forgetLog(file: string): void {

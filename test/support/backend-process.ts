@@ -1,23 +1,23 @@
 import { join } from "node:path";
-import type { Opened, Opening } from "./backend-main.ts";
+import type { OpenedMessage, OpenMessage } from "./backend-main.ts";
 
 export interface BackendProcessOptions {
-  /** A file: what the backend knows when it starts again. */
+  /** The path of a file. It keeps the backend's state across restarts. */
   readonly database: string;
-  /** Whether its push log is empty at each start. */
+  /** If true, each restart empties the push log. */
   readonly forgetsLog: boolean;
 }
 
-/** The embedded backend in a process of its own, that is killed and started again on the same ports. */
+/** The embedded backend in its own process. It can be killed and restarted on the same ports. */
 export class BackendProcess {
   readonly restUrl: string;
   readonly pushUrl: string;
   readonly #options: BackendProcessOptions;
   #running: Process;
-  /** The next one, loaded and waiting: a start is then as short as an outage may be. */
+  /** The next process, already loaded, so that a restart is fast and the outage can be short. */
   #next = new Process();
 
-  private constructor(options: BackendProcessOptions, running: Process, { restUrl, pushUrl }: Opened) {
+  private constructor(options: BackendProcessOptions, running: Process, { restUrl, pushUrl }: OpenedMessage) {
     this.#options = options;
     this.#running = running;
     this.restUrl = restUrl;
@@ -30,7 +30,7 @@ export class BackendProcess {
     return new BackendProcess(options, first, opened);
   }
 
-  /** With SIGKILL; resolves when it is dead. */
+  /** Sends SIGKILL. Resolves when the process has exited. */
   kill(): Promise<void> {
     return this.#running.kill();
   }
@@ -42,8 +42,8 @@ export class BackendProcess {
     await this.#running.open({ ...this.#options, restPort: restPort ?? 0, pushPort: pushPort ?? 0 });
   }
 
-  /** While it is dead, another process of the backend's does something to its state, out of the gateway's sight. */
-  async elsewhere(act: (restUrl: string) => Promise<void>): Promise<void> {
+  /** Calls `act` with another backend process on the same database. The gateway is not connected to that process. */
+  async changeState(act: (restUrl: string) => Promise<void>): Promise<void> {
     const other = new Process();
     const { restUrl } = await other.open({ ...this.#options, forgetsLog: false, restPort: 0, pushPort: 0 });
     await act(restUrl);
@@ -56,16 +56,16 @@ export class BackendProcess {
 }
 
 class Process {
-  readonly #opened = Promise.withResolvers<Opened>();
+  readonly #opened = Promise.withResolvers<OpenedMessage>();
   readonly #child = Bun.spawn([process.execPath, join(import.meta.dir, "backend-main.ts")], {
     stdout: "ignore",
     stderr: "inherit",
-    ipc: (opened: Opened) => this.#opened.resolve(opened),
+    ipc: (opened: OpenedMessage) => this.#opened.resolve(opened),
     onExit: (_, code) => this.#opened.reject(new Error(`the backend ended with ${code}`)),
   });
 
-  open(opening: Opening): Promise<Opened> {
-    this.#child.send(opening);
+  open(message: OpenMessage): Promise<OpenedMessage> {
+    this.#child.send(message);
     return this.#opened.promise;
   }
 

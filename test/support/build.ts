@@ -1,11 +1,11 @@
-/** `bun run build`: the whole gateway as one executable, dist/sallyport. */
+/** `bun run build` compiles the gateway to one executable, `dist/sallyport`. */
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
 
 const result = await Bun.build({
   entrypoints: [join(root, "src/main.ts")],
-  // The executable is configured by what the README says, and by nothing that lies in the folder it starts in.
+  // A .env or bunfig.toml in the working directory must not configure the executable.
   compile: { outfile: join(root, "dist/sallyport"), autoloadDotenv: false, autoloadBunfig: false },
   minify: true,
   bytecode: true,

@@ -11,16 +11,16 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** When a certificate is valid: days from now, the past negative. */
+/** When a certificate is valid, in days from now. Negative days are in the past. */
 export interface Validity {
   readonly fromDays: number;
   readonly toDays: number;
 }
 
-/** Long enough that the gateway does not warn of its end. */
+/** Longer than the gateway's warning time before expiry. */
 const ONE_MONTH: Validity = { fromDays: -1, toDays: 30 };
 
-/** A certificate that vouches for itself, under this name: ECDSA on P-256, for a month. */
+/** A self-signed certificate with this common name: ECDSA on P-256. */
 export async function selfSigned(name: string, validity: Validity = ONE_MONTH): Promise<Certificate> {
   const keys = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   return written(
@@ -29,7 +29,7 @@ export async function selfSigned(name: string, validity: Validity = ONE_MONTH): 
   );
 }
 
-/** A certificate that another vouches for, with the chain in its file: its own first. */
+/** A certificate signed by `issuer`. Its file holds the chain: the leaf first. */
 export async function issuedBy(issuer: Certificate, name: string, validity: Validity = ONE_MONTH): Promise<Certificate> {
   const keys = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const issuerName = new X509Certificate(issuer.certificate).subject.replace(/^CN=/, "");
@@ -64,7 +64,7 @@ function pemOf(issue: Issue): string {
 
 const DAY_MS = 86_400_000;
 
-/** What is signed (RFC 5280 4.1.2), with the extensions of an authority that is also a server. */
+/** TBSCertificate (RFC 5280 4.1.2). Its extensions allow it to be a CA and a server certificate. */
 function tbsCertificate({ name, issuer, validity, publicKey }: Issue): Buffer {
   const [notBefore, notAfter] = [validity.fromDays, validity.toDays].map((days) =>
     utcTime(new Date(Date.now() + days * DAY_MS)),

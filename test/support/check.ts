@@ -1,4 +1,4 @@
-/** `bun run check`: types, lint, format, the proto files, generated code, import rules. Prints a line a step; exits 1 at the end if any failed. */
+/** `bun run check` runs types, lint, format, proto lint, generated code and tidy. It prints one line per step, and exits with 1 if a step failed. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ async function command(args: readonly string[], cwd: string = root): Promise<boo
   return code === 0;
 }
 
-/** Generates anew into a folder of its own, and compares. */
+/** Generates the code into a temporary folder and compares it with `src/gen`. */
 async function generatedIsCurrent(): Promise<boolean> {
   const fresh = await mkdtemp(join(tmpdir(), "sallyport-gen-"));
   try {

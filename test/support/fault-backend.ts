@@ -2,7 +2,7 @@ import type { DevBackend } from "../../src/dev/backend.ts";
 
 type Fault = (request: Request) => Response | Promise<Response>;
 
-/** A real REST server in front of the embedded backend: passes calls on, counts them, and answers some paths as a test says. */
+/** A real REST server in front of the embedded backend. It counts calls, forwards them, and answers the paths that a test sets itself. */
 export class FaultBackend {
   readonly #server: Bun.Server<undefined>;
   readonly #faults = new Map<string, Fault>();
@@ -29,17 +29,17 @@ export class FaultBackend {
     return `http://127.0.0.1:${this.#server.port}`;
   }
 
-  /** Answers this path so from now on. */
+  /** Answers calls to this path with `fault` instead of forwarding them. */
   on(path: string, fault: Fault): void {
     this.#faults.set(path, fault);
   }
 
-  /** Passes this path on again. */
+  /** Forwards this path again. */
   off(path: string): void {
     this.#faults.delete(path);
   }
 
-  /** How often this path has been called; without one, how often any has. */
+  /** The number of calls to this path, or of all calls if no path is given. */
   calls(path?: string): number {
     if (path !== undefined) return this.#calls.get(path) ?? 0;
     return [...this.#calls.values()].reduce((sum, count) => sum + count, 0);
@@ -50,7 +50,7 @@ export class FaultBackend {
   }
 }
 
-/** The path under which the gateway looks a session up. */
+/** The path that the gateway calls to look a session up. */
 export function sessionPath(deviceSessionId: string): string {
   return `/api/v1/internal/sessions/${deviceSessionId}`;
 }

@@ -14,12 +14,12 @@ type SignedRequest = Parameters<GatewayClient["executeCommand"]>[0];
 
 /** Two gateways with one backend and one Redis, as on two hosts. */
 export interface Fleet {
-  /** The first gateway, and the backend. */
+  /** The first gateway and the backend. */
   readonly world: World;
   readonly gateways: readonly [Gateway, Gateway];
-  /** Sends a request to the first (0) or the second gateway: `ok`, or the reason of the refusal. */
+  /** Sends a request to gateway 0 or 1. Resolves to the result code, or to the reason of the refusal. */
   send(gateway: number, request: SignedRequest): Promise<string>;
-  /** The log lines of both. */
+  /** The log lines of both gateways. */
   logged(): string;
   close(): Promise<void>;
 }
@@ -39,7 +39,7 @@ export async function openFleet(redis: Pick<TestRedis, "url">, overrides: Partia
     gateways,
     async send(gateway, request) {
       const client = clients[gateway % clients.length];
-      if (client === undefined) throw new Error("there is no such gateway");
+      if (client === undefined) throw new Error("no such gateway");
       try {
         const { envelope } = await client.executeCommand(request);
         return envelope?.resultCode ?? "";

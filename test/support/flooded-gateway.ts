@@ -5,38 +5,40 @@ import { ExecuteCommandRequestSchema } from "../../src/gen/sallyport/v1/gateway_
 import { type Child, startChild } from "../soak/child.ts";
 import type { GatewayAnswers } from "../soak/children/gateway.ts";
 import { FaultBackend } from "./fault-backend.ts";
+import { SILENT_LOG } from "./silent-log.ts";
 import { type Device, type FetchFunction, login } from "./world.ts";
 
 export const PROFILE_PATH = "/api/v1/user/profile";
 export const SEND_CODE_PATH = "/api/v1/public/auth/send-email-code";
 const EXECUTE_PATH = "/sallyport.v1.Gateway/ExecuteCommand";
 
-/** What the gateway said: "ok" or why not, and after how many seconds to come back. */
-export interface Said {
-  readonly said: string;
+/** The outcome of one call. */
+export interface Outcome {
+  /** "ok", or the code of the refusal, followed by the scope of the exhausted budget if there is one. */
+  readonly code: string;
+  /** Retry-After, in seconds. */
   readonly retryAfter: number;
 }
 
-/** A gateway in a process of its own, behind a trusted proxy through which requests come from whatever addresses there are. */
+/** A gateway in its own process. The test is its trusted proxy, so that requests come from any address. */
 export interface FloodedGateway {
-  /** Whose memory can be looked at after a collection. */
+  /** The process. It reports its memory after a garbage collection. */
   readonly process: Child<GatewayAnswers>;
   readonly faults: FaultBackend;
-  /** The request ids of the commands that the backend got. */
+  /** The request ids of the commands that the backend received. */
   readonly executed: readonly string[];
   login(from: string): Promise<Device>;
-  /** A request ready to be sent; again and again, where one likes. */
+  /** A signed command. It can be sent several times. */
   sign(device: Device, messageType?: string): Promise<object>;
-  execute(request: object, from: string): Promise<Said>;
-  sendCode(email: string, from: string): Promise<Said>;
+  execute(request: object, from: string): Promise<Outcome>;
+  sendCode(email: string, from: string): Promise<Outcome>;
   close(): Promise<void>;
 }
 
-/** Budgets are roomy, but for these settings. */
+/** Starts with budgets that only a flood exhausts, unless `settings` override them. */
 export async function startFloodedGateway(settings: Readonly<Partial<Record<ConfigKey, string>>>): Promise<FloodedGateway> {
   const anyPort = { host: "127.0.0.1", port: 0 };
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const backend = await startDevBackend({ restListen: anyPort, pushListen: anyPort, database: ":memory:", log });
+  const backend = await startDevBackend({ restListen: anyPort, pushListen: anyPort, database: ":memory:", log: SILENT_LOG });
   const faults = new FaultBackend(backend);
   const executed: string[] = [];
   faults.on(PROFILE_PATH, ({ headers }) => {
@@ -50,7 +52,7 @@ export async function startFloodedGateway(settings: Readonly<Partial<Record<Conf
   const edgeUrl = `http://127.0.0.1:${(await gateway.ask("ports")).edge}`;
   const post = async (path: string, contentType: string, body: string | Uint8Array<ArrayBuffer>, from: string) => {
     const headers = { "content-type": contentType };
-    return said(await through(from)(`${edgeUrl}${path}`, { method: "POST", headers, body }));
+    return outcomeOf(await through(from)(`${edgeUrl}${path}`, { method: "POST", headers, body }));
   };
   return {
     process: gateway,
@@ -71,7 +73,7 @@ function encode(request: object): Uint8Array<ArrayBuffer> {
   return toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, request));
 }
 
-/** fetch, from this address on. */
+/** fetch with this client address. */
 function through(from: string): FetchFunction {
   return (input, init = {}) => {
     const headers = new Headers(init.headers);
@@ -80,14 +82,14 @@ function through(from: string): FetchFunction {
   };
 }
 
-/** A refusal of the catalogue by its reason and scope, one of public REST by its code. */
-async function said(answer: Response): Promise<Said> {
+/** The code is the reason of a refusal, or the code of a public REST error. */
+async function outcomeOf(answer: Response): Promise<Outcome> {
   const retryAfter = Number(answer.headers.get("retry-after") ?? 0);
   const body = new Uint8Array(await answer.arrayBuffer());
-  if (answer.ok) return { said: "ok", retryAfter };
+  if (answer.ok) return { code: "ok", retryAfter };
   const { code, details }: ErrorBody = JSON.parse(new TextDecoder().decode(body));
   const { reason = code, metadata } = details?.[0]?.debug ?? {};
-  return { said: [reason, metadata?.scope].filter(Boolean).join(" "), retryAfter };
+  return { code: [reason, metadata?.scope].filter(Boolean).join(" "), retryAfter };
 }
 
 interface ErrorBody {

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:net";
 
-/** Ports for what cannot take 0. Held together until all are found, so that they differ. */
+/** Free ports for servers that do not accept port 0. All are bound before any is released, so that they differ. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
   const ports = servers.map((server) => {

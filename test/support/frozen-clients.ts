@@ -3,21 +3,21 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { until } from "./until.ts";
 
-/** TCP clients behind a link that can be frozen: from then on no byte passes, and no connection ends, in either direction. */
+/** TCP clients behind a proxy that can be frozen. A frozen proxy forwards no bytes and no ends of connections, in either direction. */
 export class FrozenClients {
   readonly #target: URL;
-  readonly #link: Server;
+  readonly #proxy: Server;
   readonly #sockets: { destroy(): void }[] = [];
   #isFrozen = false;
 
   private constructor(target: URL) {
     this.#target = target;
-    this.#link = createServer((client) => this.#pass(client));
+    this.#proxy = createServer((client) => this.#forward(client));
   }
 
   static async open(target: string): Promise<FrozenClients> {
     const clients = new FrozenClients(new URL(target));
-    await new Promise<void>((resolve) => clients.#link.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => clients.#proxy.listen(0, "127.0.0.1", resolve));
     return clients;
   }
 
@@ -27,10 +27,10 @@ export class FrozenClients {
 
   close(): void {
     for (const socket of this.#sockets) socket.destroy();
-    this.#link.close();
+    this.#proxy.close();
   }
 
-  /** A connection without a byte, after its TLS handshake if there is one. */
+  /** A connection without application bytes. For an https URL, the TLS handshake is complete. */
   async silent(): Promise<Socket> {
     const address = { host: "127.0.0.1", port: this.#port };
     const isSecure = this.#target.protocol === "https:";
@@ -43,15 +43,15 @@ export class FrozenClients {
     return socket;
   }
 
-  /** The first bytes of a TLS record, or of anything. */
-  async begun(): Promise<void> {
+  /** A connection that has sent the first bytes of a TLS record. */
+  async handshakeStarted(): Promise<void> {
     const socket = connect(this.#port, "127.0.0.1");
     this.#sockets.push(socket);
     socket.on("error", () => {});
     await new Promise((resolve) => socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1]), resolve));
   }
 
-  /** A connection that was answered over HTTP/1.1, and is kept. */
+  /** An idle HTTP/1.1 connection after one answered request. */
   async answered(path: string): Promise<Socket> {
     const socket = await this.silent();
     let received = "";
@@ -63,21 +63,22 @@ export class FrozenClients {
     return socket;
   }
 
+  /** An idle HTTP/2 connection after one answered request. */
   async answeredOverHttp2(path: string): Promise<void> {
-    const session = connectHttp2(`${this.#target.protocol}//127.0.0.1:${this.#port}`, { rejectUnauthorized: false });
-    this.#sockets.push(session);
-    session.on("error", () => {});
-    const stream = session.request({ ":path": path });
+    const connection = connectHttp2(`${this.#target.protocol}//127.0.0.1:${this.#port}`, { rejectUnauthorized: false });
+    this.#sockets.push(connection);
+    connection.on("error", () => {});
+    const stream = connection.request({ ":path": path });
     stream.resume();
     await new Promise((resolve) => stream.once("close", resolve));
   }
 
   get #port(): number {
-    const address = this.#link.address();
+    const address = this.#proxy.address();
     return typeof address === "object" && address !== null ? address.port : 0;
   }
 
-  #pass(client: Socket): void {
+  #forward(client: Socket): void {
     const inner = connect({ port: Number(this.#target.port), host: this.#target.hostname, noDelay: true });
     this.#sockets.push(client, inner);
     for (const [from, to] of [

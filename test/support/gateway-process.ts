@@ -1,21 +1,20 @@
 import type { ConfigKey } from "../../src/config/schema.ts";
-import type { Log } from "../../src/core/ports.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { runCommand } from "./process.ts";
+import { SILENT_LOG } from "./silent-log.ts";
 import { until } from "./until.ts";
 import { type Device, type FetchFunction, login } from "./world.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
-const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** What the gateway's process has used. */
+/** Memory and CPU time of the gateway's process. */
 export interface Usage {
   readonly residentBytes: number;
   readonly cpuSeconds: number;
 }
 
-/** `sallyport serve` as a process of its own, before an embedded backend: what it costs can be told from what a test costs. */
+/** `sallyport serve` in its own process, with an embedded backend. So its memory and CPU time are measured without those of the test. */
 export interface GatewayProcess {
   readonly pid: number;
   readonly edgeUrl: string;
@@ -23,21 +22,21 @@ export interface GatewayProcess {
   readonly backend: DevBackend;
   readonly faults: FaultBackend;
   usage(): Promise<Usage>;
-  /** A metric without labels, as it is now. */
+  /** The current value of a metric without labels. */
   gauge(name: string): Promise<number>;
-  /** `fetchEdge`: how the gateway is spoken to, where that matters. */
+  /** Logs a device in. `fetchEdge` replaces fetch for requests to the gateway. */
   login(email?: string, fetchEdge?: FetchFunction): Promise<Device>;
   logged(): string;
-  /** As SIGTERM ends it. */
+  /** Stops the gateway with SIGTERM, then the backend. */
   close(): Promise<void>;
 }
 
-/** With the defaults, but for these settings. */
+/** Starts with the default settings except for those given. */
 export async function startGatewayProcess(
   settings: Readonly<Partial<Record<ConfigKey, string>>> = {},
   openFilesMax?: number,
 ): Promise<GatewayProcess> {
-  const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: QUIET });
+  const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: SILENT_LOG });
   const faults = new FaultBackend(backend);
   const all: Partial<Record<ConfigKey, string>> = {
     ...{ "edge.listen": "127.0.0.1:0", "grpc.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0" },
@@ -81,7 +80,7 @@ export async function startGatewayProcess(
   };
 }
 
-/** Budgets that no honest client meets by accident. */
+/** Budgets that only a flood exhausts. */
 export const ROOMY_BUDGETS = Object.fromEntries(
   ["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"].flatMap((name) => [
     [`budgets.${name}.rate`, "100000"],

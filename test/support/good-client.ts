@@ -4,7 +4,7 @@ import type { Device } from "./world.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** An honest client that calls on and on while somebody else misbehaves. */
+/** A well-behaved client that sends commands in a loop while a test attacks the gateway. */
 export class GoodClient {
   calls = 0;
   readonly failures: string[] = [];
@@ -17,7 +17,7 @@ export class GoodClient {
     this.#running = this.#run(device);
   }
 
-  /** After one call more, so that there is one from when all was over; gives what failed. */
+  /** Makes one more call, after the attack, then stops. Resolves to the errors of all failed calls. */
   async stop(): Promise<readonly string[]> {
     this.#isDone = true;
     await this.#running;

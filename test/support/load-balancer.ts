@@ -1,16 +1,16 @@
 import { connect, createServer, type Socket } from "node:net";
 
-/** A load balancer that passes TCP on: everything, after a header of its own. */
+/** A TCP load balancer. It sends a header on each connection before it forwards the bytes. */
 export interface LoadBalancer {
-  /** The given URL, by way of the load balancer. */
+  /** The target URL with the address of the load balancer. */
   readonly url: string;
   close(): void;
 }
 
 export interface LoadBalancerOptions {
-  /** What each connection begins with. */
+  /** Sent first on each connection to the target. */
   readonly header?: Uint8Array;
-  /** So many of the first bytes go one at a time. */
+  /** The number of first bytes that are sent one at a time. */
   readonly singleBytes?: number;
 }
 

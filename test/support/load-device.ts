@@ -1,4 +1,6 @@
-/** The one device of benchmarks and soaks: every session is its own. Its messages are bytes, for clients that are to cost as little as they can. */
+/**
+ * The device of benchmarks and soaks. One key signs for every session. Messages are built as bytes, so that load clients use little CPU.
+ */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { privateKeyObject, rawPublicKey, sha256, signEd25519 } from "../../src/crypto/ed25519.ts";
 import { requestSigningInput } from "../../src/crypto/signing-input.ts";
@@ -10,28 +12,28 @@ export const SUBSCRIBE_PATH = "/sallyport.v1.Gateway/SubscribeEvents";
 const privateKey = privateKeyObject(new Uint8Array(32).fill(7));
 const payloadHash = sha256(new Uint8Array(0));
 
-/** The device's key: base64 of its 32 bytes. */
+/** The device's public key, 32 bytes in base64. */
 export const DEVICE_PUBLIC_KEY = Buffer.from(rawPublicKey(privateKey)).toString("base64");
 
-/** A fresh command without a payload, encoded. */
+/** An encoded ExecuteCommand request with a new request id and no payload. */
 export function command(deviceSessionId: string, messageType: string): Uint8Array<ArrayBuffer> {
   return toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, signed(deviceSessionId, messageType)));
 }
 
-/** A fresh subscription, framed: the whole body of the request. */
+/** An encoded SubscribeEvents request in one frame: the whole request body. */
 export function subscription(deviceSessionId: string): Uint8Array {
   const request = create(SubscribeEventsRequestSchema, signed(deviceSessionId, "gateway.subscribe"));
   return encodeFrame(0, toBinary(SubscribeEventsRequestSchema, request));
 }
 
-/** The same over HTTP/1.1, with its head. */
+/** An HTTP/1.1 SubscribeEvents request: head and body. */
 export function subscriptionOverHttp1(deviceSessionId: string, contentType: string): Uint8Array {
   const body = subscription(deviceSessionId);
   const head = `POST ${SUBSCRIBE_PATH} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: ${contentType}\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), body]);
 }
 
-/** The fields of the same over HTTP/2. */
+/** The HTTP/2 header fields of a SubscribeEvents request. */
 export function subscriptionFields(contentType: string) {
   return { ":method": "POST", ":path": SUBSCRIBE_PATH, "content-type": contentType, te: "trailers" };
 }

@@ -6,20 +6,20 @@ import { until } from "./until.ts";
 
 const BINARY = Bun.which("nginx", { PATH: `${process.env.PATH}:/usr/sbin` });
 
-/** Why tests that need nginx are skipped here; `undefined` where they are not. */
+/** The reason to skip tests that need nginx; `undefined` if it is installed. */
 export const NO_NGINX = BINARY === null ? "nginx is not installed (apt-get install nginx)" : undefined;
 
-/** A real nginx of the test's own, as one process in the foreground. */
+/** A real nginx as one foreground process. */
 export interface Nginx {
   readonly port: number;
-  /** What it logged of errors so far. */
+  /** The error log so far. */
   errors(): Promise<string>;
   stop(): Promise<void>;
 }
 
 /**
- * `http`: what stands in the `http` block, for the port that its server is to listen on at 127.0.0.1. Files of its own, such as logs, lie
- * in a folder that goes with it.
+ * Starts nginx with `http(port)` as the content of its `http` block. The server must listen on 127.0.0.1 at that port. `stop` removes
+ * its temporary folder.
  */
 export async function startNginx(http: (port: number) => string): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), "sallyport-nginx-"));

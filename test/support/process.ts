@@ -3,17 +3,17 @@ import { join } from "node:path";
 const ROOT = join(import.meta.dir, "../..");
 const MAIN = join(ROOT, "src/main.ts");
 
-/** A command of the executable, as a process of its own. */
+/** A command of the executable in its own process. */
 export interface Command {
   readonly pid: number;
   readonly exited: Promise<number>;
-  /** Everything on standard output so far. */
+  /** The standard output so far. */
   stdout(): string;
   stderr(): string;
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Runs `sallyport <args>` with exactly these SALLYPORT_ variables, and no more open files than `openFilesMax`. */
+/** Runs `sallyport <args>` with only the given SALLYPORT_ variables. `openFilesMax` sets RLIMIT_NOFILE. */
 export function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -23,9 +23,9 @@ export function runCommand(
   return started([...limit, process.execPath, MAIN, ...args], env);
 }
 
-/** A script of package.json under `bun run`, in a process group of its own, as a terminal starts it. */
+/** A package.json script under `bun run`, in its own process group, as a terminal starts it. */
 export interface Script extends Command {
-  /** Sends a signal to every process of the group, as Ctrl-C does. */
+  /** Sends a signal to every process of the group, as Ctrl-C in a terminal does. */
   killGroup(signal: NodeJS.Signals): void;
 }
 

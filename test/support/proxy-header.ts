@@ -1,6 +1,6 @@
-/** Headers of the PROXY protocol, as load balancers send them. */
+/** PROXY protocol headers, as load balancers send them. */
 
-/** `PROXY TCP4 …` or `PROXY TCP6 …` */
+/** A version 1 header: `PROXY TCP4 …` or `PROXY TCP6 …`. */
 export function proxyV1(source: string): Buffer {
   const [family, destination] = source.includes(":") ? ["TCP6", "2001:db8::ffff"] : ["TCP4", "10.0.0.1"];
   return Buffer.from(`PROXY ${family} ${source} ${destination} 51234 443\r\n`, "latin1");
@@ -12,7 +12,7 @@ interface V2Options {
   readonly tlvs?: string;
 }
 
-/** IPv6 with its eight groups written out. */
+/** A version 2 header. An IPv6 `source` must have all eight groups. */
 export function proxyV2(source: string, { command = 0x21, family, tlvs = "" }: V2Options = {}): Buffer {
   const isV6 = source.includes(":");
   const address = isV6

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { until } from "./until.ts";
 
-/** RFC 9113 6. */
+/** Frame types (RFC 9113 6). */
 export const FRAME = {
   data: 0,
   headers: 1,
@@ -19,7 +19,7 @@ export const END_STREAM = 1;
 export const ACK = 1;
 export const END_HEADERS = 4;
 
-/** The stream that is meant where none is named: a client's first. */
+/** The default stream: a client's first. */
 const STREAM = 1;
 
 /** A frame that the server sent. */
@@ -31,17 +31,20 @@ export interface Frame {
 }
 
 export interface RawH2Options {
-  /** The payload of the client's first frame. */
+  /** The payload of the client's SETTINGS frame. */
   readonly settings?: Uint8Array;
-  /** Whether PINGs are answered, as every client does that is alive. */
+  /** Whether PINGs are acknowledged. Default: true. */
   readonly answersPings?: boolean;
-  /** Where on loopback the client is, if not at 127.0.0.1. */
+  /** The client's loopback address, 127.0.0.1 by default. */
   readonly from?: string;
-  /** The connection to use, over TLS or to elsewhere, if not one of its own. */
+  /** An open connection to use, for example over TLS. By default, the client connects to the URL. */
   readonly socket?: Socket;
 }
 
-/** HTTP/2 frame by frame (RFC 9113 4.1), for what no client library does. Grants the server no more than the windows it begins with. */
+/**
+ * An HTTP/2 client that sends single frames (RFC 9113 4.1), for sequences that client libraries do not send. It sends no WINDOW_UPDATE: the
+ * server has only the initial windows.
+ */
 export class RawH2 {
   readonly frames: Frame[] = [];
   closed = false;
@@ -78,13 +81,13 @@ export class RawH2 {
     this.write(encodeFrame(type, flags, stream, payload));
   }
 
-  /** Any bytes at all. Resolves when they are on their way, or the connection is closed. */
+  /** Writes raw bytes. Resolves when the socket has taken them, or the connection is closed. */
   write(bytes: Uint8Array): Promise<void> {
     if (this.closed || this.#socket.write(bytes)) return Promise.resolve();
     return new Promise((resolve) => this.#socket.once("drain", resolve).once("close", () => resolve()));
   }
 
-  /** Reads nothing more, so that what the server sends piles up. */
+  /** Stops reading from the socket. */
   pause(): void {
     this.#socket.pause();
   }
@@ -93,7 +96,7 @@ export class RawH2 {
     this.#socket.destroy();
   }
 
-  /** The first frame of a type, once it is here. */
+  /** Resolves to the first received frame of this type. */
   async first(type: number): Promise<Frame> {
     const find = () => this.frames.find((frame) => frame.type === type);
     await until(() => find() !== undefined, `a frame of type ${type}`);
@@ -123,25 +126,25 @@ export function encodeFrame(type: number, flags: number, stream: number, payload
   return Buffer.concat([header, payload]);
 }
 
-/** RFC 7541 6.2.2: literal fields without indexing. */
+/** Literal fields without indexing (RFC 7541 6.2.2). */
 export function encodeFields(fields: Iterable<readonly [name: string, value: string]>): Buffer {
   const parts: Buffer[] = [];
   for (const [name, value] of fields) parts.push(Buffer.from([0]), encodeText(name), encodeText(value));
   return Buffer.concat(parts);
 }
 
-/** RFC 7541 6.2.1: a literal field that both sides remember. */
+/** A literal field with incremental indexing (RFC 7541 6.2.1). */
 export function encodeIndexedField(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.from([0x40]), encodeText(name), encodeText(value)]);
 }
 
-/** RFC 7541 5.2, not Huffman-coded. */
+/** A string literal without Huffman coding (RFC 7541 5.2). */
 function encodeText(text: string): Buffer {
   const bytes = Buffer.from(text);
   return Buffer.concat([encodeLength(bytes.byteLength), bytes]);
 }
 
-/** RFC 7541 5.1, with a prefix of 7 bits. */
+/** An integer with a 7-bit prefix (RFC 7541 5.1). */
 function encodeLength(length: number): Buffer {
   if (length < 127) return Buffer.from([length]);
   const octets = [127];

@@ -3,15 +3,15 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { until } from "./until.ts";
 
-/** An HTTP answer, as it came off the wire. */
+/** An HTTP answer as received. */
 export interface RawAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
 
-/** One HTTP/1.1 connection on which a test says byte for byte what is sent. */
-export class RawConnection {
+/** One HTTP/1.1 connection. The test sets every byte that is sent. */
+export class RawHttp1 {
   readonly socket: Socket;
   received: Buffer = Buffer.alloc(0);
   closed = false;
@@ -27,14 +27,14 @@ export class RawConnection {
     });
   }
 
-  /** Over TLS for https; the certificate is not looked at. */
-  static async open(baseUrl: string): Promise<RawConnection> {
+  /** Uses TLS for an https URL, without verifying the certificate. */
+  static async open(baseUrl: string): Promise<RawHttp1> {
     const { hostname, port, protocol } = new URL(baseUrl);
     const isSecure = protocol === "https:";
     const socket = isSecure
       ? connectTls({ host: hostname, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] })
       : connect(Number(port), hostname);
-    const connection = new RawConnection(socket);
+    const connection = new RawHttp1(socket);
     await new Promise((resolve, reject) => socket.once(isSecure ? "secureConnect" : "connect", resolve).once("error", reject));
     return connection;
   }
@@ -43,7 +43,7 @@ export class RawConnection {
     this.socket.write(bytes);
   }
 
-  /** The first answer, once it is whole; `undefined` where the server hung up without one. */
+  /** Resolves to the first complete answer, or to `undefined` if the connection closes before. */
   async answer(): Promise<RawAnswer | undefined> {
     await until(() => this.closed || parseAnswer(this.received) !== undefined, "an answer or the end of the connection");
     return parseAnswer(this.received);
@@ -54,7 +54,7 @@ export class RawConnection {
   }
 }
 
-/** An answer with a length, or in chunks, or whatever came where there is neither. */
+/** The answer at the start of `bytes`; `undefined` while it is incomplete. Without a length and chunks, the body is empty. */
 function parseAnswer(bytes: Buffer): RawAnswer | undefined {
   const end = bytes.indexOf("\r\n\r\n");
   if (end < 0) return undefined;
@@ -73,7 +73,7 @@ function parseAnswer(bytes: Buffer): RawAnswer | undefined {
   return { status, headers, body: body.subarray(0, length) };
 }
 
-/** RFC 9112 7.1; `undefined` while the last chunk is not here. */
+/** Decodes a chunked body (RFC 9112 7.1); `undefined` until the last chunk is received. */
 function outOfChunks(bytes: Buffer): Buffer | undefined {
   const parts: Buffer[] = [];
   let at = 0;
@@ -96,13 +96,13 @@ export interface RawRequest {
   readonly body?: Uint8Array | string;
 }
 
-/** Sends one request over HTTP/1.1, in chunks without a length where `chunked`. */
+/** Sends one request over HTTP/1.1. If `chunked`, the body is sent in chunks instead of with a Content-Length. */
 export async function http1(baseUrl: string, request: RawRequest, chunked = false): Promise<RawAnswer | undefined> {
   const { method = "POST", path, headers = {}, body = "" } = request;
   const bytes = Buffer.from(body);
   const framing = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${bytes.byteLength}`;
   const fields = Object.entries({ Host: "edge.example", ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
-  const connection = await RawConnection.open(baseUrl);
+  const connection = await RawHttp1.open(baseUrl);
   try {
     connection.send(`${method} ${path} HTTP/1.1\r\n${fields.join("")}${framing}\r\n\r\n`);
     connection.send(chunked ? inChunks(bytes) : bytes);
@@ -121,14 +121,17 @@ function inChunks(bytes: Buffer): Buffer {
   return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")]);
 }
 
-/** Sends one request over HTTP/2 with prior knowledge; without a length unless `headers` say one. `undefined`: the stream was reset. */
+/**
+ * Sends one request over HTTP/2 with prior knowledge. It has no Content-Length unless `headers` has one. Resolves to `undefined` if the stream
+ * is reset.
+ */
 export async function http2(baseUrl: string, request: RawRequest): Promise<RawAnswer | undefined> {
   const { method = "POST", path, headers = {}, body = "" } = request;
-  const session = connectHttp2(baseUrl, { rejectUnauthorized: false });
-  session.on("error", () => {});
+  const connection = connectHttp2(baseUrl, { rejectUnauthorized: false });
+  connection.on("error", () => {});
   try {
     const fields: OutgoingHttpHeaders = { ":method": method, ":path": path, ...headers };
-    const stream = session.request(fields);
+    const stream = connection.request(fields);
     const answered = new Promise<RawAnswer | undefined>((resolve) => {
       const chunks: Uint8Array[] = [];
       let head: IncomingHttpHeaders | undefined;
@@ -145,7 +148,7 @@ export async function http2(baseUrl: string, request: RawRequest): Promise<RawAn
     stream.end(body);
     return await answered;
   } finally {
-    session.destroy();
+    connection.destroy();
   }
 }
 
@@ -153,7 +156,7 @@ function flat(headers: IncomingHttpHeaders): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
 }
 
-/** How one request can travel, and to which of the gateway's listeners. */
+/** The HTTP versions and framings of one request, each with the listener that accepts it. */
 export const CARRIERS = [
   { name: "HTTP/1.1 with a length", listener: "edge", send: (url: string, request: RawRequest) => http1(url, request) },
   { name: "HTTP/1.1 in chunks", listener: "edge", send: (url: string, request: RawRequest) => http1(url, request, true) },

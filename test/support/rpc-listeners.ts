@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { systemClock } from "../../src/core/clock.ts";
-import type { Log, Peer } from "../../src/core/ports.ts";
+import type { Peer } from "../../src/core/ports.ts";
 import { refuse } from "../../src/core/refusal.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { Compressions, gzip } from "../../src/rpc/compression.ts";
@@ -14,18 +14,17 @@ import { openEdge } from "../../src/transport/bun/edge.ts";
 import { openGrpcListener } from "../../src/transport/h2/grpc-listener.ts";
 import type { Listener } from "../../src/transport/listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
+import { SILENT_LOG } from "./silent-log.ts";
 import { UNGUARDED } from "./unguarded.ts";
 
-/** Any methods, behind the real listeners. */
+/** The real listeners, with the methods of a test. */
 export interface RpcListeners {
   readonly grpc: Listener;
   readonly edge: Listener;
-  /** Every call that is over. */
+  /** Every completed call. */
   readonly done: readonly CallSummary<Peer>[];
   close(): Promise<void>;
 }
-
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 export async function openRpcListeners(
   methods: readonly AnyMethod<Peer>[],
@@ -42,7 +41,7 @@ export async function openRpcListeners(
     clock: systemClock,
     onDone: (summary) => done.push(summary),
   });
-  const common = { listen: { host: "127.0.0.1", port: 0 }, rpc, peers: new PeerResolver([]), log: silent };
+  const common = { listen: { host: "127.0.0.1", port: 0 }, rpc, peers: new PeerResolver([]), log: SILENT_LOG };
   const grpc = await openGrpcListener(common);
   const edge = openEdge({
     ...common,
@@ -55,7 +54,7 @@ export async function openRpcListeners(
   return { grpc, edge, done, close: async () => void (await Promise.all([grpc.close(), edge.close()])) };
 }
 
-/** One way of speaking to one of the listeners over HTTP/2. */
+/** A protocol and codec over HTTP/2, on one of the listeners. */
 export interface H2Variant {
   readonly name: string;
   open(listeners: RpcListeners): Transport;

@@ -3,7 +3,7 @@ import { SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway
 import { encodeFrame } from "../../src/rpc/frame.ts";
 import type { Device } from "./world.ts";
 
-/** A subscription as bytes on the wire: Connect, Protobuf, HTTP/1.1. */
+/** A SubscribeEvents request as bytes: Connect with Protobuf over HTTP/1.1. */
 export async function subscribeRequest(device: Device): Promise<Buffer> {
   const signed = await device.signer.sign("gateway.subscribe", new Uint8Array(0));
   const body = encodeFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, signed)));

@@ -1,4 +1,4 @@
 import type { PeerGuard } from "../../src/rpc/peer-guard.ts";
 
-/** For servers whose tests are not about who may ask. */
+/** A guard that admits every peer. */
 export const UNGUARDED: PeerGuard<unknown> = { check() {}, charge() {} };

@@ -1,17 +1,17 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 
-/** Whom a client trusts, and how it shows who it is itself. PEM. */
+/** The CA that a client trusts, and its own certificate and key. PEM. */
 export interface TlsTrust {
   readonly ca: string;
   readonly cert?: string;
   readonly key?: string;
 }
 
-/** One way of speaking to the gateway: protocol, codec and HTTP version, by connect-es as published. */
+/** A protocol, a codec and an HTTP version, spoken by the published connect-es. */
 export interface Variant {
   readonly name: string;
-  /** Which of the gateway's listeners it is spoken to on. */
+  /** The listener that serves it. */
   readonly listener: "edge" | "grpc";
   readonly open: (baseUrl: string, tls?: TlsTrust) => Transport;
 }
@@ -46,5 +46,5 @@ const grpc: readonly Variant[] = CODECS.map(({ name: codec, useBinaryFormat }) =
   open: (baseUrl: string, tls?: TlsTrust) => createGrpcTransport({ baseUrl, useBinaryFormat, nodeOptions: tls }),
 }));
 
-/** Every combination. */
+/** Every protocol, codec and HTTP version that the gateway serves. */
 export const VARIANTS: readonly Variant[] = [...overEverything, ...grpc];

@@ -5,17 +5,17 @@ import { confirmEmailCode, sendEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
-import type { Log } from "../../src/core/ports.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { DEV_ROUTES } from "../../src/dev/user-api.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { FaultBackend } from "./fault-backend.ts";
+import { SILENT_LOG } from "./silent-log.ts";
 import { until } from "./until.ts";
 import type { TlsTrust, Variant } from "./variants.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
-/** Routes to calls that the embedded backend does not have; tests answer them through `faults`. */
+/** Routes that the embedded backend does not serve. Tests answer them with `faults`. */
 const FAULT_ROUTES = [
   { message_type: "test.down", method: "GET", path: "/api/v1/user/test/down" },
   { message_type: "test.slow", method: "POST", path: "/api/v1/user/test/slow", timeout_ms: 100 },
@@ -24,7 +24,7 @@ const FAULT_ROUTES = [
   { message_type: "test.limited", method: "GET", path: "/api/v1/user/profile", budget: { rate: 0.01, burst: 1 } },
 ] as const;
 
-/** Budgets that no test meets by accident. */
+/** Budgets that only a flood exhausts. */
 export const ROOMY = Object.fromEntries(
   ["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"].flatMap((name) => [
     [`budgets.${name}.rate`, 100_000],
@@ -32,7 +32,7 @@ export const ROOMY = Object.fromEntries(
   ]),
 ) as Partial<Config>;
 
-/** A device that has logged in. */
+/** A logged-in device. */
 export interface Device {
   readonly deviceSessionId: string;
   readonly userId: string;
@@ -40,20 +40,20 @@ export interface Device {
   readonly signer: RequestSigner;
 }
 
-/** A gateway and its backend, running, over real connections. */
+/** A running gateway with its backend, over real connections. */
 export interface World {
   readonly gateway: Gateway;
-  /** What the gateway was started with. */
+  /** The gateway's configuration. */
   readonly config: Config;
   readonly backend: DevBackend;
   readonly faults: FaultBackend;
   /** The log lines so far. */
   readonly logged: () => string;
-  /** A connection of a variant to the listener that it is for. */
+  /** A transport of this variant to the listener that serves it. */
   transport(variant: Variant): Transport;
   login(email?: string): Promise<Device>;
   push(event: { user_id?: string; device_session_id?: string; event_type: string; payload: unknown }): Promise<void>;
-  revoke(whom: { user_id?: string; device_session_id?: string }): Promise<void>;
+  revoke(target: { user_id?: string; device_session_id?: string }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,8 +63,7 @@ export async function openWorld(
 ): Promise<World> {
   const lines: string[] = [];
   const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
-  const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
-  const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: quiet });
+  const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: SILENT_LOG });
   const faults = new FaultBackend(backend);
   const wiring = {
     "edge.listen": ANY_PORT,
@@ -77,7 +76,7 @@ export async function openWorld(
   const config = loadConfig({ env: {}, overrides: { ...ROOMY, routes, "push.backoff_min_ms": 10, ...wiring, ...overrides } });
   const gateway = await startGateway({ config, log, clock: options.clock, openStores: options.openStores });
   await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
-  let people = 0;
+  let logins = 0;
   return {
     gateway,
     config,
@@ -85,9 +84,9 @@ export async function openWorld(
     faults,
     logged: () => lines.join(""),
     transport: ({ listener, open }) => open(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl, options.tls),
-    login: (email = `person-${people++}@example.com`) => login(gateway.edgeUrl, backend.restUrl, email, fetchOver(options.tls)),
+    login: (email = `person-${logins++}@example.com`) => login(gateway.edgeUrl, backend.restUrl, email, fetchOver(options.tls)),
     push: (event) => post(`${backend.restUrl}/dev/push`, event),
-    revoke: (whom) => post(`${backend.restUrl}/dev/revoke`, whom),
+    revoke: (target) => post(`${backend.restUrl}/dev/revoke`, target),
     async close() {
       await gateway.stop();
       await Promise.all([faults.stop(), backend.stop()]);
@@ -95,14 +94,14 @@ export async function openWorld(
   };
 }
 
-/** fetch, trusting the certificates of a test. */
+/** fetch that trusts the test's certificates. */
 function fetchOver(tls: TlsTrust | undefined): FetchFunction {
   return (input, init) => fetch(input, { ...init, tls });
 }
 
 export type FetchFunction = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-/** Logs a device in, with the code out of the embedded backend's outbox. */
+/** Logs a device in with the code from the embedded backend's outbox. */
 export async function login(
   baseUrl: string,
   backendUrl: string,
@@ -128,13 +127,13 @@ async function post(url: string, body: unknown): Promise<void> {
   if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
 }
 
-/** A metric's value, off the admin listener: with exactly these labels, or the sum over all. 0 where it has not been counted yet. */
+/** A metric from the admin listener: the value with exactly these labels, or the sum over all labels. 0 if it is absent. */
 export async function metric(gateway: Gateway, name: string, labels?: string): Promise<number> {
   const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
-  const isMeant = (line: string) =>
+  const matches = (line: string) =>
     labels === undefined ? line.startsWith(`${name} `) || line.startsWith(`${name}{`) : line.startsWith(`${name}${labels} `);
   return text
     .split("\n")
-    .filter(isMeant)
+    .filter(matches)
     .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }

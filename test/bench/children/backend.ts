@@ -1,11 +1,11 @@
 /** The application behind the gateway: one session, one profile, as fast as Bun serves; and the embedded backend's push feed. */
 import { startDevBackend } from "../../../src/dev/backend.ts";
+import { SILENT_LOG } from "../../support/silent-log.ts";
 import { answerParent, parameters } from "../child.ts";
 
 const { publicKey } = parameters<{ publicKey: string }>();
 const anyPort = { host: "127.0.0.1", port: 0 };
-const log = { debug() {}, info() {}, warn() {}, error() {} };
-const dev = await startDevBackend({ restListen: anyPort, pushListen: anyPort, database: ":memory:", log });
+const dev = await startDevBackend({ restListen: anyPort, pushListen: anyPort, database: ":memory:", log: SILENT_LOG });
 const profile = JSON.stringify({ user_id: "user-1", email: "ada@example.com", display_name: "Ada Lovelace" });
 const headers = { "content-type": "application/json" };
 

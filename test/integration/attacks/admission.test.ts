@@ -10,7 +10,7 @@ import type { Config } from "../../../src/config/schema.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { sessionPath } from "../../support/fault-backend.ts";
-import { RawConnection } from "../../support/raw-http.ts";
+import { RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
@@ -131,7 +131,7 @@ describe("spoofed proxy headers in lines of their own: what the proxy added last
   for (const [header, lines] of cases) {
     test(`${header}: ${lines.join(" | ")}`, () =>
       withWorld({ ...PROXIED, trusted_proxies_header: header }, async (world) => {
-        const connection = await RawConnection.open(world.gateway.edgeUrl);
+        const connection = await RawHttp1.open(world.gateway.edgeUrl);
         const fields = lines.map((line) => `${header}: ${line}\r\n`).join("");
         connection.send(
           `POST ${PATH} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\n${fields}Content-Length: ${BODY.length}\r\n\r\n${BODY}`,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { http1, http2, type RawAnswer, RawConnection, type RawRequest } from "../../support/raw-http.ts";
+import { http1, http2, type RawAnswer, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
 /** Web pages of others, against the two listeners that ask nobody who they are: admin, and the embedded backend. */
@@ -69,7 +69,7 @@ describe("a rebound name", () => {
       ["evil.example", "127.0.0.1"],
     ]) {
       for (const target of TARGETS.filter(({ method }) => method === "GET")) {
-        const connection = await RawConnection.open(urlOf(target));
+        const connection = await RawHttp1.open(urlOf(target));
         connection.send(`GET ${target.path} HTTP/1.1\r\nHost: ${first}\r\nHost: ${second}\r\n\r\n`);
         expect([400, 403]).toContain((await connection.answer())?.status ?? 0);
         connection.close();
@@ -96,7 +96,7 @@ describe("whoever asks by a name that nobody else can own", () => {
 
   test("is served without Host over HTTP/1.0, as load balancers probe", async () => {
     for (const path of ["/healthz", "/readyz", "/metrics", "/streams?limit=1"]) {
-      const connection = await RawConnection.open(world.gateway.adminUrl);
+      const connection = await RawHttp1.open(world.gateway.adminUrl);
       connection.send(`GET ${path} HTTP/1.0\r\n\r\n`);
       expect((await connection.answer())?.status).toBe(200);
       connection.close();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type GatewayProcess, ROOMY_BUDGETS, startGatewayProcess } from "../../support/gateway-process.ts";
 import { GoodClient } from "../../support/good-client.ts";
 import { END_HEADERS, END_STREAM, encodeFields, encodeFrame, encodeIndexedField, FRAME, RawH2 } from "../../support/raw-h2.ts";
-import { RawConnection } from "../../support/raw-http.ts";
+import { RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 
@@ -247,7 +247,7 @@ describe("over HTTP/1.1", () => {
     "$name are refused, and others are served, with gRPC on its $ports",
     ({ bytes, ports }) =>
       beside(ports, "HTTP/1.1", async (url) => {
-        const attacker = await RawConnection.open(url);
+        const attacker = await RawHttp1.open(url);
         attacker.send(bytes);
         expect([400, 431, undefined]).toContain((await attacker.answer())?.status);
         return [attacker.socket];
@@ -259,7 +259,7 @@ describe("over HTTP/1.1", () => {
     (ports) =>
       beside(ports, "HTTP/1.1", async (url) => {
         const requests = "GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n".repeat(1000);
-        const attackers = await Promise.all([RawConnection.open(url), RawConnection.open(url)]);
+        const attackers = await Promise.all([RawHttp1.open(url), RawHttp1.open(url)]);
         for (const { socket } of attackers) {
           socket.pause();
           for (let n = 0; n < 50; n++) socket.write(requests);

@@ -6,7 +6,7 @@ import { EventSubscriber } from "../../support/event-subscriber.ts";
 import { GoodClient } from "../../support/good-client.ts";
 import { openRawConnection } from "../../support/raw-connection.ts";
 import { FRAME, RawH2, type RawH2Options } from "../../support/raw-h2.ts";
-import { RawConnection } from "../../support/raw-http.ts";
+import { RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
@@ -164,7 +164,7 @@ describe("HTTP/1.1", () => {
     const world = worlds[key] ?? expect.unreachable();
     const good = new GoodClient(world.transport(variantNamed("HTTP/1.1")), await world.login());
     for (const path of [EXECUTE, "/api/v1/public/auth/send-email-code"]) {
-      const client = await RawConnection.open(world.gateway.edgeUrl);
+      const client = await RawHttp1.open(world.gateway.edgeUrl);
       client.send(http1Head(path));
       const trickle = setInterval(() => client.send(" "), 20);
       const answer = await client.answer();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { AllListeners } from "../../support/listeners-of-all-kinds.ts";
-import { http2, RawConnection } from "../../support/raw-http.ts";
+import { AllListeners } from "../../support/all-listeners.ts";
+import { http2, RawHttp1 } from "../../support/raw-http.ts";
 
 /** RFC 9112 3.2: one Host, and a valid one; what it names decides nothing here, however short it is. */
 
@@ -46,14 +46,14 @@ const INVALID = [
 
 /** The status of the answer to a GET with these header lines. */
 async function statusOf(url: string, lines: readonly string[], path: string, version = "1.1"): Promise<number | undefined> {
-  const connection = await RawConnection.open(url);
+  const connection = await RawHttp1.open(url);
   connection.send(Buffer.from(`GET ${path} HTTP/${version}\r\n${lines.map((line) => `${line}\r\n`).join("")}\r\n`, "latin1"));
   const answer = await connection.answer();
   connection.close();
   return answer?.status;
 }
 
-describe.each(all.waysIn.filter(({ version }) => version === "HTTP/1.1"))("$name", ({ url }) => {
+describe.each(all.entryPoints.filter(({ version }) => version === "HTTP/1.1"))("$name", ({ url }) => {
   test("a host of any length is served, and so is HTTP/1.0 without one", async () => {
     for (const host of VALID) expect([host, await statusOf(url(), [`Host: ${host}`], JWKS)]).toEqual([host, 200]);
     expect(await statusOf(url(), [], JWKS, "1.0")).toBe(200);
@@ -82,7 +82,7 @@ describe.each(all.waysIn.filter(({ version }) => version === "HTTP/1.1"))("$name
   });
 });
 
-describe.each(all.waysIn.filter(({ version }) => version === "HTTP/2"))("$name", ({ url }) => {
+describe.each(all.entryPoints.filter(({ version }) => version === "HTTP/2"))("$name", ({ url }) => {
   const get = async (headers: Record<string, string>) =>
     (await http2(url(), { method: "GET", path: EXECUTE, headers }))?.status;
 

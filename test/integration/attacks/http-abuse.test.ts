@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { CARRIERS, http1, http2, RawConnection, type RawRequest } from "../../support/raw-http.ts";
+import { CARRIERS, http1, http2, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
 /** Requests that are wrong as HTTP, or as one of the protocols on it. Every answer is the protocol's own, and says no more than it must. */
@@ -257,7 +257,7 @@ describe("request smuggling: what two readers could cut at different places is r
     ["bytes that are no HTTP", "\u0000\u0001\u0002\r\n\r\n"],
     ["a header without an end", `${head}X-A: ${"a".repeat(100_000)}\r\n\r\n`],
   ])("%s", async (_, bytes) => {
-    const connection = await RawConnection.open(world.gateway.edgeUrl);
+    const connection = await RawHttp1.open(world.gateway.edgeUrl);
     connection.send(bytes);
     const answer = await connection.answer();
     expect([400, 431, undefined]).toContain(answer?.status);
@@ -274,9 +274,9 @@ describe("request smuggling: what two readers could cut at different places is r
 describe("slow clients", () => {
   test("a hundred bodies that never end (slowloris) hold nobody else up", async () => {
     const head = `POST ${EXECUTE} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`;
-    const slow = await Promise.all(Array.from({ length: 100 }, () => RawConnection.open(world.gateway.edgeUrl)));
+    const slow = await Promise.all(Array.from({ length: 100 }, () => RawHttp1.open(world.gateway.edgeUrl)));
     for (const connection of slow) connection.send(head);
-    const headersOnly = await Promise.all(Array.from({ length: 20 }, () => RawConnection.open(world.gateway.edgeUrl)));
+    const headersOnly = await Promise.all(Array.from({ length: 20 }, () => RawHttp1.open(world.gateway.edgeUrl)));
     for (const connection of headersOnly) connection.send("POST / HTTP/1.1\r\nHost: ");
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => http1(world.gateway.edgeUrl, post(EXECUTE, "application/json", "{}"))),
@@ -287,7 +287,7 @@ describe("slow clients", () => {
   });
 
   test("a body that is cut off is a canceled call, and the next one is served", async () => {
-    const connection = await RawConnection.open(world.gateway.edgeUrl);
+    const connection = await RawHttp1.open(world.gateway.edgeUrl);
     connection.send(
       `POST ${EXECUTE} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`,
     );

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { ExecuteCommandRequestSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
-import { AllListeners } from "../../support/listeners-of-all-kinds.ts";
-import { RawConnection } from "../../support/raw-http.ts";
+import { AllListeners } from "../../support/all-listeners.ts";
+import { RawHttp1 } from "../../support/raw-http.ts";
 import { subscribeRequest } from "../../support/subscribe-request.ts";
 import { until } from "../../support/until.ts";
 import type { Device, World } from "../../support/world.ts";
@@ -16,13 +16,13 @@ const all = new AllListeners();
 beforeAll(() => all.open(), 30_000);
 afterAll(() => all.close());
 
-const opened: RawConnection[] = [];
+const opened: RawHttp1[] = [];
 afterEach(() => {
   for (const connection of opened.splice(0)) connection.close();
 });
 
-async function open(world: World): Promise<RawConnection> {
-  const connection = await RawConnection.open(world.gateway.edgeUrl);
+async function open(world: World): Promise<RawHttp1> {
+  const connection = await RawHttp1.open(world.gateway.edgeUrl);
   opened.push(connection);
   return connection;
 }
@@ -59,9 +59,9 @@ function inChunks({ body }: Signed, trailers = "", extension = ""): string {
 }
 
 /** The ids of the requests that were answered, in the order of the answers. */
-const answeredIds = ({ received }: RawConnection) =>
+const answeredIds = ({ received }: RawHttp1) =>
   Array.from(received.toString("latin1").matchAll(/"requestId":"([^"]+)"/g), ([, id]) => id ?? "");
-const statuses = ({ received }: RawConnection) =>
+const statuses = ({ received }: RawHttp1) =>
   Array.from(received.toString("latin1").matchAll(/HTTP\/1\.1 (\d{3})/g), ([, status]) => Number(status));
 
 const FORMS: readonly ((signed: Signed) => string)[] = [

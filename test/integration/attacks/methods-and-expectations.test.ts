@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:http2";
-import { AllListeners } from "../../support/listeners-of-all-kinds.ts";
+import { AllListeners } from "../../support/all-listeners.ts";
 import { until } from "../../support/until.ts";
 
 /** RFC 9110 9 and 10.1.1: every method gets an answer, and a client that waits for leave to send its body is told to. */
@@ -19,7 +19,7 @@ const UNKNOWN = ["FOO", "get", "Get", "post", "Post", "G-T", "PRI", "POSTPOST"];
 /** Bun.serve hangs up on a method that it does not know, before any code of ours runs (bun#6556; README, "Limits"). */
 const hangsUp = ({ name, version }: { name: string; version: string }) => version === "HTTP/1.1" && name.startsWith("edge");
 
-describe.each(all.waysIn)("$name", (way) => {
+describe.each(all.entryPoints)("$name", (way) => {
   const isGrpcListener = way.name.startsWith("gRPC listener");
 
   test("a method that HTTP knows and the call does not take: 405", async () => {
@@ -46,7 +46,7 @@ describe.each(all.waysIn)("$name", (way) => {
   });
 });
 
-describe.each(all.waysIn.filter(({ version }) => version === "HTTP/2"))("$name", ({ name, url }) => {
+describe.each(all.entryPoints.filter(({ version }) => version === "HTTP/2"))("$name", ({ name, url }) => {
   test.each(name.startsWith("gRPC listener") ? [EXECUTE] : [EXECUTE, SEND_CODE])(
     "Expect: 100-continue on %s is answered with 100 before the body",
     async (path) => {

@@ -1,34 +1,34 @@
 import { describe, expect, test } from "bun:test";
-import { type FloodedGateway, type Said, SEND_CODE_PATH, startFloodedGateway } from "../../support/flooded-gateway.ts";
+import { type FloodedGateway, type Outcome, SEND_CODE_PATH, startFloodedGateway } from "../../support/flooded-gateway.ts";
 import { until } from "../../support/until.ts";
 import type { Device } from "../../support/world.ts";
 
 /**
- * Ten times more keys than the tables hold, from thousands of addresses: nothing is forgotten before its time, no bucket is refilled by
- * eviction, memory is flat, and who is served meanwhile is what proto/README.md says under "Full tables".
+ * Ten times more keys than the tables hold, from thousands of addresses. No entry is forgotten early, no bucket is refilled by eviction,
+ * memory does not grow, and requests are refused as proto/README.md says under "Full tables".
  */
 
 const ROUTES = JSON.stringify([
   { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
   { message_type: "user.profile.once", method: "GET", path: "/api/v1/user/profile", budget: { rate: 0.001, burst: 1 } },
 ]);
-/** Room that is not the test's, so small that it is all in memory from early on. */
-const ROOM = { "replay.entries_max": "50000", "buckets.entries_max": "50000", "session_cache.entries_max": "20000" };
-/** Connections that the proxy keeps open to the gateway. */
-const AT_ONCE = 32;
-/** What allocators make of the same load may differ by this much … */
+/** Sizes of the tables that a test does not fill. They are small, so that their memory is allocated early. */
+const TABLE_SIZES = { "replay.entries_max": "50000", "buckets.entries_max": "50000", "session_cache.entries_max": "20000" };
+/** Concurrent requests from the proxy to the gateway. */
+const CONCURRENCY = 32;
+/** The bound on the growth of resident memory. Allocators vary under the same load. */
 const RESIDENT_GROWTH_BYTES_MAX = 20 * 1024 * 1024;
-/** … and what is still referred to after a collection by this much: a hundred bytes for each request of a flood's second half. */
+/** The bound on the growth of the live heap: about a hundred bytes per request of a flood's second half. */
 const HEAP_GROWTH_BYTES_MAX = 512 * 1024;
-const LOOKS = 4;
-const LOOK_EVERY_MS = 25;
+const SAMPLES = 4;
+const SAMPLE_INTERVAL_MS = 25;
 const TIMEOUT_MS = 60_000;
 
 async function withGateway(
   settings: Parameters<typeof startFloodedGateway>[0],
   run: (gateway: FloodedGateway) => Promise<void>,
 ): Promise<void> {
-  const gateway = await startFloodedGateway({ ...ROOM, routes: ROUTES, ...settings });
+  const gateway = await startFloodedGateway({ ...TABLE_SIZES, routes: ROUTES, ...settings });
   try {
     await run(gateway);
   } finally {
@@ -36,21 +36,21 @@ async function withGateway(
   }
 }
 
-/** Every other address is of IPv4, the rest are IPv6 networks. */
+/** The n-th address: IPv4 for even n, an own IPv6 /48 for odd n. */
 function address(n: number): string {
   return n % 2 === 0 ? `198.18.${(n >> 9) & 255}.${(n >> 1) & 255}` : `2001:db8:${(n >> 1).toString(16)}::1`;
 }
 
-/** Sends for each number from `first` on, below `end`, many at once. */
+/** Calls `send` for each number from `first` to `end - 1`, concurrently. */
 async function flood(first: number, end: number, send: (n: number) => Promise<unknown>): Promise<void> {
   let next = first;
-  const lane = async () => {
+  const worker = async () => {
     while (next < end) await send(next++);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
 }
 
-/** A flood, from whose middle to whose end the gateway's memory has to be flat. */
+/** A flood. The gateway's memory must not grow during its second half. */
 async function floodFlat(
   gateway: FloodedGateway,
   first: number,
@@ -66,25 +66,25 @@ async function floodFlat(
   expect(after.residentBytes - before.residentBytes).toBeLessThan(RESIDENT_GROWTH_BYTES_MAX);
 }
 
-/** After a collection, at the least of a few looks: there is always a request of the session in use under way. */
+/** The minimum of a few samples, each after a garbage collection. One sample may include a request that is being served. */
 async function memoryOf({ process }: FloodedGateway) {
   const least = { residentBytes: Number.POSITIVE_INFINITY, heapBytes: Number.POSITIVE_INFINITY };
-  for (let n = 0; n < LOOKS; n++) {
+  for (let n = 0; n < SAMPLES; n++) {
     const { heapSize, extraMemorySize } = await process.ask("heap");
     least.heapBytes = Math.min(least.heapBytes, heapSize + extraMemorySize);
     least.residentBytes = Math.min(least.residentBytes, await process.ask("residentBytes"));
-    await Bun.sleep(LOOK_EVERY_MS);
+    await Bun.sleep(SAMPLE_INTERVAL_MS);
   }
   return least;
 }
 
-/** A session in use: one command after the other from where it is, and what became of each. */
+/** Keeps a session in use: sends one command after the other from one address. `stop` resolves to the outcomes. */
 async function use(gateway: FloodedGateway, device: Device, from: string, messageType?: string) {
   const outcomes: string[] = [];
   let isOver = false;
   const run = async () => {
     while (!isOver) {
-      outcomes.push((await gateway.execute(await gateway.sign(device, messageType), from)).said);
+      outcomes.push((await gateway.execute(await gateway.sign(device, messageType), from)).code);
       await Bun.sleep(5);
     }
   };
@@ -108,35 +108,38 @@ describe("more request ids than the table of reservations holds", () => {
   const SESSIONS = 5;
 
   test(
-    "what was let in is never let in again; what does not fit is refused, whoever sends it; memory is flat",
+    "an accepted request is never accepted again; requests without room are refused for every session; memory does not grow",
     () =>
       withGateway({ "replay.entries_max": String(ENTRIES_MAX) }, async (gateway) => {
         const honest = await use(gateway, await gateway.login("192.0.2.1"), "192.0.2.1");
         const attackers = await Promise.all(Array.from({ length: SESSIONS }, (_, n) => gateway.login(`192.0.2.${10 + n}`)));
-        const letIn: object[] = [];
+        const accepted: object[] = [];
         const first: string[] = [];
-        const again: string[] = [];
-        const sendAgain = async (n: number, from: string) => again.push((await gateway.execute(some(letIn, n), from)).said);
+        const replays: string[] = [];
+        const replay = async (n: number, from: string) => replays.push((await gateway.execute(some(accepted, n), from)).code);
         await floodFlat(gateway, 0, REQUESTS, async (n) => {
           const request = await gateway.sign(some(attackers, n));
-          const { said } = await gateway.execute(request, address(n % ADDRESSES));
-          first.push(said);
-          if (said === "ok") letIn.push(request);
-          if (n % 10 === 9 && letIn.length > 0) await sendAgain(n * 7, address((n + 1) % ADDRESSES));
+          const { code } = await gateway.execute(request, address(n % ADDRESSES));
+          first.push(code);
+          if (code === "ok") accepted.push(request);
+          if (n % 10 === 9 && accepted.length > 0) await replay(n * 7, address((n + 1) % ADDRESSES));
         });
-        await flood(0, letIn.length, (n) => sendAgain(n, address(n)));
+        await flood(0, accepted.length, (n) => replay(n, address(n)));
 
-        const ofHonest = await honest.stop();
+        const honestOutcomes = await honest.stop();
         const full = "REPLAY_STORE_UNAVAILABLE";
-        const served = count(ofHonest, "ok");
+        const served = count(honestOutcomes, "ok");
         expect(served).toBeGreaterThan(0);
-        expect(ofHonest).toEqual([...new Array(served).fill("ok"), ...new Array(ofHonest.length - served).fill(full)]);
+        expect(honestOutcomes).toEqual([
+          ...new Array(served).fill("ok"),
+          ...new Array(honestOutcomes.length - served).fill(full),
+        ]);
         expect([count(first, "ok"), count(first, full)]).toEqual([ENTRIES_MAX - served, REQUESTS - ENTRIES_MAX + served]);
-        expect(again.length).toBeGreaterThan(letIn.length);
-        expect(count(again, "REQUEST_REPLAYED")).toBe(again.length);
+        expect(replays.length).toBeGreaterThan(accepted.length);
+        expect(count(replays, "REQUEST_REPLAYED")).toBe(replays.length);
         expect([gateway.executed.length, new Set(gateway.executed).size]).toEqual([ENTRIES_MAX, ENTRIES_MAX]);
         expect(await gateway.process.ask("metric", "sallyport_replay_entries")).toBe(ENTRIES_MAX);
-        // Who only logs in needs no reservation.
+        // A login needs no reservation.
         expect((await gateway.login("192.0.2.2")).userId).not.toBe("");
       }),
     TIMEOUT_MS,
@@ -145,11 +148,11 @@ describe("more request ids than the table of reservations holds", () => {
 
 describe("more addresses than the tables of buckets hold", () => {
   const ENTRIES_MAX = 500;
-  const OF_SESSIONS = 2000;
-  const OF_STRANGERS = 6000;
+  const SESSION_REQUESTS = 2000;
+  const UNVERIFIED_REQUESTS = 6000;
   const TTL_MS = 1000;
   const BURSTS = { ip: 100_000, session: 100_000, user: 100_000, failures: 3, public_auth: 5, send_code: 3 };
-  /** So slow that no bucket is full again before the end, and every one has to be kept. */
+  /** Rates so low that no bucket refills during the test, so that every bucket must be kept. */
   const SLOW = Object.entries(BURSTS).flatMap(([name, burst]) => [
     [`budgets.${name}.rate`, "0.001"],
     [`budgets.${name}.burst`, String(burst)],
@@ -158,12 +161,12 @@ describe("more addresses than the tables of buckets hold", () => {
     ...Object.fromEntries(SLOW),
     ...{ "buckets.entries_max": String(ENTRIES_MAX), "session_cache.ttl_ms": String(TTL_MS) },
   };
-  /** What has no room is told to come back in a second; what is empty, when it has a token. */
-  const isWithoutRoom = ({ retryAfter }: Said) => retryAfter === 1;
-  const isEmpty = ({ said, retryAfter }: Said) => [said, retryAfter > 900] as const;
+  /** Retry-After is one second if the table is full. If a bucket is empty, it is the time until the next token. */
+  const tableIsFull = ({ retryAfter }: Outcome) => retryAfter === 1;
+  const isEmpty = ({ code, retryAfter }: Outcome) => [code, retryAfter > 900] as const;
 
   test(
-    "what is empty stays empty; sessions in use are served; new addresses and idle sessions are told to come back; memory is flat",
+    "empty buckets stay empty; sessions in use are served; new addresses and idle sessions are refused; memory does not grow",
     () =>
       withGateway(SETTINGS, async (gateway) => {
         const [used, idle, spent, attacker] = [
@@ -177,35 +180,35 @@ describe("more addresses than the tables of buckets hold", () => {
         const fail = async (from = "192.0.2.5") => gateway.execute(await forge(1), from);
         const mail = (from: string) => gateway.sendCode("victim@example.com", from);
 
-        expect((await from(idle, "192.0.2.2")).said).toBe("ok");
+        expect((await from(idle, "192.0.2.2")).code).toBe("ok");
         const idleSinceMs = performance.now();
         const inUse = await use(gateway, used, "192.0.2.1");
         const limited = await use(gateway, spent, "192.0.2.3", "user.profile.once");
-        for (let n = 0; n < BURSTS.failures; n++) expect((await fail()).said).toBe("SIGNATURE_INVALID");
-        for (let n = 0; n < BURSTS.send_code; n++) expect((await mail(`192.0.2.${10 + n}`)).said).toBe("ok");
-        expect((await fail("192.0.2.8")).said).toBe("SIGNATURE_INVALID");
-        // So that this address keeps a bucket of failed public calls, with something left in it.
-        expect((await gateway.sendCode("no address", "192.0.2.10")).said).toBe("invalid_request");
+        for (let n = 0; n < BURSTS.failures; n++) expect((await fail()).code).toBe("SIGNATURE_INVALID");
+        for (let n = 0; n < BURSTS.send_code; n++) expect((await mail(`192.0.2.${10 + n}`)).code).toBe("ok");
+        expect((await fail("192.0.2.8")).code).toBe("SIGNATURE_INVALID");
+        // This address now has a bucket of failed public calls with tokens left.
+        expect((await gateway.sendCode("no address", "192.0.2.10")).code).toBe("invalid_request");
         const mails = gateway.faults.calls(SEND_CODE_PATH);
 
-        // Somebody with a session, from everywhere: each address is one bucket more, until there is no room.
-        const ofSession: Said[] = [];
-        await flood(0, OF_SESSIONS, async (n) => ofSession.push(await from(attacker, address(n))));
-        const refusedSession = ofSession.filter(({ said }) => said !== "ok");
-        expect(ofSession.length - refusedSession.length).toBeLessThan(ENTRIES_MAX);
-        expect(ofSession.length - refusedSession.length).toBeGreaterThan(ENTRIES_MAX / 2);
-        expect(refusedSession.every((each) => each.said === "RATE_LIMITED ip" && isWithoutRoom(each))).toBe(true);
+        // One session sends from many addresses. Each address needs one more bucket, until the table is full.
+        const sessionOutcomes: Outcome[] = [];
+        await flood(0, SESSION_REQUESTS, async (n) => sessionOutcomes.push(await from(attacker, address(n))));
+        const refusedSession = sessionOutcomes.filter(({ code }) => code !== "ok");
+        expect(sessionOutcomes.length - refusedSession.length).toBeLessThan(ENTRIES_MAX);
+        expect(sessionOutcomes.length - refusedSession.length).toBeGreaterThan(ENTRIES_MAX / 2);
+        expect(refusedSession.every((each) => each.code === "RATE_LIMITED ip" && tableIsFull(each))).toBe(true);
 
-        // Strangers from everywhere: mails, no requests at all, and requests in the name of the session that is in use.
-        const ofStrangers: Said[] = [];
-        await floodFlat(gateway, OF_SESSIONS, OF_SESSIONS + OF_STRANGERS, async (n) => {
-          if (n % 3 === 0) ofStrangers.push(await gateway.sendCode(`person-${n}@example.com`, address(n)));
-          else ofStrangers.push(await gateway.execute(n % 3 === 1 ? {} : await forge(n), address(n)));
+        // Unknown clients from many addresses: e-mail codes, empty requests, and forged requests of the session in use.
+        const unverifiedOutcomes: Outcome[] = [];
+        await floodFlat(gateway, SESSION_REQUESTS, SESSION_REQUESTS + UNVERIFIED_REQUESTS, async (n) => {
+          if (n % 3 === 0) unverifiedOutcomes.push(await gateway.sendCode(`person-${n}@example.com`, address(n)));
+          else unverifiedOutcomes.push(await gateway.execute(n % 3 === 1 ? {} : await forge(n), address(n)));
         });
-        const limits = ofStrangers.filter(({ said }) => said === "rate_limited" || said === "RATE_LIMITED failures");
-        expect(ofStrangers.length - limits.length).toBeLessThan(ENTRIES_MAX);
-        expect(ofStrangers.length - limits.length).toBeGreaterThan(ENTRIES_MAX / 4);
-        expect(limits.every(isWithoutRoom)).toBe(true);
+        const limits = unverifiedOutcomes.filter(({ code }) => code === "rate_limited" || code === "RATE_LIMITED failures");
+        expect(unverifiedOutcomes.length - limits.length).toBeLessThan(ENTRIES_MAX);
+        expect(unverifiedOutcomes.length - limits.length).toBeGreaterThan(ENTRIES_MAX / 4);
+        expect(limits.every(tableIsFull)).toBe(true);
         expect(await gateway.process.ask("metric", "sallyport_bucket_entries")).toBe(2 * ENTRIES_MAX);
 
         const served = await inUse.stop();
@@ -214,16 +217,16 @@ describe("more addresses than the tables of buckets hold", () => {
         expect([once, count(more, "RATE_LIMITED message_type")]).toEqual(["ok", more.length]);
         expect(isEmpty(await fail())).toEqual(["RATE_LIMITED failures", true]);
         expect(isEmpty(await mail("192.0.2.10"))).toEqual(["rate_limited", true]);
-        const ownMails = ofStrangers.filter(({ said }) => said === "ok").length;
+        const ownMails = unverifiedOutcomes.filter(({ code }) => code === "ok").length;
         expect(gateway.faults.calls(SEND_CODE_PATH) - mails).toBe(ownMails);
 
-        expect((await from(used, "192.0.2.1")).said).toBe("ok");
-        expect(await from(used, "192.0.2.6")).toEqual({ said: "RATE_LIMITED failures", retryAfter: 1 });
+        expect((await from(used, "192.0.2.1")).code).toBe("ok");
+        expect(await from(used, "192.0.2.6")).toEqual({ code: "RATE_LIMITED failures", retryAfter: 1 });
         await until(() => performance.now() - idleSinceMs > TTL_MS, "the idle session to be forgotten");
-        expect(await from(idle, "192.0.2.2")).toEqual({ said: "RATE_LIMITED failures", retryAfter: 1 });
-        // That address has a bucket of failures with something left: check 0 is passed. Check 7 has no room for its requests.
-        expect((await from(idle, "192.0.2.8")).said).toBe("RATE_LIMITED ip");
-        expect(await gateway.sendCode("new@example.com", "192.0.2.7")).toEqual({ said: "rate_limited", retryAfter: 1 });
+        expect(await from(idle, "192.0.2.2")).toEqual({ code: "RATE_LIMITED failures", retryAfter: 1 });
+        // 192.0.2.8 has a bucket of failures with tokens left, so check 0 passes. Check 7 has no room for its bucket of requests.
+        expect((await from(idle, "192.0.2.8")).code).toBe("RATE_LIMITED ip");
+        expect(await gateway.sendCode("new@example.com", "192.0.2.7")).toEqual({ code: "rate_limited", retryAfter: 1 });
       }),
     TIMEOUT_MS,
   );

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { AllListeners } from "../../support/listeners-of-all-kinds.ts";
+import { AllListeners } from "../../support/all-listeners.ts";
 import { http1, http2, type RawRequest } from "../../support/raw-http.ts";
 
 /**
@@ -56,7 +56,7 @@ function aliasesOf(path: string): readonly string[] {
 const post = (path: string, body: string): RawRequest => ({ path, headers: { "content-type": "application/json" }, body });
 const login = (path: string) => post(path, '{"email":"ada@example.com"}');
 
-describe.each(all.waysIn)("$name", ({ send, version }) => {
+describe.each(all.entryPoints)("$name", ({ send, version }) => {
   test("an RPC is served under its path alone", async () => {
     expect((await send(post(EXECUTE, "{}")))?.body.toString()).toContain("MALFORMED_ENVELOPE");
     expect((await send(post(`${EXECUTE}?x=1`, "{}")))?.body.toString()).toContain("MALFORMED_ENVELOPE");
@@ -86,7 +86,7 @@ describe.each(all.waysIn)("$name", ({ send, version }) => {
   });
 });
 
-describe.each(all.waysIn.filter(({ name }) => !name.startsWith("gRPC listener")))("$name", ({ send }) => {
+describe.each(all.entryPoints.filter(({ name }) => !name.startsWith("gRPC listener")))("$name", ({ send }) => {
   test("public REST is served under its path alone", async () => {
     expect((await send(login(SEND_CODE)))?.status).toBe(200);
     expect((await send({ method: "GET", path: JWKS }))?.status).toBe(200);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { connect as connectHttp2 } from "node:http2";
 import type { Config } from "../../../src/config/schema.ts";
 import { encodeFrame, FRAME, RawH2 } from "../../support/raw-h2.ts";
-import { http1, RawConnection } from "../../support/raw-http.ts";
+import { http1, RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
@@ -26,7 +26,7 @@ async function withWorld(config: Partial<Config>, run: (world: World) => Promise
 
 /** The answer's status, over HTTP/1.1 in chunks of a byte. */
 async function inChunks(url: string, path: string, pieces: number): Promise<number | undefined> {
-  const connection = await RawConnection.open(url);
+  const connection = await RawHttp1.open(url);
   const type = path === WATCH ? "application/connect+json" : "application/json";
   connection.send(`POST ${path} HTTP/1.1\r\nHost: a.example\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`);
   connection.send(`${"1\r\n \r\n".repeat(pieces)}0\r\n\r\n`);

@@ -6,7 +6,7 @@ import { Gateway, SubscribeEventsRequestSchema } from "../../../src/gen/sallypor
 import { encodeFrame } from "../../../src/rpc/frame.ts";
 import { EventSubscriber } from "../../support/event-subscriber.ts";
 import { sessionPath } from "../../support/fault-backend.ts";
-import { RawConnection } from "../../support/raw-http.ts";
+import { RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
@@ -45,7 +45,7 @@ describe("a client that subscribes and never reads", () => {
   test("over HTTP/1.1 is given up with SLOW_CONSUMER; who reads beside it gets everything", async () => {
     const device = await world.login();
     const body = await subscription(device);
-    const connection = await RawConnection.open(world.gateway.edgeUrl);
+    const connection = await RawHttp1.open(world.gateway.edgeUrl);
     connection.socket.pause();
     connection.send(
       `POST ${SUBSCRIBE} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/connect+proto\r\nContent-Length: ${body.byteLength}\r\n\r\n`,

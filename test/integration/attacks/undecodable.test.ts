@@ -6,7 +6,7 @@ import { reasonOf } from "../../../src/client/errors.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame, FLAG_COMPRESSED } from "../../../src/rpc/frame.ts";
-import { http1, http2, type RawAnswer, RawConnection, type RawRequest } from "../../support/raw-http.ts";
+import { http1, http2, type RawAnswer, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
 
@@ -120,7 +120,7 @@ describe("an address without failures left is refused before its body is there",
     withWorld(STINGY, async (world) => {
       await exhaust(world);
       const type = path === EXECUTE ? "application/json" : "application/connect+json";
-      const connection = await RawConnection.open(edge(world));
+      const connection = await RawHttp1.open(edge(world));
       connection.send(`POST ${path} HTTP/1.1\r\nHost: a.example\r\nContent-Type: ${type}\r\nContent-Length: 1000\r\n\r\n`);
       expect((await connection.answer())?.body.toString()).toContain("RATE_LIMITED");
       connection.close();
@@ -218,7 +218,7 @@ describe("public REST", () => {
   test.each(BAD)("%s is a failure, and who has none left is not read", (_, body) =>
     withWorld(STINGY, async (world) => {
       for (let n = 0; n < BURST; n++) expect([400, 413]).toContain((await send(world, body))?.status ?? 0);
-      const connection = await RawConnection.open(edge(world));
+      const connection = await RawHttp1.open(edge(world));
       const head = "Host: a.example\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
       connection.send(`POST ${SEND_CODE} HTTP/1.1\r\n${head}`);
       const answer = await connection.answer();

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { filesForConnections } from "../../../src/app/open-files.ts";
 import type { Log } from "../../../src/core/ports.ts";
-
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
+import { SILENT_LOG } from "../../support/silent-log.ts";
 
 test.each([
   [524_288, 523_776],
@@ -10,13 +9,13 @@ test.each([
   [1024, 512],
   [256, 128],
 ])("of %d files connections may hold %d", (limit, files) => {
-  expect(filesForConnections(SILENT, limit)).toBe(files);
+  expect(filesForConnections(SILENT_LOG, limit)).toBe(files);
 });
 
 test("the process's own limit is known; few files are worth a warning", () => {
   const said: string[] = [];
   const log: Log = {
-    ...SILENT,
+    ...SILENT_LOG,
     debug: (text) => void said.push(`debug ${text}`),
     warn: (text) => void said.push(`warn ${text}`),
   };

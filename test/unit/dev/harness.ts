@@ -1,15 +1,13 @@
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import type { Log } from "../../../src/core/ports.ts";
 import { type DevBackend, type DevBackendOptions, startDevBackend } from "../../../src/dev/backend.ts";
 import { Push, type PushEvent } from "../../../src/gen/sallyport/v1/push_pb.ts";
+import { SILENT_LOG } from "../../support/silent-log.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 
-export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
 export function start(options: Partial<DevBackendOptions> = {}): Promise<DevBackend> {
-  return startDevBackend({ restListen: LOOPBACK, pushListen: LOOPBACK, database: ":memory:", log: quietLog, ...options });
+  return startDevBackend({ restListen: LOOPBACK, pushListen: LOOPBACK, database: ":memory:", log: SILENT_LOG, ...options });
 }
 
 export interface Answer {

@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { FoundSession } from "../../../src/core/ports.ts";
 import { refuse } from "../../../src/core/refusal.ts";
 import { SessionRecheck } from "../../../src/hub/session-recheck.ts";
-
-const log = { debug() {}, info() {}, warn() {}, error() {} };
+import { SILENT_LOG } from "../../support/silent-log.ts";
 
 const found = (deviceSessionId: string, status: "active" | "revoked"): FoundSession => ({
   session: { deviceSessionId, userId: "u-1", status, key: { verify: () => false } },
@@ -42,7 +41,7 @@ function createRecheck(answers: Map<string, Answer>, lookUpsMax = 3) {
         sleeping.push(resolve);
         signal.addEventListener("abort", () => resolve());
       }),
-    log,
+    log: SILENT_LOG,
   });
   return { recheck, live, lookedUp, mostConcurrent: () => mostConcurrent, sleeping };
 }

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { BucketDemand, Log } from "../../../../src/core/ports.ts";
+import type { BucketDemand } from "../../../../src/core/ports.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 import { type RedisBucketOptions, RedisBucketStore } from "../../../../src/stores/redis/buckets.ts";
 import { RedisLink } from "../../../../src/stores/redis/link.ts";
 import { RedisReplayStore } from "../../../../src/stores/redis/replay.ts";
 import { StoreEpoch } from "../../../../src/stores/redis/store-epoch.ts";
 import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
+import { SILENT_LOG } from "../../../support/silent-log.ts";
 
 /** Behaviour that only the Redis stores have. The contract suites in test/contract cover the rest. */
 
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const DEMAND: BucketDemand = { scope: "public_identity", key: "a@example.com", budget: { ratePerSecond: 0.001, burst: 4 } };
 const WINDOW_MS = 60_000;
 const MARGIN_MS = 5000;
@@ -25,7 +25,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   let prefixes = 0;
   const newPrefix = () => `unit-${prefixes++}:`;
   const newLink = async (of: TestRedis) => {
-    const opened = new RedisLink({ url: of.url, timeoutMs: 2000, log: SILENT, random: () => 0.5, prepare: async () => {} });
+    const opened = new RedisLink({ url: of.url, timeoutMs: 2000, log: SILENT_LOG, random: () => 0.5, prepare: async () => {} });
     await opened.open();
     return opened;
   };

@@ -2,8 +2,8 @@ import { selfSigned } from "./certificates.ts";
 import { http1, http2, type RawAnswer, type RawRequest } from "./raw-http.ts";
 import { openWorld, type World } from "./world.ts";
 
-/** One way in: a listener of the gateway and an HTTP version. */
-export interface WayIn {
+/** A listener of the gateway and an HTTP version. */
+export interface EntryPoint {
   readonly name: string;
   readonly version: "HTTP/1.1" | "HTTP/2";
   readonly speaksGrpc: boolean;
@@ -11,7 +11,7 @@ export interface WayIn {
   send(request: RawRequest): Promise<RawAnswer | undefined>;
 }
 
-/** A gateway with two ports and one with one port, each in the clear and with TLS. */
+/** A gateway with two ports and one with one port, each in plaintext and with TLS. */
 export class AllListeners {
   readonly #worlds = new Map<string, World>();
 
@@ -35,8 +35,8 @@ export class AllListeners {
     return world;
   }
 
-  /** Every way in to what clients call. */
-  readonly waysIn: readonly WayIn[] = ["edge", "edge with TLS", "one port", "one port with TLS"].flatMap((name) => [
+  /** Every public listener with every HTTP version that it serves. */
+  readonly entryPoints: readonly EntryPoint[] = ["edge", "edge with TLS", "one port", "one port with TLS"].flatMap((name) => [
     ...this.#both(name, () => this.world(name).gateway.edgeUrl),
     ...(name.startsWith("edge")
       ? this.#both(`gRPC listener of ${name}`, () => this.world(name).gateway.grpcUrl).filter(
@@ -45,7 +45,7 @@ export class AllListeners {
       : []),
   ]);
 
-  #both(name: string, url: () => string): WayIn[] {
+  #both(name: string, url: () => string): EntryPoint[] {
     const speaksGrpc = !name.startsWith("edge");
     return [
       { name: `${name}, HTTP/1.1`, version: "HTTP/1.1", speaksGrpc: false, url, send: (request) => http1(url(), request) },

@@ -3,7 +3,7 @@ import { refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type AdmittedRequest, type FreshRequest, proven } from "./proof.ts";
 
-/** Check 7. One token from each of the request's buckets, or from none of them: in one step of the store, those in shadow mode too. */
+/** Check 7. Takes one token from each bucket of the request, or none from any of them, atomically. Buckets in shadow mode are included. */
 export async function takeBudgets(
   request: FreshRequest,
   ports: Pick<PipelinePorts, "buckets" | "budgets" | "backend" | "clock" | "onShadowRefusal">,

@@ -5,7 +5,7 @@ import type { AdmittedRequest } from "./proof.ts";
 import { type SignedReply, signReply } from "./reply.ts";
 import { recheckSession } from "./session.ts";
 
-/** The client's own HTTP headers that are passed on to the backend. */
+/** The client's HTTP headers that are forwarded to the backend. */
 export interface ForwardedHeaders extends IncomingTrace {
   readonly acceptLanguage: string | undefined;
   readonly userAgent: string | undefined;
@@ -13,7 +13,7 @@ export interface ForwardedHeaders extends IncomingTrace {
 
 type CommandPorts = Pick<PipelinePorts, "sessions" | "revocations" | "signer" | "clock">;
 
-/** Check 8, for commands: calls the backend by the request's route, unless the session was revoked meanwhile, and signs the reply. */
+/** Check 8 for commands. Calls the backend by the request's route, unless the session was revoked in the meantime, and signs the reply. */
 export async function runCommand(
   request: AdmittedRequest,
   headers: ForwardedHeaders,

@@ -11,7 +11,7 @@ import { type Refusal, refuse } from "../core/refusal.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { type PrecheckedRequest, proven, type Rpc, type WellFormed } from "./proof.ts";
 
-/** Check 1. Every field keeps the rules of proto/README.md, "Envelope rules"; the version first, since it says whose rules. */
+/** Check 1. Every field follows the rules of proto/README.md, "Envelope rules". The version is first: it decides which rules apply. */
 export function checkEnvelope(request: PrecheckedRequest, payloadBytesMax: number): WellFormed {
   const { rpc, peer, message } = request;
   const { envelope, payloadBytes, signature } = message;

@@ -9,39 +9,39 @@ export type FailurePorts = Pick<
   "unverifiedBuckets" | "failurePermits" | "budgets" | "verifiedPeers" | "clock" | "onShadowRefusal"
 >;
 
-/** Where the client sees it, a failure budget is a failure budget, whether it is the network's or the session's. */
+/** The scope that clients see in RATE_LIMITED, for the network's failure budget and for the session's. */
 const SCOPE = "failures";
 
-/** Refusals that are no fault of a session that lately verified: it must be let in as soon as the gateway can tell again. */
+/** Refusals that do not charge an exempt session: it must be admitted as soon as the gateway has recovered. */
 const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE", "REPLAY_STORE_UNAVAILABLE"]);
 
 /**
- * Check 0, the part of it that is about the peer. An address whose requests keep failing is refused before they cost a look-up or
- * a signature check. A session that lately verified from that address is exempt, so that one bad client does not lock out its
- * neighbours. The exemption goes by a session id that is only claimed, so each exempt session has a failure bucket of its own.
+ * Check 0, after decoding. Refuses requests from a network with many recent failures, before they cost a session look-up or a signature
+ * check. A session that was recently verified from that network is exempt, so that one bad client does not lock out other clients behind
+ * the same address. The session id is not verified yet, so each exempt session has its own failure bucket.
  *
- * Every request holds a token until it is known whether it fails, so that guesses made at once are bounded like guesses in a row.
+ * Every request holds failure permits until it is known whether it fails. So concurrent guesses are limited like sequential ones.
  */
 export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
   const { peer, message } = request;
-  const claimed = message.envelope?.deviceSessionId ?? "";
-  const isExempt = ports.verifiedPeers.has(peer.network, claimed, ports.clock.now());
-  const demand = isExempt ? sessionDemand(peer, claimed, ports) : networkDemand(peer, ports);
+  const claimedSessionId = message.envelope?.deviceSessionId ?? "";
+  const isExempt = ports.verifiedPeers.has(peer.network, claimedSessionId, ports.clock.now());
+  const demand = isExempt ? sessionDemand(peer, claimedSessionId, ports) : networkDemand(peer, ports);
   const permits = tokensOf(request.cost, demand);
   try {
     await acquirePermits(demand, permits, ports);
   } catch (refusal) {
-    // It has been decoded, which is all that whoever sends it may have been after.
-    await chargeKnownNetwork(peer, request.cost, ports);
+    // Decoding is paid for even if the request is refused here: an attacker may only want to cause that cost.
+    await chargeVerifiedNetwork(peer, request.cost, ports);
     throw refusal;
   }
   return proven<PrecheckedRequest>({ ...request, failureDemand: demand, permits });
 }
 
 /**
- * Check 0, the part of it that comes before a request is read, and again before it is unpacked and decoded. `cost`: how many failures
- * that may cost as much as, 0 where it is cheap. An address from which some session has lately verified may send what is cheap, whatever
- * its neighbours do; and what is not, as often as its `ip` budget lets it call. Throws RATE_LIMITED; takes nothing.
+ * Check 0, before a request is read, and again before it is decompressed and decoded. `cost` is the cost of the next step, in failures;
+ * 0 if it is cheap. If a session was recently verified from the network, cheap steps are always allowed, and others as often as the `ip`
+ * budget allows calls. Throws RATE_LIMITED. Takes no tokens.
  */
 export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, verifiedPeers, clock } = ports;
@@ -52,32 +52,33 @@ export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   const outcome = unverifiedBuckets.check(demand, nowMs, failurePermits.held(demand.key) + tokens);
   if (outcome === true) return;
   if (verifiedPeers.hasAny(peer.network, nowMs)) {
-    const known = knownDemand(peer, ports);
-    const isLeft = cost === 0 || known.budget.shadow === true || unverifiedBuckets.check(known, nowMs, tokensOf(cost, known));
-    if (isLeft === true) return;
-    throw rateLimited(isLeft);
+    const verified = verifiedNetworkDemand(peer, ports);
+    const isFree = cost === 0 || verified.budget.shadow === true;
+    const allowed = isFree || unverifiedBuckets.check(verified, nowMs, tokensOf(cost, verified));
+    if (allowed === true) return;
+    throw rateLimited(allowed);
   }
-  const mayComeBack = failurePermits.mayWait(demand.key, budgets.ip.burst);
-  if (!mayComeBack || unverifiedBuckets.check(demand, nowMs, tokens) !== true) throw rateLimited(outcome);
+  const mayWait = failurePermits.mayWait(demand.key, budgets.ip.burst);
+  if (!mayWait || unverifiedBuckets.check(demand, nowMs, tokens) !== true) throw rateLimited(outcome);
 }
 
-/** Charges the peer for a request that could not be decoded. */
+/** Charges the network for a request that could not be decoded. */
 export async function chargePeer(peer: Peer, cost: number, ports: FailurePorts): Promise<void> {
   const demand = networkDemand(peer, ports);
   await ports.unverifiedBuckets.spend(times(demand, tokensOf(cost, demand)), ports.clock.now());
-  await chargeKnownNetwork(peer, cost, ports);
+  await chargeVerifiedNetwork(peer, cost, ports);
 }
 
-async function chargeKnownNetwork(peer: Peer, cost: number, ports: FailurePorts): Promise<void> {
+async function chargeVerifiedNetwork(peer: Peer, cost: number, ports: FailurePorts): Promise<void> {
   const nowMs = ports.clock.now();
   if (cost === 0 || !ports.verifiedPeers.hasAny(peer.network, nowMs)) return;
-  const demand = knownDemand(peer, ports);
+  const demand = verifiedNetworkDemand(peer, ports);
   await ports.unverifiedBuckets.spend(times(demand, tokensOf(cost, demand)), nowMs);
 }
 
 /**
- * A token that is there but held may come back any moment: honest clients that all arrive at once (behind one address, after a
- * restart) wait for each other rather than be refused. No more of them than the IP budget would let in together.
+ * If tokens exist but other requests hold them, the request waits instead of being refused: after a restart, many honest clients behind
+ * one address connect simultaneously. At most `ip.burst` requests of a network wait.
  */
 async function acquirePermits(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failurePermits, budgets, clock } = ports;
@@ -90,8 +91,8 @@ async function acquirePermits(demand: BucketDemand, tokens: number, ports: Failu
     const nowMs = clock.now();
     const outcome = unverifiedBuckets.check(demand, nowMs, failurePermits.held(demand.key) + tokens);
     if (outcome === true) break;
-    const mayComeBack = unverifiedBuckets.check(demand, nowMs, tokens) === true;
-    const release = mayComeBack ? failurePermits.nextRelease(demand.key, budgets.ip.burst) : undefined;
+    const areHeld = unverifiedBuckets.check(demand, nowMs, tokens) === true;
+    const release = areHeld ? failurePermits.nextRelease(demand.key, budgets.ip.burst) : undefined;
     if (release === undefined) throw rateLimited(outcome);
     await release;
   }
@@ -102,16 +103,16 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
   return refuse("RATE_LIMITED", { metadata: { scope: SCOPE }, retryAfterMs });
 }
 
-/** In shadow mode nobody waits. Refused would have been who came after those who hold a token, and those who would have waited for one. */
+/** In shadow mode no request waits. Reports the requests that would exceed both the held tokens and the waiting queue. */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
   const tokens = Math.max(1, failurePermits.held(demand.key) + 1 - budgets.ip.burst);
   if (unverifiedBuckets.check(demand, clock.now(), tokens) !== true) onShadowRefusal(SCOPE);
 }
 
-/** Charges the peer, and its session where that is exempt, for a request that a check refused; before its token is given back. */
+/** Charges the network, and an exempt session, for a refused request. Must run before the request's permits are released. */
 export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
-  // That is the restart's doing, and all of an address's clients meet it at once.
+  // A restart of the gateway causes this, for all clients behind one address simultaneously.
   if (refusal instanceof Refusal && refusal.cause instanceof SignedBeforeStart) return;
   const { peer, failureDemand } = prechecked;
   const network = networkDemand(peer, ports);
@@ -122,12 +123,12 @@ export async function spendFailure(prechecked: PrecheckedRequest, refusal: unkno
   await ports.unverifiedBuckets.spend(demands, ports.clock.now());
 }
 
-/** It is known whether the request fails. */
+/** Releases the permits of a request once it is known whether it fails. */
 export function releasePermits({ failureDemand, permits }: PrecheckedRequest, { failurePermits }: FailurePorts): void {
   failurePermits.release(failureDemand.key, permits);
 }
 
-/** How many tokens stand behind a request of that cost: one at least, and no more than a full bucket has. */
+/** The tokens that a request of this cost needs: at least one, at most a full bucket. */
 function tokensOf(cost: number, { budget }: BucketDemand): number {
   return Math.max(1, Math.min(cost, Math.floor(budget.burst)));
 }
@@ -144,8 +145,8 @@ function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDema
   return { scope: "failures", key: network, budget: budgets.failures };
 }
 
-/** What a network of verified sessions fails at without a session's name. Among the buckets of those, and under none's name. */
-function knownDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
+/** The bucket of a network with verified sessions, for failures that belong to no session. "*" is not a valid session id. */
+function verifiedNetworkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };
 }
 

@@ -1,46 +1,46 @@
-/** The requests of one failure bucket of which it is not known yet whether they fail. */
-interface Line {
+/** The requests of one failure bucket that are still being checked. */
+interface PermitQueue {
   held: number;
   readonly waiting: (() => void)[];
 }
 
 /**
- * Tokens of failure buckets that are spoken for: each request under way whose caller is not verified yet holds one,
- * so that any number of guesses at once are no better than one after the other. Only buckets with requests under way are kept.
+ * Counts the tokens of failure buckets that requests hold while they are checked. Without it, concurrent guesses would all pass before
+ * the first of them is charged. Only buckets with requests in progress use memory.
  */
 export class FailurePermits {
-  readonly #lines = new Map<string, Line>();
+  readonly #queues = new Map<string, PermitQueue>();
 
-  /** How many of a bucket's tokens are held. */
+  /** The number of a bucket's tokens that are held. */
   held(bucket: string): number {
-    return this.#lines.get(bucket)?.held ?? 0;
+    return this.#queues.get(bucket)?.held ?? 0;
   }
 
   acquire(bucket: string, tokens: number): void {
-    const line = this.#lines.get(bucket);
-    if (line === undefined) this.#lines.set(bucket, { held: tokens, waiting: [] });
-    else line.held += tokens;
+    const queue = this.#queues.get(bucket);
+    if (queue === undefined) this.#queues.set(bucket, { held: tokens, waiting: [] });
+    else queue.held += tokens;
   }
 
-  /** Lets the next in line look again, one for each token; all of them where nobody is left who would wake them. */
+  /** Wakes one waiting request per token. If no token is held any more, wakes all, because no later release would wake them. */
   release(bucket: string, tokens: number): void {
-    const line = this.#lines.get(bucket);
-    if (line === undefined) return;
-    line.held -= tokens;
-    if (line.held <= 0) this.#lines.delete(bucket);
-    for (const wake of line.waiting.splice(0, line.held <= 0 ? line.waiting.length : tokens)) wake();
+    const queue = this.#queues.get(bucket);
+    if (queue === undefined) return;
+    queue.held -= tokens;
+    if (queue.held <= 0) this.#queues.delete(bucket);
+    for (const wake of queue.waiting.splice(0, queue.held <= 0 ? queue.waiting.length : tokens)) wake();
   }
 
-  /** Whether tokens are held that may come back, and fewer wait for them already than may. */
+  /** Whether tokens of the bucket are held and fewer than `waitingMax` requests wait for them. */
   mayWait(bucket: string, waitingMax: number): boolean {
-    const line = this.#lines.get(bucket);
-    return line !== undefined && line.waiting.length < waitingMax;
+    const queue = this.#queues.get(bucket);
+    return queue !== undefined && queue.waiting.length < waitingMax;
   }
 
-  /** Resolves when it is worth looking again; `undefined` where nothing is held, or as many wait already as may. */
+  /** Resolves at a release, after which the caller checks the bucket again. `undefined` unless `mayWait`. */
   nextRelease(bucket: string, waitingMax: number): Promise<void> | undefined {
-    const line = this.#lines.get(bucket);
-    if (line === undefined || line.waiting.length >= waitingMax) return undefined;
-    return new Promise((resolve) => line.waiting.push(resolve));
+    const queue = this.#queues.get(bucket);
+    if (queue === undefined || queue.waiting.length >= waitingMax) return undefined;
+    return new Promise((resolve) => queue.waiting.push(resolve));
   }
 }

@@ -2,10 +2,10 @@ import { type Refusal, refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type FreshRequest, proven, type VerifiedCaller } from "./proof.ts";
 
-/** Why a request that is well within the window is refused; for the log alone. */
+/** The private cause of refusing a request within the freshness window. Logged, never sent. */
 export class SignedBeforeStart extends Error {
   constructor() {
-    super("signed before this gateway started: another process may have let it in, and its reservations are gone");
+    super("signed before this gateway started: the reservations of the previous process are lost");
     this.name = "SignedBeforeStart";
   }
 }
@@ -13,30 +13,31 @@ export class SignedBeforeStart extends Error {
 type FreshnessPorts = Pick<PipelinePorts, "replay" | "replayCoverageStartMs" | "freshness" | "clock">;
 
 /**
- * Checks 5 and 6. Signed just now, and never seen before. The reservation outlives the window by a margin, so that it cannot end
- * before the timestamp does. It is made after the signature is checked: nobody can use up another session's request ids.
+ * Checks 5 and 6. The timestamp is within the freshness window, and the request id is unused. The reservation outlives the window by a
+ * margin, so that it cannot expire before the timestamp does. The signature is checked before, so that only the session itself can use
+ * up its request ids.
  */
 export async function claimFreshness(request: VerifiedCaller, ports: FreshnessPorts): Promise<FreshRequest> {
   const { windowMs, marginMs } = ports.freshness;
   const { timestampMs, deviceSessionId, requestId } = request.envelope;
   const signedAtMs = Number(timestampMs);
   checkTimestamp(signedAtMs, ports);
-  const first = await ports.replay.reserve(deviceSessionId, requestId, signedAtMs + windowMs + marginMs);
-  if (!first) throw refuse("REQUEST_REPLAYED");
+  const isNew = await ports.replay.reserve(deviceSessionId, requestId, signedAtMs + windowMs + marginMs);
+  if (!isNew) throw refuse("REQUEST_REPLAYED");
   return proven<FreshRequest>(request);
 }
 
 function checkTimestamp(signedAtMs: number, { clock, freshness, replayCoverageStartMs }: FreshnessPorts): void {
   const nowMs = clock.now();
   if (Math.abs(nowMs - signedAtMs) > freshness.windowMs) {
-    const apart = `${Math.abs(nowMs - signedAtMs)} ms ${signedAtMs > nowMs ? "ahead of" : "behind"} this gateway's clock`;
-    throw outOfWindow(nowMs, freshness.windowMs, new Error(apart));
+    const difference = `${Math.abs(nowMs - signedAtMs)} ms ${signedAtMs > nowMs ? "ahead of" : "behind"} this gateway's clock`;
+    throw outOfWindow(nowMs, freshness.windowMs, new Error(difference));
   }
   if (signedAtMs >= replayCoverageStartMs) return;
   if (nowMs >= replayCoverageStartMs) throw outOfWindow(nowMs, freshness.windowMs, new SignedBeforeStart());
-  // To sign anew would not help the client: it is the gateway's clock that has been set back.
+  // The gateway's clock was set back, so a new signature would not help the client.
   throw refuse("REPLAY_STORE_UNAVAILABLE", {
-    cause: new Error("the clock stands before the time as of which requests are remembered"),
+    cause: new Error("the gateway's clock is before the start of the replay coverage"),
   });
 }
 

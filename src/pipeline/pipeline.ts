@@ -9,10 +9,7 @@ import type { AdmittedRequest, FreshRequest, IncomingRequest, PrecheckedRequest 
 import { findSession } from "./session.ts";
 import { checkSignature } from "./signature.ts";
 
-/**
- * Lets a request in, or throws the refusal of the first check that it fails. Both RPCs come through here; they differ in what
- * is done with an admitted request.
- */
+/** Runs checks 0 to 7 of both RPCs. Throws the refusal of the first check that fails. */
 export async function admit(request: IncomingRequest, ports: PipelinePorts): Promise<AdmittedRequest> {
   const prechecked = await checkFailureBudget(request, ports);
   const fresh = await verifyAndCharge(prechecked, ports);
@@ -30,7 +27,7 @@ async function verifyAndCharge(prechecked: PrecheckedRequest, ports: PipelinePor
   }
 }
 
-/** The order of these lines is the security contract: proto/README.md, "Order of checks". Each needs what the one before proved. */
+/** The order of these lines is the security contract: proto/README.md, "Order of checks". Each line needs the proof of the line before. */
 async function verify(request: PrecheckedRequest, ports: PipelinePorts): Promise<FreshRequest> {
   const wellFormed = checkEnvelope(request, ports.payloadBytesMax);
   const known = await findSession(wellFormed, ports.sessions);
@@ -41,7 +38,7 @@ async function verify(request: PrecheckedRequest, ports: PipelinePorts): Promise
     markVerified(fresh, ports);
     return fresh;
   } catch (refusal) {
-    // What the store cannot tell is no fault of the caller's, who must not lose an exemption by it.
+    // An outage of the replay store is not the session's fault, so its exemption is renewed.
     if (refusal instanceof Refusal && refusal.reason === "REPLAY_STORE_UNAVAILABLE" && isVerified(verified, ports)) {
       markVerified(verified, ports);
     }
@@ -53,7 +50,7 @@ function isVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, p
   return ports.verifiedPeers.has(peer.network, session.deviceSessionId, ports.clock.now());
 }
 
-/** Not before check 6: whoever repeats a request that another signed is no acquaintance of ours. */
+/** Must follow the replay check: a replayed request must not mark its sender as verified. */
 function markVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, ports: PipelinePorts): void {
   ports.verifiedPeers.remember(peer.network, session.deviceSessionId, ports.clock.now());
 }

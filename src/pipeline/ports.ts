@@ -12,7 +12,7 @@ import type {
 import type { RevocationLog } from "../core/revocation-log.ts";
 import type { FailurePermits } from "./failure-permits.ts";
 
-/** The budgets of proto/README.md, "Budgets", that the pipeline spends; they may change while it runs. A route's own comes with the route. */
+/** The budgets of proto/README.md, "Budgets", that the pipeline spends. A reload may replace them. A route carries its own budget. */
 export interface PipelineBudgets {
   readonly ip: Budget;
   readonly session: Budget;
@@ -20,21 +20,22 @@ export interface PipelineBudgets {
   readonly failures: Budget;
 }
 
-/** How far a timestamp may be from the gateway's clock, and how much longer than that a reservation is kept. */
 export interface FreshnessOptions {
+  /** Maximum difference between a timestamp and the gateway's clock. */
   readonly windowMs: number;
+  /** Time for which a reservation outlives the window. */
   readonly marginMs: number;
 }
 
-/** Everything that the pipeline asks of the world. */
+/** All dependencies of the pipeline. */
 export interface PipelinePorts {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
-  /** Requests signed before this may have been let in by somebody whose reservations are lost. `-Infinity`: there are none. */
+  /** Requests signed before this are refused, because their reservations may be lost. `-Infinity` if none are. */
   readonly replayCoverageStartMs: number;
   /** The buckets of verified callers. */
   readonly buckets: BucketStore;
-  /** The others' own: whoever fails must not crowd out the buckets of those who do not. */
+  /** The failure buckets. They are separate so that failing callers cannot evict the buckets of verified callers. */
   readonly unverifiedBuckets: BucketStore;
   readonly failurePermits: FailurePermits;
   readonly verifiedPeers: VerifiedPeers;
@@ -45,6 +46,6 @@ export interface PipelinePorts {
   readonly payloadBytesMax: number;
   readonly freshness: FreshnessOptions;
   readonly budgets: PipelineBudgets;
-  /** A budget in shadow mode was empty: somebody would have been refused. */
+  /** Called when a budget in shadow mode would have refused a request. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
 }

@@ -19,7 +19,7 @@ export interface SignedReply {
   readonly signature: Uint8Array;
 }
 
-/** Signs what the backend answered, bound to the session, message type and request id that it answers. */
+/** Signs the backend's reply. The signature also covers the request's session, message type and request id. */
 export function signReply(request: AdmittedRequest, reply: BackendReply, signer: Signer, clock: Clock): SignedReply {
   const { deviceSessionId, messageType, requestId } = request.envelope;
   const envelope = {

@@ -3,7 +3,7 @@ import { refuse } from "../core/refusal.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
 import { type AdmittedRequest, type KnownSession, proven, type WellFormed } from "./proof.ts";
 
-/** Check 2. The session exists and is active. The mark goes along: whoever registers a stream asks what has been revoked since. */
+/** Check 2. The session exists and is active. The proof carries the revocation mark, for the later check for newer revocations. */
 export async function findSession(request: WellFormed, sessions: SessionDirectory): Promise<KnownSession> {
   const { session, mark } = activeOf(await sessions.find(request.envelope.deviceSessionId));
   const { rpc, peer, envelope, payloadBytes, signature } = request;
@@ -11,8 +11,8 @@ export async function findSession(request: WellFormed, sessions: SessionDirector
 }
 
 /**
- * Check 2 once more, when a command is about to be sent: its session may have been revoked since. A command that waited in line is looked
- * up again, since a gap of the push feed may have hidden a revocation meanwhile. Of any other, the revocation log knows.
+ * Repeats check 2 immediately before a command is sent: the session may have been revoked since. If the command waited in the queue, the
+ * session is looked up again, because a gap of the push feed may have hidden a revocation. Otherwise the revocation log is sufficient.
  */
 export function recheckSession(
   { session, mark }: AdmittedRequest,

@@ -11,7 +11,7 @@ async function check(change: RequestChange) {
 
 type Case = readonly [text: string, change: Partial<RequestEnvelope>];
 
-describe("what the contract allows is admitted to the letter", () => {
+describe("a valid envelope is accepted:", () => {
   const cases: readonly Case[] = [
     ["the shortest session id", { deviceSessionId: "a" }],
     ["the longest session id", { deviceSessionId: "x".repeat(128) }],
@@ -21,33 +21,33 @@ describe("what the contract allows is admitted to the letter", () => {
     ["the shortest message type", { messageType: "a.b" }],
     ["the longest message type", { messageType: `a.${"b".repeat(126)}` }],
     ["a message type with digits and underscores", { messageType: "a1_.b_2.c" }],
-    ["a word that begins like the reserved one", { messageType: "gateways.list" }],
-    ["the first millisecond", { timestampMs: 1n }],
+    ["a message type that starts like a reserved one", { messageType: "gateways.list" }],
+    ["a timestamp of 1 ms", { timestampMs: 1n }],
   ];
   test.each(cases)("%s", async (_, envelope) => {
     expect((await check({ envelope })).envelope).toMatchObject(envelope);
   });
 });
 
-describe("header injection, path traversal and other forms that are not the contract's", () => {
+describe("an envelope that breaks a rule is refused, including header injection and path traversal:", () => {
   const cases: readonly (readonly [field: string, text: string, change: Partial<RequestEnvelope>])[] = [
-    ["protocol_version", "none", { protocolVersion: "" }],
-    ["device_session_id", "none", { deviceSessionId: "" }],
+    ["protocol_version", "empty", { protocolVersion: "" }],
+    ["device_session_id", "empty", { deviceSessionId: "" }],
     ["device_session_id", "too long", { deviceSessionId: "x".repeat(129) }],
-    ["device_session_id", "with a line end", { deviceSessionId: "a\r\nX-User-Id: admin" }],
-    ["device_session_id", "ending in a line end", { deviceSessionId: "a\n" }],
+    ["device_session_id", "with a line break", { deviceSessionId: "a\r\nX-User-Id: admin" }],
+    ["device_session_id", "ending in a line break", { deviceSessionId: "a\n" }],
     ["device_session_id", "with a slash", { deviceSessionId: "a/b" }],
     ["device_session_id", "percent-encoded", { deviceSessionId: "a%2fb" }],
     ["device_session_id", "with a query", { deviceSessionId: "a?b" }],
-    ["device_session_id", "with a look-alike", { deviceSessionId: "\u0430" }],
-    ["message_type", "none", { messageType: "" }],
-    ["message_type", "one word", { messageType: "profile" }],
+    ["device_session_id", "with a Cyrillic look-alike", { deviceSessionId: "\u0430" }],
+    ["message_type", "empty", { messageType: "" }],
+    ["message_type", "without a dot", { messageType: "profile" }],
     ["message_type", "too long", { messageType: `a.${"b".repeat(127)}` }],
-    ["message_type", "in capitals", { messageType: "User.get" }],
+    ["message_type", "with a capital letter", { messageType: "User.get" }],
     ["message_type", "with an empty word", { messageType: "a..b" }],
     ["message_type", "ending in a dot", { messageType: "a.b." }],
-    ["message_type", "with a digit first", { messageType: "a.1b" }],
-    ["message_type", "ending in a line end", { messageType: "a.b\n" }],
+    ["message_type", "with a part that starts with a digit", { messageType: "a.1b" }],
+    ["message_type", "ending in a line break", { messageType: "a.b\n" }],
     ["message_type", "reserved", { messageType: "gateway.heartbeat" }],
     ["message_type", "of the other RPC", { messageType: "gateway.subscribe" }],
     ["timestamp_ms", "zero", { timestampMs: 0n }],
@@ -55,9 +55,9 @@ describe("header injection, path traversal and other forms that are not the cont
     ["request_id", "too short", { requestId: "x".repeat(7) }],
     ["request_id", "too long", { requestId: "x".repeat(129) }],
     ["request_id", "with a dot", { requestId: "request.1" }],
-    ["request_id", "ending in a line end", { requestId: "request-1\n" }],
-    ["payload_hash", "short", { payloadHash: new Uint8Array(31) }],
-    ["payload_hash", "long", { payloadHash: new Uint8Array(33) }],
+    ["request_id", "ending in a line break", { requestId: "request-1\n" }],
+    ["payload_hash", "of 31 bytes", { payloadHash: new Uint8Array(31) }],
+    ["payload_hash", "of 33 bytes", { payloadHash: new Uint8Array(33) }],
   ];
   test.each(cases)("%s %s", async (field, _, envelope) => {
     expect(await refusalOf(() => check({ envelope }))).toMatchObject({ reason: "MALFORMED_ENVELOPE", metadata: { field } });
@@ -78,7 +78,7 @@ describe("header injection, path traversal and other forms that are not the cont
   });
 });
 
-test("a version that nobody speaks names the one that is spoken, before anything else is held against it", async () => {
+test("an unsupported version is refused before any other field is checked, and the refusal names the supported one", async () => {
   const envelope = { protocolVersion: "v2", deviceSessionId: "", messageType: "" };
   expect(await refusalOf(() => check({ envelope }))).toMatchObject({
     reason: "UNSUPPORTED_PROTOCOL_VERSION",
@@ -86,7 +86,7 @@ test("a version that nobody speaks names the one that is spoken, before anything
   });
 });
 
-test("a payload at the limit is taken, one byte more is not", async () => {
+test("a payload at the limit is accepted; one byte more is refused", async () => {
   await check({ payload: "x".repeat(PAYLOAD_BYTES_MAX) });
   expect(await refusalOf(() => check({ payload: "x".repeat(PAYLOAD_BYTES_MAX + 1) }))).toMatchObject({
     reason: "REQUEST_TOO_LARGE",
@@ -94,7 +94,7 @@ test("a payload at the limit is taken, one byte more is not", async () => {
   });
 });
 
-test("SubscribeEvents takes exactly gateway.subscribe", async () => {
+test("SubscribeEvents accepts only the message type gateway.subscribe", async () => {
   await check({ rpc: "SubscribeEvents" });
   for (const messageType of ["gateway.subscribe2", "gateway.heartbeat", "user.profile.get", "GATEWAY.SUBSCRIBE"]) {
     expect(await refusalOf(() => check({ rpc: "SubscribeEvents", envelope: { messageType } }))).toMatchObject({

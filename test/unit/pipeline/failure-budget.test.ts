@@ -13,16 +13,16 @@ const BURST = 20;
 const RATE = 1;
 const ROOMY = { ratePerSecond: 1e6, burst: 1e6 };
 
-/** A pipeline on real buckets, whose look-ups a test answers when it likes. */
-function setting(overrides: Partial<PipelinePorts> = {}) {
+/** A pipeline with real buckets. Session look-ups stay pending until `answerAll`; a session exists if its id starts with "good". */
+function createPipeline(overrides: Partial<PipelinePorts> = {}) {
   let nowMs = NOW;
   const recorded: string[] = [];
-  const open: (() => void)[] = [];
+  const pending: (() => void)[] = [];
   const budgets = { ip: ROOMY, session: ROOMY, user: ROOMY, failures: { ratePerSecond: RATE, burst: BURST } };
   const find = (id: string) => {
     recorded.push(id);
     const { promise, resolve } = Promise.withResolvers<FoundSession | undefined>();
-    open.push(() => resolve(id.startsWith("good") ? { session: { ...SESSION, deviceSessionId: id }, mark: 0 } : undefined));
+    pending.push(() => resolve(id.startsWith("good") ? { session: { ...SESSION, deviceSessionId: id }, mark: 0 } : undefined));
     return promise;
   };
   const { ports } = createPorts({
@@ -51,14 +51,14 @@ function setting(overrides: Partial<PipelinePorts> = {}) {
     advance: (ms: number) => {
       nowMs += ms;
     },
-    /** Answers every look-up, also those that are made because of the answers. */
+    /** Answers all look-ups, including new ones, until all outcomes are settled. */
     async answerAll(outcomes: readonly Promise<string>[]) {
       let settled = false;
       const all = Promise.all(outcomes).finally(() => {
         settled = true;
       });
       while (!settled) {
-        for (const answer of open.splice(0)) answer();
+        for (const answer of pending.splice(0)) answer();
         await Bun.sleep(0);
       }
       return all;
@@ -72,17 +72,17 @@ function tally(outcomes: readonly string[]): Record<string, number> {
   );
 }
 
-describe("a thousand guesses at once", () => {
-  test("make no more look-ups than the burst", async () => {
-    const { from, recorded, answerAll } = setting();
+describe("a thousand concurrent guesses from one address", () => {
+  test("cause no more look-ups than the burst", async () => {
+    const { from, recorded, answerAll } = createPipeline();
     const outcomes = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
     await until(() => recorded.length === BURST, "as many look-ups as the burst");
     expect(tally(await answerAll(outcomes))).toEqual({ SESSION_NOT_FOUND: BURST, "RATE_LIMITED failures": 1000 - BURST });
     expect(recorded).toHaveLength(BURST);
   });
 
-  test("over and over make no more than the burst and the rate", async () => {
-    const { from, recorded, answerAll, advance } = setting();
+  test("repeated over time cause no more look-ups than burst and rate allow", async () => {
+    const { from, recorded, answerAll, advance } = createPipeline();
     for (let round = 0; round < 30; round++) {
       await answerAll(Array.from({ length: 200 }, (_, n) => from(`guess-${round}-${n}`)));
       advance(500);
@@ -91,16 +91,16 @@ describe("a thousand guesses at once", () => {
     expect(recorded.length).toBeGreaterThan(BURST + 10 * RATE);
   });
 
-  test("from another address are no neighbours' loss", async () => {
-    const { from, recorded, answerAll } = setting();
+  test("do not affect clients of another address", async () => {
+    const { from, recorded, answerAll } = createPipeline();
     const guesses = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
     const good = from("good", "192.0.2.2");
     await until(() => recorded.includes("good"), "the good client to be looked up");
     expect(await answerAll([...guesses, good])).toContain("ok");
   });
 
-  test("from behind the address of a session that is known there do not hold it up", async () => {
-    const { from, answerAll } = setting();
+  test("do not affect a session that was verified from that address", async () => {
+    const { from, answerAll } = createPipeline();
     await answerAll([from("good")]);
     const guesses = Array.from({ length: 1000 }, (_, n) => from(`guess-${n}`));
     const good = Array.from({ length: 50 }, () => from("good"));
@@ -108,7 +108,7 @@ describe("a thousand guesses at once", () => {
   });
 });
 
-describe("a session that is exempt", () => {
+describe("an exempt session", () => {
   const tables = (entriesMax: number) => {
     const verified = new MemoryBucketStore({ entriesMax: 10_000 });
     const unverified = new MemoryBucketStore({ entriesMax });
@@ -116,8 +116,8 @@ describe("a session that is exempt", () => {
     return { buckets: verified, unverifiedBuckets: new SplitBucketStore({ exempt, unverified }) };
   };
 
-  test("has its failures counted, and is let in, while strangers fill their own table", async () => {
-    const { ports, from, answerAll } = setting({ ...tables(1), replay: { reserve: (_, id) => !id.endsWith("7") } });
+  test("is charged for its failures in its own table, which unknown clients cannot fill", async () => {
+    const { ports, from, answerAll } = createPipeline({ ...tables(1), replay: { reserve: (_, id) => !id.endsWith("7") } });
     await answerAll([from("good")]);
     await answerAll([from("guess", "198.51.100.1")]);
     expect(await answerAll([from("good-stranger", "198.51.100.2")])).toEqual(["RATE_LIMITED failures"]);
@@ -127,13 +127,13 @@ describe("a session that is exempt", () => {
     expect([19, 20].map((tokens) => ports.unverifiedBuckets.check(demand, NOW, tokens) === true)).toEqual([true, false]);
   });
 
-  test("is not charged where the gateway could not tell: an outage does not outlast itself", async () => {
+  test("is not charged for an outage of the replay store, so it is admitted immediately after it", async () => {
     let isAway = false;
     const reserve = () => {
       if (isAway) throw refuse("REPLAY_STORE_UNAVAILABLE");
       return true;
     };
-    const { from, answerAll } = setting({ ...tables(100), replay: { reserve } });
+    const { from, answerAll } = createPipeline({ ...tables(100), replay: { reserve } });
     await answerAll([from("good")]);
     isAway = true;
     const during = await answerAll(Array.from({ length: 100 }, () => from("good")));
@@ -143,16 +143,16 @@ describe("a session that is exempt", () => {
   });
 });
 
-describe("a thousand devices behind one address, right after a restart", () => {
-  test("are all let in, none of them refused for the others' sake", async () => {
-    const { from, recorded, answerAll } = setting();
+describe("a thousand devices behind one address, immediately after a restart", () => {
+  test("are all admitted", async () => {
+    const { from, recorded, answerAll } = createPipeline();
     const devices = Array.from({ length: 1000 }, (_, n) => from(`good-${n}`));
     await until(() => recorded.length === BURST, "the first look-ups");
     expect(tally(await answerAll(devices))).toEqual({ ok: 1000 });
   });
 
-  test("wait no more of them than the IP budget lets in together: the rest is told to come back", async () => {
-    const { ports, from, recorded, answerAll } = setting();
+  test("wait at most in the number of the IP burst; the others are refused with RATE_LIMITED", async () => {
+    const { ports, from, recorded, answerAll } = createPipeline();
     Object.assign(ports.budgets, { ip: { ratePerSecond: 50, burst: 100 } });
     const devices = Array.from({ length: 1000 }, (_, n) => from(`good-${n}`));
     const outcomes = tally(await answerAll(devices));
@@ -161,16 +161,16 @@ describe("a thousand devices behind one address, right after a restart", () => {
     expect(recorded).toHaveLength(BURST + 100);
   });
 
-  test("and a guesser among them: each guess costs a token, the devices cost none", async () => {
-    const { from, answerAll } = setting();
+  test("are admitted despite an attacker among them: each guess costs a token, each device none", async () => {
+    const { from, answerAll } = createPipeline();
     const guesses = BURST - 1;
     const all = Array.from({ length: 500 }, (_, n) => from(n < guesses ? `guess-${n}` : `good-${n}`));
     expect(tally(await answerAll(all))).toEqual({ SESSION_NOT_FOUND: guesses, ok: 500 - guesses });
   });
 });
 
-test("nothing is kept of a network once its requests are answered", async () => {
-  const { ports, from, answerAll } = setting();
+test("no permits are kept for a network once its requests are answered", async () => {
+  const { ports, from, answerAll } = createPipeline();
   await answerAll(Array.from({ length: 300 }, (_, n) => from(n % 2 === 0 ? `good-${n}` : `guess-${n}`, `192.0.2.${n % 7}`)));
   for (let n = 0; n < 7; n++) {
     expect(ports.failurePermits.held(`192.0.2.${n}`)).toBe(0);
@@ -181,7 +181,7 @@ test("nothing is kept of a network once its requests are answered", async () => 
 describe("a request signed before this process started", () => {
   const since = NOW - 1000;
 
-  test("may have been let in by the one before: it is refused with the time, so that the client signs anew at once", async () => {
+  test("is refused with the gateway's time, so that the client signs it again: its reservation may be lost", async () => {
     const { ports, recorded } = createPorts({ replayCoverageStartMs: since });
     const early = incomingRequest({ envelope: { timestampMs: BigInt(since - 1) } });
     const { reason, metadata } = await refusalOf(() => admit(early, ports));
@@ -190,14 +190,14 @@ describe("a request signed before this process started", () => {
     await admit(incomingRequest({ envelope: { timestampMs: BigInt(since) } }), ports);
   });
 
-  test("is no failure of the client's: a restart locks out no address", async () => {
+  test("is not charged as a failure, so a restart locks out no address", async () => {
     const { ports, recorded } = createPorts({ replayCoverageStartMs: since });
     await refusalOf(() => admit(incomingRequest({ envelope: { timestampMs: BigInt(since - 1) } }), ports));
     await refusalOf(() => admit(incomingRequest({ envelope: { timestampMs: 1n } }), ports));
     expect(recorded.steps.filter((step) => step === "spend failures")).toHaveLength(1);
   });
 
-  test("is refused before it is looked whether it is a replay, and after its signature", async () => {
+  test("is refused after the signature check and before the replay check", async () => {
     const { ports } = createPorts({ replayCoverageStartMs: since, replay: { reserve: () => false } });
     const early = { envelope: { timestampMs: BigInt(since - 1) } };
     expect((await refusalOf(() => admit(incomingRequest(early), ports))).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
@@ -210,16 +210,16 @@ describe("a request signed before this process started", () => {
     expect((await refusalOf(() => admit(forged, ports))).reason).toBe("SIGNATURE_INVALID");
   });
 
-  test("by a clock that was since set back to before then: the gateway says that it cannot tell, not that the client is wrong", async () => {
+  test("is REPLAY_STORE_UNAVAILABLE if the gateway's clock was set back to before its start", async () => {
     const { ports } = createPorts({ replayCoverageStartMs: NOW + 10 });
     expect((await refusalOf(() => admit(incomingRequest(), ports))).reason).toBe("REPLAY_STORE_UNAVAILABLE");
   });
 });
 
 describe("shadow mode", () => {
-  test("of the failure budget refuses nobody, and reports", async () => {
+  test("of the failure budget refuses no request and reports those it would refuse", async () => {
     const shadowed: string[] = [];
-    const { ports, from, recorded, answerAll } = setting({ onShadowRefusal: (scope) => void shadowed.push(scope) });
+    const { ports, from, recorded, answerAll } = createPipeline({ onShadowRefusal: (scope) => void shadowed.push(scope) });
     Object.assign(ports.budgets, { failures: { ratePerSecond: RATE, burst: BURST, shadow: true }, ip: { ...ROOMY, burst: 1 } });
     expect(tally(await answerAll(Array.from({ length: 100 }, (_, n) => from(`guess-${n}`))))).toEqual({
       SESSION_NOT_FOUND: 100,
@@ -228,19 +228,19 @@ describe("shadow mode", () => {
     expect(shadowed.length).toBeGreaterThanOrEqual(100 - BURST - 1);
   });
 
-  test("of the failure budget lets nobody wait for another", async () => {
-    const { ports, from, recorded, answerAll } = setting();
+  test("of the failure budget lets no request wait", async () => {
+    const { ports, from, recorded, answerAll } = createPipeline();
     Object.assign(ports.budgets, { failures: { ratePerSecond: RATE, burst: 1, shadow: true } });
     const outcomes = Array.from({ length: 10 }, (_, n) => from(`good-${n}`));
-    await until(() => recorded.length === 10, "all look-ups to be under way at once");
+    await until(() => recorded.length === 10, "all look-ups to be pending");
     expect(tally(await answerAll(outcomes))).toEqual({ ok: 10 });
   });
 
-  test("of a budget lets in what it would refuse, reports it, and leaves the others in force", async () => {
+  test("of one budget admits and reports what it would refuse, and keeps the other budgets in force", async () => {
     const shadowed: string[] = [];
     const user = { ratePerSecond: 0.001, burst: 1, shadow: true };
     const budgets = { ip: { ratePerSecond: 0.001, burst: 3 }, session: ROOMY, user, failures: ROOMY };
-    const { from, answerAll } = setting({ budgets, onShadowRefusal: (scope) => void shadowed.push(scope) });
+    const { from, answerAll } = createPipeline({ budgets, onShadowRefusal: (scope) => void shadowed.push(scope) });
     const outcomes: string[] = [];
     for (let n = 0; n < 5; n++) outcomes.push(...(await answerAll([from("good")])));
     expect(outcomes).toEqual(["ok", "ok", "ok", "RATE_LIMITED ip", "RATE_LIMITED ip"]);
@@ -248,8 +248,8 @@ describe("shadow mode", () => {
   });
 });
 
-test("a look-up that fails on the backend's side gives its token back to nobody: it is a failure, and the next is let look", async () => {
-  const { ports } = setting({ sessions: { find: () => Promise.reject(refuse("SESSION_LOOKUP_UNAVAILABLE")) } });
+test("a failed look-up of an unverified session is charged as a failure", async () => {
+  const { ports } = createPipeline({ sessions: { find: () => Promise.reject(refuse("SESSION_LOOKUP_UNAVAILABLE")) } });
   const outcomes = Array.from({ length: 100 }, () => admit(incomingRequest(), ports).catch(({ reason }) => String(reason)));
   expect(tally((await Promise.all(outcomes)).map(String))).toEqual({
     SESSION_LOOKUP_UNAVAILABLE: BURST,

@@ -6,7 +6,7 @@ import { createPorts, incomingRequest, MARGIN_MS, NOW, WINDOW_MS } from "./suppo
 
 interface Step {
   readonly advanceMs: number;
-  /** Which of the requests is sent then. */
+  /** Index of the request that is sent after that. */
   readonly request: number;
 }
 
@@ -23,7 +23,7 @@ const ANY_STEPS = fc.array(
   { maxLength: 60 },
 );
 
-/** The store reuses its few slots, so that reservations are really forgotten once they have expired. */
+/** The store has room for two reservations only, so expired ones are really forgotten. */
 async function timesAdmitted(steps: readonly Step[]): Promise<number[]> {
   let nowMs = NOW;
   const clock = { now: () => nowMs, monotonic: () => 0 };
@@ -35,18 +35,18 @@ async function timesAdmitted(steps: readonly Step[]): Promise<number[]> {
   for (const { advanceMs, request } of steps) {
     nowMs += advanceMs;
     const sent = signed[request];
-    const isIn =
+    const isAdmitted =
       sent !== undefined &&
       (await admit(sent, ports).then(
         () => true,
         () => false,
       ));
-    if (isIn) admitted[request] = (admitted[request] ?? 0) + 1;
+    if (isAdmitted) admitted[request] = (admitted[request] ?? 0) + 1;
   }
   return admitted;
 }
 
-test("however the clock is set to and fro, no request is let in twice: its reservation outlives its freshness", async () => {
+test("no request is admitted twice, whatever jumps the clock makes: its reservation outlives its freshness", async () => {
   await fc.assert(
     fc.asyncProperty(ANY_STEPS, async (steps) => {
       for (const times of await timesAdmitted(steps)) expect(times).toBeLessThanOrEqual(1);

@@ -1,78 +1,92 @@
-import { expect, test } from "bun:test";
-import { takeBudgets } from "../../../src/pipeline/budgets.ts";
-import { runCommand } from "../../../src/pipeline/command.ts";
-import { checkEnvelope } from "../../../src/pipeline/envelope.ts";
-import { claimFreshness } from "../../../src/pipeline/freshness.ts";
-import { checkPayloadHash } from "../../../src/pipeline/payload-hash.ts";
-import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
-import type {
-  AdmittedRequest,
-  FreshRequest,
-  IncomingRequest,
-  IntactPayload,
-  KnownSession,
-  PrecheckedRequest,
-  VerifiedCaller,
-  WellFormed,
-} from "../../../src/pipeline/proof.ts";
-import { findSession } from "../../../src/pipeline/session.ts";
-import { checkSignature } from "../../../src/pipeline/signature.ts";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
-/** A type for each stage's proof; nobody here ever has one. Checked by the compiler alone: `bun run check`. */
-interface Proofs {
-  readonly incomingRequest: IncomingRequest;
-  readonly prechecked: PrecheckedRequest;
-  readonly wellFormed: WellFormed;
-  readonly known: KnownSession;
-  readonly intact: IntactPayload;
-  readonly verified: VerifiedCaller;
-  readonly fresh: FreshRequest;
-  readonly admitted: AdmittedRequest;
-}
+/** Runs the type checker on calls of the checks in right and wrong orders. Each check takes the proof of the previous check. */
 
-/** The right order compiles, so that the wrong ones below do not fail for another reason. */
-export async function rightOrder(proofs: Proofs, ports: PipelinePorts): Promise<void> {
-  const wellFormed = checkEnvelope(proofs.prechecked, 1);
-  const known = await findSession(wellFormed, ports.sessions);
-  const intact = checkPayloadHash(known);
-  const verified = checkSignature(intact);
-  const fresh = await claimFreshness(verified, ports);
-  const admitted = await takeBudgets(fresh, ports);
-  await runCommand(
-    admitted,
-    { acceptLanguage: "", userAgent: "", traceparent: "", tracestate: "" },
-    ports,
-    AbortSignal.abort(),
-  );
-}
+const ROOT = join(import.meta.dir, "../../..");
+const PIPELINE = join(ROOT, "src/pipeline");
+/** "Argument of type … is not assignable to parameter of type …" */
+const WRONG_ARGUMENT = "TS2345";
 
-export function wrongOrders(proofs: Proofs, ports: PipelinePorts): void {
-  const headers = { acceptLanguage: undefined, userAgent: undefined, traceparent: undefined, tracestate: undefined };
-  const signal = AbortSignal.abort();
-  // @ts-expect-error the failure budget has not been recorded
-  checkEnvelope(proofs.incomingRequest, 1);
-  // @ts-expect-error the envelope has not been checked
-  findSession(proofs.prechecked, ports.sessions);
-  // @ts-expect-error the session has not been looked up
-  checkPayloadHash(proofs.wellFormed);
-  // @ts-expect-error the payload has not been checked
-  checkSignature(proofs.known);
-  // @ts-expect-error the signature has not been checked: anybody could use up request ids
-  claimFreshness(proofs.intact, ports);
-  // @ts-expect-error freshness and replay have not been checked
-  takeBudgets(proofs.verified, ports);
-  // @ts-expect-error the budgets have not been recorded
-  runCommand(proofs.fresh, headers, ports, signal);
-  // @ts-expect-error a payload check does not stand for a signature
-  claimFreshness(proofs.known, ports);
-  // @ts-expect-error an admitted request is not a verified caller: no stage runs twice
-  claimFreshness(proofs.admitted, ports);
-  // @ts-expect-error an object of the right shape proves nothing
-  checkSignature({ ...proofs.known, session: proofs.known.session } satisfies object);
-}
+const DECLARATIONS = `
+import { takeBudgets } from "${PIPELINE}/budgets.ts";
+import { type ForwardedHeaders, runCommand } from "${PIPELINE}/command.ts";
+import { checkEnvelope } from "${PIPELINE}/envelope.ts";
+import { checkFailureBudget } from "${PIPELINE}/failure-budget.ts";
+import { claimFreshness } from "${PIPELINE}/freshness.ts";
+import { checkPayloadHash } from "${PIPELINE}/payload-hash.ts";
+import type { PipelinePorts } from "${PIPELINE}/ports.ts";
+import type * as proofs from "${PIPELINE}/proof.ts";
+import { findSession } from "${PIPELINE}/session.ts";
+import { checkSignature } from "${PIPELINE}/signature.ts";
+declare const incoming: proofs.IncomingRequest;
+declare const prechecked: proofs.PrecheckedRequest;
+declare const wellFormed: proofs.WellFormed;
+declare const known: proofs.KnownSession;
+declare const intact: proofs.IntactPayload;
+declare const verified: proofs.VerifiedCaller;
+declare const fresh: proofs.FreshRequest;
+declare const admitted: proofs.AdmittedRequest;
+declare const ports: PipelinePorts;
+declare const headers: ForwardedHeaders;
+declare const signal: AbortSignal;
+`;
 
-test("to call two checks in the wrong order does not compile", async () => {
-  // The compiler's word is what counts; a run of it here would take seconds. That the file still says so is what can be tested fast.
-  const text = await Bun.file(import.meta.path).text();
-  expect(text.match(/^ {2}\/\/ @ts-expect-error /gm)).toHaveLength(10);
+const RIGHT = [
+  "checkFailureBudget(incoming, ports);",
+  "checkEnvelope(prechecked, 1);",
+  "findSession(wellFormed, ports.sessions);",
+  "checkPayloadHash(known);",
+  "checkSignature(intact);",
+  "claimFreshness(verified, ports);",
+  "takeBudgets(fresh, ports);",
+  "runCommand(admitted, headers, ports, signal);",
+];
+
+const WRONG: [wrong: string, call: string][] = [
+  ["the envelope check before the failure budget", "checkEnvelope(incoming, 1);"],
+  ["the session look-up before the envelope check", "findSession(prechecked, ports.sessions);"],
+  ["the payload hash before the session look-up", "checkPayloadHash(wellFormed);"],
+  ["the signature before the payload hash", "checkSignature(known);"],
+  ["freshness before the signature", "claimFreshness(intact, ports);"],
+  ["freshness directly after the session look-up", "claimFreshness(known, ports);"],
+  ["budgets before freshness", "takeBudgets(verified, ports);"],
+  ["the command before budgets", "runCommand(fresh, headers, ports, signal);"],
+  ["freshness a second time", "claimFreshness(admitted, ports);"],
+  ["an object of the right shape without a proof", "checkSignature({ ...known, session: known.session });"],
+];
+
+/** Call → codes of the type errors on its line. The key "" has the errors of the declarations. */
+const errors = new Map<string, string[]>();
+let folder = "";
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sallyport-order-"));
+  const lines = [...DECLARATIONS.split("\n"), ...RIGHT, ...WRONG.map(([, call]) => call)];
+  await Bun.write(join(folder, "orders.ts"), lines.join("\n"));
+  const compilerOptions = { typeRoots: [join(ROOT, "node_modules/@types")] };
+  const config = { extends: join(ROOT, "tsconfig.json"), compilerOptions, include: ["orders.ts"], exclude: [] };
+  await Bun.write(join(folder, "tsconfig.json"), JSON.stringify(config));
+  const checker = Bun.spawn([process.execPath, "check", "--no-script", "--no-pretty", "--all", "-p", folder], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const output = await new Response(checker.stdout).text();
+  for (const [, file = "", line, code = ""] of output.matchAll(/^(.*)\((\d+),\d+\): error (TS\d+)/gm)) {
+    const text = file.endsWith("orders.ts") ? (lines[Number(line) - 1] ?? "") : file;
+    const call = [...RIGHT, ...WRONG.map((wrong) => wrong[1])].includes(text) ? text : "";
+    errors.set(call, [...(errors.get(call) ?? []), code]);
+  }
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test("the order of the contract compiles", () => {
+  expect(errors.get("")).toBeUndefined();
+  for (const call of RIGHT) expect([call, errors.get(call)]).toEqual([call, undefined]);
+});
+
+test.each(WRONG)("%s does not compile", (_, call) => {
+  expect(errors.get(call)).toEqual([WRONG_ARGUMENT]);
 });

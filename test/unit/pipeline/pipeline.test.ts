@@ -31,7 +31,7 @@ const forged: RequestChange["tamper"] = (message) => {
   message.signature = new Uint8Array(64);
 };
 
-describe("a request that is in order", () => {
+describe("a valid request", () => {
   test("passes every check once, in the order of the contract", async () => {
     const { ports, recorded } = createPorts();
     const admitted = await admit(incomingRequest(), ports);
@@ -39,7 +39,7 @@ describe("a request that is in order", () => {
     expect(recorded.steps).toEqual(["check failures", "find", "reserve", "remember", "take ip,session,user"]);
   });
 
-  test("is charged to its network, session and user, and to the route where that has a budget", async () => {
+  test("is charged to its network, session and user, and to its route if that has a budget", async () => {
     const budget = { ratePerSecond: 2, burst: 3 };
     const { ports, recorded } = createPorts();
     await admit(incomingRequest(), {
@@ -56,14 +56,14 @@ describe("a request that is in order", () => {
     ]);
   });
 
-  test("is reserved until its timestamp plus window plus margin, so that it cannot be sent again while it is fresh", async () => {
+  test("is reserved until its timestamp plus window plus margin", async () => {
     const { ports, recorded } = createPorts();
     const timestampMs = NOW - 1000;
     await admit(incomingRequest({ envelope: { timestampMs: BigInt(timestampMs) } }), ports);
     expect(recorded.reserved).toEqual([["session-1", "request-1", timestampMs + WINDOW_MS + MARGIN_MS]]);
   });
 
-  test("to subscribe has no route, and asks for none", async () => {
+  test("of SubscribeEvents looks up no route", async () => {
     const { ports } = createPorts();
     const route = () => expect.unreachable();
     const admitted = await admit(incomingRequest({ rpc: "SubscribeEvents" }), {
@@ -74,7 +74,7 @@ describe("a request that is in order", () => {
   });
 });
 
-describe("each check refuses, spends one failure, and lets nothing behind it run", () => {
+describe("each check, when it refuses, spends one failure and prevents all later checks:", () => {
   const spent = "spend failures";
 
   test("envelope", async () => {
@@ -82,12 +82,12 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
     expect([reason, steps]).toEqual(["MALFORMED_ENVELOPE", ["check failures", spent]]);
   });
 
-  test("session that nobody knows", async () => {
+  test("unknown session", async () => {
     const { reason, steps } = await reasonOf({ envelope: { deviceSessionId: "nobody" } });
     expect([reason, steps]).toEqual(["SESSION_NOT_FOUND", ["check failures", "find", spent]]);
   });
 
-  test("session that is revoked", async () => {
+  test("revoked session", async () => {
     const sessions = { find: () => ({ session: { ...SESSION, status: "revoked" as const }, mark: 0 }) };
     expect((await reasonOf({}, { sessions })).reason).toBe("SESSION_REVOKED");
   });
@@ -106,7 +106,7 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
     expect([reason, steps]).toEqual(["PAYLOAD_HASH_MISMATCH", ["check failures", "find", spent]]);
   });
 
-  test("signature that is forged: the peer is not remembered as verified", async () => {
+  test("forged signature; the peer is not marked as verified", async () => {
     const { reason, steps } = await reasonOf({ tamper: forged });
     expect([reason, steps]).toEqual(["SIGNATURE_INVALID", ["check failures", "find", spent]]);
   });
@@ -129,7 +129,7 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
     },
   );
 
-  test("freshness: a millisecond outside the window, either way; nothing is reserved", async () => {
+  test("timestamp 1 ms outside the window, in the past or future; nothing is reserved", async () => {
     for (const offset of [WINDOW_MS + 1, -WINDOW_MS - 1]) {
       const { reason, metadata, recorded } = await reasonOf({ envelope: { timestampMs: BigInt(NOW + offset) } });
       expect([reason, metadata]).toEqual(["TIMESTAMP_OUT_OF_WINDOW", { server_time_ms: String(NOW), window_ms: "60000" }]);
@@ -141,37 +141,37 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
     }
   });
 
-  test.each([9_007_199_254_740_993n, 9_223_372_036_854_775_807n])("freshness: the year %d is not now", async (timestampMs) => {
+  test.each([9_007_199_254_740_993n, 9_223_372_036_854_775_807n])("timestamp of %d ms", async (timestampMs) => {
     expect((await reasonOf({ envelope: { timestampMs } })).reason).toBe("TIMESTAMP_OUT_OF_WINDOW");
   });
 
-  test("a store that cannot tell: who is known stays known, for that is no fault of theirs, and nobody becomes so", async () => {
+  test("unavailable replay store; a verified peer stays verified, and no other becomes verified", async () => {
     const reserve = () => Promise.reject(refuse("REPLAY_STORE_UNAVAILABLE"));
-    for (const isKnown of [true, false]) {
+    for (const isVerified of [true, false]) {
       const remembered: string[] = [];
       const verifiedPeers = {
-        has: () => isKnown,
-        hasAny: () => isKnown,
+        has: () => isVerified,
+        hasAny: () => isVerified,
         remember: (_: string, id: string) => void remembered.push(id),
       };
       const { reason } = await reasonOf({}, { replay: { reserve }, verifiedPeers });
-      expect([reason, remembered]).toEqual(["REPLAY_STORE_UNAVAILABLE", isKnown ? [SESSION.deviceSessionId] : []]);
+      expect([reason, remembered]).toEqual(["REPLAY_STORE_UNAVAILABLE", isVerified ? [SESSION.deviceSessionId] : []]);
     }
   });
 
-  test("replay", async () => {
+  test("replayed request", async () => {
     const { reason, steps } = await reasonOf({}, { replay: { reserve: () => false } });
     expect([reason, steps]).toEqual(["REQUEST_REPLAYED", ["check failures", "find", spent]]);
   });
 
-  test("replay store that is full: fail closed", async () => {
+  test("full replay store", async () => {
     const reserve = () => {
       throw refuse("REPLAY_STORE_UNAVAILABLE");
     };
     expect((await reasonOf({}, { replay: { reserve } })).reason).toBe("REPLAY_STORE_UNAVAILABLE");
   });
 
-  test("budgets, which is no failure and spends none", async () => {
+  test("budgets; this refusal spends no failure", async () => {
     const scopes: string[] = [];
     const buckets = bucketsThat({
       take: (each) => {
@@ -185,16 +185,16 @@ describe("each check refuses, spends one failure, and lets nothing behind it run
   });
 });
 
-describe("failure budget", () => {
+describe("an empty failure budget", () => {
   const emptied = bucketsThat({ check: { refusedBy: "failures", retryAfterMs: 2000 } });
 
-  test("that is empty refuses before the session is looked up, and spends no more", async () => {
+  test("refuses before the session is looked up and spends nothing", async () => {
     const { reason, metadata, retryAfterMs, steps } = await reasonOf({ tamper: forged }, { buckets: emptied });
     expect([reason, metadata, retryAfterMs]).toEqual(["RATE_LIMITED", { scope: "failures" }, 2000]);
     expect(steps).toEqual([]);
   });
 
-  test("that a neighbour has emptied does not lock out a session that lately verified from there", async () => {
+  test("does not refuse a session that was recently verified from the same network", async () => {
     const verifiedPeers = {
       remember() {},
       has: (network: string, session: string) => network === "192.0.2.1" && session === "session-1",
@@ -210,7 +210,7 @@ describe("failure budget", () => {
     expect(reason).toBe("RATE_LIMITED");
   });
 
-  test("of a request without an envelope is the same budget", async () => {
+  test("also refuses a request without an envelope", async () => {
     const { reason } = await reasonOf(
       {
         tamper: (message) => {
@@ -223,7 +223,7 @@ describe("failure budget", () => {
   });
 });
 
-test("a store that fails in a way of its own admits nobody", async () => {
+test("an unexpected error of a store admits no request", async () => {
   const broken = () => {
     throw new Error("out of order");
   };

@@ -12,7 +12,7 @@ const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
 const clock = { now: () => NOW, monotonic: () => 0 };
 const headers = { acceptLanguage: "de", userAgent: "app/1", traceparent: undefined, tracestate: undefined };
 
-test("a reply is signed for the request that it answers, and verifies for no other session, type or request", async () => {
+test("a reply is bound to its request: its signature verifies for no other session, message type or request id", async () => {
   const admitted = await admit(incomingRequest(), createPorts().ports);
   const payloadBytes = new TextEncoder().encode('{"display_name":"Ada"}');
   const reply = signReply(admitted, { resultCode: "ok", payloadBytes }, ring, clock);
@@ -42,7 +42,7 @@ test("a reply is signed for the request that it answers, and verifies for no oth
   }
 });
 
-test("the backend is told who asks by what was verified, not by what was claimed", async () => {
+test("the backend gets the user id of the verified session", async () => {
   const calls: BackendCommand[] = [];
   const execute = (command: BackendCommand) => {
     calls.push(command);
@@ -56,7 +56,7 @@ test("the backend is told who asks by what was verified, not by what was claimed
   ]);
 });
 
-test("a message type without a route is refused, and the backend is not called", async () => {
+test("a message type without a route is refused without calling the backend", async () => {
   const { ports } = createPorts();
   const admitted = await admit(incomingRequest({ envelope: { messageType: "no.such.thing" } }), ports);
   const call = () => runCommand(admitted, headers, ports, AbortSignal.timeout(1000));

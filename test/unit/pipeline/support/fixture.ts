@@ -9,7 +9,7 @@ import { FailurePermits } from "../../../../src/pipeline/failure-permits.ts";
 import type { PipelinePorts } from "../../../../src/pipeline/ports.ts";
 import type { IncomingRequest } from "../../../../src/pipeline/proof.ts";
 
-/** A device, a request of its own, and ports that write down what the pipeline recorded of them. */
+/** A device, its signed requests, and ports that record the calls of the pipeline. */
 
 export const NOW = 1_700_000_000_000;
 export const WINDOW_MS = 60_000;
@@ -27,10 +27,10 @@ export const SESSION: Session = {
 
 export interface RequestChange {
   readonly rpc?: IncomingRequest["rpc"];
-  /** Before the device signs. */
+  /** Changes the envelope before it is signed. */
   readonly envelope?: Partial<RequestEnvelope>;
   readonly payload?: string;
-  /** After the device has signed. */
+  /** Changes the message after it was signed. */
   readonly tamper?: (message: { envelope?: RequestEnvelope; payloadBytes: Uint8Array; signature: Uint8Array }) => void;
 }
 
@@ -55,7 +55,7 @@ export function incomingRequest({
   return { rpc, message, peer: { address: "192.0.2.1", network: "192.0.2.1" }, cost: 0 };
 }
 
-/** What the pipeline recorded, in order. */
+/** The calls of the pipeline, in order. */
 export interface RecordedCalls {
   readonly steps: string[];
   readonly taken: BucketDemand[][];
@@ -123,7 +123,7 @@ export function createPorts(overrides: Partial<PipelinePorts> = {}): { ports: Pi
   return { ports, recorded };
 }
 
-/** The refusal that the work ends with. */
+/** The refusal that the work throws. */
 export async function refusalOf(work: () => unknown): Promise<Pick<Refusal, "reason" | "metadata" | "retryAfterMs">> {
   try {
     await work();
@@ -131,5 +131,5 @@ export async function refusalOf(work: () => unknown): Promise<Pick<Refusal, "rea
     if (error instanceof Refusal) return { reason: error.reason, metadata: error.metadata, retryAfterMs: error.retryAfterMs };
     throw error;
   }
-  throw new Error("it was admitted");
+  throw new Error("the request was admitted");
 }

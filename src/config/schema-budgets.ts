@@ -25,9 +25,13 @@ export const BUDGET_SETTINGS = {
   "budgets.failures.rate": setting(
     rate,
     1,
-    "Failed checks per second of one peer address. If this failure budget is empty, requests from the address are refused before they are checked.",
+    "Requests per second of one peer address that cannot be decoded or fail a check. If this failure budget is empty, requests from the address are refused before they are read.",
   ),
-  "budgets.failures.burst": setting(burst, 20, "Maximum burst of failed checks of one peer address."),
+  "budgets.failures.burst": setting(
+    burst,
+    20,
+    "Maximum burst of requests of one peer address that cannot be decoded or fail a check.",
+  ),
   "budgets.failures.shadow": shadow("failed checks"),
   "budgets.public_auth.rate": setting(rate, 1, "Calls per second of the public login routes from one peer address."),
   "budgets.public_auth.burst": setting(burst, 5, "Maximum burst of calls of the public login routes from one peer address."),

@@ -21,7 +21,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { encodeFrame } from "./frame.ts";
 import type { HeaderReader } from "./http.ts";
-import { TIMER_MS_MAX } from "./limits.ts";
+import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
@@ -31,7 +31,7 @@ const utf8 = new TextEncoder();
 
 function timeoutMs(value: string | null): number | undefined {
   if (value === null) return undefined;
-  const { timeoutMs, error } = parseTimeout(value, Number.MAX_SAFE_INTEGER);
+  const { timeoutMs, error } = parseTimeout(value.slice(0, TIMEOUT_CHARACTERS_MAX), Number.MAX_SAFE_INTEGER);
   if (error !== undefined) throw error;
   return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
 }

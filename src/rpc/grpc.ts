@@ -8,7 +8,7 @@ import {
   setTrailerStatus,
 } from "@connectrpc/connect/protocol-grpc";
 import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
-import { TIMER_MS_MAX } from "./limits.ts";
+import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
@@ -57,7 +57,7 @@ export const grpc: UnaryProtocol & StreamProtocol = {
 
 /** The `grpc-timeout` of gRPC and gRPC-Web, in milliseconds. Throws ConnectError `invalid_argument` on one that is none. */
 export function grpcTimeoutMs(value: string | null): number | undefined {
-  const { timeoutMs, error } = parseTimeout(value, Number.MAX_SAFE_INTEGER);
+  const { timeoutMs, error } = parseTimeout(value?.slice(0, TIMEOUT_CHARACTERS_MAX) ?? null, Number.MAX_SAFE_INTEGER);
   if (error !== undefined) throw error;
   return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
 }

@@ -37,6 +37,9 @@ export const MESSAGES_PER_FAILURE = 16;
 /** Health checks and reflection requests carry one name. */
 export const STANDARD_REQUEST_BYTES_MAX = CHEAP_MESSAGE_BYTES_MAX;
 
+/** A timeout of the protocols has ten characters at most. What is none comes back in the error, so that of a longer one no more is read. */
+export const TIMEOUT_CHARACTERS_MAX = 16;
+
 /** The longest timer that a runtime keeps (2^31 - 1 ms); longer ones fire immediately. */
 export const TIMER_MS_MAX = 2_147_483_647;
 

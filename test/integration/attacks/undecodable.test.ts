@@ -237,3 +237,14 @@ describe("public REST", () => {
       expect((await send(world, "{"))?.status).toBe(429);
     }));
 });
+
+test("a timeout without end does not come back in the error", () =>
+  withWorld({}, async (world) => {
+    for (const name of ["connect-timeout-ms", "grpc-timeout"]) {
+      const type = name === "grpc-timeout" ? "application/grpc-web" : "application/proto";
+      const headers = { "content-type": type, [name]: "9".repeat(10_000) };
+      const answer = await http1(edge(world), { path: EXECUTE, headers });
+      const length = JSON.stringify(answer?.headers).length + (answer?.body.byteLength ?? 0);
+      expect(length).toBeLessThan(1000);
+    }
+  }));

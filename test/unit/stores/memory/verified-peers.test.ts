@@ -38,3 +38,11 @@ test("with a time to live of 0, no peer is verified", () => {
   peers.remember("192.0.2.1", "s1", NOW_MS);
   expect(peers.has("192.0.2.1", "s1", NOW_MS)).toBe(false);
 });
+
+test("an address is known while any session has verified from it, whichever that was", () => {
+  const peers = new MemoryVerifiedPeers({ ttlMs: TTL_MS, entriesMax: 10 });
+  peers.remember("192.0.2.1", "s1", NOW_MS);
+  peers.remember("192.0.2.1", "s2", NOW_MS + 10);
+  expect([peers.hasAny("192.0.2.1", NOW_MS + TTL_MS), peers.has("192.0.2.1", "s1", NOW_MS + TTL_MS)]).toEqual([true, false]);
+  expect([peers.hasAny("192.0.2.1", NOW_MS + TTL_MS + 10), peers.hasAny("192.0.2.2", NOW_MS)]).toEqual([false, false]);
+});

@@ -38,7 +38,7 @@ export async function openPublicListeners(
   const tls = checked?.identity;
   const report = new ShedReport(parts);
   undo.defer(() => report.stop());
-  const limits = { ...limitsOf(config, new FdBudget(filesForConnections(parts.log))), onShed: report.cut };
+  const limits = { ...limitsOf(config, new FdBudget(filesForConnections(parts.log))), onShed: report.shed };
   const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openMuxListener(edgeParts) : openEdge(edgeParts);
@@ -68,9 +68,9 @@ export function boundUrl({ url, bound }: Listener): string {
   return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
 
-function limitsOf(config: Config, files: FdBudget): Omit<ConnectionLimits, "onShed"> {
+function limitsOf(config: Config, fds: FdBudget): Omit<ConnectionLimits, "onShed"> {
   return {
-    files,
+    fds,
     totalMax: config["connections.total_max"],
     perNetworkMax: config["connections.per_network_max"],
     firstBytesTimeoutMs: config["connections.opening_ms"],

@@ -112,7 +112,7 @@ class GrpcListener implements RenewableListener {
   async close(): Promise<void> {
     this.#stopAccepting();
     this.#grpc.close();
-    this.#connections.cutAll();
+    this.#connections.closeAll();
   }
 
   #stopAccepting(): void {
@@ -132,7 +132,7 @@ class GrpcListener implements RenewableListener {
   #arrive(socket: Socket): boolean {
     const { remoteAddress } = socket;
     if (!this.#connections.add(socket)) return false;
-    if (remoteAddress !== undefined) return this.#connections.attribute(socket, remoteAddress);
+    if (remoteAddress !== undefined) return this.#connections.countForNetwork(socket, remoteAddress);
     socket.destroy();
     return false;
   }
@@ -143,7 +143,7 @@ class GrpcListener implements RenewableListener {
     if (remoteAddress === undefined) return void socket.destroy();
     sniffProtocol(socket, requireHttp2, {
       decided: (first) => {
-        this.#connections.settled(socket);
+        this.#connections.identified(socket);
         this.#grpc.accept(socket, remoteAddress, first);
       },
       refused: (cause) => this.#parts.log.debug("grpc: refused", { peer: remoteAddress, cause: String(cause) }),

@@ -1,31 +1,31 @@
 import { FdBudget } from "./fd-budget.ts";
-import type { Bound } from "./load-shedding.ts";
+import type { ConnectionBound } from "./load-shedding.ts";
 
-/** What connections may cost. Every part has a default; the operator's choices are the `connections.` keys of the configuration. */
+/** Bounds of client connections. Each has a default; operators set them with the `connections.` keys of the configuration. */
 export interface ConnectionLimits {
-  /** Connections open at once. */
+  /** Open connections of one listener. */
   readonly totalMax: number;
-  /** Files that they may hold open: one each, and two more where a connection is passed on within the process. */
-  readonly files: FdBudget;
-  /** … of one network: an address, or an IPv6 /64. Trusted proxies are exempt, for they bring everybody. */
+  /** File descriptors of all listeners: one per connection, and two more if the loopback proxy forwards it. */
+  readonly fds: FdBudget;
+  /** Open connections of one network: an IPv4 address, or an IPv6 /64. Trusted proxies are exempt: many clients share them. */
   readonly perNetworkMax: number;
-  /** Until a connection has said what it is; TLS has the same once more for its handshake. */
+  /** Time until a new connection's protocol is known. A TLS handshake has the same time in addition. */
   readonly firstBytesTimeoutMs: number;
-  /** Calls on one HTTP/2 connection; then its client is told to open another. */
+  /** Requests on one HTTP/2 connection. After the last, a GOAWAY makes the client open another connection. */
   readonly requestsMax: number;
-  /** From the first byte of a request's body to be read to its last. */
+  /** Time in which a request's body must arrive, from the first read to the last byte. */
   readonly bodyTimeoutMs: number;
-  /** How long a client may take nothing of an answer that waits for it. */
+  /** Time for which a client may accept no byte of a response that is queued for it. */
   readonly stallTimeoutMs: number;
-  /** Told of each that is cut because there are too many. */
-  readonly onShed: (network: string | undefined, bound: Bound) => void;
-  /** How often an HTTP/2 client is asked whether it is there (PING); it has as long to answer. */
+  /** Called for each connection that is closed because a limit is exceeded. */
+  readonly onShed: (network: string | undefined, bound: ConnectionBound) => void;
+  /** Interval of HTTP/2 PINGs. A client must answer one before the next is due. */
   readonly pingIntervalMs: number;
-  /** An HTTP/2 connection without a stream is told to go away after this. */
+  /** Time after which an HTTP/2 connection without streams gets a GOAWAY. */
   readonly idleTimeoutMs: number;
 }
 
-const DEFAULTS: Omit<ConnectionLimits, "files"> = {
+const DEFAULTS: Omit<ConnectionLimits, "fds"> = {
   totalMax: 100_000,
   perNetworkMax: 2000,
   firstBytesTimeoutMs: 10_000,
@@ -38,5 +38,5 @@ const DEFAULTS: Omit<ConnectionLimits, "files"> = {
 };
 
 export function connectionLimits(limits: Partial<ConnectionLimits> = {}): ConnectionLimits {
-  return { ...DEFAULTS, files: new FdBudget(), ...limits };
+  return { ...DEFAULTS, fds: new FdBudget(), ...limits };
 }

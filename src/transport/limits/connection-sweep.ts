@@ -10,37 +10,37 @@ export interface SweepParts {
   readonly metrics: Metrics;
 }
 
-/** A flood of ten thousand connections a second is met within the files that are kept for the rest (app/open-files.ts). */
-const LOOK_EVERY_MS = 50;
-/** Half a millisecond's work. Who left is found within a quarter of a second among some 2500 files, and within some two or three among 20,000. */
-const FILES_PER_LOOK = 512;
-const LOOKS_PER_PASS_MIN = 5;
+/** At 10,000 new connections per second, those between two sweeps fit into the reserved descriptors (app/open-files.ts). */
+const SWEEP_INTERVAL_MS = 50;
+/** Takes half a millisecond. A closed connection is noticed within 0.25 s among 2500 descriptors, and within 2 to 3 s among 20,000. */
+const FDS_PER_SWEEP = 512;
+const SWEEPS_PER_PASS_MIN = 5;
 
 /**
- * Bounds the connections of a port that the runtime accepts by itself: looks at the process's own files every so often, and shuts down the
- * connections over the bounds, which the runtime takes for clients that left. Throws where the system does not let it.
+ * Bounds the connections of a port on which the runtime accepts by itself. Reads the process's fd table at an interval, and calls
+ * shutdown(2) on the connections over a limit; the runtime then sees a client that disconnected. Throws if the system does not support it.
  */
 export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
-  const sockets = openFdTable(port);
-  const connections = new EdgeConnections(sockets, (address) => parts.peers.networkOf(address));
+  const fdTable = openFdTable(port);
+  const connections = new EdgeConnections(fdTable, (address) => parts.peers.networkOf(address));
   const sweep = new ConnectionSweep(connections, parts);
-  const timer = setInterval(() => sweep.look(), LOOK_EVERY_MS).unref();
+  const timer = setInterval(() => sweep.sweep(), SWEEP_INTERVAL_MS).unref();
   return {
     stop() {
       clearInterval(timer);
-      sockets.close();
+      fdTable.close();
     },
   };
 }
 
-/** The looks, one after the other. */
+/** Finds new and closed connections of the edge, and closes those over a limit. */
 export class ConnectionSweep {
   readonly #connections: EdgeConnections;
   readonly #parts: SweepParts;
   readonly #limits: ConnectionLimits;
-  /** Of the files that all listeners share: those of the edge at the last look. */
-  #files = 0;
-  #looksOfPass = 0;
+  /** What the edge held of the shared fd budget at the last sweep. */
+  #fds = 0;
+  #sweepsOfPass = 0;
   #isPassOver = false;
 
   constructor(connections: EdgeConnections, parts: SweepParts) {
@@ -49,28 +49,28 @@ export class ConnectionSweep {
     this.#limits = connectionLimits(parts.limits);
   }
 
-  look(): void {
+  sweep(): void {
     this.#connections.scanNew();
     this.#scanNext();
-    this.#countFiles();
-    const { totalMax, perNetworkMax, files } = this.#limits;
-    const bounds = { perNetworkMax, totalMax: Math.min(totalMax, this.#files + files.left) };
+    this.#countFds();
+    const { totalMax, perNetworkMax, fds } = this.#limits;
+    const bounds = { perNetworkMax, totalMax: Math.min(totalMax, this.#fds + fds.left) };
     this.#connections.shedExcess(bounds, this.#limits.onShed);
-    this.#countFiles();
+    this.#countFds();
   }
 
-  /** On with the pass, or with the next when it is time for it. */
+  /** Continues the pass over all fds, or starts the next one, at most one per `SWEEPS_PER_PASS_MIN` sweeps. */
   #scanNext(): void {
-    if (this.#isPassOver && ++this.#looksOfPass < LOOKS_PER_PASS_MIN) return;
-    if (this.#isPassOver) this.#looksOfPass = 0;
-    else this.#looksOfPass++;
-    this.#isPassOver = this.#connections.scanNext(FILES_PER_LOOK);
+    if (this.#isPassOver && ++this.#sweepsOfPass < SWEEPS_PER_PASS_MIN) return;
+    if (this.#isPassOver) this.#sweepsOfPass = 0;
+    else this.#sweepsOfPass++;
+    this.#isPassOver = this.#connections.scanNext(FDS_PER_SWEEP);
   }
 
-  #countFiles(): void {
+  #countFds(): void {
     const { size } = this.#connections;
-    this.#limits.files.replace(this.#files, size);
-    this.#files = size;
+    this.#limits.fds.replace(this.#fds, size);
+    this.#fds = size;
     this.#parts.metrics.gauge("sallyport_edge_connections", size);
   }
 }

@@ -3,18 +3,18 @@ import { LiveSet } from "../../core/live-set.ts";
 import { NetworkCounter } from "../../core/network-counter.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
-import type { Bound } from "./load-shedding.ts";
+import type { ConnectionBound } from "./load-shedding.ts";
 
-/** A connection that is passed on is two more sockets: this process's end and that of the listener behind. */
+/** The loopback proxy opens two more sockets per connection: its own end and the end of the listener behind it. */
 const PROXY_FDS = 2;
 
 interface Connection {
   readonly socket: Socket;
-  /** Destroys the socket unless it is settled before. */
-  opening: ReturnType<typeof setTimeout> | undefined;
+  /** Destroys the socket unless its protocol is identified first. */
+  firstBytesTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** The open sockets of a listener: how many, from where, and how long each may take until it has said what it is. */
+/** The open sockets of a listener. Bounds their total, their number per network, and the time until the protocol of each is known. */
 export class Connections {
   readonly #limits: ConnectionLimits;
   readonly #peers: PeerResolver;
@@ -32,20 +32,20 @@ export class Connections {
   }
 
   /**
-   * Takes a socket in, or destroys it where there are too many; says which. One that is taken in is destroyed when its time is over,
-   * unless it is `settled` before.
+   * Adds a socket and returns true. If the total is reached, destroys it and returns false. An added socket is destroyed after
+   * `firstBytesTimeoutMs`, unless `identified` is called first.
    */
   add(socket: Socket): boolean {
     if (this.#bySocket.has(socket)) return true;
     socket.on("error", () => socket.destroy());
-    if (this.#all.size >= this.#limits.totalMax || !this.#holdFiles(socket, 1))
-      return this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
-    const connection = { socket, opening: setTimeout(() => socket.destroy(), this.#limits.firstBytesTimeoutMs) };
+    if (this.#all.size >= this.#limits.totalMax || !this.#holdFds(socket, 1))
+      return this.#shed(socket, this.#peers.networkOf(socket.remoteAddress), "total");
+    const connection = { socket, firstBytesTimer: setTimeout(() => socket.destroy(), this.#limits.firstBytesTimeoutMs) };
     const held = this.#all.add(connection);
     this.#bySocket.set(socket, connection);
     socket.setNoDelay(true);
     socket.once("close", () => {
-      this.settled(socket);
+      this.identified(socket);
       this.#bySocket.delete(socket);
       this.#all.remove(held);
     });
@@ -53,49 +53,49 @@ export class Connections {
   }
 
   /**
-   * Counts a socket for the network that it comes from, or destroys it where that has too many; says which. A trusted proxy brings
-   * everybody, and is not counted.
+   * Counts a socket for its network and returns true. If the network's maximum is reached, destroys it and returns false. A trusted
+   * proxy's sockets are not counted.
    */
-  attribute(socket: Socket, address: string): boolean {
+  countForNetwork(socket: Socket, address: string): boolean {
     const network = this.#peers.networkOf(address);
     if (network === undefined) return true;
-    if (this.#perNetwork.of(network) >= this.#limits.perNetworkMax) return this.#cut(socket, network, "network");
+    if (this.#perNetwork.of(network) >= this.#limits.perNetworkMax) return this.#shed(socket, network, "network");
     this.#perNetwork.add(network);
     socket.once("close", () => this.#perNetwork.remove(network));
     return true;
   }
 
-  /** Counts the files that passing a socket on takes, until it closes; or destroys it where there are too many; says which. */
-  passOn(socket: Socket): boolean {
-    return this.#holdFiles(socket, PROXY_FDS) || this.#cut(socket, this.#peers.networkOf(socket.remoteAddress), "total");
+  /** Reserves the loopback proxy's fds until the socket closes and returns true. If too few are free, destroys it and returns false. */
+  reserveProxyFds(socket: Socket): boolean {
+    return this.#holdFds(socket, PROXY_FDS) || this.#shed(socket, this.#peers.networkOf(socket.remoteAddress), "total");
   }
 
-  #cut(socket: Socket, network: string | undefined, bound: Bound): false {
+  #shed(socket: Socket, network: string | undefined, bound: ConnectionBound): false {
     this.#limits.onShed(network, bound);
     socket.destroy();
     return false;
   }
 
-  #holdFiles(socket: Socket, files: number): boolean {
-    const budget = this.#limits.files;
-    if (!budget.take(files)) return false;
-    socket.once("close", () => budget.giveBack(files));
+  #holdFds(socket: Socket, fds: number): boolean {
+    const budget = this.#limits.fds;
+    if (!budget.take(fds)) return false;
+    socket.once("close", () => budget.release(fds));
     return true;
   }
 
-  /** The socket has said what it is. */
-  settled(socket: Socket): void {
+  /** The protocol of the socket is known: stops its timer. */
+  identified(socket: Socket): void {
     const connection = this.#bySocket.get(socket);
     if (connection === undefined) return;
-    clearTimeout(connection.opening);
-    connection.opening = undefined;
+    clearTimeout(connection.firstBytesTimer);
+    connection.firstBytesTimer = undefined;
   }
 
   closeUnidentified(): void {
-    for (const { socket, opening } of this.#all) if (opening !== undefined) socket.destroy();
+    for (const { socket, firstBytesTimer } of this.#all) if (firstBytesTimer !== undefined) socket.destroy();
   }
 
-  cutAll(): void {
+  closeAll(): void {
     for (const { socket } of this.#all) socket.destroy();
   }
 }

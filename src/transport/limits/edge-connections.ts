@@ -1,49 +1,49 @@
 import type { FdTable } from "../linux/fd-table.ts";
-import { type Bound, type ConnectionBounds, type Counted, selectExcess } from "./load-shedding.ts";
+import { type ConnectionBound, type ConnectionMaxima, type NetworkMember, selectExcess } from "./load-shedding.ts";
 
-/** What is known of a file: nothing (or it is no socket), a socket of somebody else's, a connection of the edge's, one that was shut down. */
+/** State of a descriptor: unknown or not a socket, a socket that is not the edge's, a connection of the edge, one that was shut down. */
 const UNKNOWN = 0;
 const OTHER = 1;
-const OURS = 2;
-const CUT = 3;
+const EDGE = 2;
+const SHUT_DOWN = 3;
 
-interface Connection extends Counted {
+interface Connection extends NetworkMember {
   readonly fd: number;
 }
 
-/** What tells one socket from all others, in words. */
+/** An SO_COOKIE is 64 bits: two 32-bit words. */
 const IDENTITY_WORDS = 2;
-/** So many descriptors in a row that are free, beyond the highest that is known, are taken for the end of all. */
+/** After this many free descriptors in a row, beyond the highest known one, a scan for new ones stops. */
 const GAP_MAX = 16;
-/** So many passes go by between two that look at every descriptor there may be, whatever is known. */
-const PASSES_PER_WHOLE = 8;
+/** One of this many passes inspects the whole table, not only the descriptors up to the highest known one. */
+const PASSES_PER_FULL_SCAN = 8;
 
-/** Which network an address is counted for; `undefined` where it is a trusted proxy's. */
+/** The network for which an address counts; `undefined` for a trusted proxy. */
 export type NetworkOf = (address: string) => string | undefined;
 
 /**
- * The edge's connections, as far as they have been seen among the files of the process. A new file takes the lowest descriptor that is
- * free, so that who came since the last look is found at the cost of looking at these alone: below the lowest that is free now, and beyond
- * the highest that is known. Who left, and who came in between, is found by looking at one file after the other.
+ * The edge's connections, as found in the process's fd table. A new file gets the lowest free descriptor. So new connections are mostly
+ * below the lowest descriptor that is free now, or beyond the highest known one; `scanNew` inspects only these. `scanNext` inspects all
+ * descriptors in turn, and finds closed connections and new ones in between.
  */
 export class EdgeConnections {
-  readonly #sockets: FdTable;
+  readonly #fdTable: FdTable;
   readonly #networkOf: NetworkOf;
-  /** By file: what it is, and which socket. */
+  /** By fd: its state, and its socket's identity. */
   #states = new Uint8Array(64);
   #identities = new Uint32Array(64 * IDENTITY_WORDS);
-  /** By file, the oldest first. */
+  /** By fd, the oldest first. */
   readonly #open = new Map<number, Connection>();
   readonly #perNetwork = new Map<string, number>();
-  /** Where the pass is, and where it ends: no socket that is known has a descriptor as high as `#top`. */
+  /** Position and end of the current pass. All known sockets are below `#top`. */
   #next = 0;
   #end = 0;
   #top = 0;
   #topOfPass = 0;
   #passes = 0;
 
-  constructor(sockets: FdTable, networkOf: NetworkOf) {
-    this.#sockets = sockets;
+  constructor(fdTable: FdTable, networkOf: NetworkOf) {
+    this.#fdTable = fdTable;
     this.#networkOf = networkOf;
   }
 
@@ -51,70 +51,71 @@ export class EdgeConnections {
     return this.#open.size;
   }
 
-  /** Looks at the files that nothing is known of, as high as all are open, and at those beyond all that are known. */
+  /** Inspects the unknown fds below the lowest free one, and those beyond the highest known one. */
   scanNew(): void {
-    const end = this.#sockets.lowestFree() ?? this.#sockets.end();
-    this.#makeRoom(end);
+    const end = this.#fdTable.lowestFree() ?? this.#fdTable.end();
+    this.#grow(end);
     for (let fd = 0; fd < end; fd++) {
       const state = this.#states[fd];
-      if (state === UNKNOWN || state === CUT) this.#look(fd);
+      if (state === UNKNOWN || state === SHUT_DOWN) this.#inspect(fd);
     }
-    for (let fd = Math.max(end, this.#top), gap = 0; gap < GAP_MAX; fd++) gap = this.#look(fd) ? 0 : gap + 1;
+    for (let fd = Math.max(end, this.#top), gap = 0; gap < GAP_MAX; fd++) gap = this.#inspect(fd) ? 0 : gap + 1;
   }
 
-  /** Looks at the next so many files, from the first to the last; says whether that was the last. */
-  scanNext(files: number): boolean {
+  /** Inspects the next `fds` descriptors of the pass. Returns true if that ends the pass. */
+  scanNext(fds: number): boolean {
     if (this.#next === 0) {
-      this.#end = this.#passes++ % PASSES_PER_WHOLE === 0 ? this.#sockets.end() : this.#top;
+      this.#end = this.#passes++ % PASSES_PER_FULL_SCAN === 0 ? this.#fdTable.end() : this.#top;
       this.#topOfPass = 0;
     }
-    const until = Math.min(this.#next + files, this.#end);
-    for (let fd = this.#next; fd < until; fd++) this.#look(fd);
+    const until = Math.min(this.#next + fds, this.#end);
+    for (let fd = this.#next; fd < until; fd++) this.#inspect(fd);
     this.#next = until < this.#end ? until : 0;
     if (this.#next === 0) this.#top = this.#topOfPass;
     return this.#next === 0;
   }
 
-  /** Cuts what is over the bounds, and tells of each. */
-  shedExcess(bounds: ConnectionBounds, onShed: (network: string | undefined, bound: Bound) => void): void {
+  /** Shuts down the connections over the limits, and calls `onShed` for each. */
+  shedExcess(bounds: ConnectionMaxima, onShed: (network: string | undefined, bound: ConnectionBound) => void): void {
     if (!this.#isOver(bounds)) return;
-    this.#lookAtCrowded(bounds);
+    this.#refreshCrowded(bounds);
     if (!this.#isOver(bounds)) return;
     for (const { connection, bound } of selectExcess(this.#open.values(), bounds)) {
-      if (this.#cut(connection)) onShed(connection.network, bound);
+      if (this.#shutDown(connection)) onShed(connection.network, bound);
     }
   }
 
-  /** Who has left since it was seen must not cost those who are still there. */
-  #lookAtCrowded({ totalMax, perNetworkMax }: ConnectionBounds): void {
+  /** Inspects what counts for an exceeded limit again: a connection that is closed by now must not cause another one to be shut down. */
+  #refreshCrowded({ totalMax, perNetworkMax }: ConnectionMaxima): void {
     if (this.#open.size > totalMax) {
-      for (const fd of [...this.#open.keys()]) this.#look(fd);
+      for (const fd of [...this.#open.keys()]) this.#inspect(fd);
       return;
     }
     const crowded = new Set(this.#perNetwork.keys().filter((network) => (this.#perNetwork.get(network) ?? 0) > perNetworkMax));
     if (crowded.size === 0) return;
-    for (const { fd, network } of [...this.#open.values()]) if (network !== undefined && crowded.has(network)) this.#look(fd);
+    for (const { fd, network } of [...this.#open.values()])
+      if (network !== undefined && crowded.has(network)) this.#inspect(fd);
   }
 
-  #isOver({ totalMax, perNetworkMax }: ConnectionBounds): boolean {
+  #isOver({ totalMax, perNetworkMax }: ConnectionMaxima): boolean {
     const { size } = this.#open;
     return size > totalMax || (size > perNetworkMax && this.#perNetwork.values().some((count) => count > perNetworkMax));
   }
 
-  /** Nobody but this thread closes the edge's files: what is the edge's connection now is so still when it is shut down. */
-  #cut(connection: Connection): boolean {
+  /** Only this thread closes the edge's sockets, so the fd cannot become another file between the check and the shutdown. */
+  #shutDown(connection: Connection): boolean {
     const { fd } = connection;
-    this.#look(fd);
-    if (this.#open.get(fd) !== connection || !this.#sockets.isAccepted(fd)) return false;
-    this.#sockets.shutDown(fd);
+    this.#inspect(fd);
+    if (this.#open.get(fd) !== connection || !this.#fdTable.isAccepted(fd)) return false;
+    this.#fdTable.shutDown(fd);
     this.#forget(fd);
-    this.#states[fd] = CUT;
+    this.#states[fd] = SHUT_DOWN;
     return true;
   }
 
-  /** Says whether there is a socket. */
-  #look(fd: number): boolean {
-    if (!this.#sockets.readIdentity(fd)) {
+  /** Updates what is known of a descriptor. Returns whether it is a socket. */
+  #inspect(fd: number): boolean {
+    if (!this.#fdTable.readIdentity(fd)) {
       this.#forget(fd);
       return false;
     }
@@ -126,10 +127,10 @@ export class EdgeConnections {
     return true;
   }
 
-  /** Whether the socket whose identity was just read is the file's as before. */
+  /** Whether the identity that was just read is the one stored for this fd. */
   #isKnown(fd: number): boolean {
     if ((this.#states[fd] ?? UNKNOWN) === UNKNOWN) return false;
-    const { identity } = this.#sockets;
+    const { identity } = this.#fdTable;
     const start = fd * IDENTITY_WORDS;
     return this.#identities[start] === identity[0] && this.#identities[start + 1] === identity[1];
   }
@@ -143,12 +144,12 @@ export class EdgeConnections {
   }
 
   #remember(fd: number): void {
-    const { identity, peer } = this.#sockets;
-    this.#makeRoom(fd + 1);
+    const { identity, peer } = this.#fdTable;
+    this.#grow(fd + 1);
     this.#identities.set(identity, fd * IDENTITY_WORDS);
-    const isOurs = this.#sockets.readPeer(fd) && this.#sockets.isAccepted(fd);
-    this.#states[fd] = isOurs ? OURS : OTHER;
-    if (!isOurs) return;
+    const isEdge = this.#fdTable.readPeer(fd) && this.#fdTable.isAccepted(fd);
+    this.#states[fd] = isEdge ? EDGE : OTHER;
+    if (!isEdge) return;
     const network = this.#networkOf(peer.address);
     this.#open.set(fd, { fd, network });
     this.#count(network, 1);
@@ -161,9 +162,9 @@ export class EdgeConnections {
     else this.#perNetwork.delete(network);
   }
 
-  #makeRoom(files: number): void {
-    if (files <= this.#states.length) return;
-    const room = Math.max(files, 2 * this.#states.length);
+  #grow(fds: number): void {
+    if (fds <= this.#states.length) return;
+    const room = Math.max(fds, 2 * this.#states.length);
     const [states, identities] = [this.#states, this.#identities];
     this.#states = new Uint8Array(room);
     this.#states.set(states);

@@ -1,4 +1,4 @@
-/** How many files connections of clients may hold open, over all listeners that share it, so that some are left for the rest. */
+/** Bounds the file descriptors of client connections, over all listeners that share it. The rest of the process needs some as well. */
 export class FdBudget {
   readonly #max: number;
   #held = 0;
@@ -7,23 +7,23 @@ export class FdBudget {
     this.#max = max;
   }
 
-  /** How many more there may be; below 0 where there are too many. */
+  /** The number that is still free. Negative if the budget is exceeded. */
   get left(): number {
     return this.#max - this.#held;
   }
 
-  /** Takes so many, or none; says which. */
-  take(files: number): boolean {
-    if (files > this.left) return false;
-    this.#held += files;
+  /** Takes all of them and returns true, or takes none and returns false. */
+  take(fds: number): boolean {
+    if (fds > this.left) return false;
+    this.#held += fds;
     return true;
   }
 
-  giveBack(files: number): void {
-    this.#held -= files;
+  release(fds: number): void {
+    this.#held -= fds;
   }
 
-  /** For one who cannot ask before: takes, or gives back, what has come to be held in place of what was. */
+  /** Corrects a holding from `before` to `now`, for connections that the runtime accepted by itself. May exceed the budget. */
   replace(before: number, now: number): void {
     this.#held += now - before;
   }

@@ -1,52 +1,52 @@
-/** Whom a connection counts for. */
-export interface Counted {
-  /** `undefined`: a trusted proxy's, which brings everybody, so that each of its connections counts as somebody's only one. */
+/** A connection that counts for a network. */
+export interface NetworkMember {
+  /** `undefined`: a trusted proxy's connection. Each one counts as the only connection of a network, since many clients share the proxy. */
   readonly network: string | undefined;
 }
 
-export interface ConnectionBounds {
+export interface ConnectionMaxima {
   readonly totalMax: number;
   readonly perNetworkMax: number;
 }
 
-/** What a connection is too many for. */
-export type Bound = "network" | "total";
+/** The limit that is exceeded: the one per network, or the total. */
+export type ConnectionBound = "network" | "total";
 
-export interface Excess<Connection> {
+export interface ShedConnection<Connection> {
   readonly connection: Connection;
-  readonly bound: Bound;
+  readonly bound: ConnectionBound;
 }
 
 /**
- * A network that holds more than this part of what fits in all is the first to give of it to others. Up to there the older live on, so that
- * a crowd of newcomers from everywhere drives nobody out.
+ * Networks that hold more than this share of the total lose connections first. Below it, the oldest connections survive, so that many new
+ * connections from many networks close no older one.
  */
-const MODEST_PART = 1 / 64;
+const FAIR_SHARE = 1 / 64;
 
 /**
- * The connections over the bounds: of a network with too many, its newest; and where there are too many in all, the newest of the networks
- * that have the most and are not modest, then the newest.
+ * Selects the connections to close. If a network exceeds its maximum: its newest. If the total is exceeded: the newest of the networks that
+ * hold the most and exceed the fair share, then the newest of all.
  */
-export function selectExcess<Connection extends Counted>(
+export function selectExcess<Connection extends NetworkMember>(
   oldestFirst: Iterable<Connection>,
-  { totalMax, perNetworkMax }: ConnectionBounds,
-): readonly Excess<Connection>[] {
-  const ranked = withRanks(oldestFirst);
+  { totalMax, perNetworkMax }: ConnectionMaxima,
+): readonly ShedConnection<Connection>[] {
+  const ranked = rankByNetwork(oldestFirst);
   const overNetwork = ranked.filter(({ rank }) => rank > perNetworkMax);
   const within = ranked.filter(({ rank }) => rank <= perNetworkMax);
-  const left = Math.max(Math.min(totalMax, within.length), 0);
-  const modestMax = Math.ceil(totalMax * MODEST_PART);
-  const greed = ({ rank }: { rank: number }) => (rank > modestMax ? rank : 0);
-  // Of equal greed, the order stays that of age.
-  const overTotal = left < within.length ? within.toSorted((a, b) => greed(a) - greed(b)).slice(left) : [];
+  const kept = Math.max(Math.min(totalMax, within.length), 0);
+  const fairMax = Math.ceil(totalMax * FAIR_SHARE);
+  const excess = ({ rank }: { rank: number }) => (rank > fairMax ? rank : 0);
+  // The sort is stable: connections with the same excess stay in order of age.
+  const overTotal = kept < within.length ? within.toSorted((a, b) => excess(a) - excess(b)).slice(kept) : [];
   return [
     ...overNetwork.map(({ connection }) => ({ connection, bound: "network" }) as const),
     ...overTotal.map(({ connection }) => ({ connection, bound: "total" }) as const),
   ];
 }
 
-/** With each, the how many-th of its network it is, counted from the oldest. */
-function withRanks<Connection extends Counted>(oldestFirst: Iterable<Connection>) {
+/** Adds to each connection its position within its network; the oldest has 1. */
+function rankByNetwork<Connection extends NetworkMember>(oldestFirst: Iterable<Connection>) {
   const ranked: { connection: Connection; rank: number }[] = [];
   const counts = new Map<string, number>();
   for (const connection of oldestFirst) {

@@ -1,5 +1,5 @@
 import type { Log, Metrics } from "../../core/ports.ts";
-import type { Bound } from "./load-shedding.ts";
+import type { ConnectionBound } from "./load-shedding.ts";
 
 export interface ShedReportParts {
   readonly log: Log;
@@ -7,51 +7,52 @@ export interface ShedReportParts {
   readonly intervalMs?: number | undefined;
 }
 
-/** A flood is worth a line, and not one for each connection. */
-const TELL_EVERY_MS = 10_000;
-/** Networks that a line is chosen from. */
-const TOLD_NETWORKS_MAX = 1000;
+/** One log line per interval, not one per connection. */
+const REPORT_INTERVAL_MS = 10_000;
+/** Networks that are counted for a log line. */
+const NETWORKS_MAX = 1000;
 
-/** Counts the connections that are cut because there are too many, and tells of them: of the first at once, of the rest by and by. */
+/** Counts the connections that are closed because a limit is exceeded. Logs the first immediately, and then a summary per interval. */
 export class ShedReport {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #intervalMs: number;
-  /** What has been cut since it was last told of, by network. */
-  readonly #untold = new Map<string, number>();
-  #untoldCount = 0;
+  /** By network: connections closed since the last log line. */
+  readonly #closedByNetwork = new Map<string, number>();
+  #closed = 0;
   #timer: Timer | undefined;
 
-  constructor({ log, metrics, intervalMs = TELL_EVERY_MS }: ShedReportParts) {
+  constructor({ log, metrics, intervalMs = REPORT_INTERVAL_MS }: ShedReportParts) {
     this.#log = log;
     this.#metrics = metrics;
     this.#intervalMs = intervalMs;
   }
 
-  /** `network`: whom it counted for; `undefined` for one of a trusted proxy's. */
-  readonly cut = (network: string | undefined, bound: Bound): void => {
+  /** `network`: `undefined` for a trusted proxy's connection. */
+  readonly shed = (network: string | undefined, bound: ConnectionBound): void => {
     this.#metrics.count("sallyport_connections_cut_total", { bound });
-    this.#untoldCount++;
+    this.#closed++;
     const name = network ?? "trusted proxies";
-    const count = this.#untold.get(name) ?? 0;
-    if (count > 0 || this.#untold.size < TOLD_NETWORKS_MAX) this.#untold.set(name, count + 1);
-    if (this.#timer === undefined) this.#tell();
+    const count = this.#closedByNetwork.get(name) ?? 0;
+    if (count > 0 || this.#closedByNetwork.size < NETWORKS_MAX) this.#closedByNetwork.set(name, count + 1);
+    if (this.#timer === undefined) this.#report();
   };
 
-  /** Tells what is left to tell, and of nothing more. */
+  /** Logs what is not logged yet, and stops. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#tell();
+    this.#report();
     clearTimeout(this.#timer);
   }
 
-  #tell(): void {
+  #report(): void {
     this.#timer = undefined;
-    if (this.#untoldCount === 0) return;
-    const [network, ofNetwork] = [...this.#untold].reduce((most, each) => (each[1] > most[1] ? each : most));
-    this.#log.warn("connections: too many, cut", { cut: this.#untoldCount, most_of: network, of_that: ofNetwork });
-    this.#untold.clear();
-    this.#untoldCount = 0;
-    this.#timer = setTimeout(() => this.#tell(), this.#intervalMs).unref();
+    if (this.#closed === 0) return;
+    const [network, ofNetwork] = [...this.#closedByNetwork].reduce((most, each) => (each[1] > most[1] ? each : most));
+    const fields = { closed: this.#closed, top_network: network, top_network_closed: ofNetwork };
+    this.#log.warn("connection limit exceeded", fields);
+    this.#closedByNetwork.clear();
+    this.#closed = 0;
+    this.#timer = setTimeout(() => this.#report(), this.#intervalMs).unref();
   }
 }

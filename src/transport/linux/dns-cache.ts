@@ -1,14 +1,14 @@
 import { openLibc } from "./libc.ts";
 
-/** Bun's own variable, in whole seconds; 0 keeps an address for less than one. */
+/** Bun's environment variable, in whole seconds. 0 keeps an address for less than a second. */
 const TIME_TO_LIVE = "BUN_CONFIG_DNS_TIME_TO_LIVE_SECONDS";
 
 /**
- * Bun 1.4.5 keeps the address of a name for 30 s, even if nobody listens there any more (https://github.com/oven-sh/bun/pull/38983). With
- * this, new connections go to an address that is at most a second old. An operator's own value of the variable stays.
+ * Bun 1.4.5 caches DNS answers for 30 s, even if connections to the address fail (https://github.com/oven-sh/bun/pull/38983). This
+ * shortens the cache to less than a second. A value that the operator has set for the variable stays.
  *
- * To be called before the first connection to a name: Bun reads the variable once, from the environment of the C library, which
- * JavaScript's copy does not reach. Throws where the system is not Linux.
+ * Call it before the first connection to a name: Bun reads the variable once, from the environment of the C library, which writes to
+ * JavaScript's environment object do not reach. Throws on other systems than Linux.
  */
 export function shortenDnsCache(): void {
   const { symbols } = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });

@@ -4,37 +4,37 @@ import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 import { SocketAddress } from "./socket-address.ts";
 
-/** Linux's own numbers (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h, asm-generic/socket.h). */
+/** Linux constants (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h, asm-generic/socket.h). */
 const EFD_CLOEXEC = 0o2000000;
 const SHUT_RDWR = 2;
 const SOL_SOCKET = 1;
 const SO_COOKIE = 57;
 
-/** What is asked for is among the first lines. */
+/** FDSize is among the first lines of the status file. */
 const STATUS_BYTES = 1024;
 
-/** The files of this process, looked at from the inside: which are connections that came in on one port, and from where. */
+/** The file descriptors of this process. Tells which are connections accepted on one port, and their peers. */
 export interface FdTable {
-  /** Of the socket that was looked at last: no other has had it, nor will. */
+  /** SO_COOKIE of the socket that `readIdentity` read last. The kernel never reuses one. */
   readonly identity: Uint32Array;
-  /** The peer that was read last. */
+  /** The peer that `readPeer` read last. */
   readonly peer: SocketAddress;
-  /** Reads the identity of a socket; false where the file is none, or is not open. */
+  /** Reads the identity of a socket. False if the fd is not open or not a socket. */
   readIdentity(fd: number): boolean;
-  /** Reads the peer of a connection; false where the file is none over IP, or is not open. */
+  /** Reads the peer of a connection. False if the fd is not open or not an IP connection. */
   readPeer(fd: number): boolean;
-  /** Whether this connection came in on the port. */
+  /** Whether the connection was accepted on the port. */
   isAccepted(fd: number): boolean;
-  /** Ends a connection. Whose file it is sees that its peer is gone, and closes it. */
+  /** shutdown(2). The socket's owner sees that the peer disconnected, and closes the fd. */
   shutDown(fd: number): void;
-  /** The lowest file descriptor that is free: all below are open. `undefined` where the process may open no more. */
+  /** The lowest free fd. `undefined` if the process has reached its limit of open files. */
   lowestFree(): number | undefined;
-  /** No file descriptor is as high as this, for now. */
+  /** The size of the table: every open fd is lower. */
   end(): number;
   close(): void;
 }
 
-/** For the connections that come in on a port that is listened on. Throws where the system cannot be asked. */
+/** Opens the table for the connections of a port on which this process listens. Throws if the system does not support it. */
 export function openFdTable(port: number): FdTable {
   using undo = new DisposableStack();
   const { symbols: system, close } = openLibc({
@@ -49,10 +49,10 @@ export function openFdTable(port: number): FdTable {
   const status = openStatus();
   undo.defer(() => status.close());
   const [peer, local, listening] = [new SocketAddress(), new SocketAddress(), new SocketAddress()];
-  // Over buffers of their own: Bun may move a small array that has none, away from under the pointer.
+  // With an explicit ArrayBuffer: Bun may move a small typed array that has none, and the pointer would dangle.
   const length = new Uint32Array(new ArrayBuffer(Uint32Array.BYTES_PER_ELEMENT));
   const identity = new Uint32Array(new ArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
-  // Once for all: there are thousands to look at.
+  // Pointers are computed once: a sweep makes thousands of calls.
   const [peerAt, lengthAt, identityAt] = [ptr(peer.words), ptr(length), ptr(identity)];
   const readLocal = (fd: number, into: SocketAddress) => {
     length[0] = into.words.byteLength;
@@ -63,9 +63,9 @@ export function openFdTable(port: number): FdTable {
     return system.getsockopt(fd, SOL_SOCKET, SO_COOKIE, identityAt, lengthAt) === 0;
   };
   const listener = findListeningSockets(port).find((fd) => readLocal(fd, listening));
-  if (listener === undefined) throw new Error("the system does not say what is listened on");
-  if (!readIdentity(listener)) throw new Error("the system does not tell sockets apart (SO_COOKIE)");
-  if (status.tableSize() === 0) throw new Error("the system does not say how many files are open");
+  if (listener === undefined) throw new Error("the listening socket is not found");
+  if (!readIdentity(listener)) throw new Error("the kernel does not support SO_COOKIE");
+  if (status.tableSize() === 0) throw new Error("/proc/self/status has no FDSize");
   const open = undo.move();
   return {
     identity,
@@ -75,7 +75,7 @@ export function openFdTable(port: number): FdTable {
       length[0] = peer.words.byteLength;
       return system.getpeername(fd, peerAt, lengthAt) === 0 && peer.wordCount > 0;
     },
-    // Another listener may have the same port at another address.
+    // Another listener may use the same port on another address.
     isAccepted: (fd) =>
       readLocal(fd, local) && local.port === port && (listening.isAnyAddress || local.hasAddressOf(listening)),
     shutDown: (fd) => void system.shutdown(fd, SHUT_RDWR),
@@ -90,12 +90,12 @@ export function openFdTable(port: number): FdTable {
   };
 }
 
-/** The process's own status (proc_pid_status(5)), kept open: where the process may open no more files, it is needed most. */
+/** /proc/self/status (proc_pid_status(5)). Kept open: it is needed most when the process can open no more files. */
 function openStatus() {
   const fd = openSync("/proc/self/status", "r");
   const bytes = Buffer.alloc(STATUS_BYTES);
   return {
-    /** For how many files there is room; it grows with the highest. */
+    /** The number of fds for which the kernel's table has room. It grows with the highest open fd. */
     tableSize(): number {
       const text = bytes.toString("latin1", 0, readSync(fd, bytes, 0, bytes.byteLength, 0));
       return Number(/^FDSize:\s*(\d+)$/m.exec(text)?.[1] ?? 0);

@@ -3,11 +3,11 @@ import { readdirSync } from "node:fs";
 import { openLibc } from "./libc.ts";
 import { SocketAddress } from "./socket-address.ts";
 
-/** Linux's own numbers (asm-generic/socket.h). */
+/** Linux constants (asm-generic/socket.h). */
 const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
 
-/** This process's sockets that listen on a port, by file descriptor. Throws where there is none, or the system cannot be asked. */
+/** The file descriptors of this process's sockets that listen on a port. Throws if there is none, or if the system is not supported. */
 export function findListeningSockets(port: number): readonly number[] {
   const system = openSystem();
   try {

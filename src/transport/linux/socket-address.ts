@@ -1,10 +1,10 @@
 import { formatIp } from "../../core/ip-address.ts";
 
-/** Linux's own numbers (bits/socket.h). */
+/** Linux constants (bits/socket.h). */
 const AF_INET = 2;
 const AF_INET6 = 10;
 
-/** Where the address begins: struct sockaddr_in, and struct sockaddr_in6, in which the flow comes before it (netinet/in.h). */
+/** Offset of the address in struct sockaddr_in, and in struct sockaddr_in6, which has the flow information before it (netinet/in.h). */
 const IPV4_OFFSET = 4;
 const IPV6_OFFSET = 8;
 const IPV6_GROUPS = 8;
@@ -12,19 +12,19 @@ const IPV6_GROUPS = 8;
 const PORT_OFFSET = 2;
 
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
-/** What any address takes (struct sockaddr_storage). */
+/** Size of struct sockaddr_storage, which holds any address. */
 const STORAGE_BYTES = 128;
-/** The most that an address of IP takes, in words. */
+/** Words up to the end of the address in struct sockaddr_in6. */
 const ADDRESS_WORDS = 6;
 
-/** An address and port as the system writes them down: struct sockaddr, of IPv4 or IPv6. */
+/** A struct sockaddr of IPv4 or IPv6. */
 export class SocketAddress {
-  /** What the system writes it into; as numbers, they mean nothing by themselves. */
+  /** Memory for system calls to write to. */
   readonly words = new Uint32Array(new ArrayBuffer(STORAGE_BYTES));
   readonly #view = new DataView(this.words.buffer);
   readonly #family = new Uint16Array(this.words.buffer, 0, 1);
 
-  /** How many of the words an address of this family takes; 0 for one that is not of IP. */
+  /** Words that an address of this family takes; 0 if the family is not IP. */
   get wordCount(): number {
     const family = this.#family[0];
     if (family === AF_INET) return 2;
@@ -35,7 +35,7 @@ export class SocketAddress {
     return this.#view.getUint16(PORT_OFFSET);
   }
 
-  /** Of a socket that listens: whether it does on every address. */
+  /** Whether the address is a wildcard: `0.0.0.0` or `::`. */
   get isAnyAddress(): boolean {
     return this.#addressWords.every((word) => word === 0);
   }
@@ -48,7 +48,7 @@ export class SocketAddress {
     return this.words.subarray((this.#family[0] === AF_INET ? IPV4_OFFSET : IPV6_OFFSET) / WORD_BYTES, this.wordCount);
   }
 
-  /** The IP address as text; IPv4 within IPv6 is left as it is. */
+  /** The IP address as text. An IPv4-mapped IPv6 address stays in its IPv6 form. */
   get address(): string {
     const view = this.#view;
     if (this.#family[0] === AF_INET) {

@@ -74,7 +74,7 @@ class MuxListener implements RenewableListener {
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
     this.#connections = new Connections(this.#limits, peers);
-    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, files: new FdBudget() }, peers);
+    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, fds: new FdBudget() }, peers);
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new LoopbackProxy(this.#edge.address.port, log, pipeRequests);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });
@@ -132,8 +132,8 @@ class MuxListener implements RenewableListener {
     this.#stopAccepting();
     for (const relay of [this.#toEdge, this.#toTls]) relay?.close();
     this.#grpc.close();
-    this.#connections.cutAll();
-    this.#inner.cutAll();
+    this.#connections.closeAll();
+    this.#inner.closeAll();
     await this.#edge.close();
   }
 
@@ -152,13 +152,13 @@ class MuxListener implements RenewableListener {
     if (toTls === undefined) this.#sort(socket, remoteAddress, origin);
     else
       this.#read(socket, remoteAddress, origin, ({ address, bytes }) => {
-        if (this.#connections.passOn(socket)) toTls.open(socket, bytes, address);
+        if (this.#connections.reserveProxyFds(socket)) toTls.open(socket, bytes, address);
       });
   }
 
   /** Whether there is room for one more. */
   #admit(socket: Socket, address: string): boolean {
-    return this.#connections.add(socket) && this.#connections.attribute(socket, address);
+    return this.#connections.add(socket) && this.#connections.countForNetwork(socket, address);
   }
 
   #createTls(tls: TlsIdentity): TlsServer {
@@ -188,7 +188,7 @@ class MuxListener implements RenewableListener {
       return found === undefined || isHttp2 === undefined ? undefined : { ...found, isHttp2 };
     };
     this.#read(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
-      if (!isHttp2) return void (this.#connections.passOn(socket) && this.#toEdge.open(socket, bytes, address));
+      if (!isHttp2) return void (this.#connections.reserveProxyFds(socket) && this.#toEdge.open(socket, bytes, address));
       this.#grpc.accept(socket, address, bytes);
     });
   }
@@ -202,11 +202,11 @@ class MuxListener implements RenewableListener {
   ): void {
     sniffProtocol(socket, decide, {
       decided: (opening) => {
-        this.#connections.settled(socket);
-        this.#inner.settled(socket);
+        this.#connections.identified(socket);
+        this.#inner.identified(socket);
         const { address = socketAddress } = opening;
         // Whom a proxy speaks for counts as if it had come by itself.
-        if (address !== socketAddress && !this.#connections.attribute(socket, address)) return;
+        if (address !== socketAddress && !this.#connections.countForNetwork(socket, address)) return;
         onDecided({ ...opening, address });
       },
       refused: (cause) => {

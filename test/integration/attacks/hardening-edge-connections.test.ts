@@ -145,8 +145,8 @@ async function holds(
   expect(await good.stop()).toEqual([]);
   for (const client of [older, ...others]) client.destroy();
   await until(() => ownFiles(gateway) <= filesBefore, "every file to be closed");
-  expect(gateway.logged()).toContain('"msg":"connections: too many, cut"');
-  expect(gateway.logged()).toContain(`"most_of":"${FROM}"`);
+  expect(gateway.logged()).toContain('"msg":"connection limit exceeded"');
+  expect(gateway.logged()).toContain(`"top_network":"${FROM}"`);
   expect(gateway.logged()).not.toContain('"level":"error"');
   await gateway.close();
 }
@@ -159,7 +159,7 @@ const BOUNDS = [
 
 describe.each(CARRIERS)("over $name", (carrier) => {
   test.each(BOUNDS.flatMap((bound) => [false, true].map((tls) => ({ ...bound, tls }))))(
-    "$key = $max, TLS: $tls: the newest of who has the most are cut",
+    "$key = $max, TLS: $tls: the newest connections of the largest network are closed",
     async ({ key, max, leftMin, tls }) => {
       const world = await crowd({ [key]: String(max) }, carrier, tls);
       // The older stream is one of them.

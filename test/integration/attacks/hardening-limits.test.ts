@@ -145,7 +145,7 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
       // The operator can see it.
       const counted = await metric(world().gateway, "sallyport_connections_cut_total", '{bound="network"}');
       expect(counted).toBeGreaterThanOrEqual(PER_NETWORK_MAX);
-      await until(() => world().logged().includes('"msg":"connections: too many, cut"'), "the log");
+      await until(() => world().logged().includes('"msg":"connection limit exceeded"'), "the log");
       const served = crowd.filter(({ closed }) => !closed);
       await Promise.all(served.map((client) => client.first(FRAME.settings)));
       expect(cut()).toBe(PER_NETWORK_MAX);

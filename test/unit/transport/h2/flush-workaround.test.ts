@@ -5,7 +5,7 @@ import { FRAME, RawH2 } from "../../../support/raw-h2.ts";
 import { until } from "../../../support/until.ts";
 
 const WIDE = Buffer.from([0x3f, 0xff, 0, 0]);
-/** More than the window that a stream begins with. */
+/** More than a stream's initial window. */
 const BIG = Buffer.alloc(100_000);
 const WRITES = 20;
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-/** A connection with as many open answers as there are windows; `undefined`: the one that a stream begins with. */
+/** A connection with one open response per window. `undefined`: the initial window. */
 async function open(windows: readonly (Uint8Array | undefined)[], answersPings: boolean) {
   streams = [];
   const client = new RawH2(url, { answersPings });
@@ -48,7 +48,7 @@ async function open(windows: readonly (Uint8Array | undefined)[], answersPings: 
   return { client, write, bytes, pings };
 }
 
-test("what is written beside a stream whose window is shut goes out all the same", async () => {
+test("a stream is flushed while the window of another stream on its connection is exhausted", async () => {
   const { client, write, bytes, pings } = await open([undefined, WIDE], true);
   write(0, BIG);
   await until(() => bytes(0) > 0, "the window to be used up");
@@ -60,7 +60,7 @@ test("what is written beside a stream whose window is shut goes out all the same
   client.destroy();
 });
 
-test("who reads is not asked anything", async () => {
+test("a client that reads gets no PING", async () => {
   const { client, write, bytes, pings } = await open([WIDE], true);
   for (let n = 1; n <= WRITES; n++) {
     write(0, Buffer.alloc(10));
@@ -70,10 +70,10 @@ test("who reads is not asked anything", async () => {
   client.destroy();
 });
 
-test("who does not answer is asked once", async () => {
+test("a client that does not answer a PING gets no second one", async () => {
   const { client, write, bytes, pings } = await open([undefined, WIDE], false);
   write(0, BIG);
-  await until(() => bytes(0) > 0 && pings() > 0, "the first question");
+  await until(() => bytes(0) > 0 && pings() > 0, "the first PING");
   for (let n = 0; n < WRITES; n++) {
     write(1, Buffer.alloc(10));
     await new Promise(setImmediate);
@@ -81,7 +81,7 @@ test("who does not answer is asked once", async () => {
   client.frame(FRAME.ping, 0, 0, Buffer.alloc(8));
   await until(
     () => client.frames.some(({ type, flags }) => type === FRAME.ping && flags === 1),
-    "the answer to a question of our own",
+    "the answer to the client's own PING",
   );
   expect(pings()).toBe(2);
   client.destroy();

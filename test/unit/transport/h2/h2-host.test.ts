@@ -25,7 +25,7 @@ const requestHeaders = (contentType: string) => ({
 });
 
 test.each(["application/grpc", "application/grpc-web+proto", "application/connect+proto"])(
-  "a client that gives a stream up is not told that the stream ended well, over %s",
+  "a stream that the client resets does not end with END_STREAM, over %s",
   async (contentType) => {
     const callsBefore = listeners.done.length;
     const client = new RawH2(listeners.grpc.url);

@@ -7,35 +7,35 @@ import { PeerResolver } from "../../../../src/transport/peer/peer-address.ts";
 import { fakeProcess, from } from "./fake-fd-table.ts";
 
 function sweepWith(limits: Partial<ConnectionLimits>) {
-  const { files, sockets, shutDown, state } = fakeProcess([]);
-  const sweep = new ConnectionSweep(new EdgeConnections(sockets, (address) => address), {
+  const { files, fdTable, shutDown, state } = fakeProcess([]);
+  const sweep = new ConnectionSweep(new EdgeConnections(fdTable, (address) => address), {
     peers: new PeerResolver([]),
     limits: connectionLimits(limits),
     metrics: { gauge() {}, observe() {}, count() {} },
   });
-  return { files, shutDown, state, look: () => sweep.look() };
+  return { files, shutDown, state, sweepOnce: () => sweep.sweep() };
 }
 
-test("the files that other listeners' connections hold are not there for the edge's, nor the edge's for theirs", () => {
+test("the edge's connections and those of other listeners share one fd budget", () => {
   const budget = new FdBudget(5);
-  const { files, shutDown, look } = sweepWith({ files: budget });
+  const { files, shutDown, sweepOnce } = sweepWith({ fds: budget });
   expect(budget.take(2)).toBe(true);
   for (let n = 0; n < 10; n++) files.push(from(n, 1));
-  look();
+  sweepOnce();
   expect(shutDown.length).toBe(7);
   expect(budget.take(1)).toBe(false);
   files[0] = undefined;
-  for (let n = 0; n < 10; n++) look();
+  for (let n = 0; n < 10; n++) sweepOnce();
   expect(budget.take(1)).toBe(true);
   expect(budget.take(1)).toBe(false);
 });
 
-test("a process with few files is looked at whole every fifth time, not every time", () => {
-  const { files, state, look } = sweepWith({});
+test("in a small process, every fifth sweep inspects all descriptors", () => {
+  const { files, state, sweepOnce } = sweepWith({});
   for (let n = 0; n < 100; n++) files.push(from(n, 1));
-  look();
-  const before = state.looks;
-  for (let n = 0; n < 50; n++) look();
-  // Ten passes, and a few beyond the last file each time.
-  expect(Math.floor((state.looks - before) / 100)).toBe(10 + (50 * 16) / 100);
+  sweepOnce();
+  const before = state.inspections;
+  for (let n = 0; n < 50; n++) sweepOnce();
+  // Ten passes, and each sweep inspects 16 descriptors beyond the last one.
+  expect(Math.floor((state.inspections - before) / 100)).toBe(10 + (50 * 16) / 100);
 });

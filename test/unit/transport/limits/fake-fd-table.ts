@@ -1,30 +1,30 @@
 import type { FdTable } from "../../../../src/transport/linux/fd-table.ts";
 import { SocketAddress } from "../../../../src/transport/linux/socket-address.ts";
 
-/** A file of a process: an edge's connection from 192.0.2.`host`, or somebody else's. */
+/** An open file of a process: a connection of the edge from 192.0.2.`host`, or a connection that is not the edge's. */
 interface FakeFile {
   readonly host: number;
   readonly port: number;
-  readonly isOthers?: boolean;
+  readonly isForeign?: boolean;
 }
 
 export const from = (host: number, port: number): FakeFile => ({ host, port });
 
-/** A process's files, by descriptor, to be changed by the test. What is shut down stays open until the test closes it. */
+/** A process's open files, by descriptor. The test may change them. A connection that is shut down stays open until the test closes it. */
 export function fakeProcess(files: (FakeFile | "no socket" | undefined)[]) {
   const peer = new SocketAddress();
   const bytes = new DataView(peer.words.buffer);
   const shutDown: number[] = [];
-  /** How many files were looked at; whether the process may open no more. */
-  const state = { looks: 0, isFull: false };
+  /** The number of descriptors that were inspected, and whether the process can open no more files. */
+  const state = { inspections: 0, isFull: false };
   const fileAt = (fd: number) => (files[fd] === "no socket" ? undefined : files[fd]);
   const identities = new Map<FakeFile, number>();
   const identity = new Uint32Array(2);
-  const sockets: FdTable = {
+  const fdTable: FdTable = {
     identity,
     peer,
     readIdentity(fd) {
-      state.looks++;
+      state.inspections++;
       const file = fileAt(fd);
       if (file === undefined) return false;
       if (!identities.has(file)) identities.set(file, identities.size + 1);
@@ -40,7 +40,7 @@ export function fakeProcess(files: (FakeFile | "no socket" | undefined)[]) {
       bytes.setUint32(4, 0xc0000200 + file.host);
       return true;
     },
-    isAccepted: (fd) => fileAt(fd)?.isOthers !== true,
+    isAccepted: (fd) => fileAt(fd)?.isForeign !== true,
     shutDown: (fd) => void shutDown.push(fd),
     lowestFree() {
       if (state.isFull) return undefined;
@@ -50,5 +50,5 @@ export function fakeProcess(files: (FakeFile | "no socket" | undefined)[]) {
     end: () => files.length,
     close() {},
   };
-  return { files, sockets, shutDown, state };
+  return { files, fdTable, shutDown, state };
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { listenOn } from "../../../../src/core/listen-on.ts";
 import { type FdTable, openFdTable } from "../../../../src/transport/linux/fd-table.ts";
 
-/** A server on an address, with a client's connection to it, in this process. */
+/** A server in this process, with one client connected to it. */
 async function connected(host: string, at = host, port = 0) {
   const accepted = Promise.withResolvers<Socket>();
   const server = createServer((socket) => accepted.resolve(socket));
@@ -27,12 +27,12 @@ async function connected(host: string, at = host, port = 0) {
   };
 }
 
-/** The files that are connections which came in on the port. */
-function isAccepted(sockets: FdTable) {
-  return Array.from({ length: sockets.end() }, (_, fd) => fd).flatMap((fd) => {
-    if (!sockets.readPeer(fd)) return [];
-    const { address, port } = sockets.peer;
-    return sockets.isAccepted(fd) ? [{ fd, address, port }] : [];
+/** The connections that were accepted on the port of the table. */
+function acceptedIn(fdTable: FdTable) {
+  return Array.from({ length: fdTable.end() }, (_, fd) => fd).flatMap((fd) => {
+    if (!fdTable.readPeer(fd)) return [];
+    const { address, port } = fdTable.peer;
+    return fdTable.isAccepted(fd) ? [{ fd, address, port }] : [];
   });
 }
 
@@ -42,25 +42,25 @@ test.each([
   { host: "::1", at: "::1", address: "::1" },
   { host: "::", at: "::1", address: "::1" },
   { host: "::", at: "127.0.0.1", address: "::ffff:7f00:1" },
-])("a connection to $at of a socket on $host is found, with its peer; that socket and the client's end are not", async (at) => {
+])("of a connection to $at, accepted by a listener on $host, only the accepted socket is found, with its peer", async (at) => {
   const connection = await connected(at.host, at.at);
-  const sockets = openFdTable(connection.port);
-  const found = isAccepted(sockets);
+  const fdTable = openFdTable(connection.port);
+  const found = acceptedIn(fdTable);
   expect(found.map(({ address, port }) => ({ address, port }))).toEqual([{ address: at.address, port: connection.clientPort }]);
-  sockets.shutDown(found[0]?.fd ?? -1);
+  fdTable.shutDown(found[0]?.fd ?? -1);
   await connection.closed;
-  sockets.close();
+  fdTable.close();
   await connection.close();
 });
 
-test("a socket is told from every other, also from one that takes its file and its peer's port", async () => {
+test("the identity of a socket differs from that of a later one with the same fd and peer port", async () => {
   const identitiesOf = async (port: number) => {
     const connection = await connected("127.0.0.1", "127.0.0.1", port);
-    const sockets = openFdTable(connection.port);
-    const [{ fd } = expect.unreachable()] = isAccepted(sockets);
-    const read = () => (sockets.readIdentity(fd) ? sockets.identity.join() : "none");
+    const fdTable = openFdTable(connection.port);
+    const [{ fd } = expect.unreachable()] = acceptedIn(fdTable);
+    const read = () => (fdTable.readIdentity(fd) ? fdTable.identity.join() : "none");
     const identities = [read(), read()];
-    sockets.close();
+    fdTable.close();
     await connection.close();
     return { port: connection.port, identities };
   };
@@ -70,42 +70,42 @@ test("a socket is told from every other, also from one that takes its file and i
   expect(second.identities[0]).not.toBe(first.identities[0]);
 });
 
-test("another listener on the same port of another address keeps its connections to itself", async () => {
+test("connections of a listener on another address with the same port are not found", async () => {
   const edge = await connected("127.0.0.1");
-  const sockets = openFdTable(edge.port);
+  const fdTable = openFdTable(edge.port);
   const other = await connected("127.0.0.2", "127.0.0.2", edge.port);
-  expect(isAccepted(sockets).map(({ port }) => port)).toEqual([edge.clientPort]);
-  sockets.close();
+  expect(acceptedIn(fdTable).map(({ port }) => port)).toEqual([edge.clientPort]);
+  fdTable.close();
   await Promise.all([edge.close(), other.close()]);
 });
 
-test("after a connection of another kind, whose address is short, each address is read whole", async () => {
+test("after a Unix domain socket, whose address is short, IP addresses are read whole", async () => {
   const path = join(mkdtempSync(join(tmpdir(), "sallyport-socket-")), "socket");
   const inside = createServer();
   await new Promise((resolve) => inside.listen(path, () => resolve(undefined)));
   const local = connect(path);
   await new Promise((resolve) => local.once("connect", resolve));
   const { port, clientPort, close } = await connected("127.0.0.1");
-  const sockets = openFdTable(port);
-  expect(isAccepted(sockets).map((found) => found.port)).toEqual([clientPort]);
-  sockets.close();
+  const fdTable = openFdTable(port);
+  expect(acceptedIn(fdTable).map((found) => found.port)).toEqual([clientPort]);
+  fdTable.close();
   local.destroy();
   inside.close();
   await close();
 });
 
-test("below the lowest file that is free all are open, and none is beyond the end", async () => {
+test("all fds below the lowest free one are open, and none is beyond the table's end", async () => {
   const { port, close } = await connected("127.0.0.1");
-  const sockets = openFdTable(port);
+  const fdTable = openFdTable(port);
   const fds = readdirSync("/proc/self/fd").map(Number);
-  const lowest = sockets.lowestFree() ?? expect.unreachable();
+  const lowest = fdTable.lowestFree() ?? expect.unreachable();
   expect(fds.filter((fd) => fd < lowest).length).toBe(lowest);
-  expect(sockets.end()).toBeGreaterThan(Math.max(...fds.slice(0, -1)));
-  sockets.close();
+  expect(fdTable.end()).toBeGreaterThan(Math.max(...fds.slice(0, -1)));
+  fdTable.close();
   await close();
 });
 
-test("it closes what it opened, and refuses a port that nothing listens on", async () => {
+test("the table leaves no fd open, and a port without a listener is an error", async () => {
   const { port, close } = await connected("127.0.0.1");
   openFdTable(port).close();
   const before = readdirSync("/proc/self/fd").length;

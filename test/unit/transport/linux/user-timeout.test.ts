@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { listenOn } from "../../../../src/core/listen-on.ts";
 import { setUserTimeout } from "../../../../src/transport/linux/user-timeout.ts";
 
-/** That connections are cut by it is shown in test/integration/stalled-clients.test.ts. */
+/** test/integration/stalled-clients.test.ts shows that the timeout closes connections. */
 
-test("a port that nothing listens on is an error, and not a silence", async () => {
+test("a port without a listener is an error", async () => {
   const server = createServer();
   const {
     address: { port },
@@ -16,7 +16,7 @@ test("a port that nothing listens on is an error, and not a silence", async () =
   expect(() => setUserTimeout(port, 1000)).toThrow(`nothing listens on port ${port}`);
 });
 
-test("IPv6 has its port where IPv4 has it", async () => {
+test("a listener on an IPv6 address is found by its port", async () => {
   const server = createServer();
   const {
     address: { port },
@@ -25,7 +25,7 @@ test("IPv6 has its port where IPv4 has it", async () => {
   server.close();
 });
 
-test("it opens nothing that stays", async () => {
+test("setUserTimeout leaves no fd open", async () => {
   const server = createServer();
   const {
     address: { port },

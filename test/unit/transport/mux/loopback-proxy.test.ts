@@ -27,14 +27,14 @@ async function listen(onSocket: (socket: Socket) => void): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A relay to a listener of the test's, and a client of it whose first bytes have been read. */
-async function relayTo(onInner: (socket: Socket) => void, stallIntervalMs?: number) {
-  const relay = new LoopbackProxy(await listen(onInner), log, pipeBytes, stallIntervalMs);
-  opened.push(relay);
+/** A proxy to a listener of the test. `open` connects a client, whose first bytes are read before the proxy takes it over. */
+async function proxyTo(onInner: (socket: Socket) => void, stallIntervalMs?: number) {
+  const proxy = new LoopbackProxy(await listen(onInner), log, pipeBytes, stallIntervalMs);
+  opened.push(proxy);
   const port = await listen((socket) => {
     socket.once("data", (first: Buffer) => {
       socket.pause();
-      relay.open(socket, first, "203.0.113.7");
+      proxy.open(socket, first, "203.0.113.7");
     });
   });
   const open = () => {
@@ -42,7 +42,7 @@ async function relayTo(onInner: (socket: Socket) => void, stallIntervalMs?: numb
     client.on("error", () => {});
     return client;
   };
-  return { relay, open };
+  return { proxy, open };
 }
 
 const textOf = (client: Socket) =>
@@ -54,68 +54,68 @@ const textOf = (client: Socket) =>
     client.on("close", () => resolve(text));
   });
 
-test("the listener behind is told who is there, from the first byte on and no longer than the connection lives", async () => {
-  const told: (string | undefined)[] = [];
+test("the inner listener finds the client's address while the connection is open, and not after", async () => {
+  const found: (string | undefined)[] = [];
   let end: { address: string | undefined; port: number | undefined } = { address: undefined, port: undefined };
-  const { relay, open } = await relayTo((inner) => {
+  const { proxy, open } = await proxyTo((inner) => {
     end = { address: inner.remoteAddress, port: inner.remotePort };
     inner.once("data", () => {
-      told.push(relay.addressOf(end));
+      found.push(proxy.addressOf(end));
       inner.write("hi");
     });
   });
   const client = open();
-  await until(() => told.length === 1, "the first bytes");
-  expect(told).toEqual(["203.0.113.7"]);
-  expect(relay.size).toBe(1);
+  await until(() => found.length === 1, "the first bytes");
+  expect(found).toEqual(["203.0.113.7"]);
+  expect(proxy.size).toBe(1);
   client.destroy();
-  await until(() => relay.addressOf(end) === undefined && relay.size === 0, "the connection to be forgotten");
+  await until(() => proxy.addressOf(end) === undefined && proxy.size === 0, "the connection to be forgotten");
 });
 
-test("nobody else is anybody: not another port, nor the same port at another address", async () => {
+test("a connection from another port, or from the same port at another address, has no client address", async () => {
   let inner: Socket | undefined;
-  const { relay, open } = await relayTo((socket) => {
+  const { proxy, open } = await proxyTo((socket) => {
     inner = socket;
   });
   open();
-  await until(() => relay.addressOf({ address: "127.0.0.1", port: inner?.remotePort }) !== undefined, "the connection");
+  await until(() => proxy.addressOf({ address: "127.0.0.1", port: inner?.remotePort }) !== undefined, "the connection");
   const port = inner?.remotePort ?? 0;
-  expect(relay.addressOf({ address: "127.0.0.1", port: port + 1 })).toBeUndefined();
-  expect(relay.addressOf({ address: "127.0.0.2", port })).toBeUndefined();
-  expect(relay.addressOf({ address: "::1", port })).toBeUndefined();
-  expect(relay.addressOf({})).toBeUndefined();
+  expect(proxy.addressOf({ address: "127.0.0.1", port: port + 1 })).toBeUndefined();
+  expect(proxy.addressOf({ address: "127.0.0.2", port })).toBeUndefined();
+  expect(proxy.addressOf({ address: "::1", port })).toBeUndefined();
+  expect(proxy.addressOf({})).toBeUndefined();
 });
 
-test("what the listener says last arrives whole, though it hangs up at once", async () => {
+test("a response arrives whole if the inner listener closes right after it", async () => {
   const answer = "x".repeat(5_000_000);
-  const { relay, open } = await relayTo((inner) => inner.once("data", () => inner.end(answer)));
+  const { proxy, open } = await proxyTo((inner) => inner.once("data", () => inner.end(answer)));
   expect((await textOf(open())).length).toBe(answer.length);
-  await relay.idle();
+  await proxy.idle();
 });
 
-test("when the listener breaks off, so does the client's connection; when it is gone, it is said", async () => {
-  const { relay, open } = await relayTo((inner) => inner.once("data", () => inner.resetAndDestroy()));
+test("a reset by the inner listener closes the client; an inner listener that refuses connections is logged", async () => {
+  const { proxy, open } = await proxyTo((inner) => inner.once("data", () => inner.resetAndDestroy()));
   expect(await textOf(open())).toBe("");
-  await relay.idle();
+  await proxy.idle();
   expect(errors).toEqual([]);
   opened[0]?.close();
   expect(await textOf(open())).toBe("");
-  await relay.idle();
+  await proxy.idle();
   expect(errors.length).toBe(1);
 });
 
-test("a client that leaves before it has been passed on leaves nothing behind", async () => {
-  const { relay, open } = await relayTo(() => {});
+test("a client that disconnects before the inner connection is open is forgotten", async () => {
+  const { proxy, open } = await proxyTo(() => {});
   const clients = Array.from({ length: 20 }, open);
   for (const client of clients) client.once("connect", () => setImmediate(() => client.destroy()));
   await Promise.all(clients.map(textOf));
-  await relay.idle();
-  expect(relay.size).toBe(0);
+  await proxy.idle();
+  expect(proxy.size).toBe(0);
 });
 
-test("what waits for a client that does not read is bounded, and the client is cut in the end", async () => {
+test("the queue of a client that does not read is bounded, and the client is closed", async () => {
   let sent = 0;
-  const { relay, open } = await relayTo((inner) => {
+  const { proxy, open } = await proxyTo((inner) => {
     const more = () => {
       while (inner.write(new Uint8Array(65_536))) sent += 65_536;
     };
@@ -124,16 +124,24 @@ test("what waits for a client that does not read is bounded, and the client is c
   }, 100);
   const client = open();
   client.pause();
-  await until(() => relay.size === 1, "the connection");
-  await until(() => relay.size === 0, "the client to be cut");
+  await until(() => proxy.size === 1, "the connection");
+  await until(() => proxy.size === 0, "the client to be closed");
   expect(sent).toBeLessThan(64 * 1024 * 1024);
   client.destroy();
 });
 
-test("a quiet client is not cut: nothing waits for it", async () => {
-  const { relay, open } = await relayTo((inner) => inner.once("data", () => inner.write("hi")), 10);
-  open().resume();
-  await until(() => relay.size === 1, "the connection");
-  await Bun.sleep(60);
-  expect(relay.size).toBe(1);
+test("an idle client for which nothing is queued stays open while a stalled client is closed", async () => {
+  let connections = 0;
+  const { proxy, open } = await proxyTo((inner) => {
+    const answer = ++connections === 1 ? "hi" : new Uint8Array(64 * 1024 * 1024);
+    inner.once("data", () => inner.write(answer));
+  }, 10);
+  const idle = open();
+  await new Promise((resolve) => idle.once("data", resolve));
+  const stalled = open();
+  stalled.pause();
+  await until(() => proxy.size === 2, "the stalled client");
+  await until(() => proxy.size === 1, "the stalled client to be closed");
+  expect(idle.destroyed).toBe(false);
+  stalled.destroy();
 });

@@ -8,11 +8,11 @@ import { listStreams, revokeStreams, type StreamAdmin } from "./stream-admin.ts"
 
 export interface AdminParts {
   readonly listen: ListenAddress;
-  /** Names under which it may be asked, besides literal addresses and `localhost`. */
+  /** Host names accepted in requests, besides IP addresses and `localhost`. */
   readonly hosts: readonly string[];
-  /** What keeps the gateway from being ready, in words; empty when it is. */
+  /** Why the gateway is not ready; empty if it is ready. */
   readonly notReady: () => readonly string[];
-  /** The metrics in Prometheus' text format. */
+  /** Returns the metrics in the Prometheus text format. */
   readonly renderMetrics: () => string;
   readonly streams: StreamAdmin;
 }
@@ -20,7 +20,10 @@ export interface AdminParts {
 const ADMIN_BODY_BYTES_MAX = 16 * 1024;
 const IDLE_TIMEOUT_SECONDS = 30;
 
-/** Opens the admin listener: `/healthz` (the process lives), `/readyz` (send it traffic), `/metrics`, `/streams`, `/revoke`. For operators, not for the internet. */
+/**
+ * Opens the HTTP listener for operators: `/healthz` (the process is alive), `/readyz` (it can take traffic), `/metrics`, `/streams`,
+ * `/revoke`. It has no authentication and must not be reachable from the internet.
+ */
 export function openAdmin(parts: AdminParts): Listener {
   const { listen, hosts } = parts;
   const pages = new PageGuard([...hosts, listen.host]);

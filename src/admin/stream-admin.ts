@@ -4,12 +4,12 @@ import { jsonReply, RestError } from "../core/rest-reply.ts";
 import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-report.ts";
 import { queryOf } from "../transport/bun/request-url.ts";
 
-/** What operators can see and do of streams. */
+/** The operations on streams that the admin listener offers. */
 export interface StreamAdmin {
   list(query: StreamQuery): StreamPage;
-  /** Ends the streams, and what is cached; gives the number of streams that ended. */
+  /** Removes the sessions from the cache and ends their streams. Returns the number of ended streams. */
   revoke(revocation: Revocation): number;
-  /** Tells the other gateways; gives whether they will learn of it. */
+  /** Sends the revocation to the other gateways. Resolves to whether they will receive it. */
   announce(revocation: Revocation): Promise<boolean>;
 }
 
@@ -23,7 +23,7 @@ export function listStreams(request: Request, admin: StreamAdmin): Response {
   const parameters = new URLSearchParams(queryOf(request.url));
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
   if (unknown !== undefined)
-    throw new RestError("invalid_request", `there is no parameter ${JSON.stringify(unknown.slice(0, 64))}`);
+    throw new RestError("invalid_request", `unknown parameter ${JSON.stringify(unknown.slice(0, 64))}`);
   const { streams, nextAfter } = admin.list({
     after: whole(parameters, "after", 0, Number.MAX_SAFE_INTEGER) ?? 0,
     limit: whole(parameters, "limit", 1, PAGE_MAX) ?? PAGE_DEFAULT,
@@ -33,7 +33,10 @@ export function listStreams(request: Request, admin: StreamAdmin): Response {
   return jsonReply(200, { streams: streams.map(toJson), next_after: nextAfter ?? null });
 }
 
-/** `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. JSON by its content type alone, which no foreign page can send unasked. */
+/**
+ * `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. Requires a JSON Content-Type: a page of another origin cannot send one
+ * without a CORS preflight.
+ */
 export async function revokeStreams(request: Request, admin: StreamAdmin): Promise<Response> {
   if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");
   const revocation = toRevocation(await request.text());
@@ -62,7 +65,7 @@ function fieldsOf(body: string): [string, unknown][] {
 }
 
 function badRevocation(): RestError {
-  return new RestError("invalid_request", "the body must be a JSON object with device_session_id or user_id, one of them");
+  return new RestError("invalid_request", "the body must be a JSON object with either device_session_id or user_id");
 }
 
 function whole(parameters: URLSearchParams, name: string, min: number, max: number): number | undefined {

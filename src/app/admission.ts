@@ -16,12 +16,12 @@ interface AdmissionParts {
   readonly metrics: GatewayMetrics;
 }
 
-/** What lets requests in: what may be read at all, the pipeline's part without the backend, and what public calls are charged by. On the same budgets. */
+/** Builds the parts that admit or refuse requests: the pipeline's ports without the backend, the guard of the RPC layer, and the budgets of public calls. */
 export function openAdmission(config: Config, { stores, clock, log, metrics }: AdmissionParts) {
   const budgets = budgetsOf(config);
   const onShadowRefusal = (scope: BudgetScope) => {
     metrics.count("sallyport_shadow_refusals_total", { scope });
-    log.info("budget: would have refused, were it not in shadow mode", { scope });
+    log.info("shadow budget exceeded", { scope });
   };
   const common = { budgets, onShadowRefusal, clock };
   const { sessions, replay, replayCoverageStartMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
@@ -34,7 +34,7 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
     pipeline: { ...pipelineOptions(config), ...failures, ...{ sessions, replay, replayCoverageStartMs, buckets } },
     guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
-    /** From now on the budgets are those of another configuration. */
+    /** Replaces the budgets by those of a reloaded configuration. */
     adoptBudgets: (next: Config) => void Object.assign(budgets, budgetsOf(next)),
   };
 }

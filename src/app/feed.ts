@@ -13,14 +13,14 @@ interface FeedParts {
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
-  /** The feed came up or went down. */
+  /** Called when the feed comes up or goes down. */
   readonly onStateChange: () => void;
 }
 
-/** The push feed, delivering to the hub. */
+/** Creates the push feed, which delivers to the hub. */
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { sink, revocations, log, metrics, clock, onStateChange } = parts;
-  // Streams that opened before the feed first came up may have missed something: that is a gap too.
+  // Streams that opened before the feed first came up may have missed events, so that counts as a gap.
   let hadGap = false;
   const gap = () => {
     hadGap = true;
@@ -46,7 +46,7 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   });
 }
 
-/** Why the feed keeps the gateway from being ready; none if it does not. */
+/** The reasons for which the feed makes the gateway not ready; empty if there are none. */
 export function feedNotReady(feed: Pick<PushFeed, "hasBeenUp">, areRevocationsArriving: boolean): string[] {
   if (!feed.hasBeenUp()) return ["the push feed has not come up yet"];
   return areRevocationsArriving ? [] : ["the push feed is down"];

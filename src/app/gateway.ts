@@ -39,39 +39,36 @@ import { standardServices } from "./standard-services.ts";
 export interface Gateway {
   /** `http://host:port` of the edge. */
   readonly edgeUrl: string;
-  /** Of the gRPC listener; the edge's, where all is on one port. */
+  /** URL of the gRPC listener. The same as `edgeUrl` with `edge.grpc = same-port`. */
   readonly grpcUrl: string;
   readonly adminUrl: string;
-  /** Resolves to `true` once everything is stopped in order; `false` where the deadline cut what was still under way. */
+  /** Stops all parts in order. Resolves to `false` if calls were still running at `shutdown.deadline_ms`. */
   stop(): Promise<boolean>;
-  /** Reads the configuration anew, and takes up what may change at run time: budgets. Whether it was in order; if not, all stays as it is. */
+  /** Loads the configuration again and adopts its budgets. Returns `false`, and changes nothing, if the configuration is invalid. */
   reload(load: () => Config): boolean;
 }
 
 export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
-  /** The file that the configuration came from, if it holds secrets. */
+  /** The configuration file, if it contains secrets. */
   readonly secretConfigFile?: string | undefined;
   readonly metrics?: GatewayMetrics;
   readonly clock?: Clock;
-  /** Other stores than the configuration's. */
+  /** Replaces the stores of the configuration. For tests. */
   readonly openStores?: typeof openStores;
 }
 
 const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
 const COMPRESS_BYTES_MIN = 1024;
 
-/**
- * Puts the gateway together and starts it: keys, stores, backend and push feed, hub, listeners. Throws `ConfigError`,
- * `StoreError` or `ListenError`, with nothing left running.
- */
+/** Builds all parts of the gateway and starts it. Throws `ConfigError`, `StoreError` or `ListenError`, with nothing left running. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log, clock = systemClock } = options;
   const config = requireBackend(options.config);
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const lifecycle = { stopping: false };
-  freshNames(log);
+  limitDnsCache(log);
   const keys = openKeyRing(config);
   warnOfOpenFiles(config, options.secretConfigFile, log);
   const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
@@ -90,7 +87,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const stores = await (options.openStores ?? openStores)(storeSettings(config), {
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
-    onRevocation: revokeLogged("admin: revoked at another gateway"),
+    onRevocation: revokeLogged("revoked at another gateway"),
   });
   undo.defer(() => stores.close());
   const { hub, sink, ...push } = openHub(hubSettings(config), {
@@ -143,7 +140,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     renderMetrics: () => metrics.render(),
     streams: {
       list: (query) => hub.list(query),
-      revoke: revokeLogged("admin: revoked"),
+      revoke: revokeLogged("revoked by operator"),
       announce: (revocation) => stores.announce(revocation),
     },
   });
@@ -182,22 +179,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-/** Where the system does not let it, that is logged, and the gateway serves. */
-function freshNames(log: Log): void {
+/** A failure is logged only: Bun then caches addresses for 30 s. */
+function limitDnsCache(log: Log): void {
   try {
     shortenDnsCache();
   } catch (error) {
-    log.warn("names: addresses are kept for 30 s", { cause: messageOf(error) });
+    log.warn("DNS cache lifetime not reduced", { cache_seconds: 30, cause: messageOf(error) });
   }
 }
 
 function openKeyRing(config: Config): KeyRing {
   const { current, next, previous } = loadSeeds(config);
-  // `serve` insists on a key; for `dev` and `demo` one that lives as long as the process will do.
+  // `serve` requires a configured key. `dev` and `demo` may use a random key for the lifetime of the process.
   return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
 }
 
-/** Whether the work was done within `ms`. */
+/** Resolves to whether the work succeeded within `ms`. */
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), ms);

@@ -14,21 +14,21 @@ import type { Listener, RenewableListener } from "../transport/listener.ts";
 import { openMuxListener } from "../transport/mux/mux-listener.ts";
 import type { TlsExpiryParts } from "../transport/tls/tls-expiry.ts";
 import { type CheckedTls, readTlsFiles, watchTlsFiles } from "../transport/tls/tls-files.ts";
-import { exposureOf } from "./exposure.ts";
+import { isUnlimitedEdge } from "./exposure.ts";
 import { filesForConnections } from "./open-files.ts";
 
-/** The public listeners: one for everything, or the edge and the gRPC listener beside it. */
+/** The public listeners: the mux listener alone, or the edge and the gRPC listener. */
 export interface PublicListeners {
   readonly edgeUrl: string;
   readonly grpcUrl: string;
-  /** As the system bound them, such as `http://0.0.0.0:8080`; for the log. */
+  /** The bound addresses, such as `http://0.0.0.0:8080`, for the log. */
   readonly bound: { readonly edge: string; readonly grpc: string };
-  /** Stops accepting, and resolves when the calls in flight are answered. */
+  /** Stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens what the configuration says, with its TLS identity and the renewals of that. Throws `ListenError`, with nothing left open. */
+/** Opens the public listeners and watches their TLS files. Throws `ListenError`, with nothing left open. */
 export async function openPublicListeners(
   config: Config,
   parts: Omit<EdgeParts, "listen" | "tls" | "limits">,
@@ -43,14 +43,16 @@ export async function openPublicListeners(
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openMuxListener(edgeParts) : openEdge(edgeParts);
   undo.defer(() => edge.close());
-  const sweep = onePort ? undefined : boundEdge(edge, edgeParts);
+  const sweep = onePort ? undefined : limitEdge(edge, edgeParts);
   undo.defer(() => sweep?.stop());
-  const exposure = exposureOf(config, sweep !== undefined);
-  if (exposure !== undefined) parts.log.warn(exposure);
+  if (isUnlimitedEdge(config, sweep !== undefined)) {
+    const advice = "set edge.grpc = same-port, or limit connections in a proxy and set trusted_proxies";
+    parts.log.warn("edge connections unlimited", { advice });
+  }
   const grpc = onePort ? edge : await openGrpcListener({ ...edgeParts, listen: config["grpc.listen"] });
   if (!onePort) undo.defer(() => grpc.close());
   const listeners = new Set([edge, grpc]);
-  missVanished(listeners, config, parts.log);
+  limitUnacknowledged(listeners, config, parts.log);
   const watch = checked && watchIdentity(config, checked, listeners, parts);
   undo.defer(() => watch?.stop());
   const open = undo.move();
@@ -63,7 +65,7 @@ export async function openPublicListeners(
   };
 }
 
-/** Where a listener is bound, as a URL. */
+/** The bound address of a listener, as a URL. */
 export function boundUrl({ url, bound }: Listener): string {
   return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
@@ -82,17 +84,17 @@ function limitsOf(config: Config, fds: FdBudget): Omit<ConnectionLimits, "onShed
   };
 }
 
-/** Bounds the connections of an edge on its own port; where the system does not let it, it is said and the gateway serves. */
-function boundEdge({ address }: RenewableListener, parts: SweepParts & { readonly log: Log }): { stop(): void } | undefined {
+/** Limits the connections of an edge on its own port. A failure is logged, and the gateway serves without these limits. */
+function limitEdge({ address }: RenewableListener, parts: SweepParts & { readonly log: Log }): { stop(): void } | undefined {
   try {
     return sweepConnections(address.port, parts);
   } catch (error) {
-    parts.log.warn("connections: no bounds on the edge", { cause: messageOf(error) });
+    parts.log.warn("edge connection limits unavailable", { cause: messageOf(error) });
     return undefined;
   }
 }
 
-/** Where the TLS files are; `undefined` where TLS is not configured. */
+/** The paths of the TLS files; `undefined` without TLS. */
 function tlsPaths(config: Config) {
   const certificate = config["tls.certificate_file"];
   const key = config["tls.key_file"];
@@ -114,17 +116,17 @@ function watchIdentity(
   const paths = tlsPaths(config);
   const onRenewed = (renewed: TlsIdentity) => {
     for (const listener of listeners) listener.renewTls(renewed);
-    // Some listen anew for it.
-    missVanished(listeners, config, log);
+    // A listener may have opened a new socket for the new certificate.
+    limitUnacknowledged(listeners, config, log);
   };
   return paths && watchTlsFiles(paths, current, { intervalMs: config["tls.reload_ms"], clock, log, metrics, onRenewed });
 }
 
-/** Clients that vanish are missed in time, on whatever listener; where the system cannot do that, it is said and the gateway serves. */
-function missVanished(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
+/** Sets `TCP_USER_TIMEOUT` on every listener, so that connections of vanished clients are closed. A failure is only logged. */
+function limitUnacknowledged(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
   try {
     for (const { address } of listeners) setUserTimeout(address.port, config["connections.user_timeout_ms"]);
   } catch (error) {
-    log.warn("connections.user_timeout_ms has no effect", { cause: messageOf(error) });
+    log.warn("TCP_USER_TIMEOUT unavailable", { setting: "connections.user_timeout_ms", cause: messageOf(error) });
   }
 }

@@ -6,7 +6,7 @@ import { checkConfirmCode, checkSendCode } from "../service/public/public-schema
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
 
-/** Maps the configuration to the options of the parts. No other folder knows the names of settings. */
+/** Maps the configuration to the options of the parts. Only this room knows the keys of settings. */
 
 export function hubSettings(config: Config): HubSettings {
   return {
@@ -44,8 +44,8 @@ export function storeSettings(config: Config): StoreSettings {
 }
 
 /**
- * A session is exempt for `session_cache.ttl_ms`, and as many are exempt at once as the cache holds. Their buckets fill again in about that
- * time, so twice as many can be in use; each may bring one for its network.
+ * At most `session_cache.entries_max` sessions are exempt at a time, each for `session_cache.ttl_ms`. A bucket takes about that time to
+ * refill, so twice as many buckets can be in use. Each session may also need a bucket for its network.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];
@@ -56,7 +56,7 @@ function redisSettings(config: Config): RedisSettings {
     return { name, path: config[name] };
   };
   return {
-    // config/rules.ts demands it of `stores.kind = redis`.
+    // config/rules.ts requires a URL if `stores.kind = redis`.
     url: config["stores.redis.url"] ?? "",
     prefix: config["stores.redis.prefix"],
     timeoutMs: config["stores.redis.timeout_ms"],

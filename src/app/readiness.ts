@@ -1,9 +1,9 @@
-/** Why the gateway should not get traffic, as its parts report it. */
+/** Collects the reasons for which the gateway is not ready. */
 export class Readiness {
   readonly #sources: (() => readonly string[])[] = [];
   readonly #listeners: (() => void)[] = [];
 
-  /** Adds a part. It returns its reasons, in words; none while it is ready. */
+  /** Adds a source. It returns its current reasons; none if it is ready. */
   add(reasons: () => readonly string[]): void {
     this.#sources.push(reasons);
   }
@@ -12,12 +12,12 @@ export class Readiness {
     this.#listeners.push(listener);
   }
 
-  /** A part's reasons may have changed. */
+  /** Call when the reasons of a source may have changed. */
   changed(): void {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Every reason; none if the gateway is ready. */
+  /** The reasons of all sources; empty if the gateway is ready. */
   reasons(): string[] {
     return this.#sources.flatMap((reasons) => reasons());
   }

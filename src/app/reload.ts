@@ -5,13 +5,13 @@ import type { Log } from "../core/ports.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 
 interface ReloadParts {
-  /** Whoever lives by a budget. */
+  /** The parts that use budgets. */
   readonly adopters: readonly { adoptBudgets(next: Config): void }[];
   readonly log: Log;
   readonly metrics: GatewayMetrics;
 }
 
-/** Takes up a configuration's budgets, and says what of it takes a restart. One that is not in order is refused whole. */
+/** Adopts the budgets of a new configuration and logs the changes that need a restart. An invalid configuration changes nothing. */
 export function configReload(config: Config, { adopters, log, metrics }: ReloadParts): (load: () => Config) => boolean {
   let running = config;
   return (load) => {

@@ -14,7 +14,7 @@ const SECRET_FILES = [
 const OTHERS = 0o006;
 const GROUP = 0o060;
 
-/** Warns of each file with a secret that others than its owner may read or change. `configFile`: one that holds secrets itself. */
+/** Logs a warning for each secret file that its group or others may access. `configFile` is a configuration file with secrets. */
 export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
   const files = SECRET_FILES.map((setting) => ({ setting, path: config[setting] }));
   for (const { setting, path } of [...files, { setting: "--config", path: configFile }]) {
@@ -25,7 +25,7 @@ export function warnOfOpenFiles(config: Config, configFile: string | undefined, 
   }
 }
 
-/** Permission bits; none where the system has none, or where the file cannot be looked at: its reader tells that. */
+/** Permission bits of a file. 0 on Windows, and if the file is missing, which its reader reports. */
 function modeOf(path: string): number {
   if (process.platform === "win32") return 0;
   return (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;

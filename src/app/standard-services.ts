@@ -8,27 +8,27 @@ import { Health } from "../rpc/services/health.ts";
 import { reflection } from "../rpc/services/reflection.ts";
 import type { Readiness } from "./readiness.ts";
 
-/** How often the health service looks whether the gateway is ready. */
+/** Interval at which the health service polls readiness. */
 const READINESS_INTERVAL_MS = 1000;
 
-/** What gRPC's tools expect of a server besides its own services: health, and reflection where it is configured. */
+/** The services that gRPC tools expect: health, and reflection with `reflection.enabled`. */
 export interface StandardServices {
   readonly methods: readonly AnyMethod<Peer>[];
-  /** Tells watchers of health that the gateway goes, and ends every stream of these services. */
+  /** Sends NOT_SERVING to watchers of health and ends every stream of these services. */
   shutDown(): void;
 }
 
 export function standardServices(config: Config, readiness: Readiness): StandardServices {
   const health = new Health();
   const stopping = new AbortController();
-  const look = () => {
+  const update = () => {
     const isReady = readiness.reasons().length === 0;
     for (const service of ["", Gateway.typeName]) health.set(service, isReady);
   };
-  look();
-  readiness.onChange(look);
-  const timer = setInterval(look, READINESS_INTERVAL_MS).unref();
-  // Refusals carry their reason in a detail, which no method names: with its file, tools can show it.
+  update();
+  readiness.onChange(update);
+  const timer = setInterval(update, READINESS_INTERVAL_MS).unref();
+  // Refusals carry their reason in an error detail. Reflection includes its file, so that tools can decode it.
   const options = { files: [file_google_rpc_error_details], stopping: stopping.signal };
   const reflected = config["reflection.enabled"] ? reflection<Peer>([Gateway, HealthService], options) : [];
   return {

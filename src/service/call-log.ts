@@ -7,7 +7,7 @@ import { Refusal } from "../core/refusal.ts";
 import type { CallSummary } from "../rpc/options.ts";
 import { reasonOf, toConnectError } from "./rpc-errors.ts";
 
-/** Turns the outcome of every call into one metric and one log line. */
+/** Records the outcome of every RPC as metrics and one log line. */
 export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: CallSummary<Peer>) => void {
   return (summary) => {
     const { method, protocol, codec, thrown, call } = summary;
@@ -31,23 +31,23 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       request_id: notes.request_id,
       user_id: notes.user_id,
       result_code: notes.result_code,
-      // Which budget, which field, which limit: what the client is told besides.
+      // The refusal's public details, such as the scope, the field or the limit.
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
-    if (isOurFault(thrown)) log.error("call", fields);
+    if (isInternalError(thrown)) log.error("call", fields);
     else log.info("call", fields);
   };
 }
 
-/** Why, for the operator alone: it never left with the response. */
+/** The private cause of an error. It is logged and never sent. */
 function causeOf(thrown: unknown): string | undefined {
   if (thrown === undefined) return undefined;
   const cause = thrown instanceof Refusal || thrown instanceof ConnectError ? thrown.cause : thrown;
   return cause === undefined ? undefined : describeCause(cause);
 }
 
-/** An error of the protocol is the client's, whatever its code: `internal` is what the protocols say of some broken frames. */
-function isOurFault(thrown: unknown): boolean {
+/** Protocol errors are caused by the client, even with code `internal`, which the protocols define for some broken frames. */
+function isInternalError(thrown: unknown): boolean {
   return thrown !== undefined && reasonOf(thrown) === "INTERNAL";
 }

@@ -15,13 +15,13 @@ import { readSubscribePayload } from "./subscribe-payload.ts";
 export interface GatewayServiceParts {
   readonly pipeline: PipelinePorts;
   readonly hub: Hub;
-  /** How often a quiet stream is written to. */
+  /** Interval of heartbeats on an idle stream. */
   readonly heartbeatMs: number;
-  /** Whether the gateway has begun to stop: calls in flight are answered, new ones are refused. */
+  /** Whether shutdown has started. Then new calls are refused; running calls are completed. */
   readonly isStopping: () => boolean;
 }
 
-/** The two RPCs of the edge: the RPC layer on one side, pipeline and hub on the other. */
+/** The two RPCs of the contract. Connects the RPC layer to the pipeline and the hub. */
 export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<Peer>[] {
   return [
     unary(Gateway.method.executeCommand, (message, call: Call<Peer>) => executeCommand(message, call, parts)),
@@ -68,7 +68,7 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
   });
 }
 
-/** What the client claims, for the log line. It is not checked yet: what breaks its rule may be anything, and stays out of the log. */
+/** Adds the client's unverified ids to the log line. An invalid id is left out, because it may contain anything. */
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
   if (envelope === undefined) return;
   const { deviceSessionId, messageType, requestId } = envelope;

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { REFUSAL_DOMAIN, type Reason, Refusal, type RefusalCode, toRefusal } from "../core/refusal.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
-/** The catalogue's codes as the RPC protocols number them. */
+/** The codes of the catalogue as numbers of the RPC protocols. */
 const CODES: Readonly<Record<RefusalCode, Code>> = {
   invalid_argument: Code.InvalidArgument,
   deadline_exceeded: Code.DeadlineExceeded,
@@ -15,9 +15,8 @@ const CODES: Readonly<Record<RefusalCode, Code>> = {
 };
 
 /**
- * The error that a client gets for what ended its call; the one place where refusals become errors of the RPC protocols. A ConnectError
- * is an error of the protocol or of a standard service, and is returned as it is. Anything else is a refusal, or becomes INTERNAL. The
- * cause of a refusal is not sent.
+ * Converts what ended a call to the error that its client gets. A ConnectError is an error of the protocol or of a standard service and is
+ * returned unchanged. A Refusal gets its code and details; anything else becomes INTERNAL. Causes are not sent.
  */
 export function toConnectError(thrown: unknown): ConnectError {
   if (thrown instanceof ConnectError) return thrown;
@@ -31,7 +30,7 @@ export function toConnectError(thrown: unknown): ConnectError {
   return error;
 }
 
-/** The delay for programs (RetryInfo) and for HTTP (Retry-After counts whole seconds; rounded up, so that nobody is early). */
+/** Adds the delay as RetryInfo and as Retry-After, which is in whole seconds and is rounded up. */
 function addRetry(error: ConnectError, retryAfterMs: number): void {
   const ms = Math.ceil(retryAfterMs);
   const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
@@ -39,7 +38,7 @@ function addRetry(error: ConnectError, retryAfterMs: number): void {
   error.metadata.set("retry-after", String(Math.max(1, Math.ceil(ms / 1000))));
 }
 
-/** The reason out of the catalogue, for logs and metrics; none for errors of the protocol itself. */
+/** The reason in the catalogue, for logs and metrics. `undefined` for protocol errors. */
 export function reasonOf(thrown: unknown): Reason | undefined {
   if (thrown instanceof ConnectError) return undefined;
   return thrown instanceof Refusal ? thrown.reason : "INTERNAL";

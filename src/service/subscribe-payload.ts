@@ -1,16 +1,16 @@
 import { JsonTextError, scanJson } from "../core/json-text.ts";
 import { payloadInvalid } from "../core/refusal.ts";
 
-/** What a subscription asks for. */
+/** The options of a subscription. */
 export interface SubscribePayload {
-  /** The id of the last event that the client has. */
+  /** The id of the last event that the client received. */
   readonly resumeAfter: string | undefined;
 }
 
 const EVENT_ID = /^[\x21-\x7e]{1,128}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads the payload of `gateway.subscribe`: nothing, or `{"resume_after": "<event_id>"}`. Throws PAYLOAD_INVALID. */
+/** Decodes the payload of `gateway.subscribe`: empty, or `{"resume_after": "<event_id>"}`. Throws PAYLOAD_INVALID. */
 export function readSubscribePayload(bytes: Uint8Array): SubscribePayload {
   if (bytes.byteLength === 0) return { resumeAfter: undefined };
   const { resume_after: resumeAfter, ...others } = objectOf(bytes);

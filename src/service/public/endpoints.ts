@@ -12,7 +12,7 @@ export interface PublicEndpointParts extends RestLogParts {
 
 const KEYS_PATH = "/.well-known/jwks.json";
 
-/** The public REST calls: the login routes and the gateway's keys, each with one metric and one log line per call. */
+/** The endpoints of public REST: the login routes and the gateway's keys. */
 export function publicEndpoints({ routes, publicAuth, jwks, ...parts }: PublicEndpointParts): HttpEndpoint[] {
   const calls = routes.map((route) => loggedEndpoint(route.path, (call) => servePublicCall(call, route, publicAuth), parts));
   return [...calls, loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, publicAuth), parts)];

@@ -1,12 +1,13 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 
 /**
- * The key of a mailbox's budget: one for all addresses that a mail system or a database may take for the same. Two mailboxes that become
- * one here only share a budget; one that becomes two has twice the mails. So whatever some of them ignores is ignored:
+ * The bucket key of a mailbox's budget. All addresses that a mail system or a database may treat as equal get the same key. If two
+ * mailboxes get one key, they share a bucket, which is harmless. If one mailbox had two keys, it could be sent twice the mails. So the key
+ * ignores every difference that some system ignores:
  *
- * - the local part: forms and case (NFKC, case folding), marks and accents, strokes and ligatures (collations such as utf8mb4_0900_ai_ci),
- *   what shows nothing, punctuation and dots, what follows a plus sign (RFC 5233);
- * - the domain: how it is written (RFC 5890, UTS 46), surplus dots, and other names of the same provider.
+ * - in the local part: normalization form and case (NFKC, case folding); accents, strokes and ligatures (collations such as
+ *   utf8mb4_0900_ai_ci); invisible characters; punctuation and dots; the part after a plus sign (RFC 5233);
+ * - in the domain: its spelling (RFC 5890, UTS 46), extra dots, and other domains of the same provider.
  */
 export function mailboxKey(email: string): string {
   const text = email.normalize("NFKC");
@@ -15,20 +16,21 @@ export function mailboxKey(email: string): string {
 }
 
 function localKey(local: string): string {
-  const withoutTag = untilSame(local, foldLetters).replace(/(?<=.)\+.*$/su, "");
-  // A plus sign that begins the name is part of it.
+  const withoutTag = repeated(local, foldLetters).replace(/(?<=.)\+.*$/su, "");
+  // A leading plus sign is part of the name.
   return withoutTag.replace(/[^\p{L}\p{Nd}+]/gu, "");
 }
 
 function domainKey(domain: string): string {
-  const ascii = untilSame(domain, foldDomain);
+  const ascii = repeated(domain, foldDomain);
   return PROVIDERS.get(ascii) ?? ascii;
 }
 
-/** One fold may make room for another: it is done until nothing changes. No text is known that needs more than three rounds. */
+/** The result of one fold may need another. No known text needs more than three rounds. */
 const ROUNDS_MAX = 8;
 
-function untilSame(text: string, fold: (text: string) => string): string {
+/** Applies `fold` until the text no longer changes. */
+function repeated(text: string, fold: (text: string) => string): string {
   let folded = text;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const before = folded;
@@ -38,13 +40,13 @@ function untilSame(text: string, fold: (text: string) => string): string {
   return folded;
 }
 
-/** Marks, modifier letters (U+0640, U+02BC), and what shows nothing, such as U+034F and the variation selectors. */
-const WEIGHTLESS = /[\p{M}\p{Lm}\p{Default_Ignorable_Code_Point}]/gu;
-/** utf8mb4_general_ci and utf8mb4_unicode_ci take any two characters beyond the basic plane for equal. */
+/** Combining marks, modifier letters (U+0640, U+02BC), and invisible characters such as U+034F and the variation selectors. */
+const IGNORED = /[\p{M}\p{Lm}\p{Default_Ignorable_Code_Point}]/gu;
+/** utf8mb4_general_ci and utf8mb4_unicode_ci treat all characters above U+FFFF as equal. */
 const BEYOND_BASIC_PLANE = /[\u{10000}-\u{10ffff}]/gu;
-/** Katakana, each 0x60 after its hiragana. */
+/** Katakana. Each has its hiragana 0x60 below. */
 const KATAKANA = /[\u30a1-\u30f6]/g;
-/** What collations equate though Unicode does not decompose it. Small letters, since case is folded before. */
+/** Letters that collations treat as equal and Unicode does not decompose. Lower case, because case is folded before. */
 const EQUATED = new Map([
   ...pairs("æ ae, œ oe, ø o, đ d, ð d, ħ h, ł l, ŧ t, þ th, ς σ, ґ г"),
   ...pairs("ך כ, ם מ, ן נ, ף פ, ץ צ"),
@@ -56,8 +58,8 @@ function foldLetters(text: string): string {
   return (
     text
       .normalize("NFKD")
-      .replace(WEIGHTLESS, "")
-      // Upper case first: ß, ı and ſ have no other way to ss, i and s.
+      .replace(IGNORED, "")
+      // Upper case first, because only this maps ß, ı and ſ to ss, i and s.
       .toUpperCase()
       .toLowerCase()
       .replace(BEYOND_BASIC_PLANE, "\ufffd")
@@ -68,7 +70,7 @@ function foldLetters(text: string): string {
   );
 }
 
-/** Every script's digits stand in a row, from 0 to 9. */
+/** In every script, the digits 0 to 9 have consecutive code points. */
 function asciiDigit(digit: string): string {
   const code = digit.charCodeAt(0);
   let zero = code;
@@ -77,10 +79,10 @@ function asciiDigit(digit: string): string {
 }
 
 const DOTS = /[.\u3002\uff0e\uff61]/u;
-/** IDNA2003 maps these, IDNA2008 does not; mail systems do either. */
+/** IDNA2003 maps these letters, IDNA2008 does not. Mail systems use either. */
 const DEVIATIONS = new Map(pairs("ß ss, ς σ"));
 
-/** What cannot be a domain is only folded. */
+/** Returns the domain in ASCII (Punycode). Text that is not a valid domain is only case-folded. */
 function foldDomain(domain: string): string {
   const plain = domain
     .normalize("NFKC")
@@ -93,14 +95,14 @@ function foldDomain(domain: string): string {
   return domainToASCII(mapped) || ascii;
 }
 
-/** Domains of one provider that lead to the same mailboxes. */
+/** Domains of one provider that deliver to the same mailboxes. */
 const PROVIDERS = new Map([
   ...pairs("googlemail.com gmail.com, me.com icloud.com, mac.com icloud.com"),
   ...pairs("protonmail.com proton.me, protonmail.ch proton.me, pm.me proton.me"),
   ...pairs("yandex.com yandex.ru, ya.ru yandex.ru, yandex.by yandex.ru, yandex.kz yandex.ru"),
 ]);
 
-/** "from to, from to" */
+/** Parses "from to, from to". */
 function pairs(list: string): [string, string][] {
   return list.split(", ").map((pair) => {
     const [from = "", to = ""] = pair.split(" ");

@@ -3,7 +3,7 @@ import type { BucketDemand, BucketStore, Budget, BudgetScope, Peer, TakeRefusal 
 import { RestError } from "../../core/rest-reply.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 
-/** The budgets of public calls: by class of route for each peer address, by kind of call for each identity. They may change at run time. */
+/** The budgets of public calls: per network by class of route, and per identity by kind of call. A reload may replace them. */
 export interface PublicBudgets {
   readonly public_auth: Budget;
   readonly public_misc: Budget;
@@ -12,7 +12,7 @@ export interface PublicBudgets {
   readonly failures: Budget;
 }
 
-/** Login is dear: it sends mail, and codes can be guessed. Everything else that is public is cheap. */
+/** Login calls are expensive: they send mail, and codes can be guessed. All other public calls are `public_misc`. */
 export type PublicClass = "public_auth" | "public_misc";
 export type PublicIdentity = "send_code" | "confirm_code";
 
@@ -20,12 +20,12 @@ export interface PublicChargePorts {
   readonly budgets: PublicBudgets;
   readonly buckets: BucketStore;
   readonly clock: Clock;
-  /** A budget in shadow mode was empty: somebody would have been refused. */
+  /** Called when a budget in shadow mode would have refused a call. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
 }
 
-/** A demand under the name that clients and the configuration know its budget by. */
 export interface PublicDemand extends BucketDemand {
+  /** The budget's name in the configuration and in the RateLimit fields. */
   readonly policy: string;
 }
 
@@ -38,14 +38,14 @@ export function identityDemand(policy: PublicIdentity, identity: string, { budge
 }
 
 /**
- * What public calls cost their address that are not what they should be. Not its failures over RPC, which are their own: who is locked out
- * of those because a session has ended is to be able to log in.
+ * The failure bucket of a network for invalid public calls. It is separate from the failure bucket for RPCs: a client whose RPCs are
+ * refused because its session has ended must still be able to log in.
  */
 export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
   return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };
 }
 
-/** Charges all of the budgets or none, and gives the fields that tell the client of them. Throws RestError `rate_limited`. */
+/** Takes a token from all buckets or from none. Returns the RateLimit header fields. Throws RestError `rate_limited`. */
 export async function chargePublic(
   demands: readonly PublicDemand[],
   ports: PublicChargePorts,
@@ -55,7 +55,7 @@ export async function chargePublic(
   return policyField(demands);
 }
 
-/** Refuses whom the budgets would refuse, as far as it is known here and now; takes nothing. Throws RestError `rate_limited`. */
+/** Throws RestError `rate_limited` if a bucket is known to be empty. Takes no tokens. */
 export function checkPublic(demands: readonly PublicDemand[], { buckets, clock }: PublicChargePorts): void {
   const nowMs = clock.now();
   for (const demand of demands) {

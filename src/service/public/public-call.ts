@@ -18,10 +18,12 @@ import {
 } from "./public-budgets.ts";
 import type { PublicCall } from "./public-schema.ts";
 
-/** One login call: where it is, how its body is checked, and which budget counts whom it is about. Its class is `public_auth`. */
+/** One login call. Its class is `public_auth`. */
 export interface PublicRoute {
   readonly path: string;
+  /** Validates the body. Throws RestError. */
   readonly check: (json: unknown) => PublicCall;
+  /** The budget of the mailbox or challenge that the call is about. */
   readonly identity: PublicIdentity;
 }
 
@@ -33,17 +35,17 @@ export interface PublicAuthParts extends PublicChargePorts {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Checks a public call, charges it, and passes it on: in this order, so that nothing is spent on what is malformed. But what is dear to
- * check is not checked for those whose budget is empty. Throws RestError.
+ * Validates a public call, charges it and forwards it to the backend. Invalid calls are not charged to the login budgets. The expensive
+ * check runs only if the budgets have tokens left. Throws RestError.
  */
 export async function servePublicCall(call: HttpCall, route: PublicRoute, parts: PublicAuthParts): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
   const { request, peer } = call;
-  const { body, identity, checkLast } = await readCall(call, route, parts);
+  const { body, identity, expensiveCheck } = await readCall(call, route, parts);
   const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
-  if (checkLast !== undefined) {
+  if (expensiveCheck !== undefined) {
     checkPublic(demands, parts);
-    checkLast();
+    expensiveCheck();
   }
   const fields = await chargePublic(demands, parts);
   const { headers } = request;
@@ -60,20 +62,20 @@ export async function servePublicCall(call: HttpCall, route: PublicRoute, parts:
   return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
 }
 
-/** The call, as far as it is checked at no cost. An address whose calls keep failing is not read; what cannot be taken is a failure. */
+/** Reads and validates the body. If the network's failure bucket is empty, the body is not read. An invalid body is charged to that bucket. */
 async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAuthParts): Promise<PublicCall> {
   const failure = failureDemand(call.peer, parts);
   checkPublic([failure], parts);
   try {
     return check(await readJson(call));
   } catch (thrown) {
-    if (isPeersFault(thrown) && !call.request.signal.aborted) await parts.buckets.spend(failure, parts.clock.now());
+    if (isClientFault(thrown) && !call.request.signal.aborted) await parts.buckets.spend(failure, parts.clock.now());
     throw thrown;
   }
 }
 
-/** Not what the head alone tells, and not a client that is slow. */
-function isPeersFault(thrown: unknown): boolean {
+/** Whether the body was read and is invalid. Errors of the headers are cheap, and a slow client is not an attack. */
+function isClientFault(thrown: unknown): boolean {
   if (!(thrown instanceof RestError) || thrown.cause instanceof BodyTooSlow) return false;
   return thrown.code === "invalid_request" || thrown.code === "payload_too_large";
 }
@@ -83,7 +85,7 @@ async function readJson({ request, readBody }: HttpCall): Promise<unknown> {
   const { headers } = request;
   if (!isJsonContent(headers.get("content-type"))) throw new RestError("unsupported_media_type");
   if (codingsOf(headers.get("content-encoding")).length > 0)
-    throw new RestError("unsupported_media_type", "no content-encoding is taken");
+    throw new RestError("unsupported_media_type", "content-encoding is not supported");
   try {
     const bytes = await readBody(PUBLIC_BODY_BYTES_MAX);
     checkJsonCost(bytes, PUBLIC_BODY_TOKENS_MAX);
@@ -101,7 +103,7 @@ const REST_CODES: Partial<Record<Reason, RestErrorCode>> = {
   BACKEND_BAD_RESPONSE: "backend_bad_response",
 };
 
-/** The catalogue's refusal of a backend call, as a public REST error. */
+/** Converts a refusal of the backend call to a public REST error. */
 function toRestError(thrown: unknown): never {
   const code = thrown instanceof Refusal ? REST_CODES[thrown.reason] : undefined;
   throw new RestError(code ?? "internal", undefined, {}, thrown instanceof Refusal ? thrown.cause : thrown);

@@ -3,13 +3,13 @@ import { RestError } from "../../core/rest-reply.ts";
 import { challengeKey } from "./challenge-id.ts";
 import { mailboxKey } from "./mailbox-key.ts";
 
-/** A public call's body, checked. */
+/** The validated body of a public call. */
 export interface PublicCall {
   readonly body: Readonly<Record<string, unknown>>;
-  /** Whom the call is about; what its identity budget counts. */
+  /** Bucket key of the mailbox or challenge that the call is about. */
   readonly identity: string;
-  /** What is dear to check, and so is checked only for those who have budget left. Throws RestError. */
-  readonly checkLast?: () => void;
+  /** An expensive check, to be run only if the budgets have tokens left. Throws RestError. */
+  readonly expensiveCheck?: () => void;
 }
 
 const EMAIL_CHARACTERS_MAX = 254;
@@ -18,7 +18,7 @@ const METADATA_ENTRIES_MAX = 16;
 const METADATA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const METADATA_VALUE_CHARACTERS_MAX = 256;
 
-/** The body of send-email-code: {email, metadata?}. */
+/** Validates the body of send-email-code: {email, metadata?}. Throws RestError. */
 export function checkSendCode(json: unknown): PublicCall {
   const body = objectOf(json, ["email", "metadata"]);
   const email = stringField(body, "email");
@@ -27,7 +27,7 @@ export function checkSendCode(json: unknown): PublicCall {
   return { body, identity: mailboxKey(email) };
 }
 
-/** The body of confirm-email-code: {challenge_id, code, client_public_key, metadata?}. */
+/** Validates the body of confirm-email-code: {challenge_id, code, client_public_key, metadata?}. Throws RestError. */
 export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) => boolean): PublicCall {
   const body = objectOf(json, ["challenge_id", "code", "client_public_key", "metadata"]);
   const identity = challengeKey(stringField(body, "challenge_id"));
@@ -35,20 +35,20 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
   const key = stringField(body, "client_public_key");
   const raw = Buffer.from(key, "base64");
-  // One form alone (RFC 4648 4 and 3.5): the session look-up takes no other, and a device must not log in for nothing.
+  // Only canonical base64 (RFC 4648 4 and 3.5): the session look-up rejects anything else, so the new session would be unusable.
   if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
   checkMetadata(body.metadata);
-  const checkLast = () => {
+  const expensiveCheck = () => {
     if (!isStrictKey(raw)) throw invalid(KEY_RULE);
   };
-  return { body, identity, checkLast };
+  return { body, identity, expensiveCheck };
 }
 
 const CHALLENGE_RULE =
   "challenge_id must be 1 to 128 of A-Z, a-z, 0-9, . _ ~ -, and a UUID must be 8-4-4-4-12 lower-case hex digits";
 const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
 
-/** Something before and after one @, nothing that could end a header or a line. The backend's mail is the real test. */
+/** Text before and after one @, without characters that could end a mail header or line. Only the mail itself proves the address. */
 function isEmail(email: string): boolean {
   return (
     email.length <= EMAIL_CHARACTERS_MAX && /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u.test(email)
@@ -59,13 +59,13 @@ function objectOf(json: unknown, known: readonly string[]): Record<string, unkno
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("the body must be a JSON object");
   const body = Object.fromEntries(Object.entries(json));
   const unknown = Object.keys(body).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw invalid(`there is no field ${JSON.stringify(unknown.slice(0, 64))}`);
+  if (unknown !== undefined) throw invalid(`unknown field ${JSON.stringify(unknown.slice(0, 64))}`);
   return body;
 }
 
 function stringField(body: Readonly<Record<string, unknown>>, name: string): string {
   const value = body[name];
-  if (typeof value !== "string" || value === "") throw invalid(`${name} must be a string that is not empty`);
+  if (typeof value !== "string" || value === "") throw invalid(`${name} must be a non-empty string`);
   return value;
 }
 

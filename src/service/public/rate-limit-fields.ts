@@ -1,8 +1,8 @@
 import type { PublicDemand } from "./public-budgets.ts";
 
 /**
- * The fields of draft-ietf-httpapi-ratelimit-headers (11), each a List of Items of RFC 9651. A token bucket as a quota policy: `q`, its
- * burst, can be spent again after `w`, the seconds in which it fills up.
+ * The field RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers (11), a List of RFC 9651. It describes a token bucket as a quota:
+ * `q` is the burst, `w` the seconds after which an empty bucket is full again.
  */
 export function policyField(demands: readonly PublicDemand[]): Readonly<Record<string, string>> {
   const items = demands
@@ -11,7 +11,7 @@ export function policyField(demands: readonly PublicDemand[]): Readonly<Record<s
   return items.length === 0 ? {} : { "ratelimit-policy": items.join(", ") };
 }
 
-/** Of the policies that refused: nothing remains (`r`), and for how many seconds (`t`). */
+/** The field RateLimit for the policies that refused: `r` is the remaining quota, `t` the seconds until there is more. */
 export function limitField(demands: readonly PublicDemand[], seconds: number): Readonly<Record<string, string>> {
   return { ratelimit: demands.map(({ policy }) => `"${policy}";r=0;t=${seconds}`).join(", ") };
 }

@@ -12,7 +12,7 @@ export interface RestLogParts {
 
 type Answer = (call: HttpCall) => Promise<Response>;
 
-/** An endpoint that turns what `answer` throws into a response, and each outcome into one metric and one log line. */
+/** Creates an endpoint. Converts errors of `answer` to responses and records each call as metrics and one log line. */
 export function loggedEndpoint(path: string, answer: Answer, { log, metrics, clock }: RestLogParts): HttpEndpoint {
   return {
     path,
@@ -34,8 +34,8 @@ export function loggedEndpoint(path: string, answer: Answer, { log, metrics, clo
         peer: call.peer.address,
         cause: error?.cause === undefined ? undefined : describeCause(error.cause),
       };
-      if (error?.code === "internal") log.error("rest", fields);
-      else log.info("rest", fields);
+      if (error?.code === "internal") log.error("public call", fields);
+      else log.info("public call", fields);
       return response;
     },
   };

@@ -8,22 +8,19 @@ test.each([
   [20_000, 19_488],
   [1024, 512],
   [256, 128],
-])("of %d files connections may hold %d", (limit, files) => {
+])("of %d file descriptors, connections may use %d", (limit, files) => {
   expect(filesForConnections(SILENT_LOG, limit)).toBe(files);
 });
 
-test("the process's own limit is known; few files are worth a warning", () => {
-  const said: string[] = [];
+test("the limit of the process is known, and a low limit is logged as a warning", () => {
+  const lines: string[] = [];
   const log: Log = {
     ...SILENT_LOG,
-    debug: (text) => void said.push(`debug ${text}`),
-    warn: (text) => void said.push(`warn ${text}`),
+    debug: (text) => void lines.push(`debug ${text}`),
+    warn: (text) => void lines.push(`warn ${text}`),
   };
   expect(Number.isFinite(filesForConnections(log))).toBe(true);
   filesForConnections(log, 1_000_000);
   filesForConnections(log, 1024);
-  expect(said.slice(1)).toEqual([
-    "debug connections: bounded by the limit of open files",
-    "warn connections: few fit, by the limit of open files",
-  ]);
+  expect(lines.slice(1)).toEqual(["debug file descriptors for connections", "warn few file descriptors for connections"]);
 });

@@ -2,12 +2,12 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { challengeKey } from "../../../../src/service/public/challenge-id.ts";
 
-/** UUIDv7 begins with 0 for five centuries yet: where a parser takes another first character for it, it does so for every challenge. */
+/** A UUIDv7 starts with 0 for the next centuries, so a parser that reads another character as 0 does so for every challenge. */
 const UUID = "01a2099a-5150-74e9-b0ec-1ac9f2114ff2";
 const BARE = UUID.replaceAll("-", "");
 
-describe("a UUID has one spelling", () => {
-  test("its canonical one", () => {
+describe("a UUID", () => {
+  test("in canonical spelling is accepted", () => {
     expect(challengeKey(UUID)).toBe(UUID);
     expect(challengeKey("00000000-0000-0000-0000-000000000000")).toBe("00000000-0000-0000-0000-000000000000");
   });
@@ -20,34 +20,34 @@ describe("a UUID has one spelling", () => {
     ["other hyphens (PostgreSQL)", "01a2-099a-5150-74e9-b0ec-1ac9-f211-4ff2"],
     ["braces", `{${UUID}}`],
     ["parentheses (.NET)", `(${UUID})`],
-    ["any two ends (Go)", `X${UUID}Y`],
-    ["two hyphens at its ends", `-${UUID}-`],
+    ["any character at each end (Go)", `X${UUID}Y`],
+    ["a hyphen at each end", `-${UUID}-`],
     ["a suffix (SQL Server)", `${UUID}x`],
     ["a prefix", `c${UUID}`],
     ["urn:uuid:", `urn:uuid:${UUID}`],
-    ["uuid: within (Python)", "01a2099a-uuid:5150-74e9-b0ec-1ac9f2114ff2"],
+    ["uuid: in the middle (Python)", "01a2099a-uuid:5150-74e9-b0ec-1ac9f2114ff2"],
     ["a sign (Python, Java)", `+${UUID.slice(1)}`],
-    ["an underscore for its first digit (Python)", `_${UUID.slice(1)}`],
-    ["an underscore between digits, its first 0 left out (Python)", `1_a2${UUID.slice(4)}`],
-    ["0x for its first digits (Python, .NET)", `0x${UUID.slice(2)}`],
-    ["groups without their leading zeros (Java)", "1a2099a-5150-74e9-b0ec-1ac9f2114ff2"],
+    ["an underscore as its first digit (Python)", `_${UUID.slice(1)}`],
+    ["an underscore between digits and no leading 0 (Python)", `1_a2${UUID.slice(4)}`],
+    ["0x as its first digits (Python, .NET)", `0x${UUID.slice(2)}`],
+    ["groups without leading zeros (Java)", "1a2099a-5150-74e9-b0ec-1ac9f2114ff2"],
     ["a group that is too long (older Java)", `ffff${UUID}`],
-    ["groups in hexadecimal of .NET", "{0x01a2099a,0x5150,0x74e9,{0xb0,0xec,0x1a,0xc9,0xf2,0x11,0x4f,0xf2}}"],
+    ["the hexadecimal format of .NET", "{0x01a2099a,0x5150,0x74e9,{0xb0,0xec,0x1a,0xc9,0xf2,0x11,0x4f,0xf2}}"],
     ["full-width digits (Java)", UUID.replace("0", "\uff10")],
     ["Arabic digits (Java, Python)", UUID.replace("0", "\u0660")],
-    ["a dash that is no hyphen", UUID.replaceAll("-", "\u2010")],
-    ["white space before", ` ${UUID}`],
-    ["a line end behind", `${UUID}\n`],
-    ["a null behind", `${UUID}\0`],
+    ["Unicode hyphens", UUID.replaceAll("-", "\u2010")],
+    ["leading white space", ` ${UUID}`],
+    ["a trailing line break", `${UUID}\n`],
+    ["a trailing null", `${UUID}\0`],
     ["a zero-width space", `${UUID}\u200b`],
     ["percent-encoding", UUID.replaceAll("-", "%2d")],
     ["quotes", `"${UUID}"`],
-  ])("and not %s", (_, spelling) => {
+  ])("with %s is refused", (_, spelling) => {
     expect(challengeKey(spelling)).toBeUndefined();
   });
 });
 
-describe("other ids are opaque", () => {
+describe("an opaque id", () => {
   test.each([
     "c-1",
     "7",
@@ -60,11 +60,11 @@ describe("other ids are opaque", () => {
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "chal_live.8f~2",
     "x".repeat(128),
-  ])("%s is taken", (id) => {
+  ])("%s is accepted", (id) => {
     expect(challengeKey(id)).toBeDefined();
   });
 
-  test.each(["", "a b", "a\u00e9", "a:b", "a/b", "a+b", "a=", "{a}", "a%41", "x".repeat(129)])("%j is not", (id) => {
+  test.each(["", "a b", "a\u00e9", "a:b", "a/b", "a+b", "a=", "{a}", "a%41", "x".repeat(129)])("%j is refused", (id) => {
     expect(challengeKey(id)).toBeUndefined();
   });
 
@@ -73,11 +73,11 @@ describe("other ids are opaque", () => {
     ["leading zeros", "123", "000123"],
     ["look-alikes of ULIDs", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "OIarz3ndektsv4rrffq69g5fav"],
     ["separators", "1000", "1_000"],
-  ])("those that differ in %s alone share a budget", (_, one, other) => {
+  ])("shares its budget with an id that differs only in %s", (_, one, other) => {
     expect(challengeKey(one)).toBe(challengeKey(other) ?? "");
   });
 
-  test("others do not", () => {
+  test("has its own budget otherwise", () => {
     const ids = ["c-1", "c-2", "7", "8", "V1StGXR8_Z5jdHi6B-myT", "V2StGXR8_Z5jdHi6B-myT", UUID];
     expect(new Set(ids.map(challengeKey)).size).toBe(ids.length);
   });
@@ -86,7 +86,7 @@ describe("other ids are opaque", () => {
 const PYTHON = Bun.which("python3");
 const NO_PYTHON = PYTHON === null ? "skipped: python3 is not installed" : undefined;
 
-/** Reads UUIDs as a backend in Python would: a JSON list of texts in, the indices of those that are this UUID out. */
+/** Parses texts as a Python backend would. Input: texts and a UUID as JSON. Output: the indices of the texts that are this UUID. */
 const PARSE = `
 import json, sys, uuid
 texts, wanted = json.load(sys.stdin)
@@ -96,8 +96,8 @@ def same(text):
 print(json.dumps([at for at, text in enumerate(texts) if same(text)]))
 `;
 
-describe.skipIf(NO_PYTHON !== undefined)(NO_PYTHON ?? "a parser that is real: Python's", () => {
-  test("of a hundred thousand spellings, those that it reads as the challenge are refused", async () => {
+describe.skipIf(NO_PYTHON !== undefined)(NO_PYTHON ?? "with Python's UUID parser", () => {
+  test("every spelling of 100,000 that it reads as the challenge's UUID is refused", async () => {
     const spellings = fc.sample(spelling, { numRuns: 100_000, seed: 7 });
     const child = Bun.spawn([PYTHON ?? "", "-c", PARSE], { stdin: "pipe", stdout: "pipe" });
     child.stdin.write(JSON.stringify([spellings, UUID]));
@@ -109,7 +109,7 @@ describe.skipIf(NO_PYTHON !== undefined)(NO_PYTHON ?? "a parser that is real: Py
   });
 });
 
-/** The UUID with some characters put in, left out or changed. */
+/** One insertion, deletion or replacement. */
 const edit = fc.record({
   at: fc.nat(UUID.length),
   remove: fc.integer({ min: 0, max: 2 }),

@@ -6,7 +6,7 @@ import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../.
 import { checkConfirmCode } from "../../../../src/service/public/public-schema.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 
-/** The defaults. */
+/** The default budgets. */
 const BUDGETS: PublicBudgets = {
   public_auth: { ratePerSecond: 1, burst: 5 },
   public_misc: { ratePerSecond: 10, burst: 20 },
@@ -30,7 +30,7 @@ function callOf(body: string, address: string): HttpCall {
   return { request, peer: { address, network: address }, readBody: () => request.bytes() };
 }
 
-test("a hundred thousand guesses at one code, from a thousand addresses, in an hour: the backend sees no more than 365", async () => {
+test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365 reach the backend", async () => {
   let nowMs = 1_760_000_000_000;
   let forwarded = 0;
   const parts: PublicAuthParts = {
@@ -58,7 +58,7 @@ test("a hundred thousand guesses at one code, from a thousand addresses, in an h
     );
     codes.set(outcome, (codes.get(outcome) ?? 0) + 1);
   }
-  // The burst, and one every ten seconds of the hour.
+  // The burst plus one per ten seconds of the hour.
   expect(forwarded).toBeLessThanOrEqual(5 + 360);
   expect(forwarded).toBeGreaterThan(360);
   expect([...codes]).toEqual([
@@ -67,9 +67,9 @@ test("a hundred thousand guesses at one code, from a thousand addresses, in an h
   ]);
 });
 
-test("a key is not looked into, which is dear, for those whose budget is empty", async () => {
-  let looked = 0;
-  const route: PublicRoute = { ...CONFIRM, check: (json) => checkConfirmCode(json, () => ++looked > 0) };
+test("the expensive check of the key is skipped if the budget is empty", async () => {
+  let checks = 0;
+  const route: PublicRoute = { ...CONFIRM, check: (json) => checkConfirmCode(json, () => ++checks > 0) };
   const parts = {
     backend: {
       forward: async () => ({ status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined }),
@@ -86,5 +86,5 @@ test("a key is not looked into, which is dear, for those whose budget is empty",
   };
   for (let n = 0; n < 5; n++) expect((await guess()).status).toBe(400);
   for (let n = 0; n < 5; n++) await expect(guess()).rejects.toMatchObject({ code: "rate_limited" });
-  expect(looked).toBe(5);
+  expect(checks).toBe(5);
 });

@@ -16,5 +16,5 @@ export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
 /** Logs a warning if a listener without authentication is not on loopback. `what` is its setting. */
 export function warnOfOpenListener(what: string, bound: ListenAddress, log: Log): void {
   if (isLoopback(bound.host)) return;
-  log.warn("listener without authentication is not on loopback", { setting: what, bound: formatAddress(bound) });
+  log.warn("unauthenticated listener not on loopback", { setting: what, bound: formatAddress(bound) });
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { messageOf } from "../core/cause.ts";
 import { pathShown, whyUnreadable } from "../core/file-problem.ts";
 import { ConfigError } from "./problem.ts";
 import type { Config } from "./schema.ts";
@@ -23,7 +24,7 @@ export function loadSeeds(config: Config, readFile: (path: string) => string = (
       const seed = loadSeed(config, role, readFile);
       if (seed !== undefined) seeds[role] = seed;
     } catch (cause) {
-      problems.push(cause instanceof Error ? cause.message : String(cause));
+      problems.push(messageOf(cause));
     }
   }
   problems.push(...duplicates(seeds));

@@ -186,7 +186,7 @@ export class PushFeed {
       deliver();
       return true;
     } catch (thrown) {
-      this.#options.log.error("push event delivery failed", { what, error: String(thrown) });
+      this.#options.log.error("push event delivery failed", { what, cause: String(thrown) });
       this.#options.metrics.count("sallyport_events_dropped_total", { reason: "delivery_failed" });
       return false;
     }
@@ -194,7 +194,7 @@ export class PushFeed {
 
   #onFailure({ code, rawMessage }: ConnectError): void {
     const { log, link } = this.#options;
-    log.warn("push feed stream failed", { url: link.url, code: Code[code], error: rawMessage });
+    log.warn("push feed stream failed", { url: link.url, code: Code[code], cause: rawMessage });
     const isStuck = this.#progress.isStuckAfter(code) && this.#cursor !== "";
     if (isStuck) log.error("push feed cursor discarded after repeated failures", { url: link.url });
     if (isStuck || code === Code.OutOfRange) this.#cursor = "";

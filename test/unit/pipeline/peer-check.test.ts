@@ -7,15 +7,15 @@ import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";
 import { MemoryVerifiedPeers } from "../../../src/stores/memory/verified-peers.ts";
 import { createPorts, NOW } from "./support/fixture.ts";
 
-/** Whose requests are read at all, and what they pay that cannot be decoded. */
+/** Check 0 before a request is read, and the charge for requests that cannot be decoded. */
 
 const BURST = 4;
 const IP_BURST = 6;
 const TTL_MS = 30_000;
-const STRANGER: Peer = { address: "192.0.2.1", network: "192.0.2.1" };
+const UNVERIFIED: Peer = { address: "192.0.2.1", network: "192.0.2.1" };
 const OTHER: Peer = { address: "192.0.2.2", network: "192.0.2.2" };
 
-function setting(budgets: Partial<PipelinePorts["budgets"]> = {}) {
+function createGuard(budgets: Partial<PipelinePorts["budgets"]> = {}) {
   let nowMs = NOW;
   const buckets = new MemoryBucketStore({ entriesMax: 100 });
   const { ports } = createPorts({
@@ -34,8 +34,8 @@ function setting(budgets: Partial<PipelinePorts["budgets"]> = {}) {
     advance: (ms: number) => {
       nowMs += ms;
     },
-    /** `true`: it may be read; else for how long not. */
-    check(cost: number, peer = STRANGER): true | number {
+    /** Returns `true` if the request may be read, otherwise `retryAfterMs`. */
+    check(cost: number, peer = UNVERIFIED): true | number {
       try {
         checkPeer(peer, cost, ports);
         return true;
@@ -45,15 +45,15 @@ function setting(budgets: Partial<PipelinePorts["budgets"]> = {}) {
         return error.retryAfterMs ?? expect.unreachable();
       }
     },
-    charge: (cost: number, peer = STRANGER) => chargePeer(peer, cost, ports),
-    /** A session has verified from there. */
-    verify: (peer = STRANGER) => ports.verifiedPeers.remember(peer.network, "session-1", nowMs),
+    charge: (cost: number, peer = UNVERIFIED) => chargePeer(peer, cost, ports),
+    /** Marks a session as verified from the peer's network. */
+    verify: (peer = UNVERIFIED) => ports.verifiedPeers.remember(peer.network, "session-1", nowMs),
   };
 }
 
-describe("a stranger", () => {
-  test("is read until its failures are used up, and again when it has one", async () => {
-    const { check, charge, advance } = setting();
+describe("a network without verified sessions", () => {
+  test("is refused when its failure budget is empty, until it has a token again", async () => {
+    const { check, charge, advance } = createGuard();
     for (let n = 0; n < BURST; n++) {
       expect(check(0)).toBe(true);
       await charge(0);
@@ -65,48 +65,48 @@ describe("a stranger", () => {
     expect(check(0)).toBe(true);
   });
 
-  test("needs as many tokens as its request may cost, and pays them", async () => {
-    const { check, charge } = setting();
+  test("needs and pays as many tokens as its request may cost", async () => {
+    const { check, charge } = createGuard();
     expect([check(BURST), check(BURST - 1)]).toEqual([true, true]);
     await charge(BURST - 1);
     expect([check(1), check(2)]).toEqual([true, 1000]);
   });
 
-  test("with a full bucket may send what costs more than that has; then it is empty", async () => {
-    const { check, charge } = setting();
+  test("with a full bucket may send a request of any cost, which then empties the bucket", async () => {
+    const { check, charge } = createGuard();
     expect(check(100)).toBe(true);
     await charge(100);
     expect([check(0), check(100)]).toEqual([1000, BURST * 1000]);
   });
 
-  test("is not read either where every token is held, unless it may wait for one", () => {
-    const { check, ports } = setting();
+  test("is refused if all tokens are held and the waiting queue is full", () => {
+    const { check, ports } = createGuard();
     const { failurePermits } = ports;
-    failurePermits.acquire(STRANGER.network, BURST);
+    failurePermits.acquire(UNVERIFIED.network, BURST);
     expect(check(0)).toBe(true);
-    for (let n = 0; n < IP_BURST; n++) failurePermits.nextRelease(STRANGER.network, IP_BURST);
+    for (let n = 0; n < IP_BURST; n++) failurePermits.nextRelease(UNVERIFIED.network, IP_BURST);
     expect(check(0)).toBeGreaterThan(0);
-    failurePermits.release(STRANGER.network, BURST);
+    failurePermits.release(UNVERIFIED.network, BURST);
     expect(check(0)).toBe(true);
   });
 
-  test("in shadow mode is always read", async () => {
-    const { check, charge } = setting({ failures: { ratePerSecond: 1, burst: BURST, shadow: true } });
+  test("is never refused in shadow mode", async () => {
+    const { check, charge } = createGuard({ failures: { ratePerSecond: 1, burst: BURST, shadow: true } });
     for (let n = 0; n < 3 * BURST; n++) await charge(1);
     expect([check(0), check(10)]).toEqual([true, true]);
   });
 });
 
-describe("an address from which a session has verified", () => {
-  test("may send what is cheap, however much fails there", async () => {
-    const { check, charge, verify } = setting();
+describe("a network with a verified session", () => {
+  test("may always send cheap requests, however many fail", async () => {
+    const { check, charge, verify } = createGuard();
     verify();
     for (let n = 0; n < 100; n++) await charge(0);
     expect(check(0)).toBe(true);
   });
 
-  test("may fail at what is dear as often as its IP budget lets it call", async () => {
-    const { check, charge, verify } = setting();
+  test("may fail expensive requests as often as its ip budget allows calls", async () => {
+    const { check, charge, verify } = createGuard();
     verify();
     for (let n = 0; n < IP_BURST; n++) {
       expect(check(1)).toBe(true);
@@ -115,8 +115,8 @@ describe("an address from which a session has verified", () => {
     expect([check(0), check(1)]).toEqual([true, 1000]);
   });
 
-  test("is a stranger again when nobody has verified there for a while", async () => {
-    const { check, charge, verify, advance } = setting({ failures: { ratePerSecond: 0.01, burst: BURST } });
+  test("loses this exemption ttlMs after the last verification", async () => {
+    const { check, charge, verify, advance } = createGuard({ failures: { ratePerSecond: 0.01, burst: BURST } });
     verify();
     for (let n = 0; n < BURST; n++) await charge(0);
     expect([check(0), check(0, OTHER)]).toEqual([true, true]);

@@ -276,7 +276,7 @@ describe("one bad event", () => {
     const feed = new Feed(server.url);
     feed.start();
     await feed.has("up");
-    server.push(clientEvent({ eventId: "for nobody" }));
+    server.push(clientEvent({ eventId: "without audience" }));
     server.push(clientEvent({ userId: "u1", eventType: "gateway.server_time" }));
     server.pushNumber(3);
     await feed.has("event 3");

@@ -33,11 +33,11 @@ test("a refused connection is reported as ECONNREFUSED", async () => {
   );
 });
 
-/** RFC 9113 3.4: octets before a client's first frame. */
+/** RFC 9113 3.4: length of the client's connection preface. */
 const PREFACE_OCTETS = 24;
 const NO_TABLE = encodeFrame({ type: SETTINGS, flags: 0, stream: 0, payload: Buffer.from([0, 1, 0, 0, 0, 0]) });
 
-test("a backend that keeps no table for header fields is sent none, and told so as it must be (RFC 7541 4.2)", async () => {
+test("SETTINGS_HEADER_TABLE_SIZE = 0 is acknowledged by a dynamic table size update of 0 (RFC 7541 4.2)", async () => {
   const received = new FrameReader(PREFACE_OCTETS, ({ type }) => [HEADERS, CONTINUATION, SETTINGS].includes(type));
   const seen: number[][] = [];
   await using server = await rawServer((socket, chunk, nth) => {

@@ -1,30 +1,30 @@
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
 
 /**
- * One stream must not hold up the others of its connection (RFC 9113 5.2). In the runtime it does (Bun 1.4.5): while a client withholds one
- * stream's window, what is written to any stream of the connection is queued, and goes out only when something comes in. A PING's answer
- * comes in. Who does not even answer that gets nothing more, as if the socket were full.
+ * Bun 1.4.5 flushes queued HTTP/2 writes only when data arrives, if the flow-control window of any stream on the connection is exhausted.
+ * So one stalled stream blocks the others (RFC 9113 5.2 forbids that). A PING makes the client send data. A client that does not answer it
+ * gets nothing more, as if the socket were full.
  */
 
-/** Written to since the last look. */
+/** Streams written to in this turn of the event loop. */
 let written: ServerHttp2Stream[] = [];
-/** Connections that owe the answer to a PING; whatever is queued by then goes out with it. */
-const asked = new WeakSet<Http2Session>();
+/** Connections whose PING is unanswered. The answer flushes everything that is queued by then. */
+const pinged = new WeakSet<Http2Session>();
 
-/** To be called after every write. */
+/** Must be called after every write to a stream. */
 export function ensureFlush(stream: ServerHttp2Stream): void {
-  if (written.push(stream) === 1) setImmediate(look);
+  if (written.push(stream) === 1) setImmediate(flushWritten);
 }
 
-/** The runtime says only in the next turn whether a write went out. */
-function look(): void {
+/** Runs in the next turn: only then does the runtime report whether a write was sent. */
+function flushWritten(): void {
   const streams = written;
   written = [];
-  for (const stream of streams) if (stream.writableLength > 0) ask(stream.session);
+  for (const stream of streams) if (stream.writableLength > 0) ping(stream.session);
 }
 
-function ask(session: Http2Session | undefined): void {
-  if (session === undefined || session.destroyed || asked.has(session)) return;
-  asked.add(session);
-  session.ping(() => asked.delete(session));
+function ping(connection: Http2Session | undefined): void {
+  if (connection === undefined || connection.destroyed || pinged.has(connection)) return;
+  pinged.add(connection);
+  connection.ping(() => pinged.delete(connection));
 }

@@ -21,12 +21,12 @@ import { type AnswerRequest, answerStream } from "./h2-fetch.ts";
 import { H2Request, sendReply } from "./h2-host.ts";
 import { H2Stalls } from "./h2-stalls.ts";
 
-/** What serves the streams of a connection. */
+/** The parts that serve the streams of a connection. */
 export interface GrpcService {
   readonly rpc: RpcServer<Peer>;
   readonly peers: PeerResolver;
   readonly log: Log;
-  /** Answers what only the edge knows how to, where it is served on the same port: public REST, the keys, pages of other origins. */
+  /** Answers what only the edge serves, on a shared port: public REST, key sets, and cross-origin requests of browsers. */
   readonly edge?: AnswerRequest | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
 }
@@ -36,24 +36,24 @@ export interface GrpcListenerParts extends GrpcService {
   readonly tls?: TlsIdentity | undefined;
 }
 
-/** An HTTP/2 server without a port of its own. */
+/** An HTTP/2 server without a port. */
 export interface GrpcServer {
-  /** Serves a connection that somebody else has accepted: paused, with the first bytes that it brought. */
+  /** Serves an accepted connection. The socket is paused, and `first` has been read from it. */
   accept(socket: Socket, peerAddress: string, first: Buffer): void;
-  /** Tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
+  /** Sends GOAWAY on all connections, and resolves when their open streams have ended. */
   drain(): Promise<void>;
-  /** Cuts whatever is still open. */
+  /** Destroys all connections. */
   close(): void;
 }
 
-/** Streams that one connection may hold open at once (RFC 9113 6.5.2): what Envoy advises for an edge. */
+/** SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 6.5.2): the value that Envoy recommends at an edge. */
 const CONCURRENT_STREAMS_MAX = 100;
-/** Header fields of a request, uncompressed: as much as the edge takes. */
+/** SETTINGS_MAX_HEADER_LIST_SIZE: the edge has the same limit. */
 const HEADER_LIST_BYTES_MAX = 16 * 1024;
 
 /**
- * Opens the gRPC listener: HTTP/2 with trailers, which `Bun.serve` does not have. Connect and gRPC-Web are served here too, by the
- * same RPC layer.
+ * Opens the gRPC listener on `node:http2`, since `Bun.serve` cannot send trailers. The same RPC layer also serves Connect and gRPC-Web
+ * here.
  */
 export async function openGrpcListener(parts: GrpcListenerParts): Promise<RenewableListener> {
   const listener = new GrpcListener(parts);
@@ -96,7 +96,7 @@ class GrpcListener implements RenewableListener {
       await this.close();
       throw new ListenError("the gRPC listener", this.#parts.listen, error);
     }
-    this.#server.on("error", (error) => this.#parts.log.error("grpc: listener", { cause: error.message }));
+    this.#server.on("error", (error) => this.#parts.log.error("grpc listener failed", { cause: error.message }));
   }
 
   renewTls(tls: TlsIdentity): void {
@@ -121,15 +121,15 @@ class GrpcListener implements RenewableListener {
 
   #createServer({ firstBytesTimeoutMs }: ConnectionLimits): Server | TlsServer {
     const { tls } = this.#parts;
-    if (tls === undefined) return createServer((socket) => this.#arrive(socket) && this.#read(socket));
+    if (tls === undefined) return createServer((socket) => this.#accept(socket) && this.#sniff(socket));
     const server = createTlsServer({ ...serverTlsOptions(tls), ALPNProtocols: ["h2"], handshakeTimeout: firstBytesTimeoutMs });
-    server.on("connection", (socket) => this.#arrive(socket));
+    server.on("connection", (socket) => this.#accept(socket));
     server.on("tlsClientError", (_error, socket) => socket.destroy());
-    server.on("secureConnection", (socket) => this.#read(socket));
+    server.on("secureConnection", (socket) => this.#sniff(socket));
     return server;
   }
 
-  #arrive(socket: Socket): boolean {
+  #accept(socket: Socket): boolean {
     const { remoteAddress } = socket;
     if (!this.#connections.add(socket)) return false;
     if (remoteAddress !== undefined) return this.#connections.countForNetwork(socket, remoteAddress);
@@ -137,55 +137,55 @@ class GrpcListener implements RenewableListener {
     return false;
   }
 
-  /** HTTP/2 comes next, or nothing. */
-  #read(socket: Socket): void {
+  /** Passes the connection to the HTTP/2 server if it starts with the preface. */
+  #sniff(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
     sniffProtocol(socket, requireHttp2, {
-      decided: (first) => {
+      identified: (first) => {
         this.#connections.identified(socket);
         this.#grpc.accept(socket, remoteAddress, first);
       },
-      refused: (cause) => this.#parts.log.debug("grpc: refused", { peer: remoteAddress, cause: String(cause) }),
+      rejected: (cause) => this.#parts.log.debug("connection rejected", { peer: remoteAddress, cause: String(cause) }),
     });
   }
 }
 
-/** The preface and what came with it; `undefined` while that is not decided. Throws where a connection begins otherwise. */
+/** Returns the bytes if they start with the HTTP/2 preface; `undefined` if they are too few to decide. Throws on another protocol. */
 function requireHttp2(bytes: Buffer): Buffer | undefined {
   const isHttp2 = startsAsHttp2(bytes);
-  if (isHttp2 === false) throw new Error("the connection does not begin as HTTP/2");
+  if (isHttp2 === false) throw new Error("the connection does not start with the HTTP/2 preface");
   return isHttp2 ? bytes : undefined;
 }
 
-/** HTTP/2 without a port, for listeners that accept the connections. */
+/** Creates an HTTP/2 server for listeners that accept the connections. */
 export function createGrpcServer(service: GrpcService): GrpcServer {
   const limits = connectionLimits(service.limits);
-  const sessions = new H2Connections(limits);
+  const connections = new H2Connections(limits);
   const stalls = new H2Stalls(limits.stallTimeoutMs);
   const server = createH2Server({ settings: SETTINGS });
-  const isPlain = plainCalls(service.rpc);
+  const isRpcOnly = rpcOnlyMatcher(service.rpc);
   const withoutEdge = { ...service, edge: undefined };
-  server.on("session", (session) => {
-    sessions.add(session);
-    endOnSmallTable(session);
+  server.on("session", (connection) => {
+    connections.add(connection);
+    endOnSmallTable(connection);
   });
   server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    sessions.opened(stream);
+    connections.streamOpened(stream);
     stalls.watch(stream);
-    serveStream(stream, headers, isPlain(headers) ? withoutEdge : service, limits);
+    serveStream(stream, headers, isRpcOnly(headers) ? withoutEdge : service, limits);
   });
   return {
     accept(socket, peerAddress, first) {
       const served = servedSocket(socket, first);
-      // A stream reaches its socket by its session alone, so that the socket is where it can find whose it is.
+      // A stream finds its peer's address through its connection's socket. The address may come from a PROXY header.
       Object.defineProperty(served, "remoteAddress", { value: peerAddress });
       server.emit("connection", served);
       served.resume();
     },
-    drain: () => sessions.drain(),
+    drain: () => connections.drain(),
     close() {
-      sessions.close();
+      connections.close();
       stalls.close();
     },
   };
@@ -193,7 +193,7 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
 
 const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
 
-/** What `node:http2` is given for a socket: itself, unless the client may have a small table for header fields. */
+/** The socket for `node:http2`: wrapped in a filter if the client may have a small HPACK table. */
 function servedSocket(socket: Socket, first: Buffer): Duplex {
   socket.unshift(first);
   return mayHaveSmallTable(first) ? new FilteredSocket(socket, "server") : socket;
@@ -205,7 +205,7 @@ async function serveStream(
   service: GrpcService,
   { bodyTimeoutMs }: ConnectionLimits,
 ): Promise<void> {
-  // A stream that fails has been reset by its client; the sinks notice that it is closed.
+  // An error means that the client reset the stream. The sinks handle its close event.
   stream.on("error", () => {});
   const { rpc, peers, edge } = service;
   if (!isOneHost(headers[":authority"], headers.host)) return refuseHost(stream);
@@ -216,7 +216,7 @@ async function serveStream(
     if (edge !== undefined) await answerStream(stream, request, edge);
     else sendReply(stream, await rpc.handle(request));
   } catch (error) {
-    service.log.error("unexpected", { cause: describeCause(error) });
+    service.log.error("unexpected error", { cause: describeCause(error) });
     stream.close();
   }
 }
@@ -226,8 +226,8 @@ function refuseHost(stream: ServerHttp2Stream): void {
   stream.resume();
 }
 
-/** Which requests the RPC layer alone can answer: gRPC, which needs its trailers, and calls of its methods from outside a browser. */
-function plainCalls(rpc: RpcServer<Peer>): (headers: IncomingHttpHeaders) => boolean {
+/** Matches requests that the RPC layer answers without the edge: gRPC, which needs trailers, and RPCs that are not cross-origin. */
+function rpcOnlyMatcher(rpc: RpcServer<Peer>): (headers: IncomingHttpHeaders) => boolean {
   const paths = new Set(rpc.paths);
   return (headers) => {
     if (/^application\/grpc(?!-web)/i.test(headers["content-type"] ?? "")) return true;

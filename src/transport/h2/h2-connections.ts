@@ -2,101 +2,101 @@ import type { Http2Session, ServerHttp2Stream } from "node:http2";
 import { LiveSet } from "../../core/live-set.ts";
 import type { ConnectionLimits } from "../limits/connection-limits.ts";
 
-interface State {
-  readonly session: Http2Session;
-  /** Streams that are open. */
+interface ConnectionState {
+  readonly connection: Http2Session;
+  /** Open streams. */
   streams: number;
-  /** Streams that there have been. */
+  /** Streams streamOpened so far. */
   requests: number;
-  /** The session has had no stream for so long. */
+  /** Time without an open stream. */
   idleMs: number;
-  /** Its client has been asked whether it is there, and has not answered. */
-  isAsked: boolean;
+  /** The last PING is unanswered. */
+  isPingPending: boolean;
 }
 
 /**
- * The open connections of an HTTP/2 server. At every look, a client that has not answered the PING of the last one is dead and is cut,
- * whatever streams it has open; and a connection that has long been without one is told to go away.
+ * The open connections of an HTTP/2 server. Each check destroys connections whose last PING is unanswered, with all their streams, and
+ * sends GOAWAY on those without a stream for `idleTimeoutMs`.
  */
 export class H2Connections {
   readonly #limits: ConnectionLimits;
-  readonly #all = new LiveSet<State>();
-  readonly #states = new WeakMap<Http2Session, State>();
+  readonly #all = new LiveSet<ConnectionState>();
+  readonly #states = new WeakMap<Http2Session, ConnectionState>();
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
-    this.#timer = setInterval(() => this.#look(), limits.pingIntervalMs).unref();
+    this.#timer = setInterval(() => this.#check(), limits.pingIntervalMs).unref();
   }
 
   get size(): number {
     return this.#all.size;
   }
 
-  add(session: Http2Session): void {
-    const state: State = { session, streams: 0, requests: 0, idleMs: 0, isAsked: false };
+  add(connection: Http2Session): void {
+    const state: ConnectionState = { connection, streams: 0, requests: 0, idleMs: 0, isPingPending: false };
     const held = this.#all.add(state);
-    this.#states.set(session, state);
-    session.once("close", () => this.#all.remove(held));
-    session.on("error", () => session.destroy());
+    this.#states.set(connection, state);
+    connection.once("close", () => this.#all.remove(held));
+    connection.on("error", () => connection.destroy());
   }
 
-  /** A stream has begun on one of the connections. */
-  opened(stream: ServerHttp2Stream): void {
-    const { session } = stream;
-    if (session === undefined) return;
-    const state = this.#states.get(session);
+  /** Must be called for each new stream. */
+  streamOpened(stream: ServerHttp2Stream): void {
+    const { session: connection } = stream;
+    if (connection === undefined) return;
+    const state = this.#states.get(connection);
     if (state === undefined) return;
     state.streams++;
     state.requests++;
     state.idleMs = 0;
     stream.once("close", () => {
       state.streams--;
-      if (session.closed) endUnused(session, state);
+      if (connection.closed) destroyIfIdle(connection, state);
     });
-    // The client opens another connection; what it has begun on this one is answered.
-    if (state.requests === this.#limits.requestsMax) session.close();
+    // GOAWAY: the client opens another connection, and its streams on this one are still answered.
+    if (state.requests === this.#limits.requestsMax) connection.close();
   }
 
-  /** Tells the connections to go away (GOAWAY), and waits for the streams that are still open. */
+  /** Sends GOAWAY on all connections, and resolves when their open streams have ended. */
   async drain(): Promise<void> {
     const closed = [...this.#all].map((state) => {
-      const { session } = state;
+      const { connection } = state;
       const { promise, resolve } = Promise.withResolvers<void>();
-      session.once("close", resolve);
-      session.close();
-      endUnused(session, state);
+      connection.once("close", resolve);
+      connection.close();
+      destroyIfIdle(connection, state);
       return promise;
     });
     await Promise.all(closed);
   }
 
-  /** Cuts whatever is still open. */
+  /** Destroys all connections. */
   close(): void {
     clearInterval(this.#timer);
-    for (const { session } of this.#all) session.destroy();
+    for (const { connection } of this.#all) connection.destroy();
   }
 
-  #look(): void {
+  #check(): void {
     for (const state of this.#all) {
-      const { session } = state;
+      const { connection } = state;
       state.idleMs = state.streams > 0 ? 0 : state.idleMs + this.#limits.pingIntervalMs;
-      if (state.isAsked) session.destroy();
-      else if (session.closed) endUnused(session, state);
-      else if (state.idleMs >= this.#limits.idleTimeoutMs) session.close();
-      else ask(session, state);
+      if (state.isPingPending) connection.destroy();
+      else if (connection.closed) destroyIfIdle(connection, state);
+      else if (state.idleMs >= this.#limits.idleTimeoutMs) connection.close();
+      else ping(connection, state);
     }
   }
 }
 
-/** Streams that a client opens after GOAWAY are never served, but the runtime would wait for them. */
-function endUnused(session: Http2Session, state: State): void {
-  if (state.streams === 0) setImmediate(() => session.destroy());
+/** The runtime would wait for streams that a client opens after GOAWAY, though it never serves them. */
+function destroyIfIdle(connection: Http2Session, state: ConnectionState): void {
+  if (state.streams === 0) setImmediate(() => connection.destroy());
 }
 
-function ask(session: Http2Session, state: State): void {
-  state.isAsked = true;
-  session.ping((error) => {
-    state.isAsked = error !== null;
+function ping(connection: Http2Session, state: ConnectionState): void {
+  state.isPingPending = true;
+  connection.ping((error) => {
+    state.isPingPending = error !== null;
   });
 }

@@ -5,10 +5,10 @@ import type { BodySource } from "../../rpc/http.ts";
 import { ensureFlush } from "./flush-workaround.ts";
 import { type H2Request, refuseRestOfRequest } from "./h2-host.ts";
 
-/** A fetch handler. `path`: as the client sent it, which `request.url` does not keep. `peer`: who asks. */
+/** A fetch handler. `path`: as the client sent it; `request.url` has it normalised. */
 export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
 
-/** Carries a fetch handler on a stream of `node:http2`. A stream that is gone by now takes nothing. */
+/** Answers a stream of `node:http2` by a fetch handler. Does nothing if the stream has closed meanwhile. */
 export async function answerStream(stream: ServerHttp2Stream, incoming: H2Request, answer: AnswerRequest): Promise<void> {
   const source = incoming.method === "GET" || incoming.method === "HEAD" ? undefined : incoming.body();
   const request = fetchRequest(incoming, source);
@@ -18,17 +18,17 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
   stream.once("finish", () => refuseRestOfRequest(stream));
   const fields = { [constants.HTTP2_HEADER_STATUS]: response.status, ...Object.fromEntries(response.headers) };
   stream.respond(fields, { endStream: response.body === null });
-  // What has not been read of the request must not wait for a reader for ever.
+  // Discards the unread rest of the request.
   source?.cancel();
   if (response.body !== null) await send(stream, response.body);
   if (!stream.readableEnded) stream.resume();
 }
 
-/** `undefined` for a method that fetch forbids (CONNECT, TRACE) or that Bun replaces by another (bun#21566). */
+/** `undefined` for a method that fetch forbids (CONNECT, TRACE) or that Bun replaces with another (bun#21566). */
 function fetchRequest(incoming: H2Request, source: BodySource | undefined): Request | undefined {
   const { method, path, query } = incoming;
   const headers = incoming.allHeaders();
-  // Nothing here holds the client to the length that it announces, so that whoever reads has to count.
+  // The announced length is not enforced here, so a reader must count the bytes itself.
   headers.delete("content-length");
   const body = source && streamOf(source);
   try {
@@ -39,7 +39,7 @@ function fetchRequest(incoming: H2Request, source: BodySource | undefined): Requ
   }
 }
 
-/** Takes from the client what is read, when it is read. */
+/** A stream without a queue: it reads from the client only on demand. */
 function streamOf(source: BodySource): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
@@ -54,7 +54,7 @@ function streamOf(source: BodySource): ReadableStream<Uint8Array> {
   );
 }
 
-/** Writes a body as fast as the client takes it; stops with the first that ends. */
+/** Writes a body with backpressure. Stops when the body or the stream ends. */
 async function send(stream: ServerHttp2Stream, body: ReadableStream<Uint8Array>): Promise<void> {
   const reader = body.getReader();
   stream.once("close", () => reader.cancel().catch(() => {}));

@@ -16,7 +16,7 @@ import {
 } from "../../rpc/http.ts";
 import { ensureFlush } from "./flush-workaround.ts";
 
-/** Carries the RPC layer on `node:http2`'s core stream API: its HttpRequest from a stream, and the reply back into it, with trailers. */
+/** Adapts a stream of `node:http2` (core stream API) to the RPC layer's request. */
 export class H2Request implements HttpRequest<Peer>, HeaderReader {
   readonly path: string;
   readonly query: string;
@@ -26,7 +26,7 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
   readonly #stream: ServerHttp2Stream;
   #incoming: IncomingHttpHeaders;
   readonly #bodyTimeoutMs: number;
-  #gone: AbortController | undefined;
+  #disconnected: AbortController | undefined;
 
   constructor(stream: ServerHttp2Stream, incoming: IncomingHttpHeaders, peer: Peer, bodyTimeoutMs: number) {
     const target = incoming[":path"] ?? "/";
@@ -59,12 +59,12 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
   }
 
   signal(): AbortSignal {
-    if (this.#gone !== undefined) return this.#gone.signal;
-    const gone = new AbortController();
-    this.#gone = gone;
-    if (this.#stream.aborted || this.#stream.destroyed) gone.abort();
-    else this.#stream.once("aborted", () => gone.abort());
-    return gone.signal;
+    if (this.#disconnected !== undefined) return this.#disconnected.signal;
+    const disconnected = new AbortController();
+    this.#disconnected = disconnected;
+    if (this.#stream.aborted || this.#stream.destroyed) disconnected.abort();
+    else this.#stream.once("aborted", () => disconnected.abort());
+    return disconnected.signal;
   }
 
   release(): void {
@@ -83,7 +83,7 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
     return new H2BodySource(this.#stream);
   }
 
-  /** RFC 9110 10.1.1. The runtime sends no 100 where streams are served by `node:http2`'s core API; a body that is here needs none. */
+  /** Sends 100 Continue (RFC 9110 10.1.1), since `node:http2`'s core API does not. Not needed if the request has no body. */
   #inviteBody(): void {
     const waits = this.get("expect")?.toLowerCase() === "100-continue" && !this.#stream.endAfterHeaders;
     if (!waits || this.#stream.destroyed || this.#stream.closed) return;
@@ -103,7 +103,7 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: n
     else reject(new BodyTooLarge(bytesMax));
     if (!isScattered(++pieces, length)) return;
     reject(new BodyTooScattered());
-    // At once, and instead of an answer: each frame that is in the same read already would cost as much as those before it.
+    // Reset immediately, without a response: each further frame of the same read would cost as much as the ones before it.
     stream.off("data", take).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   };
   stream.on("data", take);
@@ -113,11 +113,11 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: n
   return promise.finally(() => clearTimeout(timer));
 }
 
-/** Reads a chunk at a time: the stream is paused until the next is asked for, so that HTTP/2's flow control holds the client. */
+/** Reads one chunk at a time. Between reads the stream is paused, so that HTTP/2 flow control applies backpressure to the client. */
 class H2BodySource implements BodySource {
   readonly #stream: ServerHttp2Stream;
   readonly #chunks: Uint8Array[] = [];
-  #state: "open" | "ended" | "gone" | "canceled" = "open";
+  #state: "open" | "ended" | "disconnected" | "canceled" = "open";
   #wake: (() => void) | undefined;
 
   constructor(stream: ServerHttp2Stream) {
@@ -125,8 +125,8 @@ class H2BodySource implements BodySource {
     stream.pause();
     stream.on("data", (chunk: Uint8Array) => this.#take(chunk));
     stream.once("end", () => this.#settle("ended"));
-    stream.once("aborted", () => this.#settle("gone"));
-    stream.once("close", () => this.#settle("gone"));
+    stream.once("aborted", () => this.#settle("disconnected"));
+    stream.once("close", () => this.#settle("disconnected"));
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -137,7 +137,7 @@ class H2BodySource implements BodySource {
       this.#stream.resume();
       await woken;
     }
-    if (this.#state === "gone") throw new Error("the client reset the stream");
+    if (this.#state === "disconnected") throw new Error("the client reset the stream");
     return this.#chunks.shift();
   }
 
@@ -154,14 +154,14 @@ class H2BodySource implements BodySource {
     this.#wake?.();
   }
 
-  #settle(state: "ended" | "gone" | "canceled"): void {
+  #settle(state: "ended" | "disconnected" | "canceled"): void {
     if (this.#state !== "open") return;
     this.#state = state;
     this.#wake?.();
   }
 }
 
-/** Sends a reply. A stream that is gone by now takes nothing. */
+/** Sends a reply. Does nothing if the stream has closed meanwhile. */
 export function sendReply(stream: ServerHttp2Stream, reply: HttpReply | HttpStreamReply): void {
   if (reply.kind === "complete") sendComplete(stream, reply);
   else sendStream(stream, reply);
@@ -171,17 +171,17 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
   if (stream.destroyed || stream.closed) return;
   stream.once("finish", () => refuseRestOfRequest(stream));
   if (body.byteLength === 0) {
-    // gRPC's Trailers-Only: with no message between them, headers and trailers are one block.
-    stream.respond({ ...outgoing(status, headers), ...trailerFields(trailers) }, { endStream: true });
+    // gRPC's Trailers-Only: without a message, headers and trailers are one block.
+    stream.respond({ ...responseHeaders(status, headers), ...trailerFields(trailers) }, { endStream: true });
   } else {
-    stream.respond(outgoing(status, headers), { waitForTrailers: trailers !== undefined });
+    stream.respond(responseHeaders(status, headers), { waitForTrailers: trailers !== undefined });
     if (trailers !== undefined) stream.once("wantTrailers", () => sendTrailers(stream, trailers));
     endWith(stream, body);
   }
   dropUnreadRequest(stream);
 }
 
-/** What a client takes is seen by whole writes: in one, a large body would not be seen to move. */
+/** The stall check sees progress per write. A large body in one write would look stalled. */
 const SLICE_BYTES = 64 * 1024;
 
 function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
@@ -191,12 +191,12 @@ function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
   ensureFlush(stream);
 }
 
-/** A request that was answered before it was read (too large, wrong type) must not wait for a reader for ever. */
+/** Discards the body of a request that was answered before it was read, such as one that is too large. */
 function dropUnreadRequest(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) stream.resume();
 }
 
-/** The answer is whole, and the client is still sending: it need not (RFC 9113 8.1), and the stream must not wait for it. */
+/** After a complete response, NO_ERROR tells the client to stop sending its request (RFC 9113 8.1). */
 export function refuseRestOfRequest(stream: ServerHttp2Stream): void {
   const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
   if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
@@ -205,7 +205,7 @@ export function refuseRestOfRequest(stream: ServerHttp2Stream): void {
 function sendStream(stream: ServerHttp2Stream, { status, headers, writer }: HttpStreamReply): void {
   if (stream.destroyed || stream.closed) writer.bodyClosed();
   else {
-    stream.respond(outgoing(status, headers), { waitForTrailers: true });
+    stream.respond(responseHeaders(status, headers), { waitForTrailers: true });
     writer.bodyOpened(new H2BodySink(stream, writer));
   }
 }
@@ -259,14 +259,14 @@ class H2BodySink implements BodySink {
   }
 }
 
-function outgoing(status: number, headers: ResponseHeaders): OutgoingHttpHeaders {
+function responseHeaders(status: number, headers: ResponseHeaders): OutgoingHttpHeaders {
   const fields = headers instanceof Headers ? Object.fromEntries(headers) : headers;
   return { [constants.HTTP2_HEADER_STATUS]: status, ...fields };
 }
 
 /**
- * The runtime asks for trailers also when the client has reset the stream. Any answer would then end the stream as if its body were
- * whole, and a client that has just given up takes that for the server's word.
+ * The runtime requests trailers even if the client has reset the stream. Trailers would then end the stream as if its body were complete,
+ * and the client could take a truncated response for a complete one.
  */
 function sendTrailers(stream: ServerHttp2Stream, trailers: Headers | undefined): void {
   if (!stream.aborted) stream.sendTrailers(trailerFields(trailers));

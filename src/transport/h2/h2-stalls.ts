@@ -1,46 +1,46 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { LiveSet } from "../../core/live-set.ts";
 
-interface Answer {
+interface OpenResponse {
   readonly stream: ServerHttp2Stream;
-  /** What was left at the last look; `undefined` if nobody waited for the client. */
-  left: number | undefined;
+  /** Bytes queued at the last check. `undefined` if the response did not wait for the client. */
+  queuedBytes: number | undefined;
 }
 
 /**
- * The answers of an HTTP/2 server that are under way. A client may be slow; but where more waits for it than the runtime cares to hold, or
- * the answer is whole, and from one look to the next it takes nothing of it (and, if that is what is left, does not end its request), the
- * stream is reset, and with it goes all that was queued for it.
+ * The open responses of an HTTP/2 server. A response waits for its client if it is complete, or if its queue exceeds the high-water mark.
+ * If it waits at two checks and no byte was sent in between, the stream is reset and its queue is freed. This includes a client that has
+ * received everything but does not end its request.
  */
 export class H2Stalls {
-  readonly #answers = new LiveSet<Answer>();
+  readonly #responses = new LiveSet<OpenResponse>();
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(stallTimeoutMs: number) {
-    this.#timer = setInterval(() => this.#look(), stallTimeoutMs).unref();
+    this.#timer = setInterval(() => this.#check(), stallTimeoutMs).unref();
   }
 
   get size(): number {
-    return this.#answers.size;
+    return this.#responses.size;
   }
 
-  /** To be called once for each stream, when its answer begins. */
+  /** Must be called once for each stream, before its response starts. */
   watch(stream: ServerHttp2Stream): void {
     if (stream.destroyed) return;
-    const held = this.#answers.add({ stream, left: undefined });
-    stream.once("close", () => this.#answers.remove(held));
+    const held = this.#responses.add({ stream, queuedBytes: undefined });
+    stream.once("close", () => this.#responses.remove(held));
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
-    for (const answer of this.#answers) {
-      const { stream } = answer;
-      const left = stream.writableEnded || stream.writableNeedDrain ? stream.writableLength : undefined;
-      if (left !== undefined && left === answer.left) stream.close(constants.NGHTTP2_CANCEL);
-      else answer.left = left;
+  #check(): void {
+    for (const response of this.#responses) {
+      const { stream } = response;
+      const queuedBytes = stream.writableEnded || stream.writableNeedDrain ? stream.writableLength : undefined;
+      if (queuedBytes !== undefined && queuedBytes === response.queuedBytes) stream.close(constants.NGHTTP2_CANCEL);
+      else response.queuedBytes = queuedBytes;
     }
   }
 }

@@ -1,4 +1,4 @@
-/** The bytes are not what RFC 9112 says. */
+/** The bytes break the message format of RFC 9112. */
 export class FramingError extends Error {
   constructor(problem: string) {
     super(problem);
@@ -7,24 +7,24 @@ export class FramingError extends Error {
 }
 
 const LF = 0x0a;
-/** A chunk's size and extensions, or a trailer field. */
+/** A chunk-size line with its extensions, or a trailer field. */
 const LINE_BYTES_MAX = 8 * 1024;
 const TRAILER_BYTES_MAX = 16 * 1024;
-/** RFC 9112 7.1: hexadecimal digits, then extensions. */
+/** RFC 9112 7.1: hexadecimal digits, then chunk extensions. */
 const SIZE_LINE = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?\r$/;
 const CRLF_BYTES = 2;
 
-/** Follows a chunked body (RFC 9112 7.1) through the pieces in which it comes. */
+/** Parses the framing of a chunked body (RFC 9112 7.1) that arrives in pieces. */
 export class ChunkedBody {
-  /** `trailers`: after the last chunk's line. */
+  /** `trailers`: the last chunk has been reached. */
   state: "chunks" | "trailers" | "ended" = "chunks";
-  /** Of a chunk's data and the line end behind it. */
+  /** Bytes of the current chunk that are still to come, with the CRLF after its data. */
   #left = 0;
   #trailerBytes = 0;
 
   /**
-   * Gives where the part ends that is understood, from `at` on: at the end of the bytes, at a line that is not whole, before the last
-   * chunk's line, or behind the body. Throws FramingError.
+   * Parses from `at`, and returns where it stopped: at the end of the bytes, at the start of an incomplete line, before the line of the
+   * last chunk, or after the body. Throws FramingError.
    */
   follow(bytes: Buffer, at: number): number {
     let from = at;
@@ -44,7 +44,7 @@ export class ChunkedBody {
     return from;
   }
 
-  /** As `follow`, in state `trailers`: over the last chunk's line, at which `at` is, and the trailer section. */
+  /** As `follow`, in state `trailers`: parses the line of the last chunk, which starts at `at`, and the trailer section. */
   skipTrailers(bytes: Buffer, at: number): number {
     let from = at;
     while (this.state === "trailers") {
@@ -60,7 +60,7 @@ export class ChunkedBody {
   }
 }
 
-/** The line without its LF; `undefined` while it is not whole. */
+/** The line without its LF. `undefined` if it is incomplete. */
 function lineAt(bytes: Buffer, at: number): string | undefined {
   const end = bytes.indexOf(LF, at);
   if ((end < 0 ? bytes.byteLength : end) - at > LINE_BYTES_MAX) throw new FramingError("a line is too long");

@@ -1,16 +1,16 @@
 import { FramingError } from "./chunked-body.ts";
 
-/** What the head of an HTTP/1.1 message says of the body behind it (RFC 9112 6.3). */
+/** The start line of an HTTP/1.1 message, and the length of its body (RFC 9112 6.3). */
 export interface MessageHead {
   readonly startLine: string;
-  /** `undefined`: the head gives no length. */
+  /** Number: bytes of Content-Length. `undefined`: the head names no length. */
   readonly body: "chunked" | number | undefined;
 }
 
 const LENGTH = /\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)/gi;
 const CODING = /\r\ntransfer-encoding[ \t]*:[ \t]*([^\r\n]*)/gi;
 
-/** `head`: up to the empty line, without it. Throws FramingError where two readers could see two lengths. */
+/** `head`: the head without the empty line. Throws FramingError if two parsers could read two different lengths from it. */
 export function readHead(head: string): MessageHead {
   const end = head.indexOf("\r\n");
   const startLine = end < 0 ? head : head.slice(0, end);

@@ -1,21 +1,21 @@
 import { connect, type Socket } from "node:net";
 import { type Held, LiveSet } from "../../core/live-set.ts";
 import type { Log } from "../../core/ports.ts";
-import { type Link, pipeBytes } from "./pipes.ts";
+import { type Pipe, pipeBytes } from "./pipes.ts";
 
-/** Where listeners of ours that stand behind another one listen: this address and no other, and any free port. */
+/** Inner listeners, which receive connections of the loopback proxy only, listen on this address and a free port. */
 export const LOOPBACK = "127.0.0.1";
 
-/** How often clients that take nothing are looked for; who takes nothing from one look to the next but one is cut. */
+/** Interval of the stall check. A client for which the same bytes are queued at two checks is closed. */
 const STALL_INTERVAL_MS = 60_000;
 
-/** The other end of a connection, as the runtime names it. */
+/** The remote end of a connection, as the runtime reports it. */
 export interface SocketEnd {
   readonly address?: string | undefined;
   readonly port?: number | undefined;
 }
 
-/** Where the client of a pair is. Apart from the pair, so that `#byPort` holds no sockets (core/live-set.ts). */
+/** The client's address. Separate from the pair, so that `#byPort` holds no sockets (core/live-set.ts). */
 interface Origin {
   readonly address: string;
 }
@@ -23,45 +23,45 @@ interface Origin {
 interface Pair {
   readonly client: Socket;
   readonly inner: Socket;
-  /** What waited for the client at the last look, where anything did. */
+  /** Describes the client's queue at the last check. `undefined` if it was empty. */
   stalledAt: string | undefined;
 }
 
 /**
- * Passes connections on to a listener of ours on loopback, both ways with backpressure, and tells that listener who is behind each of
- * them. Every connection has a port of its own at the relay's end, so that the port says which one it is. Nobody else can have that
- * port towards the same listener while the connection lives, and a connection that the relay has not made is not found.
+ * Forwards connections to an inner listener on loopback, and keeps the address of each client for that listener. The local port of the
+ * inner connection identifies the client. No other process can use that port towards the same listener while the connection is open. A
+ * connection that the proxy did not make is not found.
  */
 export class LoopbackProxy {
   readonly #port: number;
   readonly #log: Log;
-  readonly #link: Link;
+  readonly #pipe: Pipe;
   readonly #pairs = new LiveSet<Pair>();
   /** By the local port of the inner connection. */
   readonly #byPort = new Map<number, Origin>();
   readonly #timer: ReturnType<typeof setInterval>;
   #onIdle: (() => void)[] = [];
 
-  constructor(port: number, log: Log, link: Link = pipeBytes, stallIntervalMs = STALL_INTERVAL_MS) {
+  constructor(port: number, log: Log, pipe: Pipe = pipeBytes, stallIntervalMs = STALL_INTERVAL_MS) {
     this.#port = port;
     this.#log = log;
-    this.#link = link;
-    this.#timer = setInterval(() => this.#cutStalled(), stallIntervalMs).unref();
+    this.#pipe = pipe;
+    this.#timer = setInterval(() => this.#closeStalled(), stallIntervalMs).unref();
   }
 
-  /** Connections under way. */
+  /** Open connections. */
   get size(): number {
     return this.#pairs.size;
   }
 
-  /** Who is behind a connection to the listener; `undefined` where the relay has not made it. */
+  /** The client's address of a connection to the inner listener. `undefined` if the proxy did not make that connection. */
   addressOf(end: SocketEnd): string | undefined {
-    // From another loopback address the same port may be had by anybody.
+    // On another loopback address, any process may use the same port.
     if (end.address !== LOOPBACK || end.port === undefined) return undefined;
     return this.#byPort.get(end.port)?.address;
   }
 
-  /** Passes a paused connection on, from what it has said so far. From here on the two sockets live and die together. */
+  /** Forwards a paused connection, of which `first` has been read. From now on, each of the two sockets closes with the other. */
   open(client: Socket, first: Buffer, address: string): void {
     const inner = connect({ host: LOOPBACK, port: this.#port, noDelay: true });
     const held = this.#pairs.add({ client, inner, stalledAt: undefined });
@@ -69,13 +69,13 @@ export class LoopbackProxy {
     inner.once("connect", () => {
       isConnected = true;
       this.#register(inner, { address });
-      this.#link(client, inner, first);
+      this.#pipe(client, inner, first);
     });
     inner.on("error", (error) => {
-      if (!isConnected) this.#log.error("front: relay", { cause: error.message });
+      if (!isConnected) this.#log.error("loopback connection failed", { cause: error.message });
       client.destroy();
     });
-    // What the listener said last may still be on its way to the client when the listener has closed.
+    // The end of the response may still be queued for the client when the inner listener closes.
     inner.once("close", () => (inner.readableEnded ? client.end(() => client.destroy()) : client.destroy()));
     client.once("close", () => {
       inner.destroy();
@@ -83,13 +83,13 @@ export class LoopbackProxy {
     });
   }
 
-  /** Resolves when no connection is left. */
+  /** Resolves when no connection is open. */
   idle(): Promise<void> {
     return this.#pairs.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Cuts those on which nothing was passed on. A listener of Bun's forgets such connections when it stops, and leaves them open. */
-  cutUnused(): void {
+  /** Closes connections on which nothing was forwarded. A stopping Bun.serve leaves such connections open. */
+  closeUnused(): void {
     for (const { client, inner } of this.#pairs) if (inner.bytesWritten === 0) client.destroy();
   }
 
@@ -103,7 +103,7 @@ export class LoopbackProxy {
     if (port === undefined) return;
     this.#byPort.set(port, origin);
     inner.once("close", () => {
-      // By now the port may be another connection's.
+      // Another connection may use the port by now.
       if (this.#byPort.get(port) === origin) this.#byPort.delete(port);
     });
   }
@@ -114,8 +114,8 @@ export class LoopbackProxy {
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
-  /** The listener behind sees only that the relay takes its bytes, so that its own time limit does not find a client that does not. */
-  #cutStalled(): void {
+  /** The inner listener's own timeout does not find a stalled client, since the proxy still accepts bytes. */
+  #closeStalled(): void {
     for (const pair of this.#pairs) {
       const { writableLength, bytesWritten } = pair.client;
       const waiting = writableLength === 0 ? undefined : `${writableLength} of ${bytesWritten}`;

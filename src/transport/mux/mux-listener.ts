@@ -20,14 +20,14 @@ import { type Origin, sniffProtocol, startsAsHttp2, stripProxyHeader } from "./p
 export type MuxParts = Omit<EdgeParts, "findPeer">;
 
 /**
- * One public port for everything. A connection that begins as HTTP/2 is served here, by the gRPC server; any other is relayed to
- * the edge, which listens on loopback:
+ * Opens one public port for all protocols. The gRPC server serves connections that start with the HTTP/2 preface. The loopback proxy
+ * forwards all others to the edge, which listens on loopback:
  *
- *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (its RPCs; all else by the edge's routes, in process)
- *                                         └─ anything else ───► relay ──► edge
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (RPCs; other paths by the edge's routes, in process)
+ *                                         └─ anything else ───► loopback proxy ──► edge
  *
- * The address in the PROXY header of a trusted proxy takes the place of the socket's; X-Forwarded-For is then judged from there.
- * TLS follows a PROXY header on a listener of its own on loopback, so that without trusted proxies nothing stands before it.
+ * The address in a trusted proxy's PROXY header replaces the socket's address; X-Forwarded-For is evaluated from there. With trusted
+ * proxies, TLS is terminated by an inner listener on loopback, behind the PROXY header. Without them, the public port terminates TLS.
  */
 export async function openMuxListener(parts: MuxParts): Promise<RenewableListener> {
   const listener = new MuxListener(parts);
@@ -44,12 +44,12 @@ class MuxListener implements RenewableListener {
   readonly #parts: MuxParts;
   readonly #limits: ConnectionLimits;
   readonly #connections: Connections;
-  /** Of TLS behind a PROXY header: each is one of the connections above, once more. */
+  /** Connections to the inner TLS listener. Each belongs to one of `#connections`. */
   readonly #inner: Connections;
   readonly #edge: RenewableListener;
   readonly #toEdge: LoopbackProxy;
   readonly #grpc: GrpcServer;
-  /** Where TLS stands behind a PROXY header. */
+  /** The proxy to the inner TLS listener. `undefined` without TLS or without trusted proxies. */
   #toTls: LoopbackProxy | undefined;
   #tls: TlsServer | undefined;
   readonly #servers: Server[] = [];
@@ -57,9 +57,9 @@ class MuxListener implements RenewableListener {
 
   constructor(parts: MuxParts) {
     const { rpc, peers, log } = parts;
-    const bridged = new WeakMap<Request, Peer>();
+    const peerByRequest = new WeakMap<Request, Peer>();
     const findPeer: FindPeer = (request, socket) => {
-      const peer = bridged.get(request);
+      const peer = peerByRequest.get(request);
       if (peer !== undefined) return peer;
       const address = socket === null ? undefined : this.#toEdge.addressOf(socket);
       if (address === undefined) throw new RestError("misdirected");
@@ -68,7 +68,7 @@ class MuxListener implements RenewableListener {
     const edgeParts: EdgeParts = { ...parts, listen: { host: LOOPBACK, port: 0 }, tls: undefined, findPeer };
     const routes = edgeRoutes(edgeParts);
     const edge: AnswerRequest = (request, path, peer) => {
-      bridged.set(request, peer);
+      peerByRequest.set(request, peer);
       return answerExact(routes, request, path);
     };
     this.#parts = parts;
@@ -93,7 +93,7 @@ class MuxListener implements RenewableListener {
     return localUrl(this.address, this.#parts.tls === undefined ? "http" : "https");
   }
 
-  /** Opens the public port, last of all. */
+  /** Opens the inner listeners, then the public port. */
   async listen(): Promise<void> {
     const { listen, tls, peers, log } = this.#parts;
     const secure = tls && this.#createTls(tls);
@@ -103,13 +103,13 @@ class MuxListener implements RenewableListener {
       this.#toTls = new LoopbackProxy(address.port, log);
     }
     const isTlsOutermost = secure !== undefined && this.#toTls === undefined;
-    this.#opened = await this.#open(isTlsOutermost ? secure : createServer((socket) => this.#arrive(socket)), listen);
+    this.#opened = await this.#open(isTlsOutermost ? secure : createServer((socket) => this.#accept(socket)), listen);
   }
 
   async #open(server: Server, address: ListenAddress): Promise<OpenedAddress> {
     this.#servers.push(server);
     const opened = await listenOn(server, address);
-    server.on("error", (error) => this.#parts.log.error("front: listener", { cause: error.message }));
+    server.on("error", (error) => this.#parts.log.error("listener failed", { cause: error.message }));
     return opened;
   }
 
@@ -122,15 +122,15 @@ class MuxListener implements RenewableListener {
     this.#connections.closeUnidentified();
     this.#inner.closeUnidentified();
     await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
-    // Answered is not delivered: closed by the edge, each connection ends when its client has taken what is on its way.
+    // A response may still be queued in the proxy. After the edge has closed, each connection ends when its client has received the rest.
     await this.#edge.close();
-    this.#toEdge.cutUnused();
+    this.#toEdge.closeUnused();
     await Promise.all([this.#toEdge.idle(), this.#toTls?.idle()]);
   }
 
   async close(): Promise<void> {
     this.#stopAccepting();
-    for (const relay of [this.#toEdge, this.#toTls]) relay?.close();
+    for (const proxy of [this.#toEdge, this.#toTls]) proxy?.close();
     this.#grpc.close();
     this.#connections.closeAll();
     this.#inner.closeAll();
@@ -141,28 +141,28 @@ class MuxListener implements RenewableListener {
     for (const server of this.#servers) if (server.listening) server.close();
   }
 
-  /** A connection before TLS, or without it. */
-  #arrive(socket: Socket): void {
+  /** Accepts a connection on which no TLS handshake has taken place. */
+  #accept(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
     if (!this.#admit(socket, remoteAddress)) return;
     const isTrusted = this.#parts.peers.isTrusted(remoteAddress);
     const origin = (bytes: Buffer) => stripProxyHeader(bytes, isTrusted);
     const toTls = this.#toTls;
-    if (toTls === undefined) this.#sort(socket, remoteAddress, origin);
+    if (toTls === undefined) this.#dispatch(socket, remoteAddress, origin);
     else
-      this.#read(socket, remoteAddress, origin, ({ address, bytes }) => {
+      this.#sniff(socket, remoteAddress, origin, ({ address, bytes }) => {
         if (this.#connections.reserveProxyFds(socket)) toTls.open(socket, bytes, address);
       });
   }
 
-  /** Whether there is room for one more. */
+  /** Adds the connection if the limits allow it. Otherwise destroys it. */
   #admit(socket: Socket, address: string): boolean {
     return this.#connections.add(socket) && this.#connections.countForNetwork(socket, address);
   }
 
   #createTls(tls: TlsIdentity): TlsServer {
-    // HTTP/2 first: gRPC clients that offer both would not be served over the other.
+    // HTTP/2 is preferred in ALPN: gRPC clients that offer both need it.
     const options = { ...serverTlsOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
     const server = createTlsServer({ ...options, handshakeTimeout: this.#limits.firstBytesTimeoutMs });
     server.on("connection", (socket) => {
@@ -175,42 +175,42 @@ class MuxListener implements RenewableListener {
       const { remoteAddress: address, remotePort: port } = socket;
       const peerAddress = this.#toTls === undefined ? address : this.#toTls.addressOf({ address, port });
       if (peerAddress === undefined) socket.destroy();
-      else this.#sort(socket, peerAddress, (bytes) => ({ address: undefined, bytes }));
+      else this.#dispatch(socket, peerAddress, (bytes) => ({ address: undefined, bytes }));
     });
     return server;
   }
 
-  /** A connection on which HTTP comes next, once its origin is known. */
-  #sort(socket: Socket, socketAddress: string, origin: (bytes: Buffer) => Origin | undefined): void {
+  /** Reads the origin and the HTTP version, and passes the connection to the gRPC server or to the edge. */
+  #dispatch(socket: Socket, socketAddress: string, origin: (bytes: Buffer) => Origin | undefined): void {
     const decide = (all: Buffer) => {
       const found = origin(all);
       const isHttp2 = found && startsAsHttp2(found.bytes);
       return found === undefined || isHttp2 === undefined ? undefined : { ...found, isHttp2 };
     };
-    this.#read(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
+    this.#sniff(socket, socketAddress, decide, ({ address, bytes, isHttp2 }) => {
       if (!isHttp2) return void (this.#connections.reserveProxyFds(socket) && this.#toEdge.open(socket, bytes, address));
       this.#grpc.accept(socket, address, bytes);
     });
   }
 
-  /** Reads the first bytes within the time there is for it. */
-  #read<T extends Origin>(
+  /** Sniffs the first bytes, and counts the connection for the client's network. */
+  #sniff<T extends Origin>(
     socket: Socket,
     socketAddress: string,
     decide: (bytes: Buffer) => T | undefined,
-    onDecided: (opening: T & { readonly address: string }) => void,
+    onIdentified: (sniffed: T & { readonly address: string }) => void,
   ): void {
     sniffProtocol(socket, decide, {
-      decided: (opening) => {
+      identified: (sniffed) => {
         this.#connections.identified(socket);
         this.#inner.identified(socket);
-        const { address = socketAddress } = opening;
-        // Whom a proxy speaks for counts as if it had come by itself.
+        const { address = socketAddress } = sniffed;
+        // A client behind a proxy counts for its own network.
         if (address !== socketAddress && !this.#connections.countForNetwork(socket, address)) return;
-        onDecided({ ...opening, address });
+        onIdentified({ ...sniffed, address });
       },
-      refused: (cause) => {
-        this.#parts.log.warn("front: refused", { peer: socketAddress, cause: String(cause) });
+      rejected: (cause) => {
+        this.#parts.log.warn("connection rejected", { peer: socketAddress, cause: String(cause) });
       },
     });
   }

@@ -3,18 +3,18 @@ import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
 import { RequestGate } from "./request-gate.ts";
 import { ResponseTracker } from "./response-tracker.ts";
 
-/** Joins a paused client, of which `first` has been read, and a connected server, both ways with backpressure. */
-export type Link = (client: Socket, server: Socket, first: Buffer) => void;
+/** Forwards between a paused client, of which `first` has been read, and a connected server. Both directions apply backpressure. */
+export type Pipe = (client: Socket, server: Socket, first: Buffer) => void;
 
-/** Every byte as it comes. */
-export const pipeBytes: Link = (client, server, first) => {
+/** Forwards bytes unchanged. */
+export const pipeBytes: Pipe = (client, server, first) => {
   server.write(first);
   client.pipe(server);
   server.pipe(client);
 };
 
-/** HTTP/1.1, a request at a time (request-gate.ts). */
-export const pipeRequests: Link = (client, server, first) => {
+/** Forwards HTTP/1.1, one request at a time (request-gate.ts). */
+export const pipeRequests: Pipe = (client, server, first) => {
   const gate = new RequestGate({
     forward: (bytes) => server.write(bytes),
     refuse(status) {

@@ -1,28 +1,28 @@
 import type { Socket } from "node:net";
 import { PROXY_HEADER_BYTES_MAX, ProxyProtocolError, readProxyHeader, startsWith } from "../peer/proxy-protocol.ts";
 
-/** RFC 9113 3.4: what a client of HTTP/2 sends first. HTTP/1.1 cannot begin so. */
+/** RFC 9113 3.4: the connection preface of an HTTP/2 client. No HTTP/1.1 request starts with it. */
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-/** The most that is ever needed to decide. */
+/** The longest prefix that is needed to identify the protocol. */
 export const SNIFFED_BYTES_MAX = PROXY_HEADER_BYTES_MAX + HTTP2_PREFACE.length;
 
-/** Whether a connection begins as HTTP/2; `undefined` while so few bytes do not tell. */
+/** Whether the bytes start with the HTTP/2 preface. `undefined` if they are too few to decide. */
 export function startsAsHttp2(bytes: Buffer): boolean | undefined {
   const found = startsWith(bytes, HTTP2_PREFACE);
   return found === "more" ? undefined : found === "yes";
 }
 
-/** Who opened the connection, and what it says itself. */
+/** The client's address, and the bytes after the PROXY header. */
 export interface Origin {
-  /** As the proxy in front tells it; `undefined` where there is none, or where it speaks for itself. */
+  /** From the PROXY header. `undefined` without a header, or if the header names no client. */
   readonly address: string | undefined;
   readonly bytes: Buffer;
 }
 
 /**
- * Takes the PROXY header off, where there is one; `undefined` while so few bytes do not tell. Throws ProxyProtocolError, also where a
- * peer that is not a trusted proxy sends one: it could name any address it likes.
+ * Removes a PROXY header, if there is one. `undefined` if the bytes are too few to decide. Throws ProxyProtocolError on a malformed header,
+ * and on a header of a peer that is not a trusted proxy, since it could name any address.
  */
 export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
   const header = readProxyHeader(bytes);
@@ -32,22 +32,22 @@ export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | un
   return { address: header.address, bytes: bytes.subarray(header.headerBytes) };
 }
 
-/** What becomes of a connection once enough is known of it. */
+/** The outcome of sniffing a connection. One of the two is called, once. */
 export interface SnifferHandlers<T> {
-  decided(result: T): void;
-  /** Also with what `decide` threw. The socket is destroyed. */
-  refused(cause: unknown): void;
+  identified(result: T): void;
+  /** The socket has been destroyed. `cause`: what `decide` threw, or an error. */
+  rejected(cause: unknown): void;
 }
 
 /**
- * Reads the first bytes of a connection until `decide` gives something, then hands over, with the socket paused. A connection that ends
- * before that is destroyed.
+ * Reads the first bytes of a connection until `decide` returns a result, pauses the socket and passes the result on. A connection that ends
+ * earlier is destroyed without a call.
  */
 export function sniffProtocol<T>(socket: Socket, decide: (bytes: Buffer) => T | undefined, end: SnifferHandlers<T>): void {
   let bytes: Buffer = Buffer.alloc(0);
   const refuse = (cause: unknown) => {
     socket.destroy();
-    end.refused(cause);
+    end.rejected(cause);
   };
   const onEnd = () => socket.destroy();
   const onData = (chunk: Buffer) => {
@@ -60,8 +60,8 @@ export function sniffProtocol<T>(socket: Socket, decide: (bytes: Buffer) => T | 
     }
     if (result === undefined && bytes.length < SNIFFED_BYTES_MAX) return;
     socket.off("data", onData).off("end", onEnd).pause();
-    if (result === undefined) refuse(new Error("the connection does not say what it is"));
-    else end.decided(result);
+    if (result === undefined) refuse(new Error("the protocol is unknown"));
+    else end.identified(result);
   };
   socket.on("data", onData).once("end", onEnd);
 }

@@ -2,14 +2,14 @@ import { METHODS } from "node:http";
 import { ChunkedBody, FramingError } from "./chunked-body.ts";
 import { readHead } from "./http1-head.ts";
 
-/** Where the gate lets requests through to, and who hears of those that it does not. */
-export interface GateEnds {
+/** The output of a gate. */
+export interface GateOutput {
   forward(bytes: Buffer): void;
-  /** Answers in the server's place and closes. Called once, last. */
+  /** Sends an error response and closes the connection. Called at most once, as the last call. */
   refuse(status: 400 | 431 | 501): void;
 }
 
-/** As much as Bun.serve takes. */
+/** The limit of Bun.serve. */
 const HEAD_BYTES_MAX = 16 * 1024;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const CR = 0x0d;
@@ -20,36 +20,36 @@ const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) [^ ]+ HTTP\/1\.[01]$/;
 const KNOWN_METHODS: ReadonlySet<string> = new Set([...METHODS, "QUERY"]);
 
 /**
- * Lets the requests of an HTTP/1.1 connection through one at a time, in the form that Bun.serve reads right:
+ * Forwards the requests of an HTTP/1.1 connection one at a time, in a form that Bun.serve parses correctly:
  *
- * - The next request waits until the answer to this one is over. Bun closes the connection otherwise, and executes a request that it
- *   never answers (bun#38128).
- * - A chunked body loses its trailer section, as RFC 9112 7.1.2 allows. Bun takes it for the next request (bun#32887).
- * - A method that nobody knows is 501. Bun hangs up (bun#6556).
+ * - The next request waits for the end of the current response. On a pipelined request, Bun closes the connection, and executes a
+ *   request that it never answers (bun#38128).
+ * - The trailer section of a chunked body is removed, as RFC 9112 7.1.2 allows. Bun parses it as the next request (bun#32887).
+ * - An unknown method is answered with 501. Bun closes the connection (bun#6556).
  *
- * What is not HTTP/1.1 at all goes through as it is: the server says so better.
+ * Bytes that are not HTTP/1.1 are forwarded unchanged; the server answers them.
  */
 export class RequestGate {
-  readonly #ends: GateEnds;
+  readonly #output: GateOutput;
   #held: Buffer = NO_BYTES;
-  /** Up to where what is held may go through. */
+  /** The bytes of `#held` before this position may be forwarded. */
   #at = 0;
-  #state: "head" | "body" | "trailers" | "answer" | "open" | "closed" = "head";
-  /** Of the request under way: its method, what is left of its body, and whether its answer is over. */
+  #state: "head" | "body" | "trailers" | "answer" | "passthrough" | "closed" = "head";
+  /** The current request: its method, the rest of its body, and whether its response has ended. */
   #method = "";
   #body: ChunkedBody | number = 0;
   #isAnswered = true;
 
-  constructor(ends: GateEnds) {
-    this.#ends = ends;
+  constructor(output: GateOutput) {
+    this.#output = output;
   }
 
-  /** Of the request whose answer is awaited. */
+  /** The method of the request whose response is awaited. */
   get method(): string {
     return this.#method;
   }
 
-  /** Whether bytes wait for an answer to end; the client should send no more. */
+  /** Whether bytes wait for the end of a response. If so, the client should be paused. */
   get isHolding(): boolean {
     return this.#state === "answer" && this.#held.byteLength > 0;
   }
@@ -60,7 +60,7 @@ export class RequestGate {
     this.#advance();
   }
 
-  /** The answer to the request under way is over. */
+  /** The response to the current request has ended. */
   answered(): void {
     this.#isAnswered = true;
     if (this.#state !== "answer") return;
@@ -78,7 +78,7 @@ export class RequestGate {
     }
   }
 
-  /** Whether there may be more to do. */
+  /** Returns whether another step may be possible. */
   #step(): boolean {
     switch (this.#state) {
       case "head":
@@ -87,7 +87,7 @@ export class RequestGate {
         return this.#takeBody();
       case "trailers":
         return this.#takeTrailers();
-      case "open":
+      case "passthrough":
         this.#at = this.#held.byteLength;
         return false;
       default:
@@ -97,7 +97,7 @@ export class RequestGate {
 
   #takeHead(): boolean {
     this.#forward();
-    // RFC 9112 2.2: an empty line before a request is passed over.
+    // RFC 9112 2.2: an empty line before a request is ignored.
     while (this.#held[0] === CR && this.#held[1] === LF) this.#held = rest(this.#held, 2);
     const end = this.#held.indexOf(HEAD_END);
     if (end < 0) {
@@ -107,7 +107,7 @@ export class RequestGate {
     const { startLine, body } = readHead(this.#held.toString("latin1", 0, end));
     const [, method] = REQUEST_LINE.exec(startLine) ?? [];
     if (method === undefined) {
-      this.#state = "open";
+      this.#state = "passthrough";
       return true;
     }
     if (!KNOWN_METHODS.has(method)) return this.#refuse(501);
@@ -116,7 +116,7 @@ export class RequestGate {
     this.#body = body === "chunked" ? new ChunkedBody() : (body ?? 0);
     this.#at = end + HEAD_END.length;
     this.#state = "body";
-    if (this.#body === 0) this.#ended();
+    if (this.#body === 0) this.#bodyEnded();
     return true;
   }
 
@@ -131,7 +131,7 @@ export class RequestGate {
     const taken = Math.min(this.#body, this.#held.byteLength - this.#at);
     this.#body -= taken;
     this.#at += taken;
-    if (this.#body === 0) this.#ended();
+    if (this.#body === 0) this.#bodyEnded();
     return true;
   }
 
@@ -139,34 +139,34 @@ export class RequestGate {
     if (!(this.#body instanceof ChunkedBody)) return false;
     this.#held = rest(this.#held, this.#body.skipTrailers(this.#held, 0));
     if (this.#body.state !== "ended") return false;
-    this.#ends.forward(LAST_CHUNK);
-    this.#ended();
+    this.#output.forward(LAST_CHUNK);
+    this.#bodyEnded();
     return true;
   }
 
-  #ended(): void {
+  #bodyEnded(): void {
     this.#state = this.#isAnswered ? "head" : "answer";
   }
 
-  /** In one write, so that head and body are one read of the server. */
+  /** Forwards in one write, so that the server reads head and body together. */
   #forward(): void {
     if (this.#at === 0) return;
     const part = this.#at === this.#held.byteLength ? this.#held : this.#held.subarray(0, this.#at);
     this.#held = rest(this.#held, this.#at);
     this.#at = 0;
-    this.#ends.forward(part);
+    this.#output.forward(part);
   }
 
   #refuse(status: 400 | 431 | 501): false {
     this.#state = "closed";
     this.#held = NO_BYTES;
     this.#at = 0;
-    this.#ends.refuse(status);
+    this.#output.refuse(status);
     return false;
   }
 }
 
-/** What is behind `at`. Not a view where nothing is: what a quiet connection keeps must not hold the last read's memory. */
+/** The bytes from `at`. An empty rest is not a view: an idle connection must not keep the memory of its last read alive. */
 function rest(bytes: Buffer, at: number): Buffer {
   return at === bytes.byteLength ? NO_BYTES : bytes.subarray(at);
 }

@@ -2,18 +2,18 @@ import { ChunkedBody } from "./chunked-body.ts";
 import { readHead } from "./http1-head.ts";
 
 const HEAD_END = "\r\n\r\n";
-/** Not a view: what is kept of a quiet stream must not hold the last read's memory. */
+/** Not a view: an idle connection must not keep the memory of its last read alive. */
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const NO_CONTENT = 204;
 const NOT_MODIFIED = 304;
 
-/** Follows the answers of an HTTP/1.1 server, which are taken to be well-formed, and tells where each ends. */
+/** Parses the responses of an HTTP/1.1 server, and calls `onEnd` after each. The server is trusted to send well-formed responses. */
 export class ResponseTracker {
-  /** The method of the request that is answered: an answer to HEAD has no body (RFC 9112 6.3). */
+  /** The method of the current request: a response to HEAD has no body (RFC 9112 6.3). */
   readonly #method: () => string;
   readonly #onEnd: () => void;
   #head: Buffer = NO_BYTES;
-  /** `undefined`: in a head. Infinity: until the connection is closed. */
+  /** `undefined`: reading a head. Infinity: the body ends with the connection. */
   #body: ChunkedBody | number | undefined;
 
   constructor(method: () => string, onEnd: () => void) {
@@ -54,7 +54,7 @@ export class ResponseTracker {
       if (this.#body === 0) this.#end();
       return bytes.subarray(taken);
     }
-    // A line that is not whole waits for the rest.
+    // An incomplete line is kept until the rest arrives.
     const all = this.#head.byteLength === 0 ? bytes : Buffer.concat([this.#head, bytes]);
     const at = body.skipTrailers(all, body.follow(all, 0));
     this.#head = at === all.byteLength || body.state === "ended" ? NO_BYTES : all.subarray(at);

@@ -1,11 +1,11 @@
-/** `for`'s value: an address, and perhaps a port. An IPv6 address stands in brackets. RFC 7239 6. */
+/** The value of `for`: an address with an optional port. An IPv6 address is in brackets. RFC 7239 6. */
 const IPV4_NODE = /^(\d{1,3}(?:\.\d{1,3}){3})(?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?$/;
 const IPV6_NODE = /^\[([0-9A-Fa-f:.]+)\](?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?$/;
 
 /**
- * The hops of a `Forwarded` header (RFC 7239 4), the nearest first: the text of each one's address, or "" where it names none (it is
- * `unknown`, hidden, or no hop at all). Read from the right, so that nothing a client put in front, such as a quotation mark without
- * its partner, changes how the proxies' own words are read.
+ * The hops of a `Forwarded` header (RFC 7239 4), the nearest first. Yields the text of each hop's address, or "" if it has none (`unknown`,
+ * an obfuscated identifier, or a syntax error). Parsed from the right, so that what a client wrote on the left, such as an unpaired
+ * quotation mark, does not change how the proxies' elements are parsed.
  */
 export function* forwardedHops(header: string): Generator<string, void, undefined> {
   for (const element of splitFromRight(header, ",")) yield addressOf(element);
@@ -23,12 +23,12 @@ function addressOf(element: string): string {
   return IPV4_NODE.exec(node ?? "")?.[1] ?? IPV6_NODE.exec(node ?? "")?.[1] ?? "";
 }
 
-/** Nothing that a node may be needs an escape. */
+/** A valid node needs no escapes, so none are decoded. */
 function unquoted(value: string): string {
   return /^"(.*)"$/.exec(value)?.[1] ?? value;
 }
 
-/** The parts between separators that stand in no quoted string, from right to left. */
+/** Splits at separators outside of quoted strings, from right to left. */
 function* splitFromRight(text: string, separator: string): Generator<string, void, undefined> {
   let end = text.length;
   let isQuoted = false;
@@ -42,7 +42,7 @@ function* splitFromRight(text: string, separator: string): Generator<string, voi
   yield text.slice(0, end);
 }
 
-/** After an odd number of backslashes (RFC 9110 5.6.4). */
+/** Whether an odd number of backslashes precedes the character (RFC 9110 5.6.4). */
 function isEscaped(text: string, at: number): boolean {
   let before = at;
   while (text[before - 1] === "\\") before--;

@@ -10,72 +10,70 @@ import {
 import type { Peer } from "../../core/ports.ts";
 import { forwardedHops } from "./forwarded.ts";
 
-/** Hops beyond this many are not looked at; a longer chain of trusted proxies does not exist. */
+/** Further hops are ignored. Real chains of trusted proxies are shorter. */
 const HOPS_MAX = 32;
 
-/** Some hundred bytes each. */
+/** A cache entry takes some hundred bytes. */
 const DIRECT_PEERS_MAX = 4096;
 
-/** Used where the runtime cannot name the peer, since its connection has just closed. */
+/** Used if the runtime reports no address, since the connection has just closed. */
 const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
 
-/** Where proxies say whom they speak for, by name in lower case. */
+/** The header in which proxies name the client, in lower case. */
 export type ProxyHeader = "x-forwarded-for" | "forwarded";
 
 /**
- * Says who a client is. The socket's address, unless that is a trusted proxy's: then the nearest address of the proxies' header that is
- * not itself trusted. By default nobody is trusted, and the header is not even read. proto/README.md, "Budgets".
+ * Resolves the client's address: the socket's address, unless that is a trusted proxy. Then it is the nearest address in the forwarding
+ * header that is not a trusted proxy. By default no proxy is trusted, and the header is not read. proto/README.md, "Budgets".
  *
- * It is one header, by configuration, and never the other: a proxy adds to the one it knows, and passes the other on as the client wrote it.
+ * Only the configured header is read. A proxy appends to the header that it knows, and forwards the other one as the client wrote it.
  */
 export class PeerResolver {
   readonly header: ProxyHeader;
   readonly #trusted: readonly IpBlock[];
-  /** Peers by socket address: a connection brings many requests. */
+  /** Cache of peers by socket address: a connection carries many requests. */
   readonly #direct = new Map<string, Peer>();
 
-  /** `trustedProxies`: CIDRs or single addresses. Throws RangeError on anything else. */
+  /** `trustedProxies`: CIDR blocks or single addresses. Throws RangeError on anything else. */
   constructor(trustedProxies: readonly string[], header: ProxyHeader = "x-forwarded-for") {
     this.#trusted = trustedProxies.map(parseIpBlock);
     this.header = header;
   }
 
-  /** `hops`: the value of `header` in the request. */
+  /** `hops`: reads the value of `header` from the request. */
   resolve(socketAddress: string | undefined, hops: () => string | null): Peer {
     if (socketAddress === undefined) return UNKNOWN_PEER;
     const known = this.#direct.get(socketAddress);
     if (known !== undefined) return known;
     const socket = parseIp(socketAddress);
     if (socket === undefined) return UNKNOWN_PEER;
-    if (this.#trusts(socket)) return peerAt(this.#behindProxies(socket, hops() ?? ""));
+    if (this.#isTrustedAddress(socket)) return peerAt(this.#behindProxies(socket, hops() ?? ""));
     return this.#remember(socketAddress, peerAt(socket));
   }
 
-  /** Whether anybody is a trusted proxy. */
   get hasTrustedProxies(): boolean {
     return this.#trusted.length > 0;
   }
 
-  /** Whether this is a trusted proxy's address. */
   isTrusted(socketAddress: string): boolean {
     const socket = parseIp(socketAddress);
-    return socket !== undefined && this.#trusts(socket);
+    return socket !== undefined && this.#isTrustedAddress(socket);
   }
 
-  /** Emptied as a whole when full: cheaper than keeping an order, and rare. */
+  /** Clears the whole cache when it is full, which is rare and cheaper than an eviction order. */
   #remember(socketAddress: string, peer: Peer): Peer {
     if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();
     this.#direct.set(socketAddress, peer);
     return peer;
   }
 
-  /** The network that a connection from here counts for; `undefined` for a trusted proxy's, which brings everybody. */
+  /** The network for which a connection from this address counts. `undefined` for a trusted proxy, which many clients share. */
   networkOf(socketAddress: string | undefined): string | undefined {
     if (socketAddress !== undefined && this.isTrusted(socketAddress)) return undefined;
     return this.resolve(socketAddress, () => null).network;
   }
 
-  /** Walks from the nearest hop outwards. What is not an address ends the walk: nothing beyond it can be believed. */
+  /** Reads from the nearest hop outwards. A hop that is not an address ends it: further hops cannot be trusted. */
   #behindProxies(socket: IpAddress, header: string): IpAddress {
     let nearest = socket;
     let hops = 0;
@@ -83,12 +81,12 @@ export class PeerResolver {
       const address = parseIp(hop);
       if (address === undefined) return nearest;
       nearest = address;
-      if (!this.#trusts(address) || ++hops >= HOPS_MAX) return address;
+      if (!this.#isTrustedAddress(address) || ++hops >= HOPS_MAX) return address;
     }
     return nearest;
   }
 
-  #trusts(address: IpAddress): boolean {
+  #isTrustedAddress(address: IpAddress): boolean {
     return this.#trusted.some((block) => contains(block, address));
   }
 }
@@ -103,7 +101,7 @@ function* forwardedForHops(header: string): Generator<string, void, undefined> {
   }
 }
 
-/** Some proxies append the port: `192.0.2.1:1234`, `[2001:db8::1]:1234`. */
+/** Some proxies add the port: `192.0.2.1:1234`, `[2001:db8::1]:1234`. */
 function withoutPort(hop: string): string {
   return /^\[(.*)\](?::\d+)?$/.exec(hop)?.[1] ?? /^([\d.]+):\d+$/.exec(hop)?.[1] ?? hop;
 }

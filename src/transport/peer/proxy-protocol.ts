@@ -1,34 +1,34 @@
 import { formatIp, parseIp } from "../../core/ip-address.ts";
 
 /**
- * The PROXY protocol, versions 1 and 2, as a receiver reads it: what a load balancer that passes TCP on says first, about the
- * connection that it passes on. https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt
+ * A header of the PROXY protocol, version 1 or 2. A TCP load balancer sends it first, to name the client whose connection it forwards.
+ * https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt
  */
 export interface ProxyHeader {
-  /** Its length; what follows is the client's. */
+  /** Length of the header. The client's bytes follow. */
   readonly headerBytes: number;
-  /** Of the client. `undefined` where the proxy speaks for itself (health checks), or does not know. */
+  /** The client's address. `undefined` for the proxy's own health checks, or if the proxy does not know it. */
   readonly address: string | undefined;
 }
 
-/** `none`: the connection begins with something else. `more`: so few bytes do not tell. */
+/** `none`: the connection has no PROXY header. `more`: the bytes are too few to decide. */
 export type ProxyRead = ProxyHeader | "none" | "more";
 
-/** A header that breaks the protocol. The connection cannot be used. */
+/** The header breaks the protocol. The connection must be closed. */
 export class ProxyProtocolError extends Error {
   override readonly name = "ProxyProtocolError";
 }
 
-/** Longer headers are refused: what every path of the internet carries in one packet (2.2), and room for the type-length-values. */
+/** Longer headers are refused. 2.2 recommends headers that fit into one packet; this leaves space for type-length-values. */
 export const PROXY_HEADER_BYTES_MAX = 536;
 
 const V1_START = Buffer.from("PROXY ", "latin1");
-/** 2.1: the longest line of version 1, with its CR LF. */
+/** 2.1: the longest header of version 1, with CR LF. */
 const V1_BYTES_MAX = 107;
 const V2_START = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
 const V2_FIXED_BYTES = 16;
 
-/** Reads the header that `bytes`, everything received so far, begins with. Throws ProxyProtocolError. */
+/** Parses the header at the start of `bytes`, which is everything received so far. Throws ProxyProtocolError. */
 export function readProxyHeader(bytes: Buffer): ProxyRead {
   const v1 = startsWith(bytes, V1_START);
   if (v1 === "yes") return readV1(bytes);
@@ -37,14 +37,14 @@ export function readProxyHeader(bytes: Buffer): ProxyRead {
   return v1 === "more" || v2 === "more" ? "more" : "none";
 }
 
-/** Whether the bytes begin with `start`, as far as they go. */
+/** Whether the bytes begin with `start`. `more`: they are shorter than `start`, and equal so far. */
 export function startsWith(bytes: Buffer, start: Buffer): "yes" | "no" | "more" {
   const length = Math.min(bytes.length, start.length);
   if (bytes.compare(start, 0, length, 0, length) !== 0) return "no";
   return length === start.length ? "yes" : "more";
 }
 
-/** 2.1: `PROXY TCP4 <source> <destination> <source port> <destination port>` CR LF, or `PROXY UNKNOWN` and whatever. */
+/** 2.1: `PROXY TCP4 <source> <destination> <source port> <destination port>` CR LF, or `PROXY UNKNOWN` and arbitrary text. */
 function readV1(bytes: Buffer): ProxyRead {
   const end = bytes.subarray(0, V1_BYTES_MAX).indexOf("\r\n");
   if (end < 0 && bytes.length < V1_BYTES_MAX) return "more";
@@ -53,15 +53,15 @@ function readV1(bytes: Buffer): ProxyRead {
   const words = bytes.toString("latin1", V1_START.length, end).split(" ");
   const [family, source = "", destination = "", ...ports] = words;
   if (family === "UNKNOWN") return { headerBytes, address: undefined };
-  if (family !== "TCP4" && family !== "TCP6") throw new ProxyProtocolError("a family that is not TCP over IP");
+  if (family !== "TCP4" && family !== "TCP6") throw new ProxyProtocolError("the family is not TCP over IP");
   const [address] = [source, destination].map((text) => v1Address(text, family));
-  if (ports.length !== 2 || !ports.every(isV1Port)) throw new ProxyProtocolError("no two ports");
+  if (ports.length !== 2 || !ports.every(isV1Port)) throw new ProxyProtocolError("the ports are malformed");
   return { headerBytes, address };
 }
 
 function v1Address(text: string, family: "TCP4" | "TCP6"): string {
   const address = text.includes(":") === (family === "TCP6") ? parseIp(text) : undefined;
-  if (address === undefined) throw new ProxyProtocolError("an address that is none of its family");
+  if (address === undefined) throw new ProxyProtocolError("an address is malformed or of another family");
   return formatIp(address);
 }
 
@@ -76,17 +76,18 @@ function readV2(bytes: Buffer): ProxyRead {
   if (headerBytes > PROXY_HEADER_BYTES_MAX) throw new ProxyProtocolError(`longer than ${PROXY_HEADER_BYTES_MAX} bytes`);
   const command = bytes[12];
   const isLocal = command === 0x20;
-  if (!isLocal && command !== 0x21) throw new ProxyProtocolError("an unknown version or command");
+  if (!isLocal && command !== 0x21) throw new ProxyProtocolError("the version or command is unknown");
   if (bytes.length < headerBytes) return "more";
   const address = isLocal ? undefined : v2Source(bytes[13], bytes.subarray(V2_FIXED_BYTES, headerBytes));
   return { headerBytes, address };
 }
 
-/** The client's address comes first in the block of TCP4 and of TCP6. UNSPEC has none, and other families have no business here. */
+/** The source address is first in the block of TCP4 and TCP6. UNSPEC has none; other families are refused. */
 function v2Source(family: number | undefined, block: Buffer): string | undefined {
   if (family === 0x00) return undefined;
   if (family === 0x11 && block.length >= 12) return block.subarray(0, 4).join(".");
-  if (family !== 0x21 || block.length < 36) throw new ProxyProtocolError("a family that is not TCP over IP, or no room for it");
+  if (family !== 0x21 || block.length < 36)
+    throw new ProxyProtocolError("the family is not TCP over IP, or its addresses are incomplete");
   const groups = Array.from({ length: 8 }, (_, at) => block.readUInt16BE(2 * at).toString(16));
   const address = parseIp(groups.join(":"));
   return address && formatIp(address);

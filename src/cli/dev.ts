@@ -78,7 +78,7 @@ The gateway's public keys:
 
   curl ${edge}/.well-known/jwks.json
 
-To push an event or revoke a session, POST to ${rest}/dev/push or /dev/revoke. The README shows how.
+To push an event or revoke a session, POST to ${rest}/dev/push or /dev/revoke. See proto/examples/README.md.
 For an automatic demonstration, use bun run demo. Stop with Ctrl-C.
 `;
 }

@@ -1,3 +1,4 @@
+import { parseJsonObject } from "../core/json-body.ts";
 import { isJsonContent } from "../core/media-type.ts";
 import type { Revocation } from "../core/ports.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
@@ -25,8 +26,8 @@ export function listStreams(request: Request, admin: StreamAdmin): Response {
   if (unknown !== undefined)
     throw new RestError("invalid_request", `unknown parameter ${JSON.stringify(unknown.slice(0, 64))}`);
   const { streams, nextAfter } = admin.list({
-    after: whole(parameters, "after", 0, Number.MAX_SAFE_INTEGER) ?? 0,
-    limit: whole(parameters, "limit", 1, PAGE_MAX) ?? PAGE_DEFAULT,
+    after: integerOf(parameters, "after", 0, Number.MAX_SAFE_INTEGER) ?? 0,
+    limit: integerOf(parameters, "limit", 1, PAGE_MAX) ?? PAGE_DEFAULT,
     userId: parameters.get("user_id") ?? undefined,
     deviceSessionId: parameters.get("device_session_id") ?? undefined,
   });
@@ -45,8 +46,7 @@ export async function revokeStreams(request: Request, admin: StreamAdmin): Promi
 }
 
 function toRevocation(body: string): Revocation {
-  const fields = fieldsOf(body);
-  const [field, ...more] = fields;
+  const [field, ...more] = Object.entries(parseJsonObject(body) ?? {});
   if (field === undefined || more.length > 0) throw badRevocation();
   const [name, value] = field;
   if (typeof value !== "string" || value === "" || value.length > ID_CHARS_MAX) throw badRevocation();
@@ -55,20 +55,11 @@ function toRevocation(body: string): Revocation {
   throw badRevocation();
 }
 
-function fieldsOf(body: string): [string, unknown][] {
-  try {
-    const json: unknown = JSON.parse(body);
-    return typeof json === "object" && json !== null ? Object.entries(json) : [];
-  } catch {
-    throw badRevocation();
-  }
-}
-
 function badRevocation(): RestError {
   return new RestError("invalid_request", "the body must be a JSON object with either device_session_id or user_id");
 }
 
-function whole(parameters: URLSearchParams, name: string, min: number, max: number): number | undefined {
+function integerOf(parameters: URLSearchParams, name: string, min: number, max: number): number | undefined {
   const text = parameters.get(name);
   if (text === null) return undefined;
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;

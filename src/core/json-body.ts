@@ -35,9 +35,10 @@ export function parseJson(text: string | undefined): unknown {
 /** The value of a JSON text; `undefined` if it is not an object. */
 export function parseJsonObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
   const value = parseJson(text);
-  return isObject(value) ? value : undefined;
+  return isJsonObject(value) ? value : undefined;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether a JSON value is an object: neither an array nor null. */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

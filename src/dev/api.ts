@@ -53,7 +53,3 @@ export function optionalTextField(body: JsonObject, name: string, charsMax: numb
   if (value.length > charsMax) throw badRequest(`${name} is longer than ${charsMax} characters`);
   return value;
 }
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

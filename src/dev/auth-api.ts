@@ -1,14 +1,6 @@
+import { isJsonObject } from "../core/json-body.ts";
 import { PUBLIC_KEY_BYTES } from "../core/limits.ts";
-import {
-  type ApiCall,
-  ApiError,
-  type ApiReply,
-  badRequest,
-  type Endpoints,
-  isJsonObject,
-  type JsonObject,
-  textField,
-} from "./api.ts";
+import { type ApiCall, ApiError, type ApiReply, badRequest, type Endpoints, type JsonObject, textField } from "./api.ts";
 import type { ChallengeRefusal, Challenges } from "./challenges.ts";
 import type { DeviceSessions } from "./device-sessions.ts";
 import { EMAIL_CHARS_MAX, ID_CHARS_MAX, METADATA_CHARS_MAX, METADATA_ENTRIES_MAX } from "./limits.ts";

@@ -1,9 +1,10 @@
 import type { BunRequest, Server } from "bun";
+import { isJsonObject } from "../core/json-body.ts";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
 import { isJsonContent } from "../core/media-type.ts";
 import { ForeignPageError, type PageGuard } from "../core/page-guard.ts";
 import type { Log } from "../core/ports.ts";
-import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, isJsonObject, type JsonObject } from "./api.ts";
+import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, type JsonObject } from "./api.ts";
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
 
 /** Long, because a keep-alive connection that closes just when the gateway sends a request on it makes the request fail. */

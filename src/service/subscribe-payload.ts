@@ -1,3 +1,5 @@
+import { isEventId } from "../core/grammar.ts";
+import { isJsonObject } from "../core/json-body.ts";
 import { JsonTextError, scanJson } from "../core/json-text.ts";
 import { payloadInvalid } from "../core/refusal.ts";
 
@@ -7,7 +9,6 @@ export interface SubscribePayload {
   readonly resumeAfter: string | undefined;
 }
 
-const EVENT_ID = /^[\x21-\x7e]{1,128}$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Decodes the payload of `gateway.subscribe`: empty, or `{"resume_after": "<event_id>"}`. Throws PAYLOAD_INVALID. */
@@ -16,7 +17,7 @@ export function readSubscribePayload(bytes: Uint8Array): SubscribePayload {
   const { resume_after: resumeAfter, ...others } = objectOf(bytes);
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw payloadInvalid(unknown);
-  if (typeof resumeAfter !== "string" || !EVENT_ID.test(resumeAfter)) throw payloadInvalid("resume_after");
+  if (typeof resumeAfter !== "string" || !isEventId(resumeAfter)) throw payloadInvalid("resume_after");
   return { resumeAfter };
 }
 
@@ -29,6 +30,6 @@ function objectOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   } catch (cause) {
     throw payloadInvalid((cause instanceof JsonTextError ? cause.field : undefined) ?? "payload", cause);
   }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw payloadInvalid("payload");
-  return Object.fromEntries(Object.entries(json));
+  if (!isJsonObject(json)) throw payloadInvalid("payload");
+  return json;
 }

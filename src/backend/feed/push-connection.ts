@@ -25,7 +25,7 @@ export class PushConnection {
   readonly #options: PushConnectionOptions;
   #pingIntervalMs: number;
   #earlyPingMs: number;
-  #session: ClientHttp2Session | undefined;
+  #connection: ClientHttp2Session | undefined;
   #pings: PushPings | undefined;
 
   constructor(options: PushConnectionOptions) {
@@ -38,28 +38,28 @@ export class PushConnection {
   /** Closes the previous connection and opens a new one. Throws a ConnectError. */
   async open(): Promise<void> {
     this.close(new ConnectError("replaced by a new connection", Code.Canceled));
-    const session = connect(this.authority, {
+    const connection = connect(this.authority, {
       createConnection: () => new FilteredSocket(openSocket(new URL(this.authority)), "client"),
     });
-    this.#session = session;
+    this.#connection = connection;
     const { connectTimeoutMs } = this.#options;
     const late = new ConnectError("the backend did not accept the connection in time", Code.Unavailable);
-    const timer = setTimeout(() => session.destroy(late), connectTimeoutMs);
+    const timer = setTimeout(() => connection.destroy(late), connectTimeoutMs);
     try {
-      await opened(session);
+      await opened(connection);
     } finally {
       clearTimeout(timer);
     }
-    this.#watch(session);
+    this.#watch(connection);
   }
 
   /** Part of connect-es' session provider interface. */
   async request(method: string, path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
-    const session = this.#session;
-    if (session === undefined || session.destroyed || session.closed) {
+    const connection = this.#connection;
+    if (connection === undefined || connection.destroyed || connection.closed) {
       throw new ConnectError("the connection is closed", Code.Unavailable);
     }
-    return session.request({ ...headers, ":method": method, ":path": path });
+    return connection.request({ ...headers, ":method": method, ":path": path });
   }
 
   /** Part of connect-es' session provider interface. */
@@ -70,24 +70,24 @@ export class PushConnection {
   close(reason = new ConnectError("connection aborted", Code.Canceled)): void {
     this.#pings?.stop();
     this.#pings = undefined;
-    this.#session?.destroy(reason, constants.NGHTTP2_CANCEL);
-    this.#session = undefined;
+    this.#connection?.destroy(reason, constants.NGHTTP2_CANCEL);
+    this.#connection = undefined;
   }
 
-  #watch(session: ClientHttp2Session): void {
+  #watch(connection: ClientHttp2Session): void {
     const pings = new PushPings({
       intervalMs: this.#pingIntervalMs,
       earlyIntervalMs: this.#earlyPingMs,
       timeoutMs: this.#options.pingTimeoutMs,
-      ping: (onAnswer) => void session.ping((error) => error === null && onAnswer()),
-      onDead: () => end(session, "no answer to a ping in time"),
+      ping: (onAnswer) => void connection.ping((error) => error === null && onAnswer()),
+      onDead: () => destroy(connection, "no answer to a ping in time"),
     });
     this.#pings = pings;
-    session.on("close", () => pings.stop());
-    session.on("goaway", (_code, _last, data?: Uint8Array) => {
+    connection.on("close", () => pings.stop());
+    connection.on("goaway", (_code, _last, data?: Uint8Array) => {
       if (data === undefined || Buffer.from(data).toString("latin1") !== TOO_MANY_PINGS) return;
       this.#pingLessOften();
-      end(session, `the backend refused the ping rate (${TOO_MANY_PINGS})`);
+      destroy(connection, `the backend refused the ping rate (${TOO_MANY_PINGS})`);
     });
   }
 
@@ -109,15 +109,15 @@ function openSocket({ protocol, hostname, port }: URL) {
   return connectTls({ ...target, ...name, ALPNProtocols: ["h2"], rejectUnauthorized: true });
 }
 
-function opened(session: ClientHttp2Session): Promise<void> {
+function opened(connection: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
-    session.once("connect", () => resolve());
+    connection.once("connect", () => resolve());
     // This listener is never removed: an unhandled "error" event ends the process.
-    session.on("error", (error) => reject(ConnectError.from(error, Code.Unavailable)));
-    session.once("close", () => reject(new ConnectError("the connection was closed", Code.Unavailable)));
+    connection.on("error", (error) => reject(ConnectError.from(error, Code.Unavailable)));
+    connection.once("close", () => reject(new ConnectError("the connection was closed", Code.Unavailable)));
   });
 }
 
-function end(session: ClientHttp2Session, reason: string): void {
-  session.destroy(new ConnectError(reason, Code.Unavailable), constants.NGHTTP2_CANCEL);
+function destroy(connection: ClientHttp2Session, reason: string): void {
+  connection.destroy(new ConnectError(reason, Code.Unavailable), constants.NGHTTP2_CANCEL);
 }

@@ -1,3 +1,4 @@
+import { isJsonObject } from "../../core/json-body.ts";
 import { PUBLIC_KEY_BYTES } from "../../core/limits.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { challengeKey } from "./challenge-id.ts";
@@ -12,11 +13,11 @@ export interface PublicCall {
   readonly expensiveCheck?: () => void;
 }
 
-const EMAIL_CHARACTERS_MAX = 254;
+const EMAIL_CHARS_MAX = 254;
 const CODE = /^[\x21-\x7e]{1,32}$/;
 const METADATA_ENTRIES_MAX = 16;
 const METADATA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
-const METADATA_VALUE_CHARACTERS_MAX = 256;
+const METADATA_VALUE_CHARS_MAX = 256;
 
 /** Validates the body of send-email-code: {email, metadata?}. Throws RestError. */
 export function checkSendCode(json: unknown): PublicCall {
@@ -50,17 +51,14 @@ const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public
 
 /** Text before and after one @, without characters that could end a mail header or line. Only the mail itself proves the address. */
 function isEmail(email: string): boolean {
-  return (
-    email.length <= EMAIL_CHARACTERS_MAX && /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u.test(email)
-  );
+  return email.length <= EMAIL_CHARS_MAX && /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u.test(email);
 }
 
 function objectOf(json: unknown, known: readonly string[]): Record<string, unknown> {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("the body must be a JSON object");
-  const body = Object.fromEntries(Object.entries(json));
-  const unknown = Object.keys(body).find((name) => !known.includes(name));
+  if (!isJsonObject(json)) throw invalid("the body must be a JSON object");
+  const unknown = Object.keys(json).find((name) => !known.includes(name));
   if (unknown !== undefined) throw invalid(`unknown field ${JSON.stringify(unknown.slice(0, 64))}`);
-  return body;
+  return json;
 }
 
 function stringField(body: Readonly<Record<string, unknown>>, name: string): string {
@@ -71,13 +69,13 @@ function stringField(body: Readonly<Record<string, unknown>>, name: string): str
 
 function checkMetadata(metadata: unknown): void {
   if (metadata === undefined) return;
-  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) throw invalid("metadata must be an object");
+  if (!isJsonObject(metadata)) throw invalid("metadata must be an object");
   const entries = Object.entries(metadata);
   if (entries.length > METADATA_ENTRIES_MAX) throw invalid(`metadata has at most ${METADATA_ENTRIES_MAX} entries`);
   for (const [name, value] of entries) {
     if (!METADATA_NAME.test(name)) throw invalid("metadata names are 1 to 64 of A-Z, a-z, 0-9, _ . -");
-    if (typeof value !== "string" || value.length > METADATA_VALUE_CHARACTERS_MAX) {
-      throw invalid(`metadata values are strings of at most ${METADATA_VALUE_CHARACTERS_MAX} characters`);
+    if (typeof value !== "string" || value.length > METADATA_VALUE_CHARS_MAX) {
+      throw invalid(`metadata values are strings of at most ${METADATA_VALUE_CHARS_MAX} characters`);
     }
   }
 }

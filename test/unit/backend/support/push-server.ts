@@ -26,7 +26,7 @@ export class PushServer {
   keepaliveMs = Number.POSITIVE_INFINITY;
   host = "127.0.0.1";
   port = 0;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #connections = new Set<ServerHttp2Session>();
   readonly #wakers = new Set<() => void>();
   #server: Http2Server | undefined;
 
@@ -39,10 +39,10 @@ export class PushServer {
       routes: (router) => router.service(Push, { subscribePush: (request, context) => this.#subscribe(request, context) }),
     });
     const server = createServer(adapter);
-    server.on("session", (session) => {
-      this.#sessions.add(session);
-      session.on("error", () => {});
-      session.on("close", () => this.#sessions.delete(session));
+    server.on("session", (connection) => {
+      this.#connections.add(connection);
+      connection.on("error", () => {});
+      connection.on("close", () => this.#connections.delete(connection));
     });
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
@@ -55,7 +55,7 @@ export class PushServer {
   }
 
   get connections(): number {
-    return this.#sessions.size;
+    return this.#connections.size;
   }
 
   push(event: EventInit | EventMaker): void {
@@ -70,7 +70,7 @@ export class PushServer {
 
   /** Destroys every connection. */
   cut(): void {
-    for (const session of this.#sessions) session.destroy();
+    for (const connection of this.#connections) connection.destroy();
   }
 
   /** Destroys every connection and stops listening. */

@@ -15,7 +15,7 @@ import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
 
-/** Many at once, from many addresses, before and after a restart: what the gateway lets through is what is documented. */
+/** Concurrent requests from many addresses, before and after a restart. The gateway admits exactly what its contract documents. */
 
 const EMPTY = new Uint8Array(0);
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
@@ -54,8 +54,8 @@ async function forged(device: Device, deviceSessionId: string) {
 
 const count = (outcomes: readonly string[], wanted: string) => outcomes.filter((each) => each === wanted).length;
 
-describe("guessing session ids, a thousand at once", () => {
-  test("the backend is asked no more often than the failure budget has tokens", () =>
+describe("a thousand concurrent guesses of session ids", () => {
+  test("cause one look-up at the backend for each token of the failure budget", () =>
     withWorld({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 20 }, async (world) => {
       const [device, call] = [await world.login(), caller(world)];
       const guesses = Array.from({ length: 1000 }, (_, n) => `guess-${n}`);
@@ -71,7 +71,7 @@ describe("guessing session ids, a thousand at once", () => {
       expect(count(outcomes, "RATE_LIMITED failures")).toBe(980);
     }));
 
-  test("a hundred devices behind one address that all come back at once are let in at the first attempt", () =>
+  test("a hundred sessions that reconnect concurrently from one address are all admitted at the first attempt", () =>
     withWorld({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 5 }, async (world) => {
       const devices = await Promise.all(Array.from({ length: 100 }, () => world.login()));
       const call = caller(world);
@@ -80,8 +80,8 @@ describe("guessing session ids, a thousand at once", () => {
     }));
 });
 
-describe("a restart", () => {
-  test("lets nothing in a second time that was let in before; a client signs anew by itself, and nobody is locked out", () =>
+describe("after a restart", () => {
+  test("a request that was admitted before is refused, and the client signs new requests that are admitted", () =>
     withWorld({}, async (world) => {
       const [device, call] = [await world.login(), caller(world)];
       const request = await sign(device);
@@ -101,7 +101,7 @@ describe("a restart", () => {
           .catch((error) => refusalOf(error));
         expect(again).toMatchObject({ reason: "TIMESTAMP_OUT_OF_WINDOW" });
         expect(world.faults.calls("/api/v1/user/profile")).toBe(1);
-        // A clock that is two seconds slow would sign before the start, too.
+        // Also if the client's clock is two seconds slow, so that it signs with a time before the start.
         const { deviceSessionId, deviceKey } = device;
         const client = new SallyportClient({
           transport,
@@ -116,7 +116,7 @@ describe("a restart", () => {
     }));
 });
 
-describe("spoofed proxy headers in lines of their own: what the proxy added last is what counts", () => {
+describe("a spoofed proxy header in its own line: the address that the trusted proxy appended is used", () => {
   const BODY = '{"envelope":{}}';
   const PATH = "/sallyport.v1.Gateway/ExecuteCommand";
   const cases = [
@@ -126,7 +126,8 @@ describe("spoofed proxy headers in lines of their own: what the proxy added last
     ["forwarded", ['for="1.1.1.1', 'for="198.51.100.7:80";proto=https']],
   ] as const;
 
-  const peersSeen = (world: World) => [...world.logged().matchAll(/"msg":"call".*?"peer":"([^"]*)"/g)].map(([, peer]) => peer);
+  const loggedPeers = (world: World) =>
+    [...world.logged().matchAll(/"msg":"call".*?"peer":"([^"]*)"/g)].map(([, peer]) => peer);
 
   for (const [header, lines] of cases) {
     test(`${header}: ${lines.join(" | ")}`, () =>
@@ -139,8 +140,8 @@ describe("spoofed proxy headers in lines of their own: what the proxy added last
         await connection.answer();
         connection.close();
         for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl]) {
-          const session = connectHttp2(url);
-          const stream = session.request({
+          const connection = connectHttp2(url);
+          const stream = connection.request({
             ":method": "POST",
             ":path": PATH,
             "content-type": "application/json",
@@ -149,22 +150,22 @@ describe("spoofed proxy headers in lines of their own: what the proxy added last
           stream.end(BODY);
           stream.resume();
           await new Promise((resolve) => stream.once("close", resolve));
-          session.destroy();
+          connection.destroy();
         }
-        await until(() => peersSeen(world).length === 3, "three calls to be logged");
-        expect(peersSeen(world)).toEqual(["198.51.100.7", "198.51.100.7", "198.51.100.7"]);
+        await until(() => loggedPeers(world).length === 3, "three calls to be logged");
+        expect(loggedPeers(world)).toEqual(["198.51.100.7", "198.51.100.7", "198.51.100.7"]);
       }));
   }
 
-  test("the header that the proxies do not write is nobody's word", () =>
+  test("a proxy header other than the configured one is ignored", () =>
     withWorld({ ...PROXIED, trusted_proxies_header: "forwarded" }, async (world) => {
       await caller(world)({}, "1.1.1.1");
-      await until(() => peersSeen(world).length === 1, "the call to be logged");
-      expect(peersSeen(world)).toEqual(["127.0.0.1"]);
+      await until(() => loggedPeers(world).length === 1, "the call to be logged");
+      expect(loggedPeers(world)).toEqual(["127.0.0.1"]);
     }));
 });
 
-describe("overflow: more keys than the tables hold", () => {
+describe("more keys than the tables hold", () => {
   const SEND = "/api/v1/public/auth/send-email-code";
   const post = async (world: World, email: string, from: string) => {
     const headers = { "content-type": "application/json", "x-forwarded-for": from };
@@ -177,7 +178,7 @@ describe("overflow: more keys than the tables hold", () => {
     return response.status;
   };
 
-  test("of reservations: none is forgotten before its time, and what does not fit is refused", () =>
+  test("reservations: none is forgotten early, and requests without room are refused", () =>
     withWorld({ "replay.entries_max": 50 }, async (world) => {
       const [device, call] = [await world.login(), caller(world)];
       const requests = await Promise.all(Array.from({ length: 80 }, () => sign(device)));
@@ -190,7 +191,7 @@ describe("overflow: more keys than the tables hold", () => {
       expect(await metric(world.gateway, "sallyport_replay_entries")).toBe(50);
     }));
 
-  test("of buckets, by strangers from everywhere: no bucket is refilled by eviction, memory is flat, and sessions are served", () =>
+  test("buckets of unknown clients: no bucket is refilled by eviction, the table stays within its size, and sessions are served", () =>
     withWorld(
       { ...PROXIED, "buckets.entries_max": 100, "budgets.send_code.rate": 0.001, "budgets.send_code.burst": 1 },
       async (world) => {
@@ -204,7 +205,7 @@ describe("overflow: more keys than the tables hold", () => {
           expect(await post(world, "victim@example.com", `2001:db8:f${n.toString(16)}::1`)).toBe(429);
           expect(await call(await sign(device), "192.0.2.1")).toBe("ok");
         }
-        // Beyond what the table holds, strangers are told to come back.
+        // As soon as the table is full, unknown clients are refused.
         expect(statuses.filter((status) => status === 200).length).toBeLessThan(100);
         expect(statuses.at(-1)).toBe(429);
         expect(await metric(world.gateway, "sallyport_bucket_entries", '{of="unverified"}')).toBeLessThanOrEqual(100);

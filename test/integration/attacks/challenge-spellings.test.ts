@@ -2,23 +2,26 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:http2";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** Codes are guessed under ever new spellings of one challenge, at a backend whose parser takes them all for the same. */
+/** Guesses of a code under many spellings of one challenge id. A lenient parser of the backend may read them all as the same id. */
 
 const SEND = "/api/v1/public/auth/send-email-code";
 const CONFIRM = "/api/v1/public/auth/confirm-email-code";
-/** The base point: as good a key as any (RFC 8032 5.1). */
+/** A valid public key: the base point (RFC 8032 5.1). */
 const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
 const GUESSES = 60;
 const BURST = 5;
 const BUDGET = { "budgets.confirm_code.rate": 0.001, "budgets.confirm_code.burst": BURST };
 const ENDS = [..."GHIJKLMNOPQRSTUVWXYZghijklmnopqrstuvwxyz~._-"];
 
-/** As the attacks were: Go ignores the ends of 38 characters, Python an underscore or a sign among the digits. */
+/** Known lenient parsers: Go ignores the first and last of 38 characters; Python accepts underscores and a sign in numbers. */
 const ATTACKS: readonly (readonly [string, (uuid: string, n: number) => string])[] = [
-  ["any two ends (Go)", (uuid, n) => `${ENDS[n % ENDS.length]}${uuid}${ENDS[(n * 7) % ENDS.length]}`],
+  ["two extra characters (Go)", (uuid, n) => `${ENDS[n % ENDS.length]}${uuid}${ENDS[(n * 7) % ENDS.length]}`],
   ["a sign for the first digit (Python)", (uuid) => `+${uuid.slice(1)}`],
   ["underscores among the digits (Python)", (uuid, n) => underscored(uuid.replaceAll("-", ""), n)],
-  ["case", (uuid, n) => [...uuid].map((each, at) => ((n >> (at % 6)) & 1 ? each.toUpperCase() : each)).join("")],
+  [
+    "upper and lower case",
+    (uuid, n) => [...uuid].map((each, at) => ((n >> (at % 6)) & 1 ? each.toUpperCase() : each)).join(""),
+  ],
   ["a suffix (SQL Server)", (uuid, n) => `${uuid}${n}`],
 ];
 
@@ -41,9 +44,9 @@ const overHttp2 =
   (base: string): Post =>
   (path, body) => {
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-    const session = connect(base);
-    session.on("error", reject);
-    const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/json" });
+    const connection = connect(base);
+    connection.on("error", reject);
+    const stream = connection.request({ ":method": "POST", ":path": path, "content-type": "application/json" });
     const answer = { status: 0, body: "" };
     stream.on("response", (headers) => {
       answer.status = Number(headers[":status"]);
@@ -52,7 +55,7 @@ const overHttp2 =
       answer.body += text;
     });
     stream.on("error", reject).on("end", () => {
-      session.close();
+      connection.close();
       resolve(answer);
     });
     stream.end(JSON.stringify(body));
@@ -92,7 +95,7 @@ describe.each([
     expect(world.faults.calls(CONFIRM)).toBe(before);
   });
 
-  test("the challenge as it was given is guessed at no more often than its budget allows, and refusals cost it nothing", async () => {
+  test("guesses of the challenge id as issued are limited by its budget, which refused spellings do not spend", async () => {
     const uuid = await newChallenge();
     for (let n = 0; n < 10; n++) await guess(`X${uuid}Y`, n);
     const before = world.faults.calls(CONFIRM);

@@ -6,11 +6,11 @@ import { until } from "../../support/until.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** Streams that anybody may open: one client's crowd of them must not end, or keep out, another's. */
+/** Streams without a session. Many streams of one client must not end the streams of others, or block new ones. */
 
 const WATCHERS_MAX = 1000;
 const REFLECTION_STREAMS_MAX = 100;
-/** What one HTTP/2 connection may hold. */
+/** Below the concurrent streams that one HTTP/2 connection may have. */
 const STREAMS_PER_CONNECTION = 90;
 
 let world: World;
@@ -19,15 +19,16 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** A stream from some address, and how it ended. */
+/** One open stream. */
 class Stream {
-  told = 0;
+  messages = 0;
+  /** The Connect code that ended it, or "ok". `undefined` while it is open. */
   ended: string | undefined;
-  readonly #leave = new AbortController();
+  readonly #abort = new AbortController();
 
   constructor(open: (signal: AbortSignal) => AsyncIterable<unknown>) {
     const read = async () => {
-      for await (const _ of open(this.#leave.signal)) this.told++;
+      for await (const _ of open(this.#abort.signal)) this.messages++;
     };
     read().then(
       () => {
@@ -40,16 +41,16 @@ class Stream {
   }
 
   get isOpen(): boolean {
-    return this.told > 0 && this.ended === undefined;
+    return this.messages > 0 && this.ended === undefined;
   }
 
   async settled(): Promise<this> {
-    await until(() => this.told > 0 || this.ended !== undefined, "the stream to be told something");
+    await until(() => this.messages > 0 || this.ended !== undefined, "a message or the end of the stream");
     return this;
   }
 
   leave(): void {
-    this.#leave.abort();
+    this.#abort.abort();
   }
 }
 
@@ -62,11 +63,11 @@ const watch: Open = (transport, from) =>
 
 const reflect: Open = (transport, from) =>
   new Stream((signal) => {
-    async function* asking() {
+    async function* requests() {
       yield { messageRequest: { case: "listServices" as const, value: "" } };
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
     }
-    return createClient(ServerReflection, transport).serverReflectionInfo(asking(), {
+    return createClient(ServerReflection, transport).serverReflectionInfo(requests(), {
       signal,
       headers: { "x-forwarded-for": from },
     });
@@ -87,7 +88,7 @@ const OVER_HTTP2 = VARIANTS.filter(({ name }) => /^(Connect proto|gRPC-Web JSON)
 const [variant = expect.unreachable()] = OVER_HTTP2;
 
 const SERVICES = [
-  ["watches of health", watch, WATCHERS_MAX],
+  ["health watches", watch, WATCHERS_MAX],
   ["reflection streams", reflect, REFLECTION_STREAMS_MAX],
 ] as const;
 
@@ -97,28 +98,31 @@ const NETWORKS = [
 ] as const;
 
 describe.each(SERVICES)("%s", (_, open, placesMax) => {
-  test.each(NETWORKS)("from %s end nobody else's and keep nobody out; the newest of them gives way", async (_, from) => {
-    const early = await open(world.transport(variant), "198.51.100.1").settled();
-    const attack = await crowd(open, variant, placesMax + 50, from);
-    const late = await Promise.all(
-      ["198.51.100.1", "198.51.100.2", "2001:db8:7:8::1"].map((each) => open(world.transport(variant), each).settled()),
-    );
-    expect([early, ...late].map(({ isOpen }) => isOpen)).toEqual([true, true, true, true]);
-    await until(() => attack.filter(({ isOpen }) => isOpen).length === placesMax - 4, "room for the late ones to be made");
-    // The oldest of the crowd hold their places: of their network, too, nobody is ended for an earlier one's sake.
-    expect(attack.slice(0, placesMax - 4).every(({ isOpen }) => isOpen)).toBe(true);
-    expect(new Set(attack.slice(placesMax - 4).map(({ ended }) => ended))).toEqual(new Set(["ResourceExhausted"]));
-    for (const stream of [early, ...late, ...attack]) stream.leave();
-    await until(async () => {
-      const probe = await crowd(open, variant, 2, () => "203.0.113.7");
-      for (const each of probe) each.leave();
-      return probe.every(({ told }) => told > 0);
-    }, "the places to be free again");
-  });
+  test.each(NETWORKS)(
+    "from %s do not end or block the streams of others; the newest of them are ended for new streams of others",
+    async (_, from) => {
+      const early = await open(world.transport(variant), "198.51.100.1").settled();
+      const attack = await crowd(open, variant, placesMax + 50, from);
+      const late = await Promise.all(
+        ["198.51.100.1", "198.51.100.2", "2001:db8:7:8::1"].map((each) => open(world.transport(variant), each).settled()),
+      );
+      expect([early, ...late].map(({ isOpen }) => isOpen)).toEqual([true, true, true, true]);
+      await until(() => attack.filter(({ isOpen }) => isOpen).length === placesMax - 4, "room for the later streams");
+      // The oldest streams of the crowd stay open: within one network, the newest is ended first.
+      expect(attack.slice(0, placesMax - 4).every(({ isOpen }) => isOpen)).toBe(true);
+      expect(new Set(attack.slice(placesMax - 4).map(({ ended }) => ended))).toEqual(new Set(["ResourceExhausted"]));
+      for (const stream of [early, ...late, ...attack]) stream.leave();
+      await until(async () => {
+        const probe = await crowd(open, variant, 2, () => "203.0.113.7");
+        for (const each of probe) each.leave();
+        return probe.every(({ messages }) => messages > 0);
+      }, "the places to be free");
+    },
+  );
 });
 
 test.each(OVER_HTTP2)(
-  "over $name a full house is told to the network that fills it, and to it alone",
+  "over $name only the network that holds all places is refused",
   async (each) => {
     const attack = await crowd(watch, each, WATCHERS_MAX, () => "203.0.113.9");
     const refused = await watch(world.transport(each), "203.0.113.9").settled();

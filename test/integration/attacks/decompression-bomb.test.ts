@@ -5,15 +5,15 @@ import { runCommand } from "../../support/process.ts";
 import { until } from "../../support/until.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** A hundred megabytes of nothing, packed small. */
+/** 100 MiB of zeros, compressed. */
 const UNPACKED_BYTES = 100 * 1024 * 1024;
 const BOMBS = [
   { name: "gzip", bytes: gzipSync(new Uint8Array(UNPACKED_BYTES)) },
   { name: "br", bytes: brotliCompressSync(new Uint8Array(UNPACKED_BYTES)) },
   { name: "zstd", bytes: zstdCompressSync(new Uint8Array(UNPACKED_BYTES)) },
 ];
-const AT_ONCE = 40;
-/** Forty bombs that went off would take 4 GB. */
+const CONCURRENCY = 40;
+/** Forty fully decompressed bombs would take 4 GB. */
 const GROWTH_BYTES_MAX = 200 * 1024 * 1024;
 
 let world: World;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-function throwBomb(edge: string, bomb: { name: string; bytes: Uint8Array<ArrayBuffer> }, framed: boolean): Promise<Response> {
+function sendBomb(edge: string, bomb: { name: string; bytes: Uint8Array<ArrayBuffer> }, framed: boolean): Promise<Response> {
   const [contentType, encoding] = framed
     ? ["application/grpc-web+proto", "grpc-encoding"]
     : ["application/proto", "content-encoding"];
@@ -32,14 +32,14 @@ function throwBomb(edge: string, bomb: { name: string; bytes: Uint8Array<ArrayBu
 }
 
 test.each(BOMBS)("a $name bomb is refused as too large, in every framing", async (bomb) => {
-  const bare = await throwBomb(world.gateway.edgeUrl, bomb, false);
+  const bare = await sendBomb(world.gateway.edgeUrl, bomb, false);
   expect(bare.status).toBe(429);
   expect(await bare.json()).toMatchObject({ code: "resource_exhausted" });
-  const framed = await throwBomb(world.gateway.edgeUrl, bomb, true);
+  const framed = await sendBomb(world.gateway.edgeUrl, bomb, true);
   expect(await framed.text()).toContain("grpc-status: 8");
 });
 
-test("many bombs at once cost bounded memory", async () => {
+test("concurrent bombs use bounded memory", async () => {
   const server = runCommand(["serve"], {
     SALLYPORT_EDGE_LISTEN: "127.0.0.1:0",
     SALLYPORT_GRPC_LISTEN: "127.0.0.1:0",
@@ -66,7 +66,7 @@ test("many bombs at once cost bounded memory", async () => {
     while (!done) peak = Math.max(peak, await resident());
   })();
   for (const bomb of BOMBS) {
-    const responses = await Promise.all(Array.from({ length: AT_ONCE }, (_, at) => throwBomb(edge, bomb, at % 2 === 1)));
+    const responses = await Promise.all(Array.from({ length: CONCURRENCY }, (_, at) => sendBomb(edge, bomb, at % 2 === 1)));
     for (const response of responses) await response.arrayBuffer();
   }
   done = true;

@@ -6,11 +6,11 @@ import { sessionPath } from "../../support/fault-backend.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** Keys under which signatures exist that verify for any message, or that have a second encoding. */
+/** Weak device keys. With some, one signature verifies for any message; others have a second encoding. */
 
 const hex = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
 
-/** Every small-order point of edwards25519, with the encodings that are not canonical (RFC 8032 5.1.3, 7). */
+/** Every small-order point of edwards25519, also in non-canonical encodings (RFC 8032 5.1.3, 7). */
 const WEAK_KEYS = [
   { name: "the identity", raw: hex(`01${"00".repeat(31)}`) },
   { name: "zero", raw: hex("00".repeat(32)) },
@@ -24,7 +24,7 @@ const WEAK_KEYS = [
   { name: "the identity, with a sign", raw: hex(`01${"00".repeat(30)}80`) },
   { name: "p, which is zero", raw: hex(`ed${"ff".repeat(30)}7f`) },
   { name: "p + 2, not canonical", raw: hex(`ef${"ff".repeat(30)}7f`) },
-  { name: "no point at all", raw: hex(`02${"00".repeat(31)}`) },
+  { name: "not a point", raw: hex(`02${"00".repeat(31)}`) },
   { name: "all ones", raw: hex("ff".repeat(32)) },
 ] as const;
 
@@ -36,24 +36,21 @@ afterAll(() => world.close());
 
 const CONFIRM = "/api/v1/public/auth/confirm-email-code";
 
-test.each(WEAK_KEYS)(
-  "small-order or crooked device key at registration ($name): refused before the backend is asked",
-  async ({ raw }) => {
-    const before = world.faults.calls(CONFIRM);
-    const body = { challenge_id: "c-1", code: "123456", client_public_key: Buffer.from(raw).toString("base64") };
-    const response = await fetch(`${world.gateway.edgeUrl}${CONFIRM}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    expect(response.status).toBe(400);
-    expect(await response.json()).toMatchObject({ code: "invalid_request" });
-    expect(world.faults.calls(CONFIRM)).toBe(before);
-  },
-);
+test.each(WEAK_KEYS)("a weak device key at registration ($name) is refused without a call to the backend", async ({ raw }) => {
+  const before = world.faults.calls(CONFIRM);
+  const body = { challenge_id: "c-1", code: "123456", client_public_key: Buffer.from(raw).toString("base64") };
+  const response = await fetch(`${world.gateway.edgeUrl}${CONFIRM}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ code: "invalid_request" });
+  expect(world.faults.calls(CONFIRM)).toBe(before);
+});
 
-describe("a backend that tells of a session with such a key", () => {
-  test.each(WEAK_KEYS)("$name: no signature verifies, not even the one that verifies for everything", async ({ raw }) => {
+describe("if the backend returns a session with a weak key", () => {
+  test.each(WEAK_KEYS)("$name: no signature verifies, not even one that is valid for any message", async ({ raw }) => {
     const device = await world.login();
     world.faults.on(sessionPath(device.deviceSessionId), () =>
       Response.json({
@@ -65,7 +62,7 @@ describe("a backend that tells of a session with such a key", () => {
     );
     const client = createClient(Gateway, VARIANTS[0]?.open(world.gateway.edgeUrl) ?? expect.unreachable());
     const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
-    // R is the key itself or the identity, S is zero: against a small-order key this holds for every message, or every eighth.
+    // R is the key or the identity, S is zero: with a small-order key, such a signature is valid for every message, or for every eighth.
     const identity = hex(`01${"00".repeat(31)}`);
     for (const r of [raw, identity]) {
       const signature = new Uint8Array(64);
@@ -76,7 +73,7 @@ describe("a backend that tells of a session with such a key", () => {
   });
 });
 
-describe("a session record that breaks the contract is no answer, whatever else it says", () => {
+describe("a session record that breaks the contract makes the look-up fail", () => {
   const good = (deviceSessionId: string) => ({
     device_session_id: deviceSessionId,
     user_id: "user-1",
@@ -88,10 +85,10 @@ describe("a session record that breaks the contract is no answer, whatever else 
     ["of another session", { device_session_id: "another" }],
     ["with a user id that ends a header", { user_id: "u\r\nX-Admin: 1" }],
     ["with an empty user id", { user_id: "" }],
-    ["with a status of its own making", { status: "ACTIVE" }],
+    ["with an unknown status", { status: "ACTIVE" }],
     ["without a status", { status: undefined }],
     ["with a short key", { client_public_key: "AAAA" }],
-    ["with a key that is no text", { client_public_key: [1, 2, 3] }],
+    ["with a key that is not a string", { client_public_key: [1, 2, 3] }],
   ])("%s", async (_, change) => {
     const device = await world.login();
     const record = { ...good(device.deviceSessionId), ...change };
@@ -102,7 +99,7 @@ describe("a session record that breaks the contract is no answer, whatever else 
   });
 });
 
-test("a signature with S beyond the group order is refused, though its remainder would verify", async () => {
+test("a signature with S beyond the group order is refused, even if S modulo the order verifies", async () => {
   const device = await world.login();
   const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
   const order = 2n ** 252n + 27742317777372353535851937790883648493n;

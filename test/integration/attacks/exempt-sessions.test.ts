@@ -8,16 +8,16 @@ import { until } from "../../support/until.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
 
-/** An attacker with one verified session: it is exempt from its network's failure budget, and its failures have a bucket all the same. */
+/** An attacker with a verified session. It is exempt from the failure budget of its network, but its failures have their own bucket. */
 
 const EMPTY = new Uint8Array(0);
 const BURST = 5;
 const TRIES = 40;
-const STINGY: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
-const CUT = "RATE_LIMITED failures";
+const LOW_FAILURE_BUDGET: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
+const LIMITED = "RATE_LIMITED failures";
 
 async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld({ ...STINGY, ...config });
+  const world = await openWorld({ ...LOW_FAILURE_BUDGET, ...config });
   try {
     await run(world);
   } finally {
@@ -30,23 +30,24 @@ type Send = (request: object, headers?: Record<string, string>) => Promise<strin
 
 const sign = ({ signer }: Device) => signer.sign("user.profile.get", EMPTY);
 
-/** Sends a command over one variant; answers its result code, or why it was refused. */
+/** Sends a command over one variant. Resolves to its result code or the reason of the refusal. */
 function sender(world: World, variant: Variant): Send {
   const client = createClient(Gateway, world.transport(variant));
-  return (request, headers = {}) => told(async () => (await client.executeCommand(request, { headers })).envelope?.resultCode);
+  return (request, headers = {}) =>
+    outcomeOf(async () => (await client.executeCommand(request, { headers })).envelope?.resultCode);
 }
 
-/** Sends a subscription; answers the type of its first event, or why it was refused. */
+/** Sends a subscription. Resolves to the type of its first event or the reason of the refusal. */
 function subscriber(world: World, variant: Variant): Send {
   const client = createClient(Gateway, world.transport(variant));
   return (request) =>
-    told(async () => {
+    outcomeOf(async () => {
       for await (const { envelope } of client.subscribeEvents(request)) return envelope?.eventType;
       return "ended";
     });
 }
 
-async function told(call: () => Promise<string | undefined>): Promise<string> {
+async function outcomeOf(call: () => Promise<string | undefined>): Promise<string> {
   try {
     return (await call()) ?? "";
   } catch (error) {
@@ -65,6 +66,7 @@ function count(outcomes: readonly string[]): Record<string, number> {
   );
 }
 
+/** Sends one request after the other. */
 async function inARow(tries: number, send: (at: number) => Promise<string>): Promise<string[]> {
   const outcomes: string[] = [];
   for (let at = 0; at < tries; at++) outcomes.push(await send(at));
@@ -73,17 +75,17 @@ async function inARow(tries: number, send: (at: number) => Promise<string>): Pro
 
 const [variant = expect.unreachable()] = VARIANTS;
 
-describe("after one good request, bad signatures under the same session id", () => {
-  test.each(VARIANTS)("over $name are verified no more often than the failure budget has tokens", (each) =>
+describe("after one valid request, bad signatures with the same session id", () => {
+  test.each(VARIANTS)("over $name are verified only while the failure budget has tokens", (each) =>
     withWorld({}, async (world) => {
       const [device, send] = [await world.login(), sender(world, each)];
       expect(await send(await sign(device))).toBe("ok");
       const outcomes = await inARow(TRIES, async () => send(await forged(device)));
-      expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [CUT]: TRIES - BURST });
+      expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [LIMITED]: TRIES - BURST });
     }),
   );
 
-  test("are cut over all protocols together, and so are subscriptions", () =>
+  test("share one budget over all protocols and both RPCs", () =>
     withWorld({}, async (world) => {
       const device = await world.login();
       const senders = VARIANTS.flatMap((each) => [sender(world, each), subscriber(world, each)]);
@@ -93,26 +95,26 @@ describe("after one good request, bad signatures under the same session id", () 
         const request = await device.signer.sign(messageType, EMPTY);
         return senders[at % senders.length]?.({ ...request, signature: new Uint8Array(64) }) ?? "";
       });
-      expect(count(tries)).toEqual({ SIGNATURE_INVALID: BURST, [CUT]: TRIES - BURST });
+      expect(count(tries)).toEqual({ SIGNATURE_INVALID: BURST, [LIMITED]: TRIES - BURST });
     }));
 
-  test("are cut when they all arrive at once", () =>
+  test("are limited if they arrive concurrently", () =>
     withWorld({}, async (world) => {
       const [device, send] = [await world.login(), sender(world, variant)];
       expect(await send(await sign(device))).toBe("ok");
       const requests = await Promise.all(Array.from({ length: 300 }, () => forged(device)));
       const outcomes = await Promise.all(requests.map((request) => send(request)));
-      expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [CUT]: 300 - BURST });
+      expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [LIMITED]: 300 - BURST });
     }));
 
-  test("are cut though good requests come between them", () =>
+  test("are limited even if valid requests come between them", () =>
     withWorld({}, async (world) => {
       const [device, send] = [await world.login(), sender(world, variant)];
       const bad = await inARow(TRIES, async () => {
         await send(await sign(device));
         return send(await forged(device));
       });
-      expect(count(bad)).toEqual({ SIGNATURE_INVALID: BURST, [CUT]: TRIES - BURST });
+      expect(count(bad)).toEqual({ SIGNATURE_INVALID: BURST, [LIMITED]: TRIES - BURST });
     }));
 });
 
@@ -130,18 +132,18 @@ const FAILURES: readonly (readonly [string, string, (device: Device, sent: Reque
   ["a replay", "REQUEST_REPLAYED", (_, sent) => sent],
 ];
 
-test.each(FAILURES)("%s counts like a bad signature", (_, reason, failure) =>
+test.each(FAILURES)("%s counts as a failure, as a bad signature does", (_, reason, failure) =>
   withWorld({}, async (world) => {
     const [device, send] = [await world.login(), sender(world, variant)];
     const sent = await sign(device);
     expect(await send(sent)).toBe("ok");
     const outcomes = await inARow(TRIES, async () => send(await failure(device, sent)));
-    expect(count(outcomes)).toEqual({ [reason]: BURST, [CUT]: TRIES - BURST });
+    expect(count(outcomes)).toEqual({ [reason]: BURST, [LIMITED]: TRIES - BURST });
   }),
 );
 
-describe("behind one address", () => {
-  test("a neighbour that is exempt stays so, whatever the attacker's sessions do", () =>
+describe("for clients behind one address", () => {
+  test("another exempt session stays exempt while the attacker's sessions fail", () =>
     withWorld({}, async (world) => {
       const send = sender(world, variant);
       const honest = await world.login();
@@ -149,34 +151,34 @@ describe("behind one address", () => {
       for (const device of [honest, ...attackers]) expect(await send(await sign(device))).toBe("ok");
       for (const device of attackers) {
         const outcomes = await inARow(TRIES, async () => send(await forged(device)));
-        expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [CUT]: TRIES - BURST });
+        expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [LIMITED]: TRIES - BURST });
       }
       expect(count(await inARow(TRIES, async () => send(await sign(honest))))).toEqual({ ok: TRIES });
     }));
 
-  test("a session whose id is misused elsewhere loses nothing", () =>
+  test("failures with a session's id from another address do not limit the session at its own address", () =>
     withWorld({ trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
       const [device, send] = [await world.login(), sender(world, variant)];
-      const [home, cafe] = [{ "x-forwarded-for": "198.51.100.1" }, { "x-forwarded-for": "203.0.113.1" }];
-      for (const headers of [home, cafe]) expect(await send(await sign(device), headers)).toBe("ok");
-      const bad = await inARow(TRIES, async () => send(await forged(device), cafe));
-      expect(count(bad)).toEqual({ SIGNATURE_INVALID: BURST, [CUT]: TRIES - BURST });
-      expect(await send(await sign(device), home)).toBe("ok");
+      const [ownAddress, otherAddress] = [{ "x-forwarded-for": "198.51.100.1" }, { "x-forwarded-for": "203.0.113.1" }];
+      for (const headers of [ownAddress, otherAddress]) expect(await send(await sign(device), headers)).toBe("ok");
+      const bad = await inARow(TRIES, async () => send(await forged(device), otherAddress));
+      expect(count(bad)).toEqual({ SIGNATURE_INVALID: BURST, [LIMITED]: TRIES - BURST });
+      expect(await send(await sign(device), ownAddress)).toBe("ok");
     }));
 });
 
-test("a session is let in again as its bucket fills", () =>
+test("a limited session is served again as soon as its bucket has a token", () =>
   withWorld({ "budgets.failures.rate": 20, "budgets.failures.burst": 1 }, async (world) => {
     const [device, send] = [await world.login(), sender(world, variant)];
     expect(await send(await sign(device))).toBe("ok");
     expect(count(await Promise.all(Array.from({ length: 20 }, async () => send(await forged(device)))))).toMatchObject({
       SIGNATURE_INVALID: expect.any(Number),
-      [CUT]: expect.any(Number),
+      [LIMITED]: expect.any(Number),
     });
-    await until(async () => (await send(await sign(device))) === "ok", "a token to come back");
+    await until(async () => (await send(await sign(device))) === "ok", "the next token");
   }));
 
-test("a session has its whole burst of good requests at once: a token that is held comes back", () =>
+test("concurrent valid requests of a session are all served: each failure permit is returned", () =>
   withWorld({}, async (world) => {
     const [device, send] = [await world.login(), sender(world, variant)];
     expect(await send(await sign(device))).toBe("ok");
@@ -191,7 +193,7 @@ describe.skipIf(NO_REDIS !== undefined)(`on Redis${NO_REDIS === undefined ? "" :
   });
   afterAll(() => redis.close());
 
-  test("bad signatures of an exempt session are cut, one after the other and all at once", async () => {
+  test("bad signatures of an exempt session are limited, both in sequence and concurrently", async () => {
     const stores = { "stores.kind": "redis", "stores.redis.url": redis.url, "stores.redis.durable": true } as const;
     await withWorld(stores, async (world) => {
       const send = sender(world, variant);
@@ -203,7 +205,7 @@ describe.skipIf(NO_REDIS !== undefined)(`on Redis${NO_REDIS === undefined ? "" :
           at === 0
             ? await inARow(TRIES, (nth) => send(requests[nth] ?? {}))
             : await Promise.all(requests.map((request) => send(request)));
-        expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [CUT]: TRIES - BURST });
+        expect(count(outcomes)).toEqual({ SIGNATURE_INVALID: BURST, [LIMITED]: TRIES - BURST });
       }
     });
   });

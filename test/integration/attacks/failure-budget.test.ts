@@ -7,11 +7,11 @@ import { sessionPath } from "../../support/fault-backend.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
 
-/** Somebody who tries and tries again, from one address. */
+/** One client that sends many failing requests from one address. */
 
 const EMPTY = new Uint8Array(0);
 const BURST = 5;
-const STINGY: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
+const LOW_FAILURE_BUDGET: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
 
 async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
   const world = await openWorld(config);
@@ -44,8 +44,8 @@ async function forged(device: Device, deviceSessionId: string) {
 }
 
 describe("guessing session ids", () => {
-  test.each(VARIANTS)("over $name is shut out before the backend is asked", (each) =>
-    withWorld(STINGY, async (world) => {
+  test.each(VARIANTS)("over $name is refused without a look-up as soon as the budget is spent", (each) =>
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       const [device, client] = [await world.login(), clientOf(world, each)];
       for (let guess = 0; guess < BURST; guess++) {
         expect(await outcome(client, await forged(device, `guess-${guess}`))).toBe("SESSION_NOT_FOUND");
@@ -56,8 +56,8 @@ describe("guessing session ids", () => {
     }),
   );
 
-  test("is shut out from every protocol together, not once for each", () =>
-    withWorld(STINGY, async (world) => {
+  test("spends one budget over all protocols", () =>
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       const device = await world.login();
       for (let guess = 0; guess < BURST; guess++) {
         const client = clientOf(world, VARIANTS[guess % VARIANTS.length]);
@@ -68,7 +68,7 @@ describe("guessing session ids", () => {
       }
     }));
 
-  test("is told when to come back, and finds the door as before when it does", () =>
+  test("is refused with the time until the next token, and is checked again after that time", () =>
     withWorld({ "budgets.failures.rate": 20, "budgets.failures.burst": 1 }, async (world) => {
       const [device, client] = [await world.login(), clientOf(world)];
       await outcome(client, await forged(device, "guess-0"));
@@ -80,8 +80,8 @@ describe("guessing session ids", () => {
       expect(await outcome(client, await forged(device, "guess-2"))).toBe("SESSION_NOT_FOUND");
     }));
 
-  test("is not saved by a spoofed X-Forwarded-For: the address is the socket's", () =>
-    withWorld(STINGY, async (world) => {
+  test("cannot get another budget with a spoofed X-Forwarded-For: without trusted proxies the socket's address counts", () =>
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       const [device, client] = [await world.login(), clientOf(world)];
       for (let guess = 0; guess <= BURST; guess++) {
         const headers = {
@@ -94,8 +94,8 @@ describe("guessing session ids", () => {
       }
     }));
 
-  test("behind a trusted proxy counts for the client, not for the proxy, whatever the client put in front", () =>
-    withWorld({ ...STINGY, trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
+  test("behind a trusted proxy spends the budget of the client that the proxy names, not of the proxy or of a spoofed address", () =>
+    withWorld({ ...LOW_FAILURE_BUDGET, trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
       const [device, client] = [await world.login(), clientOf(world)];
       for (let guess = 0; guess <= BURST; guess++) {
         const headers = { "x-forwarded-for": `203.0.113.${guess}, 198.51.100.7` };
@@ -106,7 +106,7 @@ describe("guessing session ids", () => {
     }));
 });
 
-test("every kind of failure of checks 1 to 6 is spent, and success is free", () =>
+test("each failure of checks 1 to 6 spends a token, and a success spends none", () =>
   withWorld({ "budgets.failures.rate": 0.001, "budgets.failures.burst": 100 }, async (world) => {
     const [device, client] = [await world.login(), clientOf(world)];
     const good = await sign(device);
@@ -134,23 +134,23 @@ test("every kind of failure of checks 1 to 6 is spent, and success is free", () 
     expect(await outcome(client, {})).toBe("RATE_LIMITED failures");
   }));
 
-test("one bad client does not lock out its neighbours behind the same address", () =>
-  withWorld(STINGY, async (world) => {
+test("one failing client does not lock out verified peers behind the same address", () =>
+  withWorld(LOW_FAILURE_BUDGET, async (world) => {
     const [good, newcomer, bad] = [await world.login(), await world.login(), await world.login()];
     const client = clientOf(world);
     expect(await outcome(client, await sign(good))).toBe("ok");
     for (let n = 0; n < BURST + 3; n++) await outcome(client, { ...(await sign(bad)), signature: new Uint8Array(64) });
     expect(await outcome(client, await sign(bad))).toBe("RATE_LIMITED failures");
     for (const each of VARIANTS) expect(await outcome(clientOf(world, each), await sign(good))).toBe("ok");
-    // Whoever has not shown a good signature from there yet waits like the bad one: nothing tells them apart.
+    // A session that is not verified from this address yet is refused: nothing distinguishes it from the failing client.
     expect(await outcome(client, await sign(newcomer))).toBe("RATE_LIMITED failures");
   }));
 
 test.each([
   ["replayed", "REQUEST_REPLAYED", 0],
   ["a year old", "TIMESTAMP_OUT_OF_WINDOW", 365 * 86_400_000],
-])("a captured request that is %s makes its thief no acquaintance", (_, reason, ageMs) =>
-  withWorld({ ...STINGY, trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
+])("a captured request that is %s does not mark its sender as a verified peer", (_, reason, ageMs) =>
+  withWorld({ ...LOW_FAILURE_BUDGET, trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
     const [victim, client] = [await world.login(), clientOf(world)];
     const captured = await victim.signer.sign("user.profile.get", EMPTY, { timestampMs: Date.now() - ageMs });
     await outcome(client, captured, { "x-forwarded-for": "198.51.100.1" });
@@ -160,15 +160,15 @@ test.each([
   }),
 );
 
-test("a refusal for want of budget is no failure: a busy client is slowed down, not shut out", () =>
-  withWorld({ ...STINGY, "budgets.session.rate": 0.001, "budgets.session.burst": 1 }, async (world) => {
+test("a rate-limited request spends no failure token", () =>
+  withWorld({ ...LOW_FAILURE_BUDGET, "budgets.session.rate": 0.001, "budgets.session.burst": 1 }, async (world) => {
     const [busy, other, client] = [await world.login(), await world.login(), clientOf(world)];
     expect(await outcome(client, await sign(busy))).toBe("ok");
     for (let n = 0; n < 2 * BURST; n++) expect(await outcome(client, await sign(busy))).toBe("RATE_LIMITED session");
     expect(await outcome(client, await sign(other))).toBe("ok");
   }));
 
-test("a flood of guesses is counted by reason, so that an operator sees it", () =>
+test("a flood of guesses is counted in the metrics by reason", () =>
   withWorld({}, async (world) => {
     const [device, client] = [await world.login(), clientOf(world)];
     await Promise.all(Array.from({ length: 50 }, async (_, n) => outcome(client, await forged(device, `guess-${n}`))));

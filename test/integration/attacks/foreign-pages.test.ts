@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { http1, http2, type RawAnswer, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** Web pages of others, against the two listeners that ask nobody who they are: admin, and the embedded backend. */
+/** Web pages of other origins against the two listeners without authentication: the admin listener and the embedded backend. */
 
 let world: World;
 beforeAll(async () => {
@@ -44,16 +44,16 @@ async function statuses(headers: Record<string, string>): Promise<(number | unde
 const SERVED = [200, 200, 200, 200, 404, 200, 200, 404, 404, 404, 200, 401];
 const REFUSED = SERVED.map(() => 403);
 
-describe("a rebound name", () => {
+describe("a page with a rebound DNS name", () => {
   test.each([
     ...["evil.example", "evil.example:8082", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1.nip.io"],
     ...["localhost:80:80", "localhost,evil.example", "user@localhost", "0x7f.1", "127.1", "2130706433", "::1", "[::1"],
     ...["[evil]", "evil/@localhost", "localhost/", "admin.internal.evil.example", "\u00e9.example", "a b"],
-  ])("reads and changes nothing as %s", async (host) => {
+  ])("is refused with the host %s", async (host) => {
     for (const status of await statuses({ Host: host })) expect([400, 403]).toContain(status ?? 0);
   });
 
-  test("reads nothing over HTTP/2, on the listener that speaks it", async () => {
+  test("is refused over HTTP/2, on the listener that serves it", async () => {
     const refused = await http2(world.gateway.adminUrl, {
       method: "GET",
       path: "/streams",
@@ -63,7 +63,7 @@ describe("a rebound name", () => {
     expect((await http2(world.gateway.adminUrl, { method: "GET", path: "/streams" }))?.status).toBe(200);
   });
 
-  test("reads nothing in a second Host field, in either order", async () => {
+  test("is refused with a second Host field, in either order", async () => {
     for (const [first, second] of [
       ["127.0.0.1", "evil.example"],
       ["evil.example", "127.0.0.1"],
@@ -78,7 +78,7 @@ describe("a rebound name", () => {
   });
 });
 
-describe("whoever asks by a name that nobody else can own", () => {
+describe("a request to a name that no other site can own", () => {
   test.each([
     ...["127.0.0.1", "127.0.0.1:1", "10.1.2.3:8082", "localhost", "LocalHost:8082", "localhost.", "localhost:"],
     ...["[::1]", "[::1]:8082", "[fd00::1]", "[fe80::1%25eth0]:8082", "[::ffff:127.0.0.1]"],
@@ -86,7 +86,7 @@ describe("whoever asks by a name that nobody else can own", () => {
     expect(await statuses({ Host: host })).toEqual(SERVED);
   });
 
-  test("is served by a configured name, in whatever case and with the root's dot", async () => {
+  test("is served under a configured name, in any case and with a trailing dot", async () => {
     for (const host of ["admin.internal", "ADMIN.internal.:8082"]) {
       expect((await http1(world.gateway.adminUrl, { method: "GET", path: "/streams", headers: { Host: host } }))?.status).toBe(
         200,
@@ -121,7 +121,7 @@ describe("a page of another origin", () => {
     expect(await statuses({ "Sec-Fetch-Site": site })).toEqual(REFUSED);
   });
 
-  test("gets no leave from a preflight", async () => {
+  test("gets no CORS permission from a preflight", async () => {
     const preflight = { Origin: "https://evil.example", "Access-Control-Request-Method": "POST" };
     for (const target of TARGETS) {
       const answer = await http1(urlOf(target), {
@@ -134,7 +134,7 @@ describe("a page of another origin", () => {
     }
   });
 
-  test("is not the listener's own page, nor the person at the address bar", async () => {
+  test("is not confused with the listener's own page or a typed address: both are served", async () => {
     expect(await statuses({ Host: "localhost:8082", Origin: "http://localhost:8082" })).toEqual(SERVED);
     expect(await statuses({ Host: "LOCALHOST", Origin: "https://localhost" })).toEqual(SERVED);
     expect(await statuses({ Host: "127.0.0.1:80", Origin: "http://127.0.0.1" })).toEqual(SERVED);
@@ -142,7 +142,7 @@ describe("a page of another origin", () => {
   });
 });
 
-test("a body that a form can send is no JSON: 415, and nothing happens", async () => {
+test("a body with a content type that a form can send is refused with 415", async () => {
   const types = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx", "text/json"];
   for (const target of TARGETS.filter(({ body, path }) => body !== undefined && path !== "/nothing")) {
     for (const type of types) expect((await ask(target, { "content-type": type }))?.status).toBe(415);

@@ -9,7 +9,7 @@ import { http1 } from "../../support/raw-http.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
 
-/** Somebody who can read and write what is on the way, or has a device of their own. The backend must not hear of it. */
+/** An attacker who can read and change traffic, or who has their own device. No forged command reaches the backend. */
 
 const EMPTY = new Uint8Array(0);
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -31,19 +31,20 @@ describe.each(VARIANTS)("$name", (variant) => {
   const subscribe = (request: object) =>
     Array.fromAsync(createClient(Gateway, world.transport(variant)).subscribeEvents(request)).then(() => "admitted", reasonOf);
 
-  /** Sends it, and tells how often the backend heard of it. */
+  /** Sends a command. Resolves to its outcome and the number of calls to the backend. */
   async function attempt(request: object) {
     const before = world.faults.calls(PROFILE);
-    return { outcome: await execute(request), heard: world.faults.calls(PROFILE) - before };
+    return { outcome: await execute(request), backendCalls: world.faults.calls(PROFILE) - before };
   }
 
-  test("replayed request", async () => {
+  test("a replayed request is refused", async () => {
     const request = await profile(await world.login());
-    expect(await attempt(request)).toEqual({ outcome: "ok", heard: 1 });
-    for (let again = 0; again < 3; again++) expect(await attempt(request)).toEqual({ outcome: "REQUEST_REPLAYED", heard: 0 });
+    expect(await attempt(request)).toEqual({ outcome: "ok", backendCalls: 1 });
+    for (let again = 0; again < 3; again++)
+      expect(await attempt(request)).toEqual({ outcome: "REQUEST_REPLAYED", backendCalls: 0 });
   });
 
-  test("replayed subscription", async () => {
+  test("a replayed subscription is refused", async () => {
     const device = await world.login();
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
     const leave = new AbortController();
@@ -53,48 +54,48 @@ describe.each(VARIANTS)("$name", (variant) => {
     leave.abort();
   });
 
-  test("payload swapped after signing", async () => {
+  test("a payload that was swapped after signing is refused", async () => {
     const device = await world.login();
     const request = await device.signer.sign("user.profile.update", json({ display_name: "Ada" }));
     const swapped = { ...request, payloadBytes: json({ display_name: "Eve" }) };
-    expect(await attempt(swapped)).toEqual({ outcome: "PAYLOAD_HASH_MISMATCH", heard: 0 });
+    expect(await attempt(swapped)).toEqual({ outcome: "PAYLOAD_HASH_MISMATCH", backendCalls: 0 });
   });
 
-  test("payload swapped together with its hash", async () => {
+  test("a payload that was swapped together with its hash is refused", async () => {
     const device = await world.login();
     const request = await device.signer.sign("user.profile.update", json({ display_name: "Ada" }));
     const other = await device.signer.sign("user.profile.update", json({ display_name: "Eve" }));
     const envelope = { ...request.envelope, payloadHash: other.envelope.payloadHash };
     const swapped = { envelope, payloadBytes: other.payloadBytes, signature: request.signature };
-    expect(await attempt(swapped)).toEqual({ outcome: "SIGNATURE_INVALID", heard: 0 });
+    expect(await attempt(swapped)).toEqual({ outcome: "SIGNATURE_INVALID", backendCalls: 0 });
   });
 
-  test("envelope of another session, signed with one's own key", async () => {
+  test("an envelope of another session, signed with the attacker's key, is refused", async () => {
     const [victim, attacker] = [await world.login(), await world.login()];
     const request = await profile(attacker);
     const envelope = { ...request.envelope, deviceSessionId: victim.deviceSessionId };
-    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "SIGNATURE_INVALID", heard: 0 });
+    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "SIGNATURE_INVALID", backendCalls: 0 });
   });
 
-  test("message type raised after signing", async () => {
+  test("a message type that was changed after signing is refused", async () => {
     const request = await profile(await world.login());
     const envelope = { ...request.envelope, messageType: "user.profile.update" };
-    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "SIGNATURE_INVALID", heard: 0 });
+    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "SIGNATURE_INVALID", backendCalls: 0 });
   });
 
-  test("request id renewed after signing, to send it again", async () => {
+  test("a request id that was changed after signing is refused", async () => {
     const request = await profile(await world.login());
     const envelope = { ...request.envelope, requestId: crypto.randomUUID() };
-    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "SIGNATURE_INVALID", heard: 0 });
+    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "SIGNATURE_INVALID", backendCalls: 0 });
   });
 
-  test("signature for one RPC used for the other", async () => {
+  test("a request that was signed for one RPC is refused by the other", async () => {
     const device = await world.login();
     expect(await execute(await device.signer.sign("gateway.subscribe", EMPTY))).toBe("MALFORMED_ENVELOPE");
     expect(await subscribe(await profile(device))).toBe("MALFORMED_ENVELOPE");
   });
 
-  test("gateway.* message types are nobody's to send", async () => {
+  test("a command with a gateway.* message type is refused", async () => {
     const device = await world.login();
     for (const type of ["gateway.heartbeat", "gateway.server_time", "gateway.subscribe.x", "gateway.admin"]) {
       expect(await execute(await device.signer.sign(type, EMPTY))).toBe("MALFORMED_ENVELOPE");
@@ -103,19 +104,19 @@ describe.each(VARIANTS)("$name", (variant) => {
     }
   });
 
-  test("header injection through ids", async () => {
+  test("ids that contain header lines are refused", async () => {
     const device = await world.login();
     const evil = "abcdefgh\r\nX-User-Id: admin";
     expect(await attempt(await device.signer.sign("user.profile.get", EMPTY, { requestId: evil }))).toEqual({
       outcome: "MALFORMED_ENVELOPE",
-      heard: 0,
+      backendCalls: 0,
     });
     const request = await profile(device);
     const envelope = { ...request.envelope, deviceSessionId: `${device.deviceSessionId}\r\nX-User-Id: admin` };
-    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "MALFORMED_ENVELOPE", heard: 0 });
+    expect(await attempt({ ...request, envelope })).toEqual({ outcome: "MALFORMED_ENVELOPE", backendCalls: 0 });
   });
 
-  test("header injection through what the client's own headers say", async () => {
+  test("the client's own headers cannot set the gateway's headers to the backend", async () => {
     const device = await world.login();
     let seen: Headers | undefined;
     world.faults.on(PROFILE, ({ headers }) => {
@@ -148,7 +149,7 @@ describe.each(VARIANTS)("$name", (variant) => {
     expect(seen?.has("cookie")).toBe(false);
   });
 
-  test("path traversal through payload fields", async () => {
+  test("payload fields that would change the backend path are refused", async () => {
     const device = await world.login();
     const values = [
       "..",
@@ -172,7 +173,7 @@ describe.each(VARIANTS)("$name", (variant) => {
     }
   });
 
-  test("query injection through payload fields stays in its place", async () => {
+  test("payload fields are escaped in the query", async () => {
     const device = await world.login();
     let url = "";
     world.faults.on(PROFILE, (request) => {
@@ -189,7 +190,7 @@ describe.each(VARIANTS)("$name", (variant) => {
     expect(new URL(url).pathname).toBe(PROFILE);
   });
 
-  test("of a thousand identical requests at once exactly one gets through", async () => {
+  test("of many identical concurrent requests exactly one is executed", async () => {
     const device = await world.login();
     const request = await device.signer.sign("user.profile.update", json({ display_name: "Ada" }));
     const before = world.faults.calls(PROFILE);
@@ -205,7 +206,7 @@ describe.each(VARIANTS)("$name", (variant) => {
   });
 });
 
-test("of a thousand identical requests at once, over every protocol together, exactly one gets through", async () => {
+test("of a thousand identical concurrent requests over all protocols exactly one is executed", async () => {
   const device = await world.login();
   const request = await device.signer.sign("user.profile.get", EMPTY);
   const before = world.faults.calls(PROFILE);
@@ -220,7 +221,7 @@ test("of a thousand identical requests at once, over every protocol together, ex
   expect(world.faults.calls(PROFILE) - before).toBe(1);
 });
 
-describe("an answer that was meant for another", () => {
+describe("the client refuses an answer to another request", () => {
   const client = () => createClient(Gateway, VARIANTS[0]?.open(world.gateway.edgeUrl) ?? expect.unreachable());
   const keys = () => new GatewayKeys(world.gateway.edgeUrl);
   type Answer = Awaited<ReturnType<ReturnType<typeof client>["executeCommand"]>>;
@@ -232,7 +233,7 @@ describe("an answer that was meant for another", () => {
     );
   }
 
-  test("response replayed to another request", async () => {
+  test("a response that is replayed for another request", async () => {
     const device = await world.login();
     const [first, second] = [await profile(device), await profile(device)];
     const answer = await client().executeCommand(first);
@@ -242,7 +243,7 @@ describe("an answer that was meant for another", () => {
     expect(await verdict(relabeled, second)).toBe("signature");
   });
 
-  test("response replayed to another session, with the very same request id", async () => {
+  test("a response that is replayed to another session with the same request id", async () => {
     const [ada, bob] = [await world.login(), await world.login()];
     const requestId = crypto.randomUUID();
     const answer = await client().executeCommand(await ada.signer.sign("user.profile.get", EMPTY, { requestId }));
@@ -250,14 +251,14 @@ describe("an answer that was meant for another", () => {
     expect(await verdict(answer, bobs)).toBe("signature");
   });
 
-  test("response replayed to another message type", async () => {
+  test("a response that is replayed for another message type", async () => {
     const ada = await world.login();
     const requestId = crypto.randomUUID();
     const answer = await client().executeCommand(await ada.signer.sign("user.profile.get", EMPTY, { requestId }));
     expect(await verdict(answer, await ada.signer.sign("user.profile.update", EMPTY, { requestId }))).toBe("signature");
   });
 
-  test("payload or result code changed on the way back", async () => {
+  test("a response whose payload or result code was changed", async () => {
     const request = await profile(await world.login());
     const answer = await client().executeCommand(request);
     expect(await verdict({ ...answer, payloadBytes: json({ display_name: "Eve" }) }, request)).toBe("payload_hash");
@@ -266,7 +267,7 @@ describe("an answer that was meant for another", () => {
   });
 });
 
-test("a request line with a short host, or none of ours, reaches the same place", async () => {
+test("a request with a short or unknown Host is served", async () => {
   for (const host of ["x", "gw", "api", "127.0.0.1", "[::1]:80", "evil.example:1234"]) {
     const request = {
       path: "/sallyport.v1.Gateway/ExecuteCommand",

@@ -14,8 +14,8 @@ import { VARIANTS } from "../../support/variants.ts";
 import type { Device } from "../../support/world.ts";
 
 /**
- * Many connections to an edge on its own port, where the runtime accepts them: those over the bounds are cut, what was there before lives
- * on, a client beside them has all its calls answered, and nothing stays.
+ * Many connections to an edge on its own port, where Bun accepts them. Connections over a limit are closed. Older connections and the calls of
+ * another client are unaffected, and no file descriptor leaks.
  */
 
 const CROWD = 60;
@@ -27,14 +27,14 @@ beforeAll(async () => {
   certificate = await selfSigned("gateway");
 });
 
-/** A connection of which a test knows whether it is open, and how much came. */
+/** A connection with its state and the number of received bytes. */
 interface Client {
   isOpen: boolean;
   bytes: number;
   destroy(): void;
 }
 
-/** One of the ways to speak to the edge. `stay` says enough to be taken for a client; `subscribe` opens a stream. */
+/** An HTTP version of the edge. `stay` starts a request and leaves it open; `subscribe` opens a stream. */
 interface Carrier {
   readonly name: "HTTP/1.1" | "HTTP/2";
   readonly alpn: string;
@@ -67,7 +67,6 @@ const CARRIERS: readonly Carrier[] = [
       const client = new RawH2(url, { socket });
       client.headers(H2_HEADERS);
       client.data(body, { end: true });
-      // The runtime's answer is a stream's only with its headers.
       void client.first(FRAME.headers).catch(() => {});
     },
   },
@@ -97,10 +96,10 @@ async function subscriptionOf(device: Device): Promise<Uint8Array> {
   return encodeMessageFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, request)));
 }
 
-/** A gateway with these settings, a good client, a stream from another address, and then a crowd from the same as the stream. */
+/** Starts a gateway with a good client and an older stream, then opens a crowd of connections from the stream's address. */
 async function crowd(settings: Readonly<Record<string, string>>, { name, alpn, stay, subscribe }: Carrier, tls: boolean) {
   const files = { "tls.certificate_file": certificate.certificateFile, "tls.key_file": certificate.keyFile };
-  // Each call asks the backend anew.
+  // Without the cache, each call needs a look-up at the backend.
   const all = { ...ROOMY_BUDGETS, "session_cache.ttl_ms": "0", ...settings, ...(tls && files) };
   const gateway = await startGatewayProcess(all);
   const trust = tls ? { ca: certificate.certificate } : undefined;
@@ -108,25 +107,25 @@ async function crowd(settings: Readonly<Record<string, string>>, { name, alpn, s
   const variant = VARIANTS.find((each) => each.name.includes(name)) ?? expect.unreachable();
   const [device, listening] = [await login(), await login()];
   const good = new GoodClient(variant.open(gateway.edgeUrl, trust), device);
-  await until(() => good.calls > 10, "the good client to be in");
+  await until(() => good.calls > 10, "the good client's first calls");
   const filesBefore = ownFiles(gateway);
   const body = await subscriptionOf(listening);
   const older = open(gateway, tls ? alpn : undefined, (url, socket) => subscribe(url, socket, body));
   await until(() => older.bytes > 300, "the first event of the stream");
-  // By then it has been there for several looks.
+  // After so many calls, the connection watch has run several times.
   await until(() => good.calls > 200, "the good client to be served");
   const others = Array.from({ length: CROWD }, () => open(gateway, tls ? alpn : undefined, stay));
   const stillOpen = () => others.filter(({ isOpen }) => isOpen).length;
   return { gateway, good, listening, older, others, stillOpen, filesBefore };
 }
 
-/** All that a gateway has open but its connections to the backend, and those of the admin listener. */
+/** The open file descriptors of a gateway without those to the backend and of the admin listener. */
 function ownFiles({ pid, edgeUrl }: GatewayProcess): number {
   const { "to itself": _, ...files } = openFiles(pid, { clients: [Number(new URL(edgeUrl).port)], backend: [] });
   return total(files);
 }
 
-async function holds(
+async function expectUnaffected(
   { gateway, good, listening, older, others, stillOpen, filesBefore }: Awaited<ReturnType<typeof crowd>>,
   leftMin: number,
 ) {
@@ -141,10 +140,10 @@ async function holds(
     headers: { "content-type": "application/json" },
     body: JSON.stringify(event),
   });
-  await until(() => older.bytes > bytes + 1000, "the older stream to bring an event");
+  await until(() => older.bytes > bytes + 1000, "an event on the older stream");
   expect(await good.stop()).toEqual([]);
   for (const client of [older, ...others]) client.destroy();
-  await until(() => ownFiles(gateway) <= filesBefore, "every file to be closed");
+  await until(() => ownFiles(gateway) <= filesBefore, "every file descriptor to be closed");
   expect(gateway.logged()).toContain('"msg":"connection limit exceeded"');
   expect(gateway.logged()).toContain(`"top_network":"${FROM}"`);
   expect(gateway.logged()).not.toContain('"level":"error"');
@@ -153,7 +152,7 @@ async function holds(
 
 const BOUNDS = [
   { key: "connections.per_network_max", max: 5, leftMin: 4 },
-  // The good client has some, too.
+  // The good client has some connections, too.
   { key: "connections.total_max", max: 10, leftMin: 5 },
 ];
 
@@ -162,9 +161,9 @@ describe.each(CARRIERS)("over $name", (carrier) => {
     "$key = $max, TLS: $tls: the newest connections of the largest network are closed",
     async ({ key, max, leftMin, tls }) => {
       const world = await crowd({ [key]: String(max) }, carrier, tls);
-      // The older stream is one of them.
-      await until(() => world.stillOpen() < max, "those over the bound to be cut");
-      await holds(world, leftMin);
+      // The older stream counts, too.
+      await until(() => world.stillOpen() < max, "the connections over the limit to be closed");
+      await expectUnaffected(world, leftMin);
     },
   );
 });

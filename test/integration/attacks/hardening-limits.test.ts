@@ -11,7 +11,7 @@ import { until } from "../../support/until.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
 
-/** Clients that are slow, silent or many: what each may hold has a bound, and a client beside them has all its calls answered. */
+/** Slow, silent or many clients. What each holds is bounded, and every call of another client is answered. */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
 const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
@@ -19,7 +19,7 @@ const CANCEL = 8;
 const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0]);
 const PER_NETWORK_MAX = 20;
 
-/** As an operator would set them, but a hundred times shorter. */
+/** Typical values of an operator, but a hundred times shorter. */
 const LIMITS = {
   "connections.opening_ms": 200,
   "connections.body_ms": 200,
@@ -70,15 +70,15 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
   };
   const openStreams = () => metric(world().gateway, "sallyport_streams");
 
-  test("a client that does not say what it is, is cut (slowloris)", () =>
+  test("a connection without a complete preface is closed (slowloris)", () =>
     beside(async () => {
       const silent = await Promise.all(
         ["", "PRI * HTTP/2.0\r\n"].map((bytes) => openRawConnection(world().gateway.grpcUrl, bytes)),
       );
-      await until(() => silent.every(({ closed }) => closed), "the connections to be cut", 2000);
+      await until(() => silent.every(({ closed }) => closed), "the connections to be closed", 2000);
     }));
 
-  test("a body that trickles in does not hold its call: the client is told, and the stream ends", () =>
+  test("a call with a trickling body is answered and its stream is reset after the body timeout", () =>
     beside(async () => {
       const client = open();
       client.headers(h2Headers(EXECUTE, "application/grpc"));
@@ -89,7 +89,7 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
       client.destroy();
     }));
 
-  test("an answer that its client does not take is dropped", () =>
+  test("a stream whose client does not read is reset", () =>
     beside(async (device) => {
       const client = open({ settings: NO_WINDOW });
       await subscribe(client, device);
@@ -97,11 +97,11 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
       const payload = "x".repeat(10_000);
       for (let n = 0; n < 20; n++) await world().push({ user_id: device.userId, event_type: "note.new", payload });
       expect((await client.first(FRAME.reset)).payload.readUInt32BE()).toBe(CANCEL);
-      await until(async () => (await openStreams()) === 0, "the stream to be gone");
+      await until(async () => (await openStreams()) === 0, "the stream to end");
       client.destroy();
     }));
 
-  test("a stream that was ended, to a client that does not read, does not stay", () =>
+  test("a revoked stream of a client that does not read is reset", () =>
     beside(async (good) => {
       const device = await world().login();
       const client = open({ settings: NO_WINDOW });
@@ -112,37 +112,36 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
       client.destroy();
     }));
 
-  test("a client that is gone without a word is found, its streams with it; one that is there keeps its quiet stream", () =>
+  test("a client that answers no PING is disconnected and its streams end; a live client keeps its quiet stream", () =>
     beside(async (device) => {
       const quiet = await EventSubscriber.open(world().transport(GRPC), device);
       const dead = open({ answersPings: false });
       await subscribe(dead, device);
-      await until(() => dead.closed, "the dead client to be found");
-      await until(async () => (await openStreams()) === 1, "its stream to be gone");
+      await until(() => dead.closed, "the dead client to be disconnected");
+      await until(async () => (await openStreams()) === 1, "its stream to end");
       expect(quiet.ended).toBeUndefined();
       quiet.leave();
-      await until(async () => (await openStreams()) === 0, "the other stream to be gone");
+      await until(async () => (await openStreams()) === 0, "the other stream to end");
     }));
 
-  test("a connection without calls is told to go", () =>
+  test("an idle connection gets a GOAWAY", () =>
     beside(async () => {
-      // A machine that is busy for longer than a PING may take makes it a dead one, which is cut without a word.
+      // On a busy machine the PING may time out first: then the connection is closed without a GOAWAY.
       await until(async () => {
         const idle = open();
-        const isTold = () => idle.frames.some(({ type }) => type === FRAME.goAway);
-        await until(() => idle.closed || isTold(), "the connection to be over");
+        const hasGoAway = () => idle.frames.some(({ type }) => type === FRAME.goAway);
+        await until(() => idle.closed || hasGoAway(), "the end of the connection");
         idle.destroy();
-        return isTold();
-      }, "a word");
+        return hasGoAway();
+      }, "a GOAWAY");
     }));
 
-  test("connections of one address are bounded; other addresses, and who leaves and comes back, are served", () =>
+  test("connections of one network are limited; other networks are served, and so is a new connection after others close", () =>
     beside(async () => {
       const from = "127.0.0.9";
       const crowd = Array.from({ length: 2 * PER_NETWORK_MAX }, () => open({ from }));
       const cut = () => crowd.filter(({ closed }) => closed).length;
-      await until(() => cut() === PER_NETWORK_MAX, "those over the bound to be cut");
-      // The operator can see it.
+      await until(() => cut() === PER_NETWORK_MAX, "the connections over the limit to be closed");
       const counted = await metric(world().gateway, "sallyport_connections_cut_total", '{bound="network"}');
       expect(counted).toBeGreaterThanOrEqual(PER_NETWORK_MAX);
       await until(() => world().logged().includes('"msg":"connection limit exceeded"'), "the log");
@@ -153,14 +152,14 @@ describe.each(["two ports", "one port"])("gRPC on %s", (key) => {
       await until(async () => {
         const again = open({ from });
         const isServed = again.first(FRAME.settings).then(() => true);
-        const isCut = until(() => again.closed, "a cut").then(() => false);
+        const isCut = until(() => again.closed, "the connection to be closed").then(() => false);
         return Promise.race([isServed, isCut]).finally(() => again.destroy());
-      }, "room for one more");
+      }, "a new connection to be served");
     }));
 });
 
 describe("HTTP/1.1", () => {
-  test.each(["two ports", "one port"])("a body that trickles in does not hold its call, on %s", async (key) => {
+  test.each(["two ports", "one port"])("a call with a trickling body is refused after the body timeout, on %s", async (key) => {
     const world = worlds[key] ?? expect.unreachable();
     const good = new GoodClient(world.transport(variantNamed("HTTP/1.1")), await world.login());
     for (const path of [EXECUTE, "/api/v1/public/auth/send-email-code"]) {
@@ -179,34 +178,34 @@ describe("HTTP/1.1", () => {
     expect(await good.stop()).toEqual([]);
   });
 
-  test("on one port, connections that do not say what they are, are cut", async () => {
+  test("on one port, connections without a complete preface or request line are closed", async () => {
     const world = worlds["one port"] ?? expect.unreachable();
     const good = new GoodClient(world.transport(variantNamed("HTTP/1.1")), await world.login());
     const silent = await Promise.all(["", "P", "POST"].map((bytes) => openRawConnection(world.gateway.edgeUrl, bytes)));
-    await until(() => silent.slice(0, 2).every(({ closed }) => closed), "the connections to be cut", 2000);
+    await until(() => silent.slice(0, 2).every(({ closed }) => closed), "the connections to be closed", 2000);
     expect(await good.stop()).toEqual([]);
     for (const { destroy } of silent) destroy();
   });
 });
 
-test("a flood of connections in all is bounded, and those that are open are served", async () => {
+test("the total number of connections is limited, and open connections are served", async () => {
   const world = await openWorld({ "connections.total_max": 10 });
   const good = new GoodClient(world.transport(GRPC), await world.login());
-  await until(() => good.calls > 0, "the good client to be in");
+  await until(() => good.calls > 0, "the good client's first call");
   const crowd = await Promise.all(Array.from({ length: 50 }, () => openRawConnection(world.gateway.grpcUrl, "")));
-  await until(() => crowd.filter(({ closed }) => closed).length >= 40, "those over the bound to be cut");
+  await until(() => crowd.filter(({ closed }) => closed).length >= 40, "the connections over the limit to be closed");
   expect(await good.stop()).toEqual([]);
   for (const { destroy } of crowd) destroy();
   await world.close();
 });
 
-test("a connection serves a bounded number of calls; its client moves to another and loses none", async () => {
+test("a connection serves a limited number of calls, and its client continues on another without a failed call", async () => {
   const world = await openWorld({ "connections.requests_max": 5 });
   const good = new GoodClient(world.transport(GRPC), await world.login());
-  await until(() => good.calls > 20, "the good client to have moved on");
+  await until(() => good.calls > 20, "the good client to use several connections");
   const greedy = new RawH2(world.gateway.grpcUrl);
   for (let n = 0; n < 10; n++) greedy.headers(h2Headers(EXECUTE, "application/grpc"), { end: true, stream: 1 + 2 * n });
-  await until(() => greedy.closed, "the connection to be over");
+  await until(() => greedy.closed, "the end of the connection");
   expect(new Set(greedy.frames.filter(({ type }) => type === FRAME.headers).map(({ stream }) => stream)).size).toBe(5);
   expect(await good.stop()).toEqual([]);
   await world.close();

@@ -7,8 +7,8 @@ import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 
 /**
- * Floods at every HTTP/2 entry of a gateway in a process of its own: what each costs it in CPU and memory has a bound, and a client beside
- * them has all its calls answered.
+ * Floods on every listener of a gateway in its own process. Each flood's CPU time and memory are bounded, and every call of another client is
+ * answered.
  */
 
 const PATH = "/sallyport.v1.Gateway/ExecuteCommand";
@@ -22,8 +22,8 @@ const REQUEST: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * What a flood may cost: of CPU, some seconds less than it takes to send, the good client's calls included; of memory, what the runtime
- * keeps for some hundred streams. Without a bound, each flood here would take a multiple.
+ * The bounds on a flood, with the good client's calls included. The CPU time is less than the flood takes to send. The memory is about what Bun
+ * keeps for a few hundred streams. Without limits in the gateway, each flood here would exceed them several times.
  */
 const CPU_SECONDS_MAX = 3;
 const HELD_BYTES_MAX = 128 * 1024 * 1024;
@@ -39,13 +39,13 @@ afterAll(async () => {
   for (const gateway of Object.values(gateways)) await gateway.close();
 });
 
-const ENTRIES = [
+const LISTENERS = [
   { name: "the edge", ports: "own-port", listener: "edge" },
   { name: "the gRPC listener", ports: "own-port", listener: "grpc" },
   { name: "one port", ports: "same-port", listener: "edge" },
 ] as const;
 
-/** Runs an attack beside a good client over one of the variants; what the gateway holds is looked at while the attackers are still there. */
+/** Runs an attack while a good client sends commands. Memory is measured while the attackers are still connected. */
 async function beside(
   ports: Ports,
   variantName: string,
@@ -63,7 +63,7 @@ async function beside(
   expect(await good.stop()).toEqual([]);
   expect(after.cpuSeconds - before.cpuSeconds).toBeLessThan(CPU_SECONDS_MAX);
   const heldBytes = async () => (await gateway.usage()).residentBytes - before.residentBytes;
-  await until(async () => (await heldBytes()) < HELD_BYTES_MAX, "the memory to be collected that is not held");
+  await until(async () => (await heldBytes()) < HELD_BYTES_MAX, "the unused memory to be collected");
   for (const attacker of attackers) attacker.destroy();
 }
 
@@ -73,7 +73,7 @@ const block = (fields: Iterable<readonly [string, string]>) => encodeFields([...
 const fields = (count: number, value = "v") => Array.from({ length: count }, (_, n) => [`x-${n}`, value] as const);
 const streamId = (index: number) => 1 + 2 * index;
 
-/** A field block in as many frames as it takes (RFC 9113 6.10). */
+/** A field block split into HEADERS and CONTINUATION frames (RFC 9113 6.10). */
 function inFrames(bytes: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at < bytes.byteLength; at += 16_000) {
@@ -84,28 +84,28 @@ function inFrames(bytes: Buffer): Buffer {
   return Buffer.concat(parts);
 }
 
-/** `bytes` are sent `times` times over, or as often as the connection lasts. */
+/** `bytes(0)` to `bytes(times - 1)` are sent, or fewer if the connection closes. */
 interface Flood {
   readonly name: string;
   readonly times: number;
   readonly bytes: (time: number) => Buffer;
 }
 
-/** A request that waits for its body, with a field of 4 KB as many times over as `references`, a byte each (RFC 7541 6.1). */
+/** A request without a body yet. It has a 4 KB field this many times, each as a one-byte index (RFC 7541 6.1). */
 function bomb(n: number, references: number): Buffer {
   const field = n === 0 ? encodeIndexedField("x-bomb", "v".repeat(3900)) : new Uint8Array(0);
   const again = Buffer.alloc(references, 0x80 | FIRST_DYNAMIC_INDEX);
   return encodeFrame(FRAME.headers, END_HEADERS, streamId(n), Buffer.concat([block([]), field, again]));
 }
-/** RFC 7541 2.3.3: after the static table. */
+/** The first index after the static table (RFC 7541 2.3.3). */
 const FIRST_DYNAMIC_INDEX = 62;
 
 const open = encodeFrame(FRAME.headers, END_HEADERS, 1, block([]));
 
-/** What no connection survives. */
+/** Floods for which the gateway closes the connection. */
 const FATAL: readonly Flood[] = [
   {
-    name: "rapid reset (CVE-2023-44487): streams that are reset as soon as they are open",
+    name: "rapid reset (CVE-2023-44487): the client resets each stream after opening it",
     times: 200,
     bytes: (time) =>
       many(100, (n) => {
@@ -114,7 +114,7 @@ const FATAL: readonly Flood[] = [
       }),
   },
   {
-    name: "made you reset (CVE-2025-8671): streams that the server has to reset",
+    name: "made you reset (CVE-2025-8671): the server must reset each stream",
     times: 200,
     bytes: (time) =>
       many(100, (n) => {
@@ -124,7 +124,7 @@ const FATAL: readonly Flood[] = [
       }),
   },
   {
-    name: "fields without an end (CONTINUATION flood, CVE-2024-27316)",
+    name: "an endless field block (CONTINUATION flood, CVE-2024-27316)",
     times: 200,
     bytes: (time) =>
       time === 0
@@ -133,14 +133,14 @@ const FATAL: readonly Flood[] = [
   },
   { name: "10,000 fields in one request", times: 1, bytes: () => inFrames(block(fields(10_000))) },
   {
-    name: "fields of megabytes, by reference to one that was sent (HPACK bomb)",
+    name: "megabytes of fields as indexes of one sent field (HPACK bomb)",
     times: 200,
     bytes: (time) => bomb(time, 8000),
   },
   { name: "a field of 100 KB", times: 1, bytes: () => inFrames(block(fields(1, "v".repeat(100_000)))) },
 ];
 
-/** What a connection may survive, for it costs next to nothing. */
+/** Floods that cost little, so that the connection may stay open. */
 const CHEAP: readonly Flood[] = [
   { name: "PINGs", times: 50, bytes: () => many(1000, () => encodeFrame(FRAME.ping, 0, 0, new Uint8Array(8))) },
   {
@@ -172,29 +172,29 @@ const CHEAP: readonly Flood[] = [
         ? encodeFrame(FRAME.headers, END_STREAM, 1, block([]))
         : many(1000, () => encodeFrame(FRAME.continuation, 0, 1, new Uint8Array(0))),
   },
-  { name: "frames of no known type", times: 50, bytes: () => many(1000, () => encodeFrame(0x77, 0, 0, new Uint8Array(8))) },
+  { name: "frames of an unknown type", times: 50, bytes: () => many(1000, () => encodeFrame(0x77, 0, 0, new Uint8Array(8))) },
 ];
 
 async function send({ times, bytes }: Flood, attacker: RawH2): Promise<void> {
   for (let time = 0; time < times && !attacker.closed; time++) await attacker.write(bytes(time));
 }
 
-describe.each(ENTRIES)("on $name", ({ ports, listener }) => {
-  test.each(FATAL)("$name: the connection is cut, others are served", (flood) =>
+describe.each(LISTENERS)("on $name", ({ ports, listener }) => {
+  test.each(FATAL)("$name: the connection is closed and others are served", (flood) =>
     beside(
       ports,
       "HTTP/2",
       async (url) => {
         const attacker = new RawH2(url);
         await send(flood, attacker);
-        await until(() => attacker.closed, "the connection to be cut");
+        await until(() => attacker.closed, "the connection to be closed");
         return [attacker];
       },
       listener,
     ),
   );
 
-  test.each(CHEAP)("a flood of $name, read or not: others are served", (flood) =>
+  test.each(CHEAP)("during a flood of $name, whether the attacker reads or not, others are served", (flood) =>
     beside(
       ports,
       "HTTP/2",
@@ -212,7 +212,7 @@ describe.each(ENTRIES)("on $name", ({ ports, listener }) => {
     { streams: 100, references: 3 },
     { streams: 250, references: 7 },
   ])(
-    "$streams requests that wait for their bodies, each with 4 KB $references times over (HPACK), on each of 20 connections: what they hold is bounded",
+    "the memory of 20 connections with $streams open requests each, with $references indexed 4 KB fields (HPACK), is bounded",
     (requests) =>
       beside(
         ports,
@@ -240,11 +240,11 @@ describe("over HTTP/1.1", () => {
     },
     { name: "a field of 1 MB", bytes: `${head}X-A: ${"a".repeat(1_000_000)}\r\n\r\n` },
     { name: "a target of 1 MB", bytes: `POST /${"a".repeat(1_000_000)} HTTP/1.1\r\nHost: gateway.example\r\n\r\n` },
-    { name: "fields without an end", bytes: `${head}${"a: b\r\n".repeat(200_000)}` },
+    { name: "an endless list of fields", bytes: `${head}${"a: b\r\n".repeat(200_000)}` },
   ];
   const PORTS: readonly Ports[] = ["own-port", "same-port"];
   test.each(PORTS.flatMap((ports) => attacks.map((attack) => ({ ...attack, ports }))))(
-    "$name are refused, and others are served, with gRPC on its $ports",
+    "$name: the request is refused and others are served, with edge.grpc = $ports",
     ({ bytes, ports }) =>
       beside(ports, "HTTP/1.1", async (url) => {
         const attacker = await RawHttp1.open(url);
@@ -255,7 +255,7 @@ describe("over HTTP/1.1", () => {
   );
 
   test.each(PORTS)(
-    "a hundred thousand requests in line, whose answers nobody reads: others are served, with gRPC on its %s",
+    "during 100,000 pipelined requests whose answers are not read, others are served, with edge.grpc = %s",
     (ports) =>
       beside(ports, "HTTP/1.1", async (url) => {
         const requests = "GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n".repeat(1000);
@@ -270,7 +270,7 @@ describe("over HTTP/1.1", () => {
   );
 });
 
-test("nothing of all this was a fault of the gateway's own", () => {
+test("no flood caused an error in the gateway's log", () => {
   const lines = Object.values(gateways).flatMap((gateway) => gateway.logged().split("\n"));
   expect(lines.filter((line) => line.includes('"level":"error"')).slice(0, 3)).toEqual([]);
 });

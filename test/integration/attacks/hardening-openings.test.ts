@@ -6,15 +6,15 @@ import { openRawConnection, type RawConnection } from "../../support/raw-connect
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 
-/** Connections that open and get no further: on every listener, with TLS and without, each is cut, and a client beside them is served. */
+/** Connections that send no complete request, on every listener, with and without TLS. Each is closed, and another client is served. */
 
 const OPENING_MS = 300;
-/** The edge's own time for a first request is the runtime's, and nobody sets it. */
+/** The time for a first request on the edge's own port. It is fixed by Bun. */
 const EDGE_OPENING_MS = 12_000;
 const MARGIN_MS = 3000;
 
 const HEAD = `POST /sallyport.v1.Gateway/ExecuteCommand HTTP/1.1\r\nHost: gateway.example\r\nX-Long: ${"x".repeat(1000)}`;
-/** The first bytes of a handshake that announce more (RFC 8446 4.1.2). */
+/** An incomplete ClientHello (RFC 8446 4.1.2). */
 const HALF_HELLO = Buffer.concat([Buffer.from("1603010200010001fc0303", "hex"), Buffer.alloc(400)]);
 
 let certificate: Certificate;
@@ -32,7 +32,7 @@ afterAll(async () => {
   for (const gateway of Object.values(gateways)) await gateway.close();
 });
 
-/** Each of these ways to say too little, some connections each, with a good client of a variant beside them. */
+/** Opens the connections while a good client sends commands, and expects every connection to be closed in time. */
 async function beside(
   key: string,
   variantName: string,
@@ -46,7 +46,7 @@ async function beside(
   const url = variant.listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl;
   const good = new GoodClient(variant.open(url, tls), device);
   const silent = await Promise.all(open(gateway));
-  await until(() => silent.every(({ closed }) => closed), "the connections to be cut", withinMs + MARGIN_MS);
+  await until(() => silent.every(({ closed }) => closed), "the connections to be closed", withinMs + MARGIN_MS);
   expect(await good.stop()).toEqual([]);
 }
 
@@ -57,11 +57,11 @@ describe.each([
   { key: "plain, one port", variant: "HTTP/1.1" },
 ])("$key, $variant", ({ key, variant }) => {
   test.each([
-    ["say nothing", ""],
-    ["stop within HTTP/2's first words", "PRI * HTTP/2.0\r\n"],
-    ["stop within what may become a PROXY header", "PROXY"],
-    ["bring one letter after the other", "PRI * HTTP/2.0\r\n\r\nSM\r\n"],
-  ])("connections that %s are cut", (name, bytes) => {
+    ["send nothing", ""],
+    ["stop within the HTTP/2 preface", "PRI * HTTP/2.0\r\n"],
+    ["stop within a possible PROXY header", "PROXY"],
+    ["send one letter at a time", "PRI * HTTP/2.0\r\n\r\nSM\r\n"],
+  ])("connections that %s are closed", (name, bytes) => {
     const byteIntervalMs = name.includes("one letter") ? 50 : undefined;
     return beside(key, variant, OPENING_MS, (gateway) =>
       twenty(() => openRawConnection(gateway.grpcUrl, bytes, { byteIntervalMs })),
@@ -74,11 +74,11 @@ describe.each([
   { key: "TLS, one port", variant: "HTTP/1.1" },
 ])("$key, $variant", ({ key, variant }) => {
   test.each([
-    ["say nothing", ""],
-    ["stop within the handshake", HALF_HELLO],
-    ["bring one byte of it after the other", HALF_HELLO],
-    ["do not speak TLS", "GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n"],
-  ])("connections that %s are cut", (name, bytes) => {
+    ["send nothing", ""],
+    ["stop within the TLS handshake", HALF_HELLO],
+    ["send the handshake one byte at a time", HALF_HELLO],
+    ["send no TLS", "GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n"],
+  ])("connections that %s are closed", (name, bytes) => {
     const byteIntervalMs = name.includes("one byte") ? 50 : undefined;
     return beside(key, variant, OPENING_MS, (gateway) =>
       twenty(() => openRawConnection(gateway.grpcUrl, bytes, { byteIntervalMs })),
@@ -86,10 +86,10 @@ describe.each([
   });
 });
 
-// Beside each other, for each takes its twelve seconds.
-describe.concurrent("over HTTP/1.1, where it is the runtime that waits", () => {
+// Concurrent, because each takes twelve seconds.
+describe.concurrent("over HTTP/1.1, with the timeout of Bun,", () => {
   test.each(["plain", "plain, one port"])(
-    "headers that trickle in, on %s: what is not whole after twelve seconds is cut (slowloris)",
+    "connections with trickling headers, on %s, are closed after twelve seconds (slowloris)",
     (key) =>
       beside(key, "HTTP/1.1", EDGE_OPENING_MS, (gateway) => [
         ...twenty(() => openRawConnection(gateway.edgeUrl, HEAD, { byteIntervalMs: 100 })),
@@ -97,13 +97,13 @@ describe.concurrent("over HTTP/1.1, where it is the runtime that waits", () => {
       ]),
   );
 
-  test("on the edge's own port, connections that say nothing, or little", () =>
+  test("connections that send nothing or one byte to the edge's own port are closed", () =>
     beside("plain", "HTTP/1.1", EDGE_OPENING_MS, (gateway) => [
       ...twenty(() => openRawConnection(gateway.edgeUrl, "")),
       ...twenty(() => openRawConnection(gateway.edgeUrl, "P")),
     ]));
 
-  test("on the edge's own port, connections that do not get through the TLS handshake", () =>
+  test("connections without a complete TLS handshake on the edge's own port are closed", () =>
     beside("TLS", "HTTP/1.1", EDGE_OPENING_MS, (gateway) => [
       ...twenty(() => openRawConnection(gateway.edgeUrl, "")),
       ...twenty(() => openRawConnection(gateway.edgeUrl, HALF_HELLO)),
@@ -111,30 +111,33 @@ describe.concurrent("over HTTP/1.1, where it is the runtime that waits", () => {
     ]));
 });
 
-describe("a flood of connections from everywhere, in a process that may hold few files", () => {
+describe("a flood of connections from many addresses, with a low RLIMIT_NOFILE", () => {
   const OPEN_FILES_MAX = 800;
   const FLOOD = 1000;
-  /** What is left over by app/open-files.ts; over HTTP/1.1 on one port, a connection takes three. */
+  /** The descriptors that app/open-files.ts leaves for connections. Over HTTP/1.1 on one port, a connection uses three. */
   const FILES = OPEN_FILES_MAX / 2;
 
   test.each([
     { ports: "own-port", servedMax: FILES },
     { ports: "same-port", servedMax: Math.floor(FILES / 3) },
   ])(
-    "with gRPC on its $ports: those over the bound are cut, who is in is served, the backend is in reach, and who comes later is let in",
+    "with edge.grpc = $ports: connections over the limit are closed, open and new ones are served, and the backend is reachable",
     async ({ ports, servedMax }) => {
-      // Each call asks the backend anew.
+      // Without the cache, each call needs a look-up at the backend.
       const settings = { ...ROOMY_BUDGETS, "edge.grpc": ports, "session_cache.ttl_ms": "0" };
       const gateway = await startGatewayProcess(settings, OPEN_FILES_MAX);
       const variant = VARIANTS.find(({ name }) => name.includes("HTTP/1.1")) ?? expect.unreachable();
       const good = new GoodClient(variant.open(gateway.edgeUrl), await gateway.login());
-      await until(() => good.calls > 0, "the good client to be in");
+      await until(() => good.calls > 0, "the good client's first call");
       const request = "POST /nothing HTTP/1.1\r\nHost: gateway.example\r\nContent-Length: 1000\r\n\r\n";
       const flood = Array.from({ length: FLOOD }, (_, n) =>
         openRawConnection(gateway.edgeUrl, request, { from: `127.0.${n >> 7}.${1 + (n & 127)}` }),
       );
       const crowd = await Promise.all(flood);
-      await until(() => crowd.filter(({ closed }) => !closed).length <= servedMax, "those over the bound to be cut");
+      await until(
+        () => crowd.filter(({ closed }) => !closed).length <= servedMax,
+        "the connections over the limit to be closed",
+      );
       const calls = good.calls;
       await until(() => good.calls > calls + 20, "the good client to be served");
       expect(gateway.logged()).not.toContain('"level":"error"');
@@ -145,7 +148,7 @@ describe("a flood of connections from everywhere, in a process that may hold few
           ({ status }) => status,
           () => 0,
         );
-      await until(async () => (await fresh()) === 200, "a newcomer to be let in");
+      await until(async () => (await fresh()) === 200, "a new connection to be served");
       expect(await good.stop()).toEqual([]);
       await gateway.close();
     },

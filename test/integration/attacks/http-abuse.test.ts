@@ -3,7 +3,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { CARRIERS, http1, http2, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** Requests that are wrong as HTTP, or as one of the protocols on it. Every answer is the protocol's own, and says no more than it must. */
+/** Requests that break HTTP or an RPC protocol. Each answer is an error of that protocol, without further information. */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
 const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
@@ -30,13 +30,13 @@ const frame = (flags: number, length: number, message: Uint8Array | string = "")
   return Buffer.concat([header, Buffer.from(message)]);
 };
 
-/** The status of a gRPC-Web answer, out of the frame with its trailers. */
+/** The grpc-status in the trailer frame of a gRPC-Web answer. */
 const grpcStatusOf = (body: Buffer | undefined) => /grpc-status: *(\d+)/i.exec(body?.toString("latin1") ?? "")?.[1];
 
-/** The code in the end of a Connect stream. */
+/** The error code in the end-of-stream message of a Connect stream. */
 const endCodeOf = (body: Buffer | undefined) => /"code":"(\w+)"/.exec(body?.toString("latin1") ?? "")?.[1];
 
-/** Some kilobytes that unpack to eight megabytes. */
+/** A few kilobytes that decompress to 8 MiB. */
 const ZEROS = Buffer.alloc(8 * 1024 * 1024);
 const BOMBS = [
   { encoding: "gzip", message: gzipSync(ZEROS) },
@@ -47,7 +47,7 @@ const BOMBS = [
 describe.each(CARRIERS)("over $name", ({ listener, send }) => {
   const call = (request: RawRequest) => send(urlOf(listener), request);
 
-  describe("a body that is too large is refused in the protocol's own words", () => {
+  describe("a body that is too large is refused with the protocol's error code", () => {
     test.each([REQUEST_BYTES_MAX + 6, 40_000, 1_000_000, 4_000_000])("%d bytes", async (size) => {
       const body = new Uint8Array(size);
       const unary = await call(post(EXECUTE, "application/proto", body));
@@ -66,8 +66,8 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
       ["a truncated header", new Uint8Array([0, 0, 0]), "invalid_argument", "3"],
       ["a truncated message", frame(0, 100, "short"), "invalid_argument", "3"],
       ["two messages", Buffer.concat([frame(0, 0), frame(0, 0)]), "unimplemented", "12"],
-      ["the flag of an end of stream", frame(2, 2, "{}"), "invalid_argument", "3"],
-      ["flags that nobody knows", frame(0x40, 0), "invalid_argument", "3"],
+      ["the end-of-stream flag", frame(2, 2, "{}"), "invalid_argument", "3"],
+      ["unknown flags", frame(0x40, 0), "invalid_argument", "3"],
       ["a length of 4 GiB", frame(0, 0xffffffff), "resource_exhausted", "8"],
       ["a compressed message that was not announced", frame(1, 1, "x"), "internal", "13"],
     ];
@@ -81,7 +81,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     });
   });
 
-  describe("decompression bomb: what unpacks to more than the limit is refused, whatever it is packed with", () => {
+  describe("a message that decompresses to more than the limit is refused", () => {
     test.each(BOMBS)("$encoding", async ({ encoding, message }) => {
       const unary = await call(post(EXECUTE, "application/proto", message, { "content-encoding": encoding }));
       expect([unary?.status, unary?.body.toString()]).toEqual([429, expect.stringContaining("REQUEST_TOO_LARGE")]);
@@ -90,7 +90,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
       expect(endCodeOf(stream?.body)).toBe("resource_exhausted");
     });
 
-    test("a compression that nobody has, and packed bytes that are none", async () => {
+    test("an unknown compression and invalid compressed bytes are refused", async () => {
       const unknown = await call(post(EXECUTE, "application/proto", "", { "content-encoding": "lzma" }));
       expect([unknown?.status, endCodeOf(unknown?.body)]).toEqual([501, "unimplemented"]);
       const garbage = await call(post(EXECUTE, "application/proto", "garbage", { "content-encoding": "gzip" }));
@@ -98,7 +98,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     });
   });
 
-  test("GET and every other method on an RPC: 405, and which one it is", async () => {
+  test("every method except POST on an RPC: 405 with Allow", async () => {
     for (const method of ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
       for (const path of [EXECUTE, SUBSCRIBE]) {
         const answer = await call({ method, path, headers: { "content-type": "application/proto" } });
@@ -107,7 +107,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     }
   });
 
-  test("a wrong content type: 415, and which ones are right", async () => {
+  test("a wrong content type: 415 with Accept-Post", async () => {
     for (const type of [
       "text/plain",
       "application/x-www-form-urlencoded",
@@ -126,7 +126,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     expect(streamOnUnary?.status).toBe(415);
   });
 
-  test("a content type is read as RFC 9110 has it: without regard to case, with quotes and parameters", async () => {
+  test("a content type is parsed as in RFC 9110: any case, quotes and parameters", async () => {
     for (const parameter of [
       "",
       "; charset=utf-8",
@@ -168,7 +168,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     }
   });
 
-  test("a coding's name has no case, and identity is none", async () => {
+  test("the name of a content coding has any case, and identity means no coding", async () => {
     const packed = [
       { names: ["gzip", "GZIP", "Gzip", "x-gzip", "X-GZip", "identity, gzip", "gzip , identity"], body: gzipSync("{}") },
       { names: ["br", "BR"], body: brotliCompressSync("{}") },
@@ -196,7 +196,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     }
   });
 
-  test("a method that nobody serves is told so in the protocol of the request", async () => {
+  test("an unknown RPC method is refused in the protocol of the request", async () => {
     const paths = ["/sallyport.v1.Gateway/Nothing", "/sallyport.v1.Push/SubscribePush", "/grpc.health.v1.Nothing/Check"];
     for (const path of paths) {
       const connect = await call(post(path, "application/json", "{}"));
@@ -206,7 +206,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     }
   });
 
-  test("paths that only look like one of ours are nobody's", async () => {
+  test("similar paths are not found", async () => {
     const strange = [
       "/",
       "//",
@@ -228,7 +228,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     }
   });
 
-  test("what the protocol's own headers say wrongly is invalid_argument", async () => {
+  test("invalid protocol headers are invalid_argument", async () => {
     for (const headers of [
       { "connect-timeout-ms": "soon" },
       { "connect-timeout-ms": "-1" },
@@ -243,7 +243,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
   });
 });
 
-describe("request smuggling: what two readers could cut at different places is refused, and the connection is closed", () => {
+describe("request smuggling: a request with ambiguous framing is refused", () => {
   const head = `POST ${EXECUTE} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\n`;
   test.each([
     ["a length and chunks", `${head}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`],
@@ -251,11 +251,11 @@ describe("request smuggling: what two readers could cut at different places is r
     ["a negative length", `${head}Content-Length: -1\r\n\r\n{}`],
     ["a length with a sign", `${head}Content-Length: +2\r\n\r\n{}`],
     ["a length in hexadecimal", `${head}Content-Length: 0x2\r\n\r\n{}`],
-    ["a chunk that is no number", `${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`],
+    ["a chunk size that is not a number", `${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`],
     ["a space before a colon", `${head}Content-Length : 2\r\n\r\n{}`],
     ["no host", `POST ${EXECUTE} HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}`],
-    ["bytes that are no HTTP", "\u0000\u0001\u0002\r\n\r\n"],
-    ["a header without an end", `${head}X-A: ${"a".repeat(100_000)}\r\n\r\n`],
+    ["bytes that are not HTTP", "\u0000\u0001\u0002\r\n\r\n"],
+    ["an endless header", `${head}X-A: ${"a".repeat(100_000)}\r\n\r\n`],
   ])("%s", async (_, bytes) => {
     const connection = await RawHttp1.open(world.gateway.edgeUrl);
     connection.send(bytes);
@@ -265,14 +265,14 @@ describe("request smuggling: what two readers could cut at different places is r
     connection.close();
   });
 
-  test("over HTTP/2 a body longer than its announced length is cut off", async () => {
+  test("over HTTP/2 a stream with a body longer than its Content-Length is reset", async () => {
     const request = post(EXECUTE, "application/json", `{}${" ".repeat(100)}`, { "content-length": "2" });
     expect(await http2(world.gateway.edgeUrl, request)).toBeUndefined();
   });
 });
 
 describe("slow clients", () => {
-  test("a hundred bodies that never end (slowloris) hold nobody else up", async () => {
+  test("a hundred endless bodies (slowloris) do not delay other requests", async () => {
     const head = `POST ${EXECUTE} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`;
     const slow = await Promise.all(Array.from({ length: 100 }, () => RawHttp1.open(world.gateway.edgeUrl)));
     for (const connection of slow) connection.send(head);
@@ -286,7 +286,7 @@ describe("slow clients", () => {
     for (const connection of [...slow, ...headersOnly]) connection.close();
   });
 
-  test("a body that is cut off is a canceled call, and the next one is served", async () => {
+  test("after a body that is cut off, the next request is served", async () => {
     const connection = await RawHttp1.open(world.gateway.edgeUrl);
     connection.send(
       `POST ${EXECUTE} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`,
@@ -296,7 +296,7 @@ describe("slow clients", () => {
   });
 });
 
-test("nothing of all this was a fault of the gateway's own", () => {
+test("no request caused an error in the gateway's log", () => {
   const faults = world
     .logged()
     .split("\n")

@@ -7,7 +7,7 @@ import { subscribeRequest } from "../../support/subscribe-request.ts";
 import { until } from "../../support/until.ts";
 import type { Device, World } from "../../support/world.ts";
 
-/** Requests that follow each other on one HTTP/1.1 connection, however their bytes arrive. No command runs whose answer is lost. */
+/** Pipelined requests on one HTTP/1.1 connection, split into any writes. A command whose answer is lost never runs. */
 
 const WAIT = "/api/v1/user/test/wait";
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
@@ -27,7 +27,7 @@ async function open(world: World): Promise<RawHttp1> {
   return connection;
 }
 
-/** What the backend was asked to do. */
+/** Counts the calls to the backend. Each waits for `answer` first. */
 function countCalls(world: World, answer: () => Promise<unknown> | undefined = () => undefined): () => number {
   let calls = 0;
   world.faults.on(WAIT, async () => {
@@ -58,7 +58,7 @@ function inChunks({ body }: Signed, trailers = "", extension = ""): string {
   return `${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk(body.slice(0, at))}${chunk(body.slice(at))}0${extension}\r\n${trailers}\r\n`;
 }
 
-/** The ids of the requests that were answered, in the order of the answers. */
+/** The ids of the answered requests, in the order of the answers. */
 const answeredIds = ({ received }: RawHttp1) =>
   Array.from(received.toString("latin1").matchAll(/"requestId":"([^"]+)"/g), ([, id]) => id ?? "");
 const statuses = ({ received }: RawHttp1) =>
@@ -74,7 +74,7 @@ const FORMS: readonly ((signed: Signed) => string)[] = [
 ];
 
 describe.each(["one port", "one port with TLS"])("%s", (name) => {
-  test("commands in one write are each answered, in order, and done once", async () => {
+  test("pipelined commands are answered in order and executed once", async () => {
     const world = all.world(name);
     const calls = countCalls(world);
     const device = await world.login();
@@ -86,7 +86,7 @@ describe.each(["one port", "one port with TLS"])("%s", (name) => {
     expect(calls()).toBe(signed.length);
   });
 
-  test("a command that comes while another is at the backend waits for its answer", async () => {
+  test("a command that arrives while another is executed is answered after it", async () => {
     const world = all.world(name);
     const gate = Promise.withResolvers<void>();
     const calls = countCalls(world, () => gate.promise);
@@ -102,7 +102,7 @@ describe.each(["one port", "one port with TLS"])("%s", (name) => {
     expect(calls()).toBe(2);
   });
 
-  test("however requests are framed and cut into writes, each is answered once and in order", async () => {
+  test("requests with any framing in any writes are answered once and in order", async () => {
     const world = all.world(name);
     const calls = countCalls(world);
     const device = await world.login();
@@ -123,7 +123,7 @@ describe.each(["one port", "one port with TLS"])("%s", (name) => {
     }
   });
 
-  test("a trailer section is no request, whatever it says, and one that is malformed runs nothing", async () => {
+  test("a trailer section is never read as a request, and a malformed one is refused", async () => {
     const world = all.world(name);
     const calls = countCalls(world);
     const device = await world.login();
@@ -144,7 +144,7 @@ describe.each(["one port", "one port with TLS"])("%s", (name) => {
     expect(calls()).toBe(2);
   });
 
-  test("what follows a request that closes the connection is not done", async () => {
+  test("a request after one with Connection: close is not executed", async () => {
     const world = all.world(name);
     const calls = countCalls(world);
     const device = await world.login();
@@ -155,7 +155,7 @@ describe.each(["one port", "one port with TLS"])("%s", (name) => {
     expect([statuses(connection), calls()]).toEqual([[200], 1]);
   });
 
-  test("other answers end where they end: without a body, to HEAD, after 100 Continue, a stream", async () => {
+  test("answers without a body, to HEAD, after 100 Continue and streams are followed by the next answer", async () => {
     const world = all.world(name);
     const calls = countCalls(world);
     const device = await world.login();
@@ -179,8 +179,8 @@ describe.each(["one port", "one port with TLS"])("%s", (name) => {
   });
 });
 
-describe.each(["edge", "edge with TLS"])("%s on its own port, whose connections Bun accepts", (name) => {
-  test("commands in one write are not answered; when they are, README has a limit too many", async () => {
+describe.each(["edge", "edge with TLS"])("%s on its own port, where Bun reads HTTP/1.1", (name) => {
+  test("pipelined commands are not answered (a documented limit; remove it from the documentation if this test fails)", async () => {
     const world = all.world(name);
     countCalls(world);
     const device = await world.login();
@@ -191,7 +191,7 @@ describe.each(["edge", "edge with TLS"])("%s on its own port, whose connections 
   });
 
   if (name === "edge")
-    test("and none of them is done, or remembered: the same can be sent again", async () => {
+    test("pipelined commands are not executed and leave no reservation: they can be sent again", async () => {
       const world = all.world(name);
       const calls = countCalls(world);
       const device = await world.login();
@@ -208,7 +208,7 @@ describe.each(["edge", "edge with TLS"])("%s on its own port, whose connections 
       }
     });
 
-  test("nor is a command with a trailer section; when it is answered, README has a limit too many", async () => {
+  test("a command with a trailer section is refused (a documented limit; remove it from the documentation if this test fails)", async () => {
     const world = all.world(name);
     const calls = countCalls(world);
     const device = await world.login();
@@ -218,7 +218,7 @@ describe.each(["edge", "edge with TLS"])("%s on its own port, whose connections 
     expect([statuses(connection), calls()]).toEqual([[400], 0]);
   });
 
-  test("chunks with and without extensions are taken", async () => {
+  test("chunks with and without extensions are accepted", async () => {
     const world = all.world(name);
     const calls = countCalls(world);
     const device = await world.login();

@@ -10,10 +10,10 @@ import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** What goes wrong inside is told inside. */
+/** Causes of internal errors appear in the log, never in answers. */
 
 const SECRET = "secret 10.0.0.7 /srv/app/main.ts";
-const TELLTALE = /secret|10\.0\.0\.7|\/srv|node_modules|\.ts\b|127\.0\.0\.1|at \w+ \(|stack/;
+const INTERNALS = /secret|10\.0\.0\.7|\/srv|node_modules|\.ts\b|127\.0\.0\.1|at \w+ \(|stack/;
 const EMPTY = new Uint8Array(0);
 
 let broken = false;
@@ -22,7 +22,7 @@ beforeAll(async () => {
   world = await openWorld(
     {},
     {
-      // Stores that fail as nobody thought of: not with a refusal.
+      // Stores that throw an unexpected error instead of a refusal.
       openStores: async (...parts) => {
         const stores = await openStores(...parts);
         const failing = <T extends (...args: never[]) => unknown>(work: T) =>
@@ -67,21 +67,21 @@ function expectInternal(error: unknown): void {
 }
 
 describe.each(VARIANTS)("$name", (variant) => {
-  test("a fault inside is INTERNAL to a command, with nothing of its cause", async () => {
+  test("an internal error refuses a command as INTERNAL, without its cause", async () => {
     const device = await world.login();
     const client = createClient(Gateway, world.transport(variant));
     const request = await device.signer.sign("user.profile.get", EMPTY);
     expectInternal(await whileBroken(() => client.executeCommand(request).catch((error) => error)));
   });
 
-  test("and to a subscription", async () => {
+  test("an internal error refuses a subscription as INTERNAL, without its cause", async () => {
     const device = await world.login();
     const client = createClient(Gateway, world.transport(variant));
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
     expectInternal(await whileBroken(() => Array.fromAsync(client.subscribeEvents(request)).catch((error) => error)));
   });
 
-  test("a backend that answers with its own stack: nothing of it comes through", async () => {
+  test("a backend's answer with internal details is not forwarded", async () => {
     const device = await world.login();
     const client = createClient(Gateway, world.transport(variant));
     for (const status of [200, 302, 401, 500, 503]) {
@@ -93,7 +93,7 @@ describe.each(VARIANTS)("$name", (variant) => {
   });
 });
 
-test("the operator is told: cause and all, in the log", async () => {
+test("the log has each internal error with its causes", async () => {
   const lines = () =>
     world
       .logged()
@@ -104,7 +104,7 @@ test("the operator is told: cause and all, in the log", async () => {
   for (const line of lines()) expect(JSON.parse(line)).toMatchObject({ level: "error", reason: "INTERNAL", cause });
 });
 
-test("a fault inside is 500 to a public call, with nothing of its cause", async () => {
+test("an internal error answers a public call with 500, without its cause", async () => {
   const answer = await whileBroken(() =>
     fetch(`${world.gateway.edgeUrl}/api/v1/public/auth/send-email-code`, {
       method: "POST",
@@ -131,23 +131,23 @@ describe.each(CARRIERS)("error pages over $name", ({ listener, send }) => {
     { path: "/api/v1/internal/sessions/x", headers: { "content-type": "application/json" }, body: "{}" },
   ] as const;
 
-  test.each(requests)("$method $path $body: no stack, no path, no address, no name of a product", async (request) => {
+  test.each(requests)("$method $path $body: the answer has no stack, path, address or product name", async (request) => {
     const answer = await send(urlOf(listener), request);
     expect(answer?.status).toBeGreaterThanOrEqual(400);
     const { date: _date, ...headers } = answer?.headers ?? {};
-    expect(`${JSON.stringify(headers)} ${answer?.body.toString()}`).not.toMatch(TELLTALE);
+    expect(`${JSON.stringify(headers)} ${answer?.body.toString()}`).not.toMatch(INTERNALS);
     expect(JSON.stringify(headers)).not.toMatch(/bun|elysia|powered|"server"/i);
   });
 });
 
-test("the admin listener says nothing of what is not there either", async () => {
+test("the admin listener answers an unknown path with a plain 404", async () => {
   for (const path of ["/", "/debug", "/env", "/%zz"]) {
     const response = await fetch(`${world.gateway.adminUrl}${path}`);
     expect([response.status, await response.json()]).toEqual([404, { code: "not_found", message: "there is nothing here" }]);
   }
 });
 
-test("the edge does not serve what is the admin listener's", async () => {
+test("the edge does not serve the paths of the admin listener", async () => {
   for (const path of ["/metrics", "/healthz", "/readyz"])
     expect((await fetch(`${world.gateway.edgeUrl}${path}`)).status).toBe(404);
 });

@@ -3,7 +3,7 @@ import { brotliCompressSync } from "node:zlib";
 import { until } from "../../support/until.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** What a client sends does not reach the log as text: a password in a broken body is none of the operator's business. */
+/** Text of a client's body never reaches the log, because it may contain a password. */
 
 const LOGIN = "/api/v1/public/auth/confirm-email-code";
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
@@ -49,7 +49,7 @@ describe.each(["own-port", "same-port"] as const)("with edge.grpc = %s", (grpc) 
     return Buffer.concat([head, bytes]);
   }
 
-  test("of a body that cannot be read, the kind of error is logged, in every protocol and in public REST", async () => {
+  test("for an undecodable body, only the kind of error is logged, in every protocol and in public REST", async () => {
     for (const body of BROKEN_JSON) {
       await send(LOGIN, "application/json", body);
       await send(EXECUTE, "application/json", body);
@@ -58,16 +58,16 @@ describe.each(["own-port", "same-port"] as const)("with edge.grpc = %s", (grpc) 
       await send(SUBSCRIBE, "application/connect+json", frame(body));
       await send("/sallyport.v1.Gateway/hunter2", "application/json", body);
     }
-    await until(() => (world.logged().match(/"msg":"(call|public call)"/g)?.length ?? 0) >= 5 * BROKEN_JSON.length, "the log");
+    await until(() => (world.logged().match(/"msg":"(call|public call)"/g)?.length ?? 0) >= 5 * BROKEN_JSON.length, "the log lines");
     expect(world.logged()).not.toContain("hunter2");
     expect(world.logged()).toContain("SyntaxError: ");
   });
 
-  test("a few bytes make a short line", async () => {
+  test("a short request makes a short log line", async () => {
     const bomb = `{"envelope":{"timestampMs":"${"9".repeat(500_000)}"}}`;
     const before = world.logged().length;
     await send(EXECUTE, "application/json", brotliCompressSync(bomb), { "content-encoding": "br" });
-    await until(() => world.logged().length > before, "the log");
+    await until(() => world.logged().length > before, "the log lines");
     for (const line of world.logged().slice(before).split("\n")) expect(line.length).toBeLessThan(600);
   });
 });

@@ -9,7 +9,7 @@ import {
 import { CARRIERS, type RawAnswer } from "../../support/raw-http.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
 
-/** Messages that two readers could read differently. What counts is what is verified; whatever cannot be read is an error of the protocol. */
+/** Messages that parsers may read differently. The gateway uses what it verifies; an undecodable message is an error of the protocol. */
 
 const RPC = "/sallyport.v1.Gateway/ExecuteCommand";
 const EMPTY = new Uint8Array(0);
@@ -41,18 +41,18 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
   const post = (body: Uint8Array | string, type: "proto" | "json") =>
     send(urlOf(listener), { path: RPC, headers: { "content-type": `application/${type}` }, body });
 
-  /** The result code, the reason, or the code of an error of the protocol. */
+  /** The result code, the reason of the refusal, or the error code of the protocol. */
   async function outcome(body: Uint8Array | string, type: "proto" | "json" = "proto"): Promise<string> {
     return describeAnswer(await post(body, type), type);
   }
 
-  test("the request as it is meant is admitted, so that the others fail for what was done to them", async () => {
+  test("the unchanged request is admitted, so that the changes below cause the refusals", async () => {
     expect(await outcome(messageBytes(await sign()))).toBe("ok");
     const json = toJsonString(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, await sign()));
     expect(await outcome(json, "json")).toBe("200");
   });
 
-  test("duplicate envelope: the fields of the last one win, and the signature still binds them", async () => {
+  test("a duplicate envelope: the last value of each field counts, and the signature must match it", async () => {
     const [honest, forged] = [await sign(), await device.signer.sign("user.profile.update", EMPTY)];
     const evil = { ...forged, envelope: { ...forged.envelope, messageType: "chat.message.send" } };
     const tail = bytes(field(2, honest.payloadBytes), field(3, honest.signature));
@@ -62,19 +62,19 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     expect(await outcome(bytes(field(1, envelopeBytes(evil)), field(1, envelopeBytes(honest)), tail))).toBe("ok");
   });
 
-  test("duplicate payload: the last one wins, and has to be the one that was signed", async () => {
+  test("a duplicate payload: the last one counts, and must be the signed one", async () => {
     const [first, second] = [await sign(), await sign()];
     const swapped = field(2, new TextEncoder().encode('{"swapped":true}'));
     expect(await outcome(bytes(messageBytes(first), swapped))).toBe("PAYLOAD_HASH_MISMATCH");
     expect(await outcome(bytes(swapped, messageBytes(second), field(2, EMPTY)))).toBe("ok");
   });
 
-  test("duplicate signature: the last one wins", async () => {
+  test("a duplicate signature: the last one counts", async () => {
     const request = await sign();
     expect(await outcome(bytes(messageBytes(request), field(3, new Uint8Array(64))))).toBe("SIGNATURE_INVALID");
   });
 
-  test("unknown fields change nothing, and do not make a replay a new request", async () => {
+  test("unknown fields are ignored: a replay with one is still a replay", async () => {
     const request = messageBytes(await sign());
     const later = bytes(field(15, new TextEncoder().encode("later")), [0x78, 0x01]);
     expect(await outcome(bytes(request, later))).toBe("ok");
@@ -82,7 +82,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     expect(await outcome(bytes(later, request, later))).toBe("REQUEST_REPLAYED");
   });
 
-  test("over-long varints that mean the same do not make a replay a new request", async () => {
+  test("over-long varints are decoded: a replay with one is still a replay", async () => {
     const request = await sign();
     expect(await outcome(messageBytes(request))).toBe("ok");
     const envelope = envelopeBytes(request);
@@ -92,7 +92,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
   });
 
   test.each([
-    ["varint without an end", bytes(new Array(30).fill(0xff))],
+    ["endless varint", bytes(new Array(30).fill(0xff))],
     ["field that is cut off", bytes([0x0a, 0x20, 0x0a])],
     ["length of 4 GiB", bytes([0x12, 0xff, 0xff, 0xff, 0xff, 0x0f])],
     ["groups in groups", bytes(new Array(10_000).fill(0x23))],
@@ -102,7 +102,7 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     expect(await outcome(body)).toBe("invalid_argument");
   });
 
-  test("JSON with duplicate keys is refused: parsers differ in which of the two they take", async () => {
+  test("JSON with duplicate keys is refused, because parsers differ in which one they use", async () => {
     const json = toJsonString(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, await sign()));
     expect(await outcome(json.replace('"envelope":{', '"envelope":{"messageType":"chat.message.send",'), "json")).toBe(
       "invalid_argument",
@@ -110,9 +110,9 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
   });
 
   test.each([
-    ["number beyond every number", '{"envelope":{"timestampMs":1e999}}'],
+    ["number out of range", '{"envelope":{"timestampMs":1e999}}'],
     ["timestamp beyond 64 bits", '{"envelope":{"timestampMs":"99999999999999999999"}}'],
-    ["nesting without end", `{"x":${"[".repeat(50_000)}`],
+    ["endless nesting", `{"x":${"[".repeat(50_000)}`],
     ["bytes that are not base64", '{"signature":"%%%"}'],
     ["text that is not JSON", "envelope=1"],
     ["lone quote", '"'],
@@ -121,18 +121,18 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
     expect(await outcome(body, "json")).toBe("invalid_argument");
   });
 
-  test("JSON: deep nesting in a field that nobody knows harms nobody", async () => {
+  test("JSON: deep nesting in an unknown field is refused or ignored without a crash", async () => {
     const deep = `{"later":${"[".repeat(50_000)}${"]".repeat(50_000)}}`;
     expect(["MALFORMED_ENVELOPE", "invalid_argument"]).toContain(await outcome(deep, "json"));
   });
 
-  test("JSON: text that is not UTF-8 is refused, not repaired", async () => {
+  test("JSON: text that is not UTF-8 is refused", async () => {
     expect(
       await outcome(bytes(new TextEncoder().encode('{"envelope":{"requestId":"'), [0xff], [0x22, 0x7d, 0x7d]), "json"),
     ).toBe("invalid_argument");
   });
 
-  test("an empty message lacks its envelope", async () => {
+  test("an empty message is refused for its missing envelope", async () => {
     expect(await outcome(EMPTY)).toBe("MALFORMED_ENVELOPE");
     expect(await outcome("{}", "json")).toBe("MALFORMED_ENVELOPE");
     expect(await outcome('{"envelope":null}', "json")).toBe("MALFORMED_ENVELOPE");

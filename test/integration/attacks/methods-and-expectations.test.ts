@@ -3,7 +3,7 @@ import { connect } from "node:http2";
 import { AllListeners } from "../../support/all-listeners.ts";
 import { until } from "../../support/until.ts";
 
-/** RFC 9110 9 and 10.1.1: every method gets an answer, and a client that waits for leave to send its body is told to. */
+/** RFC 9110 9 and 10.1.1: every method is answered, and a client with Expect: 100-continue gets 100. */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
 const SEND_CODE = "/api/v1/public/auth/send-email-code";
@@ -16,13 +16,14 @@ afterAll(() => all.close());
 const KNOWN = ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "PURGE", "QUERY", "M-SEARCH", "LINK"];
 const UNKNOWN = ["FOO", "get", "Get", "post", "Post", "G-T", "PRI", "POSTPOST"];
 
-/** Bun.serve hangs up on a method that it does not know, before any code of ours runs (bun#6556; README, "Limits"). */
-const hangsUp = ({ name, version }: { name: string; version: string }) => version === "HTTP/1.1" && name.startsWith("edge");
+/** Bun.serve closes the connection for an unknown method, before it calls the gateway (bun#6556; a documented limit). */
+const closesConnection = ({ name, version }: { name: string; version: string }) =>
+  version === "HTTP/1.1" && name.startsWith("edge");
 
 describe.each(all.entryPoints)("$name", (way) => {
   const isGrpcListener = way.name.startsWith("gRPC listener");
 
-  test("a method that HTTP knows and the call does not take: 405", async () => {
+  test("a standard method that the path does not accept: 405", async () => {
     for (const method of [...KNOWN, "GET"]) {
       const answer = await way.send({ method, path: EXECUTE });
       expect([method, answer?.status, answer?.headers.allow]).toEqual([method, 405, "POST"]);
@@ -35,11 +36,11 @@ describe.each(all.entryPoints)("$name", (way) => {
     }
   });
 
-  test(`a method that nobody knows${hangsUp(way) ? ": Bun hangs up; when this fails, README has a limit too many" : ": 405 or 501"}`, async () => {
+  test(`an unknown method${closesConnection(way) ? ": Bun closes the connection (a documented limit; remove it from the documentation if this test fails)" : ": 405 or 501"}`, async () => {
     for (const method of UNKNOWN) {
       for (const path of isGrpcListener ? [EXECUTE] : [EXECUTE, SEND_CODE, JWKS]) {
         const status = (await way.send({ method, path, headers: { "content-type": "application/json" }, body: "{}" }))?.status;
-        if (hangsUp(way)) expect([method, status]).toEqual([method, undefined]);
+        if (closesConnection(way)) expect([method, status]).toEqual([method, undefined]);
         else expect([method, path, status === 405 ? 501 : status]).toEqual([method, path, 501]);
       }
     }
@@ -50,10 +51,10 @@ describe.each(all.entryPoints.filter(({ version }) => version === "HTTP/2"))("$n
   test.each(name.startsWith("gRPC listener") ? [EXECUTE] : [EXECUTE, SEND_CODE])(
     "Expect: 100-continue on %s is answered with 100 before the body",
     async (path) => {
-      const session = connect(url(), { rejectUnauthorized: false });
-      session.on("error", () => {});
+      const connection = connect(url(), { rejectUnauthorized: false });
+      connection.on("error", () => {});
       const fields = { ":method": "POST", ":path": path, "content-type": "application/json", expect: "100-continue" };
-      const stream = session.request(fields, { endStream: false });
+      const stream = connection.request(fields, { endStream: false });
       const statuses: number[] = [];
       let received = "";
       stream.on("headers", (headers) => statuses.push(Number(headers[":status"])));
@@ -67,7 +68,7 @@ describe.each(all.entryPoints.filter(({ version }) => version === "HTTP/2"))("$n
       await new Promise((resolve) => stream.once("close", resolve));
       expect(statuses).toEqual([100, 400]);
       expect(received).toContain(path === EXECUTE ? "MALFORMED_ENVELOPE" : "invalid_request");
-      session.destroy();
+      connection.destroy();
     },
   );
 });

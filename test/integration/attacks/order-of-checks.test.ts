@@ -8,7 +8,7 @@ import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
 
-/** For each pair of neighbouring checks a request that fails both: the earlier one is reported, and the later one never runs. */
+/** For each pair of neighbouring checks, a request that fails both. The earlier refusal is returned, and the later check does not run. */
 
 const EMPTY = new Uint8Array(0);
 const OLD = 120_000;
@@ -101,7 +101,6 @@ describe("a request that fails two neighbouring checks reports the earlier one",
   test.each(PAIRS)("$earlier before $later", ({ earlier, config, before, request }) =>
     withWorld(config, async (world) => {
       for (const variant of VARIANTS) {
-        // A budget that is used up stays so for the address; only the first variant has to do that.
         const client = createClient(Gateway, world.transport(variant));
         const device = await world.login();
         await before?.(device, client);
@@ -111,10 +110,10 @@ describe("a request that fails two neighbouring checks reports the earlier one",
     }),
   );
 
-  test("each of these requests alone would fail the later check, so the order is what is shown", async () => {
+  test("a request that fails only the later check of a pair is refused by that check", async () => {
     await withWorld({}, async (world) => {
       const [variant] = VARIANTS;
-      if (variant === undefined) throw new Error("there are no variants");
+      if (variant === undefined) throw new Error("no variants");
       const client = createClient(Gateway, world.transport(variant));
       const device = await world.login();
       const reasons = [
@@ -132,10 +131,10 @@ describe("a request that fails two neighbouring checks reports the earlier one",
     });
   });
 
-  test("a refused check spends nothing behind it: after a hundred bad signatures the session's budget is whole", async () => {
+  test("a refusal spends no tokens of later checks: after a hundred bad signatures the session's budget is full", async () => {
     await withWorld({ "budgets.session.rate": 0.001, "budgets.session.burst": 1 }, async (world) => {
       const [variant] = VARIANTS;
-      if (variant === undefined) throw new Error("there are no variants");
+      if (variant === undefined) throw new Error("no variants");
       const client = createClient(Gateway, world.transport(variant));
       const device = await world.login();
       for (let i = 0; i < 100; i++) {

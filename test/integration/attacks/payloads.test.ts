@@ -5,7 +5,7 @@ import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
 
-/** Payloads that a backend and the gateway, or two backends, would read differently. */
+/** Payloads that the gateway and a backend, or two backends, may read differently. */
 
 const BACKEND_PATH = "/api/v1/user/odd";
 const METHODS = ["POST", "PUT", "PATCH", "GET", "DELETE"] as const;
@@ -48,18 +48,18 @@ const AMBIGUOUS: readonly (string | Uint8Array)[] = [
   ...[new Uint8Array([0xff, 0xfe]), new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), "[".repeat(200_000)],
 ];
 
-test.each(METHODS)("%s: what can be read in two ways never reaches the backend", async (method) => {
+test.each(METHODS)("%s: an ambiguous payload never reaches the backend", async (method) => {
   for (const payload of AMBIGUOUS) expect(await attempt(method, payload)).toEqual({ outcome: "PAYLOAD_INVALID", seen: [] });
 });
 
-test.each(["POST", "PUT", "PATCH"])("%s: the backend gets the bytes that were signed", async (method) => {
+test.each(["POST", "PUT", "PATCH"])("%s: the backend gets the signed bytes", async (method) => {
   for (const payload of [' { "n" : 0.12345678901234567890, "z":-0 }\n', "[1E400]", '"text"']) {
     expect(await attempt(method, payload)).toEqual({ outcome: "ok", seen: [{ query: "", body: payload }] });
   }
   expect(await attempt(method, "")).toEqual({ outcome: "ok", seen: [{ query: "", body: "{}" }] });
 });
 
-test.each(["GET", "DELETE"])("%s: the backend gets every number as it was signed", async (method) => {
+test.each(["GET", "DELETE"])("%s: the backend gets every number as signed", async (method) => {
   const numbers = ["0.12345678901234567890", "9007199254740993", "-0", "1E400", "1.0"];
   const query = `?a=${numbers.join("&a=")}&b=${numbers[0]}`;
   expect(await attempt(method, `{"a":[${numbers.join(" , ")}],"b":${numbers[0]}}`)).toEqual({

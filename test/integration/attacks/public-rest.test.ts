@@ -3,11 +3,11 @@ import type { Config } from "../../../src/config/schema.ts";
 import { CARRIERS, http1 } from "../../support/raw-http.ts";
 import { login, metric, openWorld, type World } from "../../support/world.ts";
 
-/** The calls that need no session, and so are anybody's. */
+/** Public REST: the calls that need no session. */
 
 const SEND = "/api/v1/public/auth/send-email-code";
 const CONFIRM = "/api/v1/public/auth/confirm-email-code";
-/** The base point: as good a key as any (RFC 8032 5.1). */
+/** A valid public key: the base point (RFC 8032 5.1). */
 const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
 
 async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
@@ -32,13 +32,13 @@ async function post(world: World, path: string, body: unknown, headers: Record<s
 function codeOf(text: string): string {
   const { code, message, ...rest }: { code?: string; message?: string } = JSON.parse(text);
   if (code === undefined) return "none";
-  // An error is {code, message} and nothing else.
+  // An error has only these two fields.
   expect([typeof message, Object.keys(rest)]).toEqual(["string", []]);
   return code;
 }
 
 describe.each(CARRIERS.filter(({ listener }) => listener === "edge"))("over $name", ({ send }) => {
-  test("each refusal has its status, and {code, message} as its body", () =>
+  test("each refusal has its status and the body {code, message}", () =>
     withWorld({}, async (world) => {
       const json = { "content-type": "application/json" };
       const cases = [
@@ -70,7 +70,7 @@ describe.each(CARRIERS.filter(({ listener }) => listener === "edge"))("over $nam
     }));
 });
 
-test("duplicate keys: what was checked is what the backend gets", () =>
+test("the backend gets the values that were checked, also with duplicate keys", () =>
   withWorld({}, async (world) => {
     let seen = "";
     world.faults.on(SEND, async (request) => {
@@ -81,7 +81,7 @@ test("duplicate keys: what was checked is what the backend gets", () =>
     expect(seen).toBe('{"email":"mine@example.com"}');
   }));
 
-describe("what the backend says", () => {
+describe("answers of the backend", () => {
   const from = (answer: () => Response | Promise<Response>, config: Partial<Config> = {}) =>
     withWorldAnswering(answer, config, (world) => post(world, SEND, { email: "ada@example.com" }));
 
@@ -99,12 +99,12 @@ describe("what the backend says", () => {
     }
   }
 
-  test("its own 4xx passes through", async () => {
+  test("a 4xx is forwarded", async () => {
     const { status, text } = await from(() => Response.json({ code: "mailbox_full", message: "…" }, { status: 422 }));
     expect([status, text]).toEqual([422, '{"code":"mailbox_full","message":"…"}']);
   });
 
-  test("a page instead of JSON: 502, and nothing of the page", async () => {
+  test("a page instead of JSON: 502 without its content", async () => {
     const { status, code, text } = await from(
       () => new Response("<html>secret 10.0.0.7</html>", { headers: { "content-type": "text/html" } }),
     );
@@ -112,18 +112,18 @@ describe("what the backend says", () => {
     expect(text).not.toMatch(/secret|10\.0\.0\.7/);
   });
 
-  test("a redirect: 502, and it is not followed", async () => {
+  test("a redirect: 502, not followed", async () => {
     const { status, headers } = await from(() => Response.redirect("http://169.254.169.254/latest/meta-data"));
     expect([status, headers.get("location")]).toEqual([502, null]);
   });
 
-  test("503 with an address in it: 503, and nothing of it", async () => {
+  test("503 with internal details: 503 without its content", async () => {
     const { status, code, text } = await from(() => Response.json({ message: "secret 10.0.0.7" }, { status: 503 }));
     expect([status, code]).toEqual([503, "backend_unavailable"]);
     expect(text).not.toMatch(/secret|10\.0\.0\.7/);
   });
 
-  test("nobody there: 503", async () => {
+  test("connection refused: 503", async () => {
     const closed = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
     const url = closed.url.origin;
     await closed.stop(true);
@@ -134,17 +134,17 @@ describe("what the backend says", () => {
     await world.close();
   });
 
-  test("nothing in time: 504", async () => {
+  test("timeout: 504", async () => {
     const { status, code } = await from(() => new Promise(() => {}), { "backend.timeout_ms": 50 });
     expect([status, code]).toEqual([504, "backend_timeout"]);
   });
 
-  test("more than the limit: 502", async () => {
+  test("a body over the limit: 502", async () => {
     const { status } = await from(() => Response.json({ x: "x".repeat(5000) }), { "backend.response_bytes_max": 1024 });
     expect(status).toBe(502);
   });
 
-  test("headers of the backend's own do not pass, but for how long to wait", async () => {
+  test("no header of the backend except Retry-After is forwarded", async () => {
     const backendHeaders = {
       "retry-after": "7",
       "set-cookie": "a=b",
@@ -160,7 +160,7 @@ describe("what the backend says", () => {
 describe("mail bomb to one address", () => {
   const PER_MAILBOX: Partial<Config> = { "budgets.send_code.rate": 1 / 60, "budgets.send_code.burst": 3 };
 
-  test("however it is written: three mails, then 429 with the time to wait, and the backend is not asked", () =>
+  test("in any spelling: three mails, then 429 with Retry-After and no call to the backend", () =>
     withWorld(PER_MAILBOX, async (world) => {
       const writings = ["ada@example.com", "ADA@example.com", "ada@EXAMPLE.com.", "Ada@Example.com", "ａda@example.com"];
       const answers: number[] = [];
@@ -173,7 +173,7 @@ describe("mail bomb to one address", () => {
       expect(Number(headers.get("retry-after"))).toBeLessThanOrEqual(60);
     }));
 
-  test("from many addresses at once: still three mails", () =>
+  test("from many addresses concurrently: three mails", () =>
     withWorld({ ...PER_MAILBOX, trusted_proxies: ["127.0.0.1"] }, async (world) => {
       const answers = await Promise.all(
         Array.from({ length: 50 }, (_, n) =>
@@ -184,7 +184,7 @@ describe("mail bomb to one address", () => {
       expect(world.faults.calls(SEND)).toBe(3);
     }));
 
-  test("through its plus addresses: they are one mailbox", () =>
+  test("with plus addresses: they count as one mailbox", () =>
     withWorld(PER_MAILBOX, async (world) => {
       const answers: number[] = [];
       for (let n = 0; n < 6; n++) answers.push((await post(world, SEND, { email: `ada+${n}@example.com` })).status);
@@ -192,13 +192,13 @@ describe("mail bomb to one address", () => {
       expect((await post(world, SEND, { email: "+ada@example.com" })).status).toBe(200);
     }));
 
-  test("does not keep mail from others", () =>
+  test("does not block mail to other addresses", () =>
     withWorld(PER_MAILBOX, async (world) => {
       for (let n = 0; n < 5; n++) await post(world, SEND, { email: "ada@example.com" });
       expect((await post(world, SEND, { email: "bob@example.com" })).status).toBe(200);
     }));
 
-  test("one address that mails many is held back too, and what it is refused costs the mailboxes nothing", () =>
+  test("one client that mails many addresses is limited, and its refused calls do not spend the mailboxes' budgets", () =>
     withWorld(
       { ...PER_MAILBOX, "budgets.public_auth.rate": 0.001, "budgets.public_auth.burst": 2, trusted_proxies: ["127.0.0.1"] },
       async (world) => {
@@ -216,7 +216,7 @@ describe("mail bomb to one address", () => {
 describe("guessing one code", () => {
   const guess = (n: number) => ({ challenge_id: "c-1", code: String(n).padStart(6, "0"), client_public_key: KEY });
 
-  test("from one address: refused after a few, and the backend is not asked", () =>
+  test("from one address: refused after the budget, without a call to the backend", () =>
     withWorld({ "budgets.public_auth.rate": 0.001, "budgets.public_auth.burst": 5 }, async (world) => {
       const statuses: number[] = [];
       for (let n = 0; n < 10; n++) statuses.push((await post(world, CONFIRM, guess(n))).status);
@@ -224,7 +224,7 @@ describe("guessing one code", () => {
       expect(world.faults.calls(CONFIRM)).toBe(5);
     }));
 
-  test("from as many addresses as one likes: five guesses for a challenge", () =>
+  test("from many addresses: five guesses per challenge", () =>
     withWorld(
       { "budgets.confirm_code.rate": 0.001, "budgets.confirm_code.burst": 5, trusted_proxies: ["127.0.0.1"] },
       async (world) => {
@@ -235,7 +235,7 @@ describe("guessing one code", () => {
       },
     ));
 
-  test("from all addresses of one IPv6 network: they are one client", () =>
+  test("from many addresses of one IPv6 network: they count as one client", () =>
     withWorld(
       { "budgets.public_auth.rate": 0.001, "budgets.public_auth.burst": 5, trusted_proxies: ["127.0.0.1"] },
       async (world) => {
@@ -247,7 +247,7 @@ describe("guessing one code", () => {
       },
     ));
 
-  test("malformed guesses cost nobody a budget", () =>
+  test("malformed guesses spend no budget of the challenge", () =>
     withWorld({ "budgets.public_auth.rate": 0.001, "budgets.public_auth.burst": 1 }, async (world) => {
       for (let n = 0; n < 10; n++) expect((await post(world, CONFIRM, { challenge_id: "c-1" })).status).toBe(400);
       await post(world, CONFIRM, guess(1));
@@ -255,7 +255,7 @@ describe("guessing one code", () => {
     }));
 });
 
-describe("what a client is told of its budgets (draft-ietf-httpapi-ratelimit-headers)", () => {
+describe("budget headers of answers (draft-ietf-httpapi-ratelimit-headers)", () => {
   const BUDGETS: Partial<Config> = {
     "budgets.public_auth.rate": 1,
     "budgets.public_auth.burst": 5,
@@ -263,7 +263,7 @@ describe("what a client is told of its budgets (draft-ietf-httpapi-ratelimit-hea
     "budgets.send_code.burst": 1,
   };
 
-  test("the policies with every answer; with 429 also which of them refused, and for how long", () =>
+  test("every answer has the policies, and 429 also the exhausted one with its reset time", () =>
     withWorld(BUDGETS, async (world) => {
       const policies = '"public_auth";q=5;w=5, "send_code";q=1;w=60';
       const first = await post(world, SEND, { email: "ada@example.com" });
@@ -273,7 +273,7 @@ describe("what a client is told of its budgets (draft-ietf-httpapi-ratelimit-hea
       expect(headers.get("ratelimit")).toBe(`"send_code";r=0;t=${headers.get("retry-after")}`);
     }));
 
-  test("nothing of a budget in shadow mode, which refuses nobody", () =>
+  test("a budget in shadow mode does not appear and refuses no call", () =>
     withWorld({ ...BUDGETS, "budgets.send_code.shadow": true }, async (world) => {
       for (let n = 0; n < 3; n++) {
         const { status, headers } = await post(world, SEND, { email: "ada@example.com" });
@@ -283,15 +283,15 @@ describe("what a client is told of its budgets (draft-ietf-httpapi-ratelimit-hea
     }));
 });
 
-describe("looking for who has an account", () => {
+describe("account enumeration", () => {
   const CODES = 15;
-  /** What two loaded cores do to a median, and well below what it takes to send a mail. */
+  /** Above the noise of a median on two loaded cores, and far below the time to send a mail. */
   const DIFFERENCE_MS_MAX = 50;
-  /** As long as each other, so that lengths may be compared. */
+  /** Two addresses of the same length, so that lengths can be compared. */
   const KNOWN = "known@example.com";
-  const STRANGER = "never@example.com";
+  const UNKNOWN = "never@example.com";
 
-  /** What an onlooker learns of an answer, but for what changes from one call to the next anyway. */
+  /** What a caller sees of an answer, without the values that change with each call. */
   const visible = ({ status, headers, text }: Awaited<ReturnType<typeof post>>) => ({
     status,
     headers: [...headers].filter(([name]) => !["date", "retry-after", "ratelimit"].includes(name)),
@@ -299,8 +299,8 @@ describe("looking for who has an account", () => {
     body: text.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/, "<id>"),
   });
 
-  /** The calls that the backend gets, each as its method, path and names of headers; it answers them itself. */
-  function watchBackend(world: World): string[] {
+  /** Records the calls to the backend: method, path and header names. The backend still answers them. */
+  function recordCalls(world: World): string[] {
     const seen: string[] = [];
     world.faults.on(SEND, async (request) => {
       const { method, headers } = request;
@@ -310,37 +310,37 @@ describe("looking for who has an account", () => {
     return seen;
   }
 
-  test("whoever asks for codes learns nothing: answers, calls of the backend, budgets and time are those of an address that is unknown", () =>
+  test("a request for a code shows no difference between known and unknown addresses: answer, backend calls, budgets and time", () =>
     withWorld({ "budgets.send_code.rate": 0.001, "budgets.send_code.burst": CODES }, async (world) => {
-      // Past the gateway, so that the budgets of both are untouched.
+      // Directly at the backend, so that no budget is spent.
       expect((await login(world.backend.restUrl, world.backend.restUrl, KNOWN)).userId).not.toBe("");
-      const backendCalls = watchBackend(world);
+      const backendCalls = recordCalls(world);
       const asked = world.faults.calls();
       const ask = async (email: string) => {
         const [before, startedMs] = [backendCalls.length, performance.now()];
         const answer = visible(await post(world, SEND, { email }));
-        return { ms: performance.now() - startedMs, learned: { ...answer, backendCalls: backendCalls.slice(before) } };
+        return { ms: performance.now() - startedMs, observed: { ...answer, backendCalls: backendCalls.slice(before) } };
       };
-      const ofKnown: Awaited<ReturnType<typeof ask>>[] = [];
-      const ofStranger: typeof ofKnown = [];
-      // The last call of each finds its budget empty.
+      const knownAnswers: Awaited<ReturnType<typeof ask>>[] = [];
+      const unknownAnswers: typeof knownAnswers = [];
+      // The last call of each address finds its budget empty.
       for (let n = 0; n <= CODES; n++) {
-        ofKnown.push(await ask(KNOWN));
-        ofStranger.push(await ask(STRANGER));
+        knownAnswers.push(await ask(KNOWN));
+        unknownAnswers.push(await ask(UNKNOWN));
       }
-      expect(ofKnown.map(({ learned }) => learned)).toEqual(ofStranger.map(({ learned }) => learned));
-      expect(ofKnown.map(({ learned }) => learned.status)).toEqual([...new Array(CODES).fill(200), 429]);
-      expect(ofKnown[0]?.learned.backendCalls).toHaveLength(1);
+      expect(knownAnswers.map(({ observed }) => observed)).toEqual(unknownAnswers.map(({ observed }) => observed));
+      expect(knownAnswers.map(({ observed }) => observed.status)).toEqual([...new Array(CODES).fill(200), 429]);
+      expect(knownAnswers[0]?.observed.backendCalls).toHaveLength(1);
       expect(world.faults.calls() - asked).toBe(2 * CODES);
       const median = (times: readonly { ms: number }[]) => times.map(({ ms }) => ms).sort((a, b) => a - b)[CODES >> 1] ?? 0;
-      expect(Math.abs(median(ofKnown) - median(ofStranger))).toBeLessThan(DIFFERENCE_MS_MAX);
+      expect(Math.abs(median(knownAnswers) - median(unknownAnswers))).toBeLessThan(DIFFERENCE_MS_MAX);
     }));
 });
 
 describe("the gateway's keys", () => {
   const KEYS = "/.well-known/jwks.json";
 
-  test("have the budget of the other public routes, apart from that of logins", () =>
+  test("use the budget public_misc, not the one of logins", () =>
     withWorld({ "budgets.public_misc.rate": 0.001, "budgets.public_misc.burst": 3 }, async (world) => {
       const answers = [];
       for (let n = 0; n < 5; n++) answers.push(await fetch(`${world.gateway.edgeUrl}${KEYS}`));
@@ -351,7 +351,7 @@ describe("the gateway's keys", () => {
       expect((await post(world, SEND, { email: "ada@example.com" })).status).toBe(200);
     }));
 
-  test("are read, not written: another method is 405, and costs nothing", () =>
+  test("are read-only: another method is 405 and spends no budget", () =>
     withWorld({ "budgets.public_misc.rate": 0.001, "budgets.public_misc.burst": 1 }, async (world) => {
       for (const method of ["POST", "DELETE", "PUT"]) {
         const { status, headers } = await fetch(`${world.gateway.edgeUrl}${KEYS}`, { method });
@@ -362,7 +362,7 @@ describe("the gateway's keys", () => {
     }));
 });
 
-test("once the gateway stops, what still arrives is told so: 503", () =>
+test("a stopping gateway answers new calls with 503 or closes the connection, and completes open ones", () =>
   withWorld({}, async (world) => {
     const held = Promise.withResolvers<void>();
     const reached = Promise.withResolvers<void>();

@@ -3,8 +3,7 @@ import { AllListeners } from "../../support/all-listeners.ts";
 import { http1, http2, type RawRequest } from "../../support/raw-http.ts";
 
 /**
- * A path is served under one spelling: rules of a proxy in front (a path that is blocked, limited or logged) must not be passed by another
- * spelling that the gateway takes for the same.
+ * A path has one spelling. A proxy in front of the gateway may block, limit or log paths. No other spelling may reach the same handler.
  */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
@@ -15,7 +14,7 @@ const all = new AllListeners();
 beforeAll(() => all.open(), 30_000);
 afterAll(() => all.close());
 
-/** Other spellings that some reader takes for the path. */
+/** Other spellings that some servers treat as the same path. */
 function aliasesOf(path: string): readonly string[] {
   const at = path.lastIndexOf("/");
   const folder = path.slice(0, at);
@@ -57,7 +56,7 @@ const post = (path: string, body: string): RawRequest => ({ path, headers: { "co
 const login = (path: string) => post(path, '{"email":"ada@example.com"}');
 
 describe.each(all.entryPoints)("$name", ({ send, version }) => {
-  test("an RPC is served under its path alone", async () => {
+  test("an RPC is served under its exact path only", async () => {
     expect((await send(post(EXECUTE, "{}")))?.body.toString()).toContain("MALFORMED_ENVELOPE");
     expect((await send(post(`${EXECUTE}?x=1`, "{}")))?.body.toString()).toContain("MALFORMED_ENVELOPE");
     for (const path of aliasesOf(EXECUTE)) {
@@ -66,16 +65,16 @@ describe.each(all.entryPoints)("$name", ({ send, version }) => {
     }
   });
 
-  test("what is no path is no request", async () => {
+  test("a target that is not a path is refused", async () => {
     const targets = ["*", "edge.example:443", "sallyport.v1.Gateway/ExecuteCommand", `\\${EXECUTE}`, `ftp://x${EXECUTE}`];
     for (const path of [...targets, `${EXECUTE}\tx`, `${EXECUTE}\u0001`]) {
       const answer = await send(post(path, "{}"));
-      // Over HTTP/2, a stream error (RFC 9113 8.1.1).
+      // Over HTTP/2 it is a stream error (RFC 9113 8.1.1).
       expect([path, answer?.status === 505 ? 400 : answer?.status]).toEqual([path, version === "HTTP/2" ? undefined : 400]);
     }
   });
 
-  test("the absolute form names the same path over HTTP/1.1 (RFC 9112 3.2.2), and is malformed in an HTTP/2 path", async () => {
+  test("the absolute form is the same path over HTTP/1.1 (RFC 9112 3.2.2) and malformed over HTTP/2", async () => {
     for (const origin of ["http://edge.example", "https://other.example:8443", "HTTP://x"]) {
       const answer = await send(post(`${origin}${EXECUTE}`, "{}"));
       expect([origin, answer?.status]).toEqual([origin, version === "HTTP/2" ? undefined : 400]);
@@ -87,7 +86,7 @@ describe.each(all.entryPoints)("$name", ({ send, version }) => {
 });
 
 describe.each(all.entryPoints.filter(({ name }) => !name.startsWith("gRPC listener")))("$name", ({ send }) => {
-  test("public REST is served under its path alone", async () => {
+  test("public REST is served under its exact path only", async () => {
     expect((await send(login(SEND_CODE)))?.status).toBe(200);
     expect((await send({ method: "GET", path: JWKS }))?.status).toBe(200);
     for (const path of aliasesOf(SEND_CODE)) {
@@ -101,7 +100,7 @@ describe.each(all.entryPoints.filter(({ name }) => !name.startsWith("gRPC listen
   });
 });
 
-/** As a person or a scraper on this machine names it. */
+/** A Host that the admin listener accepts. */
 const localHttp1: typeof http1 = (url, request) =>
   http1(url, { ...request, headers: { Host: "127.0.0.1", ...request.headers } });
 
@@ -111,7 +110,7 @@ describe.each([
 ])("the admin listener, $version", ({ send }) => {
   const call = (request: RawRequest) => send(all.world("edge").gateway.adminUrl, request);
 
-  test.each(["/healthz", "/readyz", "/metrics", "/streams"])("serves %s under its path alone", async (path) => {
+  test.each(["/healthz", "/readyz", "/metrics", "/streams"])("serves %s under its exact path only", async (path) => {
     expect((await call({ method: "GET", path }))?.status).toBe(200);
     for (const alias of aliasesOf(path)) {
       const answer = await call({ method: "GET", path: alias });
@@ -119,14 +118,14 @@ describe.each([
     }
   });
 
-  test("serves /revoke under its path alone", async () => {
+  test("serves /revoke under its exact path only", async () => {
     const revoke = (path: string) => post(path, '{"user_id":"nobody"}');
     expect((await call(revoke("/revoke")))?.status).toBe(200);
     for (const alias of aliasesOf("/revoke")) expect([alias, (await call(revoke(alias)))?.status]).toEqual([alias, 404]);
   });
 });
 
-test("the embedded backend serves its paths alone", async () => {
+test("the embedded backend serves exact paths only", async () => {
   const { restUrl } = all.world("edge").backend;
   expect((await localHttp1(restUrl, { method: "GET", path: "/dev/outbox" }))?.status).toBe(200);
   for (const path of aliasesOf("/dev/outbox")) {

@@ -9,11 +9,11 @@ import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { metric, openWorld } from "../../support/world.ts";
 
-/** A revocation that lands in the middle of something else wins. Each interleaving is forced, not hoped for. */
+/** A revocation that arrives during another operation wins. The tests force each interleaving. */
 
 const EMPTY = new Uint8Array(0);
 
-/** Where a test holds something up until it says go. */
+/** Blocks an operation until the test opens the gate. */
 class Gate {
   readonly #opened = Promise.withResolvers<void>();
   readonly #reached = Promise.withResolvers<void>();
@@ -36,7 +36,7 @@ test("a revocation between look-up and registration closes the stream", async ()
   const world = await openWorld(
     {},
     {
-      // The last check before registration waits at the gate; everything else is as always.
+      // The last check before registration waits at the gate.
       openStores: async (...parts) => {
         const stores = await openStores(...parts);
         const buckets = {
@@ -52,14 +52,14 @@ test("a revocation between look-up and registration closes the stream", async ()
     },
   );
   const revocations = () => metric(world.gateway, "sallyport_events_total", '{kind="session_invalidation"}');
-  for (const whom of ["device_session_id", "user_id"] as const) {
+  for (const scope of ["device_session_id", "user_id"] as const) {
     gate = undefined;
     const device = await world.login();
     gate = new Gate();
     const opening = EventSubscriber.open(transportOf(world.gateway.edgeUrl), device);
     await gate.reached;
     const before = await revocations();
-    await world.revoke(whom === "user_id" ? { user_id: device.userId } : { device_session_id: device.deviceSessionId });
+    await world.revoke(scope === "user_id" ? { user_id: device.userId } : { device_session_id: device.deviceSessionId });
     await until(async () => (await revocations()) > before, "the revocation to arrive");
     gate.open();
     const subscriber = await opening;
@@ -70,7 +70,7 @@ test("a revocation between look-up and registration closes the stream", async ()
   await world.close();
 });
 
-test("a look-up that began before a revocation does not put the session back into the cache", async () => {
+test("a look-up that began before a revocation does not store the session in the cache", async () => {
   const world = await openWorld();
   const device = await world.login();
   const gate = new Gate();
@@ -86,7 +86,7 @@ test("a look-up that began before a revocation does not put the session back int
   await world.revoke({ device_session_id: device.deviceSessionId });
   const revocations = () => metric(world.gateway, "sallyport_events_total", '{kind="session_invalidation"}');
   await until(async () => (await revocations()) === 1, "the revocation to arrive");
-  // The backend answers with what it read before the revocation.
+  // The backend answers with the record from before the revocation.
   gate.open();
   expect(await early).toBe("SESSION_REVOKED");
   world.faults.off(path);

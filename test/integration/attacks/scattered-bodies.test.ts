@@ -6,7 +6,7 @@ import { http1, RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
-/** A body that comes a byte at a time costs as much as sixty thousand of them, until it is refused: by a failure of its sender's. */
+/** A body in thousands of one-byte pieces uses much CPU. It is refused, and counts as a failure of its client. */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
 const SEND_CODE = "/api/v1/public/auth/send-email-code";
@@ -24,7 +24,7 @@ async function withWorld(config: Partial<Config>, run: (world: World) => Promise
   }
 }
 
-/** The answer's status, over HTTP/1.1 in chunks of a byte. */
+/** Sends a body over HTTP/1.1 in one-byte chunks. Resolves to the status of the answer. */
 async function inChunks(url: string, path: string, pieces: number): Promise<number | undefined> {
   const connection = await RawHttp1.open(url);
   const type = path === WATCH ? "application/connect+json" : "application/json";
@@ -35,7 +35,7 @@ async function inChunks(url: string, path: string, pieces: number): Promise<numb
   return answer?.status;
 }
 
-/** How the stream ends, over HTTP/2 in frames of a byte: with an answer, or by a reset with a code. */
+/** Sends a body over HTTP/2 in one-byte frames. Resolves to "answer", "reset <code>" or "closed". */
 async function inFrames(url: string, path: string, pieces: number): Promise<string> {
   const client = new RawH2(url);
   const type = path === WATCH ? "application/connect+json" : "application/json";
@@ -49,7 +49,7 @@ async function inFrames(url: string, path: string, pieces: number): Promise<stri
   return end?.type === FRAME.reset ? `reset ${end.payload.readUInt32BE(0)}` : end?.type === FRAME.headers ? "answer" : "closed";
 }
 
-const isShutOut = async ({ gateway }: World) => {
+const isLimited = async ({ gateway }: World) => {
   const answer = await http1(gateway.edgeUrl, { path: EXECUTE, headers: { "content-type": "application/json" }, body: "{}" });
   return answer?.status === 429;
 };
@@ -58,48 +58,48 @@ describe.each([
   ["two ports", ONE],
   ["one port", ONE_PORT],
 ] as const)("gRPC on %s", (_, config) => {
-  test("HTTP/1.1 in chunks of a byte: refused, and charged", () =>
+  test("a body in one-byte chunks over HTTP/1.1 is refused and counts as a failure", () =>
     withWorld(config, async (world) => {
       expect(await inChunks(world.gateway.edgeUrl, EXECUTE, PIECES)).toBe(400);
-      expect(await isShutOut(world)).toBe(true);
+      expect(await isLimited(world)).toBe(true);
       expect(await inChunks(world.gateway.edgeUrl, SEND_CODE, 4000)).toBe(400);
       expect(await inChunks(world.gateway.edgeUrl, SEND_CODE, 4000)).toBe(429);
     }));
 
-  test("HTTP/2 in frames of a byte: refused, and charged", () =>
+  test("a body in one-byte frames over HTTP/2 is refused and counts as a failure", () =>
     withWorld(config, async (world) => {
       for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl]) await inFrames(url, EXECUTE, PIECES);
-      await until(() => world.logged().includes("too many pieces"), "the call to be over");
-      expect(await isShutOut(world)).toBe(true);
+      await until(() => world.logged().includes("too many pieces"), "the end of the call");
+      expect(await isLimited(world)).toBe(true);
     }));
 
-  test("on the gRPC listener the stream is reset at once, with ENHANCE_YOUR_CALM", () =>
+  test("on the gRPC listener the stream is reset with ENHANCE_YOUR_CALM", () =>
     withWorld(config, async (world) => {
       expect(await inFrames(world.gateway.grpcUrl, EXECUTE, PIECES)).toBe("reset 11");
       expect(await inFrames(world.gateway.grpcUrl, WATCH, PIECES)).toBe("reset 11");
     }));
 
-  test("a few hundred pieces are read: a slow network may cut as small as that", () =>
+  test("a body in a few hundred pieces, as from a slow network, is read", () =>
     withWorld(config, async (world) => {
       expect(await inChunks(world.gateway.edgeUrl, EXECUTE, 500)).toBe(400);
       const logged = () => world.logged().includes("too many pieces");
-      expect([await isShutOut(world), logged()]).toEqual([true, false]);
+      expect([await isLimited(world), logged()]).toEqual([true, false]);
       expect(await inFrames(world.gateway.grpcUrl, EXECUTE, 500)).toBe("answer");
       expect(logged()).toBe(false);
     }));
 });
 
-test("on one port, a large request that is answered unread holds its stream no longer", () =>
+test("on one port, the stream of a large request that is answered unread is closed", () =>
   withWorld(ONE_PORT, async ({ gateway }) => {
-    const session = connectHttp2(gateway.edgeUrl);
-    session.on("error", () => {});
+    const connection = connectHttp2(gateway.edgeUrl);
+    connection.on("error", () => {});
     for (const path of ["/x", "/no.such.Service/Method", SEND_CODE]) {
-      const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/json" });
+      const stream = connection.request({ ":method": "POST", ":path": path, "content-type": "application/json" });
       stream.on("error", () => {}).on("data", () => {});
       const answered = new Promise((resolve) => stream.once("response", resolve));
       stream.end(new Uint8Array(600_000));
       await answered;
       await until(() => stream.closed, `the stream of ${path} to be closed`);
     }
-    session.destroy();
+    connection.destroy();
   }));

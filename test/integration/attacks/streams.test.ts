@@ -11,7 +11,7 @@ import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
 
-/** Clients that open streams and then do not behave. */
+/** Clients that open streams and then do not read them, or leave early. */
 
 const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
 const EMPTY = new Uint8Array(0);
@@ -31,18 +31,18 @@ async function subscription(device: Device): Promise<Uint8Array> {
   return encodeFrame(0, toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, request)));
 }
 
-/** Pushes until the gateway gives the client up. Far more than that would mean that nothing bounds the queue. */
+/** Pushes events until the gateway drops one. Throws after 40 MB: then the outbox has no bound. */
 async function floodUntilDropped(device: Device): Promise<number> {
   const before = await dropped();
   for (let sentBytes = 0; sentBytes < 40_000_000; sentBytes += BIG.length) {
     await world.push({ user_id: device.userId, event_type: "chat.message", payload: { text: BIG } });
     if ((await dropped()) > before) return sentBytes;
   }
-  throw new Error("the queue has no bound");
+  throw new Error("the outbox has no bound");
 }
 
 describe("a client that subscribes and never reads", () => {
-  test("over HTTP/1.1 is given up with SLOW_CONSUMER; who reads beside it gets everything", async () => {
+  test("over HTTP/1.1 ends with SLOW_CONSUMER, and another reader gets every event", async () => {
     const device = await world.login();
     const body = await subscription(device);
     const connection = await RawHttp1.open(world.gateway.edgeUrl);
@@ -55,69 +55,69 @@ describe("a client that subscribes and never reads", () => {
     const reader = await EventSubscriber.open(VARIANTS[0]?.open(world.gateway.edgeUrl) ?? expect.unreachable(), device);
     const sentBytes = await floodUntilDropped(device);
     expect(await streams()).toBe(1);
-    await until(() => reader.payloads("chat.message").length >= sentBytes / BIG.length, "the reader to have everything");
+    await until(() => reader.payloads("chat.message").length >= sentBytes / BIG.length, "all events at the reader");
     expect(reader.ended).toBeUndefined();
     reader.leave();
-    // What it finds when it reads after all is the reason.
+    // A client that reads later finds the reason.
     connection.socket.resume();
     await until(() => connection.received.includes("SLOW_CONSUMER"), "the reason");
     connection.close();
-    await until(async () => (await streams()) === 0, "the streams to be gone");
+    await until(async () => (await streams()) === 0, "the streams to end");
   });
 
-  test("over HTTP/2 is given up with SLOW_CONSUMER", async () => {
+  test("over HTTP/2 ends with SLOW_CONSUMER", async () => {
     const device = await world.login();
-    const session = connectHttp2(world.gateway.edgeUrl);
-    session.on("error", () => {});
-    const stream = session.request({ ":method": "POST", ":path": SUBSCRIBE, "content-type": "application/connect+proto" });
+    const connection = connectHttp2(world.gateway.edgeUrl);
+    connection.on("error", () => {});
+    const stream = connection.request({ ":method": "POST", ":path": SUBSCRIBE, "content-type": "application/connect+proto" });
     stream.on("error", () => {});
     stream.pause();
     stream.end(await subscription(device));
     await until(async () => (await streams()) === 1, "the stream to open");
     await floodUntilDropped(device);
     expect(await streams()).toBe(0);
-    session.destroy();
+    connection.destroy();
   });
 });
 
 describe.each(VARIANTS)("$name", (variant) => {
-  /** Holds the look-up of the device's session until told to go on. */
+  /** Delays the look-up of the device's session until `resume` is called. */
   async function holdLookUp(device: Device) {
     const path = sessionPath(device.deviceSessionId);
     const record = await (await fetch(`${world.backend.restUrl}${path}`)).json();
-    const [reached, goOn, answered] = [
+    const [reached, resume, answered] = [
       Promise.withResolvers<void>(),
       Promise.withResolvers<void>(),
       Promise.withResolvers<void>(),
     ];
     world.faults.on(path, async () => {
       reached.resolve();
-      await goOn.promise;
+      await resume.promise;
       queueMicrotask(answered.resolve);
       return Response.json(record);
     });
-    return { reached: reached.promise, goOn: goOn.resolve, answered: answered.promise };
+    return { reached: reached.promise, resume: resume.resolve, answered: answered.promise };
   }
 
-  /** The gateway has done what it does with the answer: its line is in the log. */
+  /** Waits for the call's log line: then the gateway has completed the call. */
   const settled = (requestId: string) => until(() => world.logged().includes(requestId), "the end of the call");
 
-  test("abort during admission leaves no stream behind", async () => {
+  test("a subscription that is aborted during admission leaves no stream", async () => {
     const device = await world.login();
     const lookUp = await holdLookUp(device);
-    const leave = new AbortController();
+    const abort = new AbortController();
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
     const client = createClient(Gateway, world.transport(variant));
-    const outcome = Array.fromAsync(client.subscribeEvents(request, { signal: leave.signal })).catch(() => "left");
+    const outcome = Array.fromAsync(client.subscribeEvents(request, { signal: abort.signal })).catch(() => "aborted");
     await lookUp.reached;
-    leave.abort();
-    expect(await outcome).toBe("left");
-    lookUp.goOn();
+    abort.abort();
+    expect(await outcome).toBe("aborted");
+    lookUp.resume();
     await settled(request.envelope.requestId);
-    await until(async () => (await streams()) === 0, "no stream to be left");
+    await until(async () => (await streams()) === 0, "every stream to end");
   });
 
-  test("a timeout during admission leaves no stream behind", async () => {
+  test("a subscription that times out during admission leaves no stream", async () => {
     const device = await world.login();
     const lookUp = await holdLookUp(device);
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
@@ -125,31 +125,31 @@ describe.each(VARIANTS)("$name", (variant) => {
     const outcome = await Array.fromAsync(client.subscribeEvents(request, { timeoutMs: 30 })).catch((error) => String(error));
     expect(outcome).toContain("deadline_exceeded");
     await settled(request.envelope.requestId);
-    lookUp.goOn();
+    lookUp.resume();
     await lookUp.answered;
-    // A call of another stream of the same user, admitted after it, shows that the first has been through.
+    // A later subscription of the same user is admitted, so the first one has been processed.
     const subscriber = await EventSubscriber.open(world.transport(variant), device);
     expect(subscriber.events).toHaveLength(1);
     expect(await streams()).toBe(1);
     subscriber.leave();
-    await until(async () => (await streams()) === 0, "no stream to be left");
+    await until(async () => (await streams()) === 0, "every stream to end");
   });
 
-  test("a hundred streams opened and left at once leave none behind", async () => {
+  test("a hundred streams that are opened and aborted concurrently leave no stream", async () => {
     const device = await world.login();
     const transport = world.transport(variant);
     const client = createClient(Gateway, transport);
     await Promise.all(
       Array.from({ length: 100 }, async (_, n) => {
-        const leave = new AbortController();
+        const abort = new AbortController();
         const request = await device.signer.sign("gateway.subscribe", EMPTY);
-        const running = Array.fromAsync(client.subscribeEvents(request, { signal: leave.signal })).catch(() => {});
-        // Some leave before the request is on its way, some in the middle, some with the stream open.
+        const running = Array.fromAsync(client.subscribeEvents(request, { signal: abort.signal })).catch(() => {});
+        // Some abort before the request is sent, some during admission, some with the stream open.
         if (n % 3 > 0) await Bun.sleep(n % 10);
-        leave.abort();
+        abort.abort();
         await running;
       }),
     );
-    await until(async () => (await streams()) === 0, "no stream to be left");
+    await until(async () => (await streams()) === 0, "every stream to end");
   });
 });

@@ -10,14 +10,14 @@ import { http1, http2, type RawAnswer, RawHttp1, type RawRequest } from "../../s
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
 
-/** What cannot be read is a failure of its sender's, and who has used up its failures is not read. */
+/** An undecodable request counts as a failure of its client. A client without failure tokens is refused before its body is read. */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
 const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
 const SEND_CODE = "/api/v1/public/auth/send-email-code";
 const BURST = 3;
-const STINGY: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
-const ONE_PORT: Partial<Config> = { ...STINGY, "edge.grpc": "same-port" };
+const LOW_FAILURE_BUDGET: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
+const ONE_PORT: Partial<Config> = { ...LOW_FAILURE_BUDGET, "edge.grpc": "same-port" };
 
 async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
   const world = await openWorld(config);
@@ -32,17 +32,17 @@ const edge = ({ gateway }: World) => gateway.edgeUrl;
 const grpc = ({ gateway }: World) => gateway.grpcUrl;
 const http1Chunked = (url: string, request: RawRequest) => http1(url, request, true);
 const CARRIERS = [
-  { name: "HTTP/1.1", config: STINGY, url: edge, send: http1 },
-  { name: "HTTP/1.1 in chunks", config: STINGY, url: edge, send: http1Chunked },
-  { name: "HTTP/2 on the edge", config: STINGY, url: edge, send: http2 },
-  { name: "HTTP/2 on the gRPC listener", config: STINGY, url: grpc, send: http2 },
+  { name: "HTTP/1.1", config: LOW_FAILURE_BUDGET, url: edge, send: http1 },
+  { name: "HTTP/1.1 in chunks", config: LOW_FAILURE_BUDGET, url: edge, send: http1Chunked },
+  { name: "HTTP/2 on the edge", config: LOW_FAILURE_BUDGET, url: edge, send: http2 },
+  { name: "HTTP/2 on the gRPC listener", config: LOW_FAILURE_BUDGET, url: grpc, send: http2 },
   { name: "HTTP/1.1 on one port", config: ONE_PORT, url: edge, send: http1 },
   { name: "HTTP/2 on one port", config: ONE_PORT, url: edge, send: http2 },
 ] as const;
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const framed = (flags: number, body: Uint8Array) => encodeFrame(flags, body);
-/** The fifty-nine bytes that cost 40 ms. */
+/** 59 bytes that once took 40 ms to decode. */
 const DIGITS = brotliCompressSync(utf8(`{"envelope":{"timestampMs":"${"9".repeat(524_000)}"}}`));
 
 interface Undecodable {
@@ -54,7 +54,7 @@ interface Undecodable {
 
 const UNDECODABLE: readonly Undecodable[] = [
   {
-    name: "digits without end, packed",
+    name: "endless digits, compressed",
     headers: { "content-type": "application/json", "content-encoding": "br" },
     body: DIGITS,
   },
@@ -63,28 +63,32 @@ const UNDECODABLE: readonly Undecodable[] = [
   { name: "bad gzip", headers: { "content-type": "application/proto", "content-encoding": "gzip" }, body: "no gzip" },
   { name: "bad zstd", headers: { "content-type": "application/proto", "content-encoding": "zstd" }, body: "no zstd" },
   {
-    name: "a compression that is not spoken",
+    name: "an unsupported compression",
     headers: { "content-type": "application/proto", "content-encoding": "lzma" },
     body: "",
   },
-  { name: "a timeout that is none", headers: { "content-type": "application/proto", "connect-timeout-ms": "x" }, body: "" },
+  { name: "an invalid timeout", headers: { "content-type": "application/proto", "connect-timeout-ms": "x" }, body: "" },
   { name: "too large", headers: { "content-type": "application/proto" }, body: new Uint8Array(600_000) },
   {
-    name: "a bomb",
+    name: "a decompression bomb",
     headers: { "content-type": "application/proto", "content-encoding": "gzip" },
     body: gzipSync(new Uint8Array(200_000)),
   },
   {
-    name: "a bomb in a frame",
+    name: "a decompression bomb in a frame",
     headers: { "content-type": "application/grpc-web+proto", "grpc-encoding": "zstd" },
     body: framed(FLAG_COMPRESSED, zstdCompressSync(new Uint8Array(200_000))),
   },
   { name: "half a frame", headers: { "content-type": "application/grpc-web+proto" }, body: new Uint8Array([0, 0, 0, 0, 9]) },
-  { name: "frames too many", headers: { "content-type": "application/grpc-web" }, body: new Uint8Array(10) },
+  { name: "too many frames", headers: { "content-type": "application/grpc-web" }, body: new Uint8Array(10) },
   { name: "no frame", headers: { "content-type": "application/grpc-web" }, body: new Uint8Array(0) },
-  { name: "a frame of no kind", headers: { "content-type": "application/grpc-web" }, body: framed(0x40, new Uint8Array(0)) },
   {
-    name: "a subscription that is none",
+    name: "a frame with unknown flags",
+    headers: { "content-type": "application/grpc-web" },
+    body: framed(0x40, new Uint8Array(0)),
+  },
+  {
+    name: "an invalid subscription",
     path: SUBSCRIBE,
     headers: { "content-type": "application/connect+json" },
     body: framed(0, utf8("[]")),
@@ -93,31 +97,32 @@ const UNDECODABLE: readonly Undecodable[] = [
 
 const EMPTY_MESSAGE: RawRequest = { path: EXECUTE, headers: { "content-type": "application/proto" } };
 
-/** The reason of a Connect error, or the answer's status where it has none. */
-function said(answer: RawAnswer | undefined): string {
+/** The reason of a Connect error, or the status if there is no reason. */
+function reasonOrStatus(answer: RawAnswer | undefined): string {
   const reason = /"reason":"([A-Z_]+)"/.exec(answer?.body.toString() ?? "")?.[1];
   return reason ?? `HTTP ${answer?.status}`;
 }
 
 describe.each(CARRIERS)("over $name", ({ config, url, send }) => {
-  test.each(UNDECODABLE)("$name is a failure of its sender's", ({ path = EXECUTE, headers, body }) =>
+  test.each(UNDECODABLE)("$name counts as a failure of the client", ({ path = EXECUTE, headers, body }) =>
     withWorld(config, async (world) => {
-      for (let n = 0; n < BURST; n++) expect(said(await send(url(world), { path, headers, body }))).not.toBe("RATE_LIMITED");
+      for (let n = 0; n < BURST; n++)
+        expect(reasonOrStatus(await send(url(world), { path, headers, body }))).not.toBe("RATE_LIMITED");
       const refused = await send(url(world), EMPTY_MESSAGE);
-      expect([said(refused), refused?.status]).toEqual(["RATE_LIMITED", 429]);
+      expect([reasonOrStatus(refused), refused?.status]).toEqual(["RATE_LIMITED", 429]);
       expect(Number(refused?.headers["retry-after"])).toBeGreaterThan(0);
       expect(refused?.body.toString()).toContain('"retryDelay"');
     }),
   );
 });
 
-describe("an address without failures left is refused before its body is there", () => {
+describe("a client without failure tokens is refused before its body arrives", () => {
   const exhaust = async (world: World) => {
     for (let n = 0; n < BURST; n++) await http1(edge(world), { ...EMPTY_MESSAGE, body: "x" });
   };
 
   test.each([EXECUTE, SUBSCRIBE])("HTTP/1.1: %s", (path) =>
-    withWorld(STINGY, async (world) => {
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       await exhaust(world);
       const type = path === EXECUTE ? "application/json" : "application/connect+json";
       const connection = await RawHttp1.open(edge(world));
@@ -132,11 +137,11 @@ describe("an address without failures left is refused before its body is there",
       ["application/grpc-web", "application/proto", "application/grpc"].map((type) => ({ url, type })),
     ),
   )("HTTP/2: $url.name, $type", ({ url, type }) =>
-    withWorld(STINGY, async (world) => {
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       if (url === edge && type === "application/grpc") return;
       await exhaust(world);
-      const session = connectHttp2(url(world));
-      const stream = session.request({ ":method": "POST", ":path": EXECUTE, "content-type": type });
+      const connection = connectHttp2(url(world));
+      const stream = connection.request({ ":method": "POST", ":path": EXECUTE, "content-type": type });
       const answer = await new Promise<string>((resolve) => {
         let all = "";
         stream.on("response", (headers) => {
@@ -149,12 +154,12 @@ describe("an address without failures left is refused before its body is there",
         stream.on("error", () => resolve(all));
       });
       expect(answer).toMatch(/"grpc-status":"?8|grpc-status: ?8|":status":429/);
-      session.destroy();
+      connection.destroy();
     }),
   );
 
-  test.each(VARIANTS)("$name says when to come back", (variant) =>
-    withWorld(STINGY, async (world) => {
+  test.each(VARIANTS)("$name returns RATE_LIMITED", (variant) =>
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       await exhaust(world);
       const device = await world.login();
       const client = createClient(Gateway, world.transport(variant));
@@ -164,11 +169,11 @@ describe("an address without failures left is refused before its body is there",
   );
 });
 
-describe("one bad client behind an address does not lock out its neighbours", () => {
+describe("a failing client behind an address does not lock out verified peers", () => {
   let world: World;
   let good: Device;
   beforeAll(async () => {
-    world = await openWorld({ ...STINGY, "budgets.ip.rate": 0.001, "budgets.ip.burst": 5 });
+    world = await openWorld({ ...LOW_FAILURE_BUDGET, "budgets.ip.rate": 0.001, "budgets.ip.burst": 5 });
     good = await world.login();
   });
   afterAll(() => world.close());
@@ -179,44 +184,44 @@ describe("one bad client behind an address does not lock out its neighbours", ()
     const request = await good.signer.sign("user.profile.get", new Uint8Array(0));
     return client.executeCommand(request).then(() => "ok", reasonOf);
   };
-  const dear = () =>
+  const expensive = () =>
     http1(edge(world), {
       ...EMPTY_MESSAGE,
       headers: { "content-type": "application/json" },
       body: `{"a":"${"x".repeat(20_000)}`,
     });
 
-  test("whatever it sends, commands go through; what is dear to decode is refused in the end, unread", async () => {
+  test("commands of a verified peer are served; undecodable requests of 20 KB are refused unread after the budget", async () => {
     expect(await command()).toBe("ok");
     const answers: string[] = [];
-    for (let n = 0; n < 20; n++) answers.push(said(await dear()));
+    for (let n = 0; n < 20; n++) answers.push(reasonOrStatus(await expensive()));
     expect(answers.slice(0, 5)).toEqual(new Array(5).fill("HTTP 400"));
     expect(answers.slice(5)).toEqual(new Array(15).fill("RATE_LIMITED"));
     expect(await command()).toBe("ok");
   });
 });
 
-test("health is told to an address without failures left: it may be a load balancer's", () =>
-  withWorld(STINGY, async (world) => {
+test("health checks are served to a client without failure tokens, because it may be a load balancer", () =>
+  withWorld(LOW_FAILURE_BUDGET, async (world) => {
     const check = { path: "/grpc.health.v1.Health/Check", headers: { "content-type": "application/json" } };
     for (let n = 0; n < BURST + 1; n++) expect((await http1(edge(world), { ...check, body: "[" }))?.status).toBe(400);
-    expect(said(await http1(edge(world), EMPTY_MESSAGE))).toBe("RATE_LIMITED");
+    expect(reasonOrStatus(await http1(edge(world), EMPTY_MESSAGE))).toBe("RATE_LIMITED");
     expect((await http1(edge(world), { ...check, body: "{}" }))?.status).toBe(200);
   }));
 
 describe("public REST", () => {
   const BAD: readonly (readonly [string, Uint8Array | string])[] = [
-    ["no JSON", "{"],
-    ["no UTF-8", new Uint8Array([0x22, 0xff, 0x22])],
+    ["not JSON", "{"],
+    ["not UTF-8", new Uint8Array([0x22, 0xff, 0x22])],
     ["too large", new Uint8Array(10_000)],
-    ["no such field", '{"email":"a@b.example","x":1}'],
-    ["no address", '{"email":"nobody"}'],
+    ["an unknown field", '{"email":"a@b.example","x":1}'],
+    ["an invalid address", '{"email":"nobody"}'],
   ];
   const send = (world: World, body: Uint8Array | string) =>
     http1(edge(world), { path: SEND_CODE, headers: { "content-type": "application/json" }, body });
 
-  test.each(BAD)("%s is a failure, and who has none left is not read", (_, body) =>
-    withWorld(STINGY, async (world) => {
+  test.each(BAD)("%s counts as a failure, and a client without failure tokens is refused unread", (_, body) =>
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       for (let n = 0; n < BURST; n++) expect([400, 413]).toContain((await send(world, body))?.status ?? 0);
       const connection = await RawHttp1.open(edge(world));
       const head = "Host: a.example\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
@@ -229,8 +234,8 @@ describe("public REST", () => {
     }),
   );
 
-  test("failures over RPC do not keep anybody from logging in, nor the other way round", () =>
-    withWorld(STINGY, async (world) => {
+  test("failures of RPCs and of public REST have separate budgets", () =>
+    withWorld(LOW_FAILURE_BUDGET, async (world) => {
       for (let n = 0; n < BURST; n++) await http1(edge(world), { ...EMPTY_MESSAGE, body: "x" });
       await world.login();
       for (let n = 0; n < BURST; n++) await send(world, "{");

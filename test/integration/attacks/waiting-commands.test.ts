@@ -10,14 +10,14 @@ import { until } from "../../support/until.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../../support/world.ts";
 
-/** A command stands in line for a call slot. Whatever happens to its session meanwhile counts when its turn comes. */
+/** Commands that wait for the concurrency limit of backend calls. The session is checked again before the command is sent. */
 
 const EMPTY = new Uint8Array(0);
 const WAIT_PATH = "/api/v1/user/test/wait";
 const PROFILE_PATH = "/api/v1/user/profile";
 const TIMEOUT_MS = 20_000;
 
-/** A world whose every call slot is held by calls that the backend answers when it is told to. */
+/** A world in which `hold` fills the concurrency limit with calls that the backend answers on `free`. */
 class BusyWorld {
   readonly world: World;
   readonly #release = Promise.withResolvers<void>();
@@ -42,10 +42,10 @@ class BusyWorld {
     for (let at = 0; at < COMMAND_CALLS_MAX; at++) {
       this.#holders.push(device.signer.sign("test.wait", EMPTY).then((request) => client.executeCommand(request)));
     }
-    await until(() => this.world.faults.calls(WAIT_PATH) === COMMAND_CALLS_MAX, "every slot to be taken");
+    await until(() => this.world.faults.calls(WAIT_PATH) === COMMAND_CALLS_MAX, "the concurrency limit to be reached");
   }
 
-  /** Sends a command, which has passed every check when this resolves and stands in line. */
+  /** Sends a command. Resolves as soon as it has passed every check and waits. */
   async wait(device: Device, variant?: Variant): Promise<{ outcome: Promise<string> }> {
     const admitted = () => metric(this.world.gateway, "sallyport_replay_entries");
     const before = await admitted();
@@ -92,14 +92,14 @@ describe("a session that is revoked while its command waits", () => {
   });
   afterAll(() => busy.close());
 
-  test("is refused when the slot is there, over every protocol, however it was revoked; its neighbours' commands are sent", async () => {
+  test("is refused before its command is sent, over every protocol and way of revocation; other sessions' commands are sent", async () => {
     const { world } = busy;
     const devices = await Promise.all(VARIANTS.map(() => world.login()));
-    const [byUser, byOperator, neighbour] = [await world.login(), await world.login(), await world.login()];
+    const [byUser, byOperator, unaffected] = [await world.login(), await world.login(), await world.login()];
     await busy.hold();
     const waiting = [];
     for (const [at, device] of devices.entries()) waiting.push(await busy.wait(device, VARIANTS[at]));
-    const [user, operator, kept] = [await busy.wait(byUser), await busy.wait(byOperator), await busy.wait(neighbour)];
+    const [user, operator, kept] = [await busy.wait(byUser), await busy.wait(byOperator), await busy.wait(unaffected)];
     const before = await busy.invalidated();
     for (const { deviceSessionId } of devices) await world.revoke({ device_session_id: deviceSessionId });
     await world.revoke({ user_id: byUser.userId });
@@ -118,7 +118,7 @@ describe("a session that is revoked while its command waits", () => {
   });
 });
 
-describe("what the push feed did not bring", () => {
+describe("without a revocation on the push feed, the session is looked up before the command is sent", () => {
   const UNCACHED: Partial<Config> = { "session_cache.ttl_ms": 0 };
   const record = (device: Device, world: World) =>
     fetch(`${world.backend.restUrl}${sessionPath(device.deviceSessionId)}`).then((answer) => answer.json());
@@ -130,8 +130,8 @@ describe("what the push feed did not bring", () => {
       async (device: Device, world: World) => ({ ...(await record(device, world)), status: "revoked" }),
     ],
     ["gone", "SESSION_NOT_FOUND", () => undefined],
-    ["not to be found out", "SESSION_LOOKUP_UNAVAILABLE", () => "nonsense"],
-  ] as const)("is asked when the slot is there: the session is %s", async (_, reason, answer) => {
+    ["an invalid record", "SESSION_LOOKUP_UNAVAILABLE", () => "nonsense"],
+  ] as const)("the session is %s", async (_, reason, answer) => {
     const busy = await BusyWorld.open(UNCACHED);
     const { world } = busy;
     const device = await world.login();
@@ -147,7 +147,7 @@ describe("what the push feed did not bring", () => {
     await busy.close();
   });
 
-  test("and an answer that does not come keeps no slot longer than the client waits", async () => {
+  test("a look-up without an answer ends with the client's deadline and frees its place", async () => {
     const busy = await BusyWorld.open({ ...UNCACHED, "backend.session_timeout_ms": TIMEOUT_MS });
     const { world } = busy;
     const device = await world.login();
@@ -168,7 +168,7 @@ describe("what the push feed did not bring", () => {
   });
 });
 
-test("a revocation that lands while a command passes the later checks keeps it from being sent, though it never stood in line", async () => {
+test("a revocation that arrives during the later checks stops a command that does not wait", async () => {
   const reached = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
   let isHeld = false;
@@ -202,7 +202,7 @@ test("a revocation that lands while a command passes the later checks keeps it f
   await world.close();
 });
 
-test("a command whose session is as it was costs no look-up more, in line or not", async () => {
+test("a command of an unchanged session needs no further look-up, whether it waits or not", async () => {
   const busy = await BusyWorld.open();
   const { world } = busy;
   const device = await world.login();

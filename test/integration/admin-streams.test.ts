@@ -24,8 +24,8 @@ async function revoke(body: string, headers: Record<string, string> = JSON_TYPE)
   return { status: response.status, ...(await response.json()) };
 }
 
-describe("an operator", () => {
-  test("sees the open streams, a page at a time", async () => {
+describe("the admin listener", () => {
+  test("lists the open streams in pages", async () => {
     const device = await world.login();
     const subscribers = [await open(device), await open(device), await open(device)];
     const first = await list(`?limit=2&user_id=${device.userId}`);
@@ -38,25 +38,25 @@ describe("an operator", () => {
     expect(second.streams).toHaveLength(1);
     expect(second.next_after).toBeNull();
     for (const subscriber of subscribers) subscriber.leave();
-    await until(async () => (await list()).streams.length === 0, "the streams to be gone");
+    await until(async () => (await list()).streams.length === 0, "the streams to end");
   });
 
-  test("ends a session's streams, and its next request is refused", async () => {
-    const [lost, kept] = [await world.login("two@example.com"), await world.login("two@example.com")];
-    const [doomed, safe] = [await open(lost), await open(kept)];
-    expect(await revoke(JSON.stringify({ device_session_id: lost.deviceSessionId }))).toEqual({
+  test("revokes a session: its streams end and its next request is refused", async () => {
+    const [revoked, active] = [await world.login("two@example.com"), await world.login("two@example.com")];
+    const [revokedStream, activeStream] = [await open(revoked), await open(active)];
+    expect(await revoke(JSON.stringify({ device_session_id: revoked.deviceSessionId }))).toEqual({
       status: 200,
       streams_ended: 1,
       everywhere: true,
     });
-    await until(() => doomed.ended !== undefined, "the stream to end");
-    expect(doomed.ended).toBe("SESSION_REVOKED");
-    expect((await open(lost)).ended).toBe("SESSION_REVOKED");
-    expect(safe.ended).toBeUndefined();
-    safe.leave();
+    await until(() => revokedStream.ended !== undefined, "the stream to end");
+    expect(revokedStream.ended).toBe("SESSION_REVOKED");
+    expect((await open(revoked)).ended).toBe("SESSION_REVOKED");
+    expect(activeStream.ended).toBeUndefined();
+    activeStream.leave();
   });
 
-  test("ends all of a user's streams", async () => {
+  test("revokes a user: all streams of the user end", async () => {
     const devices = [await world.login("three@example.com"), await world.login("three@example.com")];
     const subscribers = await Promise.all(devices.map(open));
     expect(await revoke(JSON.stringify({ user_id: devices[0]?.userId }))).toEqual({
@@ -67,12 +67,9 @@ describe("an operator", () => {
     for (const subscriber of subscribers) await until(() => subscriber.ended === "SESSION_REVOKED", "the stream to end");
   });
 
-  test.each(["?limit=0", "?limit=1001", "?limit=x", "?after=-1", "?user=ada"])(
-    "is told what is wrong with /streams%s",
-    async (query) => {
-      expect(await list(query)).toMatchObject({ status: 400, code: "invalid_request" });
-    },
-  );
+  test.each(["?limit=0", "?limit=1001", "?limit=x", "?after=-1", "?user=ada"])("refuses /streams%s", async (query) => {
+    expect(await list(query)).toMatchObject({ status: 400, code: "invalid_request" });
+  });
 
   test.each([
     "",
@@ -84,11 +81,11 @@ describe("an operator", () => {
     '{"user_id":1}',
     '{"user":"ada"}',
     '{"user_id":"a","device_session_id":"b"}',
-  ])("revokes nobody with the body %p", async (body) => {
+  ])("refuses a revocation with the body %p", async (body) => {
     expect(await revoke(body)).toMatchObject({ status: 400, code: "invalid_request" });
   });
 
-  test("cannot be made to revoke by a page in the browser: a form's content type is refused", async () => {
+  test("refuses a revocation with the content type of an HTML form", async () => {
     expect(await revoke('{"user_id":"u"}', { "content-type": "text/plain" })).toMatchObject({ status: 415 });
   });
 });

@@ -8,7 +8,7 @@ import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, openWorld, type World } from "../support/world.ts";
 
-/** Answers that are not the backend's word to a user: of a proxy, of a wrong address, and to the gateway itself. */
+/** Answers that are not meant for the user: of a proxy, of a wrong server at `backend.url`, or about the gateway's own token. */
 
 const PROFILE = "/api/v1/user/profile";
 const LOGIN_PATHS = ["/api/v1/public/auth/send-email-code", "/api/v1/public/auth/confirm-email-code"];
@@ -29,14 +29,17 @@ async function attempt(device: Device): Promise<string | undefined> {
   return client.executeCommand(request).then(({ envelope }) => envelope?.resultCode, reasonOf);
 }
 
-/** Waits for the log to give this cause, after what it held `before`. */
+/** Waits for a log line with this cause, after the first `before` characters of the log. */
 async function causeLogged(cause: RegExp, before: number): Promise<void> {
-  const isGiven = (line: string) => cause.test(String(JSON.parse(line).cause));
-  await until(() => world.logged().slice(before).trim().split("\n").filter(Boolean).some(isGiven), `the log to say ${cause}`);
+  const hasCause = (line: string) => cause.test(String(JSON.parse(line).cause));
+  await until(
+    () => world.logged().slice(before).trim().split("\n").filter(Boolean).some(hasCause),
+    `a log line with the cause ${cause}`,
+  );
 }
 
-describe("whatever stands at backend.url", () => {
-  const strange: [string, () => Response, RegExp][] = [
+describe("a wrong server or a proxy at backend.url", () => {
+  const answers: [string, () => Response, RegExp][] = [
     ["a 404 of HTML", () => html(404), /HTTP 404 .*text\/html/],
     ["an empty 404", () => new Response(null, { status: 404 }), /HTTP 404/],
     ["a 404 of a JSON list", () => Response.json([], { status: 404 }), /HTTP 404/],
@@ -47,7 +50,7 @@ describe("whatever stands at backend.url", () => {
     ["a 500 of HTML", () => html(500), /HTTP 500/],
     ["a 502 of HTML", () => html(502), /HTTP 502/],
   ];
-  test.each(strange)("logs no client out by %s, and the log says why", async (_name, answer, cause) => {
+  test.each(answers)("logs no client out with %s, and the cause is logged", async (_name, answer, cause) => {
     const device = await world.login();
     world.faults.on(sessionPath(device.deviceSessionId), answer);
     const before = world.logged().length;
@@ -57,7 +60,7 @@ describe("whatever stands at backend.url", () => {
     expect(await attempt(device)).toBe("ok");
   });
 
-  test("does so by the session resource's own 404", async () => {
+  test("does not hide the session resource's own 404, which logs the client out", async () => {
     const device = await world.login();
     world.faults.on(sessionPath(device.deviceSessionId), () => Response.json({ code: "session_unknown" }, { status: 404 }));
     expect(await attempt(device)).toBe("SESSION_NOT_FOUND");
@@ -65,7 +68,7 @@ describe("whatever stands at backend.url", () => {
 });
 
 describe("a backend that refuses the gateway's own token", () => {
-  test.each([401, 403, 407])("does not refuse the user who logs in: %d", async (status) => {
+  test.each([401, 403, 407])("makes a login fail with 502, and names backend.token in the log: %d", async (status) => {
     for (const path of LOGIN_PATHS) {
       world.faults.on(path, () => Response.json({ code: "invalid_token" }, { status }));
       const key = Buffer.from((await generateDeviceKey()).publicKey).toString("base64");
@@ -84,7 +87,7 @@ describe("a backend that refuses the gateway's own token", () => {
     }
   });
 
-  test("does not refuse the user's command where it challenges the token; without a challenge it is the user's", async () => {
+  test("makes a command fail if the answer has a WWW-Authenticate challenge; without one it is a business error", async () => {
     const device = await world.login();
     for (const status of [401, 403]) {
       const challenge = { "www-authenticate": 'Bearer error="invalid_token"' };

@@ -15,7 +15,7 @@ afterAll(() => world.close());
 const WAIT = "/api/v1/user/test/wait";
 const codeOf = (error: unknown) => (error instanceof ConnectError ? Code[error.code] : String(error));
 
-/** Has the backend wait for ever; tells when a call has come and when its caller has hung up. */
+/** A backend call without an answer. `reached` resolves when it arrives, `hungUp` when the gateway cancels it. */
 function backendThatWaits() {
   const reached = Promise.withResolvers<void>();
   const hungUp = Promise.withResolvers<void>();
@@ -29,20 +29,20 @@ function backendThatWaits() {
 }
 
 describe.each(VARIANTS)("$name", (variant) => {
-  test("a client that cancels cancels the backend's call within a moment", async () => {
+  test("a client's cancellation cancels the backend call", async () => {
     const backend = backendThatWaits();
     const device = await world.login();
-    const leave = new AbortController();
+    const abort = new AbortController();
     const client = createClient(Gateway, world.transport(variant));
     const request = await device.signer.sign("test.wait", new Uint8Array(0));
-    const call = client.executeCommand(request, { signal: leave.signal }).then(() => "answered", codeOf);
+    const call = client.executeCommand(request, { signal: abort.signal }).then(() => "answered", codeOf);
     await backend.reached;
-    leave.abort();
+    abort.abort();
     expect(await call).toBe("Canceled");
     await backend.hungUp;
   });
 
-  test("a client's timeout ends the call with deadline_exceeded, and the backend's call with it", async () => {
+  test("a client's timeout ends the call with deadline_exceeded and cancels the backend call", async () => {
     const backend = backendThatWaits();
     const device = await world.login();
     const client = createClient(Gateway, world.transport(variant));
@@ -65,11 +65,11 @@ describe.each(VARIANTS)("$name", (variant) => {
     await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stream to end");
   });
 
-  test("a client that leaves its stream leaves nothing behind", async () => {
+  test("a stream that its client cancels is closed", async () => {
     const device = await world.login();
     const subscriber = await EventSubscriber.open(world.transport(variant), device);
     expect(await metric(world.gateway, "sallyport_streams")).toBe(1);
     subscriber.leave();
-    await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stream to be gone");
+    await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stream to end");
   });
 });

@@ -25,7 +25,7 @@ describe.each(VARIANTS)("$name", (variant) => {
       keys: new GatewayKeys(world.gateway.edgeUrl),
     });
 
-  test("a device reads, writes and gets business errors as signed answers", async () => {
+  test("a device gets results and business errors as signed answers", async () => {
     const client = clientOf(await world.login());
     expect(await client.execute("user.profile.update", { display_name: "Ada" })).toMatchObject({ resultCode: "ok" });
     const { payload } = await client.execute("user.profile.get");
@@ -34,7 +34,7 @@ describe.each(VARIANTS)("$name", (variant) => {
     expect(refused).toMatchObject({ resultCode: "display_name_empty", payload: { code: "display_name_empty" } });
   });
 
-  test("of fifty identical requests at once exactly one is accepted", async () => {
+  test("of fifty identical concurrent requests exactly one is accepted", async () => {
     const device = await world.login();
     const request = await device.signer.sign("user.profile.get", EMPTY);
     const clients = Array.from({ length: 5 }, () => createClient(Gateway, world.transport(variant)));
@@ -49,7 +49,7 @@ describe.each(VARIANTS)("$name", (variant) => {
   });
 });
 
-test("a session is looked up once for many requests at once, and not again while it is cached", async () => {
+test("concurrent requests of a session need one look-up, and none while it is cached", async () => {
   const [variant] = VARIANTS;
   const device = await world.login();
   const client = createClient(Gateway, world.transport(variant ?? expect.unreachable()));
@@ -58,7 +58,7 @@ test("a session is looked up once for many requests at once, and not again while
   expect(world.faults.calls(`/api/v1/internal/sessions/${device.deviceSessionId}`)).toBe(1);
 });
 
-test("the log has one line for each call, and no secret in it", async () => {
+test("the log has one line per call, without the signature", async () => {
   const [variant] = VARIANTS;
   const device = await world.login();
   const client = createClient(Gateway, world.transport(variant ?? expect.unreachable()));
@@ -70,7 +70,7 @@ test("the log has one line for each call, and no secret in it", async () => {
       .logged()
       .split("\n")
       .filter((line) => line.includes("logged-once"));
-  while (lines().length < 2) await Bun.sleep(5);
+  await until(() => lines().length >= 2, "two log lines");
   expect(lines().map((line) => JSON.parse(line))).toMatchObject([
     { msg: "call", rpc: "ExecuteCommand", code: "ok", result_code: "ok", user_id: device.userId },
     { msg: "call", rpc: "ExecuteCommand", code: "failed_precondition", reason: "REQUEST_REPLAYED" },
@@ -78,12 +78,12 @@ test("the log has one line for each call, and no secret in it", async () => {
   expect(world.logged()).not.toContain(Buffer.from(request.signature).toString("base64"));
 });
 
-test("a refusal's line in the log says what its client is told besides the reason, and why", async () => {
-  const stingy = await openWorld({ "budgets.session.rate": 0.001, "budgets.session.burst": 1 });
+test("the log line of a refusal has its metadata and its cause", async () => {
+  const world = await openWorld({ "budgets.session.rate": 0.001, "budgets.session.burst": 1 });
   try {
     const [variant] = VARIANTS;
-    const [device, other] = [await stingy.login(), await stingy.login()];
-    const client = createClient(Gateway, stingy.transport(variant ?? expect.unreachable()));
+    const [device, other] = [await world.login(), await world.login()];
+    const client = createClient(Gateway, world.transport(variant ?? expect.unreachable()));
     const send = async (of: typeof device, requestId: string, timestampMs = Date.now()) => {
       const request = await of.signer.sign("user.profile.get", EMPTY, { requestId, timestampMs });
       await client.executeCommand(request).catch(reasonOf);
@@ -91,19 +91,19 @@ test("a refusal's line in the log says what its client is told besides the reaso
     await send(device, "let-in-once");
     await send(device, "limited-1");
     await send(device, "too-early", Date.now() + 3_600_000);
-    stingy.faults.on(sessionPath(other.deviceSessionId), () => new Response("", { status: 500 }));
+    world.faults.on(sessionPath(other.deviceSessionId), () => new Response("", { status: 500 }));
     await send(other, "unknown-1");
     const lineOf = (requestId: string) =>
-      stingy
+      world
         .logged()
         .split("\n")
         .find((line) => line.includes(requestId)) ?? "";
-    await until(() => lineOf("unknown-1") !== "", "the log");
-    const told = (requestId: string) => JSON.parse(lineOf(requestId));
-    expect(told("limited-1")).toMatchObject({ reason: "RATE_LIMITED", scope: "session" });
-    expect(told("too-early").cause).toMatch(/^Error: 3[56]\d{5} ms ahead of this gateway's clock$/);
-    expect(told("unknown-1").cause).toContain("HTTP 500");
+    await until(() => lineOf("unknown-1") !== "", "the log lines");
+    const fieldsOf = (requestId: string) => JSON.parse(lineOf(requestId));
+    expect(fieldsOf("limited-1")).toMatchObject({ reason: "RATE_LIMITED", scope: "session" });
+    expect(fieldsOf("too-early").cause).toMatch(/^Error: 3[56]\d{5} ms ahead of this gateway's clock$/);
+    expect(fieldsOf("unknown-1").cause).toContain("HTTP 500");
   } finally {
-    await stingy.close();
+    await world.close();
   }
 });

@@ -28,7 +28,7 @@ function preflight(world: World, path: string, origin: string): Promise<Response
   return fetch(`${world.gateway.edgeUrl}${path}`, { method: "OPTIONS", headers });
 }
 
-test("a page of an allowed origin may send what both protocols need, and may remember that", async () => {
+test("a preflight of an allowed origin permits the headers of Connect and gRPC-Web, and may be cached", async () => {
   for (const path of [RPC, LOGIN]) {
     const response = await preflight(open, path, PAGE);
     expect(response.status).toBe(204);
@@ -50,7 +50,7 @@ test("a page of an allowed origin may send what both protocols need, and may rem
   }
 });
 
-test("a page of an allowed origin may read what gRPC-Web and Connect put into headers", async () => {
+test("an allowed origin may read the response headers of gRPC-Web and Connect", async () => {
   const headers = { origin: PAGE, "content-type": "application/json" };
   const responses = [
     await fetch(`${open.gateway.edgeUrl}${RPC}`, { method: "POST", headers, body: "{}" }),
@@ -66,8 +66,8 @@ test("a page of an allowed origin may read what gRPC-Web and Connect put into he
   }
 });
 
-test("a page of another origin gets no permission, and by default no page does", async () => {
-  const strangers = [
+test("another origin gets no permission, and by default no origin does", async () => {
+  const responses = [
     await preflight(open, RPC, "https://evil.example"),
     await preflight(open, RPC, "https://app.example.evil.example"),
     await preflight(open, RPC, "null"),
@@ -75,14 +75,14 @@ test("a page of another origin gets no permission, and by default no page does",
     await fetch(`${open.gateway.edgeUrl}${KEYS}`, { headers: { origin: "https://evil.example" } }),
     await fetch(`${closed.gateway.edgeUrl}${KEYS}`, { headers: { origin: PAGE } }),
   ];
-  for (const response of strangers) expect(response.headers.has("access-control-allow-origin")).toBe(false);
+  for (const response of responses) expect(response.headers.has("access-control-allow-origin")).toBe(false);
 });
 
-test("every page may call only where the configuration says *", async () => {
+test("every origin is allowed if cors.origins is *", async () => {
   expect((await preflight(wide, RPC, "https://anything.example")).headers.get("access-control-allow-origin")).toBe("*");
 });
 
-test("an app shell's own origin is allowed as it is sent, and no page without an origin with it", async () => {
+test("the origin of an app shell is allowed in its exact spelling, and does not allow the origin null", async () => {
   for (const origin of [...SHELLS, "null", "capacitor://other", "app://-/", "APP://-"]) {
     const allowed = SHELLS.includes(origin) ? origin : null;
     expect((await preflight(open, LOGIN, origin)).headers.get("access-control-allow-origin")).toBe(allowed);

@@ -9,7 +9,7 @@ import { sessionPath } from "../support/fault-backend.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, openWorld, type World } from "../support/world.ts";
 
-/** Every refusal that a call can meet, over the network, in every protocol, codec and HTTP version: the same code, reason and metadata. */
+/** Every refusal has the same code, reason and metadata in every protocol, codec and HTTP version. */
 
 const EMPTY = new Uint8Array(0);
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -23,9 +23,9 @@ interface Refused {
 
 interface Case extends Refused {
   readonly name: string;
-  /** Makes the request that is to be refused. */
+  /** Returns the request that is refused. */
   readonly request: (world: World, device: Device) => Promise<SignedRequest>;
-  /** What has to happen before. */
+  /** Prepares the refusal. */
   readonly before?: (world: World, device: Device, client: Client<typeof Gateway>) => Promise<void>;
 }
 
@@ -71,7 +71,7 @@ const CASES: readonly Case[] = [
     request: (_, device) => device.signer.sign("user.profile.get", new Uint8Array(20_000)),
   },
   {
-    name: "a session that nobody knows",
+    name: "an unknown session",
     reason: "SESSION_NOT_FOUND",
     code: Code.Unauthenticated,
     request: (_, device) =>
@@ -102,7 +102,7 @@ const CASES: readonly Case[] = [
     request: (_, device) => tampered(device, () => ({ payloadBytes: json({ display_name: "Mallory" }) })),
   },
   {
-    name: "a signature of somebody else's",
+    name: "a signature of another key",
     reason: "SIGNATURE_INVALID",
     code: Code.Unauthenticated,
     async request(world, device) {
@@ -112,14 +112,14 @@ const CASES: readonly Case[] = [
     },
   },
   {
-    name: "a timestamp of two minutes ago",
+    name: "a timestamp from two minutes ago",
     reason: "TIMESTAMP_OUT_OF_WINDOW",
     code: Code.FailedPrecondition,
     metadata: { server_time_ms: /^\d{13}$/, window_ms: "60000" },
     request: (_, device) => device.signer.sign("user.profile.get", EMPTY, { timestampMs: Date.now() - 120_000 }),
   },
   {
-    name: "a request sent before",
+    name: "a replayed request",
     reason: "REQUEST_REPLAYED",
     code: Code.FailedPrecondition,
     async before(_, device, client) {
@@ -129,7 +129,7 @@ const CASES: readonly Case[] = [
     request: (_, device) => device.signer.sign("user.profile.get", EMPTY, { requestId: `seen-${device.deviceSessionId}` }),
   },
   {
-    name: "a budget that is used up",
+    name: "an exhausted budget",
     reason: "RATE_LIMITED",
     code: Code.ResourceExhausted,
     metadata: { scope: "message_type" },
@@ -146,7 +146,7 @@ const CASES: readonly Case[] = [
     request: (_, device) => device.signer.sign("no.such.thing", EMPTY),
   },
   {
-    name: "a payload without what the route needs",
+    name: "a payload without a field of the route",
     reason: "PAYLOAD_INVALID",
     code: Code.InvalidArgument,
     metadata: { field: "room_id" },
@@ -174,7 +174,7 @@ const CASES: readonly Case[] = [
     request: (_, device) => device.signer.sign("test.slow", EMPTY),
   },
   {
-    name: "a backend that answers with a page",
+    name: "a backend that answers with an HTML page",
     reason: "BACKEND_BAD_RESPONSE",
     code: Code.Internal,
     async before(world) {
@@ -243,7 +243,7 @@ describe.each(VARIANTS_OVER)("$name", ({ variant, over }) => {
     expectRefusal(error, { reason: "TIMESTAMP_OUT_OF_WINDOW", code: Code.FailedPrecondition });
   });
 
-  test("a signature for one RPC is no good for the other", async () => {
+  test("a request that was signed for one RPC is refused by the other", async () => {
     const client = createClient(Gateway, world.transport(variant));
     const device = await world.login();
     const malformed = {

@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 describe.each(["cleartext", "TLS"])("one port, %s", (over) => {
-  test("serves every protocol, codec and HTTP version at once: commands, events, revocation", async () => {
+  test("serves commands, events and revocations concurrently in every protocol, codec and HTTP version", async () => {
     const world = worlds.get(over) ?? expect.unreachable();
     expect(world.gateway.grpcUrl).toBe(world.gateway.edgeUrl);
     const device = await world.login();
@@ -47,7 +47,7 @@ describe.each(["cleartext", "TLS"])("one port, %s", (over) => {
   });
 });
 
-test("on one port the IP budget sees each client's real address, in every protocol", async () => {
+test("on one port the IP budget uses each client's address behind a trusted proxy, in every protocol", async () => {
   const world = await openWorld({
     "edge.grpc": "same-port",
     trusted_proxies: ["127.0.0.1"],
@@ -64,7 +64,7 @@ test("on one port the IP budget sees each client's real address, in every protoc
       );
       outcomes.push(await call.then(({ envelope }) => envelope?.resultCode, reasonOf));
     }
-    // One budget for all protocols of an address, and one of its own for the next.
+    // One budget per address, shared by all protocols.
     expect(outcomes).toEqual([...VARIANTS.map(() => "ok"), ...VARIANTS.map(() => "RATE_LIMITED")]);
     balancer.close();
   }

@@ -8,7 +8,7 @@ const readyz = async (admin: string) => {
   return { status: response.status, body: await response.json() };
 };
 
-test("a gateway whose backend never answered is alive and not ready, however short the time", async () => {
+test("a gateway whose backend has never answered is alive and not ready", async () => {
   const server = runCommand(["serve"], {
     SALLYPORT_EDGE_LISTEN: "127.0.0.1:0",
     SALLYPORT_GRPC_LISTEN: "127.0.0.1:0",
@@ -33,12 +33,12 @@ test("a gateway whose backend never answered is alive and not ready, however sho
   expect(await server.exited).toBe(0);
 });
 
-test("a gateway is ready with its feed, through a short outage, and not through a long one", async () => {
+test("a gateway is ready until its push feed is down for longer than push.grace_ms", async () => {
   const world = await openWorld({ "push.grace_ms": 300 });
   const { adminUrl } = world.gateway;
   expect(await readyz(adminUrl)).toEqual({ status: 200, body: { status: "ready" } });
   await world.backend.stopPush();
-  await until(async () => (await readyz(adminUrl)).status === 503, "the grace to pass");
+  await until(async () => (await readyz(adminUrl)).status === 503, "the grace period to pass");
   expect((await readyz(adminUrl)).body).toEqual({ status: "not ready", reasons: ["the push feed is down"] });
   await world.backend.startPush();
   await until(async () => (await readyz(adminUrl)).status === 200, "the feed to be back");

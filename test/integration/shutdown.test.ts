@@ -11,7 +11,7 @@ import { openWorld } from "../support/world.ts";
 const EMPTY = new Uint8Array(0);
 const DEADLINE_MS = 5000;
 
-test("kill -TERM under load: calls in flight are answered, streams end with SHUTTING_DOWN, exit 0 within the deadline", async () => {
+test("SIGTERM under load: calls in flight are answered, streams end with SHUTTING_DOWN, and the exit code is 0 within the deadline", async () => {
   const world = await openWorld();
   const routes = [{ message_type: "test.wait", method: "POST", path: "/api/v1/user/test/wait" }];
   const server = runCommand(["serve"], {
@@ -57,7 +57,7 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
     await until(() => subscriber.ended !== undefined, "the stream to end");
     expect(subscriber.ended).toBe("SHUTTING_DOWN");
   }
-  // Over a connection that is still open, a new call is refused in so many words; over a new one it finds nobody.
+  // A new call on an open connection is refused; a new connection is not accepted.
   const late = await clients[1]?.executeCommand(await device.signer.sign("test.wait", EMPTY)).then(() => "admitted", reasonOf);
   expect(late).not.toBe("admitted");
   answer.resolve();
@@ -67,7 +67,7 @@ test("kill -TERM under load: calls in flight are answered, streams end with SHUT
   await world.close();
 }, 30_000);
 
-test("a call that the backend never answers is cut at the deadline, and the exit code says so", async () => {
+test("a call without an answer is canceled at the deadline, and stop() returns false", async () => {
   const world = await openWorld({ "shutdown.deadline_ms": 100 });
   const device = await world.login();
   let reached = false;
@@ -79,10 +79,10 @@ test("a call that the backend never answers is cut at the deadline, and the exit
   const client = createClient(Gateway, VARIANTS[0]?.open(world.gateway.edgeUrl) ?? expect.unreachable());
   const call = client.executeCommand(await device.signer.sign("test.wait", EMPTY)).then(
     () => "answered",
-    () => "cut",
+    () => "canceled",
   );
   await until(() => reached, "the call to reach the backend");
   expect(await world.gateway.stop()).toBe(false);
-  expect(await call).toBe("cut");
+  expect(await call).toBe("canceled");
   await world.close();
 });

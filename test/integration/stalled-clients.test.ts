@@ -10,10 +10,10 @@ import { type Certificate, selfSigned } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
 
-/** Clients over HTTP/1.1 that are there, and take nothing: the system cuts them within the user timeout, long before the outbox is full. */
+/** HTTP/1.1 clients that stay connected but read nothing. TCP_USER_TIMEOUT closes the connection before the outbox is full. */
 
 const USER_TIMEOUT = { "connections.user_timeout_ms": 1000, "streams.outbox_bytes_max": 64 * 1024 * 1024 };
-/** More than the buffers on the way hold, and less than the outbox does. */
+/** More than the socket buffers hold, and less than the outbox. */
 const FILLERS = 150;
 const FILLER = "x".repeat(200_000);
 
@@ -33,7 +33,7 @@ async function subscribe(world: World, device: Device): Promise<Socket> {
   return socket;
 }
 
-/** A client that takes nothing of what is pushed to it, until its stream has ended. */
+/** Opens a stream, stops reading, and pushes events until the stream ends. */
 async function stall(world: World, device: Device): Promise<void> {
   const socket = await subscribe(world, device);
   socket.pause();
@@ -57,9 +57,12 @@ async function withWorld(
   }
 }
 
-test.each(["own-port", "same-port"] as const)("on the edge, gRPC on its %s", (grpc) => withWorld({ "edge.grpc": grpc }, stall));
+test.each(["own-port", "same-port"] as const)(
+  "on the edge, with edge.grpc = %s, a stalled stream ends after the user timeout",
+  (grpc) => withWorld({ "edge.grpc": grpc }, stall),
+);
 
-test("over TLS, on the listener that a renewed certificate is served by", async () => {
+test("over TLS, a stalled stream also ends after a renewal of the certificate", async () => {
   const [first, second] = [await selfSigned("first.test"), await selfSigned("second.test")];
   const files = { "tls.certificate_file": first.certificateFile, "tls.key_file": first.keyFile, "tls.reload_ms": 100 };
   await withWorld(

@@ -7,7 +7,7 @@ import { RawHttp1 } from "../support/raw-http.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { openWorld, type World } from "../support/world.ts";
 
-/** A client's trace, as the backend sees it. */
+/** The trace context of a client, as the backend receives it. */
 
 const PROFILE = "/api/v1/user/profile";
 const SEND_CODE = "/api/v1/public/auth/send-email-code";
@@ -16,20 +16,20 @@ const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
 const EMPTY = new Uint8Array(0);
 
-interface Seen {
+interface TraceContext {
   readonly traceId: string | undefined;
   readonly tracestate: string | null;
 }
 
 const worlds = new Map<string, World>();
-const seen: Seen[] = [];
+const received: TraceContext[] = [];
 beforeAll(async () => {
   worlds.set("own ports", await openWorld());
   worlds.set("one port", await openWorld({ "edge.grpc": "same-port" }));
   for (const { faults } of worlds.values()) {
     for (const path of [PROFILE, SEND_CODE]) {
       faults.on(path, ({ headers }) => {
-        seen.push({ traceId: headers.get("traceparent")?.split("-")[1], tracestate: headers.get("tracestate") });
+        received.push({ traceId: headers.get("traceparent")?.split("-")[1], tracestate: headers.get("tracestate") });
         return Response.json({ challenge_id: "c" });
       });
     }
@@ -39,9 +39,9 @@ afterAll(async () => {
   for (const world of worlds.values()) await world.close();
 });
 
-/** What the backend saw of the one call. */
-function seenLast(): Seen[] {
-  return seen.splice(0);
+/** The trace contexts that the backend received since the last call of this function. */
+function takeReceived(): TraceContext[] {
+  return received.splice(0);
 }
 
 describe.each(["own ports", "one port"])("%s", (name) => {
@@ -51,20 +51,20 @@ describe.each(["own ports", "one port"])("%s", (name) => {
     return world().login();
   };
 
-  test.each(VARIANTS)("a command over $name continues the trace, with what other systems keep of it", async (variant) => {
+  test.each(VARIANTS)("a command over $name forwards traceparent and tracestate", async (variant) => {
     const device = await login();
     const client = createClient(Gateway, world().transport(variant));
     const send = async (headers: Record<string, string>) =>
       client.executeCommand(await device.signer.sign("user.profile.get", EMPTY), { headers });
     await send({ traceparent: TRACEPARENT, tracestate: "rojo=1, congo=t61rcWkgMzE" });
-    expect(seenLast()).toEqual([{ traceId: TRACE, tracestate: "rojo=1,congo=t61rcWkgMzE" }]);
+    expect(takeReceived()).toEqual([{ traceId: TRACE, tracestate: "rojo=1,congo=t61rcWkgMzE" }]);
     await send({ traceparent: TRACEPARENT, tracestate: "not a tracestate" });
-    expect(seenLast()).toEqual([{ traceId: TRACE, tracestate: null }]);
+    expect(takeReceived()).toEqual([{ traceId: TRACE, tracestate: null }]);
     await send({ tracestate: "rojo=1" });
-    expect(seenLast()).toEqual([{ traceId: expect.not.stringContaining(TRACE), tracestate: null }]);
+    expect(takeReceived()).toEqual([{ traceId: expect.not.stringContaining(TRACE), tracestate: null }]);
   });
 
-  test("several tracestate fields are one, over HTTP/1.1 and HTTP/2", async () => {
+  test("several tracestate fields are joined, over HTTP/1.1 and HTTP/2", async () => {
     const device = await login();
     const body = async () => {
       const signed = await device.signer.sign("user.profile.get", EMPTY);
@@ -80,19 +80,19 @@ describe.each(["own ports", "one port"])("%s", (name) => {
     connection.close();
     for (const url of new Set([edgeUrl, grpcUrl])) {
       const fields = { traceparent: TRACEPARENT, tracestate: ["a=1,b=2", "c=3"], "content-type": "application/json" };
-      const session = connectHttp2(url);
-      const stream = session.request({ ":method": "POST", ":path": EXECUTE, ...fields });
+      const connection = connectHttp2(url);
+      const stream = connection.request({ ":method": "POST", ":path": EXECUTE, ...fields });
       stream.end(await body());
       await new Promise((resolve) => stream.resume().once("close", resolve));
-      session.destroy();
+      connection.destroy();
     }
     const joined = { traceId: TRACE, tracestate: "a=1,b=2,c=3" };
-    expect(seenLast()).toEqual([joined, ...[...new Set([edgeUrl, grpcUrl])].map(() => joined)]);
+    expect(takeReceived()).toEqual([joined, ...[...new Set([edgeUrl, grpcUrl])].map(() => joined)]);
   });
 
-  test("a login call continues it too, over HTTP/1.1 and HTTP/2", async () => {
+  test("a login call forwards them, over HTTP/1.1 and HTTP/2", async () => {
     world().faults.on(SEND_CODE, ({ headers }) => {
-      seen.push({ traceId: headers.get("traceparent")?.split("-")[1], tracestate: headers.get("tracestate") });
+      received.push({ traceId: headers.get("traceparent")?.split("-")[1], tracestate: headers.get("tracestate") });
       return Response.json({ challenge_id: "c" });
     });
     const headers = { "content-type": "application/json", traceparent: TRACEPARENT, tracestate: "rojo=1" };
@@ -101,18 +101,18 @@ describe.each(["own ports", "one port"])("%s", (name) => {
       const url = world().gateway.edgeUrl + SEND_CODE;
       if (protocol === "http1.1") expect((await fetch(url, init)).status).toBe(200);
       else {
-        const session = connectHttp2(world().gateway.edgeUrl);
-        const stream = session.request({ ":method": "POST", ":path": SEND_CODE, ...headers });
+        const connection = connectHttp2(world().gateway.edgeUrl);
+        const stream = connection.request({ ":method": "POST", ":path": SEND_CODE, ...headers });
         stream.end(init.body);
         await new Promise((resolve) => stream.resume().once("close", resolve));
-        session.destroy();
+        connection.destroy();
       }
-      expect(seenLast()).toEqual([{ traceId: TRACE, tracestate: "rojo=1" }]);
+      expect(takeReceived()).toEqual([{ traceId: TRACE, tracestate: "rojo=1" }]);
     }
   });
 });
 
-test("a page may send it: the preflight allows tracestate wherever it allows traceparent", async () => {
+test("a CORS preflight allows traceparent and tracestate", async () => {
   const world = await openWorld({ "cors.origins": ["https://app.example"] });
   const headers = { origin: "https://app.example", "access-control-request-method": "POST" };
   const preflight = await fetch(world.gateway.edgeUrl + EXECUTE, { method: "OPTIONS", headers });

@@ -5,7 +5,7 @@ import { openStage, SETTINGS } from "../soak/stage.ts";
 import { vanish } from "../soak/vanish.ts";
 import { until } from "../support/until.ts";
 
-/** Clients that vanish without FIN or RST, in a network namespace whose route is dropped: each listener misses them within seconds. */
+/** Clients that vanish without FIN or RST, because the route of their network namespace is removed. Each listener detects it within seconds. */
 
 const STREAMS = 20;
 
@@ -13,7 +13,7 @@ function namespacesIfAllowed(): Namespaces | undefined {
   try {
     return openNamespaces();
   } catch (error) {
-    console.warn(`vanished clients: skipped, for network namespaces need root and iproute2 (${error})`);
+    console.warn(`network namespaces are not available: ${error}`);
     return undefined;
   }
 }
@@ -21,17 +21,22 @@ function namespacesIfAllowed(): Namespaces | undefined {
 const probe = namespacesIfAllowed();
 probe?.remove();
 
-test.skipIf(probe === undefined).each(SETTINGS)("$name: vanished clients are missed, over every carrier", async (setting) => {
-  const namespaces = openNamespaces();
-  try {
-    const stage = await openStage(setting, namespaces);
+const skipped = probe === undefined ? " (skipped: network namespaces need root and iproute2)" : "";
+
+test.skipIf(probe === undefined).each(SETTINGS)(
+  `$name: streams of vanished clients end, over every carrier${skipped}`,
+  async (setting) => {
+    const namespaces = openNamespaces();
     try {
-      expect((await vanish(stage, namespaces, STREAMS)).streams).toBe(3 * STREAMS);
-      await until(() => stage.openFiles()[TO_CLIENTS] === undefined, "their files to be closed");
+      const stage = await openStage(setting, namespaces);
+      try {
+        expect((await vanish(stage, namespaces, STREAMS)).streams).toBe(3 * STREAMS);
+        await until(() => stage.openFiles()[TO_CLIENTS] === undefined, "their file descriptors to be closed");
+      } finally {
+        await stage.close();
+      }
     } finally {
-      await stage.close();
+      namespaces.remove();
     }
-  } finally {
-    namespaces.remove();
-  }
-});
+  },
+);

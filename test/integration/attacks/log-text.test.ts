@@ -58,7 +58,10 @@ describe.each(["own-port", "same-port"] as const)("with edge.grpc = %s", (grpc) 
       await send(SUBSCRIBE, "application/connect+json", frame(body));
       await send("/sallyport.v1.Gateway/hunter2", "application/json", body);
     }
-    await until(() => (world.logged().match(/"msg":"(call|public call)"/g)?.length ?? 0) >= 5 * BROKEN_JSON.length, "the log lines");
+    await until(
+      () => (world.logged().match(/"msg":"(call|public call)"/g)?.length ?? 0) >= 5 * BROKEN_JSON.length,
+      "the log lines",
+    );
     expect(world.logged()).not.toContain("hunter2");
     expect(world.logged()).toContain("SyntaxError: ");
   });

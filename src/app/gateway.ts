@@ -1,5 +1,4 @@
 import project from "../../package.json" with { type: "json" };
-import { openAdmin } from "../admin/admin-listener.ts";
 import { requireBackend } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
@@ -7,31 +6,27 @@ import { sleep } from "../core/backoff.ts";
 import { messageOf } from "../core/cause.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Log, Revocation } from "../core/ports.ts";
-import { refuse } from "../core/refusal.ts";
 import { Revocations } from "../core/revocations.ts";
 import { KeyRing } from "../crypto/key-ring.ts";
 import { openHub } from "../hub/open.ts";
 import { watchClock } from "../observe/clock-watch.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
-import { brotli, Compressions, gzip, zstd } from "../rpc/compression.ts";
 import type { ProtocolName } from "../rpc/protocol.ts";
-import { RpcServer } from "../rpc/server.ts";
-import { callLog } from "../service/call-log.ts";
 import { gatewayService } from "../service/gateway-service.ts";
 import { publicEndpoints } from "../service/public/endpoints.ts";
-import { toConnectError } from "../service/rpc-errors.ts";
 import { openStores } from "../stores/open.ts";
 import { Cors } from "../transport/bun/cors.ts";
 import { shortenDnsCache } from "../transport/linux/dns-cache.ts";
 import { PeerResolver } from "../transport/peer/peer-address.ts";
+import { openAdminListener } from "./admin.ts";
 import { openAdmission } from "./admission.ts";
 import { openBackend } from "./backend.ts";
-import { warnOfOpenListener } from "./exposure.ts";
 import { feedNotReady, openFeed } from "./feed.ts";
 import { boundUrl, openPublicListeners } from "./listeners.ts";
 import { hubSettings, PUBLIC_ROUTES, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
 import { configReload } from "./reload.ts";
+import { createRpcServer } from "./rpc-server.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
 import { standardServices } from "./standard-services.ts";
 
@@ -60,7 +55,6 @@ export interface GatewayOptions {
 }
 
 const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
-const COMPRESS_BYTES_MIN = 1024;
 
 /** Builds all parts of the gateway and starts it. Throws `ConfigError`, `StoreError` or `ListenError`, with nothing left running. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -72,12 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const keys = openKeyRing(config);
   warnOfOpenFiles(config, options.secretConfigFile, log);
   const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
-  const revokeLogged = (message: string) => (revocation: Revocation) => {
-    const { deviceSessionId: device_session_id, userId: user_id } = revocation;
-    const streams = revocations.revoke(revocation);
-    log.info(message, { device_session_id, user_id, streams });
-    return streams;
-  };
+  const revokeLogged = loggedRevoke(revocations, log);
   const readiness = new Readiness();
   readiness.add(() => (lifecycle.stopping ? ["shutting down"] : []));
   await using undo = new AsyncDisposableStack();
@@ -108,16 +97,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
   const heartbeatMs = config["streams.heartbeat_ms"];
   const gateway = gatewayService({ pipeline, hub, heartbeatMs, isStopping });
-  const rpc = new RpcServer([...gateway, ...standard.methods], {
-    requestBytesMax: config["limits.request_bytes_max"],
-    tooLarge: (limitBytes) => refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(limitBytes) } }),
-    compressions: new Compressions([gzip, brotli, zstd]),
-    compressBytesMin: COMPRESS_BYTES_MIN,
-    guard: admission.guard,
-    toConnectError,
-    clock,
-    onDone: callLog(log, metrics, clock),
-  });
+  const methods = [...gateway, ...standard.methods];
+  const rpc = createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics });
   const listeners = await openPublicListeners(config, {
     rpc,
     requestBytesMax: config["limits.request_bytes_max"],
@@ -133,19 +114,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
   });
   undo.defer(() => listeners.close());
-  const admin = openAdmin({
-    listen: config["admin.listen"],
-    hosts: config["admin.hosts"],
-    notReady: () => readiness.reasons(),
-    renderMetrics: () => metrics.render(),
-    streams: {
-      list: (query) => hub.list(query),
-      revoke: revokeLogged("revoked by operator"),
-      announce: (revocation) => stores.announce(revocation),
-    },
-  });
+  const revoke = revokeLogged("revoked by operator");
+  const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, log });
   undo.defer(() => admin.close());
-  warnOfOpenListener("admin.listen", admin.bound, log);
   metrics.beforeRender(() => {
     stores.sample(metrics);
     hub.sample(metrics, PROTOCOLS);
@@ -186,6 +157,16 @@ function limitDnsCache(log: Log): void {
   } catch (error) {
     log.warn("DNS cache lifetime not reduced", { cache_seconds: 30, cause: messageOf(error) });
   }
+}
+
+/** Returns a function that revokes, logs `message` and returns the number of ended streams. */
+function loggedRevoke(revocations: Revocations, log: Log) {
+  return (message: string) => (revocation: Revocation) => {
+    const { deviceSessionId: device_session_id, userId: user_id } = revocation;
+    const streams = revocations.revoke(revocation);
+    log.info(message, { device_session_id, user_id, streams });
+    return streams;
+  };
 }
 
 function openKeyRing(config: Config): KeyRing {

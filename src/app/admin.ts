@@ -1,0 +1,37 @@
+import { openAdmin } from "../admin/admin-listener.ts";
+import type { Config } from "../config/schema.ts";
+import type { Log, Revocation } from "../core/ports.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+import type { Stores } from "../stores/open.ts";
+import type { Listener } from "../transport/listener.ts";
+import { warnOfOpenListener } from "./exposure.ts";
+import type { Readiness } from "./readiness.ts";
+
+interface AdminListenerParts {
+  readonly readiness: Readiness;
+  readonly metrics: GatewayMetrics;
+  readonly hub: Hub;
+  readonly stores: Stores;
+  /** Revokes at this gateway. Returns the number of ended streams. */
+  readonly revoke: (revocation: Revocation) => number;
+  readonly log: Log;
+}
+
+/** Opens the admin listener. Logs a warning if other machines can reach it. Throws `ListenError`. */
+export function openAdminListener(config: Config, parts: AdminListenerParts): Listener {
+  const { readiness, metrics, hub, stores, revoke, log } = parts;
+  const admin = openAdmin({
+    listen: config["admin.listen"],
+    hosts: config["admin.hosts"],
+    notReady: () => readiness.reasons(),
+    renderMetrics: () => metrics.render(),
+    streams: {
+      list: (query) => hub.list(query),
+      revoke,
+      announce: (revocation) => stores.announce(revocation),
+    },
+  });
+  warnOfOpenListener("admin.listen", admin.bound, log);
+  return admin;
+}

@@ -1,0 +1,35 @@
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log, Metrics, Peer } from "../core/ports.ts";
+import { refuse } from "../core/refusal.ts";
+import { brotli, Compressions, gzip, zstd } from "../rpc/compression.ts";
+import type { PeerGuard } from "../rpc/peer-guard.ts";
+import { RpcServer } from "../rpc/server.ts";
+import type { AnyMethod } from "../rpc/service.ts";
+import { callLog } from "../service/call-log.ts";
+import { toConnectError } from "../service/rpc-errors.ts";
+
+interface RpcServerParts {
+  readonly methods: readonly AnyMethod<Peer>[];
+  readonly guard: PeerGuard<Peer>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** A smaller response is sent uncompressed. */
+const COMPRESS_BYTES_MIN = 1024;
+
+/** Builds the RPC layer with the gateway's size limit, refusals and call log. */
+export function createRpcServer(config: Config, { methods, guard, clock, log, metrics }: RpcServerParts): RpcServer<Peer> {
+  return new RpcServer(methods, {
+    requestBytesMax: config["limits.request_bytes_max"],
+    tooLarge: (limitBytes) => refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(limitBytes) } }),
+    compressions: new Compressions([gzip, brotli, zstd]),
+    compressBytesMin: COMPRESS_BYTES_MIN,
+    guard,
+    toConnectError,
+    clock,
+    onDone: callLog(log, metrics, clock),
+  });
+}

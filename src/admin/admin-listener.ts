@@ -2,7 +2,7 @@ import type { ListenAddress } from "../core/listen.ts";
 import { ForeignPageError, PageGuard } from "../core/page-guard.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
 import { openBunListener } from "../transport/bun/bun-listener.ts";
-import { type Answer, exactApp } from "../transport/bun/exact-app.ts";
+import { exactApp, type RouteHandler } from "../transport/bun/exact-app.ts";
 import type { Listener } from "../transport/listener.ts";
 import { listStreams, revokeStreams, type StreamAdmin } from "./stream-admin.ts";
 
@@ -27,7 +27,7 @@ const IDLE_TIMEOUT_SECONDS = 30;
 export function openAdmin(parts: AdminParts): Listener {
   const { listen, hosts } = parts;
   const pages = new PageGuard([...hosts, listen.host]);
-  const guarded = (answer: Answer): Answer => {
+  const guarded = (answer: RouteHandler): RouteHandler => {
     return (request, server) => {
       pages.check(request.headers);
       return answer(request, server);
@@ -47,7 +47,7 @@ export function openAdmin(parts: AdminParts): Listener {
   });
 }
 
-function adminRoutes({ notReady, renderMetrics, streams }: AdminParts): Readonly<Record<string, Answer>> {
+function adminRoutes({ notReady, renderMetrics, streams }: AdminParts): Readonly<Record<string, RouteHandler>> {
   const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return {
     "/healthz": only(READ, () => jsonReply(200, { status: "ok" })),
@@ -68,7 +68,7 @@ function toRestError(error: unknown): RestError {
 
 const READ = ["GET", "HEAD"];
 
-function only(methods: readonly string[], answer: Answer): Answer {
+function only(methods: readonly string[], answer: RouteHandler): RouteHandler {
   return (request, server) => {
     if (methods.includes(request.method)) return answer(request, server);
     throw new RestError("method_not_allowed", undefined, { allow: methods.join(", ") });

@@ -2,8 +2,8 @@
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%[\w.~%-]+)?\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*)(?::\d{0,5})?$/;
 
 /**
- * Whether a request's Host may be answered (RFC 9112 3.2): one field, or none in HTTP/1.0. `fetch` joins several fields by commas, so a
- * comma, which RFC 3986 allows in a name, counts as two fields. An empty value is valid.
+ * Whether a request's Host is valid (RFC 9112 3.2): one field, or none in HTTP/1.0. An empty value is valid. A value with a comma is
+ * invalid, though RFC 3986 allows it in a name: `fetch` joins several Host fields with commas.
  */
 export function isHostField(value: string | null): boolean {
   return value === null || HOST.test(value);

@@ -2,20 +2,20 @@ import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 
 /** An open port. */
 export interface Listener {
-  /** As it turned out, where port 0 was asked for. */
+  /** The configured host, with the port that the system chose if 0 was configured. */
   readonly address: ListenAddress;
-  /** The IP address and port that the system bound: a name resolved, a wildcard as it is. */
+  /** The IP address and port that the system bound. A wildcard address stays one. */
   readonly bound: ListenAddress;
-  /** `http://host:port`, under which this machine reaches it. */
+  /** URL for clients on this machine: `http://host:port`. */
   readonly url: string;
-  /** Stops accepting, and resolves when the calls in flight are answered. */
+  /** Stops accepting connections. Resolves when the calls in flight are answered. */
   drain(): Promise<void>;
-  /** Cuts whatever is still open. */
+  /** Closes all connections. */
   close(): Promise<void>;
 }
 
-/** A listener whose certificate can be renewed while it serves. */
+/** A listener whose TLS certificate can be replaced while it serves. */
 export interface RenewableListener extends Listener {
-  /** From now on new connections get this identity; those that are open keep theirs. */
+  /** New connections get this identity. Open connections keep theirs. */
   renewTls(tls: TlsIdentity): void;
 }

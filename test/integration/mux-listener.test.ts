@@ -27,7 +27,7 @@ const identity = ({ certificate, key }: Certificate, clientAuthority?: string) =
   clientAuthority,
 });
 
-/** How clients speak to the one port. */
+/** Clients of the shared port, by protocol. */
 const clients: readonly { name: string; open: (baseUrl: string) => Transport }[] = [
   { name: "Connect over HTTP/1.1", open: (baseUrl) => createConnectTransport({ ...trusting(baseUrl), httpVersion: "1.1" }) },
   { name: "gRPC-Web over HTTP/1.1", open: (baseUrl) => createGrpcWebTransport({ ...trusting(baseUrl), httpVersion: "1.1" }) },
@@ -42,12 +42,12 @@ const ports = [
   { name: "TLS", options: (): EchoMuxOptions => ({ tls: identity(server) }), unfinished: ["", "\x16\x03\x01"] },
 ] as const;
 
-/** Who the handler says has called. */
+/** The peer address that the handler saw. */
 async function callerOf(transport: Transport): Promise<string | undefined> {
   return (await createClient(Gateway, transport).executeCommand({})).envelope?.keyId;
 }
 
-/** Opens a stream, and gives its first message and the means to leave. */
+/** Opens a stream and reads its first message. */
 async function subscribe(transport: Transport) {
   const leave = new AbortController();
   const stream = createClient(Gateway, transport).subscribeEvents({}, { signal: leave.signal })[Symbol.asyncIterator]();
@@ -55,7 +55,7 @@ async function subscribe(transport: Transport) {
   return { first: first.done ? undefined : first.value, next: () => stream.next(), leave: () => leave.abort() };
 }
 
-/** Undefined where a file is gone by now. */
+/** `undefined` if it throws, as for a file that no longer exists. */
 function attempt<T>(act: () => T): T | undefined {
   try {
     return act();
@@ -66,7 +66,7 @@ function attempt<T>(act: () => T): T | undefined {
 
 const openFiles = () => readdirSync("/proc/self/fd").length;
 
-/** A connection on which a test says byte for byte what is sent; `closed` says when the other side has ended it. */
+/** Sends bytes on a new connection. Resolves with what was received, and with whether the server closed the connection. */
 function raw(
   url: string,
   bytes: Uint8Array | string,
@@ -88,8 +88,8 @@ function raw(
   });
 }
 
-/** The mux's one connection to the edge behind it, as the system shows it: established, from us to a port of ours that is not `port`. */
-function innerConnection(port: number): { port: number; edgePort: number } {
+/** The mux's connection to the inner edge, from /proc: established, to a listening port of this process other than `port`. */
+function innerConnectionOf(port: number): { port: number; edgePort: number } {
   const own = new Set(readdirSync("/proc/self/fd").map((fd) => attempt(() => readlinkSync(`/proc/self/fd/${fd}`))));
   const rows = readFileSync("/proc/self/net/tcp", "utf8").split("\n").slice(1);
   const sockets = rows.map((row) => row.trim().split(/\s+/)).filter((row) => own.has(`socket:[${row[9]}]`));
@@ -101,14 +101,14 @@ function innerConnection(port: number): { port: number; edgePort: number } {
 
 const GET = "GET /.well-known/jwks.json HTTP/1.1\r\nhost: edge.example\r\n\r\n";
 
-describe.each(ports)("one $name port", ({ options }) => {
+describe.each(ports)("the mux listener on a $name port", ({ options }) => {
   let mux: EchoMux;
   beforeAll(async () => {
     mux = await openEchoMux(options());
   });
   afterAll(() => mux.close());
 
-  test("serves every protocol at once, bodies of megabytes whole in both directions", async () => {
+  test("serves all protocols concurrently, with bodies of 3 MB in both directions", async () => {
     const payloadBytes = crypto.getRandomValues(new Uint8Array(60_000)).reduce((all, byte, at) => {
       all[at * 50] = byte;
       return all;
@@ -122,7 +122,7 @@ describe.each(ports)("one $name port", ({ options }) => {
     }
   });
 
-  test.each(clients)("$name: a stream stays open, and its end is noticed when the client leaves", async ({ open }) => {
+  test.each(clients)("$name: a stream stays open until the client cancels it", async ({ open }) => {
     const stream = await subscribe(open(mux.listener.url));
     expect(stream.first?.envelope?.keyId).toBe("127.0.0.1");
     const [served] = mux.streams;
@@ -132,11 +132,11 @@ describe.each(ports)("one $name port", ({ options }) => {
     await until(() => mux.streams.size === 0, "the stream to end");
   });
 
-  test("serves the keys and browsers' calls over HTTP/2 as over HTTP/1.1", async () => {
-    const session = connectHttp2(mux.listener.url, { ca: server.certificate });
-    const ask = (headers: Record<string, string>, body?: Uint8Array) =>
+  test("serves the key set and cross-origin calls over HTTP/2", async () => {
+    const connection = connectHttp2(mux.listener.url, { ca: server.certificate });
+    const send = (headers: Record<string, string>, body?: Uint8Array) =>
       new Promise<{ status: number; allowed: string; body: Buffer }>((resolve, reject) => {
-        const stream = session.request(headers);
+        const stream = connection.request(headers);
         const chunks: Uint8Array[] = [];
         let answer = { status: 0, allowed: "" };
         stream.on("response", (fields) => {
@@ -151,25 +151,25 @@ describe.each(ports)("one $name port", ({ options }) => {
     const path = "/sallyport.v1.Gateway/ExecuteCommand";
     const json = { ":method": "POST", ":path": path, "content-type": "application/json", origin };
     try {
-      const keys = await ask({ ":path": "/.well-known/jwks.json" });
+      const keys = await send({ ":path": "/.well-known/jwks.json" });
       expect([keys.status, keys.body.toString()]).toEqual([200, '{"keys":[]}']);
       const preflight = { ":method": "OPTIONS", ":path": path, origin, "access-control-request-method": "POST" };
-      expect(await ask(preflight)).toMatchObject({ status: 204, allowed: origin });
-      const call = await ask(json, Buffer.from("{}"));
+      expect(await send(preflight)).toMatchObject({ status: 204, allowed: origin });
+      const call = await send(json, Buffer.from("{}"));
       expect(call).toMatchObject({ status: 200, allowed: origin });
       expect(JSON.parse(call.body.toString()).envelope.keyId).toBe("127.0.0.1");
-      expect((await ask({ ...json, ":path": "/nothing" }, Buffer.from("{}"))).status).toBe(404);
-      // No more is taken of a body than fits, whatever length it announces.
-      const lying = await ask({ ...json, "content-length": "2" }, new Uint8Array(17 * 1024 * 1024)).catch(() => undefined);
+      expect((await send({ ...json, ":path": "/nothing" }, Buffer.from("{}"))).status).toBe(404);
+      // The body limit holds, though the announced length is smaller.
+      const lying = await send({ ...json, "content-length": "2" }, new Uint8Array(17 * 1024 * 1024)).catch(() => undefined);
       expect(lying?.status ?? 429).toBe(429);
     } finally {
-      session.destroy();
+      connection.destroy();
     }
   });
 
-  test("a browser's stream over HTTP/2 comes as it is sent, and ends when the page leaves", async () => {
-    const session = connectHttp2(mux.listener.url, { ca: server.certificate });
-    const stream = session.request({
+  test("a browser's stream over HTTP/2 delivers each message immediately, and ends when the browser resets it", async () => {
+    const connection = connectHttp2(mux.listener.url, { ca: server.certificate });
+    const stream = connection.request({
       ":method": "POST",
       ":path": "/sallyport.v1.Gateway/SubscribeEvents",
       "content-type": "application/grpc-web+proto",
@@ -184,20 +184,20 @@ describe.each(ports)("one $name port", ({ options }) => {
     await until(() => received > 0, "the first message");
     stream.close(8);
     await until(() => mux.streams.size === 0, "the stream to end");
-    session.destroy();
+    connection.destroy();
   });
 
-  test("500 connections that come and go, served or not, leave nothing open", async () => {
+  test("500 short connections, served or not, leave no fd and no stream open", async () => {
     const { url } = mux.listener;
     const serveOne = (waits: boolean) =>
       new Promise<void>((resolve) => {
-        const session = connectHttp2(url, { ca: server.certificate });
-        session.on("error", () => {});
-        session.on("close", () => resolve());
-        const stream = session.request({ ":path": "/.well-known/jwks.json" });
+        const connection = connectHttp2(url, { ca: server.certificate });
+        connection.on("error", () => {});
+        connection.on("close", () => resolve());
+        const stream = connection.request({ ":path": "/.well-known/jwks.json" });
         stream.on("error", () => {});
-        stream.on("response", () => session.destroy());
-        if (!waits) session.on("connect", () => session.destroy());
+        stream.on("response", () => connection.destroy());
+        if (!waits) connection.on("connect", () => connection.destroy());
       });
     const round = async (at: number) => {
       if (at % 5 === 0) return serveOne(at % 2 === 0);
@@ -218,7 +218,7 @@ describe.each(ports)("one $name port", ({ options }) => {
     await round(1);
     const before = openFiles();
     for (let at = 0; at < 500; at += 25) await Promise.all(Array.from({ length: 25 }, (_, n) => round(at + n)));
-    await until(() => openFiles() <= before, "every file to be closed");
+    await until(() => openFiles() <= before, "all fds to be closed");
     expect(mux.streams.size).toBe(0);
     expect(await callerOf(clients[0]?.open(url) ?? expect.unreachable())).toBe("127.0.0.1");
   });
@@ -228,14 +228,14 @@ describe.each(ports)("one $name port", ({ options }) => {
     "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\ngarbage, garbage, garbage",
     "HELO\r\n\r\n",
-  ])("garbage (%j) ends its own connection, and nothing else", async (bytes) => {
+  ])("invalid bytes (%j) close their own connection only", async (bytes) => {
     const { received, closed } = await raw(mux.listener.url, bytes);
     if (!closed) expect(received).toStartWith("HTTP/1.1 400");
     expect(await callerOf(clients[3]?.open(mux.listener.url) ?? expect.unreachable())).toBe("127.0.0.1");
   });
 });
 
-describe.each(ports)("behind a load balancer that says who the client is, on a $name port", ({ options }) => {
+describe.each(ports)("behind a load balancer that sends PROXY headers, on a $name port", ({ options }) => {
   let mux: EchoMux;
   beforeAll(async () => {
     mux = await openEchoMux({ ...options(), trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
@@ -251,26 +251,23 @@ describe.each(ports)("behind a load balancer that says who the client is, on a $
     }
   };
 
-  test.each(clients)("$name: it is the client's address that counts", async ({ open }) => {
+  test.each(clients)("$name: the peer is the address of the PROXY header", async ({ open }) => {
     expect(await through(proxyV1("203.0.113.7"), open)).toBe("203.0.113.7");
     expect(await through(proxyV2("2001:db8:0:0:0:0:0:7", { tlvs: "\x04\0\x03abc" }), open)).toBe("2001:db8::7");
   });
 
-  test.each(clients)(
-    "$name: the balancer's own connections, and those without a header, are the balancer's",
-    async ({ open }) => {
-      expect(await through(proxyV2("203.0.113.7", { command: 0x20 }), open)).toBe("127.0.0.1");
-      expect(await callerOf(open(mux.listener.url))).toBe("127.0.0.1");
-    },
-  );
+  test.each(clients)("$name: without a header, or with a LOCAL one, the peer is the load balancer", async ({ open }) => {
+    expect(await through(proxyV2("203.0.113.7", { command: 0x20 }), open)).toBe("127.0.0.1");
+    expect(await callerOf(open(mux.listener.url))).toBe("127.0.0.1");
+  });
 
-  test("a malformed header ends the connection", async () => {
+  test("a malformed header closes the connection", async () => {
     const { closed } = await raw(mux.listener.url, `PROXY TCP4 203.0.113.7\r\n${GET}`);
     expect(closed).toBe(true);
     expect(mux.warnings.at(-1)).toContain("ProxyProtocolError");
   });
 
-  test("the header and what follows may come in any pieces", async () => {
+  test("the header and the bytes after it may arrive in any pieces", async () => {
     for (const { open } of clients) {
       const balancer = await openLoadBalancer(mux.listener.url, { header: proxyV1("203.0.113.7"), singleBytes: 90 });
       expect(await callerOf(open(balancer.url))).toBe("203.0.113.7");
@@ -279,11 +276,11 @@ describe.each(ports)("behind a load balancer that says who the client is, on a $
   });
 });
 
-describe("an address that somebody only claims", () => {
+describe("a spoofed address", () => {
   const json = { path: "/sallyport.v1.Gateway/ExecuteCommand", headers: { "content-type": "application/json" }, body: "{}" };
   const keyId = (body: Buffer | undefined) => JSON.parse(body?.toString() ?? "{}").envelope?.keyId;
 
-  test.each(ports)("in a PROXY header of a stranger is refused on a $name port, and nothing is served", async ({ options }) => {
+  test.each(ports)("in a PROXY header from an untrusted peer closes the connection, on a $name port", async ({ options }) => {
     const mux = await openEchoMux({ ...options(), trustedProxies: ["10.0.0.1"] });
     for (const header of [proxyV1("10.0.0.1"), proxyV2("10.0.0.1"), proxyV2("10.0.0.1", { command: 0x20 })]) {
       const { received, closed } = await raw(mux.listener.url, Buffer.concat([header, Buffer.from(GET)]));
@@ -293,20 +290,20 @@ describe("an address that somebody only claims", () => {
     await mux.close();
   });
 
-  test("in a PROXY header is refused where nobody is trusted", async () => {
+  test("in a PROXY header closes the connection if no proxy is trusted", async () => {
     const mux = await openEchoMux();
     expect(await raw(mux.listener.url, proxyV1("203.0.113.7") + GET)).toEqual({ received: "", closed: true });
     await mux.close();
   });
 
-  test("in X-Forwarded-For is not read, over HTTP/1.1 and over HTTP/2", async () => {
+  test("in X-Forwarded-For is ignored if no proxy is trusted, over HTTP/1.1 and HTTP/2", async () => {
     const mux = await openEchoMux();
     const request = { ...json, headers: { ...json.headers, "x-forwarded-for": "203.0.113.7" } };
     for (const send of [http1, http2]) expect(keyId((await send(mux.listener.url, request))?.body)).toBe("127.0.0.1");
     await mux.close();
   });
 
-  test("in X-Forwarded-For counts only where the client of the PROXY header is itself a trusted proxy", async () => {
+  test("in X-Forwarded-For is used only if the PROXY header names a trusted proxy", async () => {
     const mux = await openEchoMux({ trustedProxies: ["127.0.0.1", "10.0.0.0/8"] });
     const request = { ...json, headers: { ...json.headers, "x-forwarded-for": "198.51.100.1" } };
     const expected = { "203.0.113.7": "203.0.113.7", "10.0.0.2": "198.51.100.1" };
@@ -319,16 +316,16 @@ describe("an address that somebody only claims", () => {
   });
 
   test.skipIf(process.platform !== "linux")(
-    "by coming to the edge behind the mux, past it, is not even an address",
+    "by a connection to the inner edge that bypasses the mux is answered with 421",
     async () => {
       const mux = await openEchoMux();
       const client = connect(mux.listener.address.port, "127.0.0.1", () => client.write(GET));
       await new Promise((resolve) => client.once("data", resolve));
-      const inner = innerConnection(mux.listener.address.port);
+      const inner = innerConnectionOf(mux.listener.address.port);
       const edgeUrl = `http://127.0.0.1:${inner.edgePort}`;
       expect((await http1(edgeUrl, json))?.status).toBe(421);
       expect((await http2(edgeUrl, json))?.status).toBe(421);
-      // From another address of this machine even the port of a connection of the mux's can be had.
+      // From another loopback address, the local port of a connection of the mux can be used.
       const call = `POST ${json.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
       const { received } = await raw(edgeUrl, call, { localAddress: "127.0.0.2", localPort: inner.port });
       expect(received).toStartWith("HTTP/1.1 421");
@@ -337,7 +334,7 @@ describe("an address that somebody only claims", () => {
     },
   );
 
-  test("two clients on neighbouring connections are told apart", async () => {
+  test("concurrent connections get the addresses of their own clients", async () => {
     const mux = await openEchoMux();
     const body = `POST ${json.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`;
     const sources = Array.from({ length: 20 }, (_, at) => `127.0.0.${at + 10}`);
@@ -347,8 +344,8 @@ describe("an address that somebody only claims", () => {
   });
 });
 
-describe("a connection that does not say what it is", () => {
-  test.each(ports)("is closed after its time on a $name port; one that has said it is not", async ({ options, unfinished }) => {
+describe("a connection without a known protocol", () => {
+  test.each(ports)("is closed after the timeout on a $name port; streams stay open", async ({ options, unfinished }) => {
     const mux = await openEchoMux({ ...options(), limits: { firstBytesTimeoutMs: 300 } });
     const streams = await Promise.all(clients.map(({ open }) => subscribe(open(mux.listener.url))));
     const silent = await Promise.all(unfinished.map((bytes) => raw(mux.listener.url, bytes)));
@@ -359,7 +356,7 @@ describe("a connection that does not say what it is", () => {
     await mux.close();
   });
 
-  test("is closed after the handshake too", async () => {
+  test("is closed after the timeout that follows a TLS handshake", async () => {
     const mux = await openEchoMux({ tls: identity(server), limits: { firstBytesTimeoutMs: 100 } });
     const { port } = new URL(mux.listener.url);
     const socket = connectTls({ port: Number(port), host: "127.0.0.1", ca: server.certificate, servername: "localhost" });
@@ -369,8 +366,8 @@ describe("a connection that does not say what it is", () => {
   });
 });
 
-describe("a client that sends byte by byte", () => {
-  test.each(clients)("is served all the same: $name", async ({ open }) => {
+describe("a client that sends single bytes", () => {
+  test.each(clients)("is served: $name", async ({ open }) => {
     const mux = await openEchoMux();
     const balancer = await openLoadBalancer(mux.listener.url, { singleBytes: 80 });
     expect(await callerOf(open(balancer.url))).toBe("127.0.0.1");
@@ -379,9 +376,9 @@ describe("a client that sends byte by byte", () => {
   });
 });
 
-describe("TLS on one port", () => {
+describe("TLS on the mux listener", () => {
   test.each([{ trustedProxies: [] }, { trustedProxies: ["127.0.0.1"] }])(
-    "a client certificate is demanded where there is an authority for it, with proxies $trustedProxies",
+    "requires a client certificate if a client authority is configured, with trusted proxies $trustedProxies",
     async ({ trustedProxies }) => {
       const device = await selfSigned("device.example");
       const mux = await openEchoMux({ tls: identity(server, device.certificate), trustedProxies });
@@ -401,7 +398,7 @@ describe("TLS on one port", () => {
     },
   );
 
-  test("a renewed certificate serves new connections, and those that are open live on", async () => {
+  test("presents a renewed certificate to new connections, and keeps open ones", async () => {
     const mux = await openEchoMux({ tls: identity(server) });
     const streams = await Promise.all(clients.map(({ open }) => subscribe(open(mux.listener.url))));
     mux.listener.renewTls(identity(renewed));
@@ -423,15 +420,15 @@ describe("TLS on one port", () => {
   });
 });
 
-describe("a stop", () => {
-  test.each(ports)("lets calls in flight end, and accepts no new ones, on a $name port", async ({ options }) => {
+describe("a drain", () => {
+  test.each(ports)("waits for calls in flight, and accepts no new ones, on a $name port", async ({ options }) => {
     const gate = Promise.withResolvers<void>();
     const mux = await openEchoMux({ ...options(), gate: gate.promise });
     const { url } = mux.listener;
     const payloadBytes = new Uint8Array(4_000_000).fill(7);
     const calls = clients.map(({ open }) => createClient(Gateway, open(url)).executeCommand({ payloadBytes }));
     const silent = raw(url, "");
-    // Whoever has been answered once keeps the connection, idle.
+    // An answered client keeps its connection open, idle.
     await http1(url.replace("https", "http"), { path: "/" }).catch(() => {});
     await until(() => mux.pending() === clients.length, "the calls to be under way");
     let drained = false;
@@ -447,7 +444,7 @@ describe("a stop", () => {
     await mux.close();
   });
 
-  test("is not held up by a client that goes on opening streams", async () => {
+  test("does not wait for streams that a client opens after the GOAWAY", async () => {
     const gate = Promise.withResolvers<void>();
     const mux = await openEchoMux({ gate: gate.promise });
     const client = new RawH2(mux.listener.url);
@@ -464,22 +461,22 @@ describe("a stop", () => {
     await mux.close();
   });
 
-  test("that is not to wait cuts what is open", async () => {
+  test("is not needed: close() ends open streams and connections", async () => {
     const before = openFiles();
     const mux = await openEchoMux();
     const streams = await Promise.all(clients.map(({ open }) => subscribe(open(mux.listener.url))));
     await mux.close();
     for (const stream of streams) expect(await stream.next().catch(() => "cut")).toBe("cut");
     expect(mux.streams.size).toBe(0);
-    await until(() => openFiles() <= before, "every file to be closed");
+    await until(() => openFiles() <= before, "all fds to be closed");
   });
 });
 
-test("a port that is taken is said so, and nothing is left open", async () => {
+test("a port in use is a ListenError, and no fd stays open", async () => {
   const mux = await openEchoMux();
   const before = openFiles();
   const { port } = mux.listener.address;
   expect(await openEchoMux({ port }).catch((error) => error)).toBeInstanceOf(ListenError);
-  await until(() => openFiles() <= before, "every file to be closed");
+  await until(() => openFiles() <= before, "all fds to be closed");
   await mux.close();
 });

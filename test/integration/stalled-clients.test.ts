@@ -70,7 +70,7 @@ test("over TLS, a stalled stream also ends after a renewal of the certificate", 
     async (world, device) => {
       copyFileSync(second.certificateFile, first.certificateFile);
       copyFileSync(second.keyFile, first.keyFile);
-      await until(() => world.logged().includes("tls: renewed"), "the renewal");
+      await until(() => world.logged().includes("tls certificate renewed"), "the renewal");
       await stall(world, device);
     },
     first,

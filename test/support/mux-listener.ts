@@ -20,13 +20,13 @@ import { UNGUARDED } from "./unguarded.ts";
 
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 
-/** A front before an echo: what came, and from whom. */
+/** A mux listener in front of an echo service. */
 export interface EchoMux {
   readonly listener: RenewableListener;
-  /** The streams that are open. */
+  /** Open streams. */
   readonly streams: ReadonlySet<OutgoingStream<typeof GatewayEventSchema>>;
   readonly warnings: readonly string[];
-  /** Unary calls that have come and are not answered. */
+  /** Unary calls that are not answered yet. */
   readonly pending: () => number;
   close(): Promise<void>;
 }
@@ -35,7 +35,7 @@ export interface EchoMuxOptions {
   readonly trustedProxies?: readonly string[];
   readonly tls?: TlsIdentity;
   readonly limits?: Partial<ConnectionLimits>;
-  /** Holds each unary answer back. */
+  /** Delays each unary answer until it resolves. */
   readonly gate?: Promise<void>;
   readonly port?: number;
 }
@@ -67,7 +67,7 @@ export async function openEchoMux(options: EchoMuxOptions = {}): Promise<EchoMux
   return { listener, streams, warnings, pending: () => pending, close: () => listener.close() };
 }
 
-/** ExecuteCommand gives the payload back and the peer's address as key_id; SubscribeEvents sends the payload, and stays open. */
+/** ExecuteCommand returns the payload, with the peer's address as key_id. SubscribeEvents sends the payload and stays open. */
 function echoServer(streams: Set<OutgoingStream<typeof GatewayEventSchema>>, hold: () => Promise<void>): RpcServer<Peer> {
   const execute = unary(Gateway.method.executeCommand, async ({ payloadBytes }, call: Call<Peer>) => {
     await hold();

@@ -5,19 +5,19 @@ import { serverTlsOptions } from "../tls/server-tls.ts";
 import { drainServer } from "./drain-server.ts";
 
 export interface BunListenerOptions {
-  /** What listens, for error messages. */
+  /** The listener's name for error messages. */
   readonly what: string;
   readonly listen: ListenAddress;
   readonly tls?: TlsIdentity | undefined;
-  /** Bodies beyond this are cut off by the runtime, whatever the handler does. */
+  /** The runtime closes connections with longer bodies, independent of the handler. */
   readonly bodyBytesMax: number;
-  /** Seconds without a byte in either direction after which a connection is closed. Streams are exempt. */
+  /** Time without a byte in either direction, after which a connection is closed. Streams are exempt. */
   readonly idleTimeoutSeconds: number;
 }
 
 /**
- * Opens a port for an Elysia application: HTTP/1.1 and HTTP/2, by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`.
- * `build` is called once for each start of a server: a renewed certificate takes a new one.
+ * Opens a port for an Elysia application: HTTP/1.1, and HTTP/2 by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`.
+ * `build` is called again for each renewed certificate, since that needs a new server.
  */
 export function openBunListener(build: () => AnyElysia, options: BunListenerOptions): RenewableListener {
   let server = start(build(), options, options.listen.port);
@@ -32,10 +32,10 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
     drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
     close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
     renewTls(tls) {
-      // Bun's server.reload() keeps the certificate. The port is free as soon as the old server stops accepting.
+      // server.reload() does not replace the certificate. The port is free as soon as the old server stops accepting.
       const old = server;
       retired.add(old);
-      drainServer(old, RETIRED_QUIET_MS).then(() => retired.delete(old));
+      drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
       try {
         server = start(build(), { ...options, tls }, address.port);
         current = tls;
@@ -47,8 +47,8 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
   };
 }
 
-/** Connections that a renewal finds in their handshake, or in the head of a request, have this long to get on. */
-const RETIRED_QUIET_MS = 10_000;
+/** Time for connections that are in their handshake, or in the head of a request, when a certificate is renewed. */
+const RETIRED_IDLE_MS = 10_000;
 
 type AppServer = NonNullable<AnyElysia["server"]>;
 
@@ -62,9 +62,9 @@ function start(
       hostname: listen.host,
       port,
       http2: true,
-      // Elysia's own default shares the port with whoever listens already, silently.
+      // Elysia's default is true, which would silently share the port with another process.
       reusePort: false,
-      // Error pages of the development mode show stacks.
+      // Error pages of the development mode contain stack traces.
       development: false,
       maxRequestBodySize: bodyBytesMax,
       idleTimeout: idleTimeoutSeconds,
@@ -77,7 +77,7 @@ function start(
   return app.server;
 }
 
-/** `hostname` is what was asked for; `address`, which Bun's types leave out, is the socket's. */
+/** `server.hostname` is the configured host. `server.address`, which Bun's types omit, is the bound address. */
 function boundHostOf(server: AppServer): string | undefined {
   const bound: unknown = Reflect.get(server, "address");
   const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";

@@ -1,6 +1,6 @@
 import { cors } from "@connectrpc/connect";
 
-/** Headers of ours that browsers' clients read or send, besides those of the protocols. */
+/** Headers that browser clients send or read, in addition to those of the RPC protocols. */
 const OWN_ALLOWED = ["traceparent", "tracestate"];
 const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];
 
@@ -9,14 +9,14 @@ const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");
 const EXPOSED_HEADERS = [...cors.exposedHeaders, ...OWN_EXPOSED].join(", ");
 
 export interface CorsOptions {
-  /** As browsers send them, or `*` for all. Empty: no page of another origin may call. */
+  /** Allowed origins, as browsers send them, or `*` for all. Empty: CORS is off. */
   readonly origins: readonly string[];
   readonly maxAgeSeconds: number;
 }
 
 /**
- * Which pages of other origins may call the edge (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Requests carry their own
- * signature and no cookie counts, so credentials are never allowed. With no origin configured it is not there at all.
+ * CORS for pages of other origins (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Credentials are never allowed: requests are
+ * signed, and cookies have no effect. Without configured origins, no CORS header is sent.
  */
 export class Cors {
   readonly #origins: ReadonlySet<string>;
@@ -27,7 +27,7 @@ export class Cors {
     this.#maxAge = String(maxAgeSeconds);
   }
 
-  /** Answers a preflight itself, and lets a page of an allowed origin read any other answer. */
+  /** Answers preflights. Adds the CORS headers to other responses if the origin is allowed. */
   answer(request: Request, serve: () => Response | Promise<Response>): Response | Promise<Response> {
     if (this.#origins.size === 0) return serve();
     const isPreflight = request.method === "OPTIONS" && request.headers.has("access-control-request-method");

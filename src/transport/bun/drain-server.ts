@@ -1,29 +1,29 @@
-/** The part of `Bun.serve`'s server that a drain needs. */
+/** The part of Bun's server that a drain needs. */
 export interface DrainableServer {
-  /** Requests whose answer the system has not taken yet. */
+  /** Requests whose response is not yet written to the socket. */
   readonly pendingRequests: number;
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
 
-const LOOK_EVERY_MS = 20;
-/** Time for close_notify, and for what the system has taken of the last answer. */
-const QUIET_MS = 200;
+const CHECK_INTERVAL_MS = 20;
+/** Time for the client's close_notify, and for the last response to leave the kernel's send buffer. */
+const IDLE_MS = 200;
 
 /**
- * Stops accepting, and resolves when the requests under way are answered.
+ * Stops accepting, and resolves when the requests in flight are answered.
  *
- * Bun.serve's own `stop(false)` waits for connections: over TLS also for an idle one whose client does not answer close_notify (RFC 8446
- * 6.1 does not demand it), for a handshake that stands still (bun#42285) and for the first half of a request's head. A client holds a stop
- * up so until the deadline. So connections without a request are cut once no request has been under way for `quietMs`.
+ * Bun's `stop(false)` also waits for connections without a request: over TLS for an idle client that does not answer close_notify (RFC 8446
+ * 6.1 does not require it), for a stalled handshake (bun#42285) and for an incomplete request head. Such a client would delay a stop until
+ * its deadline. So all connections are closed once no request has been in flight for `idleMs`.
  */
-export async function drainServer(server: DrainableServer, quietMs: number = QUIET_MS): Promise<void> {
+export async function drainServer(server: DrainableServer, idleMs: number = IDLE_MS): Promise<void> {
   let isStopped = false;
   const stopped = server.stop(false).then(() => {
     isStopped = true;
   });
-  for (let quietForMs = 0; !isStopped && quietForMs < quietMs; ) {
-    await Promise.race([stopped, Bun.sleep(LOOK_EVERY_MS)]);
-    quietForMs = server.pendingRequests === 0 ? quietForMs + LOOK_EVERY_MS : 0;
+  for (let idleForMs = 0; !isStopped && idleForMs < idleMs; ) {
+    await Promise.race([stopped, Bun.sleep(CHECK_INTERVAL_MS)]);
+    idleForMs = server.pendingRequests === 0 ? idleForMs + CHECK_INTERVAL_MS : 0;
   }
   if (!isStopped) await server.stop(true);
 }

@@ -11,7 +11,7 @@ import type { SocketEnd } from "../mux/loopback-proxy.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import { openBunListener } from "./bun-listener.ts";
 import type { Cors } from "./cors.ts";
-import { type Answer, type AppServer, type ExactRoutes, exactApp } from "./exact-app.ts";
+import { type AppServer, type ExactRoutes, exactApp, type RouteHandler } from "./exact-app.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./fetch-body.ts";
 import { FetchRequest, readBounded, toResponse } from "./fetch-host.ts";
 import { pathOf } from "./request-url.ts";
@@ -21,10 +21,10 @@ export interface EdgeParts {
   readonly tls?: TlsIdentity | undefined;
   readonly requestBytesMax: number;
   readonly rpc: RpcServer<Peer>;
-  /** What is served beside the RPCs. */
+  /** Plain HTTP calls served in addition to the RPCs. */
   readonly endpoints: readonly HttpEndpoint[];
   readonly peers: PeerResolver;
-  /** Who asks, where that is not simply who opened the connection. Throws RestError. */
+  /** Resolves the peer of a request. By default from the socket and the forwarding header. Throws RestError. */
   readonly findPeer?: FindPeer | undefined;
   readonly cors: Cors;
   readonly log: Log;
@@ -33,31 +33,32 @@ export interface EdgeParts {
   readonly limits?: Partial<ConnectionLimits> | undefined;
 }
 
-/** `socket`: of the connection, where it is one of the edge's own and still open. */
+/** `socket`: the remote end. `null` if the connection is closed, or if another listener accepted it. */
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /**
- * The handlers refuse sooner, and say so in the protocol; beyond this the runtime hangs up without a word. Bodies that were refused are
- * dropped as they come, so it costs no memory.
+ * Least value of Bun's own body limit, beyond which it closes the connection without a response. It is far above `requestBytesMax`, so that
+ * handlers can refuse large bodies with a response. They discard the rest of a refused body, so it takes no memory.
  */
-const BODY_FENCE_BYTES = 64 * 1024 * 1024;
+const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
 
-/** Opens the edge: the RPCs, the public REST calls and the gateway's keys, on one port over HTTP/1.1 and h2c. */
+/** Opens the edge: RPCs and plain HTTP endpoints, on one port over HTTP/1.1 and HTTP/2. */
 export function openEdge(parts: EdgeParts): RenewableListener {
   return openBunListener(() => exactApp(edgeRoutes(parts)), {
     what: "the edge",
     listen: parts.listen,
     tls: parts.tls,
-    bodyBytesMax: Math.max(BODY_FENCE_BYTES, 2 * parts.requestBytesMax),
+    bodyBytesMax: Math.max(RUNTIME_BODY_BYTES_MIN, 2 * parts.requestBytesMax),
     idleTimeoutSeconds: IDLE_TIMEOUT_SECONDS,
   });
 }
 
-/** The edge without a port: each route hands the untouched request to the one function that answers it. */
+/** The edge's routes, without a port. Each route passes the unread request to one function. */
 export function edgeRoutes(parts: EdgeParts): ExactRoutes {
   const { rpc, peers, cors } = parts;
-  const onSocket: FindPeer = (request, socket) => peers.resolve(socket?.address, () => request.headers.get(peers.header));
-  const { findPeer = onSocket } = parts;
+  const resolveSocketPeer: FindPeer = (request, socket) =>
+    peers.resolve(socket?.address, () => request.headers.get(peers.header));
+  const { findPeer = resolveSocketPeer } = parts;
   const { bodyTimeoutMs } = connectionLimits(parts.limits);
   const peerOf = (request: Request, server: AppServer) => findPeer(request, server?.requestIP(request) ?? null);
   const call = async (request: Request, path: string, server: AppServer) => {
@@ -65,8 +66,8 @@ export function edgeRoutes(parts: EdgeParts): ExactRoutes {
     return toResponse(reply, request, server);
   };
 
-  const routes: Record<string, Answer> = {};
-  const route = (path: string, answer: Answer) => {
+  const routes: Record<string, RouteHandler> = {};
+  const route = (path: string, answer: RouteHandler) => {
     routes[path] = (request, server) => cors.answer(request, () => answer(request, server));
   };
   for (const path of rpc.paths) route(path, (request, server) => call(request, path, server));
@@ -76,7 +77,7 @@ export function edgeRoutes(parts: EdgeParts): ExactRoutes {
       return endpoint.serve({ request, peer: peerOf(request, server), readBody });
     });
   }
-  return { routes, otherwise: unknownTarget(rpc.paths, call), failed: (error) => unexpected(error, parts.log) };
+  return { routes, otherwise: unknownTarget(rpc.paths, call), failed: (error) => errorResponse(error, parts.log) };
 }
 
 /** `/package.Service/Method` */
@@ -85,10 +86,10 @@ const RPC_PATH = /^\/[\w.]+\.[\w]+\/\w+$/;
 type Call = (request: Request, path: string, server: AppServer) => Promise<Response>;
 
 /**
- * What looks like an RPC of some other service gets an answer of the RPC protocols, the rest that of REST. A target that only
- * normalises to a method's path is not that method.
+ * Answers unknown targets: an RPC protocol's error if the path has the form of an RPC, otherwise a REST error. A target that equals a
+ * method's path only after normalisation is not that method.
  */
-function unknownTarget(served: readonly string[], call: Call): Answer {
+function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {
     const path = pathOf(request.url);
     const isUnknownRpc = request.method === "POST" && RPC_PATH.test(path) && !served.includes(path);
@@ -96,9 +97,9 @@ function unknownTarget(served: readonly string[], call: Call): Answer {
   };
 }
 
-/** No handler throws, but for who asks; what comes here besides is a fault of the framework's or ours, and none of it leaves. */
-function unexpected(error: unknown, log: Log): Response {
+/** Only `findPeer` throws on purpose, a RestError. Any other error is a bug; its text is logged and not sent. */
+function errorResponse(error: unknown, log: Log): Response {
   if (error instanceof RestError) return error.toResponse();
-  log.error("unexpected", { cause: describeCause(error) });
+  log.error("unexpected error", { cause: describeCause(error) });
   return new RestError("internal").toResponse();
 }

@@ -1,36 +1,37 @@
 import type { BodySink, BodyWriter } from "../../rpc/http.ts";
 
-/** Quiet connections are closed after this; streams are exempt, and calls answer or time out well before. */
+/** Idle connections are closed after this time. Streams are exempt, and calls end or time out much sooner. */
 export const IDLE_TIMEOUT_SECONDS = 150;
 const NO_TIMEOUT = 0;
-/** Below the 255 that Bun takes. It counts anew with every write, in steps of 4 s. */
+/** Bun allows at most 255. Each write restarts the timeout, which has a resolution of 4 s. */
 const STREAM_TIMEOUT_SECONDS = 240;
 
-/** The part of `Bun.serve`'s server that says how long a request's connection may be quiet. */
+/** The part of Bun's server that sets the idle timeout of a request's connection. */
 export interface ConnectionTimeouts {
   timeout(request: Request, seconds: number): void;
 }
 
 /**
- * Lets a stream's connection be quiet, and gives what ends that when the stream does: a client that does not read would otherwise hold for
- * ever what is queued for it. Nothing needs to be ended, and nothing of the request kept, where the stream is never quiet for long.
+ * Extends the idle timeout for a stream. Without a short enough `idleMsMax`, the timeout is switched off, and the returned function must be
+ * called at the end of the stream to restore it: otherwise a client that does not read would hold its queue without a time limit. If
+ * `idleMsMax` is short, a longer timeout is enough; nothing is returned, and the request can be released.
  */
 export function allowIdle(
   request: Request,
   timeouts: ConnectionTimeouts,
   idleMsMax: number | undefined,
 ): (() => void) | undefined {
-  const isLively = idleMsMax !== undefined && idleMsMax * 2 <= STREAM_TIMEOUT_SECONDS * 1000;
-  timeouts.timeout(request, isLively ? STREAM_TIMEOUT_SECONDS : NO_TIMEOUT);
-  return isLively ? undefined : () => timeouts.timeout(request, IDLE_TIMEOUT_SECONDS);
+  const hasHeartbeats = idleMsMax !== undefined && idleMsMax * 2 <= STREAM_TIMEOUT_SECONDS * 1000;
+  timeouts.timeout(request, hasHeartbeats ? STREAM_TIMEOUT_SECONDS : NO_TIMEOUT);
+  return hasHeartbeats ? undefined : () => timeouts.timeout(request, IDLE_TIMEOUT_SECONDS);
 }
 
 /**
- * The body of a streaming answer on `Bun.serve`: a direct stream (Bun, "Direct ReadableStream"), whose chunks go to the connection
- * with no queue of objects between. It is its own source and sink, so that a quiet stream takes one object here.
+ * The body of a streaming response on `Bun.serve`: a direct stream (Bun, "Direct ReadableStream"), which writes to the connection without
+ * a queue of objects. One object is both source and sink, to save memory per idle stream.
  *
- * The runtime calls `pull` once, when the answer begins, or `cancel` where the client has gone before. Chunks of one turn are sent
- * together at its end; the answer's headers go out with the first.
+ * The runtime calls `pull` once, when the response starts, or `cancel` if the client has disconnected before. Chunks of one turn of the
+ * event loop are sent together at its end. The response's headers are sent with the first chunk.
  */
 export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Array> {
   readonly type = "direct";
@@ -38,7 +39,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   readonly #onClosed: (() => void) | undefined;
   #controller: ReadableStreamDirectController | undefined;
   #open = true;
-  /** What was written since the client fell behind. */
+  /** Bytes written since the socket applied backpressure. */
   #queuedBytes = 0;
 
   constructor(writer: BodyWriter, onClosed?: () => void) {
@@ -54,21 +55,21 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
     return this.#queuedBytes > 0;
   }
 
-  /** Called by the runtime. That it gives no promise keeps the stream open. */
+  /** Called by the runtime. The stream stays open, since no promise is returned. */
   pull(controller: ReadableStreamDirectController): void {
     this.#controller = controller;
     this.#writer.bodyOpened(this);
   }
 
-  /** Called by the runtime when the client is gone. */
+  /** Called by the runtime when the client disconnects. */
   cancel(): void {
-    this.#closed();
+    this.#finish();
   }
 
   write(bytes: Uint8Array): void {
     if (!this.#open || this.#controller === undefined || bytes.byteLength === 0) return;
     const written = writeTo(this.#controller, bytes);
-    if (written === 0) this.#closed();
+    if (written === 0) this.#finish();
     else if (this.#queuedBytes > 0) this.#queuedBytes += bytes.byteLength;
     else if (typeof written !== "number") this.#waitFor(written, bytes.byteLength);
   }
@@ -76,10 +77,10 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   close(): void {
     if (!this.#open) return;
     this.#controller?.close();
-    this.#closed();
+    this.#finish();
   }
 
-  /** The client has fallen behind: the runtime took the chunk all the same, and says when the client has caught up, or is gone. */
+  /** The runtime has queued the chunk. `drained` settles when the queue is sent, or when the client has disconnected. */
   #waitFor(drained: PromiseLike<unknown>, byteLength: number): void {
     this.#queuedBytes = byteLength;
     const settled = () => {
@@ -89,7 +90,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
     drained.then(settled, settled);
   }
 
-  #closed(): void {
+  #finish(): void {
     if (!this.#open) return;
     this.#open = false;
     this.#queuedBytes = 0;
@@ -99,7 +100,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   }
 }
 
-/** As the controller's own; 0 also where it throws, since the connection is no more. */
+/** The result of the controller's `write`. 0 if it throws, since the connection is closed. */
 function writeTo(controller: ReadableStreamDirectController, bytes: Uint8Array) {
   try {
     return controller.write(bytes);

@@ -13,15 +13,15 @@ import { ensureConnectionOpen } from "./connection-open.ts";
 import { allowIdle, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
 import { queryOf } from "./request-url.ts";
 
-/** Carries the RPC layer on `Bun.serve`: its HttpRequest from a fetch Request, a fetch Response from its replies. */
+/** Adapts a fetch Request of `Bun.serve` to the RPC layer's request. */
 export class FetchRequest implements HttpRequest<Peer> {
   readonly path: string;
   readonly peer: Peer;
-  /** `Bun.serve` cannot send any. */
+  /** `Bun.serve` cannot send trailers. */
   readonly trailers = false;
   readonly #bodyTimeoutMs: number;
   #request: Request | undefined;
-  /** Read of the native request once: a call asks for some ten of them. */
+  /** Cached: reading `request.headers` costs time, and a call reads about ten headers. */
   #headers: Headers | undefined;
 
   constructor(request: Request, path: string, peer: Peer, bodyTimeoutMs: number) {
@@ -33,23 +33,23 @@ export class FetchRequest implements HttpRequest<Peer> {
   }
 
   get method(): string {
-    return held(this.#request).method;
+    return required(this.#request).method;
   }
 
   get query(): string {
-    return queryOf(held(this.#request).url);
+    return queryOf(required(this.#request).url);
   }
 
   get headers(): Headers {
-    return held(this.#headers);
+    return required(this.#headers);
   }
 
   allHeaders(): Headers {
-    return held(this.#headers);
+    return required(this.#headers);
   }
 
   signal(): AbortSignal {
-    return held(this.#request).signal;
+    return required(this.#request).signal;
   }
 
   release(): void {
@@ -58,15 +58,15 @@ export class FetchRequest implements HttpRequest<Peer> {
   }
 
   readBody(bytesMax: number): Promise<Uint8Array> {
-    return readBounded(held(this.#request), bytesMax, this.#bodyTimeoutMs);
+    return readBounded(required(this.#request), bytesMax, this.#bodyTimeoutMs);
   }
 
   body(): BodySource {
-    return new FetchBodySource(held(this.#request).body);
+    return new FetchBodySource(required(this.#request).body);
   }
 }
 
-function held<T>(value: T | undefined): T {
+function required<T>(value: T | undefined): T {
   if (value === undefined) throw new Error("the request has been released");
   return value;
 }
@@ -84,22 +84,22 @@ class FetchBodySource implements BodySource {
   }
 
   cancel(): void {
-    // Fails where the body has failed already; whoever reads was told.
+    // Rejects if the body has failed already; `read` has reported that.
     this.#reader?.cancel().catch(() => {});
   }
 }
 
 /**
- * A request's body, if it is no longer than `bytesMax` and whole within `timeoutMs`. A length that is announced is checked before
- * anything is read, and the runtime holds the client to it; without one (chunked, HTTP/2), reading stops at the bound.
+ * Reads a request's body. Throws BodyTooLarge over `bytesMax`, and BodyTooSlow if it is incomplete after `timeoutMs`. An announced length is
+ * checked before reading, and the runtime enforces it. Without one (chunked, HTTP/2), reading stops at `bytesMax`.
  */
 export async function readBounded(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
-  const body = await readWithin(request, bytesMax, timeoutMs);
+  const body = await readWithTimeout(request, bytesMax, timeoutMs);
   await ensureConnectionOpen(request);
   return body;
 }
 
-function readWithin(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+function readWithTimeout(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
   const announced = request.headers.get("content-length");
   if (announced === null) return readChunks(request.body, bytesMax, timeoutMs);
   if (Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
@@ -116,9 +116,9 @@ async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: num
   const chunks: Uint8Array[] = [];
   const reader = body?.getReader();
   let length = 0;
-  let isLate = false;
+  let isTimedOut = false;
   const timer = setTimeout(() => {
-    isLate = true;
+    isTimedOut = true;
     reader?.cancel().catch(() => {});
   }, timeoutMs);
   try {
@@ -132,11 +132,11 @@ async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: num
     clearTimeout(timer);
     reader?.cancel().catch(() => {});
   }
-  if (isLate) throw new BodyTooSlow(timeoutMs);
+  if (isTimedOut) throw new BodyTooSlow(timeoutMs);
   return Buffer.concat(chunks);
 }
 
-/** The response to a reply. */
+/** Turns a reply of the RPC layer into a fetch Response. */
 export function toResponse(
   reply: HttpReply | HttpStreamReply,
   request: Request,
@@ -149,7 +149,7 @@ export function toResponse(
   return new Response(directStream(body), { status, headers });
 }
 
-/** The DOM's types, which the client needs, know no direct streams. */
+/** The DOM types, which the client code needs, do not include Bun's direct streams. */
 function directStream(source: Bun.DirectUnderlyingSource<Uint8Array>): ReadableStream<Uint8Array> {
   return Reflect.construct(ReadableStream, [source]);
 }

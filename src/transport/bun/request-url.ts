@@ -1,9 +1,9 @@
 /**
- * Bun.serve's `request.url` has no origin if the request had no Host or a Host that is not a URL's: `/path?query`. `new URL()` throws on it.
+ * Bun.serve's `request.url` has no origin (`/path?query`) if Host is missing or not valid in a URL. `new URL()` throws on it.
  */
 const ORIGIN = /^https?:\/\/[^/?#]*/;
 
-/** The path as the runtime normalised it, which may differ from the target as received (src/transport/bun/exact-app.ts). */
+/** The path as normalised by the runtime. It may differ from the target as received (exact-app.ts). */
 export function pathOf(url: string): string {
   return withoutFragment(url).replace(ORIGIN, "").split("?", 1)[0] ?? "";
 }

@@ -3,13 +3,13 @@ import { createSecureContext } from "node:tls";
 import type { TlsIdentity } from "../../core/listen.ts";
 import { TlsFilesError } from "../../core/start-error.ts";
 
-/** Certificates of one file, and when the first of those in use expires. */
+/** The earliest expiry of the certificates of one file. */
 export interface TlsExpiry {
   readonly file: "certificate" | "client_ca";
   readonly expiresMs: number;
 }
 
-/** How messages name the files. */
+/** Names of the files in error messages. */
 export interface TlsFileNames {
   readonly certificate: string;
   readonly key: string;
@@ -17,8 +17,8 @@ export interface TlsFileNames {
 }
 
 /**
- * Checks that listeners can serve this identity now: every certificate is whole and within its dates, and the key belongs to the first. A
- * listener by itself takes an empty chain, and then fails each handshake. Throws `TlsFilesError`.
+ * Checks that listeners can serve this identity now: every certificate is complete and valid at this time, and the key belongs to the first
+ * one. Listeners do not check that: with an empty chain they fail every handshake. Throws `TlsFilesError`.
  */
 export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, nowMs: number): readonly TlsExpiry[] {
   const chain = parseCertificates(identity.certificate, names.certificate);
@@ -38,7 +38,7 @@ export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, now
   return expiries;
 }
 
-/** PEM labels of certificates (RFC 7468 5.1, and OpenSSL's two others). */
+/** PEM labels of certificates (RFC 7468 5.1, and two that OpenSSL adds). */
 const BEGIN = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
 
@@ -64,13 +64,13 @@ function parseKey(pem: string, name: string): KeyObject {
   }
 }
 
-/** What is wrong with a certificate's dates (RFC 5280 4.1.2.5). */
+/** The reason why a certificate is not valid now (RFC 5280 4.1.2.5). `undefined` if it is. */
 function dateProblem({ validFromDate, validToDate }: X509Certificate, nowMs: number): string | undefined {
   if (nowMs > validToDate.getTime()) return `expired at ${validToDate.toISOString()}`;
   return nowMs < validFromDate.getTime() ? `is not valid before ${validFromDate.toISOString()}` : undefined;
 }
 
-/** A bundle of authorities may hold some that expired; handshakes pass those over. */
+/** Authorities that are valid now. A bundle may contain expired ones, which handshakes ignore. */
 function validAuthorities(all: readonly X509Certificate[], name: string, nowMs: number): readonly X509Certificate[] {
   const valid = all.filter((authority) => dateProblem(authority, nowMs) === undefined);
   if (valid.length === 0) throw new TlsFilesError(name, "none of its certificates is within its dates");
@@ -81,7 +81,7 @@ function firstExpiry(certificates: readonly X509Certificate[]): number {
   return Math.min(...certificates.map(({ validToDate }) => validToDate.getTime()));
 }
 
-/** What only the TLS library knows, such as that a key is too short. */
+/** Checks what only the TLS library can check, such as the key's length. */
 function checkContext({ certificate, privateKey, clientAuthority }: TlsIdentity, names: TlsFileNames): void {
   try {
     createSecureContext({ cert: certificate, key: privateKey, ca: clientAuthority });

@@ -9,20 +9,20 @@ export interface TlsExpiryParts {
 }
 
 const DAY_MS = 86_400_000;
-/** Certificates that live for 90 days are renewed 30 days before their end: at 14, two weeks of renewals have failed. */
+/** 90-day certificates are renewed 30 days before they expire. At 14 days, renewals have failed for two weeks. */
 const WARN_DAYS = 14;
 
-/** Shows when certificates expire: as a metric, and from 14 days before as a warning a day. */
+/** Reports certificate expiry as a metric, and with one log line per day from 14 days before it. */
 export class TlsExpiryWatch {
   readonly #parts: TlsExpiryParts;
-  /** By file, and whether it had expired. */
+  /** Monotonic time of the last log line, by file and message. */
   readonly #warnedAtMs = new Map<string, number>();
 
   constructor(parts: TlsExpiryParts) {
     this.#parts = parts;
   }
 
-  look(expiries: readonly TlsExpiry[]): void {
+  check(expiries: readonly TlsExpiry[]): void {
     for (const expiry of expiries) {
       this.#parts.metrics.gauge("sallyport_tls_certificate_expiry_seconds", Math.floor(expiry.expiresMs / 1000), {
         file: expiry.file,
@@ -31,7 +31,7 @@ export class TlsExpiryWatch {
     }
   }
 
-  /** Other certificates are served: what was said of the old ones does not hold for them. */
+  /** The certificates were replaced: warnings start over. */
   renewed(): void {
     this.#warnedAtMs.clear();
   }
@@ -39,12 +39,12 @@ export class TlsExpiryWatch {
   #warn({ file, expiresMs }: TlsExpiry): void {
     const { clock, log } = this.#parts;
     const days = (expiresMs - clock.now()) / DAY_MS;
-    const what = days < 0 ? "tls: certificate expired" : "tls: certificate expires soon";
-    const warnedAtMs = this.#warnedAtMs.get(file + what);
+    const message = days < 0 ? "tls certificate expired" : "tls certificate expires soon";
+    const warnedAtMs = this.#warnedAtMs.get(file + message);
     if (days > WARN_DAYS || (warnedAtMs !== undefined && clock.monotonic() - warnedAtMs < DAY_MS)) return;
-    this.#warnedAtMs.set(file + what, clock.monotonic());
+    this.#warnedAtMs.set(file + message, clock.monotonic());
     const fields = { file, expires: new Date(expiresMs).toISOString(), days: Math.floor(days) };
-    if (days < 0) log.error(what, fields);
-    else log.warn(what, fields);
+    if (days < 0) log.error(message, fields);
+    else log.warn(message, fields);
   }
 }

@@ -6,25 +6,25 @@ import { TlsFilesError } from "../../core/start-error.ts";
 import { checkTlsIdentity, type TlsExpiry, type TlsFileNames } from "./tls-check.ts";
 import { type TlsExpiryParts, TlsExpiryWatch } from "./tls-expiry.ts";
 
-/** Where the parts of a TLS identity lie, PEM each. */
+/** Paths of a TLS identity's PEM files. */
 export interface TlsPaths {
   readonly certificate: string;
   readonly key: string;
   readonly clientCa: string | undefined;
 }
 
-/** An identity that listeners can serve, and when its certificates expire. */
+/** A valid identity, and the expiry of its certificates. */
 export interface CheckedTls {
   readonly identity: TlsIdentity;
   readonly expiries: readonly TlsExpiry[];
 }
 
-/** Reads the files, and checks that they can be served now. Throws `TlsFilesError`. */
+/** Reads the files and checks that listeners can serve them now. Throws `TlsFilesError`. */
 export function readTlsFiles(paths: TlsPaths, nowMs: number): CheckedTls {
-  return check(readIdentity(paths), paths, nowMs);
+  return checkIdentity(readIdentity(paths), paths, nowMs);
 }
 
-function check(identity: TlsIdentity, paths: TlsPaths, nowMs: number): CheckedTls {
+function checkIdentity(identity: TlsIdentity, paths: TlsPaths, nowMs: number): CheckedTls {
   return { identity, expiries: checkTlsIdentity(identity, namesOf(paths), nowMs) };
 }
 
@@ -51,12 +51,12 @@ interface WatchParts extends TlsExpiryParts {
 }
 
 /**
- * Looks at the files every `intervalMs`, by content, since renewals replace files as well as the links to them; tells of each new
- * identity that can be served. One that cannot (half written, expired) is logged and passed over: the old one serves on.
+ * Reads the files every `intervalMs`, and calls `onRenewed` with each new valid identity. Compares contents, since renewals replace files
+ * or the symbolic links to them. An invalid identity (incomplete, expired) is logged, and the current one stays in use.
  */
 export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: WatchParts): { stop(): void } {
   const watch = new TlsWatch(paths, current, parts);
-  const timer = setInterval(() => watch.look(), parts.intervalMs).unref();
+  const timer = setInterval(() => watch.check(), parts.intervalMs).unref();
   return { stop: () => clearInterval(timer) };
 }
 
@@ -72,29 +72,29 @@ class TlsWatch {
     this.#parts = parts;
     this.#expiry = new TlsExpiryWatch(parts);
     this.#served = current;
-    this.#expiry.look(current.expiries);
+    this.#expiry.check(current.expiries);
   }
 
-  look(): void {
+  check(): void {
     try {
       this.#renew();
       this.#lastProblem = "";
     } catch (error) {
       const cause = messageOf(error);
-      if (cause !== this.#lastProblem) this.#parts.log.error("tls: the files cannot be used; the old ones serve on", { cause });
+      if (cause !== this.#lastProblem) this.#parts.log.error("tls files rejected", { cause });
       this.#lastProblem = cause;
     }
-    this.#expiry.look(this.#served.expiries);
+    this.#expiry.check(this.#served.expiries);
   }
 
   #renew(): void {
     const identity = readIdentity(this.#paths);
     if (isSame(identity, this.#served.identity)) return;
-    const checked = check(identity, this.#paths, this.#parts.clock.now());
+    const checked = checkIdentity(identity, this.#paths, this.#parts.clock.now());
     this.#parts.onRenewed(identity);
     this.#served = checked;
     this.#expiry.renewed();
-    this.#parts.log.info("tls: renewed");
+    this.#parts.log.info("tls certificate renewed");
   }
 }
 

@@ -31,21 +31,21 @@ async function frozenClientOf(url: URL): Promise<void> {
   clients.freeze();
 }
 
-test("an idle client that does not answer close_notify does not hold a drain up", async () => {
+test("a drain does not wait for an idle client that does not answer close_notify", async () => {
   const server = serve();
   await frozenClientOf(server.url);
   await drainServer(server, 40);
   expect(server.pendingRequests).toBe(0);
 });
 
-test("Bun still waits for it: when this fails, drainServer() is stop(false)", async () => {
+test("Bun's stop(false) waits for such a client (if this fails, replace drainServer by stop(false))", async () => {
   const server = serve();
   await frozenClientOf(server.url);
   const stopped = server.stop(false).then(() => "stopped");
   expect(await Promise.race([stopped, Bun.sleep(500).then(() => "waiting")])).toBe("waiting");
 });
 
-test("an answer that its client takes slowly is whole, however long nothing else happens", async () => {
+test("a drain waits for a response that its client reads slowly", async () => {
   const server = serve();
   const client = connect({ host: "127.0.0.1", port: server.port ?? 0, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
   clean.push(() => client.destroy());

@@ -7,21 +7,26 @@ import { until } from "../../../support/until.ts";
 
 const chunk = (bytes: number) => new Uint8Array(bytes).fill(97);
 
-/** A stream served over a real connection: its body, and all that its writer and the server's time-outs are told. */
+/** A stream served over a real connection. Records the calls of its writer and the timeouts that are set. */
 class Served implements BodyWriter, ConnectionTimeouts {
+  readonly signal: AbortSignal;
   body: BodySink | undefined;
-  readonly told: string[] = [];
+  readonly calls: string[] = [];
   readonly timeouts: number[] = [];
+
+  constructor(signal: AbortSignal) {
+    this.signal = signal;
+  }
 
   bodyOpened(body: BodySink): void {
     this.body = body;
-    this.told.push("opened");
+    this.calls.push("opened");
   }
   bodyDrained(): void {
-    this.told.push("drained");
+    this.calls.push("drained");
   }
   bodyClosed(): void {
-    this.told.push("closed");
+    this.calls.push("closed");
   }
   timeout(request: Request, seconds: number): void {
     this.timeouts.push(seconds);
@@ -35,18 +40,18 @@ class Served implements BodyWriter, ConnectionTimeouts {
 
 let server: Bun.Server<undefined>;
 let served: Served[] = [];
-/** What the server's own time-out is set to, rather than not at all. */
+/** If set, replaces each timeout that is set on the server. */
 let shortTimeoutSeconds: number | undefined;
-/** What its writer promises. */
+/** `idleMsMax` of the replies. */
 let idleMsMax: number | undefined;
-/** What the answer waits for before it begins. */
+/** Delays the response until it resolves. */
 let gate = Promise.resolve();
 beforeAll(() => {
   server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     fetch: async (request) => {
-      const stream = new Served();
+      const stream = new Served(request.signal);
       served.push(stream);
       await gate;
       return toResponse({ kind: "stream", status: 200, headers: {}, writer: stream, idleMsMax }, request, stream);
@@ -71,10 +76,10 @@ describe("a stream's body on Bun.serve", () => {
     stream.sink.close();
     stream.sink.write(chunk(1));
     expect(await (await response).text()).toBe("aaab");
-    expect(stream.told).toEqual(["opened", "closed"]);
+    expect(stream.calls).toEqual(["opened", "closed"]);
   });
 
-  test("reaches the client as it is written, not only at its end", async () => {
+  test("reaches the client with each write, before its end", async () => {
     const { response, stream } = await open();
     stream.sink.write(chunk(1));
     const reader = (await response).body?.getReader();
@@ -86,7 +91,7 @@ describe("a stream's body on Bun.serve", () => {
     stream.sink.close();
   });
 
-  test("holds its connection open while it lives, and no longer: a client that never reads is cut in the end", async () => {
+  test("has no idle timeout while it is open, and the normal one after its end", async () => {
     const { response, stream } = await open();
     stream.sink.write(chunk(1));
     expect(stream.timeouts).toEqual([0]);
@@ -96,7 +101,7 @@ describe("a stream's body on Bun.serve", () => {
     expect(stream.timeouts).toEqual([0, IDLE_TIMEOUT_SECONDS]);
   });
 
-  test("that is never quiet for long is left to a time-out that every write puts off", async () => {
+  test("with frequent writes has a long idle timeout", async () => {
     idleMsMax = 100_000;
     const { response, stream } = await open();
     stream.sink.write(chunk(1));
@@ -104,45 +109,45 @@ describe("a stream's body on Bun.serve", () => {
     await (await response).text();
     expect(stream.timeouts).toEqual([240]);
     idleMsMax = 130_000;
-    const { stream: quieter } = await open();
-    expect(quieter.timeouts).toEqual([0]);
-    quieter.sink.close();
+    const { stream: idler } = await open();
+    expect(idler.timeouts).toEqual([0]);
+    idler.sink.close();
     idleMsMax = undefined;
   });
 
-  test("keeps its connection as long as it is written to, whatever the time-out; a quiet one is cut", async () => {
+  test("stays open while it is written to; the idle timeout closes an idle one", async () => {
     idleMsMax = 100_000;
     shortTimeoutSeconds = 8;
-    const { stream: lively, response: livelyResponse } = await open();
-    const { stream: quiet, response: quietResponse } = await open();
+    const { stream: active, response: activeResponse } = await open();
+    const { stream: idle, response: idleResponse } = await open();
     idleMsMax = undefined;
     shortTimeoutSeconds = undefined;
-    lively.sink.write(chunk(1));
-    quiet.sink.write(chunk(1));
-    // Held, or a collection would cancel them.
-    const responses = await Promise.all([livelyResponse, quietResponse]);
-    const writing = setInterval(() => lively.sink.write(chunk(1)), 500);
-    await until(() => quiet.told.includes("closed"), "the quiet one to be cut", 15_000);
+    active.sink.write(chunk(1));
+    idle.sink.write(chunk(1));
+    // Kept referenced: garbage collection would cancel them.
+    const responses = await Promise.all([activeResponse, idleResponse]);
+    const writing = setInterval(() => active.sink.write(chunk(1)), 500);
+    await until(() => idle.calls.includes("closed"), "the idle stream to be closed", 15_000);
     clearInterval(writing);
-    expect(lively.told).toEqual(["opened"]);
-    lively.sink.close();
+    expect(active.calls).toEqual(["opened"]);
+    active.sink.close();
     expect(responses).toHaveLength(2);
   });
 
-  test("tells of a client that left, once", async () => {
+  test("is closed once if the client disconnects", async () => {
     const leave = new AbortController();
     const { response, stream } = await open(leave.signal);
     stream.sink.write(chunk(1));
     await response;
     leave.abort();
-    await until(() => stream.told.includes("closed"), "the close to be noticed");
+    await until(() => stream.calls.includes("closed"), "the close to be noticed");
     stream.sink.write(chunk(1));
     stream.sink.close();
-    expect(stream.told).toEqual(["opened", "closed"]);
+    expect(stream.calls).toEqual(["opened", "closed"]);
     expect(stream.sink.queuedBytes).toBe(0);
   });
 
-  test("tells of a client that left before the answer began, and never opens", async () => {
+  test("is closed without being opened if the client disconnects before the response starts", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     gate = promise;
     served = [];
@@ -152,15 +157,14 @@ describe("a stream's body on Bun.serve", () => {
     await until(() => served.length === 1, "the request to come");
     leave.abort();
     await expect(response).rejects.toThrow();
-    // The server hears of it by itself, with its next turn or a later one.
-    await Bun.sleep(50);
+    await until(() => served[0]?.signal.aborted === true, "the server to see the disconnect");
     resolve();
     gate = Promise.resolve();
-    await until(() => (served[0]?.told.length ?? 0) > 0, "the close to be noticed");
-    expect(served[0]?.told).toEqual(["closed"]);
+    await until(() => (served[0]?.calls.length ?? 0) > 0, "the close to be noticed");
+    expect(served[0]?.calls).toEqual(["closed"]);
   });
 
-  test("says how much waits for a client that does not read, and when it has been taken", async () => {
+  test("reports the bytes queued for a client that does not read, and when they are sent", async () => {
     served = [];
     const socket = connect(server.port ?? 0, "127.0.0.1");
     await new Promise<void>((resolve) => socket.once("connect", resolve));
@@ -176,19 +180,19 @@ describe("a stream's body on Bun.serve", () => {
     expect(stream.sink.queuedBytes).toBe(65_536);
     stream.sink.write(chunk(10));
     expect(stream.sink.queuedBytes).toBe(65_546);
-    // What the system's own buffers of a connection take, and no more.
+    // The kernel's socket buffers hold less than this.
     expect(written).toBeLessThan(32 * 1024 * 1024);
-    expect(stream.told).toEqual(["opened"]);
+    expect(stream.calls).toEqual(["opened"]);
     let read = 0;
     socket.on("data", (bytes) => {
       read += bytes.length;
     });
     socket.resume();
-    await until(() => stream.told.includes("drained"), "the drain");
+    await until(() => stream.calls.includes("drained"), "the drain");
     expect(stream.sink.queuedBytes).toBe(0);
     await until(() => read > written + 10, "every byte to arrive");
     socket.destroy();
-    await until(() => stream.told.includes("closed"), "the close to be noticed");
-    expect(stream.told).toEqual(["opened", "drained", "closed"]);
+    await until(() => stream.calls.includes("closed"), "the close to be noticed");
+    expect(stream.calls).toEqual(["opened", "drained", "closed"]);
   });
 });

@@ -24,21 +24,21 @@ function streamOf(chunks: readonly Uint8Array[]): { body: ReadableStream<Uint8Ar
 const post = (body: BodyInit | null, headers: Record<string, string> = {}) =>
   new Request("http://edge.example/", { method: "POST", body, headers });
 
-describe("bounded bodies", () => {
-  test("an announced length over the bound is refused before a byte is read", async () => {
+describe("readBounded", () => {
+  test("refuses an announced length over the limit before reading", async () => {
     const { body, pulled } = streamOf([chunk(10)]);
     const request = post(body, { "content-length": "1001" });
     expect(await readBounded(request, BYTES_MAX, TIMEOUT_MS).catch((error) => error)).toBeInstanceOf(BodyTooLarge);
     expect(pulled()).toBe(0);
   });
 
-  test("without an announced length, reading stops at the bound and the rest is not kept", async () => {
+  test("stops reading at the limit if no length is announced", async () => {
     const { body, pulled } = streamOf(Array.from({ length: 100 }, () => chunk(400)));
     expect(await readBounded(post(body), BYTES_MAX, TIMEOUT_MS).catch((error) => error)).toBeInstanceOf(BodyTooLarge);
     expect(pulled()).toBeLessThan(6);
   });
 
-  test("exactly the bound is taken, announced or not", async () => {
+  test("accepts a body of exactly the limit, with and without an announced length", async () => {
     expect((await readBounded(post(chunk(BYTES_MAX), { "content-length": "1000" }), BYTES_MAX, TIMEOUT_MS)).byteLength).toBe(
       BYTES_MAX,
     );
@@ -46,7 +46,7 @@ describe("bounded bodies", () => {
     expect(Buffer.from(await readBounded(post(body), BYTES_MAX, TIMEOUT_MS))).toEqual(Buffer.from(chunk(BYTES_MAX)));
   });
 
-  test("no body is no bytes", async () => {
+  test("reads a missing body as zero bytes", async () => {
     expect((await readBounded(post(null), BYTES_MAX, TIMEOUT_MS)).byteLength).toBe(0);
   });
 });

@@ -15,7 +15,7 @@ describe("a hop of Forwarded (RFC 7239)", () => {
     ['for="[2001:db8:cafe::17]"', "2001:db8:cafe::17"],
     ["for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"],
     ['by=203.0.113.43 ; FOR="192.0.2.60:_port" ; host="a;b,c"', "192.0.2.60"],
-  ])("%s names its client", (header, address) => {
+  ])("%s names a client", (header, address) => {
     expect(hopsOf(header)).toEqual([address]);
   });
 
@@ -31,56 +31,56 @@ describe("a hop of Forwarded (RFC 7239)", () => {
     "",
     "192.0.2.1",
     "for=192.0.2.1:99999x",
-  ])("%s names nobody", (header) => {
+  ])("%s names no client", (header) => {
     expect(hopsOf(header)).toEqual([""]);
   });
 
-  test("comes nearest first, also with commas and semicolons in quoted strings", () => {
+  test("is yielded nearest first, also with commas and semicolons in quoted strings", () => {
     const header = 'for=192.0.2.1;host="x,y", for="[2001:db8::1]";by="a\\",b", for=10.0.0.3';
     expect(hopsOf(header)).toEqual(["10.0.0.3", "2001:db8::1", "192.0.2.1"]);
   });
 });
 
 describe("spoofed Forwarded", () => {
-  test("in front of what the trusted proxy appended is ignored", () => {
+  test("before the element of the trusted proxy is ignored", () => {
     expect(addressOf("for=1.1.1.1, for=198.51.100.7")).toBe("198.51.100.7");
     expect(addressOf('for=1.1.1.1, for="198.51.100.7:1234", for=10.0.0.2')).toBe("198.51.100.7");
   });
 
-  test("with a quotation mark that swallows what the proxy appended does not hide the client", () => {
+  test("with an unpaired quotation mark does not hide the element of the proxy", () => {
     expect(addressOf('for="1.1.1.1, for=198.51.100.7')).toBe("198.51.100.7");
     expect(addressOf('for="1.1.1.1\\, for="[2001:db8::7]:1"')).toBe("2001:db8::7");
   });
 
-  test("whatever a client puts in front, the proxy's word is what counts", () => {
+  test("never changes how the element of the proxy is parsed", () => {
     const client = fc.string({ unit: fc.constantFrom('"', "\\", ",", ";", "=", "f", "o", "r", " ", "1", "."), maxLength: 40 });
-    const proxys = fc.constantFrom("for=198.51.100.7", 'for="198.51.100.7:80";proto=https', 'by="[::1]";for=198.51.100.7');
+    const elements = fc.constantFrom("for=198.51.100.7", 'for="198.51.100.7:80";proto=https', 'by="[::1]";for=198.51.100.7');
     fc.assert(
-      fc.property(client, proxys, (front, appended) => {
-        expect(addressOf(`${front}, ${appended}`)).toBe("198.51.100.7");
+      fc.property(client, elements, (spoofed, appended) => {
+        expect(addressOf(`${spoofed}, ${appended}`)).toBe("198.51.100.7");
       }),
     );
   });
 
-  test("behind a hop that hides itself is not believed: the hop's proxy is the peer", () => {
+  test("beyond an obfuscated hop is ignored: the last known proxy is the peer", () => {
     expect(addressOf("for=198.51.100.7, for=unknown, for=10.0.0.2")).toBe("10.0.0.2");
     expect(addressOf("for=198.51.100.7, for=_hidden")).toBe("10.0.0.1");
     expect(addressOf(null)).toBe("10.0.0.1");
   });
 
-  test("is not read where the proxies write X-Forwarded-For, nor the other way round", () => {
-    const asked: string[] = [];
+  test("is not read if X-Forwarded-For is configured, and vice versa", () => {
+    const headersRead: string[] = [];
     for (const header of ["x-forwarded-for", "forwarded"] as const) {
       const peers = new PeerResolver(["10.0.0.1"], header);
       peers.resolve("10.0.0.1", () => {
-        asked.push(peers.header);
+        headersRead.push(peers.header);
         return null;
       });
     }
-    expect(asked).toEqual(["x-forwarded-for", "forwarded"]);
+    expect(headersRead).toEqual(["x-forwarded-for", "forwarded"]);
   });
 
-  test("a chain without end is not walked to its end", () => {
+  test("in a very long chain is read for a bounded number of hops", () => {
     const chain = `for=198.51.100.7, ${Array.from({ length: 100_000 }, () => "for=10.0.0.2").join(",")}`;
     expect(addressOf(chain)).toBe("10.0.0.2");
   });

@@ -19,12 +19,12 @@ const outcome = (bytes: Buffer): ProxyRead | "refused" => {
 };
 const V2_START = proxyV2("203.0.113.7").subarray(0, 12);
 
-describe("the client behind the proxy", () => {
+describe("a valid PROXY header", () => {
   test.each([
     ["203.0.113.7", "203.0.113.7"],
     ["2001:db8::1", "2001:db8::1"],
     ["::ffff:203.0.113.7", "203.0.113.7"],
-  ])("%s, by version 1", (source, address) => {
+  ])("of version 1 names %s", (source, address) => {
     const header = proxyV1(source);
     expect(readProxyHeader(Buffer.concat([header, text("GET /")]))).toEqual({ headerBytes: header.length, address });
   });
@@ -33,14 +33,14 @@ describe("the client behind the proxy", () => {
     ["203.0.113.7", "203.0.113.7"],
     ["2001:db8:0:0:0:0:0:1", "2001:db8::1"],
     ["0:0:0:0:0:ffff:cb00:7107", "203.0.113.7"],
-  ])("%s, by version 2, type-length-values passed over", (source, address) => {
+  ])("of version 2 names %s, with and without type-length-values", (source, address) => {
     for (const tlvs of ["", "\x04\0\x05hello"]) {
       const header = proxyV2(source, { tlvs });
       expect(readProxyHeader(Buffer.concat([header, text("GET /")]))).toEqual({ headerBytes: header.length, address });
     }
   });
 
-  test("is nobody else where the proxy speaks for itself or does not know: its own address counts", () => {
+  test("names no client if it is LOCAL, UNKNOWN or UNSPEC", () => {
     for (const line of ["PROXY UNKNOWN\r\n", "PROXY UNKNOWN ffff::1 what ever 1 2\r\n"]) {
       expect(readProxyHeader(text(line))).toEqual({ headerBytes: line.length, address: undefined });
     }
@@ -55,7 +55,7 @@ describe("the client behind the proxy", () => {
   });
 });
 
-describe("what breaks the protocol is refused, not guessed at", () => {
+describe("a malformed PROXY header is refused", () => {
   test.each([
     "PROXY TCP4 203.0.113.7 10.0.0.1 1\r\n",
     "PROXY TCP4 203.0.113.7 10.0.0.1 1 2 3\r\n",
@@ -76,16 +76,16 @@ describe("what breaks the protocol is refused, not guessed at", () => {
   ])("%j", (line) => expect(outcome(text(line))).toBe("refused"));
 
   test.each([
-    ["version 1 in the binary form", proxyV2("203.0.113.7", { command: 0x11 })],
-    ["a command that there is not", proxyV2("203.0.113.7", { command: 0x22 })],
+    ["version 1 in the binary format", proxyV2("203.0.113.7", { command: 0x11 })],
+    ["an unknown command", proxyV2("203.0.113.7", { command: 0x22 })],
     ["UDP", proxyV2("203.0.113.7", { family: 0x12 })],
     ["a Unix socket", proxyV2("203.0.113.7", { family: 0x31 })],
-    ["IPv6 in the room of IPv4", proxyV2("203.0.113.7", { family: 0x21 })],
-    ["no room for an address", Buffer.concat([V2_START, text("\x21\x11\0\x0b01234567890")])],
+    ["IPv6 in an address block of IPv4's length", proxyV2("203.0.113.7", { family: 0x21 })],
+    ["an incomplete address block", Buffer.concat([V2_START, text("\x21\x11\0\x0b01234567890")])],
     ["longer than one packet", proxyV2("203.0.113.7", { tlvs: "x".repeat(PROXY_HEADER_BYTES_MAX) })],
   ])("%s", (_, header) => expect(outcome(header)).toBe("refused"));
 
-  test("a header that announces too much is refused before it is waited for", () => {
+  test("a header that announces too many bytes, before they arrive", () => {
     expect(outcome(Buffer.concat([V2_START, text("\x21\x11\xff\xff")]))).toBe("refused");
     expect(outcome(text(`PROXY UNKNOWN ${"x".repeat(93)}`))).toBe("refused");
   });
@@ -99,7 +99,7 @@ const headers = fc.oneof(
 );
 
 describe("for any header", () => {
-  test("each part of it asks for more, and what follows it changes nothing", () => {
+  test("a prefix is `more`, and bytes after the header do not change the result", () => {
     fc.assert(
       fc.property(headers, fc.uint8Array(), (header, rest) => {
         for (let at = 0; at < header.length; at++) expect(outcome(header.subarray(0, at))).toBe("more");
@@ -111,7 +111,7 @@ describe("for any header", () => {
     );
   });
 
-  test("changed anywhere, it is read, refused, or none: never more than there may be, nor waited for without end", () => {
+  test("a changed byte never makes the header longer than the limit, nor `more` at that length", () => {
     fc.assert(
       fc.property(headers, fc.nat(), fc.nat(255), (header, at, byte) => {
         const changed = Buffer.concat([header, Buffer.alloc(PROXY_HEADER_BYTES_MAX)]);
@@ -124,7 +124,7 @@ describe("for any header", () => {
     );
   });
 
-  test("any bytes: no answer is taken back when more come", () => {
+  test("further bytes never change a result, for any bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ maxLength: 40 }), (first, second) => {
         const early = outcome(Buffer.from(first));
@@ -136,6 +136,6 @@ describe("for any header", () => {
 });
 
 test.each(["GET / HTTP/1.1", "POST", "PRI * HTTP/2.0", "PROXYING", "\r\nGET /", "\x16\x03\x01", "\r\n\r\n\0\r\nQUID"])(
-  "%j is no header",
+  "%j is not a PROXY header",
   (bytes) => expect(outcome(text(bytes))).toBe("none"),
 );

@@ -1,7 +1,7 @@
 import { parseJsonObject } from "../core/json-body.ts";
 import { isJsonContent } from "../core/media-type.ts";
-import type { Revocation } from "../core/ports.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
+import type { Revocation } from "../core/sessions.ts";
 import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-report.ts";
 import { queryOf } from "../transport/bun/request-url.ts";
 

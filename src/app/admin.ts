@@ -1,6 +1,7 @@
 import { openAdmin } from "../admin/admin-listener.ts";
 import type { Config } from "../config/schema.ts";
-import type { Log, Revocation } from "../core/ports.ts";
+import type { Revocation } from "../core/sessions.ts";
+import type { Log } from "../core/telemetry.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import type { Stores } from "../stores/open.ts";

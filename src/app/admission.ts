@@ -1,7 +1,9 @@
 import { budgetsOf } from "../config/budgets.ts";
 import type { Config } from "../config/schema.ts";
+import type { Peer } from "../core/admission.ts";
+import type { BudgetScope } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
-import type { BudgetScope, Log, Peer } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { chargePeer, checkPeer } from "../pipeline/failure-budget.ts";
 import { FailurePermits } from "../pipeline/failure-permits.ts";

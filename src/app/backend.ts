@@ -6,7 +6,7 @@ import { BackendSessionSource } from "../backend/rest/session-lookup.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 import { verifyingKey } from "../crypto/ed25519.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { continueTraces } from "../observe/trace.ts";

@@ -1,6 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import { formatAddress, isLoopback, type ListenAddress } from "../core/listen.ts";
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 
 type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
 

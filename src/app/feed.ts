@@ -3,8 +3,9 @@ import { PushFeed } from "../backend/feed/push-feed.ts";
 import { openPushLink } from "../backend/feed/push-transport.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log, PushFeedSink } from "../core/ports.ts";
+import type { PushFeedSink } from "../core/events.ts";
 import type { Revocations } from "../core/revocations.ts";
+import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 
 interface FeedParts {

@@ -2,7 +2,7 @@ import type { Config } from "../config/schema.ts";
 import { messageOf } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import { formatAddress, type TlsIdentity } from "../core/listen.ts";
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 import { type EdgeParts, openEdge } from "../transport/bun/edge.ts";
 import { openGrpcListener } from "../transport/h2/grpc-listener.ts";
 import type { ConnectionLimits } from "../transport/limits/connection-limits.ts";

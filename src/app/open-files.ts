@@ -1,4 +1,4 @@
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 
 /** File descriptors that client connections must not use: 256 backend calls, the push feed, Redis, the admin listener, and the runtime. */
 const RESERVED_FILES = 512;

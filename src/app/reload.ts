@@ -1,7 +1,7 @@
 import { ConfigError } from "../config/problem.ts";
 import { mergeReload } from "../config/reload.ts";
 import type { Config } from "../config/schema.ts";
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 
 interface ReloadParts {

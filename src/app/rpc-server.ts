@@ -1,7 +1,8 @@
 import type { Config } from "../config/schema.ts";
+import type { Peer } from "../core/admission.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log, Metrics, Peer } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
+import type { Log, Metrics } from "../core/telemetry.ts";
 import { brotli, Compressions, gzip, zstd } from "../rpc/compression.ts";
 import type { PeerGuard } from "../rpc/peer-guard.ts";
 import { RpcServer } from "../rpc/server.ts";

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import type { Config, ConfigKey } from "../config/schema.ts";
 import { pathShown } from "../core/file-problem.ts";
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 
 const SECRET_FILES = [
   "keys.current_file",

@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import type { Peer } from "../core/ports.ts";
+import type { Peer } from "../core/admission.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 import { Health as HealthService } from "../gen/grpc/health/v1/health_pb.ts";
 import { Gateway } from "../gen/sallyport/v1/gateway_pb.ts";

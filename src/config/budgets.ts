@@ -1,4 +1,4 @@
-import type { Budget } from "../core/ports.ts";
+import type { Budget } from "../core/buckets.ts";
 import type { Config } from "./schema.ts";
 
 const BUDGETS = ["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"] as const;

@@ -1,4 +1,4 @@
-import type { Peer } from "./ports.ts";
+import type { Peer } from "./admission.ts";
 
 /** A plain HTTP call that the edge serves beside the RPCs, at exactly one path. */
 export interface HttpEndpoint {

@@ -13,8 +13,6 @@ export const CURSOR_CHARS_MAX = 1024;
 export const REQUEST_ID_MIN = 8;
 export const REQUEST_ID_MAX = 128;
 export const PAYLOAD_HASH_BYTES = 32;
-export const SIGNATURE_BYTES = 64;
-export const PUBLIC_KEY_BYTES = 32;
 
 /** User ids are part of event audiences and budget keys. */
 export const USER_ID_MAX = 256;

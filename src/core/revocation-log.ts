@@ -1,5 +1,5 @@
 import { REVOCATION_LOG_ENTRIES } from "./limits.ts";
-import type { Revocation } from "./ports.ts";
+import type { Revocation } from "./sessions.ts";
 
 /** Whether a session was revoked after a mark. `unknown`: the mark is older than the log. */
 export type SinceMark = "revoked" | "not_revoked" | "unknown";

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
-import type { Revocation } from "./ports.ts";
 import { RevocationLog, type SinceMark } from "./revocation-log.ts";
+import type { Revocation } from "./sessions.ts";
 
 /** A part whose state depends on which sessions are active. */
 export interface RevocationListener {

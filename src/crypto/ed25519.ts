@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { SIGNATURE_BYTES } from "../core/limits.ts";
-import type { VerifyingKey } from "../core/ports.ts";
+import type { VerifyingKey } from "../core/keys.ts";
+import { SIGNATURE_BYTES } from "../core/keys.ts";
 import { isWeakPublicKey } from "./public-key.ts";
 
 /** RFC 8410: the DER prefix of a SubjectPublicKeyInfo. The 32 raw bytes of the Ed25519 public key follow. */

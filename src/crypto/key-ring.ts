@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from "node:crypto";
-import type { Signer } from "../core/ports.ts";
+import type { Signer } from "../core/keys.ts";
 import { privateKeyObject, rawPublicKey, signEd25519 } from "./ed25519.ts";
 
 /** An Ed25519 public key as a JWK (RFC 8037). */

@@ -1,5 +1,5 @@
 import { Point } from "@noble/ed25519";
-import { PUBLIC_KEY_BYTES } from "../core/limits.ts";
+import { PUBLIC_KEY_BYTES } from "../core/keys.ts";
 
 /** RFC 8032 5.1.2: the highest bit of the last byte is the sign of x; the other 255 bits are y, little-endian. */
 const SIGN_BIT = 0x80;

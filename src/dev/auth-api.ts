@@ -1,5 +1,5 @@
 import { isJsonObject } from "../core/json-body.ts";
-import { PUBLIC_KEY_BYTES } from "../core/limits.ts";
+import { PUBLIC_KEY_BYTES } from "../core/keys.ts";
 import { type ApiCall, ApiError, type ApiReply, badRequest, type Endpoints, type JsonObject, textField } from "./api.ts";
 import type { ChallengeRefusal, Challenges } from "./challenges.ts";
 import type { DeviceSessions } from "./device-sessions.ts";

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { formatAddress, isLoopback, type ListenAddress, localUrl } from "../core/listen.ts";
 import { PageGuard } from "../core/page-guard.ts";
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 import { authApi } from "./auth-api.ts";
 import { Challenges, type RandomInt } from "./challenges.ts";
 import { Chat } from "./chat.ts";

@@ -3,7 +3,7 @@ import { isJsonObject } from "../core/json-body.ts";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
 import { isJsonContent } from "../core/media-type.ts";
 import { ForeignPageError, type PageGuard } from "../core/page-guard.ts";
-import type { Log } from "../core/ports.ts";
+import type { Log } from "../core/telemetry.ts";
 import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, type JsonObject } from "./api.ts";
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
 

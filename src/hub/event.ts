@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { PROTOCOL_VERSION } from "../core/grammar.ts";
-import type { Signer } from "../core/ports.ts";
+import type { Signer } from "../core/keys.ts";
 import { sha256 } from "../crypto/ed25519.ts";
 import { eventSigningInput } from "../crypto/signing-input.ts";
 import { EventEnvelopeSchema, GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";

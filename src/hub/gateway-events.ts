@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Signer } from "../core/ports.ts";
+import type { Signer } from "../core/keys.ts";
 import { type Audience, SignedEvent } from "./event.ts";
 import type { StreamPositions } from "./stream-positions.ts";
 

@@ -1,6 +1,9 @@
 import type { Clock } from "../core/clock.ts";
-import type { Log, Metrics, PushFeedSink, SessionDirectory, Signer } from "../core/ports.ts";
+import type { PushFeedSink } from "../core/events.ts";
+import type { Signer } from "../core/keys.ts";
 import type { Revocations } from "../core/revocations.ts";
+import type { SessionDirectory } from "../core/sessions.ts";
+import type { Log, Metrics } from "../core/telemetry.ts";
 import type { AdmittedTimestamps } from "./gateway-events.ts";
 import { Hub, type HubLimits } from "./hub.ts";
 import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts";

@@ -1,5 +1,6 @@
-import type { Log, SessionDirectory } from "../core/ports.ts";
 import { toRefusal } from "../core/refusal.ts";
+import type { SessionDirectory } from "../core/sessions.ts";
+import type { Log } from "../core/telemetry.ts";
 
 /** The methods of the hub that the re-check uses. */
 export interface RecheckedStreams {

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Metrics } from "../core/ports.ts";
+import type { Metrics } from "../core/telemetry.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Selects the streams of one page. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { CLOCK_JUMP_MS } from "../core/limits.ts";
-import type { Log, Metrics } from "../core/ports.ts";
+import type { Log, Metrics } from "../core/telemetry.ts";
 
 export interface ClockWatchParts {
   readonly clock: Clock;

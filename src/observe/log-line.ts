@@ -1,4 +1,4 @@
-import type { LogFields } from "../core/ports.ts";
+import type { LogFields } from "../core/telemetry.ts";
 
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../core/clock.ts";
-import type { Log, LogFields } from "../core/ports.ts";
+import type { Log, LogFields } from "../core/telemetry.ts";
 import { FORMATTERS, LEVELS, type Level, type LogFormat } from "./log-line.ts";
 
 /** Writes one batch of lines; each line ends in a line feed. If it returns a promise, the next batch waits for it. */

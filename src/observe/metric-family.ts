@@ -1,5 +1,5 @@
 import type { MetricDeclaration } from "../core/metric-table.ts";
-import type { Labels } from "../core/ports.ts";
+import type { Labels } from "../core/telemetry.ts";
 
 /** One label set of a metric and its value. */
 interface Series {

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { METRICS, type MetricName } from "../core/metric-table.ts";
-import type { Metrics } from "../core/ports.ts";
+import type { Metrics } from "../core/telemetry.ts";
 import { MetricFamily } from "./metric-family.ts";
 
 export interface MetricsOptions {

@@ -1,4 +1,4 @@
-import type { ContinueTrace } from "../core/ports.ts";
+import type { ContinueTrace } from "../core/backend.ts";
 import { parseTracestate } from "./tracestate.ts";
 
 /** The `traceparent` header of W3C Trace Context (https://www.w3.org/TR/trace-context/). */

@@ -1,4 +1,4 @@
-import type { BucketDemand } from "../core/ports.ts";
+import type { BucketDemand } from "../core/buckets.ts";
 import { refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type AdmittedRequest, type FreshRequest, proven } from "./proof.ts";

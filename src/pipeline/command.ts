@@ -1,4 +1,4 @@
-import type { IncomingTrace } from "../core/ports.ts";
+import type { IncomingTrace } from "../core/backend.ts";
 import { refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import type { AdmittedRequest } from "./proof.ts";

@@ -6,7 +6,8 @@ import {
   PROTOCOL_VERSION,
   SUBSCRIBE_MESSAGE_TYPE,
 } from "../core/grammar.ts";
-import { PAYLOAD_HASH_BYTES, SIGNATURE_BYTES } from "../core/limits.ts";
+import { SIGNATURE_BYTES } from "../core/keys.ts";
+import { PAYLOAD_HASH_BYTES } from "../core/limits.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { type PrecheckedRequest, proven, type Rpc, type WellFormed } from "./proof.ts";

@@ -1,4 +1,5 @@
-import type { BucketDemand, Peer, TakeRefusal } from "../core/ports.ts";
+import type { Peer } from "../core/admission.ts";
+import type { BucketDemand, TakeRefusal } from "../core/buckets.ts";
 import { type Reason, Refusal, refuse } from "../core/refusal.ts";
 import { SignedBeforeStart } from "./freshness.ts";
 import type { PipelinePorts } from "./ports.ts";

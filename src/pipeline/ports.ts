@@ -1,15 +1,10 @@
+import type { ReplayStore } from "../core/admission.ts";
+import type { Backend } from "../core/backend.ts";
+import type { BucketStore, Budget, BudgetScope, VerifiedPeers } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
-import type {
-  Backend,
-  BucketStore,
-  Budget,
-  BudgetScope,
-  ReplayStore,
-  SessionDirectory,
-  Signer,
-  VerifiedPeers,
-} from "../core/ports.ts";
+import type { Signer } from "../core/keys.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
+import type { SessionDirectory } from "../core/sessions.ts";
 import type { FailurePermits } from "./failure-permits.ts";
 
 /** The budgets of proto/README.md, "Budgets", that the pipeline spends. A reload may replace them. A route carries its own budget. */

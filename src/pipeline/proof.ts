@@ -1,4 +1,7 @@
-import type { BucketDemand, Peer, Route, Session } from "../core/ports.ts";
+import type { Peer } from "../core/admission.ts";
+import type { Route } from "../core/backend.ts";
+import type { BucketDemand } from "../core/buckets.ts";
+import type { Session } from "../core/sessions.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 
 /**

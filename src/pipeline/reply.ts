@@ -1,6 +1,7 @@
+import type { BackendReply } from "../core/backend.ts";
 import type { Clock } from "../core/clock.ts";
 import { PROTOCOL_VERSION } from "../core/grammar.ts";
-import type { BackendReply, Signer } from "../core/ports.ts";
+import type { Signer } from "../core/keys.ts";
 import { sha256 } from "../crypto/ed25519.ts";
 import { responseSigningInput } from "../crypto/signing-input.ts";
 import type { AdmittedRequest } from "./proof.ts";

@@ -1,6 +1,7 @@
-import type { FoundSession, SendCheck, SessionDirectory } from "../core/ports.ts";
+import type { SendCheck } from "../core/backend.ts";
 import { refuse } from "../core/refusal.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
+import type { FoundSession, SessionDirectory } from "../core/sessions.ts";
 import { type AdmittedRequest, type KnownSession, proven, type WellFormed } from "./proof.ts";
 
 /** Check 2. The session exists and is active. The proof carries the revocation mark, for the later check for newer revocations. */

@@ -1,9 +1,10 @@
 import { ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
+import type { Peer } from "../core/admission.ts";
 import { describeCause } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log, LogFields, Metrics, Peer } from "../core/ports.ts";
 import { Refusal } from "../core/refusal.ts";
+import type { Log, LogFields, Metrics } from "../core/telemetry.ts";
 import type { CallSummary } from "../rpc/options.ts";
 import { reasonOf, toConnectError } from "./rpc-errors.ts";
 

@@ -1,5 +1,5 @@
+import type { Peer } from "../core/admission.ts";
 import { isDeviceSessionId, isMessageType, isRequestId } from "../core/grammar.ts";
-import type { Peer } from "../core/ports.ts";
 import { refuse } from "../core/refusal.ts";
 import { Gateway, type GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
 import type { Hub } from "../hub/hub.ts";

@@ -1,15 +1,9 @@
+import type { ReplayStore } from "../core/admission.ts";
+import type { BucketStore, VerifiedPeers } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
-import type {
-  BucketStore,
-  Log,
-  Metrics,
-  ReplayStore,
-  Revocation,
-  SessionDirectory,
-  SessionSource,
-  VerifiedPeers,
-} from "../core/ports.ts";
 import type { Revocations } from "../core/revocations.ts";
+import type { Revocation, SessionDirectory, SessionSource } from "../core/sessions.ts";
+import type { Log, Metrics } from "../core/telemetry.ts";
 import { MemoryBucketStore } from "./memory/buckets.ts";
 import { MemoryReplayStore } from "./memory/replay.ts";
 import { SessionCache } from "./memory/session-cache.ts";

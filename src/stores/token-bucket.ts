@@ -1,4 +1,4 @@
-import type { Budget } from "../core/ports.ts";
+import type { Budget } from "../core/buckets.ts";
 
 /**
  * Intervals are rounded to ticks of 1/1024 ms. A double holds Unix times on this grid exactly until the year 2248, so rounding errors never

@@ -1,4 +1,4 @@
-import type { BucketDemand } from "../../src/core/ports.ts";
+import type { BucketDemand } from "../../src/core/buckets.ts";
 import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";

@@ -10,9 +10,9 @@ import {
   ServerCompatRequestSchema,
   ServerCompatResponseSchema,
 } from "../../.cache/conformance/gen/connectrpc/conformance/v1/server_compat_pb.js";
+import type { Peer } from "../../src/core/admission.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { TlsIdentity } from "../../src/core/listen.ts";
-import type { Peer } from "../../src/core/ports.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { brotli, Compressions, gzip, zstd } from "../../src/rpc/compression.ts";
 import { RpcServer } from "../../src/rpc/server.ts";

@@ -11,7 +11,7 @@ import {
   ServerStreamResponseSchema,
   UnaryRequestSchema,
 } from "../../.cache/conformance/gen/connectrpc/conformance/v1/service_pb.js";
-import type { Peer } from "../../src/core/ports.ts";
+import type { Peer } from "../../src/core/admission.ts";
 import type { Call } from "../../src/rpc/call.ts";
 import { type AnyMethod, serverStream, unary } from "../../src/rpc/service.ts";
 

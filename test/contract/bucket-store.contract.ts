@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { BucketDemand, BucketStore, Budget } from "../../src/core/ports.ts";
+import type { BucketDemand, BucketStore, Budget } from "../../src/core/buckets.ts";
 
 /** An empty store under test. The suite passes the time to each call. */
 export interface BucketStoreHarness {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { ReplayStore } from "../../src/core/ports.ts";
+import type { ReplayStore } from "../../src/core/admission.ts";
 
 /** An empty store under test, and its clock. */
 export interface ReplayStoreHarness {

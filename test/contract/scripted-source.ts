@@ -1,4 +1,4 @@
-import type { Session, SessionSource } from "../../src/core/ports.ts";
+import type { Session, SessionSource } from "../../src/core/sessions.ts";
 
 /** A session source whose replies the test sets and can delay. */
 export class ScriptedSource implements SessionSource {

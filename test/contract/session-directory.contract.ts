@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { FoundSession, Revocation, SessionDirectory, SessionSource } from "../../src/core/ports.ts";
 import { Refusal } from "../../src/core/refusal.ts";
 import { RevocationLog } from "../../src/core/revocation-log.ts";
+import type { FoundSession, Revocation, SessionDirectory, SessionSource } from "../../src/core/sessions.ts";
 import { ScriptedSource } from "./scripted-source.ts";
 
 export const TTL_MS = 30_000;

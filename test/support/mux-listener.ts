@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
+import type { Peer } from "../../src/core/admission.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { TlsIdentity } from "../../src/core/listen.ts";
-import type { Log, Peer } from "../../src/core/ports.ts";
 import { refuse } from "../../src/core/refusal.ts";
+import type { Log } from "../../src/core/telemetry.ts";
 import { Gateway, GatewayEventSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import type { Call } from "../../src/rpc/call.ts";

@@ -1,7 +1,7 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import type { Peer } from "../../src/core/admission.ts";
 import { systemClock } from "../../src/core/clock.ts";
-import type { Peer } from "../../src/core/ports.ts";
 import { refuse } from "../../src/core/refusal.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { Compressions, gzip } from "../../src/rpc/compression.ts";

@@ -1,5 +1,6 @@
+import type { ClientAudience, ClientEvent, LostKind } from "../../core/events.ts";
 import { isDeviceSessionId, isEventId, isMessageType, isReservedType, isUserId } from "../../core/grammar.ts";
-import type { ClientAudience, ClientEvent, LostKind, Revocation } from "../../core/ports.ts";
+import type { Revocation } from "../../core/sessions.ts";
 import type { PushEvent } from "../../gen/sallyport/v1/push_pb.ts";
 import type { FrameFault } from "./push-frames.ts";
 

@@ -1,7 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Backoff, sleep } from "../../core/backoff.ts";
+import { Backoff } from "../../core/backoff.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { Log, Metrics, PushFeedSink } from "../../core/ports.ts";
+import { sleep } from "../../core/clock.ts";
+import type { PushFeedSink } from "../../core/events.ts";
+import type { Log, Metrics } from "../../core/telemetry.ts";
 import { FeedProgress } from "./feed-progress.ts";
 import { GapThrottle } from "./gap-throttle.ts";
 import { IdleWatchdog } from "./idle-watchdog.ts";

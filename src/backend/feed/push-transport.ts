@@ -5,7 +5,7 @@ import * as connectProtocol from "@connectrpc/connect/protocol-connect";
 import * as grpcProtocol from "@connectrpc/connect/protocol-grpc";
 import * as grpcWebProtocol from "@connectrpc/connect/protocol-grpc-web";
 import { createNodeHttpClient } from "@connectrpc/connect-node";
-import type { Log } from "../../core/ports.ts";
+import type { Log } from "../../core/telemetry.ts";
 import { Push } from "../../gen/sallyport/v1/push_pb.ts";
 import { PushConnection } from "./push-connection.ts";
 import { type FeedFrame, unwrap, wrapMessages } from "./push-frames.ts";

@@ -1,5 +1,5 @@
+import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../../core/backend.ts";
 import { isHeaderValue, isVisible } from "../../core/grammar.ts";
-import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../../core/ports.ts";
 import { refuse } from "../../core/refusal.ts";
 
 /** A user id is the longest id (core/limits.ts). */

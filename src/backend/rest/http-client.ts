@@ -1,5 +1,5 @@
+import type { SendCheck } from "../../core/backend.ts";
 import { codingsOf } from "../../core/content-coding.ts";
-import type { SendCheck } from "../../core/ports.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { CallCancellation } from "./call-cancellation.ts";
 import { ConcurrencyLimiter } from "./concurrency-limiter.ts";

@@ -1,6 +1,6 @@
 import { describeCause } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { Log } from "../../core/ports.ts";
+import type { Log } from "../../core/telemetry.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 export interface OutageLogOptions {

@@ -1,4 +1,4 @@
-import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../../core/ports.ts";
+import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../../core/backend.ts";
 import { requireGatewayAccepted, requireJson } from "./answer-checks.ts";
 import { publicHeaders } from "./command-headers.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";

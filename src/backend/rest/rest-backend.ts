@@ -1,6 +1,7 @@
+import type { Backend, BackendCommand, BackendReply, ContinueTrace, Route, SendCheck } from "../../core/backend.ts";
 import type { Clock } from "../../core/clock.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
-import type { Backend, BackendCommand, BackendReply, ContinueTrace, Metrics, Route, SendCheck } from "../../core/ports.ts";
+import type { Metrics } from "../../core/telemetry.ts";
 import { requireJson, requireNoChallenge } from "./answer-checks.ts";
 import { commandHeaders } from "./command-headers.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";

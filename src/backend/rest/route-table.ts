@@ -1,4 +1,4 @@
-import type { Budget } from "../../core/ports.ts";
+import type { Budget } from "../../core/buckets.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";
 

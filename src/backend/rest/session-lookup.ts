@@ -1,8 +1,11 @@
 import { isUserId } from "../../core/grammar.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
-import { PUBLIC_KEY_BYTES, SESSION_RECORD_BYTES_MAX } from "../../core/limits.ts";
-import type { Metrics, Session, SessionSource, VerifyingKey } from "../../core/ports.ts";
+import type { VerifyingKey } from "../../core/keys.ts";
+import { PUBLIC_KEY_BYTES } from "../../core/keys.ts";
+import { SESSION_RECORD_BYTES_MAX } from "../../core/limits.ts";
 import { refuse } from "../../core/refusal.ts";
+import type { Session, SessionSource } from "../../core/sessions.ts";
+import type { Metrics } from "../../core/telemetry.ts";
 import { requireGatewayAccepted } from "./answer-checks.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";

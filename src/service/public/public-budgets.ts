@@ -1,5 +1,6 @@
+import type { Peer } from "../../core/admission.ts";
+import type { BucketDemand, BucketStore, Budget, BudgetScope, TakeRefusal } from "../../core/buckets.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { BucketDemand, BucketStore, Budget, BudgetScope, Peer, TakeRefusal } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 

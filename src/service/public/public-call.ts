@@ -1,8 +1,8 @@
+import type { PublicBackend } from "../../core/backend.ts";
 import { codingsOf } from "../../core/content-coding.ts";
 import type { HttpCall } from "../../core/http-endpoint.ts";
 import { PUBLIC_BODY_BYTES_MAX, PUBLIC_BODY_TOKENS_MAX } from "../../core/limits.ts";
 import { isJsonContent } from "../../core/media-type.ts";
-import type { PublicBackend } from "../../core/ports.ts";
 import { type Reason, Refusal } from "../../core/refusal.ts";
 import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
 import { BodyTooLarge, BodyTooSlow } from "../../rpc/http.ts";

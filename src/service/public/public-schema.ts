@@ -1,5 +1,5 @@
 import { isJsonObject } from "../../core/json-body.ts";
-import { PUBLIC_KEY_BYTES } from "../../core/limits.ts";
+import { PUBLIC_KEY_BYTES } from "../../core/keys.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { challengeKey } from "./challenge-id.ts";
 import { mailboxKey } from "./mailbox-key.ts";

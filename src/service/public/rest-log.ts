@@ -1,8 +1,8 @@
 import { describeCause } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { HttpCall, HttpEndpoint } from "../../core/http-endpoint.ts";
-import type { Log, Metrics } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
+import type { Log, Metrics } from "../../core/telemetry.ts";
 
 export interface RestLogParts {
   readonly log: Log;

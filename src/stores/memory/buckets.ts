@@ -1,4 +1,4 @@
-import type { BucketDemand, BucketStore, Budget, BudgetScope, TakeOutcome } from "../../core/ports.ts";
+import type { BucketDemand, BucketStore, Budget, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
 import { capacityMs, intervalMs } from "../token-bucket.ts";
 import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";

@@ -1,5 +1,5 @@
+import type { ReplayStore } from "../../core/admission.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { ReplayStore } from "../../core/ports.ts";
 import { refuse } from "../../core/refusal.ts";
 import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";

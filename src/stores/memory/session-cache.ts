@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
-import type { FoundSession, Revocation, Session, SessionDirectory, SessionSource } from "../../core/ports.ts";
 import { Refusal, refuse } from "../../core/refusal.ts";
 import type { RevocationLog } from "../../core/revocation-log.ts";
+import type { FoundSession, Revocation, Session, SessionDirectory, SessionSource } from "../../core/sessions.ts";
 import { randomSeed } from "./fingerprint.ts";
 import { SessionEntries, type SessionEntry } from "./session-entries.ts";
 import { UnknownSessions } from "./unknown-sessions.ts";

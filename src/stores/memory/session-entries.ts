@@ -1,4 +1,4 @@
-import type { FoundSession } from "../../core/ports.ts";
+import type { FoundSession } from "../../core/sessions.ts";
 
 export interface SessionEntry {
   found: FoundSession;

@@ -1,4 +1,4 @@
-import type { BucketDemand, BudgetScope, TakeOutcome } from "../../core/ports.ts";
+import type { BucketDemand, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
 import type { MemoryBucketStore } from "./buckets.ts";
 
 /** A bucket store in memory, which can also hold copies of shared buckets (`learn`). */

@@ -1,4 +1,4 @@
-import type { VerifiedPeers } from "../../core/ports.ts";
+import type { VerifiedPeers } from "../../core/buckets.ts";
 import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 

@@ -1,4 +1,4 @@
-import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../../core/ports.ts";
+import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
 import type { LocalBuckets } from "../memory/split-buckets.ts";
 import { capacityMs, intervalMs, TICKS_PER_MS } from "../token-bucket.ts";
 import { RedisUnavailable } from "./call.ts";

@@ -1,9 +1,8 @@
 import { RedisClient } from "bun";
 import { messageOf } from "../../core/cause.ts";
-import { type RedisCall, RedisUnavailable } from "./call.ts";
+import { type RedisCall, RedisUnavailable, usesTls } from "./call.ts";
 import { explainFailure } from "./probe.ts";
 import { type RedisTls, type RedisTlsFiles, readRedisTls } from "./tls.ts";
-import { usesTls } from "./url.ts";
 
 export interface ConnectionOptions {
   readonly url: string;

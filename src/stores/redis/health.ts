@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { Log } from "../../core/ports.ts";
+import type { Log } from "../../core/telemetry.ts";
 import type { RedisCall } from "./call.ts";
 import type { StoreEpoch } from "./store-epoch.ts";
 

@@ -1,5 +1,5 @@
 import { messageOf } from "../../core/cause.ts";
-import type { Log } from "../../core/ports.ts";
+import type { Log } from "../../core/telemetry.ts";
 import { type RedisCall, RedisUnavailable } from "./call.ts";
 import { type ConnectionOptions, RedisConnection } from "./connection.ts";
 

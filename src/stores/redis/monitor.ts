@@ -1,5 +1,6 @@
 import { messageOf } from "../../core/cause.ts";
-import type { Log, Revocation } from "../../core/ports.ts";
+import type { Revocation } from "../../core/sessions.ts";
+import type { Log } from "../../core/telemetry.ts";
 import { type RedisCall, rethrowUnlessUnavailable } from "./call.ts";
 import type { RedisHealth } from "./health.ts";
 import type { RedisLink } from "./link.ts";

@@ -1,11 +1,14 @@
+import type { ReplayStore } from "../../core/admission.ts";
+import type { BucketStore } from "../../core/buckets.ts";
 import { messageOf } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { BucketStore, Log, Metrics, ReplayStore, Revocation } from "../../core/ports.ts";
+import type { Revocation } from "../../core/sessions.ts";
 import { StoreError } from "../../core/start-error.ts";
+import type { Log, Metrics } from "../../core/telemetry.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
 import { type LocalBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
 import { RedisBucketStore } from "./buckets.ts";
-import { rethrowUnlessUnavailable } from "./call.ts";
+import { addressOf, rethrowUnlessUnavailable } from "./call.ts";
 import { RedisHealth } from "./health.ts";
 import { RedisLink } from "./link.ts";
 import { RedisMonitor } from "./monitor.ts";
@@ -13,7 +16,6 @@ import { RedisReplayStore } from "./replay.ts";
 import { RedisRevocations } from "./revocations.ts";
 import { StoreEpoch } from "./store-epoch.ts";
 import type { RedisTlsFiles } from "./tls.ts";
-import { addressOf } from "./url.ts";
 
 /** The settings, resolved. */
 export interface RedisSettings {

@@ -1,7 +1,7 @@
 import { connect, isIP, type NetConnectOpts, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { usesTls } from "./call.ts";
 import type { RedisTls, RedisTlsFiles } from "./tls.ts";
-import { usesTls } from "./url.ts";
 
 const DEFAULT_PORT = 6379;
 /** An error reply of Redis is one short line. A peer that sends more is not Redis. */

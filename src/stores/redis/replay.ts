@@ -1,5 +1,5 @@
+import type { ReplayStore } from "../../core/admission.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { ReplayStore } from "../../core/ports.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
 import { RedisUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";

@@ -1,4 +1,4 @@
-import type { Revocation } from "../../core/ports.ts";
+import type { Revocation } from "../../core/sessions.ts";
 import { type RedisCall, RedisUnavailable } from "./call.ts";
 
 export interface RedisRevocationsOptions {

@@ -1,4 +1,4 @@
-import type { Peer } from "../../core/ports.ts";
+import type { Peer } from "../../core/admission.ts";
 import {
   type BodySource,
   BodyTooLarge,

@@ -2,10 +2,11 @@ import { constants, createServer as createH2Server, type IncomingHttpHeaders, ty
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import type { Peer } from "../../core/admission.ts";
 import { describeCause } from "../../core/cause.ts";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
 import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
-import type { Log, Peer } from "../../core/ports.ts";
+import type { Log } from "../../core/telemetry.ts";
 import { endOnSmallTable, FilteredSocket } from "../../hpack/filtered-socket.ts";
 import { mayHaveSmallTable } from "../../hpack/table-size-filter.ts";
 import type { RpcServer } from "../../rpc/server.ts";

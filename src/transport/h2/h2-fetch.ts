@@ -1,5 +1,5 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
-import type { Peer } from "../../core/ports.ts";
+import type { Peer } from "../../core/admission.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { BodySource } from "../../rpc/http.ts";
 import { ensureFlush } from "./flush-workaround.ts";

@@ -1,5 +1,5 @@
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import type { Peer } from "../../core/ports.ts";
+import type { Peer } from "../../core/admission.ts";
 import {
   type BodySink,
   type BodySource,

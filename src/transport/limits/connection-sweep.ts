@@ -1,4 +1,4 @@
-import type { Metrics } from "../../core/ports.ts";
+import type { Metrics } from "../../core/telemetry.ts";
 import { openFdTable } from "../linux/fd-table.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";

@@ -1,4 +1,4 @@
-import type { Log, Metrics } from "../../core/ports.ts";
+import type { Log, Metrics } from "../../core/telemetry.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
 export interface ShedReportParts {

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { type Held, LiveSet } from "../../core/live-set.ts";
-import type { Log } from "../../core/ports.ts";
+import type { Log } from "../../core/telemetry.ts";
 import { type Pipe, pipeBytes } from "./pipes.ts";
 
 /** Inner listeners, which receive connections of the loopback proxy only, listen on this address and a free port. */

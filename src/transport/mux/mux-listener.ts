@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import type { Peer } from "../../core/admission.ts";
 import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
 import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
-import type { Peer } from "../../core/ports.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { type EdgeParts, edgeRoutes, type FindPeer, openEdge } from "../bun/edge.ts";
 import { answerExact } from "../bun/exact-app.ts";

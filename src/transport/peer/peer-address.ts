@@ -1,3 +1,4 @@
+import type { Peer } from "../../core/admission.ts";
 import {
   contains,
   formatIp,
@@ -7,7 +8,6 @@ import {
   parseIp,
   parseIpBlock,
 } from "../../core/ip-address.ts";
-import type { Peer } from "../../core/ports.ts";
 import { forwardedHops } from "./forwarded.ts";
 
 /** Further hops are ignored. Real chains of trusted proxies are shorter. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { Log, Metrics } from "../../core/ports.ts";
+import type { Log, Metrics } from "../../core/telemetry.ts";
 import type { TlsExpiry } from "./tls-check.ts";
 
 export interface TlsExpiryParts {

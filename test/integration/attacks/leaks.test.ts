@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { refusalOf } from "../../../src/client/errors.ts";
-import type { BucketStore } from "../../../src/core/ports.ts";
+import type { BucketStore } from "../../../src/core/buckets.ts";
 import { REFUSALS } from "../../../src/core/refusal.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { openStores } from "../../../src/stores/open.ts";

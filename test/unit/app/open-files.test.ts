@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { filesForConnections } from "../../../src/app/open-files.ts";
-import type { Log } from "../../../src/core/ports.ts";
+import type { Log } from "../../../src/core/telemetry.ts";
 import { SILENT_LOG } from "../../support/silent-log.ts";
 
 test.each([

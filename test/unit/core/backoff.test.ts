@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { Backoff, sleep } from "../../../src/core/backoff.ts";
+import { Backoff } from "../../../src/core/backoff.ts";
+import { sleep } from "../../../src/core/clock.ts";
 
 test("each delay is uniform below a ceiling that doubles up to maxMs, until `reset`", () => {
   const backoff = new Backoff({ minMs: 100, maxMs: 500, random: () => 0.5 });

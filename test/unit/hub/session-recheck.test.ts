@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { FoundSession } from "../../../src/core/ports.ts";
 import { refuse } from "../../../src/core/refusal.ts";
+import type { FoundSession } from "../../../src/core/sessions.ts";
 import { SessionRecheck } from "../../../src/hub/session-recheck.ts";
 import { SILENT_LOG } from "../../support/silent-log.ts";
 

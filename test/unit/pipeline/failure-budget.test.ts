@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { FoundSession } from "../../../src/core/ports.ts";
 import { refuse } from "../../../src/core/refusal.ts";
+import type { FoundSession } from "../../../src/core/sessions.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
 import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Peer } from "../../../src/core/ports.ts";
+import type { Peer } from "../../../src/core/admission.ts";
 import { Refusal } from "../../../src/core/refusal.ts";
 import { chargePeer, checkPeer } from "../../../src/pipeline/failure-budget.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { BucketDemand, BucketStore, TakeOutcome } from "../../../src/core/ports.ts";
+import type { BucketDemand, BucketStore, TakeOutcome } from "../../../src/core/buckets.ts";
 import { refuse } from "../../../src/core/refusal.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { BackendCommand } from "../../../src/core/ports.ts";
+import type { BackendCommand } from "../../../src/core/backend.ts";
 import { sha256, verifyingKey } from "../../../src/crypto/ed25519.ts";
 import { KeyRing } from "../../../src/crypto/key-ring.ts";
 import { responseSigningInput } from "../../../src/crypto/signing-input.ts";

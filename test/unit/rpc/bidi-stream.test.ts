@@ -3,7 +3,7 @@ import { connect } from "node:http2";
 import type { MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { compressionGzip, createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import type { Peer } from "../../../src/core/ports.ts";
+import type { Peer } from "../../../src/core/admission.ts";
 import {
   ServerReflection,
   type ServerReflectionRequestSchema,

@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { PushFeed, type PushFeedOptions } from "../../../../src/backend/feed/push-feed.ts";
 import { openPushLink, type PushTransportOptions } from "../../../../src/backend/feed/push-transport.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
-import type { ClientEvent } from "../../../../src/core/ports.ts";
+import type { ClientEvent } from "../../../../src/core/events.ts";
 import { until } from "../../../support/until.ts";
 import { clientEvent, PushServer, sessionInvalidation } from "../support/push-server.ts";
 import { rawServer } from "../support/raw-server.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { HttpFailure } from "../../../../src/backend/rest/http-failure.ts";
 import { OutageLog } from "../../../../src/backend/rest/outage-log.ts";
-import type { LogFields } from "../../../../src/core/ports.ts";
+import type { LogFields } from "../../../../src/core/telemetry.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
 function createOutageLog() {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { PublicAuth } from "../../../../src/backend/rest/public-auth.ts";
-import type { PublicAnswer } from "../../../../src/core/ports.ts";
+import type { PublicAnswer } from "../../../../src/core/backend.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { rawServer } from "../support/raw-server.ts";
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RestBackend, type RestBackendOptions } from "../../../../src/backend/rest/rest-backend.ts";
 import { type RouteEntry, RouteTable } from "../../../../src/backend/rest/route-table.ts";
+import type { BackendCommand, BackendReply } from "../../../../src/core/backend.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
-import type { BackendCommand, BackendReply } from "../../../../src/core/ports.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { http, rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";

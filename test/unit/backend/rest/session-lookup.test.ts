@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { BackendSessionSource } from "../../../../src/backend/rest/session-lookup.ts";
-import type { VerifyingKey } from "../../../../src/core/ports.ts";
+import type { VerifyingKey } from "../../../../src/core/keys.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";

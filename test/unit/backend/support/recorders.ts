@@ -1,14 +1,6 @@
-import type {
-  ClientAudience,
-  ClientEvent,
-  Labels,
-  Log,
-  LogFields,
-  LostKind,
-  Metrics,
-  PushFeedSink,
-  Revocation,
-} from "../../../../src/core/ports.ts";
+import type { ClientAudience, ClientEvent, LostKind, PushFeedSink } from "../../../../src/core/events.ts";
+import type { Revocation } from "../../../../src/core/sessions.ts";
+import type { Labels, Log, LogFields, Metrics } from "../../../../src/core/telemetry.ts";
 
 /** Records metrics as `name{label="value"}` → sum of a counter, last value of a gauge, or number of observations. */
 export class RecordingMetrics implements Metrics {

@@ -1,4 +1,5 @@
-import type { ClientEvent, Signer } from "../../../../src/core/ports.ts";
+import type { ClientEvent } from "../../../../src/core/events.ts";
+import type { Signer } from "../../../../src/core/keys.ts";
 import { RevocationLog } from "../../../../src/core/revocation-log.ts";
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { type Admission, Hub, type HubOptions } from "../../../../src/hub/hub.ts";

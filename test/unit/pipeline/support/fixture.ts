@@ -1,6 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import type { BucketDemand, BucketStore, Route, Session } from "../../../../src/core/ports.ts";
+import type { Route } from "../../../../src/core/backend.ts";
+import type { BucketDemand, BucketStore } from "../../../../src/core/buckets.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import type { Session } from "../../../../src/core/sessions.ts";
 import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } from "../../../../src/crypto/ed25519.ts";
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { requestSigningInput } from "../../../../src/crypto/signing-input.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { create, createFileRegistry, type DescService, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import type { Peer } from "../../../../src/core/ports.ts";
+import type { Peer } from "../../../../src/core/admission.ts";
 import { file_google_rpc_error_details } from "../../../../src/gen/google/rpc/error_details_pb.ts";
 import { Health } from "../../../../src/gen/grpc/health/v1/health_pb.ts";
 import {

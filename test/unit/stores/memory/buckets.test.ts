@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { BucketDemand } from "../../../../src/core/ports.ts";
+import type { BucketDemand } from "../../../../src/core/buckets.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 
 const NOW_MS = 1_760_000_000_000;

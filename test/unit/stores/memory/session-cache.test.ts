@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { FoundSession, Revocation } from "../../../../src/core/ports.ts";
 import { RevocationLog } from "../../../../src/core/revocation-log.ts";
+import type { FoundSession, Revocation } from "../../../../src/core/sessions.ts";
 import { SessionCache, type SessionCacheOptions } from "../../../../src/stores/memory/session-cache.ts";
 import { ScriptedSource } from "../../../contract/scripted-source.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { FoundSession } from "../../../../src/core/ports.ts";
+import type { FoundSession } from "../../../../src/core/sessions.ts";
 import { SessionEntries } from "../../../../src/stores/memory/session-entries.ts";
 
 test("the oldest session is evicted, also from the list of its user", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { addressOf } from "../../../../src/stores/redis/call.ts";
 import { checkServer } from "../../../../src/stores/redis/server-info.ts";
-import { addressOf } from "../../../../src/stores/redis/url.ts";
 
 const GOOD = {
   redis_version: "7.0.15",

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { BucketDemand } from "../../../../src/core/ports.ts";
+import type { BucketDemand } from "../../../../src/core/buckets.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 import { type RedisBucketOptions, RedisBucketStore } from "../../../../src/stores/redis/buckets.ts";
 import { RedisLink } from "../../../../src/stores/redis/link.ts";

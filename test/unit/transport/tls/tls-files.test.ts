@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, writeFileSync } from "node:fs";
-import type { Labels, LogFields } from "../../../../src/core/ports.ts";
+import type { Labels, LogFields } from "../../../../src/core/telemetry.ts";
 import type { TlsExpiry } from "../../../../src/transport/tls/tls-check.ts";
 import { TlsExpiryWatch } from "../../../../src/transport/tls/tls-expiry.ts";
 import { readTlsFiles } from "../../../../src/transport/tls/tls-files.ts";

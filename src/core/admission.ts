@@ -1,0 +1,18 @@
+/** The remote end of a call, after trusted proxies are resolved. */
+export interface Peer {
+  /** The client's address in canonical text. */
+  readonly address: string;
+  /** The key of per-address budgets: the IPv4 address, or the /64 of an IPv6 address, because one client may control a whole /64. */
+  readonly network: string;
+}
+
+/**
+ * Stores which request ids each session has used.
+ *
+ * `reserve` is atomic: of any number of concurrent calls with the same key, exactly one resolves to `true`, on one host or on
+ * many. A reservation is never lost before `expiresAtMs` (Unix milliseconds). A store that is full or
+ * unreachable throws `REPLAY_STORE_UNAVAILABLE`.
+ */
+export interface ReplayStore {
+  reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean | Promise<boolean>;
+}

@@ -1,0 +1,38 @@
+import type { VerifyingKey } from "./keys.ts";
+
+/** A device session, as the backend describes it. */
+export interface Session {
+  readonly deviceSessionId: string;
+  readonly userId: string;
+  readonly status: "active" | "revoked";
+  readonly key: VerifyingKey;
+}
+
+/** A result of the session directory. */
+export interface FoundSession {
+  readonly session: Session;
+  /** The mark of the revocation log up to which `session` is current; see `RevocationLog.revokedSince`. */
+  readonly mark: number;
+}
+
+/**
+ * Finds device sessions.
+ *
+ * `find` returns the session (active or revoked), or `undefined` if the backend has none. It throws `SESSION_LOOKUP_UNAVAILABLE` if that
+ * cannot be determined. A revocation wins every race: after `Revocations.revoke` has returned, no `find` returns an older state, not even
+ * from a look-up that started before.
+ */
+export interface SessionDirectory {
+  find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;
+}
+
+/** The backend's session look-up. Resolves to `undefined` if there is no such session; rejects if that cannot be determined. */
+export interface SessionSource {
+  lookUp(deviceSessionId: string): Promise<Session | undefined>;
+}
+
+/** The sessions to end: one session if `deviceSessionId` is set, else every session of the user. */
+export interface Revocation {
+  readonly userId?: string | undefined;
+  readonly deviceSessionId?: string | undefined;
+}

@@ -1,5 +1,6 @@
 import type { Peer } from "../core/admission.ts";
 import type { BucketDemand, TakeRefusal } from "../core/buckets.ts";
+import { isDeviceSessionId } from "../core/grammar.ts";
 import { type Reason, Refusal, refuse } from "../core/refusal.ts";
 import { SignedBeforeStart } from "./freshness.ts";
 import type { PipelinePorts } from "./ports.ts";
@@ -26,7 +27,9 @@ const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE
 export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
   const { peer, message } = request;
   const claimedSessionId = message.envelope?.deviceSessionId ?? "";
-  const isExempt = ports.verifiedPeers.has(peer.network, claimedSessionId, ports.clock.now());
+  // The grammar bounds the length: the look-up hashes all of an id, and an id may fill a request.
+  const isExempt =
+    isDeviceSessionId(claimedSessionId) && ports.verifiedPeers.has(peer.network, claimedSessionId, ports.clock.now());
   const demand = isExempt ? sessionDemand(peer, claimedSessionId, ports) : networkDemand(peer, ports);
   const permits = tokensOf(request.cost, demand);
   try {

@@ -256,3 +256,11 @@ test("a failed look-up of an unverified session is charged as a failure", async 
     RATE_LIMITED: 100 - BURST,
   });
 });
+
+test("an id that breaks its grammar is not looked up among the verified sessions: hashing all of it may take milliseconds", async () => {
+  const asked: string[] = [];
+  const has = (_: string, deviceSessionId: string) => asked.push(deviceSessionId) > 0;
+  const { from } = createPipeline({ verifiedPeers: { has, hasAny: () => false, remember: () => {} } });
+  for (const id of ["x".repeat(500_000), "x".repeat(129), "😀", ""]) expect(await from(id)).toBe("MALFORMED_ENVELOPE");
+  expect(asked).toEqual([]);
+});

@@ -21,6 +21,10 @@ export const pipeRequests: Pipe = (client, server, first) => {
       client.end(refusalOf(status));
       server.destroySoon();
     },
+    close() {
+      client.end();
+      server.destroySoon();
+    },
   });
   const answers = new ResponseTracker(
     () => gate.method,

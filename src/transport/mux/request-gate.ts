@@ -7,6 +7,8 @@ export interface GateOutput {
   forward(bytes: Buffer): void;
   /** Sends an error response and closes the connection. Called at most once, as the last call. */
   refuse(status: 400 | 431 | 501): void;
+  /** Closes the connection after the current response. Called at most once, as the last call. */
+  close(): void;
 }
 
 /** The limit of Bun.serve. */
@@ -25,6 +27,7 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([...METHODS, "QUERY"]);
  * - The next request waits for the end of the current response. On a pipelined request, Bun closes the connection, and executes a
  *   request that it never answers (bun#38128).
  * - The trailer section of a chunked body is removed, as RFC 9112 7.1.2 allows. Bun parses it as the next request (bun#32887).
+ * - A body in too many chunks is cut. Parsing each of them costs as much as if the server read it. The server answers what it received.
  * - An unknown method is answered with 501. Bun closes the connection (bun#6556).
  *
  * Bytes that are not HTTP/1.1 are forwarded unchanged; the server answers them.
@@ -34,7 +37,7 @@ export class RequestGate {
   #held: Buffer = NO_BYTES;
   /** The bytes of `#held` before this position may be forwarded. */
   #at = 0;
-  #state: "head" | "body" | "trailers" | "answer" | "passthrough" | "closed" = "head";
+  #state: "head" | "body" | "trailers" | "answer" | "cut" | "passthrough" | "closed" = "head";
   /** The current request: its method, the rest of its body, and whether its response has ended. */
   #method = "";
   #body: ChunkedBody | number = 0;
@@ -49,13 +52,13 @@ export class RequestGate {
     return this.#method;
   }
 
-  /** Whether bytes wait for the end of a response. If so, the client should be paused. */
+  /** Whether the client should be paused until the end of a response. */
   get isHolding(): boolean {
-    return this.#state === "answer" && this.#held.byteLength > 0;
+    return this.#state === "cut" || (this.#state === "answer" && this.#held.byteLength > 0);
   }
 
   push(bytes: Buffer): void {
-    if (this.#state === "closed") return;
+    if (this.#state === "closed" || this.#state === "cut") return;
     this.#held = this.#held.byteLength === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     this.#advance();
   }
@@ -63,6 +66,7 @@ export class RequestGate {
   /** The response to the current request has ended. */
   answered(): void {
     this.#isAnswered = true;
+    if (this.#state === "cut") this.#close();
     if (this.#state !== "answer") return;
     this.#state = "head";
     this.#advance();
@@ -113,7 +117,7 @@ export class RequestGate {
     if (!KNOWN_METHODS.has(method)) return this.#refuse(501);
     this.#method = method;
     this.#isAnswered = false;
-    this.#body = body === "chunked" ? new ChunkedBody() : (body ?? 0);
+    this.#body = body === "chunked" ? new ChunkedBody("request") : (body ?? 0);
     this.#at = end + HEAD_END.length;
     this.#state = "body";
     if (this.#body === 0) this.#bodyEnded();
@@ -123,6 +127,7 @@ export class RequestGate {
   #takeBody(): boolean {
     if (this.#body instanceof ChunkedBody) {
       this.#at = this.#body.follow(this.#held, this.#at);
+      if (this.#body.state === "scattered") return this.#cut();
       if (this.#body.state !== "trailers") return false;
       this.#forward();
       this.#state = "trailers";
@@ -155,6 +160,20 @@ export class RequestGate {
     this.#held = rest(this.#held, this.#at);
     this.#at = 0;
     this.#output.forward(part);
+  }
+
+  /** Forwards what precedes the chunk that is one too many, and drops the rest of the connection. */
+  #cut(): false {
+    this.#forward();
+    this.#held = NO_BYTES;
+    this.#state = "cut";
+    if (this.#isAnswered) this.#close();
+    return false;
+  }
+
+  #close(): void {
+    this.#state = "closed";
+    this.#output.close();
   }
 
   #refuse(status: 400 | 431 | 501): false {

@@ -43,7 +43,7 @@ export class ResponseTracker {
   }
 
   #begin(body: "chunked" | number): void {
-    this.#body = body === "chunked" ? new ChunkedBody() : body;
+    this.#body = body === "chunked" ? new ChunkedBody("response") : body;
     if (body === 0) this.#end();
   }
 

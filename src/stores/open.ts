@@ -75,34 +75,50 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
   });
   // Same time to live and capacity as the session cache.
   const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
-  const { sample, ...shared } =
+  const { sample, trim, close, ...shared } =
     settings.redis === undefined ? openMemory(settings, clock) : await openShared(settings.redis, parts);
+  const trimming = setInterval(() => {
+    sessions.trim();
+    verifiedPeers.trim(clock.now());
+    trim();
+  }, TRIM_INTERVAL_MS).unref();
   const sampleAll = (metrics: Metrics) => {
     metrics.gauge("sallyport_session_cache_entries", sessions.entries);
     sample(metrics);
   };
-  return { sessions, verifiedPeers, ...shared, sample: sampleAll };
+  const closeAll = () => {
+    clearInterval(trimming);
+    close();
+  };
+  return { sessions, verifiedPeers, ...shared, sample: sampleAll, close: closeAll };
 }
 
 /** The stores that gateways on several hosts share. Session caches are not shared: each gateway's push feed brings every revocation. */
-type SharedStores = Omit<Stores, "sessions" | "verifiedPeers">;
+interface SharedStores extends Omit<Stores, "sessions" | "verifiedPeers"> {
+  /** Frees the memory of expired entries. */
+  readonly trim: () => void;
+}
+
+const TRIM_INTERVAL_MS = 1000;
 
 function openMemory(settings: StoreSettings, clock: Clock): SharedStores {
   const { replayEntriesMax, bucketEntriesMax: entriesMax, exemptBucketEntriesMax } = settings;
   const replay = new MemoryReplayStore(clock, { entriesMax: replayEntriesMax });
   const buckets = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
-  const unverifiedBuckets = new SplitBucketStore({
-    exempt: new MemoryBucketStore({ entriesMax: exemptBucketEntriesMax }),
-    unverified,
-  });
+  const exempt = new MemoryBucketStore({ entriesMax: exemptBucketEntriesMax });
+  const unverifiedBuckets = new SplitBucketStore({ exempt, unverified });
+  const trim = () => {
+    replay.trim();
+    for (const store of [buckets, unverified, exempt]) store.trim(clock.now());
+  };
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
     metrics.gauge("sallyport_bucket_entries", unverified.entries, { of: "unverified" });
   };
   const alone = { announce: () => Promise.resolve(true), notReady: () => [], close() {} };
-  return { replay, replayCoverageStartMs: clock.now(), buckets, unverifiedBuckets, sample, ...alone };
+  return { replay, replayCoverageStartMs: clock.now(), buckets, unverifiedBuckets, sample, trim, ...alone };
 }
 
 async function openShared(settings: RedisSettings, parts: StoreParts): Promise<SharedStores> {

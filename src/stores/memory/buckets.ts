@@ -1,10 +1,11 @@
 import type { BucketDemand, BucketStore, Budget, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
 import { capacityMs, intervalMs } from "../token-bucket.ts";
-import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
+import { NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
+import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryBucketOptions {
-  /** Capacity: buckets that are not full. 41 bytes each. */
+  /** Capacity: buckets that are not full. up to 62 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
@@ -22,7 +23,7 @@ const NO_ROOM_RETRY_MS = 1000;
  * empty. So a clock step gives no tokens, and the longest wait is that for an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
-  readonly #table: ExpiringTable;
+  readonly #table: GrowingTable;
   readonly #fingerprint: Fingerprint;
   /** The fingerprints of the current call. */
   readonly #lows: number[] = [];
@@ -32,7 +33,7 @@ export class MemoryBucketStore implements BucketStore {
   readonly #changedFromMs: number[] = [];
 
   constructor(options: MemoryBucketOptions) {
-    this.#table = new ExpiringTable(options.entriesMax);
+    this.#table = new GrowingTable(options.entriesMax);
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
@@ -41,8 +42,13 @@ export class MemoryBucketStore implements BucketStore {
     return this.#table.occupied;
   }
 
+  /** Frees memory. Call it every second. */
+  trim(nowMs: number): void {
+    this.#table.trim(nowMs);
+  }
+
   take(demands: readonly BucketDemand[], nowMs: number, onShadowRefusal?: (scope: BudgetScope) => void): TakeOutcome {
-    this.#locate(demands);
+    this.#locate(demands, nowMs);
     let refusedBy: BudgetScope | undefined;
     let waitMs = 0;
     let index = 0;
@@ -70,7 +76,7 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   check(demand: BucketDemand, nowMs: number, tokens = 1): TakeOutcome {
-    this.#locate([demand]);
+    this.#locate([demand], nowMs);
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
@@ -82,21 +88,21 @@ export class MemoryBucketStore implements BucketStore {
 
   /** Copies a bucket of a shared store, given the time until it is full again. */
   learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
-    this.#locate([demand]);
+    this.#locate([demand], nowMs);
     const slot = this.#claim(0, nowMs);
     // Expiry 0 frees the slot: a full bucket is not stored.
     if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
   }
 
   /** Computes all fingerprints, then preloads all slots, so that the cache misses overlap. */
-  #locate(demands: readonly BucketDemand[]): void {
+  #locate(demands: readonly BucketDemand[], nowMs: number): void {
     let index = 0;
     for (const demand of demands) {
       this.#fingerprint.compute(demand.scope, demand.key);
       this.#lows[index] = this.#fingerprint.low;
       this.#highs[index++] = this.#fingerprint.high;
     }
-    for (let at = 0; at < index; at++) this.#table.preload(this.#lows[at] ?? 0);
+    for (let at = 0; at < index; at++) this.#table.prepare(this.#lows[at] ?? 0, this.#highs[at] ?? 0, nowMs);
   }
 
   /** Takes the demands in shadow mode, each on its own, after all others were met. */

@@ -24,7 +24,7 @@ const OVERFLOWED_MAX = 255;
 const VACANT = 0;
 
 /**
- * A hash table with open addressing from 64-bit fingerprints to expiries. It allocates once, needs no timer, and never evicts an entry
+ * A hash table with open addressing from 64-bit fingerprints to expiries. It allocates once (GrowingTable grows), needs no timer, and never evicts an entry
  * before its expiry. The slot of an expired entry is reused.
  *
  * A fingerprint's low half selects its home group. If the home is full, the entry goes to the next group with a free slot, and every group
@@ -124,6 +124,35 @@ export class ExpiringTable {
     if (isHeld !== (expiresAtMs !== VACANT)) this.#count(slot, isHeld ? -1 : 1);
   }
 
+  /** Counts the live entries. Reads the whole table. */
+  liveAt(nowMs: number): number {
+    let live = 0;
+    for (let nth = 0; nth < this.#slots; nth++) if (this.expiryMs(slotAt(nth)) > nowMs) live++;
+    return live;
+  }
+
+  /** Copies the live entries into another table, which must have room for them. The other entries count as evicted there. */
+  copyTo(other: ExpiringTable, nowMs: number): void {
+    other.#evictedUntilMs = Math.max(other.#evictedUntilMs, this.#evictedUntilMs);
+    for (let nth = 0; nth < this.#slots; nth++) {
+      const slot = slotAt(nth);
+      const expiryMs = this.expiryMs(slot);
+      if (expiryMs > nowMs) {
+        const lane = laneOf(slot);
+        other.setExpiry(other.claim(this.#lanes[lane] ?? 0, this.#lanes[lane + 1] ?? 0, nowMs), expiryMs);
+      } else if (expiryMs > other.#evictedUntilMs) other.#evictedUntilMs = expiryMs;
+    }
+  }
+
+  /** Frees the expired entries of the next groups. */
+  vacateExpired(nowMs: number, groups: number): void {
+    for (let left = Math.min(groups, this.#groups); left > 0; left--) this.#vacateNext(nowMs);
+  }
+
+  get #slots(): number {
+    return this.#groups * GROUP_SLOTS;
+  }
+
   #homeOf(low: number): number {
     return ((low >>> 0) * this.#homesPerLow) | 0;
   }
@@ -157,13 +186,17 @@ export class ExpiringTable {
   /** Frees expired entries of the next groups until there is room. Returns whether there is. */
   #reclaim(nowMs: number): boolean {
     for (let count = 0; count < RECLAIM_GROUPS_MAX && this.#occupied >= this.entriesMax; count++) {
-      const start = this.#reclaimGroup * GROUP_TIMES + GROUP_SLOTS;
-      for (let slot = start; slot < start + GROUP_SLOTS; slot++) {
-        if (this.expiryMs(slot) <= nowMs) this.#vacate(slot);
-      }
-      this.#reclaimGroup = this.#next(this.#reclaimGroup);
+      this.#vacateNext(nowMs);
     }
     return this.#occupied < this.entriesMax;
+  }
+
+  #vacateNext(nowMs: number): void {
+    const start = this.#reclaimGroup * GROUP_TIMES + GROUP_SLOTS;
+    for (let slot = start; slot < start + GROUP_SLOTS; slot++) {
+      if (this.expiryMs(slot) <= nowMs) this.#vacate(slot);
+    }
+    this.#reclaimGroup = this.#next(this.#reclaimGroup);
   }
 
   #vacate(slot: number): void {
@@ -192,6 +225,11 @@ function laneOf(slot: number): number {
 
 function slotOf(lane: number): number {
   return lane / 2 + GROUP_SLOTS;
+}
+
+/** The slots in memory order. */
+function slotAt(nth: number): number {
+  return Math.floor(nth / GROUP_SLOTS) * GROUP_TIMES + GROUP_SLOTS + (nth % GROUP_SLOTS);
 }
 
 function groupOf(slot: number): number {

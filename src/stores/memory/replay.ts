@@ -1,11 +1,12 @@
 import type { ReplayStore } from "../../core/admission.ts";
 import type { Clock } from "../../core/clock.ts";
 import { refuse } from "../../core/refusal.ts";
-import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
+import { NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
+import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryReplayOptions {
-  /** Capacity: reservations, 41 bytes each. */
+  /** Capacity: reservations, up to 62 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
@@ -21,18 +22,23 @@ export interface MemoryReplayOptions {
  */
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
-  readonly #table: ExpiringTable;
+  readonly #table: GrowingTable;
   readonly #fingerprint: Fingerprint;
 
   constructor(clock: Clock, options: MemoryReplayOptions) {
     this.#clock = clock;
-    this.#table = new ExpiringTable(options.entriesMax);
+    this.#table = new GrowingTable(options.entriesMax);
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
   /** Includes expired reservations whose slot was not yet reused. */
   get entries(): number {
     return this.#table.occupied;
+  }
+
+  /** Frees memory. Call it every second. */
+  trim(): void {
+    this.#table.trim(this.#clock.now());
   }
 
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean {

@@ -70,6 +70,11 @@ export class SessionCache implements SessionDirectory {
     return this.#sessions.size;
   }
 
+  /** Frees memory. Call it every second. */
+  trim(): void {
+    this.#unknown.trim(this.#clock.monotonic());
+  }
+
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined> {
     if (this.#trusted()) {
       const nowMs = this.#clock.monotonic();

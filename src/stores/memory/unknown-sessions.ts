@@ -1,17 +1,22 @@
-import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
+import { NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint } from "./fingerprint.ts";
+import { GrowingTable } from "./growing-table.ts";
 
 /**
  * Session ids that the source does not know, each with a time to live. They are kept apart from the sessions, so that made-up ids evict no
  * session. A full table accepts no new ids. A fingerprint collision makes a real session unknown for that time.
  */
 export class UnknownSessions {
-  readonly #table: ExpiringTable;
+  readonly #table: GrowingTable;
   readonly #fingerprint: Fingerprint;
 
   constructor(entriesMax: number, seed: Uint8Array) {
-    this.#table = new ExpiringTable(entriesMax);
+    this.#table = new GrowingTable(entriesMax);
     this.#fingerprint = new Fingerprint(seed);
+  }
+
+  trim(nowMs: number): void {
+    this.#table.trim(nowMs);
   }
 
   remember(deviceSessionId: string, nowMs: number, ttlMs: number): void {

@@ -1,11 +1,12 @@
 import type { VerifiedPeers } from "../../core/buckets.ts";
-import { ExpiringTable, NO_SLOT } from "./expiring-table.ts";
+import { NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
+import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryVerifiedPeersOptions {
   /** How long a pair of address and session stays verified. */
   readonly ttlMs: number;
-  /** Capacity of each of the two tables: pairs of address and session, and addresses. 41 bytes each. */
+  /** Capacity of each of the two tables: pairs of address and session, and addresses. up to 62 bytes each. */
   readonly entriesMax: number;
   /** 16 secret bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
@@ -16,16 +17,22 @@ export interface MemoryVerifiedPeersOptions {
  * failure budget, which gives it one attempt.
  */
 export class MemoryVerifiedPeers implements VerifiedPeers {
-  readonly #pairs: ExpiringTable;
-  readonly #networks: ExpiringTable;
+  readonly #pairs: GrowingTable;
+  readonly #networks: GrowingTable;
   readonly #fingerprint: Fingerprint;
   readonly #ttlMs: number;
 
   constructor(options: MemoryVerifiedPeersOptions) {
-    this.#pairs = new ExpiringTable(options.entriesMax);
-    this.#networks = new ExpiringTable(options.entriesMax);
+    this.#pairs = new GrowingTable(options.entriesMax);
+    this.#networks = new GrowingTable(options.entriesMax);
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
     this.#ttlMs = options.ttlMs;
+  }
+
+  /** Frees memory. Call it every second. */
+  trim(nowMs: number): void {
+    this.#pairs.trim(nowMs);
+    this.#networks.trim(nowMs);
   }
 
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void {
@@ -45,12 +52,12 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
     return this.#isMarked(this.#networks, nowMs);
   }
 
-  #mark(table: ExpiringTable, nowMs: number): void {
+  #mark(table: GrowingTable, nowMs: number): void {
     const slot = table.claim(this.#fingerprint.low, this.#fingerprint.high, nowMs);
     if (slot !== NO_SLOT) table.setExpiry(slot, nowMs + this.#ttlMs);
   }
 
-  #isMarked(table: ExpiringTable, nowMs: number): boolean {
+  #isMarked(table: GrowingTable, nowMs: number): boolean {
     const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
     if (slot === NO_SLOT) return false;
     // An expiry more than one ttl ahead was set before the clock was set back. It counts as expired: too early, never too late.

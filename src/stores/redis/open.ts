@@ -59,6 +59,8 @@ export interface RedisStores {
   readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Whether Redis is reachable and runs the commands that requests need. */
   readonly isUp: () => boolean;
+  /** Frees the memory of expired local buckets. */
+  readonly trim: () => void;
   /** The reasons why requests are refused, for people; empty if there are none. */
   readonly notReady: () => string[];
   readonly close: () => void;
@@ -83,7 +85,7 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   monitor.start(link);
   return {
     replay: new RedisReplayStore(link, epoch, clock, { prefix, marginMs }),
-    ...openBuckets(link, settings),
+    ...openBuckets(link, settings, clock),
     announce: (revocation) => revocations.announce(link.call, revocation).then(() => true, notAnnounced),
     isUp: () => link.downReason === undefined && !health.isFailing,
     notReady: () => (link.downReason === undefined ? health.notReady() : [`Redis is unreachable: ${link.downReason}`]),
@@ -103,13 +105,23 @@ async function openLink(link: RedisLink, address: string): Promise<void> {
   }
 }
 
-function openBuckets(link: RedisLink, settings: RedisSettings): Pick<RedisStores, "buckets" | "unverifiedBuckets"> {
+function openBuckets(
+  link: RedisLink,
+  settings: RedisSettings,
+  clock: Clock,
+): Pick<RedisStores, "buckets" | "unverifiedBuckets" | "trim"> {
   const { prefix, onBucketsUnavailable: onUnavailable, bucketEntriesMax: entriesMax } = settings;
   const verified = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
   const exempt = new MemoryBucketStore({ entriesMax: settings.exemptBucketEntriesMax });
   const shared = (local: LocalBuckets) => new RedisBucketStore(link, local, { prefix, onUnavailable });
-  return { buckets: shared(verified), unverifiedBuckets: shared(new SplitBucketStore({ exempt, unverified })) };
+  return {
+    buckets: shared(verified),
+    unverifiedBuckets: shared(new SplitBucketStore({ exempt, unverified })),
+    trim() {
+      for (const store of [verified, unverified, exempt]) store.trim(clock.now());
+    },
+  };
 }
 
 function notAnnounced(error: unknown): false {

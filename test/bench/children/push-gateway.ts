@@ -1,5 +1,5 @@
 /**
- * The gateway with room for the streams of the push benchmark and as much in its tables, whose memory is of a fixed size and thus a part of
+ * The gateway with room for the streams of the push benchmark and as much in its tables, whose memory is a part of
  * what the streams are said to take; and hardly a heartbeat while it measures.
  */
 import { startGateway } from "../../../src/app/gateway.ts";

@@ -1,0 +1,147 @@
+import { ExpiringTable, NO_SLOT, TABLE_ENTRIES_MAX } from "./expiring-table.ts";
+
+/** Entries per segment of a full table. A rebuild handles one segment, at 0.1 us per entry. */
+const SEGMENT_ENTRIES = 4096;
+const SEGMENT_ENTRIES_MIN = 64;
+/** A larger table has larger segments instead: the headers of 512 segments stay in the CPU's caches. */
+const SEGMENTS_MAX = 512;
+/** Slots are numbered by segment. Fingerprints are spread by a secret seed, so no segment gets near this size. */
+const SEGMENT_SLOTS = 2 ** 21;
+/** Claims that a segment has room for after `prepare`. */
+const PREPARED_ENTRIES = 16;
+/** Capacity of a rebuilt segment, relative to its live entries. */
+const GROWTH = 1.5;
+/** `trim` rebuilds a segment if less of its capacity is live. */
+const TRIM_BELOW = 0.25;
+/** `trim` checks the whole table in this many calls. */
+const TRIM_CALLS = 30;
+/** `claim` on a full table searches this many segments for expired entries, and this many groups of each. */
+const RECLAIM_SEGMENTS = 16;
+const RECLAIM_GROUPS = 32;
+
+/**
+ * An ExpiringTable whose memory follows its live entries. It consists of segments, selected by the high half of a fingerprint. A full
+ * segment is rebuilt larger; `trim` rebuilds it smaller.
+ *
+ * A slot is valid until the next `claim`, `prepare` or `trim`. After `prepare` for up to 16 fingerprints, the slots of all of them stay
+ * valid while they are claimed.
+ */
+export class GrowingTable {
+  readonly entriesMax: number;
+  readonly #segments: (ExpiringTable | undefined)[];
+  readonly #segmentsPerHigh: number;
+  #occupied = 0;
+  #evictedUntilMs = 0;
+  #reclaimAt = 0;
+  #trimAt = 0;
+
+  constructor(entriesMax: number) {
+    if (!Number.isInteger(entriesMax) || entriesMax < 1 || entriesMax > TABLE_ENTRIES_MAX) {
+      throw new RangeError(`entriesMax must be a whole number from 1 to ${TABLE_ENTRIES_MAX}, not ${entriesMax}`);
+    }
+    this.entriesMax = entriesMax;
+    this.#segments = new Array(Math.min(SEGMENTS_MAX, Math.ceil(entriesMax / SEGMENT_ENTRIES))).fill(undefined);
+    this.#segmentsPerHigh = this.#segments.length / 2 ** 32;
+  }
+
+  /** Entries stored, including expired ones whose slot was not yet reused. */
+  get occupied(): number {
+    return this.#occupied;
+  }
+
+  /** The latest expiry of any evicted entry; 0 if there is none. */
+  get evictedUntilMs(): number {
+    return this.#evictedUntilMs;
+  }
+
+  /** Makes room for a fingerprint and preloads its home. Calls for several fingerprints in a row let their cache misses overlap. */
+  prepare(low: number, high: number, nowMs: number): void {
+    const at = this.#indexOf(high);
+    const segment = this.#segments[at];
+    const isFull = segment === undefined || segment.occupied + PREPARED_ENTRIES > segment.entriesMax;
+    (isFull ? this.#rebuild(at, nowMs) : segment).preload(low);
+  }
+
+  /** See ExpiringTable. */
+  find(low: number, high: number): number {
+    const at = this.#indexOf(high);
+    const slot = this.#segments[at]?.find(low, high) ?? NO_SLOT;
+    return slot === NO_SLOT ? NO_SLOT : at * SEGMENT_SLOTS + slot;
+  }
+
+  /** See ExpiringTable. */
+  claim(low: number, high: number, nowMs: number): number {
+    const at = this.#indexOf(high);
+    let segment = this.#segments[at];
+    if (segment === undefined || segment.occupied === segment.entriesMax) segment = this.#rebuild(at, nowMs);
+    const before = segment.occupied;
+    const slot = segment.claim(low, high, nowMs);
+    this.#note(segment, before);
+    const isNew = segment.expiryMs(slot) === 0;
+    if (isNew && this.#occupied >= this.entriesMax && !this.#reclaim(nowMs)) return NO_SLOT;
+    return at * SEGMENT_SLOTS + slot;
+  }
+
+  /** See ExpiringTable. */
+  expiryMs(slot: number): number {
+    const at = Math.floor(slot / SEGMENT_SLOTS);
+    return this.#segments[at]?.expiryMs(slot - at * SEGMENT_SLOTS) ?? 0;
+  }
+
+  /** See ExpiringTable. */
+  setExpiry(slot: number, expiresAtMs: number): void {
+    const at = Math.floor(slot / SEGMENT_SLOTS);
+    const segment = this.#segments[at];
+    if (segment === undefined) return;
+    const before = segment.occupied;
+    segment.setExpiry(slot - at * SEGMENT_SLOTS, expiresAtMs);
+    this.#note(segment, before);
+  }
+
+  /** Frees the memory of expired entries in the next part of the table. Call it every second. */
+  trim(nowMs: number): void {
+    for (let left = Math.ceil(this.#segments.length / TRIM_CALLS); left > 0; left--) {
+      this.#trimAt = (this.#trimAt + 1) % this.#segments.length;
+      const segment = this.#segments[this.#trimAt];
+      if (segment === undefined) continue;
+      const live = segment.liveAt(nowMs);
+      const isLarge = segment.entriesMax > SEGMENT_ENTRIES_MIN && live < segment.entriesMax * TRIM_BELOW;
+      if (isLarge || live === 0) this.#rebuild(this.#trimAt, nowMs, live);
+    }
+  }
+
+  #indexOf(high: number): number {
+    return ((high >>> 0) * this.#segmentsPerHigh) | 0;
+  }
+
+  /** Replaces a segment by one that fits its live entries. Trimming drops a segment without any. */
+  #rebuild(at: number, nowMs: number, trimmedTo?: number): ExpiringTable {
+    const old = this.#segments[at];
+    const live = trimmedTo ?? old?.liveAt(nowMs) ?? 0;
+    const entries = Math.max(SEGMENT_ENTRIES_MIN, Math.ceil(live * GROWTH) + PREPARED_ENTRIES);
+    const rebuilt = new ExpiringTable(entries);
+    const before = old?.occupied ?? 0;
+    old?.copyTo(rebuilt, nowMs);
+    this.#segments[at] = trimmedTo === 0 ? undefined : rebuilt;
+    this.#note(rebuilt, before);
+    return rebuilt;
+  }
+
+  #note(segment: ExpiringTable, occupiedBefore: number): void {
+    this.#occupied += segment.occupied - occupiedBefore;
+    if (segment.evictedUntilMs > this.#evictedUntilMs) this.#evictedUntilMs = segment.evictedUntilMs;
+  }
+
+  /** Frees expired entries of the next segments until there is room. Returns whether there is. */
+  #reclaim(nowMs: number): boolean {
+    for (let left = RECLAIM_SEGMENTS; left > 0 && this.#occupied >= this.entriesMax; left--) {
+      const segment = this.#segments[this.#reclaimAt];
+      this.#reclaimAt = (this.#reclaimAt + 1) % this.#segments.length;
+      if (segment === undefined) continue;
+      const before = segment.occupied;
+      segment.vacateExpired(nowMs, RECLAIM_GROUPS);
+      this.#note(segment, before);
+    }
+    return this.#occupied < this.entriesMax;
+  }
+}

@@ -17,6 +17,8 @@ export interface Benchmark {
   /** What it compares with what, in a sentence. */
   readonly about: string;
   run(scale: Scale): Promise<readonly Figure[]>;
+  /** With `--long`, in place of `full`. */
+  runLong?(): Promise<readonly Figure[]>;
 }
 
 export function holds({ value, bound }: Figure): boolean {

@@ -1,0 +1,160 @@
+import { DEVICE_PUBLIC_KEY } from "../support/load-device.ts";
+import type { Benchmark, Figure } from "./benchmark.ts";
+import { type Child, startChild } from "./child.ts";
+import { type Served, serve } from "./served.ts";
+
+const PEAK_MB_BOUND = 300;
+const AFTER_RATIO_BOUND = 1.5;
+const STREAM_RATIO_BOUND = 1.3;
+
+interface Setting {
+  readonly name: string;
+  readonly listener: "edge" | "grpc";
+  readonly onePort: boolean;
+  readonly http: "1.1" | "2";
+  readonly contentType: string;
+  readonly streamType: string;
+}
+
+const connect = { contentType: "application/proto", streamType: "application/connect+proto", listener: "edge" } as const;
+const grpc = {
+  contentType: "application/grpc+proto",
+  streamType: "application/grpc+proto",
+  listener: "grpc",
+  http: "2",
+} as const;
+const SETTINGS: readonly Setting[] = [
+  { name: "gRPC", onePort: false, ...grpc },
+  { name: "Connect, HTTP/1.1", onePort: false, http: "1.1", ...connect },
+  { name: "Connect, h2", onePort: false, http: "2", ...connect },
+  { name: "gRPC, one port", onePort: true, ...grpc },
+  { name: "Connect, HTTP/1.1, one port", onePort: true, http: "1.1", ...connect },
+];
+
+interface Size {
+  readonly seconds: number;
+  readonly perSecond: number;
+  readonly streams: number;
+  /** How often memory must be looked at, without a lower figure, to count as settled. */
+  readonly looks: number;
+  /** How long the memory may take to come back: reservations alone live for up to 125 s. */
+  readonly backWithinMs: number;
+}
+
+const PER_SECOND = 5000;
+const SIZES = {
+  small: { seconds: 1, perSecond: 100, streams: 20, looks: 1, backWithinMs: 2000 },
+  full: { seconds: 15, perSecond: PER_SECOND, streams: 2000, looks: 8, backWithinMs: 30_000 },
+  long: { seconds: 300, perSecond: PER_SECOND, streams: 5000, looks: 8, backWithinMs: 200_000 },
+} as const satisfies Record<string, Size>;
+
+/** Steady commands against `sallyport serve`: how much memory it takes, how much it keeps, and what a stream takes before and after. */
+export const memory: Benchmark = {
+  name: "memory",
+  about: "memory of a gateway under a steady load and after it, and of a stream then, against one that has just started",
+  run: (scale) => measureAll(SIZES[scale]),
+  runLong: () => measureAll(SIZES.long),
+};
+
+async function measureAll(size: Size): Promise<readonly Figure[]> {
+  const figures: Figure[] = [];
+  for (const setting of SETTINGS) figures.push(...(await measure(setting, size)));
+  return figures;
+}
+
+async function measure(setting: Setting, size: Size): Promise<Figure[]> {
+  const backend = await startChild("backend", { publicKey: DEVICE_PUBLIC_KEY });
+  try {
+    const fresh = await withGateway(setting, backend, (gateway) => streamKilobytes(setting, gateway, size));
+    return await withGateway(setting, backend, async (gateway) => {
+      const startMb = await gateway.residentMb();
+      await load(setting, gateway, size);
+      const peakMb = await gateway.peakMb();
+      const afterMb = await leastMb(gateway, AFTER_RATIO_BOUND * startMb, size.backWithinMs);
+      const streamKb = await streamKilobytes(setting, gateway, size);
+      const { name } = setting;
+      return [
+        { figure: `${name}: at the start`, value: startMb, unit: "MB" },
+        { figure: `${name}: at most, under load`, value: peakMb, unit: "MB", bound: PEAK_MB_BOUND },
+        { figure: `${name}: after it`, value: afterMb, unit: "MB" },
+        { figure: `${name}: after it / at the start`, value: afterMb / startMb, unit: "ratio", bound: AFTER_RATIO_BOUND },
+        { figure: `${name}: a stream at the start`, value: fresh, unit: "KB" },
+        { figure: `${name}: a stream after load`, value: streamKb, unit: "KB" },
+        { figure: `${name}: after load / at the start`, value: streamKb / fresh, unit: "ratio", bound: STREAM_RATIO_BOUND },
+      ];
+    });
+  } finally {
+    await backend.stop();
+  }
+}
+
+async function withGateway<T>(setting: Setting, backend: Child, use: (gateway: Served) => Promise<T>): Promise<T> {
+  const roomy = ["ip", "session", "user", "failures"].flatMap((name) => [`budgets.${name}.rate`, `budgets.${name}.burst`]);
+  const limits = ["per_session", "per_user", "per_network", "total"].map((name) => `streams.${name}_max`);
+  const gateway = await serve({
+    ...Object.fromEntries([...roomy, ...limits, "connections.per_network_max"].map((key) => [key, "1000000"])),
+    ...{ "edge.listen": "127.0.0.1:0", "grpc.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0" },
+    "edge.grpc": setting.onePort ? "same-port" : "own-port",
+    "backend.url": `http://127.0.0.1:${backend.ready.port}`,
+    "push.url": backend.ready.pushUrl ?? "",
+    "keys.current": Buffer.alloc(32, 1).toString("base64"),
+    routes: JSON.stringify([{ message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" }]),
+  });
+  try {
+    return await use(gateway);
+  } finally {
+    await gateway.stop();
+  }
+}
+
+async function load({ listener, http, contentType }: Setting, gateway: Served, { seconds, perSecond }: Size): Promise<void> {
+  const url = listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl;
+  const commands = await startChild("commands", { url, http, contentType, perSecond });
+  await ask(commands, `/send?commands=${seconds * perSecond}`);
+  await commands.stop();
+}
+
+/** The least that is resident from now on, until it is within the bound or the time is over. */
+async function leastMb(gateway: Served, boundMb: number, withinMs: number): Promise<number> {
+  const endMs = performance.now() + withinMs;
+  let least = await gateway.residentMb();
+  while (least > boundMb && performance.now() < endMs) {
+    await Bun.sleep(500);
+    least = Math.min(least, await gateway.residentMb());
+  }
+  return least;
+}
+
+/** What each of many streams adds, once the process has settled. */
+async function streamKilobytes(
+  { listener, http, streamType }: Setting,
+  gateway: Served,
+  { streams, looks }: Size,
+): Promise<number> {
+  const port = Number(new URL(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl).port);
+  const before = await settledMb(gateway, looks);
+  const parameters = { port, streams, http, contentType: streamType, streamsPerConnection: 100, mark: "never sent" };
+  const clients = await startChild("push-clients", parameters);
+  await ask(clients, "/open");
+  const after = await settledMb(gateway, looks);
+  await clients.stop();
+  // Where the process still shrinks meanwhile, a stream takes next to nothing.
+  return Math.max(((after - before) * 1000) / streams, 0.1);
+}
+
+/** Resident memory when it no longer falls: the runtime collects, and gives back, by and by. */
+async function settledMb(gateway: Served, looks: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 0, sinceLeast = 0; sinceLeast < looks && look < 60; look++, sinceLeast++) {
+    const now = await gateway.residentMb();
+    if (now < least - 0.5) sinceLeast = 0;
+    least = Math.min(least, now);
+    await Bun.sleep(500);
+  }
+  return least;
+}
+
+async function ask(child: Child, path: string): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${child.ready.port}${path}`, { timeout: false });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+}

@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import { until } from "../support/until.ts";
+
+const MAIN = join(import.meta.dir, "../../src/main.ts");
+
+/** `sallyport serve` in a process of its own, with nothing in it but the gateway: what it takes is what an operator sees. */
+export interface Served {
+  readonly edgeUrl: string;
+  readonly grpcUrl: string;
+  /** Resident memory, in megabytes. */
+  residentMb(): Promise<number>;
+  /** The most that it was so far. */
+  peakMb(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export async function serve(settings: Readonly<Record<string, string>>): Promise<Served> {
+  const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+  const child = Bun.spawn([process.execPath, MAIN, "serve", ...flags], { stdout: "pipe", stderr: "inherit" });
+  const { edge, grpc, admin } = await addressesIn(child.stdout);
+  await until(async () => (await fetch(`${admin}/readyz`)).ok, "the gateway to be ready");
+  return {
+    edgeUrl: edge,
+    grpcUrl: grpc,
+    residentMb: () => megabytes(child.pid, "VmRSS"),
+    peakMb: () => megabytes(child.pid, "VmHWM"),
+    async stop() {
+      child.kill("SIGTERM");
+      await child.exited;
+    },
+  };
+}
+
+interface Addresses {
+  readonly edge: string;
+  readonly grpc: string;
+  readonly admin: string;
+}
+
+/** What the gateway logs when it has started; the rest of its log is read and dropped. */
+async function addressesIn(log: ReadableStream<Uint8Array>): Promise<Addresses> {
+  const { promise, resolve, reject } = Promise.withResolvers<Addresses>();
+  const read = async () => {
+    const decoder = new TextDecoder();
+    let begun: string | undefined = "";
+    for await (const chunk of log) {
+      if (begun === undefined) continue;
+      begun += decoder.decode(chunk, { stream: true });
+      const line = begun.split("\n").find((each) => each.includes('"gateway started"'));
+      if (line === undefined) continue;
+      begun = undefined;
+      resolve(JSON.parse(line));
+    }
+    reject(new Error("the gateway ended"));
+  };
+  read().catch(reject);
+  return promise;
+}
+
+/** A size out of Linux's /proc/<pid>/status. */
+async function megabytes(pid: number, name: string): Promise<number> {
+  const status = await Bun.file(`/proc/${pid}/status`).text();
+  return Number(new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(status)?.[1]) / 1000;
+}

@@ -15,8 +15,8 @@ import type { BidiStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
 
 /**
- * One bidirectional call. Both directions flow at the same time where the connection lets them, as HTTP/2 does; the call is over
- * when its answer has ended, and then the requests end too. Never rejects.
+ * Serves a bidirectional call. Both directions flow concurrently over HTTP/2. The end of the response ends the call and its requests.
+ * Never rejects.
  */
 export function serveBidiStream<Peer>(
   method: BidiStreamMethod<DescMessage, DescMessage, Peer>,
@@ -33,11 +33,11 @@ export function serveBidiStream<Peer>(
   });
 }
 
-/** Runs what reads a message, and charges the peer where it fails. */
-type Charged = <T>(step: () => Promise<T>) => Promise<T>;
+/** Runs a step that reads a message. Charges the peer if it fails. */
+type ChargePeer = <T>(step: () => Promise<T>) => Promise<T>;
 
-/** Charges for many messages as for one failure, too: each is answered before any budget is asked. */
-function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): Charged {
+/** Also charges one failure per `MESSAGES_PER_FAILURE` messages, since messages of a stream are answered without a budget check. */
+function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): ChargePeer {
   let messages = 0;
   return async (step) => {
     if (messages++ % MESSAGES_PER_FAILURE === MESSAGES_PER_FAILURE - 1) {
@@ -48,23 +48,23 @@ function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): Charged {
   };
 }
 
-/** The requests of a call, as its handler reads them. */
+/** The request messages of a call. */
 class IncomingStream<I extends DescMessage> {
   readonly #body: BodySource;
   readonly #decoder: Codec<I>;
-  #over: Error | undefined;
+  #endedBy: Error | undefined;
 
   constructor(body: BodySource, decoder: Codec<I>) {
     this.#body = body;
     this.#decoder = decoder;
   }
 
-  async *messages(options: ReadOptions, charged: Charged): AsyncGenerator<MessageShape<I>, void> {
+  async *messages(options: ReadOptions, charged: ChargePeer): AsyncGenerator<MessageShape<I>, void> {
     const frames = new FrameReader(this.#body, options);
     try {
       for (;;) {
         const message = await charged(() => this.#next(frames));
-        if (this.#over !== undefined) throw this.#over;
+        if (this.#endedBy !== undefined) throw this.#endedBy;
         if (message === undefined) return;
         yield message;
       }
@@ -73,17 +73,17 @@ class IncomingStream<I extends DescMessage> {
     }
   }
 
-  /** `undefined` also where the call is over: a body that was cut off by that fails for no other reason. */
+  /** `undefined` at the end of the body. Also after `abort`: it cancels the body, so a read error has no other cause. */
   async #next(frames: FrameReader): Promise<MessageShape<I> | undefined> {
     const bytes = await frames.next().catch((error) => {
-      if (this.#over === undefined) throw error;
+      if (this.#endedBy === undefined) throw error;
     });
-    return bytes === undefined || this.#over !== undefined ? undefined : this.#decoder.decode(bytes);
+    return bytes === undefined || this.#endedBy !== undefined ? undefined : this.#decoder.decode(bytes);
   }
 
-  /** The call is over. To throw, rather than to end as if the client had said everything, keeps half a request from being taken for one. */
+  /** The call has ended. `messages` then throws instead of ending, so that a handler does not take an incomplete request for a complete one. */
   abort(thrown: unknown): void {
-    this.#over = thrown instanceof Error ? thrown : new ConnectError("the call has ended", Code.Canceled);
+    this.#endedBy = thrown instanceof Error ? thrown : new ConnectError("the call has ended", Code.Canceled);
     this.#body.cancel();
   }
 }

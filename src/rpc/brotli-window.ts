@@ -1,15 +1,15 @@
-/** The windows that a stream's first four bits can say, as powers of 2 (RFC 7932 9.1, "WBITS"). Smaller ones have headers of other lengths. */
+/** Window sizes, as powers of 2, that a stream's first four bits can encode (RFC 7932 9.1, "WBITS"). Smaller ones have longer headers. */
 const WINDOW_BITS_MIN = 18;
 const WINDOW_BITS_MAX = 24;
-/** What a window of 2^n bytes falls short of that. */
+/** A window of 2^n holds 2^n - 16 bytes (RFC 7932 9.1). */
 const WINDOW_GAP = 16;
-/** The header's code of a window of 2^n bytes is n - 17, in the three bits behind a 1. */
+/** The header encodes a window of 2^n as n - 17, in the three bits after a 1. */
 const CODE_OF_ZERO = 17;
 
 /**
- * A brotli stream (RFC 7932) that says the smallest window in which `unpackedBytes` fit, where it said a larger one. Up to that length it
- * unpacks to the same bytes, since no distance in them is longer than what has been unpacked; behind that, nobody may rely on it. No window is
- * made smaller than 2^18: its header would be of another length, and what follows would no longer begin where bytes do.
+ * Lowers the window size in the header of a brotli stream (RFC 7932) to the smallest one that holds `unpackedBytes`. The first
+ * `unpackedBytes` unpack to the same bytes, since no distance reaches further back than the output so far; later bytes may differ. The
+ * least window is 2^18: a smaller one has a longer header, which would shift the bits of the rest.
  */
 export function narrowWindow(stream: Uint8Array, unpackedBytes: number): Uint8Array {
   const [first = 0] = stream;
@@ -22,7 +22,7 @@ export function narrowWindow(stream: Uint8Array, unpackedBytes: number): Uint8Ar
 }
 
 function withCode(stream: Uint8Array, code: number): Uint8Array {
-  // Not `slice`, by which a Buffer would be written to itself.
+  // Not `slice`: on a Buffer it returns a view, and the input would change.
   const changed = Uint8Array.from(stream);
   changed[0] = ((changed[0] ?? 0) & 0xf1) | (code << 1);
   return changed;

@@ -3,20 +3,20 @@ import type { CodecName } from "./codec.ts";
 import type { HttpRequest } from "./http.ts";
 import type { ProtocolName, ReplyMetadata } from "./protocol.ts";
 
-/** What a handler may say about its call for the one log line of it. */
+/** Fields that a handler adds to the call's log line. */
 export type CallNotes = Record<string, string | number | undefined>;
 
-/** One call, as its handler sees it. What few handlers need is made when it is asked for. */
+/** One call, as seen by its handler. Rarely used parts are created on first access. */
 export class Call<Peer = unknown> {
   readonly request: HttpRequest<Peer>;
   readonly protocol: ProtocolName;
   readonly codec: CodecName;
   readonly notes: CallNotes = {};
-  /** What the last message that was read may have cost (`decodingCost`). */
+  /** The greatest cost that reading the last message can have had (`decodingCost`). */
   cost = 0;
-  /** The guard refused the peer. */
+  /** Whether the guard has refused the peer. */
   isPeerRefused = false;
-  /** The client's timeout in milliseconds, where it set one; known once `startDeadline` has been called. */
+  /** The client's timeout in milliseconds. `undefined` if it set none, and before `startDeadline`. */
   timeoutMs: number | undefined;
   #header: Headers | undefined;
   #trailer: Headers | undefined;
@@ -45,17 +45,17 @@ export class Call<Peer = unknown> {
     return this.#trailer;
   }
 
-  /** Aborts when the client is gone or its timeout has passed. */
+  /** Aborts when the client disconnects, or when its timeout has passed. */
   get signal(): AbortSignal {
-    const gone = this.request.signal();
-    return this.#deadline === undefined ? gone : AbortSignal.any([gone, this.#deadline]);
+    const disconnected = this.request.signal();
+    return this.#deadline === undefined ? disconnected : AbortSignal.any([disconnected, this.#deadline]);
   }
 
   metadata(encoding?: string): ReplyMetadata {
     return { header: this.#header, trailer: this.#trailer, encoding };
   }
 
-  /** Starts the clock on the client's timeout, where it set one; `onTimeout` is called when it has passed before `finish`. */
+  /** Starts the client's timeout, if it set one. `onTimeout` is called if it passes before `finish`. */
   startDeadline(timeoutMs: number | undefined, onTimeout: (error: ConnectError) => void): void {
     this.timeoutMs = timeoutMs;
     if (timeoutMs === undefined) return;
@@ -68,7 +68,7 @@ export class Call<Peer = unknown> {
     }, timeoutMs);
   }
 
-  /** Stops the clock. */
+  /** Stops the timeout. */
   finish(): void {
     clearTimeout(this.#timer);
   }

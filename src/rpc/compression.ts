@@ -15,23 +15,23 @@ import { ACCEPTED_CODINGS_CHARACTERS_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE 
 import type { ProtocolHeaders } from "./protocol.ts";
 
 /**
- * A compression that messages may have, under its name in the headers. In one go, and so one at a time: messages are bounded, streams keep
- * their order, and however many bombs arrive at once, one window's worth of memory is in use.
+ * A compression of messages, by its name in headers. It is synchronous, so one message is processed at a time: messages of a stream keep
+ * their order, and many concurrent decompression bombs use the memory of one.
  */
 export interface Compression {
   readonly name: string;
-  /** Packs an answer. */
+  /** Compresses a response message. */
   compress(bytes: Uint8Array): Uint8Array;
   /**
-   * Unpacks a message. Throws `BodyTooLarge` at `bytesMax`, or at UNPACK_RATIO_MAX times what was sent, having made no more than that;
-   * ConnectError on what is not packed so.
+   * Decompresses a request message. Throws `BodyTooLarge` if it unpacks to more than `unpackedBytesMax` allows, without unpacking the rest;
+   * ConnectError if it is malformed.
    */
   decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }
 
 type Unpack = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
-/** Fast rather than small: answers wait for it. */
+/** Levels are chosen for speed: responses wait for the compression. */
 export const gzip = compression("gzip", gunzipSync, (bytes) => gzipSync(bytes, { level: 1 }));
 export const brotli = compression("br", unpackBrotli, (bytes) =>
   brotliCompressSync(bytes, { params: { [zlib.BROTLI_PARAM_QUALITY]: 3 } }),
@@ -43,24 +43,24 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
     name,
     compress,
     decompress(bytes, bytesMax) {
-      // An empty message may be sent as no bytes at all, compressed or not.
+      // A compressed empty message may be sent as zero bytes.
       if (bytes.byteLength === 0) return bytes;
       const maxOutputLength = unpackedBytesMax(bytes.byteLength, bytesMax);
       try {
         return unpack(bytes, { maxOutputLength });
       } catch (cause) {
-        throw isTooLarge(cause) ? new BodyTooLarge(maxOutputLength) : undecodable(name, cause);
+        throw isTooLarge(cause) ? new BodyTooLarge(maxOutputLength) : notUnpackable(name, cause);
       }
     },
   };
 }
 
-/** What a message of so many bytes may unpack to, where none may be longer than `bytesMax`. */
+/** The size to which a message of `packedBytes` may unpack: bounded by `bytesMax`, and by a ratio (limits.ts). */
 export function unpackedBytesMax(packedBytes: number, bytesMax: number): number {
   return Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, packedBytes * UNPACK_RATIO_MAX));
 }
 
-/** The decoder fills a whole window (RFC 7932 9.1) before it gives any of it: 16 MiB, of 14 bytes. So the window is made the least that does. */
+/** The decoder fills a whole window (RFC 7932 9.1) before it returns output: 14 bytes can make it fill 16 MiB. So the window is narrowed first. */
 function unpackBrotli(bytes: Uint8Array, options: { maxOutputLength: number }): Uint8Array {
   return brotliDecompressSync(narrowWindow(bytes, options.maxOutputLength), options);
 }
@@ -69,20 +69,20 @@ function isTooLarge(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === "ERR_BUFFER_TOO_LARGE";
 }
 
-function undecodable(name: string, cause: unknown): ConnectError {
+function notUnpackable(name: string, cause: unknown): ConnectError {
   return new ConnectError(`the message cannot be unpacked as ${name}`, Code.InvalidArgument, undefined, undefined, cause);
 }
 
-/** What a request and its answer are compressed with, if at all. */
+/** The compressions of a request and of its response. `undefined`: uncompressed. */
 export interface NegotiatedCompression {
   readonly request: Compression | undefined;
   readonly response: Compression | undefined;
 }
 
-/** Clients send one of a handful of lists of what they accept; more than this many are not remembered. */
+/** Bound of the cache of Accept-Encoding values. Clients send a handful of different ones. */
 const REMEMBERED_LISTS_MAX = 64;
 
-/** The compressions of a server, and which of them a request is about. */
+/** The compressions of a server, and their negotiation. */
 export class Compressions {
   readonly #available: readonly Compression[];
   readonly #byAccepted = new Map<string, Compression | undefined>();
@@ -91,13 +91,13 @@ export class Compressions {
     this.#available = available;
   }
 
-  /** Throws ConnectError `unimplemented`, with what there is, where the client uses a compression that the server does not have. */
+  /** Throws ConnectError `unimplemented`, with the supported ones, if the request uses an unknown compression. */
   negotiate(names: ProtocolHeaders, headers: HeaderReader): NegotiatedCompression {
     const [requested, ...more] = codingsOf(headers.get(names.encoding));
     const accepted = headers.get(names.acceptEncoding);
     const request = requested === undefined ? undefined : this.#named(requested);
     if (more.length > 0 || (requested !== undefined && request === undefined)) throw this.#unknown(names);
-    // A client that says nothing of what it accepts takes what it sends itself (gRPC, compression.md).
+    // A client that names no accepted compressions accepts the one that it uses (gRPC, compression.md).
     return { request, response: accepted === null || accepted === "" ? request : this.#firstOf(accepted) };
   }
 
@@ -105,7 +105,7 @@ export class Compressions {
     return this.#available.find((compression) => compression.name === name);
   }
 
-  /** The first of the client's list, unless that is longer than any client's; its quality values (RFC 9110 12.5.3) count only where they say "not at all". */
+  /** The first supported compression of the list. Of quality values (RFC 9110 12.5.3), only q=0 is used. An overlong list is ignored. */
   #firstOf(accepted: string): Compression | undefined {
     if (accepted.length > ACCEPTED_CODINGS_CHARACTERS_MAX) return undefined;
     if (this.#byAccepted.has(accepted)) return this.#byAccepted.get(accepted);

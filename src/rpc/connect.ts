@@ -25,8 +25,7 @@ import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-/** https://connectrpc.com/docs/protocol */
-
+// Connect: https://connectrpc.com/docs/protocol
 const utf8 = new TextEncoder();
 
 function timeoutMs(value: string | null): number | undefined {
@@ -36,7 +35,7 @@ function timeoutMs(value: string | null): number | undefined {
   return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
 }
 
-/** "Servers may require the header", and we do not; but a version that is not ours is refused. */
+/** The protocol allows servers to require the version header. It is optional here, but another version is refused. */
 function checkHeaders(headers: HeaderReader): void {
   const version = headers.get(headerProtocolVersion.toLowerCase());
   if (version !== null && version !== protocolVersion) {
@@ -47,7 +46,7 @@ function checkHeaders(headers: HeaderReader): void {
 const unaryContentTypes = { proto: contentTypeUnaryProto, json: contentTypeUnaryJson };
 const unaryHeaders = constantHeaders(unaryContentTypes);
 
-/** Connect, "Unary-Request" and "Unary-Response": bare messages, errors as JSON under an HTTP status. */
+/** Connect, "Unary-Request" and "Unary-Response": unframed messages; errors are JSON with an HTTP status. */
 export const connectUnary: UnaryProtocol = {
   name: "connect",
   framed: false,
@@ -72,7 +71,7 @@ export const connectUnary: UnaryProtocol = {
   },
 };
 
-/** Trailers of a unary call travel as headers with a prefix. */
+/** Trailers of a unary call are sent as headers with a prefix. */
 function withTrailers<H extends Headers | Readonly<Record<string, string>>>(headers: H, trailer: Headers | undefined) {
   return trailer === undefined ? headers : trailerMux(new Headers(headers), trailer);
 }
@@ -80,7 +79,7 @@ function withTrailers<H extends Headers | Readonly<Record<string, string>>>(head
 const streamContentTypes = { proto: contentTypeStreamProto, json: contentTypeStreamJson };
 const streamHeaders = constantHeaders(streamContentTypes);
 
-/** Connect, "Streaming-Request" and "Streaming-Response": framed messages, closed by an EndStreamResponse in JSON. */
+/** Connect, "Streaming-Request" and "Streaming-Response": framed messages, then an EndStreamResponse in JSON. */
 export const connectStream: StreamProtocol = {
   name: "connect",
   framed: true,

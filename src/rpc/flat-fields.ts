@@ -4,7 +4,7 @@ import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 
 export type FlatValue = string | bigint | Uint8Array | FlatMessage | undefined;
 
-/** A message whose fields are singular strings, bytes and int64s, or such messages again. */
+/** A message with singular fields only: strings, bytes, int64s, or flat messages. */
 export interface FlatMessage {
   [field: string]: FlatValue;
 }
@@ -16,33 +16,33 @@ export interface FlatField {
   readonly kind: FlatKind;
   /** Field number and wire type. */
   readonly tag: number;
-  /** Of a field that is a message. */
+  /** For message fields. */
   readonly message: FlatType | undefined;
 }
 
-/** A type of flat messages, with its fields in the order of their numbers. */
+/** A type of flat messages. Fields are in the order of their numbers. */
 export interface FlatType {
   readonly desc: DescMessage;
   readonly fields: readonly FlatField[];
 }
 
-/** The type as a flat one; `undefined` where it is not. `outer`: the types that hold this one, for one that holds itself is not flat. */
-export function flatType(desc: DescMessage, outer: readonly DescMessage[] = []): FlatType | undefined {
-  if (outer.includes(desc)) return undefined;
+/** `undefined` if the type is not flat. `enclosing`: the enclosing types; a recursive type is not flat. */
+export function flatType(desc: DescMessage, enclosing: readonly DescMessage[] = []): FlatType | undefined {
+  if (enclosing.includes(desc)) return undefined;
   const fields: FlatField[] = [];
   for (const field of desc.fields.toSorted((a, b) => a.number - b.number)) {
-    const flat = flatField(field, [...outer, desc]);
+    const flat = flatField(field, [...enclosing, desc]);
     if (flat === undefined) return undefined;
     fields.push(flat);
   }
   return { desc, fields };
 }
 
-function flatField(field: DescField, outer: readonly DescMessage[]): FlatField | undefined {
+function flatField(field: DescField, enclosing: readonly DescMessage[]): FlatField | undefined {
   const { localName: name, number } = field;
   if (field.oneof !== undefined) return undefined;
   if (field.fieldKind === "message" && !field.delimitedEncoding) {
-    const message = flatType(field.message, outer);
+    const message = flatType(field.message, enclosing);
     return message && { name, kind: "message", tag: (number << 3) | WireType.LengthDelimited, message };
   }
   if (field.fieldKind !== "scalar" || field.presence !== FeatureSet_FieldPresence.IMPLICIT) return undefined;

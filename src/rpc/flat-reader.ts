@@ -3,40 +3,40 @@ import { type FlatField, type FlatMessage, type FlatType, type FlatValue, flatTy
 import { FLAT_TEXT_BYTES_MAX } from "./limits.ts";
 
 const ASCII_MAX = 0x7f;
-/** The greatest tag of one byte; fields with a longer one are left to protobuf-es. */
+/** The greatest one-byte tag. Messages with longer tags are left to protobuf-es. */
 const TAG_MAX = 0x7f;
-/** Seven bits each: what a number can add up without rounding. */
+/** 7 bytes carry 49 bits, which a number represents exactly. */
 const VARINT_BYTES_MAX = 7;
-/** Copied up to here; a longer field is a view of the bytes read. */
+/** Bytes fields up to this length are copied. Longer ones are views of the request's bytes. */
 const COPIED_BYTES_MAX = 4096;
 
 /**
- * Reads flat messages of one type, of the form that encoders give them: fields that are known, each once, ASCII in strings. Gives
- * `undefined` for any other bytes, be they valid or not: protobuf-es has the say on those. `undefined` for a type that is not flat.
+ * A fast reader of flat messages in the form that encoders produce: known fields, each once and in order, with ASCII strings. It returns
+ * `undefined` for any other bytes, valid or not; protobuf-es must decode those. `undefined` if the type is not flat.
  */
 export function flatReader(desc: DescMessage): ((bytes: Uint8Array) => FlatMessage | undefined) | undefined {
   const type = flatType(desc);
   if (type === undefined) return undefined;
-  const plan = planOf(type);
-  return (bytes) => new FlatReader(bytes).message(plan, bytes.byteLength);
+  const readPlan = planOf(type);
+  return (bytes) => new FlatReader(bytes).message(readPlan, bytes.byteLength);
 }
 
-interface Plan {
-  /** A message with nothing in it. */
+interface ReadPlan {
+  /** An empty message. */
   readonly zero: FlatMessage;
   readonly byTag: readonly (PlannedField | undefined)[];
 }
 
 interface PlannedField extends FlatField {
-  readonly plan: Plan | undefined;
+  readonly readPlan: ReadPlan | undefined;
 }
 
-function planOf({ desc, fields }: FlatType): Plan {
+function planOf({ desc, fields }: FlatType): ReadPlan {
   const byTag: PlannedField[] = [];
   for (const field of fields) {
-    if (field.tag <= TAG_MAX) byTag[field.tag] = { ...field, plan: field.message && planOf(field.message) };
+    if (field.tag <= TAG_MAX) byTag[field.tag] = { ...field, readPlan: field.message && planOf(field.message) };
   }
-  // What is `UnknownField[]` in its type is not there in an empty message.
+  // `$unknown` of the type is absent in an empty message.
   return { zero: { ...(create(desc) as object) }, byTag };
 }
 
@@ -48,7 +48,7 @@ class FlatReader {
     this.#bytes = bytes;
   }
 
-  message({ zero, byTag }: Plan, end: number): FlatMessage | undefined {
+  message({ zero, byTag }: ReadPlan, end: number): FlatMessage | undefined {
     const message = { ...zero };
     let lastTag = 0;
     while (this.#at < end) {
@@ -72,7 +72,7 @@ class FlatReader {
     const length = this.#varint(end);
     if (length === undefined || length > end - this.#at) return undefined;
     const valueEnd = this.#at + length;
-    if (field.plan !== undefined) return this.message(field.plan, valueEnd);
+    if (field.readPlan !== undefined) return this.message(field.readPlan, valueEnd);
     const start = this.#at;
     this.#at = valueEnd;
     return field.kind === "string" ? this.#text(start, valueEnd) : this.#copy(start, valueEnd);

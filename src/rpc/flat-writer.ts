@@ -2,12 +2,12 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type FlatMessage, type FlatType, flatType } from "./flat-fields.ts";
 
-/** A writer keeps the room that its longest message took; beyond this it is let go. */
+/** A writer keeps a buffer of its longest message. Above this size, the writer is dropped. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 /**
- * Writes flat messages of one type as protobuf-es does, byte for byte, in a third of the time: into one buffer that is kept from
- * message to message, and without making a whole message of an initializer first. `undefined` for a type that is not flat.
+ * A fast writer of flat messages. Its output equals protobuf-es's, in a third of the time: it reuses one buffer, and does not create a
+ * message from an initializer first. `undefined` if the type is not flat.
  */
 export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8Array<ArrayBuffer>) | undefined {
   const type = flatType(desc);
@@ -15,7 +15,7 @@ export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8A
   let spare: BinaryWriter | undefined;
   return (message) => {
     const writer = spare ?? new BinaryWriter();
-    // A writer that throws half-way is not used again.
+    // A writer that throws is not used again.
     spare = undefined;
     writeMessage(writer, message, type);
     const bytes = writer.finish();

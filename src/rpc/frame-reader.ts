@@ -1,17 +1,17 @@
 import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { type BodySource, BodyTooLarge, BodyTooScattered, isScattered } from "./http.ts";
-import { bodyBrokeOff, decodeFrameHeader, incompleteFrame, unpackMessage } from "./request-frame.ts";
+import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } from "./request-frame.ts";
 import type { ReadOptions } from "./request-message.ts";
 
 /**
- * Splits the body of a request into its messages, however the network cut it. It reads when a message is asked for, and no further than
- * that message needs: what it holds is at most one message and the chunk in which that ended.
+ * Splits the body of a request into its messages. It reads only as far as the requested message needs, so it holds at most one message and
+ * the chunk in which that message ended.
  */
 export class FrameReader {
   readonly #source: BodySource;
   readonly #options: ReadOptions;
   readonly #queue = new ByteQueue();
-  /** In which the message came that is being read. */
+  /** Pieces in which the current message has arrived so far. */
   #pieces = 0;
 
   constructor(source: BodySource, options: ReadOptions) {
@@ -19,7 +19,7 @@ export class FrameReader {
     this.#options = options;
   }
 
-  /** The next message, unpacked; `undefined` after the last. Throws ConnectError, or what `tooLarge` gives. One call at a time. */
+  /** The next message, decompressed; `undefined` after the last. Throws ConnectError, or the error of `tooLarge`. One call at a time. */
   async next(): Promise<Uint8Array | undefined> {
     try {
       return await this.#next();
@@ -40,21 +40,21 @@ export class FrameReader {
     return this.#queue.take(bytes);
   }
 
-  /** Reads until so many bytes are there, or the body ends. */
+  /** Reads until at least `bytes` are queued. False if the body ends first. */
   async #has(bytes: number): Promise<boolean> {
     while (this.#queue.byteLength < bytes) {
       const chunk = await this.#source.read().catch((cause) => {
-        throw bodyBrokeOff(cause);
+        throw incompleteBody(cause);
       });
       if (chunk === undefined) return false;
       this.#queue.append(chunk);
-      if (isScattered(++this.#pieces, this.#queue.byteLength)) throw bodyBrokeOff(new BodyTooScattered());
+      if (isScattered(++this.#pieces, this.#queue.byteLength)) throw incompleteBody(new BodyTooScattered());
     }
     return true;
   }
 }
 
-/** Bytes that have come and have not been taken. Grows with what came, never with what a frame merely announces. */
+/** Bytes received and not yet taken. It grows with the received bytes, not with the announced length of a frame. */
 class ByteQueue {
   #bytes: Uint8Array = new Uint8Array(0);
   #from = 0;
@@ -66,7 +66,7 @@ class ByteQueue {
 
   append(chunk: Uint8Array): void {
     if (this.byteLength === 0) {
-      // The commonest case by far: a chunk that holds whole messages is not copied.
+      // The usual case: a chunk that contains whole messages is not copied.
       this.#bytes = chunk;
       this.#from = 0;
       this.#to = chunk.byteLength;
@@ -77,7 +77,7 @@ class ByteQueue {
     this.#to += chunk.byteLength;
   }
 
-  /** A view that stays as it is: bytes that have been taken are never written over. */
+  /** Returns a view. Taken bytes are never overwritten. */
   take(bytes: number): Uint8Array {
     const taken = this.#bytes.subarray(this.#from, this.#from + bytes);
     this.#from += bytes;

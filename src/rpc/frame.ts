@@ -1,6 +1,6 @@
 /**
- * The envelope that Connect streams, gRPC and gRPC-Web share: one flag byte, the message's length as an unsigned 32-bit big-endian
- * number, the message. The same bytes serve every stream of the three protocols; only the end of a stream differs.
+ * Connect streams, gRPC and gRPC-Web share one message frame: a flag byte, the message's length as an unsigned 32-bit big-endian number, and
+ * the message. A frame is the same bytes in all three protocols; only the end of a stream differs.
  */
 export const FRAME_HEADER_BYTES = 5;
 

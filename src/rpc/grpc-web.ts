@@ -13,8 +13,8 @@ import { grpcTimeoutMs } from "./grpc.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-/** https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md: gRPC's framing, with the trailers as a last frame of the body. */
-
+// gRPC-Web: gRPC's framing, with the trailers in the last frame of the body.
+// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
 const headers = constantHeaders(contentTypes);
 
@@ -46,7 +46,7 @@ export const grpcWeb: UnaryProtocol & StreamProtocol = {
   },
 };
 
-/** The frame of the commonest end: success, and nothing to add. */
+/** Preencoded frame of the usual end: success without trailers. */
 const okTrailerFrame = encodeTrailer(setTrailerStatus(new Headers(), undefined));
 
 function trailerFrame(error: Parameters<typeof setTrailerStatus>[1], trailer: Headers | undefined): Uint8Array<ArrayBuffer> {

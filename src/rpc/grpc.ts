@@ -12,8 +12,7 @@ import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-/** https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: framed messages, and the status in HTTP trailers. */
-
+// gRPC: framed messages, with the status in HTTP trailers. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
 const headers = constantHeaders(contentTypes);
 const NO_BYTES = new Uint8Array(0);
@@ -55,7 +54,7 @@ export const grpc: UnaryProtocol & StreamProtocol = {
   },
 };
 
-/** The `grpc-timeout` of gRPC and gRPC-Web, in milliseconds. Throws ConnectError `invalid_argument` on one that is none. */
+/** Parses `grpc-timeout`, of gRPC and gRPC-Web, to milliseconds. Throws ConnectError `invalid_argument` if it is malformed. */
 export function grpcTimeoutMs(value: string | null): number | undefined {
   const { timeoutMs, error } = parseTimeout(value?.slice(0, TIMEOUT_CHARACTERS_MAX) ?? null, Number.MAX_SAFE_INTEGER);
   if (error !== undefined) throw error;

@@ -1,99 +1,97 @@
 import { BODY_BYTES_PER_PIECE, BODY_PIECES_MAX } from "./limits.ts";
 
-/**
- * HTTP as the RPC layer sees it: what it needs of a request, and what it hands back. The hosts (http/edge.ts on Bun.serve,
- * http/grpc.ts on node:http2) put their own requests into this shape; the protocols know no other.
- */
+// The HTTP interface of the RPC layer. A host adapts its own requests and responses to it. The gateway has two hosts: Bun.serve
+// (transport/bun/fetch-host.ts) and node:http2 (transport/h2/h2-host.ts).
 
-/** The part of `Headers` that reading needs. Names are lower case. */
+/** The part of `Headers` that is needed for reading. Names are in lower case. */
 export interface HeaderReader {
   get(name: string): string | null;
 }
 
 export interface HttpRequest<Peer = unknown> {
-  /** In upper case. */
+  /** In upper case, such as `POST`. */
   readonly method: string;
   /** The path of the URL, without its query. */
   readonly path: string;
-  /** The query of the URL, without its question mark; mostly empty. */
+  /** The query of the URL, without the question mark. Usually empty. */
   readonly query: string;
   readonly headers: HeaderReader;
-  /** All headers, for the few handlers that pass them on. */
+  /** All headers, for handlers that forward them. */
   allHeaders(): Headers;
   /**
-   * The whole body. Throws `BodyTooLarge` as soon as it is known to be over the bound, without keeping what came; `BodyTooScattered`; and
-   * `BodyTooSlow` where it does not come within the host's time.
+   * The whole body. Throws `BodyTooLarge` as soon as the limit is exceeded, `BodyTooScattered` if it arrives in too many pieces, and
+   * `BodyTooSlow` if it is incomplete after the host's timeout.
    */
   readBody(bytesMax: number): Promise<Uint8Array>;
-  /** The body as it comes, for a stream of messages. To be called once, and instead of `readBody`. */
+  /** The body as a stream of chunks. May be called once, and not after `readBody`. */
   body(): BodySource;
-  /** Aborts when the client is gone. */
+  /** Aborts when the client disconnects. */
   signal(): AbortSignal;
-  /** Lets go of everything but `path` and `peer`: for a call whose answer stays open long after its request was read. */
+  /** Frees everything except `path` and `peer`, for a call whose response stays open for long. */
   release(): void;
-  /** Whether the connection can carry trailers, so that gRPC may be spoken. */
+  /** Whether the connection supports trailers, which gRPC needs. */
   readonly trailers: boolean;
-  /** Who asks, as the host knows it; the RPC layer passes it on unread. */
+  /** The client, as known to the host. Opaque to the RPC layer. */
   readonly peer: Peer;
 }
 
-/** The body of a request, as the host offers it. What is not read waits in the client, but for what the runtime itself buffers. */
+/** The body of a request, from the host. Unread bytes stay at the client, except for what the runtime buffers. */
 export interface BodySource {
-  /** The next bytes; `undefined` at the end. Throws when the client is gone. One read at a time. */
+  /** The next bytes; `undefined` at the end. Throws if the client disconnects. One read at a time. */
   read(): Promise<Uint8Array | undefined>;
-  /** Drops what has not been read and what is yet to come; a read under way gives `undefined`. Idempotent. */
+  /** Discards the unread rest. A pending read returns `undefined`. Idempotent. */
   cancel(): void;
 }
 
-/** Response headers. A plain record for the constant ones of the hot path, `Headers` where a handler added its own. */
+/** Response headers: a plain record if they are constant, which is faster; `Headers` if a handler added some. */
 export type ResponseHeaders = Readonly<Record<string, string>> | Headers;
 
-/** A complete answer. */
+/** A complete response. */
 export interface HttpReply {
   readonly kind: "complete";
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly body: Uint8Array;
-  /** For gRPC. */
+  /** Trailers, for gRPC only. */
   readonly trailers?: Headers | undefined;
 }
 
-/** An answer whose body is still to be written, by its writer, into the sink that the host gives it. */
+/** A response with a streaming body. Its writer writes to the sink that the host provides. */
 export interface HttpStreamReply {
   readonly kind: "stream";
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly writer: BodyWriter;
-  /** The longest that the body is quiet, in ms, where its writer promises that. */
+  /** The longest time between two writes, in ms, if the writer guarantees one. */
   readonly idleMsMax?: number | undefined;
 }
 
 /**
- * Who writes the body of a streaming answer, as its host sees it: one object that is told, and no closures, since a quiet stream is
- * little more than these.
+ * The writer of a streaming body, as seen by the host. One object instead of callbacks, since closures would dominate the memory of an idle
+ * stream.
  */
 export interface BodyWriter {
-  /** The body may be written from now on. Called once; never, where the client was gone before. */
+  /** The body can be written. Called at most once; not called if the client has disconnected before. */
   bodyOpened(body: BodySink): void;
-  /** The client has caught up, after the body's `needsDrain` was true. */
+  /** The queue was sent, after `needsDrain` was true. */
   bodyDrained(): void;
-  /** The client is gone, or the body has been closed. Called once, last, whether or not the body was ever opened. */
+  /** The client has disconnected, or the body was closed. Called once, as the last call, also if the body was never opened. */
   bodyClosed(): void;
 }
 
-/** The body of a streaming answer, as the host offers it. */
+/** The sink of a streaming body, from the host. */
 export interface BodySink {
-  /** Queues bytes for the client. Never throws; does nothing once the client is gone. */
+  /** Queues bytes for the client. Never throws. Does nothing after the client has disconnected. */
   write(bytes: Uint8Array): void;
-  /** Ends the body, after everything that was written; for gRPC with trailers. Idempotent. */
+  /** Ends the body after the queued bytes, for gRPC with trailers. Idempotent. */
   close(trailers?: Headers): void;
-  /** How many bytes wait for a client that does not take them, as far as the runtime tells. 0 where the client keeps up. */
+  /** Bytes queued for a client that reads too slowly, as far as the runtime reports them. 0 without backpressure. */
   readonly queuedBytes: number;
-  /** Whether the client has fallen behind; the writer is told when it has caught up. */
+  /** Whether the socket applies backpressure. If so, `bodyDrained` is called when the queue is sent. */
   readonly needsDrain: boolean;
 }
 
-/** The body is longer than the reader allowed. */
+/** The body is longer than the reader allows. */
 export class BodyTooLarge extends Error {
   readonly limitBytes: number;
 
@@ -104,7 +102,7 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** The body comes in more pieces than anything cuts it into that is not made to. */
+/** The body arrives in more pieces than networks produce. */
 export class BodyTooScattered extends Error {
   constructor() {
     super("body in too many pieces");
@@ -112,12 +110,12 @@ export class BodyTooScattered extends Error {
   }
 }
 
-/** Whether a body that has come so far, in so many pieces, is too scattered. */
+/** Whether `bytes` have arrived in too many pieces. */
 export function isScattered(pieces: number, bytes: number): boolean {
   return pieces > BODY_PIECES_MAX + bytes / BODY_BYTES_PER_PIECE;
 }
 
-/** The client took longer to send the body than the host waits. */
+/** The body was incomplete after the host's timeout. */
 export class BodyTooSlow extends Error {
   constructor(timeoutMs: number) {
     super(`body took over ${timeoutMs} ms`);

@@ -12,33 +12,32 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /**
- * Bounds what parsing a JSON text may cost, and refuses names that occur twice in one object, before it is parsed. Whether it is JSON at
- * all, the parser says. Throws on what is over a bound. Strings without escapes are stepped over by native search, so that
- * what is long in an honest message is not looked at byte by byte.
+ * Checks a JSON text before it is parsed. Throws if it exceeds a bound (limits.ts), or if a name occurs twice in one object. It does not
+ * check the syntax; the parser does. Strings without escapes are skipped by a native search, so long ones are cheap.
  */
 export function checkJsonBounds(bytes: Uint8Array): void {
   new JsonBounds(bytes, JSON_TOKENS_MAX, true).run();
 }
 
-/** The same with fewer tokens, and names that may occur twice. */
+/** Checks only the bounds, with another limit of tokens. Names may occur twice. */
 export function checkJsonCost(bytes: Uint8Array, tokensMax: number): void {
   new JsonBounds(bytes, tokensMax, false).run();
 }
 
-/** The names of an object that is open; `undefined` for an array. */
-type Open = Set<string> | undefined;
+/** The names of an open object. `undefined`: an open array. */
+type OpenNames = Set<string> | undefined;
 
 class JsonBounds {
   readonly #bytes: Uint8Array;
   readonly #areNamesDistinct: boolean;
-  readonly #open: Open[] = [];
+  readonly #open: OpenNames[] = [];
   #at = 0;
   /** Whether the next string is a name. */
   #expectsName = false;
   #tokensLeft: number;
   #spaceLeft = JSON_SPACE_BYTES_MAX;
   #escapesLeft: number;
-  /** Where the next backslash is, at or behind every place that has been looked at; the length where there is none. */
+  /** Position of the next backslash after the checked bytes. The length of the text if there is none. */
   #backslashAt = -1;
 
   constructor(bytes: Uint8Array, tokensMax: number, areNamesDistinct: boolean) {
@@ -87,7 +86,7 @@ class JsonBounds {
     this.#at++;
   }
 
-  /** A number, or one of the literals. */
+  /** A number, `true`, `false` or `null`. */
   #scalar(): void {
     const start = this.#at;
     while (this.#at < this.#bytes.byteLength && !isDelimiter(this.#bytes[this.#at] ?? 0)) {
@@ -103,7 +102,7 @@ class JsonBounds {
     this.#at = end + 1;
   }
 
-  /** Where the quote is that ends the string; the length where none does. */
+  /** Position of the closing quote. The length of the text if there is none. */
   #endOfString(start: number): number {
     const end = this.#find(QUOTE, start);
     if (this.#backslashAt < start) this.#backslashAt = this.#find(BACKSLASH, start);
@@ -136,7 +135,7 @@ class JsonBounds {
   }
 }
 
-/** The bytes of a name that may be written otherwise, by their text. */
+/** The name without escapes, as Latin-1 of its UTF-8 bytes, so that it compares to unescaped names. */
 function unescaped(source: string): string {
   const name: unknown = JSON.parse(`"${Buffer.from(source, "latin1").toString()}"`);
   return Buffer.from(String(name)).toString("latin1");

@@ -2,13 +2,13 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { JSON_NUMBER_CHARACTERS_MAX, LENIENT_BASE64_CHARACTERS_MAX } from "./limits.ts";
 
-/** Makes ready what protobuf-es would take long to read of one field. */
+/** Checks or rewrites the value of one field. Returns the value to decode. */
 type Prepare = (json: JsonValue) => JsonValue;
 
 /**
- * Goes through a JSON value as a message of the type, and leaves nothing in it that takes protobuf-es more than time in proportion: text
- * for a number is bounded, for BigInt takes the square of its length; long base64 is in the one spelling that is decoded natively. Throws
- * on what is over the bound, or no base64. Changes the value. What is of a wrong type or an unknown name, protobuf-es has the say on.
+ * Prepares the JSON value of a message, so that protobuf-es decodes it in time proportional to its length. Text for a number is bounded,
+ * since BigInt takes quadratic time. Long base64 is converted to the form that is decoded natively. Throws on a number over the bound, and
+ * on invalid base64. Modifies the value. Wrong types and unknown names are left to protobuf-es.
  */
 export function prepareFields(desc: DescMessage, json: JsonValue): JsonValue {
   return messagePreparer(desc)(json);
@@ -21,7 +21,7 @@ function messagePreparer(desc: DescMessage): Prepare {
   if (known !== undefined) return known;
   const byName = new Map<string, Prepare>();
   const prepare: Prepare = wellKnown(desc) ?? ((json) => objectOf(byName, json));
-  // Before its fields, of which one may be of this type.
+  // Stored before the fields are visited: a field may have the same type.
   preparers.set(desc, prepare);
   for (const field of desc.fields) {
     const prepareField = fieldPreparer(field);
@@ -41,15 +41,15 @@ function objectOf(byName: ReadonlyMap<string, Prepare>, json: JsonValue): JsonVa
   return json;
 }
 
-/** The types of google.protobuf that JSON writes as text for a number or a time. */
-const SHORT = /^google\.protobuf\.(Timestamp|Duration|((Double|Float|U?Int32|U?Int64|Bool)Value))$/;
-/** Those of which it writes something else; what that is, is read in proportion to its length. */
-const OTHERS = /^google\.protobuf\.(Any|FieldMask|Struct|Value|ListValue|StringValue)$/;
+/** Types of google.protobuf whose JSON form is the text of a number or a time. */
+const SHORT_TEXT_TYPES = /^google\.protobuf\.(Timestamp|Duration|((Double|Float|U?Int32|U?Int64|Bool)Value))$/;
+/** Types of google.protobuf with another JSON form, which is decoded in time proportional to its length. */
+const UNCHANGED_TYPES = /^google\.protobuf\.(Any|FieldMask|Struct|Value|ListValue|StringValue)$/;
 
 function wellKnown({ typeName }: DescMessage): Prepare | undefined {
   if (typeName === "google.protobuf.BytesValue") return base64;
-  if (SHORT.test(typeName)) return shortText;
-  return OTHERS.test(typeName) ? (json) => json : undefined;
+  if (SHORT_TEXT_TYPES.test(typeName)) return shortText;
+  return UNCHANGED_TYPES.test(typeName) ? (json) => json : undefined;
 }
 
 function fieldPreparer(field: DescField): Prepare {

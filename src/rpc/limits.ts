@@ -1,5 +1,4 @@
-/** Bounds of the RPC layer, each with its reason. Requests are bounded so that decoding takes at most some tenths of a millisecond. */
-
+// Bounds of the RPC layer, each with its reason. Requests are bounded so that decoding takes at most some tenths of a millisecond.
 /** All nested messages together. A message of the contract has nine fields. */
 export const PROTO_FIELDS_MAX = 1024;
 /** The default of gRPC's libraries and of protobuf-es. */

@@ -4,12 +4,12 @@ import type { ReplyMetadata } from "./protocol.ts";
 
 type Constant = Readonly<Record<string, string>>;
 
-/** The headers of a reply to which no handler added any, made once for each codec. */
+/** The response headers without additions of a handler, created once per codec. */
 export function constantHeaders(contentTypes: Readonly<Record<CodecName, string>>): Readonly<Record<CodecName, Constant>> {
   return { proto: { "content-type": contentTypes.proto }, json: { "content-type": contentTypes.json } };
 }
 
-/** The constant headers as they are, or with what the call added. */
+/** The constant headers, with the headers of the call and its compression added. Without additions, returns `constant` itself. */
 export function replyHeaders(constant: Constant, metadata: ReplyMetadata, encodingHeader: string): ResponseHeaders {
   if (metadata.header === undefined && metadata.encoding === undefined) return constant;
   const headers = new Headers(metadata.header);

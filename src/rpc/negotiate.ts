@@ -6,30 +6,30 @@ import { grpcWeb } from "./grpc-web.ts";
 import type { HttpRequest } from "./http.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-/** What a request's content type says: which protocol is spoken, and how messages are written. */
+/** The protocol and codec that a request's content type names. */
 export interface Negotiated<P> {
   readonly protocol: P;
   readonly codec: CodecName;
 }
 
-/** The protocols of one kind of method, by content type. */
+/** The protocols for one kind of method, by content type. */
 export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   readonly #byContentType = new Map<string, Negotiated<P>>();
-  /** The `Accept-Post` of a 415. */
+  /** Value of `Accept-Post` in a 415 response. */
   readonly acceptPost: string;
 
   constructor(protocols: readonly P[]) {
     for (const protocol of protocols) {
       for (const codec of ["proto", "json"] as const)
         this.#byContentType.set(protocol.contentTypes[codec], { protocol, codec });
-      // gRPC's content types stand for Protobuf where they name no codec.
+      // A gRPC content type without a codec means Protobuf.
       const unnamed = protocol.contentTypes.proto.replace("+proto", "");
       if (protocol.name !== "connect") this.#byContentType.set(unnamed, { protocol, codec: "proto" });
     }
     this.acceptPost = [...this.#byContentType.keys()].join(", ");
   }
 
-  /** By media type; what JSON says of its charset must be UTF-8, which it always is. */
+  /** Finds by media type. A charset parameter is accepted for JSON only, and must be UTF-8. */
   find(contentType: string | null): Negotiated<P> | undefined {
     if (contentType === null) return undefined;
     return this.#byContentType.get(contentType) ?? this.#parsed(parseMediaType(contentType));
@@ -45,14 +45,14 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
 const UNARY: readonly UnaryProtocol[] = [connectUnary, grpcWeb];
 const STREAM: readonly StreamProtocol[] = [connectStream, grpcWeb];
 
-const unary = { bare: new ProtocolTable(UNARY), withTrailers: new ProtocolTable([...UNARY, grpc]) };
-const stream = { bare: new ProtocolTable(STREAM), withTrailers: new ProtocolTable([...STREAM, grpc]) };
+const unary = { withoutTrailers: new ProtocolTable(UNARY), withTrailers: new ProtocolTable([...UNARY, grpc]) };
+const stream = { withoutTrailers: new ProtocolTable(STREAM), withTrailers: new ProtocolTable([...STREAM, grpc]) };
 
-/** The protocols for a request's connection: gRPC needs one that carries trailers. */
+/** The unary protocols for a request's connection. gRPC needs a connection with trailers. */
 export function unaryProtocols(request: HttpRequest): ProtocolTable<UnaryProtocol> {
-  return request.trailers ? unary.withTrailers : unary.bare;
+  return request.trailers ? unary.withTrailers : unary.withoutTrailers;
 }
 
 export function streamProtocols(request: HttpRequest): ProtocolTable<StreamProtocol> {
-  return request.trailers ? stream.withTrailers : stream.bare;
+  return request.trailers ? stream.withTrailers : stream.withoutTrailers;
 }

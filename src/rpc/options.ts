@@ -9,7 +9,7 @@ import type { ProtocolName } from "./protocol.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { AnyMethod } from "./service.ts";
 
-/** How one call went, told once, when it is over. */
+/** The outcome of one call. Reported once, after its end. */
 export interface CallSummary<Peer> {
   /** The method's name, without its service. */
   readonly method: string;
@@ -17,30 +17,30 @@ export interface CallSummary<Peer> {
   readonly codec: CodecName;
   readonly request: HttpRequest<Peer>;
   readonly call: Call<Peer>;
-  /** What ended the call if it failed: a ConnectError, or what a handler or an option threw. */
+  /** The error that ended the call: a ConnectError, or an error of a handler or an option. `undefined` for success. */
   readonly thrown: unknown;
-  /** On the options' monotonic clock. */
+  /** Monotonic time of the options' clock, in ms. */
   readonly startedAt: number;
 }
 
-/** Everything is explicit; nothing has a default that somebody could forget. */
+/** All options are required, so that no security option falls back to a default. */
 export interface RpcOptions<Peer> {
-  /** The longest message that a client may send, as sent and as unpacked. */
+  /** Limit of a request message, as sent and as decompressed. */
   readonly requestBytesMax: number;
-  /** What a longer one is refused with. */
+  /** Creates the error for a longer message. */
   readonly tooLarge: (limitBytes: number) => Error;
-  /** Which compressions are spoken. */
+  /** The supported compressions. */
   readonly compressions: Compressions;
-  /** Shorter answers are sent as they are. */
+  /** Shorter responses are sent uncompressed. */
   readonly compressBytesMin: number;
   readonly guard: PeerGuard<Peer>;
-  /** The error that the client gets. A ConnectError is to be returned as it is. */
+  /** Translates an error for the client. Must return a ConnectError unchanged. */
   readonly toConnectError: (thrown: unknown) => ConnectError;
   readonly clock: Clock;
   readonly onDone: (summary: CallSummary<Peer>) => void;
 }
 
-/** What reading the messages of one call needs of the options. */
+/** The options for reading the messages of one call. */
 export function readOptions<Peer>(
   { limits }: AnyMethod<Peer>,
   framed: boolean,

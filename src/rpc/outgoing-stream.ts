@@ -7,25 +7,25 @@ import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 
-/** Whose answer a stream is. */
+/** The call that a stream belongs to. */
 export interface StreamOwner {
-  /** The answer begins. Called once. */
+  /** Starts the response. Called once. */
   respond(reply: HttpStreamReply): void;
-  /** The error that the client gets. */
+  /** Translates an error for the client. */
   toConnectError(thrown: unknown): ConnectError;
-  /** Called once, with what ended the stream; `undefined` for success. */
+  /** Called once, with the error that ended the stream; `undefined` for success. */
   ended(thrown: unknown): void;
 }
 
 /** Called when a stream ends. */
 export interface EndListener {
-  /** What ended it: `undefined` for success, a `canceled` error if the client left. */
+  /** `thrown`: `undefined` for success; a `canceled` error if the client disconnected. */
   ended(thrown: unknown): void;
 }
 
 /**
- * The answer of a server-streaming call while it is open. It becomes an HTTP response with its first frame or its end, so that
- * a handler can still set headers until then. Thousands of them are open and quiet, so what few streams need is made when it is needed.
+ * The response of a streaming call. It starts the HTTP response with its first frame or its end; until then a handler can set headers.
+ * Thousands are open and idle, so rarely used parts are created on first use.
  */
 export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   readonly codec: CodecName;
@@ -41,7 +41,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   #responded = false;
   #ended = false;
   #closed = false;
-  /** What was written before the host opened the body, and how it ends where it has ended by then. */
+  /** Frames written before the host opened the body, and the end of the stream if it came before that. */
   #early: Uint8Array[] | undefined;
   #earlyEnd: StreamEnd | undefined;
   #endListener: EndListener | undefined;
@@ -51,7 +51,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     call: Call;
     protocol: StreamProtocol;
     encoder: Codec<O>;
-    /** Shorter messages are sent as they are. */
+    /** Shorter messages are sent uncompressed. */
     compressBytesMin: number;
     owner: StreamOwner;
   }) {
@@ -64,21 +64,21 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.#owner = parts.owner;
   }
 
-  /** The compression that messages of `send` have from now on. To be called before the stream is opened. */
+  /** Sets the compression of `send`. Must be called before the stream is opened. */
   compressWith(compression: Compression | undefined): void {
     this.#compression = compression;
   }
 
   /**
-   * The handler has taken what it needs of the request, which is let go of, and promises a message at least this often. For streams that
-   * stay open for long. To be called before the stream is opened.
+   * Frees the request, for a stream that stays open for long. The handler guarantees a message at least every `idleMsMax`. Must be called
+   * before the stream is opened.
    */
-  settle(idleMsMax: number): void {
+  releaseRequest(idleMsMax: number): void {
     this.#idleMsMax = idleMsMax;
     this.#call.request.release();
   }
 
-  /** Sends the headers, if they have not been sent; for a stream whose first message may take its time. */
+  /** Sends the headers if they are not sent yet. For a stream whose first message may take long. */
   open(): void {
     if (!this.#ended) this.#start();
   }
@@ -90,14 +90,14 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.write(packer === undefined ? encodeFrame(0, plain) : encodeFrame(FLAG_COMPRESSED, packer.compress(plain)));
   }
 
-  /** Sends a message that is encoded (in the stream's codec) and framed already. Does nothing once the stream has ended. */
+  /** Sends a frame, encoded in the stream's codec. Does nothing after the end of the stream. */
   write(frame: Uint8Array): void {
     if (this.#ended) return;
     if (this.#body !== undefined) this.#body.write(frame);
     else this.#writeEarly(frame);
   }
 
-  /** Ends the stream: with success, or with what went wrong. Idempotent. */
+  /** Ends the stream, with success or with an error. Idempotent. */
   end(thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -111,7 +111,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.#owner.ended(thrown);
   }
 
-  /** How many bytes wait for the client to read. */
+  /** Bytes queued for the client. */
   get queuedBytes(): number {
     return this.#body?.queuedBytes ?? this.#early?.reduce((sum, frame) => sum + frame.byteLength, 0) ?? 0;
   }
@@ -120,13 +120,13 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     return this.#ended;
   }
 
-  /** Calls back once when the stream ends; at once if it has ended. One listener per stream. */
+  /** Calls the listener once, when the stream ends; immediately if it has ended. One listener per stream. */
   onEnd(listener: EndListener): void {
     if (this.#ended) listener.ended(undefined);
     else this.#endListener = listener;
   }
 
-  /** Resolves when the client has read enough for more to be sent, or is gone. Waited for by one at a time. */
+  /** Resolves when the queue is sent, or when the client has disconnected. One waiter at a time. */
   drained(): Promise<void> {
     if (this.#closed || this.#body?.needsDrain === false) return Promise.resolve();
     return new Promise((resolve) => {

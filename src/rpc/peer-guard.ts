@@ -2,15 +2,15 @@ import type { Call } from "./call.ts";
 import { unpackedBytesMax } from "./compression.ts";
 import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE, UNPACKED_BYTES_PER_FAILURE } from "./limits.ts";
 
-/** Stands between a peer and what it costs to read its requests. */
+/** Limits the cost that reading a peer's requests may cause. */
 export interface PeerGuard<Peer> {
-  /** Throws what the peer is refused with, where it may not have something of that cost read. Takes nothing, and answers at once. */
+  /** Throws a refusal if the peer's budget does not cover the cost. Synchronous, and takes nothing from the budget. */
   check(peer: Peer, cost: number): void;
-  /** Charges the peer for a request of that cost which could not be decoded. */
+  /** Charges the peer for a request that could not be decoded. */
   charge(peer: Peer, cost: number): void | Promise<void>;
 }
 
-/** Lets the guard check a call. What it throws is not charged to the peer again. */
+/** Checks a call by the guard. A refusal by the guard is not charged to the peer. */
 export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard<Peer>): void {
   try {
     guard.check(call.peer, cost);
@@ -20,7 +20,7 @@ export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard
   }
 }
 
-/** What it may cost to unpack and decode a message: as many failures, each of some 2 ms at most; 0 where it is cheap. */
+/** The greatest cost of decompressing and decoding a message, in failures of at most about 2 ms each. 0 if it is cheap. */
 export function decodingCost(bytes: number, isPacked: boolean, bytesMax: number): number {
   if (!isPacked) return bytes <= CHEAP_MESSAGE_BYTES_MAX ? 0 : 1;
   const unpackedBytes = unpackedBytesMax(bytes, bytesMax);

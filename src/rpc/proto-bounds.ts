@@ -5,19 +5,19 @@ import { MESSAGE_DEPTH_MAX, PROTO_FIELDS_MAX } from "./limits.ts";
 
 const VARINT_BYTES_MAX = 10;
 
-/** How a field's value is written. */
-type Shape =
+/** The wire format of a field's value. */
+type WireShape =
   | { readonly kind: "varint" | "bit32" | "bit64" | "bytes" | "text" }
   | { readonly kind: "message" | "group"; readonly fields: () => Fields }
-  | { readonly kind: "list"; readonly item: Shape };
+  | { readonly kind: "list"; readonly item: WireShape };
 
-/** The fields of a message that are known, by their numbers. */
-type Fields = ReadonlyMap<number, Shape>;
+/** The known fields of a message, by number. */
+type Fields = ReadonlyMap<number, WireShape>;
 
 /**
- * Bounds what protobuf-es is to read of a message: how many fields there are, in all of its messages, and how deep. A field that occurs
- * again counts again, be it unknown or merged, and so does each item of a packed list. Throws on what is over a bound, or cannot be
- * followed. Goes through the bytes as protobuf-es does, which reads a known field by its type, whatever its wire type is.
+ * Checks a message before protobuf-es decodes it. Throws if it has too many fields, over all nested messages, if it is nested too deeply, or
+ * if it is malformed. Each occurrence of a field counts, and each item of a packed list. Parses as protobuf-es does: a known field by its
+ * declared type, not by its wire type.
  */
 export function checkProtoBounds(desc: DescMessage, bytes: Uint8Array): void {
   new ProtoBounds(bytes).message(fieldsOf(desc), bytes.byteLength, 1);
@@ -40,13 +40,13 @@ class ProtoBounds {
     }
   }
 
-  #field(shape: Shape | undefined, tag: number, depth: number): void {
+  #field(shape: WireShape | undefined, tag: number, depth: number): void {
     this.#count();
     if (shape === undefined) this.#unknown(tag, depth);
     else this.#known(shape, tag, depth);
   }
 
-  #known(shape: Shape, tag: number, depth: number): void {
+  #known(shape: WireShape, tag: number, depth: number): void {
     if (shape.kind === "varint") this.#varint();
     else if (shape.kind === "bit32") this.#skip(4);
     else if (shape.kind === "bit64") this.#skip(8);
@@ -60,7 +60,7 @@ class ProtoBounds {
     }
   }
 
-  #list(item: Shape, tag: number, depth: number): void {
+  #list(item: WireShape, tag: number, depth: number): void {
     const isPacked = (tag & 7) === WireType.LengthDelimited && isPackable(item);
     if (isPacked) {
       const length = this.#varint();
@@ -88,7 +88,7 @@ class ProtoBounds {
     }
   }
 
-  /** The lower 32 bits. */
+  /** The lower 32 bits of a varint. */
   #varint(): number {
     let value = 0;
     for (let count = 0; count < VARINT_BYTES_MAX; count++) {
@@ -105,7 +105,7 @@ class ProtoBounds {
     if (this.#at > this.#bytes.byteLength) throw new Error("the message ends within a field");
   }
 
-  /** TextDecoder takes 6 ns a byte to find out. */
+  /** Checks UTF-8 here, since isUtf8 is much faster than TextDecoder, which takes 6 ns per byte. */
   #text(bytes: number): void {
     const start = this.#at;
     this.#skip(bytes);
@@ -121,17 +121,17 @@ function checkDepth(depth: number): void {
   if (depth > MESSAGE_DEPTH_MAX) throw new Error("nested too deeply");
 }
 
-const known = new WeakMap<DescMessage, Fields>();
+const fieldsByType = new WeakMap<DescMessage, Fields>();
 
 function fieldsOf(desc: DescMessage): Fields {
-  const made = known.get(desc);
-  if (made !== undefined) return made;
+  const known = fieldsByType.get(desc);
+  if (known !== undefined) return known;
   const fields = new Map(desc.fields.map((field) => [field.number, shapeOf(field)]));
-  known.set(desc, fields);
+  fieldsByType.set(desc, fields);
   return fields;
 }
 
-function shapeOf(field: DescField): Shape {
+function shapeOf(field: DescField): WireShape {
   switch (field.fieldKind) {
     case "scalar":
       return scalarShape(field.scalar, field.utf8Validation);
@@ -153,18 +153,18 @@ function shapeOf(field: DescField): Shape {
   }
 }
 
-function itemShape(field: DescField & { readonly fieldKind: "list" }): Shape {
+function itemShape(field: DescField & { readonly fieldKind: "list" }): WireShape {
   if (field.listKind === "message") return messageShape(field.message, field.delimitedEncoding);
   return scalarShape(field.scalar, field.utf8Validation);
 }
 
-/** Of what a message holds, only when it is needed: it may hold itself. */
-function messageShape(desc: DescMessage, isGroup: boolean): Shape {
+/** Resolves the fields lazily: a message type may be recursive. */
+function messageShape(desc: DescMessage, isGroup: boolean): WireShape {
   return { kind: isGroup ? "group" : "message", fields: () => fieldsOf(desc) };
 }
 
-/** `undefined`: an enum. */
-function scalarShape(scalar: ScalarType | undefined, isValidated: boolean): Shape {
+/** `scalar`: `undefined` for an enum. */
+function scalarShape(scalar: ScalarType | undefined, isValidated: boolean): WireShape {
   switch (scalar) {
     case ScalarType.STRING:
       return { kind: isValidated ? "text" : "bytes" };
@@ -183,6 +183,6 @@ function scalarShape(scalar: ScalarType | undefined, isValidated: boolean): Shap
   }
 }
 
-function isPackable({ kind }: Shape): boolean {
+function isPackable({ kind }: WireShape): boolean {
   return kind === "varint" || kind === "bit32" || kind === "bit64";
 }

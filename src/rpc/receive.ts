@@ -6,15 +6,15 @@ import { checkPeer } from "./peer-guard.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 import type { AnyMethod } from "./service.ts";
 
-/** What a request's headers say of the call. */
+/** Call parameters from a request's headers. */
 export interface CallHeaders {
   readonly timeoutMs: number | undefined;
   readonly compression: NegotiatedCompression;
 }
 
 /**
- * Refuses a peer whose requests keep failing, and reads the headers of everybody else's. Throws what the guard throws, or a ConnectError. Answers at once:
- * node:http2 loses the end of a body for which nobody has listened from the start.
+ * Checks the peer by the guard, and reads the request's headers. Throws the guard's refusal, or a ConnectError. Must stay synchronous:
+ * node:http2 loses the end of a body if no listener is attached in the first turn.
  */
 export function openCall<Peer>(
   { limits }: AnyMethod<Peer>,
@@ -29,7 +29,7 @@ export function openCall<Peer>(
   return { timeoutMs, compression: options.compressions.negotiate(protocol.headers, headers) };
 }
 
-/** Runs a step that comes before a call's message is there, and charges the peer where it fails by the peer's fault. */
+/** Runs a step that reads or decodes a message. Charges the peer if it fails, unless the client disconnected or was slow. */
 export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Peer>, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
@@ -38,13 +38,13 @@ export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Pee
   }
 }
 
-/** What was thrown before a call's message was there, when the peer has been charged for it. */
+/** Charges the peer for an error that occurred before the message was decoded. Returns the error. */
 export async function charged<Peer>(thrown: unknown, call: Call<Peer>, { guard }: RpcOptions<Peer>): Promise<unknown> {
-  if (!call.isPeerRefused && isPeersFault(thrown)) await guard.charge(call.peer, call.cost);
+  if (!call.isPeerRefused && isChargeable(thrown)) await guard.charge(call.peer, call.cost);
   return thrown;
 }
 
-/** A client that left or was slow, as mobile ones are, is not at fault. */
-function isPeersFault(thrown: unknown): boolean {
+/** Mobile clients often disconnect or are slow, so that is not charged. */
+function isChargeable(thrown: unknown): boolean {
   return !(thrown instanceof ConnectError) || (thrown.code !== Code.Canceled && thrown.code !== Code.DeadlineExceeded);
 }

@@ -3,13 +3,13 @@ import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, BodyTooScattered, BodyTooSlow } from "./http.ts";
 import type { ReadOptions } from "./request-message.ts";
 
-/** What the frame of a message (core/frame.ts) says of it. */
+/** The header of a message's frame (frame.ts). */
 export interface FrameHeader {
   readonly compressed: boolean;
   readonly messageBytes: number;
 }
 
-/** Reads the header that `bytes` begins with. Requests know one flag: ends of streams and trailers are a server's to send. */
+/** Decodes the header at the start of `bytes`. In requests, only the compression flag is valid. Throws BodyTooLarge or ConnectError. */
 export function decodeFrameHeader(bytes: Uint8Array, messageBytesMax: number): FrameHeader {
   if (bytes.byteLength < FRAME_HEADER_BYTES) throw incompleteFrame();
   const flags = bytes[0] ?? 0;
@@ -23,8 +23,8 @@ export function incompleteFrame(): ConnectError {
   return new ConnectError("the request ends within a message", Code.InvalidArgument);
 }
 
-/** The client left, or its connection did, before it had sent what it began; or it took too long to. */
-export function bodyBrokeOff(cause: unknown): ConnectError {
+/** Translates an error of the host while it read the body: too slow, too many pieces, or a disconnected client. */
+export function incompleteBody(cause: unknown): ConnectError {
   if (cause instanceof BodyTooSlow) {
     return new ConnectError("the request took too long to arrive", Code.DeadlineExceeded, undefined, undefined, cause);
   }
@@ -36,7 +36,7 @@ export function bodyBrokeOff(cause: unknown): ConnectError {
 
 type Unpacking = Pick<ReadOptions, "compression" | "bytesMax" | "beforeDecoding">;
 
-/** A message as it was before the client packed it. */
+/** Decompresses a message if its frame says that it is compressed. */
 export function unpackMessage(message: Uint8Array, compressed: boolean, { compression, bytesMax, beforeDecoding }: Unpacking) {
   beforeDecoding(message.byteLength, compressed);
   if (!compressed) return message;

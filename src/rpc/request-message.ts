@@ -2,33 +2,33 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "./compression.ts";
 import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, type HttpRequest } from "./http.ts";
-import { bodyBrokeOff, decodeFrameHeader, incompleteFrame, unpackMessage } from "./request-frame.ts";
+import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } from "./request-frame.ts";
 
-/** How much a client may send, and how what it sent is unpacked. */
+/** Options for reading the messages of a request. */
 export interface ReadOptions {
   readonly framed: boolean;
-  /** Holds for the message as sent and, again, for the message as unpacked. */
+  /** Limit of a message, as sent and as decompressed. */
   readonly bytesMax: number;
   readonly compression: Compression | undefined;
-  /** What a longer message is refused with. */
+  /** Creates the error for a longer message. */
   readonly tooLarge: (limitBytes: number) => Error;
-  /** Told of each message before it is unpacked and decoded: how long it is as sent. What it throws ends the call. */
+  /** Called with the size of each message before it is decompressed and decoded. An error that it throws ends the call. */
   readonly beforeDecoding: (bytes: number, isPacked: boolean) => void;
 }
 
-/** The bytes of the one message of a request. Throws ConnectError, or what `tooLarge` gives. */
+/** Reads the single message of a request. Throws ConnectError, or the error of `tooLarge`. */
 export async function readMessage(request: HttpRequest, options: ReadOptions): Promise<Uint8Array> {
   const { framed, bytesMax } = options;
   try {
-    const body = await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax).catch(notWhole);
+    const body = await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax).catch(throwBodyError);
     return unpack(body, options);
   } catch (error) {
     throw error instanceof BodyTooLarge ? options.tooLarge(Math.min(error.limitBytes, bytesMax)) : error;
   }
 }
 
-function notWhole(error: unknown): never {
-  throw error instanceof BodyTooLarge ? error : bodyBrokeOff(error);
+function throwBodyError(error: unknown): never {
+  throw error instanceof BodyTooLarge ? error : incompleteBody(error);
 }
 
 function unpack(body: Uint8Array, options: ReadOptions): Uint8Array {

@@ -8,7 +8,7 @@ import { readMessage } from "./request-message.ts";
 import type { ServerStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
 
-/** One server-streaming call. Resolves when the answer begins; an error, too, is a stream that ends. Never rejects. */
+/** Serves a server-streaming call. Resolves when the response starts; an error is a stream that ends immediately. Never rejects. */
 export function serveServerStream<Peer>(
   method: ServerStreamMethod<DescMessage, DescMessage, Peer>,
   negotiated: Negotiated<StreamProtocol>,

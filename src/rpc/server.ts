@@ -7,7 +7,7 @@ import { serveServerStream } from "./server-stream.ts";
 import type { AnyMethod } from "./service.ts";
 import { serveUnary } from "./unary.ts";
 
-/** A server of unary, server-streaming and bidirectional methods over Connect, gRPC-Web and, where the connection carries trailers, gRPC. */
+/** Serves unary, server-streaming and bidirectional methods over Connect, gRPC-Web and, on connections with trailers, gRPC. */
 export class RpcServer<Peer> {
   readonly #methods: ReadonlyMap<string, AnyMethod<Peer>>;
   readonly #options: RpcOptions<Peer>;
@@ -17,7 +17,7 @@ export class RpcServer<Peer> {
     this.#options = options;
   }
 
-  /** Every path that is served, for the host's routes. */
+  /** The paths of all methods, for the host's routes. */
   get paths(): readonly string[] {
     return [...this.#methods.keys()];
   }
@@ -43,7 +43,7 @@ export class RpcServer<Peer> {
   }
 }
 
-/** A method that nobody serves, said in the protocol of the request where it can be told, else in Connect's. */
+/** The response for an unknown method: in the request's protocol, or 404 if its content type names none. */
 function unimplemented(request: HttpRequest): HttpReply {
   const error = new ConnectError("no such method", Code.Unimplemented);
   const negotiated = unaryProtocols(request).find(request.headers.get("content-type"));

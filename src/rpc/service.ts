@@ -11,15 +11,15 @@ import type { Call } from "./call.ts";
 import { type Codecs, codecsOf } from "./codec.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 
-/** Answers one message with one message, or throws a Refusal or ConnectError. */
+/** Answers one message with one message. It may throw; `RpcOptions.toConnectError` translates the error. */
 export type UnaryHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   request: MessageShape<I>,
   call: Call<Peer>,
 ) => Promise<MessageInitShape<O>> | MessageInitShape<O>;
 
 /**
- * Answers one message with a stream. The stream is open when the handler returns; whoever holds it ends it. What the handler
- * throws ends it too.
+ * Answers one message with a stream. The stream stays open after the handler returns; its holder must end it. An error that the handler
+ * throws ends it.
  */
 export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   request: MessageShape<I>,
@@ -28,8 +28,8 @@ export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Pe
 ) => Promise<void> | void;
 
 /**
- * Answers a stream of messages with a stream. `requests` is read once, and only as fast as it is asked; it ends where the client
- * has sent everything, and throws where the call is over before that. The answer ends as with `ServerStreamHandler`.
+ * Answers a stream of messages with a stream. `requests` can be iterated once, and reads on demand. It ends after the client's last message,
+ * and throws if the call ends before. The response ends as in `ServerStreamHandler`.
  */
 export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   requests: AsyncIterable<MessageShape<I>>,
@@ -37,16 +37,16 @@ export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer
   stream: OutgoingStream<O>,
 ) => Promise<void> | void;
 
-/** What a method takes of those who call it. */
+/** Limits of a method's callers. */
 export interface MethodLimits {
-  /** The longest message, where that is less than the server's. */
+  /** Limit of a request message, if lower than the server's. */
   readonly requestBytesMax: number;
-  /** Also of peers whose requests keep failing: for methods that cost no more than to refuse them does. */
+  /** Whether the guard's check is skipped, for methods that cost no more than a refusal. */
   readonly servesAnyPeer: boolean;
 }
 
 export interface MethodOptions extends Partial<MethodLimits> {
-  /** The types that an Any in the method's messages may hold. */
+  /** The types that an Any in the method's messages may contain. */
   readonly registry?: Registry;
 }
 
@@ -74,7 +74,7 @@ export interface BidiStreamMethod<I extends DescMessage, O extends DescMessage, 
   readonly handle: BidiStreamHandler<I, O, Peer>;
 }
 
-/** A method of any types, as the server keeps it. */
+/** A method of any message types. */
 export type AnyMethod<Peer> =
   | UnaryMethod<DescMessage, DescMessage, Peer>
   | ServerStreamMethod<DescMessage, DescMessage, Peer>

@@ -10,11 +10,11 @@ import { type CallHeaders, charged, openCall } from "./receive.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { BidiStreamMethod, ServerStreamMethod } from "./service.ts";
 
-/** What one kind of streaming method adds to what they have in common. */
+/** The part of a streaming call that depends on the kind of method. */
 interface StreamCall<Peer> {
-  /** Reads the request, and lets the method answer it. What it throws ends the answer. */
+  /** Reads the request and calls the method. An error that it throws ends the response. */
   handle(call: Call<Peer>, stream: OutgoingStream<DescMessage>, read: ReadOptions): Promise<void>;
-  /** Called once, when the answer has ended: `undefined` for success. */
+  /** Called once, when the response has ended. `thrown`: `undefined` for success. */
   ended?(thrown: unknown): void;
 }
 
@@ -22,7 +22,7 @@ type AnyStreamMethod<Peer> =
   | ServerStreamMethod<DescMessage, DescMessage, Peer>
   | BidiStreamMethod<DescMessage, DescMessage, Peer>;
 
-/** A call that is answered by a stream. Resolves when the answer begins; never rejects. */
+/** Serves a call with a streaming response. Resolves when the response starts. Never rejects. */
 export function serveStream<Peer>(
   method: AnyStreamMethod<Peer>,
   { protocol, codec }: Negotiated<StreamProtocol>,
@@ -39,7 +39,7 @@ export function serveStream<Peer>(
   });
 }
 
-/** What is left of a call while its answer is open. */
+/** The state of a call that must be kept while its response is open. */
 class AnsweredCall<Peer> implements StreamOwner {
   readonly #method: string;
   readonly #call: Call<Peer>;

@@ -11,7 +11,7 @@ import type { UnaryMethod } from "./service.ts";
 
 type AnyUnaryMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer>;
 
-/** One unary call, from request to reply. Never rejects: an error is a reply too. */
+/** Serves a unary call. Never rejects: an error becomes a reply. */
 export async function serveUnary<Peer>(
   method: AnyUnaryMethod<Peer>,
   { protocol, codec }: Negotiated<UnaryProtocol>,
@@ -55,7 +55,7 @@ async function answer<Peer>(
   return protocol.reply(packer?.compress(plain) ?? plain, codec, call.metadata(packer?.name));
 }
 
-/** What the work gives, or `deadline_exceeded` as soon as the client's timeout has passed, whatever the work does then. */
+/** The result of `work`. Rejects with `deadline_exceeded` when the client's timeout passes, even if `work` continues. */
 function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeoutMs: number | undefined, call: Call<Peer>) {
   if (timeoutMs === undefined) return work();
   const { promise, resolve, reject } = Promise.withResolvers<MessageInitShape<DescMessage>>();
@@ -64,7 +64,7 @@ function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeou
   return promise;
 }
 
-/** A handler fails as it likes when its client has gone; what happened is that the call was canceled. */
+/** After a disconnect, handlers may fail with any error. It is reported as `canceled`. */
 function canceledOr<Peer>(thrown: unknown, call: Call<Peer>): unknown {
   if (thrown instanceof ConnectError || !call.request.signal().aborted) return thrown;
   return new ConnectError("the client canceled the call", Code.Canceled, undefined, undefined, thrown);

@@ -55,7 +55,7 @@ async function subscribeEvents(
   const { deviceSessionId, userId } = session;
   const { resumeAfter } = readSubscribePayload(payloadBytes);
   const { network: peerNetwork } = call.peer;
-  stream.settle(parts.heartbeatMs);
+  stream.releaseRequest(parts.heartbeatMs);
   parts.hub.register({ deviceSessionId, userId, peerNetwork, mark, requestId: envelope.requestId, resumeAfter }, stream);
 }
 

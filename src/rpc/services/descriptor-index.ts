@@ -2,15 +2,15 @@ import { type AnyDesc, type DescEnum, type DescFile, type DescMessage, type Desc
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
-/** Serialized FileDescriptorProto messages: a file, then every file that it needs, each once. */
+/** Serialized FileDescriptorProto messages: a file, then its direct and indirect imports, each once. */
 export type FileClosure = readonly Uint8Array[];
 
-/** Everything that the files of some services declare, some files besides, and the files that those import, by name. */
+/** An index of the declarations of files, by name: the files of the given services, other given files, and their imports. */
 export class DescriptorIndex {
   readonly services: readonly string[];
   readonly #files = new Map<string, DescFile>();
   readonly #symbols = new Map<string, DescFile>();
-  /** By the full name of every message type, then by the extension's number. */
+  /** By the full name of the extended message type, then by extension number. */
   readonly #extensions = new Map<string, Map<number, DescFile>>();
   readonly #closures = new Map<DescFile, FileClosure>();
 
@@ -33,7 +33,7 @@ export class DescriptorIndex {
     return this.#closure(this.#extensions.get(messageType)?.get(number));
   }
 
-  /** `undefined` where there is no such message type. */
+  /** `undefined` if the message type is unknown. */
   extensionNumbers(messageType: string): readonly number[] | undefined {
     const extensions = this.#extensions.get(messageType);
     return extensions && [...extensions.keys()].sort((a, b) => a - b);
@@ -62,10 +62,10 @@ export class DescriptorIndex {
   }
 }
 
-/** The file first, then what it imports, directly or not. */
+/** The file, then its direct and indirect imports. */
 function withImports(file: DescFile): readonly DescFile[] {
   const all = new Set([file]);
-  // A Set's iteration goes on to what is added under way.
+  // Iterating a Set includes elements that are added meanwhile.
   for (const each of all) for (const imported of each.dependencies) all.add(imported);
   return [...all];
 }
@@ -83,7 +83,7 @@ function memberNames(desc: AnyDesc): string[] {
   }
 }
 
-/** An enum's values are its siblings, as in C++: `package.VALUE`, not `package.Enum.VALUE`. */
+/** Protobuf scopes enum values as siblings of their enum, as in C++: `package.VALUE`, not `package.Enum.VALUE`. */
 function scopeOf({ typeName, name }: DescEnum): string {
   return typeName.slice(0, typeName.length - name.length);
 }

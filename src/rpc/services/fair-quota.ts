@@ -1,19 +1,19 @@
-/** Who asks, as far as places go: clients of one network share what it may hold. */
+/** A peer that belongs to a network. */
 export interface Networked {
   readonly network: string;
 }
 
-/** Ends what holds a place, because another network's newcomer gets it. */
+/** Ends the stream of a holder whose place goes to another network. */
 export type Evict = () => void;
 
 /**
- * A bounded number of places for whoever asks, without proof of who it is. While there is room, anybody gets one. When there is none, the
- * network that holds most loses its newest place; a newcomer whose own network would then hold as many is refused instead. So no crowd
- * from one network ends, or keeps out, what a network with fewer places holds.
+ * A bounded number of places for unauthenticated clients. When all are taken, the network that holds the most loses its newest place to a
+ * newcomer. If the newcomer's network would then hold as many, the newcomer is refused instead. So clients of one network cannot displace or
+ * block networks that hold fewer places.
  */
 export class FairQuota {
   readonly #max: number;
-  /** By network, each network's places in the order of their coming. */
+  /** The places of each network, the oldest first. */
   readonly #held = new Map<string, Evict[]>();
   #count = 0;
 
@@ -21,32 +21,32 @@ export class FairQuota {
     this.#max = max;
   }
 
-  /** Whether there is a place for one more of this network. `evict` is called at most once, and then the place is already free. */
+  /** Takes a place. False if refused. `evict` is called at most once, after the place was taken away. */
   take(network: string, evict: Evict): boolean {
     if (this.#count >= this.#max && !this.#makeRoom(network)) return false;
-    const places = this.#held.get(network);
-    if (places === undefined) this.#held.set(network, [evict]);
-    else places.push(evict);
+    const holds = this.#held.get(network);
+    if (holds === undefined) this.#held.set(network, [evict]);
+    else holds.push(evict);
     this.#count++;
     return true;
   }
 
-  /** Gives a place back; does nothing where it is free already. */
+  /** Releases a place. Does nothing if it was taken away. */
   release(network: string, evict: Evict): void {
-    const places = this.#held.get(network) ?? [];
-    const at = places.lastIndexOf(evict);
+    const holds = this.#held.get(network) ?? [];
+    const at = holds.lastIndexOf(evict);
     if (at === -1) return;
-    places.splice(at, 1);
-    if (places.length === 0) this.#held.delete(network);
+    holds.splice(at, 1);
+    if (holds.length === 0) this.#held.delete(network);
     this.#count--;
   }
 
   #makeRoom(network: string): boolean {
-    const own = this.#held.get(network)?.length ?? 0;
-    const [most, places] = this.#mostHeld();
-    const newest = places.at(-1);
-    // Between two that hold about the same, each newcomer would cost the other a place, to and fro.
-    if (newest === undefined || places.length <= own + 1) return false;
+    const ownCount = this.#held.get(network)?.length ?? 0;
+    const [most, holds] = this.#mostHeld();
+    const newest = holds.at(-1);
+    // Without the `+ 1`, two networks that hold about the same would evict each other in turn.
+    if (newest === undefined || holds.length <= ownCount + 1) return false;
     this.release(most, newest);
     newest();
     return true;

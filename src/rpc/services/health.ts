@@ -11,16 +11,16 @@ import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type MethodOptions, serverStream, unary } from "../service.ts";
 import { FairQuota, type Networked } from "./fair-quota.ts";
 
-/** Longer names are no service's; watchers keep the name that they ask for. */
+/** No service has a longer name. A watcher keeps its requested name in memory. */
 const SERVICE_NAME_CHARACTERS_MAX = 256;
-/** What the protocol lets `List` answer at most. */
+/** The protocol's limit for a `List` response. */
 const LISTED_SERVICES_MAX = 100;
-/** Some kilobytes each. Load balancers and clients that check health hold one for each connection. Shared by network (FairQuota). */
+/** A watcher takes some kilobytes. Load balancers and clients hold one per connection. Shared fairly among networks (FairQuota). */
 const WATCHERS_MAX = 1000;
-/** A status takes 7 bytes: a client that leaves this much of them unread has stopped reading. */
+/** A status takes 7 bytes. A client with this many unread bytes does not read. */
 const QUEUED_BYTES_MAX = 64 * 1024;
 
-/** A load balancer may share its address with clients that fail, and must not take the gateway for dead by that. */
+/** A load balancer may share its address with failing clients. It must still get health answers. */
 const OPTIONS: MethodOptions = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX, servesAnyPeer: true };
 
 interface Watcher {
@@ -30,27 +30,27 @@ interface Watcher {
 }
 
 /**
- * gRPC's health checking protocol (https://github.com/grpc/grpc/blob/master/doc/health-checking.md): how each service is, for whoever
- * asks once (Check, List) or wants to be told (Watch). The service without a name is the server as a whole.
+ * gRPC health checking (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). Check and List return the current status; Watch
+ * streams changes. The service with the empty name is the whole server.
  */
 export class Health {
   readonly #serving = new Map<string, boolean>();
   readonly #watchers = new LiveSet<Watcher>();
-  readonly #places: FairQuota;
+  readonly #quota: FairQuota;
   #shutDown = false;
 
   constructor({ watchersMax = WATCHERS_MAX }: { watchersMax?: number } = {}) {
-    this.#places = new FairQuota(watchersMax);
+    this.#quota = new FairQuota(watchersMax);
   }
 
-  /** Makes the service known, or tells its watchers what has changed. Does nothing after `shutDown`. */
+  /** Sets the status of a service, and sends a change to its watchers. Does nothing after `shutDown`. */
   set(service: string, serving: boolean): void {
     if (this.#shutDown || this.#serving.get(service) === serving) return;
     this.#serving.set(service, serving);
-    for (const watcher of this.#watchers) if (watcher.service === service) this.#tell(watcher);
+    for (const watcher of this.#watchers) if (watcher.service === service) this.#sendStatus(watcher);
   }
 
-  /** Every service is NOT_SERVING from now on. Watchers are told so, and their streams end. */
+  /** Sets every service to NOT_SERVING, sends that to the watchers, and ends their streams. */
   shutDown(): void {
     for (const service of this.#serving.keys()) this.set(service, false);
     this.#shutDown = true;
@@ -59,7 +59,7 @@ export class Health {
 
   methods<Peer extends Networked>(): AnyMethod<Peer>[] {
     return [
-      unary(HealthService.method.check, ({ service }) => ({ status: this.#known(service) }), OPTIONS),
+      unary(HealthService.method.check, ({ service }) => ({ status: this.#knownStatus(service) }), OPTIONS),
       unary(HealthService.method.list, () => ({ statuses: this.#all() }), OPTIONS),
       serverStream(
         HealthService.method.watch,
@@ -75,7 +75,7 @@ export class Health {
     return serving ? Status.SERVING : Status.NOT_SERVING;
   }
 
-  #known(service: string): Status {
+  #knownStatus(service: string): Status {
     const status = this.#status(service);
     if (status === Status.SERVICE_UNKNOWN) throw new ConnectError("there is no such service", Code.NotFound);
     return status;
@@ -94,18 +94,18 @@ export class Health {
     }
     const { network, stream } = watcher;
     const evict = () => stream.end(tooMany());
-    if (!this.#places.take(network, evict)) throw tooMany();
+    if (!this.#quota.take(network, evict)) throw tooMany();
     const held = this.#watchers.add(watcher);
     const ended = () => {
       this.#watchers.remove(held);
-      this.#places.release(network, evict);
+      this.#quota.release(network, evict);
     };
     stream.onEnd({ ended });
-    this.#tell(watcher);
+    this.#sendStatus(watcher);
     if (this.#shutDown) stream.end(shuttingDown());
   }
 
-  #tell({ service, stream }: Watcher): void {
+  #sendStatus({ service, stream }: Watcher): void {
     stream.send({ status: this.#status(service) });
     if (stream.queuedBytes > QUEUED_BYTES_MAX) {
       stream.end(new ConnectError("the client does not read what it asked for", Code.ResourceExhausted));

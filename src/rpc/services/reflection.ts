@@ -18,47 +18,47 @@ type RequestSchema = typeof ServerReflectionRequestSchema;
 type ResponseSchema = typeof ServerReflectionResponseSchema;
 type Answer = MessageInitShape<ResponseSchema>["messageResponse"];
 
-/** People's tools hold a stream for seconds, and ask some tens of questions. Shared by network (FairQuota). */
+/** Tools hold a stream for seconds and send some tens of requests. Shared fairly among networks (FairQuota). */
 const STREAMS_MAX = 100;
 const QUESTIONS_MAX = 1000;
 
 export interface ReflectionOptions {
-  /** Files whose messages no method names, but which travel all the same: in the details of errors, or in an Any. */
+  /** Files with messages that no method names, such as error details and the content of an Any. */
   readonly files?: readonly DescFile[];
-  /** Streams that are open when it aborts are ended, so that they do not hold up a shutdown. */
+  /** Ends open streams when it aborts, so that a shutdown does not wait for them. */
   readonly stopping?: AbortSignal;
 }
 
 /**
- * gRPC server reflection (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), v1 and v1alpha: what the given services
- * and reflection itself look like, for tools.
+ * gRPC server reflection (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), v1 and v1alpha, for the given services and
+ * reflection itself.
  */
 export function reflection<Peer extends Networked>(
   services: readonly DescService[],
   { files = [], stopping }: ReflectionOptions = {},
 ): AnyMethod<Peer>[] {
   const index = new DescriptorIndex([...services, ServerReflection, ServerReflectionV1Alpha], files);
-  const open = new LiveSet<OutgoingStream<ResponseSchema>>();
-  const places = new FairQuota(STREAMS_MAX);
+  const openStreams = new LiveSet<OutgoingStream<ResponseSchema>>();
+  const quota = new FairQuota(STREAMS_MAX);
   stopping?.addEventListener("abort", () => {
-    for (const stream of open) stream.end(shuttingDown());
+    for (const stream of openStreams) stream.end(shuttingDown());
   });
   const answerStream: BidiStreamHandler<RequestSchema, ResponseSchema, Peer> = async (requests, call, stream) => {
     if (stopping?.aborted) throw shuttingDown();
     const { network } = call.peer;
     const evict = () => stream.end(tooMany());
-    if (!places.take(network, evict)) throw tooMany();
-    const held = open.add(stream);
+    if (!quota.take(network, evict)) throw tooMany();
+    const held = openStreams.add(stream);
     const ended = () => {
-      open.remove(held);
-      places.release(network, evict);
+      openStreams.remove(held);
+      quota.release(network, evict);
     };
     stream.onEnd({ ended });
     await answerAll(requests, stream, index);
   };
   const limits = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX };
   const v1 = bidiStream(ServerReflection.method.serverReflectionInfo, answerStream, limits);
-  // The messages of v1alpha are those of v1, byte for byte.
+  // The messages of v1alpha have the same encoding as those of v1.
   return [v1, { ...v1, path: `/${ServerReflectionV1Alpha.typeName}/${v1.name}` }];
 }
 

@@ -48,10 +48,10 @@ export interface GatewayOptions {
   readonly log: Log;
   /** The configuration file, if it contains secrets. */
   readonly secretConfigFile?: string | undefined;
-  readonly metrics?: GatewayMetrics;
-  readonly clock?: Clock;
+  readonly metrics?: GatewayMetrics | undefined;
+  readonly clock?: Clock | undefined;
   /** Replaces the stores of the configuration. For tests. */
-  readonly openStores?: typeof openStores;
+  readonly openStores?: typeof openStores | undefined;
 }
 
 const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];

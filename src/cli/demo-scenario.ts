@@ -25,7 +25,7 @@ export interface ScenarioParts {
   readonly print: (line: string) => void;
   /** Stops the gateway. Called once, in the last step. */
   readonly stopGateway: () => Promise<void>;
-  readonly stepTimeoutMs?: number;
+  readonly stepTimeoutMs?: number | undefined;
   /** A monotonic clock, in milliseconds. */
   readonly monotonic?: () => number;
 }

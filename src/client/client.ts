@@ -1,4 +1,4 @@
-import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { type CallOptions, type Client, createClient, type Transport } from "@connectrpc/connect";
 import { SUBSCRIBE_MESSAGE_TYPE } from "../core/grammar.ts";
 import { Gateway } from "../gen/sallyport/v1/gateway_pb.ts";
 import { refusalOf } from "./errors.ts";
@@ -148,7 +148,7 @@ export class SallyportClient {
   /** Sends a signed command unchanged and verifies the response. It never signs or sends again. */
   async executeSigned(request: SignedRequest, options: SendOptions = {}): Promise<CommandResult> {
     const { signal, headers, timeoutMs = TIMEOUT_MS } = options;
-    const response = await this.#gateway.executeCommand(request, { signal, headers, timeoutMs });
+    const response = await this.#gateway.executeCommand(request, callOptions(timeoutMs, signal, headers));
     return verifyResponse(response, request, this.#keys);
   }
 
@@ -158,7 +158,7 @@ export class SallyportClient {
     const filter = this.#deduplicator.openStream(textMember(payloadFromBytes(request.payloadBytes), "resume_after"));
     const signal = options.signal ? AbortSignal.any([options.signal, streamEnd.signal]) : streamEnd.signal;
     try {
-      const messages = this.#gateway.subscribeEvents(request, { signal, headers: options.headers, timeoutMs: 0 });
+      const messages = this.#gateway.subscribeEvents(request, callOptions(0, signal, options.headers));
       yield* verifiedEvents(messages, request.envelope, this.#keys, filter);
     } finally {
       streamEnd.abort();
@@ -186,4 +186,12 @@ export class SallyportClient {
     }
     return undefined;
   }
+}
+
+/** connect-es declares its options without `undefined` (`exactOptionalPropertyTypes`), so unset options are left out. */
+function callOptions(timeoutMs: number, signal: AbortSignal | undefined, headers: HeadersInit | undefined): CallOptions {
+  const options: CallOptions = { timeoutMs };
+  if (signal !== undefined) options.signal = signal;
+  if (headers !== undefined) options.headers = headers;
+  return options;
 }

@@ -62,7 +62,7 @@ export class GatewayClock {
   /** The unverified time of a `TIMESTAMP_OUT_OF_WINDOW` refusal, in Unix ms; `undefined` if there is none or the clock error is too large. */
   claimedTime(refusal: RefusalInfo | undefined): number | undefined {
     if (refusal?.reason !== "TIMESTAMP_OUT_OF_WINDOW") return undefined;
-    const claimedMs = Number(refusal.metadata.server_time_ms || Number.NaN);
+    const claimedMs = Number(refusal.metadata["server_time_ms"] || Number.NaN);
     return this.#isWithinBound(claimedMs) ? claimedMs : undefined;
   }
 

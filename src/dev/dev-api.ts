@@ -45,7 +45,7 @@ function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
   const eventType = textField(body, "event_type", MESSAGE_TYPE_MAX);
   if (!isMessageType(eventType) || isReservedType(eventType))
     throw badRequest("event_type must be dot-separated words and must not start with gateway.");
-  const { eventId, payloadBytes, kind } = pushedEvent({ ...target, eventType, payload: body.payload }, clock.now());
+  const { eventId, payloadBytes, kind } = pushedEvent({ ...target, eventType, payload: body["payload"] }, clock.now());
   if (payloadBytes.byteLength > EVENT_PAYLOAD_BYTES_MAX) {
     throw badRequest(`payload is larger than ${EVENT_PAYLOAD_BYTES_MAX} bytes`);
   }
@@ -64,7 +64,9 @@ function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiR
     if (users.find(userId) === undefined) throw new ApiError(404, "user_unknown", "unknown user");
     sessions.revokeAllOf(userId);
   }
-  pushLog.append([{ case: "sessionInvalidation", value: { userId, deviceSessionId, reason } }]);
+  pushLog.append([
+    { case: "sessionInvalidation", value: { userId: userId ?? "", deviceSessionId: deviceSessionId ?? "", reason } },
+  ]);
   return { status: 200, body: {} };
 }
 

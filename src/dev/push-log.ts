@@ -5,7 +5,7 @@ import { type PushEvent, PushEventSchema } from "../gen/sallyport/v1/push_pb.ts"
 import { type DevLimits, PUSH_BATCH_EVENTS_MAX } from "./limits.ts";
 
 /** The content of a push event. The log adds the cursor. */
-export type PushKind = MessageInitShape<typeof PushEventSchema>["kind"];
+export type PushKind = NonNullable<MessageInitShape<typeof PushEventSchema>["kind"]>;
 
 /** An event and its number in the log. `event.cursor` is `seq` as decimal text. */
 export interface LogEntry {

@@ -16,7 +16,7 @@ const utf8 = new TextEncoder();
 export function pushedEvent(draft: EventDraft, nowMs: number): { eventId: string; payloadBytes: Uint8Array; kind: PushKind } {
   const eventId = randomUUIDv7("hex", nowMs);
   const payloadBytes = draft.payload === undefined ? new Uint8Array() : utf8.encode(JSON.stringify(draft.payload));
-  const { userId, deviceSessionId, eventType } = draft;
+  const { userId = "", deviceSessionId = "", eventType } = draft;
   const kind = { case: "clientEvent" as const, value: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
   return { eventId, payloadBytes, kind };
 }

@@ -6,7 +6,7 @@ export function sessionApi(sessions: DeviceSessions): Endpoints {
   return {
     "/api/v1/internal/sessions/:id": {
       GET: ({ params }) => {
-        const session = sessions.find(params.id ?? "");
+        const session = sessions.find(params["id"] ?? "");
         if (session === undefined) throw new ApiError(404, "session_unknown", "unknown device session");
         return { status: 200, body: session };
       },

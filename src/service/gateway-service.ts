@@ -41,7 +41,7 @@ async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: G
     tracestate: headers.get("tracestate") ?? undefined,
   };
   const reply = await runCommand(admitted, forwarded, parts.pipeline, call.signal);
-  call.notes.result_code = reply.envelope.resultCode;
+  call.notes["result_code"] = reply.envelope.resultCode;
   return reply;
 }
 
@@ -63,7 +63,7 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
   if (parts.isStopping()) throw refuse("SHUTTING_DOWN");
   noteEnvelope(message, call);
   return admit({ rpc, message, peer: call.peer, cost: call.cost }, parts.pipeline).then((admitted) => {
-    call.notes.user_id = admitted.session.userId;
+    call.notes["user_id"] = admitted.session.userId;
     return admitted;
   });
 }
@@ -72,7 +72,7 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
   if (envelope === undefined) return;
   const { deviceSessionId, messageType, requestId } = envelope;
-  notes.device_session_id = isDeviceSessionId(deviceSessionId) ? deviceSessionId : undefined;
-  notes.message_type = isMessageType(messageType) ? messageType : undefined;
-  notes.request_id = isRequestId(requestId) ? requestId : undefined;
+  notes["device_session_id"] = isDeviceSessionId(deviceSessionId) ? deviceSessionId : undefined;
+  notes["message_type"] = isMessageType(messageType) ? messageType : undefined;
+  notes["request_id"] = isRequestId(requestId) ? requestId : undefined;
 }

@@ -12,8 +12,8 @@ import { http1Wire, http2Wire, type Wire } from "./wire.ts";
  * and who is honest is served throughout. SALLYPORT_FUZZ_SEED and SALLYPORT_FUZZ_ROUNDS as in requests.test.ts.
  */
 
-const SEED = Number(Bun.env.SALLYPORT_FUZZ_SEED ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-const ROUNDS = Number(Bun.env.SALLYPORT_FUZZ_ROUNDS ?? 4);
+const SEED = Number(Bun.env["SALLYPORT_FUZZ_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+const ROUNDS = Number(Bun.env["SALLYPORT_FUZZ_ROUNDS"] ?? 4);
 const CONNECTIONS_A_ROUND = 400;
 const AT_ONCE = 40;
 const CLOSE_TIMEOUT_MS = 5000;

@@ -12,8 +12,8 @@ import { jsonCase, type MessageCase, protoCase } from "./messages.ts";
  * the same ones again: SALLYPORT_FUZZ_SEED.
  */
 
-const SEED = Number(Bun.env.SALLYPORT_FUZZ_SEED ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-const CASES = Number(Bun.env.SALLYPORT_DECODING_CASES ?? 10_000);
+const SEED = Number(Bun.env["SALLYPORT_FUZZ_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+const CASES = Number(Bun.env["SALLYPORT_DECODING_CASES"] ?? 10_000);
 const TIMEOUT_MS = 60_000 + CASES;
 
 /** What the contract lets any request cost. */

@@ -30,18 +30,21 @@ const bytesOf = (chance: Chance) => chance.bytes(chance.below(20) === 0 ? 6000 :
 
 /** The usual ones have text that is ASCII, and times of this age. */
 function request(chance: Chance, isUsual: boolean) {
-  const present = <T>(value: T): T | undefined => (chance.below(8) === 0 ? undefined : value);
+  const sometimes = <T extends object>(field: T): Partial<T> => (chance.below(8) === 0 ? {} : field);
   const textOf = isUsual ? plainText : text;
   const envelope = {
-    protocolVersion: present(textOf(chance)),
-    deviceSessionId: present(textOf(chance)),
-    messageType: present(textOf(chance)),
-    timestampMs: present(isUsual ? 1_760_755_250_767n : chance.pick(INTS)),
-    requestId: present(textOf(chance)),
-    payloadHash: present(bytesOf(chance)),
+    ...sometimes({ protocolVersion: textOf(chance) }),
+    ...sometimes({ deviceSessionId: textOf(chance) }),
+    ...sometimes({ messageType: textOf(chance) }),
+    ...sometimes({ timestampMs: isUsual ? 1_760_755_250_767n : chance.pick(INTS) }),
+    ...sometimes({ requestId: textOf(chance) }),
+    ...sometimes({ payloadHash: bytesOf(chance) }),
   };
-  const init = { envelope: present(envelope), payloadBytes: present(bytesOf(chance)), signature: present(bytesOf(chance)) };
-  return create(ExecuteCommandRequestSchema, init);
+  return create(ExecuteCommandRequestSchema, {
+    ...sometimes({ envelope }),
+    ...sometimes({ payloadBytes: bytesOf(chance) }),
+    ...sometimes({ signature: bytesOf(chance) }),
+  });
 }
 
 /** In binary. */

@@ -11,8 +11,8 @@ import { Chance, spoil } from "./fuzzer.ts";
  * it was, or for longer: SALLYPORT_FUZZ_SEED=… SALLYPORT_FUZZ_RUNS=… bun test test/fuzz
  */
 
-const SEED = Number(Bun.env.SALLYPORT_FUZZ_SEED ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-const RUNS = Number(Bun.env.SALLYPORT_FUZZ_RUNS ?? 200);
+const SEED = Number(Bun.env["SALLYPORT_FUZZ_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+const RUNS = Number(Bun.env["SALLYPORT_FUZZ_RUNS"] ?? 200);
 const AT_ONCE = 20;
 
 const utf8 = new TextEncoder();

@@ -101,6 +101,6 @@ describe("an invalid payload of a subscription is refused with PAYLOAD_INVALID:"
     ['\ufeff{"resume_after":"e-1"}', "payload"],
   ])("%s, field %s", async (payload, field) => {
     const subscriber = await EventSubscriber.open(world.transport(anyVariant), await world.login(), payload);
-    expect([subscriber.ended, subscriber.refusalMetadata.field]).toEqual(["PAYLOAD_INVALID", field]);
+    expect([subscriber.ended, subscriber.refusalMetadata["field"]]).toEqual(["PAYLOAD_INVALID", field]);
   });
 });

@@ -94,7 +94,7 @@ describe("a revocation", () => {
     const subscribers = await Promise.all(
       devices.flatMap((device) => VARIANTS.map((variant) => EventSubscriber.open(world.transport(variant), device))),
     );
-    await world.revoke({ user_id: devices[0]?.userId });
+    await world.revoke({ user_id: devices[0]?.userId ?? expect.unreachable() });
     for (const subscriber of subscribers) {
       await until(() => subscriber.ended !== undefined, "the stream to end");
       expect(subscriber.ended).toBe("SESSION_REVOKED");

@@ -34,7 +34,7 @@ async function execute(world: World, request: object): Promise<string> {
     return "let in";
   } catch (error) {
     const { reason, metadata } = refusalOf(error) ?? {};
-    if (reason === "RATE_LIMITED") return metadata?.scope ?? "";
+    if (reason === "RATE_LIMITED") return metadata?.["scope"] ?? "";
     return reason === "SESSION_NOT_FOUND" ? "let in" : String(error);
   }
 }

@@ -45,9 +45,10 @@ describe.each([
   test.skipIf(skipped)(`the log shows the bound addresses${skipped ? " (skipped: no IPv6 here)" : ""}`, async () => {
     const listen = { "edge.listen": at(host), "grpc.listen": at(host), "admin.listen": at(host) };
     const { up, warnings } = await start(listen);
-    for (const listener of [up.edge, up.grpc, up.admin]) expect(listener).toMatch(shown);
+    for (const listener of [up["edge"], up["grpc"], up["admin"]]) expect(listener).toMatch(shown);
     expect(warnings).toHaveLength(isOpen ? 1 : 0);
-    if (isOpen) expect(warnings[0]).toMatchObject({ setting: "admin.listen", bound: String(up.admin).replace("http://", "") });
+    if (isOpen)
+      expect(warnings[0]).toMatchObject({ setting: "admin.listen", bound: String(up["admin"]).replace("http://", "") });
   });
 });
 
@@ -59,8 +60,8 @@ test("with one port and TLS, the log shows the bound addresses, and a loopback a
     "tls.certificate_file": certificateFile,
     "tls.key_file": keyFile,
   });
-  expect(up.edge).toMatch(/^https:\/\/0\.0\.0\.0:\d+$/);
-  expect(up.grpc).toBe(up.edge);
-  expect(up.admin).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect(up["edge"]).toMatch(/^https:\/\/0\.0\.0\.0:\d+$/);
+  expect(up["grpc"]).toBe(up["edge"]);
+  expect(up["admin"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   expect(warnings).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { pythonBackendSuite } from "./python-backend.suite.ts";
 import { toolSuite } from "./tools.suite.ts";
 
 /** Skipped by default: it needs the toolchains of other languages, and the network at the first run. */
-if (process.env.INTEROP === "1") {
+if (process.env["INTEROP"] === "1") {
   // The quiet time of three minutes passes while the other suites run.
   const endQuietFeedSuite = quietFeedSuite();
   describe("clients in other languages", clientSuite);

@@ -11,7 +11,12 @@ interface RunOptions {
 
 /** Runs a command to its end, whatever its exit code. */
 export async function outcomeOf(command: readonly string[], { cwd, env }: RunOptions = {}): Promise<Ended> {
-  const child = Bun.spawn([...command], { cwd, env: { ...process.env, ...env }, stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([...command], {
+    ...(cwd !== undefined && { cwd }),
+    env: { ...process.env, ...env },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

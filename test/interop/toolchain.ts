@@ -16,7 +16,7 @@ const cache = join(root, ".cache/interop");
 const bin = join(cache, "bin");
 const venv = join(cache, "venv");
 const goFolder = join(here, "go");
-const withBin = { PATH: [bin, join(root, "node_modules/.bin"), process.env.PATH].join(delimiter) };
+const withBin = { PATH: [bin, join(root, "node_modules/.bin"), process.env["PATH"]].join(delimiter) };
 
 /** Builds the Go client. Resolves to its command line. */
 export function goClient(): Promise<readonly string[]> {

@@ -19,7 +19,7 @@ type Reply = { readonly ready: true } | { readonly answer: unknown } | { readonl
 
 interface Where {
   /** What runs it, such as `ip netns exec <namespace>`. */
-  readonly prefix?: readonly string[];
+  readonly prefix?: readonly string[] | undefined;
 }
 
 /** Starts `children/<name>.ts` with its parameters, and waits until it is ready. */

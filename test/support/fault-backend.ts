@@ -19,7 +19,7 @@ export class FaultBackend {
         const fault = this.#faults.get(pathname);
         if (fault !== undefined) return fault(request);
         const { method, headers } = request;
-        const body = method === "GET" ? undefined : await request.bytes();
+        const body = method === "GET" ? null : await request.bytes();
         return fetch(`${backend.restUrl}${pathname}${search}`, { method, headers, body });
       },
     });

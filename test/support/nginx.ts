@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./until.ts";
 
-const BINARY = Bun.which("nginx", { PATH: `${process.env.PATH}:/usr/sbin` });
+const BINARY = Bun.which("nginx", { PATH: `${process.env["PATH"]}:/usr/sbin` });
 
 /** The reason to skip tests that need nginx; `undefined` if it is installed. */
 export const NO_NGINX = BINARY === null ? "nginx is not installed (apt-get install nginx)" : undefined;

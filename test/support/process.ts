@@ -37,7 +37,7 @@ export function runScript(name: string, args: readonly string[], env: Readonly<R
 function started(command: readonly string[], env: Readonly<Record<string, string>>, detached = false): Command {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SALLYPORT_"));
   const child = Bun.spawn([...command], {
-    cwd: detached ? ROOT : undefined,
+    ...(detached && { cwd: ROOT }),
     env: { ...Object.fromEntries(inherited), ...env },
     stdout: "pipe",
     stderr: "pipe",

@@ -8,7 +8,7 @@ export interface RawConnection {
 
 export interface RawConnectionOptions {
   /** Milliseconds between one byte and the next. By default, all bytes are sent in one write. */
-  readonly byteIntervalMs?: number;
+  readonly byteIntervalMs?: number | undefined;
   /** The client's loopback address, 127.0.0.1 by default. */
   readonly from?: string;
 }

@@ -35,7 +35,8 @@ const overEverything: readonly Variant[] = PROTOCOLS.flatMap((protocol) =>
     HTTP_VERSIONS.map(({ name: http, httpVersion, listener }) => ({
       name: `${protocol.name} ${codec} over ${http}`,
       listener,
-      open: (baseUrl: string, tls?: TlsTrust) => protocol.create({ baseUrl, httpVersion, useBinaryFormat, nodeOptions: tls }),
+      open: (baseUrl: string, tls?: TlsTrust) =>
+        protocol.create({ baseUrl, httpVersion, useBinaryFormat, ...(tls && { nodeOptions: tls }) }),
     })),
   ),
 );
@@ -43,7 +44,8 @@ const overEverything: readonly Variant[] = PROTOCOLS.flatMap((protocol) =>
 const grpc: readonly Variant[] = CODECS.map(({ name: codec, useBinaryFormat }) => ({
   name: `gRPC ${codec}`,
   listener: "grpc",
-  open: (baseUrl: string, tls?: TlsTrust) => createGrpcTransport({ baseUrl, useBinaryFormat, nodeOptions: tls }),
+  open: (baseUrl: string, tls?: TlsTrust) =>
+    createGrpcTransport({ baseUrl, useBinaryFormat, ...(tls && { nodeOptions: tls }) }),
 }));
 
 /** Every protocol, codec and HTTP version that the gateway serves. */

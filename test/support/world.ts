@@ -59,7 +59,7 @@ export interface World {
 
 export async function openWorld(
   overrides: Partial<Config> = {},
-  options: Pick<GatewayOptions, "openStores" | "clock"> & { readonly tls?: TlsTrust } = {},
+  options: Pick<GatewayOptions, "openStores" | "clock"> & { readonly tls?: TlsTrust | undefined } = {},
 ): Promise<World> {
   const lines: string[] = [];
   const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
@@ -95,8 +95,8 @@ export async function openWorld(
 }
 
 /** fetch that trusts the test's certificates. */
-function fetchOver(tls: TlsTrust | undefined): FetchFunction {
-  return (input, init) => fetch(input, { ...init, tls });
+export function fetchOver(tls: TlsTrust | undefined): FetchFunction {
+  return (input, init) => fetch(input, { ...init, ...(tls && { tls }) });
 }
 
 export type FetchFunction = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;

@@ -66,16 +66,25 @@ function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent
 function decodeClientEvent(bytes: Uint8Array): PushEvent["kind"] | undefined {
   const { values, isWhole } = fieldsOf(bytes, CLIENT_EVENT_FIELDS_MAX);
   if (!isWhole) return undefined;
-  const [userId, deviceSessionId, eventType, eventId] = [1, 2, 3, 4].map((number) => textOf(values.get(number)));
-  const value = create(ClientEventSchema, { userId, deviceSessionId, eventType, eventId, payloadBytes: values.get(5) });
+  const value = create(ClientEventSchema, {
+    userId: textOf(values.get(1)),
+    deviceSessionId: textOf(values.get(2)),
+    eventType: textOf(values.get(3)),
+    eventId: textOf(values.get(4)),
+    payloadBytes: values.get(5) ?? new Uint8Array(0),
+  });
   return { case: "clientEvent", value };
 }
 
 function decodeInvalidation(bytes: Uint8Array): PushEvent["kind"] | undefined {
   const { values, isWhole } = fieldsOf(bytes, SESSION_INVALIDATION_FIELDS_MAX);
   if (!isWhole) return undefined;
-  const [userId, deviceSessionId, reason] = [1, 2, 3].map((number) => textOf(values.get(number)));
-  return { case: "sessionInvalidation", value: create(SessionInvalidationSchema, { userId, deviceSessionId, reason }) };
+  const value = create(SessionInvalidationSchema, {
+    userId: textOf(values.get(1)),
+    deviceSessionId: textOf(values.get(2)),
+    reason: textOf(values.get(3)),
+  });
+  return { case: "sessionInvalidation", value };
 }
 
 function textOf(bytes: Uint8Array = new Uint8Array(0)): string {

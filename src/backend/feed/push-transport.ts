@@ -19,13 +19,13 @@ export interface PushTransportOptions {
   /** If set, sent as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
   /** See `PingOptions.intervalMs`. */
-  readonly pingIntervalMs?: number;
+  readonly pingIntervalMs?: number | undefined;
   /** See `PingOptions.timeoutMs`. */
-  readonly pingTimeoutMs?: number;
-  readonly connectTimeoutMs?: number;
+  readonly pingTimeoutMs?: number | undefined;
+  readonly connectTimeoutMs?: number | undefined;
   /** A longer message is skipped. */
-  readonly messageBytesMax?: number;
-  readonly log?: Log;
+  readonly messageBytesMax?: number | undefined;
+  readonly log?: Log | undefined;
 }
 
 export interface FeedRequest {

@@ -33,8 +33,8 @@ export function publicHeaders(context: PublicCallContext, trace: OutgoingTrace):
 }
 
 function addTrace(headers: Record<string, string>, { traceparent, tracestate }: OutgoingTrace): void {
-  headers.traceparent = id(traceparent);
-  if (tracestate !== undefined) headers.tracestate = tracestate;
+  headers["traceparent"] = id(traceparent);
+  if (tracestate !== undefined) headers["tracestate"] = tracestate;
 }
 
 function addForwarded(

@@ -102,15 +102,15 @@ export class HttpClient {
    * idempotent methods (RFC 9110 9.2.2).
    */
   #fetch({ method, target, headers, body }: HttpCall, signal: AbortSignal): Promise<Response> {
-    headers.Accept = "application/json";
+    headers["Accept"] = "application/json";
     // An answer is never compressed: a small body could otherwise unpack to any size.
     headers["Accept-Encoding"] = "identity";
-    if (this.#authorization !== undefined) headers.Authorization = this.#authorization;
+    if (this.#authorization !== undefined) headers["Authorization"] = this.#authorization;
     if (body !== undefined) headers["Content-Type"] = "application/json";
     return this.#session.fetch(this.#base + target, {
       method,
       headers,
-      body: body instanceof Uint8Array ? new Uint8Array(body) : body,
+      body: body instanceof Uint8Array ? new Uint8Array(body) : (body ?? null),
       redirect: "manual",
       decompress: false,
       signal,

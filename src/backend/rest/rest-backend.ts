@@ -109,6 +109,8 @@ function readBusinessError({ status, headers, body }: HttpAnswer): BackendReply 
   const object = isJsonType(headers.get("content-type")) ? parseJsonObject(utf8Text(body)) : undefined;
   if (object === undefined) throw new HttpFailure("bad_response", `HTTP ${status} without a JSON object`);
   const code =
-    typeof object.code === "string" && RESULT_CODE.test(object.code) && object.code !== "ok" ? object.code : `http_${status}`;
+    typeof object["code"] === "string" && RESULT_CODE.test(object["code"]) && object["code"] !== "ok"
+      ? object["code"]
+      : `http_${status}`;
   return { resultCode: code, payloadBytes: body };
 }

@@ -78,11 +78,11 @@ export class BackendSessionSource implements SessionSource {
     }
     // A client logs out after this. So a 404 counts only with a JSON object: another server may answer at this address.
     if (httpStatus === 404) return undefined;
-    if (record.device_session_id !== deviceSessionId) throw new TypeError("the record is of another session");
+    if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record is of another session");
     const { user_id: userId, status } = record;
     if (typeof userId !== "string" || !isUserId(userId)) throw new TypeError("user_id is not 1 to 256 visible characters");
     if (status !== "active" && status !== "revoked") throw new TypeError("status is neither active nor revoked");
-    return { deviceSessionId, userId, status, key: this.#options.toKey(rawKey(record.client_public_key)) };
+    return { deviceSessionId, userId, status, key: this.#options.toKey(rawKey(record["client_public_key"])) };
   }
 
   #count(outcome: "found" | "unknown" | "unavailable"): void {

@@ -16,7 +16,7 @@ import { FairQuota, type Networked } from "./fair-quota.ts";
 
 type RequestSchema = typeof ServerReflectionRequestSchema;
 type ResponseSchema = typeof ServerReflectionResponseSchema;
-type Answer = MessageInitShape<ResponseSchema>["messageResponse"];
+type Answer = NonNullable<MessageInitShape<ResponseSchema>["messageResponse"]>;
 
 /** Tools hold a stream for seconds and send some tens of requests. Shared fairly among networks (FairQuota). */
 const STREAMS_MAX = 100;

@@ -24,7 +24,7 @@ export function checkSendCode(json: unknown): PublicCall {
   const body = objectOf(json, ["email", "metadata"]);
   const email = stringField(body, "email");
   if (!isEmail(email)) throw invalid("email must be an e-mail address");
-  checkMetadata(body.metadata);
+  checkMetadata(body["metadata"]);
   return { body, identity: mailboxKey(email) };
 }
 
@@ -38,7 +38,7 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   const raw = Buffer.from(key, "base64");
   // Only canonical base64 (RFC 4648 4 and 3.5): the session look-up rejects anything else, so the new session would be unusable.
   if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
-  checkMetadata(body.metadata);
+  checkMetadata(body["metadata"]);
   const expensiveCheck = () => {
     if (!isStrictKey(raw)) throw invalid(KEY_RULE);
   };

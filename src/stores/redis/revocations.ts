@@ -47,7 +47,7 @@ export class RedisRevocations {
     if (this.#lastId === undefined) await this.connected(call);
     const entries = entriesOf(await call("XRANGE", [this.#key, `(${this.#lastId}`, "+", "COUNT", String(ENTRIES_PER_POLL)]));
     this.#lastId = entries.at(-1)?.id ?? this.#lastId;
-    const others = entries.filter(({ fields }) => fields.origin !== this.#origin);
+    const others = entries.filter(({ fields }) => fields["origin"] !== this.#origin);
     return others.map(({ fields: { user, session } }) => ({ userId: user, deviceSessionId: session }));
   }
 }

@@ -30,7 +30,7 @@ function fetchRequest(incoming: H2Request, source: BodySource | undefined): Requ
   const headers = incoming.allHeaders();
   // The announced length is not enforced here, so a reader must count the bytes itself.
   headers.delete("content-length");
-  const body = source && streamOf(source);
+  const body = source === undefined ? null : streamOf(source);
   try {
     const request = new Request(`http://edge${path}?${query}`, { method, headers, body, signal: incoming.signal() });
     return request.method === method ? request : undefined;

@@ -20,7 +20,7 @@ import { answerParent, parameters } from "../child.ts";
 type Handler = (request: Request) => Response | Promise<Response>;
 
 function echo({ envelope, payloadBytes, signature }: MessageShape<typeof ExecuteCommandRequestSchema>) {
-  const { protocolVersion = "", requestId = "", timestampMs = 0n, payloadHash } = envelope ?? {};
+  const { protocolVersion = "", requestId = "", timestampMs = 0n, payloadHash = new Uint8Array(0) } = envelope ?? {};
   return {
     envelope: { protocolVersion, requestId, timestampMs, payloadHash, resultCode: "ok", keyId: "bench" },
     payloadBytes,

@@ -40,7 +40,7 @@ function caller(world: World) {
       return envelope?.resultCode ?? "";
     } catch (error) {
       const refusal = refusalOf(error);
-      return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata.scope].filter(Boolean).join(" ");
+      return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata["scope"]].filter(Boolean).join(" ");
     }
   };
 }

@@ -52,7 +52,7 @@ async function outcomeOf(call: () => Promise<string | undefined>): Promise<strin
     return (await call()) ?? "";
   } catch (error) {
     const refusal = refusalOf(error);
-    return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata.scope].filter(Boolean).join(" ");
+    return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata["scope"]].filter(Boolean).join(" ");
   }
 }
 

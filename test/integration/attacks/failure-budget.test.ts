@@ -32,7 +32,7 @@ async function outcome(client: Client<typeof Gateway>, request: object, headers 
     return envelope?.resultCode ?? "";
   } catch (error) {
     const refusal = refusalOf(error);
-    return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata.scope].filter(Boolean).join(" ");
+    return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata["scope"]].filter(Boolean).join(" ");
   }
 }
 

@@ -11,7 +11,7 @@ import { GoodClient } from "../../support/good-client.ts";
 import { FRAME, RawH2 } from "../../support/raw-h2.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
-import type { Device } from "../../support/world.ts";
+import { type Device, fetchOver } from "../../support/world.ts";
 
 /**
  * Many connections to an edge on its own port, where Bun accepts them. Connections over a limit are closed. Older connections and the calls of
@@ -103,7 +103,7 @@ async function crowd(settings: Readonly<Record<string, string>>, { name, alpn, s
   const all = { ...ROOMY_BUDGETS, "session_cache.ttl_ms": "0", ...settings, ...(tls && files) };
   const gateway = await startGatewayProcess(all);
   const trust = tls ? { ca: certificate.certificate } : undefined;
-  const login = () => gateway.login(undefined, (input, init) => fetch(input, { ...init, tls: trust }));
+  const login = () => gateway.login(undefined, fetchOver(trust));
   const variant = VARIANTS.find((each) => each.name.includes(name)) ?? expect.unreachable();
   const [device, listening] = [await login(), await login()];
   const good = new GoodClient(variant.open(gateway.edgeUrl, trust), device);

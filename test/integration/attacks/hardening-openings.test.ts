@@ -5,6 +5,7 @@ import { GoodClient } from "../../support/good-client.ts";
 import { openRawConnection, type RawConnection } from "../../support/raw-connection.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
+import { fetchOver } from "../../support/world.ts";
 
 /** Connections that send no complete request, on every listener, with and without TLS. Each is closed, and another client is served. */
 
@@ -23,9 +24,9 @@ beforeAll(async () => {
   certificate = await selfSigned("gateway");
   const tls = { "tls.certificate_file": certificate.certificateFile, "tls.key_file": certificate.keyFile };
   const common = { ...ROOMY_BUDGETS, "connections.opening_ms": String(OPENING_MS) };
-  gateways.plain = await startGatewayProcess(common);
+  gateways["plain"] = await startGatewayProcess(common);
   gateways["plain, one port"] = await startGatewayProcess({ ...common, "edge.grpc": "same-port" });
-  gateways.TLS = await startGatewayProcess({ ...common, ...tls });
+  gateways["TLS"] = await startGatewayProcess({ ...common, ...tls });
   gateways["TLS, one port"] = await startGatewayProcess({ ...common, ...tls, "edge.grpc": "same-port" });
 });
 afterAll(async () => {
@@ -42,7 +43,7 @@ async function beside(
   const gateway = gateways[key] ?? expect.unreachable();
   const variant = VARIANTS.find(({ name }) => name.includes(variantName)) ?? expect.unreachable();
   const tls = key.startsWith("TLS") ? { ca: certificate.certificate } : undefined;
-  const device = await gateway.login(undefined, (input, init) => fetch(input, { ...init, tls }));
+  const device = await gateway.login(undefined, fetchOver(tls));
   const url = variant.listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl;
   const good = new GoodClient(variant.open(url, tls), device);
   const silent = await Promise.all(open(gateway));

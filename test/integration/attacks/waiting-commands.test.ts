@@ -79,7 +79,7 @@ function clientOf(world: World, variant: Variant = VARIANTS[0] ?? expect.unreach
 
 async function send(client: Client<typeof Gateway>, device: Device, timeoutMs?: number): Promise<string> {
   const request = await device.signer.sign("user.profile.get", EMPTY);
-  return client.executeCommand(request, { timeoutMs }).then(
+  return client.executeCommand(request, timeoutMs === undefined ? {} : { timeoutMs }).then(
     ({ envelope }) => envelope?.resultCode ?? "",
     (error) => reasonOf(error) ?? String(error),
   );

@@ -41,7 +41,7 @@ describe("reloading", () => {
       adopters: [{ adoptBudgets: (next) => void adopted.push(next["budgets.ip.rate"]) }],
       log: { debug() {}, info: record, warn: record, error: record },
       metrics: {
-        count: (_, labels) => void counted.push(labels?.outcome ?? ""),
+        count: (_, labels) => void counted.push(labels?.["outcome"] ?? ""),
         gauge() {},
         observe() {},
         beforeRender() {},

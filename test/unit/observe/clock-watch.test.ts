@@ -13,7 +13,7 @@ function watched() {
       error() {},
       warn: (message, fields) => void lines.push(`${message} ${JSON.stringify(fields)}`),
     },
-    metrics: { gauge() {}, observe() {}, count: (name, labels) => void counted.push(`${name} ${labels?.direction}`) },
+    metrics: { gauge() {}, observe() {}, count: (name, labels) => void counted.push(`${name} ${labels?.["direction"]}`) },
   });
   const pass = (wallMs: number, monotonicMs = wallMs) => {
     time.wallMs += wallMs;

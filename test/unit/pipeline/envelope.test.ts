@@ -72,7 +72,7 @@ describe("an envelope that breaks a rule is refused, including header injection 
 
   test("no envelope", async () => {
     const tamper: RequestChange["tamper"] = (message) => {
-      message.envelope = undefined;
+      delete message.envelope;
     };
     expect(await refusalOf(() => check({ tamper }))).toMatchObject({ metadata: { field: "envelope" } });
   });

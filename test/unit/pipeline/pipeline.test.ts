@@ -214,7 +214,7 @@ describe("an empty failure budget", () => {
     const { reason } = await reasonOf(
       {
         tamper: (message) => {
-          message.envelope = undefined;
+          delete message.envelope;
         },
       },
       { buckets: emptied },

@@ -13,7 +13,7 @@ function refusedField(expandIt: () => unknown): string | undefined {
   try {
     expandIt();
   } catch (thrown) {
-    if (thrown instanceof Refusal && thrown.reason === "PAYLOAD_INVALID") return thrown.metadata.field;
+    if (thrown instanceof Refusal && thrown.reason === "PAYLOAD_INVALID") return thrown.metadata["field"];
     throw thrown;
   }
   return undefined;

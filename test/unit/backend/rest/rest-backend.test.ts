@@ -402,7 +402,7 @@ test("an invalid payload is refused without calling the backend", async () => {
   const invalid = await refusalOf(
     execute({ messageType: "message.send", payloadBytes: Buffer.from('{"room_id":"../../internal"}') }),
   );
-  expect([invalid.reason, invalid.metadata.field]).toEqual(["PAYLOAD_INVALID", "room_id"]);
+  expect([invalid.reason, invalid.metadata["field"]]).toEqual(["PAYLOAD_INVALID", "room_id"]);
   expect(seen).toBeUndefined();
 });
 

@@ -13,7 +13,7 @@ function refusedField(method: RouteEntry["method"], path: string, payload: strin
   try {
     request(method, path, payload);
   } catch (thrown) {
-    if (thrown instanceof Refusal && thrown.reason === "PAYLOAD_INVALID") return thrown.metadata.field;
+    if (thrown instanceof Refusal && thrown.reason === "PAYLOAD_INVALID") return thrown.metadata["field"];
     throw thrown;
   }
   return undefined;

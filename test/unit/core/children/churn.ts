@@ -25,12 +25,12 @@ const adders = {
 const add = process.argv[2] === "map" ? adders.map() : adders["live-set"]();
 const removers: (() => void)[] = [];
 fullGC();
-const before = heapStats().objectTypeCounts.Array ?? 0;
+const before = heapStats().objectTypeCounts["Array"] ?? 0;
 for (let n = 0; n < 40_000; n++) {
   removers.push(add(new Passing()));
   if (removers.length > 32) removers.shift()?.();
   if (n % 500 === 0) edenGC();
 }
 edenGC();
-console.log((heapStats().objectTypeCounts.Array ?? 0) - before);
+console.log((heapStats().objectTypeCounts["Array"] ?? 0) - before);
 process.exit(0);

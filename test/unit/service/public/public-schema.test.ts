@@ -69,7 +69,7 @@ describe("send-email-code", () => {
 
   test("sixteen metadata entries are forwarded unchanged", () => {
     const metadata = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`n${n}`, "x".repeat(256)]));
-    expect(checkSendCode({ email: "ada@example.com", metadata }).body.metadata).toEqual(metadata);
+    expect(checkSendCode({ email: "ada@example.com", metadata }).body["metadata"]).toEqual(metadata);
   });
 });
 

@@ -60,7 +60,7 @@ beforeAll(() => {
 });
 afterAll(() => server.stop(true));
 
-async function open(signal?: AbortSignal): Promise<{ response: Promise<Response>; stream: Served }> {
+async function open(signal: AbortSignal | null = null): Promise<{ response: Promise<Response>; stream: Served }> {
   served = [];
   const response = fetch(server.url, { signal });
   response.catch(() => {});

@@ -11,9 +11,9 @@ test("each closed connection is counted; the first is logged immediately, later 
       info() {},
       error() {},
       warn: (_message, fields) =>
-        void lines.push(`${fields?.closed} closed, ${fields?.top_network_closed} of ${fields?.top_network}`),
+        void lines.push(`${fields?.["closed"]} closed, ${fields?.["top_network_closed"]} of ${fields?.["top_network"]}`),
     },
-    metrics: { gauge() {}, observe() {}, count: (name, labels) => void counted.push(`${name} ${labels?.bound}`) },
+    metrics: { gauge() {}, observe() {}, count: (name, labels) => void counted.push(`${name} ${labels?.["bound"]}`) },
     intervalMs: 50,
   });
   shed("192.0.2.1", "network");

@@ -22,17 +22,19 @@ function isOrigin(raw: string): boolean {
   return APP_SHELL.test(raw) && !NEVER_AN_ORIGIN.test(raw);
 }
 
-/** The URL parser also accepts wildcards and empty labels in a host name. */
+/** An IPv6 address, or labels of letters, digits, hyphens and underscores. */
+const HOST = /^(?:\[[0-9a-f:]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)$/;
+
+/** The URL parser also accepts wildcards, separators of lists and empty labels in a host name. */
 function hasWholeHost(url: string): boolean {
-  const host = URL.parse(url)?.hostname ?? "";
-  return !/[*{}$()|^!']|\.\.|^\./.test(host);
+  return HOST.test(URL.parse(url)?.hostname ?? "");
 }
 
 /** What to write instead. Quotes at most an origin: user, path and query may be secrets. */
 function adviceFor(raw: string): string {
   if (raw.toLowerCase() === "null")
     return 'every sandboxed page sends "null", so all of them would be allowed; serve the pages from an origin, or write "*"';
-  if (/[,\s]/.test(raw.trim())) return "write each origin as a separate item";
+  if (/[,;\s]/.test(raw.trim())) return "write each origin as a separate item";
   if (/[*{}$()|^]/.test(raw))
     return 'patterns are not supported; list each origin, such as "https://app.example", or "*" for all';
   const written = serialised(raw);

@@ -5,6 +5,7 @@ import { formatAddress, type TlsIdentity } from "../core/listen.ts";
 import type { Log } from "../core/telemetry.ts";
 import { type EdgeParts, openEdge } from "../transport/bun/edge.ts";
 import { openGrpcListener } from "../transport/h2/grpc-listener.ts";
+import { BodyTimers } from "../transport/limits/body-timers.ts";
 import type { ConnectionLimits } from "../transport/limits/connection-limits.ts";
 import { type SweepParts, sweepConnections } from "../transport/limits/connection-sweep.ts";
 import { FdBudget } from "../transport/limits/fd-budget.ts";
@@ -60,7 +61,10 @@ export async function openPublicListeners(
     edgeUrl: edge.url,
     grpcUrl: grpc.url,
     bound: { edge: boundUrl(edge), grpc: boundUrl(grpc) },
-    drain: async () => void (await Promise.all([...listeners].map((listener) => listener.drain()))),
+    drain: async () => {
+      limits.bodyTimers.drain();
+      await Promise.all([...listeners].map((listener) => listener.drain()));
+    },
     close: () => open.disposeAsync(),
   };
 }
@@ -77,7 +81,7 @@ function limitsOf(config: Config, fds: FdBudget): Omit<ConnectionLimits, "onShed
     perNetworkMax: config["connections.per_network_max"],
     firstBytesTimeoutMs: config["connections.opening_ms"],
     requestsMax: config["connections.requests_max"],
-    bodyTimeoutMs: config["connections.body_ms"],
+    bodyTimers: new BodyTimers(config["connections.body_ms"]),
     stallTimeoutMs: config["connections.stall_ms"],
     pingIntervalMs: config["connections.ping_ms"],
     idleTimeoutMs: config["connections.idle_ms"],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { connect as connectHttp2 } from "node:http2";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
@@ -8,24 +9,70 @@ import { NO_NGINX, startNginx } from "../support/nginx.ts";
 import { RawHttp1 } from "../support/raw-http.ts";
 import { subscribeRequest } from "../support/subscribe-request.ts";
 import { until } from "../support/until.ts";
-import { openWorld } from "../support/world.ts";
+import { openWorld, type World } from "../support/world.ts";
 
 /** A stop waits for calls, but not for connections. A client that does not close its connection must not delay the stop. */
 
 const DEADLINE_MS = 10_000;
+const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
+const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
+const SEND_CODE = "/api/v1/public/auth/send-email-code";
 const JWKS = "/.well-known/jwks.json";
+
+interface Setup {
+  readonly onePort: boolean;
+  readonly secure: boolean;
+}
+
+async function openSetup({ onePort, secure }: Setup): Promise<World> {
+  const { certificate: ca, certificateFile, keyFile } = await selfSigned("stop.test");
+  const tls = secure ? { "tls.certificate_file": certificateFile, "tls.key_file": keyFile } : {};
+  const ports = onePort ? ({ "edge.grpc": "same-port" } as const) : {};
+  return openWorld({ ...tls, ...ports, "shutdown.deadline_ms": DEADLINE_MS }, { tls: { ca } });
+}
 
 describe.each([
   { name: "an edge and a gRPC port", onePort: false, secure: false },
   { name: "an edge and a gRPC port with TLS", onePort: false, secure: true },
   { name: "one port", onePort: true, secure: false },
   { name: "one port with TLS", onePort: true, secure: true },
-])("$name", ({ onePort, secure }) => {
+])("$name", (setup) => {
+  test("a stop is not delayed by requests whose body never arrives", async () => {
+    const world = await openSetup(setup);
+    const { edgeUrl, grpcUrl } = world.gateway;
+    const clients = await FrozenClients.open(edgeUrl);
+    const answers: Promise<string>[] = [];
+    for (const path of [EXECUTE, SEND_CODE]) {
+      for (const framing of ["Content-Length: 1000", "Transfer-Encoding: chunked"]) {
+        const socket = await clients.silent();
+        answers.push(new Promise((resolve) => socket.once("data", (head) => resolve(head.toString("latin1")))));
+        socket.write(`POST ${path} HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
+      }
+    }
+    const http2 = [edgeUrl, grpcUrl].map((url) => connectHttp2(url, { rejectUnauthorized: false }).on("error", () => {}));
+    for (const connection of http2) {
+      for (const [path, type] of [
+        [EXECUTE, "application/json"],
+        [EXECUTE, "application/grpc-web"],
+        [SUBSCRIBE, "application/connect+json"],
+        [SEND_CODE, "application/json"],
+      ]) {
+        connection.request({ ":method": "POST", ":path": path, "content-type": type }).on("error", () => {});
+      }
+      await new Promise((resolve) => connection.ping(resolve));
+    }
+    await Bun.sleep(50);
+    const startedAt = performance.now();
+    expect(await world.gateway.stop()).toBe(true);
+    expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS / 2);
+    for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1\.1 [45]/);
+    for (const connection of http2) connection.destroy();
+    clients.close();
+    await world.close();
+  }, 30_000);
+
   test("a stop is not delayed by frozen connections in any state", async () => {
-    const { certificate: ca, certificateFile, keyFile } = await selfSigned("stop.test");
-    const tls = secure ? { "tls.certificate_file": certificateFile, "tls.key_file": keyFile } : {};
-    const ports = onePort ? ({ "edge.grpc": "same-port" } as const) : {};
-    const world = await openWorld({ ...tls, ...ports, "shutdown.deadline_ms": DEADLINE_MS }, { tls: { ca } });
+    const world = await openSetup(setup);
     const edge = await FrozenClients.open(world.gateway.edgeUrl);
     const grpc = await FrozenClients.open(world.gateway.grpcUrl);
     await edge.silent();

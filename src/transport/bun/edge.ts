@@ -60,10 +60,10 @@ export function edgeRoutes(parts: EdgeParts): ExactRoutes {
   const resolveSocketPeer: FindPeer = (request, socket) =>
     peers.resolve(socket?.address, () => request.headers.get(peers.header));
   const { findPeer = resolveSocketPeer } = parts;
-  const { bodyTimeoutMs } = connectionLimits(parts.limits);
+  const { bodyTimers } = connectionLimits(parts.limits);
   const peerOf = (request: Request, server: AppServer) => findPeer(request, server?.requestIP(request) ?? null);
   const call = async (request: Request, path: string, server: AppServer) => {
-    const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server), bodyTimeoutMs));
+    const reply = await rpc.handle(new FetchRequest(request, path, peerOf(request, server), bodyTimers));
     return toResponse(reply, request, server);
   };
 
@@ -74,7 +74,7 @@ export function edgeRoutes(parts: EdgeParts): ExactRoutes {
   for (const path of rpc.paths) route(path, (request, server) => call(request, path, server));
   for (const endpoint of parts.endpoints) {
     route(endpoint.path, (request, server) => {
-      const readBody = (bytesMax: number) => readBounded(request, bytesMax, bodyTimeoutMs);
+      const readBody = (bytesMax: number) => readBounded(request, bytesMax, bodyTimers);
       return endpoint.serve({ request, peer: peerOf(request, server), readBody });
     });
   }

@@ -9,6 +9,7 @@ import {
   type HttpStreamReply,
   isScattered,
 } from "../../rpc/http.ts";
+import type { BodyTimers } from "../limits/body-timers.ts";
 import { ensureConnectionOpen } from "./connection-open.ts";
 import { allowIdle, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
 import { queryOf } from "./request-url.ts";
@@ -19,15 +20,15 @@ export class FetchRequest implements HttpRequest<Peer> {
   readonly peer: Peer;
   /** `Bun.serve` cannot send trailers. */
   readonly trailers = false;
-  readonly #bodyTimeoutMs: number;
+  readonly #bodyTimers: BodyTimers;
   #request: Request | undefined;
   /** Cached: reading `request.headers` costs time, and a call reads about ten headers. */
   #headers: Headers | undefined;
 
-  constructor(request: Request, path: string, peer: Peer, bodyTimeoutMs: number) {
+  constructor(request: Request, path: string, peer: Peer, bodyTimers: BodyTimers) {
     this.path = path;
     this.peer = peer;
-    this.#bodyTimeoutMs = bodyTimeoutMs;
+    this.#bodyTimers = bodyTimers;
     this.#request = request;
     this.#headers = request.headers;
   }
@@ -58,7 +59,7 @@ export class FetchRequest implements HttpRequest<Peer> {
   }
 
   readBody(bytesMax: number): Promise<Uint8Array> {
-    return readBounded(required(this.#request), bytesMax, this.#bodyTimeoutMs);
+    return readBounded(required(this.#request), bytesMax, this.#bodyTimers);
   }
 
   body(): BodySource {
@@ -90,37 +91,37 @@ class FetchBodySource implements BodySource {
 }
 
 /**
- * Reads a request's body. Throws BodyTooLarge over `bytesMax`, and BodyTooSlow if it is incomplete after `timeoutMs`. An announced length is
+ * Reads a request's body. Throws BodyTooLarge over `bytesMax`, and BodyTooSlow if its timer expires. An announced length is
  * checked before reading, and the runtime enforces it. Without one (chunked, HTTP/2), reading stops at `bytesMax`.
  */
-export async function readBounded(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
-  const body = await readWithTimeout(request, bytesMax, timeoutMs);
+export async function readBounded(request: Request, bytesMax: number, timers: BodyTimers): Promise<Uint8Array> {
+  const body = await readWithTimeout(request, bytesMax, timers);
   await ensureConnectionOpen(request);
   return body;
 }
 
-function readWithTimeout(request: Request, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+function readWithTimeout(request: Request, bytesMax: number, timers: BodyTimers): Promise<Uint8Array> {
   const announced = request.headers.get("content-length");
-  if (announced === null) return readChunks(request.body, bytesMax, timeoutMs);
+  if (announced === null) return readChunks(request.body, bytesMax, timers);
   if (Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new BodyTooSlow(timeoutMs)), timeoutMs);
+    const timer = timers.start((timeoutMs) => reject(new BodyTooSlow(timeoutMs)));
     request
       .bytes()
       .then(resolve, reject)
-      .finally(() => clearTimeout(timer));
+      .finally(() => timers.stop(timer));
   });
 }
 
-async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: number, timers: BodyTimers): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   const reader = body?.getReader();
   let length = 0;
-  let isTimedOut = false;
-  const timer = setTimeout(() => {
-    isTimedOut = true;
+  let late: BodyTooSlow | undefined;
+  const timer = timers.start((timeoutMs) => {
+    late = new BodyTooSlow(timeoutMs);
     reader?.cancel().catch(() => {});
-  }, timeoutMs);
+  });
   try {
     for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
       length += part.value.byteLength;
@@ -129,10 +130,10 @@ async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: num
       if (isScattered(chunks.length, length)) throw new BodyTooScattered();
     }
   } finally {
-    clearTimeout(timer);
+    timers.stop(timer);
     reader?.cancel().catch(() => {});
   }
-  if (isTimedOut) throw new BodyTooSlow(timeoutMs);
+  if (late !== undefined) throw late;
   return Buffer.concat(chunks);
 }
 

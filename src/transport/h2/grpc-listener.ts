@@ -204,7 +204,7 @@ async function serveStream(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   service: GrpcService,
-  { bodyTimeoutMs }: ConnectionLimits,
+  { bodyTimers }: ConnectionLimits,
 ): Promise<void> {
   // An error means that the client reset the stream. The sinks handle its close event.
   stream.on("error", () => {});
@@ -213,7 +213,7 @@ async function serveStream(
   try {
     const socketAddress = stream.session?.socket?.remoteAddress;
     const peer = peers.resolve(socketAddress, () => headers[peers.header]?.toString() ?? null);
-    const request = new H2Request(stream, headers, peer, bodyTimeoutMs);
+    const request = new H2Request(stream, headers, peer, bodyTimers);
     if (edge !== undefined) await answerStream(stream, request, edge);
     else sendReply(stream, await rpc.handle(request));
   } catch (error) {

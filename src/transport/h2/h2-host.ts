@@ -14,6 +14,7 @@ import {
   isScattered,
   type ResponseHeaders,
 } from "../../rpc/http.ts";
+import type { BodyTimers } from "../limits/body-timers.ts";
 import { ensureFlush } from "./flush-workaround.ts";
 
 /** Adapts a stream of `node:http2` (core stream API) to the RPC layer's request. */
@@ -25,10 +26,10 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
   readonly peer: Peer;
   readonly #stream: ServerHttp2Stream;
   #incoming: IncomingHttpHeaders;
-  readonly #bodyTimeoutMs: number;
+  readonly #bodyTimers: BodyTimers;
   #disconnected: AbortController | undefined;
 
-  constructor(stream: ServerHttp2Stream, incoming: IncomingHttpHeaders, peer: Peer, bodyTimeoutMs: number) {
+  constructor(stream: ServerHttp2Stream, incoming: IncomingHttpHeaders, peer: Peer, bodyTimers: BodyTimers) {
     const target = incoming[":path"] ?? "/";
     const queryAt = target.indexOf("?");
     this.path = queryAt < 0 ? target : target.slice(0, queryAt);
@@ -37,7 +38,7 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
     this.peer = peer;
     this.#stream = stream;
     this.#incoming = incoming;
-    this.#bodyTimeoutMs = bodyTimeoutMs;
+    this.#bodyTimers = bodyTimers;
   }
 
   get headers(): HeaderReader {
@@ -75,7 +76,7 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
     const announced = this.headers.get("content-length");
     if (announced !== null && Number(announced) > bytesMax) return Promise.reject(new BodyTooLarge(bytesMax));
     this.#inviteBody();
-    return readAll(this.#stream, bytesMax, this.#bodyTimeoutMs);
+    return readAll(this.#stream, bytesMax, this.#bodyTimers);
   }
 
   body(): BodySource {
@@ -91,9 +92,9 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
   }
 }
 
-async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: number): Promise<Uint8Array> {
+async function readAll(stream: ServerHttp2Stream, bytesMax: number, timers: BodyTimers): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const timer = setTimeout(() => reject(new BodyTooSlow(timeoutMs)), timeoutMs);
+  const timer = timers.start((timeoutMs) => reject(new BodyTooSlow(timeoutMs)));
   const chunks: Uint8Array[] = [];
   let length = 0;
   let pieces = 0;
@@ -110,7 +111,7 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timeoutMs: n
   stream.once("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
   stream.once("aborted", () => reject(new Error("the client reset the stream")));
   stream.once("error", reject);
-  return promise.finally(() => clearTimeout(timer));
+  return promise.finally(() => timers.stop(timer));
 }
 
 /** Reads one chunk at a time. Between reads the stream is paused, so that HTTP/2 flow control applies backpressure to the client. */

@@ -1,3 +1,4 @@
+import { BodyTimers } from "./body-timers.ts";
 import { FdBudget } from "./fd-budget.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
@@ -13,8 +14,8 @@ export interface ConnectionLimits {
   readonly firstBytesTimeoutMs: number;
   /** Requests on one HTTP/2 connection. After the last, a GOAWAY makes the client open another connection. */
   readonly requestsMax: number;
-  /** Time in which a request's body must arrive, from the first read to the last byte. */
-  readonly bodyTimeoutMs: number;
+  /** Limit the time in which a request's body must arrive, from the first read to the last byte. */
+  readonly bodyTimers: BodyTimers;
   /** Time for which a client may accept no byte of a response that is queued for it. */
   readonly stallTimeoutMs: number;
   /** Called for each connection that is closed because a limit is exceeded. */
@@ -25,12 +26,13 @@ export interface ConnectionLimits {
   readonly idleTimeoutMs: number;
 }
 
-const DEFAULTS: Omit<ConnectionLimits, "fds"> = {
+const BODY_TIMEOUT_MS = 30_000;
+
+const DEFAULTS: Omit<ConnectionLimits, "fds" | "bodyTimers"> = {
   totalMax: 100_000,
   perNetworkMax: 2000,
   firstBytesTimeoutMs: 10_000,
   requestsMax: 100_000,
-  bodyTimeoutMs: 30_000,
   stallTimeoutMs: 30_000,
   pingIntervalMs: 30_000,
   idleTimeoutMs: 300_000,
@@ -38,5 +40,5 @@ const DEFAULTS: Omit<ConnectionLimits, "fds"> = {
 };
 
 export function connectionLimits(limits: Partial<ConnectionLimits> = {}): ConnectionLimits {
-  return { ...DEFAULTS, fds: new FdBudget(), ...limits };
+  return { ...DEFAULTS, fds: new FdBudget(), bodyTimers: new BodyTimers(BODY_TIMEOUT_MS), ...limits };
 }

@@ -14,6 +14,7 @@ import { RpcServer } from "../../../src/rpc/server.ts";
 import { unary } from "../../../src/rpc/service.ts";
 import { toConnectError } from "../../../src/service/rpc-errors.ts";
 import { FetchRequest, toResponse } from "../../../src/transport/bun/fetch-host.ts";
+import { BodyTimers } from "../../../src/transport/limits/body-timers.ts";
 import { UNGUARDED } from "../../support/unguarded.ts";
 import { answerParent, parameters } from "../child.ts";
 
@@ -42,7 +43,8 @@ function ours(): Handler {
   });
   const path = rpc.paths[0] ?? "";
   const peer = { address: "127.0.0.1", network: "127.0.0.1" };
-  return async (request) => toResponse(await rpc.handle(new FetchRequest(request, path, peer, 30_000)), request, null);
+  const bodyTimers = new BodyTimers(30_000);
+  return async (request) => toResponse(await rpc.handle(new FetchRequest(request, path, peer, bodyTimers)), request, null);
 }
 
 /** By hand: decode, answer, encode, and nothing else. */

@@ -4,17 +4,17 @@ import { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type Role, TABLE_OCTETS, TableSizeFilter } from "./table-size-filter.ts";
 
-/** What the socket brings, in that order. */
-type Arrival = Buffer | "end" | "close";
+/** Data or a state change of the underlying socket. They are delivered in order. */
+type SocketEvent = Buffer | "end" | "close";
 
-type Done = (error?: Error | null) => void;
+type Callback = (error?: Error | null) => void;
 
-/** A socket for `node:http2` whose peer may have a small dynamic table (`TableSizeFilter`). The two live and die together. */
+/** Wraps a socket for `node:http2` in a `TableSizeFilter`. Each of the two sockets closes with the other. */
 export class FilteredSocket extends Duplex {
   readonly #socket: Socket;
   readonly #filter: TableSizeFilter;
-  readonly #arrived: Arrival[] = [];
-  #written: Done | undefined;
+  readonly #events: SocketEvent[] = [];
+  #pendingWrite: Callback | undefined;
   #connecting: boolean;
 
   constructor(socket: Socket, role: Role) {
@@ -24,13 +24,13 @@ export class FilteredSocket extends Duplex {
     this.#connecting = role === "client";
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("drain", () => this.#drained());
-    socket.on("end", () => this.#arrive("end"));
+    socket.on("end", () => this.#enqueue("end"));
     socket.on("error", (error) => this.destroy(error));
-    socket.on("close", () => this.#arrive("close"));
+    socket.on("close", () => this.#enqueue("close"));
     socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => this.#connected());
   }
 
-  /** TLS is part of it. */
+  /** True until the TLS handshake, if any, is complete. */
   get connecting(): boolean {
     return this.#connecting;
   }
@@ -49,21 +49,21 @@ export class FilteredSocket extends Duplex {
     this.#socket.resume();
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: Done): void {
+  override _write(chunk: Buffer, _encoding: string, done: Callback): void {
     try {
       const bytes = this.#filter.send(chunk);
       if (bytes.byteLength === 0 || this.#socket.write(bytes)) done();
-      else this.#written = done;
+      else this.#pendingWrite = done;
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  override _final(done: Done): void {
+  override _final(done: Callback): void {
     this.#socket.end(() => done());
   }
 
-  override _destroy(error: Error | null, done: Done): void {
+  override _destroy(error: Error | null, done: Callback): void {
     this.#socket.destroy();
     done(error);
   }
@@ -76,36 +76,36 @@ export class FilteredSocket extends Duplex {
   }
 
   #receive(chunk: Buffer): void {
-    for (const part of this.#filter.receive(chunk)) this.#arrive(part);
+    for (const event of this.#filter.receive(chunk)) this.#enqueue(event);
   }
 
-  #arrive(part: Arrival): void {
-    this.#arrived.push(part);
-    if (this.#arrived.length === 1) this.#deliver();
+  #enqueue(event: SocketEvent): void {
+    this.#events.push(event);
+    if (this.#events.length === 1) this.#deliver();
   }
 
-  /** The first of what has arrived; the next, in the next turn. */
+  /** Delivers the first event now, and the next one in the next turn of the event loop. */
   #deliver(): void {
-    const [part] = this.#arrived;
-    if (part === "close") this.destroy();
-    else if (part === "end") this.push(null);
-    else if (part !== undefined && !this.push(part)) this.#socket.pause();
+    const [event] = this.#events;
+    if (event === "close") this.destroy();
+    else if (event === "end") this.push(null);
+    else if (event !== undefined && !this.push(event)) this.#socket.pause();
     setImmediate(() => {
-      this.#arrived.shift();
-      if (this.#arrived.length > 0) this.#deliver();
+      this.#events.shift();
+      if (this.#events.length > 0) this.#deliver();
     });
   }
 
   #drained(): void {
-    const written = this.#written;
-    this.#written = undefined;
+    const written = this.#pendingWrite;
+    this.#pendingWrite = undefined;
     written?.();
   }
 }
 
 /**
- * Ends a connection without a filter when its client shrinks its table after all: what the encoder has in its own by then is not known.
- * The client opens another connection. None is known that shrinks it later than in its first SETTINGS frame.
+ * Closes an unfiltered connection if its client later sets a small table, since the content of the encoder's table is unknown by then. The
+ * client opens another connection. No known client lowers the size after its first SETTINGS frame.
  */
 export function endOnSmallTable(session: ServerHttp2Session): void {
   session.on("remoteSettings", ({ headerTableSize = TABLE_OCTETS }) => {

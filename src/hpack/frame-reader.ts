@@ -1,4 +1,4 @@
-/** RFC 9113 4.1, 6. */
+/** Frame header length and frame types (RFC 9113 4.1, 6). */
 export const FRAME_HEADER_OCTETS = 9;
 export const DATA = 0;
 export const HEADERS = 1;
@@ -9,7 +9,7 @@ export const CONTINUATION = 9;
 export interface FrameKind {
   readonly type: number;
   readonly flags: number;
-  /** Of the payload. */
+  /** Length of the payload. */
   readonly octets: number;
 }
 
@@ -20,53 +20,53 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** What a connection brings: whole frames of the types that are looked at, and all else as it comes. */
+/** A whole frame if the reader parses its type; otherwise raw bytes. */
 export type Piece = Frame | Uint8Array;
 
-/** Splits one direction of an HTTP/2 connection. */
+/** Splits one direction of an HTTP/2 connection into frames to parse and raw bytes. */
 export class FrameReader {
-  readonly #looksAt: (frame: FrameKind) => boolean;
-  /** The beginning of a frame that is looked at, or of a frame's header. */
-  #begun: Buffer = Buffer.alloc(0);
-  /** Octets that pass before the next frame begins. */
-  #passing: number;
+  readonly #parses: (frame: FrameKind) => boolean;
+  /** The start of an incomplete frame header, or of an incomplete frame to parse. */
+  #pending: Buffer = Buffer.alloc(0);
+  /** Octets to pass on unparsed, up to the start of the next frame. */
+  #skipOctets: number;
 
-  /** `prefaceOctets`: what comes before the first frame. */
-  constructor(prefaceOctets: number, looksAt: (frame: FrameKind) => boolean) {
-    this.#passing = prefaceOctets;
-    this.#looksAt = looksAt;
+  /** `prefaceOctets`: octets before the first frame. */
+  constructor(prefaceOctets: number, parses: (frame: FrameKind) => boolean) {
+    this.#skipOctets = prefaceOctets;
+    this.#parses = parses;
   }
 
   read(chunk: Buffer): Piece[] {
-    const bytes = this.#begun.byteLength === 0 ? chunk : Buffer.concat([this.#begun, chunk]);
+    const bytes = this.#pending.byteLength === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     const pieces: Piece[] = [];
-    let passed = 0;
-    let at = this.#pass(bytes, 0);
+    let copied = 0;
+    let at = this.#skip(bytes, 0);
     for (let end = this.#frameEnd(bytes, at); end <= bytes.byteLength; end = this.#frameEnd(bytes, at)) {
-      if (at > passed) pieces.push(bytes.subarray(passed, at));
+      if (at > copied) pieces.push(bytes.subarray(copied, at));
       pieces.push(frameOf(bytes.subarray(at, end)));
-      passed = end;
-      at = this.#pass(bytes, end);
+      copied = end;
+      at = this.#skip(bytes, end);
     }
-    if (at > passed) pieces.push(bytes.subarray(passed, at));
-    this.#begun = bytes.subarray(at);
+    if (at > copied) pieces.push(bytes.subarray(copied, at));
+    this.#pending = bytes.subarray(at);
     return pieces;
   }
 
-  /** Where the next frame begins that is looked at, or that is not known to pass; or where the bytes end. */
-  #pass(bytes: Buffer, from: number): number {
+  /** Start of the next frame to parse, or of an incomplete frame header. The end of the bytes if there is none. */
+  #skip(bytes: Buffer, from: number): number {
     for (let at = from; ; ) {
-      const passing = Math.min(this.#passing, bytes.byteLength - at);
-      this.#passing -= passing;
-      at += passing;
+      const skipped = Math.min(this.#skipOctets, bytes.byteLength - at);
+      this.#skipOctets -= skipped;
+      at += skipped;
       if (bytes.byteLength - at < FRAME_HEADER_OCTETS) return at;
       const octets = bytes.readUIntBE(at, 3);
-      if (this.#looksAt({ type: bytes.readUInt8(at + 3), flags: bytes.readUInt8(at + 4), octets })) return at;
-      this.#passing = FRAME_HEADER_OCTETS + octets;
+      if (this.#parses({ type: bytes.readUInt8(at + 3), flags: bytes.readUInt8(at + 4), octets })) return at;
+      this.#skipOctets = FRAME_HEADER_OCTETS + octets;
     }
   }
 
-  /** Where the frame at `at` ends; beyond the bytes if it is not whole. */
+  /** End of the frame at `at`. Beyond the bytes if the frame is incomplete. */
   #frameEnd(bytes: Buffer, at: number): number {
     if (bytes.byteLength - at < FRAME_HEADER_OCTETS) return Number.POSITIVE_INFINITY;
     return at + FRAME_HEADER_OCTETS + bytes.readUIntBE(at, 3);

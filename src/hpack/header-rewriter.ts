@@ -1,7 +1,7 @@
 import { HeaderTable, type TableField } from "./header-table.ts";
 import { huffmanLength } from "./huffman.ts";
 
-/** RFC 7541 appendix A: how long the names of the static table are. */
+/** RFC 7541 appendix A: lengths of the names in the static table. */
 const STATIC_NAME_OCTETS = [
   ...[10, 7, 7, 5, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 14, 15, 15, 13, 6, 27],
   ...[3, 5, 13, 13, 19, 16, 16, 14, 16, 13, 12, 6, 4, 4, 6, 7, 4, 4, 8, 17],
@@ -10,7 +10,7 @@ const STATIC_NAME_OCTETS = [
 ];
 const STATIC_FIELDS = STATIC_NAME_OCTETS.length;
 
-/** RFC 7541 6: how each representation of a field begins, and how many bits its index has. */
+/** RFC 7541 6: bit pattern of each field representation, and the prefix bits of its integer. */
 const INDEXED = { pattern: 0x80, bits: 7 };
 const WITH_INDEXING = { pattern: 0x40, bits: 6 };
 const SIZE_UPDATE = { pattern: 0x20, bits: 5 };
@@ -18,40 +18,40 @@ const NEVER_INDEXED = { pattern: 0x10, bits: 4 };
 const WITHOUT_INDEXING = { pattern: 0x00, bits: 4 };
 const REPRESENTATIONS = [INDEXED, WITH_INDEXING, SIZE_UPDATE, NEVER_INDEXED, WITHOUT_INDEXING];
 
-/** Sets the peer's dynamic table to 0 octets. */
+/** A size update to 0 octets. */
 const EMPTY_TABLE = Uint8Array.of(SIZE_UPDATE.pattern);
 
-/** Rewrites the header blocks of an encoder so that they need no dynamic table, once that is asked for. */
+/** Rewrites an encoder's header blocks. After `makeLiteral`, they need no dynamic table. */
 export class HeaderRewriter {
   readonly #table: HeaderTable;
   #isLiteral = false;
-  #owesUpdate = false;
+  #updateDue = false;
 
-  /** `capacity`: of the encoder's table. */
+  /** `capacity`: octets of the encoder's dynamic table. */
   constructor(capacity: number) {
     this.#table = new HeaderTable(capacity);
   }
 
-  /** From the next block on, no field is indexed, and none is referred to in the dynamic table. */
+  /** From the next block on, no field is added to the dynamic table, and none refers to it. */
   makeLiteral(): void {
     this.#isLiteral = true;
   }
 
-  /** The next block begins with a size update, as it must when the peer has learnt that its smaller table is known (RFC 7541 4.2). */
+  /** The next block starts with a size update, as required after a reduced table size is acknowledged (RFC 7541 4.2). */
   announceEmptyTable(): void {
-    this.#owesUpdate = true;
+    this.#updateDue = true;
   }
 
-  /** Throws RangeError if the block is none. */
+  /** Throws RangeError if the block is malformed. */
   rewrite(block: Uint8Array): Uint8Array {
-    const parts: Uint8Array[] = this.#owesUpdate ? [EMPTY_TABLE] : [];
-    this.#owesUpdate = false;
+    const parts: Uint8Array[] = this.#updateDue ? [EMPTY_TABLE] : [];
+    this.#updateDue = false;
     const reader = new BlockReader(block);
     while (!reader.isAtEnd) parts.push(...this.#field(reader));
     return Buffer.concat(parts);
   }
 
-  /** The next field, or size update, as it is to be sent. */
+  /** Reads the next field or size update, and returns the bytes to send. */
   #field(reader: BlockReader): Uint8Array[] {
     const start = reader.at;
     const { kind, index } = reader.representation();
@@ -60,8 +60,8 @@ export class HeaderRewriter {
       return this.#isLiteral ? [] : [reader.since(start)];
     }
     if (kind === INDEXED) {
-      const isKept = !this.#isLiteral || index <= STATIC_FIELDS;
-      return isKept ? [reader.since(start)] : literal(WITHOUT_INDEXING, this.#fieldAt(index));
+      const isUnchanged = !this.#isLiteral || index <= STATIC_FIELDS;
+      return isUnchanged ? [reader.since(start)] : literal(WITHOUT_INDEXING, this.#fieldAt(index));
     }
     const name = index === 0 ? nameOf(reader.string()) : this.#nameAt(index);
     const value = reader.string();
@@ -81,7 +81,7 @@ export class HeaderRewriter {
   }
 }
 
-/** A string as it was sent, and how many octets it stands for. */
+/** A string as sent, with its length prefix, and the octets of its decoded form. */
 interface SentString {
   readonly sent: Uint8Array;
   readonly octets: number;
@@ -93,9 +93,9 @@ function nameOf({ sent, octets }: SentString) {
 
 function literal({ pattern, bits }: typeof INDEXED, { name, value }: TableField): Uint8Array[] {
   if (typeof name !== "number") return [Uint8Array.of(pattern), name, value];
-  const most = 2 ** bits - 1;
-  // A static index is at most 61, so one octet more is enough (RFC 7541 5.1).
-  return [name < most ? Uint8Array.of(pattern | name) : Uint8Array.of(pattern | most, name - most), value];
+  const prefixMax = 2 ** bits - 1;
+  // A static index is at most 61, so one more octet is sufficient (RFC 7541 5.1).
+  return [name < prefixMax ? Uint8Array.of(pattern | name) : Uint8Array.of(pattern | prefixMax, name - prefixMax), value];
 }
 
 /** Reads a header block (RFC 7541 5, 6). */
@@ -133,9 +133,9 @@ class BlockReader {
   }
 
   #integer(first: number, bits: number): number {
-    const most = 2 ** bits - 1;
-    let value = first & most;
-    if (value < most) return value;
+    const prefixMax = 2 ** bits - 1;
+    let value = first & prefixMax;
+    if (value < prefixMax) return value;
     for (let scale = 1; scale <= 2 ** 28; scale *= 128) {
       const octet = this.#octet();
       value += (octet & 127) * scale;

@@ -1,19 +1,19 @@
-/** RFC 7541 4.1: what an entry counts for besides its octets. */
+/** RFC 7541 4.1: octets that each entry counts in addition to its strings. */
 const ENTRY_OVERHEAD = 32;
 
-/** A field of an encoder's dynamic table: its strings as they were sent, length and all. */
+/** A field of an encoder's dynamic table. Its strings are as sent, with their length prefixes. */
 export interface TableField {
-  /** The index in the static table, or the string. */
+  /** An index in the static table, or a string. */
   readonly name: number | Uint8Array;
   readonly value: Uint8Array;
-  /** Of name and value, not Huffman-coded. */
+  /** Decoded octets of name and value. */
   readonly octets: number;
   readonly nameOctets: number;
 }
 
-/** The dynamic table that an encoder keeps, followed from what it sends (RFC 7541 2.3.2). */
+/** A copy of an encoder's dynamic table, kept from its output (RFC 7541 2.3.2). */
 export class HeaderTable {
-  /** The newest last. */
+  /** The oldest first. */
   #fields: TableField[] = [];
   #size = 0;
   #capacity: number;
@@ -22,7 +22,7 @@ export class HeaderTable {
     this.#capacity = capacity;
   }
 
-  /** The field that was added `age` fields ago; 0 is the newest. */
+  /** `age`: 0 for the newest field. */
   at(age: number): TableField {
     const field = this.#fields.at(-1 - age);
     if (field === undefined) throw new RangeError("the dynamic table has no such field");

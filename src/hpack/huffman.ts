@@ -1,11 +1,11 @@
-/** RFC 7541 appendix B: how many symbols have a code of each length in bits. The code is canonical, so lengths are enough to split it. */
+/** RFC 7541 appendix B: number of symbols per code length in bits. The code is canonical, so lengths suffice to find code boundaries. */
 const SYMBOLS_BY_BITS: Readonly<Record<number, number>> = {
   ...{ 5: 10, 6: 26, 7: 32, 8: 6, 10: 5, 11: 3, 12: 2, 13: 6, 14: 2, 15: 3 },
   ...{ 19: 3, 20: 8, 21: 13, 22: 26, 23: 29, 24: 12, 25: 4, 26: 15, 27: 19, 28: 29, 30: 4 },
 };
 const CODE_BITS_MAX = 30;
 
-/** By length in bits: the first code of that length, and the first that is longer. */
+/** By length in bits: the first code of that length, and the end of its range (exclusive). */
 const FIRST = new Int32Array(CODE_BITS_MAX + 1);
 const END = new Int32Array(CODE_BITS_MAX + 1);
 for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
@@ -13,7 +13,7 @@ for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
   END[bits] = (FIRST[bits] ?? 0) + (SYMBOLS_BY_BITS[bits] ?? 0);
 }
 
-/** How many octets a Huffman-coded string stands for (RFC 7541 5.2). */
+/** The decoded length, in octets, of a Huffman-coded string (RFC 7541 5.2). */
 export function huffmanLength(coded: Uint8Array): number {
   let symbols = 0;
   let code = 0;

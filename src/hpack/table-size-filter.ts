@@ -14,11 +14,11 @@ import { HeaderRewriter } from "./header-rewriter.ts";
 
 export type Role = "client" | "server";
 
-/** RFC 9113 6.5.2: what every table begins with. Bun's encoder never leaves it. */
+/** RFC 9113 6.5.2: the initial size of every table. Bun's encoder never changes it. */
 export const TABLE_OCTETS = 4096;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTING_OCTETS = 6;
-/** RFC 9113 4.2: the least that every endpoint takes in a frame; more than any settings need. */
+/** RFC 9113 4.2: the frame size that every endpoint accepts. It is larger than any SETTINGS frame in use. */
 const FRAME_OCTETS_MAX = 16_384;
 const CLIENT_PREFACE_OCTETS = 24;
 
@@ -29,7 +29,7 @@ const PADDED = 0x8;
 const PRIORITY = 0x20;
 const PRIORITY_OCTETS = 5;
 
-/** Whether settings (RFC 9113 6.5.1) ask for a smaller dynamic table than the encoder's, if only for a moment. */
+/** Whether a SETTINGS payload (RFC 9113 6.5.1) contains a table size below the encoder's, even if a later entry raises it again. */
 function hasSmallTable(settings: Buffer): boolean {
   for (let at = 0; at + SETTING_OCTETS <= settings.byteLength; at += SETTING_OCTETS) {
     if (settings.readUInt16BE(at) !== SETTINGS_HEADER_TABLE_SIZE) continue;
@@ -38,38 +38,38 @@ function hasSmallTable(settings: Buffer): boolean {
   return false;
 }
 
-/** Whether a client's first bytes (RFC 9113 3.4) may be of a client with a small table: unless all of its settings say otherwise. */
-export function mayHaveSmallTable(opening: Buffer): boolean {
-  const [settings] = received("server").read(opening).filter(isFrame);
+/** Whether a client may have a small table, by its first bytes (RFC 9113 3.4). True if they do not contain its whole SETTINGS frame. */
+export function mayHaveSmallTable(firstBytes: Buffer): boolean {
+  const [settings] = receivedReader("server").read(firstBytes).filter(isFrame);
   return settings === undefined || hasSmallTable(settings.payload);
 }
 
 /**
- * Makes a connection of `node:http2` keep to the peer's SETTINGS_HEADER_TABLE_SIZE. The runtime ignores it (Bun 1.4.5,
- * https://github.com/oven-sh/bun/issues/19152), so a peer with a smaller table cannot read its header blocks. From such settings on, the
- * blocks that are sent use no dynamic table; the first one after their acknowledgement says so (RFC 7541 4.2).
+ * Applies the peer's SETTINGS_HEADER_TABLE_SIZE to a connection of `node:http2`. Bun 1.4.5 ignores it
+ * (https://github.com/oven-sh/bun/issues/19152), so a peer with a smaller table cannot decode header blocks. From a smaller size
+ * on, blocks are rewritten to use no dynamic table. The first block after the acknowledgement starts with a size update (RFC 7541 4.2).
  */
 export class TableSizeFilter {
-  readonly #received: FrameReader;
+  readonly #receivedReader: FrameReader;
   readonly #sent: FrameReader;
   readonly #rewriter = new HeaderRewriter(TABLE_OCTETS);
-  /** For each SETTINGS frame that is not acknowledged: whether it has a small table. */
+  /** Per unacknowledged SETTINGS frame: whether it sets a small table. */
   readonly #unacknowledged: boolean[] = [];
-  /** A header block that goes on in CONTINUATION frames. */
-  #begun: { readonly first: Frame; readonly fragments: Uint8Array[] } | undefined;
+  /** A header block whose last CONTINUATION frame is not yet read. */
+  #incomplete: { readonly first: Frame; readonly fragments: Uint8Array[] } | undefined;
 
   constructor(role: Role) {
-    this.#received = received(role);
-    this.#sent = new FrameReader(role === "client" ? CLIENT_PREFACE_OCTETS : 0, isLookedAt);
+    this.#receivedReader = receivedReader(role);
+    this.#sent = new FrameReader(role === "client" ? CLIENT_PREFACE_OCTETS : 0, isRewritten);
   }
 
   /**
-   * Takes note of what the peer sends, before the runtime reads it. Gives it in parts, each of which the runtime is to read in a turn of
-   * its own: if it reads an answer and its end in one turn, it discards what nobody has begun to read.
+   * Processes bytes from the peer before the runtime reads them. Returns them in parts. The runtime must read each part in a turn of its own:
+   * if it reads a response and its end in one turn, it discards data for which no reader is attached yet.
    */
   receive(chunk: Buffer): Buffer[] {
     const parts: Uint8Array[][] = [[]];
-    for (const piece of this.#received.read(chunk)) {
+    for (const piece of this.#receivedReader.read(chunk)) {
       if (isFrame(piece) && piece.type === SETTINGS) this.#settings(piece);
       else if (isFrame(piece)) parts.push([]);
       parts.at(-1)?.push(isFrame(piece) ? encodeFrame(piece) : piece);
@@ -84,7 +84,7 @@ export class TableSizeFilter {
     if (isSmall) this.#rewriter.makeLiteral();
   }
 
-  /** What is to be sent in place of what the runtime sends. Throws RangeError if that is not HTTP/2. */
+  /** Returns the bytes to send instead of the runtime's. Throws RangeError if they are not valid HTTP/2. */
   send(chunk: Buffer): Buffer {
     const parts: Uint8Array[] = [];
     for (const piece of this.#sent.read(chunk)) {
@@ -100,18 +100,18 @@ export class TableSizeFilter {
       if ((frame.flags & ACK) !== 0 && this.#unacknowledged.shift() === true) this.#rewriter.announceEmptyTable();
       return [encodeFrame(frame)];
     }
-    // The gateway pushes nothing (RFC 9113 8.4).
+    // The gateway does not use server push (RFC 9113 8.4).
     if (frame.type === PUSH_PROMISE) throw new RangeError("a PUSH_PROMISE is not expected");
     return this.#headers(frame);
   }
 
   #headers(frame: Frame): Buffer[] {
-    if (frame.type === HEADERS) this.#begun = { first: frame, fragments: [fragmentOf(frame)] };
-    else this.#begun?.fragments.push(frame.payload);
-    if (this.#begun === undefined) throw new RangeError("a CONTINUATION belongs to nothing");
+    if (frame.type === HEADERS) this.#incomplete = { first: frame, fragments: [fragmentOf(frame)] };
+    else this.#incomplete?.fragments.push(frame.payload);
+    if (this.#incomplete === undefined) throw new RangeError("a CONTINUATION frame without HEADERS");
     if ((frame.flags & END_HEADERS) === 0) return [];
-    const { first, fragments } = this.#begun;
-    this.#begun = undefined;
+    const { first, fragments } = this.#incomplete;
+    this.#incomplete = undefined;
     return framesOf(first, this.#rewriter.rewrite(Buffer.concat(fragments)));
   }
 }
@@ -120,28 +120,28 @@ function isFrame(piece: Piece): piece is Frame {
   return !(piece instanceof Uint8Array);
 }
 
-/** Of what the peer sends, its settings are looked at; and the ends of a server's answers. */
-function received(role: Role): FrameReader {
-  const looksAt = ({ type, flags, octets }: FrameKind) => {
+/** Reader of the peer's bytes. It parses SETTINGS and, from a server, frames that end a stream. */
+function receivedReader(role: Role): FrameReader {
+  const parses = ({ type, flags, octets }: FrameKind) => {
     if (octets > FRAME_OCTETS_MAX) return false;
     const isEnd = (type === HEADERS || type === DATA) && (flags & END_STREAM) !== 0;
     return type === SETTINGS || (role === "client" && isEnd);
   };
-  return new FrameReader(role === "server" ? CLIENT_PREFACE_OCTETS : 0, looksAt);
+  return new FrameReader(role === "server" ? CLIENT_PREFACE_OCTETS : 0, parses);
 }
 
-function isLookedAt({ type }: FrameKind): boolean {
+function isRewritten({ type }: FrameKind): boolean {
   return type === HEADERS || type === CONTINUATION || type === SETTINGS || type === PUSH_PROMISE;
 }
 
-/** RFC 9113 6.2: the field block fragment, without padding and priority. */
+/** The field block fragment of a HEADERS frame (RFC 9113 6.2), without padding and priority. */
 function fragmentOf({ flags, payload }: Frame): Uint8Array {
   const isPadded = (flags & PADDED) !== 0;
   const start = (isPadded ? 1 : 0) + ((flags & PRIORITY) === 0 ? 0 : PRIORITY_OCTETS);
   return payload.subarray(start, payload.byteLength - (isPadded ? payload.readUInt8(0) : 0));
 }
 
-/** HEADERS, without padding and priority, and as many CONTINUATIONs as it takes. */
+/** A HEADERS frame without padding and priority, and CONTINUATION frames for the rest of the block. */
 function framesOf({ flags, stream }: Frame, block: Uint8Array): Buffer[] {
   const frames: Buffer[] = [];
   const other = flags & ~(END_HEADERS | PADDED | PRIORITY);

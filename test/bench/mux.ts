@@ -5,7 +5,7 @@ import { costOf, send } from "./load.ts";
 
 const BOUND = 1.25;
 
-/** ExecuteCommand over Connect proto and HTTP/1.1, end to end, with one public port for everything against a port of gRPC's own. */
+/** Compares ExecuteCommand over HTTP/1.1 through the mux listener (`same-port`) with the edge on its own port (`own-port`). */
 export const mux: Benchmark = {
   name: "mux",
   about: "CPU per ExecuteCommand over HTTP/1.1 with edge.grpc = same-port against own-port",

@@ -13,7 +13,7 @@ import { until } from "../../support/until.ts";
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const ACKNOWLEDGED = encodeFrame({ type: SETTINGS, flags: 1, stream: 0, payload: Buffer.alloc(0) });
 
-/** SETTINGS with these sizes of the table, one after the other. */
+/** A SETTINGS frame with these table sizes, in this order. */
 function settings(...sizes: readonly number[]): Buffer {
   return encodeFrame({ type: SETTINGS, flags: 0, stream: 0, payload: settingsPayload(...sizes) });
 }
@@ -26,55 +26,55 @@ function headers(block: readonly number[]): Buffer {
   return encodeFrame({ type: HEADERS, flags: 4, stream: 1, payload: Buffer.from(block) });
 }
 
-/** The field block of the first HEADERS among these bytes. */
+/** The field block of the HEADERS frame at the start of the bytes. */
 function blockOf(bytes: Buffer): number[] {
   return [...bytes.subarray(9, 9 + bytes.readUIntBE(0, 3))];
 }
 
-/** `a: b`, remembered as the newest entry; then that entry. */
-const REMEMBERED = [0x40, 1, 0x61, 1, 0x62];
-const RECALLED = [0x80 | 62];
+/** `a: b` with incremental indexing, then a reference to that entry, then `a: b` as a literal (RFC 7541 6). */
+const INDEXING = [0x40, 1, 0x61, 1, 0x62];
+const REFERENCE = [0x80 | 62];
 const LITERAL = [0x00, 1, 0x61, 1, 0x62];
 
 describe("header blocks for a peer with a small table", () => {
   test.each([
-    ["none", [0]],
-    ["a small one", [100]],
-    ["none for a moment", [0, 4096]],
-  ])("%s: no field is indexed, and the first block says that the table is empty", (_, sizes) => {
+    ["0", [0]],
+    ["100", [100]],
+    ["0, then 4096", [0, 4096]],
+  ])("SETTINGS of %s: no field is indexed, and the first block starts with a size update to 0", (_, sizes) => {
     const filter = new TableSizeFilter("server");
     filter.receive(Buffer.concat([PREFACE, settings(...sizes)]));
     filter.send(ACKNOWLEDGED);
-    expect(blockOf(filter.send(headers(REMEMBERED)))).toEqual([0x20, ...LITERAL]);
-    expect(blockOf(filter.send(headers(RECALLED)))).toEqual(LITERAL);
+    expect(blockOf(filter.send(headers(INDEXING)))).toEqual([0x20, ...LITERAL]);
+    expect(blockOf(filter.send(headers(REFERENCE)))).toEqual(LITERAL);
   });
 
   test.each([
-    ["the usual size", [4096]],
-    ["a large one", [65_535]],
-    ["no word of it", []],
-  ])("%s: they stay as they are", (_, sizes) => {
+    ["4096", [4096]],
+    ["65,535", [65_535]],
+    ["no size", []],
+  ])("SETTINGS of %s: blocks are unchanged", (_, sizes) => {
     const filter = new TableSizeFilter("server");
     filter.receive(Buffer.concat([PREFACE, settings(...sizes)]));
     filter.send(ACKNOWLEDGED);
-    expect(blockOf(filter.send(headers(REMEMBERED)))).toEqual(REMEMBERED);
-    expect(blockOf(filter.send(headers(RECALLED)))).toEqual(RECALLED);
+    expect(blockOf(filter.send(headers(INDEXING)))).toEqual(INDEXING);
+    expect(blockOf(filter.send(headers(REFERENCE)))).toEqual(REFERENCE);
   });
 
-  test("a table that shrinks later: what was remembered before is spelt out, and each acknowledgement is followed by an update", () => {
+  test("if the table shrinks later, references become literals, and a size update follows each acknowledgement", () => {
     const filter = new TableSizeFilter("client");
-    expect(blockOf(filter.send(Buffer.concat([PREFACE, headers(REMEMBERED)])).subarray(PREFACE.length))).toEqual(REMEMBERED);
+    expect(blockOf(filter.send(Buffer.concat([PREFACE, headers(INDEXING)])).subarray(PREFACE.length))).toEqual(INDEXING);
     filter.receive(settings(0));
     filter.receive(settings(10));
-    expect(blockOf(filter.send(headers(RECALLED)))).toEqual(LITERAL);
+    expect(blockOf(filter.send(headers(REFERENCE)))).toEqual(LITERAL);
     for (let n = 0; n < 2; n++) {
       filter.send(ACKNOWLEDGED);
-      expect(blockOf(filter.send(headers(RECALLED)))).toEqual([0x20, ...LITERAL]);
+      expect(blockOf(filter.send(headers(REFERENCE)))).toEqual([0x20, ...LITERAL]);
     }
   });
 
-  test("the bytes of either direction may be split anywhere", () => {
-    const sent = Buffer.concat([ACKNOWLEDGED, headers(REMEMBERED), headers(RECALLED)]);
+  test("bytes may be split anywhere in both directions", () => {
+    const sent = Buffer.concat([ACKNOWLEDGED, headers(INDEXING), headers(REFERENCE)]);
     const received = Buffer.concat([PREFACE, settings(0)]);
     const whole = new TableSizeFilter("server");
     whole.receive(received);
@@ -86,7 +86,7 @@ describe("header blocks for a peer with a small table", () => {
     expect(Buffer.concat(parts).equals(expected)).toBe(true);
   });
 
-  test("whether a client may have a small table shows in its first bytes, unless they end too soon", () => {
+  test("mayHaveSmallTable reads a client's first SETTINGS, and is true if they are incomplete", () => {
     expect(mayHaveSmallTable(Buffer.concat([PREFACE, settings(0)]))).toBe(true);
     expect(mayHaveSmallTable(Buffer.concat([PREFACE, settings(4096)]))).toBe(false);
     expect(mayHaveSmallTable(Buffer.concat([PREFACE, settings()]))).toBe(false);
@@ -94,7 +94,7 @@ describe("header blocks for a peer with a small table", () => {
     expect(mayHaveSmallTable(Buffer.concat([PREFACE, settings(4096)]).subarray(0, -1))).toBe(true);
   });
 
-  test("the length of a Huffman-coded string is that of RFC 7541, C.4 and C.6", () => {
+  test("huffmanLength agrees with the examples of RFC 7541, C.4 and C.6", () => {
     expect(huffmanLength(Buffer.from("f1e3c2e5f23a6ba0ab90f4ff", "hex"))).toBe("www.example.com".length);
     expect(huffmanLength(Buffer.from("a8eb10649cbf", "hex"))).toBe("no-cache".length);
     expect(huffmanLength(Buffer.from("d07abe941054d444a8200595040b8166e082a62d1bff", "hex"))).toBe(29);
@@ -106,7 +106,7 @@ describe("header blocks for a peer with a small table", () => {
   });
 });
 
-/** Fields out of a few names and many values, that fill the table many times over. */
+/** Random fields with few names and many values, which fill the table many times. */
 function randomFields(): Record<string, string> {
   const pick = (max: number) => Math.floor(Math.random() * max);
   const text = () => Buffer.from(crypto.getRandomValues(new Uint8Array(pick(60)))).toString(pick(2) === 0 ? "hex" : "base64");
@@ -118,7 +118,7 @@ function randomFields(): Record<string, string> {
 
 const CHUNK = 10_000;
 
-/** A server of `node:http2` that answers each request with the next of these fields. */
+/** A `node:http2` server that answers each request with the next of the given header fields. */
 async function serve(answers: readonly Record<string, string>[], isFiltered: boolean, body = "") {
   const http2 = createServer();
   let next = 0;
@@ -148,11 +148,11 @@ function answerOf(session: ClientHttp2Session): Promise<IncomingHttpHeaders> {
   return promise;
 }
 
-describe("of many answers of node:http2, a client", () => {
+describe("a client of node:http2 through the filter", () => {
   test.each([
-    ["with a table", {}],
-    ["without one", { headerTableSize: 0 }],
-  ])("%s reads every field as it was sent", async (_, ownSettings) => {
+    ["with the default table", {}],
+    ["without a table", { headerTableSize: 0 }],
+  ])("%s decodes all fields of 400 responses", async (_, ownSettings) => {
     const answers = Array.from({ length: 400 }, randomFields);
     const { server, url } = await serve(answers, true);
     const session = connect(url, { settings: ownSettings });
@@ -161,7 +161,7 @@ describe("of many answers of node:http2, a client", () => {
     server.close();
   });
 
-  test("without one, that does not read, holds the server up; then it gets a large body whole", async () => {
+  test("that does not read stops the server by backpressure, and later receives a large body completely", async () => {
     const body = Buffer.from(crypto.getRandomValues(new Uint8Array(60_000)))
       .toString("base64")
       .repeat(100);
@@ -178,7 +178,7 @@ describe("of many answers of node:http2, a client", () => {
     server.close();
   });
 
-  test("TableSizeFilter is still needed: without it, one without a table is sent references to one", async () => {
+  test("without a table gets references to one if TableSizeFilter is missing (if this fails, delete the filter)", async () => {
     const { server, url } = await serve([{ "x-first": "same" }], false);
     const raw = new RawH2(url, { settings: settingsPayload(0) });
     for (const stream of [1, 3])

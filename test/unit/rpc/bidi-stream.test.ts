@@ -16,7 +16,7 @@ import { RawH2 } from "../../support/raw-h2.ts";
 import { H2_VARIANTS, openRpcListeners, type RpcListeners } from "../../support/rpc-listeners.ts";
 import { until } from "../../support/until.ts";
 
-/** Any bidirectional method will do; of this one's messages the tests use one text each way. */
+/** An arbitrary bidirectional method. The tests use one string field in each direction. */
 const METHOD = ServerReflection.method.serverReflectionInfo;
 const PATH = `/${ServerReflection.typeName}/${METHOD.name}`;
 const REQUEST_BYTES_MAX = 64 * 1024;
@@ -24,7 +24,7 @@ const REQUEST_BYTES_MAX = 64 * 1024;
 type Requests = AsyncIterable<MessageShape<typeof ServerReflectionRequestSchema>>;
 type Answer = OutgoingStream<typeof ServerReflectionResponseSchema>;
 
-/** What the handler of the test at hand does, and what has become of it: `thrown` by the reading of requests. */
+/** The handler of the current test, and its outcome. `thrown`: the error of reading requests. */
 let handle: (requests: Requests, stream: Answer, call: Call<Peer>) => Promise<void>;
 let outcome: { requests: string[]; finished: boolean; thrown: unknown };
 let listeners: RpcListeners;
@@ -36,7 +36,7 @@ beforeAll(async () => {
 
 afterAll(() => listeners.close());
 
-/** Reads to the end, says each message back where `echoes`, and takes down how it went. */
+/** Sets a handler that reads all requests, echoes them if `echoes`, and records the outcome. */
 function reading({ echoes = true, opens = false } = {}): void {
   outcome = { requests: [], finished: false, thrown: undefined };
   const current = outcome;
@@ -56,26 +56,26 @@ function reading({ echoes = true, opens = false } = {}): void {
   };
 }
 
-async function* saying(...hosts: string[]) {
+async function* messagesOf(...hosts: string[]) {
   for (const host of hosts) yield { host };
 }
 
-async function hear(transport: Transport, requests: AsyncIterable<{ host: string }>): Promise<string[]> {
-  const heard: string[] = [];
+async function exchange(transport: Transport, requests: AsyncIterable<{ host: string }>): Promise<string[]> {
+  const answers: string[] = [];
   try {
     for await (const { validHost } of createClient(ServerReflection, transport).serverReflectionInfo(requests)) {
-      heard.push(validHost);
+      answers.push(validHost);
     }
   } catch (error) {
-    heard.push(Code[ConnectError.from(error).code]);
+    answers.push(Code[ConnectError.from(error).code]);
   }
-  return heard;
+  return answers;
 }
 
 describe.each(H2_VARIANTS.map((variant) => [variant.name, variant] as const))("%s", (_, { open }) => {
   const transport = () => open(listeners);
 
-  test("each message is answered while the client is still thinking of the next", async () => {
+  test("each message is answered before the client sends the next", async () => {
     reading();
     const answers: string[] = [];
     let answered = Promise.withResolvers<void>();
@@ -94,24 +94,27 @@ describe.each(H2_VARIANTS.map((variant) => [variant.name, variant] as const))("%
     expect(listeners.done.at(-1)).toMatchObject({ method: METHOD.name, thrown: undefined });
   });
 
-  test("many messages arrive, all and in order", async () => {
+  test("500 messages arrive in order", async () => {
     reading();
     const hosts = Array.from({ length: 500 }, (_, at) => `${at} ${"x".repeat(at)}`);
-    expect(await hear(transport(), saying(...hosts))).toEqual(hosts);
+    expect(await exchange(transport(), messagesOf(...hosts))).toEqual(hosts);
   });
 
-  test("a client that says nothing is answered all the same", async () => {
+  test("a stream without messages ends normally", async () => {
     reading();
-    expect(await hear(transport(), saying())).toEqual([]);
+    expect(await exchange(transport(), messagesOf())).toEqual([]);
     expect(outcome.finished).toBe(true);
   });
 
   test("a message over the limit ends the call, after the answers before it", async () => {
     reading();
-    expect(await hear(transport(), saying("small", "x".repeat(REQUEST_BYTES_MAX)))).toEqual(["small", "ResourceExhausted"]);
+    expect(await exchange(transport(), messagesOf("small", "x".repeat(REQUEST_BYTES_MAX)))).toEqual([
+      "small",
+      "ResourceExhausted",
+    ]);
   });
 
-  test("an answer may end before the requests do", async () => {
+  test("the response may end before the requests", async () => {
     handle = async (requests, stream) => {
       for await (const { host } of requests) {
         stream.send({ validHost: host });
@@ -124,13 +127,13 @@ describe.each(H2_VARIANTS.map((variant) => [variant.name, variant] as const))("%
       yield { host: "one" };
       await over.promise;
     }
-    expect(await hear(transport(), withoutEnd())).toEqual(["one"]);
+    expect(await exchange(transport(), withoutEnd())).toEqual(["one"]);
     over.resolve();
   });
 
-  test("what a handler throws unexpectedly stays here", async () => {
+  test("the text of an unexpected error is not sent", async () => {
     handle = () => Promise.reject(new Error("secret"));
-    expect(await hear(transport(), saying("one"))).toEqual(["Internal"]);
+    expect(await exchange(transport(), messagesOf("one"))).toEqual(["Internal"]);
   });
 });
 
@@ -161,9 +164,9 @@ describe.each(HOSTS.map((host) => [host.name, host] as const))("on %s", (_, { ur
   };
 
   test.each([
-    ["before anything was answered", false],
-    ["when the answer has begun", true],
-  ])("a client that leaves in the middle is not taken for one that has said everything: %s", async (_, opens) => {
+    ["before the response started", false],
+    ["after the response started", true],
+  ])("a disconnect %s makes the handler's iteration throw, not end", async (_, opens) => {
     for (const leave of [
       (client: RawH2) => client.reset(8),
       (client: RawH2) => client.reset(0),
@@ -179,10 +182,10 @@ describe.each(HOSTS.map((host) => [host.name, host] as const))("on %s", (_, { ur
     }
   });
 
-  test("a client whose time is up is told, and is not taken for one that has said everything", async () => {
+  test("a client timeout ends the call with deadline_exceeded, and makes the handler's iteration throw", async () => {
     reading();
-    const session = connect(url());
-    const call = session.request({ ...requestHeaders, ...timeout });
+    const connection = connect(url());
+    const call = connection.request({ ...requestHeaders, ...timeout });
     let end = "";
     call.on("data", (chunk) => {
       end += chunk;
@@ -194,10 +197,10 @@ describe.each(HOSTS.map((host) => [host.name, host] as const))("on %s", (_, { ur
     await new Promise((resolve) => call.once("close", resolve));
     expect(end).toMatch(/"code":"deadline_exceeded"|grpc-status 4/);
     expect(outcome).toMatchObject({ requests: ["one"], finished: false, thrown: { code: Code.DeadlineExceeded } });
-    session.destroy();
+    connection.destroy();
   });
 
-  test("a client that ends within a message is refused", async () => {
+  test("a request that ends within a message is refused", async () => {
     reading();
     const client = begin();
     client.data(ONE_MESSAGE.subarray(0, 7), { end: true });
@@ -206,7 +209,7 @@ describe.each(HOSTS.map((host) => [host.name, host] as const))("on %s", (_, { ur
     client.destroy();
   });
 
-  test("a client that sends on and on waits until it is read: its messages do not pile up here", async () => {
+  test("a client that sends faster than the handler reads is stopped by flow control", async () => {
     const read = Promise.withResolvers<void>();
     handle = async (requests, stream) => {
       for await (const _ of requests) await read.promise;
@@ -214,27 +217,27 @@ describe.each(HOSTS.map((host) => [host.name, host] as const))("on %s", (_, { ur
     };
     const total = 1024;
     const message = Buffer.concat([Buffer.from([0, 0, 0, 0x40, 0]), Buffer.from([10, 0xfd, 0x7f]), Buffer.alloc(0x3ffd, "x")]);
-    const session = connect(url());
-    const call = session.request(requestHeaders);
+    const connection = connect(url());
+    const call = connection.request(requestHeaders);
     let sent = 0;
     const send = () => call.write(message, () => ++sent < total && send());
     send();
-    // Round trips on the same connection: whatever could be sent has been by then.
-    for (let at = 0; at < 100; at++) await new Promise((resolve) => session.ping(resolve));
+    // After 100 round trips on the connection, everything that flow control allows has been sent.
+    for (let at = 0; at < 100; at++) await new Promise((resolve) => connection.ping(resolve));
     expect(sent * message.length).toBeLessThan(4 * 1024 * 1024);
     read.resolve();
-    await until(() => sent === total, "the rest to be taken");
+    await until(() => sent === total, "the rest to be sent");
     call.destroy();
-    session.destroy();
+    connection.destroy();
   });
 
-  test("a stream whose answer is whole does not stay open for the rest of its request", async () => {
+  test("a stream closes after its complete response, without waiting for the rest of the request", async () => {
     handle = async (_, stream) => {
       stream.send({ validHost: "x".repeat(200_000) });
       stream.end();
     };
-    const session = connect(url());
-    const call = session.request(requestHeaders);
+    const connection = connect(url());
+    const call = connection.request(requestHeaders);
     let bytes = 0;
     call.on("data", (chunk: Uint8Array) => {
       bytes += chunk.byteLength;
@@ -242,19 +245,19 @@ describe.each(HOSTS.map((host) => [host.name, host] as const))("on %s", (_, { ur
     await new Promise((resolve) => call.once("close", resolve));
     expect(call.rstCode).toBe(0);
     expect(bytes).toBeGreaterThan(200_000);
-    session.destroy();
+    connection.destroy();
   });
 });
 
-test("over HTTP/1.1 the answers come, if only when everything has been said", async () => {
+test("over HTTP/1.1 all messages are answered after the end of the request", async () => {
   reading();
   const transport = createConnectTransport({ baseUrl: listeners.edge.url, httpVersion: "1.1" });
-  expect(await hear(transport, saying("one", "two"))).toEqual(["one", "two"]);
+  expect(await exchange(transport, messagesOf("one", "two"))).toEqual(["one", "two"]);
 });
 
-test("compressed requests are read", async () => {
+test("compressed messages are decompressed", async () => {
   reading();
   const transport = createGrpcTransport({ baseUrl: listeners.grpc.url, sendCompression: compressionGzip, compressMinBytes: 0 });
   const long = "x".repeat(5000);
-  expect(await hear(transport, saying("short", long))).toEqual(["short", long]);
+  expect(await exchange(transport, messagesOf("short", long))).toEqual(["short", long]);
 });

@@ -7,7 +7,7 @@ import { type CodecName, codecsOf } from "../../../src/rpc/codec.ts";
 const codecs = codecsOf(ExecuteCommandRequestSchema);
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const bytes = (...parts: (readonly number[] | Uint8Array)[]) => Buffer.concat(parts.map((part) => Uint8Array.from(part)));
-/** A field whose value is so many bytes. */
+/** A length-delimited field. */
 const lengthDelimited = (field: number, value: Uint8Array) => bytes([(field << 3) | 2, value.byteLength], value);
 
 function codeOf(codec: CodecName, message: Uint8Array): string {
@@ -26,12 +26,12 @@ const MESSAGE = {
   signature: new Uint8Array(64).fill(7),
 };
 
-test.each(["proto", "json"] as const)("%s brings back what was sent, to the last digit of an int64", (codec) => {
+test.each(["proto", "json"] as const)("%s round-trips a message, with all digits of an int64", (codec) => {
   expect(codecs[codec].decode(codecs[codec].encode(MESSAGE))).toMatchObject(MESSAGE);
 });
 
 describe("proto", () => {
-  test("unknown fields, as many as a newer client may send, leave nothing behind", () => {
+  test("unknown fields are discarded", () => {
     const flood = Buffer.alloc(1000, bytes([0x78, 0x01]));
     const message = codecs.proto.decode(
       bytes(toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, MESSAGE)), flood),
@@ -41,11 +41,11 @@ describe("proto", () => {
   });
 
   test.each([
-    ["bytes that are no message", bytes([0xff, 0xff, 0xff, 0xff])],
-    ["a field that is cut off", bytes([0x12, 0x7f, 0x00])],
+    ["bytes that are not a message", bytes([0xff, 0xff, 0xff, 0xff])],
+    ["an incomplete field", bytes([0x12, 0x7f, 0x00])],
     ["a length beyond the end", bytes([0x12, 0xff, 0xff, 0xff, 0xff, 0x0f])],
-    ["a varint that never ends", bytes(new Array(20).fill(0x80))],
-    ["an over-long varint as a tag", bytes(new Array(10).fill(0xff), [0x01])],
+    ["an overlong varint", bytes(new Array(20).fill(0x80))],
+    ["an overlong varint as a tag", bytes(new Array(10).fill(0xff), [0x01])],
     ["field number 0", bytes([0x00, 0x00])],
     ["an unknown wire type", bytes([0x0f])],
     ["a group that does not end", bytes([0x1b, 0x08])],
@@ -56,18 +56,18 @@ describe("proto", () => {
     expect(codeOf("proto", message)).toBe("InvalidArgument");
   });
 
-  test("groups in groups in groups end in an error, not in the end of the process", () => {
+  test("deeply nested groups do not crash the process", () => {
     expect(["InvalidArgument", "decoded"]).toContain(codeOf("proto", bytes(new Array(500_000).fill(0x23))));
   });
 
-  test("of a field that comes twice the last one counts; envelopes merge, as the specification says", () => {
+  test("the last occurrence of a scalar field counts, and repeated envelopes merge, as Protobuf specifies", () => {
     const envelope = (fields: MessageInitShape<typeof RequestEnvelopeSchema>) =>
       lengthDelimited(1, toBinary(RequestEnvelopeSchema, create(RequestEnvelopeSchema, fields)));
     const twice = bytes(envelope({ requestId: "first-one", messageType: "a.b" }), envelope({ requestId: "second-one" }));
     expect(codecs.proto.decode(twice).envelope).toMatchObject({ requestId: "second-one", messageType: "a.b" });
   });
 
-  test("fields that nobody knows are ignored", () => {
+  test("unknown fields are ignored", () => {
     const known = codecs.proto.encode(MESSAGE);
     expect(codecs.proto.decode(bytes(known, lengthDelimited(15, utf8("later")), [0x78, 0x01]))).toMatchObject(MESSAGE);
   });
@@ -75,45 +75,45 @@ describe("proto", () => {
 
 describe("json", () => {
   test.each([
-    ["no JSON", utf8("{")],
-    ["nothing", utf8("")],
+    ["invalid JSON", utf8("{")],
+    ["an empty text", utf8("")],
     ["a list", utf8("[]")],
-    ["a text", utf8('"x"')],
+    ["a string", utf8('"x"')],
     ["bytes that are not UTF-8", bytes(utf8('{"payloadBytes":"'), [0xc3, 0x28], utf8('"}'))],
     ["an int64 out of range", utf8('{"envelope":{"timestampMs":"9223372036854775808"}}')],
-    ["a number beyond every number", utf8('{"envelope":{"timestampMs":1e400}}')],
+    ["a number out of range", utf8('{"envelope":{"timestampMs":1e400}}')],
     ["a fraction of a millisecond", utf8('{"envelope":{"timestampMs":1.5}}')],
-    ["a text where bytes belong", utf8('{"signature":"!!"}')],
-    ["an object where a text belongs", utf8('{"envelope":{"requestId":{}}}')],
-    ["a number where a text belongs", utf8('{"envelope":{"requestId":7}}')],
+    ["invalid base64 for a bytes field", utf8('{"signature":"!!"}')],
+    ["an object for a string field", utf8('{"envelope":{"requestId":{}}}')],
+    ["a number for a string field", utf8('{"envelope":{"requestId":7}}')],
     ["the same field under both of its names", utf8('{"payloadBytes":"AA==","payload_bytes":"AQ=="}')],
   ])("%s: invalid_argument", (_, message) => {
     expect(codeOf("json", message)).toBe("InvalidArgument");
   });
 
-  test("nesting without end ends in an error, not in the end of the process", () => {
+  test("deep nesting does not crash the process", () => {
     expect(codeOf("json", utf8(`{"x":${"[".repeat(200_000)}`))).toBe("InvalidArgument");
     const deep = `{"envelope":{"unknown":${"[".repeat(100_000)}${"]".repeat(100_000)}}}`;
     expect(["InvalidArgument", "decoded"]).toContain(codeOf("json", utf8(deep)));
   });
 
-  test("a name that comes twice is refused: parsers differ in which of the two they take", () => {
+  test("a repeated name is refused, since parsers differ in which value they take", () => {
     expect(codeOf("json", utf8('{"envelope":{"requestId":"first-one","requestId":"second-one"}}'))).toBe("InvalidArgument");
     expect(codeOf("json", utf8('{"signature":"AQ==","signature":"AQ=="}'))).toBe("InvalidArgument");
   });
 
-  test("a prototype is no field, and changes none", () => {
+  test("`__proto__` and `constructor` are unknown fields, and change no prototype", () => {
     const message = codecs.json.decode(utf8('{"__proto__":{"signature":"AAAA"},"constructor":{"prototype":{"x":1}}}'));
     expect(message.signature).toEqual(new Uint8Array(0));
     expect(Object.prototype).not.toHaveProperty("x");
   });
 
-  test("fields that nobody knows are ignored", () => {
+  test("unknown fields are ignored", () => {
     expect(codecs.json.decode(utf8('{"later":{"a":[1]},"signature":"AQ=="}')).signature).toEqual(new Uint8Array([1]));
   });
 });
 
-test("what could not be read says so without a word of what it was", () => {
+test("a decoding error names the codec and contains nothing of the message", () => {
   for (const codec of ["proto", "json"] as const) {
     const error = ((): unknown => {
       try {

@@ -21,7 +21,7 @@ import {
 } from "../../../src/rpc/limits.ts";
 import { decodingCost } from "../../../src/rpc/peer-guard.ts";
 
-/** A request costs what its bounds let it cost: at a bound it is read, one beyond it is refused before the parser sees it. */
+/** The bounds of rpc/limits.ts: a message at a bound is decoded, and one over it is refused before it is parsed. */
 
 const codecs = codecsOf(ExecuteCommandRequestSchema);
 const BYTES_MAX = 512 * 1024;
@@ -58,7 +58,7 @@ describe("JSON", () => {
     expect(json(of(max + 1))).toBe("InvalidArgument");
   });
 
-  test("escapes: PHP's base64 is read whole, what is nothing but escapes is not", () => {
+  test("escapes are bounded, but base64 with PHP's escaped slashes is decoded", () => {
     const php = JSON.stringify(Buffer.alloc(300_000, 0xff).toString("base64").slice(0, 4)).slice(1, -1);
     expect(php).toBe("////");
     const line = `${"QUJD".repeat(16)}\\/`;
@@ -75,7 +75,7 @@ describe("JSON", () => {
     '{"é":1,"\\u00e9":2}',
     '{"x":{"a":1,"b":[{"c":1}],"a":2}}',
     '{"x":[{"a":1},{"b":2,"b":3}]}',
-  ])("a name that occurs twice: %s", (text) => {
+  ])("a repeated name in one object is refused: %s", (text) => {
     expect(json(text)).toBe("InvalidArgument");
   });
 
@@ -85,11 +85,11 @@ describe("JSON", () => {
     '{"x":["a","a"],"a":"a"}',
     '{"x":"{\\"a\\":1,\\"a\\":2}"}',
     '{"a\\"":1,"a":2}',
-  ])("the same name elsewhere is another: %s", (text) => {
+  ])("the same name in different objects is accepted: %s", (text) => {
     expect(json(text)).toBe("decoded");
   });
 
-  test("payloads in base64 are read in both alphabets, with padding or without, however long", () => {
+  test("base64 of any length is decoded in both alphabets, with and without padding", () => {
     for (const length of [3000, 100_000, 100_001, 100_002]) {
       const payload = crypto.getRandomValues(new Uint8Array(Math.min(length, 65_536)));
       const whole = Buffer.concat([payload, Buffer.alloc(length - payload.byteLength, 7)]);
@@ -105,26 +105,26 @@ describe("JSON", () => {
     }
   });
 
-  test.each(["%", "é", "=A=A", "A"])("what is no base64 is refused, long or short: %s", (end) => {
+  test.each(["%", "é", "=A=A", "A"])("invalid base64 is refused, long or short: %s", (end) => {
     for (const length of [4, LENIENT_BASE64_CHARACTERS_MAX]) {
       expect(json(`{"payloadBytes":"${"QUJD".repeat(length / 4)}${end}"}`)).toBe("InvalidArgument");
     }
   });
 
-  test("long base64 is of one alphabet, and padded at its end alone", () => {
+  test("long base64 must use one alphabet, with padding only at its end", () => {
     for (const end of ["-+", "QQ==QUJD"]) {
       expect(json(`{"payloadBytes":"QUJD${end}AA"}`)).toBe("decoded");
       expect(json(`{"payloadBytes":"${"QUJD".repeat(LENIENT_BASE64_CHARACTERS_MAX / 4)}${end}AA"}`)).toBe("InvalidArgument");
     }
   });
 
-  test("text that is not UTF-8 is refused at once, wherever it is wrong", () => {
+  test("invalid UTF-8 is refused", () => {
     expect(json(Buffer.concat([Buffer.from(`{"x":"${"é".repeat(200_000)}`), Buffer.from([0xff, 0x22, 0x7d])]))).toBe(
       "InvalidArgument",
     );
   });
 
-  test("a byte order mark is no part of the text", () => {
+  test("a byte order mark is ignored", () => {
     expect(json(`\ufeff{"x":1}`)).toBe("decoded");
   });
 });
@@ -142,18 +142,18 @@ describe("binary", () => {
     expect(proto(times(max + 1, field))).toBe("InvalidArgument");
   });
 
-  test("groups in groups", () => {
+  test("nested groups", () => {
     const nested = (n: number) => [times(n, [0x23]), times(n, [0x24])] as const;
     expect(proto(...nested(MESSAGE_DEPTH_MAX - 1))).toBe("decoded");
     expect(proto(...nested(MESSAGE_DEPTH_MAX))).toBe("InvalidArgument");
   });
 
-  test("fields in groups count", () => {
+  test("fields within groups count", () => {
     expect(proto([0x23], times(PROTO_FIELDS_MAX, UNKNOWN), [0x24])).toBe("InvalidArgument");
   });
 
-  test("a known field of another wire type is counted as it is read", () => {
-    // protobuf-es reads field 2 as bytes, though it says that a group begins.
+  test("a known field with a wrong wire type is counted as protobuf-es reads it", () => {
+    // protobuf-es reads field 2 by its type, bytes, though the wire type is start-group.
     expect(proto([0x13, 0x00])).toBe("decoded");
     expect(proto(times(PROTO_FIELDS_MAX + 1, [0x13, 0x00]))).toBe("InvalidArgument");
   });
@@ -163,36 +163,39 @@ describe("binary", () => {
     expect(proto([0x78, ...new Array(10).fill(0x80), 0x01])).toBe("InvalidArgument");
   });
 
-  test("text that is not UTF-8 is refused, however long", () => {
+  test("a long string with invalid UTF-8 is refused", () => {
     const text = Buffer.concat([Buffer.from("é".repeat(100_000)), Buffer.from([0xff])]);
     const field = [0x12, 0xc1, 0x9a, 0x0c];
     expect(proto([0x0a, 0xc5, 0x9a, 0x0c], field, text)).toBe("InvalidArgument");
   });
 });
 
-describe("unpacking", () => {
+describe("decompression", () => {
   const PACKERS = [
     { compression: gzip, pack: (bytes: Uint8Array) => gzipSync(bytes) },
     { compression: brotli, pack: (bytes: Uint8Array) => brotliCompressSync(bytes) },
     { compression: zstd, pack: (bytes: Uint8Array) => zstdCompressSync(bytes) },
   ];
   const noise = crypto.getRandomValues(new Uint8Array(3000));
-  /** Packs to about `noise`, and unpacks to `bytes`. */
+  /** Data of length `bytes` that compresses to about the length of `noise`. */
   const stretched = (bytes: number) => Buffer.concat([noise, new Uint8Array(bytes - noise.byteLength)]);
 
-  test.each(PACKERS)("$compression.name: a small message has its room, a larger one its ratio", ({ compression, pack }) => {
-    const unpacked = (bytes: Uint8Array) => outcome(() => compression.decompress(bytes, BYTES_MAX));
-    expect(unpacked(pack(new Uint8Array(UNPACKED_BYTES_FREE)))).toBe("decoded");
-    expect(unpacked(pack(new Uint8Array(UNPACKED_BYTES_FREE + 1)))).toBe(`over ${UNPACKED_BYTES_FREE}`);
-    expect(unpacked(pack(stretched(noise.byteLength * UNPACK_RATIO_MAX)))).toBe("decoded");
-    expect(unpacked(pack(stretched(BYTES_MAX)))).toMatch(/^over 3\d{5}$/);
-    expect(unpacked(pack(Buffer.concat([crypto.getRandomValues(new Uint8Array(6000)), new Uint8Array(BYTES_MAX)])))).toBe(
-      `over ${BYTES_MAX}`,
-    );
-    expect(compression.decompress(pack(stretched(200_000)), BYTES_MAX)).toEqual(stretched(200_000));
-  });
+  test.each(PACKERS)(
+    "$compression.name: a fixed limit holds for small messages, a ratio for larger ones",
+    ({ compression, pack }) => {
+      const unpacked = (bytes: Uint8Array) => outcome(() => compression.decompress(bytes, BYTES_MAX));
+      expect(unpacked(pack(new Uint8Array(UNPACKED_BYTES_FREE)))).toBe("decoded");
+      expect(unpacked(pack(new Uint8Array(UNPACKED_BYTES_FREE + 1)))).toBe(`over ${UNPACKED_BYTES_FREE}`);
+      expect(unpacked(pack(stretched(noise.byteLength * UNPACK_RATIO_MAX)))).toBe("decoded");
+      expect(unpacked(pack(stretched(BYTES_MAX)))).toMatch(/^over 3\d{5}$/);
+      expect(unpacked(pack(Buffer.concat([crypto.getRandomValues(new Uint8Array(6000)), new Uint8Array(BYTES_MAX)])))).toBe(
+        `over ${BYTES_MAX}`,
+      );
+      expect(compression.decompress(pack(stretched(200_000)), BYTES_MAX)).toEqual(stretched(200_000));
+    },
+  );
 
-  test("a message costs a failure for each 16 KiB that it has packed, or a window of 2^18 that it may have unpacked", () => {
+  test("a compressed message costs a failure per 16 KiB, or per window of 2^18 that it may decompress to", () => {
     const cost = (bytes: number) => decodingCost(bytes, true, BYTES_MAX);
     expect([1, 2600, 2700, 32 * 1024, 33 * 1024, BYTES_MAX].map(cost)).toEqual([1, 1, 2, 3, 3, 32]);
     expect([0, 16 * 1024, 16 * 1024 + 1, BYTES_MAX].map((bytes) => decodingCost(bytes, false, BYTES_MAX))).toEqual([
@@ -208,7 +211,7 @@ describe("unpacking", () => {
     Buffer.from(noise).toString("latin1"),
     `the quick brown fox ${"and so on ".repeat(9000)}`,
   ].map((text) => Buffer.from(text, "latin1"));
-  test.each(WINDOWS)("a brotli stream with a window of 2^%d unpacks to the same bytes in a narrower one", (bits) => {
+  test.each(WINDOWS)("a brotli stream with a window of 2^%d decompresses to the same bytes with a narrower one", (bits) => {
     for (const text of TEXTS) {
       for (const quality of [0, 1, 5, 11]) {
         const options = { params: { [zlib.BROTLI_PARAM_LGWIN]: bits, [zlib.BROTLI_PARAM_QUALITY]: quality } };
@@ -221,30 +224,30 @@ describe("unpacking", () => {
     }
   });
 
-  test("the window of a bomb is what may come out of it, and no more", () => {
+  test("the window of a decompression bomb is narrowed to the allowed output", () => {
     const bomb = brotliCompressSync(new Uint8Array(16 << 20), { params: { [zlib.BROTLI_PARAM_LGWIN]: 24 } });
     const windowOf = ([first = 0]: Uint8Array) => 17 + ((first >> 1) & 7);
     expect([windowOf(bomb), windowOf(narrowWindow(bomb, 1)), windowOf(narrowWindow(bomb, 524_288))]).toEqual([24, 18, 20]);
   });
 
-  test("what is no brotli stays none", () => {
+  test("invalid brotli keeps its length", () => {
     for (const bytes of [[], [0x11], [0xff], [0x91, 0xff, 0xff]]) {
       expect(narrowWindow(Uint8Array.from(bytes), 100).byteLength).toBe(bytes.length);
     }
   });
 });
 
-describe("a header that lists without end", () => {
+describe("an overlong list", () => {
   const names = { timeout: "", encoding: "content-encoding", acceptEncoding: "accept-encoding" };
   const negotiate = (headers: Readonly<Record<string, string>>) =>
     new Compressions([gzip]).negotiate(names, { get: (name) => headers[name] ?? null });
 
-  test("of what is accepted: the answer is not compressed", () => {
+  test("in Accept-Encoding is ignored: the response is not compressed", () => {
     expect(negotiate({ "accept-encoding": "gzip" }).response).toBe(gzip);
     expect(negotiate({ "accept-encoding": `${",".repeat(16_000)}gzip` }).response).toBeUndefined();
   });
 
-  test("of what was applied: no compression that is spoken", () => {
+  test("in Content-Encoding is an unknown compression", () => {
     expect(outcome(() => negotiate({ "content-encoding": `${",".repeat(16_000)}gzip` }))).toBe("Unimplemented");
   });
 });

@@ -20,7 +20,7 @@ const requests = fc
   .map((init) => toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, init)));
 const mutations = fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 3 });
 
-/** What protobuf-es makes of the bytes: the second opinion. */
+/** The reference result, from protobuf-es. */
 function expected(bytes: Uint8Array): unknown {
   try {
     return fromBinary(ExecuteCommandRequestSchema, bytes, { readUnknownFields: false });
@@ -37,11 +37,11 @@ function actual(bytes: Uint8Array): unknown {
   }
 }
 
-test("a request is read as any protobuf library wrote it, whatever is in it and whatever is not", () => {
+test("any encoded request is decoded as by protobuf-es", () => {
   fc.assert(fc.property(requests, (bytes) => expect(actual(bytes)).toEqual(expected(bytes))));
 });
 
-test("a request of the usual form takes the short way", () => {
+test("a request in the usual form is decoded by the fast path", () => {
   const usual = create(ExecuteCommandRequestSchema, {
     envelope: {
       protocolVersion: "v1",
@@ -55,7 +55,7 @@ test("a request of the usual form takes the short way", () => {
   expect<unknown>(flatReader(ExecuteCommandRequestSchema)?.(toBinary(ExecuteCommandRequestSchema, usual))).toEqual(usual);
 });
 
-test("bytes with something wrong in them mean what they mean to any protobuf library, or are refused as there", () => {
+test("corrupted bytes are decoded or refused as by protobuf-es", () => {
   const damaged = fc.tuple(requests, mutations, fc.nat(400)).map(([bytes, changes, length]) => {
     const damaged = bytes.slice(0, Math.max(bytes.length - 20, length));
     for (const [at, value] of changes) if (at < damaged.length) damaged[at] = value;
@@ -67,7 +67,7 @@ test("bytes with something wrong in them mean what they mean to any protobuf lib
   );
 });
 
-test("fields twice, out of order, unknown, in long varints or running over their message are read by protobuf's rules", () => {
+test("repeated, unordered, unknown, overlong and overrunning fields are decoded or refused as by protobuf-es", () => {
   for (const hex of [
     "1a01aa1a01bb",
     "1a01aa1201bb",

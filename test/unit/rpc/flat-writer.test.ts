@@ -32,7 +32,7 @@ const events = fc.record(
   optional,
 );
 
-/** protobuf-es is the second opinion. */
+/** The reference result, from protobuf-es. */
 function expectSame<Desc extends DescMessage>(desc: Desc, message: MessageInitShape<Desc>): void {
   const { encode } = codecsOf(desc).proto;
   const whole = create(desc, message);
@@ -40,23 +40,23 @@ function expectSame<Desc extends DescMessage>(desc: Desc, message: MessageInitSh
   expect(encode(whole)).toEqual(toBinary(desc, whole));
 }
 
-test("a response is the bytes that any protobuf library reads and writes, whatever is in it and whatever is not", () => {
+test("any response is encoded as by protobuf-es", () => {
   expect(flatWriter(ExecuteCommandResponseSchema)).toBeDefined();
   fc.assert(fc.property(responses, (message) => expectSame(ExecuteCommandResponseSchema, message)));
 });
 
-test("so is an event", () => {
+test("any event is encoded as by protobuf-es", () => {
   expect(flatWriter(GatewayEventSchema)).toBeDefined();
   fc.assert(fc.property(events, (message) => expectSame(GatewayEventSchema, message)));
 });
 
-test("a long answer is whole, and so is the short one after it", () => {
+test("a long message and a short one after it are both encoded completely", () => {
   for (const payloadBytes of [new Uint8Array(300_000).fill(7), new Uint8Array(3).fill(9)]) {
     expectSame(ExecuteCommandResponseSchema, { payloadBytes, envelope: { requestId: "r".repeat(payloadBytes.length) } });
   }
 });
 
-test("a message that cannot be written leaves nothing in the one after it", () => {
+test("a message that fails to encode leaves no bytes in the next one", () => {
   const { encode } = codecsOf(ExecuteCommandResponseSchema).proto;
   expect(() => encode({ envelope: { protocolVersion: "v1", timestampMs: 2n ** 64n } })).toThrow();
   expectSame(ExecuteCommandResponseSchema, { envelope: { requestId: "after" } });
@@ -65,6 +65,6 @@ test("a message that cannot be written leaves nothing in the one after it", () =
 const notFlat = [PushEventSchema, ErrorInfoSchema, TimestampSchema, ValueSchema, FieldDescriptorProtoSchema];
 
 test.each(notFlat.map((desc) => [desc.typeName, desc] as const))(
-  "%s has fields that are not flat, and none of them is lost",
+  "%s is not flat, and protobuf-es encodes all of its fields",
   (_, desc) => expect(flatWriter(desc)).toBeUndefined(),
 );

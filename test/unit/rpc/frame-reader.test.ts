@@ -9,7 +9,7 @@ const BYTES_MAX = 64;
 
 class TooLarge extends Error {}
 
-/** A body in pieces, which counts how many were asked for. */
+/** A body in pieces. Counts the reads. */
 class Pieces implements BodySource {
   reads = 0;
   readonly #pieces: Uint8Array[];
@@ -36,7 +36,7 @@ function readerOf(source: BodySource, compression?: Compression): FrameReader {
   });
 }
 
-/** Every message as text; or how reading failed, after what came before. */
+/** All messages as text. If reading fails, the last entry is the error. */
 async function readAll(pieces: readonly Uint8Array[], compression: Compression | undefined = gzip): Promise<string[]> {
   const reader = readerOf(new Pieces(pieces), compression);
   const all: string[] = [];
@@ -58,7 +58,7 @@ const packed = encodeFrame(FLAG_COMPRESSED, gzip.compress(Buffer.from("packed"))
 const body = Buffer.concat([plain, empty, packed]);
 const MESSAGES = ["first", "", "packed"];
 
-describe("messages arrive whole, however the network cuts them", () => {
+describe("messages are read whole from any pieces:", () => {
   test("in one piece", async () => {
     expect(await readAll([body])).toEqual(MESSAGES);
   });
@@ -82,7 +82,7 @@ describe("messages arrive whole, however the network cuts them", () => {
     expect(await readAll([...body].flatMap((byte) => [new Uint8Array(0), new Uint8Array([byte])]))).toEqual(MESSAGES);
   });
 
-  test("a message stays as it was when later ones come", async () => {
+  test("a message does not change when later ones are read", async () => {
     const reader = readerOf(new Pieces([...body].map((byte) => new Uint8Array([byte]))), gzip);
     const first = await reader.next();
     while ((await reader.next()) !== undefined);
@@ -90,7 +90,7 @@ describe("messages arrive whole, however the network cuts them", () => {
   });
 });
 
-describe("what is no stream of messages is refused, after the messages before it", () => {
+describe("an invalid body is refused, after the valid messages before the fault:", () => {
   test("a body that ends at any byte within a message", async () => {
     const ends = [plain.length, plain.length + empty.length];
     for (let at = 1; at < body.length; at++) {
@@ -100,43 +100,43 @@ describe("what is no stream of messages is refused, after the messages before it
   });
 
   test.each([
-    ["Connect's end of a stream, which is a server's to send", 2],
-    ["gRPC-Web's trailers, likewise", 128],
-    ["a flag that nobody knows", 4],
+    ["Connect's end-of-stream flag, which only servers send", 2],
+    ["gRPC-Web's trailer flag, which only servers send", 128],
+    ["an unknown flag", 4],
   ])("%s", async (_, flags) => {
     expect(await readAll([plain, encodeFrame(flags, Buffer.from("x"))])).toEqual(["first", "InvalidArgument"]);
   });
 
-  test("a compressed message, of which nothing was said", async () => {
+  test("a compressed message without an announced compression", async () => {
     const reader = readerOf(new Pieces([packed]));
     expect(await reader.next().catch((error) => Code[error.code])).toBe("Internal");
   });
 
-  test("a body that breaks off is a canceled call, not a fault of ours", async () => {
+  test("a disconnected body, as `canceled`", async () => {
     const reader = readerOf({ read: () => Promise.reject(new Error("connection reset")), cancel() {} });
     expect(await reader.next().catch((error) => Code[error.code])).toBe("Canceled");
   });
 });
 
-describe("nobody fills the memory", () => {
-  test("a message at the limit is read, one beyond it refused", async () => {
+describe("memory is bounded:", () => {
+  test("a message at the limit is read, a longer one refused", async () => {
     const atLimit = Buffer.alloc(BYTES_MAX, "x");
     expect(await readAll([encodeFrame(0, atLimit)])).toEqual([atLimit.toString()]);
     expect(await readAll([encodeFrame(0, Buffer.alloc(BYTES_MAX + 1))])).toEqual(["too large"]);
   });
 
-  test("a message of 4 GiB is refused as soon as it is announced", async () => {
+  test("an announced length of 4 GiB is refused before the message is read", async () => {
     const source = new Pieces([new Uint8Array([0, 255, 255, 255, 255]), new Uint8Array(1000)]);
     await expect(readerOf(source).next()).rejects.toBeInstanceOf(TooLarge);
     expect(source.reads).toBe(1);
   });
 
-  test("a small message that unpacks to a large one is refused", async () => {
+  test("a small message that decompresses to a large one is refused", async () => {
     const bomb = encodeFrame(FLAG_COMPRESSED, gzip.compress(Buffer.alloc(BYTES_MAX * 100)));
     expect(await readAll([plain, bomb])).toEqual(["first", "too large"]);
   });
 
-  test("nothing is read before it is asked for, nor beyond the message that was", async () => {
+  test("the reader reads on demand, and not beyond the requested message", async () => {
     const source = new Pieces([plain.subarray(0, 3), plain.subarray(3), packed, empty]);
     const reader = readerOf(source, gzip);
     expect(source.reads).toBe(0);

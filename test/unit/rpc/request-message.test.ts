@@ -46,29 +46,29 @@ async function outcome(body: readonly number[], framed = true): Promise<string> 
   }
 }
 
-describe("a framed request holds one whole message, or is refused", () => {
+describe("a framed request must contain exactly one message:", () => {
   const cases: readonly (readonly [text: string, body: readonly number[], outcome: string])[] = [
     ["one message", [0, 0, 0, 0, 2, 7, 8], "7 8"],
     ["an empty message", [0, 0, 0, 0, 0], ""],
     ["a message at the limit", [0, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8], "1 2 3 4 5 6 7 8"],
-    ["nothing at all", [], "Unimplemented"],
+    ["an empty body", [], "Unimplemented"],
     ["half a header", [0, 0, 0], "InvalidArgument"],
-    ["less than was announced", [0, 0, 0, 0, 3, 7, 8], "InvalidArgument"],
+    ["fewer bytes than announced", [0, 0, 0, 0, 3, 7, 8], "InvalidArgument"],
     ["two messages", [0, 0, 0, 0, 1, 7, 0, 0, 0, 0, 1, 8], "Unimplemented"],
     ["a byte too many", [0, 0, 0, 0, 1, 7, 8], "Unimplemented"],
     ["an announced length over the limit", [0, 0, 0, 0, 9, 1], "too large"],
     ["an announced length of 4 GiB", [0, 255, 255, 255, 255], "too large"],
-    ["a compressed message, of which nothing was said", [1, 0, 0, 0, 1, 7], "Internal"],
-    ["the flag of an end of stream", [2, 0, 0, 0, 1, 7], "InvalidArgument"],
-    ["the flag of trailers", [128, 0, 0, 0, 1, 7], "InvalidArgument"],
-    ["flags that nobody knows", [4, 0, 0, 0, 1, 7], "InvalidArgument"],
-    ["more than the limit and a header", new Array(14).fill(0), "too large"],
+    ["a compressed message without an announced compression", [1, 0, 0, 0, 1, 7], "Internal"],
+    ["the end-of-stream flag", [2, 0, 0, 0, 1, 7], "InvalidArgument"],
+    ["the trailer flag", [128, 0, 0, 0, 1, 7], "InvalidArgument"],
+    ["an unknown flag", [4, 0, 0, 0, 1, 7], "InvalidArgument"],
+    ["more bytes than the limit and a header", new Array(14).fill(0), "too large"],
   ];
   test.each(cases)("%s", async (_, body, expected) => {
     expect(await outcome(body)).toBe(expected);
   });
 
-  test("a frame somewhere inside a larger buffer is read at its own place", async () => {
+  test("a view into a larger buffer is read at its own offset", async () => {
     const bytes = new Uint8Array([9, 9, 9, 0, 0, 0, 0, 2, 7, 8, 9]).subarray(3, 10);
     const options = {
       framed: true,
@@ -86,15 +86,15 @@ describe("a framed request holds one whole message, or is refused", () => {
   });
 });
 
-describe("a bare request is its message", () => {
-  test("at the limit, and not beyond", async () => {
+describe("an unframed request is its message", () => {
+  test("up to the limit", async () => {
     expect(await outcome([1, 2, 3, 4, 5, 6, 7, 8], false)).toBe("1 2 3 4 5 6 7 8");
     expect(await outcome([], false)).toBe("");
     expect(await outcome([1, 2, 3, 4, 5, 6, 7, 8, 9], false)).toBe("too large");
   });
 });
 
-test("a body that breaks off is a canceled call, not a fault of ours", async () => {
+test("a disconnected body is `canceled`", async () => {
   const request = requestWith(() => Promise.reject(new Error("connection reset")));
   const options = {
     framed: false,

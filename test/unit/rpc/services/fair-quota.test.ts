@@ -2,14 +2,14 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { FairQuota } from "../../../../src/rpc/services/fair-quota.ts";
 
-/** Places, and who holds them by name: `a1` is the first of network `a`. */
-class Hall {
+/** A quota and the holders of its places, by name: `a1` is the first holder of network `a`. */
+class QuotaModel {
   readonly held = new Map<string, () => void>();
   readonly evicted: string[] = [];
-  readonly #places: FairQuota;
+  readonly #quota: FairQuota;
 
   constructor(max: number) {
-    this.#places = new FairQuota(max);
+    this.#quota = new FairQuota(max);
   }
 
   take(name: string): boolean {
@@ -17,14 +17,14 @@ class Hall {
       this.held.delete(name);
       this.evicted.push(name);
     };
-    const given = this.#places.take(networkOf(name), evict);
+    const given = this.#quota.take(networkOf(name), evict);
     if (given) this.held.set(name, evict);
     return given;
   }
 
   leave(name: string): void {
     const evict = this.held.get(name);
-    if (evict !== undefined) this.#places.release(networkOf(name), evict);
+    if (evict !== undefined) this.#quota.release(networkOf(name), evict);
     this.held.delete(name);
   }
 
@@ -35,14 +35,14 @@ class Hall {
 
 const networkOf = (name: string) => name.slice(0, 1);
 
-function hall(max: number, ...names: string[]): Hall {
-  const made = new Hall(max);
+function hall(max: number, ...names: string[]): QuotaModel {
+  const made = new QuotaModel(max);
   for (const name of names) made.take(name);
   return made;
 }
 
 describe("when every place is held", () => {
-  test("the network that holds most loses its newest to another's newcomer", () => {
+  test("the network that holds the most loses its newest place to a newcomer of another network", () => {
     const full = hall(4, "a1", "b1", "a2", "a3");
     expect(full.take("c1")).toBe(true);
     expect([full.take("b2"), full.take("a4")]).toEqual([false, false]);
@@ -50,25 +50,25 @@ describe("when every place is held", () => {
     expect([...full.held.keys()]).toEqual(["a1", "b1", "a2", "c1"]);
   });
 
-  test("a newcomer of the network that holds most is refused, and costs nobody a place", () => {
+  test("a newcomer of the network that holds the most is refused, and no place is taken away", () => {
     const full = hall(3, "a1", "a2", "b1");
     expect([full.take("a3"), full.evicted]).toEqual([false, []]);
   });
 
-  test("networks that hold one each keep it, whoever comes", () => {
+  test("networks that hold one place each keep it", () => {
     const full = hall(3, "a1", "b1", "c1");
     for (const name of ["d1", "e1", "a2"]) expect(full.take(name)).toBe(false);
     expect(full.evicted).toEqual([]);
   });
 
-  test("two networks that hold about the same do not take places from each other", () => {
+  test("networks that hold about the same number do not evict each other", () => {
     const full = hall(4, "a1", "a2", "b1", "b2");
     for (let round = 0; round < 10; round++)
       expect([full.take(`a${round + 3}`), full.take(`b${round + 3}`)]).toEqual([false, false]);
     expect(full.evicted).toEqual([]);
   });
 
-  test("a place that is given back is the next one's", () => {
+  test("a released place can be taken again", () => {
     const full = hall(2, "a1", "b1");
     full.leave("a1");
     full.leave("a1");
@@ -76,12 +76,12 @@ describe("when every place is held", () => {
   });
 });
 
-test("whatever comes and goes, the bound holds, and nobody is evicted whose network holds less than another", () => {
+test("for any sequence, the limit holds, and only the network that holds the most is evicted from", () => {
   const network = fc.constantFrom("a", "b", "c", "d");
   const steps = fc.array(fc.record({ network, leaves: fc.boolean() }), { maxLength: 200, size: "max" });
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 12 }), (chosen, max) => {
-      const some = new Hall(max);
+      const some = new QuotaModel(max);
       for (const [at, step] of chosen.entries()) {
         const before = new Map(["a", "b", "c", "d"].map((each) => [each, some.count(each)]));
         const evictedBefore = some.evicted.length;

@@ -31,11 +31,11 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
   );
 }
 
-/** A Watch, with what it has been told and how it ended. */
+/** A Watch stream: the statuses that it received, and the code with which it ended. */
 class Watch {
-  readonly told: HealthCheckResponse_ServingStatus[] = [];
+  readonly received: HealthCheckResponse_ServingStatus[] = [];
   ended: string | undefined;
-  readonly #leave = new AbortController();
+  readonly #cancel = new AbortController();
 
   constructor(client: HealthClient, service: string) {
     this.#run(client, service);
@@ -43,27 +43,27 @@ class Watch {
 
   static async open(client: HealthClient, service: string): Promise<Watch> {
     const watch = new Watch(client, service);
-    await watch.toldOnce(1);
+    await watch.untilReceived(1);
     return watch;
   }
 
-  toldOnce(times: number): Promise<void> {
-    return until(() => this.told.length >= times, `status number ${times}`);
+  untilReceived(times: number): Promise<void> {
+    return until(() => this.received.length >= times, `status number ${times}`);
   }
 
-  toEnd(): Promise<void> {
+  untilEnded(): Promise<void> {
     return until(() => this.ended !== undefined, "the watch to end");
   }
 
-  leave(): void {
-    this.#leave.abort();
+  cancel(): void {
+    this.#cancel.abort();
   }
 
   async #run(client: HealthClient, service: string): Promise<void> {
-    const told = async () => {
-      for await (const { status } of client.watch({ service }, { signal: this.#leave.signal })) this.told.push(status);
+    const stream = async () => {
+      for await (const { status } of client.watch({ service }, { signal: this.#cancel.signal })) this.received.push(status);
     };
-    this.ended = await codeOf(told());
+    this.ended = await codeOf(stream());
   }
 }
 
@@ -89,74 +89,74 @@ describe.each(H2_VARIANTS.map(({ name }, at) => [name, at] as const))("%s", (_, 
     ]);
   });
 
-  test("a watcher learns of every change, and at the end that it is over", async () => {
+  test("a watcher receives each change, and `unavailable` at shutdown", async () => {
     const watch = await Watch.open(clientOf(at), GATEWAY);
     health.set(GATEWAY, false);
     health.set("", false);
     health.set(GATEWAY, true);
-    await watch.toldOnce(3);
+    await watch.untilReceived(3);
     health.shutDown();
-    await watch.toEnd();
-    expect(watch.told).toEqual([Status.SERVING, Status.NOT_SERVING, Status.SERVING, Status.NOT_SERVING]);
+    await watch.untilEnded();
+    expect(watch.received).toEqual([Status.SERVING, Status.NOT_SERVING, Status.SERVING, Status.NOT_SERVING]);
     expect(watch.ended).toBe("Unavailable");
   });
 
-  test("a watcher of an unknown service waits for it to become known", async () => {
+  test("a watcher of an unknown service receives its status when it becomes known", async () => {
     const watch = await Watch.open(clientOf(at), "late.v1.Comer");
     health.set("late.v1.Comer", true);
-    await watch.toldOnce(2);
-    expect(watch.told).toEqual([Status.SERVICE_UNKNOWN, Status.SERVING]);
+    await watch.untilReceived(2);
+    expect(watch.received).toEqual([Status.SERVICE_UNKNOWN, Status.SERVING]);
     expect(watch.ended).toBeUndefined();
-    watch.leave();
-    await watch.toEnd();
+    watch.cancel();
+    await watch.untilEnded();
   });
 });
 
-test("a status that is set again is no change", async () => {
+test("setting the same status again sends nothing to watchers", async () => {
   const watch = await Watch.open(clientOf(), GATEWAY);
   health.set(GATEWAY, true);
   health.set(GATEWAY, false);
-  await watch.toldOnce(2);
-  expect(watch.told).toEqual([Status.SERVING, Status.NOT_SERVING]);
-  watch.leave();
+  await watch.untilReceived(2);
+  expect(watch.received).toEqual([Status.SERVING, Status.NOT_SERVING]);
+  watch.cancel();
 });
 
-test("after the shutdown nothing is serving again, and whoever comes to watch is told so and sent away", async () => {
+test("after shutdown every service stays NOT_SERVING, and a new watch ends immediately", async () => {
   health.shutDown();
   health.set(GATEWAY, true);
   expect((await clientOf().check({ service: GATEWAY })).status).toBe(Status.NOT_SERVING);
   const watch = await Watch.open(clientOf(), GATEWAY);
-  await watch.toEnd();
-  expect(watch).toMatchObject({ told: [Status.NOT_SERVING], ended: "Unavailable" });
+  await watch.untilEnded();
+  expect(watch).toMatchObject({ received: [Status.NOT_SERVING], ended: "Unavailable" });
 });
 
-test("watchers are bounded: a network that holds every place gets no more, and loses none", async () => {
+test("watchers are bounded: a network that holds all places is refused another one", async () => {
   const watches: Watch[] = [];
   for (let at = 0; at < WATCHERS_MAX; at++) watches.push(await Watch.open(clientOf(), GATEWAY));
   const late = new Watch(clientOf(), GATEWAY);
-  await late.toEnd();
-  expect(late).toMatchObject({ told: [], ended: "ResourceExhausted" });
+  await late.untilEnded();
+  expect(late).toMatchObject({ received: [], ended: "ResourceExhausted" });
   expect(watches.map(({ ended }) => ended)).toEqual([undefined, undefined, undefined]);
-  for (const watch of watches) watch.leave();
+  for (const watch of watches) watch.cancel();
 });
 
-test("a watcher that has left makes room", async () => {
+test("a canceled watch frees its place", async () => {
   const first = await Watch.open(clientOf(), GATEWAY);
   const second = await Watch.open(clientOf(), GATEWAY);
-  second.leave();
+  second.cancel();
   await until(() => listeners.done.length === 1, "the server to notice");
   const others = [await Watch.open(clientOf(), GATEWAY), await Watch.open(clientOf(), GATEWAY)];
   expect([first, ...others].map(({ ended }) => ended)).toEqual([undefined, undefined, undefined]);
-  for (const watch of [first, ...others]) watch.leave();
+  for (const watch of [first, ...others]) watch.cancel();
 });
 
-test("a watcher cannot make the server keep a name without bounds", async () => {
+test("a watch with an overlong service name is refused", async () => {
   const watch = new Watch(clientOf(), "x".repeat(10_000));
-  await watch.toEnd();
-  expect(watch).toMatchObject({ told: [], ended: "InvalidArgument" });
+  await watch.untilEnded();
+  expect(watch).toMatchObject({ received: [], ended: "InvalidArgument" });
 });
 
-test("more services than the protocol lets List tell are refused, not cut off", async () => {
+test("List fails if there are more services than the protocol allows", async () => {
   for (let at = 0; at < 100; at++) health.set(`service${at}`, true);
   expect(await codeOf(clientOf().list({}))).toBe("ResourceExhausted");
 });

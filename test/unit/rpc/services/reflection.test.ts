@@ -37,7 +37,7 @@ function transportOf(at = 0): Transport {
   return variant.open(listeners);
 }
 
-async function ask(question: Question, transport = transportOf()): Promise<Answer> {
+async function request(question: Question, transport = transportOf()): Promise<Answer> {
   async function* one() {
     yield { host: "here", messageRequest: question };
   }
@@ -49,7 +49,7 @@ async function ask(question: Question, transport = transportOf()): Promise<Answe
   throw new Error("no answer");
 }
 
-/** The names of the files of an answer; or its error's code. */
+/** The names of the files of a response, or its error code. */
 function filesOf(answer: Answer): string[] | number {
   if (answer.case === "errorResponse") return answer.value.errorCode;
   if (answer.case !== "fileDescriptorResponse") throw new Error(`an answer of another kind: ${answer.case}`);
@@ -63,7 +63,7 @@ describe.each(H2_VARIANTS.map(({ name }, at) => [name, at] as const))("%s", (_, 
   test.each([
     ["v1", ServerReflection],
     ["v1alpha", ServerReflectionV1Alpha],
-  ])("%s: a tool learns of every service, and how to call it", async (_, service) => {
+  ])("%s: lists all services and the file of each", async (_, service) => {
     const client = createClient(service, transportOf(at));
     async function* questions() {
       yield { messageRequest: { case: "listServices" as const, value: "" } };
@@ -104,29 +104,29 @@ describe("a symbol is found in the file that declares it", () => {
     ["a package", "sallyport.v1", Code.NotFound],
     ["a detail of errors", "google.rpc.ErrorInfo", ["google/rpc/error_details.proto", "google/protobuf/duration.proto"]],
     ["a message that nobody uses", "google.protobuf.FieldMask", Code.NotFound],
-    ["an enum's value in the enum's own scope", "grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING", Code.NotFound],
+    ["an enum's value in the scope of its enum", "grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING", Code.NotFound],
     ["a member of Object", "constructor", Code.NotFound],
-    ["nothing", "", Code.NotFound],
+    ["an empty name", "", Code.NotFound],
   ])("%s", async (_, value, expected) => {
-    expect(filesOf(await ask({ case: "fileContainingSymbol", value }))).toEqual(expected);
+    expect(filesOf(await request({ case: "fileContainingSymbol", value }))).toEqual(expected);
   });
 });
 
-test.each([
+test.each<[string, string[] | Code]>([
   [GATEWAY_FILE, [GATEWAY_FILE]],
   ["zoo.proto", ZOO_FILES],
   ["google/protobuf/timestamp.proto", ["google/protobuf/timestamp.proto"]],
   ["sallyport/v1/push.proto", Code.NotFound],
   ["../../etc/passwd", Code.NotFound],
-])("the file %s", async (value, expected) => {
-  expect(filesOf(await ask({ case: "fileByFilename", value }))).toEqual(expected);
+])("fileByFilename %s", async (value, expected) => {
+  expect(filesOf(await request({ case: "fileByFilename", value }))).toEqual(expected);
 });
 
-test("the files are all that a client needs to build the service from", async () => {
-  const answer = await ask({ case: "fileContainingSymbol", value: "zoo.v1.Zoo" });
+test("the files of a response are sufficient to build the service", async () => {
+  const answer = await request({ case: "fileContainingSymbol", value: "zoo.v1.Zoo" });
   if (answer.case !== "fileDescriptorResponse") throw new Error("no files");
   const file = answer.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
-  // The registry wants each file after what it imports; the answer begins with the file that was asked for.
+  // The registry needs imports first; the response has them last.
   const service = createFileRegistry(create(FileDescriptorSetSchema, { file: file.reverse() })).getService(
     "zoo.v1.Zoo",
   ) as DescService;
@@ -135,7 +135,7 @@ test("the files are all that a client needs to build the service from", async ()
 
 describe("extensions", () => {
   const extension = (containingType: string, extensionNumber: number) =>
-    ask({
+    request({
       case: "fileContainingExtension",
       value: { $typeName: "grpc.reflection.v1.ExtensionRequest", containingType, extensionNumber },
     });
@@ -149,17 +149,17 @@ describe("extensions", () => {
   test.each([
     ["zoo.v1.Animal", [100, 101]],
     ["sallyport.v1.RequestEnvelope", []],
-  ])("%s has %j", async (value, extensionNumber) => {
-    const answer = await ask({ case: "allExtensionNumbersOfType", value });
+  ])("of %s have the numbers %j", async (value, extensionNumber) => {
+    const answer = await request({ case: "allExtensionNumbersOfType", value });
     expect(answer).toMatchObject({ case: "allExtensionNumbersResponse", value: { baseTypeName: value, extensionNumber } });
   });
 
-  test("of a type that there is not are not none, but not found", async () => {
-    expect(filesOf(await ask({ case: "allExtensionNumbersOfType", value: "zoo.v1.Nobody" }))).toBe(Code.NotFound);
+  test("of an unknown type are `not found`, not an empty list", async () => {
+    expect(filesOf(await request({ case: "allExtensionNumbersOfType", value: "zoo.v1.Nobody" }))).toBe(Code.NotFound);
   });
 });
 
-async function endOf(requests: AsyncIterable<object>): Promise<string> {
+async function codeOf(requests: AsyncIterable<object>): Promise<string> {
   try {
     for await (const _ of createClient(ServerReflection, transportOf()).serverReflectionInfo(requests));
     return "ok";
@@ -168,21 +168,21 @@ async function endOf(requests: AsyncIterable<object>): Promise<string> {
   }
 }
 
-test("a request that asks nothing is an error of the call", async () => {
+test("an empty request ends the call with invalid_argument", async () => {
   async function* nothing() {
     yield {};
   }
-  expect(await endOf(nothing())).toBe("InvalidArgument");
+  expect(await codeOf(nothing())).toBe("InvalidArgument");
 });
 
-test("nobody asks for ever on one stream", async () => {
+test("requests on one stream are bounded", async () => {
   async function* many() {
     for (let at = 0; at < 1001; at++) yield { messageRequest: { case: "listServices" as const, value: "" } };
   }
-  expect(await endOf(many())).toBe("ResourceExhausted");
+  expect(await codeOf(many())).toBe("ResourceExhausted");
 });
 
-test("streams are bounded, and do not hold up a shutdown", async () => {
+test("streams are bounded, and a shutdown ends them", async () => {
   const shared = transportOf();
   const streams: Promise<string>[] = [];
   const over = Promise.withResolvers<void>();
@@ -206,9 +206,9 @@ test("streams are bounded, and do not hold up a shutdown", async () => {
   async function* one() {
     yield { messageRequest: { case: "listServices" as const, value: "" } };
   }
-  expect(await endOf(one())).toBe("ResourceExhausted");
+  expect(await codeOf(one())).toBe("ResourceExhausted");
   stopping.abort();
   expect(new Set(await Promise.all(streams))).toEqual(new Set(["Unavailable"]));
-  expect(await endOf(one())).toBe("Unavailable");
+  expect(await codeOf(one())).toBe("Unavailable");
   over.resolve();
 });

@@ -6,7 +6,7 @@ import {
   FieldDescriptorProto_Type as Type,
 } from "@bufbuild/protobuf/wkt";
 
-/** A service whose files have what the gateway's own do not: extensions, nested messages, a oneof, imports of imports. */
+/** A service whose files have features that the gateway's files lack: extensions, nested messages, a oneof, indirect imports. */
 const animals = create(FileDescriptorProtoSchema, {
   name: "animals.proto",
   package: "zoo.v1",
@@ -42,7 +42,7 @@ const zooFile = create(FileDescriptorProtoSchema, {
 function serviceOf(): DescService {
   const known = new Map([animals, file_google_protobuf_timestamp.proto].map((file) => [file.name, file]));
   const service = createFileRegistry(zooFile, (name) => known.get(name)).getService("zoo.v1.Zoo");
-  if (service === undefined) throw new Error("the zoo is not there");
+  if (service === undefined) throw new Error("the service zoo.v1.Zoo is missing");
   return service;
 }
 

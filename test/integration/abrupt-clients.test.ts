@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { CLEARTEXT_KINDS, KINDS } from "../soak/disconnect-kinds.ts";
 import { TO_CLIENTS } from "../soak/files.ts";
-import { CLEARTEXT_KINDS, KINDS } from "../soak/kinds.ts";
-import { openStage, SETTINGS, type Stage } from "../soak/stage.ts";
+import { openTestbed, SETTINGS, type Testbed } from "../soak/testbed.ts";
 import { until } from "../support/until.ts";
 
 /** Clients that disconnect abruptly leave no stream and no file descriptor. `bun run soak` does the same 100,000 times and measures memory. */
@@ -13,23 +13,23 @@ const TIMEOUT_MS = 60_000;
 /** No heartbeats: a failed heartbeat would also end the stream, but the disconnect itself must be detected. */
 const NO_HEARTBEAT = { "streams.heartbeat_ms": "600000" };
 
-const streams = ({ gateway }: Stage) => gateway.ask("metric", "sallyport_streams");
+const streams = ({ gateway }: Testbed) => gateway.ask("metric", "sallyport_streams");
 
 test.each(SETTINGS)(
   "$name: abrupt disconnects leave no stream and no file descriptor",
   async (setting) => {
-    const stage = await openStage(setting, undefined, NO_HEARTBEAT);
+    const testbed = await openTestbed(setting, undefined, NO_HEARTBEAT);
     try {
       let opened = 0;
       for (const { name } of setting.tls ? KINDS : CLEARTEXT_KINDS) {
-        opened += (await stage.clients.ask("leave", { name, cycles: CYCLES })).streams;
-        await until(async () => (await streams(stage)) === 0, `the streams to end; ${name}`);
-        await until(() => stage.openFiles()[TO_CLIENTS] === undefined, `the files to be closed; ${name}`);
+        opened += (await testbed.clients.ask("disconnect", { name, cycles: CYCLES })).streams;
+        await until(async () => (await streams(testbed)) === 0, `the streams to end; ${name}`);
+        await until(() => testbed.openFiles()[TO_CLIENTS] === undefined, `the files to be closed; ${name}`);
       }
       expect(opened).toBeGreaterThan(CYCLES);
-      expect(await stage.gateway.ask("metric", "sallyport_streams_ended_total")).toBe(opened);
+      expect(await testbed.gateway.ask("metric", "sallyport_streams_ended_total")).toBe(opened);
     } finally {
-      await stage.close();
+      await testbed.close();
     }
   },
   TIMEOUT_MS,

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { TO_CLIENTS } from "../soak/files.ts";
 import { type Namespaces, openNamespaces } from "../soak/namespaces.ts";
-import { openStage, SETTINGS } from "../soak/stage.ts";
+import { openTestbed, SETTINGS } from "../soak/testbed.ts";
 import { vanish } from "../soak/vanish.ts";
 import { until } from "../support/until.ts";
 
@@ -28,12 +28,12 @@ test.skipIf(probe === undefined).each(SETTINGS)(
   async (setting) => {
     const namespaces = openNamespaces();
     try {
-      const stage = await openStage(setting, namespaces);
+      const testbed = await openTestbed(setting, namespaces);
       try {
-        expect((await vanish(stage, namespaces, STREAMS)).streams).toBe(3 * STREAMS);
-        await until(() => stage.openFiles()[TO_CLIENTS] === undefined, "their file descriptors to be closed");
+        expect((await vanish(testbed, namespaces, STREAMS)).streams).toBe(3 * STREAMS);
+        await until(() => testbed.openFiles()[TO_CLIENTS] === undefined, "their file descriptors to be closed");
       } finally {
-        await stage.close();
+        await testbed.close();
       }
     } finally {
       namespaces.remove();

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 
-/** A process of its own, that is asked one thing at a time. What it answers is as JSON as the question. */
+/** A child process that answers questions in order. Questions and answers are JSON values. */
 export interface Child<Answers> {
   readonly pid: number;
-  /** Throws what the child threw. */
+  /** Rejects if the child's answer throws. */
   ask<Name extends keyof Answers & string>(
     question: Name,
     ...parameters: ParametersOf<Answers[Name]>
@@ -17,16 +17,16 @@ type AnswerOf<T> = T extends (...parameters: never[]) => infer R ? Awaited<R> : 
 type Question = readonly [name: string, parameter: unknown];
 type Reply = { readonly ready: true } | { readonly answer: unknown } | { readonly failure: string };
 
-interface Where {
-  /** What runs it, such as `ip netns exec <namespace>`. */
+interface ChildOptions {
+  /** A command that runs the process, such as `ip netns exec <namespace>`. */
   readonly prefix?: readonly string[] | undefined;
 }
 
-/** Starts `children/<name>.ts` with its parameters, and waits until it is ready. */
+/** Starts `children/<name>.ts` with its parameters. Resolves when it is ready. */
 export async function startChild<Answers>(
   name: string,
   parameters: object,
-  { prefix = [] }: Where = {},
+  { prefix = [] }: ChildOptions = {},
 ): Promise<Child<Answers>> {
   const ready = Promise.withResolvers<void>();
   const waiting: { resolve(answer: unknown): void; reject(error: Error): void }[] = [];
@@ -53,7 +53,7 @@ export async function startChild<Answers>(
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
       waiting.push({ resolve, reject });
       child.send([question, parameters[0]] satisfies Question);
-      // The answer is the child's own, whose type the caller names.
+      // The caller names the type of the child's answer.
       return promise as Promise<AnswerOf<Answers[typeof question]>>;
     },
     async stop() {
@@ -63,7 +63,7 @@ export async function startChild<Answers>(
   };
 }
 
-/** The child's side: says that it is ready, and answers what is asked, one question after the other. */
+/** Called in the child: reports that it is ready, then answers questions one after the other. */
 export function answerParent(answers: Readonly<Record<string, AnswerTo>>): void {
   const answer = async ([name, parameter]: Question): Promise<Reply> => {
     try {

@@ -1,28 +1,28 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
-/** Where a client of the soak goes. */
+/** The address that a client connects to. */
 export interface Target {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
 }
 
-/** A connection whose client may leave it in any way. */
+/** A connection that the client can end in several ways. */
 export interface Connection {
-  /** What bytes are written to and come from. */
+  /** The socket for application bytes; over TLS, the TLS socket. */
   readonly socket: Socket;
-  /** Resolves when the connection is closed, by whomever. */
+  /** Resolves when either side has closed the connection. */
   readonly closed: Promise<void>;
-  /** Leaves with an RST. */
+  /** Sends an RST. */
   reset(): void;
-  /** Leaves with a FIN, and takes nothing more. */
+  /** Sends a FIN and stops reading. */
   close(): void;
-  /** Sends a FIN, and waits for what the server does. */
+  /** Sends a FIN and keeps reading. */
   halfClose(): void;
 }
 
-/** Opens a TCP connection, and TLS in it where that is spoken. Rejects where the server does not take it. */
+/** Opens a TCP connection, with TLS if `target.tls`. Rejects if the server closes it first. */
 export async function dial(target: Target, protocol: "h2" | "http/1.1"): Promise<Connection> {
   const raw = await dialTcp(target);
   if (!target.tls) return raw;
@@ -54,7 +54,7 @@ function opened(socket: Socket, event: "connect" | "secureConnect"): Promise<voi
   });
 }
 
-/** Resolves when a socket's bytes so far hold what is looked for. Rejects where the connection ends before. */
+/** Resolves when `found` accepts the bytes received so far. Rejects if the connection closes before. */
 export function received(socket: Socket, found: (bytes: Buffer) => boolean): Promise<void> {
   let bytes: Buffer = Buffer.alloc(0);
   return new Promise((resolve, reject) => {

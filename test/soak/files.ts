@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** What a process holds open, by what it is: `epoll`, `to a client`, … */
+/** The number of open file descriptors of a process by kind: `epoll`, `to clients`, … */
 export type OpenFiles = Readonly<Record<string, number>>;
 
-/** Ports by which connections are told apart. */
+/** Ports that identify connections. */
 export interface KnownPorts {
-  /** Those that clients come to. */
+  /** The ports of the public listeners. */
   readonly clients: readonly number[];
   readonly backend: readonly number[];
 }
@@ -22,18 +22,18 @@ export function describe(files: OpenFiles): string {
   return parts.map(([what, count]) => `${count} ${what}`).join(", ");
 }
 
-/** The file descriptors of a process, each traced to what it is. */
+/** Counts the open file descriptors of a process by kind. */
 export function openFiles(pid: number, ports: KnownPorts): OpenFiles {
   const connections = tcpSockets(pid, ports);
   const files: Record<string, number> = {};
   for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-    const what = whatIs(`/proc/${pid}/fd/${fd}`, connections);
+    const what = kindOf(`/proc/${pid}/fd/${fd}`, connections);
     if (what !== undefined) files[what] = (files[what] ?? 0) + 1;
   }
   return files;
 }
 
-function whatIs(path: string, connections: ReadonlyMap<string, string>): string | undefined {
+function kindOf(path: string, connections: ReadonlyMap<string, string>): string | undefined {
   let link: string;
   try {
     link = readlinkSync(path);
@@ -41,7 +41,7 @@ function whatIs(path: string, connections: ReadonlyMap<string, string>): string 
     return undefined; // Closed since it was listed.
   }
   const [kind = "", inode = ""] = link.split(/:\[|\]/);
-  if (kind === "socket") return connections.get(inode) ?? "sockets of no TCP connection";
+  if (kind === "socket") return connections.get(inode) ?? "sockets without a TCP connection";
   return kind === "anon_inode" ? inode : kind.replace(/:$/, "");
 }
 

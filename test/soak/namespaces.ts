@@ -1,15 +1,15 @@
-/** How a command is run inside of a network namespace. */
+/** A command that runs another command in a network namespace. */
 export type Prefix = readonly string[];
 
-/** Two network namespaces with a cable between them: one for the gateway, one for clients that can be cut off. */
+/** Two network namespaces with a veth pair: one for the gateway, one for clients that can be cut off. */
 export interface Namespaces {
   readonly inside: Prefix;
   readonly outside: Prefix;
-  /** The gateway's, as the clients outside see it. */
+  /** The gateway's address for clients in the outside namespace. */
   readonly address: string;
   /**
-   * Drops the route that leads from the clients to the gateway. What the gateway sends still arrives and nothing comes back: no ACK, no
-   * FIN, no RST; as it is for a phone that is out of reach.
+   * Removes the route from the clients to the gateway. The gateway's packets still arrive, but no ACK, FIN or RST comes back, as from a phone
+   * without network.
    */
   cut(): void;
   restore(): void;
@@ -20,7 +20,7 @@ const GATEWAY = "10.255.77.1";
 const CLIENTS = "10.255.77.2";
 const NETWORK = "10.255.77.0/30";
 
-/** Throws what `ip` says, where there is no iproute2 or this is not root. */
+/** Throws with the message of `ip` without iproute2 or root. */
 export function openNamespaces(): Namespaces {
   const [inside, outside] = [`sallyport-in-${process.pid}`, `sallyport-out-${process.pid}`];
   const [inner, outer] = ["gateway", "clients"];

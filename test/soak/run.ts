@@ -1,23 +1,23 @@
 /**
- * `bun run soak [--each N] [--vanish] [--verbose]`: clients that leave in every rude way there is, a hundred thousand of them (N: of each
- * kind) against one gateway in a process of its own, on two ports without TLS; then a quarter as many against one with TLS, on one port, and
- * on one port with TLS. In the end no stream, no file and no memory is left of them; exit 1 where any is. Clients that vanish take root and
- * iproute2, for network namespaces; without, that kind is left out, or with `--vanish` an error.
+ * `bun run soak [--each N] [--vanish] [--verbose]` runs 100,000 abrupt disconnects of every kind (N of each kind) against a gateway in its own
+ * process, on two ports without TLS. Then it runs a quarter as many on two ports with TLS, on one port, and on one port with TLS. The exit code
+ * is 1 if a stream, a file descriptor or memory is left. Vanishing clients need root and iproute2, for network namespaces. Without them this
+ * kind is left out; with `--vanish` that is an error.
  */
 import { parseArgs } from "node:util";
 import { type Figure, holds, table } from "../bench/benchmark.ts";
 import { type Namespaces, openNamespaces } from "./namespaces.ts";
 import { soak } from "./soak.ts";
-import { SETTINGS } from "./stage.ts";
+import { SETTINGS } from "./testbed.ts";
 
-/** Of 18 kinds a hundred thousand in one process, those that vanish not counted. */
+/** Of each of the 18 kinds: 100,000 in one process, without vanishing clients. */
 const CYCLES_OF_EACH = 5600;
-/** In the settings after the first. */
-const PART_OF_OTHERS = 0.25;
-/** Streams of a carrier at once: on one port, with three files each over HTTP/1.1, well within what a process may open. */
+/** The part of these cycles in each further setting. */
+const OTHER_SETTINGS_PART = 0.25;
+/** Concurrent streams per carrier. On one port over HTTP/1.1 each needs three file descriptors; this is far below RLIMIT_NOFILE. */
 const WAVE = 1000;
 
-const LEFT_OUT = "LEFT OUT: clients that vanish, which take root and iproute2; with --vanish this is an error";
+const LEFT_OUT = "left out: vanishing clients, which need root and iproute2 (an error with --vanish)";
 
 function namespacesIfAllowed(mustVanish: boolean): Namespaces | undefined {
   try {
@@ -45,11 +45,11 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     for (const [n, setting] of SETTINGS.entries()) {
       const since = performance.now();
-      const say = (line: string) => (values.verbose ? console.log(`    ${line}`) : undefined);
-      const cyclesOfEach = n === 0 ? each : Math.ceil(each * PART_OF_OTHERS);
-      const outcome = await soak(setting, { cyclesOfEach, wave: WAVE }, namespaces, say);
+      const report = (line: string) => (values.verbose ? console.log(`    ${line}`) : undefined);
+      const cyclesOfEach = n === 0 ? each : Math.ceil(each * OTHER_SETTINGS_PART);
+      const outcome = await soak(setting, { cyclesOfEach, wave: WAVE }, namespaces, report);
       const seconds = Math.round((performance.now() - since) / 1000);
-      console.log(table({ name: setting.name, about: `open in the end: ${outcome.files} (${seconds} s)` }, outcome.figures));
+      console.log(table({ name: setting.name, about: `open at the end: ${outcome.files} (${seconds} s)` }, outcome.figures));
       all.push(...outcome.figures);
       cycles.push(outcome.cycles);
     }

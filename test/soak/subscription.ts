@@ -1,11 +1,11 @@
 import { subscription as subscriptionOf } from "../support/load-device.ts";
 
-/** Sessions that the clients take turns in: enough to go through the look-ups, few enough to fill no table. */
+/** Sessions that the clients use in turn: enough to exercise look-ups, too few to fill a table. */
 const SESSIONS = 64;
 
 let subscriptions = 0;
 
-/** The one message of a fresh subscription, framed. */
+/** The framed message of a new subscription. */
 export function subscription(): Uint8Array {
   return subscriptionOf(`soak-session-${subscriptions++ % SESSIONS}`);
 }

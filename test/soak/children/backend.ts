@@ -1,4 +1,4 @@
-/** The backend of the soak: every session is active and of one user, and the push feed has nothing to say. */
+/** The soak's backend: every session is active and belongs to one user, and the push feed sends no events. */
 import { PushServer } from "../../unit/backend/support/push-server.ts";
 import { answerParent, parameters } from "../child.ts";
 

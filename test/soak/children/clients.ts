@@ -1,7 +1,7 @@
-/** The clients of the soak: they come and go, or stay until they are told to be gone. */
+/** The soak's clients: they connect and disconnect, or hold streams until `release`. */
 import { answerParent, parameters } from "../child.ts";
-import { CARRIERS, KINDS } from "../kinds.ts";
-import type { ListenerName } from "../rude-kind.ts";
+import type { ListenerName } from "../disconnect-kind.ts";
+import { CARRIERS, KINDS } from "../disconnect-kinds.ts";
 
 interface Parameters {
   readonly host: string;
@@ -10,8 +10,8 @@ interface Parameters {
 }
 
 const { host, ports, tls } = parameters<Parameters>();
-/** Clients at a time. */
-const AT_ONCE = 48;
+/** Concurrent clients. */
+const CONCURRENCY = 48;
 const held: { reset(): void }[] = [];
 
 async function inParallel(times: number, act: () => Promise<void>): Promise<void> {
@@ -19,24 +19,24 @@ async function inParallel(times: number, act: () => Promise<void>): Promise<void
   const worker = async () => {
     while (left-- > 0) await act();
   };
-  await Promise.all(Array.from({ length: Math.min(times, AT_ONCE) }, worker));
+  await Promise.all(Array.from({ length: Math.min(times, CONCURRENCY) }, worker));
 }
 
 const targetOf = (listener: ListenerName) => ({ host, port: ports[listener], tls });
 
 const answers = {
-  /** So many cycles of a kind, and no fewer streams. Gives the cycles. */
-  async leave({ name, cycles }: { readonly name: string; readonly cycles: number }) {
+  /** Runs at least this many cycles of a kind. Returns the cycles and streams. */
+  async disconnect({ name, cycles }: { readonly name: string; readonly cycles: number }) {
     const kind = KINDS.find((each) => each.name === name);
-    if (kind === undefined) throw new Error(`there is no kind ${name}`);
-    const visits = Math.ceil(cycles / Math.max(1, kind.streams));
-    await inParallel(visits, () => kind.leave(targetOf(kind.listener)));
-    return { cycles: visits * Math.max(1, kind.streams), streams: visits * kind.streams };
+    if (kind === undefined) throw new Error(`unknown kind ${name}`);
+    const connections = Math.ceil(cycles / Math.max(1, kind.streams));
+    await inParallel(connections, () => kind.disconnect(targetOf(kind.listener)));
+    return { cycles: connections * Math.max(1, kind.streams), streams: connections * kind.streams };
   },
-  /** Opens so many streams at least, and stays. Gives their number. */
-  async stay({ name, streams }: { readonly name: string; readonly streams: number }) {
+  /** Opens at least this many streams and holds them. Returns their number. */
+  async hold({ name, streams }: { readonly name: string; readonly streams: number }) {
     const carrier = CARRIERS.find((each) => each.name === name);
-    if (carrier === undefined) throw new Error(`there is no carrier ${name}`);
+    if (carrier === undefined) throw new Error(`unknown carrier ${name}`);
     let opened = 0;
     const probe = await carrier.open(targetOf(carrier.listener));
     held.push(probe);
@@ -48,8 +48,8 @@ const answers = {
     });
     return opened;
   },
-  /** Lets go of what stays, without a FIN. */
-  letGo() {
+  /** Resets the held connections. */
+  release() {
     for (const connection of held.splice(0)) connection.reset();
   },
 };

@@ -1,4 +1,4 @@
-/** The gateway of the soak, with room for its streams, and quick to miss a client. */
+/** The soak's gateway: limits and budgets that its clients do not reach. */
 import { heapStats } from "bun:jsc";
 import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
@@ -30,7 +30,7 @@ const config = loadConfig({
 const log = createLog({ level: "info", format: "json", write: () => {} });
 const gateway = await startGateway({ config, log });
 
-/** What the admin listener says, summed over labels; 0 where it has not been counted yet. */
+/** A metric from the admin listener, summed over labels. 0 if it is absent. */
 async function metric(name: string): Promise<number> {
   const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
   const lines = text.split("\n").filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
@@ -40,15 +40,15 @@ async function metric(name: string): Promise<number> {
 const portOf = (url: string) => Number(new URL(url).port);
 
 const answers = {
-  /** Where clients go; both to the same, where there is one port. */
+  /** The public ports. They are equal with one port. */
   ports: () => ({ edge: portOf(gateway.edgeUrl), grpc: portOf(gateway.grpcUrl) }),
   metric,
-  /** Resident memory after a collection, in bytes. */
+  /** Resident memory after a garbage collection, in bytes. */
   residentBytes() {
     Bun.gc(true);
     return process.memoryUsage.rss();
   },
-  /** What the JavaScript heap holds after a collection: to tell a leak there from one of the runtime's own. */
+  /** The JavaScript heap after a garbage collection, to distinguish its leaks from leaks in Bun. */
   heap() {
     Bun.gc(true);
     const { heapSize, extraMemorySize, objectCount, objectTypeCounts } = heapStats();

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { type Connection, dialTcp, received, type Target } from "./connection.ts";
-import type { ListenerName, RudeKind } from "./rude-kind.ts";
+import type { DisconnectKind, ListenerName } from "./disconnect-kind.ts";
 
-/** What a TLS client says first, as ours says it. */
+/** A ClientHello of Bun's TLS client. */
 function clientHello(): Promise<Buffer> {
   return new Promise((resolve) => {
     const server = createServer((socket) => {
@@ -24,7 +24,7 @@ function clientHello(): Promise<Buffer> {
 
 let hello: Promise<Buffer> | undefined;
 
-/** Sends the part of a ClientHello. */
+/** Sends the first part of a ClientHello, 0 to 1 of it. */
 async function begin(target: Target, part: number): Promise<Connection> {
   hello ??= clientHello();
   const bytes = await hello;
@@ -33,16 +33,16 @@ async function begin(target: Target, part: number): Promise<Connection> {
   return connection;
 }
 
-function kinds(listener: ListenerName): readonly RudeKind[] {
-  const kind = (what: string, leave: RudeKind["leave"]) => ({
+function kinds(listener: ListenerName): readonly DisconnectKind[] {
+  const kind = (what: string, disconnect: DisconnectKind["disconnect"]) => ({
     name: `TLS (${listener}): ${what}`,
     listener,
     streams: 0,
-    leave,
+    disconnect,
   });
   return [
-    kind("goes in the midst of its ClientHello", async (target) => (await begin(target, 0.5)).close()),
-    kind("resets when the server has shaken hands", async (target) => {
+    kind("closes within its ClientHello", async (target) => (await begin(target, 0.5)).close()),
+    kind("resets after the server's part of the handshake", async (target) => {
       const connection = await begin(target, 1);
       await received(connection.socket, (bytes) => bytes.byteLength > 0);
       connection.reset();
@@ -50,4 +50,4 @@ function kinds(listener: ListenerName): readonly RudeKind[] {
   ];
 }
 
-export const TLS_KINDS: readonly RudeKind[] = [...kinds("edge"), ...kinds("grpc")];
+export const TLS_KINDS: readonly DisconnectKind[] = [...kinds("edge"), ...kinds("grpc")];

@@ -7,7 +7,7 @@ import type { GatewayAnswers } from "./children/gateway.ts";
 import { type OpenFiles, openFiles } from "./files.ts";
 import type { Namespaces } from "./namespaces.ts";
 
-/** How the gateway is put up. */
+/** How the gateway listens. */
 export interface Setting {
   readonly name: string;
   readonly onePort: boolean;
@@ -21,21 +21,21 @@ export const SETTINGS: readonly Setting[] = [
   { name: "one port, TLS", onePort: true, tls: true },
 ];
 
-/** A gateway in a process of its own, its backend in another, clients in others: what is left is left by the gateway. */
-export interface Stage {
+/** A gateway, its backend and clients, each in its own process, so that the gateway's resources are measured alone. */
+export interface Testbed {
   readonly gateway: Child<GatewayAnswers>;
   readonly clients: Child<ClientsAnswers>;
-  /** Clients that can be cut off; where there are namespaces. */
+  /** Clients that can be cut off; `undefined` without namespaces. */
   readonly outside: Child<ClientsAnswers> | undefined;
   openFiles(): OpenFiles;
   close(): Promise<void>;
 }
 
 /**
- * Quick to miss a client, and to forget a request id. The tables hold what comes in that time and not the default's million: they are
- * set aside whole, and until every page of them has been written to, resident memory grows with each random key.
+ * Dead clients are detected and reservations expire within seconds. The tables have room for what arrives in that time instead of the default
+ * million entries: a table is allocated whole, and resident memory grows until each of its pages has been written to.
  */
-const QUICK = {
+const SHORT_TIMEOUTS = {
   "streams.heartbeat_ms": "1000",
   "connections.user_timeout_ms": "2000",
   "connections.ping_ms": "2000",
@@ -45,12 +45,12 @@ const QUICK = {
   "buckets.entries_max": "10000",
 };
 
-/** `overrides`: settings of the gateway's that are not to be the soak's. */
-export async function openStage(
+/** `overrides` replace the soak's settings of the gateway. */
+export async function openTestbed(
   { onePort, tls }: Setting,
   namespaces: Namespaces | undefined,
   overrides: Readonly<Record<string, string>> = {},
-): Promise<Stage> {
+): Promise<Testbed> {
   await using undo = new AsyncDisposableStack();
   const start = async <T>(name: string, parameters: object, prefix = namespaces?.inside) => {
     const child = await startChild<T>(name, parameters, { prefix });
@@ -64,7 +64,7 @@ export async function openStage(
   };
   const backend = await start<BackendAnswers>("backend", { publicKey: DEVICE_PUBLIC_KEY });
   const { backendUrl, pushUrl } = await backend.ask("addresses");
-  const settings = { ...QUICK, "edge.grpc": onePort ? "same-port" : "own-port", ...identity, ...overrides };
+  const settings = { ...SHORT_TIMEOUTS, "edge.grpc": onePort ? "same-port" : "own-port", ...identity, ...overrides };
   const listen = namespaces === undefined ? "127.0.0.1" : "0.0.0.0";
   const gateway = await start<GatewayAnswers>("gateway", { backendUrl, pushUrl, listen, settings });
   const ports = await gateway.ask("ports");

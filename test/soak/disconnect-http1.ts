@@ -1,9 +1,9 @@
 import { SUBSCRIBE_PATH } from "../support/load-device.ts";
 import { type Connection, dial, dialTcp, received, type Target } from "./connection.ts";
-import type { Carrier, RudeKind } from "./rude-kind.ts";
+import type { Carrier, DisconnectKind } from "./disconnect-kind.ts";
 import { subscription } from "./subscription.ts";
 
-/** The bytes of a whole HTTP/1.1 subscription. */
+/** A complete HTTP/1.1 subscription. */
 function request(): Buffer {
   const body = subscription();
   const head = `POST ${SUBSCRIBE_PATH} HTTP/1.1\r\nHost: edge.example\r\nContent-Type: application/connect+proto\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
@@ -20,7 +20,7 @@ async function subscribe(target: Target): Promise<Connection> {
   return connection;
 }
 
-/** Sends a part of the request, the last of it long enough ago that the server may have read it. */
+/** Sends the first part of the request, 0 to 1 of it. Resolves when it is written. */
 async function begin(target: Target, part: number): Promise<Connection> {
   const connection = await dial(target, "http/1.1");
   const whole = request();
@@ -40,20 +40,20 @@ export const HTTP1_CARRIER: Carrier = {
   },
 };
 
-export const HTTP1_KINDS: readonly RudeKind[] = [
+export const HTTP1_KINDS: readonly DisconnectKind[] = [
   kind("resets the connection", 1, async (target) => (await subscribe(target)).reset()),
   kind("closes the connection", 1, async (target) => (await subscribe(target)).close()),
-  kind("closes its half", 1, async (target) => {
+  kind("half-closes the connection", 1, async (target) => {
     const connection = await subscribe(target);
     connection.socket.resume();
     connection.halfClose();
     await connection.closed;
   }),
-  kind("goes in the midst of its headers", 0, async (target) => (await begin(target, IN_HEADERS)).close()),
-  kind("resets in the midst of its message", 0, async (target) => (await begin(target, IN_BODY)).reset()),
-  kind("says nothing", 0, async (target) => (await dialTcp(target)).close()),
+  kind("closes within the headers", 0, async (target) => (await begin(target, IN_HEADERS)).close()),
+  kind("resets within the message", 0, async (target) => (await begin(target, IN_BODY)).reset()),
+  kind("closes without a request", 0, async (target) => (await dialTcp(target)).close()),
 ];
 
-function kind(what: string, streams: number, leave: RudeKind["leave"]): RudeKind {
-  return { name: `HTTP/1.1: ${what}`, listener: "edge", streams, leave };
+function kind(what: string, streams: number, disconnect: DisconnectKind["disconnect"]): DisconnectKind {
+  return { name: `HTTP/1.1: ${what}`, listener: "edge", streams, disconnect };
 }

@@ -4,23 +4,23 @@ import { join } from "node:path";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { GoodClient } from "../support/good-client.ts";
 import { type Device, login } from "../support/world.ts";
-import { Chance } from "./fuzzer.ts";
+import { Random } from "./fuzzer.ts";
 import { http1Wire, http2Wire, type Wire } from "./wire.ts";
 
 /**
- * Spoiled bytes on raw connections to a gateway in a process of its own: it lives, it lets go of every connection, its memory settles,
- * and who is honest is served throughout. SALLYPORT_FUZZ_SEED and SALLYPORT_FUZZ_ROUNDS as in requests.test.ts.
+ * Mutated bytes on raw connections to a gateway in its own process. The gateway stays up, closes every connection, keeps its memory bounded, and
+ * serves other clients meanwhile. SALLYPORT_FUZZ_SEED repeats a run, SALLYPORT_FUZZ_ROUNDS sets its length.
  */
 
 const SEED = Number(Bun.env["SALLYPORT_FUZZ_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
 const ROUNDS = Number(Bun.env["SALLYPORT_FUZZ_ROUNDS"] ?? 4);
-const CONNECTIONS_A_ROUND = 400;
-const AT_ONCE = 40;
+const CONNECTIONS_PER_ROUND = 400;
+const CONCURRENCY = 40;
 const CLOSE_TIMEOUT_MS = 5000;
-/** Rounds until whatever is made once has been made: code, pools, caches. */
+/** Rounds until code is compiled and pools and caches have their size. */
 const WARM_UP_ROUNDS = 2;
-/** What one connection may leave behind in a process that remembers every request for two minutes, and logs for the test. */
-const LEFT_BYTES_MAX = 1024;
+/** The heap that one connection may leave. The process keeps reservations for two minutes and the test's log. */
+const BYTES_PER_CONNECTION_MAX = 1024;
 const NOISE_BYTES = 4 * 1024 * 1024;
 
 interface Child {
@@ -73,7 +73,7 @@ afterAll(async () => {
   for (const child of Object.values(children)) await child.stop();
 });
 
-/** Sends all, says that this is all, and waits for the other side to let go. */
+/** Sends the bytes and a FIN. Resolves to a failure if the gateway keeps the connection open. */
 async function attempt(url: string, bytes: Uint8Array): Promise<string | undefined> {
   const socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
   socket.on("error", () => {}).on("data", () => {});
@@ -87,26 +87,26 @@ async function attempt(url: string, bytes: Uint8Array): Promise<string | undefin
   return outcome;
 }
 
-async function round(url: string, wire: Wire, chance: Chance): Promise<string[]> {
+async function round(url: string, wire: Wire, random: Random): Promise<string[]> {
   const outcomes: (string | undefined)[] = [];
-  const lanes = Array.from({ length: AT_ONCE }, async () => {
-    for (let run = 0; run < CONNECTIONS_A_ROUND / AT_ONCE; run++) outcomes.push(await attempt(url, wire(chance)));
+  const workers = Array.from({ length: CONCURRENCY }, async () => {
+    for (let run = 0; run < CONNECTIONS_PER_ROUND / CONCURRENCY; run++) outcomes.push(await attempt(url, wire(random)));
   });
-  await Promise.all(lanes);
+  await Promise.all(workers);
   return outcomes.filter((outcome) => outcome !== undefined);
 }
 
-const WAYS = [
-  { way: "HTTP/1.1 on the edge", port: "own-port", listener: "edgeUrl", wire: http1Wire },
-  { way: "HTTP/2 on the edge", port: "own-port", listener: "edgeUrl", wire: http2Wire },
-  { way: "HTTP/2 on the gRPC listener", port: "own-port", listener: "grpcUrl", wire: http2Wire },
-  { way: "HTTP/1.1 on the gRPC listener", port: "own-port", listener: "grpcUrl", wire: http1Wire },
-  { way: "HTTP/1.1 on one port", port: "same-port", listener: "edgeUrl", wire: http1Wire },
-  { way: "HTTP/2 on one port", port: "same-port", listener: "edgeUrl", wire: http2Wire },
+const TARGETS = [
+  { target: "HTTP/1.1 on the edge", port: "own-port", listener: "edgeUrl", wire: http1Wire },
+  { target: "HTTP/2 on the edge", port: "own-port", listener: "edgeUrl", wire: http2Wire },
+  { target: "HTTP/2 on the gRPC listener", port: "own-port", listener: "grpcUrl", wire: http2Wire },
+  { target: "HTTP/1.1 on the gRPC listener", port: "own-port", listener: "grpcUrl", wire: http1Wire },
+  { target: "HTTP/1.1 on one port", port: "same-port", listener: "edgeUrl", wire: http1Wire },
+  { target: "HTTP/2 on one port", port: "same-port", listener: "edgeUrl", wire: http2Wire },
 ] as const;
 
-describe.each(WAYS)(`seed ${SEED}, $way`, ({ port, listener, wire }) => {
-  test("it lives, lets go, does not grow, and serves who is honest", async () => {
+describe.each(TARGETS)(`seed ${SEED}, $target`, ({ port, listener, wire }) => {
+  test("the gateway stays up, closes every connection, does not grow, and serves other clients", async () => {
     const child = children[port] ?? expect.unreachable();
     const transports = [
       createConnectTransport({ baseUrl: child.edgeUrl, httpVersion: "1.1" }),
@@ -114,16 +114,16 @@ describe.each(WAYS)(`seed ${SEED}, $way`, ({ port, listener, wire }) => {
       createGrpcTransport({ baseUrl: child.grpcUrl }),
     ];
     const good = transports.map((transport) => new GoodClient(transport, child.device));
-    const chance = new Chance(SEED);
+    const random = new Random(SEED);
     const sizes: number[] = [];
     for (let n = 0; n < ROUNDS; n++) {
-      expect((await round(child[listener], wire, chance)).slice(0, 3)).toEqual([]);
+      expect((await round(child[listener], wire, random)).slice(0, 3)).toEqual([]);
       sizes.push((await child.memory()).heapBytes);
     }
     for (const client of good) expect(await client.stop()).toEqual([]);
-    const connections = CONNECTIONS_A_ROUND * (ROUNDS - WARM_UP_ROUNDS);
+    const connections = CONNECTIONS_PER_ROUND * (ROUNDS - WARM_UP_ROUNDS);
     const growth = (sizes.at(-1) ?? 0) - Math.max(...sizes.slice(0, WARM_UP_ROUNDS));
-    expect(growth).toBeLessThan(NOISE_BYTES + LEFT_BYTES_MAX * connections);
+    expect(growth).toBeLessThan(NOISE_BYTES + BYTES_PER_CONNECTION_MAX * connections);
     expect((await child.memory()).errors.slice(0, 3)).toEqual([]);
   });
 });

@@ -3,14 +3,14 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node
 export interface Answer {
   readonly status: number;
   readonly body: Uint8Array;
-  /** Of a block of headers that is all there is, too. */
+  /** The trailers, or the headers if the answer has only one block (gRPC trailers-only). */
   readonly trailers: Readonly<Record<string, string>>;
 }
 
-/** Sends one request; throws where no answer comes. */
+/** Sends one request. Rejects without an answer. */
 export type Send = (path: string, headers: Readonly<Record<string, string>>, body: Uint8Array<ArrayBuffer>) => Promise<Answer>;
 
-/** How requests travel. */
+/** An HTTP version. */
 export interface Carrier {
   readonly send: Send;
   close(): void;
@@ -29,16 +29,16 @@ export function overHttp1(baseUrl: string): Carrier {
   };
 }
 
-/** All on one connection, which has to last. */
+/** Sends all requests on one connection. */
 export function overHttp2(baseUrl: string): Carrier {
-  const session = connect(baseUrl);
-  session.on("error", () => {});
-  return { send: (path, headers, body) => request(session, path, headers, body), close: () => session.destroy() };
+  const connection = connect(baseUrl);
+  connection.on("error", () => {});
+  return { send: (path, headers, body) => request(connection, path, headers, body), close: () => connection.destroy() };
 }
 
-function request(session: ClientHttp2Session, path: string, headers: object, body: Uint8Array): Promise<Answer> {
+function request(connection: ClientHttp2Session, path: string, headers: object, body: Uint8Array): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ":method": "POST", ":path": path, ...headers });
+    const stream = connection.request({ ":method": "POST", ":path": path, ...headers });
     const timer = setTimeout(() => reject(new Error("no answer in time")), ANSWER_TIMEOUT_MS);
     const chunks: Uint8Array[] = [];
     let head: IncomingHttpHeaders = {};

@@ -9,33 +9,33 @@ const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
 
 type Check = (answer: Answer) => string | undefined;
 
-/** One way in: what a valid request looks like there, and what may come back. */
+/** An endpoint in one protocol and codec: its valid request and the check of its answers. */
 export interface Entry {
   readonly name: string;
   readonly path: string;
   readonly contentType: string;
   readonly valid: (sign: Sign) => Promise<Uint8Array>;
-  /** What is wrong with an answer, or nothing. */
+  /** Returns what is wrong with an answer, or `undefined`. */
   readonly check: Check;
-  /** Needs trailers, which not every carrier has. */
+  /** gRPC needs trailers, which not every listener has. */
   readonly isGrpc?: boolean;
 }
 
-/** A valid request of a type. */
+/** Signs a valid request of this message type. */
 export type Sign = (messageType: string) => Promise<SignedRequest>;
 
 const utf8 = new TextEncoder();
 const text = (body: Uint8Array) => new TextDecoder().decode(body);
 
-/** An error of Connect, or a signed answer: a mutation may well leave a request as it was. */
+/** A Connect error, or a signed answer, because a mutation may leave a request valid. */
 const connectUnary: Check = ({ status, body }) => {
   if (status === 200) return undefined;
   const { code, message }: { code?: unknown; message?: unknown } = JSON.parse(text(body));
-  if (typeof code !== "string" || typeof message !== "string") return `no error of Connect: ${text(body)}`;
+  if (typeof code !== "string" || typeof message !== "string") return `not a Connect error: ${text(body)}`;
   return code === "internal" || code === "unknown" ? `${code}: ${message}` : undefined;
 };
 
-/** Whole frames, the last of them the end. */
+/** Complete frames, the last of them an end of stream. */
 const framed =
   (isEnd: (flags: number) => boolean, bad: RegExp): Check =>
   ({ status, body }) => {
@@ -72,7 +72,7 @@ const proto = async <Desc extends DescMessage>(desc: Desc, init: Promise<Message
 const json = async <Desc extends DescMessage>(desc: Desc, init: Promise<MessageInitShape<Desc>>) =>
   utf8.encode(toJsonString(desc, create(desc, await init)));
 const command = (sign: Sign) => sign("user.profile.get");
-// Signed as it should not be, so that a stream never opens and every answer has an end.
+// With an invalid signature, so that no stream opens and every answer ends.
 const subscription = async (sign: Sign) => ({ ...(await sign("gateway.subscribe")), signature: new Uint8Array(64) });
 
 const commandProto = (sign: Sign) => proto(ExecuteCommandRequestSchema, command(sign));

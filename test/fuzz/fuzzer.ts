@@ -1,7 +1,7 @@
-/** Seeded chance, and ways to spoil a valid request. The same seed gives the same run. */
+/** Seeded randomness, and mutations of valid bytes. The same seed gives the same run. */
 
-/** Uniform numbers by xorshift32 (Marsaglia, "Xorshift RNGs"). */
-export class Chance {
+/** Uniform integers by xorshift32 (Marsaglia, "Xorshift RNGs"). */
+export class Random {
   #state: number;
 
   constructor(seed: number) {
@@ -18,7 +18,7 @@ export class Chance {
 
   pick<T>(choices: readonly T[]): T {
     const choice = choices[this.below(choices.length)];
-    if (choice === undefined) throw new RangeError("there is nothing to pick from");
+    if (choice === undefined) throw new RangeError("no choices");
     return choice;
   }
 
@@ -27,13 +27,13 @@ export class Chance {
   }
 }
 
-type Mutation = (bytes: Uint8Array, chance: Chance) => Uint8Array;
+type Mutation = (bytes: Uint8Array, random: Random) => Uint8Array;
 
-const at = (bytes: Uint8Array, chance: Chance) => chance.below(bytes.byteLength + 1);
+const at = (bytes: Uint8Array, random: Random) => random.below(bytes.byteLength + 1);
 const splice = (bytes: Uint8Array, from: number, to: number, insert: Uint8Array) =>
   Buffer.concat([bytes.subarray(0, from), insert, bytes.subarray(Math.max(from, to))]);
 
-/** Bytes that mean something to one of the parsers on the way. */
+/** Bytes that are special to one of the parsers. */
 const TOKENS = [
   "\r\n",
   "\u0000",
@@ -53,31 +53,31 @@ const TOKENS = [
 ].map((text) => new TextEncoder().encode(text));
 
 const MUTATIONS: readonly Mutation[] = [
-  (bytes, chance) =>
-    bytes.map((byte, index) => (index === chance.below(bytes.byteLength) ? byte ^ (1 << chance.below(8)) : byte)),
-  (bytes, chance) => bytes.subarray(0, at(bytes, chance)),
-  (bytes, chance) => bytes.subarray(at(bytes, chance)),
-  (bytes, chance) => splice(bytes, at(bytes, chance), 0, chance.bytes(8)),
-  (bytes, chance) => splice(bytes, at(bytes, chance), 0, chance.pick(TOKENS)),
-  (bytes, chance) => {
-    const from = at(bytes, chance);
-    return splice(bytes, from, from + chance.below(16), new Uint8Array(0));
+  (bytes, random) =>
+    bytes.map((byte, index) => (index === random.below(bytes.byteLength) ? byte ^ (1 << random.below(8)) : byte)),
+  (bytes, random) => bytes.subarray(0, at(bytes, random)),
+  (bytes, random) => bytes.subarray(at(bytes, random)),
+  (bytes, random) => splice(bytes, at(bytes, random), 0, random.bytes(8)),
+  (bytes, random) => splice(bytes, at(bytes, random), 0, random.pick(TOKENS)),
+  (bytes, random) => {
+    const from = at(bytes, random);
+    return splice(bytes, from, from + random.below(16), new Uint8Array(0));
   },
-  (bytes, chance) => {
-    const from = at(bytes, chance);
-    return splice(bytes, from, from, bytes.subarray(from, from + chance.below(64)));
+  (bytes, random) => {
+    const from = at(bytes, random);
+    return splice(bytes, from, from, bytes.subarray(from, from + random.below(64)));
   },
-  (bytes, chance) => {
-    const from = at(bytes, chance);
-    return splice(bytes, from, from + 4, new Uint8Array(4).fill(chance.pick([0x00, 0x7f, 0x80, 0xff])));
+  (bytes, random) => {
+    const from = at(bytes, random);
+    return splice(bytes, from, from + 4, new Uint8Array(4).fill(random.pick([0x00, 0x7f, 0x80, 0xff])));
   },
   (bytes) => Buffer.concat([bytes, bytes]),
 ];
 
-/** A valid request, spoiled a few times over; or, one time in eight, bytes that never were one. */
-export function spoil(valid: Uint8Array, chance: Chance): Uint8Array {
-  if (chance.below(8) === 0) return chance.bytes(300);
+/** Applies one to four mutations to valid bytes, or returns random bytes, one time in eight. */
+export function mutate(valid: Uint8Array, random: Random): Uint8Array {
+  if (random.below(8) === 0) return random.bytes(300);
   let bytes = valid;
-  for (let times = 1 + chance.below(4); times > 0; times--) bytes = chance.pick(MUTATIONS)(bytes, chance);
+  for (let times = 1 + random.below(4); times > 0; times--) bytes = random.pick(MUTATIONS)(bytes, random);
   return bytes;
 }

@@ -1,10 +1,10 @@
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { ExecuteCommandRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { type Chance, spoil } from "./fuzzer.ts";
+import { mutate, type Random } from "./fuzzer.ts";
 
-/** Messages for the decoders: as clients write them, as others might, and as nobody should. */
+/** Messages for the decoders: usual, unusual and invalid. */
 
-/** A message in one codec's bytes, and whether it is as this project's clients would write it. */
+/** An encoded message, and whether this project's clients would encode it like this. */
 export interface MessageCase {
   readonly bytes: Uint8Array;
   readonly isUsual: boolean;
@@ -24,88 +24,88 @@ const TEXTS = [
 ];
 const INTS = [0n, 1n, 1_760_755_250_767n, 2n ** 49n - 1n, 2n ** 49n, 2n ** 53n + 1n, 2n ** 63n - 1n, -1n, -(2n ** 63n)];
 
-const plainText = (chance: Chance) => "x".repeat(chance.below(40));
-const text = (chance: Chance) => (chance.below(3) === 0 ? chance.pick(TEXTS) : plainText(chance));
-const bytesOf = (chance: Chance) => chance.bytes(chance.below(20) === 0 ? 6000 : 64);
+const plainText = (random: Random) => "x".repeat(random.below(40));
+const text = (random: Random) => (random.below(3) === 0 ? random.pick(TEXTS) : plainText(random));
+const bytesOf = (random: Random) => random.bytes(random.below(20) === 0 ? 6000 : 64);
 
-/** The usual ones have text that is ASCII, and times of this age. */
-function request(chance: Chance, isUsual: boolean) {
-  const sometimes = <T extends object>(field: T): Partial<T> => (chance.below(8) === 0 ? {} : field);
+/** Usual requests have ASCII text and a current timestamp. */
+function request(random: Random, isUsual: boolean) {
+  const sometimes = <T extends object>(field: T): Partial<T> => (random.below(8) === 0 ? {} : field);
   const textOf = isUsual ? plainText : text;
   const envelope = {
-    ...sometimes({ protocolVersion: textOf(chance) }),
-    ...sometimes({ deviceSessionId: textOf(chance) }),
-    ...sometimes({ messageType: textOf(chance) }),
-    ...sometimes({ timestampMs: isUsual ? 1_760_755_250_767n : chance.pick(INTS) }),
-    ...sometimes({ requestId: textOf(chance) }),
-    ...sometimes({ payloadHash: bytesOf(chance) }),
+    ...sometimes({ protocolVersion: textOf(random) }),
+    ...sometimes({ deviceSessionId: textOf(random) }),
+    ...sometimes({ messageType: textOf(random) }),
+    ...sometimes({ timestampMs: isUsual ? 1_760_755_250_767n : random.pick(INTS) }),
+    ...sometimes({ requestId: textOf(random) }),
+    ...sometimes({ payloadHash: bytesOf(random) }),
   };
   return create(ExecuteCommandRequestSchema, {
     ...sometimes({ envelope }),
-    ...sometimes({ payloadBytes: bytesOf(chance) }),
-    ...sometimes({ signature: bytesOf(chance) }),
+    ...sometimes({ payloadBytes: bytesOf(random) }),
+    ...sometimes({ signature: bytesOf(random) }),
   });
 }
 
-/** In binary. */
-export function protoCase(chance: Chance): MessageCase {
-  const isUsual = chance.below(3) === 0;
-  const whole = toBinary(ExecuteCommandRequestSchema, request(chance, isUsual));
+/** A case for the binary decoder. */
+export function protoCase(random: Random): MessageCase {
+  const isUsual = random.below(3) === 0;
+  const whole = toBinary(ExecuteCommandRequestSchema, request(random, isUsual));
   if (isUsual) return { bytes: whole, isUsual };
-  const bytes = spoilSometimes(chance.below(2) === 0 ? whole : protoRecords(chance, 0), chance);
+  const bytes = mutateSometimes(random.below(2) === 0 ? whole : protoRecords(random, 0), random);
   return { bytes: Uint8Array.from(bytes), isUsual: false };
 }
 
-function spoilSometimes(bytes: Uint8Array, chance: Chance): Uint8Array {
-  return chance.below(2) === 0 ? spoil(bytes, chance) : bytes;
+function mutateSometimes(bytes: Uint8Array, random: Random): Uint8Array {
+  return random.below(2) === 0 ? mutate(bytes, random) : bytes;
 }
 
-type Record = (chance: Chance, depth: number) => Uint8Array;
+type Record = (random: Random, depth: number) => Uint8Array;
 
-/** Fields in any order, as often as it happens, of known and unknown numbers, of the right wire type and of others. */
+/** Fields in any order and number, with known and unknown field numbers, with correct and other wire types. */
 const RECORDS: readonly Record[] = [
-  (chance) => delimited(1 + chance.below(7), Buffer.from(text(chance))),
-  (chance) => delimited(1 + chance.below(7), chance.bytes(40)),
-  (chance, depth) => delimited(1, protoRecords(chance, depth + 1)),
-  (chance) => Buffer.concat([tag(4, 0, chance), varint(BigInt.asUintN(64, chance.pick(INTS)), chance)]),
-  (chance) => Buffer.concat([tag(chance.below(40), chance.below(8), chance), chance.bytes(12)]),
-  (chance) => Buffer.concat([tag(9, 5, chance), Buffer.alloc(4, 1)]),
-  (chance) => Buffer.concat([tag(9, 1, chance), Buffer.alloc(8, 1)]),
-  (chance, depth) => Buffer.concat([tag(12, 3, chance), protoRecords(chance, depth + 1), tag(12, 4, chance)]),
-  (chance, depth) => {
-    const once = RECORDS[chance.below(2)]?.(chance, depth) ?? new Uint8Array(0);
-    return Buffer.concat(Array.from({ length: chance.below(chance.below(20) === 0 ? 1500 : 20) }, () => once));
+  (random) => delimited(1 + random.below(7), Buffer.from(text(random))),
+  (random) => delimited(1 + random.below(7), random.bytes(40)),
+  (random, depth) => delimited(1, protoRecords(random, depth + 1)),
+  (random) => Buffer.concat([tag(4, 0, random), varint(BigInt.asUintN(64, random.pick(INTS)), random)]),
+  (random) => Buffer.concat([tag(random.below(40), random.below(8), random), random.bytes(12)]),
+  (random) => Buffer.concat([tag(9, 5, random), Buffer.alloc(4, 1)]),
+  (random) => Buffer.concat([tag(9, 1, random), Buffer.alloc(8, 1)]),
+  (random, depth) => Buffer.concat([tag(12, 3, random), protoRecords(random, depth + 1), tag(12, 4, random)]),
+  (random, depth) => {
+    const once = RECORDS[random.below(2)]?.(random, depth) ?? new Uint8Array(0);
+    return Buffer.concat(Array.from({ length: random.below(random.below(20) === 0 ? 1500 : 20) }, () => once));
   },
 ];
 
-function protoRecords(chance: Chance, depth: number): Uint8Array {
+function protoRecords(random: Random, depth: number): Uint8Array {
   if (depth > 4) return new Uint8Array(0);
-  return Buffer.concat(Array.from({ length: chance.below(10) }, () => chance.pick(RECORDS)(chance, depth)));
+  return Buffer.concat(Array.from({ length: random.below(10) }, () => random.pick(RECORDS)(random, depth)));
 }
 
 function delimited(number: number, value: Uint8Array): Uint8Array {
   return Buffer.concat([varint(BigInt((number << 3) | 2)), varint(BigInt(value.byteLength)), value]);
 }
 
-function tag(number: number, wireType: number, chance: Chance): Uint8Array {
-  return varint(BigInt((number << 3) | wireType), chance);
+function tag(number: number, wireType: number, random: Random): Uint8Array {
+  return varint(BigInt((number << 3) | wireType), random);
 }
 
 /** In as few bytes as it takes or, now and then, in more. */
-function varint(value: bigint, chance?: Chance): Uint8Array {
+function varint(value: bigint, random?: Random): Uint8Array {
   const bytes: number[] = [];
   for (let rest = value; rest > 127n || bytes.length === 0; rest >>= 7n) {
     if (rest <= 127n) return Uint8Array.from([...bytes, Number(rest)]);
     bytes.push(Number(rest & 127n) | 128);
-    if (rest >> 7n <= 127n) return lengthened([...bytes, Number(rest >> 7n)], chance);
+    if (rest >> 7n <= 127n) return lengthened([...bytes, Number(rest >> 7n)], random);
   }
   return Uint8Array.from(bytes);
 }
 
-function lengthened(bytes: number[], chance: Chance | undefined): Uint8Array {
-  if (chance === undefined || chance.below(10) !== 0) return Uint8Array.from(bytes);
+function lengthened(bytes: number[], random: Random | undefined): Uint8Array {
+  if (random === undefined || random.below(10) !== 0) return Uint8Array.from(bytes);
   const last = bytes.pop() ?? 0;
-  return Uint8Array.from([...bytes, last | 128, ...new Array(chance.below(8)).fill(128), 0]);
+  return Uint8Array.from([...bytes, last | 128, ...new Array(random.below(8)).fill(128), 0]);
 }
 
 const NUMBERS = [
@@ -165,31 +165,31 @@ const ENVELOPE_NAMES = [
   "x",
 ];
 
-/** In JSON. */
-export function jsonCase(chance: Chance): MessageCase {
-  const isUsual = chance.below(3) === 0;
-  const whole = Buffer.from(toJsonString(ExecuteCommandRequestSchema, request(chance, isUsual)));
+/** A case for the JSON decoder. */
+export function jsonCase(random: Random): MessageCase {
+  const isUsual = random.below(3) === 0;
+  const whole = Buffer.from(toJsonString(ExecuteCommandRequestSchema, request(random, isUsual)));
   if (isUsual) return { bytes: Uint8Array.from(whole), isUsual };
-  const bytes = spoilSometimes(chance.below(2) === 0 ? whole : Buffer.from(jsonObject(NAMES, chance, 0)), chance);
+  const bytes = mutateSometimes(random.below(2) === 0 ? whole : Buffer.from(jsonObject(NAMES, random, 0)), random);
   return { bytes: Uint8Array.from(bytes), isUsual: false };
 }
 
-function jsonObject(names: readonly string[], chance: Chance, depth: number): string {
-  const members = Array.from({ length: chance.below(6) }, () => {
-    const name = chance.pick(names);
-    return `"${name}"${space(chance)}:${space(chance)}${jsonValue(name, chance, depth)}`;
+function jsonObject(names: readonly string[], random: Random, depth: number): string {
+  const members = Array.from({ length: random.below(6) }, () => {
+    const name = random.pick(names);
+    return `"${name}"${space(random)}:${space(random)}${jsonValue(name, random, depth)}`;
   });
-  return `{${space(chance)}${members.join(",")}${space(chance)}}`;
+  return `{${space(random)}${members.join(",")}${space(random)}}`;
 }
 
-function jsonValue(name: string, chance: Chance, depth: number): string {
-  if (name === "envelope" && chance.below(6) !== 0) return jsonObject(ENVELOPE_NAMES, chance, depth + 1);
-  const kind = chance.below(8);
-  if (kind === 0 && depth < 6) return `[${jsonValue("", chance, depth + 1)},${jsonObject(NAMES, chance, depth + 1)}]`;
-  if (kind < 3) return chance.pick(NUMBERS);
-  return kind < 6 ? chance.pick(BASE64) : JSON.stringify(text(chance));
+function jsonValue(name: string, random: Random, depth: number): string {
+  if (name === "envelope" && random.below(6) !== 0) return jsonObject(ENVELOPE_NAMES, random, depth + 1);
+  const kind = random.below(8);
+  if (kind === 0 && depth < 6) return `[${jsonValue("", random, depth + 1)},${jsonObject(NAMES, random, depth + 1)}]`;
+  if (kind < 3) return random.pick(NUMBERS);
+  return kind < 6 ? random.pick(BASE64) : JSON.stringify(text(random));
 }
 
-function space(chance: Chance): string {
-  return chance.below(6) === 0 ? chance.pick([" ", "\n", "\t\r\n", "  "]) : "";
+function space(random: Random): string {
+  return random.below(6) === 0 ? random.pick([" ", "\n", "\t\r\n", "  "]) : "";
 }

@@ -4,16 +4,16 @@ import { ExecuteCommandRequestSchema } from "../../src/gen/sallyport/v1/gateway_
 import { openWorld, type World } from "../support/world.ts";
 import { type Carrier, overHttp1, overHttp2 } from "./carriers.ts";
 import { ENTRIES, type Entry, type Sign } from "./entries.ts";
-import { Chance, spoil } from "./fuzzer.ts";
+import { mutate, Random } from "./fuzzer.ts";
 
 /**
- * Spoiled requests at every entry: whatever comes, an answer of the protocol, no fault inside, and nobody is held up. To run it again as
- * it was, or for longer: SALLYPORT_FUZZ_SEED=… SALLYPORT_FUZZ_RUNS=… bun test test/fuzz
+ * Mutated requests at every endpoint. Each gets an answer of its protocol, and none causes an internal error.
+ * `SALLYPORT_FUZZ_SEED=… SALLYPORT_FUZZ_RUNS=… bun test test/fuzz` repeats a run or sets its length.
  */
 
 const SEED = Number(Bun.env["SALLYPORT_FUZZ_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
 const RUNS = Number(Bun.env["SALLYPORT_FUZZ_RUNS"] ?? 200);
-const AT_ONCE = 20;
+const CONCURRENCY = 20;
 
 const utf8 = new TextEncoder();
 const text = (body: Uint8Array) => new TextDecoder().decode(body);
@@ -27,13 +27,13 @@ afterAll(async () => {
   for (const world of Object.values(worlds)) await world.close();
 });
 
-/** Every way to every listener. */
-const WAYS = [
-  { way: "the edge over HTTP/1.1", world: "two ports", listener: "edgeUrl", open: overHttp1, hasTrailers: false },
-  { way: "the edge over HTTP/2", world: "two ports", listener: "edgeUrl", open: overHttp2, hasTrailers: false },
-  { way: "the gRPC listener", world: "two ports", listener: "grpcUrl", open: overHttp2, hasTrailers: true },
-  { way: "one port over HTTP/1.1", world: "one port", listener: "edgeUrl", open: overHttp1, hasTrailers: false },
-  { way: "one port over HTTP/2", world: "one port", listener: "edgeUrl", open: overHttp2, hasTrailers: true },
+/** Every listener with every HTTP version that it serves. */
+const TARGETS = [
+  { target: "the edge over HTTP/1.1", world: "two ports", listener: "edgeUrl", open: overHttp1, hasTrailers: false },
+  { target: "the edge over HTTP/2", world: "two ports", listener: "edgeUrl", open: overHttp2, hasTrailers: false },
+  { target: "the gRPC listener", world: "two ports", listener: "grpcUrl", open: overHttp2, hasTrailers: true },
+  { target: "one port over HTTP/1.1", world: "one port", listener: "edgeUrl", open: overHttp1, hasTrailers: false },
+  { target: "one port over HTTP/2", world: "one port", listener: "edgeUrl", open: overHttp2, hasTrailers: true },
 ] as const;
 
 async function signer(world: World): Promise<Sign> {
@@ -41,7 +41,7 @@ async function signer(world: World): Promise<Sign> {
   return (messageType) => device.signer.sign(messageType, utf8.encode("{}"));
 }
 
-/** Headers that say something of the body, or of the call: rightly, wrongly, or absurdly. */
+/** Valid, wrong and absurd headers of a call or its body. */
 const HEADERS: readonly Readonly<Record<string, string>>[] = [
   {},
   {},
@@ -60,10 +60,10 @@ const HEADERS: readonly Readonly<Record<string, string>>[] = [
   { origin: "null" },
 ];
 
-/** Sends one spoiled request. Says what is wrong with its answer, and with which bytes, or nothing. */
-async function attempt({ send }: Carrier, entry: Entry, sign: Sign, chance: Chance): Promise<string | undefined> {
-  const body = Buffer.from(spoil(await entry.valid(sign), chance));
-  const headers = { "content-type": entry.contentType, ...chance.pick(HEADERS) };
+/** Sends one mutated request. Resolves to what is wrong with its answer, with the request's bytes, or to `undefined`. */
+async function attempt({ send }: Carrier, entry: Entry, sign: Sign, random: Random): Promise<string | undefined> {
+  const body = Buffer.from(mutate(await entry.valid(sign), random));
+  const headers = { "content-type": entry.contentType, ...random.pick(HEADERS) };
   const failed = (what: string) => `seed ${SEED}: ${what}, for ${JSON.stringify(headers)} ${body.toString("base64")}`;
   try {
     const wrong = entry.check(await send(entry.path, headers, body));
@@ -75,11 +75,11 @@ async function attempt({ send }: Carrier, entry: Entry, sign: Sign, chance: Chan
 
 async function fuzz(carrier: Carrier, entry: Entry, sign: Sign, runs: number): Promise<string[]> {
   const failures: string[] = [];
-  const chances = Array.from({ length: AT_ONCE }, (_, lane) => new Chance(SEED + lane));
+  const randoms = Array.from({ length: CONCURRENCY }, (_, worker) => new Random(SEED + worker));
   await Promise.all(
-    chances.map(async (chance) => {
-      for (let run = 0; run < runs / AT_ONCE; run++) {
-        const failure = await attempt(carrier, entry, sign, chance);
+    randoms.map(async (random) => {
+      for (let run = 0; run < runs / CONCURRENCY; run++) {
+        const failure = await attempt(carrier, entry, sign, random);
         if (failure !== undefined) failures.push(failure);
       }
     }),
@@ -87,12 +87,12 @@ async function fuzz(carrier: Carrier, entry: Entry, sign: Sign, runs: number): P
   return failures;
 }
 
-describe.each(WAYS)(`seed ${SEED}, $way`, ({ world: key, listener, open, hasTrailers }) => {
+describe.each(TARGETS)(`seed ${SEED}, $target`, ({ world: key, listener, open, hasTrailers }) => {
   const entries = ENTRIES.filter(({ isGrpc }) => hasTrailers || !isGrpc);
-  // The gRPC listener of its own knows RPCs alone.
+  // The gRPC listener serves only RPCs.
   const served = listener === "grpcUrl" ? entries.filter(({ name }) => !name.startsWith("public")) : entries;
 
-  test.each(served)("$name: every answer is one of the protocol", async (entry) => {
+  test.each(served)("$name: every answer is valid in its protocol", async (entry) => {
     const world = worlds[key] ?? expect.unreachable();
     const carrier = open(world.gateway[listener]);
     expect((await fuzz(carrier, entry, await signer(world), RUNS)).slice(0, 3)).toEqual([]);
@@ -100,35 +100,38 @@ describe.each(WAYS)(`seed ${SEED}, $way`, ({ world: key, listener, open, hasTrai
   });
 });
 
-test.each(["two ports", "one port"])("nothing inside went wrong, and whoever comes next is served, on %s", async (key) => {
-  const world = worlds[key] ?? expect.unreachable();
-  const faults = world
-    .logged()
-    .split("\n")
-    .filter((line) => line.includes('"level":"error"'));
-  expect(faults.slice(0, 3)).toEqual([]);
-  const { 0: first = expect.unreachable() } = ENTRIES;
-  const body = Buffer.from(await first.valid(await signer(world)));
-  const answer = await overHttp1(world.gateway.edgeUrl).send(first.path, { "content-type": first.contentType }, body);
-  expect(answer.status).toBe(200);
-});
+test.each(["two ports", "one port"])(
+  "no mutated request caused an internal error, and a valid one is served, on %s",
+  async (key) => {
+    const world = worlds[key] ?? expect.unreachable();
+    const faults = world
+      .logged()
+      .split("\n")
+      .filter((line) => line.includes('"level":"error"'));
+    expect(faults.slice(0, 3)).toEqual([]);
+    const { 0: first = expect.unreachable() } = ENTRIES;
+    const body = Buffer.from(await first.valid(await signer(world)));
+    const answer = await overHttp1(world.gateway.edgeUrl).send(first.path, { "content-type": first.contentType }, body);
+    expect(answer.status).toBe(200);
+  },
+);
 
-/** A fuzzer that finds nothing may be one that cannot find anything. These are gateways with a fault each. */
-describe("canary: a gateway that is broken is caught", () => {
+/** These broken gateways show that the fuzzer can find faults. */
+describe("canary: the fuzzer finds the fault of a gateway", () => {
   const broken: readonly { readonly name: string; readonly answer: (body: Uint8Array) => Response }[] = [
     {
-      name: "one that breaks down on a text that it does not expect",
+      name: "that crashes on unexpected text",
       answer: (body) =>
         text(body).includes('"envelope"')
           ? Response.json({ code: "invalid_argument", message: "" }, { status: 400 })
           : new Response("Error: at main.ts:7", { status: 500 }),
     },
     {
-      name: "one that answers with a fault inside",
+      name: "that answers with an internal error",
       answer: () => Response.json({ code: "internal", message: "an internal error occurred" }, { status: 500 }),
     },
     {
-      name: "one that repairs broken JSON and goes on",
+      name: "that accepts invalid JSON",
       answer: (body) => Response.json(fromJsonString(ExecuteCommandRequestSchema, text(body)), { status: 400 }),
     },
   ];

@@ -1,6 +1,6 @@
 /**
- * A gateway with its backend, in a process of its own. Prints where it is, as JSON; then, for every line on standard input, what is in
- * its memory after everything that can go has gone.
+ * A gateway with its backend in its own process. Prints its URLs as JSON. For each line on standard input it prints its memory after a garbage
+ * collection and the errors of its log.
  */
 import { heapStats } from "bun:jsc";
 import { openWorld } from "../../support/world.ts";

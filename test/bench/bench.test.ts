@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { holds } from "./benchmark.ts";
 import { BENCHMARKS } from "./run.ts";
 
-/** Every benchmark runs, small, so that none rots. What it measures then means nothing, and is not looked at. */
+/** Runs every benchmark at a small scale, so that none breaks unnoticed. The bounds are not checked. */
 describe("benchmarks", () => {
   test.each(BENCHMARKS.map((benchmark) => [benchmark.name, benchmark] as const))(
-    "%s gives figures",
+    "%s returns positive figures",
     async (_, benchmark) => {
       const figures = await benchmark.run("small");
       expect(figures.length).toBeGreaterThan(0);
@@ -14,7 +14,7 @@ describe("benchmarks", () => {
     60_000,
   );
 
-  test("a figure over its bound, or none at all, does not hold", () => {
+  test("a figure over its bound, or without a number, does not hold", () => {
     expect(holds({ figure: "x", value: 1.61, unit: "ratio", bound: 1.6 })).toBe(false);
     expect(holds({ figure: "x", value: Number.NaN, unit: "ratio" })).toBe(false);
     expect(holds({ figure: "x", value: 1.6, unit: "ratio", bound: 1.6 })).toBe(true);

@@ -1,20 +1,20 @@
-/** What every benchmark is: a name, and a run that gives figures. Bounds are on ratios measured in one run, never on times. */
+/** The interface of a benchmark. Bounds are on ratios measured in one run, never on times. */
 
 export interface Figure {
   readonly figure: string;
   readonly value: number;
   /** `ratio`, `us`, `bytes`, … */
   readonly unit: string;
-  /** The most that the value may be, where there is a bound. */
+  /** The maximum of the value; `undefined` without a bound. */
   readonly bound?: number;
 }
 
-/** `full`: long enough to believe. `small`: in the tests, to see that it still works; its bounds are not looked at. */
+/** `full`: long enough for reliable figures. `small`: for the tests, which do not check bounds. */
 export type Scale = "full" | "small";
 
 export interface Benchmark {
   readonly name: string;
-  /** What it compares with what, in a sentence. */
+  /** One sentence: what is compared with what. */
   readonly about: string;
   run(scale: Scale): Promise<readonly Figure[]>;
   /** With `--long`, in place of `full`. */
@@ -25,13 +25,13 @@ export function holds({ value, bound }: Figure): boolean {
   return Number.isFinite(value) && (bound === undefined || value <= bound);
 }
 
-/** One line a figure, for machines. */
+/** One figure as a line of JSON. */
 export function jsonLine(bench: string, figure: Figure): string {
   const { value, unit, bound } = figure;
   return JSON.stringify({ bench, figure: figure.figure, value, unit, bound: bound ?? null, holds: holds(figure) });
 }
 
-/** For people. */
+/** All figures as a text table. */
 export function table(benchmark: Pick<Benchmark, "name" | "about">, figures: readonly Figure[]): string {
   const width = Math.max(...figures.map(({ figure }) => figure.length));
   const rows = figures.map((each) => {
@@ -42,7 +42,7 @@ export function table(benchmark: Pick<Benchmark, "name" | "about">, figures: rea
   return [`${benchmark.name}: ${benchmark.about}`, ...rows, ""].join("\n");
 }
 
-/** The middle of the values: what a noisy machine moves least. */
+/** The median. Other load on the machine changes it less than the mean. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,21 +1,21 @@
 import { join } from "node:path";
 
-/** A process of its own to measure: what it uses is what it costs, whatever the load generator beside it does. */
+/** A child process, measured without the load generator. */
 export interface Child {
-  /** What the child said when it was ready. */
+  /** The child's ports and URLs. */
   readonly ready: { readonly port: number; readonly pushUrl?: string; readonly adminUrl?: string };
   /** CPU time used so far, user and system, in microseconds. */
   cpuMicros(): Promise<number>;
-  /** Resident memory after a collection, in bytes. */
+  /** Resident memory after a garbage collection, in bytes. */
   residentBytes(): Promise<number>;
-  /** Whatever else the child answers (`answerParent`). */
+  /** Asks for another answer that the child gave to `answerParent`. */
   ask<T>(question: string): Promise<T>;
   stop(): Promise<void>;
 }
 
 type Answers = Readonly<Record<string, () => unknown>>;
 
-/** Starts `children/<name>.ts` with its parameters, and waits until it is ready. */
+/** Starts `children/<name>.ts` with its parameters. Resolves when it is ready. */
 export async function startChild(name: string, parameters: object = {}): Promise<Child> {
   const ready = Promise.withResolvers<Child["ready"]>();
   const answers: ((value: unknown) => void)[] = [];
@@ -32,7 +32,7 @@ export async function startChild(name: string, parameters: object = {}): Promise
     const { promise, resolve } = Promise.withResolvers<unknown>();
     answers.push(resolve);
     child.send(question);
-    // The answer is the child's own, whose type the caller names.
+    // The caller names the type of the child's answer.
     return promise as Promise<T>;
   };
   return {
@@ -47,7 +47,7 @@ export async function startChild(name: string, parameters: object = {}): Promise
   };
 }
 
-/** The child's side: says that it is ready, and answers what is asked. */
+/** Called in the child: reports that it is ready, then answers questions. */
 export function answerParent(ready: Child["ready"], more: Answers = {}): void {
   const answers: Answers = { cpu: cpuMicros, memory: residentBytes, ...more };
   process.on("message", (question: string) => {

@@ -5,7 +5,7 @@ import { costOf, send } from "./load.ts";
 
 const BOUND = 1.6;
 
-/** ExecuteCommand over Connect proto and HTTP/1.1, end to end, against the floor: CPU of the whole process per request. */
+/** ExecuteCommand over Connect proto and HTTP/1.1, end to end, against the floor (children/floor.ts): CPU time of the process per request. */
 export const execute: Benchmark = {
   name: "execute",
   about: "CPU per ExecuteCommand against one verify, one sign, two SHA-256, one Bun.serve echo and one fetch",

@@ -3,14 +3,14 @@ import type { Child } from "./child.ts";
 
 const CONNECTIONS = 16;
 
-/** Microseconds of the child's CPU for each of so many requests. */
+/** The child's CPU time per request, in microseconds, over this many requests. */
 export async function costOf(child: Child, requests: number): Promise<number> {
   const before = await child.cpuMicros();
   await send(child, requests);
   return ((await child.cpuMicros()) - before) / requests;
 }
 
-/** Sends so many fresh signed requests over a few connections; gives the length of the last answer. */
+/** Sends this many new signed requests over a few connections. Resolves to the length of the last answer. */
 export async function send(child: Child, requests: number): Promise<number> {
   const bodies = Array.from({ length: requests }, () => command("bench-session-1", "user.profile.get"));
   const url = `http://127.0.0.1:${child.ready.port}/sallyport.v1.Gateway/ExecuteCommand`;

@@ -1,15 +1,17 @@
 import { DEVICE_PUBLIC_KEY } from "../support/load-device.ts";
+import { until } from "../support/until.ts";
 import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts";
 import { type Child, startChild } from "./child.ts";
 import type { WatchedEvent } from "./children/event-watch.ts";
 
-/** In every event once: clients count it. */
+/** Contained once in every event, so that clients can count events. */
 const MARK = "benchmark-event-mark";
 const CPU_RATIO_BOUND = 1.5;
-/** Over a process that has just started, so that each stream bears its share of what the first ones make the runtime compile and keep. */
+/** Measured against a new process, so it includes a share of the code and pools that the first streams need. */
 const STREAM_BYTES_BOUND = 8192;
 const STREAMS_MAX = 19_000;
-/** What a process has open besides its connections, and then some. */
+const DELIVERED_WITHIN_MS = 60_000;
+/** Reserved file descriptors that are not connections. */
 const OTHER_FILES = 500;
 
 interface Setting {
@@ -29,7 +31,7 @@ const SETTINGS: readonly Setting[] = [
   { name: "gRPC, 100 streams a connection", streamsPerConnection: 100, ...grpc },
 ];
 
-/** How many files a process may have open here. */
+/** RLIMIT_NOFILE. */
 function filesMax(): number {
   const limit = Number(Bun.spawnSync(["sh", "-c", "ulimit -n"]).stdout.toString());
   return Number.isInteger(limit) ? limit : STREAMS_MAX + OTHER_FILES;
@@ -40,10 +42,10 @@ interface Size {
   readonly events: number;
 }
 
-/** Idle streams and what they take; one event to all of them, and what it costs against a broadcaster that does nothing else. */
+/** The memory of idle streams, and the CPU time of one event to all of them against a minimal broadcaster. */
 export const push: Benchmark = {
   name: "push",
-  about: "memory of an idle stream, and CPU of a delivery against a raw Bun.serve broadcaster of the very same frame",
+  about: "memory of an idle stream, and CPU of a delivery against a raw Bun.serve broadcaster of the same frame",
   async run(scale: Scale): Promise<readonly Figure[]> {
     const size =
       scale === "full" ? { streams: Math.min(STREAMS_MAX, filesMax() - OTHER_FILES), events: 20 } : { streams: 50, events: 2 };
@@ -68,12 +70,12 @@ async function measure(setting: Setting, size: Size): Promise<Figure[]> {
     { figure: `${setting.name}: feed to client, p50`, value: gateway.p50Ms, unit: "ms" },
     { figure: `${setting.name}: feed to client, p99`, value: gateway.p99Ms, unit: "ms" },
   ];
-  // Bun.serve has no trailers, and so no gRPC.
+  // Bun.serve cannot send trailers, so there is no raw broadcaster for gRPC.
   if (setting.listener === "grpc") return figures;
   const raw = await measureBroadcaster(setting, size, gateway.event);
   return [
     ...figures,
-    { figure: `${setting.name}: frame of an event, here and there`, value: raw.frameBytes, unit: "bytes" },
+    { figure: `${setting.name}: frame of an event, of both`, value: raw.frameBytes, unit: "bytes" },
     { figure: `${setting.name}: CPU of the raw broadcaster`, value: raw.deliveryMicros, unit: "us" },
     {
       figure: `${setting.name}: ratio`,
@@ -106,7 +108,7 @@ async function measureGateway(setting: Setting, size: Size) {
 }
 
 async function measureBroadcaster(setting: Setting, size: Size, { frames: [frame] }: WatchedEvent) {
-  if (frame === undefined) throw new Error("no stream was given the event");
+  if (frame === undefined) throw new Error("no stream received the event");
   const broadcaster = await startChild("broadcaster", { frame });
   const clients = await startClients(broadcaster, setting, size);
   try {
@@ -119,7 +121,7 @@ async function measureBroadcaster(setting: Setting, size: Size, { frames: [frame
   }
 }
 
-/** Resident memory when the allocator has given back what collections freed, which it does by and by. */
+/** Resident memory after the allocator has returned freed pages. It returns them with a delay. */
 async function settledBytes(child: Child): Promise<number> {
   for (let n = 0; n < 3; n++) {
     await child.residentBytes();
@@ -133,24 +135,25 @@ function startClients(server: Child, { http, contentType, streamsPerConnection }
   return startChild("push-clients", { port, streams, http, contentType, streamsPerConnection, mark: MARK });
 }
 
-/** Of some hundred bytes. */
+/** The payload of an event, about 150 bytes. */
 const PAYLOAD = JSON.stringify({ text: MARK, filler: "x".repeat(100) });
 
-/** One event to all streams, before any is measured. */
+/** Counts the signatures and encodings of one event to all streams, before the measurements. */
 async function watchEvent(gateway: Child, clients: Child, url: string, { streams }: Size): Promise<WatchedEvent> {
   await gateway.ask("watchEvent");
   await sendToAll(clients, url, streams);
   return gateway.ask<WatchedEvent>("watchedEvent");
 }
 
-/** Resolves when so many streams have brought the event. */
+/** Pushes one event. Resolves when this many streams have received it. */
 async function sendToAll(clients: Child, url: string, streams: number): Promise<void> {
   const before = Number(await ask(clients, "/count"));
   await fetch(url, { method: "POST", body: PAYLOAD });
-  while (Number(await ask(clients, "/count")) < before + streams) await Bun.sleep(20);
+  const isDelivered = async () => Number(await ask(clients, "/count")) >= before + streams;
+  await until(isDelivered, "the event on every stream", DELIVERED_WITHIN_MS);
 }
 
-/** One event after the other, each to all streams: the first to warm up, the others measured. */
+/** Sends events one after the other to all streams. The first is a warm-up and not measured. */
 async function broadcast(server: Child, clients: Child, url: string, { streams, events }: Size) {
   const cost: number[] = [];
   const latencies: number[][] = [];

@@ -1,4 +1,4 @@
-/** `bun run bench [NAME…] [--json] [--long]`: exit 1 where a bound does not hold. */
+/** `bun run bench [NAME…] [--json] [--long]`. The exit code is 1 if a bound does not hold. */
 import { admission } from "./admission.ts";
 import { type Benchmark, type Figure, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
@@ -11,8 +11,8 @@ import { slowReader } from "./slow-reader.ts";
 export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, mux, admission, push, slowReader, memory];
 
 /**
- * What else the machine does only ever adds to a figure. So one that is over its bound is measured again, twice at most, before it
- * counts; a real loss stays over the bound however often it is measured.
+ * Other load on the machine only increases a figure. A benchmark over its bound is repeated up to twice; a real regression stays over the
+ * bound.
  */
 const ATTEMPTS_MAX = 3;
 
@@ -32,7 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => !arg.startsWith("--"));
   const unknown = names.find((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
   if (unknown !== undefined) {
-    console.error(`bench: there is no benchmark ${unknown}; there are ${BENCHMARKS.map(({ name }) => name).join(", ")}`);
+    console.error(`bench: unknown benchmark ${unknown}; known are ${BENCHMARKS.map(({ name }) => name).join(", ")}`);
     return 2;
   }
   let allHold = true;

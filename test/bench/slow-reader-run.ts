@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { until } from "../support/until.ts";
 import { type Child, startChild } from "./child.ts";
 
 export interface SlowReaderSetting {
@@ -8,27 +9,27 @@ export interface SlowReaderSetting {
   readonly contentType: string;
 }
 
-/** So many events to all, while the one reads, or does not. */
+/** A series of events to all streams, while the slow reader reads or not. */
 export interface Round {
   readonly reads: boolean;
-  /** From the feed to the last byte of the payload, at the others: of each event, and of all. */
+  /** Latency from the feed to the last byte of the payload at the other streams: per event, and of all. */
   readonly p99OfEventsMs: readonly number[];
   readonly p99Ms: number;
-  /** Of an event, as one that reads has taken it. */
+  /** Bytes of one event on the stream; `undefined` if it does not read. */
   readonly frameBytes: number | undefined;
-  /** Of the gateway, when the one is gone. */
+  /** The gateway's memory after the slow reader has disconnected. */
   readonly residentBytes: number;
 }
 
-/** Where the bytes were that the one did not read, when the gateway counted most of them. */
+/** Where the unread bytes of the slow reader were when the gateway counted the most. */
 export interface Peak {
-  /** To the one so far. */
+  /** Events sent to the slow reader so far. */
   readonly events: number;
-  /** The client's own, read or not. */
+  /** Bytes that the client has received, read or not. */
   readonly takenBytes: number;
   /** `sallyport_outbox_bytes`. */
   readonly countedBytes: number;
-  /** Of the one's connection: sent and not acknowledged, or not read. `undefined` where the system does not tell. */
+  /** Bytes in the kernel's buffers of the connection. `undefined` if the system does not report them. */
   readonly systemBytes: number | undefined;
 }
 
@@ -36,15 +37,15 @@ const MARK = "benchmark-event-mark";
 const STREAMS_PER_CONNECTION = 99;
 export const PAYLOAD_BYTES = 16 * 1024;
 const PAYLOAD = JSON.stringify({ filler: "x".repeat(PAYLOAD_BYTES), text: MARK });
-/** What the system may hold of a connection (tcp_wmem and tcp_rmem on Linux), and an outbox, and room. */
+/** More than the kernel's buffers (tcp_wmem and tcp_rmem on Linux) and an outbox hold together. */
 const UNREAD_EVENTS_MAX = (48 * 1024 * 1024) / PAYLOAD_BYTES;
-/** By then the system holds as much as it will: what comes now stays with the gateway. */
+/** If the gateway holds this much, the kernel's buffers are full. */
 const FULL_BYTES = 64 * 1024;
-/** Rounds go on after the slow one has ended, by this part of the events until then. */
-const AFTER_THE_END = 0.25;
+/** Rounds continue after the slow reader's stream has ended, with this part of the events so far. */
+const EVENTS_AFTER_END = 0.25;
 const SESSION = "slow-reader";
 
-/** A gateway, its readers, and the one of which it is asked whether it reads. */
+/** A gateway with its readers and the slow reader. */
 export class SlowReaderRun {
   readonly rounds: Round[] = [];
   peak: Peak = { events: 0, takenBytes: 0, countedBytes: 0, systemBytes: undefined };
@@ -52,8 +53,8 @@ export class SlowReaderRun {
   readonly #clients: Child;
   readonly #readers: number;
   readonly #pushUrl: string;
-  /** To the one alone, at the beginning of a round, and then to all. */
-  #eventsToOne = 0;
+  /** Events to the slow reader alone at the beginning of a round, then to all. */
+  #eventsToReader = 0;
   #eventsToAll = 0;
   #readerPort = 0;
 
@@ -74,15 +75,15 @@ export class SlowReaderRun {
     return run;
   }
 
-  /** Finds out how many events one that stops is sent until the system has its fill, and how many more until it is given up. */
+  /** Determines how many events fill the kernel's buffers, and how many more end the stream. */
   async warmUp(): Promise<void> {
     await this.#openReader(false);
     await this.#fill();
     const before = await this.#slowEnds();
     for (let n = 1; (await this.#slowEnds()) === before; n++) {
-      if (n > UNREAD_EVENTS_MAX) throw new Error(`one that did not read ${n} events is still not given up`);
+      if (n > UNREAD_EVENTS_MAX) throw new Error(`the stream is still open after ${n} unread events`);
       await this.#broadcast();
-      this.#eventsToAll = Math.ceil(n * (1 + AFTER_THE_END));
+      this.#eventsToAll = Math.ceil(n * (1 + EVENTS_AFTER_END));
     }
     await this.#leave();
   }
@@ -90,21 +91,21 @@ export class SlowReaderRun {
   async round(reads: boolean): Promise<void> {
     await this.#openReader(reads);
     const before = await this.#slowEnds();
-    if (reads) for (let n = 0; n < this.#eventsToOne; n++) await this.#pushToOne();
+    if (reads) for (let n = 0; n < this.#eventsToReader; n++) await this.#pushToReader();
     else await this.#fill();
     const latencies: (readonly number[])[] = [];
     for (let n = 1; n <= this.#eventsToAll; n++) {
       latencies.push(await this.#broadcast());
-      await this.#look(this.#eventsToOne + n, reads);
+      await this.#sample(this.#eventsToReader + n, reads);
     }
     const ends = (await this.#slowEnds()) - before;
     if (ends !== (reads ? 0 : 1))
-      throw new Error(`${ends} were given up in a round in which the one ${reads ? "read" : "stopped"}`);
+      throw new Error(`${ends} streams ended in a round in which the reader ${reads ? "read" : "stopped"}`);
     const streamBytes = Number(await this.#ask("/taken"));
     if (!reads) await this.#expectEnd();
     await this.#leave();
     const p99OfEventsMs = latencies.map(p99);
-    const frameBytes = reads ? streamBytes / (this.#eventsToOne + this.#eventsToAll) : undefined;
+    const frameBytes = reads ? streamBytes / (this.#eventsToReader + this.#eventsToAll) : undefined;
     this.rounds.push({
       reads,
       p99OfEventsMs,
@@ -114,11 +115,11 @@ export class SlowReaderRun {
     });
   }
 
-  /** Events to the one alone, until the system has its fill. */
+  /** Sends events to the slow reader alone until the kernel's buffers are full. */
   async #fill(): Promise<void> {
-    for (this.#eventsToOne = 0; (await this.#unread()) < FULL_BYTES; this.#eventsToOne++) {
-      if (this.#eventsToOne > UNREAD_EVENTS_MAX) throw new Error("what one does not read is nowhere seen");
-      await this.#pushToOne();
+    for (this.#eventsToReader = 0; (await this.#unread()) < FULL_BYTES; this.#eventsToReader++) {
+      if (this.#eventsToReader > UNREAD_EVENTS_MAX) throw new Error("the unread bytes appear in no count");
+      await this.#pushToReader();
     }
   }
 
@@ -126,19 +127,19 @@ export class SlowReaderRun {
     return this.#clients.stop();
   }
 
-  /** One event to all. Gives how long it took to each of the others, in milliseconds. */
+  /** Sends one event to all. Resolves to the latencies of the other streams, in milliseconds. */
   async #broadcast(): Promise<readonly number[]> {
     const sinceMs = performance.timeOrigin + performance.now();
     await fetch(this.#pushUrl, { method: "POST", body: PAYLOAD });
     return JSON.parse(await this.#ask(`/arrivals?since=${sinceMs}&count=${this.#readers}`));
   }
 
-  async #pushToOne(): Promise<void> {
+  async #pushToReader(): Promise<void> {
     await fetch(`${this.#pushUrl}?session=${SESSION}`, { method: "POST", body: PAYLOAD });
   }
 
-  /** In every round, so that looking costs the same in all. */
-  async #look(events: number, reads: boolean): Promise<void> {
+  /** Samples the counts. It runs in every round, so that its cost is the same in all. */
+  async #sample(events: number, reads: boolean): Promise<void> {
     const countedBytes = await this.#unread();
     const takenBytes = Number(await this.#ask("/taken"));
     const systemBytes = systemBytesBetween(this.#gateway.ready.port, this.#readerPort);
@@ -151,7 +152,7 @@ export class SlowReaderRun {
     if (!reads) await this.#ask("/stop");
   }
 
-  /** Who reads on in the end is told why there is no more. */
+  /** A slow reader that reads at the end finds the reason. */
   async #expectEnd(): Promise<void> {
     const end = await this.#ask("/read");
     if (!end.includes("SLOW_CONSUMER"))
@@ -160,10 +161,10 @@ export class SlowReaderRun {
 
   async #leave(): Promise<void> {
     await this.#ask("/leave");
-    while ((await this.#metric("sallyport_streams{")) > this.#readers) await Bun.sleep(5);
+    await until(async () => (await this.#metric("sallyport_streams{")) <= this.#readers, "the slow reader's stream to end");
   }
 
-  /** Of the stream that has most. */
+  /** The largest outbox of all streams. */
   #unread(): Promise<number> {
     return this.#metric('sallyport_outbox_bytes{quantile="1"}');
   }
@@ -172,7 +173,7 @@ export class SlowReaderRun {
     return this.#metric('sallyport_streams_ended_total{reason="SLOW_CONSUMER"}');
   }
 
-  /** The sum of the lines that begin so. */
+  /** The sum of the metric lines with this prefix. */
   async #metric(prefix: string): Promise<number> {
     const lines = (await (await fetch(`${this.#gateway.ready.adminUrl}/metrics`)).text()).split("\n");
     return lines.filter((line) => line.startsWith(prefix)).reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
@@ -190,7 +191,7 @@ function p99(values: readonly number[]): number {
   return sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN;
 }
 
-/** What Linux holds of a connection over loopback: the sender's tx_queue and the receiver's rx_queue (proc(5), /proc/net/tcp). */
+/** The bytes in Linux's buffers of a loopback connection: the sender's tx_queue and the receiver's rx_queue (proc(5), /proc/net/tcp). */
 function systemBytesBetween(senderPort: number, receiverPort: number): number | undefined {
   if (process.platform !== "linux") return undefined;
   let bytes = 0;

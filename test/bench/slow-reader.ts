@@ -3,13 +3,13 @@ import { type Benchmark, type Figure, median, type Scale } from "./benchmark.ts"
 import { startChild } from "./child.ts";
 import { PAYLOAD_BYTES, type Peak, SlowReaderRun, type SlowReaderSetting } from "./slow-reader-run.ts";
 
-/** What one that stops reading may cost the others. */
+/** The bound on the latency of the other streams while one stops reading. */
 const P99_RATIO_BOUND = 1.2;
-/** What a process takes after the same events varies by a hundredth or two; a thousand outboxes that stayed would be five times all of it. */
+/** Memory after the same events varies by one or two per cent. A thousand leaked outboxes would be five times the total. */
 const MEMORY_RATIO_BOUND = 1.05;
-/** `streams.outbox_bytes_max`, by default. Seen to be over by what it is over by: the event that comes next finds it so. */
+/** The default of `streams.outbox_bytes_max`. It is checked when the next event arrives, so it may be exceeded by one event. */
 const OUTBOX_BYTES_MAX = 1024 * 1024;
-/** The gateway must know of what it holds: beside its count there may be what the runtime is just handing over. */
+/** The gateway must count what it holds, except for bytes that Bun is passing to the socket. */
 const HELD_RATIO_BOUND = 1.1;
 
 const connect = { contentType: "application/connect+proto", listener: "edge" } as const;
@@ -20,11 +20,10 @@ const SETTINGS: readonly SlowReaderSetting[] = [
   { name: "gRPC", ...grpc },
 ];
 
-/** One reader of a thousand stops reading: what becomes of it, of the others, and of the memory. */
+/** One of a thousand readers stops reading: its effect on the other streams and on memory. */
 export const slowReader: Benchmark = {
   name: "slow-reader",
-  about:
-    "one reader of 1,000 that stops reading, against the same reader that reads: p99 of the others, memory before and after",
+  about: "one of 1,000 readers that stops reading, against the same reader that reads: p99 of the others, and memory",
   async run(scale: Scale): Promise<readonly Figure[]> {
     const size = scale === "full" ? { streams: 1000, pairs: 3 } : { streams: 10, pairs: 1 };
     const figures: Figure[] = [];
@@ -47,7 +46,7 @@ async function measure(setting: SlowReaderSetting, { streams, pairs }: Size): Pr
   try {
     await run.warmUp();
     for (let n = 0; n < pairs; n++) {
-      // A B B A: what grows with time alone is as much before as after.
+      // The order A B B A cancels growth that depends on time alone.
       for (const reads of n % 2 === 0 ? [true, false] : [false, true]) await run.round(reads);
     }
     return figuresOf(setting.name, run);
@@ -58,7 +57,7 @@ async function measure(setting: SlowReaderSetting, { streams, pairs }: Size): Pr
 
 function figuresOf(name: string, { rounds, peak }: SlowReaderRun): Figure[] {
   const [good, slow] = [rounds.filter(({ reads }) => reads), rounds.filter(({ reads }) => !reads)];
-  // Of all events together it is that of the worst few, which are the machine's: told, and not bound.
+  // The p99 of all events depends on the few worst ones, and so on other load. It has no bound.
   const p99 = (of: typeof rounds) => median(of.map(({ p99Ms }) => p99Ms));
   const p99OfEvent = (of: typeof rounds) => median(of.flatMap(({ p99OfEventsMs }) => p99OfEventsMs));
   const bytes = (of: typeof rounds) => median(of.map(({ residentBytes }) => residentBytes));
@@ -84,11 +83,11 @@ function figuresOf(name: string, { rounds, peak }: SlowReaderRun): Figure[] {
   ];
 }
 
-/** Where the unread bytes were when they were most. */
+/** Where the unread bytes were at their maximum. */
 function peakFigures(name: string, peak: Peak, frameBytes: number): Figure[] {
   const figures: Figure[] = [
     {
-      figure: `${name}: unread at the most, by the gateway's count`,
+      figure: `${name}: maximum unread, by the gateway's count`,
       value: peak.countedBytes,
       unit: "bytes",
       bound: OUTBOX_BYTES_MAX + 2 * PAYLOAD_BYTES,

@@ -1,4 +1,4 @@
-/** The application behind the gateway: one session, one profile, as fast as Bun serves; and the embedded backend's push feed. */
+/** A fast backend with one session and one profile, and the embedded backend's push feed. */
 import { startDevBackend } from "../../../src/dev/backend.ts";
 import { SILENT_LOG } from "../../support/silent-log.ts";
 import { answerParent, parameters } from "../child.ts";

@@ -1,6 +1,6 @@
 /**
- * The least that a broadcaster on Bun.serve does: a stream for each client, and the same bytes into all of them. `POST /push` sends them.
- * The bytes are in base64.
+ * A minimal broadcaster on Bun.serve: one stream per client, and the same bytes to all of them on `POST /push`. The parameter holds the bytes
+ * in base64.
  */
 import { answerParent, parameters } from "../child.ts";
 

@@ -1,4 +1,4 @@
-/** One unary method that answers with what it was asked, served in one of three ways. */
+/** One unary echo method in one of three implementations. */
 
 import { create, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
@@ -47,8 +47,8 @@ function ours(): Handler {
   return async (request) => toResponse(await rpc.handle(new FetchRequest(request, path, peer, bodyTimers)), request, null);
 }
 
-/** By hand: decode, answer, encode, and nothing else. */
-function byHand(): Handler {
+/** Handwritten: decodes, answers, encodes, and nothing else. */
+function handwritten(): Handler {
   const headers = { "content-type": "application/proto" };
   return async (request) => {
     const message = fromBinary(ExecuteCommandRequestSchema, await request.bytes());
@@ -58,7 +58,7 @@ function byHand(): Handler {
   };
 }
 
-/** connect-es's router and fetch adapter, as they are. */
+/** The router and fetch adapter of connect-es. */
 function connectEs(): Handler {
   const router = createConnectRouter().rpc(Gateway.method.executeCommand, echo);
   const [handler] = router.handlers;
@@ -66,10 +66,10 @@ function connectEs(): Handler {
   return createFetchHandler(handler);
 }
 
-const WAYS: Readonly<Record<string, () => Handler>> = { ours, byHand, connectEs };
+const IMPLEMENTATIONS: Readonly<Record<string, () => Handler>> = { ours, handwritten, connectEs };
 
-const { way } = parameters<{ way: string }>();
-const fetch = WAYS[way]?.();
-if (fetch === undefined) throw new Error(`there is no way ${way}`);
+const { implementation } = parameters<{ implementation: string }>();
+const fetch = IMPLEMENTATIONS[implementation]?.();
+if (fetch === undefined) throw new Error(`unknown implementation ${implementation}`);
 const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch });
 answerParent({ port: server.port ?? 0 });

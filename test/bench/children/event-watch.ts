@@ -1,13 +1,13 @@
-/** What an event costs once, however many streams take it: its signature and its encoding. */
+/** Counts the signatures and encodings of one event. Both must be 1 for any number of streams. */
 import { KeyRing } from "../../../src/crypto/key-ring.ts";
 import { SignedEvent } from "../../../src/hub/event.ts";
 
-/** What was seen of one event. */
+/** The counts of one event. */
 export interface WatchedEvent {
   readonly signatures: number;
-  /** Different byte arrays that streams were given. */
+  /** The number of different byte arrays that streams received. */
   readonly encodings: number;
-  /** The bytes themselves, in base64: each of them. */
+  /** The different byte sequences, in base64. */
   readonly frames: readonly string[];
 }
 
@@ -16,7 +16,7 @@ const { frame } = SignedEvent.prototype;
 let signatures = 0;
 const frames = new Set<Uint8Array>();
 
-/** Answers for the parent. While nothing is watched the gateway runs as it is. */
+/** Answers for the parent. The gateway is unchanged except between these two calls. */
 export const EVENT_WATCH = {
   watchEvent(): void {
     signatures = 0;

@@ -1,6 +1,6 @@
 /**
- * What no gateway can do without, by hand: read the request's bytes, hash, verify, ask the backend, hash, sign, answer with as many
- * bytes as a real answer has. No decoding, no checks, no stores, no encoding, no logs.
+ * The floor: the least work of any gateway. It reads the body, hashes, verifies, calls the backend, hashes, signs, and answers with as many
+ * bytes as the gateway. It has no decoding, checks, stores, encoding or log.
  */
 import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } from "../../../src/crypto/ed25519.ts";
 import { answerParent, parameters } from "../child.ts";

@@ -1,4 +1,4 @@
-/** The gateway as it is served, with budgets that the load does not meet. */
+/** The gateway with budgets that the load does not reach. */
 import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { createLog } from "../../../src/observe/log.ts";

@@ -1,6 +1,6 @@
 /**
- * The backend of the push benchmarks: every session is active and of one user; `POST /push` sends that user one event,
- * `POST /push?session=` that session alone.
+ * The backend of the push benchmarks. Every session is active and belongs to one user. `POST /push` sends that user one event,
+ * `POST /push?session=` only that session.
  */
 import { clientEvent, PushServer } from "../../unit/backend/support/push-server.ts";
 import { answerParent, parameters } from "../child.ts";

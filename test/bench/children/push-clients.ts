@@ -1,6 +1,6 @@
 /**
- * The clients of the push benchmark. `POST /open` opens them; `GET /count` and `GET /arrivals?since=` tell of the events since then, and
- * since a moment.
+ * The clients of the push benchmark. `POST /open` opens their streams. `GET /count` returns the number of received events,
+ * `GET /arrivals?since=` the latencies of those since a time.
  */
 import { answerParent, parameters } from "../child.ts";
 import { Crowd, type CrowdParameters } from "./crowd.ts";

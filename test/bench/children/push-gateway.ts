@@ -1,6 +1,6 @@
 /**
- * The gateway with room for the streams of the push benchmark and as much in its tables, whose memory is a part of
- * what the streams are said to take; and hardly a heartbeat while it measures.
+ * The gateway of the push benchmarks. Its tables have room for the streams and little more, because their memory counts as memory of the
+ * streams. Heartbeats are rare, so that they do not disturb the measurement.
  */
 import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";

@@ -1,7 +1,6 @@
 /**
- * The clients of the slow-reader benchmark: many that read, and one of which it is asked whether it does. `POST /open` opens the many;
- * `POST /reader`, `/stop`, `/read` and `/leave` are about the one; `GET /arrivals?since=&count=` waits for the next
- * event at the many.
+ * The clients of the slow-reader benchmark: a crowd that reads, and one slow reader. `POST /open` opens the crowd. `POST /reader`, `/stop`,
+ * `/read` and `/leave` control the slow reader. `GET /arrivals?since=&count=` waits for the next event at the crowd.
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
@@ -16,17 +15,18 @@ interface Parameters extends CrowdParameters {
 const given = parameters<Parameters>();
 const { port, http, contentType, readerSession } = given;
 const crowd = new Crowd(given);
-/** RFC 9112 7.1: how a body ends, and the connection does not. */
+/** The end of a chunked body (RFC 9112 7.1). The connection stays open. */
 const LAST_CHUNK = "\r\n0\r\n\r\n";
-/** The one, on a connection of its own. What it reads it forgets, but for how much it was and how it ended. */
+
+/** The slow reader, on its own connection. It keeps only the number of bytes and the end of its stream. */
 class Reader {
   takenBytes = 0;
   readonly opened = Promise.withResolvers<void>();
   readonly ended = Promise.withResolvers<string>();
   readonly #stream: Socket | ClientHttp2Stream;
   readonly #socket = connectTcp({ port, host: "127.0.0.1" });
-  #session: ClientHttp2Session | undefined;
-  /** Long enough for the end of a stream, which names its reason. */
+  #connection: ClientHttp2Session | undefined;
+  /** The last bytes of the stream, long enough for the reason of its end. */
   #tail = "";
 
   constructor() {
@@ -37,12 +37,12 @@ class Reader {
     this.#stream.on("error", () => {});
   }
 
-  /** What has come in and nobody has read. */
+  /** Received bytes that are not read. */
   get waitingBytes(): number {
     return this.#stream.readableLength;
   }
 
-  /** The port of its own connection. */
+  /** The local port of its connection. */
   get port(): number {
     return this.#socket.localPort ?? 0;
   }
@@ -58,7 +58,7 @@ class Reader {
   }
 
   leave(): void {
-    this.#session?.destroy();
+    this.#connection?.destroy();
     this.#stream.destroy();
   }
 
@@ -67,8 +67,8 @@ class Reader {
       this.#socket.write(subscriptionOverHttp1(readerSession, contentType));
       return this.#socket;
     }
-    this.#session = connectHttp2(`http://127.0.0.1:${port}`, { createConnection: () => this.#socket });
-    const stream = this.#session.request(subscriptionFields(contentType));
+    this.#connection = connectHttp2(`http://127.0.0.1:${port}`, { createConnection: () => this.#socket });
+    const stream = this.#connection.request(subscriptionFields(contentType));
     stream.end(subscription(readerSession));
     return stream;
   }
@@ -81,12 +81,7 @@ class Reader {
   }
 }
 
-let one: Reader | undefined;
-
-/** Resolves when so many events have come in that nobody has been told of. */
-async function arrived(count: number): Promise<void> {
-  while (crowd.arrivals.length < count) await Bun.sleep(1);
-}
+let reader: Reader | undefined;
 
 const server = Bun.serve({
   hostname: "127.0.0.1",
@@ -98,26 +93,26 @@ const server = Bun.serve({
       return new Response();
     },
     "/reader": async () => {
-      one = new Reader();
-      await one.opened.promise;
-      return Response.json({ port: one.port });
+      reader = new Reader();
+      await reader.opened.promise;
+      return Response.json({ port: reader.port });
     },
     "/stop": () => {
-      one?.stop();
+      reader?.stop();
       return new Response();
     },
     "/read": async () => {
-      one?.read();
-      return new Response(await one?.ended.promise);
+      reader?.read();
+      return new Response(await reader?.ended.promise);
     },
     "/leave": () => {
-      one?.leave();
+      reader?.leave();
       return new Response();
     },
-    "/taken": () => Response.json(one === undefined ? 0 : one.takenBytes + one.waitingBytes),
+    "/taken": () => Response.json(reader === undefined ? 0 : reader.takenBytes + reader.waitingBytes),
     "/arrivals": async (request) => {
       const { searchParams } = new URL(request.url);
-      await arrived(Number(searchParams.get("count")));
+      await crowd.arrived(Number(searchParams.get("count")));
       const sinceMs = Number(searchParams.get("since"));
       return Response.json(crowd.arrivals.splice(0).map((at) => at - sinceMs));
     },

@@ -6,7 +6,7 @@ interface ConnectionState {
   readonly connection: Http2Session;
   /** Open streams. */
   streams: number;
-  /** Streams streamOpened so far. */
+  /** Streams opened so far. */
   requests: number;
   /** Time without an open stream. */
   idleMs: number;

@@ -17,6 +17,14 @@ export interface TlsIdentity {
   readonly clientAuthority: string | undefined;
 }
 
+/**
+ * TLS options of a server, for `Bun.serve` and `node:tls`. A client certificate is required if the identity names client authorities,
+ * and is not requested otherwise.
+ */
+export function serverTlsOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
+  return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };
+}
+
 /** A listener cannot bind its address. The one-line message is for operators. `code` is the system's error code, such as EADDRINUSE. */
 export class ListenError extends Error {
   readonly code: string;

@@ -36,7 +36,7 @@ export const MESSAGES_PER_FAILURE = 16;
 /** Health checks and reflection requests carry one name. */
 export const STANDARD_REQUEST_BYTES_MAX = CHEAP_MESSAGE_BYTES_MAX;
 
-/** A timeout of the protocols has ten characters at most. What is none comes back in the error, so that of a longer one no more is read. */
+/** A valid timeout header has at most ten characters. A malformed one is quoted in the error, so a longer one is truncated before parsing. */
 export const TIMEOUT_CHARACTERS_MAX = 16;
 
 /** The longest timer that a runtime keeps (2^31 - 1 ms); longer ones fire immediately. */

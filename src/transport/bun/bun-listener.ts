@@ -1,7 +1,6 @@
 import type { AnyElysia } from "elysia";
-import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
 import type { RenewableListener } from "../listener.ts";
-import { serverTlsOptions } from "../tls/server-tls.ts";
 import { drainServer } from "./drain-server.ts";
 
 export interface BunListenerOptions {

@@ -14,7 +14,7 @@ export interface ConnectionLimits {
   readonly firstBytesTimeoutMs: number;
   /** Requests on one HTTP/2 connection. After the last, a GOAWAY makes the client open another connection. */
   readonly requestsMax: number;
-  /** Limit the time in which a request's body must arrive, from the first read to the last byte. */
+  /** Timers that limit the time in which a request's body must arrive, from the first read to the last byte. */
   readonly bodyTimers: BodyTimers;
   /** Time for which a client may accept no byte of a response that is queued for it. */
   readonly stallTimeoutMs: number;

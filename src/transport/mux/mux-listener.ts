@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { Peer } from "../../core/admission.ts";
-import { type ListenAddress, ListenError, localUrl, type TlsIdentity } from "../../core/listen.ts";
+import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
 import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { type EdgeParts, edgeRoutes, type FindPeer, openEdge } from "../bun/edge.ts";
@@ -12,7 +12,6 @@ import { type ConnectionLimits, connectionLimits } from "../limits/connection-li
 import { Connections } from "../limits/connections.ts";
 import { FdBudget } from "../limits/fd-budget.ts";
 import type { RenewableListener } from "../listener.ts";
-import { serverTlsOptions } from "../tls/server-tls.ts";
 import { LOOPBACK, LoopbackProxy } from "./loopback-proxy.ts";
 import { pipeRequests } from "./pipes.ts";
 import { type Origin, sniffProtocol, startsAsHttp2, stripProxyHeader } from "./protocol-sniffer.ts";

@@ -7,12 +7,12 @@ import type { RevocationLog } from "../core/revocation-log.ts";
 import type { SessionDirectory } from "../core/sessions.ts";
 import type { FailurePermits } from "./failure-permits.ts";
 
-/** The budgets of proto/README.md, "Budgets", that the pipeline spends. A reload may replace them. A route carries its own budget. */
+/** The budgets of proto/README.md, "Budgets", that the pipeline spends. A reload replaces them. A route carries its own budget. */
 export interface PipelineBudgets {
-  readonly ip: Budget;
-  readonly session: Budget;
-  readonly user: Budget;
-  readonly failures: Budget;
+  ip: Budget;
+  session: Budget;
+  user: Budget;
+  failures: Budget;
 }
 
 export interface FreshnessOptions {

@@ -4,13 +4,13 @@ import type { Clock } from "../../core/clock.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 
-/** The budgets of public calls: per network by class of route, and per identity by kind of call. A reload may replace them. */
+/** The budgets of public calls: per network by class of route, and per identity by kind of call. A reload replaces them. */
 export interface PublicBudgets {
-  readonly public_auth: Budget;
-  readonly public_misc: Budget;
-  readonly send_code: Budget;
-  readonly confirm_code: Budget;
-  readonly failures: Budget;
+  public_auth: Budget;
+  public_misc: Budget;
+  send_code: Budget;
+  confirm_code: Budget;
+  failures: Budget;
 }
 
 /** Login calls are expensive: they send mail, and codes can be guessed. All other public calls are `public_misc`. */

@@ -3,6 +3,7 @@ import { refuse } from "../../../src/core/refusal.ts";
 import type { FoundSession } from "../../../src/core/sessions.ts";
 import { SessionRecheck } from "../../../src/hub/session-recheck.ts";
 import { SILENT_LOG } from "../../support/silent-log.ts";
+import { until } from "../../support/until.ts";
 
 const found = (deviceSessionId: string, status: "active" | "revoked"): FoundSession => ({
   session: { deviceSessionId, userId: "u-1", status, key: { verify: () => false } },
@@ -76,7 +77,7 @@ describe("the session re-check", () => {
     const { recheck, live, lookedUp, sleeping } = createRecheck(answers);
     const done = recheck.start();
     for (let round = 0; round < 3; round++) {
-      while (sleeping.length === 0) await Bun.sleep(0);
+      await until(() => sleeping.length > 0, "the pause before the next look-up");
       expect([...live]).toEqual(["a", "b"]);
       if (round === 2) answers.set("a", "revoked");
       sleeping.pop()?.();
@@ -93,7 +94,7 @@ describe("the session re-check", () => {
     ]);
     const { recheck, live, sleeping } = createRecheck(answers);
     const first = recheck.start();
-    while (sleeping.length === 0) await Bun.sleep(0);
+    await until(() => sleeping.length > 0, "the pause before the next look-up");
     answers.set("a", "revoked").set("b", "active");
     await recheck.start();
     await first;

@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import { ClockWatch } from "../../../src/observe/clock-watch.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 function watched() {
-  const time = { wallMs: 1_760_000_000_000, monotonicMs: 5000 };
+  const clock = new ManualClock();
   const lines: string[] = [];
   const counted: string[] = [];
   const watch = new ClockWatch({
-    clock: { now: () => time.wallMs, monotonic: () => time.monotonicMs },
+    clock,
     log: {
       debug() {},
       info() {},
@@ -16,8 +17,8 @@ function watched() {
     metrics: { gauge() {}, observe() {}, count: (name, labels) => void counted.push(`${name} ${labels?.["direction"]}`) },
   });
   const pass = (wallMs: number, monotonicMs = wallMs) => {
-    time.wallMs += wallMs;
-    time.monotonicMs += monotonicMs;
+    clock.advance(monotonicMs);
+    clock.step(wallMs - monotonicMs);
     watch.check();
   };
   return { pass, lines, counted };

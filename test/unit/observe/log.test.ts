@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { Clock } from "../../../src/core/clock.ts";
 import { createLog, type LogOptions } from "../../../src/observe/log.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
-const clock: Clock = { now: () => Date.UTC(2030, 0, 2, 3, 4, 5, 678), monotonic: () => 0 };
+const clock = new ManualClock(Date.UTC(2030, 0, 2, 3, 4, 5, 678));
 
 /** A log and the batches that it has written. */
 function recorded(options: Partial<LogOptions> = {}) {

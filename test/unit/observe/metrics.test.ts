@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { METRICS } from "../../../src/core/metric-table.ts";
 import { createMetrics } from "../../../src/observe/metrics.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
-const clock = { now: () => 1_000_000, monotonic: () => 0 };
+const clock = new ManualClock(1_000_000);
 const create = () => createMetrics({ version: "1.2.3", clock });
 
 function samplesOf(text: string, name: string): readonly string[] {

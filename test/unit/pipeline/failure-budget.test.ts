@@ -6,6 +6,7 @@ import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
 import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";
 import { SplitBucketStore } from "../../../src/stores/memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "../../../src/stores/memory/verified-peers.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { until } from "../../support/until.ts";
 import { createPorts, incomingRequest, NOW, refusalOf, SESSION } from "./support/fixture.ts";
 
@@ -15,7 +16,7 @@ const ROOMY = { ratePerSecond: 1e6, burst: 1e6 };
 
 /** A pipeline with real buckets. Session look-ups stay pending until `answerAll`; a session exists if its id starts with "good". */
 function createPipeline(overrides: Partial<PipelinePorts> = {}) {
-  let nowMs = NOW;
+  const clock = new ManualClock(NOW);
   const recorded: string[] = [];
   const pending: (() => void)[] = [];
   const budgets = { ip: ROOMY, session: ROOMY, user: ROOMY, failures: { ratePerSecond: RATE, burst: BURST } };
@@ -31,14 +32,14 @@ function createPipeline(overrides: Partial<PipelinePorts> = {}) {
     unverifiedBuckets: new MemoryBucketStore({ entriesMax: 100 }),
     verifiedPeers: new MemoryVerifiedPeers({ ttlMs: 30_000, entriesMax: 10_000 }),
     replay: { reserve: () => true },
-    clock: { now: () => nowMs, monotonic: () => nowMs },
+    clock,
     budgets,
     ...overrides,
   });
   let requests = 0;
   const from = (deviceSessionId: string, network = "192.0.2.1") => {
     const requestId = `request-${requests++}`;
-    const request = incomingRequest({ envelope: { deviceSessionId, requestId, timestampMs: BigInt(nowMs) } });
+    const request = incomingRequest({ envelope: { deviceSessionId, requestId, timestampMs: BigInt(clock.now()) } });
     return admit({ ...request, peer: { address: network, network } }, ports).then(
       () => "ok",
       ({ reason, metadata }) => [reason, metadata.scope].filter(Boolean).join(" "),
@@ -48,9 +49,7 @@ function createPipeline(overrides: Partial<PipelinePorts> = {}) {
     ports,
     recorded,
     from,
-    advance: (ms: number) => {
-      nowMs += ms;
-    },
+    advance: (ms: number) => clock.advance(ms),
     /** Answers all look-ups, including new ones, until all outcomes are settled. */
     async answerAll(outcomes: readonly Promise<string>[]) {
       let settled = false;

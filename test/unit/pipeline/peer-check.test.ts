@@ -5,6 +5,7 @@ import { chargePeer, checkPeer } from "../../../src/pipeline/failure-budget.ts";
 import type { PipelinePorts } from "../../../src/pipeline/ports.ts";
 import { MemoryBucketStore } from "../../../src/stores/memory/buckets.ts";
 import { MemoryVerifiedPeers } from "../../../src/stores/memory/verified-peers.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { createPorts, NOW } from "./support/fixture.ts";
 
 /** Check 0 before a request is read, and the charge for requests that cannot be decoded. */
@@ -16,13 +17,13 @@ const UNVERIFIED: Peer = { address: "192.0.2.1", network: "192.0.2.1" };
 const OTHER: Peer = { address: "192.0.2.2", network: "192.0.2.2" };
 
 function createGuard(budgets: Partial<PipelinePorts["budgets"]> = {}) {
-  let nowMs = NOW;
+  const clock = new ManualClock(NOW);
   const buckets = new MemoryBucketStore({ entriesMax: 100 });
   const { ports } = createPorts({
     buckets,
     unverifiedBuckets: buckets,
     verifiedPeers: new MemoryVerifiedPeers({ ttlMs: TTL_MS, entriesMax: 100 }),
-    clock: { now: () => nowMs, monotonic: () => nowMs },
+    clock,
   });
   Object.assign(ports.budgets, {
     failures: { ratePerSecond: 1, burst: BURST },
@@ -31,9 +32,7 @@ function createGuard(budgets: Partial<PipelinePorts["budgets"]> = {}) {
   });
   return {
     ports,
-    advance: (ms: number) => {
-      nowMs += ms;
-    },
+    advance: (ms: number) => clock.advance(ms),
     /** Returns `true` if the request may be read, otherwise `retryAfterMs`. */
     check(cost: number, peer = UNVERIFIED): true | number {
       try {
@@ -47,7 +46,7 @@ function createGuard(budgets: Partial<PipelinePorts["budgets"]> = {}) {
     },
     charge: (cost: number, peer = UNVERIFIED) => chargePeer(peer, cost, ports),
     /** Marks a session as verified from the peer's network. */
-    verify: (peer = UNVERIFIED) => ports.verifiedPeers.remember(peer.network, "session-1", nowMs),
+    verify: (peer = UNVERIFIED) => ports.verifiedPeers.remember(peer.network, "session-1", clock.now()),
   };
 }
 

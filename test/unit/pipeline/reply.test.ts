@@ -6,10 +6,11 @@ import { responseSigningInput } from "../../../src/crypto/signing-input.ts";
 import { runCommand } from "../../../src/pipeline/command.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import { signReply } from "../../../src/pipeline/reply.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { createPorts, incomingRequest, NOW, refusalOf } from "./support/fixture.ts";
 
 const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
-const clock = { now: () => NOW, monotonic: () => 0 };
+const clock = new ManualClock(NOW);
 const headers = { acceptLanguage: "de", userAgent: "app/1", traceparent: undefined, tracestate: undefined };
 
 test("a reply is bound to its request: its signature verifies for no other session, message type or request id", async () => {

@@ -5,6 +5,7 @@ import { PushFeed, type PushFeedOptions } from "../../../../src/backend/feed/pus
 import { openPushLink, type PushTransportOptions } from "../../../../src/backend/feed/push-transport.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import type { ClientEvent } from "../../../../src/core/events.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 import { until } from "../../../support/until.ts";
 import { clientEvent, PushServer, sessionInvalidation } from "../support/push-server.ts";
 import { rawServer } from "../support/raw-server.ts";
@@ -352,7 +353,7 @@ describe("back-off", () => {
     const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
     const waits: number[] = [];
     const { done, sleep } = recordWaits(waits, 4);
-    const clock = { now: () => 0, monotonic: () => 0 };
+    const clock = new ManualClock();
     const feed = new Feed(server.url, { sleep, clock, random: () => 1, backoffMinMs: 100, backoffMaxMs: 300 });
     feed.start();
     await done;
@@ -363,7 +364,7 @@ describe("back-off", () => {
     const server = await pushServer({ failWith: new ConnectError("not now", Code.Unavailable) });
     const waits: number[] = [];
     const { done, sleep } = recordWaits(waits, 3);
-    const clock = { now: () => 0, monotonic: () => 0 };
+    const clock = new ManualClock();
     const pushThenSleep = (ms: number, signal: AbortSignal) => {
       if (waits.length === 1) server.pushNumber(1);
       return sleep(ms, signal);

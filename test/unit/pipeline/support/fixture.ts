@@ -10,6 +10,7 @@ import { type RequestEnvelope, RequestEnvelopeSchema } from "../../../../src/gen
 import { FailurePermits } from "../../../../src/pipeline/failure-permits.ts";
 import type { PipelinePorts } from "../../../../src/pipeline/ports.ts";
 import type { IncomingRequest } from "../../../../src/pipeline/proof.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 /** A device, its signed requests, and ports that record the calls of the pipeline. */
 
@@ -115,7 +116,7 @@ export function createPorts(overrides: Partial<PipelinePorts> = {}): { ports: Pi
     },
     revocations: { revokedSince: () => "not_revoked" },
     signer: new KeyRing({ current: new Uint8Array(32).fill(1) }),
-    clock: { now: () => NOW, monotonic: () => 0 },
+    clock: new ManualClock(NOW),
     payloadBytesMax: PAYLOAD_BYTES_MAX,
     freshness: { windowMs: WINDOW_MS, marginMs: MARGIN_MS },
     budgets: { ip: ROOMY, session: ROOMY, user: ROOMY, failures: ROOMY },

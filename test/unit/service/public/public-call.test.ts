@@ -5,6 +5,7 @@ import type { PublicBudgets } from "../../../../src/service/public/public-budget
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../../../src/service/public/public-call.ts";
 import { checkConfirmCode } from "../../../../src/service/public/public-schema.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
 
 /** The default budgets. */
 const BUDGETS: PublicBudgets = {
@@ -31,7 +32,7 @@ function callOf(body: string, address: string): HttpCall {
 }
 
 test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365 reach the backend", async () => {
-  let nowMs = 1_760_000_000_000;
+  const clock = new ManualClock();
   let forwarded = 0;
   const parts: PublicAuthParts = {
     backend: {
@@ -41,7 +42,7 @@ test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365
       },
     },
     buckets: new MemoryBucketStore({ entriesMax: 10_000 }),
-    clock: { now: () => nowMs, monotonic: () => nowMs },
+    clock,
     budgets: BUDGETS,
     onShadowRefusal() {},
     isStopping: () => false,
@@ -49,7 +50,7 @@ test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365
   const guesses = 100_000;
   const codes = new Map<string, number>();
   for (let n = 0; n < guesses; n++) {
-    nowMs += HOUR_MS / guesses;
+    clock.advance(HOUR_MS / guesses);
     const body = JSON.stringify({ challenge_id: "c-1", code: String(n).padStart(6, "0"), client_public_key: KEY });
     const address = `198.51.${n % 4}.${(n >> 2) % 250}`;
     const outcome = await servePublicCall(callOf(body, address), CONFIRM, parts).then(
@@ -75,7 +76,7 @@ test("the expensive check of the key is skipped if the budget is empty", async (
       forward: async () => ({ status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined }),
     },
     buckets: new MemoryBucketStore({ entriesMax: 100 }),
-    clock: { now: () => 1_760_000_000_000, monotonic: () => 0 },
+    clock: new ManualClock(),
     budgets: BUDGETS,
     onShadowRefusal() {},
     isStopping: () => false,

@@ -35,23 +35,23 @@ interface Size {
   readonly seconds: number;
   readonly perSecond: number;
   readonly streams: number;
-  /** How often memory must be looked at, without a lower figure, to count as settled. */
-  readonly looks: number;
-  /** How long the memory may take to come back: reservations alone live for up to 125 s. */
-  readonly backWithinMs: number;
+  /** Memory counts as settled after this many samples without a lower value. */
+  readonly samples: number;
+  /** The time within which memory must be freed. Reservations alone live for up to 125 s. */
+  readonly freedWithinMs: number;
 }
 
 const PER_SECOND = 5000;
 const SIZES = {
-  small: { seconds: 1, perSecond: 100, streams: 20, looks: 1, backWithinMs: 2000 },
-  full: { seconds: 15, perSecond: PER_SECOND, streams: 2000, looks: 8, backWithinMs: 30_000 },
-  long: { seconds: 300, perSecond: PER_SECOND, streams: 5000, looks: 8, backWithinMs: 200_000 },
+  small: { seconds: 1, perSecond: 100, streams: 20, samples: 1, freedWithinMs: 2000 },
+  full: { seconds: 15, perSecond: PER_SECOND, streams: 2000, samples: 8, freedWithinMs: 30_000 },
+  long: { seconds: 300, perSecond: PER_SECOND, streams: 5000, samples: 8, freedWithinMs: 200_000 },
 } as const satisfies Record<string, Size>;
 
-/** Steady commands against `sallyport serve`: how much memory it takes, how much it keeps, and what a stream takes before and after. */
+/** A steady load of commands on `sallyport serve`: its memory under load and afterwards, and the memory of a stream before and after. */
 export const memory: Benchmark = {
   name: "memory",
-  about: "memory of a gateway under a steady load and after it, and of a stream then, against one that has just started",
+  about: "memory of a gateway under a steady load and after it, and of a stream, against a gateway that has just started",
   run: (scale) => measureAll(SIZES[scale]),
   runLong: () => measureAll(SIZES.long),
 };
@@ -70,17 +70,22 @@ async function measure(setting: Setting, size: Size): Promise<Figure[]> {
       const startMb = await gateway.residentMb();
       await load(setting, gateway, size);
       const peakMb = await gateway.peakMb();
-      const afterMb = await leastMb(gateway, AFTER_RATIO_BOUND * startMb, size.backWithinMs);
+      const afterMb = await leastMb(gateway, AFTER_RATIO_BOUND * startMb, size.freedWithinMs);
       const streamKb = await streamKilobytes(setting, gateway, size);
       const { name } = setting;
       return [
         { figure: `${name}: at the start`, value: startMb, unit: "MB" },
-        { figure: `${name}: at most, under load`, value: peakMb, unit: "MB", bound: PEAK_MB_BOUND },
-        { figure: `${name}: after it`, value: afterMb, unit: "MB" },
-        { figure: `${name}: after it / at the start`, value: afterMb / startMb, unit: "ratio", bound: AFTER_RATIO_BOUND },
+        { figure: `${name}: peak under load`, value: peakMb, unit: "MB", bound: PEAK_MB_BOUND },
+        { figure: `${name}: after load`, value: afterMb, unit: "MB" },
+        { figure: `${name}: after load / at the start`, value: afterMb / startMb, unit: "ratio", bound: AFTER_RATIO_BOUND },
         { figure: `${name}: a stream at the start`, value: fresh, unit: "KB" },
         { figure: `${name}: a stream after load`, value: streamKb, unit: "KB" },
-        { figure: `${name}: after load / at the start`, value: streamKb / fresh, unit: "ratio", bound: STREAM_RATIO_BOUND },
+        {
+          figure: `${name}: a stream after load / at the start`,
+          value: streamKb / fresh,
+          unit: "ratio",
+          bound: STREAM_RATIO_BOUND,
+        },
       ];
     });
   } finally {
@@ -114,7 +119,7 @@ async function load({ listener, http, contentType }: Setting, gateway: Served, {
   await commands.stop();
 }
 
-/** The least that is resident from now on, until it is within the bound or the time is over. */
+/** The lowest resident memory until it is within the bound, or the time is over. */
 async function leastMb(gateway: Served, boundMb: number, withinMs: number): Promise<number> {
   const endMs = performance.now() + withinMs;
   let least = await gateway.residentMb();
@@ -125,27 +130,27 @@ async function leastMb(gateway: Served, boundMb: number, withinMs: number): Prom
   return least;
 }
 
-/** What each of many streams adds, once the process has settled. */
+/** The memory that each of many streams adds to the settled process. */
 async function streamKilobytes(
   { listener, http, streamType }: Setting,
   gateway: Served,
-  { streams, looks }: Size,
+  { streams, samples }: Size,
 ): Promise<number> {
   const port = Number(new URL(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl).port);
-  const before = await settledMb(gateway, looks);
+  const before = await settledMb(gateway, samples);
   const parameters = { port, streams, http, contentType: streamType, streamsPerConnection: 100, mark: "never sent" };
   const clients = await startChild("push-clients", parameters);
   await ask(clients, "/open");
-  const after = await settledMb(gateway, looks);
+  const after = await settledMb(gateway, samples);
   await clients.stop();
-  // Where the process still shrinks meanwhile, a stream takes next to nothing.
+  // If the process shrinks meanwhile, the difference is near zero or negative; a figure must be positive.
   return Math.max(((after - before) * 1000) / streams, 0.1);
 }
 
-/** Resident memory when it no longer falls: the runtime collects, and gives back, by and by. */
-async function settledMb(gateway: Served, looks: number): Promise<number> {
+/** Resident memory when it no longer decreases. Bun collects garbage and returns pages with a delay. */
+async function settledMb(gateway: Served, samples: number): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
-  for (let look = 0, sinceLeast = 0; sinceLeast < looks && look < 60; look++, sinceLeast++) {
+  for (let sample = 0, sinceLeast = 0; sinceLeast < samples && sample < 60; sample++, sinceLeast++) {
     const now = await gateway.residentMb();
     if (now < least - 0.5) sinceLeast = 0;
     least = Math.min(least, now);

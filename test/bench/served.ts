@@ -3,13 +3,13 @@ import { until } from "../support/until.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 
-/** `sallyport serve` in a process of its own, with nothing in it but the gateway: what it takes is what an operator sees. */
+/** `sallyport serve` in its own process, so that its memory is what an operator sees. */
 export interface Served {
   readonly edgeUrl: string;
   readonly grpcUrl: string;
   /** Resident memory, in megabytes. */
   residentMb(): Promise<number>;
-  /** The most that it was so far. */
+  /** The peak of resident memory so far, in megabytes. */
   peakMb(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -37,7 +37,7 @@ interface Addresses {
   readonly admin: string;
 }
 
-/** What the gateway logs when it has started; the rest of its log is read and dropped. */
+/** The addresses in the gateway's start message. The rest of its log is discarded. */
 async function addressesIn(log: ReadableStream<Uint8Array>): Promise<Addresses> {
   const { promise, resolve, reject } = Promise.withResolvers<Addresses>();
   const read = async () => {
@@ -57,7 +57,7 @@ async function addressesIn(log: ReadableStream<Uint8Array>): Promise<Addresses> 
   return promise;
 }
 
-/** A size out of Linux's /proc/<pid>/status. */
+/** A size from Linux's /proc/<pid>/status. */
 async function megabytes(pid: number, name: string): Promise<number> {
   const status = await Bun.file(`/proc/${pid}/status`).text();
   return Number(new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(status)?.[1]) / 1000;

@@ -1,4 +1,4 @@
-/** Signed commands over a few connections, at a steady rate; asked `/send?commands=N`, it answers when all are answered. */
+/** Sends signed commands over a few connections at a steady rate. `/send?commands=N` responds when all are answered. */
 import { type ClientHttp2Session, connect } from "node:http2";
 import { encodeFrame } from "../../../src/rpc/frame.ts";
 import { command } from "../../support/load-device.ts";
@@ -14,7 +14,7 @@ interface Parameters {
 const { url, http, contentType, perSecond } = parameters<Parameters>();
 const PATH = "/sallyport.v1.Gateway/ExecuteCommand";
 const CONNECTIONS = 4;
-const AT_ONCE = 32;
+const CONCURRENCY = 32;
 const SESSIONS = 64;
 
 const isFramed = contentType.startsWith("application/grpc");
@@ -32,20 +32,20 @@ async function overHttp1(n: number): Promise<void> {
 }
 
 function overHttp2(): (n: number) => Promise<void> {
-  const sessions: ClientHttp2Session[] = [];
+  const connections: ClientHttp2Session[] = [];
   /** The gateway ends each connection after `connections.requests_max` requests. */
-  const sessionOf = (n: number) => {
+  const connectionOf = (n: number) => {
     const at = n % CONNECTIONS;
-    const open = sessions[at];
+    const open = connections[at];
     if (open !== undefined && !open.closed && !open.destroyed) return open;
     const next = connect(url).on("error", () => {});
-    sessions[at] = next;
+    connections[at] = next;
     return next;
   };
   return (n) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const fields = { ":method": "POST", ":path": PATH, "content-type": contentType, te: "trailers" };
-    const stream = sessionOf(n).request(fields);
+    const stream = connectionOf(n).request(fields);
     stream.on("response", (head) => {
       const status = head["grpc-status"] ?? head[":status"];
       if (status !== 200) reject(new Error(`${status} ${head["grpc-message"]}`));
@@ -62,11 +62,11 @@ async function sendAll(commands: number): Promise<void> {
     for (const n of numbers) {
       const dueMs = startedMs + (n / perSecond) * 1000;
       if (performance.now() < dueMs) await Bun.sleep(dueMs - performance.now());
-      // What a connection that ends does not take, the next one does.
+      // A command that fails because its connection ends is repeated on the next one.
       await send(n).catch(() => send(n));
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
 }
 
 const server = Bun.serve({

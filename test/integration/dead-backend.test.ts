@@ -30,8 +30,8 @@ interface Line {
   readonly cause?: string;
 }
 
-/** The lines of calls of the backend, at this level. */
-function told(level: string): Line[] {
+/** The log lines about backend calls at this level. */
+function linesOf(level: string): Line[] {
   const lines: Line[] = world
     .logged()
     .split("\n")
@@ -72,20 +72,20 @@ const FAULTS = [
 ] as const;
 
 describe.each(CALLS)("%s", (calls, pathOf, call) => {
-  test.each(FAULTS)("to a backend that %s are said to fail, once, and once to succeed again", async (_, kind, fault) => {
+  test.each(FAULTS)("to a backend that %s are logged once as failing and once as recovered", async (_, kind, fault) => {
     expect(await call()).toBe("ok");
     world.faults.on(pathOf(), fault);
     for (let at = 0; at < 5; at++) expect(await call()).not.toBe("ok");
-    await until(() => told("warn").length > 0, "a warning");
+    await until(() => linesOf("warn").length > 0, "a warning");
     world.faults.off(pathOf());
     for (let at = 0; at < 5; at++) expect(await call()).toBe("ok");
-    await until(() => told("info").length > 0, "the end of it to be told");
-    expect(told("warn")).toMatchObject([{ msg: "backend calls failing", calls, kind }]);
-    expect(told("info")).toMatchObject([{ msg: "backend calls recovered", calls }]);
+    await until(() => linesOf("info").length > 0, "the recovery");
+    expect(linesOf("warn")).toMatchObject([{ msg: "backend calls failing", calls, kind }]);
+    expect(linesOf("info")).toMatchObject([{ msg: "backend calls recovered", calls }]);
   });
 });
 
-test("a backend that refuses connections is told of with the cause, and so is its push feed", async () => {
+test("a backend that refuses connections is logged with the cause, and so is its push feed", async () => {
   expect(await command()).toBe("ok");
   await world.faults.stop();
   await world.backend.stop();
@@ -95,25 +95,25 @@ test("a backend that refuses connections is told of with the cause, and so is it
       .logged()
       .split("\n")
       .filter((line) => line.includes('"level":"warn"'));
-  const isTold = (text: string) => warnings().some((line) => line.includes(text));
-  await until(() => isTold("session look-ups") && isTold("push feed down"), "both to be told");
-  expect(told("warn")).toMatchObject([{ calls: "session look-ups", kind: "unavailable" }]);
-  expect(told("warn")[0]?.cause).not.toBe("");
+  const isLogged = (text: string) => warnings().some((line) => line.includes(text));
+  await until(() => isLogged("session look-ups") && isLogged("push feed down"), "both warnings");
+  expect(linesOf("warn")).toMatchObject([{ calls: "session look-ups", kind: "unavailable" }]);
+  expect(linesOf("warn")[0]?.cause).not.toBe("");
 });
 
-test("what the backend refuses is no failure of the backend's, and neither is a client that leaves", async () => {
+test("a business error and a canceled call are not logged as failing calls", async () => {
   world.faults.on(PROFILE_PATH, () => Response.json({ code: "no_such_profile" }, { status: 404 }));
   expect(await command()).toBe("no_such_profile");
   world.faults.on(PROFILE_PATH, never);
-  const leave = new AbortController();
+  const abort = new AbortController();
   const client = createClient(Gateway, world.transport(VARIANTS[0] ?? expect.unreachable()));
   const before = world.faults.calls(PROFILE_PATH);
   const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
-  const left = client.executeCommand(request, { signal: leave.signal }).catch(() => "left");
+  const canceled = client.executeCommand(request, { signal: abort.signal }).catch(() => "canceled");
   await until(() => world.faults.calls(PROFILE_PATH) > before, "the call to arrive");
-  leave.abort();
-  await left;
+  abort.abort();
+  await canceled;
   world.faults.off(PROFILE_PATH);
   expect(await command()).toBe("ok");
-  expect(told("warn")).toEqual([]);
+  expect(linesOf("warn")).toEqual([]);
 });

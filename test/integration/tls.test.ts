@@ -18,7 +18,7 @@ interface Shown {
   readonly alpn: string | false;
 }
 
-/** Whose certificate a port shows, and which protocol it agrees on. */
+/** The common name of a port's certificate, and the protocol that ALPN selects. */
 function handshake(url: string, options: { alpn?: string[]; cert?: string; key?: string } = {}): Promise<Shown> {
   const { hostname: host, port } = new URL(url);
   const { alpn = ["h2", "http/1.1"], ...identity } = options;
@@ -45,13 +45,13 @@ describe("TLS", () => {
   });
   afterAll(() => world.close());
 
-  test("agrees on HTTP/2 or HTTP/1.1 by ALPN at the edge, and on HTTP/2 alone for gRPC", async () => {
+  test("the edge selects HTTP/2 or HTTP/1.1 by ALPN, and the gRPC listener only HTTP/2", async () => {
     expect(await handshake(world.gateway.edgeUrl)).toEqual({ name: "first.test", alpn: "h2" });
     expect((await handshake(world.gateway.edgeUrl, { alpn: ["http/1.1"] })).alpn).toBe("http/1.1");
     expect(await handshake(world.gateway.grpcUrl)).toEqual({ name: "first.test", alpn: "h2" });
   });
 
-  test("serves a renewed certificate without a restart, and keeps open streams", async () => {
+  test("a renewed certificate is served without a restart, and streams stay open", async () => {
     const device = await world.login();
     const subscribers = await Promise.all(VARIANTS.map((variant) => EventSubscriber.open(world.transport(variant), device)));
     const second = await selfSigned("second.test");
@@ -61,7 +61,7 @@ describe("TLS", () => {
     expect((await handshake(world.gateway.edgeUrl)).name).toBe("first.test");
     copyFileSync(second.keyFile, first.keyFile);
     for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl]) {
-      // A connection that waits to be accepted while the port changes hands is reset.
+      // A connection in the accept queue is reset while the listening socket is replaced.
       const served = () => handshake(url).catch(() => undefined);
       await until(async () => (await served())?.name === "second.test", "the new certificate");
     }
@@ -99,7 +99,7 @@ describe.each(["own-port", "same-port"] as const)("an invalid TLS renewal (%s)",
     ["an empty certificate file", async () => ({ certificate: "", key: good.key }), "holds no certificate"],
     ["an empty key file", async () => ({ certificate: good.certificate, key: "" }), "holds no private key"],
     ["an expired certificate", () => selfSigned("expired.test", { fromDays: -9, toDays: -1 }), "expired at"],
-    ["one that is not valid yet", () => selfSigned("early.test", { fromDays: 1, toDays: 9 }), "is not valid before"],
+    ["a certificate that is not valid yet", () => selfSigned("early.test", { fromDays: 1, toDays: 9 }), "is not valid before"],
     [
       "a chain that is cut off",
       async () => {
@@ -108,17 +108,17 @@ describe.each(["own-port", "same-port"] as const)("an invalid TLS renewal (%s)",
       },
       "is cut off",
     ],
-  ])("%s: the old certificate serves on", async (_, renewal, told) => {
+  ])("%s is rejected, and the old certificate stays in use", async (_, renewal, problem) => {
     const { certificate, key } = await renewal();
     writeFileSync(world.config["tls.key_file"] ?? "", key);
     writeFileSync(world.config["tls.certificate_file"] ?? "", certificate);
-    await until(() => world.logged().includes(told), "the renewal to be refused");
+    await until(() => world.logged().includes(problem), "the renewal to be rejected");
     for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl])
       expect((await handshake(url, { cert: good.certificate, key: good.key })).name).toBe("good.test");
     expect(world.logged()).not.toContain("tls certificate renewed");
   });
 
-  test("when it expires is a metric, and is warned of: it is less than 14 days away", async () => {
+  test("the expiry is a metric, and is logged as a warning if it is less than 14 days away", async () => {
     const expires = new X509Certificate(good.certificate).validToDate.getTime() / 1000;
     for (const file of ["certificate", "client_ca"])
       expect(await metric(world.gateway, "sallyport_tls_certificate_expiry_seconds", `{file="${file}"}`)).toBe(expires);
@@ -126,7 +126,7 @@ describe.each(["own-port", "same-port"] as const)("an invalid TLS renewal (%s)",
   });
 });
 
-/** The same in files of its own. */
+/** Writes the certificate and key to new files. */
 function copyOf({ certificateFile, keyFile, ...texts }: Certificate): Certificate {
   const folder = mkdtempSync(join(tmpdir(), "sallyport-tls-"));
   const files = { certificateFile: join(folder, "certificate.pem"), keyFile: join(folder, "key.pem") };
@@ -136,10 +136,10 @@ function copyOf({ certificateFile, keyFile, ...texts }: Certificate): Certificat
 }
 
 describe("client certificates", () => {
-  test("are demanded where an authority is configured: without one nobody gets in", async () => {
+  test("are required if a client CA is configured", async () => {
     const server = await selfSigned("server.test");
     const client = await selfSigned("client.test");
-    const stranger = await selfSigned("stranger.test");
+    const unknown = await selfSigned("unknown.test");
     const world = await openWorld(
       { ...filesOf(server), "tls.client_ca_file": client.certificateFile },
       { tls: { ca: server.certificate, cert: client.certificate, key: client.key } },
@@ -160,7 +160,7 @@ describe("client certificates", () => {
         ),
       ).toBe("out");
       expect(
-        await call({ ca, cert: stranger.certificate, key: stranger.key }).then(
+        await call({ ca, cert: unknown.certificate, key: unknown.key }).then(
           () => "in",
           () => "out",
         ),
@@ -170,7 +170,7 @@ describe("client certificates", () => {
   });
 });
 
-/** `dev` on free ports: the usual ones may be in use. */
+/** `dev` on free ports, because its default ports may be in use. */
 const DEV = ["dev", ...["edge.listen", "admin.listen", "dev.backend_listen", "dev.push_listen"].flatMap(onFreePort)];
 
 function onFreePort(setting: string): string[] {
@@ -178,7 +178,7 @@ function onFreePort(setting: string): string[] {
 }
 
 describe("TLS files that cannot be used", () => {
-  test("stop the start with one line that names them", async () => {
+  test("stop the start with one error line that names them", async () => {
     const [one, other] = [await selfSigned("one.test"), await selfSigned("other.test")];
     const misfit = runCommand(DEV, {
       SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile,
@@ -191,7 +191,7 @@ describe("TLS files that cannot be used", () => {
     writeFileSync(empty.certificateFile, "");
     const expired = await selfSigned("expired.test", { fromDays: -9, toDays: -1 });
     for (const grpc of ["own-port", "same-port"])
-      for (const [files, told] of [
+      for (const [files, problem] of [
         [empty, "holds no certificate"],
         [expired, "expired at"],
       ] as const) {
@@ -200,7 +200,7 @@ describe("TLS files that cannot be used", () => {
           SALLYPORT_TLS_KEY_FILE: files.keyFile,
         });
         expect(await refused.exited).toBe(2);
-        expect(refused.stderr()).toContain(told);
+        expect(refused.stderr()).toContain(problem);
         expect(refused.stderr().trim().split("\n")).toHaveLength(1);
       }
     const alone = runCommand(DEV, { SALLYPORT_TLS_CERTIFICATE_FILE: one.certificateFile });

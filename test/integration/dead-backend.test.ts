@@ -8,7 +8,7 @@ import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, openWorld, type World } from "../support/world.ts";
 
-/** What an operator who reads warnings alone learns of a backend that fails. */
+/** The log at level `warn` names a failing backend and its recovery. */
 
 const PROFILE_PATH = "/api/v1/user/profile";
 const SEND = "/api/v1/public/auth/send-email-code";

@@ -4,12 +4,15 @@ import { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type Role, TABLE_OCTETS, TableSizeFilter } from "./table-size-filter.ts";
 
-/** Data or a state change of the underlying socket. They are delivered in order. */
+/** Received data, or the end or the close of the underlying socket. The wrapper delivers these events in order. */
 type SocketEvent = Buffer | "end" | "close";
 
 type Callback = (error?: Error | null) => void;
 
-/** Wraps a socket for `node:http2` in a `TableSizeFilter`. Each of the two sockets closes with the other. */
+/**
+ * A socket for `node:http2` that wraps another socket. Every byte passes a `TableSizeFilter`. If one of the two sockets closes, the other closes
+ * too.
+ */
 export class FilteredSocket extends Duplex {
   readonly #socket: Socket;
   readonly #filter: TableSizeFilter;
@@ -30,7 +33,7 @@ export class FilteredSocket extends Duplex {
     socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => this.#connected());
   }
 
-  /** True until the TLS handshake, if any, is complete. */
+  /** True until the connection is open. With TLS, the connection is open when the handshake is complete. */
   get connecting(): boolean {
     return this.#connecting;
   }
@@ -84,7 +87,7 @@ export class FilteredSocket extends Duplex {
     if (this.#events.length === 1) this.#deliver();
   }
 
-  /** Delivers the first event now, and the next one in the next turn of the event loop. */
+  /** Delivers one event per turn of the event loop: `TableSizeFilter.receive` explains why. */
   #deliver(): void {
     const [event] = this.#events;
     if (event === "close") this.destroy();
@@ -104,8 +107,8 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Closes an unfiltered connection if its client later sets a small table, since the content of the encoder's table is unknown by then. The
- * client opens another connection. No known client lowers the size after its first SETTINGS frame.
+ * Closes a connection without a filter if a later SETTINGS frame of its client sets a small table. A filter cannot be added then, because the
+ * content of the encoder's table is unknown. The client must connect again. No known client sends such a SETTINGS frame.
  */
 export function endOnSmallTable(session: ServerHttp2Session): void {
   session.on("remoteSettings", ({ headerTableSize = TABLE_OCTETS }) => {

@@ -1,4 +1,4 @@
-/** Frame header length and frame types (RFC 9113 4.1, 6). */
+/** Length of a frame header (RFC 9113 4.1). The constants below are frame types (RFC 9113 6). */
 export const FRAME_HEADER_OCTETS = 9;
 export const DATA = 0;
 export const HEADERS = 1;
@@ -9,7 +9,7 @@ export const CONTINUATION = 9;
 export interface FrameKind {
   readonly type: number;
   readonly flags: number;
-  /** Length of the payload. */
+  /** Length of the frame's payload. */
   readonly octets: number;
 }
 
@@ -20,18 +20,18 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** A whole frame if the reader parses its type; otherwise raw bytes. */
+/** A complete frame if the reader parses frames of its kind. Otherwise raw bytes, which may be a part of a frame or several frames. */
 export type Piece = Frame | Uint8Array;
 
-/** Splits one direction of an HTTP/2 connection into frames to parse and raw bytes. */
+/** Splits the bytes of one direction of an HTTP/2 connection. It parses some frames, and passes all other bytes on unparsed. */
 export class FrameReader {
   readonly #parses: (frame: FrameKind) => boolean;
-  /** The start of an incomplete frame header, or of an incomplete frame to parse. */
+  /** Bytes of an incomplete frame header, or of an incomplete frame that must be parsed. */
   #pending: Buffer = Buffer.alloc(0);
-  /** Octets to pass on unparsed, up to the start of the next frame. */
+  /** Number of octets before the next frame. The reader passes them on unparsed. */
   #skipOctets: number;
 
-  /** `prefaceOctets`: octets before the first frame. */
+  /** `prefaceOctets` is the number of octets before the first frame. `parses` selects the frames to parse. */
   constructor(prefaceOctets: number, parses: (frame: FrameKind) => boolean) {
     this.#skipOctets = prefaceOctets;
     this.#parses = parses;
@@ -53,7 +53,7 @@ export class FrameReader {
     return pieces;
   }
 
-  /** Start of the next frame to parse, or of an incomplete frame header. The end of the bytes if there is none. */
+  /** Returns the offset of the next frame to parse or of an incomplete frame header. Without such a frame, it is the length of the bytes. */
   #skip(bytes: Buffer, from: number): number {
     for (let at = from; ; ) {
       const skipped = Math.min(this.#skipOctets, bytes.byteLength - at);
@@ -66,7 +66,7 @@ export class FrameReader {
     }
   }
 
-  /** End of the frame at `at`. Beyond the bytes if the frame is incomplete. */
+  /** Returns the offset after the frame that starts at `at`. If the frame is incomplete, the offset exceeds the length of the bytes. */
   #frameEnd(bytes: Buffer, at: number): number {
     if (bytes.byteLength - at < FRAME_HEADER_OCTETS) return Number.POSITIVE_INFINITY;
     return at + FRAME_HEADER_OCTETS + bytes.readUIntBE(at, 3);

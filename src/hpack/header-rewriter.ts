@@ -1,7 +1,7 @@
 import { HeaderTable, type TableField } from "./header-table.ts";
 import { huffmanLength } from "./huffman.ts";
 
-/** RFC 7541 appendix A: lengths of the names in the static table. */
+/** Lengths of the field names in the static table, in octets (RFC 7541 appendix A). */
 const STATIC_NAME_OCTETS = [
   ...[10, 7, 7, 5, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 14, 15, 15, 13, 6, 27],
   ...[3, 5, 13, 13, 19, 16, 16, 14, 16, 13, 12, 6, 4, 4, 6, 7, 4, 4, 8, 17],
@@ -10,7 +10,10 @@ const STATIC_NAME_OCTETS = [
 ];
 const STATIC_FIELDS = STATIC_NAME_OCTETS.length;
 
-/** RFC 7541 6: bit pattern of each field representation, and the prefix bits of its integer. */
+/**
+ * The representations of a field, and the size update (RFC 7541 6). `pattern` is the start of the first octet. `bits` is the number of bits of
+ * the first octet that hold the integer.
+ */
 const INDEXED = { pattern: 0x80, bits: 7 };
 const WITH_INDEXING = { pattern: 0x40, bits: 6 };
 const SIZE_UPDATE = { pattern: 0x20, bits: 5 };
@@ -18,31 +21,31 @@ const NEVER_INDEXED = { pattern: 0x10, bits: 4 };
 const WITHOUT_INDEXING = { pattern: 0x00, bits: 4 };
 const REPRESENTATIONS = [INDEXED, WITH_INDEXING, SIZE_UPDATE, NEVER_INDEXED, WITHOUT_INDEXING];
 
-/** A size update to 0 octets. */
+/** A size update that sets the size of the dynamic table to 0 octets. */
 const EMPTY_TABLE = Uint8Array.of(SIZE_UPDATE.pattern);
 
-/** Rewrites an encoder's header blocks. After `makeLiteral`, they need no dynamic table. */
+/** Rewrites the header blocks of an encoder. After `makeLiteral`, the rewritten blocks do not use the dynamic table. */
 export class HeaderRewriter {
   readonly #table: HeaderTable;
   #isLiteral = false;
   #updateDue = false;
 
-  /** `capacity`: octets of the encoder's dynamic table. */
+  /** `capacity` is the maximum size of the encoder's dynamic table, in octets. */
   constructor(capacity: number) {
     this.#table = new HeaderTable(capacity);
   }
 
-  /** From the next block on, no field is added to the dynamic table, and none refers to it. */
+  /** From the next header block on, fields are not added to the dynamic table, and they do not refer to the dynamic table. */
   makeLiteral(): void {
     this.#isLiteral = true;
   }
 
-  /** The next block starts with a size update, as required after a reduced table size is acknowledged (RFC 7541 4.2). */
+  /** Starts the next header block with a size update. RFC 7541 4.2 requires it after the acknowledgement of a smaller table size. */
   announceEmptyTable(): void {
     this.#updateDue = true;
   }
 
-  /** Throws RangeError if the block is malformed. */
+  /** Returns the header block to send. Throws RangeError if `block` is malformed. */
   rewrite(block: Uint8Array): Uint8Array {
     const parts: Uint8Array[] = this.#updateDue ? [EMPTY_TABLE] : [];
     this.#updateDue = false;
@@ -51,7 +54,7 @@ export class HeaderRewriter {
     return Buffer.concat(parts);
   }
 
-  /** Reads the next field or size update, and returns the bytes to send. */
+  /** Reads the next field or size update of the header block. Returns the bytes to send in its place. */
   #field(reader: BlockReader): Uint8Array[] {
     const start = reader.at;
     const { kind, index } = reader.representation();
@@ -81,7 +84,7 @@ export class HeaderRewriter {
   }
 }
 
-/** A string as sent, with its length prefix, and the octets of its decoded form. */
+/** A string of a header block: its bytes as sent, with the length prefix, and its length after decoding, in octets. */
 interface SentString {
   readonly sent: Uint8Array;
   readonly octets: number;
@@ -94,11 +97,11 @@ function nameOf({ sent, octets }: SentString) {
 function literal({ pattern, bits }: typeof INDEXED, { name, value }: TableField): Uint8Array[] {
   if (typeof name !== "number") return [Uint8Array.of(pattern), name, value];
   const prefixMax = 2 ** bits - 1;
-  // A static index is at most 61, so one more octet is sufficient (RFC 7541 5.1).
+  // An index in the static table is at most 61, so its integer needs at most two octets (RFC 7541 5.1).
   return [name < prefixMax ? Uint8Array.of(pattern | name) : Uint8Array.of(pattern | prefixMax, name - prefixMax), value];
 }
 
-/** Reads a header block (RFC 7541 5, 6). */
+/** Reads the integers, strings and representations of a header block (RFC 7541 5, 6). */
 class BlockReader {
   readonly #block: Uint8Array;
   at = 0;
@@ -141,7 +144,7 @@ class BlockReader {
       value += (octet & 127) * scale;
       if (octet < 128) return value;
     }
-    throw new RangeError("an integer is too large");
+    throw new RangeError("an integer of the header block is too large");
   }
 
   #octet(): number {

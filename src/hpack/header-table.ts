@@ -1,19 +1,20 @@
-/** RFC 7541 4.1: octets that each entry counts in addition to its strings. */
+/** Size of an entry in addition to the octets of its name and value (RFC 7541 4.1). */
 const ENTRY_OVERHEAD = 32;
 
-/** A field of an encoder's dynamic table. Its strings are as sent, with their length prefixes. */
+/** A field of an encoder's dynamic table. The bytes of its name and value are as sent, with their length prefixes. */
 export interface TableField {
-  /** An index in the static table, or a string. */
+  /** The name's index in the static table, or the bytes of the name. */
   readonly name: number | Uint8Array;
   readonly value: Uint8Array;
-  /** Decoded octets of name and value. */
+  /** Length of name and value together after decoding, in octets. */
   readonly octets: number;
+  /** Length of the name after decoding, in octets. */
   readonly nameOctets: number;
 }
 
-/** A copy of an encoder's dynamic table, kept from its output (RFC 7541 2.3.2). */
+/** A copy of an encoder's dynamic table (RFC 7541 2.3.2). The copy is built from the header blocks that the encoder writes. */
 export class HeaderTable {
-  /** The oldest first. */
+  /** The oldest field is the first. */
   #fields: TableField[] = [];
   #size = 0;
   #capacity: number;
@@ -22,10 +23,10 @@ export class HeaderTable {
     this.#capacity = capacity;
   }
 
-  /** `age`: 0 for the newest field. */
+  /** The newest field has the age 0, the field before it the age 1. */
   at(age: number): TableField {
     const field = this.#fields.at(-1 - age);
-    if (field === undefined) throw new RangeError("the dynamic table has no such field");
+    if (field === undefined) throw new RangeError("no field of the dynamic table has this index");
     return field;
   }
 
@@ -40,7 +41,7 @@ export class HeaderTable {
     this.#evict();
   }
 
-  /** RFC 7541 4.3, 4.4. A field that is larger than the table empties it. */
+  /** Evicts the oldest fields until the table fits its capacity (RFC 7541 4.3, 4.4). A field larger than the capacity leaves the table empty. */
   #evict(): void {
     let evicted = 0;
     for (; this.#size > this.#capacity; evicted++) this.#size -= (this.#fields[evicted]?.octets ?? 0) + ENTRY_OVERHEAD;

@@ -1,11 +1,11 @@
-/** RFC 7541 appendix B: number of symbols per code length in bits. The code is canonical, so lengths suffice to find code boundaries. */
+/** Maps a code length in bits to its number of symbols (RFC 7541 appendix B). The code is canonical, so these numbers suffice to find code ends. */
 const SYMBOLS_BY_BITS: Readonly<Record<number, number>> = {
   ...{ 5: 10, 6: 26, 7: 32, 8: 6, 10: 5, 11: 3, 12: 2, 13: 6, 14: 2, 15: 3 },
   ...{ 19: 3, 20: 8, 21: 13, 22: 26, 23: 29, 24: 12, 25: 4, 26: 15, 27: 19, 28: 29, 30: 4 },
 };
 const CODE_BITS_MAX = 30;
 
-/** By length in bits: the first code of that length, and the end of its range (exclusive). */
+/** The codes of `n` bits are the numbers from `FIRST[n]` to below `END[n]`. */
 const FIRST = new Int32Array(CODE_BITS_MAX + 1);
 const END = new Int32Array(CODE_BITS_MAX + 1);
 for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
@@ -13,7 +13,7 @@ for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
   END[bits] = (FIRST[bits] ?? 0) + (SYMBOLS_BY_BITS[bits] ?? 0);
 }
 
-/** The decoded length, in octets, of a Huffman-coded string (RFC 7541 5.2). */
+/** Returns the length that a Huffman-coded string has after decoding, in octets (RFC 7541 5.2). */
 export function huffmanLength(coded: Uint8Array): number {
   let symbols = 0;
   let code = 0;
@@ -22,7 +22,7 @@ export function huffmanLength(coded: Uint8Array): number {
     for (let shift = 7; shift >= 0; shift--) {
       code = code * 2 + ((octet >> shift) & 1);
       bits++;
-      if (bits > CODE_BITS_MAX) throw new RangeError("no symbol has so long a code");
+      if (bits > CODE_BITS_MAX) throw new RangeError("a Huffman code is too long");
       if (code >= (END[bits] ?? 0)) continue;
       symbols++;
       code = 0;

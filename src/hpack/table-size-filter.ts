@@ -14,11 +14,11 @@ import { HeaderRewriter } from "./header-rewriter.ts";
 
 export type Role = "client" | "server";
 
-/** RFC 9113 6.5.2: the initial size of every table. Bun's encoder never changes it. */
+/** Initial size of every dynamic table, in octets (RFC 9113 6.5.2). Bun's encoder always uses this size. */
 export const TABLE_OCTETS = 4096;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTING_OCTETS = 6;
-/** RFC 9113 4.2: the frame size that every endpoint accepts. It is larger than any SETTINGS frame in use. */
+/** The frame size that every endpoint accepts, in octets (RFC 9113 4.2). SETTINGS frames are smaller in practice. */
 const FRAME_OCTETS_MAX = 16_384;
 const CLIENT_PREFACE_OCTETS = 24;
 
@@ -29,7 +29,7 @@ const PADDED = 0x8;
 const PRIORITY = 0x20;
 const PRIORITY_OCTETS = 5;
 
-/** Whether a SETTINGS payload (RFC 9113 6.5.1) contains a table size below the encoder's, even if a later entry raises it again. */
+/** Returns whether an entry of a SETTINGS payload (RFC 9113 6.5.1) sets a table size below `TABLE_OCTETS`. Later entries are not considered. */
 function hasSmallTable(settings: Buffer): boolean {
   for (let at = 0; at + SETTING_OCTETS <= settings.byteLength; at += SETTING_OCTETS) {
     if (settings.readUInt16BE(at) !== SETTINGS_HEADER_TABLE_SIZE) continue;
@@ -38,24 +38,29 @@ function hasSmallTable(settings: Buffer): boolean {
   return false;
 }
 
-/** Whether a client may have a small table, by its first bytes (RFC 9113 3.4). True if they do not contain its whole SETTINGS frame. */
+/**
+ * Returns whether a client may have a small header table, judged by its first bytes (RFC 9113 3.4). Returns true if these bytes do not contain the
+ * complete first SETTINGS frame.
+ */
 export function mayHaveSmallTable(firstBytes: Buffer): boolean {
   const [settings] = receivedReader("server").read(firstBytes).filter(isFrame);
   return settings === undefined || hasSmallTable(settings.payload);
 }
 
 /**
- * Applies the peer's SETTINGS_HEADER_TABLE_SIZE to a connection of `node:http2`. Bun 1.4.5 ignores it
- * (https://github.com/oven-sh/bun/issues/19152), so a peer with a smaller table cannot decode header blocks. From a smaller size
- * on, blocks are rewritten to use no dynamic table. The first block after the acknowledgement starts with a size update (RFC 7541 4.2).
+ * Applies the peer's SETTINGS_HEADER_TABLE_SIZE to a connection of `node:http2`. Bun 1.4.5 ignores this setting
+ * (https://github.com/oven-sh/bun/issues/19152), so a peer with a smaller table cannot decode the header blocks.
+ *
+ * - After the peer sets a smaller size, the filter rewrites header blocks so that they do not use the dynamic table.
+ * - The first header block after the acknowledgement starts with a size update (RFC 7541 4.2).
  */
 export class TableSizeFilter {
   readonly #receivedReader: FrameReader;
   readonly #sent: FrameReader;
   readonly #rewriter = new HeaderRewriter(TABLE_OCTETS);
-  /** Per unacknowledged SETTINGS frame: whether it sets a small table. */
+  /** One entry per SETTINGS frame that is not acknowledged yet: whether the frame sets a small table. */
   readonly #unacknowledged: boolean[] = [];
-  /** A header block whose last CONTINUATION frame is not yet read. */
+  /** The header block that is being read, until its last CONTINUATION frame is read. */
   #incomplete: { readonly first: Frame; readonly fragments: Uint8Array[] } | undefined;
 
   constructor(role: Role) {
@@ -64,8 +69,8 @@ export class TableSizeFilter {
   }
 
   /**
-   * Processes bytes from the peer before the runtime reads them. Returns them in parts. The runtime must read each part in a turn of its own:
-   * if it reads a response and its end in one turn, it discards data for which no reader is attached yet.
+   * Splits bytes from the peer into parts. The runtime must read each part in a separate turn of the event loop. If the runtime reads a response
+   * and the end of the response in one turn, it discards data that has no reader yet.
    */
   receive(chunk: Buffer): Buffer[] {
     const parts: Uint8Array[][] = [[]];
@@ -84,7 +89,7 @@ export class TableSizeFilter {
     if (isSmall) this.#rewriter.makeLiteral();
   }
 
-  /** Returns the bytes to send instead of the runtime's. Throws RangeError if they are not valid HTTP/2. */
+  /** Returns the bytes to send instead of `chunk`, which the runtime wrote. Throws RangeError if `chunk` is not valid HTTP/2. */
   send(chunk: Buffer): Buffer {
     const parts: Uint8Array[] = [];
     for (const piece of this.#sent.read(chunk)) {
@@ -100,15 +105,15 @@ export class TableSizeFilter {
       if ((frame.flags & ACK) !== 0 && this.#unacknowledged.shift() === true) this.#rewriter.announceEmptyTable();
       return [encodeFrame(frame)];
     }
-    // The gateway does not use server push (RFC 9113 8.4).
-    if (frame.type === PUSH_PROMISE) throw new RangeError("a PUSH_PROMISE is not expected");
+    // The gateway never pushes a response (server push, RFC 9113 8.4).
+    if (frame.type === PUSH_PROMISE) throw new RangeError("unexpected PUSH_PROMISE frame");
     return this.#headers(frame);
   }
 
   #headers(frame: Frame): Buffer[] {
     if (frame.type === HEADERS) this.#incomplete = { first: frame, fragments: [fragmentOf(frame)] };
     else this.#incomplete?.fragments.push(frame.payload);
-    if (this.#incomplete === undefined) throw new RangeError("a CONTINUATION frame without HEADERS");
+    if (this.#incomplete === undefined) throw new RangeError("CONTINUATION frame without a HEADERS frame");
     if ((frame.flags & END_HEADERS) === 0) return [];
     const { first, fragments } = this.#incomplete;
     this.#incomplete = undefined;
@@ -120,7 +125,7 @@ function isFrame(piece: Piece): piece is Frame {
   return !(piece instanceof Uint8Array);
 }
 
-/** Reader of the peer's bytes. It parses SETTINGS and, from a server, frames that end a stream. */
+/** Creates the reader of the peer's bytes. It parses SETTINGS frames. If the peer is a server, it also parses frames that end a stream. */
 function receivedReader(role: Role): FrameReader {
   const parses = ({ type, flags, octets }: FrameKind) => {
     if (octets > FRAME_OCTETS_MAX) return false;
@@ -134,14 +139,14 @@ function isRewritten({ type }: FrameKind): boolean {
   return type === HEADERS || type === CONTINUATION || type === SETTINGS || type === PUSH_PROMISE;
 }
 
-/** The field block fragment of a HEADERS frame (RFC 9113 6.2), without padding and priority. */
+/** Returns the field block fragment of a HEADERS frame (RFC 9113 6.2), without the frame's padding and priority fields. */
 function fragmentOf({ flags, payload }: Frame): Uint8Array {
   const isPadded = (flags & PADDED) !== 0;
   const start = (isPadded ? 1 : 0) + ((flags & PRIORITY) === 0 ? 0 : PRIORITY_OCTETS);
   return payload.subarray(start, payload.byteLength - (isPadded ? payload.readUInt8(0) : 0));
 }
 
-/** A HEADERS frame without padding and priority, and CONTINUATION frames for the rest of the block. */
+/** Returns the frames of a header block: a HEADERS frame, then a CONTINUATION frame for each further `FRAME_OCTETS_MAX` octets. */
 function framesOf({ flags, stream }: Frame, block: Uint8Array): Buffer[] {
   const frames: Buffer[] = [];
   const other = flags & ~(END_HEADERS | PADDED | PRIORITY);

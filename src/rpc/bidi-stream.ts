@@ -15,8 +15,8 @@ import type { BidiStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
 
 /**
- * Serves a bidirectional call. Both directions flow concurrently over HTTP/2. The end of the response ends the call and its requests.
- * Never rejects.
+ * Serves a bidirectional call. Over HTTP/2, requests and responses are sent concurrently. When the response ends, the call ends, and further
+ * request messages are not read. The promise never rejects.
  */
 export function serveBidiStream<Peer>(
   method: BidiStreamMethod<DescMessage, DescMessage, Peer>,
@@ -33,10 +33,13 @@ export function serveBidiStream<Peer>(
   });
 }
 
-/** Runs a step that reads a message. Charges the peer if it fails. */
+/** Runs a step that reads a message. If the step fails, charges the peer's failure budget. */
 type ChargePeer = <T>(step: () => Promise<T>) => Promise<T>;
 
-/** Also charges one failure per `MESSAGES_PER_FAILURE` messages, since messages of a stream are answered without a budget check. */
+/**
+ * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. This charge limits messages, because a message of a
+ * stream passes no budget check.
+ */
 function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): ChargePeer {
   let messages = 0;
   return async (step) => {
@@ -48,7 +51,7 @@ function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): ChargePee
   };
 }
 
-/** The request messages of a call. */
+/** The request messages of a bidirectional call. */
 class IncomingStream<I extends DescMessage> {
   readonly #body: BodySource;
   readonly #decoder: Codec<I>;
@@ -73,7 +76,7 @@ class IncomingStream<I extends DescMessage> {
     }
   }
 
-  /** `undefined` at the end of the body. Also after `abort`: it cancels the body, so a read error has no other cause. */
+  /** Returns `undefined` at the end of the body, and after `abort`. `abort` cancels the body, so a read error after `abort` is ignored. */
   async #next(frames: FrameReader): Promise<MessageShape<I> | undefined> {
     const bytes = await frames.next().catch((error) => {
       if (this.#endedBy === undefined) throw error;
@@ -81,7 +84,7 @@ class IncomingStream<I extends DescMessage> {
     return bytes === undefined || this.#endedBy !== undefined ? undefined : this.#decoder.decode(bytes);
   }
 
-  /** The call has ended. `messages` then throws instead of ending, so that a handler does not take an incomplete request for a complete one. */
+  /** Makes `messages` throw because the call has ended. A handler can thus tell an incomplete request from a complete request. */
   abort(thrown: unknown): void {
     this.#endedBy = thrown instanceof Error ? thrown : new ConnectError("the call has ended", Code.Canceled);
     this.#body.cancel();

@@ -1,15 +1,20 @@
-/** Window sizes, as powers of 2, that a stream's first four bits can encode (RFC 7932 9.1, "WBITS"). Smaller ones have longer headers. */
+/**
+ * Minimum and maximum window that four header bits can encode, as exponents of 2 (RFC 7932 9.1, "WBITS"). The header of a smaller window has
+ * another length.
+ */
 const WINDOW_BITS_MIN = 18;
 const WINDOW_BITS_MAX = 24;
-/** A window of 2^n holds 2^n - 16 bytes (RFC 7932 9.1). */
+/** A window of n bits holds 2^n - 16 bytes (RFC 7932 9.1). */
 const WINDOW_GAP = 16;
-/** The header encodes a window of 2^n as n - 17, in the three bits after a 1. */
+/** The header is a 1 bit and three bits that hold n - 17, for a window of n bits. */
 const CODE_OF_ZERO = 17;
 
 /**
- * Lowers the window size in the header of a brotli stream (RFC 7932) to the smallest one that holds `unpackedBytes`. The first
- * `unpackedBytes` unpack to the same bytes, since no distance reaches further back than the output so far; later bytes may differ. The
- * least window is 2^18: a smaller one has a longer header, which would shift the bits of the rest.
+ * Lowers the window size in the header of a brotli stream (RFC 7932) to the smallest size that holds `unpackedBytes` bytes.
+ *
+ * - The first `unpackedBytes` bytes of output stay the same, because no reference reaches back before the start of the output. Later bytes may
+ *   differ.
+ * - The smallest window is 18 bits. The header of a smaller window has another length, so all bits after the header would have to move.
  */
 export function narrowWindow(stream: Uint8Array, unpackedBytes: number): Uint8Array {
   const [first = 0] = stream;
@@ -22,7 +27,7 @@ export function narrowWindow(stream: Uint8Array, unpackedBytes: number): Uint8Ar
 }
 
 function withCode(stream: Uint8Array, code: number): Uint8Array {
-  // Not `slice`: on a Buffer it returns a view, and the input would change.
+  // `slice` of a Buffer returns a view, so a write to the result would change the input. `Uint8Array.from` copies.
   const changed = Uint8Array.from(stream);
   changed[0] = ((changed[0] ?? 0) & 0xf1) | (code << 1);
   return changed;

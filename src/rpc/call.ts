@@ -3,20 +3,20 @@ import type { CodecName } from "./codec.ts";
 import type { HttpRequest } from "./http.ts";
 import type { ProtocolName, ReplyMetadata } from "./protocol.ts";
 
-/** Fields that a handler adds to the call's log line. */
+/** Fields that a handler adds to the log line of its call. */
 export type CallNotes = Record<string, string | number | undefined>;
 
-/** One call, as seen by its handler. Rarely used parts are created on first access. */
+/** One call, as its handler sees it. Headers, trailers and the deadline are created only when they are used. */
 export class Call<Peer = unknown> {
   readonly request: HttpRequest<Peer>;
   readonly protocol: ProtocolName;
   readonly codec: CodecName;
   readonly notes: CallNotes = {};
-  /** The greatest cost that reading the last message can have had (`decodingCost`). */
+  /** Maximum cost of reading the last message, as computed by `decodingCost`. */
   cost = 0;
-  /** Whether the guard has refused the peer. */
+  /** True after the peer guard (`options.guard`) has refused the peer of this call. */
   isPeerRefused = false;
-  /** The client's timeout in milliseconds. `undefined` if it set none, and before `startDeadline`. */
+  /** The timeout that the client set, in ms. It is `undefined` before `startDeadline`, and if the client set no timeout. */
   timeoutMs: number | undefined;
   #header: Headers | undefined;
   #trailer: Headers | undefined;
@@ -45,7 +45,7 @@ export class Call<Peer = unknown> {
     return this.#trailer;
   }
 
-  /** Aborts when the client disconnects, or when its timeout has passed. */
+  /** Aborts when the client disconnects, and when the client's timeout has passed. */
   get signal(): AbortSignal {
     const disconnected = this.request.signal();
     return this.#deadline === undefined ? disconnected : AbortSignal.any([disconnected, this.#deadline]);
@@ -55,7 +55,7 @@ export class Call<Peer = unknown> {
     return { header: this.#header, trailer: this.#trailer, encoding };
   }
 
-  /** Starts the client's timeout, if it set one. `onTimeout` is called if it passes before `finish`. */
+  /** Starts the client's timeout. Without a timeout, does nothing. If the timeout passes before `finish` is called, calls `onTimeout`. */
   startDeadline(timeoutMs: number | undefined, onTimeout: (error: ConnectError) => void): void {
     this.timeoutMs = timeoutMs;
     if (timeoutMs === undefined) return;
@@ -68,7 +68,7 @@ export class Call<Peer = unknown> {
     }, timeoutMs);
   }
 
-  /** Stops the timeout. */
+  /** Stops the timer of the client's timeout. */
   finish(): void {
     clearTimeout(this.#timer);
   }

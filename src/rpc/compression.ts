@@ -15,23 +15,25 @@ import { ACCEPTED_CODINGS_CHARACTERS_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE 
 import type { ProtocolHeaders } from "./protocol.ts";
 
 /**
- * A compression of messages, by its name in headers. It is synchronous, so one message is processed at a time: messages of a stream keep
- * their order, and many concurrent decompression bombs use the memory of one.
+ * A compression of messages. `name` is its name in headers. Compression is synchronous, so the gateway processes one message at a time.
+ *
+ * - Messages of a stream keep their order.
+ * - Many concurrent decompression bombs use only the memory of one bomb.
  */
 export interface Compression {
   readonly name: string;
   /** Compresses a response message. */
   compress(bytes: Uint8Array): Uint8Array;
   /**
-   * Decompresses a request message. Throws `BodyTooLarge` if it unpacks to more than `unpackedBytesMax` allows, without unpacking the rest;
-   * ConnectError if it is malformed.
+   * Decompresses a request message. Throws `BodyTooLarge` as soon as the message unpacks to more bytes than `unpackedBytesMax` allows. Throws
+   * ConnectError if the message is malformed.
    */
   decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }
 
 type Unpack = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
-/** Levels are chosen for speed: responses wait for the compression. */
+/** The compression levels of gzip, brotli and zstd are chosen for speed, because the compression delays the response. */
 export const gzip = compression("gzip", gunzipSync, (bytes) => gzipSync(bytes, { level: 1 }));
 export const brotli = compression("br", unpackBrotli, (bytes) =>
   brotliCompressSync(bytes, { params: { [zlib.BROTLI_PARAM_QUALITY]: 3 } }),
@@ -43,7 +45,7 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
     name,
     compress,
     decompress(bytes, bytesMax) {
-      // A compressed empty message may be sent as zero bytes.
+      // A client may send a compressed empty message as zero bytes.
       if (bytes.byteLength === 0) return bytes;
       const maxOutputLength = unpackedBytesMax(bytes.byteLength, bytesMax);
       try {
@@ -55,12 +57,15 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
   };
 }
 
-/** The size to which a message of `packedBytes` may unpack: bounded by `bytesMax`, and by a ratio (limits.ts). */
+/** Returns to how many bytes a message of `packedBytes` may unpack. `bytesMax` and `UNPACK_RATIO_MAX` (limits.ts) bound the result. */
 export function unpackedBytesMax(packedBytes: number, bytesMax: number): number {
   return Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, packedBytes * UNPACK_RATIO_MAX));
 }
 
-/** The decoder fills a whole window (RFC 7932 9.1) before it returns output: 14 bytes can make it fill 16 MiB. So the window is narrowed first. */
+/**
+ * Decompresses brotli. The decoder fills a whole window (RFC 7932 9.1) before it returns output, so 14 bytes can make it fill 16 MiB. A narrower
+ * window prevents this.
+ */
 function unpackBrotli(bytes: Uint8Array, options: { maxOutputLength: number }): Uint8Array {
   return brotliDecompressSync(narrowWindow(bytes, options.maxOutputLength), options);
 }
@@ -73,16 +78,16 @@ function notUnpackable(name: string, cause: unknown): ConnectError {
   return new ConnectError(`the message cannot be unpacked as ${name}`, Code.InvalidArgument, undefined, undefined, cause);
 }
 
-/** The compressions of a request and of its response. `undefined`: uncompressed. */
+/** The compressions of a request and of its response. `undefined` means that messages are not compressed. */
 export interface NegotiatedCompression {
   readonly request: Compression | undefined;
   readonly response: Compression | undefined;
 }
 
-/** Bound of the cache of Accept-Encoding values. Clients send a handful of different ones. */
+/** Maximum number of Accept-Encoding values whose result is cached. Real clients send only a few different values. */
 const REMEMBERED_LISTS_MAX = 64;
 
-/** The compressions of a server, and their negotiation. */
+/** The compressions that a server supports. `negotiate` selects the compressions of a call. */
 export class Compressions {
   readonly #available: readonly Compression[];
   readonly #byAccepted = new Map<string, Compression | undefined>();
@@ -91,13 +96,13 @@ export class Compressions {
     this.#available = available;
   }
 
-  /** Throws ConnectError `unimplemented`, with the supported ones, if the request uses an unknown compression. */
+  /** Throws ConnectError `unimplemented` if the request uses an unknown compression. The error lists the supported compressions. */
   negotiate(names: ProtocolHeaders, headers: HeaderReader): NegotiatedCompression {
     const [requested, ...more] = codingsOf(headers.get(names.encoding));
     const accepted = headers.get(names.acceptEncoding);
     const request = requested === undefined ? undefined : this.#named(requested);
     if (more.length > 0 || (requested !== undefined && request === undefined)) throw this.#unknown(names);
-    // A client that names no accepted compressions accepts the one that it uses (gRPC, compression.md).
+    // If the client lists no accepted compressions, the response uses the compression of the request (gRPC, compression.md).
     return { request, response: accepted === null || accepted === "" ? request : this.#firstOf(accepted) };
   }
 
@@ -105,7 +110,10 @@ export class Compressions {
     return this.#available.find((compression) => compression.name === name);
   }
 
-  /** The first supported compression of the list. Of quality values (RFC 9110 12.5.3), only q=0 is used. An overlong list is ignored. */
+  /**
+   * Returns the first supported compression of an Accept-Encoding list. An entry with the quality value q=0 is excluded (RFC 9110 12.5.3); other quality
+   * values are ignored. A list over `ACCEPTED_CODINGS_CHARACTERS_MAX` is ignored.
+   */
   #firstOf(accepted: string): Compression | undefined {
     if (accepted.length > ACCEPTED_CODINGS_CHARACTERS_MAX) return undefined;
     if (this.#byAccepted.has(accepted)) return this.#byAccepted.get(accepted);

@@ -25,7 +25,7 @@ import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-// Connect: https://connectrpc.com/docs/protocol
+// The Connect protocol is specified at https://connectrpc.com/docs/protocol.
 const utf8 = new TextEncoder();
 
 function timeoutMs(value: string | null): number | undefined {
@@ -35,7 +35,7 @@ function timeoutMs(value: string | null): number | undefined {
   return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
 }
 
-/** The protocol allows servers to require the version header. It is optional here, but another version is refused. */
+/** Refuses a request if its version header names another version. A request without the version header is accepted; the protocol allows it. */
 function checkHeaders(headers: HeaderReader): void {
   const version = headers.get(headerProtocolVersion.toLowerCase());
   if (version !== null && version !== protocolVersion) {
@@ -46,7 +46,7 @@ function checkHeaders(headers: HeaderReader): void {
 const unaryContentTypes = { proto: contentTypeUnaryProto, json: contentTypeUnaryJson };
 const unaryHeaders = constantHeaders(unaryContentTypes);
 
-/** Connect, "Unary-Request" and "Unary-Response": unframed messages; errors are JSON with an HTTP status. */
+/** The unary protocol of Connect ("Unary-Request", "Unary-Response"). Messages are not framed. An error is JSON with an HTTP error status. */
 export const connectUnary: UnaryProtocol = {
   name: "connect",
   framed: false,
@@ -71,7 +71,7 @@ export const connectUnary: UnaryProtocol = {
   },
 };
 
-/** Trailers of a unary call are sent as headers with a prefix. */
+/** Adds the trailers of a unary call to its headers. The name of each trailer gets the prefix `trailer-`. */
 function withTrailers<H extends Headers | Readonly<Record<string, string>>>(headers: H, trailer: Headers | undefined) {
   return trailer === undefined ? headers : trailerMux(new Headers(headers), trailer);
 }
@@ -79,7 +79,7 @@ function withTrailers<H extends Headers | Readonly<Record<string, string>>>(head
 const streamContentTypes = { proto: contentTypeStreamProto, json: contentTypeStreamJson };
 const streamHeaders = constantHeaders(streamContentTypes);
 
-/** Connect, "Streaming-Request" and "Streaming-Response": framed messages, then an EndStreamResponse in JSON. */
+/** The streaming protocol of Connect ("Streaming-Request", "Streaming-Response"): framed messages, then an EndStreamResponse in JSON. */
 export const connectStream: StreamProtocol = {
   name: "connect",
   framed: true,

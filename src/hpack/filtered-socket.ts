@@ -10,8 +10,8 @@ type SocketEvent = Buffer | "end" | "close";
 type Callback = (error?: Error | null) => void;
 
 /**
- * A socket for `node:http2` that wraps another socket. Every byte passes a `TableSizeFilter`. If one of the two sockets closes, the other closes
- * too.
+ * A socket for `node:http2` that wraps another socket. Every byte passes a `TableSizeFilter`. If one of the two sockets closes, the other
+ * closes too.
  */
 export class FilteredSocket extends Duplex {
   readonly #socket: Socket;

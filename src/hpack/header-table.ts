@@ -41,7 +41,10 @@ export class HeaderTable {
     this.#evict();
   }
 
-  /** Evicts the oldest fields until the table fits its capacity (RFC 7541 4.3, 4.4). A field larger than the capacity leaves the table empty. */
+  /**
+   * Evicts the oldest fields until the table fits its capacity (RFC 7541 4.3, 4.4). A field larger than the capacity leaves the table
+   * empty.
+   */
   #evict(): void {
     let evicted = 0;
     for (; this.#size > this.#capacity; evicted++) this.#size -= (this.#fields[evicted]?.octets ?? 0) + ENTRY_OVERHEAD;

@@ -1,4 +1,7 @@
-/** Maps a code length in bits to its number of symbols (RFC 7541 appendix B). The code is canonical, so these numbers suffice to find code ends. */
+/**
+ * Maps a code length, in bits, to the number of symbols with this code length (RFC 7541 appendix B). The code is canonical, so these
+ * numbers suffice to find the end of each code.
+ */
 const SYMBOLS_BY_BITS: Readonly<Record<number, number>> = {
   ...{ 5: 10, 6: 26, 7: 32, 8: 6, 10: 5, 11: 3, 12: 2, 13: 6, 14: 2, 15: 3 },
   ...{ 19: 3, 20: 8, 21: 13, 22: 26, 23: 29, 24: 12, 25: 4, 26: 15, 27: 19, 28: 29, 30: 4 },

@@ -29,7 +29,7 @@ const PADDED = 0x8;
 const PRIORITY = 0x20;
 const PRIORITY_OCTETS = 5;
 
-/** Returns whether an entry of a SETTINGS payload (RFC 9113 6.5.1) sets a table size below `TABLE_OCTETS`. Later entries are not considered. */
+/** Returns true if any entry of a SETTINGS payload (RFC 9113 6.5.1) sets a table size below `TABLE_OCTETS`. */
 function hasSmallTable(settings: Buffer): boolean {
   for (let at = 0; at + SETTING_OCTETS <= settings.byteLength; at += SETTING_OCTETS) {
     if (settings.readUInt16BE(at) !== SETTINGS_HEADER_TABLE_SIZE) continue;
@@ -39,8 +39,8 @@ function hasSmallTable(settings: Buffer): boolean {
 }
 
 /**
- * Returns whether a client may have a small header table, judged by its first bytes (RFC 9113 3.4). Returns true if these bytes do not contain the
- * complete first SETTINGS frame.
+ * Returns whether a client may have a small header table, judged by its first bytes (RFC 9113 3.4). Returns true if these bytes do not
+ * contain the complete first SETTINGS frame.
  */
 export function mayHaveSmallTable(firstBytes: Buffer): boolean {
   const [settings] = receivedReader("server").read(firstBytes).filter(isFrame);
@@ -69,8 +69,8 @@ export class TableSizeFilter {
   }
 
   /**
-   * Splits bytes from the peer into parts. The runtime must read each part in a separate turn of the event loop. If the runtime reads a response
-   * and the end of the response in one turn, it discards data that has no reader yet.
+   * Splits bytes from the peer into parts. The runtime must read each part in a separate turn of the event loop. If the runtime reads a
+   * response and the end of the response in one turn, it discards data that has no reader yet.
    */
   receive(chunk: Buffer): Buffer[] {
     const parts: Uint8Array[][] = [[]];

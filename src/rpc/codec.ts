@@ -92,7 +92,10 @@ function decodeWith<T>(codec: CodecName, decode: () => T): T {
 /** Matches the start of protobuf-es's error messages that quote a value. The match ends before the value. */
 const BEFORE_VALUE = /^cannot decode [\w. ]+ from JSON\b/;
 
-/** Returns the cause of a decoding error, for the log. The cause names the field if it is known, and never contains a value that the client sent. */
+/**
+ * Returns the cause of a decoding error, for the log. The cause names the field if possible, and never contains a value that the client
+ * sent.
+ */
 function decodeCause(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const fieldError = [thrown, thrown.cause].find(isFieldError);

@@ -63,8 +63,8 @@ export function unpackedBytesMax(packedBytes: number, bytesMax: number): number 
 }
 
 /**
- * Decompresses brotli. The decoder fills a whole window (RFC 7932 9.1) before it returns output, so 14 bytes can make it fill 16 MiB. A narrower
- * window prevents this.
+ * Decompresses brotli. The decoder fills a whole window (RFC 7932 9.1) before it returns output, so 14 bytes can make it fill 16 MiB. A
+ * narrower window prevents this.
  */
 function unpackBrotli(bytes: Uint8Array, options: { maxOutputLength: number }): Uint8Array {
   return brotliDecompressSync(narrowWindow(bytes, options.maxOutputLength), options);
@@ -111,8 +111,8 @@ export class Compressions {
   }
 
   /**
-   * Returns the first supported compression of an Accept-Encoding list. An entry with the quality value q=0 is excluded (RFC 9110 12.5.3); other quality
-   * values are ignored. A list over `ACCEPTED_CODINGS_CHARACTERS_MAX` is ignored.
+   * Returns the first supported compression of an Accept-Encoding list. An entry with the quality value q=0 is excluded (RFC 9110 12.5.3);
+   * other quality values are ignored. A list over `ACCEPTED_CODINGS_CHARACTERS_MAX` is ignored.
    */
   #firstOf(accepted: string): Compression | undefined {
     if (accepted.length > ACCEPTED_CODINGS_CHARACTERS_MAX) return undefined;

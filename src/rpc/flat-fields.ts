@@ -4,7 +4,7 @@ import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 
 export type FlatValue = string | bigint | Uint8Array | FlatMessage | undefined;
 
-/** A message with singular fields only: strings, bytes, int64s, or flat messages. */
+/** A flat message. Each field is singular, and is a string, bytes, an int64 or another flat message. */
 export interface FlatMessage {
   [field: string]: FlatValue;
 }
@@ -14,19 +14,19 @@ export type FlatKind = "string" | "bytes" | "int64" | "message";
 export interface FlatField {
   readonly name: string;
   readonly kind: FlatKind;
-  /** Field number and wire type. */
+  /** The tag of the wire format: field number and wire type. */
   readonly tag: number;
-  /** For message fields. */
+  /** The type of the nested message if `kind` is `message`. */
   readonly message: FlatType | undefined;
 }
 
-/** A type of flat messages. Fields are in the order of their numbers. */
+/** A message type whose messages are flat. `fields` are sorted by field number. */
 export interface FlatType {
   readonly desc: DescMessage;
   readonly fields: readonly FlatField[];
 }
 
-/** `undefined` if the type is not flat. `enclosing`: the enclosing types; a recursive type is not flat. */
+/** Returns `undefined` if the type is not flat. `enclosing` lists the types around this type. A recursive type is not flat. */
 export function flatType(desc: DescMessage, enclosing: readonly DescMessage[] = []): FlatType | undefined {
   if (enclosing.includes(desc)) return undefined;
   const fields: FlatField[] = [];

@@ -2,12 +2,14 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type FlatMessage, type FlatType, flatType } from "./flat-fields.ts";
 
-/** A writer keeps a buffer of its longest message. Above this size, the writer is dropped. */
+/** Maximum length of a message after which the writer is used again, in bytes. A writer keeps a buffer as long as its longest message. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 /**
- * A fast writer of flat messages. Its output equals protobuf-es's, in a third of the time: it reuses one buffer, and does not create a
- * message from an initializer first. `undefined` if the type is not flat.
+ * Returns a fast writer for a type of flat messages. Returns `undefined` if the type is not flat.
+ *
+ * The writer produces the same bytes as protobuf-es in a third of the time. It reuses one buffer, and encodes an initializer without creating a
+ * message first.
  */
 export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8Array<ArrayBuffer>) | undefined {
   const type = flatType(desc);
@@ -15,7 +17,7 @@ export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8A
   let spare: BinaryWriter | undefined;
   return (message) => {
     const writer = spare ?? new BinaryWriter();
-    // A writer that throws is not used again.
+    // If encoding throws, this writer is not used again.
     spare = undefined;
     writeMessage(writer, message, type);
     const bytes = writer.finish();

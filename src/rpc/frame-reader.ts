@@ -4,14 +4,14 @@ import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } fro
 import type { ReadOptions } from "./request-message.ts";
 
 /**
- * Splits the body of a request into its messages. It reads only as far as the requested message needs, so it holds at most one message and
- * the chunk in which that message ended.
+ * Splits the body of a request into messages. The reader reads chunks only until the requested message is complete. It thus holds at most one
+ * message and the rest of the last chunk.
  */
 export class FrameReader {
   readonly #source: BodySource;
   readonly #options: ReadOptions;
   readonly #queue = new ByteQueue();
-  /** Pieces in which the current message has arrived so far. */
+  /** Number of chunks read for the current message. A message in too many chunks is refused. */
   #pieces = 0;
 
   constructor(source: BodySource, options: ReadOptions) {
@@ -19,7 +19,10 @@ export class FrameReader {
     this.#options = options;
   }
 
-  /** The next message, decompressed; `undefined` after the last. Throws ConnectError, or the error of `tooLarge`. One call at a time. */
+  /**
+   * Returns the next message, decompressed. Returns `undefined` after the last message. Throws ConnectError, or the error of `tooLarge`.
+   * Call it again only after the promise has settled.
+   */
   async next(): Promise<Uint8Array | undefined> {
     try {
       return await this.#next();
@@ -40,7 +43,7 @@ export class FrameReader {
     return this.#queue.take(bytes);
   }
 
-  /** Reads until at least `bytes` are queued. False if the body ends first. */
+  /** Reads until at least `bytes` bytes are queued. Returns false if the body ends before. */
   async #has(bytes: number): Promise<boolean> {
     while (this.#queue.byteLength < bytes) {
       const chunk = await this.#source.read().catch((cause) => {
@@ -54,7 +57,7 @@ export class FrameReader {
   }
 }
 
-/** Bytes received and not yet taken. It grows with the received bytes, not with the announced length of a frame. */
+/** A queue of received bytes. Its memory depends on the received bytes, not on the length that a frame header announces. */
 class ByteQueue {
   #bytes: Uint8Array = new Uint8Array(0);
   #from = 0;
@@ -66,7 +69,7 @@ class ByteQueue {
 
   append(chunk: Uint8Array): void {
     if (this.byteLength === 0) {
-      // The usual case: a chunk that contains whole messages is not copied.
+      // An empty queue uses the chunk itself. Usually a chunk contains complete messages, so nothing is copied.
       this.#bytes = chunk;
       this.#from = 0;
       this.#to = chunk.byteLength;
@@ -77,7 +80,7 @@ class ByteQueue {
     this.#to += chunk.byteLength;
   }
 
-  /** Returns a view. Taken bytes are never overwritten. */
+  /** Removes and returns the first bytes. The result is a view; the queue never overwrites these bytes. */
   take(bytes: number): Uint8Array {
     const taken = this.#bytes.subarray(this.#from, this.#from + bytes);
     this.#from += bytes;

@@ -1,13 +1,13 @@
 /**
- * Connect streams, gRPC and gRPC-Web share one message frame: a flag byte, the message's length as an unsigned 32-bit big-endian number, and
- * the message. A frame is the same bytes in all three protocols; only the end of a stream differs.
+ * Length of a frame header. Connect streams, gRPC and gRPC-Web use the same frame for a message: a flag byte, the length of the message as an
+ * unsigned 32-bit big-endian number, and the message. Only the end of a stream differs between the three protocols.
  */
 export const FRAME_HEADER_BYTES = 5;
 
-/** Flag bit: the message is compressed. */
+/** This bit of the flag byte is 1 if the message is compressed. */
 export const FLAG_COMPRESSED = 0b0000_0001;
 
-/** One framed message. */
+/** Returns a frame that contains the message. */
 export function encodeFrame(flags: number, message: Uint8Array): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + message.byteLength);
   frame[0] = flags;

@@ -13,7 +13,7 @@ import { grpcTimeoutMs } from "./grpc.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-// gRPC-Web: gRPC's framing, with the trailers in the last frame of the body.
+// gRPC-Web frames messages as gRPC does. The last frame of the body contains the trailers.
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
 const headers = constantHeaders(contentTypes);
@@ -46,7 +46,7 @@ export const grpcWeb: UnaryProtocol & StreamProtocol = {
   },
 };
 
-/** Preencoded frame of the usual end: success without trailers. */
+/** The last frame of a successful response without trailers. This frame is encoded only once, because it is the usual one. */
 const okTrailerFrame = encodeTrailer(setTrailerStatus(new Headers(), undefined));
 
 function trailerFrame(error: Parameters<typeof setTrailerStatus>[1], trailer: Headers | undefined): Uint8Array<ArrayBuffer> {

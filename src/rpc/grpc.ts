@@ -12,7 +12,7 @@ import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-// gRPC: framed messages, with the status in HTTP trailers. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+// gRPC frames messages, and sends the status in HTTP trailers. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
 const headers = constantHeaders(contentTypes);
 const NO_BYTES = new Uint8Array(0);
@@ -54,7 +54,10 @@ export const grpc: UnaryProtocol & StreamProtocol = {
   },
 };
 
-/** Parses `grpc-timeout`, of gRPC and gRPC-Web, to milliseconds. Throws ConnectError `invalid_argument` if it is malformed. */
+/**
+ * Parses the header `grpc-timeout` of gRPC and gRPC-Web. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is
+ * malformed.
+ */
 export function grpcTimeoutMs(value: string | null): number | undefined {
   const { timeoutMs, error } = parseTimeout(value?.slice(0, TIMEOUT_CHARACTERS_MAX) ?? null, Number.MAX_SAFE_INTEGER);
   if (error !== undefined) throw error;

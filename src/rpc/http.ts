@@ -1,97 +1,103 @@
 import { BODY_BYTES_PER_PIECE, BODY_PIECES_MAX } from "./limits.ts";
 
-// The HTTP interface of the RPC layer. A host adapts its own requests and responses to it. The gateway has two hosts: Bun.serve
-// (transport/bun/fetch-host.ts) and node:http2 (transport/h2/h2-host.ts).
+// The HTTP interface of the RPC layer. A host is an HTTP server that adapts its requests and responses to this interface. The gateway has two
+// hosts: Bun.serve (transport/bun/fetch-host.ts) and node:http2 (transport/h2/h2-host.ts).
 
-/** The part of `Headers` that is needed for reading. Names are in lower case. */
+/** Reads headers as `Headers` does. `name` must be in lower case. */
 export interface HeaderReader {
   get(name: string): string | null;
 }
 
 export interface HttpRequest<Peer = unknown> {
-  /** In upper case, such as `POST`. */
+  /** The HTTP method in upper case, such as `POST`. */
   readonly method: string;
   /** The path of the URL, without its query. */
   readonly path: string;
-  /** The query of the URL, without the question mark. Usually empty. */
+  /** The query of the URL, without the question mark. It is usually empty. */
   readonly query: string;
   readonly headers: HeaderReader;
-  /** All headers, for handlers that forward them. */
+  /** Returns all headers, for handlers that forward headers. */
   allHeaders(): Headers;
   /**
-   * The whole body. Throws `BodyTooLarge` as soon as the limit is exceeded, `BodyTooScattered` if it arrives in too many pieces, and
-   * `BodyTooSlow` if it is incomplete after the host's timeout.
+   * Reads the complete body. Throws one of these errors:
+   *
+   * - `BodyTooLarge` as soon as the body exceeds `bytesMax`
+   * - `BodyTooScattered` if the body arrives in too many pieces
+   * - `BodyTooSlow` if the body is incomplete after the host's timeout
    */
   readBody(bytesMax: number): Promise<Uint8Array>;
-  /** The body as a stream of chunks. May be called once, and not after `readBody`. */
+  /** Returns the body as a stream of chunks. Call it at most once, and not after `readBody`. */
   body(): BodySource;
-  /** Aborts when the client disconnects. */
+  /** Returns a signal that aborts when the client disconnects. */
   signal(): AbortSignal;
-  /** Frees everything except `path` and `peer`, for a call whose response stays open for long. */
+  /** Frees the memory of everything except `path` and `peer`. It is for calls whose response stays open for a long time. */
   release(): void;
-  /** Whether the connection supports trailers, which gRPC needs. */
+  /** Whether responses on this connection can have trailers. gRPC needs trailers. */
   readonly trailers: boolean;
-  /** The client, as known to the host. Opaque to the RPC layer. */
+  /** The host's description of the client. The RPC layer does not read it. */
   readonly peer: Peer;
 }
 
-/** The body of a request, from the host. Unread bytes stay at the client, except for what the runtime buffers. */
+/** The body of a request, provided by the host. The client must wait while the body is not read, except that the runtime buffers some bytes. */
 export interface BodySource {
-  /** The next bytes; `undefined` at the end. Throws if the client disconnects. One read at a time. */
+  /** Returns the next bytes, or `undefined` at the end. Throws if the client disconnects. Only one read may be pending. */
   read(): Promise<Uint8Array | undefined>;
-  /** Discards the unread rest. A pending read returns `undefined`. Idempotent. */
+  /** Discards all unread bytes. A pending read returns `undefined`. Idempotent. */
   cancel(): void;
 }
 
-/** Response headers: a plain record if they are constant, which is faster; `Headers` if a handler added some. */
+/** Response headers. Constant headers are a plain record, because this is faster. If a handler adds headers, they are `Headers`. */
 export type ResponseHeaders = Readonly<Record<string, string>> | Headers;
 
-/** A complete response. */
+/** A response with a complete body. */
 export interface HttpReply {
   readonly kind: "complete";
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly body: Uint8Array;
-  /** Trailers, for gRPC only. */
+  /** HTTP trailers. Only gRPC uses them. */
   readonly trailers?: Headers | undefined;
 }
 
-/** A response with a streaming body. Its writer writes to the sink that the host provides. */
+/** A response with a streaming body. `writer` writes the body to the `BodySink` that the host provides. */
 export interface HttpStreamReply {
   readonly kind: "stream";
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly writer: BodyWriter;
-  /** The longest time between two writes, in ms, if the writer guarantees one. */
+  /** Maximum time between two writes, in ms. `undefined` if the writer guarantees no maximum. */
   readonly idleMsMax?: number | undefined;
 }
 
 /**
- * The writer of a streaming body, as seen by the host. One object instead of callbacks, since closures would dominate the memory of an idle
- * stream.
+ * The writer of a streaming body. The host calls its methods. The writer is one object instead of several callbacks, because closures would
+ * take most of the memory of an idle stream.
  */
 export interface BodyWriter {
-  /** The body can be written. Called at most once; not called if the client has disconnected before. */
+  /** Called at most once, when the body can be written. Not called if the client has already disconnected. */
   bodyOpened(body: BodySink): void;
-  /** The queue was sent, after `needsDrain` was true. */
+  /** Called when all queued bytes are sent, if `needsDrain` was true. */
   bodyDrained(): void;
-  /** The client has disconnected, or the body was closed. Called once, as the last call, also if the body was never opened. */
+  /**
+   * Called exactly once, as the last method: after the client has disconnected or the body was closed. Also called if the body was never
+   * opened.
+   */
   bodyClosed(): void;
 }
 
-/** The sink of a streaming body, from the host. */
+/** The host's side of a streaming body. The `BodyWriter` writes to it. */
 export interface BodySink {
   /** Queues bytes for the client. Never throws. Does nothing after the client has disconnected. */
   write(bytes: Uint8Array): void;
-  /** Ends the body after the queued bytes, for gRPC with trailers. Idempotent. */
+  /** Ends the body after all queued bytes. gRPC passes `trailers`, which are sent after the body. Idempotent. */
   close(trailers?: Headers): void;
-  /** Bytes queued for a client that reads too slowly, as far as the runtime reports them. 0 without backpressure. */
+  /** Number of bytes queued because the client reads too slowly, as reported by the runtime. 0 if there is no backpressure. */
   readonly queuedBytes: number;
-  /** Whether the socket applies backpressure. If so, `bodyDrained` is called when the queue is sent. */
+  /** Whether the socket applies backpressure. If true, the host calls `bodyDrained` when all queued bytes are sent. */
   readonly needsDrain: boolean;
 }
 
-/** The body is longer than the reader allows. */
+/** Thrown if the body is longer than the reader allows. */
 export class BodyTooLarge extends Error {
   readonly limitBytes: number;
 
@@ -102,7 +108,7 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** The body arrives in more pieces than networks produce. */
+/** Thrown if the body arrives in more pieces than a normal network produces. `isScattered` defines the limit. */
 export class BodyTooScattered extends Error {
   constructor() {
     super("body in too many pieces");
@@ -110,12 +116,12 @@ export class BodyTooScattered extends Error {
   }
 }
 
-/** Whether `bytes` have arrived in too many pieces. */
+/** Returns whether `pieces` is too large a number of pieces for a body of `bytes` bytes. */
 export function isScattered(pieces: number, bytes: number): boolean {
   return pieces > BODY_PIECES_MAX + bytes / BODY_BYTES_PER_PIECE;
 }
 
-/** The body was incomplete after the host's timeout. */
+/** Thrown if the body is incomplete after the host's timeout. */
 export class BodyTooSlow extends Error {
   constructor(timeoutMs: number) {
     super(`body took over ${timeoutMs} ms`);

@@ -12,19 +12,19 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /**
- * Checks a JSON text before it is parsed. Throws if it exceeds a bound (limits.ts), or if a name occurs twice in one object. It does not
- * check the syntax; the parser does. Strings without escapes are skipped by a native search, so long ones are cheap.
+ * Checks a JSON text before it is parsed. Throws if the text exceeds a bound of limits.ts, or if a name occurs twice in one object. The parser
+ * checks the syntax later. A native search skips strings without escapes, so long strings are cheap.
  */
 export function checkJsonBounds(bytes: Uint8Array): void {
   new JsonBounds(bytes, JSON_TOKENS_MAX, true).run();
 }
 
-/** Checks only the bounds, with another limit of tokens. Names may occur twice. */
+/** Checks the bounds of a JSON text as `checkJsonBounds` does, but with the token limit `tokensMax`. Names may occur twice in one object. */
 export function checkJsonCost(bytes: Uint8Array, tokensMax: number): void {
   new JsonBounds(bytes, tokensMax, false).run();
 }
 
-/** The names of an open object. `undefined`: an open array. */
+/** The names found so far in an object that is not closed yet. `undefined` stands for an array. */
 type OpenNames = Set<string> | undefined;
 
 class JsonBounds {
@@ -32,12 +32,12 @@ class JsonBounds {
   readonly #areNamesDistinct: boolean;
   readonly #open: OpenNames[] = [];
   #at = 0;
-  /** Whether the next string is a name. */
+  /** Whether the next string is the name of a member of an object. */
   #expectsName = false;
   #tokensLeft: number;
   #spaceLeft = JSON_SPACE_BYTES_MAX;
   #escapesLeft: number;
-  /** Position of the next backslash after the checked bytes. The length of the text if there is none. */
+  /** Position of the last backslash found by `#find`. If no backslash follows, it is the length of the text. */
   #backslashAt = -1;
 
   constructor(bytes: Uint8Array, tokensMax: number, areNamesDistinct: boolean) {
@@ -86,7 +86,7 @@ class JsonBounds {
     this.#at++;
   }
 
-  /** A number, `true`, `false` or `null`. */
+  /** Skips a number, `true`, `false` or `null`. */
   #scalar(): void {
     const start = this.#at;
     while (this.#at < this.#bytes.byteLength && !isDelimiter(this.#bytes[this.#at] ?? 0)) {
@@ -102,7 +102,7 @@ class JsonBounds {
     this.#at = end + 1;
   }
 
-  /** Position of the closing quote. The length of the text if there is none. */
+  /** Returns the position of the closing quote. Without a closing quote, returns the length of the text. */
   #endOfString(start: number): number {
     const end = this.#find(QUOTE, start);
     if (this.#backslashAt < start) this.#backslashAt = this.#find(BACKSLASH, start);
@@ -135,7 +135,7 @@ class JsonBounds {
   }
 }
 
-/** The name without escapes, as Latin-1 of its UTF-8 bytes, so that it compares to unescaped names. */
+/** Replaces the escapes of a name. The result is the name's UTF-8 bytes read as Latin-1, so that it equals the same name without escapes. */
 function unescaped(source: string): string {
   const name: unknown = JSON.parse(`"${Buffer.from(source, "latin1").toString()}"`);
   return Buffer.from(String(name)).toString("latin1");

@@ -2,13 +2,15 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { JSON_NUMBER_CHARACTERS_MAX, LENIENT_BASE64_CHARACTERS_MAX } from "./limits.ts";
 
-/** Checks or rewrites the value of one field. Returns the value to decode. */
+/** Checks the JSON value of one field. Returns the value that protobuf-es decodes: the same value or a rewritten one. */
 type Prepare = (json: JsonValue) => JsonValue;
 
 /**
- * Prepares the JSON value of a message, so that protobuf-es decodes it in time proportional to its length. Text for a number is bounded,
- * since BigInt takes quadratic time. Long base64 is converted to the form that is decoded natively. Throws on a number over the bound, and
- * on invalid base64. Modifies the value. Wrong types and unknown names are left to protobuf-es.
+ * Prepares the JSON value of a message, so that protobuf-es decodes it in time proportional to its length. Modifies `json` in place.
+ *
+ * - Throws if the text of a number exceeds `JSON_NUMBER_CHARACTERS_MAX`, because BigInt takes quadratic time.
+ * - Converts long base64 to the alphabet that protobuf-es decodes natively. Throws if long base64 is invalid.
+ * - Does not check types and unknown names. protobuf-es checks them.
  */
 export function prepareFields(desc: DescMessage, json: JsonValue): JsonValue {
   return messagePreparer(desc)(json);
@@ -21,7 +23,7 @@ function messagePreparer(desc: DescMessage): Prepare {
   if (known !== undefined) return known;
   const byName = new Map<string, Prepare>();
   const prepare: Prepare = wellKnown(desc) ?? ((json) => objectOf(byName, json));
-  // Stored before the fields are visited: a field may have the same type.
+  // The map must contain this type before the fields are visited, because a field may have the same type.
   preparers.set(desc, prepare);
   for (const field of desc.fields) {
     const prepareField = fieldPreparer(field);
@@ -41,9 +43,9 @@ function objectOf(byName: ReadonlyMap<string, Prepare>, json: JsonValue): JsonVa
   return json;
 }
 
-/** Types of google.protobuf whose JSON form is the text of a number or a time. */
+/** Matches the types of google.protobuf whose JSON form is a number, a boolean or a time. */
 const SHORT_TEXT_TYPES = /^google\.protobuf\.(Timestamp|Duration|((Double|Float|U?Int32|U?Int64|Bool)Value))$/;
-/** Types of google.protobuf with another JSON form, which is decoded in time proportional to its length. */
+/** Matches the types of google.protobuf that need no preparation: protobuf-es decodes them in time proportional to their length. */
 const UNCHANGED_TYPES = /^google\.protobuf\.(Any|FieldMask|Struct|Value|ListValue|StringValue)$/;
 
 function wellKnown({ typeName }: DescMessage): Prepare | undefined {

@@ -1,50 +1,77 @@
-// Bounds of the RPC layer, each with its reason. Requests are bounded so that decoding takes at most some tenths of a millisecond.
-/** All nested messages together. A message of the contract has nine fields. */
+// Bounds of the RPC layer, each with its reason. They bound requests so that decoding takes less than one millisecond.
+/** Maximum number of fields in a message, including all nested messages. Messages of the contract have at most nine fields. */
 export const PROTO_FIELDS_MAX = 1024;
-/** The default of gRPC's libraries and of protobuf-es. */
+/** Maximum depth of nested messages. gRPC libraries and protobuf-es have the same default. */
 export const MESSAGE_DEPTH_MAX = 100;
 
-/** Names, values and punctuation. Each takes the parser about 50 ns, a name a few hundred. */
+/**
+ * Maximum number of tokens in a JSON text: names, values and punctuation. A name takes the parser a few hundred ns, another token about 50
+ * ns.
+ */
 export const JSON_TOKENS_MAX = 2048;
-/** Numbers of programs have at most 25 characters. BigInt takes quadratic time. */
+/** Maximum length of a number in JSON, in characters. BigInt takes quadratic time. Programs write numbers with at most 25 characters. */
 export const JSON_NUMBER_CHARACTERS_MAX = 64;
-/** Names are looked up, compared and unescaped. Those of the contract have at most 17 characters. */
+/** Maximum length of a name in a JSON object, in bytes. Long names are slow to compare. Names of the contract have at most 17 characters. */
 export const JSON_NAME_BYTES_MAX = 256;
-/** Indented JSON has some hundred bytes of white space. */
+/** Maximum white space in a JSON text, in bytes. Indented JSON has some hundred bytes of white space. */
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
-/** Escapes take the slow path of every parser. PHP escapes one in 65 characters of base64. */
+/**
+ * Maximum number of escapes in a JSON text. For every `JSON_BYTES_PER_ESCAPE` bytes of text, one more escape is allowed. Parsers decode escapes
+ * slowly. PHP escapes one in 65 characters of base64.
+ */
 export const JSON_ESCAPES_MAX = 256;
 export const JSON_BYTES_PER_ESCAPE = 32;
-/** Shorter base64 may have any form that protobuf-es accepts, and is read one character at a time. */
+/**
+ * Maximum length of base64 that may have any form that protobuf-es accepts. protobuf-es decodes unusual forms slowly, one character at a time.
+ * Longer base64 must have a form that the runtime decodes natively.
+ */
 export const LENIENT_BASE64_CHARACTERS_MAX = 4096;
-/** From this length on, protobuf's own reader is faster than a loop. */
+/** Maximum length of a string that `flatReader` decodes, in bytes. For longer strings, protobuf-es is faster than a loop over the bytes. */
 export const FLAT_TEXT_BYTES_MAX = 1024;
 
-/** Any message may unpack to this size: what a brotli window of 2^18 bytes holds (RFC 7932 9.1). */
+/**
+ * Every compressed message may unpack to this many bytes, whatever its compressed size. A brotli window of 2^18 bytes holds exactly this
+ * many bytes (RFC 7932 9.1).
+ */
 export const UNPACKED_BYTES_FREE = 2 ** 18 - 16;
-/** How many times its own size a longer message may unpack to. The most regular JSON compresses to a twentieth. */
+/**
+ * Maximum ratio of unpacked size to compressed size, for messages that unpack to more than `UNPACKED_BYTES_FREE`. The most regular JSON
+ * reaches a ratio of 20.
+ */
 export const UNPACK_RATIO_MAX = 100;
-/** Unpacking takes at most 90 ns per compressed byte and 2 ns per unpacked byte: 1.5 ms for either amount. */
+/**
+ * One failure is charged per this many compressed or unpacked bytes of a message that cannot be decoded. Unpacking takes at most 90 ns per
+ * compressed byte (1.5 ms for 16 KiB) and 2 ns per unpacked byte (0.5 ms for 256 KiB).
+ */
 export const PACKED_BYTES_PER_FAILURE = 16 * 1024;
 export const UNPACKED_BYTES_PER_FAILURE = UNPACKED_BYTES_FREE;
-/** `Accept-Encoding` has some tens of characters. Each item takes some hundred nanoseconds. */
+/**
+ * Maximum length of an `Accept-Encoding` value, in characters. Each item takes some hundred ns to parse. Usual values have some tens of
+ * characters.
+ */
 export const ACCEPTED_CODINGS_CHARACTERS_MAX = 512;
-/** An uncompressed message of this size takes no longer to decode than a request takes to refuse. */
+/** Maximum length of a cheap uncompressed message, in bytes. Decoding such a message takes no more time than refusing a request. */
 export const CHEAP_MESSAGE_BYTES_MAX = 16 * 1024;
-/** A reflection request takes about 100 µs to answer. Tools send about ten. */
+/**
+ * One failure is charged per this many messages of a bidirectional stream. Answering a reflection request takes about 100 µs. Reflection
+ * tools send about ten requests.
+ */
 export const MESSAGES_PER_FAILURE = 16;
-/** Health checks and reflection requests carry one name. */
+/** Maximum length of a health or reflection request, in bytes. Such a request contains little more than one name. */
 export const STANDARD_REQUEST_BYTES_MAX = CHEAP_MESSAGE_BYTES_MAX;
 
-/** A valid timeout header has at most ten characters. A malformed one is quoted in the error, so a longer one is truncated before parsing. */
+/**
+ * Maximum length of a timeout header, in characters. A valid value has at most ten characters. A longer value is truncated before parsing,
+ * because the error for a malformed value quotes the value.
+ */
 export const TIMEOUT_CHARACTERS_MAX = 16;
 
-/** The longest timer that a runtime keeps (2^31 - 1 ms); longer ones fire immediately. */
+/** Maximum delay of a JavaScript timer: 2^31 - 1 ms. A timer with a longer delay fires immediately. */
 export const TIMER_MS_MAX = 2_147_483_647;
 
 /**
- * A body may arrive in this many pieces (chunks, DATA frames), and in one more per `BODY_BYTES_PER_PIECE`. A piece takes some
- * microseconds however short it is. A network cuts none shorter than about 1200 bytes.
+ * Maximum number of pieces (chunks or DATA frames) of a body. For every `BODY_BYTES_PER_PIECE` bytes of the body, one more piece is
+ * allowed. Even a short piece takes some µs to process. Normal networks produce pieces of about 1200 bytes or more.
  */
 export const BODY_PIECES_MAX = 512;
 export const BODY_BYTES_PER_PIECE = 1024;

@@ -4,12 +4,12 @@ import type { ReplyMetadata } from "./protocol.ts";
 
 type Constant = Readonly<Record<string, string>>;
 
-/** The response headers without additions of a handler, created once per codec. */
+/** Returns the response headers that every call of a codec has. A handler's headers are not included. */
 export function constantHeaders(contentTypes: Readonly<Record<CodecName, string>>): Readonly<Record<CodecName, Constant>> {
   return { proto: { "content-type": contentTypes.proto }, json: { "content-type": contentTypes.json } };
 }
 
-/** The constant headers, with the headers of the call and its compression added. Without additions, returns `constant` itself. */
+/** Adds the call's own headers and the compression header to `constant`. If there is nothing to add, returns `constant` itself. */
 export function replyHeaders(constant: Constant, metadata: ReplyMetadata, encodingHeader: string): ResponseHeaders {
   if (metadata.header === undefined && metadata.encoding === undefined) return constant;
   const headers = new Headers(metadata.header);

@@ -6,30 +6,33 @@ import { grpcWeb } from "./grpc-web.ts";
 import type { HttpRequest } from "./http.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-/** The protocol and codec that a request's content type names. */
+/** The protocol and the codec that the content type of a request selects. */
 export interface Negotiated<P> {
   readonly protocol: P;
   readonly codec: CodecName;
 }
 
-/** The protocols for one kind of method, by content type. */
+/** Maps content types to the protocols that serve one kind of method. */
 export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   readonly #byContentType = new Map<string, Negotiated<P>>();
-  /** Value of `Accept-Post` in a 415 response. */
+  /** Value of the header `Accept-Post` in a 415 response. It lists all accepted content types. */
   readonly acceptPost: string;
 
   constructor(protocols: readonly P[]) {
     for (const protocol of protocols) {
       for (const codec of ["proto", "json"] as const)
         this.#byContentType.set(protocol.contentTypes[codec], { protocol, codec });
-      // A gRPC content type without a codec means Protobuf.
+      // A content type of gRPC or gRPC-Web without a codec means Protobuf.
       const unnamed = protocol.contentTypes.proto.replace("+proto", "");
       if (protocol.name !== "connect") this.#byContentType.set(unnamed, { protocol, codec: "proto" });
     }
     this.acceptPost = [...this.#byContentType.keys()].join(", ");
   }
 
-  /** Finds by media type. A charset parameter is accepted for JSON only, and must be UTF-8. */
+  /**
+   * Finds the protocol and codec of a content type. JSON may have a charset parameter, which must be UTF-8. Returns `undefined` if none
+   * matches.
+   */
   find(contentType: string | null): Negotiated<P> | undefined {
     if (contentType === null) return undefined;
     return this.#byContentType.get(contentType) ?? this.#parsed(parseMediaType(contentType));
@@ -48,7 +51,7 @@ const STREAM: readonly StreamProtocol[] = [connectStream, grpcWeb];
 const unary = { withoutTrailers: new ProtocolTable(UNARY), withTrailers: new ProtocolTable([...UNARY, grpc]) };
 const stream = { withoutTrailers: new ProtocolTable(STREAM), withTrailers: new ProtocolTable([...STREAM, grpc]) };
 
-/** The unary protocols for a request's connection. gRPC needs a connection with trailers. */
+/** Returns the unary protocols that a request may use. gRPC is included only if the connection supports trailers. */
 export function unaryProtocols(request: HttpRequest): ProtocolTable<UnaryProtocol> {
   return request.trailers ? unary.withTrailers : unary.withoutTrailers;
 }

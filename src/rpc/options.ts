@@ -9,38 +9,38 @@ import type { ProtocolName } from "./protocol.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { AnyMethod } from "./service.ts";
 
-/** The outcome of one call. Reported once, after its end. */
+/** The outcome of one call. `onDone` receives it once, after the end of the call. */
 export interface CallSummary<Peer> {
-  /** The method's name, without its service. */
+  /** The name of the method, without the name of its service. */
   readonly method: string;
   readonly protocol: ProtocolName;
   readonly codec: CodecName;
   readonly request: HttpRequest<Peer>;
   readonly call: Call<Peer>;
-  /** The error that ended the call: a ConnectError, or an error of a handler or an option. `undefined` for success. */
+  /** The error that ended the call. It is `undefined` after success. Handlers may throw any error, so it is not always a ConnectError. */
   readonly thrown: unknown;
-  /** Monotonic time of the options' clock, in ms. */
+  /** Start of the call, in ms of `RpcOptions.clock.monotonic()`. */
   readonly startedAt: number;
 }
 
-/** All options are required, so that no security option falls back to a default. */
+/** Options of the RPC server. All are required, so that no security option has a default. */
 export interface RpcOptions<Peer> {
-  /** Limit of a request message, as sent and as decompressed. */
+  /** Maximum length of a request message, in bytes. It applies before and after decompression. */
   readonly requestBytesMax: number;
-  /** Creates the error for a longer message. */
+  /** Creates the error for a message over `requestBytesMax` or over the lower limit of its method. */
   readonly tooLarge: (limitBytes: number) => Error;
-  /** The supported compressions. */
+  /** The compressions that the server supports. */
   readonly compressions: Compressions;
-  /** Shorter responses are sent uncompressed. */
+  /** Minimum length of a response message that is compressed, in bytes. */
   readonly compressBytesMin: number;
   readonly guard: PeerGuard<Peer>;
-  /** Translates an error for the client. Must return a ConnectError unchanged. */
+  /** Translates an error to the error that the client gets. Must return a ConnectError unchanged. */
   readonly toConnectError: (thrown: unknown) => ConnectError;
   readonly clock: Clock;
   readonly onDone: (summary: CallSummary<Peer>) => void;
 }
 
-/** The options for reading the messages of one call. */
+/** Returns the options for reading the request messages of one call. */
 export function readOptions<Peer>(
   { limits }: AnyMethod<Peer>,
   framed: boolean,

@@ -7,25 +7,25 @@ import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 
-/** The call that a stream belongs to. */
+/** The call whose response is the stream. The stream calls these methods. */
 export interface StreamOwner {
-  /** Starts the response. Called once. */
+  /** Starts the HTTP response. Called once. */
   respond(reply: HttpStreamReply): void;
-  /** Translates an error for the client. */
+  /** Translates an error to the error that the client gets. */
   toConnectError(thrown: unknown): ConnectError;
-  /** Called once, with the error that ended the stream; `undefined` for success. */
+  /** Called once, when the stream ends. `thrown` is the error that ended the stream; it is `undefined` after success. */
   ended(thrown: unknown): void;
 }
 
-/** Called when a stream ends. */
+/** A listener for the end of a stream. */
 export interface EndListener {
-  /** `thrown`: `undefined` for success; a `canceled` error if the client disconnected. */
+  /** Called when the stream ends. `thrown` is `undefined` after success. After a disconnect of the client, it is a ConnectError `canceled`. */
   ended(thrown: unknown): void;
 }
 
 /**
- * The response of a streaming call. It starts the HTTP response with its first frame or its end; until then a handler can set headers.
- * Thousands are open and idle, so rarely used parts are created on first use.
+ * The response of a streaming call. The HTTP response starts at `open`, at the first frame or at the end of the stream. Before that, a
+ * handler can set headers. Thousands of streams can be open and idle, so rarely used parts are created on first use.
  */
 export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   readonly codec: CodecName;
@@ -41,8 +41,9 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   #responded = false;
   #ended = false;
   #closed = false;
-  /** Frames written before the host opened the body, and the end of the stream if it came before that. */
+  /** Frames that were written before the host opened the body. */
   #early: Uint8Array[] | undefined;
+  /** The end of the stream, if the stream ended before the host opened the body. */
   #earlyEnd: StreamEnd | undefined;
   #endListener: EndListener | undefined;
   #wakeDrained: (() => void) | undefined;
@@ -51,7 +52,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     call: Call;
     protocol: StreamProtocol;
     encoder: Codec<O>;
-    /** Shorter messages are sent uncompressed. */
+    /** Minimum length of a message that is compressed, in bytes. */
     compressBytesMin: number;
     owner: StreamOwner;
   }) {
@@ -64,21 +65,24 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.#owner = parts.owner;
   }
 
-  /** Sets the compression of `send`. Must be called before the stream is opened. */
+  /** Sets the compression that `send` uses. Must be called before the HTTP response starts. */
   compressWith(compression: Compression | undefined): void {
     this.#compression = compression;
   }
 
   /**
-   * Frees the request, for a stream that stays open for long. The handler guarantees a message at least every `idleMsMax`. Must be called
-   * before the stream is opened.
+   * Frees the memory of the request, for a stream that stays open for a long time. The handler must send a message at least every
+   * `idleMsMax` ms. Must be called before the HTTP response starts.
    */
   releaseRequest(idleMsMax: number): void {
     this.#idleMsMax = idleMsMax;
     this.#call.request.release();
   }
 
-  /** Sends the headers if they are not sent yet. For a stream whose first message may take long. */
+  /**
+   * Starts the HTTP response, so that the client gets the headers before the first message. It is for streams whose first message may be
+   * late.
+   */
   open(): void {
     if (!this.#ended) this.#start();
   }
@@ -90,14 +94,14 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.write(packer === undefined ? encodeFrame(0, plain) : encodeFrame(FLAG_COMPRESSED, packer.compress(plain)));
   }
 
-  /** Sends a frame, encoded in the stream's codec. Does nothing after the end of the stream. */
+  /** Sends a frame. The message in the frame must be encoded with `codec`. Does nothing after the end of the stream. */
   write(frame: Uint8Array): void {
     if (this.#ended) return;
     if (this.#body !== undefined) this.#body.write(frame);
     else this.#writeEarly(frame);
   }
 
-  /** Ends the stream, with success or with an error. Idempotent. */
+  /** Ends the stream. With `thrown`, the client gets an error; without it, success. Idempotent. */
   end(thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -111,7 +115,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.#owner.ended(thrown);
   }
 
-  /** Bytes queued for the client. */
+  /** Number of bytes that are queued for the client. */
   get queuedBytes(): number {
     return this.#body?.queuedBytes ?? this.#early?.reduce((sum, frame) => sum + frame.byteLength, 0) ?? 0;
   }
@@ -120,13 +124,16 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     return this.#ended;
   }
 
-  /** Calls the listener once, when the stream ends; immediately if it has ended. One listener per stream. */
+  /**
+   * Sets the listener for the end of the stream. If the stream has already ended, calls the listener immediately. A stream has one
+   * listener.
+   */
   onEnd(listener: EndListener): void {
     if (this.#ended) listener.ended(undefined);
     else this.#endListener = listener;
   }
 
-  /** Resolves when the queue is sent, or when the client has disconnected. One waiter at a time. */
+  /** Resolves when all queued bytes are sent, and when the client has disconnected. Only one call may be pending. */
   drained(): Promise<void> {
     if (this.#closed || this.#body?.needsDrain === false) return Promise.resolve();
     return new Promise((resolve) => {
@@ -134,7 +141,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     });
   }
 
-  /** For the host (BodyWriter). */
+  /** The host calls this method of `BodyWriter`. */
   bodyOpened(body: BodySink): void {
     this.#body = body;
     for (const frame of this.#early ?? []) body.write(frame);
@@ -143,14 +150,14 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     else if (!body.needsDrain) this.bodyDrained();
   }
 
-  /** For the host (BodyWriter). */
+  /** The host calls this method of `BodyWriter`. */
   bodyDrained(): void {
     const wake = this.#wakeDrained;
     this.#wakeDrained = undefined;
     wake?.();
   }
 
-  /** For the host (BodyWriter). */
+  /** The host calls this method of `BodyWriter`. */
   bodyClosed(): void {
     if (this.#closed) return;
     this.#closed = true;

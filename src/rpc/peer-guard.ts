@@ -2,15 +2,15 @@ import type { Call } from "./call.ts";
 import { unpackedBytesMax } from "./compression.ts";
 import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE, UNPACKED_BYTES_PER_FAILURE } from "./limits.ts";
 
-/** Limits the cost that reading a peer's requests may cause. */
+/** Limits the work that a peer can cause with requests that fail. Costs are in failures of the peer's failure budget. */
 export interface PeerGuard<Peer> {
-  /** Throws a refusal if the peer's budget does not cover the cost. Synchronous, and takes nothing from the budget. */
+  /** Throws a refusal if the peer's failure budget does not cover `cost`. Does not spend from the budget. Must be synchronous. */
   check(peer: Peer, cost: number): void;
-  /** Charges the peer for a request that could not be decoded. */
+  /** Spends `cost` from the peer's failure budget. Called for a request that cannot be decoded, and for messages of a long stream. */
   charge(peer: Peer, cost: number): void | Promise<void>;
 }
 
-/** Checks a call by the guard. A refusal by the guard is not charged to the peer. */
+/** Calls the peer guard for a call. Marks the call if the guard refuses the peer, because this refusal is not charged to the peer. */
 export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard<Peer>): void {
   try {
     guard.check(call.peer, cost);
@@ -20,7 +20,10 @@ export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard
   }
 }
 
-/** The greatest cost of decompressing and decoding a message, in failures of at most about 2 ms each. 0 if it is cheap. */
+/**
+ * Returns the maximum cost of decompressing and decoding a message, in failures. One failure stands for about 2 ms. A cheap message costs
+ * 0.
+ */
 export function decodingCost(bytes: number, isPacked: boolean, bytesMax: number): number {
   if (!isPacked) return bytes <= CHEAP_MESSAGE_BYTES_MAX ? 0 : 1;
   const unpackedBytes = unpackedBytesMax(bytes, bytesMax);

@@ -11,13 +11,14 @@ type WireShape =
   | { readonly kind: "message" | "group"; readonly fields: () => Fields }
   | { readonly kind: "list"; readonly item: WireShape };
 
-/** The known fields of a message, by number. */
+/** Maps field numbers to the known fields of a message type. */
 type Fields = ReadonlyMap<number, WireShape>;
 
 /**
- * Checks a message before protobuf-es decodes it. Throws if it has too many fields, over all nested messages, if it is nested too deeply, or
- * if it is malformed. Each occurrence of a field counts, and each item of a packed list. Parses as protobuf-es does: a known field by its
- * declared type, not by its wire type.
+ * Checks a binary message before protobuf-es decodes it. Throws if the message has too many fields, is nested too deeply or is malformed.
+ *
+ * - The fields of nested messages count. Each occurrence of a field and each item of a packed list counts as one field.
+ * - A known field is parsed by its declared type, not by its wire type. protobuf-es does the same.
  */
 export function checkProtoBounds(desc: DescMessage, bytes: Uint8Array): void {
   new ProtoBounds(bytes).message(fieldsOf(desc), bytes.byteLength, 1);
@@ -75,7 +76,7 @@ class ProtoBounds {
     else if (wireType === WireType.LengthDelimited) this.#skip(this.#varint());
     else if (wireType === WireType.StartGroup) this.#group(undefined, tag, depth + 1);
     else if (wireType === WireType.Bit32) this.#skip(4);
-    else throw new Error("a field is of no wire type");
+    else throw new Error("a field has an unknown wire type");
   }
 
   #group(fields: Fields | undefined, start: number, depth: number): void {
@@ -84,11 +85,11 @@ class ProtoBounds {
       const tag = this.#varint();
       if ((tag & 7) !== WireType.EndGroup) this.#field(fields?.get(tag >>> 3), tag, depth);
       else if (tag >>> 3 === start >>> 3) return;
-      else throw new Error("a group ends that did not begin");
+      else throw new Error("the end of a group has no matching start");
     }
   }
 
-  /** The lower 32 bits of a varint. */
+  /** Reads a varint. Returns its lower 32 bits. */
   #varint(): number {
     let value = 0;
     for (let count = 0; count < VARINT_BYTES_MAX; count++) {
@@ -105,7 +106,10 @@ class ProtoBounds {
     if (this.#at > this.#bytes.byteLength) throw new Error("the message ends within a field");
   }
 
-  /** Checks UTF-8 here, since isUtf8 is much faster than TextDecoder, which takes 6 ns per byte. */
+  /**
+   * Skips a string. Throws if it is not UTF-8. protobuf-es would check it with TextDecoder, which takes 6 ns per byte; `isUtf8` is much
+   * faster.
+   */
   #text(bytes: number): void {
     const start = this.#at;
     this.#skip(bytes);
@@ -158,12 +162,12 @@ function itemShape(field: DescField & { readonly fieldKind: "list" }): WireShape
   return scalarShape(field.scalar, field.utf8Validation);
 }
 
-/** Resolves the fields lazily: a message type may be recursive. */
+/** Returns the shape of a message field. `fields` is a function, because a message type may be recursive. */
 function messageShape(desc: DescMessage, isGroup: boolean): WireShape {
   return { kind: isGroup ? "group" : "message", fields: () => fieldsOf(desc) };
 }
 
-/** `scalar`: `undefined` for an enum. */
+/** Returns the shape of a scalar field or an enum field. For an enum, `scalar` is `undefined`. */
 function scalarShape(scalar: ScalarType | undefined, isValidated: boolean): WireShape {
   switch (scalar) {
     case ScalarType.STRING:

@@ -6,52 +6,52 @@ export type ProtocolName = "connect" | "grpc-web" | "grpc";
 
 export type MethodKind = "unary" | "server_streaming" | "bidi_streaming";
 
-/** A protocol's names of common headers. */
+/** The header names that a protocol uses for the timeout and the compression. */
 export interface ProtocolHeaders {
   readonly timeout: string;
   readonly encoding: string;
   readonly acceptEncoding: string;
 }
 
-/** Headers and trailers that a handler set, and the compression of the body. */
+/** Headers and trailers that a handler set, and the compression of the response. */
 export interface ReplyMetadata {
   readonly header: Headers | undefined;
   readonly trailer: Headers | undefined;
-  /** Name of the compression. `undefined`: uncompressed. */
+  /** The name of the compression. `undefined` means that the response is not compressed. */
   readonly encoding: string | undefined;
 }
 
-/** The end of a stream, after its last message: a last frame or trailers. */
+/** What a protocol sends at the end of a stream, after the last message: a frame or HTTP trailers. */
 export interface StreamEnd {
   readonly frame: Uint8Array | undefined;
   readonly trailers: Headers | undefined;
 }
 
 /**
- * A protocol defines the bytes and headers of its requests and responses: connect.ts, grpc-web.ts and grpc.ts. Everything that is common to
- * the protocols is in unary.ts, server-stream.ts and bidi-stream.ts.
+ * A protocol defines the bytes and headers of its requests and responses. The protocols are in connect.ts, grpc-web.ts and grpc.ts. What all
+ * protocols have in common is in unary.ts, server-stream.ts and bidi-stream.ts.
  */
 interface Protocol {
   readonly name: ProtocolName;
   readonly headers: ProtocolHeaders;
   readonly contentTypes: Readonly<Record<CodecName, string>>;
-  /** Parses the client's timeout to milliseconds. Throws ConnectError `invalid_argument` if it is malformed. */
+  /** Parses the value of the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
   timeoutMs(value: string | null): number | undefined;
-  /** Checks other headers of a request. Throws ConnectError. */
+  /** Checks the headers that only this protocol has. Throws ConnectError if a header is invalid. */
   checkHeaders(headers: HeaderReader): void;
 }
 
 export interface UnaryProtocol extends Protocol {
   /** Whether the request message is framed (frame.ts). */
   readonly framed: boolean;
-  /** The response. `message` is encoded, and compressed if `metadata.encoding` is set. */
+  /** Returns the response. `message` must be encoded already. If `metadata.encoding` is set, `message` must also be compressed already. */
   reply(message: Uint8Array, codec: CodecName, metadata: ReplyMetadata): HttpReply;
   replyError(error: ConnectError, codec: CodecName, metadata: ReplyMetadata): HttpReply;
 }
 
 export interface StreamProtocol extends Protocol {
   readonly framed: true;
-  /** `metadata.encoding`: the compression of the response's compressed messages. */
+  /** Returns the response headers. `metadata.encoding` names the compression of those messages of the stream that are compressed. */
   streamHeaders(codec: CodecName, metadata: ReplyMetadata): ResponseHeaders;
   streamEnd(error: ConnectError | undefined, trailer: Headers | undefined): StreamEnd;
 }

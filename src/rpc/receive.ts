@@ -6,15 +6,15 @@ import { checkPeer } from "./peer-guard.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 import type { AnyMethod } from "./service.ts";
 
-/** Call parameters from a request's headers. */
+/** The parameters of a call that its request headers set. */
 export interface CallHeaders {
   readonly timeoutMs: number | undefined;
   readonly compression: NegotiatedCompression;
 }
 
 /**
- * Checks the peer by the guard, and reads the request's headers. Throws the guard's refusal, or a ConnectError. Must stay synchronous:
- * node:http2 loses the end of a body if no listener is attached in the first turn.
+ * Checks the peer with the peer guard, and reads the request headers. Throws the refusal of the guard, or a ConnectError. This function must be
+ * synchronous: node:http2 loses the end of a body that has no listener in the first turn of the event loop.
  */
 export function openCall<Peer>(
   { limits }: AnyMethod<Peer>,
@@ -29,7 +29,7 @@ export function openCall<Peer>(
   return { timeoutMs, compression: options.compressions.negotiate(protocol.headers, headers) };
 }
 
-/** Runs a step that reads or decodes a message. Charges the peer if it fails, unless the client disconnected or was slow. */
+/** Runs a step that reads or decodes a message. If the step fails, charges the peer, unless the client disconnected or was too slow. */
 export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Peer>, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
@@ -38,13 +38,16 @@ export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Pee
   }
 }
 
-/** Charges the peer for an error that occurred before the message was decoded. Returns the error. */
+/**
+ * Charges the peer for an error that occurred before a message was decoded. Returns `thrown`. Does not charge errors that `isChargeable`
+ * excludes.
+ */
 export async function charged<Peer>(thrown: unknown, call: Call<Peer>, { guard }: RpcOptions<Peer>): Promise<unknown> {
   if (!call.isPeerRefused && isChargeable(thrown)) await guard.charge(call.peer, call.cost);
   return thrown;
 }
 
-/** Mobile clients often disconnect or are slow, so that is not charged. */
+/** Returns false if the client disconnected or was too slow. Mobile clients often do, so such errors are not charged to the peer. */
 function isChargeable(thrown: unknown): boolean {
   return !(thrown instanceof ConnectError) || (thrown.code !== Code.Canceled && thrown.code !== Code.DeadlineExceeded);
 }

@@ -3,13 +3,13 @@ import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, BodyTooScattered, BodyTooSlow } from "./http.ts";
 import type { ReadOptions } from "./request-message.ts";
 
-/** The header of a message's frame (frame.ts). */
+/** The decoded header of a frame. frame.ts describes the format. */
 export interface FrameHeader {
   readonly compressed: boolean;
   readonly messageBytes: number;
 }
 
-/** Decodes the header at the start of `bytes`. In requests, only the compression flag is valid. Throws BodyTooLarge or ConnectError. */
+/** Decodes the frame header at the start of `bytes`. A request may set only the compression flag. Throws BodyTooLarge or ConnectError. */
 export function decodeFrameHeader(bytes: Uint8Array, messageBytesMax: number): FrameHeader {
   if (bytes.byteLength < FRAME_HEADER_BYTES) throw incompleteFrame();
   const flags = bytes[0] ?? 0;
@@ -23,7 +23,7 @@ export function incompleteFrame(): ConnectError {
   return new ConnectError("the request ends within a message", Code.InvalidArgument);
 }
 
-/** Translates an error of the host while it read the body: too slow, too many pieces, or a disconnected client. */
+/** Translates an error that the host threw while it read the body. The body was too slow or in too many pieces, or the client disconnected. */
 export function incompleteBody(cause: unknown): ConnectError {
   if (cause instanceof BodyTooSlow) {
     return new ConnectError("the request took too long to arrive", Code.DeadlineExceeded, undefined, undefined, cause);
@@ -36,7 +36,7 @@ export function incompleteBody(cause: unknown): ConnectError {
 
 type Unpacking = Pick<ReadOptions, "compression" | "bytesMax" | "beforeDecoding">;
 
-/** Decompresses a message if its frame says that it is compressed. */
+/** Decompresses a message if `compressed` is true. Otherwise returns the message unchanged. */
 export function unpackMessage(message: Uint8Array, compressed: boolean, { compression, bytesMax, beforeDecoding }: Unpacking) {
   beforeDecoding(message.byteLength, compressed);
   if (!compressed) return message;

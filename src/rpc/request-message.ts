@@ -4,19 +4,22 @@ import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, type HttpRequest } from "./http.ts";
 import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } from "./request-frame.ts";
 
-/** Options for reading the messages of a request. */
+/** Options for reading the messages of one request. */
 export interface ReadOptions {
   readonly framed: boolean;
-  /** Limit of a message, as sent and as decompressed. */
+  /** Maximum length of a message, in bytes. It applies before and after decompression. */
   readonly bytesMax: number;
   readonly compression: Compression | undefined;
-  /** Creates the error for a longer message. */
+  /** Creates the error for a message over `bytesMax`. */
   readonly tooLarge: (limitBytes: number) => Error;
-  /** Called with the size of each message before it is decompressed and decoded. An error that it throws ends the call. */
+  /**
+   * Called for each message before the message is decompressed and decoded, with its length in bytes. If it throws, the call ends with the
+   * error.
+   */
   readonly beforeDecoding: (bytes: number, isPacked: boolean) => void;
 }
 
-/** Reads the single message of a request. Throws ConnectError, or the error of `tooLarge`. */
+/** Reads the message of a request that must contain exactly one message. Throws ConnectError, or the error of `tooLarge`. */
 export async function readMessage(request: HttpRequest, options: ReadOptions): Promise<Uint8Array> {
   const { framed, bytesMax } = options;
   try {

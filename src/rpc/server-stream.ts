@@ -8,7 +8,10 @@ import { readMessage } from "./request-message.ts";
 import type { ServerStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
 
-/** Serves a server-streaming call. Resolves when the response starts; an error is a stream that ends immediately. Never rejects. */
+/**
+ * Serves a server-streaming call. The promise resolves when the response starts, and never rejects. After an error, the response is a
+ * stream that ends immediately.
+ */
 export function serveServerStream<Peer>(
   method: ServerStreamMethod<DescMessage, DescMessage, Peer>,
   negotiated: Negotiated<StreamProtocol>,

@@ -7,7 +7,10 @@ import { serveServerStream } from "./server-stream.ts";
 import type { AnyMethod } from "./service.ts";
 import { serveUnary } from "./unary.ts";
 
-/** Serves unary, server-streaming and bidirectional methods over Connect, gRPC-Web and, on connections with trailers, gRPC. */
+/**
+ * Serves unary, server-streaming and bidirectional methods over Connect and gRPC-Web. On connections that support trailers, also serves
+ * gRPC.
+ */
 export class RpcServer<Peer> {
   readonly #methods: ReadonlyMap<string, AnyMethod<Peer>>;
   readonly #options: RpcOptions<Peer>;
@@ -17,12 +20,12 @@ export class RpcServer<Peer> {
     this.#options = options;
   }
 
-  /** The paths of all methods, for the host's routes. */
+  /** The paths of all methods. A host creates one route per path. */
   get paths(): readonly string[] {
     return [...this.#methods.keys()];
   }
 
-  /** Answers a request. Never rejects. */
+  /** Answers a request. The promise never rejects. */
   async handle(request: HttpRequest<Peer>): Promise<HttpReply | HttpStreamReply> {
     const method = this.#methods.get(request.path);
     if (method === undefined) return unimplemented(request);
@@ -43,7 +46,10 @@ export class RpcServer<Peer> {
   }
 }
 
-/** The response for an unknown method: in the request's protocol, or 404 if its content type names none. */
+/**
+ * Returns the response for an unknown method. If the content type selects no protocol, it is a plain 404; otherwise the error
+ * `unimplemented`.
+ */
 function unimplemented(request: HttpRequest): HttpReply {
   const error = new ConnectError("no such method", Code.Unimplemented);
   const negotiated = unaryProtocols(request).find(request.headers.get("content-type"));

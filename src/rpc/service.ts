@@ -11,15 +11,15 @@ import type { Call } from "./call.ts";
 import { type Codecs, codecsOf } from "./codec.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 
-/** Answers one message with one message. It may throw; `RpcOptions.toConnectError` translates the error. */
+/** Answers one request message with one response message. The handler may throw any error: `RpcOptions.toConnectError` translates errors. */
 export type UnaryHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   request: MessageShape<I>,
   call: Call<Peer>,
 ) => Promise<MessageInitShape<O>> | MessageInitShape<O>;
 
 /**
- * Answers one message with a stream. The stream stays open after the handler returns; its holder must end it. An error that the handler
- * throws ends it.
+ * Answers one request message with a stream. The stream stays open after the handler returns, so the code that keeps the stream must end
+ * it. If the handler throws, the stream ends with the error.
  */
 export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   request: MessageShape<I>,
@@ -28,8 +28,10 @@ export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Pe
 ) => Promise<void> | void;
 
 /**
- * Answers a stream of messages with a stream. `requests` can be iterated once, and reads on demand. It ends after the client's last message,
- * and throws if the call ends before. The response ends as in `ServerStreamHandler`.
+ * Answers a stream of request messages with a stream. The response ends as for `ServerStreamHandler`.
+ *
+ * - `requests` can be iterated once. It reads a message only when the iteration needs one.
+ * - `requests` ends after the last message of the client. It throws if the call ends before the last message.
  */
 export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   requests: AsyncIterable<MessageShape<I>>,
@@ -37,21 +39,21 @@ export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer
   stream: OutgoingStream<O>,
 ) => Promise<void> | void;
 
-/** Limits of a method's callers. */
+/** Limits for the calls of one method. */
 export interface MethodLimits {
-  /** Limit of a request message, if lower than the server's. */
+  /** Maximum length of a request message, in bytes. It has no effect if the limit of the server is lower. */
   readonly requestBytesMax: number;
-  /** Whether the guard's check is skipped, for methods that cost no more than a refusal. */
+  /** Whether calls skip the check of the peer guard. Only for methods that cost no more than a refusal. */
   readonly servesAnyPeer: boolean;
 }
 
 export interface MethodOptions extends Partial<MethodLimits> {
-  /** The types that an Any in the method's messages may contain. */
+  /** The message types that an Any field in the method's messages may contain. */
   readonly registry?: Registry;
 }
 
 interface MethodBase<I extends DescMessage, O extends DescMessage> {
-  /** `/package.Service/Method` */
+  /** The URL path of the method, in the form `/package.Service/Method`. */
   readonly path: string;
   readonly name: string;
   readonly input: Codecs<I>;

@@ -12,9 +12,9 @@ import type { BidiStreamMethod, ServerStreamMethod } from "./service.ts";
 
 /** The part of a streaming call that depends on the kind of method. */
 interface StreamCall<Peer> {
-  /** Reads the request and calls the method. An error that it throws ends the response. */
+  /** Reads the request and calls the handler of the method. If it rejects, the response ends with the error. */
   handle(call: Call<Peer>, stream: OutgoingStream<DescMessage>, read: ReadOptions): Promise<void>;
-  /** Called once, when the response has ended. `thrown`: `undefined` for success. */
+  /** Called once, after the end of the response. `thrown` is the error that ended the response; it is `undefined` after success. */
   ended?(thrown: unknown): void;
 }
 
@@ -22,7 +22,7 @@ type AnyStreamMethod<Peer> =
   | ServerStreamMethod<DescMessage, DescMessage, Peer>
   | BidiStreamMethod<DescMessage, DescMessage, Peer>;
 
-/** Serves a call with a streaming response. Resolves when the response starts. Never rejects. */
+/** Serves a call with a streaming response. The promise resolves when the response starts, and never rejects. */
 export function serveStream<Peer>(
   method: AnyStreamMethod<Peer>,
   { protocol, codec }: Negotiated<StreamProtocol>,
@@ -39,7 +39,7 @@ export function serveStream<Peer>(
   });
 }
 
-/** The state of a call that must be kept while its response is open. */
+/** The data of a call that is needed until the end of its response. */
 class AnsweredCall<Peer> implements StreamOwner {
   readonly #method: string;
   readonly #call: Call<Peer>;

@@ -11,7 +11,7 @@ import type { UnaryMethod } from "./service.ts";
 
 type AnyUnaryMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer>;
 
-/** Serves a unary call. Never rejects: an error becomes a reply. */
+/** Serves a unary call. The promise never rejects: an error becomes an error response. */
 export async function serveUnary<Peer>(
   method: AnyUnaryMethod<Peer>,
   { protocol, codec }: Negotiated<UnaryProtocol>,
@@ -55,7 +55,7 @@ async function answer<Peer>(
   return protocol.reply(packer?.compress(plain) ?? plain, codec, call.metadata(packer?.name));
 }
 
-/** The result of `work`. Rejects with `deadline_exceeded` when the client's timeout passes, even if `work` continues. */
+/** Returns the result of `work`. If the client's timeout passes first, rejects with `deadline_exceeded`, and `work` continues unobserved. */
 function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeoutMs: number | undefined, call: Call<Peer>) {
   if (timeoutMs === undefined) return work();
   const { promise, resolve, reject } = Promise.withResolvers<MessageInitShape<DescMessage>>();
@@ -64,7 +64,7 @@ function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeou
   return promise;
 }
 
-/** After a disconnect, handlers may fail with any error. It is reported as `canceled`. */
+/** Returns the error to report. After the client has disconnected, a handler can fail with any error, so the error becomes `canceled`. */
 function canceledOr<Peer>(thrown: unknown, call: Call<Peer>): unknown {
   if (thrown instanceof ConnectError || !call.request.signal().aborted) return thrown;
   return new ConnectError("the client canceled the call", Code.Canceled, undefined, undefined, thrown);

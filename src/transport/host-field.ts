@@ -1,4 +1,7 @@
-/** A reg-name without commas, an IPv4 address, or an IPv6 address in brackets (RFC 3986 3.2.2), with or without a zone; then a port, which may be empty. */
+/**
+ * A reg-name without commas, an IPv4 address, or an IPv6 address in brackets (RFC 3986 3.2.2), with or without a zone; then a port, which
+ * may be empty.
+ */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%[\w.~%-]+)?\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*)(?::\d{0,5})?$/;
 
 /**

@@ -2,15 +2,18 @@ import { type AnyDesc, type DescEnum, type DescFile, type DescMessage, type Desc
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
-/** Serialized FileDescriptorProto messages: a file, then its direct and indirect imports, each once. */
+/** Serialized FileDescriptorProto messages of a file and of all its direct and indirect imports. The file is the first. */
 export type FileClosure = readonly Uint8Array[];
 
-/** An index of the declarations of files, by name: the files of the given services, other given files, and their imports. */
+/**
+ * Finds the `.proto` file that declares a symbol or an extension. The index contains the files of `services`, the other `files`, and all
+ * files that these files import.
+ */
 export class DescriptorIndex {
   readonly services: readonly string[];
   readonly #files = new Map<string, DescFile>();
   readonly #symbols = new Map<string, DescFile>();
-  /** By the full name of the extended message type, then by extension number. */
+  /** The file of each extension. The first key is the full name of the extended message type, the second key is the extension number. */
   readonly #extensions = new Map<string, Map<number, DescFile>>();
   readonly #closures = new Map<DescFile, FileClosure>();
 
@@ -33,7 +36,7 @@ export class DescriptorIndex {
     return this.#closure(this.#extensions.get(messageType)?.get(number));
   }
 
-  /** `undefined` if the message type is unknown. */
+  /** Returns the numbers of all extensions of a message type, sorted. Returns `undefined` if the message type is unknown. */
   extensionNumbers(messageType: string): readonly number[] | undefined {
     const extensions = this.#extensions.get(messageType);
     return extensions && [...extensions.keys()].sort((a, b) => a - b);
@@ -62,10 +65,10 @@ export class DescriptorIndex {
   }
 }
 
-/** The file, then its direct and indirect imports. */
+/** Returns the file, then all its direct and indirect imports. */
 function withImports(file: DescFile): readonly DescFile[] {
   const all = new Set([file]);
-  // Iterating a Set includes elements that are added meanwhile.
+  // The iteration of a Set also visits elements that are added during the iteration.
   for (const each of all) for (const imported of each.dependencies) all.add(imported);
   return [...all];
 }
@@ -83,7 +86,7 @@ function memberNames(desc: AnyDesc): string[] {
   }
 }
 
-/** Protobuf scopes enum values as siblings of their enum, as in C++: `package.VALUE`, not `package.Enum.VALUE`. */
+/** Returns the prefix of the full names of an enum's values. The full name of a value is `package.VALUE`, not `package.Enum.VALUE`. */
 function scopeOf({ typeName, name }: DescEnum): string {
   return typeName.slice(0, typeName.length - name.length);
 }

@@ -1,19 +1,23 @@
-/** A peer that belongs to a network. */
+/** A peer with the network that it belongs to. */
 export interface Networked {
   readonly network: string;
 }
 
-/** Ends the stream of a holder whose place goes to another network. */
+/** Ends a stream because its place is given to a client of another network. */
 export type Evict = () => void;
 
 /**
- * A bounded number of places for unauthenticated clients. When all are taken, the network that holds the most loses its newest place to a
- * newcomer. If the newcomer's network would then hold as many, the newcomer is refused instead. So clients of one network cannot displace or
- * block networks that hold fewer places.
+ * A bounded number of places for unauthenticated clients, shared fairly among networks. When all places are taken and a new client needs a
+ * place:
+ *
+ * - The network that holds the most places loses its newest place to the new client.
+ * - If the network of the new client would then hold at least as many places as that network, the new client is refused instead.
+ *
+ * Clients of one network thus cannot take places from networks that hold fewer places, and cannot block these networks.
  */
 export class FairQuota {
   readonly #max: number;
-  /** The places of each network, the oldest first. */
+  /** Maps a network to its places. The oldest place is the first. */
   readonly #held = new Map<string, Evict[]>();
   #count = 0;
 
@@ -21,7 +25,10 @@ export class FairQuota {
     this.#max = max;
   }
 
-  /** Takes a place. False if refused. `evict` is called at most once, after the place was taken away. */
+  /**
+   * Takes a place. Returns false if there is none for this network. `evict` is called at most once, after the place is given to another
+   * network.
+   */
   take(network: string, evict: Evict): boolean {
     if (this.#count >= this.#max && !this.#makeRoom(network)) return false;
     const holds = this.#held.get(network);
@@ -31,7 +38,7 @@ export class FairQuota {
     return true;
   }
 
-  /** Releases a place. Does nothing if it was taken away. */
+  /** Releases a place. Does nothing if the place was already given to another network. */
   release(network: string, evict: Evict): void {
     const holds = this.#held.get(network) ?? [];
     const at = holds.lastIndexOf(evict);
@@ -45,7 +52,7 @@ export class FairQuota {
     const ownCount = this.#held.get(network)?.length ?? 0;
     const [most, holds] = this.#mostHeld();
     const newest = holds.at(-1);
-    // Without the `+ 1`, two networks that hold about the same would evict each other in turn.
+    // Without the `+ 1`, two networks with nearly equal numbers of places would take the same place from each other again and again.
     if (newest === undefined || holds.length <= ownCount + 1) return false;
     this.release(most, newest);
     newest();

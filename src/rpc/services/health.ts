@@ -11,16 +11,19 @@ import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type MethodOptions, serverStream, unary } from "../service.ts";
 import { FairQuota, type Networked } from "./fair-quota.ts";
 
-/** No service has a longer name. A watcher keeps its requested name in memory. */
+/** Maximum length of a service name in a `Watch` request, in characters. Each watcher keeps the name in memory. Real names are shorter. */
 const SERVICE_NAME_CHARACTERS_MAX = 256;
-/** The protocol's limit for a `List` response. */
+/** Maximum number of services in a `List` response. The health checking protocol sets this limit. */
 const LISTED_SERVICES_MAX = 100;
-/** A watcher takes some kilobytes. Load balancers and clients hold one per connection. Shared fairly among networks (FairQuota). */
+/**
+ * Maximum number of open `Watch` streams, which `FairQuota` shares among networks. Load balancers and clients hold one stream per
+ * connection. A stream takes some kilobytes of memory.
+ */
 const WATCHERS_MAX = 1000;
-/** A status takes 7 bytes. A client with this many unread bytes does not read. */
+/** Maximum number of bytes queued for one watcher. A status takes 7 bytes, so a client with a longer queue has stopped reading. */
 const QUEUED_BYTES_MAX = 64 * 1024;
 
-/** A load balancer may share its address with failing clients. It must still get health answers. */
+/** Health calls skip the check of the peer guard: a load balancer may share its address with clients that fail, and must still get answers. */
 const OPTIONS: MethodOptions = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX, servesAnyPeer: true };
 
 interface Watcher {
@@ -30,8 +33,8 @@ interface Watcher {
 }
 
 /**
- * gRPC health checking (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). Check and List return the current status; Watch
- * streams changes. The service with the empty name is the whole server.
+ * The gRPC health checking service (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). `Check` and `List` return the current
+ * status. `Watch` streams the current status and each change. The empty service name stands for the whole server.
  */
 export class Health {
   readonly #serving = new Map<string, boolean>();
@@ -43,14 +46,14 @@ export class Health {
     this.#quota = new FairQuota(watchersMax);
   }
 
-  /** Sets the status of a service, and sends a change to its watchers. Does nothing after `shutDown`. */
+  /** Sets the status of a service. If the status changes, sends it to the service's watchers. Does nothing after `shutDown`. */
   set(service: string, serving: boolean): void {
     if (this.#shutDown || this.#serving.get(service) === serving) return;
     this.#serving.set(service, serving);
     for (const watcher of this.#watchers) if (watcher.service === service) this.#sendStatus(watcher);
   }
 
-  /** Sets every service to NOT_SERVING, sends that to the watchers, and ends their streams. */
+  /** Sets every service to NOT_SERVING, sends this status to the watchers, and ends their streams. */
   shutDown(): void {
     for (const service of this.#serving.keys()) this.set(service, false);
     this.#shutDown = true;

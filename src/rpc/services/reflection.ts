@@ -18,20 +18,21 @@ type RequestSchema = typeof ServerReflectionRequestSchema;
 type ResponseSchema = typeof ServerReflectionResponseSchema;
 type Answer = NonNullable<MessageInitShape<ResponseSchema>["messageResponse"]>;
 
-/** Tools hold a stream for seconds and send some tens of requests. Shared fairly among networks (FairQuota). */
+/** Maximum number of open reflection streams, which `FairQuota` shares among networks. Reflection tools hold a stream for seconds. */
 const STREAMS_MAX = 100;
+/** Maximum number of requests on one reflection stream. Reflection tools send some tens of requests. */
 const QUESTIONS_MAX = 1000;
 
 export interface ReflectionOptions {
-  /** Files with messages that no method names, such as error details and the content of an Any. */
+  /** More files to serve: their messages are not request or response types. Examples are error details and messages in an Any field. */
   readonly files?: readonly DescFile[];
-  /** Ends open streams when it aborts, so that a shutdown does not wait for them. */
+  /** When this signal aborts, open reflection streams end. A shutdown thus does not wait for them. */
   readonly stopping?: AbortSignal;
 }
 
 /**
- * gRPC server reflection (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), v1 and v1alpha, for the given services and
- * reflection itself.
+ * Returns the methods of gRPC server reflection (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), versions v1 and
+ * v1alpha. They describe `services` and the reflection services.
  */
 export function reflection<Peer extends Networked>(
   services: readonly DescService[],
@@ -58,7 +59,7 @@ export function reflection<Peer extends Networked>(
   };
   const limits = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX };
   const v1 = bidiStream(ServerReflection.method.serverReflectionInfo, answerStream, limits);
-  // The messages of v1alpha have the same encoding as those of v1.
+  // The messages of v1alpha and v1 have the same encoding, so v1alpha uses the codecs of v1.
   return [v1, { ...v1, path: `/${ServerReflectionV1Alpha.typeName}/${v1.name}` }];
 }
 

@@ -29,9 +29,13 @@ export async function selfSigned(name: string, validity: Validity = ONE_MONTH): 
   );
 }
 
-/** A certificate signed by `issuer`. Its file holds the chain: the leaf first. */
-export async function issuedBy(issuer: Certificate, name: string, validity: Validity = ONE_MONTH): Promise<Certificate> {
-  const keys = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+/** A certificate signed by `issuer`, for a new ECDSA key or the given one. Its file holds the chain: the leaf first. */
+export async function issuedBy(
+  issuer: Certificate,
+  name: string,
+  validity: Validity = ONE_MONTH,
+  keys: Pick<Issue, "publicKey"> & { privateKey: KeyObject } = generateKeyPairSync("ec", { namedCurve: "prime256v1" }),
+): Promise<Certificate> {
   const issuerName = new X509Certificate(issuer.certificate).subject.replace(/^CN=/, "");
   const issuerKey = createPrivateKey(issuer.key);
   const own = pemOf({ name, issuer: issuerName, validity, publicKey: keys.publicKey, issuerKey });

@@ -57,6 +57,16 @@ function parseCertificates(pem: string, name: string): readonly X509Certificate[
 
 function parseKey(pem: string, name: string): KeyObject {
   if (pem.trim() === "") throw new TlsFilesError(name, "it holds no private key (PEM)");
+  const key = decodeKey(pem, name);
+  const bits = key.asymmetricKeyType === "rsa" ? (key.asymmetricKeyDetails?.modulusLength ?? 0) : RSA_BITS_MIN;
+  if (bits < RSA_BITS_MIN) throw new TlsFilesError(name, `an RSA key of ${bits} bits, expected at least ${RSA_BITS_MIN}`);
+  return key;
+}
+
+/** With a shorter key every handshake fails: the signatures of TLS 1.3 (RFC 8446 4.2.3) do not fit. */
+const RSA_BITS_MIN = 1024;
+
+function decodeKey(pem: string, name: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { generateKeyPairSync } from "node:crypto";
 import { copyFileSync, writeFileSync } from "node:fs";
 import type { Labels, LogFields } from "../../../../src/core/telemetry.ts";
 import type { TlsExpiry } from "../../../../src/transport/tls/tls-check.ts";
@@ -51,6 +52,11 @@ describe("TLS files are refused:", () => {
     ["an empty key file", "no private key", () => replaced("keyFile", () => "")],
     ["a certificate in the key's place", "no private key", () => replaced("keyFile", ({ certificate }) => certificate)],
     ["a key that is cut off", "no private key", () => replaced("keyFile", ({ key }) => key.slice(0, 100))],
+    [
+      "a key with which every handshake fails",
+      "RSA key of 512 bits",
+      async () => issuedBy(await selfSigned("ca.test"), "leaf.test", YEAR, generateKeyPairSync("rsa", { modulusLength: 512 })),
+    ],
     ["an expired certificate", "1 of 1 expired at", () => selfSigned("old.test", EXPIRED)],
     ["a certificate that is not valid yet", "is not valid before", () => selfSigned("new.test", { fromDays: 1, toDays: 2 })],
     [
@@ -61,7 +67,7 @@ describe("TLS files are refused:", () => {
   ])("%s", async (_, expected, files) => {
     const certificate = await files();
     expect(() => read(certificate)).toThrow(expected);
-    expect(() => read(certificate)).toThrow(expected === "no private key" ? certificate.keyFile : certificate.certificateFile);
+    expect(() => read(certificate)).toThrow(/key/.test(expected) ? certificate.keyFile : certificate.certificateFile);
   });
 
   test("a key of another certificate, or of the second certificate of the chain", async () => {

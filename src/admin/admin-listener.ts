@@ -8,9 +8,9 @@ import { listStreams, revokeStreams, type StreamAdmin } from "./stream-admin.ts"
 
 export interface AdminParts {
   readonly listen: ListenAddress;
-  /** Host names accepted in requests, besides IP addresses and `localhost`. */
+  /** Host names that the `Host` header of a request may contain. IP addresses and `localhost` are always accepted. */
   readonly hosts: readonly string[];
-  /** Why the gateway is not ready; empty if it is ready. */
+  /** Returns the reasons for which the gateway is not ready. The list is empty if the gateway is ready. */
   readonly notReady: () => readonly string[];
   /** Returns the metrics in the Prometheus text format. */
   readonly renderMetrics: () => string;
@@ -21,8 +21,10 @@ const ADMIN_BODY_BYTES_MAX = 16 * 1024;
 const IDLE_TIMEOUT_SECONDS = 30;
 
 /**
- * Opens the HTTP listener for operators: `/healthz` (the process is alive), `/readyz` (it can take traffic), `/metrics`, `/streams`,
- * `/revoke`. It has no authentication and must not be reachable from the internet.
+ * Opens the HTTP listener for operators. It has no authentication and must not be reachable from the internet.
+ *
+ * Its paths are `/healthz` (the process is alive), `/readyz` (the gateway can take traffic), `/metrics`, `/streams` and
+ * `/revoke`.
  */
 export function openAdmin(parts: AdminParts): Listener {
   const { listen, hosts } = parts;

@@ -8,9 +8,9 @@ import { queryOf } from "../transport/bun/request-url.ts";
 /** The operations on streams that the admin listener offers. */
 export interface StreamAdmin {
   list(query: StreamQuery): StreamPage;
-  /** Removes the sessions from the cache and ends their streams. Returns the number of ended streams. */
+  /** Removes the revoked sessions from the session cache and ends their streams. Returns the number of ended streams. */
   revoke(revocation: Revocation): number;
-  /** Sends the revocation to the other gateways. Resolves to whether they will receive it. */
+  /** Sends the revocation to the other gateways. Resolves to `true` if the other gateways will receive it. */
   announce(revocation: Revocation): Promise<boolean>;
 }
 
@@ -19,7 +19,7 @@ const PAGE_MAX = 1000;
 const ID_CHARS_MAX = 256;
 const PARAMETERS: readonly string[] = ["after", "limit", "user_id", "device_session_id"];
 
-/** `GET /streams?after=&limit=&user_id=&device_session_id=`: a page of the open streams, oldest first. */
+/** Handles `GET /streams?after=&limit=&user_id=&device_session_id=`. Returns one page of the open streams, oldest first. */
 export function listStreams(request: Request, admin: StreamAdmin): Response {
   const parameters = new URLSearchParams(queryOf(request.url));
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
@@ -35,8 +35,8 @@ export function listStreams(request: Request, admin: StreamAdmin): Response {
 }
 
 /**
- * `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. Requires a JSON Content-Type: a page of another origin cannot send one
- * without a CORS preflight.
+ * Handles `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. The Content-Type must be JSON, because a web page of
+ * another origin cannot send JSON without a CORS preflight.
  */
 export async function revokeStreams(request: Request, admin: StreamAdmin): Promise<Response> {
   if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");

@@ -14,7 +14,7 @@ interface AdminListenerParts {
   readonly metrics: GatewayMetrics;
   readonly hub: Hub;
   readonly stores: Stores;
-  /** Revokes at this gateway. Returns the number of ended streams. */
+  /** Revokes sessions and ends their streams at this gateway. Returns the number of ended streams. */
   readonly revoke: (revocation: Revocation) => number;
   readonly log: Log;
 }

@@ -18,7 +18,10 @@ interface AdmissionParts {
   readonly metrics: GatewayMetrics;
 }
 
-/** Builds the parts that admit or refuse requests: the pipeline's ports without the backend, the guard of the RPC layer, and the budgets of public calls. */
+/**
+ * Builds the parts that admit or refuse requests: the ports of the pipeline without the backend, the peer guard of the RPC layer,
+ * and the budgets of public calls.
+ */
 export function openAdmission(config: Config, { stores, clock, log, metrics }: AdmissionParts) {
   const budgets = budgetsOf(config);
   const onShadowRefusal = (scope: BudgetScope) => {
@@ -36,7 +39,7 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
     pipeline: { ...pipelineOptions(config), ...failures, ...{ sessions, replay, replayCoverageStartMs, buckets } },
     guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
-    /** Replaces the budgets by those of a reloaded configuration. */
+    /** Replaces the budgets by the budgets of a reloaded configuration. */
     adoptBudgets: (next: Config) => void Object.assign(budgets, budgetsOf(next)),
   };
 }

@@ -17,7 +17,10 @@ interface BackendParts {
   readonly clock: Clock;
 }
 
-/** Opens the three clients of the backend's REST API: commands, session look-ups and logins. Each has its own connections. */
+/**
+ * Opens the three clients of the backend's REST API: for commands, session look-ups and logins. Each client has its own
+ * connections.
+ */
 export function openBackend(config: GatewayConfig, { metrics, log, clock }: BackendParts) {
   const outageLog = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
   const common = { url: config["backend.url"], token: config["backend.token"], metrics };

@@ -14,14 +14,14 @@ interface FeedParts {
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
-  /** Called when the feed comes up or goes down. */
+  /** Called when the push feed comes up or goes down. */
   readonly onStateChange: () => void;
 }
 
-/** Creates the push feed, which delivers to the hub. */
+/** Creates the push feed, which delivers events and revocations to the hub. */
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { sink, revocations, log, metrics, clock, onStateChange } = parts;
-  // Streams that opened before the feed first came up may have missed events, so that counts as a gap.
+  // Client streams may open before the push feed is up for the first time, and may then miss events. So the first time the feed is up counts as a gap, unless the feed has reported a gap itself.
   let hadGap = false;
   const gap = () => {
     hadGap = true;
@@ -47,7 +47,7 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   });
 }
 
-/** The reasons for which the feed makes the gateway not ready; empty if there are none. */
+/** Returns the reasons for which the push feed makes the gateway not ready. The list is empty if there are none. */
 export function feedNotReady(feed: Pick<PushFeed, "hasBeenUp">, areRevocationsArriving: boolean): string[] {
   if (!feed.hasBeenUp()) return ["the push feed has not come up yet"];
   return areRevocationsArriving ? [] : ["the push feed is down"];

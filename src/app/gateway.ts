@@ -32,31 +32,40 @@ import { standardServices } from "./standard-services.ts";
 
 /** A running gateway. */
 export interface Gateway {
-  /** `http://host:port` of the edge. */
+  /** URL of the edge, such as `http://127.0.0.1:8080`. */
   readonly edgeUrl: string;
-  /** URL of the gRPC listener. The same as `edgeUrl` with `edge.grpc = same-port`. */
+  /** URL of the gRPC listener. It is the same as `edgeUrl` if `edge.grpc = same-port`. */
   readonly grpcUrl: string;
   readonly adminUrl: string;
-  /** Stops all parts in order. Resolves to `false` if calls were still running at `shutdown.deadline_ms`. */
+  /**
+   * Stops all parts of the gateway in order. Resolves to `false` if calls were still running when `shutdown.deadline_ms` had
+   * passed.
+   */
   stop(): Promise<boolean>;
-  /** Loads the configuration again and adopts its budgets. Returns `false`, and changes nothing, if the configuration is invalid. */
+  /**
+   * Loads the configuration again and uses its budgets from now on. If the configuration is invalid, changes nothing and returns
+   * `false`.
+   */
   reload(load: () => Config): boolean;
 }
 
 export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
-  /** The configuration file, if it contains secrets. */
+  /** Path of the configuration file, if the file contains secrets. */
   readonly secretConfigFile?: string | undefined;
   readonly metrics?: GatewayMetrics | undefined;
   readonly clock?: Clock | undefined;
-  /** Replaces the stores of the configuration. For tests. */
+  /** Opens other stores than the configured ones. For tests. */
   readonly openStores?: typeof openStores | undefined;
 }
 
 const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
 
-/** Builds all parts of the gateway and starts it. Throws `ConfigError`, `StoreError` or `ListenError`, with nothing left running. */
+/**
+ * Builds all parts of the gateway and starts them. If it fails, it stops the parts that are running and throws `ConfigError`,
+ * `StoreError` or `ListenError`.
+ */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log, clock = systemClock } = options;
   const config = requireBackend(options.config);
@@ -150,7 +159,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-/** A failure is logged only: Bun then caches addresses for 30 s. */
+/**
+ * Shortens the lifetime of addresses in the DNS cache of Bun. If this fails, the gateway logs a warning and starts: Bun then
+ * caches addresses for 30 s.
+ */
 function limitDnsCache(log: Log): void {
   try {
     shortenDnsCache();
@@ -159,7 +171,10 @@ function limitDnsCache(log: Log): void {
   }
 }
 
-/** Returns a function that revokes, logs `message` and returns the number of ended streams. */
+/**
+ * Returns a function that creates revoking functions. A revoking function applies a revocation, logs `message` and returns the
+ * number of ended streams.
+ */
 function loggedRevoke(revocations: Revocations, log: Log) {
   return (message: string) => (revocation: Revocation) => {
     const { deviceSessionId: device_session_id, userId: user_id } = revocation;
@@ -175,7 +190,7 @@ function openKeyRing(config: Config): KeyRing {
   return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
 }
 
-/** Resolves to whether the work succeeded within `ms`. */
+/** Resolves to `true` if `work` succeeds within `ms`. Resolves to `false` if `work` fails or takes longer. */
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), ms);

@@ -18,18 +18,21 @@ import { type CheckedTls, readTlsFiles, watchTlsFiles } from "../transport/tls/t
 import { isUnlimitedEdge } from "./exposure.ts";
 import { filesForConnections } from "./open-files.ts";
 
-/** The public listeners: the mux listener alone, or the edge and the gRPC listener. */
+/** The public listeners: either one mux listener, or the edge and the gRPC listener. */
 export interface PublicListeners {
   readonly edgeUrl: string;
   readonly grpcUrl: string;
-  /** The bound addresses, such as `http://0.0.0.0:8080`, for the log. */
+  /** The bound addresses, such as `http://0.0.0.0:8080`. They are logged. */
   readonly bound: { readonly edge: string; readonly grpc: string };
   /** Stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens the public listeners and watches their TLS files. Throws `ListenError`, with nothing left open. */
+/**
+ * Opens the public listeners and watches their TLS files. If it fails, it closes the listeners that are open and throws
+ * `ListenError`.
+ */
 export async function openPublicListeners(
   config: Config,
   parts: Omit<EdgeParts, "listen" | "tls" | "limits">,
@@ -69,7 +72,7 @@ export async function openPublicListeners(
   };
 }
 
-/** The bound address of a listener, as a URL. */
+/** Returns the bound address of a listener as a URL. */
 export function boundUrl({ url, bound }: Listener): string {
   return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
@@ -88,7 +91,10 @@ function limitsOf(config: Config, fds: FdBudget): Omit<ConnectionLimits, "onShed
   };
 }
 
-/** Limits the connections of an edge on its own port. A failure is logged, and the gateway serves without these limits. */
+/**
+ * Limits the connections of an edge that has its own port. If this is not possible, logs a warning and returns `undefined`; the
+ * edge then has no connection limits.
+ */
 function limitEdge({ address }: RenewableListener, parts: SweepParts & { readonly log: Log }): { stop(): void } | undefined {
   try {
     return sweepConnections(address.port, parts);
@@ -98,7 +104,7 @@ function limitEdge({ address }: RenewableListener, parts: SweepParts & { readonl
   }
 }
 
-/** The paths of the TLS files; `undefined` without TLS. */
+/** Returns the paths of the TLS files. Returns `undefined` if TLS is off. */
 function tlsPaths(config: Config) {
   const certificate = config["tls.certificate_file"];
   const key = config["tls.key_file"];
@@ -120,13 +126,16 @@ function watchIdentity(
   const paths = tlsPaths(config);
   const onRenewed = (renewed: TlsIdentity) => {
     for (const listener of listeners) listener.renewTls(renewed);
-    // A listener may have opened a new socket for the new certificate.
+    // A listener may have opened a new socket for the new certificate. The socket option must be set on that socket too.
     limitUnacknowledged(listeners, config, log);
   };
   return paths && watchTlsFiles(paths, current, { intervalMs: config["tls.reload_ms"], clock, log, metrics, onRenewed });
 }
 
-/** Sets `TCP_USER_TIMEOUT` on every listener, so that connections of vanished clients are closed. A failure is only logged. */
+/**
+ * Sets `TCP_USER_TIMEOUT` on every listener. The kernel then closes a connection if the client no longer acknowledges data. If
+ * this is not possible, the gateway logs a warning and continues.
+ */
 function limitUnacknowledged(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
   try {
     for (const { address } of listeners) setUserTimeout(address.port, config["connections.user_timeout_ms"]);

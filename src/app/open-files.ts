@@ -1,12 +1,20 @@
 import type { Log } from "../core/telemetry.ts";
 
-/** File descriptors that client connections must not use: 256 backend calls, the push feed, Redis, the admin listener, and the runtime. */
+/**
+ * Number of file descriptors that client connections must not use. They are reserved for 256 backend calls, the push feed, Redis,
+ * the admin listener and the runtime.
+ */
 const RESERVED_FILES = 512;
 
-/** Below this limit, fewer than a thousand HTTP/1.1 clients fit on the mux listener. */
+/**
+ * If RLIMIT_NOFILE is lower than this, a warning is logged: fewer than a thousand HTTP/1.1 clients then fit on the mux listener.
+ */
 const FEW_FILES = 4096;
 
-/** Returns the number of file descriptors for client connections. `openFilesMax` is RLIMIT_NOFILE; infinite if it is unknown. */
+/**
+ * Returns the number of file descriptors for client connections. `openFilesMax` is RLIMIT_NOFILE. If it is unknown, the number is
+ * infinite.
+ */
 export function filesForConnections(log: Log, openFilesMax = processLimit()): number {
   if (openFilesMax === undefined) return Number.POSITIVE_INFINITY;
   const files = Math.max(openFilesMax - RESERVED_FILES, Math.floor(openFilesMax / 2));
@@ -16,7 +24,7 @@ export function filesForConnections(log: Log, openFilesMax = processLimit()): nu
   return files;
 }
 
-/** The soft limit RLIMIT_NOFILE of the process. */
+/** Returns the soft limit RLIMIT_NOFILE of the process. Returns `undefined` if the limit is unknown. */
 function processLimit(): number | undefined {
   const report: { userLimits?: { open_files?: { soft?: unknown } } } = process.report?.getReport() ?? {};
   const soft = Number(report.userLimits?.open_files?.soft);

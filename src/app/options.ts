@@ -6,7 +6,9 @@ import { checkConfirmCode, checkSendCode } from "../service/public/public-schema
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
 
-/** Maps the configuration to the options of the parts. Only this room knows the keys of settings. */
+/**
+ * The functions of this file map the configuration to the options of the parts. Only the room `app` knows the keys of settings.
+ */
 
 export function hubSettings(config: Config): HubSettings {
   return {
@@ -44,8 +46,11 @@ export function storeSettings(config: Config): StoreSettings {
 }
 
 /**
- * At most `session_cache.entries_max` sessions are exempt at a time, each for `session_cache.ttl_ms`. A bucket takes about that time to
- * refill, so twice as many buckets can be in use. Each session may also need a bucket for its network.
+ * Returns the maximum number of failure buckets for exempt sessions and their networks: 4 per entry of the session cache.
+ *
+ * - At most `session_cache.entries_max` sessions are exempt at a time, each for `session_cache.ttl_ms`.
+ * - A bucket takes about as long to refill. So the buckets of twice as many sessions can be in use.
+ * - Each session may need a second bucket, for its network.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];
@@ -56,7 +61,7 @@ function redisSettings(config: Config): RedisSettings {
     return { name, path: config[name] };
   };
   return {
-    // config/rules.ts requires a URL if `stores.kind = redis`.
+    // The URL is not missing, because config/rules.ts requires it if `stores.kind = redis`.
     url: config["stores.redis.url"] ?? "",
     prefix: config["stores.redis.prefix"],
     timeoutMs: config["stores.redis.timeout_ms"],

@@ -3,7 +3,7 @@ export class Readiness {
   readonly #sources: (() => readonly string[])[] = [];
   readonly #listeners: (() => void)[] = [];
 
-  /** Adds a source. It returns its current reasons; none if it is ready. */
+  /** Adds a source of reasons. It returns the reasons that apply now, or an empty list if there are none. */
   add(reasons: () => readonly string[]): void {
     this.#sources.push(reasons);
   }
@@ -17,7 +17,7 @@ export class Readiness {
     for (const listener of this.#listeners) listener();
   }
 
-  /** The reasons of all sources; empty if the gateway is ready. */
+  /** Returns the reasons of all sources. The list is empty if the gateway is ready. */
   reasons(): string[] {
     return this.#sources.flatMap((reasons) => reasons());
   }

@@ -5,13 +5,16 @@ import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 
 interface ReloadParts {
-  /** The parts that use budgets. */
+  /** The parts that use budgets. They adopt the budgets of a new configuration. */
   readonly adopters: readonly { adoptBudgets(next: Config): void }[];
   readonly log: Log;
   readonly metrics: GatewayMetrics;
 }
 
-/** Adopts the budgets of a new configuration and logs the changes that need a restart. An invalid configuration changes nothing. */
+/**
+ * Returns a function that loads a new configuration, adopts its budgets, and logs the changes that need a restart. If the
+ * configuration is invalid, the function changes nothing and returns `false`.
+ */
 export function configReload(config: Config, { adopters, log, metrics }: ReloadParts): (load: () => Config) => boolean {
   let running = config;
   return (load) => {

@@ -14,7 +14,10 @@ const SECRET_FILES = [
 const OTHERS = 0o006;
 const GROUP = 0o060;
 
-/** Logs a warning for each secret file that its group or others may access. `configFile` is a configuration file with secrets. */
+/**
+ * Logs a warning for each secret file that its group or other users can access. `configFile` is the path of the configuration
+ * file, if the file contains secrets.
+ */
 export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
   const files = SECRET_FILES.map((setting) => ({ setting, path: config[setting] }));
   for (const { setting, path } of [...files, { setting: "--config", path: configFile }]) {
@@ -25,7 +28,10 @@ export function warnOfOpenFiles(config: Config, configFile: string | undefined, 
   }
 }
 
-/** Permission bits of a file. 0 on Windows, and if the file is missing, which its reader reports. */
+/**
+ * Returns the permission bits of a file. Returns 0 on Windows, and if the file is missing: the code that reads the file reports
+ * that.
+ */
 function modeOf(path: string): number {
   if (process.platform === "win32") return 0;
   return (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;

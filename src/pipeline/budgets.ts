@@ -3,7 +3,10 @@ import { refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type AdmittedRequest, type FreshRequest, proven } from "./proof.ts";
 
-/** Check 7. Takes one token from each bucket of the request, or none from any of them, atomically. Buckets in shadow mode are included. */
+/**
+ * Check 7. Takes one token from each bucket of the request, atomically: if one bucket is empty, no token is taken. A bucket in
+ * shadow mode is charged too, but never refuses a request.
+ */
 export async function takeBudgets(
   request: FreshRequest,
   ports: Pick<PipelinePorts, "buckets" | "budgets" | "backend" | "clock" | "onShadowRefusal">,

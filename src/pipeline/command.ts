@@ -13,7 +13,10 @@ export interface ForwardedHeaders extends IncomingTrace {
 
 type CommandPorts = Pick<PipelinePorts, "sessions" | "revocations" | "signer" | "clock">;
 
-/** Check 8 for commands. Calls the backend by the request's route, unless the session was revoked in the meantime, and signs the reply. */
+/**
+ * Check 8 of a command. Calls the backend through the route of the request and signs the reply. If the session was revoked in the
+ * meantime, the backend is not called.
+ */
 export async function runCommand(
   request: AdmittedRequest,
   headers: ForwardedHeaders,

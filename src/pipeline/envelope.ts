@@ -12,7 +12,10 @@ import { type Refusal, refuse } from "../core/refusal.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { type PrecheckedRequest, proven, type Rpc, type WellFormed } from "./proof.ts";
 
-/** Check 1. Every field follows the rules of proto/README.md, "Envelope rules". The version is first: it decides which rules apply. */
+/**
+ * Check 1. Throws unless every field follows the rules of proto/README.md, "Envelope rules". The version is checked first,
+ * because it decides which rules apply.
+ */
 export function checkEnvelope(request: PrecheckedRequest, payloadBytesMax: number): WellFormed {
   const { rpc, peer, message } = request;
   const { envelope, payloadBytes, signature } = message;

@@ -11,23 +11,32 @@ export type FailurePorts = Pick<
   "unverifiedBuckets" | "failurePermits" | "budgets" | "verifiedPeers" | "clock" | "onShadowRefusal"
 >;
 
-/** The scope that clients see in RATE_LIMITED, for the network's failure budget and for the session's. */
+/**
+ * The `scope` of RATE_LIMITED that clients get for an empty failure bucket, whether the bucket belongs to a network or to a
+ * session.
+ */
 const SCOPE = "failures";
 
-/** Refusals that do not charge an exempt session: it must be admitted as soon as the gateway has recovered. */
+/**
+ * Refusals that are the fault of the gateway. They do not charge the failure bucket of an exempt session, so that the session is
+ * admitted as soon as the gateway has recovered.
+ */
 const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE", "REPLAY_STORE_UNAVAILABLE"]);
 
 /**
- * Check 0, after decoding. Refuses requests from a network with many recent failures, before they cost a session look-up or a signature
- * check. A session that was recently verified from that network is exempt, so that one bad client does not lock out other clients behind
- * the same address. The session id is not verified yet, so each exempt session has its own failure bucket.
+ * Check 0, after decoding. Refuses a request from a network with many recent failures, before the request costs a session look-up
+ * or a signature check.
  *
- * Every request holds failure permits until it is known whether it fails. So concurrent guesses are limited like sequential ones.
+ * - A session that was recently verified from the network is exempt. So one bad client does not lock out other clients behind the
+ *   same address.
+ * - Each exempt session has its own failure bucket, because the session id of the request is not verified yet.
+ * - A request holds failure permits until it is known whether the request fails. So concurrent guesses are limited like
+ *   sequential guesses.
  */
 export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
   const { peer, message } = request;
   const claimedSessionId = message.envelope?.deviceSessionId ?? "";
-  // The grammar bounds the length: the look-up hashes all of an id, and an id may fill a request.
+  // `has` hashes the whole id, and an id may be as long as the request. So the syntax check comes first: it limits the length.
   const isExempt =
     isDeviceSessionId(claimedSessionId) && ports.verifiedPeers.has(peer.network, claimedSessionId, ports.clock.now());
   const demand = isExempt ? sessionDemand(peer, claimedSessionId, ports) : networkDemand(peer, ports);
@@ -35,7 +44,7 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
   try {
     await acquirePermits(demand, permits, ports);
   } catch (refusal) {
-    // Decoding is paid for even if the request is refused here: an attacker may only want to cause that cost.
+    // The network is charged for decoding even if the request is refused here. An attacker may want only to cause the cost of decoding.
     await chargeVerifiedNetwork(peer, request.cost, ports);
     throw refusal;
   }
@@ -43,9 +52,12 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
 }
 
 /**
- * Check 0, before a request is read, and again before it is decompressed and decoded. `cost` is the cost of the next step, in failures;
- * 0 if it is cheap. If a session was recently verified from the network, cheap steps are always allowed, and others as often as the `ip`
- * budget allows calls. Throws RATE_LIMITED. Takes no tokens.
+ * Check 0, before a request is read, and again before it is decompressed and decoded. Throws RATE_LIMITED if the network's
+ * failure bucket has too few tokens for the next step. Takes no tokens. `cost` is the cost of the next step, in failures; 0 if
+ * the step is cheap.
+ *
+ * If a session was recently verified from the network, cheap steps are always allowed. Other steps are then allowed as often as
+ * the `ip` budget allows calls.
  */
 export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, verifiedPeers, clock } = ports;
@@ -81,8 +93,9 @@ async function chargeVerifiedNetwork(peer: Peer, cost: number, ports: FailurePor
 }
 
 /**
- * If tokens exist but other requests hold them, the request waits instead of being refused: after a restart, many honest clients behind
- * one address connect simultaneously. At most `ip.burst` requests of a network wait.
+ * Acquires the permits of a request. If the bucket has enough tokens but other requests hold them, the request waits: after a
+ * restart, many honest clients behind one address connect simultaneously. At most `ip.burst` requests per bucket wait; a further
+ * request is refused.
  */
 async function acquirePermits(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failurePermits, budgets, clock } = ports;
@@ -107,16 +120,22 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
   return refuse("RATE_LIMITED", { metadata: { scope: SCOPE }, retryAfterMs });
 }
 
-/** In shadow mode no request waits. Reports the requests that would exceed both the held tokens and the waiting queue. */
+/**
+ * In shadow mode no request waits or is refused. Reports a request that would be refused without shadow mode, because all tokens
+ * are held and the queue of waiting requests would be full.
+ */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
   const tokens = Math.max(1, failurePermits.held(demand.key) + 1 - budgets.ip.burst);
   if (unverifiedBuckets.check(demand, clock.now(), tokens) !== true) onShadowRefusal(SCOPE);
 }
 
-/** Charges the network, and an exempt session, for a refused request. Must run before the request's permits are released. */
+/**
+ * Charges the network for a refused request. If the session is exempt, charges its own failure bucket too. Must run before the
+ * permits of the request are released.
+ */
 export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
-  // A restart of the gateway causes this, for all clients behind one address simultaneously.
+  // Not charged: after a restart of the gateway, all clients behind one address may get this refusal simultaneously.
   if (refusal instanceof Refusal && refusal.cause instanceof SignedBeforeStart) return;
   const { peer, failureDemand } = prechecked;
   const network = networkDemand(peer, ports);
@@ -127,12 +146,12 @@ export async function spendFailure(prechecked: PrecheckedRequest, refusal: unkno
   await ports.unverifiedBuckets.spend(demands, ports.clock.now());
 }
 
-/** Releases the permits of a request once it is known whether it fails. */
+/** Releases the permits of a request. Must be called when it is known whether the request fails. */
 export function releasePermits({ failureDemand, permits }: PrecheckedRequest, { failurePermits }: FailurePorts): void {
   failurePermits.release(failureDemand.key, permits);
 }
 
-/** The tokens that a request of this cost needs: at least one, at most a full bucket. */
+/** Returns the number of tokens that a request of this cost needs: at least one, and at most a full bucket. */
 function tokensOf(cost: number, { budget }: BucketDemand): number {
   return Math.max(1, Math.min(cost, Math.floor(budget.burst)));
 }
@@ -149,7 +168,10 @@ function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDema
   return { scope: "failures", key: network, budget: budgets.failures };
 }
 
-/** The bucket of a network with verified sessions, for failures that belong to no session. "*" is not a valid session id. */
+/**
+ * The bucket of a network with verified sessions, for failures that belong to no session. Its key contains "*", which is not a
+ * valid session id, so it differs from the key of every session.
+ */
 function verifiedNetworkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };
 }

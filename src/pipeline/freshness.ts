@@ -2,7 +2,10 @@ import { type Refusal, refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type FreshRequest, proven, type VerifiedCaller } from "./proof.ts";
 
-/** The private cause of refusing a request within the freshness window. Logged, never sent. */
+/**
+ * The cause of a refusal if the request is within the freshness window but was signed before the gateway started. The cause is
+ * logged and never sent to a client.
+ */
 export class SignedBeforeStart extends Error {
   constructor() {
     super("signed before this gateway started: the reservations of the previous process are lost");
@@ -13,9 +16,10 @@ export class SignedBeforeStart extends Error {
 type FreshnessPorts = Pick<PipelinePorts, "replay" | "replayCoverageStartMs" | "freshness" | "clock">;
 
 /**
- * Checks 5 and 6. The timestamp is within the freshness window, and the request id is unused. The reservation outlives the window by a
- * margin, so that it cannot expire before the timestamp does. The signature is checked before, so that only the session itself can use
- * up its request ids.
+ * Checks 5 and 6. Throws unless the timestamp is within the freshness window and the request id is unused.
+ *
+ * - The reservation outlives the freshness window by a margin, so that it does not expire while the timestamp is still accepted.
+ * - The signature was checked before. So only the session's own device can use up its request ids.
  */
 export async function claimFreshness(request: VerifiedCaller, ports: FreshnessPorts): Promise<FreshRequest> {
   const { windowMs, marginMs } = ports.freshness;
@@ -35,7 +39,7 @@ function checkTimestamp(signedAtMs: number, { clock, freshness, replayCoverageSt
   }
   if (signedAtMs >= replayCoverageStartMs) return;
   if (nowMs >= replayCoverageStartMs) throw outOfWindow(nowMs, freshness.windowMs, new SignedBeforeStart());
-  // The gateway's clock was set back, so a new signature would not help the client.
+  // The clock of the gateway was set back. TIMESTAMP_OUT_OF_WINDOW would make the client sign again, which would not help.
   throw refuse("REPLAY_STORE_UNAVAILABLE", {
     cause: new Error("the gateway's clock is before the start of the replay coverage"),
   });

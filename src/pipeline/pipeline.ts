@@ -27,7 +27,10 @@ async function verifyAndCharge(prechecked: PrecheckedRequest, ports: PipelinePor
   }
 }
 
-/** The order of these lines is the security contract: proto/README.md, "Order of checks". Each line needs the proof of the line before. */
+/**
+ * The order of these lines is the security contract (proto/README.md, "Order of checks"). Each line needs the proof of the line
+ * before.
+ */
 async function verify(request: PrecheckedRequest, ports: PipelinePorts): Promise<FreshRequest> {
   const wellFormed = checkEnvelope(request, ports.payloadBytesMax);
   const known = await findSession(wellFormed, ports.sessions);
@@ -38,7 +41,7 @@ async function verify(request: PrecheckedRequest, ports: PipelinePorts): Promise
     markVerified(fresh, ports);
     return fresh;
   } catch (refusal) {
-    // An outage of the replay store is not the session's fault, so its exemption is renewed.
+    // An outage of the replay store is not the fault of the session. So a session that is exempt from the failure budget stays exempt.
     if (refusal instanceof Refusal && refusal.reason === "REPLAY_STORE_UNAVAILABLE" && isVerified(verified, ports)) {
       markVerified(verified, ports);
     }
@@ -50,7 +53,10 @@ function isVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, p
   return ports.verifiedPeers.has(peer.network, session.deviceSessionId, ports.clock.now());
 }
 
-/** Must follow the replay check: a replayed request must not mark its sender as verified. */
+/**
+ * Marks the session as verified from this network. Must follow the replay check: a replayed request must not mark its sender as
+ * verified.
+ */
 function markVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, ports: PipelinePorts): void {
   ports.verifiedPeers.remember(peer.network, session.deviceSessionId, ports.clock.now());
 }

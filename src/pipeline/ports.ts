@@ -7,7 +7,10 @@ import type { RevocationLog } from "../core/revocation-log.ts";
 import type { SessionDirectory } from "../core/sessions.ts";
 import type { FailurePermits } from "./failure-permits.ts";
 
-/** The budgets of proto/README.md, "Budgets", that the pipeline spends. A reload replaces them. A route carries its own budget. */
+/**
+ * The budgets that the pipeline spends (proto/README.md, "Budgets"), except the budgets of routes. A reload of the configuration
+ * replaces them.
+ */
 export interface PipelineBudgets {
   ip: Budget;
   session: Budget;
@@ -16,9 +19,9 @@ export interface PipelineBudgets {
 }
 
 export interface FreshnessOptions {
-  /** Maximum difference between a timestamp and the gateway's clock. */
+  /** Maximum difference between the timestamp of a request and the gateway's clock. */
   readonly windowMs: number;
-  /** Time for which a reservation outlives the window. */
+  /** How much longer than the freshness window a reservation is kept. */
   readonly marginMs: number;
 }
 
@@ -26,11 +29,14 @@ export interface FreshnessOptions {
 export interface PipelinePorts {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
-  /** Requests signed before this are refused, because their reservations may be lost. `-Infinity` if none are. */
+  /**
+   * Unix time in ms. A request that was signed earlier is refused, because its reservation may be lost. `-Infinity` if no
+   * reservation is lost.
+   */
   readonly replayCoverageStartMs: number;
-  /** The buckets of verified callers. */
+  /** The buckets of requests that passed checks 1 to 6. */
   readonly buckets: BucketStore;
-  /** The failure buckets. They are separate so that failing callers cannot evict the buckets of verified callers. */
+  /** The failure buckets. They are in a store of their own, so that failing clients cannot evict the buckets in `buckets`. */
   readonly unverifiedBuckets: BucketStore;
   readonly failurePermits: FailurePermits;
   readonly verifiedPeers: VerifiedPeers;

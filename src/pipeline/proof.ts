@@ -5,16 +5,16 @@ import type { Session } from "../core/sessions.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 
 /**
- * The result of each check, as a type. A check takes the proof of the previous check, and only it builds its own proof. So calling two
- * checks in the wrong order does not compile.
+ * The brand of the proof types. Each check takes the proof of the check before it, and is the only code that builds its own
+ * proof. So code that calls two checks in the wrong order does not compile.
  */
 declare const proof: unique symbol;
 type Proof<Check extends string> = { readonly [proof]: { readonly [C in Check]: true } };
 
-/** The RPC that carries the message. A signature for one RPC is not valid for the other. */
+/** The RPC that carries the message. A signature for one RPC is not valid for the other RPC. */
 export type Rpc = "ExecuteCommand" | "SubscribeEvents";
 
-/** A decoded message. Nothing in it is verified. */
+/** A decoded request message. None of its fields is verified. */
 export interface SignedMessage {
   readonly envelope?: RequestEnvelope | undefined;
   readonly payloadBytes: Uint8Array;
@@ -26,7 +26,7 @@ export interface IncomingRequest {
   readonly rpc: Rpc;
   readonly message: SignedMessage;
   readonly peer: Peer;
-  /** The cost of reading the message, in failures; 0 if it was cheap. */
+  /** The cost of reading the message, in tokens of the failure bucket. 0 if reading the message was cheap. */
   readonly cost: number;
 }
 
@@ -40,11 +40,14 @@ interface Request {
 
 interface SessionRequest extends Request {
   readonly session: Session;
-  /** The revocation log's mark up to which the session is known to be active. */
+  /** A position in the revocation log. The session is known to be active as of this position; later entries may revoke it. */
   readonly mark: number;
 }
 
-/** Check 0 passed: the peer's failure bucket has tokens. The request holds `permits` of them until it is verified. */
+/**
+ * Check 0 passed: the peer's failure bucket has enough tokens. The request holds `permits` tokens until it is known whether it
+ * fails.
+ */
 export type PrecheckedRequest = IncomingRequest & {
   readonly failureDemand: BucketDemand;
   readonly permits: number;
@@ -53,7 +56,7 @@ export type PrecheckedRequest = IncomingRequest & {
 export type WellFormed = Request & Proof<"envelope">;
 /** Check 2 passed: the session exists and is active. */
 export type KnownSession = SessionRequest & Proof<"session">;
-/** Check 3 passed: the payload is the one that the envelope names. */
+/** Check 3 passed: the payload has the hash that is in the envelope. */
 export type IntactPayload = SessionRequest & Proof<"payload">;
 /** Check 4 passed: the device signed this envelope. */
 export type VerifiedCaller = SessionRequest & Proof<"signature">;
@@ -64,7 +67,7 @@ export type AdmittedRequest = SessionRequest & { readonly route: Route | undefin
 
 type AnyProof = PrecheckedRequest | WellFormed | KnownSession | IntactPayload | VerifiedCaller | FreshRequest | AdmittedRequest;
 
-/** Builds the proof of a check. This is the only cast in the pipeline. Each check's file calls it once, as its last step. */
+/** Builds the proof of a check. This is the only cast in the pipeline. Each check calls `proven` once, as its last step. */
 export function proven<T extends AnyProof>(value: Omit<T, typeof proof>): T {
   return value as T;
 }

@@ -20,7 +20,9 @@ export interface SignedReply {
   readonly signature: Uint8Array;
 }
 
-/** Signs the backend's reply. The signature also covers the request's session, message type and request id. */
+/**
+ * Signs the backend's reply to a request. The signature also covers the session id, message type and request id of the request.
+ */
 export function signReply(request: AdmittedRequest, reply: BackendReply, signer: Signer, clock: Clock): SignedReply {
   const { deviceSessionId, messageType, requestId } = request.envelope;
   const envelope = {

@@ -4,7 +4,10 @@ import type { RevocationLog } from "../core/revocation-log.ts";
 import type { FoundSession, SessionDirectory } from "../core/sessions.ts";
 import { type AdmittedRequest, type KnownSession, proven, type WellFormed } from "./proof.ts";
 
-/** Check 2. The session exists and is active. The proof carries the revocation mark, for the later check for newer revocations. */
+/**
+ * Check 2. Throws unless the session exists and is active. The proof contains a mark of the revocation log, so that a later check
+ * finds newer revocations.
+ */
 export async function findSession(request: WellFormed, sessions: SessionDirectory): Promise<KnownSession> {
   const { session, mark } = activeOf(await sessions.find(request.envelope.deviceSessionId));
   const { rpc, peer, envelope, payloadBytes, signature } = request;
@@ -12,8 +15,11 @@ export async function findSession(request: WellFormed, sessions: SessionDirector
 }
 
 /**
- * Repeats check 2 immediately before a command is sent: the session may have been revoked since. If the command waited in the queue, the
- * session is looked up again, because a gap of the push feed may have hidden a revocation. Otherwise the revocation log is sufficient.
+ * Returns the function that repeats check 2 immediately before a command is sent, because the session may have been revoked
+ * since.
+ *
+ * If the command waited in the queue, the session is looked up again: a gap of the push feed may have hidden a revocation. If it
+ * did not wait, the revocation log is sufficient, unless the log no longer reaches back to the mark.
  */
 export function recheckSession(
   { session, mark }: AdmittedRequest,

@@ -2,7 +2,10 @@ import { refuse } from "../core/refusal.ts";
 import { requestSigningInput } from "../crypto/signing-input.ts";
 import { type IntactPayload, proven, type VerifiedCaller } from "./proof.ts";
 
-/** Check 4. The signature of the envelope verifies with the session's device key (proto/README.md, "What is signed"). */
+/**
+ * Check 4. Throws unless the signature of the envelope verifies with the device key of the session (proto/README.md, "What is
+ * signed").
+ */
 export function checkSignature(request: IntactPayload): VerifiedCaller {
   const input = requestSigningInput(request.envelope);
   if (!request.session.key.verify(input, request.signature)) throw refuse("SIGNATURE_INVALID");

@@ -8,7 +8,7 @@ import type { Log, LogFields, Metrics } from "../core/telemetry.ts";
 import type { CallSummary } from "../rpc/options.ts";
 import { reasonOf, toConnectError } from "./rpc-errors.ts";
 
-/** Records the outcome of every RPC as metrics and one log line. */
+/** Returns a function that records the outcome of every RPC, as metrics and one log line. */
 export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: CallSummary<Peer>) => void {
   return (summary) => {
     const { method, protocol, codec, thrown, call } = summary;
@@ -32,7 +32,7 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       request_id: notes["request_id"],
       user_id: notes["user_id"],
       result_code: notes["result_code"],
-      // The refusal's public details, such as the scope, the field or the limit.
+      // Public details of the refusal, such as `scope`, `field` or `limit_bytes`.
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
@@ -41,14 +41,17 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
   };
 }
 
-/** The private cause of an error. It is logged and never sent. */
+/** Returns the private cause of an error as text. The cause is logged and never sent to a client. */
 function causeOf(thrown: unknown): string | undefined {
   if (thrown === undefined) return undefined;
   const cause = thrown instanceof Refusal || thrown instanceof ConnectError ? thrown.cause : thrown;
   return cause === undefined ? undefined : describeCause(cause);
 }
 
-/** Protocol errors are caused by the client, even with code `internal`, which the protocols define for some broken frames. */
+/**
+ * Whether an error is the fault of the gateway. A protocol error is the fault of the client, even if its code is `internal`: the
+ * protocols define this code for some broken frames.
+ */
 function isInternalError(thrown: unknown): boolean {
   return thrown !== undefined && reasonOf(thrown) === "INTERNAL";
 }

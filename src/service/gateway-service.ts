@@ -15,13 +15,13 @@ import { readSubscribePayload } from "./subscribe-payload.ts";
 export interface GatewayServiceParts {
   readonly pipeline: PipelinePorts;
   readonly hub: Hub;
-  /** Interval of heartbeats on an idle stream. */
+  /** Interval between heartbeats on an idle stream. */
   readonly heartbeatMs: number;
-  /** Whether shutdown has started. Then new calls are refused; running calls are completed. */
+  /** Whether shutdown has started. From then on, new calls are refused and running calls are completed. */
   readonly isStopping: () => boolean;
 }
 
-/** The two RPCs of the contract. Connects the RPC layer to the pipeline and the hub. */
+/** Returns the two RPCs of the contract. Connects the RPC layer to the pipeline and the hub. */
 export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<Peer>[] {
   return [
     unary(Gateway.method.executeCommand, (message, call: Call<Peer>) => executeCommand(message, call, parts)),
@@ -68,7 +68,10 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
   });
 }
 
-/** Adds the client's unverified ids to the log line. An invalid id is left out, because it may contain anything. */
+/**
+ * Adds the ids in the envelope to the call's log line, although they are not verified yet. An id with invalid syntax is left out,
+ * because it may contain any text.
+ */
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
   if (envelope === undefined) return;
   const { deviceSessionId, messageType, requestId } = envelope;

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { REFUSAL_DOMAIN, type Reason, Refusal, type RefusalCode, toRefusal } from "../core/refusal.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
-/** The codes of the catalogue as numbers of the RPC protocols. */
+/** Maps each refusal code of the catalogue to its number in the RPC protocols. */
 const CODES: Readonly<Record<RefusalCode, Code>> = {
   invalid_argument: Code.InvalidArgument,
   deadline_exceeded: Code.DeadlineExceeded,
@@ -15,8 +15,13 @@ const CODES: Readonly<Record<RefusalCode, Code>> = {
 };
 
 /**
- * Converts what ended a call to the error that its client gets. A ConnectError is an error of the protocol or of a standard service and is
- * returned unchanged. A Refusal gets its code and details; anything else becomes INTERNAL. Causes are not sent.
+ * Converts the error that ended a call to the error that the client gets.
+ *
+ * - A `ConnectError` is an error of the protocol or of a standard service. It is returned unchanged.
+ * - A `Refusal` is converted to an error with its code and details.
+ * - Any other error is converted to INTERNAL.
+ *
+ * The cause of an error is never sent to a client.
  */
 export function toConnectError(thrown: unknown): ConnectError {
   if (thrown instanceof ConnectError) return thrown;
@@ -30,7 +35,7 @@ export function toConnectError(thrown: unknown): ConnectError {
   return error;
 }
 
-/** Adds the delay as RetryInfo and as Retry-After, which is in whole seconds and is rounded up. */
+/** Adds the delay to the error in two forms: the detail RetryInfo, and the header Retry-After in whole seconds, rounded up. */
 function addRetry(error: ConnectError, retryAfterMs: number): void {
   const ms = Math.ceil(retryAfterMs);
   const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
@@ -38,7 +43,7 @@ function addRetry(error: ConnectError, retryAfterMs: number): void {
   error.metadata.set("retry-after", String(Math.max(1, Math.ceil(ms / 1000))));
 }
 
-/** The reason in the catalogue, for logs and metrics. `undefined` for protocol errors. */
+/** Returns the reason of an error in the catalogue, for logs and metrics. Returns `undefined` for a protocol error. */
 export function reasonOf(thrown: unknown): Reason | undefined {
   if (thrown instanceof ConnectError) return undefined;
   return thrown instanceof Refusal ? thrown.reason : "INTERNAL";

@@ -5,13 +5,13 @@ import { payloadInvalid } from "../core/refusal.ts";
 
 /** The options of a subscription. */
 export interface SubscribePayload {
-  /** The id of the last event that the client received. */
+  /** The id of the last event that the client received. `undefined` if the client does not resume. */
   readonly resumeAfter: string | undefined;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Decodes the payload of `gateway.subscribe`: empty, or `{"resume_after": "<event_id>"}`. Throws PAYLOAD_INVALID. */
+/** Decodes the payload of `gateway.subscribe`, which is empty or `{"resume_after": "<event_id>"}`. Throws PAYLOAD_INVALID. */
 export function readSubscribePayload(bytes: Uint8Array): SubscribePayload {
   if (bytes.byteLength === 0) return { resumeAfter: undefined };
   const { resume_after: resumeAfter, ...others } = objectOf(bytes);

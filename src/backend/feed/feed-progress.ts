@@ -1,17 +1,25 @@
 import { Code } from "@connectrpc/connect";
 
-/** After this many answered streams in a row without a new event, response headers alone no longer count as "up". */
+/**
+ * A stream counts as up as soon as its response headers arrive. After this many consecutive streams that end without being
+ * proven, headers are no longer enough: the next stream counts as up only when it is proven (see `FeedProgress`).
+ */
 const UNPROVEN_STREAMS_MAX = 2;
-/** After this many content failures in a row, the feed drops its cursor. */
+/**
+ * The feed drops its cursor after this many streams that fail with a code of `CONTENT_FAILURES`, without a new event in between.
+ */
 const STUCK_STREAMS_MAX = 5;
 
 /**
- * Codes of a stream whose next message cannot be encoded or decoded. The same message fails again at each reconnect from the same cursor.
- * Other codes describe the backend's state, which is temporary.
+ * Error codes which mean that the backend could not encode the next message, or that the gateway could not decode it. The same
+ * message fails again after each reconnect from the same cursor. Any other code reports a temporary state of the backend.
  */
 const CONTENT_FAILURES = new Set([Code.Unknown, Code.Internal, Code.DataLoss, Code.InvalidArgument, Code.FailedPrecondition]);
 
-/** Tracks the progress of consecutive feed streams. A stream is proven once it delivered a new event or stayed open for some time. */
+/**
+ * Tracks whether the consecutive streams of the push feed make progress. A stream is *proven* when it has delivered a new event
+ * or has stayed open for `PushFeedOptions.backoffMaxMs`.
+ */
 export class FeedProgress {
   #unprovenStreams = 0;
   #stuckStreams = 0;
@@ -28,18 +36,18 @@ export class FeedProgress {
     this.#isAnswered = true;
   }
 
-  /** Whether the current stream makes the feed "up". */
+  /** Whether the current stream makes the push feed count as up. */
   get isUp(): boolean {
     return this.#isAnswered && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
   }
 
-  /** Call when an event with a new cursor arrives. */
+  /** Call when the stream delivers a new event. */
   markAdvanced(): void {
     this.#stuckStreams = 0;
     this.markProven();
   }
 
-  /** Call when the stream has stayed open long enough. */
+  /** Call when the stream has stayed open for `PushFeedOptions.backoffMaxMs`. */
   markProven(): void {
     this.#isProven = true;
     this.#unprovenStreams = 0;
@@ -49,7 +57,7 @@ export class FeedProgress {
     if (this.#isAnswered && !this.#isProven) this.#unprovenStreams++;
   }
 
-  /** Records that the stream failed with `code`. Returns whether the feed is stuck at its cursor. */
+  /** Records that the stream failed with `code`. Returns `true` if the feed must drop its cursor (see `STUCK_STREAMS_MAX`). */
   isStuckAfter(code: Code): boolean {
     if (this.#isProven || !CONTENT_FAILURES.has(code)) return false;
     this.#stuckStreams++;

@@ -1,7 +1,13 @@
-/** A gap makes every client fetch its state again, which is expensive for the backend. */
+/**
+ * Minimum time between two gap reports. A gap report makes every client fetch its state again, which is expensive for the
+ * backend.
+ */
 const INTERVAL_MS = 1000;
 
-/** Reports gaps at most once per second: the first immediately, later ones together at the end of that second. */
+/**
+ * Reports gaps at most once per second. The first gap is reported immediately. All gaps of the following second are reported as
+ * one, at the end of that second.
+ */
 export class GapThrottle {
   readonly #report: () => void;
   #timer: Timer | undefined;

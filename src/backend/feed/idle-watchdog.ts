@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Aborts `signal` when `reset` was not called for `ms`. With `ms` = 0 it never aborts. */
+/** Aborts `signal` if `reset` is not called for `ms` milliseconds. If `ms` is 0, `signal` is never aborted. */
 export class IdleWatchdog {
   readonly #controller = new AbortController();
   readonly #timer: Timer | undefined;

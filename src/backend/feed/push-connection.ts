@@ -10,16 +10,22 @@ export interface PushConnectionOptions {
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  /** Called when the server refused the ping rate, with the longer interval that is used from now on. */
+  /** Called when the backend refused the ping rate. `nextIntervalMs` is the interval between pings from now on. */
   readonly onTooManyPings: (nextIntervalMs: number) => void;
 }
 
-/** TCP keepalive probes detect an unreachable host. They do not detect a process that hangs. */
+/**
+ * Idle time before the first TCP keepalive probe. The probes detect an unreachable host. They do not detect a process that hangs;
+ * HTTP/2 pings do.
+ */
 const TCP_PROBE_AFTER_MS = 10_000;
 const EARLY_PING_MS = 10_000;
 const TOO_MANY_PINGS = "too_many_pings";
 
-/** The HTTP/2 connection of the feed. Each stream opens a new one, so that each resolves the host name again. */
+/**
+ * The HTTP/2 connection of the push feed. Every stream of the feed uses a new connection, so that the host name is resolved
+ * again.
+ */
 export class PushConnection {
   readonly authority: string;
   readonly #options: PushConnectionOptions;
@@ -53,7 +59,7 @@ export class PushConnection {
     this.#watch(connection);
   }
 
-  /** Part of connect-es' session provider interface. */
+  /** Starts an HTTP/2 request. connect-es requires this method of a `sessionProvider`. */
   async request(method: string, path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
     const connection = this.#connection;
     if (connection === undefined || connection.destroyed || connection.closed) {
@@ -62,7 +68,7 @@ export class PushConnection {
     return connection.request({ ...headers, ":method": method, ":path": path });
   }
 
-  /** Part of connect-es' session provider interface. */
+  /** Called when response data arrives. connect-es requires this method of a `sessionProvider`. */
   notifyResponseByteRead(): void {
     this.#pings?.received();
   }
@@ -91,7 +97,10 @@ export class PushConnection {
     });
   }
 
-  /** gRFC A8, "Basic Keepalive": after too_many_pings a client doubles its interval. The early pings are given up first. */
+  /**
+   * gRFC A8, "Basic Keepalive": a client doubles its ping interval after `too_many_pings`. The gateway first stops only its early
+   * pings. If it sends no early pings, it doubles the interval.
+   */
   #pingLessOften(): void {
     if (this.#earlyPingMs === this.#pingIntervalMs) this.#pingIntervalMs *= 2;
     this.#earlyPingMs = this.#pingIntervalMs;
@@ -104,7 +113,7 @@ function openSocket({ protocol, hostname, port }: URL) {
   const isTls = protocol === "https:";
   const target = { host, port: Number(port || (isTls ? 443 : 80)), keepAlive: true, keepAliveInitialDelay: TCP_PROBE_AFTER_MS };
   if (!isTls) return connectTcp(target);
-  // RFC 6066 3: an IP address is not a valid server name.
+  // RFC 6066 3: an IP address is not allowed as server name (SNI).
   const name = isIP(host) === 0 ? { servername: host } : {};
   return connectTls({ ...target, ...name, ALPNProtocols: ["h2"], rejectUnauthorized: true });
 }
@@ -112,7 +121,7 @@ function openSocket({ protocol, hostname, port }: URL) {
 function opened(connection: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
     connection.once("connect", () => resolve());
-    // This listener is never removed: an unhandled "error" event ends the process.
+    // The "error" listener is never removed, because an unhandled "error" event ends the process.
     connection.on("error", (error) => reject(ConnectError.from(error, Code.Unavailable)));
     connection.once("close", () => reject(new ConnectError("the connection was closed", Code.Unavailable)));
   });

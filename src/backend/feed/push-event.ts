@@ -4,7 +4,7 @@ import type { Revocation } from "../../core/sessions.ts";
 import type { PushEvent } from "../../gen/sallyport/v1/push_pb.ts";
 import type { FrameFault } from "./push-frames.ts";
 
-/** Why an event of the backend is dropped. Used as a metric label. */
+/** The reason why an event of the backend is dropped. It is the label `reason` of the metric `sallyport_events_dropped_total`. */
 export type DropReason =
   | FrameFault
   | "unknown_kind"
@@ -18,23 +18,23 @@ export type DropReason =
   | "bad_reason"
   | "payload_too_large";
 
-/** One validated message of the feed. */
+/** One message of the push feed, after validation. */
 export type PushStep =
   | { readonly kind: "client_event"; readonly event: ClientEvent }
   | { readonly kind: "session_invalidation"; readonly revocation: Revocation }
   | { readonly kind: "keepalive" }
   | Dropped;
 
-/** A message that breaks a rule of the contract. */
+/** A message that was dropped because it breaks a rule of the contract. */
 export interface Dropped {
   readonly kind: "dropped";
   readonly reason: DropReason;
-  /** The audience that missed it. Absent if it had no content. */
+  /** The audience that missed the message. Absent if the message carried neither an event nor a revocation. */
   readonly lostTo?: ClientAudience | "everybody";
   readonly lost?: LostKind;
 }
 
-/** Validates a decoded push event. Only events that follow the contract are signed, and only valid revocations take effect. */
+/** Validates a decoded push event. Only a valid event is signed and sent to clients, and only a valid revocation takes effect. */
 export function readPushEvent({ kind }: Pick<PushEvent, "kind">, payloadBytesMax: number): PushStep {
   if (kind.case === undefined) return { kind: "keepalive" };
   const { userId, deviceSessionId } = kind.value;
@@ -55,7 +55,10 @@ export function dropped(reason: DropReason, kind: PushEvent["kind"]): Dropped {
   return { kind: "dropped", reason, lost, lostTo: audienceOf(kind.value) };
 }
 
-/** A session id takes precedence over a user id. If the deciding id is invalid or missing, everybody may be affected. */
+/**
+ * Returns the audience of an invalid message. The session id decides if there is one, otherwise the user id decides. If the
+ * deciding id is invalid, or if both ids are missing, the audience is everybody.
+ */
 function audienceOf({ userId, deviceSessionId }: ClientAudience): ClientAudience | "everybody" {
   const known = { userId: isUserId(userId) ? userId : "", deviceSessionId };
   if (deviceSessionId !== "") return isDeviceSessionId(deviceSessionId) ? known : "everybody";

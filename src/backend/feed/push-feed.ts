@@ -20,28 +20,30 @@ export interface PushFeedOptions {
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   readonly clock: Clock;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly payloadBytesMax?: number;
-  /** A stream without any message, keepalives included, for this long is closed. 0 disables this. */
+  /** Maximum time without a message on a stream, keepalives included. Then the stream is closed. 0 means no limit. */
   readonly silenceMs?: number;
   readonly onStateChange?: (isUp: boolean) => void;
   /** Resolves after `ms`, or as soon as the signal aborts. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Events with a larger payload are dropped. */
+/** Default maximum size of an event's payload. Events with a larger payload are dropped. */
 const PAYLOAD_BYTES_MAX = 1024 * 1024;
 
 /**
  * The backend's feed of events and revocations. It reconnects until it is stopped.
  *
- * Each event is delivered once and in order: to the sink first, then the cursor advances. After a disconnect the feed resumes from that
- * cursor. It cannot resume if the backend returns OUT_OF_RANGE, sends no cursors, or keeps failing at the next event. Then the feed
- * reports a gap to the sink as soon as it is up again, so that a client that then fetches its state misses nothing. Events that break the
- * contract are skipped.
+ * - Each event is delivered to the sink once and in order. After the delivery, the cursor advances to the event.
+ * - After a disconnect, the feed resumes from its cursor.
+ * - The feed cannot resume if the backend returns OUT_OF_RANGE, sends no cursors, or keeps failing at the next event. Then the
+ *   feed reports a gap to the sink as soon as it is up again. A client that fetches its state after the gap report misses
+ *   nothing.
+ * - Events that break the contract are skipped.
  */
 export class PushFeed {
   readonly #options: PushFeedOptions;
@@ -66,7 +68,7 @@ export class PushFeed {
     this.#running ??= this.#run();
   }
 
-  /** Ends the stream, or the wait for the next one, immediately. The feed cannot be restarted. */
+  /** Ends the current stream, or the wait for the next stream, immediately. The feed cannot be restarted. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#gaps.stop();
@@ -78,7 +80,7 @@ export class PushFeed {
     return this.#isUp;
   }
 
-  /** Whether the feed was up at least once since the start. */
+  /** Whether the feed has been up at least once since it was started. */
   hasBeenUp(): boolean {
     return this.#hasBeenUp;
   }
@@ -93,7 +95,7 @@ export class PushFeed {
     }
   }
 
-  /** Opens one stream and reads it to its end. */
+  /** Opens one stream and reads it until it ends. */
   async #runStream(signal: AbortSignal): Promise<void> {
     const { clock, link, gatewayId, backoffMaxMs } = this.#options;
     const openedMs = clock.monotonic();
@@ -120,7 +122,10 @@ export class PushFeed {
     }
   }
 
-  /** After several streams without events, a stream must deliver an event or stay open for some time before the feed counts as up. */
+  /**
+   * Called when the response headers of a stream arrive. Normally the feed is then up. If the previous streams delivered no
+   * event, this stream must first deliver an event or stay open for `backoffMaxMs`.
+   */
   #onAnswer(): void {
     this.#progress.markAnswered();
     this.#provenTimer = setTimeout(() => {
@@ -130,7 +135,10 @@ export class PushFeed {
     this.#becomeUp();
   }
 
-  /** A pending gap is reported only now: the stream is open, so no event after the report is missed. */
+  /**
+   * Marks the feed as up if the current stream allows that. A pending gap is reported at this time and not earlier: the stream is
+   * open now, so no event after the report is missed.
+   */
   #becomeUp(): void {
     if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;
     if (this.#gapPending) {
@@ -143,16 +151,16 @@ export class PushFeed {
   #receive(frame: FeedFrame): void {
     const { step, cursor } = readPushMessage(frame, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
     const isKeepalive = step.kind === "keepalive";
-    // A keepalive does not reset the back-off: a backend that sends one and then fails would be called too often.
+    // A keepalive does not reset the back-off. Otherwise a backend that sends a keepalive and then fails would be called too often.
     if (!isKeepalive && cursor !== undefined && (cursor === "" || cursor !== this.#cursor)) {
       this.#backoff.reset();
       this.#progress.markAdvanced();
       this.#becomeUp();
     }
     this.#dispatch(step);
-    // An unreadable cursor leaves the old one in place: after a reconnect the bad event is received and skipped again.
+    // If the new cursor is unreadable, the old cursor stays. After a reconnect, the bad event is received and skipped again.
     if (cursor === undefined || (isKeepalive && cursor === "")) return;
-    // An event with an empty cursor clears the cursor: resuming from the previous one would deliver the event twice.
+    // An event with an empty cursor clears the cursor. Resuming from the previous cursor would deliver the event twice.
     this.#cursor = cursor;
   }
 
@@ -172,7 +180,10 @@ export class PushFeed {
     else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost));
   }
 
-  /** A delivery that throws must not stop the feed. Its audience is unknown, so it counts as a gap. */
+  /**
+   * Delivers something to the sink. If the delivery throws, the feed continues and reports a gap, because the audience that
+   * missed it is unknown.
+   */
   #deliver(what: string, deliver: () => void): void {
     if (!this.#attempt(what, deliver)) this.#gaps.request();
   }
@@ -182,13 +193,13 @@ export class PushFeed {
     this.#attempt("gap", () => this.#options.sink.gap());
   }
 
-  /** Returns whether `deliver` returned without throwing. */
-  #attempt(what: string, deliver: () => void): boolean {
+  /** Calls `deliver`. Returns `false` if it threw; the error is logged and counted. */
+  #attempt(delivery: string, deliver: () => void): boolean {
     try {
       deliver();
       return true;
     } catch (thrown) {
-      this.#options.log.error("push event delivery failed", { what, cause: String(thrown) });
+      this.#options.log.error("push event delivery failed", { delivery, cause: String(thrown) });
       this.#options.metrics.count("sallyport_events_dropped_total", { reason: "delivery_failed" });
       return false;
     }

@@ -3,28 +3,36 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Why a message cannot be read. */
+/** The reason why a message of the push feed cannot be read. */
 export type FrameFault = "too_large" | "undecodable";
 
-/** The bytes of one message of the feed, or its fault. */
+/** One message of the push feed: its bytes, or the reason why it cannot be read. */
 export type FeedFrame = Uint8Array | FrameFault;
 
 export interface FrameOptions {
   readonly messageBytesMax: number;
-  /** The flag of the frame that ends the stream (Connect: 2, gRPC-Web: 128). 0 if the protocol has no such frame. */
+  /** The flag that marks the last frame of a stream (Connect: 2, gRPC-Web: 128). 0 if the protocol has no such frame. */
   readonly endFlag: number;
 }
 
-/** One byte of flags and a 4-byte length: gRPC "Length-Prefixed-Message", Connect "Enveloped-Message". */
+/**
+ * Size of the head of a frame: one byte of flags and a 4-byte length (gRPC "Length-Prefixed-Message", Connect
+ * "Enveloped-Message").
+ */
 const HEAD_BYTES = 5;
-/** A length above this multiple of `messageBytesMax` means that the framing is broken: the stream fails. */
+/**
+ * Maximum length of a message that is skipped, as a multiple of `messageBytesMax`. A longer message means that the framing is
+ * broken, so the stream fails.
+ */
 const SKIPPED_SIZES_MAX = 16;
 const VALUE_FIELD = 2;
 
 /**
- * Wraps each message of a stream in a `google.protobuf.Any`, as its `value`. A compressed or too large message is replaced by an empty
- * Any whose `type_url` is the fault. So connect-es decodes every frame, and buffers no message that is too large. Without this, one bad
- * message would end the stream, again at each reconnect.
+ * Wraps each message of a stream in a `google.protobuf.Any`, as its `value`. A message that is compressed or too large is
+ * replaced by an empty Any whose `type_url` names the fault.
+ *
+ * As a result, connect-es can decode every frame, and never buffers a message that is too large. Without wrapping, one bad
+ * message would end the stream, and would end it again after each reconnect.
  */
 export function wrapMessages(options: FrameOptions) {
   return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -34,7 +42,7 @@ export function wrapMessages(options: FrameOptions) {
   };
 }
 
-/** The inverse of `wrapMessages`. */
+/** Returns the message that `wrapMessages` wrapped, or the fault of a message that it replaced. */
 export function unwrap({ typeUrl, value }: Any): FeedFrame {
   return typeUrl === "too_large" || typeUrl === "undecodable" ? typeUrl : value;
 }
@@ -43,7 +51,7 @@ class FrameSplitter {
   readonly #options: FrameOptions;
   readonly #head = Buffer.alloc(HEAD_BYTES);
   #headBytes = 0;
-  /** Bytes of the current message that have not arrived yet. */
+  /** Number of bytes of the current message that have not arrived yet. */
   #bytesLeft = 0;
   #isSkipped = false;
 
@@ -68,7 +76,7 @@ class FrameSplitter {
     throw new ConnectError("the stream ended within a message", Code.DataLoss);
   }
 
-  /** Returns the number of bytes of the chunk that belong to the head. */
+  /** Copies the first bytes of the chunk into the head of the frame. Returns the number of copied bytes. */
   #takeHead(chunk: Uint8Array): number {
     const bytes = chunk.subarray(0, HEAD_BYTES - this.#headBytes);
     this.#head.set(bytes, this.#headBytes);
@@ -76,7 +84,10 @@ class FrameSplitter {
     return bytes.byteLength;
   }
 
-  /** Returns the new head of the message, or the whole replacement of a faulty one. */
+  /**
+   * Begins a message when the head of its frame is complete. Returns the bytes before the wrapped message. If the message is
+   * faulty, returns the whole message that replaces it.
+   */
   #begin(): Uint8Array {
     const [flags, length] = [this.#head.readUInt8(0), this.#head.readUInt32BE(1)];
     const { messageBytesMax, endFlag } = this.#options;
@@ -93,7 +104,10 @@ class FrameSplitter {
   }
 }
 
-/** The head of a frame and of its Any, for a value of `length` bytes. */
+/**
+ * Returns the bytes before a wrapped message of `length` bytes: the head of the frame, and the tag and length of the `value` of
+ * the Any.
+ */
 function wrapped(length: number): Uint8Array {
   const tag = new BinaryWriter().tag(VALUE_FIELD, WireType.LengthDelimited).uint32(length).finish();
   return Buffer.concat([head(tag.byteLength + length), tag]);

@@ -6,28 +6,35 @@ import { ClientEventSchema, type PushEvent, SessionInvalidationSchema } from "..
 import { type Dropped, dropped, type PushStep, readPushEvent } from "./push-event.ts";
 import type { FeedFrame } from "./push-frames.ts";
 
-/** A decoded message of the feed. */
+/** A decoded message of the push feed. */
 export interface PushMessage {
   readonly step: PushStep;
-  /** The feed's cursor after this message; `undefined` if it cannot be read. */
+  /** The cursor of the push feed after this message. `undefined` if the message's cursor cannot be read. */
   readonly cursor: string | undefined;
 }
 
-/** Fields of PushEvent: 1 is the cursor; 2 to 15 are kinds, most of them reserved for later. Higher numbers are ignored. */
+/**
+ * Maximum field number of `PushEvent` that is read. Field 1 is the cursor. Fields 2 to 15 are kinds of message, most of them
+ * reserved for later versions. Fields with higher numbers are ignored.
+ */
 const EVENT_FIELDS_MAX = 15;
 const [CURSOR, CLIENT_EVENT, SESSION_INVALIDATION] = [1, 2, 3];
 const CLIENT_EVENT_FIELDS_MAX = 5;
 const SESSION_INVALIDATION_FIELDS_MAX = 3;
 
-/** Replaces a string that is not UTF-8. A lone surrogate: no UTF-8 decodes to it, and every rule rejects it. */
+/**
+ * Replaces the value of a string field that is not valid UTF-8. It is a lone surrogate, because no UTF-8 text decodes to it and
+ * every validation rule rejects it.
+ */
 const NOT_UTF8 = "\ud800";
-/** The audience of an unreadable message is unknown. */
+/** The audience of an unreadable message is unknown. So the message counts as lost to everybody. */
 const LOST_TO_EVERYBODY = { kind: "dropped", lostTo: "everybody" } as const;
 const UNDECODABLE: Dropped = { ...LOST_TO_EVERYBODY, reason: "undecodable" };
 
 /**
- * Reads a message field by field. A message that cannot be decoded as a whole must not stop the feed; its readable cursor and audience
- * are still used. Stricter than protobuf: a known field occurs at most once, and in its own wire type.
+ * Reads a message field by field. If the message cannot be decoded as a whole, its cursor and its audience are still used if they
+ * are readable, and the feed continues. Reading is stricter than protobuf: a known field must occur at most once and must have
+ * its own wire type.
  */
 export function readPushMessage(frame: FeedFrame, payloadBytesMax: number): PushMessage {
   if (typeof frame === "string") return { step: { ...LOST_TO_EVERYBODY, reason: frame }, cursor: undefined };
@@ -55,7 +62,7 @@ function readKind(values: ReadonlyMap<number, Uint8Array>, payloadBytesMax: numb
   return readPushEvent({ kind }, payloadBytesMax);
 }
 
-/** Returns `undefined` if the kind cannot be decoded. */
+/** Decodes the field that holds the kind of the message. Returns `undefined` if it cannot be decoded. */
 function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent["kind"] | "unknown_kind" | undefined {
   if (field === undefined) return { case: undefined };
   const [number, bytes] = field;
@@ -92,13 +99,16 @@ function textOf(bytes: Uint8Array = new Uint8Array(0)): string {
 }
 
 interface Fields {
-  /** Field number → bytes, for the known fields that are present. */
+  /** The bytes of each known field that is present. The key is the field number. */
   readonly values: ReadonlyMap<number, Uint8Array>;
-  /** Whether the message was read to its end. */
+  /** Whether the message was read to its end. `false` if a field could not be read. */
   readonly isWhole: boolean;
 }
 
-/** Reads the fields with numbers up to `numberMax`, which must be length-delimited and singular. Skips the others. */
+/**
+ * Reads the fields with numbers up to `numberMax`. Each of them must be length-delimited and occur at most once; otherwise
+ * reading stops. Fields with higher numbers are skipped.
+ */
 function fieldsOf(bytes: Uint8Array, numberMax: number): Fields {
   const values = new Map<number, Uint8Array>();
   const reader = new BinaryReader(bytes);

@@ -1,24 +1,26 @@
-/** Sends one PING frame. Calls `onAnswer` when its answer arrives. */
+/** Sends one HTTP/2 PING frame. Calls `onAnswer` when the answer to the PING arrives. */
 export type Ping = (onAnswer: () => void) => void;
 
 export interface PingOptions {
-  /** Idle time before each ping. */
+  /** Idle time before a ping, from the third ping after the last received data. */
   readonly intervalMs: number;
-  /** Idle time before each of the first two pings after data was received. */
+  /** Idle time before the first and before the second ping after the last received data. */
   readonly earlyIntervalMs: number;
-  /** An unanswered ping older than this means that the connection is dead. */
+  /** Maximum time until the answer to a ping arrives. After that, the connection counts as dead. */
   readonly timeoutMs: number;
   readonly ping: Ping;
   readonly onDead: () => void;
 }
 
 /**
- * gRFC A8, "Server Enforcement": a gRPC server counts pings that are less than 5 minutes apart (its default) and closes the connection at
- * the third. The count restarts when the server sends data. So two pings may be early.
+ * Number of pings after the last received data that are sent after `earlyIntervalMs` instead of `intervalMs`.
+ *
+ * gRFC A8, "Server Enforcement": a gRPC server counts pings that are less than 5 minutes apart (its default). It closes the
+ * connection at the third such ping. The count restarts when the server sends data, so two early pings are safe.
  */
 const EARLY_PINGS = 2;
 
-/** Pings an idle connection, to detect that it is dead. */
+/** Sends pings on an idle connection, to detect whether the connection is dead. */
 export class PushPings {
   readonly #options: PingOptions;
   #timer: Timer | undefined;
@@ -29,7 +31,7 @@ export class PushPings {
     this.received();
   }
 
-  /** Call when data arrives. */
+  /** Call when data arrives from the backend. */
   received(): void {
     this.#pingsSinceData = 0;
     this.#waitAndPing();
@@ -50,7 +52,7 @@ export class PushPings {
     this.#wait(timeoutMs, onDead);
     const deadline = this.#timer;
     ping(() => {
-      // Unless data arrived in the meantime, the deadline is still the current timer.
+      // If data arrived after the ping was sent, another timer has replaced the deadline.
       if (this.#timer === deadline) this.#waitAndPing();
     });
   }

@@ -13,17 +13,19 @@ import { type FeedFrame, unwrap, wrapMessages } from "./push-frames.ts";
 export type PushProtocol = "grpc" | "connect" | "grpc-web";
 
 export interface PushTransportOptions {
-  /** URL of the backend's Push service. HTTP/2: h2c for http, TLS for https. */
+  /**
+   * URL of the backend's Push service. It is called over HTTP/2: with TLS if the URL is https, without TLS (h2c) if it is http.
+   */
   readonly url: string;
   readonly protocol: PushProtocol;
-  /** If set, sent as `Authorization: Bearer …`. */
+  /** Bearer token of the gateway. If set, it is sent to the backend as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
   /** See `PingOptions.intervalMs`. */
   readonly pingIntervalMs?: number | undefined;
   /** See `PingOptions.timeoutMs`. */
   readonly pingTimeoutMs?: number | undefined;
   readonly connectTimeoutMs?: number | undefined;
-  /** A longer message is skipped. */
+  /** Maximum length of a message. A longer message is skipped. */
   readonly messageBytesMax?: number | undefined;
   readonly log?: Log | undefined;
 }
@@ -43,26 +45,32 @@ export interface FeedCall {
 export interface PushLink {
   /** Origin of the backend, for the log. */
   readonly url: string;
-  /** Opens a connection and closes the previous one. Throws a ConnectError. */
+  /** Opens a new connection and closes the previous connection. Throws a ConnectError. */
   connect(): Promise<void>;
-  /** Opens one stream and yields its messages, decodable or not. Throws a ConnectError. */
+  /** Opens one stream and yields its messages. A message that cannot be read is yielded as its fault. Throws a ConnectError. */
   subscribe(request: FeedRequest, call: FeedCall): AsyncIterable<FeedFrame>;
-  /** Closes the connection and aborts its calls. */
+  /** Closes the connection and aborts the calls on it. */
   close(): void;
 }
 
-/** 10 s more than the 5 minutes that gRPC servers require by default (gRFC A8), as a margin for network delay. */
+/**
+ * Default idle time before a ping. By default, gRPC servers require at least 5 minutes (gRFC A8). 10 s are added as a margin for
+ * network delay.
+ */
 export const PING_INTERVAL_MS = 310_000;
 const PING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
-/** Upper bound of what `wrapMessages` adds to a message. */
+/** Maximum number of bytes that `wrapMessages` adds to a message. */
 const WRAPPING_BYTES = 64;
 
-/** The output type is Any, because `wrapMessages` passes each message as bytes. push-message.ts decodes them. */
+/**
+ * The RPC `SubscribePush` with the output type Any, because `wrapMessages` wraps the bytes of each message in an Any.
+ * push-message.ts decodes these bytes.
+ */
 const SUBSCRIBE = { ...Push.method.subscribePush, output: AnySchema };
 
-/** Creates a link that speaks `options.protocol`. It connects at `connect()`. */
+/** Creates a link to the backend for `options.protocol`. The link opens no connection before `connect()` is called. */
 export function openPushLink(options: PushTransportOptions): PushLink {
   const { url, log } = options;
   const origin = new URL(url).origin;

@@ -1,6 +1,9 @@
 import { HttpFailure } from "./http-failure.ts";
 
-/** Cancels one call at its timeout or when its caller aborts. It costs one AbortController and one timer per call. */
+/**
+ * Cancels one call to the backend when its timeout expires or its caller aborts. It needs only one AbortController and one timer
+ * per call.
+ */
 export class CallCancellation implements EventListenerObject {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
@@ -16,13 +19,16 @@ export class CallCancellation implements EventListenerObject {
     else caller?.addEventListener("abort", this);
   }
 
-  /** Converts what the call threw to a failure. A cancelled call fails as timeout or aborted, whatever it threw. */
+  /**
+   * Converts an error of the call to an `HttpFailure`. If the call was cancelled, the kind of the failure is `timeout` or
+   * `aborted`, whatever the error is.
+   */
   toFailure(thrown: unknown): HttpFailure {
     if (this.#cancelledBy !== undefined) return new HttpFailure(this.#cancelledBy, this.#caller?.reason ?? thrown);
     return HttpFailure.from(thrown);
   }
 
-  /** Releases the timer and the listener. Aborts the transfer if the body was not read to its end. */
+  /** Removes the timer and the abort listener. Aborts the transfer if the body was not read to its end. */
   dispose(bodyWasRead: boolean): void {
     clearTimeout(this.#timer);
     this.#caller?.removeEventListener("abort", this);

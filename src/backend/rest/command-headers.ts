@@ -2,14 +2,17 @@ import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../../cor
 import { isHeaderValue, isVisible } from "../../core/grammar.ts";
 import { refuse } from "../../core/refusal.ts";
 
-/** A user id is the longest id (core/limits.ts). */
+/** Maximum length of an id in a header. A user id is the longest kind of id (core/limits.ts). */
 const ID_CHARS_MAX = 256;
-/** A longer header of the client is not forwarded. */
+/** Maximum length of a client header that is forwarded. A longer header is not forwarded. */
 const FORWARDED_CHARS_MAX = 512;
-/** The User-Agent if the client sent no valid one. */
+/** The User-Agent that the gateway sends if the client sent no valid User-Agent. */
 const OWN_USER_AGENT = "sallyport";
 
-/** The headers of a command's call (proto/backend.md, "Backend REST"). Throws INTERNAL if an id is not a valid header value. */
+/**
+ * Returns the headers of the backend call for a command (proto/backend.md, "Backend REST"). Throws INTERNAL if an id is not a
+ * valid header value.
+ */
 export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): Record<string, string> {
   const requestId = id(command.requestId);
   const headers: Record<string, string> = {
@@ -24,7 +27,7 @@ export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): R
   return headers;
 }
 
-/** The headers of a call without a session. */
+/** Returns the headers of the backend call for a login, which has no session. */
 export function publicHeaders(context: PublicCallContext, trace: OutgoingTrace): Record<string, string> {
   const headers: Record<string, string> = { "X-Forwarded-For": id(context.peerAddress) };
   addTrace(headers, trace);

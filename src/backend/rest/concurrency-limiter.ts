@@ -1,6 +1,9 @@
-/** Maximum number of waiting calls. Each waits at most its own timeout, so a full queue means that the backend is down. */
+/** Maximum number of waiting calls. A call waits at most for its own timeout, so a full queue means that the backend is down. */
 const WAITING_MAX = 4096;
-/** Aborted waiters are removed from the queue in batches of at least this size. */
+/**
+ * Minimum number of ended calls in the queue before the queue is cleaned up. Ended calls are removed in batches, because each
+ * clean-up copies the queue.
+ */
 const SWEEP_AT = 1024;
 
 interface Waiter {
@@ -9,10 +12,10 @@ interface Waiter {
 }
 
 /**
- * Limits the number of concurrent calls. Further calls wait in a first-in, first-out queue.
+ * Limits the number of concurrent calls. Calls over the limit wait in a first-in, first-out queue.
  *
- * Bun runs at most 256 fetches per process and queues the others (BUN_CONFIG_MAX_HTTP_REQUESTS). Commands, session look-ups and logins
- * have one limiter each, so that hanging commands cannot starve session look-ups.
+ * Bun runs at most 256 fetches at a time per process and queues all further fetches (BUN_CONFIG_MAX_HTTP_REQUESTS). So commands,
+ * session look-ups and logins have one limiter each: commands that hang cannot block session look-ups.
  */
 export class ConcurrencyLimiter {
   #free: number;
@@ -26,8 +29,8 @@ export class ConcurrencyLimiter {
   }
 
   /**
-   * Acquires a permit. Returns `true` if one is free and `false` if the queue is full. Otherwise returns a promise that resolves when
-   * a permit is free and rejects when `signal` aborts.
+   * Acquires a permit for one call. Returns `true` if a permit is free, and `false` if the queue is full. Otherwise returns a
+   * promise, which resolves when the call gets a permit and rejects when `signal` aborts.
    */
   acquire(signal: AbortSignal): boolean | Promise<true> {
     if (this.#free > 0) {
@@ -37,7 +40,7 @@ export class ConcurrencyLimiter {
     return this.#waitingCount < WAITING_MAX && this.#wait(signal);
   }
 
-  /** Passes the permit to the first waiting call, or frees it. */
+  /** Passes the permit of a finished call to the first waiting call. If no call waits, the permit becomes free. */
   release(): void {
     const next = this.#next();
     if (next === undefined) this.#free++;

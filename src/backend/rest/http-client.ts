@@ -14,21 +14,24 @@ export interface HttpClientOptions {
   /** Maximum number of concurrent calls; see `ConcurrencyLimiter`. */
   readonly callsMax: number;
   readonly responseBytesMax: number;
-  /** If set, sent as `Authorization: Bearer …`. */
+  /** Bearer token of the gateway. If set, it is sent to the backend as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
 }
 
 export interface HttpCall {
   readonly method: HttpMethod;
-  /** Path and query, percent-encoded. */
+  /** Path and query of the call, percent-encoded. */
   readonly target: string;
-  /** `call` adds its own headers to this object. */
+  /** Headers of the call. `HttpClient.call` adds its own headers to this object. */
   readonly headers: Record<string, string>;
-  /** JSON. */
+  /** The body of the call, which is JSON text. */
   readonly body?: Uint8Array | string | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Called immediately before the call is sent. `call` rethrows a `Refusal` that it throws. */
+  /**
+   * Called immediately before the call is sent. If it throws a `Refusal`, the call is not sent, and `HttpClient.call` throws the
+   * same `Refusal`.
+   */
   readonly mayBeSent?: SendCheck | undefined;
 }
 
@@ -38,14 +41,17 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
-/** RFC 6750 2.1. */
+/** The syntax of a bearer token (RFC 6750 2.1). */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
-/** Idle timeout of connections. Shorter than that of most backends, so that the gateway closes first. */
+/**
+ * Idle timeout of a connection, in seconds. It is shorter than the timeout of most backends, so that the gateway closes an idle
+ * connection first.
+ */
 const KEEP_ALIVE_S = 4;
 
 /**
- * Calls one backend over its own pool of persistent connections. Follows no redirects and ignores the proxy variables of the environment.
- * Limits the duration of a call and the size of its answer.
+ * Calls one backend over a separate pool of persistent connections. Limits the duration of a call and the size of its answer.
+ * Follows no redirects, and ignores environment variables that name a proxy.
  */
 export class HttpClient {
   readonly #base: string;
@@ -65,7 +71,10 @@ export class HttpClient {
     this.#authorization = options.token === undefined ? undefined : `Bearer ${options.token}`;
   }
 
-  /** Returns the answer whatever its status. Throws an `HttpFailure` if there is none, or the `Refusal` of `mayBeSent`. */
+  /**
+   * Sends a call and returns the answer, whatever its status is. Throws an `HttpFailure` if there is no usable answer. Throws the
+   * `Refusal` of `mayBeSent`, if there is one.
+   */
   async call(call: HttpCall): Promise<HttpAnswer> {
     const cancellation = new CallCancellation(call.timeoutMs, call.signal);
     const { signal } = cancellation;
@@ -98,8 +107,8 @@ export class HttpClient {
   }
 
   /**
-   * The backend may close a persistent connection while a request is being sent. Bun then retries once on a new connection, but only for
-   * idempotent methods (RFC 9110 9.2.2).
+   * The backend may close a persistent connection while the gateway sends a request. Bun then sends the request once more on a
+   * new connection, but only if the method is idempotent (RFC 9110 9.2.2).
    */
   #fetch({ method, target, headers, body }: HttpCall, signal: AbortSignal): Promise<Response> {
     headers["Accept"] = "application/json";
@@ -118,12 +127,14 @@ export class HttpClient {
   }
 }
 
-/** Whether callers use the body of an answer with this status. All other statuses are failures, whatever their body. */
+/**
+ * Whether callers use the body of the answer: its status is 2xx or 4xx. Any other status is a failure, and the body is ignored.
+ */
 function isUsed({ status }: HttpAnswer): boolean {
   return (status >= 200 && status < 300) || (status >= 400 && status < 500);
 }
 
-/** Settles like `work`, but rejects as soon as the signal aborts. */
+/** Returns a promise that settles as `work` does, but rejects as soon as the signal aborts. */
 function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
@@ -132,7 +143,7 @@ function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> 
   });
 }
 
-/** Reads the whole body. Throws an `HttpFailure` as soon as it is known to exceed `bytesMax`. */
+/** Reads the whole body. Throws an `HttpFailure` as soon as the body is known to be longer than `bytesMax`. */
 function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
   const { headers } = response;
   const [coding] = codingsOf(headers.get("content-encoding"));

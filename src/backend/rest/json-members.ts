@@ -2,7 +2,10 @@ import { utf8Text } from "../../core/json-body.ts";
 import { JsonTextError, scanJson } from "../../core/json-text.ts";
 import { payloadInvalid } from "../../core/refusal.ts";
 
-/** One field of a payload, as the JSON text that was signed. So a number keeps all of its digits. */
+/**
+ * The name and value of one payload field, as the JSON text that the client signed. The text is not converted, so a number keeps
+ * all of its digits.
+ */
 export interface JsonMember {
   readonly nameSource: string;
   readonly source: string;
@@ -12,12 +15,18 @@ export type JsonMembers = ReadonlyMap<string, JsonMember>;
 
 const NO_MEMBERS: JsonMembers = new Map();
 
-/** Throws PAYLOAD_INVALID unless the payload is empty, or JSON in UTF-8 that all parsers read alike (proto/backend.md, "Commands"). */
+/**
+ * Throws PAYLOAD_INVALID unless the payload is empty, or is JSON in UTF-8 that all parsers read in the same way
+ * (proto/backend.md, "Commands").
+ */
 export function checkPayload(payloadBytes: Uint8Array): void {
   if (payloadBytes.byteLength > 0) scanPayload(payloadBytes);
 }
 
-/** Returns the top-level fields of such a payload, in order. An empty payload has none. Throws PAYLOAD_INVALID if it is not an object. */
+/**
+ * Checks a payload as `checkPayload` does and returns its top-level fields, in order. An empty payload has no fields. Throws
+ * PAYLOAD_INVALID if the payload is not a JSON object.
+ */
 export function readMembers(payloadBytes: Uint8Array): JsonMembers {
   if (payloadBytes.byteLength === 0) return NO_MEMBERS;
   const members = new Map<string, JsonMember>();
@@ -30,7 +39,10 @@ export function readMembers(payloadBytes: Uint8Array): JsonMembers {
   return members;
 }
 
-/** Returns the JSON text of each element. `source` must be an array that has been scanned before. */
+/**
+ * Returns the JSON text of each element of an array. `source` is the JSON text of the array, which must already have passed
+ * `scanJson`.
+ */
 export function elementsOf(source: string): string[] {
   const elements: string[] = [];
   scanJson(source, (child) => elements.push(child.source));

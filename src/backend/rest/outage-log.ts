@@ -4,29 +4,34 @@ import type { Log } from "../../core/telemetry.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 export interface OutageLogOptions {
-  /** The kind of calls, as a log field. */
+  /** The kind of calls whose outages are logged. It is the field `calls` of the log lines. */
   readonly calls: "commands" | "session look-ups" | "logins";
   readonly log: Log;
   readonly clock: Clock;
 }
 
-/** Minimum time between two warnings. Every call fails while the backend is down. */
+/**
+ * Minimum time between two warnings. While the backend is down every call fails, and one warning per call would flood the log.
+ */
 const WARNING_INTERVAL_MS = 30_000;
 
-/** Logs an outage of the backend: a warning at the first failed call and every 30 s, and an info line when calls succeed again. */
+/**
+ * Logs an outage of the backend. The first failed call logs a warning, which is repeated every `WARNING_INTERVAL_MS` while calls
+ * fail. When calls succeed again, an info line is logged.
+ */
 export class OutageLog {
   readonly #options: OutageLogOptions;
-  /** Start of the outage on the monotonic clock. `undefined` unless a warning of this outage was logged. */
+  /** Start of the current outage, in ms on the monotonic clock. `undefined` until a warning of the outage is logged. */
   #failingSinceMs: number | undefined;
   #warnedMs = Number.NEGATIVE_INFINITY;
-  /** Failures since the last warning. */
+  /** Number of failed calls since the last warning. */
   #failures = 0;
 
   constructor(options: OutageLogOptions) {
     this.#options = options;
   }
 
-  /** Records what a call threw. A call that its caller aborted is not counted. */
+  /** Records the error of a failed call. A call that was aborted by its caller is not counted. */
   failed(thrown: unknown): void {
     if (thrown instanceof HttpFailure && thrown.kind === "aborted") return;
     const { calls, log, clock } = this.#options;

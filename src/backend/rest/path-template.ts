@@ -3,18 +3,21 @@ import { payloadInvalid } from "../../core/refusal.ts";
 import { type PathSegment, parseRoutePath } from "../../core/route-path.ts";
 import type { JsonMembers } from "./json-members.ts";
 
-/** Values of placeholders are ids, which are short. */
+/** Maximum length of the value of a placeholder. The values are ids, which are short. */
 const VALUE_CHARS_MAX = 512;
-/** Characters that could end the segment, here or if a server behind decodes the path once more. */
+/** Text that could end a path segment, in the gateway or in a server behind it that decodes the path a second time. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern looks for control characters
 const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}/i;
 
-/** A path whose placeholders are whole segments: `/api/v1/user/rooms/{room_id}/messages`. Parsed once, expanded for each call. */
+/**
+ * A path in which every placeholder is a whole segment, such as `/api/v1/user/rooms/{room_id}/messages`. It is parsed once and
+ * expanded for each call.
+ */
 export class PathTemplate {
-  /** Names of the payload fields that the path uses. */
+  /** Names of the payload fields that the path contains as placeholders. */
   readonly fields: ReadonlySet<string>;
   readonly #segments: readonly PathSegment[];
-  /** The path itself if it has no placeholders. */
+  /** The path, if it has no placeholders. */
   readonly #plain: string | undefined;
 
   /** Throws a TypeError with the reason if the path is invalid. */
@@ -24,7 +27,10 @@ export class PathTemplate {
     this.#plain = this.fields.size === 0 ? path : undefined;
   }
 
-  /** Fills in the placeholders. Throws PAYLOAD_INVALID with the field's name if a value is missing or could leave its segment. */
+  /**
+   * Replaces the placeholders by the payload's values. Throws PAYLOAD_INVALID with the name of the field if a value is missing,
+   * is too long, or could end its path segment.
+   */
   expand(members: JsonMembers): string {
     if (this.#plain !== undefined) return this.#plain;
     return this.#segments.reduce(
@@ -34,7 +40,10 @@ export class PathTemplate {
   }
 }
 
-/** Converts the JSON text of a string, number or boolean to plain text. A number keeps its text. Returns `undefined` for other values. */
+/**
+ * Converts the JSON text of a string, number or boolean to plain text. A number keeps all of its digits. Returns `undefined` for
+ * null, an array or an object.
+ */
 export function scalarText(source: string): string | undefined {
   if (source.startsWith('"')) return stringValue(source);
   return /^[-0-9tf]/.test(source) ? source : undefined;

@@ -11,17 +11,20 @@ export interface PublicAuthOptions {
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** Continues the client's trace in the call to the backend, or starts a new one. */
+  /** Continues the client's trace in the call to the backend, or starts a new trace. */
   readonly trace: ContinueTrace;
   readonly outageLog?: OutageLog | undefined;
 }
 
-/** Share of the 256 fetches that Bun runs concurrently; see `ConcurrencyLimiter`. */
+/**
+ * Maximum number of concurrent login calls. It is the share of logins in the 256 fetches that Bun runs at a time (see
+ * `ConcurrencyLimiter`).
+ */
 const LOGIN_CALLS_MAX = 16;
 
 const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
 
-/** Forwards login calls to the backend. The caller validates their bodies (service/public/public-schema.ts). */
+/** Forwards login calls to the backend. The caller must have validated the bodies (service/public/public-schema.ts). */
 export class PublicAuth implements PublicBackend {
   readonly #options: PublicAuthOptions;
   readonly #http: HttpClient;

@@ -14,25 +14,28 @@ export interface RestBackendOptions {
   /** The backend's base URL. */
   readonly url: string;
   readonly routes: RouteTable;
-  /** Timeout of routes without their own. */
+  /** Timeout of a call, in ms, if its route has no timeout of its own. */
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** Continues the client's trace in the call to the backend, or starts a new one. */
+  /** Continues the client's trace in the call to the backend, or starts a new trace. */
   readonly trace: ContinueTrace;
   readonly metrics: Metrics;
   readonly clock: Clock;
-  /** Maximum number of concurrent commands. Others wait, at most for their timeout. */
+  /** Maximum number of concurrent commands. Further commands wait in a queue, at most for their timeout. */
   readonly callsMax?: number;
   readonly outageLog?: OutageLog | undefined;
 }
 
-/** Share of the 256 fetches that Bun runs concurrently. The rest is for session look-ups and logins. */
+/**
+ * Default maximum number of concurrent commands. It is the share of commands in the 256 fetches that Bun runs at a time; the
+ * other 64 are for session look-ups and logins.
+ */
 export const COMMAND_CALLS_MAX = 192;
 
 const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
 
-/** Calls the application's REST API. The route table maps each message type to a call. */
+/** Calls the application's REST API. The route table maps each message type to one HTTP call. */
 export class RestBackend implements Backend {
   readonly #options: RestBackendOptions;
   readonly #http: HttpClient;
@@ -89,7 +92,7 @@ export class RestBackend implements Backend {
   }
 }
 
-/** Converts an answer to the client's reply. Throws an `HttpFailure` for an answer that is not for the client. */
+/** Converts the backend's answer to the reply for the client. Throws an `HttpFailure` if the client must not get the answer. */
 function readReply(answer: HttpAnswer): BackendReply {
   const { status } = answer;
   requireNoChallenge(answer);
@@ -98,13 +101,16 @@ function readReply(answer: HttpAnswer): BackendReply {
   throw failureOfStatus(status);
 }
 
-/** The body is passed on byte for byte. It must be JSON or empty. */
+/** Reads a 2xx answer. The body must be JSON or empty, and is passed to the client byte for byte. */
 function readOk(answer: HttpAnswer): BackendReply {
   if (answer.body.byteLength > 0) requireJson(answer);
   return { resultCode: "ok", payloadBytes: answer.body };
 }
 
-/** The result code is the body's `code`, except `ok`, which is reserved for 2xx answers. */
+/**
+ * Reads a 4xx answer. The result code is the `code` in the body, or `http_<status>` if that code is missing or invalid. `ok` is
+ * invalid, because it is reserved for 2xx answers.
+ */
 function readBusinessError({ status, headers, body }: HttpAnswer): BackendReply {
   const object = isJsonType(headers.get("content-type")) ? parseJsonObject(utf8Text(body)) : undefined;
   if (object === undefined) throw new HttpFailure("bad_response", `HTTP ${status} without a JSON object`);

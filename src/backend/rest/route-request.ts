@@ -3,20 +3,26 @@ import { checkPayload, elementsOf, type JsonMember, readMembers } from "./json-m
 import { scalarText } from "./path-template.ts";
 import type { CompiledRoute } from "./route-table.ts";
 
-/** The HTTP request line target and body of one command. */
+/** The target and the body of the HTTP request for one command. */
 export interface RouteRequest {
   /** Path and query, percent-encoded. */
   readonly target: string;
   readonly body: Uint8Array | string | undefined;
 }
 
-/** HTTP servers commonly accept request lines of at most 8 KiB. */
+/** Maximum length of a target. HTTP servers commonly accept request lines of at most 8 KiB. */
 const TARGET_CHARS_MAX = 8000;
 
 /**
- * Maps a payload to the route's HTTP request. Fields that the path names go into the path only. GET and DELETE send the other fields as
- * the query. POST, PUT and PATCH send the payload byte for byte as it was signed; if the path uses fields, they send the JSON text of the
- * others. An empty payload is sent as `{}`. Throws PAYLOAD_INVALID unless the payload is JSON that all parsers read alike.
+ * Maps a payload to the HTTP request of its route.
+ *
+ * - A field that the path names is sent in the path only.
+ * - GET and DELETE send all other fields as the query.
+ * - POST, PUT and PATCH send the payload byte for byte as the client signed it. If the path names fields, they send the JSON text
+ *   of the other fields instead.
+ * - POST, PUT and PATCH send an empty payload as `{}`.
+ *
+ * Throws PAYLOAD_INVALID if the payload is not JSON that all parsers read in the same way, or if it does not fit the route.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
   const inBody = route.method !== "GET" && route.method !== "DELETE";
@@ -44,7 +50,9 @@ function query(members: [string, JsonMember][]): string {
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
 }
 
-/** The query values of one field: one for a scalar, one per element of an array of scalars, none for null. */
+/**
+ * Returns the query values of one field: one value for a scalar, one for each element of an array of scalars, and none for null.
+ */
 function queryValues(name: string, source: string): string[] {
   if (source === "null") return [];
   const sources = source.startsWith("[") ? elementsOf(source) : [source];

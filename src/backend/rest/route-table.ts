@@ -21,12 +21,12 @@ export interface CompiledRoute {
   readonly messageType: string;
   readonly method: HttpMethod;
   readonly path: PathTemplate;
-  /** `undefined`: the backend's default applies. */
+  /** Timeout of the route's calls. If it is `undefined`, `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
   readonly budget: Budget | undefined;
 }
 
-/** Maps message types to calls of the backend. */
+/** Maps each message type to a call of the backend. */
 export class RouteTable {
   readonly #routes = new Map<string, CompiledRoute>();
 
@@ -38,7 +38,10 @@ export class RouteTable {
     }
   }
 
-  /** Replaces the budget of each route by that of its entry. Ignores all other fields and unknown routes. */
+  /**
+   * Replaces the budget of each route by the budget in the new entry for the same message type. Ignores all other fields of an
+   * entry, and entries without a route.
+   */
   adoptBudgets(entries: readonly RouteEntry[]): void {
     for (const { message_type: messageType, budget } of entries) {
       const route = this.#routes.get(messageType);

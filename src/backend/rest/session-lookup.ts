@@ -16,16 +16,19 @@ export interface SessionLookupOptions {
   readonly url: string;
   readonly timeoutMs: number;
   readonly token?: string | undefined;
-  /** Builds a key from its 32 raw bytes. */
+  /** Builds a device key from its 32 raw bytes. */
   readonly toKey: (raw: Uint8Array) => VerifyingKey;
   readonly metrics: Metrics;
   readonly outageLog?: OutageLog | undefined;
 }
 
-/** Share of the 256 fetches that Bun runs concurrently; see `ConcurrencyLimiter`. */
+/**
+ * Maximum number of concurrent session look-ups. It is the share of look-ups in the 256 fetches that Bun runs at a time (see
+ * `ConcurrencyLimiter`).
+ */
 const LOOKUP_CALLS_MAX = 48;
 
-/** RFC 4648 4: 32 bytes in base64 with padding. */
+/** Base64 with padding (RFC 4648 4) of 32 bytes. */
 const KEY_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
 
 /** Looks up sessions in the backend. An answer that breaks any rule of the contract counts as a failed look-up. */
@@ -39,7 +42,7 @@ export class BackendSessionSource implements SessionSource {
   }
 
   async lookUp(deviceSessionId: string): Promise<Session | undefined> {
-    // Both are valid ids, but as path segments they would address another resource.
+    // The ids "." and ".." are valid, but as path segments they would address another resource.
     if (deviceSessionId === "." || deviceSessionId === "..") return undefined;
     try {
       const session = this.#read(await this.#fetch(deviceSessionId), deviceSessionId);
@@ -76,7 +79,7 @@ export class BackendSessionSource implements SessionSource {
     if (record === undefined) {
       throw new HttpFailure("bad_response", `HTTP ${httpStatus} without a JSON object, content-type ${contentType ?? "none"}`);
     }
-    // A client logs out after this. So a 404 counts only with a JSON object: another server may answer at this address.
+    // The client logs out if its session does not exist. Without a JSON object, a 404 may come from a server that is not the backend, so it does not count.
     if (httpStatus === 404) return undefined;
     if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record is of another session");
     const { user_id: userId, status } = record;

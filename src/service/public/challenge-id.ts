@@ -1,22 +1,33 @@
-/** RFC 3986 2.3, "unreserved": no character that a parser skips, unwraps or decodes. */
+/** 1 to 128 "unreserved" characters (RFC 3986 2.3). No parser skips, unwraps or decodes these characters. */
 const OPAQUE = /^[A-Za-z0-9._~-]{1,128}$/;
-/** RFC 9562 4, in lower case. */
+/** A UUID (RFC 9562 4) in lower case. */
 const CANONICAL_UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Go (google/uuid) ignores characters around a UUID; SQL Server ignores characters after it. */
+/**
+ * Text that contains a UUID. Go (google/uuid) ignores characters around a UUID, and SQL Server ignores characters after a UUID.
+ */
 const CONTAINS_UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
-/** Java's `UUID.fromString` accepts five groups without leading zeros. Older versions truncate groups that are too long. */
+/**
+ * Five groups of hexadecimal digits of any length. Java's `UUID.fromString` accepts groups without leading zeros. Older versions
+ * of Java truncate groups that are too long.
+ */
 const FIVE_HEX_GROUPS = /^[0-9a-f]+(?:-[0-9a-f]+){4}$/i;
-/** 32 characters besides hyphens. PostgreSQL accepts hyphens between any groups or none; Python and .NET also accept `_` and `0x`. */
+/**
+ * A UUID from which all hyphens were removed. PostgreSQL accepts a UUID with hyphens between any groups, or without hyphens.
+ * Python and .NET also accept `_` and `0x`.
+ */
 const HYPHENLESS_UUID = /^[0-9a-fx_]{32}$/i;
 
 /**
- * The bucket key of a challenge's budget; `undefined` if the id breaks the contract's rule.
+ * Returns the bucket key of a challenge's budget. Returns `undefined` if the id breaks the rule of the contract.
  *
- * Otherwise different spellings of one challenge would each get a full bucket for guesses. A backend may parse its ids as UUIDs, and
- * parsers accept different spellings: only the canonical spelling of a UUID is valid. Other ids are opaque. Ids that a backend's collation
- * or number parser may treat as equal share a bucket: they differ only in case, punctuation, leading zeros or Crockford's look-alikes
- * (ULID).
+ * All spellings that a backend accepts for one challenge must have one key. Otherwise each spelling would have a full bucket for
+ * guesses.
+ *
+ * - A backend may parse its ids as UUIDs, and parsers accept several spellings. So only the canonical spelling of a UUID is
+ *   valid.
+ * - Any other id is opaque. A backend's collation or number parser may treat different ids as equal. So ids share a key if they
+ *   differ only in case, punctuation, leading zeros or letters that look like digits (Crockford's base 32, used by ULID).
  */
 export function challengeKey(id: string): string | undefined {
   if (CANONICAL_UUID.test(id)) return id;

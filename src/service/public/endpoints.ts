@@ -13,13 +13,13 @@ export interface PublicEndpointParts extends RestLogParts {
 
 const KEYS_PATH = "/.well-known/jwks.json";
 
-/** The endpoints of public REST: the login routes and the gateway's keys. */
+/** Returns the endpoints of public REST: the login routes and the gateway's public keys. */
 export function publicEndpoints({ routes, publicAuth, jwks, ...parts }: PublicEndpointParts): HttpEndpoint[] {
   const calls = routes.map((route) => loggedEndpoint(route.path, (call) => servePublicCall(call, route, publicAuth), parts));
   return [...calls, loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, publicAuth), parts)];
 }
 
-/** The keys change only at a restart, so clients may cache them. */
+/** The `Cache-Control` header of the public keys. Clients may cache the keys, because they change only at a restart. */
 const MAX_AGE = "public, max-age=300";
 
 /** Returns the gateway's public keys as JWKS. Throws RestError. */

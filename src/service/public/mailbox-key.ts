@@ -1,13 +1,19 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 
 /**
- * The bucket key of a mailbox's budget. All addresses that a mail system or a database may treat as equal get the same key. If two
- * mailboxes get one key, they share a bucket, which is harmless. If one mailbox had two keys, it could be sent twice the mails. So the key
- * ignores every difference that some system ignores:
+ * Returns the bucket key of a mailbox's budget. Addresses that a mail system or a database may treat as equal get the same key.
+ * Otherwise one mailbox could be sent several times the mails of its budget. If two mailboxes get the same key, they only share a
+ * bucket, which is harmless.
  *
- * - in the local part: normalization form and case (NFKC, case folding); accents, strokes and ligatures (collations such as
- *   utf8mb4_0900_ai_ci); invisible characters; punctuation and dots; the part after a plus sign (RFC 5233);
- * - in the domain: its spelling (RFC 5890, UTS 46), extra dots, and other domains of the same provider.
+ * In the local part, the key ignores:
+ * - normalization form and case (NFKC, case folding);
+ * - accents, strokes and ligatures (collations such as utf8mb4_0900_ai_ci);
+ * - invisible characters, punctuation and dots;
+ * - the part after a plus sign (RFC 5233).
+ *
+ * In the domain, the key ignores:
+ * - differences in spelling (RFC 5890, UTS 46) and extra dots;
+ * - which of the domains of one provider is used.
  */
 export function mailboxKey(email: string): string {
   const text = email.normalize("NFKC");
@@ -17,7 +23,7 @@ export function mailboxKey(email: string): string {
 
 function localKey(local: string): string {
   const withoutTag = repeated(local, foldLetters).replace(/(?<=.)\+.*$/su, "");
-  // A leading plus sign is part of the name.
+  // A plus sign at the start is part of the name, so the key keeps it.
   return withoutTag.replace(/[^\p{L}\p{Nd}+]/gu, "");
 }
 
@@ -26,7 +32,10 @@ function domainKey(domain: string): string {
   return PROVIDERS.get(ascii) ?? ascii;
 }
 
-/** The result of one fold may need another. No known text needs more than three rounds. */
+/**
+ * Maximum number of rounds of `repeated`. The result of one fold may be changed by the next fold. No known text needs more than
+ * three rounds.
+ */
 const ROUNDS_MAX = 8;
 
 /** Applies `fold` until the text no longer changes. */
@@ -40,13 +49,19 @@ function repeated(text: string, fold: (text: string) => string): string {
   return folded;
 }
 
-/** Combining marks, modifier letters (U+0640, U+02BC), and invisible characters such as U+034F and the variation selectors. */
+/**
+ * Characters that the key ignores: combining marks, modifier letters (such as U+0640 and U+02BC), and invisible characters (such
+ * as U+034F and the variation selectors).
+ */
 const IGNORED = /[\p{M}\p{Lm}\p{Default_Ignorable_Code_Point}]/gu;
-/** utf8mb4_general_ci and utf8mb4_unicode_ci treat all characters above U+FFFF as equal. */
+/** Characters above U+FFFF. The collations utf8mb4_general_ci and utf8mb4_unicode_ci treat all of them as equal. */
 const BEYOND_BASIC_PLANE = /[\u{10000}-\u{10ffff}]/gu;
-/** Katakana. Each has its hiragana 0x60 below. */
+/** Katakana letters. The code point of the hiragana letter for each of them is 0x60 lower. */
 const KATAKANA = /[\u30a1-\u30f6]/g;
-/** Letters that collations treat as equal and Unicode does not decompose. Lower case, because case is folded before. */
+/**
+ * Maps letters to the letters that collations treat as equal. Only letters that Unicode does not decompose are listed. All of
+ * them are lower case, because the text is converted to lower case before.
+ */
 const EQUATED = new Map([
   ...pairs("æ ae, œ oe, ø o, đ d, ð d, ħ h, ł l, ŧ t, þ th, ς σ, ґ г"),
   ...pairs("ך כ, ם מ, ן נ, ף פ, ץ צ"),
@@ -59,7 +74,7 @@ function foldLetters(text: string): string {
     text
       .normalize("NFKD")
       .replace(IGNORED, "")
-      // Upper case first, because only this maps ß, ı and ſ to ss, i and s.
+      // Only `toUpperCase` maps ß, ı and ſ to SS, I and S. So it runs before `toLowerCase`.
       .toUpperCase()
       .toLowerCase()
       .replace(BEYOND_BASIC_PLANE, "\ufffd")
@@ -70,7 +85,7 @@ function foldLetters(text: string): string {
   );
 }
 
-/** In every script, the digits 0 to 9 have consecutive code points. */
+/** Returns the ASCII digit for a digit of any script. In every script, the digits 0 to 9 have consecutive code points. */
 function asciiDigit(digit: string): string {
   const code = digit.charCodeAt(0);
   let zero = code;
@@ -79,10 +94,12 @@ function asciiDigit(digit: string): string {
 }
 
 const DOTS = /[.\u3002\uff0e\uff61]/u;
-/** IDNA2003 maps these letters, IDNA2008 does not. Mail systems use either. */
+/**
+ * Letters that IDNA2003 maps to other letters, and that IDNA2008 keeps. Some mail systems use IDNA2003, and some use IDNA2008.
+ */
 const DEVIATIONS = new Map(pairs("ß ss, ς σ"));
 
-/** Returns the domain in ASCII (Punycode). Text that is not a valid domain is only case-folded. */
+/** Returns the domain in ASCII (Punycode). If the text is not a valid domain, it is normalized and converted to lower case. */
 function foldDomain(domain: string): string {
   const plain = domain
     .normalize("NFKC")
@@ -95,14 +112,14 @@ function foldDomain(domain: string): string {
   return domainToASCII(mapped) || ascii;
 }
 
-/** Domains of one provider that deliver to the same mailboxes. */
+/** Maps mail domains to the main domain of the same provider. Both domains deliver to the same mailboxes. */
 const PROVIDERS = new Map([
   ...pairs("googlemail.com gmail.com, me.com icloud.com, mac.com icloud.com"),
   ...pairs("protonmail.com proton.me, protonmail.ch proton.me, pm.me proton.me"),
   ...pairs("yandex.com yandex.ru, ya.ru yandex.ru, yandex.by yandex.ru, yandex.kz yandex.ru"),
 ]);
 
-/** Parses "from to, from to". */
+/** Parses text such as "a b, c d" into pairs: a and b, c and d. */
 function pairs(list: string): [string, string][] {
   return list.split(", ").map((pair) => {
     const [from = "", to = ""] = pair.split(" ");

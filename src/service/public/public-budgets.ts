@@ -4,7 +4,12 @@ import type { Clock } from "../../core/clock.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 
-/** The budgets of public calls: per network by class of route, and per identity by kind of call. A reload replaces them. */
+/**
+ * The budgets of public calls. A reload of the configuration replaces them.
+ *
+ * - Per network: `public_auth`, `public_misc` and `failures`.
+ * - Per mailbox: `send_code`. Per challenge: `confirm_code`.
+ */
 export interface PublicBudgets {
   public_auth: Budget;
   public_misc: Budget;
@@ -13,7 +18,10 @@ export interface PublicBudgets {
   failures: Budget;
 }
 
-/** Login calls are expensive: they send mail, and codes can be guessed. All other public calls are `public_misc`. */
+/**
+ * The class of a public call, which selects its budget per network. `public_auth` is for login calls. These are expensive: they
+ * send mail, and their codes can be guessed. All other public calls are `public_misc`.
+ */
 export type PublicClass = "public_auth" | "public_misc";
 export type PublicIdentity = "send_code" | "confirm_code";
 
@@ -39,14 +47,17 @@ export function identityDemand(policy: PublicIdentity, identity: string, { budge
 }
 
 /**
- * The failure bucket of a network for invalid public calls. It is separate from the failure bucket for RPCs: a client whose RPCs are
- * refused because its session has ended must still be able to log in.
+ * The bucket of a network for invalid public calls. RPCs have a different failure bucket: a client must still be able to log in
+ * if its RPCs are refused because its session has ended.
  */
 export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
   return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };
 }
 
-/** Takes a token from all buckets or from none. Returns the RateLimit header fields. Throws RestError `rate_limited`. */
+/**
+ * Takes one token from each bucket. If one bucket is empty, takes no token and throws RestError `rate_limited`. Returns the
+ * RateLimit header fields of the response.
+ */
 export async function chargePublic(
   demands: readonly PublicDemand[],
   ports: PublicChargePorts,

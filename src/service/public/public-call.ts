@@ -18,7 +18,7 @@ import {
 } from "./public-budgets.ts";
 import type { PublicCall } from "./public-schema.ts";
 
-/** One login call. Its class is `public_auth`. */
+/** The route of one login call. The call belongs to the class `public_auth`. */
 export interface PublicRoute {
   readonly path: string;
   /** Validates the body. Throws RestError. */
@@ -35,8 +35,8 @@ export interface PublicAuthParts extends PublicChargePorts {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Validates a public call, charges it and forwards it to the backend. Invalid calls are not charged to the login budgets. The expensive
- * check runs only if the budgets have tokens left. Throws RestError.
+ * Validates a login call, charges it to the login budgets, and forwards it to the backend. An invalid call is not charged to the
+ * login budgets. The expensive check runs only if these budgets have tokens left. Throws RestError.
  */
 export async function servePublicCall(call: HttpCall, route: PublicRoute, parts: PublicAuthParts): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
@@ -62,7 +62,10 @@ export async function servePublicCall(call: HttpCall, route: PublicRoute, parts:
   return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
 }
 
-/** Reads and validates the body. If the network's failure bucket is empty, the body is not read. An invalid body is charged to that bucket. */
+/**
+ * Reads and validates the body of a call. If the network's failure bucket is empty, the body is not read. If the body is invalid,
+ * it is charged to the failure bucket.
+ */
 async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAuthParts): Promise<PublicCall> {
   const failure = failureDemand(call.peer, parts);
   checkPublic([failure], parts);
@@ -74,7 +77,10 @@ async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAut
   }
 }
 
-/** Whether the body was read and is invalid. Errors of the headers are cheap, and a slow client is not an attack. */
+/**
+ * Whether an error is charged to the failure bucket: only if the body was invalid. An error in the headers is cheap to detect,
+ * and a slow client is not an attack.
+ */
 function isClientFault(thrown: unknown): boolean {
   if (!(thrown instanceof RestError) || thrown.cause instanceof BodyTooSlow) return false;
   return thrown.code === "invalid_request" || thrown.code === "payload_too_large";

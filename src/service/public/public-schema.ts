@@ -9,7 +9,7 @@ export interface PublicCall {
   readonly body: Readonly<Record<string, unknown>>;
   /** Bucket key of the mailbox or challenge that the call is about. */
   readonly identity: string;
-  /** An expensive check, to be run only if the budgets have tokens left. Throws RestError. */
+  /** An expensive check of the body. Call it only if the budgets have tokens left. Throws RestError. */
   readonly expensiveCheck?: () => void;
 }
 
@@ -36,7 +36,7 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
   const key = stringField(body, "client_public_key");
   const raw = Buffer.from(key, "base64");
-  // Only canonical base64 (RFC 4648 4 and 3.5): the session look-up rejects anything else, so the new session would be unusable.
+  // Only canonical base64 is valid (RFC 4648 4 and 3.5). The session look-up rejects any other base64, so a session with such a key would be unusable.
   if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
   checkMetadata(body["metadata"]);
   const expensiveCheck = () => {
@@ -49,7 +49,10 @@ const CHALLENGE_RULE =
   "challenge_id must be 1 to 128 of A-Z, a-z, 0-9, . _ ~ -, and a UUID must be 8-4-4-4-12 lower-case hex digits";
 const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
 
-/** Text before and after one @, without characters that could end a mail header or line. Only the mail itself proves the address. */
+/**
+ * Whether the text has the form of an address: one @ with text before and after it. Characters that could end a mail header or a
+ * line are not allowed. Whether the mailbox exists is not checked.
+ */
 function isEmail(email: string): boolean {
   return email.length <= EMAIL_CHARS_MAX && /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u.test(email);
 }

@@ -1,8 +1,8 @@
 import type { PublicDemand } from "./public-budgets.ts";
 
 /**
- * The field RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers (11), a List of RFC 9651. It describes a token bucket as a quota:
- * `q` is the burst, `w` the seconds after which an empty bucket is full again.
+ * Returns the header field RateLimit-Policy, a List of RFC 9651 (draft-ietf-httpapi-ratelimit-headers-11). The field describes
+ * each token bucket as a quota: `q` is the burst, and `w` is the number of seconds until an empty bucket is full.
  */
 export function policyField(demands: readonly PublicDemand[]): Readonly<Record<string, string>> {
   const items = demands
@@ -11,7 +11,10 @@ export function policyField(demands: readonly PublicDemand[]): Readonly<Record<s
   return items.length === 0 ? {} : { "ratelimit-policy": items.join(", ") };
 }
 
-/** The field RateLimit for the policies that refused: `r` is the remaining quota, `t` the seconds until there is more. */
+/**
+ * Returns the header field RateLimit for the policies that refused a call: `r` is the remaining quota, and `t` is the number of
+ * seconds until more quota is available.
+ */
 export function limitField(demands: readonly PublicDemand[], seconds: number): Readonly<Record<string, string>> {
   return { ratelimit: demands.map(({ policy }) => `"${policy}";r=0;t=${seconds}`).join(", ") };
 }

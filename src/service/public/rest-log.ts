@@ -12,7 +12,10 @@ export interface RestLogParts {
 
 type Answer = (call: HttpCall) => Promise<Response>;
 
-/** Creates an endpoint. Converts errors of `answer` to responses and records each call as metrics and one log line. */
+/**
+ * Creates an endpoint that serves calls with `answer`. It converts errors to responses, and records each call as metrics and one
+ * log line.
+ */
 export function loggedEndpoint(path: string, answer: Answer, { log, metrics, clock }: RestLogParts): HttpEndpoint {
   return {
     path,

@@ -1,25 +1,29 @@
 import type { SignedEvent } from "./event.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** One turn takes a few milliseconds. The event loop serves no other work during a turn. */
+/**
+ * Maximum number of streams that receive a broadcast in one turn of the event loop. Such a turn takes a few milliseconds, during which the
+ * event loop does no other work.
+ */
 const STREAMS_PER_TURN = 500;
 
 export interface BroadcasterParts {
-  /** All streams, oldest first. Streams may be added and removed during the iteration. */
+  /** All open streams, oldest first. A stream may be added or removed while the broadcaster iterates over them. */
   readonly streams: Iterable<Subscription>;
-  /** Runs the work in a later turn of the event loop. */
+  /** Runs `work` in a later turn of the event loop. */
   readonly defer: (work: () => void) => void;
 }
 
 /**
- * Delivers an event to every stream, `STREAMS_PER_TURN` per turn of the event loop.
+ * Delivers an event to all streams, in steps: `STREAMS_PER_TURN` streams per turn of the event loop.
  *
- * Every stream receives its events in the order of publication: before any other event is delivered to a stream, `catchUp` delivers the
- * pending broadcast to it. A broadcast finishes before the next one starts.
+ * Each stream receives its events in the order of publication:
+ * - Before the hub delivers another event to a stream, it calls `catchUp`, which delivers the current broadcast to that stream.
+ * - `send` finishes the current broadcast before it starts the next broadcast.
  */
 export class Broadcaster {
   readonly #parts: BroadcasterParts;
-  /** The number of broadcasts so far. A stream with a lower number has not received the current broadcast yet. */
+  /** The number of broadcasts so far. A stream whose `broadcasts` is lower has not received the current broadcast yet. */
   #count = 0;
   #event: SignedEvent | undefined;
   #remaining: Iterator<Subscription> | undefined;
@@ -28,12 +32,12 @@ export class Broadcaster {
     this.#parts = parts;
   }
 
-  /** Excludes a new stream from all broadcasts so far. */
+  /** Excludes a new stream from the current broadcast, which started before the stream was opened. */
   skip(stream: Subscription): void {
     stream.broadcasts = this.#count;
   }
 
-  /** Delivers the current broadcast to the stream, unless the stream has received it. */
+  /** Delivers the current broadcast to the stream, unless the stream has already received it. */
   catchUp(stream: Subscription): void {
     if (this.#event === undefined || stream.broadcasts === this.#count) return;
     stream.broadcasts = this.#count;

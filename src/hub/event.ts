@@ -9,7 +9,9 @@ import type { EventCodec } from "./sink.ts";
 
 const utf8 = new TextEncoder();
 
-/** Estimated memory of an event besides its payload: envelope, hash, signature and the objects that hold them. */
+/**
+ * Estimated memory that an event takes in addition to its payload: the envelope, the hash, the signature and the objects that hold them.
+ */
 const OVERHEAD_BYTES = 512;
 
 /** The recipients of an event. A client rejects an event whose audience is not its own session, its own user or `all`. */
@@ -25,15 +27,15 @@ export interface EventDraft {
 }
 
 /**
- * An event that is signed and encoded when the first stream needs it. Each codec is encoded once, for any number of streams. All outboxes
- * and the history share the same bytes.
+ * An event that is signed and encoded only when the first stream needs it. It is encoded once per codec, for any number of open streams.
+ * All outboxes and the history share the encoded bytes.
  */
 export class SignedEvent {
   readonly eventId: string;
-  /** Estimated memory in bytes. */
+  /** The estimated memory that the event takes, in bytes. */
   readonly heldBytes: number;
   readonly #signer: Signer;
-  /** `undefined` once the event is signed. */
+  /** The contents of the event until it is signed; `undefined` afterwards. */
   #draft: EventDraft | undefined;
   #proto: Uint8Array | undefined;
   #json: Uint8Array | undefined;
@@ -46,16 +48,19 @@ export class SignedEvent {
     this.#signer = signer;
   }
 
-  /** The event as one length-prefixed frame. The array is shared: do not modify it. */
+  /** Returns the event as one length-prefixed frame. All callers share the returned array: do not modify it. */
   frame(codec: EventCodec): Uint8Array {
     if (codec === "proto") return this.#binary();
     const json = this.#json ?? encodeFrame(0, jsonOf(this.#binary()));
-    // The history keeps one encoding of an event, the binary one.
+    // An event in the history keeps only its binary encoding, to save memory.
     if (!this.#isCompacted) this.#json = json;
     return json;
   }
 
-  /** Reduces the memory for storage: drops the JSON encoding, and copies the payload out of the larger buffer that it may be a view of. */
+  /**
+   * Reduces the memory of the event before the history stores it. Drops the JSON encoding. Copies the payload, because the payload may be a
+   * view that keeps a larger buffer in memory.
+   */
   compact(): this {
     this.#json = undefined;
     this.#isCompacted = true;

@@ -3,21 +3,24 @@ import type { Signer } from "../core/keys.ts";
 import { type Audience, SignedEvent } from "./event.ts";
 import type { StreamPositions } from "./stream-positions.ts";
 
-/** The recipient and the contents of a `gateway.server_time`. */
+/** The recipient and the contents of a `gateway.server_time` event. */
 export interface ServerTimeDetails {
   readonly deviceSessionId: string;
   readonly userId: string;
   readonly requestId: string;
   readonly resumed: boolean;
-  /** The position up to which the client has received everything; `undefined` if this is unknown. */
+  /** The stream position up to which the client has received all events; `undefined` if the hub does not know this position. */
   readonly position: number | undefined;
 }
 
-/** The request timestamps that the gateway accepts. Clients trust them only from a signed event: `gateway.server_time` carries them. */
+/**
+ * The request timestamps that the gateway accepts. `gateway.server_time` sends these bounds to clients, because clients trust them only in
+ * a signed event.
+ */
 export interface AdmittedTimestamps {
-  /** The freshness window. */
+  /** The freshness window: how far a request's timestamp may differ from the gateway's clock. */
   readonly windowMs: number;
-  /** Unix ms. Older timestamps are refused; -Infinity if the replay store keeps its reservations across restarts. */
+  /** The oldest accepted timestamp, in Unix ms. `-Infinity` if the replay store keeps its reservations across restarts. */
   readonly sinceMs: number;
 }
 
@@ -33,7 +36,7 @@ export interface GatewayEventsParts {
 const EMPTY = new Uint8Array(0);
 const utf8 = new TextEncoder();
 
-/** Creates the events that the gateway itself sends: proto/README.md, "SubscribeEvents". */
+/** Creates the events that the gateway itself sends, such as heartbeats (proto/README.md, "SubscribeEvents"). */
 export class GatewayEvents {
   readonly #parts: GatewayEventsParts;
 
@@ -41,7 +44,7 @@ export class GatewayEvents {
     this.#parts = parts;
   }
 
-  /** The first event of every stream. */
+  /** Creates `gateway.server_time`, the first event of every stream. */
   serverTime({ deviceSessionId, userId, requestId, resumed, position }: ServerTimeDetails): SignedEvent {
     const { admittedTimestamps } = this.#parts;
     const payload = {
@@ -60,14 +63,14 @@ export class GatewayEvents {
     return this.#create("heartbeat", "all", position, EMPTY);
   }
 
-  /** Tells the client to fetch its state again, because events may be lost. */
+  /** Creates `gateway.resync`. This event tells the client to fetch its state again, because events may be lost. */
   resync(audience: Audience, position: number): SignedEvent {
     return this.#create("resync", audience, position, EMPTY);
   }
 
   /**
-   * `position`: a client that has this event has received everything up to there. Without a position the event id is random, and no stream
-   * can resume after it.
+   * `position` becomes part of the event id. A client that has this event has received all events up to `position`. Without a position, the
+   * event id is random, and no stream can resume after this event.
    */
   #create(name: string, audience: Audience, position: number | undefined, payloadBytes: Uint8Array): SignedEvent {
     const { signer, clock, positions, newEventId } = this.#parts;

@@ -2,35 +2,39 @@ import type { SignedEvent } from "./event.ts";
 import { ReplayBuffer, type ReplayBufferKey, type ReplayEntry } from "./replay-buffer.ts";
 import type { StreamPositions } from "./stream-positions.ts";
 
-/** The bounds of the stored events. */
+/** The bounds of the event history. */
 export interface HistoryLimits {
-  /** Per replay buffer: one user or one session. */
+  /** Maximum number of events in one replay buffer. */
   readonly eventsMax: number;
+  /** Maximum memory of one replay buffer, in bytes. */
   readonly bytesMax: number;
-  /** For all replay buffers together. */
+  /** Maximum memory of all replay buffers together, in bytes. */
   readonly totalBytesMax: number;
-  /** Events of this age are evicted. */
+  /** Events are evicted when they reach this age. */
   readonly ageMs: number;
 }
 
-/** The events that a resuming stream has missed. */
+/** The events that a client missed before it resumed its stream. */
 export interface MissedEvents {
-  /** The position up to which the client has received everything. */
+  /** The stream position up to which the client has received all events. */
   readonly after: number;
-  /** All later events of its user and session, in order. */
+  /** All events after that position for the user and the session of the client, in order. */
   readonly events: readonly SignedEvent[];
 }
 
-/** Estimated memory of an entry without its event, and of a replay buffer without its entries. */
+/** Estimated memory of an entry without its event. */
 const ENTRY_OVERHEAD_BYTES = 128;
+/** Estimated memory of a replay buffer without its entries. */
 const BUFFER_OVERHEAD_BYTES = 512;
 
 /**
- * The replay buffers of all users and sessions, for streams that resume. Bounded per buffer, in total, and by age.
+ * The replay buffers of all users and sessions, for streams that resume. The size of each buffer, the size of all buffers together, and the
+ * age of events are bounded.
  *
- * An answer is complete or `undefined`: if any event of the requested range may be missing, no event of it is returned. Evictions by age
- * and by the total bound remove the oldest event of all buffers, so one position (`#evictedThrough`) covers them. Evictions by a buffer's
- * own bounds are recorded in that buffer (`incompleteThrough`).
+ * `since` returns either all requested events or `undefined`. It returns `undefined` if any requested event may be missing. Two fields
+ * record which events are missing:
+ * - `#evictedThrough`, for evictions by age or by the total bound. They remove the oldest event of all buffers, so one position is enough.
+ * - `incompleteThrough` of a buffer, for evictions by the bounds of that buffer, and for events that were never stored.
  */
 export class History {
   readonly #limits: HistoryLimits;
@@ -56,8 +60,8 @@ export class History {
   }
 
   /**
-   * Stores the event of a position. If the event is `undefined` (it could not be delivered) or too large, an entry without an event takes
-   * its place, and no stream of this key resumes from before it.
+   * Stores an event in the replay buffer of `key`. `event` is `undefined` if the event could not be delivered. In this case, or if the
+   * event is too large, an entry without an event is stored. No stream of `key` can then resume from an earlier position.
    */
   add(key: ReplayBufferKey, event: SignedEvent | undefined, position: number, nowMs: number): void {
     const buffer = this.#bufferOf(key);
@@ -83,8 +87,8 @@ export class History {
   }
 
   /**
-   * All events of the user and the session after the event with this id. `undefined` if the id is unknown or ambiguous, or if a later event
-   * may be missing.
+   * Returns all events for the user and the session after the event with this id. Returns `undefined` if the id is unknown, if two stored
+   * events have this id, or if a later event may be missing.
    */
   since(eventId: string, userId: string, deviceSessionId: string): MissedEvents | undefined {
     const buffers = [this.#buffers.get(`user:${userId}`), this.#buffers.get(`session:${deviceSessionId}`)];
@@ -101,7 +105,7 @@ export class History {
     while (this.#oldest !== undefined && nowMs - this.#oldest.storedAtMs >= ageMs) this.#evictOldest();
   }
 
-  /** Drops all events. No stream resumes from an earlier position. */
+  /** Drops all events. Afterwards, no stream can resume from a position before this call. */
   clear(): void {
     this.#buffers.clear();
     this.#oldest = undefined;
@@ -136,7 +140,7 @@ export class History {
     this.#drop(entry);
   }
 
-  /** Removes an entry. It must be the oldest of its buffer; the oldest entry of all buffers always is. */
+  /** Removes an entry. The entry must be the oldest of its buffer. The oldest entry of all buffers always meets this condition. */
   #drop(entry: ReplayEntry | undefined): void {
     if (entry === undefined) return;
     const { buffer, older, newer } = entry;
@@ -154,7 +158,7 @@ export class History {
   }
 }
 
-/** The position of the event with this id; `undefined` unless exactly one stored event has it. */
+/** Returns the position of the event with this id; `undefined` unless exactly one stored event has this id. */
 function positionIn(buffers: readonly (ReplayBuffer | undefined)[], eventId: string): number | undefined {
   const positions = buffers.flatMap((buffer) => buffer?.positionsOf(eventId) ?? []);
   return positions.length === 1 ? positions[0] : undefined;

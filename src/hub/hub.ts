@@ -17,14 +17,19 @@ import { StreamPositions } from "./stream-positions.ts";
 import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } from "./stream-report.ts";
 import { type Subscriber, Subscription, type SubscriptionOwner } from "./subscription.ts";
 
-/** The limits that an operator configures. */
+/** The limits of the hub, which the operator configures. */
 export interface HubLimits {
   readonly streams: StreamLimits;
   readonly outbox: OutboxLimits;
   readonly history: HistoryLimits;
-  /** Announced in `gateway.server_time`, so that clients can tell a dead connection from a quiet one. */
+  /**
+   * Time between two heartbeats. `gateway.server_time` announces it, so that a client can detect a dead connection by a missing heartbeat.
+   */
   readonly heartbeatIntervalMs: number;
-  /** A stream expires after 90 % to 110 % of this. The jitter spreads the reconnects of streams that were opened together. */
+  /**
+   * Average age at which a stream expires. The actual age is random, from 90 % to 110 % of this value (`AGE_JITTER`), so that streams that
+   * were opened together do not reconnect together.
+   */
   readonly streamAgeMs: number;
 }
 
@@ -33,11 +38,11 @@ export interface HubOptions extends HubLimits {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly revocations: Pick<RevocationLog, "mark" | "revokedSince">;
-  /** Creates an event id (UUIDv7) for events without one. */
+  /** Creates a unique event id (UUIDv7), for events that have none. */
   readonly newEventId: () => string;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
-  /** Runs the work in a later turn of the event loop. */
+  /** Runs `work` in a later turn of the event loop. */
   readonly defer: (work: () => void) => void;
   readonly admittedTimestamps?: AdmittedTimestamps | undefined;
 }
@@ -45,9 +50,9 @@ export interface HubOptions extends HubLimits {
 /** A subscription request that passed every check of the pipeline. */
 export interface Admission extends Subscriber {
   readonly requestId: string;
-  /** The position in the revocation log up to which the session is known to be active. */
+  /** The mark of the revocation log up to which the session is known to be active. */
   readonly mark: number;
-  /** The id of the last event that the client received, if it resumes. */
+  /** The id of the last event that the client received; `undefined` if the client does not resume a stream. */
   readonly resumeAfter: string | undefined;
 }
 
@@ -55,8 +60,8 @@ const AGE_JITTER = 0.1;
 const MS_PER_SECOND = 1000;
 
 /**
- * Owns the live streams. Delivers each event to the streams of one session or of one user, in the order of publication. Independent of
- * HTTP. Every method is synchronous, so that a registration, an event and a revocation never interleave.
+ * Owns all open streams, and delivers each event to the streams of its audience in the order of publication. The hub does not depend on
+ * HTTP. Every method is synchronous, so a registration, an event and a revocation never interleave.
  */
 export class Hub {
   readonly #options: HubOptions;
@@ -66,7 +71,10 @@ export class Hub {
   readonly #gatewayEvents: GatewayEvents;
   readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
-  /** A position in the revocation log. Session look-ups from before it are invalid: a revocation may have been lost since. */
+  /**
+   * A session look-up is invalid if its mark of the revocation log is lower than this mark, because a revocation may have been lost after
+   * the look-up.
+   */
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
   #stopping = false;
@@ -81,19 +89,19 @@ export class Hub {
     this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
   }
 
-  /** Sets the gauges of streams, outboxes and history. `protocols`: the labels that are reported even if they have no stream. */
+  /** Sets the gauges of streams, outboxes and history. `protocols` names the protocols that are reported even if no stream uses them. */
   sample(metrics: Metrics, protocols: readonly string[]): void {
     sampleStreams(this.#streams, protocols, metrics);
     metrics.gauge("sallyport_history_events", this.#history.events);
     metrics.gauge("sallyport_history_bytes", this.#history.heldBytes);
   }
 
-  /** A page of the open streams, oldest first. */
+  /** Returns one page of the open streams, oldest first. */
   list(query: StreamQuery): StreamPage {
     return describeStreams(this.#streams, query, this.#options.clock);
   }
 
-  /** The ids of all sessions with open streams. */
+  /** Returns the ids of all sessions with open streams. */
   liveSessions(): Iterable<string> {
     return this.#streams.bySession.keys();
   }
@@ -103,9 +111,11 @@ export class Hub {
   }
 
   /**
-   * Check 8, for subscriptions. Opens the stream and writes `gateway.server_time` as its first event. Throws TOO_MANY_STREAMS;
-   * SESSION_REVOKED if the session was revoked after its look-up; SESSION_LOOKUP_UNAVAILABLE if a revocation after its look-up may have
-   * been lost; SHUTTING_DOWN after `shutDown`.
+   * Check 8 of the pipeline, for subscriptions. Opens the stream and writes `gateway.server_time` as its first event. Throws:
+   * - TOO_MANY_STREAMS if a stream limit is reached.
+   * - SESSION_REVOKED if the session was revoked after its look-up.
+   * - SESSION_LOOKUP_UNAVAILABLE if a revocation may have been lost after the look-up.
+   * - SHUTTING_DOWN if `shutDown` was called.
    */
   register(admission: Admission, sink: Sink): Subscription {
     if (this.#stopping) throw refuse("SHUTTING_DOWN");
@@ -128,7 +138,7 @@ export class Hub {
     return subscription;
   }
 
-  /** Delivers an event of the backend to the streams of its audience, and stores it for streams that resume. */
+  /** Delivers an event of the backend to the open streams of its audience, and stores the event for streams that resume. */
   publish(event: ClientEvent): void {
     const { clock, metrics, newEventId, signer } = this.#options;
     const receivedAtMs = clock.monotonic();
@@ -144,14 +154,17 @@ export class Hub {
     metrics.observe("sallyport_event_delivery_seconds", (clock.monotonic() - receivedAtMs) / MS_PER_SECOND);
   }
 
-  /** Handles an event that cannot be delivered: its audience gets a resync, now or when it resumes. */
+  /**
+   * Sends `gateway.resync` to the open streams of the audience, because one of its events cannot be delivered. A stream that resumes later
+   * gets `gateway.resync` when it resumes.
+   */
   resyncAudience(event: ClientAudience): void {
     const audience = audienceOf(event);
     this.#history.add(audience, undefined, this.#positions.next(), this.#options.clock.monotonic());
     this.#deliver(this.#gatewayEvents.resync(audience, this.#positions.next()), event);
   }
 
-  /** Ends the streams of one session, or of one user if no session is given. Returns their number. */
+  /** Ends the streams of one session, or of one user if no session is given. Returns the number of streams that it ended. */
   revoke({ deviceSessionId, userId }: Revocation): number {
     const { bySession, byUser } = this.#streams;
     const streams = [...(deviceSessionId ? bySession.of(deviceSessionId) : byUser.of(userId ?? ""))];
@@ -160,9 +173,12 @@ export class Hub {
   }
 
   /**
-   * Handles a gap in the push feed: events and revocations may have been lost. Every stream gets a resync, no stream resumes from before
-   * the gap, and earlier session look-ups are invalid. Append an entry to the revocation log first: a look-up made before the gap must
-   * have a lower mark than one made after it.
+   * Handles a gap in the push feed: events and revocations may have been lost.
+   * - Every open stream gets `gateway.resync`.
+   * - No stream can resume from a position before the gap.
+   * - Session look-ups that were made before the gap become invalid.
+   *
+   * Append an entry to the revocation log before this call. Otherwise, look-ups before and after the gap could have the same mark.
    */
   gap(): void {
     this.invalidateLookUps();
@@ -170,12 +186,12 @@ export class Hub {
     this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.next()));
   }
 
-  /** Refuses subscriptions whose session was looked up before now, because a revocation may have been lost. */
+  /** Refuses each subscription whose session was looked up before this call, because a revocation may have been lost. */
   invalidateLookUps(): void {
     this.#lookUpsValidFromMark = this.#options.revocations.mark();
   }
 
-  /** Sends due heartbeats, ends expired streams, and evicts expired events. Call it about once a second. */
+  /** Sends due heartbeats, ends expired streams, and evicts expired events. Call this method about once a second. */
   tick(): void {
     const nowMs = this.#options.clock.monotonic();
     this.#history.evictExpired(nowMs);
@@ -185,13 +201,13 @@ export class Hub {
     if (this.#streams.size > 0) this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.next()));
   }
 
-  /** Ends every stream with SHUTTING_DOWN, and refuses new ones. */
+  /** Ends every stream with SHUTTING_DOWN, and refuses new streams. */
   shutDown(): void {
     this.#stopping = true;
     for (const stream of this.#streams) stream.close("SHUTTING_DOWN");
   }
 
-  /** Delivers to the streams of the audience. Returns how many of them it was written to immediately. */
+  /** Delivers an event to the open streams of its audience. Returns the number of streams to which the event was written immediately. */
   #deliver(event: SignedEvent, { deviceSessionId, userId }: ClientAudience, receivedAtMs?: number): number {
     const { bySession, byUser } = this.#streams;
     let written = 0;
@@ -214,7 +230,10 @@ export class Hub {
     return streamAgeMs * (1 - AGE_JITTER + 2 * AGE_JITTER * random());
   }
 
-  /** Delivers `gateway.server_time`, then the missed events or a resync. Synchronous: newly published events come later. */
+  /**
+   * Delivers `gateway.server_time`, then the missed events or `gateway.resync`. Runs synchronously, so that events that are published later
+   * are also delivered later.
+   */
   #sendFirstEvents(subscription: Subscription, { deviceSessionId, userId, requestId, resumeAfter }: Admission): void {
     const missed = resumeAfter === undefined ? undefined : this.#findMissed(resumeAfter, userId, deviceSessionId);
     const mustResync = resumeAfter !== undefined && missed === undefined;
@@ -251,7 +270,7 @@ export class Hub {
   };
 }
 
-/** The session if one is given, else the user. */
+/** The audience of an event: its session if the event names one, otherwise its user. */
 function audienceOf({ deviceSessionId, userId }: ClientAudience): ReplayBufferKey {
   return deviceSessionId ? `session:${deviceSessionId}` : `user:${userId}`;
 }

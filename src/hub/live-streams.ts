@@ -4,7 +4,7 @@ import { refuse } from "../core/refusal.ts";
 import { StreamIndex } from "./stream-index.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
 
-/** The maximum number of open streams, per scope and in total. */
+/** Maximum numbers of open streams: per session, per user, per network, and in total. */
 export interface StreamLimits {
   readonly perSessionMax: number;
   readonly perUserMax: number;
@@ -12,7 +12,7 @@ export interface StreamLimits {
   readonly totalMax: number;
 }
 
-/** The open streams: oldest first, by session, by user, and counted per network. */
+/** All open streams. They can be iterated, found by session or by user, and are counted per network. */
 export class LiveStreams {
   readonly bySession = new StreamIndex();
   readonly byUser = new StreamIndex();
@@ -29,12 +29,15 @@ export class LiveStreams {
     return this.#all.size;
   }
 
-  /** Oldest first. Streams may be removed during the iteration. */
+  /** Iterates over the streams, oldest first. A stream may be removed during the iteration. */
   [Symbol.iterator](): Iterator<Subscription> {
     return this.#all[Symbol.iterator]();
   }
 
-  /** Throws TOO_MANY_STREAMS if a new stream of the subscriber would exceed a limit. Open streams are never closed for a new one. */
+  /**
+   * Throws TOO_MANY_STREAMS if a new stream of the subscriber would exceed a limit. An open stream is never closed to make room for a new
+   * one.
+   */
   checkLimits({ deviceSessionId, userId, peerNetwork }: Subscriber): void {
     const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
     if (this.bySession.count(deviceSessionId) >= perSessionMax) throw tooMany("session");

@@ -9,7 +9,10 @@ import { Hub, type HubLimits } from "./hub.ts";
 import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts";
 
 export interface HubSettings extends HubLimits {
-  /** Maximum number of concurrent look-ups when the sessions of all open streams are checked again. */
+  /**
+   * Maximum number of concurrent session look-ups after a gap in the push feed. The hub then looks up the sessions of all open streams
+   * again.
+   */
   readonly recheckLookUpsMax: number;
 }
 
@@ -26,7 +29,7 @@ export interface HubParts {
   readonly sleep: SessionRecheckOptions["sleep"];
 }
 
-/** A hub whose timers are running. */
+/** The hub and its running timers. */
 export interface RunningHub {
   readonly hub: Hub;
   /** Receives events and revocations from the push feed. */
@@ -34,8 +37,9 @@ export interface RunningHub {
   stop(): void;
 }
 
-/** The resolution of heartbeats, stream ages and event ages. */
+/** Interval of `Hub.tick`. Heartbeats, the ends of expired streams and the eviction of expired events are late by at most this time. */
 const TICK_MS = 1000;
+/** Delay before session look-ups that failed after a gap are repeated. */
 const RECHECK_RETRY_MS = 1000;
 
 /** Creates the hub, registers it for revocations, and starts its timers. */
@@ -63,7 +67,8 @@ export function openHub(settings: HubSettings, parts: HubParts): RunningHub {
     sink: {
       event: (event) => hub.publish(event),
       lost(audience, what) {
-        // All look-ups are invalid, also of other audiences: a look-up in flight does not know its user yet.
+        // A lost revocation invalidates the look-ups of all users. The user of a look-up in flight is not known yet, so the look-up cannot
+        // be matched to the audience.
         if (what === "revocation") revocations.lost();
         hub.resyncAudience(audience);
       },

@@ -1,29 +1,29 @@
-/** How much may be unread before a stream ends with SLOW_CONSUMER. */
+/** Bounds of the data that one client has not read yet. A stream that would exceed a bound ends with SLOW_CONSUMER. */
 export interface OutboxLimits {
-  /** Unread bytes, including those queued in the runtime. */
+  /** Maximum number of unread bytes of one stream, in the outbox and in the runtime's queue together. */
   readonly bytesMax: number;
-  /** Messages in the outbox. */
+  /** Maximum number of messages in the outbox. */
   readonly messagesMax: number;
 }
 
 /**
- * Once the runtime has queued this many bytes for a stream, further frames wait in the outbox. Outboxes share one copy of a frame; bytes
- * queued in the runtime are not shared. The configuration accepts no smaller outbox.
+ * If the runtime has queued at least this many bytes for a stream, further frames wait in the outbox. This saves memory: all outboxes share
+ * one copy of a frame, and the queues of the runtime do not. The configuration accepts no smaller outbox.
  */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 
 /** A frame in an outbox. */
 export interface QueuedFrame {
   readonly frame: Uint8Array;
-  /** When the hub received the event, on the monotonic clock; `undefined` for an event of the gateway's own. */
+  /** When the hub received the event, in ms on the monotonic clock; `undefined` for an event that the gateway itself created. */
   readonly receivedAtMs: number | undefined;
 }
 
-/** The queue of frames of one stream whose client reads too slowly. Other outboxes share the same arrays. */
+/** The queued frames of one stream whose client reads too slowly. Several outboxes share the array of a frame: do not modify it. */
 export class Outbox {
   #frames: Uint8Array[] = [];
   #receivedAtMs: (number | undefined)[] = [];
-  /** Index of the first queued frame. The entries before it were shifted and are removed in bulk. */
+  /** Index of the first queued frame. Earlier entries were already returned by `shift`. They are removed in bulk, which is cheaper. */
   #head = 0;
   #bytes = 0;
 
@@ -35,7 +35,7 @@ export class Outbox {
     return this.#frames.length - this.#head;
   }
 
-  /** The number of queued events that the backend sent. */
+  /** The number of queued events that came from the backend. */
   get backendEvents(): number {
     return this.#receivedAtMs.slice(this.#head).filter((receivedAtMs) => receivedAtMs !== undefined).length;
   }

@@ -3,12 +3,18 @@ import type { SignedEvent } from "./event.ts";
 /** The user or session whose events a replay buffer holds. */
 export type ReplayBufferKey = `user:${string}` | `session:${string}`;
 
-/** One stored event: an entry of its buffer's list and of the list of all buffers, both oldest first. */
+/**
+ * One stored event. The entry is part of two linked lists, both oldest first: the list of its replay buffer, and the list of all replay
+ * buffers.
+ */
 export interface ReplayEntry {
   readonly buffer: ReplayBuffer;
   readonly position: number;
   readonly storedAtMs: number;
-  /** `undefined` if the event was too large to store, or could not be delivered. The entry still marks its position. */
+  /**
+   * `undefined` if the event was too large to store, or could not be delivered. The entry then records that an event is missing at this
+   * position.
+   */
   readonly event: SignedEvent | undefined;
   readonly heldBytes: number;
   nextInBuffer: ReplayEntry | undefined;
@@ -23,7 +29,10 @@ export class ReplayBuffer {
   #newest: ReplayEntry | undefined;
   #events = 0;
   #heldBytes = 0;
-  /** The newest position at which this buffer lacks an event, because of its own bounds or an entry without an event; 0 if none. */
+  /**
+   * The newest position at which an event is missing in this buffer, because it was evicted by the bounds of this buffer or never stored. 0
+   * if no event is missing.
+   */
   incompleteThrough = 0;
 
   constructor(key: ReplayBufferKey) {

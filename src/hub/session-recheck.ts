@@ -2,7 +2,7 @@ import { toRefusal } from "../core/refusal.ts";
 import type { SessionDirectory } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 
-/** The methods of the hub that the re-check uses. */
+/** The methods of the hub that `SessionRecheck` uses. */
 export interface RecheckedStreams {
   liveSessions(): Iterable<string>;
   isLive(deviceSessionId: string): boolean;
@@ -12,7 +12,7 @@ export interface RecheckedStreams {
 export interface SessionRecheckOptions {
   readonly streams: RecheckedStreams;
   readonly sessions: SessionDirectory;
-  /** Maximum number of concurrent look-ups. */
+  /** Maximum number of concurrent session look-ups. */
   readonly lookUpsMax: number;
   /** Delay before failed look-ups are repeated. */
   readonly retryMs: number;
@@ -22,20 +22,22 @@ export interface SessionRecheckOptions {
 }
 
 /**
- * After a gap in the revocations, looks up every session that has open streams, and ends the streams of sessions that are no longer
- * active. Failed look-ups are repeated until every session has an answer.
+ * Looks up the session of every open stream again after revocations may have been lost. Ends the streams of sessions that are no longer
+ * active. Repeats failed look-ups until all have succeeded.
  */
 export class SessionRecheck {
   readonly #options: SessionRecheckOptions;
   #current = new AbortController();
-  /** The latest run. The next run waits for it, so that concurrent runs never exceed `lookUpsMax`. */
+  /** The latest run. The next run waits until the latest run has ended, so that two runs together never exceed `lookUpsMax`. */
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: SessionRecheckOptions) {
     this.#options = options;
   }
 
-  /** Stops the current run and starts one for all sessions with open streams. Resolves when it has finished or was stopped. */
+  /**
+   * Stops the current run and starts a new run for all sessions with open streams. Resolves when the new run has finished or was stopped.
+   */
   start(): Promise<void> {
     this.stop();
     const { signal } = this.#current;
@@ -49,7 +51,7 @@ export class SessionRecheck {
     while (unknown.length > 0 && !signal.aborted) {
       unknown = await this.#lookUpAll(unknown, signal);
       if (unknown.length === 0 || signal.aborted) return;
-      log.warn("session re-check incomplete", { sessions_unknown: unknown.length, retry_ms: retryMs });
+      log.warn("sessions unverified after gap", { unverified_sessions: unknown.length, retry_ms: retryMs });
       await sleep(retryMs, signal);
     }
   }
@@ -59,7 +61,7 @@ export class SessionRecheck {
     this.#current = new AbortController();
   }
 
-  /** Returns the sessions whose look-up failed. */
+  /** Returns the ids of the sessions whose look-up failed. */
   async #lookUpAll(ids: readonly string[], signal: AbortSignal): Promise<string[]> {
     const remaining = ids.values();
     const unknown: string[] = [];
@@ -83,7 +85,7 @@ export class SessionRecheck {
       return true;
     } catch (thrown) {
       const { reason } = toRefusal(thrown);
-      log.debug("session re-check look-up failed", { device_session_id: deviceSessionId, reason });
+      log.debug("session look-up failed after gap", { device_session_id: deviceSessionId, reason });
       return false;
     }
   }

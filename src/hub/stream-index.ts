@@ -3,7 +3,10 @@ import type { Subscription } from "./subscription.ts";
 
 type HeldStream = Held<Subscription>;
 
-/** Live streams by session id or by user id. A key without streams takes no memory; a key with one stream needs no `Set`. */
+/**
+ * Finds open streams by a key, which is a session id or a user id. To save memory, a key without streams has no entry, and a key with one
+ * stream has no `Set`.
+ */
 export class StreamIndex {
   readonly #byKey = new Map<string, HeldStream | Set<HeldStream>>();
 

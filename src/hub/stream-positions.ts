@@ -5,17 +5,17 @@ const RADIX = 36;
 const ID = /^([^.]+)\.([0-9a-z]{1,11})\.[0-9a-z]{1,11}$/;
 
 /**
- * Numbers everything that the hub sends, in increasing order. A position is the wall clock in microseconds, or the last position + 1 if the
- * clock has not advanced. Because positions follow the clock, clients cannot infer how many events are sent to others.
+ * Creates stream positions: increasing numbers for all events that the hub sends. A position is the wall clock in microseconds, or the last
+ * position + 1 if the clock has not advanced. Positions follow the clock, so a client cannot count the events of other clients.
  *
- * The id of an event of the gateway's own, such as a heartbeat, contains a position: its receiver has everything up to that position.
- * A client that received only heartbeats can therefore resume after the last one.
+ * The id of an event that the gateway itself creates, such as a heartbeat, contains a position. A client with this event has received all
+ * events up to this position. So a client that received only heartbeats can resume after the last heartbeat.
  *
- * Event id: `<epoch>.<position>.<unique position>`, both numbers in base 36.
+ * Such an id has the format `<epoch>.<position>.<unique position>`. Both positions are in base 36.
  */
 export class StreamPositions {
   readonly #clock: Clock;
-  /** Identifies this process, so that ids of another process are rejected. Contains no dot. */
+  /** Identifies this process, so that `parse` rejects ids that another process created. Contains no dot. */
   readonly #epoch: string;
   #last = 0;
 
@@ -24,18 +24,20 @@ export class StreamPositions {
     this.#epoch = epoch;
   }
 
-  /** A position greater than all earlier ones. */
+  /** Returns a position that is greater than all earlier positions. */
   next(): number {
     this.#last = Math.max(this.#last + 1, this.#clock.now() * MICROS_PER_MS);
     return this.#last;
   }
 
-  /** A unique id for an event of the gateway's own. Its receiver has everything up to `position`. */
+  /**
+   * Returns a unique id for an event that the gateway itself creates. A client with this event has received all events up to `position`.
+   */
   eventIdAt(position: number): string {
     return `${this.#epoch}.${position.toString(RADIX)}.${this.next().toString(RADIX)}`;
   }
 
-  /** The position in an event id; `undefined` if this process did not create the id. */
+  /** Returns the position in an event id; `undefined` if this process did not create the id. */
   parse(eventId: string): number | undefined {
     const [, epoch, digits = ""] = ID.exec(eventId) ?? [];
     if (epoch !== this.#epoch) return undefined;

@@ -2,9 +2,9 @@ import type { Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/telemetry.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Selects the streams of one page. */
+/** Selects the streams that one page lists. */
 export interface StreamQuery {
-  /** Only streams with a larger id; 0 for the first page. */
+  /** The page lists only streams with a larger id. 0 selects the first page. */
   readonly after: number;
   readonly limit: number;
   readonly userId: string | undefined;
@@ -24,11 +24,11 @@ export interface StreamDescription {
 
 export interface StreamPage {
   readonly streams: readonly StreamDescription[];
-  /** The `after` of the next page; `undefined` on the last page. */
+  /** The value of `after` for the next page; `undefined` on the last page. */
   readonly nextAfter: number | undefined;
 }
 
-/** The page that the query selects. */
+/** Returns the page that the query selects. */
 export function describeStreams(all: Iterable<Subscription>, query: StreamQuery, clock: Clock): StreamPage {
   const found: Subscription[] = [];
   for (const stream of all) {
@@ -44,10 +44,10 @@ export function describeStreams(all: Iterable<Subscription>, query: StreamQuery,
   };
 }
 
-/** Quantiles of the unread bytes per stream, by nearest rank. */
+/** The quantiles of unread bytes per stream that are reported (nearest-rank method). */
 const QUANTILES = [0.5, 0.99, 1] as const;
 
-/** Sets the gauges of open streams and unread bytes. Iterates over all streams, so it runs once per scrape. */
+/** Sets the gauges of open streams and unread bytes. Call it only once per scrape, because it iterates over all streams. */
 export function sampleStreams(all: Iterable<Subscription>, protocols: readonly string[], metrics: Metrics): void {
   const counts = new Map<string, number>(protocols.map((protocol) => [protocol, 0]));
   const unread: number[] = [];

@@ -12,28 +12,32 @@ export interface Subscriber {
 }
 
 export interface SubscriptionParts {
-  /** Unique in this process; increases with every stream. */
+  /** The number of the stream, unique in this process. Later streams have larger numbers. */
   readonly id: number;
   readonly subscriber: Subscriber;
   readonly sink: Sink;
-  /** On the monotonic clock, as is `expiresAtMs`. */
+  /** When the stream was opened, in ms on the monotonic clock. */
   readonly openedAtMs: number;
+  /** When the stream expires, in ms on the monotonic clock. */
   readonly expiresAtMs: number;
   readonly limits: OutboxLimits;
   readonly owner: SubscriptionOwner;
 }
 
-/** Callbacks of a subscription. All subscriptions share one owner. */
+/** The callbacks of a subscription. All subscriptions share one owner. */
 export interface SubscriptionOwner {
-  /** An event of the backend was written from the outbox. `receivedAtMs`: when the hub received it. */
+  /** Called when a backend event was written from the outbox. `receivedAtMs` is the time at which the hub received the event. */
   deliveredLate(receivedAtMs: number): void;
-  /** Called once. The reason is `undefined` if the client disconnected. `undelivered`: the number of backend events that were dropped. */
+  /**
+   * Called once, when the stream has ended. `reason` is `undefined` if the client disconnected. `undelivered` is the number of backend
+   * events that were dropped.
+   */
   closed(subscription: Subscription, reason: Reason | undefined, undelivered: number): void;
 }
 
 /**
- * One open stream. Only the sink stores whether it has ended. Every end (client disconnect, revocation, shutdown, age, full outbox) calls
- * `ended` once.
+ * One open stream. Only the sink stores whether the stream has ended. When the stream ends, the sink calls `ended` once, whatever the
+ * cause: a disconnect, a revocation, a shutdown, the maximum age or a full outbox.
  */
 export class Subscription implements SinkListener {
   readonly id: number;
@@ -47,9 +51,9 @@ export class Subscription implements SinkListener {
   readonly #owner: SubscriptionOwner;
   /** The number of broadcasts that this stream has received or skipped; set by `Broadcaster`. */
   broadcasts = 0;
-  /** Present only while the client reads too slowly. */
+  /** Exists only while the client reads too slowly. */
   #outbox: Outbox | undefined;
-  /** Whether an event of the backend is being written. If the stream ends during the write, the event counts as dropped. */
+  /** Whether a backend event is being written. If the stream ends during the write, this event counts as dropped. */
   #isWritingBackendEvent = false;
 
   constructor(parts: SubscriptionParts) {
@@ -64,12 +68,15 @@ export class Subscription implements SinkListener {
     this.#owner = parts.owner;
   }
 
-  /** Subscribes to the end of the sink. If the sink has ended, `ended` is called immediately, so the owner must be ready for it. */
+  /**
+   * Registers this subscription for the end of the sink. If the sink has already ended, `owner.closed` is called immediately. So call this
+   * method only after the owner has stored the subscription.
+   */
   watchSink(): void {
     this.#sink.onEnd(this);
   }
 
-  /** Called by the sink (`SinkListener`). */
+  /** The sink calls this method when the stream has ended (`SinkListener`). */
   ended(thrown: unknown): void {
     const undelivered = (this.#outbox?.backendEvents ?? 0) + (this.#isWritingBackendEvent ? 1 : 0);
     this.#outbox = undefined;
@@ -84,20 +91,22 @@ export class Subscription implements SinkListener {
     return this.#sink.codec;
   }
 
-  /** Bytes in the outbox and in the runtime's queue. */
+  /** Number of bytes in the outbox and in the runtime's queue together. */
   get unreadBytes(): number {
     return this.#sink.queuedBytes + (this.#outbox?.bytes ?? 0);
   }
 
   /**
    * Writes an event, or queues it in the outbox if the client reads too slowly. Ends the stream with SLOW_CONSUMER if the outbox is full.
-   * Returns whether the event was written immediately. `receivedAtMs`: when the hub received it, on the monotonic clock; `undefined` for
-   * an event of the gateway's own.
+   * Returns whether the event was written immediately.
+   *
+   * `receivedAtMs` is the time at which the hub received the event, on the monotonic clock; `undefined` for an event that the gateway
+   * itself created.
    */
   deliver(event: SignedEvent, receivedAtMs?: number): boolean {
     if (this.#sink.ended) return false;
     const frame = event.frame(this.#sink.codec);
-    // The usual case; this path dominates the cost of a delivery.
+    // This is the usual case: the client reads fast enough. It dominates the cost of a delivery.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
       return this.#write(frame, receivedAtMs);
     }
@@ -131,7 +140,7 @@ export class Subscription implements SinkListener {
     this.#sink.drained().then(() => this.#flush(outbox));
   }
 
-  /** Returns false if the write ended the stream. */
+  /** Writes a frame. Returns false if the write ended the stream. */
   #write(frame: Uint8Array, receivedAtMs: number | undefined): boolean {
     this.#isWritingBackendEvent = receivedAtMs !== undefined;
     this.#sink.write(frame);
@@ -141,7 +150,7 @@ export class Subscription implements SinkListener {
 
   #flush(outbox: Outbox): void {
     if (outbox !== this.#outbox) return;
-    // The first frame is written unconditionally, because `drained` has resolved.
+    // The first frame is written without a check of the runtime's queue, because `drained` has resolved.
     let next = outbox.shift();
     while (next !== undefined) {
       if (!this.#write(next.frame, next.receivedAtMs)) return;

@@ -12,7 +12,7 @@ const found = (deviceSessionId: string, status: "active" | "revoked"): FoundSess
 
 type Answer = "active" | "revoked" | "missing" | "unavailable";
 
-/** A re-check of the given sessions, with a directory that returns the given answers. */
+/** Checks the given sessions again after a gap, with a directory that returns the given answers. */
 function createRecheck(answers: Map<string, Answer>, lookUpsMax = 3) {
   const live = new Set(answers.keys());
   const lookedUp: string[] = [];
@@ -47,7 +47,7 @@ function createRecheck(answers: Map<string, Answer>, lookUpsMax = 3) {
   return { recheck, live, lookedUp, mostConcurrent: () => mostConcurrent, sleeping };
 }
 
-describe("the session re-check", () => {
+describe("the session look-ups after a gap", () => {
   test("ends the streams of revoked and missing sessions only", async () => {
     const { recheck, live } = createRecheck(
       new Map([

@@ -11,15 +11,18 @@ import { SplitBucketStore } from "./memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { openRedisStores, type RedisSettings } from "./redis/open.ts";
 
-/** The settings, resolved. */
+/** The resolved settings of the stores. */
 export interface StoreSettings {
-  /** `undefined`: reservations and buckets are in this process's memory. */
+  /** If this is `undefined`, reservations and buckets are kept in this process's memory. */
   readonly redis: RedisSettings | undefined;
-  /** Capacity of the replay store in memory. */
+  /** Maximum number of reservations in the replay store in memory. */
   readonly replayEntriesMax: number;
-  /** Capacity of each of the two bucket tables. */
+  /** Maximum number of buckets in each of two tables: the table of verified callers and the table of unverified callers. */
   readonly bucketEntriesMax: number;
-  /** Capacity of the table of the failure buckets of exempt sessions. */
+  /**
+   * Maximum number of failure buckets of sessions that are exempt from the failure budget of their network. These buckets have a separate
+   * table.
+   */
   readonly exemptBucketEntriesMax: number;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }
@@ -30,7 +33,7 @@ export interface StoreParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
   /** Called for each revocation that another gateway announced. */
   readonly onRevocation: (revocation: Revocation) => void;
@@ -40,26 +43,29 @@ export interface StoreParts {
 export interface Stores {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
-  /** Requests signed before this time (Unix milliseconds) may be missing in `replay`. `-Infinity` if it outlives this process. */
+  /**
+   * `replay` may lack reservations of requests that were signed before this time, in Unix ms. `-Infinity` if `replay` keeps its
+   * reservations across restarts.
+   */
   readonly replayCoverageStartMs: number;
   /** Buckets of verified callers. */
   readonly buckets: BucketStore;
   /**
-   * Buckets of all other callers (failures, public calls), in a table of their own: unknown clients must not evict buckets of verified
-   * callers. The scope `session_failures` has its own table here.
+   * Buckets of unverified callers, for failures and public calls. They have a separate table, so that unknown clients cannot fill the table
+   * of verified callers. The scope `session_failures` has a third table.
    */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** Announces an operator's revocation to the gateways that share these stores. Resolves to whether all of them will receive it. */
+  /** Sends an operator's revocation to the other gateways that share these stores. Resolves to whether all of them will receive it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
-  /** Sets the gauges of the stores' fill levels. */
+  /** Sets the gauges that show how full the stores are. */
   readonly sample: (metrics: Metrics) => void;
-  /** The reasons why the stores refuse requests, for people; empty if there are none. */
+  /** Returns the reasons why the stores refuse requests, as text for people. Empty if the stores accept requests. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
 
-/** Rejects with `StoreError` if Redis cannot be used. */
+/** Opens all stores. Rejects with `StoreError` if Redis cannot be used. */
 export async function openStores(settings: StoreSettings, parts: StoreParts): Promise<Stores> {
   const { clock, revocations } = parts;
   const { sessionCache } = settings;
@@ -73,7 +79,7 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
     lost: () => sessions.clear(),
     outageEnded: () => sessions.clear(),
   });
-  // Same time to live and capacity as the session cache.
+  // Verified peers have the same time to live and the same capacity as the session cache.
   const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
   const { sample, trim, close, ...shared } =
     settings.redis === undefined ? openMemory(settings, clock) : await openShared(settings.redis, parts);
@@ -93,7 +99,10 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
   return { sessions, verifiedPeers, ...shared, sample: sampleAll, close: closeAll };
 }
 
-/** The stores that gateways on several hosts share. Session caches are not shared: each gateway's push feed brings every revocation. */
+/**
+ * The stores that gateways on several hosts can share. Session caches are not shared, because each gateway receives every revocation on its
+ * own push feed.
+ */
 interface SharedStores extends Omit<Stores, "sessions" | "verifiedPeers"> {
   /** Frees the memory of expired entries. */
   readonly trim: () => void;

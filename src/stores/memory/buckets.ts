@@ -5,30 +5,34 @@ import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryBucketOptions {
-  /** Capacity: buckets that are not full. up to 62 bytes each. */
+  /** Maximum number of buckets that are not full. Each bucket takes up to 62 bytes. */
   readonly entriesMax: number;
-  /** 16 secret bytes; random by default. */
+  /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
-/** Retry delay if the table has no room for a new bucket. Buckets that become full make room continuously. */
+/** Retry delay of a refusal if the table has no room for a new bucket. Every bucket that becomes full makes room. */
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
  * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling"). A bucket is stored as the
- * time at which it is full again. A full bucket equals one that was never seen, so it expires.
+ * time at which it is full again. A full bucket is not stored, because it equals a bucket that was never used.
  *
- * If the table has no room for a new bucket, the demand is refused (retry in a second). Two keys whose fingerprints collide share a
- * bucket, which refuses earlier. After the clock was set back, a bucket's time may lie beyond that of an empty bucket; it then counts as
- * empty. So a clock step gives no tokens, and the longest wait is that for an empty bucket.
+ * - If the table has no room for a new bucket, the demand is refused.
+ * - If the fingerprints of two keys collide, the two keys share one bucket and are refused earlier.
+ * - If the clock was set back, a stored time may be later than that of an empty bucket. The bucket then counts as empty. So setting the
+ *   clock back adds no tokens, and no wait is longer than the wait for an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: GrowingTable;
   readonly #fingerprint: Fingerprint;
-  /** The fingerprints of the current call. */
+  /** The fingerprints of the current call's demands, as low and high halves. */
   readonly #lows: number[] = [];
   readonly #highs: number[] = [];
-  /** Undo log of the current `take`: the changed slots and their times before. Rolled back, last first, if a demand is refused. */
+  /**
+   * Undo log of the current `take`: the changed slots, and the times that they held before. If a demand is refused, `#rollBack` restores
+   * these times, the last change first.
+   */
   readonly #changedSlots: number[] = [];
   readonly #changedFromMs: number[] = [];
 
@@ -37,12 +41,12 @@ export class MemoryBucketStore implements BucketStore {
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
-  /** Includes full buckets whose slot was not yet reused. */
+  /** The number of stored buckets, including full buckets whose slot was not yet reused. */
   get entries(): number {
     return this.#table.occupied;
   }
 
-  /** Frees memory. Call it every second. */
+  /** Frees the memory of full buckets. Call this method every second. */
   trim(nowMs: number): void {
     this.#table.trim(nowMs);
   }
@@ -80,21 +84,22 @@ export class MemoryBucketStore implements BucketStore {
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
-    // The clock was set back. Without this write, a bucket that is only checked would never fill.
+    // The two times differ only if the clock was set back. If the corrected time were not stored, a bucket that is only checked would never
+    // become full.
     if (fullAtMs !== this.#table.expiryMs(slot)) this.#table.setExpiry(slot, fullAtMs);
     const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs, tokens), demand.budget, nowMs);
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
   }
 
-  /** Copies a bucket of a shared store, given the time until it is full again. */
+  /** Stores a local copy of a bucket of a shared store. `fullInMs` is the time until the bucket is full again. */
   learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
     this.#locate([demand], nowMs);
     const slot = this.#claim(0, nowMs);
-    // Expiry 0 frees the slot: a full bucket is not stored.
+    // The expiry 0 frees the slot, because a full bucket is not stored.
     if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
   }
 
-  /** Computes all fingerprints, then preloads all slots, so that the cache misses overlap. */
+  /** Computes all fingerprints, then preloads all slots, so that the CPU's cache misses overlap. */
   #locate(demands: readonly BucketDemand[], nowMs: number): void {
     let index = 0;
     for (const demand of demands) {
@@ -105,7 +110,7 @@ export class MemoryBucketStore implements BucketStore {
     for (let at = 0; at < index; at++) this.#table.prepare(this.#lows[at] ?? 0, this.#highs[at] ?? 0, nowMs);
   }
 
-  /** Takes the demands in shadow mode, each on its own, after all others were met. */
+  /** Takes the demands in shadow mode, each independently of the others. Runs after all demands that are not in shadow mode were met. */
   #takeShadows(demands: readonly BucketDemand[], nowMs: number, onRefusal?: (scope: BudgetScope) => void): void {
     for (const [index, { budget, scope }] of demands.entries()) {
       if (budget.shadow !== true) continue;
@@ -121,7 +126,9 @@ export class MemoryBucketStore implements BucketStore {
     return this.#table.claim(this.#lows[index] ?? 0, this.#highs[index] ?? 0, nowMs);
   }
 
-  /** Takes a token, on credit if the bucket is empty. Returns the wait until the token would have been there, in ms. */
+  /**
+   * Takes a token, even if the bucket is empty. Returns the time in ms until the bucket would have held this token; 0 if it held the token.
+   */
   #spend(budget: Budget, index: number, nowMs: number): number {
     const slot = this.#claim(index, nowMs);
     if (slot === NO_SLOT) return NO_ROOM_RETRY_MS;
@@ -133,7 +140,10 @@ export class MemoryBucketStore implements BucketStore {
     return waitAfterSpending(afterMs, budget, nowMs);
   }
 
-  /** The time at which the bucket is full. At most that of an empty bucket, unless the current `take` took tokens on credit. */
+  /**
+   * The time at which the bucket is full. A time later than that of an empty bucket means that the clock was set back, and is corrected.
+   * Exception: if the current `take` changed the slot, it may have taken more tokens than the bucket held.
+   */
   #fullAtMs(slot: number, budget: Budget, nowMs: number): number {
     const fullAtMs = this.#table.expiryMs(slot);
     const emptyMs = nowMs + capacityMs(budget);
@@ -160,7 +170,7 @@ function spent(fullAtMs: number, budget: Budget, nowMs: number, tokens = 1): num
   return Math.max(fullAtMs, nowMs) + tokens * intervalMs(budget);
 }
 
-/** Wait until the taken token would have been there; 0 if it was. */
+/** The time until the bucket would have held the token that was taken; 0 if it held the token. */
 function waitAfterSpending(fullAtMs: number, budget: Budget, nowMs: number): number {
   return Math.max(0, fullAtMs - capacityMs(budget) - nowMs);
 }

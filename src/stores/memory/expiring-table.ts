@@ -6,44 +6,50 @@ export const TABLE_ENTRIES_MAX = 100_000_000;
 const SLOT_BYTES = 16;
 /** A group is one cache line of 64 bytes: four fingerprints, then their four expiries. */
 const GROUP_SLOTS = 4;
-/** 32-bit lanes per group. */
+/** Number of 32-bit lanes per group. */
 const GROUP_LANES = 16;
-/** 64-bit floats per group. */
+/** Number of 64-bit floats per group. */
 const GROUP_TIMES = 8;
 /**
- * Maximum load factor. While entries come and go at 0.4, a search for an absent fingerprint reads 1.14 groups on average, for a present one
- * 1.08, and at most 12 (simulation of 300,000 entries). At 0.6 it would be 2.5, 1.35 and 44.
+ * Maximum load factor: the share of slots that are occupied. It keeps searches short. A simulation of 300,000 entries that come and go
+ * counted the groups that a search reads:
+ * - Load 0.4: on average 1.14 for an absent fingerprint and 1.08 for a present one; at most 12.
+ * - Load 0.6: on average 2.5 for an absent fingerprint and 1.35 for a present one; at most 44.
  */
 const LOAD_MAX = 0.4;
-/** Groups that `claim` searches for an expired entry if the table is full. A search without success takes 5 µs. */
+/** Maximum number of groups in which `claim` searches for expired entries if the table is full. A search that finds none takes 5 µs. */
 const RECLAIM_GROUPS_MAX = 512;
-/** The overflow counters saturate here; the simulation reached 8. A saturated counter stays: searches get slower, never wrong. */
+/**
+ * Maximum of an overflow counter. In the simulation for `LOAD_MAX`, the counters reached 8. A counter at the maximum never changes again,
+ * which makes searches slower, but never wrong.
+ */
 const OVERFLOWED_MAX = 255;
 
 /** The expiry of a vacant slot. */
 const VACANT = 0;
 
 /**
- * A hash table with open addressing from 64-bit fingerprints to expiries. It allocates once (GrowingTable grows), needs no timer, and never evicts an entry
- * before its expiry. The slot of an expired entry is reused.
+ * A hash table with open addressing, from 64-bit fingerprints to expiries. Its memory is allocated once; `GrowingTable` is the variant that
+ * grows. It needs no timer. It never evicts an entry before its expiry, and reuses the slots of expired entries.
  *
- * A fingerprint's low half selects its home group. If the home is full, the entry goes to the next group with a free slot, and every group
- * that it skipped counts one overflow. A search ends at the first group without overflows: nearly always after one cache line and one
- * counter. A removal decrements the counters again (as in Facebook's F14), so searches get as short as before. An entry stays reachable
- * when a slot before it becomes free, and a fingerprint never occupies two slots, live or expired.
+ * The low half of a fingerprint selects its home group. If the home group is full, the entry goes to the next group with a free slot. Every
+ * full group that the entry skips counts one overflow. A search ends at the first group without overflows, so nearly every search reads one
+ * cache line and one counter. If an entry is removed, the counters are decremented again (as in Facebook's F14).
  *
- * Times are milliseconds above 0, on one clock of the caller's. At most `entriesMax` entries are stored, and that many always find room. In
- * a full table, `claim` searches the next groups for an expired entry. If fewer than one in a hundred entries are expired, it may find
- * none and refuse.
+ * An entry stays reachable when a slot in an earlier group becomes free. A fingerprint never occupies two slots, live or expired.
+ *
+ * Times are milliseconds above 0, on a clock that the caller chooses. At most `entriesMax` entries are stored, and there is always room for
+ * that many. If the table is full, `claim` searches the next groups for an expired entry. If fewer than one in a hundred entries are
+ * expired, `claim` may find none and return `NO_SLOT`.
  */
 export class ExpiringTable {
   readonly entriesMax: number;
   readonly #lanes: Int32Array;
   readonly #times: Float64Array;
-  /** Per group: the entries that skipped it because it was full. */
+  /** For each group: the number of entries that skipped the group because it was full. */
   readonly #overflowed: Uint8Array;
   readonly #groups: number;
-  /** Scales a fingerprint's low half to a group. */
+  /** Factor that converts the low half of a fingerprint to the number of its home group. */
   readonly #homesPerLow: number;
   #occupied = 0;
   #evictedUntilMs = 0;
@@ -64,7 +70,7 @@ export class ExpiringTable {
     this.#homesPerLow = groups / 2 ** 32;
   }
 
-  /** Entries stored, including expired ones whose slot was not yet reused. */
+  /** The number of stored entries, including expired entries whose slot was not yet reused. */
   get occupied(): number {
     return this.#occupied;
   }
@@ -74,18 +80,27 @@ export class ExpiringTable {
     return this.#evictedUntilMs;
   }
 
-  /** Groups with overflows, at which a search continues. Reads one byte per group: too slow for each request. */
+  /**
+   * The number of groups with overflows. A search continues after such a group. Do not read this for each request, because it reads one
+   * byte per group.
+   */
   get overflowedGroups(): number {
     return this.#overflowed.reduce((sum, count) => sum + Math.sign(count), 0);
   }
 
-  /** Reads the home of a fingerprint. Calls for several fingerprints in a row let their cache misses overlap. */
+  /**
+   * Reads the home group of a fingerprint, so that it is in the CPU's cache. Calls for several fingerprints in a row let their cache misses
+   * overlap.
+   */
   preload(low: number): void {
     const home = this.#homeOf(low);
     this.#preloaded ^= (this.#lanes[home * GROUP_LANES] ?? 0) ^ (this.#overflowed[home] ?? 0);
   }
 
-  /** The slot of a fingerprint, live or expired, or `NO_SLOT`. Valid until the next `claim`. */
+  /**
+   * Returns the slot of a fingerprint, even if its entry has expired; `NO_SLOT` if the fingerprint is absent. The slot is valid until the
+   * next `claim`.
+   */
   find(low: number, high: number): number {
     let group = this.#homeOf(low);
     for (let left = this.#groups; left > 0; left--) {
@@ -97,8 +112,8 @@ export class ExpiringTable {
   }
 
   /**
-   * The slot of a fingerprint, as `find` returns it, or a vacant slot that now belongs to it, with expiry 0 until `setExpiry`. `NO_SLOT` if
-   * the table is full.
+   * Returns the slot of a fingerprint, like `find`. If the fingerprint is absent, returns a vacant slot that now belongs to it, with expiry
+   * 0 until `setExpiry` is called. Returns `NO_SLOT` if the table is full.
    */
   claim(low: number, high: number, nowMs: number): number {
     const found = this.find(low, high);
@@ -112,7 +127,7 @@ export class ExpiringTable {
     return slot;
   }
 
-  /** The expiry of the entry in a slot; 0 if it was claimed and not yet set. */
+  /** Returns the expiry of the entry in a slot; 0 if the slot was claimed and its expiry was not yet set. */
   expiryMs(slot: number): number {
     return this.#times[slot] ?? VACANT;
   }
@@ -124,14 +139,14 @@ export class ExpiringTable {
     if (isHeld !== (expiresAtMs !== VACANT)) this.#count(slot, isHeld ? -1 : 1);
   }
 
-  /** Counts the live entries. Reads the whole table. */
+  /** Counts the entries that have not expired. Reads the whole table. */
   liveAt(nowMs: number): number {
     let live = 0;
     for (let nth = 0; nth < this.#slots; nth++) if (this.expiryMs(slotAt(nth)) > nowMs) live++;
     return live;
   }
 
-  /** Copies the live entries into another table, which must have room for them. The other entries count as evicted there. */
+  /** Copies the live entries into `other`, which must have room for them. The expired entries count as evicted in `other`. */
   copyTo(other: ExpiringTable, nowMs: number): void {
     other.#evictedUntilMs = Math.max(other.#evictedUntilMs, this.#evictedUntilMs);
     for (let nth = 0; nth < this.#slots; nth++) {
@@ -144,7 +159,7 @@ export class ExpiringTable {
     }
   }
 
-  /** Frees the expired entries of the next groups. */
+  /** Frees the slots of expired entries in the next `groups` groups. */
   vacateExpired(nowMs: number, groups: number): void {
     for (let left = Math.min(groups, this.#groups); left > 0; left--) this.#vacateNext(nowMs);
   }
@@ -172,7 +187,10 @@ export class ExpiringTable {
     return NO_SLOT;
   }
 
-  /** The first free slot from home on. There always is one: a table at its limit has more vacant slots than entries. */
+  /**
+   * Returns the first free slot, searching from the home group on. A free slot always exists, because at most `LOAD_MAX` of the slots are
+   * occupied.
+   */
   #nearestFree(home: number, nowMs: number): number {
     const times = this.#times;
     for (let group = home; ; group = this.#next(group)) {
@@ -183,7 +201,7 @@ export class ExpiringTable {
     }
   }
 
-  /** Frees expired entries of the next groups until there is room. Returns whether there is. */
+  /** Frees expired entries of the next groups until the table has room for an entry. Returns whether the table has room. */
   #reclaim(nowMs: number): boolean {
     for (let count = 0; count < RECLAIM_GROUPS_MAX && this.#occupied >= this.entriesMax; count++) {
       this.#vacateNext(nowMs);
@@ -206,7 +224,7 @@ export class ExpiringTable {
     this.setExpiry(slot, VACANT);
   }
 
-  /** Counts an entry that comes or goes: in all, and in every group from its home up to the group of this slot. */
+  /** Counts an entry that was added or removed, in `#occupied` and in the overflow counter of every group that the entry skipped. */
   #count(slot: number, change: 1 | -1): void {
     this.#occupied += change;
     const ownGroup = groupOf(slot);
@@ -218,7 +236,10 @@ export class ExpiringTable {
   }
 }
 
-/** The lane at which a slot's fingerprint starts. A slot's number is the index of its expiry, half a cache line behind the lanes. */
+/**
+ * The index of the lane at which a slot's fingerprint starts. A slot's number is the index of its expiry in `#times`. In each group, the
+ * expiries follow the fingerprints.
+ */
 function laneOf(slot: number): number {
   return (slot - GROUP_SLOTS) * 2;
 }
@@ -227,7 +248,7 @@ function slotOf(lane: number): number {
   return lane / 2 + GROUP_SLOTS;
 }
 
-/** The slots in memory order. */
+/** The number of the nth slot in memory order. */
 function slotAt(nth: number): number {
   return Math.floor(nth / GROUP_SLOTS) * GROUP_TIMES + GROUP_SLOTS + (nth % GROUP_SLOTS);
 }

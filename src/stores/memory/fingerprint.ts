@@ -1,12 +1,12 @@
 import { SIP_KEY_BYTES, SipHash13 } from "./sip-hash.ts";
 
 const LANE_BYTES = 4;
-/** The largest UTF-16 unit that fits into one byte. */
+/** The largest UTF-16 code unit that fits into one byte. */
 const NARROW_UNIT_MAX = 0xff;
 
 /**
- * The 64-bit fingerprint of a pair of strings, under a secret seed, so that clients cannot choose keys that collide. Among n fingerprints,
- * the chance of any collision is about n² / 2⁶⁵: 3 in 100,000 for 30 million.
+ * Computes the 64-bit fingerprint of a pair of strings. The seed is secret, so that clients cannot choose strings whose fingerprints
+ * collide. Among n fingerprints, the probability of any collision is about n² / 2⁶⁵. For 30 million fingerprints, it is below 3 in 100,000.
  */
 export class Fingerprint {
   readonly #hash: SipHash13;
@@ -34,7 +34,7 @@ export class Fingerprint {
   }
 }
 
-/** A random seed, for the lifetime of one process. */
+/** Returns a random seed, for the lifetime of one process. */
 export function randomSeed(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(SIP_KEY_BYTES));
 }
@@ -44,15 +44,16 @@ function lanesAtMost(first: string, second: string): number {
 }
 
 /**
- * Writes a part as its length and its UTF-16 units, so that two different pairs are never written alike. Returns the end. It writes units
- * instead of UTF-8, because lone surrogates have no UTF-8 encoding. The length of a part with wide units is written inverted.
+ * Writes one string of the pair: its length, then its UTF-16 code units. So two different pairs never produce the same lanes. UTF-8 is not
+ * used, because lone surrogates have no UTF-8 encoding. If a unit does not fit into one byte, the length is written with inverted bits.
+ * Returns the index after the last lane.
  */
 function writePart(part: string, lanes: Int32Array, start: number): number {
   lanes[start] = part.length;
   return writeNarrow(part, lanes, start + 1) ?? writeWide(part, lanes, start);
 }
 
-/** Writes four units per lane. `undefined` if a unit does not fit into one byte. */
+/** Writes four code units per lane. Returns the index after the last lane; `undefined` if a unit does not fit into one byte. */
 function writeNarrow(part: string, lanes: Int32Array, start: number): number | undefined {
   const whole = part.length - (part.length % 4);
   let at = start;
@@ -75,7 +76,7 @@ function writeNarrow(part: string, lanes: Int32Array, start: number): number | u
   return all <= NARROW_UNIT_MAX ? at : undefined;
 }
 
-/** Writes two units per lane. */
+/** Writes two code units per lane. Returns the index after the last lane. */
 function writeWide(part: string, lanes: Int32Array, start: number): number {
   let at = start;
   lanes[at++] = ~part.length;

@@ -1,30 +1,38 @@
 import { ExpiringTable, NO_SLOT, TABLE_ENTRIES_MAX } from "./expiring-table.ts";
 
-/** Entries per segment of a full table. A rebuild handles one segment, at 0.1 us per entry. */
+/** Number of entries per segment of a full table. A rebuild handles one segment and takes 0.1 µs per entry. */
 const SEGMENT_ENTRIES = 4096;
 const SEGMENT_ENTRIES_MIN = 64;
-/** A larger table has larger segments instead: the headers of 512 segments stay in the CPU's caches. */
+/**
+ * Maximum number of segments. The headers of 512 segments stay in the CPU's caches. A table that would need more segments has larger
+ * segments instead.
+ */
 const SEGMENTS_MAX = 512;
-/** Slots are numbered by segment. Fingerprints are spread by a secret seed, so no segment gets near this size. */
+/**
+ * Number of slot numbers that are reserved for each segment. No segment grows near this size, because the secret seed spreads the
+ * fingerprints evenly over the segments.
+ */
 const SEGMENT_SLOTS = 2 ** 21;
-/** Claims that a segment has room for after `prepare`. */
+/** Number of `claim` calls for which a segment has room after `prepare`. */
 const PREPARED_ENTRIES = 16;
-/** Capacity of a rebuilt segment, relative to its live entries. */
+/** Capacity of a rebuilt segment, as a multiple of its live entries. */
 const GROWTH = 1.5;
-/** `trim` rebuilds a segment if less of its capacity is live. */
+/** `trim` rebuilds a segment if its live entries are less than this share of its capacity. */
 const TRIM_BELOW = 0.25;
-/** `trim` checks the whole table in this many calls. */
+/** Number of `trim` calls that together check the whole table. */
 const TRIM_CALLS = 30;
-/** `claim` on a full table searches this many segments for expired entries, and this many groups of each. */
+/** Maximum number of segments in which `claim` searches for expired entries if the table is full. */
 const RECLAIM_SEGMENTS = 16;
+/** Number of groups per segment in which `claim` searches for expired entries if the table is full. */
 const RECLAIM_GROUPS = 32;
 
 /**
- * An ExpiringTable whose memory follows its live entries. It consists of segments, selected by the high half of a fingerprint. A full
- * segment is rebuilt larger; `trim` rebuilds it smaller.
+ * A hash table like `ExpiringTable`, whose memory follows the number of its live entries. It consists of segments, and each segment is an
+ * `ExpiringTable`. The high half of a fingerprint selects the segment. A full segment is rebuilt larger. `trim` rebuilds a segment smaller
+ * if few of its entries are live.
  *
- * A slot is valid until the next `claim`, `prepare` or `trim`. After `prepare` for up to 16 fingerprints, the slots of all of them stay
- * valid while they are claimed.
+ * A slot is valid until the next `claim`, `prepare` or `trim`. Exception: after `prepare` was called for up to 16 fingerprints
+ * (`PREPARED_ENTRIES`), the slots of all these fingerprints stay valid while the fingerprints are claimed.
  */
 export class GrowingTable {
   readonly entriesMax: number;
@@ -44,7 +52,7 @@ export class GrowingTable {
     this.#segmentsPerHigh = this.#segments.length / 2 ** 32;
   }
 
-  /** Entries stored, including expired ones whose slot was not yet reused. */
+  /** The number of stored entries, including expired entries whose slot was not yet reused. */
   get occupied(): number {
     return this.#occupied;
   }
@@ -54,7 +62,7 @@ export class GrowingTable {
     return this.#evictedUntilMs;
   }
 
-  /** Makes room for a fingerprint and preloads its home. Calls for several fingerprints in a row let their cache misses overlap. */
+  /** Makes room for a fingerprint and preloads its home group. Calls for several fingerprints in a row let their cache misses overlap. */
   prepare(low: number, high: number, nowMs: number): void {
     const at = this.#indexOf(high);
     const segment = this.#segments[at];
@@ -62,14 +70,14 @@ export class GrowingTable {
     (isFull ? this.#rebuild(at, nowMs) : segment).preload(low);
   }
 
-  /** See ExpiringTable. */
+  /** See `ExpiringTable.find`. */
   find(low: number, high: number): number {
     const at = this.#indexOf(high);
     const slot = this.#segments[at]?.find(low, high) ?? NO_SLOT;
     return slot === NO_SLOT ? NO_SLOT : at * SEGMENT_SLOTS + slot;
   }
 
-  /** See ExpiringTable. */
+  /** See `ExpiringTable.claim`. */
   claim(low: number, high: number, nowMs: number): number {
     const at = this.#indexOf(high);
     let segment = this.#segments[at];
@@ -82,13 +90,13 @@ export class GrowingTable {
     return at * SEGMENT_SLOTS + slot;
   }
 
-  /** See ExpiringTable. */
+  /** See `ExpiringTable.expiryMs`. */
   expiryMs(slot: number): number {
     const at = Math.floor(slot / SEGMENT_SLOTS);
     return this.#segments[at]?.expiryMs(slot - at * SEGMENT_SLOTS) ?? 0;
   }
 
-  /** See ExpiringTable. */
+  /** See `ExpiringTable.setExpiry`. */
   setExpiry(slot: number, expiresAtMs: number): void {
     const at = Math.floor(slot / SEGMENT_SLOTS);
     const segment = this.#segments[at];
@@ -98,7 +106,7 @@ export class GrowingTable {
     this.#note(segment, before);
   }
 
-  /** Frees the memory of expired entries in the next part of the table. Call it every second. */
+  /** Frees the memory of expired entries in the next part of the table. Call this method every second. */
   trim(nowMs: number): void {
     for (let left = Math.ceil(this.#segments.length / TRIM_CALLS); left > 0; left--) {
       this.#trimAt = (this.#trimAt + 1) % this.#segments.length;
@@ -114,7 +122,10 @@ export class GrowingTable {
     return ((high >>> 0) * this.#segmentsPerHigh) | 0;
   }
 
-  /** Replaces a segment by one that fits its live entries. Trimming drops a segment without any. */
+  /**
+   * Replaces a segment by a new segment that fits its live entries. If `trim` finds no live entry (`trimmedTo` is 0), the segment is
+   * dropped.
+   */
   #rebuild(at: number, nowMs: number, trimmedTo?: number): ExpiringTable {
     const old = this.#segments[at];
     const live = trimmedTo ?? old?.liveAt(nowMs) ?? 0;
@@ -132,7 +143,7 @@ export class GrowingTable {
     if (segment.evictedUntilMs > this.#evictedUntilMs) this.#evictedUntilMs = segment.evictedUntilMs;
   }
 
-  /** Frees expired entries of the next segments until there is room. Returns whether there is. */
+  /** Frees expired entries of the next segments until the table has room for an entry. Returns whether the table has room. */
   #reclaim(nowMs: number): boolean {
     for (let left = RECLAIM_SEGMENTS; left > 0 && this.#occupied >= this.entriesMax; left--) {
       const segment = this.#segments[this.#reclaimAt];

@@ -6,19 +6,19 @@ import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryReplayOptions {
-  /** Capacity: reservations, up to 62 bytes each. */
+  /** Maximum number of reservations. Each reservation takes up to 62 bytes. */
   readonly entriesMax: number;
-  /** 16 secret bytes; random by default. */
+  /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
 /**
- * Reservations in this process's memory. A fingerprint collision refuses a fresh request as replayed; it never accepts a replayed one. The
- * chance is 2⁻⁶⁴ per stored reservation: 5 in 10¹³ requests at ten million reservations.
+ * Reservations in this process's memory. If two fingerprints collide, a fresh request is refused as replayed. A replayed request is never
+ * accepted. The probability that a request collides is 2⁻⁶⁴ per stored reservation: 5 in 10¹³ at ten million reservations.
  *
- * After the clock was set back, old requests are fresh again, but their reservations may already be evicted. A request is refused as
- * `REPLAY_STORE_UNAVAILABLE` if its reservation would expire before the latest expiry that was evicted. A step smaller than the margin
- * that the pipeline adds to its window refuses no request.
+ * If the clock was set back, old requests become fresh again, but their reservations may already be evicted. So a request is refused as
+ * `REPLAY_STORE_UNAVAILABLE` unless its reservation expires after every evicted reservation. A clock step that is smaller than the
+ * pipeline's margin (added to the freshness window) refuses no request.
  */
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
@@ -31,12 +31,12 @@ export class MemoryReplayStore implements ReplayStore {
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
-  /** Includes expired reservations whose slot was not yet reused. */
+  /** The number of stored reservations, including expired ones whose slot was not yet reused. */
   get entries(): number {
     return this.#table.occupied;
   }
 
-  /** Frees memory. Call it every second. */
+  /** Frees the memory of expired reservations. Call this method every second. */
   trim(): void {
     this.#table.trim(this.#clock.now());
   }
@@ -56,7 +56,7 @@ export class MemoryReplayStore implements ReplayStore {
     return true;
   }
 
-  /** Whether an earlier reservation with this expiry would still be stored. */
+  /** Whether an earlier reservation with this expiry would still be stored, and not evicted. */
   #wouldBeStored(expiresAtMs: number, nowMs: number): boolean {
     return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs;
   }

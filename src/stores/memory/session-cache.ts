@@ -7,37 +7,41 @@ import { SessionEntries, type SessionEntry } from "./session-entries.ts";
 import { UnknownSessions } from "./unknown-sessions.ts";
 
 export interface SessionCacheOptions {
-  /** How long an active or revoked session is cached. 0: not at all. */
+  /** How long an active or revoked session is cached, in ms. 0: sessions are not cached. */
   readonly ttlMs: number;
-  /** How long an id that the source does not know is cached. 0: not at all. */
+  /** How long an id that the session source does not know is cached, in ms. 0: unknown ids are not cached. */
   readonly unknownTtlMs: number;
-  /** Capacity: sessions, and as many unknown ids besides. */
+  /** Maximum number of cached sessions. The same maximum applies separately to cached unknown ids. */
   readonly entriesMax: number;
-  /** Look-ups in flight, at most one per id. More are refused. */
+  /** Maximum number of session look-ups in flight. Each id has at most one. Further look-ups are refused. */
   readonly lookUpsMax?: number | undefined;
   /**
-   * Whether revocations currently arrive. While they do not, every `find` goes to the source. It may return to `true` only after the missed
-   * revocations were applied, or after `clear`. Default: always.
+   * Whether revocations currently arrive. While this is `false`, every `find` queries the session source. It may become `true` again only
+   * after the missed revocations were applied or `clear` was called. The default is always `true`.
    */
   readonly trusted?: (() => boolean) | undefined;
-  /** 16 secret bytes; random by default. */
+  /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
 type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
 
-/** A look-up in flight holds a connection to the source and some kilobytes. */
+/** Default of `lookUpsMax`. Each look-up in flight holds a connection to the session source and some kilobytes of memory. */
 const LOOK_UPS_MAX = 16_384;
 
-/** Attempts in all. A look-up is repeated if `clear` ran meanwhile, or if the revocation log overflowed. */
+/**
+ * Maximum number of attempts of one look-up. An attempt is repeated if `clear` was called or the revocation log overflowed while it ran.
+ */
 const LOOK_UP_ATTEMPTS_MAX = 3;
 
 /**
- * The session directory: a bounded cache over a source.
+ * The session directory: a bounded cache in front of a session source.
  *
- * A revocation wins every race, by two rules. `revoke` changes cached sessions, so a hit is current. A look-up takes the revocation log's
- * mark before it starts and searches the log when it ends. So a revocation must be appended to the log first, and `revoke` called
- * synchronously after.
+ * `find` never returns a revoked session as active, by two rules:
+ * - `revoke` changes the cached sessions, so a cached session is current.
+ * - A look-up takes the mark of the revocation log before it starts, and searches the log when it ends.
+ *
+ * So append each revocation to the log first, and call `revoke` synchronously afterwards.
  */
 export class SessionCache implements SessionDirectory {
   readonly #source: SessionSource;
@@ -50,7 +54,7 @@ export class SessionCache implements SessionDirectory {
   readonly #sessions: SessionEntries;
   readonly #unknown: UnknownSessions;
   readonly #lookUps = new Map<string, Promise<FoundSession | undefined>>();
-  /** Number of calls of `clear`. */
+  /** The number of `clear` calls so far. */
   #generation = 0;
 
   constructor(source: SessionSource, log: RevocationMarks, clock: Clock, options: SessionCacheOptions) {
@@ -65,12 +69,12 @@ export class SessionCache implements SessionDirectory {
     this.#unknown = new UnknownSessions(options.entriesMax, options.seed ?? randomSeed());
   }
 
-  /** Includes expired sessions that were not yet evicted. */
+  /** The number of cached sessions, including expired sessions that were not yet evicted. */
   get entries(): number {
     return this.#sessions.size;
   }
 
-  /** Frees memory. Call it every second. */
+  /** Frees the memory of expired unknown ids. Call this method every second. */
   trim(): void {
     this.#unknown.trim(this.#clock.monotonic());
   }
@@ -85,7 +89,7 @@ export class SessionCache implements SessionDirectory {
     return this.#lookUps.get(deviceSessionId) ?? this.#startLookUp(deviceSessionId);
   }
 
-  /** Marks the sessions that a revocation concerns. The revocation is already in the log. */
+  /** Marks the cached sessions that the revocation ends. The caller has already appended the revocation to the log. */
   revoke(revocation: Revocation): void {
     if (revocation.deviceSessionId) {
       const entry = this.#sessions.get(revocation.deviceSessionId);
@@ -95,13 +99,16 @@ export class SessionCache implements SessionDirectory {
     }
   }
 
-  /** Evicts every session, and makes look-ups in flight start over: revocations may have been lost. */
+  /** Evicts every session and restarts all look-ups in flight, because revocations may have been lost. */
   clear(): void {
     this.#generation++;
     this.#sessions.clear();
   }
 
-  /** A hit with the current mark. Results that were returned before never change: callers check the log from the mark in them. */
+  /**
+   * Returns a cached session with the current mark of the revocation log. Earlier results are not modified, because their callers search
+   * the log from the mark in their result.
+   */
   #current(entry: SessionEntry): FoundSession {
     const mark = this.#log.mark();
     if (entry.found.mark !== mark) entry.found = { session: entry.found.session, mark };
@@ -120,7 +127,10 @@ export class SessionCache implements SessionDirectory {
     return lookUp;
   }
 
-  /** No `await` between the source's reply and the `finally`: a later `find` must see the cache, never a finished look-up. */
+  /**
+   * There must be no `await` between the reply of the source and `finally`. Otherwise, a later `find` could get the finished look-up
+   * instead of the cached session.
+   */
   async #lookUp(deviceSessionId: string): Promise<FoundSession | undefined> {
     try {
       for (let attempt = 0; attempt < LOOK_UP_ATTEMPTS_MAX; attempt++) {
@@ -138,7 +148,7 @@ export class SessionCache implements SessionDirectory {
     throw unavailable(new Error("revocations arrived during every attempt of the session look-up"));
   }
 
-  /** Returns a promise even if the source throws synchronously. */
+  /** Queries the session source. Returns a promise even if the source throws synchronously. */
   async #querySource(deviceSessionId: string): Promise<Session | undefined> {
     try {
       return await this.#source.lookUp(deviceSessionId);

@@ -12,15 +12,17 @@ interface LinkedEntry extends SessionEntry {
 }
 
 /**
- * Sessions by id and by user, at most `entriesMax`; the oldest is evicted first. The order of eviction is a ring buffer, because in
- * JavaScriptCore the first key of a large Map gets slower to reach with every delete. The sessions of one user form a linked list.
+ * At most `entriesMax` sessions, found by id or by user. If the store is full, the oldest session is evicted.
+ *
+ * A ring buffer holds the order of eviction. A `Map` would be slow: in JavaScriptCore, each delete makes it slower to reach the first key
+ * of a large Map. The sessions of one user form a linked list.
  */
 export class SessionEntries {
   readonly #byId = new Map<string, LinkedEntry>();
-  /** The head of each user's list. */
+  /** For each user: the first entry of the linked list of the user's sessions. */
   readonly #byUser = new Map<string, LinkedEntry>();
   readonly #ring: (LinkedEntry | undefined)[];
-  /** The slot of the ring that is used next. */
+  /** The index of the slot in the ring that is used next. */
   #nextIndex = 0;
 
   constructor(entriesMax: number) {
@@ -33,7 +35,7 @@ export class SessionEntries {
     return this.#byId.size;
   }
 
-  /** Number of users with at least one session. */
+  /** The number of users with at least one session. */
   get users(): number {
     return this.#byUser.size;
   }

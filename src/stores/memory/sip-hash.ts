@@ -1,25 +1,26 @@
-/** Length of a SipHash key. */
+/** The length of a SipHash key. */
 export const SIP_KEY_BYTES = 16;
 
-/** Initial size of the message buffer; longer messages make it grow. */
+/** The initial size of the message buffer. A longer message makes the buffer grow. */
 const MESSAGE_BYTES = 1024;
-/** SipHash works on 64-bit words. A word is two 32-bit lanes here. */
+/** The size of a word: SipHash works on 64-bit words. This code stores each word as two 32-bit lanes. */
 const WORD_BYTES = 8;
 const FINALIZATION_ROUNDS = 3;
 
 /**
- * SipHash-1-3, a keyed 64-bit hash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"), with one round per word and three
- * finalization rounds, as hash tables use it. Without the key, an attacker cannot choose inputs that collide.
+ * SipHash-1-3, a keyed 64-bit hash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). It has one round per word and three
+ * finalization rounds, the variant that hash tables use. Without the key, an attacker cannot choose inputs that collide.
  *
- * The caller writes the message into `lanes` and calls `digest`, which leaves the digest in `low` and `high`. This allocates nothing, uses
- * no BigInt, and avoids byte stores that are loaded as words. Lanes are little-endian, as on every platform that Bun supports.
+ * The caller writes the message into `lanes` and calls `digest`, which leaves the digest in `low` and `high`. For speed, this allocates
+ * nothing and uses no BigInt. It also stores no single bytes that are later loaded as words. Lanes are little-endian, as on every platform
+ * that Bun supports.
  */
 export class SipHash13 {
   /** Bits 0 to 31 of the last digest, as an int32. */
   low = 0;
   /** Bits 32 to 63 of the last digest, as an int32. */
   high = 0;
-  /** Where the caller writes the message; see `reserve`. */
+  /** The message buffer. The caller calls `reserve`, then writes the message here. */
   lanes = new Int32Array(0);
   readonly #key: DataView;
 
@@ -30,13 +31,13 @@ export class SipHash13 {
     this.reserve(MESSAGE_BYTES);
   }
 
-  /** Grows `lanes` for a message of this many bytes. Its content is lost if it grows. */
+  /** Makes `lanes` large enough for a message of `bytes` bytes. If `lanes` grows, its content is lost. */
   reserve(bytes: number): void {
     const words = Math.floor(bytes / WORD_BYTES) + 1;
     if (this.lanes.length < words * 2) this.lanes = new Int32Array(words * 2);
   }
 
-  /** Hashes the first `bytes` bytes of `lanes`, after `reserve(bytes)`. Overwrites the bytes behind them. */
+  /** Hashes the first `bytes` bytes of `lanes`. Call `reserve(bytes)` before. Overwrites the bytes after the message with padding. */
   digest(bytes: number): void {
     const lanes = this.lanes;
     const last = Math.floor(bytes / WORD_BYTES);
@@ -52,7 +53,7 @@ export class SipHash13 {
     let v3l = key.getInt32(8, true) ^ 0x79746573;
     let v3h = key.getInt32(12, true) ^ 0x74656462;
 
-    // A finalization round is a compression round without a word.
+    // A finalization round is a compression round without a message word.
     for (let at = 0; at <= last + FINALIZATION_ROUNDS; at++) {
       const ml = at <= last ? (lanes[at * 2] ?? 0) : 0;
       const mh = at <= last ? (lanes[at * 2 + 1] ?? 0) : 0;
@@ -112,7 +113,7 @@ export class SipHash13 {
   }
 }
 
-/** The last word: the remaining bytes, zeros, and the message's length in the highest byte. */
+/** Writes the last word: the remaining bytes of the message, zeros, and in the highest byte the length of the message (modulo 256). */
 function pad(lanes: Int32Array, bytes: number): void {
   const at = Math.floor(bytes / WORD_BYTES) * 2;
   const left = bytes % WORD_BYTES;

@@ -5,8 +5,9 @@ import type { MemoryBucketStore } from "./buckets.ts";
 export type LocalBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | "learn">;
 
 /**
- * Buckets of unverified callers. The scope `session_failures`, of sessions that are exempt from the failure budget, has a table of its own,
- * which neither unknown clients nor one session at many addresses can fill. All demands of one `take` must belong to the same table.
+ * Buckets of unverified callers, in two tables. The scope `session_failures` has a separate table, for sessions that are exempt from the
+ * failure budget of their network. Neither unknown clients nor one session at many addresses can fill that table. All demands of one `take`
+ * must belong to the same table.
  */
 export class SplitBucketStore implements LocalBuckets {
   readonly #exempt: LocalBuckets;

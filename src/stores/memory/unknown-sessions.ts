@@ -3,8 +3,9 @@ import { Fingerprint } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 /**
- * Session ids that the source does not know, each with a time to live. They are kept apart from the sessions, so that made-up ids evict no
- * session. A full table accepts no new ids. A fingerprint collision makes a real session unknown for that time.
+ * Session ids that the session source does not know, each with a time to live. They are stored apart from known sessions, so that invented
+ * ids evict no session. A full table stores no new ids. If the fingerprint of a real session collides with that of a stored id, the real
+ * session counts as unknown until that id expires.
  */
 export class UnknownSessions {
   readonly #table: GrowingTable;

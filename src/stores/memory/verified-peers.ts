@@ -4,17 +4,17 @@ import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryVerifiedPeersOptions {
-  /** How long a pair of address and session stays verified. */
+  /** How long a pair of network and session stays verified, in ms. */
   readonly ttlMs: number;
-  /** Capacity of each of the two tables: pairs of address and session, and addresses. up to 62 bytes each. */
+  /** Maximum number of entries in each of the two tables: pairs of network and session, and networks. Each entry takes up to 62 bytes. */
   readonly entriesMax: number;
-  /** 16 secret bytes; random by default. */
+  /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
 /**
- * Verified peers in this process's memory. A full table accepts no new ones. A fingerprint collision exempts an unverified peer from the
- * failure budget, which gives it one attempt.
+ * Verified peers in this process's memory. A full table stores no new peers. If the fingerprint of an unverified peer collides with that of
+ * a verified peer, the unverified peer is exempt from the failure budget of its network. It then has a failure bucket of its own.
  */
 export class MemoryVerifiedPeers implements VerifiedPeers {
   readonly #pairs: GrowingTable;
@@ -29,7 +29,7 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
     this.#ttlMs = options.ttlMs;
   }
 
-  /** Frees memory. Call it every second. */
+  /** Frees the memory of expired entries. Call this method every second. */
   trim(nowMs: number): void {
     this.#pairs.trim(nowMs);
     this.#networks.trim(nowMs);
@@ -60,7 +60,8 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
   #isMarked(table: GrowingTable, nowMs: number): boolean {
     const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
     if (slot === NO_SLOT) return false;
-    // An expiry more than one ttl ahead was set before the clock was set back. It counts as expired: too early, never too late.
+    // An expiry that is more than `#ttlMs` ahead was stored before the clock was set back. It counts as expired. So an entry may end too
+    // early, but never too late.
     const leftMs = table.expiryMs(slot) - nowMs;
     return leftMs > 0 && leftMs <= this.#ttlMs;
   }

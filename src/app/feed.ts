@@ -21,7 +21,8 @@ interface FeedParts {
 /** Creates the push feed, which delivers events and revocations to the hub. */
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { sink, revocations, log, metrics, clock, onStateChange } = parts;
-  // Client streams may open before the push feed is up for the first time, and may then miss events. So the first time the feed is up counts as a gap, unless the feed has reported a gap itself.
+  // Client streams that open before the push feed is up for the first time may miss events.
+  // So the first time the feed is up counts as a gap, unless the feed itself has reported a gap.
   let hadGap = false;
   const gap = () => {
     hadGap = true;

@@ -160,7 +160,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /**
- * Shortens the lifetime of addresses in the DNS cache of Bun. If this fails, the gateway logs a warning and starts: Bun then
+ * Shortens the lifetime of addresses in the DNS cache of Bun. If this fails, the gateway logs a warning and continues: Bun then
  * caches addresses for 30 s.
  */
 function limitDnsCache(log: Log): void {

@@ -3,7 +3,7 @@ export class Readiness {
   readonly #sources: (() => readonly string[])[] = [];
   readonly #listeners: (() => void)[] = [];
 
-  /** Adds a source of reasons. It returns the reasons that apply now, or an empty list if there are none. */
+  /** Adds a source of reasons. The source returns the reasons that apply now, or an empty list if there are none. */
   add(reasons: () => readonly string[]): void {
     this.#sources.push(reasons);
   }

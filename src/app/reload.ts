@@ -32,7 +32,7 @@ export function configReload(config: Config, { adopters, log, metrics }: ReloadP
     for (const each of adopters) each.adoptBudgets(running);
     metrics.count("sallyport_config_reloads_total", { outcome: "adopted" });
     log.info("configuration reloaded", { changed: changed.join(" ") });
-    if (needRestart.length > 0) log.warn("configuration change requires restart", { keys: needRestart.join(" ") });
+    if (needRestart.length > 0) log.warn("configuration change requires restart", { settings: needRestart.join(" ") });
     return true;
   };
 }

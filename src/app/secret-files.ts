@@ -23,14 +23,14 @@ export function warnOfOpenFiles(config: Config, configFile: string | undefined, 
   for (const { setting, path } of [...files, { setting: "--config", path: configFile }]) {
     const mode = path === undefined ? 0 : modeOf(path);
     if ((mode & (OTHERS | GROUP)) === 0) continue;
-    const message = (mode & OTHERS) === 0 ? "secret file open to its group" : "secret file open to everybody";
+    const message = (mode & OTHERS) === 0 ? "secret file accessible to its group" : "secret file accessible to everybody";
     log.warn(message, { setting, file: pathShown(path ?? ""), mode: mode.toString(8).padStart(4, "0"), expected: "0600" });
   }
 }
 
 /**
- * Returns the permission bits of a file. Returns 0 on Windows, and if the file is missing: the code that reads the file reports
- * that.
+ * Returns the permission bits of a file. Returns 0 on Windows. Also returns 0 if the file is missing, because the code that reads
+ * the file reports the missing file.
  */
 function modeOf(path: string): number {
   if (process.platform === "win32") return 0;

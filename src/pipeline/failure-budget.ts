@@ -36,7 +36,8 @@ const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE
 export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
   const { peer, message } = request;
   const claimedSessionId = message.envelope?.deviceSessionId ?? "";
-  // `has` hashes the whole id, and an id may be as long as the request. So the syntax check comes first: it limits the length.
+  // `verifiedPeers.has` hashes the whole id, and an id may be as long as the request.
+  // So `isDeviceSessionId` runs first: it limits the length of the id.
   const isExempt =
     isDeviceSessionId(claimedSessionId) && ports.verifiedPeers.has(peer.network, claimedSessionId, ports.clock.now());
   const demand = isExempt ? sessionDemand(peer, claimedSessionId, ports) : networkDemand(peer, ports);
@@ -44,7 +45,8 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
   try {
     await acquirePermits(demand, permits, ports);
   } catch (refusal) {
-    // The network is charged for decoding even if the request is refused here. An attacker may want only to cause the cost of decoding.
+    // The network is charged for decoding even if the request is refused here.
+    // An attacker may want only to cause the cost of decoding.
     await chargeVerifiedNetwork(peer, request.cost, ports);
     throw refusal;
   }
@@ -53,11 +55,12 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
 
 /**
  * Check 0, before a request is read, and again before it is decompressed and decoded. Throws RATE_LIMITED if the network's
- * failure bucket has too few tokens for the next step. Takes no tokens. `cost` is the cost of the next step, in failures; 0 if
- * the step is cheap.
+ * failure bucket has too few tokens for the next step. Takes no tokens.
  *
- * If a session was recently verified from the network, cheap steps are always allowed. Other steps are then allowed as often as
- * the `ip` budget allows calls.
+ * `cost` is the number of tokens that the next step costs. It is 0 if the step is cheap.
+ *
+ * If a session was recently verified from the network, an empty failure bucket does not refuse cheap steps. Other steps are then
+ * limited by a second bucket of the network, which has the rate and burst of the `ip` budget.
  */
 export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, verifiedPeers, clock } = ports;
@@ -93,9 +96,9 @@ async function chargeVerifiedNetwork(peer: Peer, cost: number, ports: FailurePor
 }
 
 /**
- * Acquires the permits of a request. If the bucket has enough tokens but other requests hold them, the request waits: after a
- * restart, many honest clients behind one address connect simultaneously. At most `ip.burst` requests per bucket wait; a further
- * request is refused.
+ * Acquires the permits of a request. If the bucket has enough tokens but other requests hold them, the request waits, because
+ * many honest clients behind one address may connect simultaneously after a restart. At most `ip.burst` requests per bucket wait;
+ * further requests are refused.
  */
 async function acquirePermits(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failurePermits, budgets, clock } = ports;
@@ -135,7 +138,7 @@ function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
  * permits of the request are released.
  */
 export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
-  // Not charged: after a restart of the gateway, all clients behind one address may get this refusal simultaneously.
+  // This refusal is not charged: after a restart of the gateway, all clients behind one address may get it simultaneously.
   if (refusal instanceof Refusal && refusal.cause instanceof SignedBeforeStart) return;
   const { peer, failureDemand } = prechecked;
   const network = networkDemand(peer, ports);
@@ -169,8 +172,8 @@ function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDema
 }
 
 /**
- * The bucket of a network with verified sessions, for failures that belong to no session. Its key contains "*", which is not a
- * valid session id, so it differs from the key of every session.
+ * Returns the bucket of a network with verified sessions, for failures that belong to no session. The key contains "*" in place
+ * of a session id. "*" is not a valid session id, so no session has the same key.
  */
 function verifiedNetworkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };

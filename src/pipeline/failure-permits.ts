@@ -23,7 +23,7 @@ export class FailurePermits {
   }
 
   /**
-   * Returns held tokens to a bucket and wakes one waiting request per token. If no token is held any more, wakes all waiting
+   * Frees held tokens of a bucket and wakes one waiting request per token. If no token is held any more, wakes all waiting
    * requests, because no later release would wake them.
    */
   release(bucket: string, tokens: number): void {
@@ -43,8 +43,8 @@ export class FailurePermits {
   }
 
   /**
-   * Lets a request wait for a held token of the bucket. The promise resolves when a token was released; the caller must then
-   * check the bucket again. Returns `undefined` if the request may not wait (see `mayWait`).
+   * Adds a request to those that wait for a held token of the bucket. The promise resolves when a token is released; the caller
+   * must then check the bucket again. Returns `undefined` if the request may not wait (see `mayWait`).
    */
   nextRelease(bucket: string, waitingMax: number): Promise<void> | undefined {
     const queue = this.#queues.get(bucket);

@@ -41,7 +41,8 @@ async function verify(request: PrecheckedRequest, ports: PipelinePorts): Promise
     markVerified(fresh, ports);
     return fresh;
   } catch (refusal) {
-    // An outage of the replay store is not the fault of the session. So a session that is exempt from the failure budget stays exempt.
+    // An outage of the replay store is not the fault of the session.
+    // So a session that is exempt from the failure budget stays exempt.
     if (refusal instanceof Refusal && refusal.reason === "REPLAY_STORE_UNAVAILABLE" && isVerified(verified, ports)) {
       markVerified(verified, ports);
     }

@@ -21,7 +21,7 @@ export interface PipelineBudgets {
 export interface FreshnessOptions {
   /** Maximum difference between the timestamp of a request and the gateway's clock. */
   readonly windowMs: number;
-  /** How much longer than the freshness window a reservation is kept. */
+  /** A reservation is kept until the freshness window of its request ends, plus this margin. */
   readonly marginMs: number;
 }
 
@@ -31,7 +31,7 @@ export interface PipelinePorts {
   readonly replay: ReplayStore;
   /**
    * Unix time in ms. A request that was signed earlier is refused, because its reservation may be lost. `-Infinity` if no
-   * reservation is lost.
+   * reservation can be lost.
    */
   readonly replayCoverageStartMs: number;
   /** The buckets of requests that passed checks 1 to 6. */

@@ -53,7 +53,7 @@ describe("signals", () => {
     );
     expect(await keys()).toBe(429);
     expect(gateway.stdout()).toMatch(/"msg":"configuration reloaded".*budgets\.public_misc\.burst/);
-    expect(gateway.stdout()).toMatch(/requires restart","keys":"backend\.timeout_ms"/);
+    expect(gateway.stdout()).toMatch(/requires restart","settings":"backend\.timeout_ms"/);
     gateway.kill("SIGTERM");
     expect(await gateway.exited).toBe(0);
     await rm(directory, { recursive: true });

@@ -32,11 +32,11 @@ async function warnings(args: readonly string[], env: Readonly<Record<string, st
 
 describe("a key file", () => {
   test.each([
-    [0o644, "open to everybody", "0644"],
-    [0o604, "open to everybody", "0604"],
-    [0o602, "open to everybody", "0602"],
-    [0o640, "open to its group", "0640"],
-    [0o660, "open to its group", "0660"],
+    [0o644, "accessible to everybody", "0644"],
+    [0o604, "accessible to everybody", "0604"],
+    [0o602, "accessible to everybody", "0602"],
+    [0o640, "accessible to its group", "0640"],
+    [0o660, "accessible to its group", "0660"],
   ])("with mode %o causes a warning", async (mode, message, shown) => {
     const path = file("current.key", SEED, mode);
     const [line = "", ...more] = await warnings(["--set", `keys.current_file=${path}`]);

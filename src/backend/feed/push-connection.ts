@@ -15,8 +15,8 @@ export interface PushConnectionOptions {
 }
 
 /**
- * Idle time before the first TCP keepalive probe. The probes detect an unreachable host. They do not detect a process that hangs;
- * HTTP/2 pings do.
+ * Idle time before the first TCP keepalive probe. The probes detect an unreachable host. Only HTTP/2 pings also detect a process
+ * that hangs.
  */
 const TCP_PROBE_AFTER_MS = 10_000;
 const EARLY_PING_MS = 10_000;
@@ -99,7 +99,7 @@ export class PushConnection {
 
   /**
    * gRFC A8, "Basic Keepalive": a client doubles its ping interval after `too_many_pings`. The gateway first stops only its early
-   * pings. If it sends no early pings, it doubles the interval.
+   * pings. If it already sends no early pings, it doubles the interval.
    */
   #pingLessOften(): void {
     if (this.#earlyPingMs === this.#pingIntervalMs) this.#pingIntervalMs *= 2;

@@ -25,7 +25,10 @@ export interface PushFeedOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly payloadBytesMax?: number;
-  /** Maximum time without a message on a stream, keepalives included. Then the stream is closed. 0 means no limit. */
+  /**
+   * Maximum time between two messages of a stream; a keepalive is a message too. After this time, the stream is closed. 0 means
+   * no limit.
+   */
   readonly silenceMs?: number;
   readonly onStateChange?: (isUp: boolean) => void;
   /** Resolves after `ms`, or as soon as the signal aborts. */
@@ -123,8 +126,8 @@ export class PushFeed {
   }
 
   /**
-   * Called when the response headers of a stream arrive. Normally the feed is then up. If the previous streams delivered no
-   * event, this stream must first deliver an event or stay open for `backoffMaxMs`.
+   * Called when the response headers of a stream arrive. Normally the feed is up from then on. If several previous streams
+   * delivered no event, this stream must first deliver an event or stay open for `backoffMaxMs`.
    */
   #onAnswer(): void {
     this.#progress.markAnswered();
@@ -136,8 +139,8 @@ export class PushFeed {
   }
 
   /**
-   * Marks the feed as up if the current stream allows that. A pending gap is reported at this time and not earlier: the stream is
-   * open now, so no event after the report is missed.
+   * Marks the feed as up if `FeedProgress.isUp`. A pending gap is reported at this time and not earlier: the stream is open now,
+   * so no event after the report is missed.
    */
   #becomeUp(): void {
     if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;

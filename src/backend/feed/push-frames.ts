@@ -29,7 +29,7 @@ const VALUE_FIELD = 2;
 
 /**
  * Wraps each message of a stream in a `google.protobuf.Any`, as its `value`. A message that is compressed or too large is
- * replaced by an empty Any whose `type_url` names the fault.
+ * replaced by an empty Any whose `type_url` is the reason (`FrameFault`).
  *
  * As a result, connect-es can decode every frame, and never buffers a message that is too large. Without wrapping, one bad
  * message would end the stream, and would end it again after each reconnect.
@@ -42,7 +42,7 @@ export function wrapMessages(options: FrameOptions) {
   };
 }
 
-/** Returns the message that `wrapMessages` wrapped, or the fault of a message that it replaced. */
+/** Returns the bytes of a message that `wrapMessages` wrapped. If `wrapMessages` replaced the message, returns the reason. */
 export function unwrap({ typeUrl, value }: Any): FeedFrame {
   return typeUrl === "too_large" || typeUrl === "undecodable" ? typeUrl : value;
 }
@@ -85,8 +85,8 @@ class FrameSplitter {
   }
 
   /**
-   * Begins a message when the head of its frame is complete. Returns the bytes before the wrapped message. If the message is
-   * faulty, returns the whole message that replaces it.
+   * Called when the head of a frame is complete. Returns the bytes to yield before the message. If the message cannot be read,
+   * returns the bytes to yield instead of the message.
    */
   #begin(): Uint8Array {
     const [flags, length] = [this.#head.readUInt8(0), this.#head.readUInt32BE(1)];
@@ -105,8 +105,8 @@ class FrameSplitter {
 }
 
 /**
- * Returns the bytes before a wrapped message of `length` bytes: the head of the frame, and the tag and length of the `value` of
- * the Any.
+ * Returns the bytes before a wrapped message of `length` bytes: the head of the frame, and the tag and length of the Any's field
+ * `value`.
  */
 function wrapped(length: number): Uint8Array {
   const tag = new BinaryWriter().tag(VALUE_FIELD, WireType.LengthDelimited).uint32(length).finish();

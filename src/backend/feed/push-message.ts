@@ -62,7 +62,7 @@ function readKind(values: ReadonlyMap<number, Uint8Array>, payloadBytesMax: numb
   return readPushEvent({ kind }, payloadBytesMax);
 }
 
-/** Decodes the field that holds the kind of the message. Returns `undefined` if it cannot be decoded. */
+/** Decodes the field that holds the kind of the message. Returns `undefined` if the field cannot be decoded. */
 function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent["kind"] | "unknown_kind" | undefined {
   if (field === undefined) return { case: undefined };
   const [number, bytes] = field;

@@ -2,9 +2,9 @@
 export type Ping = (onAnswer: () => void) => void;
 
 export interface PingOptions {
-  /** Idle time before a ping, from the third ping after the last received data. */
+  /** Idle time before each ping, except the first two pings after data was received. */
   readonly intervalMs: number;
-  /** Idle time before the first and before the second ping after the last received data. */
+  /** Idle time before each of the first two pings after data was received. */
   readonly earlyIntervalMs: number;
   /** Maximum time until the answer to a ping arrives. After that, the connection counts as dead. */
   readonly timeoutMs: number;
@@ -13,7 +13,7 @@ export interface PingOptions {
 }
 
 /**
- * Number of pings after the last received data that are sent after `earlyIntervalMs` instead of `intervalMs`.
+ * Number of pings after received data that are sent early: after `earlyIntervalMs` instead of `intervalMs`.
  *
  * gRFC A8, "Server Enforcement": a gRPC server counts pings that are less than 5 minutes apart (its default). It closes the
  * connection at the third such ping. The count restarts when the server sends data, so two early pings are safe.

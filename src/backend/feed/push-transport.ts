@@ -14,15 +14,16 @@ export type PushProtocol = "grpc" | "connect" | "grpc-web";
 
 export interface PushTransportOptions {
   /**
-   * URL of the backend's Push service. It is called over HTTP/2: with TLS if the URL is https, without TLS (h2c) if it is http.
+   * URL of the backend's Push service. The service is called over HTTP/2: with TLS if the URL is https, without TLS (h2c) if the
+   * URL is http.
    */
   readonly url: string;
   readonly protocol: PushProtocol;
   /** Bearer token of the gateway. If set, it is sent to the backend as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
-  /** See `PingOptions.intervalMs`. */
+  /** Idle time before a ping (`PingOptions.intervalMs`). */
   readonly pingIntervalMs?: number | undefined;
-  /** See `PingOptions.timeoutMs`. */
+  /** Maximum time until the answer to a ping arrives (`PingOptions.timeoutMs`). */
   readonly pingTimeoutMs?: number | undefined;
   readonly connectTimeoutMs?: number | undefined;
   /** Maximum length of a message. A longer message is skipped. */
@@ -43,11 +44,14 @@ export interface FeedCall {
 
 /** The connection to the backend's Push service. */
 export interface PushLink {
-  /** Origin of the backend, for the log. */
+  /** Origin of the URL of the backend. It is a field of log lines. */
   readonly url: string;
   /** Opens a new connection and closes the previous connection. Throws a ConnectError. */
   connect(): Promise<void>;
-  /** Opens one stream and yields its messages. A message that cannot be read is yielded as its fault. Throws a ConnectError. */
+  /**
+   * Opens one stream and yields its messages. For a message that cannot be read, yields the reason (`FrameFault`). Throws a
+   * ConnectError.
+   */
   subscribe(request: FeedRequest, call: FeedCall): AsyncIterable<FeedFrame>;
   /** Closes the connection and aborts the calls on it. */
   close(): void;

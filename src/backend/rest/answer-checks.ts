@@ -3,8 +3,8 @@ import type { HttpAnswer } from "./http-client.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 /**
- * HTTP statuses that reject the credentials of a request (RFC 9110 15.5.2, 15.5.4, 15.5.8). The credentials of every request of
- * the gateway are its own token.
+ * HTTP statuses that reject the credentials of a request (RFC 9110 15.5.2, 15.5.4, 15.5.8). The only credentials that the gateway
+ * sends are its own token.
  */
 const CREDENTIALS_REJECTED: ReadonlySet<number> = new Set([401, 403, 407]);
 const PROXY_AUTHENTICATION_REQUIRED = 407;

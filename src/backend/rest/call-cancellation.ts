@@ -1,8 +1,8 @@
 import { HttpFailure } from "./http-failure.ts";
 
 /**
- * Cancels one call to the backend when its timeout expires or its caller aborts. It needs only one AbortController and one timer
- * per call.
+ * Cancels one call to the backend when its timeout expires or its caller aborts. Each call needs only one AbortController and one
+ * timer.
  */
 export class CallCancellation implements EventListenerObject {
   readonly signal: AbortSignal;

@@ -72,8 +72,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends a call and returns the answer, whatever its status is. Throws an `HttpFailure` if there is no usable answer. Throws the
-   * `Refusal` of `mayBeSent`, if there is one.
+   * Sends a call and returns the answer, whatever its status is. Throws an `HttpFailure` if there is no usable answer. If
+   * `mayBeSent` threw a `Refusal`, throws the same `Refusal`.
    */
   async call(call: HttpCall): Promise<HttpAnswer> {
     const cancellation = new CallCancellation(call.timeoutMs, call.signal);

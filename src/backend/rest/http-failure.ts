@@ -10,7 +10,7 @@ const REASONS: Readonly<Record<HttpFailureKind, Reason>> = {
   unavailable: "BACKEND_UNAVAILABLE",
   timeout: "BACKEND_TIMEOUT",
   bad_response: "BACKEND_BAD_RESPONSE",
-  // The client disconnected and reads no answer, or the client's own deadline passed.
+  // Either the client's own deadline passed, which is a timeout, or the client disconnected and reads no answer.
   aborted: "BACKEND_TIMEOUT",
 };
 

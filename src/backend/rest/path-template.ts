@@ -17,7 +17,7 @@ export class PathTemplate {
   /** Names of the payload fields that the path contains as placeholders. */
   readonly fields: ReadonlySet<string>;
   readonly #segments: readonly PathSegment[];
-  /** The path, if it has no placeholders. */
+  /** The path if it has no placeholders; otherwise `undefined`. */
   readonly #plain: string | undefined;
 
   /** Throws a TypeError with the reason if the path is invalid. */

@@ -16,10 +16,7 @@ export interface PublicAuthOptions {
   readonly outageLog?: OutageLog | undefined;
 }
 
-/**
- * Maximum number of concurrent login calls. It is the share of logins in the 256 fetches that Bun runs at a time (see
- * `ConcurrencyLimiter`).
- */
+/** Maximum number of concurrent login calls: 16 of the 256 fetches that Bun runs at a time (see `ConcurrencyLimiter`). */
 const LOGIN_CALLS_MAX = 16;
 
 const RETRY_AFTER_SECONDS = /^\d{1,6}$/;

@@ -28,8 +28,8 @@ export interface RestBackendOptions {
 }
 
 /**
- * Default maximum number of concurrent commands. It is the share of commands in the 256 fetches that Bun runs at a time; the
- * other 64 are for session look-ups and logins.
+ * Default maximum number of concurrent commands: 192 of the 256 fetches that Bun runs at a time. The other fetches are for
+ * session look-ups (48) and logins (16).
  */
 export const COMMAND_CALLS_MAX = 192;
 

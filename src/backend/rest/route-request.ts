@@ -22,7 +22,8 @@ const TARGET_CHARS_MAX = 8000;
  *   of the other fields instead.
  * - POST, PUT and PATCH send an empty payload as `{}`.
  *
- * Throws PAYLOAD_INVALID if the payload is not JSON that all parsers read in the same way, or if it does not fit the route.
+ * Throws PAYLOAD_INVALID if the payload is not JSON that all parsers read in the same way, or if its fields do not fit into the
+ * path or the query.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
   const inBody = route.method !== "GET" && route.method !== "DELETE";

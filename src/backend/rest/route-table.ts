@@ -39,8 +39,8 @@ export class RouteTable {
   }
 
   /**
-   * Replaces the budget of each route by the budget in the new entry for the same message type. Ignores all other fields of an
-   * entry, and entries without a route.
+   * Replaces the budget of each route by the budget in the new entry for the same message type. Ignores all other fields of the
+   * entries, and entries for unknown message types.
    */
   adoptBudgets(entries: readonly RouteEntry[]): void {
     for (const { message_type: messageType, budget } of entries) {

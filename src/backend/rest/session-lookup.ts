@@ -22,10 +22,7 @@ export interface SessionLookupOptions {
   readonly outageLog?: OutageLog | undefined;
 }
 
-/**
- * Maximum number of concurrent session look-ups. It is the share of look-ups in the 256 fetches that Bun runs at a time (see
- * `ConcurrencyLimiter`).
- */
+/** Maximum number of concurrent session look-ups: 48 of the 256 fetches that Bun runs at a time (see `ConcurrencyLimiter`). */
 const LOOKUP_CALLS_MAX = 48;
 
 /** Base64 with padding (RFC 4648 4) of 32 bytes. */
@@ -79,7 +76,8 @@ export class BackendSessionSource implements SessionSource {
     if (record === undefined) {
       throw new HttpFailure("bad_response", `HTTP ${httpStatus} without a JSON object, content-type ${contentType ?? "none"}`);
     }
-    // The client logs out if its session does not exist. Without a JSON object, a 404 may come from a server that is not the backend, so it does not count.
+    // A 404 makes the client log out. So a 404 counts only if its body is a JSON object (checked above).
+    // Otherwise the 404 may come from a server that is not the backend.
     if (httpStatus === 404) return undefined;
     if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record is of another session");
     const { user_id: userId, status } = record;

@@ -1,28 +1,29 @@
-/** 1 to 128 "unreserved" characters (RFC 3986 2.3). No parser skips, unwraps or decodes these characters. */
+/** Matches 1 to 128 "unreserved" characters (RFC 3986 2.3). No parser skips, unwraps or decodes these characters. */
 const OPAQUE = /^[A-Za-z0-9._~-]{1,128}$/;
-/** A UUID (RFC 9562 4) in lower case. */
+/** Matches a UUID (RFC 9562 4) in lower case. */
 const CANONICAL_UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Text that contains a UUID. Go (google/uuid) ignores characters around a UUID, and SQL Server ignores characters after a UUID.
+ * Matches text that contains a UUID. Go (google/uuid) ignores characters around a UUID, and SQL Server ignores characters after a
+ * UUID.
  */
 const CONTAINS_UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 /**
- * Five groups of hexadecimal digits of any length. Java's `UUID.fromString` accepts groups without leading zeros. Older versions
- * of Java truncate groups that are too long.
+ * Matches five groups of hexadecimal digits of any length. Java's `UUID.fromString` accepts groups without leading zeros. Older
+ * versions of Java truncate groups that are too long.
  */
 const FIVE_HEX_GROUPS = /^[0-9a-f]+(?:-[0-9a-f]+){4}$/i;
 /**
- * A UUID from which all hyphens were removed. PostgreSQL accepts a UUID with hyphens between any groups, or without hyphens.
- * Python and .NET also accept `_` and `0x`.
+ * Matches a UUID from which all hyphens were removed. PostgreSQL accepts a UUID with hyphens between any groups, or without
+ * hyphens. Python and .NET also accept `_` and `0x` within a UUID.
  */
 const HYPHENLESS_UUID = /^[0-9a-fx_]{32}$/i;
 
 /**
  * Returns the bucket key of a challenge's budget. Returns `undefined` if the id breaks the rule of the contract.
  *
- * All spellings that a backend accepts for one challenge must have one key. Otherwise each spelling would have a full bucket for
- * guesses.
+ * All spellings that a backend accepts for one challenge must get the same key. Otherwise an attacker could guess with a full
+ * bucket for each spelling.
  *
  * - A backend may parse its ids as UUIDs, and parsers accept several spellings. So only the canonical spelling of a UUID is
  *   valid.

@@ -1,9 +1,9 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 
 /**
- * Returns the bucket key of a mailbox's budget. Addresses that a mail system or a database may treat as equal get the same key.
- * Otherwise one mailbox could be sent several times the mails of its budget. If two mailboxes get the same key, they only share a
- * bucket, which is harmless.
+ * Returns the bucket key of a mailbox's budget. Addresses that a mail system or a database may treat as equal get the same key,
+ * so that one mailbox cannot be sent more mails than its budget allows. Two mailboxes with the same key share a bucket, which is
+ * harmless.
  *
  * In the local part, the key ignores:
  * - normalization form and case (NFKC, case folding);
@@ -13,7 +13,7 @@ import { domainToASCII, domainToUnicode } from "node:url";
  *
  * In the domain, the key ignores:
  * - differences in spelling (RFC 5890, UTS 46) and extra dots;
- * - which of the domains of one provider is used.
+ * - which domain of the same provider the address uses.
  */
 export function mailboxKey(email: string): string {
   const text = email.normalize("NFKC");

@@ -47,8 +47,8 @@ export function identityDemand(policy: PublicIdentity, identity: string, { budge
 }
 
 /**
- * The bucket of a network for invalid public calls. RPCs have a different failure bucket: a client must still be able to log in
- * if its RPCs are refused because its session has ended.
+ * Returns the bucket of a network for invalid public calls. It differs from the failure bucket for RPCs: a client whose RPCs are
+ * refused because its session has ended must still be able to log in.
  */
 export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
   return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };

@@ -36,7 +36,8 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
   const key = stringField(body, "client_public_key");
   const raw = Buffer.from(key, "base64");
-  // Only canonical base64 is valid (RFC 4648 4 and 3.5). The session look-up rejects any other base64, so a session with such a key would be unusable.
+  // Only canonical base64 is valid (RFC 4648 4 and 3.5). The session look-up rejects any other base64,
+  // so a session with such a key would be unusable.
   if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
   checkMetadata(body["metadata"]);
   const expensiveCheck = () => {
@@ -51,7 +52,7 @@ const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public
 
 /**
  * Whether the text has the form of an address: one @ with text before and after it. Characters that could end a mail header or a
- * line are not allowed. Whether the mailbox exists is not checked.
+ * line are not allowed. The function does not check whether the mailbox exists.
  */
 function isEmail(email: string): boolean {
   return email.length <= EMAIL_CHARS_MAX && /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u.test(email);

@@ -3,29 +3,29 @@ import { ParseError } from "./parsed-text.ts";
 import { redactedKey, redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/** The result of decoding a raw value. Each problem completes the sentence "<key>: …". */
+/** The result of decoding a raw value: the checked value, or the problems with it. Error messages print each problem after the key. */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** Turns a raw value, as a file parser returns it, into a checked value. */
+/** Converts a raw value, as a file parser returns it, to a checked value. */
 export interface Decoder<T> {
-  /** Completes "expected …". */
+  /** Describes the accepted values. Error messages print it after the word "expected". */
   readonly expected: string;
   decode(raw: unknown): Decoded<T>;
-  /** Converts the text of a variable or a flag to the raw value that a file would hold. Throws `ParseError`. */
+  /** Converts the text of a variable or a flag to a raw value, in the form that a file parser returns. Throws `ParseError`. */
   fromText(text: string): unknown;
 }
 
 export interface DecoderOptions {
   readonly fromText?: (text: string) => unknown;
-  /** Quotes a raw value in a problem. */
+  /** Returns the text that the problem shows for a rejected raw value. Default: `redactedValue`. */
   readonly show?: (raw: unknown) => string;
-  /** Advice that is appended to the problem. It must not quote what may be a secret. */
+  /** Returns advice that is appended to the problem. The advice must not quote a value that may be a secret. */
   readonly hint?: (raw: unknown) => string | undefined;
 }
 
-/** A decoder for one value. `read` returns the value, or `undefined` to reject the raw value. */
+/** Creates a decoder. `read` returns the checked value, or `undefined` if it rejects the raw value. */
 export function decoder<T>(
   expected: string,
   read: (raw: unknown) => T | undefined,
@@ -43,7 +43,7 @@ export function decoder<T>(
   };
 }
 
-/** Also accepts an absent value. In a variable or a flag, an empty text counts as absent. */
+/** Returns a decoder that also accepts an absent value. In a variable or a flag, an empty text counts as absent. */
 export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   return {
     expected: inner.expected,
@@ -52,7 +52,7 @@ export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   };
 }
 
-/** Never quotes the value in a problem. */
+/** Returns a decoder for a secret. Its problems never quote the value. */
 export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   return {
     ...inner,
@@ -63,7 +63,7 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   };
 }
 
-/** A list of items of one type. A variable or a flag holds JSON or comma-separated items. Each problem names the item's index. */
+/** Creates a decoder for a list. In a variable or a flag, the list is JSON or comma-separated. Each problem names the item's index. */
 export function list<T>(
   item: Decoder<T>,
   options: { readonly plural: string; readonly itemsMax: number },
@@ -84,7 +84,7 @@ export function list<T>(
   };
 }
 
-/** An object with these fields only. An unknown field is a problem, because it is probably misspelt. */
+/** Creates a decoder for an object. It rejects fields that are not in `fields`, because they are probably misspelt. */
 export function record<T extends Readonly<Record<string, unknown>>>(
   fields: { readonly [K in keyof T & string]: Decoder<T[K]> },
   expected: string,
@@ -110,12 +110,12 @@ export function record<T extends Readonly<Record<string, unknown>>>(
   };
 }
 
-/** Whether a raw value is a table. Other objects, such as dates, are not. */
+/** Whether a raw value is a table. Dates and lists are JavaScript objects too, but they are not tables. */
 export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>> {
   return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-/** Text that is not JSON is returned unchanged; lists and objects reject it. */
+/** Parses JSON. Text that is not JSON is returned unchanged, and the decoder of the list or object then rejects it. */
 function fromJson(text: string): unknown {
   let parsed: ReturnType<typeof parseJson>;
   try {

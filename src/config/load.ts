@@ -8,22 +8,22 @@ import { fromFile } from "./source-file.ts";
 import { fromFlags } from "./source-flags.ts";
 
 export interface ConfigSources {
-  /** The arguments after the command's name. */
+  /** The command-line arguments after the name of the command. */
   readonly argv?: readonly string[];
   readonly env?: Environment;
   readonly readFile?: (path: string) => string;
-  /** Defaults of a command. They override the defaults of the schema and are overridden by every other source. */
+  /** Defaults of the command. They override the defaults of the schema. File, variables and flags override them. */
   readonly overrides?: Partial<Config>;
   /** Called with the path of the configuration file if the file contains secret settings. */
   readonly onSecretFile?: (path: string) => void;
-  /** Rules of the command, in addition to those between settings. */
+  /** Rules of the command, such as settings that it requires. The rules between settings always apply. */
   readonly rules?: readonly Rule[];
 }
 
 /**
  * Loads the configuration. Later sources override earlier ones: defaults, overrides, file, environment, flags.
  *
- * Throws one `ConfigError` with all problems of all sources. Values that a later source overrides are checked too.
+ * Throws one `ConfigError` with all problems of all sources. A value is checked even if a later source overrides it.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
   const {
@@ -81,6 +81,6 @@ function resolve(overrides: Partial<Config>, values: ReadonlyMap<ConfigKey, unkn
     const value = values.has(key) ? values.get(key) : (overrides[key] ?? SCHEMA[key].default);
     return [key, value];
   });
-  // The cast is safe: each key was decoded by its own decoder.
+  // The cast is safe: each value is an override, a default, or comes from the decoder of its key.
   return Object.freeze(Object.fromEntries(entries)) as Config;
 }

@@ -1,14 +1,14 @@
 import { type Decoder, decoder } from "./decoder.ts";
 
 const WEB = /^https?:\/\//;
-/** URL schemes that browsers never send as an origin. */
+/** URLs with schemes that never occur in an `Origin` header. */
 const NEVER_AN_ORIGIN = /^(wss?|ftp|data|blob|about|javascript|mailto|rediss?):/i;
-/** App shells use their own schemes, such as `capacitor://localhost` or `app://-`. Some omit the host. */
+/** The origin of an app shell (a native app around web pages), such as `capacitor://localhost` or `app://-`. Some have no host. */
 const APP_SHELL = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\.)?(?::[1-9]\d{0,4})?$/;
 
 /**
- * An origin as browsers and app shells serialise it (RFC 6454 6.2), or `*` for all origins. Requests are matched by comparing the
- * bytes of the Origin header, so another spelling would never match.
+ * Decodes an origin in the spelling that browsers and app shells send (RFC 6454 6.2), or `*` for all origins. The gateway compares the
+ * `Origin` header byte by byte, so an origin in another spelling would never match.
  */
 export const origin: Decoder<string> = decoder(
   'an origin such as "https://app.example" or "capacitor://localhost", without a path, or "*"',
@@ -22,15 +22,15 @@ function isOrigin(raw: string): boolean {
   return APP_SHELL.test(raw) && !NEVER_AN_ORIGIN.test(raw);
 }
 
-/** An IPv6 address, or labels of letters, digits, hyphens and underscores. */
+/** The host of a URL: an IPv6 address in brackets, or dot-separated labels of letters, digits, hyphens and underscores. */
 const HOST = /^(?:\[[0-9a-f:]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)$/;
 
-/** The URL parser also accepts wildcards, separators of lists and empty labels in a host name. */
+/** Whether the host of the URL matches `HOST`. The URL parser alone accepts wildcards, commas and empty labels in a host name. */
 function hasWholeHost(url: string): boolean {
   return HOST.test(URL.parse(url)?.hostname ?? "");
 }
 
-/** What to write instead. Quotes at most an origin: user, path and query may be secrets. */
+/** Returns advice on what to write instead of `raw`. It quotes only the origin of a URL, because user, path and query may be secrets. */
 function adviceFor(raw: string): string {
   if (raw.toLowerCase() === "null")
     return 'every sandboxed page sends "null", so all of them would be allowed; serve the pages from an origin, or write "*"';
@@ -44,7 +44,7 @@ function adviceFor(raw: string): string {
 }
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\//i;
-/** A bare host name. The bounds keep dotted tokens (secrets) from matching. */
+/** A host name without a scheme. The length limits of the labels exclude secret tokens that contain dots. */
 const BARE_HOST = /^(?:\/\/)?((?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}(?::\d{1,5})?)(?:\/|$)/i;
 
 function serialised(raw: string): string | undefined {
@@ -58,7 +58,7 @@ function serialised(raw: string): string | undefined {
   return isOrigin(written) ? written : undefined;
 }
 
-/** The origin of a WebSocket request is the http(s) origin of its page. */
+/** Converts the scheme of a WebSocket URL. A WebSocket request has the http or https origin of its page. */
 function toHttp(scheme: string): string {
   return scheme.toLowerCase() === "wss:" ? "https:" : "http:";
 }

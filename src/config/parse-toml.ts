@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { type ParsedText, ParseError, type TextPosition } from "./parsed-text.ts";
 import { redactedKey } from "./problem.ts";
 
-/** TOML 1.0. A duplicate key is a syntax error in TOML, so `duplicates` is empty. */
+/** Parses TOML 1.0. A duplicate key is a syntax error in TOML, so `duplicates` is always empty. Throws `ParseError`. */
 export function parseToml(text: string, path: string): ParsedText {
   try {
     return { value: Bun.TOML.parse(text), duplicates: [] };
@@ -13,10 +13,10 @@ export function parseToml(text: string, path: string): ParsedText {
 }
 
 const REDEFINED = /Cannot redefine [\w -]*'(.*?)'(?: as .*)?$/s;
-/** The part of a message before it quotes anything except punctuation. */
+/** The start of an error message, up to the first quoted word. Quoted punctuation, such as '=', is not a word. */
 const UNQUOTED = /^(?:[^"'`]|'[^\p{L}\p{N}]')*/u;
 
-/** Bun's parser quotes the word at which it fails. The word may be a secret whose quotation marks are missing. */
+/** Removes quoted words from an error message of Bun's TOML parser. They come from the file, and may be parts of a secret. */
 function redactedMessage(message: string): string {
   const [, key] = REDEFINED.exec(message) ?? [];
   if (key !== undefined) return `${redactedKey(key)} is given twice, expected once`;
@@ -24,7 +24,7 @@ function redactedMessage(message: string): string {
   return `not TOML: ${unquoted.replace(/:? *$/, "")}`;
 }
 
-/** `Bun.TOML.parse` reports no position. Bun's module loader reports one when it loads the same file. */
+/** Finds the position of a syntax error by loading the file as a module. `Bun.TOML.parse` reports no position. */
 function positionOfError(path: string): TextPosition | undefined {
   const file = resolve(path);
   try {

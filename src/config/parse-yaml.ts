@@ -1,19 +1,22 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
 
-/** One document of YAML 1.2 with merge keys. */
+/** Parses one document of YAML 1.2, with merge keys (`<<`). Throws `ParseError`. */
 export function parseYaml(text: string): ParsedText {
   const { document, lines } = parse(text, "YAML");
   const duplicates = new DuplicateKeys(document, lines).find();
   try {
     return { value: document.toJS(), duplicates };
   } catch {
-    // An alias has no anchor, or the library's limit on alias expansion (against memory exhaustion) is exceeded.
+    // An alias has no anchor, or too many aliases are expanded. The library limits the expansion, to prevent memory exhaustion.
     throw new ParseError("not YAML: an alias that cannot be resolved");
   }
 }
 
-/** `JSON.parse` drops duplicate keys silently. JSON is a subset of YAML 1.2, so the YAML parser finds them in a second pass. */
+/**
+ * Parses JSON. `JSON.parse` silently drops duplicate keys, so the YAML parser finds them in a second pass: JSON is a subset of YAML 1.2.
+ * Throws `ParseError`.
+ */
 export function parseJson(text: string): ParsedText {
   let value: unknown;
   try {
@@ -36,7 +39,7 @@ function jsonPosition(text: string): ParseError["position"] {
 
 function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {
   const lines = new LineCounter();
-  // The library's own check for duplicate keys is off: DuplicateKeys also resolves aliases that are used as keys.
+  // `uniqueKeys: false`: `DuplicateKeys` checks for duplicate keys, because the library does not resolve aliases that are used as keys.
   const options = { uniqueKeys: false, merge: format === "YAML", prettyErrors: false, lineCounter: lines };
   const document = parseDocument(text, options);
   const [problem] = [...document.errors, ...document.warnings];
@@ -45,13 +48,13 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
 }
 
-/** A valid configuration has at most six levels. */
+/** Maximum nesting of a document. It bounds the recursion, and no valid configuration comes near it. */
 const DEPTH_MAX = 32;
 const MERGE_KEY = "<<";
-/** Nested merge keys expand exponentially. */
+/** Maximum merge keys that are expanded in one document. Without this limit, nested merge keys would expand exponentially. */
 const MERGES_MAX = 1000;
 
-/** Finds duplicate keys in maps: repeated literally, in another spelling, through an alias, or by a merge key. */
+/** Finds keys that occur twice in one map. The second key can be spelled differently, be an alias, or come from a merge key. */
 class DuplicateKeys {
   readonly #document: Document;
   readonly #lines: LineCounter;
@@ -83,7 +86,7 @@ class DuplicateKeys {
     }
   }
 
-  /** The names that a merge key adds to the map. */
+  /** Returns the names that the value of a merge key adds to the map. */
   #merged(value: unknown): string[] {
     if (++this.#merges > MERGES_MAX) throw new ParseError(`more than ${MERGES_MAX} merges`);
     const source = isAlias(value) ? value.resolve(this.#document) : value;

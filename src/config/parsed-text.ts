@@ -1,12 +1,12 @@
 /** The result of parsing a configuration text. */
 export interface ParsedText {
   readonly value: unknown;
-  /** Keys that occur more than once in one table. `value` has the last occurrence. */
+  /** Keys that occur more than once in one table. `value` contains only the last value of such a key. */
   readonly duplicates: readonly DuplicateKey[];
 }
 
 export interface DuplicateKey {
-  /** The names from the root to the key. A list item's name is its index. */
+  /** The names of the tables that contain the key, from the root, and then the key. An item of a list is named by its index. */
   readonly path: readonly string[];
   readonly line: number;
 }
@@ -16,7 +16,7 @@ export interface TextPosition {
   readonly column: number;
 }
 
-/** A syntax error. The message names the kind of error and never quotes the text, which may hold secrets. */
+/** A syntax error. The message names the kind of error. It never quotes the text, because the text may contain secrets. */
 export class ParseError extends Error {
   readonly position: TextPosition | undefined;
 

@@ -1,4 +1,4 @@
-/** Every problem of a configuration. Each is one sentence that names its key and its source. */
+/** The configuration is invalid. `problems` has one sentence for each problem, with the setting and its source. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -10,13 +10,13 @@ export class ConfigError extends Error {
   }
 }
 
-/** A name in a key is short words or a list index. Seeds, tokens and URLs do not match. */
+/** One name of a key: short words, or a list index. Seeds, tokens and URLs do not match. */
 const NAME = /^([A-Za-z_][A-Za-z0-9_-]{0,39}|\d{1,4}|<<)$/;
 
-/** Variable names are longer than names in keys. A seed never matches: it has lower-case letters. */
+/** An environment variable of the gateway. It can be longer than `NAME`. A seed does not match, because it has lower-case letters. */
 const VARIABLE = /^SALLYPORT_[A-Z0-9_]{1,80}$/;
 
-/** A key as a problem quotes it. Names that may be a misplaced secret or hold terminal escapes are hidden. */
+/** Returns a key for an error message. A name in it is hidden if it may be a misplaced secret or contain terminal escapes. */
 export function redactedKey(key: string): string {
   return key
     .split(".")
@@ -24,7 +24,7 @@ export function redactedKey(key: string): string {
     .join(".");
 }
 
-/** A raw value as a problem quotes it. Only the type of a text, list or table is given, because it may be a misplaced secret. */
+/** Describes a raw value for an error message. A text, list or table may be a misplaced secret, so only its type is given. */
 export function redactedValue(raw: unknown): string {
   if (raw === undefined || raw === null) return "nothing";
   if (typeof raw === "number" || typeof raw === "boolean" || typeof raw === "bigint") return String(raw);

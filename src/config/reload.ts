@@ -3,14 +3,15 @@ import { CONFIG_KEYS, type Config, type ConfigKey } from "./schema.ts";
 
 /** The result of a configuration reload. */
 export interface Reload {
-  /** The running configuration with the reloadable settings of the new one. */
+  /** The running configuration, with the reloadable settings taken from the new configuration. */
   readonly merged: Config;
+  /** Settings whose value the reload changes. */
   readonly changed: readonly ConfigKey[];
   /** Settings that differ in the new configuration and take effect only after a restart. */
   readonly needRestart: readonly ConfigKey[];
 }
 
-/** Merges the reloadable settings of `next` into `running`. These are the budgets of scopes and of routes. */
+/** Merges the reloadable settings of `next` into `running`. Reloadable are the settings under `budgets.` and the budgets of routes. */
 export function mergeReload(running: Config, next: Config): Reload {
   const budgets = Object.fromEntries(CONFIG_KEYS.filter(isBudget).map((key) => [key, next[key]]));
   const routes = running.routes.map((route) => withBudgetOf(next.routes, route));
@@ -26,7 +27,7 @@ function isBudget(key: ConfigKey): boolean {
   return key.startsWith("budgets.");
 }
 
-/** Removing a route requires a restart; until then the route keeps its budget. */
+/** Returns the route with its budget in `next`. If `next` lacks the route, it is unchanged: removing a route requires a restart. */
 function withBudgetOf(next: readonly RouteConfig[], route: RouteConfig): RouteConfig {
   const found = next.find((each) => each.message_type === route.message_type);
   if (found === undefined) return route;

@@ -9,13 +9,13 @@ export type RouteConfig = {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** A path under /api/v1/user/. A `{placeholder}` segment takes its value from the payload. */
   readonly path: string;
-  /** Overrides backend.timeout_ms. */
+  /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
   readonly timeout_ms?: number | undefined;
-  /** The budget of each user for this message type. */
+  /** Limits the requests of each user with this message type. */
   readonly budget?: RouteBudget | undefined;
 };
 
-/** A token bucket with `rate` tokens a second and at most `burst` tokens. In shadow mode, refusals are only counted. */
+/** A token bucket with `rate` tokens a second and at most `burst` tokens. In shadow mode, no request is refused, only counted. */
 export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 const ROUTES_MAX = 1000;
@@ -25,7 +25,7 @@ export const BURST_MAX = 1_000_000;
 
 const route = record<RouteConfig>(
   {
-    message_type: decoder('a message type such as "chat.message.send", not in "gateway."', (raw) =>
+    message_type: decoder('a message type such as "chat.message.send", that does not start with "gateway."', (raw) =>
       typeof raw === "string" && isMessageType(raw) && !isReservedType(raw) ? raw : undefined,
     ),
     method: choice("GET", "POST", "PUT", "PATCH", "DELETE"),
@@ -45,7 +45,7 @@ const route = record<RouteConfig>(
 
 const routeList = list(route, { plural: "routes", itemsMax: ROUTES_MAX });
 
-/** The route table. Each message type occurs at most once. */
+/** Decodes the route table. A message type that occurs twice is rejected. */
 export const routes: Decoder<readonly RouteConfig[]> = {
   ...routeList,
   decode(raw) {

@@ -3,15 +3,17 @@ import { ConfigError } from "./problem.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
 
-/** A constraint between settings, or a requirement of a command. `violation` returns the problem, or `undefined`. */
+/** A constraint between settings, or a setting that a command requires. */
 export interface Rule {
+  /** The settings that the rule compares. */
   readonly keys: readonly ConfigKey[];
+  /** Returns the problem, or `undefined` if the configuration obeys the rule. */
   violation(config: Config): string | undefined;
 }
 
-/** A stream that resumes gets two replay buffers: its user's and its session's. */
+/** A stream that resumes receives the events of two replay buffers: one of its user and one of its session. */
 const REPLAY_BUFFERS = 2;
-/** Buffers hold events in binary. In JSON an event takes up to twice as many bytes. */
+/** Replayed bytes relative to `history.bytes_max`. In JSON, an event takes up to twice the bytes that it takes in a replay buffer. */
 const REPLAY_INFLATION = 2 * REPLAY_BUFFERS;
 
 const RULES: readonly Rule[] = [
@@ -73,7 +75,7 @@ const RULES: readonly Rule[] = [
   bothOrNeither("stores.redis.certificate_file", "stores.redis.key_file"),
 ];
 
-/** Settings without a default that `serve` requires: the URLs of the backend, and a signing key. */
+/** The settings that `serve` requires and that have no default: the URLs of the backend, and a signing key. */
 export const SERVE_RULES: readonly Rule[] = [
   required("backend.url", "the base URL of your backend's REST interface"),
   required("push.url", "the base URL of your backend's push service"),
@@ -86,7 +88,7 @@ export const SERVE_RULES: readonly Rule[] = [
   },
 ];
 
-/** The violations of all rules. Rules that involve a key in `invalid` are skipped, because its value was rejected already. */
+/** Returns the violations of all rules. A rule is skipped if the value of one of its keys was already rejected (`invalid`). */
 export function ruleViolations(
   config: Config,
   invalid: ReadonlySet<ConfigKey>,
@@ -123,14 +125,14 @@ function atMostOne(value: "keys.current" | "keys.next" | "keys.previous", file: 
   };
 }
 
-/** A CA or client certificate for Redis shows that TLS is intended, so an unencrypted URL is refused. */
+/** Refuses a Redis URL without TLS if a CA file or a client certificate is set, because the operator then expects TLS. */
 function requiresRedisTls(file: "stores.redis.ca_file" | "stores.redis.certificate_file"): Rule {
   return {
     keys: [file, "stores.redis.url"],
     violation(config) {
       const url = config["stores.redis.url"];
       if (config[file] === undefined || url === undefined || url.startsWith("rediss:")) return undefined;
-      return `${file} is given, but stores.redis.url is not rediss://, expected both or neither`;
+      return `${file} is given, but stores.redis.url does not start with rediss://, expected a URL with TLS`;
     },
   };
 }
@@ -151,7 +153,7 @@ function bothOrNeither(first: CertificateKey, second: PrivateKeyKey): Rule {
 
 type ListenKey = "edge.listen" | "grpc.listen" | "admin.listen" | "dev.backend_listen" | "dev.push_listen";
 
-/** Two listeners may share a port on different addresses. Port 0 never collides: the system assigns a free port each time. */
+/** Refuses two listeners on the same port, unless their addresses differ. Port 0 is always accepted: the system chooses a free port. */
 function differentAddresses(first: ListenKey, second: ListenKey): Rule {
   return {
     keys: [first, second],

@@ -4,51 +4,51 @@ import { int } from "./values.ts";
 const count = int("connections", 1, 10_000_000);
 const ms = (least: number) => int("ms", least, 3_600_000);
 
-/** The settings of connections. */
+/** The settings that limit client connections. */
 export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    "Maximum open connections of each public listener. If exceeded, the newest connections of networks that hold more than 1/64 of the maximum are closed first, then the newest of all. Also limited by `RLIMIT_NOFILE`: 512 descriptors (at most half) are reserved; a connection uses one, or three for HTTP/1.1 with `edge.grpc = same-port`. The edge on its own port enforces it only on Linux, a moment after accept.",
+    "Maximum open connections of each public listener. A listener that reaches it closes new connections. With `edge.grpc = own-port`, the edge enforces it only on Linux, and closes the newest connections of the largest networks first. `RLIMIT_NOFILE` can lower it: up to 512 file descriptors are reserved, and a connection uses one, or three for HTTP/1.1 with `edge.grpc = same-port`.",
   ),
   "connections.per_network_max": setting(
     count,
     2000,
-    "Maximum open connections from one peer address (IPv6: one /64), on each public listener. Trusted proxies are exempt, but the client addresses in their PROXY headers are not. Raise it if many devices share an address.",
+    "Maximum open connections from one peer address (IPv6: one /64) on each public listener. A connection from a trusted proxy does not count for the proxy. If it has a PROXY header, it counts for the client address in the header. Raise it if many devices share an address.",
   ),
   "connections.opening_ms": setting(
     ms(100),
     10_000,
-    "Time in which a new connection must send its first protocol bytes, in ms; a TLS handshake may take as long again. Applies to the gRPC listener and to `edge.grpc = same-port`. The edge on its own port has a fixed timeout of 12 s.",
+    "Timeout for the first bytes of a new connection, in ms. If they do not identify the protocol in time, the connection is closed. With TLS, the handshake has its own timeout of the same length. Applies to the gRPC listener and to `edge.grpc = same-port`. The edge on its own port has a fixed timeout of 12 s.",
   ),
   "connections.requests_max": setting(
     int("calls", 1, 1_000_000_000),
     100_000,
-    "Maximum calls on one HTTP/2 connection; then the gateway sends GOAWAY, and the client reconnects. Applies to the gRPC listener and to `edge.grpc = same-port`. Lower it to rebalance long-lived clients over several gateways.",
+    "Maximum calls on one HTTP/2 connection. After the last one, the gateway sends GOAWAY, and the client opens a new connection. Lower it to spread long-lived clients over several gateways. Applies to the gRPC listener and to `edge.grpc = same-port`.",
   ),
   "connections.body_ms": setting(
     ms(100),
     30_000,
-    "Timeout for receiving a request body, in ms. Raise it for large requests over slow networks.",
+    "Timeout for receiving a request body, in ms. Raise it if clients send large requests over slow networks.",
   ),
   "connections.stall_ms": setting(
     ms(100),
     30_000,
-    "Resets an HTTP/2 stream if the client reads nothing of the waiting data for this time, in ms; it may take up to twice as long. Applies to the gRPC listener and to `edge.grpc = same-port`. The edge on its own port uses a fixed 150 s.",
+    "Interval at which the gateway checks whether a client reads the data that waits on its HTTP/2 streams, in ms. If the client reads nothing between two checks, the stream is reset. Applies to the gRPC listener and to `edge.grpc = same-port`. The edge on its own port has a fixed timeout of 150 s.",
   ),
   "connections.user_timeout_ms": setting(
     ms(1000),
     30_000,
-    "Closes a connection whose sent data stays unacknowledged for this long, in ms (`TCP_USER_TIMEOUT`, Linux). Applies to every public listener. A stream whose client vanished therefore ends within this time plus `streams.heartbeat_ms`.",
+    "Timeout for the acknowledgement of sent data, in ms (`TCP_USER_TIMEOUT`, Linux only). A connection whose data stays unacknowledged for this time is closed. If a client disappears from the network, its streams end within this time plus `streams.heartbeat_ms`. Applies to every public listener.",
   ),
   "connections.ping_ms": setting(
     ms(100),
     30_000,
-    "Interval of HTTP/2 PINGs to clients, in ms. A connection that does not answer before the next PING is closed. Applies to the gRPC listener and to `edge.grpc = same-port`.",
+    "Interval of HTTP/2 PINGs to clients, in ms. A connection is closed if its client does not answer a PING before the next one is due. Applies to the gRPC listener and to `edge.grpc = same-port`.",
   ),
   "connections.idle_ms": setting(
     ms(100),
     300_000,
-    "Closes an HTTP/2 connection that has no calls for this time, in ms. Applies to the gRPC listener and to `edge.grpc = same-port`.",
+    "Idle timeout of an HTTP/2 connection, in ms. A connection without calls for this time is closed. Applies to the gRPC listener and to `edge.grpc = same-port`.",
   ),
 } as const;

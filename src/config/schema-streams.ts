@@ -11,9 +11,13 @@ export const STREAM_SETTINGS = {
   "streams.per_session_max": setting(
     streamCount,
     16,
-    "Maximum open event streams of one device session. A client needs one; the rest covers vanished streams that are not yet detected.",
+    "Maximum open event streams of one device session. A client needs one. Keep the maximum higher, because a stream with a broken connection still counts until the gateway detects the break.",
   ),
-  "streams.per_user_max": setting(streamCount, 64, "Maximum open event streams of one user, over all sessions."),
+  "streams.per_user_max": setting(
+    streamCount,
+    64,
+    "Maximum open event streams of one user, over all of the user's device sessions.",
+  ),
   "streams.per_network_max": setting(
     streamCount,
     1000,
@@ -22,17 +26,17 @@ export const STREAM_SETTINGS = {
   "streams.total_max": setting(
     streamCount,
     50_000,
-    "Maximum open event streams of this gateway. Each uses a few kilobytes of memory and, over HTTP/1.1, a file descriptor.",
+    "Maximum open event streams of this gateway. A stream uses a few kilobytes of memory. Over HTTP/1.1, it also uses a file descriptor.",
   ),
   "streams.outbox_bytes_max": setting(
     int("bytes", 64 * KiB, 64 * MiB),
     MiB,
-    "Maximum bytes that wait to be written to one stream. If more wait, the stream ends with `SLOW_CONSUMER`. Must be at least 4 times `history.bytes_max`.",
+    "Maximum bytes that wait to be written to one stream. A stream that exceeds it ends with `SLOW_CONSUMER`. It must be at least 4 times `history.bytes_max`.",
   ),
   "streams.outbox_messages_max": setting(
     int("events", 1, 1_000_000),
     10_000,
-    "Maximum events that wait to be written to one stream. If more wait, the stream ends with `SLOW_CONSUMER`. Must be at least twice `history.events_max`.",
+    "Maximum events that wait to be written to one stream. A stream that exceeds it ends with `SLOW_CONSUMER`. It must be at least twice `history.events_max`.",
   ),
   "streams.heartbeat_ms": setting(
     int("ms", 1000, 600_000),
@@ -42,24 +46,24 @@ export const STREAM_SETTINGS = {
   "streams.age_ms": setting(
     int("ms", 1000, 604_800_000),
     3_600_000,
-    "Maximum age of a stream, in ms, varied by up to 10 % per stream. Then it ends with `STREAM_EXPIRED`, and the client subscribes again and resumes.",
+    "Maximum age of a stream, in ms. It differs randomly by up to 10 % per stream. A stream of this age ends with `STREAM_EXPIRED`, and the client subscribes again and resumes.",
   ),
   "streams.recheck_lookups_max": setting(
     int("look-ups", 1, 1000),
     16,
-    "Maximum concurrent session look-ups when all open streams are rechecked after a gap in the push feed.",
+    "Maximum concurrent session look-ups after a gap in the push feed. After a gap, the gateway looks up the sessions of all open streams, because it may have missed revocations.",
   ),
 
   "history.events_max": setting(
     int("events", 1, 100_000),
     500,
-    "Maximum events in each replay buffer (one per user and one per session), for streams that resume. Choose more than arrive while a device changes networks.",
+    "Maximum events in each replay buffer, for streams that resume. Each user and each session has one replay buffer. Set it above the number of events that arrive while a device changes networks.",
   ),
   "history.bytes_max": setting(int("bytes", KiB, 16 * MiB), 256 * KiB, "Maximum size of each replay buffer, in bytes."),
   "history.total_bytes_max": setting(
     int("bytes", KiB, 16 * 1024 * MiB),
     64 * MiB,
-    "Maximum size of all replay buffers together, in bytes. Beyond it, the oldest events of any user are evicted.",
+    "Maximum size of all replay buffers together, in bytes. If it is exceeded, the oldest events are evicted, whichever user they belong to.",
   ),
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),

@@ -15,7 +15,7 @@ const SEED_BYTES = 32;
 const ROLES = ["current", "next", "previous"] as const;
 type Role = (typeof ROLES)[number];
 
-/** Reads the seeds from the settings or the files that they name. Throws one `ConfigError` with all problems. */
+/** Reads the seeds from the settings `keys.*`, or from the files that these settings name. Throws one `ConfigError` with all problems. */
 export function loadSeeds(config: Config, readFile: (path: string) => string = (path) => readFileSync(path, "utf8")): Seeds {
   const problems: string[] = [];
   const seeds: { [R in Role]?: Uint8Array } = {};
@@ -48,7 +48,7 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
   return decodeSeed(text.trim(), origin);
 }
 
-/** Accepts standard and URL-safe base64, with or without padding. */
+/** Decodes standard or URL-safe base64, with or without padding. Throws if it is not 32 bytes. */
 function decodeSeed(text: string, origin: string): Uint8Array {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) throw new Error(`${origin}: expected base64 of the seed's ${SEED_BYTES} bytes`);
   const seed = Buffer.from(text, "base64");
@@ -56,12 +56,12 @@ function decodeSeed(text: string, origin: string): Uint8Array {
   throw new Error(`${origin}: holds ${seed.byteLength} bytes, expected base64 of the seed's ${SEED_BYTES} bytes`);
 }
 
-/** A seed in two roles indicates a mistake in a key rotation; its key would be published twice. */
+/** Returns a problem for each seed that has two roles. This is a mistake in a key rotation, and would publish one key twice. */
 function duplicates(seeds: Seeds): string[] {
   return ROLES.flatMap((role, index) =>
     ROLES.slice(0, index)
       .filter((earlier) => sameSeed(seeds[earlier], seeds[role]))
-      .map((earlier) => `keys.${role} is the same seed as keys.${earlier}, expected another`),
+      .map((earlier) => `keys.${role} is the same seed as keys.${earlier}, expected a different seed`),
   );
 }
 

@@ -4,27 +4,27 @@ import { type Decoder, hidden, optional } from "./decoder.ts";
 export interface Setting<T> {
   readonly decoder: Decoder<T>;
   readonly default: T;
-  /** The default as a file spells it; `undefined` if there is none. */
+  /** The default in the spelling of a configuration file; `undefined` if the setting has no default. */
   readonly rawDefault: unknown;
-  /** Markdown for operators: the mechanism first, then the consequence, then when to change it. */
+  /** The description for operators, in Markdown: the mechanism, then the consequence, then when to change the setting. */
   readonly doc: string;
-  /** The value is a secret: it never appears in logs or errors. */
+  /** Whether the value is a secret, which must never appear in logs or errors. */
   readonly secret: boolean;
 }
 
-/** A setting with a default. The default is spelled as in a file and is decoded like any other value. */
+/** Creates a setting with a default. `rawDefault` is spelled as in a configuration file, and is decoded like a value from a file. */
 export function setting<T>(decoder: Decoder<T>, rawDefault: unknown, doc: string): Setting<T> {
   const decoded = decoder.decode(rawDefault);
   if (!decoded.ok) throw new Error(`default: ${decoded.problems.join("; ")}`);
   return { decoder, default: decoded.value, rawDefault, doc, secret: false };
 }
 
-/** A setting without a default. */
+/** Creates a setting without a default. */
 export function unset<T>(decoder: Decoder<T>, doc: string): Setting<T | undefined> {
   return { decoder: optional(decoder), default: undefined, rawDefault: undefined, doc, secret: false };
 }
 
-/** A secret setting. It has no default. */
+/** Creates a secret setting. It has no default. */
 export function secret<T>(decoder: Decoder<T>, doc: string): Setting<T | undefined> {
   return { ...unset(hidden(decoder), doc), secret: true };
 }

@@ -1,6 +1,6 @@
 import { CONFIG_KEYS, type ConfigKey, SCHEMA, variableOf } from "./schema.ts";
 
-/** The settings as a Markdown table. It has one row per key, in the order of the schema. */
+/** Returns the settings as a Markdown table, with one row per key in the order of the schema. */
 export function settingsTable(): string {
   const rows = CONFIG_KEYS.map(
     (key) => `| \`${key}\` | \`${variableOf(key)}\` | ${defaultOf(key)} | ${cell(meaningOf(key))} |`,

@@ -6,7 +6,7 @@ import { suggest } from "./suggest.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "SALLYPORT_";
-/** Holds the path of the configuration file. It is not a setting. */
+/** The environment variable that contains the path of the configuration file. It is not a setting. */
 export const FILE_VARIABLE = "SALLYPORT_CONFIG";
 
 const KEY_OF = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]));
@@ -28,8 +28,8 @@ export function fromEnvironment(environment: Environment): SourceValues {
 }
 
 /**
- * Kubernetes and Docker links set SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container if a
- * service is named "sallyport". They are not settings.
+ * Whether Kubernetes or Docker set the variable, which is then not a setting. If a service is named "sallyport", they set
+ * SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container.
  */
 function isServiceLink(variable: string, text: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(variable)) return true;

@@ -16,7 +16,7 @@ const PARSERS: Readonly<Record<string, (text: string, path: string) => ParsedTex
   ".json": parseJson,
 };
 
-/** Reads the settings of a configuration file. A file that cannot be read or parsed results in exactly one problem. */
+/** Reads the settings of a configuration file. If the file cannot be read or parsed, the result has exactly one problem. */
 export function fromFile(path: string, readFile: (path: string) => string): SourceValues {
   const parse = PARSERS[extname(path).toLowerCase()];
   const origin = pathShown(path);
@@ -40,15 +40,15 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
   }
 }
 
-/** Duplicate keys are refused: otherwise one of the two values would silently have no effect. */
+/** Duplicate keys are refused, because one of the two values would silently have no effect. */
 function duplicateProblem({ path, line }: DuplicateKey, origin: string): string {
   return `${redactedKey(path.join("."))} (${origin}:${line}): given twice, expected once`;
 }
 
-/** No key has more names. The bound stops recursion: a YAML alias can make a table contain itself. */
+/** Maximum names in a key. No setting has more. It ends the recursion if a YAML alias makes a table contain itself. */
 const NAMES_MAX = 4;
 
-/** Converts nested tables to dotted keys. A quoted name with dots is the same key in another spelling. */
+/** Converts nested tables to dotted keys. A quoted name with dots (`"log.level"`) is the same key as nested tables. */
 function flatten(root: unknown, origin: string): SourceValues {
   if (!isObject(root)) return failed(`${origin}: got ${redactedValue(root)}, expected a table of settings`);
   const settings = new Map<ConfigKey, RawSetting>();

@@ -10,7 +10,7 @@ export interface FlagValues extends SourceValues {
 
 const FLAGS = ["--config", "--set"];
 
-/** Reads `--config FILE` and `--set key=value`, also as `--config=FILE` and `--set=key=value`. Other arguments are problems. */
+/** Reads `--config FILE` and `--set key=value`, and the forms with `=` after the flag. Every other argument is a problem. */
 export function fromFlags(args: readonly string[]): FlagValues {
   const settings: RawSetting[] = [];
   const problems: string[] = [];
@@ -31,7 +31,7 @@ export function fromFlags(args: readonly string[]): FlagValues {
   return { settings, problems, file };
 }
 
-/** Problems quote only the key, because the value may be a secret. */
+/** Adds the setting of one `--set`. A problem quotes only the key, because the value may be a secret. */
 function addSetting(argument: string, settings: RawSetting[], problems: string[]): void {
   const [key, text] = splitAtEquals(argument);
   if (text === undefined) problems.push("--set: expected key=value after it");
@@ -41,7 +41,7 @@ function addSetting(argument: string, settings: RawSetting[], problems: string[]
 
 const FLAG = /^--?[a-z][a-z._-]{0,39}$/;
 
-/** Quotes only arguments that look like flags. Any other argument may be the value of a flag, and so a secret. */
+/** Describes an unknown argument. It is quoted only if it looks like a flag. Otherwise it may be a value, and values may be secrets. */
 function unknownArgument(argument: string, index: number): string {
   const key = argument.replace(/^-+/, "");
   if (isConfigKey(key)) return `${argument}: expected "--set ${key}=…"`;

@@ -1,11 +1,11 @@
 import { ParseError } from "./parsed-text.ts";
 import { type ConfigKey, SCHEMA } from "./schema.ts";
 
-/** One value as it stands in a source. */
+/** One setting as it is written in a source, before it is decoded. */
 export interface RawSetting {
   readonly key: ConfigKey;
   readonly raw: unknown;
-  /** The source for error messages: the path of a file, a variable, or a flag. */
+  /** The name of the source in error messages: the path of a file, a variable, or a flag. */
   readonly origin: string;
 }
 

@@ -1,4 +1,4 @@
-/** ` (did you mean "…"?)` with the closest candidate, or an empty text if none is close enough. */
+/** Returns ` (did you mean "…"?)` with the closest candidate, or an empty text if no candidate is close enough. */
 export function suggest(word: string, candidates: Iterable<string>): string {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 4)) + 1;
@@ -9,7 +9,7 @@ export function suggest(word: string, candidates: Iterable<string>): string {
   return best === undefined ? "" : ` (did you mean "${best}"?)`;
 }
 
-/** Levenshtein distance, capped at `atMost`. */
+/** Returns the Levenshtein distance of two words, or `atMost` if the distance is larger. */
 function editDistance(a: string, b: string, atMost: number): number {
   if (Math.abs(a.length - b.length) >= atMost) return atMost;
   let above = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -5,7 +5,7 @@ import { type Decoder, decoder } from "./decoder.ts";
 import { redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/** A number with a unit is a common mistake and not a secret, so problems may quote it. */
+/** A number with a unit, such as "5s". It is a common mistake and not a secret, so error messages may quote it. */
 const NUMBER_WITH_UNIT = /^[-+]?\d{1,12}([.,_]\d{1,9})*\s?(ms|s|min|m|h|d|[kKMGT]?i?[bB]?|%)$/;
 
 function shownNumber(raw: unknown): string {
@@ -20,7 +20,7 @@ export function int(unit: string, min: number, max: number): Decoder<number> {
   );
 }
 
-/** A number above 0. It need not be an integer. */
+/** Creates a decoder for a number above 0, with or without decimals. */
 export function positive(unit: string, max: number): Decoder<number> {
   return decoder(
     `a number above 0, at most ${max} (${unit})`,
@@ -29,7 +29,7 @@ export function positive(unit: string, max: number): Decoder<number> {
   );
 }
 
-/** In a variable or a flag: the text "true" or "false". */
+/** Decodes a boolean. In a variable or a flag, it is the text "true" or "false". */
 export const boolean: Decoder<boolean> = decoder("true or false", (raw) => (typeof raw === "boolean" ? raw : undefined), {
   fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
 });
@@ -44,12 +44,12 @@ function suggestChoice(raw: string, choices: readonly string[]): string | undefi
   return found === "" ? undefined : found;
 }
 
-/** Text that matches `pattern`. */
+/** Creates a decoder for a text that matches `pattern`. */
 export function text(expected: string, pattern: RegExp): Decoder<string> {
   return decoder(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
 }
 
-/** Error messages quote paths. So control characters, and values that look like a misplaced seed, PEM key or URL, are refused. */
+/** Decodes a file path. Error messages quote paths, so control characters and texts like a seed, a PEM key or a URL are refused. */
 export const filePath: Decoder<string> = decoder(
   "a file path",
   (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined),
@@ -58,7 +58,7 @@ export const filePath: Decoder<string> = decoder(
   },
 );
 
-/** Base64 of 32 bytes: a seed. */
+/** A text that may be a seed: base64 of 32 bytes. */
 const SEED = /^(?:[A-Za-z0-9+/_-]{43}=|[A-Za-z0-9+_-][A-Za-z0-9+/_-]{42})$/;
 
 function isPath(raw: string): boolean {
@@ -76,17 +76,17 @@ function readHttpUrl(raw: string): string | undefined {
   return url.href.replace(/\/+$/, "");
 }
 
-/** The schemes that Bun's Redis client supports, without their synonyms. */
+/** A URL with a scheme that Bun's Redis client supports. Synonyms of the three schemes are not accepted. */
 const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
 
-/** The URL of a Redis server. It may hold a password, so its setting must be secret. */
+/** Decodes the URL of a Redis server. The URL may contain a password, so its setting must be secret. */
 export const redisUrl: Decoder<string> = decoder(
   "a URL such as redis://user:password@host:6379/0, rediss://… for TLS, or redis+unix:///path/to/socket",
   (raw) => (typeof raw === "string" && REDIS_URL.test(raw) && URL.canParse(raw) ? raw : undefined),
 );
 
 export const listen: Decoder<ListenAddress> = decoder(
-  '"host:port", an IPv6 host in brackets, port 0 to let the system choose',
+  '"host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
   (raw) => (typeof raw === "string" ? readListen(raw) : undefined),
 );
 
@@ -100,23 +100,23 @@ function readListen(raw: string): ListenAddress | undefined {
   return plain !== undefined && isHost(plain) ? { host: plain, port } : undefined;
 }
 
-/** A host name without scheme and port. IP addresses are refused. */
+/** Decodes a host name without scheme and port. IP addresses are refused. */
 export const hostName: Decoder<string> = decoder(
   'a host name such as "admin.internal", without scheme, port and wildcard',
   (raw) => (typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined),
 );
 
-/** A host whose last label is a number must be an IPv4 address (WHATWG URL, "ends in a number"). */
+/** Whether the text is a host name or an IPv4 address. A name whose last label is a number is refused (WHATWG URL, "ends in a number"). */
 function isHost(host: string): boolean {
   return /(^|\.)\d+$/.test(host) ? isIP(host) === 4 : HOST_NAME.test(host);
 }
 
-/** An address range in CIDR notation, or one address. */
+/** Decodes an IP address, or a range of addresses in CIDR notation. */
 export const cidr: Decoder<string> = decoder('an address or a range such as "10.0.0.0/8" or "fd00::/8"', (raw) =>
   typeof raw === "string" && isCidr(raw) ? raw : undefined,
 );
 
-/** Uses the parser that matches addresses at run time, so both accept the same notation. */
+/** Whether `parseIpBlock` accepts the text. The same parser is used at run time, so every accepted setting works. */
 function isCidr(raw: string): boolean {
   try {
     parseIpBlock(raw);

@@ -100,7 +100,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with TLS", () => {
         env: {},
         argv: ["--set", "stores.redis.url=redis://cache:6379", "--set", "stores.redis.ca_file=ca.pem"],
       }),
-    ).toThrow("stores.redis.url is not rediss://");
+    ).toThrow("stores.redis.url does not start with rediss://");
   });
 
   test("that requires client certificates accepts a trusted one, and the start error names the missing one", async () => {

@@ -112,7 +112,7 @@ describe("problems", () => {
     );
     expect(problems).toEqual([
       "log.level (gw.toml): got a text that is not shown, expected one of debug, info, warn, error",
-      'edge.listen (gw.toml): got 8080, expected "host:port", an IPv6 host in brackets, port 0 to let the system choose',
+      'edge.listen (gw.toml): got 8080, expected "host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
       'limits.payload_bytes_max (variable SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX): got "1MB", expected an integer from 1024 to 16777216 (bytes)',
       "push.protocol (flag --set): got a text that is not shown, expected one of grpc, connect, grpc-web",
     ]);

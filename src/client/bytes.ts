@@ -1,14 +1,14 @@
-/** SHA-256, 32 bytes. */
+/** Returns the SHA-256 hash of the bytes: 32 bytes. */
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", copyOf(bytes)));
 }
 
-/** Not constant-time: use it for public values only. */
+/** Compares two values in variable time, so it must not be used for secrets. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
 }
 
-/** Copies the bytes into a new ArrayBuffer. WebCrypto accepts no view of a SharedArrayBuffer. */
+/** Copies the bytes into a new ArrayBuffer, because WebCrypto accepts no view of a SharedArrayBuffer. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }

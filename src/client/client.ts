@@ -15,35 +15,38 @@ import { type CommandResult, type VerifiedEvent, verifyResponse } from "./verify
 
 export interface SallyportClientOptions extends RequestSignerOptions {
   /**
-   * A connect-es transport to the gateway. It determines the protocol (Connect, gRPC-Web or gRPC) and the codec: `createConnectTransport` of
-   * `@connectrpc/connect-web` in browsers, of `@connectrpc/connect-node` in Bun and Node.
+   * A connect-es transport to the gateway, such as `createConnectTransport` of `@connectrpc/connect-web` (browsers) or of
+   * `@connectrpc/connect-node` (Bun, Node). The transport determines the protocol and the codec.
    */
   readonly transport: Transport;
-  /** From `confirmEmailCode`. */
+  /** The device session and its key, as `confirmEmailCode` returns them. */
   readonly credentials: SessionCredentials;
-  /** Usually a `GatewayKeys`. */
+  /** The source of the gateway's public keys, usually a `GatewayKeys`. */
   readonly keys: GatewayKeySource;
   /**
-   * The gateway's setting `freshness.window_ms`: how long after its first attempt a request id may be repeated. Default: 60,000, as in the
-   * gateway. Set it if the gateway's setting differs.
+   * The time after its first attempt in which a request id may be repeated, in ms. It must equal the gateway's setting
+   * `freshness.window_ms`. Default: 60,000, as in the gateway.
    */
   readonly freshnessWindowMs?: number | undefined;
 }
 
 export interface SendOptions {
-  /** Cancels the call; it rejects with a `ConnectError` of code `Canceled`. */
+  /** Cancels the call. The call then rejects with a `ConnectError` of code `Canceled`. */
   readonly signal?: AbortSignal | undefined;
-  /** After this time the call rejects with a `ConnectError` of code `DeadlineExceeded`. Default: 15,000. */
+  /** Timeout in ms. The call then rejects with a `ConnectError` of code `DeadlineExceeded`. Default: 15,000. */
   readonly timeoutMs?: number | undefined;
-  /** More request headers, such as `accept-language`. */
+  /** Additional request headers, such as `accept-language`. */
   readonly headers?: HeadersInit | undefined;
 }
 
 export interface ExecuteOptions extends SendOptions {
   /**
-   * A request id of your own, 8 to 128 characters of `[A-Za-z0-9_-]`. Repeat it to retry a command that may have arrived, without executing
-   * it twice. After `freshnessWindowMs` from the first attempt, `execute` rejects with `RepeatTooLateError`. The client remembers the last
-   * 4096 ids. To retry after a restart of the app, store the result of `sign` and send it with `executeSigned`. Default: a new UUIDv7.
+   * Your own request id: 8 to 128 characters of `[A-Za-z0-9_-]`. Default: a new UUIDv7.
+   *
+   * To retry a command that may have arrived, send it again with the same id. The gateway then does not execute it twice.
+   * - `execute` rejects with `RepeatTooLateError` if the first attempt is older than `freshnessWindowMs`.
+   * - The client remembers the last 4096 ids.
+   * - To retry after a restart of the app, store the result of `sign` and send it with `executeSigned`.
    */
   readonly requestId?: string | undefined;
 }
@@ -55,11 +58,11 @@ export interface StreamOptions {
 }
 
 export interface SubscribeOptions extends StreamOptions {
-  /** The `eventId` of the last event that the app has processed. The gateway then sends the events after it, if it still has them. */
+  /** The `eventId` of the last event that the app has processed. The gateway then sends the later events that it still has. */
   readonly resumeAfter?: string | undefined;
 }
 
-/** Longer than the gateway's default timeout for its backend, so that the gateway reports a slow backend. */
+/** Default timeout of a call. The gateway's default timeout for its backend is shorter, so the gateway can report a slow backend. */
 const TIMEOUT_MS = 15_000;
 const FRESHNESS_WINDOW_MS = 60_000;
 
@@ -67,8 +70,8 @@ const FRESHNESS_WINDOW_MS = 60_000;
  * A client of the gateway for one device session. It signs requests and verifies responses and events before it returns them.
  *
  * All methods reject with:
- * - `ConnectError` if the gateway refuses or cannot be reached; `reasonOf(error)` returns the reason of a refusal;
- * - `UntrustedResponseError` if a response or event does not verify;
+ * - `ConnectError` if the gateway refuses the request or cannot be reached; `reasonOf(error)` returns the reason of a refusal;
+ * - `UntrustedResponseError` if a response or event fails verification;
  * - `RestError` if the gateway's keys cannot be fetched.
  */
 export class SallyportClient {
@@ -87,13 +90,13 @@ export class SallyportClient {
   }
 
   /**
-   * Sends a command and resolves to the backend's answer. A business error is an answer too: see `resultCode`.
+   * Sends a command and resolves to the backend's answer. A business error of the backend is also an answer, with its own `resultCode`.
    *
-   * After an error, the command may or may not have been executed: refusals are not signed, so none of them proves that it was not. To retry
-   * safely, set `requestId`; a repeat that is too late rejects with `RepeatTooLateError`.
+   * If `execute` rejects, the command may or may not have been executed. Even a refusal is no proof, because refusals are not signed. To
+   * retry safely, set `requestId`. A retry that is too late rejects with `RepeatTooLateError`.
    *
-   * If the gateway refuses the timestamp, the client corrects its clock by a signed answer. It then sends the command once more under a new
-   * request id, unless the first request may have been admitted or `requestId` is set.
+   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then sends the command again under a new request
+   * id, except if `requestId` is set or if the gateway may have admitted the first request.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     const payloadBytes = payloadToBytes(payload);
@@ -106,7 +109,7 @@ export class SallyportClient {
       return await this.executeSigned(request, options);
     } catch (error) {
       const serverTime = await this.#fetchServerTime(error, options);
-      // Do not sign again under a caller's request id, nor if the first request may have been executed.
+      // A second request could execute the command twice, unless the first one cannot have been admitted. A caller's id is not replaced.
       if (serverTime === undefined || requestId !== undefined) throw error;
       if (!cannotHaveBeenAdmitted(Number(request.envelope.timestampMs), elapsedMs(), serverTime)) throw error;
       return this.executeSigned(await this.sign(messageType, payloadBytes), options);
@@ -114,9 +117,10 @@ export class SallyportClient {
   }
 
   /**
-   * Yields the events of this session, its user, and all. The first is `gateway.server_time`; `gateway.heartbeat` events follow at intervals.
-   * Throws the error that the gateway ends the stream with. It does not reconnect: subscribe again, with `resumeAfter`. To end the stream, leave
-   * the loop or abort the signal.
+   * Yields the events for this session, for its user, and for all clients. The first event is `gateway.server_time`. Heartbeat events
+   * (`gateway.heartbeat`) follow at intervals. If the gateway ends the stream with an error, the loop throws this error.
+   *
+   * The client does not reconnect: call `subscribe` again, with `resumeAfter`. To end the stream, leave the loop or abort the signal.
    */
   async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<VerifiedEvent, void, undefined> {
     const payloadBytes = payloadToBytes(options.resumeAfter === undefined ? undefined : { resume_after: options.resumeAfter });
@@ -124,7 +128,7 @@ export class SallyportClient {
       const opened = this.subscribeSigned(await this.sign(SUBSCRIBE_MESSAGE_TYPE, payloadBytes, { timestampMs }), options);
       return { first: await opened.next(), events: opened };
     };
-    // A subscription executes nothing, so the claimed time may be used unverified. The first event then confirms it: it is signed.
+    // A subscription executes nothing, so it may be signed with the unverified time of a refusal. The signed first event confirms the time.
     const { first, events } = await open().catch(async (error: unknown) => {
       const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
       if (claimedMs === undefined) throw error;
@@ -145,7 +149,7 @@ export class SallyportClient {
     return this.#signer.sign(messageType, payloadBytes, options);
   }
 
-  /** Sends a signed command unchanged and verifies the response. It never signs or sends again. */
+  /** Sends a signed command unchanged and verifies the response. The command is sent only once. */
   async executeSigned(request: SignedRequest, options: SendOptions = {}): Promise<CommandResult> {
     const { signal, headers, timeoutMs = TIMEOUT_MS } = options;
     const response = await this.#gateway.executeCommand(request, callOptions(timeoutMs, signal, headers));
@@ -165,7 +169,10 @@ export class SallyportClient {
     }
   }
 
-  /** If the error refuses the timestamp: gets the gateway's time from a signed event and sets the clock. Concurrent callers share one request. */
+  /**
+   * If the error is a refusal of the timestamp, gets the gateway's time from a signed event and sets the clock. Otherwise returns `undefined`.
+   * Concurrent callers share one subscription.
+   */
   async #fetchServerTime(error: unknown, options: SendOptions): Promise<ServerTime | undefined> {
     const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
     if (claimedMs === undefined) return undefined;
@@ -182,13 +189,13 @@ export class SallyportClient {
       for await (const { payload } of this.subscribeSigned(request, { signal, headers }))
         return this.#signer.clock.confirm(payload);
     } catch {
-      // The time is not confirmed: the caller throws the refusal.
+      // The time could not be confirmed. The caller then throws the refusal of the timestamp.
     }
     return undefined;
   }
 }
 
-/** connect-es declares its options without `undefined` (`exactOptionalPropertyTypes`), so unset options are left out. */
+/** Returns the options without those that are `undefined`, because the types of connect-es do not allow `undefined`. */
 function callOptions(timeoutMs: number, signal: AbortSignal | undefined, headers: HeadersInit | undefined): CallOptions {
   const options: CallOptions = { timeoutMs };
   if (signal !== undefined) options.signal = signal;

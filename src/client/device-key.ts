@@ -6,7 +6,7 @@ const SEED_BYTES = 32;
 
 /** The Ed25519 key pair of a device session. Implement it yourself if the private key stays in hardware. */
 export interface DeviceKey {
-  /** 32 bytes (RFC 8032 5.1.5). Login registers it with the session. */
+  /** The public key, 32 bytes (RFC 8032 5.1.5). The login registers it with the session. */
   readonly publicKey: Uint8Array;
   /** Resolves to the 64-byte Ed25519 signature of the message. */
   sign(message: Uint8Array): Promise<Uint8Array>;
@@ -14,7 +14,7 @@ export interface DeviceKey {
 
 /** A device key in memory. Store its seed to use the same device session after a restart. */
 export interface ExportableDeviceKey extends DeviceKey {
-  /** Returns a copy of the 32-byte seed (RFC 8032 5.1.5). It is the private key: keep it secret. */
+  /** Returns a copy of the 32-byte seed (RFC 8032 5.1.5). The seed is the private key: keep it secret. */
   exportSeed(): Uint8Array;
 }
 
@@ -25,7 +25,7 @@ export async function generateDeviceKey(fillRandom: FillRandom = systemRandom): 
   return importDeviceKey(seed);
 }
 
-/** Restores the device key of an exported seed. Rejects with `RangeError` unless the seed has 32 bytes. */
+/** Restores a device key from its exported seed. Rejects with `RangeError` unless the seed has 32 bytes. */
 export async function importDeviceKey(seed: Uint8Array): Promise<ExportableDeviceKey> {
   if (seed.byteLength !== SEED_BYTES) throw new RangeError(`seed: ${SEED_BYTES} bytes expected, ${seed.byteLength} given`);
   const ownSeed = copyOf(seed);

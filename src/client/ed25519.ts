@@ -1,20 +1,20 @@
 import { Point, signAsync, verifyAsync } from "@noble/ed25519";
 import { copyOf } from "./bytes.ts";
 
-/** Ed25519 with WebCrypto if the runtime supports the curve, else with @noble/ed25519, which is at least ten times slower. */
+/** Ed25519 with WebCrypto if the runtime supports the curve. Otherwise with @noble/ed25519, which is at least ten times slower. */
 
 const ED25519 = "Ed25519";
 const SIGNATURE_BYTES = 64;
-/** RFC 8410: the bytes before the 32-byte seed of an Ed25519 private key in a PKCS #8 OneAsymmetricKey. */
+/** In PKCS #8, an Ed25519 private key is these bytes followed by the 32-byte seed (RFC 8410, OneAsymmetricKey). */
 const PKCS8_PREFIX = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
 
-/** Resolves to a 64-byte signature. */
+/** Signs the message. Resolves to the 64-byte signature. */
 export type Sign = (message: Uint8Array) => Promise<Uint8Array>;
 export type Verify = (message: Uint8Array, signature: Uint8Array) => Promise<boolean>;
-/** The part of WebCrypto that is used. */
+/** The functions of WebCrypto that this file uses. */
 export type Subtle = Pick<SubtleCrypto, "importKey" | "sign" | "verify">;
 
-/** Signs with the private key of a 32-byte seed. */
+/** Returns a function that signs with the private key of a 32-byte seed. */
 export async function signerFor(seed: Uint8Array, subtle: Subtle = crypto.subtle): Promise<Sign> {
   const ownSeed = copyOf(seed);
   const pkcs8 = new Uint8Array([...PKCS8_PREFIX, ...ownSeed]);
@@ -23,7 +23,7 @@ export async function signerFor(seed: Uint8Array, subtle: Subtle = crypto.subtle
   return async (message) => new Uint8Array(await subtle.sign(ED25519, key, copyOf(message)));
 }
 
-/** Strict verification (RFC 8032 5.1.7). The caller checks the public key first, with `isStrictPublicKey`. */
+/** Returns a function that verifies strictly (RFC 8032 5.1.7). The caller must first check the public key with `isStrictPublicKey`. */
 export async function verifierFor(publicKey: Uint8Array, subtle: Subtle = crypto.subtle): Promise<Verify> {
   const ownKey = copyOf(publicKey);
   const key = await importNative(() => subtle.importKey("raw", ownKey, ED25519, false, ["verify"]));
@@ -34,7 +34,9 @@ export async function verifierFor(publicKey: Uint8Array, subtle: Subtle = crypto
   };
 }
 
-/** Whether the 32 bytes are the canonical encoding of a point that is not of small order. A small-order key verifies forged signatures. */
+/**
+ * Whether the 32 bytes are the canonical encoding of a point that is not of small order. With a small-order key, forged signatures verify.
+ */
 export function isStrictPublicKey(raw: Uint8Array): boolean {
   try {
     return !Point.fromBytes(raw, false).isSmallOrder();
@@ -43,7 +45,7 @@ export function isStrictPublicKey(raw: Uint8Array): boolean {
   }
 }
 
-/** The imported key, or `undefined` if WebCrypto lacks Ed25519. */
+/** Resolves to the imported key, or to `undefined` if WebCrypto does not support Ed25519. */
 async function importNative(importKey: () => Promise<CryptoKey>): Promise<CryptoKey | undefined> {
   try {
     return await importKey();

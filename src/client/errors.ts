@@ -3,17 +3,17 @@ import { ConnectError } from "@connectrpc/connect";
 import { REFUSAL_DOMAIN, REFUSALS, type Reason } from "../core/refusal.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
-/** The machine-readable part of a refusal. It is not signed: whoever terminates TLS can forge it. */
+/** The machine-readable part of a refusal. It is not signed, so a proxy that terminates TLS can forge it. */
 export interface RefusalInfo {
   /** A reason of the catalogue, such as `RATE_LIMITED`: proto/README.md, "Order of checks". */
   readonly reason: Reason;
-  /** Details by name, as the catalogue lists them for the reason. */
+  /** Details by name. The catalogue lists the names for each reason. */
   readonly metadata: Readonly<Record<string, string>>;
   /** How long to wait before a retry, in ms; `undefined` if the gateway gives no delay. */
   readonly retryAfterMs: number | undefined;
 }
 
-/** The refusal in the error of a call or stream; `undefined` if the error is not a refusal of the gateway. */
+/** Returns the refusal in the error of a call or stream, or `undefined` if the error is not a refusal of the gateway. */
 export function refusalOf(error: unknown): RefusalInfo | undefined {
   if (!(error instanceof ConnectError)) return undefined;
   const info = error.findDetails(ErrorInfoSchema).find((detail) => detail.domain === REFUSAL_DOMAIN);
@@ -22,12 +22,12 @@ export function refusalOf(error: unknown): RefusalInfo | undefined {
   return { reason: info.reason, metadata: info.metadata, retryAfterMs: delay && durationMs(delay) };
 }
 
-/** The reason of `refusalOf(error)`; `undefined` if the error is not a refusal of the gateway. */
+/** Returns the reason of a refusal, or `undefined` if the error is not a refusal of the gateway. */
 export function reasonOf(error: unknown): Reason | undefined {
   return refusalOf(error)?.reason;
 }
 
-/** A newer gateway may send reasons that this client lacks. The code of the `ConnectError` then tells how to react. */
+/** Whether the reason is in the catalogue. A newer gateway may send unknown reasons. Then use the code of the `ConnectError`. */
 function isReason(text: string): text is Reason {
   return Object.hasOwn(REFUSALS, text);
 }
@@ -54,7 +54,7 @@ const CHECK_TEXTS: Readonly<Record<TrustCheck, string>> = {
   audience: "its audience is neither this session, nor its user, nor all",
 };
 
-/** A response or event failed verification. None of its content was returned. After a command, the outcome is unknown. */
+/** A response or event failed verification and was discarded. If it was the response to a command, the command may have been executed. */
 export class UntrustedResponseError extends Error {
   readonly check: TrustCheck;
 
@@ -66,11 +66,11 @@ export class UntrustedResponseError extends Error {
 }
 
 /**
- * A request id was repeated after the freshness window. Nothing was sent: the gateway would refuse the request, and no longer knows whether
- * the first attempt arrived. Only the backend can tell.
+ * A request id was repeated after the freshness window, so the client did not send the request. The gateway would refuse it, and no longer
+ * knows whether the first attempt was executed. Only the backend knows.
  */
 export class RepeatTooLateError extends Error {
-  /** When the repeat was last possible, in Unix ms by the gateway's clock. */
+  /** The time until which a repeat was possible, in Unix ms by the gateway's clock. */
   readonly untilMs: number;
 
   constructor(untilMs: number) {

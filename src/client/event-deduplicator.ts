@@ -2,15 +2,15 @@ import { base64Encode } from "@bufbuild/protobuf/wire";
 import type { EventEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { RecentMap } from "./recent-map.ts";
 
-/** An entry takes some hundred bytes. */
+/** Minimum number of events that are remembered. Each takes a few hundred bytes. */
 const EVENTS_MIN = 4096;
-/** How far the clocks of several gateways may differ, and with them the timestamps of the events in one stream. */
+/** Maximum clock difference between gateways. An event that another gateway signed may seem to be this much too old. */
 const CLOCK_SKEW_MS = 60_000;
 
 /**
- * Remembers the events that a client has delivered, over all of its streams.
+ * Remembers the events that the client has delivered to the app, over all streams.
  *
- * A signed event is valid in every stream of its audience. A man in the middle could therefore replay it in a later stream. Such a replay is
+ * A signed event is valid in every stream of its audience, so a man in the middle could replay it in a later stream. Such a replay is
  * dropped: proto/README.md, "What a client checks".
  */
 export class EventDeduplicator {
@@ -19,15 +19,15 @@ export class EventDeduplicator {
   #count = 0;
 
   /**
-   * Call it before the stream is requested. The new stream drops every event delivered up to now. A stream that resumes drops only the
-   * events up to `resumeAfter`: the gateway sends the later ones again on purpose.
+   * Returns the filter of a new stream. Call it before the stream is requested. The filter drops all events that were delivered before the
+   * call. If the stream resumes, the filter drops only the events up to `resumeAfter`, because the gateway intentionally repeats later ones.
    */
   openStream(resumeAfter: string | undefined): StreamFilter {
     const lastDropped = resumeAfter === undefined ? this.#count : (this.#orderById.get(resumeAfter) ?? 0);
     return new StreamFilter(this, lastDropped);
   }
 
-  /** The event's number in the order of delivery, from 1; `undefined` if it is not remembered. */
+  /** Returns the event's number in the order of delivery, from 1, or `undefined` if the event is not remembered. */
   orderOf(content: string): number | undefined {
     return this.#orderByContent.get(content);
   }
@@ -39,7 +39,7 @@ export class EventDeduplicator {
   }
 }
 
-/** Drops the replays in one stream. Streams that are open at the same time each deliver the same events once. */
+/** Drops replayed events in one stream. If several streams are open at the same time, each of them delivers an event once. */
 export class StreamFilter {
   readonly #deduplicator: EventDeduplicator;
   readonly #lastDropped: number;
@@ -51,12 +51,12 @@ export class StreamFilter {
     this.#lastDropped = lastDropped;
   }
 
-  /** For a stream that does not resume: it carries no event that is older than its start, `serverTimeMs` by the gateway's clock. */
+  /** Drops events from before the start of the stream. Call it with the gateway's time at the start, unless the stream resumes. */
   startAt(serverTimeMs: number): void {
     this.#notBeforeMs = serverTimeMs - CLOCK_SKEW_MS;
   }
 
-  /** Returns whether to deliver a verified event, and records it as delivered. */
+  /** Returns whether a verified event must be delivered. If so, records the event as delivered. */
   accept({ eventId, eventType, audience, timestampMs, payloadHash }: EventEnvelope): boolean {
     const content = `${audience} ${eventType} ${base64Encode(payloadHash)} ${eventId}`;
     const isReplay = (this.#deduplicator.orderOf(content) ?? Number.POSITIVE_INFINITY) <= this.#lastDropped;

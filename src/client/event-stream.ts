@@ -9,8 +9,8 @@ import { type VerifiedEvent, verifyEvent } from "./verify.ts";
 /**
  * Verifies each event of one stream before it is yielded, and drops replays.
  *
- * The first event is `gateway.server_time`. It names this client's session and user, and its `request_id` proves that the stream answers this
- * subscription. The audience of every later event is this session, its user, or all. Throws `UntrustedResponseError`.
+ * The first event must be `gateway.server_time` for this session, with the `request_id` of this subscription. It names the session's user.
+ * The audience of every later event must be the session, the user, or all. Otherwise throws `UntrustedResponseError`.
  */
 export async function* verifiedEvents(
   messages: AsyncIterable<GatewayEvent>,

@@ -1,14 +1,15 @@
 import { RepeatTooLateError } from "./errors.ts";
 import { RecentMap } from "./recent-map.ts";
 
-/** More request ids than a device sends within the freshness window. */
+/** Minimum number of request ids that are remembered. A device sends fewer within the freshness window. */
 const IDS_MIN = 4096;
 
 /**
- * Remembers when each caller-chosen request id was first signed.
+ * Remembers when each request id that the caller chose was first signed.
  *
- * A repeat is signed with the timestamp of the first attempt. The gateway then refuses it as a replay if the first attempt arrived, and as
- * too old after the freshness window. With a later timestamp the gateway could execute the command twice: proto/README.md, "Clock and repeats".
+ * A repeat is signed with the timestamp of the first attempt. If the first attempt arrived, the gateway refuses the repeat as a replay. After
+ * the freshness window, it refuses the repeat as too old. With a new timestamp, the gateway could execute the command twice:
+ * proto/README.md, "Clock and repeats".
  */
 export class FirstAttempts {
   readonly #freshnessWindowMs: number;
@@ -19,8 +20,8 @@ export class FirstAttempts {
   }
 
   /**
-   * Returns the timestamp to sign `requestId` with, in Unix ms: `nowMs` for a new id, else that of its first attempt. Throws
-   * `RepeatTooLateError` if the first attempt is older than the freshness window.
+   * Returns the timestamp for a request with this id, in Unix ms. A new id gets `nowMs`; a repeated id gets the time of its first attempt.
+   * Throws `RepeatTooLateError` if the first attempt is older than the freshness window.
    */
   timestampFor(requestId: string, nowMs: number): number {
     const firstMs = this.#firstMs.get(requestId);

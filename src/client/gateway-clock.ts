@@ -3,22 +3,23 @@ import type { RefusalInfo } from "./errors.ts";
 import { numberMember } from "./json.ts";
 
 export interface GatewayClockOptions {
-  /** The device's clock, in Unix ms. Default: `Date.now`. */
+  /** Returns the time of the device's clock, in Unix ms. Default: `Date.now`. */
   readonly now?: (() => number) | undefined;
-  /** The largest error of the device's clock that is corrected, in ms. Default: one day. */
+  /** The largest error of the device's clock that the client corrects, in ms. Default: one day. */
   readonly clockOffsetMaxMs?: number | undefined;
 }
 
-/** The times in the payload of a verified `gateway.server_time`. */
+/** The times in the payload of a verified `gateway.server_time` event. */
 export interface ServerTime {
-  /** Unix ms. */
+  /** The gateway's clock when it signed the event, in Unix ms. */
   readonly nowMs: number;
+  /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** Unix ms. Since this time, the gateway admits no request with an earlier timestamp. */
+  /** In Unix ms. From this time on, the gateway has refused every request whose timestamp is earlier than this time. */
   readonly admitsSinceMs: number;
 }
 
-/** Whether the gateway cannot have admitted a request with this timestamp at any time within the last `elapsedMs`. */
+/** Whether the gateway certainly did not admit a request with this timestamp. The request was sent `elapsedMs` ago. */
 export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, serverTime: ServerTime): boolean {
   const { nowMs, freshnessWindowMs, admitsSinceMs } = serverTime;
   if (freshnessWindowMs === undefined) return false;
@@ -30,10 +31,10 @@ export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, s
 const OFFSET_MS_MAX = 24 * 60 * 60 * 1000;
 
 /**
- * Estimates the gateway's clock from signed `gateway.server_time` events. Until the first one it is the device's clock.
+ * Estimates the gateway's clock from signed `gateway.server_time` events. Before the first such event, it returns the device's time.
  *
- * A refusal is not signed, so a man in the middle can claim any time in it. A claimed time is used to sign a subscription, never a command:
- * proto/README.md, "Clock and repeats".
+ * A refusal also contains the gateway's time, but it is not signed: a man in the middle can change it. This claimed time is used to sign a
+ * subscription, never a command: proto/README.md, "Clock and repeats".
  */
 export class GatewayClock {
   readonly #deviceNow: () => number;
@@ -45,28 +46,34 @@ export class GatewayClock {
     this.#offsetMaxMs = options.clockOffsetMaxMs ?? OFFSET_MS_MAX;
   }
 
-  /** Unix ms by the gateway's clock. */
+  /** Returns the current time of the gateway's clock, in Unix ms. */
   now(): number {
     return Math.round(this.#deviceNow() + this.#offsetMs);
   }
 
   /**
-   * Starts a stopwatch and returns a function that reads it, in ms. It takes the larger of two clocks: the monotonic clock can stop while
-   * the device sleeps, and the wall clock can be set back.
+   * Starts a stopwatch. Returns a function that returns the elapsed time, in ms. Two clocks measure it, and the larger result counts: the
+   * monotonic clock can stop while the device sleeps, and the wall clock can be set back.
    */
   stopwatch(): () => number {
     const [wallMs, monotonicMs] = [this.#deviceNow(), performance.now()];
     return () => Math.max(this.#deviceNow() - wallMs, performance.now() - monotonicMs);
   }
 
-  /** The unverified time of a `TIMESTAMP_OUT_OF_WINDOW` refusal, in Unix ms; `undefined` if there is none or the clock error is too large. */
+  /**
+   * Returns the unverified time in a `TIMESTAMP_OUT_OF_WINDOW` refusal, in Unix ms. Returns `undefined` without such a time, or if the device's
+   * clock error would exceed `clockOffsetMaxMs`.
+   */
   claimedTime(refusal: RefusalInfo | undefined): number | undefined {
     if (refusal?.reason !== "TIMESTAMP_OUT_OF_WINDOW") return undefined;
     const claimedMs = Number(refusal.metadata["server_time_ms"] || Number.NaN);
     return this.#isWithinBound(claimedMs) ? claimedMs : undefined;
   }
 
-  /** Sets the clock from the payload of a verified `gateway.server_time`. Returns `undefined` and changes nothing if the clock error is too large. */
+  /**
+   * Sets the clock from the payload of a verified `gateway.server_time` event. If the device's clock error exceeds `clockOffsetMaxMs`, returns
+   * `undefined` and changes nothing.
+   */
   confirm(payload: JsonValue | undefined): ServerTime | undefined {
     const nowMs = numberMember(payload, "server_time_ms");
     if (nowMs === undefined || !this.#isWithinBound(nowMs)) return undefined;

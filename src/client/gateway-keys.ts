@@ -8,7 +8,7 @@ import { type Fetch, getJson } from "./rest.ts";
 /** `key_unknown`: the key source has no key with this id. */
 export type SignatureVerdict = "valid" | "invalid" | "key_unknown";
 
-/** The gateway's public keys. Use `GatewayKeys`, or implement it yourself to pin or cache keys in another way. */
+/** A source of the gateway's public keys. Use `GatewayKeys`, or implement this interface to pin or cache keys in another way. */
 export interface GatewayKeySource {
   /** Verifies a 64-byte Ed25519 signature with the gateway's key `keyId`. Rejects if the keys cannot be fetched. */
   verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict>;
@@ -20,24 +20,24 @@ export interface GatewayKeysOptions {
   /** A monotonic clock, in ms. Default: `performance.now`. */
   readonly monotonic?: (() => number) | undefined;
   /**
-   * Key pinning: only published keys with one of these ids are accepted. A key id is the key's RFC 7638 thumbprint. Pinning protects against a
-   * forged key set. Add the next key's id before the gateway rotates its keys. Default: every published key is accepted.
+   * Key pinning, which protects against a forged key set: only published keys with one of these ids are accepted. A key id is the key's
+   * RFC 7638 thumbprint. Add the id of the next key before the gateway rotates its keys. Default: every published key is accepted.
    */
   readonly pinnedKeyIds?: readonly string[] | undefined;
 }
 
-/** A gateway publishes at most three keys. */
+/** Maximum keys that are read from a key set. A gateway publishes at most three; a forged key set may have more. */
 const KEYS_MAX = 16;
-/** The least interval between two fetches for unknown key ids, so that forged key ids cause no flood. A key is published long before it signs. */
+/** Minimum interval between two fetches for unknown key ids, so that forged key ids cause no flood of fetches. */
 const REFETCH_INTERVAL_MS = 10_000;
-/** PROTOCOL (proto/README.md), "Public REST": the age at which a key set expires. It bounds how long a withdrawn key is accepted. */
+/** The age at which a key set expires: proto/README.md, "Public REST". It limits how long a withdrawn key is accepted. */
 const AGE_MS_MAX = 5 * 60_000;
-/** From this age on, the set is fetched in the background while it is still in use. */
+/** From this age until it expires, a key set stays in use, and the next use fetches a new key set in the background. */
 const REFRESH_AGE_MS = 4 * 60_000;
 
 /**
- * The gateway's public keys, from the JWKS (RFC 7517) that its edge publishes. The set is fetched at the first use, every five minutes, and
- * for an unknown key id at most every 10 s. If a needed fetch fails, `verify` rejects with `RestError`: expired keys are not used.
+ * The gateway's public keys, from the key set (JWKS, RFC 7517) that its edge publishes. A key set is used for at most five minutes. An
+ * unknown key id causes a fetch at most every 10 s. If `verify` needs a fetch and the fetch fails, it rejects with `RestError`.
  */
 export class GatewayKeys implements GatewayKeySource {
   readonly #url: string;
@@ -48,7 +48,7 @@ export class GatewayKeys implements GatewayKeySource {
   #fetchedAtMs: number | undefined;
   #fetching: Promise<void> | undefined;
 
-  /** `baseUrl`: the URL of the gateway's edge, such as https://gateway.example. */
+  /** `baseUrl` is the URL of the gateway's edge, such as https://gateway.example. */
   constructor(baseUrl: string, options: GatewayKeysOptions = {}) {
     this.#url = new URL("/.well-known/jwks.json", baseUrl).href;
     this.#fetch = options.fetch;
@@ -57,11 +57,11 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict> {
-    // Before any fetch: a fetch cannot change the pins.
+    // Pins are checked before any fetch, because a fetch cannot change them.
     if (this.#pinnedKeyIds?.has(keyId) === false) return "key_unknown";
     const ageMs = this.#ageMs();
     if (ageMs >= AGE_MS_MAX || (!this.#verifiers.has(keyId) && ageMs >= REFETCH_INTERVAL_MS)) await this.#refetch();
-    // A failed background fetch is ignored: the next call tries again.
+    // A failure of the background fetch is ignored, because the next call of `verify` fetches again.
     else if (ageMs >= REFRESH_AGE_MS) this.#refetch().catch(() => {});
     const verify = this.#verifiers.get(keyId);
     if (verify === undefined) return "key_unknown";
@@ -72,7 +72,7 @@ export class GatewayKeys implements GatewayKeySource {
     return this.#monotonic() - (this.#fetchedAtMs ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** Concurrent callers share one fetch. A failed fetch does not start the interval: the next call tries again. */
+  /** Fetches the key set. Concurrent callers share one fetch. After a failed fetch, the next call may fetch again immediately. */
   #refetch(): Promise<void> {
     this.#fetching ??= this.#load().finally(() => {
       this.#fetching = undefined;
@@ -81,14 +81,14 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async #load(): Promise<void> {
-    // The age counts from the request, because an attacker can delay the answer.
+    // The age of the key set counts from the request, because an attacker can delay the answer.
     const requestedAtMs = this.#monotonic();
     this.#verifiers = await verifiersOf(await getJson(this.#url, { fetch: this.#fetch }));
     this.#fetchedAtMs = requestedAtMs;
   }
 }
 
-/** RFC 7517 5: unusable keys of the set are ignored. */
+/** Returns the verifiers of the key set by key id. Keys that cannot be used are ignored (RFC 7517 5). */
 async function verifiersOf(keySet: JsonValue): Promise<Map<string, Verify>> {
   const verifiers = new Map<string, Verify>();
   for (const jwk of keysOf(keySet)) {
@@ -105,7 +105,7 @@ function keysOf(keySet: JsonValue): readonly JsonValue[] {
   return Array.isArray(keys) ? keys.slice(0, KEYS_MAX) : [];
 }
 
-/** RFC 8037 2: the 32 bytes of an Ed25519 key; `undefined` if the JWK is no such key. */
+/** Returns the 32 bytes of an Ed25519 public key (RFC 8037 2), or `undefined` if the JWK is another kind of key. */
 function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   const x = textMember(jwk, "x");
   if (textMember(jwk, "kty") !== "OKP" || textMember(jwk, "crv") !== "Ed25519" || !x || !/^[A-Za-z0-9_-]{43}$/.test(x))
@@ -114,7 +114,7 @@ function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   return isStrictPublicKey(raw) ? raw : undefined;
 }
 
-/** RFC 7638: SHA-256 over the JWK's required members, in lexicographic order, without white space; base64url. */
+/** Returns the key id (RFC 7638): base64url of SHA-256 over the JWK's required members, in lexicographic order without white space. */
 async function thumbprint(raw: Uint8Array): Promise<string> {
   const members = `{"crv":"Ed25519","kty":"OKP","x":"${base64Encode(raw, "url")}"}`;
   return base64Encode(await sha256(new TextEncoder().encode(members)), "url");

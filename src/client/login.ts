@@ -4,9 +4,9 @@ import type { DeviceKey } from "./device-key.ts";
 import { textMember } from "./json.ts";
 import { postJson, RestError, type RestOptions } from "./rest.ts";
 
-/** Login by e-mail code: proto/README.md, "Public REST". Both functions reject with `RestError`, or with the reason of `signal`. */
+/** Login by e-mail code: proto/README.md, "Public REST". The two functions reject with `RestError`, or with the reason of `signal`. */
 
-/** What a device needs to sign requests. Keep both parts together: the session accepts no other key. */
+/** What a device needs to sign requests. Store session id and key together, because the session accepts no other key. */
 export interface SessionCredentials {
   readonly deviceSessionId: string;
   readonly deviceKey: DeviceKey;
@@ -15,7 +15,10 @@ export interface SessionCredentials {
 interface LoginOptions extends RestOptions {
   /** The URL of the gateway's edge, such as https://gateway.example. */
   readonly baseUrl: string;
-  /** Passed to the backend unchanged. At most 16 entries; names of 1 to 64 of `[A-Za-z0-9_.-]`, values of at most 256 characters. */
+  /**
+   * Texts that the gateway passes to the backend unchanged. At most 16 entries. A name has 1 to 64 characters of `[A-Za-z0-9_.-]`, a value has
+   * at most 256 characters.
+   */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -24,11 +27,11 @@ export interface SendEmailCodeOptions extends LoginOptions {
 }
 
 export interface ConfirmEmailCodeOptions extends LoginOptions {
-  /** From `sendEmailCode`. */
+  /** The id that `sendEmailCode` returned. */
   readonly challengeId: string;
-  /** The code out of the e-mail. */
+  /** The code that the user received by e-mail. */
   readonly code: string;
-  /** Its public half becomes the key of the new session. */
+  /** The key pair of the device. Its public key becomes the key of the new session. */
   readonly deviceKey: DeviceKey;
 }
 

@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { parseJson } from "./json.ts";
 
-/** The payload of a command: a JSON value, which is serialized; bytes, which are sent unchanged; or `undefined` for an empty payload. */
+/** The payload of a command. A JSON value is serialized, bytes are sent unchanged, and `undefined` is an empty payload. */
 export type Payload = JsonValue | Uint8Array | undefined;
 
 export function payloadToBytes(payload: Payload): Uint8Array {
@@ -9,7 +9,7 @@ export function payloadToBytes(payload: Payload): Uint8Array {
   return payload === undefined ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(payload));
 }
 
-/** The parsed JSON; `undefined` if the payload is empty or is not JSON in UTF-8. */
+/** Returns the parsed JSON, or `undefined` if the payload is empty or is not JSON in UTF-8. */
 export function payloadFromBytes(bytes: Uint8Array): JsonValue | undefined {
   try {
     return parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

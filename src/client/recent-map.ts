@@ -1,5 +1,5 @@
 /**
- * A bounded map: it keeps at least the last `keysMin` keys, and at most twice as many. It has two generations, because a `Map` in
+ * A bounded map. It keeps at least the last `keysMin` keys and at most twice as many. Old keys are dropped many at a time, because a `Map` in
  * JavaScriptCore gets slower with every deletion of its oldest key.
  */
 export class RecentMap<V> {

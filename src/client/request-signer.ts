@@ -4,30 +4,30 @@ import { type FillRandom, sha256, systemRandom } from "./bytes.ts";
 import { GatewayClock, type GatewayClockOptions } from "./gateway-clock.ts";
 import type { SessionCredentials } from "./login.ts";
 
-/** The fields that the device signs: proto/README.md, "Envelope rules". */
+/** The header fields that the device signs: proto/README.md, "Envelope rules". */
 export interface SignedEnvelope {
   readonly protocolVersion: string;
   readonly deviceSessionId: string;
   readonly messageType: string;
-  /** Unix ms. */
+  /** The time of signing, in Unix ms. */
   readonly timestampMs: bigint;
   readonly requestId: string;
-  /** SHA-256 of the payload, 32 bytes. */
+  /** The SHA-256 hash of the payload, 32 bytes. */
   readonly payloadHash: Uint8Array;
 }
 
-/** A signed request: the initializer of an `ExecuteCommandRequest` or a `SubscribeEventsRequest`. */
+/** A signed request, with the fields of an `ExecuteCommandRequest` or a `SubscribeEventsRequest`. */
 export interface SignedRequest {
   readonly envelope: SignedEnvelope;
   readonly payloadBytes: Uint8Array;
-  /** Ed25519, 64 bytes. */
+  /** The Ed25519 signature, 64 bytes. */
   readonly signature: Uint8Array;
 }
 
 export interface SignOptions {
-  /** Default: a new UUIDv7. */
+  /** The request id. Default: a new UUIDv7. */
   readonly requestId?: string | undefined;
-  /** Unix ms. Default: now, by the gateway's clock. */
+  /** The timestamp of the request, in Unix ms. Default: the current time of the gateway's clock. */
   readonly timestampMs?: number | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface RequestSignerOptions extends GatewayClockOptions {
   readonly fillRandom?: FillRandom | undefined;
 }
 
-/** Signs the requests of one device session. Timestamps are by `clock`. */
+/** Signs the requests of one device session. Their timestamps are estimates of the gateway's clock. */
 export class RequestSigner {
   readonly #credentials: SessionCredentials;
   readonly #fillRandom: FillRandom;
@@ -66,7 +66,7 @@ export class RequestSigner {
   }
 }
 
-/** A UUIDv7 (RFC 9562 5.7): 48 bits of Unix milliseconds, then 74 random bits. */
+/** Returns a UUIDv7 (RFC 9562 5.7): 48 bits of Unix milliseconds, then 74 random bits. */
 export function newRequestId(nowMs: number, fillRandom: FillRandom): string {
   const bytes = new Uint8Array(16);
   fillRandom(bytes);

@@ -1,21 +1,22 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { parseJson, textMember } from "./json.ts";
 
-/** JSON over HTTP, for login and the key set. Each call ends after 15 s and reads at most 64 KiB. */
+/** JSON calls over HTTP, for login and the key set. Each call takes at most 15 s and reads at most 64 KiB. */
 
 /** The part of the global `fetch` that the client uses. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** An HTTP call failed, or its answer was not usable. */
+/** An HTTP call failed, or its answer is not as expected. */
 export class RestError extends Error {
   /** The HTTP status; 0 if there was no answer. */
   readonly status: number;
   /**
-   * The `code` of the answer's JSON body, or `http_<status>` without one. `unreachable`: no answer within 15 s. `bad_answer`: a success whose
-   * body was not as expected.
+   * - The `code` in the JSON body of an error answer, or `http_<status>` if the body has none.
+   * - `unreachable`: the server could not be reached, or did not answer within 15 s.
+   * - `bad_answer`: the body of the answer is not as expected.
    */
   readonly code: string;
-  /** How long to wait before a retry, in ms: the `Retry-After` field in seconds, if the answer has one. */
+  /** How long to wait before a retry, in ms, from the `Retry-After` field; `undefined` if the answer has no such field. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -33,12 +34,12 @@ export class RestError extends Error {
 export interface RestOptions {
   /** Default: the global `fetch`. */
   readonly fetch?: Fetch | undefined;
-  /** Ends the call; it rejects with the signal's reason. */
+  /** Cancels the call. The call then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const TIMEOUT_MS = 15_000;
-/** Login answers have some hundred bytes, a key set a few thousand. */
+/** Maximum size of an answer. A login answer has a few hundred bytes, a key set a few thousand. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 /** Rejects with `RestError`, or with the reason of `signal`. */
@@ -65,7 +66,7 @@ async function fetchText(url: string, init: RequestInit, options: RestOptions): 
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   try {
-    // no-store: a cached key set would exceed its maximum age.
+    // no-store: a key set from the HTTP cache could be older than its maximum age.
     const response = await send(url, { ...init, redirect: "error", cache: "no-store", signal });
     return { response, text: await boundedText(response) };
   } catch (error) {
@@ -102,7 +103,7 @@ function badAnswer(status: number, message: string): RestError {
   return new RestError({ status, code: "bad_answer", message });
 }
 
-/** RFC 9110 10.2.3, delay-seconds only; the date form is ignored. */
+/** Returns the delay of `Retry-After` (RFC 9110 10.2.3) in seconds form, converted to ms. The date form is ignored. */
 function retryAfterMs(response: Response): number | undefined {
   const header = response.headers.get("retry-after");
   return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : undefined;

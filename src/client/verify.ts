@@ -21,9 +21,9 @@ export interface CommandResult {
 export interface VerifiedEvent {
   /** Dot-separated words, such as `chat.message`. Types that start with `gateway.` are the gateway's own. */
   readonly eventType: string;
-  /** Pass it as `resumeAfter` to continue after this event. */
+  /** The id of the event. Pass it as `resumeAfter` to continue after this event. */
   readonly eventId: string;
-  /** `session:<id>`, `user:<id>` or `all`. */
+  /** Whom the event is for: `session:<id>`, `user:<id>` or `all`. */
   readonly audience: string;
   /** When the gateway signed the event, in Unix ms. */
   readonly timestampMs: number;
@@ -33,8 +33,8 @@ export interface VerifiedEvent {
 }
 
 /**
- * Verifies a response: proto/README.md, "What a client checks". The signing input takes session and message type from the request, so a response
- * to another request does not verify. Rejects with `UntrustedResponseError`.
+ * Verifies a response: proto/README.md, "What a client checks". The signature covers the session and message type of the request, so the
+ * response to another request fails verification. Rejects with `UntrustedResponseError`.
  */
 export async function verifyResponse(
   response: ExecuteCommandResponse,
@@ -52,7 +52,7 @@ export async function verifyResponse(
   return { resultCode: envelope.resultCode, payload: payloadFromBytes(payloadBytes), payloadBytes };
 }
 
-/** Verifies the signature and payload of an event. The caller checks the audience: see `verifiedEvents`. Rejects with `UntrustedResponseError`. */
+/** Verifies signature and payload of an event, but not its audience: `verifiedEvents` does that. Rejects with `UntrustedResponseError`. */
 export async function verifyEvent(event: GatewayEvent, keys: GatewayKeySource): Promise<VerifiedEvent> {
   const { envelope, payloadBytes, signature } = event;
   if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");

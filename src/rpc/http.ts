@@ -38,7 +38,7 @@ export interface HttpRequest<Peer = unknown> {
   readonly peer: Peer;
 }
 
-/** The body of a request, provided by the host. The client must wait while the body is not read, except that the runtime buffers some bytes. */
+/** The body of a request, provided by the host. Bytes that are not read stay at the client, except for the bytes that the runtime buffers. */
 export interface BodySource {
   /** Returns the next bytes, or `undefined` at the end. Throws if the client disconnects. Only one read may be pending. */
   read(): Promise<Uint8Array | undefined>;

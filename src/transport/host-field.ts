@@ -1,20 +1,21 @@
 /**
- * A reg-name without commas, an IPv4 address, or an IPv6 address in brackets (RFC 3986 3.2.2), with or without a zone; then a port, which
- * may be empty.
+ * Matches the value of a Host header: a host, then an optional port, which may be empty (RFC 3986 3.2.2, 3.2.3). The host is a registered
+ * name without commas, an IPv4 address, or an IPv6 address in brackets with an optional zone.
  */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%[\w.~%-]+)?\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*)(?::\d{0,5})?$/;
 
 /**
- * Whether a request's Host is valid (RFC 9112 3.2): one field, or none in HTTP/1.0. An empty value is valid. A value with a comma is
- * invalid, though RFC 3986 allows it in a name: `fetch` joins several Host fields with commas.
+ * Returns whether the Host header of a request is valid (RFC 9112 3.2). Without the header (HTTP/1.0) and with an empty value, the request
+ * is valid. A value with a comma is invalid, although RFC 3986 allows commas in names, because `fetch` joins several Host headers with
+ * commas.
  */
 export function isHostField(value: string | null): boolean {
   return value === null || HOST.test(value);
 }
 
 /**
- * Whether an HTTP/2 request names one valid host (RFC 9113 8.3.1): by `:authority`, by Host, or by both if they are equal. Names ignore
- * case (RFC 3986 3.2.2).
+ * Returns whether an HTTP/2 request names one valid host (RFC 9113 8.3.1). If the request has both `:authority` and Host, they must be
+ * equal. Upper and lower case are equal (RFC 3986 3.2.2).
  */
 export function isOneHost(authority: string | undefined, host: string | undefined): boolean {
   if (!isHostField(authority ?? null) || !isHostField(host ?? null)) return false;

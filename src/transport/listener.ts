@@ -1,14 +1,14 @@
 import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 
-/** An open port. */
+/** A server with an open port. */
 export interface Listener {
-  /** The configured host, with the port that the system chose if 0 was configured. */
+  /** The configured host and the port. If port 0 was configured, it is the port that the system chose. */
   readonly address: ListenAddress;
-  /** The IP address and port that the system bound. A wildcard address stays one. */
+  /** The IP address and the port that the system bound. A wildcard address such as `0.0.0.0` is not replaced. */
   readonly bound: ListenAddress;
-  /** URL for clients on this machine: `http://host:port`. */
+  /** The URL for clients on this machine, such as `http://127.0.0.1:8080`. */
   readonly url: string;
-  /** Stops accepting connections. Resolves when the calls in flight are answered. */
+  /** Stops accepting connections. Resolves when all calls in flight are answered. */
   drain(): Promise<void>;
   /** Closes all connections. */
   close(): Promise<void>;
@@ -16,6 +16,6 @@ export interface Listener {
 
 /** A listener whose TLS certificate can be replaced while it serves. */
 export interface RenewableListener extends Listener {
-  /** New connections get this identity. Open connections keep theirs. */
+  /** Uses `tls` for new connections. Open connections keep their certificate. */
   renewTls(tls: TlsIdentity): void;
 }

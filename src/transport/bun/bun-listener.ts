@@ -4,19 +4,20 @@ import type { RenewableListener } from "../listener.ts";
 import { drainServer } from "./drain-server.ts";
 
 export interface BunListenerOptions {
-  /** The listener's name for error messages. */
+  /** The name of the listener in error messages. */
   readonly what: string;
   readonly listen: ListenAddress;
   readonly tls?: TlsIdentity | undefined;
-  /** The runtime closes connections with longer bodies, independent of the handler. */
+  /** Maximum length of a request body, in bytes. The runtime closes a connection with a longer body; the handler cannot prevent this. */
   readonly bodyBytesMax: number;
-  /** Time without a byte in either direction, after which a connection is closed. Streams are exempt. */
+  /** A connection is closed after this time without a byte in either direction. The open streams of `FetchBody` have their own timeout. */
   readonly idleTimeoutSeconds: number;
 }
 
 /**
- * Opens a port for an Elysia application: HTTP/1.1, and HTTP/2 by prior knowledge (h2c) or, with TLS, by ALPN. Throws `ListenError`.
- * `build` is called again for each renewed certificate, since that needs a new server.
+ * Opens a port for an Elysia application. The port serves HTTP/1.1 and HTTP/2. Clients select HTTP/2 by ALPN with TLS, and by prior
+ * knowledge (h2c) without TLS. A renewed certificate needs a new server, so `build` is called again for each renewed certificate. Throws
+ * `ListenError`.
  */
 export function openBunListener(build: () => AnyElysia, options: BunListenerOptions): RenewableListener {
   let server = start(build(), options, options.listen.port);
@@ -31,7 +32,7 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
     drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
     close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
     renewTls(tls) {
-      // server.reload() does not replace the certificate. The port is free as soon as the old server stops accepting.
+      // server.reload() does not replace the certificate, so a new server replaces the old one. The port is free when the old server stops accepting.
       const old = server;
       retired.add(old);
       drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
@@ -46,7 +47,10 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
   };
 }
 
-/** Time for connections that are in their handshake, or in the head of a request, when a certificate is renewed. */
+/**
+ * When a certificate is renewed, the old server closes its connections after it has been without requests for this time. A connection can
+ * thus finish its TLS handshake, or send the rest of a request head.
+ */
 const RETIRED_IDLE_MS = 10_000;
 
 type AppServer = NonNullable<AnyElysia["server"]>;
@@ -61,9 +65,9 @@ function start(
       hostname: listen.host,
       port,
       http2: true,
-      // Elysia's default is true, which would silently share the port with another process.
+      // Elysia's default is true. The port would then be shared with another process without an error.
       reusePort: false,
-      // Error pages of the development mode contain stack traces.
+      // In development mode, error pages contain stack traces.
       development: false,
       maxRequestBodySize: bodyBytesMax,
       idleTimeout: idleTimeoutSeconds,
@@ -76,7 +80,7 @@ function start(
   return app.server;
 }
 
-/** `server.hostname` is the configured host. `server.address`, which Bun's types omit, is the bound address. */
+/** Returns the IP address that the system bound. `server.hostname` is only the configured host. Bun's types omit `server.address`. */
 function boundHostOf(server: AppServer): string | undefined {
   const bound: unknown = Reflect.get(server, "address");
   const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";

@@ -1,4 +1,4 @@
-/** The connection was closed before its request was answered. */
+/** Thrown if a connection was closed before its request was answered. */
 export class ConnectionClosed extends Error {
   constructor() {
     super("the connection was closed after the request");
@@ -7,13 +7,14 @@ export class ConnectionClosed extends Error {
 }
 
 /**
- * Waits for the next turn of the event loop, and throws ConnectionClosed if the connection is closed by then. Must be awaited after a
- * request's body is read and before the request takes effect.
+ * Waits for the next turn of the event loop. Throws ConnectionClosed if the connection is closed then. It must be awaited after the body of a
+ * request is read and before the request takes effect.
  *
- * Bun.serve closes a connection on which a pipelined request (bun#38128) or a trailer section (bun#32887) arrives before the response. If
- * it arrives in the same read as the body, Bun closes the connection in the same turn, but after it has delivered the body. This check
- * keeps such a command from being executed without an answer, so that its client can repeat it. Over TLS, the close is only visible after
- * the client's close_notify.
+ * Bun.serve closes a connection if a pipelined request (bun#38128) or a trailer section (bun#32887) arrives before the response. If these bytes
+ * arrive in the same read as the body, Bun delivers the body and then closes the connection in the same turn.
+ *
+ * Because of this check, such a request is not executed, so its client can repeat it. Over TLS, the check sees the close only after the
+ * close_notify of the client.
  */
 export async function ensureConnectionOpen(request: Request): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));

@@ -1,6 +1,6 @@
 import { cors } from "@connectrpc/connect";
 
-/** Headers that browser clients send or read, in addition to those of the RPC protocols. */
+/** Request headers that browser clients may send and response headers that they may read. The RPC protocols add their own headers below. */
 const OWN_ALLOWED = ["traceparent", "tracestate"];
 const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];
 
@@ -9,14 +9,14 @@ const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");
 const EXPOSED_HEADERS = [...cors.exposedHeaders, ...OWN_EXPOSED].join(", ");
 
 export interface CorsOptions {
-  /** Allowed origins, as browsers send them, or `*` for all. Empty: CORS is off. */
+  /** Allowed origins, spelled as browsers send them. `*` allows all origins. Without origins, CORS is off. */
   readonly origins: readonly string[];
   readonly maxAgeSeconds: number;
 }
 
 /**
- * CORS for pages of other origins (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Credentials are never allowed: requests are
- * signed, and cookies have no effect. Without configured origins, no CORS header is sent.
+ * CORS for pages of other origins (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Credentials such as cookies are never
+ * allowed, because requests are signed and cookies have no effect. Without configured origins, responses have no CORS headers.
  */
 export class Cors {
   readonly #origins: ReadonlySet<string>;
@@ -27,7 +27,10 @@ export class Cors {
     this.#maxAge = String(maxAgeSeconds);
   }
 
-  /** Answers preflights. Adds the CORS headers to other responses if the origin is allowed. */
+  /**
+   * Answers a preflight request itself. Passes any other request to `serve`, and adds CORS headers to the response if the origin is
+   * allowed.
+   */
   answer(request: Request, serve: () => Response | Promise<Response>): Response | Promise<Response> {
     if (this.#origins.size === 0) return serve();
     const isPreflight = request.method === "OPTIONS" && request.headers.has("access-control-request-method");

@@ -1,20 +1,27 @@
-/** The part of Bun's server that a drain needs. */
+/** The part of Bun's server that `drainServer` uses. */
 export interface DrainableServer {
-  /** Requests whose response is not yet written to the socket. */
+  /** Number of requests whose response is not yet written to the socket. */
   readonly pendingRequests: number;
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
 
 const CHECK_INTERVAL_MS = 20;
-/** Time for the client's close_notify, and for the last response to leave the kernel's send buffer. */
+/**
+ * Time without requests after which all connections are closed. In this time, clients receive the last response and send their
+ * close_notify.
+ */
 const IDLE_MS = 200;
 
 /**
- * Stops accepting, and resolves when the requests in flight are answered.
+ * Stops accepting connections. Resolves when all requests in flight are answered.
  *
- * Bun's `stop(false)` also waits for connections without a request: over TLS for an idle client that does not answer close_notify (RFC 8446
- * 6.1 does not require it), for a stalled handshake (bun#42285) and for an incomplete request head. Such a client would delay a stop until
- * its deadline. So all connections are closed once no request has been in flight for `idleMs`.
+ * Bun's `stop(false)` also waits for some connections without a request:
+ *
+ * - an idle TLS client that does not answer close_notify (RFC 8446 6.1 does not require an answer)
+ * - a stalled TLS handshake (bun#42285)
+ * - an incomplete request head
+ *
+ * Such a client would delay the stop until the deadline. All connections are thus closed after `idleMs` without a request in flight.
  */
 export async function drainServer(server: DrainableServer, idleMs: number = IDLE_MS): Promise<void> {
   let isStopped = false;

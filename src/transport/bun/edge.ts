@@ -22,10 +22,10 @@ export interface EdgeParts {
   readonly tls?: TlsIdentity | undefined;
   readonly requestBytesMax: number;
   readonly rpc: RpcServer<Peer>;
-  /** Plain HTTP calls served in addition to the RPCs. */
+  /** Plain HTTP endpoints, such as public REST, that are served in addition to the RPCs. */
   readonly endpoints: readonly HttpEndpoint[];
   readonly peers: PeerResolver;
-  /** Resolves the peer of a request. By default from the socket and the forwarding header. Throws RestError. */
+  /** Resolves the peer of a request. Throws RestError. By default, `peers` resolves the socket address and the forwarding header. */
   readonly findPeer?: FindPeer | undefined;
   readonly cors: Cors;
   readonly log: Log;
@@ -34,16 +34,16 @@ export interface EdgeParts {
   readonly limits?: Partial<ConnectionLimits> | undefined;
 }
 
-/** `socket`: the remote end. `null` if the connection is closed, or if another listener accepted it. */
+/** `socket` is the remote end of the connection. It is `null` if the connection is closed, or if another listener accepted the connection. */
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /**
- * Least value of Bun's own body limit, beyond which it closes the connection without a response. It is far above `requestBytesMax`, so that
- * handlers can refuse large bodies with a response. They discard the rest of a refused body, so it takes no memory.
+ * Minimum of Bun's body limit. Bun closes the connection without a response if a body exceeds Bun's limit. This minimum is far above
+ * `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a refused body, so it takes no memory.
  */
 const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
 
-/** Opens the edge: RPCs and plain HTTP endpoints, on one port over HTTP/1.1 and HTTP/2. */
+/** Opens the edge. It serves RPCs and plain HTTP endpoints on one port, over HTTP/1.1 and HTTP/2. */
 export function openEdge(parts: EdgeParts): RenewableListener {
   return openBunListener(() => exactApp(edgeRoutes(parts)), {
     what: "the edge",
@@ -54,7 +54,7 @@ export function openEdge(parts: EdgeParts): RenewableListener {
   });
 }
 
-/** The edge's routes, without a port. Each route passes the unread request to one function. */
+/** Returns the routes of the edge, without opening a port. */
 export function edgeRoutes(parts: EdgeParts): ExactRoutes {
   const { rpc, peers, cors } = parts;
   const resolveSocketPeer: FindPeer = (request, socket) =>
@@ -81,14 +81,14 @@ export function edgeRoutes(parts: EdgeParts): ExactRoutes {
   return { routes, otherwise: unknownTarget(rpc.paths, call), failed: (error) => errorResponse(error, parts.log) };
 }
 
-/** `/package.Service/Method` */
+/** Matches paths of the form `/package.Service/Method`. */
 const RPC_PATH = /^\/[\w.]+\.[\w]+\/\w+$/;
 
 type Call = (request: Request, path: string, server: AppServer) => Promise<Response>;
 
 /**
- * Answers unknown targets: an RPC protocol's error if the path has the form of an RPC, otherwise a REST error. A target that equals a
- * method's path only after normalisation is not that method.
+ * Answers requests for unknown targets. If the path has the form of an RPC path, the response is an error of the RPC protocol. Otherwise it
+ * is a REST error. A target that equals the path of a method only after normalisation gets a REST error.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {
@@ -98,7 +98,7 @@ function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   };
 }
 
-/** Only `findPeer` throws on purpose, a RestError. Any other error is a bug; its text is logged and not sent. */
+/** Returns the response for an error. `findPeer` may throw a RestError. Any other error is a bug, so its text is logged but not sent. */
 function errorResponse(error: unknown, log: Log): Response {
   if (error instanceof RestError) return error.toResponse();
   log.error("unexpected error", { cause: describeCause(error) });

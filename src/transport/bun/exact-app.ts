@@ -2,37 +2,40 @@ import { type AnyElysia, Elysia } from "elysia";
 import { RestError } from "../../core/rest-reply.ts";
 import { isHostField } from "../host-field.ts";
 
-/** The server of Bun.serve. `null` for a request from another listener. */
+/** The server object of Bun.serve. It is `null` if another listener accepted the request. */
 export type AppServer = AnyElysia["server"];
 export type RouteHandler = (request: Request, server: AppServer) => Response | Promise<Response>;
 
 export interface ExactRoutes {
-  /** By path, for all methods. */
+  /** Maps a path to its handler. The handler gets requests of all HTTP methods. */
   readonly routes: Readonly<Record<string, RouteHandler>>;
-  /** Answers all other targets. `request.url` is normalised, so its path may equal the path of a route. */
+  /** Answers requests that match no route. `request.url` is normalised, so its path may still equal the path of a route. */
   readonly otherwise: RouteHandler;
-  /** Turns an error that a route throws into a response. */
+  /** Returns the response for an error that a handler throws. */
   readonly failed: (error: unknown) => Response;
 }
 
 /**
- * An Elysia application whose routes match the request target byte for byte.
+ * Creates an Elysia application whose routes match the request target byte for byte.
  *
- * Bun.serve's router (`routes`) compares the target as received, over HTTP/1.1 and HTTP/2; of an absolute-form target (RFC 9112 3.2.2) it
- * compares the path. Elysia's router reads `request.url`, in which Bun has resolved dot segments and replaced backslashes by slashes, and
- * it assumes a minimum length of the host. So Elysia gets only requests that Bun's router did not match.
+ * - Bun.serve's router (`routes`) compares the target as received, over HTTP/1.1 and HTTP/2. If the target has absolute form (RFC 9112
+ *   3.2.2), it compares the path.
+ * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes. Elysia also
+ *   assumes a minimum length of the host.
+ *
+ * Bun's router thus matches the routes. Elysia gets only the requests that match no route.
  */
 export function exactApp({ routes, otherwise, failed }: ExactRoutes): AnyElysia {
   const wrapped = Object.entries(routes).map(([path, handler]) => [path, wrap(handler, failed)] as const);
   const fallback = wrap(otherwise, failed);
   const app = new Elysia({ serve: { routes: Object.fromEntries(wrapped) } });
   app.all("/*", ({ request, server }) => fallback(request, server), { parse: "none" });
-  // Elysia finds no path in the URL of a request without a host.
+  // If a request has no host, Elysia finds no path in its URL, and reports NOT_FOUND.
   app.onError(({ request, error, code }) => (code === "NOT_FOUND" ? fallback(request, app.server) : failed(error)));
   return app;
 }
 
-/** Answers a request from another listener. `path`: the path as received. */
+/** Answers a request that another listener accepted. `path` is the path as received. */
 export function answerExact(
   { routes, otherwise, failed }: ExactRoutes,
   request: Request,

@@ -1,20 +1,27 @@
 import type { BodySink, BodyWriter } from "../../rpc/http.ts";
 
-/** Idle connections are closed after this time. Streams are exempt, and calls end or time out much sooner. */
+/** Idle timeout of a connection. Streams change the timeout of their connection. All other calls end or time out much earlier. */
 export const IDLE_TIMEOUT_SECONDS = 150;
+/** Bun switches the idle timeout off for this value. */
 const NO_TIMEOUT = 0;
-/** Bun allows at most 255. Each write restarts the timeout, which has a resolution of 4 s. */
+/**
+ * Idle timeout of a connection with a stream that sends heartbeats. Bun allows at most 255 s, in steps of 4 s. Each write restarts the
+ * timeout.
+ */
 const STREAM_TIMEOUT_SECONDS = 240;
 
-/** The part of Bun's server that sets the idle timeout of a request's connection. */
+/** The part of Bun's server that sets the idle timeout of a connection. `request` is a request of the connection. */
 export interface ConnectionTimeouts {
   timeout(request: Request, seconds: number): void;
 }
 
 /**
- * Extends the idle timeout for a stream. Without a short enough `idleMsMax`, the timeout is switched off, and the returned function must be
- * called at the end of the stream to restore it: otherwise a client that does not read would hold its queue without a time limit. If
- * `idleMsMax` is short, a longer timeout is enough; nothing is returned, and the request can be released.
+ * Extends the idle timeout of a connection for a stream.
+ *
+ * - If `idleMsMax` is at most half of `STREAM_TIMEOUT_SECONDS`, sets this longer timeout and returns `undefined`. The request can then be
+ *   released.
+ * - Otherwise, switches the timeout off and returns a function that restores it. Call this function at the end of the stream. Without it, a
+ *   client that does not read would keep its queue in memory without a time limit.
  */
 export function allowIdle(
   request: Request,
@@ -27,11 +34,11 @@ export function allowIdle(
 }
 
 /**
- * The body of a streaming response on `Bun.serve`: a direct stream (Bun, "Direct ReadableStream"), which writes to the connection without
- * a queue of objects. One object is both source and sink, to save memory per idle stream.
+ * The body of a streaming response on `Bun.serve`. It is a direct stream (Bun, "Direct ReadableStream"), which writes to the connection
+ * without a queue of objects. One object is both source and sink, because this saves memory for each idle stream.
  *
- * The runtime calls `pull` once, when the response starts, or `cancel` if the client has disconnected before. Chunks of one turn of the
- * event loop are sent together at its end. The response's headers are sent with the first chunk.
+ * - The runtime calls `pull` once, when the response starts. If the client has already disconnected, the runtime calls `cancel` instead.
+ * - The runtime sends all chunks of one turn of the event loop together, at the end of the turn. It sends the headers with the first chunk.
  */
 export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Array> {
   readonly type = "direct";
@@ -39,7 +46,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   readonly #onClosed: (() => void) | undefined;
   #controller: ReadableStreamDirectController | undefined;
   #open = true;
-  /** Bytes written since the socket applied backpressure. */
+  /** Number of bytes written since the socket applied backpressure. 0 if there is no backpressure. */
   #queuedBytes = 0;
 
   constructor(writer: BodyWriter, onClosed?: () => void) {
@@ -55,13 +62,13 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
     return this.#queuedBytes > 0;
   }
 
-  /** Called by the runtime. The stream stays open, since no promise is returned. */
+  /** The runtime calls this method. It returns no promise, so the stream stays open. */
   pull(controller: ReadableStreamDirectController): void {
     this.#controller = controller;
     this.#writer.bodyOpened(this);
   }
 
-  /** Called by the runtime when the client disconnects. */
+  /** The runtime calls this method when the client disconnects. */
   cancel(): void {
     this.#finish();
   }
@@ -80,7 +87,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
     this.#finish();
   }
 
-  /** The runtime has queued the chunk. `drained` settles when the queue is sent, or when the client has disconnected. */
+  /** Records that the runtime has queued a chunk. `drained` settles when all queued bytes are sent, or when the client has disconnected. */
   #waitFor(drained: PromiseLike<unknown>, byteLength: number): void {
     this.#queuedBytes = byteLength;
     const settled = () => {
@@ -100,7 +107,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   }
 }
 
-/** The result of the controller's `write`. 0 if it throws, since the connection is closed. */
+/** Writes to the controller. If the write throws, the connection is closed, and the result is 0. */
 function writeTo(controller: ReadableStreamDirectController, bytes: Uint8Array) {
   try {
     return controller.write(bytes);

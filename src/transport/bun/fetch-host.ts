@@ -14,7 +14,7 @@ import { ensureConnectionOpen } from "./connection-open.ts";
 import { allowIdle, type ConnectionTimeouts, FetchBody } from "./fetch-body.ts";
 import { queryOf } from "./request-url.ts";
 
-/** Adapts a fetch Request of `Bun.serve` to the RPC layer's request. */
+/** Adapts a fetch Request of `Bun.serve` to the request interface of the RPC layer. */
 export class FetchRequest implements HttpRequest<Peer> {
   readonly path: string;
   readonly peer: Peer;
@@ -22,7 +22,7 @@ export class FetchRequest implements HttpRequest<Peer> {
   readonly trailers = false;
   readonly #bodyTimers: BodyTimers;
   #request: Request | undefined;
-  /** Cached: reading `request.headers` costs time, and a call reads about ten headers. */
+  /** The value of `request.headers`. It is cached because the property is slow and a call reads about ten headers. */
   #headers: Headers | undefined;
 
   constructor(request: Request, path: string, peer: Peer, bodyTimers: BodyTimers) {
@@ -85,14 +85,16 @@ class FetchBodySource implements BodySource {
   }
 
   cancel(): void {
-    // Rejects if the body has failed already; `read` has reported that.
+    // `cancel` rejects if the body has already failed. `read` has then thrown the error, so it is ignored here.
     this.#reader?.cancel().catch(() => {});
   }
 }
 
 /**
- * Reads a request's body. Throws BodyTooLarge over `bytesMax`, and BodyTooSlow if its timer expires. An announced length is
- * checked before reading, and the runtime enforces it. Without one (chunked, HTTP/2), reading stops at `bytesMax`.
+ * Reads the complete body of a request. Throws BodyTooLarge if the body exceeds `bytesMax`, and BodyTooSlow if its timer expires.
+ *
+ * - If the request has a Content-Length, the length is checked before reading. The runtime enforces the length.
+ * - Otherwise (chunked or HTTP/2), reading stops when the body exceeds `bytesMax`. Throws BodyTooScattered if the body has too many pieces.
  */
 export async function readBounded(request: Request, bytesMax: number, timers: BodyTimers): Promise<Uint8Array> {
   const body = await readWithTimeout(request, bytesMax, timers);
@@ -137,7 +139,7 @@ async function readChunks(body: ReadableStream<Uint8Array> | null, bytesMax: num
   return Buffer.concat(chunks);
 }
 
-/** Turns a reply of the RPC layer into a fetch Response. */
+/** Converts a reply of the RPC layer to a fetch Response. */
 export function toResponse(
   reply: HttpReply | HttpStreamReply,
   request: Request,
@@ -150,7 +152,7 @@ export function toResponse(
   return new Response(directStream(body), { status, headers });
 }
 
-/** The DOM types, which the client code needs, do not include Bun's direct streams. */
+/** Creates a direct stream of Bun. `Reflect.construct` is needed because the DOM types, which the client code uses, lack direct streams. */
 function directStream(source: Bun.DirectUnderlyingSource<Uint8Array>): ReadableStream<Uint8Array> {
   return Reflect.construct(ReadableStream, [source]);
 }

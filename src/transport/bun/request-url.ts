@@ -1,14 +1,15 @@
 /**
- * Bun.serve's `request.url` has no origin (`/path?query`) if Host is missing or not valid in a URL. `new URL()` throws on it.
+ * Matches the origin of a URL. If the Host header is missing or not valid in a URL, Bun.serve's `request.url` is only `/path?query`. `new
+ * URL()` would throw then, so these functions do not use it.
  */
 const ORIGIN = /^https?:\/\/[^/?#]*/;
 
-/** The path as normalised by the runtime. It may differ from the target as received (exact-app.ts). */
+/** Returns the path, as normalised by the runtime. It may differ from the target as received (exact-app.ts). */
 export function pathOf(url: string): string {
   return withoutFragment(url).replace(ORIGIN, "").split("?", 1)[0] ?? "";
 }
 
-/** The query without its question mark; empty if there is none. */
+/** Returns the query without its question mark. Without a query, returns an empty string. */
 export function queryOf(url: string): string {
   const bare = withoutFragment(url);
   const at = bare.indexOf("?");

@@ -1,14 +1,16 @@
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
 
 /**
- * Bun 1.4.5 flushes queued HTTP/2 writes only when data arrives, if the flow-control window of any stream on the connection is exhausted.
- * So one stalled stream blocks the others (RFC 9113 5.2 forbids that). A PING makes the client send data. A client that does not answer it
- * gets nothing more, as if the socket were full.
+ * A workaround for Bun 1.4.5. If the flow-control window of one stream is exhausted, Bun flushes the queued writes of all streams of the
+ * connection only when data arrives. One stalled stream thus blocks the other streams, although RFC 9113 5.2 forbids this.
+ *
+ * A PING makes the client send data, and the data makes Bun flush. A client that does not answer the PING gets no more data, as if its
+ * socket were full.
  */
 
-/** Streams written to in this turn of the event loop. */
+/** The streams to which data was written in this turn of the event loop. */
 let written: ServerHttp2Stream[] = [];
-/** Connections whose PING is unanswered. The answer flushes everything that is queued by then. */
+/** Connections whose PING is not answered yet. When the answer arrives, Bun flushes all queued writes of the connection. */
 const pinged = new WeakSet<Http2Session>();
 
 /** Must be called after every write to a stream. */
@@ -16,7 +18,7 @@ export function ensureFlush(stream: ServerHttp2Stream): void {
   if (written.push(stream) === 1) setImmediate(flushWritten);
 }
 
-/** Runs in the next turn: only then does the runtime report whether a write was sent. */
+/** Sends a PING if a stream has queued bytes. Runs in the next turn of the event loop, because `writableLength` is correct only then. */
 function flushWritten(): void {
   const streams = written;
   written = [];

@@ -21,12 +21,15 @@ import { type AnswerRequest, answerStream } from "./h2-fetch.ts";
 import { H2Request, sendReply } from "./h2-host.ts";
 import { H2Stalls } from "./h2-stalls.ts";
 
-/** The parts that serve the streams of a connection. */
+/** The parts that answer the requests of a connection. Each request is one HTTP/2 stream. */
 export interface GrpcService {
   readonly rpc: RpcServer<Peer>;
   readonly peers: PeerResolver;
   readonly log: Log;
-  /** Answers what only the edge serves, on a shared port: public REST, key sets, and cross-origin requests of browsers. */
+  /**
+   * On a port that the edge shares, answers the requests that only the edge serves: public REST, key sets and cross-origin requests of
+   * browsers.
+   */
   readonly edge?: AnswerRequest | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
 }
@@ -36,24 +39,24 @@ export interface GrpcListenerParts extends GrpcService {
   readonly tls?: TlsIdentity | undefined;
 }
 
-/** An HTTP/2 server without a port. */
+/** An HTTP/2 server without a port. A listener passes accepted connections to it. */
 export interface GrpcServer {
-  /** Serves an accepted connection. The socket is paused, and `first` has been read from it. */
+  /** Serves an accepted connection. `socket` must be paused. `first` is the bytes that were already read from the socket. */
   accept(socket: Socket, peerAddress: string, first: Buffer): void;
-  /** Sends GOAWAY on all connections, and resolves when their open streams have ended. */
+  /** Sends GOAWAY on all connections. Resolves when all open streams have ended. */
   drain(): Promise<void>;
   /** Destroys all connections. */
   close(): void;
 }
 
-/** SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 6.5.2): the value that Envoy recommends at an edge. */
+/** SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 6.5.2). Envoy recommends this value for public listeners. */
 const CONCURRENT_STREAMS_MAX = 100;
-/** SETTINGS_MAX_HEADER_LIST_SIZE: the edge has the same limit. */
+/** SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2). The edge has the same limit. */
 const HEADER_LIST_BYTES_MAX = 16 * 1024;
 
 /**
- * Opens the gRPC listener on `node:http2`, since `Bun.serve` cannot send trailers. The same RPC layer also serves Connect and gRPC-Web
- * here.
+ * Opens the gRPC listener. It uses `node:http2`, because gRPC needs trailers and `Bun.serve` cannot send trailers. The listener also serves
+ * Connect and gRPC-Web.
  */
 export async function openGrpcListener(parts: GrpcListenerParts): Promise<RenewableListener> {
   const listener = new GrpcListener(parts);
@@ -137,7 +140,7 @@ class GrpcListener implements RenewableListener {
     return false;
   }
 
-  /** Passes the connection to the HTTP/2 server if it starts with the preface. */
+  /** Passes the connection to the HTTP/2 server if its first bytes are the HTTP/2 preface. */
   #sniff(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
@@ -151,14 +154,14 @@ class GrpcListener implements RenewableListener {
   }
 }
 
-/** Returns the bytes if they start with the HTTP/2 preface; `undefined` if they are too few to decide. Throws on another protocol. */
+/** Returns `bytes` if they start with the HTTP/2 preface. Returns `undefined` if more bytes are needed. Throws on another protocol. */
 function requireHttp2(bytes: Buffer): Buffer | undefined {
   const isHttp2 = startsAsHttp2(bytes);
   if (isHttp2 === false) throw new Error("the connection does not start with the HTTP/2 preface");
   return isHttp2 ? bytes : undefined;
 }
 
-/** Creates an HTTP/2 server for listeners that accept the connections. */
+/** Creates an HTTP/2 server without a port. The caller accepts the connections. */
 export function createGrpcServer(service: GrpcService): GrpcServer {
   const limits = connectionLimits(service.limits);
   const connections = new H2Connections(limits);
@@ -178,7 +181,7 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
   return {
     accept(socket, peerAddress, first) {
       const served = servedSocket(socket, first);
-      // A stream finds its peer's address through its connection's socket. The address may come from a PROXY header.
+      // `serveStream` reads the peer's address from the socket of its connection. The address may come from a PROXY header, so it replaces the socket's.
       Object.defineProperty(served, "remoteAddress", { value: peerAddress });
       server.emit("connection", served);
       served.resume();
@@ -193,7 +196,7 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
 
 const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
 
-/** The socket for `node:http2`: wrapped in a filter if the client may have a small HPACK table. */
+/** Returns the socket for `node:http2`. If the client may have a small HPACK table, the socket is wrapped in a filter. */
 function servedSocket(socket: Socket, first: Buffer): Duplex {
   socket.unshift(first);
   return mayHaveSmallTable(first) ? new FilteredSocket(socket, "server") : socket;
@@ -205,7 +208,7 @@ async function serveStream(
   service: GrpcService,
   { bodyTimers }: ConnectionLimits,
 ): Promise<void> {
-  // An error means that the client reset the stream. The sinks handle its close event.
+  // An error event means that the client reset the stream. The close event follows and is handled elsewhere, so the error is ignored.
   stream.on("error", () => {});
   const { rpc, peers, edge } = service;
   if (!isOneHost(headers[":authority"], headers.host)) return refuseHost(stream);
@@ -226,7 +229,10 @@ function refuseHost(stream: ServerHttp2Stream): void {
   stream.resume();
 }
 
-/** Matches requests that the RPC layer answers without the edge: gRPC, which needs trailers, and RPCs that are not cross-origin. */
+/**
+ * Returns a function that matches requests for the RPC layer alone, without the edge. They are gRPC requests, which need trailers, and RPCs
+ * without an Origin header, which need no CORS.
+ */
 function rpcOnlyMatcher(rpc: RpcServer<Peer>): (headers: IncomingHttpHeaders) => boolean {
   const paths = new Set(rpc.paths);
   return (headers) => {

@@ -4,19 +4,22 @@ import type { ConnectionLimits } from "../limits/connection-limits.ts";
 
 interface ConnectionState {
   readonly connection: Http2Session;
-  /** Open streams. */
+  /** Number of open streams. */
   streams: number;
-  /** Streams opened so far. */
+  /** Number of streams opened on this connection so far. */
   requests: number;
-  /** Time without an open stream. */
+  /** Time since the connection last had an open stream, in steps of `pingIntervalMs`. */
   idleMs: number;
-  /** The last PING is unanswered. */
+  /** Whether the last PING is not answered yet. */
   isPingPending: boolean;
 }
 
 /**
- * The open connections of an HTTP/2 server. Each check destroys connections whose last PING is unanswered, with all their streams, and
- * sends GOAWAY on those without a stream for `idleTimeoutMs`.
+ * The open connections of an HTTP/2 server. Every `pingIntervalMs`, each connection is checked:
+ *
+ * - If the last PING is not answered, the connection and all its streams are destroyed.
+ * - If the connection had no stream for `idleTimeoutMs`, a GOAWAY is sent.
+ * - Otherwise, a PING is sent.
  */
 export class H2Connections {
   readonly #limits: ConnectionLimits;
@@ -54,11 +57,11 @@ export class H2Connections {
       state.streams--;
       if (connection.closed) destroyIfIdle(connection, state);
     });
-    // GOAWAY: the client opens another connection, and its streams on this one are still answered.
+    // `close` sends GOAWAY. The client then opens another connection. Open streams on this connection are still answered.
     if (state.requests === this.#limits.requestsMax) connection.close();
   }
 
-  /** Sends GOAWAY on all connections, and resolves when their open streams have ended. */
+  /** Sends GOAWAY on all connections. Resolves when all open streams have ended. */
   async drain(): Promise<void> {
     const closed = [...this.#all].map((state) => {
       const { connection } = state;
@@ -89,7 +92,10 @@ export class H2Connections {
   }
 }
 
-/** The runtime would wait for streams that a client opens after GOAWAY, though it never serves them. */
+/**
+ * Destroys a connection without open streams, after a GOAWAY was sent. The runtime never serves streams that a client opens after the
+ * GOAWAY, but it would wait for their end.
+ */
 function destroyIfIdle(connection: Http2Session, state: ConnectionState): void {
   if (state.streams === 0) setImmediate(() => connection.destroy());
 }

@@ -5,10 +5,10 @@ import type { BodySource } from "../../rpc/http.ts";
 import { ensureFlush } from "./flush-workaround.ts";
 import { type H2Request, refuseRestOfRequest } from "./h2-host.ts";
 
-/** A fetch handler. `path`: as the client sent it; `request.url` has it normalised. */
+/** A fetch handler. `path` is the path as the client sent it. In `request.url`, the path is normalised. */
 export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
 
-/** Answers a stream of `node:http2` by a fetch handler. Does nothing if the stream has closed meanwhile. */
+/** Answers a request of `node:http2` with a fetch handler. If the stream closes before the handler returns, no response is sent. */
 export async function answerStream(stream: ServerHttp2Stream, incoming: H2Request, answer: AnswerRequest): Promise<void> {
   const source = incoming.method === "GET" || incoming.method === "HEAD" ? undefined : incoming.body();
   const request = fetchRequest(incoming, source);
@@ -18,17 +18,20 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
   stream.once("finish", () => refuseRestOfRequest(stream));
   const fields = { [constants.HTTP2_HEADER_STATUS]: response.status, ...Object.fromEntries(response.headers) };
   stream.respond(fields, { endStream: response.body === null });
-  // Discards the unread rest of the request.
+  // Discards the unread bytes of the request body.
   source?.cancel();
   if (response.body !== null) await send(stream, response.body);
   if (!stream.readableEnded) stream.resume();
 }
 
-/** `undefined` for a method that fetch forbids (CONNECT, TRACE) or that Bun replaces with another (bun#21566). */
+/**
+ * Creates a fetch Request. Returns `undefined` if fetch forbids the method (CONNECT, TRACE), or if Bun replaces it by another method
+ * (bun#21566).
+ */
 function fetchRequest(incoming: H2Request, source: BodySource | undefined): Request | undefined {
   const { method, path, query } = incoming;
   const headers = incoming.allHeaders();
-  // The announced length is not enforced here, so a reader must count the bytes itself.
+  // Nothing enforces the announced length here. Without the header, the reader of the body counts the bytes itself.
   headers.delete("content-length");
   const body = source === undefined ? null : streamOf(source);
   try {
@@ -39,7 +42,7 @@ function fetchRequest(incoming: H2Request, source: BodySource | undefined): Requ
   }
 }
 
-/** A stream without a queue: it reads from the client only on demand. */
+/** Returns a stream without a queue. It reads from the client only when its reader needs bytes. */
 function streamOf(source: BodySource): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
@@ -54,7 +57,7 @@ function streamOf(source: BodySource): ReadableStream<Uint8Array> {
   );
 }
 
-/** Writes a body with backpressure. Stops when the body or the stream ends. */
+/** Writes a body to the stream, and waits while the stream applies backpressure. Stops when the body or the stream ends. */
 async function send(stream: ServerHttp2Stream, body: ReadableStream<Uint8Array>): Promise<void> {
   const reader = body.getReader();
   stream.once("close", () => reader.cancel().catch(() => {}));

@@ -17,7 +17,7 @@ import {
 import type { BodyTimers } from "../limits/body-timers.ts";
 import { ensureFlush } from "./flush-workaround.ts";
 
-/** Adapts a stream of `node:http2` (core stream API) to the RPC layer's request. */
+/** Adapts a stream of `node:http2` (core stream API) to the request interface of the RPC layer. */
 export class H2Request implements HttpRequest<Peer>, HeaderReader {
   readonly path: string;
   readonly query: string;
@@ -84,7 +84,10 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
     return new H2BodySource(this.#stream);
   }
 
-  /** Sends 100 Continue (RFC 9110 10.1.1), since `node:http2`'s core API does not. Not needed if the request has no body. */
+  /**
+   * Sends 100 Continue (RFC 9110 10.1.1) if the client waits for it before it sends the body. The core API of `node:http2` does not send
+   * it.
+   */
   #inviteBody(): void {
     const waits = this.get("expect")?.toLowerCase() === "100-continue" && !this.#stream.endAfterHeaders;
     if (!waits || this.#stream.destroyed || this.#stream.closed) return;
@@ -104,7 +107,7 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timers: Body
     else reject(new BodyTooLarge(bytesMax));
     if (!isScattered(++pieces, length)) return;
     reject(new BodyTooScattered());
-    // Reset immediately, without a response: each further frame of the same read would cost as much as the ones before it.
+    // The stream is reset immediately, without a response. Otherwise the runtime would process all other frames of the same read.
     stream.off("data", take).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   };
   stream.on("data", take);
@@ -114,7 +117,7 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timers: Body
   return promise.finally(() => timers.stop(timer));
 }
 
-/** Reads one chunk at a time. Between reads the stream is paused, so that HTTP/2 flow control applies backpressure to the client. */
+/** Reads one chunk at a time. Between reads, the stream is paused, so HTTP/2 flow control stops the client. */
 class H2BodySource implements BodySource {
   readonly #stream: ServerHttp2Stream;
   readonly #chunks: Uint8Array[] = [];
@@ -162,7 +165,7 @@ class H2BodySource implements BodySource {
   }
 }
 
-/** Sends a reply. Does nothing if the stream has closed meanwhile. */
+/** Sends a reply of the RPC layer. If the stream is already closed, sends nothing. */
 export function sendReply(stream: ServerHttp2Stream, reply: HttpReply | HttpStreamReply): void {
   if (reply.kind === "complete") sendComplete(stream, reply);
   else sendStream(stream, reply);
@@ -172,7 +175,7 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
   if (stream.destroyed || stream.closed) return;
   stream.once("finish", () => refuseRestOfRequest(stream));
   if (body.byteLength === 0) {
-    // gRPC's Trailers-Only: without a message, headers and trailers are one block.
+    // A gRPC response without a message has headers and trailers in one header block ("Trailers-Only").
     stream.respond({ ...responseHeaders(status, headers), ...trailerFields(trailers) }, { endStream: true });
   } else {
     stream.respond(responseHeaders(status, headers), { waitForTrailers: trailers !== undefined });
@@ -182,7 +185,7 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
   dropUnreadRequest(stream);
 }
 
-/** The stall check sees progress per write. A large body in one write would look stalled. */
+/** Maximum length of one write, in bytes. `H2Stalls` sees progress only after a complete write, so one large write would look like a stall. */
 const SLICE_BYTES = 64 * 1024;
 
 function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
@@ -192,12 +195,12 @@ function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
   ensureFlush(stream);
 }
 
-/** Discards the body of a request that was answered before it was read, such as one that is too large. */
+/** Discards the body of a request that was answered before the body was read completely, for example because the body is too large. */
 function dropUnreadRequest(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) stream.resume();
 }
 
-/** After a complete response, NO_ERROR tells the client to stop sending its request (RFC 9113 8.1). */
+/** Resets the stream with NO_ERROR if the client still sends its request after the complete response (RFC 9113 8.1). The client then stops. */
 export function refuseRestOfRequest(stream: ServerHttp2Stream): void {
   const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
   if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
@@ -266,8 +269,8 @@ function responseHeaders(status: number, headers: ResponseHeaders): OutgoingHttp
 }
 
 /**
- * The runtime requests trailers even if the client has reset the stream. Trailers would then end the stream as if its body were complete,
- * and the client could take a truncated response for a complete one.
+ * Sends trailers, unless the client has reset the stream. The runtime emits `wantTrailers` even after a reset. Trailers would then mark a
+ * truncated response as complete.
  */
 function sendTrailers(stream: ServerHttp2Stream, trailers: Headers | undefined): void {
   if (!stream.aborted) stream.sendTrailers(trailerFields(trailers));

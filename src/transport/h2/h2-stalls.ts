@@ -3,14 +3,16 @@ import { LiveSet } from "../../core/live-set.ts";
 
 interface OpenResponse {
   readonly stream: ServerHttp2Stream;
-  /** Bytes queued at the last check. `undefined` if the response did not wait for the client. */
+  /** Number of bytes that were queued at the last check. `undefined` if the response was not waiting for the client. */
   queuedBytes: number | undefined;
 }
 
 /**
- * The open responses of an HTTP/2 server. A response waits for its client if it is complete, or if its queue exceeds the high-water mark.
- * If it waits at two checks and no byte was sent in between, the stream is reset and its queue is freed. This includes a client that has
- * received everything but does not end its request.
+ * Resets streams of an HTTP/2 server whose client accepts no data. Responses are checked at an interval of `stallTimeoutMs`.
+ *
+ * - A response waits for the client if all its bytes are written or if its queue exceeds the high-water mark.
+ * - If a response waits at two checks and no byte was sent between them, the stream is reset and its queue is freed.
+ * - The stream is also reset if the client has received the complete response but does not end its request.
  */
 export class H2Stalls {
   readonly #responses = new LiveSet<OpenResponse>();

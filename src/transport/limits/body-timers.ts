@@ -1,15 +1,15 @@
-/** Time that a stop leaves to requests whose body is incomplete. */
+/** Time in which an incomplete request body must arrive after the gateway starts to stop. */
 const DRAIN_BODY_MS = 1000;
 
-/** The timer of one body. */
+/** The timer of one request body. */
 export interface BodyTimer {
   readonly onTimeout: (timeoutMs: number) => void;
   timeout: ReturnType<typeof setTimeout>;
 }
 
 /**
- * The timers of the request bodies that are being received. A stop shortens them: it waits for requests in flight, so a body that never
- * arrives would delay it until its deadline.
+ * The timers of all request bodies that are being received. A stop of the gateway waits for requests in flight. `drain` shortens the
+ * timers, because a body that never arrives would delay the stop until its deadline.
  */
 export class BodyTimers {
   readonly #running = new Set<BodyTimer>();
@@ -19,7 +19,7 @@ export class BodyTimers {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Starts the timer of a body. `onTimeout` gets the time that the body had. */
+  /** Starts the timer of a body. `onTimeout` is called with the timeout that has passed, in ms. */
   start(onTimeout: BodyTimer["onTimeout"]): BodyTimer {
     const timeout = setTimeout(onTimeout, this.#timeoutMs, this.#timeoutMs);
     const timer = { onTimeout, timeout };
@@ -32,7 +32,10 @@ export class BodyTimers {
     this.#running.delete(timer);
   }
 
-  /** Leaves `drainMs` to the running timers, and to all that start later. */
+  /**
+   * Sets the timeout of all later timers to `drainMs`, and restarts all running timers with `drainMs`. Does nothing if `drainMs` is not
+   * shorter.
+   */
   drain(drainMs: number = DRAIN_BODY_MS): void {
     if (drainMs >= this.#timeoutMs) return;
     this.#timeoutMs = drainMs;

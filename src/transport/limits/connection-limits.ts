@@ -2,27 +2,36 @@ import { BodyTimers } from "./body-timers.ts";
 import { FdBudget } from "./fd-budget.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
-/** Bounds of client connections. Each has a default; operators set them with the `connections.` keys of the configuration. */
+/** Limits of client connections. Each limit has a default. Operators set the limits with the `connections.` keys of the configuration. */
 export interface ConnectionLimits {
-  /** Open connections of one listener. */
+  /** Maximum number of open connections of one listener. */
   readonly totalMax: number;
-  /** File descriptors of all listeners: one per connection, and two more if the loopback proxy forwards it. */
+  /**
+   * The budget of file descriptors for the connections of all listeners. A connection takes one; the loopback proxy takes two more to
+   * forward it.
+   */
   readonly fds: FdBudget;
-  /** Open connections of one network: an IPv4 address, or an IPv6 /64. Trusted proxies are exempt: many clients share them. */
+  /**
+   * Maximum number of open connections of one network: an IPv4 address or an IPv6 /64. It does not apply to trusted proxies, which many
+   * clients share.
+   */
   readonly perNetworkMax: number;
-  /** Time until a new connection's protocol is known. A TLS handshake has the same time in addition. */
+  /** Maximum time until the first bytes of a connection show its protocol. The TLS handshake has the same time in addition. */
   readonly firstBytesTimeoutMs: number;
-  /** Requests on one HTTP/2 connection. After the last, a GOAWAY makes the client open another connection. */
+  /**
+   * Maximum number of requests on one HTTP/2 connection. The last request triggers a GOAWAY, which makes the client open another
+   * connection.
+   */
   readonly requestsMax: number;
-  /** Timers that limit the time in which a request's body must arrive, from the first read to the last byte. */
+  /** Timers for request bodies. They limit the time from the first read of a body to its last byte. */
   readonly bodyTimers: BodyTimers;
-  /** Time for which a client may accept no byte of a response that is queued for it. */
+  /** Maximum time in which a client accepts no byte while a part of a response is queued for it. */
   readonly stallTimeoutMs: number;
-  /** Called for each connection that is closed because a limit is exceeded. */
+  /** Called for each connection that is closed because a limit is exceeded. `network` is `undefined` for a trusted proxy. */
   readonly onShed: (network: string | undefined, bound: ConnectionBound) => void;
-  /** Interval of HTTP/2 PINGs. A client must answer one before the next is due. */
+  /** Interval of HTTP/2 PINGs. A client must answer each PING within this interval. */
   readonly pingIntervalMs: number;
-  /** Time after which an HTTP/2 connection without streams gets a GOAWAY. */
+  /** An HTTP/2 connection gets a GOAWAY after this time without streams. */
   readonly idleTimeoutMs: number;
 }
 

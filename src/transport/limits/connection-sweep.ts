@@ -10,15 +10,23 @@ export interface SweepParts {
   readonly metrics: Metrics;
 }
 
-/** At 10,000 new connections per second, those between two sweeps fit into the reserved descriptors (app/open-files.ts). */
+/**
+ * Interval of sweeps. At 10,000 new connections per second, 500 connections are accepted between two sweeps. They fit into the 512 reserved
+ * file descriptors (app/open-files.ts).
+ */
 const SWEEP_INTERVAL_MS = 50;
-/** Takes half a millisecond. A closed connection is noticed within 0.25 s among 2500 descriptors, and within 2 to 3 s among 20,000. */
+/**
+ * Number of file descriptors that one sweep inspects, which takes about 0.5 ms. With 20,000 descriptors, a pass over all of them takes 2 to
+ * 3 s. A closed connection is noticed within one pass.
+ */
 const FDS_PER_SWEEP = 512;
+/** Minimum number of sweeps of a pass. With up to 2500 descriptors, a pass thus takes 0.25 s. */
 const SWEEPS_PER_PASS_MIN = 5;
 
 /**
- * Bounds the connections of a port on which the runtime accepts by itself. Reads the process's fd table at an interval, and calls
- * shutdown(2) on the connections over a limit; the runtime then sees a client that disconnected. Throws if the system does not support it.
+ * Limits the connections of a port on which the runtime itself accepts connections. Each sweep reads the fd table of the process, and calls
+ * shutdown(2) for each connection over a limit. To the runtime, such a client seems to have disconnected. Throws if the system does not
+ * support this.
  */
 export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
   const fdTable = openFdTable(port);
@@ -33,12 +41,12 @@ export function sweepConnections(port: number, parts: SweepParts): { stop(): voi
   };
 }
 
-/** Finds new and closed connections of the edge, and closes those over a limit. */
+/** Finds new and closed connections of the edge, and closes connections that exceed a limit. */
 export class ConnectionSweep {
   readonly #connections: EdgeConnections;
   readonly #parts: SweepParts;
   readonly #limits: ConnectionLimits;
-  /** What the edge held of the shared fd budget at the last sweep. */
+  /** Number of fds of the shared budget that the edge's connections hold, as of the last sweep. */
   #fds = 0;
   #sweepsOfPass = 0;
   #isPassOver = false;
@@ -59,7 +67,7 @@ export class ConnectionSweep {
     this.#countFds();
   }
 
-  /** Continues the pass over all fds, or starts the next one, at most one per `SWEEPS_PER_PASS_MIN` sweeps. */
+  /** Continues the pass over all fds. A new pass starts at the earliest `SWEEPS_PER_PASS_MIN` sweeps after the start of the last pass. */
   #scanNext(): void {
     if (this.#isPassOver && ++this.#sweepsOfPass < SWEEPS_PER_PASS_MIN) return;
     if (this.#isPassOver) this.#sweepsOfPass = 0;

@@ -5,16 +5,16 @@ import type { PeerResolver } from "../peer/peer-address.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
-/** The loopback proxy opens two more sockets per connection: its own end and the end of the listener behind it. */
+/** Number of fds that the loopback proxy needs per client connection: both ends of the connection to the inner listener. */
 const PROXY_FDS = 2;
 
 interface Connection {
   readonly socket: Socket;
-  /** Destroys the socket unless its protocol is identified first. */
+  /** Destroys the socket when it fires. It is stopped when the protocol of the socket is identified. */
   firstBytesTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** The open sockets of a listener. Bounds their total, their number per network, and the time until the protocol of each is known. */
+/** The open sockets of a listener. Limits their total, their number per network, and the time until the protocol of a socket is known. */
 export class Connections {
   readonly #limits: ConnectionLimits;
   readonly #peers: PeerResolver;
@@ -32,8 +32,8 @@ export class Connections {
   }
 
   /**
-   * Adds a socket and returns true. If the total is reached, destroys it and returns false. An added socket is destroyed after
-   * `firstBytesTimeoutMs`, unless `identified` is called first.
+   * Adds a socket and returns true. If the total limit is reached, destroys the socket and returns false. An added socket is destroyed after
+   * `firstBytesTimeoutMs`, unless `identified` is called before.
    */
   add(socket: Socket): boolean {
     if (this.#bySocket.has(socket)) return true;
@@ -53,8 +53,8 @@ export class Connections {
   }
 
   /**
-   * Counts a socket for its network and returns true. If the network's maximum is reached, destroys it and returns false. A trusted
-   * proxy's sockets are not counted.
+   * Counts a socket for its network and returns true. If the limit of the network is reached, destroys the socket and returns false.
+   * Sockets of a trusted proxy are not counted.
    */
   countForNetwork(socket: Socket, address: string): boolean {
     const network = this.#peers.networkOf(address);
@@ -65,7 +65,10 @@ export class Connections {
     return true;
   }
 
-  /** Reserves the loopback proxy's fds until the socket closes and returns true. If too few are free, destroys it and returns false. */
+  /**
+   * Reserves the loopback proxy's fds until the socket closes, and returns true. If too few fds are free, destroys the socket and returns
+   * false.
+   */
   reserveProxyFds(socket: Socket): boolean {
     return this.#holdFds(socket, PROXY_FDS) || this.#shed(socket, this.#peers.networkOf(socket.remoteAddress), "total");
   }
@@ -83,7 +86,7 @@ export class Connections {
     return true;
   }
 
-  /** The protocol of the socket is known: stops its timer. */
+  /** Stops the timer of a socket, because the protocol of the socket is known. */
   identified(socket: Socket): void {
     const connection = this.#bySocket.get(socket);
     if (connection === undefined) return;

@@ -1,44 +1,54 @@
 import type { FdTable } from "../linux/fd-table.ts";
 import { type ConnectionBound, type ConnectionMaxima, type NetworkMember, selectExcess } from "./load-shedding.ts";
 
-/** State of a descriptor: unknown or not a socket, a socket that is not the edge's, a connection of the edge, one that was shut down. */
+/** State of a descriptor that is not inspected yet, or that is not a socket. */
 const UNKNOWN = 0;
+/** State of a socket that is not a connection of the edge. */
 const OTHER = 1;
+/** State of a connection of the edge. */
 const EDGE = 2;
+/** State of a connection of the edge that was shut down but is not closed yet. */
 const SHUT_DOWN = 3;
 
 interface Connection extends NetworkMember {
   readonly fd: number;
 }
 
-/** An SO_COOKIE is 64 bits: two 32-bit words. */
+/** The identity of a socket is its SO_COOKIE, which has 64 bits: two 32-bit words. */
 const IDENTITY_WORDS = 2;
-/** After this many free descriptors in a row, beyond the highest known one, a scan for new ones stops. */
+/** Above the highest known socket, `scanNew` stops after this many consecutive descriptors that are not sockets. */
 const GAP_MAX = 16;
-/** One of this many passes inspects the whole table, not only the descriptors up to the highest known one. */
+/** Every eighth pass inspects the whole table. The other passes inspect only the descriptors up to the highest known socket. */
 const PASSES_PER_FULL_SCAN = 8;
 
-/** The network for which an address counts; `undefined` for a trusted proxy. */
+/** Returns the network for which an address is counted. Returns `undefined` for a trusted proxy. */
 export type NetworkOf = (address: string) => string | undefined;
 
 /**
- * The edge's connections, as found in the process's fd table. A new file gets the lowest free descriptor. So new connections are mostly
- * below the lowest descriptor that is free now, or beyond the highest known one; `scanNew` inspects only these. `scanNext` inspects all
- * descriptors in turn, and finds closed connections and new ones in between.
+ * The edge's connections, as found in the fd table of the process.
+ *
+ * - The kernel gives a new file the lowest free descriptor. Most new connections are thus below the lowest descriptor that is free now, or
+ *   above the highest known socket. `scanNew` inspects only these descriptors.
+ * - `scanNext` inspects all descriptors, a part of them in each call. It finds closed connections, and new connections that `scanNew`
+ *   misses.
  */
 export class EdgeConnections {
   readonly #fdTable: FdTable;
   readonly #networkOf: NetworkOf;
-  /** By fd: its state, and its socket's identity. */
+  /** The state of each descriptor. The index is the fd. */
   #states = new Uint8Array(64);
+  /** The identity of each socket. The index is `fd * IDENTITY_WORDS`. */
   #identities = new Uint32Array(64 * IDENTITY_WORDS);
-  /** By fd, the oldest first. */
+  /** The open connections of the edge by fd. The oldest connection is the first. */
   readonly #open = new Map<number, Connection>();
   readonly #perNetwork = new Map<string, number>();
-  /** Position and end of the current pass. All known sockets are below `#top`. */
+  /** The next fd that the current pass inspects. */
   #next = 0;
+  /** The current pass ends before this fd. */
   #end = 0;
+  /** All known sockets have a lower fd. */
   #top = 0;
+  /** All sockets that the current pass has found have a lower fd. */
   #topOfPass = 0;
   #passes = 0;
 
@@ -51,7 +61,7 @@ export class EdgeConnections {
     return this.#open.size;
   }
 
-  /** Inspects the unknown fds below the lowest free one, and those beyond the highest known one. */
+  /** Inspects the fds without a known socket below the lowest free fd, and the fds above the highest known socket. */
   scanNew(): void {
     const end = this.#fdTable.lowestFree() ?? this.#fdTable.end();
     this.#grow(end);
@@ -62,7 +72,7 @@ export class EdgeConnections {
     for (let fd = Math.max(end, this.#top), gap = 0; gap < GAP_MAX; fd++) gap = this.#inspect(fd) ? 0 : gap + 1;
   }
 
-  /** Inspects the next `fds` descriptors of the pass. Returns true if that ends the pass. */
+  /** Inspects the next `fds` descriptors of the current pass. Returns true if the pass is then complete. */
   scanNext(fds: number): boolean {
     if (this.#next === 0) {
       this.#end = this.#passes++ % PASSES_PER_FULL_SCAN === 0 ? this.#fdTable.end() : this.#top;
@@ -75,7 +85,7 @@ export class EdgeConnections {
     return this.#next === 0;
   }
 
-  /** Shuts down the connections over the limits, and calls `onShed` for each. */
+  /** Shuts down the connections that exceed a limit, and calls `onShed` for each of them. */
   shedExcess(bounds: ConnectionMaxima, onShed: (network: string | undefined, bound: ConnectionBound) => void): void {
     if (!this.#isOver(bounds)) return;
     this.#refreshCrowded(bounds);
@@ -85,7 +95,7 @@ export class EdgeConnections {
     }
   }
 
-  /** Inspects what counts for an exceeded limit again: a connection that is closed by now must not cause another one to be shut down. */
+  /** Inspects again the connections that count for an exceeded limit. A closed connection must not cause the shutdown of an open connection. */
   #refreshCrowded({ totalMax, perNetworkMax }: ConnectionMaxima): void {
     if (this.#open.size > totalMax) {
       for (const fd of [...this.#open.keys()]) this.#inspect(fd);
@@ -102,7 +112,10 @@ export class EdgeConnections {
     return size > totalMax || (size > perNetworkMax && this.#perNetwork.values().some((count) => count > perNetworkMax));
   }
 
-  /** Only this thread closes the edge's sockets, so the fd cannot become another file between the check and the shutdown. */
+  /**
+   * Shuts down a connection if its fd still belongs to it. Returns whether it was shut down. Only this thread closes the edge's sockets, so
+   * the fd cannot become another file between the check and the shutdown.
+   */
   #shutDown(connection: Connection): boolean {
     const { fd } = connection;
     this.#inspect(fd);
@@ -113,7 +126,7 @@ export class EdgeConnections {
     return true;
   }
 
-  /** Updates what is known of a descriptor. Returns whether it is a socket. */
+  /** Updates the stored state of a descriptor. Returns whether the descriptor is a socket. */
   #inspect(fd: number): boolean {
     if (!this.#fdTable.readIdentity(fd)) {
       this.#forget(fd);
@@ -127,7 +140,7 @@ export class EdgeConnections {
     return true;
   }
 
-  /** Whether the identity that was just read is the one stored for this fd. */
+  /** Returns whether the identity that `readIdentity` has just read equals the stored identity of this fd. */
   #isKnown(fd: number): boolean {
     if ((this.#states[fd] ?? UNKNOWN) === UNKNOWN) return false;
     const { identity } = this.#fdTable;

@@ -1,4 +1,7 @@
-/** Bounds the file descriptors of client connections, over all listeners that share it. The rest of the process needs some as well. */
+/**
+ * Limits the number of file descriptors for client connections. All listeners share one budget. The budget leaves descriptors free for the
+ * other parts of the process.
+ */
 export class FdBudget {
   readonly #max: number;
   #held = 0;
@@ -7,12 +10,12 @@ export class FdBudget {
     this.#max = max;
   }
 
-  /** The number that is still free. Negative if the budget is exceeded. */
+  /** Number of descriptors that are still free. It is negative if the budget is exceeded. */
   get left(): number {
     return this.#max - this.#held;
   }
 
-  /** Takes all of them and returns true, or takes none and returns false. */
+  /** Takes `fds` descriptors and returns true. If fewer are free, takes none and returns false. */
   take(fds: number): boolean {
     if (fds > this.left) return false;
     this.#held += fds;
@@ -23,7 +26,10 @@ export class FdBudget {
     this.#held -= fds;
   }
 
-  /** Corrects a holding from `before` to `now`, for connections that the runtime accepted by itself. May exceed the budget. */
+  /**
+   * Changes the number of descriptors that one holder holds from `before` to `now`. It is for connections that the runtime has already
+   * accepted, so the budget may be exceeded.
+   */
   replace(before: number, now: number): void {
     this.#held += now - before;
   }

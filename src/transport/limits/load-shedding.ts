@@ -1,6 +1,6 @@
-/** A connection that counts for a network. */
+/** A connection with the network for which it is counted. */
 export interface NetworkMember {
-  /** `undefined`: a trusted proxy's connection. Each one counts as the only connection of a network, since many clients share the proxy. */
+  /** `undefined` for a connection of a trusted proxy. Many clients share the proxy, so each such connection counts as a network of its own. */
   readonly network: string | undefined;
 }
 
@@ -9,7 +9,7 @@ export interface ConnectionMaxima {
   readonly perNetworkMax: number;
 }
 
-/** The limit that is exceeded: the one per network, or the total. */
+/** The limit that is exceeded: `perNetworkMax` or `totalMax`. */
 export type ConnectionBound = "network" | "total";
 
 export interface ShedConnection<Connection> {
@@ -18,14 +18,17 @@ export interface ShedConnection<Connection> {
 }
 
 /**
- * Networks that hold more than this share of the total lose connections first. Below it, the oldest connections survive, so that many new
- * connections from many networks close no older one.
+ * If the total is exceeded, networks that hold more than this share of the total lose connections first. Connections within this share are
+ * closed from the newest on. Many new connections from many networks thus close no older connection.
  */
 const FAIR_SHARE = 1 / 64;
 
 /**
- * Selects the connections to close. If a network exceeds its maximum: its newest. If the total is exceeded: the newest of the networks that
- * hold the most and exceed the fair share, then the newest of all.
+ * Selects the connections to close.
+ *
+ * - If a network exceeds its maximum, its newest connections are closed.
+ * - If the total is exceeded, networks over the fair share lose their newest connections first; the network with the most connections
+ *   begins. Then the newest of all connections are closed.
  */
 export function selectExcess<Connection extends NetworkMember>(
   oldestFirst: Iterable<Connection>,
@@ -37,7 +40,7 @@ export function selectExcess<Connection extends NetworkMember>(
   const kept = Math.max(Math.min(totalMax, within.length), 0);
   const fairMax = Math.ceil(totalMax * FAIR_SHARE);
   const excess = ({ rank }: { rank: number }) => (rank > fairMax ? rank : 0);
-  // The sort is stable: connections with the same excess stay in order of age.
+  // The sort is stable, so connections with the same excess stay sorted by age.
   const overTotal = kept < within.length ? within.toSorted((a, b) => excess(a) - excess(b)).slice(kept) : [];
   return [
     ...overNetwork.map(({ connection }) => ({ connection, bound: "network" }) as const),
@@ -45,7 +48,7 @@ export function selectExcess<Connection extends NetworkMember>(
   ];
 }
 
-/** Adds to each connection its position within its network; the oldest has 1. */
+/** Adds to each connection its rank by age within its network. The oldest connection of a network has rank 1. */
 function rankByNetwork<Connection extends NetworkMember>(oldestFirst: Iterable<Connection>) {
   const ranked: { connection: Connection; rank: number }[] = [];
   const counts = new Map<string, number>();

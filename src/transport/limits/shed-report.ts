@@ -7,17 +7,20 @@ export interface ShedReportParts {
   readonly intervalMs?: number | undefined;
 }
 
-/** One log line per interval, not one per connection. */
+/** Minimum time between two log lines. Without an interval, there would be one line per closed connection. */
 const REPORT_INTERVAL_MS = 10_000;
-/** Networks that are counted for a log line. */
+/** Maximum number of networks that are counted separately for one log line. */
 const NETWORKS_MAX = 1000;
 
-/** Counts the connections that are closed because a limit is exceeded. Logs the first immediately, and then a summary per interval. */
+/**
+ * Counts the connections that are closed because a limit is exceeded. The first closed connection is logged immediately. After that, each
+ * interval with closed connections ends with one summary line.
+ */
 export class ShedReport {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #intervalMs: number;
-  /** By network: connections closed since the last log line. */
+  /** Number of connections closed since the last log line, by network. */
   readonly #closedByNetwork = new Map<string, number>();
   #closed = 0;
   #timer: Timer | undefined;
@@ -28,7 +31,7 @@ export class ShedReport {
     this.#intervalMs = intervalMs;
   }
 
-  /** `network`: `undefined` for a trusted proxy's connection. */
+  /** Counts one closed connection. `network` is `undefined` for a connection of a trusted proxy. */
   readonly shed = (network: string | undefined, bound: ConnectionBound): void => {
     this.#metrics.count("sallyport_connections_cut_total", { bound });
     this.#closed++;
@@ -38,7 +41,7 @@ export class ShedReport {
     if (this.#timer === undefined) this.#report();
   };
 
-  /** Logs what is not logged yet, and stops. */
+  /** Logs the closed connections that are not logged yet, and stops the timer. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#report();

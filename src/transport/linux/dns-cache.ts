@@ -1,14 +1,14 @@
 import { openLibc } from "./libc.ts";
 
-/** Bun's environment variable, in whole seconds. 0 keeps an address for less than a second. */
+/** Bun's environment variable for the lifetime of cached DNS answers, in whole seconds. With 0, an answer is cached for less than a second. */
 const TIME_TO_LIVE = "BUN_CONFIG_DNS_TIME_TO_LIVE_SECONDS";
 
 /**
- * Bun 1.4.5 caches DNS answers for 30 s, even if connections to the address fail (https://github.com/oven-sh/bun/pull/38983). This
- * shortens the cache to less than a second. A value that the operator has set for the variable stays.
+ * Makes Bun cache DNS answers for less than a second, unless the operator has set the environment variable. By default, Bun 1.4.5 caches
+ * DNS answers for 30 s, even if connections to the address fail (https://github.com/oven-sh/bun/pull/38983).
  *
- * Call it before the first connection to a name: Bun reads the variable once, from the environment of the C library, which writes to
- * JavaScript's environment object do not reach. Throws on other systems than Linux.
+ * Call this function before the first connection to a host name, because Bun reads the variable only once. Bun reads the environment of the
+ * C library, which a write to JavaScript's environment object does not change. Throws on systems other than Linux.
  */
 export function shortenDnsCache(): void {
   const { symbols } = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });

@@ -4,37 +4,37 @@ import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 import { SocketAddress } from "./socket-address.ts";
 
-/** Linux constants (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h, asm-generic/socket.h). */
+/** The constants below are Linux's (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h, asm-generic/socket.h). */
 const EFD_CLOEXEC = 0o2000000;
 const SHUT_RDWR = 2;
 const SOL_SOCKET = 1;
 const SO_COOKIE = 57;
 
-/** FDSize is among the first lines of the status file. */
+/** Number of bytes read from /proc/self/status. The line with FDSize is within the first 1024 bytes. */
 const STATUS_BYTES = 1024;
 
-/** The file descriptors of this process. Tells which are connections accepted on one port, and their peers. */
+/** The file descriptors of this process. It shows which descriptors are connections accepted on one port, and their peers. */
 export interface FdTable {
-  /** SO_COOKIE of the socket that `readIdentity` read last. The kernel never reuses one. */
+  /** The SO_COOKIE of the socket that `readIdentity` read last. The kernel never uses a cookie for two sockets. */
   readonly identity: Uint32Array;
-  /** The peer that `readPeer` read last. */
+  /** The peer address that `readPeer` read last. */
   readonly peer: SocketAddress;
-  /** Reads the identity of a socket. False if the fd is not open or not a socket. */
+  /** Reads the identity of a socket into `identity`. Returns false if the fd is not open or is not a socket. */
   readIdentity(fd: number): boolean;
-  /** Reads the peer of a connection. False if the fd is not open or not an IP connection. */
+  /** Reads the peer address of a connection into `peer`. Returns false if the fd is not open or is not an IP connection. */
   readPeer(fd: number): boolean;
-  /** Whether the connection was accepted on the port. */
+  /** Returns whether the connection was accepted on the port of this table. */
   isAccepted(fd: number): boolean;
-  /** shutdown(2). The socket's owner sees that the peer disconnected, and closes the fd. */
+  /** Calls shutdown(2). To the owner of the socket, the peer seems to have disconnected, so the owner closes the fd. */
   shutDown(fd: number): void;
-  /** The lowest free fd. `undefined` if the process has reached its limit of open files. */
+  /** Returns the lowest free fd. Returns `undefined` if the process has reached its limit of open files. */
   lowestFree(): number | undefined;
-  /** The size of the table: every open fd is lower. */
+  /** Returns the size of the kernel's table. Every open fd is lower than this size. */
   end(): number;
   close(): void;
 }
 
-/** Opens the table for the connections of a port on which this process listens. Throws if the system does not support it. */
+/** Opens the fd table for the connections of `port`. This process must listen on the port. Throws if the system does not support this. */
 export function openFdTable(port: number): FdTable {
   using undo = new DisposableStack();
   const { symbols: system, close } = openLibc({
@@ -49,10 +49,10 @@ export function openFdTable(port: number): FdTable {
   const status = openStatus();
   undo.defer(() => status.close());
   const [peer, local, listening] = [new SocketAddress(), new SocketAddress(), new SocketAddress()];
-  // With an explicit ArrayBuffer: Bun may move a small typed array that has none, and the pointer would dangle.
+  // Each array has an explicit ArrayBuffer. Bun may move a small typed array without one in memory, and its pointer would become invalid.
   const length = new Uint32Array(new ArrayBuffer(Uint32Array.BYTES_PER_ELEMENT));
   const identity = new Uint32Array(new ArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
-  // Pointers are computed once: a sweep makes thousands of calls.
+  // These pointers are computed once, because a sweep makes many system calls.
   const [peerAt, lengthAt, identityAt] = [ptr(peer.words), ptr(length), ptr(identity)];
   const readLocal = (fd: number, into: SocketAddress) => {
     length[0] = into.words.byteLength;
@@ -75,7 +75,7 @@ export function openFdTable(port: number): FdTable {
       length[0] = peer.words.byteLength;
       return system.getpeername(fd, peerAt, lengthAt) === 0 && peer.wordCount > 0;
     },
-    // Another listener may use the same port on another address.
+    // Compares the address too, because another listener may use the same port on another address.
     isAccepted: (fd) =>
       readLocal(fd, local) && local.port === port && (listening.isAnyAddress || local.hasAddressOf(listening)),
     shutDown: (fd) => void system.shutdown(fd, SHUT_RDWR),
@@ -90,12 +90,12 @@ export function openFdTable(port: number): FdTable {
   };
 }
 
-/** /proc/self/status (proc_pid_status(5)). Kept open: it is needed most when the process can open no more files. */
+/** Opens /proc/self/status (proc_pid_status(5)). The file stays open, because it is also needed when the process cannot open more files. */
 function openStatus() {
   const fd = openSync("/proc/self/status", "r");
   const bytes = Buffer.alloc(STATUS_BYTES);
   return {
-    /** The number of fds for which the kernel's table has room. It grows with the highest open fd. */
+    /** Returns the size of the kernel's fd table (FDSize). The kernel enlarges the table when a higher fd is opened. */
     tableSize(): number {
       const text = bytes.toString("latin1", 0, readSync(fd, bytes, 0, bytes.byteLength, 0));
       return Number(/^FDSize:\s*(\d+)$/m.exec(text)?.[1] ?? 0);

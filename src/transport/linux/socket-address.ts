@@ -1,30 +1,32 @@
 import { formatIp } from "../../core/ip-address.ts";
 
-/** Linux constants (bits/socket.h). */
+/** Address families of Linux (bits/socket.h). */
 const AF_INET = 2;
 const AF_INET6 = 10;
 
-/** Offset of the address in struct sockaddr_in, and in struct sockaddr_in6, which has the flow information before it (netinet/in.h). */
+/** Offset of the IPv4 address in struct sockaddr_in, in bytes (netinet/in.h). */
 const IPV4_OFFSET = 4;
+/** Offset of the IPv6 address in struct sockaddr_in6, in bytes. The flow information precedes the address. */
 const IPV6_OFFSET = 8;
 const IPV6_GROUPS = 8;
 
+/** Offset of the port in both structs, in bytes. */
 const PORT_OFFSET = 2;
 
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
-/** Size of struct sockaddr_storage, which holds any address. */
+/** Size of struct sockaddr_storage, in bytes. This struct can contain an address of every family. */
 const STORAGE_BYTES = 128;
-/** Words up to the end of the address in struct sockaddr_in6. */
+/** Number of 32-bit words of struct sockaddr_in6 from its start to the end of the address. */
 const ADDRESS_WORDS = 6;
 
-/** A struct sockaddr of IPv4 or IPv6. */
+/** A socket address of IPv4 or IPv6, stored as a struct sockaddr. */
 export class SocketAddress {
-  /** Memory for system calls to write to. */
+  /** The memory of the struct. System calls write to it. */
   readonly words = new Uint32Array(new ArrayBuffer(STORAGE_BYTES));
   readonly #view = new DataView(this.words.buffer);
   readonly #family = new Uint16Array(this.words.buffer, 0, 1);
 
-  /** Words that an address of this family takes; 0 if the family is not IP. */
+  /** Number of 32-bit words from the start of the struct to the end of the address. 0 if the family is not IP. */
   get wordCount(): number {
     const family = this.#family[0];
     if (family === AF_INET) return 2;
@@ -35,7 +37,7 @@ export class SocketAddress {
     return this.#view.getUint16(PORT_OFFSET);
   }
 
-  /** Whether the address is a wildcard: `0.0.0.0` or `::`. */
+  /** Whether the address is the wildcard address `0.0.0.0` or `::`. */
   get isAnyAddress(): boolean {
     return this.#addressWords.every((word) => word === 0);
   }

@@ -2,15 +2,18 @@ import { ptr } from "bun:ffi";
 import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 
-/** Linux constants (linux/tcp.h). */
+/** The constants below are Linux's (linux/tcp.h). */
 const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 
 /**
- * Sets TCP_USER_TIMEOUT (RFC 9293 3.8.3, RFC 5482) for connections that a port will accept. The kernel closes a connection whose sent data
- * stays unacknowledged, or whose receive window stays closed, for this long. Without it, an unreachable client holds its stream until
- * retransmission ends, after about 15 minutes. `Bun.serve` and `node:net` have no such option, but accepted sockets inherit it from the
- * listening socket. Throws if the system does not support it.
+ * Sets TCP_USER_TIMEOUT (RFC 9293 3.8.3, RFC 5482) for the connections that a port will accept.
+ *
+ * - The kernel closes a connection if its sent data stays unacknowledged for `timeoutMs`, or if its client keeps the receive window closed for
+ *   `timeoutMs`. Without this option, an unreachable client keeps its stream for about 15 minutes, until retransmission ends.
+ * - `Bun.serve` and `node:net` cannot set this option. Accepted sockets inherit it from the listening socket.
+ *
+ * Throws if the system does not support the option.
  */
 export function setUserTimeout(port: number, timeoutMs: number): void {
   const { symbols: system, close } = openLibc({

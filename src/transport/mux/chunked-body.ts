@@ -1,4 +1,4 @@
-/** The bytes break the message format of RFC 9112. */
+/** Thrown if bytes violate the message format of RFC 9112. */
 export class FramingError extends Error {
   constructor(problem: string) {
     super(problem);
@@ -7,38 +7,44 @@ export class FramingError extends Error {
 }
 
 const LF = 0x0a;
-/** A chunk-size line with its extensions, or a trailer field. */
+/** Maximum length of a line, in bytes. A line is the size of a chunk with its extensions, or a trailer field. */
 const LINE_BYTES_MAX = 8 * 1024;
+/** Maximum length of the trailer section, in bytes. */
 const TRAILER_BYTES_MAX = 16 * 1024;
-/** RFC 9112 7.1: hexadecimal digits, then chunk extensions. */
+/** Matches the size line of a chunk: hexadecimal digits, then optional chunk extensions (RFC 9112 7.1). */
 const SIZE_LINE = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?\r$/;
+/** Length of the CRLF that follows the data of a chunk. */
 const CRLF_BYTES = 2;
 
 /**
- * A request's body may have this many chunks, and one more per CHUNK_BYTES of data. Parsing a chunk takes about 150 ns, however short it is.
- * The RPC layer refuses a body with far fewer pieces (rpc/limits.ts).
+ * Maximum number of chunks of a request body. For every `CHUNK_BYTES` bytes of data, one more chunk is allowed. Parsing a chunk takes about
+ * 150 ns, even if the chunk is short. The RPC layer has a stricter limit of pieces (`BODY_PIECES_MAX`).
  */
 const CHUNKS_MIN = 4096;
 const CHUNK_BYTES = 64;
 
-/** Parses the framing of a chunked body (RFC 9112 7.1) that arrives in pieces. */
+/** Parses the framing of a chunked body (RFC 9112 7.1). The body may arrive in pieces. */
 export class ChunkedBody {
-  /** `trailers`: the last chunk has been reached. `scattered`: the body has too many chunks. */
+  /** `trailers` means that the last chunk was found. `scattered` means that the body has too many chunks. */
   state: "chunks" | "trailers" | "ended" | "scattered" = "chunks";
-  /** How many more chunks the body may have. */
+  /** Number of chunks that the body may still have. */
   #chunksLeft: number;
-  /** Bytes of the current chunk that are still to come, with the CRLF after its data. */
+  /** Number of bytes of the current chunk that are not parsed yet, including the CRLF after its data. */
   #left = 0;
   #trailerBytes = 0;
 
-  /** A response has any number of chunks: a stream has one per event. */
+  /** The number of chunks is limited for requests only. A response may have any number, because a stream has one chunk per event. */
   constructor(kind: "request" | "response") {
     this.#chunksLeft = kind === "request" ? CHUNKS_MIN : Number.POSITIVE_INFINITY;
   }
 
   /**
-   * Parses from `at`, and returns where it stopped: at the end of the bytes, at the start of an incomplete line, before the line of the
-   * last chunk, before a chunk that is one too many, or after the body. Throws FramingError.
+   * Parses chunks from the position `at`. Throws FramingError. Returns the position where it stopped, which is one of these:
+   *
+   * - the end of `bytes`
+   * - the start of an incomplete line
+   * - the start of the line of the last chunk
+   * - the start of the first chunk over the maximum number
    */
   follow(bytes: Buffer, at: number): number {
     let from = at;
@@ -60,7 +66,10 @@ export class ChunkedBody {
     return from;
   }
 
-  /** As `follow`, in state `trailers`: parses the line of the last chunk, which starts at `at`, and the trailer section. */
+  /**
+   * Parses the line of the last chunk, which starts at `at`, and the trailer section. Returns the position where it stopped. Throws
+   * FramingError.
+   */
   skipTrailers(bytes: Buffer, at: number): number {
     let from = at;
     while (this.state === "trailers") {
@@ -76,7 +85,7 @@ export class ChunkedBody {
   }
 }
 
-/** The line without its LF. `undefined` if it is incomplete. */
+/** Returns the line at `at`, without its LF. Returns `undefined` if the line is incomplete. */
 function lineAt(bytes: Buffer, at: number): string | undefined {
   const end = bytes.indexOf(LF, at);
   if ((end < 0 ? bytes.byteLength : end) - at > LINE_BYTES_MAX) throw new FramingError("a line is too long");

@@ -3,24 +3,27 @@ import { FramingError } from "./chunked-body.ts";
 /** The start line of an HTTP/1.1 message, and the length of its body (RFC 9112 6.3). */
 export interface MessageHead {
   readonly startLine: string;
-  /** Number: bytes of Content-Length. `undefined`: the head names no length. */
+  /** A number is the value of Content-Length. `undefined` means that the head contains no length. */
   readonly body: "chunked" | number | undefined;
 }
 
 const LENGTH = /\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)/gi;
 const CODING = /\r\ntransfer-encoding[ \t]*:[ \t]*([^\r\n]*)/gi;
 
-/** `head`: the head without the empty line. Throws FramingError if two parsers could read two different lengths from it. */
+/**
+ * Reads the head of a message. `head` must not contain the empty line at its end. Throws FramingError if two parsers could find different
+ * lengths of the body.
+ */
 export function readHead(head: string): MessageHead {
   const end = head.indexOf("\r\n");
   const startLine = end < 0 ? head : head.slice(0, end);
   const lengths = valuesOf(head, LENGTH);
   const codings = valuesOf(head, CODING);
   if (codings.length === 0 && lengths.length === 0) return { startLine, body: undefined };
-  if (codings.length + lengths.length > 1) throw new FramingError("the head gives two lengths");
+  if (codings.length + lengths.length > 1) throw new FramingError("the head contains two lengths of the body");
   if (codings.length === 1 && codings[0]?.toLowerCase() === "chunked") return { startLine, body: "chunked" };
   const [length = ""] = lengths;
-  if (!/^\d{1,15}$/.test(length)) throw new FramingError("the head gives a length that is none");
+  if (!/^\d{1,15}$/.test(length)) throw new FramingError("the head contains an invalid length of the body");
   return { startLine, body: Number(length) };
 }
 

@@ -3,10 +3,10 @@ import { type Held, LiveSet } from "../../core/live-set.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { type Pipe, pipeBytes } from "./pipes.ts";
 
-/** Inner listeners, which receive connections of the loopback proxy only, listen on this address and a free port. */
+/** Inner listeners listen on this address, at a free port. An inner listener receives only the connections of its loopback proxy. */
 export const LOOPBACK = "127.0.0.1";
 
-/** Interval of the stall check. A client for which the same bytes are queued at two checks is closed. */
+/** Interval of the stall check. If the same bytes are queued for a client at two checks, its connection is closed. */
 const STALL_INTERVAL_MS = 60_000;
 
 /** The remote end of a connection, as the runtime reports it. */
@@ -15,29 +15,34 @@ export interface SocketEnd {
   readonly port?: number | undefined;
 }
 
-/** The client's address. Separate from the pair, so that `#byPort` holds no sockets (core/live-set.ts). */
+/**
+ * The address of a client. It is not part of `Pair`, because a plain map such as `#byPort` must not hold sockets (core/live-set.ts explains
+ * it).
+ */
 interface Origin {
   readonly address: string;
 }
 
+/** A client connection and the connection to the inner listener to which it is forwarded. */
 interface Pair {
   readonly client: Socket;
   readonly inner: Socket;
-  /** Describes the client's queue at the last check. `undefined` if it was empty. */
+  /** Describes the queue for the client at the last stall check. `undefined` if the queue was empty. */
   stalledAt: string | undefined;
 }
 
 /**
- * Forwards connections to an inner listener on loopback, and keeps the address of each client for that listener. The local port of the
- * inner connection identifies the client. No other process can use that port towards the same listener while the connection is open. A
- * connection that the proxy did not make is not found.
+ * Forwards connections to an inner listener on loopback, and tells this listener the address of each client.
+ *
+ * The local port of the inner connection identifies the client. While the inner connection is open, no other process can use the same local
+ * port for a connection to the inner listener. For a connection that the proxy did not open, no address is found.
  */
 export class LoopbackProxy {
   readonly #port: number;
   readonly #log: Log;
   readonly #pipe: Pipe;
   readonly #pairs = new LiveSet<Pair>();
-  /** By the local port of the inner connection. */
+  /** Maps the local port of each inner connection to its client. */
   readonly #byPort = new Map<number, Origin>();
   readonly #timer: ReturnType<typeof setInterval>;
   #onIdle: (() => void)[] = [];
@@ -49,19 +54,22 @@ export class LoopbackProxy {
     this.#timer = setInterval(() => this.#closeStalled(), stallIntervalMs).unref();
   }
 
-  /** Open connections. */
+  /** Number of open client connections. */
   get size(): number {
     return this.#pairs.size;
   }
 
-  /** The client's address of a connection to the inner listener. `undefined` if the proxy did not make that connection. */
+  /** Returns the client's address for a connection to the inner listener. Returns `undefined` if the proxy did not open the connection. */
   addressOf(end: SocketEnd): string | undefined {
-    // On another loopback address, any process may use the same port.
+    // Another process may use the same port on another loopback address, such as 127.0.0.2.
     if (end.address !== LOOPBACK || end.port === undefined) return undefined;
     return this.#byPort.get(end.port)?.address;
   }
 
-  /** Forwards a paused connection, of which `first` has been read. From now on, each of the two sockets closes with the other. */
+  /**
+   * Forwards a client connection to the inner listener. `client` must be paused. `first` is the bytes that were already read from `client`.
+   * If one of the two sockets closes, the other closes too.
+   */
   open(client: Socket, first: Buffer, address: string): void {
     const inner = connect({ host: LOOPBACK, port: this.#port, noDelay: true });
     const held = this.#pairs.add({ client, inner, stalledAt: undefined });
@@ -75,7 +83,7 @@ export class LoopbackProxy {
       if (!isConnected) this.#log.error("loopback connection failed", { cause: error.message });
       client.destroy();
     });
-    // The end of the response may still be queued for the client when the inner listener closes.
+    // When the inner listener closes the connection, the end of the response may still be queued for the client.
     inner.once("close", () => (inner.readableEnded ? client.end(() => client.destroy()) : client.destroy()));
     client.once("close", () => {
       inner.destroy();
@@ -88,7 +96,7 @@ export class LoopbackProxy {
     return this.#pairs.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Closes connections on which nothing was forwarded. A stopping Bun.serve leaves such connections open. */
+  /** Closes connections on which no byte was forwarded. When Bun.serve stops, it leaves such connections open. */
   closeUnused(): void {
     for (const { client, inner } of this.#pairs) if (inner.bytesWritten === 0) client.destroy();
   }
@@ -103,7 +111,7 @@ export class LoopbackProxy {
     if (port === undefined) return;
     this.#byPort.set(port, origin);
     inner.once("close", () => {
-      // Another connection may use the port by now.
+      // Another connection may already use the same port.
       if (this.#byPort.get(port) === origin) this.#byPort.delete(port);
     });
   }
@@ -114,7 +122,7 @@ export class LoopbackProxy {
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
-  /** The inner listener's own timeout does not find a stalled client, since the proxy still accepts bytes. */
+  /** Closes stalled clients. The timeout of the inner listener does not find them, because the proxy still accepts its bytes. */
   #closeStalled(): void {
     for (const pair of this.#pairs) {
       const { writableLength, bytesWritten } = pair.client;

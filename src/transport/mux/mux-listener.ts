@@ -20,13 +20,15 @@ export type MuxParts = Omit<EdgeParts, "findPeer">;
 
 /**
  * Opens one public port for all protocols. The gRPC server serves connections that start with the HTTP/2 preface. The loopback proxy
- * forwards all others to the edge, which listens on loopback:
+ * forwards all other connections to the edge, which listens on loopback:
  *
- *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (RPCs; other paths by the edge's routes, in process)
- *                                         └─ anything else ───► loopback proxy ──► edge
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (RPCs; other paths by the edge's routes, in process) └─
+ * anything else ───► loopback proxy ──► edge
  *
- * The address in a trusted proxy's PROXY header replaces the socket's address; X-Forwarded-For is evaluated from there. With trusted
- * proxies, TLS is terminated by an inner listener on loopback, behind the PROXY header. Without them, the public port terminates TLS.
+ * - If a trusted proxy sends a PROXY header, the address in the header replaces the address of the socket. X-Forwarded-For is used only if
+ *   the new address is a trusted proxy too.
+ * - With trusted proxies, the public port reads the PROXY header, and an inner listener on loopback terminates TLS. Without trusted
+ *   proxies, the public port terminates TLS.
  */
 export async function openMuxListener(parts: MuxParts): Promise<RenewableListener> {
   const listener = new MuxListener(parts);
@@ -43,12 +45,12 @@ class MuxListener implements RenewableListener {
   readonly #parts: MuxParts;
   readonly #limits: ConnectionLimits;
   readonly #connections: Connections;
-  /** Connections to the inner TLS listener. Each belongs to one of `#connections`. */
+  /** Connections to the inner TLS listener. The loopback proxy opens one of them for a connection of `#connections`. */
   readonly #inner: Connections;
   readonly #edge: RenewableListener;
   readonly #toEdge: LoopbackProxy;
   readonly #grpc: GrpcServer;
-  /** The proxy to the inner TLS listener. `undefined` without TLS or without trusted proxies. */
+  /** The loopback proxy to the inner TLS listener. `undefined` without TLS, and without trusted proxies. */
   #toTls: LoopbackProxy | undefined;
   #tls: TlsServer | undefined;
   readonly #servers: Server[] = [];
@@ -121,7 +123,7 @@ class MuxListener implements RenewableListener {
     this.#connections.closeUnidentified();
     this.#inner.closeUnidentified();
     await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
-    // A response may still be queued in the proxy. After the edge has closed, each connection ends when its client has received the rest.
+    // A response may still be queued in the loopback proxy. After the edge is closed, each connection ends when its client has received the response.
     await this.#edge.close();
     this.#toEdge.closeUnused();
     await Promise.all([this.#toEdge.idle(), this.#toTls?.idle()]);
@@ -140,7 +142,7 @@ class MuxListener implements RenewableListener {
     for (const server of this.#servers) if (server.listening) server.close();
   }
 
-  /** Accepts a connection on which no TLS handshake has taken place. */
+  /** Accepts a connection of the public port if the public port does not terminate TLS. */
   #accept(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
@@ -155,13 +157,13 @@ class MuxListener implements RenewableListener {
       });
   }
 
-  /** Adds the connection if the limits allow it. Otherwise destroys it. */
+  /** Adds the connection and returns true. If a limit is reached, destroys the connection and returns false. */
   #admit(socket: Socket, address: string): boolean {
     return this.#connections.add(socket) && this.#connections.countForNetwork(socket, address);
   }
 
   #createTls(tls: TlsIdentity): TlsServer {
-    // HTTP/2 is preferred in ALPN: gRPC clients that offer both need it.
+    // ALPN prefers HTTP/2, because gRPC clients that offer both protocols need HTTP/2.
     const options = { ...serverTlsOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
     const server = createTlsServer({ ...options, handshakeTimeout: this.#limits.firstBytesTimeoutMs });
     server.on("connection", (socket) => {
@@ -179,7 +181,7 @@ class MuxListener implements RenewableListener {
     return server;
   }
 
-  /** Reads the origin and the HTTP version, and passes the connection to the gRPC server or to the edge. */
+  /** Reads the PROXY header and the HTTP version from the first bytes, and passes the connection to the gRPC server or to the edge. */
   #dispatch(socket: Socket, socketAddress: string, origin: (bytes: Buffer) => Origin | undefined): void {
     const decide = (all: Buffer) => {
       const found = origin(all);
@@ -192,7 +194,10 @@ class MuxListener implements RenewableListener {
     });
   }
 
-  /** Sniffs the first bytes, and counts the connection for the client's network. */
+  /**
+   * Reads the first bytes until `decide` returns a result. If a PROXY header names a client, counts the connection for the client's
+   * network.
+   */
   #sniff<T extends Origin>(
     socket: Socket,
     socketAddress: string,
@@ -204,7 +209,7 @@ class MuxListener implements RenewableListener {
         this.#connections.identified(socket);
         this.#inner.identified(socket);
         const { address = socketAddress } = sniffed;
-        // A client behind a proxy counts for its own network.
+        // The connection of a client behind a trusted proxy is counted for the client's network.
         if (address !== socketAddress && !this.#connections.countForNetwork(socket, address)) return;
         onIdentified({ ...sniffed, address });
       },

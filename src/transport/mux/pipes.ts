@@ -3,7 +3,10 @@ import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
 import { RequestGate } from "./request-gate.ts";
 import { ResponseTracker } from "./response-tracker.ts";
 
-/** Forwards between a paused client, of which `first` has been read, and a connected server. Both directions apply backpressure. */
+/**
+ * Forwards bytes between a client and a server, with backpressure in both directions. `client` must be paused. `first` is the bytes that
+ * were already read from `client`. `server` must be connected.
+ */
 export type Pipe = (client: Socket, server: Socket, first: Buffer) => void;
 
 /** Forwards bytes unchanged. */
@@ -13,7 +16,7 @@ export const pipeBytes: Pipe = (client, server, first) => {
   server.pipe(client);
 };
 
-/** Forwards HTTP/1.1, one request at a time (request-gate.ts). */
+/** Forwards HTTP/1.1 requests one at a time, as `RequestGate` describes. Forwards responses unchanged. */
 export const pipeRequests: Pipe = (client, server, first) => {
   const gate = new RequestGate({
     forward: (bytes) => server.write(bytes),

@@ -1,28 +1,28 @@
 import type { Socket } from "node:net";
 import { PROXY_HEADER_BYTES_MAX, ProxyProtocolError, readProxyHeader, startsWith } from "../peer/proxy-protocol.ts";
 
-/** RFC 9113 3.4: the connection preface of an HTTP/2 client. No HTTP/1.1 request starts with it. */
+/** The connection preface of an HTTP/2 client (RFC 9113 3.4). No HTTP/1.1 request starts with these bytes. */
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-/** The longest prefix that is needed to identify the protocol. */
+/** Maximum number of bytes that are needed to identify the protocol of a connection. */
 export const SNIFFED_BYTES_MAX = PROXY_HEADER_BYTES_MAX + HTTP2_PREFACE.length;
 
-/** Whether the bytes start with the HTTP/2 preface. `undefined` if they are too few to decide. */
+/** Returns whether the bytes start with the HTTP/2 preface. Returns `undefined` if more bytes are needed to decide. */
 export function startsAsHttp2(bytes: Buffer): boolean | undefined {
   const found = startsWith(bytes, HTTP2_PREFACE);
   return found === "more" ? undefined : found === "yes";
 }
 
-/** The client's address, and the bytes after the PROXY header. */
+/** The client's address, and the bytes that follow the PROXY header. */
 export interface Origin {
-  /** From the PROXY header. `undefined` without a header, or if the header names no client. */
+  /** The address in the PROXY header. `undefined` without a PROXY header, and if the header names no client. */
   readonly address: string | undefined;
   readonly bytes: Buffer;
 }
 
 /**
- * Removes a PROXY header, if there is one. `undefined` if the bytes are too few to decide. Throws ProxyProtocolError on a malformed header,
- * and on a header of a peer that is not a trusted proxy, since it could name any address.
+ * Removes the PROXY header if the bytes start with one. Returns `undefined` if more bytes are needed to decide. Throws ProxyProtocolError
+ * if the header is malformed. Also throws if the peer is not a trusted proxy, because its header could name any address.
  */
 export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
   const header = readProxyHeader(bytes);
@@ -32,16 +32,16 @@ export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | un
   return { address: header.address, bytes: bytes.subarray(header.headerBytes) };
 }
 
-/** The outcome of sniffing a connection. One of the two is called, once. */
+/** The handlers for the result of `sniffProtocol`. At most one of them is called, at most once. */
 export interface SnifferHandlers<T> {
   identified(result: T): void;
-  /** The socket has been destroyed. `cause`: what `decide` threw, or an error. */
+  /** Called after the socket is destroyed because its protocol is unknown. `cause` is the error that `decide` threw, or another error. */
   rejected(cause: unknown): void;
 }
 
 /**
- * Reads the first bytes of a connection until `decide` returns a result, pauses the socket and passes the result on. A connection that ends
- * earlier is destroyed without a call.
+ * Reads the first bytes of a connection until `decide` returns a result. Then pauses the socket and calls `identified`. If the connection
+ * ends before, destroys the socket and calls no handler.
  */
 export function sniffProtocol<T>(socket: Socket, decide: (bytes: Buffer) => T | undefined, end: SnifferHandlers<T>): void {
   let bytes: Buffer = Buffer.alloc(0);

@@ -2,16 +2,16 @@ import { METHODS } from "node:http";
 import { ChunkedBody, FramingError } from "./chunked-body.ts";
 import { readHead } from "./http1-head.ts";
 
-/** The output of a gate. */
+/** The functions that a `RequestGate` calls. */
 export interface GateOutput {
   forward(bytes: Buffer): void;
-  /** Sends an error response and closes the connection. Called at most once, as the last call. */
+  /** Sends an error response and closes the connection. Called at most once. No other function is called after it. */
   refuse(status: 400 | 431 | 501): void;
-  /** Closes the connection after the current response. Called at most once, as the last call. */
+  /** Closes the connection after the current response. Called at most once. No other function is called after it. */
   close(): void;
 }
 
-/** The limit of Bun.serve. */
+/** Maximum length of a request head, in bytes. Bun.serve has the same limit. */
 const HEAD_BYTES_MAX = 16 * 1024;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const CR = 0x0d;
@@ -24,35 +24,39 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([...METHODS, "QUERY"]);
 /**
  * Forwards the requests of an HTTP/1.1 connection one at a time, in a form that Bun.serve parses correctly:
  *
- * - The next request waits for the end of the current response. On a pipelined request, Bun closes the connection, and executes a
- *   request that it never answers (bun#38128).
- * - The trailer section of a chunked body is removed, as RFC 9112 7.1.2 allows. Bun parses it as the next request (bun#32887).
- * - A body in too many chunks is cut. Parsing each of them costs as much as if the server read it. The server answers what it received.
- * - An unknown method is answered with 501. Bun closes the connection (bun#6556).
+ * - The next request waits for the end of the current response. If a pipelined request arrives, Bun closes the connection and executes a
+ *   request without answering it (bun#38128).
+ * - The trailer section of a chunked body is removed, as RFC 9112 7.1.2 allows. Bun would parse it as the next request (bun#32887).
+ * - A body is truncated before the first chunk over the maximum number, because parsing many chunks is expensive. The server answers the
+ *   truncated request, and then the connection is closed.
+ * - A request with an unknown method is answered with 501. Bun would close the connection (bun#6556).
  *
- * Bytes that are not HTTP/1.1 are forwarded unchanged; the server answers them.
+ * Bytes that are not HTTP/1.1 are forwarded unchanged. The server answers them.
  */
 export class RequestGate {
   readonly #output: GateOutput;
+  /** Received bytes that are not forwarded yet. */
   #held: Buffer = NO_BYTES;
-  /** The bytes of `#held` before this position may be forwarded. */
+  /** The bytes of `#held` before this position are parsed and can be forwarded. */
   #at = 0;
   #state: "head" | "body" | "trailers" | "answer" | "cut" | "passthrough" | "closed" = "head";
-  /** The current request: its method, the rest of its body, and whether its response has ended. */
+  /** The method of the current request. */
   #method = "";
+  /** The body of the current request. A number is the number of bytes that have not arrived yet. */
   #body: ChunkedBody | number = 0;
+  /** Whether the response to the current request has ended. */
   #isAnswered = true;
 
   constructor(output: GateOutput) {
     this.#output = output;
   }
 
-  /** The method of the request whose response is awaited. */
+  /** The method of the current request. */
   get method(): string {
     return this.#method;
   }
 
-  /** Whether the client should be paused until the end of a response. */
+  /** Whether the client must be paused until the current response ends. */
   get isHolding(): boolean {
     return this.#state === "cut" || (this.#state === "answer" && this.#held.byteLength > 0);
   }
@@ -63,7 +67,7 @@ export class RequestGate {
     this.#advance();
   }
 
-  /** The response to the current request has ended. */
+  /** Must be called when the response to the current request has ended. */
   answered(): void {
     this.#isAnswered = true;
     if (this.#state === "cut") this.#close();
@@ -82,7 +86,7 @@ export class RequestGate {
     }
   }
 
-  /** Returns whether another step may be possible. */
+  /** Parses the next part of the request. Returns whether another part may follow in the received bytes. */
   #step(): boolean {
     switch (this.#state) {
       case "head":
@@ -101,7 +105,7 @@ export class RequestGate {
 
   #takeHead(): boolean {
     this.#forward();
-    // RFC 9112 2.2: an empty line before a request is ignored.
+    // Empty lines before a request are ignored (RFC 9112 2.2).
     while (this.#held[0] === CR && this.#held[1] === LF) this.#held = rest(this.#held, 2);
     const end = this.#held.indexOf(HEAD_END);
     if (end < 0) {
@@ -153,7 +157,7 @@ export class RequestGate {
     this.#state = this.#isAnswered ? "head" : "answer";
   }
 
-  /** Forwards in one write, so that the server reads head and body together. */
+  /** Forwards all parsed bytes in one write, so that the server reads head and body together. */
   #forward(): void {
     if (this.#at === 0) return;
     const part = this.#at === this.#held.byteLength ? this.#held : this.#held.subarray(0, this.#at);
@@ -162,7 +166,7 @@ export class RequestGate {
     this.#output.forward(part);
   }
 
-  /** Forwards what precedes the chunk that is one too many, and drops the rest of the connection. */
+  /** Forwards the bytes before the first chunk over the maximum number. Discards all later bytes of the connection. */
   #cut(): false {
     this.#forward();
     this.#held = NO_BYTES;
@@ -185,7 +189,7 @@ export class RequestGate {
   }
 }
 
-/** The bytes from `at`. An empty rest is not a view: an idle connection must not keep the memory of its last read alive. */
+/** Returns the bytes from `at` on. An empty result is not a view, so that an idle connection does not keep the memory of its last read. */
 function rest(bytes: Buffer, at: number): Buffer {
   return at === bytes.byteLength ? NO_BYTES : bytes.subarray(at);
 }

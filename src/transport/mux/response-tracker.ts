@@ -2,18 +2,25 @@ import { ChunkedBody } from "./chunked-body.ts";
 import { readHead } from "./http1-head.ts";
 
 const HEAD_END = "\r\n\r\n";
-/** Not a view: an idle connection must not keep the memory of its last read alive. */
+/** An empty buffer that is not a view, so that an idle connection does not keep the memory of its last read. */
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const NO_CONTENT = 204;
 const NOT_MODIFIED = 304;
 
-/** Parses the responses of an HTTP/1.1 server, and calls `onEnd` after each. The server is trusted to send well-formed responses. */
+/**
+ * Parses the responses of an HTTP/1.1 server. Calls `onEnd` after each response. The responses must be well-formed, because the server is
+ * our own.
+ */
 export class ResponseTracker {
-  /** The method of the current request: a response to HEAD has no body (RFC 9112 6.3). */
+  /** Returns the method of the current request. It is needed because a response to HEAD has no body (RFC 9112 6.3). */
   readonly #method: () => string;
   readonly #onEnd: () => void;
+  /** The bytes of an incomplete head, or of an incomplete line in a chunked body. */
   #head: Buffer = NO_BYTES;
-  /** `undefined`: reading a head. Infinity: the body ends with the connection. */
+  /**
+   * The current body; a number is its unread length. `undefined` while a head is read. Infinity if the body ends when the connection
+   * closes.
+   */
   #body: ChunkedBody | number | undefined;
 
   constructor(method: () => string, onEnd: () => void) {
@@ -54,7 +61,7 @@ export class ResponseTracker {
       if (this.#body === 0) this.#end();
       return bytes.subarray(taken);
     }
-    // An incomplete line is kept until the rest arrives.
+    // `#head` also keeps an incomplete line of a chunked body until more bytes arrive.
     const all = this.#head.byteLength === 0 ? bytes : Buffer.concat([this.#head, bytes]);
     const at = body.skipTrailers(all, body.follow(all, 0));
     this.#head = at === all.byteLength || body.state === "ended" ? NO_BYTES : all.subarray(at);

@@ -10,37 +10,42 @@ import {
 } from "../../core/ip-address.ts";
 import { forwardedHops } from "./forwarded.ts";
 
-/** Further hops are ignored. Real chains of trusted proxies are shorter. */
+/** Maximum number of hops that are read. Real chains of trusted proxies are shorter. */
 const HOPS_MAX = 32;
 
-/** A cache entry takes some hundred bytes. */
+/** Maximum number of cached peers. An entry takes some hundred bytes. */
 const DIRECT_PEERS_MAX = 4096;
 
-/** Used if the runtime reports no address, since the connection has just closed. */
+/** The peer of a connection that has just closed, so that the runtime reports no address. */
 const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
 
-/** The header in which proxies name the client, in lower case. */
+/** Name of the header in which proxies write the address of the client, in lower case. */
 export type ProxyHeader = "x-forwarded-for" | "forwarded";
 
 /**
- * Resolves the client's address: the socket's address, unless that is a trusted proxy. Then it is the nearest address in the forwarding
- * header that is not a trusted proxy. By default no proxy is trusted, and the header is not read. proto/README.md, "Budgets".
+ * Resolves the address of a client (proto/README.md, "Budgets").
  *
- * Only the configured header is read. A proxy appends to the header that it knows, and forwards the other one as the client wrote it.
+ * - If the address of the socket is not a trusted proxy, it is the client's address. By default, no proxy is trusted.
+ * - Otherwise, the client's address is the nearest address in the forwarding header that is not a trusted proxy.
+ * - Only the configured forwarding header is read. A proxy appends to the header that it supports, and forwards the other header as the
+ *   client wrote it.
  */
 export class PeerResolver {
   readonly header: ProxyHeader;
   readonly #trusted: readonly IpBlock[];
-  /** Cache of peers by socket address: a connection carries many requests. */
+  /** Caches peers by socket address, because a connection carries many requests. Contains no trusted proxies. */
   readonly #direct = new Map<string, Peer>();
 
-  /** `trustedProxies`: CIDR blocks or single addresses. Throws RangeError on anything else. */
+  /** `trustedProxies` are CIDR blocks or single addresses. Throws RangeError if one of them is malformed. */
   constructor(trustedProxies: readonly string[], header: ProxyHeader = "x-forwarded-for") {
     this.#trusted = trustedProxies.map(parseIpBlock);
     this.header = header;
   }
 
-  /** `hops`: reads the value of `header` from the request. */
+  /**
+   * Returns the peer of a request. `hops` reads the forwarding header of the request, and is called only if the socket belongs to a trusted
+   * proxy.
+   */
   resolve(socketAddress: string | undefined, hops: () => string | null): Peer {
     if (socketAddress === undefined) return UNKNOWN_PEER;
     const known = this.#direct.get(socketAddress);
@@ -60,20 +65,20 @@ export class PeerResolver {
     return socket !== undefined && this.#isTrustedAddress(socket);
   }
 
-  /** Clears the whole cache when it is full, which is rare and cheaper than an eviction order. */
+  /** Adds a peer to the cache. A full cache is cleared; this is rare, and cheaper than evicting single entries in order. */
   #remember(socketAddress: string, peer: Peer): Peer {
     if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();
     this.#direct.set(socketAddress, peer);
     return peer;
   }
 
-  /** The network for which a connection from this address counts. `undefined` for a trusted proxy, which many clients share. */
+  /** Returns the network for which a connection is counted. Returns `undefined` for a trusted proxy, because many clients share the proxy. */
   networkOf(socketAddress: string | undefined): string | undefined {
     if (socketAddress !== undefined && this.isTrusted(socketAddress)) return undefined;
     return this.resolve(socketAddress, () => null).network;
   }
 
-  /** Reads from the nearest hop outwards. A hop that is not an address ends it: further hops cannot be trusted. */
+  /** Reads the hops from the nearest to the farthest. Stops at a hop that is not an address, because the hops behind it cannot be trusted. */
   #behindProxies(socket: IpAddress, header: string): IpAddress {
     let nearest = socket;
     let hops = 0;
@@ -91,7 +96,7 @@ export class PeerResolver {
   }
 }
 
-/** The hops of X-Forwarded-For, the nearest first. */
+/** Yields the hops of an X-Forwarded-For header, starting with the nearest hop. */
 function* forwardedForHops(header: string): Generator<string, void, undefined> {
   let end = header.length;
   while (end >= 0) {
@@ -101,7 +106,7 @@ function* forwardedForHops(header: string): Generator<string, void, undefined> {
   }
 }
 
-/** Some proxies add the port: `192.0.2.1:1234`, `[2001:db8::1]:1234`. */
+/** Removes the port that some proxies add, as in `192.0.2.1:1234` and `[2001:db8::1]:1234`. */
 function withoutPort(hop: string): string {
   return /^\[(.*)\](?::\d+)?$/.exec(hop)?.[1] ?? /^([\d.]+):\d+$/.exec(hop)?.[1] ?? hop;
 }

@@ -1,34 +1,37 @@
 import { formatIp, parseIp } from "../../core/ip-address.ts";
 
 /**
- * A header of the PROXY protocol, version 1 or 2. A TCP load balancer sends it first, to name the client whose connection it forwards.
- * https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt
+ * A header of the PROXY protocol, version 1 or 2. A TCP load balancer sends it before all other bytes, to name the client whose connection
+ * it forwards. Section numbers below are of https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt.
  */
 export interface ProxyHeader {
-  /** Length of the header. The client's bytes follow. */
+  /** Length of the header, in bytes. The bytes of the client follow. */
   readonly headerBytes: number;
-  /** The client's address. `undefined` for the proxy's own health checks, or if the proxy does not know it. */
+  /** The client's address. `undefined` for health checks of the proxy itself, and if the proxy does not know the address. */
   readonly address: string | undefined;
 }
 
-/** `none`: the connection has no PROXY header. `more`: the bytes are too few to decide. */
+/** `none` means that the connection has no PROXY header. `more` means that more bytes are needed to decide. */
 export type ProxyRead = ProxyHeader | "none" | "more";
 
-/** The header breaks the protocol. The connection must be closed. */
+/** Thrown if a PROXY header is malformed or not allowed. The connection must be closed. */
 export class ProxyProtocolError extends Error {
   override readonly name = "ProxyProtocolError";
 }
 
-/** Longer headers are refused. 2.2 recommends headers that fit into one packet; this leaves space for type-length-values. */
+/**
+ * Maximum length of a PROXY header, in bytes. It leaves space for type-length-values. Section 2.2 recommends headers that fit into one
+ * packet.
+ */
 export const PROXY_HEADER_BYTES_MAX = 536;
 
 const V1_START = Buffer.from("PROXY ", "latin1");
-/** 2.1: the longest header of version 1, with CR LF. */
+/** Maximum length of a header of version 1, in bytes, including CR LF (PROXY protocol, section 2.1). */
 const V1_BYTES_MAX = 107;
 const V2_START = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
 const V2_FIXED_BYTES = 16;
 
-/** Parses the header at the start of `bytes`, which is everything received so far. Throws ProxyProtocolError. */
+/** Parses the PROXY header at the start of `bytes`. `bytes` must be all bytes received so far. Throws ProxyProtocolError. */
 export function readProxyHeader(bytes: Buffer): ProxyRead {
   const v1 = startsWith(bytes, V1_START);
   if (v1 === "yes") return readV1(bytes);
@@ -37,14 +40,17 @@ export function readProxyHeader(bytes: Buffer): ProxyRead {
   return v1 === "more" || v2 === "more" ? "more" : "none";
 }
 
-/** Whether the bytes begin with `start`. `more`: they are shorter than `start`, and equal so far. */
+/** Returns whether `bytes` begin with `start`. Returns `more` if `bytes` are shorter than `start` and equal to its beginning. */
 export function startsWith(bytes: Buffer, start: Buffer): "yes" | "no" | "more" {
   const length = Math.min(bytes.length, start.length);
   if (bytes.compare(start, 0, length, 0, length) !== 0) return "no";
   return length === start.length ? "yes" : "more";
 }
 
-/** 2.1: `PROXY TCP4 <source> <destination> <source port> <destination port>` CR LF, or `PROXY UNKNOWN` and arbitrary text. */
+/**
+ * Parses a header of version 1 (PROXY protocol, section 2.1). Its form is `PROXY TCP4 <source> <destination> <source port> <destination
+ * port>` CR LF, or `PROXY UNKNOWN` with arbitrary text.
+ */
 function readV1(bytes: Buffer): ProxyRead {
   const end = bytes.subarray(0, V1_BYTES_MAX).indexOf("\r\n");
   if (end < 0 && bytes.length < V1_BYTES_MAX) return "more";
@@ -69,7 +75,10 @@ function isV1Port(text: string): boolean {
   return /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 0xffff;
 }
 
-/** 2.2: signature, version and command, family and transport, length, addresses and ports, type-length-values. */
+/**
+ * Parses a header of version 2 (PROXY protocol, section 2.2). Its parts are: signature, version and command, family and transport, length,
+ * addresses and ports, type-length-values.
+ */
 function readV2(bytes: Buffer): ProxyRead {
   if (bytes.length < V2_FIXED_BYTES) return "more";
   const headerBytes = V2_FIXED_BYTES + bytes.readUInt16BE(14);
@@ -82,7 +91,10 @@ function readV2(bytes: Buffer): ProxyRead {
   return { headerBytes, address };
 }
 
-/** The source address is first in the block of TCP4 and TCP6. UNSPEC has none; other families are refused. */
+/**
+ * Returns the source address, which is the first address of the block. The family UNSPEC has no address. Only TCP over IP is accepted
+ * otherwise.
+ */
 function v2Source(family: number | undefined, block: Buffer): string | undefined {
   if (family === 0x00) return undefined;
   if (family === 0x11 && block.length >= 12) return block.subarray(0, 4).join(".");

@@ -3,13 +3,13 @@ import { createSecureContext } from "node:tls";
 import type { TlsIdentity } from "../../core/listen.ts";
 import { TlsFilesError } from "../../core/start-error.ts";
 
-/** The earliest expiry of the certificates of one file. */
+/** The earliest expiry of all certificates in one file. */
 export interface TlsExpiry {
   readonly file: "certificate" | "client_ca";
   readonly expiresMs: number;
 }
 
-/** Names of the files in error messages. */
+/** The names of the TLS files in error messages. */
 export interface TlsFileNames {
   readonly certificate: string;
   readonly key: string;
@@ -17,13 +17,13 @@ export interface TlsFileNames {
 }
 
 /**
- * Checks that listeners can serve this identity now: every certificate is complete and valid at this time, and the key belongs to the first
- * one. Listeners do not check that: with an empty chain they fail every handshake. Throws `TlsFilesError`.
+ * Checks a TLS identity before listeners use it. Every certificate must be complete and valid at `nowMs`, and the key must belong to the first
+ * certificate. Listeners do not check this: with an empty chain, every handshake fails. Throws `TlsFilesError`.
  */
 export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, nowMs: number): readonly TlsExpiry[] {
   const chain = parseCertificates(identity.certificate, names.certificate);
   const key = parseKey(identity.privateKey, names.key);
-  if (chain[0]?.checkPrivateKey(key) !== true) throw misfit(names, "the key is not the first certificate's");
+  if (chain[0]?.checkPrivateKey(key) !== true) throw misfit(names, "the key does not belong to the first certificate");
   for (const [index, certificate] of chain.entries()) {
     const wrong = dateProblem(certificate, nowMs);
     if (wrong !== undefined) throw new TlsFilesError(names.certificate, `certificate ${index + 1} of ${chain.length} ${wrong}`);
@@ -38,14 +38,14 @@ export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, now
   return expiries;
 }
 
-/** PEM labels of certificates (RFC 7468 5.1, and two that OpenSSL adds). */
+/** These patterns match PEM labels of certificates: the label of RFC 7468 5.1, and two labels that OpenSSL adds. */
 const BEGIN = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
 
 function parseCertificates(pem: string, name: string): readonly X509Certificate[] {
   const blocks = [...pem.matchAll(CERTIFICATE)].map(([block]) => block);
   if (blocks.length < [...pem.matchAll(BEGIN)].length) throw new TlsFilesError(name, "a certificate is cut off");
-  if (blocks.length === 0) throw new TlsFilesError(name, "it holds no certificate (PEM)");
+  if (blocks.length === 0) throw new TlsFilesError(name, "the file contains no PEM certificate");
   return blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -56,34 +56,34 @@ function parseCertificates(pem: string, name: string): readonly X509Certificate[
 }
 
 function parseKey(pem: string, name: string): KeyObject {
-  if (pem.trim() === "") throw new TlsFilesError(name, "it holds no private key (PEM)");
+  if (pem.trim() === "") throw new TlsFilesError(name, "the file contains no PEM private key");
   const key = decodeKey(pem, name);
   const bits = key.asymmetricKeyType === "rsa" ? (key.asymmetricKeyDetails?.modulusLength ?? 0) : RSA_BITS_MIN;
   if (bits < RSA_BITS_MIN) throw new TlsFilesError(name, `an RSA key of ${bits} bits, expected at least ${RSA_BITS_MIN}`);
   return key;
 }
 
-/** With a shorter key every handshake fails: the signatures of TLS 1.3 (RFC 8446 4.2.3) do not fit. */
+/** Minimum length of an RSA key, in bits. With a shorter key, every handshake fails, because signatures of TLS 1.3 (RFC 8446 4.2.3) do not fit. */
 const RSA_BITS_MIN = 1024;
 
 function decodeKey(pem: string, name: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    throw new TlsFilesError(`${name} holds no private key (PEM, not encrypted)`, cause);
+    throw new TlsFilesError(`${name} contains no unencrypted PEM private key`, cause);
   }
 }
 
-/** The reason why a certificate is not valid now (RFC 5280 4.1.2.5). `undefined` if it is. */
+/** Returns why a certificate is not valid now (RFC 5280 4.1.2.5). Returns `undefined` if the certificate is valid. */
 function dateProblem({ validFromDate, validToDate }: X509Certificate, nowMs: number): string | undefined {
   if (nowMs > validToDate.getTime()) return `expired at ${validToDate.toISOString()}`;
   return nowMs < validFromDate.getTime() ? `is not valid before ${validFromDate.toISOString()}` : undefined;
 }
 
-/** Authorities that are valid now. A bundle may contain expired ones, which handshakes ignore. */
+/** Returns the authorities that are valid now. A bundle may contain expired authorities, because handshakes ignore them. */
 function validAuthorities(all: readonly X509Certificate[], name: string, nowMs: number): readonly X509Certificate[] {
   const valid = all.filter((authority) => dateProblem(authority, nowMs) === undefined);
-  if (valid.length === 0) throw new TlsFilesError(name, "none of its certificates is within its dates");
+  if (valid.length === 0) throw new TlsFilesError(name, "none of its certificates is valid now");
   return valid;
 }
 
@@ -91,7 +91,7 @@ function firstExpiry(certificates: readonly X509Certificate[]): number {
   return Math.min(...certificates.map(({ validToDate }) => validToDate.getTime()));
 }
 
-/** Checks what only the TLS library can check, such as the key's length. */
+/** Lets the TLS library check the identity. Only the library can check some properties, such as the length of the key. */
 function checkContext({ certificate, privateKey, clientAuthority }: TlsIdentity, names: TlsFileNames): void {
   try {
     createSecureContext({ cert: certificate, key: privateKey, ca: clientAuthority });

@@ -9,13 +9,16 @@ export interface TlsExpiryParts {
 }
 
 const DAY_MS = 86_400_000;
-/** 90-day certificates are renewed 30 days before they expire. At 14 days, renewals have failed for two weeks. */
+/**
+ * Number of days before the expiry from which on a warning is logged. A 90-day certificate is usually renewed 30 days before it expires.
+ * When the warning starts, renewal has thus failed for about two weeks.
+ */
 const WARN_DAYS = 14;
 
-/** Reports certificate expiry as a metric, and with one log line per day from 14 days before it. */
+/** Reports the expiry of certificates as a metric. From `WARN_DAYS` days before the expiry on, also writes one log line per day. */
 export class TlsExpiryWatch {
   readonly #parts: TlsExpiryParts;
-  /** Monotonic time of the last log line, by file and message. */
+  /** Time of the last log line of each file and message, in ms of `clock.monotonic()`. */
   readonly #warnedAtMs = new Map<string, number>();
 
   constructor(parts: TlsExpiryParts) {
@@ -31,7 +34,7 @@ export class TlsExpiryWatch {
     }
   }
 
-  /** The certificates were replaced: warnings start over. */
+  /** Must be called when the certificates were replaced. Forgets the earlier log lines, so that a new certificate is reported immediately. */
   renewed(): void {
     this.#warnedAtMs.clear();
   }

@@ -6,20 +6,20 @@ import { TlsFilesError } from "../../core/start-error.ts";
 import { checkTlsIdentity, type TlsExpiry, type TlsFileNames } from "./tls-check.ts";
 import { type TlsExpiryParts, TlsExpiryWatch } from "./tls-expiry.ts";
 
-/** Paths of a TLS identity's PEM files. */
+/** The paths of the PEM files of a TLS identity. */
 export interface TlsPaths {
   readonly certificate: string;
   readonly key: string;
   readonly clientCa: string | undefined;
 }
 
-/** A valid identity, and the expiry of its certificates. */
+/** A valid TLS identity and the expiry of its certificates. */
 export interface CheckedTls {
   readonly identity: TlsIdentity;
   readonly expiries: readonly TlsExpiry[];
 }
 
-/** Reads the files and checks that listeners can serve them now. Throws `TlsFilesError`. */
+/** Reads the files, and checks that listeners can use them now. Throws `TlsFilesError`. */
 export function readTlsFiles(paths: TlsPaths, nowMs: number): CheckedTls {
   return checkIdentity(readIdentity(paths), paths, nowMs);
 }
@@ -51,8 +51,9 @@ interface WatchParts extends TlsExpiryParts {
 }
 
 /**
- * Reads the files every `intervalMs`, and calls `onRenewed` with each new valid identity. Compares contents, since renewals replace files
- * or the symbolic links to them. An invalid identity (incomplete, expired) is logged, and the current one stays in use.
+ * Reads the files every `intervalMs`, and calls `onRenewed` with each new valid identity. Compares the contents of the files, because a
+ * renewal replaces files or symbolic links. If the new identity is invalid (incomplete or expired), this is logged, and the current
+ * identity stays in use.
  */
 export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: WatchParts): { stop(): void } {
   const watch = new TlsWatch(paths, current, parts);

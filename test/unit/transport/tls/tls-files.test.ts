@@ -88,7 +88,7 @@ describe("TLS files are refused:", () => {
       ["hunter2", "no certificate"],
       [junk, "cannot be parsed"],
       [authorities.certificate.slice(0, 300), "cut off"],
-      [expired.certificate, "none of its certificates is within its dates"],
+      [expired.certificate, "none of its certificates is valid now"],
     ] as const) {
       writeFileSync(authorities.certificateFile, content);
       expect(() => read(server, authorities.certificateFile)).toThrow(expected);

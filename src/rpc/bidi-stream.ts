@@ -37,8 +37,8 @@ export function serveBidiStream<Peer>(
 type ChargePeer = <T>(step: () => Promise<T>) => Promise<T>;
 
 /**
- * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. This charge limits messages, because a message of a
- * stream passes no budget check.
+ * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. Without this charge, the number of
+ * messages would not be limited, because messages of a stream pass no budget check.
  */
 function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): ChargePeer {
   let messages = 0;

@@ -1,6 +1,6 @@
 /**
- * Minimum and maximum window that four header bits can encode, as exponents of 2 (RFC 7932 9.1, "WBITS"). The header of a smaller window has
- * another length.
+ * Minimum and maximum window size that four header bits can encode, as exponents of 2 (RFC 7932 9.1, "WBITS"). The header of a smaller
+ * window has another length.
  */
 const WINDOW_BITS_MIN = 18;
 const WINDOW_BITS_MAX = 24;

@@ -33,13 +33,13 @@ export class Call<Peer = unknown> {
     return this.request.peer;
   }
 
-  /** Headers to send before the first message. */
+  /** Response headers, which are sent before the first message. A handler may add headers. */
   get responseHeader(): Headers {
     this.#header ??= new Headers();
     return this.#header;
   }
 
-  /** Trailers to send after the last message. */
+  /** Response trailers, which are sent after the last message. A handler may add trailers. */
   get responseTrailer(): Headers {
     this.#trailer ??= new Headers();
     return this.#trailer;

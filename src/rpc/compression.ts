@@ -57,7 +57,7 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
   };
 }
 
-/** Returns to how many bytes a message of `packedBytes` may unpack. `bytesMax` and `UNPACK_RATIO_MAX` (limits.ts) bound the result. */
+/** Returns the maximum unpacked size of a message of `packedBytes` bytes. `bytesMax` and `UNPACK_RATIO_MAX` (limits.ts) limit it. */
 export function unpackedBytesMax(packedBytes: number, bytesMax: number): number {
   return Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, packedBytes * UNPACK_RATIO_MAX));
 }

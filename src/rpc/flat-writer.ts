@@ -2,7 +2,7 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type FlatMessage, type FlatType, flatType } from "./flat-fields.ts";
 
-/** Maximum length of a message after which the writer is used again, in bytes. A writer keeps a buffer as long as its longest message. */
+/** If a message is longer than this, in bytes, its writer is not used again. A writer keeps a buffer as long as its longest message. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 /**

@@ -37,7 +37,7 @@ class JsonBounds {
   #tokensLeft: number;
   #spaceLeft = JSON_SPACE_BYTES_MAX;
   #escapesLeft: number;
-  /** Position of the last backslash found by `#find`. If no backslash follows, it is the length of the text. */
+  /** Position of the next backslash after the checked bytes. If no backslash follows, it is the length of the text. */
   #backslashAt = -1;
 
   constructor(bytes: Uint8Array, tokensMax: number, areNamesDistinct: boolean) {

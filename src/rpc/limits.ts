@@ -1,5 +1,5 @@
 // Bounds of the RPC layer, each with its reason. They bound requests so that decoding takes less than one millisecond.
-/** Maximum number of fields in a message, including all nested messages. Messages of the contract have at most nine fields. */
+/** Maximum number of fields in a message, including all nested messages. A request of the contract has nine fields. */
 export const PROTO_FIELDS_MAX = 1024;
 /** Maximum depth of nested messages. gRPC libraries and protobuf-es have the same default. */
 export const MESSAGE_DEPTH_MAX = 100;
@@ -17,7 +17,7 @@ export const JSON_NAME_BYTES_MAX = 256;
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
 /**
  * Maximum number of escapes in a JSON text. For every `JSON_BYTES_PER_ESCAPE` bytes of text, one more escape is allowed. Parsers decode escapes
- * slowly. PHP escapes one in 65 characters of base64.
+ * slowly. PHP escapes about one in 65 characters of base64.
  */
 export const JSON_ESCAPES_MAX = 256;
 export const JSON_BYTES_PER_ESCAPE = 32;

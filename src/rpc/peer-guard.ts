@@ -2,7 +2,7 @@ import type { Call } from "./call.ts";
 import { unpackedBytesMax } from "./compression.ts";
 import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE, UNPACKED_BYTES_PER_FAILURE } from "./limits.ts";
 
-/** Limits the work that a peer can cause with requests that fail. Costs are in failures of the peer's failure budget. */
+/** Limits the work that a peer can cause with requests that fail. A cost is a number of failures, which the failure budget of the peer pays. */
 export interface PeerGuard<Peer> {
   /** Throws a refusal if the peer's failure budget does not cover `cost`. Does not spend from the budget. Must be synchronous. */
   check(peer: Peer, cost: number): void;

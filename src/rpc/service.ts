@@ -43,7 +43,7 @@ export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer
 export interface MethodLimits {
   /** Maximum length of a request message, in bytes. It has no effect if the limit of the server is lower. */
   readonly requestBytesMax: number;
-  /** Whether calls skip the check of the peer guard. Only for methods that cost no more than a refusal. */
+  /** Whether calls skip the check of the peer guard. Set it only for methods that cost at most as much as a refusal. */
   readonly servesAnyPeer: boolean;
 }
 
@@ -76,7 +76,7 @@ export interface BidiStreamMethod<I extends DescMessage, O extends DescMessage, 
   readonly handle: BidiStreamHandler<I, O, Peer>;
 }
 
-/** A method of any message types. */
+/** A method of any kind, with any message types. */
 export type AnyMethod<Peer> =
   | UnaryMethod<DescMessage, DescMessage, Peer>
   | ServerStreamMethod<DescMessage, DescMessage, Peer>

@@ -10,7 +10,7 @@ export interface BunListenerOptions {
   readonly tls?: TlsIdentity | undefined;
   /** Maximum length of a request body, in bytes. The runtime closes a connection with a longer body; the handler cannot prevent this. */
   readonly bodyBytesMax: number;
-  /** A connection is closed after this time without a byte in either direction. The open streams of `FetchBody` have their own timeout. */
+  /** A connection is closed after this time without a byte in either direction. Streams change the timeout (`allowIdle`). */
   readonly idleTimeoutSeconds: number;
 }
 

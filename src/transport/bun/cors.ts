@@ -1,6 +1,9 @@
 import { cors } from "@connectrpc/connect";
 
-/** Request headers that browser clients may send and response headers that they may read. The RPC protocols add their own headers below. */
+/**
+ * Request headers that browser clients may send and response headers that they may read. `cors` of Connect lists the headers of the RPC
+ * protocols.
+ */
 const OWN_ALLOWED = ["traceparent", "tracestate"];
 const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];
 

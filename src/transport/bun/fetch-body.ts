@@ -2,7 +2,7 @@ import type { BodySink, BodyWriter } from "../../rpc/http.ts";
 
 /** Idle timeout of a connection. Streams change the timeout of their connection. All other calls end or time out much earlier. */
 export const IDLE_TIMEOUT_SECONDS = 150;
-/** Bun switches the idle timeout off for this value. */
+/** This value switches the idle timeout off. */
 const NO_TIMEOUT = 0;
 /**
  * Idle timeout of a connection with a stream that sends heartbeats. Bun allows at most 255 s, in steps of 4 s. Each write restarts the

@@ -46,9 +46,9 @@ export class EdgeConnections {
   #next = 0;
   /** The current pass ends before this fd. */
   #end = 0;
-  /** All known sockets have a lower fd. */
+  /** Every known socket has an fd below this number. */
   #top = 0;
-  /** All sockets that the current pass has found have a lower fd. */
+  /** Every socket that the current pass has found has an fd below this number. */
   #topOfPass = 0;
   #passes = 0;
 

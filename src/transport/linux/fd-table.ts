@@ -49,7 +49,7 @@ export function openFdTable(port: number): FdTable {
   const status = openStatus();
   undo.defer(() => status.close());
   const [peer, local, listening] = [new SocketAddress(), new SocketAddress(), new SocketAddress()];
-  // Each array has an explicit ArrayBuffer. Bun may move a small typed array without one in memory, and its pointer would become invalid.
+  // Each array has an explicit ArrayBuffer. Otherwise, Bun may move a small typed array in memory, and a pointer to it would become invalid.
   const length = new Uint32Array(new ArrayBuffer(Uint32Array.BYTES_PER_ELEMENT));
   const identity = new Uint32Array(new ArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
   // These pointers are computed once, because a sweep makes many system calls.

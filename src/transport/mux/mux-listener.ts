@@ -22,8 +22,8 @@ export type MuxParts = Omit<EdgeParts, "findPeer">;
  * Opens one public port for all protocols. The gRPC server serves connections that start with the HTTP/2 preface. The loopback proxy
  * forwards all other connections to the edge, which listens on loopback:
  *
- *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (RPCs; other paths by the edge's routes, in process) └─
- * anything else ───► loopback proxy ──► edge
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (RPCs; other paths by the edge's routes, in process)
+ *                                         └─ anything else ───► loopback proxy ──► edge
  *
  * - If a trusted proxy sends a PROXY header, the address in the header replaces the address of the socket. X-Forwarded-For is used only if
  *   the new address is a trusted proxy too.
@@ -45,7 +45,7 @@ class MuxListener implements RenewableListener {
   readonly #parts: MuxParts;
   readonly #limits: ConnectionLimits;
   readonly #connections: Connections;
-  /** Connections to the inner TLS listener. The loopback proxy opens one of them for a connection of `#connections`. */
+  /** Connections to the inner TLS listener. Each of them forwards a connection of `#connections`. */
   readonly #inner: Connections;
   readonly #edge: RenewableListener;
   readonly #toEdge: LoopbackProxy;

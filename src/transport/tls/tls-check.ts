@@ -63,7 +63,10 @@ function parseKey(pem: string, name: string): KeyObject {
   return key;
 }
 
-/** Minimum length of an RSA key, in bits. With a shorter key, every handshake fails, because signatures of TLS 1.3 (RFC 8446 4.2.3) do not fit. */
+/**
+ * Minimum length of an RSA key, in bits. With a shorter key, every handshake fails, because signatures of TLS 1.3 (RFC 8446 4.2.3) do not
+ * fit into the key.
+ */
 const RSA_BITS_MIN = 1024;
 
 function decodeKey(pem: string, name: string): KeyObject {

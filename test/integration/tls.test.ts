@@ -96,8 +96,8 @@ describe.each(["own-port", "same-port"] as const)("an invalid TLS renewal (%s)",
   afterAll(() => world.close());
 
   test.each<[string, () => Promise<{ certificate: string; key: string }>, string]>([
-    ["an empty certificate file", async () => ({ certificate: "", key: good.key }), "contains no PEM certificate"],
-    ["an empty key file", async () => ({ certificate: good.certificate, key: "" }), "contains no PEM private key"],
+    ["an empty certificate file", async () => ({ certificate: "", key: good.key }), "contains no certificate"],
+    ["an empty key file", async () => ({ certificate: good.certificate, key: "" }), "contains no private key"],
     ["an expired certificate", () => selfSigned("expired.test", { fromDays: -9, toDays: -1 }), "expired at"],
     ["a certificate that is not valid yet", () => selfSigned("early.test", { fromDays: 1, toDays: 9 }), "is not valid before"],
     [
@@ -192,7 +192,7 @@ describe("TLS files that cannot be used", () => {
     const expired = await selfSigned("expired.test", { fromDays: -9, toDays: -1 });
     for (const grpc of ["own-port", "same-port"])
       for (const [files, problem] of [
-        [empty, "contains no PEM certificate"],
+        [empty, "contains no certificate"],
         [expired, "expired at"],
       ] as const) {
         const refused = runCommand([...DEV, "--set", `edge.grpc=${grpc}`], {

@@ -45,7 +45,7 @@ const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----E
 function parseCertificates(pem: string, name: string): readonly X509Certificate[] {
   const blocks = [...pem.matchAll(CERTIFICATE)].map(([block]) => block);
   if (blocks.length < [...pem.matchAll(BEGIN)].length) throw new TlsFilesError(name, "a certificate is cut off");
-  if (blocks.length === 0) throw new TlsFilesError(name, "the file contains no PEM certificate");
+  if (blocks.length === 0) throw new TlsFilesError(name, "the file contains no certificate in PEM format");
   return blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -56,7 +56,7 @@ function parseCertificates(pem: string, name: string): readonly X509Certificate[
 }
 
 function parseKey(pem: string, name: string): KeyObject {
-  if (pem.trim() === "") throw new TlsFilesError(name, "the file contains no PEM private key");
+  if (pem.trim() === "") throw new TlsFilesError(name, "the file contains no private key in PEM format");
   const key = decodeKey(pem, name);
   const bits = key.asymmetricKeyType === "rsa" ? (key.asymmetricKeyDetails?.modulusLength ?? 0) : RSA_BITS_MIN;
   if (bits < RSA_BITS_MIN) throw new TlsFilesError(name, `an RSA key of ${bits} bits, expected at least ${RSA_BITS_MIN}`);
@@ -73,7 +73,7 @@ function decodeKey(pem: string, name: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    throw new TlsFilesError(`${name} contains no unencrypted PEM private key`, cause);
+    throw new TlsFilesError(`${name} contains no private key in PEM format without encryption`, cause);
   }
 }
 

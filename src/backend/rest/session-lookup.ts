@@ -79,7 +79,7 @@ export class BackendSessionSource implements SessionSource {
     // A 404 makes the client log out. So a 404 counts only if its body is a JSON object (checked above).
     // Otherwise the 404 may come from a server that is not the backend.
     if (httpStatus === 404) return undefined;
-    if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record is of another session");
+    if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record belongs to another session");
     const { user_id: userId, status } = record;
     if (typeof userId !== "string" || !isUserId(userId)) throw new TypeError("user_id is not 1 to 256 visible characters");
     if (status !== "active" && status !== "revoked") throw new TypeError("status is neither active nor revoked");

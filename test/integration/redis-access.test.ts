@@ -84,7 +84,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with TLS", () => {
   test("stops the start with advice if only one side uses TLS", async () => {
     expect(await startError(redis.url.replace("rediss:", "redis:"))).toContain("does it require TLS (rediss://)?");
     const plain = await TestRedis.start();
-    expect(await startError(plain.url.replace("redis:", "rediss:"))).toContain("is it redis://, not rediss://?");
+    expect(await startError(plain.url.replace("redis:", "rediss:"))).toContain("write redis:// instead of rediss://");
     await plain.close();
   });
 

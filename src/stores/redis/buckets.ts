@@ -7,22 +7,32 @@ import { hashedKey, Script } from "./script.ts";
 
 export interface RedisBucketOptions {
   readonly prefix: string;
-  /** While Redis is unreachable: `refuse` every `take`, or use the gateway's own `local` buckets. */
+  /** What `take` does while Redis is unreachable. `refuse`: it refuses the request. `local`: it uses this gateway's own buckets. */
   readonly onUnavailable: "refuse" | "local";
-  /** `server` (default): all gateways use the server's clock. `caller`: tests set the time. */
+  /**
+   * `server` (default): the script uses the clock of the Redis server, which is the same for all gateways. `caller`: the script uses
+   * `nowMs`, so that tests can set the time.
+   */
   readonly clock?: "server" | "caller";
 }
 
 /**
- * KEYS: one bucket per demand. ARGV: the time in ticks, or '' for the server's clock; then per demand its interval and capacity in ticks,
- * and '1' if it is in shadow mode.
+ * Takes one token for each demand of a request, or refuses the request.
  *
- * A bucket is stored as the time at which it is full again (GCRA), and its key expires then. Returns, in ticks: the 1-based index of the
- * demand that refused first, or 0; the wait until every bucket has a token; and for each demand the time until its bucket is full. That
- * time `t` is returned as `-1 - t` if the demand is in shadow mode and its bucket was empty.
+ * KEYS: one bucket per demand. ARGV: the time in ticks, or '' for the server's clock. Then three values per demand: its interval in ticks,
+ * its capacity in ticks, and '1' if it is in shadow mode.
  *
- * After the clock was set back, a bucket's time may lie beyond that of an empty bucket. It is then stored as empty, even if no token is
- * taken. With the caller's clock, which may stand still, keys outlive their time by a minute.
+ * Returns these numbers:
+ * - The 1-based index of the first demand that was refused; 0 if no demand was refused.
+ * - The ticks until every bucket has a token.
+ * - For each demand: the ticks until its bucket is full, called `t`. If the demand is in shadow mode and its bucket was empty, the number
+ *   is `-1 - t`.
+ *
+ * A bucket is stored as the time at which it is full again (GCRA). Its key expires at that time. With the caller's clock, which may stand
+ * still, the key expires a minute later (`slack_ms`).
+ *
+ * If the clock was set back, a stored time may be later than that of an empty bucket. The bucket is then stored as empty, even if no token
+ * is taken.
  */
 const TAKE = new Script(`
 local now, slack_ms = tonumber(ARGV[1]), 60000
@@ -71,22 +81,23 @@ return reply
 /** `TAKE` needs at least one key. */
 type Demands = readonly [BucketDemand, ...BucketDemand[]];
 
-/** Retry delay of refusals while Redis is unreachable. */
+/** Retry delay of a refusal while Redis is unreachable. */
 const UNAVAILABLE_RETRY_MS = 1000;
 
 /**
- * Token buckets in Redis, shared by all gateways. One atomic script takes all budgets of a request, in one round trip, on the server's
- * clock.
+ * Token buckets in Redis, shared by all gateways. One atomic script takes the tokens of all demands of a request, in one round trip and on
+ * the clock of the Redis server.
  *
- * `check` costs no round trip. It reads a local copy of the bucket, which each `take` and `spend` of this gateway updates. It never
- * refuses earlier than the shared bucket would. If other gateways emptied the bucket since, `check` passes until the next update.
+ * `check` needs no round trip, because it reads a local copy of the bucket. Each `take` and `spend` of this gateway updates the copy.
+ * `check` never refuses earlier than the shared bucket would. If other gateways have emptied the shared bucket, `check` still passes until
+ * the copy is updated.
  */
 export class RedisBucketStore implements BucketStore {
   readonly #link: RedisLink;
   readonly #local: LocalBuckets;
   readonly #options: RedisBucketOptions;
 
-  /** `local` keeps this gateway's copies of the shared buckets. */
+  /** `local` holds this gateway's copies of the shared buckets. */
   constructor(link: RedisLink, local: LocalBuckets, options: RedisBucketOptions) {
     this.#link = link;
     this.#local = local;
@@ -111,8 +122,9 @@ export class RedisBucketStore implements BucketStore {
   }
 
   /**
-   * Sent as shadow-mode demands, because those are spent independently of each other. While Redis is unreachable, the local buckets are
-   * spent whatever `onUnavailable` says: `spend` records what has happened and refuses nothing.
+   * Sends all demands in shadow mode, because the script takes shadow demands independently of each other. While Redis is unreachable,
+   * takes the tokens from the local buckets, even if `onUnavailable` is `refuse`: `spend` records what has already happened, and refuses
+   * nothing.
    */
   async spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): Promise<void> {
     const [first, ...others] = [demands].flat().map((demand) => ({ ...demand, budget: { ...demand.budget, shadow: true } }));
@@ -154,16 +166,18 @@ function ticks(ms: number): string {
 }
 
 interface TakeReply {
-  /** Index of the demand that refused first. */
+  /** The index of the first demand that was refused; `undefined` if no demand was refused. */
   readonly refused: number | undefined;
+  /** Ticks until every bucket has a token. */
   readonly wait: number;
+  /** For each demand: the ticks until its bucket is full, encoded as `TAKE` describes. */
   readonly fullIn: readonly number[];
 }
 
-/** Throws on a malformed reply: it must not count as granted. */
+/** Throws `RedisUnavailable` if the reply is malformed, because a malformed reply must not count as a granted request. */
 function parseReply(reply: unknown, demands: number): TakeReply {
   if (!Array.isArray(reply) || reply.length !== demands + 2 || !reply.every((each) => typeof each === "number")) {
-    throw new RedisUnavailable("the reply to a bucket take is malformed");
+    throw new RedisUnavailable("the reply to the token bucket script is malformed");
   }
   const [first = 0, wait = 0, ...fullIn]: number[] = reply;
   return { refused: first === 0 ? undefined : first - 1, wait, fullIn };

@@ -9,7 +9,7 @@ export class RedisUnavailable extends Error {
   }
 }
 
-/** For `catch`: anything but `RedisUnavailable` is a bug and is thrown again. */
+/** For `catch` blocks: throws the error again unless it is a `RedisUnavailable`. Any other error is a bug. */
 export function rethrowUnlessUnavailable(error: unknown): void {
   if (!(error instanceof RedisUnavailable)) throw error;
 }
@@ -21,7 +21,7 @@ export function usesTls(url: string): boolean {
   return url.startsWith("rediss:");
 }
 
-/** The address in a Redis URL, for logs and messages, without user and password. */
+/** Returns the address in a Redis URL without user and password, for logs and messages. */
 export function addressOf(url: string): string {
   const parsed = URL.parse(url);
   if (parsed === null) return "redis";

@@ -6,30 +6,38 @@ import { type RedisTls, type RedisTlsFiles, readRedisTls } from "./tls.ts";
 
 export interface ConnectionOptions {
   readonly url: string;
-  /** Timeout of one command. */
+  /** Timeout of one command, in ms. */
   readonly timeoutMs: number;
-  /** Read for each connection to a `rediss:` URL. */
+  /** The TLS files. They are read again for each connection to a `rediss:` URL. */
   readonly tlsFiles?: RedisTlsFiles | undefined;
-  /** Called for each command that the server refused, with the error code, or that timed out, with `timeout`. */
+  /** Called with the server's error code if the server refused a command, and with `timeout` if a command timed out. */
   readonly onError?: ((code: string) => void) | undefined;
 }
 
-/** Covers TCP, TLS and the login, to a server that may be in another region. */
+/** Timeout of a connect: TCP, TLS and login. The server may be in another region. */
 const CONNECT_TIMEOUT_MS = 3000;
+/** Timeout of the probe that explains why a connect failed. */
 const PROBE_TIMEOUT_MS = 1500;
-/** Commands in flight; each takes some hundred bytes. A server that is further behind answers none of them in time. */
+/**
+ * Maximum number of commands in flight. Each command takes some hundred bytes. A server with more waiting commands would answer none of
+ * them in time.
+ */
 const CALLS_MAX = 16_384;
-/** These errors end the connection: the server became a replica, or its password changed. */
+/** Errors that close the connection: the server became a replica, or its password changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
-/** Error codes (Redis protocol, "Simple errors"). Others count as `other`, so that the metric's label has few values. */
+/**
+ * The error codes that are reported (Redis protocol, "Simple errors"). Any other code is reported as `other`, so that the label of the
+ * metric has few values.
+ */
 const ERROR_CODE =
   /^(BUSY|ERR|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|WRONGPASS|WRONGTYPE)\b/;
 
 /**
- * One connection to Redis, from connect to loss. It never reconnects and never sends a command twice. On loss, `onLost` is called once
- * and every command in flight fails.
+ * One connection to Redis, from connect to loss. It never reconnects and never sends a command twice. If the connection is lost, `onLost`
+ * is called once and every command in flight fails.
  *
- * A command without a reply in time fails. If no command at all was answered since it was sent, the connection is closed as lost.
+ * A command fails if its reply does not arrive within `timeoutMs`. If no reply to any command arrived in that time, the connection is
+ * closed as lost.
  */
 export class RedisConnection {
   readonly #client: RedisClient;
@@ -48,7 +56,7 @@ export class RedisConnection {
     client.onclose = () => this.lose("the server closed the connection");
   }
 
-  /** Rejects with `RedisUnavailable`, whose message says why the connection failed. */
+  /** Opens a connection. Rejects with `RedisUnavailable`, whose message says why the connection failed. */
   static async open(options: ConnectionOptions, onLost: (reason: string) => void): Promise<RedisConnection> {
     const { url, tlsFiles } = options;
     const tls = usesTls(url) && tlsFiles !== undefined ? readRedisTls(tlsFiles) : undefined;
@@ -58,7 +66,7 @@ export class RedisConnection {
       idleTimeout: 0,
       autoReconnect: false,
       maxRetries: 0,
-      // A command that cannot be sent immediately fails. If it were queued, its request would time out first.
+      // A command that cannot be sent immediately fails. If it waited in a queue, its request would time out before the command is sent.
       enableOfflineQueue: false,
       enableAutoPipelining: true,
     });
@@ -71,7 +79,7 @@ export class RedisConnection {
     return new RedisConnection(client, options, onLost);
   }
 
-  /** Why the connection was lost; `undefined` while it is open. */
+  /** The reason why the connection was lost; `undefined` while the connection is open. */
   get lost(): string | undefined {
     return this.#lost;
   }
@@ -82,7 +90,7 @@ export class RedisConnection {
     return this.#send(command, args);
   };
 
-  /** Closes the connection. Later calls do nothing: the first reason is kept. */
+  /** Closes the connection. If the connection is already closed, does nothing and keeps the first reason. */
   lose(reason: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
@@ -125,14 +133,14 @@ export class RedisConnection {
     return new RedisUnavailable(this.#lost ?? message, { cause: error });
   }
 
-  /** NOSCRIPT is not counted: `Script` then sends the script's text. */
+  /** Reports an error code, except NOSCRIPT: `Script` handles that error by sending the text of the script. */
   #count(message: string): void {
     const code = ERROR_CODE.exec(message)?.[1] ?? "other";
     if (code !== "NOSCRIPT") this.#onError(code);
   }
 }
 
-/** RedisClient treats an option that is `undefined` as set, so undefined parts are left out. */
+/** Returns only the options that are defined, because RedisClient treats an option with the value `undefined` as set. */
 function definedParts({ ca, cert, key }: Partial<RedisTls> = {}) {
   return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 }

@@ -6,18 +6,21 @@ import type { StoreEpoch } from "./store-epoch.ts";
 export interface RedisHealthParts {
   readonly clock: Clock;
   readonly log: Log;
-  /** Lifetime of the reservation of a request that is signed now. */
+  /** How long a reservation lasts if its request is signed now. */
   readonly reservedForMs: number;
-  /** Largest allowed difference between this gateway's clock and the server's. */
+  /** Maximum difference between this gateway's clock and the clock of the Redis server. */
   readonly marginMs: number;
 }
 
-/** Whether requests can be accepted on a reachable Redis: no quarantine, no clock difference, and no failing commands. */
+/**
+ * Decides whether requests can be accepted while Redis is reachable. Requests are refused during a quarantine, while the clocks of gateway
+ * and server differ too much, and while commands fail.
+ */
 export class RedisHealth {
   readonly #parts: RedisHealthParts;
-  /** From when new requests are accepted again, on the monotonic clock. */
+  /** The time from which new requests are accepted, on the monotonic clock. */
   #acceptingFromMs = Number.NEGATIVE_INFINITY;
-  /** The gateway's clock minus the server's. */
+  /** This gateway's clock minus the clock of the Redis server. */
   #clockDifferenceMs = 0;
   #failure: Failure | undefined;
 
@@ -34,7 +37,7 @@ export class RedisHealth {
     return this.#failure !== undefined;
   }
 
-  /** The reasons why requests are refused, for people; empty if there are none. */
+  /** The reasons why requests are refused, as text for people. Empty if requests are accepted. */
   notReady(): string[] {
     return [
       ...(this.#failure === undefined ? [] : [`Redis refuses commands: ${this.#failure.reason}`]),
@@ -43,7 +46,7 @@ export class RedisHealth {
     ];
   }
 
-  /** `quarantineMs`: time until the quarantine ends, as the server reports it. */
+  /** Records the time until the quarantine ends, as the Redis server computed it. 0 if the quarantine is over. */
   noteQuarantine(quarantineMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
     // A new request is accepted once its reservation would expire after the quarantine ends.
@@ -52,7 +55,10 @@ export class RedisHealth {
     this.#acceptingFromMs = clock.monotonic() + waitMs;
   }
 
-  /** Checks the server. Resolves to `false` if another epoch has started. Rejects with `RedisUnavailable`. */
+  /**
+   * Checks the epoch, the quarantine and the clock of the server. Resolves to `false` if another store epoch has started. Rejects with
+   * `RedisUnavailable`.
+   */
   async check(call: RedisCall, epoch: StoreEpoch): Promise<boolean> {
     const { clock } = this.#parts;
     const sentMs = clock.now();
@@ -60,12 +66,14 @@ export class RedisHealth {
     this.#noteSuccess();
     if (isEnded) return false;
     this.noteQuarantine(quarantineMs);
-    // The server read its clock at some time between sending and receiving.
+    // The server read its clock after `sentMs` and before the reply arrived.
     this.#noteClockDifference(Math.trunc(distance(sentMs, clock.now(), serverMs)));
     return true;
   }
 
-  /** A check failed on an open connection. Logged once per error code, such as MISCONF. */
+  /**
+   * Records that a check failed on an open connection. Logs only the first of several failures with the same error code, such as MISCONF.
+   */
   noteFailure(reason: string): void {
     const { clock, log } = this.#parts;
     if (this.#failure === undefined || codeOf(this.#failure.reason) !== codeOf(reason))
@@ -85,7 +93,7 @@ export class RedisHealth {
     const wasClockOff = this.#isClockOff;
     this.#clockDifferenceMs = differenceMs;
     if (!this.#isClockOff || wasClockOff) return;
-    log.warn("redis clock difference exceeded", { difference_ms: differenceMs, margin_ms: marginMs });
+    log.warn("redis clock difference too large", { difference_ms: differenceMs, margin_ms: marginMs });
   }
 
   get #isQuarantined(): boolean {
@@ -99,16 +107,19 @@ export class RedisHealth {
 
 interface Failure {
   readonly reason: string;
-  /** On the monotonic clock. */
+  /** The time of the first failure, on the monotonic clock. */
   readonly sinceMs: number;
 }
 
-/** The error code. The rest of the message names scripts and lines, and varies. */
+/** Returns the error code, which is the first word of the message. The other words name scripts and lines, and vary. */
 function codeOf(reason: string): string {
   return reason.split(" ", 1)[0] ?? "";
 }
 
-/** Distance of a moment from a span of time: 0 inside it, positive if the moment is before it, negative if after. */
+/**
+ * Returns the distance of a moment from a time span: 0 if the moment is inside the span, positive if it is before the span, negative if it
+ * is after the span.
+ */
 function distance(fromMs: number, toMs: number, momentMs: number): number {
   if (momentMs < fromMs) return fromMs - momentMs;
   return Math.min(0, toMs - momentMs);

@@ -4,26 +4,27 @@ import { type RedisCall, RedisUnavailable } from "./call.ts";
 import { type ConnectionOptions, RedisConnection } from "./connection.ts";
 
 export interface LinkOptions extends ConnectionOptions {
-  /** Prepares each new connection before any other command uses it. A rejection closes the connection. */
+  /** Prepares each new connection before any other command uses it. If `prepare` rejects, the connection is closed. */
   readonly prepare: (call: RedisCall) => Promise<void>;
   readonly log: Log;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
 }
 
-/**
- * Bounds of the reconnect back-off. The minimum bridges a short restart; the maximum spares a server that is starting. With the second
- * for which a resolved address is cached, a Redis that moved is found within two seconds.
- */
+/** The ceiling of the first reconnect delay. It is short, so that the gateway reconnects soon after a short restart of Redis. */
 const RETRY_MIN_MS = 50;
+/**
+ * The maximum ceiling of a reconnect delay, which limits the load on a server that is starting. A resolved address is cached for one
+ * second, so the gateway finds a Redis that moved within two seconds.
+ */
 const RETRY_MAX_MS = 900;
 
 /**
  * A connection to Redis that is reopened after a loss. While it is down, commands fail immediately. Reconnects use exponential back-off
  * with full jitter and never give up.
  *
- * RedisClient's own reconnect is off: it would send commands before `prepare` has checked the server, which may be another one after a
- * failover, or the same one without its data after a restart.
+ * RedisClient's own reconnect is disabled, because it would send commands before `prepare` has checked the server. After a failover, the
+ * server may be another one. After a restart, it may have lost its data.
  */
 export class RedisLink {
   readonly #options: LinkOptions;
@@ -37,12 +38,12 @@ export class RedisLink {
     this.#options = options;
   }
 
-  /** Opens the first connection. Rejects with the reason if that fails, and does not retry. */
+  /** Opens the first connection. If this fails, rejects with the reason and does not retry. */
   async open(): Promise<void> {
     await this.#connect();
   }
 
-  /** Why the link is down; `undefined` while it is up. */
+  /** The reason why the link is down; `undefined` while the link is up. */
   get downReason(): string | undefined {
     return this.#connection === undefined ? this.#downReason : undefined;
   }
@@ -76,7 +77,7 @@ export class RedisLink {
   }
 
   #onLost(connection: RedisConnection, reason: string): void {
-    // A loss during `prepare` is reported by `#connect`.
+    // `#connect` reports a connection that is lost during `prepare`.
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#downReason = reason;

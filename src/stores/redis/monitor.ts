@@ -9,7 +9,7 @@ import { checkServer } from "./server-info.ts";
 import type { StoreEpoch } from "./store-epoch.ts";
 
 export interface RedisMonitorParts {
-  /** Without user and password, for logs. */
+  /** The server's address without user and password, for logs. */
   readonly address: string;
   readonly epoch: StoreEpoch;
   readonly health: RedisHealth;
@@ -20,7 +20,10 @@ export interface RedisMonitorParts {
 
 const CHECK_EVERY_MS = 1000;
 
-/** Prepares each connection, then once a second checks the server and polls the revocations of other gateways: two round trips. */
+/**
+ * Prepares each connection. Then, once a second, checks the server and polls the revocations of other gateways. The check and the poll take
+ * one round trip each.
+ */
 export class RedisMonitor {
   readonly #parts: RedisMonitorParts;
   #arePollsFailing = false;
@@ -30,7 +33,10 @@ export class RedisMonitor {
     this.#parts = parts;
   }
 
-  /** Checks the server and joins its epoch. Rejects with `StoreError` if the server is unsuitable, with `RedisUnavailable` if it fails. */
+  /**
+   * Checks the server and joins its store epoch. Rejects with `StoreError` if the server is unsuitable, and with `RedisUnavailable` if a
+   * command fails.
+   */
   readonly prepare = async (call: RedisCall): Promise<void> => {
     const { address, epoch, health, revocations, log } = this.#parts;
     const server = checkServer(String(await call("INFO", [])), address);
@@ -52,7 +58,7 @@ export class RedisMonitor {
     const { epoch, health } = this.#parts;
     const epochBefore = epoch.id;
     const isCurrent = await health.check(link.call, epoch);
-    // A reconnect may have joined the new epoch while the check was in flight.
+    // If the epoch id changed during the check, a reconnect has already joined the new epoch.
     if (!isCurrent && epochBefore === epoch.id) link.reset("the server lost its memory");
     else await this.#poll(link.call).catch((error) => link.downReason ?? this.#onPollFailed(error));
   }
@@ -62,13 +68,15 @@ export class RedisMonitor {
     this.#arePollsFailing = false;
   }
 
-  /** A loss of the connection is logged by the link. */
+  /** Records a failed check. Ignores a lost connection, because `RedisLink` logs it. */
   #onCheckFailed(link: RedisLink, error: unknown): void {
     rethrowUnlessUnavailable(error);
     if (link.downReason === undefined) this.#parts.health.noteFailure(messageOf(error));
   }
 
-  /** Logged once. Requests are still accepted: the push feed brings every other revocation. */
+  /**
+   * Logs only the first of several failed polls. Requests are still accepted, because revocations of the backend arrive on the push feed.
+   */
   #onPollFailed(error: unknown): void {
     rethrowUnlessUnavailable(error);
     if (!this.#arePollsFailing) this.#parts.log.warn("redis revocation poll failed", { cause: messageOf(error) });

@@ -17,24 +17,28 @@ import { RedisRevocations } from "./revocations.ts";
 import { StoreEpoch } from "./store-epoch.ts";
 import type { RedisTlsFiles } from "./tls.ts";
 
-/** The settings, resolved. */
+/** The resolved settings of Redis. */
 export interface RedisSettings {
   readonly url: string;
-  /** Prefix of every key. */
+  /** The prefix of every Redis key. */
   readonly prefix: string;
-  /** Timeout of one command. */
+  /** Timeout of one command, in ms. */
   readonly timeoutMs: number;
+  /** What the bucket store does while Redis is unreachable; see `RedisBucketOptions.onUnavailable`. */
   readonly onBucketsUnavailable: "refuse" | "local";
-  /** Whether Redis keeps every write across a restart. */
+  /** Whether Redis keeps every write across a restart and a failover. */
   readonly durable: boolean;
   readonly tlsFiles: RedisTlsFiles;
-  /** The freshness window. */
+  /** The freshness window: how far a request's timestamp may differ from the gateway's clock. */
   readonly windowMs: number;
-  /** How much longer than the window a reservation lasts. */
+  /** The time by which a reservation outlives the freshness window. */
   readonly marginMs: number;
-  /** Capacity of the local bucket tables of verified and of unverified callers, each. */
+  /** Maximum number of buckets in each of two local tables: the table of verified callers and the table of unverified callers. */
   readonly bucketEntriesMax: number;
-  /** Capacity of the local table of the failure buckets of exempt sessions. */
+  /**
+   * Maximum number of local failure buckets of sessions that are exempt from the failure budget of their network. These buckets have a
+   * separate table.
+   */
   readonly exemptBucketEntriesMax: number;
 }
 
@@ -42,31 +46,31 @@ export interface RedisParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
   /** Called for each revocation that another gateway announced. */
   readonly onRevocation: (revocation: Revocation) => void;
 }
 
-/** What several gateways share. */
+/** The stores that several gateways share through Redis. */
 export interface RedisStores {
   readonly replay: ReplayStore;
   /** Buckets of verified callers. */
   readonly buckets: BucketStore;
-  /** Buckets of all other callers. Their local copies are in a table of their own. */
+  /** Buckets of unverified callers. Their local copies are in a separate table. */
   readonly unverifiedBuckets: BucketStore;
-  /** Announces a revocation to the other gateways. Resolves to whether Redis stored it. */
+  /** Sends an operator's revocation to the other gateways. Resolves to whether Redis stored it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Whether Redis is reachable and runs the commands that requests need. */
   readonly isUp: () => boolean;
   /** Frees the memory of expired local buckets. */
   readonly trim: () => void;
-  /** The reasons why requests are refused, for people; empty if there are none. */
+  /** Returns the reasons why requests are refused, as text for people. Empty if requests are accepted. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
 
-/** Connects to Redis. Rejects with `StoreError` if Redis is unreachable, or does not keep reservations. */
+/** Connects to Redis. Rejects with `StoreError` if Redis is unreachable, or if it may lose reservations. */
 export async function openRedisStores(settings: RedisSettings, parts: RedisParts): Promise<RedisStores> {
   const { url, prefix, timeoutMs, tlsFiles, durable, windowMs, marginMs } = settings;
   const { clock, log, metrics, random, onRevocation } = parts;
@@ -79,8 +83,9 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
   await openLink(link, address);
-  // The start waits, because each request during the quarantine would be refused and charged. A longer quarantine covers only
-  // requests with timestamps beyond the margin.
+  // The start waits until the quarantine ends, because requests during the quarantine would be refused, and each refusal spends the failure
+  // budget of its network. It waits at most the margin: a longer quarantine concerns only reservations of requests whose timestamps were
+  // more than the margin ahead.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);
   return {

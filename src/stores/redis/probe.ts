@@ -4,20 +4,22 @@ import { usesTls } from "./call.ts";
 import type { RedisTls, RedisTlsFiles } from "./tls.ts";
 
 const DEFAULT_PORT = 6379;
-/** An error reply of Redis is one short line. A peer that sends more is not Redis. */
+/**
+ * Maximum length of the replies that the probe reads. An error reply of Redis is one short line, so a server that sends more is not Redis.
+ */
 const REPLY_CHARACTERS_MAX = 4096;
 
 export interface ProbeOptions {
   readonly url: string;
   readonly tls: RedisTls | undefined;
-  /** Their names are shown if the certificates are the problem. */
+  /** The settings that name the TLS files. The explanation shows these names if the certificates are the problem. */
   readonly tlsFiles: RedisTlsFiles | undefined;
   readonly timeoutMs: number;
 }
 
 /**
- * Explains why a connection failed. RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error, so the
- * probe connects once more, logs in and reads the replies. Resolves to a phrase without secrets.
+ * Explains why a connection to Redis failed. RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error. So
+ * the probe connects once more, logs in and reads the replies. Resolves to a phrase without secrets.
  */
 export function explainFailure(options: ProbeOptions): Promise<string> {
   const { url, tls, timeoutMs } = options;
@@ -37,7 +39,7 @@ export function explainFailure(options: ProbeOptions): Promise<string> {
   });
   socket.once("end", () => resolve(replies === "" ? explainHangUp(options) : explainReplies(replies)));
   socket.on("error", (error: NodeJS.ErrnoException) => resolve(explainError(error, options)));
-  // A Redis without TLS reads a TLS handshake as an unfinished command, and waits for the rest.
+  // A Redis without TLS reads the TLS handshake as an unfinished command. It waits for the end of this command and sends no reply.
   const noReply = () => `no reply within ${timeoutMs} ms${usesTls(url) && !isOpen ? WITHOUT_TLS : ""}`;
   const timer = setTimeout(() => resolve(noReply()), timeoutMs);
   return promise.finally(() => {
@@ -50,7 +52,7 @@ function openSocket(url: string, tls: RedisTls | undefined): Socket {
   const target = targetOf(url);
   if (!usesTls(url)) return connect(target);
   const { hostname } = new URL(url);
-  // RFC 6066 3: the server name is never an IP address.
+  // RFC 6066 3: the server name must not be an IP address.
   const servername = isIP(hostname.replace(/^\[|\]$/g, "")) === 0 ? hostname : undefined;
   return connectTls({ ...target, ...tls, servername, rejectUnauthorized: true });
 }
@@ -61,7 +63,7 @@ function targetOf(url: string): NetConnectOpts {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? DEFAULT_PORT : Number(port) };
 }
 
-/** The commands that log in and select the database, and a PING. */
+/** Returns the commands that log in and select the database, followed by PING. */
 function loginCommands(url: string): string[][] {
   const { protocol, username, password, pathname } = new URL(url);
   if (protocol.endsWith("+unix:")) return [["PING"]];
@@ -71,25 +73,26 @@ function loginCommands(url: string): string[][] {
   return [...login, ...select, ["PING"]];
 }
 
-/** RESP: an array of bulk strings. */
+/** Encodes a command as an array of bulk strings (RESP, the Redis protocol). */
 function encode(command: readonly string[]): string {
   const parts = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`);
   return `*${command.length}\r\n${parts.join("")}`;
 }
 
-const WITHOUT_TLS = ": is it redis://, not rediss://?";
+const WITHOUT_TLS = "; if the server does not use TLS, write redis:// instead of rediss://";
 
-/** Explains the first error. The server's own text is never shown: it may hold anything. */
+/** Explains the first error reply. The server's own text is never shown, because it may contain anything. */
 function explainReplies(replies: string): string {
   const error = /^-([A-Z]+) ?(.*)$/m.exec(replies);
-  if (error === null && ALL_OK.test(replies)) return "it refused a connection and now accepts one; did its name move?";
+  if (error === null && ALL_OK.test(replies))
+    return "it refused a connection and now accepts one; was its host name moved to another server?";
   if (error === null) return "it accepts connections but does not speak the Redis protocol; is it Redis?";
   const [, code = "", text = ""] = error;
   if (/DB index/.test(text)) return "it has no database with this number";
   return ERROR_REPLIES[code] ?? `it refuses this connection (${code})`;
 }
 
-/** The replies of a Redis that accepted every command. */
+/** Matches the replies of a Redis that accepted every command of the probe. */
 const ALL_OK = /^(\+OK\r\n)*\+PONG\r\n$/;
 
 const ERROR_REPLIES: Readonly<Record<string, string>> = {
@@ -119,7 +122,7 @@ function setting(name: string | undefined): string {
   return name === undefined ? "" : ` (${name})`;
 }
 
-/** OpenSSL's verification errors for a chain without a trusted end, or outside its validity period. */
+/** OpenSSL's error codes for a certificate chain that does not end in a trusted certificate, or that is outside its validity period. */
 const UNTRUSTED =
   /SELF_SIGNED|UNABLE_TO|CERT_(HAS_EXPIRED|NOT_YET_VALID|UNTRUSTED|SIGNATURE_FAILURE|REVOKED|REJECTED)|INVALID_CA/;
 

@@ -8,16 +8,24 @@ import { MARKER_PRELUDE, type StoreEpoch } from "./store-epoch.ts";
 
 export interface RedisReplayOptions {
   readonly prefix: string;
-  /** Largest allowed difference between the clocks of gateway and server. A reservation outlives its freshness window by as much. */
+  /**
+   * Maximum difference between the clocks of the gateway and of the Redis server. A reservation outlives the freshness window by the same
+   * time.
+   */
   readonly marginMs: number;
 }
 
-/** The marker records the latest expiry this many ms ahead, so that it is not written with every request. */
+/**
+ * The marker stores the latest expiry of any reservation plus this time. So the marker is written only once per this time, and not for
+ * every request.
+ */
 const EXPIRY_STEP_MS = 200;
 
 /**
- * KEYS: the marker, the reservation. ARGV: the epoch; the reservation's expiry; the gateway's time; its largest allowed difference from
- * the server's time. Returns a verdict, a detail in ms, and the latest expiry of any reservation.
+ * Reserves a request id.
+ *
+ * KEYS: the marker, the reservation. ARGV: the epoch; the expiry of the reservation; the gateway's time; the maximum difference between the
+ * gateway's time and the server's time. Returns a verdict, a detail in ms, and the latest expiry of any reservation.
  */
 const RESERVE = new Script(`${MARKER_PRELUDE}
 local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms', 'usual_ms')
@@ -41,14 +49,14 @@ return {'fresh', 0, latest}
 `);
 
 /**
- * Reservations in Redis, shared by all gateways. One atomic script, one round trip. A request that cannot be proved fresh is refused as
- * `REPLAY_STORE_UNAVAILABLE`.
+ * Reservations in Redis, shared by all gateways. `reserve` runs one atomic script in one round trip. If the script cannot prove that a
+ * request is fresh, the request is refused as `REPLAY_STORE_UNAVAILABLE`.
  *
- * Expiry is on the server's clock. A reservation lasts until timestamp + window + margin. That covers the window of every gateway whose
- * clock differs from the server's by at most the margin; a gateway with a larger difference refuses requests. After lost reservations or
- * a clock that ran ahead, requests are refused that may have been accepted before (see `StoreEpoch`).
+ * A reservation expires at timestamp + window + margin, on the clock of the Redis server. So it covers the freshness window of every
+ * gateway whose clock differs from the server's clock by at most the margin. A gateway with a larger difference refuses requests. If
+ * reservations were lost, or if the server's clock ran ahead, requests that may have been accepted before are refused (see `StoreEpoch`).
  *
- * If the reply is lost, the reservation stays, and a retry of the same request is refused as replayed.
+ * If the reply of Redis is lost, the reservation stays. A retry of the same request is then refused as replayed.
  */
 export class RedisReplayStore implements ReplayStore {
   readonly #link: RedisLink;
@@ -73,7 +81,7 @@ export class RedisReplayStore implements ReplayStore {
     this.#epoch.noteExpiry(latestExpiryMs);
     if (verdict === "fresh") return true;
     if (verdict === "replayed") return false;
-    // A reconnect may have joined the new epoch while this call was in flight.
+    // If the epoch id changed during this call, a reconnect has already joined the new epoch.
     if (verdict === "epoch ended" && epochId === this.#epoch.id) this.#link.reset("the server lost its memory");
     throw refusalOf(verdict, detailMs);
   }
@@ -91,7 +99,7 @@ function parseReply(reply: unknown) {
 }
 
 function malformed(): never {
-  return unavailable(new RedisUnavailable("the reply to a reservation is malformed"));
+  return unavailable(new RedisUnavailable("the reply to the reservation script is malformed"));
 }
 
 function refusalOf(verdict: string, detailMs: number): Refusal {

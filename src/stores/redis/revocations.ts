@@ -3,17 +3,20 @@ import { type RedisCall, RedisUnavailable } from "./call.ts";
 
 export interface RedisRevocationsOptions {
   readonly prefix: string;
-  /** Identifies this gateway, so that it skips its own revocations. */
+  /** Identifies this gateway, so that `poll` skips the revocations that this gateway announced. */
   readonly origin: string;
 }
 
-/** More than operators revoke while a gateway is disconnected. The oldest entries are trimmed. */
+/**
+ * Approximate maximum number of entries in the stream; Redis trims the oldest entries. It is more than operators revoke while a gateway is
+ * disconnected.
+ */
 const ENTRIES_MAX = 10_000;
 const ENTRIES_PER_POLL = 1000;
-/** An id before every entry's. */
+/** An id before the id of every entry. */
 const START_ID = "0-0";
 
-/** Passes revocations that an operator makes at one gateway to all others, through a Redis stream. */
+/** Passes each revocation that an operator makes at one gateway to all other gateways, through a Redis stream. */
 export class RedisRevocations {
   readonly #key: string;
   readonly #origin: string;
@@ -26,8 +29,8 @@ export class RedisRevocations {
   }
 
   /**
-   * Run once on each connection. The first call skips all earlier entries. If Redis lost the entry that was read last, its ids start
-   * over, and the stream is read from its start. Rejects with `RedisUnavailable`.
+   * Call this once on each connection. The first call skips all earlier entries. If the newest id is before the id that was read last,
+   * Redis has lost entries, and `poll` reads the stream from its start. Rejects with `RedisUnavailable`.
    */
   async connected(call: RedisCall): Promise<void> {
     const [newest] = entriesOf(await call("XREVRANGE", [this.#key, "+", "-", "COUNT", "1"]));
@@ -36,7 +39,7 @@ export class RedisRevocations {
     else if (isBefore(id, this.#lastId)) this.#lastId = START_ID;
   }
 
-  /** Rejects with `RedisUnavailable`. */
+  /** Appends a revocation to the stream. Rejects with `RedisUnavailable`. */
   async announce(call: RedisCall, { userId = "", deviceSessionId = "" }: Revocation): Promise<void> {
     const fields = ["origin", this.#origin, "user", userId, "session", deviceSessionId];
     await call("XADD", [this.#key, "MAXLEN", "~", String(ENTRIES_MAX), "*", ...fields]);
@@ -52,7 +55,7 @@ export class RedisRevocations {
   }
 }
 
-/** A stream id is `<ms>-<number>` (Redis, "Streams", "Entry IDs"). */
+/** Compares two stream ids. A stream id has the format `<ms>-<number>` (Redis, "Streams", "Entry IDs"). */
 function isBefore(id: string, other: string): boolean {
   const [ms = 0, n = 0] = id.split("-").map(Number);
   const [otherMs = 0, otherN = 0] = other.split("-").map(Number);

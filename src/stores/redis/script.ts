@@ -1,7 +1,10 @@
 import { hash } from "node:crypto";
 import type { RedisCall } from "./call.ts";
 
-/** A Lua script, which Redis runs atomically. It is called by its SHA-1 (EVALSHA); the text is sent once per server (EVAL). */
+/**
+ * A Lua script, which Redis runs atomically. The script is called by its SHA-1 (EVALSHA). If the server does not know the SHA-1, the text
+ * is sent (EVAL).
+ */
 export class Script {
   readonly #text: string;
   readonly #sha1: string;
@@ -11,7 +14,7 @@ export class Script {
     this.#sha1 = hash("sha1", text, "hex");
   }
 
-  /** Rejects with `RedisUnavailable`. */
+  /** Runs the script. Rejects with `RedisUnavailable`. */
   async run(call: RedisCall, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const operands = [String(keys.length), ...keys, ...args];
     try {
@@ -23,15 +26,18 @@ export class Script {
   }
 }
 
-/** The server restarted, or its script cache was flushed. The script did not run. */
+/** Whether the server does not know the script, because it restarted or because its script cache was flushed. The script did not run. */
 function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && /\bNOSCRIPT\b/.test(error.message);
 }
 
-/** 132 bits of SHA-256. The hash has no secret key, so only its length makes collisions infeasible. */
+/** Length of a hash in base64url: 132 bits of SHA-256. The hash has no secret key, so only its length makes collisions infeasible. */
 const HASH_CHARS = 22;
 
-/** A key of fixed length that does not reveal the two ids. The first id's length is hashed too: ("a", "bc") is not ("ab", "c"). */
+/**
+ * Returns a key of fixed length that does not reveal the two ids. The length of the first id is also hashed, so that ("a", "bc") and ("ab",
+ * "c") get different keys.
+ */
 export function hashedKey(prefix: string, first: string, second: string): string {
   return `${prefix}:${hash("sha256", `${first.length}:${first}${second}`, "base64url").slice(0, HASH_CHARS)}`;
 }

@@ -2,19 +2,17 @@ import { StoreError } from "../../core/start-error.ts";
 
 /** The fields of INFO that the gateway uses. */
 export interface ServerInfo {
-  /** `redis`, `valkey`, … */
+  /** The name of the server software, such as `redis` or `valkey`. */
   readonly name: string;
   readonly version: string;
-  /** Changes with every restart. */
+  /** The identifier of the server process. It changes with every restart. */
   readonly runId: string;
 }
 
-/** The oldest version that the tests run on. `SET … PXAT` alone needs 6.2. */
+/** The minimum major version of Redis. It is the oldest version that the tests run on. The option PXAT of SET needs version 6.2. */
 const MAJOR_VERSION_MIN = 7;
 
-/**
- * Reads the reply to INFO and checks that the server keeps reservations. Throws `StoreError` if it does not, or if that is not certain.
- */
+/** Reads the reply to INFO and checks that the server keeps reservations. Throws `StoreError` if the server may lose reservations. */
 export function checkServer(info: string, address: string): ServerInfo {
   const fields = fieldsOf(info);
   const problem = problemOf(fields);

@@ -5,21 +5,22 @@ export interface StoreEpochOptions {
   readonly prefix: string;
   /** Whether the server keeps every write across a restart and a failover. */
   readonly durable: boolean;
-  /** Lifetime of a reservation whose timestamp equals the server's time. */
+  /** How long a reservation lasts if the timestamp of its request equals the server's time. */
   readonly reservedForMs: number;
-  /** How far ahead of the server's time a timestamp usually is, at most. */
+  /** The maximum time by which a request's timestamp is usually ahead of the server's time. */
   readonly marginMs: number;
 }
 
 /**
- * Lua prelude of every script whose first key is the marker. `now` is the server's time in Unix ms.
+ * Lua code at the start of every script whose first key is the marker. `now` is the server's time in Unix ms.
  *
- * `quarantine_end_at` returns the end of the quarantine, corrected if the server's clock was set back. The clock then ran as far as
- * `seen`, and every key that expired by then is gone, so the quarantine reaches to `seen`. It never reaches beyond `latest`, the latest
- * expiry of any reservation. An end that was computed from the wrong time is shortened to `usual` from now.
+ * `quarantine_end_at` returns the end of the quarantine. If the server's clock was set back, it corrects this end:
+ * - The clock ran as far as `seen`, so every key that expired by then is gone. The quarantine is extended to `seen`, but not beyond
+ *   `latest`, the latest expiry of any reservation.
+ * - An end that was computed from the wrong time is shortened to `usual` ms from now, or to `latest` if that is later.
  *
- * `fence_ms` (end of the quarantine), `ahead_ms` (latest expiry) and `continuity` (the marker's key) keep their stored names, because
- * gateways of two versions share one Redis during an upgrade.
+ * The fields `fence_ms` (end of the quarantine) and `ahead_ms` (latest expiry) and the marker's key `continuity` keep these old names.
+ * During an upgrade, gateways of two versions share one Redis.
  */
 export const MARKER_PRELUDE = `
 local time = redis.call('TIME')
@@ -34,14 +35,22 @@ end
 `;
 
 /**
- * KEYS: the marker. ARGV: the server's run id; the epoch that this gateway knows ('' if none); '1' if the server is durable; the usual
- * lifetime of a reservation; the latest expiry that this gateway knows. Returns the epoch, the ms until the quarantine ends (0: it is
- * over), and the latest expiry.
+ * Joins the current epoch or starts a new one.
  *
- * A new epoch starts if the marker is missing, or if a server that is not durable restarted. It starts in quarantine, with one exception:
- * a durable server without a marker, joined by a gateway that knows no epoch, is a new Redis. (A server that is not durable may have lost
- * its marker while no gateway ran.) If this gateway knows another epoch than the marker, memory was lost meanwhile, and the quarantine is
- * extended.
+ * KEYS: the marker. ARGV:
+ * - The run id of the server.
+ * - The epoch that this gateway knows; '' if it knows none.
+ * - '1' if the server is durable.
+ * - The usual lifetime of a reservation.
+ * - The latest expiry that this gateway knows.
+ *
+ * Returns the epoch, the ms until the quarantine ends (0 if it is over), and the latest expiry.
+ *
+ * A new epoch starts if the marker is missing, or if a server that is not durable restarted. A new epoch starts in quarantine, except for a
+ * new Redis: the server is durable, has no marker, and this gateway knows no epoch. (A server that is not durable may have lost its marker
+ * while no gateway ran.)
+ *
+ * If this gateway knows another epoch than the marker, the server lost its memory in the meantime, and the quarantine is extended.
  */
 const JOIN = new Script(`${MARKER_PRELUDE}
 local server, epoch, durable, latest = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
@@ -67,11 +76,13 @@ return {epoch, math.max(0, quarantine_end - now), latest}
 `);
 
 /**
- * KEYS: the marker, a key to write. ARGV: the epoch. Returns 1 if another epoch has started, else 0; the server's time; the ms until the
- * quarantine ends.
+ * Checks the epoch and the quarantine.
  *
- * It calls every command that requests need, so a server that refuses one of them (MISCONF, OOM, NOPERM) refuses the check too. It is the
- * only script with HGETALL, by which a test that counts round trips tells it from the others.
+ * KEYS: the marker, a key to write. ARGV: the epoch. Returns three numbers: 1 if another epoch has started, else 0; the server's time; the
+ * ms until the quarantine ends.
+ *
+ * The script calls every command that requests need. So if the server refuses one of these commands (MISCONF, OOM, NOPERM), it also refuses
+ * this script. Only this script uses HGETALL, so that a test that counts round trips can recognize it.
  */
 const CHECK = new Script(`${MARKER_PRELUDE}
 local fields, marker = redis.call('HGETALL', KEYS[1]), {}
@@ -88,7 +99,7 @@ return {0, now, math.max(0, quarantine_end - now)}
 `);
 
 export interface EpochCheck {
-  /** Another epoch has started since this gateway joined. */
+  /** Whether another epoch has started since this gateway joined. */
   readonly isEnded: boolean;
   /** The server's clock, Unix milliseconds. */
   readonly serverMs: number;
@@ -97,15 +108,18 @@ export interface EpochCheck {
 }
 
 /**
- * The epoch of the Redis memory that this gateway works in. It detects lost reservations: a restart may lose the last writes, a flush
- * loses everything, and a clock that ran ahead expires keys early. A request that was accepted before could be accepted again.
+ * The epoch of the Redis memory that this gateway uses. It detects that reservations may be lost. Without its reservation, a request that
+ * was accepted before could be accepted again. Reservations are lost in three ways:
+ * - A restart may lose the last writes.
+ * - A flush loses everything.
+ * - If the server's clock runs ahead, keys expire early.
  *
- * A marker in Redis, a hash that all gateways share, names the epoch. Each loss starts a new one, in quarantine: a reservation that would
- * expire before the quarantine ends may have been lost, so its request is refused.
+ * A marker in Redis, a hash that all gateways share, names the epoch. A new epoch starts in quarantine. During the quarantine, a request is
+ * refused if its reservation would expire before the quarantine ends, because this reservation may have been lost.
  *
- * The quarantine lasts until all reservations are over whose timestamps were at most the margin ahead of the server's time. Each gateway
- * also knows the latest expiry of any reservation and reports it when it joins, which extends the quarantine. One case is not covered: the
- * only gateway that knows of a request further ahead dies together with Redis.
+ * The quarantine ends when all reservations have expired whose timestamps were at most the margin ahead of the server's time. For
+ * timestamps further ahead, each gateway also knows the latest expiry of any reservation. It reports this expiry when it joins, which
+ * extends the quarantine. One case is not covered: the only gateway that knows such an expiry fails together with Redis.
  */
 export class StoreEpoch {
   readonly markerKey: string;
@@ -127,12 +141,15 @@ export class StoreEpoch {
     return this.#id;
   }
 
-  /** Records the expiry of a reservation, Unix milliseconds on the server's clock. */
+  /** Records the expiry of a reservation, in Unix ms on the server's clock. */
   noteExpiry(expiresAtMs: number): void {
     this.#latestExpiryMs = Math.max(this.#latestExpiryMs, expiresAtMs);
   }
 
-  /** Joins the current epoch or starts a new one. Run once on each connection. Resolves to the ms until the quarantine ends; 0: it is over. */
+  /**
+   * Joins the current epoch or starts a new one. Call this once on each connection. Resolves to the ms until the quarantine ends; 0 if the
+   * quarantine is over.
+   */
   async join(call: RedisCall, runId: string): Promise<number> {
     const args = [runId, this.#id, this.#durable ? "1" : "0", String(this.#usualMs), String(this.#latestExpiryMs)];
     const reply = await JOIN.run(call, [this.markerKey], args);
@@ -145,7 +162,10 @@ export class StoreEpoch {
     return quarantineMs;
   }
 
-  /** Run once a second, so that a loss or a clock that ran ahead is detected without requests. Rejects with `RedisUnavailable`. */
+  /**
+   * Checks the epoch and the quarantine. Call this once a second, so that lost memory or a clock that ran ahead is detected without
+   * requests. Rejects with `RedisUnavailable`.
+   */
   async check(call: RedisCall): Promise<EpochCheck> {
     const reply = await CHECK.run(call, [this.markerKey, this.#checkKey], [this.#id]);
     if (!Array.isArray(reply)) throw malformedReply();

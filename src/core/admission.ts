@@ -2,7 +2,7 @@
 export interface Peer {
   /** The client's address in canonical text. */
   readonly address: string;
-  /** The key of per-address budgets: the IPv4 address, or the /64 of an IPv6 address, because one client may control a whole /64. */
+  /** The key of per-address budgets: the IPv4 address, or the /64 block of an IPv6 address, because one client may control a whole /64. */
   readonly network: string;
 }
 

@@ -6,16 +6,16 @@ export interface IncomingTrace {
   readonly tracestate: string | undefined;
 }
 
-/** W3C Trace Context headers for a call of the gateway: valid and safe to send. */
+/** W3C Trace Context headers for a call that the gateway makes. They are valid and safe to send. */
 export interface OutgoingTrace {
   readonly traceparent: string;
   readonly tracestate: string | undefined;
 }
 
-/** Continues a valid trace, or starts a new one. */
+/** Continues the client's trace if it is valid; otherwise starts a new trace. */
 export type ContinueTrace = (incoming: IncomingTrace) => OutgoingTrace;
 
-/** A command that passed every check, on its way to the backend. */
+/** A command that passed every check and is sent to the backend. */
 export interface BackendCommand extends IncomingTrace {
   readonly messageType: string;
   readonly requestId: string;
@@ -23,8 +23,9 @@ export interface BackendCommand extends IncomingTrace {
   readonly userId: string;
   readonly payloadBytes: Uint8Array;
   readonly peerAddress: string;
-  /** Client headers that are forwarded. */
+  /** The client's Accept-Language header, forwarded to the backend. */
   readonly acceptLanguage: string | undefined;
+  /** The client's User-Agent header, forwarded to the backend. */
   readonly userAgent: string | undefined;
 }
 
@@ -39,19 +40,22 @@ export interface Route {
   /** The route's budget per user, if it has one. */
   readonly budget: Budget | undefined;
   /**
-   * Calls the backend. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE, and
-   * settles soon after `signal` aborts. `mayBeSent` is awaited before anything is sent, and its refusal is thrown.
+   * Calls the backend. Awaits `mayBeSent` before it sends anything, and throws the refusal that `mayBeSent` throws. Settles soon after
+   * `signal` aborts. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
    */
   execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }
 
 /** The application behind the gateway. */
 export interface Backend {
-  /** The route of a message type, resolved once per request; `undefined` if there is none. */
+  /** Returns the route of a message type; `undefined` if it has none. The gateway calls this once per request. */
   route(messageType: string): Route | undefined;
 }
 
-/** Called just before a call is sent. `waited`: the call was queued first. Throws a refusal to cancel the call. */
+/**
+ * A check that runs just before a backend call is sent. `waited` is true if the call was queued before. To cancel the call, the check
+ * throws a refusal.
+ */
 export type SendCheck = (waited: boolean) => void | Promise<void>;
 
 /** The backend's reply to a public call, forwarded unchanged. */
@@ -64,8 +68,8 @@ export interface PublicAnswer {
 }
 
 /**
- * The backend's calls without a session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON body. It
- * throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON body.
+ * Otherwise it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
  */
 export interface PublicBackend {
   forward(path: string, body: object, call: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;

@@ -1,9 +1,9 @@
 export interface BackoffOptions {
-  /** The first delay is below this. */
+  /** Upper limit of the first delay. */
   readonly minMs: number;
-  /** No delay is above this. */
+  /** Upper limit of every delay. */
   readonly maxMs: number;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
 }
 

@@ -1,4 +1,4 @@
-/** What a budget applies to. Also the `scope` of a RATE_LIMITED refusal, where `session_failures` is reported as `failures`. */
+/** What a budget applies to. A RATE_LIMITED refusal names this scope, except that it names `failures` instead of `session_failures`. */
 export type BudgetScope =
   | "ip"
   | "session"
@@ -9,18 +9,21 @@ export type BudgetScope =
   | "public_class"
   | "public_identity";
 
-/** A token bucket holds at most `burst` tokens and gains `ratePerSecond`. Both are above 0. */
+/**
+ * The rate and burst of a token bucket. The bucket holds at most `burst` tokens and gains `ratePerSecond` tokens a second. Both numbers are
+ * above 0.
+ */
 export interface Budget {
   readonly ratePerSecond: number;
   readonly burst: number;
-  /** Shadow mode: tokens are spent and shortages reported, but no request is refused. */
+  /** Shadow mode: tokens are taken and empty buckets are reported, but no request is refused. */
   readonly shadow?: boolean | undefined;
 }
 
 /** A demand for one token of one bucket. */
 export interface BucketDemand {
   readonly scope: BudgetScope;
-  /** The owner of the bucket within the scope. */
+  /** The owner of the bucket within the scope, such as a user id. */
   readonly key: string;
   readonly budget: Budget;
 }
@@ -32,19 +35,20 @@ export type TakeOutcome = true | TakeRefusal;
 export interface TakeRefusal {
   readonly refusedBy: BudgetScope;
   readonly retryAfterMs: number;
-  /** Why the demand was refused, unless a bucket was empty. */
+  /** Why the demand was refused; `undefined` if a bucket was empty. */
   readonly cause?: unknown;
 }
 
 /**
- * Token buckets.
+ * Token buckets. A bucket that was never used is full.
  *
- * - `take` is atomic: either every demand is met, or no bucket changes. A bucket that was never used is full. If the other demands are met,
- *   those in shadow mode are met one by one. A shadow bucket without a token is reported to `onShadowRefusal` and refuses nothing.
- * - `spend` records what has already happened. It takes a token if there is one, of several buckets independently.
- * - `check` returns whether the bucket has that many tokens (1 by default). It is synchronous and takes nothing.
+ * - `take` is atomic: either every demand is met, or no bucket changes. Demands in shadow mode are different. They are taken one by one
+ *   after all other demands are met. If a shadow bucket is empty, `onShadowRefusal` is called and nothing is refused.
+ * - `spend` records what has already happened. From each bucket it takes a token if there is one, independently of the other buckets.
+ * - `check` returns whether the bucket holds `tokens` tokens (1 by default). It is synchronous and takes no token.
  *
- * `nowMs` is the caller's clock. A store without room for a new bucket refuses: it never evicts a bucket that is not full.
+ * `nowMs` is the time on the caller's clock. A store never evicts a bucket that is not full. If it has no room for a new bucket, it
+ * refuses.
  */
 export interface BucketStore {
   take(
@@ -57,8 +61,8 @@ export interface BucketStore {
 }
 
 /**
- * Stores which sessions were recently verified from which network. An empty failure budget of a network does not lock out its verified
- * peers. Bounded; an entry may be lost before its time, and never outlives it.
+ * Stores which sessions were recently verified from which network. If the failure budget of a network is spent, its verified peers are
+ * still admitted. The store is bounded. An entry may be lost before its time to live ends, but is never kept longer.
  */
 export interface VerifiedPeers {
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void;

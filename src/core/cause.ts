@@ -1,9 +1,12 @@
-/** Length of the chain of causes that is shown. */
+/** Maximum number of causes that a description shows. */
 const DEPTH_MAX = 4;
-/** Per cause. Messages of the system and of backends can have any length. */
+/**
+ * Maximum length of the text of one cause, in UTF-16 units. Longer texts are truncated, because messages of the system and of backends can
+ * have any length.
+ */
 const MESSAGE_CHARS_MAX = 256;
 
-/** A thrown value and its chain of causes in one line, for the log only: it may hold internal details. */
+/** Describes a thrown value and its chain of causes in one line. Use the text only for the log, because it may contain internal details. */
 export function describeCause(cause: unknown): string {
   const parts: string[] = [];
   for (
@@ -16,7 +19,10 @@ export function describeCause(cause: unknown): string {
   return parts.join(" < ");
 }
 
-/** The message of a thrown value, which need not be an Error. Messages of JSON.parse quote the text; `describeCause` removes that. */
+/**
+ * Returns the message of a thrown value, which may be any value. If the value is a JSON.parse error, the message quotes the parsed text;
+ * `describeCause` removes this quote.
+ */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
@@ -25,7 +31,10 @@ function loggableMessage(error: Error): string {
   return error instanceof SyntaxError ? syntaxErrorKind(error.message) : error.message;
 }
 
-/** The error kinds of `JSON.parse` (JavaScriptCore, LiteralParser). Some are followed by a quote of the text, which may hold secrets. */
+/**
+ * The kinds of errors that JSON.parse throws (JavaScriptCore, LiteralParser). Some messages quote the parsed text after the kind, and this
+ * text may contain secrets.
+ */
 const SYNTAX_ERROR_KINDS = [
   "Unexpected identifier",
   "Unexpected EOF",
@@ -43,7 +52,7 @@ const SYNTAX_ERROR_KINDS = [
   "Expected",
 ];
 
-/** The kind of a JSON.parse error, without the quoted text. */
+/** Returns the kind of a JSON.parse error, without the quoted text. */
 function syntaxErrorKind(message: string): string {
   return SYNTAX_ERROR_KINDS.find((kind) => message.includes(`: ${kind}`)) ?? "not parsed";
 }

@@ -1,8 +1,8 @@
-/** The time. It is injected wherever time matters, so that tests can set it. */
+/** A source of time. It is injected into every part that uses time, so that tests can set the time. */
 export interface Clock {
   /** Unix time in milliseconds. */
   now(): number;
-  /** Milliseconds since a fixed moment, for durations. Never steps back. */
+  /** Milliseconds since a fixed moment, to measure durations. Never decreases. */
   monotonic(): number;
 }
 

@@ -1,11 +1,11 @@
 import type { Revocation } from "./sessions.ts";
 
-/** An event as the backend sent it. Exactly one of `userId` and `deviceSessionId` decides the audience; the latter wins. */
+/** An event as the backend sent it. If `deviceSessionId` is set, the event is for this session; otherwise it is for the user. */
 export interface ClientEvent {
   readonly userId: string;
   readonly deviceSessionId: string;
   readonly eventType: string;
-  /** Empty: the gateway generates one. */
+  /** The id of the event. If it is empty, the gateway generates an id. */
   readonly eventId: string;
   readonly payloadBytes: Uint8Array;
 }
@@ -13,15 +13,18 @@ export interface ClientEvent {
 /** The audience of an event: one session if `deviceSessionId` is set, else all streams of the user. */
 export type ClientAudience = Pick<ClientEvent, "userId" | "deviceSessionId">;
 
-/** What was lost; `event` by default. */
+/** What kind of message was lost; `event` by default. */
 export type LostKind = "event" | "revocation";
 
-/** The receiver of the push feed. Called in the order of the feed, one call at a time. */
+/** Receives the messages of the push feed. The methods are called in the order of the feed, one call at a time. */
 export interface PushFeedSink {
   event(event: ClientEvent): void;
-  /** An unusable message for this audience: its clients must resync. After a lost revocation, its sessions are also looked up again. */
+  /**
+   * Called for a message that cannot be used. The clients of its audience must resync. If `what` is `revocation`, the sessions of all open
+   * streams are also looked up again.
+   */
   lost(audience: ClientAudience, what?: LostKind): void;
   revoke(revocation: Revocation): void;
-  /** Events between the last and the next one may be lost. */
+  /** Called if messages were possibly lost between the last message and the next one. */
   gap(): void;
 }

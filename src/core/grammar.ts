@@ -7,7 +7,7 @@ import {
   USER_ID_MAX,
 } from "./limits.ts";
 
-/** The grammars of the contract (proto/README.md, "Envelope rules"). Each also enforces the maximum length. */
+/** The grammars of the contract (proto/README.md, "Envelope rules"). Each function also checks the maximum length. */
 
 export const PROTOCOL_VERSION = "v1";
 /** The only message type of SubscribeEvents. */
@@ -44,8 +44,12 @@ export function isReservedType(text: string): boolean {
   return text.startsWith(RESERVED_PREFIX);
 }
 
-/** Visible ASCII (RFC 5234 B.1, VCHAR). It cannot end a header or log line, and has no look-alike characters. */
+/**
+ * Matches visible ASCII characters (RFC 5234 B.1, VCHAR). Such a text cannot end a header line or a log line, and has no look-alike
+ * characters.
+ */
 const VISIBLE = /^[\x21-\x7e]+$/;
+/** Matches visible ASCII characters with spaces between them, but not at the start or the end. */
 const VISIBLE_WITH_SPACES = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /** Whether a text is 1 to `charsMax` visible characters. */

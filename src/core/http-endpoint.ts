@@ -1,15 +1,15 @@
 import type { Peer } from "./admission.ts";
 
-/** A plain HTTP call that the edge serves beside the RPCs, at exactly one path. */
+/** A plain HTTP call at exactly one path, which the edge serves in addition to the RPCs. */
 export interface HttpEndpoint {
   readonly path: string;
-  /** Answers every method. Throws `RestError`. */
+  /** Answers calls of every HTTP method. Throws `RestError`. */
   serve(call: HttpCall): Promise<Response>;
 }
 
 export interface HttpCall {
   readonly request: Request;
   readonly peer: Peer;
-  /** Reads the whole body. Throws `BodyTooLarge`; `BodyTooSlow` if it does not arrive in time. */
+  /** Reads the whole body. Throws `BodyTooLarge` if it has more than `bytesMax` bytes, and `BodyTooSlow` if it does not arrive in time. */
   readBody(bytesMax: number): Promise<Uint8Array>;
 }

@@ -5,13 +5,16 @@ export type IpAddress =
   | { readonly family: 4; readonly parts: readonly number[] }
   | { readonly family: 6; readonly parts: readonly number[] };
 
-/** A CIDR block: the addresses whose first `prefixBits` equal those of `base`. */
+/** A CIDR block: all addresses whose first `prefixBits` bits equal those of `base`. */
 export interface IpBlock {
   readonly base: IpAddress;
   readonly prefixBits: number;
 }
 
-/** Parses an address; `undefined` if the text is none. An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is returned as IPv4. */
+/**
+ * Parses an IP address. Returns `undefined` if the text is not an address. An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is returned as
+ * IPv4.
+ */
 export function parseIp(text: string): IpAddress | undefined {
   const family = isIP(text);
   if (family === 4) return { family: 4, parts: text.split(".").map(Number) };
@@ -20,13 +23,13 @@ export function parseIp(text: string): IpAddress | undefined {
   return mappedIpv4(groups) ?? { family: 6, parts: groups };
 }
 
-/** Parses `address/bits`, or a single address. Throws `RangeError`. */
+/** Parses `address/bits`, or a single address. Throws `RangeError` if the text is neither. */
 export function parseIpBlock(text: string): IpBlock {
   const [, address = "", bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const base = parseIp(address);
   if (base === undefined) throw new RangeError(`not an IP address or block: ${text}`);
   const bitsMax = base.family === 4 ? 32 : 128;
-  // The prefix length of an IPv4-mapped block counts from the start of the IPv6 address.
+  // An IPv4-mapped block is written as an IPv6 block, so its prefix length includes the 96 bits before the IPv4 address.
   const mappedBits = base.family === 4 && address.includes(":") ? 96 : 0;
   const prefixBits = bits === undefined ? bitsMax : Number(bits) - mappedBits;
   if (!Number.isInteger(prefixBits) || prefixBits < 0 || prefixBits > bitsMax) throw new RangeError(`not a prefix: /${bits}`);
@@ -43,7 +46,7 @@ export function contains(block: IpBlock, address: IpAddress): boolean {
   });
 }
 
-/** The canonical text: dotted decimal for IPv4, RFC 5952 for IPv6. */
+/** Returns the canonical text of an address: dotted decimal for IPv4, RFC 5952 for IPv6. */
 export function formatIp({ family, parts }: IpAddress): string {
   if (family === 4) return parts.join(".");
   const { start, end } = longestZeros(parts);
@@ -51,7 +54,7 @@ export function formatIp({ family, parts }: IpAddress): string {
   return end - start < 2 ? hex.join(":") : `${hex.slice(0, start).join(":")}::${hex.slice(end).join(":")}`;
 }
 
-/** RFC 5952 4.2.3: the longest run of zero groups; the first of several equal ones. */
+/** Finds the longest run of zero groups. If several runs have this length, returns the first (RFC 5952 4.2.3). */
 function longestZeros(parts: readonly number[]): { start: number; end: number } {
   let longest = { start: 0, end: 0 };
   for (let start = 0; start < parts.length; start++) {
@@ -62,7 +65,7 @@ function longestZeros(parts: readonly number[]): { start: number; end: number } 
   return longest;
 }
 
-/** The /64 of an IPv6 address as text. One client usually controls a whole /64. */
+/** Returns the /64 block of an IPv6 address as text. One client usually controls a whole /64. */
 export function formatSlash64({ parts }: IpAddress): string {
   return `${parts
     .slice(0, 4)
@@ -70,7 +73,7 @@ export function formatSlash64({ parts }: IpAddress): string {
     .join(":")}::/64`;
 }
 
-/** The 8 groups of a valid IPv6 address, with `::` expanded and a dotted tail as two groups. */
+/** Returns the 8 groups of a valid IPv6 address. Expands `::`, and converts an IPv4 address at the end to two groups. */
 function expandGroups(text: string): number[] {
   const [head = "", tail] = text.split("::");
   const before = groupsOf(head);

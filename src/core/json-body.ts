@@ -1,11 +1,14 @@
 import { isUtf8, parseMediaType } from "./media-type.ts";
 
-/** JSON, or a format built on it (RFC 6839 3.1). */
+/** The media types of JSON and of formats that are based on JSON (RFC 6839 3.1), such as `application/problem+json`. */
 const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
-/** `fatal`: JSON must be UTF-8 (RFC 8259 8.1). `ignoreBOM` keeps a byte order mark, which JSON.parse then rejects. */
+/**
+ * `fatal` rejects bytes that are not UTF-8, because JSON must be UTF-8 (RFC 8259 8.1). `ignoreBOM` keeps a byte order mark, which
+ * JSON.parse then rejects.
+ */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Whether a Content-Type names JSON, or a format based on it, in UTF-8. */
+/** Whether a Content-Type names JSON in UTF-8, or a format that is based on JSON. */
 export function isJsonType(contentType: string | null): contentType is string {
   if (contentType === null) return false;
   if (contentType === "application/json") return true;
@@ -13,7 +16,7 @@ export function isJsonType(contentType: string | null): contentType is string {
   return type !== undefined && JSON_ESSENCE.test(type.essence) && isUtf8(type);
 }
 
-/** `undefined` if the bytes are not UTF-8. */
+/** Decodes UTF-8. Returns `undefined` if the bytes are not UTF-8. */
 export function utf8Text(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);
@@ -22,7 +25,7 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The value of a JSON text; `undefined` if it is not JSON. */
+/** Parses a JSON text. Returns `undefined` if the text is not JSON. */
 export function parseJson(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
@@ -32,7 +35,7 @@ export function parseJson(text: string | undefined): unknown {
   }
 }
 
-/** The value of a JSON text; `undefined` if it is not an object. */
+/** Parses a JSON text. Returns `undefined` if its value is not an object. */
 export function parseJsonObject(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
   const value = parseJson(text);
   return isJsonObject(value) ? value : undefined;

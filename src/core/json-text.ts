@@ -1,12 +1,14 @@
-/** A direct child of the outermost array or object, as source text. */
+/** One element or field of the outermost array or object, as source text. */
 export interface JsonChild {
-  /** The name with quotes and escapes; `undefined` in an array. */
+  /** The source text of the name, with quotes and escapes; `undefined` in an array. */
   readonly nameSource: string | undefined;
+  /** The decoded name; `undefined` in an array. */
   readonly name: string | undefined;
+  /** The source text of the value. */
   readonly source: string;
 }
 
-/** The text is not JSON, or parsers read it differently. */
+/** The text is not JSON, or different JSON parsers would read it differently. */
 export class JsonTextError extends Error {
   /** The duplicate name, or the outermost field that contains the problem; `undefined` if no field can be named. */
   readonly field: string | undefined;
@@ -19,16 +21,18 @@ export class JsonTextError extends Error {
 }
 
 /**
- * Scans a JSON text (RFC 8259) once and passes each child of the outermost value to `onChild`. Throws `JsonTextError` if the text is not
- * JSON, or if parsers read it differently (RFC 7493 2.1, 2.3): duplicate names in one object, in any escaping, and lone surrogates.
+ * Scans a JSON text (RFC 8259) once and passes each child of the outermost value to `onChild`.
  *
- * It does not recurse, and takes O(n log n) time. Duplicates are found by sorting, because an attacker can make hashes collide.
+ * Throws `JsonTextError` if the text is not JSON, or if different parsers would read it differently (RFC 7493 2.1, 2.3). These cases are
+ * lone surrogates, and duplicate names in one object, even if they are escaped differently.
+ *
+ * It does not recurse, and takes O(n log n) time. It finds duplicate names by sorting, because an attacker can make hashes collide.
  */
 export function scanJson(text: string, onChild?: (child: JsonChild) => void): void {
   new JsonScanner(text, onChild).run();
 }
 
-/** The value of a string's source text that `scanJson` accepted. */
+/** Decodes the source text of a string that `scanJson` has accepted. */
 export function stringValue(source: string): string {
   return source.includes("\\") ? String(JSON.parse(source)) : source.slice(1, -1);
 }
@@ -37,15 +41,18 @@ const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, PLUS, POINT] = [0x22, 0x5c, 0x2c, 
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 const [ZERO, NINE, LOWER_E, UPPER_E, LOWER_U] = [0x30, 0x39, 0x65, 0x45, 0x75];
 
-/** The names of an open object, in order; `undefined` for an open array. */
+/** The names of an object that is not closed yet, in order; `undefined` for an array. */
 type Open = string[] | undefined;
 
-/** Positions are passed as arguments: a field for the position would make the scanner several times slower. */
+/**
+ * Scans one JSON text. The methods pass the position as an argument, because a field for the position would make the scanner several times
+ * slower.
+ */
 class JsonScanner {
   readonly #text: string;
   readonly #onChild: ((child: JsonChild) => void) | undefined;
   readonly #open: Open[] = [];
-  /** The current field of the outermost object. */
+  /** The source text of the current field's name, in the outermost object. */
   #nameSource: string | undefined;
   #name: string | undefined;
 
@@ -78,7 +85,10 @@ class JsonScanner {
     if (skipSpace(text, at) < text.length) throw notJson();
   }
 
-  /** Reads the text after a value and closes the containers that end there. Returns the start of the next value, or the end of the text. */
+  /**
+   * Reads the text after a value and closes the arrays and objects that end there. Returns the start of the next value, or the end of the
+   * text.
+   */
   #closeAfter(from: number, childStart: number): number {
     const text = this.#text;
     const open = this.#open;
@@ -132,11 +142,14 @@ class JsonScanner {
   }
 }
 
-/** The characters of a string up to a quote, an escape or a control character. */
+/** Matches the characters of a string up to a quote, an escape or a control character. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a control character ends the string
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 
-/** RFC 8259 7. The end of the string; negated if it holds a lone surrogate, which only an escape can produce. */
+/**
+ * Returns the position after a string (RFC 8259 7). The position is negated if the string contains a lone surrogate, which only an escape
+ * can produce.
+ */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   let isWhole = true;
@@ -146,7 +159,7 @@ function endOfString(text: string, start: number): number {
     at = PLAIN.lastIndex;
     const code = text.charCodeAt(at);
     if (code === QUOTE) return isWhole ? at + 1 : -(at + 1);
-    // A control character, or the end of the text.
+    // Any other `code` is a control character or the end of the text. Neither is allowed in a string.
     if (code !== BACKSLASH) throw notJson();
     const end = endOfEscape(text, at);
     const unit = end - at === 2 ? 0 : unitAt(text, at);
@@ -171,14 +184,14 @@ function endOfEscape(text: string, start: number): number {
   return start + ESCAPED_UNIT_CHARS;
 }
 
-/** The UTF-16 unit of a `\uXXXX` escape. */
+/** Returns the UTF-16 unit of a `\uXXXX` escape. */
 function unitAt(text: string, start: number): number {
   const digits = text.slice(start + 2, start + ESCAPED_UNIT_CHARS);
   if (!FOUR_HEX.test(digits)) throw notJson();
   return Number.parseInt(digits, 16);
 }
 
-/** RFC 8259 6. */
+/** Returns the position after a number (RFC 8259 6). */
 function endOfNumber(text: string, start: number): number {
   let at = text.charCodeAt(start) === MINUS ? start + 1 : start;
   at = text.charCodeAt(at) === ZERO ? at + 1 : endOfDigits(text, at);
@@ -211,7 +224,7 @@ function skipSpace(text: string, start: number): number {
   }
 }
 
-/** Up to this count, comparing all pairs of names is faster than sorting. */
+/** Maximum number of names for which all pairs are compared. For more names, sorting is faster. */
 const FEW_NAMES = 8;
 
 function requireDistinct(names: string[]): void {

@@ -3,9 +3,9 @@ import type { ListenAddress } from "./listen.ts";
 
 /** The address that a server listens on. */
 export interface OpenedAddress {
-  /** The configured host, with the port that the system chose if 0 was configured. */
+  /** The configured host and port. If the configured port is 0, the port that the system chose. */
   readonly address: ListenAddress;
-  /** The IP address and port that the system bound. */
+  /** The IP address and port to which the system bound the server. */
   readonly bound: ListenAddress;
 }
 
@@ -18,7 +18,7 @@ export function listenOn(
     server.once("error", reject);
     server.listen(port, host, () => {
       server.off("error", reject);
-      // The address of a TCP server is never the name of a pipe.
+      // `address()` returns a string only for a pipe, and this is a TCP server.
       const bound = server.address() as AddressInfo;
       resolve({ address: { host, port: bound.port }, bound: { host: bound.address, port: bound.port } });
     });

@@ -3,23 +3,23 @@ import { contains, parseIp, parseIpBlock } from "./ip-address.ts";
 
 /** An address to listen on. */
 export interface ListenAddress {
-  /** A name or an IP address, IPv6 without brackets. */
+  /** A host name or an IP address. An IPv6 address has no brackets. */
   readonly host: string;
-  /** 0: the system chooses a free port. */
+  /** If the port is 0, the system chooses a free port. */
   readonly port: number;
 }
 
-/** The certificate chain, private key and client authorities of a TLS listener. PEM texts. */
+/** The certificate chain, private key and client authorities of a TLS listener, as PEM texts. */
 export interface TlsIdentity {
   readonly certificate: string;
   readonly privateKey: string;
-  /** Authorities that may sign client certificates. If set, a client must present such a certificate. */
+  /** The certificate authorities that may sign client certificates. If this is set, a client must present such a certificate. */
   readonly clientAuthority: string | undefined;
 }
 
 /**
- * TLS options of a server, for `Bun.serve` and `node:tls`. A client certificate is required if the identity names client authorities,
- * and is not requested otherwise.
+ * Returns the TLS options of a server, for `Bun.serve` and `node:tls`. If the identity names client authorities, a client certificate is
+ * required. Otherwise, no client certificate is requested.
  */
 export function serverTlsOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
   return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };
@@ -46,7 +46,7 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine does not have the address",
 };
 
-/** `host:port`, with brackets around IPv6. */
+/** Returns `host:port`, with brackets around an IPv6 address. */
 export function formatAddress({ host, port }: ListenAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
@@ -57,10 +57,10 @@ export function isLoopback(host: string): boolean {
   return address === undefined ? host === "localhost" : LOOPBACK.some((block) => contains(block, address));
 }
 
-/** RFC 1122 3.2.1.3, RFC 4291 2.5.3. */
+/** The loopback addresses (RFC 1122 3.2.1.3, RFC 4291 2.5.3). */
 const LOOPBACK = ["127.0.0.0/8", "::1"].map(parseIpBlock);
 
-/** The URL of a listener for clients on the same machine. Wildcard addresses are replaced by loopback. */
+/** Returns the URL of a listener for clients on the same machine. Replaces a wildcard address by the loopback address. */
 export function localUrl({ host, port }: ListenAddress, scheme: "http" | "https" = "http"): string {
   const loopback: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
   return `${scheme}://${formatAddress({ host: loopback[host] ?? host, port })}`;

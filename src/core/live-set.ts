@@ -1,4 +1,4 @@
-/** The handle of an item in a `LiveSet`. `item` is `undefined` after its removal. */
+/** The handle of an item in a `LiveSet`. `item` is `undefined` after the item was removed. */
 export interface Held<T> {
   item: T | undefined;
 }
@@ -6,9 +6,10 @@ export interface Held<T> {
 /**
  * A set of short-lived objects, such as calls and connections, in insertion order.
  *
- * A plain `Set` or `Map` delays garbage collection. In JavaScriptCore, a hash table that was replaced by a larger one keeps its entries and
- * points to its successor. Once one such table is in the old generation, eden collections keep all its successors, with every object that
- * was ever in them, until a full collection. Here the tables hold handles, and a removal empties the handle.
+ * It exists because a plain `Set` or `Map` delays garbage collection. In JavaScriptCore, a hash table that was replaced by a larger one
+ * keeps its entries and points to its successor. If such a table is in the old generation, eden collections keep all its successors and
+ * every object that was ever in them, until a full collection. A `LiveSet` puts handles into the `Set` instead of objects. A removal
+ * empties the handle, so the object can be collected.
  */
 export class LiveSet<T extends object> {
   readonly #handles = new Set<Held<T>>();
@@ -17,14 +18,14 @@ export class LiveSet<T extends object> {
     return this.#handles.size;
   }
 
-  /** Returns the handle for `remove`. */
+  /** Adds an item. Returns its handle, which `remove` takes. */
   add(item: T): Held<T> {
     const held: Held<T> = { item };
     this.#handles.add(held);
     return held;
   }
 
-  /** Returns whether the item was still in the set. */
+  /** Removes an item. Returns whether the item was still in the set. */
   remove(held: Held<T>): boolean {
     held.item = undefined;
     return this.#handles.delete(held);

@@ -1,20 +1,23 @@
 import { MEDIA_TYPE_CHARACTERS_MAX } from "./limits.ts";
 
-/** A media type of a Content-Type (RFC 9110 8.3.1). */
+/** A parsed media type, as in a Content-Type header (RFC 9110 8.3.1). */
 export interface MediaType {
-  /** `type/subtype` in lower case. */
+  /** The type and subtype as `type/subtype`, in lower case. */
   readonly essence: string;
-  /** Names in lower case, values without their quotes. */
+  /** The parameters, with names in lower case and values without quotes. */
   readonly parameters: readonly (readonly [name: string, value: string])[];
 }
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\uffff]|\\\\[\\t\\x20-\\x7e\\x80-\\uffff])*"';
 const ESSENCE = new RegExp(`^[ \\t]*(${TOKEN}/${TOKEN})`);
-/** RFC 9110 5.6.6: no space around the equals sign; empty parameters are allowed. */
+/** Matches one parameter (RFC 9110 5.6.6): no space around the equals sign; empty parameters are allowed. */
 const PARAMETER = new RegExp(`[ \\t]*;[ \\t]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))?`, "y");
 
-/** `undefined` if the text is not a media type, or is too long. Two fields, which `fetch` joins by a comma, are not a media type. */
+/**
+ * Parses a media type. Returns `undefined` if the text is not a media type, or is too long. If a request has two Content-Type headers,
+ * `fetch` joins them by a comma, and the result is not a media type.
+ */
 export function parseMediaType(text: string): MediaType | undefined {
   if (text.length > MEDIA_TYPE_CHARACTERS_MAX) return undefined;
   const [start = "", essence] = ESSENCE.exec(text) ?? [];
@@ -35,7 +38,10 @@ export function isUtf8({ parameters }: MediaType): boolean {
   return parameters.every(([name, value]) => name !== "charset" || /^utf-?8$/i.test(value));
 }
 
-/** Whether a Content-Type is JSON in UTF-8. A web page can send it to another origin only after a preflight request (Fetch, "CORS-safelisted"). */
+/**
+ * Whether a Content-Type is JSON in UTF-8. A web page can send this type to another origin only after a preflight request (Fetch,
+ * "CORS-safelisted").
+ */
 export function isJsonContent(contentType: string | null): boolean {
   if (contentType === null) return false;
   if (contentType === "application/json") return true;

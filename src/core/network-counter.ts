@@ -1,4 +1,4 @@
-/** Counts open items per network. A network without items takes no memory. */
+/** Counts items, such as connections or streams, per network. A network without items takes no memory. */
 export class NetworkCounter {
   readonly #counts = new Map<string, number>();
 

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 
-/** The request may come from a foreign web page. The message is public. */
+/** Thrown if a request may come from a web page of another site. The message is sent to the client. */
 export class ForeignPageError extends Error {
   constructor(problem: string) {
     super(problem);
@@ -8,21 +8,24 @@ export class ForeignPageError extends Error {
   }
 }
 
-/** RFC 9110 7.2: a host with an optional port. An IPv6 address is in brackets, with an optional zone (RFC 6874). */
+/** Matches a host with an optional port (RFC 9110 7.2). An IPv6 address is in brackets, with an optional zone (RFC 6874). */
 const AUTHORITY = /^(?:\[([^[\]%]+)(?:%[\w.~%-]+)?\]|([A-Za-z0-9._-]+))(?::\d{0,5})?$/;
-/** Fetch Metadata (https://www.w3.org/TR/fetch-metadata/): requests of a page of the same origin, and requests that the user typed. */
+/**
+ * The accepted values of Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/): `same-origin` for a page of this listener, and `none` for
+ * a URL that the user entered.
+ */
 const OWN_SITES: ReadonlySet<string> = new Set(["same-origin", "none"]);
 
 /**
  * Refuses requests of foreign web pages to a listener without authentication.
  *
- * DNS rebinding points an attacker's name at this listener. So the Host must be a name that no attacker can own: a literal address,
- * `localhost` or a configured name. Pages of other origins are detected by `Origin` and `Sec-Fetch-Site`, which no page can forge.
+ * By DNS rebinding, an attacker can point a domain name at this listener. So the Host must be a name that no attacker can own: an IP
+ * address, `localhost` or a configured name. Pages of other origins are detected by `Origin` and `Sec-Fetch-Site`, which no page can forge.
  */
 export class PageGuard {
   readonly #names: ReadonlySet<string>;
 
-  /** `names`: host names besides `localhost`, without ports. */
+  /** `names` lists the accepted host names in addition to `localhost`, without ports. */
   constructor(names: readonly string[]) {
     this.#names = new Set(["localhost", ...names.map(canonicalName)]);
   }
@@ -47,14 +50,14 @@ export class PageGuard {
   }
 }
 
-/** Whether an origin has the same host and port. The scheme is ignored: it differs behind a TLS proxy. */
+/** Whether an Origin has the same host and port as a Host. The scheme is ignored, because it differs behind a TLS proxy. */
 function isOriginOf(origin: string, host: string | null): boolean {
   const url = URL.parse(origin);
   if (host === null || url === null || !/^https?:$/.test(url.protocol) || url.origin !== origin) return false;
   return URL.parse(`${url.protocol}//${host}`)?.host === url.host;
 }
 
-/** Lower case, without the trailing dot of the DNS root. */
+/** Returns the name in lower case, without the trailing dot of the DNS root. */
 function canonicalName(name: string): string {
   return name.toLowerCase().replace(/\.$/, "");
 }

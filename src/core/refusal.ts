@@ -87,15 +87,18 @@ export function refuse(reason: Reason, details?: RefusalDetails): Refusal {
   return new Refusal(reason, details);
 }
 
-/** Anything thrown as a refusal. Any other error becomes INTERNAL, with the error as its private cause. */
+/**
+ * Converts any thrown value to a refusal. A refusal is returned as it is. Any other value becomes INTERNAL, with the value as its private
+ * cause.
+ */
 export function toRefusal(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });
 }
 
-/** Longer field names are cut, because the metadata of a refusal is sent in headers. */
+/** Maximum length of a field name in the metadata of a refusal. Longer names are truncated, because metadata is sent in headers. */
 const FIELD_CHARS_MAX = 64;
 
-/** PAYLOAD_INVALID for one field of the payload; the field `payload` means the payload as a whole. */
+/** Creates the refusal PAYLOAD_INVALID for one field of the payload. The field name `payload` means the whole payload. */
 export function payloadInvalid(field: string, cause?: unknown): Refusal {
   return refuse("PAYLOAD_INVALID", { metadata: { field: field.slice(0, FIELD_CHARS_MAX).toWellFormed() }, cause });
 }

@@ -1,4 +1,4 @@
-/** Plain HTTP replies of the gateway: JSON, `no-store` unless `headers` says otherwise. */
+/** Plain HTTP replies of the gateway. They are JSON, with `cache-control: no-store` unless `headers` replaces it. */
 
 const JSON_HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
 
@@ -6,7 +6,7 @@ export function jsonReply(status: number, body: unknown, headers: Readonly<Recor
   return new Response(JSON.stringify(body), { status, headers: { ...JSON_HEADERS, ...headers } });
 }
 
-/** The codes of public REST errors with status and text (proto/README.md, "Public REST"). */
+/** The error codes of public REST, each with its HTTP status and text (proto/README.md, "Public REST"). */
 const REST_ERRORS = {
   invalid_request: [400, "the request is not what this call takes"],
   forbidden: [403, "this request is not served"],
@@ -33,7 +33,7 @@ export class RestError extends Error {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
 
-  /** `detail` is public: the field, and what it must be. */
+  /** `detail` is sent to the client. It names a field and says what the field must be. */
   constructor(code: RestErrorCode, detail?: string, headers: Readonly<Record<string, string>> = {}, cause?: unknown) {
     super(detail === undefined ? REST_ERRORS[code][1] : `${REST_ERRORS[code][1]}: ${detail}`, { cause });
     this.code = code;

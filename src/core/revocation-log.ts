@@ -1,14 +1,14 @@
 import { REVOCATION_LOG_ENTRIES } from "./limits.ts";
 import type { Revocation } from "./sessions.ts";
 
-/** Whether a session was revoked after a mark. `unknown`: the mark is older than the log. */
+/** Whether a session was revoked after a mark. `unknown`: the log no longer holds all revocations since the mark. */
 export type SinceMark = "revoked" | "not_revoked" | "unknown";
 
 /**
- * The latest revocations, in order. It orders revocations against look-ups and subscriptions in flight.
+ * The latest revocations, in order. The log shows whether a session was revoked while a look-up or a subscription was in flight.
  *
- * A slow operation for a session takes a `mark` first, and calls `revokedSince(mark, …)` before it uses its result. The log keeps the
- * newest `capacity` revocations. For an older mark it returns "unknown", which callers must treat as a refusal.
+ * Such an operation takes a `mark` before it starts, and calls `revokedSince(mark, …)` before it uses its result. The log keeps the newest
+ * `capacity` revocations. For an older mark, `revokedSince` returns "unknown", which the caller must treat as a refusal.
  */
 export class RevocationLog {
   readonly #entries: (Revocation | undefined)[];
@@ -38,7 +38,7 @@ export class RevocationLog {
   }
 }
 
-/** Whether a revocation ends this session: by the session id if the revocation has one, else by the user. */
+/** Whether a revocation ends this session. Compares the session id if the revocation has one, otherwise the user id. */
 export function concerns(revocation: Revocation, deviceSessionId: string, userId: string): boolean {
   return revocation.deviceSessionId ? revocation.deviceSessionId === deviceSessionId : revocation.userId === userId;
 }

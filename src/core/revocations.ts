@@ -2,32 +2,33 @@ import type { Clock } from "./clock.ts";
 import { RevocationLog, type SinceMark } from "./revocation-log.ts";
 import type { Revocation } from "./sessions.ts";
 
-/** A part whose state depends on which sessions are active. */
+/** A part of the gateway whose state depends on which sessions are active. */
 export interface RevocationListener {
-  /** Applies the revocation. Returns how many streams ended. */
+  /** Applies the revocation. Returns the number of streams that ended. */
   revoke(revocation: Revocation): number;
-  /** Revocations may have been lost: cached state may be wrong. */
+  /** Called if revocations may have been lost. Cached state may then be wrong. */
   lost(): void;
-  /** Revocations arrive again after an outage longer than the grace. */
+  /** Called when revocations arrive again after an outage that was longer than `graceMs`. */
   outageEnded?(): void;
 }
 
 export interface RevocationsOptions {
   readonly clock: Clock;
-  /** How long after the push feed went down the session cache is still trusted. */
+  /** How long the session cache is still trusted after the push feed went down. */
   readonly graceMs: number;
 }
 
 /**
- * The one place that every revocation passes, from the push feed, an operator or another gateway. It enters the log first, then each
- * listener in the order in which they joined (the session cache, then the hub), synchronously: a look-up or a subscription in flight
- * finds it in the log.
+ * Receives every revocation: from the push feed, from an operator, or from another gateway. Each revocation is first appended to the log.
+ * Then it is passed to all listeners, in the order in which they joined: the session cache, then the hub.
+ *
+ * Both steps run synchronously. So a look-up or a subscription in flight finds the revocation in the log.
  */
 export class Revocations {
   readonly #options: RevocationsOptions;
   readonly #log = new RevocationLog();
   readonly #listeners: RevocationListener[] = [];
-  /** On the monotonic clock; `undefined` while the push feed is up. */
+  /** When the push feed went down, on the monotonic clock; `undefined` while the push feed is up. */
   #feedDownSinceMs: number | undefined;
 
   constructor(options: RevocationsOptions) {
@@ -39,7 +40,7 @@ export class Revocations {
     this.#listeners.push(listener);
   }
 
-  /** The current position in the log of revocations. */
+  /** The current position in the revocation log. */
   mark(): number {
     return this.#log.mark();
   }
@@ -48,30 +49,31 @@ export class Revocations {
     return this.#log.revokedSince(mark, deviceSessionId, userId);
   }
 
-  /** Returns how many streams ended. */
+  /** Applies a revocation. Returns the number of streams that ended. */
   revoke(revocation: Revocation): number {
     this.#log.append(revocation);
     return this.#listeners.reduce((streams, listener) => streams + listener.revoke(revocation), 0);
   }
 
-  /** Revocations may have been lost. */
+  /** Call this if revocations may have been lost. */
   lost(): void {
-    // An empty revocation concerns no session. It moves the mark, which separates earlier look-ups from later ones.
+    // An empty revocation ends no session. It only moves the mark, so that look-ups before and after this call have different marks.
     this.#log.append({});
     for (const listener of this.#listeners) listener.lost();
   }
 
-  /** Whether revocations arrive: the push feed is up, or has been down for no longer than the grace. */
+  /** Whether revocations arrive: the push feed is up, or has been down for at most `graceMs`. */
   areArriving(): boolean {
     const downSinceMs = this.#feedDownSinceMs;
     return downSinceMs === undefined || this.#options.clock.monotonic() - downSinceMs <= this.#options.graceMs;
   }
 
-  /** The push feed came up or went down. */
+  /** Call this when the push feed came up or went down. */
   feedChanged(isUp: boolean): void {
     const wereArriving = this.areArriving();
     this.#feedDownSinceMs = isUp ? undefined : this.#options.clock.monotonic();
-    // The feed may still deliver revocations of what was cached before, and the cache is trusted again from now on.
+    // From now on, the session cache is trusted again. But the feed may not yet have delivered all revocations of sessions that were cached
+    // before the outage. So the listeners drop these sessions.
     if (isUp && !wereArriving) for (const listener of this.#listeners) listener.outageEnded?.();
   }
 }

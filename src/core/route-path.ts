@@ -2,7 +2,7 @@
 export type PathSegment = { readonly text: string } | { readonly field: string };
 
 const PATH_CHARS_MAX = 1024;
-/** Unreserved characters (RFC 3986 2.3), except dot segments. */
+/** Matches a plain segment: unreserved characters (RFC 3986 2.3), except `.` and `..`. */
 const PLAIN = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
 const PLACEHOLDER = /^\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
 

@@ -18,15 +18,17 @@ export interface FoundSession {
 /**
  * Finds device sessions.
  *
- * `find` returns the session (active or revoked), or `undefined` if the backend has none. It throws `SESSION_LOOKUP_UNAVAILABLE` if that
- * cannot be determined. A revocation wins every race: after `Revocations.revoke` has returned, no `find` returns an older state, not even
- * from a look-up that started before.
+ * `find` returns the session (active or revoked), or `undefined` if the backend has no such session. It throws `SESSION_LOOKUP_UNAVAILABLE`
+ * if it cannot determine this.
+ *
+ * After `Revocations.revoke` has returned, no `find` returns an older state. This also holds for a look-up that started before the
+ * revocation.
  */
 export interface SessionDirectory {
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;
 }
 
-/** The backend's session look-up. Resolves to `undefined` if there is no such session; rejects if that cannot be determined. */
+/** The backend's session look-up. Resolves to `undefined` if the session does not exist. Rejects if the source cannot determine this. */
 export interface SessionSource {
   lookUp(deviceSessionId: string): Promise<Session | undefined>;
 }

@@ -1,6 +1,6 @@
 import { messageOf } from "./cause.ts";
 
-/** The TLS files cannot be used. The one-line message is for operators and does not show file contents. */
+/** The TLS files cannot be used. The one-line message is for operators and does not show the contents of files. */
 export class TlsFilesError extends Error {
   constructor(problem: string, cause: unknown) {
     super(`${problem}: ${messageOf(cause)}`);

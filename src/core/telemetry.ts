@@ -3,18 +3,18 @@ import type { CounterName, GaugeName, HistogramName } from "./metric-table.ts";
 /** The label set of one time series. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Records measurements. core/metric-table.ts defines the names. */
+/** Records measurements. The names are defined in core/metric-table.ts. */
 export interface Metrics {
   count(name: CounterName, labels?: Labels, by?: number): void;
   gauge(name: GaugeName, value: number, labels?: Labels): void;
-  /** Adds one observation, in the histogram's unit (seconds for durations). */
+  /** Adds one observation, in the unit of the histogram (seconds for durations). */
   observe(name: HistogramName, value: number, labels?: Labels): void;
 }
 
-/** The fields of a log line. Undefined ones are left out. */
+/** The fields of a log line. Undefined fields are left out. */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Structured logs, one line per entry. */
+/** Writes structured logs. Each call writes one line. */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;

@@ -17,17 +17,20 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return digest;
 }
 
-/** Takes the place of a weak key. Rejects every signature. */
+/** Used instead of a weak key. It rejects every signature. */
 const REJECT_ALL_KEY: VerifyingKey = { verify: () => false };
 
-/** The verifying key of a device, from its 32 raw bytes. A weak key, or one that encodes no curve point, rejects every signature. */
+/**
+ * Returns the verifying key of a device, from its 32 raw bytes. If the key is weak, or is not the encoding of a curve point, the returned
+ * key rejects every signature.
+ */
 export function verifyingKey(raw: Uint8Array): VerifyingKey {
   return isWeakPublicKey(raw) ? REJECT_ALL_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));
 }
 
 /**
  * Verifies strictly: S must be below the group order (RFC 8032 5.1.7), the equation is checked without cofactor, and R is compared as
- * bytes. No second encoding of S or R is accepted. Test vectors: test/unit/crypto.
+ * bytes. So only one encoding of S and of R is accepted. Test vectors: test/unit/crypto.
  */
 class Ed25519VerifyingKey implements VerifyingKey {
   readonly #key: KeyObject;
@@ -41,12 +44,12 @@ class Ed25519VerifyingKey implements VerifyingKey {
   }
 }
 
-/** An Ed25519 private key from its 32-byte seed (RFC 8032 5.1.5). */
+/** Creates an Ed25519 private key from its 32-byte seed (RFC 8032 5.1.5). */
 export function privateKeyObject(seed: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });
 }
 
-/** The 32 raw bytes of a private key's public key. */
+/** Returns the public key of a private key, 32 raw bytes. */
 export function rawPublicKey(privateKey: KeyObject): Uint8Array {
   return createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(SPKI_PREFIX.byteLength);
 }

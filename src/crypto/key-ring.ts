@@ -6,7 +6,7 @@ import { privateKeyObject, rawPublicKey, signEd25519 } from "./ed25519.ts";
 export interface PublicJwk {
   readonly kty: "OKP";
   readonly crv: "Ed25519";
-  /** base64url of the 32 raw bytes. */
+  /** The 32 raw bytes of the public key, as base64url. */
   readonly x: string;
   /** The thumbprint of the key (RFC 7638). */
   readonly kid: string;
@@ -14,16 +14,16 @@ export interface PublicJwk {
   readonly alg: "EdDSA";
 }
 
-/** Seeds of the gateway's keys, 32 bytes each. The gateway signs with `current` and publishes the public keys of all. */
+/** The seeds of the gateway's keys, 32 bytes each. The gateway signs with `current` and publishes the public keys of all seeds. */
 export interface KeySeeds {
   readonly current: Uint8Array;
-  /** Published before its use, so that clients know the key when the first signature arrives. */
+  /** The key that will be used next. It is published early, so that clients know it when its first signature arrives. */
   readonly next?: Uint8Array | undefined;
-  /** Published after its use, for signatures that are still in transit. */
+  /** The key that was used before. It is still published, for signatures that are in transit. */
   readonly previous?: Uint8Array | undefined;
 }
 
-/** The gateway's signing keys: signs with the current key, and publishes the current, next and previous public keys. */
+/** The gateway's signing keys. Signs with the current key, and publishes the current, next and previous public keys. */
 export class KeyRing implements Signer {
   readonly keyId: string;
   /** The body of `GET /.well-known/jwks.json`. */
@@ -48,7 +48,10 @@ export function publicJwk(raw: Uint8Array): PublicJwk {
   return { kty: "OKP", crv: "Ed25519", x: base64url(raw), kid: jwkThumbprint(raw), use: "sig", alg: "EdDSA" };
 }
 
-/** RFC 7638: SHA-256 over the JWK's required members, in lexicographic order, without white space; as base64url. */
+/**
+ * Returns the thumbprint of a public key, as base64url. RFC 7638: the SHA-256 of the JWK's required members, in lexicographic order,
+ * without white space.
+ */
 export function jwkThumbprint(raw: Uint8Array): string {
   const members = `{"crv":"Ed25519","kty":"OKP","x":"${base64url(raw)}"}`;
   return createHash("sha256").update(members).digest("base64url");

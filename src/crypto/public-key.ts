@@ -1,11 +1,14 @@
 import { Point } from "@noble/ed25519";
 import { PUBLIC_KEY_BYTES } from "../core/keys.ts";
 
-/** RFC 8032 5.1.2: the highest bit of the last byte is the sign of x; the other 255 bits are y, little-endian. */
+/** RFC 8032 5.1.2: in the last byte, the highest bit is the sign of x. The other 255 bits of the key are y, little-endian. */
 const SIGN_BIT = 0x80;
 const LAST_INDEX = PUBLIC_KEY_BYTES - 1;
 
-/** The y coordinates of the 8 points of small order, little-endian, sign bit cleared. In this order: order 4, 1, 2, 8 and 8. */
+/**
+ * The y coordinates of the 8 points of small order, as little-endian hex with the sign bit cleared. The lines are for the orders 4, 1, 2, 8
+ * and 8.
+ */
 const SMALL_ORDER_Y = new Set([
   "0000000000000000000000000000000000000000000000000000000000000000",
   "0100000000000000000000000000000000000000000000000000000000000000",
@@ -22,8 +25,8 @@ const PRIME_FIRST_BYTE = 0xed;
 const PRIME_OTHER_BYTES = `${"ff".repeat(LAST_INDEX - 1)}7f`;
 
 /**
- * Whether a device may use this public key: 32 bytes, the canonical encoding (RFC 8032 5.1.3, y < p) of a curve point that is not of small
- * order. For a small-order key, anybody can compute signatures that verify for any message.
+ * Whether a device may use this public key. The key must be 32 bytes, and the canonical encoding (RFC 8032 5.1.3, y < p) of a curve point
+ * that is not of small order. For a key of small order, anybody can compute signatures that verify for any message.
  */
 export function isStrictPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return false;
@@ -35,9 +38,10 @@ export function isStrictPublicKey(raw: Uint8Array): boolean {
 }
 
 /**
- * Whether a key must verify nothing: of small order, not canonical, or not 32 bytes. Runs for every session look-up, so it compares bytes
- * only: decoding the point takes 40 us and allocates 140 KB. Bytes that encode no curve point are not detected here; verification rejects
- * them.
+ * Whether a key must reject every signature, because it is of small order, not canonical, or not 32 bytes.
+ *
+ * This runs for every session look-up. So it only compares bytes: decoding the point would take 40 µs and allocate 140 KB. It does not
+ * detect bytes that encode no curve point; verification rejects such a key.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;

@@ -18,9 +18,9 @@ export interface RequestFields {
 
 export interface ResponseFields {
   readonly protocolVersion: string;
-  /** The value of the request. It is signed although the response does not contain it: this binds the response to its request. */
+  /** The session id of the request. It is signed although the response does not contain it. This binds the response to its request. */
   readonly deviceSessionId: string;
-  /** The value of the request, as above. */
+  /** The message type of the request. It is signed for the same reason as `deviceSessionId`. */
   readonly messageType: string;
   readonly requestId: string;
   readonly timestampMs: bigint;
@@ -85,7 +85,7 @@ const LENGTH_BYTES = 4;
 const INT64_BYTES = 8;
 const ASCII_MAX = 0x7f;
 const utf8 = new TextEncoder();
-/** Scratch space for the conversion of an int64 to bytes. */
+/** A buffer in which an int64 is converted to bytes. */
 const int64Scratch = new DataView(new ArrayBuffer(INT64_BYTES));
 
 function frames(fields: readonly Field[]): Uint8Array<ArrayBuffer> {
@@ -102,7 +102,10 @@ function byteLength(field: Field): number {
   return typeof field === "string" ? utf8Length(field) : field.byteLength;
 }
 
-/** Nearly every string is short and ASCII, one byte per UTF-16 unit. For these, a loop is faster than a call of the encoder. */
+/**
+ * Returns the length of a text in UTF-8. Nearly every text is short and ASCII, with one byte per UTF-16 unit. For such a text, a loop is
+ * faster than a call of the encoder.
+ */
 function utf8Length(text: string): number {
   for (let at = 0; at < text.length; at++) {
     if (text.charCodeAt(at) > ASCII_MAX) return utf8.encode(text).byteLength;
@@ -110,7 +113,7 @@ function utf8Length(text: string): number {
   return text.length;
 }
 
-/** Writes one frame at the offset. Returns the offset after it. */
+/** Writes one frame at the offset `at`. Returns the offset after the frame. */
 function writeFrame(field: Field, bytes: Uint8Array, at: number): number {
   const length = byteLength(field);
   bytes[at] = length >>> 24;

@@ -8,6 +8,7 @@ import { MemoryBucketStore } from "./memory/buckets.ts";
 import { MemoryReplayStore } from "./memory/replay.ts";
 import { SessionCache } from "./memory/session-cache.ts";
 import { SplitBucketStore } from "./memory/split-buckets.ts";
+import { trimRegularly } from "./memory/trimming.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { openRedisStores, type RedisSettings } from "./redis/open.ts";
 
@@ -83,17 +84,13 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
   const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
   const { sample, trim, close, ...shared } =
     settings.redis === undefined ? openMemory(settings, clock) : await openShared(settings.redis, parts);
-  const trimming = setInterval(() => {
-    sessions.trim();
-    verifiedPeers.trim(clock.now());
-    trim();
-  }, TRIM_INTERVAL_MS).unref();
+  const trimming = trimRegularly(() => sessions.trim() + verifiedPeers.trim(clock.now()) + trim());
   const sampleAll = (metrics: Metrics) => {
     metrics.gauge("sallyport_session_cache_entries", sessions.entries);
     sample(metrics);
   };
   const closeAll = () => {
-    clearInterval(trimming);
+    trimming.stop();
     close();
   };
   return { sessions, verifiedPeers, ...shared, sample: sampleAll, close: closeAll };
@@ -104,11 +101,9 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
  * own push feed.
  */
 interface SharedStores extends Omit<Stores, "sessions" | "verifiedPeers"> {
-  /** Frees the memory of expired entries. */
-  readonly trim: () => void;
+  /** See GrowingTable. */
+  readonly trim: () => number;
 }
-
-const TRIM_INTERVAL_MS = 1000;
 
 function openMemory(settings: StoreSettings, clock: Clock): SharedStores {
   const { replayEntriesMax, bucketEntriesMax: entriesMax, exemptBucketEntriesMax } = settings;
@@ -118,8 +113,8 @@ function openMemory(settings: StoreSettings, clock: Clock): SharedStores {
   const exempt = new MemoryBucketStore({ entriesMax: exemptBucketEntriesMax });
   const unverifiedBuckets = new SplitBucketStore({ exempt, unverified });
   const trim = () => {
-    replay.trim();
-    for (const store of [buckets, unverified, exempt]) store.trim(clock.now());
+    const nowMs = clock.now();
+    return replay.trim() + buckets.trim(nowMs) + unverified.trim(nowMs) + exempt.trim(nowMs);
   };
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);

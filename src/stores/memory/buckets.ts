@@ -46,9 +46,9 @@ export class MemoryBucketStore implements BucketStore {
     return this.#table.occupied;
   }
 
-  /** Frees the memory of full buckets. Call this method every second. */
-  trim(nowMs: number): void {
-    this.#table.trim(nowMs);
+  /** Frees the memory of full buckets. Returns the freed bytes. Call this method every second. */
+  trim(nowMs: number): number {
+    return this.#table.trim(nowMs);
   }
 
   take(demands: readonly BucketDemand[], nowMs: number, onShadowRefusal?: (scope: BudgetScope) => void): TakeOutcome {

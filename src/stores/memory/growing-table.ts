@@ -13,6 +13,8 @@ const SEGMENTS_MAX = 512;
  * fingerprints evenly over the segments.
  */
 const SEGMENT_SLOTS = 2 ** 21;
+/** Memory per entry of capacity. */
+const ENTRY_BYTES = 41;
 /** Number of `claim` calls for which a segment has room after `prepare`. */
 const PREPARED_ENTRIES = 16;
 /** Capacity of a rebuilt segment, as a multiple of its live entries. */
@@ -39,6 +41,8 @@ export class GrowingTable {
   readonly #segments: (ExpiringTable | undefined)[];
   readonly #segmentsPerHigh: number;
   #occupied = 0;
+  /** Of all segments. */
+  #capacity = 0;
   #evictedUntilMs = 0;
   #reclaimAt = 0;
   #trimAt = 0;
@@ -106,8 +110,9 @@ export class GrowingTable {
     this.#note(segment, before);
   }
 
-  /** Frees the memory of expired entries in the next part of the table. Call this method every second. */
-  trim(nowMs: number): void {
+  /** Frees the memory of expired entries in the next part of the table. Returns the freed bytes. Call this method every second. */
+  trim(nowMs: number): number {
+    const before = this.#capacity;
     for (let left = Math.ceil(this.#segments.length / TRIM_CALLS); left > 0; left--) {
       this.#trimAt = (this.#trimAt + 1) % this.#segments.length;
       const segment = this.#segments[this.#trimAt];
@@ -116,6 +121,7 @@ export class GrowingTable {
       const isLarge = segment.entriesMax > SEGMENT_ENTRIES_MIN && live < segment.entriesMax * TRIM_BELOW;
       if (isLarge || live === 0) this.#rebuild(this.#trimAt, nowMs, live);
     }
+    return (before - this.#capacity) * ENTRY_BYTES;
   }
 
   #indexOf(high: number): number {
@@ -133,7 +139,9 @@ export class GrowingTable {
     const rebuilt = new ExpiringTable(entries);
     const before = old?.occupied ?? 0;
     old?.copyTo(rebuilt, nowMs);
-    this.#segments[at] = trimmedTo === 0 ? undefined : rebuilt;
+    const kept = trimmedTo === 0 ? undefined : rebuilt;
+    this.#segments[at] = kept;
+    this.#capacity += (kept?.entriesMax ?? 0) - (old?.entriesMax ?? 0);
     this.#note(rebuilt, before);
     return rebuilt;
   }

@@ -36,9 +36,9 @@ export class MemoryReplayStore implements ReplayStore {
     return this.#table.occupied;
   }
 
-  /** Frees the memory of expired reservations. Call this method every second. */
-  trim(): void {
-    this.#table.trim(this.#clock.now());
+  /** Frees the memory of expired reservations. Returns the freed bytes. Call this method every second. */
+  trim(): number {
+    return this.#table.trim(this.#clock.now());
   }
 
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean {

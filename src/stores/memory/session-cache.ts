@@ -74,9 +74,9 @@ export class SessionCache implements SessionDirectory {
     return this.#sessions.size;
   }
 
-  /** Frees the memory of expired unknown ids. Call this method every second. */
-  trim(): void {
-    this.#unknown.trim(this.#clock.monotonic());
+  /** Frees the memory of expired unknown ids. Returns the freed bytes. Call this method every second. */
+  trim(): number {
+    return this.#unknown.trim(this.#clock.monotonic());
   }
 
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined> {

@@ -16,8 +16,9 @@ export class UnknownSessions {
     this.#fingerprint = new Fingerprint(seed);
   }
 
-  trim(nowMs: number): void {
-    this.#table.trim(nowMs);
+  /** See GrowingTable. */
+  trim(nowMs: number): number {
+    return this.#table.trim(nowMs);
   }
 
   remember(deviceSessionId: string, nowMs: number, ttlMs: number): void {

@@ -29,10 +29,9 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
     this.#ttlMs = options.ttlMs;
   }
 
-  /** Frees the memory of expired entries. Call this method every second. */
-  trim(nowMs: number): void {
-    this.#pairs.trim(nowMs);
-    this.#networks.trim(nowMs);
+  /** Frees the memory of expired entries. Returns the freed bytes. Call this method every second. */
+  trim(nowMs: number): number {
+    return this.#pairs.trim(nowMs) + this.#networks.trim(nowMs);
   }
 
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void {

@@ -12,14 +12,14 @@ import type { CommandResult } from "../client/verify.ts";
 import { EventReader } from "./event-reader.ts";
 import { codeName, describe, ScenarioSteps, type StepResult, UnexpectedResult } from "./scenario-steps.ts";
 
-/** The scenario of `sallyport demo`: two clients use a gateway over the network, from login to shutdown. */
+/** The scenario of `sallyport demo`. Two clients use a gateway over the network, from login to shutdown. */
 
 export interface ScenarioParts {
   /** Base URL of the gateway's RPC and public REST. */
   readonly edgeUrl: string;
   /** Base URL of the embedded backend's REST interface. */
   readonly devBackendUrl: string;
-  /** Creates a transport to the gateway. Each client has its own. */
+  /** Creates a transport to the gateway. Called once for each client. */
   readonly newTransport: () => Transport;
   /** Prints one line of output. */
   readonly print: (line: string) => void;
@@ -153,7 +153,7 @@ async function logIn(name: string, parts: ScenarioParts, signal: AbortSignal): P
   return { value: user, description: `session ${deviceSessionId}, bound to the device's key` };
 }
 
-/** Reads the login code from the embedded backend's outbox, which stands for the mailbox. */
+/** Reads the login code from the outbox of the embedded backend, which sends no e-mails. */
 async function readCode(devBackendUrl: string, challengeId: string): Promise<string> {
   const mails = await getJson(urlOf(devBackendUrl, "/dev/outbox"));
   const mail = Array.isArray(mails) ? mails.find((one) => textMember(one, "challenge_id") === challengeId) : undefined;
@@ -162,7 +162,7 @@ async function readCode(devBackendUrl: string, challengeId: string): Promise<str
   return code;
 }
 
-/** Checks a response. The client has already verified its signature. */
+/** Checks the result code and the payload of a response. The client has already verified the signature. */
 function expectAnswer(result: CommandResult, resultCode: string, member: string, value: string): StepResult<void> {
   expectSame(resultCode, result.resultCode);
   expectSame(`${member} "${value}"`, `${member} "${textMember(result.payload, member)}"`);

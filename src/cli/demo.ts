@@ -12,9 +12,9 @@ const ANY_PORT = { host: "127.0.0.1", port: 0 };
 export const HELP = `usage: sallyport demo [--config FILE] [--set KEY=VALUE …]
 
 Starts a gateway and an embedded backend on free ports, and runs a scenario of two clients against them over the network.
-It takes a few seconds. The exit code is 0 if all steps passed, otherwise 1.
+The scenario takes a few seconds. The exit code is 0 if all steps passed, otherwise 1.
 
-  --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
+  --config FILE     a file with settings in TOML, YAML or JSON; default: the variable SALLYPORT_CONFIG
   --set KEY=VALUE   one setting; overrides the file and the variables; repeatable
 
 Example:
@@ -33,7 +33,7 @@ export async function run(args: readonly string[]): Promise<number> {
       "dev.push_listen": ANY_PORT,
     };
     const config = loadConfig({ argv: args, overrides });
-    // Standard output has the steps of the scenario. The log shows only errors.
+    // Standard output is for the steps of the scenario. So the log goes to standard error, with errors only.
     const log = createLog({ level: "error", format: "pretty", write: (lines) => void process.stderr.write(lines) });
     await using undo = new AsyncDisposableStack();
     const backend = await startDevBackend({

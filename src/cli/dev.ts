@@ -9,17 +9,17 @@ import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
 
-Starts the gateway with an embedded backend, on loopback, for development. It needs no settings and prints how to log in.
+Starts the gateway with an embedded backend, on loopback, for development. No settings are needed. It prints how to log in.
 A new signing key is generated at every start. Users and sessions are kept in memory unless dev.database names a file.
 
-  --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
+  --config FILE     a file with settings in TOML, YAML or JSON; default: the variable SALLYPORT_CONFIG
   --set KEY=VALUE   one setting; overrides the file and the variables; repeatable
 
 Example:
 
   sallyport dev --set edge.listen=127.0.0.1:9080 --set dev.database=dev.sqlite
 
-SIGTERM or SIGINT (Ctrl-C) stops it.`;
+SIGTERM or SIGINT (Ctrl-C) stops the gateway.`;
 
 /** `sallyport dev`: the gateway with an embedded backend, for development. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
@@ -56,7 +56,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
 }
 
 const ELSEWHERE = ["SIGTERM", "SIGINT"] as const;
-/** With a terminal, SIGHUP means that the terminal was closed. */
+/** The signals that stop the gateway if it runs in a terminal. SIGHUP then means that the terminal was closed. */
 const ON_TERMINAL = [...ELSEWHERE, "SIGHUP"] as const;
 
 function howToTry({ edgeUrl: edge, grpcUrl, adminUrl }: Gateway, { restUrl: rest, pushUrl }: DevBackend): string {

@@ -2,7 +2,7 @@ import type { SallyportClient } from "../client/client.ts";
 import type { VerifiedEvent } from "../client/verify.ts";
 import { UnexpectedResult } from "./scenario-steps.ts";
 
-/** Reads the events of one stream on demand. */
+/** Subscribes to events and returns them one by one. */
 export class EventReader {
   readonly #events: AsyncGenerator<VerifiedEvent, void, undefined>;
 
@@ -10,7 +10,7 @@ export class EventReader {
     this.#events = client.subscribe({ signal });
   }
 
-  /** Resolves with the next event of this type. Events of other types, such as heartbeats, are skipped. */
+  /** Resolves with the next event of the given type. Events of other types, such as heartbeats, are skipped. */
   async next(eventType: string): Promise<VerifiedEvent> {
     for (let next = await this.#events.next(); !next.done; next = await this.#events.next()) {
       if (next.value.eventType === eventType) return next.value;

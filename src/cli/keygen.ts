@@ -8,7 +8,7 @@ const USAGE = "usage: sallyport keygen [--out FILE]";
 
 export const HELP = `${USAGE}
 
-Generates a signing key for the gateway. Prints its seed, its public key, and the kid by which clients select it.
+Generates a signing key for the gateway. Prints the seed, the public key, and the key id (kid) by which clients select the key.
 
   --out FILE   write the seed to a new file with mode 0600 instead of printing it
 
@@ -37,7 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Returns the options, or the problem with the arguments. It does not quote them, because one may be a seed. */
+/** Returns the options, or a description of the problem. The description quotes no argument, because an argument may be a seed. */
 function parse(args: readonly string[]): { readonly out: string | undefined } | string {
   let out: string | undefined;
   for (let at = 0; at < args.length; at++) {
@@ -49,7 +49,7 @@ function parse(args: readonly string[]): { readonly out: string | undefined } | 
   return { out };
 }
 
-/** Creates the file with mode 0600 and fails if it exists. Returns the problem, or `undefined`. */
+/** Creates a file with mode 0600. Returns the problem, or `undefined` on success. An existing file is a problem. */
 function writeNewFile(path: string, content: string): string | undefined {
   try {
     writeFileSync(path, content, { flag: "wx", mode: 0o600, flush: true });

@@ -16,7 +16,7 @@ export class UnexpectedResult extends Error {
   }
 }
 
-/** The result of a step: a value for later steps, and a description for the output. */
+/** The result of a step: a value that later steps use, and a description that is printed. */
 export interface StepResult<T> {
   readonly value: T;
   readonly description: string;
@@ -29,7 +29,7 @@ export interface ScenarioStepsOptions {
   readonly stepTimeoutMs: number;
 }
 
-/** Runs the steps of a scenario, prints one line for each, and counts the failed ones. */
+/** Runs the steps of a scenario, prints one line for each step, and counts the failed steps. */
 export class ScenarioSteps {
   readonly #options: ScenarioStepsOptions;
   readonly #startedMs: number;
@@ -63,7 +63,7 @@ export class ScenarioSteps {
     const seconds = ((this.#options.monotonic() - this.#startedMs) / 1000).toFixed(2);
     const passed = this.#failed === 0 && isComplete;
     const count = passed ? `All ${this.#count} steps passed` : `${this.#failed} of ${this.#count} steps failed`;
-    const rest = isComplete ? "" : "; the remaining steps depend on a failed one and were skipped";
+    const rest = isComplete ? "" : "; the remaining steps depend on a failed step and were skipped";
     this.#options.print(`${passed ? "✓" : "✗"} ${count}, in ${seconds} s${rest}.`);
     return passed;
   }
@@ -83,7 +83,7 @@ function expectedBy(error: unknown): string {
   return error instanceof UnexpectedResult ? error.expected : "no error";
 }
 
-/** Describes an error on one line. */
+/** Returns a one-line description of an error. */
 export function describe(error: unknown): string {
   if (error instanceof UnexpectedResult) return error.actual;
   if (error instanceof ConnectError) return `${codeName(error.code)} ${reasonOf(error) ?? error.rawMessage}`;
@@ -91,7 +91,7 @@ export function describe(error: unknown): string {
   return messageOf(error);
 }
 
-/** The name of a status code as gRPC spells it, such as FAILED_PRECONDITION. */
+/** Returns the gRPC name of a status code, such as FAILED_PRECONDITION. */
 export function codeName(code: Code): string {
   return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }

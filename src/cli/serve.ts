@@ -10,7 +10,7 @@ export const HELP = `usage: sallyport serve [--config FILE] [--set KEY=VALUE …
 Starts the gateway in front of your backend. It requires backend.url, push.url and a signing key. Without routes, it refuses every
 command.
 
-  --config FILE     settings in TOML, YAML or JSON; SALLYPORT_CONFIG sets it too
+  --config FILE     a file with settings in TOML, YAML or JSON; default: the variable SALLYPORT_CONFIG
   --set KEY=VALUE   one setting; overrides the file and the variables (SALLYPORT_BACKEND_URL sets backend.url); repeatable
 
 Example:
@@ -18,13 +18,13 @@ Example:
   sallyport keygen --out current.key
   sallyport serve --config gateway.toml --set keys.current_file=current.key
 
-SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT stops the gateway after the calls in progress;
-another signal after one second or more exits immediately.
+SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT stops the gateway when
+the calls in progress have ended. Another such signal, one second or more later, exits immediately.
 
-Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or the start failed; 2 if the configuration is
-invalid.`;
+Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or if the start failed; 2 if the
+configuration is invalid.`;
 
-/** `sallyport serve`: the gateway in front of a backend, until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
+/** `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
   try {
     let secretConfigFile: string | undefined;
@@ -34,7 +34,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     const load = () => loadConfig({ argv: args, rules: SERVE_RULES, onSecretFile });
     const config = load();
     const { log, metrics } = createTelemetry(config);
-    if (config.routes.length === 0) log.warn("no routes configured", { reason: "MESSAGE_TYPE_UNKNOWN" });
+    if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
     const gateway = await Promise.race([startGateway({ config, log, metrics, secretConfigFile }), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);

@@ -2,14 +2,14 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { BatchedLog } from "../observe/log.ts";
 
 /**
- * Under `bun run`, a signal to the process group arrives twice: from the group, and forwarded by `bun run`. So signals within this time
- * are one request to stop. A later signal requests an immediate exit.
+ * Signals within this time after the first one are the same request to stop: `bun run` forwards signals, so a signal to the process group
+ * arrives twice. A later signal requests an immediate exit.
  */
 const SAME_STOP_MS = 1000;
 
 type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
-/** Resolves with the first signal. A signal more than a second later exits the process immediately. */
+/** Resolves with the first signal. A signal more than `SAME_STOP_MS` later exits the process immediately. */
 export function stopSignal(
   signals: readonly StopSignal[] = ["SIGTERM", "SIGINT"],
   clock: Clock = systemClock,
@@ -33,8 +33,8 @@ export async function abortStart(signal: NodeJS.Signals, log: BatchedLog): Promi
 }
 
 /**
- * Handles SIGHUP from the start of the process, because an unhandled SIGHUP would end it. A signal that arrives before `start` is kept
- * pending.
+ * Handles SIGHUP, which reloads the configuration. Create it when the process starts, because an unhandled SIGHUP ends the process. A SIGHUP
+ * before `start` stays pending until `start`.
  */
 export class ReloadSignals {
   #reload: (() => void) | undefined;
@@ -47,7 +47,7 @@ export class ReloadSignals {
     });
   }
 
-  /** Calls `reload` for each signal from now on, and immediately if a signal is pending. */
+  /** Calls `reload` for each SIGHUP from now on. If a SIGHUP is pending, calls `reload` immediately. */
   start(reload: () => void): void {
     this.#reload = reload;
     if (this.#isPending) reload();

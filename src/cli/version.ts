@@ -11,7 +11,7 @@ Example:
 /** `sallyport version`: prints the versions. */
 export async function run(args: readonly string[]): Promise<number> {
   if (args.length > 0) {
-    console.error("sallyport version: unexpected argument; it takes none");
+    console.error("sallyport version: unexpected argument; the command takes no arguments");
     return 2;
   }
   console.log(`${project.name} ${project.version} (Bun ${Bun.version})`);

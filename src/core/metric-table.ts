@@ -1,89 +1,95 @@
-/** The declaration of one metric. The exposition has the labels in this order. Each label must have few values. */
+/** The declaration of one metric. */
 export interface MetricDeclaration {
   readonly type: "counter" | "gauge" | "histogram" | "summary";
   readonly help: string;
+  /** The label names, in the order in which they are exposed. Each label must have few values. */
   readonly labels: readonly string[];
-  /** Upper bounds of a histogram's buckets, ascending, without +Inf. */
+  /** The upper bounds of a histogram's buckets, ascending, without +Inf. */
   readonly buckets?: readonly number[];
-  /** Not exposed before its first value, although it has no labels. For metrics that only some gateways have. */
+  /** Whether a metric without labels is hidden until it has a value. Set it for metrics that only some gateways have. */
   readonly isOptional?: boolean;
 }
 
-/** In seconds. Requests that the gateway answers itself take less than 1 ms; backend calls may take up to their timeout (120 s). */
+/** Histogram buckets for durations, in seconds. They range from answers without a backend call (below 1 ms) to the longest timeout (120 s). */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
 
-/** All metrics of the gateway. Each help text starts with what is counted or measured. */
+/** All metrics of the gateway, by name. A help text starts with what is counted or measured. */
 export const METRICS = {
-  sallyport_requests_total: counter("Calls by outcome.", "rpc", "protocol", "code", "reason"),
+  sallyport_requests_total: counter("Finished calls, by outcome.", "rpc", "protocol", "code", "reason"),
   sallyport_request_seconds: histogram(
-    "Duration of a call, from its headers to the end of its response. A subscription lasts until its stream ends.",
+    "Duration of a call, from the request headers to the end of the response. For a subscription, it is the duration of the stream.",
     SECONDS,
     "rpc",
   ),
-  sallyport_refusals_total: counter("Refusals by reason.", "reason"),
+  sallyport_refusals_total: counter("Refused requests, by reason.", "reason"),
   sallyport_streams: gauge("Open event streams.", "protocol"),
   sallyport_streams_ended_total: counter(
     "Event streams that ended, by reason. `client` means that the client closed the stream.",
     "reason",
   ),
   sallyport_outbox_bytes: summary(
-    "Bytes that wait to be written to a stream, as quantiles over all streams. Quantile 1 is the maximum.",
+    "Bytes that wait to be written to a stream, as quantiles over all open streams. Quantile 1 is the stream with the most bytes.",
   ),
   sallyport_resumes_total: counter(
-    "Streams that requested to resume. `whole`: all missed events were delivered. `resync`: the client was told to fetch its state.",
+    "Subscriptions that requested to resume, by outcome. `whole`: all missed events were sent. `resync`: events may be missing, and the client was told to fetch its state again.",
     "outcome",
   ),
   sallyport_history_events: gauge("Events in the replay buffers."),
   sallyport_history_bytes: gauge("Approximate size of the replay buffers."),
   sallyport_events_total: counter("Messages received on the push feed, by kind.", "kind"),
-  sallyport_event_deliveries_total: counter("Events written to streams. An event counts once per stream."),
+  sallyport_event_deliveries_total: counter("Events written to streams. An event counts once for each stream."),
   sallyport_event_delivery_seconds: histogram(
-    "Time from the receipt of an event to its write. One observation covers all immediate writes; each write that waited in an outbox has its own.",
+    "Time from the receipt of an event to its write to a stream. All immediate writes of an event are one observation. Each write that waited in an outbox is one observation.",
     SECONDS,
   ),
-  sallyport_events_dropped_total: counter("Events that were not delivered, by reason.", "reason"),
+  sallyport_events_dropped_total: counter("Events from the push feed that were not delivered, by reason.", "reason"),
   sallyport_push_feed_up: gauge("1 while the push feed is connected, otherwise 0."),
   sallyport_push_feed_reconnects_total: counter("Attempts to reconnect the push feed."),
   sallyport_push_feed_gaps_total: counter(
-    "Gaps in the push feed in which events may be lost: between two connections, or by an event that could not be processed.",
+    "Gaps in the push feed, in which events may be lost. A gap is a time without a connection, or an event that could not be processed.",
   ),
   sallyport_backend_seconds: histogram(
-    "Duration of a backend call, to the end of the response body.",
+    "Duration of a backend call, until the end of the response body.",
     SECONDS,
     "route",
     "outcome",
   ),
-  sallyport_session_lookups_total: counter("Session look-ups by outcome.", "outcome"),
-  sallyport_session_cache_entries: gauge("Sessions in the cache."),
-  sallyport_replay_entries: gauge("Reserved request ids. At `replay.entries_max`, requests are refused."),
+  sallyport_session_lookups_total: counter("Session look-ups, by outcome.", "outcome"),
+  sallyport_session_cache_entries: gauge("Sessions in the session cache."),
+  sallyport_replay_entries: gauge("Reserved request ids. If the number reaches `replay.entries_max`, requests are refused."),
   sallyport_bucket_entries: gauge(
-    "Token buckets of verified peers and of others. At `buckets.entries_max`, requests that need a new bucket are refused.",
+    "Token buckets in use. `verified`: for verified requests. `unverified`: for failed requests and public REST calls. If one of the two numbers reaches `buckets.entries_max`, requests that need a new bucket are refused.",
     "of",
   ),
   sallyport_shadow_refusals_total: counter("Requests that a budget in shadow mode would have refused.", "scope"),
-  sallyport_edge_connections: gauge("Open connections of an edge on its own port, as of the last sweep."),
+  sallyport_edge_connections: gauge(
+    "Open connections of the edge, if it has its own port (`edge.grpc = own-port`). They are counted every 50 ms.",
+  ),
   sallyport_connections_cut_total: counter(
-    "Connections closed by load shedding, by the exceeded limit: `network` or `total`.",
+    "Connections closed because a limit was exceeded. `network`: `connections.per_network_max`. `total`: `connections.total_max` or the file descriptors.",
     "bound",
   ),
   sallyport_tls_certificate_expiry_seconds: gauge(
-    "Unix time at which the first certificate of a TLS file expires. `certificate`: `tls.certificate_file`. `client_ca`: `tls.client_ca_file`.",
+    "Unix time at which a certificate in a TLS file expires; the earliest one if there are several. `certificate`: `tls.certificate_file`. `client_ca`: `tls.client_ca_file`.",
     "file",
   ),
-  sallyport_clock_jumps_total: counter("Steps of the wall clock against the monotonic clock, by direction.", "direction"),
-  sallyport_config_reloads_total: counter("Configuration reloads by outcome.", "outcome"),
+  sallyport_clock_jumps_total: counter(
+    "Steps of the wall clock, by direction. They are detected by comparison with the monotonic clock.",
+    "direction",
+  ),
+  sallyport_config_reloads_total: counter("Configuration reloads, by outcome.", "outcome"),
   sallyport_redis_up: {
     ...gauge(
-      "1 while Redis is reachable and executes the commands that requests need, otherwise 0. Only with `stores.kind = redis`.",
+      "1 while Redis is reachable and executes the commands that requests need, otherwise 0. Exposed only with `stores.kind = redis`.",
     ),
     isOptional: true,
   },
   sallyport_redis_errors_total: counter(
-    "Redis commands that failed, by error code, or `timeout` if Redis did not answer in time.",
+    "Redis commands that failed, by error code. `timeout`: Redis did not answer in time.",
     "error",
   ),
   sallyport_log_lines_dropped_total: counter("Log lines that could not be written."),
-  sallyport_build_info: gauge("Constant 1. The labels have the versions of Sallyport and Bun.", "version", "bun"),
+  sallyport_build_info: gauge("Always 1. The labels are the versions of Sallyport and Bun.", "version", "bun"),
   process_resident_memory_bytes: gauge("Resident memory of the process."),
   process_cpu_seconds_total: counter("User and system CPU time of the process."),
   process_start_time_seconds: gauge("Unix time at which the process started."),
@@ -95,7 +101,7 @@ type NamesOf<Type extends MetricDeclaration["type"]> = {
 
 export type MetricName = keyof typeof METRICS;
 export type CounterName = NamesOf<"counter">;
-/** The quantiles of a summary are set like gauges, from a sample at the scrape. */
+/** The names of gauges and summaries. The quantiles of a summary are set like gauges, at each scrape. */
 export type GaugeName = NamesOf<"gauge" | "summary">;
 export type HistogramName = NamesOf<"histogram">;
 
@@ -107,7 +113,7 @@ function gauge(help: string, ...labels: string[]) {
   return { type: "gauge", help, labels } as const;
 }
 
-/** A summary without count and sum, which OpenMetrics 1.0, "Summary", makes optional. Only this type may have a `quantile` label. */
+/** Declares a summary without count and sum (OpenMetrics 1.0, "Summary": both are optional). Only a summary may have a `quantile` label. */
 function summary(help: string) {
   return { type: "summary", help, labels: ["quantile"] } as const;
 }

@@ -12,13 +12,13 @@ export interface ApiCall {
 
 export interface ApiReply {
   readonly status: number;
-  /** Sent as JSON. */
+  /** The body of the answer. It is sent as JSON. */
   readonly body: unknown;
 }
 
 export type ApiHandler = (call: ApiCall) => ApiReply;
 
-/** Handlers by path, then by method. Paths have the syntax of Bun.serve's `routes`: `/a/:name/b`. */
+/** Handlers by path and method. Paths have the syntax of Bun.serve's `routes`, such as `/a/:name/b`. */
 export type Endpoints = Readonly<Record<string, Readonly<Record<string, ApiHandler>>>>;
 
 /** An error answer of the API, sent as JSON {code, message}. */
@@ -38,14 +38,14 @@ export function badRequest(message: string): ApiError {
   return new ApiError(400, "bad_request", message);
 }
 
-/** A required string of at most `charsMax` UTF-16 code units; it may be empty. Throws `ApiError` 400. */
+/** Returns a required string field of at most `charsMax` UTF-16 code units. It may be empty. Throws `ApiError` 400 if it is invalid. */
 export function textField(body: JsonObject, name: string, charsMax: number): string {
   const text = optionalTextField(body, name, charsMax);
   if (text === undefined) throw badRequest(`${name} is missing`);
   return text;
 }
 
-/** Like `textField`; `undefined` if the field is missing. */
+/** Like `textField`, but returns `undefined` if the field is missing. */
 export function optionalTextField(body: JsonObject, name: string, charsMax: number): string | undefined {
   const value = body[name];
   if (value === undefined) return undefined;

@@ -39,7 +39,7 @@ function sendEmailCode({ body }: ApiCall, { challenges }: AuthParts): ApiReply {
   return { status: 200, body: { challenge_id: challenges.issue(email).challenge_id } };
 }
 
-/** Checks the whole request first: a bad request does not use up the code. */
+/** Checks the whole request before the code, so that an invalid request does not use up the code. */
 function confirmEmailCode({ body }: ApiCall, { challenges, users, sessions }: AuthParts): ApiReply {
   const challengeId = textField(body, "challenge_id", ID_CHARS_MAX);
   const code = textField(body, "code", CODE_CHARS_MAX);
@@ -58,14 +58,14 @@ function challengeError(refusal: ChallengeRefusal): ApiError {
   return new ApiError(REFUSALS[refusal].status, refusal, REFUSALS[refusal].message);
 }
 
-/** Addresses are compared in lower case: each spelling of one mailbox is the same user. */
+/** Returns the e-mail address in lower case, so that two spellings of one address are the same user. */
 function emailField(body: JsonObject): string {
   const email = textField(body, "email", EMAIL_CHARS_MAX).trim().toLowerCase();
   if (!EMAIL.test(email)) throw badRequest("email must be an e-mail address");
   return email;
 }
 
-/** The key in canonical base64: padded, and with unused bits of zero. */
+/** Returns the public key in canonical base64: with padding, and with zeros in the unused bits. */
 function keyField(body: JsonObject): string {
   const base64 = textField(body, "client_public_key", KEY_CHARS_MAX);
   const bytes = BASE64_OF_32_BYTES.test(base64) ? Buffer.from(base64, "base64") : Buffer.alloc(0);

@@ -21,7 +21,7 @@ import { Users } from "./users.ts";
 export interface DevBackendOptions {
   readonly restListen: ListenAddress;
   readonly pushListen: ListenAddress;
-  /** Accepted `Host` names of the REST API, besides IP addresses and `localhost`. */
+  /** Names that the REST API accepts in the `Host` header, in addition to IP addresses and `localhost`. */
   readonly hosts?: readonly string[];
   /** The path of an SQLite file, or ":memory:". */
   readonly database: string;
@@ -36,9 +36,9 @@ export interface DevBackendOptions {
 export interface DevBackend {
   readonly restUrl: string;
   readonly pushUrl: string;
-  /** Closes the push listener and its streams. Events are still logged, and are delivered after `startPush`. */
+  /** Closes the push listener and its streams. New events are still stored; `startPush` makes their delivery possible again. */
   stopPush(): Promise<void>;
-  /** Opens the push listener again, on the same port. */
+  /** Opens the push listener again on the same port. */
   startPush(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -56,7 +56,8 @@ export async function startDevBackend(options: DevBackendOptions): Promise<DevBa
   const rest = serveRest(options.restListen, { endpoints: endpointsOf(parts), pages, log: options.log });
   undo.defer(() => rest.stop(true));
   const exposed = [options.restListen, options.pushListen].filter(({ host }) => !isLoopback(host)).map(formatAddress);
-  if (exposed.length > 0) options.log.warn("embedded backend exposed without authentication", { bound: exposed.join(", ") });
+  if (exposed.length > 0)
+    options.log.warn("embedded backend exposed without authentication", { addresses: exposed.join(", ") });
   const running = undo.move();
   return {
     restUrl: localUrl({ host: options.restListen.host, port: rest.port ?? options.restListen.port }),
@@ -88,7 +89,7 @@ function endpointsOf(parts: Parts) {
   return { ...authApi(parts), ...sessionApi(parts.sessions), ...userApi(parts), ...devApi(parts) };
 }
 
-/** A push listener that can be stopped and started again on its port. */
+/** Opens a push listener that can be stopped, and started again on the same port. */
 async function startPushFeed(listen: ListenAddress, pushLog: PushLog, limits: DevLimits) {
   const service = new PushService(pushLog, limits);
   const open = (port: number) => openPushListener({ host: listen.host, port }, service.routes, limits.pushStreamsMax);

@@ -4,10 +4,10 @@ import { randomUUIDv7 } from "bun";
 import type { Clock } from "../core/clock.ts";
 import { CODE_ATTEMPTS_MAX, CODE_DIGITS, type DevLimits, SENT_MAILS_MAX } from "./limits.ts";
 
-/** Returns a uniformly distributed integer from 0 to `below` - 1. Must be cryptographically secure. */
+/** Returns a uniformly distributed integer from 0 to `below` - 1. The source must be cryptographically secure. */
 export type RandomInt = (below: number) => number;
 
-/** A login e-mail. It is not sent: `GET /dev/outbox` shows it. */
+/** A login e-mail. It is not sent, but `GET /dev/outbox` returns it. */
 export interface Mail {
   readonly email: string;
   readonly challenge_id: string;
@@ -21,7 +21,7 @@ export type ChallengeRefusal =
   | "too_many_attempts"
   | "wrong_code";
 
-/** The e-mail address that the code verified, or why the code is refused. */
+/** The e-mail address of the challenge if the code is right, otherwise the reason of the refusal. */
 export type RedeemResult = { readonly email: string } | { readonly refusal: ChallengeRefusal };
 
 interface ChallengeRow {
@@ -32,7 +32,7 @@ interface ChallengeRow {
   readonly used: number;
 }
 
-/** One-time login codes. A challenge is one login that was started. */
+/** The challenges: logins that were started. Each has a one-time code. */
 export class Challenges {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -46,7 +46,7 @@ export class Challenges {
     this.#limits = limits;
   }
 
-  /** Creates a challenge. Beyond `challengesMax`, the oldest is deleted. */
+  /** Creates a challenge. If there are more than `challengesMax`, deletes the oldest challenges. */
   issue(email: string): Mail {
     const now = this.#clock.now();
     const code = String(this.#random(10 ** CODE_DIGITS)).padStart(CODE_DIGITS, "0");
@@ -64,7 +64,7 @@ export class Challenges {
     return mail;
   }
 
-  /** A right code marks the challenge as used. Every code, right or wrong, counts as an attempt. */
+  /** Checks the code of a challenge. Each checked code counts as an attempt. A right code marks the challenge as used. */
   redeem(id: string, code: string): RedeemResult {
     const challenge = this.#find(id);
     if (challenge === undefined) return { refusal: "challenge_unknown" };
@@ -78,7 +78,7 @@ export class Challenges {
     return isRight ? { email: challenge.email } : { refusal: "wrong_code" };
   }
 
-  /** The latest e-mails, newest last. */
+  /** Returns the latest e-mails. The newest is the last. */
   sentMails(): Mail[] {
     return this.#database
       .query<Mail, [number]>("SELECT email, id AS challenge_id, code FROM challenges ORDER BY seq DESC LIMIT ?")

@@ -10,7 +10,7 @@ export interface MessageDraft {
   readonly roomId: string;
   readonly userId: string;
   readonly text: string;
-  /** Identifies one request of one device session. A repeated key is a repeat of the same message. */
+  /** Identifies one request of one device session. If a key occurs again, the message is a repeat. */
   readonly idempotencyKey: string | undefined;
 }
 
@@ -21,7 +21,7 @@ interface MessageRow {
   readonly text: string;
 }
 
-/** `undefined` if the idempotency key was used for another message. */
+/** The id of the message, or `undefined` if the idempotency key was used for another message. */
 export type SendResult = { readonly messageId: string } | undefined;
 
 /** Chat rooms. Every user is in every room. */
@@ -40,7 +40,7 @@ export class Chat {
     this.#pushLog = pushLog;
   }
 
-  /** Stores the message and its events in one transaction. A repeat returns the id of the first message and pushes nothing. */
+  /** Stores the message and its events in one transaction. For a repeat, only returns the id of the first message. */
   send(draft: MessageDraft): SendResult {
     const earlier = this.#findByKey(draft.idempotencyKey);
     if (earlier !== undefined) return isSame(draft, earlier) ? { messageId: earlier.id } : undefined;

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 
-/** Increase it with every change of the tables. A file of another version is refused: there is no migration. */
+/** The version of the tables. Increase it with every change. A file with another version is refused, because there is no migration. */
 const SCHEMA_VERSION = 1;
 
 const SCHEMA = `
@@ -23,7 +23,7 @@ const SCHEMA = `
   CREATE TABLE push_log (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, end_bytes INTEGER NOT NULL);
 `;
 
-/** Opens the state: a file, which is locked against other processes, or ":memory:". Throws SQLite's error. */
+/** Opens a database file, or ":memory:". A file is locked against other processes. Throws SQLite's error. */
 export function openDatabase(file: string): Database {
   const database = new Database(file, { create: true, strict: true });
   try {
@@ -42,7 +42,9 @@ function prepareSchema(database: Database, file: string): void {
   const version = database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version;
   if (version === SCHEMA_VERSION) return;
   if (version !== 0)
-    throw new Error(`${file} has version ${version} of the embedded backend's state, not ${SCHEMA_VERSION}; use a new file`);
+    throw new Error(
+      `${file} has tables of version ${version}, but the embedded backend requires version ${SCHEMA_VERSION}; use a new file`,
+    );
   database.transaction(() => {
     database.run(SCHEMA);
     database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);

@@ -53,7 +53,7 @@ function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
   return { status: 200, body: { event_id: eventId } };
 }
 
-/** Marks before it pushes: a gateway that looks the session up because of the push finds it revoked. */
+/** First marks the session as revoked, then pushes the revocation. A look-up after the push therefore finds the session revoked. */
 function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiReply {
   const { userId, deviceSessionId } = targetOf(body);
   const reason = optionalTextField(body, "reason", ID_CHARS_MAX) ?? "revoked manually";
@@ -70,7 +70,7 @@ function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiR
   return { status: 200, body: {} };
 }
 
-/** An empty id counts as missing. */
+/** Returns the user id and the session id of the body. An empty id counts as missing. Throws `ApiError` 400 if both are missing. */
 function targetOf(body: JsonObject): Target {
   const userId = optionalTextField(body, "user_id", ID_CHARS_MAX) || undefined;
   const deviceSessionId = optionalTextField(body, "device_session_id", ID_CHARS_MAX) || undefined;

@@ -6,14 +6,14 @@ import type { Clock } from "../core/clock.ts";
 export interface SessionRecord {
   readonly device_session_id: string;
   readonly user_id: string;
-  /** Base64 of 32 bytes. */
+  /** The public key of the device: base64 of 32 bytes. */
   readonly client_public_key: string;
   readonly status: "active" | "revoked";
 }
 
 const COLUMNS = "id AS device_session_id, user_id, client_public_key, status";
 
-/** The device sessions, active and revoked. */
+/** All device sessions, both active and revoked. */
 export class DeviceSessions {
   readonly #database: Database;
   readonly #clock: Clock;

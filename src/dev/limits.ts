@@ -1,20 +1,22 @@
-/** Bounds of the embedded backend. Only tests change them. */
+/** Limits of the embedded backend. Only tests change them. */
 export interface DevLimits {
-  /** Also bounds the transaction of a chat message, which logs one event per user. */
+  /** Maximum users. It also limits the size of a transaction, because a chat message stores one event per user. */
   readonly usersMax: number;
+  /** Maximum device sessions, active and revoked. */
   readonly sessionsMax: number;
-  /** Challenges stored, including used ones. Beyond it, the oldest is deleted. */
+  /** Maximum stored challenges, including used ones. If it is exceeded, the oldest challenge is deleted. */
   readonly challengesMax: number;
+  /** Time for which a login code is valid. */
   readonly codeTtlMs: number;
-  /** Messages stored, with their idempotency keys. Beyond it, the oldest is deleted. */
+  /** Maximum stored chat messages, with their idempotency keys. If it is exceeded, the oldest message is deleted. */
   readonly messagesMax: number;
-  /** Events kept in the push log, so that a gateway can resume. */
+  /** Maximum events in the push log. A gateway can resume only after an event that the log still has. */
   readonly pushEventsMax: number;
-  /** Bytes of the events kept in the push log. */
+  /** Maximum size of the events in the push log, in bytes. */
   readonly pushBytesMax: number;
-  /** Open push streams. */
+  /** Maximum open push streams. */
   readonly pushStreamsMax: number;
-  /** A push stream without events sends a keepalive at this interval. */
+  /** Interval at which a push stream without events sends a keepalive. */
   readonly keepaliveMs: number;
 }
 
@@ -30,20 +32,20 @@ export const DEV_LIMITS: DevLimits = {
   keepaliveMs: 10_000,
 };
 
-/** Six digits and five attempts: a guess succeeds with a probability of 5 in 1,000,000. */
+/** With six digits and five attempts per code, a code is guessed with a probability of 5 in 1,000,000. */
 export const CODE_DIGITS = 6;
 export const CODE_ATTEMPTS_MAX = 5;
 
-/** E-mails that `GET /dev/outbox` shows. */
+/** Maximum e-mails that `GET /dev/outbox` returns. */
 export const SENT_MAILS_MAX = 100;
 export const REST_BODY_BYTES_MAX = 1024 * 1024;
-/** A SubscribePushRequest holds a gateway id and a cursor. */
+/** Maximum size of a request to the push service. It contains only a gateway id and a cursor. */
 export const PUSH_REQUEST_BYTES_MAX = 16 * 1024;
-/** Events that one push stream reads from the log at a time. Bounds the memory of a stream. */
+/** Maximum events that a push stream reads from the log at once. It limits the memory of the stream. */
 export const PUSH_BATCH_EVENTS_MAX = 32;
 export const EVENT_PAYLOAD_BYTES_MAX = 256 * 1024;
 
-/** RFC 5321 4.5.3.1.3: a path has at most 256 octets, its angle brackets included. */
+/** Maximum length of an e-mail address: 256 octets for a path (RFC 5321 4.5.3.1.3), less its two angle brackets. */
 export const EMAIL_CHARS_MAX = 254;
 export const DISPLAY_NAME_CHARS_MAX = 64;
 export const ROOM_ID_CHARS_MAX = 128;

@@ -4,10 +4,10 @@ import type { Clock } from "../core/clock.ts";
 import { type PushEvent, PushEventSchema } from "../gen/sallyport/v1/push_pb.ts";
 import { type DevLimits, PUSH_BATCH_EVENTS_MAX } from "./limits.ts";
 
-/** The content of a push event. The log adds the cursor. */
+/** The content of a push event. The push log adds the cursor. */
 export type PushKind = NonNullable<MessageInitShape<typeof PushEventSchema>["kind"]>;
 
-/** An event and its number in the log. `event.cursor` is `seq` as decimal text. */
+/** An event and its number (`seq`) in the push log. `event.cursor` is the same number as decimal text. */
 export interface LogEntry {
   readonly seq: number;
   readonly event: PushEvent;
@@ -20,16 +20,16 @@ interface Row {
 
 interface LogPosition {
   readonly seq: number;
-  /** The size of all events ever logged, up to and including this one. */
+  /** The total size of all events from the creation of the log up to and including this event, in bytes. */
   readonly endBytes: number;
 }
 
 /**
- * A numbered log of the newest push events. Every push stream reads from it and stores only its position. A slow gateway therefore takes no
- * memory, and a gateway that reconnects resumes at its cursor.
+ * A numbered log of the newest push events. A push stream stores only its position in the log. A slow gateway therefore takes no memory, and
+ * a gateway that reconnects resumes at its cursor.
  *
- * Numbers start at the log's creation time in microseconds. If the backend restarts without its database, every number of the new log is larger
- * than every number of the old log. A cursor of the old log is then out of range, and never mistaken for a position in the new log.
+ * The first number is the log's creation time in microseconds. If the backend restarts without its database, all numbers of the new log are
+ * larger than those of the old log. A cursor of the old log is then out of range, and cannot be mistaken for a position in the new log.
  */
 export class PushLog {
   readonly #database: Database;
@@ -42,18 +42,18 @@ export class PushLog {
     if (this.#newest() === undefined) this.#insert({ seq: clock.now() * 1000, endBytes: 0 }, new Uint8Array());
   }
 
-  /** The number of the newest event. */
+  /** Returns the number of the newest event. */
   newestSeq(): number {
     return this.#newest()?.seq ?? 0;
   }
 
-  /** Whether the log still holds every event after `seq`. */
+  /** Whether the log still contains every event after the number `seq`. */
   holdsAfter(seq: number): boolean {
     const [oldest, newest] = [this.#oldest(), this.#newest()];
     return oldest !== undefined && newest !== undefined && oldest.seq - 1 <= seq && seq <= newest.seq;
   }
 
-  /** At most `PUSH_BATCH_EVENTS_MAX` events after `seq`; none if `seq` is the newest. */
+  /** Returns the next events after the number `seq`, at most `PUSH_BATCH_EVENTS_MAX`. */
   readAfter(seq: number): LogEntry[] {
     return this.#database
       .query<Row, [number, number]>("SELECT seq, event FROM push_log WHERE seq > ? ORDER BY seq LIMIT ?")
@@ -61,7 +61,7 @@ export class PushLog {
       .map(toEntry);
   }
 
-  /** Appends the events in one transaction, deletes the oldest beyond the limits, and wakes the waiting streams. */
+  /** Appends the events in one transaction, deletes the oldest events if a limit is exceeded, and wakes the waiting streams. */
   append(kinds: readonly PushKind[]): void {
     this.#database.transaction(() => {
       let last = this.#newest() ?? { seq: 0, endBytes: 0 };
@@ -75,7 +75,7 @@ export class PushLog {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Waits for the next append. Resolves to `timeout` after `timeoutMs`, or when `signal` aborts. */
+  /** Resolves to `appended` at the next append, or to `timeout` after `timeoutMs` or when `signal` aborts. */
   waitForAppend(timeoutMs: number, signal: AbortSignal): Promise<"appended" | "timeout"> {
     return new Promise((resolve) => {
       const settle = (outcome: "appended" | "timeout") => {

@@ -6,7 +6,7 @@ import type { PushLog } from "./push-log.ts";
 
 const CURSOR = /^[0-9]{1,16}$/;
 
-/** The Push service. Each gateway reads the push log from its own cursor. */
+/** The `sallyport.v1.Push` service. Each gateway reads the push log from its own cursor. */
 export class PushService {
   readonly #log: PushLog;
   readonly #limits: DevLimits;
@@ -24,7 +24,7 @@ export class PushService {
   async *#subscribe(cursor: string, signal: AbortSignal): AsyncGenerator<PushEvent> {
     if (this.#streams.size >= this.#limits.pushStreamsMax) throw new ConnectError("too many streams", Code.ResourceExhausted);
     const release = () => this.#streams.delete(signal);
-    // If a stream is reset while a write waits for flow control, connect-node never resumes the generator: `finally` does not run.
+    // If a stream is reset while a write waits for flow control, connect-node never resumes the generator. Then `finally` does not run.
     signal.addEventListener("abort", release, { once: true });
     this.#streams.add(signal);
     try {
@@ -34,7 +34,7 @@ export class PushService {
     }
   }
 
-  /** Yields the events after `start`, then waits for new ones. A read and the wait after it run synchronously, so no append is missed. */
+  /** Yields the events after `start`, then new ones. The wait starts in the same turn as the read before it, so no append is missed. */
   async *#eventsAfter(start: number, signal: AbortSignal): AsyncGenerator<PushEvent> {
     let seq = start;
     this.#requireHeld(seq);
@@ -52,13 +52,13 @@ export class PushService {
     }
   }
 
-  /** Ends a stream with OUT_OF_RANGE if the log has deleted events that it has not read. */
+  /** Throws OUT_OF_RANGE if the log does not contain every event after the number `seq`. */
   #requireHeld(seq: number): void {
     if (!this.#log.holdsAfter(seq)) throw outOfRange();
   }
 }
 
-/** The first keepalive gives a new gateway its cursor, so that it can resume before the first event. */
+/** Creates a message with only a cursor. Every stream starts with one, so that a new gateway can resume even before its first event. */
 function keepalive(seq: number): PushEvent {
   return create(PushEventSchema, { cursor: String(seq) });
 }
@@ -69,5 +69,5 @@ function parseCursor(cursor: string): number {
 }
 
 function outOfRange(): ConnectError {
-  return new ConnectError("the push log no longer holds every event after this cursor", Code.OutOfRange);
+  return new ConnectError("the push log does not have every event after this cursor", Code.OutOfRange);
 }

@@ -1,18 +1,18 @@
 import { randomUUIDv7 } from "bun";
 import type { PushKind } from "./push-log.ts";
 
-/** An event for clients: for one device session if `deviceSessionId` is set, else for every session of the user. */
+/** An event for clients. It is for one device session if `deviceSessionId` is set, otherwise for every session of the user. */
 export interface EventDraft {
   readonly userId?: string | undefined;
   readonly deviceSessionId?: string | undefined;
   readonly eventType: string;
-  /** A JSON value; `undefined` for an empty payload. */
+  /** The payload, a JSON value. `undefined` is an empty payload. */
   readonly payload: unknown;
 }
 
 const utf8 = new TextEncoder();
 
-/** Adds an event id (UUIDv7 of the time `nowMs`, in Unix ms) and encodes the payload. */
+/** Converts a draft to a push event: encodes the payload, and adds an event id (UUIDv7 of the time `nowMs`, in Unix ms). */
 export function pushedEvent(draft: EventDraft, nowMs: number): { eventId: string; payloadBytes: Uint8Array; kind: PushKind } {
   const eventId = randomUUIDv7("hex", nowMs);
   const payloadBytes = draft.payload === undefined ? new Uint8Array() : utf8.encode(JSON.stringify(draft.payload));

@@ -8,14 +8,14 @@ interface UserParts {
   readonly chat: Chat;
 }
 
-/** The gateway's route table for this API. */
+/** The gateway's setting `routes` for this API. */
 export const DEV_ROUTES = [
   { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
   { message_type: "user.profile.update", method: "PATCH", path: "/api/v1/user/profile" },
   { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" },
 ] as const;
 
-/** The API for logged-in users. It trusts X-User-Id: only the gateway may be able to reach this API. */
+/** The API for logged-in users. It trusts the header X-User-Id, so only the gateway may have access to it. */
 export function userApi(parts: UserParts): Endpoints {
   return {
     "/api/v1/user/profile": {
@@ -56,7 +56,7 @@ function callerOf({ headers }: ApiCall, users: Users): User {
   return user;
 }
 
-/** Includes the session: a request id is unique only within its session. */
+/** Returns a key that includes the session, because the gateway's key (the request id) is unique only within its session. */
 function idempotencyKeyOf({ headers }: ApiCall, user: User): string | undefined {
   const key = headers.get("idempotency-key");
   if (key === null) return undefined;

@@ -23,7 +23,7 @@ export class Users {
     this.#usersMax = usersMax;
   }
 
-  /** Returns the user of the e-mail address, and creates it if needed; `undefined` if `usersMax` is reached. */
+  /** Returns the user with this e-mail address, and creates the user if needed. Returns `undefined` if `usersMax` is reached. */
   findOrCreate(email: string): User | undefined {
     return this.#findByEmail(email) ?? this.#create(email);
   }
@@ -56,7 +56,7 @@ export class Users {
   }
 }
 
-/** The initial display name: the part of the address before the "@". */
+/** Returns the initial display name: the part of the e-mail address before the "@". */
 function initialName(email: string): string {
   return email.slice(0, email.lastIndexOf("@")).slice(0, DISPLAY_NAME_CHARS_MAX).toWellFormed();
 }

@@ -9,14 +9,14 @@ export interface ClockWatchParts {
 }
 
 const CHECK_INTERVAL_MS = 1000;
-/** Maximum slew rate of the wall clock against the monotonic clock. Twice the limit of the kernel's clock discipline (500 ppm). */
+/** Maximum rate at which slewing changes the wall clock against the monotonic clock. It is twice the kernel's limit (500 ppm). */
 const SLEW_MAX = 0.001;
 
 /**
  * Detects steps of the wall clock by comparing it with the monotonic clock.
  *
- * Both clocks are read synchronously, so a busy process does not look like a step; a suspended host does. Steps below the threshold add
- * up, because each check subtracts only as much as slewing explains.
+ * Both clocks are read at the same moment, so a busy process is not reported as a step. A suspended host is. Steps smaller than
+ * `CLOCK_JUMP_MS` add up over several checks, because each check forgives only the difference that slewing can cause.
  */
 export class ClockWatch {
   readonly #parts: ClockWatchParts;
@@ -46,7 +46,7 @@ export class ClockWatch {
   }
 }
 
-/** Checks the clock every second until stopped. */
+/** Checks the wall clock every second until `stop` is called. */
 export function watchClock(parts: ClockWatchParts): { stop(): void } {
   const watch = new ClockWatch(parts);
   const timer = setInterval(() => watch.check(), CHECK_INTERVAL_MS);

@@ -4,13 +4,14 @@ export const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];
 export type LogFormat = "json" | "pretty";
 
-/** Formats one log line without its line feed. `time` is ISO 8601 in UTC. */
+/** Formats one log line, without a line feed at the end. `time` is ISO 8601 in UTC. */
 export type LineFormatter = (time: string, level: Level, message: string, fields: LogFields | undefined) => string;
 
-/** Longer values are truncated, because clients and backends control some of them. In UTF-16 units before escaping. */
+/** Maximum length of a value, in UTF-16 units before escaping. Longer values are truncated: clients and backends control some values. */
 const VALUE_CHARS_MAX = 2048;
-/** A longer line is formatted again with the short limits below. An escaped character takes six characters. */
+/** Maximum length of a line, in UTF-16 units. A longer line is formatted again, with shorter values and fewer fields. */
 const LINE_CHARS_MAX = 8192;
+/** Limits of a line that exceeded `LINE_CHARS_MAX`. Escaping can make a value six times as long. */
 const SHORT_VALUE_CHARS_MAX = 64;
 const SHORT_LINE_FIELDS_MAX = 16;
 
@@ -25,7 +26,7 @@ function bounded(render: Render): LineFormatter {
   };
 }
 
-/** `{"time":…,"level":…,"msg":…,…fields}`. Fields cannot replace the first three members. Undefined fields are omitted. */
+/** Formats `{"time":…,"level":…,"msg":…,…fields}`. A field named like one of these members is renamed. Undefined fields are omitted. */
 const jsonLine = bounded((time, level, message, fields, valueCharsMax) => {
   const safe = fields !== undefined && hasReserved(fields) ? withoutReserved(fields) : fields;
   const head = `{"time":"${time}","level":"${level}","msg":${JSON.stringify(clip(message, valueCharsMax))}`;
@@ -33,7 +34,7 @@ const jsonLine = bounded((time, level, message, fields, valueCharsMax) => {
   return escapeUnsafe(members === "{}" ? `${head}}` : `${head},${members.slice(1)}`);
 });
 
-/** `12:00:00.000 INFO  message name=value`, for terminals. */
+/** Formats `12:00:00.000 INFO  message name=value`, for terminals. */
 const prettyLine = bounded((time, level, message, fields, valueCharsMax) => {
   let line = `${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${plainOrQuoted(message, PLAIN_MESSAGE, valueCharsMax)}`;
   for (const name in fields) {
@@ -63,12 +64,12 @@ function plainOrQuoted(text: string, plain: RegExp, charsMax: number): string {
 }
 
 /**
- * Characters that could end a line, control a terminal or disguise text. These are Unicode general category C (control, format with
- * bidirectional overrides, surrogate, private use, unassigned), line and paragraph separators, and ignorable characters.
+ * Characters that could end a line, control a terminal or disguise text: line and paragraph separators, ignorable characters, and Unicode
+ * general category C. Category C has control, format (bidirectional overrides), surrogate, private-use and unassigned characters.
  */
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const EVERY_UNSAFE = new RegExp(UNSAFE, "gu");
-/** Fast path: nearly every line matches. */
+/** A text without unsafe characters. This test is faster than `UNSAFE`, and nearly every line passes it. */
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 function isUnsafe(text: string): boolean {
@@ -85,12 +86,12 @@ function clippedJson(fields: LogFields, valueCharsMax: number): string {
   return JSON.stringify(fields, (_name, value: unknown) => (typeof value === "string" ? clip(value, valueCharsMax) : value));
 }
 
-/** Escapes unsafe characters in JSON text. They occur only inside strings there. */
+/** Escapes unsafe characters in JSON text. JSON stays valid, because such characters occur only inside its strings. */
 function escapeUnsafe(json: string): string {
   return PRINTABLE_ASCII.test(json) ? json : json.replace(EVERY_UNSAFE, escaped);
 }
 
-/** The JSON escapes of a character's one or two UTF-16 units. */
+/** Returns the JSON escapes of a character: one for each of its one or two UTF-16 units. */
 function escaped(character: string): string {
   return character
     .split("")

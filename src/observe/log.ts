@@ -10,21 +10,22 @@ export interface LogOptions {
   readonly format: LogFormat;
   readonly write: LogSink;
   readonly clock?: Clock;
-  /** Called with the number of lines that were not written. */
+  /** Called with the number of lines that could not be written. */
   readonly onDropped?: (lines: number) => void;
 }
 
 export interface BatchedLog extends Log {
-  /** Writes all buffered lines. Resolves after `waitMs` at the latest, so that a blocked sink cannot delay the exit. */
+  /** Writes all buffered lines. Resolves after at most `waitMs`, so that a blocked sink cannot delay the exit. */
   flush(waitMs?: number): Promise<void>;
 }
 
 /** Maximum time for which a line is buffered to form a batch. */
 const BATCH_MS = 50;
-/** A batch of this size is written immediately. In UTF-16 units, because counting bytes costs a pass over every line. */
+/** Size at which a batch is written immediately, in UTF-16 units. To count bytes would cost a pass over every line. */
 const BATCH_CHARS = 64 * 1024;
-/** Buffer bound for a slow sink, in UTF-16 units. Further lines are dropped and counted. */
+/** Maximum size of the buffered lines, in UTF-16 units. If a slow sink fills the buffer, new lines are dropped and counted. */
 const BUFFER_CHARS_MAX = 4 * 1024 * 1024;
+/** Default of the time that `flush` waits. */
 const FLUSH_MS = 1000;
 
 export function createLog(options: LogOptions): BatchedLog {
@@ -45,7 +46,7 @@ export function createLog(options: LogOptions): BatchedLog {
   };
 }
 
-/** Formats times as ISO 8601. The result is cached for the current millisecond. */
+/** Returns a function that formats a time as ISO 8601. The last result is cached, because many lines have the same millisecond. */
 function isoTimes(): (nowMs: number) => string {
   let lastMs = Number.NaN;
   let last = "";
@@ -105,7 +106,7 @@ class LineBuffer {
     this.#writing = this.#deliver(lines).finally(() => this.#delivered());
   }
 
-  /** A failing sink (closed pipe, full disk) must not stop the gateway. The lost lines are counted. */
+  /** Writes the lines to the sink. If the sink fails (closed pipe, full disk), the lines are counted as dropped. */
   async #deliver(lines: readonly string[]): Promise<void> {
     try {
       await this.#write(`${lines.join("\n")}\n`);

@@ -1,23 +1,23 @@
 import type { MetricDeclaration } from "../core/metric-table.ts";
 import type { Labels } from "../core/telemetry.ts";
 
-/** One label set of a metric and its value. */
+/** One time series: a label set of a metric, and its value. */
 interface Series {
-  /** `name="value",…`, escaped for the exposition. */
+  /** The labels as `name="value",…`, escaped for the text format. */
   readonly labels: string;
   /** The value of a counter or gauge, or the sum of a histogram. */
   value: number;
-  /** Observations of a histogram: one non-cumulative count per bucket, +Inf last. Empty for other types. */
+  /** The number of observations in each bucket of a histogram, not cumulative. The last bucket is +Inf. Empty for other types. */
   readonly counts: Float64Array;
 }
 
-/** A trie of series with one level per label. A look-up needs no concatenated key. */
+/** A tree of series. Each level has the values of one label, so a look-up needs no concatenated key. */
 interface SeriesTree {
   series: Series | undefined;
   readonly next: Map<string, SeriesTree>;
 }
 
-/** Further label sets are counted in one whose labels are all "other". It bounds memory if clients control a label. */
+/** Maximum label sets of one metric. All further ones are counted together as "other". This bounds memory if clients control a label. */
 const SERIES_MAX = 1000;
 const OTHER = "other";
 const LABEL_VALUE_CHARS_MAX = 128;
@@ -28,17 +28,17 @@ export class MetricFamily {
   readonly #name: string;
   readonly #declaration: MetricDeclaration;
   readonly #buckets: readonly number[];
-  /** By label values as passed by the caller. Several may lead to one series. */
+  /** The series by the label values that callers pass. Long values that differ only at the end lead to the same series. */
   readonly #byValues: SeriesTree = { series: undefined, next: new Map() };
   #leaves = 0;
-  /** By rendered labels. A duplicate label set in the exposition would fail the whole scrape. */
+  /** The series by their rendered labels. They must be unique: Prometheus rejects the whole scrape if two series have equal labels. */
   readonly #byLabels = new Map<string, Series>();
 
   constructor(name: string, declaration: MetricDeclaration) {
     this.#name = name;
     this.#declaration = declaration;
     this.#buckets = declaration.buckets ?? NO_BUCKETS;
-    // A metric without labels is exposed from the start: Prometheus sees a first increment only if the counter was at 0 before.
+    // A metric without labels is exposed from the start, with 0. Prometheus detects a first increment only if it has seen the 0 before.
     if (declaration.labels.length === 0 && declaration.isOptional !== true) this.#find(undefined);
   }
 
@@ -67,7 +67,7 @@ export class MetricFamily {
     return `# HELP ${this.#name} ${help}\n# TYPE ${this.#name} ${type}\n${samples.join("")}`;
   }
 
-  /** Undeclared labels are ignored. A missing label is empty. */
+  /** Returns the series of a label set, and creates it if needed. Undeclared labels are ignored; a missing label has an empty value. */
   #find(labels: Labels | undefined): Series {
     let tree: SeriesTree | undefined = this.#byValues;
     for (const name of this.#declaration.labels) tree = tree?.next.get(labels?.[name] ?? "");

@@ -4,16 +4,16 @@ import type { Metrics } from "../core/telemetry.ts";
 import { MetricFamily } from "./metric-family.ts";
 
 export interface MetricsOptions {
-  /** The gateway's own version. */
+  /** The version of Sallyport. */
   readonly version: string;
   readonly clock?: Clock;
 }
 
-/** All metrics of the process, in memory. */
+/** All metrics of the process. They are kept in memory. */
 export interface GatewayMetrics extends Metrics {
   /** Registers a function that is called before each `render`, for gauges that are computed on demand. */
   beforeRender(sample: () => void): void;
-  /** The metrics in the Prometheus text exposition format, version 0.0.4. */
+  /** Returns the metrics in the Prometheus text exposition format, version 0.0.4. */
   render(): string;
 }
 

@@ -1,13 +1,13 @@
 import type { ContinueTrace } from "../core/backend.ts";
 import { parseTracestate } from "./tracestate.ts";
 
-/** The `traceparent` header of W3C Trace Context (https://www.w3.org/TR/trace-context/). */
+/** Parses and creates the `traceparent` header of W3C Trace Context (https://www.w3.org/TR/trace-context/). */
 
 /** The parsed `traceparent` of a request. */
 export interface TraceContext {
-  /** 32 lowercase hexadecimal digits, not all zero. */
+  /** The id of the trace: 32 lowercase hexadecimal digits, not all zero. */
   readonly traceId: string;
-  /** The span of the caller: 16 lowercase hexadecimal digits, not all zero. */
+  /** The id of the caller's span: 16 lowercase hexadecimal digits, not all zero. */
   readonly parentId: string;
   readonly sampled: boolean;
 }
@@ -20,8 +20,8 @@ const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(
 const LENGTH_MAX = 256;
 
 /**
- * Parses a `traceparent` (W3C Trace Context 3.2.2 and 4.3). Returns `undefined` if it is invalid. Version 00 must match exactly; of later
- * versions only the known fields are read; version ff is invalid.
+ * Parses a `traceparent` (W3C Trace Context 3.2.2 and 4.3). Returns `undefined` if it is invalid. Version 00 allows no additional fields. In
+ * later versions, additional fields are ignored. Version ff is invalid.
  */
 export function parseTraceparent(header: string | undefined): TraceContext | undefined {
   if (header === undefined || header.length > LENGTH_MAX) return undefined;
@@ -36,11 +36,11 @@ const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
 /**
- * Creates the trace headers of the gateway's backend call: a new span in the client's trace, or in a new trace if the client sent no valid
- * `traceparent`.
+ * Returns a function that creates the trace headers of a backend call. They start a new span in the client's trace. If the client sent no
+ * valid `traceparent`, they start a new trace.
  *
  * A new trace is marked as sampled, because a backend with parent-based sampling would otherwise never record it. `tracestate` is passed
- * on only with a valid `traceparent` (3.3). An invalid `tracestate` is dropped without ending the trace.
+ * on only with a valid `traceparent` (3.3). If `tracestate` is invalid, only `traceparent` is passed on.
  */
 export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandomValues(bytes)): ContinueTrace {
   const hex = hexFrom(random);
@@ -56,7 +56,7 @@ export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandom
 
 const POOL_BYTES = 4096;
 
-/** Generates hexadecimal ids that are never all zero. Random bytes are pooled, so that one call of the source serves hundreds of ids. */
+/** Returns a generator of hexadecimal ids that are never all zero. One call of `random` fills a pool for hundreds of ids. */
 function hexFrom(random: RandomBytes): (length: number) => string {
   const pool = Buffer.alloc(POOL_BYTES);
   let at = POOL_BYTES;

@@ -1,18 +1,19 @@
-/** The `tracestate` header of W3C Trace Context, 3.3: vendor data of a trace, newest member first. */
+/** The `tracestate` header of W3C Trace Context (3.3). It is a list of vendor data about a trace, the newest member first. */
 
 const MEMBERS_MAX = 32;
-/** 3.3.1.5: at least 512 characters must be propagated. To shorten, members over 128 characters are removed first, then the last ones. */
+/** Maximum length of a propagated header. At least 512 characters must be propagated (3.3.1.5). */
 const CHARS_MAX = 512;
+/** To shorten a header, members longer than this are removed first, then the last members (3.3.1.5). */
 const LONG_MEMBER_CHARS = 128;
 
-/** 3.3.1.3: a simple key, or `tenant@system`. */
+/** A key is a simple key or `tenant@system` (3.3.1.3). */
 const KEY = /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})$/;
-/** 3.3.1.3.2: printable ASCII except "," and "=", not ending in a space. */
+/** A value is printable ASCII except "," and "=", and does not end in a space (3.3.1.3.2). */
 const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 
 /**
- * Returns the header to propagate: the members without surrounding whitespace. Several header fields must be joined by commas. Returns
- * `undefined` if the header is invalid or has no members.
+ * Returns the header to propagate, without whitespace around its members. Returns `undefined` if the header is invalid or has no members.
+ * If a request has several `tracestate` fields, join them by commas first.
  */
 export function parseTracestate(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
@@ -24,7 +25,7 @@ export function parseTracestate(header: string | undefined): string | undefined 
     const split = member.indexOf("=");
     const key = member.slice(0, Math.max(split, 0));
     if (++count > MEMBERS_MAX || !KEY.test(key) || !VALUE.test(member.slice(split + 1))) return undefined;
-    // If a key repeats, the first member is the newest.
+    // If a key occurs twice, only the first member is kept, because it is the newest.
     if (!members.has(key)) members.set(key, member);
   }
   return members.size === 0 ? undefined : shortened([...members.values()]);

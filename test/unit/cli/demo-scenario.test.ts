@@ -79,7 +79,7 @@ describe("the demo scenario", () => {
     const { passed, lines } = await play(["sends_no_code"]);
     expect(lines).toHaveLength(3);
     expect(lines[0]).toEndWith("expected: a mail with the code; actual: none in the outbox");
-    expect(lines[2]).toBe("✗ 2 of 2 steps failed, in 0.00 s; the remaining steps depend on a failed one and were skipped.");
+    expect(lines[2]).toBe("✗ 2 of 2 steps failed, in 0.00 s; the remaining steps depend on a failed step and were skipped.");
     expect(passed).toBe(false);
   });
 });

@@ -17,5 +17,5 @@ test("name, version and Bun version are printed", async () => {
 
 test("an argument is refused with code 2 and one line", async () => {
   expect(await run(["--verbose"])).toBe(2);
-  expect(err.mock.calls).toEqual([["sallyport version: unexpected argument; it takes none"]]);
+  expect(err.mock.calls).toEqual([["sallyport version: unexpected argument; the command takes no arguments"]]);
 });

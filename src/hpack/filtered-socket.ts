@@ -107,8 +107,10 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Closes a connection without a filter if a later SETTINGS frame of its client sets a small table. A filter cannot be added then, because the
- * content of the encoder's table is unknown. The client must connect again. No known client sends such a SETTINGS frame.
+ * Closes a connection without a filter if a later SETTINGS frame of its client sets a small table. A filter cannot be added then,
+ * because the content of the encoder's table is unknown.
+ *
+ * The client must connect again. No known client sends such a SETTINGS frame.
  */
 export function endOnSmallTable(session: ServerHttp2Session): void {
   session.on("remoteSettings", ({ headerTableSize = TABLE_OCTETS }) => {

@@ -16,7 +16,9 @@ import { serveStream } from "./stream-call.ts";
 
 /**
  * Serves a bidirectional call. Over HTTP/2, requests and responses are sent concurrently. When the response ends, the call ends, and further
- * request messages are not read. The promise never rejects.
+ * request messages are not read.
+ *
+ * The promise never rejects.
  */
 export function serveBidiStream<Peer>(
   method: BidiStreamMethod<DescMessage, DescMessage, Peer>,

@@ -21,6 +21,7 @@ export class FrameReader {
 
   /**
    * Returns the next message, decompressed. Returns `undefined` after the last message. Throws ConnectError, or the error of `tooLarge`.
+   *
    * Call it again only after the promise has settled.
    */
   async next(): Promise<Uint8Array | undefined> {

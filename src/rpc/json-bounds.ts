@@ -13,7 +13,9 @@ const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b
 
 /**
  * Checks a JSON text before it is parsed. Throws if the text exceeds a bound of limits.ts, or if a name occurs twice in one object. The parser
- * checks the syntax later. A native search skips strings without escapes, so long strings are cheap.
+ * checks the syntax later.
+ *
+ * A native search skips strings without escapes, so long strings are cheap.
  */
 export function checkJsonBounds(bytes: Uint8Array): void {
   new JsonBounds(bytes, JSON_TOKENS_MAX, true).run();
@@ -52,7 +54,7 @@ class JsonBounds {
       const byte = this.#bytes[this.#at] ?? 0;
       if (isSpace(byte)) {
         this.#at++;
-        if (this.#spaceLeft-- === 0) throw new Error("too much space");
+        if (this.#spaceLeft-- === 0) throw new Error("too much white space");
       } else {
         if (this.#tokensLeft-- === 0) throw new Error("too many tokens");
         this.#token(byte);
@@ -69,7 +71,7 @@ class JsonBounds {
   }
 
   #enter(isObject: boolean): void {
-    if (this.#open.length === MESSAGE_DEPTH_MAX) throw new Error("nested too deeply");
+    if (this.#open.length === MESSAGE_DEPTH_MAX) throw new Error("the message is nested too deeply");
     this.#open.push(isObject ? new Set() : undefined);
     this.#expectsName = isObject;
     this.#at++;

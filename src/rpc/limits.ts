@@ -16,8 +16,8 @@ export const JSON_NAME_BYTES_MAX = 256;
 /** Maximum white space in a JSON text, in bytes. Indented JSON has some hundred bytes of white space. */
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
 /**
- * Maximum number of escapes in a JSON text. For every `JSON_BYTES_PER_ESCAPE` bytes of text, one more escape is allowed. Parsers decode escapes
- * slowly. PHP escapes about one in 65 characters of base64.
+ * Maximum number of escapes in a JSON text, plus one escape per `JSON_BYTES_PER_ESCAPE` bytes of text. Parsers decode escapes slowly. PHP
+ * escapes about one in 65 characters of base64.
  */
 export const JSON_ESCAPES_MAX = 256;
 export const JSON_BYTES_PER_ESCAPE = 32;
@@ -70,8 +70,8 @@ export const TIMEOUT_CHARACTERS_MAX = 16;
 export const TIMER_MS_MAX = 2_147_483_647;
 
 /**
- * Maximum number of pieces (chunks or DATA frames) of a body. For every `BODY_BYTES_PER_PIECE` bytes of the body, one more piece is
- * allowed. Even a short piece takes some µs to process. Normal networks produce pieces of about 1200 bytes or more.
+ * Maximum number of pieces (chunks or DATA frames) of a body, plus one piece per `BODY_BYTES_PER_PIECE` bytes of the body. Even a short piece
+ * takes some µs to process. Normal networks produce pieces of about 1200 bytes or more.
  */
 export const BODY_PIECES_MAX = 512;
 export const BODY_BYTES_PER_PIECE = 1024;

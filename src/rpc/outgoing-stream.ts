@@ -24,8 +24,10 @@ export interface EndListener {
 }
 
 /**
- * The response of a streaming call. The HTTP response starts at `open`, at the first frame or at the end of the stream. Before that, a
- * handler can set headers. Thousands of streams can be open and idle, so rarely used parts are created on first use.
+ * The response of a streaming call. The HTTP response starts at `open`, at the first frame or at the end of the stream. Before that, a handler
+ * can set headers.
+ *
+ * Thousands of streams can be open and idle, so rarely used parts are created on first use.
  */
 export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   readonly codec: CodecName;

@@ -122,7 +122,7 @@ class ProtoBounds {
 }
 
 function checkDepth(depth: number): void {
-  if (depth > MESSAGE_DEPTH_MAX) throw new Error("nested too deeply");
+  if (depth > MESSAGE_DEPTH_MAX) throw new Error("the message is nested too deeply");
 }
 
 const fieldsByType = new WeakMap<DescMessage, Fields>();

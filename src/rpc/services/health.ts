@@ -33,8 +33,11 @@ interface Watcher {
 }
 
 /**
- * The gRPC health checking service (https://github.com/grpc/grpc/blob/master/doc/health-checking.md). `Check` and `List` return the current
- * status. `Watch` streams the current status and each change. The empty service name stands for the whole server.
+ * The gRPC health checking service (https://github.com/grpc/grpc/blob/master/doc/health-checking.md).
+ *
+ * - `Check` and `List` return the current status.
+ * - `Watch` streams the current status and each change.
+ * - The empty service name stands for the whole server.
  */
 export class Health {
   readonly #serving = new Map<string, boolean>();

@@ -15,9 +15,10 @@ export interface BunListenerOptions {
 }
 
 /**
- * Opens a port for an Elysia application. The port serves HTTP/1.1 and HTTP/2. Clients select HTTP/2 by ALPN with TLS, and by prior
- * knowledge (h2c) without TLS. A renewed certificate needs a new server, so `build` is called again for each renewed certificate. Throws
- * `ListenError`.
+ * Opens a port for an Elysia application. Throws `ListenError`.
+ *
+ * - The port serves HTTP/1.1 and HTTP/2. Clients select HTTP/2 by ALPN with TLS, and by prior knowledge (h2c) without TLS.
+ * - A renewed certificate needs a new server, so `build` is called again for each renewed certificate.
  */
 export function openBunListener(build: () => AnyElysia, options: BunListenerOptions): RenewableListener {
   let server = start(build(), options, options.listen.port);

@@ -38,8 +38,10 @@ export interface EdgeParts {
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /**
- * Minimum of Bun's body limit. Bun closes the connection without a response if a body exceeds Bun's limit. This minimum is far above
- * `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a refused body, so it takes no memory.
+ * Minimum of Bun's body limit. Bun closes the connection without a response if a body exceeds Bun's limit.
+ *
+ * This minimum is far above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a refused body, so it
+ * takes no memory.
  */
 const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
 
@@ -87,8 +89,8 @@ const RPC_PATH = /^\/[\w.]+\.[\w]+\/\w+$/;
 type Call = (request: Request, path: string, server: AppServer) => Promise<Response>;
 
 /**
- * Answers requests for unknown targets. If the path has the form of an RPC path, the response is an error of the RPC protocol. Otherwise it
- * is a REST error. A target that equals the path of a method only after normalisation gets a REST error.
+ * Answers requests for unknown targets. If the path has the form of an RPC path, the response is an error of the RPC protocol. Otherwise, and
+ * if the target equals the path of a method only after normalisation, the response is a REST error.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {

@@ -24,9 +24,10 @@ const FDS_PER_SWEEP = 512;
 const SWEEPS_PER_PASS_MIN = 5;
 
 /**
- * Limits the connections of a port on which the runtime itself accepts connections. Each sweep reads the fd table of the process, and calls
- * shutdown(2) for each connection over a limit. To the runtime, such a client seems to have disconnected. Throws if the system does not
- * support this.
+ * Limits the connections of a port on which the runtime itself accepts connections. Throws if the system does not support this.
+ *
+ * Each sweep reads the fd table of the process, and calls shutdown(2) for each connection over a limit. To the runtime, such a client seems to
+ * have disconnected.
  */
 export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
   const fdTable = openFdTable(port);

@@ -17,8 +17,8 @@ const SIZE_LINE = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?\r$/;
 const CRLF_BYTES = 2;
 
 /**
- * Maximum number of chunks of a request body. For every `CHUNK_BYTES` bytes of data, one more chunk is allowed. Parsing a chunk takes about
- * 150 ns, even if the chunk is short. The RPC layer has a stricter limit of pieces (`BODY_PIECES_MAX`).
+ * Maximum number of chunks of a request body, plus one chunk per `CHUNK_BYTES` bytes of data. Parsing a chunk takes about 150 ns, even if the
+ * chunk is short. The RPC layer has a stricter limit of pieces (`BODY_PIECES_MAX`).
  */
 const CHUNKS_MIN = 4096;
 const CHUNK_BYTES = 64;

@@ -67,8 +67,9 @@ export class LoopbackProxy {
   }
 
   /**
-   * Forwards a client connection to the inner listener. `client` must be paused. `first` is the bytes that were already read from `client`.
-   * If one of the two sockets closes, the other closes too.
+   * Forwards a client connection to the inner listener. If one of the two sockets closes, the other closes too.
+   *
+   * `client` must be paused. `first` is the bytes that were already read from `client`.
    */
   open(client: Socket, first: Buffer, address: string): void {
     const inner = connect({ host: LOOPBACK, port: this.#port, noDelay: true });

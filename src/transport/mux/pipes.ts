@@ -4,8 +4,9 @@ import { RequestGate } from "./request-gate.ts";
 import { ResponseTracker } from "./response-tracker.ts";
 
 /**
- * Forwards bytes between a client and a server, with backpressure in both directions. `client` must be paused. `first` is the bytes that
- * were already read from `client`. `server` must be connected.
+ * Forwards bytes between a client and a server, with backpressure in both directions.
+ *
+ * `client` must be paused. `first` is the bytes that were already read from `client`. `server` must be connected.
  */
 export type Pipe = (client: Socket, server: Socket, first: Buffer) => void;
 

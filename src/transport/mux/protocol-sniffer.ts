@@ -21,8 +21,10 @@ export interface Origin {
 }
 
 /**
- * Removes the PROXY header if the bytes start with one. Returns `undefined` if more bytes are needed to decide. Throws ProxyProtocolError
- * if the header is malformed. Also throws if the peer is not a trusted proxy, because its header could name any address.
+ * Removes the PROXY header if the bytes start with one. Returns `undefined` if more bytes are needed to decide.
+ *
+ * Throws ProxyProtocolError if the header is malformed. Also throws if the peer is not a trusted proxy, because its header could name any
+ * address.
  */
 export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
   const header = readProxyHeader(bytes);

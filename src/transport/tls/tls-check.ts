@@ -17,8 +17,10 @@ export interface TlsFileNames {
 }
 
 /**
- * Checks a TLS identity before listeners use it. Every certificate must be complete and valid at `nowMs`, and the key must belong to the first
- * certificate. Listeners do not check this: with an empty chain, every handshake fails. Throws `TlsFilesError`.
+ * Checks a TLS identity before listeners use it. Throws `TlsFilesError`.
+ *
+ * Every certificate must be complete and valid at `nowMs`, and the key must belong to the first certificate. Listeners do not check this: with
+ * an empty chain, every handshake fails.
  */
 export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, nowMs: number): readonly TlsExpiry[] {
   const chain = parseCertificates(identity.certificate, names.certificate);

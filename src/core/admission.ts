@@ -9,9 +9,9 @@ export interface Peer {
 /**
  * Stores which request ids each session has used.
  *
- * `reserve` is atomic: of any number of concurrent calls with the same key, exactly one resolves to `true`, on one host or on
- * many. A reservation is never lost before `expiresAtMs` (Unix milliseconds). A store that is full or
- * unreachable throws `REPLAY_STORE_UNAVAILABLE`.
+ * `reserve` is atomic: of any number of concurrent calls with the same key, exactly one resolves to `true`, on one host or on many hosts.
+ * A reservation is never lost before `expiresAtMs` (Unix milliseconds). If the store is full or unreachable, `reserve` throws
+ * `REPLAY_STORE_UNAVAILABLE`.
  */
 export interface ReplayStore {
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean | Promise<boolean>;

@@ -20,7 +20,7 @@ export function describeCause(cause: unknown): string {
 }
 
 /**
- * Returns the message of a thrown value, which may be any value. If the value is a JSON.parse error, the message quotes the parsed text;
+ * Returns the message of a thrown value, even if the value is not an Error. The message of a JSON.parse error quotes the parsed text;
  * `describeCause` removes this quote.
  */
 export function messageOf(thrown: unknown): string {

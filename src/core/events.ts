@@ -25,6 +25,6 @@ export interface PushFeedSink {
    */
   lost(audience: ClientAudience, what?: LostKind): void;
   revoke(revocation: Revocation): void;
-  /** Called if messages were possibly lost between the last message and the next one. */
+  /** Called if messages may have been lost between the last message and the next one. */
   gap(): void;
 }

@@ -8,7 +8,7 @@ const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
  */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Whether a Content-Type names JSON in UTF-8, or a format that is based on JSON. */
+/** Whether a Content-Type names JSON or a JSON-based format, in UTF-8. */
 export function isJsonType(contentType: string | null): contentType is string {
   if (contentType === null) return false;
   if (contentType === "application/json") return true;

@@ -13,7 +13,10 @@ export interface ListenAddress {
 export interface TlsIdentity {
   readonly certificate: string;
   readonly privateKey: string;
-  /** The certificate authorities that may sign client certificates. If this is set, a client must present such a certificate. */
+  /**
+   * The certificate authorities that may sign client certificates. If this is set, a client must present a certificate that one of them
+   * signed.
+   */
   readonly clientAuthority: string | undefined;
 }
 

@@ -4,12 +4,14 @@ export interface Held<T> {
 }
 
 /**
- * A set of short-lived objects, such as calls and connections, in insertion order.
+ * A set of short-lived objects, such as calls and connections, in insertion order. A plain `Set` or `Map` of such objects delays garbage
+ * collection:
  *
- * It exists because a plain `Set` or `Map` delays garbage collection. In JavaScriptCore, a hash table that was replaced by a larger one
- * keeps its entries and points to its successor. If such a table is in the old generation, eden collections keep all its successors and
- * every object that was ever in them, until a full collection. A `LiveSet` puts handles into the `Set` instead of objects. A removal
- * empties the handle, so the object can be collected.
+ * - In JavaScriptCore, a hash table that was replaced by a larger one keeps its entries and points to its successor.
+ * - If such a table is in the old generation, eden collections keep all its successors and every object that was ever in them, until a full
+ *   collection.
+ *
+ * So `LiveSet` puts a handle for each object into its `Set`. A removal empties the handle, and the object can be collected.
  */
 export class LiveSet<T extends object> {
   readonly #handles = new Set<Held<T>>();
@@ -31,7 +33,7 @@ export class LiveSet<T extends object> {
     return this.#handles.delete(held);
   }
 
-  /** Items may be added and removed during iteration. */
+  /** Iterates in insertion order. Items may be added and removed during the iteration. */
   *[Symbol.iterator](): Generator<T, void, undefined> {
     for (const { item } of this.#handles) if (item !== undefined) yield item;
   }

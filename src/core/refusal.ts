@@ -18,7 +18,7 @@ export type RefusalCode =
 
 interface CatalogueEntry {
   readonly code: RefusalCode;
-  /** The English message for people. Programs read the reason. */
+  /** The English message for people. Programs use the reason instead. */
   readonly text: string;
 }
 
@@ -57,11 +57,11 @@ export type Reason = keyof typeof REFUSALS;
 
 /** The optional parts of a refusal. */
 export interface RefusalDetails {
-  /** Sent as google.rpc.ErrorInfo.metadata. */
+  /** Details for programs. They are sent as google.rpc.ErrorInfo.metadata. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Sent as google.rpc.RetryInfo and as the Retry-After header. */
+  /** The delay before a retry. It is sent as google.rpc.RetryInfo and as the Retry-After header. */
   readonly retryAfterMs?: number;
-  /** Only logged, never sent. */
+  /** The private cause. It is only logged, never sent. */
   readonly cause?: unknown;
 }
 

@@ -6,8 +6,8 @@ const SIGN_BIT = 0x80;
 const LAST_INDEX = PUBLIC_KEY_BYTES - 1;
 
 /**
- * The y coordinates of the 8 points of small order, as little-endian hex with the sign bit cleared. The lines are for the orders 4, 1, 2, 8
- * and 8.
+ * The y coordinates of the 8 points of small order, as little-endian hex with the sign bit cleared. Points that differ only in the sign of
+ * x share one line. The lines are for the points of order 4, 1, 2, 8 and 8.
  */
 const SMALL_ORDER_Y = new Set([
   "0000000000000000000000000000000000000000000000000000000000000000",
@@ -18,8 +18,8 @@ const SMALL_ORDER_Y = new Set([
 ]);
 
 /**
- * The field's prime p = 2^255 - 19 is little-endian `ed ff … ff 7f`. A 255-bit y is at least p if and only if all bytes after the first
- * equal those of p and the first is at least `ed`.
+ * The field's prime p = 2^255 - 19 is little-endian `ed ff … ff 7f`. A 255-bit y is at least p if and only if its first byte is at least
+ * `ed` and all other bytes equal those of p.
  */
 const PRIME_FIRST_BYTE = 0xed;
 const PRIME_OTHER_BYTES = `${"ff".repeat(LAST_INDEX - 1)}7f`;

@@ -1,6 +1,7 @@
 /**
- * The exact bytes that are signed: frame(domain) ‖ frame(field 1) ‖ … ‖ frame(field n). frame(x) is the length of x as an unsigned 32-bit
- * big-endian number, then x. Strings are UTF-8; an int64 is 8 bytes, big-endian two's complement. proto/README.md, "What is signed".
+ * The exact bytes that are signed (proto/README.md, "What is signed"): frame(domain) ‖ frame(field 1) ‖ … ‖ frame(field n).
+ * - frame(x) is the length of x as an unsigned 32-bit big-endian number, followed by x.
+ * - A string is written as UTF-8. An int64 is written as 8 bytes, big-endian two's complement.
  *
  * Gateway and client share this file. It uses no API of Bun or Node, so that it also runs in browsers.
  */

@@ -18,7 +18,7 @@ export interface HistoryLimits {
 export interface MissedEvents {
   /** The stream position up to which the client has received all events. */
   readonly after: number;
-  /** All events after that position for the user and the session of the client, in order. */
+  /** All events after the position `after` for the user and the session of the client, in order. */
   readonly events: readonly SignedEvent[];
 }
 

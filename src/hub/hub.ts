@@ -155,8 +155,8 @@ export class Hub {
   }
 
   /**
-   * Sends `gateway.resync` to the open streams of the audience, because one of its events cannot be delivered. A stream that resumes later
-   * gets `gateway.resync` when it resumes.
+   * Sends `gateway.resync` to the open streams of an audience, because an event for this audience cannot be delivered. A stream that
+   * resumes later gets `gateway.resync` when it resumes.
    */
   resyncAudience(event: ClientAudience): void {
     const audience = audienceOf(event);
@@ -186,7 +186,7 @@ export class Hub {
     this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.next()));
   }
 
-  /** Refuses each subscription whose session was looked up before this call, because a revocation may have been lost. */
+  /** From now on, refuses each subscription whose session was looked up before this call, because a revocation may have been lost. */
   invalidateLookUps(): void {
     this.#lookUpsValidFromMark = this.#options.revocations.mark();
   }

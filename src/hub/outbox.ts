@@ -8,7 +8,7 @@ export interface OutboxLimits {
 
 /**
  * If the runtime has queued at least this many bytes for a stream, further frames wait in the outbox. This saves memory: all outboxes share
- * one copy of a frame, and the queues of the runtime do not. The configuration accepts no smaller outbox.
+ * one copy of a frame, and the queues of the runtime do not. The minimum of `streams.outbox_bytes_max` is the same number.
  */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 

@@ -4,8 +4,8 @@ import type { SignedEvent } from "./event.ts";
 export type ReplayBufferKey = `user:${string}` | `session:${string}`;
 
 /**
- * One stored event. The entry is part of two linked lists, both oldest first: the list of its replay buffer, and the list of all replay
- * buffers.
+ * One stored event. The entry is part of two linked lists, both oldest first: the entries of its replay buffer, and the entries of all
+ * replay buffers.
  */
 export interface ReplayEntry {
   readonly buffer: ReplayBuffer;

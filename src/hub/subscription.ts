@@ -51,7 +51,7 @@ export class Subscription implements SinkListener {
   readonly #owner: SubscriptionOwner;
   /** The number of broadcasts that this stream has received or skipped; set by `Broadcaster`. */
   broadcasts = 0;
-  /** Exists only while the client reads too slowly. */
+  /** The frames that wait to be written. The outbox exists only while the client reads too slowly. */
   #outbox: Outbox | undefined;
   /** Whether a backend event is being written. If the stream ends during the write, this event counts as dropped. */
   #isWritingBackendEvent = false;
@@ -106,7 +106,7 @@ export class Subscription implements SinkListener {
   deliver(event: SignedEvent, receivedAtMs?: number): boolean {
     if (this.#sink.ended) return false;
     const frame = event.frame(this.#sink.codec);
-    // This is the usual case: the client reads fast enough. It dominates the cost of a delivery.
+    // This is the usual case: the client reads fast enough. This case dominates the cost of a delivery.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
       return this.#write(frame, receivedAtMs);
     }

@@ -17,8 +17,8 @@ export interface MemoryReplayOptions {
  * accepted. The probability that a request collides is 2⁻⁶⁴ per stored reservation: 5 in 10¹³ at ten million reservations.
  *
  * If the clock was set back, old requests become fresh again, but their reservations may already be evicted. So a request is refused as
- * `REPLAY_STORE_UNAVAILABLE` unless its reservation expires after every evicted reservation. A clock step that is smaller than the
- * pipeline's margin (added to the freshness window) refuses no request.
+ * `REPLAY_STORE_UNAVAILABLE` unless its reservation expires after every evicted reservation. If the clock step is smaller than the margin
+ * that the pipeline adds to the freshness window, no request is refused.
  */
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;

@@ -16,8 +16,8 @@ export interface SessionCacheOptions {
   /** Maximum number of session look-ups in flight. Each id has at most one. Further look-ups are refused. */
   readonly lookUpsMax?: number | undefined;
   /**
-   * Whether revocations currently arrive. While this is `false`, every `find` queries the session source. It may become `true` again only
-   * after the missed revocations were applied or `clear` was called. The default is always `true`.
+   * Returns whether revocations currently arrive. While it returns `false`, every `find` queries the session source. It may return `true`
+   * again only after the missed revocations were applied or `clear` was called. The default always returns `true`.
    */
   readonly trusted?: (() => boolean) | undefined;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
@@ -30,7 +30,8 @@ type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
 const LOOK_UPS_MAX = 16_384;
 
 /**
- * Maximum number of attempts of one look-up. An attempt is repeated if `clear` was called or the revocation log overflowed while it ran.
+ * Maximum number of attempts of one look-up. A look-up is attempted again if `clear` was called or the revocation log overflowed during the
+ * attempt.
  */
 const LOOK_UP_ATTEMPTS_MAX = 3;
 

@@ -12,7 +12,7 @@ interface LinkedEntry extends SessionEntry {
 }
 
 /**
- * At most `entriesMax` sessions, found by id or by user. If the store is full, the oldest session is evicted.
+ * Stores at most `entriesMax` sessions, and finds them by id or by user. If the store is full, the oldest session is evicted.
  *
  * A ring buffer holds the order of eviction. A `Map` would be slow: in JavaScriptCore, each delete makes it slower to reach the first key
  * of a large Map. The sessions of one user form a linked list.

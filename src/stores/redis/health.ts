@@ -46,7 +46,7 @@ export class RedisHealth {
     ];
   }
 
-  /** Records the time until the quarantine ends, as the Redis server computed it. 0 if the quarantine is over. */
+  /** Records the time until the quarantine ends, as the Redis server computed it. `quarantineMs` is 0 if the quarantine is over. */
   noteQuarantine(quarantineMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
     // A new request is accepted once its reservation would expire after the quarantine ends.

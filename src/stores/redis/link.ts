@@ -15,7 +15,7 @@ export interface LinkOptions extends ConnectionOptions {
 const RETRY_MIN_MS = 50;
 /**
  * The maximum ceiling of a reconnect delay, which limits the load on a server that is starting. A resolved address is cached for one
- * second, so the gateway finds a Redis that moved within two seconds.
+ * second. So if Redis moves to another address, the gateway finds it within two seconds.
  */
 const RETRY_MAX_MS = 900;
 

@@ -84,8 +84,8 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
   await openLink(link, address);
   // The start waits until the quarantine ends, because requests during the quarantine would be refused, and each refusal spends the failure
-  // budget of its network. It waits at most the margin: a longer quarantine concerns only reservations of requests whose timestamps were
-  // more than the margin ahead.
+  // budget of its network. It waits at most the margin. A longer quarantine concerns only requests whose timestamps were more than the
+  // margin ahead of the server's time.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);
   return {

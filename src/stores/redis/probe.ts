@@ -12,7 +12,9 @@ const REPLY_CHARACTERS_MAX = 4096;
 export interface ProbeOptions {
   readonly url: string;
   readonly tls: RedisTls | undefined;
-  /** The settings that name the TLS files. The explanation shows these names if the certificates are the problem. */
+  /**
+   * The TLS files and the settings that name them. The explanation shows the names of these settings if the certificates are the problem.
+   */
   readonly tlsFiles: RedisTlsFiles | undefined;
   readonly timeoutMs: number;
 }

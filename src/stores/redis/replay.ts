@@ -16,8 +16,8 @@ export interface RedisReplayOptions {
 }
 
 /**
- * The marker stores the latest expiry of any reservation plus this time. So the marker is written only once per this time, and not for
- * every request.
+ * Time that the marker adds to the latest expiry of any reservation. So the marker is written about once in this time, and not for every
+ * request.
  */
 const EXPIRY_STEP_MS = 200;
 

@@ -32,7 +32,8 @@ export function parseIpBlock(text: string): IpBlock {
   // An IPv4-mapped block is written as an IPv6 block, so its prefix length includes the 96 bits before the IPv4 address.
   const mappedBits = base.family === 4 && address.includes(":") ? 96 : 0;
   const prefixBits = bits === undefined ? bitsMax : Number(bits) - mappedBits;
-  if (!Number.isInteger(prefixBits) || prefixBits < 0 || prefixBits > bitsMax) throw new RangeError(`not a prefix length: /${bits}`);
+  if (!Number.isInteger(prefixBits) || prefixBits < 0 || prefixBits > bitsMax)
+    throw new RangeError(`not a prefix length: /${bits}`);
   return { base, prefixBits };
 }
 

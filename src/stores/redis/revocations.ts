@@ -45,7 +45,7 @@ export class RedisRevocations {
     await call("XADD", [this.#key, "MAXLEN", "~", String(ENTRIES_MAX), "*", ...fields]);
   }
 
-  /** The revocations that other gateways announced since the last poll, oldest first. Rejects with `RedisUnavailable`. */
+  /** Returns the revocations that other gateways announced since the last poll, oldest first. Rejects with `RedisUnavailable`. */
   async poll(call: RedisCall): Promise<readonly Revocation[]> {
     if (this.#lastId === undefined) await this.connected(call);
     const entries = entriesOf(await call("XRANGE", [this.#key, `(${this.#lastId}`, "+", "COUNT", String(ENTRIES_PER_POLL)]));

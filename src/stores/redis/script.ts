@@ -31,7 +31,10 @@ function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && /\bNOSCRIPT\b/.test(error.message);
 }
 
-/** Length of a hash in base64url: 132 bits of SHA-256. The hash has no secret key, so only its length makes collisions infeasible. */
+/**
+ * Length of a hash in base64url characters: 132 bits of SHA-256. The hash has no secret key, so only its length makes collisions
+ * infeasible.
+ */
 const HASH_CHARS = 22;
 
 /**

@@ -42,7 +42,7 @@ function problemOf(fields: ReadonlyMap<string, string>): string | undefined {
   return undefined;
 }
 
-/** Valkey reports two versions: its own, and the Redis version that it is compatible with. */
+/** Returns the version of the server. Valkey reports two versions: its own, and the Redis version with which it is compatible. */
 function versionOf(fields: ReadonlyMap<string, string>): string {
   return fields.get("valkey_version") ?? fields.get("redis_version") ?? "unknown";
 }

@@ -19,8 +19,8 @@ export interface StoreEpochOptions {
  *   `latest`, the latest expiry of any reservation.
  * - An end that was computed from the wrong time is shortened to `usual` ms from now, or to `latest` if that is later.
  *
- * The fields `fence_ms` (end of the quarantine) and `ahead_ms` (latest expiry) and the marker's key `continuity` keep these old names.
- * During an upgrade, gateways of two versions share one Redis.
+ * Three stored names are old: the fields `fence_ms` (end of the quarantine) and `ahead_ms` (latest expiry), and the marker's key
+ * `continuity`. They are kept because gateways of two versions share one Redis during an upgrade.
  */
 export const MARKER_PRELUDE = `
 local time = redis.call('TIME')
@@ -101,9 +101,9 @@ return {0, now, math.max(0, quarantine_end - now)}
 export interface EpochCheck {
   /** Whether another epoch has started since this gateway joined. */
   readonly isEnded: boolean;
-  /** The server's clock, Unix milliseconds. */
+  /** The time on the server's clock, in Unix ms. */
   readonly serverMs: number;
-  /** Time until the quarantine ends; 0 if it is over. */
+  /** Time until the quarantine ends, in ms; 0 if the quarantine is over. */
   readonly quarantineMs: number;
 }
 

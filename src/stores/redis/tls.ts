@@ -8,7 +8,10 @@ export interface NamedFile {
   readonly path: string | undefined;
 }
 
-/** Without a `ca` path, the certificate authorities of the system are trusted. Without `cert` and `key`, no client certificate is sent. */
+/**
+ * The PEM files for TLS. Without a `ca` path, the certificate authorities of the system are trusted. Without `cert` and `key`, no client
+ * certificate is sent.
+ */
 export interface RedisTlsFiles {
   readonly ca: NamedFile;
   readonly cert: NamedFile;
@@ -23,7 +26,7 @@ export interface RedisTls {
 }
 
 /**
- * Reads the TLS files. Called for each new connection, so that a renewed file is used without a restart. Throws `RedisUnavailable` if a
+ * Reads the TLS files. This runs for each new connection, so that a renewed file is used without a restart. Throws `RedisUnavailable` if a
  * file cannot be read.
  */
 export function readRedisTls({ ca, cert, key }: RedisTlsFiles): RedisTls {

@@ -3,8 +3,8 @@ import { requestSigningInput } from "../crypto/signing-input.ts";
 import { type IntactPayload, proven, type VerifiedCaller } from "./proof.ts";
 
 /**
- * Check 4. Throws unless the signature of the envelope verifies with the device key of the session (proto/README.md, "What is
- * signed").
+ * Check 4. Throws unless the signature of the envelope verifies with the device key of the session.
+ * See proto/README.md, "What is signed".
  */
 export function checkSignature(request: IntactPayload): VerifiedCaller {
   const input = requestSigningInput(request.envelope);

@@ -44,7 +44,7 @@ interface Size {
 const PER_SECOND = 5000;
 const SIZES = {
   small: { seconds: 1, perSecond: 100, streams: 20, samples: 1, freedWithinMs: 2000 },
-  full: { seconds: 15, perSecond: PER_SECOND, streams: 2000, samples: 8, freedWithinMs: 30_000 },
+  full: { seconds: 15, perSecond: PER_SECOND, streams: 2000, samples: 8, freedWithinMs: 90_000 },
   long: { seconds: 300, perSecond: PER_SECOND, streams: 5000, samples: 8, freedWithinMs: 200_000 },
 } as const satisfies Record<string, Size>;
 

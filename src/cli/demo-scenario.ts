@@ -153,7 +153,7 @@ async function logIn(name: string, parts: ScenarioParts, signal: AbortSignal): P
   return { value: user, description: `session ${deviceSessionId}, bound to the device's key` };
 }
 
-/** Reads the login code from the outbox of the embedded backend, which sends no e-mails. */
+/** Reads the login code with `GET /dev/outbox`, because the embedded backend sends no e-mails. */
 async function readCode(devBackendUrl: string, challengeId: string): Promise<string> {
   const mails = await getJson(urlOf(devBackendUrl, "/dev/outbox"));
   const mail = Array.isArray(mails) ? mails.find((one) => textMember(one, "challenge_id") === challengeId) : undefined;

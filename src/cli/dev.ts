@@ -21,7 +21,7 @@ Example:
 
 SIGTERM or SIGINT (Ctrl-C) stops the gateway.`;
 
-/** `sallyport dev`: the gateway with an embedded backend, for development. */
+/** `sallyport dev`: runs the gateway with an embedded backend, for development. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
   try {
     const load = () =>

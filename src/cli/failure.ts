@@ -3,7 +3,7 @@ import { messageOf } from "../core/cause.ts";
 import { ListenError } from "../core/listen.ts";
 import { StoreError, TlsFilesError } from "../core/start-error.ts";
 
-/** For each listener, by its name in a `ListenError`: the setting of its address. */
+/** Maps the name of a listener in a `ListenError` to the setting of its address. */
 const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
   "the edge": "edge.listen",
   "the gRPC listener": "grpc.listen",

@@ -2,8 +2,8 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { BatchedLog } from "../observe/log.ts";
 
 /**
- * Signals within this time after the first one are the same request to stop: `bun run` forwards signals, so a signal to the process group
- * arrives twice. A later signal requests an immediate exit.
+ * Time after the first stop signal in which further stop signals are ignored. `bun run` forwards signals, so a signal to the process group
+ * arrives twice.
  */
 const SAME_STOP_MS = 1000;
 

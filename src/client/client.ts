@@ -24,8 +24,8 @@ export interface SallyportClientOptions extends RequestSignerOptions {
   /** The source of the gateway's public keys, usually a `GatewayKeys`. */
   readonly keys: GatewayKeySource;
   /**
-   * The time after its first attempt in which a request id may be repeated, in ms. It must equal the gateway's setting
-   * `freshness.window_ms`. Default: 60,000, as in the gateway.
+   * Time from the first attempt in which a request id may be repeated, in ms. It must equal the gateway's setting `freshness.window_ms`.
+   * Default: 60,000, as in the gateway.
    */
   readonly freshnessWindowMs?: number | undefined;
 }
@@ -62,7 +62,7 @@ export interface SubscribeOptions extends StreamOptions {
   readonly resumeAfter?: string | undefined;
 }
 
-/** Default timeout of a call. The gateway's default timeout for its backend is shorter, so the gateway can report a slow backend. */
+/** Default timeout of a call. It is longer than the gateway's default backend timeout, so that the gateway can report a slow backend. */
 const TIMEOUT_MS = 15_000;
 const FRESHNESS_WINDOW_MS = 60_000;
 
@@ -109,7 +109,7 @@ export class SallyportClient {
       return await this.executeSigned(request, options);
     } catch (error) {
       const serverTime = await this.#fetchServerTime(error, options);
-      // A second request could execute the command twice, unless the first one cannot have been admitted. A caller's id is not replaced.
+      // Send again only if the gateway cannot have admitted the first request. Never replace a request id that the caller chose.
       if (serverTime === undefined || requestId !== undefined) throw error;
       if (!cannotHaveBeenAdmitted(Number(request.envelope.timestampMs), elapsedMs(), serverTime)) throw error;
       return this.executeSigned(await this.sign(messageType, payloadBytes), options);

@@ -4,7 +4,7 @@ import { RecentMap } from "./recent-map.ts";
 
 /** Minimum number of events that are remembered. Each takes a few hundred bytes. */
 const EVENTS_MIN = 4096;
-/** Maximum clock difference between gateways. An event that another gateway signed may seem to be this much too old. */
+/** Maximum clock difference between gateways. Events of a gateway whose clock is behind may seem older by this time. */
 const CLOCK_SKEW_MS = 60_000;
 
 /**
@@ -20,7 +20,7 @@ export class EventDeduplicator {
 
   /**
    * Returns the filter of a new stream. Call it before the stream is requested. The filter drops all events that were delivered before the
-   * call. If the stream resumes, the filter drops only the events up to `resumeAfter`, because the gateway intentionally repeats later ones.
+   * call. If the stream resumes, the filter drops only the events up to `resumeAfter`, because the gateway sends later events again.
    */
   openStream(resumeAfter: string | undefined): StreamFilter {
     const lastDropped = resumeAfter === undefined ? this.#count : (this.#orderById.get(resumeAfter) ?? 0);
@@ -51,7 +51,7 @@ export class StreamFilter {
     this.#lastDropped = lastDropped;
   }
 
-  /** Drops events from before the start of the stream. Call it with the gateway's time at the start, unless the stream resumes. */
+  /** Sets the start of the stream, by the gateway's clock. Older events are then dropped. Do not call it if the stream resumes. */
   startAt(serverTimeMs: number): void {
     this.#notBeforeMs = serverTimeMs - CLOCK_SKEW_MS;
   }

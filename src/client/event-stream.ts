@@ -9,7 +9,7 @@ import { type VerifiedEvent, verifyEvent } from "./verify.ts";
 /**
  * Verifies each event of one stream before it is yielded, and drops replays.
  *
- * The first event must be `gateway.server_time` for this session, with the `request_id` of this subscription. It names the session's user.
+ * The first event must be `gateway.server_time` for this session, with the `request_id` of this subscription. This event names the user.
  * The audience of every later event must be the session, the user, or all. Otherwise throws `UntrustedResponseError`.
  */
 export async function* verifiedEvents(

@@ -15,7 +15,7 @@ export interface ServerTime {
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** In Unix ms. From this time on, the gateway has refused every request whose timestamp is earlier than this time. */
+  /** A time in Unix ms. Since this time, the gateway has refused all requests with an earlier timestamp. */
   readonly admitsSinceMs: number;
 }
 

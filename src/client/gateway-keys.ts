@@ -32,7 +32,7 @@ const KEYS_MAX = 16;
 const REFETCH_INTERVAL_MS = 10_000;
 /** The age at which a key set expires: proto/README.md, "Public REST". It limits how long a withdrawn key is accepted. */
 const AGE_MS_MAX = 5 * 60_000;
-/** From this age until it expires, a key set stays in use, and the next use fetches a new key set in the background. */
+/** Age from which a new key set is fetched in the background. Meanwhile, the old key set stays in use until it expires. */
 const REFRESH_AGE_MS = 4 * 60_000;
 
 /**

@@ -103,7 +103,7 @@ function badAnswer(status: number, message: string): RestError {
   return new RestError({ status, code: "bad_answer", message });
 }
 
-/** Returns the delay of `Retry-After` (RFC 9110 10.2.3) in seconds form, converted to ms. The date form is ignored. */
+/** Returns the delay in the `Retry-After` field (RFC 9110 10.2.3), in ms. A field that contains a date is ignored. */
 function retryAfterMs(response: Response): number | undefined {
   const header = response.headers.get("retry-after");
   return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : undefined;

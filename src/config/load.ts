@@ -12,7 +12,7 @@ export interface ConfigSources {
   readonly argv?: readonly string[];
   readonly env?: Environment;
   readonly readFile?: (path: string) => string;
-  /** Defaults of the command. They override the defaults of the schema. File, variables and flags override them. */
+  /** Defaults of the command. They override the defaults of the schema. The file, variables and flags override both. */
   readonly overrides?: Partial<Config>;
   /** Called with the path of the configuration file if the file contains secret settings. */
   readonly onSecretFile?: (path: string) => void;

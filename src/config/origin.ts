@@ -3,7 +3,7 @@ import { type Decoder, decoder } from "./decoder.ts";
 const WEB = /^https?:\/\//;
 /** URLs with schemes that never occur in an `Origin` header. */
 const NEVER_AN_ORIGIN = /^(wss?|ftp|data|blob|about|javascript|mailto|rediss?):/i;
-/** The origin of an app shell (a native app around web pages), such as `capacitor://localhost` or `app://-`. Some have no host. */
+/** The origin of an app shell (a native app around web pages), such as `capacitor://localhost` or `app://-`. The host may be missing. */
 const APP_SHELL = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\.)?(?::[1-9]\d{0,4})?$/;
 
 /**
@@ -58,7 +58,7 @@ function serialised(raw: string): string | undefined {
   return isOrigin(written) ? written : undefined;
 }
 
-/** Converts the scheme of a WebSocket URL. A WebSocket request has the http or https origin of its page. */
+/** Converts ws to http and wss to https, because a WebSocket request has the http or https origin of its page. */
 function toHttp(scheme: string): string {
   return scheme.toLowerCase() === "wss:" ? "https:" : "http:";
 }

@@ -16,7 +16,7 @@ const REDEFINED = /Cannot redefine [\w -]*'(.*?)'(?: as .*)?$/s;
 /** The start of an error message, up to the first quoted word. Quoted punctuation, such as '=', is not a word. */
 const UNQUOTED = /^(?:[^"'`]|'[^\p{L}\p{N}]')*/u;
 
-/** Removes quoted words from an error message of Bun's TOML parser. They come from the file, and may be parts of a secret. */
+/** Removes quoted words from an error message of Bun's TOML parser. The words come from the file, and may be part of a secret. */
 function redactedMessage(message: string): string {
   const [, key] = REDEFINED.exec(message) ?? [];
   if (key !== undefined) return `${redactedKey(key)} is given twice, expected once`;

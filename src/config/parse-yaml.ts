@@ -48,7 +48,7 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
 }
 
-/** Maximum nesting of a document. It bounds the recursion, and no valid configuration comes near it. */
+/** Maximum nesting depth of a document. It bounds the recursion. Valid configurations are far less deep. */
 const DEPTH_MAX = 32;
 const MERGE_KEY = "<<";
 /** Maximum merge keys that are expanded in one document. Without this limit, nested merge keys would expand exponentially. */

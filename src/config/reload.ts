@@ -27,7 +27,7 @@ function isBudget(key: ConfigKey): boolean {
   return key.startsWith("budgets.");
 }
 
-/** Returns the route with its budget in `next`. If `next` lacks the route, it is unchanged: removing a route requires a restart. */
+/** Returns the route with its budget in `next`. A route that `next` lacks is unchanged, because its removal requires a restart. */
 function withBudgetOf(next: readonly RouteConfig[], route: RouteConfig): RouteConfig {
   const found = next.find((each) => each.message_type === route.message_type);
   if (found === undefined) return route;

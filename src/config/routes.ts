@@ -15,7 +15,7 @@ export type RouteConfig = {
   readonly budget?: RouteBudget | undefined;
 };
 
-/** A token bucket with `rate` tokens a second and at most `burst` tokens. In shadow mode, no request is refused, only counted. */
+/** A token bucket with `rate` tokens a second and at most `burst` tokens. In shadow mode, requests are only counted, not refused. */
 export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 const ROUTES_MAX = 1000;

@@ -5,7 +5,7 @@ import { variableOf } from "./schema.ts";
 
 /** A constraint between settings, or a setting that a command requires. */
 export interface Rule {
-  /** The settings that the rule compares. */
+  /** The settings that the rule depends on. */
   readonly keys: readonly ConfigKey[];
   /** Returns the problem, or `undefined` if the configuration obeys the rule. */
   violation(config: Config): string | undefined;
@@ -13,7 +13,7 @@ export interface Rule {
 
 /** A stream that resumes receives the events of two replay buffers: one of its user and one of its session. */
 const REPLAY_BUFFERS = 2;
-/** Replayed bytes relative to `history.bytes_max`. In JSON, an event takes up to twice the bytes that it takes in a replay buffer. */
+/** Maximum size of a replay, as a multiple of `history.bytes_max`: two buffers, each up to twice as large in JSON. */
 const REPLAY_INFLATION = 2 * REPLAY_BUFFERS;
 
 const RULES: readonly Rule[] = [
@@ -99,7 +99,7 @@ export function ruleViolations(
     .flatMap((rule) => rule.violation(config) ?? []);
 }
 
-/** A configuration with the URLs of a backend. `serve` requires them; `dev` and `demo` set them. */
+/** A configuration with the URLs of a backend. `serve` requires the URLs; `dev` and `demo` set them. */
 export type GatewayConfig = Config & { readonly "backend.url": string; readonly "push.url": string };
 
 /** Throws a `ConfigError` if a URL of the backend is missing. */

@@ -9,7 +9,7 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    "Maximum open connections of each public listener. A listener that reaches it closes new connections. With `edge.grpc = own-port`, the edge enforces it only on Linux, and closes the newest connections of the largest networks first. `RLIMIT_NOFILE` can lower it: up to 512 file descriptors are reserved, and a connection uses one, or three for HTTP/1.1 with `edge.grpc = same-port`.",
+    "Maximum open connections of each public listener. A listener that reaches it closes new connections. With `edge.grpc = own-port`, the edge enforces the maximum only on Linux, and closes the newest connections of the largest networks first. `RLIMIT_NOFILE` can lower the maximum: up to 512 file descriptors are reserved, and a connection uses one, or three for HTTP/1.1 with `edge.grpc = same-port`.",
   ),
   "connections.per_network_max": setting(
     count,
@@ -19,7 +19,7 @@ export const CONNECTION_SETTINGS = {
   "connections.opening_ms": setting(
     ms(100),
     10_000,
-    "Timeout for the first bytes of a new connection, in ms. If they do not identify the protocol in time, the connection is closed. With TLS, the handshake has its own timeout of the same length. Applies to the gRPC listener and to `edge.grpc = same-port`. The edge on its own port has a fixed timeout of 12 s.",
+    "Timeout for the first bytes of a new connection, in ms. If these bytes do not identify the protocol in time, the connection is closed. With TLS, the handshake has its own timeout of the same length. Applies to the gRPC listener and to `edge.grpc = same-port`. The edge on its own port has a fixed timeout of 12 s.",
   ),
   "connections.requests_max": setting(
     int("calls", 1, 1_000_000_000),

@@ -40,6 +40,6 @@ export const STORE_SETTINGS = {
   "stores.redis.durable": setting(
     boolean,
     false,
-    "Declares that Redis loses no write in a restart or failover (`appendfsync always`, no lagging replica). If false, the gateway refuses requests for `freshness.margin_ms` after a restart of Redis and on a new Redis. This quarantine prevents replays of requests that Redis has lost. It is longer if clients' clocks were further ahead.",
+    "Declares that Redis loses no write in a restart or failover (`appendfsync always`, no lagging replica). If false, the gateway refuses requests for `freshness.margin_ms` after Redis restarts or is replaced. This quarantine prevents replays of requests that Redis has lost. The quarantine is longer if the clocks of clients were further ahead.",
   ),
 } as const;

@@ -48,7 +48,7 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
   return decodeSeed(text.trim(), origin);
 }
 
-/** Decodes standard or URL-safe base64, with or without padding. Throws if it is not 32 bytes. */
+/** Decodes standard or URL-safe base64, with or without padding. Throws if the seed does not have 32 bytes. */
 function decodeSeed(text: string, origin: string): Uint8Array {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) throw new Error(`${origin}: expected base64 of the seed's ${SEED_BYTES} bytes`);
   const seed = Buffer.from(text, "base64");

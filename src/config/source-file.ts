@@ -45,7 +45,7 @@ function duplicateProblem({ path, line }: DuplicateKey, origin: string): string 
   return `${redactedKey(path.join("."))} (${origin}:${line}): given twice, expected once`;
 }
 
-/** Maximum names in a key. No setting has more. It ends the recursion if a YAML alias makes a table contain itself. */
+/** Maximum names in a key. No setting has more. The limit ends the recursion if a YAML alias makes a table contain itself. */
 const NAMES_MAX = 4;
 
 /** Converts nested tables to dotted keys. A quoted name with dots (`"log.level"`) is the same key as nested tables. */

@@ -41,7 +41,7 @@ function addSetting(argument: string, settings: RawSetting[], problems: string[]
 
 const FLAG = /^--?[a-z][a-z._-]{0,39}$/;
 
-/** Describes an unknown argument. It is quoted only if it looks like a flag. Otherwise it may be a value, and values may be secrets. */
+/** Describes an unknown argument. Only an argument that looks like a flag is quoted. Others may be values, and values may be secrets. */
 function unknownArgument(argument: string, index: number): string {
   const key = argument.replace(/^-+/, "");
   if (isConfigKey(key)) return `${argument}: expected "--set ${key}=…"`;

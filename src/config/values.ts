@@ -49,7 +49,7 @@ export function text(expected: string, pattern: RegExp): Decoder<string> {
   return decoder(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
 }
 
-/** Decodes a file path. Error messages quote paths, so control characters and texts like a seed, a PEM key or a URL are refused. */
+/** Decodes a file path. Error messages quote paths, so control characters, and texts that look like a seed, PEM key or URL, are refused. */
 export const filePath: Decoder<string> = decoder(
   "a file path",
   (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined),

@@ -66,11 +66,11 @@ export const METRICS = {
     "Open connections of the edge, if it has its own port (`edge.grpc = own-port`). They are counted every 50 ms.",
   ),
   sallyport_connections_cut_total: counter(
-    "Connections closed because a limit was exceeded. `network`: `connections.per_network_max`. `total`: `connections.total_max` or the file descriptors.",
+    "Connections closed because a limit was exceeded. `network`: `connections.per_network_max`. `total`: `connections.total_max`, or too few file descriptors.",
     "bound",
   ),
   sallyport_tls_certificate_expiry_seconds: gauge(
-    "Unix time at which a certificate in a TLS file expires; the earliest one if there are several. `certificate`: `tls.certificate_file`. `client_ca`: `tls.client_ca_file`.",
+    "Unix time of the earliest expiry of a certificate in a TLS file. `certificate`: `tls.certificate_file`. `client_ca`: `tls.client_ca_file`.",
     "file",
   ),
   sallyport_clock_jumps_total: counter(

@@ -15,8 +15,8 @@ const SLEW_MAX = 0.001;
 /**
  * Detects steps of the wall clock by comparing it with the monotonic clock.
  *
- * Both clocks are read at the same moment, so a busy process is not reported as a step. A suspended host is. Steps smaller than
- * `CLOCK_JUMP_MS` add up over several checks, because each check forgives only the difference that slewing can cause.
+ * Both clocks are read at the same moment, so a busy process is not reported as a step. A suspended host is reported as
+ * a step. Steps smaller than `CLOCK_JUMP_MS` add up over several checks, because a check subtracts only what slewing can cause.
  */
 export class ClockWatch {
   readonly #parts: ClockWatchParts;

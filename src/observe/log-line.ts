@@ -11,7 +11,7 @@ export type LineFormatter = (time: string, level: Level, message: string, fields
 const VALUE_CHARS_MAX = 2048;
 /** Maximum length of a line, in UTF-16 units. A longer line is formatted again, with shorter values and fewer fields. */
 const LINE_CHARS_MAX = 8192;
-/** Limits of a line that exceeded `LINE_CHARS_MAX`. Escaping can make a value six times as long. */
+/** Limits for a line that is formatted again. They are low, because escaping can make a value six times as long. */
 const SHORT_VALUE_CHARS_MAX = 64;
 const SHORT_LINE_FIELDS_MAX = 16;
 

@@ -17,7 +17,7 @@ interface SeriesTree {
   readonly next: Map<string, SeriesTree>;
 }
 
-/** Maximum label sets of one metric. All further ones are counted together as "other". This bounds memory if clients control a label. */
+/** Maximum label sets of one metric, to bound memory if clients control a label. Further label sets are counted together as "other". */
 const SERIES_MAX = 1000;
 const OTHER = "other";
 const LABEL_VALUE_CHARS_MAX = 128;

@@ -12,5 +12,5 @@ export const stdoutSink: LogSink = async (batch) => {
   await writer.flush();
 };
 
-/** Created when the first line is written, so that it does not affect the standard output of commands without a log. */
+/** The writer is created when the first line is written, because it would affect the standard output of commands without a log. */
 let writer: ReturnType<typeof Bun.stdout.writer> | undefined;

@@ -9,7 +9,7 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    "Maximum open connections of each public listener. A listener that reaches it closes new connections. With `edge.grpc = own-port`, the edge enforces the maximum only on Linux, and closes the newest connections of the largest networks first. `RLIMIT_NOFILE` can lower the maximum: up to 512 file descriptors are reserved, and a connection uses one, or three for HTTP/1.1 with `edge.grpc = same-port`.",
+    "Maximum open connections of each public listener. A listener that reaches it closes new connections. With `edge.grpc = own-port`, the edge enforces the maximum only on Linux, and closes the newest connections of the largest networks first. A low `RLIMIT_NOFILE` lowers the maximum: the gateway reserves up to 512 file descriptors for itself. A connection uses one file descriptor; an HTTP/1.1 connection with `edge.grpc = same-port` uses three.",
   ),
   "connections.per_network_max": setting(
     count,

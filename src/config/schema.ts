@@ -212,7 +212,7 @@ export const SCHEMA = {
   "replay.entries_max": setting(
     entries,
     1_000_000,
-    "Maximum reserved request ids. If the maximum is reached, requests are refused. Set it above the number of requests that arrive in two freshness windows plus the margin.",
+    "Maximum reserved request ids. If the maximum is reached, requests are refused. Set it above the number of requests that arrive in twice `freshness.window_ms` plus `freshness.margin_ms`.",
   ),
   "buckets.entries_max": setting(
     entries,

@@ -7,7 +7,7 @@ import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 
-/** The call whose response is the stream. The stream calls these methods. */
+/** The RPC that the stream answers. The stream invokes these methods on it. */
 export interface StreamOwner {
   /** Starts the HTTP response. Called once. */
   respond(reply: HttpStreamReply): void;

@@ -44,7 +44,7 @@ export class EdgeConnections {
   readonly #perNetwork = new Map<string, number>();
   /** The next fd that the current pass inspects. */
   #next = 0;
-  /** The current pass ends before this fd. */
+  /** The current scan of the fd table stops before this fd. */
   #end = 0;
   /** Every known socket has an fd below this number. */
   #top = 0;

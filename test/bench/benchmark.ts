@@ -1,4 +1,7 @@
-/** The interface of a benchmark. Bounds are on ratios measured in one run, never on times. */
+/**
+ * The interface of a benchmark. Bounds are on ratios measured in one run, never on elapsed time. `amplification` also bounds CPU time,
+ * because that is its requirement.
+ */
 
 export interface Figure {
   readonly figure: string;

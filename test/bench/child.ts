@@ -3,7 +3,7 @@ import { join } from "node:path";
 /** A child process, measured without the load generator. */
 export interface Child {
   /** The child's ports and URLs. */
-  readonly ready: { readonly port: number; readonly pushUrl?: string; readonly adminUrl?: string };
+  readonly ready: { readonly port: number; readonly grpcPort?: number; readonly pushUrl?: string; readonly adminUrl?: string };
   /** CPU time used so far, user and system, in microseconds. */
   cpuMicros(): Promise<number>;
   /** Resident memory after a garbage collection, in bytes. */
@@ -54,6 +54,8 @@ export function answerParent(ready: Child["ready"], more: Answers = {}): void {
     if (question === "stop") process.exit(0);
     process.send?.({ answer: answers[question]?.() });
   });
+  // A benchmark that is killed must not leave its children running.
+  process.on("disconnect", () => process.exit(0));
   process.send?.({ ready });
 }
 

@@ -1,5 +1,10 @@
-/** `bun run bench [NAME…] [--json] [--long]`. The exit code is 1 if a bound does not hold. */
+/**
+ * `bun run bench [NAME…] [--json] [--long]`. The exit code is 1 if a bound does not hold. `bun run bench --search[=N]` instead searches for
+ * expensive requests, with N variations per kind, and adds them to test/fuzz/corpus.
+ */
 import { admission } from "./admission.ts";
+import { longSearch } from "./amplification/long-search.ts";
+import { amplification } from "./amplification.ts";
 import { type Benchmark, type Figure, holds, jsonLine, table } from "./benchmark.ts";
 import { execute } from "./execute.ts";
 import { memory } from "./memory.ts";
@@ -8,7 +13,7 @@ import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 import { slowReader } from "./slow-reader.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, mux, admission, push, slowReader, memory];
+export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, mux, admission, push, slowReader, memory, amplification];
 
 /**
  * Other load on the machine only increases a figure. A benchmark over its bound is repeated up to twice; a real regression stays over the
@@ -27,7 +32,15 @@ async function measure(benchmark: Benchmark, isLong: boolean): Promise<readonly 
   return figures;
 }
 
+const SEARCH = "--search";
+const VARIATIONS = 1000;
+
 async function main(args: readonly string[]): Promise<number> {
+  const search = args.find((arg) => arg.startsWith(SEARCH));
+  if (search !== undefined) {
+    await longSearch(Number(search.slice(SEARCH.length + 1)) || VARIATIONS);
+    return 0;
+  }
   const json = args.includes("--json");
   const names = args.filter((arg) => !arg.startsWith("--"));
   const unknown = names.find((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));

@@ -3,6 +3,7 @@ import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { stdoutSink } from "../../../src/observe/stdout.ts";
+import { PEAK_MEMORY } from "../../support/peak-memory.ts";
 import { answerParent, parameters } from "../child.ts";
 
 interface Parameters {
@@ -10,19 +11,18 @@ interface Parameters {
   readonly pushUrl: string;
   readonly logLevel: string;
   readonly grpc?: "own-port" | "same-port";
+  /** Settings that replace those below. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
-const { backendUrl, pushUrl, logLevel, grpc = "own-port" } = parameters<Parameters>();
-const roomy = ["ip", "session", "user", "failures"].flatMap((name) => [
-  "--set",
-  `budgets.${name}.rate=1000000`,
-  "--set",
-  `budgets.${name}.burst=1000000`,
-]);
+const { backendUrl, pushUrl, logLevel, grpc = "own-port", settings = {} } = parameters<Parameters>();
+const more = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+const budgets = ["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"];
+const roomy = budgets.flatMap((name) => ["--set", `budgets.${name}.rate=1000000`, "--set", `budgets.${name}.burst=1000000`]);
 const routes = [{ message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" }] as const;
 const anyPort = { host: "127.0.0.1", port: 0 };
 const config = loadConfig({
-  argv: [...roomy, "--set", `log.level=${logLevel}`, "--set", `edge.grpc=${grpc}`],
+  argv: [...roomy, ...more, "--set", `log.level=${logLevel}`, "--set", `edge.grpc=${grpc}`],
   env: {},
   overrides: {
     "edge.listen": anyPort,
@@ -35,4 +35,5 @@ const config = loadConfig({
 });
 const log = createLog({ level: config["log.level"], format: "json", write: stdoutSink });
 const gateway = await startGateway({ config, log });
-answerParent({ port: Number(new URL(gateway.edgeUrl).port) });
+const grpcPort = Number(new URL(gateway.grpcUrl).port);
+answerParent({ port: Number(new URL(gateway.edgeUrl).port), grpcPort }, PEAK_MEMORY);

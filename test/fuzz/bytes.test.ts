@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { join } from "node:path";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { GoodClient } from "../support/good-client.ts";
-import { type Device, login } from "../support/world.ts";
 import { Random } from "./fuzzer.ts";
+import { type GatewayChild, type Port, startGatewayChild } from "./gateway-child.ts";
 import { http1Wire, http2Wire, type Wire } from "./wire.ts";
 
 /**
@@ -22,52 +21,16 @@ const WARM_UP_ROUNDS = 2;
 /** The heap that one connection may leave. The process keeps reservations for two minutes and the test's log. */
 const BYTES_PER_CONNECTION_MAX = 1024;
 const NOISE_BYTES = 4 * 1024 * 1024;
+/** CPU per connection, on average, and peak memory of a round. `cost.test.ts` measures each input alone. */
+const CPU_MICROS_MAX = 10_000;
+const PEAK_BYTES_MAX = 128 * 1024 * 1024;
 
-interface Child {
-  readonly edgeUrl: string;
-  readonly grpcUrl: string;
-  readonly device: Device;
-  memory(): Promise<{ heapBytes: number; residentBytes: number; errors: string[] }>;
-  stop(): Promise<void>;
-}
-
-async function start(port: Port): Promise<Child> {
-  const script = join(import.meta.dir, "children/gateway.ts");
-  const child = Bun.spawn([process.execPath, script, port], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
-  const lines = linesOf(child.stdout);
-  const next = async () => JSON.parse((await lines.next()).value ?? "{}");
-  const { edgeUrl, grpcUrl, backendUrl } = await next();
-  return {
-    edgeUrl,
-    grpcUrl,
-    device: await login(edgeUrl, backendUrl, "ada@example.com"),
-    memory() {
-      child.stdin.write("\n");
-      child.stdin.flush();
-      return next();
-    },
-    async stop() {
-      child.stdin.end();
-      expect(await child.exited).toBe(0);
-    },
-  };
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) {
-    const lines = (text + decoder.decode(chunk, { stream: true })).split("\n");
-    text = lines.pop() ?? "";
-    yield* lines;
-  }
-}
-
-type Port = "own-port" | "same-port";
-
-const children: Partial<Record<Port, Child>> = {};
+const children: Partial<Record<Port, GatewayChild>> = {};
 beforeAll(async () => {
-  [children["own-port"], children["same-port"]] = await Promise.all([start("own-port"), start("same-port")]);
+  [children["own-port"], children["same-port"]] = await Promise.all([
+    startGatewayChild("own-port"),
+    startGatewayChild("same-port"),
+  ]);
 });
 afterAll(async () => {
   for (const child of Object.values(children)) await child.stop();
@@ -117,7 +80,10 @@ describe.each(TARGETS)(`seed ${SEED}, $target`, ({ port, listener, wire }) => {
     const random = new Random(SEED);
     const sizes: number[] = [];
     for (let n = 0; n < ROUNDS; n++) {
+      const [residentBytes, cpuMicros] = [await child.forgetPeak(), await child.cpuMicros()];
       expect((await round(child[listener], wire, random)).slice(0, 3)).toEqual([]);
+      expect(((await child.cpuMicros()) - cpuMicros) / CONNECTIONS_PER_ROUND).toBeLessThan(CPU_MICROS_MAX);
+      expect((await child.peakBytes()) - residentBytes).toBeLessThan(PEAK_BYTES_MAX);
       sizes.push((await child.memory()).heapBytes);
     }
     for (const client of good) expect(await client.stop()).toEqual([]);

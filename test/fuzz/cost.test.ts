@@ -5,7 +5,7 @@ import { type Gateways, startGateways } from "../bench/amplification/gateways.ts
 import { Subject } from "../bench/amplification/subject.ts";
 import { command } from "../support/load-device.ts";
 import { type Attempt, CostOracle } from "./cost-oracle.ts";
-import { Chance, spoil } from "./fuzzer.ts";
+import { mutate, Random } from "./fuzzer.ts";
 import { everyRecipe, inputOf, variation } from "./hostile/grammar.ts";
 import type { HostileInput } from "./hostile/input.ts";
 import { carries, ENTRANCES, type Entrance, type Way, waysOf } from "./hostile/ways.ts";
@@ -16,10 +16,10 @@ import { http1Wire, http2Wire } from "./wire.ts";
  * run, or for a longer one: SALLYPORT_FUZZ_SEED=… SALLYPORT_FUZZ_MINUTES=… bun test test/fuzz/cost.test.ts
  */
 
-const SEED = Number(Bun.env.SALLYPORT_FUZZ_SEED ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-const RUNS = Number(Bun.env.SALLYPORT_FUZZ_RUNS ?? 100);
+const SEED = Number(Bun.env["SALLYPORT_FUZZ_SEED"] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+const RUNS = Number(Bun.env["SALLYPORT_FUZZ_RUNS"] ?? 100);
 /** Duration in all. Without it: RUNS inputs per entrance. */
-const MINUTES = Number(Bun.env.SALLYPORT_FUZZ_MINUTES ?? 0);
+const MINUTES = Number(Bun.env["SALLYPORT_FUZZ_MINUTES"] ?? 0);
 /** Per counted failure. A timed run uses the bound of `bun run bench amplification`; the tests allow for a loaded machine. */
 const CPU_MICROS_MAX = MINUTES > 0 ? 2000 : 10_000;
 /** Of a round. */
@@ -46,19 +46,19 @@ function validMessage(codec: Way["codec"]): Uint8Array {
   return utf8.encode('{"challenge_id":"c-1","code":"123456","client_public_key":"AA==","metadata":{"device":"phone"}}');
 }
 
-function anyAttempt(subject: Subject, ways: readonly Way[], chance: Chance): Attempt {
-  if (chance.below(8) === 0) return wireAttempt(subject, chance);
-  const way = chance.pick(ways);
-  const input = chance.below(2) === 0 ? spoiledInput(way, chance) : grammarInput(way, chance);
+function anyAttempt(subject: Subject, ways: readonly Way[], random: Random): Attempt {
+  if (random.below(8) === 0) return wireAttempt(subject, random);
+  const way = random.pick(ways);
+  const input = random.below(2) === 0 ? mutatedInput(way, random) : grammarInput(way, random);
   return {
     what: `${way.name}: ${input.name}, ${Buffer.from(input.bytes.subarray(0, 300)).toString("base64")}`,
     cost: () => subject.costOf(way, input, CPU_MICROS_MAX),
   };
 }
 
-function wireAttempt(subject: Subject, chance: Chance): Attempt {
+function wireAttempt(subject: Subject, random: Random): Attempt {
   const { entrance } = subject;
-  const bytes = (entrance.http === "1.1" ? http1Wire : http2Wire)(chance);
+  const bytes = (entrance.http === "1.1" ? http1Wire : http2Wire)(random);
   const wire = { name: "", http: entrance.http, bytes, requests: 1 };
   return {
     what: `${entrance.name}: ${Buffer.from(bytes).toString("base64")}`,
@@ -66,15 +66,15 @@ function wireAttempt(subject: Subject, chance: Chance): Attempt {
   };
 }
 
-function spoiledInput(way: Way, chance: Chance): HostileInput {
-  return { name: "a valid message, spoiled", kind: way.codec, bytes: Buffer.from(spoil(validMessage(way.codec), chance)) };
+function mutatedInput(way: Way, random: Random): HostileInput {
+  return { name: "a valid message, mutated", kind: way.codec, bytes: Buffer.from(mutate(validMessage(way.codec), random)) };
 }
 
-function grammarInput(way: Way, chance: Chance): HostileInput {
+function grammarInput(way: Way, random: Random): HostileInput {
   const probe = (kind: HostileInput["kind"]) => ({ name: "", kind, bytes: new Uint8Array(0) });
-  let recipe = chance.pick(RECIPES.filter(({ kind }) => carries(way, probe(kind))));
-  for (let times = chance.below(4); times > 0; times--) recipe = variation(recipe, chance);
-  return inputOf({ ...recipe, seed: chance.below(1_000_000) }, (seed) => new Chance(seed));
+  let recipe = random.pick(RECIPES.filter(({ kind }) => carries(way, probe(kind))));
+  for (let times = random.below(4); times > 0; times--) recipe = variation(recipe, random);
+  return inputOf({ ...recipe, seed: random.below(1_000_000) }, (seed) => new Random(seed));
 }
 
 /** Rounds until the time is up; gives every find. */
@@ -84,10 +84,10 @@ async function fuzz(entrance: Entrance, untilMs: number): Promise<string[]> {
   const oracle = new CostOracle(CPU_MICROS_MAX, PEAK_BYTES_MAX, child);
   await subject.warmUp(WARM_UPS);
   const ways = waysOf(entrance);
-  const chance = new Chance(SEED);
+  const random = new Random(SEED);
   let runs = 0;
   do {
-    await oracle.round(Array.from({ length: ROUND }, () => anyAttempt(subject, ways, chance)));
+    await oracle.round(Array.from({ length: ROUND }, () => anyAttempt(subject, ways, random)));
     runs += ROUND;
   } while (MINUTES > 0 ? performance.now() < untilMs : runs < RUNS);
   subject.close();

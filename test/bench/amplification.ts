@@ -1,7 +1,7 @@
 import { readCorpus } from "../fuzz/hostile/corpus.ts";
 import type { HostileInput } from "../fuzz/hostile/input.ts";
 import { ENTRANCES, waysOf } from "../fuzz/hostile/ways.ts";
-import { WIRES } from "../fuzz/hostile/wire-shapes.ts";
+import { WIRES, type WireInput } from "../fuzz/hostile/wire-shapes.ts";
 import { memoryFigures, REQUEST_MICROS_MAX, refusedFigures, unverifiedFigures } from "./amplification/entrance-figures.ts";
 import { type Gateways, startGateways } from "./amplification/gateways.ts";
 import { type SearchOptions, search } from "./amplification/search.ts";
@@ -13,17 +13,21 @@ interface Extent extends SearchOptions {
   readonly warmUps: number;
   /** Measures every n-th way. */
   readonly wayStride: number;
+  readonly wires: readonly WireInput[];
   readonly atOnce: number;
 }
+
+/** A request and a flood for each HTTP version. */
+const FEW_WIRES = ["chunks of one byte", "60,000 chunks of one byte", "DATA of one byte", "PING"];
 
 const EXTENTS: Readonly<Record<Scale, Extent>> = {
   full: {
     ...{ stride: 1, variations: 25, seed: 1, packed: false, boundMicros: REQUEST_MICROS_MAX },
-    ...{ warmUps: 160, wayStride: 1, atOnce: 32 },
+    ...{ warmUps: 160, wayStride: 1, wires: WIRES, atOnce: 32 },
   },
   small: {
     ...{ stride: 150, variations: 1, seed: 1, packed: false, boundMicros: Number.MAX_VALUE },
-    ...{ warmUps: 1, wayStride: 30, atOnce: 2 },
+    ...{ warmUps: 1, wayStride: 7, wires: WIRES.filter(({ name }) => FEW_WIRES.includes(name)), atOnce: 2 },
   },
 };
 
@@ -60,9 +64,8 @@ async function figuresAt(at: number, gateways: Gateways, inputs: readonly Hostil
   if (entrance === undefined) return [];
   const unverified = new Subject(gateways.of("roomy", entrance.port), entrance);
   const refused = new Subject(gateways.of("spent", entrance.port), entrance);
-  const { atOnce, boundMicros, wayStride } = extent;
-  const some = <T>(all: readonly T[]) => all.filter((_, n) => n % wayStride === 0);
-  const trial = { ways: some(waysOf(entrance)), wires: some(WIRES), inputs, atOnce, boundMicros };
+  const { atOnce, boundMicros, wayStride, wires } = extent;
+  const trial = { ways: waysOf(entrance).filter((_, n) => n % wayStride === 0), wires, inputs, atOnce, boundMicros };
   for (const subject of [unverified, refused]) await subject.warmUp(extent.warmUps);
   const figures = [
     ...(await unverifiedFigures(unverified, trial)),

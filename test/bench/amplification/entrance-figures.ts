@@ -3,6 +3,7 @@ import type { HostileInput } from "../../fuzz/hostile/input.ts";
 import { carries, requestOn, sentBytes, type Way } from "../../fuzz/hostile/ways.ts";
 import { BARE_CONNECTIONS, type WireInput } from "../../fuzz/hostile/wire-shapes.ts";
 import type { Figure } from "../benchmark.ts";
+import { machineFactor } from "./machine.ts";
 import type { Cost, Subject } from "./subject.ts";
 
 /** Maximum CPU per request and counted failure. An uncompressed message counts as one failure, a long compressed one as several. */
@@ -60,7 +61,7 @@ export async function unverifiedFigures(subject: Subject, trial: Trial): Promise
     (wire.requests > 0 ? costs : floods).push(without(connectionMicros, cost));
   }
   return [
-    await worst(`${name}: CPU of a request`, "ms", REQUEST_MICROS_MAX / 1000, costs, perFailure),
+    await worst(`${name}: CPU of a request`, "ms", (REQUEST_MICROS_MAX * machineFactor()) / 1000, costs, perFailure),
     await worst(`${name}: CPU of a byte / of a small request's`, "ratio", CPU_PER_BYTE_MAX, costs, (cost) => {
       return cost.cpuMicros / cost.sentBytes / perByte;
     }),
@@ -108,7 +109,7 @@ export async function refusedFigures(subject: Subject, trial: Trial): Promise<Fi
   const figure = `${subject.entrance.name}: CPU of a request of a refused peer`;
   const besideReceiving = ({ cpuMicros, sentBytes: bytes }: Cost) =>
     atLeastOne(cpuMicros - bytes * RECEIVE_MICROS_PER_BYTE) / 1000;
-  return [await worst(figure, "ms", REFUSED_MICROS_MAX / 1000, costs, besideReceiving)];
+  return [await worst(figure, "ms", (REFUSED_MICROS_MAX * machineFactor()) / 1000, costs, besideReceiving)];
 }
 
 /** Peak memory of concurrent requests per byte sent. */

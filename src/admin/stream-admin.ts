@@ -8,9 +8,15 @@ import { queryOf } from "../transport/bun/request-url.ts";
 /** The operations on streams that the admin listener offers. */
 export interface StreamAdmin {
   list(query: StreamQuery): StreamPage;
-  /** Removes the revoked sessions from the session cache and ends their streams. Returns the number of ended streams. */
+  /**
+   * Revokes one session, or all sessions of a user, at this gateway: removes them from the session cache and ends their
+   * streams. Returns the number of ended streams.
+   */
   revoke(revocation: Revocation): number;
-  /** Sends the revocation to the other gateways. Resolves to `true` if the other gateways will receive it. */
+  /**
+   * Sends the revocation to the other gateways that share the same Redis. Resolves to `true` if they will receive it, and to
+   * `false` if not.
+   */
   announce(revocation: Revocation): Promise<boolean>;
 }
 

@@ -19,14 +19,17 @@ interface AdmissionParts {
 }
 
 /**
- * Builds the parts that admit or refuse requests: the ports of the pipeline without the backend, the peer guard of the RPC layer,
- * and the budgets of public calls.
+ * Builds the parts that admit or refuse requests:
+ *
+ * - the ports of the pipeline, except the backend;
+ * - the guard that checks the peer of an RPC before the request is read;
+ * - the budgets of public REST calls.
  */
 export function openAdmission(config: Config, { stores, clock, log, metrics }: AdmissionParts) {
   const budgets = budgetsOf(config);
   const onShadowRefusal = (scope: BudgetScope) => {
     metrics.count("sallyport_shadow_refusals_total", { scope });
-    log.info("shadow budget exceeded", { scope });
+    log.info("budget in shadow mode exceeded", { scope });
   };
   const common = { budgets, onShadowRefusal, clock };
   const { sessions, replay, replayCoverageStartMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
@@ -39,7 +42,7 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
     pipeline: { ...pipelineOptions(config), ...failures, ...{ sessions, replay, replayCoverageStartMs, buckets } },
     guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
-    /** Replaces the budgets by the budgets of a reloaded configuration. */
+    /** Replaces the current budgets with the budgets of a reloaded configuration. */
     adoptBudgets: (next: Config) => void Object.assign(budgets, budgetsOf(next)),
   };
 }

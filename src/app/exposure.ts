@@ -5,9 +5,10 @@ import type { Log } from "../core/telemetry.ts";
 type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
 
 /**
- * Whether other machines can open any number of connections to the edge. With `edge.grpc = own-port`, `Bun.serve` accepts the
- * connections, and only the connection sweep limits them. If the sweep is not available (`isSwept` is false), a proxy in front of
- * the gateway must limit them.
+ * Returns true if other machines can open any number of connections to the edge.
+ *
+ * With `edge.grpc = own-port`, `Bun.serve` accepts the connections and has no connection limit. Only the connection sweep
+ * limits them. If the sweep is not available (`isSwept` is false), a proxy in front of the gateway must limit them.
  */
 export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
   const isExposed = !isLoopback(config["edge.listen"].host) && config.trusted_proxies.length === 0;
@@ -15,7 +16,8 @@ export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
 }
 
 /**
- * Logs a warning if a listener without authentication is not on loopback. `what` is the setting with the address of the listener.
+ * Logs a warning if a listener that requires no authentication is reachable from other machines. `what` is the name of the
+ * setting that contains the listener's address.
  */
 export function warnOfOpenListener(what: string, bound: ListenAddress, log: Log): void {
   if (isLoopback(bound.host)) return;

@@ -21,8 +21,8 @@ interface FeedParts {
 /** Creates the push feed, which delivers events and revocations to the hub. */
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { sink, revocations, log, metrics, clock, onStateChange } = parts;
-  // Client streams that open before the push feed is up for the first time may miss events.
-  // So the first time the feed is up counts as a gap, unless the feed itself has reported a gap.
+  // Event streams that clients open before the push feed is up for the first time may miss events. So the gateway reports a gap
+  // when the feed is up for the first time, unless the feed itself has already reported a gap.
   let hadGap = false;
   const gap = () => {
     hadGap = true;
@@ -48,7 +48,10 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   });
 }
 
-/** Returns the reasons for which the push feed makes the gateway not ready. The list is empty if there are none. */
+/**
+ * Returns the reasons for which the push feed makes the gateway not ready. The list is empty if the push feed does not prevent
+ * readiness.
+ */
 export function feedNotReady(feed: Pick<PushFeed, "hasBeenUp">, areRevocationsArriving: boolean): string[] {
   if (!feed.hasBeenUp()) return ["the push feed has not come up yet"];
   return areRevocationsArriving ? [] : ["the push feed is down"];

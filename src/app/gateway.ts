@@ -43,8 +43,8 @@ export interface Gateway {
    */
   stop(): Promise<boolean>;
   /**
-   * Loads the configuration again and uses its budgets from now on. If the configuration is invalid, changes nothing and returns
-   * `false`.
+   * Loads the configuration again and applies its budgets. Returns `true` on success. If the new configuration is invalid,
+   * changes nothing and returns `false`.
    */
   reload(load: () => Config): boolean;
 }
@@ -52,19 +52,19 @@ export interface Gateway {
 export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
-  /** Path of the configuration file, if the file contains secrets. */
+  /** Path of the configuration file. It is set only if the file contains secrets. */
   readonly secretConfigFile?: string | undefined;
   readonly metrics?: GatewayMetrics | undefined;
   readonly clock?: Clock | undefined;
-  /** Opens other stores than the configured ones. For tests. */
+  /** Replaces `openStores`, which opens the configured stores. Only tests set it. */
   readonly openStores?: typeof openStores | undefined;
 }
 
 const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
 
 /**
- * Builds all parts of the gateway and starts them. If it fails, it stops the parts that are running and throws `ConfigError`,
- * `StoreError` or `ListenError`.
+ * Builds all parts of the gateway and starts them. If one part fails to start, stops the parts that already run and throws
+ * `ConfigError`, `StoreError` or `ListenError`.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log, clock = systemClock } = options;
@@ -160,8 +160,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /**
- * Shortens the lifetime of addresses in the DNS cache of Bun. If this fails, the gateway logs a warning and continues: Bun then
- * caches addresses for 30 s.
+ * Shortens the time for which Bun caches the result of a DNS query. If this fails, the gateway logs a warning and continues:
+ * Bun then caches a result for 30 s.
  */
 function limitDnsCache(log: Log): void {
   try {
@@ -172,8 +172,8 @@ function limitDnsCache(log: Log): void {
 }
 
 /**
- * Returns a function that creates revoking functions. A revoking function applies a revocation, logs `message` and returns the
- * number of ended streams.
+ * Returns a function that takes a log message and returns a revoke function. Each call of the revoke function applies one
+ * revocation, logs it with that message, and returns the number of ended streams.
  */
 function loggedRevoke(revocations: Revocations, log: Log) {
   return (message: string) => (revocation: Revocation) => {
@@ -186,7 +186,8 @@ function loggedRevoke(revocations: Revocations, log: Log) {
 
 function openKeyRing(config: Config): KeyRing {
   const { current, next, previous } = loadSeeds(config);
-  // `serve` requires a configured key. `dev` and `demo` may use a random key for the lifetime of the process.
+  // The command `serve` requires a configured key. The commands `dev` and `demo` may use a random key, which exists only as
+  // long as the process.
   return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
 }
 

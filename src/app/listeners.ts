@@ -22,7 +22,7 @@ import { filesForConnections } from "./open-files.ts";
 export interface PublicListeners {
   readonly edgeUrl: string;
   readonly grpcUrl: string;
-  /** The bound addresses, such as `http://0.0.0.0:8080`. They are logged. */
+  /** The addresses that the listeners are bound to, such as `http://0.0.0.0:8080`. The gateway logs them at the start. */
   readonly bound: { readonly edge: string; readonly grpc: string };
   /** Stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;
@@ -30,8 +30,8 @@ export interface PublicListeners {
 }
 
 /**
- * Opens the public listeners and watches their TLS files. If it fails, it closes the listeners that are open and throws
- * `ListenError`.
+ * Opens the public listeners and watches their TLS files for changes. If one listener cannot be opened, closes the listeners
+ * that are already open and throws `ListenError`.
  */
 export async function openPublicListeners(
   config: Config,
@@ -92,8 +92,8 @@ function limitsOf(config: Config, fds: FdBudget): Omit<ConnectionLimits, "onShed
 }
 
 /**
- * Limits the connections of an edge that has its own port. If this is not possible, logs a warning and returns `undefined`; the
- * edge then has no connection limits.
+ * Limits the number of connections to an edge that has its own port. Returns `undefined` and logs a warning if the limit cannot
+ * be enforced. The edge then accepts any number of connections.
  */
 function limitEdge({ address }: RenewableListener, parts: SweepParts & { readonly log: Log }): { stop(): void } | undefined {
   try {
@@ -126,15 +126,15 @@ function watchIdentity(
   const paths = tlsPaths(config);
   const onRenewed = (renewed: TlsIdentity) => {
     for (const listener of listeners) listener.renewTls(renewed);
-    // A listener may have opened a new socket for the new certificate. The socket option must be set on that socket too.
+    // A listener may have opened a new socket to use the new certificate. The new socket needs the socket option too.
     limitUnacknowledged(listeners, config, log);
   };
   return paths && watchTlsFiles(paths, current, { intervalMs: config["tls.reload_ms"], clock, log, metrics, onRenewed });
 }
 
 /**
- * Sets `TCP_USER_TIMEOUT` on every listener. The kernel then closes a connection if the client no longer acknowledges data. If
- * this is not possible, the gateway logs a warning and continues.
+ * Sets the socket option `TCP_USER_TIMEOUT` on every listener. The kernel then closes a connection if the client stops to
+ * acknowledge data. If the option cannot be set, the gateway logs a warning and continues.
  */
 function limitUnacknowledged(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
   try {

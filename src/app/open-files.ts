@@ -7,13 +7,14 @@ import type { Log } from "../core/telemetry.ts";
 const RESERVED_FILES = 512;
 
 /**
- * If RLIMIT_NOFILE is lower than this, a warning is logged: fewer than a thousand HTTP/1.1 clients then fit on the mux listener.
+ * The gateway logs a warning if RLIMIT_NOFILE, its limit of open files, is lower than this number. Fewer than 1000 HTTP/1.1
+ * clients can then connect to the mux listener.
  */
 const FEW_FILES = 4096;
 
 /**
- * Returns the number of file descriptors for client connections. `openFilesMax` is RLIMIT_NOFILE. If it is unknown, the number is
- * infinite.
+ * Returns the number of file descriptors that client connections may use. `openFilesMax` is the limit RLIMIT_NOFILE. Returns
+ * `Infinity` if the limit is unknown.
  */
 export function filesForConnections(log: Log, openFilesMax = processLimit()): number {
   if (openFilesMax === undefined) return Number.POSITIVE_INFINITY;

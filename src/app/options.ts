@@ -46,11 +46,13 @@ export function storeSettings(config: Config): StoreSettings {
 }
 
 /**
- * Returns the maximum number of failure buckets for exempt sessions and their networks: 4 per entry of the session cache.
+ * Returns the maximum number of failure buckets for exempt sessions and their networks. An exempt session was verified recently
+ * and has its own failure bucket. The maximum is 4 buckets per entry of the session cache:
  *
- * - At most `session_cache.entries_max` sessions are exempt at a time, each for `session_cache.ttl_ms`.
- * - A bucket takes about as long to refill. So the buckets of twice as many sessions can be in use.
- * - Each session may need a second bucket, for its network.
+ * - At most `session_cache.entries_max` sessions are exempt at a time. A session is exempt for `session_cache.ttl_ms`.
+ * - An empty bucket needs about the same time to refill. So buckets of sessions that are no longer exempt are still in use.
+ *   This doubles the number.
+ * - Each session may need a second bucket, for its network. This doubles the number again.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];
@@ -61,7 +63,7 @@ function redisSettings(config: Config): RedisSettings {
     return { name, path: config[name] };
   };
   return {
-    // The URL is not missing, because config/rules.ts requires it if `stores.kind = redis`.
+    // If `stores.kind = redis`, config/rules.ts requires `stores.redis.url`. So the empty string is never used.
     url: config["stores.redis.url"] ?? "",
     prefix: config["stores.redis.prefix"],
     timeoutMs: config["stores.redis.timeout_ms"],

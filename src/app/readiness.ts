@@ -3,7 +3,10 @@ export class Readiness {
   readonly #sources: (() => readonly string[])[] = [];
   readonly #listeners: (() => void)[] = [];
 
-  /** Adds a source of reasons. The source returns the reasons that apply now, or an empty list if there are none. */
+  /**
+   * Adds a source of reasons for which the gateway is not ready. The source is a function that returns its current reasons, or
+   * an empty list.
+   */
   add(reasons: () => readonly string[]): void {
     this.#sources.push(reasons);
   }
@@ -12,12 +15,12 @@ export class Readiness {
     this.#listeners.push(listener);
   }
 
-  /** Call when the reasons of a source may have changed. */
+  /** Notifies the listeners. Call this method when the gateway may have become ready or not ready. */
   changed(): void {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Returns the reasons of all sources. The list is empty if the gateway is ready. */
+  /** Returns the reasons of all sources for which the gateway is not ready. The list is empty if the gateway is ready. */
   reasons(): string[] {
     return this.#sources.flatMap((reasons) => reasons());
   }

@@ -5,15 +5,18 @@ import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 
 interface ReloadParts {
-  /** The parts that use budgets. They adopt the budgets of a new configuration. */
+  /**
+   * The parts of the gateway that use budgets. After a reload, `adoptBudgets` gives each part the budgets of the new
+   * configuration.
+   */
   readonly adopters: readonly { adoptBudgets(next: Config): void }[];
   readonly log: Log;
   readonly metrics: GatewayMetrics;
 }
 
 /**
- * Returns a function that loads a new configuration, adopts its budgets, and logs the changes that need a restart. If the
- * configuration is invalid, the function changes nothing and returns `false`.
+ * Returns a function that loads the configuration again, applies its budgets, and logs which other changes need a restart. That
+ * function returns `true` on success. If the new configuration is invalid, it changes nothing and returns `false`.
  */
 export function configReload(config: Config, { adopters, log, metrics }: ReloadParts): (load: () => Config) => boolean {
   let running = config;

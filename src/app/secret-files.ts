@@ -15,8 +15,8 @@ const OTHERS = 0o006;
 const GROUP = 0o060;
 
 /**
- * Logs a warning for each secret file that its group or other users can access. `configFile` is the path of the configuration
- * file, if the file contains secrets.
+ * Logs a warning for each file with secrets that its group or other users can access. `configFile` is the path of the
+ * configuration file. It is `undefined` if that file contains no secrets.
  */
 export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
   const files = SECRET_FILES.map((setting) => ({ setting, path: config[setting] }));

@@ -14,8 +14,8 @@ export interface ForwardedHeaders extends IncomingTrace {
 type CommandPorts = Pick<PipelinePorts, "sessions" | "revocations" | "signer" | "clock">;
 
 /**
- * Check 8 of a command. Calls the backend through the route of the request and signs the reply. If the session was revoked in the
- * meantime, the backend is not called.
+ * Check 8 of a command. Calls the backend through the route of the request, and signs the reply. Throws SESSION_REVOKED, and
+ * does not call the backend, if the session was revoked after check 2.
  */
 export async function runCommand(
   request: AdmittedRequest,

@@ -12,26 +12,26 @@ export type FailurePorts = Pick<
 >;
 
 /**
- * The `scope` of RATE_LIMITED that clients get for an empty failure bucket, whether the bucket belongs to a network or to a
- * session.
+ * The `scope` in the refusal RATE_LIMITED when a failure bucket is empty. It is the same for the failure bucket of a network
+ * and of a session.
  */
 const SCOPE = "failures";
 
 /**
- * Refusals that are the fault of the gateway. They do not charge the failure bucket of an exempt session, so that the session is
- * admitted as soon as the gateway has recovered.
+ * Refusals that are the fault of the gateway. The failure bucket of an exempt session is not charged for them. So the session
+ * is admitted as soon as the gateway has recovered.
  */
 const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE", "REPLAY_STORE_UNAVAILABLE"]);
 
 /**
- * Check 0, after decoding. Refuses a request from a network with many recent failures, before the request costs a session look-up
- * or a signature check.
+ * Check 0, after decoding. Refuses a request from a network with many recent failures, before the request causes a session
+ * look-up or a signature check.
  *
- * - A session that was recently verified from the network is exempt. So one bad client does not lock out other clients behind the
- *   same address.
+ * - A session that was recently verified from the network is exempt from the network's failure bucket. So one bad client does
+ *   not block other clients behind the same address.
  * - Each exempt session has its own failure bucket, because the session id of the request is not verified yet.
- * - A request holds failure permits until it is known whether the request fails. So concurrent guesses are limited like
- *   sequential guesses.
+ * - A request holds failure permits until it has failed or succeeded. So requests sent in parallel cannot test more guesses
+ *   than requests sent one after the other.
  */
 export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
   const { peer, message } = request;
@@ -45,8 +45,8 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
   try {
     await acquirePermits(demand, permits, ports);
   } catch (refusal) {
-    // The network is charged for decoding even if the request is refused here.
-    // An attacker may want only to cause the cost of decoding.
+    // The network is charged for the decoding of the message even if the request is refused here. The purpose of an attack may
+    // be to make the gateway decode.
     await chargeVerifiedNetwork(peer, request.cost, ports);
     throw refusal;
   }
@@ -59,8 +59,8 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
  *
  * `cost` is the number of tokens that the next step costs. It is 0 if the step is cheap.
  *
- * If a session was recently verified from the network, an empty failure bucket does not refuse cheap steps. Other steps are then
- * limited by a second bucket of the network, which has the rate and burst of the `ip` budget.
+ * If a session was recently verified from the network, an empty failure bucket does not refuse cheap steps. All other steps are
+ * then limited by a second bucket of the network, which has the rate and burst of the `ip` budget.
  */
 export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, verifiedPeers, clock } = ports;
@@ -96,9 +96,10 @@ async function chargeVerifiedNetwork(peer: Peer, cost: number, ports: FailurePor
 }
 
 /**
- * Acquires the permits of a request. If the bucket has enough tokens but other requests hold them, the request waits, because
- * many honest clients behind one address may connect simultaneously after a restart. At most `ip.burst` requests per bucket wait;
- * further requests are refused.
+ * Acquires the failure permits of a request. If other requests hold the tokens that the request needs, the request waits: many
+ * honest clients behind one address may connect simultaneously after a restart.
+ *
+ * Throws RATE_LIMITED if the bucket has too few tokens, or if `ip.burst` requests already wait for this bucket.
  */
 async function acquirePermits(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failurePermits, budgets, clock } = ports;
@@ -124,8 +125,8 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
 }
 
 /**
- * In shadow mode no request waits or is refused. Reports a request that would be refused without shadow mode, because all tokens
- * are held and the queue of waiting requests would be full.
+ * Reports a request that passes only because the failure budget is in shadow mode. Without shadow mode, the request would be
+ * refused because all tokens are held and the maximum number of requests already wait.
  */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
@@ -134,11 +135,12 @@ function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
 }
 
 /**
- * Charges the network for a refused request. If the session is exempt, charges its own failure bucket too. Must run before the
- * permits of the request are released.
+ * Charges the failure bucket of the network for a refused request. If the session is exempt, also charges the session's own
+ * failure bucket. Must run before `releasePermits`.
  */
 export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
-  // This refusal is not charged: after a restart of the gateway, all clients behind one address may get it simultaneously.
+  // A request that was signed before the gateway started is not charged. After a restart, all clients behind one address may
+  // send such requests simultaneously.
   if (refusal instanceof Refusal && refusal.cause instanceof SignedBeforeStart) return;
   const { peer, failureDemand } = prechecked;
   const network = networkDemand(peer, ports);
@@ -149,12 +151,12 @@ export async function spendFailure(prechecked: PrecheckedRequest, refusal: unkno
   await ports.unverifiedBuckets.spend(demands, ports.clock.now());
 }
 
-/** Releases the permits of a request. Must be called when it is known whether the request fails. */
+/** Releases the failure permits that a request holds. Call this function when the request has failed or succeeded. */
 export function releasePermits({ failureDemand, permits }: PrecheckedRequest, { failurePermits }: FailurePorts): void {
   failurePermits.release(failureDemand.key, permits);
 }
 
-/** Returns the number of tokens that a request of this cost needs: at least one, and at most a full bucket. */
+/** Converts the cost of a request to a number of tokens: at least one, and at most the burst of the bucket. */
 function tokensOf(cost: number, { budget }: BucketDemand): number {
   return Math.max(1, Math.min(cost, Math.floor(budget.burst)));
 }
@@ -172,8 +174,9 @@ function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDema
 }
 
 /**
- * Returns the bucket of a network with verified sessions, for failures that belong to no session. The key contains "*" in place
- * of a session id. "*" is not a valid session id, so no session has the same key.
+ * Returns the bucket of a network that has verified sessions. The bucket limits requests that were refused before their session
+ * was known, such as undecodable requests. Its key contains "*" as the session id. "*" is not a valid session id, so no session
+ * has the same key.
  */
 function verifiedNetworkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };

@@ -1,17 +1,20 @@
-/** The tokens of one failure bucket that are held, and the requests that wait for such tokens. */
+/**
+ * The state of one failure bucket: `held` is the number of tokens that requests hold, and `waiting` wakes the requests that
+ * wait for a token.
+ */
 interface PermitQueue {
   held: number;
   readonly waiting: (() => void)[];
 }
 
 /**
- * Counts the tokens of failure buckets that requests hold while they are checked. Without this count, many concurrent guesses
- * would pass before the first guess is charged. Only buckets with requests in progress use memory.
+ * Counts, for each failure bucket, the tokens that requests hold while they are checked. Without this count, many concurrent
+ * guesses would pass before the first guess is charged. A bucket uses memory only while requests hold its tokens.
  */
 export class FailurePermits {
   readonly #queues = new Map<string, PermitQueue>();
 
-  /** Returns the number of tokens of a bucket that requests hold. */
+  /** Returns how many tokens of a failure bucket are held by requests. */
   held(bucket: string): number {
     return this.#queues.get(bucket)?.held ?? 0;
   }
@@ -23,8 +26,8 @@ export class FailurePermits {
   }
 
   /**
-   * Frees held tokens of a bucket and wakes one waiting request per token. If no token is held any more, wakes all waiting
-   * requests, because no later release would wake them.
+   * Releases held tokens of a bucket and wakes one waiting request for each token. If no request holds a token of the bucket
+   * any more, wakes all waiting requests, because no later release would wake them.
    */
   release(bucket: string, tokens: number): void {
     const queue = this.#queues.get(bucket);
@@ -35,7 +38,8 @@ export class FailurePermits {
   }
 
   /**
-   * Whether a request may wait for a token: tokens of the bucket are held, and fewer than `waitingMax` requests wait for them.
+   * Returns true if a request may wait for a token of the bucket. Other requests must hold tokens of the bucket, and fewer than
+   * `waitingMax` requests may be waiting already.
    */
   mayWait(bucket: string, waitingMax: number): boolean {
     const queue = this.#queues.get(bucket);
@@ -43,8 +47,8 @@ export class FailurePermits {
   }
 
   /**
-   * Adds a request to those that wait for a held token of the bucket. The promise resolves when a token is released; the caller
-   * must then check the bucket again. Returns `undefined` if the request may not wait (see `mayWait`).
+   * Makes a request wait for a token of the bucket. The promise resolves when a token is released; the caller must then check
+   * the bucket again. Returns `undefined` if the request may not wait (see `mayWait`).
    */
   nextRelease(bucket: string, waitingMax: number): Promise<void> | undefined {
     const queue = this.#queues.get(bucket);

@@ -41,8 +41,8 @@ async function verify(request: PrecheckedRequest, ports: PipelinePorts): Promise
     markVerified(fresh, ports);
     return fresh;
   } catch (refusal) {
-    // An outage of the replay store is not the fault of the session.
-    // So a session that is exempt from the failure budget stays exempt.
+    // An outage of the replay store is not the fault of the client. So a session that is exempt from the failure budget of its
+    // network stays exempt.
     if (refusal instanceof Refusal && refusal.reason === "REPLAY_STORE_UNAVAILABLE" && isVerified(verified, ports)) {
       markVerified(verified, ports);
     }
@@ -55,8 +55,8 @@ function isVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, p
 }
 
 /**
- * Marks the session as verified from this network. Must follow the replay check: a replayed request must not mark its sender as
- * verified.
+ * Records that the session was verified from this network. Must run after the replay check: the sender of a replayed request
+ * must not count as verified.
  */
 function markVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, ports: PipelinePorts): void {
   ports.verifiedPeers.remember(peer.network, session.deviceSessionId, ports.clock.now());

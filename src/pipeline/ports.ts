@@ -8,8 +8,8 @@ import type { SessionDirectory } from "../core/sessions.ts";
 import type { FailurePermits } from "./failure-permits.ts";
 
 /**
- * The budgets that the pipeline spends (proto/README.md, "Budgets"), except the budgets of routes. A reload of the configuration
- * replaces them.
+ * The budgets of the pipeline (proto/README.md, "Budgets"), except the budgets of routes. A reload of the configuration
+ * replaces these budgets.
  */
 export interface PipelineBudgets {
   ip: Budget;
@@ -21,7 +21,7 @@ export interface PipelineBudgets {
 export interface FreshnessOptions {
   /** Maximum difference between the timestamp of a request and the gateway's clock. */
   readonly windowMs: number;
-  /** A reservation is kept until the freshness window of its request ends, plus this margin. */
+  /** How long a reservation is kept after the freshness window of its request has ended. */
   readonly marginMs: number;
 }
 
@@ -30,13 +30,16 @@ export interface PipelinePorts {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
   /**
-   * Unix time in ms. A request that was signed earlier is refused, because its reservation may be lost. `-Infinity` if no
-   * reservation can be lost.
+   * A Unix time in ms. A request that was signed earlier is refused, because the record that its id was used may be lost.
+   * `-Infinity` if no such record can be lost.
    */
   readonly replayCoverageStartMs: number;
-  /** The buckets of requests that passed checks 1 to 6. */
+  /** The store of the buckets for requests that passed checks 1 to 6. */
   readonly buckets: BucketStore;
-  /** The failure buckets. They are in a store of their own, so that failing clients cannot evict the buckets in `buckets`. */
+  /**
+   * The store of the failure buckets. It is separate, so that the buckets of failing clients cannot evict the buckets of
+   * verified requests.
+   */
   readonly unverifiedBuckets: BucketStore;
   readonly failurePermits: FailurePermits;
   readonly verifiedPeers: VerifiedPeers;
@@ -47,6 +50,6 @@ export interface PipelinePorts {
   readonly payloadBytesMax: number;
   readonly freshness: FreshnessOptions;
   readonly budgets: PipelineBudgets;
-  /** Called when a budget in shadow mode would have refused a request. */
+  /** Called when a budget in shadow mode would refuse a request if it were not in shadow mode. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
 }

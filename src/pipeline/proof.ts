@@ -5,8 +5,8 @@ import type { Session } from "../core/sessions.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 
 /**
- * The brand of the proof types. Each check takes the proof of the check before it, and is the only code that builds its own
- * proof. So code that calls two checks in the wrong order does not compile.
+ * The property that makes a proof type unique. Each check takes the proof of the check before it, and only that check builds
+ * its own proof. So code that calls two checks in the wrong order does not compile.
  */
 declare const proof: unique symbol;
 type Proof<Check extends string> = { readonly [proof]: { readonly [C in Check]: true } };
@@ -26,7 +26,7 @@ export interface IncomingRequest {
   readonly rpc: Rpc;
   readonly message: SignedMessage;
   readonly peer: Peer;
-  /** The cost of reading the message, in tokens of the failure bucket. 0 if reading the message was cheap. */
+  /** The cost of reading and decoding the message, in tokens of the failure bucket. 0 if the message was cheap to read. */
   readonly cost: number;
 }
 
@@ -40,13 +40,16 @@ interface Request {
 
 interface SessionRequest extends Request {
   readonly session: Session;
-  /** A position in the revocation log. The session is known to be active as of this position; later entries may revoke it. */
+  /**
+   * A position in the revocation log. The session was active at this position. A revocation that was logged after this position
+   * may have ended the session.
+   */
   readonly mark: number;
 }
 
 /**
- * Check 0 passed: the peer's failure bucket has enough tokens. The request holds `permits` tokens until it is known whether it
- * fails.
+ * Check 0 passed: the peer's failure bucket has enough tokens. The request holds `permits` of these tokens until it has failed
+ * or succeeded.
  */
 export type PrecheckedRequest = IncomingRequest & {
   readonly failureDemand: BucketDemand;
@@ -62,7 +65,7 @@ export type IntactPayload = SessionRequest & Proof<"payload">;
 export type VerifiedCaller = SessionRequest & Proof<"signature">;
 /** Checks 5 and 6 passed: the timestamp is fresh and the request id is reserved. */
 export type FreshRequest = SessionRequest & Proof<"freshness">;
-/** Check 7 passed: a token was taken from every bucket. The request may go to the backend or to the hub. */
+/** Check 7 passed: the request took one token from each of its buckets. It may now go to the backend or to the hub. */
 export type AdmittedRequest = SessionRequest & { readonly route: Route | undefined } & Proof<"budgets">;
 
 type AnyProof = PrecheckedRequest | WellFormed | KnownSession | IntactPayload | VerifiedCaller | FreshRequest | AdmittedRequest;

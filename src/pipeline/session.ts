@@ -5,8 +5,8 @@ import type { FoundSession, SessionDirectory } from "../core/sessions.ts";
 import { type AdmittedRequest, type KnownSession, proven, type WellFormed } from "./proof.ts";
 
 /**
- * Check 2. Throws unless the session exists and is active. The proof contains a mark of the revocation log, so that a later check
- * finds newer revocations.
+ * Check 2. Throws unless the session exists and is active. The proof contains the position of the revocation log at which the
+ * session was active, so that a later check finds newer revocations.
  */
 export async function findSession(request: WellFormed, sessions: SessionDirectory): Promise<KnownSession> {
   const { session, mark } = activeOf(await sessions.find(request.envelope.deviceSessionId));
@@ -15,11 +15,13 @@ export async function findSession(request: WellFormed, sessions: SessionDirector
 }
 
 /**
- * Returns the function that repeats check 2 immediately before a command is sent, because the session may have been revoked
- * since.
+ * Returns a function that repeats check 2 immediately before a command is sent to the backend. The session may have been
+ * revoked after check 2.
  *
- * If the command waited in the queue, the session is looked up again: a gap of the push feed may have hidden a revocation. If it
- * did not wait, the revocation log is sufficient, unless the log no longer reaches back to the mark.
+ * - If the command did not wait in a queue, the revocation log is searched for revocations after `mark`, the position of check
+ *   2.
+ * - If the command waited, or if the log no longer contains all revocations after `mark`, the session is looked up again. While
+ *   the command waited, the push feed may have missed a revocation.
  */
 export function recheckSession(
   { session, mark }: AdmittedRequest,

@@ -32,16 +32,16 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       request_id: notes["request_id"],
       user_id: notes["user_id"],
       result_code: notes["result_code"],
-      // Public details of the refusal, such as `scope`, `field` or `limit_bytes`.
+      // The details of a refusal that the client also gets, such as `scope`, `field` or `limit_bytes`.
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
-    if (isInternalError(thrown)) log.error("call", fields);
+    if (isInternalError(thrown)) log.error("call failed", fields);
     else log.info("call", fields);
   };
 }
 
-/** Returns the private cause of an error as text. The cause is logged and never sent to a client. */
+/** Returns the cause of an error as text, or `undefined` if it has none. The cause is logged and never sent to a client. */
 function causeOf(thrown: unknown): string | undefined {
   if (thrown === undefined) return undefined;
   const cause = thrown instanceof Refusal || thrown instanceof ConnectError ? thrown.cause : thrown;
@@ -49,8 +49,8 @@ function causeOf(thrown: unknown): string | undefined {
 }
 
 /**
- * Whether an error is the fault of the gateway. A protocol error is the fault of the client, even if its code is `internal`: the
- * protocols define this code for some broken frames.
+ * Returns true if an error is the fault of the gateway. A protocol error is the fault of the client, even if its code is
+ * `internal`: the RPC protocols require this code for some malformed frames.
  */
 function isInternalError(thrown: unknown): boolean {
   return thrown !== undefined && reasonOf(thrown) === "INTERNAL";

@@ -17,11 +17,14 @@ export interface GatewayServiceParts {
   readonly hub: Hub;
   /** Interval between heartbeats on an idle stream. */
   readonly heartbeatMs: number;
-  /** Whether shutdown has started. From then on, new calls are refused and running calls are completed. */
+  /** Returns true after shutdown has started. The gateway then refuses new calls and completes the running calls. */
   readonly isStopping: () => boolean;
 }
 
-/** Returns the two RPCs of the contract. Connects the RPC layer to the pipeline and the hub. */
+/**
+ * Returns the two RPCs of the contract, `ExecuteCommand` and `SubscribeEvents`. They run each decoded message through the
+ * pipeline and then through the backend or the hub.
+ */
 export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<Peer>[] {
   return [
     unary(Gateway.method.executeCommand, (message, call: Call<Peer>) => executeCommand(message, call, parts)),
@@ -69,8 +72,8 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
 }
 
 /**
- * Adds the ids in the envelope to the call's log line, although they are not verified yet. An id with invalid syntax is left out,
- * because it may contain any text.
+ * Adds the ids in the envelope to the log line of the call, although they are not verified yet. An id with invalid syntax is
+ * not added, because it may contain any text.
  */
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
   if (envelope === undefined) return;

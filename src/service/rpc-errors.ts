@@ -35,7 +35,10 @@ export function toConnectError(thrown: unknown): ConnectError {
   return error;
 }
 
-/** Adds the delay to the error in two forms: the detail RetryInfo, and the header Retry-After in whole seconds, rounded up. */
+/**
+ * Adds the time after which the client may retry. The error gets it in two forms: the detail RetryInfo, and the header
+ * Retry-After in whole seconds, rounded up.
+ */
 function addRetry(error: ConnectError, retryAfterMs: number): void {
   const ms = Math.ceil(retryAfterMs);
   const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
@@ -43,7 +46,10 @@ function addRetry(error: ConnectError, retryAfterMs: number): void {
   error.metadata.set("retry-after", String(Math.max(1, Math.ceil(ms / 1000))));
 }
 
-/** Returns the reason of an error in the catalogue, for logs and metrics. Returns `undefined` for a protocol error. */
+/**
+ * Returns the reason of the refusal that a thrown error stands for, for logs and metrics. Returns `undefined` for a protocol
+ * error, which has no reason in the catalogue.
+ */
 export function reasonOf(thrown: unknown): Reason | undefined {
   if (thrown instanceof ConnectError) return undefined;
   return thrown instanceof Refusal ? thrown.reason : "INTERNAL";

@@ -3,9 +3,9 @@ import { isJsonObject } from "../core/json-body.ts";
 import { JsonTextError, scanJson } from "../core/json-text.ts";
 import { payloadInvalid } from "../core/refusal.ts";
 
-/** The options of a subscription. */
+/** The decoded payload of a subscription request. */
 export interface SubscribePayload {
-  /** The id of the last event that the client received. `undefined` if the client does not resume. */
+  /** The id of the last event that the client received. `undefined` if the client does not ask for earlier events. */
   readonly resumeAfter: string | undefined;
 }
 

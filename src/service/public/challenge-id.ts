@@ -1,16 +1,16 @@
-/** Matches 1 to 128 "unreserved" characters (RFC 3986 2.3). No parser skips, unwraps or decodes these characters. */
+/** Matches 1 to 128 "unreserved" characters (RFC 3986 2.3). Every parser of ids keeps these characters unchanged. */
 const OPAQUE = /^[A-Za-z0-9._~-]{1,128}$/;
 /** Matches a UUID (RFC 9562 4) in lower case. */
 const CANONICAL_UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Matches text that contains a UUID. Go (google/uuid) ignores characters around a UUID, and SQL Server ignores characters after a
- * UUID.
+ * Matches text that contains a UUID. Some parsers ignore the characters around a UUID (google/uuid for Go) or after it (SQL
+ * Server).
  */
 const CONTAINS_UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 /**
- * Matches five groups of hexadecimal digits of any length. Java's `UUID.fromString` accepts groups without leading zeros. Older
- * versions of Java truncate groups that are too long.
+ * Matches five groups of hexadecimal digits, whatever their lengths are. Java's `UUID.fromString` accepts groups without
+ * leading zeros. Older versions of Java shorten groups that are too long.
  */
 const FIVE_HEX_GROUPS = /^[0-9a-f]+(?:-[0-9a-f]+){4}$/i;
 /**
@@ -20,15 +20,16 @@ const FIVE_HEX_GROUPS = /^[0-9a-f]+(?:-[0-9a-f]+){4}$/i;
 const HYPHENLESS_UUID = /^[0-9a-fx_]{32}$/i;
 
 /**
- * Returns the bucket key of a challenge's budget. Returns `undefined` if the id breaks the rule of the contract.
+ * Returns the key of the bucket for one challenge. Returns `undefined` if the id breaks the rule of the contract.
  *
- * All spellings that a backend accepts for one challenge must get the same key. Otherwise an attacker could guess with a full
- * bucket for each spelling.
+ * All spellings that a backend accepts for one challenge must get the same key. Otherwise an attacker could use a new, full
+ * bucket of guesses for each spelling.
  *
- * - A backend may parse its ids as UUIDs, and parsers accept several spellings. So only the canonical spelling of a UUID is
- *   valid.
- * - Any other id is opaque. A backend's collation or number parser may treat different ids as equal. So ids share a key if they
- *   differ only in case, punctuation, leading zeros or letters that look like digits (Crockford's base 32, used by ULID).
+ * - A backend may parse its ids as UUIDs, and UUID parsers accept several spellings. So a UUID is valid only in lower case with
+ *   all hyphens.
+ * - A backend may also compare other ids by a collation or as numbers, which treats different texts as equal. So two ids share
+ *   a key if they differ only in case, punctuation, leading zeros or letters that look like digits (Crockford's base 32, used
+ *   by ULID).
  */
 export function challengeKey(id: string): string | undefined {
   if (CANONICAL_UUID.test(id)) return id;

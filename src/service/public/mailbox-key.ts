@@ -1,11 +1,11 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 
 /**
- * Returns the bucket key of a mailbox's budget. Addresses that a mail system or a database may treat as equal get the same key,
- * so that one mailbox cannot be sent more mails than its budget allows. Two mailboxes with the same key share a bucket, which is
+ * Returns the key of the bucket for one mailbox. Addresses that a mail system or a database may treat as equal get the same
+ * key. So no mailbox gets more mails than its budget allows. Different mailboxes may share a key and thus a bucket, which is
  * harmless.
  *
- * In the local part, the key ignores:
+ * In the local part (before the @), the key ignores:
  * - normalization form and case (NFKC, case folding);
  * - accents, strokes and ligatures (collations such as utf8mb4_0900_ai_ci);
  * - invisible characters, punctuation and dots;
@@ -13,7 +13,7 @@ import { domainToASCII, domainToUnicode } from "node:url";
  *
  * In the domain, the key ignores:
  * - differences in spelling (RFC 5890, UTS 46) and extra dots;
- * - which domain of the same provider the address uses.
+ * - which of several domains of one mail provider is used, such as gmail.com or googlemail.com.
  */
 export function mailboxKey(email: string): string {
   const text = email.normalize("NFKC");
@@ -23,7 +23,7 @@ export function mailboxKey(email: string): string {
 
 function localKey(local: string): string {
   const withoutTag = repeated(local, foldLetters).replace(/(?<=.)\+.*$/su, "");
-  // A plus sign at the start is part of the name, so the key keeps it.
+  // A plus sign at the start of the local part is part of the name, so the key contains it.
   return withoutTag.replace(/[^\p{L}\p{Nd}+]/gu, "");
 }
 
@@ -33,12 +33,12 @@ function domainKey(domain: string): string {
 }
 
 /**
- * Maximum number of rounds of `repeated`. The result of one fold may be changed by the next fold. No known text needs more than
- * three rounds.
+ * Maximum number of times that `repeated` applies its function. The function may change its own result, so one application is
+ * not enough. No known text needs more than three.
  */
 const ROUNDS_MAX = 8;
 
-/** Applies `fold` until the text no longer changes. */
+/** Applies `fold` to the text until the text no longer changes, at most `ROUNDS_MAX` times. */
 function repeated(text: string, fold: (text: string) => string): string {
   let folded = text;
   for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -50,17 +50,17 @@ function repeated(text: string, fold: (text: string) => string): string {
 }
 
 /**
- * Characters that the key ignores: combining marks, modifier letters (such as U+0640 and U+02BC), and invisible characters (such
- * as U+034F and the variation selectors).
+ * Characters that do not count in the key of a mailbox: combining marks, modifier letters (such as U+0640 and U+02BC), and
+ * invisible characters (such as U+034F and the variation selectors).
  */
 const IGNORED = /[\p{M}\p{Lm}\p{Default_Ignorable_Code_Point}]/gu;
 /** Characters above U+FFFF. The collations utf8mb4_general_ci and utf8mb4_unicode_ci treat all of them as equal. */
 const BEYOND_BASIC_PLANE = /[\u{10000}-\u{10ffff}]/gu;
-/** Katakana letters. The code point of the hiragana letter for each of them is 0x60 lower. */
+/** Matches the katakana letters that have a hiragana letter. The code point of that hiragana letter is lower by 0x60. */
 const KATAKANA = /[\u30a1-\u30f6]/g;
 /**
- * Maps letters to the letters that collations treat as equal. Only letters that Unicode does not decompose are listed. All of
- * them are lower case, because the text is converted to lower case before.
+ * Maps letters to the letters that database collations treat as equal. It lists only letters that Unicode does not decompose.
+ * All are lower case, because the text is converted to lower case first.
  */
 const EQUATED = new Map([
   ...pairs("æ ae, œ oe, ø o, đ d, ð d, ħ h, ł l, ŧ t, þ th, ς σ, ґ г"),
@@ -74,7 +74,7 @@ function foldLetters(text: string): string {
     text
       .normalize("NFKD")
       .replace(IGNORED, "")
-      // Only `toUpperCase` maps ß, ı and ſ to SS, I and S. So it runs before `toLowerCase`.
+      // `toUpperCase` maps ß, ı and ſ to SS, I and S, and `toLowerCase` does not. So `toUpperCase` must run first.
       .toUpperCase()
       .toLowerCase()
       .replace(BEYOND_BASIC_PLANE, "\ufffd")
@@ -85,7 +85,10 @@ function foldLetters(text: string): string {
   );
 }
 
-/** Returns the ASCII digit for a digit of any script. In every script, the digits 0 to 9 have consecutive code points. */
+/**
+ * Converts a digit of any script to the ASCII digit with the same value. In every script, the digits 0 to 9 have consecutive
+ * code points.
+ */
 function asciiDigit(digit: string): string {
   const code = digit.charCodeAt(0);
   let zero = code;
@@ -95,11 +98,12 @@ function asciiDigit(digit: string): string {
 
 const DOTS = /[.\u3002\uff0e\uff61]/u;
 /**
- * Letters that IDNA2003 maps to other letters, and that IDNA2008 keeps. Some mail systems use IDNA2003, and some use IDNA2008.
+ * Letters that the older standard IDNA2003 maps to other letters, and that IDNA2008 keeps. Mail systems use both standards, so
+ * both spellings must get the same key.
  */
 const DEVIATIONS = new Map(pairs("ß ss, ς σ"));
 
-/** Returns the domain in ASCII (Punycode). If the text is not a valid domain, it is normalized and converted to lower case. */
+/** Converts a domain to ASCII (Punycode). Returns the text in normalized form and lower case if it is not a valid domain. */
 function foldDomain(domain: string): string {
   const plain = domain
     .normalize("NFKC")
@@ -112,7 +116,7 @@ function foldDomain(domain: string): string {
   return domainToASCII(mapped) || ascii;
 }
 
-/** Maps mail domains to the main domain of the same provider. Both domains deliver to the same mailboxes. */
+/** Maps a mail domain to the main domain of the same mail provider. Mail to both domains reaches the same mailbox. */
 const PROVIDERS = new Map([
   ...pairs("googlemail.com gmail.com, me.com icloud.com, mac.com icloud.com"),
   ...pairs("protonmail.com proton.me, protonmail.ch proton.me, pm.me proton.me"),

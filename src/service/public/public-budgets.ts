@@ -19,8 +19,8 @@ export interface PublicBudgets {
 }
 
 /**
- * The class of a public call, which selects its budget per network. `public_auth` is for login calls. These are expensive: they
- * send mail, and their codes can be guessed. All other public calls are `public_misc`.
+ * The kind of a public call, which selects the budget of its network. `public_auth` is for login calls, which are expensive:
+ * they send mail, and an attacker can guess their codes. `public_misc` is for all other public calls.
  */
 export type PublicClass = "public_auth" | "public_misc";
 export type PublicIdentity = "send_code" | "confirm_code";
@@ -29,12 +29,12 @@ export interface PublicChargePorts {
   readonly budgets: PublicBudgets;
   readonly buckets: BucketStore;
   readonly clock: Clock;
-  /** Called when a budget in shadow mode would have refused a call. */
+  /** Called when a budget in shadow mode would refuse a call if it were not in shadow mode. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
 }
 
 export interface PublicDemand extends BucketDemand {
-  /** The budget's name in the configuration and in the RateLimit fields. */
+  /** The name of the budget in the configuration, and in the RateLimit header fields of the response. */
   readonly policy: string;
 }
 
@@ -47,16 +47,16 @@ export function identityDemand(policy: PublicIdentity, identity: string, { budge
 }
 
 /**
- * Returns the bucket of a network for invalid public calls. It differs from the failure bucket for RPCs: a client whose RPCs are
- * refused because its session has ended must still be able to log in.
+ * Returns the bucket that invalid public calls of a network are charged to. RPCs have another failure bucket: a client whose
+ * RPCs are refused because its session has ended must still be able to log in.
  */
 export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
   return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };
 }
 
 /**
- * Takes one token from each bucket. If one bucket is empty, takes no token and throws RestError `rate_limited`. Returns the
- * RateLimit header fields of the response.
+ * Takes one token from each bucket of a public call. If one bucket is empty, takes no token and throws RestError
+ * `rate_limited`. Returns the RateLimit header fields of the response.
  */
 export async function chargePublic(
   demands: readonly PublicDemand[],
@@ -67,7 +67,7 @@ export async function chargePublic(
   return policyField(demands);
 }
 
-/** Throws RestError `rate_limited` if a bucket is known to be empty. Takes no tokens. */
+/** Throws RestError `rate_limited` if one of the buckets is known to be empty. Takes no tokens. */
 export function checkPublic(demands: readonly PublicDemand[], { buckets, clock }: PublicChargePorts): void {
   const nowMs = clock.now();
   for (const demand of demands) {

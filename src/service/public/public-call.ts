@@ -18,12 +18,12 @@ import {
 } from "./public-budgets.ts";
 import type { PublicCall } from "./public-schema.ts";
 
-/** The route of one login call. The call belongs to the class `public_auth`. */
+/** A login call, as one route of public REST. It is charged to the budget `public_auth` of its network. */
 export interface PublicRoute {
   readonly path: string;
   /** Validates the body. Throws RestError. */
   readonly check: (json: unknown) => PublicCall;
-  /** The budget of the mailbox or challenge that the call is about. */
+  /** The name and budget of the mailbox or challenge that the call is about. */
   readonly identity: PublicIdentity;
 }
 
@@ -35,8 +35,9 @@ export interface PublicAuthParts extends PublicChargePorts {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Validates a login call, charges it to the login budgets, and forwards it to the backend. An invalid call is not charged to the
- * login budgets. The expensive check runs only if these budgets have tokens left. Throws RestError.
+ * Serves a login call: validates the body, charges the call to the login budgets, and forwards it to the backend. An invalid
+ * call is not charged to the login budgets. The expensive check of the body runs only if these budgets have tokens left. Throws
+ * RestError.
  */
 export async function servePublicCall(call: HttpCall, route: PublicRoute, parts: PublicAuthParts): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");
@@ -63,8 +64,8 @@ export async function servePublicCall(call: HttpCall, route: PublicRoute, parts:
 }
 
 /**
- * Reads and validates the body of a call. If the network's failure bucket is empty, the body is not read. If the body is invalid,
- * it is charged to the failure bucket.
+ * Reads and validates the body of a call. The body is not read if the network's failure bucket is empty. A call with an invalid
+ * body is charged to the failure bucket.
  */
 async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAuthParts): Promise<PublicCall> {
   const failure = failureDemand(call.peer, parts);
@@ -78,8 +79,8 @@ async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAut
 }
 
 /**
- * Whether an error is charged to the failure bucket: only if the body was invalid. An error in the headers is cheap to detect,
- * and a slow client is not an attack.
+ * Returns true if an error must be charged to the network's failure bucket. Only an invalid body is charged. An error in the
+ * headers is cheap to detect, and a slow client is not an attack.
  */
 function isClientFault(thrown: unknown): boolean {
   if (!(thrown instanceof RestError) || thrown.cause instanceof BodyTooSlow) return false;

@@ -13,8 +13,8 @@ export interface RestLogParts {
 type Answer = (call: HttpCall) => Promise<Response>;
 
 /**
- * Creates an endpoint that serves calls with `answer`. It converts errors to responses, and records each call as metrics and one
- * log line.
+ * Creates an endpoint of public REST that serves each call with `answer`. The endpoint converts errors to responses, and
+ * records each call in the metrics and in one log line.
  */
 export function loggedEndpoint(path: string, answer: Answer, { log, metrics, clock }: RestLogParts): HttpEndpoint {
   return {
@@ -37,8 +37,8 @@ export function loggedEndpoint(path: string, answer: Answer, { log, metrics, clo
         peer: call.peer.address,
         cause: error?.cause === undefined ? undefined : describeCause(error.cause),
       };
-      if (error?.code === "internal") log.error("public call", fields);
-      else log.info("public call", fields);
+      if (error?.code === "internal") log.error("public REST call failed", fields);
+      else log.info("public REST call", fields);
       return response;
     },
   };

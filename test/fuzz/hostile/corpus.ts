@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { brotliCompressSync, brotliDecompressSync } from "node:zlib";
 import type { HostileInput, Kind } from "./input.ts";
 
-/** The most expensive inputs that searches have found, one per file. See README.md in the folder. */
+/** The most expensive inputs that searches have found, one per file. The fields are described in test/README.md, "Benchmarks". */
 
 export const CORPUS_FOLDER = join(import.meta.dir, "../corpus");
 

@@ -2,16 +2,20 @@
 export interface Peer {
   /** The client's address in canonical text. */
   readonly address: string;
-  /** The key of per-address budgets: the IPv4 address, or the /64 block of an IPv6 address, because one client may control a whole /64. */
+  /**
+   * The address by which budgets per network are counted: an IPv4 address, or the /64 block of an IPv6 address. One client may control a
+   * whole /64.
+   */
   readonly network: string;
 }
 
 /**
  * Stores which request ids each session has used.
  *
- * `reserve` is atomic: of any number of concurrent calls with the same key, exactly one resolves to `true`, on one host or on many hosts.
- * A reservation is never lost before `expiresAtMs` (Unix milliseconds). If the store is full or unreachable, `reserve` throws
- * `REPLAY_STORE_UNAVAILABLE`.
+ * - `reserve` is atomic: of any number of concurrent calls with the same session and request id, exactly one resolves to `true`. This also
+ *   holds for calls from several hosts.
+ * - A reservation is never lost before `expiresAtMs` (Unix milliseconds).
+ * - If the store is full or unreachable, `reserve` throws `REPLAY_STORE_UNAVAILABLE`.
  */
 export interface ReplayStore {
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean | Promise<boolean>;

@@ -40,8 +40,8 @@ export interface Route {
   /** The route's budget per user, if it has one. */
   readonly budget: Budget | undefined;
   /**
-   * Calls the backend. Awaits `mayBeSent` before it sends anything, and throws the refusal that `mayBeSent` throws. Settles soon after
-   * `signal` aborts. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+   * Calls the backend. Awaits `mayBeSent` before it sends anything. If `mayBeSent` throws a refusal, sends nothing and throws this refusal.
+   * Settles soon after `signal` aborts. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
    */
   execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }
@@ -53,7 +53,7 @@ export interface Backend {
 }
 
 /**
- * A check that runs just before a backend call is sent. `waited` is true if the call was queued before. To cancel the call, the check
+ * A check that runs just before a backend call is sent. `waited` is true if the call had to wait in a queue. To cancel the call, the check
  * throws a refusal.
  */
 export type SendCheck = (waited: boolean) => void | Promise<void>;
@@ -68,8 +68,8 @@ export interface PublicAnswer {
 }
 
 /**
- * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON body.
- * Otherwise it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON body. If
+ * the backend gives no such reply, it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
  */
 export interface PublicBackend {
   forward(path: string, body: object, call: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;

@@ -1,4 +1,6 @@
-/** What a budget applies to. A RATE_LIMITED refusal names this scope, except that it names `failures` instead of `session_failures`. */
+/**
+ * What a budget applies to. A RATE_LIMITED refusal names the scope to the client. Exception: for `session_failures`, it names `failures`.
+ */
 export type BudgetScope =
   | "ip"
   | "session"
@@ -35,20 +37,20 @@ export type TakeOutcome = true | TakeRefusal;
 export interface TakeRefusal {
   readonly refusedBy: BudgetScope;
   readonly retryAfterMs: number;
-  /** Why the demand was refused; `undefined` if a bucket was empty. */
+  /** The error because of which the demand was refused; `undefined` if it was refused because a bucket was empty. */
   readonly cause?: unknown;
 }
 
 /**
- * Token buckets. A bucket that was never used is full.
+ * Token buckets. A bucket that was never used holds all its tokens.
  *
- * - `take` is atomic: either every demand is met, or no bucket changes. Demands in shadow mode are different. They are taken one by one
- *   after all other demands are met. If a shadow bucket is empty, `onShadowRefusal` is called and nothing is refused.
- * - `spend` records what has already happened. From each bucket it takes a token if there is one, independently of the other buckets.
+ * - `take` is atomic: either every demand is met, or no bucket changes. Demands in shadow mode are taken afterwards, one by one. If the
+ *   bucket of such a demand is empty, `onShadowRefusal` is called and nothing is refused.
+ * - `spend` records what has already happened. It takes a token from each bucket that has one, and refuses nothing.
  * - `check` returns whether the bucket holds `tokens` tokens (1 by default). It is synchronous and takes no token.
  *
- * `nowMs` is the time on the caller's clock. A store never evicts a bucket that is not full. If it has no room for a new bucket, it
- * refuses.
+ * `nowMs` is the time on the caller's clock. A store evicts only buckets that hold all their tokens. If it cannot store one more bucket, it
+ * refuses the demand.
  */
 export interface BucketStore {
   take(
@@ -61,8 +63,8 @@ export interface BucketStore {
 }
 
 /**
- * Stores which sessions were recently verified from which network. If the failure budget of a network is spent, its verified peers are
- * still admitted. The store is bounded. An entry may be lost before its time to live ends, but is never kept longer.
+ * Stores which sessions were recently verified from which network. If the failure budget of a network is spent, these sessions are still
+ * admitted from it. The number of entries is bounded. An entry may be lost before its time to live ends, but is never kept longer.
  */
 export interface VerifiedPeers {
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void;

@@ -52,7 +52,7 @@ const SYNTAX_ERROR_KINDS = [
   "Expected",
 ];
 
-/** Returns the kind of a JSON.parse error, without the quoted text. */
+/** Returns the start of the message of a JSON.parse error, which names the kind of error. The text that the message quotes is removed. */
 function syntaxErrorKind(message: string): string {
   return SYNTAX_ERROR_KINDS.find((kind) => message.includes(`: ${kind}`)) ?? "not parsed";
 }

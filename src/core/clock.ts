@@ -1,4 +1,4 @@
-/** A source of time. It is injected into every part that uses time, so that tests can set the time. */
+/** A source of time. Every part that needs the time gets a `Clock` as a parameter, so that tests can set the time. */
 export interface Clock {
   /** Unix time in milliseconds. */
   now(): number;

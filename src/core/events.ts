@@ -1,6 +1,8 @@
 import type { Revocation } from "./sessions.ts";
 
-/** An event as the backend sent it. If `deviceSessionId` is set, the event is for this session; otherwise it is for the user. */
+/**
+ * An event as the backend sent it. If `deviceSessionId` is set, the event is for this session. If not, it is for all sessions of the user.
+ */
 export interface ClientEvent {
   readonly userId: string;
   readonly deviceSessionId: string;
@@ -10,7 +12,7 @@ export interface ClientEvent {
   readonly payloadBytes: Uint8Array;
 }
 
-/** The audience of an event: one session if `deviceSessionId` is set, else all streams of the user. */
+/** The audience of an event: one session if `deviceSessionId` is set, all streams of the user if it is not. */
 export type ClientAudience = Pick<ClientEvent, "userId" | "deviceSessionId">;
 
 /** What kind of message was lost; `event` by default. */
@@ -20,8 +22,8 @@ export type LostKind = "event" | "revocation";
 export interface PushFeedSink {
   event(event: ClientEvent): void;
   /**
-   * Called for a message that cannot be used. The clients of its audience must resync. If `what` is `revocation`, the sessions of all open
-   * streams are also looked up again.
+   * Called for a message of the push feed that cannot be used. The clients of its audience must resync. If `what` is `revocation`, the
+   * sessions of all open streams are also looked up again.
    */
   lost(audience: ClientAudience, what?: LostKind): void;
   revoke(revocation: Revocation): void;

@@ -34,7 +34,7 @@ export function isEventId(text: string): boolean {
   return isVisible(text, EVENT_ID_MAX);
 }
 
-/** The grammar of message types and event types, including reserved ones. */
+/** Whether a text is a message type or event type by the grammar, even one that is reserved for the gateway. */
 export function isMessageType(text: string): boolean {
   return text.length <= MESSAGE_TYPE_MAX && DOTTED_WORDS.test(text);
 }

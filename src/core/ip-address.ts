@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 
-/** An IP address: 4 bytes, or 8 groups of 16 bits. */
+/** An IP address. `parts` holds the 4 bytes of an IPv4 address, or the 8 groups of 16 bits of an IPv6 address. */
 export type IpAddress =
   | { readonly family: 4; readonly parts: readonly number[] }
   | { readonly family: 6; readonly parts: readonly number[] };

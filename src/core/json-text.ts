@@ -23,10 +23,12 @@ export class JsonTextError extends Error {
 /**
  * Scans a JSON text (RFC 8259) once and passes each child of the outermost value to `onChild`.
  *
- * Throws `JsonTextError` if the text is not JSON, or if different parsers would read it differently (RFC 7493 2.1, 2.3). These cases are
- * lone surrogates, and duplicate names in one object, even if they are escaped differently.
+ * Throws `JsonTextError` if the text is not JSON, or if JSON parsers may read it differently (RFC 7493 2.1, 2.3):
+ * - A string contains a lone surrogate.
+ * - One object contains the same name twice, even if the two names are escaped differently.
  *
- * It does not recurse, and takes O(n log n) time. It finds duplicate names by sorting, because an attacker can make hashes collide.
+ * The scan does not recurse, and takes O(n log n) time. It finds duplicate names by sorting and not by hashing, because an attacker can
+ * choose names whose hashes collide.
  */
 export function scanJson(text: string, onChild?: (child: JsonChild) => void): void {
   new JsonScanner(text, onChild).run();
@@ -41,12 +43,12 @@ const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, PLUS, POINT] = [0x22, 0x5c, 0x2c, 
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 const [ZERO, NINE, LOWER_E, UPPER_E, LOWER_U] = [0x30, 0x39, 0x65, 0x45, 0x75];
 
-/** The names of an object that is not closed yet, in order; `undefined` for an array. */
+/** An array or object whose end was not reached yet. For an object: its names so far, in order. For an array: `undefined`. */
 type Open = string[] | undefined;
 
 /**
- * Scans one JSON text. The methods pass the position as an argument, because a field for the position would make the scanner several times
- * slower.
+ * Scans one JSON text. The methods pass the current position as an argument and as a result. If a field of the class held the position, the
+ * scanner would be several times slower.
  */
 class JsonScanner {
   readonly #text: string;

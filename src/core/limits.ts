@@ -20,7 +20,10 @@ export const PAYLOAD_HASH_BYTES = 32;
 /** Maximum length of a user id. It is bounded because user ids are part of event audiences and bucket keys. */
 export const USER_ID_MAX = 256;
 
-/** Maximum size of a request without its payload: envelope, signature and framing with each field at its maximum, plus a reserve. */
+/**
+ * Maximum size of a request without its payload: the envelope, the signature and the framing, with each field at its maximum length, plus a
+ * reserve.
+ */
 export const REQUEST_OVERHEAD_BYTES = 4096;
 
 /** Factor by which bytes grow in JSON, because base64 encodes 3 bytes as 4 characters. */
@@ -42,12 +45,16 @@ export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
 /** Maximum number of JSON tokens in a public REST body. A valid body has at most about eighty tokens. */
 export const PUBLIC_BODY_TOKENS_MAX = 256;
 
-/** Number of entries that the revocation log keeps, for look-ups and subscriptions in flight. Each entry takes some tens of bytes. */
+/**
+ * Number of entries that the revocation log keeps. They are needed for look-ups and subscriptions in flight. Each entry takes some tens of
+ * bytes.
+ */
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
- * The wall clock counts as set if it moves by at least this much within a second. (Slewing moves it by only half a millisecond.) Smaller
- * steps are not detected. So this value must be well below the margin by which reservations outlive the freshness window.
+ * If the wall clock moves by at least this much within a second, the gateway assumes that somebody set the clock. (Slewing moves it by only
+ * half a millisecond a second.) Smaller steps are not detected, so this value must be well below the margin by which reservations outlive
+ * the freshness window.
  */
 export const CLOCK_JUMP_MS = 500;
 /**

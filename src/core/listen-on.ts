@@ -1,7 +1,7 @@
 import type { AddressInfo, Server } from "node:net";
 import type { ListenAddress } from "./listen.ts";
 
-/** The address that a server listens on. */
+/** The address on which a server listens. */
 export interface OpenedAddress {
   /** The configured host and port. If port 0 was configured, this holds the port that the system chose. */
   readonly address: ListenAddress;

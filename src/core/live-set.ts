@@ -7,11 +7,12 @@ export interface Held<T> {
  * A set of short-lived objects, such as calls and connections, in insertion order. A plain `Set` or `Map` of such objects delays garbage
  * collection:
  *
- * - In JavaScriptCore, a hash table that was replaced by a larger one keeps its entries and points to its successor.
- * - If such a table is in the old generation, eden collections keep all its successors and every object that was ever in them, until a full
- *   collection.
+ * - When a `Set` grows, JavaScriptCore replaces its hash table by a larger one. The replaced table keeps its entries and points to the
+ *   larger table.
+ * - A table that has survived a collection is in the old generation. A young-generation collection does not free such a table. So the
+ *   tables that replaced it, and every object that was ever in them, stay in memory until a full collection.
  *
- * So `LiveSet` puts a handle for each object into its `Set`. A removal empties the handle, and the object can be collected.
+ * `LiveSet` therefore puts a handle for each object into its `Set`. A removal empties the handle, and the object can be collected.
  */
 export class LiveSet<T extends object> {
   readonly #handles = new Set<Held<T>>();
@@ -27,7 +28,7 @@ export class LiveSet<T extends object> {
     return held;
   }
 
-  /** Removes an item. Returns whether the item was still in the set. */
+  /** Removes an item. Returns false if the item was already removed. */
   remove(held: Held<T>): boolean {
     held.item = undefined;
     return this.#handles.delete(held);

@@ -6,7 +6,7 @@ export interface MetricDeclaration {
   readonly labels: readonly string[];
   /** The upper bounds of a histogram's buckets, ascending, without +Inf. */
   readonly buckets?: readonly number[];
-  /** Whether a metric without labels is hidden until it has a value. Set it for metrics that only some gateways have. */
+  /** Whether a metric without labels is hidden until it has a value. Set it for metrics that only some gateways measure. */
   readonly isOptional?: boolean;
 }
 

@@ -88,8 +88,8 @@ export function refuse(reason: Reason, details?: RefusalDetails): Refusal {
 }
 
 /**
- * Converts any thrown value to a refusal. A refusal is returned as it is. Any other value becomes INTERNAL, with the value as its private
- * cause.
+ * Converts any thrown value to a refusal. If the value is already a refusal, returns it unchanged. If not, returns INTERNAL, with the value
+ * as its private cause.
  */
 export function toRefusal(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });

@@ -1,14 +1,18 @@
 import { REVOCATION_LOG_ENTRIES } from "./limits.ts";
 import type { Revocation } from "./sessions.ts";
 
-/** Whether a session was revoked after a mark. `unknown`: the log no longer holds all revocations since the mark. */
+/**
+ * The result of `RevocationLog.revokedSince`: whether a session was revoked after a mark (a position in the log). `unknown`: the log no
+ * longer holds all revocations after the mark.
+ */
 export type SinceMark = "revoked" | "not_revoked" | "unknown";
 
 /**
  * The latest revocations, in order. The log shows whether a session was revoked while a look-up or a subscription was in flight.
  *
- * Such an operation takes a `mark` before it starts, and calls `revokedSince(mark, …)` before it uses its result. The log keeps the newest
- * `capacity` revocations. For an older mark, `revokedSince` returns "unknown", which the caller must treat as a refusal.
+ * A look-up or a subscription takes a `mark`, the current position in the log, before it starts. It calls `revokedSince(mark, …)` before it
+ * uses its result. The log keeps the newest `capacity` revocations. For an older mark, `revokedSince` returns "unknown", and the caller
+ * must not use its result.
  */
 export class RevocationLog {
   readonly #entries: (Revocation | undefined)[];
@@ -38,7 +42,7 @@ export class RevocationLog {
   }
 }
 
-/** Whether a revocation ends this session. Compares the session id if the revocation has one, otherwise the user id. */
+/** Whether a revocation ends this session. If the revocation has a session id, compares the session ids. If not, compares the user ids. */
 export function concerns(revocation: Revocation, deviceSessionId: string, userId: string): boolean {
   return revocation.deviceSessionId ? revocation.deviceSessionId === deviceSessionId : revocation.userId === userId;
 }

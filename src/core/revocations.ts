@@ -6,7 +6,7 @@ import type { Revocation } from "./sessions.ts";
 export interface RevocationListener {
   /** Applies the revocation. Returns the number of streams that ended. */
   revoke(revocation: Revocation): number;
-  /** Called if revocations may have been lost. Cached state may then be wrong. */
+  /** Called if revocations may have been lost. Cached sessions may then be revoked without the gateway's knowledge. */
   lost(): void;
   /** Called when revocations arrive again after an outage that was longer than `graceMs`. */
   outageEnded?(): void;
@@ -19,8 +19,8 @@ export interface RevocationsOptions {
 }
 
 /**
- * Receives every revocation: from the push feed, from an operator, or from another gateway. Each revocation is first appended to the log.
- * Then it is passed to all listeners, in the order in which they joined: the session cache, then the hub.
+ * Receives every revocation: from the push feed, from an operator, or from another gateway. It appends each revocation to the log. Then it
+ * passes the revocation to all listeners in the order in which they joined: the session cache, then the hub.
  *
  * Both steps run synchronously. So a look-up or a subscription in flight finds the revocation in the log.
  */
@@ -57,7 +57,8 @@ export class Revocations {
 
   /** Call this if revocations may have been lost. */
   lost(): void {
-    // An empty revocation ends no session. It only moves the mark, so that look-ups before and after this call have different marks.
+    // An empty revocation ends no session. Its only effect is that look-ups before this call and look-ups after it have different positions
+    // in the log.
     this.#log.append({});
     for (const listener of this.#listeners) listener.lost();
   }
@@ -72,8 +73,8 @@ export class Revocations {
   feedChanged(isUp: boolean): void {
     const wereArriving = this.areArriving();
     this.#feedDownSinceMs = isUp ? undefined : this.#options.clock.monotonic();
-    // From now on, the session cache is trusted again. But the feed may not yet have delivered all revocations of sessions that were cached
-    // before the outage. So the listeners drop these sessions.
+    // From now on, the session cache is trusted again. But the feed may not have delivered all revocations of the outage yet. So the
+    // listeners drop the sessions that were cached before the outage.
     if (isUp && !wereArriving) for (const listener of this.#listeners) listener.outageEnded?.();
   }
 }

@@ -11,7 +11,7 @@ export interface Session {
 /** A result of the session directory. */
 export interface FoundSession {
   readonly session: Session;
-  /** The mark of the revocation log up to which `session` is current; see `RevocationLog.revokedSince`. */
+  /** The position in the revocation log up to which `session` is current; see `RevocationLog.revokedSince`. */
   readonly mark: number;
 }
 
@@ -28,12 +28,12 @@ export interface SessionDirectory {
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;
 }
 
-/** The backend's session look-up. Resolves to `undefined` if the session does not exist. Rejects if the source cannot determine this. */
+/** The backend's session look-up. Resolves to `undefined` if the session does not exist. Rejects if the backend cannot answer. */
 export interface SessionSource {
   lookUp(deviceSessionId: string): Promise<Session | undefined>;
 }
 
-/** The sessions to end: one session if `deviceSessionId` is set, else every session of the user. */
+/** The sessions to end: one session if `deviceSessionId` is set, every session of the user if it is not. */
 export interface Revocation {
   readonly userId?: string | undefined;
   readonly deviceSessionId?: string | undefined;

@@ -2,8 +2,8 @@ import type { SignedEvent } from "./event.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
- * Maximum number of streams that receive a broadcast in one turn of the event loop. Such a turn takes a few milliseconds, during which the
- * event loop does no other work.
+ * Maximum number of streams to which a broadcast is written in one turn of the event loop. Such a turn takes a few milliseconds, during
+ * which the event loop does no other work.
  */
 const STREAMS_PER_TURN = 500;
 
@@ -23,7 +23,7 @@ export interface BroadcasterParts {
  */
 export class Broadcaster {
   readonly #parts: BroadcasterParts;
-  /** The number of broadcasts so far. A stream whose `broadcasts` is lower has not received the current broadcast yet. */
+  /** The number of broadcasts so far. If the `broadcasts` of a stream is lower, the stream has not received the current broadcast yet. */
   #count = 0;
   #event: SignedEvent | undefined;
   #remaining: Iterator<Subscription> | undefined;

@@ -14,7 +14,10 @@ const utf8 = new TextEncoder();
  */
 const OVERHEAD_BYTES = 512;
 
-/** The recipients of an event. A client rejects an event whose audience is not its own session, its own user or `all`. */
+/**
+ * The audience of an event: one session, one user or all. A client rejects an event whose audience is not its own session, its own user or
+ * `all`.
+ */
 export type Audience = `session:${string}` | `user:${string}` | "all";
 
 /** An event before it is signed. */
@@ -27,8 +30,8 @@ export interface EventDraft {
 }
 
 /**
- * An event that is signed and encoded only when the first stream needs it. It is encoded once per codec, for any number of open streams.
- * All outboxes and the history share the encoded bytes.
+ * An event for any number of streams. It is signed once, and encoded once per codec, when the first stream needs the encoding. All outboxes
+ * and the history share the encoded bytes.
  */
 export class SignedEvent {
   readonly eventId: string;
@@ -52,14 +55,15 @@ export class SignedEvent {
   frame(codec: EventCodec): Uint8Array {
     if (codec === "proto") return this.#binary();
     const json = this.#json ?? encodeFrame(0, jsonOf(this.#binary()));
-    // An event in the history keeps only its binary encoding, to save memory.
+    // After `compact`, the JSON encoding is not kept: an event in the history holds only its binary encoding, to save memory.
     if (!this.#isCompacted) this.#json = json;
     return json;
   }
 
   /**
-   * Reduces the memory of the event before the history stores it. Drops the JSON encoding. Copies the payload, because the payload may be a
-   * view that keeps a larger buffer in memory.
+   * Reduces the memory of the event, before the history stores it:
+   * - Drops the JSON encoding.
+   * - Copies the payload, because the payload may be a view of a larger buffer, and the view keeps the whole buffer in memory.
    */
   compact(): this {
     this.#json = undefined;

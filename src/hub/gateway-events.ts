@@ -20,7 +20,7 @@ export interface ServerTimeDetails {
 export interface AdmittedTimestamps {
   /** The freshness window: how far a request's timestamp may differ from the gateway's clock. */
   readonly windowMs: number;
-  /** The oldest accepted timestamp, in Unix ms. `-Infinity` if the replay store keeps its reservations across restarts. */
+  /** The oldest accepted timestamp, in Unix ms. `-Infinity` (no lower bound) if the replay store keeps its reservations across restarts. */
   readonly sinceMs: number;
 }
 
@@ -69,8 +69,8 @@ export class GatewayEvents {
   }
 
   /**
-   * `position` becomes part of the event id. A client that has this event has received all events up to `position`. Without a position, the
-   * event id is random, and no stream can resume after this event.
+   * Creates an event whose id contains `position`. A client that has this event has received all events up to `position`. If `position` is
+   * `undefined`, the event id is random, and no stream can resume after this event.
    */
   #create(name: string, audience: Audience, position: number | undefined, payloadBytes: Uint8Array): SignedEvent {
     const { signer, clock, positions, newEventId } = this.#parts;

@@ -10,7 +10,7 @@ export interface HistoryLimits {
   readonly bytesMax: number;
   /** Maximum memory of all replay buffers together, in bytes. */
   readonly totalBytesMax: number;
-  /** Events are evicted when they reach this age. */
+  /** The age at which an event is evicted. */
   readonly ageMs: number;
 }
 
@@ -22,7 +22,7 @@ export interface MissedEvents {
   readonly events: readonly SignedEvent[];
 }
 
-/** Estimated memory of an entry without its event. */
+/** Estimated memory of one entry of a replay buffer, without the event that the entry holds. */
 const ENTRY_OVERHEAD_BYTES = 128;
 /** Estimated memory of a replay buffer without its entries. */
 const BUFFER_OVERHEAD_BYTES = 512;
@@ -31,10 +31,11 @@ const BUFFER_OVERHEAD_BYTES = 512;
  * The replay buffers of all users and sessions, for streams that resume. The size of each buffer, the size of all buffers together, and the
  * age of events are bounded.
  *
- * `since` returns either all requested events or `undefined`. It returns `undefined` if any requested event may be missing. Two fields
- * record which events are missing:
- * - `#evictedThrough`, for evictions by age or by the total bound. They remove the oldest event of all buffers, so one position is enough.
- * - `incompleteThrough` of a buffer, for evictions by the bounds of that buffer, and for events that were never stored.
+ * `since` returns either all requested events, or `undefined` if any requested event may be missing. Two fields record which events are
+ * missing:
+ * - `#evictedThrough` records evictions by age or by the total bound. They remove the oldest event of all buffers, so one position is
+ *   enough.
+ * - `incompleteThrough` of a buffer records evictions by the bounds of that buffer, and events that were never stored.
  */
 export class History {
   readonly #limits: HistoryLimits;
@@ -105,7 +106,7 @@ export class History {
     while (this.#oldest !== undefined && nowMs - this.#oldest.storedAtMs >= ageMs) this.#evictOldest();
   }
 
-  /** Drops all events. Afterwards, no stream can resume from a position before this call. */
+  /** Drops all events. Streams can then no longer resume from a position that was created before this call. */
   clear(): void {
     this.#buffers.clear();
     this.#oldest = undefined;
@@ -140,7 +141,7 @@ export class History {
     this.#drop(entry);
   }
 
-  /** Removes an entry. The entry must be the oldest of its buffer. The oldest entry of all buffers always meets this condition. */
+  /** Removes an entry. The entry must be the oldest of its replay buffer, because a buffer can only drop its oldest entry. */
   #drop(entry: ReplayEntry | undefined): void {
     if (entry === undefined) return;
     const { buffer, older, newer } = entry;
@@ -158,7 +159,7 @@ export class History {
   }
 }
 
-/** Returns the position of the event with this id; `undefined` unless exactly one stored event has this id. */
+/** Returns the position of the event with this id. Returns `undefined` if no stored event has this id, or if several have it. */
 function positionIn(buffers: readonly (ReplayBuffer | undefined)[], eventId: string): number | undefined {
   const positions = buffers.flatMap((buffer) => buffer?.positionsOf(eventId) ?? []);
   return positions.length === 1 ? positions[0] : undefined;

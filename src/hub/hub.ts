@@ -27,8 +27,8 @@ export interface HubLimits {
    */
   readonly heartbeatIntervalMs: number;
   /**
-   * Average age at which a stream expires. The actual age is random, from 90 % to 110 % of this value (`AGE_JITTER`), so that streams that
-   * were opened together do not reconnect together.
+   * Average age at which a stream expires. The actual age is random, from 90 % to 110 % of this value (`AGE_JITTER`). So streams that were
+   * opened at the same time do not all reconnect at the same time.
    */
   readonly streamAgeMs: number;
 }
@@ -38,7 +38,7 @@ export interface HubOptions extends HubLimits {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly revocations: Pick<RevocationLog, "mark" | "revokedSince">;
-  /** Creates a unique event id (UUIDv7), for events that have none. */
+  /** Creates a unique event id (UUIDv7), for events that the backend sent without an id. */
   readonly newEventId: () => string;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
@@ -50,7 +50,7 @@ export interface HubOptions extends HubLimits {
 /** A subscription request that passed every check of the pipeline. */
 export interface Admission extends Subscriber {
   readonly requestId: string;
-  /** The mark of the revocation log up to which the session is known to be active. */
+  /** The position in the revocation log up to which the session is known to be active. */
   readonly mark: number;
   /** The id of the last event that the client received; `undefined` if the client does not resume a stream. */
   readonly resumeAfter: string | undefined;
@@ -72,8 +72,8 @@ export class Hub {
   readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
   /**
-   * A session look-up is invalid if its mark of the revocation log is lower than this mark, because a revocation may have been lost after
-   * the look-up.
+   * Each session look-up records the position of the revocation log when it starts. If that position is lower than this value, the look-up
+   * is invalid: the gateway may have missed a later revocation.
    */
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
@@ -155,8 +155,8 @@ export class Hub {
   }
 
   /**
-   * Sends `gateway.resync` to the open streams of an audience, because an event for this audience cannot be delivered. A stream that
-   * resumes later gets `gateway.resync` when it resumes.
+   * Called if an event for this audience cannot be delivered. Sends `gateway.resync` to the open streams of the audience. A client of the
+   * audience that resumes a stream later gets `gateway.resync` then.
    */
   resyncAudience(event: ClientAudience): void {
     const audience = audienceOf(event);
@@ -164,7 +164,10 @@ export class Hub {
     this.#deliver(this.#gatewayEvents.resync(audience, this.#positions.next()), event);
   }
 
-  /** Ends the streams of one session, or of one user if no session is given. Returns the number of streams that it ended. */
+  /**
+   * Ends the streams of one session. If no session is given, ends the streams of all sessions of one user. Returns the number of streams
+   * that it ended.
+   */
   revoke({ deviceSessionId, userId }: Revocation): number {
     const { bySession, byUser } = this.#streams;
     const streams = [...(deviceSessionId ? bySession.of(deviceSessionId) : byUser.of(userId ?? ""))];
@@ -178,7 +181,8 @@ export class Hub {
    * - No stream can resume from a position before the gap.
    * - Session look-ups that were made before the gap become invalid.
    *
-   * Append an entry to the revocation log before this call. Otherwise, look-ups before and after the gap could have the same mark.
+   * Before this call, append an entry to the revocation log. If no entry were appended, a look-up before the gap and a look-up after the
+   * gap could record the same position of the log.
    */
   gap(): void {
     this.invalidateLookUps();
@@ -231,13 +235,14 @@ export class Hub {
   }
 
   /**
-   * Delivers `gateway.server_time`, then the missed events or `gateway.resync`. Runs synchronously, so that events that are published later
-   * are also delivered later.
+   * Delivers `gateway.server_time`, then the missed events. If missed events may be lost, delivers `gateway.resync` instead of them. Runs
+   * synchronously, so that events that are published later are also delivered later.
    */
   #sendFirstEvents(subscription: Subscription, { deviceSessionId, userId, requestId, resumeAfter }: Admission): void {
     const missed = resumeAfter === undefined ? undefined : this.#findMissed(resumeAfter, userId, deviceSessionId);
     const mustResync = resumeAfter !== undefined && missed === undefined;
-    // A client that must resync gets no resume position until the resync event is delivered.
+    // `gateway.server_time` contains no position if the client must resync. So a client that disconnects before `gateway.resync` arrives
+    // cannot resume without it.
     const position = mustResync ? undefined : (missed?.after ?? this.#positions.next());
     const resumed = missed !== undefined;
     subscription.deliver(this.#gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position }));
@@ -270,7 +275,7 @@ export class Hub {
   };
 }
 
-/** The audience of an event: its session if the event names one, otherwise its user. */
+/** Returns the audience of an event: its session if the event names a session, its user if it does not. */
 function audienceOf({ deviceSessionId, userId }: ClientAudience): ReplayBufferKey {
   return deviceSessionId ? `session:${deviceSessionId}` : `user:${userId}`;
 }

@@ -10,8 +10,8 @@ import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts
 
 export interface HubSettings extends HubLimits {
   /**
-   * Maximum number of concurrent session look-ups after a gap in the push feed. The hub then looks up the sessions of all open streams
-   * again.
+   * Maximum number of concurrent session look-ups after a gap in the push feed. After a gap, the gateway looks up the sessions of all open
+   * streams again.
    */
   readonly recheckLookUpsMax: number;
 }
@@ -37,7 +37,7 @@ export interface RunningHub {
   stop(): void;
 }
 
-/** Interval of `Hub.tick`. Heartbeats, the ends of expired streams and the eviction of expired events are late by at most this time. */
+/** Interval of `Hub.tick`. Up to this time, heartbeats are sent late, and expired streams and events are removed late. */
 const TICK_MS = 1000;
 /** Delay before session look-ups that failed after a gap are repeated. */
 const RECHECK_RETRY_MS = 1000;
@@ -67,8 +67,8 @@ export function openHub(settings: HubSettings, parts: HubParts): RunningHub {
     sink: {
       event: (event) => hub.publish(event),
       lost(audience, what) {
-        // A lost revocation invalidates the look-ups of all users. The user of a look-up in flight is not known yet, so the look-up cannot
-        // be matched to the audience.
+        // A lost revocation invalidates the look-ups of all users, not only of its audience: while a look-up is in flight, its user is not
+        // known yet.
         if (what === "revocation") revocations.lost();
         hub.resyncAudience(audience);
       },

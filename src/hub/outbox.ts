@@ -1,4 +1,4 @@
-/** Bounds of the data that one client has not read yet. A stream that would exceed a bound ends with SLOW_CONSUMER. */
+/** Bounds of the data that one client has not read yet. If a new event would exceed a bound, the stream ends with SLOW_CONSUMER. */
 export interface OutboxLimits {
   /** Maximum number of unread bytes of one stream, in the outbox and in the runtime's queue together. */
   readonly bytesMax: number;
@@ -23,7 +23,10 @@ export interface QueuedFrame {
 export class Outbox {
   #frames: Uint8Array[] = [];
   #receivedAtMs: (number | undefined)[] = [];
-  /** Index of the first queued frame. Earlier entries were already returned by `shift`. They are removed in bulk, which is cheaper. */
+  /**
+   * Index of the first frame that `shift` has not returned yet. The frames before it are removed many at a time, which is cheaper than one
+   * by one.
+   */
   #head = 0;
   #bytes = 0;
 

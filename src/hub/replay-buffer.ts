@@ -30,8 +30,8 @@ export class ReplayBuffer {
   #events = 0;
   #heldBytes = 0;
   /**
-   * The newest position at which an event is missing in this buffer, because it was evicted by the bounds of this buffer or never stored. 0
-   * if no event is missing.
+   * The newest position at which an event is missing in this buffer; 0 if no event is missing. An event is missing if it was evicted by the
+   * bounds of this buffer, or if it was never stored.
    */
   incompleteThrough = 0;
 

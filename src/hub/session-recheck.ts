@@ -28,7 +28,10 @@ export interface SessionRecheckOptions {
 export class SessionRecheck {
   readonly #options: SessionRecheckOptions;
   #current = new AbortController();
-  /** The latest run. The next run waits until the latest run has ended, so that two runs together never exceed `lookUpsMax`. */
+  /**
+   * The run that was started last. A new run waits until this run has ended, so that the look-ups of two runs together never exceed
+   * `lookUpsMax`.
+   */
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: SessionRecheckOptions) {
@@ -51,7 +54,7 @@ export class SessionRecheck {
     while (unknown.length > 0 && !signal.aborted) {
       unknown = await this.#lookUpAll(unknown, signal);
       if (unknown.length === 0 || signal.aborted) return;
-      log.warn("sessions unverified after gap", { unverified_sessions: unknown.length, retry_ms: retryMs });
+      log.warn("session look-ups failed after gap", { unverified_sessions: unknown.length, retry_ms: retryMs });
       await sleep(retryMs, signal);
     }
   }
@@ -61,7 +64,7 @@ export class SessionRecheck {
     this.#current = new AbortController();
   }
 
-  /** Returns the ids of the sessions whose look-up failed. */
+  /** Looks up the sessions with these ids. Returns the ids of the sessions whose look-up failed. */
   async #lookUpAll(ids: readonly string[], signal: AbortSignal): Promise<string[]> {
     const remaining = ids.values();
     const unknown: string[] = [];
@@ -75,7 +78,7 @@ export class SessionRecheck {
     return unknown;
   }
 
-  /** Returns false if the look-up failed. */
+  /** Looks up one session, and ends its streams if it is no longer active. Returns false if the look-up failed. */
   async #lookUp(deviceSessionId: string): Promise<boolean> {
     const { streams, sessions, log } = this.#options;
     if (!streams.isLive(deviceSessionId)) return true;

@@ -4,10 +4,13 @@ import type { Refusal } from "../core/refusal.ts";
 export type EventCodec = "proto" | "json";
 
 /**
- * Receives the end of a stream. An interface needs less memory than a callback, because a callback would be one closure per open stream.
+ * Is notified when a stream ends. It is an interface and not a callback, because a callback would need one closure, and so more memory, for
+ * each open stream.
  */
 export interface SinkListener {
-  /** `thrown` is the `Refusal` that ended the stream, or any other value if the client disconnected. */
+  /**
+   * Called when the stream has ended. `thrown` is the `Refusal` that ended the stream; any other value means that the client disconnected.
+   */
   ended(thrown: unknown): void;
 }
 
@@ -16,7 +19,7 @@ export interface Sink {
   readonly codec: EventCodec;
   /** The name of the protocol, used as a metric label. */
   readonly protocol: string;
-  /** Whether the stream has ended, for any reason. No other object stores this state. */
+  /** Whether the stream has ended, for any reason. Only the sink stores this state. */
   readonly ended: boolean;
   /** Sends one framed event. Many sinks share the array: do not modify it. Never throws. Has no effect after the stream has ended. */
   write(frame: Uint8Array): void;
@@ -26,6 +29,9 @@ export interface Sink {
   readonly queuedBytes: number;
   /** Resolves when the runtime's queue has room for more frames, or when the stream has ended. */
   drained(): Promise<void>;
-  /** Calls `listener.ended` exactly once: synchronously when the stream ends, or immediately if the stream has already ended. */
+  /**
+   * Registers a listener. `listener.ended` is called exactly once: synchronously when the stream ends. If the stream has already ended, it
+   * is called immediately.
+   */
   onEnd(listener: SinkListener): void;
 }

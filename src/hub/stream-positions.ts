@@ -5,8 +5,9 @@ const RADIX = 36;
 const ID = /^([^.]+)\.([0-9a-z]{1,11})\.[0-9a-z]{1,11}$/;
 
 /**
- * Creates stream positions: increasing numbers for all events that the hub sends. A position is the wall clock in microseconds, or the last
- * position + 1 if the clock has not advanced. Positions follow the clock, so a client cannot count the events of other clients.
+ * Creates stream positions: increasing numbers for all events that the hub sends.
+ * - A position is the wall clock in microseconds. If the clock has not advanced, it is the last position + 1.
+ * - Positions follow the clock, so a client cannot compute from them how many events other clients get.
  *
  * The id of an event that the gateway itself creates, such as a heartbeat, contains a position. A client with this event has received all
  * events up to this position. So a client that received only heartbeats can resume after the last heartbeat.

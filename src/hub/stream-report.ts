@@ -4,7 +4,7 @@ import type { Subscription } from "./subscription.ts";
 
 /** Selects the streams that one page lists. */
 export interface StreamQuery {
-  /** The page lists only streams with a larger id. 0 selects the first page. */
+  /** The page lists only streams whose id is larger than this number. 0 selects the first page. */
   readonly after: number;
   readonly limit: number;
   readonly userId: string | undefined;
@@ -33,7 +33,7 @@ export function describeStreams(all: Iterable<Subscription>, query: StreamQuery,
   const found: Subscription[] = [];
   for (const stream of all) {
     if (!matches(stream, query)) continue;
-    // One stream more than the limit shows that there is another page.
+    // The loop collects one stream more than the limit, to find out whether there is another page.
     if (found.push(stream) > query.limit) break;
   }
   const page = found.slice(0, query.limit);

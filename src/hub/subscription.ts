@@ -26,7 +26,7 @@ export interface SubscriptionParts {
 
 /** The callbacks of a subscription. All subscriptions share one owner. */
 export interface SubscriptionOwner {
-  /** Called when a backend event was written from the outbox. `receivedAtMs` is the time at which the hub received the event. */
+  /** Called when a backend event that waited in the outbox was written. `receivedAtMs` is the time at which the hub received the event. */
   deliveredLate(receivedAtMs: number): void;
   /**
    * Called once, when the stream has ended. `reason` is `undefined` if the client disconnected. `undelivered` is the number of backend
@@ -36,8 +36,8 @@ export interface SubscriptionOwner {
 }
 
 /**
- * One open stream. Only the sink stores whether the stream has ended. When the stream ends, the sink calls `ended` once, whatever the
- * cause: a disconnect, a revocation, a shutdown, the maximum age or a full outbox.
+ * One open stream. Only the sink stores whether the stream has ended. When the stream ends for any reason (such as a disconnect, a
+ * revocation or a full outbox), the sink calls `ended` once.
  */
 export class Subscription implements SinkListener {
   readonly id: number;
@@ -69,7 +69,7 @@ export class Subscription implements SinkListener {
   }
 
   /**
-   * Registers this subscription for the end of the sink. If the sink has already ended, `owner.closed` is called immediately. So call this
+   * Asks the sink to call `ended` when the stream ends. If the stream has already ended, `owner.closed` is called immediately. So call this
    * method only after the owner has stored the subscription.
    */
   watchSink(): void {
@@ -106,7 +106,7 @@ export class Subscription implements SinkListener {
   deliver(event: SignedEvent, receivedAtMs?: number): boolean {
     if (this.#sink.ended) return false;
     const frame = event.frame(this.#sink.codec);
-    // This is the usual case: the client reads fast enough. This case dominates the cost of a delivery.
+    // This is the usual case: the client reads fast enough, so no outbox is needed.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
       return this.#write(frame, receivedAtMs);
     }
@@ -150,7 +150,7 @@ export class Subscription implements SinkListener {
 
   #flush(outbox: Outbox): void {
     if (outbox !== this.#outbox) return;
-    // The first frame is written without a check of the runtime's queue, because `drained` has resolved.
+    // The first frame is written without a look at the number of queued bytes: `drained` has resolved, so the runtime's queue has room.
     let next = outbox.shift();
     while (next !== undefined) {
       if (!this.#write(next.frame, next.receivedAtMs)) return;

@@ -4,14 +4,14 @@ import { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type Role, TABLE_OCTETS, TableSizeFilter } from "./table-size-filter.ts";
 
-/** Received data, or the end or the close of the underlying socket. The wrapper delivers these events in order. */
+/** An event of the underlying socket: received data, the end of the data, or the close. The wrapper delivers these events in order. */
 type SocketEvent = Buffer | "end" | "close";
 
 type Callback = (error?: Error | null) => void;
 
 /**
- * A socket for `node:http2` that wraps another socket. Every byte passes a `TableSizeFilter`. If one of the two sockets closes, the other
- * closes too.
+ * A socket for `node:http2` that wraps another socket. All sent and received bytes pass through a `TableSizeFilter`. If the wrapper or the
+ * wrapped socket closes, the other one closes too.
  */
 export class FilteredSocket extends Duplex {
   readonly #socket: Socket;
@@ -87,7 +87,7 @@ export class FilteredSocket extends Duplex {
     if (this.#events.length === 1) this.#deliver();
   }
 
-  /** Delivers one event per turn of the event loop: `TableSizeFilter.receive` explains why. */
+  /** Delivers one event per turn of the event loop. The comment of `TableSizeFilter.receive` gives the reason. */
   #deliver(): void {
     const [event] = this.#events;
     if (event === "close") this.destroy();
@@ -107,8 +107,8 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Closes a connection without a filter if a later SETTINGS frame of its client sets a small table. A filter cannot be added then,
- * because the content of the encoder's table is unknown.
+ * Closes an HTTP/2 connection that has no filter if a later SETTINGS frame of its client sets a small table. A filter cannot be added at
+ * that time, because the content of the encoder's table is unknown.
  *
  * The client must connect again. No known client sends such a SETTINGS frame.
  */

@@ -1,4 +1,4 @@
-/** Length of a frame header (RFC 9113 4.1). The constants below are frame types (RFC 9113 6). */
+/** Length of a frame header, in octets (RFC 9113 4.1). The next constants are frame types (RFC 9113 6). */
 export const FRAME_HEADER_OCTETS = 9;
 export const DATA = 0;
 export const HEADERS = 1;
@@ -9,7 +9,7 @@ export const CONTINUATION = 9;
 export interface FrameKind {
   readonly type: number;
   readonly flags: number;
-  /** Length of the frame's payload. */
+  /** Length of the frame's payload, in octets. */
   readonly octets: number;
 }
 
@@ -20,18 +20,23 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** A complete frame if the reader parses frames of its kind. Otherwise raw bytes, which may be a part of a frame or several frames. */
+/**
+ * A part of the bytes of a connection. A frame that the reader parses is a `Frame`. All other bytes are a `Uint8Array`, which may contain a
+ * part of a frame or several frames.
+ */
 export type Piece = Frame | Uint8Array;
 
-/** Splits the bytes of one direction of an HTTP/2 connection. It parses some frames, and passes all other bytes on unparsed. */
+/**
+ * Splits the bytes that one endpoint of an HTTP/2 connection sends. It parses the selected frames, and passes all other bytes on unparsed.
+ */
 export class FrameReader {
   readonly #parses: (frame: FrameKind) => boolean;
   /** Bytes of an incomplete frame header, or of an incomplete frame that must be parsed. */
   #pending: Buffer = Buffer.alloc(0);
-  /** Number of octets before the next frame. The reader passes them on unparsed. */
+  /** Number of octets before the next frame header. The reader passes these octets on unparsed. */
   #skipOctets: number;
 
-  /** `prefaceOctets` is the number of octets before the first frame. `parses` selects the frames to parse. */
+  /** `prefaceOctets` is the number of octets before the first frame. `parses` returns true for the frames that the reader must parse. */
   constructor(prefaceOctets: number, parses: (frame: FrameKind) => boolean) {
     this.#skipOctets = prefaceOctets;
     this.#parses = parses;
@@ -53,7 +58,10 @@ export class FrameReader {
     return pieces;
   }
 
-  /** Returns the offset of the next frame to parse or of an incomplete frame header. Without such a frame, it is the length of the bytes. */
+  /**
+   * Skips bytes that need no parsing. Returns the offset of the next frame to parse, or of an incomplete frame header. If `bytes` contain
+   * neither of them, returns the length of `bytes`.
+   */
   #skip(bytes: Buffer, from: number): number {
     for (let at = from; ; ) {
       const skipped = Math.min(this.#skipOctets, bytes.byteLength - at);

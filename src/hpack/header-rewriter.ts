@@ -11,8 +11,8 @@ const STATIC_NAME_OCTETS = [
 const STATIC_FIELDS = STATIC_NAME_OCTETS.length;
 
 /**
- * The representations of a field, and the size update (RFC 7541 6). `pattern` is the start of the first octet. `bits` is the number of bits of
- * the first octet that hold the integer.
+ * The encodings of a field in a header block, and the size update (RFC 7541 6). `pattern` is the value of the leading bits of the first
+ * octet, which identify the encoding. `bits` is the number of remaining bits of the first octet, in which an integer starts.
  */
 const INDEXED = { pattern: 0x80, bits: 7 };
 const WITH_INDEXING = { pattern: 0x40, bits: 6 };
@@ -21,10 +21,13 @@ const NEVER_INDEXED = { pattern: 0x10, bits: 4 };
 const WITHOUT_INDEXING = { pattern: 0x00, bits: 4 };
 const REPRESENTATIONS = [INDEXED, WITH_INDEXING, SIZE_UPDATE, NEVER_INDEXED, WITHOUT_INDEXING];
 
-/** A size update that sets the size of the dynamic table to 0 octets. */
+/** A size update: an instruction in a header block. This size update sets the size of the dynamic table to 0 octets. */
 const EMPTY_TABLE = Uint8Array.of(SIZE_UPDATE.pattern);
 
-/** Rewrites the header blocks of an encoder. After `makeLiteral`, the rewritten blocks do not use the dynamic table. */
+/**
+ * Rewrites the header blocks that an HPACK encoder produces. After `makeLiteral` is called, the rewritten blocks do not use the dynamic
+ * table.
+ */
 export class HeaderRewriter {
   readonly #table: HeaderTable;
   #isLiteral = false;
@@ -35,17 +38,19 @@ export class HeaderRewriter {
     this.#table = new HeaderTable(capacity);
   }
 
-  /** From the next header block on, fields are not added to the dynamic table, and they do not refer to the dynamic table. */
+  /** From the next header block on, the rewritten blocks neither add fields to the dynamic table nor refer to the dynamic table. */
   makeLiteral(): void {
     this.#isLiteral = true;
   }
 
-  /** Starts the next header block with a size update. RFC 7541 4.2 requires it after the acknowledgement of a smaller table size. */
+  /**
+   * Makes the next header block start with a size update. RFC 7541 4.2 requires a size update after a smaller table size was acknowledged.
+   */
   announceEmptyTable(): void {
     this.#updateDue = true;
   }
 
-  /** Returns the header block to send. Throws RangeError if `block` is malformed. */
+  /** Rewrites one complete header block. Returns the header block to send instead. Throws RangeError if `block` is malformed. */
   rewrite(block: Uint8Array): Uint8Array {
     const parts: Uint8Array[] = this.#updateDue ? [EMPTY_TABLE] : [];
     this.#updateDue = false;
@@ -84,7 +89,10 @@ export class HeaderRewriter {
   }
 }
 
-/** A string of a header block: its bytes as sent, with the length prefix, and its length after decoding, in octets. */
+/**
+ * A string of a header block. It has two parts: the bytes as sent, including the length prefix, and the length of the string after
+ * decoding, in octets.
+ */
 interface SentString {
   readonly sent: Uint8Array;
   readonly octets: number;
@@ -101,7 +109,7 @@ function literal({ pattern, bits }: typeof INDEXED, { name, value }: TableField)
   return [name < prefixMax ? Uint8Array.of(pattern | name) : Uint8Array.of(pattern | prefixMax, name - prefixMax), value];
 }
 
-/** Reads the integers, strings and representations of a header block (RFC 7541 5, 6). */
+/** Reads a header block: its integers, its strings and the encodings of its fields (RFC 7541 5, 6). */
 class BlockReader {
   readonly #block: Uint8Array;
   at = 0;

@@ -1,12 +1,15 @@
-/** Size of an entry in addition to the octets of its name and value (RFC 7541 4.1). */
+/**
+ * Overhead that RFC 7541 4.1 adds to the size of each table entry, in octets. The size of an entry is this overhead plus the octets of its
+ * name and value.
+ */
 const ENTRY_OVERHEAD = 32;
 
-/** A field of an encoder's dynamic table. The bytes of its name and value are as sent, with their length prefixes. */
+/** A field of an encoder's dynamic table. Its name and value are stored as they were sent, with their length prefixes. */
 export interface TableField {
-  /** The name's index in the static table, or the bytes of the name. */
+  /** If the name is in the static table, its index in this table. If not, the bytes of the name. */
   readonly name: number | Uint8Array;
   readonly value: Uint8Array;
-  /** Length of name and value together after decoding, in octets. */
+  /** Length of the name plus length of the value, after decoding, in octets. */
   readonly octets: number;
   /** Length of the name after decoding, in octets. */
   readonly nameOctets: number;
@@ -23,7 +26,7 @@ export class HeaderTable {
     this.#capacity = capacity;
   }
 
-  /** The newest field has the age 0, the field before it the age 1. */
+  /** Returns a field by its age. The newest field has the age 0, the field before it has the age 1. */
   at(age: number): TableField {
     const field = this.#fields.at(-1 - age);
     if (field === undefined) throw new RangeError("no field of the dynamic table has this index");
@@ -42,8 +45,8 @@ export class HeaderTable {
   }
 
   /**
-   * Evicts the oldest fields until the table fits its capacity (RFC 7541 4.3, 4.4). A field larger than the capacity leaves the table
-   * empty.
+   * Evicts the oldest fields until the total size is within the capacity (RFC 7541 4.3, 4.4). If one field alone is larger than the
+   * capacity, the table becomes empty.
    */
   #evict(): void {
     let evicted = 0;

@@ -1,6 +1,6 @@
 /**
- * Maps a code length, in bits, to the number of symbols with this code length (RFC 7541 appendix B). The code is canonical, so these
- * numbers suffice to find the end of each code.
+ * Maps a code length, in bits, to the number of symbols with this code length (RFC 7541 appendix B). In this Huffman code, codes of the
+ * same length are consecutive numbers. These counts are thus enough to find the end of each code.
  */
 const SYMBOLS_BY_BITS: Readonly<Record<number, number>> = {
   ...{ 5: 10, 6: 26, 7: 32, 8: 6, 10: 5, 11: 3, 12: 2, 13: 6, 14: 2, 15: 3 },
@@ -8,7 +8,7 @@ const SYMBOLS_BY_BITS: Readonly<Record<number, number>> = {
 };
 const CODE_BITS_MAX = 30;
 
-/** The codes of `n` bits are the numbers from `FIRST[n]` to below `END[n]`. */
+/** All codes with a length of `n` bits are the numbers from `FIRST[n]` up to, but not including, `END[n]`. */
 const FIRST = new Int32Array(CODE_BITS_MAX + 1);
 const END = new Int32Array(CODE_BITS_MAX + 1);
 for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {

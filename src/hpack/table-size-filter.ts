@@ -14,11 +14,11 @@ import { HeaderRewriter } from "./header-rewriter.ts";
 
 export type Role = "client" | "server";
 
-/** Initial size of every dynamic table, in octets (RFC 9113 6.5.2). Bun's encoder always uses this size. */
+/** Initial size of every HPACK dynamic table, in octets (RFC 9113 6.5.2). Bun's encoder always uses this size. */
 export const TABLE_OCTETS = 4096;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTING_OCTETS = 6;
-/** The frame size that every endpoint accepts, in octets (RFC 9113 4.2). SETTINGS frames are smaller in practice. */
+/** Maximum length of a frame payload that every endpoint accepts, in octets (RFC 9113 4.2). SETTINGS frames are shorter in practice. */
 const FRAME_OCTETS_MAX = 16_384;
 const CLIENT_PREFACE_OCTETS = 24;
 
@@ -29,7 +29,7 @@ const PADDED = 0x8;
 const PRIORITY = 0x20;
 const PRIORITY_OCTETS = 5;
 
-/** Returns true if any entry of a SETTINGS payload (RFC 9113 6.5.1) sets a table size below `TABLE_OCTETS`. */
+/** Returns true if the payload of a SETTINGS frame (RFC 9113 6.5.1) sets a header table size below `TABLE_OCTETS`. */
 function hasSmallTable(settings: Buffer): boolean {
   for (let at = 0; at + SETTING_OCTETS <= settings.byteLength; at += SETTING_OCTETS) {
     if (settings.readUInt16BE(at) !== SETTINGS_HEADER_TABLE_SIZE) continue;
@@ -39,8 +39,8 @@ function hasSmallTable(settings: Buffer): boolean {
 }
 
 /**
- * Returns whether a client may have a small header table, judged by its first bytes (RFC 9113 3.4). Returns true if these bytes do not
- * contain the complete first SETTINGS frame.
+ * Returns whether a client may have a small header table. Reads the first SETTINGS frame in the client's first bytes (RFC 9113 3.4). If
+ * this frame is incomplete, returns true.
  */
 export function mayHaveSmallTable(firstBytes: Buffer): boolean {
   const [settings] = receivedReader("server").read(firstBytes).filter(isFrame);
@@ -49,18 +49,18 @@ export function mayHaveSmallTable(firstBytes: Buffer): boolean {
 
 /**
  * Applies the peer's SETTINGS_HEADER_TABLE_SIZE to a connection of `node:http2`. Bun 1.4.5 ignores this setting
- * (https://github.com/oven-sh/bun/issues/19152), so a peer with a smaller table cannot decode the header blocks.
+ * (https://github.com/oven-sh/bun/issues/19152), so a peer with a smaller table cannot decode Bun's header blocks.
  *
  * - After the peer sets a smaller size, the filter rewrites header blocks so that they do not use the dynamic table.
- * - The first header block after the acknowledgement starts with a size update (RFC 7541 4.2).
+ * - The first header block after the acknowledgement of the smaller size starts with a size update (RFC 7541 4.2).
  */
 export class TableSizeFilter {
   readonly #receivedReader: FrameReader;
   readonly #sent: FrameReader;
   readonly #rewriter = new HeaderRewriter(TABLE_OCTETS);
-  /** One entry per SETTINGS frame that is not acknowledged yet: whether the frame sets a small table. */
+  /** One entry for each SETTINGS frame of the peer that is not acknowledged yet. The entry is true if the frame sets a small table. */
   readonly #unacknowledged: boolean[] = [];
-  /** The header block that is being read, until its last CONTINUATION frame is read. */
+  /** The header block that is being sent: its HEADERS frame and the fragments read so far. `undefined` if no header block is incomplete. */
   #incomplete: { readonly first: Frame; readonly fragments: Uint8Array[] } | undefined;
 
   constructor(role: Role) {
@@ -69,8 +69,8 @@ export class TableSizeFilter {
   }
 
   /**
-   * Splits bytes from the peer into parts. The runtime must read each part in a separate turn of the event loop. If the runtime reads a
-   * response and the end of the response in one turn, it discards data that has no reader yet.
+   * Splits bytes from the peer into parts. Deliver each part to the runtime in a separate turn of the event loop. If the runtime gets a
+   * response and the end of the response in the same turn, it discards data that the application has not started to read.
    */
   receive(chunk: Buffer): Buffer[] {
     const parts: Uint8Array[][] = [[]];
@@ -105,7 +105,7 @@ export class TableSizeFilter {
       if ((frame.flags & ACK) !== 0 && this.#unacknowledged.shift() === true) this.#rewriter.announceEmptyTable();
       return [encodeFrame(frame)];
     }
-    // The gateway never pushes a response (server push, RFC 9113 8.4).
+    // The gateway does not use server push (RFC 9113 8.4), so it never sends this frame.
     if (frame.type === PUSH_PROMISE) throw new RangeError("unexpected PUSH_PROMISE frame");
     return this.#headers(frame);
   }
@@ -125,7 +125,10 @@ function isFrame(piece: Piece): piece is Frame {
   return !(piece instanceof Uint8Array);
 }
 
-/** Creates the reader of the peer's bytes. It parses SETTINGS frames. If the peer is a server, it also parses frames that end a stream. */
+/**
+ * Creates the reader for the bytes that the peer sends. The reader parses SETTINGS frames. If the peer is a server, the reader also parses
+ * frames that end a stream.
+ */
 function receivedReader(role: Role): FrameReader {
   const parses = ({ type, flags, octets }: FrameKind) => {
     if (octets > FRAME_OCTETS_MAX) return false;
@@ -139,7 +142,7 @@ function isRewritten({ type }: FrameKind): boolean {
   return type === HEADERS || type === CONTINUATION || type === SETTINGS || type === PUSH_PROMISE;
 }
 
-/** Returns the field block fragment of a HEADERS frame (RFC 9113 6.2), without the frame's padding and priority fields. */
+/** Returns the part of a header block that a HEADERS frame contains (RFC 9113 6.2), without the frame's padding and priority fields. */
 function fragmentOf({ flags, payload }: Frame): Uint8Array {
   const isPadded = (flags & PADDED) !== 0;
   const start = (isPadded ? 1 : 0) + ((flags & PRIORITY) === 0 ? 0 : PRIORITY_OCTETS);

@@ -2,14 +2,17 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type FlatMessage, type FlatType, flatType } from "./flat-fields.ts";
 
-/** If a message is longer than this, in bytes, its writer is not used again. A writer keeps a buffer as long as its longest message. */
+/**
+ * Maximum length of the buffer that is kept for the next message, in bytes. A writer keeps a buffer as long as its longest message, so a
+ * writer is not used again after a longer message.
+ */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 /**
- * Returns a fast writer for a type of flat messages. Returns `undefined` if the type is not flat.
+ * Returns a fast writer for a type of flat messages (flat-fields.ts). Returns `undefined` if the type is not flat.
  *
- * The writer produces the same bytes as protobuf-es in a third of the time. It reuses one buffer, and encodes an initializer without creating a
- * message first.
+ * The writer produces the same bytes as protobuf-es in a third of the time. It reuses one buffer, and encodes an initializer object without
+ * creating a message from it first.
  */
 export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8Array<ArrayBuffer>) | undefined {
   const type = flatType(desc);
@@ -17,7 +20,7 @@ export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8A
   let spare: BinaryWriter | undefined;
   return (message) => {
     const writer = spare ?? new BinaryWriter();
-    // If encoding throws, this writer is not used again.
+    // Takes the writer out of `spare` during the encoding. If the encoding throws, the writer is thus not used again.
     spare = undefined;
     writeMessage(writer, message, type);
     const bytes = writer.finish();

@@ -3,21 +3,21 @@ export interface Networked {
   readonly network: string;
 }
 
-/** Ends a stream because its place is given to a client of another network. */
+/** Ends a stream, because its unit of the quota is given to a client of another network. */
 export type Evict = () => void;
 
 /**
- * A bounded number of places for unauthenticated clients, shared fairly among networks. When all places are taken and a new client needs a
- * place:
+ * A quota for the streams of unauthenticated clients, shared fairly among networks. Each stream holds one unit. If all units are held and a
+ * new client needs a unit:
  *
- * - The network that holds the most places loses its newest place to the new client.
- * - If the network of the new client would then hold at least as many places as that network, the new client is refused instead.
+ * - The network that holds the most units loses its newest unit to the new client.
+ * - Exception: if the largest network does not hold at least two units more than the new client's network, the new client is refused.
  *
- * Clients of one network thus cannot take places from networks that hold fewer places, and cannot block these networks.
+ * Clients of one network thus cannot take units from networks that hold fewer units, and cannot block these networks.
  */
 export class FairQuota {
   readonly #max: number;
-  /** Maps a network to its places. The oldest place is the first. */
+  /** Maps a network to the units that it holds. Each unit is stored as its `evict` function. The oldest unit is the first. */
   readonly #held = new Map<string, Evict[]>();
   #count = 0;
 
@@ -26,8 +26,8 @@ export class FairQuota {
   }
 
   /**
-   * Takes a place. Returns false if there is none for this network. `evict` is called at most once, after the place is given to another
-   * network.
+   * Takes one unit of the quota for `network`. Returns false if this network can get no unit. `evict` is called at most once, after the
+   * unit is given to another network.
    */
   take(network: string, evict: Evict): boolean {
     if (this.#count >= this.#max && !this.#makeRoom(network)) return false;
@@ -38,7 +38,7 @@ export class FairQuota {
     return true;
   }
 
-  /** Releases a place. Does nothing if the place was already given to another network. */
+  /** Returns one unit of the quota that `network` holds. Does nothing if that unit was already taken away and given to another network. */
   release(network: string, evict: Evict): void {
     const holds = this.#held.get(network) ?? [];
     const at = holds.lastIndexOf(evict);
@@ -52,7 +52,7 @@ export class FairQuota {
     const ownCount = this.#held.get(network)?.length ?? 0;
     const [most, holds] = this.#mostHeld();
     const newest = holds.at(-1);
-    // Without the `+ 1`, two networks with nearly equal numbers of places would take the same place from each other again and again.
+    // Without the `+ 1`, two networks with nearly equal numbers of units would take the same unit from each other again and again.
     if (newest === undefined || holds.length <= ownCount + 1) return false;
     this.release(most, newest);
     newest();

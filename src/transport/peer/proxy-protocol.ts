@@ -7,11 +7,14 @@ import { formatIp, parseIp } from "../../core/ip-address.ts";
 export interface ProxyHeader {
   /** Length of the header, in bytes. The bytes of the client follow. */
   readonly headerBytes: number;
-  /** The client's address. `undefined` for health checks of the proxy itself, and if the proxy does not know the address. */
+  /**
+   * The client's address. It is `undefined` if the proxy itself opened the connection for a health check, and if the proxy does not know
+   * the client's address.
+   */
   readonly address: string | undefined;
 }
 
-/** `none` means that the connection has no PROXY header. `more` means that more bytes are needed to decide. */
+/** `none` means that the connection has no PROXY header. `more` means that more bytes are needed to know whether it has a PROXY header. */
 export type ProxyRead = ProxyHeader | "none" | "more";
 
 /** Thrown if a PROXY header is malformed or not allowed. The connection must be closed. */
@@ -20,8 +23,8 @@ export class ProxyProtocolError extends Error {
 }
 
 /**
- * Maximum length of a PROXY header, in bytes. It leaves space for type-length-values. Section 2.2 recommends headers that fit into one
- * packet.
+ * Maximum length of a PROXY header, in bytes. This length leaves space for type-length-values, which are optional fields. Section 2.2
+ * recommends headers that fit into one packet.
  */
 export const PROXY_HEADER_BYTES_MAX = 536;
 
@@ -76,8 +79,8 @@ function isV1Port(text: string): boolean {
 }
 
 /**
- * Parses a header of version 2 (PROXY protocol, section 2.2). Its parts are: signature, version and command, family and transport, length,
- * addresses and ports, type-length-values.
+ * Parses a header of version 2 (PROXY protocol, section 2.2). A header consists of a signature, version and command, family and transport,
+ * length, addresses and ports, and optional type-length-values.
  */
 function readV2(bytes: Buffer): ProxyRead {
   if (bytes.length < V2_FIXED_BYTES) return "more";
@@ -92,8 +95,8 @@ function readV2(bytes: Buffer): ProxyRead {
 }
 
 /**
- * Returns the source address, which is the first address of the block. The family UNSPEC has no address. Only TCP over IP is accepted
- * otherwise.
+ * Returns the source address: the first address in the address block of the PROXY header. Returns `undefined` for the family UNSPEC, which
+ * has no address. Rejects every other family except TCP over IPv4 or IPv6.
  */
 function v2Source(family: number | undefined, block: Buffer): string | undefined {
   if (family === 0x00) return undefined;

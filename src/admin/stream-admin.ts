@@ -14,8 +14,8 @@ export interface StreamAdmin {
    */
   revoke(revocation: Revocation): number;
   /**
-   * Sends the revocation to the other gateways that share the same Redis. Resolves to `true` if they will receive it, and to
-   * `false` if not.
+   * Sends the revocation to the other gateways that share the same Redis. Resolves to `true` if these gateways will receive it,
+   * and also if no Redis is configured. Resolves to `false` if Redis did not accept it.
    */
   announce(revocation: Revocation): Promise<boolean>;
 }

@@ -133,8 +133,8 @@ function watchIdentity(
 }
 
 /**
- * Sets the socket option `TCP_USER_TIMEOUT` on every listener. The kernel then closes a connection if the client stops to
- * acknowledge data. If the option cannot be set, the gateway logs a warning and continues.
+ * Sets the socket option `TCP_USER_TIMEOUT` on every listener. The kernel then closes a connection if the client stops
+ * acknowledging data. If the option cannot be set, the gateway logs a warning and continues.
  */
 function limitUnacknowledged(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
   try {

@@ -1,12 +1,14 @@
 import { Code } from "@connectrpc/connect";
 
 /**
- * A stream counts as up as soon as its response headers arrive. After this many consecutive streams that end without being
- * proven, headers are no longer enough: the next stream counts as up only when it is proven (see `FeedProgress`).
+ * The push feed counts as up as soon as the response headers of a stream arrive. There is one exception. After this many
+ * consecutive streams that ended without being proven (see `FeedProgress`), the feed counts as up only when the next stream is
+ * proven.
  */
 const UNPROVEN_STREAMS_MAX = 2;
 /**
- * The feed drops its cursor after this many streams that fail with a code of `CONTENT_FAILURES`, without a new event in between.
+ * Number of streams that fail with a code of `CONTENT_FAILURES`, without a new event in between, after which the feed discards
+ * its cursor.
  */
 const STUCK_STREAMS_MAX = 5;
 
@@ -36,7 +38,7 @@ export class FeedProgress {
     this.#isAnswered = true;
   }
 
-  /** Whether the current stream makes the push feed count as up. */
+  /** Whether the push feed counts as up, as far as its current stream shows. */
   get isUp(): boolean {
     return this.#isAnswered && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
   }
@@ -57,7 +59,10 @@ export class FeedProgress {
     if (this.#isAnswered && !this.#isProven) this.#unprovenStreams++;
   }
 
-  /** Records that the stream failed with `code`. Returns `true` if the feed must drop its cursor (see `STUCK_STREAMS_MAX`). */
+  /**
+   * Records that the stream failed with `code`. Returns `true` if the feed must discard its cursor, because `STUCK_STREAMS_MAX`
+   * streams have failed at the same event.
+   */
   isStuckAfter(code: Code): boolean {
     if (this.#isProven || !CONTENT_FAILURES.has(code)) return false;
     this.#stuckStreams++;

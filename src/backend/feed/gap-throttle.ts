@@ -5,8 +5,8 @@
 const INTERVAL_MS = 1000;
 
 /**
- * Reports gaps at most once per second. The first gap is reported immediately. All gaps of the following second are reported as
- * one, at the end of that second.
+ * Reports gaps in the push feed at most once per second. The first gap is reported immediately. All gaps of the following
+ * second are combined into one report, at the end of that second.
  */
 export class GapThrottle {
   readonly #report: () => void;

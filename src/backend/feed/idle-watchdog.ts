@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Aborts `signal` if `reset` is not called for `ms` milliseconds. If `ms` is 0, `signal` is never aborted. */
+/** Aborts its `signal` when `reset` has not been called for `ms` milliseconds. If `ms` is 0, the signal is never aborted. */
 export class IdleWatchdog {
   readonly #controller = new AbortController();
   readonly #timer: Timer | undefined;

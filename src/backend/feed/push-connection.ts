@@ -10,21 +10,24 @@ export interface PushConnectionOptions {
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  /** Called when the backend refused the ping rate. `nextIntervalMs` is the interval between pings from now on. */
+  /**
+   * Called when the backend rejects the connection because of too many pings. `nextIntervalMs` is the time between pings on
+   * later connections.
+   */
   readonly onTooManyPings: (nextIntervalMs: number) => void;
 }
 
 /**
- * Idle time before the first TCP keepalive probe. The probes detect an unreachable host. Only HTTP/2 pings also detect a process
- * that hangs.
+ * Time without data after which the kernel sends TCP keepalive probes. These probes detect an unreachable host. They do not
+ * detect a backend process that hangs; HTTP/2 pings do.
  */
 const TCP_PROBE_AFTER_MS = 10_000;
 const EARLY_PING_MS = 10_000;
 const TOO_MANY_PINGS = "too_many_pings";
 
 /**
- * The HTTP/2 connection of the push feed. Every stream of the feed uses a new connection, so that the host name is resolved
- * again.
+ * The HTTP/2 connection of the push feed. The feed opens a new connection for each stream, so that the host name of the backend
+ * is resolved again.
  */
 export class PushConnection {
   readonly authority: string;
@@ -98,8 +101,8 @@ export class PushConnection {
   }
 
   /**
-   * gRFC A8, "Basic Keepalive": a client doubles its ping interval after `too_many_pings`. The gateway first stops only its early
-   * pings. If it already sends no early pings, it doubles the interval.
+   * A client that gets `too_many_pings` must double its ping interval (gRFC A8, "Basic Keepalive"). The gateway first stops
+   * only its early pings. If it already sends no early pings, it doubles the interval.
    */
   #pingLessOften(): void {
     if (this.#earlyPingMs === this.#pingIntervalMs) this.#pingIntervalMs *= 2;
@@ -113,7 +116,7 @@ function openSocket({ protocol, hostname, port }: URL) {
   const isTls = protocol === "https:";
   const target = { host, port: Number(port || (isTls ? 443 : 80)), keepAlive: true, keepAliveInitialDelay: TCP_PROBE_AFTER_MS };
   if (!isTls) return connectTcp(target);
-  // RFC 6066 3: an IP address is not allowed as server name (SNI).
+  // TLS does not allow an IP address as server name (SNI, RFC 6066 3).
   const name = isIP(host) === 0 ? { servername: host } : {};
   return connectTls({ ...target, ...name, ALPNProtocols: ["h2"], rejectUnauthorized: true });
 }
@@ -121,7 +124,8 @@ function openSocket({ protocol, hostname, port }: URL) {
 function opened(connection: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
     connection.once("connect", () => resolve());
-    // The "error" listener is never removed, because an unhandled "error" event ends the process.
+    // The listener for "error" stays on the connection after the promise has settled. Without a listener, a later "error" event
+    // would end the process.
     connection.on("error", (error) => reject(ConnectError.from(error, Code.Unavailable)));
     connection.once("close", () => reject(new ConnectError("the connection was closed", Code.Unavailable)));
   });

@@ -4,7 +4,10 @@ import type { Revocation } from "../../core/sessions.ts";
 import type { PushEvent } from "../../gen/sallyport/v1/push_pb.ts";
 import type { FrameFault } from "./push-frames.ts";
 
-/** The reason why an event of the backend is dropped. It is the label `reason` of the metric `sallyport_events_dropped_total`. */
+/**
+ * The reason why the gateway drops an event of the backend. It is the label `reason` of the metric
+ * `sallyport_events_dropped_total`.
+ */
 export type DropReason =
   | FrameFault
   | "unknown_kind"
@@ -25,11 +28,11 @@ export type PushStep =
   | { readonly kind: "keepalive" }
   | Dropped;
 
-/** A message that was dropped because it breaks a rule of the contract. */
+/** A message that the gateway dropped because it breaks a rule of the contract. */
 export interface Dropped {
   readonly kind: "dropped";
   readonly reason: DropReason;
-  /** The audience that missed the message. Absent if the message carried neither an event nor a revocation. */
+  /** The clients that did not get the message. `undefined` if the message contained neither an event nor a revocation. */
   readonly lostTo?: ClientAudience | "everybody";
   readonly lost?: LostKind;
 }
@@ -56,8 +59,8 @@ export function dropped(reason: DropReason, kind: PushEvent["kind"]): Dropped {
 }
 
 /**
- * Returns the audience of an invalid message. The session id decides if there is one, otherwise the user id decides. If the
- * deciding id is invalid, or if both ids are missing, the audience is everybody.
+ * Returns the audience of an invalid message. A message with a session id is for that session, and a message with only a user
+ * id is for that user. If that id is invalid, or if there is no id, the audience is everybody.
  */
 function audienceOf({ userId, deviceSessionId }: ClientAudience): ClientAudience | "everybody" {
   const known = { userId: isUserId(userId) ? userId : "", deviceSessionId };

@@ -14,37 +14,37 @@ import type { PushLink } from "./push-transport.ts";
 
 export interface PushFeedOptions {
   readonly link: PushLink;
-  /** Identifies this gateway in the backend's logs. */
+  /** The name of this gateway, sent to the backend when a stream opens. The backend can log it. */
   readonly gatewayId: string;
   readonly sink: PushFeedSink;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   readonly clock: Clock;
-  /** Returns a random number, uniform in [0, 1). */
+  /** Returns a random number from 0 (included) to 1 (not included). */
   readonly random: () => number;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly payloadBytesMax?: number;
   /**
-   * Maximum time between two messages of a stream; a keepalive is a message too. After this time, the stream is closed. 0 means
-   * no limit.
+   * Maximum time between two messages of a stream, including keepalive messages. If no message arrives in this time, the
+   * gateway closes the stream. 0 means no limit.
    */
   readonly silenceMs?: number;
   readonly onStateChange?: (isUp: boolean) => void;
-  /** Resolves after `ms`, or as soon as the signal aborts. */
+  /** Waits for `ms`. Resolves earlier if the signal is aborted. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Default maximum size of an event's payload. Events with a larger payload are dropped. */
+/** Default maximum size of the payload of an event, in bytes. An event with a larger payload is dropped. */
 const PAYLOAD_BYTES_MAX = 1024 * 1024;
 
 /**
- * The backend's feed of events and revocations. It reconnects until it is stopped.
+ * Receives events and revocations from the backend. The feed reconnects until it is stopped.
  *
  * - Each event is delivered to the sink once and in order. After the delivery, the cursor advances to the event.
  * - After a disconnect, the feed resumes from its cursor.
- * - The feed cannot resume if the backend returns OUT_OF_RANGE, sends no cursors, or keeps failing at the next event. Then the
- *   feed reports a gap to the sink as soon as it is up again. A client that fetches its state after the gap report misses
+ * - The feed cannot resume if the backend returns OUT_OF_RANGE, sends no cursors, or keeps failing at the next event. In this
+ *   case, the feed reports a gap to the sink as soon as it is up again. Clients then fetch their state again and so miss
  *   nothing.
  * - Events that break the contract are skipped.
  */
@@ -71,7 +71,7 @@ export class PushFeed {
     this.#running ??= this.#run();
   }
 
-  /** Ends the current stream, or the wait for the next stream, immediately. The feed cannot be restarted. */
+  /** Stops the feed immediately, even if it is waiting to reconnect. A stopped feed cannot be started again. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#gaps.stop();
@@ -83,7 +83,7 @@ export class PushFeed {
     return this.#isUp;
   }
 
-  /** Whether the feed has been up at least once since it was started. */
+  /** Whether the feed has been up at least once since it was created. */
   hasBeenUp(): boolean {
     return this.#hasBeenUp;
   }
@@ -126,8 +126,8 @@ export class PushFeed {
   }
 
   /**
-   * Called when the response headers of a stream arrive. Normally the feed is up from then on. If several previous streams
-   * delivered no event, this stream must first deliver an event or stay open for `backoffMaxMs`.
+   * Called when the response headers of a stream arrive. Usually the feed is up from this time on. If several earlier streams
+   * delivered no event, the feed is up only after this stream has delivered an event or stayed open for `backoffMaxMs`.
    */
   #onAnswer(): void {
     this.#progress.markAnswered();
@@ -139,8 +139,8 @@ export class PushFeed {
   }
 
   /**
-   * Marks the feed as up if `FeedProgress.isUp`. A pending gap is reported at this time and not earlier: the stream is open now,
-   * so no event after the report is missed.
+   * Marks the feed as up if its current stream shows that it is (`FeedProgress.isUp`). If a gap is not reported yet, reports it
+   * first. The stream is open now, so no event after the report is missed.
    */
   #becomeUp(): void {
     if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;
@@ -154,16 +154,19 @@ export class PushFeed {
   #receive(frame: FeedFrame): void {
     const { step, cursor } = readPushMessage(frame, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
     const isKeepalive = step.kind === "keepalive";
-    // A keepalive does not reset the back-off. Otherwise a backend that sends a keepalive and then fails would be called too often.
+    // A keepalive does not reset the back-off. If it did, a backend that sends a keepalive and then fails would be called too
+    // often.
     if (!isKeepalive && cursor !== undefined && (cursor === "" || cursor !== this.#cursor)) {
       this.#backoff.reset();
       this.#progress.markAdvanced();
       this.#becomeUp();
     }
     this.#dispatch(step);
-    // If the new cursor is unreadable, the old cursor stays. After a reconnect, the bad event is received and skipped again.
+    // If the new cursor is unreadable, the feed keeps the previous cursor. After a reconnect, the backend sends the unreadable
+    // event again, and the feed skips it again.
     if (cursor === undefined || (isKeepalive && cursor === "")) return;
-    // An event with an empty cursor clears the cursor. Resuming from the previous cursor would deliver the event twice.
+    // An event without a cursor clears the cursor of the feed. If the feed resumed from the previous cursor, it would deliver
+    // the event twice.
     this.#cursor = cursor;
   }
 
@@ -184,8 +187,8 @@ export class PushFeed {
   }
 
   /**
-   * Delivers something to the sink. If the delivery throws, the feed continues and reports a gap, because the audience that
-   * missed it is unknown.
+   * Calls `deliver`, which passes an event, a revocation or a loss to the sink. If `deliver` throws, the feed continues and
+   * reports a gap, so that all clients fetch their state again.
    */
   #deliver(what: string, deliver: () => void): void {
     if (!this.#attempt(what, deliver)) this.#gaps.request();
@@ -196,7 +199,7 @@ export class PushFeed {
     this.#attempt("gap", () => this.#options.sink.gap());
   }
 
-  /** Calls `deliver`. Returns `false` if it threw; the error is logged and counted. */
+  /** Calls `deliver`. Returns `true` on success. If `deliver` throws, logs and counts the error and returns `false`. */
   #attempt(delivery: string, deliver: () => void): boolean {
     try {
       deliver();

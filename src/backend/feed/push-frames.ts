@@ -6,33 +6,36 @@ import { Code, ConnectError } from "@connectrpc/connect";
 /** The reason why a message of the push feed cannot be read. */
 export type FrameFault = "too_large" | "undecodable";
 
-/** One message of the push feed: its bytes, or the reason why it cannot be read. */
+/** One message of the push feed. It is either the bytes of the message, or the reason why the message cannot be read. */
 export type FeedFrame = Uint8Array | FrameFault;
 
 export interface FrameOptions {
   readonly messageBytesMax: number;
-  /** The flag that marks the last frame of a stream (Connect: 2, gRPC-Web: 128). 0 if the protocol has no such frame. */
+  /**
+   * The bit in the flags of a frame that marks the last frame of a stream (Connect: 2, gRPC-Web: 128). It is 0 for gRPC, which
+   * has no such frame.
+   */
   readonly endFlag: number;
 }
 
 /**
- * Size of the head of a frame: one byte of flags and a 4-byte length (gRPC "Length-Prefixed-Message", Connect
- * "Enveloped-Message").
+ * Size of the header of a frame: one byte of flags and a length of 4 bytes. gRPC calls such a frame a
+ * "Length-Prefixed-Message", and Connect calls it an "Enveloped-Message".
  */
 const HEAD_BYTES = 5;
 /**
- * Maximum length of a message that is skipped, as a multiple of `messageBytesMax`. A longer message means that the framing is
- * broken, so the stream fails.
+ * A message that is too large is skipped if it is at most this many times as long as `messageBytesMax`. If it is even longer,
+ * its length is probably wrong, so the stream fails.
  */
 const SKIPPED_SIZES_MAX = 16;
 const VALUE_FIELD = 2;
 
 /**
- * Wraps each message of a stream in a `google.protobuf.Any`, as its `value`. A message that is compressed or too large is
- * replaced by an empty Any whose `type_url` is the reason (`FrameFault`).
+ * Wraps each message of a stream in a `google.protobuf.Any`: the bytes of the message become the field `value`. A message that
+ * is compressed or too large is replaced by an empty Any whose `type_url` is the reason (`FrameFault`).
  *
- * As a result, connect-es can decode every frame, and never buffers a message that is too large. Without wrapping, one bad
- * message would end the stream, and would end it again after each reconnect.
+ * So connect-es can decode every frame, and never buffers a message that is too large. Without wrapping, one bad message would
+ * end the stream, and would end each later stream that resumes before this message.
  */
 export function wrapMessages(options: FrameOptions) {
   return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -42,7 +45,10 @@ export function wrapMessages(options: FrameOptions) {
   };
 }
 
-/** Returns the bytes of a message that `wrapMessages` wrapped. If `wrapMessages` replaced the message, returns the reason. */
+/**
+ * Undoes `wrapMessages` for one message. Returns the bytes of the message. If `wrapMessages` could not read the message,
+ * returns the reason.
+ */
 export function unwrap({ typeUrl, value }: Any): FeedFrame {
   return typeUrl === "too_large" || typeUrl === "undecodable" ? typeUrl : value;
 }
@@ -76,7 +82,10 @@ class FrameSplitter {
     throw new ConnectError("the stream ended within a message", Code.DataLoss);
   }
 
-  /** Copies the first bytes of the chunk into the head of the frame. Returns the number of copied bytes. */
+  /**
+   * Copies bytes from the chunk until the header of the frame is complete or the chunk ends. Returns the number of copied
+   * bytes.
+   */
   #takeHead(chunk: Uint8Array): number {
     const bytes = chunk.subarray(0, HEAD_BYTES - this.#headBytes);
     this.#head.set(bytes, this.#headBytes);
@@ -85,8 +94,8 @@ class FrameSplitter {
   }
 
   /**
-   * Called when the head of a frame is complete. Returns the bytes to yield before the message. If the message cannot be read,
-   * returns the bytes to yield instead of the message.
+   * Called when the header of a frame is complete. Returns the bytes to yield before the bytes of the message. If the message
+   * is skipped, returns the bytes that replace the whole message.
    */
   #begin(): Uint8Array {
     const [flags, length] = [this.#head.readUInt8(0), this.#head.readUInt32BE(1)];
@@ -105,8 +114,8 @@ class FrameSplitter {
 }
 
 /**
- * Returns the bytes before a wrapped message of `length` bytes: the head of the frame, and the tag and length of the Any's field
- * `value`.
+ * Returns the bytes that precede a message of `length` bytes when it is wrapped in an Any: the header of the frame, and the tag
+ * and length of the field `value`.
  */
 function wrapped(length: number): Uint8Array {
   const tag = new BinaryWriter().tag(VALUE_FIELD, WireType.LengthDelimited).uint32(length).finish();

@@ -14,8 +14,8 @@ export interface PushMessage {
 }
 
 /**
- * Maximum field number of `PushEvent` that is read. Field 1 is the cursor. Fields 2 to 15 are kinds of message, most of them
- * reserved for later versions. Fields with higher numbers are ignored.
+ * Maximum number of a field of `PushEvent` that is read. Field 1 is the cursor. Fields 2 to 15 hold the event, revocation or
+ * keepalive, or are reserved for later versions. Fields with higher numbers are ignored.
  */
 const EVENT_FIELDS_MAX = 15;
 const [CURSOR, CLIENT_EVENT, SESSION_INVALIDATION] = [1, 2, 3];
@@ -23,18 +23,17 @@ const CLIENT_EVENT_FIELDS_MAX = 5;
 const SESSION_INVALIDATION_FIELDS_MAX = 3;
 
 /**
- * Replaces the value of a string field that is not valid UTF-8. It is a lone surrogate, because no UTF-8 text decodes to it and
- * every validation rule rejects it.
+ * The text that stands for a string field with invalid UTF-8. It is a lone surrogate: no valid UTF-8 decodes to it, and every
+ * validation rule rejects it.
  */
 const NOT_UTF8 = "\ud800";
-/** The audience of an unreadable message is unknown. So the message counts as lost to everybody. */
+/** The result for a message that cannot be read. Its audience is unknown, so the message counts as lost to all clients. */
 const LOST_TO_EVERYBODY = { kind: "dropped", lostTo: "everybody" } as const;
 const UNDECODABLE: Dropped = { ...LOST_TO_EVERYBODY, reason: "undecodable" };
 
 /**
- * Reads a message field by field. If the message cannot be decoded as a whole, its cursor and its audience are still used if they
- * are readable, and the feed continues. Reading is stricter than protobuf: a known field must occur at most once and must have
- * its own wire type.
+ * Reads a message field by field. If the message cannot be decoded as a whole, its cursor and audience are still used if they
+ * are readable. The reading is stricter than protobuf: a known field must occur at most once, and with its own wire type.
  */
 export function readPushMessage(frame: FeedFrame, payloadBytesMax: number): PushMessage {
   if (typeof frame === "string") return { step: { ...LOST_TO_EVERYBODY, reason: frame }, cursor: undefined };
@@ -62,7 +61,7 @@ function readKind(values: ReadonlyMap<number, Uint8Array>, payloadBytesMax: numb
   return readPushEvent({ kind }, payloadBytesMax);
 }
 
-/** Decodes the field that holds the kind of the message. Returns `undefined` if the field cannot be decoded. */
+/** Decodes the field that contains the event, revocation or keepalive. Returns `undefined` if the field cannot be decoded. */
 function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent["kind"] | "unknown_kind" | undefined {
   if (field === undefined) return { case: undefined };
   const [number, bytes] = field;
@@ -101,13 +100,13 @@ function textOf(bytes: Uint8Array = new Uint8Array(0)): string {
 interface Fields {
   /** The bytes of each known field that is present. The key is the field number. */
   readonly values: ReadonlyMap<number, Uint8Array>;
-  /** Whether the message was read to its end. `false` if a field could not be read. */
+  /** True if the whole message was read. False if reading stopped at a field that breaks a rule. */
   readonly isWhole: boolean;
 }
 
 /**
- * Reads the fields with numbers up to `numberMax`. Each of them must be length-delimited and occur at most once; otherwise
- * reading stops. Fields with higher numbers are skipped.
+ * Reads the fields with numbers up to `numberMax`. Each of these fields must be length-delimited and occur at most once.
+ * Reading stops at a field that breaks this rule. Fields with higher numbers are skipped.
  */
 function fieldsOf(bytes: Uint8Array, numberMax: number): Fields {
   const values = new Map<number, Uint8Array>();

@@ -2,25 +2,25 @@
 export type Ping = (onAnswer: () => void) => void;
 
 export interface PingOptions {
-  /** Idle time before each ping, except the first two pings after data was received. */
+  /** Time without data before a ping is sent. The first two pings after data was received use `earlyIntervalMs` instead. */
   readonly intervalMs: number;
-  /** Idle time before each of the first two pings after data was received. */
+  /** Time without data before a ping is sent, for the first two pings after data was received. */
   readonly earlyIntervalMs: number;
-  /** Maximum time until the answer to a ping arrives. After that, the connection counts as dead. */
+  /** Maximum time between a ping and its answer. If no answer arrives in this time, the connection counts as dead. */
   readonly timeoutMs: number;
   readonly ping: Ping;
   readonly onDead: () => void;
 }
 
 /**
- * Number of pings after received data that are sent early: after `earlyIntervalMs` instead of `intervalMs`.
+ * Number of pings that are sent early after data was received: after `earlyIntervalMs` instead of `intervalMs`.
  *
- * gRFC A8, "Server Enforcement": a gRPC server counts pings that are less than 5 minutes apart (its default). It closes the
- * connection at the third such ping. The count restarts when the server sends data, so two early pings are safe.
+ * By default, a gRPC server closes the connection at the third ping that is sent less than 5 minutes after the ping before it
+ * (gRFC A8, "Server Enforcement"). The count starts again when the server sends data. So two early pings are safe.
  */
 const EARLY_PINGS = 2;
 
-/** Sends pings on an idle connection, to detect whether the connection is dead. */
+/** Sends pings on a connection while no data arrives, to detect whether the connection is dead. */
 export class PushPings {
   readonly #options: PingOptions;
   #timer: Timer | undefined;
@@ -52,7 +52,8 @@ export class PushPings {
     this.#wait(timeoutMs, onDead);
     const deadline = this.#timer;
     ping(() => {
-      // If data arrived after the ping was sent, another timer has replaced the deadline.
+      // Data may have arrived after the ping was sent. In this case, `received` has already started the timer for the next
+      // ping.
       if (this.#timer === deadline) this.#waitAndPing();
     });
   }

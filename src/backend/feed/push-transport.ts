@@ -19,14 +19,14 @@ export interface PushTransportOptions {
    */
   readonly url: string;
   readonly protocol: PushProtocol;
-  /** Bearer token of the gateway. If set, it is sent to the backend as `Authorization: Bearer …`. */
+  /** The gateway's token for the backend. If set, it is sent to the backend as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
-  /** Idle time before a ping (`PingOptions.intervalMs`). */
+  /** Time without data before a ping is sent on the connection (see `PingOptions.intervalMs`). */
   readonly pingIntervalMs?: number | undefined;
-  /** Maximum time until the answer to a ping arrives (`PingOptions.timeoutMs`). */
+  /** Maximum time between a ping and its answer (see `PingOptions.timeoutMs`). */
   readonly pingTimeoutMs?: number | undefined;
   readonly connectTimeoutMs?: number | undefined;
-  /** Maximum length of a message. A longer message is skipped. */
+  /** Maximum length of a message, in bytes. A longer message is skipped. */
   readonly messageBytesMax?: number | undefined;
   readonly log?: Log | undefined;
 }
@@ -38,19 +38,19 @@ export interface FeedRequest {
 
 export interface FeedCall {
   readonly signal: AbortSignal;
-  /** Called when the response headers arrive. */
+  /** Called when the response headers of the stream arrive. */
   readonly onHeader: () => void;
 }
 
 /** The connection to the backend's Push service. */
 export interface PushLink {
-  /** Origin of the URL of the backend. It is a field of log lines. */
+  /** Scheme, host and port of the backend's URL, for log lines. */
   readonly url: string;
   /** Opens a new connection and closes the previous connection. Throws a ConnectError. */
   connect(): Promise<void>;
   /**
-   * Opens one stream and yields its messages. For a message that cannot be read, yields the reason (`FrameFault`). Throws a
-   * ConnectError.
+   * Opens one stream and yields its messages. If a message cannot be read, yields the reason (`FrameFault`) in place of the
+   * message. Throws a ConnectError.
    */
   subscribe(request: FeedRequest, call: FeedCall): AsyncIterable<FeedFrame>;
   /** Closes the connection and aborts the calls on it. */
@@ -58,23 +58,23 @@ export interface PushLink {
 }
 
 /**
- * Default idle time before a ping. By default, gRPC servers require at least 5 minutes (gRFC A8). 10 s are added as a margin for
- * network delay.
+ * Default time without data before a ping is sent. By default, a gRPC server accepts pings at intervals of 5 minutes or more
+ * (gRFC A8). The gateway adds 10 s, because the network may delay one ping more than the next.
  */
 export const PING_INTERVAL_MS = 310_000;
 const PING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
-/** Maximum number of bytes that `wrapMessages` adds to a message. */
+/** Maximum number of bytes by which `wrapMessages` makes a message longer. */
 const WRAPPING_BYTES = 64;
 
 /**
- * The RPC `SubscribePush` with the output type Any, because `wrapMessages` wraps the bytes of each message in an Any.
+ * The RPC `SubscribePush`, but with messages of type Any. `wrapMessages` wraps the bytes of each message in an Any, and
  * push-message.ts decodes these bytes.
  */
 const SUBSCRIBE = { ...Push.method.subscribePush, output: AnySchema };
 
-/** Creates a link to the backend for `options.protocol`. The link opens no connection before `connect()` is called. */
+/** Creates a link to the backend that uses `options.protocol`. The link opens no connection until `connect()` is called. */
 export function openPushLink(options: PushTransportOptions): PushLink {
   const { url, log } = options;
   const origin = new URL(url).origin;

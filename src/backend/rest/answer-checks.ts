@@ -3,24 +3,26 @@ import type { HttpAnswer } from "./http-client.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 /**
- * HTTP statuses that reject the credentials of a request (RFC 9110 15.5.2, 15.5.4, 15.5.8). The only credentials that the gateway
- * sends are its own token.
+ * HTTP statuses that mean that the credentials of a request were rejected (RFC 9110 15.5.2, 15.5.4, 15.5.8). The gateway sends
+ * no credentials except its own token.
  */
 const CREDENTIALS_REJECTED: ReadonlySet<number> = new Set([401, 403, 407]);
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
 /**
- * Throws an `HttpFailure` if the backend rejected the gateway's token. Use it for session look-ups and logins: there, any 401,
- * 403 or 407 counts as such a rejection.
+ * Throws an `HttpFailure` if the backend rejected the gateway's token. For session look-ups and logins only: in an answer to
+ * these calls, each 401, 403 or 407 means that the token was rejected.
  */
 export function requireGatewayAccepted({ status }: HttpAnswer): void {
   if (CREDENTIALS_REJECTED.has(status)) throw gatewayRejected(status);
 }
 
 /**
- * Throws an `HttpFailure` if the backend rejected the gateway's token in its answer to a command. A 407 always rejects the token.
- * A 401 or 403 rejects the token if it has a `WWW-Authenticate` header (RFC 9110 11.6.1, RFC 6750 3); otherwise it rejects the
- * user.
+ * Throws an `HttpFailure` if the backend rejected the gateway's token in its answer to a command:
+ *
+ * - A 407 always rejects the token.
+ * - A 401 or 403 with a `WWW-Authenticate` header rejects the token (RFC 9110 11.6.1, RFC 6750 3).
+ * - A 401 or 403 without this header rejects the user. It is a normal answer, and the function does not throw.
  */
 export function requireNoChallenge({ status, headers }: HttpAnswer): void {
   const isChallenge = CREDENTIALS_REJECTED.has(status) && headers.has("www-authenticate");

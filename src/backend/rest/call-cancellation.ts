@@ -1,8 +1,8 @@
 import { HttpFailure } from "./http-failure.ts";
 
 /**
- * Cancels one call to the backend when its timeout expires or its caller aborts. Each call needs only one AbortController and one
- * timer.
+ * Cancels one call to the backend when its timeout expires or its caller aborts it. A call needs only one AbortController and
+ * one timer for both.
  */
 export class CallCancellation implements EventListenerObject {
   readonly signal: AbortSignal;
@@ -28,7 +28,10 @@ export class CallCancellation implements EventListenerObject {
     return HttpFailure.from(thrown);
   }
 
-  /** Removes the timer and the abort listener. Aborts the transfer if the body was not read to its end. */
+  /**
+   * Removes the timer and the abort listener after the call has ended. If the body of the answer was not read to its end, also
+   * aborts the transfer.
+   */
   dispose(bodyWasRead: boolean): void {
     clearTimeout(this.#timer);
     this.#caller?.removeEventListener("abort", this);

@@ -2,11 +2,14 @@ import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../../cor
 import { isHeaderValue, isVisible } from "../../core/grammar.ts";
 import { refuse } from "../../core/refusal.ts";
 
-/** Maximum length of an id in a header. A user id is the longest kind of id (core/limits.ts). */
+/**
+ * Maximum length of an id that is sent as a header. A user id may be 256 characters long, and all other ids are shorter
+ * (core/limits.ts).
+ */
 const ID_CHARS_MAX = 256;
-/** Maximum length of a client header that is forwarded. A longer header is not forwarded. */
+/** Maximum length of a client's header that the gateway forwards to the backend. A longer header is not forwarded. */
 const FORWARDED_CHARS_MAX = 512;
-/** The User-Agent that the gateway sends if the client sent no valid User-Agent. */
+/** The User-Agent of a backend call if the client sent no valid User-Agent. */
 const OWN_USER_AGENT = "sallyport";
 
 /**

@@ -1,8 +1,11 @@
-/** Maximum number of waiting calls. A call waits at most for its own timeout, so a full queue means that the backend is down. */
+/**
+ * Maximum number of calls in the queue. A call waits no longer than its own timeout. So a full queue means that the backend is
+ * down.
+ */
 const WAITING_MAX = 4096;
 /**
- * Minimum number of ended calls in the queue before the queue is cleaned up. Ended calls are removed in batches, because each
- * clean-up copies the queue.
+ * Minimum number of queue entries whose calls have already ended before the queue is cleaned up. Each clean-up copies the
+ * queue, so it must not run for each call.
  */
 const SWEEP_AT = 1024;
 
@@ -12,10 +15,11 @@ interface Waiter {
 }
 
 /**
- * Limits the number of concurrent calls. Calls over the limit wait in a first-in, first-out queue.
+ * Limits the number of concurrent calls. If too many calls are running, a new call waits in a first-in, first-out queue.
  *
- * Bun runs at most 256 fetches at a time per process and queues all further fetches (BUN_CONFIG_MAX_HTTP_REQUESTS). So commands,
- * session look-ups and logins have one limiter each: commands that hang cannot block session look-ups.
+ * Bun runs at most 256 fetches of a process at a time and queues all further fetches (BUN_CONFIG_MAX_HTTP_REQUESTS). Commands,
+ * session look-ups and logins share these fetches, so each of the three has its own limiter: commands that hang cannot block
+ * session look-ups.
  */
 export class ConcurrencyLimiter {
   #free: number;
@@ -29,8 +33,12 @@ export class ConcurrencyLimiter {
   }
 
   /**
-   * Acquires a permit for one call. Returns `true` if a permit is free, and `false` if the queue is full. Otherwise returns a
-   * promise, which resolves when the call gets a permit and rejects when `signal` aborts.
+   * Acquires a permit for one call.
+   *
+   * - If a permit is free, returns `true`.
+   * - If no permit is free and the queue is full, returns `false`.
+   * - If no permit is free and the queue is not full, returns a promise. It resolves when the call gets a permit, and rejects
+   *   when `signal` is aborted.
    */
   acquire(signal: AbortSignal): boolean | Promise<true> {
     if (this.#free > 0) {
@@ -40,7 +48,10 @@ export class ConcurrencyLimiter {
     return this.#waitingCount < WAITING_MAX && this.#wait(signal);
   }
 
-  /** Passes the permit of a finished call to the first waiting call. If no call waits, the permit becomes free. */
+  /**
+   * Releases the permit of a finished call. The first call in the queue gets the permit. If the queue is empty, the permit
+   * becomes free.
+   */
   release(): void {
     const next = this.#next();
     if (next === undefined) this.#free++;

@@ -9,12 +9,12 @@ import { mayBeTruncated } from "./truncated-answer.ts";
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export interface HttpClientOptions {
-  /** The backend's http or https URL. Its path, if any, is prepended to the path of each call. */
+  /** The http or https URL of the backend. If it has a path, this path is put before the path of each call. */
   readonly url: string;
   /** Maximum number of concurrent calls; see `ConcurrencyLimiter`. */
   readonly callsMax: number;
   readonly responseBytesMax: number;
-  /** Bearer token of the gateway. If set, it is sent to the backend as `Authorization: Bearer …`. */
+  /** The gateway's token for the backend. If set, it is sent to the backend as `Authorization: Bearer …`. */
   readonly token?: string | undefined;
 }
 
@@ -29,8 +29,8 @@ export interface HttpCall {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called immediately before the call is sent. If it throws a `Refusal`, the call is not sent, and `HttpClient.call` throws the
-   * same `Refusal`.
+   * Called immediately before the call is sent. To prevent the call, this function throws a `Refusal`, which `HttpClient.call`
+   * then throws too.
    */
   readonly mayBeSent?: SendCheck | undefined;
 }
@@ -44,14 +44,14 @@ export interface HttpAnswer {
 /** The syntax of a bearer token (RFC 6750 2.1). */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 /**
- * Idle timeout of a connection, in seconds. It is shorter than the timeout of most backends, so that the gateway closes an idle
- * connection first.
+ * Time after which the gateway closes an idle connection, in seconds. Most backends wait longer, so the gateway closes first
+ * and sends no request on a connection that the backend is closing.
  */
 const KEEP_ALIVE_S = 4;
 
 /**
- * Calls one backend over a separate pool of persistent connections. Limits the duration of a call and the size of its answer.
- * Follows no redirects, and ignores environment variables that name a proxy.
+ * Calls one backend over its own pool of persistent connections. Limits the duration of a call and the size of its answer. Does
+ * not follow redirects, and ignores the environment variables that configure a proxy.
  */
 export class HttpClient {
   readonly #base: string;
@@ -72,8 +72,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends a call and returns the answer, whatever its status is. Throws an `HttpFailure` if there is no usable answer. If
-   * `mayBeSent` threw a `Refusal`, throws the same `Refusal`.
+   * Sends a call and returns the answer, whatever its HTTP status is. Throws an `HttpFailure` if the call gets no usable
+   * answer, for example after its timeout. If `mayBeSent` throws a `Refusal`, throws the same `Refusal`.
    */
   async call(call: HttpCall): Promise<HttpAnswer> {
     const cancellation = new CallCancellation(call.timeoutMs, call.signal);
@@ -107,12 +107,13 @@ export class HttpClient {
   }
 
   /**
-   * The backend may close a persistent connection while the gateway sends a request. Bun then sends the request once more on a
-   * new connection, but only if the method is idempotent (RFC 9110 9.2.2).
+   * Sends the HTTP request. If the backend closes a persistent connection while the request is sent, Bun sends the request
+   * again on a new connection. Bun does this only for idempotent methods (RFC 9110 9.2.2).
    */
   #fetch({ method, target, headers, body }: HttpCall, signal: AbortSignal): Promise<Response> {
     headers["Accept"] = "application/json";
-    // An answer is never compressed: a small body could otherwise unpack to any size.
+    // The gateway asks the backend for an uncompressed answer. A small compressed body could become any size when it is
+    // decompressed.
     headers["Accept-Encoding"] = "identity";
     if (this.#authorization !== undefined) headers["Authorization"] = this.#authorization;
     if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -128,13 +129,14 @@ export class HttpClient {
 }
 
 /**
- * Whether callers use the body of the answer: its status is 2xx or 4xx. Any other status is a failure, and the body is ignored.
+ * Returns true if the gateway uses the body of an answer with this status: 2xx or 4xx. An answer with any other status is a
+ * failure, and its body is ignored.
  */
 function isUsed({ status }: HttpAnswer): boolean {
   return (status >= 200 && status < 300) || (status >= 400 && status < 500);
 }
 
-/** Returns a promise that settles as `work` does, but rejects as soon as the signal aborts. */
+/** Returns a promise with the same result as `work`. If the signal is aborted first, the promise rejects immediately. */
 function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
@@ -143,7 +145,9 @@ function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> 
   });
 }
 
-/** Reads the whole body. Throws an `HttpFailure` as soon as the body is known to be longer than `bytesMax`. */
+/**
+ * Reads the whole body of a response. Throws an `HttpFailure` as soon as it is certain that the body is longer than `bytesMax`.
+ */
 function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
   const { headers } = response;
   const [coding] = codingsOf(headers.get("content-encoding"));

@@ -1,8 +1,8 @@
 import { type Reason, type Refusal, refuse } from "../../core/refusal.ts";
 
 /**
- * The ways in which a call to the backend can fail. `aborted` means that the client cancelled the call, for example by
- * disconnecting.
+ * The ways in which a call to the backend can fail. `aborted` means that the client of the gateway cancelled the call, for
+ * example because it disconnected.
  */
 export type HttpFailureKind = "unavailable" | "timeout" | "bad_response" | "aborted";
 
@@ -10,14 +10,18 @@ const REASONS: Readonly<Record<HttpFailureKind, Reason>> = {
   unavailable: "BACKEND_UNAVAILABLE",
   timeout: "BACKEND_TIMEOUT",
   bad_response: "BACKEND_BAD_RESPONSE",
-  // Either the client's own deadline passed, which is a timeout, or the client disconnected and reads no answer.
+  // A call is aborted for one of two reasons. Either the client's own deadline passed, which is a timeout. Or the client
+  // disconnected, and then it reads no answer.
   aborted: "BACKEND_TIMEOUT",
 };
 
-/** Matches the `code` of a Bun error if the answer is not valid HTTP. All other errors of `fetch` are network errors. */
+/**
+ * Matches the `code` of the errors that Bun throws if an answer is not valid HTTP. An error whose code does not match is a
+ * network error.
+ */
 const NOT_HTTP = /http|header|encoding|length|upgrade/i;
 
-/** The error of a backend call that got no usable answer. Its cause is logged and never sent to a client. */
+/** The error of a backend call that got no usable answer. The cause of the error is logged and never sent to a client. */
 export class HttpFailure extends Error {
   readonly kind: HttpFailureKind;
 
@@ -27,14 +31,14 @@ export class HttpFailure extends Error {
     this.kind = kind;
   }
 
-  /** Converts an error of `fetch` to an `HttpFailure`. An `HttpFailure` is returned unchanged. */
+  /** Converts an error of `fetch` to an `HttpFailure`. Returns the error unchanged if it is already an `HttpFailure`. */
   static from(thrown: unknown): HttpFailure {
     if (thrown instanceof HttpFailure) return thrown;
     return new HttpFailure(NOT_HTTP.test(errorCode(thrown)) ? "bad_response" : "unavailable", thrown);
   }
 }
 
-/** Returns the failure for an HTTP status that the caller does not accept. */
+/** Converts an HTTP status that the caller does not accept to an `HttpFailure`. */
 export function failureOfStatus(status: number): HttpFailure {
   const kind = status === 504 ? "timeout" : status === 502 || status === 503 ? "unavailable" : "bad_response";
   return new HttpFailure(kind, `HTTP ${status}`);

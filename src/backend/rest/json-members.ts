@@ -3,8 +3,8 @@ import { JsonTextError, scanJson } from "../../core/json-text.ts";
 import { payloadInvalid } from "../../core/refusal.ts";
 
 /**
- * The name and value of one payload field, as the JSON text that the client signed. The text is not converted, so a number keeps
- * all of its digits.
+ * One field of a payload. Its name and value are JSON text, exactly as the client signed them, so a number keeps all of its
+ * digits.
  */
 export interface JsonMember {
   readonly nameSource: string;
@@ -16,16 +16,16 @@ export type JsonMembers = ReadonlyMap<string, JsonMember>;
 const NO_MEMBERS: JsonMembers = new Map();
 
 /**
- * Throws PAYLOAD_INVALID unless the payload is empty, or is JSON in UTF-8 that all parsers read in the same way
- * (proto/backend.md, "Commands").
+ * Throws PAYLOAD_INVALID unless the payload is empty or valid JSON in UTF-8. JSON that parsers may read in different ways, such
+ * as duplicate keys, is not valid (proto/backend.md, "Commands").
  */
 export function checkPayload(payloadBytes: Uint8Array): void {
   if (payloadBytes.byteLength > 0) scanPayload(payloadBytes);
 }
 
 /**
- * Checks a payload as `checkPayload` does and returns its top-level fields, in order. An empty payload has no fields. Throws
- * PAYLOAD_INVALID if the payload is not a JSON object.
+ * Checks a payload and returns its top-level fields, in order. Returns no fields if the payload is empty. Throws
+ * PAYLOAD_INVALID if the payload is not a JSON object, or if `checkPayload` would reject it.
  */
 export function readMembers(payloadBytes: Uint8Array): JsonMembers {
   if (payloadBytes.byteLength === 0) return NO_MEMBERS;
@@ -40,8 +40,8 @@ export function readMembers(payloadBytes: Uint8Array): JsonMembers {
 }
 
 /**
- * Returns the JSON text of each element of an array. `source` is the JSON text of the array, which must already have passed
- * `scanJson`.
+ * Returns the JSON text of each element of an array. `source` is the JSON text of the array, which `scanJson` must have
+ * accepted before.
  */
 export function elementsOf(source: string): string[] {
   const elements: string[] = [];

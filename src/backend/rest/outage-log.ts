@@ -4,24 +4,25 @@ import type { Log } from "../../core/telemetry.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 export interface OutageLogOptions {
-  /** The kind of calls whose outages are logged. It is the field `calls` of the log lines. */
+  /** The kind of backend calls that this log is about. It is the field `calls` of the log lines. */
   readonly calls: "commands" | "session look-ups" | "logins";
   readonly log: Log;
   readonly clock: Clock;
 }
 
-/**
- * Minimum time between two warnings. While the backend is down every call fails, and one warning per call would flood the log.
- */
+/** Minimum time between two warnings. While the backend is down, every call fails. One warning per call would flood the log. */
 const WARNING_INTERVAL_MS = 30_000;
 
 /**
- * Logs an outage of the backend. The first failed call logs a warning, which is repeated every `WARNING_INTERVAL_MS` while calls
- * fail. When calls succeed again, an info line is logged.
+ * Logs an outage of the backend. A failed call logs a warning, at most once every `WARNING_INTERVAL_MS`. The first successful
+ * call after a warning logs an info line.
  */
 export class OutageLog {
   readonly #options: OutageLogOptions;
-  /** Start of the current outage, in ms on the monotonic clock. `undefined` until a warning of the outage is logged. */
+  /**
+   * Time of the first warning about the current outage, in ms on the monotonic clock. `undefined` if no outage has been logged
+   * since the last successful call.
+   */
   #failingSinceMs: number | undefined;
   #warnedMs = Number.NEGATIVE_INFINITY;
   /** Number of failed calls since the last warning. */
@@ -31,7 +32,7 @@ export class OutageLog {
     this.#options = options;
   }
 
-  /** Records the error of a failed call. A call that was aborted by its caller is not counted. */
+  /** Records a failed call and its error. Ignores a call that the client aborted. */
   failed(thrown: unknown): void {
     if (thrown instanceof HttpFailure && thrown.kind === "aborted") return;
     const { calls, log, clock } = this.#options;

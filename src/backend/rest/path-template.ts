@@ -3,21 +3,24 @@ import { payloadInvalid } from "../../core/refusal.ts";
 import { type PathSegment, parseRoutePath } from "../../core/route-path.ts";
 import type { JsonMembers } from "./json-members.ts";
 
-/** Maximum length of the value of a placeholder. The values are ids, which are short. */
+/** Maximum length of a payload value that replaces a placeholder of a path. Such values are ids, which are short. */
 const VALUE_CHARS_MAX = 512;
-/** Text that could end a path segment, in the gateway or in a server behind it that decodes the path a second time. */
+/**
+ * Matches text that may end a path segment. A server behind the gateway may decode the path a second time, so percent-encoded
+ * characters match too.
+ */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern looks for control characters
 const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}/i;
 
 /**
- * A path in which every placeholder is a whole segment, such as `/api/v1/user/rooms/{room_id}/messages`. It is parsed once and
- * expanded for each call.
+ * The path of a route, in which a placeholder is always a whole segment, such as `/api/v1/user/rooms/{room_id}/messages`. The
+ * path is parsed once. For each call, its placeholders are replaced by values.
  */
 export class PathTemplate {
-  /** Names of the payload fields that the path contains as placeholders. */
+  /** Names of the payload fields that replace the placeholders of the path. */
   readonly fields: ReadonlySet<string>;
   readonly #segments: readonly PathSegment[];
-  /** The path if it has no placeholders; otherwise `undefined`. */
+  /** The whole path if it has no placeholders. `undefined` if it has placeholders. */
   readonly #plain: string | undefined;
 
   /** Throws a TypeError with the reason if the path is invalid. */
@@ -28,8 +31,8 @@ export class PathTemplate {
   }
 
   /**
-   * Replaces the placeholders by the payload's values. Throws PAYLOAD_INVALID with the name of the field if a value is missing,
-   * is too long, or could end its path segment.
+   * Returns the path with the values of the payload in place of its placeholders. Throws PAYLOAD_INVALID with the name of the
+   * field if a value is missing, is too long, or could end its path segment.
    */
   expand(members: JsonMembers): string {
     if (this.#plain !== undefined) return this.#plain;
@@ -41,8 +44,8 @@ export class PathTemplate {
 }
 
 /**
- * Converts the JSON text of a string, number or boolean to plain text. A number keeps all of its digits. Returns `undefined` for
- * null, an array or an object.
+ * Converts the JSON text of a string, number or boolean to plain text. A number keeps all of its digits. Returns `undefined`
+ * for null, arrays and objects.
  */
 export function scalarText(source: string): string | undefined {
   if (source.startsWith('"')) return stringValue(source);

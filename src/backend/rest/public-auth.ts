@@ -11,7 +11,10 @@ export interface PublicAuthOptions {
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** Continues the client's trace in the call to the backend, or starts a new trace. */
+  /**
+   * Creates the trace headers of the call to the backend. They continue the client's trace, or start a new trace if the client
+   * sent none.
+   */
   readonly trace: ContinueTrace;
   readonly outageLog?: OutageLog | undefined;
 }
@@ -21,7 +24,10 @@ const LOGIN_CALLS_MAX = 16;
 
 const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
 
-/** Forwards login calls to the backend. The caller must have validated the bodies (service/public/public-schema.ts). */
+/**
+ * Forwards login calls to the backend. The caller must have validated the bodies of these calls
+ * (service/public/public-schema.ts).
+ */
 export class PublicAuth implements PublicBackend {
   readonly #options: PublicAuthOptions;
   readonly #http: HttpClient;

@@ -14,22 +14,25 @@ export interface RestBackendOptions {
   /** The backend's base URL. */
   readonly url: string;
   readonly routes: RouteTable;
-  /** Timeout of a call, in ms, if its route has no timeout of its own. */
+  /** Timeout of a call to the backend, in ms. A route can override it. */
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
   readonly token?: string | undefined;
-  /** Continues the client's trace in the call to the backend, or starts a new trace. */
+  /**
+   * Creates the trace headers of the call to the backend. They continue the client's trace, or start a new trace if the client
+   * sent none.
+   */
   readonly trace: ContinueTrace;
   readonly metrics: Metrics;
   readonly clock: Clock;
-  /** Maximum number of concurrent commands. Further commands wait in a queue, at most for their timeout. */
+  /** Maximum number of concurrent commands. Further commands wait in a queue, no longer than their own timeout. */
   readonly callsMax?: number;
   readonly outageLog?: OutageLog | undefined;
 }
 
 /**
- * Default maximum number of concurrent commands: 192 of the 256 fetches that Bun runs at a time. The other fetches are for
- * session look-ups (48) and logins (16).
+ * Default maximum number of concurrent commands: 192 of the 256 fetches that Bun runs at a time. The remaining 64 fetches are
+ * for session look-ups (48) and logins (16).
  */
 export const COMMAND_CALLS_MAX = 192;
 
@@ -92,7 +95,10 @@ export class RestBackend implements Backend {
   }
 }
 
-/** Converts the backend's answer to the reply for the client. Throws an `HttpFailure` if the client must not get the answer. */
+/**
+ * Converts an answer of the backend to the reply that the client gets. Throws an `HttpFailure` if the answer must not be sent
+ * to the client.
+ */
 function readReply(answer: HttpAnswer): BackendReply {
   const { status } = answer;
   requireNoChallenge(answer);
@@ -101,15 +107,15 @@ function readReply(answer: HttpAnswer): BackendReply {
   throw failureOfStatus(status);
 }
 
-/** Reads a 2xx answer. The body must be JSON or empty, and is passed to the client byte for byte. */
+/** Converts a 2xx answer to a reply. The body must be JSON or empty. The client gets the same bytes. */
 function readOk(answer: HttpAnswer): BackendReply {
   if (answer.body.byteLength > 0) requireJson(answer);
   return { resultCode: "ok", payloadBytes: answer.body };
 }
 
 /**
- * Reads a 4xx answer. The result code is the `code` in the body, or `http_<status>` if that code is missing or invalid. `ok` is
- * invalid, because it is reserved for 2xx answers.
+ * Converts a 4xx answer to a reply. Its result code is the `code` in the JSON body. If this code is missing or invalid, the
+ * result code is `http_<status>`. The code `ok` is invalid here, because it is reserved for 2xx answers.
  */
 function readBusinessError({ status, headers, body }: HttpAnswer): BackendReply {
   const object = isJsonType(headers.get("content-type")) ? parseJsonObject(utf8Text(body)) : undefined;

@@ -3,27 +3,29 @@ import { checkPayload, elementsOf, type JsonMember, readMembers } from "./json-m
 import { scalarText } from "./path-template.ts";
 import type { CompiledRoute } from "./route-table.ts";
 
-/** The target and the body of the HTTP request for one command. */
+/** The target (path and query) and the body of the HTTP request for one command. */
 export interface RouteRequest {
   /** Path and query, percent-encoded. */
   readonly target: string;
   readonly body: Uint8Array | string | undefined;
 }
 
-/** Maximum length of a target. HTTP servers commonly accept request lines of at most 8 KiB. */
+/**
+ * Maximum length of a request target (path and query). HTTP servers commonly accept a request line of at most 8 KiB, which
+ * contains the target.
+ */
 const TARGET_CHARS_MAX = 8000;
 
 /**
- * Maps a payload to the HTTP request of its route.
+ * Converts the payload of a command to the HTTP request of its route.
  *
- * - A field that the path names is sent in the path only.
+ * - A field that is a placeholder in the path is sent only in the path.
  * - GET and DELETE send all other fields as the query.
- * - POST, PUT and PATCH send the payload byte for byte as the client signed it. If the path names fields, they send the JSON text
- *   of the other fields instead.
+ * - POST, PUT and PATCH send the payload byte for byte as the client signed it. If the path has placeholders, they send only
+ *   the other fields, as the JSON text that the client signed.
  * - POST, PUT and PATCH send an empty payload as `{}`.
  *
- * Throws PAYLOAD_INVALID if the payload is not JSON that all parsers read in the same way, or if its fields do not fit into the
- * path or the query.
+ * Throws PAYLOAD_INVALID if `checkPayload` rejects the payload, or if its fields do not fit into the path or the query.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
   const inBody = route.method !== "GET" && route.method !== "DELETE";
@@ -52,7 +54,8 @@ function query(members: [string, JsonMember][]): string {
 }
 
 /**
- * Returns the query values of one field: one value for a scalar, one for each element of an array of scalars, and none for null.
+ * Returns the values of one payload field in the query. A string, number or boolean gives one value. An array of these gives
+ * one value for each element. Null gives no value.
  */
 function queryValues(name: string, source: string): string[] {
   if (source === "null") return [];

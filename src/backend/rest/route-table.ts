@@ -2,7 +2,7 @@ import type { Budget } from "../../core/buckets.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";
 
-/** A `[[routes]]` entry of the configuration. */
+/** One `[[routes]]` entry of the configuration file. */
 export interface RouteEntry {
   readonly message_type: string;
   readonly method: HttpMethod;
@@ -21,12 +21,12 @@ export interface CompiledRoute {
   readonly messageType: string;
   readonly method: HttpMethod;
   readonly path: PathTemplate;
-  /** Timeout of the route's calls. If it is `undefined`, `backend.timeout_ms` applies. */
+  /** Timeout of the backend calls of this route, in ms. If it is `undefined`, the setting `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
   readonly budget: Budget | undefined;
 }
 
-/** Maps each message type to a call of the backend. */
+/** The routes of the configuration, one for each message type. */
 export class RouteTable {
   readonly #routes = new Map<string, CompiledRoute>();
 
@@ -39,8 +39,8 @@ export class RouteTable {
   }
 
   /**
-   * Replaces the budget of each route by the budget in the new entry for the same message type. Ignores all other fields of the
-   * entries, and entries for unknown message types.
+   * Gives each route the budget of the new entry with the same message type. Ignores all other fields of the new entries.
+   * Ignores entries for message types that have no route.
    */
   adoptBudgets(entries: readonly RouteEntry[]): void {
     for (const { message_type: messageType, budget } of entries) {

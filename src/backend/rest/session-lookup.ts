@@ -16,7 +16,7 @@ export interface SessionLookupOptions {
   readonly url: string;
   readonly timeoutMs: number;
   readonly token?: string | undefined;
-  /** Builds a device key from its 32 raw bytes. */
+  /** Creates the device key object from the 32 raw bytes of a public key. */
   readonly toKey: (raw: Uint8Array) => VerifyingKey;
   readonly metrics: Metrics;
   readonly outageLog?: OutageLog | undefined;
@@ -25,10 +25,10 @@ export interface SessionLookupOptions {
 /** Maximum number of concurrent session look-ups: 48 of the 256 fetches that Bun runs at a time (see `ConcurrencyLimiter`). */
 const LOOKUP_CALLS_MAX = 48;
 
-/** Base64 with padding (RFC 4648 4) of 32 bytes. */
+/** Matches the base64 of 32 bytes, with padding (RFC 4648 4). */
 const KEY_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
 
-/** Looks up sessions in the backend. An answer that breaks any rule of the contract counts as a failed look-up. */
+/** Looks up sessions in the backend. If an answer breaks a rule of the contract, the look-up fails. */
 export class BackendSessionSource implements SessionSource {
   readonly #options: SessionLookupOptions;
   readonly #http: HttpClient;
@@ -39,7 +39,8 @@ export class BackendSessionSource implements SessionSource {
   }
 
   async lookUp(deviceSessionId: string): Promise<Session | undefined> {
-    // The ids "." and ".." are valid, but as path segments they would address another resource.
+    // The ids "." and ".." have valid syntax. In the path of a URL, they would change which resource the URL names. So a
+    // session with such an id counts as unknown.
     if (deviceSessionId === "." || deviceSessionId === "..") return undefined;
     try {
       const session = this.#read(await this.#fetch(deviceSessionId), deviceSessionId);
@@ -76,8 +77,8 @@ export class BackendSessionSource implements SessionSource {
     if (record === undefined) {
       throw new HttpFailure("bad_response", `HTTP ${httpStatus} without a JSON object, content-type ${contentType ?? "none"}`);
     }
-    // A 404 makes the client log out. So a 404 counts only if its body is a JSON object (checked above).
-    // Otherwise the 404 may come from a server that is not the backend.
+    // A 404 makes the client log out, so it must come from the backend. A 404 without a JSON object as its body may come from
+    // another server, and the check above has already rejected it.
     if (httpStatus === 404) return undefined;
     if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record belongs to another session");
     const { user_id: userId, status } = record;

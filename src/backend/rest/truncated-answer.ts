@@ -5,13 +5,15 @@ const CHUNKED = /(?:^|,)\s*chunked\s*$/i;
 const NO_CONTENT = 204;
 
 /**
- * Whether an answer may be incomplete.
+ * Returns true if an answer may be incomplete.
  *
- * RFC 9112 6.3 (8): an answer with neither Content-Length nor chunked coding ends when its connection closes. Bun 1.4.5 treats a
- * reset connection, or a TLS connection that ends without close_notify, like a normal close.
+ * An answer without Content-Length and without chunked coding ends when its connection closes (RFC 9112 6.3, item 8). Bun 1.4.5
+ * does not report if that connection was reset, or if its TLS ended without close_notify. So only the body can show that the
+ * answer is complete:
  *
- * So JSON in such an answer counts as complete only if its end is visible: an object, array, string or literal. A number or an
- * empty body may be truncated. An answer that is not JSON is rejected by the callers.
+ * - A JSON object, array, string or literal has a visible end. If it is valid JSON, it is complete.
+ * - Invalid JSON, a number or an empty body may be truncated.
+ * - An answer whose Content-Type is not JSON counts as complete here, because the callers reject it anyway.
  */
 export function mayBeTruncated({ status, headers, body }: HttpAnswer): boolean {
   if (status === NO_CONTENT || hasLength(headers)) return false;

@@ -85,7 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const stores = await (options.openStores ?? openStores)(storeSettings(config), {
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
-    onRevocation: revokeLogged("revoked at another gateway"),
+    onRevocation: revokeLogged("sessions revoked at another gateway"),
   });
   undo.defer(() => stores.close());
   const { hub, sink, ...push } = openHub(hubSettings(config), {
@@ -123,7 +123,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
   });
   undo.defer(() => listeners.close());
-  const revoke = revokeLogged("revoked by operator");
+  const revoke = revokeLogged("sessions revoked by operator");
   const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, log });
   undo.defer(() => admin.close());
   metrics.beforeRender(() => {

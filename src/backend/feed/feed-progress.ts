@@ -38,7 +38,10 @@ export class FeedProgress {
     this.#isAnswered = true;
   }
 
-  /** Whether the push feed counts as up, as far as its current stream shows. */
+  /**
+   * True if the push feed counts as up. The response headers of the stream have arrived, and the stream is proven if
+   * `UNPROVEN_STREAMS_MAX` requires it.
+   */
   get isUp(): boolean {
     return this.#isAnswered && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
   }

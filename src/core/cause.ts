@@ -52,7 +52,10 @@ const SYNTAX_ERROR_KINDS = [
   "Expected",
 ];
 
-/** Returns the start of the message of a JSON.parse error, which names the kind of error. The text that the message quotes is removed. */
+/**
+ * Returns the entry of `SYNTAX_ERROR_KINDS` that the message of a JSON.parse error contains; "not parsed" if it contains none. The result
+ * does not contain the text that the message quotes.
+ */
 function syntaxErrorKind(message: string): string {
   return SYNTAX_ERROR_KINDS.find((kind) => message.includes(`: ${kind}`)) ?? "not parsed";
 }

@@ -3,21 +3,21 @@ import type { VerifyingKey } from "../core/keys.ts";
 import { SIGNATURE_BYTES } from "../core/keys.ts";
 import { isWeakPublicKey } from "./public-key.ts";
 
-/** RFC 8410: the DER prefix of a SubjectPublicKeyInfo. The 32 raw bytes of the Ed25519 public key follow. */
+/** The DER bytes of a SubjectPublicKeyInfo before the 32 raw bytes of the Ed25519 public key (RFC 8410). */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
-/** RFC 8410: the DER prefix of a PKCS #8 OneAsymmetricKey. The 32-byte seed of the Ed25519 private key follows. */
+/** The DER bytes of a PKCS #8 OneAsymmetricKey before the 32-byte seed of the Ed25519 private key (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 
 const SHA256_BYTES = 32;
 
-/** The SHA-256 digest, 32 bytes. */
+/** Returns the SHA-256 digest of the bytes, 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   const digest = new Uint8Array(SHA256_BYTES);
   Bun.SHA256.hash(bytes, digest);
   return digest;
 }
 
-/** Used instead of a weak key. It rejects every signature. */
+/** The verifying key of a device whose public key is weak. It rejects every signature. */
 const REJECT_ALL_KEY: VerifyingKey = { verify: () => false };
 
 /**
@@ -54,7 +54,7 @@ export function rawPublicKey(privateKey: KeyObject): Uint8Array {
   return createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(SPKI_PREFIX.byteLength);
 }
 
-/** The Ed25519 signature of a message, 64 bytes. */
+/** Returns the Ed25519 signature of a message, 64 bytes. */
 export function signEd25519(message: Uint8Array, key: KeyObject): Uint8Array {
   return sign(null, message, key);
 }

@@ -17,9 +17,15 @@ export interface PublicJwk {
 /** The seeds of the gateway's keys, 32 bytes each. The gateway signs with `current` and publishes the public keys of all seeds. */
 export interface KeySeeds {
   readonly current: Uint8Array;
-  /** The key that will be used next. It is published early, so that clients know it when its first signature arrives. */
+  /**
+   * The seed of the next signing key. Its public key is published before it signs, so that clients know it when its first signature
+   * arrives.
+   */
   readonly next?: Uint8Array | undefined;
-  /** The key that was used before. It is still published, for signatures that are in transit. */
+  /**
+   * The seed of the previous signing key. Its public key is still published, because signatures of this key may still be on their way to
+   * clients.
+   */
   readonly previous?: Uint8Array | undefined;
 }
 
@@ -43,7 +49,7 @@ export class KeyRing implements Signer {
   }
 }
 
-/** The JWK of a public key, from its 32 raw bytes. */
+/** Returns the JWK of a public key, which is given as 32 raw bytes. */
 export function publicJwk(raw: Uint8Array): PublicJwk {
   return { kty: "OKP", crv: "Ed25519", x: base64url(raw), kid: jwkThumbprint(raw), use: "sig", alg: "EdDSA" };
 }

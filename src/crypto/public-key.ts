@@ -1,13 +1,15 @@
 import { Point } from "@noble/ed25519";
 import { PUBLIC_KEY_BYTES } from "../core/keys.ts";
 
-/** RFC 8032 5.1.2: in the last byte, the highest bit is the sign of x. The other 255 bits of the key are y, little-endian. */
+/**
+ * The highest bit of the last byte of a public key is the sign of x (RFC 8032 5.1.2). The other 255 bits of the key are y, little-endian.
+ */
 const SIGN_BIT = 0x80;
 const LAST_INDEX = PUBLIC_KEY_BYTES - 1;
 
 /**
- * The y coordinates of the 8 points of small order, as little-endian hex with the sign bit cleared. Points that differ only in the sign of
- * x share one line. The lines are for the points of order 4, 1, 2, 8 and 8.
+ * The y coordinates of the 8 curve points of small order, as little-endian hex with the sign bit cleared. Two points that differ only in
+ * the sign of x have the same y, so they share one line. The lines are for the points of order 4, 1, 2, 8 and 8.
  */
 const SMALL_ORDER_Y = new Set([
   "0000000000000000000000000000000000000000000000000000000000000000",
@@ -18,8 +20,8 @@ const SMALL_ORDER_Y = new Set([
 ]);
 
 /**
- * The field's prime p = 2^255 - 19 is little-endian `ed ff … ff 7f`. A 255-bit y is at least p if and only if its first byte is at least
- * `ed` and all other bytes equal those of p.
+ * First byte of the prime p = 2^255 - 19 of the field, which is `ed ff … ff 7f` in little-endian order. A 255-bit y is at least p if and
+ * only if its first byte is at least `ed` and all its other bytes equal those of p.
  */
 const PRIME_FIRST_BYTE = 0xed;
 const PRIME_OTHER_BYTES = `${"ff".repeat(LAST_INDEX - 1)}7f`;
@@ -40,8 +42,8 @@ export function isStrictPublicKey(raw: Uint8Array): boolean {
 /**
  * Whether a key must reject every signature, because it is of small order, not canonical, or not 32 bytes.
  *
- * This runs for every session look-up. So it only compares bytes: decoding the point would take 40 µs and allocate 140 KB. It does not
- * detect bytes that encode no curve point; verification rejects such a key.
+ * This runs for every session look-up. So it only compares bytes: decoding the curve point would take 40 µs and allocate 140 KB. It
+ * therefore returns false for bytes that encode no curve point. Verification rejects every signature of such a key.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;

@@ -21,7 +21,7 @@ export interface ResponseFields {
   readonly protocolVersion: string;
   /** The session id of the request. It is signed although the response does not contain it. This binds the response to its request. */
   readonly deviceSessionId: string;
-  /** The message type of the request. It is signed for the same reason as `deviceSessionId`. */
+  /** The message type of the request. It is signed although the response does not contain it. This binds the response to its request. */
   readonly messageType: string;
   readonly requestId: string;
   readonly timestampMs: bigint;
@@ -86,7 +86,7 @@ const LENGTH_BYTES = 4;
 const INT64_BYTES = 8;
 const ASCII_MAX = 0x7f;
 const utf8 = new TextEncoder();
-/** A buffer in which an int64 is converted to bytes. */
+/** A buffer in which an int64 is converted to bytes. All calls share it, to save allocations. */
 const int64Scratch = new DataView(new ArrayBuffer(INT64_BYTES));
 
 function frames(fields: readonly Field[]): Uint8Array<ArrayBuffer> {
@@ -104,8 +104,8 @@ function byteLength(field: Field): number {
 }
 
 /**
- * Returns the length of a text in UTF-8. Nearly every text is short and ASCII, with one byte per UTF-16 unit. For such a text, a loop is
- * faster than a call of the encoder.
+ * Returns the length of a text in UTF-8, in bytes. Nearly every text is short and ASCII, with one byte per UTF-16 unit. For such a text,
+ * counting in a loop is faster than a call of the encoder.
  */
 function utf8Length(text: string): number {
   for (let at = 0; at < text.length; at++) {
@@ -114,7 +114,7 @@ function utf8Length(text: string): number {
   return text.length;
 }
 
-/** Writes one frame at the offset `at`. Returns the offset after the frame. */
+/** Writes one frame (the length of a field, then the field) at the offset `at`. Returns the offset after the frame. */
 function writeFrame(field: Field, bytes: Uint8Array, at: number): number {
   const length = byteLength(field);
   bytes[at] = length >>> 24;

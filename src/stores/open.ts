@@ -14,7 +14,7 @@ import { openRedisStores, type RedisSettings } from "./redis/open.ts";
 
 /** The resolved settings of the stores. */
 export interface StoreSettings {
-  /** If this is `undefined`, reservations and buckets are kept in this process's memory. */
+  /** The settings of Redis. `undefined` if reservations and buckets are kept in this process's memory. */
   readonly redis: RedisSettings | undefined;
   /** Maximum number of reservations in the replay store in memory. */
   readonly replayEntriesMax: number;
@@ -45,8 +45,8 @@ export interface Stores {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
   /**
-   * `replay` may lack reservations of requests that were signed before this time, in Unix ms. `-Infinity` if `replay` keeps its
-   * reservations across restarts.
+   * For a request that was signed before this time (in Unix ms), the reservation may be missing in `replay`. `-Infinity` (no such time) if
+   * `replay` keeps its reservations across restarts.
    */
   readonly replayCoverageStartMs: number;
   /** Buckets of verified callers. */
@@ -57,11 +57,11 @@ export interface Stores {
    */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** Sends an operator's revocation to the other gateways that share these stores. Resolves to whether all of them will receive it. */
+  /** Sends an operator's revocation to the other gateways that share these stores. Resolves to `true` if all of them will receive it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Sets the gauges that show how full the stores are. */
   readonly sample: (metrics: Metrics) => void;
-  /** Returns the reasons why the stores refuse requests, as text for people. Empty if the stores accept requests. */
+  /** Returns the reasons why the stores refuse requests, as text for people. The list is empty if the stores accept requests. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
@@ -101,7 +101,7 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
  * own push feed.
  */
 interface SharedStores extends Omit<Stores, "sessions" | "verifiedPeers"> {
-  /** See GrowingTable. */
+  /** Frees the memory of expired entries. Returns the number of freed bytes. Call this every second. */
   readonly trim: () => number;
 }
 

@@ -5,33 +5,36 @@ import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryBucketOptions {
-  /** Maximum number of buckets that are not full. Each bucket takes up to 62 bytes. */
+  /** Maximum number of stored buckets. A bucket that has all its tokens is not stored. Each stored bucket takes up to 62 bytes. */
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
-/** Retry delay of a refusal if the table has no room for a new bucket. Every bucket that becomes full makes room. */
+/**
+ * Retry delay that a refusal names if the table has no room for a new bucket. Room becomes free whenever a stored bucket has all its tokens
+ * again.
+ */
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
  * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling"). A bucket is stored as the
- * time at which it is full again. A full bucket is not stored, because it equals a bucket that was never used.
+ * time at which it has all its tokens again. From then on it is not stored, because it equals a bucket that was never used.
  *
  * - If the table has no room for a new bucket, the demand is refused.
- * - If the fingerprints of two keys collide, the two keys share one bucket and are refused earlier.
- * - If the clock was set back, a stored time may be later than that of an empty bucket. The bucket then counts as empty. So setting the
- *   clock back adds no tokens, and no wait is longer than the wait for an empty bucket.
+ * - If the fingerprints of two keys collide, the two keys share one bucket, so their demands are refused earlier.
+ * - If the clock was set back, a stored time may be later than the stored time of an empty bucket. The bucket then counts as empty. So
+ *   setting the clock back adds no tokens, and no wait is longer than the wait for an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: GrowingTable;
   readonly #fingerprint: Fingerprint;
-  /** The fingerprints of the current call's demands, as low and high halves. */
+  /** The fingerprints of the demands of the current call. `#lows` holds their low halves, `#highs` their high halves. */
   readonly #lows: number[] = [];
   readonly #highs: number[] = [];
   /**
-   * Undo log of the current `take`: the changed slots, and the times that they held before. If a demand is refused, `#rollBack` restores
-   * these times, the last change first.
+   * Undo log of the current `take`: the changed slots, and the times that the slots held before. If a demand is refused, `#rollBack`
+   * restores these times. It starts with the last change.
    */
   readonly #changedSlots: number[] = [];
   readonly #changedFromMs: number[] = [];
@@ -41,12 +44,12 @@ export class MemoryBucketStore implements BucketStore {
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
-  /** The number of stored buckets, including full buckets whose slot was not yet reused. */
+  /** The number of stored buckets. Buckets that have all their tokens again are included until their slot is reused. */
   get entries(): number {
     return this.#table.occupied;
   }
 
-  /** Frees the memory of full buckets. Returns the freed bytes. Call this method every second. */
+  /** Frees the memory of buckets that have all their tokens again. Returns the number of freed bytes. Call this method every second. */
   trim(nowMs: number): number {
     return this.#table.trim(nowMs);
   }
@@ -84,22 +87,25 @@ export class MemoryBucketStore implements BucketStore {
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
-    // The two times differ only if the clock was set back. If the corrected time were not stored, a bucket that is only checked would never
-    // become full.
+    // The two times differ only if the clock was set back. The corrected time is stored. If it were not, a bucket that is only checked
+    // would count as empty for as long as the clock is behind its old time.
     if (fullAtMs !== this.#table.expiryMs(slot)) this.#table.setExpiry(slot, fullAtMs);
     const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs, tokens), demand.budget, nowMs);
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
   }
 
-  /** Stores a local copy of a bucket of a shared store. `fullInMs` is the time until the bucket is full again. */
+  /** Stores a local copy of a bucket of a shared store. `fullInMs` is the time until the bucket has all its tokens. */
   learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
     this.#locate([demand], nowMs);
     const slot = this.#claim(0, nowMs);
-    // The expiry 0 frees the slot, because a full bucket is not stored.
+    // The expiry 0 frees the slot, because a bucket with all its tokens is not stored.
     if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
   }
 
-  /** Computes all fingerprints, then preloads all slots, so that the CPU's cache misses overlap. */
+  /**
+   * Computes all fingerprints, then reads all their slots once. So the CPU waits for all cache misses at the same time, not for one after
+   * another.
+   */
   #locate(demands: readonly BucketDemand[], nowMs: number): void {
     let index = 0;
     for (const demand of demands) {
@@ -110,7 +116,7 @@ export class MemoryBucketStore implements BucketStore {
     for (let at = 0; at < index; at++) this.#table.prepare(this.#lows[at] ?? 0, this.#highs[at] ?? 0, nowMs);
   }
 
-  /** Takes the demands in shadow mode, each independently of the others. Runs after all demands that are not in shadow mode were met. */
+  /** Takes the demands in shadow mode, each independently of the others. Runs after all other demands were met. */
   #takeShadows(demands: readonly BucketDemand[], nowMs: number, onRefusal?: (scope: BudgetScope) => void): void {
     for (const [index, { budget, scope }] of demands.entries()) {
       if (budget.shadow !== true) continue;
@@ -127,7 +133,8 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   /**
-   * Takes a token, even if the bucket is empty. Returns the time in ms until the bucket would have held this token; 0 if it held the token.
+   * Takes a token, even if the bucket is empty. Returns 0 if the bucket held the token. If not, returns the time in ms after which the
+   * bucket would have held it.
    */
   #spend(budget: Budget, index: number, nowMs: number): number {
     const slot = this.#claim(index, nowMs);
@@ -141,8 +148,9 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   /**
-   * The time at which the bucket is full. A time later than that of an empty bucket means that the clock was set back, and is corrected.
-   * Exception: if the current `take` changed the slot, it may have taken more tokens than the bucket held.
+   * Returns the time at which the bucket has all its tokens. If the stored time is later than that of an empty bucket, the clock was set
+   * back, and the time of an empty bucket is returned. Exception: if the current `take` changed the slot, the stored time is returned,
+   * because `take` may have taken more tokens than the bucket held.
    */
   #fullAtMs(slot: number, budget: Budget, nowMs: number): number {
     const fullAtMs = this.#table.expiryMs(slot);
@@ -165,12 +173,12 @@ export class MemoryBucketStore implements BucketStore {
   }
 }
 
-/** The time at which a bucket is full again after `tokens` are taken now. */
+/** Returns the time at which a bucket has all its tokens again, if `tokens` tokens are taken now. */
 function spent(fullAtMs: number, budget: Budget, nowMs: number, tokens = 1): number {
   return Math.max(fullAtMs, nowMs) + tokens * intervalMs(budget);
 }
 
-/** The time until the bucket would have held the token that was taken; 0 if it held the token. */
+/** Returns 0 if the bucket held the token that was taken. If not, returns the time in ms after which the bucket would have held it. */
 function waitAfterSpending(fullAtMs: number, budget: Budget, nowMs: number): number {
   return Math.max(0, fullAtMs - capacityMs(budget) - nowMs);
 }

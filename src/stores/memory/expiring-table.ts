@@ -1,4 +1,4 @@
-/** Returned by `find` if the fingerprint is absent, and by `claim` if the table is full. */
+/** Returned instead of a slot: by `find` if the fingerprint is absent, by `claim` if the table is full. */
 export const NO_SLOT = -1;
 
 export const TABLE_ENTRIES_MAX = 100_000_000;
@@ -6,9 +6,9 @@ export const TABLE_ENTRIES_MAX = 100_000_000;
 const SLOT_BYTES = 16;
 /** A group is one cache line of 64 bytes: four fingerprints, then their four expiries. */
 const GROUP_SLOTS = 4;
-/** Number of 32-bit lanes per group. */
+/** Number of 32-bit words (lanes) per group, for access to the fingerprints. */
 const GROUP_LANES = 16;
-/** Number of 64-bit floats per group. */
+/** Number of 64-bit floats per group, for access to the expiries. */
 const GROUP_TIMES = 8;
 /**
  * Maximum load factor: the share of slots that are occupied. It keeps searches short. A simulation of 300,000 entries that come and go
@@ -20,12 +20,12 @@ const LOAD_MAX = 0.4;
 /** Maximum number of groups in which `claim` searches for expired entries if the table is full. A search that finds none takes 5 µs. */
 const RECLAIM_GROUPS_MAX = 512;
 /**
- * Maximum of an overflow counter. In the simulation for `LOAD_MAX`, the counters reached 8. A counter at the maximum never changes again,
- * which makes searches slower, but never wrong.
+ * Maximum of an overflow counter (see `#overflowed`). In the simulation for `LOAD_MAX`, the counters reached 8. A counter at the maximum
+ * never changes again. Searches then read more groups than needed, but their results stay right.
  */
 const OVERFLOWED_MAX = 255;
 
-/** The expiry of a vacant slot. */
+/** The number that a vacant slot holds instead of an expiry. */
 const VACANT = 0;
 
 /**
@@ -46,7 +46,10 @@ export class ExpiringTable {
   readonly entriesMax: number;
   readonly #lanes: Int32Array;
   readonly #times: Float64Array;
-  /** For each group: the number of entries that skipped the group because it was full. */
+  /**
+   * The overflow counters, one for each group. A counter holds the number of entries that are stored in a later group because this group
+   * was full.
+   */
   readonly #overflowed: Uint8Array;
   readonly #groups: number;
   /** Factor that converts the low half of a fingerprint to the number of its home group. */
@@ -75,22 +78,22 @@ export class ExpiringTable {
     return this.#occupied;
   }
 
-  /** The latest expiry of any evicted entry; 0 if there is none. */
+  /** The latest expiry of all evicted entries; 0 if no entry was evicted. */
   get evictedUntilMs(): number {
     return this.#evictedUntilMs;
   }
 
   /**
-   * The number of groups with overflows. A search continues after such a group. Do not read this for each request, because it reads one
-   * byte per group.
+   * The number of groups whose overflow counter is above 0. A search continues after such a group. Do not call this for each request,
+   * because it reads the counters of all groups.
    */
   get overflowedGroups(): number {
     return this.#overflowed.reduce((sum, count) => sum + Math.sign(count), 0);
   }
 
   /**
-   * Reads the home group of a fingerprint, so that it is in the CPU's cache. Calls for several fingerprints in a row let their cache misses
-   * overlap.
+   * Reads the home group of a fingerprint, so that the group is in the CPU's cache. If you preload several fingerprints in a row, the CPU
+   * waits for their cache misses at the same time.
    */
   preload(low: number): void {
     const home = this.#homeOf(low);
@@ -112,8 +115,8 @@ export class ExpiringTable {
   }
 
   /**
-   * Returns the slot of a fingerprint, like `find`. If the fingerprint is absent, returns a vacant slot that now belongs to it, with expiry
-   * 0 until `setExpiry` is called. Returns `NO_SLOT` if the table is full.
+   * Returns the slot of a fingerprint, like `find`. If the fingerprint is absent, returns a vacant slot that now belongs to it. The expiry
+   * of this slot is 0 until `setExpiry` is called. Returns `NO_SLOT` if the table is full.
    */
   claim(low: number, high: number, nowMs: number): number {
     const found = this.find(low, high);
@@ -201,7 +204,7 @@ export class ExpiringTable {
     }
   }
 
-  /** Frees expired entries of the next groups until the table has room for an entry. Returns whether the table has room. */
+  /** Removes expired entries from the next groups until the table has room for an entry. Returns whether the table has room. */
   #reclaim(nowMs: number): boolean {
     for (let count = 0; count < RECLAIM_GROUPS_MAX && this.#occupied >= this.entriesMax; count++) {
       this.#vacateNext(nowMs);
@@ -224,7 +227,10 @@ export class ExpiringTable {
     this.setExpiry(slot, VACANT);
   }
 
-  /** Counts an entry that was added or removed, in `#occupied` and in the overflow counter of every group that the entry skipped. */
+  /**
+   * Updates the counters when an entry was added or removed: `#occupied`, and the overflow counter of every group that the entry skipped
+   * because the group was full.
+   */
   #count(slot: number, change: 1 | -1): void {
     this.#occupied += change;
     const ownGroup = groupOf(slot);
@@ -237,8 +243,8 @@ export class ExpiringTable {
 }
 
 /**
- * The index of the lane at which a slot's fingerprint starts. A slot's number is the index of its expiry in `#times`. In each group, the
- * expiries follow the fingerprints.
+ * Returns the index of the 32-bit word (lane) at which the fingerprint of a slot starts. The number of a slot is the index of its expiry in
+ * `#times`. In each group, the expiries follow the fingerprints.
  */
 function laneOf(slot: number): number {
   return (slot - GROUP_SLOTS) * 2;

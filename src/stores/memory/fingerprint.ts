@@ -25,7 +25,7 @@ export class Fingerprint {
     return this.#hash.high;
   }
 
-  /** Computes the fingerprint of (first, second) into `low` and `high`. */
+  /** Computes the fingerprint of the pair (first, second), and stores it in `low` and `high`. */
   compute(first: string, second: string): void {
     this.#hash.reserve(lanesAtMost(first, second) * LANE_BYTES);
     const lanes = this.#hash.lanes;
@@ -34,7 +34,7 @@ export class Fingerprint {
   }
 }
 
-/** Returns a random seed, for the lifetime of one process. */
+/** Returns a random seed for fingerprints. It is kept until the process ends. */
 export function randomSeed(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(SIP_KEY_BYTES));
 }
@@ -44,16 +44,21 @@ function lanesAtMost(first: string, second: string): number {
 }
 
 /**
- * Writes one string of the pair: its length, then its UTF-16 code units. So two different pairs never produce the same lanes. UTF-8 is not
- * used, because lone surrogates have no UTF-8 encoding. If a unit does not fit into one byte, the length is written with inverted bits.
- * Returns the index after the last lane.
+ * Writes one string of the pair into the 32-bit words that are hashed (lanes): its length, then its UTF-16 code units. So two different
+ * pairs never produce the same lanes. UTF-8 is not used, because lone surrogates have no UTF-8 encoding.
+ *
+ * If every unit fits into one byte, a lane holds four units. If not, a lane holds two units, and the length is written with inverted bits.
+ * The inverted length keeps the two formats apart. Returns the index after the last lane.
  */
 function writePart(part: string, lanes: Int32Array, start: number): number {
   lanes[start] = part.length;
   return writeNarrow(part, lanes, start + 1) ?? writeWide(part, lanes, start);
 }
 
-/** Writes four code units per lane. Returns the index after the last lane; `undefined` if a unit does not fit into one byte. */
+/**
+ * Writes four code units into each 32-bit lane. Returns the index after the last lane; `undefined` if a code unit does not fit into one
+ * byte.
+ */
 function writeNarrow(part: string, lanes: Int32Array, start: number): number | undefined {
   const whole = part.length - (part.length % 4);
   let at = start;
@@ -76,7 +81,7 @@ function writeNarrow(part: string, lanes: Int32Array, start: number): number | u
   return all <= NARROW_UNIT_MAX ? at : undefined;
 }
 
-/** Writes two code units per lane. Returns the index after the last lane. */
+/** Writes the inverted length, then two code units into each 32-bit lane. Returns the index after the last lane. */
 function writeWide(part: string, lanes: Int32Array, start: number): number {
   let at = start;
   lanes[at++] = ~part.length;

@@ -13,15 +13,15 @@ const SEGMENTS_MAX = 512;
  * fingerprints evenly over the segments.
  */
 const SEGMENT_SLOTS = 2 ** 21;
-/** Memory per entry of capacity. */
+/** Memory that a table takes for each entry that it has room for, in bytes. */
 const ENTRY_BYTES = 41;
-/** Number of `claim` calls for which a segment has room after `prepare`. */
+/** Number of new fingerprints for which a segment has room after `prepare`. */
 const PREPARED_ENTRIES = 16;
-/** Capacity of a rebuilt segment, as a multiple of its live entries. */
+/** A rebuilt segment has room for this many times its live entries. */
 const GROWTH = 1.5;
-/** `trim` rebuilds a segment if its live entries are less than this share of its capacity. */
+/** `trim` rebuilds a segment if its live entries fill less than this share of the room that the segment has. */
 const TRIM_BELOW = 0.25;
-/** Number of `trim` calls that together check the whole table. */
+/** Number of `trim` calls after which every segment was checked once. */
 const TRIM_CALLS = 30;
 /** Maximum number of segments in which `claim` searches for expired entries if the table is full. */
 const RECLAIM_SEGMENTS = 16;
@@ -41,7 +41,7 @@ export class GrowingTable {
   readonly #segments: (ExpiringTable | undefined)[];
   readonly #segmentsPerHigh: number;
   #occupied = 0;
-  /** Of all segments. */
+  /** The number of entries that all segments together have room for. */
   #capacity = 0;
   #evictedUntilMs = 0;
   #reclaimAt = 0;
@@ -61,12 +61,15 @@ export class GrowingTable {
     return this.#occupied;
   }
 
-  /** The latest expiry of any evicted entry; 0 if there is none. */
+  /** The latest expiry of all evicted entries; 0 if no entry was evicted. */
   get evictedUntilMs(): number {
     return this.#evictedUntilMs;
   }
 
-  /** Makes room for a fingerprint and preloads its home group. Calls for several fingerprints in a row let their cache misses overlap. */
+  /**
+   * Makes room for a fingerprint, and reads its home group into the CPU's cache. If you prepare several fingerprints in a row, the CPU
+   * waits for their cache misses at the same time.
+   */
   prepare(low: number, high: number, nowMs: number): void {
     const at = this.#indexOf(high);
     const segment = this.#segments[at];
@@ -129,8 +132,8 @@ export class GrowingTable {
   }
 
   /**
-   * Replaces a segment by a new segment that fits its live entries. If `trim` finds no live entry (`trimmedTo` is 0), the segment is
-   * dropped.
+   * Replaces a segment by a new segment that has room for its live entries and some more. `trim` passes the number of live entries as
+   * `trimmedTo`. If `trimmedTo` is 0, the segment is removed and not replaced.
    */
   #rebuild(at: number, nowMs: number, trimmedTo?: number): ExpiringTable {
     const old = this.#segments[at];
@@ -151,7 +154,7 @@ export class GrowingTable {
     if (segment.evictedUntilMs > this.#evictedUntilMs) this.#evictedUntilMs = segment.evictedUntilMs;
   }
 
-  /** Frees expired entries of the next segments until the table has room for an entry. Returns whether the table has room. */
+  /** Removes expired entries from the next segments until the table has room for an entry. Returns whether the table has room. */
   #reclaim(nowMs: number): boolean {
     for (let left = RECLAIM_SEGMENTS; left > 0 && this.#occupied >= this.entriesMax; left--) {
       const segment = this.#segments[this.#reclaimAt];

@@ -13,8 +13,9 @@ export interface MemoryReplayOptions {
 }
 
 /**
- * Reservations in this process's memory. If two fingerprints collide, a fresh request is refused as replayed. A replayed request is never
- * accepted. The probability that a request collides is 2⁻⁶⁴ per stored reservation: 5 in 10¹³ at ten million reservations.
+ * Reservations in this process's memory. A replayed request is never accepted. If the fingerprints of two requests collide, the second
+ * request is refused as replayed although it is fresh. The probability is 2⁻⁶⁴ per stored reservation: 5 in 10¹³ at ten million
+ * reservations.
  *
  * If the clock was set back, old requests become fresh again, but their reservations may already be evicted. So a request is refused as
  * `REPLAY_STORE_UNAVAILABLE` unless its reservation expires after every evicted reservation. If the clock step is smaller than the margin
@@ -31,7 +32,7 @@ export class MemoryReplayStore implements ReplayStore {
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
-  /** The number of stored reservations, including expired ones whose slot was not yet reused. */
+  /** The number of stored reservations. Expired reservations are included until their slot is reused. */
   get entries(): number {
     return this.#table.occupied;
   }
@@ -56,7 +57,10 @@ export class MemoryReplayStore implements ReplayStore {
     return true;
   }
 
-  /** Whether an earlier reservation with this expiry would still be stored, and not evicted. */
+  /**
+   * Returns true if a reservation with this expiry, made earlier, cannot have been evicted. If no such reservation is found, then none was
+   * made.
+   */
   #wouldBeStored(expiresAtMs: number, nowMs: number): boolean {
     return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs;
   }

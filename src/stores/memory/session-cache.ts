@@ -13,7 +13,10 @@ export interface SessionCacheOptions {
   readonly unknownTtlMs: number;
   /** Maximum number of cached sessions. The same maximum applies separately to cached unknown ids. */
   readonly entriesMax: number;
-  /** Maximum number of session look-ups in flight. Each id has at most one. Further look-ups are refused. */
+  /**
+   * Maximum number of session look-ups in flight. Each session id has at most one look-up in flight. At the maximum, a new look-up is
+   * refused.
+   */
   readonly lookUpsMax?: number | undefined;
   /**
    * Returns whether revocations currently arrive. While it returns `false`, every `find` queries the session source. It may return `true`
@@ -30,8 +33,8 @@ type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
 const LOOK_UPS_MAX = 16_384;
 
 /**
- * Maximum number of attempts of one look-up. A look-up is attempted again if `clear` was called or the revocation log overflowed during the
- * attempt.
+ * Maximum number of attempts of one look-up. If `clear` was called during an attempt, or if the revocation log overflowed, the result of
+ * the attempt is not used, and the look-up is attempted again.
  */
 const LOOK_UP_ATTEMPTS_MAX = 3;
 
@@ -40,7 +43,7 @@ const LOOK_UP_ATTEMPTS_MAX = 3;
  *
  * `find` never returns a revoked session as active, by two rules:
  * - `revoke` changes the cached sessions, so a cached session is current.
- * - A look-up takes the mark of the revocation log before it starts, and searches the log when it ends.
+ * - A look-up records the position of the revocation log (its mark) before it starts. When it ends, it searches the log from this position.
  *
  * So append each revocation to the log first, and call `revoke` synchronously afterwards.
  */
@@ -90,7 +93,7 @@ export class SessionCache implements SessionDirectory {
     return this.#lookUps.get(deviceSessionId) ?? this.#startLookUp(deviceSessionId);
   }
 
-  /** Marks the cached sessions that the revocation ends. The caller has already appended the revocation to the log. */
+  /** Marks the cached sessions that the revocation ends as revoked. Append the revocation to the revocation log before this call. */
   revoke(revocation: Revocation): void {
     if (revocation.deviceSessionId) {
       const entry = this.#sessions.get(revocation.deviceSessionId);
@@ -107,8 +110,8 @@ export class SessionCache implements SessionDirectory {
   }
 
   /**
-   * Returns a cached session with the current mark of the revocation log. Earlier results are not modified, because their callers search
-   * the log from the mark in their result.
+   * Returns a cached session with the current position of the revocation log (its mark). Objects that were returned earlier are not
+   * modified: their callers search the log from the mark in them.
    */
   #current(entry: SessionEntry): FoundSession {
     const mark = this.#log.mark();
@@ -116,7 +119,10 @@ export class SessionCache implements SessionDirectory {
     return entry.found;
   }
 
-  /** A revoked session stays cached, so that its device causes no more look-ups than an active one. */
+  /**
+   * Marks a cached session as revoked. The session stays in the cache, so that requests of its device cause no more look-ups than those of
+   * an active session.
+   */
   #markRevoked(entry: SessionEntry): void {
     entry.found = { session: revoked(entry.found.session), mark: this.#log.mark() };
   }
@@ -129,8 +135,8 @@ export class SessionCache implements SessionDirectory {
   }
 
   /**
-   * There must be no `await` between the reply of the source and `finally`. Otherwise, a later `find` could get the finished look-up
-   * instead of the cached session.
+   * Looks up a session and caches it. There must be no `await` between the reply of the source and `finally`. With such an `await`, a later
+   * `find` could get the finished look-up instead of the cached session.
    */
   async #lookUp(deviceSessionId: string): Promise<FoundSession | undefined> {
     try {

@@ -14,8 +14,8 @@ interface LinkedEntry extends SessionEntry {
 /**
  * Stores at most `entriesMax` sessions, and finds them by id or by user. If the store is full, the oldest session is evicted.
  *
- * A ring buffer holds the order of eviction. A `Map` would be slow: in JavaScriptCore, each delete makes it slower to reach the first key
- * of a large Map. The sessions of one user form a linked list.
+ * A ring buffer holds the order of eviction. The order of a `Map` is not used: in JavaScriptCore, each delete from a large `Map` makes it
+ * slower to reach the first key. The sessions of one user form a linked list.
  */
 export class SessionEntries {
   readonly #byId = new Map<string, LinkedEntry>();

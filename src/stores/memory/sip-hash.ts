@@ -9,11 +9,12 @@ const FINALIZATION_ROUNDS = 3;
 
 /**
  * SipHash-1-3, a keyed 64-bit hash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). It has one round per word and three
- * finalization rounds, the variant that hash tables use. Without the key, an attacker cannot choose inputs that collide.
+ * finalization rounds, the variant that hash tables use. An attacker who does not know the key cannot choose inputs whose hashes collide.
  *
- * The caller writes the message into `lanes` and calls `digest`, which leaves the digest in `low` and `high`. For speed, this allocates
- * nothing and uses no BigInt. It also stores no single bytes that are later loaded as words. Lanes are little-endian, as on every platform
- * that Bun supports.
+ * The caller writes the message into `lanes`, an array of 32-bit words, and calls `digest`. The digest is then in `low` and `high`. Lanes
+ * are little-endian, as on every platform that Bun supports.
+ *
+ * For speed, the code allocates nothing, uses no BigInt, and does not write single bytes that it later reads as words.
  */
 export class SipHash13 {
   /** Bits 0 to 31 of the last digest, as an int32. */
@@ -53,7 +54,7 @@ export class SipHash13 {
     let v3l = key.getInt32(8, true) ^ 0x79746573;
     let v3h = key.getInt32(12, true) ^ 0x74656462;
 
-    // A finalization round is a compression round without a message word.
+    // A finalization round is a SipHash round that adds no word of the message.
     for (let at = 0; at <= last + FINALIZATION_ROUNDS; at++) {
       const ml = at <= last ? (lanes[at * 2] ?? 0) : 0;
       const mh = at <= last ? (lanes[at * 2 + 1] ?? 0) : 0;
@@ -126,7 +127,7 @@ function lowBytes(lane: number, count: number): number {
   return count >= 4 ? lane : lane & ((1 << (count * 8)) - 1);
 }
 
-/** The carry of a 32-bit addition, 0 or 1. Branch-free, because half of the branches would be mispredicted. */
+/** Returns the carry of a 32-bit addition, 0 or 1. Uses no `if`, because the CPU would predict the branch wrongly in half of the calls. */
 function carry(a: number, b: number, sum: number): number {
   return ((a & b) | ((a | b) & ~sum)) >>> 31;
 }

@@ -5,9 +5,10 @@ import type { MemoryBucketStore } from "./buckets.ts";
 export type LocalBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | "learn">;
 
 /**
- * Buckets of unverified callers, in two tables. The scope `session_failures` has a separate table, for sessions that are exempt from the
- * failure budget of their network. Neither unknown clients nor one session at many addresses can fill that table. All demands of one `take`
- * must belong to the same table.
+ * Buckets of unverified callers, in two tables. The scope `session_failures` has its own table, for sessions that are exempt from the
+ * failure budget of their network. Unknown clients cannot fill that table, and one session with many addresses cannot fill it either.
+ *
+ * All demands of one `take` must belong to the same table.
  */
 export class SplitBucketStore implements LocalBuckets {
   readonly #exempt: LocalBuckets;

@@ -1,12 +1,12 @@
 const INTERVAL_MS = 1000;
-/** As much as some 200,000 expired entries. */
+/** Number of freed bytes after which a full garbage collection runs. It is the memory of about 200,000 expired entries. */
 const COLLECT_AT_BYTES = 8 * 1024 * 1024;
 
 /**
- * Calls `trim` every second; it returns how many bytes it freed.
+ * Calls `trim` every second. `trim` returns the number of bytes that it freed.
  *
- * JavaScriptCore collects garbage when the program allocates. After a load, an idle process would keep the freed buffers, so each
- * `COLLECT_AT_BYTES` of them cause a full collection: a pause of some 20 ms.
+ * JavaScriptCore collects garbage only when the program allocates memory. So after a load, an idle process would keep the freed buffers.
+ * Therefore a full collection runs each time `COLLECT_AT_BYTES` were freed. It pauses the process for about 20 ms.
  */
 export function trimRegularly(trim: () => number): { stop(): void } {
   let freedBytes = 0;

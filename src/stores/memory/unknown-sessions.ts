@@ -16,7 +16,7 @@ export class UnknownSessions {
     this.#fingerprint = new Fingerprint(seed);
   }
 
-  /** See GrowingTable. */
+  /** Frees the memory of expired ids. Returns the number of freed bytes. Call this method every second. */
   trim(nowMs: number): number {
     return this.#table.trim(nowMs);
   }

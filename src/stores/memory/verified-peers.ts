@@ -13,8 +13,10 @@ export interface MemoryVerifiedPeersOptions {
 }
 
 /**
- * Verified peers in this process's memory. A full table stores no new peers. If the fingerprint of an unverified peer collides with that of
- * a verified peer, the unverified peer is exempt from the failure budget of its network. It then has a failure bucket of its own.
+ * Verified peers in this process's memory. A full table stores no new peers.
+ *
+ * If the fingerprint of an unverified peer collides with that of a verified peer, the unverified peer also counts as verified. It is then
+ * exempt from the failure budget of its network, and has a failure bucket of its own.
  */
 export class MemoryVerifiedPeers implements VerifiedPeers {
   readonly #pairs: GrowingTable;
@@ -59,8 +61,8 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
   #isMarked(table: GrowingTable, nowMs: number): boolean {
     const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
     if (slot === NO_SLOT) return false;
-    // An expiry that is more than `#ttlMs` ahead was stored before the clock was set back. It counts as expired. So an entry may end too
-    // early, but never too late.
+    // If an expiry is more than `#ttlMs` ahead, the clock was set back after the expiry was stored. The entry then counts as expired. So an
+    // entry may end too early, but never too late.
     const leftMs = table.expiryMs(slot) - nowMs;
     return leftMs > 0 && leftMs <= this.#ttlMs;
   }

@@ -7,7 +7,10 @@ import { hashedKey, Script } from "./script.ts";
 
 export interface RedisBucketOptions {
   readonly prefix: string;
-  /** What `take` does while Redis is unreachable. `refuse`: it refuses the request. `local`: it uses this gateway's own buckets. */
+  /**
+   * What `take` does while Redis is unreachable. `refuse`: it refuses the request. `local`: it takes the tokens from this gateway's own
+   * buckets.
+   */
   readonly onUnavailable: "refuse" | "local";
   /**
    * `server` (default): the script uses the clock of the Redis server, which is the same for all gateways. `caller`: the script uses
@@ -19,20 +22,20 @@ export interface RedisBucketOptions {
 /**
  * Takes one token for each demand of a request, or refuses the request.
  *
- * KEYS: one bucket per demand. ARGV: the time in ticks, or '' for the server's clock. Then three values per demand: its interval in ticks,
- * its capacity in ticks, and '1' if it is in shadow mode.
+ * KEYS: one bucket per demand. ARGV: the time in ticks, or '' for the server's clock. Then three values per demand: the ticks in which its
+ * bucket gains one token, the ticks in which its empty bucket gains all tokens, and '1' if it is in shadow mode.
  *
  * Returns these numbers:
  * - The 1-based index of the first demand that was refused; 0 if no demand was refused.
  * - The ticks until every bucket has a token.
- * - For each demand: the ticks until its bucket is full, called `t`. If the demand is in shadow mode and its bucket was empty, the number
- *   is `-1 - t`.
+ * - For each demand: the ticks until its bucket has all its tokens, called `t`. If the demand is in shadow mode and its bucket was empty,
+ *   the number is `-1 - t`.
  *
- * A bucket is stored as the time at which it is full again (GCRA). Its key expires at that time. With the caller's clock, which may stand
- * still, the key expires a minute later (`slack_ms`).
+ * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that time. With the
+ * caller's clock, which may stand still, the key expires a minute later (`slack_ms`).
  *
- * If the clock was set back, a stored time may be later than that of an empty bucket. The bucket is then stored as empty, even if no token
- * is taken.
+ * If the clock was set back, a stored time may be later than the stored time of an empty bucket. The bucket is then stored as empty, even
+ * if no token is taken.
  */
 const TAKE = new Script(`
 local now, slack_ms = tonumber(ARGV[1]), 60000
@@ -78,10 +81,10 @@ end
 return reply
 `);
 
-/** `TAKE` needs at least one key. */
+/** The demands of one `TAKE`. There is at least one, because the script needs at least one key. */
 type Demands = readonly [BucketDemand, ...BucketDemand[]];
 
-/** Retry delay of a refusal while Redis is unreachable. */
+/** Retry delay that a refusal names while Redis is unreachable. */
 const UNAVAILABLE_RETRY_MS = 1000;
 
 /**
@@ -90,7 +93,7 @@ const UNAVAILABLE_RETRY_MS = 1000;
  *
  * `check` needs no round trip, because it reads a local copy of the bucket. Each `take` and `spend` of this gateway updates the copy.
  * `check` never refuses earlier than the shared bucket would. If other gateways have emptied the shared bucket, `check` still passes until
- * the copy is updated.
+ * a `take` or `spend` of this gateway updates the copy.
  */
 export class RedisBucketStore implements BucketStore {
   readonly #link: RedisLink;
@@ -122,9 +125,10 @@ export class RedisBucketStore implements BucketStore {
   }
 
   /**
-   * Sends all demands in shadow mode, because the script takes shadow demands independently of each other. While Redis is unreachable,
-   * takes the tokens from the local buckets, even if `onUnavailable` is `refuse`: `spend` records what has already happened, and refuses
-   * nothing.
+   * Sends all demands in shadow mode, because the script takes shadow demands independently of each other.
+   *
+   * While Redis is unreachable, takes the tokens from the local buckets, even if `onUnavailable` is `refuse`. The reason: `spend` records
+   * what has already happened, and refuses nothing.
    */
   async spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): Promise<void> {
     const [first, ...others] = [demands].flat().map((demand) => ({ ...demand, budget: { ...demand.budget, shadow: true } }));
@@ -168,7 +172,7 @@ function ticks(ms: number): string {
 interface TakeReply {
   /** The index of the first demand that was refused; `undefined` if no demand was refused. */
   readonly refused: number | undefined;
-  /** Ticks until every bucket has a token. */
+  /** The ticks until every bucket of the request has a token. */
   readonly wait: number;
   /** For each demand: the ticks until its bucket is full, encoded as `TAKE` describes. */
   readonly fullIn: readonly number[];

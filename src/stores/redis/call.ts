@@ -1,7 +1,7 @@
 /** Sends one command and resolves to its reply. Rejects with `RedisUnavailable`. */
 export type RedisCall = (command: string, args: readonly string[]) => Promise<unknown>;
 
-/** Redis gave no usable reply: it is unreachable, too slow, or refused the command. */
+/** Thrown if Redis gave no usable reply: it is unreachable, too slow, or refused the command. */
 export class RedisUnavailable extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -9,7 +9,7 @@ export class RedisUnavailable extends Error {
   }
 }
 
-/** For `catch` blocks: throws the error again unless it is a `RedisUnavailable`. Any other error is a bug. */
+/** Throws the error again unless it is a `RedisUnavailable`, because any other error is a bug. Call it in `catch` blocks. */
 export function rethrowUnlessUnavailable(error: unknown): void {
   if (!(error instanceof RedisUnavailable)) throw error;
 }

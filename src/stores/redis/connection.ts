@@ -14,27 +14,30 @@ export interface ConnectionOptions {
   readonly onError?: ((code: string) => void) | undefined;
 }
 
-/** Timeout of a connect: TCP, TLS and login. The server may be in another region. */
+/** Timeout of opening a connection, in ms: TCP, TLS and login. It is long, because the server may be in another region. */
 const CONNECT_TIMEOUT_MS = 3000;
-/** Timeout of the probe that explains why a connect failed. */
+/** Timeout of the probe, in ms. The probe is a second connection, which finds out why the first connection failed. */
 const PROBE_TIMEOUT_MS = 1500;
 /**
- * Maximum number of commands in flight. Each command takes some hundred bytes. A server with more waiting commands would answer none of
- * them in time.
+ * Maximum number of commands in flight. Each command takes some hundred bytes. If more commands waited for replies, none of the replies
+ * would arrive in time.
  */
 const CALLS_MAX = 16_384;
-/** Errors that close the connection: the server became a replica, or its password changed. */
+/**
+ * The error replies after which the gateway closes the connection. They mean that the server became a replica, or that its password
+ * changed.
+ */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
 /**
- * The error codes that are reported (Redis protocol, "Simple errors"). Any other code is reported as `other`, so that the label of the
+ * The error codes that `onError` reports (Redis protocol, "Simple errors"). Any other code is reported as `other`, so that the label of the
  * metric has few values.
  */
 const ERROR_CODE =
   /^(BUSY|ERR|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|WRONGPASS|WRONGTYPE)\b/;
 
 /**
- * One connection to Redis, from connect to loss. It never reconnects and never sends a command twice. If the connection is lost, `onLost`
- * is called once and every command in flight fails.
+ * One connection to Redis, from its opening to its loss. It never reconnects and never sends a command twice. If the connection is lost,
+ * `onLost` is called once and every command in flight fails.
  *
  * A command fails if its reply does not arrive within `timeoutMs`. If no reply to any command arrived in that time, the connection is
  * closed as lost.
@@ -66,7 +69,8 @@ export class RedisConnection {
       idleTimeout: 0,
       autoReconnect: false,
       maxRetries: 0,
-      // A command that cannot be sent immediately fails. If it waited in a queue, its request would time out before the command is sent.
+      // A command that cannot be sent immediately fails. If it waited in a queue, the request that needs it would time out before the
+      // command is sent.
       enableOfflineQueue: false,
       enableAutoPipelining: true,
     });
@@ -133,7 +137,9 @@ export class RedisConnection {
     return new RedisUnavailable(this.#lost ?? message, { cause: error });
   }
 
-  /** Reports an error code, except NOSCRIPT: `Script` handles that error by sending the text of the script. */
+  /**
+   * Reports the error code of a message. Exception: NOSCRIPT is not reported, because `Script` handles it: it sends the text of the script.
+   */
   #count(message: string): void {
     const code = ERROR_CODE.exec(message)?.[1] ?? "other";
     if (code !== "NOSCRIPT") this.#onError(code);

@@ -6,15 +6,15 @@ import type { StoreEpoch } from "./store-epoch.ts";
 export interface RedisHealthParts {
   readonly clock: Clock;
   readonly log: Log;
-  /** How long a reservation lasts if its request is signed now. */
+  /** How long a reservation lasts if its request was signed at this moment, in ms. */
   readonly reservedForMs: number;
   /** Maximum difference between this gateway's clock and the clock of the Redis server. */
   readonly marginMs: number;
 }
 
 /**
- * Decides whether requests can be accepted while Redis is reachable. Requests are refused during a quarantine, while the clocks of gateway
- * and server differ too much, and while commands fail.
+ * Decides whether requests can be accepted while Redis is reachable. Requests are refused in three cases: during a quarantine, while the
+ * clocks of gateway and server differ too much, and while commands fail.
  */
 export class RedisHealth {
   readonly #parts: RedisHealthParts;
@@ -37,7 +37,7 @@ export class RedisHealth {
     return this.#failure !== undefined;
   }
 
-  /** The reasons why requests are refused, as text for people. Empty if requests are accepted. */
+  /** Returns the reasons why requests are refused, as text for people. The list is empty if requests are accepted. */
   notReady(): string[] {
     return [
       ...(this.#failure === undefined ? [] : [`Redis refuses commands: ${this.#failure.reason}`]),
@@ -49,7 +49,7 @@ export class RedisHealth {
   /** Records the time until the quarantine ends, as the Redis server computed it. `quarantineMs` is 0 if the quarantine is over. */
   noteQuarantine(quarantineMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
-    // A new request is accepted once its reservation would expire after the quarantine ends.
+    // The reservation of a new request lasts `reservedForMs`. A new request is accepted if this reservation ends after the quarantine.
     const waitMs = quarantineMs < reservedForMs ? 0 : quarantineMs - reservedForMs + 1;
     if (waitMs > 0 && !this.#isQuarantined) log.warn("redis quarantine started", { for_ms: waitMs });
     this.#acceptingFromMs = clock.monotonic() + waitMs;
@@ -66,13 +66,14 @@ export class RedisHealth {
     this.#noteSuccess();
     if (isEnded) return false;
     this.noteQuarantine(quarantineMs);
-    // The server read its clock after `sentMs` and before the reply arrived.
+    // The server read its clock between `sentMs` and now. So the difference of the clocks is 0 if `serverMs` is in this time span.
     this.#noteClockDifference(Math.trunc(distance(sentMs, clock.now(), serverMs)));
     return true;
   }
 
   /**
-   * Records that a check failed on an open connection. Logs only the first of several failures with the same error code, such as MISCONF.
+   * Records that a check failed although the connection is open. Of several failures in a row with the same error code, such as MISCONF,
+   * only the first is logged.
    */
   noteFailure(reason: string): void {
     const { clock, log } = this.#parts;
@@ -111,14 +112,17 @@ interface Failure {
   readonly sinceMs: number;
 }
 
-/** Returns the error code, which is the first word of the message. The other words name scripts and lines, and vary. */
+/**
+ * Returns the error code, which is the first word of the message. The other words, such as the names of scripts and line numbers, differ
+ * between messages of one code.
+ */
 function codeOf(reason: string): string {
   return reason.split(" ", 1)[0] ?? "";
 }
 
 /**
- * Returns the distance of a moment from a time span: 0 if the moment is inside the span, positive if it is before the span, negative if it
- * is after the span.
+ * Returns the distance of a moment from a time span. Returns 0 if the moment is inside the span, a positive number if it is before the
+ * span, and a negative number if it is after the span.
  */
 function distance(fromMs: number, toMs: number, momentMs: number): number {
   if (momentMs < fromMs) return fromMs - momentMs;

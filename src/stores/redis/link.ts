@@ -11,11 +11,11 @@ export interface LinkOptions extends ConnectionOptions {
   readonly random: () => number;
 }
 
-/** The ceiling of the first reconnect delay. It is short, so that the gateway reconnects soon after a short restart of Redis. */
+/** Upper limit of the first reconnect delay, in ms. It is short, so that the gateway reconnects soon after a short restart of Redis. */
 const RETRY_MIN_MS = 50;
 /**
- * The maximum ceiling of a reconnect delay, which limits the load on a server that is starting. A resolved address is cached for one
- * second. So if Redis moves to another address, the gateway finds it within two seconds.
+ * Upper limit of every reconnect delay, in ms. The delays limit the load on a server that is starting. A resolved address is cached for one
+ * second, so if Redis moves to another address, the gateway finds it within two seconds.
  */
 const RETRY_MAX_MS = 900;
 
@@ -23,8 +23,8 @@ const RETRY_MAX_MS = 900;
  * A connection to Redis that is reopened after a loss. While it is down, commands fail immediately. Reconnects use exponential back-off
  * with full jitter and never give up.
  *
- * RedisClient's own reconnect is disabled, because it would send commands before `prepare` has checked the server. After a failover, the
- * server may be another one. After a restart, it may have lost its data.
+ * The reconnect function of RedisClient is disabled, because it would send commands before `prepare` has checked the server. The check is
+ * needed: after a failover, the connection may lead to another server, and after a restart, the server may have lost its data.
  */
 export class RedisLink {
   readonly #options: LinkOptions;
@@ -77,7 +77,7 @@ export class RedisLink {
   }
 
   #onLost(connection: RedisConnection, reason: string): void {
-    // `#connect` reports a connection that is lost during `prepare`.
+    // If the connection was lost during `prepare`, `#connect` throws the reason. So nothing is to do here.
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#downReason = reason;

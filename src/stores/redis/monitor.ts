@@ -58,7 +58,7 @@ export class RedisMonitor {
     const { epoch, health } = this.#parts;
     const epochBefore = epoch.id;
     const isCurrent = await health.check(link.call, epoch);
-    // If the epoch id changed during the check, a reconnect has already joined the new epoch.
+    // If the epoch id changed during the check, the gateway has reconnected and joined the new epoch. So no reset is needed.
     if (!isCurrent && epochBefore === epoch.id) link.reset("the server lost its memory");
     else await this.#poll(link.call).catch((error) => link.downReason ?? this.#onPollFailed(error));
   }
@@ -75,7 +75,8 @@ export class RedisMonitor {
   }
 
   /**
-   * Logs only the first of several failed polls. Requests are still accepted, because revocations of the backend arrive on the push feed.
+   * Records that a poll for revocations failed. Of several failures in a row, only the first is logged. Requests are still accepted,
+   * because the backend's revocations arrive on the push feed, not through Redis.
    */
   #onPollFailed(error: unknown): void {
     rethrowUnlessUnavailable(error);

@@ -31,7 +31,7 @@ export interface RedisSettings {
   readonly tlsFiles: RedisTlsFiles;
   /** The freshness window: how far a request's timestamp may differ from the gateway's clock. */
   readonly windowMs: number;
-  /** The time by which a reservation outlives the freshness window. */
+  /** How long a reservation is kept after the end of the freshness window of its request, in ms. */
   readonly marginMs: number;
   /** Maximum number of buckets in each of two local tables: the table of verified callers and the table of unverified callers. */
   readonly bucketEntriesMax: number;
@@ -59,13 +59,13 @@ export interface RedisStores {
   readonly buckets: BucketStore;
   /** Buckets of unverified callers. Their local copies are in a separate table. */
   readonly unverifiedBuckets: BucketStore;
-  /** Sends an operator's revocation to the other gateways. Resolves to whether Redis stored it. */
+  /** Sends an operator's revocation to the other gateways. Resolves to `true` if Redis stored it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Whether Redis is reachable and runs the commands that requests need. */
   readonly isUp: () => boolean;
   /** Frees the memory of expired local buckets. Returns the freed bytes. */
   readonly trim: () => number;
-  /** Returns the reasons why requests are refused, as text for people. Empty if requests are accepted. */
+  /** Returns the reasons why requests are refused, as text for people. The list is empty if requests are accepted. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
@@ -83,8 +83,8 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
   await openLink(link, address);
-  // The start waits until the quarantine ends, because requests during the quarantine would be refused, and each refusal spends the failure
-  // budget of its network. It waits at most the margin. A longer quarantine concerns only requests whose timestamps were more than the
+  // The start waits until the quarantine ends, but at most for the margin. During the quarantine, requests would be refused, and each
+  // refusal would spend the failure budget of a network. A longer quarantine affects only requests whose timestamps were more than the
   // margin ahead of the server's time.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);

@@ -5,7 +5,8 @@ import type { RedisTls, RedisTlsFiles } from "./tls.ts";
 
 const DEFAULT_PORT = 6379;
 /**
- * Maximum length of the replies that the probe reads. An error reply of Redis is one short line, so a server that sends more is not Redis.
+ * Maximum length of the replies that the probe reads, in characters. An error reply of Redis is one short line, so a server that sends more
+ * is not Redis.
  */
 const REPLY_CHARACTERS_MAX = 4096;
 
@@ -13,7 +14,7 @@ export interface ProbeOptions {
   readonly url: string;
   readonly tls: RedisTls | undefined;
   /**
-   * The TLS files and the settings that name them. The explanation shows the names of these settings if the certificates are the problem.
+   * The TLS files, each with the name of its setting. If the connection failed because of a certificate, the explanation shows these names.
    */
   readonly tlsFiles: RedisTlsFiles | undefined;
   readonly timeoutMs: number;
@@ -41,7 +42,8 @@ export function explainFailure(options: ProbeOptions): Promise<string> {
   });
   socket.once("end", () => resolve(replies === "" ? explainHangUp(options) : explainReplies(replies)));
   socket.on("error", (error: NodeJS.ErrnoException) => resolve(explainError(error, options)));
-  // A Redis without TLS reads the TLS handshake as an unfinished command. It waits for the end of this command and sends no reply.
+  // If the server is a Redis without TLS, it takes the start of the TLS handshake for an unfinished command. It waits for the end of this
+  // command and sends no reply.
   const noReply = () => `no reply within ${timeoutMs} ms${usesTls(url) && !isOpen ? WITHOUT_TLS : ""}`;
   const timer = setTimeout(() => resolve(noReply()), timeoutMs);
   return promise.finally(() => {

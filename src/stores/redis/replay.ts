@@ -9,23 +9,25 @@ import { MARKER_PRELUDE, type StoreEpoch } from "./store-epoch.ts";
 export interface RedisReplayOptions {
   readonly prefix: string;
   /**
-   * Maximum difference between the clocks of the gateway and of the Redis server. A reservation outlives the freshness window by the same
-   * time.
+   * Maximum difference between the clocks of the gateway and of the Redis server, in ms. A reservation is kept for the same time after the
+   * end of the freshness window.
    */
   readonly marginMs: number;
 }
 
 /**
- * Time that the marker adds to the latest expiry of any reservation. So the marker is written about once in this time, and not for every
- * request.
+ * When a script stores a new latest expiry in the marker, it adds this time. So the marker is written about once in this time, and not for
+ * every request. (The marker is the Redis hash that names the epoch.)
  */
 const EXPIRY_STEP_MS = 200;
 
 /**
  * Reserves a request id.
  *
- * KEYS: the marker, the reservation. ARGV: the epoch; the expiry of the reservation; the gateway's time; the maximum difference between the
- * gateway's time and the server's time. Returns a verdict, a detail in ms, and the latest expiry of any reservation.
+ * KEYS: the marker (the Redis hash that names the epoch), the reservation. ARGV: the epoch; the expiry of the reservation; the gateway's
+ * time; the maximum difference between the gateway's time and the server's time.
+ *
+ * Returns a verdict, a number of ms that explains the verdict, and the latest expiry of any reservation.
  */
 const RESERVE = new Script(`${MARKER_PRELUDE}
 local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms', 'usual_ms')
@@ -53,10 +55,11 @@ return {'fresh', 0, latest}
  * request is fresh, the request is refused as `REPLAY_STORE_UNAVAILABLE`.
  *
  * A reservation expires at timestamp + window + margin, on the clock of the Redis server. So it covers the freshness window of every
- * gateway whose clock differs from the server's clock by at most the margin. A gateway with a larger difference refuses requests. If
- * reservations were lost, or if the server's clock ran ahead, requests that may have been accepted before are refused (see `StoreEpoch`).
+ * gateway whose clock differs from the server's clock by at most the margin. A gateway with a larger difference refuses requests.
  *
- * If the reply of Redis is lost, the reservation stays. A retry of the same request is then refused as replayed.
+ * Requests that may have been accepted before are refused if reservations were lost, or if the server's clock ran ahead (see `StoreEpoch`).
+ *
+ * If Redis stores a reservation but its reply is lost, the reservation stays. A retry of the same request is then refused as replayed.
  */
 export class RedisReplayStore implements ReplayStore {
   readonly #link: RedisLink;
@@ -81,7 +84,7 @@ export class RedisReplayStore implements ReplayStore {
     this.#epoch.noteExpiry(latestExpiryMs);
     if (verdict === "fresh") return true;
     if (verdict === "replayed") return false;
-    // If the epoch id changed during this call, a reconnect has already joined the new epoch.
+    // If the epoch id changed during this call, the gateway has reconnected and joined the new epoch. So no reset is needed.
     if (verdict === "epoch ended" && epochId === this.#epoch.id) this.#link.reset("the server lost its memory");
     throw refusalOf(verdict, detailMs);
   }

@@ -8,19 +8,19 @@ export interface RedisRevocationsOptions {
 }
 
 /**
- * Approximate maximum number of entries in the stream; Redis trims the oldest entries. It is more than operators revoke while a gateway is
- * disconnected.
+ * Approximate maximum number of entries in the stream; Redis removes the oldest entries. The number is larger than the number of
+ * revocations that operators make while a gateway is disconnected.
  */
 const ENTRIES_MAX = 10_000;
 const ENTRIES_PER_POLL = 1000;
-/** An id before the id of every entry. */
+/** A stream id that is lower than the id of every entry. */
 const START_ID = "0-0";
 
 /** Passes each revocation that an operator makes at one gateway to all other gateways, through a Redis stream. */
 export class RedisRevocations {
   readonly #key: string;
   readonly #origin: string;
-  /** The id of the last entry that was read. */
+  /** The id of the last entry that this gateway has read; `undefined` before the first connection. */
   #lastId: string | undefined;
 
   constructor({ prefix, origin }: RedisRevocationsOptions) {
@@ -29,8 +29,10 @@ export class RedisRevocations {
   }
 
   /**
-   * Call this once on each connection. The first call skips all earlier entries. If the newest id is before the id that was read last,
-   * Redis has lost entries, and `poll` reads the stream from its start. Rejects with `RedisUnavailable`.
+   * Call this once on each connection. The first call skips all entries that already exist. On a later call, the newest entry may have a
+   * lower id than the entry that was read last. Redis has then lost entries, and `poll` reads the stream from its start.
+   *
+   * Rejects with `RedisUnavailable`.
    */
   async connected(call: RedisCall): Promise<void> {
     const [newest] = entriesOf(await call("XREVRANGE", [this.#key, "+", "-", "COUNT", "1"]));
@@ -55,7 +57,7 @@ export class RedisRevocations {
   }
 }
 
-/** Compares two stream ids. A stream id has the format `<ms>-<number>` (Redis, "Streams", "Entry IDs"). */
+/** Whether a stream id is lower than another. A stream id has the format `<ms>-<number>` (Redis, "Streams", "Entry IDs"). */
 function isBefore(id: string, other: string): boolean {
   const [ms = 0, n = 0] = id.split("-").map(Number);
   const [otherMs = 0, otherN = 0] = other.split("-").map(Number);

@@ -9,7 +9,10 @@ export interface ServerInfo {
   readonly runId: string;
 }
 
-/** The minimum major version of Redis. It is the oldest version that the tests run on. The option PXAT of SET needs version 6.2. */
+/**
+ * The minimum major version of Redis. It is the oldest version on which the tests run. (The option PXAT of SET, which the scripts use,
+ * needs version 6.2.)
+ */
 const MAJOR_VERSION_MIN = 7;
 
 /** Reads the reply to INFO and checks that the server keeps reservations. Throws `StoreError` if the server may lose reservations. */

@@ -5,17 +5,18 @@ export interface StoreEpochOptions {
   readonly prefix: string;
   /** Whether the server keeps every write across a restart and a failover. */
   readonly durable: boolean;
-  /** How long a reservation lasts if the timestamp of its request equals the server's time. */
+  /** How long a reservation lasts if the timestamp of its request equals the server's time, in ms. */
   readonly reservedForMs: number;
-  /** The maximum time by which a request's timestamp is usually ahead of the server's time. */
+  /** How far a request's timestamp may be ahead of the server's time, in ms, in all usual cases. */
   readonly marginMs: number;
 }
 
 /**
- * Lua code at the start of every script whose first key is the marker. `now` is the server's time in Unix ms.
+ * Lua code at the start of every script whose first key is the marker, the Redis hash that names the epoch. `now` is the server's time in
+ * Unix ms.
  *
  * `quarantine_end_at` returns the end of the quarantine. If the server's clock was set back, it corrects this end:
- * - The clock ran as far as `seen`, so every key that expired by then is gone. The quarantine is extended to `seen`, but not beyond
+ * - The clock had reached `seen`, so every key that expired up to `seen` is gone. The quarantine is extended to `seen`, but not beyond
  *   `latest`, the latest expiry of any reservation.
  * - An end that was computed from the wrong time is shortened to `usual` ms from now, or to `latest` if that is later.
  *
@@ -37,20 +38,21 @@ end
 /**
  * Joins the current epoch or starts a new one.
  *
- * KEYS: the marker. ARGV:
+ * KEYS: the marker (the Redis hash that names the epoch). ARGV:
  * - The run id of the server.
  * - The epoch that this gateway knows; '' if it knows none.
- * - '1' if the server is durable.
- * - The usual lifetime of a reservation.
- * - The latest expiry that this gateway knows.
+ * - '1' if the server is durable (keeps every write across a restart).
+ * - The usual lifetime of a reservation, in ms.
+ * - The latest expiry of any reservation that this gateway knows.
  *
  * Returns the epoch, the ms until the quarantine ends (0 if it is over), and the latest expiry.
  *
- * A new epoch starts if the marker is missing, or if a server that is not durable restarted. A new epoch starts in quarantine, except for a
- * new Redis: the server is durable, has no marker, and this gateway knows no epoch. (A server that is not durable may have lost its marker
- * while no gateway ran.)
+ * A new epoch starts if the marker is missing, or if a server that is not durable restarted. A new epoch starts in quarantine. Exception: a
+ * new Redis needs no quarantine. Redis counts as new if the server is durable, the marker is missing, and this gateway knows no epoch. (A
+ * server that is not durable may have lost its marker while no gateway ran.)
  *
- * If this gateway knows another epoch than the marker, the server lost its memory in the meantime, and the quarantine is extended.
+ * If the marker names another epoch than the one that this gateway knows, the server lost its memory in the meantime, and the quarantine is
+ * extended.
  */
 const JOIN = new Script(`${MARKER_PRELUDE}
 local server, epoch, durable, latest = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
@@ -78,8 +80,10 @@ return {epoch, math.max(0, quarantine_end - now), latest}
 /**
  * Checks the epoch and the quarantine.
  *
- * KEYS: the marker, a key to write. ARGV: the epoch. Returns three numbers: 1 if another epoch has started, else 0; the server's time; the
- * ms until the quarantine ends.
+ * KEYS: the marker (the Redis hash that names the epoch), a key to write as a test. ARGV: the epoch. Returns three numbers:
+ * - 1 if another epoch has started, 0 if not.
+ * - The server's time in Unix ms.
+ * - The ms until the quarantine ends; 0 if the quarantine is over.
  *
  * The script calls every command that requests need. So if the server refuses one of these commands (MISCONF, OOM, NOPERM), it also refuses
  * this script. Only this script uses HGETALL, so that a test that counts round trips can recognize it.
@@ -117,9 +121,12 @@ export interface EpochCheck {
  * A marker in Redis, a hash that all gateways share, names the epoch. A new epoch starts in quarantine. During the quarantine, a request is
  * refused if its reservation would expire before the quarantine ends, because this reservation may have been lost.
  *
- * The quarantine ends when all reservations have expired whose timestamps were at most the margin ahead of the server's time. For
- * timestamps further ahead, each gateway also knows the latest expiry of any reservation. It reports this expiry when it joins, which
- * extends the quarantine. One case is not covered: the only gateway that knows such an expiry fails together with Redis.
+ * The quarantine covers all reservations of requests whose timestamps were at most the margin ahead of the server's time: it ends when they
+ * have expired.
+ *
+ * For timestamps further ahead, each gateway knows the latest expiry of any reservation. The gateway reports this expiry when it joins, and
+ * the quarantine is extended to it. One case is not covered: only one gateway knows the latest expiry, and this gateway fails together with
+ * Redis.
  */
 export class StoreEpoch {
   readonly markerKey: string;
@@ -163,8 +170,8 @@ export class StoreEpoch {
   }
 
   /**
-   * Checks the epoch and the quarantine. Call this once a second, so that lost memory or a clock that ran ahead is detected without
-   * requests. Rejects with `RedisUnavailable`.
+   * Checks the epoch and the quarantine. Call this once a second. So the gateway detects lost memory, or a clock that ran ahead, even while
+   * no requests arrive. Rejects with `RedisUnavailable`.
    */
   async check(call: RedisCall): Promise<EpochCheck> {
     const reply = await CHECK.run(call, [this.markerKey, this.#checkKey], [this.#id]);

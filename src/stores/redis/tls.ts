@@ -9,8 +9,8 @@ export interface NamedFile {
 }
 
 /**
- * The PEM files for TLS. Without a `ca` path, the certificate authorities of the system are trusted. Without `cert` and `key`, no client
- * certificate is sent.
+ * The PEM files for TLS. If `ca` is not set, the certificate authorities of the system are trusted. If `cert` and `key` are not set, the
+ * gateway sends no client certificate.
  */
 export interface RedisTlsFiles {
   readonly ca: NamedFile;

@@ -12,7 +12,9 @@ export interface OutgoingTrace {
   readonly tracestate: string | undefined;
 }
 
-/** Continues the client's trace if it is valid; otherwise starts a new trace. */
+/**
+ * Returns the trace headers of a backend call. If the client's trace is valid, the call belongs to this trace. If not, a new trace starts.
+ */
 export type ContinueTrace = (incoming: IncomingTrace) => OutgoingTrace;
 
 /** A command that passed every check and is sent to the backend. */

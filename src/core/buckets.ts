@@ -30,7 +30,7 @@ export interface BucketDemand {
   readonly budget: Budget;
 }
 
-/** `true`: every demand was met. */
+/** The result of `take` or `check`. `true` means that a token was available for every demand. */
 export type TakeOutcome = true | TakeRefusal;
 
 /** The scope of the first demand that was refused, and the delay until all demands could be met. */

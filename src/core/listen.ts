@@ -21,8 +21,8 @@ export interface TlsIdentity {
 }
 
 /**
- * Returns the TLS options of a server, for `Bun.serve` and `node:tls`. If the identity names client authorities, a client certificate is
- * required. Otherwise, no client certificate is requested.
+ * Returns the TLS options of a server, for `Bun.serve` and `node:tls`. If the identity names client authorities, a client must present a
+ * certificate. If not, the server requests no client certificate.
  */
 export function serverTlsOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
   return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };

@@ -22,7 +22,7 @@ export class RevocationLog {
     this.#entries = new Array(capacity).fill(undefined);
   }
 
-  /** The current position in the log. */
+  /** Returns the current position in the log, which increases with each appended revocation. */
   mark(): number {
     return this.#count;
   }

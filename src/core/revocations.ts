@@ -40,7 +40,7 @@ export class Revocations {
     this.#listeners.push(listener);
   }
 
-  /** The current position in the revocation log. */
+  /** Returns the current position in the revocation log, which increases with each revocation. */
   mark(): number {
     return this.#log.mark();
   }

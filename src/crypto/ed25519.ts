@@ -29,8 +29,12 @@ export function verifyingKey(raw: Uint8Array): VerifyingKey {
 }
 
 /**
- * Verifies strictly: S must be below the group order (RFC 8032 5.1.7), the equation is checked without cofactor, and R is compared as
- * bytes. So only one encoding of S and of R is accepted. Test vectors: test/unit/crypto.
+ * Verifies strictly, so that only one encoding of each signature (R, S) is accepted:
+ * - S must be below the group order (RFC 8032 5.1.7).
+ * - The equation is checked without cofactor.
+ * - R is compared as bytes.
+ *
+ * Test vectors: test/unit/crypto.
  */
 class Ed25519VerifyingKey implements VerifyingKey {
   readonly #key: KeyObject;

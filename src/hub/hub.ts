@@ -114,7 +114,7 @@ export class Hub {
    * Check 8 of the pipeline, for subscriptions. Opens the stream and writes `gateway.server_time` as its first event. Throws:
    * - TOO_MANY_STREAMS if a stream limit is reached.
    * - SESSION_REVOKED if the session was revoked after its look-up.
-   * - SESSION_LOOKUP_UNAVAILABLE if a revocation may have been lost after the look-up.
+   * - SESSION_LOOKUP_UNAVAILABLE if a revocation may have been lost after the session was looked up.
    * - SHUTTING_DOWN if `shutDown` was called.
    */
   register(admission: Admission, sink: Sink): Subscription {

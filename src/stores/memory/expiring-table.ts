@@ -29,18 +29,21 @@ const OVERFLOWED_MAX = 255;
 const VACANT = 0;
 
 /**
- * A hash table with open addressing, from 64-bit fingerprints to expiries. Its memory is allocated once; `GrowingTable` is the variant that
- * grows. It needs no timer. It never evicts an entry before its expiry, and reuses the slots of expired entries.
+ * A hash table with open addressing, from 64-bit fingerprints to expiries. It allocates its memory once (`GrowingTable` is the variant that
+ * grows) and needs no timer. It never evicts an entry before its expiry, and reuses the slots of expired entries.
  *
- * The low half of a fingerprint selects its home group. If the home group is full, the entry goes to the next group with a free slot. Every
- * full group that the entry skips counts one overflow. A search ends at the first group without overflows, so nearly every search reads one
- * cache line and one counter. If an entry is removed, the counters are decremented again (as in Facebook's F14).
+ * The low half of a fingerprint selects its home group, which is where a search for it starts:
+ * - If the home group is full, the entry goes to the next group with a free slot. The overflow counters of all full groups before that
+ *   group are increased by 1.
+ * - A search ends at the first group whose overflow counter is 0. So nearly every search reads one cache line and one counter.
+ * - When an entry is removed, the counters are decreased again (as in Facebook's F14).
  *
- * An entry stays reachable when a slot in an earlier group becomes free. A fingerprint never occupies two slots, live or expired.
+ * An entry stays reachable when a slot in an earlier group becomes free. A fingerprint never occupies two slots, whether its entries are
+ * live or expired.
  *
- * Times are milliseconds above 0, on a clock that the caller chooses. At most `entriesMax` entries are stored, and there is always room for
- * that many. If the table is full, `claim` searches the next groups for an expired entry. If fewer than one in a hundred entries are
- * expired, `claim` may find none and return `NO_SLOT`.
+ * Times are milliseconds above 0, on a clock that the caller chooses. The table always has room for `entriesMax` entries, and never stores
+ * more. If it is full, `claim` searches the next groups for an expired entry. If less than one in a hundred entries are expired, `claim`
+ * may find none and return `NO_SLOT`.
  */
 export class ExpiringTable {
   readonly entriesMax: number;

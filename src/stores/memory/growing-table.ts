@@ -1,6 +1,6 @@
 import { ExpiringTable, NO_SLOT, TABLE_ENTRIES_MAX } from "./expiring-table.ts";
 
-/** Number of entries per segment of a full table. A rebuild handles one segment and takes 0.1 µs per entry. */
+/** Number of entries that a segment holds when the table is full. A rebuild handles one segment and takes 0.1 µs per entry. */
 const SEGMENT_ENTRIES = 4096;
 const SEGMENT_ENTRIES_MIN = 64;
 /**
@@ -29,12 +29,13 @@ const RECLAIM_SEGMENTS = 16;
 const RECLAIM_GROUPS = 32;
 
 /**
- * A hash table like `ExpiringTable`, whose memory follows the number of its live entries. It consists of segments, and each segment is an
- * `ExpiringTable`. The high half of a fingerprint selects the segment. A full segment is rebuilt larger. `trim` rebuilds a segment smaller
- * if few of its entries are live.
+ * A hash table like `ExpiringTable`, whose memory grows and shrinks with the number of its live entries. It consists of segments, and each
+ * segment is an `ExpiringTable`. The high half of a fingerprint selects the segment.
  *
- * A slot is valid until the next `claim`, `prepare` or `trim`. Exception: after `prepare` was called for up to 16 fingerprints
- * (`PREPARED_ENTRIES`), the slots of all these fingerprints stay valid while the fingerprints are claimed.
+ * A full segment is replaced by a larger one. If few entries of a segment are live, `trim` replaces it by a smaller one.
+ *
+ * A slot is valid until the next `claim`, `prepare` or `trim`. Exception: `prepare` may be called for up to 16 fingerprints
+ * (`PREPARED_ENTRIES`) before they are claimed. The slots of all these fingerprints then stay valid until the last of them is claimed.
  */
 export class GrowingTable {
   readonly entriesMax: number;

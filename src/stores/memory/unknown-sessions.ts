@@ -3,9 +3,10 @@ import { Fingerprint } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 /**
- * Session ids that the session source does not know, each with a time to live. They are stored apart from known sessions, so that invented
- * ids evict no session. A full table stores no new ids. If the fingerprint of a real session collides with that of a stored id, the real
- * session counts as unknown until that id expires.
+ * Session ids that the session source does not know, each with a time to live. They are stored apart from known sessions, so that ids that
+ * a client invents evict no session. A full table stores no new ids.
+ *
+ * If the fingerprint of a real session collides with that of a stored id, the real session counts as unknown until the stored id expires.
  */
 export class UnknownSessions {
   readonly #table: GrowingTable;

@@ -174,7 +174,7 @@ interface TakeReply {
   readonly refused: number | undefined;
   /** The ticks until every bucket of the request has a token. */
   readonly wait: number;
-  /** For each demand: the ticks until its bucket is full, encoded as `TAKE` describes. */
+  /** For each demand: the ticks until its bucket has all its tokens, encoded as the docstring of `TAKE` describes. */
   readonly fullIn: readonly number[];
 }
 

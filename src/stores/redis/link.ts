@@ -4,7 +4,7 @@ import { type RedisCall, RedisUnavailable } from "./call.ts";
 import { type ConnectionOptions, RedisConnection } from "./connection.ts";
 
 export interface LinkOptions extends ConnectionOptions {
-  /** Prepares each new connection before any other command uses it. If `prepare` rejects, the connection is closed. */
+  /** Runs on each new connection before any other command uses the connection. If `prepare` rejects, the connection is closed. */
   readonly prepare: (call: RedisCall) => Promise<void>;
   readonly log: Log;
   /** Returns a random number, uniform in [0, 1). */

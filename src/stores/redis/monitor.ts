@@ -21,8 +21,8 @@ export interface RedisMonitorParts {
 const CHECK_EVERY_MS = 1000;
 
 /**
- * Prepares each connection. Then, once a second, checks the server and polls the revocations of other gateways. The check and the poll take
- * one round trip each.
+ * Checks the server on each new connection. Afterwards, once a second, checks the server again and polls the revocations that other
+ * gateways announced. The check and the poll take one round trip each.
  */
 export class RedisMonitor {
   readonly #parts: RedisMonitorParts;

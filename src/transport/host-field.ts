@@ -5,8 +5,10 @@
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%[\w.~%-]+)?\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*)(?::\d{0,5})?$/;
 
 /**
- * Returns whether the Host header of a request is valid (RFC 9112 3.2). Without the header (HTTP/1.0) and with an empty value, the request
- * is valid. A value with a comma is invalid, although RFC 3986 allows commas in names, because `fetch` joins several Host headers with
+ * Returns whether the Host header of a request is valid (RFC 9112 3.2). A request without the header (HTTP/1.0) or with an empty header is
+ * valid.
+ *
+ * A value with a comma is invalid, although RFC 3986 allows commas in names. The reason is that `fetch` joins several Host headers with
  * commas.
  */
 export function isHostField(value: string | null): boolean {
@@ -15,7 +17,7 @@ export function isHostField(value: string | null): boolean {
 
 /**
  * Returns whether an HTTP/2 request names one valid host (RFC 9113 8.3.1). If the request has both `:authority` and Host, they must be
- * equal. Upper and lower case are equal (RFC 3986 3.2.2).
+ * equal. The comparison ignores upper and lower case (RFC 3986 3.2.2).
  */
 export function isOneHost(authority: string | undefined, host: string | undefined): boolean {
   if (!isHostField(authority ?? null) || !isHostField(host ?? null)) return false;

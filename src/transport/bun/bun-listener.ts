@@ -10,12 +10,14 @@ export interface BunListenerOptions {
   readonly tls?: TlsIdentity | undefined;
   /** Maximum length of a request body, in bytes. The runtime closes a connection with a longer body; the handler cannot prevent this. */
   readonly bodyBytesMax: number;
-  /** A connection is closed after this time without a byte in either direction. Streams change the timeout (`allowIdle`). */
+  /**
+   * Idle timeout: a connection is closed after this time without a byte in either direction. Streams set their own timeout (`allowIdle`).
+   */
   readonly idleTimeoutSeconds: number;
 }
 
 /**
- * Opens a port for an Elysia application. Throws `ListenError`.
+ * Opens a port for an Elysia application. Throws `ListenError` if the port cannot be opened.
  *
  * - The port serves HTTP/1.1 and HTTP/2. Clients select HTTP/2 by ALPN with TLS, and by prior knowledge (h2c) without TLS.
  * - A renewed certificate needs a new server, so `build` is called again for each renewed certificate.
@@ -33,7 +35,8 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
     drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
     close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
     renewTls(tls) {
-      // server.reload() does not replace the certificate, so a new server replaces the old one. The port is free when the old server stops accepting.
+      // server.reload() does not replace the certificate, so a new server replaces the old one. The new server can open the port as soon as
+      // the old server stops accepting connections.
       const old = server;
       retired.add(old);
       drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
@@ -49,8 +52,8 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
 }
 
 /**
- * When a certificate is renewed, the old server closes its connections after it has been without requests for this time. A connection can
- * thus finish its TLS handshake, or send the rest of a request head.
+ * When a certificate is renewed, a new server replaces the old server. The old server closes its connections after this time without
+ * requests. Until then, a connection can finish its TLS handshake, or send the remaining part of a request head.
  */
 const RETIRED_IDLE_MS = 10_000;
 
@@ -66,7 +69,8 @@ function start(
       hostname: listen.host,
       port,
       http2: true,
-      // Elysia's default is true. The port would then be shared with another process without an error.
+      // Elysia's default is true. With `true`, another process could open the same port without an error, and the two processes would share
+      // the connections.
       reusePort: false,
       // In development mode, error pages contain stack traces.
       development: false,
@@ -81,7 +85,7 @@ function start(
   return app.server;
 }
 
-/** Returns the IP address that the system bound. `server.hostname` is only the configured host. Bun's types omit `server.address`. */
+/** Returns the IP address on which the server listens. `server.hostname` is only the configured host. Bun's types omit `server.address`. */
 function boundHostOf(server: AppServer): string | undefined {
   const bound: unknown = Reflect.get(server, "address");
   const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";

@@ -1,8 +1,8 @@
 import { cors } from "@connectrpc/connect";
 
 /**
- * Request headers that browser clients may send and response headers that they may read. `cors` of Connect lists the headers of the RPC
- * protocols.
+ * Headers for the CORS lists: request headers that browser clients may send, and response headers that they may read. The lists also
+ * contain the headers of the RPC protocols, from `cors` of Connect.
  */
 const OWN_ALLOWED = ["traceparent", "tracestate"];
 const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];

@@ -7,7 +7,7 @@ export interface DrainableServer {
 
 const CHECK_INTERVAL_MS = 20;
 /**
- * Time without requests after which all connections are closed. In this time, clients receive the last response and send their
+ * Time without requests after which the drain closes all connections. In this time, clients receive the last response and send their
  * close_notify.
  */
 const IDLE_MS = 200;
@@ -21,7 +21,8 @@ const IDLE_MS = 200;
  * - a stalled TLS handshake (bun#42285)
  * - an incomplete request head
  *
- * Such a client would delay the stop until the deadline. All connections are thus closed after `idleMs` without a request in flight.
+ * Such a client would delay the stop until the deadline of the shutdown. All connections are thus closed after `idleMs` without a request
+ * in flight.
  */
 export async function drainServer(server: DrainableServer, idleMs: number = IDLE_MS): Promise<void> {
   let isStopped = false;

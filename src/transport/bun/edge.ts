@@ -25,7 +25,10 @@ export interface EdgeParts {
   /** Plain HTTP endpoints, such as public REST, that are served in addition to the RPCs. */
   readonly endpoints: readonly HttpEndpoint[];
   readonly peers: PeerResolver;
-  /** Resolves the peer of a request. Throws RestError. By default, `peers` resolves the socket address and the forwarding header. */
+  /**
+   * Resolves the peer of a request. Throws RestError if the request must be refused. By default, `peers` resolves the peer from the socket
+   * address and the forwarding header.
+   */
   readonly findPeer?: FindPeer | undefined;
   readonly cors: Cors;
   readonly log: Log;
@@ -38,10 +41,10 @@ export interface EdgeParts {
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /**
- * Minimum of Bun's body limit. Bun closes the connection without a response if a body exceeds Bun's limit.
+ * Minimum value of Bun's body limit, in bytes. If a body exceeds Bun's limit, Bun closes the connection without a response.
  *
- * This minimum is far above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a refused body, so it
- * takes no memory.
+ * This minimum is far above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a refused body,
+ * so it takes no memory.
  */
 const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
 
@@ -89,8 +92,11 @@ const RPC_PATH = /^\/[\w.]+\.[\w]+\/\w+$/;
 type Call = (request: Request, path: string, server: AppServer) => Promise<Response>;
 
 /**
- * Answers requests for unknown targets. If the path has the form of an RPC path, the response is an error of the RPC protocol. Otherwise, and
- * if the target equals the path of a method only after normalisation, the response is a REST error.
+ * Answers requests whose target matches no route.
+ *
+ * - If the path has the form of an RPC path, the response is an RPC error for an unknown method.
+ * - If the path equals the path of a method only after normalisation, the response is a REST error.
+ * - For every other path, the response is a REST error.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {

@@ -9,7 +9,10 @@ export type RouteHandler = (request: Request, server: AppServer) => Response | P
 export interface ExactRoutes {
   /** Maps a path to its handler. The handler gets requests of all HTTP methods. */
   readonly routes: Readonly<Record<string, RouteHandler>>;
-  /** Answers requests that match no route. `request.url` is normalised, so its path may still equal the path of a route. */
+  /**
+   * Answers requests that match no route. The path in `request.url` is normalised. It may thus equal the path of a route although the
+   * received path does not.
+   */
   readonly otherwise: RouteHandler;
   /** Returns the response for an error that a handler throws. */
   readonly failed: (error: unknown) => Response;
@@ -23,7 +26,7 @@ export interface ExactRoutes {
  * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes. Elysia also
  *   assumes a minimum length of the host.
  *
- * Bun's router thus matches the routes. Elysia gets only the requests that match no route.
+ * For these reasons, Bun's router matches the routes. Elysia gets only the requests that match no route.
  */
 export function exactApp({ routes, otherwise, failed }: ExactRoutes): AnyElysia {
   const wrapped = Object.entries(routes).map(([path, handler]) => [path, wrap(handler, failed)] as const);

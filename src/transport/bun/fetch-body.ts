@@ -1,12 +1,15 @@
 import type { BodySink, BodyWriter } from "../../rpc/http.ts";
 
-/** Idle timeout of a connection. Streams change the timeout of their connection. All other calls end or time out much earlier. */
+/**
+ * Idle timeout of a connection, in seconds. Streams set a longer timeout for their connection. All other calls end or time out much
+ * earlier.
+ */
 export const IDLE_TIMEOUT_SECONDS = 150;
-/** This value switches the idle timeout off. */
+/** Value for Bun's timeout setting that switches the idle timeout off. */
 const NO_TIMEOUT = 0;
 /**
- * Idle timeout of a connection with a stream that sends heartbeats. Bun allows at most 255 s, in steps of 4 s. Each write restarts the
- * timeout.
+ * Idle timeout of a connection with a stream that sends heartbeats, in seconds. Each write restarts the timeout. Bun allows at most 255 s,
+ * in steps of 4 s.
  */
 const STREAM_TIMEOUT_SECONDS = 240;
 
@@ -16,12 +19,12 @@ export interface ConnectionTimeouts {
 }
 
 /**
- * Extends the idle timeout of a connection for a stream.
+ * Extends the idle timeout of a connection for a stream. `idleMsMax` is the maximum time between two writes.
  *
- * - If `idleMsMax` is at most half of `STREAM_TIMEOUT_SECONDS`, sets this longer timeout and returns `undefined`. The request can then be
- *   released.
- * - Otherwise, switches the timeout off and returns a function that restores it. Call this function at the end of the stream. Without it, a
- *   client that does not read would keep its queue in memory without a time limit.
+ * - If `idleMsMax` is at most half of `STREAM_TIMEOUT_SECONDS`, sets `STREAM_TIMEOUT_SECONDS` as the timeout and returns `undefined`.
+ *   `request` is then not needed later and can be released.
+ * - If it is longer or unknown, switches the timeout off and returns a function that restores the timeout. Call this function at the end of
+ *   the stream. If it is not called, a client that does not read keeps its queue in memory without a time limit.
  */
 export function allowIdle(
   request: Request,
@@ -35,7 +38,8 @@ export function allowIdle(
 
 /**
  * The body of a streaming response on `Bun.serve`. It is a direct stream (Bun, "Direct ReadableStream"), which writes to the connection
- * without a queue of objects. One object is both source and sink, because this saves memory for each idle stream.
+ * without a queue of objects. One object is the source of the stream and also the `BodySink`, because this saves memory for each idle
+ * stream.
  *
  * - The runtime calls `pull` once, when the response starts. If the client has already disconnected, the runtime calls `cancel` instead.
  * - The runtime sends all chunks of one turn of the event loop together, at the end of the turn. It sends the headers with the first chunk.
@@ -46,7 +50,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   readonly #onClosed: (() => void) | undefined;
   #controller: ReadableStreamDirectController | undefined;
   #open = true;
-  /** Number of bytes written since the socket applied backpressure. 0 if there is no backpressure. */
+  /** Number of bytes that were written after the socket started to apply backpressure. 0 if there is no backpressure. */
   #queuedBytes = 0;
 
   constructor(writer: BodyWriter, onClosed?: () => void) {
@@ -107,7 +111,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   }
 }
 
-/** Writes to the controller. If the write throws, the connection is closed, and the result is 0. */
+/** Writes to the controller. Returns 0 if the write throws, which means that the connection is closed. */
 function writeTo(controller: ReadableStreamDirectController, bytes: Uint8Array) {
   try {
     return controller.write(bytes);

@@ -22,7 +22,7 @@ export class FetchRequest implements HttpRequest<Peer> {
   readonly trailers = false;
   readonly #bodyTimers: BodyTimers;
   #request: Request | undefined;
-  /** The value of `request.headers`. It is cached because the property is slow and a call reads about ten headers. */
+  /** Caches `request.headers`, because reading this property is slow and a call reads about ten headers. */
   #headers: Headers | undefined;
 
   constructor(request: Request, path: string, peer: Peer, bodyTimers: BodyTimers) {
@@ -85,7 +85,7 @@ class FetchBodySource implements BodySource {
   }
 
   cancel(): void {
-    // `cancel` rejects if the body has already failed. `read` has then thrown the error, so it is ignored here.
+    // `cancel` rejects if the body has already failed. This error is ignored here, because `read` has already thrown it.
     this.#reader?.cancel().catch(() => {});
   }
 }
@@ -93,8 +93,9 @@ class FetchBodySource implements BodySource {
 /**
  * Reads the complete body of a request. Throws BodyTooLarge if the body exceeds `bytesMax`, and BodyTooSlow if its timer expires.
  *
- * - If the request has a Content-Length, the length is checked before reading. The runtime enforces the length.
- * - Otherwise (chunked or HTTP/2), reading stops when the body exceeds `bytesMax`. Throws BodyTooScattered if the body has too many pieces.
+ * - If the request has a Content-Length, the length is checked before reading. The runtime ensures that the body has this length.
+ * - If the request has no Content-Length (chunked or HTTP/2), reading stops when the body exceeds `bytesMax`. Throws BodyTooScattered if
+ *   the body arrives in too many pieces.
  */
 export async function readBounded(request: Request, bytesMax: number, timers: BodyTimers): Promise<Uint8Array> {
   const body = await readWithTimeout(request, bytesMax, timers);
@@ -152,7 +153,9 @@ export function toResponse(
   return new Response(directStream(body), { status, headers });
 }
 
-/** Creates a direct stream of Bun. `Reflect.construct` is needed because the DOM types, which the client code uses, lack direct streams. */
+/**
+ * Creates a direct stream of Bun. `Reflect.construct` bypasses the DOM types, which the client code needs and which have no direct streams.
+ */
 function directStream(source: Bun.DirectUnderlyingSource<Uint8Array>): ReadableStream<Uint8Array> {
   return Reflect.construct(ReadableStream, [source]);
 }

@@ -1,15 +1,15 @@
 /**
- * Matches the origin of a URL. If the Host header is missing or not valid in a URL, Bun.serve's `request.url` is only `/path?query`. `new
- * URL()` would throw then, so these functions do not use it.
+ * Matches the origin of a URL. If the Host header is missing or is not a valid host of a URL, Bun.serve sets `request.url` to only
+ * `/path?query`. `new URL()` would throw for this value, so the functions of this file do not use it.
  */
 const ORIGIN = /^https?:\/\/[^/?#]*/;
 
-/** Returns the path, as normalised by the runtime. It may differ from the target as received (exact-app.ts). */
+/** Returns the path of a URL, as normalised by the runtime. It may differ from the path that the client sent (exact-app.ts). */
 export function pathOf(url: string): string {
   return withoutFragment(url).replace(ORIGIN, "").split("?", 1)[0] ?? "";
 }
 
-/** Returns the query without its question mark. Without a query, returns an empty string. */
+/** Returns the query of a URL without its question mark. Returns an empty string if the URL has no query. */
 export function queryOf(url: string): string {
   const bare = withoutFragment(url);
   const at = bare.indexOf("?");

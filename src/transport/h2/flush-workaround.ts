@@ -1,16 +1,17 @@
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
 
 /**
- * A workaround for Bun 1.4.5. If the flow-control window of one stream is exhausted, Bun flushes the queued writes of all streams of the
- * connection only when data arrives. One stalled stream thus blocks the other streams, although RFC 9113 5.2 forbids this.
+ * A workaround for Bun 1.4.5. If the flow-control window of one stream is exhausted, Bun stops sending the queued writes of all streams of
+ * the connection. Bun continues only when data arrives from the client. One stalled stream thus blocks the other streams, although RFC 9113
+ * 5.2 forbids this.
  *
- * A PING makes the client send data, and the data makes Bun flush. A client that does not answer the PING gets no more data, as if its
- * socket were full.
+ * The workaround sends a PING. The client's answer is data, and this data makes Bun send the queued writes. A client that does not answer
+ * the PING gets no more data.
  */
 
 /** The streams to which data was written in this turn of the event loop. */
 let written: ServerHttp2Stream[] = [];
-/** Connections whose PING is not answered yet. When the answer arrives, Bun flushes all queued writes of the connection. */
+/** Connections whose PING is not answered yet. When the answer arrives, Bun sends all queued writes of the connection. */
 const pinged = new WeakSet<Http2Session>();
 
 /** Must be called after every write to a stream. */
@@ -18,7 +19,10 @@ export function ensureFlush(stream: ServerHttp2Stream): void {
   if (written.push(stream) === 1) setImmediate(flushWritten);
 }
 
-/** Sends a PING if a stream has queued bytes. Runs in the next turn of the event loop, because `writableLength` is correct only then. */
+/**
+ * Sends a PING on the connection of each written stream that still has queued bytes. Runs in the turn of the event loop after the write,
+ * because `writableLength` is correct only then.
+ */
 function flushWritten(): void {
   const streams = written;
   written = [];

@@ -27,8 +27,8 @@ export interface GrpcService {
   readonly peers: PeerResolver;
   readonly log: Log;
   /**
-   * On a port that the edge shares, answers the requests that only the edge serves: public REST, key sets and cross-origin requests of
-   * browsers.
+   * Answers the requests that only the edge serves: public REST, key sets and cross-origin requests of browsers. It is set only if the edge
+   * uses the same port.
    */
   readonly edge?: AnswerRequest | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
@@ -41,7 +41,7 @@ export interface GrpcListenerParts extends GrpcService {
 
 /** An HTTP/2 server without a port. A listener passes accepted connections to it. */
 export interface GrpcServer {
-  /** Serves an accepted connection. `socket` must be paused. `first` is the bytes that were already read from the socket. */
+  /** Serves an accepted connection. `socket` must be paused. `first` contains the bytes that were already read from the socket. */
   accept(socket: Socket, peerAddress: string, first: Buffer): void;
   /** Sends GOAWAY on all connections. Resolves when all open streams have ended. */
   drain(): Promise<void>;
@@ -49,9 +49,12 @@ export interface GrpcServer {
   close(): void;
 }
 
-/** SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 6.5.2). Envoy recommends this value for public listeners. */
+/**
+ * Value of SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 6.5.2): the maximum number of open streams of one connection. Envoy recommends this
+ * value for public listeners.
+ */
 const CONCURRENT_STREAMS_MAX = 100;
-/** SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2). The edge has the same limit. */
+/** Value of SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2): the maximum size of the headers of one request. The edge has the same limit. */
 const HEADER_LIST_BYTES_MAX = 16 * 1024;
 
 /**
@@ -140,7 +143,10 @@ class GrpcListener implements RenewableListener {
     return false;
   }
 
-  /** Passes the connection to the HTTP/2 server if its first bytes are the HTTP/2 preface. */
+  /**
+   * Reads the first bytes of the connection. If they are the HTTP/2 preface, passes the connection to the HTTP/2 server. If not, closes the
+   * connection.
+   */
   #sniff(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
@@ -154,7 +160,10 @@ class GrpcListener implements RenewableListener {
   }
 }
 
-/** Returns `bytes` if they start with the HTTP/2 preface. Returns `undefined` if more bytes are needed. Throws on another protocol. */
+/**
+ * Returns `bytes` if they start with the HTTP/2 preface. Returns `undefined` if more bytes are needed to decide. Throws if they start in
+ * any other way.
+ */
 function requireHttp2(bytes: Buffer): Buffer | undefined {
   const isHttp2 = startsAsHttp2(bytes);
   if (isHttp2 === false) throw new Error("the connection does not start with the HTTP/2 preface");
@@ -181,7 +190,8 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
   return {
     accept(socket, peerAddress, first) {
       const served = servedSocket(socket, first);
-      // `serveStream` reads the peer's address from the socket of its connection. The address may come from a PROXY header, so it replaces the socket's.
+      // `serveStream` reads the peer's address from the property `remoteAddress` of the socket. The real address may come from a PROXY
+      // header, so it overwrites this property.
       Object.defineProperty(served, "remoteAddress", { value: peerAddress });
       server.emit("connection", served);
       served.resume();
@@ -208,7 +218,8 @@ async function serveStream(
   service: GrpcService,
   { bodyTimers }: ConnectionLimits,
 ): Promise<void> {
-  // An error event means that the client reset the stream. The close event follows and is handled elsewhere, so the error is ignored.
+  // An error event means that the client reset the stream. A close event always follows, and other code handles it. The error is thus
+  // ignored.
   stream.on("error", () => {});
   const { rpc, peers, edge } = service;
   if (!isOneHost(headers[":authority"], headers.host)) return refuseHost(stream);
@@ -230,8 +241,10 @@ function refuseHost(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Returns a function that matches requests for the RPC layer alone, without the edge. They are gRPC requests, which need trailers, and RPCs
- * without an Origin header, which need no CORS.
+ * Returns a function that selects the requests for the RPC layer alone, without the edge. It selects two kinds of requests:
+ *
+ * - gRPC requests, because they need trailers
+ * - RPCs without an Origin header, because they need no CORS
  */
 function rpcOnlyMatcher(rpc: RpcServer<Peer>): (headers: IncomingHttpHeaders) => boolean {
   const paths = new Set(rpc.paths);

@@ -8,7 +8,7 @@ interface ConnectionState {
   streams: number;
   /** Number of streams opened on this connection so far. */
   requests: number;
-  /** Time since the connection last had an open stream, in steps of `pingIntervalMs`. */
+  /** Time since the connection last had an open stream, in ms. It grows in steps of `pingIntervalMs`. */
   idleMs: number;
   /** Whether the last PING is not answered yet. */
   isPingPending: boolean;
@@ -57,7 +57,8 @@ export class H2Connections {
       state.streams--;
       if (connection.closed) destroyIfIdle(connection, state);
     });
-    // `close` sends GOAWAY. The client then opens another connection. Open streams on this connection are still answered.
+    // `close` sends GOAWAY. The client then opens another connection for later requests. The streams that are open on this connection are
+    // still answered.
     if (state.requests === this.#limits.requestsMax) connection.close();
   }
 
@@ -93,8 +94,8 @@ export class H2Connections {
 }
 
 /**
- * Destroys a connection without open streams, after a GOAWAY was sent. The runtime never serves streams that a client opens after the
- * GOAWAY, but it would wait for their end.
+ * Destroys a connection on which a GOAWAY was sent and which has no open streams. The runtime ignores new streams that a client opens after
+ * the GOAWAY, but would wait for their end before it closes the connection.
  */
 function destroyIfIdle(connection: Http2Session, state: ConnectionState): void {
   if (state.streams === 0) setImmediate(() => connection.destroy());

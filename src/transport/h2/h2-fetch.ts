@@ -5,7 +5,7 @@ import type { BodySource } from "../../rpc/http.ts";
 import { ensureFlush } from "./flush-workaround.ts";
 import { type H2Request, refuseRestOfRequest } from "./h2-host.ts";
 
-/** A fetch handler. `path` is the path as the client sent it. In `request.url`, the path is normalised. */
+/** A fetch handler. `path` is the path as the client sent it. The path in `request.url` is normalised, so it may differ. */
 export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
 
 /** Answers a request of `node:http2` with a fetch handler. If the stream closes before the handler returns, no response is sent. */
@@ -31,7 +31,8 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
 function fetchRequest(incoming: H2Request, source: BodySource | undefined): Request | undefined {
   const { method, path, query } = incoming;
   const headers = incoming.allHeaders();
-  // Nothing enforces the announced length here. Without the header, the reader of the body counts the bytes itself.
+  // The runtime does not check that the body has the length in this header. The header is thus deleted, so that the reader of the body
+  // counts the bytes.
   headers.delete("content-length");
   const body = source === undefined ? null : streamOf(source);
   try {
@@ -42,7 +43,7 @@ function fetchRequest(incoming: H2Request, source: BodySource | undefined): Requ
   }
 }
 
-/** Returns a stream without a queue. It reads from the client only when its reader needs bytes. */
+/** Returns the body as a ReadableStream without a queue. It reads from the client only when the reader of the stream needs bytes. */
 function streamOf(source: BodySource): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {

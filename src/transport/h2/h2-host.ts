@@ -85,8 +85,8 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
   }
 
   /**
-   * Sends 100 Continue (RFC 9110 10.1.1) if the client waits for it before it sends the body. The core API of `node:http2` does not send
-   * it.
+   * If the client waits for 100 Continue before it sends the body (RFC 9110 10.1.1), sends 100 Continue. The core API of `node:http2` does
+   * not send it.
    */
   #inviteBody(): void {
     const waits = this.get("expect")?.toLowerCase() === "100-continue" && !this.#stream.endAfterHeaders;
@@ -107,7 +107,8 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timers: Body
     else reject(new BodyTooLarge(bytesMax));
     if (!isScattered(++pieces, length)) return;
     reject(new BodyTooScattered());
-    // The stream is reset immediately, without a response. Otherwise the runtime would process all other frames of the same read.
+    // Resets the stream immediately, without a response. Without the reset, the runtime would process all other frames that arrived in the
+    // same read.
     stream.off("data", take).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   };
   stream.on("data", take);
@@ -185,7 +186,10 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
   dropUnreadRequest(stream);
 }
 
-/** Maximum length of one write, in bytes. `H2Stalls` sees progress only after a complete write, so one large write would look like a stall. */
+/**
+ * Maximum length of one write, in bytes. `H2Stalls` sees progress only when a write is complete. One large write to a slow client would
+ * thus look like a client that accepts no data.
+ */
 const SLICE_BYTES = 64 * 1024;
 
 function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
@@ -195,12 +199,18 @@ function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
   ensureFlush(stream);
 }
 
-/** Discards the body of a request that was answered before the body was read completely, for example because the body is too large. */
+/**
+ * Discards the unread body of a request that is already answered. For example, a request with too large a body is answered before the body
+ * is read completely.
+ */
 function dropUnreadRequest(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) stream.resume();
 }
 
-/** Resets the stream with NO_ERROR if the client still sends its request after the complete response (RFC 9113 8.1). The client then stops. */
+/**
+ * If the client still sends its request after the complete response, resets the stream with NO_ERROR (RFC 9113 8.1). The client then stops
+ * sending.
+ */
 export function refuseRestOfRequest(stream: ServerHttp2Stream): void {
   const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
   if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
@@ -269,8 +279,8 @@ function responseHeaders(status: number, headers: ResponseHeaders): OutgoingHttp
 }
 
 /**
- * Sends trailers, unless the client has reset the stream. The runtime emits `wantTrailers` even after a reset. Trailers would then mark a
- * truncated response as complete.
+ * Sends trailers. If the client has reset the stream, sends nothing, because the response is truncated and trailers would mark it as
+ * complete. The check is needed because the runtime emits `wantTrailers` even after a reset.
  */
 function sendTrailers(stream: ServerHttp2Stream, trailers: Headers | undefined): void {
   if (!stream.aborted) stream.sendTrailers(trailerFields(trailers));

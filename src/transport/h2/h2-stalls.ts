@@ -3,16 +3,20 @@ import { LiveSet } from "../../core/live-set.ts";
 
 interface OpenResponse {
   readonly stream: ServerHttp2Stream;
-  /** Number of bytes that were queued at the last check. `undefined` if the response was not waiting for the client. */
+  /**
+   * Number of bytes that were queued for the client at the last check. `undefined` if the response did not wait for the client at that
+   * check.
+   */
   queuedBytes: number | undefined;
 }
 
 /**
- * Resets streams of an HTTP/2 server whose client accepts no data. Responses are checked at an interval of `stallTimeoutMs`.
+ * Resets the streams of an HTTP/2 server whose client accepts no data. Every `stallTimeoutMs`, all open responses are checked.
  *
- * - A response waits for the client if all its bytes are written or if its queue exceeds the high-water mark.
- * - If a response waits at two checks and no byte was sent between them, the stream is reset and its queue is freed.
- * - The stream is also reset if the client has received the complete response but does not end its request.
+ * - A response waits for the client in two cases: the application has written it completely, or its queue exceeds the high-water mark of
+ *   the stream.
+ * - If a response waits at two consecutive checks and no byte was sent between them, the stream is reset and its queue is freed.
+ * - A stream is also reset if the client has received the complete response but does not end its request.
  */
 export class H2Stalls {
   readonly #responses = new LiveSet<OpenResponse>();

@@ -1,4 +1,4 @@
-/** Time in which an incomplete request body must arrive after the gateway starts to stop. */
+/** Maximum time for an incomplete request body to arrive after the gateway has started to stop. */
 const DRAIN_BODY_MS = 1000;
 
 /** The timer of one request body. */
@@ -8,8 +8,8 @@ export interface BodyTimer {
 }
 
 /**
- * The timers of all request bodies that are being received. A stop of the gateway waits for requests in flight. `drain` shortens the
- * timers, because a body that never arrives would delay the stop until its deadline.
+ * The timers of all request bodies that are being received. When the gateway stops, it waits for requests in flight. `drain` shortens the
+ * timers, so that a body that never arrives does not delay the stop until its deadline.
  */
 export class BodyTimers {
   readonly #running = new Set<BodyTimer>();
@@ -19,7 +19,7 @@ export class BodyTimers {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Starts the timer of a body. `onTimeout` is called with the timeout that has passed, in ms. */
+  /** Starts the timer of a body. When the timer expires, `onTimeout` is called with the timeout, in ms. */
   start(onTimeout: BodyTimer["onTimeout"]): BodyTimer {
     const timeout = setTimeout(onTimeout, this.#timeoutMs, this.#timeoutMs);
     const timer = { onTimeout, timeout };
@@ -34,7 +34,7 @@ export class BodyTimers {
 
   /**
    * Sets the timeout of all later timers to `drainMs`, and restarts all running timers with `drainMs`. Does nothing if `drainMs` is not
-   * shorter.
+   * shorter than the current timeout.
    */
   drain(drainMs: number = DRAIN_BODY_MS): void {
     if (drainMs >= this.#timeoutMs) return;

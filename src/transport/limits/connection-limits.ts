@@ -7,8 +7,8 @@ export interface ConnectionLimits {
   /** Maximum number of open connections of one listener. */
   readonly totalMax: number;
   /**
-   * The budget of file descriptors for the connections of all listeners. A connection takes one; the loopback proxy takes two more to
-   * forward it.
+   * The budget of file descriptors for the connections of all listeners. A connection takes one descriptor. If the loopback proxy forwards
+   * the connection, it takes two more.
    */
   readonly fds: FdBudget;
   /**
@@ -16,16 +16,16 @@ export interface ConnectionLimits {
    * clients share.
    */
   readonly perNetworkMax: number;
-  /** Maximum time until the first bytes of a connection show its protocol. The TLS handshake has the same time in addition. */
+  /** Maximum time until the first bytes of a connection show its protocol. With TLS, the handshake may take the same time in addition. */
   readonly firstBytesTimeoutMs: number;
   /**
-   * Maximum number of requests on one HTTP/2 connection. The last request triggers a GOAWAY, which makes the client open another
-   * connection.
+   * Maximum number of requests on one HTTP/2 connection. When a connection reaches this number, it gets a GOAWAY, which makes the client
+   * open another connection.
    */
   readonly requestsMax: number;
   /** Timers for request bodies. They limit the time from the first read of a body to its last byte. */
   readonly bodyTimers: BodyTimers;
-  /** Maximum time in which a client accepts no byte while a part of a response is queued for it. */
+  /** Maximum time for which a client may accept no byte while a part of a response is queued for it. */
   readonly stallTimeoutMs: number;
   /** Called for each connection that is closed because a limit is exceeded. `network` is `undefined` for a trusted proxy. */
   readonly onShed: (network: string | undefined, bound: ConnectionBound) => void;

@@ -5,12 +5,15 @@ import type { PeerResolver } from "../peer/peer-address.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
-/** Number of fds that the loopback proxy needs per client connection: both ends of the connection to the inner listener. */
+/**
+ * Number of fds that the loopback proxy needs in addition for each client connection. They are the two ends of the connection to the inner
+ * listener.
+ */
 const PROXY_FDS = 2;
 
 interface Connection {
   readonly socket: Socket;
-  /** Destroys the socket when it fires. It is stopped when the protocol of the socket is identified. */
+  /** Destroys the socket if the protocol of the socket is not identified in time. */
   firstBytesTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -32,8 +35,8 @@ export class Connections {
   }
 
   /**
-   * Adds a socket and returns true. If the total limit is reached, destroys the socket and returns false. An added socket is destroyed after
-   * `firstBytesTimeoutMs`, unless `identified` is called before.
+   * Adds a socket and returns true. If the total limit is reached, destroys the socket and returns false. If `identified` is not called
+   * within `firstBytesTimeoutMs`, destroys the added socket.
    */
   add(socket: Socket): boolean {
     if (this.#bySocket.has(socket)) return true;
@@ -66,8 +69,8 @@ export class Connections {
   }
 
   /**
-   * Reserves the loopback proxy's fds until the socket closes, and returns true. If too few fds are free, destroys the socket and returns
-   * false.
+   * Reserves the fds that the loopback proxy needs for a socket, and returns true. The reservation ends when the socket closes. If too few
+   * fds are free, destroys the socket and returns false.
    */
   reserveProxyFds(socket: Socket): boolean {
     return this.#holdFds(socket, PROXY_FDS) || this.#shed(socket, this.#peers.networkOf(socket.remoteAddress), "total");

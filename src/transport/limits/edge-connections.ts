@@ -1,7 +1,7 @@
 import type { FdTable } from "../linux/fd-table.ts";
 import { type ConnectionBound, type ConnectionMaxima, type NetworkMember, selectExcess } from "./load-shedding.ts";
 
-/** State of a descriptor that is not inspected yet, or that is not a socket. */
+/** State of a descriptor that is not inspected yet or is not a socket. */
 const UNKNOWN = 0;
 /** State of a socket that is not a connection of the edge. */
 const OTHER = 1;
@@ -14,11 +14,17 @@ interface Connection extends NetworkMember {
   readonly fd: number;
 }
 
-/** The identity of a socket is its SO_COOKIE, which has 64 bits: two 32-bit words. */
+/** Number of 32-bit words in the identity of a socket. The identity is the SO_COOKIE of the socket, which has 64 bits. */
 const IDENTITY_WORDS = 2;
-/** Above the highest known socket, `scanNew` stops after this many consecutive descriptors that are not sockets. */
+/**
+ * `scanNew` also inspects descriptors above the highest known socket. It stops after this many consecutive descriptors that are not
+ * sockets.
+ */
 const GAP_MAX = 16;
-/** Every eighth pass inspects the whole table. The other passes inspect only the descriptors up to the highest known socket. */
+/**
+ * A pass is a scan of the fd table in several steps. Of this many passes, one inspects the whole table. The other passes inspect only the
+ * descriptors up to the highest known socket.
+ */
 const PASSES_PER_FULL_SCAN = 8;
 
 /** Returns the network for which an address is counted. Returns `undefined` for a trusted proxy. */
@@ -29,8 +35,8 @@ export type NetworkOf = (address: string) => string | undefined;
  *
  * - The kernel gives a new file the lowest free descriptor. Most new connections are thus below the lowest descriptor that is free now, or
  *   above the highest known socket. `scanNew` inspects only these descriptors.
- * - `scanNext` inspects all descriptors, a part of them in each call. It finds closed connections, and new connections that `scanNew`
- *   misses.
+ * - `scanNext` inspects all descriptors, some of them in each call. It finds closed connections, and new connections that `scanNew` did not
+ *   find.
  */
 export class EdgeConnections {
   readonly #fdTable: FdTable;
@@ -42,9 +48,9 @@ export class EdgeConnections {
   /** The open connections of the edge by fd. The oldest connection is the first. */
   readonly #open = new Map<number, Connection>();
   readonly #perNetwork = new Map<string, number>();
-  /** The next fd that the current pass inspects. */
+  /** The fd at which the next call of `scanNext` continues. */
   #next = 0;
-  /** The current scan of the fd table stops before this fd. */
+  /** The first fd that the current pass of `scanNext` does not inspect. */
   #end = 0;
   /** Every known socket has an fd below this number. */
   #top = 0;
@@ -61,7 +67,10 @@ export class EdgeConnections {
     return this.#open.size;
   }
 
-  /** Inspects the fds without a known socket below the lowest free fd, and the fds above the highest known socket. */
+  /**
+   * Finds new connections. Inspects two groups of fds: those below the lowest free fd that are not known as open sockets, and those above
+   * the highest known socket.
+   */
   scanNew(): void {
     const end = this.#fdTable.lowestFree() ?? this.#fdTable.end();
     this.#grow(end);
@@ -72,7 +81,7 @@ export class EdgeConnections {
     for (let fd = Math.max(end, this.#top), gap = 0; gap < GAP_MAX; fd++) gap = this.#inspect(fd) ? 0 : gap + 1;
   }
 
-  /** Inspects the next `fds` descriptors of the current pass. Returns true if the pass is then complete. */
+  /** Inspects the next `fds` descriptors. Returns true if all descriptors of the current pass are now inspected. */
   scanNext(fds: number): boolean {
     if (this.#next === 0) {
       this.#end = this.#passes++ % PASSES_PER_FULL_SCAN === 0 ? this.#fdTable.end() : this.#top;
@@ -95,7 +104,10 @@ export class EdgeConnections {
     }
   }
 
-  /** Inspects again the connections that count for an exceeded limit. A closed connection must not cause the shutdown of an open connection. */
+  /**
+   * If a limit is exceeded, inspects all connections that count towards this limit again. Some of them may have closed since the last
+   * inspection. Without this inspection, such a connection could cause the shutdown of an open connection.
+   */
   #refreshCrowded({ totalMax, perNetworkMax }: ConnectionMaxima): void {
     if (this.#open.size > totalMax) {
       for (const fd of [...this.#open.keys()]) this.#inspect(fd);
@@ -113,8 +125,8 @@ export class EdgeConnections {
   }
 
   /**
-   * Shuts down a connection if its fd still belongs to it. Returns whether it was shut down. Only this thread closes the edge's sockets, so
-   * the fd cannot become another file between the check and the shutdown.
+   * Shuts down a connection and returns true. If its fd now belongs to another file, does nothing and returns false. Only this thread
+   * closes the edge's sockets, so the fd cannot become another file between the check and the shutdown.
    */
   #shutDown(connection: Connection): boolean {
     const { fd } = connection;
@@ -126,7 +138,7 @@ export class EdgeConnections {
     return true;
   }
 
-  /** Updates the stored state of a descriptor. Returns whether the descriptor is a socket. */
+  /** Inspects a descriptor and updates its stored state. Returns whether the descriptor is a socket. */
   #inspect(fd: number): boolean {
     if (!this.#fdTable.readIdentity(fd)) {
       this.#forget(fd);

@@ -27,8 +27,8 @@ export class FdBudget {
   }
 
   /**
-   * Changes the number of descriptors that one holder holds from `before` to `now`. It is for connections that the runtime has already
-   * accepted, so the budget may be exceeded.
+   * Changes the number of descriptors that one holder has taken, from `before` to `now`. The budget may be exceeded, because this method is
+   * for connections that the runtime has already accepted.
    */
   replace(before: number, now: number): void {
     this.#held += now - before;

@@ -1,6 +1,9 @@
 /** A connection with the network for which it is counted. */
 export interface NetworkMember {
-  /** `undefined` for a connection of a trusted proxy. Many clients share the proxy, so each such connection counts as a network of its own. */
+  /**
+   * `undefined` for a connection of a trusted proxy. Many clients share a trusted proxy, so each of its connections is treated as the only
+   * connection of a network.
+   */
   readonly network: string | undefined;
 }
 
@@ -9,7 +12,7 @@ export interface ConnectionMaxima {
   readonly perNetworkMax: number;
 }
 
-/** The limit that is exceeded: `perNetworkMax` or `totalMax`. */
+/** The limit that was exceeded: `network` stands for `perNetworkMax`, `total` stands for `totalMax`. */
 export type ConnectionBound = "network" | "total";
 
 export interface ShedConnection<Connection> {
@@ -18,8 +21,8 @@ export interface ShedConnection<Connection> {
 }
 
 /**
- * If the total is exceeded, networks that hold more than this share of the total lose connections first. Connections within this share are
- * closed from the newest on. Many new connections from many networks thus close no older connection.
+ * Share of the maximum total. If the total is exceeded, networks that hold more connections than this share lose connections first. If this
+ * is not enough, the newest of all other connections are closed. Many new connections from many networks thus close no older connection.
  */
 const FAIR_SHARE = 1 / 64;
 
@@ -27,8 +30,8 @@ const FAIR_SHARE = 1 / 64;
  * Selects the connections to close.
  *
  * - If a network exceeds its maximum, its newest connections are closed.
- * - If the total is exceeded, networks over the fair share lose their newest connections first; the network with the most connections
- *   begins. Then the newest of all connections are closed.
+ * - If the total is exceeded, networks over the fair share lose their newest connections, starting with the network that has the most. If
+ *   the total is still exceeded, the newest of all connections are closed.
  */
 export function selectExcess<Connection extends NetworkMember>(
   oldestFirst: Iterable<Connection>,
@@ -40,7 +43,7 @@ export function selectExcess<Connection extends NetworkMember>(
   const kept = Math.max(Math.min(totalMax, within.length), 0);
   const fairMax = Math.ceil(totalMax * FAIR_SHARE);
   const excess = ({ rank }: { rank: number }) => (rank > fairMax ? rank : 0);
-  // The sort is stable, so connections with the same excess stay sorted by age.
+  // The sort is stable, so connections with the same excess keep their order: the oldest is first, and the newest are closed.
   const overTotal = kept < within.length ? within.toSorted((a, b) => excess(a) - excess(b)).slice(kept) : [];
   return [
     ...overNetwork.map(({ connection }) => ({ connection, bound: "network" }) as const),
@@ -48,7 +51,10 @@ export function selectExcess<Connection extends NetworkMember>(
   ];
 }
 
-/** Adds to each connection its rank by age within its network. The oldest connection of a network has rank 1. */
+/**
+ * Numbers the connections of each network by age. The oldest connection of a network has rank 1. A connection of a trusted proxy always has
+ * rank 1.
+ */
 function rankByNetwork<Connection extends NetworkMember>(oldestFirst: Iterable<Connection>) {
   const ranked: { connection: Connection; rank: number }[] = [];
   const counts = new Map<string, number>();

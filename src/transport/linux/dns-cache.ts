@@ -7,8 +7,10 @@ const TIME_TO_LIVE = "BUN_CONFIG_DNS_TIME_TO_LIVE_SECONDS";
  * Makes Bun cache DNS answers for less than a second, unless the operator has set the environment variable. By default, Bun 1.4.5 caches
  * DNS answers for 30 s, even if connections to the address fail (https://github.com/oven-sh/bun/pull/38983).
  *
- * Call this function before the first connection to a host name, because Bun reads the variable only once. Bun reads the environment of the
- * C library, which a write to JavaScript's environment object does not change. Throws on systems other than Linux.
+ * - Call this function before the first connection to a host name, because Bun reads the variable only once.
+ * - The function sets the variable in the C library's environment, because Bun reads it there. A write to `process.env` does not change
+ *   that environment.
+ * - Throws on systems other than Linux.
  */
 export function shortenDnsCache(): void {
   const { symbols } = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });

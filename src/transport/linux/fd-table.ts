@@ -4,7 +4,7 @@ import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 import { SocketAddress } from "./socket-address.ts";
 
-/** The constants below are Linux's (asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h, asm-generic/socket.h). */
+/** Constants of Linux, from asm-generic/fcntl.h, linux/eventfd.h, bits/socket.h and asm-generic/socket.h. */
 const EFD_CLOEXEC = 0o2000000;
 const SHUT_RDWR = 2;
 const SOL_SOCKET = 1;
@@ -13,9 +13,14 @@ const SO_COOKIE = 57;
 /** Number of bytes read from /proc/self/status. The line with FDSize is within the first 1024 bytes. */
 const STATUS_BYTES = 1024;
 
-/** The file descriptors of this process. It shows which descriptors are connections accepted on one port, and their peers. */
+/**
+ * The file descriptors of this process. The table shows which descriptors are connections that were accepted on one port, and the peers of
+ * these connections.
+ */
 export interface FdTable {
-  /** The SO_COOKIE of the socket that `readIdentity` read last. The kernel never uses a cookie for two sockets. */
+  /**
+   * The SO_COOKIE of the socket that `readIdentity` read last. The kernel gives each socket a different cookie, and never reuses a cookie.
+   */
   readonly identity: Uint32Array;
   /** The peer address that `readPeer` read last. */
   readonly peer: SocketAddress;
@@ -23,13 +28,16 @@ export interface FdTable {
   readIdentity(fd: number): boolean;
   /** Reads the peer address of a connection into `peer`. Returns false if the fd is not open or is not an IP connection. */
   readPeer(fd: number): boolean;
-  /** Returns whether the connection was accepted on the port of this table. */
+  /** Returns whether `fd` is a connection that was accepted on the port of this table. */
   isAccepted(fd: number): boolean;
-  /** Calls shutdown(2). To the owner of the socket, the peer seems to have disconnected, so the owner closes the fd. */
+  /**
+   * Calls shutdown(2), which ends the connection in both directions. The owner of the socket then closes the fd, as if the peer had
+   * disconnected.
+   */
   shutDown(fd: number): void;
   /** Returns the lowest free fd. Returns `undefined` if the process has reached its limit of open files. */
   lowestFree(): number | undefined;
-  /** Returns the size of the kernel's table. Every open fd is lower than this size. */
+  /** Returns the size of the kernel's fd table. Every open fd is lower than this size. */
   end(): number;
   close(): void;
 }
@@ -49,7 +57,7 @@ export function openFdTable(port: number): FdTable {
   const status = openStatus();
   undo.defer(() => status.close());
   const [peer, local, listening] = [new SocketAddress(), new SocketAddress(), new SocketAddress()];
-  // Each array has an explicit ArrayBuffer. Otherwise, Bun may move a small typed array in memory, and a pointer to it would become invalid.
+  // Bun may move a small typed array in memory, unless the array has an explicit ArrayBuffer. A pointer to a moved array is invalid.
   const length = new Uint32Array(new ArrayBuffer(Uint32Array.BYTES_PER_ELEMENT));
   const identity = new Uint32Array(new ArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
   // These pointers are computed once, because a sweep makes many system calls.
@@ -75,7 +83,7 @@ export function openFdTable(port: number): FdTable {
       length[0] = peer.words.byteLength;
       return system.getpeername(fd, peerAt, lengthAt) === 0 && peer.wordCount > 0;
     },
-    // Compares the address too, because another listener may use the same port on another address.
+    // Compares the port and the address, because another listener may use the same port on another address.
     isAccepted: (fd) =>
       readLocal(fd, local) && local.port === port && (listening.isAnyAddress || local.hasAddressOf(listening)),
     shutDown: (fd) => void system.shutdown(fd, SHUT_RDWR),

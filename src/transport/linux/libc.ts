@@ -1,6 +1,6 @@
 import { dlopen, type FFIFunction } from "bun:ffi";
 
-/** File names of the C library: glibc, then musl. */
+/** File names of the C library: first glibc, then musl. */
 const LIBRARIES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
 
 /** Loads functions of the C library. Throws on systems other than Linux, because callers pass constants of Linux. */

@@ -3,11 +3,14 @@ import { readdirSync } from "node:fs";
 import { openLibc } from "./libc.ts";
 import { SocketAddress } from "./socket-address.ts";
 
-/** The constants below are Linux's (asm-generic/socket.h). */
+/** Constants of Linux, from asm-generic/socket.h. */
 const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
 
-/** Returns the fds of the sockets of this process that listen on `port`. Throws if no socket listens, or if the system is not supported. */
+/**
+ * Returns the fds of the sockets of this process that listen on `port`. Throws if there is no such socket, or if the system is not
+ * supported.
+ */
 export function findListeningSockets(port: number): readonly number[] {
   const system = openSystem();
   try {

@@ -2,7 +2,7 @@ import { ptr } from "bun:ffi";
 import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 
-/** The constants below are Linux's (linux/tcp.h). */
+/** Constants of Linux, from linux/tcp.h. */
 const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 

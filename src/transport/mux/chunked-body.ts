@@ -7,7 +7,7 @@ export class FramingError extends Error {
 }
 
 const LF = 0x0a;
-/** Maximum length of a line, in bytes. A line is the size of a chunk with its extensions, or a trailer field. */
+/** Maximum length of a line, in bytes. A line is either the size of a chunk with its extensions, or one trailer field. */
 const LINE_BYTES_MAX = 8 * 1024;
 /** Maximum length of the trailer section, in bytes. */
 const TRAILER_BYTES_MAX = 16 * 1024;
@@ -17,15 +17,18 @@ const SIZE_LINE = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?\r$/;
 const CRLF_BYTES = 2;
 
 /**
- * Maximum number of chunks of a request body, plus one chunk per `CHUNK_BYTES` bytes of data. Parsing a chunk takes about 150 ns, even if the
- * chunk is short. The RPC layer has a stricter limit of pieces (`BODY_PIECES_MAX`).
+ * Minimum of the chunk limit. The limit is this number, plus one chunk per `CHUNK_BYTES` bytes of data of the request body. Parsing a chunk
+ * takes about 150 ns, even if the chunk is short. The RPC layer has a stricter limit (`BODY_PIECES_MAX`).
  */
 const CHUNKS_MIN = 4096;
 const CHUNK_BYTES = 64;
 
-/** Parses the framing of a chunked body (RFC 9112 7.1). The body may arrive in pieces. */
+/** Finds the chunks and the end of a chunked body (RFC 9112 7.1). The body may arrive in several pieces. */
 export class ChunkedBody {
-  /** `trailers` means that the last chunk was found. `scattered` means that the body has too many chunks. */
+  /**
+   * The part of the body that is parsed next. `trailers` means that the last chunk was found. `scattered` means that the body has too many
+   * chunks, so parsing has stopped.
+   */
   state: "chunks" | "trailers" | "ended" | "scattered" = "chunks";
   /** Number of chunks that the body may still have. */
   #chunksLeft: number;
@@ -33,13 +36,14 @@ export class ChunkedBody {
   #left = 0;
   #trailerBytes = 0;
 
-  /** The number of chunks is limited for requests only. A response may have any number, because a stream has one chunk per event. */
+  /** For `request`, the number of chunks is limited. For `response`, it is not limited, because a stream has one chunk per event. */
   constructor(kind: "request" | "response") {
     this.#chunksLeft = kind === "request" ? CHUNKS_MIN : Number.POSITIVE_INFINITY;
   }
 
   /**
-   * Parses chunks from the position `at`. Throws FramingError. Returns the position where it stopped, which is one of these:
+   * Parses chunks from the position `at`. Throws FramingError if the bytes are invalid. Returns the position where parsing stopped, which
+   * is one of these:
    *
    * - the end of `bytes`
    * - the start of an incomplete line
@@ -67,8 +71,8 @@ export class ChunkedBody {
   }
 
   /**
-   * Parses the line of the last chunk, which starts at `at`, and the trailer section. Returns the position where it stopped. Throws
-   * FramingError.
+   * Parses the line of the last chunk, which starts at `at`, and then the trailer section. Returns the position after the parsed bytes.
+   * Throws FramingError if the bytes are invalid.
    */
   skipTrailers(bytes: Buffer, at: number): number {
     let from = at;

@@ -3,7 +3,10 @@ import { FramingError } from "./chunked-body.ts";
 /** The start line of an HTTP/1.1 message, and the length of its body (RFC 9112 6.3). */
 export interface MessageHead {
   readonly startLine: string;
-  /** A number is the value of Content-Length. `undefined` means that the head contains no length. */
+  /**
+   * How the head gives the length of the body: `chunked` for a chunked body, a number for the value of Content-Length, `undefined` for
+   * neither.
+   */
   readonly body: "chunked" | number | undefined;
 }
 
@@ -11,8 +14,8 @@ const LENGTH = /\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)/gi;
 const CODING = /\r\ntransfer-encoding[ \t]*:[ \t]*([^\r\n]*)/gi;
 
 /**
- * Reads the head of a message. `head` must not contain the empty line at its end. Throws FramingError if two parsers could find different
- * lengths of the body.
+ * Parses the head of a message. `head` must not contain the empty line at its end. Throws FramingError if the head is ambiguous, so that
+ * two parsers could find different lengths of the body.
  */
 export function readHead(head: string): MessageHead {
   const end = head.indexOf("\r\n");

@@ -3,7 +3,7 @@ import { type Held, LiveSet } from "../../core/live-set.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { type Pipe, pipeBytes } from "./pipes.ts";
 
-/** Inner listeners listen on this address, at a free port. An inner listener receives only the connections of its loopback proxy. */
+/** Address of the inner listeners. An inner listener has a free port, and receives connections only from its loopback proxy. */
 export const LOOPBACK = "127.0.0.1";
 
 /** Interval of the stall check. If the same bytes are queued for a client at two checks, its connection is closed. */
@@ -16,8 +16,8 @@ export interface SocketEnd {
 }
 
 /**
- * The address of a client. It is not part of `Pair`, because a plain map such as `#byPort` must not hold sockets (core/live-set.ts explains
- * it).
+ * The address of a client. It is separate from `Pair`, because `#byPort` is a plain map, and a plain map must not hold sockets
+ * (core/live-set.ts gives the reason).
  */
 interface Origin {
   readonly address: string;
@@ -27,15 +27,16 @@ interface Origin {
 interface Pair {
   readonly client: Socket;
   readonly inner: Socket;
-  /** Describes the queue for the client at the last stall check. `undefined` if the queue was empty. */
+  /** Size of the queue for the client and number of written bytes at the last stall check, as text. `undefined` if the queue was empty. */
   stalledAt: string | undefined;
 }
 
 /**
- * Forwards connections to an inner listener on loopback, and tells this listener the address of each client.
+ * Forwards client connections to an inner listener on loopback, and tells this listener the address of each client.
  *
- * The local port of the inner connection identifies the client. While the inner connection is open, no other process can use the same local
- * port for a connection to the inner listener. For a connection that the proxy did not open, no address is found.
+ * - For each client, the proxy opens one connection to the inner listener. The local port of this connection identifies the client.
+ * - While the connection is open, no other process can use the same local port for a connection to the inner listener.
+ * - If the proxy did not open a connection, the look-up of its client returns `undefined`.
  */
 export class LoopbackProxy {
   readonly #port: number;
@@ -61,15 +62,15 @@ export class LoopbackProxy {
 
   /** Returns the client's address for a connection to the inner listener. Returns `undefined` if the proxy did not open the connection. */
   addressOf(end: SocketEnd): string | undefined {
-    // Another process may use the same port on another loopback address, such as 127.0.0.2.
+    // Checks the address too, because another process may use the same port on another loopback address, such as 127.0.0.2.
     if (end.address !== LOOPBACK || end.port === undefined) return undefined;
     return this.#byPort.get(end.port)?.address;
   }
 
   /**
-   * Forwards a client connection to the inner listener. If one of the two sockets closes, the other closes too.
+   * Forwards a client connection to the inner listener. If one of the two sockets closes, the other one closes too.
    *
-   * `client` must be paused. `first` is the bytes that were already read from `client`.
+   * `client` must be paused. `first` contains the bytes that were already read from `client`.
    */
   open(client: Socket, first: Buffer, address: string): void {
     const inner = connect({ host: LOOPBACK, port: this.#port, noDelay: true });
@@ -84,7 +85,8 @@ export class LoopbackProxy {
       if (!isConnected) this.#log.error("loopback connection failed", { cause: error.message });
       client.destroy();
     });
-    // When the inner listener closes the connection, the end of the response may still be queued for the client.
+    // The inner listener may close the connection while the end of the response is still queued for the client. In this case, the client is
+    // closed after it has received the response.
     inner.once("close", () => (inner.readableEnded ? client.end(() => client.destroy()) : client.destroy()));
     client.once("close", () => {
       inner.destroy();
@@ -112,7 +114,7 @@ export class LoopbackProxy {
     if (port === undefined) return;
     this.#byPort.set(port, origin);
     inner.once("close", () => {
-      // Another connection may already use the same port.
+      // Checks that the entry still belongs to this connection, because another connection may already use the same port.
       if (this.#byPort.get(port) === origin) this.#byPort.delete(port);
     });
   }
@@ -123,7 +125,10 @@ export class LoopbackProxy {
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
-  /** Closes stalled clients. The timeout of the inner listener does not find them, because the proxy still accepts its bytes. */
+  /**
+   * Closes connections whose client accepts no data. The timeout of the inner listener does not detect such clients, because the proxy
+   * accepts all data for them.
+   */
   #closeStalled(): void {
     for (const pair of this.#pairs) {
       const { writableLength, bytesWritten } = pair.client;

@@ -45,12 +45,12 @@ class MuxListener implements RenewableListener {
   readonly #parts: MuxParts;
   readonly #limits: ConnectionLimits;
   readonly #connections: Connections;
-  /** Connections to the inner TLS listener. Each of them forwards a connection of `#connections`. */
+  /** Connections that the inner TLS listener has accepted. Each of them carries the bytes of one connection of `#connections`. */
   readonly #inner: Connections;
   readonly #edge: RenewableListener;
   readonly #toEdge: LoopbackProxy;
   readonly #grpc: GrpcServer;
-  /** The loopback proxy to the inner TLS listener. `undefined` without TLS, and without trusted proxies. */
+  /** The loopback proxy that forwards to the inner TLS listener. `undefined` if TLS is off or no proxy is trusted. */
   #toTls: LoopbackProxy | undefined;
   #tls: TlsServer | undefined;
   readonly #servers: Server[] = [];
@@ -123,7 +123,8 @@ class MuxListener implements RenewableListener {
     this.#connections.closeUnidentified();
     this.#inner.closeUnidentified();
     await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
-    // A response may still be queued in the loopback proxy. After the edge is closed, each connection ends when its client has received the response.
+    // The loopback proxy may still hold a part of a response. After the edge is closed, each connection of the proxy ends when its client
+    // has received the response.
     await this.#edge.close();
     this.#toEdge.closeUnused();
     await Promise.all([this.#toEdge.idle(), this.#toTls?.idle()]);
@@ -142,7 +143,7 @@ class MuxListener implements RenewableListener {
     for (const server of this.#servers) if (server.listening) server.close();
   }
 
-  /** Accepts a connection of the public port if the public port does not terminate TLS. */
+  /** Accepts a connection of the public port. It is used only if the public port does not terminate TLS. */
   #accept(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
@@ -163,7 +164,7 @@ class MuxListener implements RenewableListener {
   }
 
   #createTls(tls: TlsIdentity): TlsServer {
-    // ALPN prefers HTTP/2, because gRPC clients that offer both protocols need HTTP/2.
+    // The order prefers HTTP/2, because a gRPC client that offers both protocols needs HTTP/2.
     const options = { ...serverTlsOptions(tls), ALPNProtocols: ["h2", "http/1.1"] };
     const server = createTlsServer({ ...options, handshakeTimeout: this.#limits.firstBytesTimeoutMs });
     server.on("connection", (socket) => {
@@ -209,7 +210,7 @@ class MuxListener implements RenewableListener {
         this.#connections.identified(socket);
         this.#inner.identified(socket);
         const { address = socketAddress } = sniffed;
-        // The connection of a client behind a trusted proxy is counted for the client's network.
+        // The PROXY header names a client behind a trusted proxy. The connection is thus counted for the client's network.
         if (address !== socketAddress && !this.#connections.countForNetwork(socket, address)) return;
         onIdentified({ ...sniffed, address });
       },

@@ -6,7 +6,7 @@ import { ResponseTracker } from "./response-tracker.ts";
 /**
  * Forwards bytes between a client and a server, with backpressure in both directions.
  *
- * `client` must be paused. `first` is the bytes that were already read from `client`. `server` must be connected.
+ * `client` must be paused. `first` contains the bytes that were already read from `client`. `server` must be connected.
  */
 export type Pipe = (client: Socket, server: Socket, first: Buffer) => void;
 
@@ -17,7 +17,7 @@ export const pipeBytes: Pipe = (client, server, first) => {
   server.pipe(client);
 };
 
-/** Forwards HTTP/1.1 requests one at a time, as `RequestGate` describes. Forwards responses unchanged. */
+/** Forwards HTTP/1.1 requests one at a time, through a `RequestGate`. Forwards responses unchanged. */
 export const pipeRequests: Pipe = (client, server, first) => {
   const gate = new RequestGate({
     forward: (bytes) => server.write(bytes),

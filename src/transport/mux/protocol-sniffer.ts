@@ -4,7 +4,7 @@ import { PROXY_HEADER_BYTES_MAX, ProxyProtocolError, readProxyHeader, startsWith
 /** The connection preface of an HTTP/2 client (RFC 9113 3.4). No HTTP/1.1 request starts with these bytes. */
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-/** Maximum number of bytes that are needed to identify the protocol of a connection. */
+/** Maximum number of bytes that are read to identify the protocol of a connection. */
 export const SNIFFED_BYTES_MAX = PROXY_HEADER_BYTES_MAX + HTTP2_PREFACE.length;
 
 /** Returns whether the bytes start with the HTTP/2 preface. Returns `undefined` if more bytes are needed to decide. */
@@ -13,17 +13,17 @@ export function startsAsHttp2(bytes: Buffer): boolean | undefined {
   return found === "more" ? undefined : found === "yes";
 }
 
-/** The client's address, and the bytes that follow the PROXY header. */
+/** The result of reading a PROXY header: the client's address, and the bytes that follow the header. */
 export interface Origin {
-  /** The address in the PROXY header. `undefined` without a PROXY header, and if the header names no client. */
+  /** The address in the PROXY header. `undefined` if there is no PROXY header, or if the header names no client. */
   readonly address: string | undefined;
   readonly bytes: Buffer;
 }
 
 /**
- * Removes the PROXY header if the bytes start with one. Returns `undefined` if more bytes are needed to decide.
+ * Removes the PROXY header if the bytes start with a PROXY header. Returns `undefined` if more bytes are needed to decide.
  *
- * Throws ProxyProtocolError if the header is malformed. Also throws if the peer is not a trusted proxy, because its header could name any
+ * Throws ProxyProtocolError if the header is malformed, or if the peer is not a trusted proxy. A header of another peer could name any
  * address.
  */
 export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
@@ -37,13 +37,16 @@ export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | un
 /** The handlers for the result of `sniffProtocol`. At most one of them is called, at most once. */
 export interface SnifferHandlers<T> {
   identified(result: T): void;
-  /** Called after the socket is destroyed because its protocol is unknown. `cause` is the error that `decide` threw, or another error. */
+  /**
+   * Called after the socket is destroyed because its protocol was not identified. `cause` is the error that `decide` threw, or an error of
+   * the sniffer.
+   */
   rejected(cause: unknown): void;
 }
 
 /**
  * Reads the first bytes of a connection until `decide` returns a result. Then pauses the socket and calls `identified`. If the connection
- * ends before, destroys the socket and calls no handler.
+ * ends without a result, destroys the socket and calls no handler.
  */
 export function sniffProtocol<T>(socket: Socket, decide: (bytes: Buffer) => T | undefined, end: SnifferHandlers<T>): void {
   let bytes: Buffer = Buffer.alloc(0);

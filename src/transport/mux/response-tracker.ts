@@ -2,14 +2,17 @@ import { ChunkedBody } from "./chunked-body.ts";
 import { readHead } from "./http1-head.ts";
 
 const HEAD_END = "\r\n\r\n";
-/** An empty buffer that is not a view, so that an idle connection does not keep the memory of its last read. */
+/**
+ * An empty buffer. It is used instead of an empty view of the received bytes, so that an idle connection does not keep the memory of its
+ * last read.
+ */
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const NO_CONTENT = 204;
 const NOT_MODIFIED = 304;
 
 /**
- * Parses the responses of an HTTP/1.1 server. Calls `onEnd` after each response. The responses must be well-formed, because the server is
- * our own.
+ * Parses the responses of an HTTP/1.1 server, and calls `onEnd` at the end of each response. The responses must be well-formed, because the
+ * server belongs to the gateway.
  */
 export class ResponseTracker {
   /** Returns the method of the current request. It is needed because a response to HEAD has no body (RFC 9112 6.3). */
@@ -18,8 +21,12 @@ export class ResponseTracker {
   /** The bytes of an incomplete head, or of an incomplete line in a chunked body. */
   #head: Buffer = NO_BYTES;
   /**
-   * The current body; a number is its unread length. `undefined` while a head is read. Infinity if the body ends when the connection
-   * closes.
+   * The state of the current body:
+   *
+   * - a number: the number of bytes that are not read yet
+   * - Infinity: the body ends when the connection closes
+   * - a `ChunkedBody`: the body is chunked
+   * - `undefined`: a head is being read
    */
   #body: ChunkedBody | number | undefined;
 

@@ -3,11 +3,11 @@ const IPV4_NODE = /^(\d{1,3}(?:\.\d{1,3}){3})(?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?$
 const IPV6_NODE = /^\[([0-9A-Fa-f:.]+)\](?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?$/;
 
 /**
- * Yields the hops of a `Forwarded` header (RFC 7239 4), starting with the nearest hop. A hop is the text of an address. It is "" if the
- * element has no address: `unknown`, an obfuscated identifier, or a syntax error.
+ * Yields the hops of a `Forwarded` header (RFC 7239 4), starting with the nearest hop. A hop is the text of an address. If an element has
+ * no address (`unknown`, an obfuscated identifier, or a syntax error), its hop is "".
  *
- * The header is parsed from right to left. The client writes the left part. An error there, such as an unpaired quotation mark, thus does
- * not change the elements that proxies have appended.
+ * The header is parsed from right to left, because proxies append their elements on the right. An error in the client's part on the left,
+ * such as an unpaired quotation mark, thus does not change these elements.
  */
 export function* forwardedHops(header: string): Generator<string, void, undefined> {
   for (const element of splitFromRight(header, ",")) yield addressOf(element);
@@ -25,7 +25,7 @@ function addressOf(element: string): string {
   return IPV4_NODE.exec(node ?? "")?.[1] ?? IPV6_NODE.exec(node ?? "")?.[1] ?? "";
 }
 
-/** Removes the quotation marks of a value. Escapes are not decoded, because a valid node contains none. */
+/** Removes the quotation marks of a value. Backslash escapes are not decoded, because a valid address contains none. */
 function unquoted(value: string): string {
   return /^"(.*)"$/.exec(value)?.[1] ?? value;
 }

@@ -10,13 +10,13 @@ import {
 } from "../../core/ip-address.ts";
 import { forwardedHops } from "./forwarded.ts";
 
-/** Maximum number of hops that are read. Real chains of trusted proxies are shorter. */
+/** Maximum number of hops of a forwarding header that are read. Real chains of trusted proxies are shorter. */
 const HOPS_MAX = 32;
 
 /** Maximum number of cached peers. An entry takes some hundred bytes. */
 const DIRECT_PEERS_MAX = 4096;
 
-/** The peer of a connection that has just closed, so that the runtime reports no address. */
+/** The peer for a connection that has just closed. The runtime reports no address for such a connection. */
 const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
 
 /** Name of the header in which proxies write the address of the client, in lower case. */
@@ -33,7 +33,7 @@ export type ProxyHeader = "x-forwarded-for" | "forwarded";
 export class PeerResolver {
   readonly header: ProxyHeader;
   readonly #trusted: readonly IpBlock[];
-  /** Caches peers by socket address, because a connection carries many requests. Contains no trusted proxies. */
+  /** Caches peers by socket address, because one connection carries many requests. It contains no trusted proxies. */
   readonly #direct = new Map<string, Peer>();
 
   /** `trustedProxies` are CIDR blocks or single addresses. Throws RangeError if one of them is malformed. */
@@ -65,7 +65,10 @@ export class PeerResolver {
     return socket !== undefined && this.#isTrustedAddress(socket);
   }
 
-  /** Adds a peer to the cache. A full cache is cleared; this is rare, and cheaper than evicting single entries in order. */
+  /**
+   * Adds a peer to the cache. If the cache is full, all entries are removed. This is rare, and cheaper than the removal of single entries
+   * in order.
+   */
   #remember(socketAddress: string, peer: Peer): Peer {
     if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();
     this.#direct.set(socketAddress, peer);
@@ -78,7 +81,10 @@ export class PeerResolver {
     return this.resolve(socketAddress, () => null).network;
   }
 
-  /** Reads the hops from the nearest to the farthest. Stops at a hop that is not an address, because the hops behind it cannot be trusted. */
+  /**
+   * Reads the hops from the nearest to the farthest. Returns the first address that is not a trusted proxy. Stops at a hop that is not an
+   * address, because the hops behind it cannot be trusted.
+   */
   #behindProxies(socket: IpAddress, header: string): IpAddress {
     let nearest = socket;
     let hops = 0;

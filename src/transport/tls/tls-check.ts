@@ -17,10 +17,10 @@ export interface TlsFileNames {
 }
 
 /**
- * Checks a TLS identity before listeners use it. Throws `TlsFilesError`.
+ * Checks a TLS identity before listeners use it. Throws `TlsFilesError` if the identity cannot be used.
  *
- * Every certificate must be complete and valid at `nowMs`, and the key must belong to the first certificate. Listeners do not check this: with
- * an empty chain, every handshake fails.
+ * Every certificate must be complete and valid at `nowMs`, and the key must belong to the first certificate. Listeners do not check this.
+ * For example, with an empty certificate chain a listener opens, but every handshake fails.
  */
 export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, nowMs: number): readonly TlsExpiry[] {
   const chain = parseCertificates(identity.certificate, names.certificate);
@@ -79,7 +79,7 @@ function decodeKey(pem: string, name: string): KeyObject {
   }
 }
 
-/** Returns why a certificate is not valid now (RFC 5280 4.1.2.5). Returns `undefined` if the certificate is valid. */
+/** Returns the reason why a certificate is not valid now (RFC 5280 4.1.2.5). Returns `undefined` if the certificate is valid. */
 function dateProblem({ validFromDate, validToDate }: X509Certificate, nowMs: number): string | undefined {
   if (nowMs > validToDate.getTime()) return `expired at ${validToDate.toISOString()}`;
   return nowMs < validFromDate.getTime() ? `is not valid before ${validFromDate.toISOString()}` : undefined;
@@ -96,7 +96,10 @@ function firstExpiry(certificates: readonly X509Certificate[]): number {
   return Math.min(...certificates.map(({ validToDate }) => validToDate.getTime()));
 }
 
-/** Lets the TLS library check the identity. Only the library can check some properties, such as the length of the key. */
+/**
+ * Creates a TLS context, so that the TLS library checks the identity. Only the library can check some properties, such as the length of the
+ * key.
+ */
 function checkContext({ certificate, privateKey, clientAuthority }: TlsIdentity, names: TlsFileNames): void {
   try {
     createSecureContext({ cert: certificate, key: privateKey, ca: clientAuthority });

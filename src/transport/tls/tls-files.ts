@@ -19,7 +19,7 @@ export interface CheckedTls {
   readonly expiries: readonly TlsExpiry[];
 }
 
-/** Reads the files, and checks that listeners can use them now. Throws `TlsFilesError`. */
+/** Reads the files, and checks that listeners can use them at `nowMs`. Throws `TlsFilesError` if a file cannot be read or used. */
 export function readTlsFiles(paths: TlsPaths, nowMs: number): CheckedTls {
   return checkIdentity(readIdentity(paths), paths, nowMs);
 }
@@ -52,8 +52,9 @@ interface WatchParts extends TlsExpiryParts {
 
 /**
  * Reads the files every `intervalMs`, and calls `onRenewed` with each new valid identity. Compares the contents of the files, because a
- * renewal replaces files or symbolic links. If the new identity is invalid (incomplete or expired), this is logged, and the current
- * identity stays in use.
+ * renewal may replace either files or symbolic links.
+ *
+ * If the new identity is incomplete or expired, logs an error and keeps the current identity in use.
  */
 export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: WatchParts): { stop(): void } {
   const watch = new TlsWatch(paths, current, parts);

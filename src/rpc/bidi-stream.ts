@@ -15,8 +15,8 @@ import type { BidiStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
 
 /**
- * Serves a bidirectional call. Over HTTP/2, requests and responses are sent concurrently. When the response ends, the call ends, and further
- * request messages are not read.
+ * Serves a bidirectional call. Over HTTP/2, requests and responses are sent concurrently. When the response ends, the call ends, and the
+ * remaining request messages are not read.
  *
  * The promise never rejects.
  */
@@ -35,12 +35,12 @@ export function serveBidiStream<Peer>(
   });
 }
 
-/** Runs a step that reads a message. If the step fails, charges the peer's failure budget. */
+/** Runs a function that reads a message. If the function fails, charges the peer's failure budget. */
 type ChargePeer = <T>(step: () => Promise<T>) => Promise<T>;
 
 /**
- * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. Without this charge, the number of
- * messages would not be limited, because messages of a stream pass no budget check.
+ * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. This charge limits the number of messages of a
+ * stream, because no budget check applies to them.
  */
 function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): ChargePeer {
   let messages = 0;
@@ -78,7 +78,10 @@ class IncomingStream<I extends DescMessage> {
     }
   }
 
-  /** Returns `undefined` at the end of the body, and after `abort`. `abort` cancels the body, so a read error after `abort` is ignored. */
+  /**
+   * Reads the next message. Returns `undefined` at the end of the body, and after `abort` was called. `abort` cancels the body, so an error
+   * of a read after `abort` is ignored.
+   */
   async #next(frames: FrameReader): Promise<MessageShape<I> | undefined> {
     const bytes = await frames.next().catch((error) => {
       if (this.#endedBy === undefined) throw error;
@@ -86,7 +89,10 @@ class IncomingStream<I extends DescMessage> {
     return bytes === undefined || this.#endedBy !== undefined ? undefined : this.#decoder.decode(bytes);
   }
 
-  /** Makes `messages` throw because the call has ended. A handler can thus tell an incomplete request from a complete request. */
+  /**
+   * Makes the iteration of `messages` throw, because the call has ended. A handler can thus tell an incomplete request from a complete
+   * request.
+   */
   abort(thrown: unknown): void {
     this.#endedBy = thrown instanceof Error ? thrown : new ConnectError("the call has ended", Code.Canceled);
     this.#body.cancel();

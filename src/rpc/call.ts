@@ -12,11 +12,11 @@ export class Call<Peer = unknown> {
   readonly protocol: ProtocolName;
   readonly codec: CodecName;
   readonly notes: CallNotes = {};
-  /** Maximum cost of reading the last message, as computed by `decodingCost`. */
+  /** Maximum cost of decoding the last message that was read, in failures (`decodingCost`). */
   cost = 0;
   /** True after the peer guard (`options.guard`) has refused the peer of this call. */
   isPeerRefused = false;
-  /** The timeout that the client set, in ms. It is `undefined` before `startDeadline`, and if the client set no timeout. */
+  /** The timeout that the client set, in ms. `undefined` if the client set no timeout, or if `startDeadline` was not called yet. */
   timeoutMs: number | undefined;
   #header: Headers | undefined;
   #trailer: Headers | undefined;
@@ -45,7 +45,7 @@ export class Call<Peer = unknown> {
     return this.#trailer;
   }
 
-  /** Aborts when the client disconnects, and when the client's timeout has passed. */
+  /** A signal that aborts when the client disconnects, and when the client's timeout has passed. */
   get signal(): AbortSignal {
     const disconnected = this.request.signal();
     return this.#deadline === undefined ? disconnected : AbortSignal.any([disconnected, this.#deadline]);
@@ -55,7 +55,10 @@ export class Call<Peer = unknown> {
     return { header: this.#header, trailer: this.#trailer, encoding };
   }
 
-  /** Starts the client's timeout. Without a timeout, does nothing. If the timeout passes before `finish` is called, calls `onTimeout`. */
+  /**
+   * Starts the timer of the client's timeout. Does nothing if `timeoutMs` is `undefined`. If the timer expires before `finish` is called,
+   * calls `onTimeout`.
+   */
   startDeadline(timeoutMs: number | undefined, onTimeout: (error: ConnectError) => void): void {
     this.timeoutMs = timeoutMs;
     if (timeoutMs === undefined) return;

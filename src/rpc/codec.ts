@@ -26,7 +26,7 @@ export type CodecName = "proto" | "json";
 
 /** Decodes and encodes the messages of one type. */
 export interface Codec<Desc extends DescMessage> {
-  /** Throws ConnectError `invalid_argument` if the bytes are not a message of this type. Ignores unknown fields. */
+  /** Decodes a message. Throws ConnectError `invalid_argument` if the bytes are not a message of this type. Ignores unknown fields. */
   decode(bytes: Uint8Array): MessageShape<Desc>;
   encode(message: MessageInitShape<Desc>): Uint8Array<ArrayBuffer>;
 }
@@ -34,10 +34,13 @@ export interface Codec<Desc extends DescMessage> {
 export type Codecs<Desc extends DescMessage> = Readonly<Record<CodecName, Codec<Desc>>>;
 
 const utf8Encoder = new TextEncoder();
-/** With `fatal`, the decoder throws on invalid UTF-8. Without `fatal`, it would insert replacement characters. */
+/** With `fatal`, the decoder throws if the bytes are invalid UTF-8. Without `fatal`, it would replace the invalid bytes. */
 const utf8Decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** `registry` holds the message types that an Any field may contain. JSON needs these types to read and write an Any field. */
+/**
+ * Returns the codecs of a message type. `registry` contains the message types that an Any field may contain. The JSON codec needs these
+ * types to read and write an Any field.
+ */
 export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Registry): Codecs<Desc> {
   const whole = (message: MessageInitShape<Desc>) => (isMessage(message, desc) ? message : create(desc, message));
   return {
@@ -49,7 +52,8 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
       decode: (bytes) => {
         const parse = () => {
           checkJsonBounds(bytes);
-          // TextDecoder takes 6 ns per byte to find invalid UTF-8. `isUtf8` is much faster, so it refuses invalid text first.
+          // `isUtf8` rejects invalid text before TextDecoder reads it, because it is much faster. TextDecoder takes 6 ns per byte to find
+          // invalid UTF-8.
           if (!isUtf8(bytes)) throw new Error("the text is not UTF-8");
           const json = prepareFields(desc, JSON.parse(utf8Decoder.decode(bytes)));
           return fromJson(desc, json, { ignoreUnknownFields: true, recursionLimit: MESSAGE_DEPTH_MAX, registry });
@@ -62,7 +66,7 @@ export function codecsOf<Desc extends DescMessage>(desc: Desc, registry?: Regist
 }
 
 function binaryDecoder<Desc extends DescMessage>(desc: Desc): Codec<Desc>["decode"] {
-  // `readUnknownFields` would make decoding four times slower, and would create an object per unknown field.
+  // Unknown fields are not kept. To keep them would make decoding four times slower, and would create an object per unknown field.
   const options = { readUnknownFields: false, recursionLimit: MESSAGE_DEPTH_MAX };
   const whole = (bytes: Uint8Array) =>
     decodeWith("proto", () => {
@@ -74,7 +78,10 @@ function binaryDecoder<Desc extends DescMessage>(desc: Desc): Codec<Desc>["decod
   return (bytes) => (read(bytes) as MessageShape<Desc> | undefined) ?? whole(bytes);
 }
 
-/** Returns `undefined` if `flatWriter` does not support the type. The cast is safe because a message has the fields of its descriptor. */
+/**
+ * Returns a fast encoder for a message type. Returns `undefined` if `flatWriter` does not support the type. The cast is safe because a
+ * message has the fields of its descriptor.
+ */
 function binaryEncoder<Desc extends DescMessage>(desc: Desc): Codec<Desc>["encode"] | undefined {
   const write = flatWriter(desc);
   return write && ((message) => write(message as FlatMessage));
@@ -89,12 +96,12 @@ function decodeWith<T>(codec: CodecName, decode: () => T): T {
   }
 }
 
-/** Matches the start of protobuf-es's error messages that quote a value. The match ends before the value. */
+/** Matches the start of an error message of protobuf-es that quotes a value from the client. The match ends before the value. */
 const BEFORE_VALUE = /^cannot decode [\w. ]+ from JSON\b/;
 
 /**
- * Returns the cause of a decoding error, for the log. The cause names the field if possible, and never contains a value that the client
- * sent.
+ * Returns the cause of a decoding error, for the log. The cause names the field if the field is known. It never contains a value that the
+ * client sent.
  */
 function decodeCause(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown;

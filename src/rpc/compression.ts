@@ -15,10 +15,11 @@ import { ACCEPTED_CODINGS_CHARACTERS_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE 
 import type { ProtocolHeaders } from "./protocol.ts";
 
 /**
- * A compression of messages. `name` is its name in headers. Compression is synchronous, so the gateway processes one message at a time.
+ * A compression of messages. `name` is its name in headers. Compression is synchronous, so the gateway compresses or decompresses one
+ * message at a time. This has two effects:
  *
- * - Messages of a stream keep their order.
- * - Many concurrent decompression bombs use only the memory of one bomb.
+ * - The messages of a stream keep their order.
+ * - Many concurrent decompression bombs take only the memory of one bomb.
  */
 export interface Compression {
   readonly name: string;
@@ -33,7 +34,7 @@ export interface Compression {
 
 type Unpack = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
-/** The compression levels of gzip, brotli and zstd are chosen for speed, because the compression delays the response. */
+/** The compression levels of gzip, brotli and zstd are low, because fast compression delays the response less. */
 export const gzip = compression("gzip", gunzipSync, (bytes) => gzipSync(bytes, { level: 1 }));
 export const brotli = compression("br", unpackBrotli, (bytes) =>
   brotliCompressSync(bytes, { params: { [zlib.BROTLI_PARAM_QUALITY]: 3 } }),
@@ -45,7 +46,7 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
     name,
     compress,
     decompress(bytes, bytesMax) {
-      // A client may send a compressed empty message as zero bytes.
+      // Zero bytes are accepted as a compressed empty message, because some clients send it in this form.
       if (bytes.byteLength === 0) return bytes;
       const maxOutputLength = unpackedBytesMax(bytes.byteLength, bytesMax);
       try {
@@ -57,14 +58,17 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
   };
 }
 
-/** Returns the maximum unpacked size of a message of `packedBytes` bytes. `bytesMax` and `UNPACK_RATIO_MAX` (limits.ts) limit it. */
+/**
+ * Returns the maximum unpacked size of a message that has `packedBytes` compressed bytes. Two limits apply: `bytesMax`, and the ratio
+ * `UNPACK_RATIO_MAX` (limits.ts).
+ */
 export function unpackedBytesMax(packedBytes: number, bytesMax: number): number {
   return Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, packedBytes * UNPACK_RATIO_MAX));
 }
 
 /**
- * Decompresses brotli. The decoder fills a whole window (RFC 7932 9.1) before it returns output, so 14 bytes can make it fill 16 MiB. A
- * narrower window prevents this.
+ * Decompresses brotli. The decoder fills a complete window (RFC 7932 9.1) before it returns output. 14 bytes of input can thus make it fill
+ * 16 MiB. To prevent this, the window size in the input is lowered first.
  */
 function unpackBrotli(bytes: Uint8Array, options: { maxOutputLength: number }): Uint8Array {
   return brotliDecompressSync(narrowWindow(bytes, options.maxOutputLength), options);
@@ -84,7 +88,9 @@ export interface NegotiatedCompression {
   readonly response: Compression | undefined;
 }
 
-/** Maximum number of Accept-Encoding values whose result is cached. Real clients send only a few different values. */
+/**
+ * Maximum number of different Accept-Encoding values whose selected compression is cached. Real clients send only a few different values.
+ */
 const REMEMBERED_LISTS_MAX = 64;
 
 /** The compressions that a server supports. `negotiate` selects the compressions of a call. */
@@ -96,7 +102,10 @@ export class Compressions {
     this.#available = available;
   }
 
-  /** Throws ConnectError `unimplemented` if the request uses an unknown compression. The error lists the supported compressions. */
+  /**
+   * Selects the compressions of a call. Throws ConnectError `unimplemented` if the request uses an unknown compression. The error lists the
+   * supported compressions.
+   */
   negotiate(names: ProtocolHeaders, headers: HeaderReader): NegotiatedCompression {
     const [requested, ...more] = codingsOf(headers.get(names.encoding));
     const accepted = headers.get(names.acceptEncoding);
@@ -111,8 +120,8 @@ export class Compressions {
   }
 
   /**
-   * Returns the first supported compression of an Accept-Encoding list. An entry with the quality value q=0 is excluded (RFC 9110 12.5.3);
-   * other quality values are ignored. A list over `ACCEPTED_CODINGS_CHARACTERS_MAX` is ignored.
+   * Returns the first supported compression in an Accept-Encoding list. Returns `undefined` if there is none, or if the list is longer than
+   * `ACCEPTED_CODINGS_CHARACTERS_MAX`. An entry with the quality value q=0 is excluded (RFC 9110 12.5.3); other quality values are ignored.
    */
   #firstOf(accepted: string): Compression | undefined {
     if (accepted.length > ACCEPTED_CODINGS_CHARACTERS_MAX) return undefined;

@@ -71,7 +71,7 @@ export const connectUnary: UnaryProtocol = {
   },
 };
 
-/** Adds the trailers of a unary call to its headers. The name of each trailer gets the prefix `trailer-`. */
+/** Adds the trailers of a unary call to its headers. The prefix `trailer-` is added to the name of each trailer. */
 function withTrailers<H extends Headers | Readonly<Record<string, string>>>(headers: H, trailer: Headers | undefined) {
   return trailer === undefined ? headers : trailerMux(new Headers(headers), trailer);
 }

@@ -4,8 +4,8 @@ import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } fro
 import type { ReadOptions } from "./request-message.ts";
 
 /**
- * Splits the body of a request into messages. The reader reads chunks only until the requested message is complete. It thus holds at most one
- * message and the rest of the last chunk.
+ * Splits the body of a request into messages. The reader reads chunks only until the requested message is complete. At any time, it thus
+ * holds at most one message and the remaining bytes of the last chunk.
  */
 export class FrameReader {
   readonly #source: BodySource;
@@ -44,7 +44,7 @@ export class FrameReader {
     return this.#queue.take(bytes);
   }
 
-  /** Reads until at least `bytes` bytes are queued. Returns false if the body ends before. */
+  /** Reads until the queue contains at least `bytes` bytes, and returns true. Returns false if the body ends earlier. */
   async #has(bytes: number): Promise<boolean> {
     while (this.#queue.byteLength < bytes) {
       const chunk = await this.#source.read().catch((cause) => {
@@ -58,7 +58,7 @@ export class FrameReader {
   }
 }
 
-/** A queue of received bytes. Its memory depends on the received bytes, not on the length that a frame header announces. */
+/** A queue of received bytes. It takes memory only for received bytes, not for the length that a frame header announces. */
 class ByteQueue {
   #bytes: Uint8Array = new Uint8Array(0);
   #from = 0;
@@ -70,7 +70,8 @@ class ByteQueue {
 
   append(chunk: Uint8Array): void {
     if (this.byteLength === 0) {
-      // An empty queue uses the chunk itself. Usually a chunk contains complete messages, so nothing is copied.
+      // If the queue is empty, it uses the chunk itself without a copy. A chunk usually contains complete messages, so nothing is copied
+      // then.
       this.#bytes = chunk;
       this.#from = 0;
       this.#to = chunk.byteLength;

@@ -4,7 +4,7 @@
  */
 export const FRAME_HEADER_BYTES = 5;
 
-/** This bit of the flag byte is 1 if the message is compressed. */
+/** The bit of the flag byte that is 1 if the message is compressed. */
 export const FLAG_COMPRESSED = 0b0000_0001;
 
 /** Returns a frame that contains the message. */

@@ -3,7 +3,7 @@ import { BODY_BYTES_PER_PIECE, BODY_PIECES_MAX } from "./limits.ts";
 // The HTTP interface of the RPC layer. A host is an HTTP server that adapts its requests and responses to this interface. The gateway has two
 // hosts: Bun.serve (transport/bun/fetch-host.ts) and node:http2 (transport/h2/h2-host.ts).
 
-/** Reads headers as `Headers` does. `name` must be in lower case. */
+/** Reads a header by its name, as `Headers` does. `name` must be in lower case. */
 export interface HeaderReader {
   get(name: string): string | null;
 }
@@ -30,7 +30,7 @@ export interface HttpRequest<Peer = unknown> {
   body(): BodySource;
   /** Returns a signal that aborts when the client disconnects. */
   signal(): AbortSignal;
-  /** Frees the memory of everything except `path` and `peer`. It is for calls whose response stays open for a long time. */
+  /** Frees all memory of the request except `path` and `peer`. It is for calls whose response stays open for a long time. */
   release(): void;
   /** Whether responses on this connection can have trailers. gRPC needs trailers. */
   readonly trailers: boolean;
@@ -38,7 +38,10 @@ export interface HttpRequest<Peer = unknown> {
   readonly peer: Peer;
 }
 
-/** The body of a request, provided by the host. Bytes that are not read stay at the client, except for the bytes that the runtime buffers. */
+/**
+ * The body of a request, provided by the host. Bytes that are not read yet wait at the client, except for the bytes that the runtime
+ * buffers.
+ */
 export interface BodySource {
   /** Returns the next bytes, or `undefined` at the end. Throws if the client disconnects. Only one read may be pending. */
   read(): Promise<Uint8Array | undefined>;
@@ -65,7 +68,7 @@ export interface HttpStreamReply {
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly writer: BodyWriter;
-  /** Maximum time between two writes, in ms. `undefined` if the writer guarantees no maximum. */
+  /** Maximum time between two writes, in ms. `undefined` if the writer may wait for any time between two writes. */
   readonly idleMsMax?: number | undefined;
 }
 
@@ -79,21 +82,21 @@ export interface BodyWriter {
   /** Called when all queued bytes are sent, if `needsDrain` was true. */
   bodyDrained(): void;
   /**
-   * Called exactly once, as the last method: after the client has disconnected or the body was closed. Also called if the body was never
-   * opened.
+   * Called exactly once, as the last call: after the client has disconnected, or after the body was closed. It is also called if
+   * `bodyOpened` was never called.
    */
   bodyClosed(): void;
 }
 
 /** The host's side of a streaming body. The `BodyWriter` writes to it. */
 export interface BodySink {
-  /** Queues bytes for the client. Never throws. Does nothing after the client has disconnected. */
+  /** Queues bytes for the client. Never throws. Does nothing if the client has disconnected. */
   write(bytes: Uint8Array): void;
   /** Ends the body after all queued bytes. gRPC passes `trailers`, which are sent after the body. Idempotent. */
   close(trailers?: Headers): void;
   /** Number of bytes queued because the client reads too slowly, as reported by the runtime. 0 if there is no backpressure. */
   readonly queuedBytes: number;
-  /** Whether the socket applies backpressure. If true, the host calls `bodyDrained` when all queued bytes are sent. */
+  /** True if the socket applies backpressure. The host then calls `bodyDrained` when all queued bytes are sent. */
   readonly needsDrain: boolean;
 }
 

@@ -12,10 +12,10 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /**
- * Checks a JSON text before it is parsed. Throws if the text exceeds a bound of limits.ts, or if a name occurs twice in one object. The parser
- * checks the syntax later.
+ * Checks a JSON text before it is parsed. Throws if the text exceeds a bound of limits.ts, or if a name occurs twice in one object. The
+ * parser checks the syntax later.
  *
- * A native search skips strings without escapes, so long strings are cheap.
+ * Native code searches for the end of each string, so long strings without escapes are fast to check.
  */
 export function checkJsonBounds(bytes: Uint8Array): void {
   new JsonBounds(bytes, JSON_TOKENS_MAX, true).run();
@@ -26,7 +26,7 @@ export function checkJsonCost(bytes: Uint8Array, tokensMax: number): void {
   new JsonBounds(bytes, tokensMax, false).run();
 }
 
-/** The names found so far in an object that is not closed yet. `undefined` stands for an array. */
+/** The member names found so far in an object that is not closed yet. `undefined` stands for an array that is not closed yet. */
 type OpenNames = Set<string> | undefined;
 
 class JsonBounds {
@@ -39,7 +39,7 @@ class JsonBounds {
   #tokensLeft: number;
   #spaceLeft = JSON_SPACE_BYTES_MAX;
   #escapesLeft: number;
-  /** Position of the next backslash after the checked bytes. If no backslash follows, it is the length of the text. */
+  /** Position of the next backslash after the checked bytes. If no more backslash follows, the length of the text. */
   #backslashAt = -1;
 
   constructor(bytes: Uint8Array, tokensMax: number, areNamesDistinct: boolean) {
@@ -137,7 +137,10 @@ class JsonBounds {
   }
 }
 
-/** Replaces the escapes of a name. The result is the name's UTF-8 bytes read as Latin-1, so that it equals the same name without escapes. */
+/**
+ * Replaces the escapes of a name. The result contains the name's UTF-8 bytes as Latin-1 characters, because names without escapes are
+ * compared in this form too.
+ */
 function unescaped(source: string): string {
   const name: unknown = JSON.parse(`"${Buffer.from(source, "latin1").toString()}"`);
   return Buffer.from(String(name)).toString("latin1");

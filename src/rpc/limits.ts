@@ -5,8 +5,8 @@ export const PROTO_FIELDS_MAX = 1024;
 export const MESSAGE_DEPTH_MAX = 100;
 
 /**
- * Maximum number of tokens in a JSON text: names, values and punctuation. A name takes the parser a few hundred ns, another token about 50
- * ns.
+ * Maximum number of tokens in a JSON text: names, values and punctuation. The parser takes a few hundred ns for a name, and about 50 ns for
+ * any other token.
  */
 export const JSON_TOKENS_MAX = 2048;
 /** Maximum length of a number in JSON, in characters. BigInt takes quadratic time. Programs write numbers with at most 25 characters. */
@@ -16,27 +16,27 @@ export const JSON_NAME_BYTES_MAX = 256;
 /** Maximum white space in a JSON text, in bytes. Indented JSON has some hundred bytes of white space. */
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
 /**
- * Maximum number of escapes in a JSON text, plus one escape per `JSON_BYTES_PER_ESCAPE` bytes of text. Parsers decode escapes slowly. PHP
- * escapes about one in 65 characters of base64.
+ * Number of escapes that every JSON text may have. A text may have one more escape per `JSON_BYTES_PER_ESCAPE` bytes. Parsers decode
+ * escapes slowly. PHP escapes about one in 65 characters of base64.
  */
 export const JSON_ESCAPES_MAX = 256;
 export const JSON_BYTES_PER_ESCAPE = 32;
 /**
- * Maximum length of base64 that may have any form that protobuf-es accepts. protobuf-es decodes unusual forms slowly, one character at a time.
- * Longer base64 must have a form that the runtime decodes natively.
+ * Maximum length of base64 in any form that protobuf-es accepts, in characters. protobuf-es decodes unusual forms slowly, one character at
+ * a time. Longer base64 must have a form that the runtime decodes natively.
  */
 export const LENIENT_BASE64_CHARACTERS_MAX = 4096;
 /** Maximum length of a string that `flatReader` decodes, in bytes. For longer strings, protobuf-es is faster than a loop over the bytes. */
 export const FLAT_TEXT_BYTES_MAX = 1024;
 
 /**
- * Every compressed message may unpack to this many bytes, whatever its compressed size. A brotli window of 2^18 bytes holds exactly this
- * many bytes (RFC 7932 9.1).
+ * Every compressed message may unpack to this many bytes, even if its compressed size is very small. A brotli window of 18 bits holds
+ * exactly this many bytes (RFC 7932 9.1).
  */
 export const UNPACKED_BYTES_FREE = 2 ** 18 - 16;
 /**
- * Maximum ratio of unpacked size to compressed size, for messages that unpack to more than `UNPACKED_BYTES_FREE`. The most regular JSON
- * reaches a ratio of 20.
+ * Maximum ratio of unpacked size to compressed size. It applies to messages that unpack to more than `UNPACKED_BYTES_FREE`. Very regular
+ * JSON reaches a ratio of 20.
  */
 export const UNPACK_RATIO_MAX = 100;
 /**
@@ -50,7 +50,10 @@ export const UNPACKED_BYTES_PER_FAILURE = UNPACKED_BYTES_FREE;
  * characters.
  */
 export const ACCEPTED_CODINGS_CHARACTERS_MAX = 512;
-/** Maximum length of a cheap uncompressed message, in bytes. Decoding such a message takes no more time than refusing a request. */
+/**
+ * Maximum length of an uncompressed message that counts as cheap, in bytes. Decoding a cheap message takes no more time than refusing a
+ * request.
+ */
 export const CHEAP_MESSAGE_BYTES_MAX = 16 * 1024;
 /**
  * One failure is charged per this many messages of a bidirectional stream. Answering a reflection request takes about 100 µs. Reflection
@@ -70,8 +73,8 @@ export const TIMEOUT_CHARACTERS_MAX = 16;
 export const TIMER_MS_MAX = 2_147_483_647;
 
 /**
- * Maximum number of pieces (chunks or DATA frames) of a body, plus one piece per `BODY_BYTES_PER_PIECE` bytes of the body. Even a short piece
- * takes some µs to process. Normal networks produce pieces of about 1200 bytes or more.
+ * Number of pieces (chunks or DATA frames) that every request body may have. A body may have one more piece per `BODY_BYTES_PER_PIECE`
+ * bytes. Even a short piece takes some µs to process. Normal networks produce pieces of about 1200 bytes or more.
  */
 export const BODY_PIECES_MAX = 512;
 export const BODY_BYTES_PER_PIECE = 1024;

@@ -4,12 +4,15 @@ import type { ReplyMetadata } from "./protocol.ts";
 
 type Constant = Readonly<Record<string, string>>;
 
-/** Returns the response headers that every call of a codec has. A handler's headers are not included. */
+/** Returns the response headers that are the same for every call of a codec. The headers that a handler adds are not included. */
 export function constantHeaders(contentTypes: Readonly<Record<CodecName, string>>): Readonly<Record<CodecName, Constant>> {
   return { proto: { "content-type": contentTypes.proto }, json: { "content-type": contentTypes.json } };
 }
 
-/** Adds the call's own headers and the compression header to `constant`. If there is nothing to add, returns `constant` itself. */
+/**
+ * Returns the response headers of a call: the constant headers, the headers that the handler added, and the compression header. If the call
+ * adds no headers, returns `constant` itself.
+ */
 export function replyHeaders(constant: Constant, metadata: ReplyMetadata, encodingHeader: string): ResponseHeaders {
   if (metadata.header === undefined && metadata.encoding === undefined) return constant;
   const headers = new Headers(metadata.header);

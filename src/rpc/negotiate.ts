@@ -30,8 +30,8 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   }
 
   /**
-   * Finds the protocol and codec of a content type. JSON may have a charset parameter, which must be UTF-8. Returns `undefined` if none
-   * matches.
+   * Finds the protocol and codec of a content type. Returns `undefined` if no protocol has this content type. A JSON content type may have
+   * a charset parameter, which must be UTF-8.
    */
   find(contentType: string | null): Negotiated<P> | undefined {
     if (contentType === null) return undefined;

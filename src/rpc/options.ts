@@ -23,11 +23,11 @@ export interface CallSummary<Peer> {
   readonly startedAt: number;
 }
 
-/** Options of the RPC server. All are required, so that no security option has a default. */
+/** Options of the RPC server. All options are required, so that no security option is omitted by mistake. */
 export interface RpcOptions<Peer> {
   /** Maximum length of a request message, in bytes. It applies before and after decompression. */
   readonly requestBytesMax: number;
-  /** Creates the error for a message over `requestBytesMax` or over the lower limit of its method. */
+  /** Creates the error for a message that is longer than `requestBytesMax`, or longer than the lower limit of its method. */
   readonly tooLarge: (limitBytes: number) => Error;
   /** The compressions that the server supports. */
   readonly compressions: Compressions;

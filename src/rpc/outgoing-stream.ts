@@ -7,7 +7,7 @@ import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 
-/** The RPC that the stream answers. The stream invokes these methods on it. */
+/** The call that the stream answers. The stream calls these methods. */
 export interface StreamOwner {
   /** Starts the HTTP response. Called once. */
   respond(reply: HttpStreamReply): void;
@@ -96,14 +96,14 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.write(packer === undefined ? encodeFrame(0, plain) : encodeFrame(FLAG_COMPRESSED, packer.compress(plain)));
   }
 
-  /** Sends a frame. The message in the frame must be encoded with `codec`. Does nothing after the end of the stream. */
+  /** Sends a frame whose message is already encoded with `codec`. Does nothing after the end of the stream. */
   write(frame: Uint8Array): void {
     if (this.#ended) return;
     if (this.#body !== undefined) this.#body.write(frame);
     else this.#writeEarly(frame);
   }
 
-  /** Ends the stream. With `thrown`, the client gets an error; without it, success. Idempotent. */
+  /** Ends the stream. If `thrown` is set, the client gets an error. If `thrown` is `undefined`, the client gets success. Idempotent. */
   end(thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;

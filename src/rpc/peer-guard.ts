@@ -2,7 +2,9 @@ import type { Call } from "./call.ts";
 import { unpackedBytesMax } from "./compression.ts";
 import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE, UNPACKED_BYTES_PER_FAILURE } from "./limits.ts";
 
-/** Limits the work that a peer can cause with requests that fail. A cost is a number of failures, which the failure budget of the peer pays. */
+/**
+ * Limits the work that a peer can cause with failing requests. A cost is a number of failures. It is paid from the peer's failure budget.
+ */
 export interface PeerGuard<Peer> {
   /** Throws a refusal if the peer's failure budget does not cover `cost`. Does not spend from the budget. Must be synchronous. */
   check(peer: Peer, cost: number): void;
@@ -10,7 +12,10 @@ export interface PeerGuard<Peer> {
   charge(peer: Peer, cost: number): void | Promise<void>;
 }
 
-/** Calls the peer guard for a call. Marks the call if the guard refuses the peer, because this refusal is not charged to the peer. */
+/**
+ * Checks the peer of a call with the peer guard. If the guard refuses the peer, sets `isPeerRefused` of the call, because this refusal is
+ * not charged to the peer.
+ */
 export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard<Peer>): void {
   try {
     guard.check(call.peer, cost);
@@ -21,8 +26,8 @@ export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard
 }
 
 /**
- * Returns the maximum cost of decompressing and decoding a message, in failures. One failure stands for about 2 ms. A cheap message costs
- * 0.
+ * Returns the maximum cost of decompressing and decoding a message, as a number of failures. One failure stands for about 2 ms. The cost of
+ * a short uncompressed message (`CHEAP_MESSAGE_BYTES_MAX`) is 0.
  */
 export function decodingCost(bytes: number, isPacked: boolean, bytesMax: number): number {
   if (!isPacked) return bytes <= CHEAP_MESSAGE_BYTES_MAX ? 0 : 1;

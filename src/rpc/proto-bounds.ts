@@ -17,7 +17,8 @@ type Fields = ReadonlyMap<number, WireShape>;
 /**
  * Checks a binary message before protobuf-es decodes it. Throws if the message has too many fields, is nested too deeply or is malformed.
  *
- * - The fields of nested messages count. Each occurrence of a field and each item of a packed list counts as one field.
+ * - The fields of nested messages are included in the number of fields. Each occurrence of a repeated field and each item of a packed list
+ *   counts as one field.
  * - A known field is parsed by its declared type, not by its wire type. protobuf-es does the same.
  */
 export function checkProtoBounds(desc: DescMessage, bytes: Uint8Array): void {
@@ -107,8 +108,8 @@ class ProtoBounds {
   }
 
   /**
-   * Skips a string. Throws if it is not UTF-8. protobuf-es would check it with TextDecoder, which takes 6 ns per byte; `isUtf8` is much
-   * faster.
+   * Skips a string. Throws if the string is not UTF-8. protobuf-es would check this with TextDecoder, which takes 6 ns per byte; `isUtf8`
+   * is much faster.
    */
   #text(bytes: number): void {
     const start = this.#at;
@@ -162,12 +163,12 @@ function itemShape(field: DescField & { readonly fieldKind: "list" }): WireShape
   return scalarShape(field.scalar, field.utf8Validation);
 }
 
-/** Returns the shape of a message field. `fields` is a function, because a message type may be recursive. */
+/** Returns the wire format of a message field. `fields` is a function that is called later, because a message type may contain itself. */
 function messageShape(desc: DescMessage, isGroup: boolean): WireShape {
   return { kind: isGroup ? "group" : "message", fields: () => fieldsOf(desc) };
 }
 
-/** Returns the shape of a scalar field or an enum field. For an enum, `scalar` is `undefined`. */
+/** Returns the wire format of a scalar field or an enum field. For an enum field, `scalar` is `undefined`. */
 function scalarShape(scalar: ScalarType | undefined, isValidated: boolean): WireShape {
   switch (scalar) {
     case ScalarType.STRING:

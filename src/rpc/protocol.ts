@@ -21,15 +21,15 @@ export interface ReplyMetadata {
   readonly encoding: string | undefined;
 }
 
-/** What a protocol sends at the end of a stream, after the last message: a frame or HTTP trailers. */
+/** The end of a stream, as a protocol sends it after the last message: a frame or HTTP trailers. */
 export interface StreamEnd {
   readonly frame: Uint8Array | undefined;
   readonly trailers: Headers | undefined;
 }
 
 /**
- * A protocol defines the bytes and headers of its requests and responses. The protocols are in connect.ts, grpc-web.ts and grpc.ts. What all
- * protocols have in common is in unary.ts, server-stream.ts and bidi-stream.ts.
+ * A protocol defines the bytes and headers of its requests and responses. The protocols are in connect.ts, grpc-web.ts and grpc.ts. The
+ * code that all protocols share is in unary.ts, server-stream.ts and bidi-stream.ts.
  */
 interface Protocol {
   readonly name: ProtocolName;
@@ -37,7 +37,7 @@ interface Protocol {
   readonly contentTypes: Readonly<Record<CodecName, string>>;
   /** Parses the value of the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
   timeoutMs(value: string | null): number | undefined;
-  /** Checks the headers that only this protocol has. Throws ConnectError if a header is invalid. */
+  /** Checks the headers that no other protocol has. Throws ConnectError if such a header is invalid. */
   checkHeaders(headers: HeaderReader): void;
 }
 
@@ -51,7 +51,7 @@ export interface UnaryProtocol extends Protocol {
 
 export interface StreamProtocol extends Protocol {
   readonly framed: true;
-  /** Returns the response headers. `metadata.encoding` names the compression of those messages of the stream that are compressed. */
+  /** Returns the response headers. `metadata.encoding` names the compression. Single messages of the stream may be uncompressed. */
   streamHeaders(codec: CodecName, metadata: ReplyMetadata): ResponseHeaders;
   streamEnd(error: ConnectError | undefined, trailer: Headers | undefined): StreamEnd;
 }

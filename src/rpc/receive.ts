@@ -13,8 +13,10 @@ export interface CallHeaders {
 }
 
 /**
- * Checks the peer with the peer guard, and reads the request headers. Throws the refusal of the guard, or a ConnectError. This function must be
- * synchronous: node:http2 loses the end of a body that has no listener in the first turn of the event loop.
+ * Checks the peer with the peer guard, and reads the request headers. Throws the refusal of the guard, or a ConnectError.
+ *
+ * This function must be synchronous. If a body has no listener in the first turn of the event loop, node:http2 does not report the end of
+ * the body.
  */
 export function openCall<Peer>(
   { limits }: AnyMethod<Peer>,
@@ -29,7 +31,9 @@ export function openCall<Peer>(
   return { timeoutMs, compression: options.compressions.negotiate(protocol.headers, headers) };
 }
 
-/** Runs a step that reads or decodes a message. If the step fails, charges the peer, unless the client disconnected or was too slow. */
+/**
+ * Runs a function that reads or decodes a message. If the function fails, charges the peer, unless the client disconnected or was too slow.
+ */
 export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Peer>, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
@@ -39,8 +43,8 @@ export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Pee
 }
 
 /**
- * Charges the peer for an error that occurred before a message was decoded. Returns `thrown`. Does not charge errors that `isChargeable`
- * excludes.
+ * Charges the peer for an error that occurred before a message was decoded. Returns the error. Does not charge the peer if the client
+ * disconnected or was too slow.
  */
 export async function charged<Peer>(thrown: unknown, call: Call<Peer>, { guard }: RpcOptions<Peer>): Promise<unknown> {
   if (!call.isPeerRefused && isChargeable(thrown)) await guard.charge(call.peer, call.cost);

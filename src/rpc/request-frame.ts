@@ -23,7 +23,10 @@ export function incompleteFrame(): ConnectError {
   return new ConnectError("the request ends within a message", Code.InvalidArgument);
 }
 
-/** Translates an error that the host threw while it read the body. The body was too slow or in too many pieces, or the client disconnected. */
+/**
+ * Translates an error that the host threw while it read the body. Possible causes: the body was too slow, the body had too many pieces, or
+ * the client disconnected.
+ */
 export function incompleteBody(cause: unknown): ConnectError {
   if (cause instanceof BodyTooSlow) {
     return new ConnectError("the request took too long to arrive", Code.DeadlineExceeded, undefined, undefined, cause);
@@ -36,7 +39,7 @@ export function incompleteBody(cause: unknown): ConnectError {
 
 type Unpacking = Pick<ReadOptions, "compression" | "bytesMax" | "beforeDecoding">;
 
-/** Decompresses a message if `compressed` is true. Otherwise returns the message unchanged. */
+/** Returns the decompressed message if `compressed` is true. Returns the message unchanged if `compressed` is false. */
 export function unpackMessage(message: Uint8Array, compressed: boolean, { compression, bytesMax, beforeDecoding }: Unpacking) {
   beforeDecoding(message.byteLength, compressed);
   if (!compressed) return message;

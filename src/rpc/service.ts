@@ -28,9 +28,9 @@ export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Pe
 ) => Promise<void> | void;
 
 /**
- * Answers a stream of request messages with a stream. The response ends as for `ServerStreamHandler`.
+ * Answers a stream of request messages with a stream. The code that keeps the response stream must end it, as for `ServerStreamHandler`.
  *
- * - `requests` can be iterated once. It reads a message only when the iteration needs one.
+ * - `requests` can be iterated once. A message is read only when the iteration needs the message.
  * - `requests` ends after the last message of the client. It throws if the call ends before the last message.
  */
 export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
@@ -41,9 +41,9 @@ export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer
 
 /** Limits for the calls of one method. */
 export interface MethodLimits {
-  /** Maximum length of a request message, in bytes. It has no effect if the limit of the server is lower. */
+  /** Maximum length of a request message, in bytes. The server has a limit for all methods too; the lower limit applies. */
   readonly requestBytesMax: number;
-  /** Whether calls skip the check of the peer guard. Set it only for methods that cost at most as much as a refusal. */
+  /** If true, the peer guard does not check the peers of calls. Set it only for methods whose calls cost at most as much as a refusal. */
   readonly servesAnyPeer: boolean;
 }
 

@@ -55,7 +55,10 @@ async function answer<Peer>(
   return protocol.reply(packer?.compress(plain) ?? plain, codec, call.metadata(packer?.name));
 }
 
-/** Returns the result of `work`. If the client's timeout passes first, rejects with `deadline_exceeded`, and `work` continues unobserved. */
+/**
+ * Returns the result of `work`. If the client's timeout passes first, rejects with `deadline_exceeded`. `work` then continues, and its
+ * result is ignored.
+ */
 function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeoutMs: number | undefined, call: Call<Peer>) {
   if (timeoutMs === undefined) return work();
   const { promise, resolve, reject } = Promise.withResolvers<MessageInitShape<DescMessage>>();
@@ -64,7 +67,10 @@ function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeou
   return promise;
 }
 
-/** Returns the error to report. After the client has disconnected, a handler can fail with any error, so the error becomes `canceled`. */
+/**
+ * Returns the error to report. If the client has disconnected, returns the error `canceled` instead of `thrown`, because a handler can then
+ * fail with any error.
+ */
 function canceledOr<Peer>(thrown: unknown, call: Call<Peer>): unknown {
   if (thrown instanceof ConnectError || !call.request.signal().aborted) return thrown;
   return new ConnectError("the client canceled the call", Code.Canceled, undefined, undefined, thrown);

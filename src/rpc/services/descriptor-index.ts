@@ -68,7 +68,7 @@ export class DescriptorIndex {
 /** Returns the file, then all its direct and indirect imports. */
 function withImports(file: DescFile): readonly DescFile[] {
   const all = new Set([file]);
-  // The iteration of a Set also visits elements that are added during the iteration.
+  // The loop also visits the files that it adds, because the iteration of a Set visits elements that are added during the iteration.
   for (const each of all) for (const imported of each.dependencies) all.add(imported);
   return [...all];
 }

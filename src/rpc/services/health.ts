@@ -23,7 +23,10 @@ const WATCHERS_MAX = 1000;
 /** Maximum number of bytes queued for one watcher. A status takes 7 bytes, so a client with a longer queue has stopped reading. */
 const QUEUED_BYTES_MAX = 64 * 1024;
 
-/** Health calls skip the check of the peer guard: a load balancer may share its address with clients that fail, and must still get answers. */
+/**
+ * The peer guard does not check the peers of health calls. A load balancer may share its address with clients that fail, and must still get
+ * answers.
+ */
 const OPTIONS: MethodOptions = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX, servesAnyPeer: true };
 
 interface Watcher {
@@ -49,7 +52,7 @@ export class Health {
     this.#quota = new FairQuota(watchersMax);
   }
 
-  /** Sets the status of a service. If the status changes, sends it to the service's watchers. Does nothing after `shutDown`. */
+  /** Sets the status of a service. If the status is new, sends it to the service's watchers. Does nothing after `shutDown`. */
   set(service: string, serving: boolean): void {
     if (this.#shutDown || this.#serving.get(service) === serving) return;
     this.#serving.set(service, serving);

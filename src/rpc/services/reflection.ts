@@ -24,7 +24,9 @@ const STREAMS_MAX = 100;
 const QUESTIONS_MAX = 1000;
 
 export interface ReflectionOptions {
-  /** More files to serve: their messages are not request or response types. Examples are error details and messages in an Any field. */
+  /**
+   * More files to describe, for messages that are not request or response types. Examples are error details and messages in an Any field.
+   */
   readonly files?: readonly DescFile[];
   /** When this signal aborts, open reflection streams end. A shutdown thus does not wait for them. */
   readonly stopping?: AbortSignal;

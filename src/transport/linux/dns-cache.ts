@@ -8,8 +8,8 @@ const TIME_TO_LIVE = "BUN_CONFIG_DNS_TIME_TO_LIVE_SECONDS";
  * DNS answers for 30 s, even if connections to the address fail (https://github.com/oven-sh/bun/pull/38983).
  *
  * - Call this function before the first connection to a host name, because Bun reads the variable only once.
- * - The function sets the variable in the C library's environment, because Bun reads it there. A write to `process.env` does not change
- *   that environment.
+ * - The function sets the variable in the C library's environment, because Bun reads it there. A write to JavaScript's environment object
+ *   does not change that environment.
  * - Throws on systems other than Linux.
  */
 export function shortenDnsCache(): void {

@@ -82,8 +82,10 @@ export class PeerResolver {
   }
 
   /**
-   * Reads the hops from the nearest to the farthest. Returns the first address that is not a trusted proxy. Stops at a hop that is not an
-   * address, because the hops behind it cannot be trusted.
+   * Returns the address of the client behind `socket`, which is a trusted proxy. Reads the hops from the nearest to the farthest.
+   *
+   * - Stops at the first address that is not a trusted proxy, and at the maximum number of hops. Returns the last address that was read.
+   * - Stops at a hop that is not an address, because the hops behind it cannot be trusted. Returns the address before this hop.
    */
   #behindProxies(socket: IpAddress, header: string): IpAddress {
     let nearest = socket;

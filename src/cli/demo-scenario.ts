@@ -12,18 +12,18 @@ import type { CommandResult } from "../client/verify.ts";
 import { EventReader } from "./event-reader.ts";
 import { codeName, describe, ScenarioSteps, type StepResult, UnexpectedResult } from "./scenario-steps.ts";
 
-/** The scenario of `sallyport demo`. Two clients use a gateway over the network, from login to shutdown. */
+/** The scenario of `sallyport demo`. Two clients use a gateway over the network, from their login until the gateway stops. */
 
 export interface ScenarioParts {
   /** Base URL of the gateway's RPC and public REST. */
   readonly edgeUrl: string;
   /** Base URL of the embedded backend's REST interface. */
   readonly devBackendUrl: string;
-  /** Creates a transport to the gateway. Called once for each client. */
+  /** Creates a connect-es transport to the gateway. The scenario calls this function once for each client. */
   readonly newTransport: () => Transport;
   /** Prints one line of output. */
   readonly print: (line: string) => void;
-  /** Stops the gateway. Called once, in the last step. */
+  /** Stops the gateway. The scenario calls this function once, in its last step. */
   readonly stopGateway: () => Promise<void>;
   readonly stepTimeoutMs?: number | undefined;
   /** A monotonic clock, in milliseconds. */
@@ -44,7 +44,7 @@ const STEP_TIMEOUT_MS = 5_000;
 const NAME = "Ada Lovelace";
 const TEXT = "Hello, Bob.";
 
-/** Runs the scenario against a running gateway. Returns whether all steps passed. */
+/** Runs the scenario against a running gateway. Resolves to true if all steps passed. */
 export async function runScenario(parts: ScenarioParts): Promise<boolean> {
   const { print, monotonic = () => performance.now(), stepTimeoutMs = STEP_TIMEOUT_MS } = parts;
   const finished = new AbortController();
@@ -162,7 +162,7 @@ async function readCode(devBackendUrl: string, challengeId: string): Promise<str
   return code;
 }
 
-/** Checks the result code and the payload of a response. The client has already verified the signature. */
+/** Checks the result code and one payload member of a response. The signature needs no check, because the client has verified it. */
 function expectAnswer(result: CommandResult, resultCode: string, member: string, value: string): StepResult<void> {
   expectSame(resultCode, result.resultCode);
   expectSame(`${member} "${value}"`, `${member} "${textMember(result.payload, member)}"`);

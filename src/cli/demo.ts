@@ -33,7 +33,7 @@ export async function run(args: readonly string[]): Promise<number> {
       "dev.push_listen": ANY_PORT,
     };
     const config = loadConfig({ argv: args, overrides });
-    // Standard output is for the steps of the scenario. So the log goes to standard error, with errors only.
+    // Standard output shows the steps of the scenario. The log is written to standard error, and contains only errors.
     const log = createLog({ level: "error", format: "pretty", write: (lines) => void process.stderr.write(lines) });
     await using undo = new AsyncDisposableStack();
     const backend = await startDevBackend({

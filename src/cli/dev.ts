@@ -56,7 +56,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
 }
 
 const ELSEWHERE = ["SIGTERM", "SIGINT"] as const;
-/** The signals that stop the gateway if it runs in a terminal. SIGHUP then means that the terminal was closed. */
+/** The signals that stop `sallyport dev` in a terminal. SIGHUP arrives when the terminal is closed. */
 const ON_TERMINAL = [...ELSEWHERE, "SIGHUP"] as const;
 
 function howToTry({ edgeUrl: edge, grpcUrl, adminUrl }: Gateway, { restUrl: rest, pushUrl }: DevBackend): string {

@@ -10,7 +10,7 @@ export class EventReader {
     this.#events = client.subscribe({ signal });
   }
 
-  /** Resolves with the next event of the given type. Events of other types, such as heartbeats, are skipped. */
+  /** Resolves to the next event of the given type. Events of other types, such as heartbeats, are skipped. */
   async next(eventType: string): Promise<VerifiedEvent> {
     for (let next = await this.#events.next(); !next.done; next = await this.#events.next()) {
       if (next.value.eventType === eventType) return next.value;
@@ -18,7 +18,7 @@ export class EventReader {
     throw new UnexpectedResult(`an event ${eventType}`, "the end of the stream");
   }
 
-  /** Resolves with the error that ends the stream, or `undefined` if the stream ends without an error. */
+  /** Waits until the stream ends. Resolves to the error that ended the stream, or to `undefined` if there was no error. */
   async end(): Promise<unknown> {
     try {
       for await (const _ of this.#events);

@@ -49,7 +49,7 @@ function parse(args: readonly string[]): { readonly out: string | undefined } | 
   return { out };
 }
 
-/** Creates a file with mode 0600. Returns the problem, or `undefined` on success. An existing file is a problem. */
+/** Creates a file with mode 0600. Never overwrites an existing file. Returns the problem, or `undefined` if the file was created. */
 function writeNewFile(path: string, content: string): string | undefined {
   try {
     writeFileSync(path, content, { flag: "wx", mode: 0o600, flush: true });

@@ -3,7 +3,7 @@ import { reasonOf } from "../client/errors.ts";
 import { RestError } from "../client/rest.ts";
 import { messageOf } from "../core/cause.ts";
 
-/** The result of a step differs from the expected one. */
+/** The error of a step whose result is not the expected result. */
 export class UnexpectedResult extends Error {
   readonly expected: string;
   readonly actual: string;
@@ -58,7 +58,7 @@ export class ScenarioSteps {
     }
   }
 
-  /** Prints the summary. Returns whether the scenario is complete and all steps passed. */
+  /** Prints the summary. Returns true if the scenario ran to its end (`isComplete`) and all steps passed. */
   summary(isComplete: boolean): boolean {
     const seconds = ((this.#options.monotonic() - this.#startedMs) / 1000).toFixed(2);
     const passed = this.#failed === 0 && isComplete;

@@ -2,14 +2,14 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { BatchedLog } from "../observe/log.ts";
 
 /**
- * Time after the first stop signal in which further stop signals are ignored. `bun run` forwards signals, so a signal to the process group
- * arrives twice.
+ * Time after the first stop signal during which other stop signals are ignored, in ms. If Ctrl-C is pressed under `bun run`, the same
+ * signal arrives twice: once from the terminal, and once forwarded by `bun run`.
  */
 const SAME_STOP_MS = 1000;
 
 type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
-/** Resolves with the first signal. A signal more than `SAME_STOP_MS` later exits the process immediately. */
+/** Resolves to the first stop signal. If another stop signal arrives more than `SAME_STOP_MS` later, the process exits immediately. */
 export function stopSignal(
   signals: readonly StopSignal[] = ["SIGTERM", "SIGINT"],
   clock: Clock = systemClock,
@@ -25,7 +25,7 @@ export function stopSignal(
   });
 }
 
-/** Handles a stop signal that arrives before the gateway has started. Returns the exit code. */
+/** Handles a stop signal that arrives before the gateway has started. Resolves to the exit code of the process. */
 export async function abortStart(signal: NodeJS.Signals, log: BatchedLog): Promise<number> {
   log.info("gateway start aborted", { signal });
   await log.flush();
@@ -33,8 +33,8 @@ export async function abortStart(signal: NodeJS.Signals, log: BatchedLog): Promi
 }
 
 /**
- * Handles SIGHUP, which reloads the configuration. Create it when the process starts, because an unhandled SIGHUP ends the process. A SIGHUP
- * before `start` stays pending until `start`.
+ * Handles SIGHUP, which reloads the configuration. Create it when the process starts, because an unhandled SIGHUP ends the process. If a
+ * SIGHUP arrives before the call of `start`, `start` handles it.
  */
 export class ReloadSignals {
   #reload: (() => void) | undefined;
@@ -47,7 +47,7 @@ export class ReloadSignals {
     });
   }
 
-  /** Calls `reload` for each SIGHUP from now on. If a SIGHUP is pending, calls `reload` immediately. */
+  /** Calls `reload` for each SIGHUP from now on. Also calls `reload` immediately if a SIGHUP arrived before this call. */
   start(reload: () => void): void {
     this.#reload = reload;
     if (this.#isPending) reload();

@@ -3,12 +3,12 @@ export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", copyOf(bytes)));
 }
 
-/** Compares two values in variable time, so it must not be used for secrets. */
+/** Returns true if the bytes are equal. Do not use it for secrets: its running time depends on the bytes. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
 }
 
-/** Copies the bytes into a new ArrayBuffer, because WebCrypto accepts no view of a SharedArrayBuffer. */
+/** Copies the bytes into a new ArrayBuffer, because the bytes may be in a SharedArrayBuffer, which WebCrypto does not accept. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }

@@ -24,16 +24,16 @@ export interface SallyportClientOptions extends RequestSignerOptions {
   /** The source of the gateway's public keys, usually a `GatewayKeys`. */
   readonly keys: GatewayKeySource;
   /**
-   * Time from the first attempt in which a request id may be repeated, in ms. It must equal the gateway's setting `freshness.window_ms`.
-   * Default: 60,000, as in the gateway.
+   * Time after the first attempt during which a request id may be sent again, in ms. It must equal the gateway's setting
+   * `freshness.window_ms`. Default: 60,000, as in the gateway.
    */
   readonly freshnessWindowMs?: number | undefined;
 }
 
 export interface SendOptions {
-  /** Cancels the call. The call then rejects with a `ConnectError` of code `Canceled`. */
+  /** Cancels the call when the signal aborts. The call then rejects with a `ConnectError` of code `Canceled`. */
   readonly signal?: AbortSignal | undefined;
-  /** Timeout in ms. The call then rejects with a `ConnectError` of code `DeadlineExceeded`. Default: 15,000. */
+  /** Timeout in ms. After this time, the call rejects with a `ConnectError` of code `DeadlineExceeded`. Default: 15,000. */
   readonly timeoutMs?: number | undefined;
   /** Additional request headers, such as `accept-language`. */
   readonly headers?: HeadersInit | undefined;
@@ -45,14 +45,14 @@ export interface ExecuteOptions extends SendOptions {
    *
    * To retry a command that may have arrived, send it again with the same id. The gateway then does not execute it twice.
    * - `execute` rejects with `RepeatTooLateError` if the first attempt is older than `freshnessWindowMs`.
-   * - The client remembers the last 4096 ids.
+   * - The client remembers at least the last 4096 ids.
    * - To retry after a restart of the app, store the result of `sign` and send it with `executeSigned`.
    */
   readonly requestId?: string | undefined;
 }
 
 export interface StreamOptions {
-  /** Ends the stream with a `ConnectError` of code `Canceled`. */
+  /** Ends the stream when the signal aborts. The stream then throws a `ConnectError` of code `Canceled`. */
   readonly signal?: AbortSignal | undefined;
   readonly headers?: HeadersInit | undefined;
 }
@@ -93,10 +93,10 @@ export class SallyportClient {
    * Sends a command and resolves to the backend's answer. A business error of the backend is also an answer, with its own `resultCode`.
    *
    * If `execute` rejects, the command may or may not have been executed. Even a refusal is no proof, because refusals are not signed. To
-   * retry safely, set `requestId`. A retry that is too late rejects with `RepeatTooLateError`.
+   * retry safely, set `requestId` in the first attempt, and repeat the call with the same `requestId`.
    *
-   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then sends the command again under a new request
-   * id, except if `requestId` is set or if the gateway may have admitted the first request.
+   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then sends the command again with a new
+   * request id. It does not send the command again if `requestId` is set or if the gateway may have admitted the first request.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     const payloadBytes = payloadToBytes(payload);
@@ -118,9 +118,9 @@ export class SallyportClient {
 
   /**
    * Yields the events for this session, for its user, and for all clients. The first event is `gateway.server_time`. Heartbeat events
-   * (`gateway.heartbeat`) follow at intervals. If the gateway ends the stream with an error, the loop throws this error.
+   * (`gateway.heartbeat`) follow at intervals. If the gateway ends the stream with an error, the generator throws this error.
    *
-   * The client does not reconnect: call `subscribe` again, with `resumeAfter`. To end the stream, leave the loop or abort the signal.
+   * The client does not reconnect: call `subscribe` again, with `resumeAfter`. To end the stream, stop the iteration or abort the signal.
    */
   async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<VerifiedEvent, void, undefined> {
     const payloadBytes = payloadToBytes(options.resumeAfter === undefined ? undefined : { resume_after: options.resumeAfter });
@@ -128,7 +128,8 @@ export class SallyportClient {
       const opened = this.subscribeSigned(await this.sign(SUBSCRIBE_MESSAGE_TYPE, payloadBytes, { timestampMs }), options);
       return { first: await opened.next(), events: opened };
     };
-    // A subscription executes nothing, so it may be signed with the unverified time of a refusal. The signed first event confirms the time.
+    // A subscription changes nothing, so it may be signed with the unverified time of a refusal. Its first event is signed and confirms the
+    // time.
     const { first, events } = await open().catch(async (error: unknown) => {
       const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
       if (claimedMs === undefined) throw error;
@@ -170,8 +171,8 @@ export class SallyportClient {
   }
 
   /**
-   * If the error is a refusal of the timestamp, gets the gateway's time from a signed event and sets the clock. Otherwise returns `undefined`.
-   * Concurrent callers share one subscription.
+   * If the error is a refusal of the timestamp, gets the gateway's time from a signed event and sets the clock. Resolves to `undefined` for
+   * any other error, or if no signed event confirms the time. Concurrent callers share one subscription.
    */
   async #fetchServerTime(error: unknown, options: SendOptions): Promise<ServerTime | undefined> {
     const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));

@@ -1,7 +1,7 @@
 import { Point, signAsync, verifyAsync } from "@noble/ed25519";
 import { copyOf } from "./bytes.ts";
 
-/** Ed25519 with WebCrypto if the runtime supports the curve. Otherwise with @noble/ed25519, which is at least ten times slower. */
+/** Ed25519 signatures. If WebCrypto does not support Ed25519, @noble/ed25519 is used, which is at least ten times slower. */
 
 const ED25519 = "Ed25519";
 const SIGNATURE_BYTES = 64;
@@ -35,7 +35,8 @@ export async function verifierFor(publicKey: Uint8Array, subtle: Subtle = crypto
 }
 
 /**
- * Whether the 32 bytes are the canonical encoding of a point that is not of small order. With a small-order key, forged signatures verify.
+ * Returns true if the 32 bytes are the canonical encoding of a curve point that is not of small order. Anybody can forge signatures that
+ * verify with a small-order public key.
  */
 export function isStrictPublicKey(raw: Uint8Array): boolean {
   try {

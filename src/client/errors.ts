@@ -9,7 +9,7 @@ export interface RefusalInfo {
   readonly reason: Reason;
   /** Details by name. The catalogue lists the names for each reason. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** How long to wait before a retry, in ms; `undefined` if the gateway gives no delay. */
+  /** How long to wait before a retry, in ms; `undefined` if the refusal contains no delay. */
   readonly retryAfterMs: number | undefined;
 }
 
@@ -27,7 +27,9 @@ export function reasonOf(error: unknown): Reason | undefined {
   return refusalOf(error)?.reason;
 }
 
-/** Whether the reason is in the catalogue. A newer gateway may send unknown reasons. Then use the code of the `ConnectError`. */
+/**
+ * Returns true if the reason is in this client's catalogue. A newer gateway may send other reasons. For these, use the `ConnectError` code.
+ */
 function isReason(text: string): text is Reason {
   return Object.hasOwn(REFUSALS, text);
 }
@@ -66,8 +68,8 @@ export class UntrustedResponseError extends Error {
 }
 
 /**
- * A request id was repeated after the freshness window, so the client did not send the request. The gateway would refuse it, and no longer
- * knows whether the first attempt was executed. Only the backend knows.
+ * A request id was repeated after the freshness window, so the client did not send the request. The gateway refuses such a request as too
+ * old, so a repeat cannot show whether the first attempt was executed. Only the backend knows.
  */
 export class RepeatTooLateError extends Error {
   /** The time until which a repeat was possible, in Unix ms by the gateway's clock. */

@@ -2,9 +2,12 @@ import { base64Encode } from "@bufbuild/protobuf/wire";
 import type { EventEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { RecentMap } from "./recent-map.ts";
 
-/** Minimum number of events that are remembered. Each takes a few hundred bytes. */
+/** Number of delivered events that are remembered at least. A remembered event uses a few hundred bytes. */
 const EVENTS_MIN = 4096;
-/** Maximum clock difference between gateways. Events of a gateway whose clock is behind may seem older by this time. */
+/**
+ * Maximum clock difference between gateways, in ms. An event of a gateway whose clock is behind may have a timestamp that is too old by
+ * this time.
+ */
 const CLOCK_SKEW_MS = 60_000;
 
 /**
@@ -19,15 +22,18 @@ export class EventDeduplicator {
   #count = 0;
 
   /**
-   * Returns the filter of a new stream. Call it before the stream is requested. The filter drops all events that were delivered before the
-   * call. If the stream resumes, the filter drops only the events up to `resumeAfter`, because the gateway sends later events again.
+   * Returns the filter of a new stream. Call it before the stream is requested.
+   * - Without `resumeAfter`, the filter drops all events that were delivered before this call.
+   * - With `resumeAfter`, the filter drops only the events up to this event, because the gateway sends the later events again.
    */
   openStream(resumeAfter: string | undefined): StreamFilter {
     const lastDropped = resumeAfter === undefined ? this.#count : (this.#orderById.get(resumeAfter) ?? 0);
     return new StreamFilter(this, lastDropped);
   }
 
-  /** Returns the event's number in the order of delivery, from 1, or `undefined` if the event is not remembered. */
+  /**
+   * Returns the number of a delivered event; the first delivered event has number 1. Returns `undefined` if the event is not remembered.
+   */
   orderOf(content: string): number | undefined {
     return this.#orderByContent.get(content);
   }
@@ -51,12 +57,14 @@ export class StreamFilter {
     this.#lastDropped = lastDropped;
   }
 
-  /** Sets the start of the stream, by the gateway's clock. Older events are then dropped. Do not call it if the stream resumes. */
+  /**
+   * Sets the start time of the stream, by the gateway's clock. The filter then drops older events. Do not call it if the stream resumes.
+   */
   startAt(serverTimeMs: number): void {
     this.#notBeforeMs = serverTimeMs - CLOCK_SKEW_MS;
   }
 
-  /** Returns whether a verified event must be delivered. If so, records the event as delivered. */
+  /** Returns true if a verified event is not a replay and must be delivered. Records the event as delivered in this case. */
   accept({ eventId, eventType, audience, timestampMs, payloadHash }: EventEnvelope): boolean {
     const content = `${audience} ${eventType} ${base64Encode(payloadHash)} ${eventId}`;
     const isReplay = (this.#deduplicator.orderOf(content) ?? Number.POSITIVE_INFINITY) <= this.#lastDropped;

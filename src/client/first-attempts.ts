@@ -1,15 +1,16 @@
 import { RepeatTooLateError } from "./errors.ts";
 import { RecentMap } from "./recent-map.ts";
 
-/** Minimum number of request ids that are remembered. A device sends fewer within the freshness window. */
+/** Number of request ids that are remembered at least. A device sends fewer requests than this within the freshness window. */
 const IDS_MIN = 4096;
 
 /**
  * Remembers when each request id that the caller chose was first signed.
  *
- * A repeat is signed with the timestamp of the first attempt. If the first attempt arrived, the gateway refuses the repeat as a replay. After
- * the freshness window, it refuses the repeat as too old. With a new timestamp, the gateway could execute the command twice:
- * proto/README.md, "Clock and repeats".
+ * A repeat is signed with the timestamp of the first attempt. If the first attempt arrived, the gateway refuses the repeat as a replay.
+ * After the freshness window, the gateway refuses the repeat as too old.
+ *
+ * If repeats had new timestamps, the gateway could execute a command twice: proto/README.md, "Clock and repeats".
  */
 export class FirstAttempts {
   readonly #freshnessWindowMs: number;
@@ -20,8 +21,8 @@ export class FirstAttempts {
   }
 
   /**
-   * Returns the timestamp for a request with this id, in Unix ms. A new id gets `nowMs`; a repeated id gets the time of its first attempt.
-   * Throws `RepeatTooLateError` if the first attempt is older than the freshness window.
+   * Returns the timestamp for a request with this id, in Unix ms. This is `nowMs` for a new id, and the time of the first attempt for a
+   * repeated id. Throws `RepeatTooLateError` if the first attempt is older than the freshness window.
    */
   timestampFor(requestId: string, nowMs: number): number {
     const firstMs = this.#firstMs.get(requestId);

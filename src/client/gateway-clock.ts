@@ -15,11 +15,11 @@ export interface ServerTime {
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** A time in Unix ms. Since this time, the gateway has refused all requests with an earlier timestamp. */
+  /** A time in Unix ms. Since this time, the gateway has refused every request whose timestamp is earlier than this time. */
   readonly admitsSinceMs: number;
 }
 
-/** Whether the gateway certainly did not admit a request with this timestamp. The request was sent `elapsedMs` ago. */
+/** Returns true if the gateway cannot have admitted a request with this timestamp that was sent `elapsedMs` ago. */
 export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, serverTime: ServerTime): boolean {
   const { nowMs, freshnessWindowMs, admitsSinceMs } = serverTime;
   if (freshnessWindowMs === undefined) return false;
@@ -33,8 +33,8 @@ const OFFSET_MS_MAX = 24 * 60 * 60 * 1000;
 /**
  * Estimates the gateway's clock from signed `gateway.server_time` events. Before the first such event, it returns the device's time.
  *
- * A refusal also contains the gateway's time, but it is not signed: a man in the middle can change it. This claimed time is used to sign a
- * subscription, never a command: proto/README.md, "Clock and repeats".
+ * A refusal also contains the gateway's time, but a man in the middle can change it, because refusals are not signed. The client signs
+ * subscriptions with this time, but never commands: proto/README.md, "Clock and repeats".
  */
 export class GatewayClock {
   readonly #deviceNow: () => number;
@@ -46,14 +46,15 @@ export class GatewayClock {
     this.#offsetMaxMs = options.clockOffsetMaxMs ?? OFFSET_MS_MAX;
   }
 
-  /** Returns the current time of the gateway's clock, in Unix ms. */
+  /** Returns the estimated current time of the gateway's clock, in Unix ms. */
   now(): number {
     return Math.round(this.#deviceNow() + this.#offsetMs);
   }
 
   /**
-   * Starts a stopwatch. Returns a function that returns the elapsed time, in ms. Two clocks measure it, and the larger result counts: the
-   * monotonic clock can stop while the device sleeps, and the wall clock can be set back.
+   * Starts a stopwatch. Returns a function that returns the elapsed time, in ms. The time is measured by the wall clock and by the
+   * monotonic clock, and the larger result is returned: the wall clock can be set back, and the monotonic clock can stop while the device
+   * sleeps.
    */
   stopwatch(): () => number {
     const [wallMs, monotonicMs] = [this.#deviceNow(), performance.now()];
@@ -61,8 +62,8 @@ export class GatewayClock {
   }
 
   /**
-   * Returns the unverified time in a `TIMESTAMP_OUT_OF_WINDOW` refusal, in Unix ms. Returns `undefined` without such a time, or if the device's
-   * clock error would exceed `clockOffsetMaxMs`.
+   * Returns the unverified time in a `TIMESTAMP_OUT_OF_WINDOW` refusal, in Unix ms. Returns `undefined` if there is no
+   * such time, or if it differs from the device's clock by more than `clockOffsetMaxMs`.
    */
   claimedTime(refusal: RefusalInfo | undefined): number | undefined {
     if (refusal?.reason !== "TIMESTAMP_OUT_OF_WINDOW") return undefined;
@@ -71,8 +72,8 @@ export class GatewayClock {
   }
 
   /**
-   * Sets the clock from the payload of a verified `gateway.server_time` event. If the device's clock error exceeds `clockOffsetMaxMs`, returns
-   * `undefined` and changes nothing.
+   * Sets the clock from the payload of a verified `gateway.server_time` event. If the payload has no time, or one that
+   * differs from the device's clock by more than `clockOffsetMaxMs`, returns `undefined` and changes nothing.
    */
   confirm(payload: JsonValue | undefined): ServerTime | undefined {
     const nowMs = numberMember(payload, "server_time_ms");

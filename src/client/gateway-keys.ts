@@ -5,7 +5,7 @@ import { isStrictPublicKey, type Verify, verifierFor } from "./ed25519.ts";
 import { member, textMember } from "./json.ts";
 import { type Fetch, getJson } from "./rest.ts";
 
-/** `key_unknown`: the key source has no key with this id. */
+/** The result of a signature check. `key_unknown`: the key source has no key with the id that the signature names. */
 export type SignatureVerdict = "valid" | "invalid" | "key_unknown";
 
 /** A source of the gateway's public keys. Use `GatewayKeys`, or implement this interface to pin or cache keys in another way. */
@@ -15,7 +15,7 @@ export interface GatewayKeySource {
 }
 
 export interface GatewayKeysOptions {
-  /** Default: the global `fetch`. */
+  /** Sends the HTTP requests. Default: the global `fetch`. */
   readonly fetch?: Fetch | undefined;
   /** A monotonic clock, in ms. Default: `performance.now`. */
   readonly monotonic?: (() => number) | undefined;
@@ -30,9 +30,9 @@ export interface GatewayKeysOptions {
 const KEYS_MAX = 16;
 /** Minimum interval between two fetches for unknown key ids, so that forged key ids cause no flood of fetches. */
 const REFETCH_INTERVAL_MS = 10_000;
-/** The age at which a key set expires: proto/README.md, "Public REST". It limits how long a withdrawn key is accepted. */
+/** Maximum age of a key set, in ms: proto/README.md, "Public REST". It limits how long a withdrawn key is accepted. */
 const AGE_MS_MAX = 5 * 60_000;
-/** Age from which a new key set is fetched in the background. Meanwhile, the old key set stays in use until it expires. */
+/** Age of a key set from which a new one is fetched in the background, in ms. The old key set is used until the new one arrives. */
 const REFRESH_AGE_MS = 4 * 60_000;
 
 /**
@@ -57,11 +57,11 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict> {
-    // Pins are checked before any fetch, because a fetch cannot change them.
+    // The pinned key ids are checked before the key set is fetched, because a fetch cannot change the pins.
     if (this.#pinnedKeyIds?.has(keyId) === false) return "key_unknown";
     const ageMs = this.#ageMs();
     if (ageMs >= AGE_MS_MAX || (!this.#verifiers.has(keyId) && ageMs >= REFETCH_INTERVAL_MS)) await this.#refetch();
-    // A failure of the background fetch is ignored, because the next call of `verify` fetches again.
+    // A failed background fetch is ignored, because the next call of `verify` starts a new fetch.
     else if (ageMs >= REFRESH_AGE_MS) this.#refetch().catch(() => {});
     const verify = this.#verifiers.get(keyId);
     if (verify === undefined) return "key_unknown";
@@ -72,7 +72,7 @@ export class GatewayKeys implements GatewayKeySource {
     return this.#monotonic() - (this.#fetchedAtMs ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** Fetches the key set. Concurrent callers share one fetch. After a failed fetch, the next call may fetch again immediately. */
+  /** Fetches the key set. Concurrent callers share one fetch. After a failure, the next call fetches again without a delay. */
   #refetch(): Promise<void> {
     this.#fetching ??= this.#load().finally(() => {
       this.#fetching = undefined;
@@ -81,7 +81,7 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async #load(): Promise<void> {
-    // The age of the key set counts from the request, because an attacker can delay the answer.
+    // The age of the key set is measured from the time of the request, because an attacker can delay the answer.
     const requestedAtMs = this.#monotonic();
     this.#verifiers = await verifiersOf(await getJson(this.#url, { fetch: this.#fetch }));
     this.#fetchedAtMs = requestedAtMs;

@@ -1,6 +1,6 @@
 /**
- * A bounded map. It keeps at least the last `keysMin` keys and at most twice as many. Old keys are dropped many at a time, because a `Map` in
- * JavaScriptCore gets slower with every deletion of its oldest key.
+ * A bounded map. It keeps at least the last `keysMin` keys, and at most twice as many. Old keys are dropped in large groups, because a
+ * `Map` in JavaScriptCore (the engine of Bun and Safari) gets slower with every deletion of its oldest key.
  */
 export class RecentMap<V> {
   readonly #keysMin: number;

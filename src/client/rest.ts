@@ -6,7 +6,7 @@ import { parseJson, textMember } from "./json.ts";
 /** The part of the global `fetch` that the client uses. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** An HTTP call failed, or its answer is not as expected. */
+/** An HTTP call failed, or its answer has an error status or an unexpected body. */
 export class RestError extends Error {
   /** The HTTP status; 0 if there was no answer. */
   readonly status: number;
@@ -32,7 +32,7 @@ export class RestError extends Error {
 }
 
 export interface RestOptions {
-  /** Default: the global `fetch`. */
+  /** Sends the HTTP requests. Default: the global `fetch`. */
   readonly fetch?: Fetch | undefined;
   /** Cancels the call. The call then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -42,12 +42,12 @@ const TIMEOUT_MS = 15_000;
 /** Maximum size of an answer. A login answer has a few hundred bytes, a key set a few thousand. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/** Rejects with `RestError`, or with the reason of `signal`. */
+/** Sends a GET request. Resolves to the JSON body of the answer. Rejects with `RestError`, or with the abort reason of `signal`. */
 export function getJson(url: string, options: RestOptions = {}): Promise<JsonValue> {
   return call(url, { method: "GET" }, options);
 }
 
-/** Rejects with `RestError`, or with the reason of `signal`. */
+/** Sends a JSON body by POST. Resolves to the JSON body of the answer. Rejects with `RestError`, or with the abort reason of `signal`. */
 export function postJson(url: string, body: object, options: RestOptions = {}): Promise<JsonValue> {
   const headers = { "content-type": "application/json" };
   return call(url, { method: "POST", headers, body: JSON.stringify(body) }, options);
@@ -66,7 +66,7 @@ async function fetchText(url: string, init: RequestInit, options: RestOptions): 
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   try {
-    // no-store: a key set from the HTTP cache could be older than its maximum age.
+    // `no-store` disables the HTTP cache, because a cached key set can be older than its maximum age.
     const response = await send(url, { ...init, redirect: "error", cache: "no-store", signal });
     return { response, text: await boundedText(response) };
   } catch (error) {
@@ -103,7 +103,9 @@ function badAnswer(status: number, message: string): RestError {
   return new RestError({ status, code: "bad_answer", message });
 }
 
-/** Returns the delay in the `Retry-After` field (RFC 9110 10.2.3), in ms. A field that contains a date is ignored. */
+/**
+ * Returns the delay in the `Retry-After` field (RFC 9110 10.2.3), in ms. Returns `undefined` if the field is missing or contains a date.
+ */
 function retryAfterMs(response: Response): number | undefined {
   const header = response.headers.get("retry-after");
   return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : undefined;

@@ -33,8 +33,8 @@ export interface VerifiedEvent {
 }
 
 /**
- * Verifies a response: proto/README.md, "What a client checks". The signature covers the session and message type of the request, so the
- * response to another request fails verification. Rejects with `UntrustedResponseError`.
+ * Verifies a response: proto/README.md, "What a client checks". The signature covers the session id, the request id and the message type
+ * of the request, so the response to another request fails verification. Rejects with `UntrustedResponseError`.
  */
 export async function verifyResponse(
   response: ExecuteCommandResponse,
@@ -52,7 +52,7 @@ export async function verifyResponse(
   return { resultCode: envelope.resultCode, payload: payloadFromBytes(payloadBytes), payloadBytes };
 }
 
-/** Verifies signature and payload of an event, but not its audience: `verifiedEvents` does that. Rejects with `UntrustedResponseError`. */
+/** Verifies signature and payload of an event. `verifiedEvents` then checks the audience. Rejects with `UntrustedResponseError`. */
 export async function verifyEvent(event: GatewayEvent, keys: GatewayKeySource): Promise<VerifiedEvent> {
   const { envelope, payloadBytes, signature } = event;
   if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");

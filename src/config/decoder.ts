@@ -3,7 +3,10 @@ import { ParseError } from "./parsed-text.ts";
 import { redactedKey, redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/** The result of decoding a raw value: the checked value, or the problems with it. Error messages print each problem after the key. */
+/**
+ * The result of decoding a raw value: the checked value, or the problems with the raw value. An error message prints each problem after the
+ * setting key.
+ */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly string[] };
@@ -19,7 +22,7 @@ export interface Decoder<T> {
 
 export interface DecoderOptions {
   readonly fromText?: (text: string) => unknown;
-  /** Returns the text that the problem shows for a rejected raw value. Default: `redactedValue`. */
+  /** Returns a text that describes a rejected raw value in the problem, after the word "got". Default: `redactedValue`. */
   readonly show?: (raw: unknown) => string;
   /** Returns advice that is appended to the problem. The advice must not quote a value that may be a secret. */
   readonly hint?: (raw: unknown) => string | undefined;
@@ -43,7 +46,7 @@ export function decoder<T>(
   };
 }
 
-/** Returns a decoder that also accepts an absent value. In a variable or a flag, an empty text counts as absent. */
+/** Returns a decoder that also accepts an absent value. If an environment variable or a flag is empty, the value counts as absent. */
 export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   return {
     expected: inner.expected,
@@ -52,7 +55,7 @@ export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   };
 }
 
-/** Returns a decoder for a secret. Its problems never quote the value. */
+/** Returns a decoder for a secret. It decodes like `inner`, but its problems never quote the value. */
 export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   return {
     ...inner,
@@ -63,7 +66,7 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   };
 }
 
-/** Creates a decoder for a list. In a variable or a flag, the list is JSON or comma-separated. Each problem names the item's index. */
+/** Creates a decoder for a list. In an environment variable or a flag, the list is written as JSON, or as items separated by commas. */
 export function list<T>(
   item: Decoder<T>,
   options: { readonly plural: string; readonly itemsMax: number },
@@ -84,7 +87,9 @@ export function list<T>(
   };
 }
 
-/** Creates a decoder for an object. It rejects fields that are not in `fields`, because they are probably misspelt. */
+/**
+ * Creates a decoder for an object. It rejects an object with a field that `fields` does not contain, because the name is probably misspelt.
+ */
 export function record<T extends Readonly<Record<string, unknown>>>(
   fields: { readonly [K in keyof T & string]: Decoder<T[K]> },
   expected: string,
@@ -110,12 +115,12 @@ export function record<T extends Readonly<Record<string, unknown>>>(
   };
 }
 
-/** Whether a raw value is a table. Dates and lists are JavaScript objects too, but they are not tables. */
+/** Returns true if a raw value is a table (an object with named fields). Dates and lists are JavaScript objects too, but not tables. */
 export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>> {
   return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-/** Parses JSON. Text that is not JSON is returned unchanged, and the decoder of the list or object then rejects it. */
+/** Parses JSON. Returns text that is not JSON unchanged: the decoder of the list or object then reports that the type is wrong. */
 function fromJson(text: string): unknown {
   let parsed: ReturnType<typeof parseJson>;
   try {

@@ -12,18 +12,21 @@ export interface ConfigSources {
   readonly argv?: readonly string[];
   readonly env?: Environment;
   readonly readFile?: (path: string) => string;
-  /** Defaults of the command. They override the defaults of the schema. The file, variables and flags override both. */
+  /**
+   * Defaults of the command, such as `dev`. They override the defaults of the schema. A value from a file, a variable or a flag overrides
+   * them.
+   */
   readonly overrides?: Partial<Config>;
   /** Called with the path of the configuration file if the file contains secret settings. */
   readonly onSecretFile?: (path: string) => void;
-  /** Rules of the command, such as settings that it requires. The rules between settings always apply. */
+  /** Additional rules of the command, such as the settings that `serve` requires. */
   readonly rules?: readonly Rule[];
 }
 
 /**
- * Loads the configuration. Later sources override earlier ones: defaults, overrides, file, environment, flags.
+ * Loads the configuration. Each source overrides the sources before it, in this order: defaults, overrides, file, environment, flags.
  *
- * Throws one `ConfigError` with all problems of all sources. A value is checked even if a later source overrides it.
+ * Throws one `ConfigError` with all problems of all sources. Every value is checked, even a value that another source overrides.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
   const {
@@ -55,7 +58,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
 
 interface DecodedValues {
   readonly values: ReadonlyMap<ConfigKey, unknown>;
-  /** Keys with at least one rejected value. */
+  /** The settings of which at least one value was rejected. */
   readonly failed: ReadonlySet<ConfigKey>;
   readonly problems: readonly string[];
 }

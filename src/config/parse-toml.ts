@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { type ParsedText, ParseError, type TextPosition } from "./parsed-text.ts";
 import { redactedKey } from "./problem.ts";
 
-/** Parses TOML 1.0. A duplicate key is a syntax error in TOML, so `duplicates` is always empty. Throws `ParseError`. */
+/** Parses TOML 1.0. Returns no `duplicates`, because a duplicate key is a syntax error in TOML. Throws `ParseError`. */
 export function parseToml(text: string, path: string): ParsedText {
   try {
     return { value: Bun.TOML.parse(text), duplicates: [] };
@@ -13,10 +13,10 @@ export function parseToml(text: string, path: string): ParsedText {
 }
 
 const REDEFINED = /Cannot redefine [\w -]*'(.*?)'(?: as .*)?$/s;
-/** The start of an error message, up to the first quoted word. Quoted punctuation, such as '=', is not a word. */
+/** Matches an error message up to its first quoted word. Quoted punctuation, such as '=', is not a word and is matched too. */
 const UNQUOTED = /^(?:[^"'`]|'[^\p{L}\p{N}]')*/u;
 
-/** Removes quoted words from an error message of Bun's TOML parser. The words come from the file, and may be part of a secret. */
+/** Cuts an error message of Bun's TOML parser before its first quoted word. Such words come from the file and may be part of a secret. */
 function redactedMessage(message: string): string {
   const [, key] = REDEFINED.exec(message) ?? [];
   if (key !== undefined) return `${redactedKey(key)} is given twice, expected once`;
@@ -24,7 +24,10 @@ function redactedMessage(message: string): string {
   return `not TOML: ${unquoted.replace(/:? *$/, "")}`;
 }
 
-/** Finds the position of a syntax error by loading the file as a module. `Bun.TOML.parse` reports no position. */
+/**
+ * Returns the position of a syntax error, or `undefined` if it is not found. `Bun.TOML.parse` reports no position, but loading the file as
+ * a module does.
+ */
 function positionOfError(path: string): TextPosition | undefined {
   const file = resolve(path);
   try {

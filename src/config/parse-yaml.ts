@@ -8,14 +8,14 @@ export function parseYaml(text: string): ParsedText {
   try {
     return { value: document.toJS(), duplicates };
   } catch {
-    // An alias has no anchor, or too many aliases are expanded. The library limits the expansion, to prevent memory exhaustion.
+    // `toJS` throws if an alias has no anchor. It also throws if the aliases expand to too much data, to prevent memory exhaustion.
     throw new ParseError("not YAML: an alias that cannot be resolved");
   }
 }
 
 /**
- * Parses JSON. `JSON.parse` silently drops duplicate keys, so the YAML parser finds them in a second pass: JSON is a subset of YAML 1.2.
- * Throws `ParseError`.
+ * Parses JSON. `JSON.parse` silently drops duplicate keys. Therefore the YAML parser, which also accepts JSON, parses the text again to
+ * find duplicate keys. Throws `ParseError`.
  */
 export function parseJson(text: string): ParsedText {
   let value: unknown;
@@ -39,7 +39,7 @@ function jsonPosition(text: string): ParseError["position"] {
 
 function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {
   const lines = new LineCounter();
-  // `uniqueKeys: false`: `DuplicateKeys` checks for duplicate keys, because the library does not resolve aliases that are used as keys.
+  // `uniqueKeys: false` disables the duplicate check of the library, which misses keys that are aliases. `DuplicateKeys` checks instead.
   const options = { uniqueKeys: false, merge: format === "YAML", prettyErrors: false, lineCounter: lines };
   const document = parseDocument(text, options);
   const [problem] = [...document.errors, ...document.warnings];
@@ -48,13 +48,13 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
 }
 
-/** Maximum nesting depth of a document. It bounds the recursion. Valid configurations are far less deep. */
+/** Maximum nesting depth of a document. It bounds the recursion of the check for duplicate keys. A valid configuration is far less deep. */
 const DEPTH_MAX = 32;
 const MERGE_KEY = "<<";
-/** Maximum merge keys that are expanded in one document. Without this limit, nested merge keys would expand exponentially. */
+/** Maximum merge keys (`<<`) that are expanded in one document. Without a maximum, nested merge keys can expand exponentially. */
 const MERGES_MAX = 1000;
 
-/** Finds keys that occur twice in one map. The second key can be spelled differently, be an alias, or come from a merge key. */
+/** Finds keys that occur twice in one map, also if one of them is quoted, is an alias, or is added by a merge key (`<<`). */
 class DuplicateKeys {
   readonly #document: Document;
   readonly #lines: LineCounter;

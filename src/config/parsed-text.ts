@@ -1,12 +1,12 @@
 /** The result of parsing a configuration text. */
 export interface ParsedText {
   readonly value: unknown;
-  /** Keys that occur more than once in one table. `value` contains only the last value of such a key. */
+  /** Keys that occur more than once in one table. For such a key, `value` contains only the last of its values. */
   readonly duplicates: readonly DuplicateKey[];
 }
 
 export interface DuplicateKey {
-  /** The names of the tables that contain the key, from the root, and then the key. An item of a list is named by its index. */
+  /** The names of the tables that contain the key, the outermost first, and then the key. A list item is named by its index. */
   readonly path: readonly string[];
   readonly line: number;
 }

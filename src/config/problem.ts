@@ -1,4 +1,4 @@
-/** The configuration is invalid. `problems` has one sentence for each problem, with the setting and its source. */
+/** The error of an invalid configuration. `problems` has one text for each problem. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -10,13 +10,16 @@ export class ConfigError extends Error {
   }
 }
 
-/** One name of a key: short words, or a list index. Seeds, tokens and URLs do not match. */
+/** One dot-separated part of a setting key: a short name, a list index or `<<`. Secrets, such as seeds, tokens and URLs, do not match. */
 const NAME = /^([A-Za-z_][A-Za-z0-9_-]{0,39}|\d{1,4}|<<)$/;
 
-/** An environment variable of the gateway. It can be longer than `NAME`. A seed does not match, because it has lower-case letters. */
+/** The name of an environment variable of the gateway. It may be longer than a `NAME`. A seed does not match: it has lower-case letters. */
 const VARIABLE = /^SALLYPORT_[A-Z0-9_]{1,80}$/;
 
-/** Returns a key for an error message. A name in it is hidden if it may be a misplaced secret or contain terminal escapes. */
+/**
+ * Returns the text of a setting key, to show in an error message. Hides each part that may be a misplaced secret or contain terminal
+ * escapes.
+ */
 export function redactedKey(key: string): string {
   return key
     .split(".")
@@ -24,7 +27,7 @@ export function redactedKey(key: string): string {
     .join(".");
 }
 
-/** Describes a raw value for an error message. A text, list or table may be a misplaced secret, so only its type is given. */
+/** Describes a raw value for an error message. Gives only the type of a text, list or table, because it may contain a secret. */
 export function redactedValue(raw: unknown): string {
   if (raw === undefined || raw === null) return "nothing";
   if (typeof raw === "number" || typeof raw === "boolean" || typeof raw === "bigint") return String(raw);

@@ -7,11 +7,11 @@ export interface Reload {
   readonly merged: Config;
   /** Settings whose value the reload changes. */
   readonly changed: readonly ConfigKey[];
-  /** Settings that differ in the new configuration and take effect only after a restart. */
+  /** Settings whose new value differs from the running value, but takes effect only after a restart. */
   readonly needRestart: readonly ConfigKey[];
 }
 
-/** Merges the reloadable settings of `next` into `running`. Reloadable are the settings under `budgets.` and the budgets of routes. */
+/** Returns `running` with the reloadable settings of `next`. Reloadable are the settings under `budgets.` and the budgets of routes. */
 export function mergeReload(running: Config, next: Config): Reload {
   const budgets = Object.fromEntries(CONFIG_KEYS.filter(isBudget).map((key) => [key, next[key]]));
   const routes = running.routes.map((route) => withBudgetOf(next.routes, route));
@@ -27,7 +27,9 @@ function isBudget(key: ConfigKey): boolean {
   return key.startsWith("budgets.");
 }
 
-/** Returns the route with its budget in `next`. A route that `next` lacks is unchanged, because its removal requires a restart. */
+/**
+ * Returns the route with the budget that it has in `next`. If `next` lacks the route, returns it unchanged: a removal requires a restart.
+ */
 function withBudgetOf(next: readonly RouteConfig[], route: RouteConfig): RouteConfig {
   const found = next.find((each) => each.message_type === route.message_type);
   if (found === undefined) return route;

@@ -3,7 +3,7 @@ import { parseRoutePath } from "../core/route-path.ts";
 import { type Decoder, decoder, list, optional, record } from "./decoder.ts";
 import { boolean, choice, int, positive } from "./values.ts";
 
-/** One message type and the backend call that serves it. Fields are named as in the configuration file. */
+/** One message type and the backend call that serves it. The fields have the same names as in the configuration file. */
 export type RouteConfig = {
   readonly message_type: string;
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -11,7 +11,7 @@ export type RouteConfig = {
   readonly path: string;
   /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
   readonly timeout_ms?: number | undefined;
-  /** Limits the requests of each user with this message type. */
+  /** The budget of each user for requests with this message type. Default: no such budget. */
   readonly budget?: RouteBudget | undefined;
 };
 

@@ -7,13 +7,13 @@ import { variableOf } from "./schema.ts";
 export interface Rule {
   /** The settings that the rule depends on. */
   readonly keys: readonly ConfigKey[];
-  /** Returns the problem, or `undefined` if the configuration obeys the rule. */
+  /** Returns a description of the problem, or `undefined` if the configuration obeys the rule. */
   violation(config: Config): string | undefined;
 }
 
-/** A stream that resumes receives the events of two replay buffers: one of its user and one of its session. */
+/** Number of replay buffers from which a resumed stream receives events: one of its user, and one of its session. */
 const REPLAY_BUFFERS = 2;
-/** Maximum size of a replay, as a multiple of `history.bytes_max`: two buffers, each up to twice as large in JSON. */
+/** Maximum size of the events that a resumed stream receives first, as a multiple of `history.bytes_max`. JSON can double their size. */
 const REPLAY_INFLATION = 2 * REPLAY_BUFFERS;
 
 const RULES: readonly Rule[] = [
@@ -88,7 +88,7 @@ export const SERVE_RULES: readonly Rule[] = [
   },
 ];
 
-/** Returns the violations of all rules. A rule is skipped if the value of one of its keys was already rejected (`invalid`). */
+/** Returns the violations of all rules. Skips a rule if the value of one of its settings was already rejected (is in `invalid`). */
 export function ruleViolations(
   config: Config,
   invalid: ReadonlySet<ConfigKey>,
@@ -153,7 +153,7 @@ function bothOrNeither(first: CertificateKey, second: PrivateKeyKey): Rule {
 
 type ListenKey = "edge.listen" | "grpc.listen" | "admin.listen" | "dev.backend_listen" | "dev.push_listen";
 
-/** Refuses two listeners on the same port, unless their addresses differ. Port 0 is always accepted: the system chooses a free port. */
+/** Refuses two listeners with the same port, unless their addresses differ. Accepts port 0, because the system then chooses a free port. */
 function differentAddresses(first: ListenKey, second: ListenKey): Rule {
   return {
     keys: [first, second],

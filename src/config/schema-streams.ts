@@ -46,7 +46,7 @@ export const STREAM_SETTINGS = {
   "streams.age_ms": setting(
     int("ms", 1000, 604_800_000),
     3_600_000,
-    "Maximum age of a stream, in ms. It differs randomly by up to 10 % per stream. A stream of this age ends with `STREAM_EXPIRED`, and the client subscribes again and resumes.",
+    "Maximum age of a stream, in ms. The gateway varies the maximum randomly by up to 10 % for each stream. A stream of this age ends with `STREAM_EXPIRED`, and the client subscribes again and resumes.",
   ),
   "streams.recheck_lookups_max": setting(
     int("look-ups", 1, 1000),
@@ -63,11 +63,11 @@ export const STREAM_SETTINGS = {
   "history.total_bytes_max": setting(
     int("bytes", KiB, 16 * 1024 * MiB),
     64 * MiB,
-    "Maximum size of all replay buffers together, in bytes. If it is exceeded, the oldest events are evicted, whichever user they belong to.",
+    "Maximum size of all replay buffers together, in bytes. If it is exceeded, the oldest events of all users are evicted.",
   ),
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),
     300_000,
-    "Time for which events stay in the replay buffers, in ms. A client that resumes later receives `gateway.resync` and fetches its state.",
+    "Time for which events stay in the replay buffers, in ms. A client that resumes after a longer time receives `gateway.resync` and fetches its state.",
   ),
 } as const;

@@ -20,7 +20,7 @@ const header = text("visible ASCII characters", /^[\x21-\x7e]{1,4096}$/);
 const name = text("1 to 128 of A-Z, a-z, 0-9, '.', '_', '-'", /^[A-Za-z0-9._-]{1,128}$/);
 
 /**
- * All settings by key. A key is spelled the same in files, after `--set`, in messages and in the code. In a file, a dot opens a table.
+ * All settings by key. Files, `--set`, messages and the code spell a key in the same way. In a file, `a.b` is the key `b` in the table `a`.
  * The environment variable of a key is `SALLYPORT_` plus the key in upper case, with underscores instead of dots.
  */
 export const SCHEMA = {
@@ -139,13 +139,13 @@ export const SCHEMA = {
   "push.grace_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Time for which cached sessions stay valid while the push feed is down, in ms. Revocations arrive on the push feed, so they are missed during this time. A shorter time causes more session look-ups.",
+    "Time for which cached sessions stay valid while the push feed is down, in ms. Revocations arrive on the push feed, so they are missed while it is down. A shorter time causes more session look-ups.",
   ),
 
   "push.ping_ms": setting(
     int("ms", 10, 3_600_000),
     310_000,
-    "Idle time on the push feed's connection after which the gateway sends an HTTP/2 PING, in ms. If a PING is not answered within 5 s, the gateway reconnects. After activity, the first two PINGs are sent after at most 10 s each. By default, gRPC servers allow one PING every 5 minutes and otherwise close the connection (`too_many_pings`). Lower this setting only together with the server's minimum.",
+    "Idle time on the push feed's connection after which the gateway sends an HTTP/2 PING, in ms. If a PING is not answered within 5 s, the gateway reconnects. After activity, the first two PINGs are sent after at most 10 s each. By default, a gRPC server closes the connection (`too_many_pings`) if PINGs arrive more often than every 5 minutes. Lower this setting only together with the server's minimum.",
   ),
   "push.silence_ms": setting(
     int("ms", 0, 3_600_000),
@@ -217,7 +217,7 @@ export const SCHEMA = {
   "buckets.entries_max": setting(
     entries,
     1_000_000,
-    "Maximum token buckets in each of two tables: one for verified requests, one for failed requests and public REST calls. A bucket leaves its table when it is full of tokens. If a table has no room, requests that need a new bucket are refused. Raise it with the number of concurrent clients.",
+    "Maximum token buckets in each of two tables: one for verified requests, one for failed requests and public REST calls. A bucket is removed from its table when it has all its tokens again. If a table is full, requests that need a new bucket are refused. Raise it with the number of concurrent clients.",
   ),
 
   ...STORE_SETTINGS,
@@ -243,12 +243,12 @@ export const SCHEMA = {
   "shutdown.deadline_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Maximum duration of a shutdown, in ms. Calls that are still in progress are then aborted. Set it below the kill timeout of your process supervisor.",
+    "Maximum duration of a shutdown, in ms. After this time, calls that are still in progress are aborted. Set it below the kill timeout of your process supervisor.",
   ),
   "log.level": setting(
     choice("debug", "info", "warn", "error"),
     "info",
-    "Lowest level of the lines that are logged: `debug`, `info`, `warn` or `error`.",
+    "Minimum level of the lines that are logged. The levels, from the lowest: `debug`, `info`, `warn` or `error`.",
   ),
   "log.format": setting(
     choice("json", "pretty"),
@@ -280,7 +280,7 @@ export type Config = {
   readonly [K in ConfigKey]: (typeof SCHEMA)[K] extends Setting<infer T> ? T : never;
 };
 
-// The cast is safe: `Object.keys` returns `string[]`, but `SCHEMA` is a constant that has only these keys.
+// The cast is safe: `Object.keys` has the type `string[]`, but the constant `SCHEMA` has only keys of type `ConfigKey`.
 export const CONFIG_KEYS = Object.keys(SCHEMA) as readonly ConfigKey[];
 
 export function isConfigKey(key: string): key is ConfigKey {

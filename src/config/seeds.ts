@@ -15,7 +15,9 @@ const SEED_BYTES = 32;
 const ROLES = ["current", "next", "previous"] as const;
 type Role = (typeof ROLES)[number];
 
-/** Reads the seeds from the settings `keys.*`, or from the files that these settings name. Throws one `ConfigError` with all problems. */
+/**
+ * Reads the seeds from `keys.current`, `keys.next` and `keys.previous`, or from their files. Throws one `ConfigError` with all problems.
+ */
 export function loadSeeds(config: Config, readFile: (path: string) => string = (path) => readFileSync(path, "utf8")): Seeds {
   const problems: string[] = [];
   const seeds: { [R in Role]?: Uint8Array } = {};
@@ -56,7 +58,9 @@ function decodeSeed(text: string, origin: string): Uint8Array {
   throw new Error(`${origin}: holds ${seed.byteLength} bytes, expected base64 of the seed's ${SEED_BYTES} bytes`);
 }
 
-/** Returns a problem for each seed that has two roles. This is a mistake in a key rotation, and would publish one key twice. */
+/**
+ * Returns a problem for each seed that has two roles, such as current and next. Such a mistake in a key rotation publishes one key twice.
+ */
 function duplicates(seeds: Seeds): string[] {
   return ROLES.flatMap((role, index) =>
     ROLES.slice(0, index)

@@ -8,7 +8,7 @@ export interface Setting<T> {
   readonly rawDefault: unknown;
   /** The description for operators, in Markdown: the mechanism, then the consequence, then when to change the setting. */
   readonly doc: string;
-  /** Whether the value is a secret, which must never appear in logs or errors. */
+  /** True if the value is a secret. A secret must never appear in logs or errors. */
   readonly secret: boolean;
 }
 

@@ -40,12 +40,12 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
   }
 }
 
-/** Duplicate keys are refused, because one of the two values would silently have no effect. */
+/** Returns the problem of a duplicate key. Duplicate keys are refused, because only one of the two values can take effect. */
 function duplicateProblem({ path, line }: DuplicateKey, origin: string): string {
   return `${redactedKey(path.join("."))} (${origin}:${line}): given twice, expected once`;
 }
 
-/** Maximum names in a key. No setting has more. The limit ends the recursion if a YAML alias makes a table contain itself. */
+/** Maximum dot-separated names in a setting key. It ends the recursion if a YAML alias makes a table contain itself. */
 const NAMES_MAX = 4;
 
 /** Converts nested tables to dotted keys. A quoted name with dots (`"log.level"`) is the same key as nested tables. */

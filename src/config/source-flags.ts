@@ -31,7 +31,7 @@ export function fromFlags(args: readonly string[]): FlagValues {
   return { settings, problems, file };
 }
 
-/** Adds the setting of one `--set`. A problem quotes only the key, because the value may be a secret. */
+/** Parses the argument of one `--set`, and adds the setting or a problem. A problem quotes only the key: the value may be a secret. */
 function addSetting(argument: string, settings: RawSetting[], problems: string[]): void {
   const [key, text] = splitAtEquals(argument);
   if (text === undefined) problems.push("--set: expected key=value after it");
@@ -41,7 +41,7 @@ function addSetting(argument: string, settings: RawSetting[], problems: string[]
 
 const FLAG = /^--?[a-z][a-z._-]{0,39}$/;
 
-/** Describes an unknown argument. Only an argument that looks like a flag is quoted. Others may be values, and values may be secrets. */
+/** Describes an unknown argument. Quotes the argument only if it looks like a flag. Any other argument may be a value, and so a secret. */
 function unknownArgument(argument: string, index: number): string {
   const key = argument.replace(/^-+/, "");
   if (isConfigKey(key)) return `${argument}: expected "--set ${key}=…"`;

@@ -5,7 +5,9 @@ import { type Decoder, decoder } from "./decoder.ts";
 import { redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/** A number with a unit, such as "5s". It is a common mistake and not a secret, so error messages may quote it. */
+/**
+ * A number with a unit, such as "5s". Settings have no units, so this is a common mistake. It is no secret, so error messages may quote it.
+ */
 const NUMBER_WITH_UNIT = /^[-+]?\d{1,12}([.,_]\d{1,9})*\s?(ms|s|min|m|h|d|[kKMGT]?i?[bB]?|%)$/;
 
 function shownNumber(raw: unknown): string {
@@ -79,7 +81,7 @@ function readHttpUrl(raw: string): string | undefined {
 /** A URL with a scheme that Bun's Redis client supports. Synonyms of the three schemes are not accepted. */
 const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
 
-/** Decodes the URL of a Redis server. The URL may contain a password, so its setting must be secret. */
+/** Decodes the URL of a Redis server. The URL may contain a password, so create its setting with `secret`. */
 export const redisUrl: Decoder<string> = decoder(
   "a URL such as redis://user:password@host:6379/0, rediss://… for TLS, or redis+unix:///path/to/socket",
   (raw) => (typeof raw === "string" && REDIS_URL.test(raw) && URL.canParse(raw) ? raw : undefined),
@@ -106,7 +108,7 @@ export const hostName: Decoder<string> = decoder(
   (raw) => (typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined),
 );
 
-/** Whether the text is a host name or an IPv4 address. A name whose last label is a number is refused (WHATWG URL, "ends in a number"). */
+/** Returns true for a host name or an IPv4 address. A name whose last label is a number is invalid (WHATWG URL, "ends in a number"). */
 function isHost(host: string): boolean {
   return /(^|\.)\d+$/.test(host) ? isIP(host) === 4 : HOST_NAME.test(host);
 }
@@ -116,7 +118,7 @@ export const cidr: Decoder<string> = decoder('an address or a range such as "10.
   typeof raw === "string" && isCidr(raw) ? raw : undefined,
 );
 
-/** Whether `parseIpBlock` accepts the text. The same parser is used at run time, so every accepted setting works. */
+/** Returns true if `parseIpBlock` accepts the text. The gateway parses the setting with the same function when it starts. */
 function isCidr(raw: string): boolean {
   try {
     parseIpBlock(raw);

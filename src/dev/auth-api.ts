@@ -39,7 +39,7 @@ function sendEmailCode({ body }: ApiCall, { challenges }: AuthParts): ApiReply {
   return { status: 200, body: { challenge_id: challenges.issue(email).challenge_id } };
 }
 
-/** Checks the whole request before the code, so that an invalid request does not use up the code. */
+/** Checks all other fields before the login code, because a checked code counts as an attempt. */
 function confirmEmailCode({ body }: ApiCall, { challenges, users, sessions }: AuthParts): ApiReply {
   const challengeId = textField(body, "challenge_id", ID_CHARS_MAX);
   const code = textField(body, "code", CODE_CHARS_MAX);

@@ -36,14 +36,17 @@ export interface DevBackendOptions {
 export interface DevBackend {
   readonly restUrl: string;
   readonly pushUrl: string;
-  /** Closes the push listener and its streams. New events are still stored; `startPush` makes their delivery possible again. */
+  /** Closes the push listener and its streams. Events that are created meanwhile are stored, and sent after `startPush`. */
   stopPush(): Promise<void>;
   /** Opens the push listener again on the same port. */
   startPush(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Rejects with `ListenError` if a listener cannot be opened, or with SQLite's error if the database cannot be opened. */
+/**
+ * Starts the embedded backend. Rejects with `ListenError` if a listener cannot be opened, or with SQLite's error if the database cannot be
+ * opened.
+ */
 export async function startDevBackend(options: DevBackendOptions): Promise<DevBackend> {
   const limits = { ...DEV_LIMITS, ...options.limits };
   await using undo = new AsyncDisposableStack();

@@ -4,7 +4,7 @@ import { randomUUIDv7 } from "bun";
 import type { Clock } from "../core/clock.ts";
 import { CODE_ATTEMPTS_MAX, CODE_DIGITS, type DevLimits, SENT_MAILS_MAX } from "./limits.ts";
 
-/** Returns a uniformly distributed integer from 0 to `below` - 1. The source must be cryptographically secure. */
+/** Returns a random integer from 0 to `below` - 1, each with the same probability. The random source must be cryptographically secure. */
 export type RandomInt = (below: number) => number;
 
 /** A login e-mail. It is not sent, but `GET /dev/outbox` returns it. */
@@ -21,7 +21,7 @@ export type ChallengeRefusal =
   | "too_many_attempts"
   | "wrong_code";
 
-/** The e-mail address of the challenge if the code is right, otherwise the reason of the refusal. */
+/** The result of a code check: the e-mail address of the challenge if the code is right, or the reason of the refusal. */
 export type RedeemResult = { readonly email: string } | { readonly refusal: ChallengeRefusal };
 
 interface ChallengeRow {

@@ -10,7 +10,7 @@ export interface MessageDraft {
   readonly roomId: string;
   readonly userId: string;
   readonly text: string;
-  /** Identifies one request of one device session. If a key occurs again, the message is a repeat. */
+  /** The idempotency key identifies one request of one device session. A second message with the same key is a repeat. */
   readonly idempotencyKey: string | undefined;
 }
 
@@ -21,7 +21,7 @@ interface MessageRow {
   readonly text: string;
 }
 
-/** The id of the message, or `undefined` if the idempotency key was used for another message. */
+/** The id of the message. `undefined` if a different message was already sent with the same idempotency key. */
 export type SendResult = { readonly messageId: string } | undefined;
 
 /** Chat rooms. Every user is in every room. */
@@ -40,7 +40,10 @@ export class Chat {
     this.#pushLog = pushLog;
   }
 
-  /** Stores the message and its events in one transaction. For a repeat, only returns the id of the first message. */
+  /**
+   * Stores the message and its events in one transaction. If the message is a repeat, stores nothing and returns the id of the first
+   * message.
+   */
   send(draft: MessageDraft): SendResult {
     const earlier = this.#findByKey(draft.idempotencyKey);
     if (earlier !== undefined) return isSame(draft, earlier) ? { messageId: earlier.id } : undefined;

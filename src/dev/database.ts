@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 
-/** The version of the tables. Increase it with every change. A file with another version is refused, because there is no migration. */
+/** The version of the tables. Increase it when a table changes. A database file with another version is refused: there is no migration. */
 const SCHEMA_VERSION = 1;
 
 const SCHEMA = `
@@ -23,7 +23,7 @@ const SCHEMA = `
   CREATE TABLE push_log (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, end_bytes INTEGER NOT NULL);
 `;
 
-/** Opens a database file, or ":memory:". A file is locked against other processes. Throws SQLite's error. */
+/** Opens a database file, or a database in memory (":memory:"). Locks a file against other processes. Throws SQLite's error. */
 export function openDatabase(file: string): Database {
   const database = new Database(file, { create: true, strict: true });
   try {

@@ -1,12 +1,12 @@
 /** Limits of the embedded backend. Only tests change them. */
 export interface DevLimits {
-  /** Maximum users. It also limits the size of a transaction, because a chat message stores one event per user. */
+  /** Maximum users. It also limits the work of a chat message, which stores one event for each user. */
   readonly usersMax: number;
   /** Maximum device sessions, active and revoked. */
   readonly sessionsMax: number;
   /** Maximum stored challenges, including used ones. If it is exceeded, the oldest challenge is deleted. */
   readonly challengesMax: number;
-  /** Time for which a login code is valid. */
+  /** Time for which a login code is valid, in ms. */
   readonly codeTtlMs: number;
   /** Maximum stored chat messages, with their idempotency keys. If it is exceeded, the oldest message is deleted. */
   readonly messagesMax: number;
@@ -16,7 +16,7 @@ export interface DevLimits {
   readonly pushBytesMax: number;
   /** Maximum open push streams. */
   readonly pushStreamsMax: number;
-  /** Interval at which a push stream without events sends a keepalive. */
+  /** Time without events after which a push stream sends a keepalive, in ms. */
   readonly keepaliveMs: number;
 }
 
@@ -39,7 +39,7 @@ export const CODE_ATTEMPTS_MAX = 5;
 /** Maximum e-mails that `GET /dev/outbox` returns. */
 export const SENT_MAILS_MAX = 100;
 export const REST_BODY_BYTES_MAX = 1024 * 1024;
-/** Maximum size of a request to the push service. It contains only a gateway id and a cursor. */
+/** Maximum size of a request to the push service, in bytes. A request contains only a gateway id and a cursor. */
 export const PUSH_REQUEST_BYTES_MAX = 16 * 1024;
 /** Maximum events that a push stream reads from the log at once. It limits the memory of the stream. */
 export const PUSH_BATCH_EVENTS_MAX = 32;

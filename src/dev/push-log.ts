@@ -7,7 +7,7 @@ import { type DevLimits, PUSH_BATCH_EVENTS_MAX } from "./limits.ts";
 /** The content of a push event. The push log adds the cursor. */
 export type PushKind = NonNullable<MessageInitShape<typeof PushEventSchema>["kind"]>;
 
-/** An event and its number (`seq`) in the push log. `event.cursor` is the same number as decimal text. */
+/** An event and its number (`seq`) in the push log. `event.cursor` contains `seq` as decimal text. */
 export interface LogEntry {
   readonly seq: number;
   readonly event: PushEvent;
@@ -25,11 +25,11 @@ interface LogPosition {
 }
 
 /**
- * A numbered log of the newest push events. A push stream stores only its position in the log. A slow gateway therefore takes no memory, and
- * a gateway that reconnects resumes at its cursor.
+ * A numbered log of the newest push events. Each push stream reads from the log and stores only the number of its last event. A slow
+ * gateway therefore needs no additional memory, and a gateway that reconnects resumes at its cursor.
  *
- * The first number is the log's creation time in microseconds. If the backend restarts without its database, all numbers of the new log are
- * larger than those of the old log. A cursor of the old log is then out of range, and cannot be mistaken for a position in the new log.
+ * The first number of a log is its creation time in microseconds. If the backend restarts with an empty database, every number in the new
+ * log is larger than the cursors of the old log. An old cursor is therefore refused as out of range.
  */
 export class PushLog {
   readonly #database: Database;
@@ -47,7 +47,7 @@ export class PushLog {
     return this.#newest()?.seq ?? 0;
   }
 
-  /** Whether the log still contains every event after the number `seq`. */
+  /** Returns true if the log still contains every event after the number `seq`. Returns false if `seq` is larger than the newest number. */
   holdsAfter(seq: number): boolean {
     const [oldest, newest] = [this.#oldest(), this.#newest()];
     return oldest !== undefined && newest !== undefined && oldest.seq - 1 <= seq && seq <= newest.seq;
@@ -61,7 +61,7 @@ export class PushLog {
       .map(toEntry);
   }
 
-  /** Appends the events in one transaction, deletes the oldest events if a limit is exceeded, and wakes the waiting streams. */
+  /** Appends the events in one transaction, and wakes the streams that wait for them. Deletes the oldest events if a limit is exceeded. */
   append(kinds: readonly PushKind[]): void {
     this.#database.transaction(() => {
       let last = this.#newest() ?? { seq: 0, endBytes: 0 };
@@ -75,7 +75,7 @@ export class PushLog {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Resolves to `appended` at the next append, or to `timeout` after `timeoutMs` or when `signal` aborts. */
+  /** Resolves to `appended` at the next append. Resolves to `timeout` after `timeoutMs`, and also when `signal` aborts. */
   waitForAppend(timeoutMs: number, signal: AbortSignal): Promise<"appended" | "timeout"> {
     return new Promise((resolve) => {
       const settle = (outcome: "appended" | "timeout") => {

@@ -24,7 +24,7 @@ export class PushService {
   async *#subscribe(cursor: string, signal: AbortSignal): AsyncGenerator<PushEvent> {
     if (this.#streams.size >= this.#limits.pushStreamsMax) throw new ConnectError("too many streams", Code.ResourceExhausted);
     const release = () => this.#streams.delete(signal);
-    // If a stream is reset while a write waits for flow control, connect-node never resumes the generator. Then `finally` does not run.
+    // If a stream is reset while a write waits for flow control, connect-node never resumes this generator, so `finally` does not run.
     signal.addEventListener("abort", release, { once: true });
     this.#streams.add(signal);
     try {
@@ -34,7 +34,9 @@ export class PushService {
     }
   }
 
-  /** Yields the events after `start`, then new ones. The wait starts in the same turn as the read before it, so no append is missed. */
+  /**
+   * Yields the events after the number `start`, then new events. No event is missed, because no append can run between a read and the wait.
+   */
   async *#eventsAfter(start: number, signal: AbortSignal): AsyncGenerator<PushEvent> {
     let seq = start;
     this.#requireHeld(seq);
@@ -58,7 +60,9 @@ export class PushService {
   }
 }
 
-/** Creates a message with only a cursor. Every stream starts with one, so that a new gateway can resume even before its first event. */
+/**
+ * Creates a message with only a cursor. Every stream starts with this message, so that a gateway can resume even before its first event.
+ */
 function keepalive(seq: number): PushEvent {
   return create(PushEventSchema, { cursor: String(seq) });
 }

@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from "bun";
 import type { PushKind } from "./push-log.ts";
 
-/** An event for clients. It is for one device session if `deviceSessionId` is set, otherwise for every session of the user. */
+/** An event for clients. If `deviceSessionId` is set, it is for this device session only. If not, it is for all sessions of the user. */
 export interface EventDraft {
   readonly userId?: string | undefined;
   readonly deviceSessionId?: string | undefined;

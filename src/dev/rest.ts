@@ -7,7 +7,9 @@ import type { Log } from "../core/telemetry.ts";
 import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, type JsonObject } from "./api.ts";
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
 
-/** Idle timeout of a connection. It is long, because a request fails if its connection is closed while the gateway sends it. */
+/**
+ * Idle timeout of a connection. It is long, because a request fails if the connection is closed just when the gateway sends the request.
+ */
 const IDLE_SECONDS_MAX = 120;
 
 type Handlers = Readonly<Record<string, ApiHandler>>;

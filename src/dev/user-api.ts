@@ -8,7 +8,7 @@ interface UserParts {
   readonly chat: Chat;
 }
 
-/** The gateway's setting `routes` for this API. */
+/** The value of the gateway's setting `routes` for this API. */
 export const DEV_ROUTES = [
   { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
   { message_type: "user.profile.update", method: "PATCH", path: "/api/v1/user/profile" },
@@ -56,7 +56,7 @@ function callerOf({ headers }: ApiCall, users: Users): User {
   return user;
 }
 
-/** Returns a key that includes the session, because the gateway's key (the request id) is unique only within its session. */
+/** Returns an idempotency key of user id, session id and request id. A request id alone is unique only within its session. */
 function idempotencyKeyOf({ headers }: ApiCall, user: User): string | undefined {
   const key = headers.get("idempotency-key");
   if (key === null) return undefined;

@@ -9,14 +9,16 @@ export interface ClockWatchParts {
 }
 
 const CHECK_INTERVAL_MS = 1000;
-/** Maximum rate at which slewing changes the wall clock against the monotonic clock. It is twice the kernel's limit (500 ppm). */
+/** Maximum speed of slewing (a gradual correction of the wall clock): 0.001 s per second. It is twice the limit of the Linux kernel. */
 const SLEW_MAX = 0.001;
 
 /**
  * Detects steps of the wall clock by comparing it with the monotonic clock.
  *
- * Both clocks are read at the same moment, so a busy process is not reported as a step. A suspended host is reported as
- * a step. Steps smaller than `CLOCK_JUMP_MS` add up over several checks, because a check subtracts only what slewing can cause.
+ * Both clocks are read at the same moment, so a busy process is not reported as a step. A suspension of the host is reported as a step.
+ *
+ * A check forgets only the change that slewing (gradual correction) can cause. Larger changes below `CLOCK_JUMP_MS` therefore add up over
+ * several checks, and their sum is reported as a step.
  */
 export class ClockWatch {
   readonly #parts: ClockWatchParts;

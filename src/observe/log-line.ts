@@ -7,11 +7,14 @@ export type LogFormat = "json" | "pretty";
 /** Formats one log line, without a line feed at the end. `time` is ISO 8601 in UTC. */
 export type LineFormatter = (time: string, level: Level, message: string, fields: LogFields | undefined) => string;
 
-/** Maximum length of a value, in UTF-16 units before escaping. Longer values are truncated: clients and backends control some values. */
+/** Maximum length of a value, in UTF-16 units before escaping. Longer values are truncated, because clients control some values. */
 const VALUE_CHARS_MAX = 2048;
-/** Maximum length of a line, in UTF-16 units. A longer line is formatted again, with shorter values and fewer fields. */
+/** Maximum length of a log line, in UTF-16 units. A longer line is formatted again, with shorter values and fewer fields. */
 const LINE_CHARS_MAX = 8192;
-/** Limits for a line that is formatted again. They are low, because escaping can make a value six times as long. */
+/**
+ * Maximum length of a value in a line that is formatted again, in UTF-16 units. It is low, because escaping can make a value six times as
+ * long.
+ */
 const SHORT_VALUE_CHARS_MAX = 64;
 const SHORT_LINE_FIELDS_MAX = 16;
 
@@ -26,7 +29,7 @@ function bounded(render: Render): LineFormatter {
   };
 }
 
-/** Formats `{"time":…,"level":…,"msg":…,…fields}`. A field named like one of these members is renamed. Undefined fields are omitted. */
+/** Formats `{"time":…,"level":…,"msg":…,…fields}`. A field named `time`, `level` or `msg` is renamed. Undefined fields are omitted. */
 const jsonLine = bounded((time, level, message, fields, valueCharsMax) => {
   const safe = fields !== undefined && hasReserved(fields) ? withoutReserved(fields) : fields;
   const head = `{"time":"${time}","level":"${level}","msg":${JSON.stringify(clip(message, valueCharsMax))}`;
@@ -69,7 +72,7 @@ function plainOrQuoted(text: string, plain: RegExp, charsMax: number): string {
  */
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const EVERY_UNSAFE = new RegExp(UNSAFE, "gu");
-/** A text without unsafe characters. This test is faster than `UNSAFE`, and nearly every line passes it. */
+/** Matches a text of printable ASCII, which needs no escaping. This test is faster than `UNSAFE`, and nearly every log line passes it. */
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 function isUnsafe(text: string): boolean {
@@ -91,7 +94,7 @@ function escapeUnsafe(json: string): string {
   return PRINTABLE_ASCII.test(json) ? json : json.replace(EVERY_UNSAFE, escaped);
 }
 
-/** Returns the JSON escapes of a character: one for each of its one or two UTF-16 units. */
+/** Returns the JSON escapes of a character. A character above U+FFFF has two UTF-16 units, and so two escapes. */
 function escaped(character: string): string {
   return character
     .split("")

@@ -10,7 +10,7 @@ export interface LogOptions {
   readonly format: LogFormat;
   readonly write: LogSink;
   readonly clock?: Clock;
-  /** Called with the number of lines that could not be written. */
+  /** Called with the number of log lines that were dropped, because the sink failed or the buffer was full. */
   readonly onDropped?: (lines: number) => void;
 }
 
@@ -19,13 +19,17 @@ export interface BatchedLog extends Log {
   flush(waitMs?: number): Promise<void>;
 }
 
-/** Maximum time for which a line is buffered to form a batch. */
+/** Maximum time for which a line waits for other lines of its batch, in ms. */
 const BATCH_MS = 50;
-/** Size at which a batch is written immediately, in UTF-16 units. To count bytes would cost a pass over every line. */
+/**
+ * Size at which a batch is written immediately, in UTF-16 units. Bytes are not counted, because the count would have to read every line.
+ */
 const BATCH_CHARS = 64 * 1024;
-/** Maximum size of the buffered lines, in UTF-16 units. If a slow sink fills the buffer, new lines are dropped and counted. */
+/**
+ * Maximum size of the buffered lines, in UTF-16 units. If the sink is so slow that the buffer is full, new lines are dropped and counted.
+ */
 const BUFFER_CHARS_MAX = 4 * 1024 * 1024;
-/** Default of the time that `flush` waits. */
+/** Maximum time that `flush` waits by default, in ms. */
 const FLUSH_MS = 1000;
 
 export function createLog(options: LogOptions): BatchedLog {
@@ -106,7 +110,7 @@ class LineBuffer {
     this.#writing = this.#deliver(lines).finally(() => this.#delivered());
   }
 
-  /** Writes the lines to the sink. If the sink fails (closed pipe, full disk), the lines are counted as dropped. */
+  /** Writes the lines to the sink. If the sink fails, such as on a full disk, counts the lines as dropped. */
   async #deliver(lines: readonly string[]): Promise<void> {
     try {
       await this.#write(`${lines.join("\n")}\n`);

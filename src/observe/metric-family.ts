@@ -1,7 +1,7 @@
 import type { MetricDeclaration } from "../core/metric-table.ts";
 import type { Labels } from "../core/telemetry.ts";
 
-/** One time series: a label set of a metric, and its value. */
+/** One time series of a metric: a set of label values, and the value that belongs to them. */
 interface Series {
   /** The labels as `name="value",…`, escaped for the text format. */
   readonly labels: string;
@@ -11,13 +11,16 @@ interface Series {
   readonly counts: Float64Array;
 }
 
-/** A tree of series. Each level has the values of one label, so a look-up needs no concatenated key. */
+/** A tree of time series with one level for each label. A look-up follows one label value at each level, and concatenates no strings. */
 interface SeriesTree {
   series: Series | undefined;
   readonly next: Map<string, SeriesTree>;
 }
 
-/** Maximum label sets of one metric, to bound memory if clients control a label. Further label sets are counted together as "other". */
+/**
+ * Maximum label sets of one metric, to bound the memory if clients control a label. All further label sets share one series, whose labels
+ * are "other".
+ */
 const SERIES_MAX = 1000;
 const OTHER = "other";
 const LABEL_VALUE_CHARS_MAX = 128;
@@ -28,17 +31,22 @@ export class MetricFamily {
   readonly #name: string;
   readonly #declaration: MetricDeclaration;
   readonly #buckets: readonly number[];
-  /** The series by the label values that callers pass. Long values that differ only at the end lead to the same series. */
+  /**
+   * The series by the label values that callers pass. Values are truncated, so long values that differ only at their end share a series.
+   */
   readonly #byValues: SeriesTree = { series: undefined, next: new Map() };
   #leaves = 0;
-  /** The series by their rendered labels. They must be unique: Prometheus rejects the whole scrape if two series have equal labels. */
+  /**
+   * The series by their labels in the text format. Labels must be unique: Prometheus rejects all metrics if two series have equal labels.
+   */
   readonly #byLabels = new Map<string, Series>();
 
   constructor(name: string, declaration: MetricDeclaration) {
     this.#name = name;
     this.#declaration = declaration;
     this.#buckets = declaration.buckets ?? NO_BUCKETS;
-    // A metric without labels is exposed from the start, with 0. Prometheus detects a first increment only if it has seen the 0 before.
+    // Exposes a metric without labels from the start, with the value 0. Prometheus detects the first increment only if it has read 0
+    // before.
     if (declaration.labels.length === 0 && declaration.isOptional !== true) this.#find(undefined);
   }
 

@@ -3,8 +3,8 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type FlatMessage, type FlatType, flatType } from "./flat-fields.ts";
 
 /**
- * Maximum length of the buffer that is kept for the next message, in bytes. A writer keeps a buffer as long as its longest message, so a
- * writer is not used again after a longer message.
+ * Maximum message length, in bytes, after which a writer is used again. A writer never frees its buffer, which is as large as its longest
+ * message. After a longer message, the writer is thus dropped.
  */
 const KEPT_BYTES_MAX = 64 * 1024;
 

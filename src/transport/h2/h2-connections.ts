@@ -19,7 +19,7 @@ interface ConnectionState {
  *
  * - If the last PING is not answered, the connection and all its streams are destroyed.
  * - If the connection had no stream for `idleTimeoutMs`, a GOAWAY is sent.
- * - Otherwise, a PING is sent.
+ * - In all other cases, a PING is sent.
  */
 export class H2Connections {
   readonly #limits: ConnectionLimits;

@@ -158,7 +158,10 @@ class MuxListener implements RenewableListener {
       });
   }
 
-  /** Adds the connection and returns true. If a limit is reached, destroys the connection and returns false. */
+  /**
+   * Adds the connection to the open connections and returns true. If a connection limit is reached, destroys the connection and returns
+   * false.
+   */
   #admit(socket: Socket, address: string): boolean {
     return this.#connections.add(socket) && this.#connections.countForNetwork(socket, address);
   }

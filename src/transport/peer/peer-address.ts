@@ -26,7 +26,8 @@ export type ProxyHeader = "x-forwarded-for" | "forwarded";
  * Resolves the address of a client (proto/README.md, "Budgets").
  *
  * - If the address of the socket is not a trusted proxy, it is the client's address. By default, no proxy is trusted.
- * - Otherwise, the client's address is the nearest address in the forwarding header that is not a trusted proxy.
+ * - If the address of the socket is a trusted proxy, the forwarding header gives the client's address: the nearest address that is not a
+ *   trusted proxy.
  * - Only the configured forwarding header is read. A proxy appends to the header that it supports, and forwards the other header as the
  *   client wrote it.
  */

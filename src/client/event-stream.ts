@@ -10,8 +10,8 @@ import { type VerifiedEvent, verifyEvent } from "./verify.ts";
  * Verifies each event of one stream before it is yielded, and drops replays.
  *
  * The first event must be `gateway.server_time` for this session, with the `request_id` of this subscription. This event names the user.
- * The audience of every later event must be the session, the user, or all. If an event
- * violates one of these rules, throws `UntrustedResponseError`.
+ * The audience of every later event must be this session, this user, or `all`. If an event violates one of these rules, throws
+ * `UntrustedResponseError`.
  */
 export async function* verifiedEvents(
   messages: AsyncIterable<GatewayEvent>,

@@ -24,7 +24,8 @@ export interface ConfigSources {
 }
 
 /**
- * Loads the configuration. Each source overrides the sources before it, in this order: defaults, overrides, file, environment, flags.
+ * Loads the configuration. The sources, in this order: defaults, overrides, file, environment, flags. Each source overrides those before
+ * it.
  *
  * Throws one `ConfigError` with all problems of all sources. Every value is checked, even a value that another source overrides.
  */

@@ -19,7 +19,7 @@ export const STORE_SETTINGS = {
   ),
   "stores.redis.certificate_file": unset(
     filePath,
-    "PEM file of the client certificate chain that the gateway presents to Redis, for `rediss://`. Redis requires a client certificate unless its option `tls-auth-clients` is disabled.",
+    "PEM file of the client certificate chain that the gateway presents to Redis, for `rediss://`. By default, Redis requires one; its option `tls-auth-clients` can disable this.",
   ),
   "stores.redis.key_file": unset(filePath, "PEM file of the private key that belongs to `stores.redis.certificate_file`."),
   "stores.redis.prefix": setting(
@@ -40,6 +40,6 @@ export const STORE_SETTINGS = {
   "stores.redis.durable": setting(
     boolean,
     false,
-    "Declares that Redis loses no write in a restart or failover (`appendfsync always`, no lagging replica). If false, the gateway refuses requests for `freshness.margin_ms` after Redis restarts or is replaced. This quarantine prevents replays of requests that Redis has lost. The quarantine is longer if the clocks of clients were further ahead.",
+    "Declares that Redis loses no write in a restart or failover (`appendfsync always`, no lagging replica). If false, the gateway refuses requests for `freshness.margin_ms` after Redis restarts or is replaced. This quarantine prevents replays of requests that Redis has lost. It lasts longer if requests had timestamps that were further ahead of the clock than this margin.",
   ),
 } as const;

@@ -28,7 +28,7 @@ export function fromEnvironment(environment: Environment): SourceValues {
 }
 
 /**
- * Returns true if Kubernetes or Docker set the variable, so that it is not a setting. If a service is named "sallyport", Kubernetes and
+ * Returns true if the variable was set by Kubernetes or Docker, and is not a setting. If a service is named "sallyport", Kubernetes and
  * Docker set SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container.
  */
 function isServiceLink(variable: string, text: string): boolean {

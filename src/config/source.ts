@@ -1,7 +1,7 @@
 import { ParseError } from "./parsed-text.ts";
 import { type ConfigKey, SCHEMA } from "./schema.ts";
 
-/** One setting as it is written in a source, before it is decoded. */
+/** One setting as a source contains it, before its value is decoded. */
 export interface RawSetting {
   readonly key: ConfigKey;
   readonly raw: unknown;
@@ -15,7 +15,7 @@ export interface SourceValues {
   readonly problems: readonly string[];
 }
 
-/** Converts a text to a raw setting. Appends the result to `settings`, or the problem to `problems`. */
+/** Converts the text of a variable or a flag to a raw setting. Appends the raw setting to `settings`, or the problem to `problems`. */
 export function addText(
   { key, text, origin }: { readonly key: ConfigKey; readonly text: string; readonly origin: string },
   settings: RawSetting[],

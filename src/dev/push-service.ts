@@ -54,7 +54,7 @@ export class PushService {
     }
   }
 
-  /** Throws OUT_OF_RANGE if the log does not contain every event after the number `seq`. */
+  /** Throws OUT_OF_RANGE if events after the number `seq` were already deleted, or if `seq` is larger than the newest number. */
   #requireHeld(seq: number): void {
     if (!this.#log.holdsAfter(seq)) throw outOfRange();
   }

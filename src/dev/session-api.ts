@@ -1,7 +1,7 @@
 import { ApiError, type Endpoints } from "./api.ts";
 import type { DeviceSessions } from "./device-sessions.ts";
 
-/** The endpoint for the gateway's session look-ups: proto/backend.md, "Backend REST". */
+/** The endpoint that the gateway calls to look up a device session: proto/backend.md, "Backend REST". */
 export function sessionApi(sessions: DeviceSessions): Endpoints {
   return {
     "/api/v1/internal/sessions/:id": {

@@ -7,7 +7,9 @@ interface Series {
   readonly labels: string;
   /** The value of a counter or gauge, or the sum of a histogram. */
   value: number;
-  /** The number of observations in each bucket of a histogram, not cumulative. The last bucket is +Inf. Empty for other types. */
+  /**
+   * For a histogram: the number of observations in each bucket, not cumulative. The last bucket is `+Inf`. Empty for other metric types.
+   */
   readonly counts: Float64Array;
 }
 

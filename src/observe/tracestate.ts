@@ -6,9 +6,9 @@ const CHARS_MAX = 512;
 /** If a header exceeds `CHARS_MAX`, members longer than this are removed first, and then the last members (3.3.1.5). */
 const LONG_MEMBER_CHARS = 128;
 
-/** A key is a simple key or `tenant@system` (3.3.1.3). */
+/** A valid key: a simple key, or `tenant@system` (3.3.1.3). */
 const KEY = /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})$/;
-/** A value is printable ASCII except "," and "=", and does not end in a space (3.3.1.3.2). */
+/** A valid value: printable ASCII except "," and "=", without a space at the end (3.3.1.3.2). */
 const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 
 /**

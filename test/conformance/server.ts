@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   const request = fromBinary(ServerCompatRequestSchema, await readMessage());
   const { url } = await open(request);
   const { hostname: host, port } = new URL(url);
-  const pemCert = request.useTls ? request.serverCreds?.cert : undefined;
+  const pemCert = (request.useTls ? request.serverCreds?.cert : undefined) ?? new Uint8Array(0);
   writeMessage(toBinary(ServerCompatResponseSchema, create(ServerCompatResponseSchema, { host, port: Number(port), pemCert })));
 }
 

@@ -7,8 +7,8 @@ type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
 /**
  * Returns true if other machines can open any number of connections to the edge.
  *
- * With `edge.grpc = own-port`, `Bun.serve` accepts the connections and has no connection limit. Only the connection sweep
- * limits them. If the sweep is not available (`isSwept` is false), a proxy in front of the gateway must limit them.
+ * With `edge.grpc = own-port`, `Bun.serve` accepts the connections and has no connection limit. The gateway closes excess connections
+ * afterwards (load shedding). If it cannot do that (`isSwept` is false), a proxy in front of the gateway must limit the connections.
  */
 export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
   const isExposed = !isLoopback(config["edge.listen"].host) && config.trusted_proxies.length === 0;

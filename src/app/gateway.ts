@@ -167,7 +167,7 @@ function limitDnsCache(log: Log): void {
   try {
     shortenDnsCache();
   } catch (error) {
-    log.warn("DNS cache lifetime not reduced", { cache_seconds: 30, cause: messageOf(error) });
+    log.warn("DNS cache lifetime not reduced", { current_cache_seconds: 30, cause: messageOf(error) });
   }
 }
 

@@ -34,7 +34,7 @@ export const CONNECTION_SETTINGS = {
   "connections.stall_ms": setting(
     ms(100),
     30_000,
-    "Interval at which the gateway checks whether a client reads the data that waits on its HTTP/2 streams, in ms. If the client reads nothing between two checks, the stream is reset. Applies to the gRPC listener and to `edge.grpc = same-port`. The edge on its own port has a fixed timeout of 150 s.",
+    "Interval of the check for stalled HTTP/2 streams, in ms. A stream is reset if data waits for its client and the client reads nothing between two checks. Applies to the gRPC listener, and to the edge with `edge.grpc = same-port`. With `edge.grpc = own-port`, the edge has a fixed timeout of 150 s.",
   ),
   "connections.user_timeout_ms": setting(
     ms(1000),

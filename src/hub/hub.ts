@@ -181,8 +181,8 @@ export class Hub {
    * - No stream can resume from a position before the gap.
    * - Session look-ups that were made before the gap become invalid.
    *
-   * Before this call, append an entry to the revocation log. If no entry were appended, a look-up before the gap and a look-up after the
-   * gap could record the same position of the log.
+   * Before this call, append an entry to the revocation log. Without the entry, a look-up before the gap could record the same
+   * position of the log as a look-up after the gap, and would not be recognized as invalid.
    */
   gap(): void {
     this.invalidateLookUps();

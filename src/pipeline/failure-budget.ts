@@ -18,7 +18,7 @@ export type FailurePorts = Pick<
 const SCOPE = "failures";
 
 /**
- * Refusals that are the fault of the gateway. The failure bucket of an exempt session is not charged for them. So the session
+ * Refusals that are the fault of the gateway. An exempt session has a failure bucket of its own, which is not charged for them. So the session
  * is admitted as soon as the gateway has recovered.
  */
 const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE", "REPLAY_STORE_UNAVAILABLE"]);

@@ -56,8 +56,8 @@ export const ACCEPTED_CODINGS_CHARACTERS_MAX = 512;
  */
 export const CHEAP_MESSAGE_BYTES_MAX = 16 * 1024;
 /**
- * One failure is charged per this many messages of a bidirectional stream. Answering a reflection request takes about 100 µs. Reflection
- * tools send about ten requests.
+ * The failure budget is charged once for every 16 messages of a bidirectional stream, because one reflection request takes about 100 µs.
+ * Reflection tools send about ten requests.
  */
 export const MESSAGES_PER_FAILURE = 16;
 /** Maximum length of a health or reflection request, in bytes. Such a request contains little more than one name. */

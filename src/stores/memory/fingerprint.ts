@@ -81,7 +81,7 @@ function writeNarrow(part: string, lanes: Int32Array, start: number): number | u
   return all <= NARROW_UNIT_MAX ? at : undefined;
 }
 
-/** Writes the inverted length, then two code units into each 32-bit lane. Returns the index after the last lane. */
+/** Writes the bitwise complement of the length into the first lane, then two code units into each 32-bit lane. Returns the index after the last lane. */
 function writeWide(part: string, lanes: Int32Array, start: number): number {
   let at = start;
   lanes[at++] = ~part.length;

@@ -19,8 +19,8 @@ const CONNECT_TIMEOUT_MS = 3000;
 /** Timeout of the probe, in ms. The probe is a second connection, which finds out why the first connection failed. */
 const PROBE_TIMEOUT_MS = 1500;
 /**
- * Maximum number of commands in flight. Each command takes some hundred bytes. If more commands waited for replies, none of the replies
- * would arrive in time.
+ * Maximum number of commands in flight. Each command takes a few hundred bytes of memory. With more commands in flight, Redis would
+ * answer them only after their timeout.
  */
 const CALLS_MAX = 16_384;
 /**

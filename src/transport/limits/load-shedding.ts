@@ -1,8 +1,8 @@
 /** A connection with the network for which it is counted. */
 export interface NetworkMember {
   /**
-   * `undefined` for a connection of a trusted proxy. Many clients share a trusted proxy, so each of its connections is treated as the only
-   * connection of a network.
+   * `undefined` for a connection of a trusted proxy. Many clients share a trusted proxy, so its connections are not counted together:
+   * each is counted as if it came from a network of its own.
    */
   readonly network: string | undefined;
 }

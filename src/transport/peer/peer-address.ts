@@ -34,7 +34,7 @@ export type ProxyHeader = "x-forwarded-for" | "forwarded";
 export class PeerResolver {
   readonly header: ProxyHeader;
   readonly #trusted: readonly IpBlock[];
-  /** Caches peers by socket address, because one connection carries many requests. It contains no trusted proxies. */
+  /** Caches peers by socket address, because one connection carries many requests. Trusted proxies are not stored in this cache. */
   readonly #direct = new Map<string, Peer>();
 
   /** `trustedProxies` are CIDR blocks or single addresses. Throws RangeError if one of them is malformed. */

@@ -8,7 +8,7 @@ import { SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway
 import { encodeFrame } from "../../src/rpc/frame.ts";
 import { type Certificate, selfSigned } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
-import { type Device, metric, openWorld, type World } from "../support/world.ts";
+import { type Device, metric, type World, withWorld } from "../support/world.ts";
 
 /** HTTP/1.1 clients that stay connected but read nothing. TCP_USER_TIMEOUT closes the connection before the outbox is full. */
 
@@ -44,28 +44,20 @@ async function stall(world: World, device: Device): Promise<void> {
   socket.destroy();
 }
 
-async function withWorld(
-  overrides: Partial<Config>,
-  act: (world: World, device: Device) => Promise<void>,
-  tls?: Certificate,
-): Promise<void> {
-  const world = await openWorld({ ...USER_TIMEOUT, ...overrides }, { tls: tls && { ca: tls.certificate } });
-  try {
-    await act(world, await world.login());
-  } finally {
-    await world.close();
-  }
-}
+const withDevice = (overrides: Partial<Config>, act: (world: World, device: Device) => Promise<void>, tls?: Certificate) =>
+  withWorld({ ...USER_TIMEOUT, ...overrides }, async (world) => act(world, await world.login()), {
+    tls: tls && { ca: tls.certificate },
+  });
 
 test.each(["own-port", "same-port"] as const)(
   "on the edge, with edge.grpc = %s, a stalled stream ends after the user timeout",
-  (grpc) => withWorld({ "edge.grpc": grpc }, stall),
+  (grpc) => withDevice({ "edge.grpc": grpc }, stall),
 );
 
 test("over TLS, a stalled stream also ends after a renewal of the certificate", async () => {
   const [first, second] = [await selfSigned("first.test"), await selfSigned("second.test")];
   const files = { "tls.certificate_file": first.certificateFile, "tls.key_file": first.keyFile, "tls.reload_ms": 100 };
-  await withWorld(
+  await withDevice(
     files,
     async (world, device) => {
       copyFileSync(second.certificateFile, first.certificateFile);

@@ -94,6 +94,20 @@ export async function openWorld(
   };
 }
 
+/** Opens a world, runs `run` in it, and closes it, even if `run` throws. */
+export async function withWorld<T>(
+  overrides: Partial<Config>,
+  run: (world: World) => T | Promise<T>,
+  options?: Parameters<typeof openWorld>[1],
+): Promise<T> {
+  const world = await openWorld(overrides, options);
+  try {
+    return await run(world);
+  } finally {
+    await world.close();
+  }
+}
+
 /** fetch that trusts the test's certificates. */
 export function fetchOver(tls: TlsTrust | undefined): FetchFunction {
   return (input, init) => fetch(input, { ...init, ...(tls && { tls }) });

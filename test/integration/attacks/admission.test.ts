@@ -10,10 +10,11 @@ import type { Config } from "../../../src/config/schema.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { sessionPath } from "../../support/fault-backend.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
-import { type Device, metric, openWorld, type World } from "../../support/world.ts";
+import { type Device, metric, type World, withWorld } from "../../support/world.ts";
 
 /** Concurrent requests from many addresses, before and after a restart. The gateway admits exactly what its contract documents. */
 
@@ -22,26 +23,11 @@ const ANY_PORT = { host: "127.0.0.1", port: 0 };
 const PROXIED: Partial<Config> = { trusted_proxies: ["127.0.0.1"] };
 const [variant] = VARIANTS;
 
-async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld(config);
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
-
 function caller(world: World) {
   const client = createClient(Gateway, world.transport(variant ?? expect.unreachable()));
-  return async (request: object, from?: string): Promise<string> => {
-    try {
-      const headers: HeadersInit = from === undefined ? {} : { "x-forwarded-for": from };
-      const { envelope } = await client.executeCommand(request, { headers });
-      return envelope?.resultCode ?? "";
-    } catch (error) {
-      const refusal = refusalOf(error);
-      return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata["scope"]].filter(Boolean).join(" ");
-    }
+  return (request: object, from?: string): Promise<string> => {
+    const headers: HeadersInit = from === undefined ? {} : { "x-forwarded-for": from };
+    return outcomeOf(async () => (await client.executeCommand(request, { headers })).envelope?.resultCode);
   };
 }
 

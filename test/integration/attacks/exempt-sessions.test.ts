@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createClient } from "@connectrpc/connect";
-import { refusalOf } from "../../../src/client/errors.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { NO_REDIS, TestRedis } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
-import { type Device, openWorld, type World } from "../../support/world.ts";
+import { type Device, type World, withWorld } from "../../support/world.ts";
 
 /** An attacker with a verified session. It is exempt from the failure budget of its network, but its failures have their own bucket. */
 
@@ -16,14 +16,8 @@ const TRIES = 40;
 const LOW_FAILURE_BUDGET: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
 const LIMITED = "RATE_LIMITED failures";
 
-async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld({ ...LOW_FAILURE_BUDGET, ...config });
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
+const withLowBudget = (config: Partial<Config>, run: (world: World) => Promise<void>) =>
+  withWorld({ ...LOW_FAILURE_BUDGET, ...config }, run);
 
 type Request = Awaited<ReturnType<typeof sign>>;
 type Send = (request: object, headers?: Record<string, string>) => Promise<string>;
@@ -47,15 +41,6 @@ function subscriber(world: World, variant: Variant): Send {
     });
 }
 
-async function outcomeOf(call: () => Promise<string | undefined>): Promise<string> {
-  try {
-    return (await call()) ?? "";
-  } catch (error) {
-    const refusal = refusalOf(error);
-    return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata["scope"]].filter(Boolean).join(" ");
-  }
-}
-
 const forged = async (device: Device) => ({ ...(await sign(device)), signature: new Uint8Array(64) });
 
 function count(outcomes: readonly string[]): Record<string, number> {
@@ -77,7 +62,7 @@ const [variant = expect.unreachable()] = VARIANTS;
 
 describe("after one valid request, bad signatures with the same session id", () => {
   test.each(VARIANTS)("over $name are verified only while the failure budget has tokens", (each) =>
-    withWorld({}, async (world) => {
+    withLowBudget({}, async (world) => {
       const [device, send] = [await world.login(), sender(world, each)];
       expect(await send(await sign(device))).toBe("ok");
       const outcomes = await inARow(TRIES, async () => send(await forged(device)));
@@ -86,7 +71,7 @@ describe("after one valid request, bad signatures with the same session id", () 
   );
 
   test("share one budget over all protocols and both RPCs", () =>
-    withWorld({}, async (world) => {
+    withLowBudget({}, async (world) => {
       const device = await world.login();
       const senders = VARIANTS.flatMap((each) => [sender(world, each), subscriber(world, each)]);
       expect(await sender(world, variant)(await sign(device))).toBe("ok");
@@ -99,7 +84,7 @@ describe("after one valid request, bad signatures with the same session id", () 
     }));
 
   test("are limited if they arrive concurrently", () =>
-    withWorld({}, async (world) => {
+    withLowBudget({}, async (world) => {
       const [device, send] = [await world.login(), sender(world, variant)];
       expect(await send(await sign(device))).toBe("ok");
       const requests = await Promise.all(Array.from({ length: 300 }, () => forged(device)));
@@ -108,7 +93,7 @@ describe("after one valid request, bad signatures with the same session id", () 
     }));
 
   test("are limited even if valid requests come between them", () =>
-    withWorld({}, async (world) => {
+    withLowBudget({}, async (world) => {
       const [device, send] = [await world.login(), sender(world, variant)];
       const bad = await inARow(TRIES, async () => {
         await send(await sign(device));
@@ -133,7 +118,7 @@ const FAILURES: readonly (readonly [string, string, (device: Device, sent: Reque
 ];
 
 test.each(FAILURES)("%s counts as a failure, as a bad signature does", (_, reason, failure) =>
-  withWorld({}, async (world) => {
+  withLowBudget({}, async (world) => {
     const [device, send] = [await world.login(), sender(world, variant)];
     const sent = await sign(device);
     expect(await send(sent)).toBe("ok");
@@ -144,7 +129,7 @@ test.each(FAILURES)("%s counts as a failure, as a bad signature does", (_, reaso
 
 describe("for clients behind one address", () => {
   test("another exempt session stays exempt while the attacker's sessions fail", () =>
-    withWorld({}, async (world) => {
+    withLowBudget({}, async (world) => {
       const send = sender(world, variant);
       const honest = await world.login();
       const attackers = [await world.login(), await world.login(), await world.login()];
@@ -157,7 +142,7 @@ describe("for clients behind one address", () => {
     }));
 
   test("failures with a session's id from another address do not limit the session at its own address", () =>
-    withWorld({ trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
+    withLowBudget({ trusted_proxies: ["127.0.0.0/8"] }, async (world) => {
       const [device, send] = [await world.login(), sender(world, variant)];
       const [ownAddress, otherAddress] = [{ "x-forwarded-for": "198.51.100.1" }, { "x-forwarded-for": "203.0.113.1" }];
       for (const headers of [ownAddress, otherAddress]) expect(await send(await sign(device), headers)).toBe("ok");
@@ -168,7 +153,7 @@ describe("for clients behind one address", () => {
 });
 
 test("a limited session is served again as soon as its bucket has a token", () =>
-  withWorld({ "budgets.failures.rate": 20, "budgets.failures.burst": 1 }, async (world) => {
+  withLowBudget({ "budgets.failures.rate": 20, "budgets.failures.burst": 1 }, async (world) => {
     const [device, send] = [await world.login(), sender(world, variant)];
     expect(await send(await sign(device))).toBe("ok");
     expect(count(await Promise.all(Array.from({ length: 20 }, async () => send(await forged(device)))))).toMatchObject({
@@ -179,7 +164,7 @@ test("a limited session is served again as soon as its bucket has a token", () =
   }));
 
 test("concurrent valid requests of a session are all served: each failure permit is returned", () =>
-  withWorld({}, async (world) => {
+  withLowBudget({}, async (world) => {
     const [device, send] = [await world.login(), sender(world, variant)];
     expect(await send(await sign(device))).toBe("ok");
     const requests = await Promise.all(Array.from({ length: 200 }, () => sign(device)));
@@ -195,7 +180,7 @@ describe.skipIf(NO_REDIS !== undefined)(`on Redis${NO_REDIS === undefined ? "" :
 
   test("bad signatures of an exempt session are limited, both in sequence and concurrently", async () => {
     const stores = { "stores.kind": "redis", "stores.redis.url": redis.url, "stores.redis.durable": true } as const;
-    await withWorld(stores, async (world) => {
+    await withLowBudget(stores, async (world) => {
       const send = sender(world, variant);
       const devices = [await world.login(), await world.login()];
       for (const device of devices) expect(await send(await sign(device))).toBe("ok");

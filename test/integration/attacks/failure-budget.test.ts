@@ -4,8 +4,9 @@ import { refusalOf } from "../../../src/client/errors.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { sessionPath } from "../../support/fault-backend.ts";
+import { outcomeOf } from "../../support/outcome.ts";
 import { VARIANTS, type Variant } from "../../support/variants.ts";
-import { type Device, metric, openWorld, type World } from "../../support/world.ts";
+import { type Device, metric, type World, withWorld } from "../../support/world.ts";
 
 /** One client that sends many failing requests from one address. */
 
@@ -13,28 +14,12 @@ const EMPTY = new Uint8Array(0);
 const BURST = 5;
 const LOW_FAILURE_BUDGET: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
 
-async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld(config);
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
-
 const [variant = undefined] = VARIANTS;
 const clientOf = (world: World, each: Variant = variant ?? expect.unreachable()) =>
   createClient(Gateway, world.transport(each));
 
-async function outcome(client: Client<typeof Gateway>, request: object, headers = {}): Promise<string> {
-  try {
-    const { envelope } = await client.executeCommand(request, { headers });
-    return envelope?.resultCode ?? "";
-  } catch (error) {
-    const refusal = refusalOf(error);
-    return refusal === undefined ? String(error) : [refusal.reason, refusal.metadata["scope"]].filter(Boolean).join(" ");
-  }
-}
+const outcome = (client: Client<typeof Gateway>, request: object, headers: HeadersInit = {}) =>
+  outcomeOf(async () => (await client.executeCommand(request, { headers })).envelope?.resultCode);
 
 const sign = (device: Device) => device.signer.sign("user.profile.get", EMPTY);
 

@@ -6,7 +6,7 @@ import type { Config } from "../../../src/config/schema.ts";
 import type { Reason } from "../../../src/core/refusal.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { VARIANTS } from "../../support/variants.ts";
-import { type Device, openWorld, type World } from "../../support/world.ts";
+import { type Device, withWorld } from "../../support/world.ts";
 
 /** For each pair of neighbouring checks, a request that fails both. The earlier refusal is returned, and the later check does not run. */
 
@@ -88,18 +88,9 @@ const PAIRS: readonly Pair[] = [
   },
 ];
 
-async function withWorld(config: Partial<Config> | undefined, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld(config);
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
-
 describe("a request that fails two neighbouring checks reports the earlier one", () => {
   test.each(PAIRS)("$earlier before $later", ({ earlier, config, before, request }) =>
-    withWorld(config, async (world) => {
+    withWorld(config ?? {}, async (world) => {
       for (const variant of VARIANTS) {
         const client = createClient(Gateway, world.transport(variant));
         const device = await world.login();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Config } from "../../../src/config/schema.ts";
 import { CARRIERS, http1 } from "../../support/raw-http.ts";
-import { login, metric, openWorld, type World } from "../../support/world.ts";
+import { login, metric, openWorld, type World, withWorld } from "../../support/world.ts";
 
 /** Public REST: the calls that need no session. */
 
@@ -9,15 +9,6 @@ const SEND = "/api/v1/public/auth/send-email-code";
 const CONFIRM = "/api/v1/public/auth/confirm-email-code";
 /** A valid public key: the base point (RFC 8032 5.1). */
 const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
-
-async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld(config);
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
 
 async function post(world: World, path: string, body: unknown, headers: Record<string, string> = {}) {
   const response = await fetch(`${world.gateway.edgeUrl}${path}`, {
@@ -83,21 +74,10 @@ test("the backend gets the values that were checked, also with duplicate keys", 
 
 describe("answers of the backend", () => {
   const from = (answer: () => Response | Promise<Response>, config: Partial<Config> = {}) =>
-    withWorldAnswering(answer, config, (world) => post(world, SEND, { email: "ada@example.com" }));
-
-  async function withWorldAnswering<T>(
-    answer: () => Response | Promise<Response>,
-    config: Partial<Config>,
-    ask: (world: World) => Promise<T>,
-  ): Promise<T> {
-    const world = await openWorld(config);
-    try {
+    withWorld(config, (world) => {
       world.faults.on(SEND, answer);
-      return await ask(world);
-    } finally {
-      await world.close();
-    }
-  }
+      return post(world, SEND, { email: "ada@example.com" });
+    });
 
   test("a 4xx is forwarded", async () => {
     const { status, text } = await from(() => Response.json({ code: "mailbox_full", message: "…" }, { status: 422 }));

@@ -4,7 +4,7 @@ import type { Config } from "../../../src/config/schema.ts";
 import { encodeFrame, FRAME, RawH2 } from "../../support/raw-h2.ts";
 import { http1, RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
-import { openWorld, type World } from "../../support/world.ts";
+import { type World, withWorld } from "../../support/world.ts";
 
 /** A body in thousands of one-byte pieces uses much CPU. It is refused, and counts as a failure of its client. */
 
@@ -14,15 +14,6 @@ const WATCH = "/grpc.health.v1.Health/Watch";
 const PIECES = 20_000;
 const ONE: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": 1 };
 const ONE_PORT: Partial<Config> = { ...ONE, "edge.grpc": "same-port" };
-
-async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld(config);
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
 
 /** Sends a body over HTTP/1.1 in one-byte chunks. Resolves to the status of the answer. */
 async function inChunks(url: string, path: string, pieces: number): Promise<number | undefined> {

@@ -8,7 +8,7 @@ import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame, FLAG_COMPRESSED } from "../../../src/rpc/frame.ts";
 import { http1, http2, type RawAnswer, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { VARIANTS } from "../../support/variants.ts";
-import { type Device, openWorld, type World } from "../../support/world.ts";
+import { type Device, openWorld, type World, withWorld } from "../../support/world.ts";
 
 /** An undecodable request counts as a failure of its client. A client without failure tokens is refused before its body is read. */
 
@@ -18,15 +18,6 @@ const SEND_CODE = "/api/v1/public/auth/send-email-code";
 const BURST = 3;
 const LOW_FAILURE_BUDGET: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
 const ONE_PORT: Partial<Config> = { ...LOW_FAILURE_BUDGET, "edge.grpc": "same-port" };
-
-async function withWorld(config: Partial<Config>, run: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld(config);
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
 
 const edge = ({ gateway }: World) => gateway.edgeUrl;
 const grpc = ({ gateway }: World) => gateway.grpcUrl;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ExpiringTable, NO_SLOT } from "../../../../src/stores/memory/expiring-table.ts";
+import { isLive, put } from "../support/table-entries.ts";
 
 const NOW_MS = 1_000;
 /** These fingerprints share one home: four fill it, the others overflow. */
@@ -186,17 +187,6 @@ test("in any order of steps, the table behaves like a map with expiry (property 
     { numRuns: 150 },
   );
 });
-
-function put(table: ExpiringTable, low: number, high: number, nowMs: number, expiresAtMs: number): boolean {
-  const slot = table.claim(low, high, nowMs);
-  if (slot !== NO_SLOT) table.setExpiry(slot, expiresAtMs);
-  return slot !== NO_SLOT;
-}
-
-function isLive(table: ExpiringTable, low: number, high: number, nowMs: number): boolean {
-  const slot = table.find(low, high);
-  return slot !== NO_SLOT && table.expiryMs(slot) > nowMs;
-}
 
 /** Distinct fingerprints that look random and are the same in every run (the finalizer of MurmurHash3 is a bijection). */
 function fingerprints(count: number): [low: number, high: number][] {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { NO_SLOT } from "../../../../src/stores/memory/expiring-table.ts";
 import { GrowingTable } from "../../../../src/stores/memory/growing-table.ts";
+import { isLive, put } from "../support/table-entries.ts";
 
 const NOW_MS = 1_000;
 /** As many calls as it takes to trim a whole table, and more. */
@@ -107,15 +108,4 @@ test("whatever the order of entries, times and trims, none is forgotten early or
 /** 32 bits that look random. */
 function hash(n: number): number {
   return Bun.hash.murmur32v3(String(n)) | 0;
-}
-
-function put(table: GrowingTable, low: number, high: number, nowMs: number, expiresAtMs: number): boolean {
-  const slot = table.claim(low, high, nowMs);
-  if (slot !== NO_SLOT) table.setExpiry(slot, expiresAtMs);
-  return slot !== NO_SLOT;
-}
-
-function isLive(table: GrowingTable, low: number, high: number, nowMs: number): boolean {
-  const slot = table.find(low, high);
-  return slot !== NO_SLOT && table.expiryMs(slot) > nowMs;
 }

@@ -75,10 +75,14 @@ const RULES: readonly Rule[] = [
   bothOrNeither("stores.redis.certificate_file", "stores.redis.key_file"),
 ];
 
-/** The settings that `serve` requires and that have no default: the URLs of the backend, and a signing key. */
-export const SERVE_RULES: readonly Rule[] = [
+const BACKEND_RULES: readonly Rule[] = [
   required("backend.url", "the base URL of your backend's REST interface"),
   required("push.url", "the base URL of your backend's push service"),
+];
+
+/** The settings that `serve` requires and that have no default: the URLs of the backend, and a signing key. */
+export const SERVE_RULES: readonly Rule[] = [
+  ...BACKEND_RULES,
   {
     keys: ["keys.current", "keys.current_file"],
     violation(config) {
@@ -106,7 +110,7 @@ export type GatewayConfig = Config & { readonly "backend.url": string; readonly 
 export function requireBackend(config: Config): GatewayConfig {
   const { "backend.url": backendUrl, "push.url": pushUrl } = config;
   if (backendUrl !== undefined && pushUrl !== undefined) return { ...config, "backend.url": backendUrl, "push.url": pushUrl };
-  throw new ConfigError(ruleViolations(config, new Set(), SERVE_RULES.slice(0, 2)));
+  throw new ConfigError(ruleViolations(config, new Set(), BACKEND_RULES));
 }
 
 function required(key: "backend.url" | "push.url", what: string): Rule {

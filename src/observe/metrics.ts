@@ -17,9 +17,6 @@ export interface GatewayMetrics extends Metrics {
   render(): string;
 }
 
-/** The Content-Type of the text that `render` returns. */
-export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
 const MICROSECONDS = 1e6;
 
 export function createMetrics({ version, clock = systemClock }: MetricsOptions): GatewayMetrics {

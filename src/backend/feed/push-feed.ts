@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Backoff } from "../../core/backoff.ts";
+import { describeCause } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import { sleep } from "../../core/clock.ts";
 import type { PushFeedSink } from "../../core/events.ts";
@@ -205,7 +206,7 @@ export class PushFeed {
       deliver();
       return true;
     } catch (thrown) {
-      this.#options.log.error("push event delivery failed", { delivery, cause: String(thrown) });
+      this.#options.log.error("push event delivery failed", { delivery, cause: describeCause(thrown) });
       this.#options.metrics.count("sallyport_events_dropped_total", { reason: "delivery_failed" });
       return false;
     }

@@ -61,7 +61,7 @@ export interface PushLink {
  * Default time without data before a ping is sent. By default, a gRPC server accepts pings at intervals of 5 minutes or more
  * (gRFC A8). The gateway adds 10 s, because the network may delay one ping more than the next.
  */
-export const PING_INTERVAL_MS = 310_000;
+const PING_INTERVAL_MS = 310_000;
 const PING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;

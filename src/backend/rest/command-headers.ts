@@ -10,7 +10,7 @@ const ID_CHARS_MAX = 256;
 /** Maximum length of a client's header that the gateway forwards to the backend. A longer header is not forwarded. */
 const FORWARDED_CHARS_MAX = 512;
 /** The User-Agent of a backend call if the client sent no valid User-Agent. */
-const OWN_USER_AGENT = "sallyport";
+export const OWN_USER_AGENT = "sallyport";
 
 /**
  * Returns the headers of the backend call for a command (proto/backend.md, "Backend REST"). Throws INTERNAL if an id is not a

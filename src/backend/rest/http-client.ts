@@ -132,7 +132,7 @@ export class HttpClient {
  * Returns true if the gateway uses the body of an answer with this status: 2xx or 4xx. An answer with any other status is a
  * failure, and its body is ignored.
  */
-function isUsed({ status }: HttpAnswer): boolean {
+export function isUsed({ status }: HttpAnswer): boolean {
   return (status >= 200 && status < 300) || (status >= 400 && status < 500);
 }
 

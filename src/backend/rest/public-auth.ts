@@ -1,7 +1,7 @@
 import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../../core/backend.ts";
 import { requireGatewayAccepted, requireJson } from "./answer-checks.ts";
 import { publicHeaders } from "./command-headers.ts";
-import { type HttpAnswer, HttpClient } from "./http-client.ts";
+import { type HttpAnswer, HttpClient, isUsed } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
 
@@ -67,8 +67,7 @@ function toPublicAnswer(answer: HttpAnswer): PublicAnswer {
   requireGatewayAccepted(answer);
   const { status, headers, body } = answer;
   const retryAfter = headers.get("retry-after");
-  const isAnswer = (status >= 200 && status < 300) || (status >= 400 && status < 500);
-  if (!isAnswer) throw failureOfStatus(status);
+  if (!isUsed(answer)) throw failureOfStatus(status);
   const contentType = requireJson(answer);
   const seconds = retryAfter !== null && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
   return { status, contentType, body, retryAfter: seconds };

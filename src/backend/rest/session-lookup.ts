@@ -1,12 +1,12 @@
 import { isUserId } from "../../core/grammar.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import type { VerifyingKey } from "../../core/keys.ts";
-import { PUBLIC_KEY_BYTES } from "../../core/keys.ts";
 import { SESSION_RECORD_BYTES_MAX } from "../../core/limits.ts";
 import { refuse } from "../../core/refusal.ts";
 import type { Session, SessionSource } from "../../core/sessions.ts";
 import type { Metrics } from "../../core/telemetry.ts";
 import { requireGatewayAccepted } from "./answer-checks.ts";
+import { OWN_USER_AGENT } from "./command-headers.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
@@ -63,7 +63,7 @@ export class BackendSessionSource implements SessionSource {
     return this.#http.call({
       method: "GET",
       target: `/api/v1/internal/sessions/${encodeURIComponent(deviceSessionId)}`,
-      headers: { "User-Agent": "sallyport" },
+      headers: { "User-Agent": OWN_USER_AGENT },
       timeoutMs: this.#options.timeoutMs,
     });
   }
@@ -93,10 +93,9 @@ export class BackendSessionSource implements SessionSource {
 }
 
 function rawKey(base64: unknown): Uint8Array {
-  if (typeof base64 !== "string" || !KEY_BASE64.test(base64))
-    throw new TypeError("client_public_key is not the base64 of 32 bytes");
-  const raw = Buffer.from(base64, "base64");
-  if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== base64) {
+  const raw = typeof base64 === "string" && KEY_BASE64.test(base64) ? Buffer.from(base64, "base64") : undefined;
+  // The comparison rejects a last digit with bits that no byte holds.
+  if (raw === undefined || raw.toString("base64") !== base64) {
     throw new TypeError("client_public_key is not the base64 of 32 bytes");
   }
   return raw;

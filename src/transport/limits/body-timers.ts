@@ -1,8 +1,10 @@
+import { type Held, LiveSet } from "../../core/live-set.ts";
+
 /** Maximum time for an incomplete request body to arrive after the gateway has started to stop. */
 const DRAIN_BODY_MS = 1000;
 
 /** The timer of one request body. */
-export interface BodyTimer {
+interface BodyTimer {
   readonly onTimeout: (timeoutMs: number) => void;
   timeout: ReturnType<typeof setTimeout>;
 }
@@ -12,7 +14,7 @@ export interface BodyTimer {
  * timers, so that a body that never arrives does not delay the stop until its deadline.
  */
 export class BodyTimers {
-  readonly #running = new Set<BodyTimer>();
+  readonly #running = new LiveSet<BodyTimer>();
   #timeoutMs: number;
 
   constructor(timeoutMs: number) {
@@ -20,16 +22,14 @@ export class BodyTimers {
   }
 
   /** Starts the timer of a body. When the timer expires, `onTimeout` is called with the timeout, in ms. */
-  start(onTimeout: BodyTimer["onTimeout"]): BodyTimer {
+  start(onTimeout: BodyTimer["onTimeout"]): Held<BodyTimer> {
     const timeout = setTimeout(onTimeout, this.#timeoutMs, this.#timeoutMs);
-    const timer = { onTimeout, timeout };
-    this.#running.add(timer);
-    return timer;
+    return this.#running.add({ onTimeout, timeout });
   }
 
-  stop(timer: BodyTimer): void {
-    clearTimeout(timer.timeout);
-    this.#running.delete(timer);
+  stop(timer: Held<BodyTimer>): void {
+    clearTimeout(timer.item?.timeout);
+    this.#running.remove(timer);
   }
 
   /**

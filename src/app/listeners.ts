@@ -35,7 +35,7 @@ export interface PublicListeners {
  */
 export async function openPublicListeners(
   config: Config,
-  parts: Omit<EdgeParts, "listen" | "tls" | "limits">,
+  parts: Omit<EdgeParts, "listen" | "tls" | "limits"> & TlsExpiryParts,
 ): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
   const checked = readIdentity(config, parts.clock);

@@ -15,4 +15,9 @@ export class NetworkCounter {
     if (left > 0) this.#counts.set(network, left);
     else this.#counts.delete(network);
   }
+
+  /** Iterates over the networks that have more than `max` items. */
+  over(max: number): IteratorObject<string> {
+    return this.#counts.keys().filter((network) => this.of(network) > max);
+  }
 }

@@ -1,5 +1,5 @@
 /** Length of a frame header, in octets (RFC 9113 4.1). The next constants are frame types (RFC 9113 6). */
-export const FRAME_HEADER_OCTETS = 9;
+const FRAME_HEADER_OCTETS = 9;
 export const DATA = 0;
 export const HEADERS = 1;
 export const SETTINGS = 4;

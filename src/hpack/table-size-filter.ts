@@ -96,8 +96,7 @@ export class TableSizeFilter {
       if (isFrame(piece)) parts.push(...this.#frame(piece));
       else parts.push(piece);
     }
-    const [only] = parts;
-    return parts.length === 1 && only === chunk ? chunk : Buffer.concat(parts);
+    return Buffer.concat(parts);
   }
 
   #frame(frame: Frame): Buffer[] {

@@ -13,7 +13,6 @@ import {
 import type { Peer } from "../../src/core/admission.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { TlsIdentity } from "../../src/core/listen.ts";
-import { createMetrics } from "../../src/observe/metrics.ts";
 import { brotli, Compressions, gzip, zstd } from "../../src/rpc/compression.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { toConnectError } from "../../src/service/rpc-errors.ts";
@@ -73,8 +72,6 @@ function edgeOnly() {
     requestBytesMax: REQUEST_BYTES_MAX,
     endpoints: [],
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
-    metrics: createMetrics({ version: "conformance" }),
-    clock: systemClock,
   };
 }
 

@@ -5,7 +5,6 @@ import type { TlsIdentity } from "../../src/core/listen.ts";
 import { refuse } from "../../src/core/refusal.ts";
 import type { Log } from "../../src/core/telemetry.ts";
 import { Gateway, GatewayEventSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
-import { createMetrics } from "../../src/observe/metrics.ts";
 import type { Call } from "../../src/rpc/call.ts";
 import { Compressions, gzip } from "../../src/rpc/compression.ts";
 import type { OutgoingStream } from "../../src/rpc/outgoing-stream.ts";
@@ -61,8 +60,6 @@ export async function openEchoMux(options: EchoMuxOptions = {}): Promise<EchoMux
     peers: new PeerResolver(options.trustedProxies ?? []),
     cors: new Cors({ origins: ["https://app.example"], maxAgeSeconds: 0 }),
     log,
-    metrics: createMetrics({ version: "test" }),
-    clock: systemClock,
     limits: options.limits,
   });
   return { listener, streams, warnings, pending: () => pending, close: () => listener.close() };

@@ -3,7 +3,6 @@ import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } f
 import type { Peer } from "../../src/core/admission.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { refuse } from "../../src/core/refusal.ts";
-import { createMetrics } from "../../src/observe/metrics.ts";
 import { Compressions, gzip } from "../../src/rpc/compression.ts";
 import type { CallSummary } from "../../src/rpc/options.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
@@ -48,8 +47,6 @@ export async function openRpcListeners(
     requestBytesMax,
     endpoints: [],
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
-    metrics: createMetrics({ version: "test" }),
-    clock: systemClock,
   });
   return { grpc, edge, done, close: async () => void (await Promise.all([grpc.close(), edge.close()])) };
 }

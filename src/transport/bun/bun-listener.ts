@@ -26,7 +26,7 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
   let server = start(build(), options, options.listen.port);
   let current = options.tls;
   const address = { host: options.listen.host, port: server.port ?? options.listen.port };
-  const retired = new Set<AppServer>();
+  const retired = new Set<RunningServer>();
   const all = () => [...retired, server];
   return {
     address,
@@ -57,13 +57,13 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
  */
 const RETIRED_IDLE_MS = 10_000;
 
-type AppServer = NonNullable<AnyElysia["server"]>;
+type RunningServer = NonNullable<AnyElysia["server"]>;
 
 function start(
   app: AnyElysia,
   { what, listen, tls, bodyBytesMax, idleTimeoutSeconds }: BunListenerOptions,
   port: number,
-): AppServer {
+): RunningServer {
   try {
     app.listen({
       hostname: listen.host,
@@ -86,7 +86,7 @@ function start(
 }
 
 /** Returns the IP address on which the server listens. `server.hostname` is only the configured host. Bun's types omit `server.address`. */
-function boundHostOf(server: AppServer): string | undefined {
+function boundHostOf(server: RunningServer): string | undefined {
   const bound: unknown = Reflect.get(server, "address");
   const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";
   return isAddress ? String(bound.address) : undefined;

@@ -1,10 +1,9 @@
 import type { Peer } from "../../core/admission.ts";
 import { describeCause } from "../../core/cause.ts";
-import type { Clock } from "../../core/clock.ts";
 import type { HttpEndpoint } from "../../core/http-endpoint.ts";
 import type { ListenAddress, TlsIdentity } from "../../core/listen.ts";
 import { RestError } from "../../core/rest-reply.ts";
-import type { Log, Metrics } from "../../core/telemetry.ts";
+import type { Log } from "../../core/telemetry.ts";
 import type { RpcServer } from "../../rpc/server.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import type { RenewableListener } from "../listener.ts";
@@ -32,8 +31,6 @@ export interface EdgeParts {
   readonly findPeer?: FindPeer | undefined;
   readonly cors: Cors;
   readonly log: Log;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
   readonly limits?: Partial<ConnectionLimits> | undefined;
 }
 

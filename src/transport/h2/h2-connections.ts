@@ -32,10 +32,6 @@ export class H2Connections {
     this.#timer = setInterval(() => this.#check(), limits.pingIntervalMs).unref();
   }
 
-  get size(): number {
-    return this.#all.size;
-  }
-
   add(connection: Http2Session): void {
     const state: ConnectionState = { connection, streams: 0, requests: 0, idleMs: 0, isPingPending: false };
     const held = this.#all.add(state);

@@ -1,9 +1,9 @@
-import { constants, type ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import type { Peer } from "../../core/admission.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { BodySource } from "../../rpc/http.ts";
 import { ensureFlush } from "./flush-workaround.ts";
-import { type H2Request, refuseRestOfRequest } from "./h2-host.ts";
+import { dropUnreadRequest, type H2Request, refuseRestOfRequest, responseHeaders } from "./h2-host.ts";
 
 /** A fetch handler. `path` is the path as the client sent it. The path in `request.url` is normalised, so it may differ. */
 export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
@@ -16,12 +16,11 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
     request === undefined ? new RestError("not_implemented").toResponse() : await answer(request, incoming.path, incoming.peer);
   if (stream.destroyed || stream.closed) return void response.body?.cancel().catch(() => {});
   stream.once("finish", () => refuseRestOfRequest(stream));
-  const fields = { [constants.HTTP2_HEADER_STATUS]: response.status, ...Object.fromEntries(response.headers) };
-  stream.respond(fields, { endStream: response.body === null });
+  stream.respond(responseHeaders(response.status, response.headers), { endStream: response.body === null });
   // Discards the unread bytes of the request body.
   source?.cancel();
   if (response.body !== null) await send(stream, response.body);
-  if (!stream.readableEnded) stream.resume();
+  dropUnreadRequest(stream);
 }
 
 /**

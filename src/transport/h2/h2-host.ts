@@ -203,7 +203,7 @@ function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
  * Discards the unread body of a request that is already answered. For example, a request with too large a body is answered before the body
  * is read completely.
  */
-function dropUnreadRequest(stream: ServerHttp2Stream): void {
+export function dropUnreadRequest(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) stream.resume();
 }
 
@@ -273,7 +273,7 @@ class H2BodySink implements BodySink {
   }
 }
 
-function responseHeaders(status: number, headers: ResponseHeaders): OutgoingHttpHeaders {
+export function responseHeaders(status: number, headers: ResponseHeaders): OutgoingHttpHeaders {
   const fields = headers instanceof Headers ? Object.fromEntries(headers) : headers;
   return { [constants.HTTP2_HEADER_STATUS]: status, ...fields };
 }

@@ -26,10 +26,6 @@ export class H2Stalls {
     this.#timer = setInterval(() => this.#check(), stallTimeoutMs).unref();
   }
 
-  get size(): number {
-    return this.#responses.size;
-  }
-
   /** Must be called once for each stream, before its response starts. */
   watch(stream: ServerHttp2Stream): void {
     if (stream.destroyed) return;

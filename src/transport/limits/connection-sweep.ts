@@ -65,7 +65,6 @@ export class ConnectionSweep {
   sweep(): void {
     this.#connections.scanNew();
     this.#scanNext();
-    this.#countFds();
     const { totalMax, perNetworkMax, fds } = this.#limits;
     const bounds = { perNetworkMax, totalMax: Math.min(totalMax, this.#fds + fds.left) };
     this.#connections.shedExcess(bounds, this.#limits.onShed);

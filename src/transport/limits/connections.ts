@@ -30,10 +30,6 @@ export class Connections {
     this.#peers = peers;
   }
 
-  get size(): number {
-    return this.#all.size;
-  }
-
   /**
    * Adds a socket and returns true. If the total limit is reached, destroys the socket and returns false. If `identified` is not called
    * within `firstBytesTimeoutMs`, destroys the added socket.

@@ -1,3 +1,4 @@
+import { NetworkCounter } from "../../core/network-counter.ts";
 import type { FdTable } from "../linux/fd-table.ts";
 import { type ConnectionBound, type ConnectionMaxima, type NetworkMember, selectExcess } from "./load-shedding.ts";
 
@@ -47,7 +48,7 @@ export class EdgeConnections {
   #identities = new Uint32Array(64 * IDENTITY_WORDS);
   /** The open connections of the edge by fd. The oldest connection is the first. */
   readonly #open = new Map<number, Connection>();
-  readonly #perNetwork = new Map<string, number>();
+  readonly #perNetwork = new NetworkCounter();
   /** The fd at which the next call of `scanNext` continues. */
   #next = 0;
   /** The first fd that the current pass of `scanNext` does not inspect. */
@@ -113,7 +114,7 @@ export class EdgeConnections {
       for (const fd of [...this.#open.keys()]) this.#inspect(fd);
       return;
     }
-    const crowded = new Set(this.#perNetwork.keys().filter((network) => (this.#perNetwork.get(network) ?? 0) > perNetworkMax));
+    const crowded = new Set(this.#perNetwork.over(perNetworkMax));
     if (crowded.size === 0) return;
     for (const { fd, network } of [...this.#open.values()])
       if (network !== undefined && crowded.has(network)) this.#inspect(fd);
@@ -121,7 +122,7 @@ export class EdgeConnections {
 
   #isOver({ totalMax, perNetworkMax }: ConnectionMaxima): boolean {
     const { size } = this.#open;
-    return size > totalMax || (size > perNetworkMax && this.#perNetwork.values().some((count) => count > perNetworkMax));
+    return size > totalMax || (size > perNetworkMax && this.#perNetwork.over(perNetworkMax).some(() => true));
   }
 
   /**
@@ -165,7 +166,7 @@ export class EdgeConnections {
     const connection = this.#open.get(fd);
     if (connection === undefined) return;
     this.#open.delete(fd);
-    this.#count(connection.network, -1);
+    if (connection.network !== undefined) this.#perNetwork.remove(connection.network);
   }
 
   #remember(fd: number): void {
@@ -177,14 +178,7 @@ export class EdgeConnections {
     if (!isEdge) return;
     const network = this.#networkOf(peer.address);
     this.#open.set(fd, { fd, network });
-    this.#count(network, 1);
-  }
-
-  #count(network: string | undefined, by: 1 | -1): void {
-    if (network === undefined) return;
-    const count = (this.#perNetwork.get(network) ?? 0) + by;
-    if (count > 0) this.#perNetwork.set(network, count);
-    else this.#perNetwork.delete(network);
+    if (network !== undefined) this.#perNetwork.add(network);
   }
 
   #grow(fds: number): void {

@@ -5,7 +5,7 @@ import { PROXY_HEADER_BYTES_MAX, ProxyProtocolError, readProxyHeader, startsWith
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /** Maximum number of bytes that are read to identify the protocol of a connection. */
-export const SNIFFED_BYTES_MAX = PROXY_HEADER_BYTES_MAX + HTTP2_PREFACE.length;
+const SNIFFED_BYTES_MAX = PROXY_HEADER_BYTES_MAX + HTTP2_PREFACE.length;
 
 /** Returns whether the bytes start with the HTTP/2 preface. Returns `undefined` if more bytes are needed to decide. */
 export function startsAsHttp2(bytes: Buffer): boolean | undefined {

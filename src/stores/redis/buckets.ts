@@ -1,7 +1,7 @@
 import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
 import type { LocalBuckets } from "../memory/split-buckets.ts";
 import { capacityMs, intervalMs, TICKS_PER_MS } from "../token-bucket.ts";
-import { RedisUnavailable } from "./call.ts";
+import { RedisUnavailable, rethrowUnlessUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
 import { hashedKey, Script } from "./script.ts";
 
@@ -117,7 +117,7 @@ export class RedisBucketStore implements BucketStore {
     try {
       return await this.#takeShared([first, ...others], nowMs, onShadowRefusal);
     } catch (error) {
-      if (!(error instanceof RedisUnavailable)) throw error;
+      rethrowUnlessUnavailable(error);
       if (this.#options.onUnavailable === "local") return this.#local.take(demands, nowMs, onShadowRefusal);
       const refusing = demands.find(({ budget }) => budget.shadow !== true);
       return refusing === undefined || { refusedBy: refusing.scope, retryAfterMs: UNAVAILABLE_RETRY_MS, cause: error };
@@ -136,7 +136,7 @@ export class RedisBucketStore implements BucketStore {
     try {
       await this.#takeShared([first, ...others], nowMs);
     } catch (error) {
-      if (!(error instanceof RedisUnavailable)) throw error;
+      rethrowUnlessUnavailable(error);
       this.#local.spend(demands, nowMs);
     }
   }

@@ -1,3 +1,4 @@
+import { Backoff } from "../../core/backoff.ts";
 import { messageOf } from "../../core/cause.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { type RedisCall, RedisUnavailable } from "./call.ts";
@@ -30,12 +31,13 @@ export class RedisLink {
   readonly #options: LinkOptions;
   #connection: RedisConnection | undefined;
   #downReason = "not connected";
-  #attempts = 0;
+  readonly #backoff: Backoff;
   #retry: Timer | undefined;
   #closed = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#backoff = new Backoff({ minMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS, random: options.random });
   }
 
   /** Opens the first connection. If this fails, rejects with the reason and does not retry. */
@@ -73,7 +75,7 @@ export class RedisLink {
     if (this.#closed) connection.lose("the gateway is stopping");
     if (connection.lost !== undefined) throw new RedisUnavailable(connection.lost);
     this.#connection = connection;
-    this.#attempts = 0;
+    this.#backoff.reset();
   }
 
   #onLost(connection: RedisConnection, reason: string): void {
@@ -87,8 +89,7 @@ export class RedisLink {
   }
 
   #retryLater(): void {
-    const ceilingMs = Math.min(RETRY_MIN_MS * 2 ** this.#attempts, RETRY_MAX_MS);
-    this.#retry = setTimeout(() => void this.#reconnect(), this.#options.random() * ceilingMs);
+    this.#retry = setTimeout(() => void this.#reconnect(), this.#backoff.nextMs());
   }
 
   async #reconnect(): Promise<void> {
@@ -98,7 +99,6 @@ export class RedisLink {
       const reason = messageOf(error);
       if (reason !== this.#downReason) this.#options.log.warn("redis reconnect failed", { reason });
       this.#downReason = reason;
-      this.#attempts++;
       if (!this.#closed) this.#retryLater();
     }
   }

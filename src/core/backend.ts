@@ -17,18 +17,20 @@ export interface OutgoingTrace {
  */
 export type ContinueTrace = (incoming: IncomingTrace) => OutgoingTrace;
 
+/** The client's HTTP headers that are forwarded to the backend. */
+export interface ForwardedHeaders extends IncomingTrace {
+  readonly acceptLanguage: string | undefined;
+  readonly userAgent: string | undefined;
+}
+
 /** A command that passed every check and is sent to the backend. */
-export interface BackendCommand extends IncomingTrace {
+export interface BackendCommand extends ForwardedHeaders {
   readonly messageType: string;
   readonly requestId: string;
   readonly deviceSessionId: string;
   readonly userId: string;
   readonly payloadBytes: Uint8Array;
   readonly peerAddress: string;
-  /** The client's Accept-Language header, forwarded to the backend. */
-  readonly acceptLanguage: string | undefined;
-  /** The client's User-Agent header, forwarded to the backend. */
-  readonly userAgent: string | undefined;
 }
 
 /** The backend's reply: the result code to sign, and the unchanged bytes of the body. */
@@ -78,8 +80,6 @@ export interface PublicBackend {
 }
 
 /** The parts of the client's request that are forwarded with a public call. */
-export interface PublicCallContext extends IncomingTrace {
+export interface PublicCallContext extends ForwardedHeaders {
   readonly peerAddress: string;
-  readonly acceptLanguage: string | undefined;
-  readonly userAgent: string | undefined;
 }

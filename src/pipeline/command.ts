@@ -1,15 +1,9 @@
-import type { IncomingTrace } from "../core/backend.ts";
+import type { ForwardedHeaders } from "../core/backend.ts";
 import { refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import type { AdmittedRequest } from "./proof.ts";
 import { type SignedReply, signReply } from "./reply.ts";
 import { recheckSession } from "./session.ts";
-
-/** The client's HTTP headers that are forwarded to the backend. */
-export interface ForwardedHeaders extends IncomingTrace {
-  readonly acceptLanguage: string | undefined;
-  readonly userAgent: string | undefined;
-}
 
 type CommandPorts = Pick<PipelinePorts, "sessions" | "revocations" | "signer" | "clock">;
 

@@ -10,6 +10,7 @@ import type { AdmittedRequest, Rpc, SignedMessage } from "../pipeline/proof.ts";
 import type { Call } from "../rpc/call.ts";
 import type { OutgoingStream } from "../rpc/outgoing-stream.ts";
 import { type AnyMethod, serverStream, unary } from "../rpc/service.ts";
+import { forwardedHeaders } from "./forwarded-headers.ts";
 import { readSubscribePayload } from "./subscribe-payload.ts";
 
 export interface GatewayServiceParts {
@@ -36,14 +37,7 @@ export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<P
 
 async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts) {
   const admitted = await admitCall("ExecuteCommand", message, call, parts);
-  const { headers } = call.request;
-  const forwarded = {
-    acceptLanguage: headers.get("accept-language") ?? undefined,
-    userAgent: headers.get("user-agent") ?? undefined,
-    traceparent: headers.get("traceparent") ?? undefined,
-    tracestate: headers.get("tracestate") ?? undefined,
-  };
-  const reply = await runCommand(admitted, forwarded, parts.pipeline, call.signal);
+  const reply = await runCommand(admitted, forwardedHeaders(call.request.headers), parts.pipeline, call.signal);
   call.notes["result_code"] = reply.envelope.resultCode;
   return reply;
 }

@@ -1,4 +1,4 @@
-import type { BackendCommand, OutgoingTrace, PublicCallContext } from "../../core/backend.ts";
+import type { BackendCommand, ForwardedHeaders, OutgoingTrace, PublicCallContext } from "../../core/backend.ts";
 import { isHeaderValue, isVisible } from "../../core/grammar.ts";
 import { refuse } from "../../core/refusal.ts";
 
@@ -43,10 +43,7 @@ function addTrace(headers: Record<string, string>, { traceparent, tracestate }: 
   if (tracestate !== undefined) headers["tracestate"] = tracestate;
 }
 
-function addForwarded(
-  headers: Record<string, string>,
-  { acceptLanguage, userAgent }: BackendCommand | PublicCallContext,
-): void {
+function addForwarded(headers: Record<string, string>, { acceptLanguage, userAgent }: ForwardedHeaders): void {
   headers["User-Agent"] = userAgent !== undefined && isHeaderValue(userAgent, FORWARDED_CHARS_MAX) ? userAgent : OWN_USER_AGENT;
   if (acceptLanguage !== undefined && isHeaderValue(acceptLanguage, FORWARDED_CHARS_MAX)) {
     headers["Accept-Language"] = acceptLanguage;

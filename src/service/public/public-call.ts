@@ -7,6 +7,7 @@ import { type Reason, Refusal } from "../../core/refusal.ts";
 import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
 import { BodyTooLarge, BodyTooSlow } from "../../rpc/http.ts";
 import { checkJsonCost } from "../../rpc/json-bounds.ts";
+import { forwardedHeaders } from "../forwarded-headers.ts";
 import {
   chargePublic,
   checkPublic,
@@ -49,14 +50,7 @@ export async function servePublicCall(call: HttpCall, route: PublicRoute, parts:
     expensiveCheck();
   }
   const fields = await chargePublic(demands, parts);
-  const { headers } = request;
-  const context = {
-    peerAddress: peer.address,
-    acceptLanguage: headers.get("accept-language") ?? undefined,
-    userAgent: headers.get("user-agent") ?? undefined,
-    traceparent: headers.get("traceparent") ?? undefined,
-    tracestate: headers.get("tracestate") ?? undefined,
-  };
+  const context = { peerAddress: peer.address, ...forwardedHeaders(request.headers) };
   const answer = await parts.backend.forward(route.path, body, context, request.signal).catch(toRestError);
   const replyHeaders: Record<string, string> = { ...fields, "content-type": answer.contentType, "cache-control": "no-store" };
   if (answer.retryAfter !== undefined) replyHeaders["retry-after"] = answer.retryAfter;

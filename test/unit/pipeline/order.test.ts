@@ -6,13 +6,15 @@ import { join } from "node:path";
 /** Runs the type checker on calls of the checks in right and wrong orders. Each check takes the proof of the previous check. */
 
 const ROOT = join(import.meta.dir, "../../..");
+const CORE = join(ROOT, "src/core");
 const PIPELINE = join(ROOT, "src/pipeline");
 /** "Argument of type … is not assignable to parameter of type …" */
 const WRONG_ARGUMENT = "TS2345";
 
 const DECLARATIONS = `
+import type { ForwardedHeaders } from "${CORE}/backend.ts";
 import { takeBudgets } from "${PIPELINE}/budgets.ts";
-import { type ForwardedHeaders, runCommand } from "${PIPELINE}/command.ts";
+import { runCommand } from "${PIPELINE}/command.ts";
 import { checkEnvelope } from "${PIPELINE}/envelope.ts";
 import { checkFailureBudget } from "${PIPELINE}/failure-budget.ts";
 import { claimFreshness } from "${PIPELINE}/freshness.ts";

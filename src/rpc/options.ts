@@ -1,11 +1,8 @@
 import type { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../core/clock.ts";
 import type { Call } from "./call.ts";
-import type { CodecName } from "./codec.ts";
 import type { Compression, Compressions } from "./compression.ts";
-import type { HttpRequest } from "./http.ts";
 import { checkPeer, decodingCost, type PeerGuard } from "./peer-guard.ts";
-import type { ProtocolName } from "./protocol.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { AnyMethod } from "./service.ts";
 
@@ -13,9 +10,6 @@ import type { AnyMethod } from "./service.ts";
 export interface CallSummary<Peer> {
   /** The name of the method, without the name of its service. */
   readonly method: string;
-  readonly protocol: ProtocolName;
-  readonly codec: CodecName;
-  readonly request: HttpRequest<Peer>;
   readonly call: Call<Peer>;
   /** The error that ended the call. It is `undefined` after success. Handlers may throw any error, so it is not always a ConnectError. */
   readonly thrown: unknown;

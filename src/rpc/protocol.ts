@@ -4,8 +4,6 @@ import type { HeaderReader, HttpReply, ResponseHeaders } from "./http.ts";
 
 export type ProtocolName = "connect" | "grpc-web" | "grpc";
 
-export type MethodKind = "unary" | "server_streaming" | "bidi_streaming";
-
 /** The header names that a protocol uses for the timeout and the compression. */
 export interface ProtocolHeaders {
   readonly timeout: string;
@@ -28,8 +26,7 @@ export interface StreamEnd {
 }
 
 /**
- * A protocol defines the bytes and headers of its requests and responses. The protocols are in connect.ts, grpc-web.ts and grpc.ts. The
- * code that all protocols share is in unary.ts, server-stream.ts and bidi-stream.ts.
+ * A protocol defines the bytes and headers of its requests and responses. The protocols are in connect.ts, grpc-web.ts and grpc.ts.
  */
 interface Protocol {
   readonly name: ProtocolName;

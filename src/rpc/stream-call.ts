@@ -74,10 +74,9 @@ class AnsweredCall<Peer> implements StreamOwner {
 
   ended(thrown: unknown): void {
     const call = this.#call;
-    const { request, protocol, codec } = call;
     call.finish();
     this.#ended?.(thrown);
-    this.#options.onDone({ method: this.#method, protocol, codec, request, call, thrown, startedAt: this.#startedAt });
+    this.#options.onDone({ method: this.#method, call, thrown, startedAt: this.#startedAt });
   }
 }
 

@@ -29,7 +29,7 @@ export async function serveUnary<Peer>(
     reply = protocol.replyError(options.toConnectError(thrown), codec, call.metadata());
   }
   call.finish();
-  options.onDone({ method: method.name, protocol: protocol.name, codec, request, call, thrown, startedAt });
+  options.onDone({ method: method.name, call, thrown, startedAt });
   return reply;
 }
 

@@ -1,20 +1,19 @@
 import { ConnectError } from "@connectrpc/connect";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
 import type { Peer } from "../core/admission.ts";
 import { describeCause } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { Log, LogFields, Metrics } from "../core/telemetry.ts";
 import type { CallSummary } from "../rpc/options.ts";
-import { reasonOf, toConnectError } from "./rpc-errors.ts";
+import { codeNameOf, reasonOf } from "./rpc-errors.ts";
 
 /** Returns a function that records the outcome of every RPC, as metrics and one log line. */
 export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: CallSummary<Peer>) => void {
   return (summary) => {
-    const { method, protocol, codec, thrown, call } = summary;
-    const { notes } = call;
+    const { method, thrown, call } = summary;
+    const { protocol, codec, notes } = call;
     const seconds = (clock.monotonic() - summary.startedAt) / 1000;
-    const code = thrown === undefined ? "ok" : codeToString(toConnectError(thrown).code);
+    const code = thrown === undefined ? "ok" : codeNameOf(thrown);
     const reason = thrown === undefined ? undefined : reasonOf(thrown);
     metrics.count("sallyport_requests_total", { rpc: method, protocol, code, reason: reason ?? "" });
     metrics.observe("sallyport_request_seconds", seconds, { rpc: method });
@@ -36,7 +35,9 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
-    if (isInternalError(thrown)) log.error("call failed", fields);
+    // Only INTERNAL is the fault of the gateway. A protocol error has no reason, and is the fault of the client even if its code is
+    // `internal`: the RPC protocols require this code for some malformed frames.
+    if (reason === "INTERNAL") log.error("call failed", fields);
     else log.info("call", fields);
   };
 }
@@ -46,12 +47,4 @@ function causeOf(thrown: unknown): string | undefined {
   if (thrown === undefined) return undefined;
   const cause = thrown instanceof Refusal || thrown instanceof ConnectError ? thrown.cause : thrown;
   return cause === undefined ? undefined : describeCause(cause);
-}
-
-/**
- * Returns true if an error is the fault of the gateway. A protocol error is the fault of the client, even if its code is
- * `internal`: the RPC protocols require this code for some malformed frames.
- */
-function isInternalError(thrown: unknown): boolean {
-  return thrown !== undefined && reasonOf(thrown) === "INTERNAL";
 }

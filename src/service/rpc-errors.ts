@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { REFUSAL_DOMAIN, type Reason, Refusal, type RefusalCode, toRefusal } from "../core/refusal.ts";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { REFUSAL_DOMAIN, REFUSALS, type Reason, Refusal, type RefusalCode, toRefusal } from "../core/refusal.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
 /** Maps each refusal code of the catalogue to its number in the RPC protocols. */
@@ -44,6 +45,15 @@ function addRetry(error: ConnectError, retryAfterMs: number): void {
   const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
   error.details.push({ desc: RetryInfoSchema, value: { retryDelay } });
   error.metadata.set("retry-after", String(Math.max(1, Math.ceil(ms / 1000))));
+}
+
+/**
+ * Returns the name of the status code that the client gets for a thrown error, for logs and metrics. Does not create the error
+ * of the client, because that takes long.
+ */
+export function codeNameOf(thrown: unknown): string {
+  if (thrown instanceof ConnectError) return codeToString(thrown.code);
+  return thrown instanceof Refusal ? thrown.code : REFUSALS.INTERNAL.code;
 }
 
 /**

@@ -225,7 +225,7 @@ export const SCHEMA = {
   "session_cache.ttl_ms": setting(
     int("ms", 0, 3_600_000),
     30_000,
-    "Time for which a session is cached, in ms; 0 disables the cache. A revocation removes the session immediately. If a revocation is lost, the revoked session stays valid for up to this time.",
+    "Time for which a session is cached, in ms; 0 disables the cache. A revocation applies to a cached session immediately. If a revocation is lost, the revoked session stays valid for up to this time.",
   ),
   "session_cache.unknown_ttl_ms": setting(
     int("ms", 0, 3_600_000),

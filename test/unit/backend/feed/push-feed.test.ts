@@ -22,12 +22,14 @@ async function pushServer(setUp: Partial<PushServer> = {}): Promise<PushServer> 
   return server;
 }
 
+type FeedOptions = [options?: Partial<PushFeedOptions>, link?: Partial<PushTransportOptions>];
+
 class Feed extends PushFeed {
   readonly sink: RecordingSink;
   readonly metrics: RecordingMetrics;
   readonly log: RecordingLog;
 
-  constructor(url: string, options: Partial<PushFeedOptions> = {}, link: Partial<PushTransportOptions> = {}) {
+  constructor(url: string, ...[options = {}, link = {}]: FeedOptions) {
     const sink = new RecordingSink();
     const metrics = new RecordingMetrics();
     const log = new RecordingLog();
@@ -63,13 +65,19 @@ class Feed extends PushFeed {
   }
 }
 
+/** A feed that is connected to its backend. */
+async function connectedFeed(setUp: Partial<PushServer> = {}, ...options: FeedOptions) {
+  const server = await pushServer(setUp);
+  const feed = new Feed(server.url, ...options);
+  feed.start();
+  await feed.has("up");
+  return { server, feed };
+}
+
 describe("over each protocol", () => {
   for (const protocol of ["grpc", "connect", "grpc-web"] as const) {
     test(`${protocol}: events and revocations arrive in the order of the feed`, async () => {
-      const server = await pushServer();
-      const feed = new Feed(server.url, {}, { protocol, token: "s3cret" });
-      feed.start();
-      await feed.has("up");
+      const { server, feed } = await connectedFeed({}, {}, { protocol, token: "s3cret" });
       for (let number = 1; number <= 50; number++) server.pushNumber(number);
       server.push(sessionInvalidation({ deviceSessionId: "s1" }));
       server.push(sessionInvalidation({ userId: "u1" }));
@@ -100,10 +108,7 @@ describe("over each protocol", () => {
 
 describe("a backend with cursors", () => {
   test("repeated disconnects lose no event and deliver none twice", async () => {
-    const server = await pushServer();
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed();
     for (let number = 1; number <= 600; number++) {
       server.pushNumber(number);
       if (number % 60 === 0) {
@@ -118,10 +123,7 @@ describe("a backend with cursors", () => {
   });
 
   test("events of an outage are delivered after the reconnect", async () => {
-    const server = await pushServer();
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed();
     server.pushNumber(1);
     await feed.has("event 1");
     await server.kill();
@@ -134,10 +136,7 @@ describe("a backend with cursors", () => {
   });
 
   test("a keepalive advances the cursor: a disconnect before the first event causes no gap", async () => {
-    const server = await pushServer({ log: [clientEvent({ userId: "u1", eventId: "old" })] });
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed({ log: [clientEvent({ userId: "u1", eventId: "old" })] });
     await waitForMetric(feed, 'sallyport_events_total{kind="keepalive"}', 1);
     server.cut();
     await feed.upTimes(2);
@@ -146,10 +145,7 @@ describe("a backend with cursors", () => {
   });
 
   test("OUT_OF_RANGE causes one gap, reported when the new stream is open, and a new start without a cursor", async () => {
-    const server = await pushServer();
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed();
     server.pushNumber(1);
     await feed.has("event 1");
     await server.kill();
@@ -180,10 +176,7 @@ describe("a backend with cursors", () => {
   });
 
   test("an event without a cursor is not delivered twice; a disconnect after it is a gap", async () => {
-    const server = await pushServer();
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed();
     server.pushNumber(1);
     server.push({ ...clientEvent({ userId: "u1", eventId: "2" }), cursor: "" });
     await feed.has("event 2");
@@ -226,10 +219,7 @@ describe("a backend with cursors", () => {
   test.each(["grpc", "connect", "grpc-web"] as const)(
     "a message that is too large is skipped and reported as a gap, over %s",
     async (protocol) => {
-      const server = await pushServer();
-      const feed = new Feed(server.url, {}, { messageBytesMax: 2000, protocol });
-      feed.start();
-      await feed.has("up");
+      const { server, feed } = await connectedFeed({}, {}, { messageBytesMax: 2000, protocol });
       server.pushNumber(1);
       server.push(clientEvent({ userId: "u1", eventId: "huge", payloadBytes: new Uint8Array(5000) }));
       server.pushNumber(2);
@@ -243,10 +233,7 @@ describe("a backend with cursors", () => {
 
 describe("a backend without cursors", () => {
   test("every reconnect is a gap, reported before the next event", async () => {
-    const server = await pushServer({ sendsCursors: false });
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed({ sendsCursors: false });
     server.pushNumber(1);
     await feed.has("event 1");
     server.cut();
@@ -273,10 +260,7 @@ describe("a backend without cursors", () => {
 
 describe("one bad event", () => {
   test("that breaks the contract is dropped, counted and logged; other events are delivered", async () => {
-    const server = await pushServer();
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed();
     server.push(clientEvent({ eventId: "without audience" }));
     server.push(clientEvent({ userId: "u1", eventType: "gateway.server_time" }));
     server.pushNumber(3);
@@ -396,10 +380,7 @@ test("a backend that accepts the connection and sends nothing is retried", async
 
 describe("stop", () => {
   test("ends an open stream immediately and delivers nothing more", async () => {
-    const server = await pushServer();
-    const feed = new Feed(server.url);
-    feed.start();
-    await feed.has("up");
+    const { server, feed } = await connectedFeed();
     await feed.stop();
     server.pushNumber(1);
     expect(feed.isUp).toBe(false);

@@ -14,7 +14,7 @@ const CLOCK_SKEW_MS = 60_000;
  * Remembers the events that the client has delivered to the app, over all streams.
  *
  * A signed event is valid in every stream of its audience, so a man in the middle could replay it in a later stream. Such a replay is
- * dropped: proto/README.md, "What a client checks".
+ * dropped: proto/client.md, "What a client checks".
  */
 export class EventDeduplicator {
   readonly #orderByContent = new RecentMap<number>(EVENTS_MIN);

@@ -10,7 +10,7 @@ const IDS_MIN = 4096;
  * A repeat is signed with the timestamp of the first attempt. If the first attempt arrived, the gateway refuses the repeat as a replay.
  * After the freshness window, the gateway refuses the repeat as too old.
  *
- * If repeats had new timestamps, the gateway could execute a command twice: proto/README.md, "Clock and repeats".
+ * If repeats had new timestamps, the gateway could execute a command twice: proto/client.md, "Clock and repeats".
  */
 export class FirstAttempts {
   readonly #freshnessWindowMs: number;

@@ -34,7 +34,7 @@ const OFFSET_MS_MAX = 24 * 60 * 60 * 1000;
  * Estimates the gateway's clock from signed `gateway.server_time` events. Before the first such event, it returns the device's time.
  *
  * A refusal also contains the gateway's time, but a man in the middle can change it, because refusals are not signed. The client signs
- * subscriptions with this time, but never commands: proto/README.md, "Clock and repeats".
+ * subscriptions with this time, but never commands: proto/client.md, "Clock and repeats".
  */
 export class GatewayClock {
   readonly #deviceNow: () => number;

@@ -33,7 +33,7 @@ export interface VerifiedEvent {
 }
 
 /**
- * Verifies a response: proto/README.md, "What a client checks". The signature covers the session id, the request id and the message type
+ * Verifies a response: proto/client.md, "What a client checks". The signature covers the session id, the request id and the message type
  * of the request, so the response to another request fails verification. Rejects with `UntrustedResponseError`.
  */
 export async function verifyResponse(

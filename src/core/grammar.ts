@@ -12,6 +12,8 @@ import {
 export const PROTOCOL_VERSION = "v1";
 /** The only message type of SubscribeEvents. */
 export const SUBSCRIBE_MESSAGE_TYPE = "gateway.subscribe";
+/** The only message type of FetchEvents. */
+export const FETCH_MESSAGE_TYPE = "gateway.fetch";
 
 const RESERVED_PREFIX = "gateway.";
 const DEVICE_SESSION_ID = new RegExp(`^[A-Za-z0-9._~-]{1,${DEVICE_SESSION_ID_MAX}}$`);
@@ -23,6 +25,11 @@ export function isDeviceSessionId(text: string): boolean {
 }
 
 export function isRequestId(text: string): boolean {
+  return REQUEST_ID.test(text);
+}
+
+/** Whether a text is an idempotency key. It has the grammar of a request id. The empty text, which means no key, is not accepted here. */
+export function isIdempotencyKey(text: string): boolean {
   return REQUEST_ID.test(text);
 }
 

@@ -43,6 +43,10 @@ export const REFUSALS = {
   RATE_LIMITED: { code: "resource_exhausted", text: "too many requests; retry after the given delay" },
   MESSAGE_TYPE_UNKNOWN: { code: "unimplemented", text: "no route serves this message type" },
   PAYLOAD_INVALID: { code: "invalid_argument", text: "the payload lacks what the route needs" },
+  IDEMPOTENCY_KEY_REUSED: {
+    code: "invalid_argument",
+    text: "this idempotency_key belongs to another message type or payload of the device session",
+  },
   BACKEND_UNAVAILABLE: { code: "unavailable", text: "the backend cannot be reached at the moment" },
   BACKEND_TIMEOUT: { code: "deadline_exceeded", text: "the backend did not answer in time" },
   BACKEND_BAD_RESPONSE: { code: "internal", text: "the backend gave an answer that cannot be passed on" },

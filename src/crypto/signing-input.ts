@@ -15,6 +15,8 @@ export interface RequestFields {
   readonly timestampMs: bigint;
   readonly requestId: string;
   readonly payloadHash: Uint8Array;
+  /** The idempotency key. If it is empty or missing, it has no frame in the signing input. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface ResponseFields {
@@ -42,7 +44,7 @@ export interface EventFields {
 
 /** The bytes that a device signs for a request. */
 export function requestSigningInput(f: RequestFields): Uint8Array<ArrayBuffer> {
-  return frames([
+  const fields: Field[] = [
     "sallyport.request.v1",
     f.protocolVersion,
     f.deviceSessionId,
@@ -50,7 +52,9 @@ export function requestSigningInput(f: RequestFields): Uint8Array<ArrayBuffer> {
     f.timestampMs,
     f.requestId,
     f.payloadHash,
-  ]);
+  ];
+  if (f.idempotencyKey) fields.push(f.idempotencyKey);
+  return frames(fields);
 }
 
 /** The bytes that the gateway signs for a response. */

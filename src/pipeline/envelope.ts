@@ -1,5 +1,7 @@
 import {
+  FETCH_MESSAGE_TYPE,
   isDeviceSessionId,
+  isIdempotencyKey,
   isMessageType,
   isRequestId,
   isReservedType,
@@ -26,6 +28,7 @@ export function checkEnvelope(request: PrecheckedRequest, payloadBytesMax: numbe
   if (envelope.timestampMs <= 0n) throw malformed("timestamp_ms");
   if (!isRequestId(envelope.requestId)) throw malformed("request_id");
   if (envelope.payloadHash.byteLength !== PAYLOAD_HASH_BYTES) throw malformed("payload_hash");
+  if (envelope.idempotencyKey !== "" && !isIdempotencyKey(envelope.idempotencyKey)) throw malformed("idempotency_key");
   if (signature.byteLength !== SIGNATURE_BYTES) throw malformed("signature");
   if (payloadBytes.byteLength > payloadBytesMax) {
     throw refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(payloadBytesMax) } });
@@ -42,6 +45,7 @@ function checkVersion(version: string): void {
 
 function isMessageTypeOf(rpc: Rpc, { messageType }: RequestEnvelope): boolean {
   if (rpc === "SubscribeEvents") return messageType === SUBSCRIBE_MESSAGE_TYPE;
+  if (rpc === "FetchEvents") return messageType === FETCH_MESSAGE_TYPE;
   return isMessageType(messageType) && !isReservedType(messageType);
 }
 

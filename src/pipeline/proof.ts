@@ -11,8 +11,8 @@ import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 declare const proof: unique symbol;
 type Proof<Check extends string> = { readonly [proof]: { readonly [C in Check]: true } };
 
-/** The RPC that carries the message. A signature for one RPC is not valid for the other RPC. */
-export type Rpc = "ExecuteCommand" | "SubscribeEvents";
+/** The RPC that carries the message. A signature for one RPC is not valid for another RPC. */
+export type Rpc = "ExecuteCommand" | "SubscribeEvents" | "FetchEvents";
 
 /** A decoded request message. None of its fields is verified. */
 export interface SignedMessage {

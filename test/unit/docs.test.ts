@@ -72,6 +72,7 @@ test("the documentation has the pages that the README lists", () => {
     "README.md",
     "proto/README.md",
     "proto/backend.md",
+    "proto/client.md",
     "proto/details.md",
     "proto/examples/README.md",
     "src/README.md",

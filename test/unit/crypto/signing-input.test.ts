@@ -5,7 +5,7 @@ import {
   requestSigningInput,
   responseSigningInput,
 } from "../../../src/crypto/signing-input.ts";
-import { GOLDEN } from "./golden-vectors.ts";
+import { GOLDEN, GOLDEN_ADDITIONS } from "./golden-vectors.ts";
 
 const REQUEST: RequestFields = {
   protocolVersion: "v1",
@@ -26,6 +26,18 @@ describe("golden vectors: the signing inputs equal those of an independent imple
   }
 });
 
+describe("golden additions: the signing inputs with an idempotency key equal those of an independent implementation", () => {
+  for (const [at, { fields, signingInput }] of GOLDEN_ADDITIONS.entries()) {
+    test(`case ${at + 1}: ${fields.idempotencyKey === "" ? "no key" : "a key"}`, () => {
+      expect(requestSigningInput(fields)).toEqual(signingInput);
+    });
+  }
+});
+
+test("an empty idempotency key and a missing one have the same signing input", () => {
+  expect(requestSigningInput({ ...REQUEST, idempotencyKey: "" })).toEqual(requestSigningInput(REQUEST));
+});
+
 describe("two different messages never have the same signing input", () => {
   test("moving a character from one field to the next changes the input", () => {
     const one = requestSigningInput({ ...REQUEST, deviceSessionId: "ds-1u", messageType: "ser.profile.get" });
@@ -40,6 +52,8 @@ describe("two different messages never have the same signing input", () => {
       { timestampMs: REQUEST.timestampMs + 1n },
       { requestId: "req-0002" },
       { payloadHash: new Uint8Array(32).fill(1) },
+      { idempotencyKey: "order-0001" },
+      { idempotencyKey: "order-0002" },
     ];
     const inputs = [{}, ...changes].map((change) =>
       Buffer.from(requestSigningInput({ ...REQUEST, ...change })).toString("hex"),

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import type { RequestEnvelope } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { checkEnvelope } from "../../../src/pipeline/envelope.ts";
 import { checkFailureBudget } from "../../../src/pipeline/failure-budget.ts";
 import { createPorts, incomingRequest, PAYLOAD_BYTES_MAX, type RequestChange, refusalOf } from "./support/fixture.ts";
@@ -9,7 +8,8 @@ async function check(change: RequestChange) {
   return checkEnvelope(await checkFailureBudget(incomingRequest(change), ports), PAYLOAD_BYTES_MAX);
 }
 
-type Case = readonly [text: string, change: Partial<RequestEnvelope>];
+type EnvelopeChange = NonNullable<RequestChange["envelope"]>;
+type Case = readonly [text: string, change: EnvelopeChange];
 
 describe("a valid envelope is accepted:", () => {
   const cases: readonly Case[] = [
@@ -23,6 +23,9 @@ describe("a valid envelope is accepted:", () => {
     ["a message type with digits and underscores", { messageType: "a1_.b_2.c" }],
     ["a message type that starts like a reserved one", { messageType: "gateways.list" }],
     ["a timestamp of 1 ms", { timestampMs: 1n }],
+    ["the shortest idempotency key", { idempotencyKey: "k".repeat(8) }],
+    ["the longest idempotency key", { idempotencyKey: "k".repeat(128) }],
+    ["every character of an idempotency key", { idempotencyKey: "AZaz09_-" }],
   ];
   test.each(cases)("%s", async (_, envelope) => {
     expect((await check({ envelope })).envelope).toMatchObject(envelope);
@@ -30,7 +33,7 @@ describe("a valid envelope is accepted:", () => {
 });
 
 describe("an envelope that breaks a rule is refused, including header injection and path traversal:", () => {
-  const cases: readonly (readonly [field: string, text: string, change: Partial<RequestEnvelope>])[] = [
+  const cases: readonly (readonly [field: string, text: string, change: EnvelopeChange])[] = [
     ["protocol_version", "empty", { protocolVersion: "" }],
     ["device_session_id", "empty", { deviceSessionId: "" }],
     ["device_session_id", "too long", { deviceSessionId: "x".repeat(129) }],
@@ -49,7 +52,8 @@ describe("an envelope that breaks a rule is refused, including header injection 
     ["message_type", "with a part that starts with a digit", { messageType: "a.1b" }],
     ["message_type", "ending in a line break", { messageType: "a.b\n" }],
     ["message_type", "reserved", { messageType: "gateway.heartbeat" }],
-    ["message_type", "of the other RPC", { messageType: "gateway.subscribe" }],
+    ["message_type", "of SubscribeEvents", { messageType: "gateway.subscribe" }],
+    ["message_type", "of FetchEvents", { messageType: "gateway.fetch" }],
     ["timestamp_ms", "zero", { timestampMs: 0n }],
     ["timestamp_ms", "negative", { timestampMs: -1n }],
     ["request_id", "too short", { requestId: "x".repeat(7) }],
@@ -58,6 +62,10 @@ describe("an envelope that breaks a rule is refused, including header injection 
     ["request_id", "ending in a line break", { requestId: "request-1\n" }],
     ["payload_hash", "of 31 bytes", { payloadHash: new Uint8Array(31) }],
     ["payload_hash", "of 33 bytes", { payloadHash: new Uint8Array(33) }],
+    ["idempotency_key", "too short", { idempotencyKey: "k".repeat(7) }],
+    ["idempotency_key", "too long", { idempotencyKey: "k".repeat(129) }],
+    ["idempotency_key", "with a dot", { idempotencyKey: "order.123" }],
+    ["idempotency_key", "with a line break", { idempotencyKey: "order-123\n" }],
   ];
   test.each(cases)("%s %s", async (field, _, envelope) => {
     expect(await refusalOf(() => check({ envelope }))).toMatchObject({ reason: "MALFORMED_ENVELOPE", metadata: { field } });
@@ -76,6 +84,15 @@ describe("an envelope that breaks a rule is refused, including header injection 
     };
     expect(await refusalOf(() => check({ tamper }))).toMatchObject({ metadata: { field: "envelope" } });
   });
+});
+
+test.each(["SubscribeEvents", "FetchEvents"] as const)("%s accepts its own message type alone", async (rpc) => {
+  await check({ rpc });
+  for (const messageType of ["user.profile.get", "gateway.subscribe", "gateway.fetch"]) {
+    if (messageType === incomingRequest({ rpc }).message.envelope?.messageType) continue;
+    const refusal = await refusalOf(() => check({ rpc, envelope: { messageType } }));
+    expect(refusal).toMatchObject({ reason: "MALFORMED_ENVELOPE", metadata: { field: "message_type" } });
+  }
 });
 
 test("an unsupported version is refused before any other field is checked, and the refusal names the supported one", async () => {

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sallyport/v1/gateway.proto.
  */
 export const file_sallyport_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("ChpzYWxseXBvcnQvdjEvZ2F0ZXdheS5wcm90bxIMc2FsbHlwb3J0LnYxIpwBCg9SZXF1ZXN0RW52ZWxvcGUSGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoCRIZChFkZXZpY2Vfc2Vzc2lvbl9pZBgCIAEoCRIUCgxtZXNzYWdlX3R5cGUYAyABKAkSFAoMdGltZXN0YW1wX21zGAQgASgDEhIKCnJlcXVlc3RfaWQYBSABKAkSFAoMcGF5bG9hZF9oYXNoGAYgASgMInIKFUV4ZWN1dGVDb21tYW5kUmVxdWVzdBIvCghlbnZlbG9wZRgBIAEoCzIdLnNhbGx5cG9ydC52MS5SZXF1ZXN0RW52ZWxvcGUSFQoNcGF5bG9hZF9ieXRlcxgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwikQEKEFJlc3BvbnNlRW52ZWxvcGUSGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhQKDHRpbWVzdGFtcF9tcxgDIAEoAxITCgtyZXN1bHRfY29kZRgEIAEoCRIUCgxwYXlsb2FkX2hhc2gYBSABKAwSDgoGa2V5X2lkGAYgASgJInQKFkV4ZWN1dGVDb21tYW5kUmVzcG9uc2USMAoIZW52ZWxvcGUYASABKAsyHi5zYWxseXBvcnQudjEuUmVzcG9uc2VFbnZlbG9wZRIVCg1wYXlsb2FkX2J5dGVzGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCJzChZTdWJzY3JpYmVFdmVudHNSZXF1ZXN0Ei8KCGVudmVsb3BlGAEgASgLMh0uc2FsbHlwb3J0LnYxLlJlcXVlc3RFbnZlbG9wZRIVCg1wYXlsb2FkX2J5dGVzGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKdAQoNRXZlbnRFbnZlbG9wZRIYChBwcm90b2NvbF92ZXJzaW9uGAEgASgJEhIKCmV2ZW50X3R5cGUYAiABKAkSEAoIZXZlbnRfaWQYAyABKAkSEAoIYXVkaWVuY2UYBCABKAkSFAoMdGltZXN0YW1wX21zGAUgASgDEhQKDHBheWxvYWRfaGFzaBgGIAEoDBIOCgZrZXlfaWQYByABKAkiZwoMR2F0ZXdheUV2ZW50Ei0KCGVudmVsb3BlGAEgASgLMhsuc2FsbHlwb3J0LnYxLkV2ZW50RW52ZWxvcGUSFQoNcGF5bG9hZF9ieXRlcxgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwyvQEKB0dhdGV3YXkSWwoORXhlY3V0ZUNvbW1hbmQSIy5zYWxseXBvcnQudjEuRXhlY3V0ZUNvbW1hbmRSZXF1ZXN0GiQuc2FsbHlwb3J0LnYxLkV4ZWN1dGVDb21tYW5kUmVzcG9uc2USVQoPU3Vic2NyaWJlRXZlbnRzEiQuc2FsbHlwb3J0LnYxLlN1YnNjcmliZUV2ZW50c1JlcXVlc3QaGi5zYWxseXBvcnQudjEuR2F0ZXdheUV2ZW50MAFCbAoMc2FsbHlwb3J0LnYxQgxHYXRld2F5UHJvdG9QAVoYc2FsbHlwb3J0L3YxO3NhbGx5cG9ydHYxogIDU1BWqgIMU2FsbHlwb3J0LlYxygIMU2FsbHlwb3J0XFYx6gINU2FsbHlwb3J0OjpWMWIGcHJvdG8z");
+  fileDesc("ChpzYWxseXBvcnQvdjEvZ2F0ZXdheS5wcm90bxIMc2FsbHlwb3J0LnYxIrUBCg9SZXF1ZXN0RW52ZWxvcGUSGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoCRIZChFkZXZpY2Vfc2Vzc2lvbl9pZBgCIAEoCRIUCgxtZXNzYWdlX3R5cGUYAyABKAkSFAoMdGltZXN0YW1wX21zGAQgASgDEhIKCnJlcXVlc3RfaWQYBSABKAkSFAoMcGF5bG9hZF9oYXNoGAYgASgMEhcKD2lkZW1wb3RlbmN5X2tleRgHIAEoCSJyChVFeGVjdXRlQ29tbWFuZFJlcXVlc3QSLwoIZW52ZWxvcGUYASABKAsyHS5zYWxseXBvcnQudjEuUmVxdWVzdEVudmVsb3BlEhUKDXBheWxvYWRfYnl0ZXMYAiABKAwSEQoJc2lnbmF0dXJlGAMgASgMIpEBChBSZXNwb25zZUVudmVsb3BlEhgKEHByb3RvY29sX3ZlcnNpb24YASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRIUCgx0aW1lc3RhbXBfbXMYAyABKAMSEwoLcmVzdWx0X2NvZGUYBCABKAkSFAoMcGF5bG9hZF9oYXNoGAUgASgMEg4KBmtleV9pZBgGIAEoCSJ0ChZFeGVjdXRlQ29tbWFuZFJlc3BvbnNlEjAKCGVudmVsb3BlGAEgASgLMh4uc2FsbHlwb3J0LnYxLlJlc3BvbnNlRW52ZWxvcGUSFQoNcGF5bG9hZF9ieXRlcxgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwicwoWU3Vic2NyaWJlRXZlbnRzUmVxdWVzdBIvCghlbnZlbG9wZRgBIAEoCzIdLnNhbGx5cG9ydC52MS5SZXF1ZXN0RW52ZWxvcGUSFQoNcGF5bG9hZF9ieXRlcxgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwibwoSRmV0Y2hFdmVudHNSZXF1ZXN0Ei8KCGVudmVsb3BlGAEgASgLMh0uc2FsbHlwb3J0LnYxLlJlcXVlc3RFbnZlbG9wZRIVCg1wYXlsb2FkX2J5dGVzGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCJBChNGZXRjaEV2ZW50c1Jlc3BvbnNlEioKBmV2ZW50cxgBIAMoCzIaLnNhbGx5cG9ydC52MS5HYXRld2F5RXZlbnQinQEKDUV2ZW50RW52ZWxvcGUSGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoCRISCgpldmVudF90eXBlGAIgASgJEhAKCGV2ZW50X2lkGAMgASgJEhAKCGF1ZGllbmNlGAQgASgJEhQKDHRpbWVzdGFtcF9tcxgFIAEoAxIUCgxwYXlsb2FkX2hhc2gYBiABKAwSDgoGa2V5X2lkGAcgASgJImcKDEdhdGV3YXlFdmVudBItCghlbnZlbG9wZRgBIAEoCzIbLnNhbGx5cG9ydC52MS5FdmVudEVudmVsb3BlEhUKDXBheWxvYWRfYnl0ZXMYAiABKAwSEQoJc2lnbmF0dXJlGAMgASgMMpECCgdHYXRld2F5ElsKDkV4ZWN1dGVDb21tYW5kEiMuc2FsbHlwb3J0LnYxLkV4ZWN1dGVDb21tYW5kUmVxdWVzdBokLnNhbGx5cG9ydC52MS5FeGVjdXRlQ29tbWFuZFJlc3BvbnNlElUKD1N1YnNjcmliZUV2ZW50cxIkLnNhbGx5cG9ydC52MS5TdWJzY3JpYmVFdmVudHNSZXF1ZXN0Ghouc2FsbHlwb3J0LnYxLkdhdGV3YXlFdmVudDABElIKC0ZldGNoRXZlbnRzEiAuc2FsbHlwb3J0LnYxLkZldGNoRXZlbnRzUmVxdWVzdBohLnNhbGx5cG9ydC52MS5GZXRjaEV2ZW50c1Jlc3BvbnNlQmwKDHNhbGx5cG9ydC52MUIMR2F0ZXdheVByb3RvUAFaGHNhbGx5cG9ydC92MTtzYWxseXBvcnR2MaICA1NQVqoCDFNhbGx5cG9ydC5WMcoCDFNhbGx5cG9ydFxWMeoCDVNhbGx5cG9ydDo6VjFiBnByb3RvMw");
 
 /**
  * RequestEnvelope holds the fields that the device signs.
@@ -62,6 +62,13 @@ export type RequestEnvelope = Message<"sallyport.v1.RequestEnvelope"> & {
    * @generated from field: bytes payload_hash = 6;
    */
   payloadHash: Uint8Array;
+
+  /**
+   * Empty, or the same in each attempt at one command, so that the command is executed once.
+   *
+   * @generated from field: string idempotency_key = 7;
+   */
+  idempotencyKey: string;
 };
 
 /**
@@ -92,7 +99,7 @@ export type ExecuteCommandRequest = Message<"sallyport.v1.ExecuteCommandRequest"
   payloadBytes: Uint8Array;
 
   /**
-   * Ed25519 signature of the envelope's signing input with the device key, 64 bytes.
+   * Signature of the envelope's signing input with the device key, by the session's algorithm, 64 bytes.
    *
    * @generated from field: bytes signature = 3;
    */
@@ -218,7 +225,7 @@ export type SubscribeEventsRequest = Message<"sallyport.v1.SubscribeEventsReques
   payloadBytes: Uint8Array;
 
   /**
-   * Ed25519 signature of the envelope's signing input with the device key, 64 bytes.
+   * Signature of the envelope's signing input with the device key, by the session's algorithm, 64 bytes.
    *
    * @generated from field: bytes signature = 3;
    */
@@ -231,6 +238,62 @@ export type SubscribeEventsRequest = Message<"sallyport.v1.SubscribeEventsReques
  */
 export const SubscribeEventsRequestSchema: GenMessage<SubscribeEventsRequest> = /*@__PURE__*/
   messageDesc(file_sallyport_v1_gateway, 4);
+
+/**
+ * FetchEventsRequest is a signed request for events. Its message type is "gateway.fetch".
+ *
+ * @generated from message sallyport.v1.FetchEventsRequest
+ */
+export type FetchEventsRequest = Message<"sallyport.v1.FetchEventsRequest"> & {
+  /**
+   * The signed fields.
+   *
+   * @generated from field: sallyport.v1.RequestEnvelope envelope = 1;
+   */
+  envelope?: RequestEnvelope | undefined;
+
+  /**
+   * Empty, or JSON in UTF-8: {"resume_after": "<event_id>", "wait_ms": 25000, "events_max": 100}. Each member is optional.
+   *
+   * @generated from field: bytes payload_bytes = 2;
+   */
+  payloadBytes: Uint8Array;
+
+  /**
+   * Signature of the envelope's signing input with the device key, by the session's algorithm, 64 bytes.
+   *
+   * @generated from field: bytes signature = 3;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.v1.FetchEventsRequest.
+ * Use `create(FetchEventsRequestSchema)` to create a new message.
+ */
+export const FetchEventsRequestSchema: GenMessage<FetchEventsRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_v1_gateway, 5);
+
+/**
+ * FetchEventsResponse holds the events that FetchEvents found, in order.
+ *
+ * @generated from message sallyport.v1.FetchEventsResponse
+ */
+export type FetchEventsResponse = Message<"sallyport.v1.FetchEventsResponse"> & {
+  /**
+   * First gateway.server_time, then the events after resume_after.
+   *
+   * @generated from field: repeated sallyport.v1.GatewayEvent events = 1;
+   */
+  events: GatewayEvent[];
+};
+
+/**
+ * Describes the message sallyport.v1.FetchEventsResponse.
+ * Use `create(FetchEventsResponseSchema)` to create a new message.
+ */
+export const FetchEventsResponseSchema: GenMessage<FetchEventsResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_v1_gateway, 6);
 
 /**
  * EventEnvelope holds the fields that the gateway signs. No field depends on the stream: every stream gets the same bytes.
@@ -293,7 +356,7 @@ export type EventEnvelope = Message<"sallyport.v1.EventEnvelope"> & {
  * Use `create(EventEnvelopeSchema)` to create a new message.
  */
 export const EventEnvelopeSchema: GenMessage<EventEnvelope> = /*@__PURE__*/
-  messageDesc(file_sallyport_v1_gateway, 5);
+  messageDesc(file_sallyport_v1_gateway, 7);
 
 /**
  * GatewayEvent is one signed event.
@@ -328,10 +391,10 @@ export type GatewayEvent = Message<"sallyport.v1.GatewayEvent"> & {
  * Use `create(GatewayEventSchema)` to create a new message.
  */
 export const GatewayEventSchema: GenMessage<GatewayEvent> = /*@__PURE__*/
-  messageDesc(file_sallyport_v1_gateway, 6);
+  messageDesc(file_sallyport_v1_gateway, 8);
 
 /**
- * Gateway has one RPC for signed commands and one for a stream of signed events.
+ * Gateway has one RPC for signed commands, one for a stream of signed events, and one that fetches signed events without a stream.
  *
  * @generated from service sallyport.v1.Gateway
  */
@@ -355,6 +418,16 @@ export const Gateway: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeEventsRequestSchema;
     output: typeof GatewayEventSchema;
+  },
+  /**
+   * FetchEvents waits for signed events of the caller's session and user and returns them. For networks that buffer streams.
+   *
+   * @generated from rpc sallyport.v1.Gateway.FetchEvents
+   */
+  fetchEvents: {
+    methodKind: "unary";
+    input: typeof FetchEventsRequestSchema;
+    output: typeof FetchEventsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sallyport_v1_gateway, 0);

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Route } from "../../../../src/core/backend.ts";
 import type { BucketDemand, BucketStore } from "../../../../src/core/buckets.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
@@ -31,11 +31,17 @@ export const SESSION: Session = {
 export interface RequestChange {
   readonly rpc?: IncomingRequest["rpc"];
   /** Changes the envelope before it is signed. */
-  readonly envelope?: Partial<RequestEnvelope>;
+  readonly envelope?: MessageInitShape<typeof RequestEnvelopeSchema>;
   readonly payload?: string;
   /** Changes the message after it was signed. */
   readonly tamper?: (message: { envelope?: RequestEnvelope; payloadBytes: Uint8Array; signature: Uint8Array }) => void;
 }
+
+const MESSAGE_TYPES: Readonly<Record<IncomingRequest["rpc"], string>> = {
+  ExecuteCommand: "user.profile.get",
+  SubscribeEvents: "gateway.subscribe",
+  FetchEvents: "gateway.fetch",
+};
 
 export function incomingRequest({
   rpc = "ExecuteCommand",
@@ -47,7 +53,7 @@ export function incomingRequest({
   const envelope = create(RequestEnvelopeSchema, {
     protocolVersion: "v1",
     deviceSessionId: SESSION.deviceSessionId,
-    messageType: rpc === "ExecuteCommand" ? "user.profile.get" : "gateway.subscribe",
+    messageType: MESSAGE_TYPES[rpc],
     timestampMs: BigInt(NOW),
     requestId: "request-1",
     payloadHash: sha256(payloadBytes),

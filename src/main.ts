@@ -7,7 +7,9 @@ interface Command {
   run(args: readonly string[], reloads: ReloadSignals): Promise<number>;
 }
 
-/** Commands are imported on demand: signal handlers are installed first, and `keygen` does not load the gateway. */
+/**
+ * Each command is imported when it runs. So the signal handlers are installed first, and `keygen` does not load the gateway.
+ */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: () => import("./cli/serve.ts"),
   dev: () => import("./cli/dev.ts"),
@@ -28,7 +30,7 @@ const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
 Use sallyport <command> --help for details.`;
 
 const HELP = ["--help", "-h"];
-/** Only words like command names are quoted. Anything else may be the value of a setting, and so a secret. */
+/** The error for an unknown command quotes only a name that matches. Other text may be a setting's value, and so a secret. */
 const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {

@@ -10,7 +10,7 @@ export interface AdminParts {
   readonly listen: ListenAddress;
   /** Host names that the `Host` header of a request may contain. IP addresses and `localhost` are always accepted. */
   readonly hosts: readonly string[];
-  /** Returns the reasons for which the gateway is not ready. The list is empty if the gateway is ready. */
+  /** Returns the reasons why the gateway is not ready. The list is empty if the gateway is ready. */
   readonly notReady: () => readonly string[];
   /** Returns the metrics in the Prometheus text format. */
   readonly renderMetrics: () => string;

@@ -14,8 +14,9 @@ export interface StreamAdmin {
    */
   revoke(revocation: Revocation): number;
   /**
-   * Sends the revocation to the other gateways that share the same Redis. Resolves to `true` if these gateways will receive it,
-   * and also if no Redis is configured. Resolves to `false` if Redis did not accept it.
+   * Sends the revocation to the other gateways that use the same Redis. Resolves to `false` if Redis does not accept it.
+   *
+   * Without Redis, does nothing and resolves to `true`.
    */
   announce(revocation: Revocation): Promise<boolean>;
 }
@@ -41,8 +42,8 @@ export function listStreams(request: Request, admin: StreamAdmin): Response {
 }
 
 /**
- * Handles `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. The Content-Type must be JSON, because a web page of
- * another origin cannot send JSON without a CORS preflight.
+ * Handles `POST /revoke` with `{"device_session_id"}` or `{"user_id"}`. Requires a JSON Content-Type as protection against
+ * CSRF: a web page of another origin cannot send JSON without a CORS preflight.
  */
 export async function revokeStreams(request: Request, admin: StreamAdmin): Promise<Response> {
   if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");

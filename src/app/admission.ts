@@ -29,7 +29,7 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
   const budgets = budgetsOf(config);
   const onShadowRefusal = (scope: BudgetScope) => {
     metrics.count("sallyport_shadow_refusals_total", { scope });
-    log.info("budget in shadow mode exceeded", { scope });
+    log.info("budget exceeded in shadow mode", { scope });
   };
   const common = { budgets, onShadowRefusal, clock };
   const { sessions, replay, replayCoverageStartMs, buckets, unverifiedBuckets, verifiedPeers } = stores;

@@ -5,10 +5,12 @@ import type { Log } from "../core/telemetry.ts";
 type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
 
 /**
- * Returns true if other machines can open any number of connections to the edge.
+ * Returns true if other machines can open any number of connections to the edge. All of these conditions must hold:
  *
- * With `edge.grpc = own-port`, `Bun.serve` accepts the connections and has no connection limit. The gateway closes excess connections
- * afterwards (load shedding). If it cannot do that (`isSwept` is false), a proxy in front of the gateway must limit the connections.
+ * - The edge does not listen on loopback.
+ * - `trusted_proxies` is empty. A trusted proxy is expected to limit the connections.
+ * - `edge.grpc = own-port`. `Bun.serve` then accepts the connections, and it has no connection limit.
+ * - `isSwept` is false: the gateway cannot close excess connections (load shedding).
  */
 export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
   const isExposed = !isLoopback(config["edge.listen"].host) && config.trusted_proxies.length === 0;
@@ -16,8 +18,8 @@ export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
 }
 
 /**
- * Logs a warning if a listener that requires no authentication is reachable from other machines. `what` is the name of the
- * setting that contains the listener's address.
+ * Logs a warning if other machines can reach a listener that has no authentication. `what` is the name of the setting that
+ * contains the listener's address.
  */
 export function warnOfOpenListener(what: string, bound: ListenAddress, log: Log): void {
   if (isLoopback(bound.host)) return;

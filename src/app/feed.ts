@@ -21,8 +21,8 @@ interface FeedParts {
 /** Creates the push feed, which delivers events and revocations to the hub. */
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { sink, revocations, log, metrics, clock, onStateChange } = parts;
-  // Event streams that clients open before the push feed is up for the first time may miss events. So the gateway reports a gap
-  // when the feed is up for the first time, unless the feed itself has already reported a gap.
+  // Clients may open event streams before the push feed is up for the first time. These streams may miss events. So the gateway
+  // reports a gap when the feed first comes up, unless the feed has already reported one.
   let hadGap = false;
   const gap = () => {
     hadGap = true;
@@ -49,8 +49,9 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
 }
 
 /**
- * Returns the reasons for which the push feed makes the gateway not ready. The list is empty if the push feed does not prevent
- * readiness.
+ * Returns the reasons of the push feed why the gateway is not ready. The list is empty if there are none.
+ *
+ * `areRevocationsArriving` is false if the push feed has been down for longer than `push.grace_ms`.
  */
 export function feedNotReady(feed: Pick<PushFeed, "hasBeenUp">, areRevocationsArriving: boolean): string[] {
   if (!feed.hasBeenUp()) return ["the push feed has not come up yet"];

@@ -38,13 +38,13 @@ export interface Gateway {
   readonly grpcUrl: string;
   readonly adminUrl: string;
   /**
-   * Stops all parts of the gateway in order. Resolves to `false` if calls were still running when `shutdown.deadline_ms` had
-   * passed.
+   * Ends all event streams, waits for running calls, and then stops all parts. Resolves to `false` if calls still run after
+   * `shutdown.deadline_ms`.
    */
   stop(): Promise<boolean>;
   /**
-   * Loads the configuration again and applies its budgets. Returns `true` on success. If the new configuration is invalid,
-   * changes nothing and returns `false`.
+   * Calls `load` and applies the budgets of the new configuration. Returns `true` on success. If the new configuration is
+   * invalid, changes nothing and returns `false`.
    */
   reload(load: () => Config): boolean;
 }
@@ -159,10 +159,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-/**
- * Shortens the time for which Bun caches the result of a DNS query. If this fails, the gateway logs a warning and continues:
- * Bun then caches a result for 30 s.
- */
+/** Reduces the time for which Bun caches DNS results. If this fails, logs a warning. Bun then caches a result for 30 s. */
 function limitDnsCache(log: Log): void {
   try {
     shortenDnsCache();
@@ -172,8 +169,8 @@ function limitDnsCache(log: Log): void {
 }
 
 /**
- * Returns a function that takes a log message and returns a revoke function. Each call of the revoke function applies one
- * revocation, logs it with that message, and returns the number of ended streams.
+ * Returns a function that creates a revoke function from a log message. The revoke function applies one revocation, logs the
+ * message, and returns the number of ended streams.
  */
 function loggedRevoke(revocations: Revocations, log: Log) {
   return (message: string) => (revocation: Revocation) => {
@@ -186,8 +183,8 @@ function loggedRevoke(revocations: Revocations, log: Log) {
 
 function openKeyRing(config: Config): KeyRing {
   const { current, next, previous } = loadSeeds(config);
-  // The command `serve` requires a configured key. The commands `dev` and `demo` may use a random key, which exists only as
-  // long as the process.
+  // The command `serve` requires a configured signing key. Without one, the commands `dev` and `demo` use a new random key at
+  // each start.
   return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
 }
 

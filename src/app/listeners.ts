@@ -126,15 +126,15 @@ function watchIdentity(
   const paths = tlsPaths(config);
   const onRenewed = (renewed: TlsIdentity) => {
     for (const listener of listeners) listener.renewTls(renewed);
-    // A listener may have opened a new socket to use the new certificate. The new socket needs the socket option too.
+    // A listener may have opened a new socket to use the new certificate. The new socket also needs `TCP_USER_TIMEOUT`.
     limitUnacknowledged(listeners, config, log);
   };
   return paths && watchTlsFiles(paths, current, { intervalMs: config["tls.reload_ms"], clock, log, metrics, onRenewed });
 }
 
 /**
- * Sets the socket option `TCP_USER_TIMEOUT` on every listener. The kernel then closes a connection if the client stops
- * acknowledging data. If the option cannot be set, the gateway logs a warning and continues.
+ * Sets the socket option `TCP_USER_TIMEOUT` on every listener. The kernel then closes a connection whose client stops
+ * acknowledging data. If the option cannot be set, logs a warning.
  */
 function limitUnacknowledged(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
   try {

@@ -1,20 +1,20 @@
 import type { Log } from "../core/telemetry.ts";
 
 /**
- * Number of file descriptors that client connections must not use. They are reserved for 256 backend calls, the push feed, Redis,
- * the admin listener and the runtime.
+ * Number of file descriptors that are reserved for 256 backend calls, the push feed, Redis, the admin listener and the runtime.
+ * If RLIMIT_NOFILE is below 1024, only half of it is reserved.
  */
 const RESERVED_FILES = 512;
 
 /**
- * The gateway logs a warning if RLIMIT_NOFILE, its limit of open files, is lower than this number. Fewer than 1000 HTTP/1.1
- * clients can then connect to the mux listener.
+ * The gateway logs a warning if RLIMIT_NOFILE is below this number. The mux listener can then serve fewer than 1000 HTTP/1.1
+ * clients.
  */
 const FEW_FILES = 4096;
 
 /**
- * Returns the number of file descriptors that client connections may use. `openFilesMax` is the limit RLIMIT_NOFILE. Returns
- * `Infinity` if the limit is unknown.
+ * Returns the number of file descriptors that client connections may use. `openFilesMax` is RLIMIT_NOFILE. If it is unknown,
+ * returns `Infinity`.
  */
 export function filesForConnections(log: Log, openFilesMax = processLimit()): number {
   if (openFilesMax === undefined) return Number.POSITIVE_INFINITY;

@@ -7,7 +7,8 @@ import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
 
 /**
- * The functions of this file map the configuration to the options of the parts. Only the room `app` knows the keys of settings.
+ * The functions of this file convert the configuration to the options of the other rooms. Only the room `app` knows the keys of
+ * settings.
  */
 
 export function hubSettings(config: Config): HubSettings {
@@ -46,13 +47,13 @@ export function storeSettings(config: Config): StoreSettings {
 }
 
 /**
- * Returns the maximum number of failure buckets for exempt sessions and their networks. An exempt session was verified recently
- * and has its own failure bucket. The maximum is 4 buckets per entry of the session cache:
+ * Returns the maximum number of buckets in the scope `session_failures`: 4 for each entry of the session cache.
  *
- * - At most `session_cache.entries_max` sessions are exempt at a time. A session is exempt for `session_cache.ttl_ms`.
- * - An empty bucket needs about the same time to refill. So buckets of sessions that are no longer exempt are still in use.
- *   This doubles the number.
- * - Each session may need a second bucket, for its network. This doubles the number again.
+ * A recently verified session is exempt from the failure bucket of its network. It has its own failure bucket instead.
+ *
+ * - At most `session_cache.entries_max` sessions are exempt at a time, each for `session_cache.ttl_ms`.
+ * - Twice as many buckets may be in use. A bucket takes about as long again to refill after its session is no longer exempt.
+ * - The number doubles again, because each session may need a second bucket, for its network.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];

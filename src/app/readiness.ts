@@ -1,12 +1,9 @@
-/** Collects the reasons for which the gateway is not ready. */
+/** Collects the reasons why the gateway is not ready. */
 export class Readiness {
   readonly #sources: (() => readonly string[])[] = [];
   readonly #listeners: (() => void)[] = [];
 
-  /**
-   * Adds a source of reasons for which the gateway is not ready. The source is a function that returns its current reasons, or
-   * an empty list.
-   */
+  /** Adds a function that returns reasons why the gateway is not ready. It returns an empty list if it has none. */
   add(reasons: () => readonly string[]): void {
     this.#sources.push(reasons);
   }
@@ -20,7 +17,7 @@ export class Readiness {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Returns the reasons of all sources for which the gateway is not ready. The list is empty if the gateway is ready. */
+  /** Returns the reasons of all added functions. The list is empty if the gateway is ready. */
   reasons(): string[] {
     return this.#sources.flatMap((reasons) => reasons());
   }

@@ -5,18 +5,16 @@ import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 
 interface ReloadParts {
-  /**
-   * The parts of the gateway that use budgets. After a reload, `adoptBudgets` gives each part the budgets of the new
-   * configuration.
-   */
+  /** The parts that use budgets. After a reload, `adoptBudgets` passes the new configuration to each part. */
   readonly adopters: readonly { adoptBudgets(next: Config): void }[];
   readonly log: Log;
   readonly metrics: GatewayMetrics;
 }
 
 /**
- * Returns a function that loads the configuration again, applies its budgets, and logs which other changes need a restart. That
- * function returns `true` on success. If the new configuration is invalid, it changes nothing and returns `false`.
+ * Returns the function that reloads the configuration. It applies the new budgets and logs which other changes need a restart.
+ *
+ * The function returns `true` on success. If the new configuration is invalid, it changes nothing and returns `false`.
  */
 export function configReload(config: Config, { adopters, log, metrics }: ReloadParts): (load: () => Config) => boolean {
   let running = config;

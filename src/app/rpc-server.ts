@@ -18,7 +18,7 @@ interface RpcServerParts {
   readonly metrics: Metrics;
 }
 
-/** Minimum size of a compressed response, in bytes before compression. A smaller response is sent uncompressed. */
+/** Minimum size of a response that is compressed, in bytes. Smaller responses are sent uncompressed. */
 const COMPRESS_BYTES_MIN = 1024;
 
 /** Builds the RPC layer with the gateway's size limit, refusals and call log. */

@@ -15,8 +15,8 @@ const OTHERS = 0o006;
 const GROUP = 0o060;
 
 /**
- * Logs a warning for each file with secrets that its group or other users can access. `configFile` is the path of the
- * configuration file. It is `undefined` if that file contains no secrets.
+ * Logs a warning for each secret file whose permissions allow access by its group or by other users. `configFile` is the path
+ * of the configuration file. It is `undefined` if that file contains no secrets.
  */
 export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
   const files = SECRET_FILES.map((setting) => ({ setting, path: config[setting] }));
@@ -29,8 +29,8 @@ export function warnOfOpenFiles(config: Config, configFile: string | undefined, 
 }
 
 /**
- * Returns the permission bits of a file. Returns 0 on Windows. Also returns 0 if the file is missing, because the code that reads
- * the file reports the missing file.
+ * Returns the permission bits of a file. Returns 0 on Windows and if the file is missing. A missing file is reported by the
+ * code that reads it.
  */
 function modeOf(path: string): number {
   if (process.platform === "win32") return 0;

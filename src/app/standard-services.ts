@@ -8,16 +8,13 @@ import { Health } from "../rpc/services/health.ts";
 import { reflection } from "../rpc/services/reflection.ts";
 import type { Readiness } from "./readiness.ts";
 
-/** Time between two checks of whether the gateway is ready. The gRPC health service reports the result. */
+/** Interval at which the gRPC health service checks whether the gateway is ready. */
 const READINESS_INTERVAL_MS = 1000;
 
 /** The services that gRPC tools expect: health, and also reflection if `reflection.enabled` is set. */
 export interface StandardServices {
   readonly methods: readonly AnyMethod<Peer>[];
-  /**
-   * Sends the status NOT_SERVING to the clients that watch the health of the gateway. Then ends every stream of the standard
-   * services.
-   */
+  /** Sends the status NOT_SERVING to all clients that watch the gateway's health. Then ends every stream of these services. */
   shutDown(): void;
 }
 
@@ -31,8 +28,8 @@ export function standardServices(config: Config, readiness: Readiness): Standard
   update();
   readiness.onChange(update);
   const timer = setInterval(update, READINESS_INTERVAL_MS).unref();
-  // The reason of a refusal is sent as an error detail. Reflection includes the .proto file of this detail, so that tools can
-  // decode it.
+  // The gateway sends the reason of a refusal as an error detail. Reflection includes the .proto file of this detail, so that
+  // tools can decode it.
   const options = { files: [file_google_rpc_error_details], stopping: stopping.signal };
   const reflected = config["reflection.enabled"] ? reflection<Peer>([Gateway, HealthService], options) : [];
   return {

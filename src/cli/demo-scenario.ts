@@ -162,7 +162,7 @@ async function readCode(devBackendUrl: string, challengeId: string): Promise<str
   return code;
 }
 
-/** Checks the result code and one payload member of a response. The signature needs no check, because the client has verified it. */
+/** Checks the result code and one payload field of a response. The client has already verified the signature. */
 function expectAnswer(result: CommandResult, resultCode: string, member: string, value: string): StepResult<void> {
   expectSame(resultCode, result.resultCode);
   expectSame(`${member} "${value}"`, `${member} "${textMember(result.payload, member)}"`);

@@ -3,7 +3,7 @@ import { messageOf } from "../core/cause.ts";
 import { ListenError } from "../core/listen.ts";
 import { StoreError, TlsFilesError } from "../core/start-error.ts";
 
-/** Maps the name of a listener in a `ListenError` to the setting of its address. */
+/** The setting of each listener's address. The keys are the listener names in a `ListenError`. */
 const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
   "the edge": "edge.listen",
   "the gRPC listener": "grpc.listen",
@@ -13,8 +13,9 @@ const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Prints the error and returns the exit code: 2 if the configuration or the command line is wrong, 1 for any other failure. Unexpected
- * errors are printed with their stack.
+ * Prints the error and returns the exit code:
+ * - 2 if the configuration or the command line is wrong;
+ * - 1 for any other failure. An unexpected error is printed with its stack.
  */
 export function reportFailure(error: unknown): number {
   const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;

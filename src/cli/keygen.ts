@@ -37,7 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Returns the options, or a description of the problem. The description quotes no argument, because an argument may be a seed. */
+/** Returns the options, or a description of the problem. It quotes no argument, because an argument may be a seed. */
 function parse(args: readonly string[]): { readonly out: string | undefined } | string {
   let out: string | undefined;
   for (let at = 0; at < args.length; at++) {
@@ -49,7 +49,7 @@ function parse(args: readonly string[]): { readonly out: string | undefined } | 
   return { out };
 }
 
-/** Creates a file with mode 0600. Never overwrites an existing file. Returns the problem, or `undefined` if the file was created. */
+/** Creates a file with mode 0600. Never overwrites a file. Returns the problem, or `undefined` if the file was created. */
 function writeNewFile(path: string, content: string): string | undefined {
   try {
     writeFileSync(path, content, { flag: "wx", mode: 0o600, flush: true });

@@ -3,7 +3,7 @@ import { reasonOf } from "../client/errors.ts";
 import { RestError } from "../client/rest.ts";
 import { messageOf } from "../core/cause.ts";
 
-/** The error of a step whose result is not the expected result. */
+/** Thrown by a step if its result is not the expected result. */
 export class UnexpectedResult extends Error {
   readonly expected: string;
   readonly actual: string;

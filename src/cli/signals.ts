@@ -2,14 +2,14 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { BatchedLog } from "../observe/log.ts";
 
 /**
- * Time after the first stop signal during which other stop signals are ignored, in ms. If Ctrl-C is pressed under `bun run`, the same
- * signal arrives twice: once from the terminal, and once forwarded by `bun run`.
+ * After the first stop signal, further stop signals are ignored for this time, in ms. The reason: under `bun run`, Ctrl-C sends
+ * the signal twice. The terminal sends it once, and `bun run` forwards it once.
  */
 const SAME_STOP_MS = 1000;
 
 type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
-/** Resolves to the first stop signal. If another stop signal arrives more than `SAME_STOP_MS` later, the process exits immediately. */
+/** Resolves to the first stop signal. If another one arrives more than `SAME_STOP_MS` later, the process exits immediately. */
 export function stopSignal(
   signals: readonly StopSignal[] = ["SIGTERM", "SIGINT"],
   clock: Clock = systemClock,
@@ -33,8 +33,8 @@ export async function abortStart(signal: NodeJS.Signals, log: BatchedLog): Promi
 }
 
 /**
- * Handles SIGHUP, which reloads the configuration. Create it when the process starts, because an unhandled SIGHUP ends the process. If a
- * SIGHUP arrives before the call of `start`, `start` handles it.
+ * Handles SIGHUP, which reloads the configuration. Create it when the process starts, because an unhandled SIGHUP ends the
+ * process. A SIGHUP that arrives before `start` is handled when `start` is called.
  */
 export class ReloadSignals {
   #reload: (() => void) | undefined;
@@ -47,7 +47,7 @@ export class ReloadSignals {
     });
   }
 
-  /** Calls `reload` for each SIGHUP from now on. Also calls `reload` immediately if a SIGHUP arrived before this call. */
+  /** Calls `reload` for each later SIGHUP. Also calls it immediately if a SIGHUP arrived before. */
   start(reload: () => void): void {
     this.#reload = reload;
     if (this.#isPending) reload();

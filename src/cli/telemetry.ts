@@ -4,7 +4,7 @@ import { type BatchedLog, createLog } from "../observe/log.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { stdoutSink } from "../observe/stdout.ts";
 
-/** Creates the metrics, and a log that writes to standard output. One of the metrics counts the log lines that could not be written. */
+/** Creates the metrics, and a log that writes to standard output. A metric counts the log lines that could not be written. */
 export function createTelemetry(config: Config): { readonly log: BatchedLog; readonly metrics: GatewayMetrics } {
   const metrics = createMetrics({ version: project.version });
   const log = createLog({

@@ -15,16 +15,17 @@ import { type CommandResult, type VerifiedEvent, verifyResponse } from "./verify
 
 export interface SallyportClientOptions extends RequestSignerOptions {
   /**
-   * A connect-es transport to the gateway, such as `createConnectTransport` of `@connectrpc/connect-web` (browsers) or of
-   * `@connectrpc/connect-node` (Bun, Node). The transport determines the protocol and the codec.
+   * A connect-es transport to the gateway. It determines the protocol and the codec. Create it with `createConnectTransport`:
+   * - of `@connectrpc/connect-web` in browsers;
+   * - of `@connectrpc/connect-node` in Bun and Node.
    */
   readonly transport: Transport;
-  /** The device session and its key, as `confirmEmailCode` returns them. */
+  /** The device session and its key. `confirmEmailCode` returns them. */
   readonly credentials: SessionCredentials;
   /** The source of the gateway's public keys, usually a `GatewayKeys`. */
   readonly keys: GatewayKeySource;
   /**
-   * Time after the first attempt during which a request id may be sent again, in ms. It must equal the gateway's setting
+   * How long a request id can be repeated, in ms from its first attempt. It must equal the gateway's setting
    * `freshness.window_ms`. Default: 60,000, as in the gateway.
    */
   readonly freshnessWindowMs?: number | undefined;
@@ -33,7 +34,7 @@ export interface SallyportClientOptions extends RequestSignerOptions {
 export interface SendOptions {
   /** Cancels the call when the signal aborts. The call then rejects with a `ConnectError` of code `Canceled`. */
   readonly signal?: AbortSignal | undefined;
-  /** Timeout in ms. After this time, the call rejects with a `ConnectError` of code `DeadlineExceeded`. Default: 15,000. */
+  /** Timeout of the call, in ms. The call then rejects with a `ConnectError` of code `DeadlineExceeded`. Default: 15,000. */
   readonly timeoutMs?: number | undefined;
   /** Additional request headers, such as `accept-language`. */
   readonly headers?: HeadersInit | undefined;
@@ -62,16 +63,19 @@ export interface SubscribeOptions extends StreamOptions {
   readonly resumeAfter?: string | undefined;
 }
 
-/** Default timeout of a call. It is longer than the gateway's default backend timeout, so that the gateway can report a slow backend. */
+/**
+ * Default timeout of a call. It exceeds the gateway's default backend timeout, so that the gateway can report a slow backend.
+ */
 const TIMEOUT_MS = 15_000;
 const FRESHNESS_WINDOW_MS = 60_000;
 
 /**
- * A client of the gateway for one device session. It signs requests and verifies responses and events before it returns them.
+ * A client of the gateway for one device session. It signs requests, and verifies responses and events before it returns them.
  *
  * All methods reject with:
- * - `ConnectError` if the gateway refuses the request or cannot be reached; `reasonOf(error)` returns the reason of a refusal;
- * - `UntrustedResponseError` if a response or event fails verification;
+ * - `ConnectError` if the gateway refuses the request or cannot be reached. For a refusal, `reasonOf(error)` returns the
+ *   reason.
+ * - `UntrustedResponseError` if a response or event fails verification.
  * - `RestError` if the gateway's keys cannot be fetched.
  */
 export class SallyportClient {
@@ -90,13 +94,13 @@ export class SallyportClient {
   }
 
   /**
-   * Sends a command and resolves to the backend's answer. A business error of the backend is also an answer, with its own `resultCode`.
+   * Sends a command and resolves to the backend's answer. A business error is also an answer, with its own `resultCode`.
    *
-   * If `execute` rejects, the command may or may not have been executed. Even a refusal is no proof, because refusals are not signed. To
-   * retry safely, set `requestId` in the first attempt, and repeat the call with the same `requestId`.
+   * If `execute` rejects, the command may have been executed. This is also true for a refusal, because refusals are not signed.
+   * To retry safely, set `requestId` in the first attempt, and repeat the call with the same `requestId`.
    *
-   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then sends the command again with a new
-   * request id. It does not send the command again if `requestId` is set or if the gateway may have admitted the first request.
+   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then signs the command with a new
+   * request id and sends it again. Exceptions: `requestId` is set, or the gateway may have admitted the first request.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     const payloadBytes = payloadToBytes(payload);
@@ -109,7 +113,7 @@ export class SallyportClient {
       return await this.executeSigned(request, options);
     } catch (error) {
       const serverTime = await this.#fetchServerTime(error, options);
-      // Send again only if the gateway cannot have admitted the first request. Never replace a request id that the caller chose.
+      // Send again only if the gateway cannot have admitted the first request. Never replace the caller's request id.
       if (serverTime === undefined || requestId !== undefined) throw error;
       if (!cannotHaveBeenAdmitted(Number(request.envelope.timestampMs), elapsedMs(), serverTime)) throw error;
       return this.executeSigned(await this.sign(messageType, payloadBytes), options);
@@ -117,10 +121,11 @@ export class SallyportClient {
   }
 
   /**
-   * Yields the events for this session, for its user, and for all clients. The first event is `gateway.server_time`. Heartbeat events
-   * (`gateway.heartbeat`) follow at intervals. If the gateway ends the stream with an error, the generator throws this error.
+   * Yields the events for this session, for its user, and for all clients. The first event is `gateway.server_time`.
+   * `gateway.heartbeat` events follow at intervals. Throws the error with which the gateway ends the stream.
    *
-   * The client does not reconnect: call `subscribe` again, with `resumeAfter`. To end the stream, stop the iteration or abort the signal.
+   * The client does not reconnect: call `subscribe` again, with `resumeAfter`. To end the stream, stop the iteration or abort
+   * the signal.
    */
   async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<VerifiedEvent, void, undefined> {
     const payloadBytes = payloadToBytes(options.resumeAfter === undefined ? undefined : { resume_after: options.resumeAfter });
@@ -128,8 +133,8 @@ export class SallyportClient {
       const opened = this.subscribeSigned(await this.sign(SUBSCRIBE_MESSAGE_TYPE, payloadBytes, { timestampMs }), options);
       return { first: await opened.next(), events: opened };
     };
-    // A subscription changes nothing, so it may be signed with the unverified time of a refusal. Its first event is signed and confirms the
-    // time.
+    // The time in a refusal is not verified. It may sign a subscription, because a subscription changes nothing. The first
+    // event of the stream is signed and confirms the time.
     const { first, events } = await open().catch(async (error: unknown) => {
       const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
       if (claimedMs === undefined) throw error;
@@ -171,8 +176,9 @@ export class SallyportClient {
   }
 
   /**
-   * If the error is a refusal of the timestamp, gets the gateway's time from a signed event and sets the clock. Resolves to `undefined` for
-   * any other error, or if no signed event confirms the time. Concurrent callers share one subscription.
+   * If the error is a `TIMESTAMP_OUT_OF_WINDOW` refusal, gets the gateway's time from a signed event and sets the clock.
+   * Resolves to `undefined` for any other error, or if no signed event confirms the time. Concurrent callers share one
+   * subscription.
    */
   async #fetchServerTime(error: unknown, options: SendOptions): Promise<ServerTime | undefined> {
     const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
@@ -190,13 +196,13 @@ export class SallyportClient {
       for await (const { payload } of this.subscribeSigned(request, { signal, headers }))
         return this.#signer.clock.confirm(payload);
     } catch {
-      // The time could not be confirmed. The caller then throws the refusal of the timestamp.
+      // The time could not be confirmed. `execute` then throws the first error.
     }
     return undefined;
   }
 }
 
-/** Returns the options without those that are `undefined`, because the types of connect-es do not allow `undefined`. */
+/** Returns options without undefined members, because the types of connect-es do not allow `undefined`. */
 function callOptions(timeoutMs: number, signal: AbortSignal | undefined, headers: HeadersInit | undefined): CallOptions {
   const options: CallOptions = { timeoutMs };
   if (signal !== undefined) options.signal = signal;

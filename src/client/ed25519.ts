@@ -1,7 +1,7 @@
 import { Point, signAsync, verifyAsync } from "@noble/ed25519";
 import { copyOf } from "./bytes.ts";
 
-/** Ed25519 signatures. If WebCrypto does not support Ed25519, @noble/ed25519 is used, which is at least ten times slower. */
+/** Ed25519 signatures. If WebCrypto does not support Ed25519, @noble/ed25519 is used. It is at least ten times slower. */
 
 const ED25519 = "Ed25519";
 const SIGNATURE_BYTES = 64;
@@ -23,7 +23,7 @@ export async function signerFor(seed: Uint8Array, subtle: Subtle = crypto.subtle
   return async (message) => new Uint8Array(await subtle.sign(ED25519, key, copyOf(message)));
 }
 
-/** Returns a function that verifies strictly (RFC 8032 5.1.7). The caller must first check the public key with `isStrictPublicKey`. */
+/** Returns a function that verifies strictly (RFC 8032 5.1.7). First check the public key with `isStrictPublicKey`. */
 export async function verifierFor(publicKey: Uint8Array, subtle: Subtle = crypto.subtle): Promise<Verify> {
   const ownKey = copyOf(publicKey);
   const key = await importNative(() => subtle.importKey("raw", ownKey, ED25519, false, ["verify"]));
@@ -35,8 +35,8 @@ export async function verifierFor(publicKey: Uint8Array, subtle: Subtle = crypto
 }
 
 /**
- * Returns true if the 32 bytes are the canonical encoding of a curve point that is not of small order. Anybody can forge signatures that
- * verify with a small-order public key.
+ * Returns true if the 32 bytes are the canonical encoding of a curve point that is not of small order. Small-order public keys
+ * are rejected, because anybody can forge signatures for them.
  */
 export function isStrictPublicKey(raw: Uint8Array): boolean {
   try {

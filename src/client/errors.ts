@@ -28,7 +28,8 @@ export function reasonOf(error: unknown): Reason | undefined {
 }
 
 /**
- * Returns true if the reason is in this client's catalogue. A newer gateway may send other reasons. For these, use the `ConnectError` code.
+ * Returns true if the reason is in this client's catalogue. A newer gateway may send other reasons. For these, use the code of
+ * the `ConnectError`.
  */
 function isReason(text: string): text is Reason {
   return Object.hasOwn(REFUSALS, text);
@@ -56,7 +57,7 @@ const CHECK_TEXTS: Readonly<Record<TrustCheck, string>> = {
   audience: "its audience is neither this session, nor its user, nor all",
 };
 
-/** A response or event failed verification and was discarded. If it was the response to a command, the command may have been executed. */
+/** A response or event failed verification and was discarded. If it answered a command, the command may have been executed. */
 export class UntrustedResponseError extends Error {
   readonly check: TrustCheck;
 
@@ -68,11 +69,11 @@ export class UntrustedResponseError extends Error {
 }
 
 /**
- * A request id was repeated after the freshness window, so the client did not send the request. The gateway refuses such a request as too
- * old, so a repeat cannot show whether the first attempt was executed. Only the backend knows.
+ * A request id was repeated after the freshness window. The client did not send the request, because the gateway would refuse
+ * it as too old. Ask the backend whether the first attempt was executed.
  */
 export class RepeatTooLateError extends Error {
-  /** The time until which a repeat was possible, in Unix ms by the gateway's clock. */
+  /** The repeat was possible until this time, in Unix ms by the gateway's clock. */
   readonly untilMs: number;
 
   constructor(untilMs: number) {

@@ -2,19 +2,19 @@ import { base64Encode } from "@bufbuild/protobuf/wire";
 import type { EventEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { RecentMap } from "./recent-map.ts";
 
-/** Number of delivered events that are remembered at least. A remembered event uses a few hundred bytes. */
+/** Minimum number of remembered events. A remembered event uses a few hundred bytes. */
 const EVENTS_MIN = 4096;
 /**
- * Maximum clock difference between gateways, in ms. An event of a gateway whose clock is behind may have a timestamp that is too old by
- * this time.
+ * Maximum clock difference between gateways, in ms. If the clock of an event's gateway is slow, the event's timestamp is too
+ * early by up to this time.
  */
 const CLOCK_SKEW_MS = 60_000;
 
 /**
  * Remembers the events that the client has delivered to the app, over all streams.
  *
- * A signed event is valid in every stream of its audience, so a man in the middle could replay it in a later stream. Such a replay is
- * dropped: proto/client.md, "What a client checks".
+ * A signed event is valid in every stream of its audience. A man in the middle could therefore replay it in a later stream.
+ * Such a replay is dropped: proto/client.md, "What a client checks".
  */
 export class EventDeduplicator {
   readonly #orderByContent = new RecentMap<number>(EVENTS_MIN);
@@ -24,16 +24,15 @@ export class EventDeduplicator {
   /**
    * Returns the filter of a new stream. Call it before the stream is requested.
    * - Without `resumeAfter`, the filter drops all events that were delivered before this call.
-   * - With `resumeAfter`, the filter drops only the events up to this event, because the gateway sends the later events again.
+   * - With `resumeAfter`, the filter drops the delivered events up to and including `resumeAfter`. The gateway sends the later
+   *   events again.
    */
   openStream(resumeAfter: string | undefined): StreamFilter {
     const lastDropped = resumeAfter === undefined ? this.#count : (this.#orderById.get(resumeAfter) ?? 0);
     return new StreamFilter(this, lastDropped);
   }
 
-  /**
-   * Returns the number of a delivered event; the first delivered event has number 1. Returns `undefined` if the event is not remembered.
-   */
+  /** Returns the number of a delivered event, counted from 1. Returns `undefined` if the event is not remembered. */
   orderOf(content: string): number | undefined {
     return this.#orderByContent.get(content);
   }
@@ -45,7 +44,7 @@ export class EventDeduplicator {
   }
 }
 
-/** Drops replayed events in one stream. If several streams are open at the same time, each of them delivers an event once. */
+/** Drops replayed events in one stream. If several streams are open at the same time, each stream delivers an event once. */
 export class StreamFilter {
   readonly #deduplicator: EventDeduplicator;
   readonly #lastDropped: number;
@@ -58,13 +57,16 @@ export class StreamFilter {
   }
 
   /**
-   * Sets the start time of the stream, by the gateway's clock. The filter then drops older events. Do not call it if the stream resumes.
+   * Sets the start time of the stream, by the gateway's clock. The filter then drops events that are older than the stream. Do
+   * not call it if the stream resumes.
    */
   startAt(serverTimeMs: number): void {
     this.#notBeforeMs = serverTimeMs - CLOCK_SKEW_MS;
   }
 
-  /** Returns true if a verified event is not a replay and must be delivered. Records the event as delivered in this case. */
+  /**
+   * Returns true if a verified event is not a replay. In this case, records the event as delivered: the caller must deliver it.
+   */
   accept({ eventId, eventType, audience, timestampMs, payloadHash }: EventEnvelope): boolean {
     const content = `${audience} ${eventType} ${base64Encode(payloadHash)} ${eventId}`;
     const isReplay = (this.#deduplicator.orderOf(content) ?? Number.POSITIVE_INFINITY) <= this.#lastDropped;

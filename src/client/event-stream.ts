@@ -7,11 +7,11 @@ import type { SignedEnvelope } from "./request-signer.ts";
 import { type VerifiedEvent, verifyEvent } from "./verify.ts";
 
 /**
- * Verifies each event of one stream before it is yielded, and drops replays.
- *
- * The first event must be `gateway.server_time` for this session, with the `request_id` of this subscription. This event names the user.
- * The audience of every later event must be this session, this user, or `all`. If an event violates one of these rules, throws
- * `UntrustedResponseError`.
+ * Verifies each event of one stream before it is yielded, and drops replays. Throws `UntrustedResponseError` if an event
+ * violates a rule:
+ * - The first event is `gateway.server_time` for this session. It has the `request_id` of this subscription, and names the
+ *   user.
+ * - The audience of every event is this session, this user, or `all`.
  */
 export async function* verifiedEvents(
   messages: AsyncIterable<GatewayEvent>,

@@ -1,16 +1,15 @@
 import { RepeatTooLateError } from "./errors.ts";
 import { RecentMap } from "./recent-map.ts";
 
-/** Number of request ids that are remembered at least. A device sends fewer requests than this within the freshness window. */
+/** Minimum number of remembered request ids. A device sends fewer requests than this within the freshness window. */
 const IDS_MIN = 4096;
 
 /**
- * Remembers when each request id that the caller chose was first signed.
+ * Remembers the time of the first attempt for each request id that the caller chose.
  *
- * A repeat is signed with the timestamp of the first attempt. If the first attempt arrived, the gateway refuses the repeat as a replay.
- * After the freshness window, the gateway refuses the repeat as too old.
- *
- * If repeats had new timestamps, the gateway could execute a command twice: proto/client.md, "Clock and repeats".
+ * A repeat is signed with the timestamp of the first attempt. If the first attempt arrived, the gateway refuses the repeat as a
+ * replay. After the freshness window, it refuses the repeat as too old. With a new timestamp, a repeat could be executed twice:
+ * proto/client.md, "Clock and repeats".
  */
 export class FirstAttempts {
   readonly #freshnessWindowMs: number;
@@ -21,7 +20,7 @@ export class FirstAttempts {
   }
 
   /**
-   * Returns the timestamp for a request with this id, in Unix ms. This is `nowMs` for a new id, and the time of the first attempt for a
+   * Returns the timestamp for a request with this id, in Unix ms: `nowMs` for a new id, the time of the first attempt for a
    * repeated id. Throws `RepeatTooLateError` if the first attempt is older than the freshness window.
    */
   timestampFor(requestId: string, nowMs: number): number {

@@ -5,21 +5,21 @@ import { numberMember } from "./json.ts";
 export interface GatewayClockOptions {
   /** Returns the time of the device's clock, in Unix ms. Default: `Date.now`. */
   readonly now?: (() => number) | undefined;
-  /** The largest error of the device's clock that the client corrects, in ms. Default: one day. */
+  /** Maximum error of the device's clock that the client corrects, in ms. Default: one day. */
   readonly clockOffsetMaxMs?: number | undefined;
 }
 
 /** The times in the payload of a verified `gateway.server_time` event. */
 export interface ServerTime {
-  /** The gateway's clock when it signed the event, in Unix ms. */
+  /** The time of the gateway's clock when it signed the event, in Unix ms. */
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** A time in Unix ms. Since this time, the gateway has refused every request whose timestamp is earlier than this time. */
+  /** Since this time (Unix ms), the gateway refuses every request whose timestamp is earlier than this time. */
   readonly admitsSinceMs: number;
 }
 
-/** Returns true if the gateway cannot have admitted a request with this timestamp that was sent `elapsedMs` ago. */
+/** Returns true if the gateway cannot have admitted the request. The request was sent `elapsedMs` ago with this timestamp. */
 export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, serverTime: ServerTime): boolean {
   const { nowMs, freshnessWindowMs, admitsSinceMs } = serverTime;
   if (freshnessWindowMs === undefined) return false;
@@ -31,10 +31,11 @@ export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, s
 const OFFSET_MS_MAX = 24 * 60 * 60 * 1000;
 
 /**
- * Estimates the gateway's clock from signed `gateway.server_time` events. Before the first such event, it returns the device's time.
+ * Estimates the gateway's clock from signed `gateway.server_time` events. Before the first such event, `now` returns the
+ * device's time.
  *
- * A refusal also contains the gateway's time, but a man in the middle can change it, because refusals are not signed. The client signs
- * subscriptions with this time, but never commands: proto/client.md, "Clock and repeats".
+ * A refusal also contains the gateway's time. Refusals are not signed, so a man in the middle can change this time. The client
+ * signs subscriptions with it, but never commands: proto/client.md, "Clock and repeats".
  */
 export class GatewayClock {
   readonly #deviceNow: () => number;
@@ -52,9 +53,9 @@ export class GatewayClock {
   }
 
   /**
-   * Starts a stopwatch. Returns a function that returns the elapsed time, in ms. The time is measured by the wall clock and by the
-   * monotonic clock, and the larger result is returned: the wall clock can be set back, and the monotonic clock can stop while the device
-   * sleeps.
+   * Starts a stopwatch. Returns a function that returns the elapsed time, in ms. This is the larger of two times:
+   * - by the wall clock, which can be set back;
+   * - by the monotonic clock, which can stop while the device sleeps.
    */
   stopwatch(): () => number {
     const [wallMs, monotonicMs] = [this.#deviceNow(), performance.now()];
@@ -62,8 +63,9 @@ export class GatewayClock {
   }
 
   /**
-   * Returns the unverified time in a `TIMESTAMP_OUT_OF_WINDOW` refusal, in Unix ms. Returns `undefined` if there is no
-   * such time, or if it differs from the device's clock by more than `clockOffsetMaxMs`.
+   * Returns the unverified time in a `TIMESTAMP_OUT_OF_WINDOW` refusal, in Unix ms. Returns `undefined` in these cases:
+   * - There is no such refusal, or it contains no time.
+   * - The time differs from the device's clock by more than `clockOffsetMaxMs`.
    */
   claimedTime(refusal: RefusalInfo | undefined): number | undefined {
     if (refusal?.reason !== "TIMESTAMP_OUT_OF_WINDOW") return undefined;
@@ -72,8 +74,10 @@ export class GatewayClock {
   }
 
   /**
-   * Sets the clock from the payload of a verified `gateway.server_time` event. If the payload has no time, or one that
-   * differs from the device's clock by more than `clockOffsetMaxMs`, returns `undefined` and changes nothing.
+   * Sets the clock from the payload of a verified `gateway.server_time` event. Changes nothing and returns `undefined` in these
+   * cases:
+   * - The payload contains no time.
+   * - The time differs from the device's clock by more than `clockOffsetMaxMs`.
    */
   confirm(payload: JsonValue | undefined): ServerTime | undefined {
     const nowMs = numberMember(payload, "server_time_ms");

@@ -5,10 +5,10 @@ import { isStrictPublicKey, type Verify, verifierFor } from "./ed25519.ts";
 import { member, textMember } from "./json.ts";
 import { type Fetch, getJson } from "./rest.ts";
 
-/** The result of a signature check. `key_unknown`: the key source has no key with the id that the signature names. */
+/** The result of a signature check. `key_unknown`: the key source has no key with this id. */
 export type SignatureVerdict = "valid" | "invalid" | "key_unknown";
 
-/** A source of the gateway's public keys. Use `GatewayKeys`, or implement this interface to pin or cache keys in another way. */
+/** A source of the gateway's public keys. Use `GatewayKeys`, or implement it to pin or cache keys in another way. */
 export interface GatewayKeySource {
   /** Verifies a 64-byte Ed25519 signature with the gateway's key `keyId`. Rejects if the keys cannot be fetched. */
   verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict>;
@@ -20,24 +20,26 @@ export interface GatewayKeysOptions {
   /** A monotonic clock, in ms. Default: `performance.now`. */
   readonly monotonic?: (() => number) | undefined;
   /**
-   * Key pinning, which protects against a forged key set: only published keys with one of these ids are accepted. A key id is the key's
-   * RFC 7638 thumbprint. Add the id of the next key before the gateway rotates its keys. Default: every published key is accepted.
+   * Pinned key ids: RFC 7638 thumbprints. Only published keys with one of these ids are accepted, which protects against a
+   * forged key set. Add the id of the next key before the gateway rotates its keys. Default: every published key is accepted.
    */
   readonly pinnedKeyIds?: readonly string[] | undefined;
 }
 
-/** Maximum keys that are read from a key set. A gateway publishes at most three; a forged key set may have more. */
+/** Maximum number of keys that are read from a key set. A gateway publishes at most three. A forged key set may have more. */
 const KEYS_MAX = 16;
 /** Minimum interval between two fetches for unknown key ids, so that forged key ids cause no flood of fetches. */
 const REFETCH_INTERVAL_MS = 10_000;
 /** Maximum age of a key set, in ms: proto/README.md, "Public REST". It limits how long a withdrawn key is accepted. */
 const AGE_MS_MAX = 5 * 60_000;
-/** Age of a key set from which a new one is fetched in the background, in ms. The old key set is used until the new one arrives. */
+/** Age at which a new key set is fetched in the background, in ms. The old key set is used until the new one arrives. */
 const REFRESH_AGE_MS = 4 * 60_000;
 
 /**
- * The gateway's public keys, from the key set (JWKS, RFC 7517) that its edge publishes. A key set is used for at most five minutes. An
- * unknown key id causes a fetch at most every 10 s. If `verify` needs a fetch and the fetch fails, it rejects with `RestError`.
+ * The gateway's public keys, from the key set (JWKS, RFC 7517) that its edge publishes.
+ * - A key set is used for at most five minutes.
+ * - Unknown key ids cause at most one fetch every 10 s.
+ * - `verify` rejects with `RestError` if it needs a fetch and the fetch fails.
  */
 export class GatewayKeys implements GatewayKeySource {
   readonly #url: string;
@@ -72,7 +74,7 @@ export class GatewayKeys implements GatewayKeySource {
     return this.#monotonic() - (this.#fetchedAtMs ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** Fetches the key set. Concurrent callers share one fetch. After a failure, the next call fetches again without a delay. */
+  /** Fetches the key set. Concurrent callers share one fetch. A failed fetch does not delay the next one. */
   #refetch(): Promise<void> {
     this.#fetching ??= this.#load().finally(() => {
       this.#fetching = undefined;
@@ -81,7 +83,7 @@ export class GatewayKeys implements GatewayKeySource {
   }
 
   async #load(): Promise<void> {
-    // The age of the key set is measured from the time of the request, because an attacker can delay the answer.
+    // The age is measured from the time of the request, because an attacker can delay the answer.
     const requestedAtMs = this.#monotonic();
     this.#verifiers = await verifiersOf(await getJson(this.#url, { fetch: this.#fetch }));
     this.#fetchedAtMs = requestedAtMs;
@@ -114,7 +116,10 @@ function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   return isStrictPublicKey(raw) ? raw : undefined;
 }
 
-/** Returns the key id (RFC 7638): base64url of SHA-256 over the JWK's required members, in lexicographic order without white space. */
+/**
+ * Returns the key id (RFC 7638): the base64url of the SHA-256 hash of the JWK's required members. The members are in
+ * lexicographic order, without white space.
+ */
 async function thumbprint(raw: Uint8Array): Promise<string> {
   const members = `{"crv":"Ed25519","kty":"OKP","x":"${base64Encode(raw, "url")}"}`;
   return base64Encode(await sha256(new TextEncoder().encode(members)), "url");

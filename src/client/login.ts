@@ -6,7 +6,7 @@ import { postJson, RestError, type RestOptions } from "./rest.ts";
 
 /** Login by e-mail code: proto/README.md, "Public REST". Both functions reject with `RestError`, or with the abort reason of `signal`. */
 
-/** What a device needs to sign requests. Store the session id together with the key, because the session accepts only this key. */
+/** What a device needs to sign requests. Store both together, because the session accepts only this key. */
 export interface SessionCredentials {
   readonly deviceSessionId: string;
   readonly deviceKey: DeviceKey;
@@ -16,8 +16,8 @@ interface LoginOptions extends RestOptions {
   /** The URL of the gateway's edge, such as https://gateway.example. */
   readonly baseUrl: string;
   /**
-   * Texts that the gateway passes to the backend unchanged. At most 16 entries. A name has 1 to 64 characters of `[A-Za-z0-9_.-]`, a value
-   * has at most 256 characters.
+   * Texts that the gateway passes to the backend unchanged. At most 16 entries. A name has 1 to 64 characters of
+   * `[A-Za-z0-9_.-]`. A value has at most 256 characters.
    */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }

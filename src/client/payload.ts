@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { parseJson } from "./json.ts";
 
-/** The payload of a command. A JSON value is serialized, bytes are sent unchanged, and `undefined` is an empty payload. */
+/** The payload of a command. A JSON value is serialized. Bytes are sent unchanged. `undefined` is sent as an empty payload. */
 export type Payload = JsonValue | Uint8Array | undefined;
 
 export function payloadToBytes(payload: Payload): Uint8Array {

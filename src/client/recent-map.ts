@@ -1,6 +1,6 @@
 /**
- * A bounded map. It keeps at least the last `keysMin` keys, and at most twice as many. Old keys are dropped in large groups, because a
- * `Map` in JavaScriptCore (the engine of Bun and Safari) gets slower with every deletion of its oldest key.
+ * A bounded map. It keeps at least the `keysMin` newest keys, and at most twice as many. It drops many old keys at once,
+ * because a `Map` in JavaScriptCore (the engine of Bun and Safari) gets slower with every deletion of its oldest key.
  */
 export class RecentMap<V> {
   readonly #keysMin: number;

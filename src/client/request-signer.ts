@@ -36,7 +36,7 @@ export interface RequestSignerOptions extends GatewayClockOptions {
   readonly fillRandom?: FillRandom | undefined;
 }
 
-/** Signs the requests of one device session. Each timestamp is an estimate of the gateway's current time. */
+/** Signs the requests of one device session. The default timestamp is an estimate of the gateway's current time. */
 export class RequestSigner {
   readonly #credentials: SessionCredentials;
   readonly #fillRandom: FillRandom;

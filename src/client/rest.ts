@@ -6,7 +6,7 @@ import { parseJson, textMember } from "./json.ts";
 /** The part of the global `fetch` that the client uses. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** An HTTP call failed, or its answer has an error status or an unexpected body. */
+/** An HTTP call failed, its answer has an error status, or the body is not as expected. */
 export class RestError extends Error {
   /** The HTTP status; 0 if there was no answer. */
   readonly status: number;
@@ -39,15 +39,18 @@ export interface RestOptions {
 }
 
 const TIMEOUT_MS = 15_000;
-/** Maximum size of an answer. A login answer has a few hundred bytes, a key set a few thousand. */
+/** Maximum size of an answer. A login answer has a few hundred bytes. A key set has a few thousand bytes. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/** Sends a GET request. Resolves to the JSON body of the answer. Rejects with `RestError`, or with the abort reason of `signal`. */
+/**
+ * Sends a GET request and resolves to the JSON body of the answer. Rejects with `RestError`, or with the abort reason of
+ * `signal`.
+ */
 export function getJson(url: string, options: RestOptions = {}): Promise<JsonValue> {
   return call(url, { method: "GET" }, options);
 }
 
-/** Sends a JSON body by POST. Resolves to the JSON body of the answer. Rejects with `RestError`, or with the abort reason of `signal`. */
+/** Sends a JSON body by POST and resolves to the JSON body of the answer. Rejects like `getJson`. */
 export function postJson(url: string, body: object, options: RestOptions = {}): Promise<JsonValue> {
   const headers = { "content-type": "application/json" };
   return call(url, { method: "POST", headers, body: JSON.stringify(body) }, options);
@@ -104,7 +107,8 @@ function badAnswer(status: number, message: string): RestError {
 }
 
 /**
- * Returns the delay in the `Retry-After` field (RFC 9110 10.2.3), in ms. Returns `undefined` if the field is missing or contains a date.
+ * Returns the delay in the `Retry-After` field (RFC 9110 10.2.3), in ms. Returns `undefined` if the field is missing or is a
+ * date.
  */
 function retryAfterMs(response: Response): number | undefined {
   const header = response.headers.get("retry-after");

@@ -33,8 +33,10 @@ export interface VerifiedEvent {
 }
 
 /**
- * Verifies a response: proto/client.md, "What a client checks". The signature covers the session id, the request id and the message type
- * of the request, so the response to another request fails verification. Rejects with `UntrustedResponseError`.
+ * Verifies a response: proto/client.md, "What a client checks". Rejects with `UntrustedResponseError`.
+ *
+ * The signature covers the session id, the request id and the message type of the request. The response to another request
+ * therefore fails verification.
  */
 export async function verifyResponse(
   response: ExecuteCommandResponse,
@@ -52,7 +54,10 @@ export async function verifyResponse(
   return { resultCode: envelope.resultCode, payload: payloadFromBytes(payloadBytes), payloadBytes };
 }
 
-/** Verifies signature and payload of an event. `verifiedEvents` then checks the audience. Rejects with `UntrustedResponseError`. */
+/**
+ * Verifies the signature and the payload of an event. Rejects with `UntrustedResponseError`. The caller must check the
+ * audience.
+ */
 export async function verifyEvent(event: GatewayEvent, keys: GatewayKeySource): Promise<VerifiedEvent> {
   const { envelope, payloadBytes, signature } = event;
   if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");

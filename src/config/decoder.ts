@@ -3,26 +3,23 @@ import { ParseError } from "./parsed-text.ts";
 import { redactedKey, redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/**
- * The result of decoding a raw value: the checked value, or the problems with the raw value. An error message prints each problem after the
- * setting key.
- */
+/** The checked value, or the problems of the raw value. An error message prints each problem after the setting key. */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** Converts a raw value, as a file parser returns it, to a checked value. */
+/** Converts a raw value to a checked value. Raw values have the types that a file parser returns. */
 export interface Decoder<T> {
   /** Describes the accepted values. Error messages print it after the word "expected". */
   readonly expected: string;
   decode(raw: unknown): Decoded<T>;
-  /** Converts the text of a variable or a flag to a raw value, in the form that a file parser returns. Throws `ParseError`. */
+  /** Converts the text of an environment variable or a flag to a raw value. Throws `ParseError`. */
   fromText(text: string): unknown;
 }
 
 export interface DecoderOptions {
   readonly fromText?: (text: string) => unknown;
-  /** Returns a text that describes a rejected raw value in the problem, after the word "got". Default: `redactedValue`. */
+  /** Describes a rejected raw value. The problem contains this text after the word "got". Default: `redactedValue`. */
   readonly show?: (raw: unknown) => string;
   /** Returns advice that is appended to the problem. The advice must not quote a value that may be a secret. */
   readonly hint?: (raw: unknown) => string | undefined;
@@ -46,7 +43,7 @@ export function decoder<T>(
   };
 }
 
-/** Returns a decoder that also accepts an absent value. If an environment variable or a flag is empty, the value counts as absent. */
+/** Returns a decoder that also accepts an absent value. An empty environment variable or flag counts as absent. */
 export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   return {
     expected: inner.expected,
@@ -66,7 +63,7 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   };
 }
 
-/** Creates a decoder for a list. In an environment variable or a flag, the list is written as JSON, or as items separated by commas. */
+/** Creates a decoder for a list. In an environment variable or a flag, the list is JSON, or items separated by commas. */
 export function list<T>(
   item: Decoder<T>,
   options: { readonly plural: string; readonly itemsMax: number },
@@ -87,9 +84,7 @@ export function list<T>(
   };
 }
 
-/**
- * Creates a decoder for an object. It rejects an object with a field that `fields` does not contain, because the name is probably misspelt.
- */
+/** Creates a decoder for an object. It rejects a field that is not in `fields`, because the name is probably misspelt. */
 export function record<T extends Readonly<Record<string, unknown>>>(
   fields: { readonly [K in keyof T & string]: Decoder<T[K]> },
   expected: string,
@@ -115,12 +110,12 @@ export function record<T extends Readonly<Record<string, unknown>>>(
   };
 }
 
-/** Returns true if a raw value is a table (an object with named fields). Dates and lists are JavaScript objects too, but not tables. */
+/** Returns true if a raw value is a table (an object with named fields). Returns false for dates and lists. */
 export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>> {
   return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-/** Parses JSON. Returns text that is not JSON unchanged: the decoder of the list or object then reports that the type is wrong. */
+/** Parses JSON. Returns the text unchanged if it is not JSON: the decoder then reports a wrong type. */
 function fromJson(text: string): unknown {
   let parsed: ReturnType<typeof parseJson>;
   try {

@@ -13,21 +13,21 @@ export interface ConfigSources {
   readonly env?: Environment;
   readonly readFile?: (path: string) => string;
   /**
-   * Defaults of the command, such as `dev`. They override the defaults of the schema. A value from a file, a variable or a flag overrides
-   * them.
+   * Defaults of the running command, for example of `dev`. They override the defaults of the schema. Files, variables and flags
+   * override them.
    */
   readonly overrides?: Partial<Config>;
   /** Called with the path of the configuration file if the file contains secret settings. */
   readonly onSecretFile?: (path: string) => void;
-  /** Additional rules of the command, such as the settings that `serve` requires. */
+  /** Additional rules of the running command, such as the settings that `serve` requires. */
   readonly rules?: readonly Rule[];
 }
 
 /**
- * Loads the configuration. The sources, in this order: defaults, overrides, file, environment, flags. Each source overrides those before
- * it.
+ * Loads the configuration from these sources: defaults, overrides, file, environment, flags. A later source overrides an
+ * earlier one.
  *
- * Throws one `ConfigError` with all problems of all sources. Every value is checked, even a value that another source overrides.
+ * Throws one `ConfigError` with all problems of all sources. Every value is checked, even if a later source overrides it.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
   const {
@@ -59,7 +59,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
 
 interface DecodedValues {
   readonly values: ReadonlyMap<ConfigKey, unknown>;
-  /** The settings of which at least one value was rejected. */
+  /** The settings with at least one rejected value. */
   readonly failed: ReadonlySet<ConfigKey>;
   readonly problems: readonly string[];
 }
@@ -85,6 +85,6 @@ function resolve(overrides: Partial<Config>, values: ReadonlyMap<ConfigKey, unkn
     const value = values.has(key) ? values.get(key) : (overrides[key] ?? SCHEMA[key].default);
     return [key, value];
   });
-  // The cast is safe: each value is an override, a default, or comes from the decoder of its key.
+  // The cast is safe: each value is an override, a default, or a result of the key's decoder.
   return Object.freeze(Object.fromEntries(entries)) as Config;
 }

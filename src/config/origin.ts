@@ -1,14 +1,14 @@
 import { type Decoder, decoder } from "./decoder.ts";
 
 const WEB = /^https?:\/\//;
-/** The start of a URL whose scheme never occurs in an `Origin` header. */
+/** Matches URLs whose scheme never occurs in an `Origin` header. */
 const NEVER_AN_ORIGIN = /^(wss?|ftp|data|blob|about|javascript|mailto|rediss?):/i;
-/** The origin of an app shell (a native app around web pages), such as `capacitor://localhost`. The part after `://` may be empty. */
+/** The origin of an app shell (a native app around web pages), such as `capacitor://localhost`. The host may be missing. */
 const APP_SHELL = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\.)?(?::[1-9]\d{0,4})?$/;
 
 /**
- * Decodes an origin in the spelling that browsers and app shells send (RFC 6454 6.2), or `*` for all origins. Rejects every other spelling:
- * the gateway compares the `Origin` header byte by byte, so an origin in another spelling never matches.
+ * Decodes `*` (all origins), or an origin exactly as browsers and app shells send it (RFC 6454 6.2). Other spellings are
+ * rejected: the gateway compares the `Origin` header byte by byte, so they would never match.
  */
 export const origin: Decoder<string> = decoder(
   'an origin such as "https://app.example" or "capacitor://localhost", without a path, or "*"',
@@ -25,15 +25,14 @@ function isOrigin(raw: string): boolean {
 /** The host of a URL: an IPv6 address in brackets, or dot-separated labels of letters, digits, hyphens and underscores. */
 const HOST = /^(?:\[[0-9a-f:]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)$/;
 
-/**
- * Returns true if the host of the URL matches `HOST`. This check is needed because the URL parser accepts hosts such as `*.example` and
- * `a,b`.
- */
+/** Returns true if the host of the URL matches `HOST`. The URL parser also accepts hosts such as `*.example` and `a,b`. */
 function hasWholeHost(url: string): boolean {
   return HOST.test(URL.parse(url)?.hostname ?? "");
 }
 
-/** Returns advice on what to write instead of `raw`. The advice never quotes user, path or query of a URL, because they may be secrets. */
+/**
+ * Returns advice on what to write instead of `raw`. Never quotes the user, path or query of a URL, because they may be secrets.
+ */
 function adviceFor(raw: string): string {
   if (raw.toLowerCase() === "null")
     return 'every sandboxed page sends "null", so all of them would be allowed; serve the pages from an origin, or write "*"';
@@ -47,7 +46,7 @@ function adviceFor(raw: string): string {
 }
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\//i;
-/** A host name without a scheme. The maximum label lengths exclude texts with dots that may be a secret, such as a token. */
+/** A host name without a scheme. The label lengths are limited, so that a secret with dots, such as a token, does not match. */
 const BARE_HOST = /^(?:\/\/)?((?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}(?::\d{1,5})?)(?:\/|$)/i;
 
 function serialised(raw: string): string | undefined {

@@ -16,7 +16,9 @@ const REDEFINED = /Cannot redefine [\w -]*'(.*?)'(?: as .*)?$/s;
 /** Matches an error message up to its first quoted word. Quoted punctuation, such as '=', is not a word and is matched too. */
 const UNQUOTED = /^(?:[^"'`]|'[^\p{L}\p{N}]')*/u;
 
-/** Cuts an error message of Bun's TOML parser before its first quoted word. Such words come from the file and may be part of a secret. */
+/**
+ * Cuts an error message of Bun's TOML parser before its first quoted word. The word comes from the file and may be a secret.
+ */
 function redactedMessage(message: string): string {
   const [, key] = REDEFINED.exec(message) ?? [];
   if (key !== undefined) return `${redactedKey(key)} is given twice, expected once`;
@@ -25,8 +27,8 @@ function redactedMessage(message: string): string {
 }
 
 /**
- * Returns the position of a syntax error, or `undefined` if it is not found. `Bun.TOML.parse` reports no position, but loading the file as
- * a module does.
+ * Returns the position of a syntax error, or `undefined` if it is not found. `Bun.TOML.parse` reports no position. An import of
+ * the file as a module reports it.
  */
 function positionOfError(path: string): TextPosition | undefined {
   const file = resolve(path);

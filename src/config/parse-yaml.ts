@@ -8,14 +8,16 @@ export function parseYaml(text: string): ParsedText {
   try {
     return { value: document.toJS(), duplicates };
   } catch {
-    // `toJS` throws if an alias has no anchor. It also throws if the aliases expand to too much data, to prevent memory exhaustion.
+    // `toJS` throws if an alias has no anchor, or if the aliases expand to too much data (memory exhaustion).
     throw new ParseError("not YAML: an alias that cannot be resolved");
   }
 }
 
 /**
- * Parses JSON. `JSON.parse` silently drops duplicate keys. Therefore the YAML parser, which also accepts JSON, parses the text again to
- * find duplicate keys. Throws `ParseError`.
+ * Parses JSON. Throws `ParseError`.
+ *
+ * `JSON.parse` silently drops duplicate keys. The YAML parser also accepts JSON. It parses the text again to find duplicate
+ * keys.
  */
 export function parseJson(text: string): ParsedText {
   let value: unknown;
@@ -39,7 +41,7 @@ function jsonPosition(text: string): ParseError["position"] {
 
 function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {
   const lines = new LineCounter();
-  // `uniqueKeys: false` disables the duplicate check of the library, which misses keys that are aliases. `DuplicateKeys` checks instead.
+  // The library's duplicate check (`uniqueKeys`) misses keys that are aliases. `DuplicateKeys` replaces it.
   const options = { uniqueKeys: false, merge: format === "YAML", prettyErrors: false, lineCounter: lines };
   const document = parseDocument(text, options);
   const [problem] = [...document.errors, ...document.warnings];
@@ -48,13 +50,13 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
 }
 
-/** Maximum nesting depth of a document. It bounds the recursion of the check for duplicate keys. A valid configuration is far less deep. */
+/** Maximum nesting depth of a document. It bounds the recursion of the check for duplicate keys. */
 const DEPTH_MAX = 32;
 const MERGE_KEY = "<<";
-/** Maximum merge keys (`<<`) that are expanded in one document. Without a maximum, nested merge keys can expand exponentially. */
+/** Maximum number of merge keys (`<<`) that are expanded in one document. Nested merge keys can expand exponentially. */
 const MERGES_MAX = 1000;
 
-/** Finds keys that occur twice in one map, also if one of them is quoted, is an alias, or is added by a merge key (`<<`). */
+/** Finds keys that occur twice in one map. A key may be plain, quoted, an alias, or added by a merge key (`<<`). */
 class DuplicateKeys {
   readonly #document: Document;
   readonly #lines: LineCounter;

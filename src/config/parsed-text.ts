@@ -1,12 +1,12 @@
 /** The result of parsing a configuration text. */
 export interface ParsedText {
   readonly value: unknown;
-  /** Keys that occur more than once in one table. For such a key, `value` contains only the last of its values. */
+  /** Keys that occur more than once in one table. In `value`, such a key has its last value. */
   readonly duplicates: readonly DuplicateKey[];
 }
 
 export interface DuplicateKey {
-  /** The names of the tables that contain the key, the outermost first, and then the key. A list item is named by its index. */
+  /** The names of the enclosing tables from the outermost, then the name of the key. A list item is named by its index. */
   readonly path: readonly string[];
   readonly line: number;
 }

@@ -10,15 +10,14 @@ export class ConfigError extends Error {
   }
 }
 
-/** One dot-separated part of a setting key: a short name, a list index or `<<`. Secrets, such as seeds, tokens and URLs, do not match. */
+/** One part of a setting key: a short name, a list index or `<<`. Secrets, such as seeds, tokens and URLs, do not match. */
 const NAME = /^([A-Za-z_][A-Za-z0-9_-]{0,39}|\d{1,4}|<<)$/;
 
-/** The name of an environment variable of the gateway. It may be longer than a `NAME`. A seed does not match: it has lower-case letters. */
+/** The name of an environment variable of the gateway. A seed does not match, because it has lower-case letters. */
 const VARIABLE = /^SALLYPORT_[A-Z0-9_]{1,80}$/;
 
 /**
- * Returns the text of a setting key, to show in an error message. Hides each part that may be a misplaced secret or contain terminal
- * escapes.
+ * Returns a setting key for an error message. Hides each part that may be a misplaced secret or may contain terminal escapes.
  */
 export function redactedKey(key: string): string {
   return key
@@ -27,7 +26,9 @@ export function redactedKey(key: string): string {
     .join(".");
 }
 
-/** Describes a raw value for an error message. Gives only the type of a text, list or table, because it may contain a secret. */
+/**
+ * Describes a raw value for an error message. Of a text, list or table, gives only the type, because it may contain a secret.
+ */
 export function redactedValue(raw: unknown): string {
   if (raw === undefined || raw === null) return "nothing";
   if (typeof raw === "number" || typeof raw === "boolean" || typeof raw === "bigint") return String(raw);

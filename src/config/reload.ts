@@ -5,13 +5,15 @@ import { CONFIG_KEYS, type Config, type ConfigKey } from "./schema.ts";
 export interface Reload {
   /** The running configuration, with the reloadable settings taken from the new configuration. */
   readonly merged: Config;
-  /** Settings whose value the reload changes. */
+  /** The settings that the reload changes. */
   readonly changed: readonly ConfigKey[];
-  /** Settings whose new value differs from the running value, but takes effect only after a restart. */
+  /** The settings whose new value takes effect only after a restart. */
   readonly needRestart: readonly ConfigKey[];
 }
 
-/** Returns `running` with the reloadable settings of `next`. Reloadable are the settings under `budgets.` and the budgets of routes. */
+/**
+ * Returns `running` with the reloadable settings of `next`. These are the settings under `budgets.` and the budgets of routes.
+ */
 export function mergeReload(running: Config, next: Config): Reload {
   const budgets = Object.fromEntries(CONFIG_KEYS.filter(isBudget).map((key) => [key, next[key]]));
   const routes = running.routes.map((route) => withBudgetOf(next.routes, route));
@@ -28,7 +30,8 @@ function isBudget(key: ConfigKey): boolean {
 }
 
 /**
- * Returns the route with the budget that it has in `next`. If `next` lacks the route, returns it unchanged: a removal requires a restart.
+ * Returns the route with its budget in `next`. If `next` has no such route, returns the route unchanged: a removal requires a
+ * restart.
  */
 function withBudgetOf(next: readonly RouteConfig[], route: RouteConfig): RouteConfig {
   const found = next.find((each) => each.message_type === route.message_type);

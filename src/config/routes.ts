@@ -11,11 +11,13 @@ export type RouteConfig = {
   readonly path: string;
   /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
   readonly timeout_ms?: number | undefined;
-  /** The budget of each user for requests with this message type. Default: no such budget. */
+  /** The budget of each user for this message type. Default: no such budget. */
   readonly budget?: RouteBudget | undefined;
 };
 
-/** A token bucket with `rate` tokens a second and at most `burst` tokens. In shadow mode, requests are only counted, not refused. */
+/**
+ * A token bucket: `rate` tokens a second, at most `burst` tokens. `shadow`: requests over the budget are counted, not refused.
+ */
 export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 const ROUTES_MAX = 1000;

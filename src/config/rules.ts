@@ -11,9 +11,12 @@ export interface Rule {
   violation(config: Config): string | undefined;
 }
 
-/** Number of replay buffers from which a resumed stream receives events: one of its user, and one of its session. */
+/** Number of replay buffers that a resumed stream reads: one of its user, and one of its session. */
 const REPLAY_BUFFERS = 2;
-/** Maximum size of the events that a resumed stream receives first, as a multiple of `history.bytes_max`. JSON can double their size. */
+/**
+ * Maximum size of the events that are replayed to a resumed stream, as a multiple of `history.bytes_max`. JSON can double their
+ * size.
+ */
 const REPLAY_INFLATION = 2 * REPLAY_BUFFERS;
 
 const RULES: readonly Rule[] = [
@@ -92,7 +95,9 @@ export const SERVE_RULES: readonly Rule[] = [
   },
 ];
 
-/** Returns the violations of all rules. Skips a rule if the value of one of its settings was already rejected (is in `invalid`). */
+/**
+ * Returns the violations of all rules. Skips a rule if one of its settings is in `invalid`, the settings with a rejected value.
+ */
 export function ruleViolations(
   config: Config,
   invalid: ReadonlySet<ConfigKey>,
@@ -129,7 +134,9 @@ function atMostOne(value: "keys.current" | "keys.next" | "keys.previous", file: 
   };
 }
 
-/** Refuses a Redis URL without TLS if a CA file or a client certificate is set, because the operator then expects TLS. */
+/**
+ * If a CA file or a client certificate for Redis is set, requires a Redis URL with TLS. The operator expects TLS in this case.
+ */
 function requiresRedisTls(file: "stores.redis.ca_file" | "stores.redis.certificate_file"): Rule {
   return {
     keys: [file, "stores.redis.url"],
@@ -157,7 +164,10 @@ function bothOrNeither(first: CertificateKey, second: PrivateKeyKey): Rule {
 
 type ListenKey = "edge.listen" | "grpc.listen" | "admin.listen" | "dev.backend_listen" | "dev.push_listen";
 
-/** Refuses two listeners with the same port, unless their addresses differ. Accepts port 0, because the system then chooses a free port. */
+/**
+ * Refuses two listeners with the same port, if their addresses are equal or one is a wildcard. Accepts port 0, because the
+ * system then chooses a free port.
+ */
 function differentAddresses(first: ListenKey, second: ListenKey): Rule {
   return {
     keys: [first, second],

@@ -19,7 +19,7 @@ export const STORE_SETTINGS = {
   ),
   "stores.redis.certificate_file": unset(
     filePath,
-    "PEM file of the client certificate chain that the gateway presents to Redis, for `rediss://`. By default, Redis requires one; its option `tls-auth-clients` can disable this.",
+    "PEM file of the client certificate chain that the gateway presents to Redis, for `rediss://`. Redis with TLS requires it, unless the Redis option `tls-auth-clients` is `no` or `optional`.",
   ),
   "stores.redis.key_file": unset(filePath, "PEM file of the private key that belongs to `stores.redis.certificate_file`."),
   "stores.redis.prefix": setting(
@@ -35,11 +35,11 @@ export const STORE_SETTINGS = {
   "stores.redis.on_buckets_unavailable": setting(
     choice("refuse", "local"),
     "refuse",
-    "Enforcement of budgets while Redis is unavailable. `refuse`: requests with a budget are refused, with a retry delay of 1 s. `local`: each gateway enforces the budgets on its own. Commands of clients are refused in both cases, because they cannot be checked for replay.",
+    "Enforcement of budgets while Redis is unavailable. `refuse`: requests with a budget are refused, with a retry delay of 1 s. `local`: each gateway enforces the budgets on its own. In both cases, commands and subscriptions are refused, because they cannot be checked for replay.",
   ),
   "stores.redis.durable": setting(
     boolean,
     false,
-    "Declares that Redis loses no write in a restart or failover (`appendfsync always`, no lagging replica). If false, the gateway refuses requests for `freshness.margin_ms` after Redis restarts or is replaced. This quarantine prevents replays of requests that Redis has lost. It lasts longer if requests had timestamps that were further ahead of the clock than this margin.",
+    "Declares that Redis loses no write in a restart or failover (`appendfsync always`, no lagging replica). If false, a quarantine follows each restart or replacement of Redis: requests are refused, because Redis may have lost reserved request ids. The quarantine lasts `freshness.margin_ms`, or longer if a timestamp of an earlier request was further ahead of the clock than this.",
   ),
 } as const;

@@ -11,7 +11,7 @@ export const STREAM_SETTINGS = {
   "streams.per_session_max": setting(
     streamCount,
     16,
-    "Maximum open event streams of one device session. A client needs one. Keep the maximum higher, because a stream with a broken connection still counts until the gateway detects the break.",
+    "Maximum open event streams of one device session. A client needs one. Keep the maximum higher: a stream with a broken connection counts until the gateway detects the break.",
   ),
   "streams.per_user_max": setting(
     streamCount,
@@ -31,12 +31,12 @@ export const STREAM_SETTINGS = {
   "streams.outbox_bytes_max": setting(
     int("bytes", 64 * KiB, 64 * MiB),
     MiB,
-    "Maximum bytes that wait to be written to one stream. A stream that exceeds it ends with `SLOW_CONSUMER`. It must be at least 4 times `history.bytes_max`.",
+    "Maximum bytes that wait to be sent on one stream. A stream that exceeds it ends with `SLOW_CONSUMER`. It must be at least 4 times `history.bytes_max`.",
   ),
   "streams.outbox_messages_max": setting(
     int("events", 1, 1_000_000),
     10_000,
-    "Maximum events that wait to be written to one stream. A stream that exceeds it ends with `SLOW_CONSUMER`. It must be at least twice `history.events_max`.",
+    "Maximum events that wait to be sent on one stream. A stream that exceeds it ends with `SLOW_CONSUMER`. It must be at least twice `history.events_max`.",
   ),
   "streams.heartbeat_ms": setting(
     int("ms", 1000, 600_000),
@@ -46,18 +46,18 @@ export const STREAM_SETTINGS = {
   "streams.age_ms": setting(
     int("ms", 1000, 604_800_000),
     3_600_000,
-    "Maximum age of a stream, in ms. The gateway varies the maximum randomly by up to 10 % for each stream. A stream of this age ends with `STREAM_EXPIRED`, and the client subscribes again and resumes.",
+    "Maximum age of a stream, in ms. For each stream, it varies randomly by up to 10 %. The stream then ends with `STREAM_EXPIRED`, and the client subscribes again and resumes.",
   ),
   "streams.recheck_lookups_max": setting(
     int("look-ups", 1, 1000),
     16,
-    "Maximum concurrent session look-ups after a gap in the push feed. After a gap, the gateway looks up the sessions of all open streams, because it may have missed revocations.",
+    "Maximum concurrent session look-ups after an interruption of the push feed. The gateway may have missed revocations, so it looks up the sessions of all open streams.",
   ),
 
   "history.events_max": setting(
     int("events", 1, 100_000),
     500,
-    "Maximum events in each replay buffer, for streams that resume. Each user and each session has one replay buffer. Set it above the number of events that arrive while a device changes networks.",
+    "Maximum events in each replay buffer. Each user and each session has one, for streams that resume. Set it above the number of events that arrive while a device changes networks.",
   ),
   "history.bytes_max": setting(int("bytes", KiB, 16 * MiB), 256 * KiB, "Maximum size of each replay buffer, in bytes."),
   "history.total_bytes_max": setting(
@@ -68,6 +68,6 @@ export const STREAM_SETTINGS = {
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),
     300_000,
-    "Time for which events stay in the replay buffers, in ms. A client that resumes after a longer time receives `gateway.resync` and fetches its state.",
+    "Time for which events stay in the replay buffers, in ms. A client that resumes later receives `gateway.resync` and fetches its state.",
   ),
 } as const;

@@ -20,19 +20,19 @@ const header = text("visible ASCII characters", /^[\x21-\x7e]{1,4096}$/);
 const name = text("1 to 128 of A-Z, a-z, 0-9, '.', '_', '-'", /^[A-Za-z0-9._-]{1,128}$/);
 
 /**
- * All settings by key. Files, `--set`, messages and the code spell a key in the same way. In a file, `a.b` is the key `b` in the table `a`.
- * The environment variable of a key is `SALLYPORT_` plus the key in upper case, with underscores instead of dots.
+ * All settings by key. A key has the same spelling in files, flags, messages and code. In a file, `a.b` is the key `b` in the
+ * table `a`. The environment variable is `SALLYPORT_` plus the key in upper case, with underscores instead of dots.
  */
 export const SCHEMA = {
   "edge.listen": setting(
     listen,
     "127.0.0.1:8080",
-    "Address and port of the edge, the public listener. The default accepts only local connections. Use `0.0.0.0:8080` or `[::]:8080` to listen on all interfaces.",
+    "Address and port of the edge, the public listener. The default accepts only local connections. `0.0.0.0:8080` or `[::]:8080` listens on all interfaces.",
   ),
   "edge.grpc": setting(
     choice("own-port", "same-port"),
     "own-port",
-    "Port that serves gRPC. `own-port`: gRPC has its own port, `grpc.listen`. `same-port`: `edge.listen` serves all protocols. Each HTTP/1.1 connection is then forwarded once over loopback.",
+    "Port that serves gRPC. `own-port`: gRPC has its own port, `grpc.listen`. `same-port`: `edge.listen` serves all protocols, and HTTP/1.1 connections are forwarded over loopback.",
   ),
   "grpc.listen": setting(
     listen,
@@ -56,7 +56,7 @@ export const SCHEMA = {
   "cors.origins": setting(
     list(origin, { plural: "origins", itemsMax: 256 }),
     [],
-    "Origins whose web pages may call the edge from a browser, such as `https://app.example`, `capacitor://localhost` or `app://-`. The gateway compares the `Origin` header exactly; patterns are not supported. `*` allows all origins. That is safe, because requests are signed and no cookies are used.",
+    "Origins of web pages that may call the edge, such as `https://app.example`, `capacitor://localhost` or `app://-`. The gateway compares the `Origin` header exactly; patterns are not supported. `*` allows all origins. This is safe, because requests are signed and the gateway uses no cookies.",
   ),
   "cors.max_age_seconds": setting(
     int("seconds", 0, 86_400),
@@ -81,12 +81,12 @@ export const SCHEMA = {
   trusted_proxies: setting(
     list(cidr, { plural: "addresses and CIDR ranges", itemsMax: 256 }),
     [],
-    "Addresses or CIDR ranges of proxies whose forwarding headers are trusted. Set the addresses of your load balancer. Without them, all clients share the budgets of the load balancer's address.",
+    "Addresses or CIDR ranges of proxies whose forwarding headers are trusted. Set the addresses of your load balancer. Otherwise, all clients share the budgets of its address.",
   ),
   trusted_proxies_header: setting(
     choice("x-forwarded-for", "forwarded"),
     "x-forwarded-for",
-    "Header in which trusted proxies name the client's address: `x-forwarded-for`, or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the header that is not chosen, because a proxy may pass it on unchanged from the client.",
+    "Header in which trusted proxies name the client's address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because a client can forge it if the proxy passes it on unchanged.",
   ),
 
   "backend.url": unset(
@@ -96,7 +96,7 @@ export const SCHEMA = {
   "backend.timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     5000,
-    "Timeout of a command's backend call, in ms. The `timeout_ms` of a route overrides it.",
+    "Timeout of the backend call for a command, in ms. The `timeout_ms` of a route overrides it.",
   ),
   "backend.session_timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
@@ -110,7 +110,7 @@ export const SCHEMA = {
   ),
   "backend.token": secret(
     header,
-    "Bearer token that the gateway sends to the backend in the `Authorization` header. The backend can authenticate the gateway by this token. If it is unset, the header is not sent.",
+    "Bearer token with which the gateway authenticates to the backend (`Authorization` header). If it is unset, the header is not sent.",
   ),
 
   "push.url": unset(
@@ -129,7 +129,7 @@ export const SCHEMA = {
   "push.backoff_min_ms": setting(
     delay,
     100,
-    "Upper bound of the first reconnect delay of the push feed, in ms. Each delay is random. The bound doubles with each attempt, up to `push.backoff_max_ms`.",
+    "Maximum of the first reconnect delay of the push feed, in ms. Each delay is random. Its maximum doubles with each attempt, up to `push.backoff_max_ms`.",
   ),
   "push.backoff_max_ms": setting(
     delay,
@@ -139,18 +139,18 @@ export const SCHEMA = {
   "push.grace_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Time for which cached sessions stay valid while the push feed is down, in ms. Revocations arrive on the push feed, so they are missed while it is down. A shorter time causes more session look-ups.",
+    "Time for which cached sessions stay valid while the push feed is down, in ms. In this time, the gateway misses revocations, because they arrive on the push feed. A shorter time causes more session look-ups.",
   ),
 
   "push.ping_ms": setting(
     int("ms", 10, 3_600_000),
     310_000,
-    "Idle time on the push feed's connection after which the gateway sends an HTTP/2 PING, in ms. If a PING is not answered within 5 s, the gateway reconnects. After activity, the first two PINGs are sent after at most 10 s each. By default, a gRPC server closes the connection (`too_many_pings`) if PINGs arrive more often than every 5 minutes. Lower this setting only together with the server's minimum.",
+    "Idle time of the push feed's connection before an HTTP/2 PING is sent, in ms. After data arrives, the first two PINGs are sent after at most 10 s each. If a PING is not answered within 5 s, the gateway reconnects. Lower it only if the server accepts more frequent PINGs: by default, a gRPC server accepts one every 5 minutes, and closes the connection (`too_many_pings`) if more arrive.",
   ),
   "push.silence_ms": setting(
     int("ms", 0, 3_600_000),
     0,
-    "Time without any message on the push feed after which the gateway reconnects, in ms; 0 disables it. Set it if a proxy, and not the backend, answers HTTP/2 PINGs. It must be at least twice the backend's keepalive interval.",
+    "The gateway reconnects if no message arrives on the push feed for this time, in ms. 0 disables it. Set it if a proxy answers HTTP/2 PINGs instead of the backend. It must be at least twice the backend's keepalive interval.",
   ),
 
   ...STREAM_SETTINGS,
@@ -158,7 +158,7 @@ export const SCHEMA = {
   routes: setting(
     routes,
     [],
-    "Route table: the message types of commands and the backend calls that serve them. Each route has `message_type`, `method` and `path`. The path starts with `/api/v1/user/`; fields of the payload fill its `{placeholders}`. A route can also have `timeout_ms` and a budget for each user, `budget = { rate, burst, shadow }`. In TOML, write `[[routes]]`; in a variable, write JSON.",
+    "Route table: the message types of commands and the backend calls that serve them. A route has `message_type`, `method` and `path`. The path starts with `/api/v1/user/`. Its `{placeholders}` take their values from the payload. Optional: `timeout_ms`, and a budget for each user, `budget = { rate, burst, shadow }`. In TOML, write `[[routes]]`. In an environment variable, write JSON.",
   ),
 
   "keys.current": secret(
@@ -167,7 +167,7 @@ export const SCHEMA = {
   ),
   "keys.next": secret(
     seed,
-    "Seed of the next signing key. The gateway publishes its public key in advance, so that clients know it before it signs.",
+    "Seed of the next signing key. The gateway already publishes its public key, so that clients know the key before it is used.",
   ),
   "keys.previous": secret(
     seed,
@@ -194,7 +194,7 @@ export const SCHEMA = {
   "limits.request_bytes_max": setting(
     int("bytes", 8 * KiB, 32 * MiB),
     512 * KiB,
-    "Maximum size of a request body, in bytes. It applies before and after decompression. Set it to at least 4/3 of `limits.payload_bytes_max` plus 4096, because JSON carries the payload in base64 together with the envelope.",
+    "Maximum size of a request body, in bytes, before and after decompression. It must be at least (4/3 × `limits.payload_bytes_max`) + 4096, because JSON contains the envelope, and the payload in base64.",
   ),
 
   ...CONNECTION_SETTINGS,
@@ -202,22 +202,22 @@ export const SCHEMA = {
   "freshness.window_ms": setting(
     int("ms", 1000, 3_600_000),
     60_000,
-    "Maximum difference between a request's timestamp and the gateway's clock, in ms, in both directions. Raise it if devices have inaccurate clocks, and raise `replay.entries_max` with it.",
+    "Freshness window: the maximum difference between a request's timestamp and the gateway's clock, in ms, in both directions. Raise it if devices have inaccurate clocks. Then also raise `replay.entries_max`.",
   ),
   "freshness.margin_ms": setting(
     int("ms", FRESHNESS_MARGIN_MS_MIN, 600_000),
     5000,
-    "Time for which a request id stays reserved after the end of the freshness window, in ms. It must exceed the clock difference between gateways and any backward step of a clock. The gateway logs clock steps of 500 ms or more.",
+    "Time for which a request id stays reserved after the end of the freshness window, in ms. It must exceed the clock difference between gateways, and any backward step of a gateway's clock. The gateway logs clock steps of 500 ms or more.",
   ),
   "replay.entries_max": setting(
     entries,
     1_000_000,
-    "Maximum reserved request ids. If the maximum is reached, requests are refused. Set it above the number of requests that arrive in twice `freshness.window_ms` plus `freshness.margin_ms`.",
+    "Maximum reserved request ids. If the maximum is reached, requests are refused. Set it above the number of requests that arrive within this time: (2 × `freshness.window_ms`) + `freshness.margin_ms`.",
   ),
   "buckets.entries_max": setting(
     entries,
     1_000_000,
-    "Maximum token buckets in each of two tables: one for verified requests, one for failed requests and public REST calls. A bucket is removed from its table when it has all its tokens again. If a table is full, requests that need a new bucket are refused. Raise it with the number of concurrent clients.",
+    "Maximum token buckets in each of two tables. One table is for verified requests, the other for failed requests and public REST calls. A bucket is removed when it has all its tokens again. If a table has no free place, requests that need a new bucket are refused. Raise it with the number of concurrent clients.",
   ),
 
   ...STORE_SETTINGS,
@@ -225,12 +225,12 @@ export const SCHEMA = {
   "session_cache.ttl_ms": setting(
     int("ms", 0, 3_600_000),
     30_000,
-    "Time for which a session is cached, in ms; 0 disables the cache. A revocation applies to a cached session immediately. If a revocation is lost, the revoked session stays valid for up to this time.",
+    "Time for which a session is cached, in ms; 0 disables the cache. A revocation applies to a cached session immediately. If a revocation is lost, its sessions stay valid for up to this time.",
   ),
   "session_cache.unknown_ttl_ms": setting(
     int("ms", 0, 3_600_000),
     2000,
-    "Time for which an unknown session id is cached as unknown, in ms. Keep it short, so that a new session can be used soon after its login.",
+    "Time for which the gateway caches that a session id is unknown, in ms. Keep it short, so that a new session can be used soon after login.",
   ),
   "session_cache.entries_max": setting(
     entries,
@@ -248,7 +248,7 @@ export const SCHEMA = {
   "log.level": setting(
     choice("debug", "info", "warn", "error"),
     "info",
-    "Minimum level of the lines that are logged. The levels, from the lowest: `debug`, `info`, `warn` or `error`.",
+    "Minimum level of logged lines. The levels, from the lowest: `debug`, `info`, `warn`, `error`.",
   ),
   "log.format": setting(
     choice("json", "pretty"),
@@ -280,7 +280,7 @@ export type Config = {
   readonly [K in ConfigKey]: (typeof SCHEMA)[K] extends Setting<infer T> ? T : never;
 };
 
-// The cast is safe: `Object.keys` has the type `string[]`, but the constant `SCHEMA` has only keys of type `ConfigKey`.
+// The cast is safe: every key of `SCHEMA` is a `ConfigKey`.
 export const CONFIG_KEYS = Object.keys(SCHEMA) as readonly ConfigKey[];
 
 export function isConfigKey(key: string): key is ConfigKey {

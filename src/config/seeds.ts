@@ -16,7 +16,8 @@ const ROLES = ["current", "next", "previous"] as const;
 type Role = (typeof ROLES)[number];
 
 /**
- * Reads the seeds from `keys.current`, `keys.next` and `keys.previous`, or from their files. Throws one `ConfigError` with all problems.
+ * Reads the seeds of the current, next and previous key from the settings `keys.*` or their files. Throws one `ConfigError`
+ * with all problems.
  */
 export function loadSeeds(config: Config, readFile: (path: string) => string = (path) => readFileSync(path, "utf8")): Seeds {
   const problems: string[] = [];
@@ -58,9 +59,7 @@ function decodeSeed(text: string, origin: string): Uint8Array {
   throw new Error(`${origin}: holds ${seed.byteLength} bytes, expected base64 of the seed's ${SEED_BYTES} bytes`);
 }
 
-/**
- * Returns a problem for each seed that has two roles, such as current and next. Such a mistake in a key rotation publishes one key twice.
- */
+/** Returns a problem for each seed that has two roles, such as current and next. The gateway would publish this key twice. */
 function duplicates(seeds: Seeds): string[] {
   return ROLES.flatMap((role, index) =>
     ROLES.slice(0, index)

@@ -6,13 +6,15 @@ export interface Setting<T> {
   readonly default: T;
   /** The default in the spelling of a configuration file; `undefined` if the setting has no default. */
   readonly rawDefault: unknown;
-  /** The description for operators, in Markdown: the mechanism, then the consequence, then when to change the setting. */
+  /** The description for operators, in Markdown. Its order: the mechanism, the consequence, when to change the setting. */
   readonly doc: string;
   /** True if the value is a secret. A secret must never appear in logs or errors. */
   readonly secret: boolean;
 }
 
-/** Creates a setting with a default. `rawDefault` is spelled as in a configuration file, and is decoded like a value from a file. */
+/**
+ * Creates a setting with a default. `rawDefault` is written as in a configuration file, and decoded like a value from a file.
+ */
 export function setting<T>(decoder: Decoder<T>, rawDefault: unknown, doc: string): Setting<T> {
   const decoded = decoder.decode(rawDefault);
   if (!decoded.ok) throw new Error(`default: ${decoded.problems.join("; ")}`);

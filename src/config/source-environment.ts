@@ -28,8 +28,8 @@ export function fromEnvironment(environment: Environment): SourceValues {
 }
 
 /**
- * Returns true if the variable was set by Kubernetes or Docker, and is not a setting. If a service is named "sallyport", Kubernetes and
- * Docker set SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container.
+ * Returns true if Kubernetes or Docker set the variable, so that it is not a setting. For a service named "sallyport", they set
+ * SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container.
  */
 function isServiceLink(variable: string, text: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(variable)) return true;

@@ -40,15 +40,17 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
   }
 }
 
-/** Returns the problem of a duplicate key. Duplicate keys are refused, because only one of the two values can take effect. */
+/** Returns the problem of a duplicate key. A duplicate key is refused, because only one of its values can take effect. */
 function duplicateProblem({ path, line }: DuplicateKey, origin: string): string {
   return `${redactedKey(path.join("."))} (${origin}:${line}): given twice, expected once`;
 }
 
-/** Maximum dot-separated names in a setting key. It ends the recursion if a YAML alias makes a table contain itself. */
+/** Maximum number of names in a dotted setting key. It ends the recursion if a YAML alias makes a table contain itself. */
 const NAMES_MAX = 4;
 
-/** Converts nested tables to dotted keys. A quoted name with dots (`"log.level"`) is the same key as nested tables. */
+/**
+ * Converts nested tables to dotted keys. A quoted name with dots, such as `"log.level"`, gives the same key as nested tables.
+ */
 function flatten(root: unknown, origin: string): SourceValues {
   if (!isObject(root)) return failed(`${origin}: got ${redactedValue(root)}, expected a table of settings`);
   const settings = new Map<ConfigKey, RawSetting>();

@@ -10,7 +10,9 @@ export interface FlagValues extends SourceValues {
 
 const FLAGS = ["--config", "--set"];
 
-/** Reads `--config FILE` and `--set key=value`, and the forms with `=` after the flag. Every other argument is a problem. */
+/**
+ * Reads `--config FILE` (or `--config=FILE`) and `--set key=value` (or `--set=key=value`). Every other argument is a problem.
+ */
 export function fromFlags(args: readonly string[]): FlagValues {
   const settings: RawSetting[] = [];
   const problems: string[] = [];
@@ -31,7 +33,9 @@ export function fromFlags(args: readonly string[]): FlagValues {
   return { settings, problems, file };
 }
 
-/** Parses the argument of one `--set`, and adds the setting or a problem. A problem quotes only the key: the value may be a secret. */
+/**
+ * Parses the argument of one `--set`. Adds the setting or a problem. A problem quotes only the key: the value may be a secret.
+ */
 function addSetting(argument: string, settings: RawSetting[], problems: string[]): void {
   const [key, text] = splitAtEquals(argument);
   if (text === undefined) problems.push("--set: expected key=value after it");
@@ -41,7 +45,7 @@ function addSetting(argument: string, settings: RawSetting[], problems: string[]
 
 const FLAG = /^--?[a-z][a-z._-]{0,39}$/;
 
-/** Describes an unknown argument. Quotes the argument only if it looks like a flag. Any other argument may be a value, and so a secret. */
+/** Describes an unknown argument. Quotes it only if it looks like a flag, because any other argument may be a secret value. */
 function unknownArgument(argument: string, index: number): string {
   const key = argument.replace(/^-+/, "");
   if (isConfigKey(key)) return `${argument}: expected "--set ${key}=…"`;

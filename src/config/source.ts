@@ -15,7 +15,10 @@ export interface SourceValues {
   readonly problems: readonly string[];
 }
 
-/** Converts the text of a variable or a flag to a raw setting. Appends the raw setting to `settings`, or the problem to `problems`. */
+/**
+ * Converts the text of a variable or a flag to a raw setting, and appends it to `settings`. If the text cannot be parsed,
+ * appends a problem to `problems`.
+ */
 export function addText(
   { key, text, origin }: { readonly key: ConfigKey; readonly text: string; readonly origin: string },
   settings: RawSetting[],

@@ -9,7 +9,7 @@ export function suggest(word: string, candidates: Iterable<string>): string {
   return best === undefined ? "" : ` (did you mean "${best}"?)`;
 }
 
-/** Returns the Levenshtein distance of two words, or `atMost` if the distance is larger. */
+/** Returns the Levenshtein distance of two words. If their lengths differ by `atMost` or more, returns `atMost` instead. */
 function editDistance(a: string, b: string, atMost: number): number {
   if (Math.abs(a.length - b.length) >= atMost) return atMost;
   let above = Array.from({ length: b.length + 1 }, (_, column) => column);

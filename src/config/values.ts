@@ -6,7 +6,8 @@ import { redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
 /**
- * A number with a unit, such as "5s". Settings have no units, so this is a common mistake. It is no secret, so error messages may quote it.
+ * Matches a number with a unit, such as "5s". Settings take numbers without units, so this is a common mistake. Error messages
+ * may quote such a value, because it is not a secret.
  */
 const NUMBER_WITH_UNIT = /^[-+]?\d{1,12}([.,_]\d{1,9})*\s?(ms|s|min|m|h|d|[kKMGT]?i?[bB]?|%)$/;
 
@@ -51,7 +52,11 @@ export function text(expected: string, pattern: RegExp): Decoder<string> {
   return decoder(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
 }
 
-/** Decodes a file path. Error messages quote paths, so control characters, and texts that look like a seed, PEM key or URL, are refused. */
+/**
+ * Decodes a file path. Error messages quote paths, so the decoder refuses:
+ * - control characters
+ * - texts that look like a secret: a seed, a PEM key or a URL
+ */
 export const filePath: Decoder<string> = decoder(
   "a file path",
   (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined),
@@ -60,7 +65,10 @@ export const filePath: Decoder<string> = decoder(
   },
 );
 
-/** A text that may be a seed: base64 of 32 bytes. */
+/**
+ * Matches texts that may be the seed of a signing key: 32 bytes in base64 or base64url. 43 characters that start with `/` are
+ * not matched, because they may be a path.
+ */
 const SEED = /^(?:[A-Za-z0-9+/_-]{43}=|[A-Za-z0-9+_-][A-Za-z0-9+/_-]{42})$/;
 
 function isPath(raw: string): boolean {
@@ -78,7 +86,9 @@ function readHttpUrl(raw: string): string | undefined {
   return url.href.replace(/\/+$/, "");
 }
 
-/** A URL with a scheme that Bun's Redis client supports. Synonyms of the three schemes are not accepted. */
+/**
+ * Matches a URL with the scheme `redis`, `rediss` or `redis+unix`. Synonyms that Bun's Redis client accepts are not matched.
+ */
 const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
 
 /** Decodes the URL of a Redis server. The URL may contain a password, so create its setting with `secret`. */
@@ -108,7 +118,10 @@ export const hostName: Decoder<string> = decoder(
   (raw) => (typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined),
 );
 
-/** Returns true for a host name or an IPv4 address. A name whose last label is a number is invalid (WHATWG URL, "ends in a number"). */
+/**
+ * Whether the text is a host name or an IPv4 address. If the last label is a number, it must be an IPv4 address (WHATWG URL,
+ * "ends in a number").
+ */
 function isHost(host: string): boolean {
   return /(^|\.)\d+$/.test(host) ? isIP(host) === 4 : HOST_NAME.test(host);
 }
@@ -118,7 +131,7 @@ export const cidr: Decoder<string> = decoder('an address or a range such as "10.
   typeof raw === "string" && isCidr(raw) ? raw : undefined,
 );
 
-/** Returns true if `parseIpBlock` accepts the text. The gateway parses the setting with the same function when it starts. */
+/** Whether `parseIpBlock` accepts the text. At start, the gateway parses the setting with `parseIpBlock`. */
 function isCidr(raw: string): boolean {
   try {
     parseIpBlock(raw);

@@ -3,8 +3,7 @@ export interface Peer {
   /** The client's address in canonical text. */
   readonly address: string;
   /**
-   * The address by which budgets per network are counted: an IPv4 address, or the /64 block of an IPv6 address. One client may control a
-   * whole /64.
+   * The key of budgets per network: an IPv4 address, or the /64 block of an IPv6 address. One client may control a whole /64.
    */
   readonly network: string;
 }

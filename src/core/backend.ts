@@ -13,7 +13,7 @@ export interface OutgoingTrace {
 }
 
 /**
- * Returns the trace headers of a backend call. If the client's trace is valid, the call belongs to this trace. If not, a new trace starts.
+ * Returns the trace headers of a backend call. They continue the client's trace if it is valid. If not, they start a new trace.
  */
 export type ContinueTrace = (incoming: IncomingTrace) => OutgoingTrace;
 
@@ -44,8 +44,12 @@ export interface Route {
   /** The route's budget per user, if it has one. */
   readonly budget: Budget | undefined;
   /**
-   * Calls the backend. Awaits `mayBeSent` before it sends anything. If `mayBeSent` throws a refusal, sends nothing and throws this refusal.
-   * Settles soon after `signal` aborts. Throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+   * Calls the backend.
+   *
+   * - Before it sends anything, it awaits `mayBeSent`. If `mayBeSent` throws a refusal, it sends nothing and throws this
+   *   refusal.
+   * - It settles soon after `signal` aborts.
+   * - It throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
    */
   execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }

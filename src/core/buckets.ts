@@ -1,5 +1,6 @@
 /**
- * What a budget applies to. A RATE_LIMITED refusal names the scope to the client. Exception: for `session_failures`, it names `failures`.
+ * What a budget applies to. A RATE_LIMITED refusal contains the scope in its metadata. For `session_failures`, it contains
+ * `failures`.
  */
 export type BudgetScope =
   | "ip"
@@ -37,20 +38,20 @@ export type TakeOutcome = true | TakeRefusal;
 export interface TakeRefusal {
   readonly refusedBy: BudgetScope;
   readonly retryAfterMs: number;
-  /** The error because of which the demand was refused; `undefined` if it was refused because a bucket was empty. */
+  /** The store's error, if an error caused the refusal. `undefined` if a bucket was empty or the store was full. */
   readonly cause?: unknown;
 }
 
 /**
  * Token buckets. A bucket that was never used holds all its tokens.
  *
- * - `take` is atomic: either every demand is met, or no bucket changes. Demands in shadow mode are taken afterwards, one by one. If the
- *   bucket of such a demand is empty, `onShadowRefusal` is called and nothing is refused.
- * - `spend` records what has already happened. It takes a token from each bucket that has one, and refuses nothing.
+ * - `take` is atomic for demands that are not in shadow mode: either all of them are met, or no bucket changes. If all are met,
+ *   `take` then handles the shadow demands one by one. For an empty bucket, it calls `onShadowRefusal` and refuses nothing.
+ * - `spend` takes a token from each bucket that has one, and refuses nothing. It charges for what has already happened.
  * - `check` returns whether the bucket holds `tokens` tokens (1 by default). It is synchronous and takes no token.
  *
- * `nowMs` is the time on the caller's clock. A store evicts only buckets that hold all their tokens. If it cannot store one more bucket, it
- * refuses the demand.
+ * `nowMs` is the time on the caller's clock. A store evicts only buckets that hold all their tokens. A full store refuses
+ * demands that need a new bucket.
  */
 export interface BucketStore {
   take(
@@ -63,12 +64,14 @@ export interface BucketStore {
 }
 
 /**
- * Stores which sessions were recently verified from which network. If the failure budget of a network is spent, these sessions are still
- * admitted from it. The number of entries is bounded. An entry may be lost before its time to live ends, but is never kept longer.
+ * Stores which sessions were recently verified, and from which network. The failure budget of a network does not refuse
+ * sessions that were verified from it.
+ *
+ * The number of entries is bounded. An entry may be lost before its time to live ends, but is never kept longer.
  */
 export interface VerifiedPeers {
   remember(peerNetwork: string, deviceSessionId: string, nowMs: number): void;
   has(peerNetwork: string, deviceSessionId: string, nowMs: number): boolean;
-  /** Whether any session was verified from this network. */
+  /** Whether any session was recently verified from this network. */
   hasAny(peerNetwork: string, nowMs: number): boolean;
 }

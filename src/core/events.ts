@@ -1,7 +1,8 @@
 import type { Revocation } from "./sessions.ts";
 
 /**
- * An event as the backend sent it. If `deviceSessionId` is set, the event is for this session. If not, it is for all sessions of the user.
+ * An event as the backend sent it. If `deviceSessionId` is empty, the event is for all sessions of the user. If not, it is for
+ * one session.
  */
 export interface ClientEvent {
   readonly userId: string;
@@ -12,18 +13,18 @@ export interface ClientEvent {
   readonly payloadBytes: Uint8Array;
 }
 
-/** The audience of an event: one session if `deviceSessionId` is set, all streams of the user if it is not. */
+/** The audience of an event: all sessions of the user if `deviceSessionId` is empty, otherwise one session. */
 export type ClientAudience = Pick<ClientEvent, "userId" | "deviceSessionId">;
 
-/** What kind of message was lost; `event` by default. */
+/** The kind of message that was lost. */
 export type LostKind = "event" | "revocation";
 
 /** Receives the messages of the push feed. The methods are called in the order of the feed, one call at a time. */
 export interface PushFeedSink {
   event(event: ClientEvent): void;
   /**
-   * Called for a message of the push feed that cannot be used. The clients of its audience must resync. If `what` is `revocation`, the
-   * sessions of all open streams are also looked up again.
+   * Called for a message of the push feed that cannot be used. The clients of its audience must resync. If `what` is
+   * `revocation`, the sessions of all open streams are also looked up again. The default of `what` is `event`.
    */
   lost(audience: ClientAudience, what?: LostKind): void;
   revoke(revocation: Revocation): void;

@@ -7,7 +7,7 @@ import {
   USER_ID_MAX,
 } from "./limits.ts";
 
-/** The grammars of the contract (proto/README.md, "Envelope rules"). Each function also checks the maximum length. */
+/** The grammars of the contract (proto/README.md, "Envelope rules"), with their maximum lengths. */
 
 export const PROTOCOL_VERSION = "v1";
 /** The only message type of SubscribeEvents. */
@@ -41,7 +41,7 @@ export function isEventId(text: string): boolean {
   return isVisible(text, EVENT_ID_MAX);
 }
 
-/** Whether a text is a message type or event type by the grammar, even one that is reserved for the gateway. */
+/** Whether a text matches the grammar of message types and event types. Types that are reserved for the gateway match too. */
 export function isMessageType(text: string): boolean {
   return text.length <= MESSAGE_TYPE_MAX && DOTTED_WORDS.test(text);
 }
@@ -56,7 +56,7 @@ export function isReservedType(text: string): boolean {
  * characters.
  */
 const VISIBLE = /^[\x21-\x7e]+$/;
-/** Matches visible ASCII characters with spaces between them, but not at the start or the end. */
+/** Matches visible ASCII characters and spaces. The first and the last character must not be a space. */
 const VISIBLE_WITH_SPACES = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /** Whether a text is 1 to `charsMax` visible characters. */

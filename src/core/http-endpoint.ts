@@ -1,9 +1,9 @@
 import type { Peer } from "./admission.ts";
 
-/** A plain HTTP call at exactly one path, which the edge serves in addition to the RPCs. */
+/** The handler of plain HTTP calls at one exact path. The edge serves it in addition to the RPCs. */
 export interface HttpEndpoint {
   readonly path: string;
-  /** Answers calls of every HTTP method. Throws `RestError`. */
+  /** Called for every HTTP method. Throws `RestError`. */
   serve(call: HttpCall): Promise<Response>;
 }
 

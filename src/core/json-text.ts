@@ -10,7 +10,7 @@ export interface JsonChild {
 
 /** The text is not JSON, or different JSON parsers would read it differently. */
 export class JsonTextError extends Error {
-  /** The duplicate name, or the outermost field that contains the problem; `undefined` if no field can be named. */
+  /** The duplicate name, or the field of the outermost object that contains a lone surrogate. Otherwise `undefined`. */
   readonly field: string | undefined;
 
   constructor(problem: string, field?: string) {
@@ -43,18 +43,18 @@ const [QUOTE, BACKSLASH, COMMA, COLON, MINUS, PLUS, POINT] = [0x22, 0x5c, 0x2c, 
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 const [ZERO, NINE, LOWER_E, UPPER_E, LOWER_U] = [0x30, 0x39, 0x65, 0x45, 0x75];
 
-/** An array or object whose end was not reached yet. For an object: its names so far, in order. For an array: `undefined`. */
+/** An array or object that is not closed yet. For an object: its names so far, in order. For an array: `undefined`. */
 type Open = string[] | undefined;
 
 /**
- * Scans one JSON text. The methods pass the current position as an argument and as a result. If a field of the class held the position, the
- * scanner would be several times slower.
+ * Scans one JSON text. Each method takes the current position as an argument and returns the new one. Storing the position in a
+ * field would make the scanner several times slower.
  */
 class JsonScanner {
   readonly #text: string;
   readonly #onChild: ((child: JsonChild) => void) | undefined;
   readonly #open: Open[] = [];
-  /** The source text of the current field's name, in the outermost object. */
+  /** The current field of the outermost object: the source text of its name. */
   #nameSource: string | undefined;
   #name: string | undefined;
 
@@ -88,8 +88,8 @@ class JsonScanner {
   }
 
   /**
-   * Reads the text after a value and closes the arrays and objects that end there. Returns the start of the next value, or the end of the
-   * text.
+   * Closes the arrays and objects that end directly after a value. Returns the start of the next value. If the outermost value
+   * is closed, returns its end.
    */
   #closeAfter(from: number, childStart: number): number {
     const text = this.#text;
@@ -149,8 +149,8 @@ class JsonScanner {
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 
 /**
- * Returns the position after a string (RFC 8259 7). The position is negated if the string contains a lone surrogate, which only an escape
- * can produce.
+ * Returns the position after a string (RFC 8259 7). If the string contains a lone surrogate, the position is negative. Only a
+ * `\u` escape can produce a lone surrogate.
  */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
@@ -226,7 +226,7 @@ function skipSpace(text: string, start: number): number {
   }
 }
 
-/** Maximum number of names for which all pairs are compared. For more names, sorting is faster. */
+/** Up to this number of names, all pairs are compared. For more names, sorting is faster. */
 const FEW_NAMES = 8;
 
 function requireDistinct(names: string[]): void {

@@ -1,7 +1,4 @@
-/**
- * Fixed bounds, each with its reason. Bounds that an operator can set are in config/schema.ts. Relations between settings are in
- * config/rules.ts.
- */
+/** Fixed bounds. Bounds that an operator can set are in config/schema.ts. Relations between settings are in config/rules.ts. */
 
 /** Maximum length of a device session id, set by the contract (proto/README.md, "Envelope rules"). */
 export const DEVICE_SESSION_ID_MAX = 128;
@@ -21,23 +18,26 @@ export const PAYLOAD_HASH_BYTES = 32;
 export const USER_ID_MAX = 256;
 
 /**
- * Maximum size of a request without its payload: the envelope, the signature and the framing, with each field at its maximum length, plus a
- * reserve.
+ * Maximum size of a request without its payload. It covers the envelope, the signature and the framing, with every field at its
+ * maximum length. It includes a reserve.
  */
 export const REQUEST_OVERHEAD_BYTES = 4096;
 
-/** Factor by which bytes grow in JSON, because base64 encodes 3 bytes as 4 characters. */
+/** Factor by which a `bytes` field grows in JSON: base64 encodes 3 bytes as 4 characters. */
 export const JSON_INFLATION = 4 / 3;
 
 /**
- * Maximum length of a header that lists codings. Usual headers have some tens of characters. Parsing one listed coding takes some hundred
- * nanoseconds.
+ * Maximum length of a header that lists codings, such as Content-Encoding. It bounds the parsing time, which is some hundred
+ * nanoseconds for each coding. A typical header has some tens of characters.
  */
 export const LISTED_CODINGS_CHARACTERS_MAX = 512;
-/** Maximum length of a media type. Usual media types have some tens of characters. Parsing one parameter takes some hundred nanoseconds. */
+/**
+ * Maximum length of a media type. It bounds the parsing time, which is some hundred nanoseconds for each parameter. A typical
+ * media type has some tens of characters.
+ */
 export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 
-/** Maximum size of a session record of the backend. A usual record has a few hundred bytes. */
+/** Maximum size of a session record that the backend returns. A typical record has a few hundred bytes. */
 export const SESSION_RECORD_BYTES_MAX = 16 * 1024;
 
 /** Maximum size of a public REST body (proto/README.md, "Public REST"). */
@@ -46,19 +46,20 @@ export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
 export const PUBLIC_BODY_TOKENS_MAX = 256;
 
 /**
- * Number of entries that the revocation log keeps. They are needed for look-ups and subscriptions in flight. Each entry takes some tens of
- * bytes.
+ * Number of revocations that the revocation log keeps. A look-up or subscription needs the revocations that arrive while it is
+ * in flight. Each entry takes some tens of bytes.
  */
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
- * If the wall clock moves by at least this much within a second, the gateway assumes that somebody set the clock. (Slewing moves it by only
- * half a millisecond a second.) Smaller steps are not detected, so this value must be well below the margin by which reservations outlive
- * the freshness window.
+ * A change of the wall clock by at least this much is reported as a step. The wall clock is compared with the monotonic clock.
+ * Slewing (gradual correction) is not reported: it changes the clock by at most half a millisecond a second.
+ *
+ * Smaller steps are not reported, so `FRESHNESS_MARGIN_MS_MIN` must be well above this value.
  */
 export const CLOCK_JUMP_MS = 500;
 /**
- * Minimum of the margin by which reservations outlive the freshness window. It is twice `CLOCK_JUMP_MS`, so that it covers clock steps that
- * are not detected.
+ * Minimum of `freshness.margin_ms`: how long reservations outlive the freshness window. It is twice `CLOCK_JUMP_MS`, to cover
+ * clock steps that are not reported.
  */
 export const FRESHNESS_MARGIN_MS_MIN = 2 * CLOCK_JUMP_MS;

@@ -14,8 +14,7 @@ export interface TlsIdentity {
   readonly certificate: string;
   readonly privateKey: string;
   /**
-   * The certificate authorities that may sign client certificates. If this is set, a client must present a certificate that one of them
-   * signed.
+   * The certificate authorities that may sign client certificates. If it is set, every client must present such a certificate.
    */
   readonly clientAuthority: string | undefined;
 }

@@ -17,10 +17,11 @@ const AUTHORITY = /^(?:\[([^[\]%]+)(?:%[\w.~%-]+)?\]|([A-Za-z0-9._-]+))(?::\d{0,
 const OWN_SITES: ReadonlySet<string> = new Set(["same-origin", "none"]);
 
 /**
- * Refuses requests of foreign web pages to a listener without authentication.
+ * Refuses requests of foreign web pages. It protects a listener without authentication.
  *
- * By DNS rebinding, an attacker can point a domain name at this listener. So the Host must be a name that no attacker can own: an IP
- * address, `localhost` or a configured name. Pages of other origins are detected by `Origin` and `Sec-Fetch-Site`, which no page can forge.
+ * - By DNS rebinding, an attacker can point a domain name at this listener. So the Host must be a name that no attacker can
+ *   own: an IP address, `localhost` or a configured name.
+ * - `Origin` and `Sec-Fetch-Site` show whether a page of another origin sent the request. No page can forge these headers.
  */
 export class PageGuard {
   readonly #names: ReadonlySet<string>;
@@ -50,7 +51,10 @@ export class PageGuard {
   }
 }
 
-/** Whether an Origin has the same host and port as a Host. The scheme is ignored, because it differs behind a TLS proxy. */
+/**
+ * Whether an Origin header has the same host and port as the Host header. The scheme is ignored, because it differs behind a
+ * TLS proxy.
+ */
 function isOriginOf(origin: string, host: string | null): boolean {
   const url = URL.parse(origin);
   if (host === null || url === null || !/^https?:$/.test(url.protocol) || url.origin !== origin) return false;

@@ -1,8 +1,8 @@
 /**
  * The catalogue of all refusals (proto/README.md, "Order of checks").
  *
- * A refusal has a public part (reason, code, text, metadata), which is sent to the client, and a private part (cause), which is only
- * logged.
+ * - The reason, code, text and metadata of a refusal are sent to the client.
+ * - The cause is only logged.
  */
 
 /** The Connect name of an RPC status code. */
@@ -91,10 +91,7 @@ export function refuse(reason: Reason, details?: RefusalDetails): Refusal {
   return new Refusal(reason, details);
 }
 
-/**
- * Converts any thrown value to a refusal. If the value is already a refusal, returns it unchanged. If not, returns INTERNAL, with the value
- * as its private cause.
- */
+/** Returns a refusal unchanged. For any other thrown value, returns INTERNAL with the value as its private cause. */
 export function toRefusal(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });
 }

@@ -6,7 +6,7 @@ export function jsonReply(status: number, body: unknown, headers: Readonly<Recor
   return new Response(JSON.stringify(body), { status, headers: { ...JSON_HEADERS, ...headers } });
 }
 
-/** The error codes of public REST, each with its HTTP status and text (proto/README.md, "Public REST"). */
+/** The error codes of plain HTTP replies, each with its HTTP status and text (proto/README.md, "Public REST"). */
 const REST_ERRORS = {
   invalid_request: [400, "the request is not what this call takes"],
   forbidden: [403, "this request is not served"],
@@ -27,13 +27,13 @@ const REST_ERRORS = {
 
 export type RestErrorCode = keyof typeof REST_ERRORS;
 
-/** An error reply of a public REST call. */
+/** An error reply to a plain HTTP call. Throw it in a handler. */
 export class RestError extends Error {
   readonly code: RestErrorCode;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
 
-  /** `detail` is sent to the client. It names a field and says what the field must be. */
+  /** `detail` is sent to the client. It describes what is wrong, for example which field is invalid. */
   constructor(code: RestErrorCode, detail?: string, headers: Readonly<Record<string, string>> = {}, cause?: unknown) {
     super(detail === undefined ? REST_ERRORS[code][1] : `${REST_ERRORS[code][1]}: ${detail}`, { cause });
     this.code = code;

@@ -2,17 +2,20 @@ import { REVOCATION_LOG_ENTRIES } from "./limits.ts";
 import type { Revocation } from "./sessions.ts";
 
 /**
- * The result of `RevocationLog.revokedSince`: whether a session was revoked after a mark (a position in the log). `unknown`: the log no
- * longer holds all revocations after the mark.
+ * Whether a session was revoked after a mark (a position in the log). `unknown`: the log no longer holds all revocations after
+ * the mark.
  */
 export type SinceMark = "revoked" | "not_revoked" | "unknown";
 
 /**
- * The latest revocations, in order. The log shows whether a session was revoked while a look-up or a subscription was in flight.
+ * The latest revocations, in order. The log shows whether a session was revoked while a look-up or a subscription was in
+ * flight:
  *
- * A look-up or a subscription takes a `mark`, the current position in the log, before it starts. It calls `revokedSince(mark, …)` before it
- * uses its result. The log keeps the newest `capacity` revocations. For an older mark, `revokedSince` returns "unknown", and the caller
- * must not use its result.
+ * 1. Before the start, the caller takes a `mark`, the current position in the log.
+ * 2. At the end, the caller calls `revokedSince(mark, …)`.
+ *
+ * The log keeps the newest `capacity` revocations. For an older mark, `revokedSince` returns "unknown". The caller must then
+ * discard the result of its look-up or subscription.
  */
 export class RevocationLog {
   readonly #entries: (Revocation | undefined)[];

@@ -6,7 +6,7 @@ import type { Revocation } from "./sessions.ts";
 export interface RevocationListener {
   /** Applies the revocation. Returns the number of streams that ended. */
   revoke(revocation: Revocation): number;
-  /** Called if revocations may have been lost. Cached sessions may then be revoked without the gateway's knowledge. */
+  /** Called if revocations may have been lost. Any cached session may then be revoked. */
   lost(): void;
   /** Called when revocations arrive again after an outage that was longer than `graceMs`. */
   outageEnded?(): void;
@@ -57,13 +57,13 @@ export class Revocations {
 
   /** Call this if revocations may have been lost. */
   lost(): void {
-    // An empty revocation ends no session. Its only effect is that look-ups before this call and look-ups after it have different positions
-    // in the log.
+    // An empty revocation ends no session. It only advances the log, so that sessions found before this call have an older
+    // mark.
     this.#log.append({});
     for (const listener of this.#listeners) listener.lost();
   }
 
-  /** Whether revocations arrive: the push feed is up, or has been down for at most `graceMs`. */
+  /** Returns true if the push feed is up, or has been down for at most `graceMs`. */
   areArriving(): boolean {
     const downSinceMs = this.#feedDownSinceMs;
     return downSinceMs === undefined || this.#options.clock.monotonic() - downSinceMs <= this.#options.graceMs;

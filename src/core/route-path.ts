@@ -2,7 +2,7 @@
 export type PathSegment = { readonly text: string } | { readonly field: string };
 
 const PATH_CHARS_MAX = 1024;
-/** Matches a plain segment: unreserved characters (RFC 3986 2.3), except `.` and `..`. */
+/** Matches a plain segment: unreserved characters (RFC 3986 2.3). The segments `.` and `..` do not match. */
 const PLAIN = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
 const PLACEHOLDER = /^\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
 

@@ -18,11 +18,11 @@ export interface FoundSession {
 /**
  * Finds device sessions.
  *
- * `find` returns the session (active or revoked), or `undefined` if the backend has no such session. It throws `SESSION_LOOKUP_UNAVAILABLE`
- * if it cannot determine this.
+ * `find` returns the session (active or revoked), or `undefined` if the backend has no such session. It throws
+ * `SESSION_LOOKUP_UNAVAILABLE` if it cannot determine this.
  *
- * After `Revocations.revoke` has returned, no `find` returns an older state. This also holds for a look-up that started before the
- * revocation.
+ * After `Revocations.revoke` has returned, `find` never returns a state from before the revocation. This also holds for a
+ * look-up that started before the revocation.
  */
 export interface SessionDirectory {
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;

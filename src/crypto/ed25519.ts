@@ -17,12 +17,12 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return digest;
 }
 
-/** The verifying key of a device whose public key is weak. It rejects every signature. */
+/** The verifying key of a device with a weak public key (see `isWeakPublicKey`). */
 const REJECT_ALL_KEY: VerifyingKey = { verify: () => false };
 
 /**
- * Returns the verifying key of a device, from its 32 raw bytes. If the key is weak, or is not the encoding of a curve point, the returned
- * key rejects every signature.
+ * Returns the verifying key for the 32 raw bytes of a device's public key. If they are weak (see `isWeakPublicKey`) or encode
+ * no curve point, it rejects every signature.
  */
 export function verifyingKey(raw: Uint8Array): VerifyingKey {
   return isWeakPublicKey(raw) ? REJECT_ALL_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));

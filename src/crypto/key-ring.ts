@@ -18,8 +18,8 @@ export interface PublicJwk {
 export interface KeySeeds {
   readonly current: Uint8Array;
   /**
-   * The seed of the next signing key. Its public key is published before it signs, so that clients know it when its first signature
-   * arrives.
+   * The seed of the next signing key. Its public key is published in advance, so that clients know it before the first
+   * signature arrives.
    */
   readonly next?: Uint8Array | undefined;
   /**
@@ -29,7 +29,7 @@ export interface KeySeeds {
   readonly previous?: Uint8Array | undefined;
 }
 
-/** The gateway's signing keys. Signs with the current key, and publishes the current, next and previous public keys. */
+/** The gateway's signing keys. */
 export class KeyRing implements Signer {
   readonly keyId: string;
   /** The body of `GET /.well-known/jwks.json`. */

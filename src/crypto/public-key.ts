@@ -20,15 +20,15 @@ const SMALL_ORDER_Y = new Set([
 ]);
 
 /**
- * First byte of the prime p = 2^255 - 19 of the field, which is `ed ff … ff 7f` in little-endian order. A 255-bit y is at least p if and
- * only if its first byte is at least `ed` and all its other bytes equal those of p.
+ * The first byte of the field's prime p = 2^255 - 19. In little-endian order, p is `ed ff … ff 7f`. A 255-bit y is at least p
+ * if and only if its first byte is at least `ed` and all its other bytes equal those of p.
  */
 const PRIME_FIRST_BYTE = 0xed;
 const PRIME_OTHER_BYTES = `${"ff".repeat(LAST_INDEX - 1)}7f`;
 
 /**
- * Whether a device may use this public key. The key must be 32 bytes, and the canonical encoding (RFC 8032 5.1.3, y < p) of a curve point
- * that is not of small order. For a key of small order, anybody can compute signatures that verify for any message.
+ * Whether a device may use this public key. It must be the canonical 32-byte encoding (RFC 8032 5.1.3, y < p) of a curve point.
+ * The point must not be of small order: anybody can compute valid signatures for such a key.
  */
 export function isStrictPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return false;
@@ -42,8 +42,8 @@ export function isStrictPublicKey(raw: Uint8Array): boolean {
 /**
  * Whether a key must reject every signature, because it is of small order, not canonical, or not 32 bytes.
  *
- * This runs for every session look-up. So it only compares bytes: decoding the curve point would take 40 µs and allocate 140 KB. It
- * therefore returns false for bytes that encode no curve point. Verification rejects every signature of such a key.
+ * It is called for every session look-up, so it only compares bytes. Decoding the curve point would take 40 µs and allocate 140
+ * KB. For bytes that encode no curve point, it returns false; verification rejects every signature of such a key.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;

@@ -108,8 +108,8 @@ function byteLength(field: Field): number {
 }
 
 /**
- * Returns the length of a text in UTF-8, in bytes. Nearly every text is short and ASCII, with one byte per UTF-16 unit. For such a text,
- * counting in a loop is faster than a call of the encoder.
+ * Returns the length of a text in UTF-8, in bytes. Nearly every text is short and ASCII, so its UTF-8 length is `text.length`.
+ * For such a text, a loop is faster than a call of the encoder.
  */
 function utf8Length(text: string): number {
   for (let at = 0; at < text.length; at++) {

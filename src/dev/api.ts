@@ -38,7 +38,10 @@ export function badRequest(message: string): ApiError {
   return new ApiError(400, "bad_request", message);
 }
 
-/** Returns a required string field of at most `charsMax` UTF-16 code units. It may be empty. Throws `ApiError` 400 if it is invalid. */
+/**
+ * Returns a required string field of at most `charsMax` UTF-16 code units. It may be empty. Throws `ApiError` 400 if it is
+ * missing or invalid.
+ */
 export function textField(body: JsonObject, name: string, charsMax: number): string {
   const text = optionalTextField(body, name, charsMax);
   if (text === undefined) throw badRequest(`${name} is missing`);

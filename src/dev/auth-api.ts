@@ -25,7 +25,7 @@ const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43}=?$/;
 const CODE_CHARS_MAX = 16;
 const KEY_CHARS_MAX = 64;
 
-/** Login by e-mail code: proto/README.md, "Public REST". */
+/** Creates the endpoints for login by e-mail code (proto/README.md, "Public REST"). */
 export function authApi(parts: AuthParts): Endpoints {
   return {
     "/api/v1/public/auth/send-email-code": { POST: (call) => sendEmailCode(call, parts) },
@@ -39,7 +39,7 @@ function sendEmailCode({ body }: ApiCall, { challenges }: AuthParts): ApiReply {
   return { status: 200, body: { challenge_id: challenges.issue(email).challenge_id } };
 }
 
-/** Checks all other fields before the login code, because a checked code counts as an attempt. */
+/** Checks the code after all other fields, so that an invalid field does not use up an attempt. */
 function confirmEmailCode({ body }: ApiCall, { challenges, users, sessions }: AuthParts): ApiReply {
   const challengeId = textField(body, "challenge_id", ID_CHARS_MAX);
   const code = textField(body, "code", CODE_CHARS_MAX);
@@ -58,14 +58,14 @@ function challengeError(refusal: ChallengeRefusal): ApiError {
   return new ApiError(REFUSALS[refusal].status, refusal, REFUSALS[refusal].message);
 }
 
-/** Returns the e-mail address in lower case, so that two spellings of one address are the same user. */
+/** Returns the e-mail address in lower case, so that `A@x.org` and `a@x.org` are the same user. */
 function emailField(body: JsonObject): string {
   const email = textField(body, "email", EMAIL_CHARS_MAX).trim().toLowerCase();
   if (!EMAIL.test(email)) throw badRequest("email must be an e-mail address");
   return email;
 }
 
-/** Returns the public key in canonical base64: with padding, and with zeros in the unused bits. */
+/** Returns the public key in canonical base64 (RFC 4648 3.5): with padding, and with zero pad bits. */
 function keyField(body: JsonObject): string {
   const base64 = textField(body, "client_public_key", KEY_CHARS_MAX);
   const bytes = BASE64_OF_32_BYTES.test(base64) ? Buffer.from(base64, "base64") : Buffer.alloc(0);
@@ -73,7 +73,7 @@ function keyField(body: JsonObject): string {
   return bytes.toString("base64");
 }
 
-/** Checks `metadata` against the contract. The embedded backend does not use it. */
+/** Throws `ApiError` 400 if `metadata` is not an object of strings, or exceeds a limit. The values are not used. */
 function checkMetadata({ metadata }: JsonObject): void {
   if (metadata === undefined) return;
   if (!isJsonObject(metadata)) throw badRequest("metadata must be an object");

@@ -27,7 +27,7 @@ export interface DevBackendOptions {
   readonly database: string;
   readonly log: Log;
   readonly clock?: Clock;
-  /** The random source of login codes. Default: `node:crypto`. */
+  /** Generates the login codes. Default: `randomInt` of `node:crypto`. */
   readonly random?: RandomInt;
   readonly limits?: Partial<DevLimits>;
 }
@@ -36,17 +36,14 @@ export interface DevBackendOptions {
 export interface DevBackend {
   readonly restUrl: string;
   readonly pushUrl: string;
-  /** Closes the push listener and its streams. Events that are created meanwhile are stored, and sent after `startPush`. */
+  /** Closes the push listener and its streams. New events are stored, and are sent after `startPush`. */
   stopPush(): Promise<void>;
   /** Opens the push listener again on the same port. */
   startPush(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/**
- * Starts the embedded backend. Rejects with `ListenError` if a listener cannot be opened, or with SQLite's error if the database cannot be
- * opened.
- */
+/** Starts the embedded backend. Rejects with `ListenError`, or with the error of `openDatabase`. */
 export async function startDevBackend(options: DevBackendOptions): Promise<DevBackend> {
   const limits = { ...DEV_LIMITS, ...options.limits };
   await using undo = new AsyncDisposableStack();

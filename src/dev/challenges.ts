@@ -4,10 +4,10 @@ import { randomUUIDv7 } from "bun";
 import type { Clock } from "../core/clock.ts";
 import { CODE_ATTEMPTS_MAX, CODE_DIGITS, type DevLimits, SENT_MAILS_MAX } from "./limits.ts";
 
-/** Returns a random integer from 0 to `below` - 1, each with the same probability. The random source must be cryptographically secure. */
+/** Returns a cryptographically secure random integer, uniform in [0, `below`). */
 export type RandomInt = (below: number) => number;
 
-/** A login e-mail. It is not sent, but `GET /dev/outbox` returns it. */
+/** A login e-mail. It is not sent: read it with `GET /dev/outbox`. */
 export interface Mail {
   readonly email: string;
   readonly challenge_id: string;
@@ -21,7 +21,7 @@ export type ChallengeRefusal =
   | "too_many_attempts"
   | "wrong_code";
 
-/** The result of a code check: the e-mail address of the challenge if the code is right, or the reason of the refusal. */
+/** The e-mail address of the challenge if the code is accepted, or the reason if it is refused. */
 export type RedeemResult = { readonly email: string } | { readonly refusal: ChallengeRefusal };
 
 interface ChallengeRow {
@@ -32,7 +32,7 @@ interface ChallengeRow {
   readonly used: number;
 }
 
-/** The challenges: logins that were started. Each has a one-time code. */
+/** Stores challenges. A challenge is a login that was started; it has a one-time code. */
 export class Challenges {
   readonly #database: Database;
   readonly #clock: Clock;
@@ -64,7 +64,7 @@ export class Challenges {
     return mail;
   }
 
-  /** Checks the code of a challenge. Each checked code counts as an attempt. A right code marks the challenge as used. */
+  /** Compares the code with the challenge's code. Each comparison counts as an attempt. A match marks the challenge as used. */
   redeem(id: string, code: string): RedeemResult {
     const challenge = this.#find(id);
     if (challenge === undefined) return { refusal: "challenge_unknown" };
@@ -78,7 +78,7 @@ export class Challenges {
     return isRight ? { email: challenge.email } : { refusal: "wrong_code" };
   }
 
-  /** Returns the latest e-mails. The newest is the last. */
+  /** Returns the latest `SENT_MAILS_MAX` e-mails, oldest first. */
   sentMails(): Mail[] {
     return this.#database
       .query<Mail, [number]>("SELECT email, id AS challenge_id, code FROM challenges ORDER BY seq DESC LIMIT ?")

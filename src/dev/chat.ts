@@ -10,7 +10,7 @@ export interface MessageDraft {
   readonly roomId: string;
   readonly userId: string;
   readonly text: string;
-  /** The idempotency key identifies one request of one device session. A second message with the same key is a repeat. */
+  /** Identifies one request of one device session; `undefined` if the request has no `Idempotency-Key`. */
   readonly idempotencyKey: string | undefined;
 }
 
@@ -41,8 +41,9 @@ export class Chat {
   }
 
   /**
-   * Stores the message and its events in one transaction. If the message is a repeat, stores nothing and returns the id of the first
-   * message.
+   * Stores the message and its push events in one transaction.
+   *
+   * If the same message is already stored with the same idempotency key, stores nothing and returns its id.
    */
   send(draft: MessageDraft): SendResult {
     const earlier = this.#findByKey(draft.idempotencyKey);

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 
-/** The version of the tables. Increase it when a table changes. A database file with another version is refused: there is no migration. */
+/** The version of `SCHEMA`. Increase it when a table changes. A file with another version is refused: there is no migration. */
 const SCHEMA_VERSION = 1;
 
 const SCHEMA = `
@@ -23,7 +23,11 @@ const SCHEMA = `
   CREATE TABLE push_log (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, end_bytes INTEGER NOT NULL);
 `;
 
-/** Opens a database file, or a database in memory (":memory:"). Locks a file against other processes. Throws SQLite's error. */
+/**
+ * Opens a database file, or a database in memory if `file` is ":memory:". Locks the file against other processes.
+ *
+ * Throws SQLite's error, or an error if the file has another schema version.
+ */
 export function openDatabase(file: string): Database {
   const database = new Database(file, { create: true, strict: true });
   try {

@@ -31,7 +31,7 @@ interface Target {
   readonly deviceSessionId: string | undefined;
 }
 
-/** Endpoints for development only: read the login e-mails, push an event, revoke a session. A real backend does not have them. */
+/** Creates the endpoints for development. A real backend does not have them. */
 export function devApi(parts: DevParts): Endpoints {
   return {
     "/dev/outbox": { GET: () => ({ status: 200, body: parts.challenges.sentMails() }) },
@@ -53,7 +53,7 @@ function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
   return { status: 200, body: { event_id: eventId } };
 }
 
-/** First marks the session as revoked, then pushes the revocation. A look-up after the push therefore finds the session revoked. */
+/** Marks the session as revoked before the push, so that a look-up after the push finds it revoked. */
 function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiReply {
   const { userId, deviceSessionId } = targetOf(body);
   const reason = optionalTextField(body, "reason", ID_CHARS_MAX) ?? "revoked manually";
@@ -70,7 +70,10 @@ function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiR
   return { status: 200, body: {} };
 }
 
-/** Returns the user id and the session id of the body. An empty id counts as missing. Throws `ApiError` 400 if both are missing. */
+/**
+ * Returns `user_id` and `device_session_id` of the body. An empty id counts as missing. Throws `ApiError` 400 if both are
+ * missing.
+ */
 function targetOf(body: JsonObject): Target {
   const userId = optionalTextField(body, "user_id", ID_CHARS_MAX) || undefined;
   const deviceSessionId = optionalTextField(body, "device_session_id", ID_CHARS_MAX) || undefined;

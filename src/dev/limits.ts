@@ -1,8 +1,8 @@
 /** Limits of the embedded backend. Only tests change them. */
 export interface DevLimits {
-  /** Maximum users. It also limits the work of a chat message, which stores one event for each user. */
+  /** Maximum users. Each chat message stores one event for each user. */
   readonly usersMax: number;
-  /** Maximum device sessions, active and revoked. */
+  /** Maximum device sessions, active and revoked together. */
   readonly sessionsMax: number;
   /** Maximum stored challenges, including used ones. If it is exceeded, the oldest challenge is deleted. */
   readonly challengesMax: number;
@@ -10,9 +10,9 @@ export interface DevLimits {
   readonly codeTtlMs: number;
   /** Maximum stored chat messages, with their idempotency keys. If it is exceeded, the oldest message is deleted. */
   readonly messagesMax: number;
-  /** Maximum events in the push log. A gateway can resume only after an event that the log still has. */
+  /** Maximum events in the push log. A gateway can resume only if the log has every event after its cursor. */
   readonly pushEventsMax: number;
-  /** Maximum size of the events in the push log, in bytes. */
+  /** Maximum total size of the events in the push log, in bytes. The oldest event is not counted. */
   readonly pushBytesMax: number;
   /** Maximum open push streams. */
   readonly pushStreamsMax: number;
@@ -32,7 +32,7 @@ export const DEV_LIMITS: DevLimits = {
   keepaliveMs: 10_000,
 };
 
-/** With six digits and five attempts per code, a code is guessed with a probability of 5 in 1,000,000. */
+/** Six digits and five attempts: an attacker guesses a code with a probability of 5 in 1,000,000. */
 export const CODE_DIGITS = 6;
 export const CODE_ATTEMPTS_MAX = 5;
 
@@ -41,11 +41,11 @@ export const SENT_MAILS_MAX = 100;
 export const REST_BODY_BYTES_MAX = 1024 * 1024;
 /** Maximum size of a request to the push service, in bytes. A request contains only a gateway id and a cursor. */
 export const PUSH_REQUEST_BYTES_MAX = 16 * 1024;
-/** Maximum events that a push stream reads from the log at once. It limits the memory of the stream. */
+/** Maximum events that a push stream reads from the log at once. This limits the memory of the stream. */
 export const PUSH_BATCH_EVENTS_MAX = 32;
 export const EVENT_PAYLOAD_BYTES_MAX = 256 * 1024;
 
-/** Maximum length of an e-mail address: 256 octets for a path (RFC 5321 4.5.3.1.3), less its two angle brackets. */
+/** Maximum length of an e-mail address. RFC 5321 4.5.3.1.3 allows 256 octets for a path, which includes two angle brackets. */
 export const EMAIL_CHARS_MAX = 254;
 export const DISPLAY_NAME_CHARS_MAX = 64;
 export const ROOM_ID_CHARS_MAX = 128;

@@ -8,7 +8,7 @@ import { PUSH_REQUEST_BYTES_MAX } from "./limits.ts";
 
 export interface PushListener {
   readonly port: number;
-  /** Destroys every connection without a GOAWAY, as in a crash of the backend, and stops listening. */
+  /** Stops listening. Destroys every connection without a GOAWAY, as in a crash of the backend. */
   close(): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ export async function openPushListener(
   const { bound } = await listenOn(server, listen).catch((error) => {
     throw new ListenError("the embedded backend's push feed", listen, error);
   });
-  // Node.js ends the process if an `error` event has no handler. The server emits `error` if it cannot accept a connection.
+  // The server emits `error` if it cannot accept a connection. Without a handler, Node.js ends the process.
   server.on("error", () => {});
   const close = () =>
     new Promise<void>((resolve) => {

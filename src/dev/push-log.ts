@@ -20,16 +20,15 @@ interface Row {
 
 interface LogPosition {
   readonly seq: number;
-  /** The total size of all events from the creation of the log up to and including this event, in bytes. */
+  /** Total size of all events that were ever appended, up to and including this event, in bytes. */
   readonly endBytes: number;
 }
 
 /**
- * A numbered log of the newest push events. Each push stream reads from the log and stores only the number of its last event. A slow
- * gateway therefore needs no additional memory, and a gateway that reconnects resumes at its cursor.
+ * The newest push events, numbered. A push stream stores only the number of its last event. So a slow gateway needs no queue.
  *
- * The first number of a log is its creation time in microseconds. If the backend restarts with an empty database, every number in the new
- * log is larger than the cursors of the old log. An old cursor is therefore refused as out of range.
+ * The first number is the creation time of the log, in microseconds. After a restart with an empty database, every new number
+ * is larger than every old cursor. So old cursors are refused as out of range.
  */
 export class PushLog {
   readonly #database: Database;
@@ -47,13 +46,13 @@ export class PushLog {
     return this.#newest()?.seq ?? 0;
   }
 
-  /** Returns true if the log still contains every event after the number `seq`. Returns false if `seq` is larger than the newest number. */
+  /** Returns whether the log has every event after the number `seq`. False if `seq` is larger than the newest number. */
   holdsAfter(seq: number): boolean {
     const [oldest, newest] = [this.#oldest(), this.#newest()];
     return oldest !== undefined && newest !== undefined && oldest.seq - 1 <= seq && seq <= newest.seq;
   }
 
-  /** Returns the next events after the number `seq`, at most `PUSH_BATCH_EVENTS_MAX`. */
+  /** Returns at most `PUSH_BATCH_EVENTS_MAX` events after the number `seq`, oldest first. */
   readAfter(seq: number): LogEntry[] {
     return this.#database
       .query<Row, [number, number]>("SELECT seq, event FROM push_log WHERE seq > ? ORDER BY seq LIMIT ?")
@@ -61,7 +60,9 @@ export class PushLog {
       .map(toEntry);
   }
 
-  /** Appends the events in one transaction, and wakes the streams that wait for them. Deletes the oldest events if a limit is exceeded. */
+  /**
+   * Appends the events in one transaction, then wakes the waiting streams. Deletes the oldest events if a limit is exceeded.
+   */
   append(kinds: readonly PushKind[]): void {
     this.#database.transaction(() => {
       let last = this.#newest() ?? { seq: 0, endBytes: 0 };
@@ -75,7 +76,7 @@ export class PushLog {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Resolves to `appended` at the next append. Resolves to `timeout` after `timeoutMs`, and also when `signal` aborts. */
+  /** Resolves to `appended` at the next append. Resolves to `timeout` after `timeoutMs`, or when `signal` aborts. */
   waitForAppend(timeoutMs: number, signal: AbortSignal): Promise<"appended" | "timeout"> {
     return new Promise((resolve) => {
       const settle = (outcome: "appended" | "timeout") => {

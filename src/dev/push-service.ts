@@ -24,7 +24,7 @@ export class PushService {
   async *#subscribe(cursor: string, signal: AbortSignal): AsyncGenerator<PushEvent> {
     if (this.#streams.size >= this.#limits.pushStreamsMax) throw new ConnectError("too many streams", Code.ResourceExhausted);
     const release = () => this.#streams.delete(signal);
-    // If a stream is reset while a write waits for flow control, connect-node never resumes this generator, so `finally` does not run.
+    // If the stream is reset during a blocked write, connect-node never resumes this generator. Then `finally` does not run.
     signal.addEventListener("abort", release, { once: true });
     this.#streams.add(signal);
     try {
@@ -35,7 +35,8 @@ export class PushService {
   }
 
   /**
-   * Yields the events after the number `start`, then new events. No event is missed, because no append can run between a read and the wait.
+   * Yields the events after the number `start`, then new events. After an empty read, the wait starts synchronously. So no
+   * append is missed.
    */
   async *#eventsAfter(start: number, signal: AbortSignal): AsyncGenerator<PushEvent> {
     let seq = start;
@@ -54,14 +55,15 @@ export class PushService {
     }
   }
 
-  /** Throws OUT_OF_RANGE if events after the number `seq` were already deleted, or if `seq` is larger than the newest number. */
+  /** Throws OUT_OF_RANGE if the log does not have every event after the number `seq`. */
   #requireHeld(seq: number): void {
     if (!this.#log.holdsAfter(seq)) throw outOfRange();
   }
 }
 
 /**
- * Creates a message with only a cursor. Every stream starts with this message, so that a gateway can resume even before its first event.
+ * Creates a message that contains only a cursor. Every stream starts with it, so a gateway can resume even before its first
+ * event.
  */
 function keepalive(seq: number): PushEvent {
   return create(PushEventSchema, { cursor: String(seq) });

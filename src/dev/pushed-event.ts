@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from "bun";
 import type { PushKind } from "./push-log.ts";
 
-/** An event for clients. If `deviceSessionId` is set, it is for this device session only. If not, it is for all sessions of the user. */
+/** An event for clients. Its audience is the session if `deviceSessionId` is set, and the user otherwise. */
 export interface EventDraft {
   readonly userId?: string | undefined;
   readonly deviceSessionId?: string | undefined;
@@ -12,7 +12,7 @@ export interface EventDraft {
 
 const utf8 = new TextEncoder();
 
-/** Converts a draft to a push event: encodes the payload, and adds an event id (UUIDv7 of the time `nowMs`, in Unix ms). */
+/** Encodes the payload as JSON. Creates the event id, a UUIDv7 of the time `nowMs` (Unix ms). */
 export function pushedEvent(draft: EventDraft, nowMs: number): { eventId: string; payloadBytes: Uint8Array; kind: PushKind } {
   const eventId = randomUUIDv7("hex", nowMs);
   const payloadBytes = draft.payload === undefined ? new Uint8Array() : utf8.encode(JSON.stringify(draft.payload));

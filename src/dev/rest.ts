@@ -8,7 +8,8 @@ import { ApiError, type ApiHandler, type ApiReply, badRequest, type Endpoints, t
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
 
 /**
- * Idle timeout of a connection. It is long, because a request fails if the connection is closed just when the gateway sends the request.
+ * Idle timeout of a connection. If a connection is closed while the gateway sends a request, the request fails. A long timeout
+ * makes this rare.
  */
 const IDLE_SECONDS_MAX = 120;
 

@@ -1,7 +1,7 @@
 import { ApiError, type Endpoints } from "./api.ts";
 import type { DeviceSessions } from "./device-sessions.ts";
 
-/** The endpoint that the gateway calls to look up a device session: proto/backend.md, "Backend REST". */
+/** Creates the endpoint for session look-ups by the gateway (proto/backend.md, "Backend REST"). */
 export function sessionApi(sessions: DeviceSessions): Endpoints {
   return {
     "/api/v1/internal/sessions/:id": {

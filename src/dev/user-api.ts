@@ -8,14 +8,14 @@ interface UserParts {
   readonly chat: Chat;
 }
 
-/** The value of the gateway's setting `routes` for this API. */
+/** The gateway's setting `routes` for this API. */
 export const DEV_ROUTES = [
   { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
   { message_type: "user.profile.update", method: "PATCH", path: "/api/v1/user/profile" },
   { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" },
 ] as const;
 
-/** The API for logged-in users. It trusts the header X-User-Id, so only the gateway may have access to it. */
+/** Creates the endpoints for logged-in users. They trust the header X-User-Id, so only the gateway may have access to them. */
 export function userApi(parts: UserParts): Endpoints {
   return {
     "/api/v1/user/profile": {
@@ -56,7 +56,10 @@ function callerOf({ headers }: ApiCall, users: Users): User {
   return user;
 }
 
-/** Returns an idempotency key of user id, session id and request id. A request id alone is unique only within its session. */
+/**
+ * The gateway sends the request id as `Idempotency-Key`. It is unique only within its session, so user id and session id are
+ * added.
+ */
 function idempotencyKeyOf({ headers }: ApiCall, user: User): string | undefined {
   const key = headers.get("idempotency-key");
   if (key === null) return undefined;

@@ -23,7 +23,7 @@ export class Users {
     this.#usersMax = usersMax;
   }
 
-  /** Returns the user with this e-mail address, and creates the user if needed. Returns `undefined` if `usersMax` is reached. */
+  /** Returns the user with this e-mail address. Creates the user if needed; returns `undefined` if `usersMax` is reached. */
   findOrCreate(email: string): User | undefined {
     return this.#findByEmail(email) ?? this.#create(email);
   }

@@ -4,14 +4,14 @@ import { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type Role, TABLE_OCTETS, TableSizeFilter } from "./table-size-filter.ts";
 
-/** An event of the underlying socket: received data, the end of the data, or the close. The wrapper delivers these events in order. */
+/** An event of the wrapped socket: received data, the end of the data, or the close. Events are delivered in order. */
 type SocketEvent = Buffer | "end" | "close";
 
 type Callback = (error?: Error | null) => void;
 
 /**
- * A socket for `node:http2` that wraps another socket. All sent and received bytes pass through a `TableSizeFilter`. If the wrapper or the
- * wrapped socket closes, the other one closes too.
+ * A socket for `node:http2` that wraps another socket. All sent and received bytes pass through a `TableSizeFilter`. If one of
+ * the two sockets closes, the other one closes too.
  */
 export class FilteredSocket extends Duplex {
   readonly #socket: Socket;
@@ -33,7 +33,7 @@ export class FilteredSocket extends Duplex {
     socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", () => this.#connected());
   }
 
-  /** True until the connection is open. With TLS, the connection is open when the handshake is complete. */
+  /** Client: true until the connection is open and, with TLS, the handshake is complete. Server: always false. */
   get connecting(): boolean {
     return this.#connecting;
   }
@@ -87,7 +87,7 @@ export class FilteredSocket extends Duplex {
     if (this.#events.length === 1) this.#deliver();
   }
 
-  /** Delivers one event per turn of the event loop. The comment of `TableSizeFilter.receive` gives the reason. */
+  /** Delivers one event per turn of the event loop. For the reason, see `TableSizeFilter.receive`. */
   #deliver(): void {
     const [event] = this.#events;
     if (event === "close") this.destroy();
@@ -107,10 +107,10 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Closes an HTTP/2 connection that has no filter if a later SETTINGS frame of its client sets a small table. A filter cannot be added at
- * that time, because the content of the encoder's table is unknown.
+ * Closes an HTTP/2 connection without a `FilteredSocket` if its client sets a header table size below `TABLE_OCTETS`. It is too
+ * late to add a filter, because the content of the encoder's table is unknown.
  *
- * The client must connect again. No known client sends such a SETTINGS frame.
+ * The client must connect again. No known client sets such a size after its first SETTINGS frame.
  */
 export function endOnSmallTable(session: ServerHttp2Session): void {
   session.on("remoteSettings", ({ headerTableSize = TABLE_OCTETS }) => {

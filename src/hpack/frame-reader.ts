@@ -20,14 +20,11 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/**
- * A part of the bytes of a connection. A frame that the reader parses is a `Frame`. All other bytes are a `Uint8Array`, which may contain a
- * part of a frame or several frames.
- */
+/** A parsed frame, or unparsed bytes. Unparsed bytes may start and end within a frame. */
 export type Piece = Frame | Uint8Array;
 
 /**
- * Splits the bytes that one endpoint of an HTTP/2 connection sends. It parses the selected frames, and passes all other bytes on unparsed.
+ * Splits the bytes of one direction of an HTTP/2 connection. Parses the selected frames. Passes all other bytes on unparsed.
  */
 export class FrameReader {
   readonly #parses: (frame: FrameKind) => boolean;
@@ -36,7 +33,7 @@ export class FrameReader {
   /** Number of octets before the next frame header. The reader passes these octets on unparsed. */
   #skipOctets: number;
 
-  /** `prefaceOctets` is the number of octets before the first frame. `parses` returns true for the frames that the reader must parse. */
+  /** `prefaceOctets`: number of octets before the first frame. `parses`: selects the frames to parse. */
   constructor(prefaceOctets: number, parses: (frame: FrameKind) => boolean) {
     this.#skipOctets = prefaceOctets;
     this.#parses = parses;
@@ -59,8 +56,10 @@ export class FrameReader {
   }
 
   /**
-   * Skips bytes that need no parsing. Returns the offset of the next frame to parse, or of an incomplete frame header. If `bytes` contain
-   * neither of them, returns the length of `bytes`.
+   * Skips bytes that need no parsing. Returns the offset of:
+   * - the next frame to parse,
+   * - an incomplete frame header, or
+   * - the end of `bytes`.
    */
   #skip(bytes: Buffer, from: number): number {
     for (let at = from; ; ) {
@@ -74,7 +73,9 @@ export class FrameReader {
     }
   }
 
-  /** Returns the offset after the frame that starts at `at`. If the frame is incomplete, the offset exceeds the length of the bytes. */
+  /**
+   * Returns the end of the frame that starts at `at`. If the frame is incomplete, the end is larger than `bytes.byteLength`.
+   */
   #frameEnd(bytes: Buffer, at: number): number {
     if (bytes.byteLength - at < FRAME_HEADER_OCTETS) return Number.POSITIVE_INFINITY;
     return at + FRAME_HEADER_OCTETS + bytes.readUIntBE(at, 3);

@@ -11,8 +11,9 @@ const STATIC_NAME_OCTETS = [
 const STATIC_FIELDS = STATIC_NAME_OCTETS.length;
 
 /**
- * The encodings of a field in a header block, and the size update (RFC 7541 6). `pattern` is the value of the leading bits of the first
- * octet, which identify the encoding. `bits` is the number of remaining bits of the first octet, in which an integer starts.
+ * The encodings of a field, and of a size update (RFC 7541 6). In the first octet:
+ * - The leading bits identify the encoding. `pattern` is their value.
+ * - An integer starts in the last `bits` bits.
  */
 const INDEXED = { pattern: 0x80, bits: 7 };
 const WITH_INDEXING = { pattern: 0x40, bits: 6 };
@@ -21,13 +22,10 @@ const NEVER_INDEXED = { pattern: 0x10, bits: 4 };
 const WITHOUT_INDEXING = { pattern: 0x00, bits: 4 };
 const REPRESENTATIONS = [INDEXED, WITH_INDEXING, SIZE_UPDATE, NEVER_INDEXED, WITHOUT_INDEXING];
 
-/** A size update: an instruction in a header block. This size update sets the size of the dynamic table to 0 octets. */
+/** A size update (RFC 7541 6.3) that sets the size of the dynamic table to 0 octets. */
 const EMPTY_TABLE = Uint8Array.of(SIZE_UPDATE.pattern);
 
-/**
- * Rewrites the header blocks that an HPACK encoder produces. After `makeLiteral` is called, the rewritten blocks do not use the dynamic
- * table.
- */
+/** Rewrites the header blocks of an HPACK encoder. After `makeLiteral`, the rewritten blocks do not use the dynamic table. */
 export class HeaderRewriter {
   readonly #table: HeaderTable;
   #isLiteral = false;
@@ -38,19 +36,20 @@ export class HeaderRewriter {
     this.#table = new HeaderTable(capacity);
   }
 
-  /** From the next header block on, the rewritten blocks neither add fields to the dynamic table nor refer to the dynamic table. */
+  /** From the next header block on, rewritten blocks neither refer to the dynamic table nor add fields to it. */
   makeLiteral(): void {
     this.#isLiteral = true;
   }
 
   /**
-   * Makes the next header block start with a size update. RFC 7541 4.2 requires a size update after a smaller table size was acknowledged.
+   * Starts the next header block with a size update. RFC 7541 4.2 requires it after the acknowledgement of a smaller table
+   * size.
    */
   announceEmptyTable(): void {
     this.#updateDue = true;
   }
 
-  /** Rewrites one complete header block. Returns the header block to send instead. Throws RangeError if `block` is malformed. */
+  /** Rewrites one complete header block. Throws RangeError if `block` is malformed. */
   rewrite(block: Uint8Array): Uint8Array {
     const parts: Uint8Array[] = this.#updateDue ? [EMPTY_TABLE] : [];
     this.#updateDue = false;
@@ -89,10 +88,7 @@ export class HeaderRewriter {
   }
 }
 
-/**
- * A string of a header block. It has two parts: the bytes as sent, including the length prefix, and the length of the string after
- * decoding, in octets.
- */
+/** A string literal (RFC 7541 5.2). `sent`: its bytes as sent, with the length prefix. `octets`: its length after decoding. */
 interface SentString {
   readonly sent: Uint8Array;
   readonly octets: number;
@@ -105,7 +101,7 @@ function nameOf({ sent, octets }: SentString) {
 function literal({ pattern, bits }: typeof INDEXED, { name, value }: TableField): Uint8Array[] {
   if (typeof name !== "number") return [Uint8Array.of(pattern), name, value];
   const prefixMax = 2 ** bits - 1;
-  // An index in the static table is at most 61, so its integer needs at most two octets (RFC 7541 5.1).
+  // An index in the static table is at most 61. So its integer needs at most two octets (RFC 7541 5.1).
   return [name < prefixMax ? Uint8Array.of(pattern | name) : Uint8Array.of(pattern | prefixMax, name - prefixMax), value];
 }
 

@@ -1,21 +1,18 @@
-/**
- * Overhead that RFC 7541 4.1 adds to the size of each table entry, in octets. The size of an entry is this overhead plus the octets of its
- * name and value.
- */
+/** The size of a table entry is its name and value in octets, plus this overhead (RFC 7541 4.1). */
 const ENTRY_OVERHEAD = 32;
 
-/** A field of an encoder's dynamic table. Its name and value are stored as they were sent, with their length prefixes. */
+/** A field of an encoder's dynamic table. Strings are stored as sent, with their length prefixes. */
 export interface TableField {
-  /** If the name is in the static table, its index in this table. If not, the bytes of the name. */
+  /** The index of the name in the static table, or the string of the name. */
   readonly name: number | Uint8Array;
   readonly value: Uint8Array;
-  /** Length of the name plus length of the value, after decoding, in octets. */
+  /** Length of name and value together, after decoding, in octets. */
   readonly octets: number;
   /** Length of the name after decoding, in octets. */
   readonly nameOctets: number;
 }
 
-/** A copy of an encoder's dynamic table (RFC 7541 2.3.2). The copy is built from the header blocks that the encoder writes. */
+/** A copy of an encoder's dynamic table (RFC 7541 2.3.2), built from the header blocks that the encoder writes. */
 export class HeaderTable {
   /** The oldest field is the first. */
   #fields: TableField[] = [];
@@ -26,7 +23,7 @@ export class HeaderTable {
     this.#capacity = capacity;
   }
 
-  /** Returns a field by its age. The newest field has the age 0, the field before it has the age 1. */
+  /** Returns a field by its age: 0 for the newest field, 1 for the field that was added before it. */
   at(age: number): TableField {
     const field = this.#fields.at(-1 - age);
     if (field === undefined) throw new RangeError("no field of the dynamic table has this index");
@@ -45,8 +42,8 @@ export class HeaderTable {
   }
 
   /**
-   * Evicts the oldest fields until the total size is within the capacity (RFC 7541 4.3, 4.4). If one field alone is larger than the
-   * capacity, the table becomes empty.
+   * Evicts the oldest fields until the size is within the capacity (RFC 7541 4.3, 4.4). A field that is larger than the
+   * capacity empties the table.
    */
   #evict(): void {
     let evicted = 0;

@@ -1,6 +1,6 @@
 /**
- * Maps a code length, in bits, to the number of symbols with this code length (RFC 7541 appendix B). In this Huffman code, codes of the
- * same length are consecutive numbers. These counts are thus enough to find the end of each code.
+ * Number of Huffman codes for each code length in bits (RFC 7541 appendix B). Codes of the same length are consecutive numbers.
+ * So these counts are enough to find where each code ends.
  */
 const SYMBOLS_BY_BITS: Readonly<Record<number, number>> = {
   ...{ 5: 10, 6: 26, 7: 32, 8: 6, 10: 5, 11: 3, 12: 2, 13: 6, 14: 2, 15: 3 },
@@ -8,7 +8,7 @@ const SYMBOLS_BY_BITS: Readonly<Record<number, number>> = {
 };
 const CODE_BITS_MAX = 30;
 
-/** All codes with a length of `n` bits are the numbers from `FIRST[n]` up to, but not including, `END[n]`. */
+/** The codes of `n` bits are the numbers from `FIRST[n]` up to, but not including, `END[n]`. */
 const FIRST = new Int32Array(CODE_BITS_MAX + 1);
 const END = new Int32Array(CODE_BITS_MAX + 1);
 for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
@@ -16,7 +16,7 @@ for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
   END[bits] = (FIRST[bits] ?? 0) + (SYMBOLS_BY_BITS[bits] ?? 0);
 }
 
-/** Returns the length that a Huffman-coded string has after decoding, in octets (RFC 7541 5.2). */
+/** Returns the length of a Huffman-coded string after decoding, in octets (RFC 7541 5.2). */
 export function huffmanLength(coded: Uint8Array): number {
   let symbols = 0;
   let code = 0;

@@ -18,7 +18,7 @@ export type Role = "client" | "server";
 export const TABLE_OCTETS = 4096;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTING_OCTETS = 6;
-/** Maximum length of a frame payload that every endpoint accepts, in octets (RFC 9113 4.2). SETTINGS frames are shorter in practice. */
+/** Every endpoint accepts frame payloads of up to this many octets (RFC 9113 4.2). In practice, SETTINGS frames are shorter. */
 const FRAME_OCTETS_MAX = 16_384;
 const CLIENT_PREFACE_OCTETS = 24;
 
@@ -39,8 +39,8 @@ function hasSmallTable(settings: Buffer): boolean {
 }
 
 /**
- * Returns whether a client may have a small header table. Reads the first SETTINGS frame in the client's first bytes (RFC 9113 3.4). If
- * this frame is incomplete, returns true.
+ * Returns whether the client's first SETTINGS frame (RFC 9113 3.4) sets a header table size below `TABLE_OCTETS`. True if
+ * `firstBytes` do not contain the complete frame.
  */
 export function mayHaveSmallTable(firstBytes: Buffer): boolean {
   const [settings] = receivedReader("server").read(firstBytes).filter(isFrame);
@@ -49,7 +49,7 @@ export function mayHaveSmallTable(firstBytes: Buffer): boolean {
 
 /**
  * Applies the peer's SETTINGS_HEADER_TABLE_SIZE to a connection of `node:http2`. Bun 1.4.5 ignores this setting
- * (https://github.com/oven-sh/bun/issues/19152), so a peer with a smaller table cannot decode Bun's header blocks.
+ * (https://github.com/oven-sh/bun/issues/19152). So a peer with a smaller table cannot decode Bun's header blocks.
  *
  * - After the peer sets a smaller size, the filter rewrites header blocks so that they do not use the dynamic table.
  * - The first header block after the acknowledgement of the smaller size starts with a size update (RFC 7541 4.2).
@@ -58,9 +58,12 @@ export class TableSizeFilter {
   readonly #receivedReader: FrameReader;
   readonly #sent: FrameReader;
   readonly #rewriter = new HeaderRewriter(TABLE_OCTETS);
-  /** One entry for each SETTINGS frame of the peer that is not acknowledged yet. The entry is true if the frame sets a small table. */
+  /**
+   * The peer's SETTINGS frames without an acknowledgement, oldest first: true if the frame sets a small table
+   * (`hasSmallTable`).
+   */
   readonly #unacknowledged: boolean[] = [];
-  /** The header block that is being sent: its HEADERS frame and the fragments read so far. `undefined` if no header block is incomplete. */
+  /** The incomplete header block that is being sent, if any: its HEADERS frame and its fragments so far. */
   #incomplete: { readonly first: Frame; readonly fragments: Uint8Array[] } | undefined;
 
   constructor(role: Role) {
@@ -69,8 +72,8 @@ export class TableSizeFilter {
   }
 
   /**
-   * Splits bytes from the peer into parts. Deliver each part to the runtime in a separate turn of the event loop. If the runtime gets a
-   * response and the end of the response in the same turn, it discards data that the application has not started to read.
+   * Splits bytes from the peer into parts. Deliver each part to the runtime in a separate turn of the event loop. If a response
+   * and its end arrive in the same turn, the runtime discards data that the application has not started to read.
    */
   receive(chunk: Buffer): Buffer[] {
     const parts: Uint8Array[][] = [[]];
@@ -89,7 +92,7 @@ export class TableSizeFilter {
     if (isSmall) this.#rewriter.makeLiteral();
   }
 
-  /** Returns the bytes to send instead of `chunk`, which the runtime wrote. Throws RangeError if `chunk` is not valid HTTP/2. */
+  /** Rewrites a chunk that the runtime sends. Throws RangeError if the chunk is not valid HTTP/2. */
   send(chunk: Buffer): Buffer {
     const parts: Uint8Array[] = [];
     for (const piece of this.#sent.read(chunk)) {
@@ -125,7 +128,7 @@ function isFrame(piece: Piece): piece is Frame {
 }
 
 /**
- * Creates the reader for the bytes that the peer sends. The reader parses SETTINGS frames. If the peer is a server, the reader also parses
+ * Creates the reader for received bytes. It parses SETTINGS frames. If the peer is a server, it also parses HEADERS and DATA
  * frames that end a stream.
  */
 function receivedReader(role: Role): FrameReader {
@@ -141,14 +144,14 @@ function isRewritten({ type }: FrameKind): boolean {
   return type === HEADERS || type === CONTINUATION || type === SETTINGS || type === PUSH_PROMISE;
 }
 
-/** Returns the part of a header block that a HEADERS frame contains (RFC 9113 6.2), without the frame's padding and priority fields. */
+/** Returns the header block fragment of a HEADERS frame (RFC 9113 6.2), without padding and priority fields. */
 function fragmentOf({ flags, payload }: Frame): Uint8Array {
   const isPadded = (flags & PADDED) !== 0;
   const start = (isPadded ? 1 : 0) + ((flags & PRIORITY) === 0 ? 0 : PRIORITY_OCTETS);
   return payload.subarray(start, payload.byteLength - (isPadded ? payload.readUInt8(0) : 0));
 }
 
-/** Returns the frames of a header block: a HEADERS frame, then a CONTINUATION frame for each further `FRAME_OCTETS_MAX` octets. */
+/** Splits a header block into one HEADERS frame and, if it exceeds `FRAME_OCTETS_MAX`, CONTINUATION frames. */
 function framesOf({ flags, stream }: Frame, block: Uint8Array): Buffer[] {
   const frames: Buffer[] = [];
   const other = flags & ~(END_HEADERS | PADDED | PRIORITY);

@@ -2,28 +2,28 @@ import type { SignedEvent } from "./event.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
- * Maximum number of streams to which a broadcast is written in one turn of the event loop. Such a turn takes a few milliseconds, during
- * which the event loop does no other work.
+ * Maximum streams to which a broadcast is written in one turn of the event loop. Such a turn blocks all other work for a few
+ * milliseconds.
  */
 const STREAMS_PER_TURN = 500;
 
 export interface BroadcasterParts {
-  /** All open streams, oldest first. A stream may be added or removed while the broadcaster iterates over them. */
+  /** All open streams, oldest first. Streams may be added and removed during an iteration. */
   readonly streams: Iterable<Subscription>;
   /** Runs `work` in a later turn of the event loop. */
   readonly defer: (work: () => void) => void;
 }
 
 /**
- * Delivers an event to all streams, in steps: `STREAMS_PER_TURN` streams per turn of the event loop.
+ * Delivers an event to all streams, `STREAMS_PER_TURN` of them in each turn of the event loop.
  *
  * Each stream receives its events in the order of publication:
- * - Before the hub delivers another event to a stream, it calls `catchUp`, which delivers the current broadcast to that stream.
- * - `send` finishes the current broadcast before it starts the next broadcast.
+ * - Before the hub delivers another event to a stream, it calls `catchUp`, which delivers the current broadcast to this stream.
+ * - `send` finishes the current broadcast before it starts the next one.
  */
 export class Broadcaster {
   readonly #parts: BroadcasterParts;
-  /** The number of broadcasts so far. If the `broadcasts` of a stream is lower, the stream has not received the current broadcast yet. */
+  /** Number of broadcasts so far. A stream with a lower `broadcasts` has not received the current broadcast yet. */
   #count = 0;
   #event: SignedEvent | undefined;
   #remaining: Iterator<Subscription> | undefined;

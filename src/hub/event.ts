@@ -9,14 +9,12 @@ import type { EventCodec } from "./sink.ts";
 
 const utf8 = new TextEncoder();
 
-/**
- * Estimated memory that an event takes in addition to its payload: the envelope, the hash, the signature and the objects that hold them.
- */
+/** Estimated memory of an event without its payload: envelope, hash, signature, and the objects that hold them. */
 const OVERHEAD_BYTES = 512;
 
 /**
- * The audience of an event: one session, one user or all. A client rejects an event whose audience is not its own session, its own user or
- * `all`.
+ * The audience of an event: one session, one user or all. A client rejects an event whose audience is not its own session, its
+ * own user or `all`.
  */
 export type Audience = `session:${string}` | `user:${string}` | "all";
 
@@ -30,7 +28,7 @@ export interface EventDraft {
 }
 
 /**
- * An event for any number of streams. It is signed once, and encoded once per codec, when the first stream needs the encoding. All outboxes
+ * An event for any number of streams. Signed on first use. Encoded once per codec, except as JSON after `compact`. All outboxes
  * and the history share the encoded bytes.
  */
 export class SignedEvent {
@@ -55,7 +53,7 @@ export class SignedEvent {
   frame(codec: EventCodec): Uint8Array {
     if (codec === "proto") return this.#binary();
     const json = this.#json ?? encodeFrame(0, jsonOf(this.#binary()));
-    // After `compact`, the JSON encoding is not kept: an event in the history holds only its binary encoding, to save memory.
+    // After `compact`, the JSON encoding is not kept, to save memory in the history.
     if (!this.#isCompacted) this.#json = json;
     return json;
   }
@@ -63,7 +61,7 @@ export class SignedEvent {
   /**
    * Reduces the memory of the event, before the history stores it:
    * - Drops the JSON encoding.
-   * - Copies the payload, because the payload may be a view of a larger buffer, and the view keeps the whole buffer in memory.
+   * - Copies the payload of an unsigned event. The payload may be a view that keeps a larger buffer in memory.
    */
   compact(): this {
     this.#json = undefined;

@@ -9,18 +9,21 @@ export interface ServerTimeDetails {
   readonly userId: string;
   readonly requestId: string;
   readonly resumed: boolean;
-  /** The stream position up to which the client has received all events; `undefined` if the hub does not know this position. */
+  /** The stream position up to which the client has received all events; `undefined` if the client must resync. */
   readonly position: number | undefined;
 }
 
 /**
- * The request timestamps that the gateway accepts. `gateway.server_time` sends these bounds to clients, because clients trust them only in
+ * Bounds of the request timestamps that the gateway accepts. Clients get them in `gateway.server_time`, because they trust only
  * a signed event.
  */
 export interface AdmittedTimestamps {
   /** The freshness window: how far a request's timestamp may differ from the gateway's clock. */
   readonly windowMs: number;
-  /** The oldest accepted timestamp, in Unix ms. `-Infinity` (no lower bound) if the replay store keeps its reservations across restarts. */
+  /**
+   * Requests that were signed before this time (Unix ms) are refused, because their reservations may be lost. `-Infinity` if
+   * the replay store keeps its reservations across restarts.
+   */
   readonly sinceMs: number;
 }
 
@@ -63,14 +66,14 @@ export class GatewayEvents {
     return this.#create("heartbeat", "all", position, EMPTY);
   }
 
-  /** Creates `gateway.resync`. This event tells the client to fetch its state again, because events may be lost. */
+  /** Creates `gateway.resync`. It tells the client to fetch its state again, because events may be lost. */
   resync(audience: Audience, position: number): SignedEvent {
     return this.#create("resync", audience, position, EMPTY);
   }
 
   /**
-   * Creates an event whose id contains `position`. A client that has this event has received all events up to `position`. If `position` is
-   * `undefined`, the event id is random, and no stream can resume after this event.
+   * Creates an event. A client that received it can resume a stream from `position`. If `position` is `undefined`, the event id
+   * is random, and no stream can resume from this event.
    */
   #create(name: string, audience: Audience, position: number | undefined, payloadBytes: Uint8Array): SignedEvent {
     const { signer, clock, positions, newEventId } = this.#parts;

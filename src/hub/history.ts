@@ -18,7 +18,7 @@ export interface HistoryLimits {
 export interface MissedEvents {
   /** The stream position up to which the client has received all events. */
   readonly after: number;
-  /** All events after the position `after` for the user and the session of the client, in order. */
+  /** All events after the position `after` for the client's user or session, in order. */
   readonly events: readonly SignedEvent[];
 }
 
@@ -28,14 +28,13 @@ const ENTRY_OVERHEAD_BYTES = 128;
 const BUFFER_OVERHEAD_BYTES = 512;
 
 /**
- * The replay buffers of all users and sessions, for streams that resume. The size of each buffer, the size of all buffers together, and the
- * age of events are bounded.
+ * The replay buffers of all users and sessions, for streams that resume. Bounded are the size of each buffer, the total size,
+ * and the age of events.
  *
- * `since` returns either all requested events, or `undefined` if any requested event may be missing. Two fields record which events are
- * missing:
- * - `#evictedThrough` records evictions by age or by the total bound. They remove the oldest event of all buffers, so one position is
- *   enough.
- * - `incompleteThrough` of a buffer records evictions by the bounds of that buffer, and events that were never stored.
+ * `since` returns all requested events, or `undefined` if one of them may be missing. Two fields record missing events:
+ * - `History.#evictedThrough`: evictions by age or by the total size. They always remove the oldest of all events, so one
+ *   position is enough.
+ * - `ReplayBuffer.incompleteThrough`: evictions by the bounds of one buffer, and events that were never stored.
  */
 export class History {
   readonly #limits: HistoryLimits;
@@ -61,8 +60,10 @@ export class History {
   }
 
   /**
-   * Stores an event in the replay buffer of `key`. `event` is `undefined` if the event could not be delivered. In this case, or if the
-   * event is too large, an entry without an event is stored. No stream of `key` can then resume from an earlier position.
+   * Stores an event in the replay buffer of `key`. `event` is `undefined` for an event that could not be delivered.
+   *
+   * If `event` is `undefined` or too large, stores an entry without an event. Then no stream of `key` can resume from an
+   * earlier position.
    */
   add(key: ReplayBufferKey, event: SignedEvent | undefined, position: number, nowMs: number): void {
     const buffer = this.#bufferOf(key);
@@ -88,8 +89,9 @@ export class History {
   }
 
   /**
-   * Returns all events for the user and the session after the event with this id. Returns `undefined` if the id is unknown, if two stored
-   * events have this id, or if a later event may be missing.
+   * Returns all events for the user or the session after the event `eventId`. Returns `undefined` if:
+   * - the id is unknown, or several stored events have it, or
+   * - an event after it may be missing.
    */
   since(eventId: string, userId: string, deviceSessionId: string): MissedEvents | undefined {
     const buffers = [this.#buffers.get(`user:${userId}`), this.#buffers.get(`session:${deviceSessionId}`)];
@@ -106,7 +108,7 @@ export class History {
     while (this.#oldest !== undefined && nowMs - this.#oldest.storedAtMs >= ageMs) this.#evictOldest();
   }
 
-  /** Drops all events. Streams can then no longer resume from a position that was created before this call. */
+  /** Drops all events. No stream can then resume from a position that was created before this call. */
   clear(): void {
     this.#buffers.clear();
     this.#oldest = undefined;
@@ -141,7 +143,7 @@ export class History {
     this.#drop(entry);
   }
 
-  /** Removes an entry. The entry must be the oldest of its replay buffer, because a buffer can only drop its oldest entry. */
+  /** Removes an entry. It must be the oldest entry of its replay buffer. */
   #drop(entry: ReplayEntry | undefined): void {
     if (entry === undefined) return;
     const { buffer, older, newer } = entry;
@@ -159,7 +161,7 @@ export class History {
   }
 }
 
-/** Returns the position of the event with this id. Returns `undefined` if no stored event has this id, or if several have it. */
+/** Returns the position of the event with this id. Returns `undefined` if no event or more than one event has this id. */
 function positionIn(buffers: readonly (ReplayBuffer | undefined)[], eventId: string): number | undefined {
   const positions = buffers.flatMap((buffer) => buffer?.positionsOf(eventId) ?? []);
   return positions.length === 1 ? positions[0] : undefined;

@@ -22,13 +22,11 @@ export interface HubLimits {
   readonly streams: StreamLimits;
   readonly outbox: OutboxLimits;
   readonly history: HistoryLimits;
-  /**
-   * Time between two heartbeats. `gateway.server_time` announces it, so that a client can detect a dead connection by a missing heartbeat.
-   */
+  /** Time between heartbeats. Clients get it in `gateway.server_time`, and detect a dead connection by a missing heartbeat. */
   readonly heartbeatIntervalMs: number;
   /**
-   * Average age at which a stream expires. The actual age is random, from 90 % to 110 % of this value (`AGE_JITTER`). So streams that were
-   * opened at the same time do not all reconnect at the same time.
+   * Average age at which a stream expires. The actual age is random, from 90 % to 110 % of this value (`AGE_JITTER`). So
+   * streams that were opened together do not reconnect together.
    */
   readonly streamAgeMs: number;
 }
@@ -50,7 +48,7 @@ export interface HubOptions extends HubLimits {
 /** A subscription request that passed every check of the pipeline. */
 export interface Admission extends Subscriber {
   readonly requestId: string;
-  /** The position in the revocation log up to which the session is known to be active. */
+  /** The position in the revocation log up to which the session is known to be active; see `RevocationLog.revokedSince`. */
   readonly mark: number;
   /** The id of the last event that the client received; `undefined` if the client does not resume a stream. */
   readonly resumeAfter: string | undefined;
@@ -60,8 +58,9 @@ const AGE_JITTER = 0.1;
 const MS_PER_SECOND = 1000;
 
 /**
- * Owns all open streams, and delivers each event to the streams of its audience in the order of publication. The hub does not depend on
- * HTTP. Every method is synchronous, so a registration, an event and a revocation never interleave.
+ * Owns all open streams. Delivers each event to the streams of its audience, in the order of publication.
+ *
+ * Every method is synchronous, so a registration, an event and a revocation never interleave. The hub does not depend on HTTP.
  */
 export class Hub {
   readonly #options: HubOptions;
@@ -72,8 +71,8 @@ export class Hub {
   readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
   /**
-   * Each session look-up records the position of the revocation log when it starts. If that position is lower than this value, the look-up
-   * is invalid: the gateway may have missed a later revocation.
+   * A position in the revocation log. A session look-up with a lower position (`Admission.mark`) is invalid: the gateway may
+   * have missed a revocation after it.
    */
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
@@ -89,7 +88,7 @@ export class Hub {
     this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
   }
 
-  /** Sets the gauges of streams, outboxes and history. `protocols` names the protocols that are reported even if no stream uses them. */
+  /** Sets the gauges of streams, outboxes and history. `protocols`: reported even if no stream uses them. */
   sample(metrics: Metrics, protocols: readonly string[]): void {
     sampleStreams(this.#streams, protocols, metrics);
     metrics.gauge("sallyport_history_events", this.#history.events);
@@ -138,7 +137,7 @@ export class Hub {
     return subscription;
   }
 
-  /** Delivers an event of the backend to the open streams of its audience, and stores the event for streams that resume. */
+  /** Delivers a backend event to the open streams of its audience. Stores it for streams that resume. */
   publish(event: ClientEvent): void {
     const { clock, metrics, newEventId, signer } = this.#options;
     const receivedAtMs = clock.monotonic();
@@ -155,8 +154,8 @@ export class Hub {
   }
 
   /**
-   * Called if an event for this audience cannot be delivered. Sends `gateway.resync` to the open streams of the audience. A client of the
-   * audience that resumes a stream later gets `gateway.resync` then.
+   * Call this if an event for this audience is lost. Every open stream of the audience gets `gateway.resync`. A stream that
+   * resumes from an earlier position gets `gateway.resync` at its start.
    */
   resyncAudience(event: ClientAudience): void {
     const audience = audienceOf(event);
@@ -165,8 +164,7 @@ export class Hub {
   }
 
   /**
-   * Ends the streams of one session. If no session is given, ends the streams of all sessions of one user. Returns the number of streams
-   * that it ended.
+   * Ends the streams of one session, or of all sessions of a user if no session is given. Returns the number of ended streams.
    */
   revoke({ deviceSessionId, userId }: Revocation): number {
     const { bySession, byUser } = this.#streams;
@@ -179,10 +177,10 @@ export class Hub {
    * Handles a gap in the push feed: events and revocations may have been lost.
    * - Every open stream gets `gateway.resync`.
    * - No stream can resume from a position before the gap.
-   * - Session look-ups that were made before the gap become invalid.
+   * - Session look-ups that started before the gap become invalid.
    *
-   * Before this call, append an entry to the revocation log. Without the entry, a look-up before the gap could record the same
-   * position of the log as a look-up after the gap, and would not be recognized as invalid.
+   * Before this call, append an entry to the revocation log. Otherwise, look-ups before and after the gap can have the same
+   * position in the log. The invalid ones are then not recognized.
    */
   gap(): void {
     this.invalidateLookUps();
@@ -190,7 +188,7 @@ export class Hub {
     this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.next()));
   }
 
-  /** From now on, refuses each subscription whose session was looked up before this call, because a revocation may have been lost. */
+  /** Refuses subscriptions whose session was looked up before this call, because a revocation may have been lost. */
   invalidateLookUps(): void {
     this.#lookUpsValidFromMark = this.#options.revocations.mark();
   }
@@ -211,7 +209,9 @@ export class Hub {
     for (const stream of this.#streams) stream.close("SHUTTING_DOWN");
   }
 
-  /** Delivers an event to the open streams of its audience. Returns the number of streams to which the event was written immediately. */
+  /**
+   * Delivers an event to the open streams of its audience. Returns the number of streams to which it was written immediately.
+   */
   #deliver(event: SignedEvent, { deviceSessionId, userId }: ClientAudience, receivedAtMs?: number): number {
     const { bySession, byUser } = this.#streams;
     let written = 0;
@@ -235,14 +235,13 @@ export class Hub {
   }
 
   /**
-   * Delivers `gateway.server_time`, then the missed events. If missed events may be lost, delivers `gateway.resync` instead of them. Runs
-   * synchronously, so that events that are published later are also delivered later.
+   * Delivers `gateway.server_time`, then the missed events or, if some may be lost, `gateway.resync`. Runs synchronously, so no
+   * later event is delivered before these.
    */
   #sendFirstEvents(subscription: Subscription, { deviceSessionId, userId, requestId, resumeAfter }: Admission): void {
     const missed = resumeAfter === undefined ? undefined : this.#findMissed(resumeAfter, userId, deviceSessionId);
     const mustResync = resumeAfter !== undefined && missed === undefined;
-    // `gateway.server_time` contains no position if the client must resync. So a client that disconnects before `gateway.resync` arrives
-    // cannot resume without it.
+    // A client that must resync gets no resume position until `gateway.resync` is delivered.
     const position = mustResync ? undefined : (missed?.after ?? this.#positions.next());
     const resumed = missed !== undefined;
     subscription.deliver(this.#gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position }));
@@ -275,7 +274,7 @@ export class Hub {
   };
 }
 
-/** Returns the audience of an event: its session if the event names a session, its user if it does not. */
+/** Returns the audience of an event: the session if `deviceSessionId` is set, the user otherwise. */
 function audienceOf({ deviceSessionId, userId }: ClientAudience): ReplayBufferKey {
   return deviceSessionId ? `session:${deviceSessionId}` : `user:${userId}`;
 }

@@ -12,7 +12,7 @@ export interface StreamLimits {
   readonly totalMax: number;
 }
 
-/** All open streams. They can be iterated, found by session or by user, and are counted per network. */
+/** All open streams, indexed by session and by user, and counted per network. */
 export class LiveStreams {
   readonly bySession = new StreamIndex();
   readonly byUser = new StreamIndex();
@@ -29,15 +29,12 @@ export class LiveStreams {
     return this.#all.size;
   }
 
-  /** Iterates over the streams, oldest first. A stream may be removed during the iteration. */
+  /** Iterates over the streams, oldest first. Streams may be added and removed during the iteration. */
   [Symbol.iterator](): Iterator<Subscription> {
     return this.#all[Symbol.iterator]();
   }
 
-  /**
-   * Throws TOO_MANY_STREAMS if a new stream of the subscriber would exceed a limit. An open stream is never closed to make room for a new
-   * one.
-   */
+  /** Throws TOO_MANY_STREAMS if a new stream of the subscriber would exceed a limit. No open stream is closed to make room. */
   checkLimits({ deviceSessionId, userId, peerNetwork }: Subscriber): void {
     const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
     if (this.bySession.count(deviceSessionId) >= perSessionMax) throw tooMany("session");

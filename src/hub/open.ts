@@ -10,8 +10,7 @@ import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts
 
 export interface HubSettings extends HubLimits {
   /**
-   * Maximum number of concurrent session look-ups after a gap in the push feed. After a gap, the gateway looks up the sessions of all open
-   * streams again.
+   * After a gap in the push feed, the sessions of all open streams are looked up again. Maximum number of concurrent look-ups.
    */
   readonly recheckLookUpsMax: number;
 }
@@ -37,9 +36,9 @@ export interface RunningHub {
   stop(): void;
 }
 
-/** Interval of `Hub.tick`. Up to this time, heartbeats are sent late, and expired streams and events are removed late. */
+/** Interval of `Hub.tick`. Heartbeats and expirations can be late by up to this time. */
 const TICK_MS = 1000;
-/** Delay before session look-ups that failed after a gap are repeated. */
+/** Delay before failed session look-ups are repeated after a gap in the push feed. */
 const RECHECK_RETRY_MS = 1000;
 
 /** Creates the hub, registers it for revocations, and starts its timers. */
@@ -67,8 +66,8 @@ export function openHub(settings: HubSettings, parts: HubParts): RunningHub {
     sink: {
       event: (event) => hub.publish(event),
       lost(audience, what) {
-        // A lost revocation invalidates the look-ups of all users, not only of its audience: while a look-up is in flight, its user is not
-        // known yet.
+        // While a look-up is in flight, its user is not known. So a lost revocation invalidates all look-ups, not only those of
+        // its audience.
         if (what === "revocation") revocations.lost();
         hub.resyncAudience(audience);
       },

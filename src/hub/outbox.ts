@@ -1,31 +1,37 @@
-/** Bounds of the data that one client has not read yet. If a new event would exceed a bound, the stream ends with SLOW_CONSUMER. */
+/**
+ * Bounds of the data that one client has not read yet. If a new event would exceed a bound, the stream ends with SLOW_CONSUMER.
+ */
 export interface OutboxLimits {
-  /** Maximum number of unread bytes of one stream, in the outbox and in the runtime's queue together. */
+  /** Maximum unread bytes of one stream, in the outbox and in the runtime's queue together. */
   readonly bytesMax: number;
   /** Maximum number of messages in the outbox. */
   readonly messagesMax: number;
 }
 
 /**
- * If the runtime has queued at least this many bytes for a stream, further frames wait in the outbox. This saves memory: all outboxes share
- * one copy of a frame, and the queues of the runtime do not. The minimum of `streams.outbox_bytes_max` is the same number.
+ * If the runtime has queued at least this many bytes for a stream, further frames wait in the outbox. This saves memory: all
+ * outboxes share one copy of a frame, but each runtime queue has its own.
+ *
+ * The minimum of the setting `streams.outbox_bytes_max` is the same number.
  */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 
 /** A frame in an outbox. */
 export interface QueuedFrame {
   readonly frame: Uint8Array;
-  /** When the hub received the event, in ms on the monotonic clock; `undefined` for an event that the gateway itself created. */
+  /**
+   * When the hub received the event, in ms on the monotonic clock; `undefined` for an event that the gateway itself created.
+   */
   readonly receivedAtMs: number | undefined;
 }
 
-/** The queued frames of one stream whose client reads too slowly. Several outboxes share the array of a frame: do not modify it. */
+/** The queued frames of one stream whose client reads too slowly. Outboxes share the arrays of frames: do not modify them. */
 export class Outbox {
   #frames: Uint8Array[] = [];
   #receivedAtMs: (number | undefined)[] = [];
   /**
-   * Index of the first frame that `shift` has not returned yet. The frames before it are removed many at a time, which is cheaper than one
-   * by one.
+   * Index of the first frame that `shift` has not returned yet. Returned frames are removed in batches, which is cheaper than
+   * one by one.
    */
   #head = 0;
   #bytes = 0;
@@ -38,7 +44,7 @@ export class Outbox {
     return this.#frames.length - this.#head;
   }
 
-  /** The number of queued events that came from the backend. */
+  /** The number of queued events from the backend. */
   get backendEvents(): number {
     return this.#receivedAtMs.slice(this.#head).filter((receivedAtMs) => receivedAtMs !== undefined).length;
   }

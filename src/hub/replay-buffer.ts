@@ -4,17 +4,14 @@ import type { SignedEvent } from "./event.ts";
 export type ReplayBufferKey = `user:${string}` | `session:${string}`;
 
 /**
- * One stored event. The entry is part of two linked lists, both oldest first: the entries of its replay buffer, and the entries of all
- * replay buffers.
+ * An entry of two linked lists, both oldest first: its replay buffer (`nextInBuffer`), and all replay buffers (`older`,
+ * `newer`).
  */
 export interface ReplayEntry {
   readonly buffer: ReplayBuffer;
   readonly position: number;
   readonly storedAtMs: number;
-  /**
-   * `undefined` if the event was too large to store, or could not be delivered. The entry then records that an event is missing at this
-   * position.
-   */
+  /** `undefined` if the event of this position is missing: it was too large to store, or could not be delivered. */
   readonly event: SignedEvent | undefined;
   readonly heldBytes: number;
   nextInBuffer: ReplayEntry | undefined;
@@ -30,8 +27,8 @@ export class ReplayBuffer {
   #events = 0;
   #heldBytes = 0;
   /**
-   * The newest position at which an event is missing in this buffer; 0 if no event is missing. An event is missing if it was evicted by the
-   * bounds of this buffer, or if it was never stored.
+   * The newest position at which an event is missing in this buffer; 0 if none is missing. Events are missing if they were
+   * evicted by the bounds of this buffer, or were never stored.
    */
   incompleteThrough = 0;
 

@@ -22,25 +22,20 @@ export interface SessionRecheckOptions {
 }
 
 /**
- * Looks up the session of every open stream again after revocations may have been lost. Ends the streams of sessions that are no longer
- * active. Repeats failed look-ups until all have succeeded.
+ * After revocations may have been lost, looks up the sessions of all open streams again. Ends the streams of sessions that are
+ * not active. Repeats failed look-ups until all succeed.
  */
 export class SessionRecheck {
   readonly #options: SessionRecheckOptions;
   #current = new AbortController();
-  /**
-   * The run that was started last. A new run waits until this run has ended, so that the look-ups of two runs together never exceed
-   * `lookUpsMax`.
-   */
+  /** The latest run. The next run waits until it has ended, so that two runs together never exceed `lookUpsMax`. */
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: SessionRecheckOptions) {
     this.#options = options;
   }
 
-  /**
-   * Stops the current run and starts a new run for all sessions with open streams. Resolves when the new run has finished or was stopped.
-   */
+  /** Stops the current run and starts a new run for all sessions with open streams. Resolves when the new run has ended. */
   start(): Promise<void> {
     this.stop();
     const { signal } = this.#current;
@@ -64,7 +59,7 @@ export class SessionRecheck {
     this.#current = new AbortController();
   }
 
-  /** Looks up the sessions with these ids. Returns the ids of the sessions whose look-up failed. */
+  /** Looks up the sessions with these ids. Returns the ids whose look-up failed. */
   async #lookUpAll(ids: readonly string[], signal: AbortSignal): Promise<string[]> {
     const remaining = ids.values();
     const unknown: string[] = [];

@@ -4,12 +4,12 @@ import type { Refusal } from "../core/refusal.ts";
 export type EventCodec = "proto" | "json";
 
 /**
- * Is notified when a stream ends. It is an interface and not a callback, because a callback would need one closure, and so more memory, for
- * each open stream.
+ * Is notified when a stream ends. An interface, because a callback would need one closure, and thus more memory, per stream.
  */
 export interface SinkListener {
   /**
-   * Called when the stream has ended. `thrown` is the `Refusal` that ended the stream; any other value means that the client disconnected.
+   * Called when the stream has ended. `thrown` is the `Refusal` that ended it. Any other value means that the client
+   * disconnected.
    */
   ended(thrown: unknown): void;
 }
@@ -21,17 +21,14 @@ export interface Sink {
   readonly protocol: string;
   /** Whether the stream has ended, for any reason. Only the sink stores this state. */
   readonly ended: boolean;
-  /** Sends one framed event. Many sinks share the array: do not modify it. Never throws. Has no effect after the stream has ended. */
+  /** Sends one framed event. Never throws. No effect after the stream has ended. Sinks share the array: do not modify it. */
   write(frame: Uint8Array): void;
   /** Ends the stream with the refusal, after all frames that were already written. Only the first call has an effect. */
   end(refusal: Refusal): void;
-  /** The number of bytes that were written and that the runtime has not sent yet. */
+  /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;
   /** Resolves when the runtime's queue has room for more frames, or when the stream has ended. */
   drained(): Promise<void>;
-  /**
-   * Registers a listener. `listener.ended` is called exactly once: synchronously when the stream ends. If the stream has already ended, it
-   * is called immediately.
-   */
+  /** Calls `listener.ended` exactly once: synchronously when the stream ends, or immediately if it has already ended. */
   onEnd(listener: SinkListener): void;
 }

@@ -3,10 +3,7 @@ import type { Subscription } from "./subscription.ts";
 
 type HeldStream = Held<Subscription>;
 
-/**
- * Finds open streams by a key, which is a session id or a user id. To save memory, a key without streams has no entry, and a key with one
- * stream has no `Set`.
- */
+/** Finds open streams by session id or by user id. To save memory, a key with only one stream has no `Set`. */
 export class StreamIndex {
   readonly #byKey = new Map<string, HeldStream | Set<HeldStream>>();
 

@@ -5,18 +5,15 @@ const RADIX = 36;
 const ID = /^([^.]+)\.([0-9a-z]{1,11})\.[0-9a-z]{1,11}$/;
 
 /**
- * Creates stream positions: increasing numbers for all events that the hub sends.
- * - A position is the wall clock in microseconds. If the clock has not advanced, it is the last position + 1.
- * - Positions follow the clock, so a client cannot compute from them how many events other clients get.
+ * Creates stream positions: increasing numbers that order all events of the hub. A position is the wall clock in microseconds,
+ * or the last position + 1 if the clock has not advanced. So positions do not tell a client how many events others get.
  *
- * The id of an event that the gateway itself creates, such as a heartbeat, contains a position. A client with this event has received all
- * events up to this position. So a client that received only heartbeats can resume after the last heartbeat.
- *
- * Such an id has the format `<epoch>.<position>.<unique position>`. Both positions are in base 36.
+ * The hub's own events, such as heartbeats, have ids of the format `<epoch>.<position>.<unique position>`, in base 36. A client
+ * that received such an event has received all events up to `<position>`, and can resume from there.
  */
 export class StreamPositions {
   readonly #clock: Clock;
-  /** Identifies this process, so that `parse` rejects ids that another process created. Contains no dot. */
+  /** Identifies this process, so that `parse` rejects the ids of other processes. Contains no dot. */
   readonly #epoch: string;
   #last = 0;
 
@@ -31,14 +28,12 @@ export class StreamPositions {
     return this.#last;
   }
 
-  /**
-   * Returns a unique id for an event that the gateway itself creates. A client with this event has received all events up to `position`.
-   */
+  /** Returns a unique id for an event of the hub itself. A client with this event has received all events up to `position`. */
   eventIdAt(position: number): string {
     return `${this.#epoch}.${position.toString(RADIX)}.${this.next().toString(RADIX)}`;
   }
 
-  /** Returns the position in an event id; `undefined` if this process did not create the id. */
+  /** Returns the position in an id of `eventIdAt`; `undefined` if this process did not create the id. */
   parse(eventId: string): number | undefined {
     const [, epoch, digits = ""] = ID.exec(eventId) ?? [];
     if (epoch !== this.#epoch) return undefined;

@@ -33,7 +33,7 @@ export function describeStreams(all: Iterable<Subscription>, query: StreamQuery,
   const found: Subscription[] = [];
   for (const stream of all) {
     if (!matches(stream, query)) continue;
-    // The loop collects one stream more than the limit, to find out whether there is another page.
+    // One stream more than the limit shows that there is another page.
     if (found.push(stream) > query.limit) break;
   }
   const page = found.slice(0, query.limit);

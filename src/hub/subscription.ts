@@ -26,19 +26,18 @@ export interface SubscriptionParts {
 
 /** The callbacks of a subscription. All subscriptions share one owner. */
 export interface SubscriptionOwner {
-  /** Called when a backend event that waited in the outbox was written. `receivedAtMs` is the time at which the hub received the event. */
+  /**
+   * Called when a backend event from the outbox was written. `receivedAtMs`: when the hub received it, on the monotonic clock.
+   */
   deliveredLate(receivedAtMs: number): void;
   /**
-   * Called once, when the stream has ended. `reason` is `undefined` if the client disconnected. `undelivered` is the number of backend
-   * events that were dropped.
+   * Called once, when the stream has ended. `reason`: `undefined` if the client disconnected. `undelivered`: number of dropped
+   * backend events.
    */
   closed(subscription: Subscription, reason: Reason | undefined, undelivered: number): void;
 }
 
-/**
- * One open stream. Only the sink stores whether the stream has ended. When the stream ends for any reason (such as a disconnect, a
- * revocation or a full outbox), the sink calls `ended` once.
- */
+/** One open stream. Its sink stores whether the stream has ended. When it ends for any reason, the sink calls `ended` once. */
 export class Subscription implements SinkListener {
   readonly id: number;
   readonly deviceSessionId: string;
@@ -49,9 +48,9 @@ export class Subscription implements SinkListener {
   readonly #sink: Sink;
   readonly #limits: OutboxLimits;
   readonly #owner: SubscriptionOwner;
-  /** The number of broadcasts that this stream has received or skipped; set by `Broadcaster`. */
+  /** Number of the latest broadcast that this stream received or skipped; set by `Broadcaster`. */
   broadcasts = 0;
-  /** The frames that wait to be written. The outbox exists only while the client reads too slowly. */
+  /** Frames that wait to be written. The outbox exists only while the client reads too slowly. */
   #outbox: Outbox | undefined;
   /** Whether a backend event is being written. If the stream ends during the write, this event counts as dropped. */
   #isWritingBackendEvent = false;
@@ -69,14 +68,13 @@ export class Subscription implements SinkListener {
   }
 
   /**
-   * Asks the sink to call `ended` when the stream ends. If the stream has already ended, `owner.closed` is called immediately. So call this
-   * method only after the owner has stored the subscription.
+   * Asks the sink to call `ended` when the stream ends. If it has already ended, `owner.closed` is called immediately. So store
+   * the subscription before this call.
    */
   watchSink(): void {
     this.#sink.onEnd(this);
   }
 
-  /** The sink calls this method when the stream has ended (`SinkListener`). */
   ended(thrown: unknown): void {
     const undelivered = (this.#outbox?.backendEvents ?? 0) + (this.#isWritingBackendEvent ? 1 : 0);
     this.#outbox = undefined;
@@ -97,16 +95,15 @@ export class Subscription implements SinkListener {
   }
 
   /**
-   * Writes an event, or queues it in the outbox if the client reads too slowly. Ends the stream with SLOW_CONSUMER if the outbox is full.
-   * Returns whether the event was written immediately.
+   * Writes an event, or queues it in the outbox if the client reads too slowly. If the outbox is full, ends the stream with
+   * SLOW_CONSUMER. Returns whether the event was written immediately.
    *
-   * `receivedAtMs` is the time at which the hub received the event, on the monotonic clock; `undefined` for an event that the gateway
-   * itself created.
+   * `receivedAtMs`: when the hub received the event, on the monotonic clock; `undefined` for an event of the hub itself.
    */
   deliver(event: SignedEvent, receivedAtMs?: number): boolean {
     if (this.#sink.ended) return false;
     const frame = event.frame(this.#sink.codec);
-    // This is the usual case: the client reads fast enough, so no outbox is needed.
+    // The client reads fast enough, so no outbox is needed.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
       return this.#write(frame, receivedAtMs);
     }
@@ -150,7 +147,7 @@ export class Subscription implements SinkListener {
 
   #flush(outbox: Outbox): void {
     if (outbox !== this.#outbox) return;
-    // The first frame is written without a look at the number of queued bytes: `drained` has resolved, so the runtime's queue has room.
+    // `drained` has resolved, so the runtime's queue has room for at least one frame.
     let next = outbox.shift();
     while (next !== undefined) {
       if (!this.#write(next.frame, next.receivedAtMs)) return;

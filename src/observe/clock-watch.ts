@@ -9,16 +9,17 @@ export interface ClockWatchParts {
 }
 
 const CHECK_INTERVAL_MS = 1000;
-/** Maximum speed of slewing (a gradual correction of the wall clock): 0.001 s per second. It is twice the limit of the Linux kernel. */
+/** Maximum rate of slewing (gradual correction of the wall clock), in s per s. The Linux kernel slews at most half as fast. */
 const SLEW_MAX = 0.001;
 
 /**
  * Detects steps of the wall clock by comparing it with the monotonic clock.
  *
- * Both clocks are read at the same moment, so a busy process is not reported as a step. A suspension of the host is reported as a step.
- *
- * A check forgets only the change that slewing (gradual correction) can cause. Larger changes below `CLOCK_JUMP_MS` therefore add up over
- * several checks, and their sum is reported as a step.
+ * - A step is a change of at least `CLOCK_JUMP_MS` relative to the monotonic clock.
+ * - Slewing (gradual correction) of up to `SLEW_MAX` is not a step.
+ * - Smaller changes that are faster than slewing add up over several checks. Their sum can be a step.
+ * - A suspension of the host is a step.
+ * - A busy process is not a step, because both clocks are read at the same moment.
  */
 export class ClockWatch {
   readonly #parts: ClockWatchParts;

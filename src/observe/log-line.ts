@@ -7,13 +7,16 @@ export type LogFormat = "json" | "pretty";
 /** Formats one log line, without a line feed at the end. `time` is ISO 8601 in UTC. */
 export type LineFormatter = (time: string, level: Level, message: string, fields: LogFields | undefined) => string;
 
-/** Maximum length of a value, in UTF-16 units before escaping. Longer values are truncated, because clients control some values. */
+/**
+ * Maximum length of a message or value, in UTF-16 units before escaping. Longer text is truncated, because clients control some
+ * values.
+ */
 const VALUE_CHARS_MAX = 2048;
 /** Maximum length of a log line, in UTF-16 units. A longer line is formatted again, with shorter values and fewer fields. */
 const LINE_CHARS_MAX = 8192;
 /**
- * Maximum length of a value in a line that is formatted again, in UTF-16 units. It is low, because escaping can make a value six times as
- * long.
+ * Maximum length of a value in a line that exceeded `LINE_CHARS_MAX`, in UTF-16 units before escaping. Escaping can make a
+ * value six times as long.
  */
 const SHORT_VALUE_CHARS_MAX = 64;
 const SHORT_LINE_FIELDS_MAX = 16;
@@ -29,7 +32,10 @@ function bounded(render: Render): LineFormatter {
   };
 }
 
-/** Formats `{"time":…,"level":…,"msg":…,…fields}`. A field named `time`, `level` or `msg` is renamed. Undefined fields are omitted. */
+/**
+ * Formats `{"time":…,"level":…,"msg":…,…fields}`. Undefined fields are omitted. Fields named `time`, `level` or `msg` get the
+ * prefix `field_`.
+ */
 const jsonLine = bounded((time, level, message, fields, valueCharsMax) => {
   const safe = fields !== undefined && hasReserved(fields) ? withoutReserved(fields) : fields;
   const head = `{"time":"${time}","level":"${level}","msg":${JSON.stringify(clip(message, valueCharsMax))}`;
@@ -67,12 +73,15 @@ function plainOrQuoted(text: string, plain: RegExp, charsMax: number): string {
 }
 
 /**
- * Characters that could end a line, control a terminal or disguise text: line and paragraph separators, ignorable characters, and Unicode
- * general category C. Category C has control, format (bidirectional overrides), surrogate, private-use and unassigned characters.
+ * Matches a character that could end a line, control a terminal or disguise text:
+ *
+ * - Category C: control, format (such as bidirectional overrides), surrogate, private-use and unassigned characters
+ * - Line and paragraph separators
+ * - Ignorable characters, which are invisible
  */
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const EVERY_UNSAFE = new RegExp(UNSAFE, "gu");
-/** Matches a text of printable ASCII, which needs no escaping. This test is faster than `UNSAFE`, and nearly every log line passes it. */
+/** Matches text that needs no escaping. This test is faster than `UNSAFE`, and nearly every log line passes it. */
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 function isUnsafe(text: string): boolean {
@@ -89,7 +98,7 @@ function clippedJson(fields: LogFields, valueCharsMax: number): string {
   return JSON.stringify(fields, (_name, value: unknown) => (typeof value === "string" ? clip(value, valueCharsMax) : value));
 }
 
-/** Escapes unsafe characters in JSON text. JSON stays valid, because such characters occur only inside its strings. */
+/** Escapes unsafe characters in JSON text. The JSON stays valid, because unsafe characters occur only inside strings. */
 function escapeUnsafe(json: string): string {
   return PRINTABLE_ASCII.test(json) ? json : json.replace(EVERY_UNSAFE, escaped);
 }

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { Log, LogFields } from "../core/telemetry.ts";
 import { FORMATTERS, LEVELS, type Level, type LogFormat } from "./log-line.ts";
 
-/** Writes one batch of lines; each line ends in a line feed. If it returns a promise, the next batch waits for it. */
+/** Writes one batch of lines. Each line ends in a line feed. If the sink returns a promise, the next batch waits for it. */
 export type LogSink = (batch: string) => unknown;
 
 export interface LogOptions {
@@ -10,7 +10,7 @@ export interface LogOptions {
   readonly format: LogFormat;
   readonly write: LogSink;
   readonly clock?: Clock;
-  /** Called with the number of log lines that were dropped, because the sink failed or the buffer was full. */
+  /** Called with the number of dropped log lines if the sink failed or the buffer was full. */
   readonly onDropped?: (lines: number) => void;
 }
 
@@ -19,17 +19,13 @@ export interface BatchedLog extends Log {
   flush(waitMs?: number): Promise<void>;
 }
 
-/** Maximum time for which a line waits for other lines of its batch, in ms. */
+/** Maximum time that a line waits for the rest of its batch, in ms. */
 const BATCH_MS = 50;
-/**
- * Size at which a batch is written immediately, in UTF-16 units. Bytes are not counted, because the count would have to read every line.
- */
+/** Size at which a batch is written immediately, in UTF-16 units. Counting bytes instead would be slower. */
 const BATCH_CHARS = 64 * 1024;
-/**
- * Maximum size of the buffered lines, in UTF-16 units. If the sink is so slow that the buffer is full, new lines are dropped and counted.
- */
+/** Maximum size of the buffered lines, in UTF-16 units. While the buffer is full, new lines are dropped and counted. */
 const BUFFER_CHARS_MAX = 4 * 1024 * 1024;
-/** Maximum time that `flush` waits by default, in ms. */
+/** Default of the maximum time that `flush` waits, in ms. */
 const FLUSH_MS = 1000;
 
 export function createLog(options: LogOptions): BatchedLog {
@@ -50,7 +46,9 @@ export function createLog(options: LogOptions): BatchedLog {
   };
 }
 
-/** Returns a function that formats a time as ISO 8601. The last result is cached, because many lines have the same millisecond. */
+/**
+ * Returns a function that formats a time as ISO 8601. The last result is cached, because many lines have the same millisecond.
+ */
 function isoTimes(): (nowMs: number) => string {
   let lastMs = Number.NaN;
   let last = "";
@@ -110,7 +108,7 @@ class LineBuffer {
     this.#writing = this.#deliver(lines).finally(() => this.#delivered());
   }
 
-  /** Writes the lines to the sink. If the sink fails, such as on a full disk, counts the lines as dropped. */
+  /** Writes the lines to the sink. If the sink fails, for example because the disk is full, counts the lines as dropped. */
   async #deliver(lines: readonly string[]): Promise<void> {
     try {
       await this.#write(`${lines.join("\n")}\n`);

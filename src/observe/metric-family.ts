@@ -1,54 +1,48 @@
 import type { MetricDeclaration } from "../core/metric-table.ts";
 import type { Labels } from "../core/telemetry.ts";
 
-/** One time series of a metric: a set of label values, and the value that belongs to them. */
+/** One time series of a metric: one combination of label values, and its value. */
 interface Series {
   /** The labels as `name="value",…`, escaped for the text format. */
   readonly labels: string;
   /** The value of a counter or gauge, or the sum of a histogram. */
   value: number;
-  /**
-   * For a histogram: the number of observations in each bucket, not cumulative. The last bucket is `+Inf`. Empty for other metric types.
-   */
+  /** Observations in each bucket of a histogram, not cumulative. The last bucket is `+Inf`. Empty for other metric types. */
   readonly counts: Float64Array;
 }
 
-/** A tree of time series with one level for each label. A look-up follows one label value at each level, and concatenates no strings. */
+/** A tree of time series: one level for each label, one branch for each label value. So a look-up concatenates no strings. */
 interface SeriesTree {
   series: Series | undefined;
   readonly next: Map<string, SeriesTree>;
 }
 
 /**
- * Maximum label sets of one metric, to bound the memory if clients control a label. All further label sets share one series, whose labels
- * are "other".
+ * Maximum number of label sets of one metric. It bounds the memory if clients control a label. All further label sets share one
+ * series, in which each label is "other".
  */
 const SERIES_MAX = 1000;
 const OTHER = "other";
 const LABEL_VALUE_CHARS_MAX = 128;
 const NO_BUCKETS: readonly number[] = [];
 
-/** A metric and all its label sets. */
+/** A metric with all its time series. */
 export class MetricFamily {
   readonly #name: string;
   readonly #declaration: MetricDeclaration;
   readonly #buckets: readonly number[];
-  /**
-   * The series by the label values that callers pass. Values are truncated, so long values that differ only at their end share a series.
-   */
+  /** The series by their label values. Values that differ only after `LABEL_VALUE_CHARS_MAX` characters share a series. */
   readonly #byValues: SeriesTree = { series: undefined, next: new Map() };
   #leaves = 0;
-  /**
-   * The series by their labels in the text format. Labels must be unique: Prometheus rejects all metrics if two series have equal labels.
-   */
+  /** The series by their labels in the text format. If two series had equal labels, Prometheus would reject all metrics. */
   readonly #byLabels = new Map<string, Series>();
 
   constructor(name: string, declaration: MetricDeclaration) {
     this.#name = name;
     this.#declaration = declaration;
     this.#buckets = declaration.buckets ?? NO_BUCKETS;
-    // Exposes a metric without labels from the start, with the value 0. Prometheus detects the first increment only if it has read 0
-    // before.
+    // A metric without labels is exposed from the start, with the value 0. Otherwise, Prometheus would not detect the first
+    // increment.
     if (declaration.labels.length === 0 && declaration.isOptional !== true) this.#find(undefined);
   }
 
@@ -77,7 +71,9 @@ export class MetricFamily {
     return `# HELP ${this.#name} ${help}\n# TYPE ${this.#name} ${type}\n${samples.join("")}`;
   }
 
-  /** Returns the series of a label set, and creates it if needed. Undeclared labels are ignored; a missing label has an empty value. */
+  /**
+   * Returns the series of a label set, and creates it if needed. Ignores undeclared labels. A missing label has an empty value.
+   */
   #find(labels: Labels | undefined): Series {
     let tree: SeriesTree | undefined = this.#byValues;
     for (const name of this.#declaration.labels) tree = tree?.next.get(labels?.[name] ?? "");
@@ -129,7 +125,10 @@ function branch(tree: SeriesTree, value: string): SeriesTree {
   return made;
 }
 
-/** Escapes backslash, quote and line feed (Prometheus text format 0.0.4, "Comments, help text, and type information"). */
+/**
+ * Truncates a label value, and escapes backslash, quote and line feed (Prometheus text format 0.0.4, "Comments, help text, and
+ * type information").
+ */
 function escapeLabel(value: string): string {
   return value.slice(0, LABEL_VALUE_CHARS_MAX).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

@@ -9,7 +9,7 @@ export interface MetricsOptions {
   readonly clock?: Clock;
 }
 
-/** All metrics of the process. They are kept in memory. */
+/** All metrics of the process, in memory. */
 export interface GatewayMetrics extends Metrics {
   /** Registers a function that is called before each `render`, for gauges that are computed on demand. */
   beforeRender(sample: () => void): void;

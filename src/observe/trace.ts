@@ -20,8 +20,11 @@ const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(
 const LENGTH_MAX = 256;
 
 /**
- * Parses a `traceparent` (W3C Trace Context 3.2.2 and 4.3). Returns `undefined` if it is invalid. Version 00 allows no additional fields.
- * In later versions, additional fields are ignored. Version ff is invalid.
+ * Parses a `traceparent` header (W3C Trace Context 3.2.2 and 4.3). Returns `undefined` if the header is invalid.
+ *
+ * - Version 00: a header with additional fields is invalid.
+ * - Later versions: additional fields are ignored.
+ * - Version ff is invalid.
  */
 export function parseTraceparent(header: string | undefined): TraceContext | undefined {
   if (header === undefined || header.length > LENGTH_MAX) return undefined;
@@ -36,11 +39,12 @@ const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
 /**
- * Returns a function that creates the trace headers of a backend call. The headers start a new span in the client's trace. If the client
- * sent no valid `traceparent`, the headers start a new trace.
+ * Returns a function that creates the trace headers of a backend call.
  *
- * A new trace is marked as sampled, because a backend with parent-based sampling records only traces with this mark. `tracestate` is passed
- * on only if it and `traceparent` are valid (3.3).
+ * - If the client sent a valid `traceparent`, the headers start a new span in its trace. A valid `tracestate` is passed on
+ *   (3.3).
+ * - Otherwise, the headers start a new trace, marked as sampled. With parent-based sampling, a backend records only sampled
+ *   traces.
  */
 export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandomValues(bytes)): ContinueTrace {
   const hex = hexFrom(random);
@@ -56,7 +60,9 @@ export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandom
 
 const POOL_BYTES = 4096;
 
-/** Returns a generator of hexadecimal ids that are never all zero. Random bytes are fetched in blocks that suffice for hundreds of ids. */
+/**
+ * Returns a function that creates hexadecimal ids. An id is never all zero. One call of `random` suffices for hundreds of ids.
+ */
 function hexFrom(random: RandomBytes): (length: number) => string {
   const pool = Buffer.alloc(POOL_BYTES);
   let at = POOL_BYTES;

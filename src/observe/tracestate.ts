@@ -1,9 +1,9 @@
-/** The `tracestate` header of W3C Trace Context (3.3). It is a list of vendor data about a trace, the newest member first. */
+/** The `tracestate` header of W3C Trace Context (3.3): a list of vendor data about a trace. The newest member is the first. */
 
 const MEMBERS_MAX = 32;
 /** Maximum length of a propagated header. At least 512 characters must be propagated (3.3.1.5). */
 const CHARS_MAX = 512;
-/** If a header exceeds `CHARS_MAX`, members longer than this are removed first, and then the last members (3.3.1.5). */
+/** If a header exceeds `CHARS_MAX`, members longer than this are removed first, and then members from the end (3.3.1.5). */
 const LONG_MEMBER_CHARS = 128;
 
 /** A valid key: a simple key, or `tenant@system` (3.3.1.3). */
@@ -12,8 +12,8 @@ const KEY = /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0
 const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 
 /**
- * Returns the header to propagate, without whitespace around its members. Returns `undefined` if the header is invalid or has no members.
- * If a request has several `tracestate` fields, join them by commas first.
+ * Returns the header to propagate, at most `CHARS_MAX` long. Returns `undefined` if the header is invalid or has no members. If
+ * a request has several `tracestate` fields, join them with commas first.
  */
 export function parseTracestate(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;

@@ -8,8 +8,8 @@ import { recheckSession } from "./session.ts";
 type CommandPorts = Pick<PipelinePorts, "sessions" | "revocations" | "signer" | "clock">;
 
 /**
- * Check 8 of a command. Calls the backend through the route of the request, and signs the reply. Throws SESSION_REVOKED, and
- * does not call the backend, if the session was revoked after check 2.
+ * Check 8 of a command. Calls the backend through the route of the request, and signs the reply. If the session was revoked
+ * after check 2, throws SESSION_REVOKED instead of calling the backend.
  */
 export async function runCommand(
   request: AdmittedRequest,

@@ -11,15 +11,12 @@ export type FailurePorts = Pick<
   "unverifiedBuckets" | "failurePermits" | "budgets" | "verifiedPeers" | "clock" | "onShadowRefusal"
 >;
 
-/**
- * The `scope` in the refusal RATE_LIMITED when a failure bucket is empty. It is the same for the failure bucket of a network
- * and of a session.
- */
+/** The `scope` in RATE_LIMITED refusals of check 0. It is the same for the failure buckets of networks and of sessions. */
 const SCOPE = "failures";
 
 /**
- * Refusals that are the fault of the gateway. An exempt session has a failure bucket of its own, which is not charged for them. So the session
- * is admitted as soon as the gateway has recovered.
+ * Refusals that are the fault of the gateway. They are not charged to the failure bucket of a recently verified session. So the
+ * session is admitted as soon as the gateway has recovered.
  */
 const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE", "REPLAY_STORE_UNAVAILABLE"]);
 
@@ -29,15 +26,14 @@ const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE
  *
  * - A session that was recently verified from the network is exempt from the network's failure bucket. So one bad client does
  *   not block other clients behind the same address.
- * - Each exempt session has its own failure bucket, because the session id of the request is not verified yet.
- * - A request holds failure permits until it has failed or succeeded. So requests sent in parallel cannot test more guesses
- *   than requests sent one after the other.
+ * - Each exempt session has its own failure bucket, because anyone can send its session id: the id is not verified yet.
+ * - A request holds failure permits until it has failed or succeeded. So parallel requests cannot test more guesses than
+ *   sequential requests.
  */
 export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
   const { peer, message } = request;
   const claimedSessionId = message.envelope?.deviceSessionId ?? "";
-  // `verifiedPeers.has` hashes the whole id, and an id may be as long as the request.
-  // So `isDeviceSessionId` runs first: it limits the length of the id.
+  // `isDeviceSessionId` runs first, because it limits the length of the id. `verifiedPeers.has` hashes the complete id.
   const isExempt =
     isDeviceSessionId(claimedSessionId) && ports.verifiedPeers.has(peer.network, claimedSessionId, ports.clock.now());
   const demand = isExempt ? sessionDemand(peer, claimedSessionId, ports) : networkDemand(peer, ports);
@@ -45,8 +41,8 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
   try {
     await acquirePermits(demand, permits, ports);
   } catch (refusal) {
-    // The network is charged for the decoding of the message even if the request is refused here. The purpose of an attack may
-    // be to make the gateway decode.
+    // The decoding is charged even if the request is refused here. Otherwise, an attacker could make the gateway decode any
+    // number of messages.
     await chargeVerifiedNetwork(peer, request.cost, ports);
     throw refusal;
   }
@@ -59,8 +55,10 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
  *
  * `cost` is the number of tokens that the next step costs. It is 0 if the step is cheap.
  *
- * If a session was recently verified from the network, an empty failure bucket does not refuse cheap steps. All other steps are
- * then limited by a second bucket of the network, which has the rate and burst of the `ip` budget.
+ * If a session was recently verified from the network, an empty failure bucket does not refuse a request:
+ *
+ * - Cheap steps are always allowed.
+ * - Other steps are limited by a second bucket of the network, with the rate and burst of the `ip` budget.
  */
 export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, verifiedPeers, clock } = ports;
@@ -96,8 +94,8 @@ async function chargeVerifiedNetwork(peer: Peer, cost: number, ports: FailurePor
 }
 
 /**
- * Acquires the failure permits of a request. If other requests hold the tokens that the request needs, the request waits: many
- * honest clients behind one address may connect simultaneously after a restart.
+ * Acquires the failure permits of a request. If other requests hold the tokens that the request needs, the request waits. So
+ * many honest clients behind one address can connect simultaneously after a restart.
  *
  * Throws RATE_LIMITED if the bucket has too few tokens, or if `ip.burst` requests already wait for this bucket.
  */
@@ -125,8 +123,8 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
 }
 
 /**
- * Reports a request that passes only because the failure budget is in shadow mode. Without shadow mode, the request would be
- * refused because all tokens are held and the maximum number of requests already wait.
+ * Calls `onShadowRefusal` if the request passes only because the failure budget is in shadow mode. In shadow mode, no request
+ * waits. So `held` includes the tokens of up to `ip.burst` requests that would otherwise wait.
  */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
@@ -135,8 +133,8 @@ function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
 }
 
 /**
- * Charges the failure bucket of the network for a refused request. If the session is exempt, also charges the session's own
- * failure bucket. Must run before `releasePermits`.
+ * Charges the network's failure bucket for a refused request. If the session is exempt from this bucket (see
+ * `checkFailureBudget`), also charges the session's own bucket, except for `GATEWAY_FAULTS`. Must run before `releasePermits`.
  */
 export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
   // A request that was signed before the gateway started is not charged. After a restart, all clients behind one address may
@@ -174,9 +172,9 @@ function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDema
 }
 
 /**
- * Returns the bucket of a network that has verified sessions. The bucket limits requests that were refused before their session
- * was known, such as undecodable requests. Its key contains "*" as the session id. "*" is not a valid session id, so no session
- * has the same key.
+ * Returns the second bucket of a network with recently verified sessions. It limits the decoding of messages that are refused
+ * before their session is known. Its key has "*" instead of a session id. No session has this key, because "*" is not a valid
+ * session id.
  */
 function verifiedNetworkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };

@@ -1,6 +1,5 @@
 /**
- * The state of one failure bucket: `held` is the number of tokens that requests hold, and `waiting` wakes the requests that
- * wait for a token.
+ * The permits of one failure bucket. `held` is the number of held tokens. Each function in `waiting` wakes one waiting request.
  */
 interface PermitQueue {
   held: number;
@@ -14,7 +13,7 @@ interface PermitQueue {
 export class FailurePermits {
   readonly #queues = new Map<string, PermitQueue>();
 
-  /** Returns how many tokens of a failure bucket are held by requests. */
+  /** Returns the number of tokens of the bucket that requests hold. */
   held(bucket: string): number {
     return this.#queues.get(bucket)?.held ?? 0;
   }
@@ -38,8 +37,8 @@ export class FailurePermits {
   }
 
   /**
-   * Returns true if a request may wait for a token of the bucket. Other requests must hold tokens of the bucket, and fewer than
-   * `waitingMax` requests may be waiting already.
+   * Returns whether a request may wait for a token of the bucket. It may wait if other requests hold tokens of the bucket, and
+   * if fewer than `waitingMax` requests already wait.
    */
   mayWait(bucket: string, waitingMax: number): boolean {
     const queue = this.#queues.get(bucket);

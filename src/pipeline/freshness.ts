@@ -3,8 +3,8 @@ import type { PipelinePorts } from "./ports.ts";
 import { type FreshRequest, proven, type VerifiedCaller } from "./proof.ts";
 
 /**
- * The cause of a refusal: the timestamp of the request is within the freshness window, but the request was signed before the
- * gateway started. The cause is logged and never sent to a client.
+ * The cause of TIMESTAMP_OUT_OF_WINDOW if the timestamp is within the freshness window, but the request was signed before the
+ * gateway started. The cause is logged, and never sent to a client.
  */
 export class SignedBeforeStart extends Error {
   constructor() {
@@ -18,9 +18,8 @@ type FreshnessPorts = Pick<PipelinePorts, "replay" | "replayCoverageStartMs" | "
 /**
  * Checks 5 and 6. Throws unless the timestamp is within the freshness window and the request id is unused.
  *
- * - A reservation is kept longer than the freshness window of its request. So it does not expire while the timestamp is still
- *   accepted.
- * - Check 4 has already verified the signature. So only the device of the session can use up its request ids.
+ * - The reservation of the request id expires only after the timestamp has left the freshness window.
+ * - Check 4 has already verified the signature. So only the device of a session can use up the session's request ids.
  */
 export async function claimFreshness(request: VerifiedCaller, ports: FreshnessPorts): Promise<FreshRequest> {
   const { windowMs, marginMs } = ports.freshness;
@@ -40,8 +39,7 @@ function checkTimestamp(signedAtMs: number, { clock, freshness, replayCoverageSt
   }
   if (signedAtMs >= replayCoverageStartMs) return;
   if (nowMs >= replayCoverageStartMs) throw outOfWindow(nowMs, freshness.windowMs, new SignedBeforeStart());
-  // The gateway's clock was set back. The client must not get TIMESTAMP_OUT_OF_WINDOW: it would sign the request again, which
-  // would fail too.
+  // The gateway's clock was set back. After TIMESTAMP_OUT_OF_WINDOW, the client would sign the request again, and fail again.
   throw refuse("REPLAY_STORE_UNAVAILABLE", {
     cause: new Error("the gateway's clock is before the start of the replay coverage"),
   });

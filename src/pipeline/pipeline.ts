@@ -28,8 +28,8 @@ async function verifyAndCharge(prechecked: PrecheckedRequest, ports: PipelinePor
 }
 
 /**
- * The order of these lines is the security contract (proto/README.md, "Order of checks"). Each line needs the proof of the line
- * before.
+ * The order of these calls is part of the security contract (proto/README.md, "Order of checks"). Each call needs the proof of
+ * the previous call.
  */
 async function verify(request: PrecheckedRequest, ports: PipelinePorts): Promise<FreshRequest> {
   const wellFormed = checkEnvelope(request, ports.payloadBytesMax);
@@ -55,8 +55,8 @@ function isVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, p
 }
 
 /**
- * Records that the session was verified from this network. Must run after the replay check: the sender of a replayed request
- * must not count as verified.
+ * Records that the session was verified from this network. Must run after the replay check: a replayed request must not mark
+ * its sender as verified.
  */
 function markVerified({ peer, session }: Pick<FreshRequest, "peer" | "session">, ports: PipelinePorts): void {
   ports.verifiedPeers.remember(peer.network, session.deviceSessionId, ports.clock.now());

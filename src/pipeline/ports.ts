@@ -30,14 +30,14 @@ export interface PipelinePorts {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
   /**
-   * A Unix time in ms. A request that was signed earlier is refused, because the record that its id was used may be lost.
-   * `-Infinity` if no such record can be lost.
+   * A Unix time in ms. A request that was signed earlier is refused, because its reservation may be lost. `-Infinity` if no
+   * reservation can be lost.
    */
   readonly replayCoverageStartMs: number;
   /** The store of the buckets for requests that passed checks 1 to 6. */
   readonly buckets: BucketStore;
   /**
-   * The store of the failure buckets. It is separate, so that the buckets of failing clients cannot evict the buckets of
+   * The store of the failure buckets. It is separate from `buckets`, so that failing clients cannot evict the buckets of
    * verified requests.
    */
   readonly unverifiedBuckets: BucketStore;
@@ -50,6 +50,6 @@ export interface PipelinePorts {
   readonly payloadBytesMax: number;
   readonly freshness: FreshnessOptions;
   readonly budgets: PipelineBudgets;
-  /** Called when a budget in shadow mode would refuse a request if it were not in shadow mode. */
+  /** Called when a request passes only because a budget is in shadow mode. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
 }

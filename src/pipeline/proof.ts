@@ -5,8 +5,8 @@ import type { Session } from "../core/sessions.ts";
 import type { RequestEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 
 /**
- * The property that makes a proof type unique. Each check takes the proof of the check before it, and only that check builds
- * its own proof. So code that calls two checks in the wrong order does not compile.
+ * The property that makes each proof type unique. A check takes the proof of the previous check, and is the only function that
+ * builds its own proof. So code that calls two checks in the wrong order does not compile.
  */
 declare const proof: unique symbol;
 type Proof<Check extends string> = { readonly [proof]: { readonly [C in Check]: true } };
@@ -41,8 +41,8 @@ interface Request {
 interface SessionRequest extends Request {
   readonly session: Session;
   /**
-   * A position in the revocation log. The session was active at this position. A revocation that was logged after this position
-   * may have ended the session.
+   * The position in the revocation log at which the session was active. A revocation after this position may have ended the
+   * session.
    */
   readonly mark: number;
 }
@@ -59,7 +59,7 @@ export type PrecheckedRequest = IncomingRequest & {
 export type WellFormed = Request & Proof<"envelope">;
 /** Check 2 passed: the session exists and is active. */
 export type KnownSession = SessionRequest & Proof<"session">;
-/** Check 3 passed: the payload has the hash that is in the envelope. */
+/** Check 3 passed: the payload matches the hash in the envelope. */
 export type IntactPayload = SessionRequest & Proof<"payload">;
 /** Check 4 passed: the device signed this envelope. */
 export type VerifiedCaller = SessionRequest & Proof<"signature">;

@@ -6,7 +6,7 @@ import { sha256 } from "../crypto/ed25519.ts";
 import { responseSigningInput } from "../crypto/signing-input.ts";
 import type { AdmittedRequest } from "./proof.ts";
 
-/** A signed response, in the shape of ExecuteCommandResponse. */
+/** A signed response, with the fields of ExecuteCommandResponse. */
 export interface SignedReply {
   readonly envelope: {
     readonly protocolVersion: string;

@@ -5,8 +5,8 @@ import type { FoundSession, SessionDirectory } from "../core/sessions.ts";
 import { type AdmittedRequest, type KnownSession, proven, type WellFormed } from "./proof.ts";
 
 /**
- * Check 2. Throws unless the session exists and is active. The proof contains the position of the revocation log at which the
- * session was active, so that a later check finds newer revocations.
+ * Check 2. Throws unless the session exists and is active. The proof contains `mark`, the position in the revocation log at
+ * which the session was active. A later check searches the log from there.
  */
 export async function findSession(request: WellFormed, sessions: SessionDirectory): Promise<KnownSession> {
   const { session, mark } = activeOf(await sessions.find(request.envelope.deviceSessionId));
@@ -15,13 +15,13 @@ export async function findSession(request: WellFormed, sessions: SessionDirector
 }
 
 /**
- * Returns a function that repeats check 2 immediately before a command is sent to the backend. The session may have been
- * revoked after check 2.
+ * Returns a function that repeats check 2 immediately before a command is sent to the backend. It throws SESSION_REVOKED if the
+ * session was revoked after check 2.
  *
- * - If the command did not wait in a queue, the revocation log is searched for revocations after `mark`, the position of check
- *   2.
- * - If the command waited, or if the log no longer contains all revocations after `mark`, the session is looked up again. While
- *   the command waited, the push feed may have missed a revocation.
+ * - If the command did not wait in a queue, the function searches the revocation log for entries after `mark`, the position at
+ *   check 2.
+ * - If the command waited, the function looks up the session again: the push feed may have missed a revocation in this time.
+ * - If the log no longer contains all entries after `mark`, the function also looks up the session again.
  */
 export function recheckSession(
   { session, mark }: AdmittedRequest,

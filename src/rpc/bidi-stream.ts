@@ -15,8 +15,8 @@ import type { BidiStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
 
 /**
- * Serves a bidirectional call. Over HTTP/2, requests and responses are sent concurrently. When the response ends, the call ends, and the
- * remaining request messages are not read.
+ * Serves a bidirectional call. Over HTTP/2, requests and responses are sent concurrently. The end of the response ends the
+ * call: remaining request messages are not read.
  *
  * The promise never rejects.
  */
@@ -39,8 +39,8 @@ export function serveBidiStream<Peer>(
 type ChargePeer = <T>(step: () => Promise<T>) => Promise<T>;
 
 /**
- * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. This charge limits the number of messages of a
- * stream, because no budget check applies to them.
+ * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. No other budget limits the number
+ * of messages of a stream.
  */
 function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): ChargePeer {
   let messages = 0;
@@ -79,8 +79,8 @@ class IncomingStream<I extends DescMessage> {
   }
 
   /**
-   * Reads the next message. Returns `undefined` at the end of the body, and after `abort` was called. `abort` cancels the body, so an error
-   * of a read after `abort` is ignored.
+   * Reads the next message. Returns `undefined` at the end of the body, and after `abort` was called. After `abort`, read
+   * errors are ignored, because `abort` cancels the body.
    */
   async #next(frames: FrameReader): Promise<MessageShape<I> | undefined> {
     const bytes = await frames.next().catch((error) => {
@@ -89,10 +89,7 @@ class IncomingStream<I extends DescMessage> {
     return bytes === undefined || this.#endedBy !== undefined ? undefined : this.#decoder.decode(bytes);
   }
 
-  /**
-   * Makes the iteration of `messages` throw, because the call has ended. A handler can thus tell an incomplete request from a complete
-   * request.
-   */
+  /** Makes the iteration of `messages` throw. So a handler does not mistake an incomplete request for a complete request. */
   abort(thrown: unknown): void {
     this.#endedBy = thrown instanceof Error ? thrown : new ConnectError("the call has ended", Code.Canceled);
     this.#body.cancel();

@@ -6,17 +6,19 @@ import type { ProtocolName, ReplyMetadata } from "./protocol.ts";
 /** Fields that a handler adds to the log line of its call. */
 export type CallNotes = Record<string, string | number | undefined>;
 
-/** One call, as its handler sees it. Headers, trailers and the deadline are created only when they are used. */
+/** One call, as its handler sees it. Response headers and trailers are created on first use. */
 export class Call<Peer = unknown> {
   readonly request: HttpRequest<Peer>;
   readonly protocol: ProtocolName;
   readonly codec: CodecName;
   readonly notes: CallNotes = {};
-  /** Maximum cost of decoding the last message that was read, in failures (`decodingCost`). */
+  /** Maximum cost of decoding the last message, as a number of failures (see `decodingCost`). */
   cost = 0;
   /** True after the peer guard (`options.guard`) has refused the peer of this call. */
   isPeerRefused = false;
-  /** The timeout that the client set, in ms. `undefined` if the client set no timeout, or if `startDeadline` was not called yet. */
+  /**
+   * The timeout that the client set, in ms. `undefined` if the client set no timeout, or if `startDeadline` was not called yet.
+   */
   timeoutMs: number | undefined;
   #header: Headers | undefined;
   #trailer: Headers | undefined;
@@ -45,7 +47,7 @@ export class Call<Peer = unknown> {
     return this.#trailer;
   }
 
-  /** A signal that aborts when the client disconnects, and when the client's timeout has passed. */
+  /** A signal that aborts when the client disconnects or the client's timeout has passed. */
   get signal(): AbortSignal {
     const disconnected = this.request.signal();
     return this.#deadline === undefined ? disconnected : AbortSignal.any([disconnected, this.#deadline]);
@@ -56,8 +58,8 @@ export class Call<Peer = unknown> {
   }
 
   /**
-   * Starts the timer of the client's timeout. Does nothing if `timeoutMs` is `undefined`. If the timer expires before `finish` is called,
-   * calls `onTimeout`.
+   * Starts the timer of the client's timeout. Does nothing if `timeoutMs` is `undefined`. If the timer expires before `finish`
+   * is called, calls `onTimeout`.
    */
   startDeadline(timeoutMs: number | undefined, onTimeout: (error: ConnectError) => void): void {
     this.timeoutMs = timeoutMs;

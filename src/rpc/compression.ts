@@ -15,19 +15,19 @@ import { ACCEPTED_CODINGS_CHARACTERS_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_FREE 
 import type { ProtocolHeaders } from "./protocol.ts";
 
 /**
- * A compression of messages. `name` is its name in headers. Compression is synchronous, so the gateway compresses or decompresses one
- * message at a time. This has two effects:
+ * A compression algorithm for messages. `name` is its name in headers. The methods are synchronous, so the process handles one
+ * message at a time:
  *
  * - The messages of a stream keep their order.
- * - Many concurrent decompression bombs take only the memory of one bomb.
+ * - Concurrent decompression bombs take only the memory of one bomb.
  */
 export interface Compression {
   readonly name: string;
   /** Compresses a response message. */
   compress(bytes: Uint8Array): Uint8Array;
   /**
-   * Decompresses a request message. Throws `BodyTooLarge` as soon as the message unpacks to more bytes than `unpackedBytesMax` allows. Throws
-   * ConnectError if the message is malformed.
+   * Decompresses a request message. Throws `BodyTooLarge` as soon as the output is longer than `unpackedBytesMax` returns.
+   * Throws ConnectError if the message is malformed.
    */
   decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }
@@ -46,7 +46,7 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
     name,
     compress,
     decompress(bytes, bytesMax) {
-      // Zero bytes are accepted as a compressed empty message, because some clients send it in this form.
+      // Some clients send zero bytes as a compressed empty message.
       if (bytes.byteLength === 0) return bytes;
       const maxOutputLength = unpackedBytesMax(bytes.byteLength, bytesMax);
       try {
@@ -59,16 +59,16 @@ function compression(name: string, unpack: Unpack, compress: (bytes: Uint8Array)
 }
 
 /**
- * Returns the maximum unpacked size of a message that has `packedBytes` compressed bytes. Two limits apply: `bytesMax`, and the ratio
- * `UNPACK_RATIO_MAX` (limits.ts).
+ * Returns the maximum unpacked size of a message with `packedBytes` compressed bytes. The size is limited by `bytesMax` and by
+ * the ratio `UNPACK_RATIO_MAX`. The ratio does not limit sizes up to `UNPACKED_BYTES_FREE`.
  */
 export function unpackedBytesMax(packedBytes: number, bytesMax: number): number {
   return Math.min(bytesMax, Math.max(UNPACKED_BYTES_FREE, packedBytes * UNPACK_RATIO_MAX));
 }
 
 /**
- * Decompresses brotli. The decoder fills a complete window (RFC 7932 9.1) before it returns output. 14 bytes of input can thus make it fill
- * 16 MiB. To prevent this, the window size in the input is lowered first.
+ * Decompresses brotli. The decoder fills a complete window (RFC 7932 9.1) before it returns output. So 14 bytes of input could
+ * make it fill 16 MiB. To prevent this, the window size in the input is lowered first.
  */
 function unpackBrotli(bytes: Uint8Array, options: { maxOutputLength: number }): Uint8Array {
   return brotliDecompressSync(narrowWindow(bytes, options.maxOutputLength), options);
@@ -88,9 +88,7 @@ export interface NegotiatedCompression {
   readonly response: Compression | undefined;
 }
 
-/**
- * Maximum number of different Accept-Encoding values whose selected compression is cached. Real clients send only a few different values.
- */
+/** Maximum number of `Accept-Encoding` values whose selected compression is cached. Clients send few different values. */
 const REMEMBERED_LISTS_MAX = 64;
 
 /** The compressions that a server supports. `negotiate` selects the compressions of a call. */
@@ -103,8 +101,8 @@ export class Compressions {
   }
 
   /**
-   * Selects the compressions of a call. Throws ConnectError `unimplemented` if the request uses an unknown compression. The error lists the
-   * supported compressions.
+   * Selects the compressions of a call. Throws ConnectError `unimplemented` if the request uses an unknown compression. The
+   * error lists the supported compressions.
    */
   negotiate(names: ProtocolHeaders, headers: HeaderReader): NegotiatedCompression {
     const [requested, ...more] = codingsOf(headers.get(names.encoding));
@@ -120,8 +118,10 @@ export class Compressions {
   }
 
   /**
-   * Returns the first supported compression in an Accept-Encoding list. Returns `undefined` if there is none, or if the list is longer than
-   * `ACCEPTED_CODINGS_CHARACTERS_MAX`. An entry with the quality value q=0 is excluded (RFC 9110 12.5.3); other quality values are ignored.
+   * Returns the first supported compression in an `Accept-Encoding` list. Returns `undefined` if there is none.
+   *
+   * - Entries with q=0 are excluded (RFC 9110 12.5.3). Other quality values are ignored.
+   * - A list longer than `ACCEPTED_CODINGS_CHARACTERS_MAX` selects no compression.
    */
   #firstOf(accepted: string): Compression | undefined {
     if (accepted.length > ACCEPTED_CODINGS_CHARACTERS_MAX) return undefined;

@@ -35,7 +35,7 @@ function timeoutMs(value: string | null): number | undefined {
   return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
 }
 
-/** Refuses a request if its version header names another version. A request without the version header is accepted; the protocol allows it. */
+/** Refuses a request if its version header is not `protocolVersion`. The protocol allows requests without this header. */
 function checkHeaders(headers: HeaderReader): void {
   const version = headers.get(headerProtocolVersion.toLowerCase());
   if (version !== null && version !== protocolVersion) {
@@ -46,7 +46,10 @@ function checkHeaders(headers: HeaderReader): void {
 const unaryContentTypes = { proto: contentTypeUnaryProto, json: contentTypeUnaryJson };
 const unaryHeaders = constantHeaders(unaryContentTypes);
 
-/** The unary protocol of Connect ("Unary-Request", "Unary-Response"). Messages are not framed. An error is JSON with an HTTP error status. */
+/**
+ * The unary protocol of Connect ("Unary-Request", "Unary-Response"). Messages are not framed. An error is JSON with an HTTP
+ * error status.
+ */
 export const connectUnary: UnaryProtocol = {
   name: "connect",
   framed: false,
@@ -79,7 +82,10 @@ function withTrailers<H extends Headers | Readonly<Record<string, string>>>(head
 const streamContentTypes = { proto: contentTypeStreamProto, json: contentTypeStreamJson };
 const streamHeaders = constantHeaders(streamContentTypes);
 
-/** The streaming protocol of Connect ("Streaming-Request", "Streaming-Response"): framed messages, then an EndStreamResponse in JSON. */
+/**
+ * The streaming protocol of Connect ("Streaming-Request", "Streaming-Response"): framed messages, then an EndStreamResponse in
+ * JSON.
+ */
 export const connectStream: StreamProtocol = {
   name: "connect",
   framed: true,

@@ -4,7 +4,7 @@ import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 
 export type FlatValue = string | bigint | Uint8Array | FlatMessage | undefined;
 
-/** A flat message. Each field is singular (not repeated), and is a string, bytes, an int64 or another flat message. */
+/** A flat message. No field is repeated. Each field is a string, bytes, an int64 or another flat message. */
 export interface FlatMessage {
   [field: string]: FlatValue;
 }
@@ -27,8 +27,8 @@ export interface FlatType {
 }
 
 /**
- * Returns the flat type of a descriptor. Returns `undefined` if the type is not flat. `enclosing` lists the types around this type, so that
- * a recursive type is found; a recursive type is not flat.
+ * Returns the flat type of a descriptor. Returns `undefined` if the type is not flat. A recursive type is not flat. `enclosing`
+ * lists the types that contain this type.
  */
 export function flatType(desc: DescMessage, enclosing: readonly DescMessage[] = []): FlatType | undefined {
   if (enclosing.includes(desc)) return undefined;

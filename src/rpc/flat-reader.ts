@@ -3,7 +3,7 @@ import { type FlatField, type FlatMessage, type FlatType, type FlatValue, flatTy
 import { FLAT_TEXT_BYTES_MAX } from "./limits.ts";
 
 const ASCII_MAX = 0x7f;
-/** Maximum tag (field number and wire type) that is encoded in one byte. If a message has a longer tag, protobuf-es decodes the message. */
+/** Maximum tag (field number and wire type) that fits in one byte. protobuf-es decodes messages with larger tags. */
 const TAG_MAX = 0x7f;
 /** Maximum length of a varint, in bytes. 7 bytes hold 49 bits, which a JavaScript number represents exactly. */
 const VARINT_BYTES_MAX = 7;
@@ -13,8 +13,9 @@ const COPIED_BYTES_MAX = 4096;
 /**
  * Returns a fast reader for a type of flat messages (flat-fields.ts). Returns `undefined` if the type is not flat.
  *
- * The reader decodes only messages in the form that encoders usually produce: known fields, in order, without repetition, with ASCII
- * strings. For all other bytes, valid or invalid, the reader returns `undefined`; then protobuf-es must decode them.
+ * The reader decodes only the form that encoders usually produce: known fields, in order, without repetition, with ASCII
+ * strings. For all other bytes, valid or invalid, the reader returns `undefined`. The caller must then decode the bytes with
+ * protobuf-es.
  */
 export function flatReader(desc: DescMessage): ((bytes: Uint8Array) => FlatMessage | undefined) | undefined {
   const type = flatType(desc);
@@ -24,7 +25,7 @@ export function flatReader(desc: DescMessage): ((bytes: Uint8Array) => FlatMessa
 }
 
 interface ReadPlan {
-  /** An empty message with default values. The reader copies it to create each new message, then fills the copy. */
+  /** An empty message with default values. Each new message starts as a copy of it. */
   readonly zero: FlatMessage;
   readonly byTag: readonly (PlannedField | undefined)[];
 }
@@ -38,7 +39,7 @@ function planOf({ desc, fields }: FlatType): ReadPlan {
   for (const field of fields) {
     if (field.tag <= TAG_MAX) byTag[field.tag] = { ...field, readPlan: field.message && planOf(field.message) };
   }
-  // The cast hides the property `$unknown` of the type. An empty message does not have this property.
+  // The cast removes `$unknown` from the type. An empty message does not have this property.
   return { zero: { ...(create(desc) as object) }, byTag };
 }
 

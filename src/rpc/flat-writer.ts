@@ -3,16 +3,16 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type FlatMessage, type FlatType, flatType } from "./flat-fields.ts";
 
 /**
- * Maximum message length, in bytes, after which a writer is used again. A writer never frees its buffer, which is as large as its longest
- * message. After a longer message, the writer is thus dropped.
+ * A writer is reused only if its last message had at most this many bytes. A writer never frees its buffer, which grows to the
+ * length of its longest message.
  */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 /**
  * Returns a fast writer for a type of flat messages (flat-fields.ts). Returns `undefined` if the type is not flat.
  *
- * The writer produces the same bytes as protobuf-es in a third of the time. It reuses one buffer, and encodes an initializer object without
- * creating a message from it first.
+ * The writer produces the same bytes as protobuf-es in a third of the time. It reuses one buffer. It encodes an initializer
+ * object directly, without creating a message.
  */
 export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8Array<ArrayBuffer>) | undefined {
   const type = flatType(desc);
@@ -20,7 +20,7 @@ export function flatWriter(desc: DescMessage): ((message: FlatMessage) => Uint8A
   let spare: BinaryWriter | undefined;
   return (message) => {
     const writer = spare ?? new BinaryWriter();
-    // Takes the writer out of `spare` during the encoding. If the encoding throws, the writer is thus not used again.
+    // If the encoding throws, the writer must not be reused.
     spare = undefined;
     writeMessage(writer, message, type);
     const bytes = writer.finish();

@@ -4,8 +4,8 @@ import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } fro
 import type { ReadOptions } from "./request-message.ts";
 
 /**
- * Splits the body of a request into messages. The reader reads chunks only until the requested message is complete. At any time, it thus
- * holds at most one message and the remaining bytes of the last chunk.
+ * Splits the body of a request into messages. The reader reads chunks only until the requested message is complete. So it holds
+ * at most one message and the rest of the last chunk.
  */
 export class FrameReader {
   readonly #source: BodySource;
@@ -20,7 +20,8 @@ export class FrameReader {
   }
 
   /**
-   * Returns the next message, decompressed. Returns `undefined` after the last message. Throws ConnectError, or the error of `tooLarge`.
+   * Returns the next message, decompressed. Returns `undefined` after the last message. Throws ConnectError, or the error that
+   * `options.tooLarge` creates.
    *
    * Call it again only after the promise has settled.
    */
@@ -70,8 +71,8 @@ class ByteQueue {
 
   append(chunk: Uint8Array): void {
     if (this.byteLength === 0) {
-      // If the queue is empty, it uses the chunk itself without a copy. A chunk usually contains complete messages, so nothing is copied
-      // then.
+      // An empty queue uses the chunk without a copy. A chunk usually contains only complete messages, so most bytes are not
+      // copied.
       this.#bytes = chunk;
       this.#from = 0;
       this.#to = chunk.byteLength;

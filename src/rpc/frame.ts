@@ -1,13 +1,14 @@
 /**
- * Length of a frame header. Connect streams, gRPC and gRPC-Web use the same frame for a message: a flag byte, the length of the message as an
- * unsigned 32-bit big-endian number, and the message. Only the end of a stream differs between the three protocols.
+ * Length of a frame header: a flag byte, and the length of the message as an unsigned 32-bit big-endian number. The message
+ * follows.
+ *
+ * Connect streams, gRPC and gRPC-Web use the same frames for messages. Only the end of a stream differs.
  */
 export const FRAME_HEADER_BYTES = 5;
 
 /** The bit of the flag byte that is 1 if the message is compressed. */
 export const FLAG_COMPRESSED = 0b0000_0001;
 
-/** Returns a frame that contains the message. */
 export function encodeFrame(flags: number, message: Uint8Array): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + message.byteLength);
   frame[0] = flags;

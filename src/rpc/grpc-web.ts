@@ -46,7 +46,7 @@ export const grpcWeb: UnaryProtocol & StreamProtocol = {
   },
 };
 
-/** The last frame of a successful response without trailers. This frame is encoded only once, because it is the usual one. */
+/** The last frame of a successful response without trailers. It is encoded only once, because most responses end with it. */
 const okTrailerFrame = encodeTrailer(setTrailerStatus(new Headers(), undefined));
 
 function trailerFrame(error: Parameters<typeof setTrailerStatus>[1], trailer: Headers | undefined): Uint8Array<ArrayBuffer> {

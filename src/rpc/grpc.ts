@@ -55,8 +55,8 @@ export const grpc: UnaryProtocol & StreamProtocol = {
 };
 
 /**
- * Parses the header `grpc-timeout` of gRPC and gRPC-Web. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is
- * malformed.
+ * Parses the header `grpc-timeout` of gRPC and gRPC-Web. Returns milliseconds. Throws ConnectError `invalid_argument` if the
+ * value is malformed.
  */
 export function grpcTimeoutMs(value: string | null): number | undefined {
   const { timeoutMs, error } = parseTimeout(value?.slice(0, TIMEOUT_CHARACTERS_MAX) ?? null, Number.MAX_SAFE_INTEGER);

@@ -1,7 +1,7 @@
 import { BODY_BYTES_PER_PIECE, BODY_PIECES_MAX } from "./limits.ts";
 
-// The HTTP interface of the RPC layer. A host is an HTTP server that adapts its requests and responses to this interface. The gateway has two
-// hosts: Bun.serve (transport/bun/fetch-host.ts) and node:http2 (transport/h2/h2-host.ts).
+// The HTTP interface of the RPC layer. A host is an HTTP server that adapts its requests and responses to this interface. The
+// gateway has two hosts: Bun.serve (transport/bun/fetch-host.ts) and node:http2 (transport/h2/h2-host.ts).
 
 /** Reads a header by its name, as `Headers` does. `name` must be in lower case. */
 export interface HeaderReader {
@@ -30,7 +30,7 @@ export interface HttpRequest<Peer = unknown> {
   body(): BodySource;
   /** Returns a signal that aborts when the client disconnects. */
   signal(): AbortSignal;
-  /** Frees all memory of the request except `path` and `peer`. It is for calls whose response stays open for a long time. */
+  /** Frees all memory of the request except `path` and `peer`. Call it if the response stays open for a long time. */
   release(): void;
   /** Whether responses on this connection can have trailers. gRPC needs trailers. */
   readonly trailers: boolean;
@@ -38,10 +38,7 @@ export interface HttpRequest<Peer = unknown> {
   readonly peer: Peer;
 }
 
-/**
- * The body of a request, provided by the host. Bytes that are not read yet wait at the client, except for the bytes that the runtime
- * buffers.
- */
+/** The body of a request, provided by the host. Unread bytes stay at the client, except the bytes that the runtime buffers. */
 export interface BodySource {
   /** Returns the next bytes, or `undefined` at the end. Throws if the client disconnects. Only one read may be pending. */
   read(): Promise<Uint8Array | undefined>;
@@ -49,7 +46,7 @@ export interface BodySource {
   cancel(): void;
 }
 
-/** Response headers. Constant headers are a plain record, because this is faster. If a handler adds headers, they are `Headers`. */
+/** Response headers: a plain record if they are constant, because it is faster; `Headers` if a handler added headers. */
 export type ResponseHeaders = Readonly<Record<string, string>> | Headers;
 
 /** A response with a complete body. */
@@ -68,22 +65,22 @@ export interface HttpStreamReply {
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly writer: BodyWriter;
-  /** Maximum time between two writes, in ms. `undefined` if the writer may wait for any time between two writes. */
+  /** Maximum time between two writes, in ms. `undefined` if there is no maximum. */
   readonly idleMsMax?: number | undefined;
 }
 
 /**
- * The writer of a streaming body. The host calls its methods. The writer is one object instead of several callbacks, because closures would
- * take most of the memory of an idle stream.
+ * The writer of a streaming body. The host calls its methods. It is one object instead of several closures, because closures
+ * would take most of the memory of an idle stream.
  */
 export interface BodyWriter {
   /** Called at most once, when the body can be written. Not called if the client has already disconnected. */
   bodyOpened(body: BodySink): void;
-  /** Called when all queued bytes are sent, if `needsDrain` was true. */
+  /** Called when all queued bytes are sent, if `BodySink.needsDrain` was true. */
   bodyDrained(): void;
   /**
-   * Called exactly once, as the last call: after the client has disconnected, or after the body was closed. It is also called if
-   * `bodyOpened` was never called.
+   * Called exactly once, as the last call: after the client has disconnected, or after the body was closed. It is also called
+   * if `bodyOpened` was never called.
    */
   bodyClosed(): void;
 }
@@ -119,7 +116,7 @@ export class BodyTooScattered extends Error {
   }
 }
 
-/** Returns whether `pieces` is too large a number of pieces for a body of `bytes` bytes. */
+/** Returns whether `pieces` exceeds the maximum number of pieces for a body of `bytes` bytes. */
 export function isScattered(pieces: number, bytes: number): boolean {
   return pieces > BODY_PIECES_MAX + bytes / BODY_BYTES_PER_PIECE;
 }

@@ -12,8 +12,8 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /**
- * Checks a JSON text before it is parsed. Throws if the text exceeds a bound of limits.ts, or if a name occurs twice in one object. The
- * parser checks the syntax later.
+ * Checks a JSON text before it is parsed. Throws if the text exceeds a bound of limits.ts, or if a name occurs twice in one
+ * object. The parser checks the syntax later.
  *
  * Native code searches for the end of each string, so long strings without escapes are fast to check.
  */
@@ -21,12 +21,15 @@ export function checkJsonBounds(bytes: Uint8Array): void {
   new JsonBounds(bytes, JSON_TOKENS_MAX, true).run();
 }
 
-/** Checks the bounds of a JSON text as `checkJsonBounds` does, but with the token limit `tokensMax`. Names may occur twice in one object. */
+/**
+ * Checks the bounds of a JSON text as `checkJsonBounds` does, but with the token limit `tokensMax`. Names may occur twice in
+ * one object.
+ */
 export function checkJsonCost(bytes: Uint8Array, tokensMax: number): void {
   new JsonBounds(bytes, tokensMax, false).run();
 }
 
-/** The member names found so far in an object that is not closed yet. `undefined` stands for an array that is not closed yet. */
+/** For an object that is not closed yet: its member names so far. For an array that is not closed yet: `undefined`. */
 type OpenNames = Set<string> | undefined;
 
 class JsonBounds {
@@ -39,7 +42,7 @@ class JsonBounds {
   #tokensLeft: number;
   #spaceLeft = JSON_SPACE_BYTES_MAX;
   #escapesLeft: number;
-  /** Position of the next backslash after the checked bytes. If no more backslash follows, the length of the text. */
+  /** Position of the next backslash after the checked bytes, or the length of the text if no backslash follows. */
   #backslashAt = -1;
 
   constructor(bytes: Uint8Array, tokensMax: number, areNamesDistinct: boolean) {
@@ -137,10 +140,7 @@ class JsonBounds {
   }
 }
 
-/**
- * Replaces the escapes of a name. The result contains the name's UTF-8 bytes as Latin-1 characters, because names without escapes are
- * compared in this form too.
- */
+/** Decodes the escapes of a name. Input and result contain UTF-8 bytes as Latin-1 characters. */
 function unescaped(source: string): string {
   const name: unknown = JSON.parse(`"${Buffer.from(source, "latin1").toString()}"`);
   return Buffer.from(String(name)).toString("latin1");

@@ -2,16 +2,16 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { JSON_NUMBER_CHARACTERS_MAX, LENIENT_BASE64_CHARACTERS_MAX } from "./limits.ts";
 
-/** Checks the JSON value of one field or message. Returns the value for protobuf-es to decode: the same value or a rewritten one. */
+/** Checks the JSON value of one field or message. Returns the value that protobuf-es decodes: the same or a rewritten value. */
 type Prepare = (json: JsonValue) => JsonValue;
 
 /**
- * Checks and rewrites the JSON value of a message before protobuf-es decodes it, so that decoding takes time proportional to the length.
- * Modifies `json` in place.
+ * Checks and rewrites the JSON value of a message before protobuf-es decodes it, so that decoding takes linear time. Modifies
+ * `json` in place.
  *
  * - Throws if a string in a number field exceeds `JSON_NUMBER_CHARACTERS_MAX`, because BigInt takes quadratic time.
  * - Converts long base64 to the alphabet that protobuf-es decodes natively. Throws if long base64 is invalid.
- * - Does not check types and unknown names. protobuf-es checks them.
+ * - Does not check types or unknown names. protobuf-es checks them.
  */
 export function prepareFields(desc: DescMessage, json: JsonValue): JsonValue {
   return messagePreparer(desc)(json);
@@ -24,8 +24,7 @@ function messagePreparer(desc: DescMessage): Prepare {
   if (known !== undefined) return known;
   const byName = new Map<string, Prepare>();
   const prepare: Prepare = wellKnown(desc) ?? ((json) => objectOf(byName, json));
-  // This type is stored before its fields are visited, because a field may have the same type. Without this order, a recursive type would
-  // cause infinite recursion.
+  // Stored before the fields are visited. Otherwise, a recursive type would cause infinite recursion.
   preparers.set(desc, prepare);
   for (const field of desc.fields) {
     const prepareField = fieldPreparer(field);
@@ -45,12 +44,9 @@ function objectOf(byName: ReadonlyMap<string, Prepare>, json: JsonValue): JsonVa
   return json;
 }
 
-/** Matches the google.protobuf types whose JSON is a number, a boolean or a time. A string in this JSON is thus short. */
+/** Matches the google.protobuf types whose JSON is a number, a boolean or a time. Strings in such JSON are short. */
 const SHORT_TEXT_TYPES = /^google\.protobuf\.(Timestamp|Duration|((Double|Float|U?Int32|U?Int64|Bool)Value))$/;
-/**
- * Matches the google.protobuf types whose JSON is passed to protobuf-es unchanged. protobuf-es decodes them in linear time, so their JSON
- * does not have to be rewritten first.
- */
+/** Matches the google.protobuf types whose JSON is not rewritten, because protobuf-es decodes it in linear time. */
 const UNCHANGED_TYPES = /^google\.protobuf\.(Any|FieldMask|Struct|Value|ListValue|StringValue)$/;
 
 function wellKnown({ typeName }: DescMessage): Prepare | undefined {

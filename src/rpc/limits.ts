@@ -1,71 +1,81 @@
-// Bounds of the RPC layer, each with its reason. They bound requests so that decoding takes less than one millisecond.
+// Bounds of the RPC layer, each with its reason. With these bounds, decoding a request takes less than one millisecond.
 /** Maximum number of fields in a message, including all nested messages. A request of the contract has nine fields. */
 export const PROTO_FIELDS_MAX = 1024;
 /** Maximum depth of nested messages. gRPC libraries and protobuf-es have the same default. */
 export const MESSAGE_DEPTH_MAX = 100;
 
 /**
- * Maximum number of tokens in a JSON text: names, values and punctuation. The parser takes a few hundred ns for a name, and about 50 ns for
- * any other token.
+ * Maximum number of tokens in a JSON text: names, values and punctuation. The parser takes a few hundred ns for a name, and
+ * about 50 ns for any other token.
  */
 export const JSON_TOKENS_MAX = 2048;
-/** Maximum length of a number in JSON, in characters. BigInt takes quadratic time. Programs write numbers with at most 25 characters. */
+/** Maximum length of a number in JSON, in characters. BigInt takes quadratic time. Programs write at most 25 characters. */
 export const JSON_NUMBER_CHARACTERS_MAX = 64;
-/** Maximum length of a name in a JSON object, in bytes. Long names are slow to compare. Names of the contract have at most 17 characters. */
+/**
+ * Maximum length of a name in a JSON object, in bytes. Long names are slow to compare. Names of the contract have at most 17
+ * characters.
+ */
 export const JSON_NAME_BYTES_MAX = 256;
-/** Maximum white space in a JSON text, in bytes. Indented JSON has some hundred bytes of white space. */
+/** Maximum white space in a JSON text, in bytes. Indented JSON has a few hundred bytes of white space. */
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
 /**
- * Number of escapes that every JSON text may have. A text may have one more escape per `JSON_BYTES_PER_ESCAPE` bytes. Parsers decode
- * escapes slowly. PHP escapes about one in 65 characters of base64.
+ * Every JSON text may have this many escapes, and one more per `JSON_BYTES_PER_ESCAPE` bytes. Parsers decode escapes slowly.
+ * Base64 written by PHP has about one escape in 65 characters, because PHP escapes "/".
  */
 export const JSON_ESCAPES_MAX = 256;
 export const JSON_BYTES_PER_ESCAPE = 32;
 /**
- * Maximum length of base64 in any form that protobuf-es accepts, in characters. protobuf-es decodes unusual forms slowly, one character at
- * a time. Longer base64 must have a form that the runtime decodes natively.
+ * Up to this many characters, base64 may have any form that protobuf-es accepts. Longer base64 must have a form that the
+ * runtime decodes natively. protobuf-es decodes other forms slowly, one character at a time.
  */
 export const LENIENT_BASE64_CHARACTERS_MAX = 4096;
-/** Maximum length of a string that `flatReader` decodes, in bytes. For longer strings, protobuf-es is faster than a loop over the bytes. */
+/**
+ * Maximum length of a string that `flatReader` decodes, in bytes. For longer strings, protobuf-es is faster than a loop over
+ * the bytes.
+ */
 export const FLAT_TEXT_BYTES_MAX = 1024;
 
 /**
- * Every compressed message may unpack to this many bytes, even if its compressed size is very small. A brotli window of 18 bits holds
+ * Every compressed message may unpack to this many bytes, regardless of `UNPACK_RATIO_MAX`. A brotli window of 18 bits holds
  * exactly this many bytes (RFC 7932 9.1).
  */
 export const UNPACKED_BYTES_FREE = 2 ** 18 - 16;
 /**
- * Maximum ratio of unpacked size to compressed size. It applies to messages that unpack to more than `UNPACKED_BYTES_FREE`. Very regular
- * JSON reaches a ratio of 20.
+ * Maximum ratio of unpacked size to compressed size. It applies to messages that unpack to more than `UNPACKED_BYTES_FREE`.
+ * Very regular JSON reaches a ratio of 20.
  */
 export const UNPACK_RATIO_MAX = 100;
 /**
- * One failure is charged per this many compressed or unpacked bytes of a message that cannot be decoded. Unpacking takes at most 90 ns per
- * compressed byte (1.5 ms for 16 KiB) and 2 ns per unpacked byte (0.5 ms for 256 KiB).
+ * If a compressed message cannot be decoded, the number of charged failures is the larger of these two numbers:
+ *
+ * - compressed bytes divided by `PACKED_BYTES_PER_FAILURE`. Unpacking takes at most 90 ns per compressed byte (1.5 ms for 16
+ *   KiB).
+ * - maximum unpacked bytes divided by `UNPACKED_BYTES_PER_FAILURE`. Unpacking takes at most 2 ns per unpacked byte (0.5 ms for
+ *   256 KiB).
  */
 export const PACKED_BYTES_PER_FAILURE = 16 * 1024;
 export const UNPACKED_BYTES_PER_FAILURE = UNPACKED_BYTES_FREE;
 /**
- * Maximum length of an `Accept-Encoding` value, in characters. Each item takes some hundred ns to parse. Usual values have some tens of
- * characters.
+ * Maximum length of an `Accept-Encoding` value, in characters. Each item takes a few hundred ns to parse. Most values have a
+ * few tens of characters.
  */
 export const ACCEPTED_CODINGS_CHARACTERS_MAX = 512;
 /**
- * Maximum length of an uncompressed message that counts as cheap, in bytes. Decoding a cheap message takes no more time than refusing a
- * request.
+ * Maximum length of an uncompressed message that counts as cheap, in bytes. Decoding a cheap message takes no more time than
+ * refusing a request.
  */
 export const CHEAP_MESSAGE_BYTES_MAX = 16 * 1024;
 /**
- * The failure budget is charged once for every 16 messages of a bidirectional stream, because one reflection request takes about 100 µs.
- * Reflection tools send about ten requests.
+ * One failure is charged per this many messages of a bidirectional stream. A reflection request takes about 100 µs, and one
+ * failure stands for about 2 ms. Reflection tools send about ten requests.
  */
 export const MESSAGES_PER_FAILURE = 16;
 /** Maximum length of a health or reflection request, in bytes. Such a request contains little more than one name. */
 export const STANDARD_REQUEST_BYTES_MAX = CHEAP_MESSAGE_BYTES_MAX;
 
 /**
- * Maximum length of a timeout header, in characters. A valid value has at most ten characters. A longer value is truncated before parsing,
- * because the error for a malformed value quotes the value.
+ * Maximum length of a timeout header, in characters. A valid value has at most ten characters. A longer value is truncated
+ * before parsing, because the error for a malformed value quotes the value.
  */
 export const TIMEOUT_CHARACTERS_MAX = 16;
 
@@ -73,8 +83,8 @@ export const TIMEOUT_CHARACTERS_MAX = 16;
 export const TIMER_MS_MAX = 2_147_483_647;
 
 /**
- * Number of pieces (chunks or DATA frames) that every request body may have. A body may have one more piece per `BODY_BYTES_PER_PIECE`
- * bytes. Even a short piece takes some µs to process. Normal networks produce pieces of about 1200 bytes or more.
+ * Every request body may have this many pieces (chunks or DATA frames), and one more per `BODY_BYTES_PER_PIECE` bytes. Even a
+ * short piece takes some µs to process. Normal networks produce pieces of about 1200 bytes or more.
  */
 export const BODY_PIECES_MAX = 512;
 export const BODY_BYTES_PER_PIECE = 1024;

@@ -4,14 +4,14 @@ import type { ReplyMetadata } from "./protocol.ts";
 
 type Constant = Readonly<Record<string, string>>;
 
-/** Returns the response headers that are the same for every call of a codec. The headers that a handler adds are not included. */
+/** Returns, for each codec, the response headers that are the same for every call. */
 export function constantHeaders(contentTypes: Readonly<Record<CodecName, string>>): Readonly<Record<CodecName, Constant>> {
   return { proto: { "content-type": contentTypes.proto }, json: { "content-type": contentTypes.json } };
 }
 
 /**
- * Returns the response headers of a call: the constant headers, the headers that the handler added, and the compression header. If the call
- * adds no headers, returns `constant` itself.
+ * Returns the response headers of a call: the constant headers, the headers that the handler added, and the compression header.
+ * Returns `constant` itself if there are only constant headers.
  */
 export function replyHeaders(constant: Constant, metadata: ReplyMetadata, encodingHeader: string): ResponseHeaders {
   if (metadata.header === undefined && metadata.encoding === undefined) return constant;

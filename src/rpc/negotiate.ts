@@ -12,7 +12,7 @@ export interface Negotiated<P> {
   readonly codec: CodecName;
 }
 
-/** Maps content types to the protocols that serve one kind of method. */
+/** Maps content types to the protocols that serve one kind of method: unary or streaming. */
 export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   readonly #byContentType = new Map<string, Negotiated<P>>();
   /** Value of the header `Accept-Post` in a 415 response. It lists all accepted content types. */
@@ -30,8 +30,8 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   }
 
   /**
-   * Finds the protocol and codec of a content type. Returns `undefined` if no protocol has this content type. A JSON content type may have
-   * a charset parameter, which must be UTF-8.
+   * Finds the protocol and codec of a content type. Returns `undefined` if no protocol has this content type. A JSON content
+   * type may have a charset parameter, which must be UTF-8.
    */
   find(contentType: string | null): Negotiated<P> | undefined {
     if (contentType === null) return undefined;

@@ -11,7 +11,7 @@ export interface CallSummary<Peer> {
   /** The name of the method, without the name of its service. */
   readonly method: string;
   readonly call: Call<Peer>;
-  /** The error that ended the call. It is `undefined` after success. Handlers may throw any error, so it is not always a ConnectError. */
+  /** The error that ended the call; `undefined` after success. Handlers may throw any error, not only ConnectError. */
   readonly thrown: unknown;
   /** Start of the call, in ms of `RpcOptions.clock.monotonic()`. */
   readonly startedAt: number;
@@ -21,11 +21,10 @@ export interface CallSummary<Peer> {
 export interface RpcOptions<Peer> {
   /** Maximum length of a request message, in bytes. It applies before and after decompression. */
   readonly requestBytesMax: number;
-  /** Creates the error for a message that is longer than `requestBytesMax`, or longer than the lower limit of its method. */
+  /** Creates the error for a message that is longer than `limitBytes`. */
   readonly tooLarge: (limitBytes: number) => Error;
-  /** The compressions that the server supports. */
   readonly compressions: Compressions;
-  /** Minimum length of a response message that is compressed, in bytes. */
+  /** Response messages shorter than this many bytes are not compressed. */
   readonly compressBytesMin: number;
   readonly guard: PeerGuard<Peer>;
   /** Translates an error to the error that the client gets. Must return a ConnectError unchanged. */

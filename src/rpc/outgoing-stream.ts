@@ -7,7 +7,7 @@ import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 
-/** The call that the stream answers. The stream calls these methods. */
+/** The call that an `OutgoingStream` answers. The stream calls these methods. */
 export interface StreamOwner {
   /** Starts the HTTP response. Called once. */
   respond(reply: HttpStreamReply): void;
@@ -17,17 +17,19 @@ export interface StreamOwner {
   ended(thrown: unknown): void;
 }
 
-/** A listener for the end of a stream. */
 export interface EndListener {
-  /** Called when the stream ends. `thrown` is `undefined` after success. After a disconnect of the client, it is a ConnectError `canceled`. */
+  /**
+   * Called when the stream ends. `thrown` is `undefined` after success. If the client disconnected, it is a ConnectError
+   * `canceled`.
+   */
   ended(thrown: unknown): void;
 }
 
 /**
- * The response of a streaming call. The HTTP response starts at `open`, at the first frame or at the end of the stream. Before that, a handler
- * can set headers.
+ * The response of a streaming call. The HTTP response starts at `open`, at the first frame or at the end of the stream. A
+ * handler can set headers until then.
  *
- * Thousands of streams can be open and idle, so rarely used parts are created on first use.
+ * Thousands of streams can be open and idle. So rarely used parts are created on first use.
  */
 export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   readonly codec: CodecName;
@@ -54,7 +56,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     call: Call;
     protocol: StreamProtocol;
     encoder: Codec<O>;
-    /** Minimum length of a message that is compressed, in bytes. */
+    /** Messages that are shorter than this number of bytes are not compressed. */
     compressBytesMin: number;
     owner: StreamOwner;
   }) {
@@ -73,8 +75,8 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   }
 
   /**
-   * Frees the memory of the request, for a stream that stays open for a long time. The handler must send a message at least every
-   * `idleMsMax` ms. Must be called before the HTTP response starts.
+   * Frees the memory of the request. Use it for a stream that stays open for a long time. The handler must then send a message
+   * at least every `idleMsMax` ms. Must be called before the HTTP response starts.
    */
   releaseRequest(idleMsMax: number): void {
     this.#idleMsMax = idleMsMax;
@@ -82,14 +84,14 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   }
 
   /**
-   * Starts the HTTP response, so that the client gets the headers before the first message. It is for streams whose first message may be
+   * Starts the HTTP response, so that the client gets the headers before the first message. Use it if the first message may be
    * late.
    */
   open(): void {
     if (!this.#ended) this.#start();
   }
 
-  /** Sends one message. */
+  /** Sends one message. Does nothing after the end of the stream. */
   send(message: MessageInitShape<O>): void {
     const plain = this.#encoder.encode(message);
     const packer = plain.byteLength >= this.#compressBytesMin ? this.#compression : undefined;
@@ -127,15 +129,15 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   }
 
   /**
-   * Sets the listener for the end of the stream. If the stream has already ended, calls the listener immediately. A stream has one
-   * listener.
+   * Sets the listener for the end of the stream. A stream has at most one listener. If the stream has already ended, the
+   * listener is called immediately, with `undefined`.
    */
   onEnd(listener: EndListener): void {
     if (this.#ended) listener.ended(undefined);
     else this.#endListener = listener;
   }
 
-  /** Resolves when all queued bytes are sent, and when the client has disconnected. Only one call may be pending. */
+  /** Resolves when all queued bytes are sent, or when the client has disconnected. Only one call may be pending. */
   drained(): Promise<void> {
     if (this.#closed || this.#body?.needsDrain === false) return Promise.resolve();
     return new Promise((resolve) => {

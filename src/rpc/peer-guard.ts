@@ -3,18 +3,22 @@ import { unpackedBytesMax } from "./compression.ts";
 import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE, UNPACKED_BYTES_PER_FAILURE } from "./limits.ts";
 
 /**
- * Limits the work that a peer can cause with failing requests. A cost is a number of failures. It is paid from the peer's failure budget.
+ * Limits the work that a peer can cause with failing requests: each failure spends the peer's failure budget. A cost is a
+ * number of failures.
  */
 export interface PeerGuard<Peer> {
   /** Throws a refusal if the peer's failure budget does not cover `cost`. Does not spend from the budget. Must be synchronous. */
   check(peer: Peer, cost: number): void;
-  /** Spends `cost` from the peer's failure budget. Called for a request that cannot be decoded, and for messages of a long stream. */
+  /**
+   * Spends `cost` from the peer's failure budget. Called if a request cannot be decoded, and once per `MESSAGES_PER_FAILURE`
+   * messages of a bidirectional stream.
+   */
   charge(peer: Peer, cost: number): void | Promise<void>;
 }
 
 /**
- * Checks the peer of a call with the peer guard. If the guard refuses the peer, sets `isPeerRefused` of the call, because this refusal is
- * not charged to the peer.
+ * Checks the peer of a call with the peer guard. If the guard refuses the peer, sets `call.isPeerRefused`, so that this refusal
+ * is not charged to the peer.
  */
 export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard<Peer>): void {
   try {
@@ -26,8 +30,8 @@ export function checkPeer<Peer>(call: Call<Peer>, cost: number, guard: PeerGuard
 }
 
 /**
- * Returns the maximum cost of decompressing and decoding a message, as a number of failures. One failure stands for about 2 ms. The cost of
- * a short uncompressed message (`CHEAP_MESSAGE_BYTES_MAX`) is 0.
+ * Returns the maximum cost of decompressing and decoding a message, as a number of failures. One failure stands for about 2 ms
+ * of CPU time. An uncompressed message of at most `CHEAP_MESSAGE_BYTES_MAX` costs 0.
  */
 export function decodingCost(bytes: number, isPacked: boolean, bytesMax: number): number {
   if (!isPacked) return bytes <= CHEAP_MESSAGE_BYTES_MAX ? 0 : 1;

@@ -34,21 +34,24 @@ interface Protocol {
   readonly contentTypes: Readonly<Record<CodecName, string>>;
   /** Parses the value of the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
   timeoutMs(value: string | null): number | undefined;
-  /** Checks the headers that no other protocol has. Throws ConnectError if such a header is invalid. */
+  /** Checks the headers that only this protocol has. Throws ConnectError if such a header is invalid. */
   checkHeaders(headers: HeaderReader): void;
 }
 
 export interface UnaryProtocol extends Protocol {
   /** Whether the request message is framed (frame.ts). */
   readonly framed: boolean;
-  /** Returns the response. `message` must be encoded already. If `metadata.encoding` is set, `message` must also be compressed already. */
+  /** Returns the response. `message` must already be encoded. If `metadata.encoding` is set, it must also be compressed. */
   reply(message: Uint8Array, codec: CodecName, metadata: ReplyMetadata): HttpReply;
   replyError(error: ConnectError, codec: CodecName, metadata: ReplyMetadata): HttpReply;
 }
 
 export interface StreamProtocol extends Protocol {
   readonly framed: true;
-  /** Returns the response headers. `metadata.encoding` names the compression. Single messages of the stream may be uncompressed. */
+  /**
+   * Returns the response headers. `metadata.encoding` names the compression. A stream with compression may also have
+   * uncompressed messages.
+   */
   streamHeaders(codec: CodecName, metadata: ReplyMetadata): ResponseHeaders;
   streamEnd(error: ConnectError | undefined, trailer: Headers | undefined): StreamEnd;
 }

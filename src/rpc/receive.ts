@@ -6,7 +6,7 @@ import { checkPeer } from "./peer-guard.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 import type { AnyMethod } from "./service.ts";
 
-/** The parameters of a call that its request headers set. */
+/** The parameters of a call that are read from its request headers. */
 export interface CallHeaders {
   readonly timeoutMs: number | undefined;
   readonly compression: NegotiatedCompression;
@@ -15,8 +15,8 @@ export interface CallHeaders {
 /**
  * Checks the peer with the peer guard, and reads the request headers. Throws the refusal of the guard, or a ConnectError.
  *
- * This function must be synchronous. If a body has no listener in the first turn of the event loop, node:http2 does not report the end of
- * the body.
+ * This function must be synchronous, so that the request body gets a listener in the first turn of the event loop. Otherwise
+ * node:http2 does not report the end of the body.
  */
 export function openCall<Peer>(
   { limits }: AnyMethod<Peer>,
@@ -31,9 +31,7 @@ export function openCall<Peer>(
   return { timeoutMs, compression: options.compressions.negotiate(protocol.headers, headers) };
 }
 
-/**
- * Runs a function that reads or decodes a message. If the function fails, charges the peer, unless the client disconnected or was too slow.
- */
+/** Runs `step`, which reads or decodes a message. If `step` fails, charges the peer (see `charged`). */
 export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Peer>, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
@@ -43,15 +41,18 @@ export async function receive<T, Peer>(call: Call<Peer>, options: RpcOptions<Pee
 }
 
 /**
- * Charges the peer for an error that occurred before a message was decoded. Returns the error. Does not charge the peer if the client
- * disconnected or was too slow.
+ * Charges the peer's failure budget for an error that occurred before a message was decoded. Returns the error. Charges nothing
+ * in two cases:
+ *
+ * - The client disconnected or was too slow.
+ * - The peer guard refused the peer.
  */
 export async function charged<Peer>(thrown: unknown, call: Call<Peer>, { guard }: RpcOptions<Peer>): Promise<unknown> {
   if (!call.isPeerRefused && isChargeable(thrown)) await guard.charge(call.peer, call.cost);
   return thrown;
 }
 
-/** Returns false if the client disconnected or was too slow. Mobile clients often do, so such errors are not charged to the peer. */
+/** Returns false if the client disconnected or was too slow. Both are normal for mobile clients. */
 function isChargeable(thrown: unknown): boolean {
   return !(thrown instanceof ConnectError) || (thrown.code !== Code.Canceled && thrown.code !== Code.DeadlineExceeded);
 }

@@ -9,7 +9,12 @@ export interface FrameHeader {
   readonly messageBytes: number;
 }
 
-/** Decodes the frame header at the start of `bytes`. A request may set only the compression flag. Throws BodyTooLarge or ConnectError. */
+/**
+ * Decodes the frame header at the start of `bytes`.
+ *
+ * - Throws BodyTooLarge if the message is longer than `messageBytesMax`.
+ * - Throws ConnectError if the header is incomplete, or if it has a flag other than the compression flag.
+ */
 export function decodeFrameHeader(bytes: Uint8Array, messageBytesMax: number): FrameHeader {
   if (bytes.byteLength < FRAME_HEADER_BYTES) throw incompleteFrame();
   const flags = bytes[0] ?? 0;
@@ -24,8 +29,8 @@ export function incompleteFrame(): ConnectError {
 }
 
 /**
- * Translates an error that the host threw while it read the body. Possible causes: the body was too slow, the body had too many pieces, or
- * the client disconnected.
+ * Translates an error that the host threw while it read the body. The body was too slow, it had too many pieces, or the client
+ * disconnected.
  */
 export function incompleteBody(cause: unknown): ConnectError {
   if (cause instanceof BodyTooSlow) {

@@ -10,16 +10,16 @@ export interface ReadOptions {
   /** Maximum length of a message, in bytes. It applies before and after decompression. */
   readonly bytesMax: number;
   readonly compression: Compression | undefined;
-  /** Creates the error for a message over `bytesMax`. */
+  /** Creates the error for a message that is too long. */
   readonly tooLarge: (limitBytes: number) => Error;
   /**
-   * Called for each message before the message is decompressed and decoded, with its length in bytes. If it throws, the call ends with the
-   * error.
+   * Called with the length of each message in bytes, before the message is decompressed and decoded. If it throws an error, the
+   * call ends with this error.
    */
   readonly beforeDecoding: (bytes: number, isPacked: boolean) => void;
 }
 
-/** Reads the message of a request that must contain exactly one message. Throws ConnectError, or the error of `tooLarge`. */
+/** Reads the only message of a unary or server-streaming request. Throws ConnectError, or the error that `tooLarge` creates. */
 export async function readMessage(request: HttpRequest, options: ReadOptions): Promise<Uint8Array> {
   const { framed, bytesMax } = options;
   try {

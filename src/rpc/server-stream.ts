@@ -9,8 +9,8 @@ import type { ServerStreamMethod } from "./service.ts";
 import { serveStream } from "./stream-call.ts";
 
 /**
- * Serves a server-streaming call. The promise resolves when the response starts, and never rejects. After an error, the response is a
- * stream that ends immediately.
+ * Serves a server-streaming call. The promise resolves when the response starts, and never rejects. If the call fails before
+ * the first message, the response is a stream that contains only the error.
  */
 export function serveServerStream<Peer>(
   method: ServerStreamMethod<DescMessage, DescMessage, Peer>,

@@ -8,8 +8,8 @@ import type { AnyMethod } from "./service.ts";
 import { serveUnary } from "./unary.ts";
 
 /**
- * Serves unary, server-streaming and bidirectional methods over Connect and gRPC-Web. On connections that support trailers, also serves
- * gRPC.
+ * Serves unary, server-streaming and bidirectional methods over Connect, gRPC-Web and gRPC. gRPC is served only on connections
+ * that support trailers.
  */
 export class RpcServer<Peer> {
   readonly #methods: ReadonlyMap<string, AnyMethod<Peer>>;

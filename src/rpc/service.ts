@@ -11,15 +11,17 @@ import type { Call } from "./call.ts";
 import { type Codecs, codecsOf } from "./codec.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 
-/** Answers one request message with one response message. The handler may throw any error: `RpcOptions.toConnectError` translates errors. */
+/**
+ * Answers one request message with one response message. May throw any error: `RpcOptions.toConnectError` translates errors.
+ */
 export type UnaryHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   request: MessageShape<I>,
   call: Call<Peer>,
 ) => Promise<MessageInitShape<O>> | MessageInitShape<O>;
 
 /**
- * Answers one request message with a stream. The stream stays open after the handler returns, so the code that keeps the stream must end
- * it. If the handler throws, the stream ends with the error.
+ * Answers one request message with a stream. The stream stays open after the handler returns. The handler, or the code that it
+ * passes the stream to, must call `stream.end`. If the handler throws, the stream ends with the error.
  */
 export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   request: MessageShape<I>,
@@ -28,10 +30,11 @@ export type ServerStreamHandler<I extends DescMessage, O extends DescMessage, Pe
 ) => Promise<void> | void;
 
 /**
- * Answers a stream of request messages with a stream. The code that keeps the response stream must end it, as for `ServerStreamHandler`.
+ * Answers a stream of request messages with a stream. The response stream stays open after the handler returns. The handler, or
+ * the code that it passes the stream to, must call `stream.end`.
  *
- * - `requests` can be iterated once. A message is read only when the iteration needs the message.
- * - `requests` ends after the last message of the client. It throws if the call ends before the last message.
+ * - `requests` can be iterated once. Each step of the iteration reads one message.
+ * - The iteration ends after the last message of the client. It throws if the call ends before the last message.
  */
 export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   requests: AsyncIterable<MessageShape<I>>,
@@ -41,9 +44,12 @@ export type BidiStreamHandler<I extends DescMessage, O extends DescMessage, Peer
 
 /** Limits for the calls of one method. */
 export interface MethodLimits {
-  /** Maximum length of a request message, in bytes. The server has a limit for all methods too; the lower limit applies. */
+  /** Maximum length of a request message, in bytes. If `RpcOptions.requestBytesMax` is lower, it applies instead. */
   readonly requestBytesMax: number;
-  /** If true, the peer guard does not check the peers of calls. Set it only for methods whose calls cost at most as much as a refusal. */
+  /**
+   * If true, the peer guard does not check the calls of this method. Set it only if serving a call is as cheap as refusing the
+   * call.
+   */
   readonly servesAnyPeer: boolean;
 }
 
@@ -76,7 +82,6 @@ export interface BidiStreamMethod<I extends DescMessage, O extends DescMessage, 
   readonly handle: BidiStreamHandler<I, O, Peer>;
 }
 
-/** A method of any kind, with any message types. */
 export type AnyMethod<Peer> =
   | UnaryMethod<DescMessage, DescMessage, Peer>
   | ServerStreamMethod<DescMessage, DescMessage, Peer>

@@ -10,9 +10,9 @@ import { type CallHeaders, charged, openCall } from "./receive.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { BidiStreamMethod, ServerStreamMethod } from "./service.ts";
 
-/** The part of a streaming call that depends on the kind of method. */
+/** The part of a streaming call that differs between server-streaming and bidirectional methods. */
 interface StreamCall<Peer> {
-  /** Reads the request and calls the handler of the method. If it rejects, the response ends with the error. */
+  /** Reads the request and calls the handler of the method. If the promise rejects, the response ends with the error. */
   handle(call: Call<Peer>, stream: OutgoingStream<DescMessage>, read: ReadOptions): Promise<void>;
   /** Called once, after the end of the response. `thrown` is the error that ended the response; it is `undefined` after success. */
   ended?(thrown: unknown): void;
@@ -39,7 +39,7 @@ export function serveStream<Peer>(
   });
 }
 
-/** The data of a call that is needed until the end of its response. */
+/** The part of a call that is kept in memory until its response ends. */
 class AnsweredCall<Peer> implements StreamOwner {
   readonly #method: string;
   readonly #call: Call<Peer>;

@@ -56,8 +56,8 @@ async function answer<Peer>(
 }
 
 /**
- * Returns the result of `work`. If the client's timeout passes first, rejects with `deadline_exceeded`. `work` then continues, and its
- * result is ignored.
+ * Returns the result of `work`. If the client's timeout passes first, rejects with `deadline_exceeded`. `work` then continues,
+ * but its result is ignored.
  */
 function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeoutMs: number | undefined, call: Call<Peer>) {
   if (timeoutMs === undefined) return work();
@@ -68,8 +68,8 @@ function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeou
 }
 
 /**
- * Returns the error to report. If the client has disconnected, returns the error `canceled` instead of `thrown`, because a handler can then
- * fail with any error.
+ * Returns the error to report. If the client has disconnected, an error that is not a ConnectError is reported as `canceled`:
+ * it is probably a consequence of the disconnect.
  */
 function canceledOr<Peer>(thrown: unknown, call: Call<Peer>): unknown {
   if (thrown instanceof ConnectError || !call.request.signal().aborted) return thrown;

@@ -31,12 +31,12 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       request_id: notes["request_id"],
       user_id: notes["user_id"],
       result_code: notes["result_code"],
-      // The details of a refusal that the client also gets, such as `scope`, `field` or `limit_bytes`.
+      // The details of the refusal, such as `scope`, `field` or `limit_bytes`. The client gets them too.
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
-    // Only INTERNAL is the fault of the gateway. A protocol error has no reason, and is the fault of the client even if its code is
-    // `internal`: the RPC protocols require this code for some malformed frames.
+    // Only INTERNAL is a fault of the gateway. A protocol error has no reason and is a fault of the client. This includes
+    // protocol errors with the code `internal`, which the RPC protocols require for some malformed frames.
     if (reason === "INTERNAL") log.error("call failed", fields);
     else log.info("call", fields);
   };

@@ -23,8 +23,8 @@ export interface GatewayServiceParts {
 }
 
 /**
- * Returns the two RPCs of the contract, `ExecuteCommand` and `SubscribeEvents`. They run each decoded message through the
- * pipeline and then through the backend or the hub.
+ * Returns the two RPCs of the contract, `ExecuteCommand` and `SubscribeEvents`. Both pass each decoded message through the
+ * pipeline. Then a command goes to the backend, and a subscription goes to the hub.
  */
 export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<Peer>[] {
   return [
@@ -66,8 +66,8 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
 }
 
 /**
- * Adds the ids in the envelope to the log line of the call, although they are not verified yet. An id with invalid syntax is
- * not added, because it may contain any text.
+ * Adds the ids and the message type of the envelope to the log line of the call. They are not verified yet. A value with
+ * invalid syntax is not added, because it may contain any text.
  */
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
   if (envelope === undefined) return;

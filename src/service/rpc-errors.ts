@@ -19,7 +19,7 @@ const CODES: Readonly<Record<RefusalCode, Code>> = {
  * Converts the error that ended a call to the error that the client gets.
  *
  * - A `ConnectError` is an error of the protocol or of a standard service. It is returned unchanged.
- * - A `Refusal` is converted to an error with its code and details.
+ * - A `Refusal` is converted to an error with the code and the details of the refusal.
  * - Any other error is converted to INTERNAL.
  *
  * The cause of an error is never sent to a client.
@@ -37,8 +37,8 @@ export function toConnectError(thrown: unknown): ConnectError {
 }
 
 /**
- * Adds the time after which the client may retry. The error gets it in two forms: the detail RetryInfo, and the header
- * Retry-After in whole seconds, rounded up.
+ * Adds the retry delay to an error, in two forms: the detail RetryInfo, and the header Retry-After in whole seconds, rounded
+ * up.
  */
 function addRetry(error: ConnectError, retryAfterMs: number): void {
   const ms = Math.ceil(retryAfterMs);
@@ -48,8 +48,8 @@ function addRetry(error: ConnectError, retryAfterMs: number): void {
 }
 
 /**
- * Returns the name of the status code that the client gets for a thrown error, for logs and metrics. Does not create the error
- * of the client, because that takes long.
+ * Returns the name of the status code that the client gets for a thrown error, for logs and metrics. Does not call
+ * `toConnectError`, which is slow.
  */
 export function codeNameOf(thrown: unknown): string {
   if (thrown instanceof ConnectError) return codeToString(thrown.code);
@@ -57,8 +57,8 @@ export function codeNameOf(thrown: unknown): string {
 }
 
 /**
- * Returns the reason of the refusal that a thrown error stands for, for logs and metrics. Returns `undefined` for a protocol
- * error, which has no reason in the catalogue.
+ * Returns the reason of a thrown error in the catalogue, for logs and metrics. A protocol error has no reason. Any other error
+ * that is not a refusal has the reason INTERNAL.
  */
 export function reasonOf(thrown: unknown): Reason | undefined {
   if (thrown instanceof ConnectError) return undefined;

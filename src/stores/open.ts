@@ -12,17 +12,16 @@ import { trimRegularly } from "./memory/trimming.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { openRedisStores, type RedisSettings } from "./redis/open.ts";
 
-/** The resolved settings of the stores. */
 export interface StoreSettings {
-  /** The settings of Redis. `undefined` if reservations and buckets are kept in this process's memory. */
+  /** The settings of Redis. `undefined` if reservations and buckets are in this process's memory. */
   readonly redis: RedisSettings | undefined;
-  /** Maximum number of reservations in the replay store in memory. */
+  /** Maximum number of reservations in this process's memory. Not used with Redis. */
   readonly replayEntriesMax: number;
-  /** Maximum number of buckets in each of two tables: the table of verified callers and the table of unverified callers. */
+  /** Maximum number of buckets per table. Verified callers and unverified callers have separate tables. Not used with Redis. */
   readonly bucketEntriesMax: number;
   /**
-   * Maximum number of failure buckets of sessions that are exempt from the failure budget of their network. These buckets have a separate
-   * table.
+   * Maximum number of failure buckets of sessions that were recently verified (scope `session_failures`). They have their own
+   * table. Not used with Redis.
    */
   readonly exemptBucketEntriesMax: number;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
@@ -40,28 +39,30 @@ export interface StoreParts {
   readonly onRevocation: (revocation: Revocation) => void;
 }
 
-/** All stores of one gateway. */
 export interface Stores {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
   /**
-   * For a request that was signed before this time (in Unix ms), the reservation may be missing in `replay`. `-Infinity` (no such time) if
-   * `replay` keeps its reservations across restarts.
+   * The time from which `replay` has all reservations, in Unix ms. If a request was signed earlier, its reservation may be
+   * missing. `-Infinity` if `replay` keeps its reservations across restarts.
    */
   readonly replayCoverageStartMs: number;
   /** Buckets of verified callers. */
   readonly buckets: BucketStore;
   /**
-   * Buckets of unverified callers, for failures and public calls. They have a separate table, so that unknown clients cannot fill the table
-   * of verified callers. The scope `session_failures` has a third table.
+   * Buckets of unverified callers, for failures and public calls. Their tables are separate, so that unknown clients cannot
+   * fill the table of verified callers. The scope `session_failures` has its own table.
    */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** Sends an operator's revocation to the other gateways that share these stores. Resolves to `true` if all of them will receive it. */
+  /**
+   * Sends an operator's revocation to the other gateways that share these stores. Resolves to `true` if all of them will
+   * receive it.
+   */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
-  /** Sets the gauges that show how full the stores are. */
+  /** Updates the metrics of the stores. */
   readonly sample: (metrics: Metrics) => void;
-  /** Returns the reasons why the stores refuse requests, as text for people. The list is empty if the stores accept requests. */
+  /** Returns the reasons why the stores refuse requests, as messages for operators. Empty if the stores accept requests. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
@@ -97,8 +98,8 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
 }
 
 /**
- * The stores that gateways on several hosts can share. Session caches are not shared, because each gateway receives every revocation on its
- * own push feed.
+ * The stores that gateways can share through Redis. Session caches and verified peers are not shared. Each gateway receives
+ * every revocation on its own push feed.
  */
 interface SharedStores extends Omit<Stores, "sessions" | "verifiedPeers"> {
   /** Frees the memory of expired entries. Returns the number of freed bytes. Call this every second. */

@@ -1,8 +1,8 @@
 import type { Budget } from "../core/buckets.ts";
 
 /**
- * Number of ticks per millisecond. Intervals between tokens are rounded to whole ticks. A double can hold every Unix time in whole ticks
- * exactly until the year 2248. So rounding errors never cost the last token of a burst.
+ * Number of ticks per millisecond. Intervals between tokens are rounded to whole ticks. Until the year 2248, a double can
+ * represent every Unix time in ticks exactly. So rounding errors never cost the last token of a burst.
  */
 export const TICKS_PER_MS = 1024;
 
@@ -12,7 +12,7 @@ export function intervalMs(budget: Budget): number {
 }
 
 /**
- * Returns the time in which an empty bucket gains all its tokens, in ms. A burst below 1 counts as 1, because a bucket with a smaller burst
+ * Returns the time in which an empty bucket gains all its tokens, in ms. A burst below 1 counts as 1. Otherwise the bucket
  * would never hold a whole token.
  */
 export function capacityMs(budget: Budget): number {

@@ -2,7 +2,9 @@ import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 
 /** A server with an open port. */
 export interface Listener {
-  /** The configured host and the actual port. If port 0 was configured, the actual port is the free port that the system chose. */
+  /**
+   * The configured host and the actual port. If port 0 was configured, the actual port is the free port that the system chose.
+   */
   readonly address: ListenAddress;
   /** The IP address and the port on which the system listens. A wildcard address such as `0.0.0.0` is shown as it is. */
   readonly bound: ListenAddress;

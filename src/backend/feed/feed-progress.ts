@@ -1,26 +1,25 @@
 import { Code } from "@connectrpc/connect";
 
 /**
- * The push feed counts as up as soon as the response headers of a stream arrive. There is one exception. After this many
- * consecutive streams that ended without being proven (see `FeedProgress`), the feed counts as up only when the next stream is
- * proven.
+ * After this many consecutive unproven streams, the push feed counts as up only when a stream is proven (see `FeedProgress`).
+ * Before that, it counts as up as soon as the response headers of a stream arrive.
  */
 const UNPROVEN_STREAMS_MAX = 2;
 /**
- * Number of streams that fail with a code of `CONTENT_FAILURES`, without a new event in between, after which the feed discards
- * its cursor.
+ * The push feed discards its cursor after this many failed streams. A stream counts if it is unproven (see `FeedProgress`) and
+ * fails with a code of `CONTENT_FAILURES`. A new event resets the count.
  */
 const STUCK_STREAMS_MAX = 5;
 
 /**
- * Error codes which mean that the backend could not encode the next message, or that the gateway could not decode it. The same
- * message fails again after each reconnect from the same cursor. Any other code reports a temporary state of the backend.
+ * Error codes of a message that the backend cannot encode or the gateway cannot decode. The same message fails again after each
+ * reconnect from the same cursor. All other codes report a temporary state of the backend.
  */
 const CONTENT_FAILURES = new Set([Code.Unknown, Code.Internal, Code.DataLoss, Code.InvalidArgument, Code.FailedPrecondition]);
 
 /**
- * Tracks whether the consecutive streams of the push feed make progress. A stream is *proven* when it has delivered a new event
- * or has stayed open for `PushFeedOptions.backoffMaxMs`.
+ * Tracks whether the streams of the push feed make progress. A stream is *proven* when it has delivered a new event or has
+ * stayed open for `PushFeedOptions.backoffMaxMs`.
  */
 export class FeedProgress {
   #unprovenStreams = 0;
@@ -39,8 +38,8 @@ export class FeedProgress {
   }
 
   /**
-   * True if the push feed counts as up. The response headers of the stream have arrived, and the stream is proven if
-   * `UNPROVEN_STREAMS_MAX` requires it.
+   * True if the push feed counts as up: the response headers have arrived, and the stream is proven if `UNPROVEN_STREAMS_MAX`
+   * requires it.
    */
   get isUp(): boolean {
     return this.#isAnswered && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
@@ -63,8 +62,8 @@ export class FeedProgress {
   }
 
   /**
-   * Records that the stream failed with `code`. Returns `true` if the feed must discard its cursor, because `STUCK_STREAMS_MAX`
-   * streams have failed at the same event.
+   * Records that the stream failed with `code`. Returns `true` if `STUCK_STREAMS_MAX` is reached. The feed must then discard
+   * its cursor.
    */
   isStuckAfter(code: Code): boolean {
     if (this.#isProven || !CONTENT_FAILURES.has(code)) return false;

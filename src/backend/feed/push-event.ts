@@ -5,7 +5,7 @@ import type { PushEvent } from "../../gen/sallyport/v1/push_pb.ts";
 import type { FrameFault } from "./push-frames.ts";
 
 /**
- * The reason why the gateway drops an event of the backend. It is the label `reason` of the metric
+ * The reason why the gateway drops a message of the push feed. It is the label `reason` of the metric
  * `sallyport_events_dropped_total`.
  */
 export type DropReason =
@@ -32,12 +32,12 @@ export type PushStep =
 export interface Dropped {
   readonly kind: "dropped";
   readonly reason: DropReason;
-  /** The clients that did not get the message. `undefined` if the message contained neither an event nor a revocation. */
+  /** The clients that miss the message. `undefined` for a keepalive, because clients do not get keepalives. */
   readonly lostTo?: ClientAudience | "everybody";
   readonly lost?: LostKind;
 }
 
-/** Validates a decoded push event. Only a valid event is signed and sent to clients, and only a valid revocation takes effect. */
+/** Validates a decoded message. Only a valid event is signed and sent to clients. Only a valid revocation takes effect. */
 export function readPushEvent({ kind }: Pick<PushEvent, "kind">, payloadBytesMax: number): PushStep {
   if (kind.case === undefined) return { kind: "keepalive" };
   const { userId, deviceSessionId } = kind.value;
@@ -59,8 +59,11 @@ export function dropped(reason: DropReason, kind: PushEvent["kind"]): Dropped {
 }
 
 /**
- * Returns the audience of an invalid message. A message with a session id is for that session, and a message with only a user
- * id is for that user. If that id is invalid, or if there is no id, the audience is everybody.
+ * Returns the audience of an invalid message:
+ *
+ * - With a session id, the audience is this session.
+ * - With only a user id, the audience is this user.
+ * - If this id is invalid, or there is no id, the audience is everybody.
  */
 function audienceOf({ userId, deviceSessionId }: ClientAudience): ClientAudience | "everybody" {
   const known = { userId: isUserId(userId) ? userId : "", deviceSessionId };

@@ -44,9 +44,8 @@ const PAYLOAD_BYTES_MAX = 1024 * 1024;
  *
  * - Each event is delivered to the sink once and in order. After the delivery, the cursor advances to the event.
  * - After a disconnect, the feed resumes from its cursor.
- * - The feed cannot resume if the backend returns OUT_OF_RANGE, sends no cursors, or keeps failing at the next event. In this
- *   case, the feed reports a gap to the sink as soon as it is up again. Clients then fetch their state again and so miss
- *   nothing.
+ * - The feed cannot resume if the backend returns OUT_OF_RANGE, sends no cursors, or keeps failing at the next event. The feed
+ *   then reports a gap as soon as it is up again, and clients fetch their state again.
  * - Events that break the contract are skipped.
  */
 export class PushFeed {
@@ -84,7 +83,7 @@ export class PushFeed {
     return this.#isUp;
   }
 
-  /** Whether the feed has been up at least once since it was created. */
+  /** Whether the feed has been up at least once. */
   hasBeenUp(): boolean {
     return this.#hasBeenUp;
   }
@@ -127,8 +126,8 @@ export class PushFeed {
   }
 
   /**
-   * Called when the response headers of a stream arrive. Usually the feed is up from this time on. If several earlier streams
-   * delivered no event, the feed is up only after this stream has delivered an event or stayed open for `backoffMaxMs`.
+   * Called when the response headers of a stream arrive. The feed comes up now, or when the stream is proven (see
+   * `FeedProgress`).
    */
   #onAnswer(): void {
     this.#progress.markAnswered();
@@ -140,8 +139,8 @@ export class PushFeed {
   }
 
   /**
-   * Marks the feed as up if its current stream shows that it is (`FeedProgress.isUp`). If a gap is not reported yet, reports it
-   * first. The stream is open now, so no event after the report is missed.
+   * Marks the feed as up if `FeedProgress.isUp` is true. Reports a pending gap first. The stream is already open, so it
+   * delivers all events after the report.
    */
   #becomeUp(): void {
     if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;
@@ -155,19 +154,19 @@ export class PushFeed {
   #receive(frame: FeedFrame): void {
     const { step, cursor } = readPushMessage(frame, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
     const isKeepalive = step.kind === "keepalive";
-    // A keepalive does not reset the back-off. If it did, a backend that sends a keepalive and then fails would be called too
-    // often.
+    // A keepalive does not reset the back-off. Otherwise, the gateway would reconnect too often to a backend that fails after
+    // each keepalive.
     if (!isKeepalive && cursor !== undefined && (cursor === "" || cursor !== this.#cursor)) {
       this.#backoff.reset();
       this.#progress.markAdvanced();
       this.#becomeUp();
     }
     this.#dispatch(step);
-    // If the new cursor is unreadable, the feed keeps the previous cursor. After a reconnect, the backend sends the unreadable
-    // event again, and the feed skips it again.
+    // A message with an unreadable cursor does not change the cursor of the feed. After a reconnect, the backend sends this
+    // message again, and the feed drops it again. A keepalive without a cursor also changes nothing.
     if (cursor === undefined || (isKeepalive && cursor === "")) return;
-    // An event without a cursor clears the cursor of the feed. If the feed resumed from the previous cursor, it would deliver
-    // the event twice.
+    // An event without a cursor clears the cursor of the feed. A resume from the previous cursor would deliver this event
+    // twice.
     this.#cursor = cursor;
   }
 
@@ -188,8 +187,7 @@ export class PushFeed {
   }
 
   /**
-   * Calls `deliver`, which passes an event, a revocation or a loss to the sink. If `deliver` throws, the feed continues and
-   * reports a gap, so that all clients fetch their state again.
+   * Calls `deliver`, which passes a message or its loss to the sink. If `deliver` throws, the feed reports a gap and continues.
    */
   #deliver(what: string, deliver: () => void): void {
     if (!this.#attempt(what, deliver)) this.#gaps.request();

@@ -11,21 +11,18 @@ export type FeedFrame = Uint8Array | FrameFault;
 
 export interface FrameOptions {
   readonly messageBytesMax: number;
-  /**
-   * The bit in the flags of a frame that marks the last frame of a stream (Connect: 2, gRPC-Web: 128). It is 0 for gRPC, which
-   * has no such frame.
-   */
+  /** The flag that marks the last frame of a stream (Connect: 2, gRPC-Web: 128). It is 0 for gRPC, which has no such frame. */
   readonly endFlag: number;
 }
 
 /**
- * Size of the header of a frame: one byte of flags and a length of 4 bytes. gRPC calls such a frame a
- * "Length-Prefixed-Message", and Connect calls it an "Enveloped-Message".
+ * Size of a frame header: one byte of flags and 4 bytes of length. gRPC calls a frame a "Length-Prefixed-Message", and Connect
+ * calls it an "Enveloped-Message".
  */
 const HEAD_BYTES = 5;
 /**
- * A message that is too large is skipped if it is at most this many times as long as `messageBytesMax`. If it is even longer,
- * its length is probably wrong, so the stream fails.
+ * A message longer than `messageBytesMax` is skipped. If it is longer than this many times `messageBytesMax`, its length is
+ * probably wrong, so the stream fails.
  */
 const SKIPPED_SIZES_MAX = 16;
 const VALUE_FIELD = 2;
@@ -34,8 +31,8 @@ const VALUE_FIELD = 2;
  * Wraps each message of a stream in a `google.protobuf.Any`: the bytes of the message become the field `value`. A message that
  * is compressed or too large is replaced by an empty Any whose `type_url` is the reason (`FrameFault`).
  *
- * So connect-es can decode every frame, and never buffers a message that is too large. Without wrapping, one bad message would
- * end the stream, and would end each later stream that resumes before this message.
+ * So connect-es can decode every message and buffers no message that is too large. Without wrapping, an undecodable message
+ * would end the stream. The next stream would resume before this message and end too.
  */
 export function wrapMessages(options: FrameOptions) {
   return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -45,10 +42,7 @@ export function wrapMessages(options: FrameOptions) {
   };
 }
 
-/**
- * Undoes `wrapMessages` for one message. Returns the bytes of the message. If `wrapMessages` could not read the message,
- * returns the reason.
- */
+/** Undoes `wrapMessages` for one message. Returns the bytes of the message, or the reason why it cannot be read. */
 export function unwrap({ typeUrl, value }: Any): FeedFrame {
   return typeUrl === "too_large" || typeUrl === "undecodable" ? typeUrl : value;
 }
@@ -94,8 +88,8 @@ class FrameSplitter {
   }
 
   /**
-   * Called when the header of a frame is complete. Returns the bytes to yield before the bytes of the message. If the message
-   * is skipped, returns the bytes that replace the whole message.
+   * Called when a frame header is complete. Returns the bytes that precede the message in the output. If the message is
+   * skipped, returns the bytes that replace it.
    */
   #begin(): Uint8Array {
     const [flags, length] = [this.#head.readUInt8(0), this.#head.readUInt32BE(1)];
@@ -114,8 +108,8 @@ class FrameSplitter {
 }
 
 /**
- * Returns the bytes that precede a message of `length` bytes when it is wrapped in an Any: the header of the frame, and the tag
- * and length of the field `value`.
+ * Returns the bytes that precede a message of `length` bytes in its Any: the frame header, and the tag and length of the field
+ * `value`.
  */
 function wrapped(length: number): Uint8Array {
   const tag = new BinaryWriter().tag(VALUE_FIELD, WireType.LengthDelimited).uint32(length).finish();

@@ -14,8 +14,8 @@ export interface PushMessage {
 }
 
 /**
- * Maximum number of a field of `PushEvent` that is read. Field 1 is the cursor. Fields 2 to 15 hold the event, revocation or
- * keepalive, or are reserved for later versions. Fields with higher numbers are ignored.
+ * Highest field number of `PushEvent` that is read. Field 1 is the cursor, 2 the event, and 3 the revocation. Fields 4 to 15
+ * are reserved for future kinds. Fields with higher numbers are ignored.
  */
 const EVENT_FIELDS_MAX = 15;
 const [CURSOR, CLIENT_EVENT, SESSION_INVALIDATION] = [1, 2, 3];
@@ -23,7 +23,7 @@ const CLIENT_EVENT_FIELDS_MAX = 5;
 const SESSION_INVALIDATION_FIELDS_MAX = 3;
 
 /**
- * The text that stands for a string field with invalid UTF-8. It is a lone surrogate: no valid UTF-8 decodes to it, and every
+ * Replaces the text of a string field with invalid UTF-8. It is a lone surrogate: no valid UTF-8 decodes to it, and every
  * validation rule rejects it.
  */
 const NOT_UTF8 = "\ud800";
@@ -32,8 +32,12 @@ const LOST_TO_EVERYBODY = { kind: "dropped", lostTo: "everybody" } as const;
 const UNDECODABLE: Dropped = { ...LOST_TO_EVERYBODY, reason: "undecodable" };
 
 /**
- * Reads a message field by field. If the message cannot be decoded as a whole, its cursor and audience are still used if they
- * are readable. The reading is stricter than protobuf: a known field must occur at most once, and with its own wire type.
+ * Reads a message field by field, so that parts of an invalid message can still be used:
+ *
+ * - If the message cannot be decoded, a readable cursor is still used.
+ * - If the message can be decoded but breaks a rule, its audience is used too.
+ *
+ * The reading is stricter than protobuf. A known field must occur at most once, and with its own wire type.
  */
 export function readPushMessage(frame: FeedFrame, payloadBytesMax: number): PushMessage {
   if (typeof frame === "string") return { step: { ...LOST_TO_EVERYBODY, reason: frame }, cursor: undefined };
@@ -61,7 +65,10 @@ function readKind(values: ReadonlyMap<number, Uint8Array>, payloadBytesMax: numb
   return readPushEvent({ kind }, payloadBytesMax);
 }
 
-/** Decodes the field that contains the event, revocation or keepalive. Returns `undefined` if the field cannot be decoded. */
+/**
+ * Decodes the event or revocation of a message. Without such a field, the message is a keepalive. Returns `undefined` if the
+ * field cannot be decoded.
+ */
 function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent["kind"] | "unknown_kind" | undefined {
   if (field === undefined) return { case: undefined };
   const [number, bytes] = field;
@@ -100,7 +107,7 @@ function textOf(bytes: Uint8Array = new Uint8Array(0)): string {
 interface Fields {
   /** The bytes of each known field that is present. The key is the field number. */
   readonly values: ReadonlyMap<number, Uint8Array>;
-  /** True if the whole message was read. False if reading stopped at a field that breaks a rule. */
+  /** False if reading stopped at an invalid field (see `fieldsOf`). */
   readonly isWhole: boolean;
 }
 

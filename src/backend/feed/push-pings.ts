@@ -13,10 +13,10 @@ export interface PingOptions {
 }
 
 /**
- * Number of pings that are sent early after data was received: after `earlyIntervalMs` instead of `intervalMs`.
+ * Number of pings after each arrival of data that use `earlyIntervalMs` instead of `intervalMs`.
  *
- * By default, a gRPC server closes the connection at the third ping that is sent less than 5 minutes after the ping before it
- * (gRFC A8, "Server Enforcement"). The count starts again when the server sends data. So two early pings are safe.
+ * By default, a gRPC server closes the connection at the third ping that follows another ping within 5 minutes (gRFC A8,
+ * "Server Enforcement"). The count starts again when the server sends data. So two early pings are safe.
  */
 const EARLY_PINGS = 2;
 
@@ -52,8 +52,7 @@ export class PushPings {
     this.#wait(timeoutMs, onDead);
     const deadline = this.#timer;
     ping(() => {
-      // Data may have arrived after the ping was sent. In this case, `received` has already started the timer for the next
-      // ping.
+      // If data arrived after the ping was sent, `received` has already started the timer for the next ping.
       if (this.#timer === deadline) this.#waitAndPing();
     });
   }

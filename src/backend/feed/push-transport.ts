@@ -14,8 +14,8 @@ export type PushProtocol = "grpc" | "connect" | "grpc-web";
 
 export interface PushTransportOptions {
   /**
-   * URL of the backend's Push service. The service is called over HTTP/2: with TLS if the URL is https, without TLS (h2c) if the
-   * URL is http.
+   * URL of the backend's Push service. The service is called over HTTP/2: with TLS if the URL is https, without TLS (h2c) if
+   * the URL is http.
    */
   readonly url: string;
   readonly protocol: PushProtocol;

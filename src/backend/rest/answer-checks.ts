@@ -10,8 +10,8 @@ const CREDENTIALS_REJECTED: ReadonlySet<number> = new Set([401, 403, 407]);
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
 /**
- * Throws an `HttpFailure` if the backend rejected the gateway's token. For session look-ups and logins only: in an answer to
- * these calls, each 401, 403 or 407 means that the token was rejected.
+ * Throws an `HttpFailure` if the backend rejected the gateway's token. Call it only for session look-ups and logins. Only there
+ * does a 401, 403 or 407 always mean that the token was rejected.
  */
 export function requireGatewayAccepted({ status }: HttpAnswer): void {
   if (CREDENTIALS_REJECTED.has(status)) throw gatewayRejected(status);
@@ -29,7 +29,9 @@ export function requireNoChallenge({ status, headers }: HttpAnswer): void {
   if (isChallenge || status === PROXY_AUTHENTICATION_REQUIRED) throw gatewayRejected(status);
 }
 
-/** Returns the Content-Type of an answer. Throws an `HttpFailure` unless the Content-Type is JSON and the body is valid JSON. */
+/**
+ * Returns the Content-Type of an answer. Throws an `HttpFailure` unless the Content-Type is JSON and the body is valid JSON.
+ */
 export function requireJson({ status, headers, body }: HttpAnswer): string {
   const contentType = headers.get("content-type");
   if (!isJsonType(contentType)) {

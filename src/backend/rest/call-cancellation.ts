@@ -1,9 +1,6 @@
 import { HttpFailure } from "./http-failure.ts";
 
-/**
- * Cancels one call to the backend when its timeout expires or its caller aborts it. A call needs only one AbortController and
- * one timer for both.
- */
+/** Cancels one call to the backend when its timeout expires or its caller aborts it. */
 export class CallCancellation implements EventListenerObject {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
@@ -20,7 +17,7 @@ export class CallCancellation implements EventListenerObject {
   }
 
   /**
-   * Converts an error of the call to an `HttpFailure`. If the call was cancelled, the kind of the failure is `timeout` or
+   * Converts an error of the call to an `HttpFailure`. If the call was cancelled, the failure has the kind `timeout` or
    * `aborted`, whatever the error is.
    */
   toFailure(thrown: unknown): HttpFailure {

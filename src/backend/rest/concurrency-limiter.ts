@@ -4,8 +4,8 @@
  */
 const WAITING_MAX = 4096;
 /**
- * Minimum number of queue entries whose calls have already ended before the queue is cleaned up. Each clean-up copies the
- * queue, so it must not run for each call.
+ * The queue is cleaned up when this many of its entries belong to calls that no longer wait. A clean-up copies the queue, so it
+ * must be rare.
  */
 const SWEEP_AT = 1024;
 
@@ -18,8 +18,8 @@ interface Waiter {
  * Limits the number of concurrent calls. If too many calls are running, a new call waits in a first-in, first-out queue.
  *
  * Bun runs at most 256 fetches of a process at a time and queues all further fetches (BUN_CONFIG_MAX_HTTP_REQUESTS). Commands,
- * session look-ups and logins share these fetches, so each of the three has its own limiter: commands that hang cannot block
- * session look-ups.
+ * session look-ups and logins share these 256 fetches. Each of the three has its own limiter, so commands that hang cannot
+ * block session look-ups.
  */
 export class ConcurrencyLimiter {
   #free: number;

@@ -29,8 +29,8 @@ export interface HttpCall {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called immediately before the call is sent. To prevent the call, this function throws a `Refusal`, which `HttpClient.call`
-   * then throws too.
+   * Called immediately before the call is sent. If it throws a `Refusal`, the call is not sent, and `HttpClient.call` throws
+   * this `Refusal`.
    */
   readonly mayBeSent?: SendCheck | undefined;
 }
@@ -72,8 +72,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends a call and returns the answer, whatever its HTTP status is. Throws an `HttpFailure` if the call gets no usable
-   * answer, for example after its timeout. If `mayBeSent` throws a `Refusal`, throws the same `Refusal`.
+   * Sends a call and returns the answer with any HTTP status. Throws an `HttpFailure` if the call gets no usable answer, for
+   * example after its timeout. Throws the `Refusal` of `mayBeSent`.
    */
   async call(call: HttpCall): Promise<HttpAnswer> {
     const cancellation = new CallCancellation(call.timeoutMs, call.signal);
@@ -107,13 +107,12 @@ export class HttpClient {
   }
 
   /**
-   * Sends the HTTP request. If the backend closes a persistent connection while the request is sent, Bun sends the request
-   * again on a new connection. Bun does this only for idempotent methods (RFC 9110 9.2.2).
+   * Sends the HTTP request. If the backend closes a reused connection during the request, Bun sends the request again on a new
+   * connection. Bun does this only for idempotent methods (RFC 9110 9.2.2).
    */
   #fetch({ method, target, headers, body }: HttpCall, signal: AbortSignal): Promise<Response> {
     headers["Accept"] = "application/json";
-    // The gateway asks the backend for an uncompressed answer. A small compressed body could become any size when it is
-    // decompressed.
+    // The answer must be uncompressed, because a small compressed body could decompress to any size.
     headers["Accept-Encoding"] = "identity";
     if (this.#authorization !== undefined) headers["Authorization"] = this.#authorization;
     if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -129,8 +128,8 @@ export class HttpClient {
 }
 
 /**
- * Returns true if the gateway uses the body of an answer with this status: 2xx or 4xx. An answer with any other status is a
- * failure, and its body is ignored.
+ * Returns true for 2xx and 4xx: the gateway uses the body of such an answer. An answer with any other status is a failure, and
+ * its body is ignored.
  */
 export function isUsed({ status }: HttpAnswer): boolean {
   return (status >= 200 && status < 300) || (status >= 400 && status < 500);
@@ -145,9 +144,7 @@ function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> 
   });
 }
 
-/**
- * Reads the whole body of a response. Throws an `HttpFailure` as soon as it is certain that the body is longer than `bytesMax`.
- */
+/** Reads the whole body of a response. Throws an `HttpFailure` if the body is compressed or longer than `bytesMax`. */
 function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
   const { headers } = response;
   const [coding] = codingsOf(headers.get("content-encoding"));

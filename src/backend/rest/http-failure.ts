@@ -1,8 +1,8 @@
 import { type Reason, type Refusal, refuse } from "../../core/refusal.ts";
 
 /**
- * The ways in which a call to the backend can fail. `aborted` means that the client of the gateway cancelled the call, for
- * example because it disconnected.
+ * The ways in which a call to the backend can fail. `aborted` means that the gateway's client cancelled the call, for example
+ * by disconnecting.
  */
 export type HttpFailureKind = "unavailable" | "timeout" | "bad_response" | "aborted";
 
@@ -15,13 +15,10 @@ const REASONS: Readonly<Record<HttpFailureKind, Reason>> = {
   aborted: "BACKEND_TIMEOUT",
 };
 
-/**
- * Matches the `code` of the errors that Bun throws if an answer is not valid HTTP. An error whose code does not match is a
- * network error.
- */
+/** Matches the `code` of the errors that Bun throws if an answer is not valid HTTP. All other codes are network errors. */
 const NOT_HTTP = /http|header|encoding|length|upgrade/i;
 
-/** The error of a backend call that got no usable answer. The cause of the error is logged and never sent to a client. */
+/** The error of a backend call that got no usable answer. Its cause is logged and never sent to a client. */
 export class HttpFailure extends Error {
   readonly kind: HttpFailureKind;
 
@@ -38,7 +35,7 @@ export class HttpFailure extends Error {
   }
 }
 
-/** Converts an HTTP status that the caller does not accept to an `HttpFailure`. */
+/** Converts an unaccepted HTTP status to an `HttpFailure`. */
 export function failureOfStatus(status: number): HttpFailure {
   const kind = status === 504 ? "timeout" : status === 502 || status === 503 ? "unavailable" : "bad_response";
   return new HttpFailure(kind, `HTTP ${status}`);

@@ -16,8 +16,8 @@ export type JsonMembers = ReadonlyMap<string, JsonMember>;
 const NO_MEMBERS: JsonMembers = new Map();
 
 /**
- * Throws PAYLOAD_INVALID unless the payload is empty or valid JSON in UTF-8. JSON that parsers may read in different ways, such
- * as duplicate keys, is not valid (proto/backend.md, "Commands").
+ * Throws PAYLOAD_INVALID unless the payload is empty or valid JSON in UTF-8. JSON that two parsers may read differently, such
+ * as an object with duplicate keys, is invalid (proto/backend.md, "Commands").
  */
 export function checkPayload(payloadBytes: Uint8Array): void {
   if (payloadBytes.byteLength > 0) scanPayload(payloadBytes);
@@ -40,8 +40,8 @@ export function readMembers(payloadBytes: Uint8Array): JsonMembers {
 }
 
 /**
- * Returns the JSON text of each element of an array. `source` is the JSON text of the array, which `scanJson` must have
- * accepted before.
+ * Returns the JSON text of each element of an array. `source` is the JSON text of the array. `scanJson` must have accepted it
+ * before.
  */
 export function elementsOf(source: string): string[] {
   const elements: string[] = [];

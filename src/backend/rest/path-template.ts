@@ -3,7 +3,7 @@ import { payloadInvalid } from "../../core/refusal.ts";
 import { type PathSegment, parseRoutePath } from "../../core/route-path.ts";
 import type { JsonMembers } from "./json-members.ts";
 
-/** Maximum length of a payload value that replaces a placeholder of a path. Such values are ids, which are short. */
+/** Maximum length of a payload value that replaces a placeholder. Such values are ids, which are short. */
 const VALUE_CHARS_MAX = 512;
 /**
  * Matches text that may end a path segment. A server behind the gateway may decode the path a second time, so percent-encoded
@@ -13,8 +13,8 @@ const VALUE_CHARS_MAX = 512;
 const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}/i;
 
 /**
- * The path of a route, in which a placeholder is always a whole segment, such as `/api/v1/user/rooms/{room_id}/messages`. The
- * path is parsed once. For each call, its placeholders are replaced by values.
+ * The path of a route, such as `/api/v1/user/rooms/{room_id}/messages`. A placeholder is always a whole segment. Each call
+ * replaces the placeholders by values of its payload.
  */
 export class PathTemplate {
   /** Names of the payload fields that replace the placeholders of the path. */
@@ -32,7 +32,7 @@ export class PathTemplate {
 
   /**
    * Returns the path with the values of the payload in place of its placeholders. Throws PAYLOAD_INVALID with the name of the
-   * field if a value is missing, is too long, or could end its path segment.
+   * field if a value is missing, too long, or not safe as a single path segment.
    */
   expand(members: JsonMembers): string {
     if (this.#plain !== undefined) return this.#plain;

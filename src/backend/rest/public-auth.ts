@@ -25,8 +25,7 @@ const LOGIN_CALLS_MAX = 16;
 const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
 
 /**
- * Forwards login calls to the backend. The caller must have validated the bodies of these calls
- * (service/public/public-schema.ts).
+ * Forwards login calls to the backend. The caller must first validate the body of each call (service/public/public-schema.ts).
  */
 export class PublicAuth implements PublicBackend {
   readonly #options: PublicAuthOptions;

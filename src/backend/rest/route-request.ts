@@ -10,10 +10,7 @@ export interface RouteRequest {
   readonly body: Uint8Array | string | undefined;
 }
 
-/**
- * Maximum length of a request target (path and query). HTTP servers commonly accept a request line of at most 8 KiB, which
- * contains the target.
- */
+/** Maximum length of a request target (path and query). Many HTTP servers limit the whole request line to 8 KiB. */
 const TARGET_CHARS_MAX = 8000;
 
 /**
@@ -54,8 +51,13 @@ function query(members: [string, JsonMember][]): string {
 }
 
 /**
- * Returns the values of one payload field in the query. A string, number or boolean gives one value. An array of these gives
- * one value for each element. Null gives no value.
+ * Returns the values of one payload field in the query:
+ *
+ * - A string, number or boolean gives one value.
+ * - An array gives one value for each element.
+ * - Null gives no value.
+ *
+ * Throws PAYLOAD_INVALID for an object, and for an array with an element that is not a string, number or boolean.
  */
 function queryValues(name: string, source: string): string[] {
   if (source === "null") return [];

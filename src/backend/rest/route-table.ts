@@ -39,8 +39,8 @@ export class RouteTable {
   }
 
   /**
-   * Gives each route the budget of the new entry with the same message type. Ignores all other fields of the new entries.
-   * Ignores entries for message types that have no route.
+   * Gives each route the budget of the new entry with the same message type. Ignores all other fields, and entries without a
+   * route.
    */
   adoptBudgets(entries: readonly RouteEntry[]): void {
     for (const { message_type: messageType, budget } of entries) {

@@ -77,8 +77,8 @@ export class BackendSessionSource implements SessionSource {
     if (record === undefined) {
       throw new HttpFailure("bad_response", `HTTP ${httpStatus} without a JSON object, content-type ${contentType ?? "none"}`);
     }
-    // A 404 makes the client log out, so it must come from the backend. A 404 without a JSON object as its body may come from
-    // another server, and the check above has already rejected it.
+    // A 404 makes the client log out, so it must come from the backend. A 404 without a JSON object may come from another
+    // server. The check above rejects it.
     if (httpStatus === 404) return undefined;
     if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record belongs to another session");
     const { user_id: userId, status } = record;
@@ -94,7 +94,7 @@ export class BackendSessionSource implements SessionSource {
 
 function rawKey(base64: unknown): Uint8Array {
   const raw = typeof base64 === "string" && KEY_BASE64.test(base64) ? Buffer.from(base64, "base64") : undefined;
-  // The comparison rejects a last digit with bits that no byte holds.
+  // 43 base64 digits hold 258 bits, 2 more than 32 bytes. The comparison rejects a key whose last 2 bits are not zero.
   if (raw === undefined || raw.toString("base64") !== base64) {
     throw new TypeError("client_public_key is not the base64 of 32 bytes");
   }

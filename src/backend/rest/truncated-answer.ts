@@ -11,9 +11,9 @@ const NO_CONTENT = 204;
  * does not report if that connection was reset, or if its TLS ended without close_notify. So only the body can show that the
  * answer is complete:
  *
- * - A JSON object, array, string or literal has a visible end. If it is valid JSON, it is complete.
+ * - A valid JSON object, array, string, `true`, `false` or `null` has a visible end. It is complete.
  * - Invalid JSON, a number or an empty body may be truncated.
- * - An answer whose Content-Type is not JSON counts as complete here, because the callers reject it anyway.
+ * - A body whose Content-Type is not JSON counts as complete here, because the callers reject it anyway.
  */
 export function mayBeTruncated({ status, headers, body }: HttpAnswer): boolean {
   if (status === NO_CONTENT || hasLength(headers)) return false;

@@ -2,18 +2,18 @@ import { type AnyDesc, type DescEnum, type DescFile, type DescMessage, type Desc
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 
-/** Serialized FileDescriptorProto messages of a file and of all its direct and indirect imports. The file is the first. */
+/** A file and all its direct and indirect imports, each as a serialized FileDescriptorProto. The file itself is the first. */
 export type FileClosure = readonly Uint8Array[];
 
 /**
- * Finds the `.proto` file that declares a symbol or an extension. The index contains the files of `services`, the other `files`, and all
- * files that these files import.
+ * Finds a `.proto` file by its name, or by a symbol or an extension that it declares. The index contains the files of
+ * `services`, the additional `files`, and all direct and indirect imports of these files.
  */
 export class DescriptorIndex {
   readonly services: readonly string[];
   readonly #files = new Map<string, DescFile>();
   readonly #symbols = new Map<string, DescFile>();
-  /** The file of each extension. The first key is the full name of the extended message type, the second key is the extension number. */
+  /** Maps the full name of a message type and the number of an extension to the file that declares the extension. */
   readonly #extensions = new Map<string, Map<number, DescFile>>();
   readonly #closures = new Map<DescFile, FileClosure>();
 
@@ -68,7 +68,7 @@ export class DescriptorIndex {
 /** Returns the file, then all its direct and indirect imports. */
 function withImports(file: DescFile): readonly DescFile[] {
   const all = new Set([file]);
-  // The loop also visits the files that it adds, because the iteration of a Set visits elements that are added during the iteration.
+  // The iteration of a Set also visits elements that are added during the iteration. So the loop reaches indirect imports too.
   for (const each of all) for (const imported of each.dependencies) all.add(imported);
   return [...all];
 }
@@ -86,7 +86,7 @@ function memberNames(desc: AnyDesc): string[] {
   }
 }
 
-/** Returns the prefix of the full names of an enum's values. The full name of a value is `package.VALUE`, not `package.Enum.VALUE`. */
+/** Returns the prefix of the full name of an enum's value. The full name is `package.VALUE`, not `package.Enum.VALUE`. */
 function scopeOf({ typeName, name }: DescEnum): string {
   return typeName.slice(0, typeName.length - name.length);
 }

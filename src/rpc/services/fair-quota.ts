@@ -1,23 +1,23 @@
-/** A peer with the network that it belongs to. */
+/** A peer whose network is known. */
 export interface Networked {
   readonly network: string;
 }
 
-/** Ends a stream, because its unit of the quota is given to a client of another network. */
+/** Ends a stream whose unit of the quota was given to another network. */
 export type Evict = () => void;
 
 /**
- * A quota for the streams of unauthenticated clients, shared fairly among networks. Each stream holds one unit. If all units are held and a
- * new client needs a unit:
+ * A quota for the streams of unauthenticated clients, shared fairly among networks. Each stream holds one unit. If all units
+ * are held, a new stream gets a unit as follows:
  *
- * - The network that holds the most units loses its newest unit to the new client.
- * - Exception: if the largest network does not hold at least two units more than the new client's network, the new client is refused.
+ * - The network that holds the most units loses its newest unit to the new stream.
+ * - Exception: the new stream is refused, unless that network holds at least two units more than the network of the new stream.
  *
- * Clients of one network thus cannot take units from networks that hold fewer units, and cannot block these networks.
+ * So a network with many streams cannot keep out a network with few streams.
  */
 export class FairQuota {
   readonly #max: number;
-  /** Maps a network to the units that it holds. Each unit is stored as its `evict` function. The oldest unit is the first. */
+  /** Maps a network to the units that it holds, oldest first. Each unit is stored as its `evict` function. */
   readonly #held = new Map<string, Evict[]>();
   #count = 0;
 
@@ -26,8 +26,8 @@ export class FairQuota {
   }
 
   /**
-   * Takes one unit of the quota for `network`. Returns false if this network can get no unit. `evict` is called at most once, after the
-   * unit is given to another network.
+   * Takes one unit of the quota for `network`. Returns false if no unit is available for this network. If the unit is later
+   * given to another network, `evict` is called once.
    */
   take(network: string, evict: Evict): boolean {
     if (this.#count >= this.#max && !this.#makeRoom(network)) return false;
@@ -38,7 +38,7 @@ export class FairQuota {
     return true;
   }
 
-  /** Returns one unit of the quota that `network` holds. Does nothing if that unit was already taken away and given to another network. */
+  /** Gives back the unit that was taken with `evict`. Does nothing if the unit was already given to another network. */
   release(network: string, evict: Evict): void {
     const holds = this.#held.get(network) ?? [];
     const at = holds.lastIndexOf(evict);
@@ -52,7 +52,7 @@ export class FairQuota {
     const ownCount = this.#held.get(network)?.length ?? 0;
     const [most, holds] = this.#mostHeld();
     const newest = holds.at(-1);
-    // Without the `+ 1`, two networks with nearly equal numbers of units would take the same unit from each other again and again.
+    // Without the `+ 1`, two networks whose numbers of units differ by 1 could take a unit from each other repeatedly.
     if (newest === undefined || holds.length <= ownCount + 1) return false;
     this.release(most, newest);
     newest();

@@ -16,16 +16,16 @@ const SERVICE_NAME_CHARACTERS_MAX = 256;
 /** Maximum number of services in a `List` response. The health checking protocol sets this limit. */
 const LISTED_SERVICES_MAX = 100;
 /**
- * Maximum number of open `Watch` streams, which `FairQuota` shares among networks. Load balancers and clients hold one stream per
- * connection. A stream takes some kilobytes of memory.
+ * Maximum number of open `Watch` streams. `FairQuota` shares them among networks. Load balancers and clients hold one stream
+ * per connection. A stream takes some kilobytes of memory.
  */
 const WATCHERS_MAX = 1000;
 /** Maximum number of bytes queued for one watcher. A status takes 7 bytes, so a client with a longer queue has stopped reading. */
 const QUEUED_BYTES_MAX = 64 * 1024;
 
 /**
- * The peer guard does not check the peers of health calls. A load balancer may share its address with clients that fail, and must still get
- * answers.
+ * The peer guard does not check health calls. So a load balancer gets answers even if it shares its address with failing
+ * clients.
  */
 const OPTIONS: MethodOptions = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX, servesAnyPeer: true };
 
@@ -52,7 +52,9 @@ export class Health {
     this.#quota = new FairQuota(watchersMax);
   }
 
-  /** Sets the status of a service. If the status is new, sends it to the service's watchers. Does nothing after `shutDown`. */
+  /**
+   * Sets the status of a service. If the status has changed, sends it to the service's watchers. Does nothing after `shutDown`.
+   */
   set(service: string, serving: boolean): void {
     if (this.#shutDown || this.#serving.get(service) === serving) return;
     this.#serving.set(service, serving);

@@ -18,23 +18,27 @@ type RequestSchema = typeof ServerReflectionRequestSchema;
 type ResponseSchema = typeof ServerReflectionResponseSchema;
 type Answer = NonNullable<MessageInitShape<ResponseSchema>["messageResponse"]>;
 
-/** Maximum number of open reflection streams, which `FairQuota` shares among networks. Reflection tools hold a stream for seconds. */
+/**
+ * Maximum number of open reflection streams. `FairQuota` shares them among networks. Reflection tools hold a stream for
+ * seconds.
+ */
 const STREAMS_MAX = 100;
 /** Maximum number of requests on one reflection stream. Reflection tools send some tens of requests. */
 const QUESTIONS_MAX = 1000;
 
 export interface ReflectionOptions {
   /**
-   * More files to describe, for messages that are not request or response types. Examples are error details and messages in an Any field.
+   * Additional files to describe. They declare message types that no method has as its request or response type, such as error
+   * details and the messages in Any fields.
    */
   readonly files?: readonly DescFile[];
-  /** When this signal aborts, open reflection streams end. A shutdown thus does not wait for them. */
+  /** When this signal aborts, open reflection streams end. So a shutdown does not wait for them. */
   readonly stopping?: AbortSignal;
 }
 
 /**
- * Returns the methods of gRPC server reflection (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), versions v1 and
- * v1alpha. They describe `services` and the reflection services.
+ * Returns the methods of gRPC server reflection, in the versions v1 and v1alpha
+ * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md). They describe `services` and the reflection services.
  */
 export function reflection<Peer extends Networked>(
   services: readonly DescService[],

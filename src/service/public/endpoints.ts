@@ -19,10 +19,7 @@ export function publicEndpoints({ routes, publicAuth, jwks, ...parts }: PublicEn
   return [...calls, loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, publicAuth), parts)];
 }
 
-/**
- * The `Cache-Control` header of the response with the public keys. Clients may cache the keys, because the keys change only
- * when the gateway restarts.
- */
+/** The `Cache-Control` header of the public keys. They may be cached, because they change only when the gateway restarts. */
 const MAX_AGE = "public, max-age=300";
 
 /** Returns the gateway's public keys as JWKS. Throws RestError. */

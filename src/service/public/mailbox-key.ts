@@ -2,18 +2,19 @@ import { domainToASCII, domainToUnicode } from "node:url";
 
 /**
  * Returns the key of the bucket for one mailbox. Addresses that a mail system or a database may treat as equal get the same
- * key. So no mailbox gets more mails than its budget allows. Different mailboxes may share a key and thus a bucket, which is
- * harmless.
+ * key. So no mailbox gets more mails than its budget allows. Different mailboxes may also get the same key; they then share a
+ * bucket.
  *
  * In the local part (before the @), the key ignores:
- * - normalization form and case (NFKC, case folding);
- * - accents, strokes and ligatures (collations such as utf8mb4_0900_ai_ci);
+ * - Unicode normalization and case (NFKC, case folding);
+ * - accents, strokes and ligatures, as database collations such as utf8mb4_0900_ai_ci do;
  * - invisible characters, punctuation and dots;
  * - the part after a plus sign (RFC 5233).
  *
  * In the domain, the key ignores:
- * - differences in spelling (RFC 5890, UTS 46) and extra dots;
- * - which of several domains of one mail provider is used, such as gmail.com or googlemail.com.
+ * - differences between spellings of an internationalized domain (RFC 5890, UTS 46);
+ * - extra dots;
+ * - differences between domains of the same mail provider, such as gmail.com and googlemail.com.
  */
 export function mailboxKey(email: string): string {
   const text = email.normalize("NFKC");
@@ -33,8 +34,8 @@ function domainKey(domain: string): string {
 }
 
 /**
- * Maximum number of times that `repeated` applies its function. The function may change its own result, so one application is
- * not enough. No known text needs more than three.
+ * Maximum number of times that `repeated` applies its function. More than one time is needed if the function changes its own
+ * result. Known texts need at most three.
  */
 const ROUNDS_MAX = 8;
 
@@ -56,11 +57,11 @@ function repeated(text: string, fold: (text: string) => string): string {
 const IGNORED = /[\p{M}\p{Lm}\p{Default_Ignorable_Code_Point}]/gu;
 /** Characters above U+FFFF. The collations utf8mb4_general_ci and utf8mb4_unicode_ci treat all of them as equal. */
 const BEYOND_BASIC_PLANE = /[\u{10000}-\u{10ffff}]/gu;
-/** Matches the katakana letters that have a hiragana letter. The code point of that hiragana letter is lower by 0x60. */
+/** Matches katakana letters. The code point of the corresponding hiragana letter is lower by 0x60. */
 const KATAKANA = /[\u30a1-\u30f6]/g;
 /**
- * Maps letters to the letters that database collations treat as equal. It lists only letters that Unicode does not decompose.
- * All are lower case, because the text is converted to lower case first.
+ * Maps a letter to the letters that database collations treat as equal to it. Contains only letters that Unicode does not
+ * decompose. All are lower case, because the text is converted to lower case first.
  */
 const EQUATED = new Map([
   ...pairs("æ ae, œ oe, ø o, đ d, ð d, ħ h, ł l, ŧ t, þ th, ς σ, ґ г"),
@@ -98,12 +99,12 @@ function asciiDigit(digit: string): string {
 
 const DOTS = /[.\u3002\uff0e\uff61]/u;
 /**
- * Letters that the older standard IDNA2003 maps to other letters, and that IDNA2008 keeps. Mail systems use both standards, so
- * both spellings must get the same key.
+ * Maps letters to their replacements in IDNA2003. The newer standard IDNA2008 does not replace them. Mail systems use both
+ * standards, so both spellings must get the same key.
  */
 const DEVIATIONS = new Map(pairs("ß ss, ς σ"));
 
-/** Converts a domain to ASCII (Punycode). Returns the text in normalized form and lower case if it is not a valid domain. */
+/** Converts a domain to ASCII (Punycode). If the text is not a valid domain, returns it normalized and in lower case. */
 function foldDomain(domain: string): string {
   const plain = domain
     .normalize("NFKC")

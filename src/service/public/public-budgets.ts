@@ -19,8 +19,10 @@ export interface PublicBudgets {
 }
 
 /**
- * The kind of a public call, which selects the budget of its network. `public_auth` is for login calls, which are expensive:
- * they send mail, and an attacker can guess their codes. `public_misc` is for all other public calls.
+ * The kind of a public call. It selects one of the budgets of the client's network:
+ *
+ * - `public_auth`: login calls. They send mail, or let an attacker guess a code.
+ * - `public_misc`: all other public calls.
  */
 export type PublicClass = "public_auth" | "public_misc";
 export type PublicIdentity = "send_code" | "confirm_code";
@@ -29,7 +31,7 @@ export interface PublicChargePorts {
   readonly budgets: PublicBudgets;
   readonly buckets: BucketStore;
   readonly clock: Clock;
-  /** Called when a budget in shadow mode would refuse a call if it were not in shadow mode. */
+  /** Called when a call exceeds a budget in shadow mode. The budget does not refuse the call. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
 }
 
@@ -47,8 +49,8 @@ export function identityDemand(policy: PublicIdentity, identity: string, { budge
 }
 
 /**
- * Returns the bucket that invalid public calls of a network are charged to. RPCs have another failure bucket: a client whose
- * RPCs are refused because its session has ended must still be able to log in.
+ * Returns the bucket to which the invalid public calls of a network are charged. RPCs are charged to another bucket. So a
+ * client can log in again even if failed RPCs have emptied that bucket.
  */
 export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
   return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };

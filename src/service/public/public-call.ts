@@ -19,12 +19,15 @@ import {
 } from "./public-budgets.ts";
 import type { PublicCall } from "./public-schema.ts";
 
-/** A login call, as one route of public REST. It is charged to the budget `public_auth` of its network. */
+/**
+ * A public REST route for login calls. A call is charged to the budget `public_auth` of its network, and to the budget
+ * `identity`.
+ */
 export interface PublicRoute {
   readonly path: string;
   /** Validates the body. Throws RestError. */
   readonly check: (json: unknown) => PublicCall;
-  /** The name and budget of the mailbox or challenge that the call is about. */
+  /** The name of the budget per mailbox (`send_code`) or per challenge (`confirm_code`). */
   readonly identity: PublicIdentity;
 }
 
@@ -36,9 +39,11 @@ export interface PublicAuthParts extends PublicChargePorts {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Serves a login call: validates the body, charges the call to the login budgets, and forwards it to the backend. An invalid
- * call is not charged to the login budgets. The expensive check of the body runs only if these budgets have tokens left. Throws
- * RestError.
+ * Serves a login call: validates the body, charges the login budgets (`public_auth` and `route.identity`), and forwards the
+ * call to the backend. Throws RestError.
+ *
+ * - An invalid call is not charged to the login budgets.
+ * - The expensive check of the body runs only if the login budgets have tokens left.
  */
 export async function servePublicCall(call: HttpCall, route: PublicRoute, parts: PublicAuthParts): Promise<Response> {
   if (parts.isStopping()) throw new RestError("shutting_down");

@@ -7,7 +7,7 @@ import { mailboxKey } from "./mailbox-key.ts";
 /** The validated body of a public call. */
 export interface PublicCall {
   readonly body: Readonly<Record<string, unknown>>;
-  /** The key of the bucket for the mailbox or challenge that the call is about. */
+  /** The key of the bucket for the call's mailbox or challenge. */
   readonly identity: string;
   /** A check of the body that needs much CPU time. Call it only if the login budgets have tokens left. Throws RestError. */
   readonly expensiveCheck?: () => void;
@@ -36,8 +36,8 @@ export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) =
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
   const key = stringField(body, "client_public_key");
   const raw = Buffer.from(key, "base64");
-  // Only canonical base64 is valid (RFC 4648 4 and 3.5). The session look-up rejects all other base64. So a session with such a
-  // key could never be used.
+  // Only canonical base64 is valid (RFC 4648 4 and 3.5), because the session look-up rejects any other. A session with a
+  // rejected key could never be used.
   if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
   checkMetadata(body["metadata"]);
   const expensiveCheck = () => {
@@ -51,8 +51,8 @@ const CHALLENGE_RULE =
 const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
 
 /**
- * Returns true if the text has the form of an e-mail address: one @ with text before and after it. It must not contain
- * characters that could end a mail header or a line. The function does not check whether the mailbox exists.
+ * Returns true if the text looks like an e-mail address: one @ with text before and after it, and no characters that could end
+ * a mail header or a line. Does not check whether the mailbox exists.
  */
 function isEmail(email: string): boolean {
   return email.length <= EMAIL_CHARS_MAX && /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u.test(email);

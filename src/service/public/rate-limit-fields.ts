@@ -1,8 +1,8 @@
 import type { PublicDemand } from "./public-budgets.ts";
 
 /**
- * Returns the header field RateLimit-Policy, a List of RFC 9651 (draft-ietf-httpapi-ratelimit-headers-11). The field describes
- * each token bucket as a quota: `q` is the burst, and `w` is the number of seconds until an empty bucket is full.
+ * Returns the header field RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-11). The field describes each token bucket as
+ * a quota: `q` is the burst, and `w` is the number of seconds in which an empty bucket becomes full.
  */
 export function policyField(demands: readonly PublicDemand[]): Readonly<Record<string, string>> {
   const items = demands

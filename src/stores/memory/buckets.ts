@@ -12,19 +12,21 @@ export interface MemoryBucketOptions {
 }
 
 /**
- * Retry delay that a refusal names if the table has no room for a new bucket. Room becomes free whenever a stored bucket has all its tokens
- * again.
+ * Retry delay of a refusal, if the table has no room for a new bucket. A stored bucket frees its room when it has all its
+ * tokens again.
  */
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
- * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling"). A bucket is stored as the
- * time at which it has all its tokens again. From then on it is not stored, because it equals a bucket that was never used.
+ * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling").
+ *
+ * A bucket is stored as its full time: the time at which it has all its tokens again. From then on it is not stored, because it
+ * equals a bucket that was never used.
  *
  * - If the table has no room for a new bucket, the demand is refused.
- * - If the fingerprints of two keys collide, the two keys share one bucket, so their demands are refused earlier.
- * - If the clock was set back, a stored time may be later than the stored time of an empty bucket. The bucket then counts as empty. So
- *   setting the clock back adds no tokens, and no wait is longer than the wait for an empty bucket.
+ * - If the fingerprints of two keys collide, the two keys share one bucket. Their demands are then refused earlier.
+ * - If the clock was set back, a full time may be later than the full time of an empty bucket. The bucket then counts as empty.
+ *   So setting the clock back adds no tokens, and no wait is longer than the wait for an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: GrowingTable;
@@ -33,8 +35,8 @@ export class MemoryBucketStore implements BucketStore {
   readonly #lows: number[] = [];
   readonly #highs: number[] = [];
   /**
-   * Undo log of the current `take`: the changed slots, and the times that the slots held before. If a demand is refused, `#rollBack`
-   * restores these times. It starts with the last change.
+   * Undo log of the current `take`: the changed slots, and their expiries before the change. If a demand is refused,
+   * `#rollBack` restores these expiries, beginning with the last change.
    */
   readonly #changedSlots: number[] = [];
   readonly #changedFromMs: number[] = [];
@@ -87,24 +89,24 @@ export class MemoryBucketStore implements BucketStore {
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
-    // The two times differ only if the clock was set back. The corrected time is stored. If it were not, a bucket that is only checked
-    // would count as empty for as long as the clock is behind its old time.
+    // The two times differ only if the clock was set back. If the corrected time were not stored, a bucket that is only checked
+    // would gain no tokens until the clock has caught up.
     if (fullAtMs !== this.#table.expiryMs(slot)) this.#table.setExpiry(slot, fullAtMs);
     const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs, tokens), demand.budget, nowMs);
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
   }
 
-  /** Stores a local copy of a bucket of a shared store. `fullInMs` is the time until the bucket has all its tokens. */
+  /** Copies a bucket of a shared store into this store. `fullInMs` is the time until the bucket has all its tokens. */
   learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
     this.#locate([demand], nowMs);
     const slot = this.#claim(0, nowMs);
-    // The expiry 0 frees the slot, because a bucket with all its tokens is not stored.
+    // A bucket with all its tokens is not stored, so the expiry 0 frees its slot.
     if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
   }
 
   /**
-   * Computes all fingerprints, then reads all their slots once. So the CPU waits for all cache misses at the same time, not for one after
-   * another.
+   * Computes the fingerprints of all demands, then loads all their slots into the CPU's cache. The cache misses overlap, so
+   * that the CPU does not wait for each of them in turn.
    */
   #locate(demands: readonly BucketDemand[], nowMs: number): void {
     let index = 0;
@@ -133,8 +135,8 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   /**
-   * Takes a token, even if the bucket is empty. Returns 0 if the bucket held the token. If not, returns the time in ms after which the
-   * bucket would have held it.
+   * Takes a token, even from an empty bucket. Returns the time in ms that the demand would have to wait for the token; 0 if the
+   * bucket held it. If the table has no room, takes nothing and returns `NO_ROOM_RETRY_MS`.
    */
   #spend(budget: Budget, index: number, nowMs: number): number {
     const slot = this.#claim(index, nowMs);
@@ -148,9 +150,11 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   /**
-   * Returns the time at which the bucket has all its tokens. If the stored time is later than that of an empty bucket, the clock was set
-   * back, and the time of an empty bucket is returned. Exception: if the current `take` changed the slot, the stored time is returned,
-   * because `take` may have taken more tokens than the bucket held.
+   * Returns the full time of a bucket: the time at which it has all its tokens again. A stored time may be later than the full
+   * time of an empty bucket:
+   *
+   * - If the current `take` changed the slot, it may have taken more tokens than the bucket held. The stored time is returned.
+   * - Otherwise the clock was set back. The full time of an empty bucket is returned.
    */
   #fullAtMs(slot: number, budget: Budget, nowMs: number): number {
     const fullAtMs = this.#table.expiryMs(slot);
@@ -178,7 +182,10 @@ function spent(fullAtMs: number, budget: Budget, nowMs: number, tokens = 1): num
   return Math.max(fullAtMs, nowMs) + tokens * intervalMs(budget);
 }
 
-/** Returns 0 if the bucket held the token that was taken. If not, returns the time in ms after which the bucket would have held it. */
+/**
+ * Returns the time in ms that a demand has to wait for its tokens; 0 if the bucket holds them. `fullAtMs` is the time at which
+ * the bucket has all its tokens again, if the tokens are taken now.
+ */
 function waitAfterSpending(fullAtMs: number, budget: Budget, nowMs: number): number {
   return Math.max(0, fullAtMs - capacityMs(budget) - nowMs);
 }

@@ -6,13 +6,13 @@ export const TABLE_ENTRIES_MAX = 100_000_000;
 const SLOT_BYTES = 16;
 /** A group is one cache line of 64 bytes: four fingerprints, then their four expiries. */
 const GROUP_SLOTS = 4;
-/** Number of 32-bit words (lanes) per group, for access to the fingerprints. */
+/** Length of a group in 32-bit words (lanes). A fingerprint takes two lanes. */
 const GROUP_LANES = 16;
-/** Number of 64-bit floats per group, for access to the expiries. */
+/** Length of a group in 64-bit floats. An expiry takes one float. */
 const GROUP_TIMES = 8;
 /**
- * Maximum load factor: the share of slots that are occupied. It keeps searches short. A simulation of 300,000 entries that come and go
- * counted the groups that a search reads:
+ * Maximum load factor (occupied slots divided by all slots). A low load factor keeps searches short. Number of groups that a
+ * search reads, from a simulation of 300,000 entries that are added and removed:
  * - Load 0.4: on average 1.14 for an absent fingerprint and 1.08 for a present one; at most 12.
  * - Load 0.6: on average 2.5 for an absent fingerprint and 1.35 for a present one; at most 44.
  */
@@ -20,30 +20,32 @@ const LOAD_MAX = 0.4;
 /** Maximum number of groups in which `claim` searches for expired entries if the table is full. A search that finds none takes 5 µs. */
 const RECLAIM_GROUPS_MAX = 512;
 /**
- * Maximum of an overflow counter (see `#overflowed`). In the simulation for `LOAD_MAX`, the counters reached 8. A counter at the maximum
- * never changes again. Searches then read more groups than needed, but their results stay right.
+ * Maximum of an overflow counter (see `#overflowed`). In the simulation for `LOAD_MAX`, the counters reached 8. A counter at
+ * the maximum never changes again. Searches then read more groups than needed, but their results stay correct.
  */
 const OVERFLOWED_MAX = 255;
 
-/** The number that a vacant slot holds instead of an expiry. */
+/** The expiry of a vacant slot. */
 const VACANT = 0;
 
 /**
- * A hash table with open addressing, from 64-bit fingerprints to expiries. It allocates its memory once (`GrowingTable` is the variant that
- * grows) and needs no timer. It never evicts an entry before its expiry, and reuses the slots of expired entries.
+ * A hash table with open addressing that maps 64-bit fingerprints to expiries.
  *
- * The low half of a fingerprint selects its home group, which is where a search for it starts:
- * - If the home group is full, the entry goes to the next group with a free slot. The overflow counters of all full groups before that
- *   group are increased by 1.
+ * - It allocates all its memory once, and needs no timer. `GrowingTable` is the variant that grows.
+ * - It never evicts an entry before its expiry. It reuses the slots of expired entries.
+ * - It has room for `entriesMax` entries. If it is full, `claim` searches some groups for expired entries. If less than 1% of
+ *   all entries are expired, `claim` may find none and return `NO_SLOT`.
+ * - Times are milliseconds above 0, on a clock that the caller chooses.
+ *
+ * The low half of a fingerprint selects its home group. Every search for the fingerprint starts there:
+ *
+ * - If the home group is full, a new entry goes to the next group with a free slot. Every full group before that group adds 1
+ *   to its overflow counter.
+ * - When the entry is removed, the same counters are decreased by 1 (as in Facebook's F14).
  * - A search ends at the first group whose overflow counter is 0. So nearly every search reads one cache line and one counter.
- * - When an entry is removed, the counters are decreased again (as in Facebook's F14).
  *
- * An entry stays reachable when a slot in an earlier group becomes free. A fingerprint never occupies two slots, whether its entries are
- * live or expired.
- *
- * Times are milliseconds above 0, on a clock that the caller chooses. The table always has room for `entriesMax` entries, and never stores
- * more. If it is full, `claim` searches the next groups for an expired entry. If less than one in a hundred entries are expired, `claim`
- * may find none and return `NO_SLOT`.
+ * An entry stays reachable when a slot in an earlier group becomes free. So a fingerprint never occupies two slots, even if its
+ * entry has expired.
  */
 export class ExpiringTable {
   readonly entriesMax: number;
@@ -95,8 +97,8 @@ export class ExpiringTable {
   }
 
   /**
-   * Reads the home group of a fingerprint, so that the group is in the CPU's cache. If you preload several fingerprints in a row, the CPU
-   * waits for their cache misses at the same time.
+   * Loads the home group of a fingerprint into the CPU's cache. If you preload several fingerprints in a row, their cache
+   * misses overlap.
    */
   preload(low: number): void {
     const home = this.#homeOf(low);
@@ -118,8 +120,8 @@ export class ExpiringTable {
   }
 
   /**
-   * Returns the slot of a fingerprint, like `find`. If the fingerprint is absent, returns a vacant slot that now belongs to it. The expiry
-   * of this slot is 0 until `setExpiry` is called. Returns `NO_SLOT` if the table is full.
+   * Returns the slot of a fingerprint, like `find`. If the fingerprint is absent, returns a vacant slot for it. The slot stays
+   * vacant until `setExpiry` is called, so the next `claim` may return it too. Returns `NO_SLOT` if the table is full.
    */
   claim(low: number, high: number, nowMs: number): number {
     const found = this.find(low, high);
@@ -133,7 +135,7 @@ export class ExpiringTable {
     return slot;
   }
 
-  /** Returns the expiry of the entry in a slot; 0 if the slot was claimed and its expiry was not yet set. */
+  /** Returns the expiry of the entry in a slot; 0 if the slot is vacant. */
   expiryMs(slot: number): number {
     return this.#times[slot] ?? VACANT;
   }
@@ -152,7 +154,10 @@ export class ExpiringTable {
     return live;
   }
 
-  /** Copies the live entries into `other`, which must have room for them. The expired entries count as evicted in `other`. */
+  /**
+   * Copies the live entries into `other`, which must have room for them. Expired entries are not copied: `other.evictedUntilMs`
+   * counts them as evicted.
+   */
   copyTo(other: ExpiringTable, nowMs: number): void {
     other.#evictedUntilMs = Math.max(other.#evictedUntilMs, this.#evictedUntilMs);
     for (let nth = 0; nth < this.#slots; nth++) {
@@ -165,7 +170,9 @@ export class ExpiringTable {
     }
   }
 
-  /** Frees the slots of expired entries in the next `groups` groups. */
+  /**
+   * Frees the slots of expired entries in the next `groups` groups. Each call continues after the groups of the previous call.
+   */
   vacateExpired(nowMs: number, groups: number): void {
     for (let left = Math.min(groups, this.#groups); left > 0; left--) this.#vacateNext(nowMs);
   }
@@ -194,8 +201,8 @@ export class ExpiringTable {
   }
 
   /**
-   * Returns the first free slot, searching from the home group on. A free slot always exists, because at most `LOAD_MAX` of the slots are
-   * occupied.
+   * Returns the first free slot, searching from the home group on. A slot is free if it is vacant, or if its entry has expired.
+   * A free slot always exists, because at most `LOAD_MAX` of the slots are occupied.
    */
   #nearestFree(home: number, nowMs: number): number {
     const times = this.#times;
@@ -207,7 +214,10 @@ export class ExpiringTable {
     }
   }
 
-  /** Removes expired entries from the next groups until the table has room for an entry. Returns whether the table has room. */
+  /**
+   * Removes expired entries from at most `RECLAIM_GROUPS_MAX` groups, until the table has room for an entry. Returns whether
+   * the table has room.
+   */
   #reclaim(nowMs: number): boolean {
     for (let count = 0; count < RECLAIM_GROUPS_MAX && this.#occupied >= this.entriesMax; count++) {
       this.#vacateNext(nowMs);
@@ -231,8 +241,10 @@ export class ExpiringTable {
   }
 
   /**
-   * Updates the counters when an entry was added or removed: `#occupied`, and the overflow counter of every group that the entry skipped
-   * because the group was full.
+   * Updates the counters after an entry was added (`change` is 1) or removed (`change` is -1):
+   *
+   * - `#occupied`;
+   * - the overflow counter of every group from the home group of the entry up to the group before its own group.
    */
   #count(slot: number, change: 1 | -1): void {
     this.#occupied += change;
@@ -246,7 +258,7 @@ export class ExpiringTable {
 }
 
 /**
- * Returns the index of the 32-bit word (lane) at which the fingerprint of a slot starts. The number of a slot is the index of its expiry in
+ * Returns the index in `#lanes` at which the fingerprint of a slot starts. The number of a slot is the index of its expiry in
  * `#times`. In each group, the expiries follow the fingerprints.
  */
 function laneOf(slot: number): number {

@@ -5,8 +5,9 @@ const LANE_BYTES = 4;
 const NARROW_UNIT_MAX = 0xff;
 
 /**
- * Computes the 64-bit fingerprint of a pair of strings. The seed is secret, so that clients cannot choose strings whose fingerprints
- * collide. Among n fingerprints, the probability of any collision is about n² / 2⁶⁵. For 30 million fingerprints, it is below 3 in 100,000.
+ * Computes the 64-bit fingerprint of a pair of strings. The seed is secret, so that clients cannot choose strings whose
+ * fingerprints collide. The probability that any two of n fingerprints collide is about n² / 2⁶⁵. For 30 million fingerprints,
+ * it is below 3 in 100,000.
  */
 export class Fingerprint {
   readonly #hash: SipHash13;
@@ -34,7 +35,7 @@ export class Fingerprint {
   }
 }
 
-/** Returns a random seed for fingerprints. It is kept until the process ends. */
+/** Returns a new random seed. All fingerprints in a table must have the same seed. */
 export function randomSeed(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(SIP_KEY_BYTES));
 }
@@ -44,11 +45,13 @@ function lanesAtMost(first: string, second: string): number {
 }
 
 /**
- * Writes one string of the pair into the 32-bit words that are hashed (lanes): its length, then its UTF-16 code units. So two different
- * pairs never produce the same lanes. UTF-8 is not used, because lone surrogates have no UTF-8 encoding.
+ * Writes one string of the pair into the 32-bit words that are hashed (lanes). Returns the index after the last lane.
  *
- * If every unit fits into one byte, a lane holds four units. If not, a lane holds two units, and the length is written with inverted bits.
- * The inverted length keeps the two formats apart. Returns the index after the last lane.
+ * - The first lane holds the length of the string, so that two different pairs never produce the same lanes.
+ * - If every UTF-16 code unit fits into one byte, each further lane holds four code units.
+ * - If not, each further lane holds two code units, and all bits of the length are inverted. The inverted length keeps the two
+ *   formats apart.
+ * - UTF-8 is not used, because lone surrogates have no UTF-8 encoding.
  */
 function writePart(part: string, lanes: Int32Array, start: number): number {
   lanes[start] = part.length;
@@ -56,8 +59,8 @@ function writePart(part: string, lanes: Int32Array, start: number): number {
 }
 
 /**
- * Writes four code units into each 32-bit lane. Returns the index after the last lane; `undefined` if a code unit does not fit into one
- * byte.
+ * Writes four code units into each 32-bit lane. Returns the index after the last lane. Returns `undefined` if a code unit does
+ * not fit into one byte.
  */
 function writeNarrow(part: string, lanes: Int32Array, start: number): number | undefined {
   const whole = part.length - (part.length % 4);
@@ -81,7 +84,10 @@ function writeNarrow(part: string, lanes: Int32Array, start: number): number | u
   return all <= NARROW_UNIT_MAX ? at : undefined;
 }
 
-/** Writes the bitwise complement of the length into the first lane, then two code units into each 32-bit lane. Returns the index after the last lane. */
+/**
+ * Writes the bitwise complement of the length into the first 32-bit lane, and two code units into each further lane. Returns
+ * the index after the last lane.
+ */
 function writeWide(part: string, lanes: Int32Array, start: number): number {
   let at = start;
   lanes[at++] = ~part.length;

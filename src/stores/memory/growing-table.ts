@@ -1,27 +1,30 @@
 import { ExpiringTable, NO_SLOT, TABLE_ENTRIES_MAX } from "./expiring-table.ts";
 
-/** Number of entries that a segment holds when the table is full. A rebuild handles one segment and takes 0.1 µs per entry. */
+/**
+ * Average number of entries per segment of a full table. It bounds the time of a rebuild: a rebuild copies one segment, at 0.1
+ * µs per entry.
+ */
 const SEGMENT_ENTRIES = 4096;
 const SEGMENT_ENTRIES_MIN = 64;
 /**
- * Maximum number of segments. The headers of 512 segments stay in the CPU's caches. A table that would need more segments has larger
- * segments instead.
+ * Maximum number of segments. The `ExpiringTable` objects of 512 segments fit into the CPU's caches, without their entries. A
+ * table that would need more segments has larger segments instead.
  */
 const SEGMENTS_MAX = 512;
 /**
- * Number of slot numbers that are reserved for each segment. No segment grows near this size, because the secret seed spreads the
- * fingerprints evenly over the segments.
+ * Number of slot numbers that are reserved for each segment. No segment needs nearly as many, because the secret seed spreads
+ * the fingerprints evenly over the segments.
  */
 const SEGMENT_SLOTS = 2 ** 21;
-/** Memory that a table takes for each entry that it has room for, in bytes. */
+/** Memory of a segment per entry that it has room for, in bytes. */
 const ENTRY_BYTES = 41;
-/** Number of new fingerprints for which a segment has room after `prepare`. */
+/** After `prepare`, the segment has room for at least this number of new fingerprints. */
 const PREPARED_ENTRIES = 16;
-/** A rebuilt segment has room for this many times its live entries. */
+/** The room of a rebuilt segment, as a multiple of its live entries. */
 const GROWTH = 1.5;
-/** `trim` rebuilds a segment if its live entries fill less than this share of the room that the segment has. */
+/** `trim` shrinks a segment if its live entries take less than this share of its room. */
 const TRIM_BELOW = 0.25;
-/** Number of `trim` calls after which every segment was checked once. */
+/** Number of `trim` calls that together check every segment once. */
 const TRIM_CALLS = 30;
 /** Maximum number of segments in which `claim` searches for expired entries if the table is full. */
 const RECLAIM_SEGMENTS = 16;
@@ -29,13 +32,14 @@ const RECLAIM_SEGMENTS = 16;
 const RECLAIM_GROUPS = 32;
 
 /**
- * A hash table like `ExpiringTable`, whose memory grows and shrinks with the number of its live entries. It consists of segments, and each
- * segment is an `ExpiringTable`. The high half of a fingerprint selects the segment.
+ * A hash table like `ExpiringTable`. Its memory grows and shrinks with the number of live entries.
  *
- * A full segment is replaced by a larger one. If few entries of a segment are live, `trim` replaces it by a smaller one.
+ * - The table consists of segments. Each segment is an `ExpiringTable`. The high half of a fingerprint selects the segment.
+ * - A full segment is replaced by a larger one. `trim` replaces a segment with few live entries by a smaller one.
+ * - A slot is valid until the next `claim`, `prepare` or `trim`.
  *
- * A slot is valid until the next `claim`, `prepare` or `trim`. Exception: `prepare` may be called for up to 16 fingerprints
- * (`PREPARED_ENTRIES`) before they are claimed. The slots of all these fingerprints then stay valid until the last of them is claimed.
+ * To use several slots at the same time, first call `prepare` for up to 16 fingerprints (`PREPARED_ENTRIES`), then claim them.
+ * The slots of all these fingerprints stay valid while you claim them.
  */
 export class GrowingTable {
   readonly entriesMax: number;
@@ -68,8 +72,8 @@ export class GrowingTable {
   }
 
   /**
-   * Makes room for a fingerprint, and reads its home group into the CPU's cache. If you prepare several fingerprints in a row, the CPU
-   * waits for their cache misses at the same time.
+   * Makes room for a fingerprint, and loads its home group into the CPU's cache. If you prepare several fingerprints in a row,
+   * their cache misses overlap.
    */
   prepare(low: number, high: number, nowMs: number): void {
     const at = this.#indexOf(high);
@@ -114,7 +118,10 @@ export class GrowingTable {
     this.#note(segment, before);
   }
 
-  /** Frees the memory of expired entries in the next part of the table. Returns the freed bytes. Call this method every second. */
+  /**
+   * Frees the memory of expired entries in the next part of the table. Returns the number of freed bytes. Call this method
+   * every second.
+   */
   trim(nowMs: number): number {
     const before = this.#capacity;
     for (let left = Math.ceil(this.#segments.length / TRIM_CALLS); left > 0; left--) {
@@ -133,8 +140,8 @@ export class GrowingTable {
   }
 
   /**
-   * Replaces a segment by a new segment that has room for its live entries and some more. `trim` passes the number of live entries as
-   * `trimmedTo`. If `trimmedTo` is 0, the segment is removed and not replaced.
+   * Replaces a segment by a new one that has room for the live entries and some more. `trim` passes the number of live entries
+   * as `trimmedTo`. If `trimmedTo` is 0, the segment is only removed.
    */
   #rebuild(at: number, nowMs: number, trimmedTo?: number): ExpiringTable {
     const old = this.#segments[at];
@@ -155,7 +162,10 @@ export class GrowingTable {
     if (segment.evictedUntilMs > this.#evictedUntilMs) this.#evictedUntilMs = segment.evictedUntilMs;
   }
 
-  /** Removes expired entries from the next segments until the table has room for an entry. Returns whether the table has room. */
+  /**
+   * Removes expired entries from at most `RECLAIM_SEGMENTS` segments, until the table has room for an entry. Returns whether
+   * the table has room.
+   */
   #reclaim(nowMs: number): boolean {
     for (let left = RECLAIM_SEGMENTS; left > 0 && this.#occupied >= this.entriesMax; left--) {
       const segment = this.#segments[this.#reclaimAt];

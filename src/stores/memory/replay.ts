@@ -13,13 +13,13 @@ export interface MemoryReplayOptions {
 }
 
 /**
- * Reservations in this process's memory. A replayed request is never accepted. If the fingerprints of two requests collide, the second
- * request is refused as replayed although it is fresh. The probability is 2⁻⁶⁴ per stored reservation: 5 in 10¹³ at ten million
- * reservations.
+ * Reservations in this process's memory. A replayed request is never accepted.
  *
- * If the clock was set back, old requests become fresh again, but their reservations may already be evicted. So a request is refused as
- * `REPLAY_STORE_UNAVAILABLE` unless its reservation expires after every evicted reservation. If the clock step is smaller than the margin
- * that the pipeline adds to the freshness window, no request is refused.
+ * - If the fingerprints of two requests collide, the second request is refused as a replay. With ten million reservations, the
+ *   probability is 5 in 10¹³ per request.
+ * - If the clock was set back, a request whose reservation was evicted may be in the freshness window again. So a request is
+ *   refused as `REPLAY_STORE_UNAVAILABLE`, unless its reservation expires after every evicted reservation.
+ * - A clock step causes no refusals if it is smaller than the margin that the pipeline adds to the freshness window.
  */
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
@@ -37,7 +37,7 @@ export class MemoryReplayStore implements ReplayStore {
     return this.#table.occupied;
   }
 
-  /** Frees the memory of expired reservations. Returns the freed bytes. Call this method every second. */
+  /** Frees the memory of expired reservations. Returns the number of freed bytes. Call this method every second. */
   trim(): number {
     return this.#table.trim(this.#clock.now());
   }
@@ -58,8 +58,8 @@ export class MemoryReplayStore implements ReplayStore {
   }
 
   /**
-   * Returns true if a reservation with this expiry, made earlier, cannot have been evicted. If no such reservation is found, then none was
-   * made.
+   * Returns true if no reservation with this expiry can have been evicted. If such a reservation is not in the table, it was
+   * never made.
    */
   #wouldBeStored(expiresAtMs: number, nowMs: number): boolean {
     return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs;

@@ -33,8 +33,8 @@ type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
 const LOOK_UPS_MAX = 16_384;
 
 /**
- * Maximum number of attempts of one look-up. If `clear` was called during an attempt, or if the revocation log overflowed, the result of
- * the attempt is not used, and the look-up is attempted again.
+ * Maximum number of attempts of one look-up. An attempt is repeated if `clear` was called or the revocation log overflowed
+ * while it was in flight.
  */
 const LOOK_UP_ATTEMPTS_MAX = 3;
 
@@ -42,8 +42,9 @@ const LOOK_UP_ATTEMPTS_MAX = 3;
  * The session directory: a bounded cache in front of a session source.
  *
  * `find` never returns a revoked session as active, by two rules:
- * - `revoke` changes the cached sessions, so a cached session is current.
- * - A look-up records the position of the revocation log (its mark) before it starts. When it ends, it searches the log from this position.
+ * - `revoke` updates the cached sessions. So a cached session is always current.
+ * - A look-up takes a mark (the current position in the revocation log) before it starts. When it ends, it searches the log
+ *   from the mark on.
  *
  * So append each revocation to the log first, and call `revoke` synchronously afterwards.
  */
@@ -78,7 +79,7 @@ export class SessionCache implements SessionDirectory {
     return this.#sessions.size;
   }
 
-  /** Frees the memory of expired unknown ids. Returns the freed bytes. Call this method every second. */
+  /** Frees the memory of expired unknown ids. Returns the number of freed bytes. Call this method every second. */
   trim(): number {
     return this.#unknown.trim(this.#clock.monotonic());
   }
@@ -93,7 +94,10 @@ export class SessionCache implements SessionDirectory {
     return this.#lookUps.get(deviceSessionId) ?? this.#startLookUp(deviceSessionId);
   }
 
-  /** Marks the cached sessions that the revocation ends as revoked. Append the revocation to the revocation log before this call. */
+  /**
+   * Marks every cached session that the revocation concerns as revoked. Append the revocation to the revocation log before this
+   * call.
+   */
   revoke(revocation: Revocation): void {
     if (revocation.deviceSessionId) {
       const entry = this.#sessions.get(revocation.deviceSessionId);
@@ -103,15 +107,15 @@ export class SessionCache implements SessionDirectory {
     }
   }
 
-  /** Evicts every session and restarts all look-ups in flight, because revocations may have been lost. */
+  /** Evicts every cached session and restarts all look-ups in flight. Call this method if revocations may have been lost. */
   clear(): void {
     this.#generation++;
     this.#sessions.clear();
   }
 
   /**
-   * Returns a cached session with the current position of the revocation log (its mark). Objects that were returned earlier are not
-   * modified: their callers search the log from the mark in them.
+   * Returns a cached session with the current mark (position in the revocation log). Does not modify an object that was
+   * returned earlier, because its caller still needs the earlier mark.
    */
   #current(entry: SessionEntry): FoundSession {
     const mark = this.#log.mark();
@@ -120,8 +124,8 @@ export class SessionCache implements SessionDirectory {
   }
 
   /**
-   * Marks a cached session as revoked. The session stays in the cache, so that requests of its device cause no more look-ups than those of
-   * an active session.
+   * Marks a cached session as revoked. The session stays in the cache, so that further requests of its device cause no
+   * additional look-ups.
    */
   #markRevoked(entry: SessionEntry): void {
     entry.found = { session: revoked(entry.found.session), mark: this.#log.mark() };
@@ -135,8 +139,8 @@ export class SessionCache implements SessionDirectory {
   }
 
   /**
-   * Looks up a session and caches it. There must be no `await` between the reply of the source and `finally`. With such an `await`, a later
-   * `find` could get the finished look-up instead of the cached session.
+   * Looks up a session and caches it. Between the reply of the source and `finally`, there must be no `await`. Otherwise a
+   * `find` during the `await` could get the finished look-up instead of the cached session.
    */
   async #lookUp(deviceSessionId: string): Promise<FoundSession | undefined> {
     try {

@@ -12,17 +12,19 @@ interface LinkedEntry extends SessionEntry {
 }
 
 /**
- * Stores at most `entriesMax` sessions, and finds them by id or by user. If the store is full, the oldest session is evicted.
+ * Stores at most `entriesMax` sessions. Finds them by id or by user.
  *
- * A ring buffer holds the order of eviction. The order of a `Map` is not used: in JavaScriptCore, each delete from a large `Map` makes it
- * slower to reach the first key. The sessions of one user form a linked list.
+ * A ring buffer decides which session is evicted: a new session takes the next slot, and evicts the session in this slot. The
+ * order of a `Map` is not used: in JavaScriptCore, each delete from a large `Map` slows the access to its first key.
+ *
+ * The sessions of one user form a linked list.
  */
 export class SessionEntries {
   readonly #byId = new Map<string, LinkedEntry>();
-  /** For each user: the first entry of the linked list of the user's sessions. */
+  /** For each user id: the first entry of the user's linked list. */
   readonly #byUser = new Map<string, LinkedEntry>();
   readonly #ring: (LinkedEntry | undefined)[];
-  /** The index of the slot in the ring that is used next. */
+  /** The index of the ring slot that the next new session takes. */
   #nextIndex = 0;
 
   constructor(entriesMax: number) {

@@ -1,27 +1,26 @@
-/** The length of a SipHash key. */
 export const SIP_KEY_BYTES = 16;
 
 /** The initial size of the message buffer. A longer message makes the buffer grow. */
 const MESSAGE_BYTES = 1024;
-/** The size of a word: SipHash works on 64-bit words. This code stores each word as two 32-bit lanes. */
+/** SipHash works on 64-bit words. This code stores each word as two 32-bit lanes. */
 const WORD_BYTES = 8;
 const FINALIZATION_ROUNDS = 3;
 
 /**
- * SipHash-1-3, a keyed 64-bit hash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). It has one round per word and three
- * finalization rounds, the variant that hash tables use. An attacker who does not know the key cannot choose inputs whose hashes collide.
+ * SipHash-1-3, a keyed 64-bit hash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). It has one round per word and
+ * three finalization rounds. Hash tables use it, because nobody can find colliding inputs without the key.
  *
- * The caller writes the message into `lanes`, an array of 32-bit words, and calls `digest`. The digest is then in `low` and `high`. Lanes
- * are little-endian, as on every platform that Bun supports.
+ * To hash a message, call `reserve`, write the message into `lanes`, and call `digest`. The digest is then in `low` and `high`.
+ * `lanes` is little-endian, as on every platform that Bun supports.
  *
- * For speed, the code allocates nothing, uses no BigInt, and does not write single bytes that it later reads as words.
+ * For speed, `digest` allocates nothing, uses no BigInt, and accesses memory only in 32-bit words.
  */
 export class SipHash13 {
   /** Bits 0 to 31 of the last digest, as an int32. */
   low = 0;
   /** Bits 32 to 63 of the last digest, as an int32. */
   high = 0;
-  /** The message buffer. The caller calls `reserve`, then writes the message here. */
+  /** The message buffer. Call `reserve` before writing a message into it. */
   lanes = new Int32Array(0);
   readonly #key: DataView;
 
@@ -38,7 +37,7 @@ export class SipHash13 {
     if (this.lanes.length < words * 2) this.lanes = new Int32Array(words * 2);
   }
 
-  /** Hashes the first `bytes` bytes of `lanes`. Call `reserve(bytes)` before. Overwrites the bytes after the message with padding. */
+  /** Hashes the first `bytes` bytes of `lanes`. Call `reserve(bytes)` first. Padding overwrites the bytes after the message. */
   digest(bytes: number): void {
     const lanes = this.lanes;
     const last = Math.floor(bytes / WORD_BYTES);
@@ -54,7 +53,7 @@ export class SipHash13 {
     let v3l = key.getInt32(8, true) ^ 0x79746573;
     let v3h = key.getInt32(12, true) ^ 0x74656462;
 
-    // A finalization round is a SipHash round that adds no word of the message.
+    // A finalization round is a SipHash round that adds no word of the message. Below, `<<<=` rotates a 64-bit word left.
     for (let at = 0; at <= last + FINALIZATION_ROUNDS; at++) {
       const ml = at <= last ? (lanes[at * 2] ?? 0) : 0;
       const mh = at <= last ? (lanes[at * 2 + 1] ?? 0) : 0;
@@ -114,7 +113,13 @@ export class SipHash13 {
   }
 }
 
-/** Writes the last word: the remaining bytes of the message, zeros, and in the highest byte the length of the message (modulo 256). */
+/**
+ * Writes the last word:
+ *
+ * - The low bytes are the remaining bytes of the message.
+ * - The highest byte is the length of the message, modulo 256.
+ * - The bytes between them are 0.
+ */
 function pad(lanes: Int32Array, bytes: number): void {
   const at = Math.floor(bytes / WORD_BYTES) * 2;
   const left = bytes % WORD_BYTES;
@@ -127,7 +132,7 @@ function lowBytes(lane: number, count: number): number {
   return count >= 4 ? lane : lane & ((1 << (count * 8)) - 1);
 }
 
-/** Returns the carry of a 32-bit addition, 0 or 1. Uses no `if`, because the CPU would predict the branch wrongly in half of the calls. */
+/** Returns the carry of a 32-bit addition, 0 or 1. Has no `if`, because the CPU would mispredict half of the branches. */
 function carry(a: number, b: number, sum: number): number {
   return ((a & b) | ((a | b) & ~sum)) >>> 31;
 }

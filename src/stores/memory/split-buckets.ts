@@ -1,14 +1,16 @@
 import type { BucketDemand, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
 import type { MemoryBucketStore } from "./buckets.ts";
 
-/** A bucket store in memory, which can also hold copies of shared buckets (`learn`). */
+/** A bucket store in memory. Its method `learn` stores a local copy of a bucket that gateways share in Redis. */
 export type LocalBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | "learn">;
 
 /**
- * Buckets of unverified callers, in two tables. The scope `session_failures` has its own table, for sessions that are exempt from the
- * failure budget of their network. Unknown clients cannot fill that table, and one session with many addresses cannot fill it either.
+ * Buckets of unverified callers, in two tables:
  *
- * All demands of one `take` must belong to the same table.
+ * - `exempt` stores the buckets of the scope `session_failures`. Only recently verified sessions and their networks use it.
+ * - `unverified` stores all other buckets.
+ *
+ * Unknown clients can thus not fill the table `exempt`. All demands of one `take` must belong to the same table.
  */
 export class SplitBucketStore implements LocalBuckets {
   readonly #exempt: LocalBuckets;

@@ -3,10 +3,11 @@ import { Fingerprint } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 /**
- * Session ids that the session source does not know, each with a time to live. They are stored apart from known sessions, so that ids that
- * a client invents evict no session. A full table stores no new ids.
+ * Session ids that the session source does not know. Each id expires after its time to live.
  *
- * If the fingerprint of a real session collides with that of a stored id, the real session counts as unknown until the stored id expires.
+ * - These ids are stored apart from known sessions. So invented ids evict no session.
+ * - A full table stores no new ids.
+ * - If a real session has the same fingerprint as a stored id, it counts as unknown until the stored id expires.
  */
 export class UnknownSessions {
   readonly #table: GrowingTable;

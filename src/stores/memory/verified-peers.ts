@@ -4,19 +4,22 @@ import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryVerifiedPeersOptions {
-  /** How long a pair of network and session stays verified, in ms. */
+  /** Time after which a verified peer expires, in ms. */
   readonly ttlMs: number;
-  /** Maximum number of entries in each of the two tables: pairs of network and session, and networks. Each entry takes up to 62 bytes. */
+  /**
+   * Maximum number of entries per table. One table stores pairs of network and session, the other table stores networks. Each
+   * entry takes up to 62 bytes.
+   */
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
 /**
- * Verified peers in this process's memory. A full table stores no new peers.
+ * Verified peers in this process's memory. A verified peer is a pair of network and session. A full table stores no new peers.
  *
- * If the fingerprint of an unverified peer collides with that of a verified peer, the unverified peer also counts as verified. It is then
- * exempt from the failure budget of its network, and has a failure bucket of its own.
+ * If an unverified peer has the same fingerprint as a verified peer, it also counts as verified. It then has its own failure
+ * bucket, and the failure bucket of its network does not limit it.
  */
 export class MemoryVerifiedPeers implements VerifiedPeers {
   readonly #pairs: GrowingTable;
@@ -31,7 +34,7 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
     this.#ttlMs = options.ttlMs;
   }
 
-  /** Frees the memory of expired entries. Returns the freed bytes. Call this method every second. */
+  /** Frees the memory of expired entries. Returns the number of freed bytes. Call this method every second. */
   trim(nowMs: number): number {
     return this.#pairs.trim(nowMs) + this.#networks.trim(nowMs);
   }
@@ -61,8 +64,8 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
   #isMarked(table: GrowingTable, nowMs: number): boolean {
     const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
     if (slot === NO_SLOT) return false;
-    // If an expiry is more than `#ttlMs` ahead, the clock was set back after the expiry was stored. The entry then counts as expired. So an
-    // entry may end too early, but never too late.
+    // If the expiry is more than `#ttlMs` ahead, the clock was set back after the entry was stored. The entry then counts as
+    // expired. So an entry may end too early, but never too late.
     const leftMs = table.expiryMs(slot) - nowMs;
     return leftMs > 0 && leftMs <= this.#ttlMs;
   }

@@ -8,13 +8,17 @@ import { hashedKey, Script } from "./script.ts";
 export interface RedisBucketOptions {
   readonly prefix: string;
   /**
-   * What `take` does while Redis is unreachable. `refuse`: it refuses the request. `local`: it takes the tokens from this gateway's own
-   * buckets.
+   * What `take` does while Redis is unreachable:
+   *
+   * - `refuse`: it refuses the request.
+   * - `local`: it takes the tokens from this gateway's own buckets.
    */
   readonly onUnavailable: "refuse" | "local";
   /**
-   * `server` (default): the script uses the clock of the Redis server, which is the same for all gateways. `caller`: the script uses
-   * `nowMs`, so that tests can set the time.
+   * The clock of the script:
+   *
+   * - `server` (default): the clock of the Redis server, which is the same for all gateways.
+   * - `caller`: the parameter `nowMs`, so that tests can set the time.
    */
   readonly clock?: "server" | "caller";
 }
@@ -22,20 +26,22 @@ export interface RedisBucketOptions {
 /**
  * Takes one token for each demand of a request, or refuses the request.
  *
- * KEYS: one bucket per demand. ARGV: the time in ticks, or '' for the server's clock. Then three values per demand: the ticks in which its
- * bucket gains one token, the ticks in which its empty bucket gains all tokens, and '1' if it is in shadow mode.
+ * KEYS: one bucket per demand. ARGV: the time in ticks ('' for the server's clock), then three values per demand:
+ * - The ticks in which its bucket gains one token.
+ * - The ticks in which its bucket, if empty, gains all tokens.
+ * - '1' if the demand is in shadow mode, '0' if not. A demand in shadow mode is never refused.
  *
  * Returns these numbers:
- * - The 1-based index of the first demand that was refused; 0 if no demand was refused.
- * - The ticks until every bucket has a token.
- * - For each demand: the ticks until its bucket has all its tokens, called `t`. If the demand is in shadow mode and its bucket was empty,
- *   the number is `-1 - t`.
+ * - The 1-based index of the first refused demand; 0 if no demand was refused.
+ * - The ticks until all demands can be met; 0 if they were met.
+ * - For each demand: `t`, the ticks until its bucket has all its tokens. For a demand in shadow mode whose bucket was empty:
+ *   `-1 - t`.
  *
- * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that time. With the
- * caller's clock, which may stand still, the key expires a minute later (`slack_ms`).
+ * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that
+ * time. With the caller's clock, the key expires one minute later (`slack_ms`), because this clock may stand still in a test.
  *
- * If the clock was set back, a stored time may be later than the stored time of an empty bucket. The bucket is then stored as empty, even
- * if no token is taken.
+ * If the clock was set back, a stored time may be later than the time of an empty bucket. The script then stores the time of an
+ * empty bucket, even if it takes no token.
  */
 const TAKE = new Script(`
 local now, slack_ms = tonumber(ARGV[1]), 60000
@@ -81,26 +87,25 @@ end
 return reply
 `);
 
-/** The demands of one `TAKE`. There is at least one, because the script needs at least one key. */
+/** The demands of one `TAKE`. At least one, because the script needs at least one key. */
 type Demands = readonly [BucketDemand, ...BucketDemand[]];
 
-/** Retry delay that a refusal names while Redis is unreachable. */
+/** Retry delay of a refusal while Redis is unreachable. */
 const UNAVAILABLE_RETRY_MS = 1000;
 
 /**
- * Token buckets in Redis, shared by all gateways. One atomic script takes the tokens of all demands of a request, in one round trip and on
- * the clock of the Redis server.
+ * Token buckets in Redis, shared by all gateways. One atomic script takes the tokens of all demands of a request, in one round
+ * trip.
  *
- * `check` needs no round trip, because it reads a local copy of the bucket. Each `take` and `spend` of this gateway updates the copy.
- * `check` never refuses earlier than the shared bucket would. If other gateways have emptied the shared bucket, `check` still passes until
- * a `take` or `spend` of this gateway updates the copy.
+ * `check` reads a local copy of the bucket, so it needs no round trip. Only this gateway's `take` and `spend` update the copy.
+ * So `check` may pass although other gateways have emptied the shared bucket.
  */
 export class RedisBucketStore implements BucketStore {
   readonly #link: RedisLink;
   readonly #local: LocalBuckets;
   readonly #options: RedisBucketOptions;
 
-  /** `local` holds this gateway's copies of the shared buckets. */
+  /** `local` stores this gateway's copies of the shared buckets. */
   constructor(link: RedisLink, local: LocalBuckets, options: RedisBucketOptions) {
     this.#link = link;
     this.#local = local;
@@ -125,10 +130,10 @@ export class RedisBucketStore implements BucketStore {
   }
 
   /**
-   * Sends all demands in shadow mode, because the script takes shadow demands independently of each other.
+   * Sends all demands in shadow mode. The script then takes each demand independently and refuses none, because `spend` records
+   * what has already happened.
    *
-   * While Redis is unreachable, takes the tokens from the local buckets, even if `onUnavailable` is `refuse`. The reason: `spend` records
-   * what has already happened, and refuses nothing.
+   * While Redis is unreachable, spends from the local buckets, even if `onUnavailable` is `refuse`.
    */
   async spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): Promise<void> {
     const [first, ...others] = [demands].flat().map((demand) => ({ ...demand, budget: { ...demand.budget, shadow: true } }));
@@ -170,11 +175,11 @@ function ticks(ms: number): string {
 }
 
 interface TakeReply {
-  /** The index of the first demand that was refused; `undefined` if no demand was refused. */
+  /** The 0-based index of the first refused demand; `undefined` if no demand was refused. */
   readonly refused: number | undefined;
-  /** The ticks until every bucket of the request has a token. */
+  /** The ticks until all demands can be met. */
   readonly wait: number;
-  /** For each demand: the ticks until its bucket has all its tokens, encoded as the docstring of `TAKE` describes. */
+  /** For each demand: the ticks until its bucket has all its tokens, encoded as in the reply of `TAKE`. */
   readonly fullIn: readonly number[];
 }
 

@@ -9,7 +9,7 @@ export class RedisUnavailable extends Error {
   }
 }
 
-/** Throws the error again unless it is a `RedisUnavailable`, because any other error is a bug. Call it in `catch` blocks. */
+/** For `catch` blocks. Rethrows every error except `RedisUnavailable`, because any other error is a bug. */
 export function rethrowUnlessUnavailable(error: unknown): void {
   if (!(error instanceof RedisUnavailable)) throw error;
 }
@@ -21,7 +21,7 @@ export function usesTls(url: string): boolean {
   return url.startsWith("rediss:");
 }
 
-/** Returns the address in a Redis URL without user and password, for logs and messages. */
+/** Returns the address of a Redis URL, without user and password, for logs and messages. */
 export function addressOf(url: string): string {
   const parsed = URL.parse(url);
   if (parsed === null) return "redis";

@@ -10,37 +10,34 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
   /** The TLS files. They are read again for each connection to a `rediss:` URL. */
   readonly tlsFiles?: RedisTlsFiles | undefined;
-  /** Called with the server's error code if the server refused a command, and with `timeout` if a command timed out. */
+  /** Called with the server's error code if the server refuses a command, and with `timeout` if a command times out. */
   readonly onError?: ((code: string) => void) | undefined;
 }
 
-/** Timeout of opening a connection, in ms: TCP, TLS and login. It is long, because the server may be in another region. */
+/** Timeout of opening a connection (TCP, TLS and login), in ms. It is long, because the server may be in another region. */
 const CONNECT_TIMEOUT_MS = 3000;
 /** Timeout of the probe, in ms. The probe is a second connection, which finds out why the first connection failed. */
 const PROBE_TIMEOUT_MS = 1500;
 /**
- * Maximum number of commands in flight. Each command takes a few hundred bytes of memory. With more commands in flight, Redis would
- * answer them only after their timeout.
+ * Maximum number of commands in flight. Each command takes a few hundred bytes of memory. With more commands, the replies would
+ * arrive after the timeout.
  */
 const CALLS_MAX = 16_384;
-/**
- * The error replies after which the gateway closes the connection. They mean that the server became a replica, or that its password
- * changed.
- */
+/** The error replies after which the gateway closes the connection. The server became a replica, or its password changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
 /**
- * The error codes that `onError` reports (Redis protocol, "Simple errors"). Any other code is reported as `other`, so that the label of the
- * metric has few values.
+ * The error codes that `onError` gets unchanged (Redis protocol, "Simple errors"). It gets `other` for any other code, so that
+ * the metric's label has few values.
  */
 const ERROR_CODE =
   /^(BUSY|ERR|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|WRONGPASS|WRONGTYPE)\b/;
 
 /**
- * One connection to Redis, from its opening to its loss. It never reconnects and never sends a command twice. If the connection is lost,
- * `onLost` is called once and every command in flight fails.
+ * One connection to Redis. It never reconnects and never repeats a command. If the connection is lost, `onLost` is called once
+ * and every command in flight fails.
  *
- * A command fails if its reply does not arrive within `timeoutMs`. If no reply to any command arrived in that time, the connection is
- * closed as lost.
+ * A command fails if its reply does not arrive within `timeoutMs`. If no other command gets a reply in this time either, the
+ * connection counts as lost and is closed.
  */
 export class RedisConnection {
   readonly #client: RedisClient;
@@ -59,7 +56,7 @@ export class RedisConnection {
     client.onclose = () => this.lose("the server closed the connection");
   }
 
-  /** Opens a connection. Rejects with `RedisUnavailable`, whose message says why the connection failed. */
+  /** Opens a connection. Rejects with `RedisUnavailable`. Its message explains the failure. */
   static async open(options: ConnectionOptions, onLost: (reason: string) => void): Promise<RedisConnection> {
     const { url, tlsFiles } = options;
     const tls = usesTls(url) && tlsFiles !== undefined ? readRedisTls(tlsFiles) : undefined;
@@ -69,15 +66,15 @@ export class RedisConnection {
       idleTimeout: 0,
       autoReconnect: false,
       maxRetries: 0,
-      // A command that cannot be sent immediately fails. If it waited in a queue, the request that needs it would time out before the
-      // command is sent.
+      // A command that cannot be sent immediately fails. In a queue, it would be sent after its request has timed out.
       enableOfflineQueue: false,
       enableAutoPipelining: true,
     });
     try {
       await client.connect();
     } catch {
-      // RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error.
+      // RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error. So a probe finds the
+      // reason.
       throw new RedisUnavailable(await explainFailure({ url, tls, tlsFiles, timeoutMs: PROBE_TIMEOUT_MS }));
     }
     return new RedisConnection(client, options, onLost);
@@ -137,9 +134,7 @@ export class RedisConnection {
     return new RedisUnavailable(this.#lost ?? message, { cause: error });
   }
 
-  /**
-   * Reports the error code of a message. Exception: NOSCRIPT is not reported, because `Script` handles it: it sends the text of the script.
-   */
+  /** Reports the error code of a message to `onError`. NOSCRIPT is no failure: `Script` then sends the text of the script. */
   #count(message: string): void {
     const code = ERROR_CODE.exec(message)?.[1] ?? "other";
     if (code !== "NOSCRIPT") this.#onError(code);

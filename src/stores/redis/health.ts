@@ -6,19 +6,22 @@ import type { StoreEpoch } from "./store-epoch.ts";
 export interface RedisHealthParts {
   readonly clock: Clock;
   readonly log: Log;
-  /** How long a reservation lasts if its request was signed at this moment, in ms. */
+  /** Lifetime of the reservation of a request that is signed now, in ms. */
   readonly reservedForMs: number;
-  /** Maximum difference between this gateway's clock and the clock of the Redis server. */
+  /** Maximum allowed difference between this gateway's clock and the clock of the Redis server, in ms. */
   readonly marginMs: number;
 }
 
 /**
- * Decides whether requests can be accepted while Redis is reachable. Requests are refused in three cases: during a quarantine, while the
- * clocks of gateway and server differ too much, and while commands fail.
+ * Decides whether requests can be accepted while Redis is reachable. Requests are refused in three cases:
+ *
+ * - A quarantine has not ended.
+ * - The clocks of this gateway and of the Redis server differ too much.
+ * - Commands fail.
  */
 export class RedisHealth {
   readonly #parts: RedisHealthParts;
-  /** The time from which new requests are accepted, on the monotonic clock. */
+  /** The time from which newly signed requests are accepted, on the monotonic clock. */
   #acceptingFromMs = Number.NEGATIVE_INFINITY;
   /** This gateway's clock minus the clock of the Redis server. */
   #clockDifferenceMs = 0;
@@ -28,7 +31,7 @@ export class RedisHealth {
     this.#parts = parts;
   }
 
-  /** Time until new requests are accepted, in ms; 0 if they are accepted now. */
+  /** Time until newly signed requests are accepted, in ms; 0 if they are accepted now. */
   get quarantinedMs(): number {
     return Math.max(0, this.#acceptingFromMs - this.#parts.clock.monotonic());
   }
@@ -37,7 +40,7 @@ export class RedisHealth {
     return this.#failure !== undefined;
   }
 
-  /** Returns the reasons why requests are refused, as text for people. The list is empty if requests are accepted. */
+  /** Returns the reasons why requests are refused, as messages for operators. Empty if requests are accepted. */
   notReady(): string[] {
     return [
       ...(this.#failure === undefined ? [] : [`Redis refuses commands: ${this.#failure.reason}`]),
@@ -46,18 +49,19 @@ export class RedisHealth {
     ];
   }
 
-  /** Records the time until the quarantine ends, as the Redis server computed it. `quarantineMs` is 0 if the quarantine is over. */
+  /** Records the time until the quarantine ends, measured by the Redis server; 0 if the quarantine is over. */
   noteQuarantine(quarantineMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
-    // The reservation of a new request lasts `reservedForMs`. A new request is accepted if this reservation ends after the quarantine.
+    // A request is accepted if its reservation ends after the quarantine. The reservation of a newly signed request lasts
+    // `reservedForMs`. So such requests are accepted before the quarantine ends.
     const waitMs = quarantineMs < reservedForMs ? 0 : quarantineMs - reservedForMs + 1;
     if (waitMs > 0 && !this.#isQuarantined) log.warn("redis quarantine started", { for_ms: waitMs });
     this.#acceptingFromMs = clock.monotonic() + waitMs;
   }
 
   /**
-   * Checks the epoch, the quarantine and the clock of the server. Resolves to `false` if another store epoch has started. Rejects with
-   * `RedisUnavailable`.
+   * Checks the epoch, the quarantine and the server's clock. Resolves to `false` if another store epoch has started. Rejects
+   * with `RedisUnavailable`.
    */
   async check(call: RedisCall, epoch: StoreEpoch): Promise<boolean> {
     const { clock } = this.#parts;
@@ -66,14 +70,14 @@ export class RedisHealth {
     this.#noteSuccess();
     if (isEnded) return false;
     this.noteQuarantine(quarantineMs);
-    // The server read its clock between `sentMs` and now. So the difference of the clocks is 0 if `serverMs` is in this time span.
+    // The server read its clock between `sentMs` and now. So the difference counts as 0 if `serverMs` is in this time span.
     this.#noteClockDifference(Math.trunc(distance(sentMs, clock.now(), serverMs)));
     return true;
   }
 
   /**
-   * Records that a check failed although the connection is open. Of several failures in a row with the same error code, such as MISCONF,
-   * only the first is logged.
+   * Records that a check failed although the connection is open. Of consecutive failures with the same error code, such as
+   * MISCONF, only the first is logged.
    */
   noteFailure(reason: string): void {
     const { clock, log } = this.#parts;
@@ -108,21 +112,21 @@ export class RedisHealth {
 
 interface Failure {
   readonly reason: string;
-  /** The time of the first failure, on the monotonic clock. */
+  /** The time of the first of consecutive failures, on the monotonic clock. */
   readonly sinceMs: number;
 }
 
-/**
- * Returns the error code, which is the first word of the message. The other words, such as the names of scripts and line numbers, differ
- * between messages of one code.
- */
+/** Returns the first word of the message, which is the error code. The rest may vary, for example in line numbers. */
 function codeOf(reason: string): string {
   return reason.split(" ", 1)[0] ?? "";
 }
 
 /**
- * Returns the distance of a moment from a time span. Returns 0 if the moment is inside the span, a positive number if it is before the
- * span, and a negative number if it is after the span.
+ * Returns how far a moment is outside a time span:
+ *
+ * - 0 if the moment is inside the span
+ * - a positive number if it is before the span
+ * - a negative number if it is after the span
  */
 function distance(fromMs: number, toMs: number, momentMs: number): number {
   if (momentMs < fromMs) return fromMs - momentMs;

@@ -5,27 +5,29 @@ import { type RedisCall, RedisUnavailable } from "./call.ts";
 import { type ConnectionOptions, RedisConnection } from "./connection.ts";
 
 export interface LinkOptions extends ConnectionOptions {
-  /** Runs on each new connection before any other command uses the connection. If `prepare` rejects, the connection is closed. */
+  /**
+   * Runs on each new connection before any other command uses the connection. If `prepare` rejects, the connection is closed.
+   */
   readonly prepare: (call: RedisCall) => Promise<void>;
   readonly log: Log;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
 }
 
-/** Upper limit of the first reconnect delay, in ms. It is short, so that the gateway reconnects soon after a short restart of Redis. */
+/** Upper limit of the first reconnect delay, in ms. It is short, so that a short restart of Redis causes a short outage. */
 const RETRY_MIN_MS = 50;
 /**
- * Upper limit of every reconnect delay, in ms. The delays limit the load on a server that is starting. A resolved address is cached for one
- * second, so if Redis moves to another address, the gateway finds it within two seconds.
+ * Upper limit of every reconnect delay, in ms. Delays limit the load on a server that is starting. DNS answers are cached for
+ * up to one second. So if Redis moves to another address, the gateway reconnects within two seconds.
  */
 const RETRY_MAX_MS = 900;
 
 /**
- * A connection to Redis that is reopened after a loss. While it is down, commands fail immediately. Reconnects use exponential back-off
- * with full jitter and never give up.
+ * A connection to Redis that is reopened after a loss. While it is down, commands fail immediately. Reconnects use exponential
+ * back-off with full jitter and never give up.
  *
- * The reconnect function of RedisClient is disabled, because it would send commands before `prepare` has checked the server. The check is
- * needed: after a failover, the connection may lead to another server, and after a restart, the server may have lost its data.
+ * RedisClient's own reconnect is disabled, because it would send commands before `prepare` has checked the server. After a
+ * failover, the new connection may lead to another server. After a restart, the server may have lost its data.
  */
 export class RedisLink {
   readonly #options: LinkOptions;
@@ -53,7 +55,7 @@ export class RedisLink {
   readonly call: RedisCall = (command, args) =>
     this.#connection?.call(command, args) ?? Promise.reject(new RedisUnavailable(this.#downReason));
 
-  /** Closes the connection and opens a new one, which runs `prepare` again. */
+  /** Closes the connection and opens a new one. `prepare` runs again. */
   reset(reason: string): void {
     this.#connection?.lose(reason);
   }
@@ -79,7 +81,7 @@ export class RedisLink {
   }
 
   #onLost(connection: RedisConnection, reason: string): void {
-    // If the connection was lost during `prepare`, `#connect` throws the reason. So nothing is to do here.
+    // If the connection is lost during `prepare`, `#connect` throws the reason.
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#downReason = reason;

@@ -21,8 +21,10 @@ export interface RedisMonitorParts {
 const CHECK_EVERY_MS = 1000;
 
 /**
- * Checks the server on each new connection. Afterwards, once a second, checks the server again and polls the revocations that other
- * gateways announced. The check and the poll take one round trip each.
+ * Checks the Redis server on each new connection. Then does this once a second:
+ *
+ * - It checks the server again, in one round trip.
+ * - It polls the revocations that other gateways announced, in one round trip.
  */
 export class RedisMonitor {
   readonly #parts: RedisMonitorParts;
@@ -34,8 +36,8 @@ export class RedisMonitor {
   }
 
   /**
-   * Checks the server and joins its store epoch. Rejects with `StoreError` if the server is unsuitable, and with `RedisUnavailable` if a
-   * command fails.
+   * Checks the server and joins its store epoch. Rejects with `StoreError` if the server is unsuitable, and with
+   * `RedisUnavailable` if a command fails.
    */
   readonly prepare = async (call: RedisCall): Promise<void> => {
     const { address, epoch, health, revocations, log } = this.#parts;
@@ -68,15 +70,15 @@ export class RedisMonitor {
     this.#arePollsFailing = false;
   }
 
-  /** Records a failed check. Ignores a lost connection, because `RedisLink` logs it. */
+  /** Records a failed check. Ignores the failure if the connection is lost, because `RedisLink` logs the loss. */
   #onCheckFailed(link: RedisLink, error: unknown): void {
     rethrowUnlessUnavailable(error);
     if (link.downReason === undefined) this.#parts.health.noteFailure(messageOf(error));
   }
 
   /**
-   * Records that a poll for revocations failed. Of several failures in a row, only the first is logged. Requests are still accepted,
-   * because the backend's revocations arrive on the push feed, not through Redis.
+   * Records a failed poll. Of consecutive failures, only the first is logged. Requests are still accepted, because the
+   * backend's revocations arrive on the push feed, not through Redis.
    */
   #onPollFailed(error: unknown): void {
     rethrowUnlessUnavailable(error);

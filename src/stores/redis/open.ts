@@ -17,7 +17,6 @@ import { RedisRevocations } from "./revocations.ts";
 import { StoreEpoch } from "./store-epoch.ts";
 import type { RedisTlsFiles } from "./tls.ts";
 
-/** The resolved settings of Redis. */
 export interface RedisSettings {
   readonly url: string;
   /** The prefix of every Redis key. */
@@ -29,15 +28,18 @@ export interface RedisSettings {
   /** Whether Redis keeps every write across a restart and a failover. */
   readonly durable: boolean;
   readonly tlsFiles: RedisTlsFiles;
-  /** The freshness window: how far a request's timestamp may differ from the gateway's clock. */
+  /** The freshness window, in ms: how far a request's timestamp may differ from the gateway's clock. */
   readonly windowMs: number;
-  /** How long a reservation is kept after the end of the freshness window of its request, in ms. */
+  /**
+   * How long a reservation is kept after the freshness window of its request, in ms. Also the maximum allowed difference
+   * between the clocks of this gateway and of the Redis server.
+   */
   readonly marginMs: number;
-  /** Maximum number of buckets in each of two local tables: the table of verified callers and the table of unverified callers. */
+  /** Maximum number of local buckets per table. Verified callers and unverified callers have separate tables. */
   readonly bucketEntriesMax: number;
   /**
-   * Maximum number of local failure buckets of sessions that are exempt from the failure budget of their network. These buckets have a
-   * separate table.
+   * Maximum number of local failure buckets of sessions that were recently verified (scope `session_failures`). They have their
+   * own table.
    */
   readonly exemptBucketEntriesMax: number;
 }
@@ -63,9 +65,9 @@ export interface RedisStores {
   readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Whether Redis is reachable and runs the commands that requests need. */
   readonly isUp: () => boolean;
-  /** Frees the memory of expired local buckets. Returns the freed bytes. */
+  /** Frees the memory of expired local buckets. Returns the number of freed bytes. */
   readonly trim: () => number;
-  /** Returns the reasons why requests are refused, as text for people. The list is empty if requests are accepted. */
+  /** Returns the reasons why requests are refused, as messages for operators. Empty if requests are accepted. */
   readonly notReady: () => string[];
   readonly close: () => void;
 }
@@ -83,9 +85,9 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
   await openLink(link, address);
-  // The start waits until the quarantine ends, but at most for the margin. During the quarantine, requests would be refused, and each
-  // refusal would spend the failure budget of a network. A longer quarantine affects only requests whose timestamps were more than the
-  // margin ahead of the server's time.
+  // While newly signed requests are refused, each refusal would spend the failure budget of a network. So the start waits for
+  // the end of this time, but at most for the margin. The time is longer only if the timestamp of an earlier request was more
+  // than the margin ahead of the server's time.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);
   return {

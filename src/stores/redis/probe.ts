@@ -5,24 +5,24 @@ import type { RedisTls, RedisTlsFiles } from "./tls.ts";
 
 const DEFAULT_PORT = 6379;
 /**
- * Maximum length of the replies that the probe reads, in characters. An error reply of Redis is one short line, so a server that sends more
- * is not Redis.
+ * Maximum length of the replies that the probe reads, in characters. An error reply of Redis is one short line. So a server
+ * that sends more is not Redis.
  */
 const REPLY_CHARACTERS_MAX = 4096;
 
 export interface ProbeOptions {
   readonly url: string;
   readonly tls: RedisTls | undefined;
-  /**
-   * The TLS files, each with the name of its setting. If the connection failed because of a certificate, the explanation shows these names.
-   */
+  /** The TLS files, each with the name of its setting. If a certificate is the reason, the explanation contains these names. */
   readonly tlsFiles: RedisTlsFiles | undefined;
   readonly timeoutMs: number;
 }
 
 /**
- * Explains why a connection to Redis failed. RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error. So
- * the probe connects once more, logs in and reads the replies. Resolves to a phrase without secrets.
+ * Explains why a connection to Redis failed. Resolves to a phrase without secrets.
+ *
+ * RedisClient reports a closed port, a wrong password and a TLS mismatch with the same error. So this function connects once
+ * more, logs in and reads the replies.
  */
 export function explainFailure(options: ProbeOptions): Promise<string> {
   const { url, tls, timeoutMs } = options;
@@ -42,8 +42,8 @@ export function explainFailure(options: ProbeOptions): Promise<string> {
   });
   socket.once("end", () => resolve(replies === "" ? explainHangUp(options) : explainReplies(replies)));
   socket.on("error", (error: NodeJS.ErrnoException) => resolve(explainError(error, options)));
-  // If the server is a Redis without TLS, it takes the start of the TLS handshake for an unfinished command. It waits for the end of this
-  // command and sends no reply.
+  // A Redis without TLS takes the start of the TLS handshake for an unfinished command. It waits for the rest and sends no
+  // reply.
   const noReply = () => `no reply within ${timeoutMs} ms${usesTls(url) && !isOpen ? WITHOUT_TLS : ""}`;
   const timer = setTimeout(() => resolve(noReply()), timeoutMs);
   return promise.finally(() => {
@@ -56,7 +56,7 @@ function openSocket(url: string, tls: RedisTls | undefined): Socket {
   const target = targetOf(url);
   if (!usesTls(url)) return connect(target);
   const { hostname } = new URL(url);
-  // RFC 6066 3: the server name must not be an IP address.
+  // RFC 6066 3: the server name (SNI) must not be an IP address.
   const servername = isIP(hostname.replace(/^\[|\]$/g, "")) === 0 ? hostname : undefined;
   return connectTls({ ...target, ...tls, servername, rejectUnauthorized: true });
 }
@@ -126,7 +126,7 @@ function setting(name: string | undefined): string {
   return name === undefined ? "" : ` (${name})`;
 }
 
-/** OpenSSL's error codes for a certificate chain that does not end in a trusted certificate, or that is outside its validity period. */
+/** OpenSSL's error codes for a certificate that is not trusted, such as a self-signed, expired or revoked certificate. */
 const UNTRUSTED =
   /SELF_SIGNED|UNABLE_TO|CERT_(HAS_EXPIRED|NOT_YET_VALID|UNTRUSTED|SIGNATURE_FAILURE|REVOKED|REJECTED)|INVALID_CA/;
 

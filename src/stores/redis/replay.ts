@@ -9,25 +9,31 @@ import { MARKER_PRELUDE, type StoreEpoch } from "./store-epoch.ts";
 export interface RedisReplayOptions {
   readonly prefix: string;
   /**
-   * Maximum difference between the clocks of the gateway and of the Redis server, in ms. A reservation is kept for the same time after the
-   * end of the freshness window.
+   * Maximum allowed difference between the clocks of this gateway and of the Redis server, in ms. A reservation is kept for
+   * this time after the freshness window of its request.
    */
   readonly marginMs: number;
 }
 
 /**
- * When a script stores a new latest expiry in the marker, it adds this time. So the marker is written about once in this time, and not for
- * every request. (The marker is the Redis hash that names the epoch.)
+ * The script stores the latest expiry of any reservation in the marker (the Redis hash that names the epoch). It adds this time
+ * to the stored value. So it writes the marker about once in this time, not for every request.
  */
 const EXPIRY_STEP_MS = 200;
 
 /**
  * Reserves a request id.
  *
- * KEYS: the marker (the Redis hash that names the epoch), the reservation. ARGV: the epoch; the expiry of the reservation; the gateway's
- * time; the maximum difference between the gateway's time and the server's time.
+ * KEYS: the marker (the Redis hash that names the epoch), the reservation. ARGV:
+ * - The epoch that this gateway joined.
+ * - The expiry of the reservation, in Unix ms.
+ * - The gateway's time, in Unix ms.
+ * - The maximum allowed difference between the gateway's time and the server's time, in ms.
  *
- * Returns a verdict, a number of ms that explains the verdict, and the latest expiry of any reservation.
+ * Returns three values:
+ * - A verdict, such as `fresh` or `replayed`.
+ * - A number of ms for the verdicts `quarantined` and `clock difference`; 0 for the others. `EXPLANATIONS` shows its meaning.
+ * - The latest expiry of any reservation, in Unix ms.
  */
 const RESERVE = new Script(`${MARKER_PRELUDE}
 local marker = redis.call('HMGET', KEYS[1], 'epoch', 'fence_ms', 'ahead_ms', 'seen_ms', 'usual_ms')
@@ -51,15 +57,15 @@ return {'fresh', 0, latest}
 `);
 
 /**
- * Reservations in Redis, shared by all gateways. `reserve` runs one atomic script in one round trip. If the script cannot prove that a
- * request is fresh, the request is refused as `REPLAY_STORE_UNAVAILABLE`.
+ * Reservations in Redis, shared by all gateways. `reserve` runs one atomic script in one round trip. If the script cannot prove
+ * that a request is new, the request is refused as `REPLAY_STORE_UNAVAILABLE`.
  *
- * A reservation expires at timestamp + window + margin, on the clock of the Redis server. So it covers the freshness window of every
- * gateway whose clock differs from the server's clock by at most the margin. A gateway with a larger difference refuses requests.
- *
- * Requests that may have been accepted before are refused if reservations were lost, or if the server's clock ran ahead (see `StoreEpoch`).
- *
- * If Redis stores a reservation but its reply is lost, the reservation stays. A retry of the same request is then refused as replayed.
+ * - A reservation expires at timestamp + window + margin, on the clock of the Redis server. It covers the freshness window of
+ *   every gateway whose clock differs from the server's clock by at most the margin. A gateway with a larger difference refuses
+ *   requests.
+ * - If reservations may be lost, the requests that they covered are refused (see `StoreEpoch`).
+ * - If Redis stores a reservation but its reply is lost, the reservation stays. A retry of the same request is then refused as
+ *   replayed.
  */
 export class RedisReplayStore implements ReplayStore {
   readonly #link: RedisLink;

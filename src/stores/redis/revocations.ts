@@ -8,19 +8,19 @@ export interface RedisRevocationsOptions {
 }
 
 /**
- * Approximate maximum number of entries in the stream; Redis removes the oldest entries. The number is larger than the number of
- * revocations that operators make while a gateway is disconnected.
+ * Approximate maximum number of entries in the stream. Redis removes the oldest entries. Operators make fewer revocations than
+ * this while a gateway is disconnected.
  */
 const ENTRIES_MAX = 10_000;
 const ENTRIES_PER_POLL = 1000;
 /** A stream id that is lower than the id of every entry. */
 const START_ID = "0-0";
 
-/** Passes each revocation that an operator makes at one gateway to all other gateways, through a Redis stream. */
+/** Sends each revocation that an operator makes at one gateway to all other gateways, through a Redis stream. */
 export class RedisRevocations {
   readonly #key: string;
   readonly #origin: string;
-  /** The id of the last entry that this gateway has read; `undefined` before the first connection. */
+  /** The id of the last entry that this gateway has read or skipped; `undefined` before the first connection. */
   #lastId: string | undefined;
 
   constructor({ prefix, origin }: RedisRevocationsOptions) {
@@ -29,10 +29,11 @@ export class RedisRevocations {
   }
 
   /**
-   * Call this once on each connection. The first call skips all entries that already exist. On a later call, the newest entry may have a
-   * lower id than the entry that was read last. Redis has then lost entries, and `poll` reads the stream from its start.
+   * Call this once on each connection. Rejects with `RedisUnavailable`.
    *
-   * Rejects with `RedisUnavailable`.
+   * - The first call skips all existing entries.
+   * - Later calls compare the id of the newest entry with the id of the entry that was read last. If the newest id is lower,
+   *   Redis has lost entries. `poll` then reads the stream from its start.
    */
   async connected(call: RedisCall): Promise<void> {
     const [newest] = entriesOf(await call("XREVRANGE", [this.#key, "+", "-", "COUNT", "1"]));
@@ -47,7 +48,9 @@ export class RedisRevocations {
     await call("XADD", [this.#key, "MAXLEN", "~", String(ENTRIES_MAX), "*", ...fields]);
   }
 
-  /** Returns the revocations that other gateways announced since the last poll, oldest first. Rejects with `RedisUnavailable`. */
+  /**
+   * Returns the revocations that other gateways announced since the last poll, oldest first. Rejects with `RedisUnavailable`.
+   */
   async poll(call: RedisCall): Promise<readonly Revocation[]> {
     if (this.#lastId === undefined) await this.connected(call);
     const entries = entriesOf(await call("XRANGE", [this.#key, `(${this.#lastId}`, "+", "COUNT", String(ENTRIES_PER_POLL)]));
@@ -57,7 +60,9 @@ export class RedisRevocations {
   }
 }
 
-/** Whether a stream id is lower than another. A stream id has the format `<ms>-<number>` (Redis, "Streams", "Entry IDs"). */
+/**
+ * Whether the stream id `id` is lower than `other`. A stream id has the format `<ms>-<number>` (Redis, "Streams", "Entry IDs").
+ */
 function isBefore(id: string, other: string): boolean {
   const [ms = 0, n = 0] = id.split("-").map(Number);
   const [otherMs = 0, otherN = 0] = other.split("-").map(Number);

@@ -2,8 +2,8 @@ import { hash } from "node:crypto";
 import type { RedisCall } from "./call.ts";
 
 /**
- * A Lua script, which Redis runs atomically. The script is called by its SHA-1 (EVALSHA). If the server does not know the SHA-1, the text
- * is sent (EVAL).
+ * A Lua script, which Redis runs atomically. `run` sends only the SHA-1 of the script (EVALSHA). If the server does not know
+ * the script, `run` sends its text (EVAL).
  */
 export class Script {
   readonly #text: string;
@@ -27,22 +27,22 @@ export class Script {
 }
 
 /**
- * Whether the error means that the server does not know the script, because it restarted or because its script cache was flushed. In this
- * case, the script did not run.
+ * Whether the error means that the server does not know the script: it restarted, or its script cache was flushed. The script
+ * then did not run.
  */
 function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && /\bNOSCRIPT\b/.test(error.message);
 }
 
 /**
- * Length of a hash in base64url characters. 22 characters hold 132 bits of SHA-256. The hash has no secret key, so it must be long enough
- * that nobody can find two inputs with the same hash.
+ * Length of a hash in base64url characters. 22 characters hold 132 bits of SHA-256. The hash has no secret key. So it must be
+ * so long that nobody can find two inputs with the same hash.
  */
 const HASH_CHARS = 22;
 
 /**
- * Returns a Redis key of fixed length that does not reveal the two ids. The length of the first id is also hashed, so that the pairs ("a",
- * "bc") and ("ab", "c") get different keys.
+ * Returns a Redis key of fixed length that does not reveal the two ids. The hash also covers the length of the first id. So the
+ * pairs ("a", "bc") and ("ab", "c") get different keys.
  */
 export function hashedKey(prefix: string, first: string, second: string): string {
   return `${prefix}:${hash("sha256", `${first.length}:${first}${second}`, "base64url").slice(0, HASH_CHARS)}`;

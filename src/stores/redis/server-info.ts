@@ -10,12 +10,15 @@ export interface ServerInfo {
 }
 
 /**
- * The minimum major version of Redis. It is the oldest version on which the tests run. (The option PXAT of SET, which the scripts use,
- * needs version 6.2.)
+ * The minimum major version of Redis: the oldest version on which the tests run. The scripts need version 6.2 or later, for the
+ * option PXAT of SET.
  */
 const MAJOR_VERSION_MIN = 7;
 
-/** Reads the reply to INFO and checks that the server keeps reservations. Throws `StoreError` if the server may lose reservations. */
+/**
+ * Parses the reply to INFO. Throws `StoreError` if the server is unsuitable: a cluster node, not a master, too old, or
+ * configured to evict keys.
+ */
 export function checkServer(info: string, address: string): ServerInfo {
   const fields = fieldsOf(info);
   const problem = problemOf(fields);
@@ -45,7 +48,9 @@ function problemOf(fields: ReadonlyMap<string, string>): string | undefined {
   return undefined;
 }
 
-/** Returns the version of the server. Valkey reports two versions: its own, and the Redis version with which it is compatible. */
+/**
+ * Returns the version of the server. Valkey reports two versions: its own, and the Redis version with which it is compatible.
+ */
 function versionOf(fields: ReadonlyMap<string, string>): string {
   return fields.get("valkey_version") ?? fields.get("redis_version") ?? "unknown";
 }

@@ -5,23 +5,28 @@ export interface StoreEpochOptions {
   readonly prefix: string;
   /** Whether the server keeps every write across a restart and a failover. */
   readonly durable: boolean;
-  /** How long a reservation lasts if the timestamp of its request equals the server's time, in ms. */
+  /** Lifetime of a reservation in ms, if the timestamp of its request equals the server's time. */
   readonly reservedForMs: number;
-  /** How far a request's timestamp may be ahead of the server's time, in ms, in all usual cases. */
+  /** Expected maximum lead of a request's timestamp over the server's time, in ms. For larger leads, see `StoreEpoch`. */
   readonly marginMs: number;
 }
 
 /**
- * Lua code at the start of every script whose first key is the marker, the Redis hash that names the epoch. `now` is the server's time in
- * Unix ms.
+ * Lua code at the start of every script whose first key is the marker (the Redis hash that names the epoch). `now` is the
+ * server's time in Unix ms.
  *
- * `quarantine_end_at` returns the end of the quarantine. If the server's clock was set back, it corrects this end:
- * - The clock had reached `seen`, so every key that expired up to `seen` is gone. The quarantine is extended to `seen`, but not beyond
- *   `latest`, the latest expiry of any reservation.
- * - An end that was computed from the wrong time is shortened to `usual` ms from now, or to `latest` if that is later.
+ * `quarantine_end_at` returns the end of the quarantine, in Unix ms. Its parameters:
+ * - `quarantine_end`: the stored end of the quarantine.
+ * - `seen`: a time that the server's clock has shown before.
+ * - `latest`: the latest expiry of any reservation.
+ * - `usual`: the expected maximum lifetime of a reservation, in ms.
  *
- * Three stored names are old: the fields `fence_ms` (end of the quarantine) and `ahead_ms` (latest expiry), and the marker's key
- * `continuity`. They are kept because gateways of two versions share one Redis during an upgrade.
+ * If `now` is before `seen`, the server's clock was set back. The function then corrects the stored end:
+ * - Keys that expired before `seen` are gone. So the end is at least `seen`, or `latest` if that is earlier.
+ * - The stored end may be computed from the wrong time. So the end is at most `now + usual`, or `latest` if that is later.
+ *
+ * Three stored names differ from the terms in this file: `fence_ms` (end of the quarantine), `ahead_ms` (latest expiry) and the
+ * key `continuity` (the marker). They are kept because gateways of two versions share one Redis during an upgrade.
  */
 export const MARKER_PRELUDE = `
 local time = redis.call('TIME')
@@ -40,19 +45,21 @@ end
  *
  * KEYS: the marker (the Redis hash that names the epoch). ARGV:
  * - The run id of the server.
- * - The epoch that this gateway knows; '' if it knows none.
+ * - The epoch that this gateway joined last; '' if it joined none.
  * - '1' if the server is durable (keeps every write across a restart).
- * - The usual lifetime of a reservation, in ms.
- * - The latest expiry of any reservation that this gateway knows.
+ * - The expected maximum lifetime of a reservation, in ms.
+ * - The latest expiry of any reservation that this gateway knows, in Unix ms.
  *
- * Returns the epoch, the ms until the quarantine ends (0 if it is over), and the latest expiry.
+ * Returns the epoch, the ms until the quarantine ends (0 if it is over), and the latest expiry of any reservation.
  *
- * A new epoch starts if the marker is missing, or if a server that is not durable restarted. A new epoch starts in quarantine. Exception: a
- * new Redis needs no quarantine. Redis counts as new if the server is durable, the marker is missing, and this gateway knows no epoch. (A
- * server that is not durable may have lost its marker while no gateway ran.)
+ * A new epoch starts if the marker is missing, or if a server that is not durable has restarted. A new epoch starts in
+ * quarantine. Exception: a new Redis needs no quarantine. Redis counts as new if all of this is true:
+ * - The marker is missing.
+ * - This gateway has joined no epoch before.
+ * - The server is durable. If it is not, it may have lost the marker while no gateway ran.
  *
- * If the marker names another epoch than the one that this gateway knows, the server lost its memory in the meantime, and the quarantine is
- * extended.
+ * If the marker names an epoch that this gateway did not join last, the server has lost its memory since then. The quarantine
+ * is then extended to the latest expiry. If the new epoch started without a quarantine, one starts now.
  */
 const JOIN = new Script(`${MARKER_PRELUDE}
 local server, epoch, durable, latest = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
@@ -80,13 +87,15 @@ return {epoch, math.max(0, quarantine_end - now), latest}
 /**
  * Checks the epoch and the quarantine.
  *
- * KEYS: the marker (the Redis hash that names the epoch), a key to write as a test. ARGV: the epoch. Returns three numbers:
+ * KEYS: the marker (the Redis hash that names the epoch), a key that the script writes as a test. ARGV: the epoch. Returns
+ * three numbers:
  * - 1 if another epoch has started, 0 if not.
  * - The server's time in Unix ms.
  * - The ms until the quarantine ends; 0 if the quarantine is over.
  *
- * The script calls every command that requests need. So if the server refuses one of these commands (MISCONF, OOM, NOPERM), it also refuses
- * this script. Only this script uses HGETALL, so that a test that counts round trips can recognize it.
+ * The script calls every command that requests need. So it fails if the server refuses one of them (MISCONF, OOM, NOPERM).
+ *
+ * Only this script uses HGETALL. A test that counts round trips recognizes the script by this command.
  */
 const CHECK = new Script(`${MARKER_PRELUDE}
 local fields, marker = redis.call('HGETALL', KEYS[1]), {}
@@ -112,21 +121,23 @@ export interface EpochCheck {
 }
 
 /**
- * The epoch of the Redis memory that this gateway uses. It detects that reservations may be lost. Without its reservation, a request that
- * was accepted before could be accepted again. Reservations are lost in three ways:
+ * The epoch of the Redis memory that this gateway uses. It detects that reservations may be lost, and then refuses the requests
+ * that they covered. Otherwise, a request that was accepted before could be accepted again. Reservations are lost in three
+ * ways:
  * - A restart may lose the last writes.
  * - A flush loses everything.
  * - If the server's clock runs ahead, keys expire early.
  *
- * A marker in Redis, a hash that all gateways share, names the epoch. A new epoch starts in quarantine. During the quarantine, a request is
- * refused if its reservation would expire before the quarantine ends, because this reservation may have been lost.
+ * All gateways share a marker: a hash in Redis that names the epoch. If the marker shows that writes may be lost, a new epoch
+ * starts, in quarantine. If the server's clock was set back, the quarantine of the current epoch is extended.
  *
- * The quarantine covers all reservations of requests whose timestamps were at most the margin ahead of the server's time: it ends when they
- * have expired.
+ * During the quarantine, a request is refused if its reservation would expire before the quarantine ends. This reservation may
+ * be one of the lost reservations. The quarantine ends when all lost reservations would have expired:
+ * - If a timestamp was at most the margin ahead of the server's time, the expiry of its reservation has a known limit.
+ * - If a timestamp was further ahead, the gateways know the expiry. Each gateway stores the latest expiry that a script
+ *   returned, and reports it when it joins an epoch.
  *
- * For timestamps further ahead, each gateway knows the latest expiry of any reservation. The gateway reports this expiry when it joins, and
- * the quarantine is extended to it. One case is not covered: only one gateway knows the latest expiry, and this gateway fails together with
- * Redis.
+ * One case is not covered: only one gateway knows the latest expiry, and this gateway fails together with Redis.
  */
 export class StoreEpoch {
   readonly markerKey: string;
@@ -154,8 +165,8 @@ export class StoreEpoch {
   }
 
   /**
-   * Joins the current epoch or starts a new one. Call this once on each connection. Resolves to the ms until the quarantine ends; 0 if the
-   * quarantine is over.
+   * Joins the current epoch or starts a new one. Call this once on each connection. Resolves to the ms until the quarantine
+   * ends; 0 if the quarantine is over.
    */
   async join(call: RedisCall, runId: string): Promise<number> {
     const args = [runId, this.#id, this.#durable ? "1" : "0", String(this.#usualMs), String(this.#latestExpiryMs)];
@@ -170,8 +181,8 @@ export class StoreEpoch {
   }
 
   /**
-   * Checks the epoch and the quarantine. Call this once a second. So the gateway detects lost memory, or a clock that ran ahead, even while
-   * no requests arrive. Rejects with `RedisUnavailable`.
+   * Checks the epoch and the quarantine. Call this once a second. Even while no requests arrive, the gateway then detects that
+   * memory was lost or that the clock was set back. Rejects with `RedisUnavailable`.
    */
   async check(call: RedisCall): Promise<EpochCheck> {
     const reply = await CHECK.run(call, [this.markerKey, this.#checkKey], [this.#id]);

@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { RedisUnavailable } from "./call.ts";
 
-/** The path of a PEM file, and the name of the setting that holds the path. Error messages show the name. */
+/** The path of a PEM file, and the name of its setting. Error messages contain the name. */
 export interface NamedFile {
   readonly name: string;
   readonly path: string | undefined;
 }
 
 /**
- * The PEM files for TLS. If `ca` is not set, the certificate authorities of the system are trusted. If `cert` and `key` are not set, the
+ * The PEM files for TLS. Without `ca`, the certificate authorities of the system are trusted. Without `cert` and `key`, the
  * gateway sends no client certificate.
  */
 export interface RedisTlsFiles {
@@ -26,8 +26,8 @@ export interface RedisTls {
 }
 
 /**
- * Reads the TLS files. This runs for each new connection, so that a renewed file is used without a restart. Throws `RedisUnavailable` if a
- * file cannot be read.
+ * Reads the TLS files. Call this for each new connection, so that a renewed file is used without a restart. Throws
+ * `RedisUnavailable` if a file cannot be read.
  */
 export function readRedisTls({ ca, cert, key }: RedisTlsFiles): RedisTls {
   return { ca: readPem(ca), cert: readPem(cert), key: readPem(key) };

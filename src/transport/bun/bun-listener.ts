@@ -8,11 +8,9 @@ export interface BunListenerOptions {
   readonly what: string;
   readonly listen: ListenAddress;
   readonly tls?: TlsIdentity | undefined;
-  /** Maximum length of a request body, in bytes. The runtime closes a connection with a longer body; the handler cannot prevent this. */
+  /** Maximum length of a request body, in bytes. If a body is longer, the runtime closes the connection without a response. */
   readonly bodyBytesMax: number;
-  /**
-   * Idle timeout: a connection is closed after this time without a byte in either direction. Streams set their own timeout (`allowIdle`).
-   */
+  /** A connection is closed after this time without a byte in either direction. Streams set their own timeout (`allowIdle`). */
   readonly idleTimeoutSeconds: number;
 }
 
@@ -35,8 +33,8 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
     drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
     close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
     renewTls(tls) {
-      // server.reload() does not replace the certificate, so a new server replaces the old one. The new server can open the port as soon as
-      // the old server stops accepting connections.
+      // server.reload() does not replace the certificate, so a new server replaces the old one. The new server can open the
+      // port as soon as the old server stops accepting connections.
       const old = server;
       retired.add(old);
       drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
@@ -52,8 +50,8 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
 }
 
 /**
- * When a certificate is renewed, a new server replaces the old server. The old server closes its connections after this time without
- * requests. Until then, a connection can finish its TLS handshake, or send the remaining part of a request head.
+ * After a renewal of the certificate, a new server replaces the old server. The old server closes all its connections after
+ * this time without requests. Until then, a connection can finish its TLS handshake or send the rest of a request head.
  */
 const RETIRED_IDLE_MS = 10_000;
 
@@ -69,8 +67,8 @@ function start(
       hostname: listen.host,
       port,
       http2: true,
-      // Elysia's default is true. With `true`, another process could open the same port without an error, and the two processes would share
-      // the connections.
+      // Elysia's default is true. Another process could then open the same port without an error, and take some of the
+      // connections.
       reusePort: false,
       // In development mode, error pages contain stack traces.
       development: false,
@@ -85,7 +83,10 @@ function start(
   return app.server;
 }
 
-/** Returns the IP address on which the server listens. `server.hostname` is only the configured host. Bun's types omit `server.address`. */
+/**
+ * Returns the IP address on which the server listens. `server.hostname` would be the configured host. `server.address` is
+ * missing in Bun's types.
+ */
 function boundHostOf(server: RunningServer): string | undefined {
   const bound: unknown = Reflect.get(server, "address");
   const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";

@@ -7,13 +7,14 @@ export class ConnectionClosed extends Error {
 }
 
 /**
- * Waits for the next turn of the event loop, and then throws ConnectionClosed if the connection is closed. Await this function after the
- * body of a request is read and before the request takes effect.
+ * Throws ConnectionClosed if the connection of the request is closed. Await this function after the body is read and before the
+ * request takes effect. If it throws, the request has no effect, so the client can safely repeat it.
  *
- * - Bun.serve closes a connection if a pipelined request (bun#38128) or a trailer section (bun#32887) arrives before the response.
- * - If these bytes arrive in the same read as the body, Bun delivers the body and then closes the connection in the same turn.
- * - This check prevents the execution of such a request, so its client can safely repeat it.
- * - Over TLS, the check sees the close only after the client has sent close_notify.
+ * Bun.serve closes a connection if a pipelined request (bun#38128) or a trailer section (bun#32887) arrives before the
+ * response. If these bytes arrive together with the body, Bun delivers the body and closes the connection later in the same
+ * turn of the event loop. So this function first waits for the next turn.
+ *
+ * Over TLS, it detects the close only after the client has sent close_notify.
  */
 export async function ensureConnectionOpen(request: Request): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));

@@ -1,8 +1,8 @@
 import { cors } from "@connectrpc/connect";
 
 /**
- * Headers for the CORS lists: request headers that browser clients may send, and response headers that they may read. The lists also
- * contain the headers of the RPC protocols, from `cors` of Connect.
+ * Request headers that browser clients may send, and response headers that they may read. The headers of the RPC protocols come
+ * from `cors` of Connect.
  */
 const OWN_ALLOWED = ["traceparent", "tracestate"];
 const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];
@@ -12,14 +12,18 @@ const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");
 const EXPOSED_HEADERS = [...cors.exposedHeaders, ...OWN_EXPOSED].join(", ");
 
 export interface CorsOptions {
-  /** Allowed origins, spelled as browsers send them. `*` allows all origins. Without origins, CORS is off. */
+  /**
+   * Allowed origins, spelled as in the Origin header of browsers. `*` allows all origins. If the list is empty, CORS is off.
+   */
   readonly origins: readonly string[];
   readonly maxAgeSeconds: number;
 }
 
 /**
- * CORS for pages of other origins (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Credentials such as cookies are never
- * allowed, because requests are signed and cookies have no effect. Without configured origins, responses have no CORS headers.
+ * CORS for pages of other origins (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Without configured origins,
+ * responses have no CORS headers.
+ *
+ * Credentials such as cookies are never allowed. Requests are signed, so cookies have no effect.
  */
 export class Cors {
   readonly #origins: ReadonlySet<string>;
@@ -31,7 +35,7 @@ export class Cors {
   }
 
   /**
-   * Answers a preflight request itself. Passes any other request to `serve`, and adds CORS headers to the response if the origin is
+   * Answers a preflight request itself. Passes any other request to `serve`. Adds CORS headers to the response if the origin is
    * allowed.
    */
   answer(request: Request, serve: () => Response | Promise<Response>): Response | Promise<Response> {

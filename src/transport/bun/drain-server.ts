@@ -7,13 +7,13 @@ export interface DrainableServer {
 
 const CHECK_INTERVAL_MS = 20;
 /**
- * Time without requests after which the drain closes all connections. In this time, clients receive the last response and send their
- * close_notify.
+ * The drain closes all connections after this time without requests. Until then, clients receive the last response and send
+ * their close_notify.
  */
 const IDLE_MS = 200;
 
 /**
- * Stops accepting connections. Resolves when all requests in flight are answered.
+ * Stops accepting connections. Resolves when all requests in flight are answered and all connections are closed.
  *
  * Bun's `stop(false)` also waits for some connections without a request:
  *
@@ -21,8 +21,8 @@ const IDLE_MS = 200;
  * - a stalled TLS handshake (bun#42285)
  * - an incomplete request head
  *
- * Such a client would delay the stop until the deadline of the shutdown. All connections are thus closed after `idleMs` without a request
- * in flight.
+ * Such a connection would delay the stop until the deadline of the shutdown. So all connections are closed when no request was
+ * in flight for `idleMs`.
  */
 export async function drainServer(server: DrainableServer, idleMs: number = IDLE_MS): Promise<void> {
   let isStopped = false;

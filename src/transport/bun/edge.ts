@@ -21,12 +21,12 @@ export interface EdgeParts {
   readonly tls?: TlsIdentity | undefined;
   readonly requestBytesMax: number;
   readonly rpc: RpcServer<Peer>;
-  /** Plain HTTP endpoints, such as public REST, that are served in addition to the RPCs. */
+  /** Plain HTTP endpoints that are served in addition to the RPCs, such as public REST. */
   readonly endpoints: readonly HttpEndpoint[];
   readonly peers: PeerResolver;
   /**
-   * Resolves the peer of a request. Throws RestError if the request must be refused. By default, `peers` resolves the peer from the socket
-   * address and the forwarding header.
+   * Resolves the peer of a request. Throws RestError if the request must be refused. By default, `peers` resolves the peer from
+   * the socket address and the forwarding header.
    */
   readonly findPeer?: FindPeer | undefined;
   readonly cors: Cors;
@@ -34,14 +34,17 @@ export interface EdgeParts {
   readonly limits?: Partial<ConnectionLimits> | undefined;
 }
 
-/** `socket` is the remote end of the connection. It is `null` if the connection is closed, or if another listener accepted the connection. */
+/**
+ * `socket` is the remote end of the connection. It is `null` if the connection is closed, or if another listener accepted it.
+ */
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /**
- * Minimum value of Bun's body limit, in bytes. If a body exceeds Bun's limit, Bun closes the connection without a response.
+ * Minimum of Bun's limit for the length of a body, in bytes. If a body exceeds this limit, Bun closes the connection without a
+ * response.
  *
- * This minimum is far above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a refused body,
- * so it takes no memory.
+ * The limit is well above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a
+ * refused body, so it takes no memory.
  */
 const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
 
@@ -91,9 +94,8 @@ type Call = (request: Request, path: string, server: AppServer) => Promise<Respo
 /**
  * Answers requests whose target matches no route.
  *
- * - If the path has the form of an RPC path, the response is an RPC error for an unknown method.
- * - If the path equals the path of a method only after normalisation, the response is a REST error.
- * - For every other path, the response is a REST error.
+ * - A POST to a path of the form `/package.Service/Method` gets an RPC error for an unknown method.
+ * - All other requests get a REST error. One case is a path that equals the path of a method only after normalisation.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {
@@ -103,7 +105,10 @@ function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   };
 }
 
-/** Returns the response for an error. `findPeer` may throw a RestError. Any other error is a bug, so its text is logged but not sent. */
+/**
+ * Returns the response for an error. RestErrors are expected, for example from `findPeer`. Any other error is a bug, so its
+ * text is logged but not sent.
+ */
 function errorResponse(error: unknown, log: Log): Response {
   if (error instanceof RestError) return error.toResponse();
   log.error("unexpected error", { cause: describeCause(error) });

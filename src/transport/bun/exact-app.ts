@@ -2,7 +2,7 @@ import { type AnyElysia, Elysia } from "elysia";
 import { RestError } from "../../core/rest-reply.ts";
 import { isHostField } from "../host-field.ts";
 
-/** The server object of Bun.serve. It is `null` if another listener accepted the request. */
+/** Bun.serve's server object; `null` if another listener accepted the request. */
 export type AppServer = AnyElysia["server"];
 export type RouteHandler = (request: Request, server: AppServer) => Response | Promise<Response>;
 
@@ -10,8 +10,8 @@ export interface ExactRoutes {
   /** Maps a path to its handler. The handler gets requests of all HTTP methods. */
   readonly routes: Readonly<Record<string, RouteHandler>>;
   /**
-   * Answers requests that match no route. The path in `request.url` is normalised. It may thus equal the path of a route although the
-   * received path does not.
+   * Answers requests that match no route. Bun normalises the path in `request.url`. So this path may equal the path of a route,
+   * although the received path does not.
    */
   readonly otherwise: RouteHandler;
   /** Returns the response for an error that a handler throws. */
@@ -21,19 +21,19 @@ export interface ExactRoutes {
 /**
  * Creates an Elysia application whose routes match the request target byte for byte.
  *
- * - Bun.serve's router (`routes`) compares the target as received, over HTTP/1.1 and HTTP/2. If the target has absolute form (RFC 9112
- *   3.2.2), it compares the path.
- * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes. Elysia also
- *   assumes a minimum length of the host.
+ * - Bun.serve's router (`routes`) compares the target as received, over HTTP/1.1 and HTTP/2. If the target is in absolute form
+ *   (RFC 9112 3.2.2), the router compares the path of the target.
+ * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes.
+ *   Elysia's router also assumes a minimum length of the host.
  *
- * For these reasons, Bun's router matches the routes. Elysia gets only the requests that match no route.
+ * So Bun's router matches the routes. Elysia gets only the requests that match no route.
  */
 export function exactApp({ routes, otherwise, failed }: ExactRoutes): AnyElysia {
   const wrapped = Object.entries(routes).map(([path, handler]) => [path, wrap(handler, failed)] as const);
   const fallback = wrap(otherwise, failed);
   const app = new Elysia({ serve: { routes: Object.fromEntries(wrapped) } });
   app.all("/*", ({ request, server }) => fallback(request, server), { parse: "none" });
-  // If a request has no host, Elysia finds no path in its URL, and reports NOT_FOUND.
+  // If a request has no host, Elysia finds no path in `request.url` and reports NOT_FOUND.
   app.onError(({ request, error, code }) => (code === "NOT_FOUND" ? fallback(request, app.server) : failed(error)));
   return app;
 }

@@ -1,19 +1,19 @@
 import type { BodySink, BodyWriter } from "../../rpc/http.ts";
 
 /**
- * Idle timeout of a connection, in seconds. Streams set a longer timeout for their connection. All other calls end or time out much
+ * Idle timeout of a connection, in seconds. Streams set their own timeout (`allowIdle`). All other calls end or time out much
  * earlier.
  */
 export const IDLE_TIMEOUT_SECONDS = 150;
-/** Value for Bun's timeout setting that switches the idle timeout off. */
+/** The value that switches Bun's idle timeout off. */
 const NO_TIMEOUT = 0;
 /**
- * Idle timeout of a connection with a stream that sends heartbeats, in seconds. Each write restarts the timeout. Bun allows at most 255 s,
- * in steps of 4 s.
+ * Idle timeout of a connection that carries a stream with heartbeats, in seconds. Each write restarts the timeout. Bun allows
+ * at most 255 s, in steps of 4 s.
  */
 const STREAM_TIMEOUT_SECONDS = 240;
 
-/** The part of Bun's server that sets the idle timeout of a connection. `request` is a request of the connection. */
+/** The part of Bun's server that sets an idle timeout. `timeout` sets it for the connection of `request`. */
 export interface ConnectionTimeouts {
   timeout(request: Request, seconds: number): void;
 }
@@ -21,10 +21,12 @@ export interface ConnectionTimeouts {
 /**
  * Extends the idle timeout of a connection for a stream. `idleMsMax` is the maximum time between two writes.
  *
- * - If `idleMsMax` is at most half of `STREAM_TIMEOUT_SECONDS`, sets `STREAM_TIMEOUT_SECONDS` as the timeout and returns `undefined`.
- *   `request` is then not needed later and can be released.
- * - If it is longer or unknown, switches the timeout off and returns a function that restores the timeout. Call this function at the end of
- *   the stream. If it is not called, a client that does not read keeps its queue in memory without a time limit.
+ * - If `idleMsMax` is at most half of `STREAM_TIMEOUT_SECONDS`, sets `STREAM_TIMEOUT_SECONDS` as the timeout and returns
+ *   `undefined`. The caller can then release `request`.
+ * - If `idleMsMax` is longer or unknown, switches the timeout off and returns a function that restores it.
+ *
+ * Call the returned function at the end of the stream. Otherwise a client that does not read keeps the queue of its connection
+ * in memory without a time limit.
  */
 export function allowIdle(
   request: Request,
@@ -37,12 +39,14 @@ export function allowIdle(
 }
 
 /**
- * The body of a streaming response on `Bun.serve`. It is a direct stream (Bun, "Direct ReadableStream"), which writes to the connection
- * without a queue of objects. One object is the source of the stream and also the `BodySink`, because this saves memory for each idle
- * stream.
+ * The body of a streaming response on `Bun.serve`. It is the source of a direct stream (Bun, "Direct ReadableStream"). A direct
+ * stream writes to the connection without a queue of objects. The same object is also the `BodySink`, which saves memory for
+ * each idle stream.
  *
- * - The runtime calls `pull` once, when the response starts. If the client has already disconnected, the runtime calls `cancel` instead.
- * - The runtime sends all chunks of one turn of the event loop together, at the end of the turn. It sends the headers with the first chunk.
+ * - The runtime calls `pull` once, when the response starts. If the client has already disconnected, the runtime calls `cancel`
+ *   instead.
+ * - At the end of each turn of the event loop, the runtime sends all chunks of this turn together. It sends the headers with
+ *   the first chunk.
  */
 export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Array> {
   readonly type = "direct";
@@ -50,7 +54,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
   readonly #onClosed: (() => void) | undefined;
   #controller: ReadableStreamDirectController | undefined;
   #open = true;
-  /** Number of bytes that were written after the socket started to apply backpressure. 0 if there is no backpressure. */
+  /** Number of bytes that were written since the socket started to apply backpressure. 0 if there is no backpressure. */
   #queuedBytes = 0;
 
   constructor(writer: BodyWriter, onClosed?: () => void) {
@@ -91,7 +95,10 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
     this.#finish();
   }
 
-  /** Records that the runtime has queued a chunk. `drained` settles when all queued bytes are sent, or when the client has disconnected. */
+  /**
+   * Records that the runtime has queued a chunk. `drained` settles when all queued bytes are sent, or when the client
+   * disconnects.
+   */
   #waitFor(drained: PromiseLike<unknown>, byteLength: number): void {
     this.#queuedBytes = byteLength;
     const settled = () => {

@@ -22,7 +22,7 @@ export class FetchRequest implements HttpRequest<Peer> {
   readonly trailers = false;
   readonly #bodyTimers: BodyTimers;
   #request: Request | undefined;
-  /** Caches `request.headers`, because reading this property is slow and a call reads about ten headers. */
+  /** Caches `request.headers`. Reading this property is slow, and a call reads about ten headers. */
   #headers: Headers | undefined;
 
   constructor(request: Request, path: string, peer: Peer, bodyTimers: BodyTimers) {
@@ -85,17 +85,19 @@ class FetchBodySource implements BodySource {
   }
 
   cancel(): void {
-    // `cancel` rejects if the body has already failed. This error is ignored here, because `read` has already thrown it.
+    // `cancel` rejects if the body has already failed. `read` has already thrown this error, so it is ignored here.
     this.#reader?.cancel().catch(() => {});
   }
 }
 
 /**
- * Reads the complete body of a request. Throws BodyTooLarge if the body exceeds `bytesMax`, and BodyTooSlow if its timer expires.
+ * Reads the complete body of a request. Throws one of these errors:
  *
- * - If the request has a Content-Length, the length is checked before reading. The runtime ensures that the body has this length.
- * - If the request has no Content-Length (chunked or HTTP/2), reading stops when the body exceeds `bytesMax`. Throws BodyTooScattered if
- *   the body arrives in too many pieces.
+ * - `BodyTooLarge` if the body exceeds `bytesMax`. If the request has a Content-Length, this length is checked before reading.
+ *   The runtime ensures that the body has this length.
+ * - `BodyTooSlow` if the timer for the body expires.
+ * - `BodyTooScattered` if the body has no Content-Length (chunked or HTTP/2) and arrives in too many pieces.
+ * - `ConnectionClosed` if the connection is closed after the body was read.
  */
 export async function readBounded(request: Request, bytesMax: number, timers: BodyTimers): Promise<Uint8Array> {
   const body = await readWithTimeout(request, bytesMax, timers);
@@ -154,7 +156,8 @@ export function toResponse(
 }
 
 /**
- * Creates a direct stream of Bun. `Reflect.construct` bypasses the DOM types, which the client code needs and which have no direct streams.
+ * Creates a direct stream of Bun. The client code needs the DOM types, which have no direct streams. `Reflect.construct`
+ * bypasses these types.
  */
 function directStream(source: Bun.DirectUnderlyingSource<Uint8Array>): ReadableStream<Uint8Array> {
   return Reflect.construct(ReadableStream, [source]);

@@ -1,6 +1,6 @@
 /**
- * Matches the origin of a URL. If the Host header is missing or is not a valid host of a URL, Bun.serve sets `request.url` to only
- * `/path?query`. `new URL()` would throw for this value, so the functions of this file do not use it.
+ * Matches the origin of a URL. If the Host header is missing or is not a valid host, Bun.serve sets `request.url` to
+ * `/path?query`. `new URL()` throws for this value, so this file does not use it.
  */
 const ORIGIN = /^https?:\/\/[^/?#]*/;
 
@@ -9,7 +9,7 @@ export function pathOf(url: string): string {
   return withoutFragment(url).replace(ORIGIN, "").split("?", 1)[0] ?? "";
 }
 
-/** Returns the query of a URL without its question mark. Returns an empty string if the URL has no query. */
+/** Returns the query of a URL without its question mark; an empty string if the URL has no query. */
 export function queryOf(url: string): string {
   const bare = withoutFragment(url);
   const at = bare.indexOf("?");

@@ -1,12 +1,12 @@
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
 
 /**
- * A workaround for Bun 1.4.5. If the flow-control window of one stream is exhausted, Bun stops sending the queued writes of all streams of
- * the connection. Bun continues only when data arrives from the client. One stalled stream thus blocks the other streams, although RFC 9113
- * 5.2 forbids this.
+ * A workaround for Bun 1.4.5. If the flow-control window of one stream is exhausted, Bun stops sending the queued writes of all
+ * streams of the connection. It continues only when data arrives from the client. RFC 9113 5.2 forbids that one stalled stream
+ * blocks the others.
  *
- * The workaround sends a PING. The client's answer is data, and this data makes Bun send the queued writes. A client that does not answer
- * the PING gets no more data.
+ * The workaround sends a PING. The client's answer is data, so Bun sends the queued writes. A client that does not answer the
+ * PING gets no more data.
  */
 
 /** The streams to which data was written in this turn of the event loop. */
@@ -20,8 +20,8 @@ export function ensureFlush(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Sends a PING on the connection of each written stream that still has queued bytes. Runs in the turn of the event loop after the write,
- * because `writableLength` is correct only then.
+ * Sends a PING on the connection of each written stream that still has queued bytes. Runs one turn of the event loop after the
+ * write, because `writableLength` is correct only then.
  */
 function flushWritten(): void {
   const streams = written;

@@ -27,8 +27,8 @@ export interface GrpcService {
   readonly peers: PeerResolver;
   readonly log: Log;
   /**
-   * Answers the requests that only the edge serves: public REST, key sets and cross-origin requests of browsers. It is set only if the edge
-   * uses the same port.
+   * Answers the requests that need the edge: public REST, key sets and cross-origin requests of browsers. It is set only if the
+   * edge uses the same port.
    */
   readonly edge?: AnswerRequest | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
@@ -41,7 +41,9 @@ export interface GrpcListenerParts extends GrpcService {
 
 /** An HTTP/2 server without a port. A listener passes accepted connections to it. */
 export interface GrpcServer {
-  /** Serves an accepted connection. `socket` must be paused. `first` contains the bytes that were already read from the socket. */
+  /**
+   * Serves an accepted connection. `socket` must be paused. `first` contains the bytes that were already read from `socket`.
+   */
   accept(socket: Socket, peerAddress: string, first: Buffer): void;
   /** Sends GOAWAY on all connections. Resolves when all open streams have ended. */
   drain(): Promise<void>;
@@ -50,16 +52,16 @@ export interface GrpcServer {
 }
 
 /**
- * Value of SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 6.5.2): the maximum number of open streams of one connection. Envoy recommends this
- * value for public listeners.
+ * SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 6.5.2): maximum number of open streams per connection. Envoy recommends this value
+ * for public listeners.
  */
 const CONCURRENT_STREAMS_MAX = 100;
-/** Value of SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2): the maximum size of the headers of one request. The edge has the same limit. */
+/** SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2): maximum size of the headers of one request. The edge has the same limit. */
 const HEADER_LIST_BYTES_MAX = 16 * 1024;
 
 /**
- * Opens the gRPC listener. It uses `node:http2`, because gRPC needs trailers and `Bun.serve` cannot send trailers. The listener also serves
- * Connect and gRPC-Web.
+ * Opens the gRPC listener. It uses `node:http2`, because gRPC needs trailers and `Bun.serve` cannot send trailers. The listener
+ * also serves Connect and gRPC-Web.
  */
 export async function openGrpcListener(parts: GrpcListenerParts): Promise<RenewableListener> {
   const listener = new GrpcListener(parts);
@@ -144,8 +146,8 @@ class GrpcListener implements RenewableListener {
   }
 
   /**
-   * Reads the first bytes of the connection. If they are the HTTP/2 preface, passes the connection to the HTTP/2 server. If not, closes the
-   * connection.
+   * Reads the first bytes of the connection. If they are the HTTP/2 preface, passes the connection to the HTTP/2 server. If
+   * they are not, closes the connection.
    */
   #sniff(socket: Socket): void {
     const { remoteAddress } = socket;
@@ -161,8 +163,8 @@ class GrpcListener implements RenewableListener {
 }
 
 /**
- * Returns `bytes` if they start with the HTTP/2 preface. Returns `undefined` if more bytes are needed to decide. Throws if they start in
- * any other way.
+ * Returns `bytes` if they start with the HTTP/2 preface, and `undefined` if more bytes are needed to decide. Throws if they
+ * start differently.
  */
 function requireHttp2(bytes: Buffer): Buffer | undefined {
   const isHttp2 = startsAsHttp2(bytes);
@@ -190,8 +192,8 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
   return {
     accept(socket, peerAddress, first) {
       const served = servedSocket(socket, first);
-      // `serveStream` reads the peer's address from the property `remoteAddress` of the socket. The real address may come from a PROXY
-      // header, so it overwrites this property.
+      // `serveStream` reads the peer's address from the socket's property `remoteAddress`. The property is overwritten, because
+      // the real address may come from a PROXY header.
       Object.defineProperty(served, "remoteAddress", { value: peerAddress });
       server.emit("connection", served);
       served.resume();
@@ -206,7 +208,10 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
 
 const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
 
-/** Returns the socket for `node:http2`. If the client may have a small HPACK table, the socket is wrapped in a filter. */
+/**
+ * Returns the socket for `node:http2`. If the client may set a small SETTINGS_HEADER_TABLE_SIZE, wraps the socket in a filter,
+ * because Bun ignores this setting (`TableSizeFilter`).
+ */
 function servedSocket(socket: Socket, first: Buffer): Duplex {
   socket.unshift(first);
   return mayHaveSmallTable(first) ? new FilteredSocket(socket, "server") : socket;
@@ -218,8 +223,8 @@ async function serveStream(
   service: GrpcService,
   { bodyTimers }: ConnectionLimits,
 ): Promise<void> {
-  // An error event means that the client reset the stream. A close event always follows, and other code handles it. The error is thus
-  // ignored.
+  // An error event means that the client reset the stream. It is ignored, because a close event always follows and is handled
+  // elsewhere.
   stream.on("error", () => {});
   const { rpc, peers, edge } = service;
   if (!isOneHost(headers[":authority"], headers.host)) return refuseHost(stream);
@@ -241,7 +246,8 @@ function refuseHost(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Returns a function that selects the requests for the RPC layer alone, without the edge. It selects two kinds of requests:
+ * Returns a function that decides whether the RPC layer answers a request without the edge. It returns true for two kinds of
+ * requests:
  *
  * - gRPC requests, because they need trailers
  * - RPCs without an Origin header, because they need no CORS

@@ -8,16 +8,17 @@ interface ConnectionState {
   streams: number;
   /** Number of streams opened on this connection so far. */
   requests: number;
-  /** Time since the connection last had an open stream, in ms. It grows in steps of `pingIntervalMs`. */
+  /** Time since the connection last had an open stream, in ms. Updated every `pingIntervalMs`. */
   idleMs: number;
   /** Whether the last PING is not answered yet. */
   isPingPending: boolean;
 }
 
 /**
- * The open connections of an HTTP/2 server. Every `pingIntervalMs`, each connection is checked:
+ * The open connections of an HTTP/2 server. Every `pingIntervalMs`, the first rule that applies to a connection is executed:
  *
  * - If the last PING is not answered, the connection and all its streams are destroyed.
+ * - If a GOAWAY was sent, the connection is destroyed unless it has open streams.
  * - If the connection had no stream for `idleTimeoutMs`, a GOAWAY is sent.
  * - In all other cases, a PING is sent.
  */
@@ -53,8 +54,7 @@ export class H2Connections {
       state.streams--;
       if (connection.closed) destroyIfIdle(connection, state);
     });
-    // `close` sends GOAWAY. The client then opens another connection for later requests. The streams that are open on this connection are
-    // still answered.
+    // `close` sends GOAWAY. Open streams are still answered. For later requests, the client opens another connection.
     if (state.requests === this.#limits.requestsMax) connection.close();
   }
 
@@ -90,8 +90,8 @@ export class H2Connections {
 }
 
 /**
- * Destroys a connection on which a GOAWAY was sent and which has no open streams. The runtime ignores new streams that a client opens after
- * the GOAWAY, but would wait for their end before it closes the connection.
+ * Destroys a connection without open streams on which a GOAWAY was sent. The runtime would not close it while the client opens
+ * new streams: it ignores these streams, but waits for their end.
  */
 function destroyIfIdle(connection: Http2Session, state: ConnectionState): void {
   if (state.streams === 0) setImmediate(() => connection.destroy());

@@ -8,7 +8,9 @@ import { dropUnreadRequest, type H2Request, refuseRestOfRequest, responseHeaders
 /** A fetch handler. `path` is the path as the client sent it. The path in `request.url` is normalised, so it may differ. */
 export type AnswerRequest = (request: Request, path: string, peer: Peer) => Response | Promise<Response>;
 
-/** Answers a request of `node:http2` with a fetch handler. If the stream closes before the handler returns, no response is sent. */
+/**
+ * Answers a request of `node:http2` with a fetch handler. If the stream closes before the handler returns, no response is sent.
+ */
 export async function answerStream(stream: ServerHttp2Stream, incoming: H2Request, answer: AnswerRequest): Promise<void> {
   const source = incoming.method === "GET" || incoming.method === "HEAD" ? undefined : incoming.body();
   const request = fetchRequest(incoming, source);
@@ -24,14 +26,13 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
 }
 
 /**
- * Creates a fetch Request. Returns `undefined` if fetch forbids the method (CONNECT, TRACE), or if Bun replaces it by another method
- * (bun#21566).
+ * Creates a fetch Request. Returns `undefined` if fetch forbids the method (CONNECT, TRACE), or if Bun replaces the method with
+ * another one (bun#21566).
  */
 function fetchRequest(incoming: H2Request, source: BodySource | undefined): Request | undefined {
   const { method, path, query } = incoming;
   const headers = incoming.allHeaders();
-  // The runtime does not check that the body has the length in this header. The header is thus deleted, so that the reader of the body
-  // counts the bytes.
+  // The runtime does not compare this header with the body. Without the header, the reader of the body counts the bytes.
   headers.delete("content-length");
   const body = source === undefined ? null : streamOf(source);
   try {
@@ -42,7 +43,7 @@ function fetchRequest(incoming: H2Request, source: BodySource | undefined): Requ
   }
 }
 
-/** Returns the body as a ReadableStream without a queue. It reads from the client only when the reader of the stream needs bytes. */
+/** Returns the body as a ReadableStream without a queue. The stream reads from the client only when its reader needs bytes. */
 function streamOf(source: BodySource): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
@@ -57,7 +58,7 @@ function streamOf(source: BodySource): ReadableStream<Uint8Array> {
   );
 }
 
-/** Writes a body to the stream, and waits while the stream applies backpressure. Stops when the body or the stream ends. */
+/** Writes a body to the stream, and waits while the stream applies backpressure. Stops early if the stream closes. */
 async function send(stream: ServerHttp2Stream, body: ReadableStream<Uint8Array>): Promise<void> {
   const reader = body.getReader();
   stream.once("close", () => reader.cancel().catch(() => {}));

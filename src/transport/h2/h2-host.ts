@@ -84,10 +84,7 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
     return new H2BodySource(this.#stream);
   }
 
-  /**
-   * If the client waits for 100 Continue before it sends the body (RFC 9110 10.1.1), sends 100 Continue. The core API of `node:http2` does
-   * not send it.
-   */
+  /** Sends 100 Continue if the client waits for it (RFC 9110 10.1.1). The core API of `node:http2` does not do this. */
   #inviteBody(): void {
     const waits = this.get("expect")?.toLowerCase() === "100-continue" && !this.#stream.endAfterHeaders;
     if (!waits || this.#stream.destroyed || this.#stream.closed) return;
@@ -107,8 +104,8 @@ async function readAll(stream: ServerHttp2Stream, bytesMax: number, timers: Body
     else reject(new BodyTooLarge(bytesMax));
     if (!isScattered(++pieces, length)) return;
     reject(new BodyTooScattered());
-    // Resets the stream immediately, without a response. Without the reset, the runtime would process all other frames that arrived in the
-    // same read.
+    // Resets the stream immediately, without a response. Otherwise, the runtime would also process the frames of this stream
+    // that it has already read from the socket.
     stream.off("data", take).close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   };
   stream.on("data", take);
@@ -187,8 +184,8 @@ function sendComplete(stream: ServerHttp2Stream, { status, headers, body, traile
 }
 
 /**
- * Maximum length of one write, in bytes. `H2Stalls` sees progress only when a write is complete. One large write to a slow client would
- * thus look like a client that accepts no data.
+ * Maximum length of one write, in bytes. `H2Stalls` sees progress only when a write is complete. If a write were larger, a slow
+ * client would look like a client that accepts no data.
  */
 const SLICE_BYTES = 64 * 1024;
 
@@ -200,16 +197,16 @@ function endWith(stream: ServerHttp2Stream, body: Uint8Array): void {
 }
 
 /**
- * Discards the unread body of a request that is already answered. For example, a request with too large a body is answered before the body
- * is read completely.
+ * Discards the unread part of a request body after the request is answered. For example, a request is answered early if its
+ * body is too large.
  */
 export function dropUnreadRequest(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) stream.resume();
 }
 
 /**
- * If the client still sends its request after the complete response, resets the stream with NO_ERROR (RFC 9113 8.1). The client then stops
- * sending.
+ * Resets the stream with NO_ERROR (RFC 9113 8.1) if the client has not ended its request. The client then stops sending. Must
+ * be called after the complete response is sent.
  */
 export function refuseRestOfRequest(stream: ServerHttp2Stream): void {
   const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
@@ -279,8 +276,8 @@ export function responseHeaders(status: number, headers: ResponseHeaders): Outgo
 }
 
 /**
- * Sends trailers. If the client has reset the stream, sends nothing, because the response is truncated and trailers would mark it as
- * complete. The check is needed because the runtime emits `wantTrailers` even after a reset.
+ * Sends trailers, except if the client has reset the stream. The response is then truncated, and trailers would mark it as
+ * complete. The runtime emits `wantTrailers` even after a reset.
  */
 function sendTrailers(stream: ServerHttp2Stream, trailers: Headers | undefined): void {
   if (!stream.aborted) stream.sendTrailers(trailerFields(trailers));

@@ -4,18 +4,19 @@ import { LiveSet } from "../../core/live-set.ts";
 interface OpenResponse {
   readonly stream: ServerHttp2Stream;
   /**
-   * Number of bytes that were queued for the client at the last check. `undefined` if the response did not wait for the client at that
-   * check.
+   * Number of bytes that were queued for the client at the last check. `undefined` if the application had not ended the
+   * response and did not wait for `drain`.
    */
   queuedBytes: number | undefined;
 }
 
 /**
- * Resets the streams of an HTTP/2 server whose client accepts no data. Every `stallTimeoutMs`, all open responses are checked.
+ * Resets HTTP/2 streams whose client accepts no data. Checks all open responses every `stallTimeoutMs`.
  *
- * - A response waits for the client in two cases: the application has written it completely, or its queue exceeds the high-water mark of
- *   the stream.
- * - If a response waits at two consecutive checks and no byte was sent between them, the stream is reset and its queue is freed.
+ * - A response waits for the client in two cases: the application has written it completely, or its queue has reached the
+ *   high-water mark of the stream.
+ * - If a response waits at two consecutive checks and no byte was sent between them, the stream is reset and its queue is
+ *   freed.
  * - A stream is also reset if the client has received the complete response but does not end its request.
  */
 export class H2Stalls {

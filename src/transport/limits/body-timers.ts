@@ -1,17 +1,16 @@
 import { type Held, LiveSet } from "../../core/live-set.ts";
 
-/** Maximum time for an incomplete request body to arrive after the gateway has started to stop. */
+/** Timeout of request bodies while the gateway stops, in ms. */
 const DRAIN_BODY_MS = 1000;
 
-/** The timer of one request body. */
 interface BodyTimer {
   readonly onTimeout: (timeoutMs: number) => void;
   timeout: ReturnType<typeof setTimeout>;
 }
 
 /**
- * The timers of all request bodies that are being received. When the gateway stops, it waits for requests in flight. `drain` shortens the
- * timers, so that a body that never arrives does not delay the stop until its deadline.
+ * The timers of all request bodies that are being received. When the gateway stops, it waits for requests in flight. `drain`
+ * shortens the timers, so that an incomplete body does not delay the stop for long.
  */
 export class BodyTimers {
   readonly #running = new LiveSet<BodyTimer>();
@@ -33,8 +32,8 @@ export class BodyTimers {
   }
 
   /**
-   * Sets the timeout of all later timers to `drainMs`, and restarts all running timers with `drainMs`. Does nothing if `drainMs` is not
-   * shorter than the current timeout.
+   * Sets the timeout of all later timers to `drainMs`, and restarts all running timers with `drainMs`. Does nothing if
+   * `drainMs` is not shorter than the current timeout.
    */
   drain(drainMs: number = DRAIN_BODY_MS): void {
     if (drainMs >= this.#timeoutMs) return;

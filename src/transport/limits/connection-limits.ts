@@ -2,30 +2,35 @@ import { BodyTimers } from "./body-timers.ts";
 import { FdBudget } from "./fd-budget.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
-/** Limits of client connections. Each limit has a default. Operators set the limits with the `connections.` keys of the configuration. */
+/**
+ * Limits of client connections. Each limit has a default. Operators set the limits with the `connections.` keys of the
+ * configuration.
+ */
 export interface ConnectionLimits {
   /** Maximum number of open connections of one listener. */
   readonly totalMax: number;
   /**
-   * The budget of file descriptors for the connections of all listeners. A connection takes one descriptor. If the loopback proxy forwards
-   * the connection, it takes two more.
+   * The budget of file descriptors for the connections of all listeners. A connection takes one descriptor. A connection that
+   * the loopback proxy forwards takes two more.
    */
   readonly fds: FdBudget;
   /**
-   * Maximum number of open connections of one network: an IPv4 address or an IPv6 /64. It does not apply to trusted proxies, which many
-   * clients share.
+   * Maximum number of open connections of one network: an IPv4 address or an IPv6 /64. Connections from trusted proxies are not
+   * counted, because many clients share a proxy.
    */
   readonly perNetworkMax: number;
-  /** Maximum time until the first bytes of a connection show its protocol. With TLS, the handshake may take the same time in addition. */
+  /**
+   * Maximum time until the first bytes of a connection show its protocol. A TLS handshake may take the same time in addition.
+   */
   readonly firstBytesTimeoutMs: number;
   /**
-   * Maximum number of requests on one HTTP/2 connection. When a connection reaches this number, it gets a GOAWAY, which makes the client
-   * open another connection.
+   * Maximum number of requests on one HTTP/2 connection. When a connection reaches this number, it gets a GOAWAY, which makes
+   * the client open another connection.
    */
   readonly requestsMax: number;
   /** Timers for request bodies. They limit the time from the first read of a body to its last byte. */
   readonly bodyTimers: BodyTimers;
-  /** Maximum time for which a client may accept no byte while a part of a response is queued for it. */
+  /** Maximum time in which a client accepts no byte although response bytes are queued for it. */
   readonly stallTimeoutMs: number;
   /** Called for each connection that is closed because a limit is exceeded. `network` is `undefined` for a trusted proxy. */
   readonly onShed: (network: string | undefined, bound: ConnectionBound) => void;

@@ -11,27 +11,26 @@ export interface SweepParts {
 }
 
 /**
- * Interval between two sweeps, in ms. A sweep looks for new connections. At 10,000 new connections per second, 500 connections are accepted
- * between two sweeps. They fit into the 512 reserved file descriptors (app/open-files.ts).
+ * Interval between two sweeps, in ms. A sweep looks for new connections. At 10,000 new connections per second, 500 connections
+ * are accepted between two sweeps. They fit into the 512 file descriptors that app/open-files.ts reserves.
  */
 const SWEEP_INTERVAL_MS = 50;
 /**
- * Number of file descriptors that one sweep inspects, which takes about 0.5 ms. A complete scan of all descriptors (a pass) takes several
- * sweeps: 2 to 3 s with 20,000 descriptors. A closed connection is noticed within one pass.
+ * Number of file descriptors that one sweep inspects, which takes about 0.5 ms. A complete scan of all descriptors (a pass)
+ * takes several sweeps: 2 to 3 s with 20,000 descriptors. A closed connection is noticed within one pass.
  */
 const FDS_PER_SWEEP = 512;
 /**
- * Minimum number of sweeps from the start of one complete scan of all descriptors (a pass) to the start of the next. With up to 2500
- * descriptors, a pass thus takes 0.25 s.
+ * Minimum number of sweeps per pass. A pass is one complete scan of all descriptors. With up to 2500 descriptors, a pass thus
+ * starts every 0.25 s.
  */
 const SWEEPS_PER_PASS_MIN = 5;
 
 /**
- * Limits the connections of a port on which the runtime accepts connections without calling the gateway. Throws if the system does not
- * support this.
+ * Limits the connections of a port on which the runtime accepts connections without calling the gateway.
  *
- * Each sweep reads the fd table of the process, and calls shutdown(2) for each connection over a limit. The runtime then closes the
- * connection, as if the client had disconnected.
+ * Each sweep reads the fd table of the process, and calls shutdown(2) for each connection over a limit. The runtime then closes
+ * the connection, as if the client had disconnected. Throws if the system is not Linux, or lacks SO_COOKIE or /proc.
  */
 export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
   const fdTable = openFdTable(port);
@@ -71,10 +70,7 @@ export class ConnectionSweep {
     this.#countFds();
   }
 
-  /**
-   * Continues the current pass, which is one scan of all fds. The next pass starts at least `SWEEPS_PER_PASS_MIN` sweeps after the start of
-   * this pass.
-   */
+  /** Continues the current pass, which is one scan of all fds. Starts at most one pass per `SWEEPS_PER_PASS_MIN` sweeps. */
   #scanNext(): void {
     if (this.#isPassOver && ++this.#sweepsOfPass < SWEEPS_PER_PASS_MIN) return;
     if (this.#isPassOver) this.#sweepsOfPass = 0;

@@ -6,18 +6,21 @@ import type { ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
 /**
- * Number of fds that the loopback proxy needs in addition for each client connection. They are the two ends of the connection to the inner
+ * Number of additional fds for a connection that the loopback proxy forwards: the two ends of the connection to the inner
  * listener.
  */
 const PROXY_FDS = 2;
 
 interface Connection {
   readonly socket: Socket;
-  /** Destroys the socket if the protocol of the socket is not identified in time. */
+  /** Destroys the socket if its protocol is not identified in time. */
   firstBytesTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** The open sockets of a listener. Limits their total, their number per network, and the time until the protocol of a socket is known. */
+/**
+ * The open sockets of a listener. Limits their total, their number per network, and the time until the protocol of a socket is
+ * known.
+ */
 export class Connections {
   readonly #limits: ConnectionLimits;
   readonly #peers: PeerResolver;
@@ -31,8 +34,8 @@ export class Connections {
   }
 
   /**
-   * Adds a socket and returns true. If the total limit is reached, destroys the socket and returns false. If `identified` is not called
-   * within `firstBytesTimeoutMs`, destroys the added socket.
+   * Adds a socket and returns true. If `totalMax` is reached or no fd is free, destroys the socket and returns false. An added
+   * socket is destroyed if `identified` is not called within `firstBytesTimeoutMs`.
    */
   add(socket: Socket): boolean {
     if (this.#bySocket.has(socket)) return true;
@@ -52,8 +55,8 @@ export class Connections {
   }
 
   /**
-   * Counts a socket for its network and returns true. If the limit of the network is reached, destroys the socket and returns false.
-   * Sockets of a trusted proxy are not counted.
+   * Counts a socket for its network and returns true. If the limit of the network is reached, destroys the socket and returns
+   * false. Sockets of a trusted proxy are not counted.
    */
   countForNetwork(socket: Socket, address: string): boolean {
     const network = this.#peers.networkOf(address);
@@ -65,8 +68,8 @@ export class Connections {
   }
 
   /**
-   * Reserves the fds that the loopback proxy needs for a socket, and returns true. The reservation ends when the socket closes. If too few
-   * fds are free, destroys the socket and returns false.
+   * Reserves the fds that the loopback proxy needs for a socket, and returns true. The reservation ends when the socket closes.
+   * If too few fds are free, destroys the socket and returns false.
    */
   reserveProxyFds(socket: Socket): boolean {
     return this.#holdFds(socket, PROXY_FDS) || this.#shed(socket, this.#peers.networkOf(socket.remoteAddress), "total");
@@ -85,7 +88,7 @@ export class Connections {
     return true;
   }
 
-  /** Stops the timer of a socket, because the protocol of the socket is known. */
+  /** Must be called when the protocol of a socket is known. Stops the timer of the socket. */
   identified(socket: Socket): void {
     const connection = this.#bySocket.get(socket);
     if (connection === undefined) return;

@@ -18,13 +18,13 @@ interface Connection extends NetworkMember {
 /** Number of 32-bit words in the identity of a socket. The identity is the SO_COOKIE of the socket, which has 64 bits. */
 const IDENTITY_WORDS = 2;
 /**
- * `scanNew` also inspects descriptors above the highest known socket. It stops after this many consecutive descriptors that are not
- * sockets.
+ * `scanNew` also inspects descriptors above the highest known socket. It stops after this many consecutive descriptors that are
+ * not sockets.
  */
 const GAP_MAX = 16;
 /**
- * A pass is a scan of the fd table in several steps. Of this many passes, one inspects the whole table. The other passes inspect only the
- * descriptors up to the highest known socket.
+ * A pass scans the fd table in several calls of `scanNext`. One pass in `PASSES_PER_FULL_SCAN` scans the whole table. The other
+ * passes stop at the highest known socket.
  */
 const PASSES_PER_FULL_SCAN = 8;
 
@@ -34,10 +34,10 @@ export type NetworkOf = (address: string) => string | undefined;
 /**
  * The edge's connections, as found in the fd table of the process.
  *
- * - The kernel gives a new file the lowest free descriptor. Most new connections are thus below the lowest descriptor that is free now, or
- *   above the highest known socket. `scanNew` inspects only these descriptors.
- * - `scanNext` inspects all descriptors, some of them in each call. It finds closed connections, and new connections that `scanNew` did not
- *   find.
+ * - The kernel gives a new file the lowest free descriptor. Most new connections are thus below the lowest descriptor that is
+ *   free now, or above the highest known socket. `scanNew` inspects only these descriptors.
+ * - `scanNext` inspects a part of the table in each call, and the whole table over many calls. It finds closed connections, and
+ *   new connections that `scanNew` did not find.
  */
 export class EdgeConnections {
   readonly #fdTable: FdTable;
@@ -69,8 +69,10 @@ export class EdgeConnections {
   }
 
   /**
-   * Finds new connections. Inspects two groups of fds: those below the lowest free fd that are not known as open sockets, and those above
-   * the highest known socket.
+   * Finds new connections. Inspects two groups of fds:
+   *
+   * - the fds below the lowest free fd, except those that are known to be open sockets
+   * - the fds above the highest known socket, until `GAP_MAX` consecutive fds are not sockets
    */
   scanNew(): void {
     const end = this.#fdTable.lowestFree() ?? this.#fdTable.end();
@@ -106,8 +108,8 @@ export class EdgeConnections {
   }
 
   /**
-   * If a limit is exceeded, inspects all connections that count towards this limit again. Some of them may have closed since the last
-   * inspection. Without this inspection, such a connection could cause the shutdown of an open connection.
+   * Inspects again all connections that count towards an exceeded limit. Some of them may have closed since their last
+   * inspection. If closed connections were still counted, open connections would be shut down.
    */
   #refreshCrowded({ totalMax, perNetworkMax }: ConnectionMaxima): void {
     if (this.#open.size > totalMax) {
@@ -126,8 +128,8 @@ export class EdgeConnections {
   }
 
   /**
-   * Shuts down a connection and returns true. If its fd now belongs to another file, does nothing and returns false. Only this thread
-   * closes the edge's sockets, so the fd cannot become another file between the check and the shutdown.
+   * Shuts down a connection and returns true. If its fd now belongs to another file, does nothing and returns false. Only this
+   * thread closes the edge's sockets, so the fd cannot become another file between the check and the shutdown.
    */
   #shutDown(connection: Connection): boolean {
     const { fd } = connection;

@@ -1,6 +1,6 @@
 /**
- * Limits the number of file descriptors for client connections. All listeners share one budget. The budget leaves descriptors free for the
- * other parts of the process.
+ * Limits the number of file descriptors for client connections. All listeners share one budget. The budget leaves descriptors
+ * free for the other parts of the process.
  */
 export class FdBudget {
   readonly #max: number;
@@ -27,8 +27,8 @@ export class FdBudget {
   }
 
   /**
-   * Changes the number of descriptors that one holder has taken, from `before` to `now`. The budget may be exceeded, because this method is
-   * for connections that the runtime has already accepted.
+   * Changes the number of descriptors that one holder has taken, from `before` to `now`. This may exceed the budget, because
+   * the runtime has already accepted the connections.
    */
   replace(before: number, now: number): void {
     this.#held += now - before;

@@ -1,8 +1,8 @@
 /** A connection with the network for which it is counted. */
 export interface NetworkMember {
   /**
-   * `undefined` for a connection of a trusted proxy. Many clients share a trusted proxy, so its connections are not counted together:
-   * each is counted as if it came from a network of its own.
+   * `undefined` for a connection of a trusted proxy. Many clients share a trusted proxy, so each of its connections counts as a
+   * separate network.
    */
   readonly network: string | undefined;
 }
@@ -21,17 +21,20 @@ export interface ShedConnection<Connection> {
 }
 
 /**
- * Share of the maximum total. If the total is exceeded, networks that hold more connections than this share lose connections first. If this
- * is not enough, the newest of all other connections are closed. Many new connections from many networks thus close no older connection.
+ * The fair share of one network, as a fraction of `totalMax`. If the total is exceeded, networks with more connections than
+ * this share lose connections first. If this is not enough, the newest of all other connections are closed.
+ *
+ * Many new connections from many networks thus do not close older connections of networks within their fair share.
  */
 const FAIR_SHARE = 1 / 64;
 
 /**
  * Selects the connections to close.
  *
- * - If a network exceeds its maximum, its newest connections are closed.
- * - If the total is exceeded, networks over the fair share lose their newest connections, starting with the network that has the most. If
- *   the total is still exceeded, the newest of all connections are closed.
+ * - If a network exceeds `perNetworkMax`, its newest connections are closed.
+ * - If `totalMax` is exceeded, networks over their fair share (`FAIR_SHARE`) lose their newest connections. The network with
+ *   the most connections is the first.
+ * - If `totalMax` is still exceeded, the newest of all connections are closed.
  */
 export function selectExcess<Connection extends NetworkMember>(
   oldestFirst: Iterable<Connection>,
@@ -43,7 +46,7 @@ export function selectExcess<Connection extends NetworkMember>(
   const kept = Math.max(Math.min(totalMax, within.length), 0);
   const fairMax = Math.ceil(totalMax * FAIR_SHARE);
   const excess = ({ rank }: { rank: number }) => (rank > fairMax ? rank : 0);
-  // The sort is stable, so connections with the same excess keep their order: the oldest is first, and the newest are closed.
+  // The sort is stable: connections with the same excess stay sorted by age. `slice` thus selects the newest of them.
   const overTotal = kept < within.length ? within.toSorted((a, b) => excess(a) - excess(b)).slice(kept) : [];
   return [
     ...overNetwork.map(({ connection }) => ({ connection, bound: "network" }) as const),
@@ -52,8 +55,8 @@ export function selectExcess<Connection extends NetworkMember>(
 }
 
 /**
- * Numbers the connections of each network by age. The oldest connection of a network has rank 1. A connection of a trusted proxy always has
- * rank 1.
+ * Numbers the connections of each network by age. The oldest connection of a network has rank 1. A connection of a trusted
+ * proxy always has rank 1.
  */
 function rankByNetwork<Connection extends NetworkMember>(oldestFirst: Iterable<Connection>) {
   const ranked: { connection: Connection; rank: number }[] = [];

@@ -7,16 +7,14 @@ export interface ShedReportParts {
   readonly intervalMs?: number | undefined;
 }
 
-/**
- * Minimum time between two log lines about closed connections, in ms. Without this minimum, each closed connection would write one line.
- */
+/** Minimum time between two log lines about closed connections, in ms. */
 const REPORT_INTERVAL_MS = 10_000;
-/** Maximum number of networks whose closed connections are counted separately for one log line. */
+/** Maximum number of networks that are counted separately for one log line. Further networks count only towards the total. */
 const NETWORKS_MAX = 1000;
 
 /**
- * Counts the connections that are closed because a limit is exceeded, and logs them. The first closed connection is logged immediately.
- * After that, one summary line is logged at the end of each interval in which connections were closed.
+ * Counts the connections that are closed because a limit is exceeded, and logs them. The first closed connection is logged
+ * immediately. After that, one summary line is logged at the end of each interval in which connections were closed.
  */
 export class ShedReport {
   readonly #log: Log;

@@ -14,12 +14,13 @@ const SO_COOKIE = 57;
 const STATUS_BYTES = 1024;
 
 /**
- * The file descriptors of this process. The table shows which descriptors are connections that were accepted on one port, and the peers of
+ * The file descriptors of this process. Shows which of them are connections that were accepted on one port, and the peers of
  * these connections.
  */
 export interface FdTable {
   /**
-   * The SO_COOKIE of the socket that `readIdentity` read last. The kernel gives each socket a different cookie, and never reuses a cookie.
+   * The SO_COOKIE of the socket that `readIdentity` read last. The kernel gives each socket a different cookie, and never
+   * reuses a cookie.
    */
   readonly identity: Uint32Array;
   /** The peer address that `readPeer` read last. */
@@ -31,8 +32,8 @@ export interface FdTable {
   /** Returns whether `fd` is a connection that was accepted on the port of this table. */
   isAccepted(fd: number): boolean;
   /**
-   * Calls shutdown(2), which ends the connection in both directions. The owner of the socket then closes the fd, as if the peer had
-   * disconnected.
+   * Calls shutdown(2), which ends the connection in both directions. The owner of the socket then closes the fd, as if the peer
+   * had disconnected.
    */
   shutDown(fd: number): void;
   /** Returns the lowest free fd. Returns `undefined` if the process has reached its limit of open files. */
@@ -42,7 +43,10 @@ export interface FdTable {
   close(): void;
 }
 
-/** Opens the fd table for the connections of `port`. This process must listen on the port. Throws if the system does not support this. */
+/**
+ * Opens the fd table for the connections of `port`. Throws if this process does not listen on `port`. Also throws if the system
+ * is not Linux, or lacks SO_COOKIE or /proc.
+ */
 export function openFdTable(port: number): FdTable {
   using undo = new DisposableStack();
   const { symbols: system, close } = openLibc({
@@ -57,7 +61,8 @@ export function openFdTable(port: number): FdTable {
   const status = openStatus();
   undo.defer(() => status.close());
   const [peer, local, listening] = [new SocketAddress(), new SocketAddress(), new SocketAddress()];
-  // Bun may move a small typed array in memory, unless the array has an explicit ArrayBuffer. A pointer to a moved array is invalid.
+  // Bun may move a small typed array in memory, unless the array has an explicit ArrayBuffer. A pointer to a moved array is
+  // invalid.
   const length = new Uint32Array(new ArrayBuffer(Uint32Array.BYTES_PER_ELEMENT));
   const identity = new Uint32Array(new ArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
   // These pointers are computed once, because a sweep makes many system calls.
@@ -98,7 +103,10 @@ export function openFdTable(port: number): FdTable {
   };
 }
 
-/** Opens /proc/self/status (proc_pid_status(5)). The file stays open, because it is also needed when the process cannot open more files. */
+/**
+ * Opens /proc/self/status (proc_pid_status(5)). The file stays open, because it is also needed when the process cannot open
+ * more files.
+ */
 function openStatus() {
   const fd = openSync("/proc/self/status", "r");
   const bytes = Buffer.alloc(STATUS_BYTES);

@@ -8,8 +8,8 @@ const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
 
 /**
- * Returns the fds of the sockets of this process that listen on `port`. Throws if there is no such socket, or if the system is not
- * supported.
+ * Returns the fds of the sockets of this process that listen on `port`. Throws if there is no such socket, or if the system is
+ * not Linux.
  */
 export function findListeningSockets(port: number): readonly number[] {
   const system = openSystem();

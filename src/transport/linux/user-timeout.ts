@@ -9,8 +9,10 @@ const TCP_USER_TIMEOUT = 18;
 /**
  * Sets TCP_USER_TIMEOUT (RFC 9293 3.8.3, RFC 5482) for the connections that a port will accept.
  *
- * - The kernel closes a connection if its sent data stays unacknowledged for `timeoutMs`, or if its client keeps the receive window closed for
- *   `timeoutMs`. Without this option, an unreachable client keeps its stream for about 15 minutes, until retransmission ends.
+ * - The kernel closes a connection in two cases: sent data stays unacknowledged for `timeoutMs`, or the client keeps its
+ *   receive window closed for `timeoutMs`.
+ * - Without this option, the connection of an unreachable client stays open for about 15 minutes, until the kernel stops
+ *   retransmitting.
  * - `Bun.serve` and `node:net` cannot set this option. Accepted sockets inherit it from the listening socket.
  *
  * Throws if the system does not support the option.

@@ -17,8 +17,8 @@ const SIZE_LINE = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?\r$/;
 const CRLF_BYTES = 2;
 
 /**
- * Minimum of the chunk limit. The limit is this number, plus one chunk per `CHUNK_BYTES` bytes of data of the request body. Parsing a chunk
- * takes about 150 ns, even if the chunk is short. The RPC layer has a stricter limit (`BODY_PIECES_MAX`).
+ * A request body may have `CHUNKS_MIN` chunks, plus one chunk per `CHUNK_BYTES` bytes of data. The number is limited, because
+ * parsing a chunk takes about 150 ns, even if the chunk is short. The RPC layer has a stricter limit (`BODY_PIECES_MAX`).
  */
 const CHUNKS_MIN = 4096;
 const CHUNK_BYTES = 64;
@@ -26,8 +26,8 @@ const CHUNK_BYTES = 64;
 /** Finds the chunks and the end of a chunked body (RFC 9112 7.1). The body may arrive in several pieces. */
 export class ChunkedBody {
   /**
-   * The part of the body that is parsed next. `trailers` means that the last chunk was found. `scattered` means that the body has too many
-   * chunks, so parsing has stopped.
+   * The part of the body that is parsed next. `trailers` means that the last chunk (size 0) was found. `scattered` means that
+   * the body has too many chunks, so parsing has stopped.
    */
   state: "chunks" | "trailers" | "ended" | "scattered" = "chunks";
   /** Number of chunks that the body may still have. */
@@ -36,14 +36,17 @@ export class ChunkedBody {
   #left = 0;
   #trailerBytes = 0;
 
-  /** For `request`, the number of chunks is limited. For `response`, it is not limited, because a stream has one chunk per event. */
+  /**
+   * The number of chunks is limited for `request`. It is not limited for `response`, because an event stream has one chunk per
+   * event.
+   */
   constructor(kind: "request" | "response") {
     this.#chunksLeft = kind === "request" ? CHUNKS_MIN : Number.POSITIVE_INFINITY;
   }
 
   /**
-   * Parses chunks from the position `at`. Throws FramingError if the bytes are invalid. Returns the position where parsing stopped, which
-   * is one of these:
+   * Parses chunks from the position `at`. Throws FramingError if the bytes are invalid. Returns the position where parsing
+   * stopped, which is one of these:
    *
    * - the end of `bytes`
    * - the start of an incomplete line
@@ -71,8 +74,8 @@ export class ChunkedBody {
   }
 
   /**
-   * Parses the line of the last chunk, which starts at `at`, and then the trailer section. Returns the position after the parsed bytes.
-   * Throws FramingError if the bytes are invalid.
+   * Parses the line of the last chunk, which starts at `at`, and then the trailer section. Returns the position after the
+   * parsed bytes. Throws FramingError if the bytes are invalid.
    */
   skipTrailers(bytes: Buffer, at: number): number {
     let from = at;

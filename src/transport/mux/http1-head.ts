@@ -4,8 +4,8 @@ import { FramingError } from "./chunked-body.ts";
 export interface MessageHead {
   readonly startLine: string;
   /**
-   * How the head gives the length of the body: `chunked` for a chunked body, a number for the value of Content-Length, `undefined` for
-   * neither.
+   * How the head gives the length of the body: `chunked` for a chunked body, a number for the value of Content-Length,
+   * `undefined` for neither.
    */
   readonly body: "chunked" | number | undefined;
 }
@@ -14,8 +14,8 @@ const LENGTH = /\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)/gi;
 const CODING = /\r\ntransfer-encoding[ \t]*:[ \t]*([^\r\n]*)/gi;
 
 /**
- * Parses the head of a message. `head` must not contain the empty line at its end. Throws FramingError if the head is ambiguous, so that
- * two parsers could find different lengths of the body.
+ * Parses the head of a message. `head` must not contain the empty line at its end. Throws FramingError if the length of the
+ * body is invalid or ambiguous, because another parser could then find another length.
  */
 export function readHead(head: string): MessageHead {
   const end = head.indexOf("\r\n");

@@ -3,10 +3,16 @@ import { type Held, LiveSet } from "../../core/live-set.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { type Pipe, pipeBytes } from "./pipes.ts";
 
-/** Address of the inner listeners. An inner listener has a free port, and receives connections only from its loopback proxy. */
+/**
+ * Address of the inner listeners. The system chooses their ports. An inner listener serves only connections of its loopback
+ * proxy.
+ */
 export const LOOPBACK = "127.0.0.1";
 
-/** Interval of the stall check. If the same bytes are queued for a client at two checks, its connection is closed. */
+/**
+ * Interval of the stall check, in ms. If the same bytes are queued for a client at two consecutive checks, its connection is
+ * closed.
+ */
 const STALL_INTERVAL_MS = 60_000;
 
 /** The remote end of a connection, as the runtime reports it. */
@@ -23,27 +29,29 @@ interface Origin {
   readonly address: string;
 }
 
-/** A client connection and the connection to the inner listener to which it is forwarded. */
+/** A client connection, and the connection that forwards its bytes to the inner listener. */
 interface Pair {
   readonly client: Socket;
   readonly inner: Socket;
-  /** Size of the queue for the client and number of written bytes at the last stall check, as text. `undefined` if the queue was empty. */
+  /** Number of queued and of written bytes of `client` at the last stall check, as text. `undefined` if the queue was empty. */
   stalledAt: string | undefined;
 }
 
 /**
- * Forwards client connections to an inner listener on loopback, and tells this listener the address of each client.
+ * Forwards client connections to an inner listener on loopback. The inner listener gets the address of a client from
+ * `addressOf`.
  *
- * - For each client, the proxy opens one connection to the inner listener. The local port of this connection identifies the client.
- * - While the connection is open, no other process can use the same local port for a connection to the inner listener.
- * - If the proxy did not open a connection, the look-up of its client returns `undefined`.
+ * - For each client connection, the proxy opens one connection to the inner listener. The local port of the new connection
+ *   identifies the client.
+ * - While the new connection is open, no other process can use the same local port for a connection to the inner listener.
+ * - For a connection that the proxy did not open, `addressOf` returns `undefined`.
  */
 export class LoopbackProxy {
   readonly #port: number;
   readonly #log: Log;
   readonly #pipe: Pipe;
   readonly #pairs = new LiveSet<Pair>();
-  /** Maps the local port of each inner connection to its client. */
+  /** Maps the local port of each connection to the inner listener to the client's address. */
   readonly #byPort = new Map<number, Origin>();
   readonly #timer: ReturnType<typeof setInterval>;
   #onIdle: (() => void)[] = [];
@@ -60,7 +68,10 @@ export class LoopbackProxy {
     return this.#pairs.size;
   }
 
-  /** Returns the client's address for a connection to the inner listener. Returns `undefined` if the proxy did not open the connection. */
+  /**
+   * Returns the client's address for a connection to the inner listener. Returns `undefined` if the proxy did not open the
+   * connection.
+   */
   addressOf(end: SocketEnd): string | undefined {
     // Checks the address too, because another process may use the same port on another loopback address, such as 127.0.0.2.
     if (end.address !== LOOPBACK || end.port === undefined) return undefined;
@@ -85,8 +96,8 @@ export class LoopbackProxy {
       if (!isConnected) this.#log.error("loopback connection failed", { cause: error.message });
       client.destroy();
     });
-    // The inner listener may close the connection while the end of the response is still queued for the client. In this case, the client is
-    // closed after it has received the response.
+    // The inner listener may close the connection while the end of the response is still queued for the client. In this case,
+    // the client is closed after it has received the response.
     inner.once("close", () => (inner.readableEnded ? client.end(() => client.destroy()) : client.destroy()));
     client.once("close", () => {
       inner.destroy();
@@ -99,7 +110,10 @@ export class LoopbackProxy {
     return this.#pairs.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Closes connections on which no byte was forwarded. When Bun.serve stops, it leaves such connections open. */
+  /**
+   * Closes connections on which no byte was forwarded to the inner listener. When Bun.serve stops, it leaves such connections
+   * open.
+   */
   closeUnused(): void {
     for (const { client, inner } of this.#pairs) if (inner.bytesWritten === 0) client.destroy();
   }
@@ -126,8 +140,8 @@ export class LoopbackProxy {
   }
 
   /**
-   * Closes connections whose client accepts no data. The timeout of the inner listener does not detect such clients, because the proxy
-   * accepts all data for them.
+   * Closes connections whose client accepts no data. The timeout of the inner listener does not detect such clients, because
+   * the proxy accepts all data for them.
    */
   #closeStalled(): void {
     for (const pair of this.#pairs) {

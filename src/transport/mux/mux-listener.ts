@@ -19,16 +19,16 @@ import { type Origin, sniffProtocol, startsAsHttp2, stripProxyHeader } from "./p
 export type MuxParts = Omit<EdgeParts, "findPeer">;
 
 /**
- * Opens one public port for all protocols. The gRPC server serves connections that start with the HTTP/2 preface. The loopback proxy
- * forwards all other connections to the edge, which listens on loopback:
+ * Opens one public port for all protocols. The gRPC server serves connections that start with the HTTP/2 preface. The loopback
+ * proxy forwards all other connections to the edge, which listens on loopback:
  *
- *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (RPCs; other paths by the edge's routes, in process)
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (paths that are not RPCs: the edge's routes)
  *                                         └─ anything else ───► loopback proxy ──► edge
  *
- * - If a trusted proxy sends a PROXY header, the address in the header replaces the address of the socket. X-Forwarded-For is used only if
- *   the new address is a trusted proxy too.
- * - With trusted proxies, the public port reads the PROXY header, and an inner listener on loopback terminates TLS. Without trusted
- *   proxies, the public port terminates TLS.
+ * - If a trusted proxy sends a PROXY header, the address in the header replaces the address of the socket. The forwarding
+ *   header (X-Forwarded-For or Forwarded) is read only if the new address is a trusted proxy too.
+ * - Without trusted proxies, the public port terminates TLS. With trusted proxies, the public port reads the PROXY header, and
+ *   an inner listener on loopback terminates TLS.
  */
 export async function openMuxListener(parts: MuxParts): Promise<RenewableListener> {
   const listener = new MuxListener(parts);
@@ -45,7 +45,9 @@ class MuxListener implements RenewableListener {
   readonly #parts: MuxParts;
   readonly #limits: ConnectionLimits;
   readonly #connections: Connections;
-  /** Connections that the inner TLS listener has accepted. Each of them carries the bytes of one connection of `#connections`. */
+  /**
+   * Connections that the inner TLS listener has accepted. Each of them carries the bytes of one connection of `#connections`.
+   */
   readonly #inner: Connections;
   readonly #edge: RenewableListener;
   readonly #toEdge: LoopbackProxy;
@@ -123,8 +125,8 @@ class MuxListener implements RenewableListener {
     this.#connections.closeUnidentified();
     this.#inner.closeUnidentified();
     await Promise.all([this.#edge.drain(), this.#grpc.drain()]);
-    // The loopback proxy may still hold a part of a response. After the edge is closed, each connection of the proxy ends when its client
-    // has received the response.
+    // The loopback proxy may still hold a part of a response. After the edge is closed, each connection of the proxy ends when
+    // its client has received the response.
     await this.#edge.close();
     this.#toEdge.closeUnused();
     await Promise.all([this.#toEdge.idle(), this.#toTls?.idle()]);
@@ -159,8 +161,8 @@ class MuxListener implements RenewableListener {
   }
 
   /**
-   * Adds the connection to the open connections and returns true. If a connection limit is reached, destroys the connection and returns
-   * false.
+   * Adds the connection to the open connections and returns true. If a connection limit is reached, destroys the connection and
+   * returns false.
    */
   #admit(socket: Socket, address: string): boolean {
     return this.#connections.add(socket) && this.#connections.countForNetwork(socket, address);
@@ -185,7 +187,10 @@ class MuxListener implements RenewableListener {
     return server;
   }
 
-  /** Reads the PROXY header and the HTTP version from the first bytes, and passes the connection to the gRPC server or to the edge. */
+  /**
+   * Reads the PROXY header and the HTTP version from the first bytes, and passes the connection to the gRPC server or to the
+   * edge.
+   */
   #dispatch(socket: Socket, socketAddress: string, origin: (bytes: Buffer) => Origin | undefined): void {
     const decide = (all: Buffer) => {
       const found = origin(all);
@@ -199,8 +204,8 @@ class MuxListener implements RenewableListener {
   }
 
   /**
-   * Reads the first bytes until `decide` returns a result. If a PROXY header names a client, counts the connection for the client's
-   * network.
+   * Reads the first bytes until `decide` returns a result. If a PROXY header names a client, counts the connection for the
+   * client's network.
    */
   #sniff<T extends Origin>(
     socket: Socket,

@@ -23,8 +23,8 @@ export interface Origin {
 /**
  * Removes the PROXY header if the bytes start with a PROXY header. Returns `undefined` if more bytes are needed to decide.
  *
- * Throws ProxyProtocolError if the header is malformed, or if the peer is not a trusted proxy. A header of another peer could name any
- * address.
+ * Throws ProxyProtocolError if the header is malformed. Also throws if the peer is not a trusted proxy, because such a peer
+ * could name any address.
  */
 export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
   const header = readProxyHeader(bytes);
@@ -37,16 +37,15 @@ export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | un
 /** The handlers for the result of `sniffProtocol`. At most one of them is called, at most once. */
 export interface SnifferHandlers<T> {
   identified(result: T): void;
-  /**
-   * Called after the socket is destroyed because its protocol was not identified. `cause` is the error that `decide` threw, or an error of
-   * the sniffer.
-   */
+  /** Called after the socket is destroyed because its protocol was not identified. `cause` is the error. */
   rejected(cause: unknown): void;
 }
 
 /**
- * Reads the first bytes of a connection until `decide` returns a result. Then pauses the socket and calls `identified`. If the connection
- * ends without a result, destroys the socket and calls no handler.
+ * Reads the first bytes of a connection until `decide` returns a result. Then pauses the socket and calls `identified`.
+ *
+ * - If `decide` throws, or has no result after `SNIFFED_BYTES_MAX` bytes, destroys the socket and calls `rejected`.
+ * - If the connection ends before there is a result, destroys the socket and calls no handler.
  */
 export function sniffProtocol<T>(socket: Socket, decide: (bytes: Buffer) => T | undefined, end: SnifferHandlers<T>): void {
   let bytes: Buffer = Buffer.alloc(0);

@@ -24,11 +24,12 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([...METHODS, "QUERY"]);
 /**
  * Forwards the requests of an HTTP/1.1 connection one at a time, in a form that Bun.serve parses correctly:
  *
- * - The next request is forwarded only after the end of the current response. Reason: if a pipelined request arrives, Bun closes the
- *   connection and executes a request without answering it (bun#38128).
- * - The trailer section of a chunked body is removed, as RFC 9112 7.1.2 allows. Bun would parse it as the next request (bun#32887).
- * - A body with too many chunks is truncated before the first chunk over the maximum, because parsing many chunks is expensive. The server
- *   answers the truncated request, and then the connection is closed.
+ * - The next request is forwarded only after the end of the current response. If a pipelined request reached Bun earlier, Bun
+ *   would close the connection and execute a request without answering it (bun#38128).
+ * - The trailer section of a chunked body is removed, as RFC 9112 7.1.2 allows. Bun would parse it as the next request
+ *   (bun#32887).
+ * - A body with too many chunks is truncated before the first chunk over the maximum, because parsing many chunks is expensive.
+ *   The server answers the truncated request, and then the connection is closed.
  * - A request with an unknown method is answered with 501. Bun would close the connection (bun#6556).
  *
  * Bytes that are not HTTP/1.1 are forwarded unchanged. The server answers them.
@@ -40,7 +41,6 @@ export class RequestGate {
   /** The bytes of `#held` before this position are parsed and can be forwarded. */
   #at = 0;
   #state: "head" | "body" | "trailers" | "answer" | "cut" | "passthrough" | "closed" = "head";
-  /** The method of the current request. */
   #method = "";
   /** The body of the current request. A number is the number of bytes that have not arrived yet. */
   #body: ChunkedBody | number = 0;
@@ -86,7 +86,9 @@ export class RequestGate {
     }
   }
 
-  /** Parses the next part of the request: head, body or trailers. Returns true if the received bytes may contain another part. */
+  /**
+   * Parses the next part of the request: head, body or trailers. Returns true if the received bytes may contain another part.
+   */
   #step(): boolean {
     switch (this.#state) {
       case "head":
@@ -167,8 +169,8 @@ export class RequestGate {
   }
 
   /**
-   * Truncates a body with too many chunks. Forwards the bytes before the first chunk over the maximum number, and discards all later bytes
-   * of the connection.
+   * Truncates a body with too many chunks. Forwards the bytes before the first chunk over the maximum number, and discards all
+   * later bytes of the connection.
    */
   #cut(): false {
     this.#forward();
@@ -193,8 +195,8 @@ export class RequestGate {
 }
 
 /**
- * Returns the bytes from position `at` to the end. An empty result is a separate buffer, so that an idle connection does not keep the
- * memory of its last read.
+ * Returns the bytes from position `at` to the end. An empty result is a separate buffer, so that an idle connection does not
+ * keep the memory of its last read.
  */
 function rest(bytes: Buffer, at: number): Buffer {
   return at === bytes.byteLength ? NO_BYTES : bytes.subarray(at);

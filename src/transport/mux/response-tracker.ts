@@ -3,16 +3,16 @@ import { readHead } from "./http1-head.ts";
 
 const HEAD_END = "\r\n\r\n";
 /**
- * An empty buffer. It is used instead of an empty view of the received bytes, so that an idle connection does not keep the memory of its
- * last read.
+ * An empty buffer. It is used instead of an empty view of the received bytes, so that an idle connection does not keep the
+ * memory of its last read.
  */
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const NO_CONTENT = 204;
 const NOT_MODIFIED = 304;
 
 /**
- * Parses the responses of an HTTP/1.1 server, and calls `onEnd` at the end of each response. The responses must be well-formed, because the
- * server belongs to the gateway.
+ * Parses the responses of an HTTP/1.1 server, and calls `onEnd` at the end of each response. The server belongs to the gateway,
+ * so its responses are expected to be well-formed.
  */
 export class ResponseTracker {
   /** Returns the method of the current request. It is needed because a response to HEAD has no body (RFC 9112 6.3). */

@@ -1,13 +1,16 @@
-/** These patterns match the value of the parameter `for`: an address with an optional port (RFC 7239 6). An IPv6 address is in brackets. */
+/**
+ * These patterns match the value of the parameter `for`: an address with an optional port (RFC 7239 6). An IPv6 address is in
+ * brackets.
+ */
 const IPV4_NODE = /^(\d{1,3}(?:\.\d{1,3}){3})(?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?$/;
 const IPV6_NODE = /^\[([0-9A-Fa-f:.]+)\](?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?$/;
 
 /**
- * Yields the hops of a `Forwarded` header (RFC 7239 4), starting with the nearest hop. A hop is the text of an address. If an element has
- * no address (`unknown`, an obfuscated identifier, or a syntax error), its hop is "".
+ * Yields the hops of a `Forwarded` header (RFC 7239 4), starting with the nearest hop. A hop is the text of an address. If an
+ * element has no address (`unknown`, an obfuscated identifier, or a syntax error), its hop is "".
  *
- * The header is parsed from right to left, because proxies append their elements on the right. An error in the client's part on the left,
- * such as an unpaired quotation mark, thus does not change these elements.
+ * The header is parsed from right to left, because proxies append their elements on the right. An error in the part that the
+ * client wrote, such as an unpaired quotation mark, thus does not change the elements of proxies.
  */
 export function* forwardedHops(header: string): Generator<string, void, undefined> {
   for (const element of splitFromRight(header, ",")) yield addressOf(element);

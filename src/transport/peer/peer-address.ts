@@ -10,31 +10,33 @@ import {
 } from "../../core/ip-address.ts";
 import { forwardedHops } from "./forwarded.ts";
 
-/** Maximum number of hops of a forwarding header that are read. Real chains of trusted proxies are shorter. */
+/** Maximum number of hops that are read from a forwarding header. Real chains of trusted proxies are shorter. */
 const HOPS_MAX = 32;
 
-/** Maximum number of cached peers. An entry takes some hundred bytes. */
+/** Maximum number of cached peers. An entry takes a few hundred bytes. */
 const DIRECT_PEERS_MAX = 4096;
 
 /** The peer for a connection that has just closed. The runtime reports no address for such a connection. */
 const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
 
-/** Name of the header in which proxies write the address of the client, in lower case. */
+/** Lower-case name of the header in which proxies write the address of the client. */
 export type ProxyHeader = "x-forwarded-for" | "forwarded";
 
 /**
  * Resolves the address of a client (proto/README.md, "Budgets").
  *
  * - If the address of the socket is not a trusted proxy, it is the client's address. By default, no proxy is trusted.
- * - If the address of the socket is a trusted proxy, the forwarding header gives the client's address: the nearest address that is not a
- *   trusted proxy.
- * - Only the configured forwarding header is read. A proxy appends to the header that it supports, and forwards the other header as the
- *   client wrote it.
+ * - If the address of the socket is a trusted proxy, the forwarding header gives the client's address: the nearest address that
+ *   is not a trusted proxy.
+ * - Only the configured forwarding header is read. A proxy appends to the header that it supports, and forwards the other
+ *   header as the client wrote it.
  */
 export class PeerResolver {
   readonly header: ProxyHeader;
   readonly #trusted: readonly IpBlock[];
-  /** Caches peers by socket address, because one connection carries many requests. Trusted proxies are not stored in this cache. */
+  /**
+   * Caches peers by socket address, because one connection carries many requests. Trusted proxies are not stored in this cache.
+   */
   readonly #direct = new Map<string, Peer>();
 
   /** `trustedProxies` are CIDR blocks or single addresses. Throws RangeError if one of them is malformed. */
@@ -44,8 +46,8 @@ export class PeerResolver {
   }
 
   /**
-   * Returns the peer of a request. `hops` reads the forwarding header of the request, and is called only if the socket belongs to a trusted
-   * proxy.
+   * Returns the peer of a request. `hops` reads the forwarding header of the request, and is called only if the socket belongs
+   * to a trusted proxy.
    */
   resolve(socketAddress: string | undefined, hops: () => string | null): Peer {
     if (socketAddress === undefined) return UNKNOWN_PEER;
@@ -66,27 +68,29 @@ export class PeerResolver {
     return socket !== undefined && this.#isTrustedAddress(socket);
   }
 
-  /**
-   * Adds a peer to the cache. If the cache is full, all entries are removed. This is rare, and cheaper than the removal of single entries
-   * in order.
-   */
+  /** Adds a peer to the cache. If the cache is full, removes all entries. This happens rarely, and needs no eviction order. */
   #remember(socketAddress: string, peer: Peer): Peer {
     if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();
     this.#direct.set(socketAddress, peer);
     return peer;
   }
 
-  /** Returns the network for which a connection is counted. Returns `undefined` for a trusted proxy, because many clients share the proxy. */
+  /**
+   * Returns the network for which a connection is counted. Returns `undefined` for a trusted proxy, because many clients share
+   * the proxy.
+   */
   networkOf(socketAddress: string | undefined): string | undefined {
     if (socketAddress !== undefined && this.isTrusted(socketAddress)) return undefined;
     return this.resolve(socketAddress, () => null).network;
   }
 
   /**
-   * Returns the address of the client behind `socket`, which is a trusted proxy. Reads the hops from the nearest to the farthest.
+   * Returns the address of the client behind `socket`, which is a trusted proxy. Reads the hops from the nearest to the
+   * farthest:
    *
-   * - Stops at the first address that is not a trusted proxy, and at the maximum number of hops. Returns the last address that was read.
-   * - Stops at a hop that is not an address, because the hops behind it cannot be trusted. Returns the address before this hop.
+   * - At the first address that is not a trusted proxy, returns this address.
+   * - At a hop that is not an address, returns the address before this hop. The hops behind it cannot be trusted.
+   * - At the end of the header, or after `HOPS_MAX` hops, returns the last address that was read.
    */
   #behindProxies(socket: IpAddress, header: string): IpAddress {
     let nearest = socket;

@@ -1,20 +1,23 @@
 import { formatIp, parseIp } from "../../core/ip-address.ts";
 
 /**
- * A header of the PROXY protocol, version 1 or 2. A TCP load balancer sends it before all other bytes, to name the client whose connection
- * it forwards. Section numbers below are of https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt.
+ * A header of the PROXY protocol, version 1 or 2. A TCP load balancer sends it before all other bytes, to name the client whose
+ * connection it forwards. Section numbers below are of https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt.
  */
 export interface ProxyHeader {
   /** Length of the header, in bytes. The bytes of the client follow. */
   readonly headerBytes: number;
   /**
-   * The client's address. It is `undefined` if the proxy itself opened the connection for a health check, and if the proxy does not know
-   * the client's address.
+   * The client's address. `undefined` in two cases: the proxy itself opened the connection for a health check, or the proxy
+   * does not know the client's address.
    */
   readonly address: string | undefined;
 }
 
-/** `none` means that the connection has no PROXY header. `more` means that more bytes are needed to know whether it has a PROXY header. */
+/**
+ * `none` means that the connection has no PROXY header. `more` means that more bytes are needed to know whether it has a PROXY
+ * header.
+ */
 export type ProxyRead = ProxyHeader | "none" | "more";
 
 /** Thrown if a PROXY header is malformed or not allowed. The connection must be closed. */
@@ -23,8 +26,8 @@ export class ProxyProtocolError extends Error {
 }
 
 /**
- * Maximum length of a PROXY header, in bytes. This length leaves space for type-length-values, which are optional fields. Section 2.2
- * recommends headers that fit into one packet.
+ * Maximum length of a PROXY header, in bytes. This length leaves space for type-length-values, which are optional fields.
+ * Section 2.2 recommends headers that fit into one packet.
  */
 export const PROXY_HEADER_BYTES_MAX = 536;
 
@@ -43,7 +46,9 @@ export function readProxyHeader(bytes: Buffer): ProxyRead {
   return v1 === "more" || v2 === "more" ? "more" : "none";
 }
 
-/** Returns whether `bytes` begin with `start`. Returns `more` if `bytes` are shorter than `start` and equal to its beginning. */
+/**
+ * Returns whether `bytes` begin with `start`. Returns `more` if `bytes` are shorter than `start` and equal to its beginning.
+ */
 export function startsWith(bytes: Buffer, start: Buffer): "yes" | "no" | "more" {
   const length = Math.min(bytes.length, start.length);
   if (bytes.compare(start, 0, length, 0, length) !== 0) return "no";
@@ -51,8 +56,10 @@ export function startsWith(bytes: Buffer, start: Buffer): "yes" | "no" | "more" 
 }
 
 /**
- * Parses a header of version 1 (PROXY protocol, section 2.1). Its form is `PROXY TCP4 <source> <destination> <source port> <destination
- * port>` CR LF, or `PROXY UNKNOWN` with arbitrary text.
+ * Parses a header of version 1 (PROXY protocol, section 2.1). The header is one line that ends with CR LF:
+ *
+ * - `PROXY TCP4 <source> <destination> <source port> <destination port>`, or the same with `TCP6`
+ * - `PROXY UNKNOWN` with arbitrary text
  */
 function readV1(bytes: Buffer): ProxyRead {
   const end = bytes.subarray(0, V1_BYTES_MAX).indexOf("\r\n");
@@ -79,8 +86,14 @@ function isV1Port(text: string): boolean {
 }
 
 /**
- * Parses a header of version 2 (PROXY protocol, section 2.2). A header consists of a signature, version and command, family and transport,
- * length, addresses and ports, and optional type-length-values.
+ * Parses a header of version 2 (PROXY protocol, section 2.2). The fields, in this order:
+ *
+ * - signature, 12 bytes
+ * - version and command, 1 byte
+ * - family and transport, 1 byte
+ * - length of the remaining fields, 2 bytes
+ * - addresses and ports
+ * - optional type-length-values
  */
 function readV2(bytes: Buffer): ProxyRead {
   if (bytes.length < V2_FIXED_BYTES) return "more";
@@ -95,8 +108,8 @@ function readV2(bytes: Buffer): ProxyRead {
 }
 
 /**
- * Returns the source address: the first address in the address block of the PROXY header. Returns `undefined` for the family UNSPEC, which
- * has no address. Rejects every other family except TCP over IPv4 or IPv6.
+ * Returns the source address, which is the first address in the address block of the header. Returns `undefined` for the family
+ * UNSPEC, which has no address. Throws for other families, except TCP over IPv4 and TCP over IPv6.
  */
 function v2Source(family: number | undefined, block: Buffer): string | undefined {
   if (family === 0x00) return undefined;

@@ -17,10 +17,15 @@ export interface TlsFileNames {
 }
 
 /**
- * Checks a TLS identity before listeners use it. Throws `TlsFilesError` if the identity cannot be used.
+ * Checks a TLS identity before listeners use it, and returns the expiry of each file. Throws `TlsFilesError` in these cases:
  *
- * Every certificate must be complete and valid at `nowMs`, and the key must belong to the first certificate. Listeners do not check this.
- * For example, with an empty certificate chain a listener opens, but every handshake fails.
+ * - A file is incomplete or cannot be parsed.
+ * - A certificate of the chain is not valid at `nowMs`.
+ * - The key does not belong to the first certificate.
+ * - None of the client authorities is valid at `nowMs`.
+ * - The TLS library rejects the identity, or the RSA key is shorter than `RSA_BITS_MIN`.
+ *
+ * Listeners do not check all of this. For example, a listener opens with an empty certificate chain, but every handshake fails.
  */
 export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, nowMs: number): readonly TlsExpiry[] {
   const chain = parseCertificates(identity.certificate, names.certificate);
@@ -66,8 +71,8 @@ function parseKey(pem: string, name: string): KeyObject {
 }
 
 /**
- * Minimum length of an RSA key, in bits. With a shorter key, every handshake fails, because signatures of TLS 1.3 (RFC 8446 4.2.3) do not
- * fit into the key.
+ * Minimum length of an RSA key, in bits. With a shorter key, every handshake fails, because signatures of TLS 1.3 (RFC 8446
+ * 4.2.3) do not fit into the key.
  */
 const RSA_BITS_MIN = 1024;
 
@@ -79,13 +84,18 @@ function decodeKey(pem: string, name: string): KeyObject {
   }
 }
 
-/** Returns the reason why a certificate is not valid now (RFC 5280 4.1.2.5). Returns `undefined` if the certificate is valid. */
+/**
+ * Returns the reason why a certificate is not valid now (RFC 5280 4.1.2.5). Returns `undefined` if the certificate is valid.
+ */
 function dateProblem({ validFromDate, validToDate }: X509Certificate, nowMs: number): string | undefined {
   if (nowMs > validToDate.getTime()) return `expired at ${validToDate.toISOString()}`;
   return nowMs < validFromDate.getTime() ? `is not valid before ${validFromDate.toISOString()}` : undefined;
 }
 
-/** Returns the authorities that are valid now. A bundle may contain expired authorities, because handshakes ignore them. */
+/**
+ * Returns the authorities that are valid now. Throws if none is valid. A bundle may contain expired authorities, because
+ * handshakes ignore them.
+ */
 function validAuthorities(all: readonly X509Certificate[], name: string, nowMs: number): readonly X509Certificate[] {
   const valid = all.filter((authority) => dateProblem(authority, nowMs) === undefined);
   if (valid.length === 0) throw new TlsFilesError(name, "none of its certificates is valid now");
@@ -97,8 +107,8 @@ function firstExpiry(certificates: readonly X509Certificate[]): number {
 }
 
 /**
- * Creates a TLS context, so that the TLS library checks the identity. Only the library can check some properties, such as the length of the
- * key.
+ * Creates a TLS context, so that the TLS library checks the identity. Only the library can check some properties, such as the
+ * length of the key.
  */
 function checkContext({ certificate, privateKey, clientAuthority }: TlsIdentity, names: TlsFileNames): void {
   try {

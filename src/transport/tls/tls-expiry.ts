@@ -10,12 +10,14 @@ export interface TlsExpiryParts {
 
 const DAY_MS = 86_400_000;
 /**
- * A warning is logged from this many days before the expiry. A 90-day certificate is usually renewed 30 days before it expires. When the
- * warning starts, renewal has thus failed for about two weeks.
+ * Warnings start this many days before the expiry. A 90-day certificate is usually renewed 30 days before it expires. When the
+ * warnings start, renewal has thus failed for about two weeks.
  */
 const WARN_DAYS = 14;
 
-/** Reports the expiry of certificates as a metric. Also logs one warning per day, starting `WARN_DAYS` days before the expiry. */
+/**
+ * Reports the expiry of certificates as a metric. Also logs one warning per day, starting `WARN_DAYS` days before the expiry.
+ */
 export class TlsExpiryWatch {
   readonly #parts: TlsExpiryParts;
   /** Time of the last log line of each file and message, in ms of `clock.monotonic()`. */
@@ -35,8 +37,8 @@ export class TlsExpiryWatch {
   }
 
   /**
-   * Must be called after the certificates are replaced. Clears the times of earlier warnings, so that a warning about a new certificate is
-   * logged immediately.
+   * Must be called after the certificates are replaced. Clears the times of earlier warnings, so that a warning about a new
+   * certificate is logged immediately.
    */
   renewed(): void {
     this.#warnedAtMs.clear();

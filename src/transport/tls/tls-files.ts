@@ -19,7 +19,9 @@ export interface CheckedTls {
   readonly expiries: readonly TlsExpiry[];
 }
 
-/** Reads the files, and checks that listeners can use them at `nowMs`. Throws `TlsFilesError` if a file cannot be read or used. */
+/**
+ * Reads the files, and checks that listeners can use them at `nowMs`. Throws `TlsFilesError` if a file cannot be read or used.
+ */
 export function readTlsFiles(paths: TlsPaths, nowMs: number): CheckedTls {
   return checkIdentity(readIdentity(paths), paths, nowMs);
 }
@@ -51,10 +53,10 @@ interface WatchParts extends TlsExpiryParts {
 }
 
 /**
- * Reads the files every `intervalMs`, and calls `onRenewed` with each new valid identity. Compares the contents of the files, because a
- * renewal may replace either files or symbolic links.
+ * Reads the files every `intervalMs`, and calls `onRenewed` with each new valid identity. Compares the contents of the files,
+ * because a renewal may replace either files or symbolic links.
  *
- * If the new identity is incomplete or expired, logs an error and keeps the current identity in use.
+ * If the files cannot be used, logs an error, and the current identity stays in use.
  */
 export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: WatchParts): { stop(): void } {
   const watch = new TlsWatch(paths, current, parts);

@@ -17,6 +17,7 @@ const CONTRACT = {
   RATE_LIMITED: "resource_exhausted",
   MESSAGE_TYPE_UNKNOWN: "unimplemented",
   PAYLOAD_INVALID: "invalid_argument",
+  IDEMPOTENCY_KEY_REUSED: "invalid_argument",
   BACKEND_UNAVAILABLE: "unavailable",
   BACKEND_TIMEOUT: "deadline_exceeded",
   BACKEND_BAD_RESPONSE: "internal",

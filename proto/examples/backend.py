@@ -77,6 +77,7 @@ def confirm_code(body: dict) -> tuple[int, dict]:
         "device_session_id": session_id,
         "user_id": user_id,
         "client_public_key": body["client_public_key"],
+        "client_key_algorithm": body.get("client_key_algorithm", "EdDSA"),
         "status": "active",
     }
     return 200, {"device_session_id": session_id}

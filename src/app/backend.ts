@@ -7,9 +7,9 @@ import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/telemetry.ts";
-import { verifyingKey } from "../crypto/ed25519.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { continueTraces } from "../observe/trace.ts";
+import { deviceKeys } from "./options.ts";
 
 interface BackendParts {
   readonly metrics: GatewayMetrics;
@@ -40,7 +40,7 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
   const sessions = new BackendSessionSource({
     ...common,
     timeoutMs: config["backend.session_timeout_ms"],
-    toKey: verifyingKey,
+    toKey: deviceKeys(config),
     outageLog: outageLog("session look-ups"),
   });
   const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace, outageLog: outageLog("logins") });

@@ -23,7 +23,7 @@ import { openAdmission } from "./admission.ts";
 import { openBackend } from "./backend.ts";
 import { feedNotReady, openFeed } from "./feed.ts";
 import { boundUrl, openPublicListeners } from "./listeners.ts";
-import { hubSettings, PUBLIC_ROUTES, storeSettings } from "./options.ts";
+import { hubSettings, publicRoutes, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
 import { configReload } from "./reload.ts";
 import { createRpcServer } from "./rpc-server.ts";
@@ -113,7 +113,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     requestBytesMax: config["limits.request_bytes_max"],
     peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
     endpoints: publicEndpoints({
-      routes: PUBLIC_ROUTES,
+      routes: publicRoutes(config),
       publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
       ...{ jwks: keys.jwks, log, metrics, clock },
     }),

@@ -1,5 +1,6 @@
 import type { Config } from "../config/schema.ts";
-import { isStrictPublicKey } from "../crypto/public-key.ts";
+import type { DeviceKeyAlgorithm, VerifyingKey } from "../core/keys.ts";
+import { deviceKey, isStrictDeviceKey } from "../crypto/device-key.ts";
 import type { HubSettings } from "../hub/open.ts";
 import type { PublicRoute } from "../service/public/public-call.ts";
 import { checkConfirmCode, checkSendCode } from "../service/public/public-schema.ts";
@@ -89,11 +90,27 @@ export function pipelineOptions(config: Config) {
   };
 }
 
-export const PUBLIC_ROUTES: readonly PublicRoute[] = [
-  { path: "/api/v1/public/auth/send-email-code", check: checkSendCode, identity: "send_code" },
-  {
-    path: "/api/v1/public/auth/confirm-email-code",
-    check: (json) => checkConfirmCode(json, isStrictPublicKey),
-    identity: "confirm_code",
-  },
-];
+/**
+ * Returns a function that creates the device key of a session. If `device_keys.algorithms` does not list the session's
+ * algorithm, the key rejects every signature.
+ */
+export function deviceKeys(config: Config) {
+  const accepted = config["device_keys.algorithms"];
+  return (algorithm: DeviceKeyAlgorithm, raw: Uint8Array): VerifyingKey | undefined => {
+    const key = deviceKey(algorithm, raw);
+    if (key === undefined || accepted.includes(algorithm)) return key;
+    return { rejectionCause: `device_keys.algorithms does not list ${algorithm}`, verify: () => false };
+  };
+}
+
+export function publicRoutes(config: Config): readonly PublicRoute[] {
+  const keyRules = { algorithms: config["device_keys.algorithms"], isStrictKey: isStrictDeviceKey };
+  return [
+    { path: "/api/v1/public/auth/send-email-code", check: checkSendCode, identity: "send_code" },
+    {
+      path: "/api/v1/public/auth/confirm-email-code",
+      check: (json) => checkConfirmCode(json, keyRules),
+      identity: "confirm_code",
+    },
+  ];
+}

@@ -63,23 +63,34 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   };
 }
 
+export interface ListOptions {
+  /** What the items are, in the plural, for error messages. */
+  readonly plural: string;
+  /** Minimum number of items. Default: 0. */
+  readonly itemsMin?: number;
+  readonly itemsMax: number;
+  /** Whether a list with two equal items (`===`) is rejected. Default: false. */
+  readonly areDistinct?: boolean;
+}
+
 /** Creates a decoder for a list. In an environment variable or a flag, the list is JSON, or items separated by commas. */
-export function list<T>(
-  item: Decoder<T>,
-  options: { readonly plural: string; readonly itemsMax: number },
-): Decoder<readonly T[]> {
-  const expected = `a list of ${options.plural} (at most ${options.itemsMax})`;
+export function list<T>(item: Decoder<T>, options: ListOptions): Decoder<readonly T[]> {
+  const { plural, itemsMin = 0, itemsMax, areDistinct = false } = options;
+  const expected = `a list of ${plural} (${itemsMin === 0 ? "at most" : `${itemsMin} to`} ${itemsMax})`;
   return {
     expected,
     fromText: (text) => (text.trimStart().startsWith("[") ? fromJson(text) : splitAtCommas(text)),
     decode(raw) {
-      if (!Array.isArray(raw) || raw.length > options.itemsMax) {
+      if (!Array.isArray(raw) || raw.length < itemsMin || raw.length > itemsMax) {
         return { ok: false, problems: [`got ${redactedValue(raw)}, expected ${expected}`] };
       }
       const decoded = raw.map((value) => item.decode(value));
       const problems = decoded.flatMap((each, index) => (each.ok ? [] : each.problems.map((p) => `item ${index}: ${p}`)));
       if (problems.length > 0) return { ok: false, problems };
-      return { ok: true, value: decoded.flatMap((each) => (each.ok ? [each.value] : [])) };
+      const value = decoded.flatMap((each) => (each.ok ? [each.value] : []));
+      const repeated = value.findIndex((each, index) => value.indexOf(each) < index);
+      if (areDistinct && repeated >= 0) return { ok: false, problems: [`item ${repeated}: given twice, expected once`] };
+      return { ok: true, value };
     },
   };
 }

@@ -4,6 +4,7 @@ import { origin } from "./origin.ts";
 import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";
 import { CONNECTION_SETTINGS } from "./schema-connections.ts";
+import { KEY_SETTINGS } from "./schema-keys.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
@@ -15,7 +16,6 @@ const ENTRIES_MAX = 16_777_216;
 
 const entries = int("entries", 1, ENTRIES_MAX);
 const delay = int("ms", 1, 600_000);
-const seed = text("base64 of the 32 bytes of a seed, as `sallyport keygen` prints it", /^[A-Za-z0-9+/_-]{43}=?$/);
 const header = text("visible ASCII characters", /^[\x21-\x7e]{1,4096}$/);
 const name = text("1 to 128 of A-Z, a-z, 0-9, '.', '_', '-'", /^[A-Za-z0-9._-]{1,128}$/);
 
@@ -161,30 +161,7 @@ export const SCHEMA = {
     "Route table: the message types of commands and the backend calls that serve them. A route has `message_type`, `method` and `path`. The path starts with `/api/v1/user/`. Its `{placeholders}` take their values from the payload. Optional: `timeout_ms`, and a budget for each user, `budget = { rate, burst, shadow }`. In TOML, write `[[routes]]`. In an environment variable, write JSON.",
   ),
 
-  "keys.current": secret(
-    seed,
-    "Ed25519 seed of the key that signs responses and events: 32 bytes in base64. Generate it with `sallyport keygen`.",
-  ),
-  "keys.next": secret(
-    seed,
-    "Seed of the next signing key. The gateway already publishes its public key, so that clients know the key before it is used.",
-  ),
-  "keys.previous": secret(
-    seed,
-    "Seed of the previous signing key. The gateway still publishes its public key, so that clients can verify older signatures.",
-  ),
-  "keys.current_file": unset(
-    filePath,
-    "File that contains the seed of the current signing key. Use it instead of `keys.current` if your secrets are mounted as files.",
-  ),
-  "keys.next_file": unset(
-    filePath,
-    "File that contains the seed of the next signing key. Use it instead of `keys.next` if your secrets are mounted as files.",
-  ),
-  "keys.previous_file": unset(
-    filePath,
-    "File that contains the seed of the previous signing key. Use it instead of `keys.previous` if your secrets are mounted as files.",
-  ),
+  ...KEY_SETTINGS,
 
   "limits.payload_bytes_max": setting(
     int("bytes", KiB, 16 * MiB),

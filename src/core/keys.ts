@@ -1,11 +1,41 @@
-/** Size of an Ed25519 public key (RFC 8032 5.1). */
-export const PUBLIC_KEY_BYTES = 32;
-/** Size of an Ed25519 signature (RFC 8032 5.1). */
+/** The algorithms of device keys (proto/README.md, "Device keys"). */
+export const DEVICE_KEY_ALGORITHMS = ["EdDSA", "ES256"] as const;
+
+/** The algorithm of a device key: Ed25519, or ECDSA on P-256 with SHA-256. The login registers it with the session. */
+export type DeviceKeyAlgorithm = (typeof DEVICE_KEY_ALGORITHMS)[number];
+
+/** The algorithm of a login or a session record without `client_key_algorithm`. */
+export const DEFAULT_KEY_ALGORITHM: DeviceKeyAlgorithm = "EdDSA";
+
+/** The size of a public key in bytes: RFC 8032 5.1; SEC 1 2.3.3, uncompressed form. */
+export const PUBLIC_KEY_BYTES = { EdDSA: 32, ES256: 65 } as const satisfies Record<DeviceKeyAlgorithm, number>;
+
+/** The size of a signature in bytes, for both algorithms: RFC 8032 5.1; R ‖ S of P-256. */
 export const SIGNATURE_BYTES = 64;
 
-/** The parsed public key of a device. */
+/**
+ * Returns the algorithm that a `client_key_algorithm` names. Returns the default only if the member is missing. Returns `undefined` for any
+ * other value, such as `null` or another spelling.
+ */
+export function keyAlgorithmOf(member: unknown): DeviceKeyAlgorithm | undefined {
+  if (member === undefined) return DEFAULT_KEY_ALGORITHM;
+  return DEVICE_KEY_ALGORITHMS.find((each) => each === member);
+}
+
+/**
+ * Decodes a public key from base64. Returns `undefined` unless the base64 is canonical (RFC 4648 4 and 3.5) and the key has the size of the
+ * algorithm's keys.
+ */
+export function decodePublicKey(base64: string, algorithm: DeviceKeyAlgorithm): Uint8Array | undefined {
+  const raw = Buffer.from(base64, "base64");
+  return raw.byteLength === PUBLIC_KEY_BYTES[algorithm] && raw.toString("base64") === base64 ? raw : undefined;
+}
+
+/** The parsed public key of a device. It verifies the signatures of one algorithm. */
 export interface VerifyingKey {
-  /** Whether `signature` is the strict Ed25519 signature (RFC 8032, 64 bytes) of `message` by this key. Never throws. */
+  /** If the key rejects every signature: the reason, for the log. */
+  readonly rejectionCause?: string;
+  /** Whether `signature` is a signature (64 bytes) of `message` by this key, with the algorithm of this key. Never throws. */
   verify(message: Uint8Array, signature: Uint8Array): boolean;
 }
 

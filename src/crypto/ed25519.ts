@@ -18,14 +18,14 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 }
 
 /** The verifying key of a device with a weak public key (see `isWeakPublicKey`). */
-const REJECT_ALL_KEY: VerifyingKey = { verify: () => false };
+const WEAK_KEY: VerifyingKey = { rejectionCause: "the Ed25519 public key is weak", verify: () => false };
 
 /**
- * Returns the verifying key for the 32 raw bytes of a device's public key. If they are weak (see `isWeakPublicKey`) or encode
+ * Returns the verifying key for the 32 raw bytes of a device's Ed25519 public key. If they are weak (see `isWeakPublicKey`) or encode
  * no curve point, it rejects every signature.
  */
 export function verifyingKey(raw: Uint8Array): VerifyingKey {
-  return isWeakPublicKey(raw) ? REJECT_ALL_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));
+  return isWeakPublicKey(raw) ? WEAK_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));
 }
 
 /**

@@ -5,7 +5,7 @@ import { PUBLIC_KEY_BYTES } from "../core/keys.ts";
  * The highest bit of the last byte of a public key is the sign of x (RFC 8032 5.1.2). The other 255 bits of the key are y, little-endian.
  */
 const SIGN_BIT = 0x80;
-const LAST_INDEX = PUBLIC_KEY_BYTES - 1;
+const LAST_INDEX = PUBLIC_KEY_BYTES.EdDSA - 1;
 
 /**
  * The y coordinates of the 8 curve points of small order, as little-endian hex with the sign bit cleared. Two points that differ only in
@@ -27,11 +27,11 @@ const PRIME_FIRST_BYTE = 0xed;
 const PRIME_OTHER_BYTES = `${"ff".repeat(LAST_INDEX - 1)}7f`;
 
 /**
- * Whether a device may use this public key. It must be the canonical 32-byte encoding (RFC 8032 5.1.3, y < p) of a curve point.
+ * Whether a device may use this Ed25519 public key. It must be the canonical 32-byte encoding (RFC 8032 5.1.3, y < p) of a curve point.
  * The point must not be of small order: anybody can compute valid signatures for such a key.
  */
 export function isStrictPublicKey(raw: Uint8Array): boolean {
-  if (raw.byteLength !== PUBLIC_KEY_BYTES) return false;
+  if (raw.byteLength !== PUBLIC_KEY_BYTES.EdDSA) return false;
   try {
     return !Point.fromBytes(raw, false).isSmallOrder();
   } catch {
@@ -40,13 +40,13 @@ export function isStrictPublicKey(raw: Uint8Array): boolean {
 }
 
 /**
- * Whether a key must reject every signature, because it is of small order, not canonical, or not 32 bytes.
+ * Whether an Ed25519 key must reject every signature, because it is of small order, not canonical, or not 32 bytes.
  *
  * It is called for every session look-up, so it only compares bytes. Decoding the curve point would take 40 µs and allocate 140
  * KB. For bytes that encode no curve point, it returns false; verification rejects every signature of such a key.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
-  if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;
+  if (raw.byteLength !== PUBLIC_KEY_BYTES.EdDSA) return true;
   const y = Buffer.from(raw);
   y.writeUInt8(y.readUInt8(LAST_INDEX) & ~SIGN_BIT, LAST_INDEX);
   const isCanonical = y.readUInt8(0) < PRIME_FIRST_BYTE || y.toString("hex", 1) !== PRIME_OTHER_BYTES;

@@ -1,8 +1,8 @@
 import { isJsonObject } from "../core/json-body.ts";
-import { PUBLIC_KEY_BYTES } from "../core/keys.ts";
+import { keyAlgorithmOf, PUBLIC_KEY_BYTES } from "../core/keys.ts";
 import { type ApiCall, ApiError, type ApiReply, badRequest, type Endpoints, type JsonObject, textField } from "./api.ts";
 import type { ChallengeRefusal, Challenges } from "./challenges.ts";
-import type { DeviceSessions } from "./device-sessions.ts";
+import type { ClientKey, DeviceSessions } from "./device-sessions.ts";
 import { EMAIL_CHARS_MAX, ID_CHARS_MAX, METADATA_CHARS_MAX, METADATA_ENTRIES_MAX } from "./limits.ts";
 import type { Users } from "./users.ts";
 
@@ -21,9 +21,9 @@ const REFUSALS: Record<ChallengeRefusal, { status: number; message: string }> = 
 };
 
 const EMAIL = /^[^\s@]+@[^\s@]+$/;
-const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43}=?$/;
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const CODE_CHARS_MAX = 16;
-const KEY_CHARS_MAX = 64;
+const KEY_CHARS_MAX = 128;
 
 /** Creates the endpoints for login by e-mail code (proto/README.md, "Public REST"). */
 export function authApi(parts: AuthParts): Endpoints {
@@ -43,13 +43,13 @@ function sendEmailCode({ body }: ApiCall, { challenges }: AuthParts): ApiReply {
 function confirmEmailCode({ body }: ApiCall, { challenges, users, sessions }: AuthParts): ApiReply {
   const challengeId = textField(body, "challenge_id", ID_CHARS_MAX);
   const code = textField(body, "code", CODE_CHARS_MAX);
-  const clientPublicKey = keyField(body);
+  const key = keyField(body);
   checkMetadata(body);
   const redeemed = challenges.redeem(challengeId, code);
   if ("refusal" in redeemed) throw challengeError(redeemed.refusal);
   const user = users.findOrCreate(redeemed.email);
   if (user === undefined) throw new ApiError(409, "too_many_users", "the maximum number of users is reached");
-  const sessionId = sessions.create(user.id, clientPublicKey);
+  const sessionId = sessions.create(user.id, key);
   if (sessionId === undefined) throw new ApiError(409, "too_many_sessions", "the maximum number of sessions is reached");
   return { status: 200, body: { device_session_id: sessionId } };
 }
@@ -65,12 +65,18 @@ function emailField(body: JsonObject): string {
   return email;
 }
 
-/** Returns the public key in canonical base64 (RFC 4648 3.5): with padding, and with zero pad bits. */
-function keyField(body: JsonObject): string {
+/**
+ * Returns the public key in canonical base64 (RFC 4648 3.5): with padding, and with zero pad bits. Checks only the size of the
+ * key, because the gateway has checked the rest.
+ */
+function keyField(body: JsonObject): ClientKey {
+  const algorithm = keyAlgorithmOf(body["client_key_algorithm"]);
+  if (algorithm === undefined) throw badRequest("client_key_algorithm must be EdDSA or ES256");
   const base64 = textField(body, "client_public_key", KEY_CHARS_MAX);
-  const bytes = BASE64_OF_32_BYTES.test(base64) ? Buffer.from(base64, "base64") : Buffer.alloc(0);
-  if (bytes.byteLength !== PUBLIC_KEY_BYTES) throw badRequest("client_public_key must be the base64 of 32 bytes");
-  return bytes.toString("base64");
+  const bytes = BASE64.test(base64) ? Buffer.from(base64, "base64") : Buffer.alloc(0);
+  const size = PUBLIC_KEY_BYTES[algorithm];
+  if (bytes.byteLength !== size) throw badRequest(`client_public_key must be the base64 of ${size} bytes`);
+  return { client_public_key: bytes.toString("base64"), client_key_algorithm: algorithm };
 }
 
 /** Throws `ApiError` 400 if `metadata` is not an object of strings, or exceeds a limit. The values are not used. */

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 
-/** The version of `SCHEMA`. Increase it when a table changes. A file with another version is refused: there is no migration. */
-const SCHEMA_VERSION = 1;
+/** The version of `SCHEMA`. When a table changes, increase it and add a migration. A file with a later version is refused. */
+const SCHEMA_VERSION = 2;
 
 const SCHEMA = `
   CREATE TABLE users (
@@ -13,7 +13,7 @@ const SCHEMA = `
   );
   CREATE TABLE device_sessions (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL REFERENCES users (id),
-    client_public_key TEXT NOT NULL, status TEXT NOT NULL CHECK (status IN ('active', 'revoked'))
+    client_public_key TEXT NOT NULL, client_key_algorithm TEXT NOT NULL, status TEXT NOT NULL CHECK (status IN ('active', 'revoked'))
   );
   CREATE INDEX device_sessions_by_user ON device_sessions (user_id);
   CREATE TABLE messages (
@@ -23,10 +23,15 @@ const SCHEMA = `
   CREATE TABLE push_log (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, end_bytes INTEGER NOT NULL);
 `;
 
+/** For each older version: the statements that change its tables to those of the next version. */
+const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: "ALTER TABLE device_sessions ADD COLUMN client_key_algorithm TEXT NOT NULL DEFAULT 'EdDSA'",
+};
+
 /**
  * Opens a database file, or a database in memory if `file` is ":memory:". Locks the file against other processes.
  *
- * Throws SQLite's error, or an error if the file has another schema version.
+ * Throws SQLite's error, or an error if the file has a later schema version.
  */
 export function openDatabase(file: string): Database {
   const database = new Database(file, { create: true, strict: true });
@@ -42,15 +47,17 @@ export function openDatabase(file: string): Database {
   }
 }
 
+/** Creates the tables in an empty file. In a file with an older version, changes the tables. */
 function prepareSchema(database: Database, file: string): void {
-  const version = database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version;
+  const version = database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
   if (version === SCHEMA_VERSION) return;
-  if (version !== 0)
+  if (version !== 0 && MIGRATIONS[version] === undefined)
     throw new Error(
       `${file} has tables of version ${version}, but the embedded backend requires version ${SCHEMA_VERSION}; use a new file`,
     );
   database.transaction(() => {
-    database.run(SCHEMA);
+    if (version === 0) database.run(SCHEMA);
+    for (let from = version; from > 0 && from < SCHEMA_VERSION; from++) database.run(MIGRATIONS[from] ?? "");
     database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   })();
 }

@@ -1,17 +1,22 @@
 import type { Database } from "bun:sqlite";
 import { randomUUIDv7 } from "bun";
 import type { Clock } from "../core/clock.ts";
+import type { DeviceKeyAlgorithm } from "../core/keys.ts";
 
 /** The session record that the gateway reads: proto/backend.md, "Backend REST". */
 export interface SessionRecord {
   readonly device_session_id: string;
   readonly user_id: string;
-  /** The public key of the device: base64 of 32 bytes. */
+  /** The public key of the device, in canonical base64. */
   readonly client_public_key: string;
+  readonly client_key_algorithm: DeviceKeyAlgorithm;
   readonly status: "active" | "revoked";
 }
 
-const COLUMNS = "id AS device_session_id, user_id, client_public_key, status";
+/** The public key of a device, as a login registers it. */
+export type ClientKey = Pick<SessionRecord, "client_public_key" | "client_key_algorithm">;
+
+const COLUMNS = "id AS device_session_id, user_id, client_public_key, client_key_algorithm, status";
 
 /** All device sessions, both active and revoked. */
 export class DeviceSessions {
@@ -26,15 +31,15 @@ export class DeviceSessions {
   }
 
   /** Returns the new session's id, or `undefined` if `sessionsMax` is reached. */
-  create(userId: string, clientPublicKey: string): string | undefined {
+  create(userId: string, key: ClientKey): string | undefined {
     const sessions = this.#database.query<{ count: number }, []>("SELECT COUNT(*) AS count FROM device_sessions").get();
     if ((sessions?.count ?? 0) >= this.#sessionsMax) return undefined;
     const id = randomUUIDv7("hex", this.#clock.now());
     this.#database
-      .query<null, [string, string, string]>(
-        "INSERT INTO device_sessions (id, user_id, client_public_key, status) VALUES (?, ?, ?, 'active')",
+      .query<null, [string, string, string, string]>(
+        "INSERT INTO device_sessions (id, user_id, client_public_key, client_key_algorithm, status) VALUES (?, ?, ?, ?, 'active')",
       )
-      .run(id, userId, clientPublicKey);
+      .run(id, userId, key.client_public_key, key.client_key_algorithm);
     return id;
   }
 

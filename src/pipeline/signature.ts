@@ -4,10 +4,11 @@ import { type IntactPayload, proven, type VerifiedCaller } from "./proof.ts";
 
 /**
  * Check 4. Throws unless the signature of the envelope verifies with the device key of the session.
- * See proto/README.md, "What is signed".
+ * The key determines the algorithm. See proto/README.md, "What is signed".
  */
 export function checkSignature(request: IntactPayload): VerifiedCaller {
   const input = requestSigningInput(request.envelope);
-  if (!request.session.key.verify(input, request.signature)) throw refuse("SIGNATURE_INVALID");
+  const { key } = request.session;
+  if (!key.verify(input, request.signature)) throw refuse("SIGNATURE_INVALID", { cause: key.rejectionCause });
   return proven<VerifiedCaller>(request);
 }

@@ -8,6 +8,7 @@ import type { Config } from "../../src/config/schema.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { DEV_ROUTES } from "../../src/dev/user-api.ts";
 import { createLog } from "../../src/observe/log.ts";
+import { type Es256Device, type Es256DeviceKey, loginEs256 } from "./es256-device.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { SILENT_LOG } from "./silent-log.ts";
 import { until } from "./until.ts";
@@ -52,6 +53,8 @@ export interface World {
   /** A transport of this variant to the listener that serves it. */
   transport(variant: Variant): Transport;
   login(email?: string): Promise<Device>;
+  /** Logs a device in with an ES256 key: `deviceKey`, or a random one. */
+  loginEs256(deviceKey?: Es256DeviceKey): Promise<Es256Device>;
   push(event: { user_id?: string; device_session_id?: string; event_type: string; payload: unknown }): Promise<void>;
   revoke(target: { user_id?: string; device_session_id?: string }): Promise<void>;
   close(): Promise<void>;
@@ -85,6 +88,11 @@ export async function openWorld(
     logged: () => lines.join(""),
     transport: ({ listener, open }) => open(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl, options.tls),
     login: (email = `person-${logins++}@example.com`) => login(gateway.edgeUrl, backend.restUrl, email, fetchOver(options.tls)),
+    loginEs256: (deviceKey) =>
+      loginEs256({
+        ...{ baseUrl: gateway.edgeUrl, backendUrl: backend.restUrl, email: `person-${logins++}@example.com`, deviceKey },
+        fetch: fetchOver(options.tls),
+      }),
     push: (event) => post(`${backend.restUrl}/dev/push`, event),
     revoke: (target) => post(`${backend.restUrl}/dev/revoke`, target),
     async close() {

@@ -1,6 +1,6 @@
 import { isUserId } from "../../core/grammar.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
-import type { VerifyingKey } from "../../core/keys.ts";
+import { type DeviceKeyAlgorithm, decodePublicKey, keyAlgorithmOf, type VerifyingKey } from "../../core/keys.ts";
 import { SESSION_RECORD_BYTES_MAX } from "../../core/limits.ts";
 import { refuse } from "../../core/refusal.ts";
 import type { Session, SessionSource } from "../../core/sessions.ts";
@@ -16,17 +16,14 @@ export interface SessionLookupOptions {
   readonly url: string;
   readonly timeoutMs: number;
   readonly token?: string | undefined;
-  /** Creates the device key object from the 32 raw bytes of a public key. */
-  readonly toKey: (raw: Uint8Array) => VerifyingKey;
+  /** Creates the device key object from a raw public key. Returns `undefined` if the bytes are not a key of the algorithm. */
+  readonly toKey: (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => VerifyingKey | undefined;
   readonly metrics: Metrics;
   readonly outageLog?: OutageLog | undefined;
 }
 
 /** Maximum number of concurrent session look-ups: 48 of the 256 fetches that Bun runs at a time (see `ConcurrencyLimiter`). */
 const LOOKUP_CALLS_MAX = 48;
-
-/** Matches the base64 of 32 bytes, with padding (RFC 4648 4). */
-const KEY_BASE64 = /^[A-Za-z0-9+/]{43}=$/;
 
 /** Looks up sessions in the backend. If an answer breaks a rule of the contract, the look-up fails. */
 export class BackendSessionSource implements SessionSource {
@@ -84,19 +81,20 @@ export class BackendSessionSource implements SessionSource {
     const { user_id: userId, status } = record;
     if (typeof userId !== "string" || !isUserId(userId)) throw new TypeError("user_id is not 1 to 256 visible characters");
     if (status !== "active" && status !== "revoked") throw new TypeError("status is neither active nor revoked");
-    return { deviceSessionId, userId, status, key: this.#options.toKey(rawKey(record["client_public_key"])) };
+    return { deviceSessionId, userId, status, key: this.#readKey(record) };
+  }
+
+  #readKey(record: Readonly<Record<string, unknown>>): VerifyingKey {
+    const { client_public_key: base64, client_key_algorithm: member } = record;
+    const algorithm = keyAlgorithmOf(member);
+    if (algorithm === undefined) throw new TypeError("client_key_algorithm is neither EdDSA nor ES256");
+    const raw = typeof base64 === "string" ? decodePublicKey(base64, algorithm) : undefined;
+    const key = raw && this.#options.toKey(algorithm, raw);
+    if (key === undefined) throw new TypeError(`client_public_key is not the base64 of an ${algorithm} key`);
+    return key;
   }
 
   #count(outcome: "found" | "unknown" | "unavailable"): void {
     this.#options.metrics.count("sallyport_session_lookups_total", { outcome });
   }
-}
-
-function rawKey(base64: unknown): Uint8Array {
-  const raw = typeof base64 === "string" && KEY_BASE64.test(base64) ? Buffer.from(base64, "base64") : undefined;
-  // 43 base64 digits hold 258 bits, 2 more than 32 bytes. The comparison rejects a key whose last 2 bits are not zero.
-  if (raw === undefined || raw.toString("base64") !== base64) {
-    throw new TypeError("client_public_key is not the base64 of 32 bytes");
-  }
-  return raw;
 }

@@ -1,5 +1,5 @@
 import { isJsonObject } from "../../core/json-body.ts";
-import { PUBLIC_KEY_BYTES } from "../../core/keys.ts";
+import { DEFAULT_KEY_ALGORITHM, type DeviceKeyAlgorithm, decodePublicKey, keyAlgorithmOf } from "../../core/keys.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { challengeKey } from "./challenge-id.ts";
 import { mailboxKey } from "./mailbox-key.ts";
@@ -28,27 +28,46 @@ export function checkSendCode(json: unknown): PublicCall {
   return { body, identity: mailboxKey(email) };
 }
 
-/** Validates the body of confirm-email-code: {challenge_id, code, client_public_key, metadata?}. Throws RestError. */
-export function checkConfirmCode(json: unknown, isStrictKey: (raw: Uint8Array) => boolean): PublicCall {
-  const body = objectOf(json, ["challenge_id", "code", "client_public_key", "metadata"]);
+/** The device keys that a login may register. */
+export interface DeviceKeyRules {
+  /** The accepted algorithms, at least one. */
+  readonly algorithms: readonly DeviceKeyAlgorithm[];
+  /** Whether the public key is strict. This check needs much CPU time. */
+  readonly isStrictKey: (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => boolean;
+}
+
+/**
+ * Validates the body of confirm-email-code: {challenge_id, code, client_public_key, client_key_algorithm?, metadata?}. Throws
+ * RestError.
+ */
+export function checkConfirmCode(json: unknown, { algorithms, isStrictKey }: DeviceKeyRules): PublicCall {
+  const body = objectOf(json, ["challenge_id", "code", "client_public_key", "client_key_algorithm", "metadata"]);
   const identity = challengeKey(stringField(body, "challenge_id"));
   if (identity === undefined) throw invalid(CHALLENGE_RULE);
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
-  const key = stringField(body, "client_public_key");
-  const raw = Buffer.from(key, "base64");
+  const algorithm = keyAlgorithmOf(body["client_key_algorithm"]);
+  if (algorithm === undefined || !algorithms.includes(algorithm)) throw invalid(algorithmRule(algorithms));
   // Only canonical base64 is valid (RFC 4648 4 and 3.5), because the session look-up rejects any other. A session with a
   // rejected key could never be used.
-  if (raw.byteLength !== PUBLIC_KEY_BYTES || raw.toString("base64") !== key) throw invalid(KEY_RULE);
+  const raw = decodePublicKey(stringField(body, "client_public_key"), algorithm);
+  if (raw === undefined) throw invalid(KEY_RULES[algorithm]);
   checkMetadata(body["metadata"]);
   const expensiveCheck = () => {
-    if (!isStrictKey(raw)) throw invalid(KEY_RULE);
+    if (!isStrictKey(algorithm, raw)) throw invalid(KEY_RULES[algorithm]);
   };
   return { body, identity, expensiveCheck };
 }
 
 const CHALLENGE_RULE =
   "challenge_id must be 1 to 128 of A-Z, a-z, 0-9, . _ ~ -, and a UUID must be 8-4-4-4-12 lower-case hex digits";
-const KEY_RULE = "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)";
+const KEY_RULES: Readonly<Record<DeviceKeyAlgorithm, string>> = {
+  EdDSA: "client_public_key must be the base64 of a valid Ed25519 public key (32 bytes)",
+  ES256: "client_public_key must be the base64 of a valid P-256 public key in uncompressed form (65 bytes)",
+};
+
+function algorithmRule(accepted: readonly DeviceKeyAlgorithm[]): string {
+  return `client_key_algorithm must be ${accepted.join(" or ")}; if it is missing, it is ${DEFAULT_KEY_ALGORITHM}`;
+}
 
 /**
  * Returns true if the text looks like an e-mail address: one @ with text before and after it, and no characters that could end

@@ -6,6 +6,8 @@ import { call, confirm, KEY, logIn, sendCode, start } from "./harness.ts";
 
 const SEND = "/api/v1/public/auth/send-email-code";
 const CONFIRM = "/api/v1/public/auth/confirm-email-code";
+/** 65 bytes. */
+const POINT = Buffer.alloc(65, 4).toString("base64");
 
 describe("login by e-mail code", () => {
   const clock = new ManualClock();
@@ -27,9 +29,18 @@ describe("login by e-mail code", () => {
         device_session_id: body.device_session_id,
         user_id: expect.any(String),
         client_public_key: KEY,
+        client_key_algorithm: "EdDSA",
         status: "active",
       },
     });
+  });
+
+  test("a session keeps the algorithm that its login names", async () => {
+    const { challengeId, code } = await sendCode(backend, "es256@example.org");
+    const key = { client_public_key: POINT, client_key_algorithm: "ES256" };
+    const { body } = await call(backend, "POST", CONFIRM, { challenge_id: challengeId, code, ...key });
+    const session = await call(backend, "GET", `/api/v1/internal/sessions/${body.device_session_id}`);
+    expect(session.body).toMatchObject(key);
   });
 
   test("another spelling of an address logs in the same user with a new session", async () => {
@@ -89,6 +100,18 @@ describe("login by e-mail code", () => {
     ["a list as metadata", SEND, { email: "a@example.org", metadata: ["x"] }],
     ["a number in metadata", SEND, { email: "a@example.org", metadata: { device: 1 } }],
     ["a key of 31 bytes", CONFIRM, { challenge_id: "x", code: "1", client_public_key: Buffer.alloc(31).toString("base64") }],
+    ["a key of 65 bytes for EdDSA", CONFIRM, { challenge_id: "x", code: "1", client_public_key: POINT }],
+    [
+      "a key of 32 bytes for ES256",
+      CONFIRM,
+      { challenge_id: "x", code: "1", client_public_key: KEY, client_key_algorithm: "ES256" },
+    ],
+    [
+      "an unknown algorithm",
+      CONFIRM,
+      { challenge_id: "x", code: "1", client_public_key: POINT, client_key_algorithm: "es256" },
+    ],
+    ["null as the algorithm", CONFIRM, { challenge_id: "x", code: "1", client_public_key: KEY, client_key_algorithm: null }],
     ["a key that is not base64", CONFIRM, { challenge_id: "x", code: "1", client_public_key: "!".repeat(44) }],
     ["a number as the code", CONFIRM, { challenge_id: "x", code: 123456, client_public_key: KEY }],
   ])("a request with %s is answered with 400 bad_request", async (_, path, body) => {

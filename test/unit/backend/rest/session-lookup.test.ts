@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { BackendSessionSource } from "../../../../src/backend/rest/session-lookup.ts";
-import type { VerifyingKey } from "../../../../src/core/keys.ts";
+import type { DeviceKeyAlgorithm, VerifyingKey } from "../../../../src/core/keys.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
@@ -13,10 +13,16 @@ const RECORD = {
   status: "active",
 };
 
+/** An ES256 record, with 65 bytes of a key. */
+const POINT = Uint8Array.from([4, ...RAW_KEY, ...RAW_KEY]);
+const ES256_RECORD = { ...RECORD, client_public_key: Buffer.from(POINT).toString("base64"), client_key_algorithm: "ES256" };
+/** A key that ends with this byte is not one, for the reader of keys in this test. */
+const NOT_A_KEY = 0xff;
+
 let answer: () => Response = () => Response.json(RECORD);
 const paths: string[] = [];
 let server: Bun.Server<undefined>;
-let rawKey: Uint8Array | undefined;
+let seenKey: readonly [DeviceKeyAlgorithm, Uint8Array] | undefined;
 
 beforeAll(() => {
   server = Bun.serve({
@@ -33,9 +39,9 @@ afterAll(() => server.stop(true));
 const key: VerifyingKey = { verify: () => true };
 
 function source(url = server.url.href, metrics = new RecordingMetrics()): BackendSessionSource {
-  const toKey = (raw: Uint8Array) => {
-    rawKey = raw;
-    return key;
+  const toKey = (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => {
+    seenKey = [algorithm, raw];
+    return raw.at(-1) === NOT_A_KEY ? undefined : key;
   };
   return new BackendSessionSource({ url, timeoutMs: 100, token: "s3cret", toKey, metrics });
 }
@@ -56,9 +62,29 @@ test("a look-up returns the session of the backend's record, with its key", asyn
     status: "active",
     key,
   });
-  expect(rawKey).toEqual(Buffer.from(RAW_KEY));
+  expect(seenKey).toEqual(["EdDSA", Buffer.from(RAW_KEY)]);
   expect(paths.at(-1)).toBe("Bearer s3cret /api/v1/internal/sessions/s1");
   expect(metrics.values.get('sallyport_session_lookups_total{outcome="found"}')).toBe(1);
+});
+
+test("the key is read with the algorithm of the record", async () => {
+  answer = () => Response.json(ES256_RECORD);
+  expect((await source().lookUp("s1"))?.key).toBe(key);
+  expect(seenKey).toEqual(["ES256", Buffer.from(POINT)]);
+  answer = () => Response.json({ ...RECORD, client_key_algorithm: "EdDSA" });
+  await source().lookUp("s1");
+  expect(seenKey?.[0]).toBe("EdDSA");
+});
+
+test.each([
+  ["client_key_algorithm", { ...ES256_RECORD, client_key_algorithm: "es256" }],
+  ["client_public_key", { ...ES256_RECORD, client_public_key: RECORD.client_public_key }],
+])("the cause of a bad record names the member %s", async (member, record) => {
+  answer = () => Response.json(record);
+  const thrown = await source()
+    .lookUp("s1")
+    .catch((error: unknown) => error);
+  expect(String(thrown instanceof Refusal && thrown.cause)).toContain(member);
 });
 
 test("a revoked session is returned as revoked", async () => {
@@ -93,6 +119,27 @@ const WRONG: [string, () => Response][] = [
   ["a key of 33 bytes", () => Response.json({ ...RECORD, client_public_key: Buffer.alloc(33).toString("base64") })],
   ["a key that is not base64", () => Response.json({ ...RECORD, client_public_key: `${"*".repeat(43)}=` })],
   ["a key with stray bits", () => Response.json({ ...RECORD, client_public_key: `${"A".repeat(42)}B=` })],
+  [
+    "a key that the algorithm does not accept",
+    () => Response.json({ ...RECORD, client_public_key: Buffer.alloc(32, NOT_A_KEY).toString("base64") }),
+  ],
+  ...["es256", "ES256 ", "", "Ed25519", "ES384", null, ["ES256"], { 0: "ES256" }, 1, false].map(
+    (client_key_algorithm): [string, () => Response] => [
+      `an ES256 key with the algorithm ${JSON.stringify(client_key_algorithm)}`,
+      () => Response.json({ ...ES256_RECORD, client_key_algorithm }),
+    ],
+  ),
+  ["an ES256 key of 32 bytes", () => Response.json({ ...RECORD, client_key_algorithm: "ES256" })],
+  ["an EdDSA key of 65 bytes", () => Response.json({ ...ES256_RECORD, client_key_algorithm: "EdDSA" })],
+  ["a key of 65 bytes without an algorithm", () => Response.json({ ...ES256_RECORD, client_key_algorithm: undefined })],
+  [
+    "an ES256 key of 64 bytes",
+    () => Response.json({ ...ES256_RECORD, client_public_key: Buffer.alloc(64).toString("base64") }),
+  ],
+  [
+    "an ES256 key without padding",
+    () => Response.json({ ...ES256_RECORD, client_public_key: ES256_RECORD.client_public_key.replace("=", "") }),
+  ],
   ["no key", () => Response.json({ ...RECORD, client_public_key: undefined })],
   ["an unknown status", () => Response.json({ ...RECORD, status: "Active" })],
   ["an array", () => Response.json([RECORD])],

@@ -3,7 +3,7 @@ import type { HttpCall } from "../../../../src/core/http-endpoint.ts";
 import { RestError } from "../../../../src/core/rest-reply.ts";
 import type { PublicBudgets } from "../../../../src/service/public/public-budgets.ts";
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../../../src/service/public/public-call.ts";
-import { checkConfirmCode } from "../../../../src/service/public/public-schema.ts";
+import { checkConfirmCode, type DeviceKeyRules } from "../../../../src/service/public/public-schema.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
@@ -16,9 +16,10 @@ const BUDGETS: PublicBudgets = {
   failures: { ratePerSecond: 1, burst: 20 },
 };
 
+const ANY_KEY: DeviceKeyRules = { algorithms: ["EdDSA", "ES256"], isStrictKey: () => true };
 const CONFIRM: PublicRoute = {
   path: "/confirm",
-  check: (json) => checkConfirmCode(json, () => true),
+  check: (json) => checkConfirmCode(json, ANY_KEY),
   identity: "confirm_code",
 };
 const KEY = Buffer.alloc(32, 1).toString("base64");
@@ -70,7 +71,10 @@ test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365
 
 test("the expensive check of the key is skipped if the budget is empty", async () => {
   let checks = 0;
-  const route: PublicRoute = { ...CONFIRM, check: (json) => checkConfirmCode(json, () => ++checks > 0) };
+  const route: PublicRoute = {
+    ...CONFIRM,
+    check: (json) => checkConfirmCode(json, { ...ANY_KEY, isStrictKey: () => ++checks > 0 }),
+  };
   const parts = {
     backend: {
       forward: async () => ({ status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined }),

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { RestError } from "../../../../src/core/rest-reply.ts";
-import { checkConfirmCode, checkSendCode } from "../../../../src/service/public/public-schema.ts";
+import { checkConfirmCode, checkSendCode, type DeviceKeyRules } from "../../../../src/service/public/public-schema.ts";
 
 const KEY = Buffer.alloc(32, 7).toString("base64");
-const anyKey = () => true;
+const ANY_KEY: DeviceKeyRules = { algorithms: ["EdDSA", "ES256"], isStrictKey: () => true };
 const confirm = { challenge_id: "c-1", code: "123456", client_public_key: KEY };
 
 function messageOf(work: () => unknown): string {
@@ -101,12 +101,14 @@ describe("mail bomb: all spellings of a mailbox share one budget", () => {
 
 describe("confirm-email-code", () => {
   test("a strict key is accepted, and the call spends the challenge's budget", () => {
-    expect(checkConfirmCode(confirm, anyKey)).toMatchObject({ body: confirm, identity: "c1" });
+    expect(checkConfirmCode(confirm, ANY_KEY)).toMatchObject({ body: confirm, identity: "c1" });
   });
 
   test("a key that is not strict is refused by the expensive check", () => {
-    expect(messageOf(() => checkConfirmCode(confirm, anyKey).expensiveCheck?.())).toBe("accepted");
-    expect(messageOf(() => checkConfirmCode(confirm, () => false).expensiveCheck?.())).toContain("client_public_key");
+    expect(messageOf(() => checkConfirmCode(confirm, ANY_KEY).expensiveCheck?.())).toBe("accepted");
+    expect(messageOf(() => checkConfirmCode(confirm, { ...ANY_KEY, isStrictKey: () => false }).expensiveCheck?.())).toContain(
+      "client_public_key",
+    );
   });
 
   test.each([
@@ -119,7 +121,7 @@ describe("confirm-email-code", () => {
     ["with a line break after it", `${KEY}\n`],
     ["in an array", [KEY]],
   ])("a key %s is refused", (_, client_public_key) => {
-    expect(messageOf(() => checkConfirmCode({ ...confirm, client_public_key }, anyKey))).toContain("client_public_key");
+    expect(messageOf(() => checkConfirmCode({ ...confirm, client_public_key }, ANY_KEY))).toContain("client_public_key");
   });
 
   test.each([
@@ -132,6 +134,69 @@ describe("confirm-email-code", () => {
     ["code", "x".repeat(33)],
     ["code", 123456],
   ])("%s %j is refused", (field, value) => {
-    expect(messageOf(() => checkConfirmCode({ ...confirm, [field]: value }, anyKey))).toContain(field);
+    expect(messageOf(() => checkConfirmCode({ ...confirm, [field]: value }, ANY_KEY))).toContain(field);
+  });
+});
+
+describe("confirm-email-code with client_key_algorithm", () => {
+  const POINT = Buffer.from([4, ...new Uint8Array(64).fill(7)]).toString("base64");
+  const es256 = { ...confirm, client_public_key: POINT, client_key_algorithm: "ES256" };
+  const only = (...algorithms: DeviceKeyRules["algorithms"]) => ({ ...ANY_KEY, algorithms });
+
+  test("ES256 and EdDSA are accepted, and the body is forwarded unchanged", () => {
+    expect(checkConfirmCode(es256, ANY_KEY).body).toBe(es256);
+    const eddsa = { ...confirm, client_key_algorithm: "EdDSA" };
+    expect(checkConfirmCode(eddsa, ANY_KEY).body).toBe(eddsa);
+    expect(Object.keys(checkConfirmCode(confirm, ANY_KEY).body)).not.toContain("client_key_algorithm");
+  });
+
+  test("the expensive check gets the named algorithm and the raw key, or EdDSA if none is named", () => {
+    const seen: unknown[] = [];
+    const rules = { ...ANY_KEY, isStrictKey: (...of: unknown[]) => seen.push(of) > 0 };
+    checkConfirmCode(es256, rules).expensiveCheck?.();
+    checkConfirmCode(confirm, rules).expensiveCheck?.();
+    expect(seen).toEqual([
+      ["ES256", Buffer.from(POINT, "base64")],
+      ["EdDSA", Buffer.from(KEY, "base64")],
+    ]);
+  });
+
+  test.each([
+    ["another spelling", "es256"],
+    ["a space after it", "ES256 "],
+    ["another algorithm", "ES384"],
+    ["the curve of EdDSA", "Ed25519"],
+    ["none", "none"],
+    ["an empty string", ""],
+    ["null", null],
+    ["an array", ["ES256"]],
+    ["an object", { name: "ES256" }],
+    ["a number", 256],
+    ["true", true],
+  ])("%s is refused, and the answer names the accepted algorithms", (_, client_key_algorithm) => {
+    expect(messageOf(() => checkConfirmCode({ ...es256, client_key_algorithm }, ANY_KEY))).toContain(
+      "client_key_algorithm must be EdDSA or ES256; if it is missing, it is EdDSA",
+    );
+  });
+
+  test("an algorithm that is not accepted is refused, also if the field is missing", () => {
+    expect(messageOf(() => checkConfirmCode(es256, only("EdDSA")))).toContain("client_key_algorithm must be EdDSA;");
+    expect(messageOf(() => checkConfirmCode(confirm, only("ES256")))).toContain("client_key_algorithm must be ES256;");
+    expect(messageOf(() => checkConfirmCode(confirm, only("EdDSA")))).toBe("accepted");
+    expect(messageOf(() => checkConfirmCode(es256, only("ES256")))).toBe("accepted");
+  });
+
+  test.each([
+    ["the key of the other algorithm for ES256", { ...es256, client_public_key: KEY }],
+    ["the key of the other algorithm for EdDSA", { ...es256, client_key_algorithm: "EdDSA" }],
+    ["a P-256 key without the algorithm", { ...confirm, client_public_key: POINT }],
+    ["64 bytes", { ...es256, client_public_key: Buffer.alloc(64, 7).toString("base64") }],
+    ["a compressed point", { ...es256, client_public_key: Buffer.alloc(33, 2).toString("base64") }],
+    ["no padding", { ...es256, client_public_key: POINT.replace("=", "") }],
+    ["base64url", { ...es256, client_public_key: Buffer.alloc(65, 0xff).toString("base64url") }],
+    ["stray bits in the last digit", { ...es256, client_public_key: POINT.replace(/.=$/, "d=") }],
+    ["white space after it", { ...es256, client_public_key: `${POINT} ` }],
+  ])("a key is refused: %s", (_, body) => {
+    expect(messageOf(() => checkConfirmCode(body, ANY_KEY))).toContain("client_public_key must be the base64");
   });
 });

@@ -30,7 +30,7 @@ const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
 Use sallyport <command> --help for details.`;
 
 const HELP = ["--help", "-h"];
-/** The error for an unknown command quotes only a name that matches. Other text may be a setting's value, and so a secret. */
+/** Error messages quote an unknown command only if it matches. Other text may be a secret, such as the value of a setting. */
 const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {

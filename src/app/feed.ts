@@ -49,7 +49,7 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
 }
 
 /**
- * Returns the reasons of the push feed why the gateway is not ready. The list is empty if there are none.
+ * Returns the reasons why the gateway is not ready. Checks only the push feed. The list is empty if there are none.
  *
  * `areRevocationsArriving` is false if the push feed has been down for longer than `push.grace_ms`.
  */

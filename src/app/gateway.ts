@@ -169,8 +169,8 @@ function limitDnsCache(log: Log): void {
 }
 
 /**
- * Returns a function that creates a revoke function from a log message. The revoke function applies one revocation, logs the
- * message, and returns the number of ended streams.
+ * Returns a function that takes a log message and returns a revoke function. The revoke function applies one revocation, logs
+ * the message, and returns the number of ended streams.
  */
 function loggedRevoke(revocations: Revocations, log: Log) {
   return (message: string) => (revocation: Revocation) => {

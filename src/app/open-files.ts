@@ -2,7 +2,7 @@ import type { Log } from "../core/telemetry.ts";
 
 /**
  * Number of file descriptors that are reserved for 256 backend calls, the push feed, Redis, the admin listener and the runtime.
- * If RLIMIT_NOFILE is below 1024, only half of it is reserved.
+ * If RLIMIT_NOFILE is below 1024, the gateway reserves half of RLIMIT_NOFILE instead.
  */
 const RESERVED_FILES = 512;
 

@@ -50,11 +50,11 @@ export function storeSettings(config: Config): StoreSettings {
 /**
  * Returns the maximum number of buckets in the scope `session_failures`: 4 for each entry of the session cache.
  *
- * A recently verified session is exempt from the failure bucket of its network. It has its own failure bucket instead.
+ * A recently verified session has its own failure bucket. The failure bucket of its network does not refuse it.
  *
- * - At most `session_cache.entries_max` sessions are exempt at a time, each for `session_cache.ttl_ms`.
- * - Twice as many buckets may be in use. A bucket takes about as long again to refill after its session is no longer exempt.
- * - The number doubles again, because each session may need a second bucket, for its network.
+ * - At most `session_cache.entries_max` sessions are recently verified, each for `session_cache.ttl_ms`.
+ * - After this time, a session's bucket is kept until it is full again. This takes about as long, so the number doubles.
+ * - Each session may be in a different network, and each network needs its own bucket. So the number doubles again.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];

@@ -47,7 +47,7 @@ export class ReloadSignals {
     });
   }
 
-  /** Calls `reload` for each later SIGHUP. Also calls it immediately if a SIGHUP arrived before. */
+  /** Calls `reload` for each SIGHUP from now on. If a SIGHUP has already arrived, also calls `reload` immediately. */
   start(reload: () => void): void {
     this.#reload = reload;
     if (this.#isPending) reload();

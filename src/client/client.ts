@@ -99,8 +99,10 @@ export class SallyportClient {
    * If `execute` rejects, the command may have been executed. This is also true for a refusal, because refusals are not signed.
    * To retry safely, set `requestId` in the first attempt, and repeat the call with the same `requestId`.
    *
-   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then signs the command with a new
-   * request id and sends it again. Exceptions: `requestId` is set, or the gateway may have admitted the first request.
+   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then sends the command once more,
+   * with a new request id. In two cases it rejects instead:
+   * - `requestId` is set.
+   * - The gateway may have admitted the first request.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     const payloadBytes = payloadToBytes(payload);
@@ -133,8 +135,8 @@ export class SallyportClient {
       const opened = this.subscribeSigned(await this.sign(SUBSCRIBE_MESSAGE_TYPE, payloadBytes, { timestampMs }), options);
       return { first: await opened.next(), events: opened };
     };
-    // The time in a refusal is not verified. It may sign a subscription, because a subscription changes nothing. The first
-    // event of the stream is signed and confirms the time.
+    // If the gateway refuses the timestamp, sign again with the time in the refusal. This time is not verified, but a
+    // subscription changes nothing. The first event of the stream is signed and confirms the time.
     const { first, events } = await open().catch(async (error: unknown) => {
       const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
       if (claimedMs === undefined) throw error;

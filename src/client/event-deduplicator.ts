@@ -5,8 +5,8 @@ import { RecentMap } from "./recent-map.ts";
 /** Minimum number of remembered events. A remembered event uses a few hundred bytes. */
 const EVENTS_MIN = 4096;
 /**
- * Maximum clock difference between gateways, in ms. If the clock of an event's gateway is slow, the event's timestamp is too
- * early by up to this time.
+ * Maximum difference between the clocks of two gateways, in ms. An event may come from another gateway whose clock is slow. Its
+ * timestamp is then up to this much before the start of the stream, although the event is newer.
  */
 const CLOCK_SKEW_MS = 60_000;
 
@@ -24,8 +24,8 @@ export class EventDeduplicator {
   /**
    * Returns the filter of a new stream. Call it before the stream is requested.
    * - Without `resumeAfter`, the filter drops all events that were delivered before this call.
-   * - With `resumeAfter`, the filter drops the delivered events up to and including `resumeAfter`. The gateway sends the later
-   *   events again.
+   * - With `resumeAfter`, the filter drops the events up to and including `resumeAfter`. It accepts later events, even if they
+   *   were already delivered, because the gateway sends them again.
    */
   openStream(resumeAfter: string | undefined): StreamFilter {
     const lastDropped = resumeAfter === undefined ? this.#count : (this.#orderById.get(resumeAfter) ?? 0);
@@ -57,8 +57,8 @@ export class StreamFilter {
   }
 
   /**
-   * Sets the start time of the stream, by the gateway's clock. The filter then drops events that are older than the stream. Do
-   * not call it if the stream resumes.
+   * Sets the start time of the stream, by the gateway's clock. The filter then drops events that are older than this time minus
+   * `CLOCK_SKEW_MS`. Do not call this method for a stream that resumes.
    */
   startAt(serverTimeMs: number): void {
     this.#notBeforeMs = serverTimeMs - CLOCK_SKEW_MS;

@@ -9,8 +9,8 @@ import { type VerifiedEvent, verifyEvent } from "./verify.ts";
 /**
  * Verifies each event of one stream before it is yielded, and drops replays. Throws `UntrustedResponseError` if an event
  * violates a rule:
- * - The first event is `gateway.server_time` for this session. It has the `request_id` of this subscription, and names the
- *   user.
+ * - The first event is `gateway.server_time`, and its audience is this session.
+ * - The payload of the first event contains the user id, and the `request_id` of this subscription.
  * - The audience of every event is this session, this user, or `all`.
  */
 export async function* verifiedEvents(

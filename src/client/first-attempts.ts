@@ -7,9 +7,11 @@ const IDS_MIN = 4096;
 /**
  * Remembers the time of the first attempt for each request id that the caller chose.
  *
- * A repeat is signed with the timestamp of the first attempt. If the first attempt arrived, the gateway refuses the repeat as a
- * replay. After the freshness window, it refuses the repeat as too old. With a new timestamp, a repeat could be executed twice:
- * proto/client.md, "Clock and repeats".
+ * A repeat is signed with the timestamp of the first attempt. So the gateway never executes the command twice:
+ * - If the first attempt arrived, the gateway refuses the repeat as a replay.
+ * - After the freshness window, the gateway refuses the repeat as too old.
+ *
+ * With a new timestamp, a repeat after the window could be executed again: proto/client.md, "Clock and repeats".
  */
 export class FirstAttempts {
   readonly #freshnessWindowMs: number;
@@ -20,8 +22,8 @@ export class FirstAttempts {
   }
 
   /**
-   * Returns the timestamp for a request with this id, in Unix ms: `nowMs` for a new id, the time of the first attempt for a
-   * repeated id. Throws `RepeatTooLateError` if the first attempt is older than the freshness window.
+   * Returns the timestamp for a request with this id, in Unix ms. For a new id, this is `nowMs`. For a repeated id, it is the
+   * time of the first attempt. Throws `RepeatTooLateError` if the first attempt is older than the freshness window.
    */
   timestampFor(requestId: string, nowMs: number): number {
     const firstMs = this.#firstMs.get(requestId);

@@ -15,7 +15,7 @@ export interface ServerTime {
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** Since this time (Unix ms), the gateway refuses every request whose timestamp is earlier than this time. */
+  /** The gateway refuses requests whose timestamp is before this time (Unix ms). It applies this rule since this time. */
   readonly admitsSinceMs: number;
 }
 

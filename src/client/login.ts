@@ -4,7 +4,10 @@ import type { DeviceKey } from "./device-key.ts";
 import { textMember } from "./json.ts";
 import { postJson, RestError, type RestOptions } from "./rest.ts";
 
-/** Login by e-mail code: proto/README.md, "Public REST". Both functions reject with `RestError`, or with the abort reason of `signal`. */
+/**
+ * Login by e-mail code: proto/README.md, "Public REST". Both functions reject with `RestError`, or with the abort reason of
+ * `signal`.
+ */
 
 /** What a device needs to sign requests. Store both together, because the session accepts only this key. */
 export interface SessionCredentials {

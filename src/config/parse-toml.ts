@@ -13,7 +13,10 @@ export function parseToml(text: string, path: string): ParsedText {
 }
 
 const REDEFINED = /Cannot redefine [\w -]*'(.*?)'(?: as .*)?$/s;
-/** Matches an error message up to its first quoted word. Quoted punctuation, such as '=', is not a word and is matched too. */
+/**
+ * Matches an error message up to its first quoted word. Quoted punctuation, such as '=', is not a word and does not end the
+ * match.
+ */
 const UNQUOTED = /^(?:[^"'`]|'[^\p{L}\p{N}]')*/u;
 
 /**
@@ -27,8 +30,8 @@ function redactedMessage(message: string): string {
 }
 
 /**
- * Returns the position of a syntax error, or `undefined` if it is not found. `Bun.TOML.parse` reports no position. An import of
- * the file as a module reports it.
+ * Returns the position of a syntax error, or `undefined` if the position is unknown. `Bun.TOML.parse` reports no position. So
+ * this function imports the file as a module: the error of the import has the position.
  */
 function positionOfError(path: string): TextPosition | undefined {
   const file = resolve(path);

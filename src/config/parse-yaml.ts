@@ -16,8 +16,8 @@ export function parseYaml(text: string): ParsedText {
 /**
  * Parses JSON. Throws `ParseError`.
  *
- * `JSON.parse` silently drops duplicate keys. The YAML parser also accepts JSON. It parses the text again to find duplicate
- * keys.
+ * `JSON.parse` silently drops duplicate keys. To find them, the text is parsed a second time with the YAML parser, which also
+ * accepts JSON.
  */
 export function parseJson(text: string): ParsedText {
   let value: unknown;

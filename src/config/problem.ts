@@ -26,9 +26,7 @@ export function redactedKey(key: string): string {
     .join(".");
 }
 
-/**
- * Describes a raw value for an error message. Of a text, list or table, gives only the type, because it may contain a secret.
- */
+/** Describes a raw value for an error message. A text, list or table may contain a secret, so only its type is given. */
 export function redactedValue(raw: unknown): string {
   if (raw === undefined || raw === null) return "nothing";
   if (typeof raw === "number" || typeof raw === "boolean" || typeof raw === "bigint") return String(raw);

@@ -1,84 +1,119 @@
 import { BURST_MAX, RATE_MAX } from "./routes.ts";
-import { setting } from "./setting.ts";
+import { type Setting, setting } from "./setting.ts";
 import { boolean, int, positive } from "./values.ts";
 
-const rate = positive("tokens a second", RATE_MAX);
-const burst = int("tokens", 1, BURST_MAX);
-const shadow = (name: string) =>
-  setting(
-    boolean,
-    false,
-    `If true, a request that exceeds the budget \`${name}\` is counted and logged, but not refused (shadow mode).`,
-  );
+/** What a budget limits, as the parts of a sentence: `noun` "login codes", `predicate` "are sent to one e-mail address". */
+interface Limited {
+  readonly name: string;
+  readonly noun: string;
+  readonly predicate: string;
+  /** The unit of the rate is `unit` per second. */
+  readonly unit: string;
+  /** Further sentences of the descriptions of the rate and of the burst. */
+  readonly more?: string;
+}
+
+const SHARED_ADDRESS = "An IPv6 /64 network counts as one address. Raise the value if many devices share an address.";
+
+const IP: Limited = {
+  name: "ip",
+  noun: "commands and subscriptions",
+  predicate: "are accepted from one client address",
+  unit: "requests",
+  more: SHARED_ADDRESS,
+};
+const SESSION: Limited = {
+  name: "session",
+  noun: "commands and subscriptions",
+  predicate: "are accepted from one device session",
+  unit: "requests",
+};
+const USER: Limited = {
+  name: "user",
+  noun: "commands and subscriptions",
+  predicate: "are accepted from one user",
+  unit: "requests",
+  more: "All device sessions of the user share the budget.",
+};
+const FAILURES: Limited = {
+  name: "failures",
+  noun: "failed requests",
+  predicate: "are tolerated from one client address",
+  unit: "failed requests",
+  more: `Failed requests are requests that cannot be decoded or that a check refuses. Above the limit, requests from the address are refused before they are read. Exception: device sessions that were recently verified from the address have separate limits. ${SHARED_ADDRESS}`,
+};
+const PUBLIC_AUTH: Limited = {
+  name: "public_auth",
+  noun: "login calls",
+  predicate: "are accepted from one client address",
+  unit: "calls",
+  more: `Login calls are \`send-email-code\` and \`confirm-email-code\`. ${SHARED_ADDRESS}`,
+};
+const PUBLIC_MISC: Limited = {
+  name: "public_misc",
+  noun: "requests for public keys",
+  predicate: "are accepted from one client address",
+  unit: "requests",
+  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. ${SHARED_ADDRESS}`,
+};
+const SEND_CODE: Limited = {
+  name: "send_code",
+  noun: "login codes",
+  predicate: "are sent to one e-mail address",
+  unit: "codes",
+  more: "The default rate is one code per minute.",
+};
+const CONFIRM_CODE: Limited = {
+  name: "confirm_code",
+  noun: "login codes",
+  predicate: "are checked for one challenge",
+  unit: "checks",
+  more: "A challenge is a login that waits for the code from the e-mail. The rate and the burst together limit the chance to guess the code.",
+};
+
+function rate(perSecond: number, { noun, predicate, unit, more }: Limited): Setting<number> {
+  const doc = `Rate at which ${noun} ${predicate}, in ${unit} per second (long-term average).`;
+  return setting(positive("tokens a second", RATE_MAX), perSecond, sentences(doc, more));
+}
+
+function burst(tokens: number, { name, noun, predicate, more }: Limited): Setting<number> {
+  const doc = `Maximum number of ${noun} that ${predicate} in one burst. After a burst, the limit is \`budgets.${name}.rate\`.`;
+  return setting(int("tokens", 1, BURST_MAX), tokens, sentences(doc, more));
+}
+
+function shadow({ name }: Limited): Setting<boolean> {
+  const doc = `Shadow mode of the budget \`budgets.${name}\`. \`true\`: requests that exceed the budget are counted and logged, but not refused. \`false\`: requests that exceed the budget are refused. Use \`true\` to test a new rate or a new burst.`;
+  return setting(boolean, false, doc);
+}
+
+function sentences(...parts: readonly (string | undefined)[]): string {
+  return parts.filter((part) => part !== undefined).join(" ");
+}
 
 /** The settings of budgets. SIGHUP reloads them without a restart. */
 export const BUDGET_SETTINGS = {
-  "budgets.ip.rate": setting(rate, 50, "Maximum average requests per second from one peer address (IPv6: one /64)."),
-  "budgets.ip.burst": setting(
-    burst,
-    100,
-    "Maximum burst of requests from one peer address. Raise it if many devices share an address.",
-  ),
-  "budgets.ip.shadow": shadow("ip"),
-  "budgets.session.rate": setting(rate, 10, "Maximum average requests per second of one device session."),
-  "budgets.session.burst": setting(burst, 20, "Maximum burst of requests of one device session."),
-  "budgets.session.shadow": shadow("session"),
-  "budgets.user.rate": setting(
-    rate,
-    20,
-    "Maximum average requests per second of one user, over all of the user's device sessions.",
-  ),
-  "budgets.user.burst": setting(burst, 40, "Maximum burst of requests of one user, over all of the user's device sessions."),
-  "budgets.user.shadow": shadow("user"),
-  "budgets.failures.rate": setting(
-    rate,
-    1,
-    "Maximum average failed requests per second from one peer address. A request fails if it cannot be decoded or does not pass a check. If this failure budget is empty, requests from the address are refused before they are read.",
-  ),
-  "budgets.failures.burst": setting(
-    burst,
-    20,
-    "Maximum burst of failed requests from one peer address. A request fails if it cannot be decoded or does not pass a check.",
-  ),
-  "budgets.failures.shadow": shadow("failures"),
-  "budgets.public_auth.rate": setting(
-    rate,
-    1,
-    "Maximum average login calls (`send-email-code`, `confirm-email-code`) per second from one peer address.",
-  ),
-  "budgets.public_auth.burst": setting(
-    burst,
-    5,
-    "Maximum burst of login calls (`send-email-code`, `confirm-email-code`) from one peer address.",
-  ),
-  "budgets.public_auth.shadow": shadow("public_auth"),
-  "budgets.public_misc.rate": setting(
-    rate,
-    10,
-    "Maximum average requests per second for the gateway's public keys (`GET /.well-known/jwks.json`) from one peer address.",
-  ),
-  "budgets.public_misc.burst": setting(
-    burst,
-    20,
-    "Maximum burst of requests for the gateway's public keys (`GET /.well-known/jwks.json`) from one peer address.",
-  ),
-  "budgets.public_misc.shadow": shadow("public_misc"),
-  "budgets.send_code.rate": setting(
-    rate,
-    1 / 60,
-    "Maximum average login codes per second that are sent to one e-mail address. The default is one code per minute.",
-  ),
-  "budgets.send_code.burst": setting(burst, 3, "Maximum burst of login codes that are sent to one e-mail address."),
-  "budgets.send_code.shadow": shadow("send_code"),
-  "budgets.confirm_code.rate": setting(
-    rate,
-    0.1,
-    "Maximum average attempts per second to confirm the code of one challenge (one started login).",
-  ),
-  "budgets.confirm_code.burst": setting(
-    burst,
-    5,
-    "Maximum burst of attempts to confirm the code of one challenge (one started login). The burst and the rate together limit the chance of guessing a code.",
-  ),
-  "budgets.confirm_code.shadow": shadow("confirm_code"),
+  "budgets.ip.rate": rate(50, IP),
+  "budgets.ip.burst": burst(100, IP),
+  "budgets.ip.shadow": shadow(IP),
+  "budgets.session.rate": rate(10, SESSION),
+  "budgets.session.burst": burst(20, SESSION),
+  "budgets.session.shadow": shadow(SESSION),
+  "budgets.user.rate": rate(20, USER),
+  "budgets.user.burst": burst(40, USER),
+  "budgets.user.shadow": shadow(USER),
+  "budgets.failures.rate": rate(1, FAILURES),
+  "budgets.failures.burst": burst(20, FAILURES),
+  "budgets.failures.shadow": shadow(FAILURES),
+  "budgets.public_auth.rate": rate(1, PUBLIC_AUTH),
+  "budgets.public_auth.burst": burst(5, PUBLIC_AUTH),
+  "budgets.public_auth.shadow": shadow(PUBLIC_AUTH),
+  "budgets.public_misc.rate": rate(10, PUBLIC_MISC),
+  "budgets.public_misc.burst": burst(20, PUBLIC_MISC),
+  "budgets.public_misc.shadow": shadow(PUBLIC_MISC),
+  "budgets.send_code.rate": rate(1 / 60, SEND_CODE),
+  "budgets.send_code.burst": burst(3, SEND_CODE),
+  "budgets.send_code.shadow": shadow(SEND_CODE),
+  "budgets.confirm_code.rate": rate(0.1, CONFIRM_CODE),
+  "budgets.confirm_code.burst": burst(5, CONFIRM_CODE),
+  "budgets.confirm_code.shadow": shadow(CONFIRM_CODE),
 } as const;

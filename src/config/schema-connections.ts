@@ -4,51 +4,55 @@ import { int } from "./values.ts";
 const count = int("connections", 1, 10_000_000);
 const ms = (least: number) => int("ms", least, 3_600_000);
 
+const LINUX_ONLY = "Exception: with `edge.grpc = own-port`, the edge enforces the maximum only on Linux.";
+const GRPC_ONLY =
+  "Applies only to the listener that serves gRPC: `grpc.listen`, or `edge.listen` with `edge.grpc = same-port`.";
+
 /** The settings that limit client connections. */
 export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    "Maximum open connections of each public listener. At the maximum, a listener closes new connections. Exception with `edge.grpc = own-port`: the edge enforces the maximum only on Linux, and closes the newest connections of the largest networks. A low `RLIMIT_NOFILE` lowers the maximum, because the gateway reserves up to 512 file descriptors. A connection uses one file descriptor. With `edge.grpc = same-port`, an HTTP/1.1 connection uses three.",
+    `Maximum number of open connections of each public listener. At the maximum, the listener closes new connections. A connection uses one file descriptor. Exception: with \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three file descriptors. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses. ${LINUX_ONLY} On Linux, the edge closes the newest connections of the client addresses with the most connections.`,
   ),
   "connections.per_network_max": setting(
     count,
     2000,
-    "Maximum open connections from one peer address (IPv6: one /64) on each public listener. Connections from trusted proxies do not count for the proxy. With a PROXY header, they count for the client address in the header. Raise it if many devices share an address.",
+    `Maximum number of open connections from one client address to each public listener. An IPv6 /64 network counts as one address. At the maximum, the listener closes new connections from the address. ${LINUX_ONLY} Connections from trusted proxies are not limited. Exception: a connection with a PROXY header counts for the client address in the header. Raise the maximum if many devices share an address.`,
   ),
   "connections.opening_ms": setting(
     ms(100),
     10_000,
-    "Timeout in which the first bytes of a new connection must identify the protocol, in ms. With TLS, the handshake has its own timeout of the same length. Applies to the gRPC listener and to `edge.grpc = same-port`. With `edge.grpc = own-port`, the edge has a fixed timeout of 12 s.",
+    `Timeout for the first bytes of a new connection, in ms. The first bytes show the protocol of the connection. If the first bytes arrive after the timeout, the connection is closed. A TLS handshake has a separate timeout of the same length. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge has a fixed timeout of 12 s.`,
   ),
   "connections.requests_max": setting(
     int("calls", 1, 1_000_000_000),
     100_000,
-    "Maximum calls on one HTTP/2 connection. After the last call, the gateway sends GOAWAY, and the client opens a new connection. Lower it to spread long-lived clients over several gateways. Applies to the gRPC listener and to `edge.grpc = same-port`.",
+    `Maximum number of calls on one HTTP/2 connection. At the maximum, the gateway sends GOAWAY, and the client opens a new connection. Lower the maximum to spread long-lived clients over several gateways. ${GRPC_ONLY}`,
   ),
   "connections.body_ms": setting(
     ms(100),
     30_000,
-    "Timeout for receiving a request body, in ms. Raise it if clients send large requests over slow networks.",
+    "Timeout for the body of a request, in ms. If the body is incomplete after the timeout, the request is refused. Raise the timeout if clients send large requests over slow networks. Applies to every public listener.",
   ),
   "connections.stall_ms": setting(
     ms(100),
     30_000,
-    "Interval of the check for stalled HTTP/2 streams, in ms. A stream is reset if data waits to be sent, but the client reads nothing between two checks. Applies to the gRPC listener and to `edge.grpc = same-port`. With `edge.grpc = own-port`, the edge has a fixed timeout of 150 s.",
+    `Interval of the check for stalled HTTP/2 streams, in ms. A stream is stalled if data waits, but the client reads nothing between two checks. The gateway resets a stalled stream. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge has a fixed timeout of 150 s.`,
   ),
   "connections.user_timeout_ms": setting(
     ms(1000),
     30_000,
-    "Timeout for the acknowledgement of sent data, in ms (`TCP_USER_TIMEOUT`, Linux only). A connection whose data stays unacknowledged for this time is closed. If a client disappears from the network, its streams end within `connections.user_timeout_ms` + `streams.heartbeat_ms`. Applies to every public listener.",
+    "Timeout for the acknowledgement of sent data, in ms (`TCP_USER_TIMEOUT`, Linux only). If a client does not acknowledge data within the timeout, the connection is closed. If a client disappears from the network, its event streams end within `connections.user_timeout_ms + streams.heartbeat_ms`. Applies to every public listener.",
   ),
   "connections.ping_ms": setting(
     ms(100),
     30_000,
-    "Interval of HTTP/2 PINGs to clients, in ms. A connection is closed if its client does not answer a PING before the next one is due. Applies to the gRPC listener and to `edge.grpc = same-port`.",
+    `Interval of HTTP/2 PINGs to clients, in ms. If a client does not answer a PING within one interval, the connection is closed. ${GRPC_ONLY}`,
   ),
   "connections.idle_ms": setting(
     ms(100),
     300_000,
-    "Idle timeout of an HTTP/2 connection, in ms. A connection without calls for this time is closed. Applies to the gRPC listener and to `edge.grpc = same-port`.",
+    `Idle timeout of an HTTP/2 connection, in ms. A connection without calls for the whole timeout is closed. ${GRPC_ONLY}`,
   ),
 } as const;

@@ -10,27 +10,27 @@ const algorithm = choice(...DEVICE_KEY_ALGORITHMS);
 export const KEY_SETTINGS = {
   "keys.current": secret(
     seed,
-    "Ed25519 seed of the key that signs responses and events: 32 bytes in base64. Generate it with `sallyport keygen`.",
+    "Ed25519 seed of the current signing key: 32 bytes in base64. The gateway signs responses and events with the current signing key. Generate a seed with `sallyport keygen`.",
   ),
   "keys.next": secret(
     seed,
-    "Seed of the next signing key. The gateway already publishes its public key, so that clients know the key before it is used.",
+    "Ed25519 seed of the next signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed. Clients thus know the public key before you move the seed to `keys.current`.",
   ),
   "keys.previous": secret(
     seed,
-    "Seed of the previous signing key. The gateway still publishes its public key, so that clients can verify older signatures.",
+    "Ed25519 seed of the previous signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed. Clients can thus verify signatures from before the key change.",
   ),
   "keys.current_file": unset(
     filePath,
-    "File that contains the seed of the current signing key. Use it instead of `keys.current` if your secrets are mounted as files.",
+    "File that contains the Ed25519 seed of the current signing key. Use `keys.current_file` instead of `keys.current` if your secrets are mounted as files. Set only one of the two.",
   ),
   "keys.next_file": unset(
     filePath,
-    "File that contains the seed of the next signing key. Use it instead of `keys.next` if your secrets are mounted as files.",
+    "File that contains the Ed25519 seed of the next signing key. Use `keys.next_file` instead of `keys.next` if your secrets are mounted as files. Set only one of the two.",
   ),
   "keys.previous_file": unset(
     filePath,
-    "File that contains the seed of the previous signing key. Use it instead of `keys.previous` if your secrets are mounted as files.",
+    "File that contains the Ed25519 seed of the previous signing key. Use `keys.previous_file` instead of `keys.previous` if your secrets are mounted as files. Set only one of the two.",
   ),
 
   "device_keys.algorithms": setting(

@@ -27,130 +27,133 @@ export const SCHEMA = {
   "edge.listen": setting(
     listen,
     "127.0.0.1:8080",
-    "Address and port of the edge, the public listener. The default accepts only local connections. `0.0.0.0:8080` or `[::]:8080` listens on all interfaces.",
+    "Address and port of the edge, the public listener. The default accepts only local connections. `0.0.0.0:8080` or `[::]:8080` accepts connections on all network interfaces.",
   ),
   "edge.grpc": setting(
     choice("own-port", "same-port"),
     "own-port",
-    "Port that serves gRPC. `own-port`: gRPC has its own port, `grpc.listen`. `same-port`: `edge.listen` serves all protocols, and HTTP/1.1 connections are forwarded over loopback.",
+    "Port that serves gRPC. `own-port`: `grpc.listen` serves gRPC. `same-port`: `edge.listen` serves all protocols. With `same-port`, the gateway forwards HTTP/1.1 connections over loopback. In `sallyport dev`, the default is `same-port`.",
   ),
   "grpc.listen": setting(
     listen,
     "127.0.0.1:8081",
-    "Address and port of the gRPC listener. It serves gRPC, Connect and gRPC-Web over HTTP/2. It is not opened if `edge.grpc` is `same-port`.",
+    "Address and port of the gRPC listener. The listener serves gRPC, Connect and gRPC-Web over HTTP/2. With `edge.grpc = same-port`, the listener is not opened.",
   ),
   "tls.certificate_file": unset(
     filePath,
-    "PEM file of the certificate chain for the edge and gRPC listeners. TLS is enabled if this setting and `tls.key_file` are set. The gateway loads a renewed file without a restart.",
+    "PEM file of the certificate chain for the edge and the gRPC listener. TLS is on if `tls.certificate_file` and `tls.key_file` are set. The gateway loads a renewed file without a restart.",
   ),
-  "tls.key_file": unset(filePath, "PEM file of the private key that belongs to `tls.certificate_file`."),
+  "tls.key_file": unset(
+    filePath,
+    "PEM file of the private key for the certificate in `tls.certificate_file`. The gateway loads a renewed file without a restart.",
+  ),
   "tls.client_ca_file": unset(
     filePath,
-    "PEM file of the certificate authorities that sign client certificates. If it is set, every client must present a certificate of one of these authorities (mTLS).",
+    "PEM file of the certificate authorities that sign client certificates. If the file is set, every client must present a certificate from one of these authorities (mTLS). The gateway loads a renewed file without a restart.",
   ),
   "tls.reload_ms": setting(
     int("ms", 100, 86_400_000),
     10_000,
-    "Interval at which the gateway checks the TLS files for changes, in ms.",
+    "Interval at which the gateway checks the TLS files for changes, in ms. Changed files are loaded without a restart. If changed files are not valid, the gateway logs an error and keeps the old certificate.",
   ),
   "cors.origins": setting(
     list(origin, { plural: "origins", itemsMax: 256 }),
     [],
-    "Origins of web pages that may call the edge, such as `https://app.example`, `capacitor://localhost` or `app://-`. The gateway compares the `Origin` header exactly; patterns are not supported. `*` allows all origins. This is safe, because requests are signed and the gateway uses no cookies.",
+    "Origins of web pages that may call the edge, such as `https://app.example`, `capacitor://localhost` or `app://-`. The gateway compares the `Origin` header exactly. Patterns are not supported. `*` allows all origins. `*` is safe, because requests are signed and the gateway uses no cookies. If the list is empty, web pages of other origins cannot call the edge.",
   ),
   "cors.max_age_seconds": setting(
     int("seconds", 0, 86_400),
     7200,
-    "Time for which a browser may cache the response to a CORS preflight (`Access-Control-Max-Age`), in seconds.",
+    "Time for which a browser may cache the response to a CORS preflight, in seconds (`Access-Control-Max-Age`).",
   ),
   "reflection.enabled": setting(
     boolean,
     false,
-    "Enables gRPC server reflection, which tools such as grpcurl need. It shows only the public contract. In `sallyport dev`, the default is `true`.",
+    "Whether the gateway serves gRPC server reflection. Tools such as grpcurl need reflection. Reflection shows only the public API of the gateway. In `sallyport dev`, the default is `true`.",
   ),
   "admin.listen": setting(
     listen,
     "127.0.0.1:8082",
-    "Address and port of the admin listener (health, metrics, streams). It has no authentication: do not expose it to untrusted networks.",
+    "Address and port of the admin listener. The listener serves health, metrics, the list of open streams, and revocation. The listener has no authentication. Do not expose the listener to untrusted networks.",
   ),
   "admin.hosts": setting(
     list(hostName, { plural: "host names", itemsMax: 256 }),
     [],
-    "Host names that the admin listener accepts in the `Host` header. IP addresses and `localhost` are always accepted. Other names are refused, to prevent DNS rebinding by web pages. Add a name if Prometheus or a health probe uses it. In `dev`, the embedded backend accepts the same names.",
+    "Host names that the admin listener accepts in the `Host` header. IP addresses and `localhost` are always accepted. Requests with other names are refused, to block DNS rebinding attacks by web pages. Add a name if Prometheus or a health probe uses the name. In `sallyport dev` and `sallyport demo`, the embedded backend accepts the same names.",
   ),
   trusted_proxies: setting(
     list(cidr, { plural: "addresses and CIDR ranges", itemsMax: 256 }),
     [],
-    "Addresses or CIDR ranges of proxies whose forwarding headers are trusted. Set the addresses of your load balancer. Otherwise, all clients share the budgets of its address.",
+    "Addresses or CIDR ranges of the proxies whose forwarding headers are trusted. The gateway reads the client address from the forwarding headers. Set the addresses of your load balancer. All clients behind an unlisted proxy share the budgets of the proxy's address.",
   ),
   trusted_proxies_header: setting(
     choice("x-forwarded-for", "forwarded"),
     "x-forwarded-for",
-    "Header in which trusted proxies name the client's address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because a client can forge it if the proxy passes it on unchanged.",
+    "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because a client can forge the other header.",
   ),
 
   "backend.url": unset(
     httpUrl,
-    "Base URL of the backend's REST interface. `serve` requires it. `dev` and `demo` set it to the embedded backend.",
+    "Base URL of the backend's REST interface. `sallyport serve` requires a value. `sallyport dev` and `sallyport demo` always use the embedded backend.",
   ),
   "backend.timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     5000,
-    "Timeout of the backend call for a command, in ms. The `timeout_ms` of a route overrides it.",
+    "Timeout of a backend call for a command, in ms. A route in `routes` can have a different `timeout_ms`.",
   ),
   "backend.session_timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     2000,
-    "Timeout of a session look-up, in ms. Keep it short, because a request waits for the look-up if its session is not cached.",
+    "Timeout of a session look-up at the backend, in ms. A request waits for the look-up if the session is not cached. Keep the timeout short, so that requests do not wait long.",
   ),
   "backend.response_bytes_max": setting(
     int("bytes", KiB, 64 * MiB),
     MiB,
-    "Maximum size of a backend response, in bytes. A larger response is refused. Raise it if your backend returns larger responses.",
+    "Maximum size of a backend response, in bytes. A larger response is refused with `BACKEND_BAD_RESPONSE`. Raise the maximum if your backend returns larger responses.",
   ),
   "backend.token": secret(
     header,
-    "Bearer token with which the gateway authenticates to the backend (`Authorization` header). If it is unset, the header is not sent.",
+    "Bearer token that the gateway sends to the backend in the `Authorization` header. If no token is set, the gateway does not send the header.",
   ),
 
   "push.url": unset(
     httpUrl,
-    "Base URL of the backend's `sallyport.v1.Push` service. `serve` requires it. `dev` and `demo` set it to the embedded backend.",
+    "Base URL of the backend's push service, `sallyport.v1.Push`. `sallyport serve` requires a value. `sallyport dev` and `sallyport demo` always use the embedded backend.",
   ),
   "push.protocol": setting(
     choice("grpc", "connect", "grpc-web"),
     "grpc",
-    "Protocol of the push feed: `grpc`, `connect` or `grpc-web`. Change it if a proxy between gateway and backend does not support gRPC.",
+    "Protocol of the push feed: `grpc`, `connect` or `grpc-web`. Use `connect` or `grpc-web` if a proxy between gateway and backend does not support gRPC.",
   ),
   "push.gateway_id": unset(
     name,
-    "Name under which this gateway subscribes to the push feed. If it is unset, the host name is used. Set it if the host name changes at every start.",
+    "Name that the gateway sends to the backend when the push feed connects. If no name is set, the gateway sends the host name. Set a name if the host name changes at every start.",
   ),
   "push.backoff_min_ms": setting(
     delay,
     100,
-    "Maximum of the first reconnect delay of the push feed, in ms. Each delay is random. Its maximum doubles with each attempt, up to `push.backoff_max_ms`.",
+    "Upper limit of the first reconnect delay of the push feed, in ms. Each delay is random, from 0 up to a limit. The limit starts at `push.backoff_min_ms` and doubles with each attempt, up to `push.backoff_max_ms`.",
   ),
   "push.backoff_max_ms": setting(
     delay,
     5000,
-    "Maximum reconnect delay of the push feed, in ms. Raise it if many gateways reconnect to one backend.",
+    "Upper limit of every reconnect delay of the push feed, in ms. Each delay is random, from 0 up to a limit. The limit starts at `push.backoff_min_ms` and doubles with each attempt, up to `push.backoff_max_ms`. Raise the value if many gateways reconnect to one backend.",
   ),
   "push.grace_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Time for which cached sessions stay valid while the push feed is down, in ms. In this time, the gateway misses revocations, because they arrive on the push feed. A shorter time causes more session look-ups.",
+    "Time for which cached sessions stay valid after the push feed goes down, in ms. While the push feed is down, the gateway receives no revocations. After `push.grace_ms`, every request needs a session look-up until the push feed is up again. A shorter time applies revocations sooner, but causes more session look-ups.",
   ),
 
   "push.ping_ms": setting(
     int("ms", 10, 3_600_000),
     310_000,
-    "Idle time of the push feed's connection before an HTTP/2 PING is sent, in ms. After data arrives, the first two PINGs are sent after at most 10 s each. If a PING is not answered within 5 s, the gateway reconnects. Lower it only if the server accepts more frequent PINGs: by default, a gRPC server accepts one every 5 minutes, and closes the connection (`too_many_pings`) if more arrive.",
+    "Time without data on the push feed after which the gateway sends an HTTP/2 PING, in ms. If the backend does not answer a PING within 5 s, the gateway reconnects. Exception: for the first two PINGs after data, the time is `min(10 s, push.ping_ms)`. By default, a gRPC server accepts the first two PINGs, but expects 5 minutes between later PINGs. If PINGs arrive more often, the server closes the connection with `too_many_pings`. Lower the value only if your backend accepts more frequent PINGs.",
   ),
   "push.silence_ms": setting(
     int("ms", 0, 3_600_000),
     0,
-    "The gateway reconnects if no message arrives on the push feed for this time, in ms. 0 disables it. Set it if a proxy answers HTTP/2 PINGs instead of the backend. It must be at least twice the backend's keepalive interval.",
+    "Maximum time without a message on the push feed, in ms. If no message arrives for longer, the gateway reconnects. `0` turns the check off. Set a value if a proxy answers HTTP/2 PINGs instead of the backend. The value must be at least `2 × (keepalive interval of the backend)`.",
   ),
 
   ...STREAM_SETTINGS,
@@ -158,7 +161,7 @@ export const SCHEMA = {
   routes: setting(
     routes,
     [],
-    "Route table: the message types of commands and the backend calls that serve them. A route has `message_type`, `method` and `path`. The path starts with `/api/v1/user/`. Its `{placeholders}` take their values from the payload. Optional: `timeout_ms`, and a budget for each user, `budget = { rate, burst, shadow }`. In TOML, write `[[routes]]`. In an environment variable, write JSON.",
+    "Route table: the message types of commands, and one backend call for each message type. A route has `message_type`, `method` and `path`. The `path` starts with `/api/v1/user/`. A `{placeholder}` in the `path` is replaced by a value from the payload. A route can also have `timeout_ms` and `budget = { rate, burst, shadow }`. The `budget` limits each user separately. In TOML, write `[[routes]]`. In an environment variable, write JSON.",
   ),
 
   ...KEY_SETTINGS,
@@ -166,12 +169,12 @@ export const SCHEMA = {
   "limits.payload_bytes_max": setting(
     int("bytes", KiB, 16 * MiB),
     256 * KiB,
-    "Maximum size of a request's `payload_bytes`, in bytes.",
+    "Maximum size of the field `payload_bytes` of a request, in bytes. A request with a larger payload is refused with `REQUEST_TOO_LARGE`.",
   ),
   "limits.request_bytes_max": setting(
     int("bytes", 8 * KiB, 32 * MiB),
     512 * KiB,
-    "Maximum size of a request body, in bytes, before and after decompression. It must be at least (4/3 × `limits.payload_bytes_max`) + 4096, because JSON contains the envelope, and the payload in base64.",
+    "Maximum size of a request body, in bytes. The maximum applies before and after decompression. The value must be at least `(4/3 × limits.payload_bytes_max) + 4096`. In JSON, the payload is base64 and grows by the factor 4/3. The envelope needs up to 4096 bytes.",
   ),
 
   ...CONNECTION_SETTINGS,
@@ -179,22 +182,22 @@ export const SCHEMA = {
   "freshness.window_ms": setting(
     int("ms", 1000, 3_600_000),
     60_000,
-    "Freshness window: the maximum difference between a request's timestamp and the gateway's clock, in ms, in both directions. Raise it if devices have inaccurate clocks. Then also raise `replay.entries_max`.",
+    "Maximum difference between the timestamp of a request and the gateway's clock, in ms (freshness window). The timestamp may be earlier or later than the clock. Raise the value if devices have inaccurate clocks. If you raise the value, also raise `replay.entries_max`.",
   ),
   "freshness.margin_ms": setting(
     int("ms", FRESHNESS_MARGIN_MS_MIN, 600_000),
     5000,
-    "Time for which a request id stays reserved after the end of the freshness window, in ms. It must exceed the clock difference between gateways, and any backward step of a gateway's clock. The gateway logs clock steps of 500 ms or more.",
+    "Time for which a request id stays reserved after the end of the freshness window, in ms. A reserved request id cannot be used again. The margin must exceed the clock difference between gateways. The margin must also exceed any backward step of a gateway's clock. The gateway logs clock steps of 500 ms or more.",
   ),
   "replay.entries_max": setting(
     entries,
     1_000_000,
-    "Maximum reserved request ids. If the maximum is reached, requests are refused. Set it above the number of requests that arrive within this time: (2 × `freshness.window_ms`) + `freshness.margin_ms`.",
+    "Maximum number of reserved request ids in the memory of the gateway. At the maximum, new requests are refused until a reserved request id expires. Set the maximum above the number of requests that arrive within `(2 × freshness.window_ms) + freshness.margin_ms`. With `stores.kind = redis`, the setting has no effect.",
   ),
   "buckets.entries_max": setting(
     entries,
     1_000_000,
-    "Maximum token buckets in each of two tables. One table is for verified requests, the other for failed requests and public REST calls. A bucket is removed when it has all its tokens again. If a table has no free place, requests that need a new bucket are refused. Raise it with the number of concurrent clients.",
+    "Maximum number of token buckets in each of two tables. One table is for verified requests. The other table is for failed requests and public REST calls. A bucket is removed when the bucket has all tokens again. If a table is full, requests that need a new bucket are refused. Raise the maximum if more clients are active at the same time.",
   ),
 
   ...STORE_SETTINGS,
@@ -202,17 +205,17 @@ export const SCHEMA = {
   "session_cache.ttl_ms": setting(
     int("ms", 0, 3_600_000),
     30_000,
-    "Time for which a session is cached, in ms; 0 disables the cache. A revocation applies to a cached session immediately. If a revocation is lost, its sessions stay valid for up to this time.",
+    "Time for which the gateway caches a session, in ms. `0`: sessions are not cached. A revocation applies to a cached session immediately. If a revocation is lost, the revoked session stays valid for up to `session_cache.ttl_ms`.",
   ),
   "session_cache.unknown_ttl_ms": setting(
     int("ms", 0, 3_600_000),
     2000,
-    "Time for which the gateway caches that a session id is unknown, in ms. Keep it short, so that a new session can be used soon after login.",
+    "Time for which the gateway caches that a session id is unknown, in ms. `0`: unknown session ids are not cached. Keep the time short, so that a new session works soon after login.",
   ),
   "session_cache.entries_max": setting(
     entries,
     100_000,
-    "Maximum cached sessions. Set it above the number of sessions that are active at the same time.",
+    "Maximum number of cached sessions. At the maximum, a new session replaces an older session in the cache. Set the maximum above the number of sessions that are active at the same time.",
   ),
 
   ...BUDGET_SETTINGS,
@@ -220,33 +223,33 @@ export const SCHEMA = {
   "shutdown.deadline_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Maximum duration of a shutdown, in ms. After this time, calls that are still in progress are aborted. Set it below the kill timeout of your process supervisor.",
+    "Maximum time for which a shutdown waits for running calls, in ms. Calls that run longer are aborted. Set the time below the kill timeout of your process supervisor.",
   ),
   "log.level": setting(
     choice("debug", "info", "warn", "error"),
     "info",
-    "Minimum level of logged lines. The levels, from the lowest: `debug`, `info`, `warn`, `error`.",
+    "Minimum level of the lines in the log. The levels, from the lowest to the highest: `debug`, `info`, `warn`, `error`.",
   ),
   "log.format": setting(
     choice("json", "pretty"),
     "json",
-    "Format of the log. `json`: one JSON object per line. `pretty`: text for a terminal.",
+    "Format of the log. `json`: one JSON object per line. `pretty`: text for a terminal. In `sallyport dev`, the default is `pretty`.",
   ),
 
   "dev.backend_listen": setting(
     listen,
     "127.0.0.1:8083",
-    "Address and port of the embedded backend's REST interface. Only `dev` and `demo` use it.",
+    "Address and port of the embedded backend's REST interface. Only `sallyport dev` and `sallyport demo` use the setting.",
   ),
   "dev.push_listen": setting(
     listen,
     "127.0.0.1:8084",
-    "Address and port of the embedded backend's push service. Only `dev` and `demo` use it.",
+    "Address and port of the embedded backend's push service. Only `sallyport dev` and `sallyport demo` use the setting.",
   ),
   "dev.database": setting(
     text('":memory:" or a file path', /^\P{Cc}{1,4096}$/u),
     ":memory:",
-    "SQLite database of the embedded backend: a file or `:memory:`. A file keeps users and sessions across restarts. Only `dev` and `demo` use it.",
+    "SQLite database of the embedded backend: a file path or `:memory:`. A file keeps users and sessions across restarts. Only `sallyport dev` and `sallyport demo` use the setting.",
   ),
 } as const satisfies Readonly<Record<string, Setting<unknown>>>;
 

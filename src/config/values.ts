@@ -66,8 +66,8 @@ export const filePath: Decoder<string> = decoder(
 );
 
 /**
- * Matches texts that may be the seed of a signing key: 32 bytes in base64 or base64url. 43 characters that start with `/` are
- * not matched, because they may be a path.
+ * Matches texts that may be the seed of a signing key: 32 bytes in base64 or base64url. Does not match 43 characters that start
+ * with `/`, because this may be a path.
  */
 const SEED = /^(?:[A-Za-z0-9+/_-]{43}=|[A-Za-z0-9+_-][A-Za-z0-9+/_-]{42})$/;
 
@@ -87,7 +87,8 @@ function readHttpUrl(raw: string): string | undefined {
 }
 
 /**
- * Matches a URL with the scheme `redis`, `rediss` or `redis+unix`. Synonyms that Bun's Redis client accepts are not matched.
+ * Matches a URL with the scheme `redis`, `rediss` or `redis+unix`. Bun's Redis client also accepts other names of these
+ * schemes.
  */
 const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
 
@@ -119,7 +120,7 @@ export const hostName: Decoder<string> = decoder(
 );
 
 /**
- * Whether the text is a host name or an IPv4 address. If the last label is a number, it must be an IPv4 address (WHATWG URL,
+ * Whether the text is a host name or an IPv4 address. A text whose last label is a number must be an IPv4 address (WHATWG URL,
  * "ends in a number").
  */
 function isHost(host: string): boolean {

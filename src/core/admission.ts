@@ -11,8 +11,8 @@ export interface Peer {
 /**
  * Stores which request ids each session has used.
  *
- * - `reserve` is atomic: of any number of concurrent calls with the same session and request id, exactly one resolves to `true`. This also
- *   holds for calls from several hosts.
+ * - `reserve` is atomic. Of all calls with the same session and request id, exactly one resolves to `true`, even if the calls
+ *   are concurrent or come from several hosts.
  * - A reservation is never lost before `expiresAtMs` (Unix milliseconds).
  * - If the store is full or unreachable, `reserve` throws `REPLAY_STORE_UNAVAILABLE`.
  */

@@ -61,8 +61,8 @@ export interface Backend {
 }
 
 /**
- * A check that runs just before a backend call is sent. `waited` is true if the call had to wait in a queue. To cancel the call, the check
- * throws a refusal.
+ * A check that runs just before a backend call is sent. `waited` is true if the call had to wait in a queue. To cancel the
+ * call, the check throws a refusal.
  */
 export type SendCheck = (waited: boolean) => void | Promise<void>;
 
@@ -76,8 +76,8 @@ export interface PublicAnswer {
 }
 
 /**
- * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON body. If
- * the backend gives no such reply, it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON
+ * body. If the backend gives no such reply, it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
  */
 export interface PublicBackend {
   forward(path: string, body: object, call: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;

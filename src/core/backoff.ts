@@ -7,7 +7,10 @@ export interface BackoffOptions {
   readonly random: () => number;
 }
 
-/** Exponential back-off with full jitter: each delay is uniform below a ceiling that doubles up to `maxMs`. */
+/**
+ * Exponential back-off with full jitter. Each delay is random, between 0 and a limit. The limit starts at `minMs` and doubles
+ * after each delay, up to `maxMs`.
+ */
 export class Backoff {
   readonly #options: BackoffOptions;
   #ceilingMs: number;

@@ -1,6 +1,6 @@
 /**
- * What a budget applies to. A RATE_LIMITED refusal contains the scope in its metadata. For `session_failures`, it contains
- * `failures`.
+ * What a budget applies to. The metadata of a RATE_LIMITED refusal contains the scope. Exception: for the scope
+ * `session_failures`, the metadata contains `failures`.
  */
 export type BudgetScope =
   | "ip"
@@ -13,8 +13,8 @@ export type BudgetScope =
   | "public_identity";
 
 /**
- * The rate and burst of a token bucket. The bucket holds at most `burst` tokens and gains `ratePerSecond` tokens a second. Both numbers are
- * above 0.
+ * The rate and burst of a token bucket. The bucket holds at most `burst` tokens and gains `ratePerSecond` tokens a second. Both
+ * numbers are above 0.
  */
 export interface Budget {
   readonly ratePerSecond: number;
@@ -45,8 +45,10 @@ export interface TakeRefusal {
 /**
  * Token buckets. A bucket that was never used holds all its tokens.
  *
- * - `take` is atomic for demands that are not in shadow mode: either all of them are met, or no bucket changes. If all are met,
- *   `take` then handles the shadow demands one by one. For an empty bucket, it calls `onShadowRefusal` and refuses nothing.
+ * - `take` first handles the demands that are not in shadow mode, atomically: either it meets all of them, or it changes no
+ *   bucket.
+ * - If `take` met all of them, it then handles each shadow demand separately. It calls `onShadowRefusal` for each empty bucket,
+ *   and refuses nothing.
  * - `spend` takes a token from each bucket that has one, and refuses nothing. It charges for what has already happened.
  * - `check` returns whether the bucket holds `tokens` tokens (1 by default). It is synchronous and takes no token.
  *
@@ -64,8 +66,8 @@ export interface BucketStore {
 }
 
 /**
- * Stores which sessions were recently verified, and from which network. The failure budget of a network does not refuse
- * sessions that were verified from it.
+ * Stores which sessions were recently verified, and from which network. The failure budget of a network does not refuse the
+ * sessions that were recently verified from this network.
  *
  * The number of entries is bounded. An entry may be lost before its time to live ends, but is never kept longer.
  */

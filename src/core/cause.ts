@@ -1,12 +1,15 @@
 /** Maximum number of causes that a description shows. */
 const DEPTH_MAX = 4;
 /**
- * Maximum length of the text of one cause, in UTF-16 units. Longer texts are truncated, because messages of the system and of backends can
- * have any length.
+ * Maximum length of the text of one cause, in UTF-16 units. Longer texts are truncated, because messages of the system and of
+ * backends can have any length.
  */
 const MESSAGE_CHARS_MAX = 256;
 
-/** Describes a thrown value and its chain of causes in one line. Use the text only for the log, because it may contain internal details. */
+/**
+ * Describes a thrown value and its chain of causes in one line. Use the text only for the log, because it may contain internal
+ * details.
+ */
 export function describeCause(cause: unknown): string {
   const parts: string[] = [];
   for (
@@ -20,8 +23,8 @@ export function describeCause(cause: unknown): string {
 }
 
 /**
- * Returns the message of a thrown value, even if the value is not an Error. The message of a JSON.parse error quotes the parsed text;
- * `describeCause` removes this quote.
+ * Returns the message of a thrown value, even if the value is not an Error. The message of a JSON.parse error quotes the parsed
+ * text; `describeCause` removes this quote.
  */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
@@ -32,8 +35,8 @@ function loggableMessage(error: Error): string {
 }
 
 /**
- * The kinds of errors that JSON.parse throws (JavaScriptCore, LiteralParser). Some messages quote the parsed text after the kind, and this
- * text may contain secrets.
+ * The kinds of errors that JSON.parse throws (JavaScriptCore, LiteralParser). Some messages quote the parsed text after the
+ * kind, and this text may contain secrets.
  */
 const SYNTAX_ERROR_KINDS = [
   "Unexpected identifier",
@@ -53,8 +56,8 @@ const SYNTAX_ERROR_KINDS = [
 ];
 
 /**
- * Returns the entry of `SYNTAX_ERROR_KINDS` that the message of a JSON.parse error contains; "not parsed" if it contains none. The result
- * does not contain the text that the message quotes.
+ * Returns the kind of a JSON.parse error: the entry of `SYNTAX_ERROR_KINDS` that the message contains. Returns "not parsed" if
+ * the message contains none. The result contains no part of the parsed text.
  */
 function syntaxErrorKind(message: string): string {
   return SYNTAX_ERROR_KINDS.find((kind) => message.includes(`: ${kind}`)) ?? "not parsed";

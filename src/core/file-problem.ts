@@ -1,13 +1,15 @@
 import { messageOf } from "./cause.ts";
 
 /**
- * Matches texts that contain a slash, a backslash or a dot, as nearly every path does. Any other text may be a secret that was configured
- * by mistake instead of a path.
+ * Matches texts that contain a slash, a backslash or a dot, as nearly every path does. Any other text may be a secret that was
+ * configured by mistake instead of a path.
  */
 const LOOKS_LIKE_A_PATH = /[/\\.]/;
 const PATH_CHARS_MAX = 256;
 
-/** Returns the text to show in an error message for this path: the path itself, or a neutral text if the path may be a secret. */
+/**
+ * Returns the text to show in an error message for this path: the path itself, or a neutral text if the path may be a secret.
+ */
 export function pathShown(path: string): string {
   const isShown = LOOKS_LIKE_A_PATH.test(path) && path.length <= PATH_CHARS_MAX && !/[\p{C}\p{Zl}\p{Zp}]|:\/\/|@/u.test(path);
   return isShown ? path : "a file whose name is not shown";

@@ -28,7 +28,10 @@ export function isRequestId(text: string): boolean {
   return REQUEST_ID.test(text);
 }
 
-/** Whether a text is an idempotency key. It has the grammar of a request id. The empty text, which means no key, is not accepted here. */
+/**
+ * Whether a text is an idempotency key. It has the grammar of a request id. The empty text, which means no key, is not accepted
+ * here.
+ */
 export function isIdempotencyKey(text: string): boolean {
   return REQUEST_ID.test(text);
 }
@@ -52,8 +55,8 @@ export function isReservedType(text: string): boolean {
 }
 
 /**
- * Matches visible ASCII characters (RFC 5234 B.1, VCHAR). Such a text cannot end a header line or a log line, and has no look-alike
- * characters.
+ * Matches visible ASCII characters (RFC 5234 B.1, VCHAR). Line breaks do not match, so such a text is safe in a header line and
+ * in a log line. Unicode look-alikes do not match.
  */
 const VISIBLE = /^[\x21-\x7e]+$/;
 /** Matches visible ASCII characters and spaces. The first and the last character must not be a space. */

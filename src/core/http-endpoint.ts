@@ -10,6 +10,9 @@ export interface HttpEndpoint {
 export interface HttpCall {
   readonly request: Request;
   readonly peer: Peer;
-  /** Reads the whole body. Throws `BodyTooLarge` if it has more than `bytesMax` bytes, and `BodyTooSlow` if it does not arrive in time. */
+  /**
+   * Reads the whole body. Throws `BodyTooLarge` if it has more than `bytesMax` bytes, and `BodyTooSlow` if it does not arrive
+   * in time.
+   */
   readBody(bytesMax: number): Promise<Uint8Array>;
 }

@@ -12,8 +12,8 @@ export interface IpBlock {
 }
 
 /**
- * Parses an IP address. Returns `undefined` if the text is not an address. An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is returned as
- * IPv4.
+ * Parses an IP address. Returns `undefined` if the text is not an address. An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is
+ * returned as IPv4.
  */
 export function parseIp(text: string): IpAddress | undefined {
   const family = isIP(text);

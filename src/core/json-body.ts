@@ -3,8 +3,8 @@ import { isUtf8, parseMediaType } from "./media-type.ts";
 /** The media types of JSON and of formats that are based on JSON (RFC 6839 3.1), such as `application/problem+json`. */
 const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
 /**
- * `fatal` rejects bytes that are not UTF-8, because JSON must be UTF-8 (RFC 8259 8.1). `ignoreBOM` keeps a byte order mark, which
- * JSON.parse then rejects.
+ * `fatal` rejects bytes that are not UTF-8, because JSON must be UTF-8 (RFC 8259 8.1). `ignoreBOM` keeps a byte order mark,
+ * which JSON.parse then rejects.
  */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

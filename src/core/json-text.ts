@@ -10,7 +10,13 @@ export interface JsonChild {
 
 /** The text is not JSON, or different JSON parsers would read it differently. */
 export class JsonTextError extends Error {
-  /** The duplicate name, or the field of the outermost object that contains a lone surrogate. Otherwise `undefined`. */
+  /**
+   * The field with the error:
+   * - If a name occurs twice in one object: this name.
+   * - If a string contains a lone surrogate: the field of the outermost object. It is `undefined` if the outermost value is not
+   *   an object.
+   * - If the text is not JSON: `undefined`.
+   */
   readonly field: string | undefined;
 
   constructor(problem: string, field?: string) {
@@ -27,8 +33,8 @@ export class JsonTextError extends Error {
  * - A string contains a lone surrogate.
  * - One object contains the same name twice, even if the two names are escaped differently.
  *
- * The scan does not recurse, and takes O(n log n) time. It finds duplicate names by sorting and not by hashing, because an attacker can
- * choose names whose hashes collide.
+ * The scan does not recurse, and takes O(n log n) time. It finds duplicate names by sorting and not by hashing, because an
+ * attacker can choose names whose hashes collide.
  */
 export function scanJson(text: string, onChild?: (child: JsonChild) => void): void {
   new JsonScanner(text, onChild).run();

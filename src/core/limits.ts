@@ -4,9 +4,14 @@
 export const DEVICE_SESSION_ID_MAX = 128;
 /** Maximum length of a message type or event type, set by the contract (proto/README.md, "Envelope rules"). */
 export const MESSAGE_TYPE_MAX = 128;
-/** Maximum length of an event id. It is bounded because clients send event ids back in `resume_after`. A UUID has 36 characters. */
+/**
+ * Maximum length of an event id. It is bounded because clients send event ids back in `resume_after`. A UUID has 36 characters.
+ */
 export const EVENT_ID_MAX = 128;
-/** Maximum length of the push feed's cursor. It is bounded because the gateway stores the cursor and sends it back on a reconnect. */
+/**
+ * Maximum length of the push feed's cursor. It is bounded because the gateway stores the cursor and sends it back on a
+ * reconnect.
+ */
 export const CURSOR_CHARS_MAX = 1024;
 /** Minimum length of a request id, set by the contract (proto/README.md, "Envelope rules"). */
 export const REQUEST_ID_MIN = 8;
@@ -52,14 +57,14 @@ export const PUBLIC_BODY_TOKENS_MAX = 256;
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
- * A change of the wall clock by at least this much is reported as a step. The wall clock is compared with the monotonic clock.
- * Slewing (gradual correction) is not reported: it changes the clock by at most half a millisecond a second.
+ * Minimum step of the wall clock that is reported, in ms. A step is a change relative to the monotonic clock. Slewing (gradual
+ * correction) is not a step.
  *
  * Smaller steps are not reported, so `FRESHNESS_MARGIN_MS_MIN` must be well above this value.
  */
 export const CLOCK_JUMP_MS = 500;
 /**
- * Minimum of `freshness.margin_ms`: how long reservations outlive the freshness window. It is twice `CLOCK_JUMP_MS`, to cover
- * clock steps that are not reported.
+ * Minimum of the setting `freshness.margin_ms`. A reservation is kept for this margin after the freshness window of its
+ * request. The minimum covers clock steps that are too small to be reported.
  */
 export const FRESHNESS_MARGIN_MS_MIN = 2 * CLOCK_JUMP_MS;

@@ -3,7 +3,7 @@ import type { ListenAddress } from "./listen.ts";
 
 /** The address on which a server listens. */
 export interface OpenedAddress {
-  /** The configured host and port. If the configured port is 0, the port is the one that the system chose. */
+  /** The configured host and port. A configured port 0 is replaced by the port that the system chose. */
   readonly address: ListenAddress;
   /** The IP address and port to which the system bound the server. */
   readonly bound: ListenAddress;

@@ -20,14 +20,17 @@ export interface TlsIdentity {
 }
 
 /**
- * Returns the TLS options of a server, for `Bun.serve` and `node:tls`. If the identity names client authorities, a client must present a
- * certificate. If not, the server requests no client certificate.
+ * Returns the TLS options of a server, for `Bun.serve` and `node:tls`. If the identity names client authorities, a client must
+ * present a certificate. If not, the server requests no client certificate.
  */
 export function serverTlsOptions({ certificate: cert, privateKey: key, clientAuthority: ca }: TlsIdentity) {
   return ca === undefined ? { cert, key } : { cert, key, ca, requestCert: true, rejectUnauthorized: true };
 }
 
-/** A listener cannot bind its address. The one-line message is for operators. `code` is the system's error code, such as EADDRINUSE. */
+/**
+ * A listener cannot bind its address. The one-line message is for operators. `code` is the system's error code, such as
+ * EADDRINUSE.
+ */
 export class ListenError extends Error {
   readonly code: string;
   readonly what: string;

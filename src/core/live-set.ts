@@ -4,15 +4,16 @@ export interface Held<T> {
 }
 
 /**
- * A set of short-lived objects, such as calls and connections, in insertion order. A plain `Set` or `Map` of such objects delays garbage
- * collection:
+ * A set of short-lived objects, such as calls and connections, in insertion order.
  *
- * - When a `Set` grows, JavaScriptCore replaces its hash table by a larger one. The replaced table keeps its entries and points to the
- *   larger table.
- * - A table that has survived a collection is in the old generation. A young-generation collection does not free such a table. So the
- *   tables that replaced it, and every object that was ever in them, stay in memory until a full collection.
+ * A plain `Set` or `Map` can keep removed objects in memory until a full garbage collection, because of how JavaScriptCore
+ * grows it:
  *
- * `LiveSet` therefore puts a handle for each object into its `Set`. A removal empties the handle, and the object can be collected.
+ * - A growing `Set` gets a larger hash table. The old table keeps its entries and points to the new table.
+ * - An old table that has survived a collection is freed only by a full collection.
+ * - Until then, the old table keeps all later tables in memory, with every object that was ever in them.
+ *
+ * `LiveSet` therefore stores a handle for each object. A removal empties the handle, so the object can be collected.
  */
 export class LiveSet<T extends object> {
   readonly #handles = new Set<Held<T>>();

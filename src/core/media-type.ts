@@ -15,8 +15,8 @@ const ESSENCE = new RegExp(`^[ \\t]*(${TOKEN}/${TOKEN})`);
 const PARAMETER = new RegExp(`[ \\t]*;[ \\t]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))?`, "y");
 
 /**
- * Parses a media type. Returns `undefined` if the text is not a media type, or is too long. If a request has two Content-Type headers,
- * `fetch` joins them by a comma, and the result is not a media type.
+ * Parses a media type. Returns `undefined` if the text is not a media type, or is too long. If a request has two Content-Type
+ * headers, `fetch` joins them by a comma, and the result is not a media type.
  */
 export function parseMediaType(text: string): MediaType | undefined {
   if (text.length > MEDIA_TYPE_CHARACTERS_MAX) return undefined;
@@ -39,8 +39,8 @@ export function isUtf8({ parameters }: MediaType): boolean {
 }
 
 /**
- * Whether a Content-Type is JSON in UTF-8. A web page can send this type to another origin only after a preflight request (Fetch,
- * "CORS-safelisted").
+ * Whether a Content-Type is JSON in UTF-8. A web page can send this type to another origin only after a preflight request
+ * (Fetch, "CORS-safelisted").
  */
 export function isJsonContent(contentType: string | null): boolean {
   if (contentType === null) return false;

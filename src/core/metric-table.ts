@@ -6,11 +6,14 @@ export interface MetricDeclaration {
   readonly labels: readonly string[];
   /** The upper bounds of a histogram's buckets, ascending, without +Inf. */
   readonly buckets?: readonly number[];
-  /** Whether a metric without labels is hidden until it has a value. Set it for metrics that only some gateways measure. */
+  /** If true, a metric without labels is hidden until it has a value. Set this for metrics that only some gateways measure. */
   readonly isOptional?: boolean;
 }
 
-/** Histogram buckets for durations, in seconds. They range from answers without a backend call (below 1 ms) to the longest timeout (120 s). */
+/**
+ * Histogram buckets for durations, in seconds. They range from answers without a backend call (below 1 ms) to the longest
+ * timeout (120 s).
+ */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
 
 /** All metrics of the gateway, by name. A help text starts with what is counted or measured. */
@@ -113,7 +116,10 @@ function gauge(help: string, ...labels: string[]) {
   return { type: "gauge", help, labels } as const;
 }
 
-/** Declares a summary without count and sum (OpenMetrics 1.0, "Summary": both are optional). Only a summary may have a `quantile` label. */
+/**
+ * Declares a summary without count and sum (OpenMetrics 1.0, "Summary": both are optional). Only a summary may have a
+ * `quantile` label.
+ */
 function summary(help: string) {
   return { type: "summary", help, labels: ["quantile"] } as const;
 }

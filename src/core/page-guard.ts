@@ -11,8 +11,8 @@ export class ForeignPageError extends Error {
 /** Matches a host with an optional port (RFC 9110 7.2). An IPv6 address is in brackets, with an optional zone (RFC 6874). */
 const AUTHORITY = /^(?:\[([^[\]%]+)(?:%[\w.~%-]+)?\]|([A-Za-z0-9._-]+))(?::\d{0,5})?$/;
 /**
- * The accepted values of Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/): `same-origin` for a page of this listener, and `none` for
- * a URL that the user entered.
+ * The accepted values of Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/): `same-origin` for a page of this listener, and
+ * `none` for a URL that the user entered.
  */
 const OWN_SITES: ReadonlySet<string> = new Set(["same-origin", "none"]);
 
@@ -26,7 +26,7 @@ const OWN_SITES: ReadonlySet<string> = new Set(["same-origin", "none"]);
 export class PageGuard {
   readonly #names: ReadonlySet<string>;
 
-  /** `names` lists the accepted host names in addition to `localhost`, without ports. */
+  /** `names`: the accepted host names, without ports. `localhost` is always accepted. */
   constructor(names: readonly string[]) {
     this.#names = new Set(["localhost", ...names.map(canonicalName)]);
   }

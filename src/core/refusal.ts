@@ -96,7 +96,9 @@ export function toRefusal(thrown: unknown): Refusal {
   return thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });
 }
 
-/** Maximum length of a field name in the metadata of a refusal. Longer names are truncated, because metadata is sent in headers. */
+/**
+ * Maximum length of a field name in the metadata of a refusal. Longer names are truncated, because metadata is sent in headers.
+ */
 const FIELD_CHARS_MAX = 64;
 
 /** Creates the refusal PAYLOAD_INVALID for one field of the payload. The field name `payload` means the whole payload. */

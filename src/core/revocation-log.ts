@@ -45,7 +45,10 @@ export class RevocationLog {
   }
 }
 
-/** Whether a revocation ends this session. If the revocation has a session id, compares the session ids. If not, compares the user ids. */
+/**
+ * Whether a revocation ends this session. If the revocation has a session id, compares the session ids. If not, compares the
+ * user ids.
+ */
 export function concerns(revocation: Revocation, deviceSessionId: string, userId: string): boolean {
   return revocation.deviceSessionId ? revocation.deviceSessionId === deviceSessionId : revocation.userId === userId;
 }

@@ -19,8 +19,8 @@ export interface RevocationsOptions {
 }
 
 /**
- * Receives every revocation: from the push feed, from an operator, or from another gateway. It appends each revocation to the log. Then it
- * passes the revocation to all listeners in the order in which they joined: the session cache, then the hub.
+ * Receives every revocation: from the push feed, from an operator, or from another gateway. It appends each revocation to the
+ * log. Then it passes the revocation to all listeners in the order in which they joined: the session cache, then the hub.
  *
  * Both steps run synchronously. So a look-up or a subscription in flight finds the revocation in the log.
  */
@@ -73,8 +73,8 @@ export class Revocations {
   feedChanged(isUp: boolean): void {
     const wereArriving = this.areArriving();
     this.#feedDownSinceMs = isUp ? undefined : this.#options.clock.monotonic();
-    // From now on, the session cache is trusted again. But the feed may not have delivered all revocations of the outage yet. So the
-    // listeners drop the sessions that were cached before the outage.
+    // From now on, the session cache is trusted again. But the feed may not have delivered all revocations of the outage yet.
+    // So the listeners drop the sessions that were cached before the outage.
     if (isUp && !wereArriving) for (const listener of this.#listeners) listener.outageEnded?.();
   }
 }

@@ -28,7 +28,9 @@ export interface SessionDirectory {
   find(deviceSessionId: string): FoundSession | undefined | Promise<FoundSession | undefined>;
 }
 
-/** The backend's session look-up. Resolves to `undefined` if the session does not exist. Rejects if the backend cannot answer. */
+/**
+ * The backend's session look-up. Resolves to `undefined` if the session does not exist. Rejects if the backend cannot answer.
+ */
 export interface SessionSource {
   lookUp(deviceSessionId: string): Promise<Session | undefined>;
 }

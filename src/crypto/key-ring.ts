@@ -14,7 +14,9 @@ export interface PublicJwk {
   readonly alg: "EdDSA";
 }
 
-/** The seeds of the gateway's keys, 32 bytes each. The gateway signs with `current` and publishes the public keys of all seeds. */
+/**
+ * The seeds of the gateway's keys, 32 bytes each. The gateway signs with `current` and publishes the public keys of all seeds.
+ */
 export interface KeySeeds {
   readonly current: Uint8Array;
   /**
@@ -23,8 +25,8 @@ export interface KeySeeds {
    */
   readonly next?: Uint8Array | undefined;
   /**
-   * The seed of the previous signing key. Its public key is still published, because signatures of this key may still be on their way to
-   * clients.
+   * The seed of the previous signing key. Its public key is still published, because signatures of this key may still be on
+   * their way to clients.
    */
   readonly previous?: Uint8Array | undefined;
 }
@@ -55,8 +57,8 @@ export function publicJwk(raw: Uint8Array): PublicJwk {
 }
 
 /**
- * Returns the thumbprint of a public key, as base64url. RFC 7638: the SHA-256 of the JWK's required members, in lexicographic order,
- * without white space.
+ * Returns the thumbprint of a public key, as base64url. RFC 7638: the SHA-256 of the JWK's required members, in lexicographic
+ * order, without white space.
  */
 export function jwkThumbprint(raw: Uint8Array): string {
   const members = `{"crv":"Ed25519","kty":"OKP","x":"${base64url(raw)}"}`;

@@ -2,14 +2,16 @@ import { Point } from "@noble/ed25519";
 import { PUBLIC_KEY_BYTES } from "../core/keys.ts";
 
 /**
- * The highest bit of the last byte of a public key is the sign of x (RFC 8032 5.1.2). The other 255 bits of the key are y, little-endian.
+ * The highest bit of the last byte of a public key is the sign of x (RFC 8032 5.1.2). The other 255 bits of the key are y,
+ * little-endian.
  */
 const SIGN_BIT = 0x80;
 const LAST_INDEX = PUBLIC_KEY_BYTES.EdDSA - 1;
 
 /**
- * The y coordinates of the 8 curve points of small order, as little-endian hex with the sign bit cleared. Two points that differ only in
- * the sign of x have the same y, so they share one line. The lines are for the points of order 4, 1, 2, 8 and 8.
+ * The y coordinates of the curve points of small order, as little-endian hex with the sign bit cleared. There are 8 such points
+ * but only 5 values of y: the points (x, y) and (-x, y) share one value. The orders of the points are 4, 1, 2, 8 and 8, line by
+ * line.
  */
 const SMALL_ORDER_Y = new Set([
   "0000000000000000000000000000000000000000000000000000000000000000",

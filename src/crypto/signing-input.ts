@@ -21,9 +21,15 @@ export interface RequestFields {
 
 export interface ResponseFields {
   readonly protocolVersion: string;
-  /** The session id of the request. It is signed although the response does not contain it. This binds the response to its request. */
+  /**
+   * The session id of the request. It is signed although the response does not contain it. This binds the response to its
+   * request.
+   */
   readonly deviceSessionId: string;
-  /** The message type of the request. It is signed although the response does not contain it. This binds the response to its request. */
+  /**
+   * The message type of the request. It is signed although the response does not contain it. This binds the response to its
+   * request.
+   */
   readonly messageType: string;
   readonly requestId: string;
   readonly timestampMs: bigint;

@@ -107,8 +107,8 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Closes an HTTP/2 connection without a `FilteredSocket` if its client sets a header table size below `TABLE_OCTETS`. It is too
- * late to add a filter, because the content of the encoder's table is unknown.
+ * Watches an HTTP/2 connection. Closes it if the client sets a header table size below `TABLE_OCTETS` and the connection has no
+ * `FilteredSocket`. It is too late to add one, because the content of the encoder's table is unknown.
  *
  * The client must connect again. No known client sets such a size after its first SETTINGS frame.
  */

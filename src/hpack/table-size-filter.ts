@@ -18,7 +18,10 @@ export type Role = "client" | "server";
 export const TABLE_OCTETS = 4096;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTING_OCTETS = 6;
-/** Every endpoint accepts frame payloads of up to this many octets (RFC 9113 4.2). In practice, SETTINGS frames are shorter. */
+/**
+ * Maximum frame payload that every endpoint accepts, in octets (RFC 9113 4.2). The filter does not parse larger received
+ * frames. In practice, no SETTINGS frame is larger.
+ */
 const FRAME_OCTETS_MAX = 16_384;
 const CLIENT_PREFACE_OCTETS = 24;
 
@@ -39,8 +42,8 @@ function hasSmallTable(settings: Buffer): boolean {
 }
 
 /**
- * Returns whether the client's first SETTINGS frame (RFC 9113 3.4) sets a header table size below `TABLE_OCTETS`. True if
- * `firstBytes` do not contain the complete frame.
+ * Returns true if the client's first SETTINGS frame (RFC 9113 3.4) sets a header table size below `TABLE_OCTETS`. Also returns
+ * true if `firstBytes` do not contain this frame completely.
  */
 export function mayHaveSmallTable(firstBytes: Buffer): boolean {
   const [settings] = receivedReader("server").read(firstBytes).filter(isFrame);
@@ -59,8 +62,8 @@ export class TableSizeFilter {
   readonly #sent: FrameReader;
   readonly #rewriter = new HeaderRewriter(TABLE_OCTETS);
   /**
-   * The peer's SETTINGS frames without an acknowledgement, oldest first: true if the frame sets a small table
-   * (`hasSmallTable`).
+   * One entry for each SETTINGS frame of the peer that is not acknowledged yet, oldest first. An entry is true if the frame
+   * sets a small table (`hasSmallTable`).
    */
   readonly #unacknowledged: boolean[] = [];
   /** The incomplete header block that is being sent, if any: its HEADERS frame and its fragments so far. */

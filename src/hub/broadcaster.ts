@@ -23,7 +23,7 @@ export interface BroadcasterParts {
  */
 export class Broadcaster {
   readonly #parts: BroadcasterParts;
-  /** Number of broadcasts so far. A stream with a lower `broadcasts` has not received the current broadcast yet. */
+  /** Number of the latest broadcast. A stream whose `broadcasts` is lower has not received this broadcast yet. */
   #count = 0;
   #event: SignedEvent | undefined;
   #remaining: Iterator<Subscription> | undefined;

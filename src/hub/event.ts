@@ -28,8 +28,10 @@ export interface EventDraft {
 }
 
 /**
- * An event for any number of streams. Signed on first use. Encoded once per codec, except as JSON after `compact`. All outboxes
- * and the history share the encoded bytes.
+ * An event for any number of streams. All outboxes and the history share its encoded bytes.
+ *
+ * - The event is signed on first use.
+ * - It is encoded once per codec. Exception: after `compact`, the JSON encoding is created again for each use.
  */
 export class SignedEvent {
   readonly eventId: string;

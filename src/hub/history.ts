@@ -28,12 +28,13 @@ const ENTRY_OVERHEAD_BYTES = 128;
 const BUFFER_OVERHEAD_BYTES = 512;
 
 /**
- * The replay buffers of all users and sessions, for streams that resume. Bounded are the size of each buffer, the total size,
- * and the age of events.
+ * The replay buffers of all users and sessions, for streams that resume. The size of each buffer, the total size and the age of
+ * events are bounded.
  *
- * `since` returns all requested events, or `undefined` if one of them may be missing. Two fields record missing events:
- * - `History.#evictedThrough`: evictions by age or by the total size. They always remove the oldest of all events, so one
- *   position is enough.
+ * `since` returns all requested events, or `undefined` if one of them may be missing. Two fields record up to which position
+ * events may be missing:
+ * - `History.#evictedThrough`: evictions by age or by the total size. They always remove the oldest event of all buffers, so
+ *   all buffers share one position.
  * - `ReplayBuffer.incompleteThrough`: evictions by the bounds of one buffer, and events that were never stored.
  */
 export class History {

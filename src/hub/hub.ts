@@ -71,8 +71,8 @@ export class Hub {
   readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
   /**
-   * A position in the revocation log. A session look-up with a lower position (`Admission.mark`) is invalid: the gateway may
-   * have missed a revocation after it.
+   * The lowest valid position of a session look-up (`Admission.mark`) in the revocation log. A look-up with a lower position is
+   * invalid: the gateway may have missed a later revocation.
    */
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
@@ -88,7 +88,7 @@ export class Hub {
     this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
   }
 
-  /** Sets the gauges of streams, outboxes and history. `protocols`: reported even if no stream uses them. */
+  /** Sets the gauges of streams, outboxes and history. Reports every protocol of `protocols`, even if no stream uses it. */
   sample(metrics: Metrics, protocols: readonly string[]): void {
     sampleStreams(this.#streams, protocols, metrics);
     metrics.gauge("sallyport_history_events", this.#history.events);
@@ -179,8 +179,8 @@ export class Hub {
    * - No stream can resume from a position before the gap.
    * - Session look-ups that started before the gap become invalid.
    *
-   * Before this call, append an entry to the revocation log. Otherwise, look-ups before and after the gap can have the same
-   * position in the log. The invalid ones are then not recognized.
+   * Before this call, append an entry to the revocation log. Otherwise, a look-up from before the gap can have the same
+   * position as a look-up from after the gap, and counts as valid.
    */
   gap(): void {
     this.invalidateLookUps();

@@ -10,7 +10,8 @@ import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts
 
 export interface HubSettings extends HubLimits {
   /**
-   * After a gap in the push feed, the sessions of all open streams are looked up again. Maximum number of concurrent look-ups.
+   * Maximum number of concurrent look-ups when the sessions of all open streams are looked up again, after a gap in the push
+   * feed.
    */
   readonly recheckLookUpsMax: number;
 }

@@ -4,8 +4,9 @@ import type { SignedEvent } from "./event.ts";
 export type ReplayBufferKey = `user:${string}` | `session:${string}`;
 
 /**
- * An entry of two linked lists, both oldest first: its replay buffer (`nextInBuffer`), and all replay buffers (`older`,
- * `newer`).
+ * An entry of a replay buffer. It is in two linked lists, both oldest first:
+ * - `nextInBuffer` links the entries of one replay buffer.
+ * - `older` and `newer` link the entries of all replay buffers.
  */
 export interface ReplayEntry {
   readonly buffer: ReplayBuffer;

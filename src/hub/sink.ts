@@ -4,7 +4,7 @@ import type { Refusal } from "../core/refusal.ts";
 export type EventCodec = "proto" | "json";
 
 /**
- * Is notified when a stream ends. An interface, because a callback would need one closure, and thus more memory, per stream.
+ * Is notified when a stream ends. It is an interface and not a callback, because a callback would need one closure per stream.
  */
 export interface SinkListener {
   /**

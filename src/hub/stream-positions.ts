@@ -5,11 +5,16 @@ const RADIX = 36;
 const ID = /^([^.]+)\.([0-9a-z]{1,11})\.[0-9a-z]{1,11}$/;
 
 /**
- * Creates stream positions: increasing numbers that order all events of the hub. A position is the wall clock in microseconds,
- * or the last position + 1 if the clock has not advanced. So positions do not tell a client how many events others get.
+ * Creates stream positions: increasing numbers that order all events of the hub.
  *
- * The hub's own events, such as heartbeats, have ids of the format `<epoch>.<position>.<unique position>`, in base 36. A client
- * that received such an event has received all events up to `<position>`, and can resume from there.
+ * - A position is the wall clock in microseconds, or the last position + 1 if the clock has not advanced.
+ * - A client sees positions in event ids. It cannot count the events of other clients with them, because positions follow the
+ *   clock.
+ *
+ * The hub's own events, such as heartbeats, have ids of the format `<epoch>.<position>.<unique>`:
+ *
+ * - A client that received the event has received all events up to `<position>`, and can resume from there.
+ * - `<unique>` is a new position that makes the id unique. Both numbers are in base 36.
  */
 export class StreamPositions {
   readonly #clock: Clock;

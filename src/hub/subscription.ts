@@ -37,7 +37,10 @@ export interface SubscriptionOwner {
   closed(subscription: Subscription, reason: Reason | undefined, undelivered: number): void;
 }
 
-/** One open stream. Its sink stores whether the stream has ended. When it ends for any reason, the sink calls `ended` once. */
+/**
+ * One open stream. Its sink stores whether the stream has ended. When the stream ends for any reason, the sink calls `ended`
+ * once.
+ */
 export class Subscription implements SinkListener {
   readonly id: number;
   readonly deviceSessionId: string;
@@ -68,8 +71,8 @@ export class Subscription implements SinkListener {
   }
 
   /**
-   * Asks the sink to call `ended` when the stream ends. If it has already ended, `owner.closed` is called immediately. So store
-   * the subscription before this call.
+   * Asks the sink to call `ended` when the stream ends. If the stream has already ended, this method calls `owner.closed`
+   * immediately. So store the subscription before this call.
    */
   watchSink(): void {
     this.#sink.onEnd(this);

@@ -9,7 +9,9 @@ export interface ClockWatchParts {
 }
 
 const CHECK_INTERVAL_MS = 1000;
-/** Maximum rate of slewing (gradual correction of the wall clock), in s per s. The Linux kernel slews at most half as fast. */
+/**
+ * Maximum rate of slewing (gradual correction of the wall clock), in s per s. The Linux kernel slews at most 0.0005 s per s.
+ */
 const SLEW_MAX = 0.001;
 
 /**

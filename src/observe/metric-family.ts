@@ -31,10 +31,10 @@ export class MetricFamily {
   readonly #name: string;
   readonly #declaration: MetricDeclaration;
   readonly #buckets: readonly number[];
-  /** The series by their label values. Values that differ only after `LABEL_VALUE_CHARS_MAX` characters share a series. */
+  /** Finds a series by its label values. Values that are equal after truncation lead to the same series. */
   readonly #byValues: SeriesTree = { series: undefined, next: new Map() };
   #leaves = 0;
-  /** The series by their labels in the text format. If two series had equal labels, Prometheus would reject all metrics. */
+  /** Finds a series by its labels in the text format. So no two series have equal labels, which Prometheus would reject. */
   readonly #byLabels = new Map<string, Series>();
 
   constructor(name: string, declaration: MetricDeclaration) {

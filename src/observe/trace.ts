@@ -41,10 +41,10 @@ const SPAN_ID_BYTES = 8;
 /**
  * Returns a function that creates the trace headers of a backend call.
  *
- * - If the client sent a valid `traceparent`, the headers start a new span in its trace. A valid `tracestate` is passed on
- *   (3.3).
- * - Otherwise, the headers start a new trace, marked as sampled. With parent-based sampling, a backend records only sampled
- *   traces.
+ * - If the client sent a valid `traceparent`, the backend call is a new span in the client's trace. A valid `tracestate` is
+ *   passed on (3.3).
+ * - Otherwise, the backend call starts a new trace. It is marked as sampled, because backends with parent-based sampling record
+ *   only sampled traces.
  */
 export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandomValues(bytes)): ContinueTrace {
   const hex = hexFrom(random);

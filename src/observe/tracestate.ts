@@ -3,7 +3,9 @@
 const MEMBERS_MAX = 32;
 /** Maximum length of a propagated header. At least 512 characters must be propagated (3.3.1.5). */
 const CHARS_MAX = 512;
-/** If a header exceeds `CHARS_MAX`, members longer than this are removed first, and then members from the end (3.3.1.5). */
+/**
+ * If a header exceeds `CHARS_MAX`, members longer than this are removed first. Then members are removed from the end (3.3.1.5).
+ */
 const LONG_MEMBER_CHARS = 128;
 
 /** A valid key: a simple key, or `tenant@system` (3.3.1.3). */

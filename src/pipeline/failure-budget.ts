@@ -50,15 +50,16 @@ export async function checkFailureBudget(request: IncomingRequest, ports: Failur
 }
 
 /**
- * Check 0, before a request is read, and again before it is decompressed and decoded. Throws RATE_LIMITED if the network's
- * failure bucket has too few tokens for the next step. Takes no tokens.
+ * Check 0 for a request that is not decoded yet. Runs before the request is read, and again before it is decompressed and
+ * decoded.
  *
- * `cost` is the number of tokens that the next step costs. It is 0 if the step is cheap.
+ * - `cost` is the number of tokens that the next step costs. It is 0 if the step is cheap.
+ * - Throws RATE_LIMITED if the network's failure bucket has fewer tokens than `cost`, or no token. Takes no tokens.
  *
- * If a session was recently verified from the network, an empty failure bucket does not refuse a request:
+ * Exception: if a session was recently verified from the network, the failure bucket refuses nothing. Instead:
  *
- * - Cheap steps are always allowed.
- * - Other steps are limited by a second bucket of the network, with the rate and burst of the `ip` budget.
+ * - A cheap step always passes.
+ * - Any other step passes if a second bucket of the network has enough tokens (see `verifiedNetworkDemand`).
  */
 export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, verifiedPeers, clock } = ports;
@@ -123,8 +124,10 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
 }
 
 /**
- * Calls `onShadowRefusal` if the request passes only because the failure budget is in shadow mode. In shadow mode, no request
- * waits. So `held` includes the tokens of up to `ip.burst` requests that would otherwise wait.
+ * Calls `onShadowRefusal` if the request passes only because the failure budget is in shadow mode.
+ *
+ * In shadow mode, no request waits, and every request holds tokens. Outside shadow mode, up to `ip.burst` requests would wait
+ * without tokens. So `ip.burst` is subtracted from the number of held tokens.
  */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
@@ -133,8 +136,8 @@ function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
 }
 
 /**
- * Charges the network's failure bucket for a refused request. If the session is exempt from this bucket (see
- * `checkFailureBudget`), also charges the session's own bucket, except for `GATEWAY_FAULTS`. Must run before `releasePermits`.
+ * Charges a refused request to the network's failure bucket. If check 0 used the failure bucket of the session instead, charges
+ * the request to both buckets. `GATEWAY_FAULTS` are never charged to a session. Must run before `releasePermits`.
  */
 export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
   // A request that was signed before the gateway started is not charged. After a restart, all clients behind one address may

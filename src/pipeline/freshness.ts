@@ -39,7 +39,8 @@ function checkTimestamp(signedAtMs: number, { clock, freshness, replayCoverageSt
   }
   if (signedAtMs >= replayCoverageStartMs) return;
   if (nowMs >= replayCoverageStartMs) throw outOfWindow(nowMs, freshness.windowMs, new SignedBeforeStart());
-  // The gateway's clock was set back. After TIMESTAMP_OUT_OF_WINDOW, the client would sign the request again, and fail again.
+  // The gateway's clock was set back. The refusal must not be TIMESTAMP_OUT_OF_WINDOW: the client would sign the request again,
+  // which cannot help.
   throw refuse("REPLAY_STORE_UNAVAILABLE", {
     cause: new Error("the gateway's clock is before the start of the replay coverage"),
   });

@@ -1,12 +1,12 @@
 /**
- * Minimum and maximum window size that a header of four bits can encode, in bits (RFC 7932 9.1, "WBITS"). For smaller windows,
- * the header has another length.
+ * A header of four bits can encode windows of 18 to 24 bits (RFC 7932 9.1, "WBITS"). Headers of smaller windows have another
+ * length.
  */
 const WINDOW_BITS_MIN = 18;
 const WINDOW_BITS_MAX = 24;
 /** A window of n bits holds 2^n - 16 bytes (RFC 7932 9.1). */
 const WINDOW_GAP = 16;
-/** The header of a window of n bits is a 1 bit, followed by the number n - 17 in three bits. */
+/** A header of four bits is a 1 bit, followed by a code of three bits. The code of a window of n bits is n - 17. */
 const CODE_OF_ZERO = 17;
 
 /**
@@ -14,7 +14,8 @@ const CODE_OF_ZERO = 17;
  *
  * - The first `unpackedBytes` bytes of output stay the same, because they contain no reference beyond the smaller window. Later
  *   bytes may differ.
- * - The new window has at least 18 bits. A smaller window has a longer or shorter header, so all later bits would have to move.
+ * - The new window has at least 18 bits. A smaller window needs a header of another length, so all later bits would have to
+ *   move.
  */
 export function narrowWindow(stream: Uint8Array, unpackedBytes: number): Uint8Array {
   const [first = 0] = stream;

@@ -44,7 +44,9 @@ function objectOf(byName: ReadonlyMap<string, Prepare>, json: JsonValue): JsonVa
   return json;
 }
 
-/** Matches the google.protobuf types whose JSON is a number, a boolean or a time. Strings in such JSON are short. */
+/**
+ * Matches the google.protobuf types for numbers, booleans and times. A JSON string of such a type must be short (`shortText`).
+ */
 const SHORT_TEXT_TYPES = /^google\.protobuf\.(Timestamp|Duration|((Double|Float|U?Int32|U?Int64|Bool)Value))$/;
 /** Matches the google.protobuf types whose JSON is not rewritten, because protobuf-es decodes it in linear time. */
 const UNCHANGED_TYPES = /^google\.protobuf\.(Any|FieldMask|Struct|Value|ListValue|StringValue)$/;

@@ -105,7 +105,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     else this.#writeEarly(frame);
   }
 
-  /** Ends the stream. If `thrown` is set, the client gets an error. If `thrown` is `undefined`, the client gets success. Idempotent. */
+  /** Ends the stream. The client gets an error if `thrown` is set, and success if `thrown` is `undefined`. Idempotent. */
   end(thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;

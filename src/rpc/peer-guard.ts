@@ -7,7 +7,7 @@ import { CHEAP_MESSAGE_BYTES_MAX, PACKED_BYTES_PER_FAILURE, UNPACKED_BYTES_PER_F
  * number of failures.
  */
 export interface PeerGuard<Peer> {
-  /** Throws a refusal if the peer's failure budget does not cover `cost`. Does not spend from the budget. Must be synchronous. */
+  /** Throws a refusal if the peer's failure budget does not cover `cost`. Spends nothing. Must be synchronous. */
   check(peer: Peer, cost: number): void;
   /**
    * Spends `cost` from the peer's failure budget. Called if a request cannot be decoded, and once per `MESSAGES_PER_FAILURE`

@@ -26,13 +26,14 @@ export interface StreamEnd {
 }
 
 /**
- * A protocol defines the bytes and headers of its requests and responses. The protocols are in connect.ts, grpc-web.ts and grpc.ts.
+ * A protocol defines the bytes and headers of requests and responses. connect.ts, grpc-web.ts and grpc.ts contain the
+ * protocols.
  */
 interface Protocol {
   readonly name: ProtocolName;
   readonly headers: ProtocolHeaders;
   readonly contentTypes: Readonly<Record<CodecName, string>>;
-  /** Parses the value of the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
+  /** Parses the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
   timeoutMs(value: string | null): number | undefined;
   /** Checks the headers that only this protocol has. Throws ConnectError if such a header is invalid. */
   checkHeaders(headers: HeaderReader): void;
@@ -41,7 +42,7 @@ interface Protocol {
 export interface UnaryProtocol extends Protocol {
   /** Whether the request message is framed (frame.ts). */
   readonly framed: boolean;
-  /** Returns the response. `message` must already be encoded. If `metadata.encoding` is set, it must also be compressed. */
+  /** Returns the response. `message` must be encoded. If `metadata.encoding` is set, `message` must also be compressed. */
   reply(message: Uint8Array, codec: CodecName, metadata: ReplyMetadata): HttpReply;
   replyError(error: ConnectError, codec: CodecName, metadata: ReplyMetadata): HttpReply;
 }

@@ -47,8 +47,8 @@ export class RpcServer<Peer> {
 }
 
 /**
- * Returns the response for an unknown method. If the content type selects a protocol, the response is the protocol's error `unimplemented`.
- * If it selects none, the response is a plain 404.
+ * Returns the response for an unknown method. If the content type selects a protocol, the response is the protocol's error
+ * `unimplemented`. For any other content type, the response is a plain 404.
  */
 function unimplemented(request: HttpRequest): HttpReply {
   const error = new ConnectError("no such method", Code.Unimplemented);

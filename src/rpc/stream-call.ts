@@ -14,7 +14,7 @@ import type { BidiStreamMethod, ServerStreamMethod } from "./service.ts";
 interface StreamCall<Peer> {
   /** Reads the request and calls the handler of the method. If the promise rejects, the response ends with the error. */
   handle(call: Call<Peer>, stream: OutgoingStream<DescMessage>, read: ReadOptions): Promise<void>;
-  /** Called once, after the end of the response. `thrown` is the error that ended the response; it is `undefined` after success. */
+  /** Called once, after the end of the response. `thrown` is the error that ended it; `undefined` after success. */
   ended?(thrown: unknown): void;
 }
 

@@ -6,7 +6,7 @@ export interface Listener {
    * The configured host and the actual port. If port 0 was configured, the actual port is the free port that the system chose.
    */
   readonly address: ListenAddress;
-  /** The IP address and the port on which the system listens. A wildcard address such as `0.0.0.0` is shown as it is. */
+  /** The IP address and the port on which the system listens. The address may be a wildcard address, such as `0.0.0.0`. */
   readonly bound: ListenAddress;
   /** The URL for clients on this machine, such as `http://127.0.0.1:8080`. */
   readonly url: string;

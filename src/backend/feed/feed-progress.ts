@@ -1,13 +1,15 @@
 import { Code } from "@connectrpc/connect";
 
 /**
- * After this many consecutive unproven streams, the push feed counts as up only when a stream is proven (see `FeedProgress`).
- * Before that, it counts as up as soon as the response headers of a stream arrive.
+ * Maximum number of consecutive unproven streams (see `FeedProgress`) before the condition for "up" becomes stricter:
+ *
+ * - Below the maximum, the push feed is up when the response headers of a stream arrive.
+ * - From the maximum on, the push feed is up only when a stream is proven.
  */
 const UNPROVEN_STREAMS_MAX = 2;
 /**
- * The push feed discards its cursor after this many failed streams. A stream counts if it is unproven (see `FeedProgress`) and
- * fails with a code of `CONTENT_FAILURES`. A new event resets the count.
+ * The push feed discards its cursor when this many unproven streams (see `FeedProgress`) have failed with a code of
+ * `CONTENT_FAILURES`. A new event resets the count.
  */
 const STUCK_STREAMS_MAX = 5;
 
@@ -37,10 +39,7 @@ export class FeedProgress {
     this.#isAnswered = true;
   }
 
-  /**
-   * True if the push feed counts as up: the response headers have arrived, and the stream is proven if `UNPROVEN_STREAMS_MAX`
-   * requires it.
-   */
+  /** True if the push feed is up. The condition depends on the number of unproven streams: see `UNPROVEN_STREAMS_MAX`. */
   get isUp(): boolean {
     return this.#isAnswered && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
   }

@@ -101,8 +101,10 @@ export class PushConnection {
   }
 
   /**
-   * A client that gets `too_many_pings` must double its ping interval (gRFC A8, "Basic Keepalive"). The gateway first stops
-   * only its early pings. If it already sends no early pings, it doubles the interval.
+   * Handles `too_many_pings`. gRFC A8 ("Basic Keepalive") requires the client to double its ping interval.
+   *
+   * - If the gateway sends early pings (see `PingOptions.earlyIntervalMs`), it stops only these.
+   * - Otherwise, it doubles the interval.
    */
   #pingLessOften(): void {
     if (this.#earlyPingMs === this.#pingIntervalMs) this.#pingIntervalMs *= 2;

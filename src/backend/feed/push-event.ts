@@ -61,9 +61,9 @@ export function dropped(reason: DropReason, kind: PushEvent["kind"]): Dropped {
 /**
  * Returns the audience of an invalid message:
  *
- * - With a session id, the audience is this session.
- * - With only a user id, the audience is this user.
- * - If this id is invalid, or there is no id, the audience is everybody.
+ * - If the message has a valid session id, the audience is this session.
+ * - If the message has no session id but a valid user id, the audience is this user.
+ * - Otherwise, the audience is everybody.
  */
 function audienceOf({ userId, deviceSessionId }: ClientAudience): ClientAudience | "everybody" {
   const known = { userId: isUserId(userId) ? userId : "", deviceSessionId };

@@ -139,8 +139,8 @@ export class PushFeed {
   }
 
   /**
-   * Marks the feed as up if `FeedProgress.isUp` is true. Reports a pending gap first. The stream is already open, so it
-   * delivers all events after the report.
+   * Marks the feed as up if `FeedProgress.isUp` is true. First reports a pending gap. No event is lost after this report,
+   * because the stream is already open.
    */
   #becomeUp(): void {
     if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;
@@ -187,7 +187,8 @@ export class PushFeed {
   }
 
   /**
-   * Calls `deliver`, which passes a message or its loss to the sink. If `deliver` throws, the feed reports a gap and continues.
+   * Calls `deliver`, which passes an event, a revocation or the report of a lost message to the sink. If `deliver` throws, the
+   * feed reports a gap and continues.
    */
   #deliver(what: string, deliver: () => void): void {
     if (!this.#attempt(what, deliver)) this.#gaps.request();

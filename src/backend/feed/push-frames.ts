@@ -21,8 +21,10 @@ export interface FrameOptions {
  */
 const HEAD_BYTES = 5;
 /**
- * A message longer than `messageBytesMax` is skipped. If it is longer than this many times `messageBytesMax`, its length is
- * probably wrong, so the stream fails.
+ * Maximum length of a skipped message, as a multiple of `messageBytesMax`.
+ *
+ * - A message longer than `messageBytesMax` is skipped.
+ * - A message longer than this maximum ends the stream with an error, because its length is probably wrong.
  */
 const SKIPPED_SIZES_MAX = 16;
 const VALUE_FIELD = 2;

@@ -23,8 +23,8 @@ const CLIENT_EVENT_FIELDS_MAX = 5;
 const SESSION_INVALIDATION_FIELDS_MAX = 3;
 
 /**
- * Replaces the text of a string field with invalid UTF-8. It is a lone surrogate: no valid UTF-8 decodes to it, and every
- * validation rule rejects it.
+ * The text that is used for a string field whose bytes are not UTF-8. It is a lone surrogate. No UTF-8 bytes decode to it, and
+ * every validation rule rejects it.
  */
 const NOT_UTF8 = "\ud800";
 /** The result for a message that cannot be read. Its audience is unknown, so the message counts as lost to all clients. */
@@ -35,9 +35,10 @@ const UNDECODABLE: Dropped = { ...LOST_TO_EVERYBODY, reason: "undecodable" };
  * Reads a message field by field, so that parts of an invalid message can still be used:
  *
  * - If the message cannot be decoded, a readable cursor is still used.
- * - If the message can be decoded but breaks a rule, its audience is used too.
+ * - If the message can be decoded but breaks a rule, its cursor and its audience are used.
  *
- * The reading is stricter than protobuf. A known field must occur at most once, and with its own wire type.
+ * This function is stricter than protobuf. A known field must occur at most once, and must have the wire type of its
+ * declaration.
  */
 export function readPushMessage(frame: FeedFrame, payloadBytesMax: number): PushMessage {
   if (typeof frame === "string") return { step: { ...LOST_TO_EVERYBODY, reason: frame }, cursor: undefined };

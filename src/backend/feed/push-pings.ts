@@ -13,10 +13,11 @@ export interface PingOptions {
 }
 
 /**
- * Number of pings after each arrival of data that use `earlyIntervalMs` instead of `intervalMs`.
+ * Number of early pings. After data arrives, this many pings use `earlyIntervalMs`. All later pings use `intervalMs`.
  *
- * By default, a gRPC server closes the connection at the third ping that follows another ping within 5 minutes (gRFC A8,
- * "Server Enforcement"). The count starts again when the server sends data. So two early pings are safe.
+ * Two early pings are safe. By default, a gRPC server accepts two pings that arrive too early, and closes the connection at the
+ * third (gRFC A8, "Server Enforcement"). A ping is too early if the previous ping was less than 5 minutes ago. The count starts
+ * again when the server sends data.
  */
 const EARLY_PINGS = 2;
 

@@ -10,8 +10,8 @@ const CREDENTIALS_REJECTED: ReadonlySet<number> = new Set([401, 403, 407]);
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
 /**
- * Throws an `HttpFailure` if the backend rejected the gateway's token. Call it only for session look-ups and logins. Only there
- * does a 401, 403 or 407 always mean that the token was rejected.
+ * Throws an `HttpFailure` if the backend rejected the gateway's token. Call it only for session look-ups and logins. In answers
+ * to commands, a 401 or 403 can also mean that the backend rejected the user.
  */
 export function requireGatewayAccepted({ status }: HttpAnswer): void {
   if (CREDENTIALS_REJECTED.has(status)) throw gatewayRejected(status);

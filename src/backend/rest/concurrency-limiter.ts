@@ -4,8 +4,8 @@
  */
 const WAITING_MAX = 4096;
 /**
- * The queue is cleaned up when this many of its entries belong to calls that no longer wait. A clean-up copies the queue, so it
- * must be rare.
+ * Number of ended entries at which the queue is cleaned up. An ended entry belongs to a call that no longer waits. A clean-up
+ * copies the queue, so it must be rare.
  */
 const SWEEP_AT = 1024;
 
@@ -33,12 +33,12 @@ export class ConcurrencyLimiter {
   }
 
   /**
-   * Acquires a permit for one call.
+   * Call this before a call starts. Each running call holds one of `callsMax` permits.
    *
-   * - If a permit is free, returns `true`.
-   * - If no permit is free and the queue is full, returns `false`.
-   * - If no permit is free and the queue is not full, returns a promise. It resolves when the call gets a permit, and rejects
-   *   when `signal` is aborted.
+   * - If a permit is free, the call gets it, and the result is `true`.
+   * - If no permit is free and the queue is full, the result is `false`.
+   * - Otherwise, the call waits in the queue, and the result is a promise. The promise resolves when the call gets a permit. It
+   *   rejects when `signal` is aborted.
    */
   acquire(signal: AbortSignal): boolean | Promise<true> {
     if (this.#free > 0) {
@@ -49,8 +49,8 @@ export class ConcurrencyLimiter {
   }
 
   /**
-   * Releases the permit of a finished call. The first call in the queue gets the permit. If the queue is empty, the permit
-   * becomes free.
+   * Call this after a call has ended. Its permit goes to the first call in the queue. If the queue is empty, the permit becomes
+   * free.
    */
   release(): void {
     const next = this.#next();

@@ -18,8 +18,9 @@ const TARGET_CHARS_MAX = 8000;
  *
  * - A field that is a placeholder in the path is sent only in the path.
  * - GET and DELETE send all other fields as the query.
- * - POST, PUT and PATCH send the payload byte for byte as the client signed it. If the path has placeholders, they send only
- *   the other fields, as the JSON text that the client signed.
+ * - POST, PUT and PATCH to a path without placeholders send the payload byte for byte as the client signed it.
+ * - POST, PUT and PATCH to a path with placeholders send a JSON object of the other fields. The client's JSON text of each name
+ *   and value is unchanged.
  * - POST, PUT and PATCH send an empty payload as `{}`.
  *
  * Throws PAYLOAD_INVALID if `checkPayload` rejects the payload, or if its fields do not fit into the path or the query.
@@ -51,13 +52,13 @@ function query(members: [string, JsonMember][]): string {
 }
 
 /**
- * Returns the values of one payload field in the query:
+ * Converts one payload field to query values. `source` is the field's JSON text.
  *
  * - A string, number or boolean gives one value.
  * - An array gives one value for each element.
  * - Null gives no value.
  *
- * Throws PAYLOAD_INVALID for an object, and for an array with an element that is not a string, number or boolean.
+ * Throws PAYLOAD_INVALID for an object. Each array element must be a string, number or boolean.
  */
 function queryValues(name: string, source: string): string[] {
   if (source === "null") return [];

@@ -8,12 +8,12 @@ const NO_CONTENT = 204;
  * Returns true if an answer may be incomplete.
  *
  * An answer without Content-Length and without chunked coding ends when its connection closes (RFC 9112 6.3, item 8). Bun 1.4.5
- * does not report if that connection was reset, or if its TLS ended without close_notify. So only the body can show that the
- * answer is complete:
+ * reports no error if the connection was reset, or if TLS ended without close_notify. So the body must show that the answer is
+ * complete:
  *
- * - A valid JSON object, array, string, `true`, `false` or `null` has a visible end. It is complete.
+ * - A valid JSON object, array, string, `true`, `false` or `null` is complete, because JSON marks its end.
  * - Invalid JSON, a number or an empty body may be truncated.
- * - A body whose Content-Type is not JSON counts as complete here, because the callers reject it anyway.
+ * - A body whose Content-Type is not JSON counts as complete, because the callers reject it anyway.
  */
 export function mayBeTruncated({ status, headers, body }: HttpAnswer): boolean {
   if (status === NO_CONTENT || hasLength(headers)) return false;

@@ -3,21 +3,21 @@ export interface Networked {
   readonly network: string;
 }
 
-/** Ends a stream whose unit of the quota was given to another network. */
+/** Ends a stream that a new stream of another network replaces. */
 export type Evict = () => void;
 
 /**
- * A quota for the streams of unauthenticated clients, shared fairly among networks. Each stream holds one unit. If all units
- * are held, a new stream gets a unit as follows:
+ * Limits the number of streams of unauthenticated clients, fairly among networks. At the limit, a new stream can replace an
+ * open stream:
  *
- * - The network that holds the most units loses its newest unit to the new stream.
- * - Exception: the new stream is refused, unless that network holds at least two units more than the network of the new stream.
+ * - The network with the most streams loses its newest stream.
+ * - Exception: if the network of the new stream has equally many streams, or one less, the new stream is refused.
  *
  * So a network with many streams cannot keep out a network with few streams.
  */
 export class FairQuota {
   readonly #max: number;
-  /** Maps a network to the units that it holds, oldest first. Each unit is stored as its `evict` function. */
+  /** The open streams of each network, oldest first. Each stream is stored as its `evict` function. */
   readonly #held = new Map<string, Evict[]>();
   #count = 0;
 
@@ -26,8 +26,8 @@ export class FairQuota {
   }
 
   /**
-   * Takes one unit of the quota for `network`. Returns false if no unit is available for this network. If the unit is later
-   * given to another network, `evict` is called once.
+   * Adds a stream of `network`. Returns false if the stream is refused. If another stream later replaces this stream, `evict`
+   * is called once.
    */
   take(network: string, evict: Evict): boolean {
     if (this.#count >= this.#max && !this.#makeRoom(network)) return false;
@@ -38,7 +38,7 @@ export class FairQuota {
     return true;
   }
 
-  /** Gives back the unit that was taken with `evict`. Does nothing if the unit was already given to another network. */
+  /** Removes the stream that was added with `evict`. Does nothing if another stream has already replaced it. */
   release(network: string, evict: Evict): void {
     const holds = this.#held.get(network) ?? [];
     const at = holds.lastIndexOf(evict);
@@ -52,7 +52,7 @@ export class FairQuota {
     const ownCount = this.#held.get(network)?.length ?? 0;
     const [most, holds] = this.#mostHeld();
     const newest = holds.at(-1);
-    // Without the `+ 1`, two networks whose numbers of units differ by 1 could take a unit from each other repeatedly.
+    // Without the `+ 1`, two networks whose numbers of streams differ by 1 could replace each other's streams repeatedly.
     if (newest === undefined || holds.length <= ownCount + 1) return false;
     this.release(most, newest);
     newest();

@@ -11,7 +11,7 @@ import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type MethodOptions, serverStream, unary } from "../service.ts";
 import { FairQuota, type Networked } from "./fair-quota.ts";
 
-/** Maximum length of a service name in a `Watch` request, in characters. Each watcher keeps the name in memory. Real names are shorter. */
+/** Maximum length of a service name in a `Watch` request, in characters. Each watcher keeps its name in memory. */
 const SERVICE_NAME_CHARACTERS_MAX = 256;
 /** Maximum number of services in a `List` response. The health checking protocol sets this limit. */
 const LISTED_SERVICES_MAX = 100;
@@ -20,7 +20,10 @@ const LISTED_SERVICES_MAX = 100;
  * per connection. A stream takes some kilobytes of memory.
  */
 const WATCHERS_MAX = 1000;
-/** Maximum number of bytes queued for one watcher. A status takes 7 bytes, so a client with a longer queue has stopped reading. */
+/**
+ * Maximum number of bytes queued for one watcher. A status takes 7 bytes, so a longer queue means that the client reads
+ * nothing.
+ */
 const QUEUED_BYTES_MAX = 64 * 1024;
 
 /**

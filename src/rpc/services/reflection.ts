@@ -28,8 +28,8 @@ const QUESTIONS_MAX = 1000;
 
 export interface ReflectionOptions {
   /**
-   * Additional files to describe. They declare message types that no method has as its request or response type, such as error
-   * details and the messages in Any fields.
+   * Additional files to describe. They declare message types that are not the request or response type of a method. Examples
+   * are error details and the messages in Any fields.
    */
   readonly files?: readonly DescFile[];
   /** When this signal aborts, open reflection streams end. So a shutdown does not wait for them. */

@@ -4,8 +4,10 @@ const OPAQUE = /^[A-Za-z0-9._~-]{1,128}$/;
 const CANONICAL_UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Matches text that contains a UUID. Some parsers ignore the other characters: google/uuid for Go ignores characters around the
- * UUID, SQL Server ignores those after it.
+ * Matches text that contains a UUID. Some parsers ignore other characters:
+ *
+ * - google/uuid for Go ignores characters around the UUID.
+ * - SQL Server ignores characters after the UUID.
  */
 const CONTAINS_UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 /**
@@ -14,8 +16,8 @@ const CONTAINS_UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
  */
 const FIVE_HEX_GROUPS = /^[0-9a-f]+(?:-[0-9a-f]+){4}$/i;
 /**
- * Matches the digits of a UUID. It is applied to an id without its hyphens, because PostgreSQL accepts a hyphen after any four
- * digits, or no hyphens. Python and .NET also accept `_` and `0x` between the digits.
+ * Matches the digits of a UUID. Remove all hyphens from the id first. PostgreSQL accepts a hyphen after any four digits, or no
+ * hyphens. Python and .NET also accept `_` and `0x` between the digits.
  */
 const HYPHENLESS_UUID = /^[0-9a-fx_]{32}$/i;
 

@@ -34,8 +34,8 @@ function domainKey(domain: string): string {
 }
 
 /**
- * Maximum number of times that `repeated` applies its function. More than one time is needed if the function changes its own
- * result. Known texts need at most three.
+ * Maximum number of calls of `fold` in `repeated`. A single call is not enough, because `fold` may change its own result. Known
+ * texts need at most three calls.
  */
 const ROUNDS_MAX = 8;
 

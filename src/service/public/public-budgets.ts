@@ -49,8 +49,8 @@ export function identityDemand(policy: PublicIdentity, identity: string, { budge
 }
 
 /**
- * Returns the bucket to which the invalid public calls of a network are charged. RPCs are charged to another bucket. So a
- * client can log in again even if failed RPCs have emptied that bucket.
+ * Returns the bucket to which the invalid public calls of a network are charged. Failed RPCs are charged to another bucket. So
+ * a client can log in again, even if failed RPCs have emptied the bucket of the RPCs.
  */
 export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
   return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };

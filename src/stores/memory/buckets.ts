@@ -5,7 +5,7 @@ import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
 
 export interface MemoryBucketOptions {
-  /** Maximum number of stored buckets. A bucket that has all its tokens is not stored. Each stored bucket takes up to 62 bytes. */
+  /** Maximum number of stored buckets. A bucket with all its tokens is not stored. A stored bucket takes up to 62 bytes. */
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
@@ -25,8 +25,8 @@ const NO_ROOM_RETRY_MS = 1000;
  *
  * - If the table has no room for a new bucket, the demand is refused.
  * - If the fingerprints of two keys collide, the two keys share one bucket. Their demands are then refused earlier.
- * - If the clock was set back, a full time may be later than the full time of an empty bucket. The bucket then counts as empty.
- *   So setting the clock back adds no tokens, and no wait is longer than the wait for an empty bucket.
+ * - If the clock was set back, a full time may be too far ahead, even for an empty bucket. The bucket then counts as empty. So
+ *   it gains no tokens, and its demands wait no longer than the demands of an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: GrowingTable;
@@ -51,7 +51,9 @@ export class MemoryBucketStore implements BucketStore {
     return this.#table.occupied;
   }
 
-  /** Frees the memory of buckets that have all their tokens again. Returns the number of freed bytes. Call this method every second. */
+  /**
+   * Frees the memory of buckets that have all their tokens. Returns the number of freed bytes. Call this method every second.
+   */
   trim(nowMs: number): number {
     return this.#table.trim(nowMs);
   }
@@ -89,8 +91,8 @@ export class MemoryBucketStore implements BucketStore {
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
-    // The two times differ only if the clock was set back. If the corrected time were not stored, a bucket that is only checked
-    // would gain no tokens until the clock has caught up.
+    // The stored time differs from `fullAtMs` only if the clock was set back. `fullAtMs` must then be stored. Otherwise, a
+    // bucket that is only checked would gain no tokens until the clock has caught up.
     if (fullAtMs !== this.#table.expiryMs(slot)) this.#table.setExpiry(slot, fullAtMs);
     const waitMs = waitAfterSpending(spent(fullAtMs, demand.budget, nowMs, tokens), demand.budget, nowMs);
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
@@ -135,8 +137,11 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   /**
-   * Takes a token, even from an empty bucket. Returns the time in ms that the demand would have to wait for the token; 0 if the
-   * bucket held it. If the table has no room, takes nothing and returns `NO_ROOM_RETRY_MS`.
+   * Takes a token, even from an empty bucket.
+   *
+   * - Returns 0 if the bucket had a token.
+   * - If the bucket was empty, returns the time in ms until it gains the token.
+   * - If the table has no room, takes nothing and returns `NO_ROOM_RETRY_MS`.
    */
   #spend(budget: Budget, index: number, nowMs: number): number {
     const slot = this.#claim(index, nowMs);
@@ -150,11 +155,11 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   /**
-   * Returns the full time of a bucket: the time at which it has all its tokens again. A stored time may be later than the full
-   * time of an empty bucket:
+   * Returns the full time of a bucket: the time at which it has all its tokens again. The stored time may be later than the
+   * full time of an empty bucket, for two reasons:
    *
-   * - If the current `take` changed the slot, it may have taken more tokens than the bucket held. The stored time is returned.
-   * - Otherwise the clock was set back. The full time of an empty bucket is returned.
+   * - The current `take` has taken more tokens than the bucket had. The result is the stored time.
+   * - The clock was set back. The result is the full time of an empty bucket.
    */
   #fullAtMs(slot: number, budget: Budget, nowMs: number): number {
     const fullAtMs = this.#table.expiryMs(slot);
@@ -183,8 +188,8 @@ function spent(fullAtMs: number, budget: Budget, nowMs: number, tokens = 1): num
 }
 
 /**
- * Returns the time in ms that a demand has to wait for its tokens; 0 if the bucket holds them. `fullAtMs` is the time at which
- * the bucket has all its tokens again, if the tokens are taken now.
+ * Returns the time in ms until a bucket has the tokens for a demand; 0 if it has them now. `fullAtMs` is the result of `spent`
+ * for these tokens.
  */
 function waitAfterSpending(fullAtMs: number, budget: Budget, nowMs: number): number {
   return Math.max(0, fullAtMs - capacityMs(budget) - nowMs);

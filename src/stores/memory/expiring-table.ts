@@ -11,13 +11,13 @@ const GROUP_LANES = 16;
 /** Length of a group in 64-bit floats. An expiry takes one float. */
 const GROUP_TIMES = 8;
 /**
- * Maximum load factor (occupied slots divided by all slots). A low load factor keeps searches short. Number of groups that a
- * search reads, from a simulation of 300,000 entries that are added and removed:
- * - Load 0.4: on average 1.14 for an absent fingerprint and 1.08 for a present one; at most 12.
- * - Load 0.6: on average 2.5 for an absent fingerprint and 1.35 for a present one; at most 44.
+ * Maximum load factor (occupied slots divided by all slots). A low load factor keeps searches short. A simulation with 300,000
+ * entries counted the groups that a search reads:
+ * - Load 0.4: on average 1.08 if the fingerprint is present, 1.14 if it is absent; at most 12.
+ * - Load 0.6: on average 1.35 if the fingerprint is present, 2.5 if it is absent; at most 44.
  */
 const LOAD_MAX = 0.4;
-/** Maximum number of groups in which `claim` searches for expired entries if the table is full. A search that finds none takes 5 µs. */
+/** Maximum number of groups that `claim` searches for expired entries if the table is full. The search takes at most 5 µs. */
 const RECLAIM_GROUPS_MAX = 512;
 /**
  * Maximum of an overflow counter (see `#overflowed`). In the simulation for `LOAD_MAX`, the counters reached 8. A counter at
@@ -39,21 +39,20 @@ const VACANT = 0;
  *
  * The low half of a fingerprint selects its home group. Every search for the fingerprint starts there:
  *
- * - If the home group is full, a new entry goes to the next group with a free slot. Every full group before that group adds 1
- *   to its overflow counter.
+ * - If the home group is full, a new entry goes to the next group with a free slot. Each full group that the entry passes adds
+ *   1 to its own overflow counter.
  * - When the entry is removed, the same counters are decreased by 1 (as in Facebook's F14).
  * - A search ends at the first group whose overflow counter is 0. So nearly every search reads one cache line and one counter.
  *
- * An entry stays reachable when a slot in an earlier group becomes free. So a fingerprint never occupies two slots, even if its
- * entry has expired.
+ * If a slot in a passed group becomes free, searches still find the entry. So a fingerprint never occupies two slots, even if
+ * its entry has expired.
  */
 export class ExpiringTable {
   readonly entriesMax: number;
   readonly #lanes: Int32Array;
   readonly #times: Float64Array;
   /**
-   * The overflow counters, one for each group. A counter holds the number of entries that are stored in a later group because this group
-   * was full.
+   * One overflow counter for each group: the number of entries that are stored in a later group because this group was full.
    */
   readonly #overflowed: Uint8Array;
   readonly #groups: number;
@@ -89,8 +88,8 @@ export class ExpiringTable {
   }
 
   /**
-   * The number of groups whose overflow counter is above 0. A search continues after such a group. Do not call this for each request,
-   * because it reads the counters of all groups.
+   * The number of groups at which a search does not end, because their overflow counter is above 0. This is slow: it reads the
+   * counters of all groups.
    */
   get overflowedGroups(): number {
     return this.#overflowed.reduce((sum, count) => sum + Math.sign(count), 0);
@@ -106,8 +105,8 @@ export class ExpiringTable {
   }
 
   /**
-   * Returns the slot of a fingerprint, even if its entry has expired; `NO_SLOT` if the fingerprint is absent. The slot is valid until the
-   * next `claim`.
+   * Returns the slot of a fingerprint, even if its entry has expired. Returns `NO_SLOT` if the fingerprint is absent. The slot
+   * is valid until the next `claim`.
    */
   find(low: number, high: number): number {
     let group = this.#homeOf(low);
@@ -244,7 +243,7 @@ export class ExpiringTable {
    * Updates the counters after an entry was added (`change` is 1) or removed (`change` is -1):
    *
    * - `#occupied`;
-   * - the overflow counter of every group from the home group of the entry up to the group before its own group.
+   * - the overflow counters of all groups that the entry passes: from its home group to the last group before `slot`.
    */
   #count(slot: number, change: 1 | -1): void {
     this.#occupied += change;

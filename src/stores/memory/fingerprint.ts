@@ -49,8 +49,8 @@ function lanesAtMost(first: string, second: string): number {
  *
  * - The first lane holds the length of the string, so that two different pairs never produce the same lanes.
  * - If every UTF-16 code unit fits into one byte, each further lane holds four code units.
- * - If not, each further lane holds two code units, and all bits of the length are inverted. The inverted length keeps the two
- *   formats apart.
+ * - Otherwise, each further lane holds two code units. All bits of the length are then inverted, so that the two formats never
+ *   produce the same lanes.
  * - UTF-8 is not used, because lone surrogates have no UTF-8 encoding.
  */
 function writePart(part: string, lanes: Int32Array, start: number): number {

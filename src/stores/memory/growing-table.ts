@@ -1,28 +1,28 @@
 import { ExpiringTable, NO_SLOT, TABLE_ENTRIES_MAX } from "./expiring-table.ts";
 
 /**
- * Average number of entries per segment of a full table. It bounds the time of a rebuild: a rebuild copies one segment, at 0.1
- * µs per entry.
+ * Number of entries per segment, on average, if the table is full. A low number keeps rebuilds short: a rebuild copies one
+ * segment, at 0.1 µs per entry.
  */
 const SEGMENT_ENTRIES = 4096;
 const SEGMENT_ENTRIES_MIN = 64;
 /**
- * Maximum number of segments. The `ExpiringTable` objects of 512 segments fit into the CPU's caches, without their entries. A
- * table that would need more segments has larger segments instead.
+ * Maximum number of segments. A larger table has larger segments instead of more segments. 512 `ExpiringTable` objects fit into
+ * the CPU's caches, not counting their entries.
  */
 const SEGMENTS_MAX = 512;
 /**
- * Number of slot numbers that are reserved for each segment. No segment needs nearly as many, because the secret seed spreads
+ * The slot numbers of segment n start at `n * SEGMENT_SLOTS`. No segment needs so many, because the secret seed spreads
  * the fingerprints evenly over the segments.
  */
 const SEGMENT_SLOTS = 2 ** 21;
-/** Memory of a segment per entry that it has room for, in bytes. */
+/** Size of a segment in bytes, divided by its `entriesMax`. */
 const ENTRY_BYTES = 41;
 /** After `prepare`, the segment has room for at least this number of new fingerprints. */
 const PREPARED_ENTRIES = 16;
-/** The room of a rebuilt segment, as a multiple of its live entries. */
+/** A rebuilt segment has room for this multiple of its live entries. */
 const GROWTH = 1.5;
-/** `trim` shrinks a segment if its live entries take less than this share of its room. */
+/** `trim` shrinks a segment if the number of live entries is less than this share of `entriesMax`. */
 const TRIM_BELOW = 0.25;
 /** Number of `trim` calls that together check every segment once. */
 const TRIM_CALLS = 30;
@@ -46,7 +46,7 @@ export class GrowingTable {
   readonly #segments: (ExpiringTable | undefined)[];
   readonly #segmentsPerHigh: number;
   #occupied = 0;
-  /** The number of entries that all segments together have room for. */
+  /** The sum of `entriesMax` of all segments. */
   #capacity = 0;
   #evictedUntilMs = 0;
   #reclaimAt = 0;
@@ -140,8 +140,8 @@ export class GrowingTable {
   }
 
   /**
-   * Replaces a segment by a new one that has room for the live entries and some more. `trim` passes the number of live entries
-   * as `trimmedTo`. If `trimmedTo` is 0, the segment is only removed.
+   * Replaces a segment by a new one that has room for the live entries and some more. Only `trim` sets `trimmedTo`, to the
+   * number of live entries. If `trimmedTo` is 0, the segment is removed and not replaced.
    */
   #rebuild(at: number, nowMs: number, trimmedTo?: number): ExpiringTable {
     const old = this.#segments[at];

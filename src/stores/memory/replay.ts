@@ -18,7 +18,7 @@ export interface MemoryReplayOptions {
  * - If the fingerprints of two requests collide, the second request is refused as a replay. With ten million reservations, the
  *   probability is 5 in 10¹³ per request.
  * - If the clock was set back, a request whose reservation was evicted may be in the freshness window again. So a request is
- *   refused as `REPLAY_STORE_UNAVAILABLE`, unless its reservation expires after every evicted reservation.
+ *   refused as `REPLAY_STORE_UNAVAILABLE`, unless its reservation would expire later than all evicted reservations.
  * - A clock step causes no refusals if it is smaller than the margin that the pipeline adds to the freshness window.
  */
 export class MemoryReplayStore implements ReplayStore {
@@ -58,8 +58,8 @@ export class MemoryReplayStore implements ReplayStore {
   }
 
   /**
-   * Returns true if no reservation with this expiry can have been evicted. If such a reservation is not in the table, it was
-   * never made.
+   * Returns true if an earlier reservation with this expiry would still be in the table. So if the table has no reservation,
+   * the request id was not used before.
    */
   #wouldBeStored(expiresAtMs: number, nowMs: number): boolean {
     return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs;

@@ -14,13 +14,13 @@ export interface SessionCacheOptions {
   /** Maximum number of cached sessions. The same maximum applies separately to cached unknown ids. */
   readonly entriesMax: number;
   /**
-   * Maximum number of session look-ups in flight. Each session id has at most one look-up in flight. At the maximum, a new look-up is
-   * refused.
+   * Maximum number of session look-ups in flight. Each session id has at most one look-up in flight. At the maximum, a new
+   * look-up is refused.
    */
   readonly lookUpsMax?: number | undefined;
   /**
-   * Returns whether revocations currently arrive. While it returns `false`, every `find` queries the session source. It may return `true`
-   * again only after the missed revocations were applied or `clear` was called. The default always returns `true`.
+   * Returns `false` while the push feed may miss revocations. Every `find` then queries the session source. Before `trusted`
+   * returns `true` again, the missed revocations must be applied, or `clear` must be called. The default always returns `true`.
    */
   readonly trusted?: (() => boolean) | undefined;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */

@@ -28,7 +28,7 @@ export interface RedisBucketOptions {
  *
  * KEYS: one bucket per demand. ARGV: the time in ticks ('' for the server's clock), then three values per demand:
  * - The ticks in which its bucket gains one token.
- * - The ticks in which its bucket, if empty, gains all tokens.
+ * - The ticks in which an empty bucket gains all its tokens.
  * - '1' if the demand is in shadow mode, '0' if not. A demand in shadow mode is never refused.
  *
  * Returns these numbers:
@@ -40,8 +40,8 @@ export interface RedisBucketOptions {
  * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that
  * time. With the caller's clock, the key expires one minute later (`slack_ms`), because this clock may stand still in a test.
  *
- * If the clock was set back, a stored time may be later than the time of an empty bucket. The script then stores the time of an
- * empty bucket, even if it takes no token.
+ * If the clock was set back, the stored time may be too far ahead, even for an empty bucket. The bucket then counts as empty.
+ * The script stores the corrected time, even if it takes no token.
  */
 const TAKE = new Script(`
 local now, slack_ms = tonumber(ARGV[1]), 60000
@@ -130,8 +130,8 @@ export class RedisBucketStore implements BucketStore {
   }
 
   /**
-   * Sends all demands in shadow mode. The script then takes each demand independently and refuses none, because `spend` records
-   * what has already happened.
+   * Sends every demand as if its budget were in shadow mode. So the script refuses no demand, because `spend` records what has
+   * already happened.
    *
    * While Redis is unreachable, spends from the local buckets, even if `onUnavailable` is `refuse`.
    */

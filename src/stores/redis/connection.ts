@@ -26,8 +26,8 @@ const CALLS_MAX = 16_384;
 /** The error replies after which the gateway closes the connection. The server became a replica, or its password changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
 /**
- * The error codes that `onError` gets unchanged (Redis protocol, "Simple errors"). It gets `other` for any other code, so that
- * the metric's label has few values.
+ * The error codes that `onError` gets unchanged (Redis protocol, "Simple errors"). All other codes become `other`, so that the
+ * label of the metric has few values.
  */
 const ERROR_CODE =
   /^(BUSY|ERR|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|WRONGPASS|WRONGTYPE)\b/;

@@ -112,7 +112,7 @@ export class RedisHealth {
 
 interface Failure {
   readonly reason: string;
-  /** The time of the first of consecutive failures, on the monotonic clock. */
+  /** The time of the first failure after the last successful check, on the monotonic clock. */
   readonly sinceMs: number;
 }
 

@@ -81,7 +81,7 @@ export class RedisLink {
   }
 
   #onLost(connection: RedisConnection, reason: string): void {
-    // If the connection is lost during `prepare`, `#connect` throws the reason.
+    // A connection that is lost during `prepare` is ignored here: `#connect` throws the reason.
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#downReason = reason;

@@ -85,9 +85,9 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
   await openLink(link, address);
-  // While newly signed requests are refused, each refusal would spend the failure budget of a network. So the start waits for
-  // the end of this time, but at most for the margin. The time is longer only if the timestamp of an earlier request was more
-  // than the margin ahead of the server's time.
+  // Waits until newly signed requests are accepted. Otherwise, each refusal would spend the failure budget of a network. The
+  // wait is limited to the margin. It would be longer only if the timestamp of an earlier request was more than the margin
+  // ahead of the server's time.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);
   return {

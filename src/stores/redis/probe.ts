@@ -42,8 +42,7 @@ export function explainFailure(options: ProbeOptions): Promise<string> {
   });
   socket.once("end", () => resolve(replies === "" ? explainHangUp(options) : explainReplies(replies)));
   socket.on("error", (error: NodeJS.ErrnoException) => resolve(explainError(error, options)));
-  // A Redis without TLS takes the start of the TLS handshake for an unfinished command. It waits for the rest and sends no
-  // reply.
+  // A Redis without TLS treats the start of a TLS handshake as an incomplete command. It waits for the rest and sends no reply.
   const noReply = () => `no reply within ${timeoutMs} ms${usesTls(url) && !isOpen ? WITHOUT_TLS : ""}`;
   const timer = setTimeout(() => resolve(noReply()), timeoutMs);
   return promise.finally(() => {

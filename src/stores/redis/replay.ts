@@ -16,8 +16,8 @@ export interface RedisReplayOptions {
 }
 
 /**
- * The script stores the latest expiry of any reservation in the marker (the Redis hash that names the epoch). It adds this time
- * to the stored value. So it writes the marker about once in this time, not for every request.
+ * The marker (the Redis hash that names the epoch) contains the latest expiry of any reservation. The script stores a value
+ * that is later than the expiry by this time. So it writes the value about five times per second, not for every request.
  */
 const EXPIRY_STEP_MS = 200;
 

@@ -7,7 +7,7 @@ export interface StoreEpochOptions {
   readonly durable: boolean;
   /** Lifetime of a reservation in ms, if the timestamp of its request equals the server's time. */
   readonly reservedForMs: number;
-  /** Expected maximum lead of a request's timestamp over the server's time, in ms. For larger leads, see `StoreEpoch`. */
+  /** Expected maximum of a request's timestamp minus the server's time, in ms. `StoreEpoch` also covers larger differences. */
   readonly marginMs: number;
 }
 
@@ -21,9 +21,9 @@ export interface StoreEpochOptions {
  * - `latest`: the latest expiry of any reservation.
  * - `usual`: the expected maximum lifetime of a reservation, in ms.
  *
- * If `now` is before `seen`, the server's clock was set back. The function then corrects the stored end:
- * - Keys that expired before `seen` are gone. So the end is at least `seen`, or `latest` if that is earlier.
- * - The stored end may be computed from the wrong time. So the end is at most `now + usual`, or `latest` if that is later.
+ * If `now` is before `seen`, the server's clock was set back. The function then limits the stored end:
+ * - Minimum: `seen` or `latest`, whichever is earlier. Keys that expired before `seen` are gone.
+ * - Maximum: `now + usual` or `latest`, whichever is later. The stored end may be computed from the wrong time.
  *
  * Three stored names differ from the terms in this file: `fence_ms` (end of the quarantine), `ahead_ms` (latest expiry) and the
  * key `continuity` (the marker). They are kept because gateways of two versions share one Redis during an upgrade.
@@ -58,8 +58,9 @@ end
  * - This gateway has joined no epoch before.
  * - The server is durable. If it is not, it may have lost the marker while no gateway ran.
  *
- * If the marker names an epoch that this gateway did not join last, the server has lost its memory since then. The quarantine
- * is then extended to the latest expiry. If the new epoch started without a quarantine, one starts now.
+ * If the marker names another epoch than this gateway joined last, the server has lost its memory in the meantime:
+ * - The quarantine of the new epoch is extended to the latest expiry.
+ * - If the new epoch started without a quarantine, one starts now.
  */
 const JOIN = new Script(`${MARKER_PRELUDE}
 local server, epoch, durable, latest = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
@@ -121,9 +122,10 @@ export interface EpochCheck {
 }
 
 /**
- * The epoch of the Redis memory that this gateway uses. It detects that reservations may be lost, and then refuses the requests
- * that they covered. Otherwise, a request that was accepted before could be accepted again. Reservations are lost in three
- * ways:
+ * The epoch of the Redis memory that this gateway uses. Redis may lose reservations. Requests whose reservation may be lost are
+ * refused, because otherwise a request could be accepted twice.
+ *
+ * Reservations are lost in three ways:
  * - A restart may lose the last writes.
  * - A flush loses everything.
  * - If the server's clock runs ahead, keys expire early.
@@ -131,9 +133,9 @@ export interface EpochCheck {
  * All gateways share a marker: a hash in Redis that names the epoch. If the marker shows that writes may be lost, a new epoch
  * starts, in quarantine. If the server's clock was set back, the quarantine of the current epoch is extended.
  *
- * During the quarantine, a request is refused if its reservation would expire before the quarantine ends. This reservation may
- * be one of the lost reservations. The quarantine ends when all lost reservations would have expired:
- * - If a timestamp was at most the margin ahead of the server's time, the expiry of its reservation has a known limit.
+ * During the quarantine, a request is refused if its reservation would expire before the quarantine ends. The quarantine ends
+ * when all lost reservations would have expired:
+ * - A timestamp is usually at most the margin ahead of the server's time. The expected maximum lifetime then limits the expiry.
  * - If a timestamp was further ahead, the gateways know the expiry. Each gateway stores the latest expiry that a script
  *   returned, and reports it when it joins an epoch.
  *

@@ -50,8 +50,8 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
 }
 
 /**
- * After a renewal of the certificate, a new server replaces the old server. The old server closes all its connections after
- * this time without requests. Until then, a connection can finish its TLS handshake or send the rest of a request head.
+ * After a renewal of the certificate, a new server replaces the old server. The old server closes its connections when it has
+ * had no request for this time. Until then, a connection can finish its TLS handshake or send the rest of a request head.
  */
 const RETIRED_IDLE_MS = 10_000;
 

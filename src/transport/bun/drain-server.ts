@@ -7,8 +7,8 @@ export interface DrainableServer {
 
 const CHECK_INTERVAL_MS = 20;
 /**
- * The drain closes all connections after this time without requests. Until then, clients receive the last response and send
- * their close_notify.
+ * The drain closes all connections when no request was in flight for this time. Until then, clients receive the last response
+ * and send their close_notify.
  */
 const IDLE_MS = 200;
 

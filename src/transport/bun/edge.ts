@@ -40,10 +40,10 @@ export interface EdgeParts {
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /**
- * Minimum of Bun's limit for the length of a body, in bytes. If a body exceeds this limit, Bun closes the connection without a
+ * Lower bound of `bodyBytesMax`, in bytes. If a body is longer than `bodyBytesMax`, Bun closes the connection without a
  * response.
  *
- * The limit is well above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a
+ * `bodyBytesMax` is well above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a
  * refused body, so it takes no memory.
  */
 const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
@@ -95,7 +95,7 @@ type Call = (request: Request, path: string, server: AppServer) => Promise<Respo
  * Answers requests whose target matches no route.
  *
  * - A POST to a path of the form `/package.Service/Method` gets an RPC error for an unknown method.
- * - All other requests get a REST error. One case is a path that equals the path of a method only after normalisation.
+ * - All other requests get a REST error. They include requests whose path equals the path of a method only after normalisation.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {

@@ -156,8 +156,8 @@ export function toResponse(
 }
 
 /**
- * Creates a direct stream of Bun. The client code needs the DOM types, which have no direct streams. `Reflect.construct`
- * bypasses these types.
+ * Creates a direct stream of Bun. The types of the project include the DOM types, which do not support direct streams.
+ * `Reflect.construct` bypasses these types.
  */
 function directStream(source: Bun.DirectUnderlyingSource<Uint8Array>): ReadableStream<Uint8Array> {
   return Reflect.construct(ReadableStream, [source]);

@@ -209,8 +209,8 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
 const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
 
 /**
- * Returns the socket for `node:http2`. If the client may set a small SETTINGS_HEADER_TABLE_SIZE, wraps the socket in a filter,
- * because Bun ignores this setting (`TableSizeFilter`).
+ * Returns the socket for `node:http2`. Bun ignores the setting SETTINGS_HEADER_TABLE_SIZE. So if a client may have set a small
+ * size, the socket is wrapped in a filter (`TableSizeFilter`).
  */
 function servedSocket(socket: Socket, first: Buffer): Duplex {
   socket.unshift(first);

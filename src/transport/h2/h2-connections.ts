@@ -90,8 +90,8 @@ export class H2Connections {
 }
 
 /**
- * Destroys a connection without open streams on which a GOAWAY was sent. The runtime would not close it while the client opens
- * new streams: it ignores these streams, but waits for their end.
+ * Destroys a connection after its GOAWAY, if it has no open streams. The runtime would not close it while the client opens new
+ * streams: it ignores these streams, but waits for their end.
  */
 function destroyIfIdle(connection: Http2Session, state: ConnectionState): void {
   if (state.streams === 0) setImmediate(() => connection.destroy());

@@ -4,8 +4,8 @@ import { LiveSet } from "../../core/live-set.ts";
 interface OpenResponse {
   readonly stream: ServerHttp2Stream;
   /**
-   * Number of bytes that were queued for the client at the last check. `undefined` if the application had not ended the
-   * response and did not wait for `drain`.
+   * Number of bytes that were queued for the client at the last check. `undefined` if the response did not wait for the client
+   * (see `H2Stalls`).
    */
   queuedBytes: number | undefined;
 }

@@ -34,8 +34,8 @@ export type NetworkOf = (address: string) => string | undefined;
 /**
  * The edge's connections, as found in the fd table of the process.
  *
- * - The kernel gives a new file the lowest free descriptor. Most new connections are thus below the lowest descriptor that is
- *   free now, or above the highest known socket. `scanNew` inspects only these descriptors.
+ * - `scanNew` inspects the descriptors below the lowest free descriptor, and those above the highest known socket. Most new
+ *   connections are there, because the kernel gives a new file the lowest free descriptor.
  * - `scanNext` inspects a part of the table in each call, and the whole table over many calls. It finds closed connections, and
  *   new connections that `scanNew` did not find.
  */
@@ -51,7 +51,7 @@ export class EdgeConnections {
   readonly #perNetwork = new NetworkCounter();
   /** The fd at which the next call of `scanNext` continues. */
   #next = 0;
-  /** The first fd that the current pass of `scanNext` does not inspect. */
+  /** The current pass of `scanNext` inspects only fds below this number. */
   #end = 0;
   /** Every known socket has an fd below this number. */
   #top = 0;

@@ -21,10 +21,12 @@ export interface ShedConnection<Connection> {
 }
 
 /**
- * The fair share of one network, as a fraction of `totalMax`. If the total is exceeded, networks with more connections than
- * this share lose connections first. If this is not enough, the newest of all other connections are closed.
+ * The fair share of one network, as a fraction of `totalMax`. If `totalMax` is exceeded, connections are closed in this order:
  *
- * Many new connections from many networks thus do not close older connections of networks within their fair share.
+ * - the newest connections of networks that exceed their fair share
+ * - the newest of all other connections
+ *
+ * So many new connections from many networks do not close older connections of networks within their fair share.
  */
 const FAIR_SHARE = 1 / 64;
 

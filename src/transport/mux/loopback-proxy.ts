@@ -33,7 +33,7 @@ interface Origin {
 interface Pair {
   readonly client: Socket;
   readonly inner: Socket;
-  /** Number of queued and of written bytes of `client` at the last stall check, as text. `undefined` if the queue was empty. */
+  /** The text `<queued bytes> of <written bytes>` of `client` at the last stall check. `undefined` if no bytes were queued. */
   stalledAt: string | undefined;
 }
 

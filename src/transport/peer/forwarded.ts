@@ -9,8 +9,8 @@ const IPV6_NODE = /^\[([0-9A-Fa-f:.]+)\](?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?$/;
  * Yields the hops of a `Forwarded` header (RFC 7239 4), starting with the nearest hop. A hop is the text of an address. If an
  * element has no address (`unknown`, an obfuscated identifier, or a syntax error), its hop is "".
  *
- * The header is parsed from right to left, because proxies append their elements on the right. An error in the part that the
- * client wrote, such as an unpaired quotation mark, thus does not change the elements of proxies.
+ * The header is parsed from right to left, because proxies append their elements on the right. So a syntax error in the
+ * elements of the client, such as an unpaired quotation mark, does not affect the elements of proxies.
  */
 export function* forwardedHops(header: string): Generator<string, void, undefined> {
   for (const element of splitFromRight(header, ",")) yield addressOf(element);

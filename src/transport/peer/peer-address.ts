@@ -89,7 +89,7 @@ export class PeerResolver {
    * farthest:
    *
    * - At the first address that is not a trusted proxy, returns this address.
-   * - At a hop that is not an address, returns the address before this hop. The hops behind it cannot be trusted.
+   * - At a hop that is not an address, returns the last address that was read. All farther hops are untrusted.
    * - At the end of the header, or after `HOPS_MAX` hops, returns the last address that was read.
    */
   #behindProxies(socket: IpAddress, header: string): IpAddress {

@@ -109,7 +109,7 @@ function readV2(bytes: Buffer): ProxyRead {
 
 /**
  * Returns the source address, which is the first address in the address block of the header. Returns `undefined` for the family
- * UNSPEC, which has no address. Throws for other families, except TCP over IPv4 and TCP over IPv6.
+ * UNSPEC, which has no address. Supports TCP over IPv4 and TCP over IPv6. Throws for all other families.
  */
 function v2Source(family: number | undefined, block: Buffer): string | undefined {
   if (family === 0x00) return undefined;

@@ -20,7 +20,7 @@ const WARN_DAYS = 14;
  */
 export class TlsExpiryWatch {
   readonly #parts: TlsExpiryParts;
-  /** Time of the last log line of each file and message, in ms of `clock.monotonic()`. */
+  /** For each pair of file and message: the time of the last log line, in ms of `clock.monotonic()`. */
   readonly #warnedAtMs = new Map<string, number>();
 
   constructor(parts: TlsExpiryParts) {

@@ -14,7 +14,7 @@ export class EventSubscriber {
   readonly #abort = new AbortController();
 
   /** Subscribes, and resolves at the first event or the end. `payload`: the subscription's payload, the text of a JSON object or "". */
-  static async open(transport: Transport, device: Device, payload = ""): Promise<EventSubscriber> {
+  static async open(transport: Transport, device: Pick<Device, "signer">, payload = ""): Promise<EventSubscriber> {
     const subscriber = new EventSubscriber();
     subscriber.#run(createClient(Gateway, transport), device, payload);
     await until(() => subscriber.events.length > 0 || subscriber.ended !== undefined, "the stream to open");
@@ -37,7 +37,7 @@ export class EventSubscriber {
     this.#abort.abort();
   }
 
-  async #run(client: Client<typeof Gateway>, device: Device, payload: string): Promise<void> {
+  async #run(client: Client<typeof Gateway>, device: Pick<Device, "signer">, payload: string): Promise<void> {
     const request = await device.signer.sign("gateway.subscribe", new TextEncoder().encode(payload));
     try {
       for await (const event of client.subscribeEvents(request, { signal: this.#abort.signal })) this.events.push(event);

@@ -7,6 +7,7 @@ import { type Clock, sleep, systemClock } from "../core/clock.ts";
 import { Revocations } from "../core/revocations.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
+import { EventIds } from "../crypto/event-ids.ts";
 import { KeyRing } from "../crypto/key-ring.ts";
 import { openHub } from "../hub/open.ts";
 import { watchClock } from "../observe/clock-watch.ts";
@@ -60,6 +61,8 @@ export interface GatewayOptions {
   readonly openStores?: typeof openStores | undefined;
 }
 
+const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
+
 const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
 
 /**
@@ -91,6 +94,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { hub, sink, ...push } = openHub(hubSettings(config), {
     ...{ signer: keys, clock, metrics, log, revocations, sessions: stores.sessions, sleep },
     admittedTimestamps: { windowMs: config["freshness.window_ms"], sinceMs: stores.replayCoverageStartMs },
+    eventIds: new EventIds(keys.eventIdKeys, fillRandom),
+    fillRandom,
     newEventId: () => Bun.randomUUIDv7(),
     random: Math.random,
   });

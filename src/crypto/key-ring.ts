@@ -1,6 +1,7 @@
 import { createHash, type KeyObject } from "node:crypto";
 import type { Signer } from "../core/keys.ts";
 import { privateKeyObject, rawPublicKey, signEd25519 } from "./ed25519.ts";
+import { eventIdKey } from "./event-ids.ts";
 
 /** An Ed25519 public key as a JWK (RFC 8037). */
 export interface PublicJwk {
@@ -36,12 +37,15 @@ export class KeyRing implements Signer {
   readonly keyId: string;
   /** The body of `GET /.well-known/jwks.json`. */
   readonly jwks: { readonly keys: readonly PublicJwk[] };
+  /** The keys of event ids, one per seed, the current one first: see `EventIds`. */
+  readonly eventIdKeys: readonly [Uint8Array, ...Uint8Array[]];
   readonly #current: KeyObject;
 
   constructor(seeds: KeySeeds) {
     this.#current = privateKeyObject(seeds.current);
     const current = publicJwk(rawPublicKey(this.#current));
     const others = [seeds.next, seeds.previous].filter((seed) => seed !== undefined);
+    this.eventIdKeys = [eventIdKey(seeds.current), ...others.map(eventIdKey)];
     this.keyId = current.kid;
     this.jwks = { keys: [current, ...others.map((seed) => publicJwk(rawPublicKey(privateKeyObject(seed))))] };
   }

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Signer } from "../core/keys.ts";
 import { type Audience, SignedEvent } from "./event.ts";
-import type { StreamPositions } from "./stream-positions.ts";
+import type { Position, StreamPositions } from "./stream-positions.ts";
 
 /** The recipient and the contents of a `gateway.server_time` event. */
 export interface ServerTimeDetails {
@@ -10,7 +10,7 @@ export interface ServerTimeDetails {
   readonly requestId: string;
   readonly resumed: boolean;
   /** The stream position up to which the client has received all events; `undefined` if the client must resync. */
-  readonly position: number | undefined;
+  readonly position: Position | undefined;
 }
 
 /**
@@ -62,12 +62,12 @@ export class GatewayEvents {
     return this.#create("server_time", `session:${deviceSessionId}`, position, utf8.encode(JSON.stringify(payload)));
   }
 
-  heartbeat(position: number): SignedEvent {
+  heartbeat(position: Position): SignedEvent {
     return this.#create("heartbeat", "all", position, EMPTY);
   }
 
   /** Creates `gateway.resync`. It tells the client to fetch its state again, because events may be lost. */
-  resync(audience: Audience, position: number): SignedEvent {
+  resync(audience: Audience, position: Position): SignedEvent {
     return this.#create("resync", audience, position, EMPTY);
   }
 
@@ -75,7 +75,7 @@ export class GatewayEvents {
    * Creates an event. A client that received it can resume a stream from `position`. If `position` is `undefined`, the event id
    * is random, and no stream can resume from this event.
    */
-  #create(name: string, audience: Audience, position: number | undefined, payloadBytes: Uint8Array): SignedEvent {
+  #create(name: string, audience: Audience, position: Position | undefined, payloadBytes: Uint8Array): SignedEvent {
     const { signer, clock, positions, newEventId } = this.#parts;
     const eventId = position === undefined ? newEventId() : positions.eventIdAt(position);
     return new SignedEvent({ eventType: `gateway.${name}`, eventId, audience, timestampMs: clock.now(), payloadBytes }, signer);

@@ -1,6 +1,6 @@
 import type { SignedEvent } from "./event.ts";
 import { ReplayBuffer, type ReplayBufferKey, type ReplayEntry } from "./replay-buffer.ts";
-import type { StreamPositions } from "./stream-positions.ts";
+import type { Position, StreamPositions } from "./stream-positions.ts";
 
 /** The bounds of the event history. */
 export interface HistoryLimits {
@@ -17,7 +17,7 @@ export interface HistoryLimits {
 /** The events that a client missed before it resumed its stream. */
 export interface MissedEvents {
   /** The stream position up to which the client has received all events. */
-  readonly after: number;
+  readonly after: Position;
   /** All events after the position `after` for the client's user or session, in order. */
   readonly events: readonly SignedEvent[];
 }
@@ -39,7 +39,7 @@ const BUFFER_OVERHEAD_BYTES = 512;
  */
 export class History {
   readonly #limits: HistoryLimits;
-  readonly #positions: StreamPositions;
+  readonly #positions: Pick<StreamPositions, "parse">;
   readonly #buffers = new Map<ReplayBufferKey, ReplayBuffer>();
   #oldest: ReplayEntry | undefined;
   #newest: ReplayEntry | undefined;
@@ -47,7 +47,7 @@ export class History {
   #heldBytes = 0;
   #evictedThrough = 0;
 
-  constructor(limits: HistoryLimits, positions: StreamPositions) {
+  constructor(limits: HistoryLimits, positions: Pick<StreamPositions, "parse">) {
     this.#limits = limits;
     this.#positions = positions;
   }
@@ -66,7 +66,7 @@ export class History {
    * If `event` is `undefined` or too large, stores an entry without an event. Then no stream of `key` can resume from an
    * earlier position.
    */
-  add(key: ReplayBufferKey, event: SignedEvent | undefined, position: number, nowMs: number): void {
+  add(key: ReplayBufferKey, event: SignedEvent | undefined, position: Position, nowMs: number): void {
     const buffer = this.#bufferOf(key);
     const stored =
       event !== undefined && event.heldBytes + ENTRY_OVERHEAD_BYTES <= this.#limits.bytesMax ? event.compact() : undefined;
@@ -80,10 +80,10 @@ export class History {
       older: this.#newest,
       newer: undefined,
     });
-    if (stored === undefined) buffer.incompleteThrough = position;
+    if (stored === undefined) buffer.incompleteThrough = position.order;
     const { eventsMax, bytesMax, totalBytesMax } = this.#limits;
     while (buffer.events > eventsMax || buffer.heldBytes > bytesMax) {
-      buffer.incompleteThrough = Math.max(buffer.incompleteThrough, buffer.oldest?.position ?? 0);
+      buffer.incompleteThrough = Math.max(buffer.incompleteThrough, buffer.oldest?.position.order ?? 0);
       this.#drop(buffer.oldest);
     }
     while (this.#heldBytes > totalBytesMax) this.#evictOldest();
@@ -97,10 +97,12 @@ export class History {
   since(eventId: string, userId: string, deviceSessionId: string): MissedEvents | undefined {
     const buffers = [this.#buffers.get(`user:${userId}`), this.#buffers.get(`session:${deviceSessionId}`)];
     const after = this.#positions.parse(eventId) ?? positionIn(buffers, eventId);
-    if (after === undefined || after < this.#evictedThrough) return undefined;
-    if (buffers.some((buffer) => buffer !== undefined && buffer.incompleteThrough > after)) return undefined;
+    if (after === undefined || after.order < this.#evictedThrough) return undefined;
+    if (buffers.some((buffer) => buffer !== undefined && buffer.incompleteThrough > after.order)) return undefined;
     const entries = buffers.flatMap((buffer) => [...(buffer?.entries() ?? [])]);
-    const missed = entries.filter(({ position }) => position > after).toSorted((a, b) => a.position - b.position);
+    const missed = entries
+      .filter(({ position }) => position.order > after.order)
+      .toSorted((a, b) => a.position.order - b.position.order);
     return { after, events: missed.flatMap(({ event }) => event ?? []) };
   }
 
@@ -109,14 +111,14 @@ export class History {
     while (this.#oldest !== undefined && nowMs - this.#oldest.storedAtMs >= ageMs) this.#evictOldest();
   }
 
-  /** Drops all events. No stream can then resume from a position that was created before this call. */
-  clear(): void {
+  /** Drops all events. No stream can then resume from a position before `position`. */
+  clear(position: Position): void {
     this.#buffers.clear();
     this.#oldest = undefined;
     this.#newest = undefined;
     this.#events = 0;
     this.#heldBytes = 0;
-    this.#evictedThrough = this.#positions.next();
+    this.#evictedThrough = position.order;
   }
 
   #bufferOf(key: ReplayBufferKey): ReplayBuffer {
@@ -140,7 +142,7 @@ export class History {
   #evictOldest(): void {
     const entry = this.#oldest;
     if (entry === undefined) return;
-    this.#evictedThrough = entry.position;
+    this.#evictedThrough = entry.position.order;
     this.#drop(entry);
   }
 
@@ -163,7 +165,7 @@ export class History {
 }
 
 /** Returns the position of the event with this id. Returns `undefined` if no event or more than one event has this id. */
-function positionIn(buffers: readonly (ReplayBuffer | undefined)[], eventId: string): number | undefined {
+function positionIn(buffers: readonly (ReplayBuffer | undefined)[], eventId: string): Position | undefined {
   const positions = buffers.flatMap((buffer) => buffer?.positionsOf(eventId) ?? []);
   return positions.length === 1 ? positions[0] : undefined;
 }

@@ -5,6 +5,7 @@ import { type Reason, refuse } from "../core/refusal.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Metrics } from "../core/telemetry.ts";
+import type { EventIds } from "../crypto/event-ids.ts";
 import { Broadcaster } from "./broadcaster.ts";
 import { SignedEvent } from "./event.ts";
 import { type AdmittedTimestamps, GatewayEvents } from "./gateway-events.ts";
@@ -36,7 +37,10 @@ export interface HubOptions extends HubLimits {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly revocations: Pick<RevocationLog, "mark" | "revokedSince">;
-  /** Creates a unique event id (UUIDv7), for events that the backend sent without an id. */
+  /** Creates and reads the ids that name a position of the push feed. */
+  readonly eventIds: EventIds;
+  readonly fillRandom: (bytes: Uint8Array) => void;
+  /** Creates a unique event id (UUIDv7), for events that the backend sent without an id and without a cursor. */
   readonly newEventId: () => string;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
@@ -81,7 +85,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#streams = new LiveStreams(options.streams);
-    this.#positions = new StreamPositions(options.clock, options.newEventId());
+    this.#positions = new StreamPositions({ ids: options.eventIds, fillRandom: options.fillRandom });
     this.#history = new History(options.history, this.#positions);
     this.#gatewayEvents = new GatewayEvents({ ...options, positions: this.#positions });
     this.#broadcaster = new Broadcaster({ streams: this.#streams, defer: options.defer });
@@ -137,15 +141,18 @@ export class Hub {
     return subscription;
   }
 
-  /** Delivers a backend event to the open streams of its audience. Stores it for streams that resume. */
-  publish(event: ClientEvent): void {
+  /**
+   * Delivers a backend event to the open streams of its audience. Stores it for streams that resume. `cursor` is the event's cursor in the
+   * push feed, if it has one.
+   */
+  publish(event: ClientEvent, cursor?: string): void {
     const { clock, metrics, newEventId, signer } = this.#options;
     const receivedAtMs = clock.monotonic();
     const audience = audienceOf(event);
-    const { eventType, eventId, payloadBytes } = event;
-    const draft = { eventType, eventId: eventId || newEventId(), audience, timestampMs: clock.now(), payloadBytes };
-    const signed = new SignedEvent(draft, signer);
-    const position = this.#positions.next();
+    const position = this.#positions.next(cursor);
+    const { eventType, payloadBytes } = event;
+    const eventId = event.eventId || this.#positions.eventIdOf(position) || newEventId();
+    const signed = new SignedEvent({ eventType, eventId, audience, timestampMs: clock.now(), payloadBytes }, signer);
     const written = this.#deliver(signed, event, receivedAtMs);
     this.#history.add(audience, signed, position, receivedAtMs);
     if (written === 0) return;
@@ -157,10 +164,16 @@ export class Hub {
    * Call this if an event for this audience is lost. Every open stream of the audience gets `gateway.resync`. A stream that
    * resumes from an earlier position gets `gateway.resync` at its start.
    */
-  resyncAudience(event: ClientAudience): void {
+  resyncAudience(event: ClientAudience, cursor?: string): void {
     const audience = audienceOf(event);
-    this.#history.add(audience, undefined, this.#positions.next(), this.#options.clock.monotonic());
-    this.#deliver(this.#gatewayEvents.resync(audience, this.#positions.next()), event);
+    const position = this.#positions.next(cursor);
+    this.#history.add(audience, undefined, position, this.#options.clock.monotonic());
+    this.#deliver(this.#gatewayEvents.resync(audience, position), event);
+  }
+
+  /** Call this when the push feed has reached a cursor with a message that clients do not get. Every client has received all events up to it. */
+  reached(cursor: string): void {
+    this.#positions.reach(cursor);
   }
 
   /**
@@ -184,8 +197,9 @@ export class Hub {
    */
   gap(): void {
     this.invalidateLookUps();
-    this.#history.clear();
-    this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.next()));
+    const position = this.#positions.next();
+    this.#history.clear(position);
+    this.#broadcaster.send(this.#gatewayEvents.resync("all", position));
   }
 
   /** Refuses subscriptions whose session was looked up before this call, because a revocation may have been lost. */
@@ -200,7 +214,7 @@ export class Hub {
     for (const stream of this.#streams) if (nowMs >= stream.expiresAtMs) stream.close("STREAM_EXPIRED");
     if (nowMs < this.#nextHeartbeatMs) return;
     this.#nextHeartbeatMs = nowMs + this.#options.heartbeatIntervalMs;
-    if (this.#streams.size > 0) this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.next()));
+    if (this.#streams.size > 0) this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.latest));
   }
 
   /** Ends every stream with SHUTTING_DOWN, and refuses new streams. */
@@ -242,13 +256,13 @@ export class Hub {
     const missed = resumeAfter === undefined ? undefined : this.#findMissed(resumeAfter, userId, deviceSessionId);
     const mustResync = resumeAfter !== undefined && missed === undefined;
     // A client that must resync gets no resume position until `gateway.resync` is delivered.
-    const position = mustResync ? undefined : (missed?.after ?? this.#positions.next());
+    const position = mustResync ? undefined : (missed?.after ?? this.#positions.latest);
     const resumed = missed !== undefined;
     subscription.deliver(this.#gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position }));
     const nowMs = this.#options.clock.monotonic();
     const replayed = (missed?.events ?? []).filter((event) => subscription.deliver(event, nowMs));
     this.#options.metrics.count("sallyport_event_deliveries_total", undefined, replayed.length);
-    if (mustResync) subscription.deliver(this.#gatewayEvents.resync(`session:${deviceSessionId}`, this.#positions.next()));
+    if (mustResync) subscription.deliver(this.#gatewayEvents.resync(`session:${deviceSessionId}`, this.#positions.latest));
   }
 
   #findMissed(resumeAfter: string, userId: string, deviceSessionId: string): MissedEvents | undefined {

@@ -4,6 +4,7 @@ import type { Signer } from "../core/keys.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { SessionDirectory } from "../core/sessions.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
+import type { EventIds } from "../crypto/event-ids.ts";
 import type { AdmittedTimestamps } from "./gateway-events.ts";
 import { Hub, type HubLimits } from "./hub.ts";
 import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts";
@@ -24,6 +25,8 @@ export interface HubParts {
   readonly revocations: Revocations;
   readonly sessions: SessionDirectory;
   readonly admittedTimestamps: AdmittedTimestamps;
+  readonly eventIds: EventIds;
+  readonly fillRandom: (bytes: Uint8Array) => void;
   readonly newEventId: () => string;
   readonly random: () => number;
   readonly sleep: SessionRecheckOptions["sleep"];
@@ -65,14 +68,18 @@ export function openHub(settings: HubSettings, parts: HubParts): RunningHub {
   return {
     hub,
     sink: {
-      event: (event) => hub.publish(event),
-      lost(audience, what) {
+      event: (event, cursor) => hub.publish(event, cursor),
+      lost(audience, what, cursor) {
         // While a look-up is in flight, its user is not known. So a lost revocation invalidates all look-ups, not only those of
         // its audience.
         if (what === "revocation") revocations.lost();
-        hub.resyncAudience(audience);
+        hub.resyncAudience(audience, cursor);
       },
-      revoke: (revocation) => void revocations.revoke(revocation),
+      revoke(revocation, cursor) {
+        revocations.revoke(revocation);
+        if (cursor !== undefined) hub.reached(cursor);
+      },
+      reached: (cursor) => hub.reached(cursor),
       gap() {
         revocations.lost();
         hub.gap();

@@ -1,4 +1,5 @@
 import type { SignedEvent } from "./event.ts";
+import type { Position } from "./stream-positions.ts";
 
 /** The user or session whose events a replay buffer holds. */
 export type ReplayBufferKey = `user:${string}` | `session:${string}`;
@@ -10,7 +11,7 @@ export type ReplayBufferKey = `user:${string}` | `session:${string}`;
  */
 export interface ReplayEntry {
   readonly buffer: ReplayBuffer;
-  readonly position: number;
+  readonly position: Position;
   readonly storedAtMs: number;
   /** `undefined` if the event of this position is missing: it was too large to store, or could not be delivered. */
   readonly event: SignedEvent | undefined;
@@ -28,7 +29,7 @@ export class ReplayBuffer {
   #events = 0;
   #heldBytes = 0;
   /**
-   * The newest position at which an event is missing in this buffer; 0 if none is missing. Events are missing if they were
+   * The order of the newest position at which an event is missing in this buffer; 0 if none is missing. Events are missing if they were
    * evicted by the bounds of this buffer, or were never stored.
    */
   incompleteThrough = 0;
@@ -62,8 +63,8 @@ export class ReplayBuffer {
     this.#heldBytes -= entry.heldBytes;
   }
 
-  positionsOf(eventId: string): number[] {
-    const positions: number[] = [];
+  positionsOf(eventId: string): Position[] {
+    const positions: Position[] = [];
     for (const entry of this.entries()) if (entry.event?.eventId === eventId) positions.push(entry.position);
     return positions;
   }

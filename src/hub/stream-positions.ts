@@ -1,48 +1,105 @@
-import type { Clock } from "../core/clock.ts";
+import { type EventIds, TOKEN_BYTES, tokenOfCursor } from "../crypto/event-ids.ts";
 
-const MICROS_PER_MS = 1000;
-const RADIX = 36;
-const ID = /^([^.]+)\.([0-9a-z]{1,11})\.[0-9a-z]{1,11}$/;
+/** A point in the push feed. A client at this position has received all its events up to here. */
+export interface Position {
+  /** Increases with each message of the push feed, within this process. */
+  readonly order: number;
+  /** Names the position in event ids: the token of the message's cursor, or random bytes if the message has no cursor. */
+  readonly token: Uint8Array;
+  /** Whether `token` is the token of a cursor. Then every gateway of the same backend knows it. */
+  readonly isShared: boolean;
+}
+
+export interface StreamPositionsOptions {
+  readonly ids: EventIds;
+  readonly fillRandom: (bytes: Uint8Array) => void;
+}
 
 /**
- * Creates stream positions: increasing numbers that order all events of the hub.
- *
- * - A position is the wall clock in microseconds, or the last position + 1 if the clock has not advanced.
- * - A client sees positions in event ids. It cannot count the events of other clients with them, because positions follow the
- *   clock.
- *
- * The hub's own events, such as heartbeats, have ids of the format `<epoch>.<position>.<unique>`:
- *
- * - A client that received the event has received all events up to `<position>`, and can resume from there.
- * - `<unique>` is a new position that makes the id unique. Both numbers are in base 36.
+ * Number of positions that can be found by their token, at least. An older position cannot be resumed from. A position takes about 150 bytes.
+ */
+const POSITIONS_MIN = 131_072;
+
+/**
+ * The positions of the push feed, in order. All gateways of a backend see the same cursors in the same order, so a client can resume at
+ * another gateway, and after a restart.
  */
 export class StreamPositions {
-  readonly #clock: Clock;
-  /** Identifies this process, so that `parse` rejects the ids of other processes. Contains no dot. */
-  readonly #epoch: string;
-  #last = 0;
+  readonly #ids: EventIds;
+  readonly #fillRandom: (bytes: Uint8Array) => void;
+  #latest: Position;
+  /** The newest positions by token. Older positions move to `#older`, and are dropped together: deletes of single keys are slow in JavaScriptCore. */
+  #newer = new Map<string, Position>();
+  #older: ReadonlyMap<string, Position> = new Map();
 
-  constructor(clock: Clock, epoch: string) {
-    this.#clock = clock;
-    this.#epoch = epoch;
+  constructor({ ids, fillRandom }: StreamPositionsOptions) {
+    this.#ids = ids;
+    this.#fillRandom = fillRandom;
+    this.#latest = this.#add(0, undefined);
   }
 
-  /** Returns a position that is greater than all earlier positions. */
-  next(): number {
-    this.#last = Math.max(this.#last + 1, this.#clock.now() * MICROS_PER_MS);
-    return this.#last;
+  /** The position of the latest message. */
+  get latest(): Position {
+    return this.#latest;
   }
 
-  /** Returns a unique id for an event of the hub itself. A client with this event has received all events up to `position`. */
-  eventIdAt(position: number): string {
-    return `${this.#epoch}.${position.toString(RADIX)}.${this.next().toString(RADIX)}`;
+  /**
+   * Returns the position of a new message, which is the latest from now on. `cursor` is the message's cursor, if it has one. A cursor that
+   * occurred before does not identify this message, so it is ignored.
+   */
+  next(cursor?: string): Position {
+    const token = cursor === undefined ? undefined : tokenOfCursor(cursor);
+    const isNew = token !== undefined && this.#find(token) === undefined;
+    this.#latest = this.#add(this.#latest.order + 1, isNew ? token : undefined);
+    return this.#latest;
   }
 
-  /** Returns the position in an id of `eventIdAt`; `undefined` if this process did not create the id. */
-  parse(eventId: string): number | undefined {
-    const [, epoch, digits = ""] = ID.exec(eventId) ?? [];
-    if (epoch !== this.#epoch) return undefined;
-    const position = Number.parseInt(digits, RADIX);
-    return position <= this.#last ? position : undefined;
+  /** Moves to the position of a cursor, unless the cursor is known. Used for messages that clients do not get, such as keepalives. */
+  reach(cursor: string): void {
+    if (this.#find(tokenOfCursor(cursor)) === undefined) this.next(cursor);
   }
+
+  /** Returns a unique id for an event of the gateway itself. A client that received it can resume from `position`. */
+  eventIdAt(position: Position): string {
+    return this.#ids.create(position.token);
+  }
+
+  /** Returns the id of a backend event without an id. Every gateway creates the same id. Returns `undefined` if the event has no cursor. */
+  eventIdOf(position: Position): string | undefined {
+    return position.isShared ? this.#ids.idOfEvent(position.token) : undefined;
+  }
+
+  /** Returns the position in an id of `eventIdAt` or `eventIdOf` of any gateway; `undefined` if the position is unknown here. */
+  parse(eventId: string): Position | undefined {
+    for (const token of this.#ids.tokensIn(eventId)) {
+      const position = this.#find(token);
+      if (position !== undefined) return position;
+    }
+    return undefined;
+  }
+
+  #find(token: Uint8Array): Position | undefined {
+    const key = keyOf(token);
+    return this.#newer.get(key) ?? this.#older.get(key);
+  }
+
+  #add(order: number, shared: Uint8Array | undefined): Position {
+    const position = { order, token: shared ?? this.#randomToken(), isShared: shared !== undefined };
+    if (this.#newer.size >= POSITIONS_MIN) {
+      this.#older = this.#newer;
+      this.#newer = new Map();
+    }
+    this.#newer.set(keyOf(position.token), position);
+    return position;
+  }
+
+  #randomToken(): Uint8Array {
+    const token = new Uint8Array(TOKEN_BYTES);
+    this.#fillRandom(token);
+    return token;
+  }
+}
+
+function keyOf(token: Uint8Array): string {
+  return Buffer.from(token.buffer, token.byteOffset, token.byteLength).toString("latin1");
 }

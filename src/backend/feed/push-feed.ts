@@ -161,7 +161,7 @@ export class PushFeed {
       this.#progress.markAdvanced();
       this.#becomeUp();
     }
-    this.#dispatch(step);
+    this.#dispatch(step, cursor || undefined);
     // A message with an unreadable cursor does not change the cursor of the feed. After a reconnect, the backend sends this
     // message again, and the feed drops it again. A keepalive without a cursor also changes nothing.
     if (cursor === undefined || (isKeepalive && cursor === "")) return;
@@ -170,20 +170,21 @@ export class PushFeed {
     this.#cursor = cursor;
   }
 
-  #dispatch(step: PushStep): void {
+  #dispatch(step: PushStep, cursor: string | undefined): void {
     const { sink, metrics } = this.#options;
-    if (step.kind === "dropped") this.#drop(step);
+    if (step.kind === "dropped") this.#drop(step, cursor);
     else metrics.count("sallyport_events_total", { kind: step.kind });
-    if (step.kind === "client_event") this.#deliver("event", () => sink.event(step.event));
-    if (step.kind === "session_invalidation") this.#deliver("revoke", () => sink.revoke(step.revocation));
+    if (step.kind === "client_event") this.#deliver("event", () => sink.event(step.event, cursor));
+    if (step.kind === "session_invalidation") this.#deliver("revoke", () => sink.revoke(step.revocation, cursor));
+    if (step.kind === "keepalive" && cursor !== undefined) this.#deliver("cursor", () => sink.reached(cursor));
   }
 
-  #drop({ reason, lostTo, lost }: Dropped): void {
+  #drop({ reason, lostTo, lost }: Dropped, cursor: string | undefined): void {
     const { sink, metrics, log } = this.#options;
     log.error("push event dropped", { reason });
     metrics.count("sallyport_events_dropped_total", { reason });
     if (lostTo === "everybody") this.#gaps.request();
-    else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost));
+    else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost, cursor));
   }
 
   /**

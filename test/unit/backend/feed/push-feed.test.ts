@@ -135,6 +135,17 @@ describe("a backend with cursors", () => {
     expect(feed.deliveries).toEqual(["event 1", "event 2", "event 3"]);
   });
 
+  test("each message passes its cursor to the sink, a keepalive too; an empty cursor is none", async () => {
+    const { server, feed } = await connectedFeed();
+    server.push(clientEvent({ userId: "u-1", eventId: "e-1" }));
+    server.push(sessionInvalidation({ deviceSessionId: "s-1" }));
+    server.push(clientEvent({ userId: "u-1", eventType: "BAD" }));
+    server.push({});
+    server.push({ ...clientEvent({ userId: "u-1", eventId: "e-2" }), cursor: "" });
+    await feed.has("event e-2");
+    expect(feed.sink.cursors).toEqual(["reached 0", "event 1", "revoke 2", "lost 3", "reached 4"]);
+  });
+
   test("a keepalive advances the cursor: a disconnect before the first event causes no gap", async () => {
     const { server, feed } = await connectedFeed({ log: [clientEvent({ userId: "u1", eventId: "old" })] });
     await waitForMetric(feed, 'sallyport_events_total{kind="keepalive"}', 1);
@@ -396,7 +407,7 @@ describe("stop", () => {
       delivered.push(eventId);
       stopping.resolve(feed.stop());
     };
-    const feed = new Feed(server.url, { sink: { event, lost: () => {}, revoke: () => {}, gap: () => {} } });
+    const feed = new Feed(server.url, { sink: { event, lost: () => {}, revoke: () => {}, reached: () => {}, gap: () => {} } });
     feed.start();
     await waitForMetric(feed, "sallyport_push_feed_up", 1);
     for (let number = 1; number <= 20; number++) server.pushNumber(number);

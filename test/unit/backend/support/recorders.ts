@@ -52,24 +52,37 @@ export class RecordingLog implements Log {
 /** Records deliveries in order. */
 export class RecordingSink implements PushFeedSink {
   readonly entries: string[] = [];
+  /** The cursor of each message that has one, and the name of the call that passed it. */
+  readonly cursors: string[] = [];
   readonly #waiting = new Set<() => void>();
   /** The delivery of this entry throws. */
   failOn: string | undefined;
 
-  event(event: ClientEvent): void {
+  event(event: ClientEvent, cursor?: string): void {
+    this.#noteCursor("event", cursor);
     this.note(`event ${event.eventId || event.eventType}`);
   }
 
-  lost({ userId, deviceSessionId }: ClientAudience, what?: LostKind): void {
+  lost({ userId, deviceSessionId }: ClientAudience, what?: LostKind, cursor?: string): void {
+    this.#noteCursor("lost", cursor);
     this.note(`lost ${what === "revocation" ? "revocation " : ""}${userId}/${deviceSessionId}`);
   }
 
-  revoke({ userId, deviceSessionId }: Revocation): void {
+  revoke({ userId, deviceSessionId }: Revocation, cursor?: string): void {
+    this.#noteCursor("revoke", cursor);
     this.note(`revoke ${userId}/${deviceSessionId}`);
+  }
+
+  reached(cursor: string): void {
+    this.#noteCursor("reached", cursor);
   }
 
   gap(): void {
     this.note("gap");
+  }
+
+  #noteCursor(call: string, cursor: string | undefined): void {
+    if (cursor !== undefined) this.cursors.push(`${call} ${cursor}`);
   }
 
   note(entry: string): void {

@@ -1,6 +1,7 @@
 import type { ClientEvent } from "../../../../src/core/events.ts";
 import type { Signer } from "../../../../src/core/keys.ts";
 import { RevocationLog } from "../../../../src/core/revocation-log.ts";
+import { EventIds } from "../../../../src/crypto/event-ids.ts";
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { type Admission, Hub, type HubOptions } from "../../../../src/hub/hub.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
@@ -10,6 +11,8 @@ export const NOW = 1_700_000_000_000;
 export const HEARTBEAT_MS = 25_000;
 export const AGE_MS = 3_600_000;
 export const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
+
+const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
 
 /** A hub with a manual clock, recorded metrics, and a revocation log of 4 entries. */
 export function createHub(change: Partial<HubOptions> = {}) {
@@ -36,6 +39,8 @@ export function createHub(change: Partial<HubOptions> = {}) {
   let ids = 0;
   const hub = new Hub({
     ...{ signer, clock, metrics, revocations },
+    eventIds: new EventIds(ring.eventIdKeys, fillRandom),
+    fillRandom,
     newEventId: () => `made-${++ids}`,
     random: () => 0.5,
     defer: setImmediate,

@@ -1,0 +1,75 @@
+import { type CipherKey, createCipheriv, createDecipheriv, createHash, hkdfSync } from "node:crypto";
+
+/** Size of a position token in bytes. 72 bits: two cursors of one history practically never have the same token. */
+export const TOKEN_BYTES = 9;
+
+/** One AES block holds a token and a nonce. */
+const BLOCK_BYTES = 16;
+const NONCE_BYTES = BLOCK_BYTES - TOKEN_BYTES;
+const CIPHER = "aes-128-ecb";
+const KEY_BYTES = 16;
+const INFO = "sallyport event ids v1";
+/** Matches the base64url of 16 bytes: 21 digits, and a last digit whose unused bits are zero. */
+const ID = /^[A-Za-z0-9_-]{21}[AQgw]$/;
+
+/** Returns the token of a cursor of the push feed. All gateways compute the same token. */
+export function tokenOfCursor(cursor: string): Buffer {
+  return createHash("sha256").update(cursor).digest().subarray(0, TOKEN_BYTES);
+}
+
+/** Derives the key of event ids from the seed of a signing key (HKDF, RFC 5869). All gateways with this signing key derive the same key. */
+export function eventIdKey(seed: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", seed, "", INFO, KEY_BYTES));
+}
+
+/**
+ * Creates and reads event ids that name a position of the push feed. An id is one AES block, as base64url: the token of the position, then a
+ * nonce.
+ *
+ * Clients have no key, so an id tells them nothing: neither the cursor, nor whether two ids name the same position. Every gateway with the
+ * same signing keys can read the id.
+ */
+export class EventIds {
+  readonly #current: CipherKey;
+  readonly #all: readonly CipherKey[];
+  readonly #fillRandom: (bytes: Uint8Array) => void;
+
+  /** `keys`: see `eventIdKey`. The first key creates ids. All keys read ids, because signing keys rotate. */
+  constructor(keys: readonly [Uint8Array, ...Uint8Array[]], fillRandom: (bytes: Uint8Array) => void) {
+    [this.#current] = keys;
+    this.#all = keys;
+    this.#fillRandom = fillRandom;
+  }
+
+  /** Returns a new unique id that names the position with this token. */
+  create(token: Uint8Array): string {
+    const block = Buffer.alloc(BLOCK_BYTES);
+    block.set(token);
+    const nonce = block.subarray(TOKEN_BYTES);
+    this.#fillRandom(nonce);
+    // The zero nonce is reserved for `idOfEvent`.
+    if (nonce.every((byte) => byte === 0)) nonce.writeUInt8(1, NONCE_BYTES - 1);
+    return this.#seal(block);
+  }
+
+  /** Returns the id of the backend's event at this position. Every gateway with this current key creates the same id. */
+  idOfEvent(token: Uint8Array): string {
+    const block = Buffer.alloc(BLOCK_BYTES);
+    block.set(token);
+    return this.#seal(block);
+  }
+
+  /** Returns the token in the id, once per key. Only the key that created the id finds the right token; the other results are random bytes. */
+  tokensIn(id: string): Uint8Array[] {
+    if (!ID.test(id)) return [];
+    const block = Buffer.from(id, "base64url");
+    return this.#all.map((key) => {
+      const decipher = createDecipheriv(CIPHER, key, null).setAutoPadding(false);
+      return decipher.update(block).subarray(0, TOKEN_BYTES);
+    });
+  }
+
+  #seal(block: Uint8Array): string {
+    return createCipheriv(CIPHER, this.#current, null).setAutoPadding(false).update(block).toString("base64url");
+  }
+}

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { CheckpointFile } from "../backend/feed/checkpoint-file.ts";
 import { PushFeed } from "../backend/feed/push-feed.ts";
 import { openPushLink } from "../backend/feed/push-transport.ts";
 import type { GatewayConfig } from "../config/rules.ts";
@@ -7,9 +8,11 @@ import type { PushFeedSink } from "../core/events.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
+import type { HistoryFill } from "./history-fill.ts";
 
 interface FeedParts {
   readonly sink: PushFeedSink;
+  readonly fill: HistoryFill;
   readonly revocations: Revocations;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
@@ -20,10 +23,12 @@ interface FeedParts {
 
 /** Creates the push feed, which delivers events and revocations to the hub. */
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
-  const { sink, revocations, log, metrics, clock, onStateChange } = parts;
+  const { fill, revocations, log, metrics, clock, onStateChange } = parts;
+  const sink = fill.watch(parts.sink);
   // Clients may open event streams before the push feed is up for the first time. These streams may miss events. So the gateway
   // reports a gap when the feed first comes up, unless the feed has already reported one.
-  let hadGap = false;
+  // A feed that starts at a cursor misses no events.
+  let hadGap = fill.startCursor !== "";
   const gap = () => {
     hadGap = true;
     sink.gap();
@@ -33,9 +38,11 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
     link: openPushLink({ url, protocol, token, pingIntervalMs: config["push.ping_ms"], log }),
     gatewayId: config["push.gateway_id"] ?? hostname(),
     sink: { ...sink, gap },
+    startCursor: fill.startCursor,
     silenceMs: config["push.silence_ms"],
     onStateChange(up) {
       revocations.feedChanged(up);
+      if (up) fill.feedUp();
       if (up && !hadGap) gap();
       onStateChange();
     },
@@ -46,6 +53,13 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
     log,
     metrics,
   });
+}
+
+/** Returns the store of the checkpoint; `undefined` if `history.checkpoint_file` is not set. */
+export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedParts, "clock" | "log">) {
+  const path = config["history.checkpoint_file"];
+  const options = { url: config["push.url"], ageMs: config["history.age_ms"], clock, log };
+  return path === undefined ? undefined : new CheckpointFile({ path, ...options });
 }
 
 /**

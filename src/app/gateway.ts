@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
 import { messageOf } from "../core/cause.ts";
 import { type Clock, sleep, systemClock } from "../core/clock.ts";
+import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
 import { Revocations } from "../core/revocations.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
@@ -22,7 +23,8 @@ import { PeerResolver } from "../transport/peer/peer-address.ts";
 import { openAdminListener } from "./admin.ts";
 import { openAdmission } from "./admission.ts";
 import { openBackend } from "./backend.ts";
-import { feedNotReady, openFeed } from "./feed.ts";
+import { checkpointFile, feedNotReady, openFeed } from "./feed.ts";
+import { HistoryFill } from "./history-fill.ts";
 import { boundUrl, openPublicListeners } from "./listeners.ts";
 import { hubSettings, publicRoutes, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
@@ -57,6 +59,8 @@ export interface GatewayOptions {
   readonly secretConfigFile?: string | undefined;
   readonly metrics?: GatewayMetrics | undefined;
   readonly clock?: Clock | undefined;
+  /** Keeps the position in the push feed from one start to the next. Default: the file of `history.checkpoint_file`, if it is set. */
+  readonly checkpoints?: FeedCheckpointStore | undefined;
   /** Replaces `openStores`, which opens the configured stores. Only tests set it. */
   readonly openStores?: typeof openStores | undefined;
 }
@@ -100,8 +104,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     random: Math.random,
   });
   undo.defer(() => push.stop());
-  const feed = openFeed(config, { sink, revocations, log, metrics, clock, onStateChange: () => readiness.changed() });
+  const checkpoints = options.checkpoints ?? checkpointFile(config, { clock, log });
+  const fill = new HistoryFill({ hub, checkpoints, ageMs: config["history.age_ms"], clock });
+  undo.defer(() => fill.stop());
+  const feed = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange: () => readiness.changed() });
   undo.defer(() => feed.stop());
+  readiness.add(() => (fill.isFilling ? ["the event history is being filled"] : []));
   readiness.add(() => feedNotReady(feed, revocations.areArriving()));
   readiness.add(stores.notReady);
   const standard = standardServices(config, readiness);
@@ -110,7 +118,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const admission = openAdmission(config, { stores, clock, log, metrics });
   const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
   const heartbeatMs = config["streams.heartbeat_ms"];
-  const gateway = gatewayService({ pipeline, hub, heartbeatMs, isStopping });
+  const gateway = gatewayService({ pipeline, hub, heartbeatMs, isStopping, historyFilled: () => fill.wait() });
   const methods = [...gateway, ...standard.methods];
   const rpc = createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics });
   const listeners = await openPublicListeners(config, {

@@ -40,7 +40,7 @@ const FAILURES: Limited = {
   noun: "failed requests",
   predicate: "are tolerated from one client address",
   unit: "failed requests",
-  more: `Failed requests are requests that cannot be decoded or that a check refuses. Above the limit, requests from the address are refused before they are read. Exception: device sessions that were recently verified from the address have separate limits. ${SHARED_ADDRESS}`,
+  more: `Failed requests are requests that cannot be decoded or that a check refuses. Above the limit, requests from the address are refused before they are read. Exception: if a device session recently sent a verified request from this address, its requests from this address count against a separate limit. ${SHARED_ADDRESS}`,
 };
 const PUBLIC_AUTH: Limited = {
   name: "public_auth",

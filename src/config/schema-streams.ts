@@ -1,5 +1,5 @@
-import { setting } from "./setting.ts";
-import { int } from "./values.ts";
+import { setting, unset } from "./setting.ts";
+import { filePath, int } from "./values.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -71,6 +71,10 @@ export const STREAM_SETTINGS = {
     int("bytes", KiB, 16 * 1024 * MiB),
     64 * MiB,
     `Maximum size of all replay buffers together, in bytes. ${BUFFERS} Above the maximum, the oldest events of all replay buffers are evicted.`,
+  ),
+  "history.checkpoint_file": unset(
+    filePath,
+    "File in which the gateway stores its position in the push feed. After a restart, the gateway reads the latest events of the push feed again, as far back as `history.age_ms`. Clients can then resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file.",
   ),
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),

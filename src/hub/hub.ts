@@ -6,6 +6,7 @@ import type { RevocationLog } from "../core/revocation-log.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Metrics } from "../core/telemetry.ts";
 import type { EventIds } from "../crypto/event-ids.ts";
+import { type Admission, checkNotRevoked } from "./admission.ts";
 import { Broadcaster } from "./broadcaster.ts";
 import { SignedEvent } from "./event.ts";
 import { type AdmittedTimestamps, GatewayEvents } from "./gateway-events.ts";
@@ -16,7 +17,7 @@ import type { ReplayBufferKey } from "./replay-buffer.ts";
 import type { Sink } from "./sink.ts";
 import { StreamPositions } from "./stream-positions.ts";
 import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } from "./stream-report.ts";
-import { type Subscriber, Subscription, type SubscriptionOwner } from "./subscription.ts";
+import { Subscription, type SubscriptionOwner } from "./subscription.ts";
 
 /** The limits of the hub, which the operator configures. */
 export interface HubLimits {
@@ -49,15 +50,6 @@ export interface HubOptions extends HubLimits {
   readonly admittedTimestamps?: AdmittedTimestamps | undefined;
 }
 
-/** A subscription request that passed every check of the pipeline. */
-export interface Admission extends Subscriber {
-  readonly requestId: string;
-  /** The position in the revocation log up to which the session is known to be active; see `RevocationLog.revokedSince`. */
-  readonly mark: number;
-  /** The id of the last event that the client received; `undefined` if the client does not resume a stream. */
-  readonly resumeAfter: string | undefined;
-}
-
 const AGE_JITTER = 0.1;
 const MS_PER_SECOND = 1000;
 
@@ -81,6 +73,8 @@ export class Hub {
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
   #stopping = false;
+  /** True while the history is filled after a start. Events are then stored, and not delivered to open streams. */
+  #isFilling = false;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -122,7 +116,7 @@ export class Hub {
    */
   register(admission: Admission, sink: Sink): Subscription {
     if (this.#stopping) throw refuse("SHUTTING_DOWN");
-    this.#checkNotRevoked(admission);
+    checkNotRevoked(admission, this.#lookUpsValidFromMark, this.#options.revocations);
     this.#streams.checkLimits(admission);
     const openedAtMs = this.#options.clock.monotonic();
     const subscription = new Subscription({
@@ -171,6 +165,18 @@ export class Hub {
     this.#deliver(this.#gatewayEvents.resync(audience, position), event);
   }
 
+  /** From now on, events are older than this process: another process may have delivered them. They are stored for streams that resume. */
+  beginFill(): void {
+    this.#isFilling = true;
+  }
+
+  /** From now on, events are new. Streams that were opened during the fill get `gateway.resync`, because they missed its last events. */
+  endFill(): void {
+    if (!this.#isFilling) return;
+    this.#isFilling = false;
+    if (this.#streams.size > 0) this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.latest));
+  }
+
   /** Call this when the push feed has reached a cursor with a message that clients do not get. Every client has received all events up to it. */
   reached(cursor: string): void {
     this.#positions.reach(cursor);
@@ -196,6 +202,7 @@ export class Hub {
    * position as a look-up from after the gap, and counts as valid.
    */
   gap(): void {
+    this.#isFilling = false;
     this.invalidateLookUps();
     const position = this.#positions.next();
     this.#history.clear(position);
@@ -229,18 +236,12 @@ export class Hub {
   #deliver(event: SignedEvent, { deviceSessionId, userId }: ClientAudience, receivedAtMs?: number): number {
     const { bySession, byUser } = this.#streams;
     let written = 0;
+    if (this.#isFilling) return written;
     for (const stream of deviceSessionId ? bySession.of(deviceSessionId) : byUser.of(userId)) {
       this.#broadcaster.catchUp(stream);
       if (stream.deliver(event, receivedAtMs)) written++;
     }
     return written;
-  }
-
-  #checkNotRevoked({ mark, deviceSessionId, userId }: Admission): void {
-    if (mark < this.#lookUpsValidFromMark) throw lookUpUnavailable("push feed gap after the look-up");
-    const since = this.#options.revocations.revokedSince(mark, deviceSessionId, userId);
-    if (since === "revoked") throw refuse("SESSION_REVOKED");
-    if (since === "unknown") throw lookUpUnavailable("revocation log overflowed after the look-up");
   }
 
   #streamAgeMs(): number {
@@ -291,8 +292,4 @@ export class Hub {
 /** Returns the audience of an event: the session if `deviceSessionId` is set, the user otherwise. */
 function audienceOf({ deviceSessionId, userId }: ClientAudience): ReplayBufferKey {
   return deviceSessionId ? `session:${deviceSessionId}` : `user:${userId}`;
-}
-
-function lookUpUnavailable(cause: string) {
-  return refuse("SESSION_LOOKUP_UNAVAILABLE", { cause });
 }

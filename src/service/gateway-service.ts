@@ -20,6 +20,8 @@ export interface GatewayServiceParts {
   readonly heartbeatMs: number;
   /** Returns true after shutdown has started. The gateway then refuses new calls and completes the running calls. */
   readonly isStopping: () => boolean;
+  /** Resolves when the history is filled after a start, so that clients of before the restart can resume. */
+  readonly historyFilled: () => Promise<void>;
 }
 
 /**
@@ -51,6 +53,7 @@ async function subscribeEvents(
   const { envelope, session, mark, payloadBytes } = await admitCall("SubscribeEvents", message, call, parts);
   const { deviceSessionId, userId } = session;
   const { resumeAfter } = readSubscribePayload(payloadBytes);
+  await parts.historyFilled();
   const { network: peerNetwork } = call.peer;
   stream.releaseRequest(parts.heartbeatMs);
   parts.hub.register({ deviceSessionId, userId, peerNetwork, mark, requestId: envelope.requestId, resumeAfter }, stream);

@@ -18,6 +18,8 @@ export interface PushFeedOptions {
   /** The name of this gateway, sent to the backend when a stream opens. The backend can log it. */
   readonly gatewayId: string;
   readonly sink: PushFeedSink;
+  /** The cursor at which the first stream starts. Default: empty, which means new events only. */
+  readonly startCursor?: string;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   readonly clock: Clock;
@@ -63,6 +65,7 @@ export class PushFeed {
 
   constructor(options: PushFeedOptions) {
     this.#options = options;
+    this.#cursor = options.startCursor ?? "";
     this.#backoff = new Backoff({ minMs: options.backoffMinMs, maxMs: options.backoffMaxMs, random: options.random });
     options.metrics.gauge("sallyport_push_feed_up", 0);
   }

@@ -95,7 +95,7 @@ export class SessionCache implements SessionDirectory {
   }
 
   /**
-   * Marks every cached session that the revocation concerns as revoked. Append the revocation to the revocation log before this
+   * Marks as revoked every cached session that the revocation concerns. Append the revocation to the revocation log before this
    * call.
    */
   revoke(revocation: Revocation): void {

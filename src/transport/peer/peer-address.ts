@@ -85,8 +85,8 @@ export class PeerResolver {
   }
 
   /**
-   * Returns the address of the client behind `socket`, which is a trusted proxy. Reads the hops from the nearest to the
-   * farthest:
+   * Returns the address of the client. `socket` is the address of a trusted proxy. Reads the hops in `header` from the
+   * nearest to the farthest:
    *
    * - At the first address that is not a trusted proxy, returns this address.
    * - At a hop that is not an address, returns the last address that was read. All farther hops are untrusted.

@@ -3,7 +3,8 @@ import type { Signer } from "../../../../src/core/keys.ts";
 import { RevocationLog } from "../../../../src/core/revocation-log.ts";
 import { EventIds } from "../../../../src/crypto/event-ids.ts";
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
-import { type Admission, Hub, type HubOptions } from "../../../../src/hub/hub.ts";
+import type { Admission } from "../../../../src/hub/admission.ts";
+import { Hub, type HubOptions } from "../../../../src/hub/hub.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { FakeSink } from "./fake-sink.ts";
 

@@ -1,0 +1,47 @@
+import type { Clock } from "../../core/clock.ts";
+import type { FeedCheckpoint } from "../../core/feed-checkpoint.ts";
+
+interface Mark {
+  readonly atMs: number;
+  readonly cursor: string;
+}
+
+/** Number of cursors that are kept within the age of the history. `from` is at most one interval too old. */
+const INTERVALS = 64;
+
+/** Records cursors of the push feed, so that `current` can tell where the feed was `ageMs` ago. */
+export class CheckpointRecorder {
+  readonly #clock: Pick<Clock, "monotonic">;
+  readonly #ageMs: number;
+  /** Oldest first. All but the first are younger than `ageMs`. */
+  #marks: Mark[] = [];
+  #last: string | undefined;
+
+  constructor(clock: Pick<Clock, "monotonic">, ageMs: number) {
+    this.#clock = clock;
+    this.#ageMs = ageMs;
+  }
+
+  /** Call this with the cursor of each message, in the order of the feed. */
+  record(cursor: string): void {
+    this.#last = cursor;
+    const atMs = this.#clock.monotonic();
+    const newest = this.#marks.at(-1);
+    if (newest !== undefined && atMs - newest.atMs < this.#ageMs / INTERVALS) return;
+    this.#marks.push({ atMs, cursor });
+    const firstYoung = this.#marks.findIndex((mark) => atMs - mark.atMs < this.#ageMs);
+    if (firstYoung > 1) this.#marks = this.#marks.slice(firstYoung - 1);
+  }
+
+  /** Call this at a gap in the feed: events before it are lost, so a history cannot reach back beyond it. */
+  clear(): void {
+    this.#marks = [];
+    this.#last = undefined;
+  }
+
+  /** Returns the checkpoint; `undefined` if no cursor was recorded since the last gap. */
+  current(): FeedCheckpoint | undefined {
+    const [oldest] = this.#marks;
+    return oldest === undefined || this.#last === undefined ? undefined : { from: oldest.cursor, last: this.#last };
+  }
+}

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { selfSigned } from "../support/certificates.ts";
+import { sessionPath } from "../support/fault-backend.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
 import { Driver } from "./driver.ts";
@@ -60,11 +61,12 @@ export function clientSuite(): void {
     });
     afterAll(() => world.close());
 
-    function start({ program, listener, args }: LibraryClient, device: Device): Driver {
+    /** Without a device, the step `login` opens a session. */
+    function start({ program, listener, args }: LibraryClient, device?: Device): Driver {
       const { edgeUrl, grpcUrl } = world.gateway;
       const urls = ["-edge", edgeUrl, "-url", listener === "edge" ? edgeUrl : grpcUrl];
-      const seed = device.deviceKey.exportSeed().toHex();
-      return new Driver([...programs[program], ...args, ...urls, ...trust, "-session", device.deviceSessionId, "-seed", seed]);
+      const session = device && ["-session", device.deviceSessionId, "-seed", device.deviceKey.exportSeed().toHex()];
+      return new Driver([...programs[program], ...args, ...urls, ...trust, ...(session ?? [])]);
     }
 
     describe.each(CLIENTS)("$name", (kind) => {
@@ -154,6 +156,30 @@ export function clientSuite(): void {
         const { error } = await client.run({ do: "call", message_type: "test.slow", timeout_ms: 10_000 });
         expect(error).toMatchObject({ code: "deadline_exceeded", reason: "BACKEND_TIMEOUT" });
       });
+
+      test.each(["ES256", "EdDSA"] as const)(
+        "a session that the client opens with an %s key: login, command, events, revocation",
+        async (algorithm) => {
+          const own = start(kind);
+          const { challengeId, code } = await world.emailCode();
+          const login = await own.run({ do: "login", challenge_id: challengeId, code, algorithm });
+          const { device_session_id = "" } = login;
+          const record = await (await fetch(`${world.backend.restUrl}${sessionPath(device_session_id)}`)).json();
+          expect(record).toMatchObject({ device_session_id, client_key_algorithm: algorithm });
+
+          const answer = await own.run({ do: "call", message_type: "user.profile.get" });
+          expect(answer.result_code).toBe("ok");
+          expect(JSON.parse(answer.payload ?? "")).toMatchObject({ user_id: record.user_id });
+          expect((await own.run({ do: "repeat" })).error?.reason).toBe("REQUEST_REPLAYED");
+
+          expect((await own.run({ do: "subscribe" })).event_type).toBe("gateway.server_time");
+          await world.push({ device_session_id, event_type: "chat.message", payload: { text: "Grüße" } });
+          expect(await own.run({ do: "next" })).toMatchObject({ event_type: "chat.message", payload: '{"text":"Grüße"}' });
+          await world.revoke({ device_session_id });
+          expect((await own.run({ do: "next" })).error?.reason).toBe("SESSION_REVOKED");
+          expect(await own.close()).not.toMatch(LIBRARY_WARNING);
+        },
+      );
 
       test("the client's library logged no warning", async () => {
         expect(await client.close()).not.toMatch(LIBRARY_WARNING);

@@ -1,5 +1,12 @@
 /** A step of a client program. A response or event that does not verify ends the program with an error. */
 export type Step =
+  /** Makes a device key, and confirms a login challenge with it. The next steps use the new session. */
+  | {
+      readonly do: "login";
+      readonly challenge_id: string;
+      readonly code: string;
+      readonly algorithm: "EdDSA" | "ES256";
+    }
   /** Signs and sends a command. */
   | {
       readonly do: "call";
@@ -21,6 +28,8 @@ export type Step =
 
 /** The outcome of a step: a response, an event, or an error. */
 export interface Outcome {
+  /** The session that the step `login` opened. */
+  readonly device_session_id?: string;
   readonly result_code?: string;
   readonly event_type?: string;
   readonly audience?: string;

@@ -3,6 +3,7 @@ import { clientSuite } from "./clients.suite.ts";
 import { feedSuite, quietFeedSuite } from "./feed.suite.ts";
 import { pythonBackendSuite } from "./python-backend.suite.ts";
 import { toolSuite } from "./tools.suite.ts";
+import { vectorSuite } from "./vectors.suite.ts";
 
 /** Skipped by default: it needs the toolchains of other languages, and the network at the first run. */
 if (process.env["INTEROP"] === "1") {
@@ -11,6 +12,7 @@ if (process.env["INTEROP"] === "1") {
   describe("clients in other languages", clientSuite);
   describe("gRPC and Connect tools", toolSuite);
   describe("a push feed on grpc-go", feedSuite);
+  describe("golden vectors in other languages", vectorSuite);
   describe("the example backend in Python", pythonBackendSuite);
   endQuietFeedSuite();
 } else {

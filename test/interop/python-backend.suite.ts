@@ -2,12 +2,16 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { SallyportClient } from "../../src/client/client.ts";
 import { generateDeviceKey } from "../../src/client/device-key.ts";
 import { reasonOf } from "../../src/client/errors.ts";
 import { GatewayKeys } from "../../src/client/gateway-keys.ts";
 import { confirmEmailCode, sendEmailCode } from "../../src/client/login.ts";
+import { RequestSigner } from "../../src/client/request-signer.ts";
+import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { confirmEs256, es256DeviceKey } from "../support/es256-device.ts";
 import { type Command, runCommand } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import { PREPARE_TIMEOUT_MS, pythonBackend } from "./toolchain.ts";
@@ -70,6 +74,17 @@ export function pythonBackendSuite(): void {
     const end = await events.next().catch((error: unknown) => reasonOf(error));
     expect(end).toBe("SESSION_REVOKED");
     expect(await client.execute("user.profile.update", {}).catch((error: unknown) => reasonOf(error))).toBe("SESSION_REVOKED");
+  });
+
+  test("a device with an ES256 key logs in and sends a command", async () => {
+    const { challengeId } = await sendEmailCode({ baseUrl, email: "grace@example.com" });
+    const { code = "" } = await next();
+    const deviceKey = es256DeviceKey();
+    const deviceSessionId = await confirmEs256(baseUrl, { challengeId, code }, deviceKey);
+    const signer = new RequestSigner({ deviceSessionId, deviceKey });
+    const request = await signer.sign("user.profile.update", new TextEncoder().encode('{"display_name":"Grace"}'));
+    const client = createClient(Gateway, createConnectTransport({ baseUrl }));
+    expect((await client.executeCommand(request)).envelope?.resultCode).toBe("ok");
   });
 
   test("a wrong code is the backend's refusal, and the code still works", async () => {

@@ -50,8 +50,13 @@ async function generateGo(): Promise<void> {
   });
 }
 
-/** Installs the dependencies of the Python client and generates its code. Resolves to its command line. */
-export async function pythonClient(): Promise<readonly string[]> {
+/** Resolves to the command line of the Python client. */
+export function pythonClient(): Promise<readonly string[]> {
+  return pythonProgram("client.py");
+}
+
+/** Installs the dependencies of the Python programs and generates their code. Resolves to the command line of the program in `file`. */
+export async function pythonProgram(file: string): Promise<readonly string[]> {
   requireProgram("python3", "Python 3.10 or newer");
   const python = join(venv, "bin/python");
   const requirements = join(here, "python/requirements.txt");
@@ -60,7 +65,7 @@ export async function pythonClient(): Promise<readonly string[]> {
   await mkdir(gen, { recursive: true });
   const out = [`--python_out=${gen}`, `--grpc_python_out=${gen}`];
   await runToEnd([python, "-m", "grpc_tools.protoc", "-I", join(root, "proto"), ...out, "sallyport/v1/gateway.proto"]);
-  return ["env", `PYTHONPATH=${gen}`, "PYTHONDONTWRITEBYTECODE=1", python, join(here, "python/client.py")];
+  return ["env", `PYTHONPATH=${gen}`, "PYTHONDONTWRITEBYTECODE=1", python, join(here, "python", file)];
 }
 
 /** Runs protoc with protoc-gen-go on its PATH. */

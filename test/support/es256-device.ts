@@ -1,7 +1,7 @@
 import { createECDH, createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import type { DeviceKey } from "../../src/client/device-key.ts";
-import { sendEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
+import { type EmailCode, requestEmailCode } from "./email-code.ts";
 import type { FetchFunction } from "./world.ts";
 
 /** An ES256 device key of node:crypto, as a device with P-256 in its secure hardware has one. */
@@ -61,23 +61,33 @@ export async function loginEs256({
   fetch: fetchEdge,
   deviceKey = es256DeviceKey(),
 }: Es256LoginOptions): Promise<Es256Device> {
-  const { challengeId } = await sendEmailCode({ baseUrl, email, fetch: fetchEdge });
-  const outbox: { challenge_id: string; code: string }[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();
+  const { challengeId, code } = await requestEmailCode(baseUrl, backendUrl, email, fetchEdge);
+  const deviceSessionId = await confirmEs256(baseUrl, { challengeId, code }, deviceKey, fetchEdge);
+  const record: { user_id: string } = await (await fetch(`${backendUrl}/api/v1/internal/sessions/${deviceSessionId}`)).json();
+  const signer = new RequestSigner({ deviceSessionId, deviceKey });
+  return { deviceSessionId, userId: record.user_id, deviceKey, signer };
+}
+
+/** Exchanges a login code for a session with an ES256 key. Resolves to the session's id. */
+export async function confirmEs256(
+  baseUrl: string,
+  { challengeId, code }: EmailCode,
+  deviceKey: Es256DeviceKey,
+  fetchEdge: FetchFunction = fetch,
+): Promise<string> {
   const response = await fetchEdge(`${baseUrl}/api/v1/public/auth/confirm-email-code`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
       challenge_id: challengeId,
-      code: outbox.find((mail) => mail.challenge_id === challengeId)?.code,
+      code,
       client_public_key: Buffer.from(deviceKey.publicKey).toString("base64"),
       client_key_algorithm: deviceKey.algorithm,
     }),
   });
   if (!response.ok) throw new Error(`the login was refused: ${response.status} ${await response.text()}`);
   const { device_session_id: deviceSessionId }: { device_session_id: string } = await response.json();
-  const record: { user_id: string } = await (await fetch(`${backendUrl}/api/v1/internal/sessions/${deviceSessionId}`)).json();
-  const signer = new RequestSigner({ deviceSessionId, deviceKey });
-  return { deviceSessionId, userId: record.user_id, deviceKey, signer };
+  return deviceSessionId;
 }
 
 function base64url(bytes: Uint8Array): string {

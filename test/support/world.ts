@@ -1,13 +1,14 @@
 import type { Transport } from "@connectrpc/connect";
 import { type Gateway, type GatewayOptions, startGateway } from "../../src/app/gateway.ts";
 import { type ExportableDeviceKey, generateDeviceKey } from "../../src/client/device-key.ts";
-import { confirmEmailCode, sendEmailCode } from "../../src/client/login.ts";
+import { confirmEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { DEV_ROUTES } from "../../src/dev/user-api.ts";
 import { createLog } from "../../src/observe/log.ts";
+import { type EmailCode, requestEmailCode } from "./email-code.ts";
 import { type Es256Device, type Es256DeviceKey, loginEs256 } from "./es256-device.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { SILENT_LOG } from "./silent-log.ts";
@@ -55,6 +56,8 @@ export interface World {
   login(email?: string): Promise<Device>;
   /** Logs a device in with an ES256 key: `deviceKey`, or a random one. */
   loginEs256(deviceKey?: Es256DeviceKey): Promise<Es256Device>;
+  /** Starts a login of a new user, and reads its code. */
+  emailCode(): Promise<EmailCode>;
   push(event: { user_id?: string; device_session_id?: string; event_type: string; payload: unknown }): Promise<void>;
   revoke(target: { user_id?: string; device_session_id?: string }): Promise<void>;
   close(): Promise<void>;
@@ -93,6 +96,8 @@ export async function openWorld(
         ...{ baseUrl: gateway.edgeUrl, backendUrl: backend.restUrl, email: `person-${logins++}@example.com`, deviceKey },
         fetch: fetchOver(options.tls),
       }),
+    emailCode: () =>
+      requestEmailCode(gateway.edgeUrl, backend.restUrl, `person-${logins++}@example.com`, fetchOver(options.tls)),
     push: (event) => post(`${backend.restUrl}/dev/push`, event),
     revoke: (target) => post(`${backend.restUrl}/dev/revoke`, target),
     async close() {
@@ -131,9 +136,7 @@ export async function login(
   fetchEdge: FetchFunction = fetch,
 ): Promise<Device> {
   const deviceKey = await generateDeviceKey();
-  const { challengeId } = await sendEmailCode({ baseUrl, email, fetch: fetchEdge });
-  const outbox: { challenge_id: string; code: string }[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();
-  const code = outbox.find((mail) => mail.challenge_id === challengeId)?.code ?? "";
+  const { challengeId, code } = await requestEmailCode(baseUrl, backendUrl, email, fetchEdge);
   const credentials = await confirmEmailCode({ baseUrl, challengeId, code, deviceKey, fetch: fetchEdge });
   const { deviceSessionId } = credentials;
   const record: { user_id: string } = await (await fetch(`${backendUrl}/api/v1/internal/sessions/${deviceSessionId}`)).json();

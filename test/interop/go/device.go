@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"time"
@@ -12,7 +11,7 @@ import (
 // device signs requests of one device session.
 type device struct {
 	sessionID string
-	key       ed25519.PrivateKey
+	key       deviceKey
 }
 
 // signed holds the parts of a signed request. Both RPCs have the same parts.
@@ -32,7 +31,7 @@ func (d device) sign(messageType string, payload []byte, at time.Time) signed {
 		RequestId:       rand.Text(),
 		PayloadHash:     hash[:],
 	}
-	return signed{envelope, payload, ed25519.Sign(d.key, requestInput(envelope))}
+	return signed{envelope, payload, d.key.sign(requestInput(envelope))}
 }
 
 func (s signed) execute() *sallyportv1.ExecuteCommandRequest {

@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -25,9 +24,13 @@ type step struct {
 	Gzip        bool   `json:"gzip"`
 	TimeoutMs   int64  `json:"timeout_ms"`
 	SignedMsAgo int64  `json:"signed_ms_ago"`
+	ChallengeID string `json:"challenge_id"`
+	Code        string `json:"code"`
+	Algorithm   string `json:"algorithm"`
 }
 
 type outcome struct {
+	SessionID  string   `json:"device_session_id,omitempty"`
 	ResultCode string   `json:"result_code,omitempty"`
 	EventType  string   `json:"event_type,omitempty"`
 	Audience   string   `json:"audience,omitempty"`
@@ -38,6 +41,7 @@ type outcome struct {
 
 // client is the state between steps. It keeps the last request for the step "repeat", and the open stream.
 type client struct {
+	login     loginClient
 	transport transport
 	device    device
 	keys      gatewayKeys
@@ -53,19 +57,30 @@ func main() {
 	url := flag.String("url", "", "URL of the gateway's listener to call")
 	edgeURL := flag.String("edge", "", "URL of the gateway's edge, for the JWKS")
 	caFile := flag.String("ca", "", "PEM file of the trusted certificates, for https URLs")
-	session := flag.String("session", "", "device session id")
-	seed := flag.String("seed", "", "seed of the device key, in hex")
+	session := flag.String("session", "", "device session id; empty if the step \"login\" opens the session")
+	seed := flag.String("seed", "", "seed of the device's Ed25519 key, in hex")
+	vectors := flag.String("vectors", "", "file of golden vectors: print what this program makes of them, and exit")
 	flag.Parse()
 
+	if *vectors != "" {
+		exitOn(printVectors(*vectors))
+		return
+	}
 	trust, err := readTrust(*caFile)
 	exitOn(err)
-	keys, err := fetchKeys(httpClient("1.1", trust), *edgeURL)
+	http := httpClient("1.1", trust)
+	keys, err := fetchKeys(http, *edgeURL)
 	exitOn(err)
 	transport, err := openTransport(*protocol, *httpVersion, *url, trust)
 	exitOn(err)
-	secret, err := hex.DecodeString(*seed)
-	exitOn(err)
-	c := &client{transport: transport, keys: keys, device: device{*session, ed25519.NewKeyFromSeed(secret)}}
+	c := &client{login: loginClient{http, *edgeURL}, transport: transport, keys: keys}
+	if *session != "" {
+		secret, err := hex.DecodeString(*seed)
+		exitOn(err)
+		key, err := parseKey("EdDSA", secret)
+		exitOn(err)
+		c.device = device{*session, key}
+	}
 
 	output := json.NewEncoder(os.Stdout)
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
@@ -80,6 +95,13 @@ func main() {
 
 func (c *client) run(s step) outcome {
 	switch s.Do {
+	case "login":
+		key, err := generateKey(s.Algorithm)
+		exitOn(err)
+		session, err := c.login.confirm(s.ChallengeID, s.Code, key)
+		exitOn(err)
+		c.device = device{session, key}
+		return outcome{SessionID: session}
 	case "call":
 		signedAt := time.Now().Add(-time.Duration(s.SignedMsAgo) * time.Millisecond)
 		c.last = c.device.sign(s.MessageType, []byte(s.Payload), signedAt)

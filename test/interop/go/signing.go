@@ -36,8 +36,11 @@ func frame(input, field []byte) []byte {
 }
 
 func requestInput(e *sallyportv1.RequestEnvelope) []byte {
-	return signingInput(requestDomain,
-		e.ProtocolVersion, e.DeviceSessionId, e.MessageType, e.TimestampMs, e.RequestId, e.PayloadHash)
+	fields := []any{e.ProtocolVersion, e.DeviceSessionId, e.MessageType, e.TimestampMs, e.RequestId, e.PayloadHash}
+	if e.IdempotencyKey != "" {
+		fields = append(fields, e.IdempotencyKey)
+	}
+	return signingInput(requestDomain, fields...)
 }
 
 // responseInput takes session, message type and request id from the request, so a response to another request does not verify.

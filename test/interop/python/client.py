@@ -4,17 +4,19 @@ line. ../driver.ts defines both."""
 import argparse
 import hashlib
 import json
+import secrets
 import sys
 import time
 import uuid
 from urllib.parse import urlsplit
 
 import grpc
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
+from device_keys import KEYS, EddsaKey, Es256Key
 from gateway_keys import GatewayKeys
+from login import confirm
 from sallyport.v1 import gateway_pb2, gateway_pb2_grpc
 from signing import request_input
 
@@ -22,9 +24,9 @@ from signing import request_input
 class Device:
     """Signs requests of one device session."""
 
-    def __init__(self, session_id: str, seed: bytes) -> None:
+    def __init__(self, session_id: str, key: EddsaKey | Es256Key) -> None:
         self._session_id = session_id
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._key = key
 
     def sign(self, request_type, message_type: str, payload: bytes = b"", ms_ago: int = 0):
         envelope = gateway_pb2.RequestEnvelope(
@@ -42,15 +44,22 @@ class Device:
 class Client:
     """The state between steps. It keeps the last request for the step "repeat", and the open stream."""
 
-    def __init__(self, channel: grpc.Channel, device: Device, keys: GatewayKeys) -> None:
+    def __init__(self, channel: grpc.Channel, device: Device | None, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
         self._gateway = gateway_pb2_grpc.GatewayStub(channel)
         self._device = device
-        self._keys = keys
+        self._keys = GatewayKeys(arguments.edge, arguments.ca)
         self._last = None
         self._stream = None
 
     def run(self, step: dict) -> dict:
         return getattr(self, f"do_{step['do']}")(step)
+
+    def do_login(self, step: dict) -> dict:
+        key = KEYS[step["algorithm"]](secrets.token_bytes(32))
+        session_id = confirm(self._arguments.edge, self._arguments.ca, step["challenge_id"], step["code"], key)
+        self._device = Device(session_id, key)
+        return {"device_session_id": session_id}
 
     def do_call(self, step: dict) -> dict:
         payload = step.get("payload", "").encode()
@@ -107,16 +116,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-url", required=True, help="URL of the gateway's gRPC listener")
     parser.add_argument("-edge", required=True, help="URL of the gateway's edge, for the JWKS")
     parser.add_argument("-ca", help="PEM file of the trusted certificates, for https URLs")
-    parser.add_argument("-session", required=True, help="device session id")
-    parser.add_argument("-seed", required=True, help="seed of the device key, in hex")
+    parser.add_argument("-session", help="device session id; missing if the step \"login\" opens the session")
+    parser.add_argument("-seed", help="seed of the device's Ed25519 key, in hex")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
-    device = Device(arguments.session, bytes.fromhex(arguments.seed))
+    device = Device(arguments.session, EddsaKey(bytes.fromhex(arguments.seed))) if arguments.session else None
     with open_channel(arguments.url, arguments.ca) as channel:
-        client = Client(channel, device, GatewayKeys(arguments.edge, arguments.ca))
+        client = Client(channel, device, arguments)
         for line in sys.stdin:
             started_s = time.monotonic()
             try:

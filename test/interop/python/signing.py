@@ -17,9 +17,10 @@ def _to_bytes(field: str | int | bytes) -> bytes:
 
 
 def request_input(e) -> bytes:
+    idempotency_key = (e.idempotency_key,) if e.idempotency_key else ()
     return signing_input(
         "sallyport.request.v1",
-        e.protocol_version, e.device_session_id, e.message_type, e.timestamp_ms, e.request_id, e.payload_hash,
+        e.protocol_version, e.device_session_id, e.message_type, e.timestamp_ms, e.request_id, e.payload_hash, *idempotency_key,
     )
 
 

@@ -38,7 +38,9 @@ export function pythonBackendSuite(): void {
     await Bun.write(config, configOfThePage(await page(), { http, push, key: join(folder, "current.key") }));
     expect(await runCommand(["keygen", "--out", join(folder, "current.key")]).exited).toBe(0);
     const anyPort = ["edge.listen", "grpc.listen", "admin.listen"].flatMap((key) => ["--set", `${key}=127.0.0.1:0`]);
-    gateway = runCommand(["serve", "--config", config, ...anyPort], {});
+    // The tests log in more often than the default budget allows.
+    const roomy = ["--set", "budgets.public_auth.burst=100"];
+    gateway = runCommand(["serve", "--config", config, ...anyPort, ...roomy], {});
     await until(() => gateway.stdout().includes('"push feed up"'), `the push feed`, READY_MS);
     const up =
       gateway

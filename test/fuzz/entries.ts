@@ -81,6 +81,11 @@ const subscriptionProto = (sign: Sign) => proto(SubscribeEventsRequestSchema, su
 const subscriptionJson = (sign: Sign) => json(SubscribeEventsRequestSchema, subscription(sign));
 const inFrame = (message: (sign: Sign) => Promise<Uint8Array>) => async (sign: Sign) => encodeFrame(0, await message(sign));
 
+/** Base points (RFC 8032 5.1; SEC 2 2.4.2). */
+const ES256_KEY = Buffer.from(
+  "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+  "hex",
+).toString("base64");
 const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
 
 export const ENTRIES: readonly Entry[] = [
@@ -142,6 +147,14 @@ export const ENTRIES: readonly Entry[] = [
     path: "/api/v1/public/auth/confirm-email-code",
     contentType: "application/json",
     valid: async () => utf8.encode(`{"challenge_id":"c-1","code":"123456","client_public_key":"${KEY}"}`),
+    check: publicRest,
+  },
+  {
+    name: "public REST, confirm with ES256",
+    path: "/api/v1/public/auth/confirm-email-code",
+    contentType: "application/json",
+    valid: async () =>
+      utf8.encode(`{"challenge_id":"c-1","code":"123456","client_public_key":"${ES256_KEY}","client_key_algorithm":"ES256"}`),
     check: publicRest,
   },
 ];

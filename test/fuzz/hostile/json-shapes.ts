@@ -128,4 +128,6 @@ export const REST_PLACES: Readonly<Record<string, (value: string) => string>> = 
   challenge_id: (value) => `{"challenge_id":${value},"code":"123456","client_public_key":"AA=="}`,
   code: (value) => `{"challenge_id":"c-1","code":${value},"client_public_key":"AA=="}`,
   client_public_key: (value) => `{"challenge_id":"c-1","code":"123456","client_public_key":${value}}`,
+  client_key_algorithm: (value) =>
+    `{"challenge_id":"c-1","code":"123456","client_public_key":"AA==","client_key_algorithm":${value}}`,
 };

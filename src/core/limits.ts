@@ -57,6 +57,23 @@ export const PUBLIC_BODY_TOKENS_MAX = 256;
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
+ * One session may hold at most 1 / ANSWER_SHARES of the kept answers, by number and by size. So no session can evict the answers
+ * of all others.
+ */
+export const ANSWER_SHARES = 16;
+/** The size that is counted for a kept answer besides its payload. It covers the ids, the fingerprint and the indexes of the store. */
+export const ANSWER_OVERHEAD_BYTES = 1024;
+/** Factor by which a payload may grow in a store: Redis stores each byte above 0x7F as two bytes. */
+export const ANSWER_INFLATION = 2;
+/** Maximum of `keep_answer_ms`: one day. Kept answers use memory, and a client seldom repeats a command later. */
+export const KEEP_ANSWER_MS_MAX = 86_400_000;
+/**
+ * How much longer than the timeout of its backend call a claim on an idempotency key lasts, in ms. In this time, the gateway
+ * stores the answer. If the gateway was killed, the key is free again after it.
+ */
+export const CLAIM_LEASE_MARGIN_MS = 5000;
+
+/**
  * Minimum step of the wall clock that is reported, in ms. A step is a change relative to the monotonic clock. Slewing (gradual
  * correction) is not a step.
  *

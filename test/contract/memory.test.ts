@@ -1,8 +1,10 @@
+import { MemoryAnswerStore } from "../../src/stores/memory/answers.ts";
 import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
 import { SessionCache } from "../../src/stores/memory/session-cache.ts";
 import { SplitBucketStore } from "../../src/stores/memory/split-buckets.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { answerStoreContract } from "./answer-store.contract.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
 import { sessionDirectoryContract, TTL_MS, UNKNOWN_TTL_MS } from "./session-directory.contract.ts";
@@ -47,6 +49,29 @@ sessionDirectoryContract({
       revoke: (revocation) => cache.revoke(revocation),
       clear: () => cache.clear(),
       advance: (ms) => clock.advance(ms),
+      close() {},
+    };
+  },
+});
+
+answerStoreContract({
+  name: "memory",
+  propertyRuns: 200,
+  open(bounds) {
+    const clock = new ManualClock();
+    let evicted = 0;
+    const onEvicted = (answers: number) => {
+      evicted += answers;
+    };
+    const store = new MemoryAnswerStore(clock, { ...bounds, onEvicted });
+    return {
+      gateways: [store, store],
+      nowMs: () => clock.now(),
+      advance(ms) {
+        clock.advance(ms);
+        store.trim();
+      },
+      evicted: () => evicted,
       close() {},
     };
   },

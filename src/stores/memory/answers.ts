@@ -1,0 +1,106 @@
+import type { AnswerBounds, AnswerClaim, AnswerStore, ClaimOutcome, KeyedRequest, OnEvicted } from "../../core/answers.ts";
+import type { BackendReply } from "../../core/backend.ts";
+import type { Clock } from "../../core/clock.ts";
+import { ClaimInFlight } from "../claim-in-flight.ts";
+import { type ClaimAttempt, waitForClaim } from "../claim-wait.ts";
+import { KeptAnswers } from "./kept-answers.ts";
+
+export interface MemoryAnswerOptions extends AnswerBounds {
+  readonly onEvicted?: OnEvicted | undefined;
+}
+
+/** A claim whose lease ends at a time on the monotonic clock. */
+class LeasedClaim extends ClaimInFlight {
+  readonly leaseEndMs: number;
+
+  constructor(fingerprint: string, leaseEndMs: number) {
+    super(fingerprint);
+    this.leaseEndMs = leaseEndMs;
+  }
+}
+
+/** Kept answers and claims in this process's memory. A restart loses both. */
+export class MemoryAnswerStore implements AnswerStore {
+  readonly #clock: Clock;
+  readonly #kept: KeptAnswers;
+  readonly #claims = new Map<string, LeasedClaim>();
+
+  constructor(clock: Clock, { onEvicted = () => {}, ...bounds }: MemoryAnswerOptions) {
+    this.#clock = clock;
+    this.#kept = new KeptAnswers(bounds, onEvicted);
+  }
+
+  /** The number of kept answers. Expired answers are included until the next `trim`. */
+  get entries(): number {
+    return this.#kept.entries;
+  }
+
+  get bytes(): number {
+    return this.#kept.bytes;
+  }
+
+  /** Frees the memory of expired answers. Returns the freed bytes. Call this method every second. */
+  trim(): number {
+    return this.#kept.trim(this.#clock.now());
+  }
+
+  claim(request: KeyedRequest, leaseMs: number, signal: AbortSignal): ClaimOutcome | Promise<ClaimOutcome> {
+    const name = nameOf(request);
+    const attempt = () => this.#attempt(name, request, leaseMs);
+    const first = attempt();
+    return first.kind === "busy" ? waitForClaim(first, attempt, leaseMs, signal) : first;
+  }
+
+  #attempt(name: string, request: KeyedRequest, leaseMs: number): ClaimAttempt {
+    const { fingerprint, asOfMs } = request;
+    const nowMs = this.#clock.monotonic();
+    const claim = this.#claims.get(name);
+    if (claim !== undefined && claim.leaseEndMs > nowMs) {
+      return claim.fingerprint === fingerprint ? { kind: "busy", end: () => claim.end() } : { kind: "reused" };
+    }
+    const kept = this.#kept.get(name);
+    if (kept !== undefined && asOfMs <= kept.age.keptUntilMs) {
+      return kept.fingerprint === fingerprint ? { kind: "kept", reply: kept.reply, waited: false } : { kind: "reused" };
+    }
+    this.#kept.remove(name);
+    const own = new LeasedClaim(fingerprint, nowMs + leaseMs);
+    this.#claims.set(name, own);
+    return { kind: "first", claim: this.#holderOf(name, request, own), waited: false };
+  }
+
+  #holderOf(name: string, { deviceSessionId, fingerprint }: KeyedRequest, own: LeasedClaim): AnswerClaim {
+    return {
+      keep: (reply, age) => {
+        const isStored =
+          this.#mayKeep(name, own) && this.#kept.add({ name, deviceSessionId, fingerprint, reply: compact(reply), age });
+        this.#end(name, own, reply);
+        return isStored;
+      },
+      release: () => this.#end(name, own, undefined),
+    };
+  }
+
+  /** Whether no other request has claimed the command, or stored an answer, after the lease of this claim ended. */
+  #mayKeep(name: string, own: LeasedClaim): boolean {
+    const current = this.#claims.get(name);
+    return (current === undefined || current === own) && this.#kept.get(name) === undefined;
+  }
+
+  #end(name: string, own: LeasedClaim, reply: BackendReply | undefined): void {
+    if (this.#claims.get(name) === own) this.#claims.delete(name);
+    own.settle(reply);
+  }
+}
+
+/** Copies the payload if it is part of a larger buffer, so that the store does not keep the whole buffer in memory. */
+function compact(reply: BackendReply): BackendReply {
+  const { resultCode, payloadBytes } = reply;
+  return payloadBytes.byteLength === payloadBytes.buffer.byteLength
+    ? reply
+    : { resultCode, payloadBytes: payloadBytes.slice() };
+}
+
+/** Returns a text that identifies session and key. The length keeps the pairs ("a", "bc") and ("ab", "c") apart. */
+function nameOf({ deviceSessionId, idempotencyKey }: KeyedRequest): string {
+  return `${deviceSessionId.length}:${deviceSessionId}${idempotencyKey}`;
+}

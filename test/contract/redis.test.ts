@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe } from "bun:test";
+import { systemClock } from "../../src/core/clock.ts";
 import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
+import { RedisAnswerStore } from "../../src/stores/redis/answers.ts";
 import { RedisBucketStore } from "../../src/stores/redis/buckets.ts";
 import { RedisLink } from "../../src/stores/redis/link.ts";
 import { RedisReplayStore } from "../../src/stores/redis/replay.ts";
@@ -7,6 +9,7 @@ import { StoreEpoch } from "../../src/stores/redis/store-epoch.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { NO_REDIS_CLOCK, RedisClock } from "../support/redis-clock.ts";
 import { SILENT_LOG } from "../support/silent-log.ts";
+import { answerStoreContract } from "./answer-store.contract.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
 
@@ -42,6 +45,35 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
         nowMs: () => clock.now(),
         advance: (ms) => Bun.sleep(ms),
         close() {},
+      };
+    },
+  });
+
+  answerStoreContract({
+    name: "Redis",
+    propertyRuns: 30,
+    async open(bounds) {
+      const prefix = `test-${opened++}:`;
+      const epoch = new StoreEpoch({ prefix, durable: true, reservedForMs: 65_000, marginMs: 5000 });
+      await epoch.join(link.call, "this-server");
+      let evicted = 0;
+      const onEvicted = (answers: number) => {
+        evicted += answers;
+      };
+      const open = (origin: string) => {
+        const options = { ...bounds, prefix, origin, random: () => 0.5, onEvicted };
+        return new RedisAnswerStore(link, epoch, systemClock, options);
+      };
+      const [one, two] = [open("gateway-1"), open("gateway-2")];
+      return {
+        gateways: [one, two],
+        nowMs: () => Date.now(),
+        advance: (ms) => Bun.sleep(ms),
+        evicted: () => evicted,
+        close() {
+          one.close();
+          two.close();
+        },
       };
     },
   });

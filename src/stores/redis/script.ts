@@ -40,10 +40,12 @@ function isUnknownScript(error: unknown): boolean {
  */
 const HASH_CHARS = 22;
 
-/**
- * Returns a Redis key of fixed length that does not reveal the two ids. The hash also covers the length of the first id. So the
- * pairs ("a", "bc") and ("ab", "c") get different keys.
- */
+/** Returns a Redis key of fixed length that does not reveal the two ids. */
 export function hashedKey(prefix: string, first: string, second: string): string {
-  return `${prefix}:${hash("sha256", `${first.length}:${first}${second}`, "base64url").slice(0, HASH_CHARS)}`;
+  return `${prefix}:${hashedId(first, second)}`;
+}
+
+/** Returns the hash of two ids. It also covers the length of the first id, so the pairs ("a", "bc") and ("ab", "c") differ. */
+export function hashedId(first: string, second: string): string {
+  return hash("sha256", `${first.length}:${first}${second}`, "base64url").slice(0, HASH_CHARS);
 }

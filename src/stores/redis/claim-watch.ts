@@ -1,0 +1,50 @@
+import { Backoff } from "../../core/backoff.ts";
+import { sleep } from "../../core/clock.ts";
+import { rethrowUnlessUnavailable } from "./call.ts";
+import type { RedisLink } from "./link.ts";
+
+/**
+ * Bounds of the delays between two polls of a claim, in ms. A wait is thus at most `maxMs` longer than the call that it waits
+ * for.
+ */
+const POLL_MS = { minMs: 20, maxMs: 200 } as const;
+
+/**
+ * Waits for the end of claims that other gateways hold. However many requests wait for a claim, this gateway polls it with one
+ * command at a time.
+ */
+export class ClaimWatch {
+  readonly #link: RedisLink;
+  readonly #random: () => number;
+  readonly #closing: AbortSignal;
+  readonly #polls = new Map<string, Promise<undefined>>();
+
+  constructor(link: RedisLink, random: () => number, closing: AbortSignal) {
+    this.#link = link;
+    this.#random = random;
+    this.#closing = closing;
+  }
+
+  /** Resolves when the claim with this token has ended, or when Redis is unavailable. */
+  end(key: string, token: string): Promise<undefined> {
+    const name = `${key} ${token}`;
+    const running = this.#polls.get(name) ?? this.#poll(key, token).finally(() => this.#polls.delete(name));
+    this.#polls.set(name, running);
+    return running;
+  }
+
+  async #poll(key: string, token: string): Promise<undefined> {
+    const backoff = new Backoff({ ...POLL_MS, random: this.#random });
+    try {
+      do await sleep(backoff.nextMs(), this.#closing);
+      while (!this.#closing.aborted && (await this.#isHeld(key, token)));
+    } catch (error) {
+      rethrowUnlessUnavailable(error);
+    }
+  }
+
+  async #isHeld(key: string, token: string): Promise<boolean> {
+    const reply = await this.#link.call("HMGET", [key, "token"]);
+    return Array.isArray(reply) && reply[0] === token;
+  }
+}

@@ -1,12 +1,14 @@
 import { budgetsOf } from "../config/budgets.ts";
 import type { Config } from "../config/schema.ts";
 import type { Peer } from "../core/admission.ts";
+import type { AnswerOutcome } from "../core/answers.ts";
 import type { BudgetScope } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { chargePeer, checkPeer } from "../pipeline/failure-budget.ts";
 import { FailurePermits } from "../pipeline/failure-permits.ts";
+import { LastingCalls } from "../pipeline/lasting-calls.ts";
 import type { PeerGuard } from "../rpc/peer-guard.ts";
 import type { Stores } from "../stores/open.ts";
 import { pipelineOptions } from "./options.ts";
@@ -32,14 +34,19 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
     log.info("budget exceeded in shadow mode", { scope });
   };
   const common = { budgets, onShadowRefusal, clock };
-  const { sessions, replay, replayCoverageStartMs, buckets, unverifiedBuckets, verifiedPeers } = stores;
+  const { sessions, replay, replayCoverageStartMs, answers, buckets, unverifiedBuckets, verifiedPeers } = stores;
   const failures = { ...common, unverifiedBuckets, verifiedPeers, failurePermits: new FailurePermits() };
   const guard: PeerGuard<Peer> = {
     check: (peer, cost) => checkPeer(peer, cost, failures),
     charge: (peer, cost) => chargePeer(peer, cost, failures),
   };
+  const commands = {
+    answers,
+    lastingCalls: new LastingCalls(),
+    onAnswer: (outcome: AnswerOutcome) => metrics.count("sallyport_answers_total", { outcome }),
+  };
   return {
-    pipeline: { ...pipelineOptions(config), ...failures, ...{ sessions, replay, replayCoverageStartMs, buckets } },
+    pipeline: { ...pipelineOptions(config), ...failures, ...commands, ...{ sessions, replay, replayCoverageStartMs, buckets } },
     guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
     /** Replaces the current budgets with the budgets of a reloaded configuration. */

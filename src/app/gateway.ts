@@ -116,6 +116,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   undo.defer(() => standard.shutDown());
   const isStopping = () => lifecycle.stopping;
   const admission = openAdmission(config, { stores, clock, log, metrics });
+  const { lastingCalls } = admission.pipeline;
+  undo.defer(() => lastingCalls.abort());
   const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
   const heartbeatMs = config["streams.heartbeat_ms"];
   const gateway = gatewayService({ pipeline, hub, heartbeatMs, isStopping, historyFilled: () => fill.wait() });
@@ -154,7 +156,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     lifecycle.stopping = true;
     hub.shutDown();
     standard.shutDown();
-    const inTime = await within(config["shutdown.deadline_ms"], listeners.drain());
+    const idle = listeners.drain().then(() => lastingCalls.drain());
+    const inTime = await within(config["shutdown.deadline_ms"], idle);
     await running.disposeAsync();
     log.info("gateway stopped", { in_time: inTime });
     return inTime;

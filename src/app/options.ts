@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import type { AnswerBounds } from "../core/answers.ts";
 import type { DeviceKeyAlgorithm, VerifyingKey } from "../core/keys.ts";
 import { deviceKey, isStrictDeviceKey } from "../crypto/device-key.ts";
 import type { HubSettings } from "../hub/open.ts";
@@ -39,6 +40,7 @@ export function storeSettings(config: Config): StoreSettings {
     replayEntriesMax: config["replay.entries_max"],
     bucketEntriesMax: config["buckets.entries_max"],
     exemptBucketEntriesMax: exemptBucketEntriesMax(config),
+    answers: answerBounds(config),
     sessionCache: {
       ttlMs: config["session_cache.ttl_ms"],
       unknownTtlMs: config["session_cache.unknown_ttl_ms"],
@@ -80,7 +82,12 @@ function redisSettings(config: Config): RedisSettings {
     marginMs: config["freshness.margin_ms"],
     bucketEntriesMax: config["buckets.entries_max"],
     exemptBucketEntriesMax: exemptBucketEntriesMax(config),
+    answers: answerBounds(config),
   };
+}
+
+function answerBounds(config: Config): AnswerBounds {
+  return { entriesMax: config["answers.entries_max"], bytesMax: config["answers.bytes_max"] };
 }
 
 export function pipelineOptions(config: Config) {

@@ -1,4 +1,5 @@
 import { isMessageType, isReservedType } from "../core/grammar.ts";
+import { KEEP_ANSWER_MS_MAX } from "../core/limits.ts";
 import { parseRoutePath } from "../core/route-path.ts";
 import { type Decoder, decoder, list, optional, record } from "./decoder.ts";
 import { boolean, choice, int, positive } from "./values.ts";
@@ -11,6 +12,8 @@ export type RouteConfig = {
   readonly path: string;
   /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
   readonly timeout_ms?: number | undefined;
+  /** How long the answer to a request with an idempotency key is kept, in ms. Default: answers are not kept. */
+  readonly keep_answer_ms?: number | undefined;
   /** The budget of each user for this message type. Default: no such budget. */
   readonly budget?: RouteBudget | undefined;
 };
@@ -35,6 +38,7 @@ const route = record<RouteConfig>(
       isRoutePath(raw) ? raw : undefined,
     ),
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
+    keep_answer_ms: optional(int("ms", 1, KEEP_ANSWER_MS_MAX)),
     budget: optional(
       record<RouteBudget>(
         { rate: positive("tokens a second", RATE_MAX), burst: int("tokens", 1, BURST_MAX), shadow: optional(boolean) },

@@ -1,4 +1,10 @@
-import { JSON_INFLATION, REQUEST_OVERHEAD_BYTES } from "../core/limits.ts";
+import {
+  ANSWER_INFLATION,
+  ANSWER_OVERHEAD_BYTES,
+  ANSWER_SHARES,
+  JSON_INFLATION,
+  REQUEST_OVERHEAD_BYTES,
+} from "../core/limits.ts";
 import { ConfigError } from "./problem.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
@@ -49,6 +55,16 @@ const RULES: readonly Rule[] = [
       const least = config["history.events_max"] * REPLAY_BUFFERS;
       if (config["streams.outbox_messages_max"] >= least) return undefined;
       return `streams.outbox_messages_max is ${config["streams.outbox_messages_max"]}, expected at least ${least}: ${REPLAY_BUFFERS} times history.events_max (${config["history.events_max"]}), for the events of the user and of the session`;
+    },
+  },
+  {
+    keys: ["answers.bytes_max", "backend.response_bytes_max", "routes"],
+    violation(config) {
+      const answer = config["backend.response_bytes_max"] * ANSWER_INFLATION + ANSWER_OVERHEAD_BYTES;
+      const least = answer * ANSWER_SHARES;
+      const keeps = config.routes.some((route) => route.keep_answer_ms !== undefined);
+      if (!keeps || config["answers.bytes_max"] >= least) return undefined;
+      return `answers.bytes_max is ${config["answers.bytes_max"]}, expected at least ${least}: a route has keep_answer_ms, and the share of one session (1/${ANSWER_SHARES}) must hold an answer of backend.response_bytes_max (${config["backend.response_bytes_max"]})`;
     },
   },
   atMostOne("keys.current", "keys.current_file"),

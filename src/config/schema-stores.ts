@@ -1,10 +1,13 @@
+import { ANSWER_SHARES } from "../core/limits.ts";
 import { TIMEOUT_MS_MAX } from "./routes.ts";
 import { secret, setting, unset } from "./setting.ts";
 import { boolean, choice, filePath, int, redisUrl, text } from "./values.ts";
 
 const NEEDS_TLS = "The URL in `stores.redis.url` must start with `rediss://`.";
 
-/** The settings of the stores for request ids and token buckets. */
+const MiB = 1024 * 1024;
+
+/** The settings of the stores for request ids, token buckets and kept answers. */
 export const STORE_SETTINGS = {
   "stores.kind": setting(
     choice("memory", "redis"),
@@ -35,7 +38,7 @@ export const STORE_SETTINGS = {
   "stores.redis.timeout_ms": setting(
     int("ms", 10, TIMEOUT_MS_MAX),
     500,
-    "Timeout of a Redis command, in ms. After the timeout, the request is handled as if Redis were unavailable. A request needs at most two Redis commands.",
+    "Timeout of a Redis command, in ms. After the timeout, the request is handled as if Redis were unavailable. A request needs two Redis commands. With an `idempotency_key`, on a route with `keep_answer_ms`, it needs four.",
   ),
   "stores.redis.on_buckets_unavailable": setting(
     choice("refuse", "local"),
@@ -46,5 +49,15 @@ export const STORE_SETTINGS = {
     boolean,
     false,
     "Whether Redis keeps every write across a restart and a failover. Set `true` only with `appendfsync always` and without a lagging replica. `false`: a quarantine follows each restart or replacement of Redis. During the quarantine, commands and subscriptions are refused, because Redis may have lost reserved request ids. The quarantine lasts `freshness.margin_ms`. Exception: the quarantine is longer if an earlier request had a timestamp more than `freshness.margin_ms` ahead of the Redis clock.",
+  ),
+  "answers.entries_max": setting(
+    int("answers", ANSWER_SHARES, 16_777_216),
+    100_000,
+    "Maximum number of kept answers. Answers are kept on routes with `keep_answer_ms`. At the maximum, the gateway deletes the oldest answer for each new one. A session may hold at most a sixteenth of the maximum. If a deleted answer is requested again, the backend is called again. Set the maximum above the number of commands with an `idempotency_key` that arrive within `keep_answer_ms`. With `stores.kind = redis`, the maximum applies to all gateways together.",
+  ),
+  "answers.bytes_max": setting(
+    int("bytes", MiB, 64 * 1024 * MiB),
+    64 * MiB,
+    "Maximum size of all kept answers together, in bytes. An answer counts as its payload plus 1024 bytes. At the maximum, the gateway deletes the oldest answers. A session may hold at most a sixteenth of the maximum. If a route has `keep_answer_ms`, the maximum must be at least `16 × (2 × backend.response_bytes_max + 1024)`, so that every answer can be kept.",
   ),
 } as const;

@@ -27,6 +27,8 @@ export interface ForwardedHeaders extends IncomingTrace {
 export interface BackendCommand extends ForwardedHeaders {
   readonly messageType: string;
   readonly requestId: string;
+  /** The idempotency key of the request; empty if it has none. */
+  readonly idempotencyKey: string;
   readonly deviceSessionId: string;
   readonly userId: string;
   readonly payloadBytes: Uint8Array;
@@ -43,6 +45,10 @@ export interface BackendReply {
 export interface Route {
   /** The route's budget per user, if it has one. */
   readonly budget: Budget | undefined;
+  /** Maximum duration of `execute`, in ms. */
+  readonly timeoutMs: number;
+  /** How long an answer to a request with an idempotency key is kept, in ms; `undefined` if answers are not kept. */
+  readonly keepAnswerMs: number | undefined;
   /**
    * Calls the backend.
    *

@@ -60,6 +60,19 @@ export const METRICS = {
   sallyport_session_lookups_total: counter("Session look-ups, by outcome.", "outcome"),
   sallyport_session_cache_entries: gauge("Sessions in the session cache."),
   sallyport_replay_entries: gauge("Reserved request ids. If the number reaches `replay.entries_max`, requests are refused."),
+  sallyport_answers_total: counter(
+    "Requests with an idempotency_key on routes that keep answers, by outcome. `kept`: the backend's answer was kept. `not_kept`: the answer could not be stored. `released`: the call ended without a definite answer. `replayed`: the request got a kept answer. `waited`: the request waited and got the answer of another request. `reused`: refused, because the key belongs to another command.",
+    "outcome",
+  ),
+  sallyport_answers_evicted_total: counter(
+    "Kept answers that were evicted before their time, because `answers.entries_max`, `answers.bytes_max` or the share of a session was reached.",
+  ),
+  sallyport_answer_entries: gauge(
+    "Kept answers. With `stores.kind = redis`, the number when this gateway last kept an answer.",
+  ),
+  sallyport_answer_bytes: gauge(
+    "Size of the kept answers, as counted for `answers.bytes_max`. With `stores.kind = redis`, the size when this gateway last kept an answer.",
+  ),
   sallyport_bucket_entries: gauge(
     "Token buckets in use. `verified`: for verified requests. `unverified`: for failed requests and public REST calls. If one of the two numbers reaches `buckets.entries_max`, requests that need a new bucket are refused.",
     "of",

@@ -12,7 +12,7 @@ interface UserParts {
 export const DEV_ROUTES = [
   { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
   { message_type: "user.profile.update", method: "PATCH", path: "/api/v1/user/profile" },
-  { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" },
+  { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages", keep_answer_ms: 600_000 },
 ] as const;
 
 /** Creates the endpoints for logged-in users. They trust the header X-User-Id, so only the gateway may have access to them. */

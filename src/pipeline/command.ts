@@ -1,28 +1,44 @@
-import type { ForwardedHeaders } from "../core/backend.ts";
+import type { ForwardedHeaders, Route } from "../core/backend.ts";
 import { refuse } from "../core/refusal.ts";
+import { type AnswerPorts, type AnswerSource, answerOnce, type KeepingRoute } from "./kept-answer.ts";
 import type { PipelinePorts } from "./ports.ts";
 import type { AdmittedRequest } from "./proof.ts";
 import { type SignedReply, signReply } from "./reply.ts";
 import { recheckSession } from "./session.ts";
 
-type CommandPorts = Pick<PipelinePorts, "sessions" | "revocations" | "signer" | "clock">;
+type CommandPorts = AnswerPorts & Pick<PipelinePorts, "sessions" | "revocations" | "signer">;
+
+export interface CommandAnswer {
+  readonly signed: SignedReply;
+  readonly source: AnswerSource;
+}
 
 /**
  * Check 8 of a command. Calls the backend through the route of the request, and signs the reply. If the session was revoked
  * after check 2, throws SESSION_REVOKED instead of calling the backend.
+ *
+ * If the request has an idempotency key and its route keeps answers, first looks up the kept answer.
  */
 export async function runCommand(
   request: AdmittedRequest,
   headers: ForwardedHeaders,
   ports: CommandPorts,
   signal: AbortSignal,
-): Promise<SignedReply> {
+): Promise<CommandAnswer> {
   const { route, envelope, session, peer, payloadBytes } = request;
   if (route === undefined) throw refuse("MESSAGE_TYPE_UNKNOWN");
-  const { messageType, requestId } = envelope;
+  const { messageType, requestId, idempotencyKey } = envelope;
   const { deviceSessionId, userId } = session;
-  const command = { messageType, requestId, deviceSessionId, userId, payloadBytes, peerAddress: peer.address, ...headers };
+  const ids = { messageType, requestId, idempotencyKey, deviceSessionId, userId };
+  const command = { ...ids, payloadBytes, peerAddress: peer.address, ...headers };
   const mayBeSent = recheckSession(request, ports.sessions, ports.revocations);
-  const reply = await route.execute(command, signal, mayBeSent);
-  return signReply(request, reply, ports.signer, ports.clock);
+  const { reply, source } =
+    idempotencyKey !== "" && keepsAnswers(route)
+      ? await answerOnce(request, route, (...call) => route.execute(command, ...call), mayBeSent, ports, signal)
+      : { reply: await route.execute(command, signal, mayBeSent), source: "backend" as const };
+  return { signed: signReply(request, reply, ports.signer, ports.clock), source };
+}
+
+function keepsAnswers(route: Route): route is Route & KeepingRoute {
+  return route.keepAnswerMs !== undefined;
 }

@@ -1,4 +1,5 @@
 import type { ReplayStore } from "../core/admission.ts";
+import type { AnswerOutcome, AnswerStore } from "../core/answers.ts";
 import type { Backend } from "../core/backend.ts";
 import type { BucketStore, Budget, BudgetScope, VerifiedPeers } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
@@ -6,6 +7,7 @@ import type { Signer } from "../core/keys.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
 import type { SessionDirectory } from "../core/sessions.ts";
 import type { FailurePermits } from "./failure-permits.ts";
+import type { LastingCalls } from "./lasting-calls.ts";
 
 /**
  * The budgets of the pipeline (proto/README.md, "Budgets"), except the budgets of routes. A reload of the configuration
@@ -43,6 +45,8 @@ export interface PipelinePorts {
   readonly unverifiedBuckets: BucketStore;
   readonly failurePermits: FailurePermits;
   readonly verifiedPeers: VerifiedPeers;
+  readonly answers: AnswerStore;
+  readonly lastingCalls: LastingCalls;
   readonly backend: Backend;
   readonly revocations: Pick<RevocationLog, "revokedSince">;
   readonly signer: Signer;
@@ -52,4 +56,6 @@ export interface PipelinePorts {
   readonly budgets: PipelineBudgets;
   /** Called when a request passes only because a budget is in shadow mode. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
+  /** Called for each request with an idempotency key on a route that keeps answers. */
+  readonly onAnswer: (outcome: AnswerOutcome) => void;
 }

@@ -29,8 +29,10 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       device_session_id: notes["device_session_id"],
       message_type: notes["message_type"],
       request_id: notes["request_id"],
+      idempotency_key: notes["idempotency_key"],
       user_id: notes["user_id"],
       result_code: notes["result_code"],
+      answer: notes["answer"],
       // The details of the refusal, such as `scope`, `field` or `limit_bytes`. The client gets them too.
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),

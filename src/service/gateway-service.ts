@@ -1,5 +1,5 @@
 import type { Peer } from "../core/admission.ts";
-import { isDeviceSessionId, isMessageType, isRequestId } from "../core/grammar.ts";
+import { isDeviceSessionId, isIdempotencyKey, isMessageType, isRequestId } from "../core/grammar.ts";
 import { refuse } from "../core/refusal.ts";
 import { Gateway, type GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -37,11 +37,18 @@ export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<P
   ];
 }
 
+/** Marks an answer that an earlier request with the same idempotency key got (proto/client.md, "Keep an answer"). */
+const REPLAYED_HEADER = "idempotent-replayed";
+
 async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts) {
   const admitted = await admitCall("ExecuteCommand", message, call, parts);
-  const reply = await runCommand(admitted, forwardedHeaders(call.request.headers), parts.pipeline, call.signal);
-  call.notes["result_code"] = reply.envelope.resultCode;
-  return reply;
+  const { signed, source } = await runCommand(admitted, forwardedHeaders(call.request.headers), parts.pipeline, call.signal);
+  call.notes["result_code"] = signed.envelope.resultCode;
+  if (source !== "backend") {
+    call.notes["answer"] = source;
+    call.responseHeader.set(REPLAYED_HEADER, "true");
+  }
+  return signed;
 }
 
 async function subscribeEvents(
@@ -74,8 +81,9 @@ function admitCall(rpc: Rpc, message: SignedMessage, call: Call<Peer>, parts: Ga
  */
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {
   if (envelope === undefined) return;
-  const { deviceSessionId, messageType, requestId } = envelope;
+  const { deviceSessionId, messageType, requestId, idempotencyKey } = envelope;
   notes["device_session_id"] = isDeviceSessionId(deviceSessionId) ? deviceSessionId : undefined;
   notes["message_type"] = isMessageType(messageType) ? messageType : undefined;
   notes["request_id"] = isRequestId(requestId) ? requestId : undefined;
+  notes["idempotency_key"] = isIdempotencyKey(idempotencyKey) ? idempotencyKey : undefined;
 }

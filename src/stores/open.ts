@@ -1,9 +1,11 @@
 import type { ReplayStore } from "../core/admission.ts";
+import type { AnswerBounds, AnswerStore } from "../core/answers.ts";
 import type { BucketStore, VerifiedPeers } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { Revocation, SessionDirectory, SessionSource } from "../core/sessions.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
+import { MemoryAnswerStore } from "./memory/answers.ts";
 import { MemoryBucketStore } from "./memory/buckets.ts";
 import { MemoryReplayStore } from "./memory/replay.ts";
 import { SessionCache } from "./memory/session-cache.ts";
@@ -24,6 +26,8 @@ export interface StoreSettings {
    * table. Not used with Redis.
    */
   readonly exemptBucketEntriesMax: number;
+  /** The bounds of all kept answers. If Redis keeps them, the bounds apply to all gateways together. */
+  readonly answers: AnswerBounds;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }
 
@@ -47,6 +51,7 @@ export interface Stores {
    * missing. `-Infinity` if `replay` keeps its reservations across restarts.
    */
   readonly replayCoverageStartMs: number;
+  readonly answers: AnswerStore;
   /** Buckets of verified callers. */
   readonly buckets: BucketStore;
   /**
@@ -84,7 +89,7 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
   // Verified peers have the same time to live and the same capacity as the session cache.
   const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
   const { sample, trim, close, ...shared } =
-    settings.redis === undefined ? openMemory(settings, clock) : await openShared(settings.redis, parts);
+    settings.redis === undefined ? openMemory(settings, parts) : await openShared(settings.redis, parts);
   const trimming = trimRegularly(() => sessions.trim() + verifiedPeers.trim(clock.now()) + trim());
   const sampleAll = (metrics: Metrics) => {
     metrics.gauge("sallyport_session_cache_entries", sessions.entries);
@@ -106,24 +111,27 @@ interface SharedStores extends Omit<Stores, "sessions" | "verifiedPeers"> {
   readonly trim: () => number;
 }
 
-function openMemory(settings: StoreSettings, clock: Clock): SharedStores {
+function openMemory(settings: StoreSettings, { clock, metrics: counters }: StoreParts): SharedStores {
   const { replayEntriesMax, bucketEntriesMax: entriesMax, exemptBucketEntriesMax } = settings;
   const replay = new MemoryReplayStore(clock, { entriesMax: replayEntriesMax });
+  const onEvicted = (evicted: number) => counters.count("sallyport_answers_evicted_total", {}, evicted);
+  const answers = new MemoryAnswerStore(clock, { ...settings.answers, onEvicted });
   const buckets = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
   const exempt = new MemoryBucketStore({ entriesMax: exemptBucketEntriesMax });
   const unverifiedBuckets = new SplitBucketStore({ exempt, unverified });
   const trim = () => {
     const nowMs = clock.now();
-    return replay.trim() + buckets.trim(nowMs) + unverified.trim(nowMs) + exempt.trim(nowMs);
+    return replay.trim() + answers.trim() + buckets.trim(nowMs) + unverified.trim(nowMs) + exempt.trim(nowMs);
   };
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
+    sampleAnswers(answers, metrics);
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
     metrics.gauge("sallyport_bucket_entries", unverified.entries, { of: "unverified" });
   };
   const alone = { announce: () => Promise.resolve(true), notReady: () => [], close() {} };
-  return { replay, replayCoverageStartMs: clock.now(), buckets, unverifiedBuckets, sample, trim, ...alone };
+  return { replay, replayCoverageStartMs: clock.now(), answers, buckets, unverifiedBuckets, sample, trim, ...alone };
 }
 
 async function openShared(settings: RedisSettings, parts: StoreParts): Promise<SharedStores> {
@@ -131,6 +139,14 @@ async function openShared(settings: RedisSettings, parts: StoreParts): Promise<S
   return {
     ...stores,
     replayCoverageStartMs: Number.NEGATIVE_INFINITY,
-    sample: (metrics) => metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0),
+    sample(metrics) {
+      metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0);
+      sampleAnswers(stores.answers, metrics);
+    },
   };
+}
+
+function sampleAnswers({ entries, bytes }: { readonly entries: number; readonly bytes: number }, metrics: Metrics): void {
+  metrics.gauge("sallyport_answer_entries", entries);
+  metrics.gauge("sallyport_answer_bytes", bytes);
 }

@@ -17,12 +17,11 @@ export const OWN_USER_AGENT = "sallyport";
  * valid header value.
  */
 export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): Record<string, string> {
-  const requestId = id(command.requestId);
   const headers: Record<string, string> = {
     "X-User-Id": id(command.userId),
     "X-Device-Session-Id": id(command.deviceSessionId),
-    "X-Request-Id": requestId,
-    "Idempotency-Key": requestId,
+    "X-Request-Id": id(command.requestId),
+    "Idempotency-Key": id(command.idempotencyKey || command.requestId),
     "X-Forwarded-For": id(command.peerAddress),
   };
   addTrace(headers, trace);

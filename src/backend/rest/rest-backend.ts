@@ -51,7 +51,16 @@ export class RestBackend implements Backend {
   route(messageType: string): Route | undefined {
     const route = this.#options.routes.find(messageType);
     if (route === undefined) return undefined;
-    return { budget: route.budget, execute: (...call) => this.#execute(route, ...call) };
+    return {
+      budget: route.budget,
+      timeoutMs: this.#timeoutMs(route),
+      keepAnswerMs: route.keepAnswerMs,
+      execute: (...call) => this.#execute(route, ...call),
+    };
+  }
+
+  #timeoutMs(route: CompiledRoute): number {
+    return route.timeoutMs ?? this.#options.timeoutMs;
   }
 
   async #execute(
@@ -66,7 +75,7 @@ export class RestBackend implements Backend {
       target,
       body,
       headers: commandHeaders(command, this.#options.trace(command)),
-      timeoutMs: route.timeoutMs ?? this.#options.timeoutMs,
+      timeoutMs: this.#timeoutMs(route),
       signal,
       mayBeSent,
     };

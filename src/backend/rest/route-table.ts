@@ -8,6 +8,7 @@ export interface RouteEntry {
   readonly method: HttpMethod;
   readonly path: string;
   readonly timeout_ms?: number | undefined;
+  readonly keep_answer_ms?: number | undefined;
   readonly budget?: RouteBudgetEntry | undefined;
 }
 
@@ -23,6 +24,8 @@ export interface CompiledRoute {
   readonly path: PathTemplate;
   /** Timeout of the backend calls of this route, in ms. If it is `undefined`, the setting `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
+  /** How long the answers of this route are kept, in ms; `undefined` if they are not kept. */
+  readonly keepAnswerMs: number | undefined;
   readonly budget: Budget | undefined;
 }
 
@@ -60,6 +63,7 @@ function compile(entry: RouteEntry): CompiledRoute {
     method: entry.method,
     path: new PathTemplate(entry.path),
     timeoutMs: entry.timeout_ms,
+    keepAnswerMs: entry.keep_answer_ms,
     budget: compileBudget(entry.budget),
   };
 }

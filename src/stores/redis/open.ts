@@ -1,4 +1,5 @@
 import type { ReplayStore } from "../../core/admission.ts";
+import type { AnswerBounds } from "../../core/answers.ts";
 import type { BucketStore } from "../../core/buckets.ts";
 import { messageOf } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -7,6 +8,7 @@ import { StoreError } from "../../core/start-error.ts";
 import type { Log, Metrics } from "../../core/telemetry.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
 import { type LocalBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
+import { RedisAnswerStore } from "./answers.ts";
 import { RedisBucketStore } from "./buckets.ts";
 import { addressOf, rethrowUnlessUnavailable } from "./call.ts";
 import { RedisHealth } from "./health.ts";
@@ -42,6 +44,7 @@ export interface RedisSettings {
    * own table.
    */
   readonly exemptBucketEntriesMax: number;
+  readonly answers: AnswerBounds;
 }
 
 export interface RedisParts {
@@ -57,6 +60,7 @@ export interface RedisParts {
 /** The stores that several gateways share through Redis. */
 export interface RedisStores {
   readonly replay: ReplayStore;
+  readonly answers: RedisAnswerStore;
   /** Buckets of verified callers. */
   readonly buckets: BucketStore;
   /** Buckets of unverified callers. Their local copies are in a separate table. */
@@ -80,7 +84,8 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   const reservedForMs = windowMs + marginMs;
   const epoch = new StoreEpoch({ prefix, durable, reservedForMs, marginMs });
   const health = new RedisHealth({ clock, log, reservedForMs, marginMs });
-  const revocations = new RedisRevocations({ prefix, origin: crypto.randomUUID() });
+  const origin = crypto.randomUUID();
+  const revocations = new RedisRevocations({ prefix, origin });
   const monitor = new RedisMonitor({ address, epoch, health, revocations, onRevocation, log });
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
@@ -90,7 +95,10 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   // ahead of the server's time.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);
+  const onEvicted = (answers: number) => metrics.count("sallyport_answers_evicted_total", {}, answers);
+  const answers = new RedisAnswerStore(link, epoch, clock, { ...settings.answers, prefix, origin, random, onEvicted });
   return {
+    answers,
     replay: new RedisReplayStore(link, epoch, clock, { prefix, marginMs }),
     ...openBuckets(link, settings, clock),
     announce: (revocation) => revocations.announce(link.call, revocation).then(() => true, notAnnounced),
@@ -98,6 +106,7 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
     notReady: () => (link.downReason === undefined ? health.notReady() : [`Redis is unreachable: ${link.downReason}`]),
     close() {
       monitor.stop();
+      answers.close();
       link.close();
     },
   };

@@ -5,7 +5,7 @@ import { cors } from "@connectrpc/connect";
  * from `cors` of Connect.
  */
 const OWN_ALLOWED = ["traceparent", "tracestate"];
-const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"];
+const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow", "idempotent-replayed"];
 
 const ALLOWED_METHODS = "GET, POST";
 const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");

@@ -9,6 +9,7 @@ import {
   MARGIN_MS,
   NOW,
   type RequestChange,
+  ROUTE,
   refusalOf,
   SESSION,
   WINDOW_MS,
@@ -44,7 +45,7 @@ describe("a valid request", () => {
     const { ports, recorded } = createPorts();
     await admit(incomingRequest(), {
       ...ports,
-      backend: { route: () => ({ budget, execute: () => Promise.reject(new Error("not called here")) }) },
+      backend: { route: () => ({ ...ROUTE, budget }) },
     });
     expect(recorded.taken).toMatchObject([
       [

@@ -7,7 +7,7 @@ import { runCommand } from "../../../src/pipeline/command.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import { signReply } from "../../../src/pipeline/reply.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { createPorts, incomingRequest, NOW, refusalOf } from "./support/fixture.ts";
+import { createPorts, incomingRequest, NOW, ROUTE, refusalOf } from "./support/fixture.ts";
 
 const ring = new KeyRing({ current: new Uint8Array(32).fill(1) });
 const clock = new ManualClock(NOW);
@@ -49,7 +49,7 @@ test("the backend gets the user id of the verified session", async () => {
     calls.push(command);
     return Promise.resolve({ resultCode: "ok", payloadBytes: new Uint8Array(0) });
   };
-  const { ports } = createPorts({ backend: { route: () => ({ budget: undefined, execute }) } });
+  const { ports } = createPorts({ backend: { route: () => ({ ...ROUTE, execute }) } });
   const admitted = await admit(incomingRequest(), ports);
   await runCommand(admitted, headers, ports, AbortSignal.timeout(1000));
   expect(calls).toMatchObject([

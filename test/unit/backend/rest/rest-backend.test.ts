@@ -37,6 +37,7 @@ function command(fields: Partial<BackendCommand> = {}): BackendCommand {
   return {
     messageType: "profile.get",
     requestId: "request-1",
+    idempotencyKey: "",
     deviceSessionId: "session-1",
     userId: "user-1",
     payloadBytes: new Uint8Array(0),
@@ -108,6 +109,15 @@ describe("the request to the backend", () => {
       "accept-language": "de",
       "user-agent": "app/1 (x; y)",
       "accept-encoding": "identity",
+    });
+  });
+
+  test("has the idempotency key of the request, if it has one", async () => {
+    answer = () => Response.json({});
+    await execute({ idempotencyKey: "order-4711" });
+    expect(Object.fromEntries(seen?.headers ?? [])).toMatchObject({
+      "idempotency-key": "order-4711",
+      "x-request-id": "request-1",
     });
   });
 

@@ -30,7 +30,7 @@ async function outcomeOf(text: string, end: End): Promise<string> {
   await using server = await rawServer((socket) => end(socket, text));
   const routes = new RouteTable([{ message_type: "profile.get", method: "GET", path: "/api/v1/user/profile" }]);
   const backend = new RestBackend({ ...common, url: server.url, routes });
-  const command = { messageType: "profile.get", requestId: "r1", deviceSessionId: "s1", userId: "u1" };
+  const command = { messageType: "profile.get", requestId: "r1", idempotencyKey: "", deviceSessionId: "s1", userId: "u1" };
   const client = {
     peerAddress: "192.0.2.1",
     acceptLanguage: undefined,

@@ -8,8 +8,10 @@ import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import { requestSigningInput } from "../../../../src/crypto/signing-input.ts";
 import { type RequestEnvelope, RequestEnvelopeSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { FailurePermits } from "../../../../src/pipeline/failure-permits.ts";
+import { LastingCalls } from "../../../../src/pipeline/lasting-calls.ts";
 import type { PipelinePorts } from "../../../../src/pipeline/ports.ts";
 import type { IncomingRequest } from "../../../../src/pipeline/proof.ts";
+import { MemoryAnswerStore } from "../../../../src/stores/memory/answers.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
 /** A device, its signed requests, and ports that record the calls of the pipeline. */
@@ -72,7 +74,12 @@ export interface RecordedCalls {
   readonly reserved: [string, string, number][];
 }
 
-const UNCALLED_ROUTE: Route = { budget: undefined, execute: () => Promise.reject(new Error("not called here")) };
+export const ROUTE: Route = {
+  budget: undefined,
+  timeoutMs: 5000,
+  keepAnswerMs: undefined,
+  execute: () => Promise.reject(new Error("not called here")),
+};
 const ROOMY = { ratePerSecond: 1, burst: 100 };
 
 export function createPorts(overrides: Partial<PipelinePorts> = {}): { ports: PipelinePorts; recorded: RecordedCalls } {
@@ -118,8 +125,10 @@ export function createPorts(overrides: Partial<PipelinePorts> = {}): { ports: Pi
       hasAny: () => false,
     },
     backend: {
-      route: (messageType) => (messageType === "user.profile.get" ? UNCALLED_ROUTE : undefined),
+      route: (messageType) => (messageType === "user.profile.get" ? ROUTE : undefined),
     },
+    answers: new MemoryAnswerStore(new ManualClock(NOW), { entriesMax: 1000, bytesMax: 1024 * 1024 }),
+    lastingCalls: new LastingCalls(),
     revocations: { revokedSince: () => "not_revoked" },
     signer: new KeyRing({ current: new Uint8Array(32).fill(1) }),
     clock: new ManualClock(NOW),
@@ -127,6 +136,7 @@ export function createPorts(overrides: Partial<PipelinePorts> = {}): { ports: Pi
     freshness: { windowMs: WINDOW_MS, marginMs: MARGIN_MS },
     budgets: { ip: ROOMY, session: ROOMY, user: ROOMY, failures: ROOMY },
     onShadowRefusal: (scope) => void recorded.steps.push(`shadow ${scope}`),
+    onAnswer: (outcome) => void recorded.steps.push(`answer ${outcome}`),
     ...overrides,
   };
   return { ports, recorded };

@@ -1,0 +1,95 @@
+import type { AnswerClaim } from "../core/answers.ts";
+import type { BackendReply, Route, SendCheck } from "../core/backend.ts";
+import { CLAIM_LEASE_MARGIN_MS } from "../core/limits.ts";
+import { refuse } from "../core/refusal.ts";
+import type { PipelinePorts } from "./ports.ts";
+import type { AdmittedRequest } from "./proof.ts";
+
+/** Where an answer comes from: the backend, the answer store, or another request for which this request waited. */
+export type AnswerSource = "backend" | "kept" | "waited";
+
+export interface Answer {
+  readonly reply: BackendReply;
+  readonly source: AnswerSource;
+}
+
+/** A route that keeps its answers. */
+export type KeepingRoute = Pick<Route, "timeoutMs"> & { readonly keepAnswerMs: number };
+
+export type AnswerPorts = Pick<PipelinePorts, "answers" | "lastingCalls" | "onAnswer" | "freshness" | "clock">;
+
+/** Calls the backend. `mayBeSent` runs before the call is sent. */
+type BackendCall = (signal: AbortSignal, mayBeSent: SendCheck) => Promise<BackendReply>;
+
+/**
+ * Executes a command under its idempotency key (proto/client.md, "Keep an answer"). If the command has been executed, returns the
+ * kept answer. While another request executes the command, waits for its answer until `signal` aborts.
+ *
+ * A kept answer needs an active session, as a call to the backend does: `mayBeSent` throws if the session was revoked.
+ */
+export async function answerOnce(
+  request: AdmittedRequest,
+  route: KeepingRoute,
+  call: BackendCall,
+  mayBeSent: SendCheck,
+  ports: AnswerPorts,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const outcome = await ports.answers.claim(keyedRequest(request, ports), route.timeoutMs + CLAIM_LEASE_MARGIN_MS, signal);
+  switch (outcome.kind) {
+    case "first": {
+      const check: SendCheck = (queued) => mayBeSent(queued || outcome.waited);
+      const first = (lasting: AbortSignal) => callAndKeep(request, route, outcome.claim, () => call(lasting, check), ports);
+      return { reply: await ports.lastingCalls.run(first), source: "backend" };
+    }
+    case "kept": {
+      await mayBeSent(outcome.waited);
+      ports.onAnswer(outcome.waited ? "waited" : "replayed");
+      return { reply: outcome.reply, source: outcome.waited ? "waited" : "kept" };
+    }
+    case "reused":
+      ports.onAnswer("reused");
+      throw refuse("IDEMPOTENCY_KEY_REUSED");
+    case "in_flight":
+      throw refuse("BACKEND_TIMEOUT", { cause: new Error("another request with this idempotency key got no answer in time") });
+  }
+}
+
+/** Calls the backend, and keeps its answer. If there is no definite answer, gives the claim to the next request. */
+async function callAndKeep(
+  request: AdmittedRequest,
+  route: KeepingRoute,
+  claim: AnswerClaim,
+  call: () => Promise<BackendReply>,
+  ports: AnswerPorts,
+): Promise<BackendReply> {
+  let reply: BackendReply;
+  try {
+    reply = await call();
+  } catch (refusal) {
+    await claim.release();
+    ports.onAnswer("released");
+    throw refusal;
+  }
+  const isKept = await claim.keep(reply, ageOf(request, route, ports));
+  ports.onAnswer(isKept ? "kept" : "not_kept");
+  return reply;
+}
+
+function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
+  const { deviceSessionId, idempotencyKey, messageType, payloadHash, timestampMs } = envelope;
+  const fingerprint = `${messageType} ${Buffer.from(payloadHash).toString("base64url")}`;
+  return { deviceSessionId, idempotencyKey, fingerprint, asOfMs: Math.min(Number(timestampMs), clock.now()) };
+}
+
+/**
+ * The age of an answer starts when the answer arrives or when its request was signed, whichever is later: a device whose clock is
+ * ahead signs its next attempts with later timestamps too.
+ *
+ * A signed request can be held back on its way until its freshness window ends. The store must then still have the answer, or the
+ * command would be executed twice. So it stores the answer for the window, and the margin between clocks, longer.
+ */
+function ageOf({ envelope }: AdmittedRequest, { keepAnswerMs: keptForMs }: KeepingRoute, { clock, freshness }: AnswerPorts) {
+  const keptUntilMs = Math.max(Number(envelope.timestampMs), clock.now()) + keptForMs;
+  return { keptForMs, keptUntilMs, storedUntilMs: keptUntilMs + freshness.windowMs + freshness.marginMs };
+}

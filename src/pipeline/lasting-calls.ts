@@ -1,0 +1,31 @@
+import { LiveSet } from "../core/live-set.ts";
+
+/**
+ * Backend calls that continue when their clients go, because their answers are kept for a later request. Each call is bounded by
+ * its own timeout, and their number by the limit of concurrent backend calls.
+ */
+export class LastingCalls {
+  readonly #stop = new AbortController();
+  readonly #running = new LiveSet<Promise<unknown>>();
+
+  /** Runs a call. Its signal aborts only when the gateway stops. */
+  async run<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const running = call(this.#stop.signal);
+    const held = this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.remove(held);
+    }
+  }
+
+  /** Resolves when no call is running. */
+  async drain(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
+  }
+
+  /** Cancels all running calls, and all later ones. */
+  abort(): void {
+    this.#stop.abort();
+  }
+}

@@ -7,7 +7,7 @@ export class EventReader {
   readonly #events: AsyncGenerator<VerifiedEvent, void, undefined>;
 
   constructor(client: SallyportClient, signal: AbortSignal) {
-    this.#events = client.subscribe({ signal });
+    this.#events = client.openStream({ signal });
   }
 
   /** Resolves to the next event of the given type. Events of other types, such as heartbeats, are skipped. */

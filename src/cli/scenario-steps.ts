@@ -1,5 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-import { reasonOf } from "../client/errors.ts";
+import { GatewayError } from "../client/errors.ts";
 import { RestError } from "../client/rest.ts";
 import { messageOf } from "../core/cause.ts";
 
@@ -86,12 +85,7 @@ function expectedBy(error: unknown): string {
 /** Returns a one-line description of an error. */
 export function describe(error: unknown): string {
   if (error instanceof UnexpectedResult) return error.actual;
-  if (error instanceof ConnectError) return `${codeName(error.code)} ${reasonOf(error) ?? error.rawMessage}`;
+  if (error instanceof GatewayError) return `${error.code.toUpperCase()} ${error.reason ?? error.rawMessage}`;
   if (error instanceof RestError) return `HTTP ${error.status} ${error.code}: ${error.message}`;
   return messageOf(error);
-}
-
-/** Returns the gRPC name of a status code, such as FAILED_PRECONDITION. */
-export function codeName(code: Code): string {
-  return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }

@@ -1,6 +1,24 @@
+import { loadSha256 } from "./noble.ts";
+
 /** Returns the SHA-256 hash of the bytes: 32 bytes. */
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", copyOf(bytes)));
+  // The type says that WebCrypto always exists. A page over plain HTTP and React Native do not have it.
+  const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle;
+  if (subtle === undefined) return (await loadSha256())(bytes);
+  return new Uint8Array(await subtle.digest("SHA-256", copyOf(bytes)));
+}
+
+/** Returns the chunks as one array. A single chunk is returned as it is. `size` is the sum of their lengths. */
+export function joinBytes(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const [first, ...others] = chunks;
+  if (first !== undefined && others.length === 0) return first;
+  const joined = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return joined;
 }
 
 /** Returns true if the bytes are equal. Do not use it for secrets: its running time depends on the bytes. */

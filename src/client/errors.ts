@@ -1,11 +1,85 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { ConnectError } from "@connectrpc/connect";
-import { REFUSAL_DOMAIN, REFUSALS, type Reason } from "../core/refusal.ts";
-import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { REASONS, REFUSAL_DOMAIN, type Reason } from "../core/reasons.ts";
+import { type ErrorInfo, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+
+/** The fields of a `SallyportError` besides its message. */
+export interface SallyportErrorFields {
+  readonly code: string;
+  readonly reason?: string | undefined;
+  readonly retryable?: boolean | undefined;
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** The base class of all errors that this package throws, except for wrong arguments (`TypeError`, `RangeError`). */
+export class SallyportError extends Error {
+  /**
+   * The kind of failure:
+   * - of a `GatewayError`: the Connect code, such as `unavailable` or `resource_exhausted`;
+   * - of a `RestError`: the `code` of the answer, such as `rate_limited`;
+   * - of the other classes: a fixed text, such as `untrusted`.
+   */
+  readonly code: string;
+  /** The reason of a refusal, such as `SESSION_REVOKED`. A newer gateway may send reasons that this version does not know. */
+  readonly reason: string | undefined;
+  /**
+   * True if the same call may succeed when it is made again.
+   *
+   * It does not mean that a repeat is safe: the first call may have been executed, unless it had an `idempotencyKey`.
+   */
+  readonly retryable: boolean;
+  /** How long to wait before a repeat, in ms; `undefined` if the gateway gave no delay. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, fields: SallyportErrorFields, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "SallyportError";
+    this.code = fields.code;
+    this.reason = fields.reason;
+    this.retryable = fields.retryable ?? false;
+    this.retryAfterMs = fields.retryAfterMs;
+  }
+}
+
+/** Codes of failures that may pass. If there is a reason, an `unknown` or `internal` failure does not pass. */
+const RETRYABLE_CODES: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Aborted]);
+const RETRYABLE_WITHOUT_REASON: ReadonlySet<Code> = new Set([Code.Unknown, Code.Internal, Code.DataLoss]);
+/** Reasons of code `resource_exhausted` that may pass. `REQUEST_TOO_LARGE` has the same code and does not pass. */
+const RETRYABLE_REASONS: ReadonlySet<string | undefined> = new Set(["RATE_LIMITED", "TOO_MANY_STREAMS", "SLOW_CONSUMER"]);
+
+/**
+ * The gateway refused a call or ended a stream, or the call failed on its way. The `cause` is the `ConnectError`.
+ *
+ * Errors are not signed: a proxy that terminates TLS can forge one. The command may have been executed.
+ */
+export class GatewayError extends SallyportError {
+  /** Details of the refusal by name, such as `scope`. It is empty if the error is not a refusal. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The text for people, without the reason or code in front of it. It may change. */
+  readonly rawMessage: string;
+
+  constructor(cause: ConnectError) {
+    const info = infoOf(cause);
+    const { code } = cause;
+    const reason = info?.reason;
+    const retryable =
+      RETRYABLE_CODES.has(code) || RETRYABLE_REASONS.has(reason) || (!reason && RETRYABLE_WITHOUT_REASON.has(code));
+    const message = `${reason ?? codeName(code)}: ${cause.rawMessage}`;
+    super(message, { code: codeName(code), reason, retryable, retryAfterMs: retryAfterOf(cause) }, { cause });
+    this.name = "GatewayError";
+    this.rawMessage = cause.rawMessage;
+    this.metadata = info?.metadata ?? {};
+  }
+}
+
+/** Returns the error of a call or stream as the package throws it: a `ConnectError` becomes a `GatewayError`. */
+export function publicError(error: unknown): unknown {
+  return error instanceof ConnectError ? new GatewayError(error) : error;
+}
 
 /** The machine-readable part of a refusal. It is not signed, so a proxy that terminates TLS can forge it. */
 export interface RefusalInfo {
-  /** A reason of the catalogue, such as `RATE_LIMITED`: proto/README.md, "Order of checks". */
+  /** A reason of the catalogue, such as `RATE_LIMITED`: proto/README.md, "Refusals". */
   readonly reason: Reason;
   /** Details by name. The catalogue lists the names for each reason. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -13,13 +87,13 @@ export interface RefusalInfo {
   readonly retryAfterMs: number | undefined;
 }
 
-/** Returns the refusal in the error of a call or stream, or `undefined` if the error is not a refusal of the gateway. */
+/** Returns the refusal in a `GatewayError` or `ConnectError`, or `undefined` if the error is not a refusal of the gateway. */
 export function refusalOf(error: unknown): RefusalInfo | undefined {
-  if (!(error instanceof ConnectError)) return undefined;
-  const info = error.findDetails(ErrorInfoSchema).find((detail) => detail.domain === REFUSAL_DOMAIN);
+  const cause = error instanceof GatewayError ? error.cause : error;
+  if (!(cause instanceof ConnectError)) return undefined;
+  const info = infoOf(cause);
   if (info === undefined || !isReason(info.reason)) return undefined;
-  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-  return { reason: info.reason, metadata: info.metadata, retryAfterMs: delay && durationMs(delay) };
+  return { reason: info.reason, metadata: info.metadata, retryAfterMs: retryAfterOf(cause) };
 }
 
 /** Returns the reason of a refusal, or `undefined` if the error is not a refusal of the gateway. */
@@ -27,12 +101,30 @@ export function reasonOf(error: unknown): Reason | undefined {
   return refusalOf(error)?.reason;
 }
 
+/** Matches the words of the catalogue, so that an app can print a reason that this version does not know. */
+const REASON_WORD = /^[A-Z][A-Z0-9_]{0,63}$/;
+
+function infoOf(error: ConnectError): ErrorInfo | undefined {
+  const infos = error.findDetails(ErrorInfoSchema);
+  return infos.find(({ domain, reason }) => domain === REFUSAL_DOMAIN && REASON_WORD.test(reason));
+}
+
+function retryAfterOf(error: ConnectError): number | undefined {
+  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  return delay && Math.max(0, durationMs(delay));
+}
+
+/** Returns the Connect name of a code, such as `deadline_exceeded`. */
+function codeName(code: Code): string {
+  return (Code[code] ?? "Unknown").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toLowerCase();
+}
+
 /**
  * Returns true if the reason is in this client's catalogue. A newer gateway may send other reasons. For these, use the code of
- * the `ConnectError`.
+ * the error.
  */
 function isReason(text: string): text is Reason {
-  return Object.hasOwn(REFUSALS, text);
+  return REASONS.some((reason) => reason === text);
 }
 
 /** The check that a response or event failed. */
@@ -57,12 +149,15 @@ const CHECK_TEXTS: Readonly<Record<TrustCheck, string>> = {
   audience: "its audience is neither this session, nor its user, nor all",
 };
 
-/** A response or event failed verification and was discarded. If it answered a command, the command may have been executed. */
-export class UntrustedResponseError extends Error {
+/**
+ * A response or event failed verification and was discarded. If it answered a command, the command may have been executed. Its
+ * `code` is `untrusted`.
+ */
+export class UntrustedResponseError extends SallyportError {
   readonly check: TrustCheck;
 
   constructor(check: TrustCheck, options?: ErrorOptions) {
-    super(`the gateway's answer failed verification: ${CHECK_TEXTS[check]}`, options);
+    super(`the gateway's answer failed verification: ${CHECK_TEXTS[check]}`, { code: "untrusted", retryable: true }, options);
     this.name = "UntrustedResponseError";
     this.check = check;
   }
@@ -70,14 +165,16 @@ export class UntrustedResponseError extends Error {
 
 /**
  * A request id was repeated after the freshness window. The client did not send the request, because the gateway would refuse
- * it as too old. Ask the backend whether the first attempt was executed.
+ * it as too old. Ask the backend whether the first attempt was executed. Its `code` is `repeat_too_late`.
  */
-export class RepeatTooLateError extends Error {
+export class RepeatTooLateError extends SallyportError {
   /** The repeat was possible until this time, in Unix ms by the gateway's clock. */
   readonly untilMs: number;
 
   constructor(untilMs: number) {
-    super("too late to repeat this request id; only the backend knows whether its first attempt was executed");
+    super("too late to repeat this request id; only the backend knows whether its first attempt was executed", {
+      code: "repeat_too_late",
+    });
     this.name = "RepeatTooLateError";
     this.untilMs = untilMs;
   }

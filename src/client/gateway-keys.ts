@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { sha256 } from "./bytes.ts";
-import { isStrictPublicKey, type Verify, verifierFor } from "./ed25519.ts";
+import { isWeakPublicKey, type Verify, verifierFor } from "./ed25519.ts";
 import { member, textMember } from "./json.ts";
 import { type Fetch, getJson } from "./rest.ts";
 
@@ -113,7 +113,7 @@ function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   if (textMember(jwk, "kty") !== "OKP" || textMember(jwk, "crv") !== "Ed25519" || !x || !/^[A-Za-z0-9_-]{43}$/.test(x))
     return undefined;
   const raw = base64Decode(x);
-  return isStrictPublicKey(raw) ? raw : undefined;
+  return isWeakPublicKey(raw) ? undefined : raw;
 }
 
 /**

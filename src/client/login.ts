@@ -15,7 +15,7 @@ export interface SessionCredentials {
   readonly deviceKey: DeviceKey;
 }
 
-interface LoginOptions extends RestOptions {
+export interface LoginOptions extends RestOptions {
   /** The URL of the gateway's edge, such as https://gateway.example. */
   readonly baseUrl: string;
   /**
@@ -48,10 +48,13 @@ export async function sendEmailCode(options: SendEmailCodeOptions): Promise<{ ch
 /** Completes a login: exchanges the code for a new device session. */
 export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promise<SessionCredentials> {
   const { deviceKey } = options;
+  const { algorithm = "EdDSA" } = deviceKey;
   const body = {
     challenge_id: options.challengeId,
     code: options.code,
     client_public_key: base64Encode(deviceKey.publicKey),
+    // A gateway of an older version refuses the member. EdDSA is the default.
+    client_key_algorithm: algorithm === "EdDSA" ? undefined : algorithm,
     metadata: options.metadata,
   };
   const answer = await postJson(publicUrl(options, "confirm-email-code"), body, options);

@@ -1,4 +1,4 @@
-import { PROTOCOL_VERSION } from "../core/grammar.ts";
+import { isIdempotencyKey, PROTOCOL_VERSION } from "../core/grammar.ts";
 import { requestSigningInput } from "../crypto/signing-input.ts";
 import { type FillRandom, sha256, systemRandom } from "./bytes.ts";
 import { GatewayClock, type GatewayClockOptions } from "./gateway-clock.ts";
@@ -14,13 +14,15 @@ export interface SignedEnvelope {
   readonly requestId: string;
   /** The SHA-256 hash of the payload, 32 bytes. */
   readonly payloadHash: Uint8Array;
+  /** The same for each attempt at one command. If it is empty or missing, the command has no key. */
+  readonly idempotencyKey?: string;
 }
 
-/** A signed request, with the fields of an `ExecuteCommandRequest` or a `SubscribeEventsRequest`. */
+/** A signed request, with the fields of an `ExecuteCommandRequest`, `SubscribeEventsRequest` or `FetchEventsRequest`. */
 export interface SignedRequest {
   readonly envelope: SignedEnvelope;
   readonly payloadBytes: Uint8Array;
-  /** The Ed25519 signature, 64 bytes. */
+  /** The device's signature, 64 bytes: Ed25519, or R ‖ S of ES256. */
   readonly signature: Uint8Array;
 }
 
@@ -29,6 +31,8 @@ export interface SignOptions {
   readonly requestId?: string | undefined;
   /** The timestamp of the request, in Unix ms. Default: the current time of the gateway's clock. */
   readonly timestampMs?: number | undefined;
+  /** The idempotency key: 8 to 128 characters of `[A-Za-z0-9_-]`. Default: none. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface RequestSignerOptions extends GatewayClockOptions {
@@ -52,7 +56,10 @@ export class RequestSigner {
     return newRequestId(this.clock.now(), this.#fillRandom);
   }
 
+  /** Signs a request. Rejects with `RangeError` if the idempotency key is malformed. */
   async sign(messageType: string, payloadBytes: Uint8Array, options: SignOptions = {}): Promise<SignedRequest> {
+    if (options.idempotencyKey && !isIdempotencyKey(options.idempotencyKey))
+      throw new RangeError("idempotencyKey: 8 to 128 characters of [A-Za-z0-9_-] expected");
     const envelope: SignedEnvelope = {
       protocolVersion: PROTOCOL_VERSION,
       deviceSessionId: this.#credentials.deviceSessionId,
@@ -60,6 +67,7 @@ export class RequestSigner {
       timestampMs: BigInt(options.timestampMs ?? this.clock.now()),
       requestId: options.requestId ?? this.newRequestId(),
       payloadHash: await sha256(payloadBytes),
+      ...(options.idempotencyKey && { idempotencyKey: options.idempotencyKey }),
     };
     const signature = await this.#credentials.deviceKey.sign(requestSigningInput(envelope));
     return { envelope, payloadBytes, signature };

@@ -1,34 +1,39 @@
 import type { JsonValue } from "@bufbuild/protobuf";
+import { readBody } from "./body.ts";
+import { SallyportError } from "./errors.ts";
 import { parseJson, textMember } from "./json.ts";
 
-/** JSON calls over HTTP, for login and the key set. Each call takes at most 15 s and reads at most 64 KiB. */
+/** JSON calls over HTTP, for login and the key set. Each call has a timeout and reads at most 64 KiB. */
 
 /** The part of the global `fetch` that the client uses. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** An HTTP call failed, its answer has an error status, or the body is not as expected. */
-export class RestError extends Error {
+/**
+ * An HTTP call failed, its answer has an error status, or the body is not as expected. Its `code` is one of these:
+ * - The `code` in the JSON body of an error answer, or `http_<status>` if the body has none.
+ * - `unreachable`: the server could not be reached, or did not answer in time.
+ * - `bad_answer`: the body of the answer is not as expected.
+ *
+ * `retryAfterMs` is the delay in the `Retry-After` field of the answer.
+ */
+export class RestError extends SallyportError {
   /** The HTTP status; 0 if there was no answer. */
   readonly status: number;
-  /**
-   * - The `code` in the JSON body of an error answer, or `http_<status>` if the body has none.
-   * - `unreachable`: the server could not be reached, or did not answer within 15 s.
-   * - `bad_answer`: the body of the answer is not as expected.
-   */
-  readonly code: string;
-  /** How long to wait before a retry, in ms, from the `Retry-After` field; `undefined` if the answer has no such field. */
-  readonly retryAfterMs: number | undefined;
 
   constructor(
     fields: { status: number; code: string; message: string; retryAfterMs?: number | undefined },
     options?: ErrorOptions,
   ) {
-    super(fields.message, options);
+    const { status, code, message, retryAfterMs } = fields;
+    super(message, { code, retryAfterMs, retryable: isRetryable(status) }, options);
     this.name = "RestError";
-    this.status = fields.status;
-    this.code = fields.code;
-    this.retryAfterMs = fields.retryAfterMs;
+    this.status = status;
   }
+}
+
+/** Failures that may pass: no answer, 408, 429, and the errors of a server except 501 (not implemented). */
+function isRetryable(status: number): boolean {
+  return status === 0 || status === 408 || status === 429 || (status >= 500 && status !== 501);
 }
 
 export interface RestOptions {
@@ -36,6 +41,8 @@ export interface RestOptions {
   readonly fetch?: Fetch | undefined;
   /** Cancels the call. The call then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Timeout of the call, in ms. The call then rejects with a `RestError` of code `unreachable`. Default: 15,000. */
+  readonly timeoutMs?: number | undefined;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -57,42 +64,30 @@ export function postJson(url: string, body: object, options: RestOptions = {}): 
 }
 
 async function call(url: string, init: RequestInit, options: RestOptions): Promise<JsonValue> {
-  const { response, text } = await fetchText(url, init, options);
-  const body = parseJson(text);
+  const { response, bytes } = await exchange(url, init, options);
+  if (bytes === undefined) throw badAnswer(response.status, `the answer exceeds ${ANSWER_BYTES_MAX} bytes`);
+  const body = parseJson(new TextDecoder().decode(bytes));
   if (!response.ok) throw errorOf(response, body);
   if (body === undefined) throw badAnswer(response.status, "the answer is not JSON");
   return body;
 }
 
-async function fetchText(url: string, init: RequestInit, options: RestOptions): Promise<{ response: Response; text: string }> {
+async function exchange(
+  url: string,
+  init: RequestInit,
+  options: RestOptions,
+): Promise<{ response: Response; bytes: Uint8Array | undefined }> {
   const send = options.fetch ?? ((input, rest) => fetch(input, rest));
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   try {
     // `no-store` disables the HTTP cache, because a cached key set can be older than its maximum age.
     const response = await send(url, { ...init, redirect: "error", cache: "no-store", signal });
-    return { response, text: await boundedText(response) };
+    return { response, bytes: await readBody(response, ANSWER_BYTES_MAX) };
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (error instanceof RestError) throw error;
     throw new RestError({ status: 0, code: "unreachable", message: `no answer from ${url}` }, { cause: error });
   }
-}
-
-async function boundedText(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) {
-    bytes += read.value.byteLength;
-    if (bytes > ANSWER_BYTES_MAX) {
-      await reader?.cancel();
-      throw badAnswer(response.status, `the answer exceeds ${ANSWER_BYTES_MAX} bytes`);
-    }
-    text += decoder.decode(read.value, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 function errorOf(response: Response, body: JsonValue | undefined): RestError {

@@ -1,12 +1,26 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { PROTOCOL_VERSION } from "../core/grammar.ts";
 import { eventSigningInput, responseSigningInput } from "../crypto/signing-input.ts";
-import type { ExecuteCommandResponse, GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
+import type { ExecuteCommandResponse, GatewayEvent, ResponseEnvelope } from "../gen/sallyport/v1/gateway_pb.ts";
 import { equalBytes, sha256 } from "./bytes.ts";
 import { UntrustedResponseError } from "./errors.ts";
 import type { GatewayKeySource } from "./gateway-keys.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { SignedRequest } from "./request-signer.ts";
+
+/** What was verified: the signed fields, for people and for logs. All of them come from the gateway and are signed. */
+export interface Evidence {
+  /** The id of the gateway's key that signed (RFC 7638 thumbprint). */
+  readonly keyId: string;
+  /** When the gateway signed, in Unix ms. */
+  readonly timestampMs: number;
+  /** The SHA-256 hash of the payload, 32 bytes. */
+  readonly payloadHash: Uint8Array;
+  /** The bytes that were signed: proto/README.md, "What is signed". */
+  readonly signingInput: Uint8Array;
+  /** The gateway's Ed25519 signature of `signingInput`, 64 bytes. */
+  readonly signature: Uint8Array;
+}
 
 /** The verified answer to a command. */
 export interface CommandResult {
@@ -15,6 +29,14 @@ export interface CommandResult {
   /** The payload as JSON; `undefined` if it is empty or not JSON. */
   readonly payload: JsonValue | undefined;
   readonly payloadBytes: Uint8Array;
+  /**
+   * True if the gateway gave the kept answer of an earlier attempt with the same `idempotencyKey`. The mark is a response header
+   * and is not signed.
+   */
+  readonly replayed: boolean;
+  /** The id of the request that this answers. */
+  readonly requestId: string;
+  readonly evidence: Evidence;
 }
 
 /** A verified event, sent by the backend or by the gateway itself. */
@@ -30,6 +52,7 @@ export interface VerifiedEvent {
   /** The payload as JSON; `undefined` if it is empty or not JSON. */
   readonly payload: JsonValue | undefined;
   readonly payloadBytes: Uint8Array;
+  readonly evidence: Evidence;
 }
 
 /**
@@ -42,7 +65,7 @@ export async function verifyResponse(
   response: ExecuteCommandResponse,
   request: SignedRequest,
   keys: GatewayKeySource,
-): Promise<CommandResult> {
+): Promise<Omit<CommandResult, "replayed">> {
   const { envelope, payloadBytes, signature } = response;
   const { deviceSessionId, messageType, requestId } = request.envelope;
   if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");
@@ -51,7 +74,8 @@ export async function verifyResponse(
   await checkPayloadHash(payloadBytes, envelope.payloadHash);
   const signed = responseSigningInput({ ...envelope, requestId, deviceSessionId, messageType });
   await checkSignature(keys, envelope.keyId, signed, signature);
-  return { resultCode: envelope.resultCode, payload: payloadFromBytes(payloadBytes), payloadBytes };
+  const evidence = evidenceOf(envelope, signed, signature);
+  return { resultCode: envelope.resultCode, payload: payloadFromBytes(payloadBytes), payloadBytes, requestId, evidence };
 }
 
 /**
@@ -63,10 +87,20 @@ export async function verifyEvent(event: GatewayEvent, keys: GatewayKeySource): 
   if (envelope === undefined) throw new UntrustedResponseError("envelope_missing");
   checkVersion(envelope.protocolVersion);
   await checkPayloadHash(payloadBytes, envelope.payloadHash);
-  await checkSignature(keys, envelope.keyId, eventSigningInput(envelope), signature);
+  const signed = eventSigningInput(envelope);
+  await checkSignature(keys, envelope.keyId, signed, signature);
   const { eventType, eventId, audience } = envelope;
-  const timestampMs = Number(envelope.timestampMs);
-  return { eventType, eventId, audience, timestampMs, payload: payloadFromBytes(payloadBytes), payloadBytes };
+  const evidence = evidenceOf(envelope, signed, signature);
+  const { timestampMs } = evidence;
+  return { eventType, eventId, audience, timestampMs, payload: payloadFromBytes(payloadBytes), payloadBytes, evidence };
+}
+
+function evidenceOf(
+  { keyId, timestampMs, payloadHash }: Pick<ResponseEnvelope, "keyId" | "timestampMs" | "payloadHash">,
+  signingInput: Uint8Array,
+  signature: Uint8Array,
+): Evidence {
+  return { keyId, timestampMs: Number(timestampMs), payloadHash, signingInput, signature };
 }
 
 function checkVersion(protocolVersion: string): void {

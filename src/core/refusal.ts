@@ -1,3 +1,5 @@
+import type { Reason } from "./reasons.ts";
+
 /**
  * The catalogue of all refusals (proto/README.md, "Order of checks").
  *
@@ -21,9 +23,6 @@ interface CatalogueEntry {
   /** The English message for people. Programs use the reason instead. */
   readonly text: string;
 }
-
-/** The `domain` of every google.rpc.ErrorInfo that the gateway sends. */
-export const REFUSAL_DOMAIN = "sallyport.v1";
 
 export const REFUSALS = {
   MALFORMED_ENVELOPE: { code: "invalid_argument", text: "the envelope breaks a rule of the contract" },
@@ -55,9 +54,7 @@ export const REFUSALS = {
   STREAM_EXPIRED: { code: "unavailable", text: "the stream reached its maximum age; subscribe again and resume" },
   SHUTTING_DOWN: { code: "unavailable", text: "the gateway is shutting down; reconnect" },
   INTERNAL: { code: "internal", text: "an internal error occurred" },
-} as const satisfies Record<string, CatalogueEntry>;
-
-export type Reason = keyof typeof REFUSALS;
+} as const satisfies Record<Reason, CatalogueEntry>;
 
 /** The optional parts of a refusal. */
 export interface RefusalDetails {

@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import type { ClientAudience, ClientEvent } from "../core/events.ts";
 import type { Signer } from "../core/keys.ts";
-import { type Reason, refuse } from "../core/refusal.ts";
+import type { Reason } from "../core/reasons.ts";
+import { refuse } from "../core/refusal.ts";
 import type { RevocationLog } from "../core/revocation-log.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Metrics } from "../core/telemetry.ts";

@@ -1,4 +1,5 @@
-import { type Reason, Refusal, refuse } from "../core/refusal.ts";
+import type { Reason } from "../core/reasons.ts";
+import { Refusal, refuse } from "../core/refusal.ts";
 import type { SignedEvent } from "./event.ts";
 import { Outbox, type OutboxLimits, WRITE_AHEAD_BYTES } from "./outbox.ts";
 import type { Sink, SinkListener } from "./sink.ts";

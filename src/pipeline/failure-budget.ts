@@ -1,7 +1,8 @@
 import type { Peer } from "../core/admission.ts";
 import type { BucketDemand, TakeRefusal } from "../core/buckets.ts";
 import { isDeviceSessionId } from "../core/grammar.ts";
-import { type Reason, Refusal, refuse } from "../core/refusal.ts";
+import type { Reason } from "../core/reasons.ts";
+import { Refusal, refuse } from "../core/refusal.ts";
 import { SignedBeforeStart } from "./freshness.ts";
 import type { PipelinePorts } from "./ports.ts";
 import { type IncomingRequest, type PrecheckedRequest, proven } from "./proof.ts";

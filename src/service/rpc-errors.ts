@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { REFUSAL_DOMAIN, REFUSALS, type Reason, Refusal, type RefusalCode, toRefusal } from "../core/refusal.ts";
+import { REFUSAL_DOMAIN, type Reason } from "../core/reasons.ts";
+import { REFUSALS, Refusal, type RefusalCode, toRefusal } from "../core/refusal.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 
 /** Maps each refusal code of the catalogue to its number in the RPC protocols. */

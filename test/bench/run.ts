@@ -6,6 +6,7 @@ import { admission } from "./admission.ts";
 import { longSearch } from "./amplification/long-search.ts";
 import { amplification } from "./amplification.ts";
 import { type Benchmark, type Figure, holds, jsonLine, table } from "./benchmark.ts";
+import { es256 } from "./es256.ts";
 import { execute } from "./execute.ts";
 import { memory } from "./memory.ts";
 import { mux } from "./mux.ts";
@@ -13,7 +14,7 @@ import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 import { slowReader } from "./slow-reader.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, rpc, mux, admission, push, slowReader, memory, amplification];
+export const BENCHMARKS: readonly Benchmark[] = [execute, es256, rpc, mux, admission, push, slowReader, memory, amplification];
 
 /**
  * Other load on the machine only increases a figure. A benchmark over its bound is repeated up to twice; a real regression stays over the

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createClient } from "@connectrpc/connect";
-import { generateDeviceKey } from "../../src/client/device-key.ts";
 import { reasonOf } from "../../src/client/errors.ts";
+import { generateDeviceKey } from "../../src/client/webcrypto-key.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { sessionPath } from "../support/fault-backend.ts";
 import { until } from "../support/until.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { refusalOf } from "../../src/client/errors.ts";
 import type { SignedRequest } from "../../src/client/request-signer.ts";
-import type { Reason } from "../../src/core/refusal.ts";
+import type { Reason } from "../../src/core/reasons.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { selfSigned } from "../support/certificates.ts";
 import { sessionPath } from "../support/fault-backend.ts";

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { SallyportClient } from "../../src/client/client.ts";
-import { generateDeviceKey } from "../../src/client/device-key.ts";
 import { reasonOf } from "../../src/client/errors.ts";
 import { GatewayKeys } from "../../src/client/gateway-keys.ts";
 import { confirmEmailCode, sendEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
+import { generateDeviceKey } from "../../src/client/webcrypto-key.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { confirmEs256, es256DeviceKey } from "../support/es256-device.ts";
 import { type Command, runCommand } from "../support/process.ts";
@@ -63,7 +63,7 @@ export function pythonBackendSuite(): void {
     const credentials = await confirmEmailCode({ baseUrl, challengeId, code, deviceKey: await generateDeviceKey() });
     const transport = createConnectTransport({ baseUrl });
     const client = new SallyportClient({ transport, credentials, keys: new GatewayKeys(baseUrl) });
-    const events = client.subscribe();
+    const events = client.openStream();
     expect((await events.next()).value).toMatchObject({ eventType: "gateway.server_time" });
 
     expect(await client.execute("user.profile.update", { display_name: "" })).toMatchObject({

@@ -1,6 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import { type Gateway, type GatewayOptions, startGateway } from "../../src/app/gateway.ts";
-import { type ExportableDeviceKey, generateDeviceKey } from "../../src/client/device-key.ts";
+import { type ExportableDeviceKey, generateExportableDeviceKey } from "../../src/client/device-key.ts";
 import { confirmEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -135,7 +135,7 @@ export async function login(
   email: string,
   fetchEdge: FetchFunction = fetch,
 ): Promise<Device> {
-  const deviceKey = await generateDeviceKey();
+  const deviceKey = await generateExportableDeviceKey();
   const { challengeId, code } = await requestEmailCode(baseUrl, backendUrl, email, fetchEdge);
   const credentials = await confirmEmailCode({ baseUrl, challengeId, code, deviceKey, fetch: fetchEdge });
   const { deviceSessionId } = credentials;

@@ -8,7 +8,7 @@ import { feedNotReady } from "../../src/app/feed.ts";
 import { CONFIG_KEYS } from "../../src/config/schema.ts";
 import { METRICS } from "../../src/core/metric-table.ts";
 import { REFUSALS } from "../../src/core/refusal.ts";
-import { verifyingKey } from "../../src/crypto/ed25519.ts";
+import { deviceKey } from "../../src/crypto/device-key.ts";
 import { requestSigningInput } from "../../src/crypto/signing-input.ts";
 import { ExecuteCommandRequestSchema, file_sallyport_v1_gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { file_sallyport_v1_push } from "../../src/gen/sallyport/v1/push_pb.ts";
@@ -180,17 +180,21 @@ test("the contract's worked example is the first of the golden vectors, byte for
   expect(signature).toBe(Buffer.from(request.signature, "base64").toString("hex"));
 });
 
-test("the signing script of the examples makes requests whose signature verifies", async () => {
+test.each([
+  ["EdDSA", []],
+  ["ES256", ["--es256"]],
+] as const)("the signing script of the examples makes %s requests whose signature verifies", async (algorithm, flags) => {
   const folder = mkdtempSync(join(tmpdir(), "sallyport-sign-"));
   try {
     writeFileSync(join(folder, "sign.mjs"), await read("proto/examples/sign.mjs"));
-    const run = (...args: string[]) => Bun.$`${process.execPath} sign.mjs ${args}`.cwd(folder).quiet();
+    const run = (...args: string[]) => Bun.$`${process.execPath} sign.mjs ${[...flags, ...args]}`.cwd(folder).quiet();
     const publicKey = Buffer.from(await run().text(), "base64");
     const json = await run("ds-readme", "user.profile.update", '{"display_name":"Ada"}').text();
     const request = fromJsonString(ExecuteCommandRequestSchema, json);
     if (request.envelope === undefined) throw new Error("the request has no envelope");
     expect(Buffer.from(request.payloadBytes).toString()).toBe('{"display_name":"Ada"}');
-    expect(verifyingKey(publicKey).verify(requestSigningInput(request.envelope), request.signature)).toBe(true);
+    const key = deviceKey(algorithm, publicKey);
+    expect(key?.verify(requestSigningInput(request.envelope), request.signature)).toBe(true);
     const { stdout: framed } = await run("ds-readme", "gateway.subscribe");
     const { byteLength } = framed;
     expect([...framed.subarray(0, 5)]).toEqual([0, 0, 0, (byteLength - 5) >> 8, (byteLength - 5) & 255]);

@@ -1,4 +1,5 @@
-import { type Reason, type Refusal, refuse } from "../../core/refusal.ts";
+import type { Reason } from "../../core/reasons.ts";
+import { type Refusal, refuse } from "../../core/refusal.ts";
 
 /**
  * The ways in which a call to the backend can fail. `aborted` means that the gateway's client cancelled the call, for example

@@ -4,7 +4,7 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { SallyportClient, type SallyportClientOptions } from "../../../src/client/client.ts";
 import { reasonOf } from "../../../src/client/errors.ts";
 import { GatewayKeys } from "../../../src/client/gateway-keys.ts";
-import { REFUSAL_DOMAIN } from "../../../src/core/refusal.ts";
+import { REFUSAL_DOMAIN } from "../../../src/core/reasons.ts";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, openWorld, type World } from "../../support/world.ts";
@@ -55,7 +55,7 @@ describe.each(VARIANTS)("$name", (variant) => {
       const before = world.faults.calls(SEND_PATH);
       expect((await client.execute("chat.message.send", ROOM)).resultCode).toBe("ok");
       expect(world.faults.calls(SEND_PATH) - before).toBe(1);
-      for await (const { eventType } of client.subscribe()) {
+      for await (const { eventType } of client.openStream()) {
         expect(eventType).toBe("gateway.server_time");
         break;
       }

@@ -3,7 +3,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { reasonOf } from "../../../src/client/errors.ts";
 import type { SignedRequest } from "../../../src/client/request-signer.ts";
 import type { Config } from "../../../src/config/schema.ts";
-import type { Reason } from "../../../src/core/refusal.ts";
+import type { Reason } from "../../../src/core/reasons.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, withWorld } from "../../support/world.ts";

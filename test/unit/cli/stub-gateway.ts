@@ -1,5 +1,5 @@
 import { Code, type Transport } from "@connectrpc/connect";
-import type { Reason } from "../../../src/core/refusal.ts";
+import type { Reason } from "../../../src/core/reasons.ts";
 import { sha256, verifyingKey } from "../../../src/crypto/ed25519.ts";
 import { requestSigningInput } from "../../../src/crypto/signing-input.ts";
 import type {

@@ -77,7 +77,7 @@ describe("with a wrong device clock", () => {
       },
       { now: () => NOW_MS - aheadMs },
     );
-    expect(await collect(client.subscribe())).toHaveLength(1);
+    expect(await collect(client.openStream())).toHaveLength(1);
   });
 
   test("a claimed time is used to subscribe, and sets the clock only if the stream verifies", async () => {
@@ -95,7 +95,7 @@ describe("with a wrong device clock", () => {
       },
       { now: () => NOW_MS - aheadMs },
     );
-    await expectUntrusted(collect(client.subscribe()), "key_unknown");
+    await expectUntrusted(collect(client.openStream()), "key_unknown");
     await client.execute("user.profile.get");
     expect(timestamps).toEqual([-aheadMs]);
   });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { reasonOf, type TrustCheck } from "../../../src/client/errors.ts";
-import { verifyingKey } from "../../../src/crypto/ed25519.ts";
+import { sha256, verifyingKey } from "../../../src/crypto/ed25519.ts";
 import { requestSigningInput } from "../../../src/crypto/signing-input.ts";
 import {
   type ExecuteCommandRequest,
@@ -48,6 +48,45 @@ describe("execute", () => {
     expect(new TextDecoder().decode(result.payloadBytes)).toBe('{"code":"name_empty"}');
   });
 
+  test("returns what was verified, and whether the answer was kept", async () => {
+    const client = clientOf({
+      execute: (request, context) => {
+        const { idempotencyKey } = envelopeOf(request);
+        if (idempotencyKey) context.responseHeader.set("Idempotent-Replayed", "true");
+        return respond(request, RING, { n: 1 });
+      },
+    });
+    const { replayed, requestId, evidence } = await client.execute("order.place", {}, { requestId: "order-000001" });
+    expect({ replayed, requestId }).toEqual({ replayed: false, requestId: "order-000001" });
+    expect(evidence).toMatchObject({ keyId: RING.keyId, timestampMs: NOW_MS, payloadHash: sha256(Buffer.from('{"n":1}')) });
+    const gatewayKey = verifyingKey(new Uint8Array(Buffer.from(RING.jwks.keys[0]?.x ?? "", "base64url")));
+    expect(gatewayKey.verify(evidence.signingInput, evidence.signature)).toBe(true);
+    const kept = await client.execute("order.place", {}, { idempotencyKey: "order-000001" });
+    expect(kept.replayed).toBe(true);
+  });
+
+  test("signs the idempotency key, and refuses one that the gateway would refuse", async () => {
+    const requests: ExecuteCommandRequest[] = [];
+    const client = clientOf({
+      execute: (request) => {
+        requests.push(request);
+        return respond(request, RING, {});
+      },
+    });
+    await client.execute("order.place", {}, { idempotencyKey: "order-000001" });
+    const [request] = requests;
+    if (request === undefined) throw new Error("no request was sent");
+    const envelope = envelopeOf(request);
+    expect(envelope.idempotencyKey).toBe("order-000001");
+    const key = verifyingKey(DEVICE_KEY.publicKey);
+    expect(key.verify(requestSigningInput(envelope), request.signature)).toBe(true);
+    expect(key.verify(requestSigningInput({ ...envelope, idempotencyKey: "order-000002" }), request.signature)).toBe(false);
+    for (const idempotencyKey of ["short", "x".repeat(129), "with space", "ümlaut-key"]) {
+      expect(await failureOf(client.execute("order.place", {}, { idempotencyKey }))).toBeInstanceOf(RangeError);
+    }
+    expect(requests).toHaveLength(1);
+  });
+
   test("returns no payload if the response has none", async () => {
     const client = clientOf({ execute: (request) => respond(request, RING, undefined) });
     expect(await client.execute("user.profile.get")).toMatchObject({ resultCode: "ok", payload: undefined });
@@ -69,13 +108,13 @@ describe("execute", () => {
       },
     });
     const aborted = await failureOf(hanging.execute("user.profile.get", undefined, { signal: controller.signal }));
-    expect(aborted).toMatchObject({ code: Code.Canceled });
+    expect(aborted).toMatchObject({ name: "GatewayError", code: "canceled" });
   });
 
   test("rejects with DeadlineExceeded after timeoutMs", async () => {
     const client = clientOf({ execute: () => new Promise(() => {}) });
     expect(await failureOf(client.execute("user.profile.get", undefined, { timeoutMs: 5 }))).toMatchObject({
-      code: Code.DeadlineExceeded,
+      code: "deadline_exceeded",
     });
   });
 });

@@ -30,7 +30,7 @@ describe("subscribe", () => {
         message,
         event(RING, "all", "gateway.heartbeat", {}),
         event(RING, `session:${SESSION}`, "order.ready", 1),
-      ).subscribe(),
+      ).openStream(),
     );
     expect(events.map((one) => one.eventType)).toEqual([
       "gateway.server_time",
@@ -54,8 +54,8 @@ describe("subscribe", () => {
         yield serverTime(request, RING);
       },
     });
-    await collect(client.subscribe());
-    await collect(client.subscribe({ resumeAfter: "ev-7" }));
+    await collect(client.openStream());
+    await collect(client.openStream({ resumeAfter: "ev-7" }));
     expect(requests.map((request) => new TextDecoder().decode(request.payloadBytes))).toEqual(["", '{"resume_after":"ev-7"}']);
     for (const request of requests) {
       expect(envelopeOf(request).messageType).toBe("gateway.subscribe");
@@ -72,7 +72,7 @@ describe("subscribe", () => {
       },
     };
     const transport = transportTo(handlers, { defaultTimeoutMs: 60_000 });
-    await collect(clientOf(handlers, { transport }).subscribe());
+    await collect(clientOf(handlers, { transport }).openStream());
     expect(timeouts).toEqual([undefined]);
   });
 
@@ -86,7 +86,7 @@ describe("subscribe", () => {
     const seen: string[] = [];
     const error = await failureOf(
       (async () => {
-        for await (const { eventType } of client.subscribe()) seen.push(eventType);
+        for await (const { eventType } of client.openStream()) seen.push(eventType);
       })(),
     );
     expect(seen).toEqual(["gateway.server_time"]);
@@ -96,7 +96,7 @@ describe("subscribe", () => {
   test("closes the stream at the gateway when the caller leaves the loop", async () => {
     const left = Promise.withResolvers<void>();
     const client = clientOf({ subscribe: (request, context) => openStream(request, context.signal, left.resolve) });
-    for await (const { eventType } of client.subscribe()) {
+    for await (const { eventType } of client.openStream()) {
       expect(eventType).toBe("gateway.server_time");
       break;
     }
@@ -109,10 +109,10 @@ describe("subscribe", () => {
     const client = clientOf({ subscribe: (request, context) => openStream(request, context.signal, left.resolve) });
     const error = await failureOf(
       (async () => {
-        for await (const _ of client.subscribe({ signal: controller.signal })) controller.abort();
+        for await (const _ of client.openStream({ signal: controller.signal })) controller.abort();
       })(),
     );
-    expect(error).toMatchObject({ code: Code.Canceled });
+    expect(error).toMatchObject({ code: "canceled" });
     await left.promise;
   });
 
@@ -174,7 +174,7 @@ describe("subscribe rejects an event", () => {
         },
       });
       const read = async () => {
-        for await (const { eventType } of client.subscribe()) seen.push(eventType);
+        for await (const { eventType } of client.openStream()) seen.push(eventType);
       };
       await expectUntrusted(read(), check);
       expect(seen).toEqual(["gateway.server_time"]);
@@ -217,7 +217,7 @@ describe("subscribe rejects an event", () => {
           yield* forged(request);
         },
       });
-      await expectUntrusted(collect(client.subscribe()), check);
+      await expectUntrusted(collect(client.openStream()), check);
     });
   }
 

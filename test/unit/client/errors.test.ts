@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { reasonOf, refusalOf } from "../../../src/client/errors.ts";
-import { REFUSAL_DOMAIN } from "../../../src/core/refusal.ts";
+import { GatewayError, reasonOf, refusalOf, SallyportError } from "../../../src/client/errors.ts";
+import { RestError } from "../../../src/client/rest.ts";
+import { REFUSAL_DOMAIN } from "../../../src/core/reasons.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { transportTo } from "./fake-gateway.ts";
@@ -34,6 +35,79 @@ describe("a refusal of the gateway", () => {
 
   test("has no retry delay if the gateway gives none", async () => {
     expect(refusalOf(await received(refusedWith("RATE_LIMITED", REFUSAL_DOMAIN)))?.retryAfterMs).toBeUndefined();
+  });
+});
+
+describe("a GatewayError", () => {
+  test("has the code, reason, metadata and retry delay of a refusal, and its cause", async () => {
+    const cause = await received(refusedWith("RATE_LIMITED", REFUSAL_DOMAIN, 1250));
+    const error = new GatewayError(ConnectError.from(cause));
+    expect(error).toBeInstanceOf(SallyportError);
+    expect(error).toMatchObject({
+      name: "GatewayError",
+      code: "resource_exhausted",
+      reason: "RATE_LIMITED",
+      metadata: { scope: "session" },
+      retryable: true,
+      retryAfterMs: 1250,
+      message: "RATE_LIMITED: no",
+      cause,
+    });
+    expect(refusalOf(error)).toEqual(refusalOf(cause));
+  });
+
+  test("has the reason of a newer gateway, and none that is not a word of a catalogue", async () => {
+    const reasonFor = async (reason: string) =>
+      new GatewayError(ConnectError.from(await received(refusedWith(reason, REFUSAL_DOMAIN)))).reason;
+    expect(await reasonFor("NEWER_THAN_THIS_CLIENT")).toBe("NEWER_THAN_THIS_CLIENT");
+    for (const reason of ["toString", "__proto__", "", "A\u001b[2J", "X".repeat(65)])
+      expect(await reasonFor(reason)).toBeUndefined();
+  });
+
+  test.each<[Code, string | undefined, string, boolean]>([
+    [Code.Unavailable, undefined, "unavailable", true],
+    [Code.Unavailable, "BACKEND_UNAVAILABLE", "unavailable", true],
+    [Code.Unavailable, "SHUTTING_DOWN", "unavailable", true],
+    [Code.DeadlineExceeded, undefined, "deadline_exceeded", true],
+    [Code.DeadlineExceeded, "BACKEND_TIMEOUT", "deadline_exceeded", true],
+    [Code.Unknown, undefined, "unknown", true],
+    [Code.Internal, undefined, "internal", true],
+    [Code.Internal, "INTERNAL", "internal", false],
+    [Code.Internal, "BACKEND_BAD_RESPONSE", "internal", false],
+    [Code.ResourceExhausted, "RATE_LIMITED", "resource_exhausted", true],
+    [Code.ResourceExhausted, "SLOW_CONSUMER", "resource_exhausted", true],
+    [Code.ResourceExhausted, "REQUEST_TOO_LARGE", "resource_exhausted", false],
+    [Code.ResourceExhausted, undefined, "resource_exhausted", false],
+    [Code.FailedPrecondition, "SESSION_REVOKED", "failed_precondition", false],
+    [Code.Unauthenticated, "SESSION_NOT_FOUND", "unauthenticated", false],
+    [Code.InvalidArgument, "IDEMPOTENCY_KEY_REUSED", "invalid_argument", false],
+    [Code.Canceled, undefined, "canceled", false],
+  ])("of code %d and reason %s has code %s; retryable: %s", (code, reason, name, retryable) => {
+    const info = reason ? [{ type: "google.rpc.ErrorInfo", value: infoBytes(reason) }] : [];
+    const cause = new ConnectError("no", code);
+    cause.details = info;
+    expect(new GatewayError(cause)).toMatchObject({ code: name, reason, retryable });
+  });
+
+  function infoBytes(reason: string): Uint8Array {
+    return toBinary(ErrorInfoSchema, create(ErrorInfoSchema, { reason, domain: REFUSAL_DOMAIN }));
+  }
+});
+
+describe("a RestError", () => {
+  test.each([
+    [0, true],
+    [400, false],
+    [404, false],
+    [408, true],
+    [429, true],
+    [500, true],
+    [501, false],
+    [503, true],
+  ])("of status %d; retryable: %s", (status, retryable) => {
+    const error = new RestError({ status, code: "x", message: "no" });
+    expect(error).toBeInstanceOf(SallyportError);
+    expect(error.retryable).toBe(retryable);
   });
 });
 

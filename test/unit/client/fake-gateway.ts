@@ -9,7 +9,7 @@ import {
   type Transport,
 } from "@connectrpc/connect";
 import type { Fetch } from "../../../src/client/rest.ts";
-import { REFUSAL_DOMAIN, type Reason } from "../../../src/core/refusal.ts";
+import { REFUSAL_DOMAIN, type Reason } from "../../../src/core/reasons.ts";
 import { sha256 } from "../../../src/crypto/ed25519.ts";
 import { KeyRing } from "../../../src/crypto/key-ring.ts";
 import {
@@ -23,6 +23,7 @@ import {
   type ExecuteCommandRequest,
   type ExecuteCommandResponse,
   ExecuteCommandResponseSchema,
+  type FetchEventsRequest,
   Gateway,
   type GatewayEvent,
   GatewayEventSchema,
@@ -49,7 +50,7 @@ export function serveKeys(...rings: readonly KeyRing[]): { fetch: Fetch; calls: 
   return { fetch, calls: () => calls };
 }
 
-export function envelopeOf(request: ExecuteCommandRequest | SubscribeEventsRequest): RequestEnvelope {
+export function envelopeOf(request: ExecuteCommandRequest | SubscribeEventsRequest | FetchEventsRequest): RequestEnvelope {
   if (request.envelope === undefined) throw new Error("the request has no envelope");
   return request.envelope;
 }
@@ -101,7 +102,7 @@ export function event(
 }
 
 /** The first event of every stream. */
-export function serverTime(request: SubscribeEventsRequest, ring: KeyRing): GatewayEvent {
+export function serverTime(request: SubscribeEventsRequest | FetchEventsRequest, ring: KeyRing): GatewayEvent {
   const { deviceSessionId, requestId } = envelopeOf(request);
   const payload = {
     server_time_ms: NOW_MS,
@@ -122,12 +123,21 @@ export function refusal(reason: Reason, code: Code, metadata: Record<string, str
 export interface FakeHandlers {
   execute?(request: ExecuteCommandRequest, context: HandlerContext): ExecuteCommandResponse | Promise<ExecuteCommandResponse>;
   subscribe?(request: SubscribeEventsRequest, context: HandlerContext): AsyncIterable<GatewayEvent>;
+  fetchEvents?(request: FetchEventsRequest, context: HandlerContext): GatewayEvent[] | Promise<GatewayEvent[]>;
 }
 
 export function transportTo(handlers: FakeHandlers, transport: { defaultTimeoutMs?: number } = {}): Transport {
-  const { execute, subscribe } = handlers;
+  const { execute, subscribe, fetchEvents } = handlers;
   const routes = ({ service }: ConnectRouter) => {
-    service(Gateway, { ...(execute && { executeCommand: execute }), ...(subscribe && { subscribeEvents: subscribe }) });
+    service(Gateway, {
+      ...(execute && { executeCommand: execute }),
+      ...(subscribe && { subscribeEvents: subscribe }),
+      ...(fetchEvents && {
+        fetchEvents: async (request: FetchEventsRequest, context: HandlerContext) => ({
+          events: await fetchEvents(request, context),
+        }),
+      }),
+    });
   };
   return createRouterTransport(routes, { transport });
 }

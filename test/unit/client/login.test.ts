@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { generateDeviceKey } from "../../../src/client/device-key.ts";
+import { generateExportableDeviceKey } from "../../../src/client/device-key.ts";
 import { confirmEmailCode, sendEmailCode } from "../../../src/client/login.ts";
 import { RestError } from "../../../src/client/rest.ts";
 
@@ -31,7 +31,7 @@ describe("login", () => {
       seen.push([request.method, new URL(request.url).pathname, request.headers.get("content-type"), await request.json()]);
       return Response.json(seen.length === 1 ? { challenge_id: "c-1" } : { device_session_id: "ds-1" });
     };
-    const deviceKey = await generateDeviceKey();
+    const deviceKey = await generateExportableDeviceKey();
     const metadata = { device_name: "kitchen lamp" };
     const { challengeId } = await sendEmailCode({ baseUrl, email: "ada@example.com", metadata });
     const credentials = await confirmEmailCode({ baseUrl, challengeId, code: "123456", deviceKey });

@@ -17,7 +17,7 @@ describe("a replayed event", () => {
       },
     });
     return async (resumeAfter?: string) => {
-      const events = await collect(client.subscribe({ resumeAfter }));
+      const events = await collect(client.openStream({ resumeAfter }));
       return events.slice(1).map(({ eventId }) => eventId);
     };
   }
@@ -90,7 +90,7 @@ describe("a replayed event", () => {
         yield one;
       },
     });
-    const ids = await Promise.all([collect(client.subscribe()), collect(client.subscribe())]);
+    const ids = await Promise.all([collect(client.openStream()), collect(client.openStream())]);
     expect(ids.map((events) => events.slice(1).map(({ eventId }) => eventId))).toEqual([["ev-1"], ["ev-1"]]);
   });
 });

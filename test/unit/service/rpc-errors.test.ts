@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { refusalOf } from "../../../src/client/errors.ts";
-import { REFUSALS, type Reason, refuse } from "../../../src/core/refusal.ts";
+import type { Reason } from "../../../src/core/reasons.ts";
+import { REFUSALS, refuse } from "../../../src/core/refusal.ts";
 import { reasonOf, toConnectError } from "../../../src/service/rpc-errors.ts";
 
 const reasons = Object.keys(REFUSALS) as Reason[];

@@ -1,5 +1,6 @@
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
-import type { Reason, Refusal } from "../../../../src/core/refusal.ts";
+import type { Reason } from "../../../../src/core/reasons.ts";
+import type { Refusal } from "../../../../src/core/refusal.ts";
 import { type GatewayEvent, GatewayEventSchema } from "../../../../src/gen/sallyport/v1/gateway_pb.ts";
 import type { EventCodec, Sink, SinkListener } from "../../../../src/hub/sink.ts";
 import { FRAME_HEADER_BYTES } from "../../../../src/rpc/frame.ts";

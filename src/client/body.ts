@@ -1,0 +1,23 @@
+import { joinBytes } from "./bytes.ts";
+
+/** Reads a body. Resolves to `undefined` as soon as the body exceeds `bytesMax`, and cancels the rest. */
+export async function readBody(response: Response, bytesMax: number): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of chunksOf(response.body)) {
+    size += chunk.byteLength;
+    if (size > bytesMax) return undefined;
+    chunks.push(chunk);
+  }
+  return joinBytes(chunks, size);
+}
+
+/** Yields the chunks of a body. Cancels the body if the iteration ends early. Some browsers cannot iterate a body themselves. */
+export async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = body?.getReader();
+  try {
+    for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) yield read.value;
+  } finally {
+    reader?.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,52 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { joinBytes } from "./bytes.ts";
+
+/** One message of a stream: Connect, "Streaming-RPC"; gRPC, "Length-Prefixed-Message". */
+export interface StreamEnvelope {
+  /** The first byte. Its bits depend on the protocol. */
+  readonly flags: number;
+  readonly data: Uint8Array;
+}
+
+const HEAD_BYTES = 5;
+
+/** Splits the chunks of a stream into envelopes: a byte of flags, the length as 32-bit big-endian number, and the data. */
+export class EnvelopeDecoder {
+  readonly #dataBytesMax: number;
+  #chunks: Uint8Array[] = [];
+  #size = 0;
+  /** How many bytes must be there before the decoder looks at them again. It keeps the decoder from joining each small chunk. */
+  #needed = HEAD_BYTES;
+
+  constructor(dataBytesMax: number) {
+    this.#dataBytesMax = dataBytesMax;
+  }
+
+  /** Yields the envelopes that the chunk completes. Throws `ConnectError` if one is larger than the maximum. */
+  *decode(chunk: Uint8Array): Generator<StreamEnvelope, void, undefined> {
+    this.#chunks.push(chunk);
+    this.#size += chunk.byteLength;
+    while (this.#size >= this.#needed) {
+      const bytes = this.#joined();
+      const head = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES);
+      const end = HEAD_BYTES + head.getUint32(1);
+      if (end - HEAD_BYTES > this.#dataBytesMax) throw new ConnectError("a message is too large", Code.ResourceExhausted);
+      this.#needed = end;
+      if (this.#size < end) return;
+      this.#keep(bytes.subarray(end));
+      yield { flags: head.getUint8(0), data: bytes.subarray(HEAD_BYTES, end) };
+    }
+  }
+
+  #joined(): Uint8Array {
+    const joined = joinBytes(this.#chunks, this.#size);
+    this.#chunks = [joined];
+    return joined;
+  }
+
+  #keep(rest: Uint8Array): void {
+    this.#chunks = [rest];
+    this.#size = rest.byteLength;
+    this.#needed = HEAD_BYTES;
+  }
+}

@@ -1,0 +1,97 @@
+import { FETCH_MESSAGE_TYPE, SUBSCRIBE_MESSAGE_TYPE } from "../core/grammar.ts";
+import { refusalOf } from "./errors.ts";
+import type { ServerTime } from "./gateway-clock.ts";
+import type { FetchEventsOptions, OpenStreamOptions } from "./options.ts";
+import { payloadToBytes } from "./payload.ts";
+import type { RequestSigner, SignedRequest } from "./request-signer.ts";
+import { type EventStream, type SignedCalls, TIMEOUT_MS } from "./signed-calls.ts";
+import type { VerifiedEvent } from "./verify.ts";
+
+/** Default of FetchEvents' `wait_ms`: proto/README.md, "FetchEvents". */
+const WAIT_MS = 25_000;
+
+/** Signs and opens requests for events. Sets the clock from them if the gateway refuses a timestamp. */
+export class EventOpener {
+  readonly #signer: RequestSigner;
+  readonly #calls: SignedCalls;
+  #pendingServerTime: Promise<ServerTime | undefined> | undefined;
+
+  constructor(signer: RequestSigner, calls: SignedCalls) {
+    this.#signer = signer;
+    this.#calls = calls;
+  }
+
+  openStream(options: OpenStreamOptions): EventStream {
+    const payloadBytes = jsonBytes({ resume_after: options.resumeAfter });
+    return this.#open(SUBSCRIBE_MESSAGE_TYPE, payloadBytes, (request) => this.#calls.subscribe(request, options));
+  }
+
+  async fetchEvents(options: FetchEventsOptions): Promise<VerifiedEvent[]> {
+    const { resumeAfter, waitMs, eventsMax, ...rest } = options;
+    const payloadBytes = jsonBytes({ resume_after: resumeAfter, wait_ms: waitMs, events_max: eventsMax });
+    const timeoutMs = (waitMs ?? WAIT_MS) + TIMEOUT_MS;
+    const events: VerifiedEvent[] = [];
+    const opened = this.#open(FETCH_MESSAGE_TYPE, payloadBytes, (request) =>
+      this.#calls.fetchEvents(request, { timeoutMs, ...rest }),
+    );
+    for await (const event of opened) events.push(event);
+    return events;
+  }
+
+  /**
+   * If the error is a `TIMESTAMP_OUT_OF_WINDOW` refusal, gets the gateway's time from a signed event and sets the clock.
+   * Resolves to `undefined` for any other error, or if no signed event confirms the time. Concurrent callers share one
+   * subscription.
+   */
+  async serverTimeAfter(error: unknown, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
+    const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
+    if (claimedMs === undefined) return undefined;
+    this.#pendingServerTime ??= this.#subscribeForServerTime(claimedMs, headers).finally(() => {
+      this.#pendingServerTime = undefined;
+    });
+    return this.#pendingServerTime;
+  }
+
+  /**
+   * Signs a request for events and yields what `send` yields. If the gateway refuses the timestamp, does so once more with the
+   * time that the refusal claims. The claimed time is not verified. It may sign a request for events, because such a request
+   * changes nothing. The first event is signed and confirms the time.
+   */
+  async *#open(messageType: string, payloadBytes: Uint8Array, send: (request: SignedRequest) => EventStream): EventStream {
+    const start = async (timestampMs?: number) => {
+      const events = send(await this.#signer.sign(messageType, payloadBytes, { timestampMs }));
+      return { first: await events.next(), events };
+    };
+    const { first, events } = await start().catch(async (error: unknown) => {
+      const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
+      if (claimedMs === undefined) throw error;
+      const started = await start(claimedMs);
+      if (!started.first.done) this.#signer.clock.confirm(started.first.value.payload);
+      return started;
+    });
+    try {
+      if (!first.done) yield first.value;
+      yield* events;
+    } finally {
+      await events.return();
+    }
+  }
+
+  async #subscribeForServerTime(timestampMs: number, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
+    try {
+      const request = await this.#signer.sign(SUBSCRIBE_MESSAGE_TYPE, new Uint8Array(), { timestampMs });
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      for await (const { payload } of this.#calls.subscribe(request, { signal, headers }))
+        return this.#signer.clock.confirm(payload);
+    } catch {
+      // The time could not be confirmed. The caller then throws the first error.
+    }
+    return undefined;
+  }
+}
+
+/** The payload with the members that are defined; empty if there is none. */
+function jsonBytes(members: Readonly<Record<string, string | number | undefined>>): Uint8Array {
+  const json = JSON.stringify(members);
+  return payloadToBytes(json === "{}" ? undefined : JSON.parse(json));
+}

@@ -1,0 +1,66 @@
+import { copyOf } from "./bytes.ts";
+import { type DeviceKey, generateExportableDeviceKey, type KeyAlgorithm } from "./device-key.ts";
+import { type Subtle, systemSubtle } from "./ed25519.ts";
+import { SallyportError } from "./errors.ts";
+
+/** The names by which WebCrypto knows the algorithms of device keys. */
+const PARAMETERS = {
+  EdDSA: { key: "Ed25519", signature: "Ed25519" },
+  ES256: { key: { name: "ECDSA", namedCurve: "P-256" }, signature: { name: "ECDSA", hash: "SHA-256" } },
+} as const satisfies Record<KeyAlgorithm, { key: unknown; signature: unknown }>;
+
+/** A device key of WebCrypto. The private key cannot be exported: a script in the page can use it, and cannot copy it. */
+export class WebCryptoDeviceKey implements DeviceKey {
+  readonly algorithm: KeyAlgorithm;
+  readonly publicKey: Uint8Array;
+  /** The private key. IndexedDB stores it without exporting it. */
+  readonly privateKey: CryptoKey;
+
+  constructor(algorithm: KeyAlgorithm, publicKey: Uint8Array, privateKey: CryptoKey) {
+    this.algorithm = algorithm;
+    this.publicKey = publicKey;
+    this.privateKey = privateKey;
+  }
+
+  async sign(message: Uint8Array): Promise<Uint8Array> {
+    const { signature } = PARAMETERS[this.algorithm];
+    return new Uint8Array(await crypto.subtle.sign(signature, this.privateKey, copyOf(message)));
+  }
+}
+
+export interface GenerateDeviceKeyOptions {
+  /** The algorithms to try, in this order. Default: `EdDSA`, then `ES256`. */
+  readonly algorithms?: readonly KeyAlgorithm[] | undefined;
+}
+
+/**
+ * Creates a random device key. The private key cannot be exported if WebCrypto supports one of the algorithms.
+ *
+ * If WebCrypto supports none of them, the key is an `ExportableDeviceKey` of @noble/ed25519. Rejects with a `SallyportError` of
+ * code `key_unsupported` if `algorithms` does not name `EdDSA` in this case.
+ */
+export async function generateDeviceKey(
+  options: GenerateDeviceKeyOptions = {},
+  subtle: Subtle = systemSubtle(),
+): Promise<DeviceKey> {
+  const { algorithms = ["EdDSA", "ES256"] } = options;
+  for (const algorithm of algorithms) {
+    const key = await generateNative(algorithm, subtle);
+    if (key !== undefined) return key;
+  }
+  if (algorithms.includes("EdDSA")) return generateExportableDeviceKey();
+  throw new SallyportError(`this runtime cannot make a key of ${algorithms.join(" or ")}`, { code: "key_unsupported" });
+}
+
+/** Resolves to `undefined` if WebCrypto does not exist or does not support the algorithm. */
+async function generateNative(algorithm: KeyAlgorithm, subtle: Subtle): Promise<WebCryptoDeviceKey | undefined> {
+  try {
+    const pair = await subtle?.generateKey(PARAMETERS[algorithm].key, false, ["sign", "verify"]);
+    if (subtle === null || pair === undefined || !("privateKey" in pair)) return undefined;
+    const publicKey = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
+    return new WebCryptoDeviceKey(algorithm, publicKey, pair.privateKey);
+  } catch {
+    // Runtimes report an unknown algorithm by different errors.
+    return undefined;
+  }
+}

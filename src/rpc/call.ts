@@ -11,11 +11,15 @@ export class Call<Peer = unknown> {
   readonly request: HttpRequest<Peer>;
   readonly protocol: ProtocolName;
   readonly codec: CodecName;
+  /** Start of the call, in ms of `RpcOptions.clock.monotonic()`. */
+  readonly startedAt: number;
   readonly notes: CallNotes = {};
   /** Maximum cost of decoding the last message, as a number of failures (see `decodingCost`). */
   cost = 0;
   /** True after the peer guard (`options.guard`) has refused the peer of this call. */
   isPeerRefused = false;
+  /** Time that the handler spent waiting for something to answer, in ms. The metric of call durations excludes this time. */
+  waitedMs = 0;
   /**
    * The timeout that the client set, in ms. `undefined` if the client set no timeout, or if `startDeadline` was not called yet.
    */
@@ -25,10 +29,11 @@ export class Call<Peer = unknown> {
   #deadline: AbortSignal | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(request: HttpRequest<Peer>, protocol: ProtocolName, codec: CodecName) {
+  constructor(request: HttpRequest<Peer>, protocol: ProtocolName, codec: CodecName, startedAt: number) {
     this.request = request;
     this.protocol = protocol;
     this.codec = codec;
+    this.startedAt = startedAt;
   }
 
   get peer(): Peer {

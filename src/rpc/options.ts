@@ -13,8 +13,6 @@ export interface CallSummary<Peer> {
   readonly call: Call<Peer>;
   /** The error that ended the call; `undefined` after success. Handlers may throw any error, not only ConnectError. */
   readonly thrown: unknown;
-  /** Start of the call, in ms of `RpcOptions.clock.monotonic()`. */
-  readonly startedAt: number;
 }
 
 /** Options of the RPC server. All options are required, so that no security option is omitted by mistake. */

@@ -9,15 +9,17 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Call } from "./call.ts";
 import { type Codecs, codecsOf } from "./codec.ts";
+import type { EncodedMessage } from "./encoded-message.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 
 /**
  * Answers one request message with one response message. May throw any error: `RpcOptions.toConnectError` translates errors.
+ * A handler that has already encoded the response returns an `EncodedMessage`.
  */
 export type UnaryHandler<I extends DescMessage, O extends DescMessage, Peer> = (
   request: MessageShape<I>,
   call: Call<Peer>,
-) => Promise<MessageInitShape<O>> | MessageInitShape<O>;
+) => Promise<MessageInitShape<O> | EncodedMessage> | MessageInitShape<O>;
 
 /**
  * Answers one request message with a stream. The stream stays open after the handler returns. The handler, or the code that it

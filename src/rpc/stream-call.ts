@@ -30,7 +30,7 @@ export function serveStream<Peer>(
   options: RpcOptions<Peer>,
   streamCall: StreamCall<Peer>,
 ): Promise<HttpStreamReply> {
-  const call = new Call(request, protocol.name, codec);
+  const call = new Call(request, protocol.name, codec, options.clock.monotonic());
   return new Promise((respond) => {
     const owner = new AnsweredCall(method.name, call, options, streamCall, respond);
     const { compressBytesMin } = options;
@@ -45,7 +45,6 @@ class AnsweredCall<Peer> implements StreamOwner {
   readonly #call: Call<Peer>;
   readonly #options: RpcOptions<Peer>;
   readonly #ended: StreamCall<Peer>["ended"];
-  readonly #startedAt: number;
   #respond: ((reply: HttpStreamReply) => void) | undefined;
 
   constructor(
@@ -59,7 +58,6 @@ class AnsweredCall<Peer> implements StreamOwner {
     this.#call = call;
     this.#options = options;
     this.#ended = ended;
-    this.#startedAt = options.clock.monotonic();
     this.#respond = respond;
   }
 
@@ -76,7 +74,7 @@ class AnsweredCall<Peer> implements StreamOwner {
     const call = this.#call;
     call.finish();
     this.#ended?.(thrown);
-    this.#options.onDone({ method: this.#method, call, thrown, startedAt: this.#startedAt });
+    this.#options.onDone({ method: this.#method, call, thrown });
   }
 }
 

@@ -1,6 +1,7 @@
-import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Call } from "./call.ts";
+import { EncodedMessage } from "./encoded-message.ts";
 import type { HttpReply, HttpRequest } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
 import { type RpcOptions, readOptions } from "./options.ts";
@@ -18,8 +19,7 @@ export async function serveUnary<Peer>(
   request: HttpRequest<Peer>,
   options: RpcOptions<Peer>,
 ): Promise<HttpReply> {
-  const startedAt = options.clock.monotonic();
-  const call = new Call(request, protocol.name, codec);
+  const call = new Call(request, protocol.name, codec, options.clock.monotonic());
   let thrown: unknown;
   let reply: HttpReply;
   try {
@@ -29,7 +29,7 @@ export async function serveUnary<Peer>(
     reply = protocol.replyError(options.toConnectError(thrown), codec, call.metadata());
   }
   call.finish();
-  options.onDone({ method: method.name, call, thrown, startedAt });
+  options.onDone({ method: method.name, call, thrown });
   return reply;
 }
 
@@ -48,9 +48,11 @@ async function answer<Peer>(
   }
   const { timeoutMs, compression } = opened;
   const read = readOptions(method, protocol.framed, compression.request, call, options);
-  const message = async () => method.input[codec].decode(await readMessage(request, read));
-  const work = async () => method.handle(await receive(call, options, message), call);
-  const plain = method.output[codec].encode(await inTime(work, timeoutMs, call));
+  const receiveMessage = async () => method.input[codec].decode(await readMessage(request, read));
+  const work = async () => method.handle(await receive(call, options, receiveMessage), call);
+  const message = await inTime(work, timeoutMs, call);
+  if (message instanceof EncodedMessage) return protocol.reply(message.bytes, codec, call.metadata());
+  const plain = method.output[codec].encode(message);
   const packer = plain.byteLength >= options.compressBytesMin ? compression.response : undefined;
   return protocol.reply(packer?.compress(plain) ?? plain, codec, call.metadata(packer?.name));
 }
@@ -59,9 +61,9 @@ async function answer<Peer>(
  * Returns the result of `work`. If the client's timeout passes first, rejects with `deadline_exceeded`. `work` then continues,
  * but its result is ignored.
  */
-function inTime<Peer>(work: () => Promise<MessageInitShape<DescMessage>>, timeoutMs: number | undefined, call: Call<Peer>) {
+function inTime<T, Peer>(work: () => Promise<T>, timeoutMs: number | undefined, call: Call<Peer>): Promise<T> {
   if (timeoutMs === undefined) return work();
-  const { promise, resolve, reject } = Promise.withResolvers<MessageInitShape<DescMessage>>();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   call.startDeadline(timeoutMs, reject);
   work().then(resolve, reject);
   return promise;

@@ -11,12 +11,12 @@ import { codeNameOf, reasonOf } from "./rpc-errors.ts";
 export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: CallSummary<Peer>) => void {
   return (summary) => {
     const { method, thrown, call } = summary;
-    const { protocol, codec, notes } = call;
-    const seconds = (clock.monotonic() - summary.startedAt) / 1000;
+    const { protocol, codec, notes, waitedMs } = call;
+    const elapsedMs = clock.monotonic() - call.startedAt;
     const code = thrown === undefined ? "ok" : codeNameOf(thrown);
     const reason = thrown === undefined ? undefined : reasonOf(thrown);
     metrics.count("sallyport_requests_total", { rpc: method, protocol, code, reason: reason ?? "" });
-    metrics.observe("sallyport_request_seconds", seconds, { rpc: method });
+    metrics.observe("sallyport_request_seconds", (elapsedMs - waitedMs) / 1000, { rpc: method });
     if (reason !== undefined) metrics.count("sallyport_refusals_total", { reason });
     const fields: LogFields = {
       rpc: method,
@@ -24,7 +24,8 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       codec,
       code,
       reason,
-      ms: Math.round(seconds * 1e6) / 1e3,
+      ms: roundedMs(elapsedMs),
+      waited_ms: waitedMs === 0 ? undefined : roundedMs(waitedMs),
       peer: call.peer.address,
       device_session_id: notes["device_session_id"],
       message_type: notes["message_type"],
@@ -33,6 +34,7 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       user_id: notes["user_id"],
       result_code: notes["result_code"],
       answer: notes["answer"],
+      events: notes["events"],
       // The details of the refusal, such as `scope`, `field` or `limit_bytes`. The client gets them too.
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
@@ -42,6 +44,11 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
     if (reason === "INTERNAL") log.error("call failed", fields);
     else log.info("call", fields);
   };
+}
+
+/** Rounds a duration in ms to microseconds. */
+function roundedMs(ms: number): number {
+  return Math.round(ms * 1e3) / 1e3;
 }
 
 /** Returns the cause of an error as text, or `undefined` if it has none. The cause is logged and never sent to a client. */

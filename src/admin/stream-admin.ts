@@ -80,6 +80,7 @@ function toJson(stream: StreamDescription) {
     device_session_id: stream.deviceSessionId,
     user_id: stream.userId,
     peer_network: stream.peerNetwork,
+    kind: stream.kind,
     protocol: stream.protocol,
     codec: stream.codec,
     age_ms: stream.ageMs,

@@ -51,6 +51,23 @@ export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
 export const PUBLIC_BODY_TOKENS_MAX = 256;
 
 /**
+ * Maximum time for which a call of FetchEvents waits, in ms, set by the contract. Common proxies close a connection after 30 to
+ * 60 s without a byte.
+ */
+export const FETCH_WAIT_MS_MAX = 25_000;
+/** Maximum number of events in an answer of FetchEvents, set by the contract. */
+export const FETCH_EVENTS_MAX = 1000;
+/** Number of events in an answer of FetchEvents if the client sets no maximum; set by the contract. */
+export const FETCH_EVENTS_DEFAULT = 100;
+/** Maximum size of the events in an answer of FetchEvents, in bytes. A single event may be larger. */
+export const FETCH_BYTES_MAX = 1024 * 1024;
+/**
+ * An answer of FetchEvents must arrive within the timeout of its call. So the wait ends earlier than the timeout, by a fifth of
+ * the timeout, but at most by this time (ms).
+ */
+export const FETCH_ANSWER_MS_MAX = 2000;
+
+/**
  * Number of revocations that the revocation log keeps. A look-up or subscription needs the revocations that arrive while it is
  * in flight. Each entry takes some tens of bytes.
  */

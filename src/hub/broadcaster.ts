@@ -26,6 +26,8 @@ export class Broadcaster {
   /** Number of the latest broadcast. A stream whose `broadcasts` is lower has not received this broadcast yet. */
   #count = 0;
   #event: SignedEvent | undefined;
+  /** Whether the current broadcast is for polls too. */
+  #includesPolls = true;
   #remaining: Iterator<Subscription> | undefined;
 
   constructor(parts: BroadcasterParts) {
@@ -41,13 +43,15 @@ export class Broadcaster {
   catchUp(stream: Subscription): void {
     if (this.#event === undefined || stream.broadcasts === this.#count) return;
     stream.broadcasts = this.#count;
-    stream.deliver(this.#event);
+    if (this.#includesPolls || !stream.isPoll) stream.deliver(this.#event);
   }
 
-  send(event: SignedEvent): void {
+  /** Starts to deliver an event to all streams. If `polls` is false, polls do not get it. */
+  send(event: SignedEvent, { polls }: { readonly polls: boolean }): void {
     this.#deliver(Number.POSITIVE_INFINITY);
     this.#count++;
     this.#event = event;
+    this.#includesPolls = polls;
     this.#remaining = this.#parts.streams[Symbol.iterator]();
     this.#deliver(STREAMS_PER_TURN);
   }

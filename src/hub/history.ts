@@ -73,6 +73,7 @@ export class History {
     this.#append({
       buffer,
       position,
+      eventId: event?.eventId,
       storedAtMs: nowMs,
       event: stored,
       heldBytes: ENTRY_OVERHEAD_BYTES + (stored?.heldBytes ?? 0),

@@ -1,55 +1,23 @@
-import type { Clock } from "../core/clock.ts";
 import type { ClientAudience, ClientEvent } from "../core/events.ts";
-import type { Signer } from "../core/keys.ts";
 import type { Reason } from "../core/reasons.ts";
-import { refuse } from "../core/refusal.ts";
-import type { RevocationLog } from "../core/revocation-log.ts";
+import { type Refusal, refuse } from "../core/refusal.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Metrics } from "../core/telemetry.ts";
-import type { EventIds } from "../crypto/event-ids.ts";
 import { type Admission, checkNotRevoked } from "./admission.ts";
 import { Broadcaster } from "./broadcaster.ts";
 import { SignedEvent } from "./event.ts";
-import { type AdmittedTimestamps, GatewayEvents } from "./gateway-events.ts";
-import { History, type HistoryLimits, type MissedEvents } from "./history.ts";
-import { LiveStreams, type StreamLimits } from "./live-streams.ts";
-import type { OutboxLimits } from "./outbox.ts";
+import type { EventCollector } from "./event-collector.ts";
+import { GatewayEvents } from "./gateway-events.ts";
+import { History } from "./history.ts";
+import { LiveStreams } from "./live-streams.ts";
+import type { HubOptions } from "./options.ts";
+import type { Poll } from "./poll.ts";
 import type { ReplayBufferKey } from "./replay-buffer.ts";
 import type { Sink } from "./sink.ts";
 import { StreamPositions } from "./stream-positions.ts";
 import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } from "./stream-report.ts";
+import { StreamStarts } from "./stream-start.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
-
-/** The limits of the hub, which the operator configures. */
-export interface HubLimits {
-  readonly streams: StreamLimits;
-  readonly outbox: OutboxLimits;
-  readonly history: HistoryLimits;
-  /** Time between heartbeats. Clients get it in `gateway.server_time`, and detect a dead connection by a missing heartbeat. */
-  readonly heartbeatIntervalMs: number;
-  /**
-   * Average age at which a stream expires. The actual age is random, from 90 % to 110 % of this value (`AGE_JITTER`). So
-   * streams that were opened together do not reconnect together.
-   */
-  readonly streamAgeMs: number;
-}
-
-export interface HubOptions extends HubLimits {
-  readonly signer: Signer;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-  readonly revocations: Pick<RevocationLog, "mark" | "revokedSince">;
-  /** Creates and reads the ids that name a position of the push feed. */
-  readonly eventIds: EventIds;
-  readonly fillRandom: (bytes: Uint8Array) => void;
-  /** Creates a unique event id (UUIDv7), for events that the backend sent without an id and without a cursor. */
-  readonly newEventId: () => string;
-  /** Returns a random number, uniform in [0, 1). */
-  readonly random: () => number;
-  /** Runs `work` in a later turn of the event loop. */
-  readonly defer: (work: () => void) => void;
-  readonly admittedTimestamps?: AdmittedTimestamps | undefined;
-}
 
 const AGE_JITTER = 0.1;
 const MS_PER_SECOND = 1000;
@@ -65,6 +33,7 @@ export class Hub {
   readonly #positions: StreamPositions;
   readonly #history: History;
   readonly #gatewayEvents: GatewayEvents;
+  readonly #starts: StreamStarts;
   readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
   /**
@@ -83,6 +52,8 @@ export class Hub {
     this.#positions = new StreamPositions({ ids: options.eventIds, fillRandom: options.fillRandom });
     this.#history = new History(options.history, this.#positions);
     this.#gatewayEvents = new GatewayEvents({ ...options, positions: this.#positions });
+    const parts = { history: this.#history, positions: this.#positions, gatewayEvents: this.#gatewayEvents };
+    this.#starts = new StreamStarts({ ...options, ...parts });
     this.#broadcaster = new Broadcaster({ streams: this.#streams, defer: options.defer });
     this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
   }
@@ -116,24 +87,44 @@ export class Hub {
    * - SHUTTING_DOWN if `shutDown` was called.
    */
   register(admission: Admission, sink: Sink): Subscription {
-    if (this.#stopping) throw refuse("SHUTTING_DOWN");
-    checkNotRevoked(admission, this.#lookUpsValidFromMark, this.#options.revocations);
-    this.#streams.checkLimits(admission);
-    const openedAtMs = this.#options.clock.monotonic();
-    const subscription = new Subscription({
-      id: ++this.#lastStreamId,
-      subscriber: admission,
-      sink,
-      openedAtMs,
-      expiresAtMs: openedAtMs + this.#streamAgeMs(),
-      limits: this.#options.outbox,
-      owner: this.#owner,
-    });
-    this.#broadcaster.skip(subscription);
-    this.#streams.add(subscription);
-    subscription.watchSink();
-    this.#sendFirstEvents(subscription, admission);
+    const subscription = this.#open(admission, sink);
+    const start = this.#starts.find(admission);
+    subscription.deliver(this.#starts.serverTime(admission, start));
+    this.#starts.deliver(subscription, start);
     return subscription;
+  }
+
+  /**
+   * Check 8 of the pipeline, for polls. Collects the missed events at once, and later events until `answer`. Throws as `register`
+   * does.
+   */
+  poll(admission: Admission, collector: EventCollector): Poll {
+    const subscription = this.#open(admission, collector);
+    const start = this.#starts.find(admission);
+    this.#starts.deliver(subscription, start);
+    const { resumed, position } = start;
+    return { admission, collector, subscription, resumed, position };
+  }
+
+  /**
+   * Ends a poll. Returns its frames: `gateway.server_time`, then the collected events. Throws the refusal that ended the poll.
+   *
+   * `gateway.server_time` is created now, so its time is current. If no event was collected, its id names the current position.
+   * So the client can resume even if the history has evicted events of other clients since the poll began.
+   */
+  answer({ admission, collector, subscription, resumed, position }: Poll): readonly Uint8Array[] {
+    // A broadcast may not have reached the poll yet. The current position would skip the broadcast event.
+    this.#broadcaster.catchUp(subscription);
+    const frames = collector.take();
+    // During the fill, events are not delivered. The current position would skip them.
+    const mustKeep = frames.length > 0 || this.#isFilling;
+    const from = mustKeep ? position : this.#positions.latest;
+    return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector.codec), ...frames];
+  }
+
+  /** Creates the refusal SHUTTING_DOWN. */
+  shuttingDown(): Refusal {
+    return this.#refusal("SHUTTING_DOWN");
   }
 
   /**
@@ -175,7 +166,8 @@ export class Hub {
   endFill(): void {
     if (!this.#isFilling) return;
     this.#isFilling = false;
-    if (this.#streams.size > 0) this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.latest));
+    if (this.#streams.size > 0)
+      this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.latest), { polls: true });
   }
 
   /** Call this when the push feed has reached a cursor with a message that clients do not get. Every client has received all events up to it. */
@@ -207,7 +199,7 @@ export class Hub {
     this.invalidateLookUps();
     const position = this.#positions.next();
     this.#history.clear(position);
-    this.#broadcaster.send(this.#gatewayEvents.resync("all", position));
+    this.#broadcaster.send(this.#gatewayEvents.resync("all", position), { polls: true });
   }
 
   /** Refuses subscriptions whose session was looked up before this call, because a revocation may have been lost. */
@@ -222,7 +214,9 @@ export class Hub {
     for (const stream of this.#streams) if (nowMs >= stream.expiresAtMs) stream.close("STREAM_EXPIRED");
     if (nowMs < this.#nextHeartbeatMs) return;
     this.#nextHeartbeatMs = nowMs + this.#options.heartbeatIntervalMs;
-    if (this.#streams.size > 0) this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.latest));
+    if (this.#streams.size === 0) return;
+    // A heartbeat would end the wait of all polls at the same time.
+    this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.latest), { polls: false });
   }
 
   /** Ends every stream with SHUTTING_DOWN, and refuses new streams. */
@@ -245,35 +239,38 @@ export class Hub {
     return written;
   }
 
+  #open(admission: Admission, sink: Sink): Subscription {
+    if (this.#stopping) throw this.shuttingDown();
+    checkNotRevoked(admission, this.#lookUpsValidFromMark, this.#options.revocations);
+    const scope = this.#streams.exceededLimit(admission);
+    if (scope !== undefined) throw this.#refusal("TOO_MANY_STREAMS", { scope });
+    const openedAtMs = this.#options.clock.monotonic();
+    const subscription = new Subscription({
+      id: ++this.#lastStreamId,
+      subscriber: admission,
+      sink,
+      openedAtMs,
+      expiresAtMs: sink.isPoll ? Number.POSITIVE_INFINITY : openedAtMs + this.#streamAgeMs(),
+      limits: this.#options.outbox,
+      owner: this.#owner,
+    });
+    this.#broadcaster.skip(subscription);
+    this.#streams.add(subscription);
+    subscription.watchSink();
+    return subscription;
+  }
+
   #streamAgeMs(): number {
     const { streamAgeMs, random } = this.#options;
     return streamAgeMs * (1 - AGE_JITTER + 2 * AGE_JITTER * random());
   }
 
-  /**
-   * Delivers `gateway.server_time`, then the missed events or, if some may be lost, `gateway.resync`. Runs synchronously, so no
-   * later event is delivered before these.
-   */
-  #sendFirstEvents(subscription: Subscription, { deviceSessionId, userId, requestId, resumeAfter }: Admission): void {
-    const missed = resumeAfter === undefined ? undefined : this.#findMissed(resumeAfter, userId, deviceSessionId);
-    const mustResync = resumeAfter !== undefined && missed === undefined;
-    // A client that must resync gets no resume position until `gateway.resync` is delivered.
-    const position = mustResync ? undefined : (missed?.after ?? this.#positions.latest);
-    const resumed = missed !== undefined;
-    subscription.deliver(this.#gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position }));
-    const nowMs = this.#options.clock.monotonic();
-    const replayed = (missed?.events ?? []).filter((event) => subscription.deliver(event, nowMs));
-    this.#options.metrics.count("sallyport_event_deliveries_total", undefined, replayed.length);
-    if (mustResync) subscription.deliver(this.#gatewayEvents.resync(`session:${deviceSessionId}`, this.#positions.latest));
-  }
-
-  #findMissed(resumeAfter: string, userId: string, deviceSessionId: string): MissedEvents | undefined {
-    const missed = this.#history.since(resumeAfter, userId, deviceSessionId);
-    this.#options.metrics.count("sallyport_resumes_total", { outcome: missed === undefined ? "resync" : "whole" });
-    return missed;
+  #refusal(reason: Reason, metadata?: Readonly<Record<string, string>>): Refusal {
+    return refuse(reason, metadata && { metadata });
   }
 
   readonly #owner: SubscriptionOwner = {
+    refusal: (reason) => this.#refusal(reason),
     deliveredLate: (receivedAtMs) => {
       const { clock, metrics } = this.#options;
       metrics.count("sallyport_event_deliveries_total");
@@ -282,7 +279,7 @@ export class Hub {
     closed: (subscription: Subscription, reason: Reason | undefined, undelivered: number) => {
       const { metrics } = this.#options;
       this.#streams.remove(subscription);
-      metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
+      if (!subscription.isPoll) metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
       if (undelivered === 0) return;
       const why = reason === "SLOW_CONSUMER" ? "slow_consumer" : "stream_ended";
       metrics.count("sallyport_events_dropped_total", { reason: why }, undelivered);

@@ -1,6 +1,5 @@
 import { type Held, LiveSet } from "../core/live-set.ts";
 import { NetworkCounter } from "../core/network-counter.ts";
-import { refuse } from "../core/refusal.ts";
 import { StreamIndex } from "./stream-index.ts";
 import type { Subscriber, Subscription } from "./subscription.ts";
 
@@ -12,7 +11,10 @@ export interface StreamLimits {
   readonly totalMax: number;
 }
 
-/** All open streams, indexed by session and by user, and counted per network. */
+/** The stream limits, by what they count. */
+export type StreamLimitScope = "session" | "user" | "ip" | "all";
+
+/** All open streams and polls, indexed by session and by user, and counted per network. */
 export class LiveStreams {
   readonly bySession = new StreamIndex();
   readonly byUser = new StreamIndex();
@@ -34,13 +36,13 @@ export class LiveStreams {
     return this.#all[Symbol.iterator]();
   }
 
-  /** Throws TOO_MANY_STREAMS if a new stream of the subscriber would exceed a limit. No open stream is closed to make room. */
-  checkLimits({ deviceSessionId, userId, peerNetwork }: Subscriber): void {
+  /** Returns the limit that a new stream of the subscriber would exceed. No open stream is closed to make room. */
+  exceededLimit({ deviceSessionId, userId, peerNetwork }: Subscriber): StreamLimitScope | undefined {
     const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
-    if (this.bySession.count(deviceSessionId) >= perSessionMax) throw tooMany("session");
-    if (this.byUser.count(userId) >= perUserMax) throw tooMany("user");
-    if (this.#perNetwork.of(peerNetwork) >= perNetworkMax) throw tooMany("ip");
-    if (this.#all.size >= totalMax) throw tooMany("all");
+    if (this.bySession.count(deviceSessionId) >= perSessionMax) return "session";
+    if (this.byUser.count(userId) >= perUserMax) return "user";
+    if (this.#perNetwork.of(peerNetwork) >= perNetworkMax) return "ip";
+    return this.#all.size >= totalMax ? "all" : undefined;
   }
 
   add(subscription: Subscription): void {
@@ -60,8 +62,4 @@ export class LiveStreams {
     this.byUser.delete(userId, held);
     this.#perNetwork.remove(peerNetwork);
   }
-}
-
-function tooMany(scope: "session" | "user" | "ip" | "all") {
-  return refuse("TOO_MANY_STREAMS", { metadata: { scope } });
 }

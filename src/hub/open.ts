@@ -6,7 +6,8 @@ import type { SessionDirectory } from "../core/sessions.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
 import type { EventIds } from "../crypto/event-ids.ts";
 import type { AdmittedTimestamps } from "./gateway-events.ts";
-import { Hub, type HubLimits } from "./hub.ts";
+import { Hub } from "./hub.ts";
+import type { HubLimits } from "./options.ts";
 import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts";
 
 export interface HubSettings extends HubLimits {

@@ -12,6 +12,8 @@ export type ReplayBufferKey = `user:${string}` | `session:${string}`;
 export interface ReplayEntry {
   readonly buffer: ReplayBuffer;
   readonly position: Position;
+  /** The id of the event, even if the event itself is missing; `undefined` if it could not be delivered, so no client has its id. */
+  readonly eventId: string | undefined;
   readonly storedAtMs: number;
   /** `undefined` if the event of this position is missing: it was too large to store, or could not be delivered. */
   readonly event: SignedEvent | undefined;
@@ -65,7 +67,7 @@ export class ReplayBuffer {
 
   positionsOf(eventId: string): Position[] {
     const positions: Position[] = [];
-    for (const entry of this.entries()) if (entry.event?.eventId === eventId) positions.push(entry.position);
+    for (const entry of this.entries()) if (entry.eventId === eventId) positions.push(entry.position);
     return positions;
   }
 

@@ -16,6 +16,8 @@ export interface SinkListener {
 
 /** One client's stream, as the hub uses it. The implementation hides the protocol and the connection. */
 export interface Sink {
+  /** Whether this is a poll: a call of FetchEvents that waits for events. A poll gets no heartbeats and does not expire. */
+  readonly isPoll?: boolean;
   readonly codec: EventCodec;
   /** The name of the protocol, used as a metric label. */
   readonly protocol: string;

@@ -16,6 +16,7 @@ export interface StreamDescription {
   readonly deviceSessionId: string;
   readonly userId: string;
   readonly peerNetwork: string;
+  readonly kind: "stream" | "poll";
   readonly protocol: string;
   readonly codec: string;
   readonly ageMs: number;
@@ -53,7 +54,7 @@ export function sampleStreams(all: Iterable<Subscription>, protocols: readonly s
   const unread: number[] = [];
   for (const stream of all) {
     counts.set(stream.protocol, (counts.get(stream.protocol) ?? 0) + 1);
-    unread.push(stream.unreadBytes);
+    if (!stream.isPoll) unread.push(stream.unreadBytes);
   }
   const sorted = Float64Array.from(unread).sort();
   for (const [protocol, count] of counts) metrics.gauge("sallyport_streams", count, { protocol });
@@ -76,6 +77,7 @@ function describe(stream: Subscription, nowMs: number): StreamDescription {
     deviceSessionId,
     userId,
     peerNetwork,
+    kind: stream.isPoll ? "poll" : "stream",
     protocol,
     codec,
     unreadBytes,

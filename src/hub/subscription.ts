@@ -1,5 +1,5 @@
 import type { Reason } from "../core/reasons.ts";
-import { Refusal, refuse } from "../core/refusal.ts";
+import { Refusal } from "../core/refusal.ts";
 import type { SignedEvent } from "./event.ts";
 import { Outbox, type OutboxLimits, WRITE_AHEAD_BYTES } from "./outbox.ts";
 import type { Sink, SinkListener } from "./sink.ts";
@@ -27,6 +27,8 @@ export interface SubscriptionParts {
 
 /** The callbacks of a subscription. All subscriptions share one owner. */
 export interface SubscriptionOwner {
+  /** Creates the refusal with which a stream ends. */
+  refusal(reason: Reason): Refusal;
   /**
    * Called when a backend event from the outbox was written. `receivedAtMs`: when the hub received it, on the monotonic clock.
    */
@@ -39,8 +41,8 @@ export interface SubscriptionOwner {
 }
 
 /**
- * One open stream. Its sink stores whether the stream has ended. When the stream ends for any reason, the sink calls `ended`
- * once.
+ * One open stream, or one poll. Its sink stores whether the stream has ended. When the stream ends for any reason, the sink calls
+ * `ended` once.
  */
 export class Subscription implements SinkListener {
   readonly id: number;
@@ -85,6 +87,10 @@ export class Subscription implements SinkListener {
     this.#owner.closed(this, thrown instanceof Refusal ? thrown.reason : undefined, undelivered);
   }
 
+  get isPoll(): boolean {
+    return this.#sink.isPoll === true;
+  }
+
   get protocol(): string {
     return this.#sink.protocol;
   }
@@ -121,7 +127,7 @@ export class Subscription implements SinkListener {
   }
 
   close(reason: Reason): void {
-    this.#sink.end(refuse(reason));
+    this.#sink.end(this.#owner.refusal(reason));
   }
 
   #hasRoomFor(frame: Uint8Array): boolean {

@@ -1,19 +1,22 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import type { Admission } from "../../../src/hub/admission.ts";
+import type { Poll } from "../../../src/hub/poll.ts";
 import { FakeSink } from "./support/fake-sink.ts";
-import { createHub, event, refusalOf } from "./support/hub-fixture.ts";
+import { collect, createHub, event, refusalOf } from "./support/hub-fixture.ts";
+import { HubModel } from "./support/hub-model.ts";
+import { type ClientStep, type RegisterStep, type Step, steps } from "./support/hub-steps.ts";
+import { MessageReader, payloadOf } from "./support/message-reader.ts";
 import {
   type Audience,
   BOUNDS,
-  HubModel,
   LARGE_BYTES,
+  ModelPoll,
   type ModelStream,
   type RevocationTarget,
   type Session,
   userOf,
-} from "./support/hub-model.ts";
-import { type ClientStep, type RegisterStep, type Step, steps } from "./support/hub-steps.ts";
-import { MessageReader, payloadOf } from "./support/message-reader.ts";
+} from "./support/model-stream.ts";
 
 /**
  * Runs random sequences of steps on the hub and on a model of it. After every step, both must agree on the messages of each stream, the
@@ -31,7 +34,9 @@ const MICROTASKS = 8;
 /** A stream of the model, and the same stream of the hub. */
 interface Pair {
   readonly model: ModelStream;
+  /** Of a poll: reads the answer, which is written to the sink when the poll is answered. */
   readonly reader: MessageReader;
+  readonly poll?: Poll | undefined;
 }
 
 class Run {
@@ -75,9 +80,10 @@ class Run {
     this.#model.shutDown();
     for (let n = 0; n < 2; n++) this.#fixture.hub.shutDown();
     for (const { reader } of this.#pairs) reader.sink.unblock();
+    for (const pair of this.#pairs) if (pair.model.isAtClient) this.#answer(pair);
     await this.play([{ do: "wait", ms: 1000 }]);
     expect(refusalOf(() => this.#fixture.subscribe("s-0", "u-0"))).toBe("SHUTTING_DOWN");
-    for (const { model } of this.#pairs) this.#count(`ended ${model.ended}`);
+    for (const { model, poll } of this.#pairs) this.#count(`${poll ? "poll" : "ended"} ${model.ended}`);
     const ends = [...this.outcomes].filter(([name]) => name.startsWith("ended "));
     const counted = ends.map(([name]) => this.#fixture.counters.get(name.replace("ended", "sallyport_streams_ended_total")));
     expect(counted).toEqual(ends.map(([, count]) => count));
@@ -134,25 +140,37 @@ class Run {
     expect(this.#fixture.hub.revoke(target)).toBe(this.#model.revoke(target));
   }
 
-  #register({ session, codec, client, usesEarlierLookUp, resume, choice, ageFraction }: RegisterStep): void {
+  #register(step: RegisterStep): void {
+    const { session, usesEarlierLookUp, resume, choice, ageFraction } = step;
     const mark = (usesEarlierLookUp ? this.#lookUps.get(session) : undefined) ?? this.#model.mark;
     this.#lookUps.delete(session);
     const from = this.#resumeFrom(session, resume, choice);
-    const expected = this.#model.register({ session, codec, client, mark, ageFraction, resumeAfter: from?.message });
-    const sink = new FakeSink(codec);
-    sink.isBlocked = client === "slow";
-    if (client === "disconnected") sink.disconnect();
+    const expected = this.#model.register({ ...step, mark, resumeAfter: from?.message });
     this.#ageFraction = ageFraction;
-    const admission = { mark, resumeAfter: from?.id };
-    const outcome = refusalOf(() => this.#fixture.subscribe(session, userOf(session), sink, admission));
+    const { outcome, sink, poll } = this.#open(step, { mark, resumeAfter: from?.id });
     if (typeof expected === "string") {
       expect([outcome, sink.frames, sink.ends]).toEqual([expected, [], []]);
       this.#count(expected);
       return;
     }
     expect(outcome).toBe("admitted");
-    this.#pairs.push({ model: expected, reader: new MessageReader(sink) });
-    if (from !== undefined) this.#count(`resume ${expected.written[0]?.text.includes("resumed") ? "whole" : "resync"}`);
+    this.#pairs.push({ model: expected, reader: new MessageReader(sink), poll });
+    if (from !== undefined && poll === undefined)
+      this.#count(`resume ${expected.written[0]?.text.includes("resumed") ? "whole" : "resync"}`);
+  }
+
+  /** Opens a stream or a poll. */
+  #open({ session, codec, client, eventsMax }: RegisterStep, admission: Pick<Admission, "mark" | "resumeAfter">) {
+    const sink = new FakeSink(codec);
+    sink.isBlocked = client === "slow";
+    if (client === "disconnected") sink.disconnect();
+    let poll: Poll | undefined;
+    const outcome = refusalOf(() => {
+      const collector = collect({ codec, eventsMax, bytesMax: BOUNDS.poll.large * LARGE_BYTES });
+      if (client === "poll") poll = this.#fixture.poll(session, userOf(session), collector, admission);
+      else this.#fixture.subscribe(session, userOf(session), sink, admission);
+    });
+    return { outcome, sink, poll };
   }
 
   /** The message to resume after, in the model, and its event id. */
@@ -167,13 +185,16 @@ class Run {
   }
 
   #performByClient({ do: action, choice }: ClientStep): void {
-    const open = this.#pairs.filter(({ model }) => model.ended === undefined);
+    const open = this.#pairs.filter(({ model }) => model.isAtClient);
     const pair = chooseFrom(open, choice);
     if (pair === undefined) return;
-    const { model, reader } = pair;
+    const { model, reader, poll } = pair;
     if (action === "disconnect") {
-      reader.sink.disconnect();
+      if (poll === undefined) reader.sink.disconnect();
+      else poll.collector.cancel();
       model.end("client");
+    } else if (poll !== undefined) {
+      this.#answer(pair);
     } else if (action === "stop reading") {
       reader.sink.isBlocked = true;
       model.isBlocked = true;
@@ -185,11 +206,18 @@ class Run {
     }
   }
 
+  /** Answers a poll. The answer, or the reason of its refusal, must be the same as in the model. */
+  #answer({ model, reader, poll }: Pair): void {
+    if (poll === undefined || !(model instanceof ModelPoll)) return;
+    const outcome = refusalOf(() => reader.sink.frames.push(...this.#fixture.hub.answer(poll)));
+    expect(outcome).toBe(this.#model.answer(model) ?? "admitted");
+  }
+
   #compare(): void {
     for (const [stream, { model, reader }] of this.#pairs.entries()) {
       const from = reader.ids.length;
       const actual = { messages: reader.readNew(), ends: reader.sink.ends.join() };
-      const hasReason = model.ended !== undefined && model.ended !== "client";
+      const hasReason = model.ended !== undefined && model.ended !== "client" && !(model instanceof ModelPoll);
       const expected = { messages: model.written.slice(from).map(({ text }) => text), ends: hasReason ? model.ended : "" };
       if (!Bun.deepEquals(actual, expected))
         expect<unknown>({ stream, from, ...actual }).toEqual({ stream, from, ...expected });
@@ -230,6 +258,10 @@ const ALL_OUTCOMES = [
   "ended SLOW_CONSUMER",
   "ended STREAM_EXPIRED",
   "ended client",
+  "poll SESSION_REVOKED",
+  "poll SHUTTING_DOWN",
+  "poll answered",
+  "poll client",
   "resume resync",
   "resume whole",
 ];

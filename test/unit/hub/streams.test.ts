@@ -116,11 +116,11 @@ describe("the list of streams", () => {
     expect(hub.list({ ...query, userId: "u-1" }).streams).toEqual([
       {
         ...{ id: 1, deviceSessionId: "s-1", userId: "u-1", peerNetwork: "192.0.2.1" },
-        ...{ protocol: "connect", codec: "proto", ageMs: 1500, unreadBytes: 0 },
+        ...{ kind: "stream" as const, protocol: "connect", codec: "proto", ageMs: 1500, unreadBytes: 0 },
       },
       {
         ...{ id: 2, deviceSessionId: "s-2", userId: "u-1", peerNetwork: "192.0.2.1" },
-        ...{ protocol: "grpc-web", codec: "json", ageMs: 0, unreadBytes: 77 },
+        ...{ kind: "stream" as const, protocol: "grpc-web", codec: "json", ageMs: 0, unreadBytes: 77 },
       },
     ]);
     expect(hub.list({ ...query, deviceSessionId: "s-3" }).streams.map(({ id }) => id)).toEqual([3]);

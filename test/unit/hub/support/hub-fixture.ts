@@ -4,7 +4,9 @@ import { RevocationLog } from "../../../../src/core/revocation-log.ts";
 import { EventIds } from "../../../../src/crypto/event-ids.ts";
 import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import type { Admission } from "../../../../src/hub/admission.ts";
-import { Hub, type HubOptions } from "../../../../src/hub/hub.ts";
+import { EventCollector, type EventCollectorParts } from "../../../../src/hub/event-collector.ts";
+import { Hub } from "../../../../src/hub/hub.ts";
+import type { HubOptions } from "../../../../src/hub/options.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { FakeSink } from "./fake-sink.ts";
 
@@ -52,19 +54,20 @@ export function createHub(change: Partial<HubOptions> = {}) {
     streamAgeMs: AGE_MS,
     ...change,
   });
+  const admissionOf = (deviceSessionId: string, userId: string, more: Partial<Admission>) => ({
+    ...{ deviceSessionId, userId, peerNetwork: "192.0.2.1", resumeAfter: undefined },
+    requestId: `request-of-${deviceSessionId}`,
+    mark: revocations.mark(),
+    ...more,
+  });
   /** Registers a stream on the sink, and returns the sink. */
   const subscribe = (deviceSessionId: string, userId: string, sink = new FakeSink(), more: Partial<Admission> = {}) => {
-    hub.register(
-      {
-        ...{ deviceSessionId, userId, peerNetwork: "192.0.2.1", resumeAfter: undefined },
-        requestId: `request-of-${deviceSessionId}`,
-        mark: revocations.mark(),
-        ...more,
-      },
-      sink,
-    );
+    hub.register(admissionOf(deviceSessionId, userId, more), sink);
     return sink;
   };
+  /** Registers a poll on the collector. */
+  const poll = (deviceSessionId: string, userId: string, collector = collect(), more: Partial<Admission> = {}) =>
+    hub.poll(admissionOf(deviceSessionId, userId, more), collector);
   /** Advances the clock, then lets the hub do what is due. */
   const advance = (ms: number) => {
     clock.advance(ms);
@@ -74,6 +77,7 @@ export function createHub(change: Partial<HubOptions> = {}) {
   return {
     hub,
     subscribe,
+    poll,
     advance,
     clock,
     metrics,
@@ -84,6 +88,11 @@ export function createHub(change: Partial<HubOptions> = {}) {
     streams,
     signatures: () => signatures,
   };
+}
+
+/** A collector for a poll, with room for many events. */
+export function collect(change: Partial<EventCollectorParts> = {}): EventCollector {
+  return new EventCollector({ codec: "proto", protocol: "connect", eventsMax: 100, bytesMax: 1_000_000, ...change });
 }
 
 /** A backend event `e-1` without a recipient. */

@@ -1,121 +1,32 @@
-import { WRITE_AHEAD_BYTES } from "../../../../src/hub/outbox.ts";
 import type { EventCodec } from "../../../../src/hub/sink.ts";
 import { HEARTBEAT_MS } from "./hub-fixture.ts";
+import {
+  type Audience,
+  BOUNDS,
+  concerns,
+  HUGE,
+  isFor,
+  type Message,
+  ModelPoll,
+  ModelStream,
+  type Published,
+  type RevocationTarget,
+  type Session,
+  SMALL,
+  userOf,
+} from "./model-stream.ts";
 
 /**
  * A simple model of the hub, built from arrays and linear scans. Sizes are in units of `LARGE_BYTES`. Each size bound lies far from every sum
  * of sizes that can occur, so that the overhead of small events never decides.
  */
 
-export const LARGE_BYTES = WRITE_AHEAD_BYTES;
-export const SMALL = 0;
-export const LARGE = 1;
-/** Larger than a replay buffer and larger than an outbox. */
-export const HUGE = 4;
-
-export const BOUNDS = {
-  outbox: { messages: 12, large: 3.5 },
-  history: { events: 6, large: 3.5, totalLarge: 4.5, ageMs: 60_000 },
-  streams: { perSession: 3, perUser: 4 },
-  revocations: 4,
-  streamAgeMs: 100_000,
-} as const;
-
-export const SESSIONS = ["s-0", "s-1", "s-2", "s-3"] as const;
-export type Session = (typeof SESSIONS)[number];
-export const USERS = ["u-0", "u-1"] as const;
-export type User = (typeof USERS)[number];
-export const userOf = (session: Session): User => (session === "s-0" || session === "s-2" ? "u-0" : "u-1");
-export type Audience = `session:${Session}` | `user:${User}`;
-const isFor = (audience: Audience, session: Session) =>
-  audience === `session:${session}` || audience === `user:${userOf(session)}`;
-
-export type RevocationTarget = { readonly deviceSessionId: Session } | { readonly userId: User };
-const concerns = (target: RevocationTarget, session: Session) =>
-  "userId" in target ? target.userId === userOf(session) : target.deviceSessionId === session;
-
-/** A numbered event of the backend. A lost event has a number too. */
-interface Published {
-  /** Increases with every event and every gap. */
-  readonly n: number;
-  readonly audience: Audience;
-  readonly size: number;
-  readonly atMs: number;
-  /** Whether the history holds it. */
-  isStored: boolean;
-}
-
-/** One message of a stream. */
-interface Message {
-  readonly text: string;
-  readonly size: number;
-  /** Of the gateway's own messages: the receiver has every event up to this number; `undefined` if no stream can resume after it. */
-  readonly coversThrough: number | undefined;
-  readonly published?: Published;
-}
-
-export interface StreamParts {
-  readonly session: Session;
-  readonly codec: EventCodec;
-  /** Whether its client does not read. */
-  readonly isBlocked: boolean;
-  readonly expiresAtMs: number;
-}
-
-/** A stream, its written messages and its outbox. */
-export class ModelStream {
-  readonly session: Session;
-  readonly expiresAtMs: number;
-  readonly written: Message[] = [];
-  ended: string | undefined;
-  isBlocked: boolean;
-  readonly #codecFactor: number;
-  #unread = 0;
-  #outbox: Message[] = [];
-
-  constructor({ session, codec, isBlocked, expiresAtMs }: StreamParts) {
-    this.session = session;
-    this.expiresAtMs = expiresAtMs;
-    this.isBlocked = isBlocked;
-    // JSON encodes the payload in base64.
-    this.#codecFactor = codec === "json" ? 4 / 3 : 1;
-  }
-
-  /** Writes until one large event is unread, then queues. The stream ends if the outbox exceeds its bounds. */
-  deliver(message: Message): void {
-    if (this.ended !== undefined) return;
-    const unreadAfter = [...this.#outbox, message].reduce((sum, { size }) => sum + size * this.#codecFactor, this.#unread);
-    if (this.#outbox.length === 0 && this.#unread < LARGE) this.#write(message);
-    else if (unreadAfter > BOUNDS.outbox.large || this.#outbox.length >= BOUNDS.outbox.messages) this.end("SLOW_CONSUMER");
-    else this.#outbox.push(message);
-  }
-
-  /** The client reads all written messages. The outbox is written by `settle`. */
-  readOnce(): void {
-    this.#unread = 0;
-  }
-
-  /** Writes from the outbox, as the hub does in a microtask. */
-  settle(): void {
-    if (this.ended !== undefined) return;
-    while (this.#unread < LARGE && this.#outbox.length > 0) this.#write(this.#outbox.shift());
-  }
-
-  end(reason: string): void {
-    this.ended ??= reason;
-  }
-
-  #write(message: Message | undefined): void {
-    if (message === undefined) return;
-    this.written.push(message);
-    if (this.isBlocked) this.#unread += message.size * this.#codecFactor;
-  }
-}
-
 export interface Registration {
   readonly session: Session;
   readonly codec: EventCodec;
-  readonly client: "fast" | "slow" | "disconnected";
+  readonly client: "fast" | "slow" | "disconnected" | "poll";
+  /** Maximum number of events of a poll. */
+  readonly eventsMax: number;
   /** The number of revocations and gaps before the session was looked up. */
   readonly mark: number;
   /** The last received message; "unknown" for an id that was never sent. */
@@ -136,6 +47,8 @@ export class HubModel {
   /** The number of the newest event that was evicted by age or by the total bound, or of the latest gap. */
   #evictedThrough = 0;
   #nextHeartbeatMs = HEARTBEAT_MS;
+  /** Of each poll: the first message of its answer, if the answer has events. */
+  readonly #pollStarts = new Map<ModelPoll, Pick<Message, "text" | "coversThrough">>();
 
   get mark(): number {
     return this.#revocations.length;
@@ -145,26 +58,40 @@ export class HubModel {
     return this.streams.filter(({ ended }) => ended === undefined);
   }
 
-  /** The stream, or the reason of the refusal. */
-  register({ session, codec, client, mark, resumeAfter, ageFraction }: Registration): ModelStream | string {
+  /** The stream or poll, or the reason of the refusal. */
+  register(registration: Registration): ModelStream | string {
+    const { session, mark, resumeAfter } = registration;
     const refusal = this.#refusalOf(session, mark);
     if (refusal !== undefined) return refusal;
-    const expiresAtMs = this.nowMs + BOUNDS.streamAgeMs * (0.9 + 0.2 * ageFraction);
-    const stream = new ModelStream({ session, codec, isBlocked: client === "slow", expiresAtMs });
-    if (client === "disconnected") stream.end("client");
+    const stream = this.#open(registration);
     this.streams.push(stream);
     const missed = resumeAfter === undefined ? undefined : this.#missedSince(resumeAfter, session);
     const coversThrough = resumeAfter === undefined ? this.#count : missed?.coversThrough;
-    const mode = missed === undefined ? "fresh" : "resumed";
-    stream.deliver(this.#gatewayMessage(`server_time session:${session} ${mode}`, coversThrough));
+    const text = `server_time session:${session} ${missed === undefined ? "fresh" : "resumed"}`;
+    if (stream instanceof ModelPoll) this.#pollStarts.set(stream, { text, coversThrough });
+    else stream.deliver(this.#gatewayMessage(text, coversThrough));
     for (const event of missed?.events ?? []) stream.deliver(messageOf(event));
     if (resumeAfter !== undefined && missed === undefined)
       stream.deliver(this.#gatewayMessage(`resync session:${session}`, this.#count));
     return stream;
   }
 
+  #open({ session, codec, client, ageFraction, eventsMax }: Registration): ModelStream {
+    if (client === "poll") return new ModelPoll({ session, codec }, eventsMax);
+    const expiresAtMs = this.nowMs + BOUNDS.streamAgeMs * (0.9 + 0.2 * ageFraction);
+    const stream = new ModelStream({ session, codec, isBlocked: client === "slow", expiresAtMs });
+    if (client === "disconnected") stream.end("client");
+    return stream;
+  }
+
+  /** Ends a poll. Returns the reason of the refusal; `undefined` if the answer is in `written`. */
+  answer(poll: ModelPoll): string | undefined {
+    const { text = "", coversThrough } = this.#pollStarts.get(poll) ?? {};
+    return poll.answer(this.#gatewayMessage(text, poll.isEmpty ? this.#count : coversThrough));
+  }
+
   publish(audience: Audience, size: number): number {
-    const event = { n: ++this.#count, audience, size, atMs: this.nowMs, isStored: size !== HUGE };
+    const event = { n: ++this.#count, audience, size, atMs: this.nowMs, isListed: true, isStored: size !== HUGE };
     this.#published.push(event);
     for (const stream of this.open) if (isFor(audience, stream.session)) stream.deliver(messageOf(event));
     this.#store(event);
@@ -173,7 +100,7 @@ export class HubModel {
 
   /** An event that cannot be delivered. */
   loseEvent(audience: Audience): void {
-    const lost = { n: ++this.#count, audience, size: HUGE, atMs: this.nowMs, isStored: false };
+    const lost = { n: ++this.#count, audience, size: HUGE, atMs: this.nowMs, isListed: true, isStored: false };
     this.#published.push(lost);
     this.#store(lost);
     const resync = this.#gatewayMessage(`resync ${audience}`, this.#count);
@@ -190,7 +117,7 @@ export class HubModel {
 
   gap(): void {
     this.#revocations.push("gap");
-    for (const event of this.#history.splice(0)) event.isStored = false;
+    while (this.#history.length > 0) this.#evict(this.#history[0]);
     this.#evictedThrough = ++this.#count;
     for (const stream of this.open) stream.deliver(this.#gatewayMessage("resync all", this.#count));
   }
@@ -202,7 +129,8 @@ export class HubModel {
     for (const stream of this.open) if (this.nowMs >= stream.expiresAtMs) stream.end("STREAM_EXPIRED");
     if (this.nowMs < this.#nextHeartbeatMs) return;
     this.#nextHeartbeatMs = this.nowMs + HEARTBEAT_MS;
-    for (const stream of this.open) stream.deliver(this.#gatewayMessage("heartbeat all", this.#count));
+    const heartbeat = this.#gatewayMessage("heartbeat all", this.#count);
+    for (const stream of this.open) if (!(stream instanceof ModelPoll)) stream.deliver(heartbeat);
   }
 
   settle(): void {
@@ -228,7 +156,7 @@ export class HubModel {
   #missedSince(message: Message | "unknown", session: Session) {
     if (message === "unknown") return undefined;
     const { published } = message;
-    const isKnown = published === undefined || (published.isStored && isFor(published.audience, session));
+    const isKnown = published === undefined || (published.isListed && isFor(published.audience, session));
     const coversThrough = isKnown ? (published?.n ?? message.coversThrough) : undefined;
     if (coversThrough === undefined || coversThrough < this.#evictedThrough) return undefined;
     const events = this.#published.filter(({ n, audience }) => n > coversThrough && isFor(audience, session));
@@ -250,6 +178,7 @@ export class HubModel {
 
   #evict(event: Published | undefined): void {
     if (event === undefined) return;
+    event.isListed = false;
     event.isStored = false;
     this.#history.splice(this.#history.indexOf(event), 1);
   }

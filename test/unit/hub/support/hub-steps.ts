@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { type Audience, HUGE, LARGE, SESSIONS, SMALL, USERS } from "./hub-model.ts";
+import { type Audience, HUGE, LARGE, SESSIONS, SMALL, USERS } from "./model-stream.ts";
 
 /** Generators of the random steps of the model test. A step's `choice` selects one of the streams or messages that exist at its turn. */
 
@@ -23,7 +23,10 @@ const register = fc.record({
     { weight: 9, arbitrary: fc.constant("fast" as const) },
     { weight: 4, arbitrary: fc.constant("slow" as const) },
     { weight: 1, arbitrary: fc.constant("disconnected" as const) },
+    { weight: 9, arbitrary: fc.constant("poll" as const) },
   ),
+  /** Maximum number of events of a poll. */
+  eventsMax: fc.constantFrom(1, 2, 3, 10),
   /** Use the mark of an earlier look-up of this session, if there is one. */
   usesEarlierLookUp: fc.boolean(),
   /** The message to resume after: none, the last of the session's last stream, any of the session's, any at all, or an unknown id. */

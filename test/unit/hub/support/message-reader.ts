@@ -4,7 +4,7 @@ import type { EventCodec } from "../../../../src/hub/sink.ts";
 import { FRAME_HEADER_BYTES } from "../../../../src/rpc/frame.ts";
 import type { FakeSink } from "./fake-sink.ts";
 import { NOW } from "./hub-fixture.ts";
-import { LARGE_BYTES } from "./hub-model.ts";
+import { LARGE_BYTES } from "./model-stream.ts";
 
 const NUMBER_BYTES = 4;
 

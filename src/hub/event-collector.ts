@@ -1,0 +1,112 @@
+import type { Refusal } from "../core/refusal.ts";
+import type { EventCodec, Sink, SinkListener } from "./sink.ts";
+
+export interface EventCollectorParts {
+  readonly codec: EventCodec;
+  /** The name of the protocol, used as a metric label. */
+  readonly protocol: string;
+  /** Maximum number of collected events. */
+  readonly eventsMax: number;
+  /** Maximum size of the collected events together, in bytes. One event may be larger. */
+  readonly bytesMax: number;
+}
+
+/**
+ * The sink of a poll: collects events until `take`. Events that do not fit are not collected. The history still has them, so
+ * the client gets them when it resumes after the last collected event.
+ */
+export class EventCollector implements Sink {
+  readonly isPoll = true;
+  readonly queuedBytes = 0;
+  readonly codec: EventCodec;
+  readonly protocol: string;
+  readonly #eventsMax: number;
+  readonly #bytesMax: number;
+  readonly #frames: Uint8Array[] = [];
+  #bytes = 0;
+  /** Whether an event did not fit. No later event is collected, because the events must be complete and in order. */
+  #isFull = false;
+  #isEnded = false;
+  #refusal: Refusal | undefined;
+  #listener: SinkListener | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(parts: EventCollectorParts) {
+    this.codec = parts.codec;
+    this.protocol = parts.protocol;
+    this.#eventsMax = parts.eventsMax;
+    this.#bytesMax = parts.bytesMax;
+  }
+
+  get ended(): boolean {
+    return this.#isEnded || this.#isFull;
+  }
+
+  /** Whether the poll need not wait any longer: an event was collected, or the hub ended the poll. */
+  get isReady(): boolean {
+    return this.#isEnded || this.#frames.length > 0;
+  }
+
+  /** Calls `wake` when `isReady` becomes true. */
+  onReady(wake: () => void): void {
+    this.#wake = wake;
+    if (this.isReady) this.#ready();
+  }
+
+  write(frame: Uint8Array): void {
+    if (this.ended) return;
+    this.#isFull = this.#frames.length > 0 && !this.#fits(frame);
+    if (this.#isFull) return;
+    this.#frames.push(frame);
+    this.#bytes += frame.byteLength;
+    this.#ready();
+  }
+
+  end(refusal: Refusal): void {
+    if (this.#isEnded) return;
+    this.#refusal = refusal;
+    this.#end(refusal);
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  onEnd(listener: SinkListener): void {
+    if (this.#isEnded) listener.ended(this.#refusal);
+    else this.#listener = listener;
+  }
+
+  /**
+   * Ends the poll and returns the collected frames. If the hub has ended the poll, throws its refusal in two cases: the session
+   * was revoked, or no event was collected.
+   */
+  take(): readonly Uint8Array[] {
+    this.cancel();
+    const isRevoked = this.#refusal?.reason === "SESSION_REVOKED";
+    if (this.#refusal !== undefined && (isRevoked || this.#frames.length === 0)) throw this.#refusal;
+    return this.#frames;
+  }
+
+  /** Ends the poll without a result, for a client that has disconnected. */
+  cancel(): void {
+    if (!this.#isEnded) this.#end(undefined);
+  }
+
+  #fits(frame: Uint8Array): boolean {
+    return this.#frames.length < this.#eventsMax && this.#bytes + frame.byteLength <= this.#bytesMax;
+  }
+
+  #end(thrown: Refusal | undefined): void {
+    this.#isEnded = true;
+    this.#listener?.ended(thrown);
+    this.#listener = undefined;
+    this.#ready();
+  }
+
+  #ready(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}

@@ -1,0 +1,11 @@
+import type { Admission } from "./admission.ts";
+import type { EventCollector } from "./event-collector.ts";
+import type { StartPosition } from "./stream-start.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** A registered poll. */
+export interface Poll extends StartPosition {
+  readonly admission: Admission;
+  readonly collector: EventCollector;
+  readonly subscription: Subscription;
+}

@@ -1,0 +1,69 @@
+import type { Clock } from "../core/clock.ts";
+import type { Metrics } from "../core/telemetry.ts";
+import type { Admission } from "./admission.ts";
+import type { SignedEvent } from "./event.ts";
+import type { GatewayEvents } from "./gateway-events.ts";
+import type { History } from "./history.ts";
+import type { Position, StreamPositions } from "./stream-positions.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** The contents of `gateway.server_time` that depend on where the stream starts. */
+export interface StartPosition {
+  /** Whether the client resumes, and gets all events that it missed. */
+  readonly resumed: boolean;
+  /** The stream position up to which the client has received all events; `undefined` if the client must resync. */
+  readonly position: Position | undefined;
+}
+
+/** The start of a stream, after `gateway.server_time`. */
+export interface StreamStart extends StartPosition {
+  /** The events that the client missed, in order. */
+  readonly missed: readonly SignedEvent[];
+  /** Whether missed events may be lost. The stream then starts with `gateway.resync`. */
+  readonly mustResync: boolean;
+}
+
+export interface StreamStartParts {
+  readonly history: History;
+  readonly positions: StreamPositions;
+  readonly gatewayEvents: GatewayEvents;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
+/** Decides with which events a stream starts. */
+export class StreamStarts {
+  readonly #parts: StreamStartParts;
+
+  constructor(parts: StreamStartParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks up the events that the client missed. */
+  find({ resumeAfter, userId, deviceSessionId }: Admission): StreamStart {
+    const { history, positions, metrics } = this.#parts;
+    if (resumeAfter === undefined) return { resumed: false, position: positions.latest, missed: [], mustResync: false };
+    const missed = history.since(resumeAfter, userId, deviceSessionId);
+    metrics.count("sallyport_resumes_total", { outcome: missed === undefined ? "resync" : "whole" });
+    // A client that must resync gets no resume position until `gateway.resync` is delivered.
+    if (missed === undefined) return { resumed: false, position: undefined, missed: [], mustResync: true };
+    return { resumed: true, position: missed.after, missed: missed.events, mustResync: false };
+  }
+
+  /** Creates `gateway.server_time` for the client. */
+  serverTime({ deviceSessionId, userId, requestId }: Admission, { resumed, position }: StartPosition): SignedEvent {
+    return this.#parts.gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position });
+  }
+
+  /**
+   * Delivers the missed events or, if some may be lost, `gateway.resync`. Call it in the same turn as `find`, so that no later event is
+   * delivered before these.
+   */
+  deliver(subscription: Subscription, { missed, mustResync }: StreamStart): void {
+    const { clock, metrics, gatewayEvents, positions } = this.#parts;
+    const nowMs = clock.monotonic();
+    const replayed = missed.filter((event) => subscription.deliver(event, nowMs));
+    metrics.count("sallyport_event_deliveries_total", undefined, replayed.length);
+    if (mustResync) subscription.deliver(gatewayEvents.resync(`session:${subscription.deviceSessionId}`, positions.latest));
+  }
+}

@@ -1,6 +1,7 @@
 import type { ClientAudience, ClientEvent } from "../core/events.ts";
 import type { Reason } from "../core/reasons.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
+import { retryDelayMs } from "../core/retry-delay.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Metrics } from "../core/telemetry.ts";
 import { type Admission, checkNotRevoked } from "./admission.ts";
@@ -43,6 +44,8 @@ export class Hub {
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
   #stopping = false;
+  /** Number of streams when the shutdown started. */
+  #streamsAtShutdown = 0;
   /** True while the history is filled after a start. Events are then stored, and not delivered to open streams. */
   #isFilling = false;
 
@@ -122,7 +125,7 @@ export class Hub {
     return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector.codec), ...frames];
   }
 
-  /** Creates the refusal SHUTTING_DOWN. */
+  /** Creates the refusal SHUTTING_DOWN. Its delay depends on the number of streams. */
   shuttingDown(): Refusal {
     return this.#refusal("SHUTTING_DOWN");
   }
@@ -221,6 +224,7 @@ export class Hub {
 
   /** Ends every stream with SHUTTING_DOWN, and refuses new streams. */
   shutDown(): void {
+    if (!this.#stopping) this.#streamsAtShutdown = this.#streams.size;
     this.#stopping = true;
     for (const stream of this.#streams) stream.close("SHUTTING_DOWN");
   }
@@ -266,7 +270,8 @@ export class Hub {
   }
 
   #refusal(reason: Reason, metadata?: Readonly<Record<string, string>>): Refusal {
-    return refuse(reason, metadata && { metadata });
+    const retryAfterMs = retryDelayMs(reason, this.#streamsAtShutdown, this.#options.random);
+    return refuse(reason, { ...(metadata && { metadata }), ...(retryAfterMs !== undefined && { retryAfterMs }) });
   }
 
   readonly #owner: SubscriptionOwner = {

@@ -14,7 +14,7 @@ export const STREAM_SETTINGS = {
   "streams.per_session_max": setting(
     streamCount,
     16,
-    `Maximum number of open event streams of one device session. ${REFUSED} A client needs one stream. Keep the maximum higher, because a stream with a broken connection counts until the gateway detects the break.`,
+    `Maximum number of open event streams of one device session. A waiting call of FetchEvents counts as a stream, here and in the other maxima. ${REFUSED} A client needs one stream. Keep the maximum higher, because a stream with a broken connection counts until the gateway detects the break.`,
   ),
   "streams.per_user_max": setting(
     streamCount,

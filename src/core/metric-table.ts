@@ -20,12 +20,12 @@ const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export const METRICS = {
   sallyport_requests_total: counter("Finished calls, by outcome.", "rpc", "protocol", "code", "reason"),
   sallyport_request_seconds: histogram(
-    "Duration of a call, from the request headers to the end of the response. For a subscription, it is the duration of the stream.",
+    "Duration of a call, from the request headers to the end of the response. For a subscription, it is the duration of the stream. For FetchEvents, it does not include the time for which the call waits for an event.",
     SECONDS,
     "rpc",
   ),
   sallyport_refusals_total: counter("Refused requests, by reason.", "reason"),
-  sallyport_streams: gauge("Open event streams.", "protocol"),
+  sallyport_streams: gauge("Open event streams and waiting calls of FetchEvents.", "protocol"),
   sallyport_streams_ended_total: counter(
     "Event streams that ended, by reason. `client` means that the client closed the stream.",
     "reason",

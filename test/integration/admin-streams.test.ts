@@ -31,7 +31,7 @@ describe("the admin listener", () => {
     const first = await list(`?limit=2&user_id=${device.userId}`);
     expect(first).toMatchObject({ status: 200, streams: [{}, {}] });
     expect(first.streams[0]).toEqual({
-      ...{ id: expect.any(Number), age_ms: expect.any(Number), device_session_id: device.deviceSessionId },
+      ...{ kind: "stream", id: expect.any(Number), age_ms: expect.any(Number), device_session_id: device.deviceSessionId },
       ...{ user_id: device.userId, peer_network: "127.0.0.1", protocol: "connect", codec: "proto", unread_bytes: 0 },
     });
     const second = await list(`?limit=2&user_id=${device.userId}&after=${first.next_after}`);

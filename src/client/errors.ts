@@ -1,7 +1,6 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { REASONS, REFUSAL_DOMAIN, type Reason } from "../core/reasons.ts";
-import { type ErrorInfo, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { type ErrorInfo, errorInfosOf, retryDelaysOf } from "./error-details.ts";
 
 /** The fields of a `SallyportError` besides its message. */
 export interface SallyportErrorFields {
@@ -105,13 +104,12 @@ export function reasonOf(error: unknown): Reason | undefined {
 const REASON_WORD = /^[A-Z][A-Z0-9_]{0,63}$/;
 
 function infoOf(error: ConnectError): ErrorInfo | undefined {
-  const infos = error.findDetails(ErrorInfoSchema);
-  return infos.find(({ domain, reason }) => domain === REFUSAL_DOMAIN && REASON_WORD.test(reason));
+  return errorInfosOf(error).find(({ domain, reason }) => domain === REFUSAL_DOMAIN && REASON_WORD.test(reason));
 }
 
 function retryAfterOf(error: ConnectError): number | undefined {
-  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-  return delay && Math.max(0, durationMs(delay));
+  const [delayMs] = retryDelaysOf(error);
+  return delayMs === undefined ? undefined : Math.max(0, delayMs);
 }
 
 /** Returns the Connect name of a code, such as `deadline_exceeded`. */

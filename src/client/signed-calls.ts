@@ -1,4 +1,4 @@
-import { type CallOptions, type Client, createClient, type Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import { Gateway, type GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
 import { publicError } from "./errors.ts";
 import { EventDeduplicator } from "./event-deduplicator.ts";
@@ -20,24 +20,22 @@ export const TIMEOUT_MS = 15_000;
 
 /** Sends signed requests unchanged, and verifies what answers them. Errors of the calls become `GatewayError`. */
 export class SignedCalls {
-  readonly #gateway: Client<typeof Gateway>;
+  readonly #transport: Transport;
   readonly #keys: GatewayKeySource;
   readonly #deduplicator = new EventDeduplicator();
 
   constructor(transport: Transport, keys: GatewayKeySource) {
-    this.#gateway = createClient(Gateway, transport);
+    this.#transport = transport;
     this.#keys = keys;
   }
 
   /** Sends a command once. */
   async execute(request: SignedRequest, { signal, headers, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<CommandResult> {
-    let replayed = false;
-    const onHeader = (answered: Headers) => {
-      replayed = answered.get("idempotent-replayed") === "true";
-    };
+    const { executeCommand } = Gateway.method;
     try {
-      const response = await this.#gateway.executeCommand(request, { ...callOptions(timeoutMs, signal, headers), onHeader });
-      return { ...(await verifyResponse(response, request, this.#keys)), replayed };
+      const response = await this.#transport.unary(executeCommand, signal, timeoutMs, headers, request);
+      const verified = await verifyResponse(response.message, request, this.#keys);
+      return { ...verified, replayed: response.header.get("idempotent-replayed") === "true" };
     } catch (error) {
       throw publicError(error);
     }
@@ -46,8 +44,16 @@ export class SignedCalls {
   async *subscribe(request: SignedRequest, options: StreamOptions): EventStream {
     const streamEnd = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, streamEnd.signal]) : streamEnd.signal;
+    const transport = this.#transport;
+    async function* messages(): AsyncGenerator<GatewayEvent, void, undefined> {
+      const requests = (async function* () {
+        yield request;
+      })();
+      const { subscribeEvents } = Gateway.method;
+      yield* (await transport.stream(subscribeEvents, signal, 0, options.headers, requests)).message;
+    }
     try {
-      yield* this.#verified(request, this.#gateway.subscribeEvents(request, callOptions(0, signal, options.headers)));
+      yield* this.#verified(request, messages());
     } finally {
       streamEnd.abort();
     }
@@ -55,9 +61,10 @@ export class SignedCalls {
 
   /** Yields the events of one FetchEvents call. */
   fetchEvents(request: SignedRequest, { signal, headers, timeoutMs = TIMEOUT_MS }: SendOptions): EventStream {
-    const call = () => this.#gateway.fetchEvents(request, callOptions(timeoutMs, signal, headers));
+    const transport = this.#transport;
     async function* messages(): AsyncGenerator<GatewayEvent, void, undefined> {
-      yield* (await call()).events;
+      const { fetchEvents } = Gateway.method;
+      yield* (await transport.unary(fetchEvents, signal, timeoutMs, headers, request)).message.events;
     }
     return this.#verified(request, messages());
   }
@@ -71,12 +78,4 @@ export class SignedCalls {
       throw publicError(error);
     }
   }
-}
-
-/** Returns options without undefined members, because the types of connect-es do not allow `undefined`. */
-function callOptions(timeoutMs: number, signal: AbortSignal | undefined, headers: HeadersInit | undefined): CallOptions {
-  const options: CallOptions = { timeoutMs };
-  if (signal !== undefined) options.signal = signal;
-  if (headers !== undefined) options.headers = headers;
-  return options;
 }

@@ -1,14 +1,15 @@
 import type { Transport } from "@connectrpc/connect";
+import { CommandSender } from "./command-sender.ts";
 import { EventOpener } from "./event-opener.ts";
 import { fetchTransport } from "./fetch-transport.ts";
 import { FirstAttempts } from "./first-attempts.ts";
-import { cannotHaveBeenAdmitted } from "./gateway-clock.ts";
 import { type GatewayKeySource, GatewayKeys } from "./gateway-keys.ts";
 import type { SessionCredentials } from "./login.ts";
 import type { ExecuteOptions, FetchEventsOptions, OpenStreamOptions, SendOptions, StreamOptions } from "./options.ts";
 import { type Payload, payloadToBytes } from "./payload.ts";
 import { RequestSigner, type RequestSignerOptions, type SignedRequest, type SignOptions } from "./request-signer.ts";
 import type { Fetch } from "./rest.ts";
+import type { RetryOptions } from "./retry.ts";
 import { type EventStream, SignedCalls } from "./signed-calls.ts";
 import type { CommandResult, VerifiedEvent } from "./verify.ts";
 
@@ -28,6 +29,8 @@ export interface SallyportClientOptions extends RequestSignerOptions {
    * `freshness.window_ms`. Default: 60,000, as in the gateway.
    */
   readonly freshnessWindowMs?: number | undefined;
+  /** How commands with an `idempotencyKey` are tried again. `false` switches retries off. */
+  readonly retry?: RetryOptions | false | undefined;
 }
 
 const FRESHNESS_WINDOW_MS = 60_000;
@@ -42,48 +45,34 @@ const FRESHNESS_WINDOW_MS = 60_000;
  */
 export class SallyportClient {
   readonly #calls: SignedCalls;
+  readonly #commands: CommandSender;
   readonly #events: EventOpener;
   readonly #signer: RequestSigner;
-  readonly #firstAttempts: FirstAttempts;
 
   /** Throws `TypeError` if `baseUrl` is missing, unless `transport` and `keys` are set. */
   constructor(options: SallyportClientOptions) {
-    const { fetch } = options;
+    const { fetch, retry } = options;
     const keys = options.keys ?? new GatewayKeys(baseUrlOf(options), { fetch });
-    this.#calls = new SignedCalls(options.transport ?? fetchTransport({ baseUrl: baseUrlOf(options), fetch }), keys);
-    this.#signer = new RequestSigner(options.credentials, options);
-    this.#events = new EventOpener(this.#signer, this.#calls);
-    this.#firstAttempts = new FirstAttempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
+    const transport = options.transport ?? fetchTransport({ baseUrl: baseUrlOf(options), fetch });
+    const signer = new RequestSigner(options.credentials, options);
+    const calls = new SignedCalls({ transport, keys, clock: signer.clock });
+    const events = new EventOpener(signer, calls);
+    const firstAttempts = new FirstAttempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
+    this.#commands = new CommandSender({ signer, calls, events, firstAttempts, retry });
+    [this.#signer, this.#calls, this.#events] = [signer, calls, events];
   }
 
   /**
    * Sends a command and resolves to the backend's answer. A business error is also an answer, with its own `resultCode`.
    *
    * If `execute` rejects, the command may have been executed. This is also true for a refusal, because refusals are not signed.
-   * To retry safely, set `idempotencyKey` in the first attempt, and repeat the call with the same key. On a route that does not
-   * keep answers, do the same with `requestId`.
+   * With an `idempotencyKey`, the command is tried again as long as it may succeed, and is executed once.
    *
-   * If the gateway refuses the timestamp, the client sets its clock from a signed event. It then sends the command once more,
-   * with a new request id. In two cases it rejects instead:
-   * - `requestId` is set.
-   * - The gateway may have admitted the first request.
+   * Without a key, a command is sent once. There is one exception. If the gateway refuses the timestamp, the client sets its clock
+   * from a signed event. If the gateway cannot have admitted the first request, the client sends the command again.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
-    const payloadBytes = payloadToBytes(payload);
-    const { requestId, idempotencyKey, headers } = options;
-    const timestampMs =
-      requestId === undefined ? undefined : this.#firstAttempts.timestampFor(requestId, this.#signer.clock.now());
-    const request = await this.sign(messageType, payloadBytes, { requestId, timestampMs, idempotencyKey });
-    const elapsedMs = this.#signer.clock.stopwatch();
-    try {
-      return await this.executeSigned(request, options);
-    } catch (error) {
-      const serverTime = await this.#events.serverTimeAfter(error, headers);
-      // Send again only if the gateway cannot have admitted the first request. Never replace the caller's request id.
-      if (serverTime === undefined || requestId !== undefined) throw error;
-      if (!cannotHaveBeenAdmitted(Number(request.envelope.timestampMs), elapsedMs(), serverTime)) throw error;
-      return this.executeSigned(await this.sign(messageType, payloadBytes, { idempotencyKey }), options);
-    }
+    return this.#commands.send({ messageType, payloadBytes: payloadToBytes(payload) }, options);
   }
 
   /**

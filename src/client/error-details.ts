@@ -1,8 +1,9 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { ConnectError } from "@connectrpc/connect";
 
 /**
- * The details of an error that arrived from a server: google/rpc/error_details.proto. They are decoded field by field, because
+ * The details of an error: google/rpc/error_details.proto. They are decoded field by field, because
  * the generated code would add 2 KB to a compressed bundle for five fields. A detail that cannot be decoded is ignored.
  */
 
@@ -31,9 +32,11 @@ export function retryDelaysOf(error: ConnectError): number[] {
 
 function detailsOf<T>({ details }: ConnectError, type: string, decode: (bytes: Uint8Array) => T): T[] {
   return details.flatMap((detail) => {
-    if (!("type" in detail) || detail.type !== type) return [];
     try {
-      return [decode(detail.value)];
+      if ("type" in detail) return detail.type === type ? [decode(detail.value)] : [];
+      // A transport or an interceptor in this process made the error.
+      const { desc, value } = detail;
+      return desc.typeName === type ? [decode(toBinary(desc, create(desc, value)))] : [];
     } catch {
       return [];
     }

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { REASONS, REFUSAL_DOMAIN, type Reason } from "../core/reasons.ts";
 import { type ErrorInfo, errorInfosOf, retryDelaysOf } from "./error-details.ts";
+import { retryAfterMs } from "./retry-after.ts";
 
 /** The fields of a `SallyportError` besides its message. */
 export interface SallyportErrorFields {
@@ -109,7 +110,8 @@ function infoOf(error: ConnectError): ErrorInfo | undefined {
 
 function retryAfterOf(error: ConnectError): number | undefined {
   const [delayMs] = retryDelaysOf(error);
-  return delayMs === undefined ? undefined : Math.max(0, delayMs);
+  // A proxy in front of the gateway sends only the header field.
+  return delayMs === undefined ? retryAfterMs(error.metadata) : Math.max(0, delayMs);
 }
 
 /** Returns the Connect name of a code, such as `deadline_exceeded`. */

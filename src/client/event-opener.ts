@@ -59,15 +59,16 @@ export class EventOpener {
    */
   async *#open(messageType: string, payloadBytes: Uint8Array, send: (request: SignedRequest) => EventStream): EventStream {
     const start = async (timestampMs?: number) => {
+      const calibrate = this.#signer.clock.measure();
       const events = send(await this.#signer.sign(messageType, payloadBytes, { timestampMs }));
-      return { first: await events.next(), events };
+      const first = await events.next();
+      if (!first.done) calibrate(first.value.timestampMs);
+      return { first, events };
     };
     const { first, events } = await start().catch(async (error: unknown) => {
       const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
       if (claimedMs === undefined) throw error;
-      const started = await start(claimedMs);
-      if (!started.first.done) this.#signer.clock.confirm(started.first.value.payload);
-      return started;
+      return start(claimedMs);
     });
     try {
       if (!first.done) yield first.value;
@@ -79,10 +80,14 @@ export class EventOpener {
 
   async #subscribeForServerTime(timestampMs: number, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
     try {
+      const { clock } = this.#signer;
+      const calibrate = clock.measure();
       const request = await this.#signer.sign(SUBSCRIBE_MESSAGE_TYPE, new Uint8Array(), { timestampMs });
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      for await (const { payload } of this.#calls.subscribe(request, { signal, headers }))
-        return this.#signer.clock.confirm(payload);
+      for await (const event of this.#calls.subscribe(request, { signal, headers })) {
+        calibrate(event.timestampMs);
+        return clock.serverTimeOf(event.payload);
+      }
     } catch {
       // The time could not be confirmed. The caller then throws the first error.
     }

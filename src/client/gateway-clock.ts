@@ -31,7 +31,7 @@ export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, s
 const OFFSET_MS_MAX = 24 * 60 * 60 * 1000;
 
 /**
- * Estimates the gateway's clock from signed `gateway.server_time` events. Before the first such event, `now` returns the
+ * Estimates the gateway's clock from the timestamps of signed answers and events. Before the first of them, `now` returns the
  * device's time.
  *
  * A refusal also contains the gateway's time. Refusals are not signed, so a man in the middle can change this time. The client
@@ -74,18 +74,42 @@ export class GatewayClock {
   }
 
   /**
-   * Sets the clock from the payload of a verified `gateway.server_time` event. Changes nothing and returns `undefined` in these
-   * cases:
+   * Starts to measure the gateway's clock by a request that is signed now and was never sent before. Returns a function for the
+   * signed timestamp of its answer.
+   *
+   * The gateway signed the answer between the request and its arrival. So the true offset is in a known interval. The function
+   * moves the estimate into it. A delayed answer makes the interval wider, and never wrong.
+   */
+  measure(): (signedMs: number) => void {
+    const startMs = this.#deviceNow();
+    return (signedMs) => this.#moveInto(signedMs - this.#deviceNow(), signedMs - startMs);
+  }
+
+  /**
+   * Takes note of a signed timestamp of any age: it is not later than the gateway's clock. A replayed answer or event therefore
+   * changes nothing.
+   */
+  observe(signedMs: number): void {
+    this.#moveInto(signedMs - this.#deviceNow(), Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Returns the times in the payload of a verified `gateway.server_time` event. Returns `undefined` in these cases:
    * - The payload contains no time.
    * - The time differs from the device's clock by more than `clockOffsetMaxMs`.
    */
-  confirm(payload: JsonValue | undefined): ServerTime | undefined {
+  serverTimeOf(payload: JsonValue | undefined): ServerTime | undefined {
     const nowMs = numberMember(payload, "server_time_ms");
     if (nowMs === undefined || !this.#isWithinBound(nowMs)) return undefined;
-    this.#offsetMs = nowMs - this.#deviceNow();
     const freshnessWindowMs = numberMember(payload, "freshness_window_ms");
     const admitsSinceMs = numberMember(payload, "admits_since_ms") ?? Number.NEGATIVE_INFINITY;
     return { nowMs, freshnessWindowMs, admitsSinceMs };
+  }
+
+  /** Moves the offset into the interval. Does nothing if the interval is empty, because the device's clock was set back. */
+  #moveInto(lowMs: number, highMs: number): void {
+    const offsetMs = Math.min(Math.max(this.#offsetMs, lowMs), highMs);
+    if (lowMs <= highMs && Math.abs(offsetMs) <= this.#offsetMaxMs) this.#offsetMs = offsetMs;
   }
 
   #isWithinBound(unixMs: number): boolean {

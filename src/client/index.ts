@@ -37,6 +37,7 @@ export type { ExecuteOptions, FetchEventsOptions, OpenStreamOptions, SendOptions
 export type { Payload } from "./payload.ts";
 export type { SignedEnvelope, SignedRequest, SignOptions } from "./request-signer.ts";
 export { type Fetch, RestError, type RestOptions } from "./rest.ts";
+export type { RetryOptions } from "./retry.ts";
 export type { EventStream } from "./signed-calls.ts";
 export type { CommandResult, Evidence, VerifiedEvent } from "./verify.ts";
 export { type GenerateDeviceKeyOptions, generateDeviceKey } from "./webcrypto-key.ts";

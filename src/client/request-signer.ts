@@ -43,17 +43,17 @@ export interface RequestSignerOptions extends GatewayClockOptions {
 /** Signs the requests of one device session. The default timestamp is an estimate of the gateway's current time. */
 export class RequestSigner {
   readonly #credentials: SessionCredentials;
-  readonly #fillRandom: FillRandom;
   readonly clock: GatewayClock;
+  readonly fillRandom: FillRandom;
 
   constructor(credentials: SessionCredentials, options: RequestSignerOptions = {}) {
     this.#credentials = credentials;
     this.clock = new GatewayClock(options);
-    this.#fillRandom = options.fillRandom ?? systemRandom;
+    this.fillRandom = options.fillRandom ?? systemRandom;
   }
 
   newRequestId(): string {
-    return newRequestId(this.clock.now(), this.#fillRandom);
+    return newRequestId(this.clock.now(), this.fillRandom);
   }
 
   /** Signs a request. Rejects with `RangeError` if the idempotency key is malformed. */

@@ -2,6 +2,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { readBody } from "./body.ts";
 import { SallyportError } from "./errors.ts";
 import { parseJson, textMember } from "./json.ts";
+import { retryAfterMs } from "./retry-after.ts";
 
 /** JSON calls over HTTP, for login and the key set. Each call has a timeout and reads at most 64 KiB. */
 
@@ -94,18 +95,9 @@ function errorOf(response: Response, body: JsonValue | undefined): RestError {
   const { status } = response;
   const code = textMember(body, "code") ?? `http_${status}`;
   const message = textMember(body, "message") ?? `HTTP status ${status}`;
-  return new RestError({ status, code, message, retryAfterMs: retryAfterMs(response) });
+  return new RestError({ status, code, message, retryAfterMs: retryAfterMs(response.headers) });
 }
 
 function badAnswer(status: number, message: string): RestError {
   return new RestError({ status, code: "bad_answer", message });
-}
-
-/**
- * Returns the delay in the `Retry-After` field (RFC 9110 10.2.3), in ms. Returns `undefined` if the field is missing or is a
- * date.
- */
-function retryAfterMs(response: Response): number | undefined {
-  const header = response.headers.get("retry-after");
-  return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : undefined;
 }

@@ -3,6 +3,7 @@ import { Gateway, type GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
 import { publicError } from "./errors.ts";
 import { EventDeduplicator } from "./event-deduplicator.ts";
 import { verifiedEvents } from "./event-stream.ts";
+import type { GatewayClock } from "./gateway-clock.ts";
 import type { GatewayKeySource } from "./gateway-keys.ts";
 import { textMember } from "./json.ts";
 import type { SendOptions, StreamOptions } from "./options.ts";
@@ -18,23 +19,33 @@ export type EventStream = AsyncGenerator<VerifiedEvent, void, undefined>;
  */
 export const TIMEOUT_MS = 15_000;
 
+/** What the calls work with. */
+export interface SignedCallsParts {
+  readonly transport: Transport;
+  readonly keys: GatewayKeySource;
+  readonly clock: GatewayClock;
+}
+
 /** Sends signed requests unchanged, and verifies what answers them. Errors of the calls become `GatewayError`. */
 export class SignedCalls {
   readonly #transport: Transport;
   readonly #keys: GatewayKeySource;
+  readonly #clock: GatewayClock;
   readonly #deduplicator = new EventDeduplicator();
 
-  constructor(transport: Transport, keys: GatewayKeySource) {
+  constructor({ transport, keys, clock }: SignedCallsParts) {
     this.#transport = transport;
     this.#keys = keys;
+    this.#clock = clock;
   }
 
   /** Sends a command once. */
   async execute(request: SignedRequest, { signal, headers, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<CommandResult> {
     const { executeCommand } = Gateway.method;
     try {
-      const response = await this.#transport.unary(executeCommand, signal, timeoutMs, headers, request);
+      const response = await this.#transport.unary(executeCommand, signal, Math.ceil(timeoutMs), headers, request);
       const verified = await verifyResponse(response.message, request, this.#keys);
+      this.#clock.observe(verified.evidence.timestampMs);
       return { ...verified, replayed: response.header.get("idempotent-replayed") === "true" };
     } catch (error) {
       throw publicError(error);
@@ -64,7 +75,7 @@ export class SignedCalls {
     const transport = this.#transport;
     async function* messages(): AsyncGenerator<GatewayEvent, void, undefined> {
       const { fetchEvents } = Gateway.method;
-      yield* (await transport.unary(fetchEvents, signal, timeoutMs, headers, request)).message.events;
+      yield* (await transport.unary(fetchEvents, signal, Math.ceil(timeoutMs), headers, request)).message.events;
     }
     return this.#verified(request, messages());
   }
@@ -73,7 +84,10 @@ export class SignedCalls {
   async *#verified(request: SignedRequest, messages: AsyncIterable<GatewayEvent>): EventStream {
     const filter = this.#deduplicator.openStream(textMember(payloadFromBytes(request.payloadBytes), "resume_after"));
     try {
-      yield* verifiedEvents(messages, request.envelope, this.#keys, filter);
+      for await (const event of verifiedEvents(messages, request.envelope, this.#keys, filter)) {
+        this.#clock.observe(event.timestampMs);
+        yield event;
+      }
     } catch (error) {
       throw publicError(error);
     }

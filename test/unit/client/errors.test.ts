@@ -39,6 +39,17 @@ describe("a refusal of the gateway", () => {
 });
 
 describe("a GatewayError", () => {
+  test("reads details that this process made, and ignores details that cannot be decoded", () => {
+    expect(reasonOf(new GatewayError(refusedWith("RATE_LIMITED", REFUSAL_DOMAIN, 1250)))).toBe("RATE_LIMITED");
+    const broken = new ConnectError("no", Code.Unavailable);
+    broken.details = [
+      { type: "google.rpc.ErrorInfo", value: new Uint8Array([10, 200, 1]) },
+      { type: "google.rpc.RetryInfo", value: new Uint8Array([255, 255]) },
+      { type: "google.rpc.ErrorInfo", value: infoBytes("SHUTTING_DOWN") },
+    ];
+    expect(new GatewayError(broken)).toMatchObject({ reason: "SHUTTING_DOWN", retryAfterMs: undefined });
+  });
+
   test("has the code, reason, metadata and retry delay of a refusal, and its cause", async () => {
     const cause = await received(refusedWith("RATE_LIMITED", REFUSAL_DOMAIN, 1250));
     const error = new GatewayError(ConnectError.from(cause));

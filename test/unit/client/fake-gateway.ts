@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type Code,
   ConnectError,
@@ -18,7 +19,7 @@ import {
   type ResponseFields,
   responseSigningInput,
 } from "../../../src/crypto/signing-input.ts";
-import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.ts";
 import {
   type ExecuteCommandRequest,
   type ExecuteCommandResponse,
@@ -115,9 +116,19 @@ export function serverTime(request: SubscribeEventsRequest | FetchEventsRequest,
   return event(ring, `session:${deviceSessionId}`, "gateway.server_time", payload);
 }
 
-export function refusal(reason: Reason, code: Code, metadata: Record<string, string> = {}): ConnectError {
+export function refusal(
+  reason: Reason,
+  code: Code,
+  metadata: Record<string, string> = {},
+  retryAfterMs?: number,
+): ConnectError {
   const info = create(ErrorInfoSchema, { reason, domain: REFUSAL_DOMAIN, metadata });
-  return new ConnectError(reason, code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+  const error = new ConnectError(reason, code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+  if (retryAfterMs !== undefined) {
+    const retry = create(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) });
+    error.details.push({ desc: RetryInfoSchema, value: retry });
+  }
+  return error;
 }
 
 export interface FakeHandlers {

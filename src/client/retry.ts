@@ -1,0 +1,73 @@
+import { type FillRandom, systemRandom } from "./bytes.ts";
+import { SallyportError } from "./errors.ts";
+
+/** How `execute` tries a command with an `idempotencyKey` again. */
+export interface RetryOptions {
+  /** Maximum number of attempts, with the first. 1 switches retries off. Default: 6. */
+  readonly attemptsMax?: number | undefined;
+  /** Timeout of one attempt, in ms. It also ends when the timeout of the whole call does. Default: 15,000. */
+  readonly attemptTimeoutMs?: number | undefined;
+  /** Upper limit of the first delay, in ms. The limit doubles with each attempt; the delay is random below it. Default: 200. */
+  readonly delayMinMs?: number | undefined;
+  /** Upper limit of each delay, in ms. A delay that the gateway asks for can be longer. Default: 5000. */
+  readonly delayMaxMs?: number | undefined;
+  /**
+   * The `keep_answer_ms` of the route. No attempt is signed later than this after the first one, because the gateway may have
+   * forgotten the answer and would execute the command again. Default: 60,000.
+   */
+  readonly keepAnswerMs?: number | undefined;
+}
+
+export type RetryPolicy = { readonly [Name in keyof RetryOptions]-?: NonNullable<RetryOptions[Name]> };
+
+const NO_RETRY: RetryOptions = { attemptsMax: 1 };
+
+/** Returns the policy of a call. The options of the call precede those of the client. */
+export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: RetryOptions | false | undefined): RetryPolicy {
+  const [client, call] = [ofClient === false ? NO_RETRY : ofClient, ofCall === false ? NO_RETRY : ofCall];
+  return {
+    attemptsMax: call?.attemptsMax ?? client?.attemptsMax ?? 6,
+    attemptTimeoutMs: call?.attemptTimeoutMs ?? client?.attemptTimeoutMs ?? 15_000,
+    delayMinMs: call?.delayMinMs ?? client?.delayMinMs ?? 200,
+    delayMaxMs: call?.delayMaxMs ?? client?.delayMaxMs ?? 5000,
+    keepAnswerMs: call?.keepAnswerMs ?? client?.keepAnswerMs ?? 60_000,
+  };
+}
+
+/**
+ * Returns true if a newly signed attempt may get the answer: the answer was lost or not trusted, or the refusal may pass.
+ *
+ * `REQUEST_REPLAYED` refuses a request id that was not used before: somebody on the way sent a copy of the request first.
+ */
+export function isWorthRetrying(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (signal?.aborted || !(error instanceof SallyportError)) return false;
+  return error.retryable || error.reason === "REQUEST_REPLAYED" || error.code === "canceled";
+}
+
+/** Returns the delay after a failed attempt, in ms: full jitter, and at least the delay that the gateway asked for. */
+export function delayAfter(
+  attempt: number,
+  error: unknown,
+  { delayMinMs, delayMaxMs }: RetryPolicy,
+  fillRandom: FillRandom = systemRandom,
+): number {
+  const word = new Uint32Array(1);
+  fillRandom(new Uint8Array(word.buffer));
+  const jitterMs = ((word[0] ?? 0) / 2 ** 32) * Math.min(delayMaxMs, delayMinMs * 2 ** (attempt - 1));
+  const askedMs = error instanceof SallyportError ? (error.retryAfterMs ?? 0) : 0;
+  return askedMs + jitterMs;
+}
+
+/** Waits. Ends early if the signal aborts. */
+export async function sleep(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted) return;
+  await new Promise<void>((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, delayMs);
+    signal?.addEventListener("abort", wake);
+  });
+}

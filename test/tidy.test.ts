@@ -187,6 +187,22 @@ test("no files of src/ import each other in a circle", async () => {
   expect(circlesOf(graph)).toEqual([]);
 });
 
+test("the client for browsers loads no module of Node or Bun, and only the packages of its own package", async () => {
+  const all = await sources("src/**/*.ts");
+  const files = new Map(all.map((file) => [file.path, file]));
+  const graph = loadGraph(all);
+  const reached = new Set(["src/client/index.ts"]);
+  for (const path of reached) for (const next of graph.get(path) ?? []) reached.add(next);
+  const packages = [...reached].flatMap((path) => {
+    const text = files.get(path)?.text;
+    const loaded = text === undefined ? [] : scanner.scanImports(text).map((one) => one.path);
+    return loaded.filter((name) => !name.startsWith("."));
+  });
+  const allowed = /^(@bufbuild\/protobuf|@connectrpc\/connect|@noble\/(ed25519|hashes))(\/|$)/;
+  expect(reached.size).toBeGreaterThan(20);
+  expect(packages.filter((name) => !allowed.test(name))).toEqual([]);
+});
+
 test("no rooms import each other in a circle", () => {
   const rules = Object.entries(MAY_IMPORT).map(
     ([room, allowed]) => [room, allowed.map((rule) => rule.split("/")[0] ?? "")] as const,

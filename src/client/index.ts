@@ -6,6 +6,7 @@
  */
 // biome-ignore-start lint/performance/noBarrelFile: this file is the entry point of the package
 export { SallyportClient, type SallyportClientOptions } from "./client.ts";
+export { type CredentialStore, KeyStoreError, memoryStore } from "./credential-store.ts";
 export {
   type DeviceKey,
   type ExportableDeviceKey,
@@ -25,6 +26,7 @@ export {
 } from "./errors.ts";
 export { type FetchTransportOptions, fetchTransport } from "./fetch-transport.ts";
 export { type GatewayKeySource, GatewayKeys, type GatewayKeysOptions, type SignatureVerdict } from "./gateway-keys.ts";
+export { type IndexedDbStoreOptions, indexedDbStore } from "./indexed-db-store.ts";
 export {
   type ConfirmEmailCodeOptions,
   confirmEmailCode,

@@ -15,6 +15,11 @@ export async function requestEmailCode(
   fetchEdge: FetchFunction,
 ): Promise<EmailCode> {
   const { challengeId } = await sendEmailCode({ baseUrl, email, fetch: fetchEdge });
+  return { challengeId, code: await outboxCode(backendUrl, challengeId) };
+}
+
+/** The code in the embedded backend's outbox; empty if there is none for this challenge. */
+export async function outboxCode(backendUrl: string, challengeId: string): Promise<string> {
   const outbox: { challenge_id: string; code: string }[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();
-  return { challengeId, code: outbox.find((mail) => mail.challenge_id === challengeId)?.code ?? "" };
+  return outbox.find((mail) => mail.challenge_id === challengeId)?.code ?? "";
 }

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { getPublicKeyAsync, signAsync, verifyAsync } from "@noble/ed25519";
-import { generateExportableDeviceKey, importDeviceKey } from "../../../src/client/device-key.ts";
-import { keyPairOf, verifierFor } from "../../../src/client/ed25519.ts";
+import { type DeviceKey, generateExportableDeviceKey, importDeviceKey } from "../../../src/client/device-key.ts";
+import { keyPairOf, type Subtle, verifierFor } from "../../../src/client/ed25519.ts";
 import { newRequestId, RequestSigner } from "../../../src/client/request-signer.ts";
-import { GOLDEN } from "../crypto/golden-vectors.ts";
+import { WebCryptoDeviceKey } from "../../../src/client/webcrypto-key.ts";
+import { deviceKey as deviceVerifier } from "../../../src/crypto/device-key.ts";
+import { GOLDEN, GOLDEN_ADDITIONS } from "../crypto/golden-vectors.ts";
 import { NO_ED25519 } from "./no-ed25519.ts";
 
 describe("golden vectors", () => {
@@ -45,6 +47,47 @@ describe("golden vectors", () => {
         }
       }
     });
+  }
+});
+
+describe("golden vectors of the additions", () => {
+  for (const [at, vector] of GOLDEN_ADDITIONS.entries()) {
+    const { algorithm, fields, signingInput, signatures } = vector;
+
+    test(`case ${at + 1}: a request signed with ${algorithm} has the signing input and verifies at the gateway`, async () => {
+      for (const subtle of algorithm === "EdDSA" ? [crypto.subtle, NO_ED25519, null] : [crypto.subtle]) {
+        const key = algorithm === "EdDSA" ? await ed25519Key(vector, subtle) : await p256Key(vector);
+        const seen: Uint8Array[] = [];
+        const sign = (message: Uint8Array) => {
+          seen.push(message);
+          return key.sign(message);
+        };
+        const deviceKey: DeviceKey = { algorithm, publicKey: key.publicKey, sign };
+        const signer = new RequestSigner({ deviceSessionId: fields.deviceSessionId, deviceKey });
+        const { requestId, idempotencyKey } = fields;
+        const options = { requestId, idempotencyKey, timestampMs: Number(fields.timestampMs) };
+        const request = await signer.sign(fields.messageType, vector.payloadBytes, options);
+        expect(key.publicKey).toEqual(vector.devicePublicKey);
+        expect(seen).toEqual([signingInput]);
+        expect(deviceVerifier(algorithm, key.publicKey)?.verify(signingInput, request.signature)).toBe(true);
+        // Ed25519 signatures are deterministic. ES256 signatures are random.
+        if (algorithm === "EdDSA") expect(request.signature).toEqual(signatures[0]?.signature ?? new Uint8Array());
+      }
+    });
+  }
+
+  type Vector = (typeof GOLDEN_ADDITIONS)[number];
+
+  function ed25519Key({ deviceSecretKey }: Vector, subtle: Subtle): Promise<DeviceKey> {
+    return keyPairOf(deviceSecretKey, subtle);
+  }
+
+  async function p256Key({ deviceSecretKey, devicePublicKey }: Vector): Promise<DeviceKey> {
+    const base64url = (bytes: Uint8Array) => bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+    const [x, y] = [devicePublicKey.subarray(1, 33), devicePublicKey.subarray(33)].map(base64url);
+    const jwk = { kty: "EC", crv: "P-256", d: base64url(deviceSecretKey), x: x ?? "", y: y ?? "" };
+    const key = await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
+    return new WebCryptoDeviceKey("ES256", devicePublicKey, key);
   }
 });
 

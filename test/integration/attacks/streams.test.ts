@@ -61,6 +61,7 @@ describe("a client that subscribes and never reads", () => {
     // A client that reads later finds the reason.
     connection.socket.resume();
     await until(() => connection.received.includes("SLOW_CONSUMER"), "the reason");
+    await until(() => connection.received.includes("google.rpc.RetryInfo"), "the delay");
     connection.close();
     await until(async () => (await streams()) === 0, "the streams to end");
   });

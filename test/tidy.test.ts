@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   stores: ["core"],
   rpc: ["gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
   pipeline: ["core", "crypto", "gen"],
-  hub: ["core", "crypto", "gen", "rpc/frame.ts"],
+  hub: ["core", "crypto", "gen", "rpc/base64.ts", "rpc/frame.ts"],
   backend: ["core", "gen", "hpack"],
   transport: ["core", "hpack", "rpc"],
   service: ["core", "crypto", "gen", "rpc", "pipeline", "hub"],

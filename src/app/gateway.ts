@@ -67,7 +67,7 @@ export interface GatewayOptions {
 
 const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
 
-const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc"];
+const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc-web-text", "grpc"];
 
 /**
  * Builds all parts of the gateway and starts them. If one part fails to start, stops the parts that already run and throws

@@ -25,7 +25,10 @@ export const METRICS = {
     "rpc",
   ),
   sallyport_refusals_total: counter("Refused requests, by reason.", "reason"),
-  sallyport_streams: gauge("Open event streams and waiting calls of FetchEvents.", "protocol"),
+  sallyport_streams: gauge(
+    "Open event streams and waiting calls of FetchEvents, by protocol: `connect`, `grpc-web`, `grpc-web-text` or `grpc`.",
+    "protocol",
+  ),
   sallyport_streams_ended_total: counter(
     "Event streams that ended, by reason. `client` means that the client closed the stream.",
     "reason",

@@ -18,6 +18,8 @@ export interface EventCollectorParts {
 export class EventCollector implements Sink {
   readonly isPoll = true;
   readonly queuedBytes = 0;
+  /** The response of the poll is put into base64 as a whole. */
+  readonly isBase64 = false;
   readonly codec: EventCodec;
   readonly protocol: string;
   readonly #eventsMax: number;

@@ -4,8 +4,9 @@ import type { Signer } from "../core/keys.ts";
 import { sha256 } from "../crypto/ed25519.ts";
 import { eventSigningInput } from "../crypto/signing-input.ts";
 import { EventEnvelopeSchema, GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
+import { encodeBase64 } from "../rpc/base64.ts";
 import { encodeFrame, FRAME_HEADER_BYTES } from "../rpc/frame.ts";
-import type { EventCodec } from "./sink.ts";
+import type { FrameForm } from "./sink.ts";
 
 const utf8 = new TextEncoder();
 
@@ -31,7 +32,7 @@ export interface EventDraft {
  * An event for any number of streams. All outboxes and the history share its encoded bytes.
  *
  * - The event is signed on first use.
- * - It is encoded once per codec. Exception: after `compact`, the JSON encoding is created again for each use.
+ * - It is encoded once per codec, and once in base64. Exception: after `compact`, JSON and base64 are created again for each use.
  */
 export class SignedEvent {
   readonly eventId: string;
@@ -42,6 +43,7 @@ export class SignedEvent {
   #draft: EventDraft | undefined;
   #proto: Uint8Array | undefined;
   #json: Uint8Array | undefined;
+  #base64: Uint8Array | undefined;
   #isCompacted = false;
 
   constructor(draft: EventDraft, signer: Signer) {
@@ -51,22 +53,33 @@ export class SignedEvent {
     this.#signer = signer;
   }
 
-  /** Returns the event as one length-prefixed frame. All callers share the returned array: do not modify it. */
-  frame(codec: EventCodec): Uint8Array {
+  /**
+   * Returns the event as one length-prefixed frame. Base64 always contains the Protobuf encoding. All callers share the returned array: do
+   * not modify it.
+   */
+  frame({ codec, isBase64 }: FrameForm): Uint8Array {
+    if (isBase64) return this.#text();
     if (codec === "proto") return this.#binary();
     const json = this.#json ?? encodeFrame(0, jsonOf(this.#binary()));
-    // After `compact`, the JSON encoding is not kept, to save memory in the history.
+    // After `compact`, only the binary encoding is kept, to save memory in the history.
     if (!this.#isCompacted) this.#json = json;
     return json;
   }
 
+  #text(): Uint8Array {
+    const base64 = this.#base64 ?? encodeBase64(this.#binary());
+    if (!this.#isCompacted) this.#base64 = base64;
+    return base64;
+  }
+
   /**
    * Reduces the memory of the event, before the history stores it:
-   * - Drops the JSON encoding.
+   * - Drops the JSON and the base64 encoding.
    * - Copies the payload of an unsigned event. The payload may be a view that keeps a larger buffer in memory.
    */
   compact(): this {
     this.#json = undefined;
+    this.#base64 = undefined;
     this.#isCompacted = true;
     const draft = this.#draft;
     if (draft !== undefined) this.#draft = { ...draft, payloadBytes: draft.payloadBytes.slice() };

@@ -122,7 +122,7 @@ export class Hub {
     // During the fill, events are not delivered. The current position would skip them.
     const mustKeep = frames.length > 0 || this.#isFilling;
     const from = mustKeep ? position : this.#positions.latest;
-    return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector.codec), ...frames];
+    return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector), ...frames];
   }
 
   /** Creates the refusal SHUTTING_DOWN. Its delay depends on the number of streams. */

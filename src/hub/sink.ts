@@ -14,11 +14,16 @@ export interface SinkListener {
   ended(thrown: unknown): void;
 }
 
+/** What the bytes of a stream's frames depend on. */
+export type FrameForm = Pick<Sink, "codec" | "isBase64">;
+
 /** One client's stream, as the hub uses it. The implementation hides the protocol and the connection. */
 export interface Sink {
   /** Whether this is a poll: a call of FetchEvents that waits for events. A poll gets no heartbeats and does not expire. */
   readonly isPoll?: boolean;
   readonly codec: EventCodec;
+  /** Whether `write` takes frames in base64 (gRPC-Web text). */
+  readonly isBase64: boolean;
   /** The name of the protocol, used as a metric label. */
   readonly protocol: string;
   /** Whether the stream has ended, for any reason. Only the sink stores this state. */

@@ -112,7 +112,7 @@ export class Subscription implements SinkListener {
    */
   deliver(event: SignedEvent, receivedAtMs?: number): boolean {
     if (this.#sink.ended) return false;
-    const frame = event.frame(this.#sink.codec);
+    const frame = event.frame(this.#sink);
     // The client reads fast enough, so no outbox is needed.
     if (this.#outbox === undefined && this.#sink.queuedBytes < WRITE_AHEAD_BYTES) {
       return this.#write(frame, receivedAtMs);

@@ -59,6 +59,8 @@ export const connectUnary: UnaryProtocol = {
     acceptEncoding: headerUnaryAcceptEncoding.toLowerCase(),
   },
   contentTypes: unaryContentTypes,
+  requestForm: "binary",
+  responseForm: "binary",
   timeoutMs,
   checkHeaders,
   reply(message, codec, metadata) {
@@ -95,6 +97,8 @@ export const connectStream: StreamProtocol = {
     acceptEncoding: headerStreamAcceptEncoding.toLowerCase(),
   },
   contentTypes: streamContentTypes,
+  requestForm: "binary",
+  responseForm: "binary",
   timeoutMs,
   checkHeaders,
   streamHeaders(codec, metadata) {

@@ -1,3 +1,4 @@
+import type { ConnectError } from "@connectrpc/connect";
 import {
   contentTypeJson,
   contentTypeProto,
@@ -8,50 +9,97 @@ import {
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
+import { encodeBase64 } from "./base64.ts";
+import type { CodecName } from "./codec.ts";
 import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import { grpcTimeoutMs } from "./grpc.ts";
+import type { HttpReply, ResponseHeaders } from "./http.ts";
 import { constantHeaders, replyHeaders } from "./metadata.ts";
-import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
+import type { BodyForm, ProtocolName, ReplyMetadata, StreamEnd, StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
 // gRPC-Web frames messages as gRPC does. The last frame of the body contains the trailers.
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
-const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
-const headers = constantHeaders(contentTypes);
-
-export const grpcWeb: UnaryProtocol & StreamProtocol = {
-  name: "grpc-web",
-  framed: true,
-  headers: {
-    timeout: headerTimeout.toLowerCase(),
-    encoding: headerEncoding.toLowerCase(),
-    acceptEncoding: headerAcceptEncoding.toLowerCase(),
-  },
-  contentTypes,
-  timeoutMs: grpcTimeoutMs,
-  checkHeaders() {},
-  reply(message, codec, metadata) {
-    const data = encodeFrame(metadata.encoding === undefined ? 0 : FLAG_COMPRESSED, message);
-    const body = Buffer.concat([data, trailerFrame(undefined, metadata.trailer)]);
-    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body };
-  },
-  replyError(error, codec, metadata) {
-    const body = trailerFrame(error, metadata.trailer);
-    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body };
-  },
-  streamHeaders(codec, metadata) {
-    return replyHeaders(headers[codec], metadata, this.headers.encoding);
-  },
-  streamEnd(error, trailer) {
-    return { frame: trailerFrame(error, trailer), trailers: undefined };
-  },
+const headerNames = {
+  timeout: headerTimeout.toLowerCase(),
+  encoding: headerEncoding.toLowerCase(),
+  acceptEncoding: headerAcceptEncoding.toLowerCase(),
 };
+const binaryTypes = { proto: contentTypeProto, json: contentTypeJson };
+/** gRPC-Web text has no JSON: the specification names Protobuf and Thrift ("Content-Type"). */
+const textTypes = { proto: "application/grpc-web-text+proto" };
+
+/** gRPC-Web with the given forms of requests and responses. A client can combine them, because `Accept` selects the form of the response. */
+class GrpcWeb implements UnaryProtocol, StreamProtocol {
+  readonly name: ProtocolName;
+  readonly framed = true;
+  readonly headers = headerNames;
+  readonly contentTypes: UnaryProtocol["contentTypes"];
+  readonly requestForm: BodyForm;
+  readonly responseForm: BodyForm;
+  readonly timeoutMs = grpcTimeoutMs;
+  readonly #replyHeaders: Readonly<Record<CodecName, Readonly<Record<string, string>>>>;
+
+  constructor(requestForm: BodyForm, responseForm: BodyForm) {
+    this.name = responseForm === "base64" ? "grpc-web-text" : "grpc-web";
+    this.contentTypes = requestForm === "base64" ? textTypes : binaryTypes;
+    this.requestForm = requestForm;
+    this.responseForm = responseForm;
+    this.#replyHeaders = constantHeaders({ ...binaryTypes, ...(responseForm === "base64" && textTypes) });
+  }
+
+  checkHeaders(): void {}
+
+  reply(message: Uint8Array, codec: CodecName, metadata: ReplyMetadata): HttpReply {
+    const data = encodeFrame(metadata.encoding === undefined ? 0 : FLAG_COMPRESSED, message);
+    const frames = [inForm(this.responseForm, data), trailerFrame(this.responseForm, undefined, metadata.trailer)];
+    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body: Buffer.concat(frames) };
+  }
+
+  replyError(error: ConnectError, codec: CodecName, metadata: ReplyMetadata): HttpReply {
+    const body = trailerFrame(this.responseForm, error, metadata.trailer);
+    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body };
+  }
+
+  streamHeaders(codec: CodecName, metadata: ReplyMetadata): ResponseHeaders {
+    return replyHeaders(this.#replyHeaders[codec], metadata, this.headers.encoding);
+  }
+
+  streamEnd(error: ConnectError | undefined, trailer: Headers | undefined): StreamEnd {
+    return { frame: trailerFrame(this.responseForm, error, trailer), trailers: undefined };
+  }
+}
+
+export const grpcWeb = new GrpcWeb("binary", "binary");
+export const grpcWebText = new GrpcWeb("base64", "base64");
+const binaryAnsweredInText = new GrpcWeb("binary", "base64");
+const textAnsweredInBinary = new GrpcWeb("base64", "binary");
+
+/**
+ * Returns the protocol of a gRPC-Web call with this Accept header. If the header names one form, responses have that form ("Text-encoded
+ * (response) streams"). Otherwise they have the form of the request.
+ */
+export function grpcWebAccepting(requestForm: BodyForm, accept: string | null): UnaryProtocol & StreamProtocol {
+  const namesText = accept !== null && TEXT_TYPE.test(accept);
+  const namesBinary = accept !== null && BINARY_TYPE.test(accept);
+  const responseForm = namesText === namesBinary ? requestForm : namesText ? "base64" : "binary";
+  if (requestForm === "base64") return responseForm === "base64" ? grpcWebText : textAnsweredInBinary;
+  return responseForm === "base64" ? binaryAnsweredInText : grpcWeb;
+}
+
+const TEXT_TYPE = /application\/grpc-web-text/i;
+const BINARY_TYPE = /application\/grpc-web(?!-)/i;
+
+function inForm(form: BodyForm, frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return form === "base64" ? encodeBase64(frame) : frame;
+}
 
 /** The last frame of a successful response without trailers. It is encoded only once, because most responses end with it. */
-const okTrailerFrame = encodeTrailer(setTrailerStatus(new Headers(), undefined));
+const okTrailer = encodeTrailer(setTrailerStatus(new Headers(), undefined));
+const okTrailers = { binary: okTrailer, base64: encodeBase64(okTrailer) };
 
-function trailerFrame(error: Parameters<typeof setTrailerStatus>[1], trailer: Headers | undefined): Uint8Array<ArrayBuffer> {
-  if (error === undefined && trailer === undefined) return okTrailerFrame;
-  return encodeTrailer(setTrailerStatus(new Headers(trailer), error));
+function trailerFrame(form: BodyForm, error: ConnectError | undefined, trailer: Headers | undefined): Uint8Array<ArrayBuffer> {
+  if (error === undefined && trailer === undefined) return okTrailers[form];
+  return inForm(form, encodeTrailer(setTrailerStatus(new Headers(trailer), error)));
 }
 
 function encodeTrailer(trailer: Headers): Uint8Array<ArrayBuffer> {

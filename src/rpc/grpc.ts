@@ -26,6 +26,8 @@ export const grpc: UnaryProtocol & StreamProtocol = {
     acceptEncoding: headerAcceptEncoding.toLowerCase(),
   },
   contentTypes,
+  requestForm: "binary",
+  responseForm: "binary",
   timeoutMs: grpcTimeoutMs,
   checkHeaders() {},
   reply(message, codec, metadata) {

@@ -118,7 +118,12 @@ export class BodyTooScattered extends Error {
 
 /** Returns whether `pieces` exceeds the maximum number of pieces for a body of `bytes` bytes. */
 export function isScattered(pieces: number, bytes: number): boolean {
-  return pieces > BODY_PIECES_MAX + bytes / BODY_BYTES_PER_PIECE;
+  return pieces > piecesMax(bytes);
+}
+
+/** Returns the maximum number of pieces that a body of `bytes` bytes may have. It is not rounded. */
+export function piecesMax(bytes: number): number {
+  return BODY_PIECES_MAX + bytes / BODY_BYTES_PER_PIECE;
 }
 
 /** Thrown if the body is incomplete after the host's timeout. */

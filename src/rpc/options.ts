@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Call } from "./call.ts";
 import type { Compression, Compressions } from "./compression.ts";
 import { checkPeer, decodingCost, type PeerGuard } from "./peer-guard.ts";
+import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 import type { ReadOptions } from "./request-message.ts";
 import type { AnyMethod } from "./service.ts";
 
@@ -34,7 +35,7 @@ export interface RpcOptions<Peer> {
 /** Returns the options for reading the request messages of one call. */
 export function readOptions<Peer>(
   { limits }: AnyMethod<Peer>,
-  framed: boolean,
+  { framed, requestForm }: UnaryProtocol | StreamProtocol,
   compression: Compression | undefined,
   call: Call<Peer>,
   options: RpcOptions<Peer>,
@@ -45,5 +46,5 @@ export function readOptions<Peer>(
     call.cost = decodingCost(bytes, isPacked, bytesMax);
     if (!limits.servesAnyPeer) checkPeer(call, call.cost, guard);
   };
-  return { framed, compression, bytesMax, tooLarge, beforeDecoding };
+  return { framed, bodyForm: requestForm, compression, bytesMax, tooLarge, beforeDecoding };
 }

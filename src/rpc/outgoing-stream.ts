@@ -1,5 +1,6 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { encodeBase64 } from "./base64.ts";
 import type { Call } from "./call.ts";
 import type { Codec, CodecName } from "./codec.ts";
 import type { Compression } from "./compression.ts";
@@ -95,10 +96,16 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   send(message: MessageInitShape<O>): void {
     const plain = this.#encoder.encode(message);
     const packer = plain.byteLength >= this.#compressBytesMin ? this.#compression : undefined;
-    this.write(packer === undefined ? encodeFrame(0, plain) : encodeFrame(FLAG_COMPRESSED, packer.compress(plain)));
+    const frame = packer === undefined ? encodeFrame(0, plain) : encodeFrame(FLAG_COMPRESSED, packer.compress(plain));
+    this.write(this.isBase64 ? encodeBase64(frame) : frame);
   }
 
-  /** Sends a frame whose message is already encoded with `codec`. Does nothing after the end of the stream. */
+  /** Whether `write` takes frames in base64 (gRPC-Web text). The codec is then `proto`. */
+  get isBase64(): boolean {
+    return this.#wire.responseForm === "base64";
+  }
+
+  /** Sends a frame that is already encoded with `codec`, and in base64 if `isBase64`. Does nothing after the end of the stream. */
   write(frame: Uint8Array): void {
     if (this.#ended) return;
     if (this.#body !== undefined) this.#body.write(frame);

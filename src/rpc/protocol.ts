@@ -2,7 +2,10 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { CodecName } from "./codec.ts";
 import type { HeaderReader, HttpReply, ResponseHeaders } from "./http.ts";
 
-export type ProtocolName = "connect" | "grpc-web" | "grpc";
+export type ProtocolName = "connect" | "grpc-web" | "grpc-web-text" | "grpc";
+
+/** The form of a body: its bytes as they are, or in base64. Only gRPC-Web text has base64. */
+export type BodyForm = "binary" | "base64";
 
 /** The header names that a protocol uses for the timeout and the compression. */
 export interface ProtocolHeaders {
@@ -32,7 +35,11 @@ export interface StreamEnd {
 interface Protocol {
   readonly name: ProtocolName;
   readonly headers: ProtocolHeaders;
-  readonly contentTypes: Readonly<Record<CodecName, string>>;
+  /** The content types of requests. A codec without a content type is not supported. */
+  readonly contentTypes: Readonly<Partial<Record<CodecName, string>>>;
+  readonly requestForm: BodyForm;
+  /** In base64, each frame of a response is a padded piece of its own, so that a client can decode it as soon as it arrives. */
+  readonly responseForm: BodyForm;
   /** Parses the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
   timeoutMs(value: string | null): number | undefined;
   /** Checks the headers that only this protocol has. Throws ConnectError if such a header is invalid. */

@@ -2,11 +2,15 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "./compression.ts";
 import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, type HttpRequest } from "./http.ts";
+import type { BodyForm } from "./protocol.ts";
+import { base64CharactersMax, decodeBase64, decodedBytesMax } from "./request-base64.ts";
 import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } from "./request-frame.ts";
 
 /** Options for reading the messages of one request. */
 export interface ReadOptions {
   readonly framed: boolean;
+  /** The form of the body that `readMessage` reads. */
+  readonly bodyForm: BodyForm;
   /** Maximum length of a message, in bytes. It applies before and after decompression. */
   readonly bytesMax: number;
   readonly compression: Compression | undefined;
@@ -21,10 +25,12 @@ export interface ReadOptions {
 
 /** Reads the only message of a unary or server-streaming request. Throws ConnectError, or the error that `tooLarge` creates. */
 export async function readMessage(request: HttpRequest, options: ReadOptions): Promise<Uint8Array> {
-  const { framed, bytesMax } = options;
+  const { framed, bodyForm, bytesMax } = options;
+  const bodyBytesMax = framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax;
   try {
-    const body = await request.readBody(framed ? bytesMax + FRAME_HEADER_BYTES : bytesMax).catch(throwBodyError);
-    return unpack(body, options);
+    if (bodyForm === "binary") return unpack(await request.readBody(bodyBytesMax).catch(throwBodyError), options);
+    const text = await request.readBody(base64CharactersMax(bodyBytesMax)).catch(throwBodyError);
+    return unpack(decodeText(text, options), options);
   } catch (error) {
     throw error instanceof BodyTooLarge ? options.tooLarge(Math.min(error.limitBytes, bytesMax)) : error;
   }
@@ -32,6 +38,15 @@ export async function readMessage(request: HttpRequest, options: ReadOptions): P
 
 function throwBodyError(error: unknown): never {
   throw error instanceof BodyTooLarge ? error : incompleteBody(error);
+}
+
+/**
+ * Decodes a body in base64. First calls `beforeDecoding` for the message that the body may contain, because decoding a long body takes
+ * hundreds of µs.
+ */
+function decodeText(text: Uint8Array, { beforeDecoding }: ReadOptions): Uint8Array {
+  beforeDecoding(Math.max(0, decodedBytesMax(text.byteLength) - FRAME_HEADER_BYTES), false);
+  return decodeBase64(text);
 }
 
 function unpack(body: Uint8Array, options: ReadOptions): Uint8Array {

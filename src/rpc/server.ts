@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { serveBidiStream } from "./bidi-stream.ts";
 import type { HttpReply, HttpRequest, HttpStreamReply } from "./http.ts";
-import { streamProtocols, unaryProtocols } from "./negotiate.ts";
+import { bidiStreamProtocols, serverStreamProtocols, unaryProtocols } from "./negotiate.ts";
 import type { RpcOptions } from "./options.ts";
 import { serveServerStream } from "./server-stream.ts";
 import type { AnyMethod } from "./service.ts";
@@ -30,15 +30,14 @@ export class RpcServer<Peer> {
     const method = this.#methods.get(request.path);
     if (method === undefined) return unimplemented(request);
     if (request.method !== "POST") return empty(405, { allow: "POST" });
-    const contentType = request.headers.get("content-type");
     if (method.kind === "unary") {
       const protocols = unaryProtocols(request);
-      const negotiated = protocols.find(contentType);
+      const negotiated = protocols.find(request.headers);
       if (negotiated === undefined) return empty(415, { "accept-post": protocols.acceptPost });
       return serveUnary(method, negotiated, request, this.#options);
     }
-    const protocols = streamProtocols(request);
-    const negotiated = protocols.find(contentType);
+    const protocols = method.kind === "bidi_streaming" ? bidiStreamProtocols(request) : serverStreamProtocols(request);
+    const negotiated = protocols.find(request.headers);
     if (negotiated === undefined) return empty(415, { "accept-post": protocols.acceptPost });
     return method.kind === "server_streaming"
       ? serveServerStream(method, negotiated, request, this.#options)
@@ -52,7 +51,7 @@ export class RpcServer<Peer> {
  */
 function unimplemented(request: HttpRequest): HttpReply {
   const error = new ConnectError("no such method", Code.Unimplemented);
-  const negotiated = unaryProtocols(request).find(request.headers.get("content-type"));
+  const negotiated = unaryProtocols(request).find(request.headers);
   const metadata = { header: undefined, trailer: undefined, encoding: undefined };
   if (negotiated === undefined) return empty(404, {});
   const reply = negotiated.protocol.replyError(error, negotiated.codec, metadata);

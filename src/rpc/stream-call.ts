@@ -95,5 +95,5 @@ async function run<Peer>(
   const { timeoutMs, compression } = opened;
   call.startDeadline(timeoutMs, (error) => stream.end(error));
   stream.compressWith(compression.response);
-  await streamCall.handle(call, stream, readOptions(method, protocol.framed, compression.request, call, options));
+  await streamCall.handle(call, stream, readOptions(method, protocol, compression.request, call, options));
 }

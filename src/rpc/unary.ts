@@ -47,7 +47,7 @@ async function answer<Peer>(
     throw await charged(thrown, call, options);
   }
   const { timeoutMs, compression } = opened;
-  const read = readOptions(method, protocol.framed, compression.request, call, options);
+  const read = readOptions(method, protocol, compression.request, call, options);
   const receiveMessage = async () => method.input[codec].decode(await readMessage(request, read));
   const work = async () => method.handle(await receive(call, options, receiveMessage), call);
   const message = await inTime(work, timeoutMs, call);

@@ -69,20 +69,22 @@ describe("an event", () => {
     expect(sibling.types).toEqual(["gateway.server_time"]);
   });
 
-  test("is signed once and encoded once per codec: all streams share the same array", () => {
+  test("is signed once and encoded once per codec and in base64: all streams share the same array", () => {
     const { hub, subscribe, signatures } = createHub();
-    const proto = Array.from({ length: 50 }, (_, n) => subscribe(`p-${n}`, "u-1", new FakeSink("proto")));
-    const json = Array.from({ length: 50 }, (_, n) => subscribe(`j-${n}`, "u-1", new FakeSink("json", "grpc-web")));
+    const open = (name: string, ...form: ConstructorParameters<typeof FakeSink>) =>
+      Array.from({ length: 20 }, (_, n) => subscribe(`${name}-${n}`, "u-1", new FakeSink(...form)));
+    const forms = [open("p", "proto"), open("j", "json", "grpc-web"), open("t", "proto", "grpc-web-text")];
     const before = signatures();
     hub.publish(event({ userId: "u-1" }));
     expect(signatures() - before).toBe(1);
-    for (const sinks of [proto, json]) {
+    for (const sinks of forms) {
       const frames = new Set(sinks.map(({ frames: [, frame] }) => frame));
       expect(frames.size).toBe(1);
       expect([...frames][0]).toBeInstanceOf(Uint8Array);
     }
-    expect(proto[0]?.frames[1]).not.toBe(json[0]?.frames[1]);
-    expect(proto[0]?.events[1]).toEqual(json[0]?.events[1] ?? expect.unreachable());
+    expect(new Set(forms.map(([sink]) => sink?.frames[1])).size).toBe(3);
+    const [proto, ...others] = forms.map(([sink]) => sink?.events[1]);
+    for (const other of others) expect(other).toEqual(proto ?? expect.unreachable());
   });
 
   test("verifies with the gateway's key", () => {

@@ -29,6 +29,7 @@ class Pieces implements BodySource {
 function readerOf(source: BodySource, compression?: Compression): FrameReader {
   return new FrameReader(source, {
     framed: true,
+    bodyForm: "binary",
     bytesMax: BYTES_MAX,
     compression,
     tooLarge: () => new TooLarge(),

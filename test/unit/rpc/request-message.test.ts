@@ -7,6 +7,14 @@ const BYTES_MAX = 8;
 
 class TooLarge extends Error {}
 
+const OPTIONS = {
+  bodyForm: "binary",
+  bytesMax: BYTES_MAX,
+  compression: undefined,
+  tooLarge: () => new TooLarge(),
+  beforeDecoding() {},
+} as const;
+
 function requestWith(read: (bytesMax: number) => Promise<Uint8Array>): HttpRequest {
   return {
     method: "POST",
@@ -27,18 +35,17 @@ function read(body: readonly number[], framed: boolean): Promise<Uint8Array> {
   const request = requestWith((bytesMax) =>
     body.length > bytesMax ? Promise.reject(new BodyTooLarge(bytesMax)) : Promise.resolve(new Uint8Array(body)),
   );
-  return readMessage(request, {
-    framed,
-    bytesMax: BYTES_MAX,
-    compression: undefined,
-    tooLarge: () => new TooLarge(),
-    beforeDecoding() {},
-  });
+  return readMessage(request, { ...OPTIONS, framed });
 }
 
-async function outcome(body: readonly number[], framed = true): Promise<string> {
+function outcome(body: readonly number[], framed = true): Promise<string> {
+  return outcomeOf(() => read(body, framed));
+}
+
+/** The bytes of the message, or the error. */
+async function outcomeOf(call: () => Promise<Uint8Array>): Promise<string> {
   try {
-    return [...(await read(body, framed))].join(" ");
+    return [...(await call())].join(" ");
   } catch (error) {
     if (error instanceof ConnectError) return Code[error.code];
     if (error instanceof TooLarge) return "too large";
@@ -70,19 +77,8 @@ describe("a framed request must contain exactly one message:", () => {
 
   test("a view into a larger buffer is read at its own offset", async () => {
     const bytes = new Uint8Array([9, 9, 9, 0, 0, 0, 0, 2, 7, 8, 9]).subarray(3, 10);
-    const options = {
-      framed: true,
-      bytesMax: BYTES_MAX,
-      compression: undefined,
-      tooLarge: () => new TooLarge(),
-      beforeDecoding() {},
-    };
-    expect([
-      ...(await readMessage(
-        requestWith(() => Promise.resolve(bytes)),
-        options,
-      )),
-    ]).toEqual([7, 8]);
+    const request = requestWith(() => Promise.resolve(bytes));
+    expect([...(await readMessage(request, { ...OPTIONS, framed: true }))]).toEqual([7, 8]);
   });
 });
 
@@ -94,16 +90,53 @@ describe("an unframed request is its message", () => {
   });
 });
 
+describe("a request in base64", () => {
+  async function textOutcome(body: string, beforeDecoding = (_bytes: number) => {}): Promise<string> {
+    const request = requestWith(async (bytesMax) => {
+      if (body.length > bytesMax) throw new BodyTooLarge(bytesMax);
+      return Buffer.from(body);
+    });
+    const options = { ...OPTIONS, framed: true, bodyForm: "base64" as const, beforeDecoding };
+    return outcomeOf(() => readMessage(request, options));
+  }
+  const framed = (message: readonly number[]) => Uint8Array.of(0, 0, 0, 0, message.length, ...message);
+
+  test("is one padded piece, or a piece for the header and a piece for the message", async () => {
+    expect(await textOutcome(framed([7, 8]).toBase64())).toBe("7 8");
+    expect(await textOutcome(`${framed([7, 8]).subarray(0, 5).toBase64()}${Uint8Array.of(7, 8).toBase64()}`)).toBe("7 8");
+  });
+
+  test("is limited by its decoded length, not by its encoded length", async () => {
+    const atLimit = Array.from({ length: BYTES_MAX }, (_, n) => n);
+    expect(await textOutcome(framed(atLimit).toBase64())).toBe(atLimit.join(" "));
+    expect(await textOutcome([...framed(atLimit)].map((byte) => Uint8Array.of(byte).toBase64()).join(""))).toBe(
+      atLimit.join(" "),
+    );
+    expect(await textOutcome(framed([...atLimit, 8]).toBase64())).toBe("too large");
+    expect(await textOutcome("AAAA".repeat(600))).toBe("too large");
+  });
+
+  test("must contain exactly one message", async () => {
+    expect(await textOutcome("")).toBe("Unimplemented");
+    expect(await textOutcome("AAAA")).toBe("InvalidArgument");
+    expect(await textOutcome(framed([7]).toBase64().repeat(2))).toBe("Unimplemented");
+    expect(await textOutcome("AAAAAAA")).toBe("InvalidArgument");
+  });
+
+  test("is checked against the failure budget before base64 is decoded, and again with its exact length", async () => {
+    const checked: number[] = [];
+    expect(await textOutcome(framed([1, 2]).toBase64(), (bytes) => void checked.push(bytes))).toBe("1 2");
+    expect(checked).toEqual([4, 2]);
+    const refuse = () => {
+      throw new ConnectError("no failure tokens", Code.ResourceExhausted);
+    };
+    expect(await textOutcome("!!!!", refuse)).toBe("ResourceExhausted");
+  });
+});
+
 test("a disconnected body is `canceled`", async () => {
   const request = requestWith(() => Promise.reject(new Error("connection reset")));
-  const options = {
-    framed: false,
-    bytesMax: BYTES_MAX,
-    compression: undefined,
-    tooLarge: () => new TooLarge(),
-    beforeDecoding() {},
-  };
-  const error = await readMessage(request, options).catch((thrown) => thrown);
+  const error = await readMessage(request, { ...OPTIONS, framed: false }).catch((thrown) => thrown);
   expect(error).toBeInstanceOf(ConnectError);
   expect(error).toMatchObject({ code: Code.Canceled });
 });

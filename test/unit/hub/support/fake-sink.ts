@@ -8,6 +8,7 @@ import { FRAME_HEADER_BYTES } from "../../../../src/rpc/frame.ts";
 /** A stream without a connection. Its client reads everything immediately, unless `isBlocked`. */
 export class FakeSink implements Sink {
   readonly codec: EventCodec;
+  readonly isBase64: boolean;
   readonly protocol: string;
   readonly frames: Uint8Array[] = [];
   readonly ends: Reason[] = [];
@@ -20,6 +21,7 @@ export class FakeSink implements Sink {
 
   constructor(codec: EventCodec = "proto", protocol = "connect") {
     this.codec = codec;
+    this.isBase64 = protocol === "grpc-web-text";
     this.protocol = protocol;
   }
 
@@ -70,7 +72,8 @@ export class FakeSink implements Sink {
   }
 
   get events(): GatewayEvent[] {
-    return this.frames.map((frame) => {
+    return this.frames.map((written) => {
+      const frame = this.isBase64 ? Uint8Array.fromBase64(Buffer.from(written).toString()) : written;
       const message = frame.subarray(FRAME_HEADER_BYTES);
       if (this.codec === "proto") return fromBinary(GatewayEventSchema, message);
       return fromJsonString(GatewayEventSchema, new TextDecoder().decode(message));

@@ -42,6 +42,8 @@ test("a preflight of an allowed origin permits the headers of Connect and gRPC-W
       "x-grpc-web",
       "x-user-agent",
       "grpc-timeout",
+      "grpc-encoding",
+      "grpc-accept-encoding",
     ]) {
       expect(allowed).toContain(name);
     }
@@ -60,7 +62,7 @@ test("an allowed origin may read the response headers of gRPC-Web and Connect", 
   for (const response of responses) {
     expect(response.headers.get("access-control-allow-origin")).toBe(PAGE);
     const exposed = response.headers.get("access-control-expose-headers")?.toLowerCase();
-    for (const name of ["grpc-status", "grpc-message", "grpc-status-details-bin", "retry-after"])
+    for (const name of ["grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding", "retry-after"])
       expect(exposed).toContain(name);
     expect(response.headers.get("vary")).toContain("origin");
   }

@@ -4,8 +4,11 @@ import { cors } from "@connectrpc/connect";
  * Request headers that browser clients may send, and response headers that they may read. The headers of the RPC protocols come
  * from `cors` of Connect.
  */
-const OWN_ALLOWED = ["traceparent", "tracestate"];
-const OWN_EXPOSED = ["retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow", "idempotent-replayed"];
+const OWN_ALLOWED = ["traceparent", "tracestate", "grpc-encoding", "grpc-accept-encoding"];
+const OWN_EXPOSED = [
+  ...["grpc-encoding", "retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"],
+  "idempotent-replayed",
+];
 
 const ALLOWED_METHODS = "GET, POST";
 const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");

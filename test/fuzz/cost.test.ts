@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { ExecuteCommandRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { encodeFrame } from "../../src/rpc/frame.ts";
 import { type Gateways, startGateways } from "../bench/amplification/gateways.ts";
 import { Subject } from "../bench/amplification/subject.ts";
 import { command } from "../support/load-device.ts";
@@ -67,6 +68,11 @@ function wireAttempt(subject: Subject, random: Random): Attempt {
 }
 
 function mutatedInput(way: Way, random: Random): HostileInput {
+  // Mutates base64 too, not only what is in it.
+  if (way.isBase64 && way.encoding === undefined && random.below(2) === 0) {
+    const text = Buffer.from(encodeFrame(0, validMessage("proto")).toBase64());
+    return { name: "valid base64, mutated", kind: "base64", bytes: Buffer.from(mutate(text, random)) };
+  }
   return { name: "a valid message, mutated", kind: way.codec, bytes: Buffer.from(mutate(validMessage(way.codec), random)) };
 }
 

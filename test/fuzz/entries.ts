@@ -2,6 +2,7 @@ import { create, type DescMessage, type MessageInitShape, toBinary, toJsonString
 import type { SignedRequest } from "../../src/client/request-signer.ts";
 import { ExecuteCommandRequestSchema, SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame } from "../../src/rpc/frame.ts";
+import { piecesOf } from "../support/grpc-web-text.ts";
 import type { Answer } from "./carriers.ts";
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
@@ -50,6 +51,12 @@ const framed =
     if (from !== body.byteLength || !isEnd(last)) return "the frames do not end";
     return bad.test(text(body)) ? text(body) : undefined;
   };
+
+/** The same in padded pieces of base64. */
+const inBase64 =
+  (check: Check): Check =>
+  (answer) =>
+    check(answer.status === 200 ? { ...answer, body: piecesOf(text(answer.body)) } : answer);
 
 const connectStream = framed((flags) => flags === 2, /"code":"(unknown|internal)","message":"an internal/);
 const grpcWeb = framed((flags) => flags === 0x80, /grpc-status: ?2\b|INTERNAL|an%20internal/);
@@ -118,6 +125,20 @@ export const ENTRIES: readonly Entry[] = [
     contentType: "application/grpc-web+json",
     valid: inFrame(subscriptionJson),
     check: grpcWeb,
+  },
+  {
+    name: "gRPC-Web text, unary",
+    path: EXECUTE,
+    contentType: "application/grpc-web-text",
+    valid: async (sign) => utf8.encode((await inFrame(commandProto)(sign)).toBase64()),
+    check: inBase64(grpcWeb),
+  },
+  {
+    name: "gRPC-Web text, stream",
+    path: SUBSCRIBE,
+    contentType: "application/grpc-web-text+proto",
+    valid: async (sign) => utf8.encode((await inFrame(subscriptionProto)(sign)).toBase64()),
+    check: inBase64(grpcWeb),
   },
   {
     name: "gRPC proto, unary",

@@ -11,6 +11,7 @@ const TYPES = [
   "application/proto",
   "application/json",
   "application/grpc-web+proto",
+  "application/grpc-web-text",
   "application/connect+json",
 ];
 const BODY = Buffer.from([0, 0, 0, 0, 2, 10, 0]);

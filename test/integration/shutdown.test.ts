@@ -26,6 +26,7 @@ test("SIGTERM under load: calls in flight are answered, streams end with SHUTTIN
     SALLYPORT_BUDGETS_SESSION_BURST: "1000",
     SALLYPORT_BUDGETS_USER_BURST: "1000",
     SALLYPORT_BUDGETS_IP_BURST: "1000",
+    SALLYPORT_STREAMS_PER_SESSION_MAX: "64",
   });
   await until(() => server.stdout().includes("gateway started"), "the gateway to be up");
   const up =

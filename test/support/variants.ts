@@ -1,5 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { createGrpcWebTextTransport } from "./grpc-web-text.ts";
 
 /** The CA that a client trusts, and its own certificate and key. PEM. */
 export interface TlsTrust {
@@ -8,7 +9,7 @@ export interface TlsTrust {
   readonly key?: string;
 }
 
-/** A protocol, a codec and an HTTP version, spoken by the published connect-es. */
+/** A protocol, a codec and an HTTP version, spoken by the published connect-es. gRPC-Web text is connect-es with an HTTP client that converts bodies. */
 export interface Variant {
   readonly name: string;
   /** The listener that serves it. */
@@ -48,5 +49,12 @@ const grpc: readonly Variant[] = CODECS.map(({ name: codec, useBinaryFormat }) =
     createGrpcTransport({ baseUrl, useBinaryFormat, ...(tls && { nodeOptions: tls }) }),
 }));
 
+const text: readonly Variant[] = HTTP_VERSIONS.map(({ name: http, httpVersion, listener }) => ({
+  name: `gRPC-Web text over ${http}`,
+  listener,
+  open: (baseUrl: string, tls?: TlsTrust) =>
+    createGrpcWebTextTransport({ baseUrl, httpVersion, ...(tls && { nodeOptions: tls }) }),
+}));
+
 /** Every protocol, codec and HTTP version that the gateway serves. */
-export const VARIANTS: readonly Variant[] = [...overEverything, ...grpc];
+export const VARIANTS: readonly Variant[] = [...overEverything, ...text, ...grpc];

@@ -26,13 +26,14 @@ const FAULT_ROUTES = [
   { message_type: "test.limited", method: "GET", path: "/api/v1/user/profile", budget: { rate: 0.01, burst: 1 } },
 ] as const;
 
-/** Budgets that only a flood exhausts. */
-export const ROOMY = Object.fromEntries(
-  ["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"].flatMap((name) => [
+/** Budgets and stream limits that only a flood exhausts. A session may have a stream of every variant, several times. */
+export const ROOMY = Object.fromEntries([
+  ...["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"].flatMap((name) => [
     [`budgets.${name}.rate`, 100_000],
     [`budgets.${name}.burst`, 100_000],
   ]),
-) as Partial<Config>;
+  ["streams.per_session_max", 64],
+]) as Partial<Config>;
 
 /** A logged-in device. */
 export interface Device {

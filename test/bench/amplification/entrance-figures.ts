@@ -115,8 +115,8 @@ export async function refusedFigures(subject: Subject, trial: Trial): Promise<Fi
 /** Peak memory of concurrent requests per byte sent. */
 export async function memoryFigures(subject: Subject, { ways, inputs, atOnce }: Trial): Promise<Figure[]> {
   const growths: Growth[] = [];
-  const measured = ways.filter(({ call, framed, encoding }) => {
-    return MAIN_CALLS.includes(call) && !framed && (encoding === undefined || encoding === "br");
+  const measured = ways.filter(({ call, framed, isBase64, encoding }) => {
+    return MAIN_CALLS.includes(call) && (!framed || isBase64) && (encoding === undefined || encoding === "br");
   });
   for (const way of measured) {
     for (const input of inputsOn({ ...way, call: "" }, inputs)) growths.push(await growthOf(subject, way, input, atOnce));

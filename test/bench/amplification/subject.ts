@@ -1,7 +1,15 @@
 import { decodingCost } from "../../../src/rpc/peer-guard.ts";
 import { type HostileAnswer, type HostileCarrier, hostileCarrier } from "../../fuzz/hostile/carrier.ts";
 import type { HostileInput } from "../../fuzz/hostile/input.ts";
-import { type Entrance, type HostileRequest, requestOn, sentBytes, type Way, waysOf } from "../../fuzz/hostile/ways.ts";
+import {
+  decodedBytes,
+  type Entrance,
+  type HostileRequest,
+  requestOn,
+  sentBytes,
+  type Way,
+  waysOf,
+} from "../../fuzz/hostile/ways.ts";
 import { sendWire } from "../../fuzz/hostile/wire-carrier.ts";
 import { WIRES, type WireInput } from "../../fuzz/hostile/wire-shapes.ts";
 import type { Child } from "../child.ts";
@@ -90,7 +98,7 @@ export class Subject {
   /** CPU of one request. `failureMicrosMax`: the bound per counted failure. */
   costOf(way: Way, input: HostileInput, failureMicrosMax: number): Promise<Cost> {
     const request = requestOn(way, input);
-    const failures = way.encoding === undefined ? 1 : decodingCost(request.body.byteLength, true, MESSAGE_BYTES_MAX);
+    const failures = way.encoding === undefined ? 1 : decodingCost(decodedBytes(way, request), true, MESSAGE_BYTES_MAX);
     const about = { what: `${way.name}: ${input.name}`, sentBytes: sentBytes(request), failures };
     return this.#measure(about, () => this.#carrier.send(request), failureMicrosMax * failures);
   }

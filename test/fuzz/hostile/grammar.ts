@@ -1,4 +1,5 @@
 import { mutate, type Random } from "../fuzzer.ts";
+import { BASE64 } from "./base64-shapes.ts";
 import { HEAD_BYTES_MAX, HEADS } from "./head-shapes.ts";
 import type { HostileInput, Kind } from "./input.ts";
 import { JSON_PLACES, JSON_VALUES, REST_PLACES } from "./json-shapes.ts";
@@ -8,6 +9,8 @@ import { PROTO_PLACES, PROTO_RUNS } from "./proto-shapes.ts";
 /** The longest message, before and after packing, that the gateway takes by default; and the longest body of a login call. */
 export const MESSAGE_BYTES_MAX = 512 * 1024;
 export const REST_BYTES_MAX = 8 * 1024;
+/** A little more than the longest body of gRPC-Web text. */
+const BASE64_BYTES_MAX = 704 * 1024;
 
 /** How an input is made. The same recipe makes the same input. */
 export interface Recipe {
@@ -31,6 +34,7 @@ const SENTENCES: readonly (readonly [Kind, string, string])[] = [
   ...pairs("json", JSON_PLACES, JSON_VALUES),
   ...pairs("proto", PROTO_PLACES, PROTO_RUNS),
   ...pairs("rest", REST_PLACES, JSON_VALUES),
+  ...Object.keys(BASE64).map((shape) => ["base64", "", shape] as const),
   ...Object.keys(HEADS).map((shape) => ["head", "", shape] as const),
   ...Object.entries(PACKED).map(([shape, { encoding }]) => [encoding, "", shape] as const),
 ];
@@ -42,6 +46,7 @@ export function everyRecipe(): Recipe[] {
 
 function bytesMaxOf(kind: Kind): number {
   if (kind === "rest") return REST_BYTES_MAX;
+  if (kind === "base64") return BASE64_BYTES_MAX;
   return kind === "head" ? HEAD_BYTES_MAX : MESSAGE_BYTES_MAX;
 }
 
@@ -102,6 +107,8 @@ function bodyOf(recipe: Recipe, randomOf: (seed: number) => Random): Uint8Array 
       return utf8.encode(REST_PLACES[place]?.(value()));
     case "proto":
       return PROTO_PLACES[place]?.(run()) ?? NOTHING;
+    case "base64":
+      return Buffer.from(BASE64[shape]?.(size) ?? "", "latin1");
     default:
       return PACKED[shape]?.make(size) ?? NOTHING;
   }

@@ -41,6 +41,8 @@ export const HEADS: Readonly<Record<string, Make>> = {
   }),
   "a long user-agent": named("user-agent", "é"),
   "binary metadata": named("some-bin", "AAAA"),
+  "many types in accept": named("accept", "application/grpc-web-text,"),
+  "almost types in accept": named("accept", "application/grpc-web"),
   "a long cookie": named("cookie", "a=b; "),
   "a long accept-language": named("accept-language", "en;q=0.1,"),
   "a long content-length": named("x-content-length", "0"),

@@ -2,9 +2,9 @@ import { type Encoding, pack } from "./packed-shapes.ts";
 
 /**
  * How the message of an input is written. `head`: the message is beside the point, the fields of the head are not. `packed`: the bytes are
- * a body as it is sent.
+ * a body as it is sent. `base64`: the bytes are the whole body of gRPC-Web text.
  */
-export type Kind = "json" | "proto" | "rest" | "head" | Encoding;
+export type Kind = "json" | "proto" | "rest" | "head" | "base64" | Encoding;
 
 /** One input of unusual cost, for every way that carries its kind. */
 export interface HostileInput {

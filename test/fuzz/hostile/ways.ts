@@ -31,6 +31,8 @@ export interface Way {
   readonly path: string;
   readonly contentType: string;
   readonly framed: boolean;
+  /** Whether the body is in base64. */
+  readonly isBase64: boolean;
   readonly codec: "json" | "proto" | "rest";
   readonly encoding: Encoding | undefined;
   /** The header that names the encoding. */
@@ -44,6 +46,8 @@ interface Protocol {
   readonly encodingHeader: string;
   readonly streams: boolean;
   readonly needsTrailers?: boolean;
+  /** Bodies are in base64, and messages in Protobuf only. */
+  readonly isBase64?: boolean;
 }
 
 const PROTOCOLS: readonly Protocol[] = [
@@ -68,6 +72,14 @@ const PROTOCOLS: readonly Protocol[] = [
       framed: true,
       encodingHeader: "grpc-encoding",
       streams,
+    },
+    {
+      name: "gRPC-Web text",
+      contentType: () => "application/grpc-web-text+proto",
+      framed: true,
+      encodingHeader: "grpc-encoding",
+      streams,
+      isBase64: true,
     },
     {
       name: "gRPC",
@@ -110,7 +122,7 @@ export function waysOf(entrance: Entrance): Way[] {
     PROTOCOLS.filter(
       ({ streams, needsTrailers }) => streams === callee.streams && (entrance.hasTrailers || !needsTrailers),
     ).flatMap((protocol) =>
-      (["proto", "json"] as const).flatMap((codec) =>
+      codecsOf(protocol).flatMap((codec) =>
         [undefined, ...ENCODINGS].map((encoding) => rpcWay(entrance, callee, protocol, codec, encoding)),
       ),
     ),
@@ -119,10 +131,14 @@ export function waysOf(entrance: Entrance): Way[] {
   return [...rpcs, ...rests];
 }
 
+function codecsOf({ isBase64 }: Protocol): readonly ("proto" | "json")[] {
+  return isBase64 ? ["proto"] : ["proto", "json"];
+}
+
 function rpcWay(
   entrance: Entrance,
   { name: call, path }: Callee,
-  { name, contentType, framed, encodingHeader }: Protocol,
+  { name, contentType, framed, encodingHeader, isBase64 = false }: Protocol,
   codec: "proto" | "json",
   encoding: Encoding | undefined,
 ): Way {
@@ -133,6 +149,7 @@ function rpcWay(
     path,
     contentType: contentType(codec),
     framed,
+    isBase64,
     codec,
     encoding,
     encodingHeader,
@@ -147,6 +164,7 @@ function restWay(entrance: Entrance, call: string, path: string): Way {
     path,
     contentType: "application/json",
     framed: false,
+    isBase64: false,
     codec: "rest",
     encoding: undefined,
     encodingHeader: "content-encoding",
@@ -160,7 +178,8 @@ const CARRIES: Readonly<Record<Way["codec"], readonly Kind[]>> = {
 };
 
 /** Whether the way can carry the input. */
-export function carries({ codec, encoding }: Way, { kind }: HostileInput): boolean {
+export function carries({ codec, encoding, isBase64 }: Way, { kind }: HostileInput): boolean {
+  if (kind === "base64") return isBase64;
   return CARRIES[codec].includes(kind) || kind === encoding;
 }
 
@@ -172,14 +191,25 @@ export interface HostileRequest {
 }
 
 export function requestOn(way: Way, input: HostileInput): HostileRequest {
-  const message = messageOn(input, way.encoding);
-  const body = way.framed ? encodeFrame(way.encoding === undefined ? 0 : FLAG_COMPRESSED, message) : message;
   const encoding = way.encoding === undefined ? {} : { [way.encodingHeader]: way.encoding };
   return {
     path: way.path,
     headers: { "content-type": way.contentType, ...encoding, ...input.headers },
-    body: Buffer.from(body),
+    body: Buffer.from(bodyOn(way, input)),
   };
+}
+
+function bodyOn(way: Way, input: HostileInput): Uint8Array | string {
+  if (input.kind === "base64") return input.bytes;
+  const message = messageOn(input, way.encoding);
+  if (!way.framed) return message;
+  const frame = encodeFrame(way.encoding === undefined ? 0 : FLAG_COMPRESSED, message);
+  return way.isBase64 ? frame.toBase64() : frame;
+}
+
+/** Length of the body that the gateway has after it has decoded base64. */
+export function decodedBytes({ isBase64 }: Way, { body }: HostileRequest): number {
+  return isBase64 ? Math.floor(body.byteLength / 4) * 3 : body.byteLength;
 }
 
 /** What a client spends on it at the least: the names and values of its head, and its body. */

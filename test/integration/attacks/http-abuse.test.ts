@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
+import { piecesOf } from "../../support/grpc-web-text.ts";
 import { CARRIERS, http1, http2, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
@@ -57,6 +58,19 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
       expect([stream?.status, endCodeOf(stream?.body)]).toEqual([200, "resource_exhausted"]);
       const web = await call(post(EXECUTE, "application/grpc-web+proto", frame(0, size, body)));
       expect([web?.status, grpcStatusOf(web?.body)]).toEqual([200, "8"]);
+      for (const path of [EXECUTE, SUBSCRIBE]) {
+        const text = await call(post(path, "application/grpc-web-text", frame(0, size, body).toString("base64")));
+        expect([text?.status, grpcStatusOf(text && piecesOf(text.body.toString()))]).toEqual([200, "8"]);
+      }
+    });
+
+    test("the limit of gRPC-Web text counts decoded bytes", async () => {
+      for (const size of [REQUEST_BYTES_MAX, REQUEST_BYTES_MAX + 1]) {
+        const body = frame(0, size, new Uint8Array(size)).toString("base64");
+        const text = await call(post(EXECUTE, "application/grpc-web-text", body));
+        const expected = size > REQUEST_BYTES_MAX ? "8" : "3";
+        expect([size, grpcStatusOf(text && piecesOf(text.body.toString()))]).toEqual([size, expected]);
+      }
     });
   });
 
@@ -77,8 +91,55 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
       for (const path of [EXECUTE, SUBSCRIBE]) {
         const web = await call(post(path, "application/grpc-web+proto", body));
         expect([web?.status, grpcStatusOf(web?.body)]).toEqual([200, grpcStatus]);
+        const bytes = Buffer.from(body);
+        const inPieces = Array.from(bytes, (_, at) => bytes.toString("base64", at, at + 1)).join("");
+        for (const base64 of [bytes.toString("base64"), inPieces]) {
+          const text = await call(post(path, "application/grpc-web-text", base64));
+          expect(text?.headers["content-type"]).toBe("application/grpc-web-text+proto");
+          expect([text?.status, grpcStatusOf(text && piecesOf(text.body.toString()))]).toEqual([200, grpcStatus]);
+        }
       }
     });
+  });
+
+  test("gRPC-Web text that is not canonical base64 is refused in base64", async () => {
+    const empty = frame(0, 0).toString("base64");
+    for (const body of [
+      "!!!!",
+      empty.slice(0, -1),
+      `${empty}\r\n`,
+      "AAAAAAB=",
+      "AAAA AAA=",
+      "-_-_",
+      "====",
+      frame(0, 3, "abc"),
+    ]) {
+      for (const path of [EXECUTE, SUBSCRIBE]) {
+        const text = await call(post(path, "application/grpc-web-text", body));
+        const answer = text && piecesOf(text.body.toString());
+        expect([body, text?.status, grpcStatusOf(answer)]).toEqual([body, 200, "3"]);
+        expect(answer?.toString()).toContain("cannot%20be%20read%20as%20base64");
+      }
+    }
+  });
+
+  test("the Accept header selects the form of a gRPC-Web response", async () => {
+    const [binary, text] = ["application/grpc-web+proto", "application/grpc-web-text+proto"];
+    const cases = [
+      { sent: binary, accept: text, answered: text },
+      { sent: text, accept: binary, answered: binary },
+      { sent: text, accept: "*/*", answered: text },
+      { sent: binary, accept: "*/*", answered: binary },
+    ];
+    for (const { sent, accept, answered } of cases) {
+      for (const path of [EXECUTE, SUBSCRIBE, "/no.such/Method"]) {
+        const body = sent === text ? frame(0, 0).toString("base64") : frame(0, 0);
+        const answer = await call(post(path, sent, body, { accept }));
+        expect([path, answer?.headers["content-type"]]).toEqual([path, answered]);
+        const frames = answer && (answered === text ? piecesOf(answer.body.toString()) : answer.body);
+        expect(grpcStatusOf(frames)).toBe(path.startsWith("/no") ? "12" : "3");
+      }
+    }
   });
 
   describe("a message that decompresses to more than the limit is refused", () => {
@@ -113,6 +174,8 @@ describe.each(CARRIERS)("over $name", ({ listener, send }) => {
       "application/x-www-form-urlencoded",
       "multipart/form-data; boundary=x",
       "application/json2",
+      "application/grpc-web-text+json",
+      "application/grpc-web-text-base64",
       "",
     ]) {
       const answer = await call(post(EXECUTE, type, "{}"));

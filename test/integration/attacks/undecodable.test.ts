@@ -36,6 +36,8 @@ const framed = (flags: number, body: Uint8Array) => encodeFrame(flags, body);
 /** 59 bytes that once took 40 ms to decode. */
 const DIGITS = brotliCompressSync(utf8(`{"envelope":{"timestampMs":"${"9".repeat(524_000)}"}}`));
 
+const TEXT = { "content-type": "application/grpc-web-text", "grpc-encoding": "zstd" };
+
 interface Undecodable {
   readonly name: string;
   readonly path?: string;
@@ -78,6 +80,23 @@ const UNDECODABLE: readonly Undecodable[] = [
     headers: { "content-type": "application/grpc-web" },
     body: framed(0x40, new Uint8Array(0)),
   },
+  ...[
+    { name: "garbage instead of base64", body: "!".repeat(400) },
+    { name: "base64 without its padding", body: framed(0, new Uint8Array(0)).toBase64({ omitPadding: true }) },
+    { name: "base64 with non-zero bits in its padding", body: "AAAAAAB=" },
+    { name: "base64 with line breaks", body: "AAAAAAA=\r\n\r\n" },
+    { name: "base64 of one byte per piece, too many", body: "QQ==".repeat(2000) },
+    { name: "base64, too large", body: "AAAA".repeat(200_000) },
+    { name: "base64 of bad proto", body: framed(0, new Uint8Array(20).fill(0xff)).toBase64() },
+    { name: "binary gRPC-Web as text", body: framed(0, new Uint8Array(3)) },
+    {
+      name: "a decompression bomb in base64",
+      body: framed(FLAG_COMPRESSED, zstdCompressSync(new Uint8Array(200_000))).toBase64(),
+    },
+  ].flatMap((each) => [
+    { ...each, headers: TEXT },
+    { ...each, name: `${each.name}, for a subscription`, path: SUBSCRIBE, headers: TEXT },
+  ]),
   {
     name: "an invalid subscription",
     path: SUBSCRIBE,

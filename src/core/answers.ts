@@ -51,7 +51,7 @@ export type ClaimOutcome =
  * Stores the answers of commands by session and idempotency key, so that a command is executed once however often it is signed.
  *
  * - `claim` is atomic: of any number of concurrent calls for one command, exactly one gets a claim. This also holds for calls from several
- *   hosts. The others wait until the claim ends, until `signal` aborts, or for `leaseMs`.
+ *   hosts. The others wait until the claim ends or `signal` aborts, at most for `leaseMs` and CLAIM_WAIT_MARGIN_MS.
  * - A claim ends by itself `leaseMs` after it was made, for example because its host was killed. Its holder can then no longer replace
  *   what another request has claimed or stored.
  * - Claims in flight are never evicted. Their number is bounded by the number of commands in flight.

@@ -89,6 +89,11 @@ export const KEEP_ANSWER_MS_MAX = 86_400_000;
  * stores the answer. If the gateway was killed, the key is free again after it.
  */
 export const CLAIM_LEASE_MARGIN_MS = 5000;
+/**
+ * How much longer than a lease a request waits for the claim of another, in ms. It is several times the interval at which a
+ * gateway polls a claim of another gateway, so that a request can take over from a killed gateway.
+ */
+export const CLAIM_WAIT_MARGIN_MS = 1000;
 
 /**
  * Minimum step of the wall clock that is reported, in ms. A step is a change relative to the monotonic clock. Slewing (gradual

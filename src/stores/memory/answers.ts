@@ -1,6 +1,7 @@
 import type { AnswerBounds, AnswerClaim, AnswerStore, ClaimOutcome, KeyedRequest, OnEvicted } from "../../core/answers.ts";
 import type { BackendReply } from "../../core/backend.ts";
 import type { Clock } from "../../core/clock.ts";
+import { CLAIM_WAIT_MARGIN_MS } from "../../core/limits.ts";
 import { ClaimInFlight } from "../claim-in-flight.ts";
 import { type ClaimAttempt, waitForClaim } from "../claim-wait.ts";
 import { KeptAnswers } from "./kept-answers.ts";
@@ -48,7 +49,7 @@ export class MemoryAnswerStore implements AnswerStore {
     const name = nameOf(request);
     const attempt = () => this.#attempt(name, request, leaseMs);
     const first = attempt();
-    return first.kind === "busy" ? waitForClaim(first, attempt, leaseMs, signal) : first;
+    return first.kind === "busy" ? waitForClaim(first, attempt, leaseMs + CLAIM_WAIT_MARGIN_MS, signal) : first;
   }
 
   #attempt(name: string, request: KeyedRequest, leaseMs: number): ClaimAttempt {

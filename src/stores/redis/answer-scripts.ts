@@ -89,21 +89,45 @@ local function make_room(list, field, parts)
 end
 local found = redis.call('HMGET', KEYS[1], 'token', 'code')
 if found[2] or (found[1] and found[1] ~= ARGV[2]) then return result('lost') end
-redis.call('DEL', KEYS[1])
 local now = string.format('%.0f', math.floor(micros / 1000))
 for _, member in ipairs(redis.call('ZRANGE', expiry, '-inf', now, 'BYSCORE', 'LIMIT', 0, ${EXPIRED_PER_KEEP_MAX})) do drop(member) end
-if not make_room(own, ARGV[9], shares) or not make_room(age, 'bytes', 1) then return result('full') end
-local member = table.concat({ARGV[8], ARGV[10], ARGV[9], ARGV[2]}, ':')
-redis.call('HSET', KEYS[1], 'fingerprint', ARGV[3], 'code', ARGV[4], 'body', ARGV[5], 'until', ARGV[6], 'member', member)
-redis.call('PEXPIREAT', KEYS[1], ARGV[7])
-local order = string.format('%.0f', micros)
+if not make_room(own, ARGV[9], shares) or not make_room(age, 'bytes', 1) then
+  redis.call('DEL', KEYS[1])
+  return result('full')
+end
+local member, order = table.concat({ARGV[8], ARGV[10], ARGV[9], ARGV[2]}, ':'), string.format('%.0f', micros)
 redis.call('ZADD', age, order, member)
 redis.call('ZADD', expiry, ARGV[7], member)
 redis.call('ZADD', own, order, member)
 redis.call('HINCRBY', use, 'bytes', bytes)
 redis.call('HINCRBY', use, ARGV[9], bytes)
 for _, key in ipairs({age, expiry, own, use}) do redis.call('PEXPIRE', key, ${INDEX_TTL_MS}) end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'fingerprint', ARGV[3], 'code', ARGV[4], 'body', ARGV[5], 'until', ARGV[6], 'member', member)
+redis.call('PEXPIREAT', KEYS[1], ARGV[7])
 return result('kept')
+`);
+
+/**
+ * Calls every command of the other scripts, except those that `StoreEpoch` checks. If the server refuses one of them to this user
+ * (NOPERM), it refuses this script too. Like the check of `StoreEpoch`, it uses HGETALL, so that a test that counts round trips
+ * can recognize it.
+ *
+ * KEYS: a sorted set and a hash to test with.
+ */
+export const CHECK_RIGHTS = new Script(`
+redis.call('ZADD', KEYS[1], 1, 'a')
+redis.call('ZRANGE', KEYS[1], 0, 0)
+redis.call('ZCARD', KEYS[1])
+redis.call('ZREM', KEYS[1], 'a')
+redis.call('HSET', KEYS[2], 'a', 1)
+redis.call('HGETALL', KEYS[2])
+redis.call('HINCRBY', KEYS[2], 'a', 1)
+redis.call('PEXPIREAT', KEYS[2], '99999999999999')
+redis.call('PEXPIRE', KEYS[2], 1000)
+redis.call('HDEL', KEYS[2], 'a')
+redis.call('DEL', KEYS[2])
+return 1
 `);
 
 /** Ends a claim without an answer. KEYS: the answer. ARGV: the token of the claim. */

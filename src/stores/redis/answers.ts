@@ -10,11 +10,11 @@ import type {
 import type { BackendReply } from "../../core/backend.ts";
 import { Backoff } from "../../core/backoff.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
-import { ANSWER_OVERHEAD_BYTES, ANSWER_SHARES } from "../../core/limits.ts";
+import { ANSWER_OVERHEAD_BYTES, ANSWER_SHARES, CLAIM_WAIT_MARGIN_MS } from "../../core/limits.ts";
 import { refuse } from "../../core/refusal.ts";
 import { ClaimInFlight } from "../claim-in-flight.ts";
 import { type ClaimAttempt, waitForClaim } from "../claim-wait.ts";
-import { CLAIM, type ClaimReply, KEEP, RELEASE, readClaim, readKeep } from "./answer-scripts.ts";
+import { CHECK_RIGHTS, CLAIM, type ClaimReply, KEEP, RELEASE, readClaim, readKeep } from "./answer-scripts.ts";
 import { RedisUnavailable, rethrowUnlessUnavailable } from "./call.ts";
 import { ClaimWatch } from "./claim-watch.ts";
 import type { RedisLink } from "./link.ts";
@@ -41,6 +41,8 @@ interface OwnClaim {
   readonly inFlight: ClaimInFlight;
 }
 
+/** Interval between two checks of the user's rights, in ms. */
+const RIGHTS_CHECK_MS = 1000;
 /** Bounds of the delays between attempts to store an answer while Redis is unavailable, in ms. */
 const KEEP_RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
 
@@ -61,6 +63,8 @@ export class RedisAnswerStore implements AnswerStore {
   readonly #closing = new AbortController();
   /** By id: the claims of this gateway, until their answers are stored. */
   readonly #own = new Map<string, ClaimInFlight>();
+  /** When the server last ran every command of the scripts, on the monotonic clock. */
+  #rightsCheckedMs = Number.NEGATIVE_INFINITY;
   #claims = 0;
   #entries = 0;
   #bytes = 0;
@@ -90,7 +94,7 @@ export class RedisAnswerStore implements AnswerStore {
   async claim(request: KeyedRequest, leaseMs: number, signal: AbortSignal): Promise<ClaimOutcome> {
     const attempt = () => this.#attempt(request, leaseMs);
     const first = await attempt();
-    return first.kind === "busy" ? waitForClaim(first, attempt, leaseMs, signal) : first;
+    return first.kind === "busy" ? waitForClaim(first, attempt, leaseMs + CLAIM_WAIT_MARGIN_MS, signal) : first;
   }
 
   async #attempt(request: KeyedRequest, leaseMs: number): Promise<ClaimAttempt> {
@@ -117,6 +121,7 @@ export class RedisAnswerStore implements AnswerStore {
     const { id: epochId, markerKey } = this.#epoch;
     const args = [this.#options.prefix, epochId, fingerprint, token, String(leaseMs), String(asOfMs)];
     try {
+      if (this.#clock.monotonic() - this.#rightsCheckedMs >= RIGHTS_CHECK_MS) await this.#checkRights();
       const reply = readClaim(await CLAIM.run(this.#link.call, [markerKey, this.#keyOf(id)], args));
       if (reply !== "epoch ended") return reply;
       // If the epoch id changed during this call, the gateway has reconnected and joined the new epoch. So no reset is needed.
@@ -128,6 +133,16 @@ export class RedisAnswerStore implements AnswerStore {
       void this.#release(id, token);
       throw refuse("REPLAY_STORE_UNAVAILABLE", { cause });
     }
+  }
+
+  /**
+   * Rejects if the server refuses a command of the scripts to this user. The check runs once a second while commands are claimed.
+   * Without the check, a command could be executed whose answer cannot be kept.
+   */
+  async #checkRights(): Promise<void> {
+    const { prefix } = this.#options;
+    await CHECK_RIGHTS.run(this.#link.call, [`${prefix}answers:trial-set`, `${prefix}answers:trial-hash`], []);
+    this.#rightsCheckedMs = this.#clock.monotonic();
   }
 
   #start(claim: OwnClaim): ClaimAttempt {

@@ -37,6 +37,7 @@ export function hubSettings(config: Config): HubSettings {
 export function storeSettings(config: Config): StoreSettings {
   return {
     redis: config["stores.kind"] === "redis" ? redisSettings(config) : undefined,
+    sharedFile: config["stores.shared_file"],
     replayEntriesMax: config["replay.entries_max"],
     bucketEntriesMax: config["buckets.entries_max"],
     exemptBucketEntriesMax: exemptBucketEntriesMax(config),

@@ -14,6 +14,10 @@ export const STORE_SETTINGS = {
     "memory",
     "Place where the gateway stores request ids and token buckets. `memory`: the memory of the gateway process. `redis`: one Redis server that all gateways of a backend share. Use `redis` if you run several gateways.",
   ),
+  "stores.shared_file": unset(
+    filePath,
+    "File for request ids and token buckets, instead of the private memory of the gateway process. The gateway maps the file into memory. After a restart, the gateway continues with the file, so requests that were signed before the restart are accepted. The file is used until the next boot of the machine. Choose a path in memory, such as `/dev/shm/sallyport`. The gateway creates the file with mode 0600. The file needs about 26 bytes for each entry of the `*.entries_max` settings. Linux only. With `stores.kind = redis`, the setting has no effect.",
+  ),
   "stores.redis.url": secret(
     redisUrl,
     "URL of the Redis 7 or Valkey server: `redis://`, `rediss://` (TLS) or `redis+unix://`. The URL may contain a user, a password and a database number. Percent-encode special characters in the password. Logs never show the user and the password. Redis Cluster is not supported.",

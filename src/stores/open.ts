@@ -2,6 +2,7 @@ import type { ReplayStore } from "../core/admission.ts";
 import type { AnswerBounds, AnswerStore } from "../core/answers.ts";
 import type { BucketStore, VerifiedPeers } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
+import { pathShown } from "../core/file-problem.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { Revocation, SessionDirectory, SessionSource } from "../core/sessions.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
@@ -13,10 +14,13 @@ import { SplitBucketStore } from "./memory/split-buckets.ts";
 import { trimRegularly } from "./memory/trimming.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { openRedisStores, type RedisSettings } from "./redis/open.ts";
+import { openSharedFileStores } from "./shared/open.ts";
 
 export interface StoreSettings {
-  /** The settings of Redis. `undefined` if reservations and buckets are in this process's memory. */
+  /** The settings of Redis. `undefined` if reservations and buckets are in memory. */
   readonly redis: RedisSettings | undefined;
+  /** The shared file for reservations and buckets. `undefined` if they are in this process's own memory. Not used with Redis. */
+  readonly sharedFile: string | undefined;
   /** Maximum number of reservations in this process's memory. Not used with Redis. */
   readonly replayEntriesMax: number;
   /** Maximum number of buckets per table. Verified callers and unverified callers have separate tables. Not used with Redis. */
@@ -86,11 +90,8 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
     lost: () => sessions.clear(),
     outageEnded: () => sessions.clear(),
   });
-  // Verified peers have the same time to live and the same capacity as the session cache.
-  const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
-  const { sample, trim, close, ...shared } =
-    settings.redis === undefined ? openMemory(settings, parts) : await openShared(settings.redis, parts);
-  const trimming = trimRegularly(() => sessions.trim() + verifiedPeers.trim(clock.now()) + trim());
+  const { sample, trim, close, ...shared } = await openAdmissionStores(settings, parts);
+  const trimming = trimRegularly(() => sessions.trim() + trim());
   const sampleAll = (metrics: Metrics) => {
     metrics.gauge("sallyport_session_cache_entries", sessions.entries);
     sample(metrics);
@@ -99,30 +100,60 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
     trimming.stop();
     close();
   };
-  return { sessions, verifiedPeers, ...shared, sample: sampleAll, close: closeAll };
+  return { sessions, ...shared, sample: sampleAll, close: closeAll };
 }
 
-/**
- * The stores that gateways can share through Redis. Session caches and verified peers are not shared. Each gateway receives
- * every revocation on its own push feed.
- */
-interface SharedStores extends Omit<Stores, "sessions" | "verifiedPeers"> {
+/** The stores of the checks. A session cache is never shared: each gateway receives every revocation on its own push feed. */
+interface AdmissionStores extends Omit<Stores, "sessions"> {
   /** Frees the memory of expired entries. Returns the number of freed bytes. Call this every second. */
   readonly trim: () => number;
 }
 
-function openMemory(settings: StoreSettings, { clock, metrics: counters }: StoreParts): SharedStores {
+function openAdmissionStores(settings: StoreSettings, parts: StoreParts): AdmissionStores | Promise<AdmissionStores> {
+  const { redis, sharedFile } = settings;
+  if (redis !== undefined) return openRedis(redis, settings, parts);
+  return sharedFile === undefined ? openMemory(settings, parts) : openFile(sharedFile, settings, parts);
+}
+
+/** A gateway that has no other gateway to tell about revocations. */
+const ALONE = { announce: () => Promise.resolve(true), notReady: () => [] };
+
+function openFile(path: string, settings: StoreSettings, parts: StoreParts): AdmissionStores {
+  const { clock, log } = parts;
+  const answers = openAnswers(settings, parts);
+  const { isNew, sample, ...stores } = openSharedFileStores({ ...settings, path, verifiedPeers: settings.sessionCache }, clock);
+  log.info("shared file opened", {
+    file: pathShown(path),
+    is_new: isNew,
+    since: new Date(stores.replayCoverageStartMs).toISOString(),
+  });
+  const sampleAll = (metrics: Metrics) => {
+    sample(metrics);
+    sampleAnswers(answers, metrics);
+  };
+  return { ...ALONE, ...stores, answers, sample: sampleAll, trim: () => answers.trim() };
+}
+
+/** Kept answers are in this process's own memory. */
+function openAnswers({ answers }: StoreSettings, { clock, metrics }: StoreParts): MemoryAnswerStore {
+  const onEvicted = (evicted: number) => metrics.count("sallyport_answers_evicted_total", {}, evicted);
+  return new MemoryAnswerStore(clock, { ...answers, onEvicted });
+}
+
+function openMemory(settings: StoreSettings, parts: StoreParts): AdmissionStores {
+  const { clock } = parts;
   const { replayEntriesMax, bucketEntriesMax: entriesMax, exemptBucketEntriesMax } = settings;
+  const verifiedPeers = new MemoryVerifiedPeers(settings.sessionCache);
   const replay = new MemoryReplayStore(clock, { entriesMax: replayEntriesMax });
-  const onEvicted = (evicted: number) => counters.count("sallyport_answers_evicted_total", {}, evicted);
-  const answers = new MemoryAnswerStore(clock, { ...settings.answers, onEvicted });
+  const answers = openAnswers(settings, parts);
   const buckets = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
   const exempt = new MemoryBucketStore({ entriesMax: exemptBucketEntriesMax });
   const unverifiedBuckets = new SplitBucketStore({ exempt, unverified });
   const trim = () => {
     const nowMs = clock.now();
-    return replay.trim() + answers.trim() + buckets.trim(nowMs) + unverified.trim(nowMs) + exempt.trim(nowMs);
+    const tables = replay.trim() + buckets.trim(nowMs) + unverified.trim(nowMs) + exempt.trim(nowMs);
+    return tables + answers.trim() + verifiedPeers.trim(nowMs);
   };
   const sample = (metrics: Metrics) => {
     metrics.gauge("sallyport_replay_entries", replay.entries);
@@ -130,14 +161,17 @@ function openMemory(settings: StoreSettings, { clock, metrics: counters }: Store
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
     metrics.gauge("sallyport_bucket_entries", unverified.entries, { of: "unverified" });
   };
-  const alone = { announce: () => Promise.resolve(true), notReady: () => [], close() {} };
-  return { replay, replayCoverageStartMs: clock.now(), answers, buckets, unverifiedBuckets, sample, trim, ...alone };
+  const stores = { replay, answers, buckets, unverifiedBuckets, verifiedPeers };
+  return { ...ALONE, ...stores, replayCoverageStartMs: clock.now(), sample, trim, close() {} };
 }
 
-async function openShared(settings: RedisSettings, parts: StoreParts): Promise<SharedStores> {
-  const { isUp, ...stores } = await openRedisStores(settings, parts);
+async function openRedis(redis: RedisSettings, { sessionCache }: StoreSettings, parts: StoreParts): Promise<AdmissionStores> {
+  const { isUp, trim, ...stores } = await openRedisStores(redis, parts);
+  const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
   return {
     ...stores,
+    verifiedPeers,
+    trim: () => trim() + verifiedPeers.trim(parts.clock.now()),
     replayCoverageStartMs: Number.NEGATIVE_INFINITY,
     sample(metrics) {
       metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0);

@@ -1,4 +1,5 @@
 import type { BucketDemand, BucketStore, Budget, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
+import type { FingerprintTable } from "../table.ts";
 import { capacityMs, intervalMs } from "../token-bucket.ts";
 import { NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
@@ -9,6 +10,8 @@ export interface MemoryBucketOptions {
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
+  /** The table of the buckets. Default: a new table in this process's memory. Set it together with `seed` to share the table. */
+  readonly table?: FingerprintTable | undefined;
 }
 
 /**
@@ -18,7 +21,7 @@ export interface MemoryBucketOptions {
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
- * Token buckets in this process's memory, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling").
+ * Token buckets in this process's memory, or in memory that several processes share, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling").
  *
  * A bucket is stored as its full time: the time at which it has all its tokens again. From then on it is not stored, because it
  * equals a bucket that was never used.
@@ -29,7 +32,7 @@ const NO_ROOM_RETRY_MS = 1000;
  *   it gains no tokens, and its demands wait no longer than the demands of an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
-  readonly #table: GrowingTable;
+  readonly #table: FingerprintTable;
   readonly #fingerprint: Fingerprint;
   /** The fingerprints of the demands of the current call. `#lows` holds their low halves, `#highs` their high halves. */
   readonly #lows: number[] = [];
@@ -42,7 +45,7 @@ export class MemoryBucketStore implements BucketStore {
   readonly #changedFromMs: number[] = [];
 
   constructor(options: MemoryBucketOptions) {
-    this.#table = new GrowingTable(options.entriesMax);
+    this.#table = options.table ?? new GrowingTable(options.entriesMax);
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
@@ -59,7 +62,12 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   take(demands: readonly BucketDemand[], nowMs: number, onShadowRefusal?: (scope: BudgetScope) => void): TakeOutcome {
-    this.#locate(demands, nowMs);
+    const [first] = demands;
+    if (first === undefined) return true;
+    return this.#exclusively(demands, first.scope, nowMs, () => this.#take(demands, nowMs, onShadowRefusal));
+  }
+
+  #take(demands: readonly BucketDemand[], nowMs: number, onShadowRefusal?: (scope: BudgetScope) => void): TakeOutcome {
     let refusedBy: BudgetScope | undefined;
     let waitMs = 0;
     let index = 0;
@@ -87,7 +95,10 @@ export class MemoryBucketStore implements BucketStore {
   }
 
   check(demand: BucketDemand, nowMs: number, tokens = 1): TakeOutcome {
-    this.#locate([demand], nowMs);
+    return this.#exclusively([demand], demand.scope, nowMs, () => this.#check(demand, nowMs, tokens));
+  }
+
+  #check(demand: BucketDemand, nowMs: number, tokens: number): TakeOutcome {
     const slot = this.#claim(0, nowMs);
     if (slot === NO_SLOT) return { refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS };
     const fullAtMs = this.#fullAtMs(slot, demand.budget, nowMs);
@@ -100,24 +111,40 @@ export class MemoryBucketStore implements BucketStore {
 
   /** Copies a bucket of a shared store into this store. `fullInMs` is the time until the bucket has all its tokens. */
   learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
-    this.#locate([demand], nowMs);
+    this.#exclusively([demand], demand.scope, nowMs, () => this.#learn(fullInMs, nowMs));
+  }
+
+  #learn(fullInMs: number, nowMs: number): true {
     const slot = this.#claim(0, nowMs);
     // A bucket with all its tokens is not stored, so the expiry 0 frees its slot.
     if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
+    return true;
   }
 
-  /**
-   * Computes the fingerprints of all demands, then loads all their slots into the CPU's cache. The cache misses overlap, so
-   * that the CPU does not wait for each of them in turn.
-   */
-  #locate(demands: readonly BucketDemand[], nowMs: number): void {
+  /** Runs an operation on the buckets of the demands, while no other process changes them. */
+  #exclusively(demands: readonly BucketDemand[], scope: BudgetScope, nowMs: number, operate: () => TakeOutcome): TakeOutcome {
+    this.#fingerprintAll(demands);
+    try {
+      this.#table.enter(this.#highs, demands.length);
+    } catch (cause) {
+      return { refusedBy: scope, retryAfterMs: NO_ROOM_RETRY_MS, cause };
+    }
+    try {
+      // All slots are loaded into the CPU's cache before the first is used, so that their cache misses overlap.
+      for (let at = 0; at < demands.length; at++) this.#table.prepare(this.#lows[at] ?? 0, this.#highs[at] ?? 0, nowMs);
+      return operate();
+    } finally {
+      this.#table.leave();
+    }
+  }
+
+  #fingerprintAll(demands: readonly BucketDemand[]): void {
     let index = 0;
     for (const demand of demands) {
       this.#fingerprint.compute(demand.scope, demand.key);
       this.#lows[index] = this.#fingerprint.low;
       this.#highs[index++] = this.#fingerprint.high;
     }
-    for (let at = 0; at < index; at++) this.#table.prepare(this.#lows[at] ?? 0, this.#highs[at] ?? 0, nowMs);
   }
 
   /** Takes the demands in shadow mode, each independently of the others. Runs after all other demands were met. */

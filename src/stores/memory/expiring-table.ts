@@ -1,15 +1,24 @@
+import {
+  EVICTED_UNTIL_MS,
+  GROUP_LANES,
+  GROUP_SLOTS,
+  GROUP_TIMES,
+  groupOf,
+  laneOf,
+  OCCUPIED,
+  RECLAIM_GROUP,
+  slotAt,
+  slotOf,
+  type TableMemory,
+  tableLayout,
+  tableMemory,
+} from "./table-memory.ts";
+
 /** Returned instead of a slot: by `find` if the fingerprint is absent, by `claim` if the table is full. */
 export const NO_SLOT = -1;
 
 export const TABLE_ENTRIES_MAX = 100_000_000;
 
-const SLOT_BYTES = 16;
-/** A group is one cache line of 64 bytes: four fingerprints, then their four expiries. */
-const GROUP_SLOTS = 4;
-/** Length of a group in 32-bit words (lanes). A fingerprint takes two lanes. */
-const GROUP_LANES = 16;
-/** Length of a group in 64-bit floats. An expiry takes one float. */
-const GROUP_TIMES = 8;
 /**
  * Maximum load factor (occupied slots divided by all slots). A low load factor keeps searches short. A simulation with 300,000
  * entries counted the groups that a search reads:
@@ -31,7 +40,8 @@ const VACANT = 0;
 /**
  * A hash table with open addressing that maps 64-bit fingerprints to expiries.
  *
- * - It allocates all its memory once, and needs no timer. `GrowingTable` is the variant that grows.
+ * - It allocates all its memory once, and needs no timer. `GrowingTable` is the variant that grows. `SharedTable` is the variant for several
+ *   processes.
  * - It never evicts an entry before its expiry. It reuses the slots of expired entries.
  * - It has room for `entriesMax` entries. If it is full, `claim` searches some groups for expired entries. If less than 1% of
  *   all entries are expired, `claim` may find none and return `NO_SLOT`.
@@ -46,45 +56,44 @@ const VACANT = 0;
  *
  * If a slot in a passed group becomes free, searches still find the entry. So a fingerprint never occupies two slots, even if
  * its entry has expired.
+ *
+ * A process can be killed between any two writes to shared memory. The writes are ordered so that the overflow counters and the number of
+ * occupied slots are then too high, never too low. So no entry is lost. `recount` corrects them.
  */
 export class ExpiringTable {
   readonly entriesMax: number;
   readonly #lanes: Int32Array;
   readonly #times: Float64Array;
-  /**
-   * One overflow counter for each group: the number of entries that are stored in a later group because this group was full.
-   */
   readonly #overflowed: Uint8Array;
+  readonly #state: Float64Array;
   readonly #groups: number;
   /** Factor that converts the low half of a fingerprint to the number of its home group. */
   readonly #homesPerLow: number;
-  #occupied = 0;
-  #evictedUntilMs = 0;
-  #reclaimGroup = 0;
   #preloaded = 0;
 
-  constructor(entriesMax: number) {
+  /** `memory`: default is new private memory. */
+  constructor(entriesMax: number, memory?: TableMemory) {
     if (!Number.isInteger(entriesMax) || entriesMax < 1 || entriesMax > TABLE_ENTRIES_MAX) {
       throw new RangeError(`entriesMax must be a whole number from 1 to ${TABLE_ENTRIES_MAX}, not ${entriesMax}`);
     }
-    const groups = Math.ceil(entriesMax / LOAD_MAX / GROUP_SLOTS);
-    const memory = new ArrayBuffer(groups * GROUP_SLOTS * SLOT_BYTES);
+    const { lanes, times, overflowed, state } = memory ?? privateMemory(entriesMax);
     this.entriesMax = entriesMax;
-    this.#lanes = new Int32Array(memory);
-    this.#times = new Float64Array(memory);
-    this.#overflowed = new Uint8Array(new ArrayBuffer(groups));
-    this.#groups = groups;
-    this.#homesPerLow = groups / 2 ** 32;
+    this.#lanes = lanes;
+    this.#times = times;
+    this.#overflowed = overflowed;
+    this.#state = state;
+    this.#groups = overflowed.length;
+    this.#homesPerLow = overflowed.length / 2 ** 32;
   }
 
   /** The number of stored entries, including expired entries whose slot was not yet reused. */
   get occupied(): number {
-    return this.#occupied;
+    return this.#state[OCCUPIED] ?? 0;
   }
 
   /** The latest expiry of all evicted entries; 0 if no entry was evicted. */
   get evictedUntilMs(): number {
-    return this.#evictedUntilMs;
+    return this.#state[EVICTED_UNTIL_MS] ?? 0;
   }
 
   /**
@@ -127,7 +136,7 @@ export class ExpiringTable {
     if (found !== NO_SLOT) return found;
     const slot = this.#nearestFree(this.#homeOf(low), nowMs);
     this.#vacate(slot);
-    if (this.#occupied >= this.entriesMax && !this.#reclaim(nowMs)) return NO_SLOT;
+    if (this.occupied >= this.entriesMax && !this.#reclaim(nowMs)) return NO_SLOT;
     const lane = laneOf(slot);
     this.#lanes[lane] = low;
     this.#lanes[lane + 1] = high;
@@ -142,8 +151,10 @@ export class ExpiringTable {
   /** Sets the expiry of the entry in a slot; 0 frees the slot. */
   setExpiry(slot: number, expiresAtMs: number): void {
     const isHeld = this.#times[slot] !== VACANT;
+    const willBeHeld = expiresAtMs !== VACANT;
+    if (willBeHeld && !isHeld) this.#count(slot, 1);
     this.#times[slot] = expiresAtMs;
-    if (isHeld !== (expiresAtMs !== VACANT)) this.#count(slot, isHeld ? -1 : 1);
+    if (isHeld && !willBeHeld) this.#count(slot, -1);
   }
 
   /** Counts the entries that have not expired. Reads the whole table. */
@@ -158,14 +169,24 @@ export class ExpiringTable {
    * counts them as evicted.
    */
   copyTo(other: ExpiringTable, nowMs: number): void {
-    other.#evictedUntilMs = Math.max(other.#evictedUntilMs, this.#evictedUntilMs);
+    other.#noteEviction(this.evictedUntilMs);
     for (let nth = 0; nth < this.#slots; nth++) {
       const slot = slotAt(nth);
       const expiryMs = this.expiryMs(slot);
       if (expiryMs > nowMs) {
         const lane = laneOf(slot);
         other.setExpiry(other.claim(this.#lanes[lane] ?? 0, this.#lanes[lane + 1] ?? 0, nowMs), expiryMs);
-      } else if (expiryMs > other.#evictedUntilMs) other.#evictedUntilMs = expiryMs;
+      } else other.#noteEviction(expiryMs);
+    }
+  }
+
+  /** Counts the occupied slots and the overflow counters again. Call this after a process was killed while it changed the table. */
+  recount(): void {
+    this.#overflowed.fill(0);
+    this.#state[OCCUPIED] = 0;
+    for (let nth = 0; nth < this.#slots; nth++) {
+      const slot = slotAt(nth);
+      if (this.expiryMs(slot) !== VACANT) this.#count(slot, 1);
     }
   }
 
@@ -218,35 +239,40 @@ export class ExpiringTable {
    * the table has room.
    */
   #reclaim(nowMs: number): boolean {
-    for (let count = 0; count < RECLAIM_GROUPS_MAX && this.#occupied >= this.entriesMax; count++) {
+    for (let count = 0; count < RECLAIM_GROUPS_MAX && this.occupied >= this.entriesMax; count++) {
       this.#vacateNext(nowMs);
     }
-    return this.#occupied < this.entriesMax;
+    return this.occupied < this.entriesMax;
   }
 
   #vacateNext(nowMs: number): void {
-    const start = this.#reclaimGroup * GROUP_TIMES + GROUP_SLOTS;
+    const group = this.#state[RECLAIM_GROUP] ?? 0;
+    const start = group * GROUP_TIMES + GROUP_SLOTS;
     for (let slot = start; slot < start + GROUP_SLOTS; slot++) {
       if (this.expiryMs(slot) <= nowMs) this.#vacate(slot);
     }
-    this.#reclaimGroup = this.#next(this.#reclaimGroup);
+    this.#state[RECLAIM_GROUP] = this.#next(group);
   }
 
   #vacate(slot: number): void {
     const expiryMs = this.expiryMs(slot);
     if (expiryMs === VACANT) return;
-    if (expiryMs > this.#evictedUntilMs) this.#evictedUntilMs = expiryMs;
+    this.#noteEviction(expiryMs);
     this.setExpiry(slot, VACANT);
+  }
+
+  #noteEviction(expiryMs: number): void {
+    if (expiryMs > this.evictedUntilMs) this.#state[EVICTED_UNTIL_MS] = expiryMs;
   }
 
   /**
    * Updates the counters after an entry was added (`change` is 1) or removed (`change` is -1):
    *
-   * - `#occupied`;
+   * - the number of occupied slots;
    * - the overflow counters of all groups that the entry passes: from its home group to the last group before `slot`.
    */
   #count(slot: number, change: 1 | -1): void {
-    this.#occupied += change;
+    this.#state[OCCUPIED] = this.occupied + change;
     const ownGroup = groupOf(slot);
     let group = this.#homeOf(this.#lanes[laneOf(slot)] ?? 0);
     for (; group !== ownGroup; group = this.#next(group)) {
@@ -256,23 +282,7 @@ export class ExpiringTable {
   }
 }
 
-/**
- * Returns the index in `#lanes` at which the fingerprint of a slot starts. The number of a slot is the index of its expiry in
- * `#times`. In each group, the expiries follow the fingerprints.
- */
-function laneOf(slot: number): number {
-  return (slot - GROUP_SLOTS) * 2;
-}
-
-function slotOf(lane: number): number {
-  return lane / 2 + GROUP_SLOTS;
-}
-
-/** The number of the nth slot in memory order. */
-function slotAt(nth: number): number {
-  return Math.floor(nth / GROUP_SLOTS) * GROUP_TIMES + GROUP_SLOTS + (nth % GROUP_SLOTS);
-}
-
-function groupOf(slot: number): number {
-  return Math.floor(slot / GROUP_TIMES);
+function privateMemory(entriesMax: number): TableMemory {
+  const layout = tableLayout(entriesMax, LOAD_MAX);
+  return tableMemory(new ArrayBuffer(layout.byteLength), 0, layout);
 }

@@ -1,3 +1,4 @@
+import type { FingerprintTable } from "../table.ts";
 import { ExpiringTable, NO_SLOT, TABLE_ENTRIES_MAX } from "./expiring-table.ts";
 
 /**
@@ -41,7 +42,7 @@ const RECLAIM_GROUPS = 32;
  * To use several slots at the same time, first call `prepare` for up to 16 fingerprints (`PREPARED_ENTRIES`), then claim them.
  * The slots of all these fingerprints stay valid while you claim them.
  */
-export class GrowingTable {
+export class GrowingTable implements FingerprintTable {
   readonly entriesMax: number;
   readonly #segments: (ExpiringTable | undefined)[];
   readonly #segmentsPerHigh: number;
@@ -66,8 +67,13 @@ export class GrowingTable {
     return this.#occupied;
   }
 
-  /** The latest expiry of all evicted entries; 0 if no entry was evicted. */
-  get evictedUntilMs(): number {
+  /** Only this process uses the table, so there is nothing to lock. */
+  enter(): void {}
+
+  leave(): void {}
+
+  /** Returns the latest expiry of all evicted entries; 0 if no entry was evicted. */
+  evictedUntilMs(): number {
     return this.#evictedUntilMs;
   }
 

@@ -1,6 +1,7 @@
 import type { ReplayStore } from "../../core/admission.ts";
 import type { Clock } from "../../core/clock.ts";
 import { refuse } from "../../core/refusal.ts";
+import type { FingerprintTable } from "../table.ts";
 import { NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
@@ -10,10 +11,12 @@ export interface MemoryReplayOptions {
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
+  /** The table of the reservations. Default: a new table in this process's memory. Set it together with `seed` to share the table. */
+  readonly table?: FingerprintTable | undefined;
 }
 
 /**
- * Reservations in this process's memory. A replayed request is never accepted.
+ * Reservations in this process's memory, or in memory that several processes share. A replayed request is never accepted.
  *
  * - If the fingerprints of two requests collide, the second request is refused as a replay. With ten million reservations, the
  *   probability is 5 in 10¹³ per request.
@@ -23,12 +26,14 @@ export interface MemoryReplayOptions {
  */
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
-  readonly #table: GrowingTable;
+  readonly #table: FingerprintTable;
+  /** The high half of the current fingerprint. */
+  readonly #highs: number[] = [];
   readonly #fingerprint: Fingerprint;
 
   constructor(clock: Clock, options: MemoryReplayOptions) {
     this.#clock = clock;
-    this.#table = new GrowingTable(options.entriesMax);
+    this.#table = options.table ?? new GrowingTable(options.entriesMax);
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
   }
 
@@ -43,12 +48,27 @@ export class MemoryReplayStore implements ReplayStore {
   }
 
   reserve(deviceSessionId: string, requestId: string, expiresAtMs: number): boolean {
-    const nowMs = this.#clock.now();
     this.#fingerprint.compute(deviceSessionId, requestId);
+    this.#highs[0] = this.#fingerprint.high;
+    try {
+      this.#table.enter(this.#highs, 1);
+    } catch (cause) {
+      throw refuse("REPLAY_STORE_UNAVAILABLE", { cause });
+    }
+    try {
+      return this.#reserve(expiresAtMs);
+    } finally {
+      this.#table.leave();
+    }
+  }
+
+  #reserve(expiresAtMs: number): boolean {
+    // The time is read after `enter`, which may wait. An entry that expired in the meantime must not be reused too early.
+    const nowMs = this.#clock.now();
     const slot = this.#table.claim(this.#fingerprint.low, this.#fingerprint.high, nowMs);
     if (slot === NO_SLOT) throw refuse("REPLAY_STORE_UNAVAILABLE", { cause: new Error("the replay store is full") });
     if (this.#table.expiryMs(slot) > nowMs) return false;
-    if (!this.#wouldBeStored(expiresAtMs, nowMs)) {
+    if (!this.#wouldBeStored(slot, expiresAtMs, nowMs)) {
       throw refuse("REPLAY_STORE_UNAVAILABLE", {
         cause: new Error("the reservation may already be evicted, because the clock was set back"),
       });
@@ -61,7 +81,7 @@ export class MemoryReplayStore implements ReplayStore {
    * Returns true if an earlier reservation with this expiry would still be in the table. So if the table has no reservation,
    * the request id was not used before.
    */
-  #wouldBeStored(expiresAtMs: number, nowMs: number): boolean {
-    return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs;
+  #wouldBeStored(slot: number, expiresAtMs: number, nowMs: number): boolean {
+    return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs(slot);
   }
 }

@@ -1,4 +1,5 @@
 import type { VerifiedPeers } from "../../core/buckets.ts";
+import type { FingerprintTable } from "../table.ts";
 import { NO_SLOT } from "./expiring-table.ts";
 import { Fingerprint, randomSeed } from "./fingerprint.ts";
 import { GrowingTable } from "./growing-table.ts";
@@ -13,23 +14,27 @@ export interface MemoryVerifiedPeersOptions {
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
+  /** The two tables. Default: new tables in this process's memory. Set them together with `seed` to share them. */
+  readonly tables?: { readonly pairs: FingerprintTable; readonly networks: FingerprintTable } | undefined;
 }
 
 /**
- * Verified peers in this process's memory. A verified peer is a pair of network and session. A full table stores no new peers.
+ * Verified peers in this process's memory, or in memory that several processes share. A verified peer is a pair of network and session. A full table stores no new peers.
  *
  * If an unverified peer has the same fingerprint as a verified peer, it also counts as verified. It then has its own failure
  * bucket, and the failure bucket of its network does not limit it.
  */
 export class MemoryVerifiedPeers implements VerifiedPeers {
-  readonly #pairs: GrowingTable;
-  readonly #networks: GrowingTable;
+  readonly #pairs: FingerprintTable;
+  readonly #networks: FingerprintTable;
+  /** The high half of the current fingerprint. */
+  readonly #highs: number[] = [];
   readonly #fingerprint: Fingerprint;
   readonly #ttlMs: number;
 
   constructor(options: MemoryVerifiedPeersOptions) {
-    this.#pairs = new GrowingTable(options.entriesMax);
-    this.#networks = new GrowingTable(options.entriesMax);
+    this.#pairs = options.tables?.pairs ?? new GrowingTable(options.entriesMax);
+    this.#networks = options.tables?.networks ?? new GrowingTable(options.entriesMax);
     this.#fingerprint = new Fingerprint(options.seed ?? randomSeed());
     this.#ttlMs = options.ttlMs;
   }
@@ -56,17 +61,37 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
     return this.#isMarked(this.#networks, nowMs);
   }
 
-  #mark(table: GrowingTable, nowMs: number): void {
-    const slot = table.claim(this.#fingerprint.low, this.#fingerprint.high, nowMs);
-    if (slot !== NO_SLOT) table.setExpiry(slot, nowMs + this.#ttlMs);
+  #mark(table: FingerprintTable, nowMs: number): void {
+    this.#inTable(table, () => {
+      const slot = table.claim(this.#fingerprint.low, this.#fingerprint.high, nowMs);
+      if (slot !== NO_SLOT) table.setExpiry(slot, nowMs + this.#ttlMs);
+      return true;
+    });
   }
 
-  #isMarked(table: GrowingTable, nowMs: number): boolean {
-    const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
-    if (slot === NO_SLOT) return false;
-    // If the expiry is more than `#ttlMs` ahead, the clock was set back after the entry was stored. The entry then counts as
-    // expired. So an entry may end too early, but never too late.
-    const leftMs = table.expiryMs(slot) - nowMs;
-    return leftMs > 0 && leftMs <= this.#ttlMs;
+  #isMarked(table: FingerprintTable, nowMs: number): boolean {
+    return this.#inTable(table, () => {
+      const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
+      if (slot === NO_SLOT) return false;
+      // If the expiry is more than `#ttlMs` ahead, the clock was set back after the entry was stored. The entry then counts as
+      // expired. So an entry may end too early, but never too late.
+      const leftMs = table.expiryMs(slot) - nowMs;
+      return leftMs > 0 && leftMs <= this.#ttlMs;
+    });
+  }
+
+  /** Runs an operation on the entry of the current fingerprint. Returns `false` if the table is busy: the peer then counts as unverified. */
+  #inTable(table: FingerprintTable, operate: () => boolean): boolean {
+    this.#highs[0] = this.#fingerprint.high;
+    try {
+      table.enter(this.#highs, 1);
+    } catch {
+      return false;
+    }
+    try {
+      return operate();
+    } finally {
+      table.leave();
+    }
   }
 }

@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+
+/** Number of processes that can use one shared file at the same time. */
+export const PROCESS_SLOTS = 256;
+/** Length of a process slot in 32-bit words: pid, start time (two words), generation. */
+const SLOT_WORDS = 4;
+export const PROCESS_SLOTS_BYTES = PROCESS_SLOTS * SLOT_WORDS * 4;
+
+const [PID, START_LOW, START_HIGH, GENERATION] = [0, 1, 2, 3];
+/** The low bits of a lock word are the number of a process slot, counted from 1. The other bits are the generation of the slot. */
+const SLOT_BITS = 9;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
+const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
+
+/**
+ * The processes that use a shared file. Each has a slot, and an id that is unique for the life of the file: the number of the slot and its
+ * generation. So a process that gets the slot of a dead process is never taken for it.
+ */
+export class ProcessSlots {
+  readonly #words: Int32Array;
+
+  /** `words`: `PROCESS_SLOTS_BYTES` bytes of the shared file. */
+  constructor(words: Int32Array) {
+    this.#words = words;
+  }
+
+  /** Takes a slot for this process. Returns the id of the process, above 0. Throws if all slots belong to running processes. */
+  join(pid: number = process.pid): number {
+    const start = startTime(pid);
+    if (start === undefined) throw new Error(`process ${pid} is not running`);
+    for (let slot = 0; slot < PROCESS_SLOTS; slot++) {
+      const at = slot * SLOT_WORDS;
+      const held = Atomics.load(this.#words, at + PID);
+      if (held !== 0 && this.#isRunning(slot)) continue;
+      // A negative pid marks a process that is joining: its start time is not written yet.
+      if (Atomics.compareExchange(this.#words, at + PID, held, -pid) !== held) continue;
+      const generation = (Atomics.add(this.#words, at + GENERATION, 1) + 1) & GENERATION_MASK;
+      Atomics.store(this.#words, at + START_LOW, Number(start & 0xffff_ffffn) | 0);
+      Atomics.store(this.#words, at + START_HIGH, Number(start >> 32n) | 0);
+      Atomics.store(this.#words, at + PID, pid);
+      return (generation << SLOT_BITS) | (slot + 1);
+    }
+    throw new Error(`more than ${PROCESS_SLOTS} processes use the shared file`);
+  }
+
+  /** Gives the slot of a process back. */
+  leave(id: number): void {
+    if (this.#isCurrent(id)) Atomics.store(this.#words, slotOf(id) * SLOT_WORDS + PID, 0);
+  }
+
+  /** Whether the process with this id is still running. A process that ended and was not yet reaped does not run. */
+  isRunning(id: number): boolean {
+    return this.#isCurrent(id) && this.#isRunning(slotOf(id));
+  }
+
+  #isCurrent(id: number): boolean {
+    const slot = slotOf(id);
+    if (slot < 0 || slot >= PROCESS_SLOTS) return false;
+    const generation = Atomics.load(this.#words, slot * SLOT_WORDS + GENERATION) & GENERATION_MASK;
+    return generation === id >>> SLOT_BITS;
+  }
+
+  #isRunning(slot: number): boolean {
+    const at = slot * SLOT_WORDS;
+    const pid = Atomics.load(this.#words, at + PID);
+    if (pid === 0) return false;
+    const start = startTime(Math.abs(pid));
+    if (start === undefined || pid < 0) return start !== undefined;
+    const low = BigInt(Atomics.load(this.#words, at + START_LOW) >>> 0);
+    const high = BigInt(Atomics.load(this.#words, at + START_HIGH) >>> 0);
+    return ((high << 32n) | low) === start;
+  }
+}
+
+function slotOf(id: number): number {
+  return (id & SLOT_MASK) - 1;
+}
+
+/** Number of the state and of the start time among the fields after the name in /proc/<pid>/stat (proc(5)). */
+const STATE_FIELD = 0;
+const START_FIELD = 19;
+
+/** Returns the start time of a process, in clock ticks since boot; `undefined` if it has ended. */
+function startTime(pid: number): bigint | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name is in parentheses and may contain any character.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state, start] = [fields[STATE_FIELD], fields[START_FIELD]];
+    if (state === "Z" || state === "X" || start === undefined) return undefined;
+    return BigInt(start);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,62 @@
+import { TableBusyError } from "../table.ts";
+
+/** Number of reads of the lock word before the process sleeps between two reads. An operation takes about 1 µs. */
+const SPINS = 500;
+/** Sleep between two reads, in ms. The holder of the lock may have to wait for a CPU. */
+const SLEEP_MS = 0.05;
+/** Time after which the holder of the lock is checked, in ms. */
+const CHECK_AFTER_MS = 5;
+/** Maximum waiting time for a lock whose holder is running, in ms. */
+export const WAIT_MS_MAX = 500;
+
+const FREE = 0;
+
+export interface SegmentLockParts {
+  /** The id of this process; see `ProcessSlots`. */
+  readonly self: number;
+  readonly isRunning: (id: number) => boolean;
+  /** A monotonic clock, in ms. */
+  readonly monotonic: () => number;
+}
+
+/**
+ * A spin lock in shared memory. The lock word is the id of the process that holds the lock, or 0.
+ *
+ * If the holder was killed, the next process takes the lock over. The holder may have been killed between two writes, so the process must
+ * repair the data first.
+ */
+export class SegmentLock {
+  readonly #parts: SegmentLockParts;
+
+  constructor(parts: SegmentLockParts) {
+    this.#parts = parts;
+  }
+
+  /** Returns `true` if the lock was taken over from a killed process. Throws `TableBusyError` after `WAIT_MS_MAX`. */
+  acquire(words: Int32Array, at: number): boolean {
+    return Atomics.compareExchange(words, at, FREE, this.#parts.self) === FREE ? false : this.#wait(words, at);
+  }
+
+  release(words: Int32Array, at: number): void {
+    Atomics.store(words, at, FREE);
+  }
+
+  #wait(words: Int32Array, at: number): boolean {
+    const { self, isRunning, monotonic } = this.#parts;
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (Atomics.load(words, at) === FREE && Atomics.compareExchange(words, at, FREE, self) === FREE) return false;
+    }
+    const startedMs = monotonic();
+    for (;;) {
+      const holder = Atomics.compareExchange(words, at, FREE, self);
+      if (holder === FREE) return false;
+      const waitedMs = monotonic() - startedMs;
+      if (waitedMs >= CHECK_AFTER_MS && !isRunning(holder)) {
+        if (Atomics.compareExchange(words, at, holder, self) === holder) return true;
+        continue;
+      }
+      if (waitedMs >= WAIT_MS_MAX) throw new TableBusyError();
+      Bun.sleepSync(SLEEP_MS);
+    }
+  }
+}

@@ -1,0 +1,196 @@
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { messageOf } from "../../core/cause.ts";
+import { StoreError } from "../../core/start-error.ts";
+import { PROCESS_SLOTS_BYTES } from "./process-slots.ts";
+
+/** Length of the file's header in bytes: one page. The process slots follow it, then the tables. */
+const HEADER_BYTES = 4096;
+const KEY_BYTES = 16;
+const MODE = 0o600;
+const MODE_MASK = 0o777;
+/** Number of zero bytes that are written at a time to reserve the blocks of a new file. */
+const CHUNK_BYTES = 1024 * 1024;
+/** Says what the file is, and the version of its layout. A process of another version does not use the file. */
+const MAGIC = "sallyport-shared-1";
+
+/** What a file must have in common with this process to be used: see `isUsable`. */
+interface Identity {
+  readonly magic: string;
+  /** The tables of another boot hold times of a clock that may have been set since. Memory files do not survive a boot. */
+  readonly bootId: string;
+  /** The namespace of process ids: the ids in the process slots mean nothing in another one. */
+  readonly pidNamespace: string;
+  /** The sizes of the tables. */
+  readonly tables: readonly number[];
+}
+
+interface Header extends Identity {
+  /** The secret seed of all fingerprints, base64 of 16 bytes. */
+  readonly key: string;
+  /** When the file was created, in Unix ms. The tables hold every reservation since then. */
+  readonly createdMs: number;
+}
+
+export interface SharedFileOptions {
+  readonly path: string;
+  /** The size of each table in bytes. */
+  readonly tables: readonly number[];
+  readonly nowMs: number;
+}
+
+/** A file that several processes have mapped into their memory. */
+export interface SharedFile {
+  readonly buffer: ArrayBuffer;
+  readonly slots: Int32Array;
+  /** The offset of each table in `buffer`. */
+  readonly offsets: readonly number[];
+  readonly key: Uint8Array;
+  readonly createdMs: number;
+  /** Whether this call created the file. */
+  readonly isNew: boolean;
+}
+
+/**
+ * Opens the shared file, or creates it. A file of another boot, layout or size is replaced: its reservations are lost, so its creation time is
+ * new. Throws `StoreError` if there is no room for the file, or if the file belongs to somebody else.
+ *
+ * Processes that already use a replaced file keep it. So only one process, the supervisor, may call this with new sizes.
+ */
+export function openSharedFile(options: SharedFileOptions): SharedFile {
+  try {
+    const opened = openExisting(options);
+    if (opened !== undefined) return opened;
+    const isOwn = create(options);
+    const created = openExisting(options);
+    if (created === undefined) throw new Error("another process replaced it");
+    return { ...created, isNew: isOwn };
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    throw new StoreError(`stores.shared_file ${options.path}: ${reasonOf(error, options)}`, { cause: error });
+  }
+}
+
+function openExisting({ path, tables }: SharedFileOptions): SharedFile | undefined {
+  const fd = openIfThere(path);
+  if (fd === undefined) return undefined;
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw new StoreError(`stores.shared_file ${path}: not a regular file`);
+    if (stat.uid !== process.getuid?.()) throw new StoreError(`stores.shared_file ${path}: belongs to another user`);
+    if ((stat.mode & MODE_MASK) !== MODE) throw new StoreError(`stores.shared_file ${path}: its mode must be 0600`);
+    const header = readHeader(fd);
+    if (header === undefined || stat.size !== fileBytes(tables) || !isUsable(header, identity(tables))) return undefined;
+    // By the descriptor, not by the path: the path may name another file by now.
+    const { buffer } = Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
+    return {
+      buffer,
+      slots: new Int32Array(buffer, HEADER_BYTES, PROCESS_SLOTS_BYTES / Int32Array.BYTES_PER_ELEMENT),
+      offsets: tables.map((_, at) => tablesAt(tables.slice(0, at))),
+      key: Buffer.from(header.key, "base64"),
+      createdMs: header.createdMs,
+      isNew: false,
+    };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Creates the file under another name, reserves all its blocks, and then gives it its name. So no process sees an incomplete file. Returns
+ * `false` if another process was faster.
+ */
+function create({ path, tables, nowMs }: SharedFileOptions): boolean {
+  const next = `${path}.${process.pid}`;
+  const key = Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64");
+  const header: Header = { ...identity(tables), key, createdMs: nowMs };
+  const fd = openSync(next, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
+  try {
+    // A hole in the file would kill the process with SIGBUS when it is first used and no block is left.
+    const zeros = new Uint8Array(CHUNK_BYTES);
+    for (let left = fileBytes(tables); left > 0; ) left -= writeSync(fd, zeros, 0, Math.min(left, CHUNK_BYTES));
+    const encoded = new TextEncoder().encode(JSON.stringify(header));
+    writeSync(fd, encoded, 0, encoded.byteLength, 0);
+    return moveTo(path, next);
+  } finally {
+    rmSync(next, { force: true });
+    closeSync(fd);
+  }
+}
+
+/** Moves the new file to `path`. Replaces an unusable file. Returns `false` if there is a file that was not there before. */
+function moveTo(path: string, next: string): boolean {
+  if (existsSync(path)) renameSync(next, path);
+  else {
+    try {
+      linkSync(next, path);
+    } catch (error) {
+      if (codeOf(error) === "EEXIST") return false;
+      throw error;
+    }
+  }
+  return true;
+}
+
+function readHeader(fd: number): Header | undefined {
+  const page = new Uint8Array(HEADER_BYTES);
+  readSync(fd, page, 0, HEADER_BYTES, 0);
+  try {
+    return JSON.parse(new TextDecoder().decode(page.subarray(0, page.indexOf(0))));
+  } catch {
+    return undefined;
+  }
+}
+
+function isUsable(header: Header, own: Identity): boolean {
+  const { magic, bootId, pidNamespace, tables, key, createdMs } = header;
+  const isOwn = magic === own.magic && bootId === own.bootId && pidNamespace === own.pidNamespace;
+  const isWhole = typeof key === "string" && Buffer.from(key, "base64").byteLength === KEY_BYTES && Number.isFinite(createdMs);
+  return isOwn && isWhole && String(tables) === String(own.tables);
+}
+
+function identity(tables: readonly number[]): Identity {
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  return { magic: MAGIC, bootId, pidNamespace: readlinkSync("/proc/self/ns/pid"), tables };
+}
+
+function tablesAt(before: readonly number[]): number {
+  return HEADER_BYTES + PROCESS_SLOTS_BYTES + before.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+function fileBytes(tables: readonly number[]): number {
+  return tablesAt(tables);
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function reasonOf(error: unknown, { tables }: SharedFileOptions): string {
+  const code = codeOf(error);
+  const mebibytes = Math.ceil(fileBytes(tables) / 1024 / 1024);
+  if (code === "ENOSPC") return `no room for ${mebibytes} MiB; lower the *.entries_max settings or choose another file system`;
+  if (code === "ELOOP") return "is a symbolic link";
+  return messageOf(error);
+}

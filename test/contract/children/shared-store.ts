@@ -1,0 +1,38 @@
+/**
+ * One process of a gateway with a shared file. `bun shared-store.ts PATH`: answers the calls that arrive as messages, in order.
+ *
+ * Its clock is the time in each message.
+ */
+import { Refusal } from "../../../src/core/refusal.ts";
+import { openSharedFileStores } from "../../../src/stores/shared/open.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import type { SharedCall, SharedResult } from "../support/shared-processes.ts";
+import { SHARED_SETTINGS } from "../support/shared-settings.ts";
+
+const [path = ""] = process.argv.slice(2);
+const clock = new ManualClock(0);
+const stores = openSharedFileStores({ ...SHARED_SETTINGS, path }, clock);
+
+process.on("message", ({ id, nowMs, call }: SharedCall) => {
+  clock.step(nowMs - clock.now());
+  process.send?.({ id, ...answer(call, nowMs) } satisfies SharedResult);
+});
+process.send?.({ id: 0, value: "ready" } satisfies SharedResult);
+
+function answer(call: SharedCall["call"], nowMs: number): Omit<SharedResult, "id"> {
+  const shadowRefusals: string[] = [];
+  try {
+    switch (call.method) {
+      case "reserve":
+        return { value: stores.replay.reserve(...call.args) };
+      case "take":
+        return { value: stores.buckets.take(call.demands, nowMs, (scope) => void shadowRefusals.push(scope)), shadowRefusals };
+      case "spend":
+        return { value: stores.buckets.spend(call.demands, nowMs) };
+      case "check":
+        return { value: stores.buckets.check(call.demand, nowMs, call.tokens) };
+    }
+  } catch (error) {
+    return { refusal: error instanceof Refusal ? error.reason : String(error) };
+  }
+}

@@ -13,7 +13,7 @@ import { KeyRing } from "../crypto/key-ring.ts";
 import { openHub } from "../hub/open.ts";
 import { watchClock } from "../observe/clock-watch.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
-import type { ProtocolName } from "../rpc/protocol.ts";
+import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { gatewayService } from "../service/gateway-service.ts";
 import { publicEndpoints } from "../service/public/endpoints.ts";
 import { openStores } from "../stores/open.ts";
@@ -66,8 +66,6 @@ export interface GatewayOptions {
 }
 
 const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
-
-const PROTOCOLS: readonly ProtocolName[] = ["connect", "grpc-web", "grpc-web-text", "grpc"];
 
 /**
  * Builds all parts of the gateway and starts them. If one part fails to start, stops the parts that already run and throws
@@ -143,7 +141,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   undo.defer(() => admin.close());
   metrics.beforeRender(() => {
     stores.sample(metrics);
-    hub.sample(metrics, PROTOCOLS);
+    hub.sample(metrics, PROTOCOL_NAMES);
   });
   const clockWatch = watchClock({ clock, log, metrics });
   undo.defer(() => clockWatch.stop());

@@ -2,7 +2,9 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { CodecName } from "./codec.ts";
 import type { HeaderReader, HttpReply, ResponseHeaders } from "./http.ts";
 
-export type ProtocolName = "connect" | "grpc-web" | "grpc-web-text" | "grpc";
+/** The names of the protocols, for logs and metrics. gRPC-Web has the name of the form of its response. */
+export const PROTOCOL_NAMES = ["connect", "grpc-web", "grpc-web-text", "grpc"] as const;
+export type ProtocolName = (typeof PROTOCOL_NAMES)[number];
 
 /** The form of a body: its bytes as they are, or in base64. Only gRPC-Web text has base64. */
 export type BodyForm = "binary" | "base64";

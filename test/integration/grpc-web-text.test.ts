@@ -8,6 +8,7 @@ import {
   SubscribeEventsRequestSchema,
 } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame, FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "../../src/rpc/frame.ts";
+import { PROTOCOL_NAMES } from "../../src/rpc/protocol.ts";
 import { piecesOf } from "../support/grpc-web-text.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
@@ -45,6 +46,11 @@ function framesIn(bytes: Buffer): { readonly flags: number; readonly message: Bu
   }
   return frames;
 }
+
+test("the number of streams is exported for every protocol, even if there is none", async () => {
+  const text = await (await fetch(`${world.gateway.adminUrl}/metrics`)).text();
+  for (const name of PROTOCOL_NAMES) expect(text).toContain(`sallyport_streams{protocol="${name}"} 0\n`);
+});
 
 test("each frame of a stream is sent as a padded piece of its own, so that it can be decoded when it arrives", async () => {
   const device = await world.login();

@@ -13,6 +13,7 @@ import { openEdge } from "../../src/transport/bun/edge.ts";
 import { openGrpcListener } from "../../src/transport/h2/grpc-listener.ts";
 import type { Listener } from "../../src/transport/listener.ts";
 import { PeerResolver } from "../../src/transport/peer/peer-address.ts";
+import { createGrpcWebTextTransport } from "./grpc-web-text.ts";
 import { SILENT_LOG } from "./silent-log.ts";
 import { UNGUARDED } from "./unguarded.ts";
 
@@ -68,3 +69,9 @@ export const H2_VARIANTS: readonly H2Variant[] = [
   { name: "Connect JSON on the edge", open: onEdge(createConnectTransport, false) },
   { name: "gRPC-Web on the edge", open: onEdge(createGrpcWebTransport, true) },
 ];
+
+/** gRPC-Web text serves every method except bidirectional streams. */
+export const TEXT_VARIANT: H2Variant = {
+  name: "gRPC-Web text on the edge",
+  open: ({ edge }) => createGrpcWebTextTransport({ baseUrl: edge.url, httpVersion: "2" }),
+};

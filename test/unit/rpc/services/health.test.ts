@@ -6,11 +6,12 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from "../../../../src/gen/grpc/health/v1/health_pb.ts";
 import { Health } from "../../../../src/rpc/services/health.ts";
-import { H2_VARIANTS, openRpcListeners, type RpcListeners } from "../../../support/rpc-listeners.ts";
+import { H2_VARIANTS, openRpcListeners, type RpcListeners, TEXT_VARIANT } from "../../../support/rpc-listeners.ts";
 import { until } from "../../../support/until.ts";
 
 const GATEWAY = "sallyport.v1.Gateway";
 const WATCHERS_MAX = 3;
+const VARIANTS = [...H2_VARIANTS, TEXT_VARIANT];
 
 let health: Health;
 let listeners: RpcListeners;
@@ -70,12 +71,12 @@ class Watch {
 type HealthClient = ReturnType<typeof clientOf>;
 
 function clientOf(at = 0) {
-  const variant = H2_VARIANTS[at];
+  const variant = VARIANTS[at];
   if (variant === undefined) throw new RangeError("no such variant");
   return createClient(HealthService, variant.open(listeners));
 }
 
-describe.each(H2_VARIANTS.map(({ name }, at) => [name, at] as const))("%s", (_, at) => {
+describe.each(VARIANTS.map(({ name }, at) => [name, at] as const))("%s", (_, at) => {
   test("a probe learns how the server and each of its services are", async () => {
     health.set(GATEWAY, false);
     const client = clientOf(at);

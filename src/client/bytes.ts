@@ -32,8 +32,9 @@ export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 /** Fills the given array with random bytes. */
-export type FillRandom = (bytes: Uint8Array<ArrayBuffer>) => void;
+export type FillRandom = (bytes: Uint8Array) => void;
 
 export const systemRandom: FillRandom = (bytes) => {
-  crypto.getRandomValues(bytes);
+  // The random bytes are copied, because WebCrypto does not fill bytes in a SharedArrayBuffer.
+  bytes.set(crypto.getRandomValues(new Uint8Array(bytes.byteLength)));
 };

@@ -27,7 +27,7 @@ const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
 /**
  * Creates a connect-es transport: the Connect protocol over `fetch`, with binary messages.
  *
- * `createConnectTransport` of @connectrpc/connect-web speaks the same protocol. Its JSON codec adds a fifth to a bundle.
+ * `createConnectTransport` of `@connectrpc/connect-web` speaks the same protocol. Its JSON codec adds a fifth to a bundle.
  */
 export function fetchTransport({ baseUrl, fetch: send = globalFetch }: FetchTransportOptions): Transport {
   return {

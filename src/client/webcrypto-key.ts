@@ -36,13 +36,15 @@ export interface GenerateDeviceKeyOptions {
 /**
  * Creates a random device key. The private key cannot be exported if WebCrypto supports one of the algorithms.
  *
- * If WebCrypto supports none of them, the key is an `ExportableDeviceKey` of @noble/ed25519. Rejects with a `SallyportError` of
+ * If WebCrypto supports none of them, the key is an `ExportableDeviceKey` of `@noble/ed25519`. Rejects with a `SallyportError` of
  * code `key_unsupported` if `algorithms` does not name `EdDSA` in this case.
  */
-export async function generateDeviceKey(
-  options: GenerateDeviceKeyOptions = {},
-  subtle: Subtle = systemSubtle(),
-): Promise<DeviceKey> {
+export function generateDeviceKey(options: GenerateDeviceKeyOptions = {}): Promise<DeviceKey> {
+  return generateKeyBy(systemSubtle(), options);
+}
+
+/** `generateDeviceKey` with another WebCrypto than the runtime's. */
+export async function generateKeyBy(subtle: Subtle, options: GenerateDeviceKeyOptions): Promise<DeviceKey> {
   const { algorithms = ["EdDSA", "ES256"] } = options;
   for (const algorithm of algorithms) {
     const key = await generateNative(algorithm, subtle);

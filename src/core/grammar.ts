@@ -1,13 +1,19 @@
-import {
-  DEVICE_SESSION_ID_MAX,
-  EVENT_ID_MAX,
-  MESSAGE_TYPE_MAX,
-  REQUEST_ID_MAX,
-  REQUEST_ID_MIN,
-  USER_ID_MAX,
-} from "./limits.ts";
+/** The grammars of the contract (proto/README.md, "Envelope rules"), with their maximum lengths. The client imports this file too. */
 
-/** The grammars of the contract (proto/README.md, "Envelope rules"), with their maximum lengths. */
+/** Maximum length of a device session id. */
+export const DEVICE_SESSION_ID_MAX = 128;
+/** Maximum length of a message type or event type. */
+export const MESSAGE_TYPE_MAX = 128;
+/**
+ * Maximum length of an event id. It is bounded because clients send event ids back in `resume_after`. A UUID has 36 characters.
+ */
+export const EVENT_ID_MAX = 128;
+/** Minimum length of a request id. */
+export const REQUEST_ID_MIN = 8;
+/** Maximum length of a request id. */
+export const REQUEST_ID_MAX = 128;
+/** Maximum length of a user id. It is bounded because user ids are part of event audiences and bucket keys. */
+export const USER_ID_MAX = 256;
 
 export const PROTOCOL_VERSION = "v1";
 /** The only message type of SubscribeEvents. */

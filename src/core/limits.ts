@@ -1,26 +1,11 @@
 /** Fixed bounds. Bounds that an operator can set are in config/schema.ts. Relations between settings are in config/rules.ts. */
 
-/** Maximum length of a device session id, set by the contract (proto/README.md, "Envelope rules"). */
-export const DEVICE_SESSION_ID_MAX = 128;
-/** Maximum length of a message type or event type, set by the contract (proto/README.md, "Envelope rules"). */
-export const MESSAGE_TYPE_MAX = 128;
-/**
- * Maximum length of an event id. It is bounded because clients send event ids back in `resume_after`. A UUID has 36 characters.
- */
-export const EVENT_ID_MAX = 128;
 /**
  * Maximum length of the push feed's cursor. It is bounded because the gateway stores the cursor and sends it back on a
  * reconnect.
  */
 export const CURSOR_CHARS_MAX = 1024;
-/** Minimum length of a request id, set by the contract (proto/README.md, "Envelope rules"). */
-export const REQUEST_ID_MIN = 8;
-/** Maximum length of a request id, set by the contract (proto/README.md, "Envelope rules"). */
-export const REQUEST_ID_MAX = 128;
 export const PAYLOAD_HASH_BYTES = 32;
-
-/** Maximum length of a user id. It is bounded because user ids are part of event audiences and bucket keys. */
-export const USER_ID_MAX = 256;
 
 /**
  * Maximum size of a request without its payload. It covers the envelope, the signature and the framing, with every field at its

@@ -1,6 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { isMessageType, isReservedType } from "../core/grammar.ts";
-import { MESSAGE_TYPE_MAX } from "../core/limits.ts";
+import { isMessageType, isReservedType, MESSAGE_TYPE_MAX } from "../core/grammar.ts";
 import {
   type ApiCall,
   ApiError,

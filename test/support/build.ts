@@ -1,5 +1,6 @@
-/** `bun run build` compiles the gateway to one executable, `dist/sallyport`. */
-import { join } from "node:path";
+/** `bun run build` compiles the gateway to one executable, `dist/sallyport`, and packs the client, `dist/sallyport-client-VERSION.tgz`. */
+import { join, relative } from "node:path";
+import { CLIENT_PACKAGE, packClient } from "./client-package/pack.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -14,3 +15,5 @@ const result = await Bun.build({
 for (const log of result.logs) process.stderr.write(`${log.message}\n`);
 if (!result.success) process.exit(1);
 process.stdout.write("dist/sallyport\n");
+await Bun.write(CLIENT_PACKAGE, await packClient());
+process.stdout.write(`${relative(root, CLIENT_PACKAGE)}\n`);

@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { settingsTable } from "../../src/config/settings-table.ts";
 import { METRICS, type MetricDeclaration } from "../../src/core/metric-table.ts";
 
+import { apiReference } from "./client-package/api-reference.ts";
+
 const root = join(import.meta.dir, "../..");
 
 /** Each generated table: the page, the name of its markers, and what stands between them. */
 const TABLES = [
   { path: "src/config/README.md", name: "settings", render: settingsTable },
   { path: "src/observe/README.md", name: "metrics", render: metricsTable },
+  { path: "src/client/README.md", name: "api", render: apiReference },
 ] as const;
 
 /** Every page with generated content, as it should be. Throws if a page lacks its markers. */

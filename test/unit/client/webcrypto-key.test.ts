@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { DeviceKey } from "../../../src/client/device-key.ts";
 import type { Subtle } from "../../../src/client/ed25519.ts";
 import { SallyportError } from "../../../src/client/errors.ts";
-import { generateDeviceKey, WebCryptoDeviceKey } from "../../../src/client/webcrypto-key.ts";
+import { generateDeviceKey, generateKeyBy, WebCryptoDeviceKey } from "../../../src/client/webcrypto-key.ts";
 import { deviceKey, isStrictDeviceKey } from "../../../src/crypto/device-key.ts";
 import { NO_ED25519 } from "./no-ed25519.ts";
 import { failureOf } from "./test-client.ts";
@@ -46,7 +46,7 @@ describe("a generated device key", () => {
   });
 
   test("is P-256 where there is no Ed25519, and where the caller wants it", async () => {
-    for (const key of [await generateDeviceKey({}, ONLY_P256), await generateDeviceKey({ algorithms: ["ES256"] })]) {
+    for (const key of [await generateKeyBy(ONLY_P256, {}), await generateDeviceKey({ algorithms: ["ES256"] })]) {
       if (!(key instanceof WebCryptoDeviceKey)) throw new Error("not a key of WebCrypto");
       expect(key).toMatchObject({ algorithm: "ES256", publicKey: { byteLength: 65 }, privateKey: { extractable: false } });
       expect(key.publicKey[0]).toBe(4);
@@ -56,7 +56,7 @@ describe("a generated device key", () => {
 
   test("is a key of @noble/ed25519 where WebCrypto has neither, or does not exist", async () => {
     for (const subtle of [NO_ED25519, null]) {
-      const key = await generateDeviceKey({}, subtle);
+      const key = await generateKeyBy(subtle, {});
       expect(key).not.toBeInstanceOf(WebCryptoDeviceKey);
       expect(key.algorithm).toBe("EdDSA");
       await expectAcceptedByGateway(key);
@@ -64,7 +64,7 @@ describe("a generated device key", () => {
   });
 
   test("is refused where the runtime makes none of the wanted algorithms", async () => {
-    const error = await failureOf(generateDeviceKey({ algorithms: ["ES256"] }, NO_ED25519));
+    const error = await failureOf(generateKeyBy(NO_ED25519, { algorithms: ["ES256"] }));
     expect(error).toBeInstanceOf(SallyportError);
     expect(error).toMatchObject({ code: "key_unsupported" });
   });

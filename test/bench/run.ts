@@ -10,11 +10,23 @@ import { es256 } from "./es256.ts";
 import { execute } from "./execute.ts";
 import { memory } from "./memory.ts";
 import { mux } from "./mux.ts";
+import { polls } from "./polls.ts";
 import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 import { slowReader } from "./slow-reader.ts";
 
-export const BENCHMARKS: readonly Benchmark[] = [execute, es256, rpc, mux, admission, push, slowReader, memory, amplification];
+export const BENCHMARKS: readonly Benchmark[] = [
+  execute,
+  es256,
+  rpc,
+  mux,
+  admission,
+  push,
+  slowReader,
+  memory,
+  polls,
+  amplification,
+];
 
 /**
  * Other load on the machine only increases a figure. A benchmark over its bound is repeated up to twice; a real regression stays over the

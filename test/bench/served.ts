@@ -7,6 +7,7 @@ const MAIN = join(import.meta.dir, "../../src/main.ts");
 export interface Served {
   readonly edgeUrl: string;
   readonly grpcUrl: string;
+  readonly adminUrl: string;
   /** Resident memory, in megabytes. */
   residentMb(): Promise<number>;
   /** The peak of resident memory so far, in megabytes. */
@@ -22,6 +23,7 @@ export async function serve(settings: Readonly<Record<string, string>>): Promise
   return {
     edgeUrl: edge,
     grpcUrl: grpc,
+    adminUrl: admin,
     residentMb: () => megabytes(child.pid, "VmRSS"),
     peakMb: () => megabytes(child.pid, "VmHWM"),
     async stop() {

@@ -4,9 +4,14 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { privateKeyObject, rawPublicKey, sha256, signEd25519 } from "../../src/crypto/ed25519.ts";
 import { requestSigningInput } from "../../src/crypto/signing-input.ts";
-import { ExecuteCommandRequestSchema, SubscribeEventsRequestSchema } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import {
+  ExecuteCommandRequestSchema,
+  FetchEventsRequestSchema,
+  SubscribeEventsRequestSchema,
+} from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame } from "../../src/rpc/frame.ts";
 
+export const FETCH_PATH = "/sallyport.v1.Gateway/FetchEvents";
 export const SUBSCRIBE_PATH = "/sallyport.v1.Gateway/SubscribeEvents";
 
 const privateKey = privateKeyObject(new Uint8Array(32).fill(7));
@@ -18,6 +23,11 @@ export const DEVICE_PUBLIC_KEY = Buffer.from(rawPublicKey(privateKey)).toString(
 /** An encoded ExecuteCommand request with a new request id and no payload. */
 export function command(deviceSessionId: string, messageType: string): Uint8Array<ArrayBuffer> {
   return toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, signed(deviceSessionId, messageType)));
+}
+
+/** An encoded FetchEvents request with an empty payload. It waits for the maximum time. */
+export function poll(deviceSessionId: string): Uint8Array<ArrayBuffer> {
+  return toBinary(FetchEventsRequestSchema, create(FetchEventsRequestSchema, signed(deviceSessionId, "gateway.fetch")));
 }
 
 /** An encoded SubscribeEvents request in one frame: the whole request body. */

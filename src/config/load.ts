@@ -3,9 +3,10 @@ import { ConfigError } from "./problem.ts";
 import { type Rule, ruleViolations } from "./rules.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
 import type { RawSetting } from "./source.ts";
-import { type Environment, FILE_VARIABLE, fromEnvironment } from "./source-environment.ts";
+import { type Environment, fromEnvironment } from "./source-environment.ts";
 import { fromFile } from "./source-file.ts";
 import { fromFlags } from "./source-flags.ts";
+import { FILE_VARIABLE } from "./variables.ts";
 
 export interface ConfigSources {
   /** The command-line arguments after the name of the command. */

@@ -2,13 +2,12 @@ import { redactedKey } from "./problem.ts";
 import { CONFIG_KEYS, variableOf } from "./schema.ts";
 import { addText, type RawSetting, type SourceValues } from "./source.ts";
 import { suggest } from "./suggest.ts";
+import { FILE_VARIABLE, PROFILE_VARIABLE } from "./variables.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "SALLYPORT_";
-/** The environment variable that contains the path of the configuration file. It is not a setting. */
-export const FILE_VARIABLE = "SALLYPORT_CONFIG";
-
+const NOT_SETTINGS: ReadonlySet<string> = new Set([FILE_VARIABLE, PROFILE_VARIABLE]);
 const KEY_OF = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]));
 
 /** Reads the settings of `SALLYPORT_*` variables. */
@@ -16,12 +15,12 @@ export function fromEnvironment(environment: Environment): SourceValues {
   const settings: RawSetting[] = [];
   const problems: string[] = [];
   for (const [variable, text] of Object.entries(environment)) {
-    if (text === undefined || !variable.startsWith(PREFIX) || variable === FILE_VARIABLE) continue;
+    if (text === undefined || !variable.startsWith(PREFIX) || NOT_SETTINGS.has(variable)) continue;
     const key = KEY_OF.get(variable);
     const origin = `variable ${variable}`;
     if (key !== undefined) addText({ key, text, origin }, settings, problems);
     else if (!isServiceLink(variable, text)) {
-      problems.push(`${redactedKey(variable)}: unknown variable${suggest(variable, [...KEY_OF.keys(), FILE_VARIABLE])}`);
+      problems.push(`${redactedKey(variable)}: unknown variable${suggest(variable, [...KEY_OF.keys(), ...NOT_SETTINGS])}`);
     }
   }
   return { settings, problems };

@@ -1,0 +1,6 @@
+/** The environment variables that are not settings of the gateway. */
+
+/** The path of the configuration file. */
+export const FILE_VARIABLE = "SALLYPORT_CONFIG";
+/** The profile of the command line client. The gateway ignores it. */
+export const PROFILE_VARIABLE = "SALLYPORT_PROFILE";

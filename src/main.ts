@@ -7,6 +7,11 @@ interface Command {
   run(args: readonly string[], reloads: ReloadSignals): Promise<number>;
 }
 
+interface ClientCommand {
+  readonly HELP: string;
+  run(args: readonly string[]): Promise<number>;
+}
+
 /**
  * Each command is imported when it runs. So the signal handlers are installed first, and `keygen` does not load the gateway.
  */
@@ -19,32 +24,53 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "--version": () => import("./cli/version.ts"),
 };
 
-const USAGE = `usage: sallyport <command> [--config FILE] [--set KEY=VALUE …]
+/** The commands of the client. They do not load the gateway. SIGHUP ends them, because they have nothing to reload. */
+const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
+  login: () => import("./cli/login.ts"),
+  call: () => import("./cli/call.ts"),
+  whoami: () => import("./cli/whoami.ts"),
+  logout: () => import("./cli/logout.ts"),
+  completion: () => import("./cli/completion.ts"),
+};
 
-  serve    start the gateway in front of your backend
-  dev      start the gateway with an embedded backend, for development
-  demo     run a demonstration with two clients, in a few seconds
-  keygen   generate a signing key
-  version  print the versions of Sallyport and Bun
+const USAGE = `usage: sallyport <command> [OPTION …]
 
-Use sallyport <command> --help for details.`;
+  serve       start the gateway in front of your backend
+  dev         start the gateway with an embedded backend, for development
+  demo        run a demonstration with two clients, in a few seconds
+  keygen      generate a signing key
+  version     print the versions of Sallyport and Bun
+
+The client of a gateway:
+
+  login       log in with a code from an e-mail
+  call        send a signed command and print its verified answer
+  whoami      show the profile's session, user, keys and clock
+  logout      forget the profile's session and key
+  completion  print the completion script of a shell
+
+Use sallyport <command> --help for details. The client's exit codes are in sallyport call --help.`;
 
 const HELP = ["--help", "-h"];
 /** Error messages quote an unknown command only if it matches. Other text may be a secret, such as the value of a setting. */
 const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {
+  // A word that a shell completes may be `--help`.
+  if (all[0] === "completion" && all[1] === "candidates") return (await import("./cli/completion.ts")).run(all.slice(1));
   const wantsHelp = all[0] === "help" || all.some((each) => HELP.includes(each));
   const [name = "", ...args] = wantsHelp ? all.filter((each) => each !== "help" && !HELP.includes(each)) : all;
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  const loadClient = Object.hasOwn(CLIENT_COMMANDS, name) ? CLIENT_COMMANDS[name] : undefined;
   if (wantsHelp) {
-    console.log(load === undefined ? USAGE : (await load()).HELP);
+    console.log((await (load ?? loadClient)?.())?.HELP ?? USAGE);
     return 0;
   }
   if (load !== undefined) {
     const reloads = new ReloadSignals();
     return (await load()).run(args, reloads);
   }
+  if (loadClient !== undefined) return (await loadClient()).run(args);
   const unknown = `there is no command${COMMAND_NAME.test(name) ? ` ${name}` : " of this name"}`;
   console.error(name === "" ? USAGE : `sallyport: ${unknown}\n${USAGE}`);
   return 2;

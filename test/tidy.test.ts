@@ -34,7 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Packages and globals that only some folders may use. */
 const ONLY_IN: readonly { what: string; pattern: RegExp; where: RegExp }[] = [
   { what: "Elysia", pattern: /from "elysia"/, where: /^src\/transport\/bun\// },
-  { what: "process.env", pattern: /process\.env|Bun\.env/, where: /^src\/config\/load\.ts$/ },
+  { what: "process.env", pattern: /process\.env|Bun\.env/, where: /^src\/(config\/load|cli\/environment)\.ts$/ },
   { what: "Redis", pattern: /RedisClient|Bun\.redis/, where: /^src\/stores\/redis\// },
   { what: "foreign functions", pattern: /from "bun:ffi"/, where: /^src\/transport\/linux\// },
   { what: "SQLite", pattern: /from "bun:sqlite"/, where: /^src\/dev\// },
@@ -201,6 +201,31 @@ test("the client for browsers loads no module of Node or Bun, and only the packa
   const allowed = /^(@bufbuild\/protobuf|@connectrpc\/connect|@noble\/(ed25519|hashes))(\/|$)/;
   expect(reached.size).toBeGreaterThan(20);
   expect(packages.filter((name) => !allowed.test(name))).toEqual([]);
+});
+
+/** What the client of the command line loads. The gateway would make each of its commands start later. */
+const CLIENT_LOADS = /^src\/(cli|client|core|crypto|gen)\/|^src\/config\/(suggest|variables)\.ts$/;
+
+function loadedBy(start: string, graph: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const loaded = new Set<string>();
+  const visit = (path: string): void => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    for (const next of graph.get(path) ?? []) visit(next);
+  };
+  visit(start);
+  return loaded;
+}
+
+test("the commands of the client load nothing of the gateway, not even later", async () => {
+  const graph = loadGraph(await sources("src/**/*.ts"));
+  const commands = ["login", "call", "listen", "whoami", "logout"].filter((name) => graph.has(`src/cli/${name}.ts`));
+  expect(commands.length).toBeGreaterThan(3);
+  for (const name of commands) {
+    const loaded = [...loadedBy(`src/cli/${name}.ts`, graph)].filter((path) => !path.startsWith("src/gen/"));
+    expect(loaded.filter((path) => !CLIENT_LOADS.test(path))).toEqual([]);
+  }
+  expect([...loadedBy("src/cli/serve.ts", graph)].filter((path) => !CLIENT_LOADS.test(path)).length).toBeGreaterThan(50);
 });
 
 test("no rooms import each other in a circle", () => {

@@ -1,0 +1,22 @@
+/**
+ * Matches control characters, and characters that change the direction or the visibility of text. A server could use them to
+ * move the cursor, to hide text or to run commands of the terminal.
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/** Returns the text with each unprintable character as a JSON escape, such as `\u001b`. The text then fits on one line. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, escaped);
+}
+
+const CHARS_MAX = 300;
+
+/** Returns the printable form of a text of the server, for an error message of one line. Truncates long texts. */
+export function printableLine(text: string): string {
+  const short = text.length <= CHARS_MAX ? text : `${text.slice(0, CHARS_MAX)}…`;
+  return printable(short.toWellFormed());
+}
+
+function escaped(text: string): string {
+  return Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, "0")}`).join("");
+}

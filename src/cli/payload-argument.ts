@@ -1,0 +1,50 @@
+import { createReadStream } from "node:fs";
+import { whyUnreadable } from "../core/file-problem.ts";
+import { utf8Text } from "../core/json-body.ts";
+import { JsonTextError, scanJson } from "../core/json-text.ts";
+import { UsageError } from "./arguments/usage-error.ts";
+
+/** Maximum size of a payload, in bytes: the upper bound of the gateway's setting `limits.payload_bytes_max`. */
+const BYTES_MAX = 64 * 1024 * 1024;
+
+/** Reads the payload of `call`: the argument itself, `@FILE`, or `-` for standard input. Rejects with `UsageError` unless it is JSON. */
+export async function readPayload(argument: string | undefined, signal: AbortSignal): Promise<Uint8Array> {
+  if (argument === undefined) return new Uint8Array();
+  if (argument === "-") return checkedJson(await bytesOf(Bun.stdin.stream(), "standard input", signal), "standard input");
+  if (argument.startsWith("@")) {
+    const name = argument.slice(1);
+    return checkedJson(await bytesOf(createReadStream(name, { signal }), name, signal), name);
+  }
+  return checkedJson(new TextEncoder().encode(argument), "the payload");
+}
+
+async function bytesOf(source: AsyncIterable<Uint8Array>, name: string, signal: AbortSignal): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of source) {
+      signal.throwIfAborted();
+      size += chunk.byteLength;
+      if (size > BYTES_MAX) throw new UsageError(`${name} is larger than ${BYTES_MAX} bytes, the most that a gateway accepts`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`${name} cannot be read: ${whyUnreadable(error)}`);
+  }
+  return Buffer.concat(chunks);
+}
+
+function checkedJson(bytes: Uint8Array, name: string): Uint8Array {
+  const text = utf8Text(bytes);
+  if (text === undefined) throw new UsageError(`${name} is not UTF-8`);
+  if (text.trim() === "") throw new UsageError(`${name} is empty; for a command without a payload, leave the argument out`);
+  try {
+    scanJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    throw new UsageError(`${name} is not valid: ${error.message}`);
+  }
+  return bytes;
+}

@@ -1,0 +1,40 @@
+import type { DeviceKey, KeyAlgorithm } from "../../client/device-key.ts";
+import { isJsonObject } from "../../core/json-body.ts";
+
+/** A device key in a file: its private key as a JWK (RFC 7517), for both algorithms. */
+
+const PARAMETERS = {
+  EdDSA: { key: { name: "Ed25519" }, signature: { name: "Ed25519" } },
+  ES256: { key: { name: "ECDSA", namedCurve: "P-256" }, signature: { name: "ECDSA", hash: "SHA-256" } },
+} as const;
+
+export type PrivateJwk = Readonly<Record<string, string>>;
+
+/** Creates a random key. Its JWK can be stored. */
+export async function newPrivateJwk(algorithm: KeyAlgorithm): Promise<PrivateJwk> {
+  const pair = await crypto.subtle.generateKey(PARAMETERS[algorithm].key, true, ["sign", "verify"]);
+  if (!("privateKey" in pair)) throw new Error(`this runtime cannot make a key pair of ${algorithm}`);
+  const { kty = "", crv = "", x = "", y, d = "" } = await crypto.subtle.exportKey("jwk", pair.privateKey);
+  return { kty, crv, x, ...(y !== undefined && { y }), d };
+}
+
+/** Restores the key of a JWK. Rejects if the JWK is not a private key of Ed25519 or P-256. */
+export async function deviceKeyOf(jwk: PrivateJwk): Promise<DeviceKey & { readonly algorithm: KeyAlgorithm }> {
+  const algorithm: KeyAlgorithm = jwk["kty"] === "EC" ? "ES256" : "EdDSA";
+  const { key, signature } = PARAMETERS[algorithm];
+  const privateKey = await crypto.subtle.importKey("jwk", { ...jwk }, key, false, ["sign"]);
+  const { d: _, ...publicJwk } = jwk;
+  const publicKey = await crypto.subtle.importKey("jwk", publicJwk, key, true, ["verify"]);
+  return {
+    algorithm,
+    publicKey: new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)),
+    sign: async (message) => new Uint8Array(await crypto.subtle.sign(signature, privateKey, new Uint8Array(message))),
+  };
+}
+
+/** Returns the JWK of parsed JSON, or `undefined` if a member is no text. */
+export function privateJwkOf(json: unknown): PrivateJwk | undefined {
+  if (!isJsonObject(json)) return undefined;
+  const texts = Object.entries(json).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return texts.length === Object.keys(json).length ? Object.fromEntries(texts) : undefined;
+}

@@ -1,0 +1,150 @@
+import { GatewayError, SallyportError, UntrustedResponseError } from "../../client/errors.ts";
+import { RestError } from "../../client/rest.ts";
+import { messageOf } from "../../core/cause.ts";
+import { CommandFailure, EXIT, type ExitCode } from "../exit-code.ts";
+import { printableLine } from "../output/printable.ts";
+import { PrivateFileError } from "../profile/private-file.ts";
+import { loginCommand } from "./session.ts";
+
+/** What a failure's text names. */
+export interface FailureContext {
+  readonly profile: string;
+  readonly url: string;
+  /** The message type of `call`. Its command may have been executed although it failed. */
+  readonly messageType?: string | undefined;
+}
+
+/** Returns the failure with its exit code and a line that says what to do next. Rethrows what is no failure of a call. */
+export function failureOf(error: unknown, context: FailureContext): CommandFailure {
+  if (error instanceof CommandFailure) return error;
+  if (error instanceof PrivateFileError) return new CommandFailure(EXIT.failed, error.message);
+  if (error instanceof GatewayError) return gatewayFailure(error, context);
+  if (error instanceof UntrustedResponseError) return untrustedFailure(error, context);
+  if (error instanceof RestError) return restFailure(error, context);
+  if (error instanceof SallyportError) return new CommandFailure(EXIT.failed, printableLine(error.message));
+  throw error;
+}
+
+function gatewayFailure(error: GatewayError, context: FailureContext): CommandFailure {
+  const { reason, code, metadata } = error;
+  if (reason === undefined) return transportFailure(error, context);
+  const say = (exitCode: ExitCode, next: string) =>
+    new CommandFailure(exitCode, `${reason}: ${printableLine(error.rawMessage)}; ${next}`);
+  const wait = waitText(error.retryAfterMs);
+  switch (reason) {
+    case "SESSION_NOT_FOUND":
+    case "SESSION_REVOKED":
+    case "SIGNATURE_INVALID":
+      return say(EXIT.refused, `run: ${loginCommand(context.profile)}`);
+    case "RATE_LIMITED":
+    case "TOO_MANY_STREAMS":
+      return say(EXIT.rateLimited, `scope ${printableLine(metadata["scope"] ?? "unknown")}, ${wait}`);
+    case "MESSAGE_TYPE_UNKNOWN":
+      return say(EXIT.refused, "check the spelling of TYPE; the gateway's setting routes lists the types");
+    case "TIMESTAMP_OUT_OF_WINDOW":
+      return say(EXIT.refused, "set the clock of this computer; sallyport whoami shows by how much it is off");
+    case "REQUEST_TOO_LARGE":
+      return say(EXIT.refused, `the limit is ${printableLine(metadata["limit_bytes"] ?? "unknown")} bytes; send less`);
+    case "PAYLOAD_INVALID":
+    case "MALFORMED_ENVELOPE":
+      return say(EXIT.refused, `field ${printableLine(metadata["field"] ?? "unknown")}; correct it`);
+    case "IDEMPOTENCY_KEY_REUSED":
+      return say(EXIT.refused, "use a new key for a new command");
+    case "BACKEND_TIMEOUT":
+      return say(EXIT.timeout, unknownOutcome(context));
+    default:
+      return say(
+        isUnavailable(code) ? EXIT.backend : EXIT.refused,
+        isUnavailable(code) ? wait : "see proto/README.md, Refusals",
+      );
+  }
+}
+
+function isUnavailable(code: string): boolean {
+  return code === "unavailable" || code === "internal" || code === "resource_exhausted";
+}
+
+/** The call failed without a refusal: the network, or a server that is no gateway. */
+function transportFailure(error: GatewayError, context: FailureContext): CommandFailure {
+  const { url } = context;
+  if (error.code === "deadline_exceeded")
+    return new CommandFailure(EXIT.timeout, `no answer from ${url} in time; ${unknownOutcome(context)}`);
+  if (error.code === "unavailable") return unreachable(error, context);
+  return noGateway(printableLine(error.message), url);
+}
+
+function restFailure(error: RestError, context: FailureContext): CommandFailure {
+  const { url } = context;
+  const { code, status } = error;
+  const message = printableLine(error.message);
+  if (code === "unreachable") {
+    if (isTimeout(error)) return new CommandFailure(EXIT.timeout, `no answer from ${url} in time; try again`);
+    return unreachable(error, context);
+  }
+  if (code === "bad_answer" || code === `http_${status}`) return noGateway(message, url);
+  const text = `${printableLine(code)}: ${message}`;
+  if (status === 429) return new CommandFailure(EXIT.rateLimited, `${text}; ${waitText(error.retryAfterMs)}`);
+  if (code === "backend_timeout") return new CommandFailure(EXIT.timeout, `${text}; try again`);
+  if (status >= 500) return new CommandFailure(EXIT.backend, `${text}; ${waitText(error.retryAfterMs)}`);
+  return new CommandFailure(EXIT.refused, `${text}; correct it, or start again with sallyport login --email ADDRESS`);
+}
+
+function untrustedFailure(error: UntrustedResponseError, context: FailureContext): CommandFailure {
+  const doubt = context.messageType === undefined ? "" : ", and the command may have been executed";
+  const text = `${error.message}; somebody may be changing the traffic to ${context.url}${doubt}`;
+  return new CommandFailure(EXIT.untrusted, printableLine(text));
+}
+
+function unreachable(error: Error, { url, messageType }: FailureContext): CommandFailure {
+  const cause = systemCode(error);
+  const why = cause === undefined ? "" : ` (${SYSTEM_TEXTS[cause.code] ?? cause.message})`;
+  const isDoubtful = messageType !== undefined && !NEVER_CONNECTED.has(cause?.code ?? "");
+  const next = isDoubtful
+    ? `the command may have been executed; check ${url}`
+    : "check that the gateway runs there, or set --url";
+  return new CommandFailure(EXIT.network, `${url} cannot be reached${why}; ${next}`);
+}
+
+function noGateway(what: string, url: string): CommandFailure {
+  return new CommandFailure(EXIT.network, `${url} does not answer as a Sallyport gateway (${what}); check --url`);
+}
+
+function unknownOutcome({ messageType }: FailureContext): string {
+  if (messageType === undefined) return "try again";
+  return "the command may have been executed; --idempotency-key makes a retry safe";
+}
+
+function waitText(retryAfterMs: number | undefined): string {
+  return retryAfterMs === undefined ? "try again later" : `try again in ${Math.max(1, Math.ceil(retryAfterMs / 1000))} s`;
+}
+
+const CAUSES_MAX = 8;
+
+function causesOf(error: unknown): Error[] {
+  const causes: Error[] = [];
+  for (let each = error; each instanceof Error && causes.length < CAUSES_MAX; each = each.cause) causes.push(each);
+  return causes;
+}
+
+function isTimeout(error: Error): boolean {
+  return causesOf(error).some(({ name }) => name === "TimeoutError");
+}
+
+/** The innermost cause, which is the one of the system. */
+function systemCode(error: Error): { readonly code: string; readonly message: string } | undefined {
+  const root = causesOf(error).at(-1);
+  if (root === undefined || root === error) return undefined;
+  return { code: "code" in root ? String(root.code) : "", message: printableLine(messageOf(root)) };
+}
+
+/** Errors before there is a connection. So nothing was sent. */
+const NEVER_CONNECTED: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
+
+/** What people read instead of Bun's texts, by error code. */
+const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the server closed the connection without an answer",
+  ENOTFOUND: "unknown host name",
+  EAI_AGAIN: "the host name cannot be looked up",
+  ETIMEDOUT: "no answer to the connection attempt",
+};

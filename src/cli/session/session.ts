@@ -1,0 +1,35 @@
+import { SallyportClient } from "../../client/client.ts";
+import type { Arguments } from "../arguments/parse.ts";
+import type { ClientContext } from "../client-command.ts";
+import { CommandFailure, EXIT } from "../exit-code.ts";
+import type { OpenedLogin } from "../profile/profile.ts";
+import { parseGatewayUrl } from "./gateway-url.ts";
+
+/** A profile's login with a client that signs for it. */
+export interface Session {
+  readonly login: OpenedLogin;
+  readonly url: string;
+  readonly client: SallyportClient;
+}
+
+/** Opens the session of the selected profile. Rejects with `CommandFailure` if there is no login. */
+export async function openSession(context: ClientContext, args: Arguments): Promise<Session> {
+  const { profile, fetch } = context;
+  const login = await profile.login();
+  if (login === undefined) throw notLoggedIn(profile.name);
+  const given = args.value("url");
+  const url = given === undefined ? login.url : parseGatewayUrl(given);
+  context.url = url;
+  const { deviceSessionId, deviceKey } = login.credentials;
+  const credentials = { deviceSessionId, deviceKey: context.trace?.signing(deviceKey) ?? deviceKey };
+  return { login, url, client: new SallyportClient({ baseUrl: url, credentials, fetch }) };
+}
+
+export function notLoggedIn(profile: string): CommandFailure {
+  return new CommandFailure(EXIT.refused, `profile ${profile} is not logged in; run: ${loginCommand(profile)}`);
+}
+
+/** The command that logs the profile in. */
+export function loginCommand(profile: string): string {
+  return profile === "default" ? "sallyport login" : `sallyport login --profile ${profile}`;
+}

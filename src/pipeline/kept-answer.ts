@@ -78,7 +78,7 @@ async function callAndKeep(
 
 function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
   const { deviceSessionId, idempotencyKey, messageType, payloadHash, timestampMs } = envelope;
-  const fingerprint = `${messageType} ${Buffer.from(payloadHash).toString("base64url")}`;
+  const fingerprint = `${messageType} ${payloadHash.toBase64()}`;
   return { deviceSessionId, idempotencyKey, fingerprint, asOfMs: Math.min(Number(timestampMs), clock.now()) };
 }
 

@@ -9,14 +9,12 @@ export class LastingCalls {
   readonly #running = new LiveSet<Promise<unknown>>();
 
   /** Runs a call. Its signal aborts only when the gateway stops. */
-  async run<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  run<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const running = call(this.#stop.signal);
     const held = this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.remove(held);
-    }
+    const ended = () => void this.#running.remove(held);
+    running.then(ended, ended);
+    return running;
   }
 
   /** Resolves when no call is running. */

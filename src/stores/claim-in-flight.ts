@@ -3,7 +3,7 @@ import type { BackendReply } from "../core/backend.ts";
 /** A claim of this gateway, and the requests of this gateway that wait for its end. */
 export class ClaimInFlight {
   readonly fingerprint: string;
-  #wake: ((reply: BackendReply | undefined) => void)[] = [];
+  #wake: ((reply: BackendReply | undefined) => void)[] | undefined;
   #ended: { readonly reply: BackendReply | undefined } | undefined;
 
   constructor(fingerprint: string) {
@@ -13,13 +13,17 @@ export class ClaimInFlight {
   /** Resolves when the claim ends: to the answer, or to `undefined` if the claim ended without one. */
   end(): Promise<BackendReply | undefined> {
     if (this.#ended !== undefined) return Promise.resolve(this.#ended.reply);
-    return new Promise((resolve) => this.#wake.push(resolve));
+    this.#wake ??= [];
+    const { promise, resolve } = Promise.withResolvers<BackendReply | undefined>();
+    this.#wake.push(resolve);
+    return promise;
   }
 
   /** Ends the claim. Only the first call has an effect. */
   settle(reply: BackendReply | undefined): void {
     if (this.#ended !== undefined) return;
     this.#ended = { reply };
-    for (const wake of this.#wake.splice(0)) wake(reply);
+    for (const wake of this.#wake ?? []) wake(reply);
+    this.#wake = undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The interface of a benchmark. Bounds are on ratios measured in one run, never on elapsed time. `amplification` also bounds CPU time,
- * because that is its requirement.
+ * The interface of a benchmark. Bounds are on ratios measured in one run, never on elapsed time. `amplification` and `answers` also
+ * bound CPU time, because their requirements do.
  */
 
 export interface Figure {

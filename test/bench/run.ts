@@ -5,6 +5,7 @@
 import { admission } from "./admission.ts";
 import { longSearch } from "./amplification/long-search.ts";
 import { amplification } from "./amplification.ts";
+import { answers } from "./answers.ts";
 import { type Benchmark, type Figure, holds, jsonLine, table } from "./benchmark.ts";
 import { es256 } from "./es256.ts";
 import { execute } from "./execute.ts";
@@ -18,6 +19,7 @@ import { slowReader } from "./slow-reader.ts";
 export const BENCHMARKS: readonly Benchmark[] = [
   execute,
   es256,
+  answers,
   rpc,
   mux,
   admission,

@@ -63,7 +63,7 @@ export class MemoryAnswerStore implements AnswerStore {
     if (kept !== undefined && asOfMs <= kept.age.keptUntilMs) {
       return kept.fingerprint === fingerprint ? { kind: "kept", reply: kept.reply, waited: false } : { kind: "reused" };
     }
-    this.#kept.remove(name);
+    if (kept !== undefined) this.#kept.remove(name);
     const own = new LeasedClaim(fingerprint, nowMs + leaseMs);
     this.#claims.set(name, own);
     return { kind: "first", claim: this.#holderOf(name, request, own), waited: false };
@@ -81,10 +81,10 @@ export class MemoryAnswerStore implements AnswerStore {
     };
   }
 
-  /** Whether no other request has claimed the command, or stored an answer, after the lease of this claim ended. */
+  /** Whether the claim is current, or no other request has claimed the command or stored an answer after its lease ended. */
   #mayKeep(name: string, own: LeasedClaim): boolean {
     const current = this.#claims.get(name);
-    return (current === undefined || current === own) && this.#kept.get(name) === undefined;
+    return current === own || (current === undefined && this.#kept.get(name) === undefined);
   }
 
   #end(name: string, own: LeasedClaim, reply: BackendReply | undefined): void {

@@ -1,17 +1,17 @@
-/** The place of an item in a `Fifo`, which `Fifo.remove` takes. */
-export interface FifoNode<T> {
-  readonly item: T;
-  next: FifoNode<T> | undefined;
-  previous: FifoNode<T> | undefined;
-}
+import type { Held } from "../../core/live-set.ts";
+
+/** Minimum number of handles in a list before the list is copied without its empty handles. */
+const COMPACT_AT = 32;
 
 /**
- * A doubly linked list in order of insertion. Any item can be removed in constant time. The order of a `Map` is not used: in
- * JavaScriptCore, each delete from a large `Map` makes it slower to reach the first key.
+ * A list in order of insertion, from which any item can be removed. Each operation takes constant time on average. A removal
+ * empties the handle of the item, so the item can be collected at once. The order of a `Map` is not used: in JavaScriptCore, each
+ * delete from a large `Map` makes it slower to reach the first key.
  */
-export class Fifo<T> {
-  #first: FifoNode<T> | undefined;
-  #last: FifoNode<T> | undefined;
+export class Fifo<T extends object> {
+  #handles: Held<T>[] = [];
+  /** The index of the first handle that may hold an item. */
+  #head = 0;
   #size = 0;
 
   get size(): number {
@@ -20,24 +20,24 @@ export class Fifo<T> {
 
   /** The oldest item; `undefined` if the list is empty. */
   get first(): T | undefined {
-    return this.#first?.item;
+    while (this.#head < this.#handles.length && this.#handles[this.#head]?.item === undefined) this.#head++;
+    return this.#handles[this.#head]?.item;
   }
 
-  add(item: T): FifoNode<T> {
-    const node: FifoNode<T> = { item, next: undefined, previous: this.#last };
-    if (this.#last === undefined) this.#first = node;
-    else this.#last.next = node;
-    this.#last = node;
+  /** Adds an item. Returns its handle, which `remove` takes. */
+  add(item: T): Held<T> {
+    const held: Held<T> = { item };
+    this.#handles.push(held);
     this.#size++;
-    return node;
+    return held;
   }
 
-  /** Removes an item. Call it at most once for each node. */
-  remove({ next, previous }: FifoNode<T>): void {
-    if (previous === undefined) this.#first = next;
-    else previous.next = next;
-    if (next === undefined) this.#last = previous;
-    else next.previous = previous;
+  /** Removes an item. Call it once for each handle. */
+  remove(held: Held<T>): void {
+    held.item = undefined;
     this.#size--;
+    if (this.#handles.length < 2 * this.#size + COMPACT_AT) return;
+    this.#handles = this.#handles.filter(({ item }) => item !== undefined);
+    this.#head = 0;
   }
 }

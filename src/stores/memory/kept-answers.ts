@@ -1,7 +1,8 @@
 import type { AnswerAge, AnswerBounds, OnEvicted } from "../../core/answers.ts";
 import type { BackendReply } from "../../core/backend.ts";
 import { ANSWER_OVERHEAD_BYTES, ANSWER_SHARES } from "../../core/limits.ts";
-import { Fifo, type FifoNode } from "./fifo.ts";
+import type { Held } from "../../core/live-set.ts";
+import { Fifo } from "./fifo.ts";
 
 /** One kept answer. `name` identifies its session and its idempotency key. */
 export interface KeptAnswer {
@@ -12,23 +13,26 @@ export interface KeptAnswer {
   readonly age: AnswerAge;
 }
 
-interface Entry extends KeptAnswer {
+/** A kept answer and its size. */
+interface Entry {
+  readonly answer: KeptAnswer;
+  readonly bytes: number;
   /** The number of answers that were kept before this one. The oldest answer has the lowest number. */
   readonly number: number;
-  readonly bytes: number;
 }
 
-/** Answers, oldest first. */
+/** The places of an entry in its two lists. */
+interface Placed {
+  readonly ofSession: AnswerList;
+  readonly inSession: Held<Entry>;
+  readonly ofAge: AnswerList;
+  readonly inAge: Held<Entry>;
+}
+
+/** The answers of one session or of one age, oldest first. */
 interface AnswerList {
   readonly fifo: Fifo<Entry>;
   bytes: number;
-}
-
-/** An answer and its places in the list of its session and in the list of its age. */
-interface Placed {
-  readonly entry: Entry;
-  readonly inSession: FifoNode<Entry>;
-  readonly inAge: FifoNode<Entry>;
 }
 
 /**
@@ -62,60 +66,69 @@ export class KeptAnswers {
   }
 
   get(name: string): KeptAnswer | undefined {
-    return this.#byName.get(name)?.entry;
+    return this.#byName.get(name)?.inAge.item?.answer;
   }
 
   /** Stores an answer whose name is not in use. Returns false if the answer is larger than the share of a session. */
   add(answer: KeptAnswer): boolean {
     const bytes = answer.reply.payloadBytes.byteLength + ANSWER_OVERHEAD_BYTES;
     if (isOver(1, bytes, this.#sessionBounds)) return false;
-    this.#makeRoom(answer.deviceSessionId, bytes);
-    const entry = { ...answer, bytes, number: this.#added++ };
-    const inSession = append(this.#bySession, entry.deviceSessionId, entry);
-    const inAge = append(this.#byAge, entry.age.keptForMs, entry);
-    this.#byName.set(entry.name, { entry, inSession, inAge });
+    const { name, deviceSessionId, age } = answer;
+    const evicted = this.#makeRoom(this.#bySession.get(deviceSessionId), bytes);
+    if (evicted > 0) this.#onEvicted(evicted);
+    const ofSession = listOf(this.#bySession, deviceSessionId);
+    const ofAge = listOf(this.#byAge, age.keptForMs);
+    const entry: Entry = { answer, bytes, number: this.#added++ };
+    this.#byName.set(name, { ofSession, inSession: append(ofSession, entry), ofAge, inAge: append(ofAge, entry) });
     this.#bytes += bytes;
     return true;
   }
 
   remove(name: string): void {
     const placed = this.#byName.get(name);
-    if (placed === undefined) return;
-    const { entry, inSession, inAge } = placed;
+    const entry = placed?.inAge.item;
+    if (placed === undefined || entry === undefined) return;
+    const { answer, bytes } = entry;
+    const { ofSession, inSession, ofAge, inAge } = placed;
     this.#byName.delete(name);
-    unlink(this.#bySession, entry.deviceSessionId, inSession);
-    unlink(this.#byAge, entry.age.keptForMs, inAge);
-    this.#bytes -= entry.bytes;
+    ofSession.fifo.remove(inSession);
+    ofAge.fifo.remove(inAge);
+    ofSession.bytes -= bytes;
+    ofAge.bytes -= bytes;
+    if (ofSession.fifo.size === 0) this.#bySession.delete(answer.deviceSessionId);
+    if (ofAge.fifo.size === 0) this.#byAge.delete(answer.age.keptForMs);
+    this.#bytes -= bytes;
   }
 
   /** Deletes the answers that have expired. Returns the freed bytes. */
   trim(nowMs: number): number {
     const bytesBefore = this.#bytes;
     for (const { fifo } of this.#byAge.values()) {
-      for (let first = fifo.first; first !== undefined && first.age.storedUntilMs <= nowMs; first = fifo.first) {
-        this.remove(first.name);
+      for (let first = fifo.first; first !== undefined && first.answer.age.storedUntilMs <= nowMs; first = fifo.first) {
+        this.remove(first.answer.name);
       }
     }
     return bytesBefore - this.#bytes;
   }
 
-  #makeRoom(deviceSessionId: string, bytes: number): void {
-    let evicted = 0;
-    const evict = (entry: Entry | undefined) => {
-      if (entry === undefined) return;
-      this.remove(entry.name);
-      evicted++;
-    };
-    const own = this.#bySession.get(deviceSessionId);
-    while (own !== undefined && isOver(own.fifo.size + 1, own.bytes + bytes, this.#sessionBounds)) evict(own.fifo.first);
-    while (isOver(this.entries + 1, this.#bytes + bytes, this.#bounds)) evict(this.#oldest());
-    if (evicted > 0) this.#onEvicted(evicted);
+  /** Evicts answers until one more of this size has room. Returns the number of evicted answers. */
+  #makeRoom(own: AnswerList | undefined, bytes: number): number {
+    const before = this.entries;
+    while (own !== undefined && isOver(own.fifo.size + 1, own.bytes + bytes, this.#sessionBounds)) this.#evict(own.fifo.first);
+    while (isOver(this.entries + 1, this.#bytes + bytes, this.#bounds)) this.#evict(this.#oldest());
+    return before - this.entries;
+  }
+
+  #evict(entry: Entry | undefined): void {
+    if (entry === undefined) throw new Error("a bound is exceeded although no answer is kept");
+    this.remove(entry.answer.name);
   }
 
   #oldest(): Entry | undefined {
     let oldest: Entry | undefined;
     for (const { fifo } of this.#byAge.values()) {
-      if (oldest === undefined || (fifo.first !== undefined && fifo.first.number < oldest.number)) oldest = fifo.first;
+      const { first } = fifo;
+      if (oldest === undefined || (first !== undefined && first.number < oldest.number)) oldest = first;
     }
     return oldest;
   }
@@ -125,18 +138,15 @@ function isOver(entries: number, bytes: number, { entriesMax, bytesMax }: Answer
   return entries > entriesMax || bytes > bytesMax;
 }
 
-function append<K>(lists: Map<K, AnswerList>, key: K, entry: Entry): FifoNode<Entry> {
-  const list = lists.get(key) ?? { fifo: new Fifo<Entry>(), bytes: 0 };
-  if (list.fifo.size === 0) lists.set(key, list);
-  list.bytes += entry.bytes;
-  return list.fifo.add(entry);
+function listOf<K>(lists: Map<K, AnswerList>, key: K): AnswerList {
+  const found = lists.get(key);
+  if (found !== undefined) return found;
+  const list = { fifo: new Fifo<Entry>(), bytes: 0 };
+  lists.set(key, list);
+  return list;
 }
 
-/** Removes an entry from its list. Removes the list too if the list is then empty. */
-function unlink<K>(lists: Map<K, AnswerList>, key: K, node: FifoNode<Entry>): void {
-  const list = lists.get(key);
-  if (list === undefined) return;
-  list.fifo.remove(node);
-  list.bytes -= node.item.bytes;
-  if (list.fifo.size === 0) lists.delete(key);
+function append(list: AnswerList, entry: Entry): Held<Entry> {
+  list.bytes += entry.bytes;
+  return list.fifo.add(entry);
 }

@@ -1,12 +1,12 @@
 // Signs a request by proto/README.md, "What is signed". Needs Node.js (or Bun) alone.
 //   node sign.mjs                                        prints the device's public key; makes the key first
-//   node sign.mjs SESSION MESSAGE_TYPE [PAYLOAD]         prints the signed request as JSON
+//   node sign.mjs SESSION MESSAGE_TYPE [PAYLOAD [KEY]]   prints the signed request as JSON; KEY is an idempotency_key
 // With --es256 before the other arguments, it uses an ES256 key (P-256) of the device instead of its EdDSA key (Ed25519).
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
 const isEs256 = process.argv[2] === "--es256";
-const [deviceSessionId, messageType, payload = ""] = process.argv.slice(isEs256 ? 3 : 2);
+const [deviceSessionId, messageType, payload = "", idempotencyKey = ""] = process.argv.slice(isEs256 ? 3 : 2);
 
 const file = isEs256 ? "device-es256.pem" : "device.pem";
 if (!existsSync(file)) {
@@ -37,6 +37,7 @@ if (deviceSessionId === undefined) {
   const requestId = randomUUID();
   const payloadHash = createHash("sha256").update(payload).digest();
   const fields = ["sallyport.request.v1", "v1", deviceSessionId, messageType, uint(timestampMs, 64), requestId, payloadHash];
+  if (idempotencyKey !== "") fields.push(idempotencyKey);
   const request = JSON.stringify({
     envelope: {
       protocolVersion: "v1",
@@ -45,6 +46,7 @@ if (deviceSessionId === undefined) {
       timestampMs: String(timestampMs),
       requestId,
       payloadHash: payloadHash.toString("base64"),
+      idempotencyKey,
     },
     payloadBytes: Buffer.from(payload).toString("base64"),
     signature: signatureOf(Buffer.concat(fields.map(frame))).toString("base64"),

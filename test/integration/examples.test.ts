@@ -49,6 +49,21 @@ describe.skipIf(NO_NODE !== undefined)(NO_NODE ?? "sign.mjs on Node.js", () => {
     expect(Buffer.from(value).toString()).toContain('"eventType":"gateway.server_time"');
   });
 
+  test("a repeated command with an idempotency key gets the kept answer", async () => {
+    const { challengeId, code } = await world.emailCode();
+    const client_public_key = (await sign([]).text()).trim();
+    const body = JSON.stringify({ challenge_id: challengeId, code, client_public_key });
+    const { device_session_id }: { device_session_id: string } = await (await post(CONFIRM, "application/json", body)).json();
+    const send = async () => {
+      const args = [device_session_id, "chat.message.send", '{"room_id":"lobby","text":"hello"}', "order-4711"];
+      return post("/sallyport.v1.Gateway/ExecuteCommand", "application/json", await sign(args).text());
+    };
+    const [first, second] = [await send(), await send()];
+    expect([first, second].map(({ headers }) => headers.get("idempotent-replayed"))).toEqual([null, "true"]);
+    const [one, two]: { payloadBytes: string }[] = [await first.json(), await second.json()];
+    expect(two?.payloadBytes).toBe(one?.payloadBytes ?? "");
+  });
+
   test("the page names each flag and member that this test uses", async () => {
     const page = await Bun.file(join(examples, "README.md")).text();
     expect(page).toContain(`"client_public_key":"'$(node sign.mjs)'"}'`);

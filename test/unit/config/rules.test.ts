@@ -57,3 +57,22 @@ describe("settings that serve requires", () => {
     expect(() => requireBackend(loadWith("push.url=http://p.example"))).toThrow(/a problem:\n {2}- backend\.url: missing/);
   });
 });
+
+describe("a route with keep_answer_ms", () => {
+  const keeping = (ms: unknown) =>
+    `routes=${JSON.stringify([{ message_type: "a.b", method: "POST", path: "/api/v1/user/x", keep_answer_ms: ms }])}`;
+  const MiB = 1024 * 1024;
+
+  test("takes 1 ms to a day", () => {
+    for (const ms of [1, 600_000, 86_400_000]) expect(loadWith(keeping(ms)).routes[0]?.keep_answer_ms).toBe(ms);
+    for (const ms of [0, -1, 86_400_001, 1.5, "10m"]) expect(() => loadWith(keeping(ms))).toThrow("keep_answer_ms");
+  });
+
+  test("needs room for the largest answer in the share of one session; without such a route, nothing is needed", () => {
+    const least = 16 * (2 * 8 * MiB + 1024);
+    const settings = (bytesMax: number) => [`answers.bytes_max=${bytesMax}`, `backend.response_bytes_max=${8 * MiB}`];
+    loadWith(keeping(1000), ...settings(least));
+    expect(() => loadWith(keeping(1000), ...settings(least - 1))).toThrow(`expected at least ${least}`);
+    loadWith(...settings(MiB));
+  });
+});

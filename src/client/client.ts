@@ -11,6 +11,8 @@ import { RequestSigner, type RequestSignerOptions, type SignedRequest, type Sign
 import type { Fetch } from "./rest.ts";
 import type { RetryOptions } from "./retry.ts";
 import { type EventStream, SignedCalls } from "./signed-calls.ts";
+import type { SubscribeOptions, Subscription } from "./subscription.ts";
+import { type StreamSettings, Subscriptions } from "./subscriptions.ts";
 import type { CommandResult, VerifiedEvent } from "./verify.ts";
 
 export interface SallyportClientOptions extends RequestSignerOptions {
@@ -31,6 +33,8 @@ export interface SallyportClientOptions extends RequestSignerOptions {
   readonly freshnessWindowMs?: number | undefined;
   /** How commands with an `idempotencyKey` are tried again. `false` switches retries off. */
   readonly retry?: RetryOptions | false | undefined;
+  /** How `subscribe` gets events. */
+  readonly streams?: StreamSettings | undefined;
 }
 
 const FRESHNESS_WINDOW_MS = 60_000;
@@ -48,6 +52,7 @@ export class SallyportClient {
   readonly #commands: CommandSender;
   readonly #events: EventOpener;
   readonly #signer: RequestSigner;
+  readonly #subscriptions: Subscriptions;
 
   /** Throws `TypeError` if `baseUrl` is missing, unless `transport` and `keys` are set. */
   constructor(options: SallyportClientOptions) {
@@ -55,10 +60,12 @@ export class SallyportClient {
     const keys = options.keys ?? new GatewayKeys(baseUrlOf(options), { fetch });
     const transport = options.transport ?? fetchTransport({ baseUrl: baseUrlOf(options), fetch });
     const signer = new RequestSigner(options.credentials, options);
-    const calls = new SignedCalls({ transport, keys, clock: signer.clock });
+    const parts = { transport, keys, clock: signer.clock };
+    const calls = new SignedCalls(parts);
     const events = new EventOpener(signer, calls);
     const firstAttempts = new FirstAttempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
     this.#commands = new CommandSender({ signer, calls, events, firstAttempts, retry });
+    this.#subscriptions = new Subscriptions({ signer, calls: parts, settings: options.streams ?? {} });
     [this.#signer, this.#calls, this.#events] = [signer, calls, events];
   }
 
@@ -73,6 +80,14 @@ export class SallyportClient {
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     return this.#commands.send({ messageType, payloadBytes: payloadToBytes(payload) }, options);
+  }
+
+  /**
+   * Delivers the events for this session, for its user, and for all clients: each once and in order, or `resync`. It reconnects,
+   * resumes, and polls where streams do not get through. All subscriptions of a client share one stream.
+   */
+  subscribe(options: SubscribeOptions = {}): Subscription {
+    return this.#subscriptions.open(options);
   }
 
   /**

@@ -46,6 +46,15 @@ export type { RequestSignerOptions, SignedEnvelope, SignedRequest, SignOptions }
 export { type Fetch, RestError, type RestOptions } from "./rest.ts";
 export type { RetryOptions } from "./retry.ts";
 export type { EventStream } from "./signed-calls.ts";
+export type { StateHandler, SubscribeOptions, Subscription } from "./subscription.ts";
+export type {
+  StateDetail,
+  StreamPosition,
+  StreamTransport,
+  SubscriptionEvent,
+  SubscriptionState,
+} from "./subscription-event.ts";
+export type { StreamSettings } from "./subscriptions.ts";
 export type { CommandResult, Evidence, VerifiedEvent } from "./verify.ts";
 export { type GenerateDeviceKeyOptions, generateDeviceKey, WebCryptoDeviceKey } from "./webcrypto-key.ts";
 // biome-ignore-end lint/performance/noBarrelFile: this file is the entry point of the package

@@ -1,0 +1,37 @@
+/** `offline` and `online`: the network was lost or is back. `visible`: the page is visible again, or the device woke up. */
+export type ConnectivityChange = "offline" | "online" | "visible";
+
+/** Tells whether the device has a network. A subscription pauses while it has none. */
+export interface Connectivity {
+  /** True only if the platform is sure that there is no network. */
+  isOffline(): boolean;
+  /** Calls `onChange` at each change. Returns a function that ends the calls. */
+  watch(onChange: (change: ConnectivityChange) => void): () => void;
+}
+
+/**
+ * The connectivity that a browser reports: `navigator.onLine`, its events, and the visibility of the page. Elsewhere the device
+ * counts as online. The globals are looked up at run time, because Node does not have all of them.
+ */
+export const browserConnectivity: Connectivity = {
+  isOffline: () => globalThis.navigator?.onLine === false,
+  watch(onChange) {
+    const end = new AbortController();
+    const { signal } = end;
+    const page: Document | undefined = globalThis.document;
+    if (typeof globalThis.addEventListener === "function") {
+      globalThis.addEventListener("online", () => onChange("online"), { signal });
+      globalThis.addEventListener("offline", () => onChange("offline"), { signal });
+      // A page that returns from the back-forward cache has lost its connections.
+      globalThis.addEventListener("pageshow", () => onChange("visible"), { signal });
+    }
+    page?.addEventListener(
+      "visibilitychange",
+      () => {
+        if (page.visibilityState === "visible") onChange("visible");
+      },
+      { signal },
+    );
+    return () => end.abort();
+  },
+};

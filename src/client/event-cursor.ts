@@ -1,0 +1,80 @@
+import { base64Encode } from "@bufbuild/protobuf/wire";
+import { member, numberMember } from "./json.ts";
+import { RecentMap } from "./recent-map.ts";
+import type { StreamPosition, SubscriptionEvent } from "./subscription-event.ts";
+import type { VerifiedEvent } from "./verify.ts";
+
+/** Minimum number of remembered events. */
+const EVENTS_MIN = 4096;
+/**
+ * How much older than its stream or its position an event of a resumed stream may be, in ms. It exceeds the difference between the
+ * clocks of two gateways, because a dropped event is lost.
+ */
+const OLDER_MS_MAX = 10 * 60_000;
+
+/**
+ * The position of a subscription, over all its streams, transports and gateways. It decides which events are new.
+ *
+ * A signed event is valid in every stream of its audience, and the gateway sends events again. So the cursor drops these events:
+ * - each event that it has accepted before;
+ * - in a resumed stream, each event that is much older than the stream and the position, because it is a replay.
+ */
+export class EventCursor {
+  readonly #received = new RecentMap<true>(EVENTS_MIN);
+  #position: StreamPosition | undefined;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+  /** The first event of a stream that did not resume, until the resync is delivered. The position does not move meanwhile. */
+  #unresumed: VerifiedEvent | undefined;
+
+  constructor(start?: StreamPosition) {
+    this.#position = start;
+  }
+
+  /** The last accepted event. `undefined` before the first one. */
+  get position(): StreamPosition | undefined {
+    return this.#position;
+  }
+
+  /** Call it before each stream. A resync that was not delivered is due again, because the position did not move. */
+  beginStream(): void {
+    this.#unresumed = undefined;
+    this.#notBeforeMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * Returns the events to deliver for the next event of the stream: `undefined` if it is a duplicate or a replay. The list is empty
+   * while a resync is due, and has two events after one.
+   */
+  accept(event: VerifiedEvent): SubscriptionEvent[] | undefined {
+    const content = contentOf(event);
+    if (this.#received.get(content) || event.timestampMs < this.#notBeforeMs) return undefined;
+    this.#received.set(content, true);
+    if (event.eventType === "gateway.server_time" && this.#startsUnresumed(event)) return [];
+    const before = this.#unresumed;
+    this.#unresumed = undefined;
+    this.#position = { eventId: event.eventId, timestampMs: event.timestampMs };
+    const accepted = { ...event, kind: kindOf(event) };
+    // A proxy can withhold the event `gateway.resync`, but `resumed: false` is signed, too.
+    return before === undefined || accepted.kind === "resync" ? [accepted] : [{ ...before, kind: "resync" }, accepted];
+  }
+
+  /** Returns true if the first event of a stream says that events since the position may be lost. */
+  #startsUnresumed(first: VerifiedEvent): boolean {
+    if (this.#position === undefined) return false;
+    const { timestampMs = Number.NEGATIVE_INFINITY } = this.#position;
+    const serverTimeMs = numberMember(first.payload, "server_time_ms") ?? first.timestampMs;
+    this.#notBeforeMs = Math.min(timestampMs, serverTimeMs) - OLDER_MS_MAX;
+    if (member(first.payload, "resumed") === true) return false;
+    this.#unresumed = first;
+    return true;
+  }
+}
+
+function kindOf({ eventType }: VerifiedEvent): SubscriptionEvent["kind"] {
+  if (eventType === "gateway.resync") return "resync";
+  return eventType.startsWith("gateway.") ? "gateway" : "event";
+}
+
+function contentOf({ eventId, eventType, audience, evidence }: VerifiedEvent): string {
+  return `${audience} ${eventType} ${base64Encode(evidence.payloadHash)} ${eventId}`;
+}

@@ -1,0 +1,24 @@
+import type { FetchEventsOptions } from "./options.ts";
+import type { OpenOptions } from "./transport-choice.ts";
+import type { VerifiedEvent } from "./verify.ts";
+
+/** How long the gateway waits for the first event of a call, in ms. */
+export const POLL_WAIT_MS = 25_000;
+/** Maximum number of events in an answer. */
+const EVENTS_MAX = 500;
+
+/**
+ * Yields the events of FetchEvents calls, one call after the other. The first call does not wait, so that its answer shows at once
+ * whether the calls get through. Each call starts with `gateway.server_time`.
+ */
+export async function* pollEvents(
+  fetchEvents: (options: FetchEventsOptions) => Promise<VerifiedEvent[]>,
+  { resumeAfter: start, signal }: OpenOptions,
+): AsyncGenerator<VerifiedEvent, void, undefined> {
+  let resumeAfter = start;
+  for (let waitMs = 0; !signal.aborted; waitMs = POLL_WAIT_MS) {
+    const events = await fetchEvents({ resumeAfter, waitMs, eventsMax: EVENTS_MAX, signal });
+    yield* events;
+    resumeAfter = events.at(-1)?.eventId ?? resumeAfter;
+  }
+}

@@ -1,0 +1,191 @@
+import { type Deferred, deferred } from "./deferred.ts";
+import type { StateHandler, Subscription } from "./subscription.ts";
+import type {
+  StateDetail,
+  StreamPosition,
+  StreamTransport,
+  SubscriptionEvent,
+  SubscriptionState,
+} from "./subscription-event.ts";
+
+/** Limits of the events that wait for one listener. A single event may be larger. */
+const EVENTS_MAX = 1000;
+const BYTES_MAX = 4 * 1024 * 1024;
+/** Estimated memory of an event without its payload, in bytes. */
+const OVERHEAD_BYTES = 1024;
+
+type Result = IteratorResult<SubscriptionEvent, undefined>;
+type Waiter = Deferred<Result>;
+
+/**
+ * One subscription of the app: a position of its own, and a bounded queue of events that the app has not asked for yet.
+ *
+ * Events that the app did not ask for (heartbeats) pass through the queue too, because they move the position.
+ */
+export class Listener implements Subscription {
+  readonly #wantsGatewayEvents: boolean;
+  readonly #onClose: () => void;
+  readonly #queue: SubscriptionEvent[] = [];
+  readonly #waiters: Waiter[] = [];
+  readonly #handlers = new Set<StateHandler>();
+  #bytes = 0;
+  #position: StreamPosition | undefined;
+  /** The event that the app is processing. */
+  #current: SubscriptionEvent | undefined;
+  #state: SubscriptionState = "connecting";
+  #transport: StreamTransport | undefined;
+  #error: unknown;
+  #whenDrained: (() => void) | undefined;
+
+  constructor(options: { position: StreamPosition | undefined; gatewayEvents: boolean; onClose: () => void }) {
+    this.#position = options.position;
+    this.#wantsGatewayEvents = options.gatewayEvents;
+    this.#onClose = options.onClose;
+  }
+
+  get state(): SubscriptionState {
+    return this.#state;
+  }
+
+  get transport(): StreamTransport | undefined {
+    return this.#transport;
+  }
+
+  get lastEventId(): string | undefined {
+    return this.#position?.eventId;
+  }
+
+  get position(): StreamPosition | undefined {
+    return this.#position;
+  }
+
+  /** The position after the events in the queue. */
+  get queuedUpTo(): StreamPosition | undefined {
+    return this.#queue.at(-1) ?? this.#current ?? this.#position;
+  }
+
+  onState(handler: StateHandler): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Result> {
+    this.#processed(this.#current);
+    this.#current = this.#take();
+    if (this.#current !== undefined) return Promise.resolve({ done: false, value: this.#current });
+    if (this.#state === "ended") return this.#last();
+    const waiter: Waiter = deferred<Result>();
+    this.#waiters.push(waiter);
+    return waiter.promise;
+  }
+
+  /** Called when the app leaves its loop. The event that it was processing does not count as processed. */
+  return(): Promise<Result> {
+    this.close();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  close(): void {
+    if (this.#state === "ended") return;
+    this.#clear();
+    this.setState("ended", {});
+    this.#onClose();
+  }
+
+  /** Queues an event. Returns false if there is no room. */
+  offer(event: SubscriptionEvent): boolean {
+    const isWanted = this.#isWanted(event);
+    const waiter = isWanted ? this.#waiters.shift() : undefined;
+    if (waiter !== undefined) {
+      this.#current = event;
+      waiter.resolve({ done: false, value: event });
+    } else if (!isWanted && this.#waiters.length > 0) this.#processed(event);
+    else return this.#push(event, isWanted);
+    return true;
+  }
+
+  /** The app is too slow. Calls `whenDrained` once, when the queue is half empty. */
+  lag(whenDrained: () => void): void {
+    this.#whenDrained = whenDrained;
+    this.setState("waiting", { transport: this.#transport });
+  }
+
+  /** Sets the position, if the app has processed nothing yet: it needs no earlier events. */
+  startAt(position: StreamPosition | undefined): void {
+    if (this.#current === undefined && this.#queue.length === 0) this.#position ??= position;
+  }
+
+  setState(state: SubscriptionState, detail: StateDetail): void {
+    if (this.#state === "ended") return;
+    this.#state = state;
+    this.#transport = detail.transport ?? this.#transport;
+    if (state === "ended") this.#error = detail.error;
+    if (state === "ended") for (const waiter of this.#waiters.splice(0)) waiter.resolve(this.#last());
+    for (const handler of this.#handlers) callSafely(() => handler(state, detail));
+  }
+
+  #last(): Promise<Result> {
+    const error = this.#error;
+    this.#error = undefined;
+    return error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(error);
+  }
+
+  #isWanted({ kind }: SubscriptionEvent): boolean {
+    return kind !== "gateway" || this.#wantsGatewayEvents;
+  }
+
+  /** Takes the next event that the app wants. */
+  #take(): SubscriptionEvent | undefined {
+    let event = this.#queue.shift();
+    for (; event !== undefined && !this.#isWanted(event); event = this.#queue.shift()) this.#processed(event);
+    this.#bytes = this.#queue.length === 0 ? 0 : this.#bytes - (event === undefined ? 0 : bytesOf(event));
+    if (this.#whenDrained !== undefined && this.#queue.length <= EVENTS_MAX / 2 && this.#bytes <= BYTES_MAX / 2) {
+      const drained = this.#whenDrained;
+      this.#whenDrained = undefined;
+      drained();
+    }
+    return event;
+  }
+
+  #push(event: SubscriptionEvent, isWanted: boolean): boolean {
+    const last = this.#queue.at(-1);
+    // Of several heartbeats in sequence, the position needs only the last.
+    if (!isWanted && last !== undefined && !this.#isWanted(last)) this.#queue.pop();
+    else if (this.#queue.length >= EVENTS_MAX || (this.#bytes > 0 && this.#bytes + bytesOf(event) > BYTES_MAX)) return false;
+    else if (isWanted) this.#bytes += bytesOf(event);
+    this.#queue.push(event);
+    return true;
+  }
+
+  #processed(event: SubscriptionEvent | undefined): void {
+    if (event !== undefined) this.#position = { eventId: event.eventId, timestampMs: event.timestampMs };
+  }
+
+  #clear(): void {
+    this.#queue.length = 0;
+    this.#bytes = 0;
+    this.#whenDrained = undefined;
+  }
+}
+
+function bytesOf({ payloadBytes }: SubscriptionEvent): number {
+  // The payload is held as bytes and as JSON.
+  return 2 * payloadBytes.byteLength + OVERHEAD_BYTES;
+}
+
+/** Reports an error of the app's handler as uncaught, so that it does not disturb the stream. */
+function callSafely(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (typeof reportError === "function") reportError(error);
+    else
+      queueMicrotask(() => {
+        throw error;
+      });
+  }
+}

@@ -1,0 +1,41 @@
+import type { StreamTiming } from "./stream-timing.ts";
+
+/** Default limit of the first delay, in ms. */
+const FIRST_MS_MAX = 1000;
+/** Limit of all delays, in ms. */
+const DELAY_MS_MAX = 30_000;
+/** Minimum delay, in ms. It bounds the rate of requests if a proxy ends every stream immediately. */
+const DELAY_MS_MIN = 50;
+/** Maximum delay that the gateway can ask for, in ms. Errors are not signed, so a proxy could ask for a century. */
+const RETRY_AFTER_MS_MAX = 60_000;
+
+/**
+ * Exponential back-off with full jitter: each delay is uniform below a ceiling that doubles up to 30 s.
+ *
+ * A delay that the gateway asks for (`RetryInfo`) is a minimum. The back-off is added to it, so that the clients of one gateway do
+ * not return at the same time.
+ */
+export class ReconnectDelay {
+  readonly #timing: Pick<StreamTiming, "random">;
+  readonly #firstMsMax: number;
+  #ceilingMs: number;
+
+  constructor(timing: Pick<StreamTiming, "random">, firstMsMax = FIRST_MS_MAX) {
+    this.#timing = timing;
+    this.#firstMsMax = firstMsMax;
+    this.#ceilingMs = firstMsMax;
+  }
+
+  /** Returns the next delay, in ms. `retryAfterMs`: the delay that the gateway asked for, if any. */
+  nextMs(retryAfterMs = 0): number {
+    const jitterMs = this.#timing.random() * this.#ceilingMs;
+    this.#ceilingMs = Math.min(this.#ceilingMs * 2, DELAY_MS_MAX);
+    const askedMs = Number.isFinite(retryAfterMs) ? Math.min(Math.max(retryAfterMs, 0), RETRY_AFTER_MS_MAX) : 0;
+    return Math.max(askedMs + jitterMs, DELAY_MS_MIN);
+  }
+
+  /** Call it only after a stream that worked. A stream that ends immediately must not shorten the delays. */
+  reset(): void {
+    this.#ceilingMs = this.#firstMsMax;
+  }
+}

@@ -1,0 +1,143 @@
+import type { Connectivity, ConnectivityChange } from "./connectivity.ts";
+import { deferred } from "./deferred.ts";
+import { SallyportError } from "./errors.ts";
+import type { EventCursor } from "./event-cursor.ts";
+import { FinalRefusals } from "./final-refusals.ts";
+import { ReconnectDelay } from "./reconnect-delay.ts";
+import { StreamAttempt, type StreamEnd } from "./stream-attempt.ts";
+import type { StreamTiming } from "./stream-timing.ts";
+import type { Feed, FeedSink, StateDetail, SubscriptionState } from "./subscription-event.ts";
+import type { TransportChoice } from "./transport-choice.ts";
+import type { VerifiedEvent } from "./verify.ts";
+
+export interface ReconnectingStreamParts {
+  readonly choice: TransportChoice;
+  readonly timing: StreamTiming;
+  readonly connectivity: Connectivity;
+  /** Limit of the first delay before a reconnect, in ms. */
+  readonly reconnectMs?: number | undefined;
+}
+
+/** While the device seems to be offline, an attempt is made at this interval, in ms: the platform can be wrong. */
+const OFFLINE_RETRY_MS = 60_000;
+
+/** A stream that reconnects, resumes, and delivers each event once, until it is closed or the gateway refuses for good. */
+export class ReconnectingStream implements Feed {
+  readonly #cursor: EventCursor;
+  readonly #parts: ReconnectingStreamParts;
+  readonly #sink: FeedSink;
+  readonly #delay: ReconnectDelay;
+  readonly #refusals = new FinalRefusals();
+  readonly #closed = new AbortController();
+  #state: SubscriptionState | undefined;
+  #attempt: StreamAttempt | undefined;
+  /** Ends the pause between two streams. */
+  #wake: (() => void) | undefined;
+  /** True if a change of the connectivity may end the pause, because the gateway did not ask for the pause. */
+  #isPauseOwn = false;
+
+  constructor(cursor: EventCursor, parts: ReconnectingStreamParts, sink: FeedSink) {
+    this.#cursor = cursor;
+    this.#parts = parts;
+    this.#sink = sink;
+    this.#delay = new ReconnectDelay(parts.timing, parts.reconnectMs);
+  }
+
+  start(): void {
+    const unwatch = this.#parts.connectivity.watch((change) => this.#changed(change));
+    this.#closed.signal.addEventListener("abort", unwatch);
+    this.#run().catch((error: unknown) => this.#end({ error }));
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#attempt?.end();
+    this.#wake?.();
+  }
+
+  get #isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    const { choice, timing, connectivity } = this.#parts;
+    while (!this.#isClosed) {
+      if (connectivity.isOffline()) await this.#pause("offline", {}, OFFLINE_RETRY_MS);
+      if (this.#isClosed) return;
+      const opener = choice.next(timing.monotonic());
+      const { transport } = opener;
+      this.#report("connecting", { transport });
+      this.#attempt = new StreamAttempt(opener, timing);
+      this.#cursor.beginStream();
+      const ended = await this.#attempt.read(this.#cursor.position?.eventId, (event) => this.#take(event, { transport }));
+      const { error } = ended;
+      if (this.#refusals.confirms(error)) return this.#end({ error, transport });
+      this.#learnFrom(ended);
+      if (!this.#isClosed && !connectivity.isOffline()) await this.#pauseAfter(ended, { error, transport });
+    }
+  }
+
+  #take(event: VerifiedEvent, detail: StateDetail): boolean {
+    if (this.#isClosed) return false;
+    const accepted = this.#cursor.accept(event);
+    if (accepted !== undefined && event.eventType === "gateway.server_time") this.#begins(detail);
+    for (const each of accepted ?? []) this.#sink.event(each);
+    return accepted !== undefined;
+  }
+
+  /** Called for the first event of a stream. Long polls have one in each answer. */
+  #begins(detail: StateDetail): void {
+    this.#refusals.clear();
+    if (this.#state !== "live") this.#report("live", detail);
+    // Between two polls, a better transport can be tried.
+    if (this.#parts.choice.isBetterDue(this.#parts.timing.monotonic())) this.#attempt?.end();
+  }
+
+  /** Updates the back-off and the choice of the transport. */
+  #learnFrom({ error, wasLive, isProven, isSilent }: StreamEnd): void {
+    const { choice, timing } = this.#parts;
+    // A refusal proves that the transport reaches a gateway.
+    const isRefused = error instanceof SallyportError && error.reason !== undefined;
+    if (isProven) {
+      choice.worked();
+      this.#delay.reset();
+    } else if (isSilent) choice.failed("silent", timing.monotonic());
+    else if (!wasLive && error !== undefined && !isRefused) choice.failed("failed", timing.monotonic());
+  }
+
+  async #pauseAfter({ error, isSilent, wasLive }: StreamEnd, detail: StateDetail): Promise<void> {
+    // This client ended a stream that worked, to try a better transport or because the network changed.
+    if (error === undefined && !isSilent && wasLive) return;
+    const retryAfterMs = error instanceof SallyportError ? error.retryAfterMs : undefined;
+    await this.#pause("waiting", detail, this.#delay.nextMs(retryAfterMs), retryAfterMs === undefined);
+  }
+
+  async #pause(state: SubscriptionState, detail: StateDetail, ms: number, isOwn = true): Promise<void> {
+    this.#report(state, detail);
+    this.#isPauseOwn = isOwn;
+    const { promise, resolve } = deferred();
+    const cancel = this.#parts.timing.after(ms, resolve);
+    this.#wake = resolve;
+    await promise;
+    cancel();
+    this.#wake = undefined;
+  }
+
+  #changed(change: ConnectivityChange): void {
+    if (change === "offline") this.#attempt?.end();
+    else if (this.#parts.connectivity.isOffline()) return;
+    else if (change === "visible") this.#attempt?.check();
+    if (this.#isPauseOwn) this.#wake?.();
+  }
+
+  #report(state: SubscriptionState, detail: StateDetail): void {
+    if (this.#isClosed) return;
+    this.#state = state;
+    this.#sink.state(state, detail);
+  }
+
+  #end(detail: StateDetail): void {
+    this.#report("ended", detail);
+    this.close();
+  }
+}

@@ -1,0 +1,96 @@
+import { deferred } from "./deferred.ts";
+import { SallyportError } from "./errors.ts";
+import { HeartbeatWatch } from "./heartbeat-watch.ts";
+import type { StreamTiming } from "./stream-timing.ts";
+import type { StreamOpener } from "./transport-choice.ts";
+import type { VerifiedEvent } from "./verify.ts";
+
+/** How one stream ended. */
+export interface StreamEnd {
+  /** The error with which the stream ended. `undefined` if this client ended it. */
+  readonly error: unknown;
+  /** True if the first event arrived. */
+  readonly wasLive: boolean;
+  /** True if the stream worked: a heartbeat or an event of the backend arrived, or the stream lasted for some time. */
+  readonly isProven: boolean;
+  /** True if no event arrived in time. */
+  readonly isSilent: boolean;
+}
+
+/** Takes an event. Returns false if the event is a duplicate. Duplicates do not show that the stream works. */
+export type TakeEvent = (event: VerifiedEvent) => boolean;
+
+/** A stream that lasted this long works, even if nothing happened in it. In ms. */
+const PROVEN_MS = 10_000;
+
+/** Reads one stream until it ends, is silent, or is ended by `end`. */
+export class StreamAttempt {
+  readonly #opener: StreamOpener;
+  readonly #timing: StreamTiming;
+  readonly #watch: HeartbeatWatch;
+  readonly #abort = new AbortController();
+  readonly #aborted = deferred<undefined>();
+  readonly #startedAtMs: number;
+  #isSilent = false;
+  #isLive = false;
+  #isProven = false;
+
+  constructor(opener: StreamOpener, timing: StreamTiming) {
+    this.#opener = opener;
+    this.#timing = timing;
+    this.#startedAtMs = timing.monotonic();
+    this.#watch = new HeartbeatWatch(timing, opener.limits, () => {
+      this.#isSilent = true;
+      this.end();
+    });
+  }
+
+  /** Resolves when the stream has ended. Never rejects because of the stream. */
+  async read(resumeAfter: string | undefined, take: TakeEvent): Promise<StreamEnd> {
+    const { signal } = this.#abort;
+    let error: unknown;
+    try {
+      const stream = this.#opener.open({ resumeAfter, signal })[Symbol.asyncIterator]();
+      await this.#takeAll(stream, take);
+      if (!signal.aborted) throw new SallyportError("the stream ended", { code: "unavailable", retryable: true });
+    } catch (thrown) {
+      if (!signal.aborted) error = thrown;
+    }
+    this.end();
+    const lasted = this.#isLive && !this.#isSilent && this.#timing.monotonic() - this.#startedAtMs > PROVEN_MS;
+    return { error, wasLive: this.#isLive, isProven: this.#isProven || lasted, isSilent: this.#isSilent };
+  }
+
+  end(): void {
+    this.#watch.stop();
+    this.#abort.abort();
+    this.#aborted.resolve(undefined);
+  }
+
+  /** Ends the stream if it has been silent for too long. */
+  check(): void {
+    this.#watch.check();
+  }
+
+  async #takeAll(stream: AsyncIterator<VerifiedEvent>, take: TakeEvent): Promise<void> {
+    for (;;) {
+      const read = stream.next();
+      // The stream may ignore the signal, so it is not waited for after an abort.
+      read.catch(() => {});
+      const next = await Promise.race([read, this.#aborted.promise]);
+      if (this.#abort.signal.aborted || next === undefined) {
+        Promise.resolve(stream.return?.()).catch(() => {});
+        return;
+      }
+      if (next.done) return;
+      this.#isLive = true;
+      if (take(next.value)) this.#saw(next.value);
+    }
+  }
+
+  #saw(event: VerifiedEvent): void {
+    const { eventType } = event;
+    if (!this.#watch.saw(event)) return;
+    if (eventType === "gateway.heartbeat" || !eventType.startsWith("gateway.")) this.#isProven = true;
+  }
+}

@@ -1,0 +1,54 @@
+import type { VerifiedEvent } from "./verify.ts";
+
+/**
+ * A verified event of a subscription. `kind` tells what to do with it:
+ * - `event`: an event of the backend.
+ * - `resync`: events may be lost. Fetch your state again, then continue with the events that follow. The other fields are those of
+ *   the signed event that proves it: `gateway.resync`, or `gateway.server_time` with `resumed: false`.
+ * - `gateway`: another event of the gateway, such as a heartbeat. Delivered only with the option `gatewayEvents`.
+ */
+export interface SubscriptionEvent extends VerifiedEvent {
+  readonly kind: "event" | "resync" | "gateway";
+}
+
+/** A point in the sequence of events. A new subscription can start there, on this device or after a restart of the app. */
+export interface StreamPosition {
+  /** The id of the last event that the app has processed. */
+  readonly eventId: string;
+  /**
+   * The `timestampMs` of that event. With it, a subscription that starts here also drops much older events that a proxy replays.
+   */
+  readonly timestampMs?: number | undefined;
+}
+
+/**
+ * The state of a subscription:
+ * - `connecting`: a request is under way.
+ * - `live`: events arrive.
+ * - `waiting`: the last stream ended; the next attempt follows after a delay. Also while a slow consumer catches up.
+ * - `offline`: the device has no network.
+ * - `ended`: closed, or the gateway refused for good.
+ */
+export type SubscriptionState = "connecting" | "live" | "waiting" | "offline" | "ended";
+
+/** The way in which events reach the client: a stream over `fetch`, or long polls. */
+export type StreamTransport = "fetch" | "poll";
+
+/** Why a subscription is in its state. */
+export interface StateDetail {
+  /** Why the last stream ended, in the states `waiting` and `ended`. Errors of the gateway are not signed. */
+  readonly error?: unknown;
+  readonly transport?: StreamTransport | undefined;
+}
+
+/** Receives what a feed of events delivers, in order. */
+export interface FeedSink {
+  event(event: SubscriptionEvent): void;
+  state(state: SubscriptionState, detail: StateDetail): void;
+}
+
+/** A source of events that reconnects by itself until it is closed. It does not call its sink after `close` or the state `ended`. */
+export interface Feed {
+  start(): void;
+  close(): void;
+}

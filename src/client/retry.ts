@@ -1,9 +1,10 @@
 import { type FillRandom, systemRandom } from "./bytes.ts";
 import { SallyportError } from "./errors.ts";
+import { RestError } from "./rest.ts";
 
 /** How `execute` tries a command with an `idempotencyKey` again. */
 export interface RetryOptions {
-  /** Maximum number of attempts, with the first. 1 switches retries off. Default: 6. */
+  /** Maximum number of attempts, with the first. 1 switches retries off. Default: 10. */
   readonly attemptsMax?: number | undefined;
   /** Timeout of one attempt, in ms. It also ends when the timeout of the whole call does. Default: 15,000. */
   readonly attemptTimeoutMs?: number | undefined;
@@ -26,7 +27,7 @@ const NO_RETRY: RetryOptions = { attemptsMax: 1 };
 export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: RetryOptions | false | undefined): RetryPolicy {
   const [client, call] = [ofClient === false ? NO_RETRY : ofClient, ofCall === false ? NO_RETRY : ofCall];
   return {
-    attemptsMax: call?.attemptsMax ?? client?.attemptsMax ?? 6,
+    attemptsMax: call?.attemptsMax ?? client?.attemptsMax ?? 10,
     attemptTimeoutMs: call?.attemptTimeoutMs ?? client?.attemptTimeoutMs ?? 15_000,
     delayMinMs: call?.delayMinMs ?? client?.delayMinMs ?? 200,
     delayMaxMs: call?.delayMaxMs ?? client?.delayMaxMs ?? 5000,
@@ -41,7 +42,8 @@ export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: 
  */
 export function isWorthRetrying(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted || !(error instanceof SallyportError)) return false;
-  return error.retryable || error.reason === "REQUEST_REPLAYED" || error.code === "canceled";
+  // A RestError: the gateway's keys could not be fetched, so the answer could not be verified.
+  return error.retryable || error instanceof RestError || error.reason === "REQUEST_REPLAYED" || error.code === "canceled";
 }
 
 /** Returns the delay after a failed attempt, in ms: full jitter, and at least the delay that the gateway asked for. */

@@ -5,6 +5,7 @@ import { type KeyedCommand, send, signKeyed } from "../support/keyed-commands.ts
 import { openLossyProxy } from "../support/lossy-proxy.ts";
 import { deliverAll, ExecutionLedger } from "../support/lost-answers.ts";
 import { NO_REDIS } from "../support/redis.ts";
+import { seeded } from "../support/seeded.ts";
 import type { Device } from "../support/world.ts";
 
 /** A thousand commands through a proxy that loses 30 % of the answers, signed anew until their answer arrives. */
@@ -19,17 +20,6 @@ const KINDS: readonly (readonly [StoreKind, string | undefined])[] = [
   ["memory", undefined],
   ["Redis", NO_REDIS],
 ];
-
-/** A generator of uniform numbers with a seed, so that a failure can be repeated (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 for (const [kind, missing] of KINDS) {
   describe.skipIf(missing !== undefined)(missing ?? `lost answers, ${kind}`, () => {

@@ -2,10 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { SallyportClient, SallyportClientOptions } from "../../../src/client/client.ts";
 import { GatewayError, reasonOf, UntrustedResponseError } from "../../../src/client/errors.ts";
+import { GatewayKeys } from "../../../src/client/gateway-keys.ts";
 import type { ExecuteOptions } from "../../../src/client/options.ts";
+import type { Fetch } from "../../../src/client/rest.ts";
 import { delayAfter, retryPolicy } from "../../../src/client/retry.ts";
 import type { ExecuteCommandRequest, ExecuteCommandResponse } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
-import { envelopeOf, type FakeHandlers, NOW_MS, refusal, respond, serverTime } from "./fake-gateway.ts";
+import { envelopeOf, type FakeHandlers, NOW_MS, refusal, respond, serveKeys, serverTime } from "./fake-gateway.ts";
 import { clientOf, FOREIGN, failureOf, RING } from "./test-client.ts";
 
 const KEY = "order-000001";
@@ -65,6 +67,16 @@ describe("a command with an idempotency key", () => {
     const { client, attempts } = flaky((request) => respond(request, FOREIGN, "forged"));
     expect((await place(client)).payload).toBe("done");
     expect(attempts).toHaveLength(2);
+  });
+
+  test("is tried again if the keys that would verify its answer cannot be fetched", async () => {
+    let fetches = 0;
+    const { fetch } = serveKeys(RING);
+    const garbled: Fetch = async (...call) => (++fetches < 3 ? new Response("<html>") : fetch(...call));
+    const keys = new GatewayKeys("https://gateway.example", { fetch: garbled });
+    const { client, attempts } = flaky(rejecting(lost()), 0, { keys });
+    expect((await place(client)).payload).toBe("done");
+    expect(attempts).toHaveLength(3);
   });
 
   test.each<[string, ConnectError]>([

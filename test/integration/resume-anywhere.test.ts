@@ -8,11 +8,13 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { EventSubscriber } from "../support/event-subscriber.ts";
+import { Poller, payloadOf } from "../support/poller.ts";
 import { runCommand } from "../support/process.ts";
 import { type ReceivedSequence, receivedSequence } from "../support/received-sequence.ts";
 import { ANY_PORTS, SEED } from "../support/serve-settings.ts";
 import { SILENT_LOG } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
+import { VARIANTS } from "../support/variants.ts";
 import { type Device, login, metric, ROOMY } from "../support/world.ts";
 
 /** A client resumes at another gateway, and at a gateway that was stopped or killed and started again. The backend runs all the time. */
@@ -110,6 +112,29 @@ test("a client that alternates between two gateways resumes every time, even if 
     at = await subscribe(gateways[n % 2]?.edgeUrl ?? "", device, at.lastId);
     expect(isResumed(at)).toBe(true);
   }
+});
+
+test("a client that polls at two gateways in turn, over all protocols, gets every event once and in order", async () => {
+  const fixture = await Fixture.open();
+  const gateways = [await fixture.start(), await fixture.start()];
+  const device = await login(gateways[0]?.edgeUrl ?? "", fixture.backend.restUrl, "ada@example.com");
+  const transports = VARIANTS.map(({ listener, open }, n) => {
+    const gateway = gateways[n % 2];
+    return open((listener === "edge" ? gateway?.edgeUrl : gateway?.grpcUrl) ?? "");
+  });
+  const poller = new Poller(transports[0] ?? expect.unreachable(), device);
+  const received = (gateway: Gateway) => metric(gateway, "sallyport_events_total", '{kind="client_event"}');
+  await poller.poll({ wait_ms: 0 });
+  let sent = 0;
+  for (const [n, transport] of transports.entries()) {
+    await fixture.send(device, n % 3);
+    sent += n % 3;
+    for (const gateway of gateways) await until(async () => (await received(gateway)) === sent, "the events");
+    poller.moveTo(transport);
+    const [serverTime] = await poller.poll({ wait_ms: 0 });
+    expect(payloadOf(serverTime)).toMatchObject({ resumed: true });
+  }
+  expect(receivedSequence(poller)).toEqual(Array.from({ length: sent }, (_, n) => n + 1));
 });
 
 describe("a gateway with a checkpoint file", () => {

@@ -8,7 +8,12 @@ import { goTool, npmTool, PREPARE_TIMEOUT_MS, protoc } from "./toolchain.ts";
 
 const PROTO = join(import.meta.dir, "../../proto");
 const EXECUTE = "sallyport.v1.Gateway/ExecuteCommand";
-const METHODS = [EXECUTE, "sallyport.v1.Gateway/SubscribeEvents", "grpc.health.v1.Health/Check"];
+const METHODS = [
+  EXECUTE,
+  "sallyport.v1.Gateway/SubscribeEvents",
+  "sallyport.v1.Gateway/FetchEvents",
+  "grpc.health.v1.Health/Check",
+];
 
 /** Common gRPC and Connect tools. They use only reflection, health and the proto files. */
 export function toolSuite(): void {

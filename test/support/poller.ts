@@ -12,7 +12,7 @@ export interface PollOptions {
 export class Poller {
   /** Every event of every answer. */
   readonly events: GatewayEvent[] = [];
-  readonly #client: Client<typeof Gateway>;
+  #client: Client<typeof Gateway>;
   readonly #device: Device;
 
   constructor(transport: Transport, device: Device) {
@@ -22,6 +22,11 @@ export class Poller {
 
   get lastId(): string | undefined {
     return this.events.at(-1)?.envelope?.eventId;
+  }
+
+  /** Makes the next calls at another gateway, or over another protocol. */
+  moveTo(transport: Transport): void {
+    this.#client = createClient(Gateway, transport);
   }
 
   /** Makes one call. Returns the events of its answer. Throws the refusal. */

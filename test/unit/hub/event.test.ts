@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { SignedEvent } from "../../../src/hub/event.ts";
+import { fromBinary, toJsonString } from "@bufbuild/protobuf";
+import { GatewayEventSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import { type EventDraft, SignedEvent } from "../../../src/hub/event.ts";
 import type { FrameForm } from "../../../src/hub/sink.ts";
+import { FRAME_HEADER_BYTES } from "../../../src/rpc/frame.ts";
 import { ring } from "./support/hub-fixture.ts";
 
 const FORMS = {
@@ -35,5 +38,26 @@ describe("the encodings of an event", () => {
     expect(after).toEqual(before);
     expect(after.map((frame, at) => frame === before[at])).toEqual([true, false, false]);
     for (const form of [FORMS.json, FORMS.base64]) expect(event.frame(form)).not.toBe(event.frame(form));
+  });
+
+  const DRAFT: EventDraft = {
+    ...{ eventType: "chat.message", eventId: "e-1", audience: "user:u-1", timestampMs: 1_700_000_000_000 },
+    payloadBytes: new Uint8Array(0),
+  };
+  const bytes = (length: number) => Uint8Array.from({ length }, (_, n) => n);
+
+  test.each<[string, Partial<EventDraft>]>([
+    ["no payload", {}],
+    ["each padding of base64", { payloadBytes: bytes(1) }],
+    ["two bytes", { payloadBytes: bytes(2) }],
+    ["every byte", { payloadBytes: bytes(256) }],
+    ["default values", { audience: "all", timestampMs: 0, eventId: "", eventType: "" }],
+    ["characters that JSON escapes", { audience: 'session:"\\\u2028é😀', eventId: "a/b<c>&d'\u0001" }],
+    ["the largest time", { timestampMs: Number.MAX_SAFE_INTEGER }],
+  ])("JSON with %s is the ProtoJSON of the message, character by character", (_, change) => {
+    const event = new SignedEvent({ ...DRAFT, ...change }, ring);
+    const messageIn = (form: FrameForm) => event.frame(form).subarray(FRAME_HEADER_BYTES);
+    const expected = toJsonString(GatewayEventSchema, fromBinary(GatewayEventSchema, messageIn(FORMS.proto)));
+    expect(new TextDecoder().decode(messageIn(FORMS.json))).toBe(expected);
   });
 });

@@ -62,7 +62,14 @@ test("an allowed origin may read the response headers of gRPC-Web and Connect", 
   for (const response of responses) {
     expect(response.headers.get("access-control-allow-origin")).toBe(PAGE);
     const exposed = response.headers.get("access-control-expose-headers")?.toLowerCase();
-    for (const name of ["grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-encoding", "retry-after"])
+    for (const name of [
+      "grpc-status",
+      "grpc-message",
+      "grpc-status-details-bin",
+      "grpc-encoding",
+      "retry-after",
+      "idempotent-replayed",
+    ])
       expect(exposed).toContain(name);
     expect(response.headers.get("vary")).toContain("origin");
   }

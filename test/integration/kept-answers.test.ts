@@ -262,3 +262,25 @@ for (const [kind, missing] of KINDS) {
     });
   });
 }
+
+test("on the one port, every protocol keeps answers, and a client that goes does not end its call", async () => {
+  const keeping = await openKeeping("memory", { "edge.grpc": "same-port" });
+  const device = await keeping.world.login();
+  for (const [at, variant] of VARIANTS.entries()) {
+    const release = Promise.withResolvers<void>();
+    keeping.answer(async (execution) => {
+      await release.promise;
+      return Response.json({ execution });
+    });
+    const sign = () => signKeyed(device, { messageType: COUNT, idempotencyKey: `key-of-${at}-12345` });
+    const gone = new AbortController();
+    const lost = send(keeping.transport(variant), await sign(), gone.signal);
+    await until(() => keeping.executed.length === at + 1, "the first to be executed");
+    gone.abort();
+    await lost;
+    release.resolve();
+    expect(await send(keeping.transport(variant), await sign())).toEqual({ text: `ok {"execution":${at}}`, replayed: "true" });
+  }
+  expect(keeping.executed).toHaveLength(VARIANTS.length);
+  await keeping.close();
+});

@@ -34,6 +34,11 @@ async function tampered(device: Device, change: (request: SignedRequest) => obje
   return { ...request, ...change(request) };
 }
 
+/** A command whose answer is kept under one key of the session. */
+function keyedMessage(device: Device, text: string): Promise<SignedRequest> {
+  return device.signer.sign("chat.message.send", json({ room_id: "lobby", text }), { idempotencyKey: "key-of-message" });
+}
+
 const CASES: readonly Case[] = [
   {
     name: "no envelope",
@@ -69,6 +74,13 @@ const CASES: readonly Case[] = [
     code: Code.ResourceExhausted,
     metadata: { limit_bytes: "16384" },
     request: (_, device) => device.signer.sign("user.profile.get", new Uint8Array(20_000)),
+  },
+  {
+    name: "an idempotency key that belongs to another payload",
+    reason: "IDEMPOTENCY_KEY_REUSED",
+    code: Code.InvalidArgument,
+    before: async (_, device, client) => void (await client.executeCommand(await keyedMessage(device, "first"))),
+    request: (_, device) => keyedMessage(device, "second"),
   },
   {
     name: "an unknown session",

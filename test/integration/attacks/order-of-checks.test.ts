@@ -24,6 +24,10 @@ interface Pair {
 
 const sign = (device: Device, options = {}, type = "user.profile.get") => device.signer.sign(type, EMPTY, options);
 
+/** A command whose answer is kept, always under the same key. */
+const keyed = (device: Device, payload: object) =>
+  device.signer.sign("chat.message.send", json(payload), { idempotencyKey: "key-12345" });
+
 const PAIRS: readonly Pair[] = [
   {
     earlier: "RATE_LIMITED",
@@ -85,6 +89,19 @@ const PAIRS: readonly Pair[] = [
     config: { "budgets.session.rate": 0.001, "budgets.session.burst": 1 },
     before: async (device, client) => client.executeCommand(await sign(device)),
     request: (device) => sign(device, {}, "no.such.thing"),
+  },
+  {
+    earlier: "RATE_LIMITED",
+    later: "IDEMPOTENCY_KEY_REUSED",
+    config: { "budgets.session.rate": 0.001, "budgets.session.burst": 1 },
+    before: async (device, client) => client.executeCommand(await keyed(device, { room_id: "lobby", text: "first" })),
+    request: (device) => keyed(device, { room_id: "lobby", text: "second" }),
+  },
+  {
+    earlier: "IDEMPOTENCY_KEY_REUSED",
+    later: "PAYLOAD_INVALID",
+    before: async (device, client) => client.executeCommand(await keyed(device, { room_id: "lobby", text: "first" })),
+    request: (device) => keyed(device, { room_id: "../lobby" }),
   },
 ];
 

@@ -26,12 +26,13 @@ import { openBackend } from "./backend.ts";
 import { checkpointFile, feedNotReady, openFeed } from "./feed.ts";
 import { HistoryFill } from "./history-fill.ts";
 import { boundUrl, openPublicListeners } from "./listeners.ts";
-import { hubSettings, publicRoutes, storeSettings } from "./options.ts";
+import { hubSettings, publicRoutes, stopSettings, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
 import { configReload } from "./reload.ts";
 import { createRpcServer } from "./rpc-server.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
 import { standardServices } from "./standard-services.ts";
+import { Stop, type StopParts } from "./stop.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -75,14 +76,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log, clock = systemClock } = options;
   const config = requireBackend(options.config);
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
-  const lifecycle = { stopping: false };
+  const stop = new Stop();
   limitDnsCache(log);
   const keys = openKeyRing(config);
   warnOfOpenFiles(config, options.secretConfigFile, log);
   const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
   const revokeLogged = loggedRevoke(revocations, log);
   const readiness = new Readiness();
-  readiness.add(() => (lifecycle.stopping ? ["shutting down"] : []));
+  readiness.add(() => stop.notReady());
   await using undo = new AsyncDisposableStack();
 
   const backend = openBackend(config, { metrics, log, clock });
@@ -112,7 +113,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   readiness.add(stores.notReady);
   const standard = standardServices(config, readiness);
   undo.defer(() => standard.shutDown());
-  const isStopping = () => lifecycle.stopping;
+  const isStopping = () => stop.isStopping();
   const admission = openAdmission(config, { stores, clock, log, metrics });
   const { lastingCalls } = admission.pipeline;
   undo.defer(() => lastingCalls.abort());
@@ -150,15 +151,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const running = undo.move();
   const { edgeUrl, grpcUrl, bound } = listeners;
   log.info("gateway started", { ...bound, admin: boundUrl(admin), key_id: keys.keyId });
-  const stopInOrder = async () => {
-    lifecycle.stopping = true;
-    hub.shutDown();
-    standard.shutDown();
-    const idle = listeners.drain().then(() => lastingCalls.drain());
-    const inTime = await within(config["shutdown.deadline_ms"], idle);
-    await running.disposeAsync();
-    log.info("gateway stopped", { in_time: inTime });
-    return inTime;
+  const stopParts: StopParts = {
+    settings: stopSettings(config),
+    ...{ hub, readiness, clock, log },
+    sleep: (ms) => Bun.sleep(ms),
+    async drainListeners() {
+      standard.shutDown();
+      await listeners.drain();
+      await lastingCalls.drain();
+    },
+    close: () => running.disposeAsync(),
   };
   let stopped: Promise<boolean> | undefined;
   return {
@@ -166,7 +168,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     grpcUrl,
     adminUrl: admin.url,
     stop() {
-      stopped ??= stopInOrder();
+      stopped ??= stop.run(stopParts);
       return stopped;
     },
     reload: configReload(config, { adopters: [admission, backend], log, metrics }),
@@ -200,17 +202,4 @@ function openKeyRing(config: Config): KeyRing {
   // The command `serve` requires a configured signing key. Without one, the commands `dev` and `demo` use a new random key at
   // each start.
   return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
-}
-
-/** Resolves to `true` if `work` succeeds within `ms`. Resolves to `false` if `work` fails or takes longer. */
-async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), ms);
-  work.then(
-    () => resolve(true),
-    () => resolve(false),
-  );
-  const inTime = await promise;
-  clearTimeout(timer);
-  return inTime;
 }

@@ -7,6 +7,7 @@ import type { PublicRoute } from "../service/public/public-call.ts";
 import { checkConfirmCode, checkSendCode } from "../service/public/public-schema.ts";
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
+import type { StopSettings } from "./stop.ts";
 
 /**
  * The functions of this file convert the configuration to the options of the other rooms. Only the room `app` knows the keys of
@@ -31,6 +32,14 @@ export function hubSettings(config: Config): HubSettings {
     heartbeatIntervalMs: config["streams.heartbeat_ms"],
     streamAgeMs: config["streams.age_ms"],
     recheckLookUpsMax: config["streams.recheck_lookups_max"],
+  };
+}
+
+export function stopSettings(config: Config): StopSettings {
+  return {
+    drainMs: config["shutdown.drain_ms"],
+    spreadMs: config["shutdown.spread_ms"],
+    deadlineMs: config["shutdown.deadline_ms"],
   };
 }
 

@@ -18,11 +18,14 @@ Example:
   sallyport keygen --out current.key
   sallyport serve --config gateway.toml --set keys.current_file=current.key
 
-SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT stops the gateway when
-the calls in progress have ended. Another such signal, one second or more later, exits immediately.
+SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT drains the gateway and stops it
+when the calls in progress have ended. Another such signal, one second or more later, exits immediately.
 
 Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or if the start failed; 2 if the
 configuration is invalid.`;
+
+/** A load balancer needs time to send clients elsewhere. In `dev`, a stop is immediate. */
+const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
 
 /** `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
@@ -31,7 +34,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     const onSecretFile = (path: string) => {
       secretConfigFile = path;
     };
-    const load = () => loadConfig({ argv: args, rules: SERVE_RULES, onSecretFile });
+    const load = () => loadConfig({ argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile });
     const config = load();
     const { log, metrics } = createTelemetry(config);
     if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });

@@ -220,10 +220,20 @@ export const SCHEMA = {
 
   ...BUDGET_SETTINGS,
 
+  "shutdown.drain_ms": setting(
+    int("ms", 0, 600_000),
+    0,
+    "Time at the start of a shutdown in which `/readyz` answers 503 and everything else still works, in ms. Set the time above the interval at which your load balancer checks `/readyz`. In `sallyport serve`, the default is 5000.",
+  ),
+  "shutdown.spread_ms": setting(
+    int("ms", 0, 600_000),
+    0,
+    "Time over which a shutdown ends the event streams, in ms. The streams end one after the other. So the clients do not reconnect in the same instant. Commands still work in this time. In `sallyport serve`, the default is 3000.",
+  ),
   "shutdown.deadline_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Maximum time for which a shutdown waits for running calls, in ms. Calls that run longer are aborted. Set the time below the kill timeout of your process supervisor.",
+    "Maximum time for which a shutdown waits for running calls after `shutdown.drain_ms` and `shutdown.spread_ms`, in ms. Calls that run longer are aborted. Set the sum of the three settings below the kill timeout of your process supervisor.",
   ),
   "log.level": setting(
     choice("debug", "info", "warn", "error"),

@@ -13,7 +13,7 @@ import { History } from "./history.ts";
 import { LiveStreams } from "./live-streams.ts";
 import type { HubOptions } from "./options.ts";
 import type { Poll } from "./poll.ts";
-import type { ReplayBufferKey } from "./replay-buffer.ts";
+import { replayBufferKey } from "./replay-buffer.ts";
 import type { Sink } from "./sink.ts";
 import { StreamPositions } from "./stream-positions.ts";
 import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } from "./stream-report.ts";
@@ -137,7 +137,7 @@ export class Hub {
   publish(event: ClientEvent, cursor?: string): void {
     const { clock, metrics, newEventId, signer } = this.#options;
     const receivedAtMs = clock.monotonic();
-    const audience = audienceOf(event);
+    const audience = replayBufferKey(event);
     const position = this.#positions.next(cursor);
     const { eventType, payloadBytes } = event;
     const eventId = event.eventId || this.#positions.eventIdOf(position) || newEventId();
@@ -154,7 +154,7 @@ export class Hub {
    * resumes from an earlier position gets `gateway.resync` at its start.
    */
   resyncAudience(event: ClientAudience, cursor?: string): void {
-    const audience = audienceOf(event);
+    const audience = replayBufferKey(event);
     const position = this.#positions.next(cursor);
     this.#history.add(audience, undefined, position, this.#options.clock.monotonic());
     this.#deliver(this.#gatewayEvents.resync(audience, position), event);
@@ -222,11 +222,16 @@ export class Hub {
     this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.latest), { polls: false });
   }
 
-  /** Ends every stream with SHUTTING_DOWN, and refuses new streams. */
-  shutDown(): void {
+  /** Refuses new streams with SHUTTING_DOWN. Returns the number of open streams. */
+  refuseStreams(): number {
     if (!this.#stopping) this.#streamsAtShutdown = this.#streams.size;
     this.#stopping = true;
-    for (const stream of this.#streams) stream.close("SHUTTING_DOWN");
+    return this.#streams.size;
+  }
+
+  /** Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. */
+  endStreams(count = this.#streams.size): void {
+    for (const stream of [...this.#streams].slice(0, count)) stream.close("SHUTTING_DOWN");
   }
 
   /**
@@ -290,9 +295,4 @@ export class Hub {
       metrics.count("sallyport_events_dropped_total", { reason: why }, undelivered);
     },
   };
-}
-
-/** Returns the audience of an event: the session if `deviceSessionId` is set, the user otherwise. */
-function audienceOf({ deviceSessionId, userId }: ClientAudience): ReplayBufferKey {
-  return deviceSessionId ? `session:${deviceSessionId}` : `user:${userId}`;
 }

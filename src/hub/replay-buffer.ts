@@ -1,8 +1,14 @@
+import type { ClientAudience } from "../core/events.ts";
 import type { SignedEvent } from "./event.ts";
 import type { Position } from "./stream-positions.ts";
 
 /** The user or session whose events a replay buffer holds. */
 export type ReplayBufferKey = `user:${string}` | `session:${string}`;
+
+/** Returns the key for the audience of an event: the session if `deviceSessionId` is set, the user otherwise. */
+export function replayBufferKey({ deviceSessionId, userId }: ClientAudience): ReplayBufferKey {
+  return deviceSessionId ? `session:${deviceSessionId}` : `user:${userId}`;
+}
 
 /**
  * An entry of a replay buffer. It is in two linked lists, both oldest first:

@@ -13,7 +13,7 @@ export interface Command {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Runs `sallyport <args>` with only the given SALLYPORT_ variables. `openFilesMax` sets RLIMIT_NOFILE. */
+/** Runs `sallyport <args>` with only the given SALLYPORT_ variables, and with an immediate stop unless they say otherwise. `openFilesMax` sets RLIMIT_NOFILE. */
 export function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -34,11 +34,13 @@ export function runScript(name: string, args: readonly string[], env: Readonly<R
   return { ...command, killGroup: (signal) => process.kill(-command.pid, signal) };
 }
 
+const QUICK_STOP = { SALLYPORT_SHUTDOWN_DRAIN_MS: "0", SALLYPORT_SHUTDOWN_SPREAD_MS: "0" };
+
 function started(command: readonly string[], env: Readonly<Record<string, string>>, detached = false): Command {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SALLYPORT_"));
   const child = Bun.spawn([...command], {
     ...(detached && { cwd: ROOT }),
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: { ...Object.fromEntries(inherited), ...QUICK_STOP, ...env },
     stdout: "pipe",
     stderr: "pipe",
     detached,

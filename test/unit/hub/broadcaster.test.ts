@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { FakeSink } from "./support/fake-sink.ts";
-import { createHub, event, HEARTBEAT_MS } from "./support/hub-fixture.ts";
+import { createHub, event, HEARTBEAT_MS, shutDown } from "./support/hub-fixture.ts";
 
 const STREAMS = 1200;
 const ROOMY = { perSessionMax: STREAMS, perUserMax: STREAMS + 1, perNetworkMax: STREAMS + 1, totalMax: STREAMS + 1 };
@@ -59,7 +59,7 @@ describe("a broadcast", () => {
     for (const sink of sinks.slice(0, STREAMS - 10)) sink.disconnect();
     runDeferred();
     expect(sinks.slice(-10).every(({ types }) => types.includes("gateway.heartbeat"))).toBe(true);
-    hub.shutDown();
+    shutDown(hub);
     expect(sinks.at(-1)?.ends).toEqual(["SHUTTING_DOWN"]);
   });
 });

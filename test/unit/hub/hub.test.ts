@@ -3,7 +3,7 @@ import { verifyingKey } from "../../../src/crypto/ed25519.ts";
 import { isStrictPublicKey } from "../../../src/crypto/public-key.ts";
 import { eventSigningInput } from "../../../src/crypto/signing-input.ts";
 import { FakeSink } from "./support/fake-sink.ts";
-import { createHub, event, NOW, refusalOf, ring } from "./support/hub-fixture.ts";
+import { createHub, event, NOW, refusalOf, ring, shutDown } from "./support/hub-fixture.ts";
 
 const gatewayKey = Buffer.from(ring.jwks.keys[0]?.x ?? "", "base64url");
 
@@ -165,8 +165,8 @@ describe("shutdown", () => {
     const { hub, subscribe, streams } = createHub();
     const sinks = [subscribe("s-1", "u-1"), subscribe("s-2", "u-1"), subscribe("s-3", "u-2", new FakeSink("json", "grpc-web"))];
     expect(streams()).toBe(3);
-    hub.shutDown();
-    hub.shutDown();
+    shutDown(hub);
+    shutDown(hub);
     hub.revoke({ userId: "u-1" });
     expect(sinks.map(({ ends }) => ends)).toEqual([["SHUTTING_DOWN"], ["SHUTTING_DOWN"], ["SHUTTING_DOWN"]]);
     expect(streams()).toBe(0);

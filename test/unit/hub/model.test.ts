@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Admission } from "../../../src/hub/admission.ts";
 import type { Poll } from "../../../src/hub/poll.ts";
 import { FakeSink } from "./support/fake-sink.ts";
-import { collect, createHub, event, refusalOf } from "./support/hub-fixture.ts";
+import { collect, createHub, event, refusalOf, shutDown } from "./support/hub-fixture.ts";
 import { HubModel } from "./support/hub-model.ts";
 import { type ClientStep, type RegisterStep, type Step, steps } from "./support/hub-steps.ts";
 import { MessageReader, payloadOf } from "./support/message-reader.ts";
@@ -78,7 +78,7 @@ class Run {
   /** Shuts the hub down: every open stream ends once, and new ones are refused. */
   async shutDown(): Promise<void> {
     this.#model.shutDown();
-    for (let n = 0; n < 2; n++) this.#fixture.hub.shutDown();
+    for (let n = 0; n < 2; n++) shutDown(this.#fixture.hub);
     for (const { reader } of this.#pairs) reader.sink.unblock();
     for (const pair of this.#pairs) if (pair.model.isAtClient) this.#answer(pair);
     await this.play([{ do: "wait", ms: 1000 }]);

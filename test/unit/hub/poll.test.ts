@@ -4,7 +4,7 @@ import { type GatewayEvent, GatewayEventSchema } from "../../../src/gen/sallypor
 import type { Hub } from "../../../src/hub/hub.ts";
 import type { Poll } from "../../../src/hub/poll.ts";
 import { FRAME_HEADER_BYTES } from "../../../src/rpc/frame.ts";
-import { collect, createHub, event, HEARTBEAT_MS, refusalOf } from "./support/hub-fixture.ts";
+import { collect, createHub, event, HEARTBEAT_MS, refusalOf, shutDown } from "./support/hub-fixture.ts";
 
 /** The events of an answer. */
 function eventsOf(frames: readonly Uint8Array[], codec: "proto" | "json" = "proto"): GatewayEvent[] {
@@ -256,7 +256,7 @@ describe("a shutdown", () => {
   test("ends a waiting poll with SHUTTING_DOWN, and refuses new polls", () => {
     const { hub, poll, streams } = createHub();
     const waiting = poll("s-1", "u-1");
-    hub.shutDown();
+    shutDown(hub);
     expect([waiting.collector.isReady, streams()]).toEqual([true, 0]);
     expect(refusalOf(() => hub.answer(waiting))).toBe("SHUTTING_DOWN");
     expect(refusalOf(() => poll("s-1", "u-1"))).toBe("SHUTTING_DOWN");
@@ -266,7 +266,7 @@ describe("a shutdown", () => {
     const { hub, poll } = createHub();
     const waiting = poll("s-1", "u-1");
     hub.publish(event({ userId: "u-1", eventId: "e-1" }));
-    hub.shutDown();
+    shutDown(hub);
     expect(idsOf(answer(hub, waiting)).slice(1)).toEqual(["e-1"]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { FakeSink } from "./support/fake-sink.ts";
-import { AGE_MS, createHub, event, HEARTBEAT_MS, refusalOf } from "./support/hub-fixture.ts";
+import { AGE_MS, createHub, event, HEARTBEAT_MS, refusalOf, shutDown } from "./support/hub-fixture.ts";
 
 const ROOMY = { perSessionMax: 100, perUserMax: 100, perNetworkMax: 100, totalMax: 100 };
 
@@ -132,7 +132,7 @@ test("every end of a stream is counted once, by its reason", () => {
   const sinks = [subscribe("s-1", "u-1"), subscribe("s-2", "u-1"), subscribe("s-3", "u-2")];
   sinks[0]?.disconnect();
   hub.revoke({ userId: "u-1" });
-  hub.shutDown();
+  shutDown(hub);
   for (const sink of sinks) sink.disconnect();
   const ended = [...counters].filter(([name]) => name.startsWith("sallyport_streams_ended_total "));
   expect(Object.fromEntries(ended)).toEqual({

@@ -7,7 +7,7 @@ import { gatewayService } from "../../../src/service/gateway-service.ts";
 import { typesOf } from "../../support/poller.ts";
 import { openRpcListeners, type RpcListeners } from "../../support/rpc-listeners.ts";
 import { until } from "../../support/until.ts";
-import { createHub, event } from "../hub/support/hub-fixture.ts";
+import { createHub, event, shutDown } from "../hub/support/hub-fixture.ts";
 import { createPorts, incomingRequest, SESSION } from "../pipeline/support/fixture.ts";
 
 /** FetchEvents on a real listener with a hub that the test drives, so that each interleaving can be forced. */
@@ -73,7 +73,7 @@ describe("a poll that waits", () => {
     const { hub, publish, outcome } = await waitingPoll();
     publish("a.one");
     await microtasks();
-    hub.shutDown();
+    shutDown(hub);
     expect(await outcome).toEqual(["gateway.server_time", "a.one"]);
   });
 

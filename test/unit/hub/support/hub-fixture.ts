@@ -115,3 +115,9 @@ export function refusalOf(work: () => unknown): string {
   }
   return "admitted";
 }
+
+/** Refuses new streams and ends all open ones. */
+export function shutDown(hub: Hub): void {
+  hub.refuseStreams();
+  hub.endStreams();
+}

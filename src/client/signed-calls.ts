@@ -1,10 +1,11 @@
 import type { Transport } from "@connectrpc/connect";
-import { Gateway, type GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
+import type { GatewayEvent } from "../gen/sallyport/v1/gateway_pb.ts";
 import { publicError } from "./errors.ts";
 import { EventDeduplicator } from "./event-deduplicator.ts";
 import { verifiedEvents } from "./event-stream.ts";
 import type { GatewayClock } from "./gateway-clock.ts";
 import type { GatewayKeySource } from "./gateway-keys.ts";
+import { gatewayService } from "./gateway-service.ts";
 import { textMember } from "./json.ts";
 import type { SendOptions, StreamOptions } from "./options.ts";
 import { payloadFromBytes } from "./payload.ts";
@@ -41,7 +42,7 @@ export class SignedCalls {
 
   /** Sends a command once. */
   async execute(request: SignedRequest, { signal, headers, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<CommandResult> {
-    const { executeCommand } = Gateway.method;
+    const { executeCommand } = gatewayService.method;
     try {
       const response = await this.#transport.unary(executeCommand, signal, Math.ceil(timeoutMs), headers, request);
       const verified = await verifyResponse(response.message, request, this.#keys);
@@ -60,7 +61,7 @@ export class SignedCalls {
       const requests = (async function* () {
         yield request;
       })();
-      const { subscribeEvents } = Gateway.method;
+      const { subscribeEvents } = gatewayService.method;
       yield* (await transport.stream(subscribeEvents, signal, 0, options.headers, requests)).message;
     }
     try {
@@ -74,7 +75,7 @@ export class SignedCalls {
   fetchEvents(request: SignedRequest, { signal, headers, timeoutMs = TIMEOUT_MS }: SendOptions): EventStream {
     const transport = this.#transport;
     async function* messages(): AsyncGenerator<GatewayEvent, void, undefined> {
-      const { fetchEvents } = Gateway.method;
+      const { fetchEvents } = gatewayService.method;
       yield* (await transport.unary(fetchEvents, signal, Math.ceil(timeoutMs), headers, request)).message.events;
     }
     return this.#verified(request, messages());

@@ -1,5 +1,5 @@
 import { mutate, Random } from "../../fuzz/fuzzer.ts";
-import { everyRecipe, inputOf, type Recipe, variation } from "../../fuzz/hostile/grammar.ts";
+import { bytesMaxOf, everyRecipe, inputOf, type Recipe, variation } from "../../fuzz/hostile/grammar.ts";
 import type { HostileInput, Kind } from "../../fuzz/hostile/input.ts";
 import { carries, type Way, waysOf } from "../../fuzz/hostile/ways.ts";
 import type { Cost, Subject } from "./subject.ts";
@@ -78,7 +78,7 @@ class KindSearch {
     const { input, recipe } = this.#random.pick(parents);
     const next = recipe && variation(recipe, this.#random);
     if (next !== undefined) await this.look(inputOf(next, randomOf), next);
-    else await this.look({ ...input, name: `${input.name}, mutated`, bytes: mutate(input.bytes, this.#random) }, undefined);
+    else await this.look(mutated(input, this.#random), undefined);
   }
 
   /** The most expensive inputs by each measure, each shape once. */
@@ -97,10 +97,18 @@ class KindSearch {
   }
 }
 
+/** The mutated input, not longer than the gateway reads. */
+function mutated(input: HostileInput, random: Random): HostileInput {
+  const bytes = mutate(input.bytes, random).slice(0, bytesMaxOf(input.kind));
+  return { ...input, name: `${input.name}, mutated`, bytes };
+}
+
 /** The shortest ways to a kind's parser. All other ways use the same parser. */
 function referenceWays(subject: Subject, kind: Kind, packed: boolean): Way[] {
   const probe = { name: "", kind, bytes: new Uint8Array(0) };
-  const all = waysOf(subject.entrance).filter((way) => carries(way, probe) && !way.framed);
+  const carrying = waysOf(subject.entrance).filter((way) => carries(way, probe));
+  if (kind === "base64") return carrying.filter(({ call, encoding }) => call === "ExecuteCommand" && encoding === undefined);
+  const all = carrying.filter(({ framed }) => !framed);
   if (kind === "rest") return all.filter(({ call }) => call === "send code" || call === "confirm code");
   const main = all.filter(({ call, codec }) => call === "ExecuteCommand" && (codec === "proto" || kind === "json"));
   if (kind === "json" || kind === "proto")

@@ -44,7 +44,7 @@ export function everyRecipe(): Recipe[] {
   return SENTENCES.map(([kind, place, shape]) => ({ kind, place, shape, bytes: bytesMaxOf(kind), mutations: 0, seed: 1 }));
 }
 
-function bytesMaxOf(kind: Kind): number {
+export function bytesMaxOf(kind: Kind): number {
   if (kind === "rest") return REST_BYTES_MAX;
   if (kind === "base64") return BASE64_BYTES_MAX;
   return kind === "head" ? HEAD_BYTES_MAX : MESSAGE_BYTES_MAX;

@@ -115,7 +115,7 @@ function retryAfterOf(error: ConnectError): number | undefined {
 }
 
 /** Returns the Connect name of a code, such as `deadline_exceeded`. */
-function codeName(code: Code): string {
+export function codeName(code: Code): string {
   return (Code[code] ?? "Unknown").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toLowerCase();
 }
 

@@ -1,17 +1,13 @@
-import { type DescMessage, type DescMethod, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError, createContextValues, type Transport } from "@connectrpc/connect";
-import { compressedFlag, createMethodUrl, encodeEnvelope, runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
-import {
-  endStreamFlag,
-  endStreamFromJson,
-  errorFromJsonBytes,
-  requestHeader,
-  trailerDemux,
-  validateResponse,
-} from "@connectrpc/connect/protocol-connect";
+import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import { createMethodUrl, encodeEnvelope } from "@connectrpc/connect/protocol";
 import { chunksOf, readBody } from "./body.ts";
 import { copyOf } from "./bytes.ts";
+import { CallSignal } from "./call-signal.ts";
+import { connectErrorOf, httpError } from "./connect-error.ts";
 import { EnvelopeDecoder } from "./envelope-decoder.ts";
+import { member } from "./json.ts";
+import { payloadFromBytes } from "./payload.ts";
 import type { Fetch } from "./rest.ts";
 
 export interface FetchTransportOptions {
@@ -20,6 +16,12 @@ export interface FetchTransportOptions {
   /** Sends the HTTP requests. Default: the global `fetch`. */
   readonly fetch?: Fetch | undefined;
 }
+
+const UNARY_TYPE = "application/proto";
+const STREAM_TYPE = "application/connect+proto";
+/** Flags of the messages of a stream: Connect, "Streaming-Response". */
+const COMPRESSED = 1;
+const END_STREAM = 2;
 
 /** Maximum size of one message. A gateway can be configured to send payloads of up to 64 MiB. A hostile server sends any amount. */
 const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
@@ -31,65 +33,84 @@ const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
  */
 export function fetchTransport({ baseUrl, fetch: send = globalFetch }: FetchTransportOptions): Transport {
   return {
-    unary: (method, signal, timeoutMs, header, message, contextValues = createContextValues()) =>
-      runUnaryCall({
-        ...limitsOf(signal, timeoutMs),
-        req: {
-          ...headOf(baseUrl, method, timeoutMs, header),
-          stream: false,
-          service: method.parent,
-          method,
-          contextValues,
-          message,
-        },
-        next: async (request) => {
-          const response = await post(send, request, toBinary(method.input, request.message));
-          const { isUnaryError, unaryError } = validateResponse("unary", true, response.status, response.headers);
-          const bytes = await readBody(response, MESSAGE_BYTES_MAX);
-          if (bytes === undefined) throw new ConnectError("the answer is too large", Code.ResourceExhausted);
-          if (isUnaryError) throw errorFromJsonBytes(bytes, response.headers, unaryError);
-          const [header, trailer] = trailerDemux(response.headers);
-          return { stream: false, service: method.parent, method, header, trailer, message: parse(method.output, bytes) };
-        },
-      }),
+    async unary(method, signal, timeoutMs, header, message) {
+      const call = new CallSignal(signal, timeoutMs);
+      try {
+        const request = {
+          url: createMethodUrl(baseUrl, method),
+          header: headerOf(UNARY_TYPE, timeoutMs, header),
+          signal: call.signal,
+        };
+        const response = await post(send, request, toBinary(method.input, create(method.input, message)));
+        const bytes = await readBody(response, MESSAGE_BYTES_MAX);
+        if (bytes === undefined) throw new ConnectError("the answer is too large", Code.ResourceExhausted);
+        if (response.status !== 200) throw connectErrorOf(payloadFromBytes(bytes), httpError(response.status));
+        checkType(response, UNARY_TYPE);
+        const { headers } = response;
+        const answer = parse(method.output, bytes);
+        return { stream: false, service: method.parent, method, header: headers, trailer: new Headers(), message: answer };
+      } catch (error) {
+        throw call.errorOf(error);
+      } finally {
+        call.end();
+      }
+    },
 
-    stream: (method, signal, timeoutMs, header, input, contextValues = createContextValues()) =>
-      runStreamingCall({
-        ...limitsOf(signal, timeoutMs),
-        req: {
-          ...headOf(baseUrl, method, timeoutMs, header),
-          ...{ stream: true, service: method.parent, method, contextValues, message: input },
-        },
-        next: async (request) => {
-          const first = await request.message[Symbol.asyncIterator]().next();
-          const body = first.done ? new Uint8Array() : toBinary(method.input, first.value);
-          const response = await post(send, request, encodeEnvelope(0, body));
-          validateResponse(method.methodKind, true, response.status, response.headers);
-          const trailer = new Headers();
-          const message = messagesOf(method.output, response, trailer);
-          return { ...request, header: response.headers, trailer, message };
-        },
-      }),
+    async stream(method, signal, timeoutMs, header, input) {
+      const call = new CallSignal(signal, timeoutMs);
+      try {
+        const request = {
+          url: createMethodUrl(baseUrl, method),
+          header: headerOf(STREAM_TYPE, timeoutMs, header),
+          signal: call.signal,
+        };
+        const response = await post(send, request, encodeEnvelope(0, await firstOf(method.input, input)));
+        if (response.status !== 200) throw httpError(response.status);
+        checkType(response, STREAM_TYPE);
+        const message = endingWith(call, messagesOf(method.output, response));
+        return { stream: true, service: method.parent, method, header: response.headers, trailer: new Headers(), message };
+      } catch (error) {
+        call.end();
+        throw call.errorOf(error);
+      }
+    },
   };
 }
 
 const globalFetch: Fetch = (url, init) => fetch(url, init);
 
-/** Returns the limits without undefined members, because the types of connect-es do not allow `undefined`. */
-function limitsOf(
-  signal: AbortSignal | undefined,
-  timeoutMs: number | undefined,
-): { signal?: AbortSignal; timeoutMs?: number } {
-  return { ...(signal && { signal }), ...(timeoutMs !== undefined && timeoutMs > 0 && { timeoutMs }) };
+function headerOf(type: string, timeoutMs: number | undefined, given: HeadersInit | undefined): Headers {
+  const headers = new Headers(given);
+  if (timeoutMs !== undefined && timeoutMs > 0) headers.set("connect-timeout-ms", `${Math.ceil(timeoutMs)}`);
+  headers.set("content-type", type);
+  headers.set("connect-protocol-version", "1");
+  return headers;
 }
 
-function headOf(baseUrl: string, method: DescMethod, timeoutMs: number | undefined, header: HeadersInit | undefined) {
-  const sentTimeoutMs = timeoutMs !== undefined && timeoutMs > 0 ? Math.ceil(timeoutMs) : undefined;
-  return {
-    requestMethod: "POST",
-    url: createMethodUrl(baseUrl, method),
-    header: requestHeader(method.methodKind, true, sentTimeoutMs, header, false),
-  };
+function checkType({ headers }: Response, expected: string): void {
+  const type = headers.get("content-type");
+  if (type?.split(";")[0]?.trim().toLowerCase() !== expected)
+    throw new ConnectError(`unsupported content type ${type}`, Code.Unknown);
+}
+
+/** Returns the only message of a request for a server stream. */
+export async function firstOf<D extends DescMessage>(
+  schema: D,
+  input: AsyncIterable<MessageInitShape<D>>,
+): Promise<Uint8Array> {
+  const first = await input[Symbol.asyncIterator]().next();
+  return first.done ? new Uint8Array() : toBinary(schema, create(schema, first.value));
+}
+
+/** Yields the messages, and ends the call after the last one. */
+async function* endingWith<T>(call: CallSignal, messages: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw call.errorOf(error);
+  } finally {
+    call.end();
+  }
 }
 
 async function post(
@@ -118,27 +139,23 @@ function parse<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShap
 async function* messagesOf<D extends DescMessage>(
   schema: D,
   response: Response,
-  trailer: Headers,
 ): AsyncGenerator<MessageShape<D>, void, undefined> {
   const decoder = new EnvelopeDecoder(MESSAGE_BYTES_MAX);
   for await (const chunk of chunksOf(response.body)) {
     for (const { flags, data } of decoder.decode(chunk)) {
-      if (flags & compressedFlag) throw new ConnectError("the answer is compressed, which was not offered", Code.Internal);
-      if ((flags & endStreamFlag) === 0) yield parse(schema, data);
-      else return finish(data, response.headers, trailer);
+      if (flags & COMPRESSED) throw new ConnectError("the answer is compressed, which was not offered", Code.Internal);
+      if ((flags & END_STREAM) === 0) yield parse(schema, data);
+      else return finish(data);
     }
   }
   throw new ConnectError("the stream was cut off", Code.Unavailable);
 }
 
-function finish(endStream: Uint8Array, headers: Headers, trailer: Headers): void {
-  const { error, metadata } = endStreamFromJson(endStream);
-  metadata.forEach((value, name) => {
-    trailer.set(name, value);
-  });
-  if (error === undefined) return;
-  headers.forEach((value, name) => {
-    error.metadata.append(name, value);
-  });
-  throw error;
+/** Throws the error in the last message of a stream: Connect, "EndStreamResponse". */
+function finish(endStream: Uint8Array): void {
+  const invalid = new ConnectError("invalid end stream", Code.Unknown);
+  const json = payloadFromBytes(endStream);
+  if (typeof json !== "object" || json === null) throw invalid;
+  const error = member(json, "error");
+  if (error) throw connectErrorOf(error, invalid);
 }

@@ -65,7 +65,15 @@ export class SallyportClient {
     const events = new EventOpener(signer, calls);
     const firstAttempts = new FirstAttempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
     this.#commands = new CommandSender({ signer, calls, events, firstAttempts, retry });
-    this.#subscriptions = new Subscriptions({ signer, calls: parts, settings: options.streams ?? {} });
+    const baseUrl = options.transport === undefined ? options.baseUrl : undefined;
+    const { deviceSessionId } = options.credentials;
+    this.#subscriptions = new Subscriptions({
+      signer,
+      calls: parts,
+      deviceSessionId,
+      baseUrl,
+      settings: options.streams ?? {},
+    });
     [this.#signer, this.#calls, this.#events] = [signer, calls, events];
   }
 
@@ -84,7 +92,8 @@ export class SallyportClient {
 
   /**
    * Delivers the events for this session, for its user, and for all clients: each once and in order, or `resync`. It reconnects,
-   * resumes, and polls where streams do not get through. All subscriptions of a client share one stream.
+   * resumes, and changes the transport where streams do not get through. All subscriptions of a client share one stream; in
+   * browsers, so do all tabs with the same session.
    */
   subscribe(options: SubscribeOptions = {}): Subscription {
     return this.#subscriptions.open(options);

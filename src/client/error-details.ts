@@ -30,6 +30,14 @@ export function retryDelaysOf(error: ConnectError): number[] {
   });
 }
 
+/** Returns the details in a google.rpc.Status, as gRPC sends them in `grpc-status-details-bin`. */
+export function statusDetailsOf(status: Uint8Array): { type: string; value: Uint8Array }[] {
+  return chunksOf(status, 3).map((detail) => {
+    const [value = new Uint8Array()] = chunksOf(detail, 2);
+    return { type: textOf(detail, 1).replace(/^.*\//, ""), value };
+  });
+}
+
 function detailsOf<T>({ details }: ConnectError, type: string, decode: (bytes: Uint8Array) => T): T[] {
   return details.flatMap((detail) => {
     try {

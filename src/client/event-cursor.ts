@@ -21,6 +21,7 @@ const OLDER_MS_MAX = 10 * 60_000;
  */
 export class EventCursor {
   readonly #received = new RecentMap<true>(EVENTS_MIN);
+  readonly #receivedIds = new RecentMap<true>(EVENTS_MIN);
   #position: StreamPosition | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   /** The first event of a stream that did not resume, until the resync is delivered. The position does not move meanwhile. */
@@ -28,11 +29,17 @@ export class EventCursor {
 
   constructor(start?: StreamPosition) {
     this.#position = start;
+    if (start !== undefined) this.#receivedIds.set(start.eventId, true);
   }
 
   /** The last accepted event. `undefined` before the first one. */
   get position(): StreamPosition | undefined {
     return this.#position;
+  }
+
+  /** Returns true if an event with this id was accepted, or the cursor started there. */
+  hasReceived(eventId: string): boolean {
+    return this.#receivedIds.get(eventId) ?? false;
   }
 
   /** Call it before each stream. A resync that was not delivered is due again, because the position did not move. */
@@ -53,9 +60,26 @@ export class EventCursor {
     const before = this.#unresumed;
     this.#unresumed = undefined;
     this.#position = { eventId: event.eventId, timestampMs: event.timestampMs };
+    this.#receivedIds.set(event.eventId, true);
     const accepted = { ...event, kind: kindOf(event) };
     // A proxy can withhold the event `gateway.resync`, but `resumed: false` is signed, too.
     return before === undefined || accepted.kind === "resync" ? [accepted] : [{ ...before, kind: "resync" }, accepted];
+  }
+
+  /** Takes over an event that another cursor of this session accepted. Returns false if this cursor has it already. */
+  adopt(event: SubscriptionEvent): boolean {
+    const content = contentOf(event);
+    if (this.#received.get(content)) return false;
+    this.#received.set(content, true);
+    this.#receivedIds.set(event.eventId, true);
+    this.#position = { eventId: event.eventId, timestampMs: event.timestampMs };
+    return true;
+  }
+
+  /** Moves to a position at which the app needs no earlier events. */
+  startAt(position: StreamPosition): void {
+    this.#position = position;
+    this.#receivedIds.set(position.eventId, true);
   }
 
   /** Returns true if the first event of a stream says that events since the position may be lost. */

@@ -9,7 +9,8 @@ import type {
   SubscriptionState,
 } from "./subscription-event.ts";
 
-export type CreateFeed = (cursor: EventCursor, sink: FeedSink) => Feed;
+/** `isMain`: the feed may share its events with other tabs. */
+export type CreateFeed = (cursor: EventCursor, sink: FeedSink, isMain: boolean) => Feed;
 
 /** One feed and its listeners. They all have received the events up to the feed's position. */
 class FeedGroup {
@@ -66,13 +67,14 @@ export class SharedFeeds {
 
   #open(listener: Listener, start: StreamPosition | undefined): void {
     const group = new FeedGroup(start);
+    const isMain = this.#groups.size === 0;
     this.#groups.add(group);
     group.join(listener);
     const sink = {
       event: (event: SubscriptionEvent) => this.#deliver(group, event),
       state: (state: SubscriptionState, detail: StateDetail) => this.#setState(group, state, detail),
     };
-    group.feed = this.#createFeed(group.cursor, sink);
+    group.feed = this.#createFeed(group.cursor, sink, isMain);
     group.feed.start();
   }
 

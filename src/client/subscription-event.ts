@@ -31,8 +31,10 @@ export interface StreamPosition {
  */
 export type SubscriptionState = "connecting" | "live" | "waiting" | "offline" | "ended";
 
-/** The way in which events reach the client: a stream over `fetch`, or long polls. */
-export type StreamTransport = "fetch" | "poll";
+/**
+ * The way in which events reach the client: a stream over `fetch` or XMLHttpRequest, long polls, or another tab of the browser.
+ */
+export type StreamTransport = "fetch" | "xhr" | "poll" | "tab";
 
 /** Why a subscription is in its state. */
 export interface StateDetail {

@@ -11,13 +11,17 @@ import { SignedCalls, type SignedCallsParts } from "./signed-calls.ts";
 import { systemTiming } from "./stream-timing.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Feed, FeedSink, StreamPosition } from "./subscription-event.ts";
+import { TabFeed } from "./tab-feed.ts";
+import { TAB_MESSAGE_VERSION } from "./tab-message.ts";
 import { type StreamOpener, TransportChoice } from "./transport-choice.ts";
+import { xhrTransport } from "./xhr-transport.ts";
 
 export interface StreamSettings {
   /**
-   * The transports that may be used, in order of preference: a stream over `fetch`, and long polls. Default: both.
+   * The transports that may be used, in order of preference: a stream over `fetch`, a stream over XMLHttpRequest, and long polls.
+   * Default: all three, as far as the platform has them.
    */
-  readonly transports?: readonly ("fetch" | "poll")[] | undefined;
+  readonly transports?: readonly ("fetch" | "xhr" | "poll")[] | undefined;
   /**
    * Maximum time until the first event of a stream, in ms. If none arrives, the next transport is tried. Default: 8000.
    */
@@ -27,11 +31,16 @@ export interface StreamSettings {
    * stream works. Default: 1000.
    */
   readonly reconnectMs?: number | undefined;
+  /** Shares one stream between the tabs of a browser that have the same session. Default: true. */
+  readonly tabs?: boolean | undefined;
 }
 
 export interface SubscriptionsParts {
   readonly signer: RequestSigner;
   readonly calls: SignedCallsParts;
+  readonly deviceSessionId: string;
+  /** `undefined`: the app has a transport of its own, so XMLHttpRequest is not used. */
+  readonly baseUrl: string | undefined;
   readonly settings: StreamSettings;
 }
 
@@ -43,7 +52,7 @@ const ANSWER_MS = 15_000;
 export class Subscriptions {
   readonly #parts: SubscriptionsParts;
   readonly #choice: TransportChoice;
-  readonly #feeds = new SharedFeeds((cursor, sink) => this.#createFeed(cursor, sink));
+  readonly #feeds = new SharedFeeds((cursor, sink, isMain) => this.#createFeed(cursor, sink, isMain));
 
   constructor(parts: SubscriptionsParts) {
     this.#parts = parts;
@@ -62,10 +71,14 @@ export class Subscriptions {
     return listener;
   }
 
-  #createFeed(cursor: EventCursor, sink: FeedSink): Feed {
-    const { reconnectMs } = this.#parts.settings;
+  #createFeed(cursor: EventCursor, sink: FeedSink, isMain: boolean): Feed {
+    const { reconnectMs, tabs: sharesTabs = true } = this.#parts.settings;
     const parts = { choice: this.#choice, timing: systemTiming, connectivity: browserConnectivity, reconnectMs };
-    return new ReconnectingStream(cursor, parts, sink);
+    const openStream = (own: EventCursor, ownSink: FeedSink) => new ReconnectingStream(own, parts, ownSink);
+    const tabs = isMain && sharesTabs ? tabsOf(this.#parts.deviceSessionId) : undefined;
+    return tabs === undefined
+      ? openStream(cursor, sink)
+      : new TabFeed(cursor, sink, { ...tabs, timing: systemTiming, openStream });
   }
 }
 
@@ -75,16 +88,30 @@ function positionOf(resumeAfter: string | StreamPosition | undefined): StreamPos
   return position;
 }
 
-function openersOf({ signer, calls, settings }: SubscriptionsParts): StreamOpener[] {
-  const { transports = ["fetch", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
+/** Only pages share streams. A Node process with several clients of one session does not. */
+function tabsOf(deviceSessionId: string) {
+  const locks: LockManager | undefined = globalThis.navigator?.locks;
+  const hasPage = typeof document !== "undefined" && typeof BroadcastChannel === "function";
+  if (locks === undefined || !hasPage) return undefined;
+  const name = `sallyport.v${TAB_MESSAGE_VERSION}.${deviceSessionId}`;
+  return { name, locks, createChannel: (channel: string) => new BroadcastChannel(channel) };
+}
+
+function openersOf({ signer, calls, baseUrl, settings }: SubscriptionsParts): StreamOpener[] {
+  const { transports = ["fetch", "xhr", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
   // Each request has a deduplicator of its own: the cursor knows which events of the subscription are new.
   const opener = (parts: SignedCallsParts) => new EventOpener(signer, new SignedCalls(parts));
-  const all: Record<"fetch" | "poll", () => StreamOpener | undefined> = {
+  const all: Record<"fetch" | "xhr" | "poll", () => StreamOpener | undefined> = {
     fetch: () => ({
       transport: "fetch",
       limits: { firstEventMs },
       open: (options) => opener(calls).openStream(options),
     }),
+    xhr: () => {
+      if (baseUrl === undefined || typeof XMLHttpRequest === "undefined") return undefined;
+      const parts = { ...calls, transport: xhrTransport({ baseUrl }) };
+      return { transport: "xhr", limits: { firstEventMs }, open: (options) => opener(parts).openStream(options) };
+    },
     poll: () => ({
       transport: "poll",
       limits: { firstEventMs: ANSWER_MS, silenceMs: POLL_WAIT_MS + ANSWER_MS },

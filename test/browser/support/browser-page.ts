@@ -1,4 +1,4 @@
-import type { Browser, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 
 /** The functions that an entry exports. Their arguments and results cross into the browser as JSON-like values. */
 type Functions<Entry> = {
@@ -20,8 +20,11 @@ export class BrowserPage<Entry> {
     });
   }
 
-  /** Opens the page in a browser context of its own: it shares no storage with other pages. */
-  static async open<Entry>(browser: Browser, url: string): Promise<BrowserPage<Entry>> {
+  /**
+   * Opens the page. From a `Browser`, it has a browser context of its own: it shares no storage with other pages. Pages of one
+   * `BrowserContext` are tabs of one browser profile.
+   */
+  static async open<Entry>(browser: Browser | BrowserContext, url: string): Promise<BrowserPage<Entry>> {
     const opened = new BrowserPage<Entry>(await browser.newPage());
     await opened.page.goto(url);
     await opened.page.waitForFunction(() => "entry" in globalThis);

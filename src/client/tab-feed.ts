@@ -1,0 +1,173 @@
+import { deferred } from "./deferred.ts";
+import type { EventCursor } from "./event-cursor.ts";
+import type { StreamTiming } from "./stream-timing.ts";
+import type {
+  Feed,
+  FeedSink,
+  StateDetail,
+  StreamPosition,
+  SubscriptionEvent,
+  SubscriptionState,
+} from "./subscription-event.ts";
+import { isTabMessage, type TabMessage } from "./tab-message.ts";
+
+export interface TabFeedParts {
+  /** The name of the lock and of the channel: the same in all tabs of one session. */
+  readonly name: string;
+  readonly locks: Pick<LockManager, "request">;
+  readonly createChannel: (name: string) => BroadcastChannel;
+  readonly timing: StreamTiming;
+  /** Opens a stream of this tab's own. */
+  readonly openStream: (cursor: EventCursor, sink: FeedSink) => Feed;
+}
+
+/** Maximum time in which the leading tab answers a new tab, in ms. */
+const WELCOME_MS = 2000;
+/** Maximum silence of the leading tab, in ms. It exceeds two heartbeat intervals (default: 25 s). */
+const SILENCE_MS = 90_000;
+
+/**
+ * Shares one stream between the tabs of one session. The tab that holds the lock leads: it has the stream, and sends each verified
+ * event to the other tabs. When the leading tab closes, the browser gives the lock to another tab, which resumes the stream.
+ *
+ * A tab that missed an event opens a stream of its own until it is at the leader's position. Other tabs are trusted: they are
+ * of the same origin, so they could use the device key as well.
+ */
+export class TabFeed implements Feed {
+  readonly #cursor: EventCursor;
+  readonly #sink: FeedSink;
+  readonly #parts: TabFeedParts;
+  readonly #channel: BroadcastChannel;
+  readonly #closed = new AbortController();
+  #stream: Feed | undefined;
+  #release: (() => void) | undefined;
+  #lastId: string | undefined;
+  #leaderId: string | undefined;
+  #cancelTimer: () => void = () => {};
+
+  constructor(cursor: EventCursor, sink: FeedSink, parts: TabFeedParts) {
+    this.#cursor = cursor;
+    this.#sink = sink;
+    this.#parts = parts;
+    this.#lastId = cursor.position?.eventId;
+    this.#channel = parts.createChannel(parts.name);
+  }
+
+  start(): void {
+    const { name, locks } = this.#parts;
+    const { signal } = this.#closed;
+    this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (!signal.aborted && isTabMessage(data)) this.#receive(data);
+    };
+    locks.request(name, { signal }, () => this.#lead()).catch(() => this.#openOwn());
+    this.#send({ kind: "hello" });
+    this.#expectLeader(WELCOME_MS);
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#cancelTimer();
+    this.#stream?.close();
+    this.#channel.close();
+    this.#release?.();
+  }
+
+  get #isLeader(): boolean {
+    return this.#release !== undefined;
+  }
+
+  /** Called when this tab gets the lock. The lock is held until the promise resolves. */
+  async #lead(): Promise<void> {
+    const { promise, resolve } = deferred();
+    this.#release = resolve;
+    this.#openOwn();
+    this.#sendPosition();
+    await promise;
+  }
+
+  /** Opens a stream of this tab's own, after the last event of this tab. */
+  #openOwn(): void {
+    this.#cancelTimer();
+    if (this.#stream !== undefined || this.#closed.signal.aborted) return;
+    const sink = { event: (event: SubscriptionEvent) => this.#streamed(event), state: this.#streamState };
+    this.#stream = this.#parts.openStream(this.#cursor, sink);
+    this.#stream.start();
+  }
+
+  #streamed(event: SubscriptionEvent): void {
+    const after = this.#lastId;
+    this.#deliver(event);
+    if (this.#isLeader) this.#send({ kind: "event", after, event });
+    else this.#followIfCaughtUp();
+  }
+
+  readonly #streamState = (state: SubscriptionState, detail: StateDetail): void => {
+    if (this.#isLeader && state !== "ended") this.#send({ kind: "state", state });
+    this.#sink.state(state, detail);
+    if (state === "ended") this.close();
+  };
+
+  #receive(message: TabMessage): void {
+    if (this.#isLeader) {
+      if (message.kind === "hello") this.#sendPosition();
+      return;
+    }
+    if (message.kind === "hello") return;
+    if (this.#stream === undefined) this.#expectLeader(SILENCE_MS);
+    if (message.kind === "event") this.#follow(message.event, message.after);
+    else if (message.kind === "position") this.#startAt(message.position);
+    else if (this.#stream === undefined) this.#sink.state(message.state, { transport: "tab" });
+  }
+
+  /** Takes an event of the leader, unless an event before it is missing here. */
+  #follow(event: SubscriptionEvent, after: string | undefined): void {
+    this.#leaderId = event.eventId;
+    if (this.#stream !== undefined) {
+      this.#followIfCaughtUp();
+      return;
+    }
+    const isNext = this.#lastId === undefined || (after !== undefined && this.#cursor.hasReceived(after));
+    if (!isNext) this.#openOwn();
+    else if (this.#cursor.adopt(event)) this.#deliver(event);
+  }
+
+  /** Compares this tab with the leader's position. A new tab without a position starts there. */
+  #startAt(position: StreamPosition | undefined): void {
+    this.#leaderId = position?.eventId;
+    if (this.#stream !== undefined) this.#followIfCaughtUp();
+    if (this.#stream !== undefined || position === undefined) return;
+    if (this.#lastId === undefined) {
+      this.#cursor.startAt(position);
+      this.#lastId = position.eventId;
+    }
+    if (!this.#cursor.hasReceived(position.eventId)) this.#openOwn();
+    else this.#sink.state("live", { transport: "tab" });
+  }
+
+  #followIfCaughtUp(): void {
+    if (this.#leaderId === undefined || this.#leaderId !== this.#lastId) return;
+    this.#stream?.close();
+    this.#stream = undefined;
+    this.#expectLeader(SILENCE_MS);
+    this.#sink.state("live", { transport: "tab" });
+  }
+
+  #deliver(event: SubscriptionEvent): void {
+    this.#lastId = event.eventId;
+    this.#sink.event(event);
+  }
+
+  #expectLeader(ms: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#parts.timing.after(ms, () => this.#openOwn());
+  }
+
+  #sendPosition(): void {
+    const position = this.#lastId === undefined ? undefined : this.#cursor.position;
+    this.#send({ kind: "position", position });
+  }
+
+  #send(message: TabMessage): void {
+    if (!this.#closed.signal.aborted) this.#channel.postMessage(message);
+  }
+}

@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
   login: () => import("./cli/login.ts"),
   call: () => import("./cli/call.ts"),
+  listen: () => import("./cli/listen.ts"),
   whoami: () => import("./cli/whoami.ts"),
   logout: () => import("./cli/logout.ts"),
   completion: () => import("./cli/completion.ts"),
@@ -45,6 +46,7 @@ The client of a gateway:
 
   login       log in with a code from an e-mail
   call        send a signed command and print its verified answer
+  listen      print verified events as they arrive
   whoami      show the profile's session, user, keys and clock
   logout      forget the profile's session and key
   completion  print the completion script of a shell

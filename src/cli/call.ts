@@ -36,7 +36,7 @@ export function run(args: readonly string[]): Promise<number> {
 function checked(args: Arguments) {
   const messageType = args.positionals[0] ?? "";
   if (!isMessageType(messageType)) throw new UsageError("TYPE must be words and dots, such as user.profile.get");
-  if (isReservedType(messageType)) throw new UsageError("types that start with gateway. are no commands");
+  if (isReservedType(messageType)) throw new UsageError("types that start with gateway. are no commands; use sallyport listen");
   const idempotencyKey = args.value("idempotency-key");
   if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey))
     throw new UsageError("--idempotency-key must be 8 to 128 characters of A-Z, a-z, 0-9, _ and -");

@@ -64,13 +64,18 @@ function isUnavailable(code: string): boolean {
   return code === "unavailable" || code === "internal" || code === "resource_exhausted";
 }
 
+/** Codes of servers that failed while they handled the call. They can have forwarded the command before. */
+const FAILED_LATER: ReadonlySet<string> = new Set(["unknown", "internal", "data_loss", "aborted"]);
+
 /** The call failed without a refusal: the network, or a server that is no gateway. */
 function transportFailure(error: GatewayError, context: FailureContext): CommandFailure {
   const { url } = context;
   if (error.code === "deadline_exceeded")
     return new CommandFailure(EXIT.timeout, `no answer from ${url} in time; ${unknownOutcome(context)}`);
   if (error.code === "unavailable") return unreachable(error, context);
-  return noGateway(printableLine(error.message), url);
+  const failure = noGateway(printableLine(error.message), url);
+  if (context.messageType === undefined || !FAILED_LATER.has(error.code)) return failure;
+  return new CommandFailure(failure.exitCode, `${failure.message}; the command may have been executed`);
 }
 
 function restFailure(error: RestError, context: FailureContext): CommandFailure {

@@ -36,7 +36,7 @@ function loggedIn({ shell }: Transcript, email: string): Promise<string> {
 scene("help", async (transcript) => {
   await transcript.run("sallyport");
   await transcript.run("sallyport help");
-  for (const command of ["login", "call", "whoami", "logout", "completion"]) {
+  for (const command of ["login", "call", "listen", "whoami", "logout", "completion"]) {
     await transcript.run(`sallyport ${command} --help`);
   }
 });
@@ -151,6 +151,57 @@ scene("call at a terminal", async (transcript) => {
   await transcript.atTerminal(`sallyport call user.profile.update '{"display_name":"\\u001b[31mred\\u202e"}' --full`);
   await transcript.atTerminal(`sallyport call user.profile.update '{"display_name":""}'`);
   await transcript.atTerminal("sallyport call user.profile.get | cat");
+});
+
+/** Sends an event until the command has ended, because the moment at which it listens is not visible in a script. */
+async function pushUntilEnd(ended: Promise<unknown>, sessionId: string): Promise<void> {
+  let isOver = false;
+  ended.finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await gateway.post("/dev/push", { device_session_id: sessionId, event_type: "greeting.said", payload: { text: "hello" } });
+    await Bun.sleep(100);
+  }
+}
+
+scene("listen", async (transcript) => {
+  const sessionId = await loggedIn(transcript, "kim@example.com");
+  const one = transcript.run("sallyport listen --count 1 --timeout 30s");
+  await pushUntilEnd(one, sessionId);
+  const eventId = JSON.parse((await one).out).event_id;
+  transcript.comment("Two events that were sent after the first one.");
+  await gateway.post("/dev/push", { device_session_id: sessionId, event_type: "greeting.said", payload: "second" });
+  await gateway.post("/dev/push", { device_session_id: sessionId, event_type: "greeting.ended", payload: undefined });
+  const options = "--types greeting.ended --count 1 --timeout 30s";
+  await transcript.run(`sallyport listen --resume-after $LAST ${options}`, { env: { LAST: eventId } });
+  transcript.comment("Events that the gateway cannot find.");
+  await transcript.run("sallyport listen --resume-after unknown-event --count 1 --timeout 30s");
+  transcript.comment("Nothing happens.");
+  await transcript.run("sallyport listen --types no.such --count 1 --timeout 1s");
+  await transcript.run("sallyport listen --types no.such --timeout 1s");
+  transcript.comment("Mistakes.");
+  await transcript.run("sallyport listen --count 0");
+  await transcript.run("sallyport listen --types 'Chat Message'");
+  await transcript.run("sallyport listen --resume-after 'a b'");
+  await transcript.run("sallyport listen --url http://127.0.0.1:1");
+});
+
+scene("listen at a terminal", async (transcript) => {
+  const sessionId = await loggedIn(transcript, "lea@example.com");
+  await transcript.atTerminal("sallyport listen", async (terminal) => {
+    await terminal.expect("listening at");
+    await gateway.post("/dev/push", {
+      device_session_id: sessionId,
+      event_type: "greeting.said",
+      payload: { text: "\u001b[2J\u202ehello" },
+    });
+    await terminal.expect("hello");
+    await gateway.post("/dev/push", { device_session_id: sessionId, event_type: "greeting.ended", payload: undefined });
+    await terminal.expect("greeting.ended");
+    await terminal.expect("null");
+    terminal.type("\x03");
+  });
 });
 
 scene("whoami and logout", async (transcript) => {

@@ -1,0 +1,45 @@
+import type { StateDetail, SubscriptionState } from "../client/subscription-event.ts";
+import type { ClientContext } from "./client-command.ts";
+import { failureOf } from "./session/failure-report.ts";
+
+/** Tells people on standard error when the events of `listen` stop and start again. */
+export class ConnectionNotes {
+  readonly #context: ClientContext;
+  readonly #end: () => void;
+  #wasLive = false;
+  /** Why the first attempt failed. Then the command ends, because a wrong URL or profile does not get better. */
+  firstFailure: unknown;
+
+  /** `end` ends the subscription. */
+  constructor(context: ClientContext, end: () => void) {
+    this.#context = context;
+    this.#end = end;
+  }
+
+  note(state: SubscriptionState, { error, transport }: StateDetail): void {
+    const { output, url, trace } = this.#context;
+    if (state === "live") {
+      if (output.isTerminal || trace !== undefined || this.#wasLive)
+        output.note(`listening at ${url} (${transport ?? "fetch"})`);
+      this.#wasLive = true;
+    }
+    if (state !== "waiting" || error === undefined) return;
+    if (this.#wasLive) output.note(`connection lost: ${this.#textOf(error)}; reconnecting`);
+    else this.#endWith(error);
+  }
+
+  #endWith(error: unknown): void {
+    this.firstFailure = error;
+    this.#end();
+  }
+
+  /** The failure without its advice, which is for a command that has ended. */
+  #textOf(error: unknown): string {
+    const { profile, url } = this.#context;
+    try {
+      return failureOf(error, { profile: profile.name, url }).message.replace(/;[^;]*$/, "");
+    } catch {
+      return "the stream ended unexpectedly";
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import type { SubscriptionEvent } from "../client/subscription-event.ts";
+import { UsageError } from "./arguments/usage-error.ts";
+
+/** One word of `--types`: an event type, a prefix such as `chat.*`, or `*`. */
+const PATTERN = /^(?:[a-z][a-z0-9_.]{0,127}|(?:[a-z][a-z0-9_]*\.){0,64}\*)$/;
+
+/** The events that `listen` prints. Without `--types`: those of the backend, and `gateway.resync`. */
+export class TypeFilter {
+  readonly #patterns: readonly string[] | undefined;
+
+  /** Throws `UsageError` if `types` is not a list of types and prefixes. */
+  constructor(types: string | undefined) {
+    this.#patterns = types?.split(",").map((each) => each.trim());
+    if (this.#patterns?.every((pattern) => PATTERN.test(pattern)) === false)
+      throw new UsageError("--types must be a list such as chat.message,presence.* without blanks");
+  }
+
+  accepts({ kind, eventType }: Pick<SubscriptionEvent, "kind" | "eventType">): boolean {
+    if (this.#patterns === undefined) return kind !== "gateway";
+    return this.#patterns.some((pattern) =>
+      pattern.endsWith("*") ? eventType.startsWith(pattern.slice(0, -1)) : eventType === pattern,
+    );
+  }
+}

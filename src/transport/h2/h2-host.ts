@@ -56,6 +56,9 @@ export class H2Request implements HttpRequest<Peer>, HeaderReader {
       if (name.startsWith(":") || value === undefined) continue;
       for (const each of [value].flat()) all.append(name, each);
     }
+    // `:authority` replaces Host in HTTP/2 (RFC 9113 8.3.1). If a request has both, they are equal.
+    const authority = this.#incoming[":authority"];
+    if (authority !== undefined) all.set("host", authority);
     return all;
   }
 

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { formatAddress, isLoopback, type ListenAddress, localUrl } from "../core/listen.ts";
 import { PageGuard } from "../core/page-guard.ts";
 import type { Log } from "../core/telemetry.ts";
+import type { Endpoints } from "./api.ts";
 import { authApi } from "./auth-api.ts";
 import { Challenges, type RandomInt } from "./challenges.ts";
 import { Chat } from "./chat.ts";
@@ -36,6 +37,8 @@ export interface DevBackendOptions {
 export interface DevBackend {
   readonly restUrl: string;
   readonly pushUrl: string;
+  /** The endpoints of the development API, such as `/dev/outbox`. The REST interface serves them too. */
+  readonly devEndpoints: Endpoints;
   /** Closes the push listener and its streams. New events are stored, and are sent after `startPush`. */
   stopPush(): Promise<void>;
   /** Opens the push listener again on the same port. */
@@ -53,7 +56,9 @@ export async function startDevBackend(options: DevBackendOptions): Promise<DevBa
   const push = await startPushFeed(options.pushListen, parts.pushLog, limits);
   undo.defer(() => push.stop());
   const pages = new PageGuard([...(options.hosts ?? []), options.restListen.host]);
-  const rest = serveRest(options.restListen, { endpoints: endpointsOf(parts), pages, log: options.log });
+  const devEndpoints = devApi(parts);
+  const endpoints = { ...endpointsOf(parts), ...devEndpoints };
+  const rest = serveRest(options.restListen, { endpoints, pages, log: options.log });
   undo.defer(() => rest.stop(true));
   const exposed = [options.restListen, options.pushListen].filter(({ host }) => !isLoopback(host)).map(formatAddress);
   if (exposed.length > 0)
@@ -62,6 +67,7 @@ export async function startDevBackend(options: DevBackendOptions): Promise<DevBa
   return {
     restUrl: localUrl({ host: options.restListen.host, port: rest.port ?? options.restListen.port }),
     pushUrl: localUrl({ host: options.pushListen.host, port: push.port }),
+    devEndpoints,
     stopPush: () => push.stop(),
     startPush: () => push.start(),
     stop: () => running.disposeAsync(),
@@ -86,7 +92,7 @@ function assemble(database: ReturnType<typeof openDatabase>, options: DevBackend
 }
 
 function endpointsOf(parts: Parts) {
-  return { ...authApi(parts), ...sessionApi(parts.sessions), ...userApi(parts), ...devApi(parts) };
+  return { ...authApi(parts), ...sessionApi(parts.sessions), ...userApi(parts) };
 }
 
 /** Opens a push listener that can be stopped, and started again on the same port. */

@@ -1,17 +1,11 @@
 /** `bun run build` compiles the gateway to one executable, `dist/sallyport`, and packs the client, `dist/sallyport-client-VERSION.tgz`. */
 import { join, relative } from "node:path";
 import { CLIENT_PACKAGE, packClient } from "./client-package/pack.ts";
+import { compileExecutable } from "./compile.ts";
 
 const root = join(import.meta.dir, "../..");
 
-const result = await Bun.build({
-  entrypoints: [join(root, "src/main.ts")],
-  // A .env or bunfig.toml in the working directory must not configure the executable.
-  compile: { outfile: join(root, "dist/sallyport"), autoloadDotenv: false, autoloadBunfig: false },
-  minify: true,
-  bytecode: true,
-  sourcemap: "linked",
-});
+const result = await compileExecutable(join(root, "src/main.ts"), join(root, "dist/sallyport"));
 for (const log of result.logs) process.stderr.write(`${log.message}\n`);
 if (!result.success) process.exit(1);
 process.stdout.write("dist/sallyport\n");

@@ -5,6 +5,7 @@ import { loadSeeds } from "../config/seeds.ts";
 import { messageOf } from "../core/cause.ts";
 import { type Clock, sleep, systemClock } from "../core/clock.ts";
 import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
+import type { HttpEndpoint } from "../core/http-endpoint.ts";
 import { Revocations } from "../core/revocations.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
@@ -62,6 +63,8 @@ export interface GatewayOptions {
   readonly clock?: Clock | undefined;
   /** Keeps the position in the push feed from one start to the next. Default: the file of `history.checkpoint_file`, if it is set. */
   readonly checkpoints?: FeedCheckpointStore | undefined;
+  /** Further plain HTTP endpoints of the edge, such as those of the playground. Each call is charged to the budget `public_misc`. */
+  readonly endpoints?: readonly HttpEndpoint[] | undefined;
   /** Replaces `openStores`, which opens the configured stores. Only tests set it. */
   readonly openStores?: typeof openStores | undefined;
 }
@@ -129,7 +132,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     endpoints: publicEndpoints({
       routes: publicRoutes(config),
       publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
-      ...{ jwks: keys.jwks, log, metrics, clock },
+      ...{ jwks: keys.jwks, more: options.endpoints ?? [], log, metrics, clock },
     }),
     cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
     log,
@@ -140,10 +143,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const revoke = revokeLogged("sessions revoked by operator");
   const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, log });
   undo.defer(() => admin.close());
-  metrics.beforeRender(() => {
-    stores.sample(metrics);
-    hub.sample(metrics, PROTOCOL_NAMES);
-  });
+  undo.defer(
+    metrics.beforeRender(() => {
+      stores.sample(metrics);
+      hub.sample(metrics, PROTOCOL_NAMES);
+    }),
+  );
   const clockWatch = watchClock({ clock, log, metrics });
   undo.defer(() => clockWatch.stop());
   feed.start();

@@ -11,8 +11,11 @@ export interface MetricsOptions {
 
 /** All metrics of the process, in memory. */
 export interface GatewayMetrics extends Metrics {
-  /** Registers a function that is called before each `render`, for gauges that are computed on demand. */
-  beforeRender(sample: () => void): void;
+  /**
+   * Registers a function that is called before each `render`, for gauges that are computed on demand. The returned function ends the
+   * registration.
+   */
+  beforeRender(sample: () => void): () => void;
   /** Returns the metrics in the Prometheus text exposition format, version 0.0.4. */
   render(): string;
 }
@@ -21,7 +24,7 @@ const MICROSECONDS = 1e6;
 
 export function createMetrics({ version, clock = systemClock }: MetricsOptions): GatewayMetrics {
   const families = new Map(Object.entries(METRICS).map(([name, declaration]) => [name, new MetricFamily(name, declaration)]));
-  const samplers: (() => void)[] = [];
+  const samplers = new Set<() => void>();
   const startSeconds = clock.now() / 1000 - process.uptime();
 
   const family = (name: MetricName): MetricFamily => {
@@ -41,7 +44,10 @@ export function createMetrics({ version, clock = systemClock }: MetricsOptions):
     count: (name, labels, by = 1) => family(name).add(by, labels),
     gauge: (name, value, labels) => family(name).set(value, labels),
     observe: (name, value, labels) => family(name).observe(value, labels),
-    beforeRender: (sample) => void samplers.push(sample),
+    beforeRender(sample) {
+      samplers.add(sample);
+      return () => void samplers.delete(sample);
+    },
     render() {
       sampleProcess();
       for (const sample of samplers) sample();

@@ -9,14 +9,28 @@ export interface PublicEndpointParts extends RestLogParts {
   readonly publicAuth: PublicAuthParts;
   /** The gateway's public keys, as JWKS. */
   readonly jwks: object;
+  /** Endpoints that are not part of the contract, such as those of the playground. */
+  readonly more: readonly HttpEndpoint[];
 }
 
 const KEYS_PATH = "/.well-known/jwks.json";
 
-/** Returns the endpoints of public REST: the login routes and the gateway's public keys. */
-export function publicEndpoints({ routes, publicAuth, jwks, ...parts }: PublicEndpointParts): HttpEndpoint[] {
+/** Returns the endpoints of public REST: the login routes, the gateway's public keys, and `more`. */
+export function publicEndpoints({ routes, publicAuth, jwks, more, ...parts }: PublicEndpointParts): HttpEndpoint[] {
   const calls = routes.map((route) => loggedEndpoint(route.path, (call) => servePublicCall(call, route, publicAuth), parts));
-  return [...calls, loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, publicAuth), parts)];
+  const keys = loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, publicAuth), parts);
+  return [...calls, keys, ...more.map((endpoint) => charged(endpoint, publicAuth))];
+}
+
+/** Charges each call of the endpoint to the budget `public_misc` of its network. The calls are not logged. */
+function charged({ path, serve }: HttpEndpoint, ports: PublicChargePorts): HttpEndpoint {
+  return {
+    path,
+    async serve(call) {
+      await chargePublic([classDemand("public_misc", call.peer, ports)], ports);
+      return serve(call);
+    },
+  };
 }
 
 /** The `Cache-Control` header of the public keys. They may be cached, because they change only when the gateway restarts. */

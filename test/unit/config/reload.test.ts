@@ -44,7 +44,7 @@ describe("reloading", () => {
         count: (_, labels) => void counted.push(labels?.["outcome"] ?? ""),
         gauge() {},
         observe() {},
-        beforeRender() {},
+        beforeRender: () => () => {},
         render: () => "",
       },
     });

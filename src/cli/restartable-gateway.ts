@@ -1,0 +1,111 @@
+import type { Gateway } from "../app/gateway.ts";
+import type { Config } from "../config/schema.ts";
+import { type ListenAddress, ListenError } from "../core/listen.ts";
+import type { Log } from "../core/telemetry.ts";
+
+/** Starts one gateway with this configuration. `restart` may be called at any time. */
+export type StartGateway = (config: Config, restart: () => void) => Promise<Gateway>;
+
+/** How often a restart tries to open the ports again: another process may hold one of them for a moment. */
+const ATTEMPTS_MAX = 20;
+const RETRY_MS = 100;
+
+/**
+ * A gateway that can be stopped and started again in the process, on the same ports and with the same signing keys. So its clients see a short
+ * outage, and resume their streams.
+ */
+export class RestartableGateway {
+  readonly #start: (config: Config) => Promise<Gateway>;
+  readonly #log: Log;
+  readonly #config: Config;
+  readonly #failure = Promise.withResolvers<never>();
+  #running: Gateway;
+  #restarting: Promise<void> | undefined;
+  #isStopping = false;
+
+  private constructor(config: Config, running: Gateway, start: (config: Config) => Promise<Gateway>, log: Log) {
+    this.#config = withPorts(config, running);
+    this.#running = running;
+    this.#start = start;
+    this.#log = log;
+    // A command that does not wait for `failed` must not end with an unhandled rejection.
+    this.failed.catch(() => {});
+  }
+
+  /** Rejects with the error of the first start. */
+  static async start(config: Config, start: StartGateway, log: Log): Promise<RestartableGateway> {
+    let restartable: RestartableGateway | undefined;
+    const startOne = (each: Config) => start(each, () => void restartable?.restart());
+    const keyed = withKey(config);
+    restartable = new RestartableGateway(keyed, await startOne(keyed), startOne, log);
+    return restartable;
+  }
+
+  get gateway(): Gateway {
+    return this.#running;
+  }
+
+  /** Rejects with the error of a restart that failed. No gateway runs then. It never resolves. */
+  get failed(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  /** Stops the gateway and starts it again. Calls during a restart share it. After `stop`, it does nothing. */
+  restart(): Promise<void> {
+    if (this.#isStopping) return Promise.resolve();
+    this.#restarting ??= this.#restart().finally(() => {
+      this.#restarting = undefined;
+    });
+    return this.#restarting;
+  }
+
+  /** Waits for a restart, then stops the gateway. Resolves as `Gateway.stop`. */
+  async stop(): Promise<boolean> {
+    this.#isStopping = true;
+    await this.#restarting;
+    return this.#running.stop();
+  }
+
+  reload(load: () => Config): boolean {
+    return this.#running.reload(load);
+  }
+
+  async #restart(): Promise<void> {
+    this.#log.info("gateway restarting");
+    await this.#running.stop();
+    try {
+      this.#running = await this.#startAgain();
+    } catch (error) {
+      this.#failure.reject(error);
+    }
+  }
+
+  async #startAgain(): Promise<Gateway> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#start(this.#config);
+      } catch (error) {
+        if (!(error instanceof ListenError) || attempt === ATTEMPTS_MAX) throw error;
+        await Bun.sleep(RETRY_MS);
+      }
+    }
+  }
+}
+
+/** Without a configured signing key, each start would use a new one, and no client could resume. */
+function withKey(config: Config): Config {
+  if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return config;
+  return { ...config, "keys.current": Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64") };
+}
+
+/** Port 0 lets the system choose a port at the first start. Later starts use the chosen ports. */
+function withPorts(config: Config, { edgeUrl, grpcUrl, adminUrl }: Gateway): Config {
+  const chosen = (listen: ListenAddress, url: string) =>
+    listen.port === 0 ? { ...listen, port: Number(new URL(url).port) } : listen;
+  return {
+    ...config,
+    "edge.listen": chosen(config["edge.listen"], edgeUrl),
+    "grpc.listen": chosen(config["grpc.listen"], grpcUrl),
+    "admin.listen": chosen(config["admin.listen"], adminUrl),
+  };
+}

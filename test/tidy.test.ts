@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   service: ["core", "crypto", "gen", "rpc", "pipeline", "hub"],
   admin: ["core", "hub", "transport"],
   client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/reasons.ts"],
-  dev: ["core", "gen"],
+  dev: ["core", "gen", "client/index.ts"],
   app: [
     ...["admin", "backend", "config", "core", "crypto", "gen", "hub", "observe", "pipeline", "rpc", "service", "stores"],
     "transport",
@@ -88,6 +88,18 @@ test("a room imports only the rooms that its rule names", async () => {
   expect(all.flatMap(forbiddenImports)).toEqual([]);
 });
 
+test("the page of the playground uses the client as it is published, and nothing of the server", async () => {
+  const page = await sources("src/dev/playground/page/**/*.ts");
+  expect(page.length).toBeGreaterThan(20);
+  const outside = page.flatMap((source) =>
+    importsOf(source).filter((name) => !/^\.\/[\w-]+\.ts$/.test(name) && name !== "../../../client/index.ts"),
+  );
+  // The answer of `GET /playground/setup`: types only.
+  expect([...new Set(outside)]).toEqual(["../setup.ts"]);
+  const others = (await sources("src/dev/**/*.ts")).filter((source) => !page.some(({ path }) => path === source.path));
+  expect(others.filter((source) => targetsOf(source).some((target) => target.startsWith("src/client/")))).toEqual([]);
+});
+
 test("the import rule notices a wrong import", () => {
   const wrong = { path: "src/pipeline/x.ts", text: 'import { Hub } from "../hub/hub.ts";' };
   expect(forbiddenImports(wrong)).toEqual(["src/pipeline/x.ts imports src/hub/hub.ts"]);
@@ -119,7 +131,7 @@ test("each proof of the pipeline is built in one file", async () => {
 test("a relative import names a file with its extension, and no file re-exports another, except entry points", async () => {
   const all = await sources("{src,test}/**/*.ts");
   const vague = all.filter((source) =>
-    importsOf(source).some((name) => name.startsWith(".") && !/\.(ts|json)$|\/\.cache\/.*_pb\.js$/.test(name)),
+    importsOf(source).some((name) => name.startsWith(".") && !/\.(ts|json|html)$|\/\.cache\/.*_pb\.js$/.test(name)),
   );
   expect(vague.map(({ path }) => path)).toEqual([]);
   const reExporting = all.filter(({ text }) => /^export (\*|(type )?\{[^}]*\}) from/m.test(text)).map(({ path }) => path);

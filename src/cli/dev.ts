@@ -1,15 +1,23 @@
 import { type Gateway, startGateway } from "../app/gateway.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import type { Log } from "../core/telemetry.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
+import { playgroundEndpoints } from "../dev/playground/endpoints.ts";
+import { type PageFile, pageFiles } from "../dev/playground/page-files.ts";
+import type { DevSetup } from "../dev/playground/setup.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
 import { reportFailure } from "./failure.ts";
+import { MemoryCheckpoint } from "./memory-checkpoint.ts";
+import { RestartableGateway, type StartGateway } from "./restartable-gateway.ts";
 import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
 
 Starts the gateway with an embedded backend, on loopback, for development. No settings are needed. It prints how to log in.
+The playground, a page at / of the edge, logs in, sends commands and shows each check.
 A new signing key is generated at every start. Users and sessions are kept in memory unless dev.database names a file.
 
   --config FILE     a file with settings in TOML, YAML or JSON; default: the variable SALLYPORT_CONFIG
@@ -27,7 +35,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     const load = () =>
       loadConfig({
         argv: args,
-        overrides: { routes: DEV_ROUTES, "log.format": "pretty", "edge.grpc": "same-port", "reflection.enabled": true },
+        overrides: { routes: DEV_ROUTES, ...DEFAULTS },
       });
     const config = load();
     const { log, metrics } = createTelemetry(config);
@@ -42,11 +50,12 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     });
     undo.defer(() => backend.stop());
     const wired = (each: Config) => ({ ...each, "backend.url": backend.restUrl, "push.url": backend.pushUrl });
-    const gateway = await Promise.race([startGateway({ config: wired(config), log, metrics }), stop]);
+    const start = starter({ backend, log, metrics, page: config["playground.enabled"] ? await pageFiles() : undefined });
+    const gateway = await Promise.race([RestartableGateway.start(wired(config), start, log), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);
-    console.log(howToTry(gateway, backend));
+    console.log(howToTry(gateway.gateway, backend, config));
     reloads.start(() => gateway.reload(() => wired(load())));
-    log.info("gateway stopping", { signal: await stop });
+    log.info("gateway stopping", { signal: await Promise.race([stop, gateway.failed]) });
     await gateway.stop();
     await log.flush();
     return 0;
@@ -55,11 +64,56 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
   }
 }
 
+/** The defaults of `sallyport dev` that differ from those of the schema. */
+const DEFAULTS = {
+  "log.format": "pretty",
+  "edge.grpc": "same-port",
+  "reflection.enabled": true,
+  "playground.enabled": true,
+} as const satisfies Partial<Config>;
+
+interface StarterParts {
+  readonly backend: DevBackend;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+  /** The files of the playground; `undefined` if it is off. */
+  readonly page: readonly PageFile[] | undefined;
+}
+
+/** Returns the function that starts the gateway. All its gateways share the position in the push feed, so clients resume after a restart. */
+function starter({ backend, log, metrics, page }: StarterParts): StartGateway {
+  const checkpoints = new MemoryCheckpoint();
+  return (config, restart) => {
+    const calls = { setup: setupOf(config), backend: backend.devEndpoints, restart, log };
+    const endpoints = page === undefined ? [] : playgroundEndpoints(page, calls);
+    return startGateway({ config, log, metrics, checkpoints, endpoints });
+  };
+}
+
+function setupOf(config: Config): DevSetup {
+  const budget = (scope: "ip" | "session" | "user") => ({
+    rate: config[`budgets.${scope}.rate`],
+    burst: config[`budgets.${scope}.burst`],
+  });
+  return {
+    routes: config.routes.map(({ message_type, method, path }) => ({ message_type, method, path })),
+    freshness_window_ms: config["freshness.window_ms"],
+    budgets: { ip: budget("ip"), session: budget("session"), user: budget("user") },
+  };
+}
+
 const ELSEWHERE = ["SIGTERM", "SIGINT"] as const;
 /** The signals that stop `sallyport dev` in a terminal. SIGHUP arrives when the terminal is closed. */
 const ON_TERMINAL = [...ELSEWHERE, "SIGHUP"] as const;
 
-function howToTry({ edgeUrl: edge, grpcUrl, adminUrl }: Gateway, { restUrl: rest, pushUrl }: DevBackend): string {
+function howToTry(
+  { edgeUrl: edge, grpcUrl, adminUrl }: Gateway,
+  { restUrl: rest, pushUrl }: DevBackend,
+  config: Config,
+): string {
+  const playground = config["playground.enabled"]
+    ? `\nOpen ${edge}/ in a browser: the playground logs in, sends commands, and shows each check.\n`
+    : "";
   return `
 Sallyport is running with an embedded backend.
 
@@ -68,7 +122,7 @@ Sallyport is running with an embedded backend.
   admin      ${adminUrl}   /healthz /readyz /metrics
   backend    ${rest}   REST, embedded
   push feed  ${pushUrl}   gRPC, embedded
-
+${playground}
 To log in, request a code and read it from the outbox of the embedded backend:
 
   curl ${edge}/api/v1/public/auth/send-email-code -H 'content-type: application/json' -d '{"email":"ada@example.com"}'

@@ -1,6 +1,7 @@
 import { startGateway } from "../app/gateway.ts";
 import { loadConfig } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
+import type { HttpEndpoint } from "../core/http-endpoint.ts";
 import { reportFailure } from "./failure.ts";
 import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
@@ -39,7 +40,8 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     const { log, metrics } = createTelemetry(config);
     if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
-    const gateway = await Promise.race([startGateway({ config, log, metrics, secretConfigFile }), stop]);
+    const endpoints = config["playground.enabled"] ? await playground() : [];
+    const gateway = await Promise.race([startGateway({ config, log, metrics, secretConfigFile, endpoints }), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);
     reloads.start(() => gateway.reload(load));
     log.info("gateway stopping", { signal: await stop });
@@ -49,4 +51,13 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
   } catch (error) {
     return reportFailure(error);
   }
+}
+
+/** Loads the playground only if it is enabled. */
+async function playground(): Promise<HttpEndpoint[]> {
+  const [{ playgroundEndpoints }, { pageFiles }] = await Promise.all([
+    import("../dev/playground/endpoints.ts"),
+    import("../dev/playground/page-files.ts"),
+  ]);
+  return playgroundEndpoints(await pageFiles());
 }

@@ -71,6 +71,11 @@ export const SCHEMA = {
     false,
     "Whether the gateway serves gRPC server reflection. Tools such as grpcurl need reflection. Reflection shows only the public API of the gateway. In `sallyport dev`, the default is `true`.",
   ),
+  "playground.enabled": setting(
+    boolean,
+    false,
+    "Whether the edge serves the playground: a page at `/` that logs in, sends commands, and shows each check. In `sallyport dev`, the default is `true`, and the page also shows the outbox and can push events, revoke sessions and restart the gateway.",
+  ),
   "admin.listen": setting(
     listen,
     "127.0.0.1:8082",

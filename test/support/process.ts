@@ -23,6 +23,11 @@ export function runCommand(
   return started([...limit, process.execPath, MAIN, ...args], env);
 }
 
+/** Runs a compiled executable, with only the given SALLYPORT_ variables. */
+export function runExecutable(path: string, args: readonly string[]): Command {
+  return started([path, ...args], {});
+}
+
 /** A package.json script under `bun run`, in its own process group, as a terminal starts it. */
 export interface Script extends Command {
   /** Sends a signal to every process of the group, as Ctrl-C in a terminal does. */

@@ -80,6 +80,7 @@ test("the documentation has the pages that the README lists", () => {
     "src/cli/README.md",
     "src/client/README.md",
     "src/config/README.md",
+    "src/dev/README.md",
     "src/observe/README.md",
     "test/README.md",
   ]);

@@ -1,0 +1,65 @@
+import type { HttpCall, HttpEndpoint } from "../../core/http-endpoint.ts";
+import { jsonReply, RestError } from "../../core/rest-reply.ts";
+import type { Log } from "../../core/telemetry.ts";
+import type { Endpoints } from "../api.ts";
+import { answerApi, callHandler, type Handlers } from "../api-answer.ts";
+import { REST_BODY_BYTES_MAX } from "../limits.ts";
+import { OwnPageGuard } from "./own-page-guard.ts";
+import type { DevSetup, PlaygroundSetup } from "./setup.ts";
+
+export interface DevCallParts {
+  readonly setup: DevSetup;
+  /** The development API of the embedded backend: outbox, push, revoke. */
+  readonly backend: Endpoints;
+  /** Starts a restart of the gateway. The call is answered before the gateway stops. */
+  readonly restart: () => void;
+  readonly log: Log;
+}
+
+const SETUP_PATH = "/playground/setup";
+
+/** Creates the endpoint that tells the page that this gateway has no dev calls. */
+export function plainSetupEndpoint(): HttpEndpoint {
+  return {
+    path: SETUP_PATH,
+    async serve({ request }) {
+      if (request.method !== "GET") throw new RestError("method_not_allowed", undefined, { allow: "GET" });
+      return jsonReply(200, {} satisfies PlaygroundSetup);
+    },
+  };
+}
+
+/**
+ * Creates the endpoints that only `sallyport dev` has: what the page must know of the gateway, the development API of the embedded backend
+ * under `/playground`, and the restart. They have the page's origin, so the page needs no access to another port. `OwnPageGuard` protects
+ * them.
+ */
+export function devEndpoints({ setup, backend, restart, log }: DevCallParts): HttpEndpoint[] {
+  const guard = new OwnPageGuard();
+  const own: Endpoints = {
+    "/setup": { GET: () => ({ status: 200, body: { dev: setup } satisfies PlaygroundSetup }) },
+    "/dev/restart": {
+      POST() {
+        restart();
+        return { status: 202, body: {} };
+      },
+    },
+  };
+  return Object.entries({ ...backend, ...own }).map(([path, handlers]) => ({
+    path: `/playground${path}`,
+    serve: (call) =>
+      answerApi(log, () => {
+        guard.check(call);
+        return answer(handlers, call, log);
+      }),
+  }));
+}
+
+async function answer(handlers: Handlers, { request, readBody }: HttpCall, log: Log): Promise<Response> {
+  const { method, headers } = request;
+  const readText = async () => new TextDecoder().decode(await readBody(REST_BODY_BYTES_MAX));
+  const response = await callHandler(handlers, { method, headers, params: {}, readText }, log);
+  response.headers.set("cache-control", "no-store");
+  response.headers.set("x-content-type-options", "nosniff");
+  return response;
+}

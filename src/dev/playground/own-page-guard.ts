@@ -1,0 +1,26 @@
+import type { HttpCall } from "../../core/http-endpoint.ts";
+import { isLoopback } from "../../core/listen.ts";
+import { ForeignPageError, PageGuard } from "../../core/page-guard.ts";
+
+/** Header fields that proxies add. */
+const PROXY_FIELDS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"] as const;
+
+/**
+ * Refuses calls that do not come from this machine. The dev calls of the playground have no authentication, and the edge may be reachable
+ * from other machines.
+ *
+ * - The peer must have a loopback address, and no proxy may be in between.
+ * - The Host must be there, and be an IP address or `localhost`: a name could point here by DNS rebinding.
+ * - The call must not come from a page of another origin (`PageGuard`).
+ */
+export class OwnPageGuard {
+  readonly #pages = new PageGuard([]);
+
+  /** Throws `ForeignPageError`. */
+  check({ request: { headers }, peer }: Pick<HttpCall, "request" | "peer">): void {
+    if (!isLoopback(peer.address)) throw new ForeignPageError("only this machine is served");
+    if (PROXY_FIELDS.some((name) => headers.has(name))) throw new ForeignPageError("calls through a proxy are not served");
+    if (!headers.get("host")) throw new ForeignPageError("the Host is missing");
+    this.#pages.check(headers);
+  }
+}

@@ -1,0 +1,63 @@
+import type { HttpEndpoint } from "../../core/http-endpoint.ts";
+import { RestError } from "../../core/rest-reply.ts";
+import type { PageFile } from "./page-files.ts";
+
+/**
+ * The page loads nothing from other origins, runs no inline script, uses no inline style and no `eval`, and cannot be framed. Trusted Types
+ * are required and none is defined, so no text becomes markup.
+ */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join("; ");
+
+const SECURITY_HEADERS = {
+  "content-security-policy": CONTENT_SECURITY_POLICY,
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=()",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+
+/** The name of an asset contains the hash of its content. */
+const IMMUTABLE = "public, max-age=31536000, immutable";
+/** The document names the assets, so a browser asks each time whether it has changed. */
+const REVALIDATED = "no-cache";
+
+/** Creates the endpoints that serve the files of the page. */
+export function pageEndpoints(files: readonly PageFile[]): HttpEndpoint[] {
+  return files.map((file) => {
+    const etag = `"${Bun.hash(file.bytes).toString(36)}"`;
+    const headers = {
+      ...SECURITY_HEADERS,
+      "content-type": file.contentType,
+      "cache-control": file.path === "/" ? REVALIDATED : IMMUTABLE,
+      etag,
+    };
+    return {
+      path: file.path,
+      async serve({ request }) {
+        if (request.method !== "GET" && request.method !== "HEAD") {
+          throw new RestError("method_not_allowed", undefined, { allow: "GET, HEAD" });
+        }
+        if (isCurrent(request.headers.get("if-none-match"), etag)) return new Response(null, { status: 304, headers });
+        return new Response(file.bytes, { headers });
+      },
+    };
+  });
+}
+
+/** Whether If-None-Match (RFC 9110 13.1.2) names the entity tag. The comparison is weak. */
+function isCurrent(field: string | null, etag: string): boolean {
+  if (field === null) return false;
+  return field.split(",").some((each) => ["*", etag].includes(each.trim().replace(/^W\//, "")));
+}

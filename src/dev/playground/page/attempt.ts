@@ -1,0 +1,82 @@
+import {
+  type CommandResult,
+  GatewayError,
+  type KeyAlgorithm,
+  type SignedRequest,
+  type TrustCheck,
+  UntrustedResponseError,
+} from "../../../client/index.ts";
+import { type CheckNumber, checkOf } from "./checks.ts";
+import type { Exchange } from "./wire.ts";
+
+/** A signed request, with what its signature was made of. */
+export interface Signed {
+  /** The request as it was sent. If it was tampered with, it differs from what was signed. */
+  readonly request: SignedRequest;
+  /** The bytes that the device key signed. */
+  readonly signingInput: Uint8Array;
+  /** The key that signed. */
+  readonly publicKey: Uint8Array;
+  readonly algorithm: KeyAlgorithm;
+  /** The key that the login of the session registered. */
+  readonly sessionPublicKey: Uint8Array;
+}
+
+/** How an attempt ended. */
+export type Outcome =
+  | { readonly kind: "answered"; readonly result: CommandResult }
+  | { readonly kind: "refused"; readonly check: CheckNumber; readonly refusal: RefusalShown }
+  | { readonly kind: "distrusted"; readonly trustCheck: TrustCheck }
+  | { readonly kind: "failed"; readonly text: string };
+
+export interface RefusalShown {
+  readonly reason: string | undefined;
+  readonly code: string;
+  readonly text: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly retryAfterMs: number | undefined;
+}
+
+/** One request that was sent, and everything that the page can show of it. */
+export interface Attempt {
+  /** What was done: `Command`, or the name of an attack. */
+  readonly title: string;
+  /** What the attacker did, in one sentence. */
+  readonly deed?: string | undefined;
+  readonly messageType: string;
+  readonly payloadText: string;
+  readonly atMs: number;
+  /** `undefined` if what was sent is no request. */
+  readonly signed: Signed | undefined;
+  readonly exchange: Exchange | undefined;
+  readonly outcome: Outcome;
+  /** What the attempt shows, in plain words. Only attempts that tamper have one. */
+  readonly lesson?: string | undefined;
+}
+
+/** Returns the outcome that an error of the client stands for. */
+export function outcomeOf(error: unknown): Outcome {
+  if (error instanceof UntrustedResponseError) return { kind: "distrusted", trustCheck: error.check };
+  if (!(error instanceof GatewayError)) return { kind: "failed", text: error instanceof Error ? error.message : String(error) };
+  const { reason, code, metadata, retryAfterMs, rawMessage: text } = error;
+  const check = checkOf(reason, code, metadata);
+  if (check === undefined) return { kind: "failed", text: reason === undefined ? text : `${reason}: ${text}` };
+  return { kind: "refused", check, refusal: { reason, code, text, metadata, retryAfterMs } };
+}
+
+export type StationState = "idle" | "passed" | "refused" | "unreached";
+
+/** Returns the state of each check, 0 to 8. A check that refuses is the last one that runs. */
+export function checkStates({ outcome }: Attempt): StationState[] {
+  return Array.from({ length: 9 }, (_, number): StationState => {
+    if (outcome.kind === "failed") return "idle";
+    if (outcome.kind !== "refused" || number < outcome.check) return "passed";
+    return number === outcome.check ? "refused" : "unreached";
+  });
+}
+
+export function answerState({ outcome }: Attempt): StationState {
+  if (outcome.kind === "answered") return "passed";
+  if (outcome.kind === "distrusted") return "refused";
+  return outcome.kind === "refused" ? "unreached" : "idle";
+}

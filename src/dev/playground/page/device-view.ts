@@ -1,0 +1,38 @@
+import { onPress } from "./busy.ts";
+import { toHex } from "./bytes.ts";
+import type { DeviceSession } from "./device-session.ts";
+import { fill, h } from "./dom.ts";
+import { facts, mono } from "./evidence-parts.ts";
+
+/** Who is logged in on this device, and the way out. */
+export class DeviceView {
+  readonly #root: HTMLElement;
+  readonly #logOut = h("button", { type: "button", class: "button small" }, "Log out");
+
+  constructor(root: HTMLElement, onLogOut: () => Promise<void>) {
+    this.#root = root;
+    onPress(this.#logOut, onLogOut);
+  }
+
+  show({ credentials, userId }: DeviceSession): void {
+    const { deviceSessionId, deviceKey } = credentials;
+    this.#root.hidden = false;
+    fill(
+      this.#root,
+      h("div", { class: "head" }, h("h2", { id: "device-title" }, "This device"), this.#logOut),
+      facts([
+        ["Session", mono(deviceSessionId)],
+        ["User", userId === undefined ? "told by the first event" : mono(userId)],
+        [
+          "Key",
+          deviceKey.algorithm === "ES256" ? "P-256, private half not exportable" : "Ed25519, private half not exportable",
+        ],
+        ["Public half", mono(toHex(deviceKey.publicKey))],
+      ]),
+    );
+  }
+
+  hide(): void {
+    this.#root.hidden = true;
+  }
+}

@@ -1,0 +1,26 @@
+import { type Attempt, type Outcome, outcomeOf } from "./attempt.ts";
+import { fromText } from "./bytes.ts";
+import { Wire } from "./wire.ts";
+
+const EXECUTE_PATH = "/sallyport.v1.Gateway/ExecuteCommand";
+const GARBAGE = "this is no request";
+
+/** Sends bytes that are no message. The client of the contract cannot do that, so the page does it by hand. */
+export async function sendGarbage(): Promise<Attempt> {
+  const wire = new Wire();
+  const headers = { "content-type": "application/proto", "connect-protocol-version": "1" };
+  const atMs = Date.now();
+  const outcome = await wire
+    .fetch(EXECUTE_PATH, { method: "POST", headers, body: fromText(GARBAGE) })
+    .then(unreadableOutcome)
+    .catch(outcomeOf);
+  const { exchange } = wire;
+  return { title: "", messageType: "", payloadText: GARBAGE, atMs, signed: undefined, exchange, outcome };
+}
+
+/** The error of the Connect protocol is JSON with a code and a text. */
+async function unreadableOutcome(response: Response): Promise<Outcome> {
+  const { code = "unknown", message = "" }: { code?: string; message?: string } = await response.json();
+  const refusal = { reason: undefined, code, text: message, metadata: {}, retryAfterMs: undefined };
+  return { kind: "refused", check: 0, refusal };
+}

@@ -1,0 +1,124 @@
+import type { CredentialStore, SessionCredentials } from "../../../client/index.ts";
+import type { DevSetup } from "../setup.ts";
+import type { Attempt } from "./attempt.ts";
+import { ComposerView } from "./composer-view.ts";
+import { type Command, DeviceSession } from "./device-session.ts";
+import { DeviceView } from "./device-view.ts";
+import { byId } from "./dom.ts";
+import { EvidenceView } from "./evidence-view.ts";
+import { HistoryView } from "./history-view.ts";
+import { LoginView } from "./login-view.ts";
+import { StreamView } from "./stream-view.ts";
+import { runTamper, type Tamper } from "./tamper.ts";
+import { TampersView } from "./tampers-view.ts";
+import { type Station, TrackView } from "./track-view.ts";
+import { showVerdict, verdictOf } from "./verdict.ts";
+
+/** The command of an attack if the editor does not hold one. */
+const PLAIN_COMMAND: Command = { messageType: "user.profile.get", payloadText: "" };
+
+/** The page: who is logged in, which attempt is shown, and the views of both. */
+export class Playground {
+  readonly #store: CredentialStore;
+  readonly #dev: DevSetup | undefined;
+  readonly #verdict = byId("verdict", HTMLElement);
+  readonly #evidence = new EvidenceView(byId("evidence", HTMLElement));
+  readonly #track = new TrackView(byId("track", HTMLElement), (station) => this.#select(station));
+  readonly #history = new HistoryView(byId("history", HTMLElement), (attempt) => this.#recall(attempt));
+  readonly #login: LoginView;
+  readonly #device = new DeviceView(byId("device", HTMLElement), () => this.#logOut());
+  readonly #composer: ComposerView;
+  readonly #tampers: TampersView;
+  readonly #eventsColumn = byId("events-column", HTMLElement);
+  readonly #stream: StreamView;
+  #session: DeviceSession | undefined;
+  #attempt: Attempt | undefined;
+
+  constructor(store: CredentialStore, dev: DevSetup | undefined) {
+    this.#store = store;
+    this.#dev = dev;
+    const hasDev = dev !== undefined;
+    this.#login = new LoginView(byId("login", HTMLElement), { hasOutbox: hasDev, onLogin: (each) => this.#logIn(each) });
+    this.#composer = new ComposerView(byId("composer", HTMLElement), dev?.routes ?? [], (command) => this.#send(command));
+    this.#tampers = new TampersView(byId("tampers", HTMLElement), hasDev, (tamper) => this.#tamper(tamper));
+    const chip = byId("stream-chip", HTMLElement);
+    this.#stream = new StreamView(byId("stream", HTMLElement), { chip, hasDev, onUser: () => this.#showDevice() });
+  }
+
+  /** Shows the device of the last visit, or the login. */
+  async start(): Promise<void> {
+    this.#show(undefined);
+    const stored = await this.#store.load();
+    if (stored === undefined) this.#login.open();
+    else this.#open(stored);
+  }
+
+  async #logIn(credentials: SessionCredentials): Promise<void> {
+    await this.#store.save(credentials);
+    this.#open(credentials);
+    this.#composer.focus();
+  }
+
+  #open(credentials: SessionCredentials): void {
+    this.#session = new DeviceSession(credentials);
+    byId("login", HTMLElement).hidden = true;
+    this.#composer.isHidden = false;
+    this.#tampers.isHidden = false;
+    this.#showDevice();
+    this.#eventsColumn.hidden = false;
+    this.#stream.open(this.#session);
+  }
+
+  async #logOut(): Promise<void> {
+    await this.#store.clear();
+    this.#session = undefined;
+    this.#stream.close();
+    this.#eventsColumn.hidden = true;
+    this.#device.hide();
+    this.#history.clear();
+    this.#composer.isHidden = true;
+    this.#tampers.isHidden = true;
+    this.#show(undefined);
+    this.#login.open();
+    this.#login.focus();
+  }
+
+  async #send(command: Command): Promise<void> {
+    const session = this.#session;
+    if (session !== undefined) this.#record(await session.execute(command));
+  }
+
+  async #tamper(tamper: Tamper): Promise<void> {
+    const session = this.#session;
+    if (session === undefined) return;
+    const edited = this.#composer.command();
+    const command = edited === undefined || edited.messageType === "" ? PLAIN_COMMAND : edited;
+    this.#record(await runTamper(tamper, { session, command }));
+  }
+
+  #record(attempt: Attempt): void {
+    this.#history.add(attempt);
+    this.#show(attempt);
+  }
+
+  #recall(attempt: Attempt): void {
+    const { messageType, payloadText, signed } = attempt;
+    if (signed !== undefined) this.#composer.load({ messageType, payloadText });
+    this.#show(attempt);
+  }
+
+  #show(attempt: Attempt | undefined): void {
+    this.#attempt = attempt;
+    this.#track.show(attempt);
+    showVerdict(this.#verdict, attempt);
+    this.#track.select(attempt === undefined ? 0 : verdictOf(attempt).station);
+  }
+
+  #select(station: Station): void {
+    this.#evidence.show(station, { attempt: this.#attempt, session: this.#session, dev: this.#dev });
+  }
+
+  #showDevice(): void {
+    if (this.#session !== undefined) this.#device.show(this.#session);
+  }
+}

@@ -1,0 +1,207 @@
+import {
+  GatewayError,
+  type Subscription,
+  type SubscriptionEvent,
+  type SubscriptionState,
+  type VerifiedEvent,
+} from "../../../client/index.ts";
+import { onPress } from "./busy.ts";
+import { pushEvent, restartGateway, revoke } from "./dev-calls.ts";
+import type { DeviceSession } from "./device-session.ts";
+import { fill, h, icon } from "./dom.ts";
+import { timeText } from "./evidence-parts.ts";
+
+const EVENTS_SHOWN_MAX = 100;
+
+const STATE_TEXTS: Readonly<Record<SubscriptionState, string>> = {
+  connecting: "connecting",
+  live: "live",
+  waiting: "reconnecting",
+  offline: "offline",
+  ended: "ended",
+};
+
+export interface StreamParts {
+  /** The short state of the stream, in the header of the page. */
+  readonly chip: HTMLElement;
+  readonly hasDev: boolean;
+  /** Called when the first event has told the user. */
+  readonly onUser: () => void;
+}
+
+/** The event stream: each event verified, newest first. In `sallyport dev`, also buttons that make something happen. */
+export class StreamView {
+  readonly #root: HTMLElement;
+  readonly #parts: StreamParts;
+  readonly #list = h("ol", { class: "events", "aria-label": "Events, newest first", tabindex: 0 });
+  readonly #problem = h("p", { class: "problem", role: "alert" });
+  #session: DeviceSession | undefined;
+  #subscription: Subscription | undefined;
+  #heartbeat: { readonly item: HTMLElement; count: number } | undefined;
+  #pushed = 0;
+
+  constructor(root: HTMLElement, parts: StreamParts) {
+    this.#root = root;
+    this.#parts = parts;
+    fill(
+      root,
+      h(
+        "div",
+        {},
+        h("h2", { id: "stream-title" }, "Live events"),
+        h("p", { class: "hint" }, "Signed by the gateway, verified here one by one."),
+      ),
+      parts.hasDev ? this.#controls() : undefined,
+      this.#problem,
+      h("div", { role: "log" }, this.#list),
+    );
+  }
+
+  open(session: DeviceSession): void {
+    this.close();
+    this.#root.hidden = false;
+    this.#session = session;
+    const subscription = session.client.subscribe({ gatewayEvents: true });
+    this.#subscription = subscription;
+    subscription.onState((state, { error }) => this.#onState(state, error));
+    this.#read(subscription);
+  }
+
+  close(): void {
+    this.#subscription?.close();
+    this.#subscription = undefined;
+    this.#heartbeat = undefined;
+    this.#root.hidden = true;
+    fill(this.#list);
+    fill(this.#problem);
+    this.#showChip("ended", "no stream");
+  }
+
+  #controls(): HTMLElement {
+    const control = (text: string, danger: boolean, act: () => Promise<void>) => {
+      const element = h("button", { type: "button", class: danger ? "button small danger" : "button small" }, text);
+      onPress(element, () => this.#trying(act));
+      return element;
+    };
+    return h(
+      "div",
+      { class: "row" },
+      control("Push an event", false, () =>
+        pushEvent(this.#target(), "demo.greeting", { number: ++this.#pushed, text: "Hello" }),
+      ),
+      control("Restart the gateway", false, restartGateway),
+      control("Revoke this session", true, () => revoke(this.#target())),
+    );
+  }
+
+  #target() {
+    return { device_session_id: this.#session?.credentials.deviceSessionId ?? "" };
+  }
+
+  async #trying(act: () => Promise<void>): Promise<void> {
+    fill(this.#problem);
+    try {
+      await act();
+    } catch (error) {
+      fill(this.#problem, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #read(subscription: Subscription): Promise<void> {
+    try {
+      for await (const event of subscription) this.#onEvent(event);
+    } catch {
+      // The state `ended` has told the error.
+    }
+  }
+
+  #onState(state: SubscriptionState, error: unknown): void {
+    if (this.#subscription === undefined) return;
+    this.#showChip(state, STATE_TEXTS[state]);
+    if (state === "waiting") this.#add(note(`The stream was cut: ${reasonOf(error)}. Reconnecting.`));
+    if (state === "ended") this.#add(note(`The stream has ended for good: ${reasonOf(error)}. Log in again.`, true));
+  }
+
+  #showChip(state: SubscriptionState, text: string): void {
+    this.#parts.chip.dataset["state"] = state;
+    fill(this.#parts.chip, text === "live" ? "stream live" : text);
+  }
+
+  #onEvent(event: SubscriptionEvent): void {
+    if (event.eventType === "gateway.server_time") this.#learn(event);
+    if (event.eventType === "gateway.heartbeat" && this.#heartbeat !== undefined) {
+      this.#countHeartbeat();
+      return;
+    }
+    const item = eventItem(event);
+    this.#add(item);
+    this.#heartbeat = event.eventType === "gateway.heartbeat" ? { item, count: 1 } : undefined;
+  }
+
+  #countHeartbeat(): void {
+    if (this.#heartbeat === undefined) return;
+    this.#heartbeat.count++;
+    const text = this.#heartbeat.item.querySelector(".type");
+    if (text !== null) fill(text, `gateway.heartbeat × ${this.#heartbeat.count}`);
+  }
+
+  /** The first event tells the user and the gateway's time, and whether the stream resumed. */
+  #learn({ payload, timestampMs }: VerifiedEvent): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    session.clockOffsetMs = timestampMs - Date.now();
+    const userId = memberOf(payload, "user_id");
+    if (typeof userId === "string") session.userId = userId;
+    this.#parts.onUser();
+  }
+
+  #add(item: HTMLElement): void {
+    this.#list.prepend(item);
+    while (this.#list.childElementCount > EVENTS_SHOWN_MAX) this.#list.lastElementChild?.remove();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof GatewayError) return error.reason ?? error.code;
+  return error instanceof Error ? error.message : "no reason given";
+}
+
+function note(text: string, isStrong = false): HTMLElement {
+  return h("li", { class: isStrong ? "note strong" : "note" }, text);
+}
+
+function eventItem({ eventType, timestampMs, audience, payload }: VerifiedEvent): HTMLElement {
+  const isQuiet = eventType === "gateway.heartbeat";
+  const resumed = eventType === "gateway.server_time" ? memberOf(payload, "resumed") : undefined;
+  return h(
+    "li",
+    { class: isQuiet ? "event quiet" : "event" },
+    h(
+      "div",
+      { class: "head" },
+      h("span", { class: "type" }, eventType),
+      h("span", { class: "verified" }, icon("shield"), "verified"),
+    ),
+    h("span", { class: "hint" }, `${timeText(timestampMs)} · for ${audienceText(audience)}`),
+    resumed === undefined
+      ? undefined
+      : h("span", {}, resumed === true ? "resumed: true, nothing was missed" : "resumed: false, a new stream"),
+    isQuiet || payload === undefined ? undefined : payloadOf(payload, resumed !== undefined),
+  );
+}
+
+/** The payload; folded for the greeting of a stream, which is long. */
+function payloadOf(payload: VerifiedEvent["payload"], isFolded: boolean): HTMLElement {
+  const text = h("pre", {}, JSON.stringify(payload, null, isFolded ? 2 : 0));
+  return isFolded ? h("details", {}, h("summary", {}, "payload"), text) : text;
+}
+
+function audienceText(audience: string): string {
+  if (audience.startsWith("session:")) return "this session";
+  return audience.startsWith("user:") ? "this user" : audience;
+}
+
+function memberOf(payload: VerifiedEvent["payload"], name: string): unknown {
+  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) return undefined;
+  return payload[name];
+}

@@ -1,0 +1,42 @@
+import type { Attempt } from "./attempt.ts";
+import type { Command, DeviceSession } from "./device-session.ts";
+
+export interface TamperParts {
+  readonly session: DeviceSession;
+  /** The command in the editor. */
+  readonly command: Command;
+}
+
+/** One way to attack, as a button. */
+export interface Tamper {
+  readonly id: string;
+  readonly title: string;
+  /** What the attacker does, in one sentence. */
+  readonly deed: string;
+  /** Why it fails, in plain words. */
+  readonly lesson: string;
+  /** Where it is expected to fail: a check of the gateway, or the client's verification of the answer. */
+  readonly caughtBy: number | "answer";
+  /** True if it needs a second session, and so the outbox of the embedded backend. */
+  readonly needsDev?: boolean;
+  run(parts: TamperParts): Promise<Attempt>;
+}
+
+/** Runs an attack. The attempt carries the lesson only if the attack failed where it was expected to. */
+export async function runTamper(tamper: Tamper, parts: TamperParts): Promise<Attempt> {
+  const attempt = await tamper.run(parts).catch((error: unknown) => failedAttempt(parts.command, error));
+  const { title, deed, caughtBy } = tamper;
+  const lesson = isCaughtBy(attempt, caughtBy) ? (attempt.lesson ?? tamper.lesson) : undefined;
+  return { ...attempt, title, deed, lesson };
+}
+
+function isCaughtBy({ outcome }: Attempt, place: Tamper["caughtBy"]): boolean {
+  return outcome.kind === "refused" ? outcome.check === place : outcome.kind === "distrusted" && place === "answer";
+}
+
+/** An attack that could not be made, such as a login that its budget refuses. */
+function failedAttempt({ messageType, payloadText }: Command, error: unknown): Attempt {
+  const text = error instanceof Error ? error.message : String(error);
+  const nothing = { signed: undefined, exchange: undefined };
+  return { title: "", messageType, payloadText, atMs: Date.now(), ...nothing, outcome: { kind: "failed", text } };
+}

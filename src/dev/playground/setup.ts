@@ -1,0 +1,19 @@
+/** What the page must know of its gateway: the answer of `GET /playground/setup`. */
+export interface PlaygroundSetup {
+  /** The dev calls of the gateway: outbox, push, revoke, restart. `undefined` if it has none, as in `sallyport serve`. */
+  readonly dev?: DevSetup | undefined;
+}
+
+export interface DevSetup {
+  /** The message types that the gateway routes, in the order of the configuration. */
+  readonly routes: readonly SetupRoute[];
+  readonly freshness_window_ms: number;
+  /** The budgets of check 7 by scope: tokens per second, and the most that a bucket holds. */
+  readonly budgets: Readonly<Record<"ip" | "session" | "user", { readonly rate: number; readonly burst: number }>>;
+}
+
+export interface SetupRoute {
+  readonly message_type: string;
+  readonly method: string;
+  readonly path: string;
+}

@@ -185,7 +185,7 @@ test("a gateway that restarts with a checkpoint is resumed; without one, there i
   const folder = await mkdtemp(join(tmpdir(), "sallyport-streams-"));
   opened.defer(() => rm(folder, { recursive: true }));
   for (const checkpoint of [join(folder, "checkpoint.json"), ""]) {
-    const fixture = await open({ "history.checkpoint_file": checkpoint });
+    const fixture = await open(checkpoint === "" ? {} : { "history.checkpoint_file": checkpoint });
     const reader = new Reader(clientOf(fixture).subscribe());
     await isLive(reader);
     const sender = new Sender(fixture);

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { base64Encode } from "@bufbuild/protobuf/wire";
-import type { DeviceKey } from "./device-key.ts";
+import type { DeviceKey, KeyAlgorithm } from "./device-key.ts";
 import { textMember } from "./json.ts";
 import { postJson, RestError, type RestOptions } from "./rest.ts";
 
@@ -45,10 +45,14 @@ export async function sendEmailCode(options: SendEmailCodeOptions): Promise<{ ch
   return { challengeId: requiredText(answer, "challenge_id") };
 }
 
-/** Completes a login: exchanges the code for a new device session. */
+/**
+ * Completes a login: exchanges the code for a new device session. Rejects with `RangeError` if the public key has another form than
+ * its algorithm demands.
+ */
 export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promise<SessionCredentials> {
   const { deviceKey } = options;
   const { algorithm = "EdDSA" } = deviceKey;
+  checkPublicKey(algorithm, deviceKey.publicKey);
   const body = {
     challenge_id: options.challengeId,
     code: options.code,
@@ -59,6 +63,13 @@ export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promis
   };
   const answer = await postJson(publicUrl(options, "confirm-email-code"), body, options);
   return { deviceSessionId: requiredText(answer, "device_session_id"), deviceKey };
+}
+
+/** Platforms give P-256 keys in many forms. The gateway accepts only the uncompressed point (SEC 1, 2.3.3). */
+function checkPublicKey(algorithm: KeyAlgorithm, { byteLength, [0]: first }: Uint8Array): void {
+  const isRight = algorithm === "EdDSA" ? byteLength === 32 : byteLength === 65 && first === 4;
+  const expected = algorithm === "EdDSA" ? "32 bytes" : "65 bytes that start with 4";
+  if (!isRight) throw new RangeError(`deviceKey.publicKey: ${expected} expected for ${algorithm}, ${byteLength} bytes given`);
 }
 
 function publicUrl(options: LoginOptions, name: string): string {

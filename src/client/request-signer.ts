@@ -40,6 +40,9 @@ export interface RequestSignerOptions extends GatewayClockOptions {
   readonly fillRandom?: FillRandom | undefined;
 }
 
+/** Ed25519: RFC 8032 5.1.6. ES256: R and S of 32 bytes each. */
+const SIGNATURE_BYTES = 64;
+
 /** Signs the requests of one device session. The default timestamp is an estimate of the gateway's current time. */
 export class RequestSigner {
   readonly #credentials: SessionCredentials;
@@ -56,7 +59,7 @@ export class RequestSigner {
     return newRequestId(this.clock.now(), this.fillRandom);
   }
 
-  /** Signs a request. Rejects with `RangeError` if the idempotency key is malformed. */
+  /** Signs a request. Rejects with `RangeError` if the idempotency key is malformed, or the key's signature has a wrong length. */
   async sign(messageType: string, payloadBytes: Uint8Array, options: SignOptions = {}): Promise<SignedRequest> {
     if (options.idempotencyKey && !isIdempotencyKey(options.idempotencyKey))
       throw new RangeError("idempotencyKey: 8 to 128 characters of [A-Za-z0-9_-] expected");
@@ -70,6 +73,8 @@ export class RequestSigner {
       ...(options.idempotencyKey && { idempotencyKey: options.idempotencyKey }),
     };
     const signature = await this.#credentials.deviceKey.sign(requestSigningInput(envelope));
+    if (signature.byteLength !== SIGNATURE_BYTES)
+      throw new RangeError(`deviceKey.sign: ${SIGNATURE_BYTES} bytes expected (not DER), ${signature.byteLength} given`);
     return { envelope, payloadBytes, signature };
   }
 }

@@ -2,6 +2,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { readBody } from "./body.ts";
 import { SallyportError } from "./errors.ts";
 import { parseJson, textMember } from "./json.ts";
+import { linkSignals } from "./linked-signal.ts";
 import { retryAfterMs } from "./retry-after.ts";
 
 /** JSON calls over HTTP, for login and the key set. Each call has a timeout and reads at most 64 KiB. */
@@ -80,7 +81,7 @@ async function exchange(
 ): Promise<{ response: Response; bytes: Uint8Array | undefined }> {
   const send = options.fetch ?? ((input, rest) => fetch(input, rest));
   const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
-  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  const { signal, unlink } = linkSignals(options.signal, timeout);
   try {
     // `no-store` disables the HTTP cache, because a cached key set can be older than its maximum age.
     const response = await send(url, { ...init, redirect: "error", cache: "no-store", signal });
@@ -88,6 +89,8 @@ async function exchange(
   } catch (error) {
     options.signal?.throwIfAborted();
     throw new RestError({ status: 0, code: "unreachable", message: `no answer from ${url}` }, { cause: error });
+  } finally {
+    unlink();
   }
 }
 

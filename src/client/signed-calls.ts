@@ -7,6 +7,7 @@ import type { GatewayClock } from "./gateway-clock.ts";
 import type { GatewayKeySource } from "./gateway-keys.ts";
 import { gatewayService } from "./gateway-service.ts";
 import { textMember } from "./json.ts";
+import { linkSignals } from "./linked-signal.ts";
 import type { SendOptions, StreamOptions } from "./options.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { SignedRequest } from "./request-signer.ts";
@@ -55,7 +56,7 @@ export class SignedCalls {
 
   async *subscribe(request: SignedRequest, options: StreamOptions): EventStream {
     const streamEnd = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, streamEnd.signal]) : streamEnd.signal;
+    const { signal, unlink } = linkSignals(options.signal, streamEnd.signal);
     const transport = this.#transport;
     async function* messages(): AsyncGenerator<GatewayEvent, void, undefined> {
       const requests = (async function* () {
@@ -68,6 +69,7 @@ export class SignedCalls {
       yield* this.#verified(request, messages());
     } finally {
       streamEnd.abort();
+      unlink();
     }
   }
 

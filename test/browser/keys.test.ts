@@ -37,6 +37,18 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "the client's keys in 
     await page.close();
   });
 
+  test("without WebCrypto, the client logs in and executes with noble", async () => {
+    const page = await browser.open();
+    const [baseUrl, name] = [browser.world.gateway.edgeUrl, "noble"];
+    const { challengeId } = await page.call("startLogin", baseUrl, "noble@example.com");
+    const code = await outboxCode(browser.world.backend.restUrl, challengeId);
+    expect(await page.call("removeWebCrypto")).toBe(true);
+    await page.call("finishLogin", { baseUrl, challengeId, code }, "any", name);
+    expect(await page.call("executeStored", baseUrl, name)).toMatchObject({ resultCode: "ok", exported: "a seed" });
+    expect(page.errors()).toEqual([]);
+    await page.close();
+  });
+
   test("a key of the caller's own is refused by IndexedDB", async () => {
     const page = await browser.open();
     expect(await page.call("storeOwnSigner")).toBe("key_not_storable");

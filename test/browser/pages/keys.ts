@@ -14,14 +14,20 @@ export function startLogin(baseUrl: string, email: string): Promise<{ challengeI
 /** Logs in with a new key and stores the credentials. */
 export async function finishLogin(
   login: { baseUrl: string; challengeId: string; code: string },
-  algorithm: KeyAlgorithm | "exportable",
+  algorithm: KeyAlgorithm | "exportable" | "any",
   name: string,
 ): Promise<string> {
-  const deviceKey =
-    algorithm === "exportable" ? await generateExportableDeviceKey() : await generateDeviceKey({ algorithms: [algorithm] });
+  const algorithms = algorithm === "EdDSA" || algorithm === "ES256" ? [algorithm] : undefined;
+  const deviceKey = await (algorithm === "exportable" ? generateExportableDeviceKey() : generateDeviceKey({ algorithms }));
   const credentials = await confirmEmailCode({ ...login, deviceKey });
   await indexedDbStore({ name }).save(credentials);
   return credentials.deviceSessionId;
+}
+
+/** Takes WebCrypto away, as on a page over plain HTTP and in React Native. The client then loads noble. */
+export function removeWebCrypto(): boolean {
+  Object.defineProperty(crypto, "subtle", { value: undefined });
+  return crypto.subtle === undefined;
 }
 
 /** Executes a command with the stored credentials, and tells what kind of key they have. */

@@ -13,7 +13,7 @@ export function finishLogin(baseUrl, challengeId, code, deviceKey) {
 /** Sends a message to a room, and waits for its event. */
 export async function useSession(baseUrl, credentials) {
   const client = new SallyportClient({ baseUrl, credentials });
-  const events = client.openStream();
+  const events = client.subscribe({ gatewayEvents: true });
   const { value: first } = await events.next();
   const profile = await client.execute("user.profile.get");
   const sent = await client.execute(

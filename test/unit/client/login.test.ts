@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { generateExportableDeviceKey } from "../../../src/client/device-key.ts";
+import { type DeviceKey, generateExportableDeviceKey, type KeyAlgorithm } from "../../../src/client/device-key.ts";
 import { confirmEmailCode, sendEmailCode } from "../../../src/client/login.ts";
 import { RestError } from "../../../src/client/rest.ts";
 
@@ -115,4 +115,32 @@ describe("login", () => {
     };
     await expect(sendEmailCode({ baseUrl, email: "", signal: controller.signal })).rejects.toBe(reason);
   });
+});
+
+test("a public key of another form than its algorithm demands is refused before anything is sent", async () => {
+  let calls = 0;
+  const fetch = async () => {
+    calls++;
+    return Response.json({ device_session_id: "ds-1" });
+  };
+  const confirm = (algorithm: KeyAlgorithm | undefined, publicKey: Uint8Array) => {
+    const deviceKey: DeviceKey = { algorithm, publicKey, sign: async () => new Uint8Array(64) };
+    return confirmEmailCode({ baseUrl: "https://gateway.example", challengeId: "c", code: "1", deviceKey, fetch });
+  };
+  const point = (first: number, length: number) => new Uint8Array(length).fill(first, 0, 1);
+  const wrong = [
+    [undefined, new Uint8Array(65)],
+    ["EdDSA", new Uint8Array(44)],
+    ["ES256", new Uint8Array(32)],
+    ["ES256", point(2, 33)],
+    ["ES256", point(4, 64)],
+    ["ES256", point(48, 91)],
+    ["ES256", point(0, 65)],
+  ] as const;
+  for (const [algorithm, publicKey] of wrong)
+    await expect(confirm(algorithm, publicKey)).rejects.toThrow("deviceKey.publicKey: ");
+  expect(calls).toBe(0);
+  await confirm("ES256", point(4, 65));
+  await confirm(undefined, new Uint8Array(32));
+  expect(calls).toBe(2);
 });

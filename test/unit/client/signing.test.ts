@@ -113,6 +113,15 @@ describe("a device key", () => {
     expect(await verifyAsync(await key.sign(seed), seed, key.publicKey)).toBe(true);
   });
 
+  test("of the caller's own is refused if it signs in DER or not at all", async () => {
+    for (const length of [0, 63, 65, 70, 72]) {
+      const deviceKey: DeviceKey = { publicKey: new Uint8Array(32), sign: async () => new Uint8Array(length) };
+      const signer = new RequestSigner({ deviceSessionId: "ds-1", deviceKey });
+      const signing = signer.sign("user.profile.get", new Uint8Array());
+      await expect(signing).rejects.toThrow(`64 bytes expected (not DER), ${length} given`);
+    }
+  });
+
   test("cannot be imported from a seed that is not 32 bytes", async () => {
     for (const length of [0, 31, 33, 64]) await expect(importDeviceKey(new Uint8Array(length))).rejects.toThrow(RangeError);
   });

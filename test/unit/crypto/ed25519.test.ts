@@ -6,6 +6,7 @@ import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } fro
 import { isStrictPublicKey, isWeakPublicKey } from "../../../src/crypto/public-key.ts";
 import { requestSigningInput } from "../../../src/crypto/signing-input.ts";
 import own from "../../vectors/ed25519.json";
+import wycheproof from "../../vectors/wycheproof-ed25519.json";
 import { NO_ED25519 } from "../client/no-ed25519.ts";
 import { GOLDEN } from "./golden-vectors.ts";
 
@@ -190,15 +191,9 @@ describe("the project's own Ed25519 vectors", () => {
   });
 });
 
-describe("Wycheproof", async () => {
-  const file = Bun.file(new URL("../../../../shared/vectors/wycheproof-ed25519.json", import.meta.url));
-  const exists = await file.exists();
-  const skipReason =
-    "../shared/vectors/wycheproof-ed25519.json is not in this repository; the project's own vectors cover its kinds";
-  const name = exists ? "all 151 cases are judged correctly" : `all 151 cases are judged correctly (skipped: ${skipReason})`;
-
-  test.skipIf(!exists)(name, async () => {
-    const suite: WycheproofSuite = await file.json();
+describe("Wycheproof", () => {
+  test("all 151 cases are judged correctly, by the gateway and by the client with WebCrypto and with noble", async () => {
+    const suite: WycheproofSuite = wycheproof;
     const cases = suite.testGroups.flatMap((group) => group.tests.map((one) => ({ ...one, key: unhex(group.publicKey.pk) })));
     expect(cases).toHaveLength(151);
     const ownKinds = new Set([...own.cases.map(({ kind }) => kind), ...SYNONYMS]);

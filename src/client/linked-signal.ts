@@ -1,0 +1,24 @@
+/** A signal that follows others. Node 20.0 and Safari before 17.4 do not have `AbortSignal.any`. */
+export interface LinkedSignal {
+  /** Aborts when one of the others does, with its reason. */
+  readonly signal: AbortSignal;
+  /** Stops to follow. Call it at the end, because the others may live much longer. */
+  unlink(): void;
+}
+
+export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): LinkedSignal {
+  const followed = signals.filter((signal) => signal !== undefined);
+  const controller = new AbortController();
+  const follow = () => {
+    const aborted = followed.find((signal) => signal.aborted);
+    if (aborted !== undefined) controller.abort(aborted.reason);
+  };
+  for (const signal of followed) signal.addEventListener("abort", follow);
+  follow();
+  return {
+    signal: controller.signal,
+    unlink() {
+      for (const signal of followed) signal.removeEventListener("abort", follow);
+    },
+  };
+}

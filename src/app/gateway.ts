@@ -107,7 +107,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   undo.defer(() => push.stop());
   const checkpoints = options.checkpoints ?? checkpointFile(config, { clock, log });
-  const fill = new HistoryFill({ hub, checkpoints, ageMs: config["history.age_ms"], clock });
+  const fill = new HistoryFill({ hub, revocations, checkpoints, ageMs: config["history.age_ms"], clock });
   undo.defer(() => fill.stop());
   const feed = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange: () => readiness.changed() });
   undo.defer(() => feed.stop());

@@ -1,18 +1,22 @@
 import { CheckpointRecorder } from "../backend/feed/checkpoint-recorder.ts";
 import type { Clock } from "../core/clock.ts";
 import type { PushFeedSink } from "../core/events.ts";
-import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
+import type { FeedCheckpoint, FeedCheckpointStore } from "../core/feed-checkpoint.ts";
+import type { Revocations } from "../core/revocations.ts";
 import type { Hub } from "../hub/hub.ts";
 
 /** Interval at which a changed checkpoint is stored, in ms. A process that is killed reads this much of the feed once more. */
 const SAVE_INTERVAL_MS = 1000;
+/** An unchanged checkpoint is stored again after this share of `ageMs`, so that the checkpoint of a quiet feed does not become too old. */
+const RENEW_SHARE = 1 / 8;
 /** Maximum duration of the fill after the push feed came up, in ms. */
 const FILL_MS_MAX = 5000;
 /** Maximum time for which a subscription waits for the end of the fill, in ms. Its client then fetches its state again. */
 const WAIT_MS_MAX = 5000;
 
 export interface HistoryFillParts {
-  readonly hub: Pick<Hub, "beginFill" | "endFill">;
+  readonly hub: Pick<Hub, "beginFill" | "endFill" | "reached">;
+  readonly revocations: Pick<Revocations, "lost">;
   /** `undefined`: the gateway keeps no checkpoint, so its history is empty after every start. */
   readonly checkpoints: FeedCheckpointStore | undefined;
   /** The age of the oldest events in the history, in ms. */
@@ -23,15 +27,21 @@ export interface HistoryFillParts {
 /**
  * Fills the history after a start: the push feed starts at a cursor of before the restart, and the hub stores the events up to the last
  * cursor before the restart without delivering them. So clients of before the restart can resume.
+ *
+ * Revocations up to this last cursor are skipped. The backend stored them before the restart, so every session look-up of this process sees
+ * them. If they were applied, a revocation of a user would also end the sessions that the user has opened since then.
  */
 export class HistoryFill {
   readonly #parts: HistoryFillParts;
   readonly #recorder: CheckpointRecorder;
   readonly #done = Promise.withResolvers<void>();
   readonly #saving: Timer;
-  #last: string | undefined;
+  /** The checkpoint that the fill has not reached yet; `undefined` if the history is not being filled. */
+  #goal: FeedCheckpoint | undefined;
+  #hasSkippedRevocations = false;
   #limit: Timer | undefined;
   #isSaved = true;
+  #savedMs: number;
   /** The cursor at which the push feed starts; empty if it starts with new events. */
   readonly startCursor: string;
 
@@ -39,15 +49,15 @@ export class HistoryFill {
     this.#parts = parts;
     this.#recorder = new CheckpointRecorder(parts.clock, parts.ageMs);
     const checkpoint = parts.checkpoints?.load();
-    this.#last = checkpoint?.last;
     this.startCursor = checkpoint?.from ?? "";
+    this.#savedMs = parts.clock.monotonic();
     if (checkpoint === undefined) this.#done.resolve();
-    else parts.hub.beginFill();
+    else this.#begin(checkpoint);
     this.#saving = setInterval(() => this.#save(), SAVE_INTERVAL_MS).unref();
   }
 
   get isFilling(): boolean {
-    return this.#last !== undefined;
+    return this.#goal !== undefined;
   }
 
   /** Resolves when the fill has ended, or after 5 s. */
@@ -59,13 +69,17 @@ export class HistoryFill {
     clearTimeout(timer);
   }
 
-  /** Returns a sink that passes every message on, and follows the cursors. */
+  /** Returns a sink that passes the messages on, and follows the cursors. During the fill, it skips revocations. */
   watch(sink: PushFeedSink): PushFeedSink {
     return {
-      event: (event, cursor) => this.#follow(cursor, () => sink.event(event, cursor)),
-      lost: (audience, what, cursor) => this.#follow(cursor, () => sink.lost(audience, what, cursor)),
-      revoke: (revocation, cursor) => this.#follow(cursor, () => sink.revoke(revocation, cursor)),
-      reached: (cursor) => this.#follow(cursor, () => sink.reached(cursor)),
+      event: (event, cursor) => this.#follow(cursor, false, () => sink.event(event, cursor)),
+      lost: (audience, what, cursor) => this.#follow(cursor, false, () => sink.lost(audience, what, cursor)),
+      revoke: (revocation, cursor) =>
+        this.#follow(cursor, false, () => {
+          if (this.isFilling && cursor !== undefined) this.#skipRevocation(cursor);
+          else sink.revoke(revocation, cursor);
+        }),
+      reached: (cursor) => this.#follow(cursor, true, () => sink.reached(cursor)),
       gap: () => {
         this.#recorder.clear();
         this.#end();
@@ -76,37 +90,68 @@ export class HistoryFill {
 
   /** Call this when the push feed came up. */
   feedUp(): void {
-    if (this.isFilling) this.#limit ??= setTimeout(() => this.#end(), FILL_MS_MAX);
+    if (this.isFilling) this.#limit ??= setTimeout(() => this.#cutShort(), FILL_MS_MAX);
   }
 
   /** Stores the checkpoint for the last time. */
   stop(): void {
     clearInterval(this.#saving);
     clearTimeout(this.#limit);
+    this.#isSaved = false;
     this.#save();
   }
 
-  #follow(cursor: string | undefined, deliver: () => void): void {
+  #begin(checkpoint: FeedCheckpoint): void {
+    const { hub } = this.#parts;
+    hub.reached(checkpoint.from);
+    this.#recorder.record(checkpoint.from, true);
+    this.#goal = checkpoint;
+    hub.beginFill();
+    // The backend does not send the message at `from` again.
+    if (checkpoint.from === checkpoint.last) this.#complete(checkpoint);
+  }
+
+  #follow(cursor: string | undefined, isKeepalive: boolean, deliver: () => void): void {
     deliver();
     if (cursor === undefined) return;
-    this.#recorder.record(cursor);
+    this.#recorder.record(cursor, isKeepalive);
     this.#isSaved = false;
-    if (cursor === this.#last) this.#end();
+    if (cursor === this.#goal?.last) this.#complete(this.#goal);
+  }
+
+  #skipRevocation(cursor: string): void {
+    this.#hasSkippedRevocations = true;
+    this.#parts.hub.reached(cursor);
+  }
+
+  #complete({ reached }: FeedCheckpoint): void {
+    this.#parts.hub.reached(reached);
+    this.#recorder.record(reached, true);
+    this.#end();
+  }
+
+  /** Ends the fill before its goal was reached. A skipped revocation may be new then, so all sessions are looked up again. */
+  #cutShort(): void {
+    this.#end();
+    if (this.#hasSkippedRevocations) this.#parts.revocations.lost();
   }
 
   #end(): void {
     if (!this.isFilling) return;
-    this.#last = undefined;
+    this.#goal = undefined;
     clearTimeout(this.#limit);
     this.#parts.hub.endFill();
     this.#done.resolve();
   }
 
   #save(): void {
+    const { clock, ageMs, checkpoints } = this.#parts;
     const checkpoint = this.#recorder.current();
+    const isCurrent = this.#isSaved && clock.monotonic() - this.#savedMs < ageMs * RENEW_SHARE;
     // While the history is being filled, the stored checkpoint is still the right one for the next start.
-    if (checkpoint === undefined || this.#isSaved || this.isFilling) return;
-    this.#parts.checkpoints?.save(checkpoint);
+    if (checkpoint === undefined || isCurrent || this.isFilling) return;
+    checkpoints?.save(checkpoint);
     this.#isSaved = true;
+    this.#savedMs = clock.monotonic();
   }
 }

@@ -1,12 +1,17 @@
 /**
- * Two positions in the push feed, as cursors. A gateway that starts again reads the feed from `from`, so that its history reaches back as far
+ * Positions in the push feed, as cursors. A gateway that starts again reads the feed from `from`, so that its history reaches back as far
  * as before the restart. The history is complete when the feed has reached `last`.
  */
 export interface FeedCheckpoint {
   /** The position about `history.age_ms` before the checkpoint. */
   readonly from: string;
-  /** The position at the time of the checkpoint. */
+  /**
+   * The position of the last message that was not a keepalive. It equals `from` if there was none since. The backend sends that message
+   * again after `from`. It does not send the old keepalives again.
+   */
   readonly last: string;
+  /** The position at the time of the checkpoint: `last`, or the cursor of a later keepalive. */
+  readonly reached: string;
 }
 
 /** Keeps the checkpoint of the push feed from one start to the next. */

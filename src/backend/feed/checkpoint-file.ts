@@ -36,11 +36,11 @@ export class CheckpointFile implements FeedCheckpointStore {
     }
   }
 
-  save({ from, last }: FeedCheckpoint): void {
+  save({ from, last, reached }: FeedCheckpoint): void {
     const { path, url, clock, log } = this.#options;
     const next = `${path}.next`;
     try {
-      writeFileSync(next, JSON.stringify({ url, saved_at_ms: clock.now(), from, last }), { mode: 0o600 });
+      writeFileSync(next, JSON.stringify({ url, saved_at_ms: clock.now(), from, last, reached }), { mode: 0o600 });
       renameSync(next, path);
       this.#hasFailed = false;
     } catch (error) {
@@ -52,10 +52,11 @@ export class CheckpointFile implements FeedCheckpointStore {
 
   #read(text: string): FeedCheckpoint | undefined {
     const { url, ageMs, clock } = this.#options;
-    const { url: savedUrl, saved_at_ms: savedAtMs, from, last } = parseJsonObject(text) ?? {};
-    if (typeof savedAtMs !== "number" || !isCursor(from) || !isCursor(last)) throw new TypeError("not a checkpoint");
+    const { url: savedUrl, saved_at_ms: savedAtMs, from, last, reached } = parseJsonObject(text) ?? {};
+    const hasCursors = isCursor(from) && isCursor(last) && isCursor(reached);
+    if (typeof savedAtMs !== "number" || !hasCursors) throw new TypeError("not a checkpoint");
     const isUsable = savedUrl === url && Math.abs(clock.now() - savedAtMs) < ageMs;
-    return isUsable ? { from, last } : undefined;
+    return isUsable ? { from, last, reached } : undefined;
   }
 }
 

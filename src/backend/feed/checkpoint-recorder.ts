@@ -4,6 +4,8 @@ import type { FeedCheckpoint } from "../../core/feed-checkpoint.ts";
 interface Mark {
   readonly atMs: number;
   readonly cursor: string;
+  /** The number of cursors that were recorded before. */
+  readonly number: number;
 }
 
 /** Number of cursors that are kept within the age of the history. `from` is at most one interval too old. */
@@ -15,7 +17,10 @@ export class CheckpointRecorder {
   readonly #ageMs: number;
   /** Oldest first. All but the first are younger than `ageMs`. */
   #marks: Mark[] = [];
-  #last: string | undefined;
+  #recorded = 0;
+  #reached: string | undefined;
+  /** The last message that was not a keepalive. */
+  #lastMessage: Pick<Mark, "cursor" | "number"> | undefined;
 
   constructor(clock: Pick<Clock, "monotonic">, ageMs: number) {
     this.#clock = clock;
@@ -23,12 +28,14 @@ export class CheckpointRecorder {
   }
 
   /** Call this with the cursor of each message, in the order of the feed. */
-  record(cursor: string): void {
-    this.#last = cursor;
+  record(cursor: string, isKeepalive: boolean): void {
+    const number = this.#recorded++;
+    this.#reached = cursor;
+    if (!isKeepalive) this.#lastMessage = { cursor, number };
     const atMs = this.#clock.monotonic();
     const newest = this.#marks.at(-1);
     if (newest !== undefined && atMs - newest.atMs < this.#ageMs / INTERVALS) return;
-    this.#marks.push({ atMs, cursor });
+    this.#marks.push({ atMs, cursor, number });
     const firstYoung = this.#marks.findIndex((mark) => atMs - mark.atMs < this.#ageMs);
     if (firstYoung > 1) this.#marks = this.#marks.slice(firstYoung - 1);
   }
@@ -36,12 +43,16 @@ export class CheckpointRecorder {
   /** Call this at a gap in the feed: events before it are lost, so a history cannot reach back beyond it. */
   clear(): void {
     this.#marks = [];
-    this.#last = undefined;
+    this.#reached = undefined;
+    this.#lastMessage = undefined;
   }
 
   /** Returns the checkpoint; `undefined` if no cursor was recorded since the last gap. */
   current(): FeedCheckpoint | undefined {
     const [oldest] = this.#marks;
-    return oldest === undefined || this.#last === undefined ? undefined : { from: oldest.cursor, last: this.#last };
+    if (oldest === undefined || this.#reached === undefined) return undefined;
+    const from = oldest.cursor;
+    const isAfter = this.#lastMessage !== undefined && this.#lastMessage.number > oldest.number;
+    return { from, last: (isAfter && this.#lastMessage?.cursor) || from, reached: this.#reached };
   }
 }

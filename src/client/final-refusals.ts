@@ -27,6 +27,11 @@ export class FinalRefusals {
     return this.#claims >= CLAIMS_MIN;
   }
 
+  /** True after a final refusal that is not confirmed yet. */
+  get isPending(): boolean {
+    return this.#claims > 0;
+  }
+
   clear(): void {
     this.#claims = 0;
   }

@@ -18,6 +18,8 @@ export interface ReconnectingStreamParts {
   readonly reconnectMs?: number | undefined;
 }
 
+/** Minimum delay before a final refusal is confirmed, in ms. A backend that restarts can refuse sessions for a moment. */
+const CONFIRM_MS = 1000;
 /** While the device seems to be offline, an attempt is made at this interval, in ms: the platform can be wrong. */
 const OFFLINE_RETRY_MS = 60_000;
 
@@ -109,7 +111,8 @@ export class ReconnectingStream implements Feed {
     // This client ended a stream that worked, to try a better transport or because the network changed.
     if (error === undefined && !isSilent && wasLive) return;
     const retryAfterMs = error instanceof SallyportError ? error.retryAfterMs : undefined;
-    await this.#pause("waiting", detail, this.#delay.nextMs(retryAfterMs), retryAfterMs === undefined);
+    const delayMs = Math.max(this.#delay.nextMs(retryAfterMs), this.#refusals.isPending ? CONFIRM_MS : 0);
+    await this.#pause("waiting", detail, delayMs, retryAfterMs === undefined);
   }
 
   async #pause(state: SubscriptionState, detail: StateDetail, ms: number, isOwn = true): Promise<void> {

@@ -3,6 +3,8 @@ import ts from "typescript";
 
 const root = join(import.meta.dir, "../../..");
 const source = join(root, "src");
+/** Nothing is written to this folder. It is in `root`, because source maps name the sources relative to it. */
+const output = join(root, "out");
 
 /** The entry points of the package, by their name in `exports`. */
 export const ENTRY_POINTS = { ".": "client/index", "./node": "client/node" } as const;
@@ -15,7 +17,7 @@ const OPTIONS: ts.CompilerOptions = {
   lib: ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"],
   types: ["node"],
   rootDir: source,
-  outDir: "/out",
+  outDir: output,
   rewriteRelativeImportExtensions: true,
   declaration: true,
   sourceMap: true,
@@ -46,7 +48,7 @@ export function clientProgram(): ts.Program {
 /** Compiles the package. Returns its files by path: ES modules, declarations, and source maps that contain the sources. */
 export function compileClient(program: ts.Program = clientProgram()): Map<string, string> {
   const files = new Map<string, string>();
-  const { emitSkipped } = program.emit(undefined, (path, text) => files.set(path.replace("/out/", ""), text));
+  const { emitSkipped } = program.emit(undefined, (path, text) => files.set(path.replace(`${output}/`, ""), text));
   if (emitSkipped) throw new Error("the compiler emitted nothing");
   return files;
 }

@@ -78,7 +78,7 @@ describe("the command line", () => {
   test("version: one line, exit 0", async () => {
     const [{ code, out }, asFlag] = await Promise.all([run(["version"]), run(["--version"])]);
     expect([code, asFlag.out]).toEqual([0, out]);
-    expect(out).toMatch(/^sallyport \d+\.\d+\.\d+ \(Bun \d+\.\d+\.\d+\)\n$/);
+    expect(out).toMatch(/^sallyport \d+\.\d+\.\d+ \(commit unknown, Bun \d+\.\d+\.\d+\)\n$/);
   });
 
   test("keygen: a seed of 32 bytes, exit 0", async () => {

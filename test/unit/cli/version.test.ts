@@ -12,7 +12,7 @@ afterAll(() => {
 
 test("name, version and Bun version are printed", async () => {
   expect(await run([])).toBe(0);
-  expect(out.mock.calls).toEqual([[`sallyport ${project.version} (Bun ${Bun.version})`]]);
+  expect(out.mock.calls).toEqual([[`sallyport ${project.version} (commit unknown, Bun ${Bun.version})`]]);
 });
 
 test("an argument is refused with code 2 and one line", async () => {

@@ -77,6 +77,20 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "answers kept in Redis", () 
     expect(keeping.executed).toHaveLength(1);
   });
 
+  test("a Redis that hangs while the backend fails: the command is free again when Redis is back, not only after its lease", async () => {
+    keeping.answer(() => {
+      redis.suspend();
+      return new Response("down", { status: 503 });
+    });
+    expect((await attempt()).text).toBe("BACKEND_UNAVAILABLE");
+    redis.resume();
+    keeping.answer((at) => Response.json({ execution: at }));
+    const resumedAt = performance.now();
+    expect(await untilServed(1)).toBe('ok {"execution":1}');
+    // The lease is 10 s: the timeout of the route and 5 s.
+    expect(performance.now() - resumedAt).toBeLessThan(5000);
+  });
+
   test("a Redis that loses its memory loses kept answers: the backend is called again, with the same Idempotency-Key", async () => {
     expect((await attempt()).text).toBe('ok {"execution":0}');
     await redis.ask("FLUSHALL");

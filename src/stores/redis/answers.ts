@@ -17,6 +17,7 @@ import { type ClaimAttempt, waitForClaim } from "../claim-wait.ts";
 import { CHECK_RIGHTS, CLAIM, type ClaimReply, KEEP, RELEASE, readClaim, readKeep } from "./answer-scripts.ts";
 import { RedisUnavailable, rethrowUnlessUnavailable } from "./call.ts";
 import { ClaimWatch } from "./claim-watch.ts";
+import { LateReleases } from "./late-releases.ts";
 import type { RedisLink } from "./link.ts";
 import { hashedId } from "./script.ts";
 import type { StoreEpoch } from "./store-epoch.ts";
@@ -60,6 +61,7 @@ export class RedisAnswerStore implements AnswerStore {
   readonly #clock: Clock;
   readonly #options: RedisAnswerOptions;
   readonly #watch: ClaimWatch;
+  readonly #lateReleases: LateReleases;
   readonly #closing = new AbortController();
   /** By id: the claims of this gateway, until their answers are stored. */
   readonly #own = new Map<string, ClaimInFlight>();
@@ -75,6 +77,7 @@ export class RedisAnswerStore implements AnswerStore {
     this.#clock = clock;
     this.#options = options;
     this.#watch = new ClaimWatch(link, options.random, this.#closing.signal);
+    this.#lateReleases = new LateReleases(link, clock, options.random, this.#closing.signal);
   }
 
   /** The number of kept answers of all gateways when this gateway last kept an answer. */
@@ -130,7 +133,7 @@ export class RedisAnswerStore implements AnswerStore {
     } catch (cause) {
       rethrowUnlessUnavailable(cause);
       // The script may have run although its reply was lost. Its claim would then block the command until the lease ends.
-      void this.#release(id, token);
+      void this.#release({ id, token, leaseEndMs: this.#clock.monotonic() + leaseMs });
       throw refuse("REPLAY_STORE_UNAVAILABLE", { cause });
     }
   }
@@ -153,7 +156,7 @@ export class RedisAnswerStore implements AnswerStore {
       claim: {
         keep: (reply, age) => this.#keep(claim, reply, age),
         release: async () => {
-          await this.#release(claim.id, claim.token);
+          await this.#release(claim);
           this.#end(claim, undefined);
         },
       } satisfies AnswerClaim,
@@ -200,8 +203,15 @@ export class RedisAnswerStore implements AnswerStore {
     return kept.verdict === "kept";
   }
 
-  async #release(id: string, token: string): Promise<void> {
-    await RELEASE.run(this.#link.call, [this.#keyOf(id)], [token]).catch(rethrowUnlessUnavailable);
+  /** Ends a claim without an answer. If Redis is unavailable, the claim is released later. */
+  async #release({ id, token, leaseEndMs }: Pick<OwnClaim, "id" | "token" | "leaseEndMs">): Promise<void> {
+    const key = this.#keyOf(id);
+    try {
+      await RELEASE.run(this.#link.call, [key], [token]);
+    } catch (error) {
+      rethrowUnlessUnavailable(error);
+      this.#lateReleases.add({ key, token, leaseEndMs });
+    }
   }
 
   #end({ id, inFlight }: OwnClaim, reply: BackendReply | undefined): void {

@@ -89,6 +89,9 @@ test("a code is not used up if the session cannot be stored", async () => {
   chmodSync(folder(), 0o755);
   expect((await shell.run(`sallyport login --code ${code}`)).code).toBe(1);
   chmodSync(folder(), 0o700);
+  // No file may grow, as on a full disk.
+  const { code: exitCode, err } = await shell.run(`trap '' XFSZ; ulimit -f 0; sallyport login --code ${code}`);
+  expect({ exitCode, err }).toMatchObject({ exitCode: 1, err: expect.stringContaining("cannot be used") });
   expect((await shell.run(`sallyport login --code ${code}`)).code).toBe(0);
 });
 

@@ -124,7 +124,7 @@ describe("4: refused", () => {
 });
 
 test("5: rate limited, with the time to wait", async () => {
-  const strict = await openWorld({ "budgets.session.rate": 0.1, "budgets.session.burst": 1 });
+  const strict = await openWorld({ "budgets.session.rate": 0.001, "budgets.session.burst": 1 });
   opened.push({ stop: () => strict.close() });
   await login(strict);
   expect((await shell.run("sallyport call user.profile.get")).code).toBe(0);

@@ -55,8 +55,13 @@ scene("login in a script", async (transcript) => {
   await transcript.run("sallyport call user.profile.get --profile bob");
   await transcript.run("SALLYPORT_PROFILE=bob sallyport whoami --offline");
   transcript.comment("In one step: the code is read after it was sent.");
-  const read = `sleep 0.5; curl -s ${gateway.backendUrl}/dev/outbox | tr '{' '\\n' | grep cyd@ | sed 's/.*"code":"//; s/".*//'`;
-  await transcript.run(`(${read}) | sallyport login --url ${url} --email cyd@example.com --code-from-stdin --profile cyd`);
+  const readCode = `#!/bin/sh
+until curl -s ${gateway.backendUrl}/dev/outbox | tr '{' '\\n' | grep cyd@ | sed 's/.*"code":"//; s/".*//' | grep .; do sleep 0.1; done
+`;
+  writeFileSync(join(transcript.shell.folder, "read-code-from-mailbox"), readCode, { mode: 0o755 });
+  await transcript.run(
+    `read-code-from-mailbox | sallyport login --url ${url} --email cyd@example.com --code-from-stdin --profile cyd`,
+  );
   transcript.comment("The files.");
   await transcript.run("cd ~/.config/sallyport && find . -printf '%M %p\\n' | sort -k 2");
 });

@@ -8,6 +8,12 @@ const INTERVAL_MS_MAX = 10 * 60_000;
 /** Added to two intervals, in ms: a heartbeat may be slow. */
 const SLACK_MS = 1000;
 
+/** Returns the maximum silence that the first event of a stream announces: about two heartbeat intervals, in ms. */
+export function silenceMsOf({ payload }: VerifiedEvent): number {
+  const announcedMs = numberMember(payload, "heartbeat_interval_ms") ?? INTERVAL_MS_MAX;
+  return 2 * Math.min(Math.max(announcedMs, INTERVAL_MS_MIN), INTERVAL_MS_MAX) + SLACK_MS;
+}
+
 export interface HeartbeatLimits {
   /** Maximum time until the first event, in ms. */
   readonly firstEventMs: number;
@@ -59,10 +65,8 @@ export class HeartbeatWatch {
     this.#cancel();
   }
 
-  #readInterval({ payload, timestampMs }: VerifiedEvent): void {
-    const announcedMs = numberMember(payload, "heartbeat_interval_ms") ?? INTERVAL_MS_MAX;
-    const intervalMs = Math.min(Math.max(announcedMs, INTERVAL_MS_MIN), INTERVAL_MS_MAX);
-    this.#silenceMs = this.#limits.silenceMs ?? 2 * intervalMs + SLACK_MS;
-    this.#offsetMs = (numberMember(payload, "server_time_ms") ?? timestampMs) - this.#timing.monotonic();
+  #readInterval(first: VerifiedEvent): void {
+    this.#silenceMs = this.#limits.silenceMs ?? silenceMsOf(first);
+    this.#offsetMs = (numberMember(first.payload, "server_time_ms") ?? first.timestampMs) - this.#timing.monotonic();
   }
 }

@@ -78,7 +78,7 @@ export class Subscriptions {
     const tabs = isMain && sharesTabs ? tabsOf(this.#parts.deviceSessionId) : undefined;
     return tabs === undefined
       ? openStream(cursor, sink)
-      : new TabFeed(cursor, sink, { ...tabs, timing: systemTiming, openStream });
+      : new TabFeed(cursor, sink, { ...tabs, timing: systemTiming, connectivity: browserConnectivity, openStream });
   }
 }
 

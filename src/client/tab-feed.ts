@@ -1,5 +1,7 @@
+import type { Connectivity } from "./connectivity.ts";
 import { deferred } from "./deferred.ts";
 import type { EventCursor } from "./event-cursor.ts";
+import { silenceMsOf } from "./heartbeat-watch.ts";
 import type { StreamTiming } from "./stream-timing.ts";
 import type {
   Feed,
@@ -17,14 +19,17 @@ export interface TabFeedParts {
   readonly locks: Pick<LockManager, "request">;
   readonly createChannel: (name: string) => BroadcastChannel;
   readonly timing: StreamTiming;
+  readonly connectivity: Connectivity;
   /** Opens a stream of this tab's own. */
   readonly openStream: (cursor: EventCursor, sink: FeedSink) => Feed;
 }
 
 /** Maximum time in which the leading tab answers a new tab, in ms. */
 const WELCOME_MS = 2000;
-/** Maximum silence of the leading tab, in ms. It exceeds two heartbeat intervals (default: 25 s). */
-const SILENCE_MS = 90_000;
+/** Maximum silence of the leading tab until its stream has announced its heartbeat interval, in ms. */
+const SILENCE_MS = 60_000;
+/** Added to the maximum silence of the leader's stream, in ms: the leader notices the silence first. */
+const LEADER_MS = 10_000;
 
 /**
  * Shares one stream between the tabs of one session. The tab that holds the lock leads: it has the stream, and sends each verified
@@ -43,6 +48,7 @@ export class TabFeed implements Feed {
   #release: (() => void) | undefined;
   #lastId: string | undefined;
   #leaderId: string | undefined;
+  #silenceMs = SILENCE_MS;
   #cancelTimer: () => void = () => {};
 
   constructor(cursor: EventCursor, sink: FeedSink, parts: TabFeedParts) {
@@ -60,6 +66,15 @@ export class TabFeed implements Feed {
       if (!signal.aborted && isTabMessage(data)) this.#receive(data);
     };
     locks.request(name, { signal }, () => this.#lead()).catch(() => this.#openOwn());
+    // A leader in the background can be frozen. So a tab that becomes visible asks again.
+    const unwatch = this.#parts.connectivity.watch((change) => {
+      if (change === "visible" && this.#stream === undefined) this.#greet();
+    });
+    signal.addEventListener("abort", unwatch);
+    this.#greet();
+  }
+
+  #greet(): void {
     this.#send({ kind: "hello" });
     this.#expectLeader(WELCOME_MS);
   }
@@ -113,7 +128,8 @@ export class TabFeed implements Feed {
       return;
     }
     if (message.kind === "hello") return;
-    if (this.#stream === undefined) this.#expectLeader(SILENCE_MS);
+    if (message.kind === "position") this.#silenceMs = message.silenceMs;
+    if (this.#stream === undefined) this.#expectLeader(this.#silenceMs + LEADER_MS);
     if (message.kind === "event") this.#follow(message.event, message.after);
     else if (message.kind === "position") this.#startAt(message.position);
     else if (this.#stream === undefined) this.#sink.state(message.state, { transport: "tab" });
@@ -148,12 +164,13 @@ export class TabFeed implements Feed {
     if (this.#leaderId === undefined || this.#leaderId !== this.#lastId) return;
     this.#stream?.close();
     this.#stream = undefined;
-    this.#expectLeader(SILENCE_MS);
+    this.#expectLeader(this.#silenceMs + LEADER_MS);
     this.#sink.state("live", { transport: "tab" });
   }
 
   #deliver(event: SubscriptionEvent): void {
     this.#lastId = event.eventId;
+    if (event.eventType === "gateway.server_time") this.#silenceMs = silenceMsOf(event);
     this.#sink.event(event);
   }
 
@@ -164,7 +181,7 @@ export class TabFeed implements Feed {
 
   #sendPosition(): void {
     const position = this.#lastId === undefined ? undefined : this.#cursor.position;
-    this.#send({ kind: "position", position });
+    this.#send({ kind: "position", position, silenceMs: this.#silenceMs });
   }
 
   #send(message: TabMessage): void {

@@ -1,11 +1,11 @@
 import type { StreamPosition, SubscriptionEvent, SubscriptionState } from "./subscription-event.ts";
 
-/** What the tabs of one session send each other: proto/client.md does not apply, because the tabs run the same origin's code. */
+/** What the tabs of one session send each other. */
 export type TabMessage =
   /** From a new tab: asks the leader for its position. */
   | { readonly kind: "hello" }
-  /** From the leader: its last event. */
-  | { readonly kind: "position"; readonly position: StreamPosition | undefined }
+  /** From the leader: its last event, and the maximum time until its next one, in ms. */
+  | { readonly kind: "position"; readonly position: StreamPosition | undefined; readonly silenceMs: number }
   /** From the leader: an event, and the id of the event before it. */
   | { readonly kind: "event"; readonly after: string | undefined; readonly event: SubscriptionEvent }
   | { readonly kind: "state"; readonly state: SubscriptionState };
@@ -13,6 +13,12 @@ export type TabMessage =
 /** The version of the messages. Tabs with another version of the package use another channel. */
 export const TAB_MESSAGE_VERSION = 1;
 
+/**
+ * Recognises the messages of this package, because other code of the origin could use a channel of the same name. It is no check of
+ * trust: that code could use the device key as well.
+ */
 export function isTabMessage(data: unknown): data is TabMessage {
-  return typeof data === "object" && data !== null && "kind" in data && typeof data.kind === "string";
+  const { kind, event, silenceMs, state } = Object(data);
+  if (kind === "event") return typeof event?.eventId === "string" && event.evidence?.payloadHash instanceof Uint8Array;
+  return kind === "hello" || (kind === "position" && silenceMs > 0) || (kind === "state" && typeof state === "string");
 }

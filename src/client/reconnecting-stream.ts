@@ -1,12 +1,12 @@
 import type { Connectivity, ConnectivityChange } from "./connectivity.ts";
 import { deferred } from "./deferred.ts";
 import { SallyportError } from "./errors.ts";
-import type { EventCursor } from "./event-cursor.ts";
+import type { EventProgress } from "./event-progress.ts";
 import { FinalRefusals } from "./final-refusals.ts";
 import { ReconnectDelay } from "./reconnect-delay.ts";
 import { StreamAttempt, type StreamEnd } from "./stream-attempt.ts";
 import type { StreamTiming } from "./stream-timing.ts";
-import type { Feed, FeedSink, StateDetail, SubscriptionState } from "./subscription-event.ts";
+import type { Receiver, Source, StateDetail, SubscriptionState } from "./subscription-event.ts";
 import type { TransportChoice } from "./transport-choice.ts";
 import type { VerifiedEvent } from "./verify.ts";
 
@@ -24,10 +24,10 @@ const CONFIRM_MS = 1000;
 const OFFLINE_RETRY_MS = 60_000;
 
 /** A stream that reconnects, resumes, and delivers each event once, until it is closed or the gateway refuses for good. */
-export class ReconnectingStream implements Feed {
-  readonly #cursor: EventCursor;
+export class ReconnectingStream implements Source {
+  readonly #progress: EventProgress;
   readonly #parts: ReconnectingStreamParts;
-  readonly #sink: FeedSink;
+  readonly #receiver: Receiver;
   readonly #delay: ReconnectDelay;
   readonly #refusals = new FinalRefusals();
   readonly #closed = new AbortController();
@@ -38,10 +38,10 @@ export class ReconnectingStream implements Feed {
   /** True if a change of the connectivity may end the pause, because the gateway did not ask for the pause. */
   #isPauseOwn = false;
 
-  constructor(cursor: EventCursor, parts: ReconnectingStreamParts, sink: FeedSink) {
-    this.#cursor = cursor;
+  constructor(progress: EventProgress, parts: ReconnectingStreamParts, receiver: Receiver) {
+    this.#progress = progress;
     this.#parts = parts;
-    this.#sink = sink;
+    this.#receiver = receiver;
     this.#delay = new ReconnectDelay(parts.timing, parts.reconnectMs);
   }
 
@@ -70,8 +70,8 @@ export class ReconnectingStream implements Feed {
       const { transport } = opener;
       this.#report("connecting", { transport });
       this.#attempt = new StreamAttempt(opener, timing);
-      this.#cursor.beginStream();
-      const ended = await this.#attempt.read(this.#cursor.position?.eventId, (event) => this.#take(event, { transport }));
+      this.#progress.beginStream();
+      const ended = await this.#attempt.read(this.#progress.position?.eventId, (event) => this.#take(event, { transport }));
       const { error } = ended;
       if (this.#refusals.confirms(error)) return this.#end({ error, transport });
       this.#learnFrom(ended);
@@ -81,9 +81,9 @@ export class ReconnectingStream implements Feed {
 
   #take(event: VerifiedEvent, detail: StateDetail): boolean {
     if (this.#isClosed) return false;
-    const accepted = this.#cursor.accept(event);
+    const accepted = this.#progress.accept(event);
     if (accepted !== undefined && event.eventType === "gateway.server_time") this.#begins(detail);
-    for (const each of accepted ?? []) this.#sink.event(each);
+    for (const each of accepted ?? []) this.#receiver.event(each);
     return accepted !== undefined;
   }
 
@@ -136,7 +136,7 @@ export class ReconnectingStream implements Feed {
   #report(state: SubscriptionState, detail: StateDetail): void {
     if (this.#isClosed) return;
     this.#state = state;
-    this.#sink.state(state, detail);
+    this.#receiver.state(state, detail);
   }
 
   #end(detail: StateDetail): void {

@@ -43,14 +43,14 @@ export interface StateDetail {
   readonly transport?: StreamTransport | undefined;
 }
 
-/** Receives what a feed of events delivers, in order. */
-export interface FeedSink {
+/** Receives what a source of events delivers, in order. */
+export interface Receiver {
   event(event: SubscriptionEvent): void;
   state(state: SubscriptionState, detail: StateDetail): void;
 }
 
-/** A source of events that reconnects by itself until it is closed. It does not call its sink after `close` or the state `ended`. */
-export interface Feed {
+/** A source of events that reconnects by itself until it is closed. It does not call its receiver after `close` or the state `ended`. */
+export interface Source {
   start(): void;
   close(): void;
 }

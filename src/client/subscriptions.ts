@@ -1,18 +1,18 @@
 import { isEventId } from "../core/grammar.ts";
 import { browserConnectivity } from "./connectivity.ts";
-import type { EventCursor } from "./event-cursor.ts";
 import { EventOpener } from "./event-opener.ts";
 import { POLL_WAIT_MS, pollEvents } from "./event-poll.ts";
-import { Listener } from "./listener.ts";
+import type { EventProgress } from "./event-progress.ts";
+import { EventQueue } from "./event-queue.ts";
 import { ReconnectingStream } from "./reconnecting-stream.ts";
 import type { RequestSigner } from "./request-signer.ts";
-import { SharedFeeds } from "./shared-feeds.ts";
+import { SharedStreams } from "./shared-streams.ts";
 import { SignedCalls, type SignedCallsParts } from "./signed-calls.ts";
 import { systemTiming } from "./stream-timing.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
-import type { Feed, FeedSink, StreamPosition } from "./subscription-event.ts";
-import { TabFeed } from "./tab-feed.ts";
+import type { Receiver, Source, StreamPosition } from "./subscription-event.ts";
 import { TAB_MESSAGE_VERSION } from "./tab-message.ts";
+import { TabStream } from "./tab-stream.ts";
 import { type StreamOpener, TransportChoice } from "./transport-choice.ts";
 import { xhrTransport } from "./xhr-transport.ts";
 
@@ -52,7 +52,7 @@ const ANSWER_MS = 15_000;
 export class Subscriptions {
   readonly #parts: SubscriptionsParts;
   readonly #choice: TransportChoice;
-  readonly #feeds = new SharedFeeds((cursor, sink, isMain) => this.#createFeed(cursor, sink, isMain));
+  readonly #streams = new SharedStreams((progress, receiver, isMain) => this.#createSource(progress, receiver, isMain));
 
   constructor(parts: SubscriptionsParts) {
     this.#parts = parts;
@@ -62,23 +62,23 @@ export class Subscriptions {
   /** Throws `TypeError` if `resumeAfter` is not an event id. */
   open({ resumeAfter, signal, gatewayEvents = false }: SubscribeOptions): Subscription {
     const position = positionOf(resumeAfter);
-    const listener: Listener = new Listener({ position, gatewayEvents, onClose: () => this.#feeds.detach(listener) });
-    if (signal?.aborted) listener.close();
+    const queue: EventQueue = new EventQueue({ position, gatewayEvents, onClose: () => this.#streams.detach(queue) });
+    if (signal?.aborted) queue.close();
     else {
-      this.#feeds.attach(listener, position);
-      signal?.addEventListener("abort", () => listener.close(), { once: true });
+      this.#streams.attach(queue, position);
+      signal?.addEventListener("abort", () => queue.close(), { once: true });
     }
-    return listener;
+    return queue;
   }
 
-  #createFeed(cursor: EventCursor, sink: FeedSink, isMain: boolean): Feed {
+  #createSource(progress: EventProgress, receiver: Receiver, isMain: boolean): Source {
     const { reconnectMs, tabs: sharesTabs = true } = this.#parts.settings;
     const parts = { choice: this.#choice, timing: systemTiming, connectivity: browserConnectivity, reconnectMs };
-    const openStream = (own: EventCursor, ownSink: FeedSink) => new ReconnectingStream(own, parts, ownSink);
+    const openStream = (own: EventProgress, ownReceiver: Receiver) => new ReconnectingStream(own, parts, ownReceiver);
     const tabs = isMain && sharesTabs ? tabsOf(this.#parts.deviceSessionId) : undefined;
     return tabs === undefined
-      ? openStream(cursor, sink)
-      : new TabFeed(cursor, sink, { ...tabs, timing: systemTiming, connectivity: browserConnectivity, openStream });
+      ? openStream(progress, receiver)
+      : new TabStream(progress, receiver, { ...tabs, timing: systemTiming, connectivity: browserConnectivity, openStream });
   }
 }
 
@@ -99,7 +99,7 @@ function tabsOf(deviceSessionId: string) {
 
 function openersOf({ signer, calls, baseUrl, settings }: SubscriptionsParts): StreamOpener[] {
   const { transports = ["fetch", "xhr", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
-  // Each request has a deduplicator of its own: the cursor knows which events of the subscription are new.
+  // Each request has a deduplicator of its own: the progress knows which events of the subscription are new.
   const opener = (parts: SignedCallsParts) => new EventOpener(signer, new SignedCalls(parts));
   const all: Record<"fetch" | "xhr" | "poll", () => StreamOpener | undefined> = {
     fetch: () => ({

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import fc from "fast-check";
 import type { Connectivity, ConnectivityChange } from "../../../src/client/connectivity.ts";
 import { GatewayError } from "../../../src/client/errors.ts";
-import { EventCursor } from "../../../src/client/event-cursor.ts";
+import { EventProgress } from "../../../src/client/event-progress.ts";
 import { ReconnectingStream } from "../../../src/client/reconnecting-stream.ts";
 import type { StateDetail, SubscriptionEvent, SubscriptionState } from "../../../src/client/subscription-event.ts";
 import { type StreamOpener, TransportChoice } from "../../../src/client/transport-choice.ts";
@@ -41,26 +41,26 @@ class Fixture {
   readonly timing: ManualTiming;
   readonly backend: FakeBackend;
   readonly connectivity = new ManualConnectivity();
-  readonly cursor: EventCursor;
+  readonly progress: EventProgress;
   readonly events: SubscriptionEvent[] = [];
   readonly states: { state: SubscriptionState; detail: StateDetail; atMs: number }[] = [];
   stream: ReconnectingStream | undefined;
 
-  constructor(random: () => number = () => 0.5, cursor = new EventCursor()) {
+  constructor(random: () => number = () => 0.5, progress = new EventProgress()) {
     this.timing = new ManualTiming(random);
     this.backend = new FakeBackend(this.timing);
-    this.cursor = cursor;
+    this.progress = progress;
   }
 
   start(...openers: StreamOpener[]): ReconnectingStream {
     const { timing, connectivity } = this;
-    const sink = {
+    const receiver = {
       event: (event: SubscriptionEvent) => void this.events.push(event),
       state: (state: SubscriptionState, detail: StateDetail) =>
         void this.states.push({ state, detail, atMs: timing.monotonic() }),
     };
     const choice = new TransportChoice(openers);
-    this.stream = new ReconnectingStream(this.cursor, { choice, timing, connectivity }, sink);
+    this.stream = new ReconnectingStream(this.progress, { choice, timing, connectivity }, receiver);
     this.stream.start();
     return this.stream;
   }

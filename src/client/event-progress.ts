@@ -15,11 +15,11 @@ const OLDER_MS_MAX = 10 * 60_000;
 /**
  * The position of a subscription, over all its streams, transports and gateways. It decides which events are new.
  *
- * A signed event is valid in every stream of its audience, and the gateway sends events again. So the cursor drops these events:
+ * A signed event is valid in every stream of its audience, and the gateway sends events again. So these events are dropped:
  * - each event that it has accepted before;
  * - in a resumed stream, each event that is much older than the stream and the position, because it is a replay.
  */
-export class EventCursor {
+export class EventProgress {
   readonly #received = new RecentMap<true>(EVENTS_MIN);
   readonly #receivedIds = new RecentMap<true>(EVENTS_MIN);
   #position: StreamPosition | undefined;
@@ -37,7 +37,7 @@ export class EventCursor {
     return this.#position;
   }
 
-  /** Returns true if an event with this id was accepted, or the cursor started there. */
+  /** Returns true if an event with this id was accepted, or the subscription started after it. */
   hasReceived(eventId: string): boolean {
     return this.#receivedIds.get(eventId) ?? false;
   }
@@ -66,7 +66,7 @@ export class EventCursor {
     return before === undefined || accepted.kind === "resync" ? [accepted] : [{ ...before, kind: "resync" }, accepted];
   }
 
-  /** Takes over an event that another cursor of this session accepted. Returns false if this cursor has it already. */
+  /** Takes over an event that another tab accepted. Returns false if it was accepted here before. */
   adopt(event: SubscriptionEvent): boolean {
     const content = contentOf(event);
     if (this.#received.get(content)) return false;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Connectivity, ConnectivityChange } from "../../../src/client/connectivity.ts";
-import { EventCursor } from "../../../src/client/event-cursor.ts";
+import { EventProgress } from "../../../src/client/event-progress.ts";
 import { ReconnectingStream } from "../../../src/client/reconnecting-stream.ts";
 import type {
   StateDetail,
@@ -9,7 +9,7 @@ import type {
   SubscriptionEvent,
   SubscriptionState,
 } from "../../../src/client/subscription-event.ts";
-import { TabFeed } from "../../../src/client/tab-feed.ts";
+import { TabStream } from "../../../src/client/tab-stream.ts";
 import { TransportChoice } from "../../../src/client/transport-choice.ts";
 import { outOfSequence } from "../../support/received-sequence.ts";
 import { FakeBackend, HEARTBEAT_MS, openerOf, sequenceOf } from "./event-source.ts";
@@ -59,13 +59,13 @@ class Profile {
   open(start?: StreamPosition): Tab {
     const tab = new Tab(this, start);
     this.tabs.add(tab);
-    tab.feed.start();
+    tab.source.start();
     return tab;
   }
 
-  stream(cursor: EventCursor, sink: ConstructorParameters<typeof ReconnectingStream>[2], connectivity: Connectivity) {
+  stream(progress: EventProgress, receiver: ConstructorParameters<typeof ReconnectingStream>[2], connectivity: Connectivity) {
     const parts = { choice: new TransportChoice([this.#opener]), timing: this.timing, connectivity };
-    return new ReconnectingStream(cursor, parts, sink);
+    return new ReconnectingStream(progress, parts, receiver);
   }
 
   closeAll(): void {
@@ -81,7 +81,7 @@ class Tab {
   isDeaf = false;
   /** The tab sends no messages. */
   isMute = false;
-  readonly feed: TabFeed;
+  readonly source: TabStream;
   readonly channel: { onmessage: ((event: MessageEvent) => void) | null; postMessage(data: unknown): void; close(): void };
   readonly #profile: Profile;
   #onChange: (change: ConnectivityChange) => void = () => {};
@@ -96,20 +96,20 @@ class Tab {
         return () => {};
       },
     };
-    const sink = {
+    const receiver = {
       event: (event: SubscriptionEvent) => void this.events.push(event),
       state: (state: SubscriptionState, detail: StateDetail) => {
         this.state = state;
         this.detail = detail;
       },
     };
-    this.feed = new TabFeed(new EventCursor(start), sink, {
+    this.source = new TabStream(new EventProgress(start), receiver, {
       name: "tabs",
       locks: { request: profile.lock.request },
       createChannel: () => this.channel as BroadcastChannel,
       timing: profile.timing,
       connectivity,
-      openStream: (cursor, own) => profile.stream(cursor, own, connectivity),
+      openStream: (progress, own) => profile.stream(progress, own, connectivity),
     });
   }
 
@@ -122,7 +122,7 @@ class Tab {
   }
 
   close(): void {
-    this.feed.close();
+    this.source.close();
   }
 
   #post(data: unknown): void {

@@ -8,7 +8,7 @@ import type {
   SubscriptionState,
 } from "./subscription-event.ts";
 
-/** Limits of the events that wait for one listener. A single event may be larger. */
+/** Limits of the events in one queue. A single event may be larger. */
 const EVENTS_MAX = 1000;
 const BYTES_MAX = 4 * 1024 * 1024;
 /** Estimated memory of an event without its payload, in bytes. */
@@ -22,10 +22,10 @@ type Waiter = Deferred<Result>;
  *
  * Events that the app did not ask for (heartbeats) pass through the queue too, because they move the position.
  */
-export class Listener implements Subscription {
+export class EventQueue implements Subscription {
   readonly #wantsGatewayEvents: boolean;
   readonly #onClose: () => void;
-  readonly #queue: SubscriptionEvent[] = [];
+  readonly #events: SubscriptionEvent[] = [];
   readonly #waiters: Waiter[] = [];
   readonly #handlers = new Set<StateHandler>();
   #bytes = 0;
@@ -61,7 +61,7 @@ export class Listener implements Subscription {
 
   /** The position after the events in the queue. */
   get queuedUpTo(): StreamPosition | undefined {
-    return this.#queue.at(-1) ?? this.#current ?? this.#position;
+    return this.#events.at(-1) ?? this.#current ?? this.#position;
   }
 
   onState(handler: StateHandler): () => void {
@@ -116,7 +116,7 @@ export class Listener implements Subscription {
 
   /** Sets the position, if the app has processed nothing yet: it needs no earlier events. */
   startAt(position: StreamPosition | undefined): void {
-    if (this.#current === undefined && this.#queue.length === 0) this.#position ??= position;
+    if (this.#current === undefined && this.#events.length === 0) this.#position ??= position;
   }
 
   setState(state: SubscriptionState, detail: StateDetail): void {
@@ -140,10 +140,10 @@ export class Listener implements Subscription {
 
   /** Takes the next event that the app wants. */
   #take(): SubscriptionEvent | undefined {
-    let event = this.#queue.shift();
-    for (; event !== undefined && !this.#isWanted(event); event = this.#queue.shift()) this.#processed(event);
-    this.#bytes = this.#queue.length === 0 ? 0 : this.#bytes - (event === undefined ? 0 : bytesOf(event));
-    if (this.#whenDrained !== undefined && this.#queue.length <= EVENTS_MAX / 2 && this.#bytes <= BYTES_MAX / 2) {
+    let event = this.#events.shift();
+    for (; event !== undefined && !this.#isWanted(event); event = this.#events.shift()) this.#processed(event);
+    this.#bytes = this.#events.length === 0 ? 0 : this.#bytes - (event === undefined ? 0 : bytesOf(event));
+    if (this.#whenDrained !== undefined && this.#events.length <= EVENTS_MAX / 2 && this.#bytes <= BYTES_MAX / 2) {
       const drained = this.#whenDrained;
       this.#whenDrained = undefined;
       drained();
@@ -152,12 +152,12 @@ export class Listener implements Subscription {
   }
 
   #push(event: SubscriptionEvent, isWanted: boolean): boolean {
-    const last = this.#queue.at(-1);
+    const last = this.#events.at(-1);
     // Of several heartbeats in sequence, the position needs only the last.
-    if (!isWanted && last !== undefined && !this.#isWanted(last)) this.#queue.pop();
-    else if (this.#queue.length >= EVENTS_MAX || (this.#bytes > 0 && this.#bytes + bytesOf(event) > BYTES_MAX)) return false;
+    if (!isWanted && last !== undefined && !this.#isWanted(last)) this.#events.pop();
+    else if (this.#events.length >= EVENTS_MAX || (this.#bytes > 0 && this.#bytes + bytesOf(event) > BYTES_MAX)) return false;
     else if (isWanted) this.#bytes += bytesOf(event);
-    this.#queue.push(event);
+    this.#events.push(event);
     return true;
   }
 
@@ -166,7 +166,7 @@ export class Listener implements Subscription {
   }
 
   #clear(): void {
-    this.#queue.length = 0;
+    this.#events.length = 0;
     this.#bytes = 0;
     this.#whenDrained = undefined;
   }

@@ -1,11 +1,11 @@
 import type { Connectivity } from "./connectivity.ts";
 import { deferred } from "./deferred.ts";
-import type { EventCursor } from "./event-cursor.ts";
+import type { EventProgress } from "./event-progress.ts";
 import { silenceMsOf } from "./heartbeat-watch.ts";
 import type { StreamTiming } from "./stream-timing.ts";
 import type {
-  Feed,
-  FeedSink,
+  Receiver,
+  Source,
   StateDetail,
   StreamPosition,
   SubscriptionEvent,
@@ -13,7 +13,7 @@ import type {
 } from "./subscription-event.ts";
 import { isTabMessage, type TabMessage } from "./tab-message.ts";
 
-export interface TabFeedParts {
+export interface TabStreamParts {
   /** The name of the lock and of the channel: the same in all tabs of one session. */
   readonly name: string;
   readonly locks: Pick<LockManager, "request">;
@@ -21,7 +21,7 @@ export interface TabFeedParts {
   readonly timing: StreamTiming;
   readonly connectivity: Connectivity;
   /** Opens a stream of this tab's own. */
-  readonly openStream: (cursor: EventCursor, sink: FeedSink) => Feed;
+  readonly openStream: (progress: EventProgress, receiver: Receiver) => Source;
 }
 
 /** Maximum time in which the leading tab answers a new tab, in ms. */
@@ -38,24 +38,24 @@ const LEADER_MS = 10_000;
  * A tab that missed an event opens a stream of its own until it is at the leader's position. Other tabs are trusted: they are
  * of the same origin, so they could use the device key as well.
  */
-export class TabFeed implements Feed {
-  readonly #cursor: EventCursor;
-  readonly #sink: FeedSink;
-  readonly #parts: TabFeedParts;
+export class TabStream implements Source {
+  readonly #progress: EventProgress;
+  readonly #receiver: Receiver;
+  readonly #parts: TabStreamParts;
   readonly #channel: BroadcastChannel;
   readonly #closed = new AbortController();
-  #stream: Feed | undefined;
+  #stream: Source | undefined;
   #release: (() => void) | undefined;
   #lastId: string | undefined;
   #leaderId: string | undefined;
   #silenceMs = SILENCE_MS;
   #cancelTimer: () => void = () => {};
 
-  constructor(cursor: EventCursor, sink: FeedSink, parts: TabFeedParts) {
-    this.#cursor = cursor;
-    this.#sink = sink;
+  constructor(progress: EventProgress, receiver: Receiver, parts: TabStreamParts) {
+    this.#progress = progress;
+    this.#receiver = receiver;
     this.#parts = parts;
-    this.#lastId = cursor.position?.eventId;
+    this.#lastId = progress.position?.eventId;
     this.#channel = parts.createChannel(parts.name);
   }
 
@@ -104,8 +104,8 @@ export class TabFeed implements Feed {
   #openOwn(): void {
     this.#cancelTimer();
     if (this.#stream !== undefined || this.#closed.signal.aborted) return;
-    const sink = { event: (event: SubscriptionEvent) => this.#streamed(event), state: this.#streamState };
-    this.#stream = this.#parts.openStream(this.#cursor, sink);
+    const receiver = { event: (event: SubscriptionEvent) => this.#streamed(event), state: this.#streamState };
+    this.#stream = this.#parts.openStream(this.#progress, receiver);
     this.#stream.start();
   }
 
@@ -118,7 +118,7 @@ export class TabFeed implements Feed {
 
   readonly #streamState = (state: SubscriptionState, detail: StateDetail): void => {
     if (this.#isLeader && state !== "ended") this.#send({ kind: "state", state });
-    this.#sink.state(state, detail);
+    this.#receiver.state(state, detail);
     if (state === "ended") this.close();
   };
 
@@ -132,7 +132,7 @@ export class TabFeed implements Feed {
     if (this.#stream === undefined) this.#expectLeader(this.#silenceMs + LEADER_MS);
     if (message.kind === "event") this.#follow(message.event, message.after);
     else if (message.kind === "position") this.#startAt(message.position);
-    else if (this.#stream === undefined) this.#sink.state(message.state, { transport: "tab" });
+    else if (this.#stream === undefined) this.#receiver.state(message.state, { transport: "tab" });
   }
 
   /** Takes an event of the leader, unless an event before it is missing here. */
@@ -142,9 +142,9 @@ export class TabFeed implements Feed {
       this.#followIfCaughtUp();
       return;
     }
-    const isNext = this.#lastId === undefined || (after !== undefined && this.#cursor.hasReceived(after));
+    const isNext = this.#lastId === undefined || (after !== undefined && this.#progress.hasReceived(after));
     if (!isNext) this.#openOwn();
-    else if (this.#cursor.adopt(event)) this.#deliver(event);
+    else if (this.#progress.adopt(event)) this.#deliver(event);
   }
 
   /** Compares this tab with the leader's position. A new tab without a position starts there. */
@@ -153,11 +153,11 @@ export class TabFeed implements Feed {
     if (this.#stream !== undefined) this.#followIfCaughtUp();
     if (this.#stream !== undefined || position === undefined) return;
     if (this.#lastId === undefined) {
-      this.#cursor.startAt(position);
+      this.#progress.startAt(position);
       this.#lastId = position.eventId;
     }
-    if (!this.#cursor.hasReceived(position.eventId)) this.#openOwn();
-    else this.#sink.state("live", { transport: "tab" });
+    if (!this.#progress.hasReceived(position.eventId)) this.#openOwn();
+    else this.#receiver.state("live", { transport: "tab" });
   }
 
   #followIfCaughtUp(): void {
@@ -165,13 +165,13 @@ export class TabFeed implements Feed {
     this.#stream?.close();
     this.#stream = undefined;
     this.#expectLeader(this.#silenceMs + LEADER_MS);
-    this.#sink.state("live", { transport: "tab" });
+    this.#receiver.state("live", { transport: "tab" });
   }
 
   #deliver(event: SubscriptionEvent): void {
     this.#lastId = event.eventId;
     if (event.eventType === "gateway.server_time") this.#silenceMs = silenceMsOf(event);
-    this.#sink.event(event);
+    this.#receiver.event(event);
   }
 
   #expectLeader(ms: number): void {
@@ -180,7 +180,7 @@ export class TabFeed implements Feed {
   }
 
   #sendPosition(): void {
-    const position = this.#lastId === undefined ? undefined : this.#cursor.position;
+    const position = this.#lastId === undefined ? undefined : this.#progress.position;
     this.#send({ kind: "position", position, silenceMs: this.#silenceMs });
   }
 

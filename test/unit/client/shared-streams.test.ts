@@ -2,9 +2,9 @@ import { describe, expect, spyOn, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { browserConnectivity } from "../../../src/client/connectivity.ts";
 import { GatewayError } from "../../../src/client/errors.ts";
-import { Listener } from "../../../src/client/listener.ts";
+import { EventQueue } from "../../../src/client/event-queue.ts";
 import { ReconnectingStream } from "../../../src/client/reconnecting-stream.ts";
-import { SharedFeeds } from "../../../src/client/shared-feeds.ts";
+import { SharedStreams } from "../../../src/client/shared-streams.ts";
 import type { StreamPosition, SubscriptionEvent } from "../../../src/client/subscription-event.ts";
 import { TransportChoice } from "../../../src/client/transport-choice.ts";
 import { type Behaviour, CutError, FakeBackend, openerOf, sequenceOf } from "./event-source.ts";
@@ -17,7 +17,7 @@ class Fixture {
   readonly backend = new FakeBackend(this.timing);
   readonly opened: (string | undefined)[];
   open = 0;
-  readonly #feeds: SharedFeeds;
+  readonly #streams: SharedStreams;
 
   constructor(behaviours: readonly Behaviour[] = [{}]) {
     const { opener, opened } = openerOf(this.backend, behaviours);
@@ -32,27 +32,27 @@ class Fixture {
     };
     const choice = new TransportChoice([counted]);
     const parts = { choice, timing: this.timing, connectivity: browserConnectivity };
-    this.#feeds = new SharedFeeds((cursor, sink) => new ReconnectingStream(cursor, parts, sink));
+    this.#streams = new SharedStreams((progress, receiver) => new ReconnectingStream(progress, parts, receiver));
   }
 
-  listen(position?: StreamPosition, gatewayEvents = false): Listener {
-    const listener: Listener = new Listener({ position, gatewayEvents, onClose: () => this.#feeds.detach(listener) });
-    this.#feeds.attach(listener, position);
-    return listener;
+  listen(position?: StreamPosition, gatewayEvents = false): EventQueue {
+    const queue: EventQueue = new EventQueue({ position, gatewayEvents, onClose: () => this.#streams.detach(queue) });
+    this.#streams.attach(queue, position);
+    return queue;
   }
 }
 
-const unread = new WeakMap<Listener, ReturnType<Listener["next"]>>();
+const unread = new WeakMap<EventQueue, ReturnType<EventQueue["next"]>>();
 
-/** Reads until the listener has no more events at once. */
-async function readAll(listener: Listener): Promise<SubscriptionEvent[]> {
+/** Reads until the queue has no more events at once. */
+async function readAll(queue: EventQueue): Promise<SubscriptionEvent[]> {
   const events: SubscriptionEvent[] = [];
   for (;;) {
-    const next = unread.get(listener) ?? listener.next();
+    const next = unread.get(queue) ?? queue.next();
     const read = await Promise.race([next, settle()]);
-    if (read === undefined) unread.set(listener, next);
+    if (read === undefined) unread.set(queue, next);
     if (read === undefined || read.done) return events;
-    unread.delete(listener);
+    unread.delete(queue);
     events.push(read.value);
   }
 }
@@ -67,9 +67,9 @@ describe("listeners of one client", () => {
     expect(fixture.open).toBe(1);
     fixture.backend.publish(9);
     await fixture.timing.advance(10_000);
-    for (const listener of listeners) expect(sequenceOf(await readAll(listener))).toEqual(upTo(9));
+    for (const queue of listeners) expect(sequenceOf(await readAll(queue))).toEqual(upTo(9));
     expect(fixture.opened.length).toBe(3);
-    for (const listener of listeners) listener.close();
+    for (const queue of listeners) queue.close();
     expect([fixture.open, fixture.timing.pending]).toEqual([0, 0]);
   });
 
@@ -116,35 +116,35 @@ describe("listeners of one client", () => {
     await fixture.timing.advance(3000);
     fixture.backend.publish(1);
     await settle();
-    for (const listener of listeners) expect(sequenceOf(await readAll(listener))).toEqual([1, "resync", 4]);
-    for (const listener of listeners) listener.close();
+    for (const queue of listeners) expect(sequenceOf(await readAll(queue))).toEqual([1, "resync", 4]);
+    for (const queue of listeners) queue.close();
   });
 });
 
 describe("a slow consumer", () => {
   test("has a bounded queue: its stream ends, and resumes when it has caught up", async () => {
     const fixture = new Fixture();
-    const listener = fixture.listen();
+    const queue = fixture.listen();
     await settle();
     fixture.backend.publish(5000);
     await settle();
-    expect([fixture.open, listener.state]).toEqual([0, "waiting"]);
+    expect([fixture.open, queue.state]).toEqual([0, "waiting"]);
     expect(fixture.opened.length).toBe(1);
-    expect(sequenceOf(await readAll(listener))).toEqual(upTo(5000));
-    expect(listener.lastEventId).toBe("ev-5000");
+    expect(sequenceOf(await readAll(queue))).toEqual(upTo(5000));
+    expect(queue.lastEventId).toBe("ev-5000");
     expect(fixture.opened.length).toBeGreaterThan(1);
-    listener.close();
+    queue.close();
   });
 
   test("with large events has a queue that is bounded in bytes", async () => {
     const fixture = new Fixture();
-    const listener = fixture.listen();
+    const queue = fixture.listen();
     await settle();
     for (let n = 0; n < 40; n++) fixture.backend.publish(1, "x".repeat(200_000));
     await settle();
     expect(fixture.open).toBe(0);
-    expect(sequenceOf(await readAll(listener))).toEqual(upTo(40));
-    listener.close();
+    expect(sequenceOf(await readAll(queue))).toEqual(upTo(40));
+    queue.close();
   });
 
   test("does not hold up or lose events for the other listeners", async () => {
@@ -173,33 +173,33 @@ describe("a slow consumer", () => {
 
   test("that gets only heartbeats keeps one of them", async () => {
     const fixture = new Fixture();
-    const listener = fixture.listen();
+    const queue = fixture.listen();
     await settle();
     fixture.backend.publish(1);
     await settle();
     for (let beat = 0; beat < 3000; beat++) await fixture.timing.advance(25_000);
-    expect(listener.state).toBe("live");
-    expect(sequenceOf(await readAll(listener))).toEqual([1]);
-    expect(listener.lastEventId).toStartWith("at-1-");
-    listener.close();
+    expect(queue.state).toBe("live");
+    expect(sequenceOf(await readAll(queue))).toEqual([1]);
+    expect(queue.lastEventId).toStartWith("at-1-");
+    queue.close();
   });
 });
 
 describe("the position", () => {
   test("an event counts as processed when the app asks for the next one", async () => {
     const fixture = new Fixture();
-    const listener = fixture.listen();
+    const queue = fixture.listen();
     await settle();
     fixture.backend.publish(2);
     await settle();
-    expect((await listener.next()).value?.eventId).toBe("ev-1");
-    expect(listener.lastEventId).toStartWith("at-0-");
-    expect((await listener.next()).value?.eventId).toBe("ev-2");
-    expect(listener.position).toMatchObject({ eventId: "ev-1" });
+    expect((await queue.next()).value?.eventId).toBe("ev-1");
+    expect(queue.lastEventId).toStartWith("at-0-");
+    expect((await queue.next()).value?.eventId).toBe("ev-2");
+    expect(queue.position).toMatchObject({ eventId: "ev-1" });
     // Leaving the loop is not asking for the next event.
-    await listener.return();
-    expect(listener.lastEventId).toBe("ev-1");
-    const again = fixture.listen(listener.position);
+    await queue.return();
+    expect(queue.lastEventId).toBe("ev-1");
+    const again = fixture.listen(queue.position);
     await settle();
     expect(sequenceOf(await readAll(again))).toEqual([2]);
     again.close();
@@ -207,60 +207,60 @@ describe("the position", () => {
 
   test("moves with heartbeats that the app does not see", async () => {
     const fixture = new Fixture();
-    const listener = fixture.listen();
-    const next = listener.next();
+    const queue = fixture.listen();
+    const next = queue.next();
     await fixture.timing.advance(26_000);
-    expect(listener.lastEventId).toStartWith("at-0-");
-    listener.close();
+    expect(queue.lastEventId).toStartWith("at-0-");
+    queue.close();
     expect(await next).toEqual({ done: true, value: undefined });
   });
 
   test("gateway events are delivered if the app asks for them", async () => {
     const fixture = new Fixture();
-    const listener = fixture.listen(undefined, true);
+    const queue = fixture.listen(undefined, true);
     await fixture.timing.advance(26_000);
-    const events = await readAll(listener);
+    const events = await readAll(queue);
     expect(events.map(({ kind, eventType }) => [kind, eventType])).toEqual([
       ["gateway", "gateway.server_time"],
       ["gateway", "gateway.heartbeat"],
     ]);
-    listener.close();
+    queue.close();
   });
 });
 
 describe("the end", () => {
-  test("for good: each listener gets its events, then the error once", async () => {
+  test("for good: each queue gets its events, then the error once", async () => {
     const revoked = { error: new GatewayError(refusal("SESSION_REVOKED", Code.FailedPrecondition)) };
     const fixture = new Fixture([{ cutAfter: 2 }, revoked]);
     const [one, other] = [fixture.listen(), fixture.listen()];
     await settle();
     fixture.backend.publish(2);
     await fixture.timing.advance(30_000);
-    for (const listener of [one, other]) {
-      expect((await listener.next()).value?.eventId).toBe("ev-1");
-      expect((await listener.next()).value?.eventId).toBe("ev-2");
-      expect(await listener.next().catch((error: unknown) => error)).toBe(revoked.error);
-      expect(await listener.next()).toEqual({ done: true, value: undefined });
+    for (const queue of [one, other]) {
+      expect((await queue.next()).value?.eventId).toBe("ev-1");
+      expect((await queue.next()).value?.eventId).toBe("ev-2");
+      expect(await queue.next().catch((error: unknown) => error)).toBe(revoked.error);
+      expect(await queue.next()).toEqual({ done: true, value: undefined });
     }
     expect([fixture.open, fixture.timing.pending]).toEqual([0, 0]);
   });
 
   test("an error in a state handler does not disturb the stream", async () => {
     const fixture = new Fixture([{ error: new CutError("cut") }, {}]);
-    const listener = fixture.listen();
+    const queue = fixture.listen();
     const states: string[] = [];
     const reported = spyOn(globalThis, "reportError").mockImplementation(() => {});
-    listener.onState(() => {
+    queue.onState(() => {
       throw new Error("a bug of the app");
     });
-    const end = listener.onState((state) => states.push(state));
+    const end = queue.onState((state) => states.push(state));
     await fixture.timing.advance(5000);
     fixture.backend.publish(1);
     await settle();
-    expect(sequenceOf(await readAll(listener))).toEqual([1]);
+    expect(sequenceOf(await readAll(queue))).toEqual([1]);
     expect(states).toEqual(["waiting", "connecting", "live"]);
     end();
-    listener.close();
+    queue.close();
     await settle();
     expect(states.length).toBe(3);
     expect(reported).toHaveBeenCalledTimes(4);

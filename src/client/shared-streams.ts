@@ -1,0 +1,118 @@
+import { EventProgress } from "./event-progress.ts";
+import type { EventQueue } from "./event-queue.ts";
+import type {
+  Receiver,
+  Source,
+  StateDetail,
+  StreamPosition,
+  SubscriptionEvent,
+  SubscriptionState,
+} from "./subscription-event.ts";
+
+/** `isMain`: the source may share its events with other tabs. */
+export type CreateSource = (progress: EventProgress, receiver: Receiver, isMain: boolean) => Source;
+
+/** One source and the queues that it fills. They all have received the events up to the same position. */
+class StreamGroup {
+  readonly progress: EventProgress;
+  readonly members = new Set<EventQueue>();
+  source: Source | undefined;
+  /** The last event that was delivered to the members. The progress can be one event ahead, after a resync. */
+  delivered: StreamPosition | undefined;
+  state: SubscriptionState = "connecting";
+  detail: StateDetail = {};
+
+  constructor(start: StreamPosition | undefined) {
+    this.progress = new EventProgress(start);
+    this.delivered = start;
+  }
+
+  join(queue: EventQueue): void {
+    this.members.add(queue);
+    queue.startAt(this.delivered);
+    queue.setState(this.state, this.detail);
+  }
+
+  isAt(eventId: string | undefined): boolean {
+    return eventId !== undefined && this.delivered?.eventId === eventId;
+  }
+}
+
+/**
+ * Shares streams between the subscriptions of one client.
+ *
+ * Usually all subscriptions share one stream. A subscription has a stream of its own while it is at an earlier position: it starts
+ * there, or it was too slow. As soon as two streams are at the same event, their subscriptions share one of them.
+ */
+export class SharedStreams {
+  readonly #createSource: CreateSource;
+  /** In order of creation. */
+  readonly #groups = new Set<StreamGroup>();
+
+  constructor(createSource: CreateSource) {
+    this.#createSource = createSource;
+  }
+
+  /** Delivers the events after `start` to the queue; without `start`, the next events. */
+  attach(queue: EventQueue, start: StreamPosition | undefined): void {
+    const isFit = (group: StreamGroup) => start === undefined || group.isAt(start.eventId);
+    const group = [...this.#groups].find(isFit);
+    if (group !== undefined) group.join(queue);
+    else this.#open(queue, start);
+  }
+
+  detach(queue: EventQueue): void {
+    for (const group of this.#groups) this.#leave(group, queue);
+  }
+
+  #open(queue: EventQueue, start: StreamPosition | undefined): void {
+    const group = new StreamGroup(start);
+    const isMain = this.#groups.size === 0;
+    this.#groups.add(group);
+    group.join(queue);
+    const receiver = {
+      event: (event: SubscriptionEvent) => this.#deliver(group, event),
+      state: (state: SubscriptionState, detail: StateDetail) => this.#setState(group, state, detail),
+    };
+    group.source = this.#createSource(group.progress, receiver, isMain);
+    group.source.start();
+  }
+
+  #leave(group: StreamGroup, queue: EventQueue): void {
+    if (group.members.delete(queue) && group.members.size === 0) this.#close(group);
+  }
+
+  #close(group: StreamGroup): void {
+    this.#groups.delete(group);
+    group.source?.close();
+  }
+
+  #deliver(group: StreamGroup, event: SubscriptionEvent): void {
+    for (const queue of group.members) {
+      if (queue.offer(event)) continue;
+      this.#leave(group, queue);
+      queue.lag(() => this.attach(queue, queue.queuedUpTo));
+    }
+    group.delivered = { eventId: event.eventId, timestampMs: event.timestampMs };
+    this.#merge(group);
+  }
+
+  /** Moves the queues of two groups at the same event into the older group. */
+  #merge(group: StreamGroup): void {
+    const twins = [...this.#groups].filter((other) => other.isAt(group.delivered?.eventId));
+    const [oldest, ...others] = twins;
+    if (oldest === undefined) return;
+    for (const other of others) {
+      for (const queue of other.members) oldest.join(queue);
+      other.members.clear();
+      this.#close(other);
+    }
+  }
+
+  #setState(group: StreamGroup, state: SubscriptionState, detail: StateDetail): void {
+    group.state = state;
+    group.detail = detail;
+    if (state === "ended") this.#groups.delete(group);
+    for (const queue of group.members) queue.setState(state, detail);
+  }
+}

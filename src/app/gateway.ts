@@ -11,6 +11,7 @@ import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 import { EventIds } from "../crypto/event-ids.ts";
 import { KeyRing } from "../crypto/key-ring.ts";
+import { LocalStreams } from "../hub/local-streams.ts";
 import { openHub } from "../hub/open.ts";
 import { watchClock } from "../observe/clock-watch.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
@@ -122,7 +123,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   undo.defer(() => lastingCalls.abort());
   const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
   const heartbeatMs = config["streams.heartbeat_ms"];
-  const gateway = gatewayService({ pipeline, hub, heartbeatMs, isStopping, historyFilled: () => fill.wait() });
+  const streams = new LocalStreams({ hub, historyFilled: () => fill.wait(), clock, defer: setImmediate });
+  const gateway = gatewayService({ pipeline, streams, heartbeatMs, isStopping });
   const methods = [...gateway, ...standard.methods];
   const rpc = createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics });
   const listeners = await openPublicListeners(config, {

@@ -1,6 +1,6 @@
 import type { Peer } from "../core/admission.ts";
 import { isDeviceSessionId, isIdempotencyKey, isMessageType, isRequestId } from "../core/grammar.ts";
-import type { Hub } from "../hub/hub.ts";
+import type { EventStreams } from "../hub/event-streams.ts";
 import { admit } from "../pipeline/pipeline.ts";
 import type { PipelinePorts } from "../pipeline/ports.ts";
 import type { AdmittedRequest, Rpc, SignedMessage } from "../pipeline/proof.ts";
@@ -8,13 +8,11 @@ import type { Call } from "../rpc/call.ts";
 
 export interface GatewayServiceParts {
   readonly pipeline: PipelinePorts;
-  readonly hub: Hub;
+  readonly streams: EventStreams;
   /** Interval between heartbeats on an idle stream. */
   readonly heartbeatMs: number;
   /** Returns true after shutdown has started. The gateway then refuses new calls and completes the running calls. */
   readonly isStopping: () => boolean;
-  /** Resolves when the history is filled after a start, so that clients of before the restart can resume. */
-  readonly historyFilled: () => Promise<void>;
 }
 
 /** Passes the message of a call through the pipeline. Throws the refusal of the first check that fails. */
@@ -24,7 +22,7 @@ export function admitCall(
   call: Call<Peer>,
   parts: GatewayServiceParts,
 ): Promise<AdmittedRequest> {
-  if (parts.isStopping()) throw parts.hub.shuttingDown();
+  if (parts.isStopping()) throw parts.streams.shuttingDown();
   noteEnvelope(message, call);
   return admit({ rpc, message, peer: call.peer, cost: call.cost }, parts.pipeline).then((admitted) => {
     call.notes["user_id"] = admitted.session.userId;

@@ -47,8 +47,8 @@ async function subscribeEvents(
   const { envelope, session, mark, payloadBytes } = await admitCall("SubscribeEvents", message, call, parts);
   const { deviceSessionId, userId } = session;
   const { resumeAfter } = readSubscribePayload(payloadBytes);
-  await parts.historyFilled();
   const { network: peerNetwork } = call.peer;
   stream.releaseRequest(parts.heartbeatMs);
-  parts.hub.register({ deviceSessionId, userId, peerNetwork, mark, requestId: envelope.requestId, resumeAfter }, stream);
+  const admission = { deviceSessionId, userId, peerNetwork, mark, requestId: envelope.requestId, resumeAfter };
+  await parts.streams.register(admission, stream);
 }

@@ -8,7 +8,7 @@ import { H2_VARIANTS, openRpcListeners, type RpcListeners } from "../support/rpc
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, metric, openWorld, type World } from "../support/world.ts";
-import { createHub } from "../unit/hub/support/hub-fixture.ts";
+import { createHub, localStreams } from "../unit/hub/support/hub-fixture.ts";
 import { createPorts } from "../unit/pipeline/support/fixture.ts";
 
 /** An end of a stream that may be retried carries RetryInfo, in every protocol and codec. */
@@ -71,7 +71,7 @@ test("a shutdown gives each stream and each poll a delay of its own", async () =
 describe("a gateway that stops", () => {
   let listeners: RpcListeners;
   beforeAll(async () => {
-    const parts = { hub: createHub().hub, heartbeatMs: 25_000, isStopping: () => true, historyFilled: async () => {} };
+    const parts = { streams: localStreams(createHub()), heartbeatMs: 25_000, isStopping: () => true };
     listeners = await openRpcListeners(gatewayService({ ...parts, pipeline: createPorts().ports }));
   });
   afterAll(() => listeners.close());

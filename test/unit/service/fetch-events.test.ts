@@ -7,7 +7,7 @@ import { gatewayService } from "../../../src/service/gateway-service.ts";
 import { typesOf } from "../../support/poller.ts";
 import { openRpcListeners, type RpcListeners } from "../../support/rpc-listeners.ts";
 import { until } from "../../support/until.ts";
-import { createHub, event, shutDown } from "../hub/support/hub-fixture.ts";
+import { createHub, event, localStreams, shutDown } from "../hub/support/hub-fixture.ts";
 import { createPorts, incomingRequest, SESSION } from "../pipeline/support/fixture.ts";
 
 /** FetchEvents on a real listener with a hub that the test drives, so that each interleaving can be forced. */
@@ -21,7 +21,7 @@ afterEach(async () => {
 /** A waiting poll, and the hub that it waits for. */
 async function waitingPoll() {
   const fixture = createHub();
-  const parts = { hub: fixture.hub, heartbeatMs: 25_000, isStopping: () => false, historyFilled: async () => {} };
+  const parts = { streams: localStreams(fixture), heartbeatMs: 25_000, isStopping: () => false };
   const listeners = await openRpcListeners(gatewayService({ ...parts, pipeline: createPorts().ports }));
   open.push(listeners);
   const client = createClient(Gateway, createConnectTransport({ baseUrl: listeners.edge.url, httpVersion: "1.1" }));

@@ -6,6 +6,7 @@ import { KeyRing } from "../../../../src/crypto/key-ring.ts";
 import type { Admission } from "../../../../src/hub/admission.ts";
 import { EventCollector, type EventCollectorParts } from "../../../../src/hub/event-collector.ts";
 import { Hub } from "../../../../src/hub/hub.ts";
+import { LocalStreams } from "../../../../src/hub/local-streams.ts";
 import type { HubOptions } from "../../../../src/hub/options.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { FakeSink } from "./fake-sink.ts";
@@ -120,4 +121,9 @@ export function refusalOf(work: () => unknown): string {
 export function shutDown(hub: Hub): void {
   hub.refuseStreams();
   hub.endStreams();
+}
+
+/** The streams of a hub whose history is filled. */
+export function localStreams({ hub, clock }: Pick<ReturnType<typeof createHub>, "hub" | "clock">): LocalStreams {
+  return new LocalStreams({ hub, clock, historyFilled: async () => {}, defer: setImmediate });
 }

@@ -1,0 +1,34 @@
+import type { Refusal } from "../core/refusal.ts";
+import type { Admission } from "./admission.ts";
+import type { EventCodec, Sink } from "./sink.ts";
+
+/** What a poll asks for. */
+export interface PollRequest {
+  readonly codec: EventCodec;
+  /** The name of the protocol, used as a metric label. */
+  readonly protocol: string;
+  readonly eventsMax: number;
+  /** Maximum size of the events together, in bytes. One event may be larger. */
+  readonly bytesMax: number;
+  /** How long the poll waits for its first event, in ms. */
+  readonly waitMs: number;
+}
+
+export interface PollAnswer {
+  /** The framed events: `gateway.server_time`, then the collected events. */
+  readonly frames: readonly Uint8Array[];
+  readonly waitedMs: number;
+}
+
+/**
+ * Check 8 of the pipeline, for subscriptions and polls. `LocalStreams` uses the hub of this process. In a worker process, the hub is in the
+ * supervisor.
+ */
+export interface EventStreams {
+  /** Opens a stream. Resolves when `gateway.server_time` is written. Throws the refusal of the hub: see `Hub.register`. */
+  register(admission: Admission, sink: Sink): Promise<void>;
+  /** Returns the missed events, or waits for the first event. Throws the refusal of the hub. Ends early if the signal aborts. */
+  poll(admission: Admission, request: PollRequest, signal: AbortSignal): Promise<PollAnswer>;
+  /** Creates the refusal SHUTTING_DOWN. Its delay depends on the number of streams. */
+  shuttingDown(): Refusal;
+}

@@ -1,0 +1,69 @@
+import type { Clock } from "../core/clock.ts";
+import type { Refusal } from "../core/refusal.ts";
+import type { Admission } from "./admission.ts";
+import { EventCollector } from "./event-collector.ts";
+import type { EventStreams, PollAnswer, PollRequest } from "./event-streams.ts";
+import type { Hub } from "./hub.ts";
+import type { Sink } from "./sink.ts";
+
+export interface LocalStreamsParts {
+  readonly hub: Pick<Hub, "register" | "poll" | "answer" | "shuttingDown">;
+  /** Resolves when the history is filled after a start, so that clients of before the restart can resume. */
+  readonly historyFilled: () => Promise<void>;
+  readonly clock: Pick<Clock, "monotonic">;
+  /** Runs `work` in a later turn of the event loop. */
+  readonly defer: (work: () => void) => void;
+}
+
+/** The streams and polls of the hub in this process. */
+export class LocalStreams implements EventStreams {
+  readonly #parts: LocalStreamsParts;
+
+  constructor(parts: LocalStreamsParts) {
+    this.#parts = parts;
+  }
+
+  async register(admission: Admission, sink: Sink): Promise<void> {
+    await this.#parts.historyFilled();
+    this.#parts.hub.register(admission, sink);
+  }
+
+  async poll(admission: Admission, request: PollRequest, signal: AbortSignal): Promise<PollAnswer> {
+    const { hub, clock, historyFilled } = this.#parts;
+    await historyFilled();
+    const collector = new EventCollector(request);
+    const poll = hub.poll(admission, collector);
+    try {
+      const startedMs = clock.monotonic();
+      if (!collector.isReady) await this.#wait(collector, request.waitMs, signal);
+      return { frames: signal.aborted ? [] : hub.answer(poll), waitedMs: clock.monotonic() - startedMs };
+    } finally {
+      collector.cancel();
+    }
+  }
+
+  shuttingDown(): Refusal {
+    return this.#parts.hub.shuttingDown();
+  }
+
+  async #wait(collector: EventCollector, waitMs: number, signal: AbortSignal): Promise<void> {
+    await readyOrLate(collector, waitMs, signal);
+    // The push feed delivers the events of one read in several microtasks. The next turn of the event loop has all of them.
+    if (collector.isReady) await new Promise<void>((resolve) => this.#parts.defer(resolve));
+  }
+}
+
+/** Resolves when the collector is ready, after `waitMs`, and when the signal aborts. */
+function readyOrLate(collector: EventCollector, waitMs: number, signal: AbortSignal): Promise<void> {
+  if (waitMs <= 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, waitMs);
+    signal.addEventListener("abort", done);
+    collector.onReady(done);
+  });
+}

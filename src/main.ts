@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: () => import("./cli/demo.ts"),
   keygen: () => import("./cli/keygen.ts"),
   version: () => import("./cli/version.ts"),
+  worker: () => import("./cli/worker.ts"),
   "--version": () => import("./cli/version.ts"),
 };
 

@@ -23,11 +23,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   admin: ["core", "hub", "transport"],
   client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/reasons.ts"],
   dev: ["core", "gen", "client/index.ts"],
+  workers: ["core", "hub", "observe"],
   app: [
     ...["admin", "backend", "config", "core", "crypto", "gen", "hub", "observe", "pipeline", "rpc", "service", "stores"],
-    "transport",
+    ...["transport", "workers"],
   ],
-  cli: ["app", "client", "config", "core", "crypto", "dev", "observe"],
+  cli: ["app", "client", "config", "core", "crypto", "dev", "observe", "workers"],
   main: ["cli"],
 };
 

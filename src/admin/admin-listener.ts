@@ -13,7 +13,7 @@ export interface AdminParts {
   /** Returns the reasons why the gateway is not ready. The list is empty if the gateway is ready. */
   readonly notReady: () => readonly string[];
   /** Returns the metrics in the Prometheus text format. */
-  readonly renderMetrics: () => string;
+  readonly renderMetrics: () => string | Promise<string>;
   readonly streams: StreamAdmin;
 }
 
@@ -57,7 +57,7 @@ function adminRoutes({ notReady, renderMetrics, streams }: AdminParts): Readonly
       const reasons = notReady();
       return reasons.length === 0 ? jsonReply(200, { status: "ready" }) : jsonReply(503, { status: "not ready", reasons });
     }),
-    "/metrics": only(READ, () => new Response(renderMetrics(), { headers: metricsHeaders })),
+    "/metrics": only(READ, async () => new Response(await renderMetrics(), { headers: metricsHeaders })),
     "/streams": only(READ, (request) => listStreams(request, streams)),
     "/revoke": only(["POST"], (request) => revokeStreams(request, streams)),
   };

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import type { Stores } from "../stores/open.ts";
 import type { Listener } from "../transport/listener.ts";
@@ -16,6 +17,8 @@ interface AdminListenerParts {
   readonly stores: Stores;
   /** Revokes sessions and ends their streams at this gateway. Returns the number of ended streams. */
   readonly revoke: (revocation: Revocation) => number;
+  /** Returns the metrics of the other processes of the gateway. */
+  readonly measureWorkers?: () => Promise<readonly (readonly MetricSnapshot[])[]>;
   readonly log: Log;
 }
 
@@ -26,7 +29,7 @@ export function openAdminListener(config: Config, parts: AdminListenerParts): Li
     listen: config["admin.listen"],
     hosts: config["admin.hosts"],
     notReady: () => readiness.reasons(),
-    renderMetrics: () => metrics.render(),
+    renderMetrics: async () => metrics.render(await parts.measureWorkers?.()),
     streams: {
       list: (query) => hub.list(query),
       revoke,

@@ -18,7 +18,7 @@ interface FeedParts {
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
   /** Called when the push feed comes up or goes down. */
-  readonly onStateChange: () => void;
+  readonly onStateChange: (isUp: boolean) => void;
 }
 
 /** Creates the push feed, which delivers events and revocations to the hub. */
@@ -44,7 +44,7 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
       revocations.feedChanged(up);
       if (up) fill.feedUp();
       if (up && !hadGap) gap();
-      onStateChange();
+      onStateChange(up);
     },
     backoffMinMs: config["push.backoff_min_ms"],
     backoffMaxMs: config["push.backoff_max_ms"],

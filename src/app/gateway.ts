@@ -1,39 +1,25 @@
 import project from "../../package.json" with { type: "json" };
 import { requireBackend } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
-import { loadSeeds } from "../config/seeds.ts";
-import { messageOf } from "../core/cause.ts";
-import { type Clock, sleep, systemClock } from "../core/clock.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
 import type { HttpEndpoint } from "../core/http-endpoint.ts";
 import { Revocations } from "../core/revocations.ts";
-import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
-import { EventIds } from "../crypto/event-ids.ts";
-import { KeyRing } from "../crypto/key-ring.ts";
-import { LocalStreams } from "../hub/local-streams.ts";
-import { openHub } from "../hub/open.ts";
 import { watchClock } from "../observe/clock-watch.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
-import { gatewayService } from "../service/gateway-service.ts";
-import { publicEndpoints } from "../service/public/endpoints.ts";
 import { openStores } from "../stores/open.ts";
-import { Cors } from "../transport/bun/cors.ts";
-import { shortenDnsCache } from "../transport/linux/dns-cache.ts";
-import { PeerResolver } from "../transport/peer/peer-address.ts";
 import { openAdminListener } from "./admin.ts";
-import { openAdmission } from "./admission.ts";
 import { openBackend } from "./backend.ts";
-import { checkpointFile, feedNotReady, openFeed } from "./feed.ts";
-import { HistoryFill } from "./history-fill.ts";
-import { boundUrl, openPublicListeners } from "./listeners.ts";
-import { hubSettings, publicRoutes, stopSettings, storeSettings } from "./options.ts";
+import { openEventPath } from "./event-path.ts";
+import { boundUrl } from "./listeners.ts";
+import { stopSettings, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
 import { configReload } from "./reload.ts";
-import { createRpcServer } from "./rpc-server.ts";
+import { openRequestPath } from "./request-path.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
-import { standardServices } from "./standard-services.ts";
+import { limitDnsCache, loggedRevoke, openKeyRing } from "./start-parts.ts";
 import { Stop, type StopParts } from "./stop.ts";
 
 /** A running gateway. */
@@ -70,8 +56,6 @@ export interface GatewayOptions {
   readonly openStores?: typeof openStores | undefined;
 }
 
-const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
-
 /**
  * Builds all parts of the gateway and starts them. If one part fails to start, stops the parts that already run and throws
  * `ConfigError`, `StoreError` or `ListenError`.
@@ -98,50 +82,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onRevocation: revokeLogged("sessions revoked at another gateway"),
   });
   undo.defer(() => stores.close());
-  const { hub, sink, ...push } = openHub(hubSettings(config), {
-    ...{ signer: keys, clock, metrics, log, revocations, sessions: stores.sessions, sleep },
-    admittedTimestamps: { windowMs: config["freshness.window_ms"], sinceMs: stores.replayCoverageStartMs },
-    eventIds: new EventIds(keys.eventIdKeys, fillRandom),
-    fillRandom,
-    newEventId: () => Bun.randomUUIDv7(),
-    random: Math.random,
+  const { sessions, replayCoverageStartMs } = stores;
+  const events = openEventPath(config, {
+    ...{ keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock },
+    checkpoints: options.checkpoints,
   });
-  undo.defer(() => push.stop());
-  const checkpoints = options.checkpoints ?? checkpointFile(config, { clock, log });
-  const fill = new HistoryFill({ hub, revocations, checkpoints, ageMs: config["history.age_ms"], clock });
-  undo.defer(() => fill.stop());
-  const feed = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange: () => readiness.changed() });
-  undo.defer(() => feed.stop());
-  readiness.add(() => (fill.isFilling ? ["the event history is being filled"] : []));
-  readiness.add(() => feedNotReady(feed, revocations.areArriving()));
+  undo.defer(() => events.stop());
   readiness.add(stores.notReady);
-  const standard = standardServices(config, readiness);
-  undo.defer(() => standard.shutDown());
+  const { hub, streams } = events;
   const isStopping = () => stop.isStopping();
-  const admission = openAdmission(config, { stores, clock, log, metrics });
-  const { lastingCalls } = admission.pipeline;
-  undo.defer(() => lastingCalls.abort());
-  const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
-  const heartbeatMs = config["streams.heartbeat_ms"];
-  const streams = new LocalStreams({ hub, historyFilled: () => fill.wait(), clock, defer: setImmediate });
-  const gateway = gatewayService({ pipeline, streams, heartbeatMs, isStopping });
-  const methods = [...gateway, ...standard.methods];
-  const rpc = createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics });
-  const listeners = await openPublicListeners(config, {
-    rpc,
-    requestBytesMax: config["limits.request_bytes_max"],
-    peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
-    endpoints: publicEndpoints({
-      routes: publicRoutes(config),
-      publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
-      ...{ jwks: keys.jwks, more: options.endpoints ?? [], log, metrics, clock },
-    }),
-    cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
-    log,
-    metrics,
-    clock,
+  const requests = await openRequestPath(config, {
+    ...{ stores, backend, streams, revocations, keys, readiness, isStopping, log, metrics, clock },
+    endpoints: options.endpoints ?? [],
   });
-  undo.defer(() => listeners.close());
+  undo.defer(() => requests.close());
   const revoke = revokeLogged("sessions revoked by operator");
   const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, log });
   undo.defer(() => admin.close());
@@ -153,20 +107,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   );
   const clockWatch = watchClock({ clock, log, metrics });
   undo.defer(() => clockWatch.stop());
-  feed.start();
+  events.start();
 
   const running = undo.move();
-  const { edgeUrl, grpcUrl, bound } = listeners;
+  const { edgeUrl, grpcUrl, bound } = requests;
   log.info("gateway started", { ...bound, admin: boundUrl(admin), key_id: keys.keyId });
   const stopParts: StopParts = {
     settings: stopSettings(config),
     ...{ hub, readiness, clock, log },
     sleep: (ms) => Bun.sleep(ms),
-    async drainListeners() {
-      standard.shutDown();
-      await listeners.drain();
-      await lastingCalls.drain();
-    },
+    drainListeners: () => requests.drain(),
     close: () => running.disposeAsync(),
   };
   let stopped: Promise<boolean> | undefined;
@@ -178,35 +128,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       stopped ??= stop.run(stopParts);
       return stopped;
     },
-    reload: configReload(config, { adopters: [admission, backend], log, metrics }),
+    reload: configReload(config, { adopters: [requests, backend], log, metrics }),
   };
-}
-
-/** Reduces the time for which Bun caches DNS results. If this fails, logs a warning. Bun then caches a result for 30 s. */
-function limitDnsCache(log: Log): void {
-  try {
-    shortenDnsCache();
-  } catch (error) {
-    log.warn("DNS cache lifetime not reduced", { current_cache_seconds: 30, cause: messageOf(error) });
-  }
-}
-
-/**
- * Returns a function that takes a log message and returns a revoke function. The revoke function applies one revocation, logs
- * the message, and returns the number of ended streams.
- */
-function loggedRevoke(revocations: Revocations, log: Log) {
-  return (message: string) => (revocation: Revocation) => {
-    const { deviceSessionId: device_session_id, userId: user_id } = revocation;
-    const streams = revocations.revoke(revocation);
-    log.info(message, { device_session_id, user_id, streams });
-    return streams;
-  };
-}
-
-function openKeyRing(config: Config): KeyRing {
-  const { current, next, previous } = loadSeeds(config);
-  // The command `serve` requires a configured signing key. Without one, the commands `dev` and `demo` use a new random key at
-  // each start.
-  return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
 }

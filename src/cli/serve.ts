@@ -1,8 +1,10 @@
-import { startGateway } from "../app/gateway.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../app/gateway.ts";
+import { startSupervisor } from "../app/supervisor.ts";
 import { loadConfig } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
-import type { HttpEndpoint } from "../core/http-endpoint.ts";
+import type { Log } from "../core/telemetry.ts";
 import { reportFailure } from "./failure.ts";
+import { playgroundEndpoints } from "./playground.ts";
 import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
 
@@ -25,6 +27,15 @@ when the calls in progress have ended. Another such signal, one second or more l
 Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or if the start failed; 2 if the
 configuration is invalid.`;
 
+/** Starts one process, or a supervisor with workers. */
+function start(options: GatewayOptions & { readonly log: Log }): Promise<Gateway> {
+  const workers = options.config["workers.count"];
+  if (workers === 1) return startGateway(options);
+  if (process.platform === "linux") return startSupervisor({ ...options, workers });
+  options.log.warn("several workers need Linux", { workers: 1 });
+  return startGateway(options);
+}
+
 /** A load balancer needs time to send clients elsewhere. In `dev`, a stop is immediate. */
 const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
 
@@ -40,8 +51,8 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     const { log, metrics } = createTelemetry(config);
     if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
-    const endpoints = config["playground.enabled"] ? await playground() : [];
-    const gateway = await Promise.race([startGateway({ config, log, metrics, secretConfigFile, endpoints }), stop]);
+    const endpoints = config["playground.enabled"] ? await playgroundEndpoints() : [];
+    const gateway = await Promise.race([start({ config, log, metrics, secretConfigFile, endpoints }), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);
     reloads.start(() => gateway.reload(load));
     log.info("gateway stopping", { signal: await stop });
@@ -51,13 +62,4 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
   } catch (error) {
     return reportFailure(error);
   }
-}
-
-/** Loads the playground only if it is enabled. */
-async function playground(): Promise<HttpEndpoint[]> {
-  const [{ playgroundEndpoints }, { pageFiles }] = await Promise.all([
-    import("../dev/playground/endpoints.ts"),
-    import("../dev/playground/page-files.ts"),
-  ]);
-  return playgroundEndpoints(await pageFiles());
 }

@@ -10,6 +10,11 @@ const GRPC_ONLY =
 
 /** The settings that limit client connections. */
 export const CONNECTION_SETTINGS = {
+  "workers.count": setting(
+    int("processes", 1, 64),
+    1,
+    "Number of worker processes that accept connections and run requests. With more than one, the gateway is a supervisor process and so many workers on the same ports. Set the number of processors to use all of them. Linux only. More than one worker needs `stores.kind = memory` and no route with `keep_answer_ms`.",
+  ),
   "connections.total_max": setting(
     count,
     100_000,

@@ -12,11 +12,11 @@ export interface OpenedAddress {
 /** Binds a TCP server to an address. Rejects with the system's error. */
 export function listenOn(
   server: Pick<Server, "listen" | "address" | "once" | "off">,
-  { host, port }: ListenAddress,
+  { host, port, isShared = false }: ListenAddress,
 ): Promise<OpenedAddress> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.listen({ host, port, reusePort: isShared }, () => {
       server.off("error", reject);
       // `address()` returns a string only for a pipe, and this is a TCP server.
       const bound = server.address() as AddressInfo;

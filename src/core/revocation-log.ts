@@ -19,10 +19,14 @@ export type SinceMark = "revoked" | "not_revoked" | "unknown";
  */
 export class RevocationLog {
   readonly #entries: (Revocation | undefined)[];
-  #count = 0;
+  readonly #startMark: number;
+  #count: number;
 
-  constructor(capacity: number = REVOCATION_LOG_ENTRIES) {
+  /** `startMark`: the position of the first revocation. A worker process continues the positions of its supervisor. */
+  constructor(capacity: number = REVOCATION_LOG_ENTRIES, startMark = 0) {
     this.#entries = new Array(capacity).fill(undefined);
+    this.#startMark = startMark;
+    this.#count = startMark;
   }
 
   /** Returns the current position in the log, which increases with each appended revocation. */
@@ -36,7 +40,7 @@ export class RevocationLog {
   }
 
   revokedSince(mark: number, deviceSessionId: string, userId: string): SinceMark {
-    if (this.#count - mark > this.#entries.length) return "unknown";
+    if (mark < this.#startMark || this.#count - mark > this.#entries.length) return "unknown";
     for (let at = mark; at < this.#count; at++) {
       const revocation = this.#entries[at % this.#entries.length];
       if (revocation !== undefined && concerns(revocation, deviceSessionId, userId)) return "revoked";

@@ -16,6 +16,8 @@ export interface RevocationsOptions {
   readonly clock: Clock;
   /** How long the session cache is still trusted after the push feed went down. */
   readonly graceMs: number;
+  /** The position of the first revocation in the log. Default: 0. */
+  readonly startMark?: number;
 }
 
 /**
@@ -26,13 +28,14 @@ export interface RevocationsOptions {
  */
 export class Revocations {
   readonly #options: RevocationsOptions;
-  readonly #log = new RevocationLog();
+  readonly #log: RevocationLog;
   readonly #listeners: RevocationListener[] = [];
   /** When the push feed went down, on the monotonic clock; `undefined` while the push feed is up. */
   #feedDownSinceMs: number | undefined;
 
   constructor(options: RevocationsOptions) {
     this.#options = options;
+    this.#log = new RevocationLog(undefined, options.startMark);
     this.#feedDownSinceMs = options.clock.monotonic();
   }
 

@@ -8,6 +8,18 @@ export class TlsFilesError extends Error {
   }
 }
 
+/** A worker process cannot start. The one-line message is for operators. */
+export class WorkerError extends Error {
+  /** Whether the configuration is wrong. */
+  readonly isConfigError: boolean;
+
+  constructor(message: string, isConfigError: boolean) {
+    super(message);
+    this.name = "WorkerError";
+    this.isConfigError = isConfigError;
+  }
+}
+
 /** The gateway cannot start with this store. The one-line message is for operators and holds no secrets. */
 export class StoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {

@@ -34,6 +34,8 @@ export interface Sink {
   end(refusal: Refusal): void;
   /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;
+  /** Unread bytes of a stream that another process holds, as that process last reported them. */
+  readonly unreadBytes?: number;
   /** Resolves when the runtime's queue has room for more frames, or when the stream has ended. */
   drained(): Promise<void>;
   /** Calls `listener.ended` exactly once: synchronously when the stream ends, or immediately if it has already ended. */

@@ -101,7 +101,7 @@ export class Subscription implements SinkListener {
 
   /** Number of bytes in the outbox and in the runtime's queue together. */
   get unreadBytes(): number {
-    return this.#sink.queuedBytes + (this.#outbox?.bytes ?? 0);
+    return this.#sink.queuedBytes + (this.#sink.unreadBytes ?? 0) + (this.#outbox?.bytes ?? 0);
   }
 
   /**
@@ -110,7 +110,7 @@ export class Subscription implements SinkListener {
    *
    * `receivedAtMs`: when the hub received the event, on the monotonic clock; `undefined` for an event of the hub itself.
    */
-  deliver(event: SignedEvent, receivedAtMs?: number): boolean {
+  deliver(event: Pick<SignedEvent, "frame">, receivedAtMs?: number): boolean {
     if (this.#sink.ended) return false;
     const frame = event.frame(this.#sink);
     // The client reads fast enough, so no outbox is needed.

@@ -1,10 +1,13 @@
 import type { MetricDeclaration } from "../core/metric-table.ts";
 import type { Labels } from "../core/telemetry.ts";
+import type { SeriesSnapshot } from "./metric-snapshot.ts";
 
 /** One time series of a metric: one combination of label values, and its value. */
 interface Series {
   /** The labels as `name="value",…`, escaped for the text format. */
   readonly labels: string;
+  /** The label values, in the declared order. */
+  readonly values: readonly string[];
   /** The value of a counter or gauge, or the sum of a histogram. */
   value: number;
   /** Observations in each bucket of a histogram, not cumulative. The last bucket is `+Inf`. Empty for other metric types. */
@@ -63,6 +66,20 @@ export class MetricFamily {
     series.value += value;
   }
 
+  /** Returns all series, for a sum over several processes. */
+  snapshot(): SeriesSnapshot[] {
+    return [...this.#byLabels.values()].map(({ values, value, counts }) => ({ labels: values, value, counts: [...counts] }));
+  }
+
+  /** Adds the series of another process. If `isShared`, the value is about the host as a whole: the largest one counts. */
+  merge(all: readonly SeriesSnapshot[], isShared: boolean): void {
+    for (const { labels, value, counts } of all) {
+      const series = this.#find(Object.fromEntries(this.#declaration.labels.map((name, at) => [name, labels[at] ?? ""])));
+      series.value = isShared ? Math.max(series.value, value) : series.value + value;
+      for (const [at, count] of counts.entries()) series.counts[at] = (series.counts[at] ?? 0) + count;
+    }
+  }
+
   render(): string {
     const { type, help } = this.#declaration;
     const samples = [...this.#byLabels.values()].map((series) =>
@@ -95,7 +112,7 @@ export class MetricFamily {
     const known = this.#byLabels.get(labels);
     if (known !== undefined) return known;
     const buckets = this.#declaration.type === "histogram" ? this.#buckets.length + 1 : 0;
-    const series = { labels, value: 0, counts: new Float64Array(buckets) };
+    const series = { labels, values, value: 0, counts: new Float64Array(buckets) };
     this.#byLabels.set(labels, series);
     return series;
   }

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { METRICS, type MetricName } from "../core/metric-table.ts";
 import type { Metrics } from "../core/telemetry.ts";
 import { MetricFamily } from "./metric-family.ts";
+import type { MetricSnapshot } from "./metric-snapshot.ts";
 
 export interface MetricsOptions {
   /** The version of Sallyport. */
@@ -12,18 +13,20 @@ export interface MetricsOptions {
 /** All metrics of the process, in memory. */
 export interface GatewayMetrics extends Metrics {
   /**
-   * Registers a function that is called before each `render`, for gauges that are computed on demand. The returned function ends the
-   * registration.
+   * Registers a function that is called before each `render` and `snapshot`, for gauges that are computed on demand. The returned function
+   * ends the registration.
    */
   beforeRender(sample: () => void): () => void;
-  /** Returns the metrics in the Prometheus text exposition format, version 0.0.4. */
-  render(): string;
+  /** Returns the metrics in the Prometheus text exposition format, version 0.0.4. `others`: the metrics of other processes of the gateway. */
+  render(others?: readonly (readonly MetricSnapshot[])[]): string;
+  /** Returns the values of all metrics, for `render` in another process. */
+  snapshot(): MetricSnapshot[];
 }
 
 const MICROSECONDS = 1e6;
 
 export function createMetrics({ version, clock = systemClock }: MetricsOptions): GatewayMetrics {
-  const families = new Map(Object.entries(METRICS).map(([name, declaration]) => [name, new MetricFamily(name, declaration)]));
+  const families = createFamilies();
   const samplers = new Set<() => void>();
   const startSeconds = clock.now() / 1000 - process.uptime();
 
@@ -39,6 +42,11 @@ export function createMetrics({ version, clock = systemClock }: MetricsOptions):
     family("process_start_time_seconds").set(startSeconds, undefined);
   };
 
+  const measure = () => {
+    sampleProcess();
+    for (const sample of samplers) sample();
+  };
+
   family("sallyport_build_info").set(1, { version, bun: Bun.version });
   return {
     count: (name, labels, by = 1) => family(name).add(by, labels),
@@ -48,10 +56,46 @@ export function createMetrics({ version, clock = systemClock }: MetricsOptions):
       samplers.add(sample);
       return () => void samplers.delete(sample);
     },
-    render() {
-      sampleProcess();
-      for (const sample of samplers) sample();
-      return [...families.values()].map((each) => each.render()).join("");
+    render(others = []) {
+      measure();
+      if (others.length === 0) return rendered(families.values());
+      return rendered(sum([snapshotOf(families), ...others]).values());
+    },
+    snapshot() {
+      measure();
+      return snapshotOf(families);
     },
   };
+}
+
+type Families = ReadonlyMap<MetricName, MetricFamily>;
+
+function createFamilies(): Families {
+  const names = Object.keys(METRICS) as MetricName[];
+  return new Map(names.map((name) => [name, new MetricFamily(name, METRICS[name])]));
+}
+
+function rendered(families: Iterable<MetricFamily>): string {
+  return [...families].map((each) => each.render()).join("");
+}
+
+function snapshotOf(families: Families): MetricSnapshot[] {
+  return [...families].map(([name, family]) => ({ name, series: family.snapshot() }));
+}
+
+/** Gauges that every process of a gateway measures for the gateway as a whole, such as the entries of a shared table. */
+const SHARED: ReadonlySet<MetricName> = new Set([
+  "sallyport_build_info",
+  "process_start_time_seconds",
+  "sallyport_replay_entries",
+  "sallyport_bucket_entries",
+  "sallyport_redis_up",
+  "sallyport_tls_certificate_expiry_seconds",
+]);
+
+/** Adds the metrics of several processes. */
+function sum(all: readonly (readonly MetricSnapshot[])[]): Families {
+  const families = createFamilies();
+  for (const { name, series } of all.flat()) families.get(name)?.merge(series, SHARED.has(name));
+  return families;
 }

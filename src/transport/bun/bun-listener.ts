@@ -69,7 +69,7 @@ function start(
       http2: true,
       // Elysia's default is true. Another process could then open the same port without an error, and take some of the
       // connections.
-      reusePort: false,
+      reusePort: listen.isShared === true,
       // In development mode, error pages contain stack traces.
       development: false,
       maxRequestBodySize: bodyBytesMax,

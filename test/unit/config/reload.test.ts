@@ -46,6 +46,7 @@ describe("reloading", () => {
         observe() {},
         beforeRender: () => () => {},
         render: () => "",
+        snapshot: () => [],
       },
     });
     return { reload, adopted, lines, counted };

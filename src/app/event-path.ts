@@ -1,0 +1,73 @@
+import type { GatewayConfig } from "../config/rules.ts";
+import { type Clock, sleep } from "../core/clock.ts";
+import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
+import type { Revocations } from "../core/revocations.ts";
+import type { SessionDirectory } from "../core/sessions.ts";
+import type { Log } from "../core/telemetry.ts";
+import { EventIds } from "../crypto/event-ids.ts";
+import type { KeyRing } from "../crypto/key-ring.ts";
+import type { Hub } from "../hub/hub.ts";
+import { LocalStreams } from "../hub/local-streams.ts";
+import { openHub } from "../hub/open.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+import { checkpointFile, feedNotReady, openFeed } from "./feed.ts";
+import { HistoryFill } from "./history-fill.ts";
+import { hubSettings } from "./options.ts";
+import type { Readiness } from "./readiness.ts";
+
+interface EventPathParts {
+  readonly keys: KeyRing;
+  readonly sessions: SessionDirectory;
+  /** The time from which the replay store has all reservations, in Unix ms. */
+  readonly replayCoverageStartMs: number;
+  readonly revocations: Revocations;
+  readonly readiness: Readiness;
+  readonly checkpoints: FeedCheckpointStore | undefined;
+  /** Called when the push feed came up or went down. */
+  readonly onFeedChange?: (isUp: boolean) => void;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+  readonly clock: Clock;
+}
+
+/** The way of an event through the gateway: push feed, hub, streams. */
+export interface EventPath {
+  readonly hub: Hub;
+  readonly streams: LocalStreams;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
+
+/** Creates the hub and the push feed. Events arrive after `start`. */
+export function openEventPath(config: GatewayConfig, parts: EventPathParts): EventPath {
+  const { keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock } = parts;
+  const { hub, sink, ...running } = openHub(hubSettings(config), {
+    ...{ signer: keys, clock, metrics, log, revocations, sessions, sleep },
+    admittedTimestamps: { windowMs: config["freshness.window_ms"], sinceMs: replayCoverageStartMs },
+    eventIds: new EventIds(keys.eventIdKeys, fillRandom),
+    fillRandom,
+    newEventId: () => Bun.randomUUIDv7(),
+    random: Math.random,
+  });
+  const checkpoints = parts.checkpoints ?? checkpointFile(config, { clock, log });
+  const fill = new HistoryFill({ hub, revocations, checkpoints, ageMs: config["history.age_ms"], clock });
+  const onStateChange = (isUp: boolean) => {
+    parts.onFeedChange?.(isUp);
+    readiness.changed();
+  };
+  const feed = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange });
+  readiness.add(() => (fill.isFilling ? ["the event history is being filled"] : []));
+  readiness.add(() => feedNotReady(feed, revocations.areArriving()));
+  return {
+    hub,
+    streams: new LocalStreams({ hub, historyFilled: () => fill.wait(), clock, defer: setImmediate }),
+    start: () => feed.start(),
+    async stop() {
+      await feed.stop();
+      fill.stop();
+      running.stop();
+    },
+  };
+}

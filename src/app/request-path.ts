@@ -1,0 +1,85 @@
+import type { GatewayConfig } from "../config/rules.ts";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import type { HttpEndpoint } from "../core/http-endpoint.ts";
+import type { Revocations } from "../core/revocations.ts";
+import type { Log } from "../core/telemetry.ts";
+import type { KeyRing } from "../crypto/key-ring.ts";
+import type { EventStreams } from "../hub/event-streams.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+import { gatewayService } from "../service/gateway-service.ts";
+import { publicEndpoints } from "../service/public/endpoints.ts";
+import type { Stores } from "../stores/open.ts";
+import { Cors } from "../transport/bun/cors.ts";
+import { PeerResolver } from "../transport/peer/peer-address.ts";
+import { openAdmission } from "./admission.ts";
+import type { openBackend } from "./backend.ts";
+import { openPublicListeners, type PublicListeners } from "./listeners.ts";
+import { publicRoutes } from "./options.ts";
+import type { Readiness } from "./readiness.ts";
+import { createRpcServer } from "./rpc-server.ts";
+import { standardServices } from "./standard-services.ts";
+
+interface RequestPathParts {
+  readonly stores: Stores;
+  readonly backend: ReturnType<typeof openBackend>;
+  readonly streams: EventStreams;
+  readonly revocations: Revocations;
+  readonly keys: KeyRing;
+  readonly readiness: Readiness;
+  /** Returns true after shutdown has started. */
+  readonly isStopping: () => boolean;
+  /** Further HTTP endpoints of the edge, such as the playground. */
+  readonly endpoints: readonly HttpEndpoint[];
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+  readonly clock: Clock;
+}
+
+/** The way of a request through the gateway: public listeners, RPC layer, pipeline, backend. */
+export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound"> {
+  /** Applies the budgets of a reloaded configuration. */
+  adoptBudgets(next: Config): void;
+  /** Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the public listeners and everything behind them. Throws `ListenError`. */
+export async function openRequestPath(config: GatewayConfig, parts: RequestPathParts): Promise<RequestPath> {
+  const { stores, backend, streams, revocations, keys, readiness, isStopping, log, metrics, clock } = parts;
+  await using undo = new AsyncDisposableStack();
+  const standard = standardServices(config, readiness);
+  undo.defer(() => standard.shutDown());
+  const admission = openAdmission(config, { stores, clock, log, metrics });
+  const { lastingCalls } = admission.pipeline;
+  undo.defer(() => lastingCalls.abort());
+  const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
+  const gateway = gatewayService({ pipeline, streams, heartbeatMs: config["streams.heartbeat_ms"], isStopping });
+  const methods = [...gateway, ...standard.methods];
+  const listeners = await openPublicListeners(config, {
+    rpc: createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics }),
+    requestBytesMax: config["limits.request_bytes_max"],
+    peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
+    endpoints: publicEndpoints({
+      routes: publicRoutes(config),
+      publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
+      ...{ jwks: keys.jwks, more: parts.endpoints, log, metrics, clock },
+    }),
+    cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
+    ...{ log, metrics, clock },
+  });
+  undo.defer(() => listeners.close());
+  const open = undo.move();
+  const { edgeUrl, grpcUrl, bound } = listeners;
+  return {
+    ...{ edgeUrl, grpcUrl, bound },
+    adoptBudgets: (next) => admission.adoptBudgets(next),
+    async drain() {
+      standard.shutDown();
+      await listeners.drain();
+      await lastingCalls.drain();
+    },
+    close: () => open.disposeAsync(),
+  };
+}

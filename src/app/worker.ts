@@ -1,0 +1,197 @@
+import { ConfigError } from "../config/problem.ts";
+import { type GatewayConfig, requireBackend } from "../config/rules.ts";
+import type { Config } from "../config/schema.ts";
+import { messageOf } from "../core/cause.ts";
+import { systemClock } from "../core/clock.ts";
+import type { HttpEndpoint } from "../core/http-endpoint.ts";
+import { ListenError } from "../core/listen.ts";
+import { Revocations } from "../core/revocations.ts";
+import { StoreError, TlsFilesError } from "../core/start-error.ts";
+import type { Log } from "../core/telemetry.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+import { openStores, type Stores } from "../stores/open.ts";
+import type { FromWorker, ToWorker } from "../workers/messages.ts";
+import { RemoteStreams } from "../workers/remote-streams.ts";
+import { openBackend } from "./backend.ts";
+import { hubSettings, storeSettings } from "./options.ts";
+import { Readiness } from "./readiness.ts";
+import { openRequestPath, type RequestPath } from "./request-path.ts";
+import { limitDnsCache, openKeyRing } from "./start-parts.ts";
+
+/** The channel of a worker to its supervisor. */
+export interface SupervisorChannel {
+  send(message: FromWorker): void;
+  /** Calls `receive` for each message, in order. */
+  onMessage(receive: (message: ToWorker) => void): void;
+}
+
+type StartMessage = Extract<ToWorker, { type: "start" }>;
+
+export interface WorkerOptions {
+  readonly channel: SupervisorChannel;
+  /** Creates the log and the metrics of this process. */
+  readonly createTelemetry: (config: Config) => { readonly log: Log; readonly metrics: GatewayMetrics };
+  /** Returns the endpoints of the playground. Called only if it is enabled. */
+  readonly playgroundEndpoints: () => Promise<readonly HttpEndpoint[]>;
+}
+
+/** Interval at which the worker reports its state, in ms. */
+const STATE_INTERVAL_MS = 1000;
+
+/**
+ * Runs a worker: it accepts connections, runs the pipeline, and holds the streams that the supervisor's hub fills. Resolves to the exit code
+ * when the supervisor has told it to stop.
+ */
+export async function runWorker({ channel, createTelemetry, playgroundEndpoints }: WorkerOptions): Promise<number> {
+  const first = Promise.withResolvers<StartMessage>();
+  const early: ToWorker[] = [];
+  let receive = (message: ToWorker) => {
+    if (message.type === "start") first.resolve(message);
+    else early.push(message);
+  };
+  channel.onMessage((message) => receive(message));
+  const start = await first.promise;
+  try {
+    // The supervisor has checked this configuration, and runs the same code.
+    const config = requireBackend(start.config as Config);
+    const worker = new Worker(config, start, { channel, ...createTelemetry(config) });
+    for (const message of early) worker.receive(message);
+    receive = (message) => worker.receive(message);
+    await worker.open(config, config["playground.enabled"] ? await playgroundEndpoints() : []);
+    return await worker.stopped;
+  } catch (error) {
+    channel.send({
+      type: "failed",
+      problem: problemOf(error),
+      isConfigError: error instanceof ConfigError || error instanceof TlsFilesError,
+    });
+    return 1;
+  }
+}
+
+interface WorkerParts {
+  readonly channel: SupervisorChannel;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+}
+
+class Worker {
+  readonly #parts: WorkerParts;
+  readonly #revocations: Revocations;
+  readonly #streams: RemoteStreams;
+  readonly #stopped = Promise.withResolvers<number>();
+  #stores: Stores | undefined;
+  #backend: ReturnType<typeof openBackend> | undefined;
+  #requests: RequestPath | undefined;
+  #isReady = false;
+  #isStopping = false;
+  #reporting: Timer | undefined;
+
+  constructor(config: GatewayConfig, { mark, isFeedUp }: StartMessage, parts: WorkerParts) {
+    this.#parts = parts;
+    this.#revocations = new Revocations({ clock: systemClock, graceMs: config["push.grace_ms"], startMark: mark });
+    this.#revocations.feedChanged(isFeedUp);
+    this.#streams = new RemoteStreams({
+      send: (message) => parts.channel.send(message),
+      outbox: hubSettings(config).outbox,
+      clock: systemClock,
+      random: Math.random,
+      onDropped: (reason, events) => parts.metrics.count("sallyport_events_dropped_total", { reason }, events),
+    });
+  }
+
+  get stopped(): Promise<number> {
+    return this.#stopped.promise;
+  }
+
+  receive(message: ToWorker): void {
+    if (this.#streams.receive(message)) return;
+    switch (message.type) {
+      case "revoke":
+        this.#revocations.revoke(message.revocation);
+        this.#requireMark(message.mark);
+        return;
+      case "revocations lost":
+        this.#revocations.lost();
+        this.#requireMark(message.mark);
+        return;
+      case "feed":
+        this.#revocations.feedChanged(message.isUp);
+        return;
+      case "ready":
+        this.#isReady = message.isReady;
+        return;
+      case "measure":
+        this.#parts.channel.send({ type: "measured", id: message.id, metrics: this.#parts.metrics.snapshot() });
+        return;
+      case "budgets":
+        this.#requests?.adoptBudgets(message.config as Config);
+        this.#backend?.adoptBudgets(message.config as Config);
+        return;
+      case "stop":
+        void this.#stop();
+        return;
+    }
+  }
+
+  /** Opens the public listeners and everything behind them. Throws as `startGateway` does. */
+  async open(config: GatewayConfig, endpoints: readonly HttpEndpoint[]): Promise<void> {
+    const { channel, log, metrics } = this.#parts;
+    const clock = systemClock;
+    limitDnsCache(log);
+    const backend = openBackend(config, { metrics, log, clock });
+    const stores = await openStores(storeSettings(config), {
+      ...{ source: backend.sessions, revocations: this.#revocations, clock, log, metrics },
+      random: Math.random,
+      onRevocation: () => {},
+    });
+    metrics.beforeRender(() => stores.sample(metrics));
+    const readiness = new Readiness();
+    readiness.add(() => (this.#isReady ? [] : ["the supervisor is not ready"]));
+    const requests = await openRequestPath(config, {
+      ...{ stores, backend, revocations: this.#revocations, readiness, log, metrics, clock },
+      streams: this.#streams,
+      keys: openKeyRing(config),
+      isStopping: () => this.#isStopping,
+      endpoints,
+    });
+    this.#backend = backend;
+    this.#stores = stores;
+    this.#requests = requests;
+    const { edgeUrl, grpcUrl, bound } = requests;
+    const portOf = (url: string) => Number(new URL(url).port);
+    channel.send({
+      type: "started",
+      addresses: { edgeUrl, grpcUrl, bound, edgePort: portOf(edgeUrl), grpcPort: portOf(grpcUrl) },
+    });
+    this.#reporting = setInterval(() => this.#report(stores), STATE_INTERVAL_MS);
+  }
+
+  /** A worker whose log differs from the supervisor's could admit a revoked session. It ends, and is started again. */
+  #requireMark(mark: number): void {
+    if (this.#revocations.mark() === mark) return;
+    this.#parts.log.error("revocation log differs from the supervisor's", { mark, own_mark: this.#revocations.mark() });
+    this.#stopped.resolve(1);
+  }
+
+  #report(stores: Stores): void {
+    this.#parts.channel.send({ type: "state", notReady: stores.notReady(), unread: this.#streams.unread() });
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    clearInterval(this.#reporting);
+    await this.#requests?.drain();
+    await this.#requests?.close();
+    this.#stores?.close();
+    this.#backend?.close();
+    this.#stopped.resolve(0);
+  }
+}
+
+/** One line for operators. An unexpected error also has its stack. */
+function problemOf(error: unknown): string {
+  const isExpected = [ConfigError, TlsFilesError, ListenError, StoreError].some((kind) => error instanceof kind);
+  return isExpected || !(error instanceof Error) ? messageOf(error) : (error.stack ?? messageOf(error));
+}

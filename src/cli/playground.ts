@@ -1,0 +1,10 @@
+import type { HttpEndpoint } from "../core/http-endpoint.ts";
+
+/** Loads the playground. Call this only if it is enabled: its page is large. */
+export async function playgroundEndpoints(): Promise<HttpEndpoint[]> {
+  const [playground, { pageFiles }] = await Promise.all([
+    import("../dev/playground/endpoints.ts"),
+    import("../dev/playground/page-files.ts"),
+  ]);
+  return playground.playgroundEndpoints(await pageFiles());
+}

@@ -1,0 +1,88 @@
+import type { Reason } from "../core/reasons.ts";
+import { Refusal, refuse } from "../core/refusal.ts";
+import type { Revocation } from "../core/sessions.ts";
+import type { Admission } from "../hub/admission.ts";
+import type { PollRequest } from "../hub/event-streams.ts";
+import type { EventCodec } from "../hub/sink.ts";
+import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
+
+/**
+ * The messages between the supervisor and one worker. Both processes run the same executable, so the messages have no versions. The channel
+ * keeps their order.
+ */
+
+/** A refusal as a message. The cause is a text for the log. */
+export interface SentRefusal {
+  readonly reason: Reason;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly retryAfterMs: number | undefined;
+  readonly cause: string | undefined;
+}
+
+/** The address and the port of both public listeners. */
+export interface WorkerAddresses {
+  readonly edgeUrl: string;
+  readonly grpcUrl: string;
+  readonly edgePort: number;
+  readonly grpcPort: number;
+  readonly bound: { readonly edge: string; readonly grpc: string };
+}
+
+/** Frames for streams of one worker: each frame with the numbers of its streams, in order. */
+export type FrameBatch = readonly (readonly [frame: Uint8Array, streams: readonly number[]])[];
+
+export type ToWorker =
+  | {
+      readonly type: "start";
+      readonly config: unknown;
+      /** The position in the supervisor's revocation log. */
+      readonly mark: number;
+      readonly isFeedUp: boolean;
+    }
+  | { readonly type: "frames"; readonly batch: FrameBatch }
+  | { readonly type: "opened"; readonly id: number }
+  | { readonly type: "refused"; readonly id: number; readonly refusal: SentRefusal }
+  | { readonly type: "end"; readonly id: number; readonly refusal: SentRefusal }
+  | { readonly type: "polled"; readonly id: number; readonly frames: readonly Uint8Array[]; readonly waitedMs: number }
+  /** `mark`: the position after this revocation in the supervisor's log. The worker's log must have the same position. */
+  | { readonly type: "revoke"; readonly revocation: Revocation; readonly mark: number }
+  | { readonly type: "revocations lost"; readonly mark: number }
+  | { readonly type: "feed"; readonly isUp: boolean }
+  | { readonly type: "ready"; readonly isReady: boolean }
+  | { readonly type: "measure"; readonly id: number }
+  | { readonly type: "budgets"; readonly config: unknown }
+  | { readonly type: "stop" };
+
+export type FromWorker =
+  | { readonly type: "started"; readonly addresses: WorkerAddresses }
+  | { readonly type: "failed"; readonly problem: string; readonly isConfigError: boolean }
+  | {
+      readonly type: "register";
+      readonly id: number;
+      readonly admission: Admission;
+      readonly codec: EventCodec;
+      readonly isBase64: boolean;
+      readonly protocol: string;
+    }
+  | { readonly type: "closed"; readonly id: number; readonly reason: Reason | undefined }
+  | { readonly type: "poll"; readonly id: number; readonly admission: Admission; readonly request: PollRequest }
+  | { readonly type: "cancel"; readonly id: number }
+  | { readonly type: "measured"; readonly id: number; readonly metrics: readonly MetricSnapshot[] }
+  | {
+      readonly type: "state";
+      readonly notReady: readonly string[];
+      readonly unread: readonly (readonly [id: number, bytes: number])[];
+    };
+
+export function toSentRefusal(thrown: unknown): SentRefusal {
+  const { reason, metadata, retryAfterMs, cause } = thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });
+  return { reason, metadata, retryAfterMs, cause: cause === undefined ? undefined : String(cause) };
+}
+
+export function fromSentRefusal({ reason, metadata, retryAfterMs, cause }: SentRefusal): Refusal {
+  return refuse(reason, {
+    metadata,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(cause !== undefined && { cause: new Error(cause) }),
+  });
+}

@@ -1,0 +1,79 @@
+import type { Reason } from "../core/reasons.ts";
+import { type Refusal, refuse } from "../core/refusal.ts";
+import type { EventCodec, Sink, SinkListener } from "../hub/sink.ts";
+
+/** Sends to the worker that holds a stream. */
+export interface StreamChannel {
+  frame(id: number, frame: Uint8Array): void;
+  end(id: number, refusal: Refusal): void;
+}
+
+/**
+ * A stream of a worker, in the supervisor. The worker has the outbox of the stream, so the supervisor writes every frame at once. If the
+ * outbox is full, the worker ends the stream.
+ */
+export class RemoteSink implements Sink {
+  readonly codec: EventCodec;
+  readonly isBase64: boolean;
+  readonly protocol: string;
+  /** The unread bytes of the stream, as the worker last reported them. */
+  unreadBytes = 0;
+  readonly #id: number;
+  readonly #channel: StreamChannel;
+  #isEnded = false;
+  #thrown: Refusal | undefined;
+  #listener: SinkListener | undefined;
+
+  constructor(
+    id: number,
+    form: { readonly codec: EventCodec; readonly isBase64: boolean; readonly protocol: string },
+    channel: StreamChannel,
+  ) {
+    this.#id = id;
+    this.codec = form.codec;
+    this.isBase64 = form.isBase64;
+    this.protocol = form.protocol;
+    this.#channel = channel;
+  }
+
+  /** Always 0, so that the hub needs no outbox. */
+  get queuedBytes(): number {
+    return 0;
+  }
+
+  get ended(): boolean {
+    return this.#isEnded;
+  }
+
+  write(frame: Uint8Array): void {
+    if (!this.#isEnded) this.#channel.frame(this.#id, frame);
+  }
+
+  end(refusal: Refusal): void {
+    if (this.#isEnded) return;
+    this.#channel.end(this.#id, refusal);
+    this.#end(refusal);
+  }
+
+  /** Call this when the stream has ended at the worker. `reason`: `undefined` if the client disconnected or the worker died. */
+  closedByWorker(reason: Reason | undefined): void {
+    if (!this.#isEnded) this.#end(reason === undefined ? undefined : refuse(reason));
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  onEnd(listener: SinkListener): void {
+    if (this.#isEnded) listener.ended(this.#thrown);
+    else this.#listener = listener;
+  }
+
+  #end(thrown: Refusal | undefined): void {
+    this.#isEnded = true;
+    this.#thrown = thrown;
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.ended(thrown);
+  }
+}

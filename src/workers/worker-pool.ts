@@ -1,0 +1,143 @@
+import { Backoff } from "../core/backoff.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log, Metrics } from "../core/telemetry.ts";
+import type { EventStreams } from "../hub/event-streams.ts";
+import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
+import type { FromWorker, ToWorker, WorkerAddresses } from "./messages.ts";
+import { WorkerLink } from "./worker-link.ts";
+import type { WorkerEnd, WorkerProcess } from "./worker-process.ts";
+
+export interface WorkerPoolParts {
+  readonly count: number;
+  readonly streams: EventStreams;
+  /** Returns the message that starts a worker. `addresses`: those of the first worker; `undefined` for the first worker itself. */
+  readonly startMessage: (addresses: WorkerAddresses | undefined) => ToWorker;
+  readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
+  readonly onChange: () => void;
+  readonly clock: Pick<Clock, "monotonic">;
+  /** Returns a random number, uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+const RESTART_MIN_MS = 100;
+const RESTART_MAX_MS = 10_000;
+/** A worker that ran for this long starts again without a long delay, in ms. */
+const PROVEN_MS = 10_000;
+/** Maximum time for which metrics wait for a worker, in ms. */
+const MEASURE_MS_MAX = 1000;
+
+/** The worker processes. Starts them one after the other, and restarts each that ends by itself. */
+export class WorkerPool {
+  readonly #parts: WorkerPoolParts;
+  readonly #links: (WorkerLink | undefined)[];
+  #addresses: WorkerAddresses | undefined;
+  #isStopping = false;
+
+  constructor(parts: WorkerPoolParts) {
+    this.#parts = parts;
+    this.#links = new Array(parts.count).fill(undefined);
+  }
+
+  /** Starts all workers. Resolves to the addresses that they share. Rejects with `WorkerError` if one cannot start. */
+  async start(): Promise<WorkerAddresses> {
+    let addresses: WorkerAddresses | undefined;
+    for (let index = 0; index < this.#parts.count; index++) addresses = await this.#startOne(index);
+    if (addresses === undefined) throw new RangeError("a pool has at least one worker");
+    return addresses;
+  }
+
+  /** Sends a message to every worker. */
+  broadcast(message: ToWorker): void {
+    for (const link of this.#running()) link.send(message);
+  }
+
+  /** The reasons why workers are not ready. */
+  notReady(): string[] {
+    return this.#links.flatMap((link, index) =>
+      (link?.notReady ?? ["not running"]).map((reason) => `worker ${index}: ${reason}`),
+    );
+  }
+
+  /** Resolves to the metrics of the workers that answer in time. */
+  async measure(): Promise<(readonly MetricSnapshot[])[]> {
+    const late = Bun.sleep(MEASURE_MS_MAX).then((): MetricSnapshot[] => []);
+    const all = await Promise.all(this.#links.map((link) => (link === undefined ? [] : Promise.race([link.measure(), late]))));
+    for (const [index, metrics] of all.entries()) this.#sample(index, metrics);
+    return all;
+  }
+
+  /** Tells the workers to stop. Resolves when all have ended. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.broadcast({ type: "stop" });
+    await Promise.all(this.#running().map(({ ended }) => ended));
+  }
+
+  /** Ends the workers that still run. */
+  async close(): Promise<void> {
+    this.#isStopping = true;
+    for (const link of this.#running()) link.kill();
+    await Promise.all(this.#running().map(({ ended }) => ended));
+  }
+
+  #running(): WorkerLink[] {
+    return this.#links.filter((link) => link !== undefined);
+  }
+
+  async #startOne(index: number, backoff = this.#newBackoff()): Promise<WorkerAddresses> {
+    const { streams, startProcess, startMessage, clock, onChange } = this.#parts;
+    const link = new WorkerLink({ index, streams, startProcess });
+    const startedMs = clock.monotonic();
+    this.#links[index] = link;
+    link.send(startMessage(this.#addresses));
+    let hasStarted = false;
+    void link.ended.then((end) => {
+      this.#links[index] = undefined;
+      onChange();
+      if (hasStarted || this.#addresses !== undefined) void this.#restart(index, end, clock.monotonic() - startedMs, backoff);
+    });
+    try {
+      const addresses = await link.started;
+      hasStarted = true;
+      this.#addresses ??= addresses;
+      onChange();
+      return addresses;
+    } catch (error) {
+      link.kill();
+      throw error;
+    }
+  }
+
+  async #restart(index: number, { exitCode, signal, stderr }: WorkerEnd, ranMs: number, backoff: Backoff): Promise<void> {
+    if (this.#isStopping) return;
+    const { log, metrics } = this.#parts;
+    const fields = { worker: index, exit_code: exitCode ?? undefined, signal, stderr: stderr.slice(-200) || undefined };
+    log.error("worker ended", fields);
+    metrics.count("sallyport_worker_restarts_total");
+    if (ranMs >= PROVEN_MS) backoff.reset();
+    await Bun.sleep(backoff.nextMs());
+    if (this.#isStopping) return;
+    try {
+      await this.#startOne(index, backoff);
+      log.info("worker started", { worker: index });
+    } catch {
+      // The end of the process starts it again.
+    }
+  }
+
+  #newBackoff(): Backoff {
+    return new Backoff({ minMs: RESTART_MIN_MS, maxMs: RESTART_MAX_MS, random: this.#parts.random });
+  }
+
+  #sample(index: number, snapshots: readonly MetricSnapshot[]): void {
+    const { metrics } = this.#parts;
+    const worker = { worker: String(index) };
+    const value = (name: string) => snapshots.find((each) => each.name === name)?.series[0]?.value ?? 0;
+    metrics.gauge("sallyport_worker_up", snapshots.length > 0 ? 1 : 0, worker);
+    metrics.gauge("sallyport_worker_streams", this.#links[index]?.streams.count ?? 0, worker);
+    metrics.gauge("sallyport_worker_cpu_seconds", value("process_cpu_seconds_total"), worker);
+    metrics.gauge("sallyport_worker_resident_bytes", value("process_resident_memory_bytes"), worker);
+  }
+}

@@ -1,0 +1,74 @@
+import { join } from "node:path";
+import type { FromWorker, ToWorker } from "./messages.ts";
+
+/** How a worker process ended. */
+export interface WorkerEnd {
+  readonly exitCode: number | null;
+  readonly signal: string | undefined;
+  /** The last lines that it wrote to standard error. */
+  readonly stderr: string;
+}
+
+/** A worker process and the channel to it. */
+export interface WorkerProcess {
+  readonly pid: number;
+  readonly ended: Promise<WorkerEnd>;
+  /** Sends a message. Does nothing after the process has ended. */
+  send(message: ToWorker): void;
+  kill(): void;
+}
+
+/** Number of characters of standard error that are kept for the log. */
+const STDERR_CHARS_MAX = 2000;
+/** The source files of a compiled executable are in a virtual folder. */
+const COMPILED = /^(\/\$bunfs|B:[\\/]~BUN)/;
+
+/** Starts a worker: the same executable with the command `worker`. */
+export function startWorkerProcess(onMessage: (message: FromWorker) => void): WorkerProcess {
+  const source = COMPILED.test(import.meta.dir) ? [] : [join(import.meta.dir, "../main.ts")];
+  const child = Bun.spawn([process.execPath, ...source, "worker"], {
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "pipe",
+    serialization: "advanced",
+    ipc: (message: FromWorker) => onMessage(message),
+  });
+  const stderr = lastLines(child.stderr);
+  const ended = child.exited.then(async () => ({
+    exitCode: child.exitCode,
+    signal: child.signalCode === null ? undefined : String(child.signalCode),
+    stderr: await stderr,
+  }));
+  let isRunning = true;
+  void ended.then(() => {
+    isRunning = false;
+  });
+  return {
+    pid: child.pid,
+    ended,
+    send(message) {
+      if (isRunning && !child.killed && child.exitCode === null) trySend(() => child.send(message));
+    },
+    kill: () => child.kill("SIGKILL"),
+  };
+}
+
+/** A process that is about to end may have closed its channel. Its end is handled by `ended`. */
+function trySend(send: () => void): void {
+  try {
+    send();
+  } catch {
+    // Nothing to do: see above.
+  }
+}
+
+/** Passes standard error on, and resolves to its last lines at the end. */
+async function lastLines(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let kept = "";
+  for await (const chunk of stream) {
+    process.stderr.write(chunk);
+    kept = (kept + decoder.decode(chunk, { stream: true })).slice(-STDERR_CHARS_MAX);
+  }
+  return kept.trim();
+}

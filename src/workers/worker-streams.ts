@@ -1,0 +1,110 @@
+import type { Refusal } from "../core/refusal.ts";
+import type { EventStreams } from "../hub/event-streams.ts";
+import { FrameQueue } from "./frame-queue.ts";
+import { type FromWorker, type ToWorker, toSentRefusal } from "./messages.ts";
+import { RemoteSink, type StreamChannel } from "./remote-sink.ts";
+
+export interface WorkerStreamsParts {
+  readonly streams: EventStreams;
+  readonly send: (message: ToWorker) => void;
+  /** Runs `work` at the end of the current turn of the event loop. */
+  readonly defer: (work: () => void) => void;
+}
+
+/** The streams and polls of one worker, in the supervisor. It registers them at the hub, and passes frames and ends on. */
+export class WorkerStreams implements StreamChannel {
+  readonly #parts: WorkerStreamsParts;
+  readonly #queue: FrameQueue;
+  readonly #sinks = new Map<number, RemoteSink>();
+  readonly #polls = new Map<number, AbortController>();
+  #isClosed = false;
+
+  constructor(parts: WorkerStreamsParts) {
+    this.#parts = parts;
+    this.#queue = new FrameQueue((batch) => parts.send({ type: "frames", batch }), parts.defer);
+  }
+
+  get count(): number {
+    return this.#sinks.size;
+  }
+
+  frame(id: number, frame: Uint8Array): void {
+    this.#queue.push(id, frame);
+  }
+
+  end(id: number, refusal: Refusal): void {
+    this.#sinks.delete(id);
+    this.send({ type: "end", id, refusal: toSentRefusal(refusal) });
+  }
+
+  /** Sends a message after all frames before it. */
+  send(message: ToWorker): void {
+    if (this.#isClosed) return;
+    this.#queue.flush();
+    this.#parts.send(message);
+  }
+
+  /** Handles a message about a stream or a poll. Returns `false` for any other message. */
+  receive(message: FromWorker): boolean {
+    switch (message.type) {
+      case "register":
+        void this.#register(message);
+        return true;
+      case "closed":
+        this.#sinks.get(message.id)?.closedByWorker(message.reason);
+        this.#sinks.delete(message.id);
+        return true;
+      case "poll":
+        void this.#poll(message);
+        return true;
+      case "cancel":
+        this.#polls.get(message.id)?.abort();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Notes the unread bytes of the streams. `unread` has the streams with some. */
+  report(unread: readonly (readonly [id: number, bytes: number])[]): void {
+    for (const sink of this.#sinks.values()) sink.unreadBytes = 0;
+    for (const [id, bytes] of unread) {
+      const sink = this.#sinks.get(id);
+      if (sink !== undefined) sink.unreadBytes = bytes;
+    }
+  }
+
+  /** Ends all streams and polls. Call this when the worker has ended. */
+  close(): void {
+    this.#isClosed = true;
+    for (const sink of this.#sinks.values()) sink.closedByWorker(undefined);
+    for (const poll of this.#polls.values()) poll.abort();
+    this.#sinks.clear();
+    this.#polls.clear();
+  }
+
+  async #register({ id, admission, codec, isBase64, protocol }: Extract<FromWorker, { type: "register" }>): Promise<void> {
+    const sink = new RemoteSink(id, { codec, isBase64, protocol }, this);
+    this.#sinks.set(id, sink);
+    try {
+      await this.#parts.streams.register(admission, sink);
+      this.send({ type: "opened", id });
+    } catch (thrown) {
+      this.#sinks.delete(id);
+      this.send({ type: "refused", id, refusal: toSentRefusal(thrown) });
+    }
+  }
+
+  async #poll({ id, admission, request }: Extract<FromWorker, { type: "poll" }>): Promise<void> {
+    const canceled = new AbortController();
+    this.#polls.set(id, canceled);
+    try {
+      const { frames, waitedMs } = await this.#parts.streams.poll(admission, request, canceled.signal);
+      this.send({ type: "polled", id, frames, waitedMs });
+    } catch (thrown) {
+      this.send({ type: "refused", id, refusal: toSentRefusal(thrown) });
+    } finally {
+      this.#polls.delete(id);
+    }
+  }
+}

@@ -17,7 +17,8 @@ const RETRY_MS = 100;
 export class RestartableGateway {
   readonly #start: (config: Config) => Promise<Gateway>;
   readonly #log: Log;
-  readonly #config: Config;
+  /** The configuration of the next start. */
+  #config: Config;
   readonly #failure = Promise.withResolvers<never>();
   #running: Gateway;
   #restarting: Promise<void> | undefined;
@@ -66,8 +67,16 @@ export class RestartableGateway {
     return this.#running.stop();
   }
 
+  /** As `Gateway.reload`. The next restart applies all settings of the new configuration. */
   reload(load: () => Config): boolean {
-    return this.#running.reload(load);
+    const keptKey = { "keys.current": this.#config["keys.current"], "keys.current_file": this.#config["keys.current_file"] };
+    let loaded: Config | undefined;
+    const isApplied = this.#running.reload(() => {
+      loaded = load();
+      return loaded;
+    });
+    if (isApplied && loaded !== undefined) this.#config = withPorts({ ...loaded, ...keptKey }, this.#running);
+    return isApplied;
   }
 
   async #restart(): Promise<void> {

@@ -98,6 +98,7 @@ function setupOf(config: Config): DevSetup {
   return {
     routes: config.routes.map(({ message_type, method, path }) => ({ message_type, method, path })),
     freshness_window_ms: config["freshness.window_ms"],
+    freshness_margin_ms: config["freshness.margin_ms"],
     budgets: { ip: budget("ip"), session: budget("session"), user: budget("user") },
   };
 }

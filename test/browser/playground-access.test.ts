@@ -61,6 +61,10 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "the playground for ev
     await page.page.getByRole("button", { name: "Log in" }).click();
     await page.streamIs("live");
     await look("logged in");
+    await page.page.getByRole("button", { name: "Push an event" }).click();
+    await page.page.locator("#stream .event", { hasText: "demo.greeting" }).getByText("evidence", { exact: true }).click();
+    await page.page.getByText("sallyport.event.v1").waitFor();
+    await look("evidence of an event");
     await page.send("user.profile.update", '{"display_name":"Ada"}');
     for (const station of [0, 1, 2, 3, 4, 5, 6, 7, 8, "answer"] as const) {
       await page.evidence(station);
@@ -74,7 +78,7 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "the playground for ev
     await page.streamIs("ended");
     await look("revoked");
     expect([...found].filter(([, problems]) => problems.length > 0)).toEqual([]);
-    expect(found.size).toBe(17);
+    expect(found.size).toBe(18);
     await page.close();
   });
 

@@ -170,6 +170,10 @@ test("the dev calls read the outbox, push and revoke, as the embedded backend's 
   expect((await post("/playground/dev/revoke", { device_session_id: "none" })).status).toBe(404);
 });
 
+test("the start text names the page", () => {
+  for (const each of [one, own, secure]) expect(each.logged()).toContain(`Open ${each.edgeUrl}/ in a browser`);
+});
+
 test("a large body of a dev call is refused", async () => {
   const body = JSON.stringify({ user_id: "u", event_type: "a.b", payload: "x".repeat(1024 * 1024) });
   const answer = await fetch(`${one.edgeUrl}/playground/dev/push`, { method: "POST", headers: JSON_TYPE, body });

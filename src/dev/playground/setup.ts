@@ -8,6 +8,7 @@ export interface DevSetup {
   /** The message types that the gateway routes, in the order of the configuration. */
   readonly routes: readonly SetupRoute[];
   readonly freshness_window_ms: number;
+  readonly freshness_margin_ms: number;
   /** The budgets of check 7 by scope: tokens per second, and the most that a bucket holds. */
   readonly budgets: Readonly<Record<"ip" | "session" | "user", { readonly rate: number; readonly burst: number }>>;
 }

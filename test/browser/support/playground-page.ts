@@ -1,4 +1,4 @@
-import type { Browser, BrowserContextOptions, ConsoleMessage, Locator, Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, ConsoleMessage, Locator, Page } from "playwright-core";
 
 /** Chromium logs each answer with an error status by itself. A refusal over Connect has such a status. */
 const REFUSED_CALL = /^Failed to load resource: the server responded with a status of [45]\d\d/;
@@ -8,26 +8,29 @@ export class PlaygroundPage {
   readonly page: Page;
   readonly #problems: string[] = [];
 
-  private constructor(page: Page) {
+  private constructor(page: Page, origin: string) {
     this.page = page;
     page.on("pageerror", (error) => this.#problems.push(error.message));
     page.on("console", (message) => this.#note(message));
-    page.on("requestfailed", (request) => {
-      if (!request.url().startsWith(new URL(page.url()).origin)) this.#problems.push(`request to ${request.url()}`);
+    page.on("request", (request) => {
+      if (new URL(request.url()).origin !== origin) this.#problems.push(`request to ${request.url()}`);
     });
   }
 
   static async open(browser: Browser, edgeUrl: string, options: BrowserContextOptions = {}): Promise<PlaygroundPage> {
-    const context = await browser.newContext({ reducedMotion: "reduce", ...options });
-    const opened = new PlaygroundPage(await context.newPage());
+    return PlaygroundPage.openIn(await browser.newContext({ reducedMotion: "reduce", ...options }), edgeUrl);
+  }
+
+  static async openIn(context: BrowserContext, edgeUrl: string): Promise<PlaygroundPage> {
+    const opened = new PlaygroundPage(await context.newPage(), new URL(edgeUrl).origin);
     await opened.page.goto(`${edgeUrl}/`);
     await opened.page.locator("#login:visible, #device:visible").first().waitFor();
     return opened;
   }
 
   /**
-   * Errors and warnings of the console, uncaught errors, violations of the page's policy (Chromium logs them as errors) and failed requests
-   * to other origins. Chromium's notes on refused calls are left out.
+   * Errors and warnings of the console, uncaught errors, violations of the page's policy (Chromium logs them as errors) and requests to
+   * other origins. Chromium's notes on refused calls are left out.
    */
   problems(): readonly string[] {
     return this.#problems;

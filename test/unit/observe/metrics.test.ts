@@ -73,6 +73,16 @@ describe("exposition", () => {
     entries = 5;
     expect(metrics.render()).toContain("\nsallyport_replay_entries 5\n");
   });
+
+  test("a registration of beforeRender can be ended", () => {
+    const metrics = createMetrics({ version: "1" });
+    let calls = 0;
+    const end = metrics.beforeRender(() => calls++);
+    metrics.render();
+    end();
+    metrics.render();
+    expect(calls).toBe(1);
+  });
 });
 
 /** Reserved labels of Prometheus, and suffixes that a type adds to its samples. */

@@ -14,7 +14,7 @@ export class DeviceView {
     onPress(this.#logOut, onLogOut);
   }
 
-  show({ credentials, userId }: DeviceSession): void {
+  show({ credentials, userId }: DeviceSession, isKept: boolean): void {
     const { deviceSessionId, deviceKey } = credentials;
     this.#root.hidden = false;
     fill(
@@ -29,6 +29,7 @@ export class DeviceView {
         ],
         ["Public half", mono(toHex(deviceKey.publicKey))],
       ]),
+      isKept ? undefined : h("p", { class: "hint" }, "This browser stores nothing for the page. A reload logs out."),
     );
   }
 

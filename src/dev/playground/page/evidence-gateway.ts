@@ -5,8 +5,8 @@ import { facts, mark, mono, table, timeText } from "./evidence-parts.ts";
 
 /** What checks 5 to 8 see: the request against the state of the gateway. */
 
+/** The default of the gateway. */
 const WINDOW_MS = 60_000;
-const MARGIN_MS = 5_000;
 
 export function freshnessEvidence({ signed, atMs }: Attempt, clockOffsetMs: number, dev: DevSetup | undefined): HTMLElement[] {
   if (signed === undefined) return [];
@@ -29,13 +29,13 @@ export function freshnessEvidence({ signed, atMs }: Attempt, clockOffsetMs: numb
 
 export function replayEvidence({ signed, outcome }: Attempt, dev: DevSetup | undefined): HTMLElement[] {
   if (signed === undefined) return [];
-  const windowMs = dev?.freshness_window_ms ?? WINDOW_MS;
-  const untilMs = Number(signed.request.envelope.timestampMs) + windowMs + MARGIN_MS;
+  const signedMs = Number(signed.request.envelope.timestampMs);
+  const untilMs = dev && signedMs + dev.freshness_window_ms + dev.freshness_margin_ms;
   const isReplay = outcome.kind === "refused" && outcome.refusal.reason === "REQUEST_REPLAYED";
   return [
     facts([
       ["Request id", mono(signed.request.envelope.requestId)],
-      ["Reserved until", mono(timeText(untilMs))],
+      ["Reserved until", untilMs === undefined ? undefined : mono(timeText(untilMs))],
       ["", isReplay ? mark(false, "", "used before by this session") : undefined],
     ]),
     h("p", { class: "hint" }, "The reservation outlives the freshness window. So after its end, the timestamp is too old."),

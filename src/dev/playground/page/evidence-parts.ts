@@ -34,7 +34,7 @@ export function table(head: readonly string[], rows: readonly (readonly Child[])
     row.map((cell, at) => (at === 0 ? h("th", { scope: "row" }, cell) : h("td", {}, cell)));
   return h(
     "div",
-    { class: "table", role: "region", "aria-label": caption, tabindex: 0 },
+    { class: "table", role: "group", "aria-label": caption, tabindex: 0 },
     h(
       "table",
       {},
@@ -72,6 +72,16 @@ export const RESPONSE_FRAMES = [
   "payload_hash",
   "key_id",
 ] as const;
+export const EVENT_FRAMES = [
+  "domain",
+  "protocol_version",
+  "event_type",
+  "event_id",
+  "audience",
+  "timestamp_ms",
+  "payload_hash",
+  "key_id",
+] as const;
 
 const COLOURS = 8;
 
@@ -94,7 +104,7 @@ export function signingInput(bytes: Uint8Array, names: readonly string[]): HTMLE
   return [
     block(
       `Signing input, ${bytes.length} bytes`,
-      h("code", { class: "hex", tabindex: 0, role: "region", "aria-label": "Signing input in hexadecimal" }, ...run),
+      h("code", { class: "hex", tabindex: 0, role: "group", "aria-label": "Signing input in hexadecimal" }, ...run),
       h(
         "p",
         { class: "hint" },

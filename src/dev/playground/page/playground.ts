@@ -32,6 +32,8 @@ export class Playground {
   readonly #eventsColumn = byId("events-column", HTMLElement);
   readonly #stream: StreamView;
   #session: DeviceSession | undefined;
+  /** False if the browser stores nothing, as in some private windows. */
+  #isKept = true;
   #attempt: Attempt | undefined;
 
   constructor(store: CredentialStore, dev: DevSetup | undefined) {
@@ -42,19 +44,25 @@ export class Playground {
     this.#composer = new ComposerView(byId("composer", HTMLElement), dev?.routes ?? [], (command) => this.#send(command));
     this.#tampers = new TampersView(byId("tampers", HTMLElement), hasDev, (tamper) => this.#tamper(tamper));
     const chip = byId("stream-chip", HTMLElement);
-    this.#stream = new StreamView(byId("stream", HTMLElement), { chip, hasDev, onUser: () => this.#showDevice() });
+    this.#stream = new StreamView(byId("stream", HTMLElement), {
+      ...{ chip, hasDev, onUser: () => this.#showDevice() },
+      onLogInAgain: () => this.#logOut(),
+    });
   }
 
   /** Shows the device of the last visit, or the login. */
   async start(): Promise<void> {
     this.#show(undefined);
-    const stored = await this.#store.load();
+    const stored = await this.#store.load().catch(() => undefined);
     if (stored === undefined) this.#login.open();
     else this.#open(stored);
   }
 
   async #logIn(credentials: SessionCredentials): Promise<void> {
-    await this.#store.save(credentials);
+    this.#isKept = await this.#store.save(credentials).then(
+      () => true,
+      () => false,
+    );
     this.#open(credentials);
     this.#composer.focus();
   }
@@ -70,7 +78,8 @@ export class Playground {
   }
 
   async #logOut(): Promise<void> {
-    await this.#store.clear();
+    // A store that cannot be written holds no session.
+    await this.#store.clear().catch(() => {});
     this.#session = undefined;
     this.#stream.close();
     this.#eventsColumn.hidden = true;
@@ -119,6 +128,6 @@ export class Playground {
   }
 
   #showDevice(): void {
-    if (this.#session !== undefined) this.#device.show(this.#session);
+    if (this.#session !== undefined) this.#device.show(this.#session, this.#isKept);
   }
 }

@@ -8,8 +8,8 @@ import {
 import { onPress } from "./busy.ts";
 import { pushEvent, restartGateway, revoke } from "./dev-calls.ts";
 import type { DeviceSession } from "./device-session.ts";
-import { fill, h, icon } from "./dom.ts";
-import { timeText } from "./evidence-parts.ts";
+import { fill, h } from "./dom.ts";
+import { eventItem, memberOf, note } from "./event-item.ts";
 
 const EVENTS_SHOWN_MAX = 100;
 
@@ -27,6 +27,8 @@ export interface StreamParts {
   readonly hasDev: boolean;
   /** Called when the first event has told the user. */
   readonly onUser: () => void;
+  /** Called when the user gives up a session that the gateway refuses. */
+  readonly onLogInAgain: () => Promise<void>;
 }
 
 /** The event stream: each event verified, newest first. In `sallyport dev`, also buttons that make something happen. */
@@ -119,7 +121,16 @@ export class StreamView {
     if (this.#subscription === undefined) return;
     this.#showChip(state, STATE_TEXTS[state]);
     if (state === "waiting") this.#add(note(`The stream was cut: ${reasonOf(error)}. Reconnecting.`));
-    if (state === "ended") this.#add(note(`The stream has ended for good: ${reasonOf(error)}. Log in again.`, true));
+    if (state === "ended") this.#add(this.#lastNote(reasonOf(error)));
+  }
+
+  /** The gateway refuses the session. That is not signed, so the page forgets the session only if the user wants it. */
+  #lastNote(reason: string): HTMLElement {
+    const again = h("button", { type: "button", class: "button small" }, "Log in again");
+    onPress(again, this.#parts.onLogInAgain);
+    const item = note(`The stream has ended for good: ${reason}.`, true);
+    item.append(h("div", { class: "row" }, again));
+    return item;
   }
 
   #showChip(state: SubscriptionState, text: string): void {
@@ -164,44 +175,4 @@ export class StreamView {
 function reasonOf(error: unknown): string {
   if (error instanceof GatewayError) return error.reason ?? error.code;
   return error instanceof Error ? error.message : "no reason given";
-}
-
-function note(text: string, isStrong = false): HTMLElement {
-  return h("li", { class: isStrong ? "note strong" : "note" }, text);
-}
-
-function eventItem({ eventType, timestampMs, audience, payload }: VerifiedEvent): HTMLElement {
-  const isQuiet = eventType === "gateway.heartbeat";
-  const resumed = eventType === "gateway.server_time" ? memberOf(payload, "resumed") : undefined;
-  return h(
-    "li",
-    { class: isQuiet ? "event quiet" : "event" },
-    h(
-      "div",
-      { class: "head" },
-      h("span", { class: "type" }, eventType),
-      h("span", { class: "verified" }, icon("shield"), "verified"),
-    ),
-    h("span", { class: "hint" }, `${timeText(timestampMs)} · for ${audienceText(audience)}`),
-    resumed === undefined
-      ? undefined
-      : h("span", {}, resumed === true ? "resumed: true, nothing was missed" : "resumed: false, a new stream"),
-    isQuiet || payload === undefined ? undefined : payloadOf(payload, resumed !== undefined),
-  );
-}
-
-/** The payload; folded for the greeting of a stream, which is long. */
-function payloadOf(payload: VerifiedEvent["payload"], isFolded: boolean): HTMLElement {
-  const text = h("pre", {}, JSON.stringify(payload, null, isFolded ? 2 : 0));
-  return isFolded ? h("details", {}, h("summary", {}, "payload"), text) : text;
-}
-
-function audienceText(audience: string): string {
-  if (audience.startsWith("session:")) return "this session";
-  return audience.startsWith("user:") ? "this user" : audience;
-}
-
-function memberOf(payload: VerifiedEvent["payload"], name: string): unknown {
-  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) return undefined;
-  return payload[name];
 }

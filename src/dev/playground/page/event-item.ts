@@ -1,0 +1,67 @@
+import type { VerifiedEvent } from "../../../client/index.ts";
+import { toHex } from "./bytes.ts";
+import { fill, h, icon } from "./dom.ts";
+import { EVENT_FRAMES, facts, mono, signingInput, timeText } from "./evidence-parts.ts";
+
+/** One line of the stream that is no event. */
+export function note(text: string, isStrong = false): HTMLElement {
+  return h("li", { class: isStrong ? "note strong" : "note" }, text);
+}
+
+/** An event with its mark, and its evidence behind a fold. Heartbeats are many, so they have no fold. */
+export function eventItem(event: VerifiedEvent): HTMLElement {
+  const { eventType, timestampMs, audience, payload } = event;
+  const isHeartbeat = eventType === "gateway.heartbeat";
+  const resumed = eventType === "gateway.server_time" ? memberOf(payload, "resumed") : undefined;
+  const isShown = !isHeartbeat && resumed === undefined && payload !== undefined;
+  return h(
+    "li",
+    { class: isHeartbeat ? "event quiet" : "event" },
+    h(
+      "div",
+      { class: "head" },
+      h("span", { class: "type" }, eventType),
+      h("span", { class: "verified" }, icon("shield"), "verified"),
+    ),
+    h("span", { class: "hint" }, `${timeText(timestampMs)} · for ${audienceText(audience)}`),
+    resumed === undefined ? undefined : h("span", {}, RESUMED_TEXTS[resumed === true ? "yes" : "no"]),
+    isShown ? h("pre", {}, JSON.stringify(payload)) : undefined,
+    isHeartbeat ? undefined : evidenceFold(event),
+  );
+}
+
+const RESUMED_TEXTS = { yes: "resumed: true, nothing was missed", no: "resumed: false, a new stream" } as const;
+
+/** The evidence is built when the fold is opened: a stream has many events. */
+function evidenceFold({ eventId, audience, payload, evidence }: VerifiedEvent): HTMLElement {
+  const body = h("div", { class: "panel-body" });
+  const fold = h("details", {}, h("summary", {}, "evidence"), body);
+  fold.addEventListener(
+    "toggle",
+    () =>
+      fill(
+        body,
+        payload === undefined ? undefined : h("pre", {}, JSON.stringify(payload, null, 2)),
+        facts([
+          ["Event id", mono(eventId)],
+          ["Audience", mono(audience)],
+          ["Key id", mono(evidence.keyId)],
+          ["Signature", mono(toHex(evidence.signature))],
+        ]),
+        ...signingInput(evidence.signingInput, EVENT_FRAMES),
+      ),
+    { once: true },
+  );
+  return fold;
+}
+
+function audienceText(audience: string): string {
+  if (audience.startsWith("session:")) return "this session";
+  return audience.startsWith("user:") ? "this user" : audience;
+}
+
+/** A member of a payload that is a JSON object. */
+export function memberOf(payload: VerifiedEvent["payload"], name: string): unknown {
+  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) return undefined;
+  return payload[name];
+}

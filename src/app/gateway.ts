@@ -10,6 +10,7 @@ import { watchClock } from "../observe/clock-watch.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
+import { lockFile } from "../transport/linux/file-lock.ts";
 import { openAdminListener } from "./admin.ts";
 import { openBackend } from "./backend.ts";
 import { openEventPath } from "./event-path.ts";
@@ -80,6 +81,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
     onRevocation: revokeLogged("sessions revoked at another gateway"),
+    lockFile,
   });
   undo.defer(() => stores.close());
   const { sessions, replayCoverageStartMs } = stores;

@@ -8,6 +8,7 @@ import { watchClock } from "../observe/clock-watch.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
+import { lockFile } from "../transport/linux/file-lock.ts";
 import type { ToWorker, WorkerAddresses } from "../workers/messages.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
 import { startWorkerProcess } from "../workers/worker-process.ts";
@@ -53,6 +54,7 @@ export async function startSupervisor(options: GatewayOptions & { readonly worke
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
     onRevocation: revokeLogged("sessions revoked at another gateway"),
+    lockFile,
   });
   undo.defer(() => stores.close());
   let isFeedUp = false;

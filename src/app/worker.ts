@@ -10,6 +10,7 @@ import { StoreError, TlsFilesError } from "../core/start-error.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { openStores, type Stores } from "../stores/open.ts";
+import { lockFile } from "../transport/linux/file-lock.ts";
 import type { FromWorker, ToWorker } from "../workers/messages.ts";
 import { RemoteStreams } from "../workers/remote-streams.ts";
 import { openBackend } from "./backend.ts";
@@ -144,6 +145,7 @@ class Worker {
       ...{ source: backend.sessions, revocations: this.#revocations, clock, log, metrics },
       random: Math.random,
       onRevocation: () => {},
+      lockFile,
     });
     metrics.beforeRender(() => stores.sample(metrics));
     const readiness = new Readiness();

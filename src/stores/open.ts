@@ -45,6 +45,8 @@ export interface StoreParts {
   readonly random: () => number;
   /** Called for each revocation that another gateway announced. */
   readonly onRevocation: (revocation: Revocation) => void;
+  /** Waits for the exclusive lock on an open file. The lock ends when the file is closed. */
+  readonly lockFile: (fd: number) => void;
 }
 
 export interface Stores {
@@ -119,9 +121,10 @@ function openAdmissionStores(settings: StoreSettings, parts: StoreParts): Admiss
 const ALONE = { announce: () => Promise.resolve(true), notReady: () => [] };
 
 function openFile(path: string, settings: StoreSettings, parts: StoreParts): AdmissionStores {
-  const { clock, log } = parts;
+  const { clock, log, lockFile } = parts;
   const answers = openAnswers(settings, parts);
-  const { isNew, sample, ...stores } = openSharedFileStores({ ...settings, path, verifiedPeers: settings.sessionCache }, clock);
+  const shared = { ...settings, path, verifiedPeers: settings.sessionCache };
+  const { isNew, sample, ...stores } = openSharedFileStores(shared, clock, lockFile);
   log.info("shared file opened", {
     file: pathShown(path),
     is_new: isNew,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
@@ -104,6 +104,14 @@ describe("a gateway that is started again with its file", () => {
     expect(await send(third, requests[1])).toBe("TIMESTAMP_OUT_OF_WINDOW");
     expect(await send(third, await profile(device))).toBe("ok");
   });
+});
+
+test("the unfinished file of a killed process with the same id does not prevent the start", async () => {
+  const { path, start } = await fixture();
+  writeFileSync(`${path}.${process.pid}`, "unfinished", { mode: 0o600 });
+  await start();
+  expect(existsSync(`${path}.${process.pid}`)).toBe(false);
+  expect(statSync(path).size).toBeGreaterThan(100_000);
 });
 
 describe("a file that cannot be used is refused with a clear error:", () => {

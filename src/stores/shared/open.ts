@@ -8,7 +8,7 @@ import { SplitBucketStore } from "../memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "../memory/verified-peers.ts";
 import { ProcessSlots } from "./process-slots.ts";
 import { SegmentLock } from "./segment-lock.ts";
-import { openSharedFile } from "./shared-file.ts";
+import { openSharedFile, type SharedFileOptions } from "./shared-file.ts";
 import { SharedTable, sharedTableLayout } from "./shared-table.ts";
 
 export interface SharedStoreSettings {
@@ -36,7 +36,11 @@ export interface SharedFileStores {
 }
 
 /** Opens the stores, and creates the file if there is none. Throws `StoreError`. */
-export function openSharedFileStores(settings: SharedStoreSettings, clock: Clock): SharedFileStores {
+export function openSharedFileStores(
+  settings: SharedStoreSettings,
+  clock: Clock,
+  lockFile: SharedFileOptions["lockFile"],
+): SharedFileStores {
   const { replayEntriesMax, bucketEntriesMax, exemptBucketEntriesMax, verifiedPeers } = settings;
   const layouts = [
     replayEntriesMax,
@@ -47,7 +51,7 @@ export function openSharedFileStores(settings: SharedStoreSettings, clock: Clock
     verifiedPeers.entriesMax,
   ].map(sharedTableLayout);
   const tables = layouts.map(({ byteLength }) => byteLength);
-  const file = openSharedFile({ path: settings.path, tables, nowMs: clock.now() });
+  const file = openSharedFile({ path: settings.path, tables, nowMs: clock.now(), lockFile });
   const processes = new ProcessSlots(file.slots);
   const self = processes.join();
   const lock = new SegmentLock({ self, isRunning: (id) => processes.isRunning(id), monotonic: () => clock.monotonic() });

@@ -1,9 +1,9 @@
 import {
   closeSync,
   constants,
-  existsSync,
   fstatSync,
   linkSync,
+  lstatSync,
   openSync,
   readFileSync,
   readlinkSync,
@@ -49,7 +49,12 @@ export interface SharedFileOptions {
   /** The size of each table in bytes. */
   readonly tables: readonly number[];
   readonly nowMs: number;
+  /** Waits for the exclusive lock on an open file. The lock ends when the file is closed. */
+  readonly lockFile: (fd: number) => void;
 }
+
+/** How often the file is opened, before the start fails because other processes replace it all the time. */
+const ATTEMPTS_MAX = 5;
 
 /** A file that several processes have mapped into their memory. */
 export interface SharedFile {
@@ -71,19 +76,20 @@ export interface SharedFile {
  */
 export function openSharedFile(options: SharedFileOptions): SharedFile {
   try {
-    const opened = openExisting(options);
-    if (opened !== undefined) return opened;
-    const isOwn = create(options);
-    const created = openExisting(options);
-    if (created === undefined) throw new Error("another process replaced it");
-    return { ...created, isNew: isOwn };
+    let isNew = false;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const opened = openExisting(options);
+      if (opened !== undefined) return { ...opened, isNew };
+      isNew = create(options);
+    }
+    throw new Error("other processes replace it");
   } catch (error) {
     if (error instanceof StoreError) throw error;
     throw new StoreError(`stores.shared_file ${options.path}: ${reasonOf(error, options)}`, { cause: error });
   }
 }
 
-function openExisting({ path, tables }: SharedFileOptions): SharedFile | undefined {
+function openExisting({ path, tables }: SharedFileOptions): Omit<SharedFile, "isNew"> | undefined {
   const fd = openIfThere(path);
   if (fd === undefined) return undefined;
   try {
@@ -91,8 +97,8 @@ function openExisting({ path, tables }: SharedFileOptions): SharedFile | undefin
     if (!stat.isFile()) throw new StoreError(`stores.shared_file ${path}: not a regular file`);
     if (stat.uid !== process.getuid?.()) throw new StoreError(`stores.shared_file ${path}: belongs to another user`);
     if ((stat.mode & MODE_MASK) !== MODE) throw new StoreError(`stores.shared_file ${path}: its mode must be 0600`);
-    const header = readHeader(fd);
-    if (header === undefined || stat.size !== fileBytes(tables) || !isUsable(header, identity(tables))) return undefined;
+    const header = usableHeader(fd, tables);
+    if (header === undefined) return undefined;
     // By the descriptor, not by the path: the path may name another file by now.
     const { buffer } = Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
     return {
@@ -101,7 +107,6 @@ function openExisting({ path, tables }: SharedFileOptions): SharedFile | undefin
       offsets: tables.map((_, at) => tablesAt(tables.slice(0, at))),
       key: Buffer.from(header.key, "base64"),
       createdMs: header.createdMs,
-      isNew: false,
     };
   } finally {
     closeSync(fd);
@@ -121,10 +126,13 @@ function openIfThere(path: string): number | undefined {
  * Creates the file under another name, reserves all its blocks, and then gives it its name. So no process sees an incomplete file. Returns
  * `false` if another process was faster.
  */
-function create({ path, tables, nowMs }: SharedFileOptions): boolean {
+function create(options: SharedFileOptions): boolean {
+  const { path, tables, nowMs } = options;
   const next = `${path}.${process.pid}`;
   const key = Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64");
   const header: Header = { ...identity(tables), key, createdMs: nowMs };
+  // A process with the same id may have been killed in this function. In a container, the id is the same at every start.
+  rmSync(next, { force: true });
   const fd = openSync(next, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
   try {
     // A hole in the file would kill the process with SIGBUS when it is first used and no block is left.
@@ -132,25 +140,47 @@ function create({ path, tables, nowMs }: SharedFileOptions): boolean {
     for (let left = fileBytes(tables); left > 0; ) left -= writeSync(fd, zeros, 0, Math.min(left, CHUNK_BYTES));
     const encoded = new TextEncoder().encode(JSON.stringify(header));
     writeSync(fd, encoded, 0, encoded.byteLength, 0);
-    return moveTo(path, next);
+    return link(next, path) || replace(next, options);
   } finally {
     rmSync(next, { force: true });
     closeSync(fd);
   }
 }
 
-/** Moves the new file to `path`. Replaces an unusable file. Returns `false` if there is a file that was not there before. */
-function moveTo(path: string, next: string): boolean {
-  if (existsSync(path)) renameSync(next, path);
-  else {
-    try {
-      linkSync(next, path);
-    } catch (error) {
-      if (codeOf(error) === "EEXIST") return false;
-      throw error;
-    }
+/** Gives the new file the name `path`. Returns `false` if there is a file. */
+function link(next: string, path: string): boolean {
+  try {
+    linkSync(next, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
   }
-  return true;
+}
+
+/**
+ * Replaces an unusable file by the new one. Returns `false` if another process was faster. Several processes may start at once after a boot:
+ * the lock on the old file lets only one of them replace it. Otherwise each would use its own file, and they would admit a request twice.
+ */
+function replace(next: string, { path, tables, lockFile }: SharedFileOptions): boolean {
+  const fd = openIfThere(path);
+  if (fd === undefined) return false;
+  try {
+    if (usableHeader(fd, tables) !== undefined) return false;
+    lockFile(fd);
+    if (lstatSync(path).ino !== fstatSync(fd).ino) return false;
+    renameSync(next, path);
+    return true;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Returns the header of an open file; `undefined` if this process cannot use the file. */
+function usableHeader(fd: number, tables: readonly number[]): Header | undefined {
+  const header = readHeader(fd);
+  const isWhole = header !== undefined && fstatSync(fd).size === fileBytes(tables);
+  return isWhole && isUsable(header, identity(tables)) ? header : undefined;
 }
 
 function readHeader(fd: number): Header | undefined {

@@ -6,6 +6,7 @@ import { writeSync } from "node:fs";
 import { systemClock } from "../../../src/core/clock.ts";
 import { Refusal } from "../../../src/core/refusal.ts";
 import { openSharedFileStores } from "../../../src/stores/shared/open.ts";
+import { lockFile } from "../../../src/transport/linux/file-lock.ts";
 import { HAMMER_IDS, hammerDemands, SHARED_SETTINGS } from "../support/shared-settings.ts";
 
 const SLOW_MS = 1000;
@@ -13,7 +14,7 @@ const SLOW_MS = 1000;
 const BATCH = 2000;
 
 const [path = ""] = process.argv.slice(2);
-const { replay, buckets } = openSharedFileStores({ ...SHARED_SETTINGS, path }, systemClock);
+const { replay, buckets } = openSharedFileStores({ ...SHARED_SETTINGS, path }, systemClock, lockFile);
 const expiresAtMs = Math.ceil((systemClock.now() + 3_600_000) / 3_600_000) * 3_600_000 + 3_600_000;
 
 /** Returns false if the request was reserved before, or if the store refuses it because a killed process has not ended yet. */

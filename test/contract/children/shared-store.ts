@@ -5,13 +5,14 @@
  */
 import { Refusal } from "../../../src/core/refusal.ts";
 import { openSharedFileStores } from "../../../src/stores/shared/open.ts";
+import { lockFile } from "../../../src/transport/linux/file-lock.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import type { SharedCall, SharedResult } from "../support/shared-processes.ts";
 import { SHARED_SETTINGS } from "../support/shared-settings.ts";
 
 const [path = ""] = process.argv.slice(2);
 const clock = new ManualClock(0);
-const stores = openSharedFileStores({ ...SHARED_SETTINGS, path }, clock);
+const stores = openSharedFileStores({ ...SHARED_SETTINGS, path }, clock, lockFile);
 
 process.on("message", ({ id, nowMs, call }: SharedCall) => {
   clock.step(nowMs - clock.now());

@@ -72,6 +72,7 @@ export async function startSupervisor(options: GatewayOptions & { readonly worke
   const pool = new WorkerPool({
     count: workers,
     streams: events.streams,
+    answers: stores.answers,
     startMessage: (addresses) => startMessage(current, { addresses, mark: revocations.mark(), isFeedUp }),
     startProcess: startWorkerProcess,
     onChange: () => readiness.changed(),
@@ -93,7 +94,10 @@ export async function startSupervisor(options: GatewayOptions & { readonly worke
   const measureWorkers = () => pool.measure();
   const admin = openAdminListener(config, { readiness, metrics, hub: events.hub, stores, revoke, measureWorkers, log });
   undo.defer(() => admin.close());
-  metrics.beforeRender(() => events.hub.sample(metrics, PROTOCOL_NAMES));
+  metrics.beforeRender(() => {
+    stores.sample(metrics);
+    events.hub.sample(metrics, PROTOCOL_NAMES);
+  });
   const clockWatch = watchClock({ clock, log, metrics });
   undo.defer(() => clockWatch.stop());
   const telling = tellReadiness(pool, readiness);

@@ -12,6 +12,7 @@ import type { GatewayMetrics } from "../observe/metrics.ts";
 import { openStores, type Stores } from "../stores/open.ts";
 import { lockFile } from "../transport/linux/file-lock.ts";
 import type { FromWorker, ToWorker } from "../workers/messages.ts";
+import { RemoteAnswers } from "../workers/remote-answers.ts";
 import { RemoteStreams } from "../workers/remote-streams.ts";
 import { openBackend } from "./backend.ts";
 import { hubSettings, storeSettings } from "./options.ts";
@@ -80,6 +81,7 @@ class Worker {
   readonly #parts: WorkerParts;
   readonly #revocations: Revocations;
   readonly #streams: RemoteStreams;
+  readonly #answers: RemoteAnswers;
   readonly #stopped = Promise.withResolvers<number>();
   #stores: Stores | undefined;
   #backend: ReturnType<typeof openBackend> | undefined;
@@ -92,6 +94,7 @@ class Worker {
     this.#parts = parts;
     this.#revocations = new Revocations({ clock: systemClock, graceMs: config["push.grace_ms"], startMark: mark });
     this.#revocations.feedChanged(isFeedUp);
+    this.#answers = new RemoteAnswers((message) => parts.channel.send(message));
     this.#streams = new RemoteStreams({
       send: (message) => parts.channel.send(message),
       outbox: hubSettings(config).outbox,
@@ -106,7 +109,7 @@ class Worker {
   }
 
   receive(message: ToWorker): void {
-    if (this.#streams.receive(message)) return;
+    if (this.#streams.receive(message) || this.#answers.receive(message)) return;
     switch (message.type) {
       case "revoke":
         this.#revocations.revoke(message.revocation);
@@ -151,7 +154,8 @@ class Worker {
     const readiness = new Readiness();
     readiness.add(() => (this.#isReady ? [] : ["the supervisor is not ready"]));
     const requests = await openRequestPath(config, {
-      ...{ stores, backend, revocations: this.#revocations, readiness, log, metrics, clock },
+      stores: { ...stores, answers: this.#answers },
+      ...{ backend, revocations: this.#revocations, readiness, log, metrics, clock },
       streams: this.#streams,
       keys: openKeyRing(config),
       isStopping: () => this.#isStopping,

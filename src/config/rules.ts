@@ -35,13 +35,10 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    keys: ["workers.count", "stores.kind", "routes"],
+    keys: ["workers.count", "stores.kind"],
     violation(config) {
-      if (config["workers.count"] === 1) return undefined;
-      if (config["stores.kind"] === "redis") return "workers.count is above 1, expected 1 with stores.kind = redis";
-      const keeping = config.routes.find(({ keep_answer_ms }) => keep_answer_ms !== undefined);
-      if (keeping === undefined) return undefined;
-      return `workers.count is above 1, expected 1: the route ${keeping.message_type} has keep_answer_ms, and workers do not share kept answers`;
+      if (config["workers.count"] === 1 || config["stores.kind"] === "memory") return undefined;
+      return "workers.count is above 1, expected 1 with stores.kind = redis";
     },
   },
   {

@@ -1,3 +1,5 @@
+import type { AnswerAge, ClaimOutcome, KeyedRequest } from "../core/answers.ts";
+import type { BackendReply } from "../core/backend.ts";
 import type { Reason } from "../core/reasons.ts";
 import { Refusal, refuse } from "../core/refusal.ts";
 import type { Revocation } from "../core/sessions.ts";
@@ -31,6 +33,9 @@ export interface WorkerAddresses {
 /** Frames for streams of one worker: each frame with the numbers of its streams, in order. */
 export type FrameBatch = readonly (readonly [frame: Uint8Array, streams: readonly number[]])[];
 
+/** The outcome of a claim on a kept answer. The claim itself stays in the supervisor. */
+export type SentClaim = Exclude<ClaimOutcome, { kind: "first" }> | { readonly kind: "first"; readonly waited: boolean };
+
 export type ToWorker =
   | {
       readonly type: "start";
@@ -47,6 +52,9 @@ export type ToWorker =
   /** `mark`: the position after this revocation in the supervisor's log. The worker's log must have the same position. */
   | { readonly type: "revoke"; readonly revocation: Revocation; readonly mark: number }
   | { readonly type: "revocations lost"; readonly mark: number }
+  | { readonly type: "claimed"; readonly id: number; readonly outcome: SentClaim }
+  | { readonly type: "claim refused"; readonly id: number; readonly refusal: SentRefusal }
+  | { readonly type: "kept"; readonly id: number; readonly isStored: boolean }
   | { readonly type: "feed"; readonly isUp: boolean }
   | { readonly type: "ready"; readonly isReady: boolean }
   | { readonly type: "measure"; readonly id: number }
@@ -67,6 +75,10 @@ export type FromWorker =
   | { readonly type: "closed"; readonly id: number; readonly reason: Reason | undefined }
   | { readonly type: "poll"; readonly id: number; readonly admission: Admission; readonly request: PollRequest }
   | { readonly type: "cancel"; readonly id: number }
+  | { readonly type: "claim"; readonly id: number; readonly request: KeyedRequest; readonly leaseMs: number }
+  | { readonly type: "cancel claim"; readonly id: number }
+  | { readonly type: "keep"; readonly id: number; readonly reply: BackendReply; readonly age: AnswerAge }
+  | { readonly type: "release"; readonly id: number }
   | { readonly type: "measured"; readonly id: number; readonly metrics: readonly MetricSnapshot[] }
   | {
       readonly type: "state";

@@ -1,13 +1,16 @@
+import type { AnswerStore } from "../core/answers.ts";
 import { WorkerError } from "../core/start-error.ts";
 import type { EventStreams } from "../hub/event-streams.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { FromWorker, ToWorker, WorkerAddresses } from "./messages.ts";
+import { WorkerAnswers } from "./worker-answers.ts";
 import type { WorkerEnd, WorkerProcess } from "./worker-process.ts";
 import { WorkerStreams } from "./worker-streams.ts";
 
 export interface WorkerLinkParts {
   readonly index: number;
   readonly streams: EventStreams;
+  readonly answers: AnswerStore;
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
 }
 
@@ -15,20 +18,23 @@ export interface WorkerLinkParts {
 export class WorkerLink {
   readonly index: number;
   readonly streams: WorkerStreams;
+  readonly #answers: WorkerAnswers;
   readonly #process: WorkerProcess;
   readonly #started = Promise.withResolvers<WorkerAddresses>();
   readonly #measures = new Map<number, (metrics: readonly MetricSnapshot[]) => void>();
   #lastMeasure = 0;
   #notReady: readonly string[] = ["starting"];
 
-  constructor({ index, streams, startProcess }: WorkerLinkParts) {
+  constructor({ index, streams, answers, startProcess }: WorkerLinkParts) {
     this.index = index;
     this.#process = startProcess((message) => this.#receive(message));
     const send = (message: ToWorker) => this.#process.send(message);
     this.streams = new WorkerStreams({ streams, send, defer: queueMicrotask });
+    this.#answers = new WorkerAnswers(answers, send);
     this.ended = this.#process.ended.then((end) => {
       this.#notReady = ["not running"];
       this.streams.close();
+      this.#answers.close();
       for (const resolve of this.#measures.values()) resolve([]);
       this.#started.reject(new WorkerError(`a worker ended before it was ready: ${end.stderr || describeEnd(end)}`, false));
       return end;
@@ -73,7 +79,7 @@ export class WorkerLink {
   }
 
   #receive(message: FromWorker): void {
-    if (this.streams.receive(message)) return;
+    if (this.streams.receive(message) || this.#answers.receive(message)) return;
     switch (message.type) {
       case "started":
         this.#notReady = [];

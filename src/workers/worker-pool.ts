@@ -1,3 +1,4 @@
+import type { AnswerStore } from "../core/answers.ts";
 import { Backoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
@@ -10,6 +11,7 @@ import type { WorkerEnd, WorkerProcess } from "./worker-process.ts";
 export interface WorkerPoolParts {
   readonly count: number;
   readonly streams: EventStreams;
+  readonly answers: AnswerStore;
   /** Returns the message that starts a worker. `addresses`: those of the first worker; `undefined` for the first worker itself. */
   readonly startMessage: (addresses: WorkerAddresses | undefined) => ToWorker;
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
@@ -87,8 +89,8 @@ export class WorkerPool {
   }
 
   async #startOne(index: number, backoff = this.#newBackoff()): Promise<WorkerAddresses> {
-    const { streams, startProcess, startMessage, clock, onChange } = this.#parts;
-    const link = new WorkerLink({ index, streams, startProcess });
+    const { streams, answers, startProcess, startMessage, clock, onChange } = this.#parts;
+    const link = new WorkerLink({ index, streams, answers, startProcess });
     const startedMs = clock.monotonic();
     this.#links[index] = link;
     link.send(startMessage(this.#addresses));

@@ -22,7 +22,10 @@ const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: workers n
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 const WORKERS = 3;
 const SMALL = { "replay.entries_max": 10_000, "buckets.entries_max": 10_000, "session_cache.entries_max": 1000 };
-const ROUTES: Config["routes"] = [{ message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" }];
+const ROUTES: Config["routes"] = [
+  { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
+  { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room}/messages", keep_answer_ms: 600_000 },
+];
 const WAIT_MS_MAX = 15_000;
 
 let opened = new AsyncDisposableStack();
@@ -225,6 +228,20 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     for (const stream of streams) await until(() => stream.ended !== undefined, "the stream to end");
     expect(new Set(streams.map(({ ended }) => ended))).toEqual(new Set(["SHUTTING_DOWN"]));
     expect(Bun.spawnSync(["pgrep", "-P", String(process.pid), "-f", "main.ts worker"]).stdout.toString()).toBe("");
+  });
+
+  test("fifty attempts at one command are executed once, and all get the one answer", async () => {
+    const fixture = await Fixture.open();
+    const device = await fixture.login("ada@example.com");
+    const payload = new TextEncoder().encode(JSON.stringify({ room: "lobby", text: "hello" }));
+    const attempts = Array.from({ length: 50 }, async () => {
+      const request = await device.signer.sign("chat.message.send", payload, { idempotencyKey: "order-0001" });
+      const transport = createConnectTransport({ baseUrl: fixture.gateway.edgeUrl, httpVersion: "1.1" });
+      const { payloadBytes } = await createClient(GatewayService, transport).executeCommand(request);
+      return new TextDecoder().decode(payloadBytes);
+    });
+    expect(new Set(await Promise.all(attempts)).size).toBe(1);
+    expect(await metric(fixture.gateway, "sallyport_answers_total", '{outcome="kept"}')).toBe(1);
   });
 
   test("the metrics of all workers are added", async () => {

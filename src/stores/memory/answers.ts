@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { CLAIM_WAIT_MARGIN_MS } from "../../core/limits.ts";
 import { ClaimInFlight } from "../claim-in-flight.ts";
 import { type ClaimAttempt, waitForClaim } from "../claim-wait.ts";
-import { KeptAnswers } from "./kept-answers.ts";
+import { type KeptAnswer, KeptAnswers } from "./kept-answers.ts";
 
 export interface MemoryAnswerOptions extends AnswerBounds {
   readonly onEvicted?: OnEvicted | undefined;
@@ -42,7 +42,7 @@ export class MemoryAnswerStore implements AnswerStore {
 
   /** Frees the memory of expired answers. Returns the freed bytes. Call this method every second. */
   trim(): number {
-    return this.#kept.trim(this.#clock.now());
+    return this.#kept.trim({ wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonic() });
   }
 
   claim(request: KeyedRequest, leaseMs: number, signal: AbortSignal): ClaimOutcome | Promise<ClaimOutcome> {
@@ -60,7 +60,7 @@ export class MemoryAnswerStore implements AnswerStore {
       return claim.fingerprint === fingerprint ? { kind: "busy", end: () => claim.end() } : { kind: "reused" };
     }
     const kept = this.#kept.get(name);
-    if (kept !== undefined && asOfMs <= kept.age.keptUntilMs) {
+    if (kept !== undefined && isInTime(kept, asOfMs, nowMs)) {
       return kept.fingerprint === fingerprint ? { kind: "kept", reply: kept.reply, waited: false } : { kind: "reused" };
     }
     if (kept !== undefined) this.#kept.remove(name);
@@ -72,8 +72,9 @@ export class MemoryAnswerStore implements AnswerStore {
   #holderOf(name: string, { deviceSessionId, fingerprint }: KeyedRequest, own: LeasedClaim): AnswerClaim {
     return {
       keep: (reply, age) => {
-        const isStored =
-          this.#mayKeep(name, own) && this.#kept.add({ name, deviceSessionId, fingerprint, reply: compact(reply), age });
+        const clockOffsetMs = this.#clock.monotonic() - this.#clock.now();
+        const answer = { name, deviceSessionId, fingerprint, reply: compact(reply), age, clockOffsetMs };
+        const isStored = this.#mayKeep(name, own) && this.#kept.add(answer);
         this.#end(name, own, reply);
         return isStored;
       },
@@ -91,6 +92,14 @@ export class MemoryAnswerStore implements AnswerStore {
     if (this.#claims.get(name) === own) this.#claims.delete(name);
     own.settle(reply);
   }
+}
+
+/**
+ * Whether a request gets the answer. It is enough if the request is in time on one clock: if the wall clock was set ahead since the answer,
+ * the request still arrives soon after it.
+ */
+function isInTime({ age: { keptUntilMs }, clockOffsetMs }: KeptAnswer, asOfMs: number, monotonicMs: number): boolean {
+  return asOfMs <= keptUntilMs || monotonicMs <= keptUntilMs + clockOffsetMs;
 }
 
 /** Copies the payload if it is part of a larger buffer, so that the store does not keep the whole buffer in memory. */

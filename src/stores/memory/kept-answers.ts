@@ -11,7 +11,12 @@ export interface KeptAnswer {
   readonly fingerprint: string;
   readonly reply: BackendReply;
   readonly age: AnswerAge;
+  /** The monotonic clock minus the wall clock, when the answer was stored. It shows later how far the wall clock was set. */
+  readonly clockOffsetMs: number;
 }
+
+/** The time on both clocks, in ms. */
+export type Now = Readonly<Record<"wallMs" | "monotonicMs", number>>;
 
 /** A kept answer and its size. */
 interface Entry {
@@ -100,11 +105,14 @@ export class KeptAnswers {
     this.#bytes -= bytes;
   }
 
-  /** Deletes the answers that have expired. Returns the freed bytes. */
-  trim(nowMs: number): number {
+  /**
+   * Deletes the answers that have expired. Returns the freed bytes. An answer expires when its time has come on both clocks, so a wall clock
+   * that was set ahead for a while deletes no answer too early.
+   */
+  trim(now: Now): number {
     const bytesBefore = this.#bytes;
     for (const { fifo } of this.#byAge.values()) {
-      for (let first = fifo.first; first !== undefined && first.answer.age.storedUntilMs <= nowMs; first = fifo.first) {
+      for (let first = fifo.first; first !== undefined && isExpired(first.answer, now); first = fifo.first) {
         this.remove(first.answer.name);
       }
     }
@@ -132,6 +140,10 @@ export class KeptAnswers {
     }
     return oldest;
   }
+}
+
+function isExpired({ age: { storedUntilMs }, clockOffsetMs }: KeptAnswer, { wallMs, monotonicMs }: Now): boolean {
+  return storedUntilMs <= wallMs && storedUntilMs + clockOffsetMs <= monotonicMs;
 }
 
 function isOver(entries: number, bytes: number, { entriesMax, bytesMax }: AnswerBounds): boolean {

@@ -217,6 +217,30 @@ describe("the age of a kept answer", () => {
     expect(bench.executions).toHaveLength(1);
   });
 
+  test("does not depend on a wall clock that is set ahead, for good or for a while", async () => {
+    const bench = await answered();
+    bench.clock.step(10 * KEEP_MS);
+    bench.answers.trim();
+    expect(await bench.send()).toBe("kept 1");
+    bench.clock.advance(KEEP_MS);
+    expect(await bench.send()).toBe("kept 1");
+    bench.clock.step(-10 * KEEP_MS);
+    bench.answers.trim();
+    expect(await bench.send()).toBe("kept 1");
+    expect(bench.executions).toHaveLength(1);
+  });
+
+  test("does not end before a request that was signed in time is too old on a wall clock that was set back", async () => {
+    const bench = await answered();
+    bench.clock.step(-KEEP_MS);
+    bench.clock.advance(2 * KEEP_MS);
+    bench.answers.trim();
+    expect(await bench.send()).toBe("kept 1");
+    bench.clock.advance(WINDOW_MS + MARGIN_MS);
+    bench.answers.trim();
+    expect(bench.answers.entries).toBe(0);
+  });
+
   test("ends: the answer is deleted when no request in time can be fresh", async () => {
     const bench = await answered();
     bench.clock.advance(KEEP_MS + WINDOW_MS + MARGIN_MS - 1);

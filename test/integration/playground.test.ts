@@ -27,8 +27,13 @@ afterAll(async () => {
 });
 
 /** For answers without a body, which the raw connection would wait for. */
-async function viaFetch(url: string, { method = "GET", path, headers = {} }: RawRequest): Promise<RawAnswer> {
-  const answer = await fetch(url + path, { method, headers, ...{ tls: { rejectUnauthorized: false } } });
+async function viaFetch(url: string, { method = "GET", path, headers = {}, body }: RawRequest): Promise<RawAnswer> {
+  const answer = await fetch(url + path, {
+    method,
+    headers,
+    body: body === undefined ? null : String(body),
+    ...{ tls: { rejectUnauthorized: false } },
+  });
   return { status: answer.status, headers: Object.fromEntries(answer.headers), body: Buffer.from(await answer.bytes()) };
 }
 
@@ -180,14 +185,30 @@ test("a large body of a dev call is refused", async () => {
   expect(answer.status).toBe(413);
 });
 
-test("a restart keeps the ports and the signing key", async () => {
-  const keys = async () => (await fetch(`${own.edgeUrl}/.well-known/jwks.json`)).text();
+test.each([
+  ["one port", () => one],
+  ["own port", () => own],
+  ["one port with TLS", () => secure],
+])("a restart keeps the ports and the signing key: %s", async (_name, process) => {
+  const { edgeUrl, adminUrl, logged } = process();
+  const keys = async () => (await viaFetch(edgeUrl, { path: "/.well-known/jwks.json" })).body.toString();
   const before = await keys();
-  const answer = await fetch(own.edgeUrl + RESTART, { method: "POST", headers: JSON_TYPE, body: "{}" });
-  expect(answer.status).toBe(202);
-  await until(() => own.logged().split("gateway started").length === 3, "the gateway to start again");
+  expect(await viaFetch(edgeUrl, { method: "POST", path: RESTART, headers: JSON_TYPE, body: "{}" })).toMatchObject({
+    status: 202,
+  });
+  await until(() => logged().split("gateway started").length === 3, "the gateway to start again");
   expect(await keys()).toBe(before);
-  expect((await fetch(`${own.adminUrl}/metrics`)).status).toBe(200);
+  expect((await fetch(`${adminUrl}/metrics`)).status).toBe(200);
+});
+
+test("no CORS setting opens the dev calls to pages of other origins", async () => {
+  const open = await startDevProcess("cors.origins=*");
+  const headers = { origin: "https://evil.example" };
+  expect((await fetch(`${open.edgeUrl}/.well-known/jwks.json`, { headers })).status).toBe(200);
+  for (const path of DEV_CALLS) expect((await fetch(open.edgeUrl + path, { headers })).status).toBe(403);
+  const post = { method: "POST", headers: { ...headers, ...JSON_TYPE }, body: "{}" };
+  for (const path of [...DEV_CALLS, RESTART]) expect((await fetch(open.edgeUrl + path, post)).status).toBe(403);
+  await open.stop();
 });
 
 test("every call of the page is charged to the budget of public calls", async () => {

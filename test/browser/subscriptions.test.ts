@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { until } from "../support/until.ts";
 import { type Device, metric } from "../support/world.ts";
@@ -15,6 +15,7 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "subscriptions in Chro
     browser = await openBrowserWorld(ENTRY);
   });
   afterAll(() => browser.close());
+  beforeEach(() => until(async () => (await streams()) === 0, "the streams of the test before to close"));
 
   /** Tabs of one browser profile, and a device. */
   async function openTabs(count: number) {
@@ -36,9 +37,9 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "subscriptions in Chro
     return page.call("listen", browser.world.gateway.edgeUrl, session, { reconnectMs: 100, ...streams }, count);
   }
 
-  async function send(device: Device, from: number, count: number): Promise<void> {
+  async function send(device: Device, from: number, count: number, text = ""): Promise<void> {
     for (let n = from; n < from + count; n++) {
-      await browser.world.push({ user_id: device.userId, event_type: "test.number", payload: { n } });
+      await browser.world.push({ user_id: device.userId, event_type: "test.number", payload: { n, text } });
     }
   }
 
@@ -72,6 +73,24 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "subscriptions in Chro
       await context.close();
     },
   );
+
+  test("xhr: a stream whose text has grown to the limit is resumed, and every event arrives once", async () => {
+    const { device, context, tabs } = await openTabs(1);
+    const [page] = tabs;
+    if (page === undefined) throw new Error("one page expected");
+    await listen(page, device, { transports: ["xhr"] });
+    await isLive(page);
+    const opened = () => metric(browser.world.gateway, "sallyport_resumes_total", '{outcome="whole"}');
+    const before = await opened();
+    // Few at a time: the replay buffer of the gateway holds 256 KiB.
+    for (let n = 0; n < 130; n++) {
+      await send(device, n, 1, "x".repeat(60_000));
+      if (n % 2 === 1) await receives(page, n + 1);
+    }
+    await receives(page, 130);
+    expect(await opened()).toBeGreaterThan(before);
+    await context.close();
+  });
 
   test("many listeners of a page share one stream", async () => {
     const { device, context, tabs } = await openTabs(1);

@@ -339,6 +339,7 @@ describe("an end for good", () => {
     fixture.start(opener);
     await fixture.timing.advance(60_000);
     expect(opened.length).toBe(3);
+    expect(Math.min(...fixture.delays)).toBeGreaterThanOrEqual(1000);
     expect(fixture.state).toBe("ended");
     expect(fixture.states.at(-1)?.detail.error).toBe(revoked.error);
     expect([fixture.timing.pending, fixture.connectivity.watchers]).toEqual([0, 0]);

@@ -14,6 +14,13 @@ export interface WorkerLinkParts {
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
 }
 
+/** A worker reports once a second. After so many ticks without a message it is not ready. */
+const LATE_TICKS = 4;
+/** After so many ticks without a message, a worker is replaced. What the supervisor sends to it is kept in memory until then. */
+const SILENT_TICKS_MAX = 10;
+/** As `SILENT_TICKS_MAX`, for a worker that is starting. */
+const START_TICKS_MAX = 60;
+
 /** One run of one worker, in the supervisor: its process, its streams, and what it last reported. */
 export class WorkerLink {
   readonly index: number;
@@ -23,7 +30,10 @@ export class WorkerLink {
   readonly #started = Promise.withResolvers<WorkerAddresses>();
   readonly #measures = new Map<number, (metrics: readonly MetricSnapshot[]) => void>();
   #lastMeasure = 0;
+  #hasStarted = false;
   #notReady: readonly string[] = ["starting"];
+  /** Number of calls of `tick` since the last message of the worker. */
+  #silentTicks = 0;
 
   constructor({ index, streams, answers, startProcess }: WorkerLinkParts) {
     this.index = index;
@@ -57,7 +67,15 @@ export class WorkerLink {
 
   /** The reasons why the worker is not ready. */
   get notReady(): readonly string[] {
-    return this.#notReady;
+    return this.#hasStarted && this.#silentTicks >= LATE_TICKS ? ["does not respond"] : this.#notReady;
+  }
+
+  /**
+   * Call this once a second. Returns whether the worker has been silent for so long that it must be replaced. Ticks are counted, not time: a
+   * supervisor that was suspended itself must not replace its workers.
+   */
+  tick(): boolean {
+    return ++this.#silentTicks >= (this.#hasStarted ? SILENT_TICKS_MAX : START_TICKS_MAX);
   }
 
   /** Sends a message after all frames before it. */
@@ -79,10 +97,12 @@ export class WorkerLink {
   }
 
   #receive(message: FromWorker): void {
+    this.#silentTicks = 0;
     if (this.streams.receive(message) || this.#answers.receive(message)) return;
     switch (message.type) {
       case "started":
         this.#notReady = [];
+        this.#hasStarted = true;
         this.#started.resolve(message.addresses);
         return;
       case "failed":

@@ -27,6 +27,8 @@ const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 10_000;
 /** A worker that ran for this long starts again without a long delay, in ms. */
 const PROVEN_MS = 10_000;
+/** Interval at which the workers are watched, in ms. */
+const WATCH_MS = 1000;
 /** Maximum time for which metrics wait for a worker, in ms. */
 const MEASURE_MS_MAX = 1000;
 
@@ -36,6 +38,7 @@ export class WorkerPool {
   readonly #links: (WorkerLink | undefined)[];
   #addresses: WorkerAddresses | undefined;
   #isStopping = false;
+  #watching: Timer | undefined;
 
   constructor(parts: WorkerPoolParts) {
     this.#parts = parts;
@@ -44,6 +47,7 @@ export class WorkerPool {
 
   /** Starts all workers. Resolves to the addresses that they share. Rejects with `WorkerError` if one cannot start. */
   async start(): Promise<WorkerAddresses> {
+    this.#watching = setInterval(() => this.#watch(), WATCH_MS);
     let addresses: WorkerAddresses | undefined;
     for (let index = 0; index < this.#parts.count; index++) addresses = await this.#startOne(index);
     if (addresses === undefined) throw new RangeError("a pool has at least one worker");
@@ -73,6 +77,7 @@ export class WorkerPool {
   /** Tells the workers to stop. Resolves when all have ended. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    clearInterval(this.#watching);
     this.broadcast({ type: "stop" });
     await Promise.all(this.#running().map(({ ended }) => ended));
   }
@@ -80,8 +85,18 @@ export class WorkerPool {
   /** Ends the workers that still run. */
   async close(): Promise<void> {
     this.#isStopping = true;
+    clearInterval(this.#watching);
     for (const link of this.#running()) link.kill();
     await Promise.all(this.#running().map(({ ended }) => ended));
+  }
+
+  /** Kills the workers that do not respond. Their ends start them again. */
+  #watch(): void {
+    for (const link of this.#running()) {
+      if (!link.tick()) continue;
+      this.#parts.log.error("worker does not respond", { worker: link.index });
+      link.kill();
+    }
   }
 
   #running(): WorkerLink[] {

@@ -99,13 +99,13 @@ class Fixture {
     return Promise.all(Array.from({ length: WORKERS }, (_, worker) => of(worker)));
   }
 
-  /** Kills one worker process. */
-  async killWorker(): Promise<void> {
+  /** Sends a signal to the oldest worker process. */
+  signalWorker(signal: NodeJS.Signals): void {
     const children = Bun.spawnSync(["pgrep", "-P", String(process.pid), "-f", "main.ts worker"])
       .stdout.toString()
       .trim()
       .split("\n");
-    process.kill(Number(children[0]), "SIGKILL");
+    process.kill(Number(children[0]), signal);
   }
 }
 
@@ -202,7 +202,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     const streams = await Promise.all(Array.from({ length: 12 }, () => fixture.subscribe(device)));
     await fixture.send(device, 5);
     for (const stream of streams) await until(() => receivedSequence(stream).length === 5, "five events");
-    await fixture.killWorker();
+    fixture.signalWorker("SIGKILL");
     await until(() => streams.some(({ ended }) => ended !== undefined), "streams of the killed worker to end");
     await fixture.send(device, 5);
     for (const lost of streams.filter(({ ended }) => ended !== undefined)) {
@@ -219,6 +219,24 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     expect(fixture.logged()).toContain('"msg":"worker ended"');
     expect(fixture.logged()).toContain('"signal":"SIGKILL"');
   });
+
+  test("a worker that hangs is reported, and replaced after ten seconds; its clients resume at the others", async () => {
+    const fixture = await Fixture.open();
+    const device = await fixture.login("ada@example.com");
+    const streams = await Promise.all(Array.from({ length: 9 }, () => fixture.subscribe(device)));
+    await fixture.send(device, 1);
+    await until(() => streams.every((stream) => receivedSequence(stream).length === 1), "the event");
+    const readyz = async () => (await fetch(`${fixture.gateway.adminUrl}/readyz`)).text();
+    const [before] = await fixture.spread();
+    fixture.signalWorker("SIGSTOP");
+    await until(async () => (await readyz()).includes("does not respond"), "the report", WAIT_MS_MAX);
+    const restarts = () => metric(fixture.gateway, "sallyport_worker_restarts_total");
+    await until(async () => (await restarts()) === 1, "the end of the worker", WAIT_MS_MAX);
+    const cut = () => streams.filter(({ ended }) => ended !== undefined);
+    await until(() => cut().length === before, "the end of its streams");
+    await until(async () => (await readyz()) === '{"status":"ready"}', "another worker", WAIT_MS_MAX);
+    for (const { lastId } of cut()) expect(isResumed(await fixture.subscribe(device, lastId))).toBe(true);
+  }, 40_000);
 
   test("a stop ends every stream with SHUTTING_DOWN, and leaves no process", async () => {
     const fixture = await Fixture.open();

@@ -30,12 +30,14 @@ export class LocalStreams implements EventStreams {
 
   async poll(admission: Admission, request: PollRequest, signal: AbortSignal): Promise<PollAnswer> {
     const { hub, clock, historyFilled } = this.#parts;
+    const startedMs = clock.monotonic();
     await historyFilled();
+    // The wait for the history is part of the wait of the poll. Otherwise the answer could come after the client's timeout.
+    const leftMs = request.waitMs - (clock.monotonic() - startedMs);
     const collector = new EventCollector(request);
     const poll = hub.poll(admission, collector);
     try {
-      const startedMs = clock.monotonic();
-      if (!collector.isReady) await this.#wait(collector, request.waitMs, signal);
+      if (!collector.isReady) await this.#wait(collector, leftMs, signal);
       return { frames: signal.aborted ? [] : hub.answer(poll), waitedMs: clock.monotonic() - startedMs };
     } finally {
       collector.cancel();

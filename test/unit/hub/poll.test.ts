@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import { type GatewayEvent, GatewayEventSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import type { Hub } from "../../../src/hub/hub.ts";
+import { LocalStreams } from "../../../src/hub/local-streams.ts";
 import type { Poll } from "../../../src/hub/poll.ts";
 import { FRAME_HEADER_BYTES } from "../../../src/rpc/frame.ts";
 import { collect, createHub, event, HEARTBEAT_MS, refusalOf, shutDown } from "./support/hub-fixture.ts";
@@ -294,4 +295,22 @@ describe("a poll while the history is filled after a start", () => {
     hub.endFill();
     expect(typesOf(answer(hub, waiting))).toEqual(["gateway.server_time", "gateway.resync"]);
   });
+});
+
+test("the wait for the history is part of the wait of a poll", async () => {
+  const { hub, clock } = createHub();
+  const historyFilled = async () => clock.advance(5000);
+  const streams = new LocalStreams({ hub, clock, historyFilled, defer: setImmediate });
+  const admission = {
+    deviceSessionId: "s-1",
+    userId: "u-1",
+    peerNetwork: "192.0.2.1",
+    mark: 0,
+    requestId: "r",
+    resumeAfter: undefined,
+  };
+  const request = { codec: "proto", protocol: "connect", eventsMax: 1, bytesMax: 1000, waitMs: 5000 } as const;
+  const answered = streams.poll(admission, request, new AbortController().signal);
+  const first = await Promise.race([answered, Bun.sleep(2000).then(() => undefined)]);
+  expect([first?.frames.length, first?.waitedMs]).toEqual([1, 5000]);
 });

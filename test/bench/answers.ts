@@ -27,7 +27,7 @@ export const answers: Benchmark = {
   about:
     "CPU that keep_answer_ms costs per command with answers in memory, over a call of the backend alone, and the memory of an answer",
   async run(scale: Scale): Promise<readonly Figure[]> {
-    const { rounds, live } = scale === "full" ? { rounds: 60, live: 50_000 } : { rounds: 3, live: 2000 };
+    const { rounds, live } = scale === "full" ? { rounds: 60, live: 50_000 } : { rounds: 5, live: 20_000 };
     const store = new MemoryAnswerStore(systemClock, { entriesMax: live, bytesMax: 1024 ** 3 });
     const ports = portsOf(store);
     const bytesEach = await fill(ports, live);

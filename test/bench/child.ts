@@ -50,9 +50,9 @@ export async function startChild(name: string, parameters: object = {}): Promise
 /** Called in the child: reports that it is ready, then answers questions. */
 export function answerParent(ready: Child["ready"], more: Answers = {}): void {
   const answers: Answers = { cpu: cpuMicros, memory: residentBytes, ...more };
-  process.on("message", (question: string) => {
+  process.on("message", async (question: string) => {
     if (question === "stop") process.exit(0);
-    process.send?.({ answer: answers[question]?.() });
+    process.send?.({ answer: await answers[question]?.() });
   });
   // A benchmark that is killed must not leave its children running.
   process.on("disconnect", () => process.exit(0));

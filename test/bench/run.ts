@@ -15,6 +15,7 @@ import { polls } from "./polls.ts";
 import { push } from "./push.ts";
 import { rpc } from "./rpc.ts";
 import { slowReader } from "./slow-reader.ts";
+import { workers } from "./workers.ts";
 
 export const BENCHMARKS: readonly Benchmark[] = [
   execute,
@@ -27,6 +28,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   slowReader,
   memory,
   polls,
+  workers,
   amplification,
 ];
 

@@ -5,6 +5,7 @@ const MAIN = join(import.meta.dir, "../../src/main.ts");
 
 /** `sallyport serve` in its own process, so that its memory is what an operator sees. */
 export interface Served {
+  readonly pid: number;
   readonly edgeUrl: string;
   readonly grpcUrl: string;
   readonly adminUrl: string;
@@ -15,12 +16,16 @@ export interface Served {
   stop(): Promise<void>;
 }
 
+/** A stop is immediate: without these settings, `serve` drains first. */
+const QUICK_STOP = { "shutdown.drain_ms": "0", "shutdown.spread_ms": "0" };
+
 export async function serve(settings: Readonly<Record<string, string>>): Promise<Served> {
-  const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+  const flags = Object.entries({ ...QUICK_STOP, ...settings }).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
   const child = Bun.spawn([process.execPath, MAIN, "serve", ...flags], { stdout: "pipe", stderr: "inherit" });
   const { edge, grpc, admin } = await addressesIn(child.stdout);
   await until(async () => (await fetch(`${admin}/readyz`)).ok, "the gateway to be ready");
   return {
+    pid: child.pid,
     edgeUrl: edge,
     grpcUrl: grpc,
     adminUrl: admin,

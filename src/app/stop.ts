@@ -15,8 +15,11 @@ export interface StopSettings {
 export interface StopParts {
   readonly settings: StopSettings;
   readonly hub: Pick<Hub, "refuseStreams" | "endStreams">;
-  /** Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. */
-  readonly drainListeners: () => Promise<void>;
+  /**
+   * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams`: how many streams the gateway
+   * had when they began to end.
+   */
+  readonly drainListeners: (streams: number) => Promise<void>;
   /** Closes all parts of the gateway. */
   readonly close: () => Promise<void>;
   readonly readiness: Readiness;
@@ -58,22 +61,22 @@ export class Stop {
       log.info("gateway draining", { drain_ms: drainMs });
       await sleep(drainMs);
     }
-    await spread(hub, spreadMs, { clock, sleep });
+    const streams = await spread(hub, spreadMs, { clock, sleep });
     this.#phase = "stopping";
     hub.endStreams();
-    const inTime = await within(deadlineMs, drainListeners());
+    const inTime = await within(deadlineMs, drainListeners(streams));
     await close();
     log.info("gateway stopped", { in_time: inTime });
     return inTime;
   }
 }
 
-/** Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect in the same instant. */
+/** Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect in the same instant. Returns their number. */
 async function spread(
   hub: StopParts["hub"],
   spreadMs: number,
   { clock, sleep }: Pick<StopParts, "clock" | "sleep">,
-): Promise<void> {
+): Promise<number> {
   const total = hub.refuseStreams();
   const startedMs = clock.monotonic();
   let ended = 0;
@@ -83,6 +86,7 @@ async function spread(
     ended = due;
     await sleep(Math.min(SPREAD_STEP_MS, spreadMs - elapsedMs));
   }
+  return total;
 }
 
 /** Resolves to `true` if `work` succeeds within `ms`. Resolves to `false` if `work` fails or takes longer. */

@@ -122,7 +122,7 @@ export async function startSupervisor(options: GatewayOptions & { readonly worke
         settings: stopSettings(config),
         ...{ hub: events.hub, readiness, clock, log },
         sleep: (ms) => Bun.sleep(ms),
-        drainListeners: () => pool.stop(),
+        drainListeners: (streams) => pool.stop(streams),
         close: () => running.disposeAsync(),
       });
       return stopped;

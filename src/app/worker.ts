@@ -133,6 +133,7 @@ class Worker {
         this.#backend?.adoptBudgets(message.config as Config);
         return;
       case "stop":
+        this.#streams.noteShutdown(message.streams);
         void this.#stop();
         return;
     }

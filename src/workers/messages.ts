@@ -59,7 +59,8 @@ export type ToWorker =
   | { readonly type: "ready"; readonly isReady: boolean }
   | { readonly type: "measure"; readonly id: number }
   | { readonly type: "budgets"; readonly config: unknown }
-  | { readonly type: "stop" };
+  /** `streams`: how many streams the gateway had when they began to end. */
+  | { readonly type: "stop"; readonly streams: number };
 
 export type FromWorker =
   | { readonly type: "started"; readonly addresses: WorkerAddresses }

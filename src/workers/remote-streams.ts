@@ -35,6 +35,8 @@ export class RemoteStreams implements EventStreams {
   readonly #opening = new Map<number, Waiting<void>>();
   readonly #polls = new Map<number, Waiting<PollAnswer>>();
   #lastId = 0;
+  /** Number of streams of the whole gateway when the shutdown began. */
+  #streamsAtShutdown = 0;
 
   constructor(parts: RemoteStreamsParts) {
     this.#parts = parts;
@@ -77,6 +79,11 @@ export class RemoteStreams implements EventStreams {
       this.#parts.send({ type: "poll", id, admission, request });
       if (signal.aborted) onAbort();
     }).finally(() => signal.removeEventListener("abort", onAbort));
+  }
+
+  /** Call this when the gateway stops, with the number of streams that it had. More streams get longer delays. */
+  noteShutdown(streams: number): void {
+    this.#streamsAtShutdown = streams;
   }
 
   shuttingDown(): Refusal {
@@ -128,7 +135,7 @@ export class RemoteStreams implements EventStreams {
   }
 
   #refusal(reason: "SHUTTING_DOWN" | "SLOW_CONSUMER"): Refusal {
-    const retryAfterMs = retryDelayMs(reason, this.#streams.size, this.#parts.random);
+    const retryAfterMs = retryDelayMs(reason, this.#streamsAtShutdown, this.#parts.random);
     return refuse(reason, retryAfterMs === undefined ? {} : { retryAfterMs });
   }
 

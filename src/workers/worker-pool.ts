@@ -74,11 +74,11 @@ export class WorkerPool {
     return all;
   }
 
-  /** Tells the workers to stop. Resolves when all have ended. */
-  async stop(): Promise<void> {
+  /** Tells the workers to stop. Resolves when all have ended. `streams`: how many streams the gateway had when they began to end. */
+  async stop(streams: number): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#watching);
-    this.broadcast({ type: "stop" });
+    this.broadcast({ type: "stop", streams });
     await Promise.all(this.#running().map(({ ended }) => ended));
   }
 

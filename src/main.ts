@@ -25,8 +25,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "--version": () => import("./cli/version.ts"),
 };
 
-/** The commands of the client. They do not load the gateway. SIGHUP ends them, because they have nothing to reload. */
+/** The commands of the client, and `health`. They do not load the gateway. SIGHUP ends them, because they have nothing to reload. */
 const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
+  health: () => import("./cli/health.ts"),
   login: () => import("./cli/login.ts"),
   call: () => import("./cli/call.ts"),
   listen: () => import("./cli/listen.ts"),
@@ -41,6 +42,7 @@ const USAGE = `usage: sallyport <command> [OPTION …]
   dev         start the gateway with an embedded backend, for development
   demo        run a demonstration with two clients, in a few seconds
   keygen      generate a signing key
+  health      check that a gateway is alive, or ready
   version     print the versions of Sallyport and Bun
 
 The client of a gateway:

@@ -22,7 +22,7 @@ import {
 import { encodeFrame } from "./frame.ts";
 import type { HeaderReader } from "./http.ts";
 import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
-import { constantHeaders, replyHeaders } from "./metadata.ts";
+import { constantHeaders, constantStreamHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
 // The Connect protocol is specified at https://connectrpc.com/docs/protocol.
@@ -82,7 +82,7 @@ function withTrailers<H extends Headers | Readonly<Record<string, string>>>(head
 }
 
 const streamContentTypes = { proto: contentTypeStreamProto, json: contentTypeStreamJson };
-const streamHeaders = constantHeaders(streamContentTypes);
+const streamHeaders = constantStreamHeaders(streamContentTypes);
 
 /**
  * The streaming protocol of Connect ("Streaming-Request", "Streaming-Response"): framed messages, then an EndStreamResponse in

@@ -14,7 +14,7 @@ import type { CodecName } from "./codec.ts";
 import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import { grpcTimeoutMs } from "./grpc.ts";
 import type { HttpReply, ResponseHeaders } from "./http.ts";
-import { constantHeaders, replyHeaders } from "./metadata.ts";
+import { type ConstantHeaders, constantHeaders, constantStreamHeaders, replyHeaders } from "./metadata.ts";
 import type { BodyForm, ProtocolName, ReplyMetadata, StreamEnd, StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
 // gRPC-Web frames messages as gRPC does. The last frame of the body contains the trailers.
@@ -37,14 +37,17 @@ class GrpcWeb implements UnaryProtocol, StreamProtocol {
   readonly requestForm: BodyForm;
   readonly responseForm: BodyForm;
   readonly timeoutMs = grpcTimeoutMs;
-  readonly #replyHeaders: Readonly<Record<CodecName, Readonly<Record<string, string>>>>;
+  readonly #unaryHeaders: ConstantHeaders;
+  readonly #streamHeaders: ConstantHeaders;
 
   constructor(requestForm: BodyForm, responseForm: BodyForm) {
     this.name = responseForm === "base64" ? "grpc-web-text" : "grpc-web";
     this.contentTypes = requestForm === "base64" ? textTypes : binaryTypes;
     this.requestForm = requestForm;
     this.responseForm = responseForm;
-    this.#replyHeaders = constantHeaders({ ...binaryTypes, ...(responseForm === "base64" && textTypes) });
+    const types = { ...binaryTypes, ...(responseForm === "base64" && textTypes) };
+    this.#unaryHeaders = constantHeaders(types);
+    this.#streamHeaders = constantStreamHeaders(types);
   }
 
   checkHeaders(): void {}
@@ -52,16 +55,20 @@ class GrpcWeb implements UnaryProtocol, StreamProtocol {
   reply(message: Uint8Array, codec: CodecName, metadata: ReplyMetadata): HttpReply {
     const data = encodeFrame(metadata.encoding === undefined ? 0 : FLAG_COMPRESSED, message);
     const frames = [inForm(this.responseForm, data), trailerFrame(this.responseForm, undefined, metadata.trailer)];
-    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body: Buffer.concat(frames) };
+    return { kind: "complete", status: 200, headers: this.#replyHeaders(codec, metadata), body: Buffer.concat(frames) };
   }
 
   replyError(error: ConnectError, codec: CodecName, metadata: ReplyMetadata): HttpReply {
     const body = trailerFrame(this.responseForm, error, metadata.trailer);
-    return { kind: "complete", status: 200, headers: this.streamHeaders(codec, metadata), body };
+    return { kind: "complete", status: 200, headers: this.#replyHeaders(codec, metadata), body };
   }
 
   streamHeaders(codec: CodecName, metadata: ReplyMetadata): ResponseHeaders {
-    return replyHeaders(this.#replyHeaders[codec], metadata, this.headers.encoding);
+    return replyHeaders(this.#streamHeaders[codec], metadata, this.headers.encoding);
+  }
+
+  #replyHeaders(codec: CodecName, metadata: ReplyMetadata): ResponseHeaders {
+    return replyHeaders(this.#unaryHeaders[codec], metadata, this.headers.encoding);
   }
 
   streamEnd(error: ConnectError | undefined, trailer: Headers | undefined): StreamEnd {

@@ -9,12 +9,13 @@ import {
 } from "@connectrpc/connect/protocol-grpc";
 import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
-import { constantHeaders, replyHeaders } from "./metadata.ts";
+import { constantHeaders, constantStreamHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
 // gRPC frames messages, and sends the status in HTTP trailers. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
-const headers = constantHeaders(contentTypes);
+const unaryHeaders = constantHeaders(contentTypes);
+const streamHeaders = constantStreamHeaders(contentTypes);
 const NO_BYTES = new Uint8Array(0);
 
 export const grpc: UnaryProtocol & StreamProtocol = {
@@ -34,7 +35,7 @@ export const grpc: UnaryProtocol & StreamProtocol = {
     return {
       kind: "complete",
       status: 200,
-      headers: this.streamHeaders(codec, metadata),
+      headers: replyHeaders(unaryHeaders[codec], metadata, this.headers.encoding),
       body: encodeFrame(metadata.encoding === undefined ? 0 : FLAG_COMPRESSED, message),
       trailers: setTrailerStatus(new Headers(metadata.trailer), undefined),
     };
@@ -43,13 +44,13 @@ export const grpc: UnaryProtocol & StreamProtocol = {
     return {
       kind: "complete",
       status: 200,
-      headers: this.streamHeaders(codec, metadata),
+      headers: replyHeaders(unaryHeaders[codec], metadata, this.headers.encoding),
       body: NO_BYTES,
       trailers: setTrailerStatus(new Headers(metadata.trailer), error),
     };
   },
   streamHeaders(codec, metadata) {
-    return replyHeaders(headers[codec], metadata, this.headers.encoding);
+    return replyHeaders(streamHeaders[codec], metadata, this.headers.encoding);
   },
   streamEnd(error, trailer) {
     return { frame: undefined, trailers: setTrailerStatus(new Headers(trailer), error) };

@@ -3,10 +3,23 @@ import type { ResponseHeaders } from "./http.ts";
 import type { ReplyMetadata } from "./protocol.ts";
 
 type Constant = Readonly<Record<string, string>>;
+export type ConstantHeaders = Readonly<Record<CodecName, Constant>>;
 
 /** Returns, for each codec, the response headers that are the same for every call. */
-export function constantHeaders(contentTypes: Readonly<Record<CodecName, string>>): Readonly<Record<CodecName, Constant>> {
+export function constantHeaders(contentTypes: Readonly<Record<CodecName, string>>): ConstantHeaders {
   return { proto: { "content-type": contentTypes.proto }, json: { "content-type": contentTypes.json } };
+}
+
+/**
+ * Headers of streaming responses, for proxies: nginx must not buffer the response, and no proxy may compress it (RFC 9111
+ * 5.2.2.6). Both would delay messages.
+ */
+const UNBUFFERED = { "x-accel-buffering": "no", "cache-control": "no-transform" };
+
+/** Returns, for each codec, the response headers that are the same for every streaming call. */
+export function constantStreamHeaders(contentTypes: Readonly<Record<CodecName, string>>): ConstantHeaders {
+  const { proto, json } = constantHeaders(contentTypes);
+  return { proto: { ...proto, ...UNBUFFERED }, json: { ...json, ...UNBUFFERED } };
 }
 
 /**

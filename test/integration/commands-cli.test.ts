@@ -14,7 +14,20 @@ async function run(args: readonly string[], env: Readonly<Record<string, string>
   return { code, out: command.stdout(), err: command.stderr() };
 }
 
-const COMMANDS = ["serve", "dev", "demo", "keygen", "version", "login", "call", "listen", "whoami", "logout", "completion"];
+const COMMANDS = [
+  "serve",
+  "dev",
+  "demo",
+  "keygen",
+  "health",
+  "version",
+  "login",
+  "call",
+  "listen",
+  "whoami",
+  "logout",
+  "completion",
+];
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 

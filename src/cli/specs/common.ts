@@ -17,6 +17,12 @@ export const VERBOSE: OptionSpec = {
 
 export const URL_OF_PROFILE: OptionSpec = { name: "url", value: "URL", about: "the gateway; default: the profile's" };
 
+/** The options that name settings. */
+export const SETTINGS: readonly OptionSpec[] = [
+  { name: "config", value: "FILE", about: "a file with settings in TOML, YAML or JSON", completion: "file" },
+  { name: "set", value: "KEY=VALUE", about: "one setting", isRepeatable: true, completion: "setting" },
+];
+
 /** The exit codes as a part of a help text. */
 export const EXIT_CODES = ["Exit codes:", "", ...EXIT_TEXTS.map(([code, text]) => `  ${String(code).padEnd(5)}${text}`)].join(
   "\n",

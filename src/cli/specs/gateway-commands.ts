@@ -1,11 +1,8 @@
 import type { CommandSpec, OptionSpec } from "../arguments/spec.ts";
+import { SETTINGS } from "./common.ts";
+import { HEALTH } from "./health.ts";
 
 /** The options of the gateway's own commands, for completion. Their parsers are in `config/source-flags.ts` and `keygen.ts`. */
-
-const SETTINGS: readonly OptionSpec[] = [
-  { name: "config", value: "FILE", about: "a file with settings in TOML, YAML or JSON", completion: "file" },
-  { name: "set", value: "KEY=VALUE", about: "one setting", isRepeatable: true, completion: "setting" },
-];
 
 const OUT: OptionSpec = { name: "out", value: "FILE", about: "the file for the new key", completion: "file" };
 
@@ -14,5 +11,6 @@ export const GATEWAY_COMMANDS: readonly CommandSpec[] = [
   { name: "dev", summary: "start the gateway with an embedded backend", positionals: [], options: SETTINGS },
   { name: "demo", summary: "run a demonstration with two clients", positionals: [], options: SETTINGS },
   { name: "keygen", summary: "generate a signing key", positionals: [], options: [OUT] },
+  HEALTH,
   { name: "version", summary: "print the versions of Sallyport and Bun", positionals: [], options: [] },
 ];

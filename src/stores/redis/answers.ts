@@ -10,7 +10,7 @@ import type {
 import type { BackendReply } from "../../core/backend.ts";
 import { Backoff } from "../../core/backoff.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
-import { ANSWER_OVERHEAD_BYTES, ANSWER_SHARES, CLAIM_WAIT_MARGIN_MS } from "../../core/limits.ts";
+import { ANSWER_OVERHEAD_BYTES, ANSWER_SHARES, CLAIM_LEASE_MARGIN_MS, CLAIM_WAIT_MARGIN_MS } from "../../core/limits.ts";
 import { refuse } from "../../core/refusal.ts";
 import { ClaimInFlight } from "../claim-in-flight.ts";
 import { type ClaimAttempt, waitForClaim } from "../claim-wait.ts";
@@ -42,6 +42,8 @@ interface OwnClaim {
   readonly inFlight: ClaimInFlight;
 }
 
+/** Maximum time until a claim is confirmed, in ms. The rest of the lease's margin is for storing the answer. */
+const CLAIM_REPLY_MS_MAX = CLAIM_LEASE_MARGIN_MS / 2;
 /** Interval between two checks of the user's rights, in ms. */
 const RIGHTS_CHECK_MS = 1000;
 /** Bounds of the delays between attempts to store an answer while Redis is unavailable, in ms. */
@@ -106,10 +108,12 @@ export class RedisAnswerStore implements AnswerStore {
     const own = this.#own.get(id);
     if (own !== undefined) return own.fingerprint === fingerprint ? { kind: "busy", end: () => own.end() } : { kind: "reused" };
     const token = `${this.#options.origin}.${this.#claims++}`;
-    const leaseEndMs = this.#clock.monotonic() + leaseMs;
+    const startedMs = this.#clock.monotonic();
+    const leaseEndMs = startedMs + leaseMs;
     const reply = await this.#runClaim(id, token, request, leaseMs);
     switch (reply.verdict) {
       case "first":
+        if (this.#clock.monotonic() - startedMs > CLAIM_REPLY_MS_MAX) return this.#refuseLate({ id, token, leaseEndMs });
         return this.#start({ id, token, request, leaseEndMs, inFlight: new ClaimInFlight(fingerprint) });
       case "kept":
         return { kind: "kept", reply: reply.reply, waited: false };
@@ -201,6 +205,12 @@ export class RedisAnswerStore implements AnswerStore {
     this.#bytes = kept.bytes;
     if (kept.evicted > 0) this.#options.onEvicted?.(kept.evicted);
     return kept.verdict === "kept";
+  }
+
+  /** Gives a claim back whose reply came so late that the lease could end during the call. Another gateway would then execute the command too. */
+  async #refuseLate(claim: Pick<OwnClaim, "id" | "token" | "leaseEndMs">): Promise<never> {
+    await this.#release(claim);
+    throw refuse("REPLAY_STORE_UNAVAILABLE", { cause: new RedisUnavailable("the claim was confirmed too late") });
   }
 
   /** Ends a claim without an answer. If Redis is unavailable, the claim is released later. */

@@ -16,8 +16,8 @@ import { type Device, openWorld, type World } from "../support/world.ts";
 
 const STREAMS = Number(process.env["SALLYPORT_DRAIN_STREAMS"] ?? 300);
 const IDLE_CONNECTIONS = Math.ceil(STREAMS / 10);
-const DRAIN_MS = 400;
-const SPREAD_MS = 1500;
+const DRAIN_MS = 500;
+const SPREAD_MS = 3000;
 /** The ends are counted in windows of this length. */
 const WINDOW_MS = SPREAD_MS / 3;
 const DEADLINE_MS = 10_000;

@@ -77,6 +77,7 @@ test("the documentation has the pages that the README lists", () => {
     "proto/examples/README.md",
     "src/README.md",
     "src/app/README.md",
+    "src/app/deploy/README.md",
     "src/cli/README.md",
     "src/client/README.md",
     "src/config/README.md",

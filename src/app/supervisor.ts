@@ -11,7 +11,7 @@ import { openStores } from "../stores/open.ts";
 import { lockFile } from "../transport/linux/file-lock.ts";
 import type { ToWorker, WorkerAddresses } from "../workers/messages.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
-import { startWorkerProcess } from "../workers/worker-process.ts";
+import { startWorkerProcess, workerCommand } from "../workers/worker-process.ts";
 import { openAdminListener } from "./admin.ts";
 import { openBackend } from "./backend.ts";
 import { openEventPath } from "./event-path.ts";
@@ -26,13 +26,19 @@ import { Stop } from "./stop.ts";
 
 const READINESS_INTERVAL_MS = 1000;
 
+export interface SupervisorOptions extends GatewayOptions {
+  readonly workers: number;
+  /** The command line of a worker. Default: this program with the command `worker`. */
+  readonly workerCommand?: readonly string[] | undefined;
+}
+
 /**
  * Starts a gateway with several worker processes. This process is the supervisor: it has the push feed, the hub with the history, the admin
  * listener and the configuration. The workers accept connections, run the pipeline and hold the streams.
  *
  * Throws as `startGateway` does, and `WorkerError` if a worker cannot start.
  */
-export async function startSupervisor(options: GatewayOptions & { readonly workers: number }): Promise<Gateway> {
+export async function startSupervisor(options: SupervisorOptions): Promise<Gateway> {
   const { log, workers, clock = systemClock } = options;
   const config = withSharedFile(requireBackend(options.config));
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
@@ -74,7 +80,7 @@ export async function startSupervisor(options: GatewayOptions & { readonly worke
     streams: events.streams,
     answers: stores.answers,
     startMessage: (addresses) => startMessage(current, { addresses, mark: revocations.mark(), isFeedUp }),
-    startProcess: startWorkerProcess,
+    startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), onMessage),
     onChange: () => readiness.changed(),
     ...{ clock, log, metrics },
     random: Math.random,

@@ -37,7 +37,7 @@ function start(options: GatewayOptions & { readonly log: Log }): Promise<Gateway
 }
 
 /** A load balancer needs time to send clients elsewhere. In `dev`, a stop is immediate. */
-const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
+export const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
 
 /** `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {

@@ -86,7 +86,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
     random: Math.random,
   });
   undo.defer(() => pool.close());
-  // The workers' logs of revocations have the same positions as the supervisor's: each message is one position.
+  // Each entry of the supervisor's revocation log is sent as one message. So the workers' logs have the same positions.
   revocations.join({
     revoke(revocation) {
       pool.broadcast({ type: "revoke", revocation, mark: revocations.mark() });
@@ -144,7 +144,10 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
   return setInterval(tell, READINESS_INTERVAL_MS);
 }
 
-/** A shared file of this gateway alone, if none is configured. It is deleted at the stop. */
+/**
+ * Returns the configuration with a shared file. If none is configured, this is a new file that the gateway deletes at its
+ * stop.
+ */
 function withSharedFile(config: GatewayConfig) {
   const path = config["stores.shared_file"] ?? `/dev/shm/sallyport-${process.pid}-${Date.now().toString(36)}`;
   return { ...config, "stores.shared_file": path };
@@ -156,7 +159,7 @@ interface Start {
   readonly isFeedUp: boolean;
 }
 
-/** All workers listen on the ports of the first one. */
+/** Returns the start message of a worker. `addresses`: those of the first worker, whose ports all later workers use. */
 function startMessage(config: Config, { addresses, mark, isFeedUp }: Start): ToWorker {
   const edge = { ...config["edge.listen"], ...(addresses && { port: addresses.edgePort }), isShared: true };
   const grpc = { ...config["grpc.listen"], ...(addresses && { port: addresses.grpcPort }), isShared: true };

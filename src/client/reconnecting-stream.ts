@@ -35,7 +35,7 @@ export class ReconnectingStream implements Source {
   #attempt: StreamAttempt | undefined;
   /** Ends the pause between two streams. */
   #wake: (() => void) | undefined;
-  /** True if a change of the connectivity may end the pause. False if the gateway asked for the pause. */
+  /** True if the client chose the current pause itself. Then a change of the connectivity ends it. False if the gateway asked for it. */
   #isPauseOwn = false;
 
   constructor(progress: EventProgress, parts: ReconnectingStreamParts, receiver: Receiver) {

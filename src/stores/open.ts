@@ -130,7 +130,7 @@ function openFile(path: string, settings: StoreSettings, parts: StoreParts): Adm
   log.info("shared file opened", {
     file: pathShown(path),
     is_new: isNew,
-    since: new Date(stores.replayCoverageStartMs).toISOString(),
+    reservations_since: new Date(stores.replayCoverageStartMs).toISOString(),
   });
   const sampleAll = (metrics: Metrics) => {
     sample(metrics);

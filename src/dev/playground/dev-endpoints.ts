@@ -9,7 +9,7 @@ import type { DevSetup, PlaygroundSetup } from "./setup.ts";
 
 export interface DevCallParts {
   readonly setup: DevSetup;
-  /** The development API of the embedded backend: outbox, push, revoke. */
+  /** The development API of the embedded backend: lists the e-mails with login codes, pushes events, revokes sessions. */
   readonly backend: Endpoints;
   /** Starts a restart of the gateway. The call is answered before the gateway stops. */
   readonly restart: () => void;

@@ -37,7 +37,7 @@ interface OwnClaim {
   readonly id: string;
   readonly token: string;
   readonly request: KeyedRequest;
-  /** The end of its lease, on the monotonic clock. */
+  /** The time at which the lease of the claim ends, in ms on the monotonic clock. */
   readonly leaseEndMs: number;
   readonly inFlight: ClaimInFlight;
 }

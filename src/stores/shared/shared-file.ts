@@ -43,7 +43,7 @@ interface Identity {
 interface Header extends Identity {
   /** The secret seed of all fingerprints, base64 of 16 bytes. */
   readonly key: string;
-  /** When the file was created, in Unix ms. The tables hold every reservation since then. */
+  /** When the file was created, in Unix ms. The tables hold every request id that was reserved since then. */
   readonly createdMs: number;
 }
 

@@ -39,7 +39,7 @@ export const REFUSALS = {
   },
   REQUEST_REPLAYED: { code: "failed_precondition", text: "this request_id has been used by the device session before" },
   REPLAY_STORE_UNAVAILABLE: { code: "unavailable", text: "the request cannot be checked for replay at the moment" },
-  RATE_LIMITED: { code: "resource_exhausted", text: "too many requests; retry after the given delay" },
+  RATE_LIMITED: { code: "resource_exhausted", text: "too many requests" },
   MESSAGE_TYPE_UNKNOWN: { code: "unimplemented", text: "no route serves this message type" },
   PAYLOAD_INVALID: { code: "invalid_argument", text: "the payload lacks what the route needs" },
   IDEMPOTENCY_KEY_REUSED: {

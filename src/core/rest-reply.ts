@@ -15,7 +15,7 @@ const REST_ERRORS = {
   payload_too_large: [413, "the body is too large"],
   unsupported_media_type: [415, "the body must be application/json"],
   misdirected: [421, "this connection is not one on which requests are served"],
-  rate_limited: [429, "too many requests; retry after the given delay"],
+  rate_limited: [429, "too many requests"],
   header_fields_too_large: [431, "the head of the request is too large"],
   internal: [500, "an internal error occurred"],
   not_implemented: [501, "the method is not one that is served"],

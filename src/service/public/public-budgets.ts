@@ -82,6 +82,6 @@ function rateLimited(demands: readonly PublicDemand[], outcome: TakeRefusal): Re
   const seconds = Math.max(1, Math.ceil(outcome.retryAfterMs / 1000));
   const refusing = demands.filter(({ scope }) => scope === outcome.refusedBy);
   const headers = { "retry-after": String(seconds), ...policyField(demands), ...limitField(refusing, seconds) };
-  const cause = outcome.cause ?? `no token left: ${refusing.map(({ policy }) => policy).join(", ")}`;
-  return new RestError("rate_limited", undefined, headers, cause);
+  const empty = `no token left in the budget ${refusing.map(({ policy }) => policy).join(", ")}`;
+  return new RestError("rate_limited", outcome.cause === undefined ? empty : undefined, headers, outcome.cause ?? empty);
 }

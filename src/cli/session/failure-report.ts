@@ -6,15 +6,15 @@ import { printableLine } from "../output/printable.ts";
 import { PrivateFileError } from "../profile/private-file.ts";
 import { loginCommand } from "./session.ts";
 
-/** What the message of a failure can mention. */
+/** What a failure's text names. */
 export interface FailureContext {
   readonly profile: string;
   readonly url: string;
-  /** Set by `sallyport call` only. The message then warns if the command may have been executed. */
+  /** The message type of `call`. Its command may have been executed although it failed. */
   readonly messageType?: string | undefined;
 }
 
-/** Returns the failure with its exit code and a line that says what to do next. Rethrows unexpected errors. */
+/** Returns the failure with its exit code and a line that says what to do next. Rethrows what is no failure of a call. */
 export function failureOf(error: unknown, context: FailureContext): CommandFailure {
   if (error instanceof CommandFailure) return error;
   if (error instanceof PrivateFileError) return new CommandFailure(EXIT.failed, error.message);
@@ -38,7 +38,7 @@ function gatewayFailure(error: GatewayError, context: FailureContext): CommandFa
       return say(EXIT.refused, `run: ${loginCommand(context.profile)}`);
     case "RATE_LIMITED":
     case "TOO_MANY_STREAMS":
-      return say(EXIT.rateLimited, `scope ${printableLine(metadata["scope"] ?? "unknown")}, ${wait}`);
+      return say(EXIT.rateLimited, `scope ${printableLine(metadata["scope"] ?? "unknown")}; ${wait}`);
     case "MESSAGE_TYPE_UNKNOWN":
       return say(EXIT.refused, "check the spelling of TYPE; the gateway's setting routes lists the types");
     case "TIMESTAMP_OUT_OF_WINDOW":
@@ -51,7 +51,12 @@ function gatewayFailure(error: GatewayError, context: FailureContext): CommandFa
     case "IDEMPOTENCY_KEY_REUSED":
       return say(EXIT.refused, "use a new key for a new command");
     case "BACKEND_TIMEOUT":
-      return say(EXIT.timeout, unknownOutcome(context));
+      return say(EXIT.timeout, unknownOutcome(context) ?? "try again");
+    // The backend may have executed the command before the connection was cut, or before its answer was discarded.
+    case "BACKEND_UNAVAILABLE":
+    case "BACKEND_BAD_RESPONSE":
+    case "INTERNAL":
+      return say(EXIT.backend, unknownOutcome(context) ?? wait);
     default:
       return say(
         isUnavailable(code) ? EXIT.backend : EXIT.refused,
@@ -64,14 +69,14 @@ function isUnavailable(code: string): boolean {
   return code === "unavailable" || code === "internal" || code === "resource_exhausted";
 }
 
-/** Error codes of a server that fails while it handles a call. The command may have been executed before the failure. */
+/** Codes of servers that failed while they handled the call. They can have forwarded the command before. */
 const FAILED_LATER: ReadonlySet<string> = new Set(["unknown", "internal", "data_loss", "aborted"]);
 
 /** The call failed without a refusal: the network, or a server that is no gateway. */
 function transportFailure(error: GatewayError, context: FailureContext): CommandFailure {
   const { url } = context;
   if (error.code === "deadline_exceeded")
-    return new CommandFailure(EXIT.timeout, `no answer from ${url} in time; ${unknownOutcome(context)}`);
+    return new CommandFailure(EXIT.timeout, `no answer from ${url} in time; ${unknownOutcome(context) ?? "try again"}`);
   if (error.code === "unavailable") return unreachable(error, context);
   const failure = noGateway(printableLine(error.message), url);
   if (context.messageType === undefined || !FAILED_LATER.has(error.code)) return failure;
@@ -91,7 +96,10 @@ function restFailure(error: RestError, context: FailureContext): CommandFailure 
   if (status === 429) return new CommandFailure(EXIT.rateLimited, `${text}; ${waitText(error.retryAfterMs)}`);
   if (code === "backend_timeout") return new CommandFailure(EXIT.timeout, `${text}; try again`);
   if (status >= 500) return new CommandFailure(EXIT.backend, `${text}; ${waitText(error.retryAfterMs)}`);
-  return new CommandFailure(EXIT.refused, `${text}; correct it, or start again with sallyport login --email ADDRESS`);
+  return new CommandFailure(
+    EXIT.refused,
+    `${text}; correct it, or start again with ${loginCommand(context.profile)} --email ADDRESS`,
+  );
 }
 
 function untrustedFailure(error: UntrustedResponseError, context: FailureContext): CommandFailure {
@@ -102,7 +110,7 @@ function untrustedFailure(error: UntrustedResponseError, context: FailureContext
 
 function unreachable(error: Error, { url, messageType }: FailureContext): CommandFailure {
   const cause = systemCode(error);
-  const why = cause === undefined ? "" : ` (${SYSTEM_TEXTS[cause.code] ?? cause.message})`;
+  const why = cause === undefined ? "" : ` (${systemText(cause, url)})`;
   const isDoubtful = messageType !== undefined && !NEVER_CONNECTED.has(cause?.code ?? "");
   const next = isDoubtful
     ? `the command may have been executed; check ${url}`
@@ -110,14 +118,19 @@ function unreachable(error: Error, { url, messageType }: FailureContext): Comman
   return new CommandFailure(EXIT.network, `${url} cannot be reached${why}; ${next}`);
 }
 
-function noGateway(what: string, url: string): CommandFailure {
+/** The server at the URL has given an answer that no gateway gives. */
+export function noGateway(what: string, url: string): CommandFailure {
   return new CommandFailure(EXIT.network, `${url} does not answer as a Sallyport gateway (${what}); check --url`);
 }
 
-function unknownOutcome({ messageType }: FailureContext): string {
-  if (messageType === undefined) return "try again";
-  return "the command may have been executed; --idempotency-key makes a retry safe";
+/** The advice after a `call` whose command may have been executed. `undefined` for the other commands. */
+function unknownOutcome({ messageType }: FailureContext): string | undefined {
+  if (messageType === undefined) return undefined;
+  return `the command may have been executed; --idempotency-key makes a retry safe ${SAFE_RETRY_CONDITION}`;
 }
+
+/** proto/client.md, "Keep an answer". */
+const SAFE_RETRY_CONDITION = "on routes with keep_answer_ms, or if the backend honours Idempotency-Key";
 
 function waitText(retryAfterMs: number | undefined): string {
   return retryAfterMs === undefined ? "try again later" : `try again in ${Math.max(1, Math.ceil(retryAfterMs / 1000))} s`;
@@ -135,14 +148,14 @@ function isTimeout(error: Error): boolean {
   return causesOf(error).some(({ name }) => name === "TimeoutError");
 }
 
-/** Returns the innermost cause: the error of the operating system. */
+/** The innermost cause, which is the one of the system. */
 function systemCode(error: Error): { readonly code: string; readonly message: string } | undefined {
   const root = causesOf(error).at(-1);
   if (root === undefined || root === error) return undefined;
   return { code: "code" in root ? String(root.code) : "", message: printableLine(messageOf(root)) };
 }
 
-/** Error codes that mean that no connection was made. So nothing was sent. */
+/** Errors before there is a connection. So nothing was sent. */
 const NEVER_CONNECTED: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
 /** What people read instead of Bun's texts, by error code. */
@@ -152,4 +165,20 @@ const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
   ENOTFOUND: "unknown host name",
   EAI_AGAIN: "the host name cannot be looked up",
   ETIMEDOUT: "no answer to the connection attempt",
+  EHOSTUNREACH: "there is no route to the host",
+  ENETUNREACH: "there is no route to the network",
+  Malformed_HTTP_Response: "the server does not speak HTTP/1.1 on this port",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "the certificate is self-signed; set NODE_EXTRA_CA_CERTS to its file",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "the certificate's authority is unknown; set NODE_EXTRA_CA_CERTS to its file",
+  SELF_SIGNED_CERT_IN_CHAIN: "the certificate's authority is unknown; set NODE_EXTRA_CA_CERTS to its file",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "the certificate's authority is unknown; set NODE_EXTRA_CA_CERTS to its file",
+  CERT_HAS_EXPIRED: "the certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is for another host name",
 };
+
+function systemText({ code, message }: { readonly code: string; readonly message: string }, url: string): string {
+  const isTls = url.startsWith("https:");
+  if (code === "EPROTO" && isTls) return `the TLS handshake failed; try ${url.replace("https:", "http:")}`;
+  if (code === "ECONNRESET" && !isTls) return `${SYSTEM_TEXTS[code]}; if it expects TLS, use ${url.replace("http:", "https:")}`;
+  return SYSTEM_TEXTS[code] ?? message;
+}

@@ -11,9 +11,12 @@ export const CALL: ClientCommandSpec = {
   about: `Signs a command with the key of the profile, sends it, verifies the answer, and prints the answer's JSON. The payload is the
 argument itself, a file (@FILE) or standard input (-). Without one, the payload is empty. It is sent byte for byte.
 
+With --idempotency-key, a command whose answer was lost is tried again. It runs once on routes with keep_answer_ms, or if the
+backend honours Idempotency-Key.
+
 ${EXIT_CODES}`,
   options: [
-    { name: "idempotency-key", value: "KEY", about: "the same key in each attempt: a command whose answer was lost runs once" },
+    { name: "idempotency-key", value: "KEY", about: "the same key in each attempt makes a retry safe; see above" },
     { name: "timeout", value: "DURATION", about: "give up after this time, such as 500ms or 5s; default: 15s" },
     { name: "raw", about: "print the answer's payload byte for byte, without a line break" },
     { name: "full", about: "print result_code, request_id, timestamp_ms, key_id, replayed and payload as one object" },

@@ -4,10 +4,7 @@ import type { Hub } from "../hub/hub.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface StopSettings {
-  /**
-   * Time for which the gateway reports that it is not ready, but works as before. During this time, load balancers begin to
-   * send new clients elsewhere.
-   */
+  /** Time for which the gateway works as before, but is not ready. Load balancers then send new clients elsewhere. */
   readonly drainMs: number;
   /** Time over which the streams end, one after the other. */
   readonly spreadMs: number;
@@ -19,8 +16,8 @@ export interface StopParts {
   readonly settings: StopSettings;
   readonly hub: Pick<Hub, "refuseStreams" | "endStreams">;
   /**
-   * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams`: the number of
-   * streams before the stop ended the first one.
+   * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams`: how many streams the gateway
+   * had when they began to end.
    */
   readonly drainListeners: (streams: number) => Promise<void>;
   /** Closes all parts of the gateway. */
@@ -31,7 +28,7 @@ export interface StopParts {
   readonly log: Log;
 }
 
-/** Interval at which the next few streams are ended, in ms. */
+/** Interval at which some streams are ended, in ms. */
 const SPREAD_STEP_MS = 25;
 
 /**
@@ -74,10 +71,7 @@ export class Stop {
   }
 }
 
-/**
- * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at once. Returns the number of streams
- * before the first one ended.
- */
+/** Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect in the same instant. Returns their number. */
 async function spread(
   hub: StopParts["hub"],
   spreadMs: number,

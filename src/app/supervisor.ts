@@ -11,7 +11,7 @@ import { openStores } from "../stores/open.ts";
 import { lockFile } from "../transport/linux/file-lock.ts";
 import type { ToWorker, WorkerAddresses } from "../workers/messages.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
-import { startWorkerProcess, workerCommand } from "../workers/worker-process.ts";
+import { startWorkerProcess } from "../workers/worker-process.ts";
 import { openAdminListener } from "./admin.ts";
 import { openBackend } from "./backend.ts";
 import { openEventPath } from "./event-path.ts";
@@ -26,19 +26,13 @@ import { Stop } from "./stop.ts";
 
 const READINESS_INTERVAL_MS = 1000;
 
-export interface SupervisorOptions extends GatewayOptions {
-  readonly workers: number;
-  /** The command line of a worker. Default: this program with the command `worker`. */
-  readonly workerCommand?: readonly string[] | undefined;
-}
-
 /**
  * Starts a gateway with several worker processes. This process is the supervisor: it has the push feed, the hub with the history, the admin
  * listener and the configuration. The workers accept connections, run the pipeline and hold the streams.
  *
  * Throws as `startGateway` does, and `WorkerError` if a worker cannot start.
  */
-export async function startSupervisor(options: SupervisorOptions): Promise<Gateway> {
+export async function startSupervisor(options: GatewayOptions & { readonly workers: number }): Promise<Gateway> {
   const { log, workers, clock = systemClock } = options;
   const config = withSharedFile(requireBackend(options.config));
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
@@ -80,13 +74,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
     streams: events.streams,
     answers: stores.answers,
     startMessage: (addresses) => startMessage(current, { addresses, mark: revocations.mark(), isFeedUp }),
-    startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), onMessage),
+    startProcess: startWorkerProcess,
     onChange: () => readiness.changed(),
     ...{ clock, log, metrics },
     random: Math.random,
   });
   undo.defer(() => pool.close());
-  // Each entry of the supervisor's revocation log is sent as one message. So the workers' logs have the same positions.
+  // The workers' logs of revocations have the same positions as the supervisor's: each message is one position.
   revocations.join({
     revoke(revocation) {
       pool.broadcast({ type: "revoke", revocation, mark: revocations.mark() });
@@ -144,10 +138,7 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
   return setInterval(tell, READINESS_INTERVAL_MS);
 }
 
-/**
- * Returns the configuration with a shared file. If none is configured, this is a new file that the gateway deletes at its
- * stop.
- */
+/** A shared file of this gateway alone, if none is configured. It is deleted at the stop. */
 function withSharedFile(config: GatewayConfig) {
   const path = config["stores.shared_file"] ?? `/dev/shm/sallyport-${process.pid}-${Date.now().toString(36)}`;
   return { ...config, "stores.shared_file": path };
@@ -159,7 +150,7 @@ interface Start {
   readonly isFeedUp: boolean;
 }
 
-/** Returns the start message of a worker. `addresses`: those of the first worker, whose ports all later workers use. */
+/** All workers listen on the ports of the first one. */
 function startMessage(config: Config, { addresses, mark, isFeedUp }: Start): ToWorker {
   const edge = { ...config["edge.listen"], ...(addresses && { port: addresses.edgePort }), isShared: true };
   const grpc = { ...config["grpc.listen"], ...(addresses && { port: addresses.grpcPort }), isShared: true };

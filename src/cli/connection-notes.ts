@@ -7,10 +7,7 @@ export class ConnectionNotes {
   readonly #context: ClientContext;
   readonly #end: () => void;
   #wasLive = false;
-  /**
-   * The error of the first attempt, if it failed. The command then ends, because a retry cannot correct a wrong URL or
-   * profile.
-   */
+  /** Why the first attempt failed. Then the command ends, because a wrong URL or profile does not get better. */
   firstFailure: unknown;
 
   /** `end` ends the subscription. */
@@ -36,7 +33,7 @@ export class ConnectionNotes {
     this.#end();
   }
 
-  /** Returns the failure's message without its advice. The advice is only for a command that has ended. */
+  /** The failure without its advice, which is for a command that has ended. */
   #textOf(error: unknown): string {
     const { profile, url } = this.#context;
     try {

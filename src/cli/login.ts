@@ -11,13 +11,14 @@ import { deviceKeyOf, newPrivateJwk } from "./profile/device-key-file.ts";
 import type { PendingLogin } from "./profile/profile.ts";
 import { LineReader, Prompt } from "./prompt.ts";
 import { keyIdOf } from "./session/fingerprint.ts";
+import { checkGateway } from "./session/gateway-check.ts";
 import { DEFAULT_URL, isReadableByOthers, parseGatewayUrl } from "./session/gateway-url.ts";
 import { loginCommand } from "./session/session.ts";
 import { LOGIN } from "./specs/login.ts";
 
 export const HELP = helpOf(LOGIN);
 
-/** After this number of wrong codes, the command gives up. */
+/** Wrong codes that a person may correct before the command gives up. */
 const CODES_MAX = 3;
 const ALGORITHMS: readonly KeyAlgorithm[] = ["EdDSA", "ES256"];
 
@@ -83,14 +84,14 @@ async function start(context: ClientContext, { args, metadata }: LoginRequest, e
   const { profile, fetch, signal } = context;
   const given = args.value("url");
   const url = given === undefined ? ((await profile.login())?.url ?? DEFAULT_URL) : parseGatewayUrl(given);
-  useUrl(context, url);
+  await useUrl(context, url);
   const { challengeId } = await sendEmailCode({ baseUrl: url, email, metadata, fetch, signal });
   const pending = { challengeId, url, email };
   await profile.savePendingLogin(pending);
   return pending;
 }
 
-/** Returns the login to complete: the one of `--challenge`, or else the last one that `--email` started. */
+/** Returns the login that `--challenge`, or else the last `--email`, has started. */
 async function pendingOf(context: ClientContext, args: Arguments): Promise<PendingLogin> {
   const stored = await context.profile.pendingLogin();
   const challengeId = args.value("challenge") ?? stored?.challengeId;
@@ -99,12 +100,14 @@ async function pendingOf(context: ClientContext, args: Arguments): Promise<Pendi
   const given = args.value("url");
   const known = own?.url ?? (await context.profile.login())?.url ?? DEFAULT_URL;
   const url = given === undefined ? known : parseGatewayUrl(given);
-  useUrl(context, url);
+  await useUrl(context, url);
   return { challengeId, url, email: own?.email ?? "" };
 }
 
-function useUrl(context: ClientContext, url: string): void {
+/** Selects the gateway of the login. Rejects if the server at the URL is no gateway. */
+async function useUrl(context: ClientContext, url: string): Promise<void> {
   context.url = url;
+  await checkGateway(context);
   if (!isReadableByOthers(url)) return;
   context.output.note(`warning: ${url} is not encrypted; others on the network can read the code and use it first`);
 }
@@ -144,7 +147,7 @@ async function complete(
 ): Promise<ExitCode> {
   const { profile, output, fetch, signal } = context;
   const replaced = await profile.login();
-  // This fails if the profile's folder is not usable. It runs before the code is used, because a code works only once.
+  // The folder is checked before the code is used, because a code works only once.
   await profile.savePendingLogin({ challengeId, url, email });
   const jwk = await newPrivateJwk(algorithm);
   const deviceKey = await deviceKeyOf(jwk);

@@ -41,11 +41,10 @@ export class SallyportError extends Error {
   }
 }
 
-/** Codes of failures that may be temporary. */
+/** Codes of failures that may pass. If there is a reason, an `unknown` or `internal` failure does not pass. */
 const RETRYABLE_CODES: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Aborted]);
-/** Codes of failures that may be temporary, unless the error has a reason. */
 const RETRYABLE_WITHOUT_REASON: ReadonlySet<Code> = new Set([Code.Unknown, Code.Internal, Code.DataLoss]);
-/** Temporary reasons of code `resource_exhausted`. `REQUEST_TOO_LARGE` has the same code and is permanent. */
+/** Reasons of code `resource_exhausted` that may pass. `REQUEST_TOO_LARGE` has the same code and does not pass. */
 const RETRYABLE_REASONS: ReadonlySet<string | undefined> = new Set(["RATE_LIMITED", "TOO_MANY_STREAMS", "SLOW_CONSUMER"]);
 
 /**
@@ -102,7 +101,7 @@ export function reasonOf(error: unknown): Reason | undefined {
   return refusalOf(error)?.reason;
 }
 
-/** The syntax of reasons. It also accepts the reasons of newer gateways, so that an app can print them. */
+/** Matches the words of the catalogue, so that an app can print a reason that this version does not know. */
 const REASON_WORD = /^[A-Z][A-Z0-9_]{0,63}$/;
 
 function infoOf(error: ConnectError): ErrorInfo | undefined {
@@ -111,7 +110,7 @@ function infoOf(error: ConnectError): ErrorInfo | undefined {
 
 function retryAfterOf(error: ConnectError): number | undefined {
   const [delayMs] = retryDelaysOf(error);
-  // An error of a proxy has no google.rpc.RetryInfo. It can have a `Retry-After` header field.
+  // A proxy in front of the gateway sends only the header field.
   return delayMs === undefined ? retryAfterMs(error.metadata) : Math.max(0, delayMs);
 }
 
@@ -151,9 +150,8 @@ const CHECK_TEXTS: Readonly<Record<TrustCheck, string>> = {
 };
 
 /**
- * A response or event failed verification and was discarded. The command of a discarded response may have been executed.
- *
- * The `code` of the error is `untrusted`.
+ * A response or event failed verification and was discarded. If it answered a command, the command may have been executed. Its
+ * `code` is `untrusted`.
  */
 export class UntrustedResponseError extends SallyportError {
   readonly check: TrustCheck;
@@ -166,10 +164,8 @@ export class UntrustedResponseError extends SallyportError {
 }
 
 /**
- * The app repeated a request id after the freshness window of its first attempt. The client did not send the repeat, because
- * the gateway would refuse it as too old. Ask the backend whether the first attempt was executed.
- *
- * The `code` of the error is `repeat_too_late`.
+ * A request id was repeated after the freshness window. The client did not send the request, because the gateway would refuse
+ * it as too old. Ask the backend whether the first attempt was executed. Its `code` is `repeat_too_late`.
  */
 export class RepeatTooLateError extends SallyportError {
   /** The repeat was possible until this time, in Unix ms by the gateway's clock. */

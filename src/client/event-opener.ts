@@ -10,7 +10,7 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Default of FetchEvents' `wait_ms`: proto/README.md, "FetchEvents". */
 const WAIT_MS = 25_000;
 
-/** Signs and sends requests for events. The first event of each answer corrects the estimate of the gateway's clock. */
+/** Signs and opens requests for events. Sets the clock from them if the gateway refuses a timestamp. */
 export class EventOpener {
   readonly #signer: RequestSigner;
   readonly #calls: SignedCalls;
@@ -53,11 +53,9 @@ export class EventOpener {
   }
 
   /**
-   * Signs a request for events and yields what `send` yields. If the gateway refuses the timestamp, signs and sends once more,
-   * with the time in the refusal.
-   *
-   * This time is not verified. A request for events may contain it, because such a request changes nothing. The first event is
-   * signed and confirms the time.
+   * Signs a request for events and yields what `send` yields. If the gateway refuses the timestamp, does so once more with the
+   * time that the refusal claims. The claimed time is not verified. It may sign a request for events, because such a request
+   * changes nothing. The first event is signed and confirms the time.
    */
   async *#open(messageType: string, payloadBytes: Uint8Array, send: (request: SignedRequest) => EventStream): EventStream {
     const start = async (timestampMs?: number) => {
@@ -91,13 +89,13 @@ export class EventOpener {
         return clock.serverTimeOf(event.payload);
       }
     } catch {
-      // No signed event confirmed the time. `serverTimeAfter` then resolves to `undefined`.
+      // The time could not be confirmed. The caller then throws the first error.
     }
     return undefined;
   }
 }
 
-/** Returns a JSON payload of the defined members. It is empty if no member is defined. */
+/** The payload with the members that are defined; empty if there is none. */
 function jsonBytes(members: Readonly<Record<string, string | number | undefined>>): Uint8Array {
   const json = JSON.stringify(members);
   return payloadToBytes(json === "{}" ? undefined : JSON.parse(json));

@@ -1,8 +1,8 @@
 /** A signal that follows others. Node 20.0 and Safari before 17.4 do not have `AbortSignal.any`. */
 export interface LinkedSignal {
-  /** Aborts when one of the followed signals aborts, with the same reason. */
+  /** Aborts when one of the others does, with its reason. */
   readonly signal: AbortSignal;
-  /** Stops following the signals. Call it at the end, because the signals may live much longer. */
+  /** Stops to follow. Call it at the end, because the others may live much longer. */
   unlink(): void;
 }
 

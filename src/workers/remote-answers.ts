@@ -8,10 +8,7 @@ interface Waiting {
   readonly reject: (thrown: unknown) => void;
 }
 
-/**
- * The answer store of a worker. The kept answers are in the supervisor. So a command is executed once, even if its attempts
- * arrive at different workers.
- */
+/** The kept answers of a worker. They are in the supervisor, so that a command is executed once whichever worker gets its attempts. */
 export class RemoteAnswers implements AnswerStore {
   readonly #send: (message: FromWorker) => void;
   readonly #claims = new Map<number, Waiting>();

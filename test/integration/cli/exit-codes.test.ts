@@ -123,6 +123,43 @@ describe("4: refused", () => {
   });
 });
 
+describe("a login at another port than the edge's", () => {
+  test.each([
+    ["admin", () => world.gateway.adminUrl],
+    ["backend", () => world.backend.restUrl],
+  ])("%s: the server is no gateway, and nothing is stored", async (_, url) => {
+    for (const step of ["--email wrong-port@example.com", "--challenge abc --code 123456"]) {
+      const { code, text } = await failureOf(`sallyport login ${step} --url ${url()}`);
+      expect(code).toBe(3);
+      expect(text).toContain("does not answer as a Sallyport gateway (no key set: ");
+      expect(text).toEndWith("; check --url\n");
+    }
+    expect((await shell.run("find .config -type f")).out).toBe("");
+    const outbox = await fetch(`${world.backend.restUrl}/dev/outbox`);
+    expect(await outbox.text()).not.toContain("wrong-port@");
+  });
+
+  test("push feed: the server speaks HTTP/2 only", async () => {
+    const { code, text } = await failureOf(`sallyport login --email ada@example.com --url ${world.backend.pushUrl}`);
+    expect(code).toBe(3);
+    expect(text).toContain("(the server does not speak HTTP/1.1 on this port)");
+  });
+
+  test("https at a port of http: the message names the URL to try", async () => {
+    const https = world.gateway.edgeUrl.replace("http:", "https:");
+    const { code, text } = await failureOf(`sallyport login --email ada@example.com --url ${https}`);
+    expect(code).toBe(3);
+    expect(text).toContain(`(the TLS handshake failed; try ${world.gateway.edgeUrl})`);
+  });
+
+  test("a key set without keys", async () => {
+    const url = httpServer(() => Response.json({ keys: [] }));
+    const { code, text } = await failureOf(`sallyport login --email ada@example.com --url ${url}`);
+    expect(code).toBe(3);
+    expect(text).toContain("its key set has no keys");
+  });
+});
+
 test("5: rate limited, with the time to wait", async () => {
   const strict = await openWorld({ "budgets.session.rate": 0.001, "budgets.session.burst": 1 });
   opened.push({ stop: () => strict.close() });
@@ -130,13 +167,34 @@ test("5: rate limited, with the time to wait", async () => {
   expect((await shell.run("sallyport call user.profile.get")).code).toBe(0);
   const { code, text } = await failureOf("sallyport call user.profile.get");
   expect(code).toBe(5);
-  expect(text).toMatch(/RATE_LIMITED: .*; scope session, try again in \d+ s\n$/);
+  expect(text).toMatch(/RATE_LIMITED: too many requests; scope session; try again in \d+ s\n$/);
 });
 
-test("6: the backend is down; 9: the backend is slow", async () => {
+const UNKNOWN_OUTCOME =
+  "the command may have been executed; --idempotency-key makes a retry safe on routes with keep_answer_ms, or if the backend honours Idempotency-Key\n";
+
+test("5: too many codes for one address; the message names the budget", async () => {
+  const strict = await openWorld({ "budgets.send_code.rate": 1 / 60, "budgets.send_code.burst": 3 });
+  opened.push({ stop: () => strict.close() });
+  const command = `sallyport login --email full@example.com --url ${strict.gateway.edgeUrl}`;
+  for (let mail = 0; mail < 3; mail++) expect((await shell.run(command)).code).toBe(0);
+  const { code, text } = await failureOf(command);
+  expect(code).toBe(5);
+  expect(text).toMatch(/too many requests: no token left in the budget send_code; try again in \d+ s\n$/);
+});
+
+test("6: the backend is down, or its answer is lost, so the command may have been executed; 9: the backend is slow", async () => {
   await login();
   world.faults.on("/api/v1/user/test/down", () => new Response("", { status: 503 }));
-  expect(await failureOf("sallyport call test.down")).toMatchObject({ code: 6 });
+  const down = await failureOf("sallyport call test.down");
+  expect(down.code).toBe(6);
+  expect(down.text).toContain("BACKEND_UNAVAILABLE");
+  expect(down.text).toEndWith(UNKNOWN_OUTCOME);
+  world.faults.on("/api/v1/user/test/down", () => new Response("executed"));
+  const garbled = await failureOf("sallyport call test.down");
+  expect(garbled.code).toBe(6);
+  expect(garbled.text).toContain("BACKEND_BAD_RESPONSE");
+  expect(garbled.text).toEndWith(UNKNOWN_OUTCOME);
   world.faults.on("/api/v1/user/test/slow", () => Bun.sleep(1000).then(() => Response.json({})));
   const { code, text } = await failureOf("sallyport call test.slow '{}'");
   expect(code).toBe(9);
@@ -170,7 +228,7 @@ test("9: --timeout ends the wait for a server that never answers", async () => {
   const url = httpServer(() => new Promise<Response>(() => {}));
   const { code, text } = await failureOf(`sallyport call user.profile.get --timeout 100ms --url ${url}`);
   expect(code).toBe(9);
-  expect(text).toContain("--idempotency-key makes a retry safe");
+  expect(text).toEndWith(UNKNOWN_OUTCOME);
 });
 
 test("130: Ctrl-C ends a call that waits, and says that the command may have been executed", async () => {

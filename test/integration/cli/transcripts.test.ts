@@ -41,6 +41,17 @@ scene("help", async (transcript) => {
   }
 });
 
+scene("first steps", async (transcript) => {
+  const { edgeUrl, backendUrl } = gateway;
+  await transcript.run(`sallyport login --url ${edgeUrl} --email cli@example.com`);
+  await transcript.run(`curl -s ${backendUrl}/dev/outbox | sed 's/.*"code":"//; s/".*//' | sallyport login --code-from-stdin`);
+  await transcript.run(`sallyport call user.profile.update '{"display_name":"Ada"}'`);
+  const event = `'{"device_session_id":"'$session'","event_type":"greeting.said","payload":{"text":"hello"}}'`;
+  const session = `session=$(sallyport whoami --offline | sed 's/.*device_session_id":"//; s/".*//')`;
+  const push = `curl -s ${backendUrl}/dev/push -H 'content-type: application/json' \\\n    -d ${event}; echo`;
+  await transcript.run(`${session}\n${push}`);
+});
+
 scene("login in a script", async (transcript) => {
   const url = gateway.edgeUrl;
   await transcript.run(`sallyport login --url ${url} --email ada@example.com`);
@@ -229,6 +240,7 @@ scene("failures", async (transcript) => {
   await transcript.run("sallyport login --email joy@example.com --url http://127.0.0.1:1");
   await transcript.run(`sallyport call user.profile.get --url ${gateway.backendUrl}`);
   await transcript.run(`sallyport whoami --url ${gateway.backendUrl}`);
+  await transcript.run(`sallyport login --email joy@example.com --url ${gateway.backendUrl}`);
   transcript.comment("Other users can read the key.");
   const file = join(transcript.shell.config, "profiles/default/login.json");
   chmodSync(file, 0o644);

@@ -28,11 +28,9 @@ export class DeviceSession {
   readonly credentials: SessionCredentials;
   readonly client: SallyportClient;
   readonly #keys: GatewayKeys;
-  /** The user of the session; `undefined` until the first event of the stream arrives. */
+  /** The user of the session. The first event of the stream tells it. */
   userId: string | undefined;
-  /**
-   * The gateway's clock minus the clock of this device, in ms. Taken from the latest `gateway.server_time`; 0 before the first.
-   */
+  /** How far the gateway's clock is ahead of this device's, in ms. A signed event tells it. */
   clockOffsetMs = 0;
 
   constructor(credentials: SessionCredentials) {

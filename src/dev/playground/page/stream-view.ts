@@ -25,15 +25,13 @@ export interface StreamParts {
   /** The short state of the stream, in the header of the page. */
   readonly chip: HTMLElement;
   readonly hasDev: boolean;
-  /** Called after the first event, which contains the user id of the session. */
+  /** Called when the first event has told the user. */
   readonly onUser: () => void;
-  /** Called when "Log in again" is pressed, after the gateway has refused the session. */
+  /** Called when the user gives up a session that the gateway refuses. */
   readonly onLogInAgain: () => Promise<void>;
 }
 
-/**
- * The event stream: each event verified, newest first. In `sallyport dev`, it also has buttons: push an event, restart, revoke.
- */
+/** The event stream: each event verified, newest first. In `sallyport dev`, also buttons that make something happen. */
 export class StreamView {
   readonly #root: HTMLElement;
   readonly #parts: StreamParts;
@@ -115,7 +113,7 @@ export class StreamView {
     try {
       for await (const event of subscription) this.#onEvent(event);
     } catch {
-      // `#onState` has already shown the error, with the state `ended`.
+      // The state `ended` has told the error.
     }
   }
 
@@ -126,10 +124,7 @@ export class StreamView {
     if (state === "ended") this.#add(this.#lastNote(reasonOf(error)));
   }
 
-  /**
-   * The last line of the stream, with a button to log in again. Refusals are not signed, so the page keeps the session until
-   * the button is pressed.
-   */
+  /** The gateway refuses the session. That is not signed, so the page forgets the session only if the user wants it. */
   #lastNote(reason: string): HTMLElement {
     const again = h("button", { type: "button", class: "button small" }, "Log in again");
     onPress(again, this.#parts.onLogInAgain);
@@ -161,7 +156,7 @@ export class StreamView {
     if (text !== null) fill(text, `gateway.heartbeat × ${this.#heartbeat.count}`);
   }
 
-  /** Takes the user id and the gateway's time from `gateway.server_time`. */
+  /** The first event tells the user and the gateway's time, and whether the stream resumed. */
   #learn({ payload, timestampMs }: VerifiedEvent): void {
     const session = this.#session;
     if (session === undefined) return;

@@ -1,0 +1,26 @@
+import { member, textMember } from "../../client/json.ts";
+import { getJson, RestError } from "../../client/rest.ts";
+import type { ClientContext } from "../client-command.ts";
+import { printableLine } from "../output/printable.ts";
+import { noGateway } from "./failure-report.ts";
+
+/**
+ * Fetches the key set of the gateway. Rejects with `CommandFailure` if the server at the URL is no gateway.
+ *
+ * A backend also serves the login calls. Without this check, a login at the backend's port would succeed.
+ */
+export async function checkGateway({ url, fetch, signal }: ClientContext): Promise<void> {
+  try {
+    const keys = member(await getJson(new URL("/.well-known/jwks.json", url).href, { fetch, signal }), "keys");
+    const hasKey = Array.isArray(keys) && keys.some((key) => textMember(key, "kid") !== undefined);
+    if (!hasKey) throw noGateway("its key set has no keys", url);
+  } catch (error) {
+    if (!(error instanceof RestError) || !isMissing(error.status)) throw error;
+    throw noGateway(printableLine(`no key set: ${error.message}`), url);
+  }
+}
+
+/** True if the server has answered that it does not serve the key set to anybody, as opposed to a passing failure. */
+function isMissing(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
+}

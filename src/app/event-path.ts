@@ -18,7 +18,7 @@ import type { Readiness } from "./readiness.ts";
 interface EventPathParts {
   readonly keys: KeyRing;
   readonly sessions: SessionDirectory;
-  /** The time from which the replay store has all reservations, in Unix ms. */
+  /** A Unix time in ms. Reservations of requests that were signed earlier may be lost. */
   readonly replayCoverageStartMs: number;
   readonly revocations: Revocations;
   readonly readiness: Readiness;

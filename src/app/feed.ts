@@ -25,9 +25,8 @@ interface FeedParts {
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { fill, revocations, log, metrics, clock, onStateChange } = parts;
   const sink = fill.watch(parts.sink);
-  // Clients may open event streams before the push feed is up for the first time. These streams may miss events. So the gateway
-  // reports a gap when the feed first comes up, unless the feed has already reported one.
-  // A feed that starts at a cursor misses no events.
+  // Event streams that open before the push feed first comes up may miss events. So a gap is reported when the feed first comes
+  // up, unless the feed has already reported one. A feed that starts at a cursor misses no events.
   let hadGap = fill.startCursor !== "";
   const gap = () => {
     hadGap = true;

@@ -49,7 +49,10 @@ export interface GatewayOptions {
   readonly secretConfigFile?: string | undefined;
   readonly metrics?: GatewayMetrics | undefined;
   readonly clock?: Clock | undefined;
-  /** Keeps the position in the push feed from one start to the next. Default: the file of `history.checkpoint_file`, if it is set. */
+  /**
+   * Stores the position in the push feed over a restart. Default: the file that `history.checkpoint_file` names. If it is not
+   * set, no position is stored.
+   */
   readonly checkpoints?: FeedCheckpointStore | undefined;
   /** Further plain HTTP endpoints of the edge, such as those of the playground. Each call is charged to the budget `public_misc`. */
   readonly endpoints?: readonly HttpEndpoint[] | undefined;

@@ -5,13 +5,22 @@ import type { FeedCheckpoint, FeedCheckpointStore } from "../core/feed-checkpoin
 import type { Revocations } from "../core/revocations.ts";
 import type { Hub } from "../hub/hub.ts";
 
-/** Interval at which a changed checkpoint is stored, in ms. A process that is killed reads this much of the feed once more. */
+/**
+ * Interval at which a changed checkpoint is stored, in ms. If the process is killed, the stored checkpoint is at most this
+ * old.
+ */
 const SAVE_INTERVAL_MS = 1000;
-/** An unchanged checkpoint is stored again after this share of `ageMs`, so that the checkpoint of a quiet feed does not become too old. */
+/**
+ * An unchanged checkpoint is stored again after this share of `ageMs`. Otherwise, the checkpoint of a quiet feed would become
+ * too old to use.
+ */
 const RENEW_SHARE = 1 / 8;
 /** Maximum duration of the fill after the push feed came up, in ms. */
 const FILL_MS_MAX = 5000;
-/** Maximum time for which a subscription waits for the end of the fill, in ms. Its client then fetches its state again. */
+/**
+ * Maximum time for which a subscription waits for the end of the fill, in ms. If the fill takes longer, the client must fetch
+ * its state again.
+ */
 const WAIT_MS_MAX = 5000;
 
 export interface HistoryFillParts {
@@ -25,18 +34,18 @@ export interface HistoryFillParts {
 }
 
 /**
- * Fills the history after a start: the push feed starts at a cursor of before the restart, and the hub stores the events up to the last
- * cursor before the restart without delivering them. So clients of before the restart can resume.
- *
- * Revocations up to this last cursor are skipped. The backend stored them before the restart, so every session look-up of this process sees
- * them. If they were applied, a revocation of a user would also end the sessions that the user has opened since then.
+ * Fills the history after a restart, so that clients can resume from a position before the restart:
+ * - The push feed starts at an old cursor, the checkpoint's `from`. The fill ends at the checkpoint's `last`.
+ * - The hub stores the events of the fill, but does not deliver them.
+ * - Revocations in the fill are skipped. The backend stored them before the restart, so a session look-up sees them. An old
+ *   revocation of a user would also end the sessions that the user has opened later.
  */
 export class HistoryFill {
   readonly #parts: HistoryFillParts;
   readonly #recorder: CheckpointRecorder;
   readonly #done = Promise.withResolvers<void>();
   readonly #saving: Timer;
-  /** The checkpoint that the fill has not reached yet; `undefined` if the history is not being filled. */
+  /** The checkpoint at whose `last` cursor the fill ends; `undefined` if no fill is running. */
   #goal: FeedCheckpoint | undefined;
   #hasSkippedRevocations = false;
   #limit: Timer | undefined;
@@ -69,7 +78,7 @@ export class HistoryFill {
     clearTimeout(timer);
   }
 
-  /** Returns a sink that passes the messages on, and follows the cursors. During the fill, it skips revocations. */
+  /** Returns a sink that passes each message to `sink` and records its cursor. During the fill, it drops revocations. */
   watch(sink: PushFeedSink): PushFeedSink {
     return {
       event: (event, cursor) => this.#follow(cursor, false, () => sink.event(event, cursor)),
@@ -107,7 +116,7 @@ export class HistoryFill {
     this.#recorder.record(checkpoint.from, true);
     this.#goal = checkpoint;
     hub.beginFill();
-    // The backend does not send the message at `from` again.
+    // The backend does not send the message at `from` again. So there is nothing to wait for.
     if (checkpoint.from === checkpoint.last) this.#complete(checkpoint);
   }
 
@@ -130,7 +139,7 @@ export class HistoryFill {
     this.#end();
   }
 
-  /** Ends the fill before its goal was reached. A skipped revocation may be new then, so all sessions are looked up again. */
+  /** Ends the fill before its goal. A revocation that was skipped may be new. So all sessions are looked up again. */
   #cutShort(): void {
     this.#end();
     if (this.#hasSkippedRevocations) this.#parts.revocations.lost();

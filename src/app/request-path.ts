@@ -27,7 +27,7 @@ interface RequestPathParts {
   readonly revocations: Revocations;
   readonly keys: KeyRing;
   readonly readiness: Readiness;
-  /** Returns true after shutdown has started. */
+  /** Returns true if new calls are refused because the gateway stops. */
   readonly isStopping: () => boolean;
   /** Further HTTP endpoints of the edge, such as the playground. */
   readonly endpoints: readonly HttpEndpoint[];

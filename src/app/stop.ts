@@ -4,7 +4,10 @@ import type { Hub } from "../hub/hub.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface StopSettings {
-  /** Time for which the gateway works as before, but is not ready. Load balancers then send new clients elsewhere. */
+  /**
+   * Time for which the gateway reports that it is not ready, but works as before. During this time, load balancers begin to
+   * send new clients elsewhere.
+   */
   readonly drainMs: number;
   /** Time over which the streams end, one after the other. */
   readonly spreadMs: number;
@@ -16,8 +19,8 @@ export interface StopParts {
   readonly settings: StopSettings;
   readonly hub: Pick<Hub, "refuseStreams" | "endStreams">;
   /**
-   * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams`: how many streams the gateway
-   * had when they began to end.
+   * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams`: the number of
+   * streams before the stop ended the first one.
    */
   readonly drainListeners: (streams: number) => Promise<void>;
   /** Closes all parts of the gateway. */
@@ -28,7 +31,7 @@ export interface StopParts {
   readonly log: Log;
 }
 
-/** Interval at which some streams are ended, in ms. */
+/** Interval at which the next few streams are ended, in ms. */
 const SPREAD_STEP_MS = 25;
 
 /**
@@ -71,7 +74,10 @@ export class Stop {
   }
 }
 
-/** Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect in the same instant. Returns their number. */
+/**
+ * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at once. Returns the number of streams
+ * before the first one ended.
+ */
 async function spread(
   hub: StopParts["hub"],
   spreadMs: number,

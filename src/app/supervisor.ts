@@ -11,7 +11,7 @@ import { openStores } from "../stores/open.ts";
 import { lockFile } from "../transport/linux/file-lock.ts";
 import type { ToWorker, WorkerAddresses } from "../workers/messages.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
-import { startWorkerProcess } from "../workers/worker-process.ts";
+import { startWorkerProcess, workerCommand } from "../workers/worker-process.ts";
 import { openAdminListener } from "./admin.ts";
 import { openBackend } from "./backend.ts";
 import { openEventPath } from "./event-path.ts";
@@ -26,13 +26,19 @@ import { Stop } from "./stop.ts";
 
 const READINESS_INTERVAL_MS = 1000;
 
+export interface SupervisorOptions extends GatewayOptions {
+  readonly workers: number;
+  /** The command line of a worker. Default: this program with the command `worker`. */
+  readonly workerCommand?: readonly string[] | undefined;
+}
+
 /**
  * Starts a gateway with several worker processes. This process is the supervisor: it has the push feed, the hub with the history, the admin
  * listener and the configuration. The workers accept connections, run the pipeline and hold the streams.
  *
  * Throws as `startGateway` does, and `WorkerError` if a worker cannot start.
  */
-export async function startSupervisor(options: GatewayOptions & { readonly workers: number }): Promise<Gateway> {
+export async function startSupervisor(options: SupervisorOptions): Promise<Gateway> {
   const { log, workers, clock = systemClock } = options;
   const config = withSharedFile(requireBackend(options.config));
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
@@ -74,13 +80,13 @@ export async function startSupervisor(options: GatewayOptions & { readonly worke
     streams: events.streams,
     answers: stores.answers,
     startMessage: (addresses) => startMessage(current, { addresses, mark: revocations.mark(), isFeedUp }),
-    startProcess: startWorkerProcess,
+    startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), onMessage),
     onChange: () => readiness.changed(),
     ...{ clock, log, metrics },
     random: Math.random,
   });
   undo.defer(() => pool.close());
-  // The workers' logs of revocations have the same positions as the supervisor's: each message is one position.
+  // Each entry of the supervisor's revocation log is sent as one message. So the workers' logs have the same positions.
   revocations.join({
     revoke(revocation) {
       pool.broadcast({ type: "revoke", revocation, mark: revocations.mark() });
@@ -138,7 +144,10 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
   return setInterval(tell, READINESS_INTERVAL_MS);
 }
 
-/** A shared file of this gateway alone, if none is configured. It is deleted at the stop. */
+/**
+ * Returns the configuration with a shared file. If none is configured, this is a new file that the gateway deletes at its
+ * stop.
+ */
 function withSharedFile(config: GatewayConfig) {
   const path = config["stores.shared_file"] ?? `/dev/shm/sallyport-${process.pid}-${Date.now().toString(36)}`;
   return { ...config, "stores.shared_file": path };
@@ -150,7 +159,7 @@ interface Start {
   readonly isFeedUp: boolean;
 }
 
-/** All workers listen on the ports of the first one. */
+/** Returns the start message of a worker. `addresses`: those of the first worker, whose ports all later workers use. */
 function startMessage(config: Config, { addresses, mark, isFeedUp }: Start): ToWorker {
   const edge = { ...config["edge.listen"], ...(addresses && { port: addresses.edgePort }), isShared: true };
   const grpc = { ...config["grpc.listen"], ...(addresses && { port: addresses.grpcPort }), isShared: true };

@@ -41,8 +41,8 @@ export interface WorkerOptions {
 const STATE_INTERVAL_MS = 1000;
 
 /**
- * Runs a worker: it accepts connections, runs the pipeline, and holds the streams that the supervisor's hub fills. Resolves to the exit code
- * when the supervisor has told it to stop.
+ * Runs a worker. It accepts connections, runs the pipeline and holds the streams. The events come from the supervisor's hub.
+ * Resolves to the exit code when the worker has stopped or failed.
  */
 export async function runWorker({ channel, createTelemetry, playgroundEndpoints }: WorkerOptions): Promise<number> {
   const first = Promise.withResolvers<StartMessage>();
@@ -174,7 +174,10 @@ class Worker {
     this.#reporting = setInterval(() => this.#report(stores), STATE_INTERVAL_MS);
   }
 
-  /** A worker whose log differs from the supervisor's could admit a revoked session. It ends, and is started again. */
+  /**
+   * Ends the worker if its revocation log differs from the supervisor's, because it could admit a revoked session. The
+   * supervisor then starts a new worker.
+   */
   #requireMark(mark: number): void {
     if (this.#revocations.mark() === mark) return;
     this.#parts.log.error("revocation log differs from the supervisor's", { mark, own_mark: this.#revocations.mark() });
@@ -197,7 +200,7 @@ class Worker {
   }
 }
 
-/** One line for operators. An unexpected error also has its stack. */
+/** Returns a text for operators: the message of an expected error, or the stack of an unexpected one. */
 function problemOf(error: unknown): string {
   const isExpected = [ConfigError, TlsFilesError, ListenError, StoreError].some((kind) => error instanceof kind);
   return isExpected || !(error instanceof Error) ? messageOf(error) : (error.stack ?? messageOf(error));

@@ -20,11 +20,11 @@ export interface ClientContext {
   readonly profile: Profile;
   /** Sends HTTP requests. With `--verbose` it shows each of them. */
   readonly fetch: Fetch;
-  /** Shows evidence. `undefined` without `--verbose`. */
+  /** Shows the evidence of each check. `undefined` without `--verbose`. */
   readonly trace: Trace | undefined;
   /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** The gateway that an error message names. */
+  /** The URL of the gateway, for error messages. */
   url: string;
   /** The message type of `call`, for error messages. */
   messageType: string | undefined;

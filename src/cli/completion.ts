@@ -9,7 +9,9 @@ import { COMPLETION, SHELLS } from "./specs/completion.ts";
 
 export const HELP = helpOf(COMPLETION);
 
-/** `sallyport completion`: prints the script of a shell, or for that script the candidates of a word. */
+/**
+ * `sallyport completion`: prints the completion script of a shell. The script runs it again to get the candidates for a word.
+ */
 export async function run(args: readonly string[]): Promise<number> {
   if (args[0] === "candidates" && args[1] === "--") return printCandidates(args.slice(2));
   try {

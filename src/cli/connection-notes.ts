@@ -7,7 +7,10 @@ export class ConnectionNotes {
   readonly #context: ClientContext;
   readonly #end: () => void;
   #wasLive = false;
-  /** Why the first attempt failed. Then the command ends, because a wrong URL or profile does not get better. */
+  /**
+   * The error of the first attempt, if it failed. The command then ends, because a retry cannot correct a wrong URL or
+   * profile.
+   */
   firstFailure: unknown;
 
   /** `end` ends the subscription. */
@@ -33,7 +36,7 @@ export class ConnectionNotes {
     this.#end();
   }
 
-  /** The failure without its advice, which is for a command that has ended. */
+  /** Returns the failure's message without its advice. The advice is only for a command that has ended. */
   #textOf(error: unknown): string {
     const { profile, url } = this.#context;
     try {

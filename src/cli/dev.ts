@@ -80,7 +80,10 @@ interface StarterParts {
   readonly page: readonly PageFile[] | undefined;
 }
 
-/** Returns the function that starts the gateway. All its gateways share the position in the push feed, so clients resume after a restart. */
+/**
+ * Returns the function that starts the gateway. All gateways that it starts share one checkpoint of the push feed. So clients
+ * resume after a restart.
+ */
 function starter({ backend, log, metrics, page }: StarterParts): StartGateway {
   const checkpoints = new MemoryCheckpoint();
   return (config, restart) => {

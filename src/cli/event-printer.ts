@@ -4,7 +4,7 @@ import { minifiedJson } from "./output/json-format.ts";
 import type { Output } from "./output/output.ts";
 import { printable } from "./output/printable.ts";
 
-/** Widths of the table's columns. A longer value moves the rest of its line. */
+/** Widths of the table's columns, in characters. A longer value shifts the rest of its line to the right. */
 const TYPE_CHARS = 22;
 const AUDIENCE_CHARS = 8;
 
@@ -28,7 +28,7 @@ export class EventPrinter {
       : `${faint(`  ${"TIME".padEnd(10)}${"TYPE".padEnd(TYPE_CHARS)}${"FOR".padEnd(AUDIENCE_CHARS)}PAYLOAD`)}\n`;
     this.#hasHeading = true;
     const time = new Date(event.timestampMs).toTimeString().slice(0, 8);
-    // The audience is this session, its user, or all. The part before the id tells which.
+    // The audience is `session:ID`, `user:ID` or `all`. The table shows only the part before the colon.
     const audience = event.audience.split(":")[0] ?? "";
     const type = event.eventType.padEnd(TYPE_CHARS);
     const shownType = event.kind === "resync" ? bad(type) : name(type);

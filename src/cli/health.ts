@@ -14,10 +14,10 @@ import { HEALTH } from "./specs/health.ts";
 
 export const HELP = helpOf(HEALTH);
 
-/** The answers of a gateway are shorter. */
+/** Maximum size of an answer, in bytes. The answers of a gateway are smaller. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/** What a gateway answers if it is alive, and if it is ready. */
+/** The status of a gateway that is alive (`/healthz`), and of one that is ready (`/readyz`). */
 const GOOD = ["ok", "ready"];
 
 /** `sallyport health`: asks the admin listener of a gateway, and prints its status. */
@@ -63,7 +63,7 @@ function settingsOf(parsed: Arguments): string[] {
 
 /** Prints the status that the gateway answers. Returns the problem, or `undefined` if the gateway is alive or ready. */
 async function problemAt(url: URL, timeoutMs: number): Promise<string | undefined> {
-  // The admin listener is near. A proxy for the internet must not see the request.
+  // The admin listener is in the local network. So the request must not go through a proxy for the internet.
   const response = await fetch(url, { redirect: "manual", proxy: false, signal: AbortSignal.timeout(timeoutMs) });
   const answer = parseJson(await textOf(response));
   const status = textMember(answer, "status");

@@ -61,7 +61,7 @@ function countOf(text: string | undefined): number {
   throw new UsageError(`--count must be a number from 1 to ${COUNT_MAX}`);
 }
 
-/** Resolves to true when `count` events were printed, and to false when the subscription was closed before. */
+/** Resolves to true when `count` events were printed. Resolves to false if the subscription is closed earlier. */
 async function printEvents(
   { output, trace }: ClientContext,
   { filter, count }: ListenRequest,

@@ -18,7 +18,7 @@ import { LOGIN } from "./specs/login.ts";
 
 export const HELP = helpOf(LOGIN);
 
-/** Wrong codes that a person may correct before the command gives up. */
+/** After this number of wrong codes, the command gives up. */
 const CODES_MAX = 3;
 const ALGORITHMS: readonly KeyAlgorithm[] = ["EdDSA", "ES256"];
 
@@ -91,7 +91,7 @@ async function start(context: ClientContext, { args, metadata }: LoginRequest, e
   return pending;
 }
 
-/** Returns the login that `--challenge`, or else the last `--email`, has started. */
+/** Returns the login to complete: the one of `--challenge`, or else the last one that `--email` started. */
 async function pendingOf(context: ClientContext, args: Arguments): Promise<PendingLogin> {
   const stored = await context.profile.pendingLogin();
   const challengeId = args.value("challenge") ?? stored?.challengeId;
@@ -147,7 +147,7 @@ async function complete(
 ): Promise<ExitCode> {
   const { profile, output, fetch, signal } = context;
   const replaced = await profile.login();
-  // The folder is checked before the code is used, because a code works only once.
+  // This fails if the profile's folder is not usable. It runs before the code is used, because a code works only once.
   await profile.savePendingLogin({ challengeId, url, email });
   const jwk = await newPrivateJwk(algorithm);
   const deviceKey = await deviceKeyOf(jwk);

@@ -9,7 +9,7 @@ export class LineReader {
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
-    // A read that waits does not end by itself when the signal aborts.
+    // The signal does not end a pending read. So an abort cancels the reader.
     signal.addEventListener("abort", () => void this.#reader.cancel().catch(() => {}), { once: true });
   }
 

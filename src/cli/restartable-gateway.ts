@@ -6,7 +6,7 @@ import type { Log } from "../core/telemetry.ts";
 /** Starts one gateway with this configuration. `restart` may be called at any time. */
 export type StartGateway = (config: Config, restart: () => void) => Promise<Gateway>;
 
-/** How often a restart tries to open the ports again: another process may hold one of them for a moment. */
+/** Maximum number of start attempts per restart. An attempt fails if another process holds a port for a moment. */
 const ATTEMPTS_MAX = 20;
 const RETRY_MS = 100;
 
@@ -29,7 +29,7 @@ export class RestartableGateway {
     this.#running = running;
     this.#start = start;
     this.#log = log;
-    // A command that does not wait for `failed` must not end with an unhandled rejection.
+    // Without this handler, a failed restart is an unhandled rejection while nobody waits for `failed`.
     this.failed.catch(() => {});
   }
 
@@ -46,12 +46,12 @@ export class RestartableGateway {
     return this.#running;
   }
 
-  /** Rejects with the error of a restart that failed. No gateway runs then. It never resolves. */
+  /** Rejects with the error of a failed restart. After a failed restart, no gateway runs. Never resolves. */
   get failed(): Promise<never> {
     return this.#failure.promise;
   }
 
-  /** Stops the gateway and starts it again. Calls during a restart share it. After `stop`, it does nothing. */
+  /** Stops the gateway and starts it again. A call during a restart only waits for that restart. After `stop`, does nothing. */
   restart(): Promise<void> {
     if (this.#isStopping) return Promise.resolve();
     this.#restarting ??= this.#restart().finally(() => {
@@ -60,14 +60,14 @@ export class RestartableGateway {
     return this.#restarting;
   }
 
-  /** Waits for a restart, then stops the gateway. Resolves as `Gateway.stop`. */
+  /** Waits for the end of a running restart, then stops the gateway. Resolves as `Gateway.stop`. */
   async stop(): Promise<boolean> {
     this.#isStopping = true;
     await this.#restarting;
     return this.#running.stop();
   }
 
-  /** As `Gateway.reload`. The next restart applies all settings of the new configuration. */
+  /** As `Gateway.reload`. The next restart applies all settings of the new configuration, except the signing key. */
   reload(load: () => Config): boolean {
     const keptKey = { "keys.current": this.#config["keys.current"], "keys.current_file": this.#config["keys.current_file"] };
     let loaded: Config | undefined;
@@ -101,7 +101,7 @@ export class RestartableGateway {
   }
 }
 
-/** Without a configured signing key, each start would use a new one, and no client could resume. */
+/** Adds a random signing key if none is configured. All starts must use the same key, or clients cannot resume. */
 function withKey(config: Config): Config {
   if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return config;
   return { ...config, "keys.current": Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64") };

@@ -32,12 +32,12 @@ function start(options: GatewayOptions & { readonly log: Log }): Promise<Gateway
   const workers = options.config["workers.count"];
   if (workers === 1) return startGateway(options);
   if (process.platform === "linux") return startSupervisor({ ...options, workers });
-  options.log.warn("several workers need Linux", { workers: 1 });
+  options.log.warn("more than one worker requires Linux", { workers: 1 });
   return startGateway(options);
 }
 
-/** A load balancer needs time to send clients elsewhere. In `dev`, a stop is immediate. */
-const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
+/** These delays give a load balancer time to send clients elsewhere. `sallyport dev` stops without them. */
+export const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
 
 /** `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {

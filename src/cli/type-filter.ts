@@ -4,7 +4,7 @@ import { UsageError } from "./arguments/usage-error.ts";
 /** One word of `--types`: an event type, a prefix such as `chat.*`, or `*`. */
 const PATTERN = /^(?:[a-z][a-z0-9_.]{0,127}|(?:[a-z][a-z0-9_]*\.){0,64}\*)$/;
 
-/** The events that `listen` prints. Without `--types`: those of the backend, and `gateway.resync`. */
+/** Selects the events that `listen` prints. Without `--types`, it prints the events of the backend and every resync. */
 export class TypeFilter {
   readonly #patterns: readonly string[] | undefined;
 

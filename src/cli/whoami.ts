@@ -12,7 +12,7 @@ export const HELP = helpOf(WHOAMI);
 
 const TIMEOUT_MS = 15_000;
 
-/** `sallyport whoami`: shows the profile, and what the gateway answers to a signed request of its session. */
+/** `sallyport whoami`: sends a signed request. Shows the profile, and the gateway's answer. */
 export function run(args: readonly string[]): Promise<number> {
   return runClientCommand(WHOAMI, args, async (context, parsed): Promise<ExitCode> => {
     const session = await openSession(context, parsed);
@@ -36,7 +36,10 @@ async function localFields({ profile }: ClientContext, { login, url }: Session):
   };
 }
 
-/** Opens an event stream for its first event, which names the user and the time. Any session may do so, and it changes nothing. */
+/**
+ * Reads the first event of a new event stream: it names the user and the time. A stream is open to any session and changes
+ * nothing.
+ */
 async function remoteFields(context: ClientContext, { client, url }: Session): Promise<RecordFields> {
   const { trace, fetch } = context;
   const timeout = AbortSignal.timeout(TIMEOUT_MS);

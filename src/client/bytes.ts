@@ -2,13 +2,13 @@ import { loadSha256 } from "./noble.ts";
 
 /** Returns the SHA-256 hash of the bytes: 32 bytes. */
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
-  // The type says that WebCrypto always exists. A page over plain HTTP and React Native do not have it.
+  // Despite its type, WebCrypto can be missing: in React Native, and on pages over plain HTTP.
   const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle;
   if (subtle === undefined) return (await loadSha256())(bytes);
   return new Uint8Array(await subtle.digest("SHA-256", copyOf(bytes)));
 }
 
-/** Returns the chunks as one array. A single chunk is returned as it is. `size` is the sum of their lengths. */
+/** Returns the chunks as one array. A single chunk is not copied. `size`: the sum of the lengths of all chunks. */
 export function joinBytes(chunks: readonly Uint8Array[], size: number): Uint8Array {
   const [first, ...others] = chunks;
   if (first !== undefined && others.length === 0) return first;

@@ -22,7 +22,9 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
-  /** Returns the error of the call. After an abort, runtimes throw different errors: the reason is the same everywhere. */
+  /**
+   * Returns the error of the call. After an abort, this is the abort reason, because the thrown error depends on the runtime.
+   */
   errorOf(thrown: unknown): ConnectError {
     return ConnectError.from(this.signal.aborted ? this.signal.reason : thrown);
   }

@@ -81,19 +81,24 @@ export class SallyportClient {
    * Sends a command and resolves to the backend's answer. A business error is also an answer, with its own `resultCode`.
    *
    * If `execute` rejects, the command may have been executed. This is also true for a refusal, because refusals are not signed.
-   * With an `idempotencyKey`, the command is tried again as long as it may succeed, and is executed once.
    *
-   * Without a key, a command is sent once. There is one exception. If the gateway refuses the timestamp, the client sets its clock
-   * from a signed event. If the gateway cannot have admitted the first request, the client sends the command again.
+   * With an `idempotencyKey`, the command is tried again as long as it may succeed. It is executed once if the route keeps
+   * answers, or if the backend recognises the key.
+   *
+   * Without a key, a command is sent once. The exception is a refused timestamp. The client then sets its clock from a signed
+   * event. It sends the command again only if the event proves that the gateway did not admit the first request.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     return this.#commands.send({ messageType, payloadBytes: payloadToBytes(payload) }, options);
   }
 
   /**
-   * Delivers the events for this session, for its user, and for all clients: each once and in order, or `resync`. It reconnects,
-   * resumes, and changes the transport where streams do not get through. All subscriptions of a client share one stream; in
-   * browsers, so do all tabs with the same session.
+   * Delivers the events for this session, for its user, and for all clients. Each event is delivered once and in order. If
+   * events may be lost, the subscription delivers a `resync`.
+   *
+   * - After a lost connection, the subscription reconnects and resumes.
+   * - Where streams do not get through, it changes the transport.
+   * - All subscriptions of a client share one stream. In browsers, all tabs with the same session share it too.
    */
   subscribe(options: SubscribeOptions = {}): Subscription {
     return this.#subscriptions.open(options);
@@ -111,8 +116,9 @@ export class SallyportClient {
   }
 
   /**
-   * Gets the events after `resumeAfter` by one call that waits for the first of them: for networks in which streams do not get
-   * through. The first event is `gateway.server_time`. Pass the `eventId` of the last event to the next call.
+   * Gets the events after `resumeAfter` with one call. If there are none yet, the gateway waits for the first one. Use this
+   * in networks in which streams do not get through. The result starts with a `gateway.server_time`. Pass the `eventId` of
+   * its last event to the next call.
    */
   fetchEvents(options: FetchEventsOptions = {}): Promise<VerifiedEvent[]> {
     return this.#events.fetchEvents(options);

@@ -9,7 +9,7 @@ import { delayAfter, isWorthRetrying, type RetryOptions, type RetryPolicy, retry
 import type { SignedCalls } from "./signed-calls.ts";
 import type { CommandResult } from "./verify.ts";
 
-/** Default timeout of a command with an idempotency key, with all its attempts. */
+/** Default timeout of a command with an idempotency key, in ms. It covers all attempts. */
 const RETRIED_TIMEOUT_MS = 60_000;
 
 interface Command {
@@ -41,7 +41,7 @@ export class CommandSender {
     return isRetried ? this.#sendRetried(command, options, policy) : this.#sendOnce(command, options);
   }
 
-  /** Sends a command under the caller's request id: with the timestamp of its first attempt, and never under another id. */
+  /** Sends a command once, with the caller's request id. A repeated id keeps the timestamp of its first attempt. */
   async #sendAs(requestId: string, command: Command, options: ExecuteOptions): Promise<CommandResult> {
     const { signer, calls, events, firstAttempts } = this.#parts;
     const { idempotencyKey, headers } = options;

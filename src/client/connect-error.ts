@@ -20,12 +20,12 @@ const HTTP_CODES: Readonly<Record<number, Code>> = {
   504: Code.Unavailable,
 };
 
-/** Returns the error for an HTTP status other than 200, if the answer has no error of its own. */
+/** Returns the error for an HTTP status other than 200. Use it if the body contains no Connect error. */
 export function httpError(status: number): ConnectError {
   return new ConnectError(`HTTP ${status}`, HTTP_CODES[status] ?? Code.Unknown);
 }
 
-/** Returns the error in its JSON form (Connect, "Error"), or `fallback` if it is malformed. */
+/** Parses the JSON form of an error (Connect, "Error"). Returns `fallback` if the JSON is malformed. */
 export function connectErrorOf(json: JsonValue | undefined, fallback: ConnectError): ConnectError {
   const code = CODES.get(textMember(json, "code"));
   if (code === undefined) return fallback;

@@ -1,7 +1,7 @@
 /** `offline` and `online`: the network was lost or is back. `visible`: the page is visible again, or the device woke up. */
 export type ConnectivityChange = "offline" | "online" | "visible";
 
-/** Tells whether the device has a network. A subscription pauses while it has none. */
+/** Tells whether the device has a network. A subscription pauses while the device has none. */
 export interface Connectivity {
   /** True only if the platform is sure that there is no network. */
   isOffline(): boolean;
@@ -10,8 +10,8 @@ export interface Connectivity {
 }
 
 /**
- * The connectivity that a browser reports: `navigator.onLine`, its events, and the visibility of the page. Elsewhere the device
- * counts as online. The globals are looked up at run time, because Node does not have all of them.
+ * The connectivity that a browser reports: `navigator.onLine`, its events, and the visibility of the page. Outside a browser,
+ * the device counts as online. The globals are looked up at run time, because Node does not have all of them.
  */
 export const browserConnectivity: Connectivity = {
   isOffline: () => globalThis.navigator?.onLine === false,

@@ -6,7 +6,7 @@ import type { SessionCredentials } from "./login.ts";
 export interface CredentialStore {
   /** Resolves to the stored credentials, or to `undefined` if there are none. */
   load(): Promise<SessionCredentials | undefined>;
-  /** Stores the credentials in place of those that were stored. */
+  /** Replaces the stored credentials. */
   save(credentials: SessionCredentials): Promise<void>;
   /** Deletes the stored credentials. Does nothing if there are none. */
   clear(): Promise<void>;

@@ -1,4 +1,4 @@
-/** A promise with its functions. Node 20 does not have `Promise.withResolvers`. */
+/** A promise with the function that resolves it. Node 20 does not have `Promise.withResolvers`. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T | PromiseLike<T>) => void;

@@ -2,7 +2,7 @@ import { base64Decode } from "@bufbuild/protobuf/wire";
 import { copyOf } from "./bytes.ts";
 import { loadEd25519 } from "./noble.ts";
 
-/** Ed25519 signatures by WebCrypto. If it does not support Ed25519, by @noble/ed25519. */
+/** Ed25519 signatures by WebCrypto, or by @noble/ed25519 where WebCrypto does not support Ed25519. */
 
 const ED25519 = "Ed25519";
 const SEED_BYTES = 32;
@@ -41,8 +41,8 @@ export async function keyPairOf(
 }
 
 /**
- * Returns a function that verifies strictly (RFC 8032 5.1.7). For a weak public key, and for bytes that are no public key, it
- * rejects every signature.
+ * Returns a function that verifies signatures strictly (RFC 8032 5.1.7). The function rejects every signature if the public key
+ * is weak or invalid.
  */
 export async function verifierFor(publicKey: Uint8Array, subtle: Subtle = systemSubtle()): Promise<Verify> {
   if (isWeakPublicKey(publicKey)) return async () => false;
@@ -63,8 +63,8 @@ async function nobleVerifier(publicKey: Uint8Array): Promise<Verify> {
 }
 
 /**
- * The y coordinates of the 8 curve points of small order, little-endian, with the sign bit cleared: of the points of order 4, 1,
- * 2, 8 and 8.
+ * The 5 different y coordinates of the 8 curve points of small order, little-endian, with the sign bit cleared. The lines are
+ * for the points of order 4, 1, 2, 8 and 8.
  */
 const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
   "0000000000000000000000000000000000000000000000000000000000000000",
@@ -78,8 +78,8 @@ const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
 const NOT_CANONICAL_Y = /^(?:e[d-f]|f.)f{60}7f$/;
 
 /**
- * Returns true if a key must reject every signature, because it is of small order, not canonical (RFC 8032 5.1.3), or not 32 bytes.
- * Anybody can forge signatures for a key of small order.
+ * Returns true if a key must reject every signature, because it is of small order, not canonical (RFC 8032 5.1.3), or not 32
+ * bytes. Anybody can forge signatures for a key of small order.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;
@@ -94,7 +94,7 @@ async function unlessUnsupported<T>(call: () => Promise<T> | undefined): Promise
   try {
     return await call();
   } catch {
-    // Runtimes report an unknown algorithm by different errors. @noble/ed25519 rejects what WebCrypto rejects for other reasons.
+    // Runtimes report an unknown algorithm by different errors, so any error counts. @noble/ed25519 then rejects invalid bytes.
     return undefined;
   }
 }

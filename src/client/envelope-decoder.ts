@@ -15,7 +15,7 @@ export class EnvelopeDecoder {
   readonly #dataBytesMax: number;
   #chunks: Uint8Array[] = [];
   #size = 0;
-  /** How many bytes must be there before the decoder looks at them again. It keeps the decoder from joining each small chunk. */
+  /** Minimum number of buffered bytes before the decoder joins and parses the chunks. Small chunks then cause few copies. */
   #needed = HEAD_BYTES;
 
   constructor(dataBytesMax: number) {

@@ -42,7 +42,7 @@ function detailsOf<T>({ details }: ConnectError, type: string, decode: (bytes: U
   return details.flatMap((detail) => {
     try {
       if ("type" in detail) return detail.type === type ? [decode(detail.value)] : [];
-      // A transport or an interceptor in this process made the error.
+      // A transport or an interceptor in this process created the error. Its details are not encoded yet.
       const { desc, value } = detail;
       return desc.typeName === type ? [decode(toBinary(desc, create(desc, value)))] : [];
     } catch {
@@ -51,7 +51,7 @@ function detailsOf<T>({ details }: ConnectError, type: string, decode: (bytes: U
   });
 }
 
-/** Returns the values of a field of a message type, or of type bytes. */
+/** Returns the values of a field whose type is bytes or a message. */
 function chunksOf(message: Uint8Array, field: number): Uint8Array[] {
   return valuesOf(message, field, WireType.LengthDelimited, (reader) => reader.bytes());
 }

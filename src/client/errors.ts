@@ -41,10 +41,11 @@ export class SallyportError extends Error {
   }
 }
 
-/** Codes of failures that may pass. If there is a reason, an `unknown` or `internal` failure does not pass. */
+/** Codes of failures that may be temporary. */
 const RETRYABLE_CODES: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Aborted]);
+/** Codes of failures that may be temporary, unless the error has a reason. */
 const RETRYABLE_WITHOUT_REASON: ReadonlySet<Code> = new Set([Code.Unknown, Code.Internal, Code.DataLoss]);
-/** Reasons of code `resource_exhausted` that may pass. `REQUEST_TOO_LARGE` has the same code and does not pass. */
+/** Temporary reasons of code `resource_exhausted`. `REQUEST_TOO_LARGE` has the same code and is permanent. */
 const RETRYABLE_REASONS: ReadonlySet<string | undefined> = new Set(["RATE_LIMITED", "TOO_MANY_STREAMS", "SLOW_CONSUMER"]);
 
 /**
@@ -101,7 +102,7 @@ export function reasonOf(error: unknown): Reason | undefined {
   return refusalOf(error)?.reason;
 }
 
-/** Matches the words of the catalogue, so that an app can print a reason that this version does not know. */
+/** The syntax of reasons. It also accepts the reasons of newer gateways, so that an app can print them. */
 const REASON_WORD = /^[A-Z][A-Z0-9_]{0,63}$/;
 
 function infoOf(error: ConnectError): ErrorInfo | undefined {
@@ -110,7 +111,7 @@ function infoOf(error: ConnectError): ErrorInfo | undefined {
 
 function retryAfterOf(error: ConnectError): number | undefined {
   const [delayMs] = retryDelaysOf(error);
-  // A proxy in front of the gateway sends only the header field.
+  // An error of a proxy has no google.rpc.RetryInfo. It can have a `Retry-After` header field.
   return delayMs === undefined ? retryAfterMs(error.metadata) : Math.max(0, delayMs);
 }
 
@@ -150,8 +151,9 @@ const CHECK_TEXTS: Readonly<Record<TrustCheck, string>> = {
 };
 
 /**
- * A response or event failed verification and was discarded. If it answered a command, the command may have been executed. Its
- * `code` is `untrusted`.
+ * A response or event failed verification and was discarded. The command of a discarded response may have been executed.
+ *
+ * The `code` of the error is `untrusted`.
  */
 export class UntrustedResponseError extends SallyportError {
   readonly check: TrustCheck;
@@ -164,8 +166,10 @@ export class UntrustedResponseError extends SallyportError {
 }
 
 /**
- * A request id was repeated after the freshness window. The client did not send the request, because the gateway would refuse
- * it as too old. Ask the backend whether the first attempt was executed. Its `code` is `repeat_too_late`.
+ * The app repeated a request id after the freshness window of its first attempt. The client did not send the repeat, because
+ * the gateway would refuse it as too old. Ask the backend whether the first attempt was executed.
+ *
+ * The `code` of the error is `repeat_too_late`.
  */
 export class RepeatTooLateError extends SallyportError {
   /** The repeat was possible until this time, in Unix ms by the gateway's clock. */

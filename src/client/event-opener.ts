@@ -10,7 +10,7 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Default of FetchEvents' `wait_ms`: proto/README.md, "FetchEvents". */
 const WAIT_MS = 25_000;
 
-/** Signs and opens requests for events. Sets the clock from them if the gateway refuses a timestamp. */
+/** Signs and sends requests for events. The first event of each answer corrects the estimate of the gateway's clock. */
 export class EventOpener {
   readonly #signer: RequestSigner;
   readonly #calls: SignedCalls;
@@ -53,9 +53,11 @@ export class EventOpener {
   }
 
   /**
-   * Signs a request for events and yields what `send` yields. If the gateway refuses the timestamp, does so once more with the
-   * time that the refusal claims. The claimed time is not verified. It may sign a request for events, because such a request
-   * changes nothing. The first event is signed and confirms the time.
+   * Signs a request for events and yields what `send` yields. If the gateway refuses the timestamp, signs and sends once more,
+   * with the time in the refusal.
+   *
+   * This time is not verified. A request for events may contain it, because such a request changes nothing. The first event is
+   * signed and confirms the time.
    */
   async *#open(messageType: string, payloadBytes: Uint8Array, send: (request: SignedRequest) => EventStream): EventStream {
     const start = async (timestampMs?: number) => {
@@ -89,13 +91,13 @@ export class EventOpener {
         return clock.serverTimeOf(event.payload);
       }
     } catch {
-      // The time could not be confirmed. The caller then throws the first error.
+      // No signed event confirmed the time. `serverTimeAfter` then resolves to `undefined`.
     }
     return undefined;
   }
 }
 
-/** The payload with the members that are defined; empty if there is none. */
+/** Returns a JSON payload of the defined members. It is empty if no member is defined. */
 function jsonBytes(members: Readonly<Record<string, string | number | undefined>>): Uint8Array {
   const json = JSON.stringify(members);
   return payloadToBytes(json === "{}" ? undefined : JSON.parse(json));

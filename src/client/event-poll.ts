@@ -8,8 +8,9 @@ export const POLL_WAIT_MS = 25_000;
 const EVENTS_MAX = 500;
 
 /**
- * Yields the events of FetchEvents calls, one call after the other. The first call does not wait, so that its answer shows at once
- * whether the calls get through. Each call starts with `gateway.server_time`.
+ * Yields the events of FetchEvents calls, one call after the other. The answer to each call starts with `gateway.server_time`.
+ *
+ * The first call does not wait for events. Its answer shows at once whether calls reach the gateway.
  */
 export async function* pollEvents(
   fetchEvents: (options: FetchEventsOptions) => Promise<VerifiedEvent[]>,

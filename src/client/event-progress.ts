@@ -7,17 +7,17 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Minimum number of remembered events. */
 const EVENTS_MIN = 4096;
 /**
- * How much older than its stream or its position an event of a resumed stream may be, in ms. It exceeds the difference between the
- * clocks of two gateways, because a dropped event is lost.
+ * An event that is older than the position and the start of the stream, by more than this time in ms, is a replay. The time
+ * exceeds the clock difference between two gateways, so that no new event is dropped.
  */
 const OLDER_MS_MAX = 10 * 60_000;
 
 /**
- * The position of a subscription, over all its streams, transports and gateways. It decides which events are new.
+ * The position of one subscription, for all its streams, transports and gateways. It decides which events are new.
  *
- * A signed event is valid in every stream of its audience, and the gateway sends events again. So these events are dropped:
- * - each event that it has accepted before;
- * - in a resumed stream, each event that is much older than the stream and the position, because it is a replay.
+ * An event can arrive again: the gateway repeats it, or a proxy replays it from another stream. These events are dropped:
+ * - an event that was accepted before;
+ * - if the subscription has a position, an event that is much older than both the position and the start of the stream.
  */
 export class EventProgress {
   readonly #received = new RecentMap<true>(EVENTS_MIN);
@@ -37,7 +37,7 @@ export class EventProgress {
     return this.#position;
   }
 
-  /** Returns true if an event with this id was accepted, or the subscription started after it. */
+  /** Returns true if an event with this id was accepted, or if it is the event after which the subscription started. */
   hasReceived(eventId: string): boolean {
     return this.#receivedIds.get(eventId) ?? false;
   }
@@ -49,8 +49,11 @@ export class EventProgress {
   }
 
   /**
-   * Returns the events to deliver for the next event of the stream: `undefined` if it is a duplicate or a replay. The list is empty
-   * while a resync is due, and has two events after one.
+   * Takes the next event of the stream. Returns the events to deliver:
+   * - `undefined`: the event is a duplicate or a replay.
+   * - An empty list: the event says that the stream did not resume. A resync is due with the next event.
+   * - Two events: the resync that was due, and the event.
+   * - Otherwise, only the event.
    */
   accept(event: VerifiedEvent): SubscriptionEvent[] | undefined {
     const content = contentOf(event);
@@ -62,11 +65,11 @@ export class EventProgress {
     this.#position = { eventId: event.eventId, timestampMs: event.timestampMs };
     this.#receivedIds.set(event.eventId, true);
     const accepted = { ...event, kind: kindOf(event) };
-    // A proxy can withhold the event `gateway.resync`, but `resumed: false` is signed, too.
+    // A proxy can withhold `gateway.resync`. So `resumed: false` in the first event, which is signed too, is enough.
     return before === undefined || accepted.kind === "resync" ? [accepted] : [{ ...before, kind: "resync" }, accepted];
   }
 
-  /** Takes over an event that another tab accepted. Returns false if it was accepted here before. */
+  /** Takes over an event that another tab accepted. Returns false if this tab accepted the event before. */
   adopt(event: SubscriptionEvent): boolean {
     const content = contentOf(event);
     if (this.#received.get(content)) return false;
@@ -76,7 +79,7 @@ export class EventProgress {
     return true;
   }
 
-  /** Moves to a position at which the app needs no earlier events. */
+  /** Sets the position of a new subscription. The app needs no earlier events. */
   startAt(position: StreamPosition): void {
     this.#position = position;
     this.#receivedIds.set(position.eventId, true);

@@ -18,9 +18,9 @@ type Result = IteratorResult<SubscriptionEvent, undefined>;
 type Waiter = Deferred<Result>;
 
 /**
- * One subscription of the app: a position of its own, and a bounded queue of events that the app has not asked for yet.
+ * One subscription of the app: a position of its own, and a bounded queue of events that the app has not read yet.
  *
- * Events that the app did not ask for (heartbeats) pass through the queue too, because they move the position.
+ * Events of types that the app did not subscribe to (heartbeats) pass through the queue too, because they move the position.
  */
 export class EventQueue implements Subscription {
   readonly #wantsGatewayEvents: boolean;
@@ -59,7 +59,7 @@ export class EventQueue implements Subscription {
     return this.#position;
   }
 
-  /** The position after the events in the queue. */
+  /** The position once the app has processed all queued events. */
   get queuedUpTo(): StreamPosition | undefined {
     return this.#events.at(-1) ?? this.#current ?? this.#position;
   }
@@ -83,7 +83,7 @@ export class EventQueue implements Subscription {
     return waiter.promise;
   }
 
-  /** Called when the app leaves its loop. The event that it was processing does not count as processed. */
+  /** Called when the app leaves its loop. The current event does not count as processed. */
   return(): Promise<Result> {
     this.close();
     return Promise.resolve({ done: true, value: undefined });
@@ -108,13 +108,13 @@ export class EventQueue implements Subscription {
     return true;
   }
 
-  /** The app is too slow. Calls `whenDrained` once, when the queue is half empty. */
+  /** Call it if the app is too slow. `whenDrained` is called once, when the queue is at most half full. */
   lag(whenDrained: () => void): void {
     this.#whenDrained = whenDrained;
     this.setState("waiting", { transport: this.#transport });
   }
 
-  /** Sets the position, if the app has processed nothing yet: it needs no earlier events. */
+  /** Sets the position, unless the subscription already has a position or an event. */
   startAt(position: StreamPosition | undefined): void {
     if (this.#current === undefined && this.#events.length === 0) this.#position ??= position;
   }

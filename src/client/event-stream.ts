@@ -28,7 +28,7 @@ export async function* verifiedEvents(
       const isResumed = member(event.payload, "resumed") === true;
       if (serverTimeMs !== undefined && !isResumed) filter.startAt(serverTimeMs);
     }
-    // Only the first event is bound to this request. A later one is a replay from another stream.
+    // Only the first event is bound to this request. A later `gateway.server_time` is a replay from another stream.
     else if (event.eventType === "gateway.server_time") continue;
     if (!audiences.has(event.audience)) throw new UntrustedResponseError("audience");
     if (message.envelope !== undefined && filter.accept(message.envelope)) yield event;

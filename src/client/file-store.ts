@@ -8,17 +8,21 @@ import { importDeviceKey } from "./device-key.ts";
 import { parseJson, textMember } from "./json.ts";
 import type { SessionCredentials } from "./login.ts";
 
-/** Maximum size of the file. It has about 200 bytes. */
+/** Maximum size of the file. A valid file has about 200 bytes. */
 const FILE_BYTES_MAX = 16 * 1024;
 const FORMAT = "sallyport-credentials-1";
 
 /**
  * Creates a store in a file, for Node and Bun. It keeps keys of `generateExportableDeviceKey`.
  *
- * The file has mode 600. A missing folder is created with mode 700. The file is replaced at once, so that a crash leaves the old or
- * the new one. All methods reject with a `KeyStoreError` of code `store_unsafe` in these cases (not on Windows):
- * - The file is a symbolic link or no regular file, belongs to another user, or others have any permission for it.
- * - The folder belongs to another user, or others may write into it.
+ * The file has mode 600. A missing folder is created with mode 700. The file is replaced atomically: after a crash, it has the
+ * old or the new content.
+ *
+ * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases (only the first on Windows):
+ * - The file is not a regular file, or the folder is not a folder.
+ * - The file is a symbolic link.
+ * - The file belongs to another user, or others have any permission for the file.
+ * - The folder belongs to another user except root, or others may write into the folder.
  */
 export function fileStore(path: string): CredentialStore {
   const file = resolve(path);
@@ -94,10 +98,10 @@ function damaged(file: string): KeyStoreError {
   return new KeyStoreError("store_damaged", `${file} holds no credentials of this package`);
 }
 
-/** Windows has neither these modes nor user ids. */
+/** Windows has neither POSIX file modes nor user ids. */
 const HAS_MODES = process.platform !== "win32";
 const NO_FOLLOW = HAS_MODES ? constants.O_NOFOLLOW : 0;
-/** Without it, opening a pipe waits for its writer. */
+/** Without O_NONBLOCK, `open` of a named pipe waits for a writer. */
 const NO_WAIT = HAS_MODES ? constants.O_NONBLOCK : 0;
 const ROOT = 0;
 const OTHERS = 0o077;
@@ -143,7 +147,7 @@ async function guarded<T>(file: string, run: () => Promise<T>): Promise<T> {
     return await run();
   } catch (error) {
     if (error instanceof KeyStoreError) throw error;
-    // O_NOFOLLOW: the file is a symbolic link.
+    // With O_NOFOLLOW, ELOOP means that the file is a symbolic link.
     if (codeOf(error) === "ELOOP") throw unsafe(file, "is a symbolic link");
     throw new KeyStoreError("store_unavailable", `${file} cannot be read or written`, { cause: error });
   }

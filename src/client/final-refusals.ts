@@ -1,6 +1,6 @@
 import { SallyportError } from "./errors.ts";
 
-/** Reasons that another attempt with the same credentials does not change. */
+/** Final reasons: another attempt with the same credentials is refused too. */
 const FINAL_REASONS: ReadonlySet<string | undefined> = new Set([
   "SESSION_REVOKED",
   "SESSION_NOT_FOUND",
@@ -10,24 +10,24 @@ const FINAL_REASONS: ReadonlySet<string | undefined> = new Set([
   "PAYLOAD_INVALID",
 ]);
 
-/** Number of refusals in sequence, each to a newly signed request, after which a subscription ends. */
+/** A subscription ends after this number of final refusals in sequence. Each one refuses a newly signed request. */
 const CLAIMS_MIN = 3;
 
 /**
- * Counts the final refusals in sequence. One is not enough, because errors are not signed: a proxy can forge one, and a restarted
- * backend can send a wrong one. A verified event proves that the session exists, so it clears the count.
+ * Counts the final refusals in sequence. One is not enough: errors are not signed, so a proxy can forge a refusal. A backend
+ * that restarts can send a wrong one. Call `clear` after a verified event: it proves that the session exists.
  */
 export class FinalRefusals {
   #claims = 0;
 
-  /** Returns true if the subscription must end with this error. Other errors neither add to the count nor clear it. */
+  /** Counts the error if it is a final refusal. Returns true if the count is reached: the subscription must then end. */
   confirms(error: unknown): boolean {
     if (!(error instanceof SallyportError) || !FINAL_REASONS.has(error.reason)) return false;
     this.#claims++;
     return this.#claims >= CLAIMS_MIN;
   }
 
-  /** True after a final refusal that is not confirmed yet. */
+  /** True from the first final refusal until the count is cleared. */
   get isPending(): boolean {
     return this.#claims > 0;
   }

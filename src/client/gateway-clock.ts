@@ -74,11 +74,12 @@ export class GatewayClock {
   }
 
   /**
-   * Starts to measure the gateway's clock by a request that is signed now and was never sent before. Returns a function for the
-   * signed timestamp of its answer.
+   * Starts to measure the gateway's clock. Call it just before a new request is signed, never for a repeated one. Call the
+   * returned function with the signed timestamp of the answer.
    *
-   * The gateway signed the answer between the request and its arrival. So the true offset is in a known interval. The function
-   * moves the estimate into it. A delayed answer makes the interval wider, and never wrong.
+   * The gateway signs the answer after the request was signed and before the answer arrives. So the true clock offset is in a
+   * known interval. The function moves the estimate into this interval. A slow answer makes the interval wider, but never
+   * wrong.
    */
   measure(): (signedMs: number) => void {
     const startMs = this.#deviceNow();
@@ -86,7 +87,7 @@ export class GatewayClock {
   }
 
   /**
-   * Takes note of a signed timestamp of any age: it is not later than the gateway's clock. A replayed answer or event therefore
+   * Uses a signed timestamp of unknown age as a lower bound of the gateway's time. The old timestamp of a replay therefore
    * changes nothing.
    */
   observe(signedMs: number): void {

@@ -5,7 +5,7 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Bounds of the heartbeat interval that a gateway announces, in ms. */
 const INTERVAL_MS_MIN = 100;
 const INTERVAL_MS_MAX = 10 * 60_000;
-/** Added to two intervals, in ms: a heartbeat may be slow. */
+/** Added to two heartbeat intervals, in ms, because a heartbeat can be slow. */
 const SLACK_MS = 1000;
 
 /** Returns the maximum silence that the first event of a stream announces: about two heartbeat intervals, in ms. */
@@ -45,7 +45,7 @@ export class HeartbeatWatch {
     this.#cancel = timing.after(this.#silenceMs, onSilence);
   }
 
-  /** Restarts the watch. Returns false, and does not restart it, if the event is a heartbeat that arrived late. */
+  /** Restarts the watch and returns true. For a heartbeat that arrived late, only returns false. */
   saw(event: VerifiedEvent): boolean {
     if (event.eventType === "gateway.server_time") this.#readInterval(event);
     const ageMs = this.#timing.monotonic() + this.#offsetMs - event.timestampMs;
@@ -56,7 +56,9 @@ export class HeartbeatWatch {
     return true;
   }
 
-  /** Looks at once whether the stream is silent. Timers stop while a device sleeps or a page is frozen. */
+  /**
+   * Checks at once whether the stream is silent. Call it after a sleep of the device or page, because timers stop meanwhile.
+   */
   check(): void {
     if (Math.abs(this.#timing.now() - this.#seenAtMs) > this.#silenceMs) this.#onSilence();
   }

@@ -3,7 +3,7 @@ import { type DeviceKey, importDeviceKey, type KeyAlgorithm } from "./device-key
 import { WebCryptoDeviceKey } from "./webcrypto-key.ts";
 
 export interface IndexedDbStoreOptions {
-  /** The name of the database. Use one for each session that an origin has at the same time. Default: `sallyport`. */
+  /** The name of the database. A database holds one session. Default: `sallyport`. */
   readonly name?: string | undefined;
 }
 
@@ -17,8 +17,8 @@ const OBJECT_STORE = "credentials";
 const RECORD = "current";
 
 /**
- * Creates a store in the browser's IndexedDB. A key of `generateDeviceKey` is stored without exporting it: a script in the page can
- * use it, and cannot copy it. `save` rejects for a key of your own implementation.
+ * Creates a store in the browser's IndexedDB. A key of `generateDeviceKey` is stored without exporting it: a script in the page
+ * can use it, and cannot copy it. `save` rejects for a key of your own implementation.
  */
 export function indexedDbStore({ name = "sallyport" }: IndexedDbStoreOptions = {}): CredentialStore {
   return {

@@ -1,8 +1,8 @@
 /** A signal that follows others. Node 20.0 and Safari before 17.4 do not have `AbortSignal.any`. */
 export interface LinkedSignal {
-  /** Aborts when one of the others does, with its reason. */
+  /** Aborts when one of the followed signals aborts, with the same reason. */
   readonly signal: AbortSignal;
-  /** Stops to follow. Call it at the end, because the others may live much longer. */
+  /** Stops following the signals. Call it at the end, because the signals may live much longer. */
   unlink(): void;
 }
 

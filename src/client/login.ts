@@ -46,8 +46,8 @@ export async function sendEmailCode(options: SendEmailCodeOptions): Promise<{ ch
 }
 
 /**
- * Completes a login: exchanges the code for a new device session. Rejects with `RangeError` if the public key has another form than
- * its algorithm demands.
+ * Completes a login: exchanges the code for a new device session. Rejects with `RangeError` if the public key has another form
+ * than its algorithm demands.
  */
 export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promise<SessionCredentials> {
   const { deviceKey } = options;
@@ -57,7 +57,7 @@ export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promis
     challenge_id: options.challengeId,
     code: options.code,
     client_public_key: base64Encode(deviceKey.publicKey),
-    // A gateway of an older version refuses the member. EdDSA is the default.
+    // A gateway of an older version refuses this member. Without it, the algorithm is EdDSA.
     client_key_algorithm: algorithm === "EdDSA" ? undefined : algorithm,
     metadata: options.metadata,
   };

@@ -13,26 +13,32 @@ export interface SendOptions {
 
 export interface ExecuteOptions extends SendOptions {
   /**
-   * Timeout of the call, in ms. The call then rejects with a `GatewayError` of code `deadline_exceeded`, or with the error of its
-   * last attempt. Default: 15,000; with `idempotencyKey`, 60,000 for all attempts together.
+   * Timeout of the call, in ms. The call then rejects with a `GatewayError` of code `deadline_exceeded`, or with the error of
+   * its last attempt. Default: 15,000; with `idempotencyKey`, 60,000 for all attempts together.
    */
   readonly timeoutMs?: number | undefined;
   /** How a command with an `idempotencyKey` is tried again. `false` switches retries off. Default: as the client's `retry`. */
   readonly retry?: RetryOptions | false | undefined;
   /**
-   * Identifies the command, whatever its number of attempts: 8 to 128 characters of `[A-Za-z0-9_-]`, such as a UUID. Default:
-   * none.
+   * Identifies the command in all its attempts: 8 to 128 characters of `[A-Za-z0-9_-]`, such as a UUID. Default: none.
    *
-   * If the answer is lost or is not trusted, or the gateway or the backend is unavailable, the command is signed and sent again
-   * with the same key. The route must keep answers (`keep_answer_ms`), or the backend must recognise the key, which it gets as
-   * `Idempotency-Key`. Then the command is executed once, and the call resolves to the one answer. To go on after `execute` has
-   * rejected, call it again with the same key, message type and payload within `keep_answer_ms` of the first call.
+   * With a key, `execute` signs and sends the command again in these cases:
+   * - The answer is lost or is not trusted.
+   * - The gateway or the backend is unavailable.
+   *
+   * The command is executed once, and the call resolves to its answer, if one of these conditions is true:
+   * - The route keeps answers (`keep_answer_ms`).
+   * - The backend recognises the key. It gets the key as `Idempotency-Key`.
+   *
+   * If `execute` rejects, you can call it again with the same key, message type and payload. Do this within `keep_answer_ms` of
+   * the first call.
    */
   readonly idempotencyKey?: string | undefined;
   /**
    * Your own request id: 8 to 128 characters of `[A-Za-z0-9_-]`. Default: a new UUIDv7 for each attempt.
    *
-   * It is for routes that do not keep answers, and switches automatic retries off. To retry a command that may have arrived, send it again with the same id. The gateway then does not execute it twice.
+   * Use it for routes that do not keep answers. It switches automatic retries off. To retry a command that may have arrived,
+   * send it again with the same id. The gateway then does not execute the command twice.
    * - `execute` rejects with `RepeatTooLateError` if the first attempt is older than `freshnessWindowMs`.
    * - The client remembers at least the last 4096 ids.
    * - To retry after a restart of the app, store the result of `sign` and send it with `executeSigned`.

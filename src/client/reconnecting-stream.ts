@@ -18,9 +18,9 @@ export interface ReconnectingStreamParts {
   readonly reconnectMs?: number | undefined;
 }
 
-/** Minimum delay before a final refusal is confirmed, in ms. A backend that restarts can refuse sessions for a moment. */
+/** Minimum delay after a final refusal, in ms. A backend that restarts can refuse valid sessions for a moment. */
 const CONFIRM_MS = 1000;
-/** While the device seems to be offline, an attempt is made at this interval, in ms: the platform can be wrong. */
+/** Interval of the attempts while the platform reports the device as offline, in ms. The platform can be wrong. */
 const OFFLINE_RETRY_MS = 60_000;
 
 /** A stream that reconnects, resumes, and delivers each event once, until it is closed or the gateway refuses for good. */
@@ -35,7 +35,7 @@ export class ReconnectingStream implements Source {
   #attempt: StreamAttempt | undefined;
   /** Ends the pause between two streams. */
   #wake: (() => void) | undefined;
-  /** True if a change of the connectivity may end the pause, because the gateway did not ask for the pause. */
+  /** True if the client chose the current pause itself. Then a change of the connectivity ends it. False if the gateway asked for it. */
   #isPauseOwn = false;
 
   constructor(progress: EventProgress, parts: ReconnectingStreamParts, receiver: Receiver) {
@@ -87,11 +87,11 @@ export class ReconnectingStream implements Source {
     return accepted !== undefined;
   }
 
-  /** Called for the first event of a stream. Long polls have one in each answer. */
+  /** Called for `gateway.server_time`: the first event of a stream, or of each answer to a long poll. */
   #begins(detail: StateDetail): void {
     this.#refusals.clear();
     if (this.#state !== "live") this.#report("live", detail);
-    // Between two polls, a better transport can be tried.
+    // A sequence of long polls ends here when a better transport is to be tried.
     if (this.#parts.choice.isBetterDue(this.#parts.timing.monotonic())) this.#attempt?.end();
   }
 

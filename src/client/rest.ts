@@ -33,7 +33,7 @@ export class RestError extends SallyportError {
   }
 }
 
-/** Failures that may pass: no answer, 408, 429, and the errors of a server except 501 (not implemented). */
+/** Returns true if the failure may be temporary: no answer, 408, 429, or 5xx except 501 (not implemented). */
 function isRetryable(status: number): boolean {
   return status === 0 || status === 408 || status === 429 || (status >= 500 && status !== 501);
 }

@@ -12,7 +12,7 @@ import type {
 /** `isMain`: the source may share its events with other tabs. */
 export type CreateSource = (progress: EventProgress, receiver: Receiver, isMain: boolean) => Source;
 
-/** One source and the queues that it fills. They all have received the events up to the same position. */
+/** One source and the queues that it fills. All these queues have received the events up to the same position. */
 class StreamGroup {
   readonly progress: EventProgress;
   readonly members = new Set<EventQueue>();
@@ -41,8 +41,8 @@ class StreamGroup {
 /**
  * Shares streams between the subscriptions of one client.
  *
- * Usually all subscriptions share one stream. A subscription has a stream of its own while it is at an earlier position: it starts
- * there, or it was too slow. As soon as two streams are at the same event, their subscriptions share one of them.
+ * Usually all subscriptions share one stream. A subscription has its own stream while its position is earlier, because it
+ * resumed from there or was too slow. As soon as two streams are at the same event, their subscriptions share one of them.
  */
 export class SharedStreams {
   readonly #createSource: CreateSource;
@@ -97,7 +97,7 @@ export class SharedStreams {
     this.#merge(group);
   }
 
-  /** Moves the queues of two groups at the same event into the older group. */
+  /** Moves the queues of all groups at the same event into the oldest of these groups. */
   #merge(group: StreamGroup): void {
     const twins = [...this.#groups].filter((other) => other.isAt(group.delivered?.eventId));
     const [oldest, ...others] = twins;

@@ -20,7 +20,7 @@ export interface StreamEnd {
 /** Takes an event. Returns false if the event is a duplicate. Duplicates do not show that the stream works. */
 export type TakeEvent = (event: VerifiedEvent) => boolean;
 
-/** A stream that lasted this long works, even if nothing happened in it. In ms. */
+/** A live stream that lasts longer than this time counts as working, even without further events. In ms. */
 const PROVEN_MS = 10_000;
 
 /** Reads one stream until it ends, is silent, or is ended by `end`. */
@@ -45,7 +45,7 @@ export class StreamAttempt {
     });
   }
 
-  /** Resolves when the stream has ended. Never rejects because of the stream. */
+  /** Resolves when the stream has ended. If the stream fails, the result contains the error. */
   async read(resumeAfter: string | undefined, take: TakeEvent): Promise<StreamEnd> {
     const { signal } = this.#abort;
     let error: unknown;
@@ -75,7 +75,7 @@ export class StreamAttempt {
   async #takeAll(stream: AsyncIterator<VerifiedEvent>, take: TakeEvent): Promise<void> {
     for (;;) {
       const read = stream.next();
-      // The stream may ignore the signal, so it is not waited for after an abort.
+      // After an abort, nothing waits for `read`, because the stream may ignore the signal. A late rejection is ignored.
       read.catch(() => {});
       const next = await Promise.race([read, this.#aborted.promise]);
       if (this.#abort.signal.aborted || next === undefined) {

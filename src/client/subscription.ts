@@ -8,8 +8,8 @@ import type {
 
 export interface SubscribeOptions {
   /**
-   * Where to start: the `eventId` of the last event that the app has processed, or a `position` that it stored. The gateway then
-   * sends the later events that it still has, or `resync`. Default: with the next event.
+   * Where to start: the `eventId` of the last event that the app has processed, or a `position` that it stored. The gateway
+   * then sends the later events that it still has, or `resync`. Default: with the next event.
    */
   readonly resumeAfter?: string | StreamPosition | undefined;
   /** Closes the subscription when the signal aborts. The iteration then ends without an error. */
@@ -19,8 +19,8 @@ export interface SubscribeOptions {
 }
 
 /**
- * The events for this session, for its user, and for all clients: each once and in order, or `resync`. Iterate it with
- * `for await`. Leaving the loop closes the subscription.
+ * The events for this session, for its user, and for all clients. Each event is delivered once and in order. If events may be
+ * lost, `resync` is delivered. Iterate the subscription with `for await`. Leaving the loop closes it.
  *
  * The subscription reconnects until it is closed. The iteration throws only if the gateway refuses for good, such as with
  * `SESSION_REVOKED`.

@@ -18,8 +18,8 @@ import { xhrTransport } from "./xhr-transport.ts";
 
 export interface StreamSettings {
   /**
-   * The transports that may be used, in order of preference: a stream over `fetch`, a stream over XMLHttpRequest, and long polls.
-   * Default: all three, as far as the platform has them.
+   * The transports that may be used, in order of preference: a stream over `fetch`, a stream over XMLHttpRequest, and long
+   * polls. Default: all three, as far as the platform has them.
    */
   readonly transports?: readonly ("fetch" | "xhr" | "poll")[] | undefined;
   /**
@@ -27,8 +27,8 @@ export interface StreamSettings {
    */
   readonly firstEventMs?: number | undefined;
   /**
-   * Limit of the first delay before a reconnect, in ms. The delay is random below it, and the limit doubles up to 30 s until a
-   * stream works. Default: 1000.
+   * Upper limit of the first delay before a reconnect, in ms. Each delay is random below the limit. The limit doubles with each
+   * delay, up to 30 s, until a stream works. Default: 1000.
    */
   readonly reconnectMs?: number | undefined;
   /** Shares one stream between the tabs of a browser that have the same session. Default: true. */
@@ -45,7 +45,7 @@ export interface SubscriptionsParts {
 }
 
 const FIRST_EVENT_MS = 8000;
-/** Maximum time for the answer to a poll, without the time for which the gateway waits. In ms. */
+/** Maximum time for the answer to a poll, in ms. The time for which the gateway waits is added. */
 const ANSWER_MS = 15_000;
 
 /** The subscriptions of one client. They share their streams. */
@@ -99,7 +99,7 @@ function tabsOf(deviceSessionId: string) {
 
 function openersOf({ signer, calls, baseUrl, settings }: SubscriptionsParts): StreamOpener[] {
   const { transports = ["fetch", "xhr", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
-  // Each request has a deduplicator of its own: the progress knows which events of the subscription are new.
+  // Each request has its own deduplicator. `EventProgress` drops duplicates between the streams of a subscription.
   const opener = (parts: SignedCallsParts) => new EventOpener(signer, new SignedCalls(parts));
   const all: Record<"fetch" | "xhr" | "poll", () => StreamOpener | undefined> = {
     fetch: () => ({

@@ -4,7 +4,7 @@ import type { StreamPosition, SubscriptionEvent, SubscriptionState } from "./sub
 export type TabMessage =
   /** From a new tab: asks the leader for its position. */
   | { readonly kind: "hello" }
-  /** From the leader: its last event, and the maximum time until its next one, in ms. */
+  /** From the leader: its position, and the maximum time until its next event, in ms. */
   | { readonly kind: "position"; readonly position: StreamPosition | undefined; readonly silenceMs: number }
   /** From the leader: an event, and the id of the event before it. */
   | { readonly kind: "event"; readonly after: string | undefined; readonly event: SubscriptionEvent }
@@ -14,8 +14,8 @@ export type TabMessage =
 export const TAB_MESSAGE_VERSION = 1;
 
 /**
- * Recognises the messages of this package, because other code of the origin could use a channel of the same name. It is no check of
- * trust: that code could use the device key as well.
+ * Recognises the messages of this package, because other code of the origin could use a channel of the same name. This is not a
+ * security check: code of the origin can use the device key anyway.
  */
 export function isTabMessage(data: unknown): data is TabMessage {
   const { kind, event, silenceMs, state } = Object(data);

@@ -26,17 +26,19 @@ export interface TabStreamParts {
 
 /** Maximum time in which the leading tab answers a new tab, in ms. */
 const WELCOME_MS = 2000;
-/** Maximum silence of the leading tab until its stream has announced its heartbeat interval, in ms. */
+/** Maximum silence of the leading tab, in ms. It applies until a stream has announced the heartbeat interval. */
 const SILENCE_MS = 60_000;
-/** Added to the maximum silence of the leader's stream, in ms: the leader notices the silence first. */
+/** Added to the maximum silence of the leader's stream, in ms. The leader then notices silence before the other tabs. */
 const LEADER_MS = 10_000;
 
 /**
- * Shares one stream between the tabs of one session. The tab that holds the lock leads: it has the stream, and sends each verified
- * event to the other tabs. When the leading tab closes, the browser gives the lock to another tab, which resumes the stream.
+ * Shares one stream between the tabs of one session. The tab that holds the lock leads: it has the stream, and sends each
+ * verified event to the other tabs. When the leading tab closes, the browser gives the lock to another tab, which resumes the
+ * stream.
  *
- * A tab that missed an event opens a stream of its own until it is at the leader's position. Other tabs are trusted: they are
- * of the same origin, so they could use the device key as well.
+ * A tab that missed an event opens its own stream until it is at the leader's position.
+ *
+ * The other tabs are trusted: code of the same origin can use the device key anyway.
  */
 export class TabStream implements Source {
   readonly #progress: EventProgress;
@@ -66,7 +68,7 @@ export class TabStream implements Source {
       if (!signal.aborted && isTabMessage(data)) this.#receive(data);
     };
     locks.request(name, { signal }, () => this.#lead()).catch(() => this.#openOwn());
-    // A leader in the background can be frozen. So a tab that becomes visible asks again.
+    // A leader in the background can be frozen. So a tab that becomes visible asks for the leader's position again.
     const unwatch = this.#parts.connectivity.watch((change) => {
       if (change === "visible" && this.#stream === undefined) this.#greet();
     });
@@ -100,7 +102,7 @@ export class TabStream implements Source {
     await promise;
   }
 
-  /** Opens a stream of this tab's own, after the last event of this tab. */
+  /** Opens this tab's own stream, which resumes after this tab's last event. */
   #openOwn(): void {
     this.#cancelTimer();
     if (this.#stream !== undefined || this.#closed.signal.aborted) return;
@@ -135,7 +137,7 @@ export class TabStream implements Source {
     else if (this.#stream === undefined) this.#receiver.state(message.state, { transport: "tab" });
   }
 
-  /** Takes an event of the leader, unless an event before it is missing here. */
+  /** Takes an event of the leader. If this tab missed an earlier event, opens its own stream instead. */
   #follow(event: SubscriptionEvent, after: string | undefined): void {
     this.#leaderId = event.eventId;
     if (this.#stream !== undefined) {
@@ -147,7 +149,7 @@ export class TabStream implements Source {
     else if (this.#progress.adopt(event)) this.#deliver(event);
   }
 
-  /** Compares this tab with the leader's position. A new tab without a position starts there. */
+  /** Opens this tab's own stream if the tab is not at the leader's position. A tab without a position takes the leader's. */
   #startAt(position: StreamPosition | undefined): void {
     this.#leaderId = position?.eventId;
     if (this.#stream !== undefined) this.#followIfCaughtUp();

@@ -21,9 +21,9 @@ export interface StreamOpener {
  */
 export type OpenFailure = "silent" | "failed";
 
-/** Number of failures in sequence after which another transport is tried. An error is rarely the fault of the transport. */
+/** Number of failures in sequence after which the next transport is tried. A `silent` failure is enough by itself. */
 const FAILURES_MAX = 3;
-/** Time after which a better transport is tried again, in ms. It doubles with each failure, up to the maximum. */
+/** Time after which the first transport is tried again, in ms. It doubles each time this transport fails, up to the maximum. */
 const RETRY_BETTER_MS = 10 * 60_000;
 const RETRY_BETTER_MS_MAX = 60 * 60_000;
 
@@ -51,7 +51,7 @@ export class TransportChoice {
     return opener;
   }
 
-  /** Returns true if the next stream should try a better transport. Long polls ask after each call. */
+  /** Returns true if it is time to try the first transport again. */
   isBetterDue(nowMs: number): boolean {
     return nowMs >= this.#retryBetterAtMs;
   }

@@ -30,11 +30,11 @@ export interface CommandResult {
   readonly payload: JsonValue | undefined;
   readonly payloadBytes: Uint8Array;
   /**
-   * True if the gateway gave the kept answer of an earlier attempt with the same `idempotencyKey`. The mark is a response header
-   * and is not signed.
+   * True if the gateway gave the kept answer of an earlier attempt with the same `idempotencyKey`. The value comes from
+   * a response header, which is not signed.
    */
   readonly replayed: boolean;
-  /** The id of the request that this answers. */
+  /** The id of the answered request. */
   readonly requestId: string;
   readonly evidence: Evidence;
 }

@@ -36,8 +36,9 @@ export interface GenerateDeviceKeyOptions {
 /**
  * Creates a random device key. The private key cannot be exported if WebCrypto supports one of the algorithms.
  *
- * If WebCrypto supports none of them, the key is an `ExportableDeviceKey` of `@noble/ed25519`. Rejects with a `SallyportError` of
- * code `key_unsupported` if `algorithms` does not name `EdDSA` in this case.
+ * If WebCrypto supports none of them, the result depends on `algorithms`:
+ * - With `EdDSA`, the key is an `ExportableDeviceKey` of `@noble/ed25519`.
+ * - Without `EdDSA`, the call rejects with a `SallyportError` of code `key_unsupported`.
  */
 export function generateDeviceKey(options: GenerateDeviceKeyOptions = {}): Promise<DeviceKey> {
   return generateKeyBy(systemSubtle(), options);
@@ -62,7 +63,7 @@ async function generateNative(algorithm: KeyAlgorithm, subtle: Subtle): Promise<
     const publicKey = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
     return new WebCryptoDeviceKey(algorithm, publicKey, pair.privateKey);
   } catch {
-    // Runtimes report an unknown algorithm by different errors.
+    // Runtimes report an unknown algorithm by different errors, so any error counts.
     return undefined;
   }
 }

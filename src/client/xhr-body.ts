@@ -3,7 +3,7 @@ import { deferred } from "./deferred.ts";
 
 /**
  * Maximum length of an answer, in characters. XMLHttpRequest keeps the whole answer in memory, so a longer stream ends and is
- * resumed. It leaves room for one message of the default maximum.
+ * resumed. A message of the default maximum size fits.
  */
 const CHARS_MAX = 8 * 1024 * 1024;
 
@@ -24,7 +24,7 @@ export class XhrBody {
     if (signal?.aborted) this.#end(new ConnectError("the stream was aborted", Code.Canceled));
   }
 
-  /** The header lines of the answer that the page may read. */
+  /** Those header lines of the answer that CORS lets the page read. */
   get headers(): string {
     return this.#request.getAllResponseHeaders();
   }

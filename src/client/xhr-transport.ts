@@ -13,8 +13,8 @@ const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
 const TRAILER_FLAG = 0x80;
 
 /**
- * Creates a connect-es transport for streams: `application/grpc-web-text` over XMLHttpRequest. It is for environments whose `fetch`
- * does not deliver a response before its end. It sends no unary calls.
+ * Creates a connect-es transport for streams: `application/grpc-web-text` over XMLHttpRequest. It is for environments whose
+ * `fetch` delivers a response only when it is complete. It sends no unary calls.
  */
 export function xhrTransport({ baseUrl }: { readonly baseUrl: string }): Transport {
   return {
@@ -52,7 +52,7 @@ async function* messagesOf<O extends DescMessage>(
         yield fromBinary(method.output, data);
       }
     }
-    // An error without events has no body: its status is in the header.
+    // A call that fails before the first event has no body. Its status is in the header.
     throwStatus(fieldsOf(body.headers));
     throw new ConnectError("the stream was cut off", Code.Unavailable);
   } finally {

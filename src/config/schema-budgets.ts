@@ -54,7 +54,7 @@ const PUBLIC_MISC: Limited = {
   noun: "requests for public keys",
   predicate: "are accepted from one client address",
   unit: "requests",
-  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. The calls of the playground count too. ${SHARED_ADDRESS}`,
+  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. Requests of the playground (the test page of sallyport dev) count too. ${SHARED_ADDRESS}`,
 };
 const SEND_CODE: Limited = {
   name: "send_code",

@@ -18,7 +18,7 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    `Maximum number of open connections of each public listener. At the maximum, the listener closes new connections. The edge with \`edge.grpc = own-port\` is different. On Linux, it closes the newest connections of the client addresses with the most connections. On other systems, it enforces no maximum. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses.`,
+    `Maximum number of open connections of each public listener. At the maximum, the listener closes new connections. Exception: with \`edge.grpc = own-port\`, the edge accepts new connections at the maximum. On Linux, the edge then looks for the client addresses that have the most connections, and closes the newest connections of these addresses. On other systems, the edge has no maximum. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses.`,
   ),
   "connections.per_network_max": setting(
     count,

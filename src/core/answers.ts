@@ -4,7 +4,9 @@ import type { BackendReply } from "./backend.ts";
 export interface KeyedRequest {
   readonly deviceSessionId: string;
   readonly idempotencyKey: string;
-  /** Identifies what the request asks for: its message type and payload. Two attempts at one command have the same fingerprint. */
+  /**
+   * Identifies what the request asks for: its message type and payload. Two attempts at one command have the same fingerprint.
+   */
   readonly fingerprint: string;
   /** The time of the request in Unix ms: when it was signed or when it arrived, whichever is earlier. */
   readonly asOfMs: number;
@@ -12,22 +14,27 @@ export interface KeyedRequest {
 
 /** How long an answer is kept. */
 export interface AnswerAge {
-  /** The duration that the route sets, in ms. Answers with the same duration expire in about the order in which they are kept. */
+  /**
+   * The duration that the route sets, in ms. Answers with the same duration expire in about the order in which they are kept.
+   */
   readonly keptForMs: number;
-  /** A Unix time in ms. Requests whose `asOfMs` is not later get the answer. For a later request, the command is unknown. */
+  /** A Unix time in ms. A request with `asOfMs` up to this time gets the answer. For a later one, the command is unknown. */
   readonly keptUntilMs: number;
-  /** A Unix time in ms, at which the answer is deleted. No request whose `asOfMs` is at most `keptUntilMs` can arrive later. */
+  /** The Unix time in ms at which the answer is deleted. A request that arrives later has an `asOfMs` after `keptUntilMs`. */
   readonly storedUntilMs: number;
 }
 
 /** The right to execute one command. The holder must end it once, with `keep` or `release`. */
 export interface AnswerClaim {
   /**
-   * Stores the answer and ends the claim. Waiting requests get the answer. Returns false if the answer is not stored: the lease of the
-   * claim has ended and another request holds a claim, the answer does not fit, or the store is unreachable. Never throws.
+   * Stores the answer and ends the claim. Waiting requests get the answer. Never throws. Returns false if the answer is not
+   * stored:
+   * - The lease of the claim has ended, and another request has claimed the command or stored its answer.
+   * - The answer does not fit.
+   * - The store is unreachable.
    */
   keep(reply: BackendReply, age: AnswerAge): boolean | Promise<boolean>;
-  /** Ends the claim without an answer. The next request, or one that waits, gets a claim. Never throws. */
+  /** Ends the claim without an answer. A waiting request, or else the next one, gets a new claim. Never throws. */
   release(): void | Promise<void>;
 }
 
@@ -36,8 +43,8 @@ export interface AnswerClaim {
  *
  * - `first`: the command is unknown. The request now holds the claim and must execute it.
  * - `kept`: the command has been executed. `reply` is its answer.
- * - `reused`: the key belongs to a command with another fingerprint, which is kept or in flight.
- * - `in_flight`: another request executes the command, and the wait for its answer has ended without one.
+ * - `reused`: the key belongs to a command with another fingerprint. That command is in flight, or its answer is kept.
+ * - `in_flight`: another request executes the command. Its answer did not come before the wait ended.
  *
  * `waited` is true if the request waited for another request.
  */
@@ -50,13 +57,13 @@ export type ClaimOutcome =
 /**
  * Stores the answers of commands by session and idempotency key, so that a command is executed once however often it is signed.
  *
- * - `claim` is atomic: of any number of concurrent calls for one command, exactly one gets a claim. This also holds for calls from several
- *   hosts. The others wait until the claim ends or `signal` aborts, at most for `leaseMs` and CLAIM_WAIT_MARGIN_MS.
- * - A claim ends by itself `leaseMs` after it was made, for example because its host was killed. Its holder can then no longer replace
- *   what another request has claimed or stored.
+ * - `claim` is atomic: of all concurrent calls for one command, on all hosts, exactly one gets a claim. The others wait until
+ *   the claim ends or `signal` aborts, for at most `leaseMs` plus CLAIM_WAIT_MARGIN_MS.
+ * - A claim ends by itself `leaseMs` after it was made, for example because its host was killed. Its holder can then no longer
+ *   replace what another request has claimed or stored.
  * - Claims in flight are never evicted. Their number is bounded by the number of commands in flight.
- * - Answers are bounded by number, bytes and age. At a bound, the oldest answers are evicted. An answer of a session that holds its share
- *   of a bound (1/ANSWER_SHARES) evicts the oldest of the same session instead.
+ * - Answers are bounded by number, bytes and age. At a bound, the oldest answers are evicted.
+ * - A session may hold 1/ANSWER_SHARES of each bound. Above this share, the oldest answers of the same session are evicted.
  * - An answer is only ever returned for the session and key for which it was stored.
  * - If the store is unreachable, `claim` throws `REPLAY_STORE_UNAVAILABLE`.
  */
@@ -67,9 +74,11 @@ export interface AnswerStore {
 /**
  * What became of a request with an idempotency key on a route that keeps answers:
  *
- * - `kept`, `not_kept`: the backend answered; the answer was stored, or could not be stored.
+ * - `kept`: the backend answered, and the answer was stored.
+ * - `not_kept`: the backend answered, but the answer could not be stored.
  * - `released`: the call ended without a definite answer.
- * - `replayed`, `waited`: the request got the answer of an earlier one, without or after a wait.
+ * - `replayed`: the request got the answer of an earlier request at once.
+ * - `waited`: the request got the answer of an earlier request after a wait.
  * - `reused`: the key belongs to another command.
  */
 export type AnswerOutcome = "kept" | "not_kept" | "released" | "replayed" | "waited" | "reused";
@@ -80,6 +89,6 @@ export type OnEvicted = (answers: number) => void;
 /** The bounds of an answer store. */
 export interface AnswerBounds {
   readonly entriesMax: number;
-  /** Maximum size of all answers, each with ANSWER_OVERHEAD_BYTES. */
+  /** Maximum total size of all answers, in bytes. Each answer counts as its own size plus ANSWER_OVERHEAD_BYTES. */
   readonly bytesMax: number;
 }

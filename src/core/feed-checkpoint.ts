@@ -1,13 +1,16 @@
 /**
- * Positions in the push feed, as cursors. A gateway that starts again reads the feed from `from`, so that its history reaches back as far
- * as before the restart. The history is complete when the feed has reached `last`.
+ * Positions in the push feed, as cursors.
+ *
+ * After a restart, the gateway reads the feed from `from`. So its history also has events from before the restart. The history
+ * is complete when the feed reaches `last`.
  */
 export interface FeedCheckpoint {
-  /** The position about `history.age_ms` before the checkpoint. */
+  /** The position that the feed had about `history.age_ms` before the checkpoint. */
   readonly from: string;
   /**
-   * The position of the last message that was not a keepalive. It equals `from` if there was none since. The backend sends that message
-   * again after `from`. It does not send the old keepalives again.
+   * The position of the last message after `from` that is not a keepalive; equal to `from` if there is none.
+   *
+   * After a restart, the backend sends this message again, but no old keepalives.
    */
   readonly last: string;
   /** The position at the time of the checkpoint: `last`, or the cursor of a later keepalive. */
@@ -18,6 +21,9 @@ export interface FeedCheckpoint {
 export interface FeedCheckpointStore {
   /** Returns the stored checkpoint; `undefined` if there is none, or if it cannot be used. */
   load(): FeedCheckpoint | undefined;
-  /** Replaces the stored checkpoint. Never throws: without a checkpoint, clients fetch their state again after the next start. */
+  /**
+   * Replaces the stored checkpoint. Never throws. If no checkpoint is stored, clients fetch their state again after the next
+   * start.
+   */
   save(checkpoint: FeedCheckpoint): void;
 }

@@ -1,4 +1,7 @@
-/** The grammars of the contract (proto/README.md, "Envelope rules"), with their maximum lengths. The client imports this file too. */
+/**
+ * The grammars of the contract (proto/README.md, "Envelope rules"), with their maximum lengths. The client imports this file
+ * too.
+ */
 
 /** Maximum length of a device session id. */
 export const DEVICE_SESSION_ID_MAX = 128;

@@ -36,8 +36,8 @@ export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
 export const PUBLIC_BODY_TOKENS_MAX = 256;
 
 /**
- * Maximum time for which a call of FetchEvents waits, in ms, set by the contract. Common proxies close a connection after 30 to
- * 60 s without a byte.
+ * Maximum wait of a call of FetchEvents, in ms, set by the contract. Common proxies close a connection after 30 to 60 s without
+ * a byte.
  */
 export const FETCH_WAIT_MS_MAX = 25_000;
 /** Maximum number of events in an answer of FetchEvents, set by the contract. */
@@ -47,8 +47,8 @@ export const FETCH_EVENTS_DEFAULT = 100;
 /** Maximum size of the events in an answer of FetchEvents, in bytes. A single event may be larger. */
 export const FETCH_BYTES_MAX = 1024 * 1024;
 /**
- * An answer of FetchEvents must arrive within the timeout of its call. So the wait ends earlier than the timeout, by a fifth of
- * the timeout, but at most by this time (ms).
+ * A call of FetchEvents stops waiting some time before its timeout, so that the answer arrives in time. This reserve is a fifth
+ * of the timeout, and at most this value (ms).
  */
 export const FETCH_ANSWER_MS_MAX = 2000;
 
@@ -59,24 +59,28 @@ export const FETCH_ANSWER_MS_MAX = 2000;
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
- * One session may hold at most 1 / ANSWER_SHARES of the kept answers, by number and by size. So no session can evict the answers
- * of all others.
+ * One session may hold at most 1 / ANSWER_SHARES of the kept answers, by number and by size. So no session can evict the
+ * answers of all others.
  */
 export const ANSWER_SHARES = 16;
-/** The size that is counted for a kept answer besides its payload. It covers the ids, the fingerprint and the indexes of the store. */
+/**
+ * Bytes that a kept answer counts in addition to its payload. They cover the ids, the fingerprint and the indexes of the store.
+ */
 export const ANSWER_OVERHEAD_BYTES = 1024;
 /** Factor by which a payload may grow in a store: Redis stores each byte above 0x7F as two bytes. */
 export const ANSWER_INFLATION = 2;
 /** Maximum of `keep_answer_ms`: one day. Kept answers use memory, and a client seldom repeats a command later. */
 export const KEEP_ANSWER_MS_MAX = 86_400_000;
 /**
- * How much longer than the timeout of its backend call a claim on an idempotency key lasts, in ms. In this time, the gateway
- * stores the answer. If the gateway was killed, the key is free again after it.
+ * The lease of a claim is the timeout of the backend call plus this margin, in ms. The gateway stores the answer within the
+ * margin. If the gateway is killed, the claim ends with the lease.
  */
 export const CLAIM_LEASE_MARGIN_MS = 5000;
 /**
- * How much longer than a lease a request waits for the claim of another, in ms. It is several times the interval at which a
- * gateway polls a claim of another gateway, so that a request can take over from a killed gateway.
+ * A request waits for the claim of another request for at most the lease plus this margin, in ms.
+ *
+ * The margin is several times the interval at which a gateway polls the claim of another gateway. So a waiting request can take
+ * over the key of a gateway that was killed.
  */
 export const CLAIM_WAIT_MARGIN_MS = 1000;
 

@@ -7,7 +7,10 @@ export interface ListenAddress {
   readonly host: string;
   /** If the port is 0, the system chooses a free port. */
   readonly port: number;
-  /** Whether other processes of this user may listen on the same port (SO_REUSEPORT). The kernel spreads new connections over all of them. */
+  /**
+   * Whether other processes of this user may listen on the same port (SO_REUSEPORT). The kernel spreads new connections over
+   * all of them.
+   */
   readonly isShared?: boolean;
 }
 

@@ -26,7 +26,7 @@ const SHUTDOWN_SPREAD_MAX_MS = 30_000;
 /**
  * Returns the random delay after which a client may retry, in ms. Returns `undefined` if a retry is useless.
  *
- * - `streams`: number of streams that the gateway had when its shutdown started. More streams get longer delays, up to a bound.
+ * - `streams`: number of open streams at the start of the shutdown. The delay of SHUTTING_DOWN grows with it, up to a bound.
  * - `random`: returns a random number, uniform in [0, 1).
  */
 export function retryDelayMs(reason: Reason, streams: number, random: () => number): number | undefined {

@@ -22,7 +22,10 @@ export class RevocationLog {
   readonly #startMark: number;
   #count: number;
 
-  /** `startMark`: the position of the first revocation. A worker process continues the positions of its supervisor. */
+  /**
+   * `startMark`: the position at which this log starts. The log of a worker starts at the current position of its supervisor's
+   * log.
+   */
   constructor(capacity: number = REVOCATION_LOG_ENTRIES, startMark = 0) {
     this.#entries = new Array(capacity).fill(undefined);
     this.#startMark = startMark;

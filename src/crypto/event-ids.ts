@@ -17,17 +17,20 @@ export function tokenOfCursor(cursor: string): Buffer {
   return createHash("sha256").update(cursor).digest().subarray(0, TOKEN_BYTES);
 }
 
-/** Derives the key of event ids from the seed of a signing key (HKDF, RFC 5869). All gateways with this signing key derive the same key. */
+/**
+ * Derives the key of event ids from the seed of a signing key (HKDF, RFC 5869). All gateways with this signing key derive the
+ * same key.
+ */
 export function eventIdKey(seed: Uint8Array): Uint8Array {
   return new Uint8Array(hkdfSync("sha256", seed, "", INFO, KEY_BYTES));
 }
 
 /**
- * Creates and reads event ids that name a position of the push feed. An id is one AES block, as base64url: the token of the position, then a
- * nonce.
+ * Creates and reads event ids that name a position of the push feed. An id is one AES block, as base64url: the token of the
+ * position, then a nonce.
  *
- * Clients have no key, so an id tells them nothing: neither the cursor, nor whether two ids name the same position. Every gateway with the
- * same signing keys can read the id.
+ * Clients have no key, so an id tells them nothing: neither the cursor, nor whether two ids name the same position. Every
+ * gateway with the same signing keys can read the id.
  */
 export class EventIds {
   readonly #current: CipherKey;
@@ -52,14 +55,17 @@ export class EventIds {
     return this.#seal(block);
   }
 
-  /** Returns the id of the backend's event at this position. Every gateway with this current key creates the same id. */
+  /** Returns the id of the backend's event at this position. All gateways with the same first key create the same id. */
   idOfEvent(token: Uint8Array): string {
     const block = Buffer.alloc(BLOCK_BYTES);
     block.set(token);
     return this.#seal(block);
   }
 
-  /** Returns the token in the id, once per key. Only the key that created the id finds the right token; the other results are random bytes. */
+  /**
+   * Decrypts an id with each key, and returns one token per key. Only the key that created the id gives the right token. The
+   * others give random bytes. Returns an empty array if `id` is malformed.
+   */
   tokensIn(id: string): Uint8Array[] {
     if (!ID.test(id)) return [];
     const block = Buffer.from(id, "base64url");

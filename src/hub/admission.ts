@@ -12,8 +12,9 @@ export interface Admission extends Subscriber {
 }
 
 /**
- * Throws SESSION_REVOKED if the session was revoked after its look-up. Throws SESSION_LOOKUP_UNAVAILABLE if a revocation may have been lost
- * since then. `validFromMark`: look-ups with a lower position in the revocation log are invalid.
+ * `validFromMark`: look-ups with a lower position in the revocation log are invalid. Throws:
+ * - SESSION_REVOKED if the session was revoked after its look-up.
+ * - SESSION_LOOKUP_UNAVAILABLE if a revocation may have been lost after the look-up.
  */
 export function checkNotRevoked(
   { mark, deviceSessionId, userId }: Admission,

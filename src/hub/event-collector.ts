@@ -80,8 +80,9 @@ export class EventCollector implements Sink {
   }
 
   /**
-   * Ends the poll and returns the collected frames. If the hub has ended the poll, throws its refusal in two cases: the session
-   * was revoked, or no event was collected.
+   * Ends the poll and returns the collected frames. Throws the hub's refusal if the hub has ended the poll, and:
+   * - the session was revoked, or
+   * - no event was collected.
    */
   take(): readonly Uint8Array[] {
     this.cancel();

@@ -98,8 +98,8 @@ export class Hub {
   }
 
   /**
-   * Check 8 of the pipeline, for polls. Collects the missed events at once, and later events until `answer`. Throws as `register`
-   * does.
+   * Check 8 of the pipeline, for polls. Collects the missed events at once, and later events until `answer`. Throws as
+   * `register` does.
    */
   poll(admission: Admission, collector: EventCollector): Poll {
     const subscription = this.#open(admission, collector);
@@ -110,29 +110,29 @@ export class Hub {
   }
 
   /**
-   * Ends a poll. Returns its frames: `gateway.server_time`, then the collected events. Throws the refusal that ended the poll.
+   * Ends a poll. Returns `gateway.server_time`, then the collected events. Throws as `EventCollector.take` does.
    *
    * `gateway.server_time` is created now, so its time is current. If no event was collected, its id names the current position.
-   * So the client can resume even if the history has evicted events of other clients since the poll began.
+   * The client can then resume even if the history evicted events of other clients during the poll.
    */
   answer({ admission, collector, subscription, resumed, position }: Poll): readonly Uint8Array[] {
-    // A broadcast may not have reached the poll yet. The current position would skip the broadcast event.
+    // Deliver a pending broadcast first. A resume from the current position would skip it.
     this.#broadcaster.catchUp(subscription);
     const frames = collector.take();
-    // During the fill, events are not delivered. The current position would skip them.
+    // During the fill, events are stored but not delivered. A resume from the current position would skip them.
     const mustKeep = frames.length > 0 || this.#isFilling;
     const from = mustKeep ? position : this.#positions.latest;
     return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector), ...frames];
   }
 
-  /** Creates the refusal SHUTTING_DOWN. Its delay depends on the number of streams. */
+  /** Creates the refusal SHUTTING_DOWN. Its retry delay depends on the number of streams at the start of the shutdown. */
   shuttingDown(): Refusal {
     return this.#refusal("SHUTTING_DOWN");
   }
 
   /**
-   * Delivers a backend event to the open streams of its audience. Stores it for streams that resume. `cursor` is the event's cursor in the
-   * push feed, if it has one.
+   * Delivers a backend event to the open streams of its audience. Stores it for streams that resume. `cursor` is the event's
+   * cursor in the push feed, if it has one.
    */
   publish(event: ClientEvent, cursor?: string): void {
     const { clock, metrics, newEventId, signer } = this.#options;
@@ -160,12 +160,12 @@ export class Hub {
     this.#deliver(this.#gatewayEvents.resync(audience, position), event);
   }
 
-  /** From now on, events are older than this process: another process may have delivered them. They are stored for streams that resume. */
+  /** Starts the fill. Until `endFill`, events are only stored, because another process may have delivered them. */
   beginFill(): void {
     this.#isFilling = true;
   }
 
-  /** From now on, events are new. Streams that were opened during the fill get `gateway.resync`, because they missed its last events. */
+  /** Ends the fill. Streams that were opened during the fill missed events, so they get `gateway.resync`. */
   endFill(): void {
     if (!this.#isFilling) return;
     this.#isFilling = false;
@@ -173,7 +173,7 @@ export class Hub {
       this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.latest), { polls: true });
   }
 
-  /** Call this when the push feed has reached a cursor with a message that clients do not get. Every client has received all events up to it. */
+  /** Moves the current position to `cursor`. For messages of the push feed that clients do not get, such as keepalives. */
   reached(cursor: string): void {
     this.#positions.reach(cursor);
   }
@@ -194,8 +194,8 @@ export class Hub {
    * - No stream can resume from a position before the gap.
    * - Session look-ups that started before the gap become invalid.
    *
-   * Before this call, append an entry to the revocation log. Otherwise, a look-up from before the gap can have the same
-   * position as a look-up from after the gap, and counts as valid.
+   * Append an entry to the revocation log before this call. Otherwise, look-ups that started before and after the gap can have
+   * the same position in the log. A look-up from before the gap would then wrongly count as valid.
    */
   gap(): void {
     this.#isFilling = false;
@@ -218,7 +218,7 @@ export class Hub {
     if (nowMs < this.#nextHeartbeatMs) return;
     this.#nextHeartbeatMs = nowMs + this.#options.heartbeatIntervalMs;
     if (this.#streams.size === 0) return;
-    // A heartbeat would end the wait of all polls at the same time.
+    // Polls get no heartbeat, because it would end all their waits at the same time.
     this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.latest), { polls: false });
   }
 

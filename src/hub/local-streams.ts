@@ -8,7 +8,7 @@ import type { Sink } from "./sink.ts";
 
 export interface LocalStreamsParts {
   readonly hub: Pick<Hub, "register" | "poll" | "answer" | "shuttingDown">;
-  /** Resolves when the history is filled after a start, so that clients of before the restart can resume. */
+  /** Resolves when the history is filled after a start. Clients that were connected before the restart can then resume. */
   readonly historyFilled: () => Promise<void>;
   readonly clock: Pick<Clock, "monotonic">;
   /** Runs `work` in a later turn of the event loop. */
@@ -32,7 +32,7 @@ export class LocalStreams implements EventStreams {
     const { hub, clock, historyFilled } = this.#parts;
     const startedMs = clock.monotonic();
     await historyFilled();
-    // The wait for the history is part of the wait of the poll. Otherwise the answer could come after the client's timeout.
+    // The wait for the history counts as wait of the poll. Otherwise, the answer could arrive after the client's timeout.
     const leftMs = request.waitMs - (clock.monotonic() - startedMs);
     const collector = new EventCollector(request);
     const poll = hub.poll(admission, collector);
@@ -50,12 +50,12 @@ export class LocalStreams implements EventStreams {
 
   async #wait(collector: EventCollector, waitMs: number, signal: AbortSignal): Promise<void> {
     await readyOrLate(collector, waitMs, signal);
-    // The push feed delivers the events of one read in several microtasks. The next turn of the event loop has all of them.
+    // The events of one read of the push feed arrive in several microtasks. One more turn of the event loop collects all.
     if (collector.isReady) await new Promise<void>((resolve) => this.#parts.defer(resolve));
   }
 }
 
-/** Resolves when the collector is ready, after `waitMs`, and when the signal aborts. */
+/** Resolves when the collector is ready or the signal aborts, at the latest after `waitMs`. */
 function readyOrLate(collector: EventCollector, waitMs: number, signal: AbortSignal): Promise<void> {
   if (waitMs <= 0 || signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {

@@ -34,7 +34,7 @@ export interface Sink {
   end(refusal: Refusal): void;
   /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;
-  /** Unread bytes of a stream that another process holds, as that process last reported them. */
+  /** For a stream that another process holds: its unread bytes, from the latest report of that process. */
   readonly unreadBytes?: number;
   /** Resolves when the runtime's queue has room for more frames, or when the stream has ended. */
   drained(): Promise<void>;

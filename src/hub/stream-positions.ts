@@ -6,7 +6,7 @@ export interface Position {
   readonly order: number;
   /** Names the position in event ids: the token of the message's cursor, or random bytes if the message has no cursor. */
   readonly token: Uint8Array;
-  /** Whether `token` is the token of a cursor. Then every gateway of the same backend knows it. */
+  /** Whether `token` is the token of a cursor. All gateways of the same backend compute the same token of a cursor. */
   readonly isShared: boolean;
 }
 
@@ -16,19 +16,23 @@ export interface StreamPositionsOptions {
 }
 
 /**
- * Number of positions that can be found by their token, at least. An older position cannot be resumed from. A position takes about 150 bytes.
+ * Minimum number of newest positions that are kept. A client cannot resume from a dropped position. A position takes about 150
+ * bytes.
  */
 const POSITIONS_MIN = 131_072;
 
 /**
- * The positions of the push feed, in order. All gateways of a backend see the same cursors in the same order, so a client can resume at
- * another gateway, and after a restart.
+ * The positions of the push feed, in order. All gateways of a backend see the same cursors in the same order, so a client can
+ * resume at another gateway, and after a restart.
  */
 export class StreamPositions {
   readonly #ids: EventIds;
   readonly #fillRandom: (bytes: Uint8Array) => void;
   #latest: Position;
-  /** The newest positions by token. Older positions move to `#older`, and are dropped together: deletes of single keys are slow in JavaScriptCore. */
+  /**
+   * The newest positions, by token. When this map is full, it replaces `#older`. Deletes of single keys are slow in
+   * JavaScriptCore.
+   */
   #newer = new Map<string, Position>();
   #older: ReadonlyMap<string, Position> = new Map();
 
@@ -44,8 +48,8 @@ export class StreamPositions {
   }
 
   /**
-   * Returns the position of a new message, which is the latest from now on. `cursor` is the message's cursor, if it has one. A cursor that
-   * occurred before does not identify this message, so it is ignored.
+   * Creates the position of a new message, which becomes `latest`. `cursor`: the message's cursor, if it has one. A cursor that
+   * is already known is ignored, because it does not identify this message.
    */
   next(cursor?: string): Position {
     const token = cursor === undefined ? undefined : tokenOfCursor(cursor);
@@ -54,7 +58,10 @@ export class StreamPositions {
     return this.#latest;
   }
 
-  /** Moves to the position of a cursor, unless the cursor is known. Used for messages that clients do not get, such as keepalives. */
+  /**
+   * Moves to the position of a cursor, unless the cursor is known. Used for messages that clients do not get, such as
+   * keepalives.
+   */
   reach(cursor: string): void {
     if (this.#find(tokenOfCursor(cursor)) === undefined) this.next(cursor);
   }
@@ -64,12 +71,18 @@ export class StreamPositions {
     return this.#ids.create(position.token);
   }
 
-  /** Returns the id of a backend event without an id. Every gateway creates the same id. Returns `undefined` if the event has no cursor. */
+  /**
+   * Returns the id of a backend event without an id. Every gateway creates the same id. Returns `undefined` if the event has no
+   * cursor.
+   */
   eventIdOf(position: Position): string | undefined {
     return position.isShared ? this.#ids.idOfEvent(position.token) : undefined;
   }
 
-  /** Returns the position in an id of `eventIdAt` or `eventIdOf` of any gateway; `undefined` if the position is unknown here. */
+  /**
+   * Returns the position that an event id names; `undefined` if this gateway does not know it. Another gateway may have created
+   * the id.
+   */
   parse(eventId: string): Position | undefined {
     for (const token of this.#ids.tokensIn(eventId)) {
       const position = this.#find(token);

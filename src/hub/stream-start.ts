@@ -56,8 +56,8 @@ export class StreamStarts {
   }
 
   /**
-   * Delivers the missed events or, if some may be lost, `gateway.resync`. Call it in the same turn as `find`, so that no later event is
-   * delivered before these.
+   * Delivers the missed events or, if some may be lost, `gateway.resync`. Call it in the same turn as `find`, so that no later
+   * event is delivered before these.
    */
   deliver(subscription: Subscription, { missed, mustResync }: StreamStart): void {
     const { clock, metrics, gatewayEvents, positions } = this.#parts;

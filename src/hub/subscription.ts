@@ -41,8 +41,8 @@ export interface SubscriptionOwner {
 }
 
 /**
- * One open stream, or one poll. Its sink stores whether the stream has ended. When the stream ends for any reason, the sink calls
- * `ended` once.
+ * One open stream, or one poll. Its sink stores whether the stream has ended. When the stream ends for any reason, the sink
+ * calls `ended` once.
  */
 export class Subscription implements SinkListener {
   readonly id: number;

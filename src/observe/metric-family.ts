@@ -71,7 +71,10 @@ export class MetricFamily {
     return [...this.#byLabels.values()].map(({ values, value, counts }) => ({ labels: values, value, counts: [...counts] }));
   }
 
-  /** Adds the series of another process. If `isShared`, the value is about the host as a whole: the largest one counts. */
+  /**
+   * Adds the series of another process. If `isShared`, all processes measure the same thing: the largest value counts, not the
+   * sum.
+   */
   merge(all: readonly SeriesSnapshot[], isShared: boolean): void {
     for (const { labels, value, counts } of all) {
       const series = this.#find(Object.fromEntries(this.#declaration.labels.map((name, at) => [name, labels[at] ?? ""])));

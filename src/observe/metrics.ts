@@ -13,11 +13,14 @@ export interface MetricsOptions {
 /** All metrics of the process, in memory. */
 export interface GatewayMetrics extends Metrics {
   /**
-   * Registers a function that is called before each `render` and `snapshot`, for gauges that are computed on demand. The returned function
-   * ends the registration.
+   * Registers a function that is called before each `render` and `snapshot`, for gauges that are computed on demand. The
+   * returned function ends the registration.
    */
   beforeRender(sample: () => void): () => void;
-  /** Returns the metrics in the Prometheus text exposition format, version 0.0.4. `others`: the metrics of other processes of the gateway. */
+  /**
+   * Returns the metrics in the Prometheus text exposition format, version 0.0.4. `others`: the metrics of other processes of
+   * the gateway.
+   */
   render(others?: readonly (readonly MetricSnapshot[])[]): string;
   /** Returns the values of all metrics, for `render` in another process. */
   snapshot(): MetricSnapshot[];
@@ -93,7 +96,7 @@ const SHARED: ReadonlySet<MetricName> = new Set([
   "sallyport_tls_certificate_expiry_seconds",
 ]);
 
-/** Adds the metrics of several processes. */
+/** Returns the metrics of several processes, summed per metric. */
 function sum(all: readonly (readonly MetricSnapshot[])[]): Families {
   const families = createFamilies();
   for (const { name, series } of all.flat()) families.get(name)?.merge(series, SHARED.has(name));

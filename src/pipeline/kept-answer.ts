@@ -22,10 +22,10 @@ export type AnswerPorts = Pick<PipelinePorts, "answers" | "lastingCalls" | "onAn
 type BackendCall = (signal: AbortSignal, mayBeSent: SendCheck) => Promise<BackendReply>;
 
 /**
- * Executes a command under its idempotency key (proto/client.md, "Keep an answer"). If the command has been executed, returns the
- * kept answer. While another request executes the command, waits for its answer until `signal` aborts.
+ * Executes a command under its idempotency key (proto/client.md, "Keep an answer"). If the command has been executed, returns
+ * the kept answer. While another request executes the command, waits for its answer until `signal` aborts.
  *
- * A kept answer needs an active session, as a call to the backend does: `mayBeSent` throws if the session was revoked.
+ * A kept answer is returned only if the session is active: `mayBeSent` throws if the session was revoked.
  */
 export async function answerOnce(
   request: AdmittedRequest,
@@ -55,7 +55,7 @@ export async function answerOnce(
   }
 }
 
-/** Calls the backend, and keeps its answer. If there is no definite answer, gives the claim to the next request. */
+/** Calls the backend, and keeps its answer. If there is no definite answer, releases the claim for the next request. */
 async function callAndKeep(
   request: AdmittedRequest,
   route: KeepingRoute,
@@ -83,11 +83,11 @@ function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
 }
 
 /**
- * The age of an answer starts when the answer arrives or when its request was signed, whichever is later: a device whose clock is
- * ahead signs its next attempts with later timestamps too.
+ * The age of an answer starts when the answer arrives, or at the timestamp of its request if that is later. A device whose
+ * clock is ahead signs its next attempts with later timestamps too.
  *
- * A signed request can be held back on its way until its freshness window ends. The store must then still have the answer, or the
- * command would be executed twice. So it stores the answer for the window, and the margin between clocks, longer.
+ * A later attempt can be held back on its way until its freshness window ends. If the store no longer had the answer, the
+ * command would be executed twice. So the store keeps the answer longer, by the freshness window and `freshness.margin_ms`.
  */
 function ageOf({ envelope }: AdmittedRequest, { keepAnswerMs: keptForMs }: KeepingRoute, { clock, freshness }: AnswerPorts) {
   const keptUntilMs = Math.max(Number(envelope.timestampMs), clock.now()) + keptForMs;

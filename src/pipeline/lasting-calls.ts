@@ -1,8 +1,8 @@
 import { LiveSet } from "../core/live-set.ts";
 
 /**
- * Backend calls that continue when their clients go, because their answers are kept for a later request. Each call is bounded by
- * its own timeout, and their number by the limit of concurrent backend calls.
+ * Backend calls that continue after the client has disconnected, because the answer is kept for a later request. Each call has
+ * its own timeout. The limit of concurrent backend calls bounds their number.
  */
 export class LastingCalls {
   readonly #stop = new AbortController();

@@ -121,7 +121,7 @@ export function isScattered(pieces: number, bytes: number): boolean {
   return pieces > piecesMax(bytes);
 }
 
-/** Returns the maximum number of pieces that a body of `bytes` bytes may have. It is not rounded. */
+/** Returns the maximum number of pieces that a body of `bytes` bytes may have. The result can be a fraction. */
 export function piecesMax(bytes: number): number {
   return BODY_PIECES_MAX + bytes / BODY_BYTES_PER_PIECE;
 }

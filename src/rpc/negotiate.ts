@@ -35,8 +35,8 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   }
 
   /**
-   * Finds the protocol and codec of a request by its content type and, for gRPC-Web, its Accept header. Returns `undefined` if no
-   * protocol has this content type. A JSON content type may have a charset parameter, which must be UTF-8.
+   * Finds the protocol and codec of a request by its content type and, for gRPC-Web, its Accept header. Returns `undefined` if
+   * no protocol has this content type. A JSON content type may have a charset parameter, which must be UTF-8.
    */
   find(headers: HeaderReader): Negotiated<P> | undefined {
     const contentType = headers.get("content-type");
@@ -78,7 +78,7 @@ function tables<P extends UnaryProtocol | StreamProtocol>(protocols: readonly P[
 
 const unary = tables<UnaryProtocol>([connectUnary, grpcWeb, grpcWebText], grpc, grpcWebAccepting);
 const serverStream = tables<StreamProtocol>([connectStream, grpcWeb, grpcWebText], grpc, grpcWebAccepting);
-/** gRPC-Web text is for clients that cannot stream requests. */
+/** Excludes gRPC-Web text, because its clients cannot stream requests. */
 const bidiStream = tables<StreamProtocol>([connectStream, grpcWeb], grpc);
 
 /** Returns the unary protocols that a request may use. gRPC is included only if the connection supports trailers. */

@@ -18,8 +18,12 @@ export function decodedBytesMax(characters: number): number {
 }
 
 /**
- * Decodes a body of gRPC-Web text: one padded piece of base64, or several one after the other. Only the canonical form of RFC 4648 4 is
- * accepted: the standard alphabet, complete padding, zero bits in it, and no line break or space. Throws ConnectError `invalid_argument`.
+ * Decodes a body of gRPC-Web text: one or more padded pieces of base64. Throws ConnectError `invalid_argument` unless each
+ * piece has the canonical form of RFC 4648 4:
+ *
+ * - the standard alphabet, without line breaks or spaces;
+ * - complete padding;
+ * - unused bits that are 0.
  */
 export function decodeBase64(body: Uint8Array): Uint8Array {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1");

@@ -19,7 +19,9 @@ import { openSharedFileStores } from "./shared/open.ts";
 export interface StoreSettings {
   /** The settings of Redis. `undefined` if reservations and buckets are in memory. */
   readonly redis: RedisSettings | undefined;
-  /** The shared file for reservations and buckets. `undefined` if they are in this process's own memory. Not used with Redis. */
+  /**
+   * The shared file for reservations and buckets. `undefined` if they are in this process's own memory. Not used with Redis.
+   */
   readonly sharedFile: string | undefined;
   /** Maximum number of reservations in this process's memory. Not used with Redis. */
   readonly replayEntriesMax: number;
@@ -117,7 +119,7 @@ function openAdmissionStores(settings: StoreSettings, parts: StoreParts): Admiss
   return sharedFile === undefined ? openMemory(settings, parts) : openFile(sharedFile, settings, parts);
 }
 
-/** A gateway that has no other gateway to tell about revocations. */
+/** For stores that no other gateway shares: `announce` has no receiver, and the stores are always ready. */
 const ALONE = { announce: () => Promise.resolve(true), notReady: () => [] };
 
 function openFile(path: string, settings: StoreSettings, parts: StoreParts): AdmissionStores {
@@ -128,7 +130,7 @@ function openFile(path: string, settings: StoreSettings, parts: StoreParts): Adm
   log.info("shared file opened", {
     file: pathShown(path),
     is_new: isNew,
-    since: new Date(stores.replayCoverageStartMs).toISOString(),
+    reservations_since: new Date(stores.replayCoverageStartMs).toISOString(),
   });
   const sampleAll = (metrics: Metrics) => {
     sample(metrics);

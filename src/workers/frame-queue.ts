@@ -1,8 +1,8 @@
 import type { FrameBatch } from "./messages.ts";
 
 /**
- * Collects the frames of one turn of the event loop for the streams of one worker. A frame that goes to several streams in a row is sent once.
- * So an event is sent once to each worker that has a stream for it.
+ * Collects the frames of one turn of the event loop for the streams of one worker. A frame that goes to several streams in a
+ * row is sent once. So an event is sent once to each worker that has a stream for it.
  */
 export class FrameQueue {
   readonly #send: (batch: FrameBatch) => void;

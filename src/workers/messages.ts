@@ -9,8 +9,8 @@ import type { EventCodec } from "../hub/sink.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 
 /**
- * The messages between the supervisor and one worker. Both processes run the same executable, so the messages have no versions. The channel
- * keeps their order.
+ * The messages between the supervisor and one worker. Both processes run the same executable, so the messages have no versions.
+ * The channel keeps their order.
  */
 
 /** A refusal as a message. The cause is a text for the log. */
@@ -59,7 +59,7 @@ export type ToWorker =
   | { readonly type: "ready"; readonly isReady: boolean }
   | { readonly type: "measure"; readonly id: number }
   | { readonly type: "budgets"; readonly config: unknown }
-  /** `streams`: how many streams the gateway had when they began to end. */
+  /** `streams`: the number of streams of the whole gateway when the shutdown began. */
   | { readonly type: "stop"; readonly streams: number };
 
 export type FromWorker =

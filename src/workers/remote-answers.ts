@@ -8,7 +8,10 @@ interface Waiting {
   readonly reject: (thrown: unknown) => void;
 }
 
-/** The kept answers of a worker. They are in the supervisor, so that a command is executed once whichever worker gets its attempts. */
+/**
+ * The answer store of a worker. The kept answers are in the supervisor. So a command is executed once, even if its attempts
+ * arrive at different workers.
+ */
 export class RemoteAnswers implements AnswerStore {
   readonly #send: (message: FromWorker) => void;
   readonly #claims = new Map<number, Waiting>();

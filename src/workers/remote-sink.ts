@@ -9,8 +9,8 @@ export interface StreamChannel {
 }
 
 /**
- * A stream of a worker, in the supervisor. The worker has the outbox of the stream, so the supervisor writes every frame at once. If the
- * outbox is full, the worker ends the stream.
+ * A stream of a worker, in the supervisor. The worker has the outbox of the stream, so the supervisor writes every frame at
+ * once. If the outbox is full, the worker ends the stream.
  */
 export class RemoteSink implements Sink {
   readonly codec: EventCodec;

@@ -64,7 +64,7 @@ export class RemoteStreams implements EventStreams {
       this.#opening.set(id, { resolve, reject });
       const { codec, isBase64, protocol } = sink;
       this.#parts.send({ type: "register", id, admission, codec, isBase64, protocol });
-      // The frames of the stream follow the registration, so the stream must be known from here on.
+      // Frames of the stream may arrive before `opened`, so the stream must be known from here on.
       this.#streams.set(id, { subscription, sink });
       subscription.watchSink();
     });
@@ -81,7 +81,10 @@ export class RemoteStreams implements EventStreams {
     }).finally(() => signal.removeEventListener("abort", onAbort));
   }
 
-  /** Call this when the gateway stops, with the number of streams that it had. More streams get longer delays. */
+  /**
+   * Call this when the gateway stops, with the number of streams that the whole gateway had. The more streams, the longer the
+   * retry delays.
+   */
   noteShutdown(streams: number): void {
     this.#streamsAtShutdown = streams;
   }

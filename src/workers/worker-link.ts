@@ -14,9 +14,12 @@ export interface WorkerLinkParts {
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
 }
 
-/** A worker reports once a second. After so many ticks without a message it is not ready. */
+/** A worker sends a message once a second. After this number of ticks without a message, it is not ready. */
 const LATE_TICKS = 4;
-/** After so many ticks without a message, a worker is replaced. What the supervisor sends to it is kept in memory until then. */
+/**
+ * After this number of ticks without a message, a worker is replaced. Until then, the messages to the worker are kept in
+ * memory.
+ */
 const SILENT_TICKS_MAX = 10;
 /** As `SILENT_TICKS_MAX`, for a worker that is starting. */
 const START_TICKS_MAX = 60;
@@ -49,7 +52,7 @@ export class WorkerLink {
       this.#started.reject(new WorkerError(`a worker ended before it was ready: ${end.stderr || describeEnd(end)}`, false));
       return end;
     });
-    // The end of a worker that had started is handled by `ended`.
+    // Nobody may be waiting for `started`. A rejection must then not count as unhandled.
     this.#started.promise.catch(() => {});
   }
 
@@ -71,8 +74,8 @@ export class WorkerLink {
   }
 
   /**
-   * Call this once a second. Returns whether the worker has been silent for so long that it must be replaced. Ticks are counted, not time: a
-   * supervisor that was suspended itself must not replace its workers.
+   * Call this once a second. Returns whether the worker must be replaced because it was silent for too long. Counts ticks
+   * instead of time, so that a suspended supervisor does not replace its workers when it continues.
    */
   tick(): boolean {
     return ++this.#silentTicks >= (this.#hasStarted ? SILENT_TICKS_MAX : START_TICKS_MAX);

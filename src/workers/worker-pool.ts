@@ -12,7 +12,9 @@ export interface WorkerPoolParts {
   readonly count: number;
   readonly streams: EventStreams;
   readonly answers: AnswerStore;
-  /** Returns the message that starts a worker. `addresses`: those of the first worker; `undefined` for the first worker itself. */
+  /**
+   * Returns the message that starts a worker. `addresses`: those of the first worker; `undefined` for the first worker itself.
+   */
   readonly startMessage: (addresses: WorkerAddresses | undefined) => ToWorker;
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
   readonly onChange: () => void;
@@ -25,7 +27,7 @@ export interface WorkerPoolParts {
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 10_000;
-/** A worker that ran for this long starts again without a long delay, in ms. */
+/** Minimum run time of a worker that resets its restart delay, in ms. */
 const PROVEN_MS = 10_000;
 /** Interval at which the workers are watched, in ms. */
 const WATCH_MS = 1000;
@@ -74,7 +76,10 @@ export class WorkerPool {
     return all;
   }
 
-  /** Tells the workers to stop. Resolves when all have ended. `streams`: how many streams the gateway had when they began to end. */
+  /**
+   * Tells the workers to stop. Resolves when all have ended. `streams`: the number of streams of the whole gateway when the
+   * shutdown began.
+   */
   async stop(streams: number): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#watching);
@@ -90,7 +95,7 @@ export class WorkerPool {
     await Promise.all(this.#running().map(({ ended }) => ended));
   }
 
-  /** Kills the workers that do not respond. Their ends start them again. */
+  /** Kills the workers that do not respond. Each is restarted when its process has ended. */
   #watch(): void {
     for (const link of this.#running()) {
       if (!link.tick()) continue;
@@ -140,7 +145,7 @@ export class WorkerPool {
       await this.#startOne(index, backoff);
       log.info("worker started", { worker: index });
     } catch {
-      // The end of the process starts it again.
+      // `#startOne` has killed the process. The end of the process causes the next attempt.
     }
   }
 

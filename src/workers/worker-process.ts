@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 /** How a worker process ended. */
@@ -20,13 +19,17 @@ export interface WorkerProcess {
 
 /** Number of characters of standard error that are kept for the log. */
 const STDERR_CHARS_MAX = 2000;
-/** The source files of a compiled executable are in a virtual folder. */
+/** The program of a compiled executable is in a virtual folder. */
 const COMPILED = /^(\/\$bunfs|B:[\\/]~BUN)/;
 
-/** Starts a worker: the same executable with the command `worker`. */
-export function startWorkerProcess(onMessage: (message: FromWorker) => void): WorkerProcess {
-  const source = COMPILED.test(import.meta.dir) ? [] : [join(import.meta.dir, "../main.ts")];
-  const child = Bun.spawn([process.execPath, ...source, "worker"], {
+/** Returns the command line of a worker of this program: the executable, or Bun with the source file of the program. */
+export function workerCommand(): string[] {
+  return [process.execPath, ...(COMPILED.test(Bun.main) ? [] : [Bun.main]), "worker"];
+}
+
+/** Starts a worker process. `command` is its command line. */
+export function startWorkerProcess(command: readonly string[], onMessage: (message: FromWorker) => void): WorkerProcess {
+  const child = Bun.spawn([...command], {
     stdin: "ignore",
     stdout: "inherit",
     stderr: "pipe",

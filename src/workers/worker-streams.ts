@@ -65,7 +65,7 @@ export class WorkerStreams implements StreamChannel {
     }
   }
 
-  /** Notes the unread bytes of the streams. `unread` has the streams with some. */
+  /** Notes the unread bytes of the streams. A stream that is not in `unread` has no unread bytes. */
   report(unread: readonly (readonly [id: number, bytes: number])[]): void {
     for (const sink of this.#sinks.values()) sink.unreadBytes = 0;
     for (const [id, bytes] of unread) {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { startSupervisor } from "../../src/app/supervisor.ts";
@@ -21,6 +22,7 @@ import { type Device, login, metric, ROOMY } from "../support/world.ts";
 const IS_LINUX = process.platform === "linux";
 const KILLS = Number(process.env["SALLYPORT_WORKER_KILLS"] ?? 6);
 const WORKERS = 3;
+const WORKER_COMMAND = [process.execPath, join(import.meta.dir, "../../src/main.ts"), "worker"];
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 const SMALL = { "replay.entries_max": 100_000, "buckets.entries_max": 10_000, "session_cache.entries_max": 1000 };
 const ROUTES = [{ message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" }] as const;
@@ -38,7 +40,7 @@ test.skipIf(!IS_LINUX)(
     const listen = { "edge.listen": ANY_PORT, "grpc.listen": ANY_PORT, "admin.listen": ANY_PORT };
     const wiring = { "backend.url": backend.restUrl, "push.url": backend.pushUrl, "keys.current": SEED, routes: ROUTES };
     const config = loadConfig({ env: {}, overrides: { ...ROOMY, ...SMALL, ...listen, ...wiring, "log.level": "error" } });
-    const gateway = await startSupervisor({ config, log: SILENT_LOG, workers: WORKERS });
+    const gateway = await startSupervisor({ config, log: SILENT_LOG, workers: WORKERS, workerCommand: WORKER_COMMAND });
     await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
     const device = await login(gateway.edgeUrl, backend.restUrl, "ada@example.com");
     const transport = () => createConnectTransport({ baseUrl: gateway.edgeUrl, httpVersion: "1.1" });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Gateway } from "../../src/app/gateway.ts";
@@ -21,6 +22,7 @@ import { type Device, login, metric, ROOMY } from "../support/world.ts";
 const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: workers need Linux";
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 const WORKERS = 3;
+const WORKER_COMMAND = [process.execPath, join(import.meta.dir, "../../src/main.ts"), "worker"];
 const SMALL = { "replay.entries_max": 10_000, "buckets.entries_max": 10_000, "session_cache.entries_max": 1000 };
 const ROUTES: Config["routes"] = [
   { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
@@ -58,7 +60,7 @@ class Fixture {
     const config = loadConfig({ env: {}, overrides });
     const lines: string[] = [];
     const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
-    const gateway = await startSupervisor({ config, log, workers: WORKERS });
+    const gateway = await startSupervisor({ config, log, workers: WORKERS, workerCommand: WORKER_COMMAND });
     opened.defer(async () => void (await gateway.stop()));
     await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
     return new Fixture(backend, gateway, lines);

@@ -10,7 +10,7 @@ export interface CheckpointFileOptions {
   readonly path: string;
   /** The URL of the push feed. A checkpoint of another feed is not used. */
   readonly url: string;
-  /** A checkpoint that is older than this is not used: no client can resume from that far back. */
+  /** Maximum age of a checkpoint, in ms. An older one is not used, because no client can resume from its position. */
   readonly ageMs: number;
   readonly clock: Pick<Clock, "now">;
   readonly log: Log;

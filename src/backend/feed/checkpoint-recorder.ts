@@ -4,11 +4,14 @@ import type { FeedCheckpoint } from "../../core/feed-checkpoint.ts";
 interface Mark {
   readonly atMs: number;
   readonly cursor: string;
-  /** The number of cursors that were recorded before. */
+  /** How many cursors were recorded before this one. */
   readonly number: number;
 }
 
-/** Number of cursors that are kept within the age of the history. `from` is at most one interval too old. */
+/**
+ * The recorder keeps at most one cursor per interval of `ageMs / INTERVALS`. So `from` may be one interval older than
+ * `ageMs`.
+ */
 const INTERVALS = 64;
 
 /** Records cursors of the push feed, so that `current` can tell where the feed was `ageMs` ago. */
@@ -40,7 +43,7 @@ export class CheckpointRecorder {
     if (firstYoung > 1) this.#marks = this.#marks.slice(firstYoung - 1);
   }
 
-  /** Call this at a gap in the feed: events before it are lost, so a history cannot reach back beyond it. */
+  /** Call this at a gap in the feed. A history cannot reach back beyond a gap, because events in it are lost. */
   clear(): void {
     this.#marks = [];
     this.#reached = undefined;

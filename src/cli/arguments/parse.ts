@@ -3,7 +3,7 @@ import { suggest } from "../../config/suggest.ts";
 import type { CommandSpec, OptionSpec } from "./spec.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Error messages quote an unknown option only if it matches. Other text may be a secret. */
+/** Error messages quote an unknown option only if its name matches this pattern. Any other text may be a secret. */
 const OPTION_NAME = /^[a-z][a-z-]{0,30}$/;
 
 /** The arguments of a command, after they were checked against its `CommandSpec`. */
@@ -58,7 +58,8 @@ function valueFor(option: OptionSpec, value: string | undefined, isInline: boole
     if (isInline) throw new UsageError(`--${option.name} takes no value`);
     return "";
   }
-  // `--email --code 1` is a forgotten value. A value that starts with a dash is written as `--email=-value`.
+  // In `--email --code 1`, the value of `--email` is missing. A value that starts with a dash must be written as
+  // `--email=-value`.
   if (!value || (!isInline && value.startsWith("-"))) throw new UsageError(`--${option.name} needs a value: ${option.value}`);
   return value;
 }

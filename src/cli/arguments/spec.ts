@@ -1,4 +1,4 @@
-/** What completes a value: fixed words, or a kind of name that is looked up. */
+/** What a shell offers to complete a value: fixed words, or names of one kind, such as the profiles. */
 export type Completion = readonly string[] | "profile" | "message-type" | "setting" | "file";
 
 export interface OptionSpec {

@@ -9,7 +9,7 @@ export interface Candidate {
   readonly about: string;
 }
 
-/** What completes a word. `isFile`: the shell completes file names too, after `prefix`. */
+/** The candidates for a word. `isFile`: the shell also offers file names. */
 export interface Candidates {
   readonly words: readonly Candidate[];
   readonly isFile: boolean;
@@ -18,7 +18,7 @@ export interface Candidates {
 const NONE: Candidates = { words: [], isFile: false };
 const HELP: OptionSpec = { name: "help", about: "show the help" };
 
-/** Returns what can complete the last of the words. The words are those after `sallyport`. */
+/** Returns the candidates for the last word of a command line. `words`: all words after `sallyport`. */
 export async function candidatesFor(words: readonly string[], environment = clientEnvironment()): Promise<Candidates> {
   const current = words.at(-1) ?? "";
   const before = words.slice(0, -1);

@@ -1,8 +1,10 @@
 import type { SHELLS } from "../specs/completion.ts";
 
 /**
- * The completion scripts. Each asks `sallyport completion candidates` for the candidates of the word under the cursor. A line of
- * the answer is a word, a tab and a description; the line `:file` stands for file names.
+ * The completion scripts. Each runs `sallyport completion candidates` to get the candidates for the word at the cursor. Each
+ * line of the output is one of these:
+ * - A candidate. A tab and a description may follow it.
+ * - `:file`. The shell then offers file names.
  */
 export const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
   bash: `# bash completion of sallyport: source <(sallyport completion bash)

@@ -2,11 +2,11 @@ import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
 
 /**
- * Formats JSON as text, without parsing its values. So numbers keep all their digits, and a name that occurs twice is kept. Both
- * functions expect a valid JSON text.
+ * `minifiedJson` and `prettyJson` format a JSON text without parsing its values. So numbers keep all their digits, and
+ * duplicate names are kept. The JSON text must be valid.
  */
 
-/** Deeper levels are not indented further, because the output would grow with the square of the depth. */
+/** Maximum depth of indentation. Without it, the size of the output could grow with the square of the depth. */
 const INDENT_LEVELS_MAX = 40;
 
 /** Returns the JSON on one line, without white space between tokens. */

@@ -11,7 +11,7 @@ export class OutputClosedError extends Error {}
 
 /** Standard output for data, standard error for everything else. */
 export class Output {
-  /** True if people read standard output at a terminal. */
+  /** True if standard output is a terminal. */
   readonly isTerminal: boolean;
   /** Colours of standard output. */
   readonly style: Style;

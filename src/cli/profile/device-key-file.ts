@@ -1,7 +1,7 @@
 import type { DeviceKey, KeyAlgorithm } from "../../client/device-key.ts";
 import { isJsonObject } from "../../core/json-body.ts";
 
-/** A device key in a file: its private key as a JWK (RFC 7517), for both algorithms. */
+/** A file stores a device key as the JWK (RFC 7517) of its private key. Both algorithms are supported. */
 
 const PARAMETERS = {
   EdDSA: { key: { name: "Ed25519" }, signature: { name: "Ed25519" } },
@@ -32,7 +32,7 @@ export async function deviceKeyOf(jwk: PrivateJwk): Promise<DeviceKey & { readon
   };
 }
 
-/** Returns the JWK of parsed JSON, or `undefined` if a member is no text. */
+/** Returns the JWK of parsed JSON, or `undefined` unless it is an object whose members are all strings. */
 export function privateJwkOf(json: unknown): PrivateJwk | undefined {
   if (!isJsonObject(json)) return undefined;
   const texts = Object.entries(json).filter((entry): entry is [string, string] => typeof entry[1] === "string");

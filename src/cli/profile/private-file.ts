@@ -17,7 +17,10 @@ const FOLDER_MODE = 0o700;
 const OTHERS = 0o077;
 const BYTES_MAX = 64 * 1024;
 
-/** Reads a private file. Resolves to `undefined` if it does not exist. Refuses a file that other users can read or could have written. */
+/**
+ * Reads a private file. Resolves to `undefined` if it does not exist. Rejects with `PrivateFileError` if other users have
+ * access to the file or its folder.
+ */
 export async function readPrivate(path: string): Promise<string | undefined> {
   checkFolder(dirname(path));
   try {

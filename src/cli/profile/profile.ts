@@ -29,9 +29,9 @@ export interface OpenedLogin extends Omit<Login, "jwk"> {
 const TYPES_MAX = 100;
 
 /**
- * One profile: a folder that holds a login, a pending login, and the message types that the gateway has answered.
+ * One profile: a folder that holds a login, a pending login, and the message types of answered commands.
  *
- * The login is not in a `fileStore` of the client, because that stores no URL and no ES256 keys.
+ * The client's `fileStore` is not used, because it cannot store a URL or an ES256 key.
  */
 export class Profile {
   readonly name: string;
@@ -84,7 +84,7 @@ export class Profile {
     return deletePrivate(this.#pendingPath);
   }
 
-  /** The message types that the gateway has answered, the newest first. A shell completes them. */
+  /** The message types of answered commands, for shell completion. The newest is first. */
   async messageTypes(): Promise<readonly string[]> {
     const types = (await readJson(this.#typesPath))?.["message_types"];
     return Array.isArray(types) ? types.filter((type) => typeof type === "string" && isMessageType(type)) : [];

@@ -9,7 +9,10 @@ import { Profile, profilesFolder } from "./profile.ts";
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const DEFAULT_NAME = "default";
 
-/** Returns the profile of `--profile`, else of the variable, else the default profile. Throws `UsageError` if the name is invalid. */
+/**
+ * Returns the profile that `--profile` names. Without this option, the variable `SALLYPORT_PROFILE` names it. Without both,
+ * it is the profile `default`. Throws `UsageError` if the name is invalid.
+ */
 export function selectProfile(option: string | undefined, environment: ClientEnvironment): Profile {
   const name = option ?? environment.profile ?? DEFAULT_NAME;
   const source = option === undefined ? PROFILE_VARIABLE : "--profile";

@@ -6,15 +6,15 @@ import { printableLine } from "../output/printable.ts";
 import { PrivateFileError } from "../profile/private-file.ts";
 import { loginCommand } from "./session.ts";
 
-/** What a failure's text names. */
+/** What the message of a failure can mention. */
 export interface FailureContext {
   readonly profile: string;
   readonly url: string;
-  /** The message type of `call`. Its command may have been executed although it failed. */
+  /** Set by `sallyport call` only. The message then warns if the command may have been executed. */
   readonly messageType?: string | undefined;
 }
 
-/** Returns the failure with its exit code and a line that says what to do next. Rethrows what is no failure of a call. */
+/** Returns the failure with its exit code and a line that says what to do next. Rethrows unexpected errors. */
 export function failureOf(error: unknown, context: FailureContext): CommandFailure {
   if (error instanceof CommandFailure) return error;
   if (error instanceof PrivateFileError) return new CommandFailure(EXIT.failed, error.message);
@@ -69,7 +69,7 @@ function isUnavailable(code: string): boolean {
   return code === "unavailable" || code === "internal" || code === "resource_exhausted";
 }
 
-/** Codes of servers that failed while they handled the call. They can have forwarded the command before. */
+/** Error codes of a server that fails while it handles a call. The command may have been executed before the failure. */
 const FAILED_LATER: ReadonlySet<string> = new Set(["unknown", "internal", "data_loss", "aborted"]);
 
 /** The call failed without a refusal: the network, or a server that is no gateway. */
@@ -148,14 +148,14 @@ function isTimeout(error: Error): boolean {
   return causesOf(error).some(({ name }) => name === "TimeoutError");
 }
 
-/** The innermost cause, which is the one of the system. */
+/** Returns the innermost cause: the error of the operating system. */
 function systemCode(error: Error): { readonly code: string; readonly message: string } | undefined {
   const root = causesOf(error).at(-1);
   if (root === undefined || root === error) return undefined;
   return { code: "code" in root ? String(root.code) : "", message: printableLine(messageOf(root)) };
 }
 
-/** Errors before there is a connection. So nothing was sent. */
+/** Error codes that mean that no connection was made. So nothing was sent. */
 const NEVER_CONNECTED: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
 /** What people read instead of Bun's texts, by error code. */

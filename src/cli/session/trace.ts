@@ -24,7 +24,7 @@ export class Trace {
     this.#output = output;
   }
 
-  /** Wraps a device key. Each signature shows what was signed, from the signed bytes themselves. */
+  /** Wraps a device key. At each signature, shows the signed fields. They are read from the signed bytes. */
   signing(key: DeviceKey): DeviceKey {
     return {
       algorithm: key.algorithm,

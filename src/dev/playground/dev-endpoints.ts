@@ -9,7 +9,7 @@ import type { DevSetup, PlaygroundSetup } from "./setup.ts";
 
 export interface DevCallParts {
   readonly setup: DevSetup;
-  /** The development API of the embedded backend: outbox, push, revoke. */
+  /** The development API of the embedded backend: lists the e-mails with login codes, pushes events, revokes sessions. */
   readonly backend: Endpoints;
   /** Starts a restart of the gateway. The call is answered before the gateway stops. */
   readonly restart: () => void;
@@ -30,9 +30,12 @@ export function plainSetupEndpoint(): HttpEndpoint {
 }
 
 /**
- * Creates the endpoints that only `sallyport dev` has: what the page must know of the gateway, the development API of the embedded backend
- * under `/playground`, and the restart. They have the page's origin, so the page needs no access to another port. `OwnPageGuard` protects
- * them.
+ * Creates the endpoints under `/playground` that only `sallyport dev` has:
+ * - what the page must know of the gateway
+ * - the development API of the embedded backend
+ * - the restart
+ *
+ * They have the origin of the page, so the page needs no access to another port. `OwnPageGuard` protects them.
  */
 export function devEndpoints({ setup, backend, restart, log }: DevCallParts): HttpEndpoint[] {
   const guard = new OwnPageGuard();

@@ -6,11 +6,11 @@ import { ForeignPageError, PageGuard } from "../../core/page-guard.ts";
 const PROXY_FIELDS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"] as const;
 
 /**
- * Refuses calls that do not come from this machine. The dev calls of the playground have no authentication, and the edge may be reachable
- * from other machines.
+ * Refuses calls that do not come from this machine. The dev calls of the playground have no authentication, and the edge may be
+ * reachable from other machines.
  *
  * - The peer must have a loopback address, and no proxy may be in between.
- * - The Host must be there, and be an IP address or `localhost`: a name could point here by DNS rebinding.
+ * - The Host must be an IP address or `localhost`. Any other name could point to this machine by DNS rebinding.
  * - The call must not come from a page of another origin (`PageGuard`).
  */
 export class OwnPageGuard {

@@ -3,7 +3,7 @@ export interface Networked {
   readonly network: string;
 }
 
-/** Ends a stream that a new stream of another network replaces. */
+/** Ends a stream, to make room for a new stream from another network. */
 export type Evict = () => void;
 
 /**

@@ -82,7 +82,10 @@ export class MemoryAnswerStore implements AnswerStore {
     };
   }
 
-  /** Whether the claim is current, or no other request has claimed the command or stored an answer after its lease ended. */
+  /**
+   * Whether the claim may store its answer: it is still the current claim, or the command has neither a claim nor a kept
+   * answer.
+   */
   #mayKeep(name: string, own: LeasedClaim): boolean {
     const current = this.#claims.get(name);
     return current === own || (current === undefined && this.#kept.get(name) === undefined);
@@ -95,8 +98,8 @@ export class MemoryAnswerStore implements AnswerStore {
 }
 
 /**
- * Whether a request gets the answer. It is enough if the request is in time on one clock: if the wall clock was set ahead since the answer,
- * the request still arrives soon after it.
+ * Whether a request gets the answer. It does if it is in time on the wall clock or on the monotonic clock. So an answer stays
+ * available if the wall clock was set ahead.
  */
 function isInTime({ age: { keptUntilMs }, clockOffsetMs }: KeptAnswer, asOfMs: number, monotonicMs: number): boolean {
   return asOfMs <= keptUntilMs || monotonicMs <= keptUntilMs + clockOffsetMs;

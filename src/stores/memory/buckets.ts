@@ -10,7 +10,9 @@ export interface MemoryBucketOptions {
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
-  /** The table of the buckets. Default: a new table in this process's memory. Set it together with `seed` to share the table. */
+  /**
+   * The table of the buckets. Default: a new table in this process's memory. Set it together with `seed` to share the table.
+   */
   readonly table?: FingerprintTable | undefined;
 }
 
@@ -21,15 +23,16 @@ export interface MemoryBucketOptions {
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
- * Token buckets in this process's memory, or in memory that several processes share, by the generic cell rate algorithm (ITU-T I.371, "virtual scheduling").
+ * Token buckets in this process's memory, or in memory that several processes share. The algorithm is the generic cell rate
+ * algorithm (ITU-T I.371, "virtual scheduling").
  *
  * A bucket is stored as its full time: the time at which it has all its tokens again. From then on it is not stored, because it
  * equals a bucket that was never used.
  *
  * - If the table has no room for a new bucket, the demand is refused.
  * - If the fingerprints of two keys collide, the two keys share one bucket. Their demands are then refused earlier.
- * - If the clock was set back, a full time may be too far ahead, even for an empty bucket. The bucket then counts as empty. So
- *   it gains no tokens, and its demands wait no longer than the demands of an empty bucket.
+ * - If the clock was set back, the full time of a bucket may be later than that of an empty bucket. The bucket then counts as
+ *   empty. So its demands wait no longer than those of an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: FingerprintTable;

@@ -40,8 +40,8 @@ const VACANT = 0;
 /**
  * A hash table with open addressing that maps 64-bit fingerprints to expiries.
  *
- * - It allocates all its memory once, and needs no timer. `GrowingTable` is the variant that grows. `SharedTable` is the variant for several
- *   processes.
+ * - It allocates all its memory once, and needs no timer. `GrowingTable` is the variant that grows. `SharedTable` is the
+ *   variant for several processes.
  * - It never evicts an entry before its expiry. It reuses the slots of expired entries.
  * - It has room for `entriesMax` entries. If it is full, `claim` searches some groups for expired entries. If less than 1% of
  *   all entries are expired, `claim` may find none and return `NO_SLOT`.
@@ -49,16 +49,16 @@ const VACANT = 0;
  *
  * The low half of a fingerprint selects its home group. Every search for the fingerprint starts there:
  *
- * - If the home group is full, a new entry goes to the next group with a free slot. Each full group that the entry passes adds
- *   1 to its own overflow counter.
+ * - If the home group is full, a new entry goes to the next group with a free slot. The overflow counter of each full group
+ *   that the entry passes is increased by 1.
  * - When the entry is removed, the same counters are decreased by 1 (as in Facebook's F14).
  * - A search ends at the first group whose overflow counter is 0. So nearly every search reads one cache line and one counter.
  *
- * If a slot in a passed group becomes free, searches still find the entry. So a fingerprint never occupies two slots, even if
- * its entry has expired.
+ * A slot that becomes free does not change the overflow counter of its own group. So searches still find the entries that
+ * passed the group. A fingerprint thus never occupies two slots.
  *
- * A process can be killed between any two writes to shared memory. The writes are ordered so that the overflow counters and the number of
- * occupied slots are then too high, never too low. So no entry is lost. `recount` corrects them.
+ * A process can be killed between any two writes to shared memory. The order of the writes ensures that no entry is lost. The
+ * overflow counters and the number of occupied slots can then be too high, but never too low. `recount` corrects them.
  */
 export class ExpiringTable {
   readonly entriesMax: number;
@@ -180,7 +180,9 @@ export class ExpiringTable {
     }
   }
 
-  /** Counts the occupied slots and the overflow counters again. Call this after a process was killed while it changed the table. */
+  /**
+   * Counts the occupied slots and the overflow counters again. Call this after a process was killed while it changed the table.
+   */
   recount(): void {
     this.#overflowed.fill(0);
     this.#state[OCCUPIED] = 0;

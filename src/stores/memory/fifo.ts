@@ -5,8 +5,8 @@ const COMPACT_AT = 32;
 
 /**
  * A list in order of insertion, from which any item can be removed. Each operation takes constant time on average. A removal
- * empties the handle of the item, so the item can be collected at once. The order of a `Map` is not used: in JavaScriptCore, each
- * delete from a large `Map` makes it slower to reach the first key.
+ * empties the handle of the item, so the item can be collected at once. The order of a `Map` is not used: in JavaScriptCore,
+ * each delete from a large `Map` makes it slower to reach the first key.
  */
 export class Fifo<T extends object> {
   #handles: Held<T>[] = [];

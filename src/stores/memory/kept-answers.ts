@@ -11,7 +11,10 @@ export interface KeptAnswer {
   readonly fingerprint: string;
   readonly reply: BackendReply;
   readonly age: AnswerAge;
-  /** The monotonic clock minus the wall clock, when the answer was stored. It shows later how far the wall clock was set. */
+  /**
+   * The monotonic clock minus the wall clock when the answer was stored. A later comparison shows by how much the wall clock
+   * was changed since then.
+   */
   readonly clockOffsetMs: number;
 }
 
@@ -34,15 +37,17 @@ interface Placed {
   readonly inAge: Held<Entry>;
 }
 
-/** The answers of one session or of one age, oldest first. */
+/** The answers of one session, or all answers with the same `keptForMs`; oldest first. */
 interface AnswerList {
   readonly fifo: Fifo<Entry>;
   bytes: number;
 }
 
 /**
- * The kept answers in this process's memory, bounded by number, size and age. At a bound, the oldest answers are evicted. A session
- * that would exceed its share evicts its own oldest answers.
+ * The kept answers in this process's memory, bounded by number, size and age.
+ *
+ * - If a new answer would exceed the share of its session (1 / ANSWER_SHARES), the session's oldest answers are evicted.
+ * - If it would exceed the bounds of all answers, the oldest of all answers are evicted.
  */
 export class KeptAnswers {
   readonly #bounds: AnswerBounds;
@@ -106,8 +111,8 @@ export class KeptAnswers {
   }
 
   /**
-   * Deletes the answers that have expired. Returns the freed bytes. An answer expires when its time has come on both clocks, so a wall clock
-   * that was set ahead for a while deletes no answer too early.
+   * Deletes the answers that have expired. Returns the freed bytes. An answer expires when both clocks have reached
+   * `storedUntilMs`. So no answer is deleted too early if the wall clock was set ahead for a while.
    */
   trim(now: Now): number {
     const bytesBefore = this.#bytes;
@@ -119,7 +124,7 @@ export class KeptAnswers {
     return bytesBefore - this.#bytes;
   }
 
-  /** Evicts answers until one more of this size has room. Returns the number of evicted answers. */
+  /** Evicts answers until there is room for one more answer of `bytes` bytes. Returns the number of evicted answers. */
   #makeRoom(own: AnswerList | undefined, bytes: number): number {
     const before = this.entries;
     while (own !== undefined && isOver(own.fifo.size + 1, own.bytes + bytes, this.#sessionBounds)) this.#evict(own.fifo.first);

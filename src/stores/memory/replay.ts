@@ -11,7 +11,10 @@ export interface MemoryReplayOptions {
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
-  /** The table of the reservations. Default: a new table in this process's memory. Set it together with `seed` to share the table. */
+  /**
+   * The table of the reservations. Default: a new table in this process's memory. Set it together with `seed` to share the
+   * table.
+   */
   readonly table?: FingerprintTable | undefined;
 }
 
@@ -20,8 +23,8 @@ export interface MemoryReplayOptions {
  *
  * - If the fingerprints of two requests collide, the second request is refused as a replay. With ten million reservations, the
  *   probability is 5 in 10¹³ per request.
- * - If the clock was set back, a request whose reservation was evicted may be in the freshness window again. So a request is
- *   refused as `REPLAY_STORE_UNAVAILABLE`, unless its reservation would expire later than all evicted reservations.
+ * - If the clock was set back, a request can be in the freshness window again although its reservation was evicted. So a
+ *   request is refused as `REPLAY_STORE_UNAVAILABLE` if a reservation with the same or a later expiry was evicted.
  * - A clock step causes no refusals if it is smaller than the margin that the pipeline adds to the freshness window.
  */
 export class MemoryReplayStore implements ReplayStore {

@@ -19,9 +19,13 @@ export interface TableMemory {
   readonly lanes: Int32Array;
   /** The groups as 64-bit floats. */
   readonly times: Float64Array;
-  /** One overflow counter for each group: the number of entries that are stored in a later group because this group was full. */
+  /**
+   * One overflow counter for each group: the number of entries that are stored in a later group because this group was full.
+   */
   readonly overflowed: Uint8Array;
-  /** The number of occupied slots, the latest expiry of all evicted entries, and the next group to search for expired entries. */
+  /**
+   * The number of occupied slots, the latest expiry of all evicted entries, and the next group to search for expired entries.
+   */
   readonly state: Float64Array;
 }
 

@@ -8,12 +8,14 @@ import { Script } from "./script.ts";
  *
  * - `answer:ID`: a hash, which is a claim or a kept answer. A claim has the fields `fingerprint` and `token`. A kept answer has
  *   `fingerprint`, `code`, `body`, `until` (its `keptUntilMs`) and `member`.
- * - `answers:age`, `answers:expiry`, `answers-of:SESSION`: sorted sets of all kept answers by the time of storage, of all kept
- *   answers by the time of deletion, and of one session's kept answers by the time of storage.
- * - `answers:use`: a hash of sizes in bytes. The field `bytes` is the size of all answers; the field SESSION, of one session's.
+ * - `answers:age`: a sorted set of all kept answers, by the time of storage.
+ * - `answers:expiry`: a sorted set of all kept answers, by the time of deletion.
+ * - `answers-of:SESSION`: a sorted set of one session's kept answers, by the time of storage.
+ * - `answers:use`: a hash of sizes in bytes. The field `bytes` is the size of all answers. The field SESSION is the size of one
+ *   session's answers.
  *
- * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`, so that an answer can be subtracted after its hash has expired. The token
- * makes it unique.
+ * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` knows the size and the session of an answer even after its
+ * hash has expired. The token makes the member unique.
  */
 const PRELUDE = `
 local prefix = ARGV[1]
@@ -37,7 +39,11 @@ end
  * KEYS: the marker (the Redis hash that names the store epoch), the answer. ARGV: the prefix; the epoch; the fingerprint; the
  * token of the claim; the lease in ms; the time of the request.
  *
- * Returns a verdict and its details: `epoch ended`, `reused`, `first`; `busy` with the token of the other claim; `kept` with the result code and the payload. The payload is text in which each character is one byte (Latin-1).
+ * Returns a verdict, in some cases with details:
+ *
+ * - `first`, `reused` or `epoch ended`, without details;
+ * - `busy`, with the token of the other claim;
+ * - `kept`, with the result code and the payload. The payload is text in which each character is one byte (Latin-1).
  */
 export const CLAIM = new Script(`${PRELUDE}
 if redis.call('HMGET', KEYS[1], 'epoch')[1] ~= ARGV[2] then return {'epoch ended'} end
@@ -52,7 +58,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return {'first'}
 `);
 
-/** How many expired answers are subtracted from the sizes each time that an answer is kept. */
+/** Maximum number of expired answers that one run of `KEEP` removes from the sorted sets and the sizes. */
 const EXPIRED_PER_KEEP_MAX = 32;
 /** Maximum number of answers that are evicted for one new answer. It bounds the time for which the script blocks the server. */
 const EVICTIONS_MAX = 10_000;
@@ -60,11 +66,12 @@ const EVICTIONS_MAX = 10_000;
 const INDEX_TTL_MS = 2 * KEEP_ANSWER_MS_MAX;
 
 /**
- * Keeps an answer and ends its claim. If the claim's lease has ended, keeps the answer only if no other claim or answer is there.
+ * Keeps an answer and ends its claim. If the claim's lease has ended, keeps the answer only if the command has no other claim
+ * or answer.
  *
  * KEYS: the answer. ARGV: the prefix; the token of the claim; the fingerprint; the result code; the payload; `keptUntilMs`;
- * `storedUntilMs`; the id of the answer; the id of its session; its size; the maximum number and size of all answers; into how
- * many shares the sessions divide both.
+ * `storedUntilMs`; the id of the answer; the id of its session; its size; the maximum number of all answers; their maximum
+ * size; `ANSWER_SHARES`.
  *
  * Returns a verdict (`kept`, `lost` or `full`), the number of evicted answers, and the number and size of all answers.
  */
@@ -109,9 +116,11 @@ return result('kept')
 `);
 
 /**
- * Calls every command of the other scripts, except those that `StoreEpoch` checks. If the server refuses one of them to this user
- * (NOPERM), it refuses this script too. Like the check of `StoreEpoch`, it uses HGETALL, so that a test that counts round trips
- * can recognize it.
+ * Calls every command of the other scripts, except those that `StoreEpoch` checks. The script fails if this user has no right
+ * to one of them (NOPERM).
+ *
+ * Like the check of `StoreEpoch`, the script calls HGETALL. A test that counts round trips recognizes both checks by this
+ * command.
  *
  * KEYS: a sorted set and a hash to test with.
  */

@@ -33,16 +33,19 @@ export interface RedisAnswerOptions extends AnswerBounds {
 
 /** A claim of this gateway. */
 interface OwnClaim {
-  /** The hashed session and key. */
+  /** The hash of the session and the idempotency key. */
   readonly id: string;
   readonly token: string;
   readonly request: KeyedRequest;
-  /** The end of its lease, on the monotonic clock. */
+  /** The time at which the lease of the claim ends, in ms on the monotonic clock. */
   readonly leaseEndMs: number;
   readonly inFlight: ClaimInFlight;
 }
 
-/** Maximum time until a claim is confirmed, in ms. The rest of the lease's margin is for storing the answer. */
+/**
+ * Maximum time in which Redis must confirm a claim, in ms: half of the lease's margin. The other half is for storing the
+ * answer.
+ */
 const CLAIM_REPLY_MS_MAX = CLAIM_LEASE_MARGIN_MS / 2;
 /** Interval between two checks of the user's rights, in ms. */
 const RIGHTS_CHECK_MS = 1000;
@@ -52,8 +55,8 @@ const KEEP_RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
 /**
  * Kept answers and claims in Redis, shared by all gateways. Each step is one atomic script in one round trip.
  *
- * - A claim is a key that expires with its lease. Each claim has its own token, so a gateway whose lease has ended cannot replace
- *   what another gateway has claimed or stored.
+ * - A claim is a key that expires with its lease. Each claim has its own token, so a gateway whose lease has ended cannot
+ *   replace what another gateway has claimed or stored.
  * - A request waits for a claim of its own gateway without round trips, and polls a claim of another gateway.
  * - If Redis loses its memory, it loses the claims and answers too. The next request with the key is then executed again.
  */
@@ -67,7 +70,7 @@ export class RedisAnswerStore implements AnswerStore {
   readonly #closing = new AbortController();
   /** By id: the claims of this gateway, until their answers are stored. */
   readonly #own = new Map<string, ClaimInFlight>();
-  /** When the server last ran every command of the scripts, on the monotonic clock. */
+  /** When `CHECK_RIGHTS` last succeeded, on the monotonic clock. */
   #rightsCheckedMs = Number.NEGATIVE_INFINITY;
   #claims = 0;
   #entries = 0;
@@ -143,8 +146,8 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Rejects if the server refuses a command of the scripts to this user. The check runs once a second while commands are claimed.
-   * Without the check, a command could be executed whose answer cannot be kept.
+   * Rejects if this user has no right to a command of the scripts. The check runs before a claim, unless it succeeded within
+   * the last second. Without the check, a command could be executed whose answer cannot be kept.
    */
   async #checkRights(): Promise<void> {
     const { prefix } = this.#options;
@@ -207,7 +210,10 @@ export class RedisAnswerStore implements AnswerStore {
     return kept.verdict === "kept";
   }
 
-  /** Gives a claim back whose reply came so late that the lease could end during the call. Another gateway would then execute the command too. */
+  /**
+   * Releases a claim that Redis confirmed too late, and refuses the request. Otherwise, the lease could end during the backend
+   * call. Another gateway could then execute the command too.
+   */
   async #refuseLate(claim: Pick<OwnClaim, "id" | "token" | "leaseEndMs">): Promise<never> {
     await this.#release(claim);
     throw refuse("REPLAY_STORE_UNAVAILABLE", { cause: new RedisUnavailable("the claim was confirmed too late") });

@@ -4,8 +4,8 @@ import { rethrowUnlessUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
 
 /**
- * Bounds of the delays between two polls of a claim, in ms. A wait is thus at most `maxMs` longer than the call that it waits
- * for.
+ * Bounds of the delays between two polls of a claim, in ms. So a waiting request notices the end of the claim up to `maxMs`
+ * late.
  */
 const POLL_MS = { minMs: 20, maxMs: 200 } as const;
 

@@ -18,8 +18,8 @@ const RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
 const PENDING_MAX = 16_384;
 
 /**
- * Claims that could not be released because Redis was unavailable. They are released when Redis is back. Otherwise their commands would
- * wait for the end of their leases.
+ * Claims that could not be released because Redis was unavailable. They are released when Redis is back. Otherwise, the next
+ * request for such a command would wait for the end of the lease.
  */
 export class LateReleases {
   readonly #link: RedisLink;

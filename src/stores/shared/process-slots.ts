@@ -7,14 +7,16 @@ const SLOT_WORDS = 4;
 export const PROCESS_SLOTS_BYTES = PROCESS_SLOTS * SLOT_WORDS * 4;
 
 const [PID, START_LOW, START_HIGH, GENERATION] = [0, 1, 2, 3];
-/** The low bits of a lock word are the number of a process slot, counted from 1. The other bits are the generation of the slot. */
+/**
+ * The low bits of a lock word are the number of a process slot, counted from 1. The other bits are the generation of the slot.
+ */
 const SLOT_BITS = 9;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
 
 /**
- * The processes that use a shared file. Each has a slot, and an id that is unique for the life of the file: the number of the slot and its
- * generation. So a process that gets the slot of a dead process is never taken for it.
+ * The processes that use a shared file. Each has a slot and an id. The id consists of the number and the generation of the
+ * slot, and is unique for the life of the file. So a process that gets the slot of a dead process has a different id.
  */
 export class ProcessSlots {
   readonly #words: Int32Array;
@@ -76,7 +78,7 @@ function slotOf(id: number): number {
   return (id & SLOT_MASK) - 1;
 }
 
-/** Number of the state and of the start time among the fields after the name in /proc/<pid>/stat (proc(5)). */
+/** Indexes of the state and the start time in /proc/<pid>/stat (proc(5)). Index 0 is the first field after the name. */
 const STATE_FIELD = 0;
 const START_FIELD = 19;
 

@@ -22,8 +22,8 @@ export interface SegmentLockParts {
 /**
  * A spin lock in shared memory. The lock word is the id of the process that holds the lock, or 0.
  *
- * If the holder was killed, the next process takes the lock over. The holder may have been killed between two writes, so the process must
- * repair the data first.
+ * If the holder was killed, the next process takes the lock over. The old holder may have been killed between two writes. So
+ * the new holder must repair the data first.
  */
 export class SegmentLock {
   readonly #parts: SegmentLockParts;

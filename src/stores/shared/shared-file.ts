@@ -29,9 +29,12 @@ const MAGIC = "sallyport-shared-1";
 /** What a file must have in common with this process to be used: see `isUsable`. */
 interface Identity {
   readonly magic: string;
-  /** The tables of another boot hold times of a clock that may have been set since. Memory files do not survive a boot. */
+  /**
+   * A file of another boot is unusable, because the clock may have been set in the meantime. Files in memory do not survive a
+   * boot.
+   */
   readonly bootId: string;
-  /** The namespace of process ids: the ids in the process slots mean nothing in another one. */
+  /** The namespace of the process ids in the process slots. In another namespace, they have no meaning. */
   readonly pidNamespace: string;
   /** The sizes of the tables. */
   readonly tables: readonly number[];
@@ -40,7 +43,7 @@ interface Identity {
 interface Header extends Identity {
   /** The secret seed of all fingerprints, base64 of 16 bytes. */
   readonly key: string;
-  /** When the file was created, in Unix ms. The tables hold every reservation since then. */
+  /** When the file was created, in Unix ms. The tables hold every request id that was reserved since then. */
   readonly createdMs: number;
 }
 
@@ -53,7 +56,10 @@ export interface SharedFileOptions {
   readonly lockFile: (fd: number) => void;
 }
 
-/** How often the file is opened, before the start fails because other processes replace it all the time. */
+/**
+ * Maximum number of attempts to open the file. If all fail, the start fails, because other processes replace the file
+ * repeatedly.
+ */
 const ATTEMPTS_MAX = 5;
 
 /** A file that several processes have mapped into their memory. */
@@ -69,10 +75,11 @@ export interface SharedFile {
 }
 
 /**
- * Opens the shared file, or creates it. A file of another boot, layout or size is replaced: its reservations are lost, so its creation time is
- * new. Throws `StoreError` if there is no room for the file, or if the file belongs to somebody else.
+ * Opens the shared file, or creates it. Throws `StoreError` if there is no room for the file, or if the file belongs to
+ * somebody else.
  *
- * Processes that already use a replaced file keep it. So only one process, the supervisor, may call this with new sizes.
+ * A file of another boot, layout or size is replaced. The new file has no reservations, and a new creation time. Processes that
+ * already use the replaced file keep it. So only one process, the supervisor, may call this with new sizes.
  */
 export function openSharedFile(options: SharedFileOptions): SharedFile {
   try {
@@ -123,19 +130,21 @@ function openIfThere(path: string): number | undefined {
 }
 
 /**
- * Creates the file under another name, reserves all its blocks, and then gives it its name. So no process sees an incomplete file. Returns
- * `false` if another process was faster.
+ * Creates the file under a temporary name, reserves all its blocks, and then gives it the name `path`. So no process sees an
+ * incomplete file. Returns `false` if another process was faster.
  */
 function create(options: SharedFileOptions): boolean {
   const { path, tables, nowMs } = options;
   const next = `${path}.${process.pid}`;
   const key = Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64");
   const header: Header = { ...identity(tables), key, createdMs: nowMs };
-  // A process with the same id may have been killed in this function. In a container, the id is the same at every start.
+  // The file exists if a process with the same pid was killed in this function. In a container, the pid is the same at every
+  // start.
   rmSync(next, { force: true });
   const fd = openSync(next, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
   try {
-    // A hole in the file would kill the process with SIGBUS when it is first used and no block is left.
+    // Writing zeros reserves the blocks. Otherwise, the first use of a block would kill the process with SIGBUS if no block is
+    // left.
     const zeros = new Uint8Array(CHUNK_BYTES);
     for (let left = fileBytes(tables); left > 0; ) left -= writeSync(fd, zeros, 0, Math.min(left, CHUNK_BYTES));
     const encoded = new TextEncoder().encode(JSON.stringify(header));
@@ -147,7 +156,7 @@ function create(options: SharedFileOptions): boolean {
   }
 }
 
-/** Gives the new file the name `path`. Returns `false` if there is a file. */
+/** Gives the new file the name `path`. Returns `false` if a file with this name exists. */
 function link(next: string, path: string): boolean {
   try {
     linkSync(next, path);
@@ -159,8 +168,10 @@ function link(next: string, path: string): boolean {
 }
 
 /**
- * Replaces an unusable file by the new one. Returns `false` if another process was faster. Several processes may start at once after a boot:
- * the lock on the old file lets only one of them replace it. Otherwise each would use its own file, and they would admit a request twice.
+ * Replaces an unusable file by the new one. Returns `false` if another process was faster.
+ *
+ * Several processes may start at once after a boot. The lock on the old file lets only one of them replace it. Otherwise, each
+ * would use its own file, and two processes could accept the same request.
  */
 function replace(next: string, { path, tables, lockFile }: SharedFileOptions): boolean {
   const fd = openIfThere(path);

@@ -3,9 +3,9 @@ import { type TableLayout, tableLayout, tableMemory } from "../memory/table-memo
 import type { FingerprintTable } from "../table.ts";
 import type { SegmentLock } from "./segment-lock.ts";
 
-/** Number of entries of a segment, on average, if the table is full. One operation locks one segment for each fingerprint. */
+/** Average number of entries per segment if the table is full. An operation locks at most one segment for each fingerprint. */
 const SEGMENT_ENTRIES = 4096;
-/** Maximum load factor of a segment. Higher than for private memory, because the file is allocated as a whole. */
+/** Maximum load factor of a segment. It is higher than for private memory, because the file always has its full size. */
 const LOAD_MAX = 0.7;
 /** The lock word of a segment has a cache line of its own. */
 const LOCK_BYTES = 64;
@@ -22,8 +22,8 @@ export interface SharedTableLayout {
 }
 
 /**
- * Returns the layout of a table with room for `entriesMax` entries. The fingerprints spread evenly, but not exactly. So each segment has room
- * for six standard deviations more than the average.
+ * Returns the layout of a table with room for `entriesMax` entries. The fingerprints spread evenly, but not exactly. So each
+ * segment has room for six standard deviations more than the average.
  */
 export function sharedTableLayout(entriesMax: number): SharedTableLayout {
   const segments = Math.ceil(entriesMax / SEGMENT_ENTRIES);
@@ -34,11 +34,13 @@ export function sharedTableLayout(entriesMax: number): SharedTableLayout {
 }
 
 /**
- * A hash table in memory that several processes share. It consists of segments with one lock each. The high half of a fingerprint selects the
- * segment.
+ * A hash table in memory that several processes share. It consists of segments with one lock each. The high half of a
+ * fingerprint selects the segment.
  *
- * - `enter` locks the segments of all fingerprints of an operation, in ascending order, so that two processes never wait for each other.
- * - After a process was killed in an operation, the next one takes its locks over and counts the segment again. Entries are never lost.
+ * - `enter` locks the segments of all fingerprints of an operation, in ascending order. So two processes never wait for each
+ *   other.
+ * - A process can be killed during an operation. The next process that needs a locked segment takes over its lock and calls
+ *   `recount`. No entry is lost.
  */
 export class SharedTable implements FingerprintTable {
   readonly #segments: readonly ExpiringTable[];

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeFor } from "../../support/cli/log-in.ts";
 import { compileExecutable } from "../../support/compile.ts";
-import { ANY_DEV_PORTS } from "../../support/serve-settings.ts";
+import { ANY_DEV_PORTS, ANY_PORTS, SEED } from "../../support/serve-settings.ts";
 import { until } from "../../support/until.ts";
 
 /** The compiled executable, alone in a folder, without Bun, Node, the sources and any environment. */
@@ -27,6 +27,7 @@ test("the executable has the gateway and every command of the client", async () 
     return { code: await child.exited, out, err };
   };
 
+  await expectWorkers(spawn);
   const dev = spawn("dev", ...ANY_DEV_PORTS);
   try {
     let printed = "";
@@ -55,3 +56,26 @@ test("the executable has the gateway and every command of the client", async () 
     rmSync(folder, { recursive: true });
   }
 }, 120_000);
+
+/** `serve` starts its workers from the executable too. There is no backend, so the gateway never becomes ready. */
+async function expectWorkers(spawn: (...args: string[]) => Bun.Subprocess<"ignore", "pipe", "pipe">): Promise<void> {
+  const settings = { ...SERVE_SETTINGS, "workers.count": "2", "replay.entries_max": "10000", "buckets.entries_max": "10000" };
+  const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+  const serve = spawn("serve", ...ANY_PORTS, ...flags);
+  let printed = "";
+  (async () => {
+    for await (const chunk of serve.stdout) printed += new TextDecoder().decode(chunk);
+  })();
+  await until(() => printed.includes('"gateway started"'), "the workers to start", 15_000);
+  expect(printed).toContain('"workers":2');
+  serve.kill("SIGTERM");
+  expect(await serve.exited).toBe(0);
+}
+
+const SERVE_SETTINGS = {
+  "keys.current": SEED,
+  "backend.url": "http://127.0.0.1:9",
+  "push.url": "http://127.0.0.1:9",
+  "shutdown.drain_ms": "0",
+  "shutdown.spread_ms": "0",
+};

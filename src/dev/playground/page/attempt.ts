@@ -9,7 +9,7 @@ import {
 import { type CheckNumber, checkOf } from "./checks.ts";
 import type { Exchange } from "./wire.ts";
 
-/** A signed request, with what its signature was made of. */
+/** A signed request, with the inputs of its signature. */
 export interface Signed {
   /** The request as it was sent. If it was tampered with, it differs from what was signed. */
   readonly request: SignedRequest;
@@ -46,7 +46,7 @@ export interface Attempt {
   readonly messageType: string;
   readonly payloadText: string;
   readonly atMs: number;
-  /** `undefined` if what was sent is no request. */
+  /** The signed request; `undefined` if the attempt sent none. */
   readonly signed: Signed | undefined;
   readonly exchange: Exchange | undefined;
   readonly outcome: Outcome;

@@ -1,4 +1,4 @@
-/** Runs the action of a button, once at a time. The button stays focusable while the action runs. */
+/** Runs `action` at each click of the button, except while it is still running. The button stays focusable. */
 export function onPress(button: HTMLButtonElement, action: () => Promise<void> | void): void {
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled") === "true") return;

@@ -1,4 +1,4 @@
-/** The nine checks of the gateway, in their order (proto/README.md, "Order of checks"), and which of them a refusal comes from. */
+/** The nine checks of the gateway, in order (proto/README.md, "Order of checks"). Also maps each refusal to its check. */
 
 export type CheckNumber = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
@@ -68,7 +68,7 @@ export const CHECKS: readonly Check[] = [
   },
 ];
 
-/** The check that gives each reason. A reason that is not listed has no check. */
+/** The check that refuses with each reason. Reasons that no check gives are not listed. */
 const CHECK_OF_REASON: Readonly<Record<string, CheckNumber>> = {
   MALFORMED_ENVELOPE: 1,
   UNSUPPORTED_PROTOCOL_VERSION: 1,
@@ -90,7 +90,7 @@ const CHECK_OF_REASON: Readonly<Record<string, CheckNumber>> = {
   BACKEND_BAD_RESPONSE: 8,
 };
 
-/** Codes of an error without a reason: the gateway could not read the call as a request. */
+/** If an error has no reason, these codes mean that the gateway could not read the call as a request. */
 const UNREADABLE_CODES: ReadonlySet<string> = new Set(["invalid_argument", "unimplemented", "resource_exhausted"]);
 
 /** Returns the check that refused; `undefined` if the error does not come from a check. */

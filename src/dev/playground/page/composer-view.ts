@@ -4,7 +4,7 @@ import type { Command } from "./device-session.ts";
 import { fill, h, setAttributes } from "./dom.ts";
 
 const OTHER = "";
-/** What the editor starts with, by message type. */
+/** The initial payload in the editor, by message type. */
 const TEMPLATES: Readonly<Record<string, string>> = {
   "user.profile.update": '{\n  "display_name": "Ada Lovelace"\n}',
   "chat.message.send": '{\n  "room_id": "lobby",\n  "text": "Hello from the playground"\n}',

@@ -28,9 +28,11 @@ export class DeviceSession {
   readonly credentials: SessionCredentials;
   readonly client: SallyportClient;
   readonly #keys: GatewayKeys;
-  /** The user of the session. The first event of the stream tells it. */
+  /** The user of the session; `undefined` until the first event of the stream arrives. */
   userId: string | undefined;
-  /** How far the gateway's clock is ahead of this device's, in ms. A signed event tells it. */
+  /**
+   * The gateway's clock minus the clock of this device, in ms. Taken from the latest `gateway.server_time`; 0 before the first.
+   */
   clockOffsetMs = 0;
 
   constructor(credentials: SessionCredentials) {

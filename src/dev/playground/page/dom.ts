@@ -27,7 +27,7 @@ export function setAttributes(element: Element, attributes: Attributes): void {
   }
 }
 
-/** Returns the element of the document with this id. Throws if it is missing or of another class: the page itself is wrong then. */
+/** Returns the element with this id. Throws if the element is missing or is not a `kind`. */
 export function byId<T extends Element>(id: string, kind: new () => T): T {
   const found = document.getElementById(id);
   if (found instanceof kind) return found;
@@ -36,7 +36,7 @@ export function byId<T extends Element>(id: string, kind: new () => T): T {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Outlines in a square of 16 units. */
+/** SVG paths of the icons, in a view box of 16 × 16. */
 const ICONS = {
   check: "M3 8.5l3.2 3.2L13 4.8",
   cross: "M4 4l8 8M12 4l-8 8",
@@ -47,7 +47,7 @@ const ICONS = {
 
 export type IconName = keyof typeof ICONS;
 
-/** An icon for the eye only. Its meaning must also be there as text. */
+/** Returns an icon that screen readers ignore. Give its meaning as text too. */
 export function icon(name: IconName): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   setAttributes(svg, { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" });

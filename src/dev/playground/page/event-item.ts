@@ -3,12 +3,12 @@ import { toHex } from "./bytes.ts";
 import { fill, h, icon } from "./dom.ts";
 import { EVENT_FRAMES, facts, mono, signingInput, timeText } from "./evidence-parts.ts";
 
-/** One line of the stream that is no event. */
+/** A line in the event list that shows a text instead of an event. */
 export function note(text: string, isStrong = false): HTMLElement {
   return h("li", { class: isStrong ? "note strong" : "note" }, text);
 }
 
-/** An event with its mark, and its evidence behind a fold. Heartbeats are many, so they have no fold. */
+/** An event, marked as verified, with collapsed evidence. A heartbeat has no evidence, because heartbeats are many. */
 export function eventItem(event: VerifiedEvent): HTMLElement {
   const { eventType, timestampMs, audience, payload } = event;
   const isHeartbeat = eventType === "gateway.heartbeat";
@@ -32,7 +32,7 @@ export function eventItem(event: VerifiedEvent): HTMLElement {
 
 const RESUMED_TEXTS = { yes: "resumed: true, nothing was missed", no: "resumed: false, a new stream" } as const;
 
-/** The evidence is built when the fold is opened: a stream has many events. */
+/** The collapsed evidence of an event. It is built when the user opens it, because a stream has many events. */
 function evidenceFold({ eventId, audience, payload, evidence }: VerifiedEvent): HTMLElement {
   const body = h("div", { class: "panel-body" });
   const fold = h("details", {}, h("summary", {}, "evidence"), body);
@@ -60,7 +60,7 @@ function audienceText(audience: string): string {
   return audience.startsWith("user:") ? "this user" : audience;
 }
 
-/** A member of a payload that is a JSON object. */
+/** Returns a member of the payload; `undefined` if the payload is not a JSON object. */
 export function memberOf(payload: VerifiedEvent["payload"], name: string): unknown {
   if (typeof payload !== "object" || payload === null || Array.isArray(payload)) return undefined;
   return payload[name];

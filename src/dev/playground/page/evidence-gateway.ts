@@ -3,9 +3,9 @@ import type { Attempt } from "./attempt.ts";
 import { h } from "./dom.ts";
 import { facts, mark, mono, table, timeText } from "./evidence-parts.ts";
 
-/** What checks 5 to 8 see: the request against the state of the gateway. */
+/** The evidence of checks 5 to 8, which compare a request with the state of the gateway. */
 
-/** The default of the gateway. */
+/** The default of `freshness.window_ms`. */
 const WINDOW_MS = 60_000;
 
 export function freshnessEvidence({ signed, atMs }: Attempt, clockOffsetMs: number, dev: DevSetup | undefined): HTMLElement[] {

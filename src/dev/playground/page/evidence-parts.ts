@@ -20,7 +20,7 @@ export function block(title: string, ...content: readonly Child[]): HTMLElement 
   return h("div", { class: "block" }, h("h3", {}, title), ...content);
 }
 
-/** A comparison: a word, and never colour alone. */
+/** The result of a comparison. A sign and a word show it, not only a colour. */
 export function mark(isGood: boolean, good: string, bad: string): HTMLElement {
   return h("span", { class: isGood ? "mark-good" : "mark-bad" }, isGood ? `✓ ${good}` : `✗ ${bad}`);
 }
@@ -44,13 +44,13 @@ export function table(head: readonly string[], rows: readonly (readonly Child[])
   );
 }
 
-/** A time in the user's own words, with milliseconds. */
+/** The time of day in the format of the user's locale, with milliseconds. */
 export function timeText(unixMs: number): string {
   const time = new Date(unixMs);
   return `${time.toLocaleTimeString(undefined, { hour12: false })}.${String(time.getMilliseconds()).padStart(3, "0")}`;
 }
 
-/** The names of the frames of a signing input, and which of them hold a number or bytes (proto/README.md, "What is signed"). */
+/** The names of the frames of each kind of signing input, in order (proto/README.md, "What is signed"). */
 export const REQUEST_FRAMES = [
   "domain",
   "protocol_version",

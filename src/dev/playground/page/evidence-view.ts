@@ -32,7 +32,7 @@ export class EvidenceView {
   readonly #title = h("h2", { id: "evidence-title" });
   readonly #badge = h("span", { class: "badge" });
   readonly #body = h("div", { id: "evidence-body", class: "panel-body", role: "tabpanel", tabindex: 0 });
-  /** Counts the calls of `show`, because some evidence takes a moment to compute. */
+  /** Number of calls of `show`. Evidence is computed asynchronously. It is discarded if `show` was called again meanwhile. */
   #shown = 0;
 
   constructor(root: HTMLElement) {

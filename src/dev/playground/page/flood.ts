@@ -1,7 +1,7 @@
 import type { Attempt } from "./attempt.ts";
 import type { TamperParts } from "./tamper.ts";
 
-/** More than the default budget of a session lets through at once. */
+/** More commands than the default budget of a session allows at once. */
 export const FLOOD_COMMANDS = 60;
 
 /** Sends many commands at the same time. The attempt shows the first refusal, and how many commands were answered. */

@@ -5,7 +5,7 @@ import { Wire } from "./wire.ts";
 const EXECUTE_PATH = "/sallyport.v1.Gateway/ExecuteCommand";
 const GARBAGE = "this is no request";
 
-/** Sends bytes that are no message. The client of the contract cannot do that, so the page does it by hand. */
+/** Sends bytes that are not a message. `SallyportClient` cannot do this, so the page makes the HTTP request itself. */
 export async function sendGarbage(): Promise<Attempt> {
   const wire = new Wire();
   const headers = { "content-type": "application/proto", "connect-protocol-version": "1" };

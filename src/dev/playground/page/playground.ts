@@ -14,10 +14,10 @@ import { TampersView } from "./tampers-view.ts";
 import { type Station, TrackView } from "./track-view.ts";
 import { showVerdict, verdictOf } from "./verdict.ts";
 
-/** The command of an attack if the editor does not hold one. */
+/** The command that an attack uses if the editor has no valid command. */
 const PLAIN_COMMAND: Command = { messageType: "user.profile.get", payloadText: "" };
 
-/** The page: who is logged in, which attempt is shown, and the views of both. */
+/** The whole page: the session, the attempt that is shown, and all views. */
 export class Playground {
   readonly #store: CredentialStore;
   readonly #dev: DevSetup | undefined;
@@ -32,7 +32,7 @@ export class Playground {
   readonly #eventsColumn = byId("events-column", HTMLElement);
   readonly #stream: StreamView;
   #session: DeviceSession | undefined;
-  /** False if the browser stores nothing, as in some private windows. */
+  /** Whether the browser stored the session. Some private windows store nothing. */
   #isKept = true;
   #attempt: Attempt | undefined;
 
@@ -78,7 +78,7 @@ export class Playground {
   }
 
   async #logOut(): Promise<void> {
-    // A store that cannot be written holds no session.
+    // An error means that the browser stores nothing, so there is no session to clear.
     await this.#store.clear().catch(() => {});
     this.#session = undefined;
     this.#stream.close();

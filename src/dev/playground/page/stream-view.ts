@@ -25,13 +25,15 @@ export interface StreamParts {
   /** The short state of the stream, in the header of the page. */
   readonly chip: HTMLElement;
   readonly hasDev: boolean;
-  /** Called when the first event has told the user. */
+  /** Called after the first event, which contains the user id of the session. */
   readonly onUser: () => void;
-  /** Called when the user gives up a session that the gateway refuses. */
+  /** Called when "Log in again" is pressed, after the gateway has refused the session. */
   readonly onLogInAgain: () => Promise<void>;
 }
 
-/** The event stream: each event verified, newest first. In `sallyport dev`, also buttons that make something happen. */
+/**
+ * The event stream: each event verified, newest first. In `sallyport dev`, it also has buttons: push an event, restart, revoke.
+ */
 export class StreamView {
   readonly #root: HTMLElement;
   readonly #parts: StreamParts;
@@ -113,7 +115,7 @@ export class StreamView {
     try {
       for await (const event of subscription) this.#onEvent(event);
     } catch {
-      // The state `ended` has told the error.
+      // `#onState` has already shown the error, with the state `ended`.
     }
   }
 
@@ -124,7 +126,10 @@ export class StreamView {
     if (state === "ended") this.#add(this.#lastNote(reasonOf(error)));
   }
 
-  /** The gateway refuses the session. That is not signed, so the page forgets the session only if the user wants it. */
+  /**
+   * The last line of the stream, with a button to log in again. Refusals are not signed, so the page keeps the session until
+   * the button is pressed.
+   */
   #lastNote(reason: string): HTMLElement {
     const again = h("button", { type: "button", class: "button small" }, "Log in again");
     onPress(again, this.#parts.onLogInAgain);
@@ -156,7 +161,7 @@ export class StreamView {
     if (text !== null) fill(text, `gateway.heartbeat × ${this.#heartbeat.count}`);
   }
 
-  /** The first event tells the user and the gateway's time, and whether the stream resumed. */
+  /** Takes the user id and the gateway's time from `gateway.server_time`. */
   #learn({ payload, timestampMs }: VerifiedEvent): void {
     const session = this.#session;
     if (session === undefined) return;

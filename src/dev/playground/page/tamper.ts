@@ -13,11 +13,11 @@ export interface Tamper {
   readonly title: string;
   /** What the attacker does, in one sentence. */
   readonly deed: string;
-  /** Why it fails, in plain words. */
+  /** Why the attack fails, in plain words. */
   readonly lesson: string;
-  /** Where it is expected to fail: a check of the gateway, or the client's verification of the answer. */
+  /** Where the attack is expected to fail: a check of the gateway, or the client's verification of the answer. */
   readonly caughtBy: number | "answer";
-  /** True if it needs a second session, and so the outbox of the embedded backend. */
+  /** Whether the attack needs a second session. The code for its login is read from the outbox of the embedded backend. */
   readonly needsDev?: boolean;
   run(parts: TamperParts): Promise<Attempt>;
 }

@@ -41,7 +41,7 @@ async function repeatOldAnswer({ session, command }: TamperParts): Promise<Attem
   return session.send(await session.sign(command), () => first.answer);
 }
 
-/** Mallory's session. It is made once, because the budgets of logins are small. */
+/** Mallory's session. It is created once, because the budgets of logins are small. */
 let mallory: Promise<DeviceSession> | undefined;
 
 async function passOnForeignAnswer({ session, command }: TamperParts): Promise<Attempt> {

@@ -5,7 +5,7 @@ import type { Tamper } from "./tamper.ts";
 import { ANSWER_TAMPERS } from "./tampers-answer.ts";
 import { REQUEST_TAMPERS } from "./tampers-request.ts";
 
-/** The attacks, as buttons. Each stands under the check that stops it; those on the answer stand in a row of their own. */
+/** The attacks, as buttons, grouped by the check that stops them. Attacks on the answer have their own group. */
 export class TampersView {
   readonly #root: HTMLElement;
 

@@ -42,7 +42,7 @@ export class TrackView {
     this.show(undefined);
   }
 
-  /** Shows how far the request came; `undefined`: there is none. */
+  /** Shows how far the request of the attempt came. `undefined`: nothing was sent yet. */
   show(attempt: Attempt | undefined): void {
     const states = attempt && checkStates(attempt);
     for (const { number, name } of CHECKS) {
@@ -77,7 +77,7 @@ export class TrackView {
     fill(tab, ...children);
   }
 
-  /** The class restarts the animation of the marks, one after the other. */
+  /** Restarts the animation of the marks: removes `data-run`, and sets it again in the next frame. */
   #animate(): void {
     delete this.#root.dataset["run"];
     requestAnimationFrame(() => {
@@ -110,7 +110,7 @@ function dotOf(number: CheckNumber, state: StationState): HTMLElement {
     : h("span", { class: "dot" }, mark, spoken(String(number)));
 }
 
-/** Returns -1 if the key does not move. */
+/** Returns the index of the station to which the key moves; -1 for any other key. */
 function nextIndex(key: string, at: number): number {
   if (key === "ArrowRight" || key === "ArrowDown") return (at + 1) % STATIONS.length;
   if (key === "ArrowLeft" || key === "ArrowUp") return (at + STATIONS.length - 1) % STATIONS.length;

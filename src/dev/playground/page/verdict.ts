@@ -8,7 +8,7 @@ import type { Station } from "./track-view.ts";
 export interface Verdict {
   readonly title: string;
   readonly detail: string;
-  /** The place that shows why. */
+  /** The station whose evidence explains the outcome. */
   readonly station: Station;
 }
 
@@ -36,7 +36,7 @@ export function verdictOf({ outcome }: Attempt): Verdict {
   }
 }
 
-/** Shows the outcome in the live region below the way. A screen reader reads it out. */
+/** Shows the outcome in `region`. This is a live region, so screen readers read the outcome out. */
 export function showVerdict(region: HTMLElement, attempt: Attempt | undefined): void {
   region.dataset["kind"] = attempt?.outcome.kind ?? "idle";
   fill(region, ...(attempt === undefined ? ["Nothing has been sent yet. Log in below, then send a command."] : words(attempt)));

@@ -25,7 +25,7 @@ export class SallyportError extends Error {
   /**
    * True if the same call may succeed when it is made again.
    *
-   * It does not mean that a repeat is safe: the first call may have been executed, unless it had an `idempotencyKey`.
+   * It does not mean that a repeat is safe: the first call may have been executed. See the option `idempotencyKey`.
    */
   readonly retryable: boolean;
   /** How long to wait before a repeat, in ms; `undefined` if the gateway gave no delay. */

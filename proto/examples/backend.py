@@ -1,4 +1,4 @@
-"""A backend for Sallyport: logins, sessions, two commands, and the push feed. In memory, for one process.
+"""A backend for Sallyport: logins, sessions, three commands, and the push feed. In memory, for one process.
 
     pip install grpcio==1.85.1 grpcio-tools==1.85.1
     python backend.py --http 127.0.0.1:9000 --push 127.0.0.1:9001
@@ -83,6 +83,10 @@ def confirm_code(body: dict) -> tuple[int, dict]:
     return 200, {"device_session_id": session_id}
 
 
+def profile(user_id: str, _session_id: str, _body: dict) -> tuple[int, dict]:
+    return 200, {"user_id": user_id, "display_name": names.get(user_id, "")}
+
+
 def log_out(user_id: str, session_id: str, _body: dict) -> tuple[int, dict]:
     sessions[session_id]["status"] = "revoked"
     publish(session_invalidation=push_pb.SessionInvalidation(user_id=user_id, device_session_id=session_id, reason="logout"))
@@ -99,7 +103,8 @@ def rename(user_id: str, _session_id: str, body: dict) -> tuple[int, dict]:
 
 
 PUBLIC = {"/api/v1/public/auth/send-email-code": send_code, "/api/v1/public/auth/confirm-email-code": confirm_code}
-COMMANDS = {("PATCH", "/api/v1/user/profile"): rename, ("POST", "/api/v1/user/logout"): log_out}
+PROFILE, LOGOUT = "/api/v1/user/profile", "/api/v1/user/logout"
+COMMANDS = {("GET", PROFILE): profile, ("PATCH", PROFILE): rename, ("POST", LOGOUT): log_out}
 SESSIONS = "/api/v1/internal/sessions/"
 
 

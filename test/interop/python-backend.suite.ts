@@ -72,6 +72,8 @@ export function pythonBackendSuite(): void {
     expect(await client.execute("user.profile.update", { display_name: "Ada" })).toMatchObject({ resultCode: "ok" });
     expect((await events.next()).value).toMatchObject({ eventType: "profile.changed", payload: { display_name: "Ada" } });
 
+    expect(await client.execute("user.profile.get")).toMatchObject({ resultCode: "ok", payload: { display_name: "Ada" } });
+
     expect(await client.execute("user.session.end")).toMatchObject({ resultCode: "ok" });
     const end = await events.next().catch((error: unknown) => reasonOf(error));
     expect(end).toBe("SESSION_REVOKED");

@@ -129,7 +129,7 @@ Sallyport is running with an embedded backend.
 ${playground}
 To log in, request a code and read it from the outbox of the embedded backend:
 
-  curl ${edge}/api/v1/public/auth/send-email-code -H 'content-type: application/json' -d '{"email":"ada@example.com"}'
+  curl ${edge}/api/v1/public/auth/send-email-code -H 'content-type: application/json' -d '{"email":"dev@example.com"}'
   curl ${rest}/dev/outbox
 
 The gateway's public keys:

@@ -20,7 +20,7 @@ test("the client lines of the README log in and run a signed command", async () 
     const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
     expect(err).toBe("");
     expect(out).toStartWith("ok {");
-    expect(out).toContain('email: "ada@example.com"');
+    expect(out).toContain('email: "first@example.com"');
   } finally {
     rmSync(folder, { recursive: true });
     await world.close();

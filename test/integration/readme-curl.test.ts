@@ -23,14 +23,19 @@ afterAll(async () => {
 
 /** Runs lines of a page in bash, with the addresses of this gateway. Returns the output. */
 async function run(lines: string, cwd: string, env: Record<string, string> = {}): Promise<string> {
+  const { out, err } = await outcomeOf(lines, cwd, env);
+  expect(err).toBe("");
+  return out;
+}
+
+async function outcomeOf(lines: string, cwd: string, env: Record<string, string> = {}, { gateway, backend } = world) {
   const script = lines
-    .replaceAll("http://127.0.0.1:8080", world.gateway.edgeUrl)
-    .replaceAll("http://127.0.0.1:8083", world.backend.restUrl);
+    .replaceAll("http://127.0.0.1:8080", gateway.edgeUrl)
+    .replaceAll("http://127.0.0.1:8083", backend.restUrl);
   const options = { cwd, env: { ...process.env, ...env }, stdout: "pipe", stderr: "pipe" } as const;
   const child = Bun.spawn(["bash", "-euo", "pipefail", "-c", script], options);
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  expect(err).toBe("");
-  return out;
+  return { out, err, code: await child.exited };
 }
 
 function page(path: string): Promise<string> {
@@ -56,6 +61,19 @@ test("the README's lines log in, push an event and fetch it", async () => {
   expect(summaryOf(events)).toEqual(["gateway.server_time", "greeting.said"]);
   expect(payloadOf(events[0])).toMatchObject({ resumed: true });
   expect(payloadOf(events[1])).toEqual({ text: "hello" });
+});
+
+test("the README's lines stop at an answer that is a refusal, and print it", async () => {
+  const [, lines = ""] = /^```sh\n([\s\S]*?)^```$/m.exec(await page("README.md")) ?? [];
+  const strict = await openWorld({ "budgets.send_code.rate": 1 / 60, "budgets.send_code.burst": 1 });
+  try {
+    await sendEmailCode({ baseUrl: strict.gateway.edgeUrl, email: "curl@example.com" });
+    const { out, err, code } = await outcomeOf(lines, root, {}, strict);
+    expect({ out, code }).toEqual({ out: "", code: 1 });
+    expect(err).toMatch(/^unexpected answer: \{"code":"rate_limited",.*send_code.*\}\n+$/);
+  } finally {
+    await strict.close();
+  }
 });
 
 /** The commands of a block: lines after a prompt, with their continuation lines. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { ConfigError } from "./problem.ts";
 import { type Rule, ruleViolations } from "./rules.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
-import type { RawSetting } from "./source.ts";
+import type { RawSetting, SourceValues } from "./source.ts";
 import { type Environment, fromEnvironment } from "./source-environment.ts";
 import { fromFile } from "./source-file.ts";
 import { fromFlags } from "./source-flags.ts";
@@ -41,7 +41,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   } = sources;
   const flags = fromFlags(argv);
   const path = flags.file ?? env[FILE_VARIABLE];
-  const file = path ? fromFile(path, readFile) : { settings: [], problems: [] };
+  const file: SourceValues = path ? fromFile(path, readFile) : { settings: [], problems: [] };
   if (path && file.settings.some(({ key }) => SCHEMA[key].secret)) onSecretFile?.(path);
   const environment = fromEnvironment(env);
 
@@ -52,7 +52,8 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
-    ...ruleViolations(config, decoded.failed, rules),
+    // A source that could not be read may contain the settings that a rule would report as missing.
+    ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, decoded.failed, rules)),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
   return config;

@@ -113,7 +113,7 @@ export const SERVE_RULES: readonly Rule[] = [
     keys: ["keys.current", "keys.current_file"],
     violation(config) {
       if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return undefined;
-      return `keys.current or keys.current_file: missing, expected one of them: the gateway signs responses and events; \`sallyport keygen\` generates a seed for ${variableOf("keys.current")}`;
+      return `keys.current or keys.current_file: missing, expected one of them: the gateway signs responses and events; \`sallyport keygen --out current.key\` makes a file for keys.current_file, \`sallyport keygen\` a seed for ${variableOf("keys.current")}`;
     },
   },
 ];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { messageOf } from "../core/cause.ts";
-import { pathShown, whyUnreadable } from "../core/file-problem.ts";
+import { absolutePathShown, pathShown, whyUnreadable } from "../core/file-problem.ts";
 import { ConfigError } from "./problem.ts";
 import type { Config } from "./schema.ts";
 
@@ -46,7 +46,7 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
   try {
     text = readFile(path);
   } catch (cause) {
-    throw new Error(`${origin}: cannot be read: ${whyUnreadable(cause)}`);
+    throw new Error(`keys.${role}_file (${absolutePathShown(path)}): cannot be read: ${whyUnreadable(cause)}`);
   }
   return decodeSeed(text.trim(), origin);
 }

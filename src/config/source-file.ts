@@ -76,5 +76,5 @@ function isTable(key: string): boolean {
 }
 
 function failed(problem: string): SourceValues {
-  return { settings: [], problems: [problem] };
+  return { settings: [], problems: [problem], isIncomplete: true };
 }

@@ -17,20 +17,23 @@ export function fromFlags(args: readonly string[]): FlagValues {
   const settings: RawSetting[] = [];
   const problems: string[] = [];
   let file: string | undefined;
+  let isIncomplete = false;
   for (let at = 0; at < args.length; at++) {
     const [flag, inline] = splitAtEquals(args[at] ?? "");
     if (!FLAGS.includes(flag)) {
       problems.push(unknownArgument(flag, at));
+      isIncomplete = true;
       continue;
     }
     const value = inline ?? args[++at];
-    if (value === undefined || value === "")
+    if (value === undefined || value === "") {
       problems.push(`${flag}: expected ${flag === "--set" ? "key=value" : "a file"} after it`);
-    else if (flag === "--set") addSetting(value, settings, problems);
+      isIncomplete = true;
+    } else if (flag === "--set") addSetting(value, settings, problems);
     else if (file === undefined) file = value;
     else problems.push("--config: given twice, expected once");
   }
-  return { settings, problems, file };
+  return { settings, problems, file, isIncomplete };
 }
 
 /**

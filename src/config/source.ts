@@ -13,6 +13,8 @@ export interface RawSetting {
 export interface SourceValues {
   readonly settings: readonly RawSetting[];
   readonly problems: readonly string[];
+  /** True if the source may contain settings that could not be read. */
+  readonly isIncomplete?: boolean;
 }
 
 /**

@@ -101,14 +101,22 @@ export const redisUrl: Decoder<string> = decoder(
 export const listen: Decoder<ListenAddress> = decoder(
   '"host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
   (raw) => (typeof raw === "string" ? readListen(raw) : undefined),
+  { hint: (raw) => (typeof raw === "string" && portOf(raw) > PORT_MAX ? `the port is above ${PORT_MAX}` : undefined) },
 );
+
+const PORT_MAX = 65_535;
+
+/** Returns the number after the last colon, or NaN if there is none. */
+function portOf(address: string): number {
+  return Number(/:(\d{1,9})$/.exec(address)?.[1]);
+}
 
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 
 function readListen(raw: string): ListenAddress | undefined {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(raw) ?? [];
   const port = Number(digits);
-  if (digits === undefined || port > 65_535) return undefined;
+  if (digits === undefined || port > PORT_MAX) return undefined;
   if (bracketed !== undefined) return isIP(bracketed) === 6 ? { host: bracketed, port } : undefined;
   return plain !== undefined && isHost(plain) ? { host: plain, port } : undefined;
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { messageOf } from "./cause.ts";
 
 /**
@@ -13,6 +14,11 @@ const PATH_CHARS_MAX = 256;
 export function pathShown(path: string): string {
   const isShown = LOOKS_LIKE_A_PATH.test(path) && path.length <= PATH_CHARS_MAX && !/[\p{C}\p{Zl}\p{Zp}]|:\/\/|@/u.test(path);
   return isShown ? path : "a file whose name is not shown";
+}
+
+/** Like `pathShown`, with the absolute path. A relative path is resolved only if it may be shown. */
+export function absolutePathShown(path: string): string {
+  return pathShown(path) === path ? pathShown(resolve(path)) : pathShown(path);
 }
 
 /** Returns why a file cannot be read or written: the system's message without the file's path. */

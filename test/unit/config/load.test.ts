@@ -118,6 +118,17 @@ describe("problems", () => {
     ]);
   });
 
+  test("an address with a port above 65535 is a problem that says so", () => {
+    const expected = '"host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)';
+    for (const address of ["0.0.0.0:80800", "[::1]:65536", "localhost:100000"]) {
+      expect(problemsOf(() => load({ argv: ["--set", `edge.listen=${address}`] }))).toEqual([
+        `edge.listen (flag --set): got a text that is not shown, expected ${expected}; the port is above 65535`,
+      ]);
+    }
+    expect(problemsOf(() => load({ argv: ["--set", "edge.listen=0.0.0.0"] }))[0]).toEndWith(expected);
+    expect(load({ argv: ["--set", "edge.listen=0.0.0.0:65535"] })["edge.listen"].port).toBe(65_535);
+  });
+
   test("a misspelt key, variable or flag is a problem with a suggestion", () => {
     expect(problemsOf(() => withFile("a.toml", "[edge]\nlisen = 'x'\n[bakend]\nurl = 'x'"))).toEqual([
       'edge.lisen (a.toml): unknown key (did you mean "edge.listen"?)',

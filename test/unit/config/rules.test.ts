@@ -41,7 +41,7 @@ describe("settings that serve requires", () => {
 
   test("are reported together if missing: backend URL, push URL and key, each with its name and how to set it", () => {
     expect(() => serveWith()).toThrow(
-      /3 problems:.*backend\.url: missing.*SALLYPORT_BACKEND_URL.*push\.url: missing.*SALLYPORT_PUSH_URL.*keys\.current.*keygen.*SALLYPORT_KEYS_CURRENT/s,
+      /3 problems:.*backend\.url: missing.*SALLYPORT_BACKEND_URL.*push\.url: missing.*SALLYPORT_PUSH_URL.*keys\.current.*keygen --out current\.key.*keys\.current_file.*keygen.*SALLYPORT_KEYS_CURRENT/s,
     );
     serveWith(...URLS, `keys.current=${SEED}`);
     serveWith(...URLS, "keys.current_file=/run/secrets/key");
@@ -51,6 +51,22 @@ describe("settings that serve requires", () => {
     expect(() => serveWith("backend.url=ftp://x", "push.url=", `keys.current=${SEED}`)).toThrow(
       /2 problems:\n {2}- backend\.url \(flag --set\): got.*\n {2}- push\.url: missing/,
     );
+  });
+
+  test.each([
+    ["a file that is missing", ["--config", "/no/such/file.toml"], "cannot be read"],
+    ["a file with a wrong suffix", ["--config", "/no/such/file.ini"], "expected a name that ends in"],
+    ["a file with a syntax error", ["--config", "broken.toml"], "not TOML"],
+    ["a misspelt flag", ["--confg=gateway.toml"], "unknown flag"],
+    ["a flag without its value", ["--config"], "expected a file after it"],
+  ])("are not reported as missing if they may be in a source that could not be read: %s", (_, argv, problem) => {
+    const readFile = (path: string) => {
+      if (path === "broken.toml") return "[backend\nurl = ";
+      throw new Error("ENOENT: no such file or directory");
+    };
+    const load = () => loadConfig({ env: {}, argv, readFile, rules: SERVE_RULES });
+    expect(load).toThrow(/^the configuration has a problem:\n[^\n]+$/);
+    expect(load).toThrow(problem);
   });
 
   test("are checked at every start of a gateway", () => {

@@ -34,6 +34,16 @@ test("every invalid seed is reported with its file and error, but never with its
   );
 });
 
+test("a relative path is reported as absolute, unless it may be a secret", () => {
+  const problemWith = (path: string) => () => loadSeeds(loadWith(`keys.current_file=${path}`), unreadable);
+  expect(problemWith("no-such.key")).toThrow(`keys.current_file (${process.cwd()}/no-such.key): cannot be read: ENOENT`);
+  expect(problemWith("correct-horse")).toThrow("keys.current_file (a file whose name is not shown): cannot be read: ENOENT");
+});
+
+function unreadable(): never {
+  throw new Error("ENOENT: no such file or directory");
+}
+
 test("the same seed in two roles is refused", () => {
   const config = loadWith(`keys.current=${SEED.toString("base64")}`, `keys.next=${SEED.toString("base64url")}`);
   expect(() => loadSeeds(config)).toThrow("keys.next is the same seed as keys.current");

@@ -27,11 +27,22 @@ export function describeCause(cause: unknown): string {
  * text; `describeCause` removes this quote.
  */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return thrown instanceof Error ? withoutAdvice(thrown.message) : String(thrown);
+}
+
+/** The texts of Bun's \`fetch\` that advise a programmer, and what replaces them. Their prefix is the error code, such as ECONNREFUSED. */
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [/^ECONNREFUSED: Unable to connect\..*$/s, "ECONNREFUSED: connection refused"],
+  [/Unable to connect\. Is the computer able to access the url\?$/, "cannot connect"],
+  [/The socket connection was closed unexpectedly\..*$/s, "the server closed the connection"],
+];
+
+function withoutAdvice(message: string): string {
+  return ADVICE.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), message);
 }
 
 function loggableMessage(error: Error): string {
-  return error instanceof SyntaxError ? syntaxErrorKind(error.message) : error.message;
+  return error instanceof SyntaxError ? syntaxErrorKind(error.message) : messageOf(error);
 }
 
 /**

@@ -72,7 +72,7 @@ describe("a server that is no healthy gateway: exit 1 and one line", () => {
   test("nothing listens", async () => {
     const { code, out, err } = await health(["--url", "http://127.0.0.1:9"]);
     expect({ code, out }).toEqual({ code: 1, out: "" });
-    expect(err).toStartWith("sallyport: no answer from http://127.0.0.1:9");
+    expect(err).toBe("sallyport: no answer from http://127.0.0.1:9: ECONNREFUSED: connection refused\n");
   });
 });
 

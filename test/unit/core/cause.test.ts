@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { describeCause } from "../../../src/core/cause.ts";
+import { createServer } from "node:net";
+import { describeCause, messageOf } from "../../../src/core/cause.ts";
 
 /** Parser errors must not bring their text into the log: it may hold a password that was sent in the wrong format. */
 
@@ -23,6 +24,20 @@ test("a JSON error is logged as its kind, without the text", () => {
     "": "SyntaxError: Unexpected EOF",
   };
   for (const [text, kind] of Object.entries(kinds)) expect(causeOf(text)).toBe(kind);
+});
+
+test("a refused and a cut connection are logged without Bun's advice", async () => {
+  const server = createServer((socket) => socket.once("data", () => socket.destroy()));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+  const failure = () => fetch(url, { method: "POST", body: "{}" }).catch((error: unknown) => error);
+  const cut = await failure();
+  await new Promise((resolve) => server.close(resolve));
+  const refused = await failure();
+  expect(messageOf(cut)).toBe("ECONNRESET: the server closed the connection");
+  expect(messageOf(refused)).toBe("ECONNREFUSED: connection refused");
+  expect(describeCause(refused)).toBe("TypeError: ECONNREFUSED: connection refused");
 });
 
 test("no malformed text appears in the cause", () => {

@@ -1,6 +1,7 @@
 import { helpOf } from "./arguments/help.ts";
 import { runClientCommand } from "./client-command.ts";
 import { EXIT } from "./exit-code.ts";
+import { PrivateFileError } from "./profile/private-file.ts";
 import { notLoggedIn } from "./session/session.ts";
 import { LOGOUT } from "./specs/logout.ts";
 
@@ -9,12 +10,24 @@ export const HELP = helpOf(LOGOUT);
 /** `sallyport logout`: deletes the session and its key from the profile. */
 export function run(args: readonly string[]): Promise<number> {
   return runClientCommand(LOGOUT, args, async ({ profile, output }) => {
-    const login = await profile.login();
+    const login = await profile.login().catch(problemOf);
     await profile.forgetPendingLogin();
     if (login === undefined) throw notLoggedIn(profile.name);
     await profile.forgetLogin();
-    await output.record({ profile: profile.name, device_session_id: login.deviceSessionId, key: "deleted" });
-    output.note("The session stays active at the backend until the backend revokes it. Nobody has its key any more.");
+    const isRead = !(login instanceof PrivateFileError);
+    await output.record({
+      profile: profile.name,
+      device_session_id: isRead ? login.deviceSessionId : null,
+      key: "deleted",
+    });
+    if (!isRead) output.note(`The deleted file could not be used. ${login.message}`);
+    else output.note("The session stays active at the backend until the backend revokes it. Nobody has its key any more.");
     return EXIT.done;
   });
+}
+
+/** Returns the problem of a login file that cannot be used. The file is deleted all the same. */
+function problemOf(error: unknown): PrivateFileError {
+  if (error instanceof PrivateFileError) return error;
+  throw error;
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type DevGateway, startDevGateway } from "../../support/cli/dev-gateway.ts";
 import { codeFor, logIn } from "../../support/cli/log-in.ts";
@@ -80,7 +80,27 @@ test.each([
 ])("a damaged key file is refused: %s", async (text) => {
   writeFileSync(file(), text, { mode: 0o600 });
   expect(await refusal()).toContain("is damaged; delete it and log in again");
+  await expectLogout("is damaged");
 });
+
+test("logout deletes a key file that others can read, and a symbolic link in its place but not its target", async () => {
+  chmodSync(file(), 0o644);
+  await expectLogout("other users have access to ");
+  const target = join(shell.folder, "elsewhere.json");
+  writeFileSync(target, "{}", { mode: 0o600 });
+  symlinkSync(target, file());
+  await expectLogout("is a symbolic link");
+  expect(existsSync(target)).toBe(true);
+});
+
+/** Runs `logout` with a key file that cannot be used. */
+async function expectLogout(problem: string): Promise<void> {
+  const { code, out, err } = await shell.run("sallyport logout");
+  expect({ code, out }).toEqual({ code: 0, out: '{"profile":"default","device_session_id":null,"key":"deleted"}\n' });
+  expect(err).toContain(problem);
+  expect(existsSync(file())).toBe(false);
+  expect((await shell.run("sallyport whoami")).code).toBe(4);
+}
 
 test("a code is not used up if the session cannot be stored", async () => {
   const email = "cyd@example.com";

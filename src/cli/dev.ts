@@ -60,7 +60,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     await log.flush();
     return 0;
   } catch (error) {
-    return reportFailure(error);
+    return reportFailure(error, "; is another sallyport dev running?");
   }
 }
 
@@ -110,6 +110,9 @@ const ELSEWHERE = ["SIGTERM", "SIGINT"] as const;
 /** The signals that stop `sallyport dev` in a terminal. SIGHUP arrives when the terminal is closed. */
 const ON_TERMINAL = [...ELSEWHERE, "SIGHUP"] as const;
 
+const FORGETFUL = `Users and sessions end with this process: log in again after SESSION_NOT_FOUND. To keep them, --set dev.database=FILE.
+`;
+
 function howToTry(
   { edgeUrl: edge, grpcUrl, adminUrl }: Gateway,
   { restUrl: rest, pushUrl }: DevBackend,
@@ -132,6 +135,8 @@ To log in, request a code and read it from the outbox of the embedded backend:
   curl ${edge}/api/v1/public/auth/send-email-code -H 'content-type: application/json' -d '{"email":"dev@example.com"}'
   curl ${rest}/dev/outbox
 
+Message types: ${config.routes.map(({ message_type }) => message_type).join(", ")}
+${config["dev.database"] === ":memory:" ? FORGETFUL : ""}
 The gateway's public keys:
 
   curl ${edge}/.well-known/jwks.json

@@ -16,11 +16,14 @@ const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
  * Prints the error and returns the exit code:
  * - 2 if the configuration or the command line is wrong;
  * - 1 for any other failure. An unexpected error is printed with its stack.
+ *
+ * `inUse` is appended if the port of a listener is in use.
  */
-export function reportFailure(error: unknown): number {
+export function reportFailure(error: unknown, inUse = ""): number {
   const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;
+  const why = error instanceof ListenError && error.code === "EADDRINUSE" ? inUse : "";
   const elsewhere = setting === undefined ? "" : `; to use another address, --set ${setting}=HOST:PORT`;
-  console.error(`sallyport: ${messageOf(error)}${elsewhere}`);
+  console.error(`sallyport: ${messageOf(error)}${why}${elsewhere}`);
   if (error instanceof ConfigError || error instanceof TlsFilesError) return 2;
   if (error instanceof WorkerError) return error.isConfigError ? 2 : 1;
   if (error instanceof ListenError || error instanceof StoreError) return 1;

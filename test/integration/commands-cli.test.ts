@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startDevProcess } from "../support/dev-process.ts";
 import { runCommand } from "../support/process.ts";
 import { ANY_DEV_PORTS, ANY_PORTS, SEED, SERVE_ENV } from "../support/serve-settings.ts";
 import { until } from "../support/until.ts";
@@ -168,6 +169,22 @@ describe("serve with missing or invalid settings", () => {
   });
 });
 
+test("dev prints its message types, and that sessions end with it unless dev.database names a file", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "sallyport-dev-"));
+  for (const [database, isKept] of [
+    [":memory:", false],
+    [join(folder, "dev.sqlite"), true],
+  ] as const) {
+    const dev = await startDevProcess(`dev.database=${database}`);
+    expect(dev.logged()).toContain("\nMessage types: user.profile.get, user.profile.update, chat.message.send\n");
+    expect(dev.logged().includes("log in again after SESSION_NOT_FOUND. To keep them, --set dev.database=FILE.\n")).toBe(
+      !isKept,
+    );
+    expect(await dev.stop()).toBe(0);
+  }
+  await rm(folder, { recursive: true });
+});
+
 describe("a port in use: one line with listener and address, exit 1", () => {
   let taken: Bun.Server<undefined>;
   beforeAll(() => {
@@ -190,6 +207,7 @@ describe("a port in use: one line with listener and address, exit 1", () => {
     expect(code).toBe(1);
     expect(lines(err)).toHaveLength(1);
     expect(err).toContain(`cannot listen on ${address}: the port is in use`);
+    expect(err.includes("; is another sallyport dev running?")).toBe(command === "dev");
   });
 
   test("an address of another host: one line, exit 1", async () => {

@@ -60,7 +60,10 @@ The client of a gateway:
 Use sallyport <command> --help for details. The client's exit codes are in sallyport call --help.`;
 
 const HELP = ["--help", "-h"];
-/** Error messages quote an unknown command only if it matches. Other text may be a secret, such as the value of a setting. */
+/**
+ * Error messages quote an unknown command only if it matches this pattern. Other text may be a secret, such as the value of a
+ * setting.
+ */
 const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {

@@ -25,8 +25,9 @@ interface FeedParts {
 export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   const { fill, revocations, log, metrics, clock, onStateChange } = parts;
   const sink = fill.watch(parts.sink);
-  // Event streams that open before the push feed first comes up may miss events. So a gap is reported when the feed first comes
-  // up, unless the feed has already reported one. A feed that starts at a cursor misses no events.
+  // Event streams that open before the push feed first comes up may miss events. So the gateway reports a gap when the feed
+  // first comes up.
+  // No report is needed if the feed has already reported a gap, or if it starts at a stored cursor.
   let hadGap = fill.startCursor !== "";
   const gap = () => {
     hadGap = true;

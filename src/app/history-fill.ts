@@ -6,20 +6,19 @@ import type { Revocations } from "../core/revocations.ts";
 import type { Hub } from "../hub/hub.ts";
 
 /**
- * Interval at which a changed checkpoint is stored, in ms. If the process is killed, the stored checkpoint is at most this
- * old.
+ * Interval at which a changed checkpoint is stored, in ms. If the process is killed, the stored checkpoint is at most this old.
  */
 const SAVE_INTERVAL_MS = 1000;
 /**
- * An unchanged checkpoint is stored again after this share of `ageMs`. Otherwise, the checkpoint of a quiet feed would become
- * too old to use.
+ * An unchanged checkpoint is stored again after `ageMs * RENEW_SHARE`. Otherwise, the checkpoint of a feed without messages
+ * would expire after `ageMs`.
  */
 const RENEW_SHARE = 1 / 8;
 /** Maximum duration of the fill after the push feed came up, in ms. */
 const FILL_MS_MAX = 5000;
 /**
- * Maximum time for which a subscription waits for the end of the fill, in ms. If the fill takes longer, the client must fetch
- * its state again.
+ * Maximum time for which a subscription waits for the end of the fill, in ms. After this time, its client must fetch its state
+ * again.
  */
 const WAIT_MS_MAX = 5000;
 
@@ -34,11 +33,13 @@ export interface HistoryFillParts {
 }
 
 /**
- * Fills the history after a restart, so that clients can resume from a position before the restart:
- * - The push feed starts at an old cursor, the checkpoint's `from`. The fill ends at the checkpoint's `last`.
- * - The hub stores the events of the fill, but does not deliver them.
- * - Revocations in the fill are skipped. The backend stored them before the restart, so a session look-up sees them. An old
- *   revocation of a user would also end the sessions that the user has opened later.
+ * Fills the event history after a restart, so that clients that were connected before the restart can resume:
+ *
+ * - The push feed starts at the cursor `from` of the stored checkpoint.
+ * - The hub stores the events up to the cursor `last` of the checkpoint, but does not deliver them.
+ * - Revocations up to `last` are skipped. The backend stored them before the restart, so every session look-up respects them.
+ *
+ * A user may have logged in again since a skipped revocation. If the revocation were applied, it would end the new session too.
  */
 export class HistoryFill {
   readonly #parts: HistoryFillParts;
@@ -69,7 +70,7 @@ export class HistoryFill {
     return this.#goal !== undefined;
   }
 
-  /** Resolves when the fill has ended, or after 5 s. */
+  /** Resolves when the fill has ended, or after `WAIT_MS_MAX`. */
   async wait(): Promise<void> {
     if (!this.isFilling) return;
     const { promise: late, resolve } = Promise.withResolvers<void>();
@@ -78,7 +79,9 @@ export class HistoryFill {
     clearTimeout(timer);
   }
 
-  /** Returns a sink that passes each message to `sink` and records its cursor. During the fill, it drops revocations. */
+  /**
+   * Returns a sink that passes messages to `sink` and records their cursors. During the fill, it does not pass on revocations.
+   */
   watch(sink: PushFeedSink): PushFeedSink {
     return {
       event: (event, cursor) => this.#follow(cursor, false, () => sink.event(event, cursor)),
@@ -116,7 +119,7 @@ export class HistoryFill {
     this.#recorder.record(checkpoint.from, true);
     this.#goal = checkpoint;
     hub.beginFill();
-    // The backend does not send the message at `from` again. So there is nothing to wait for.
+    // The backend sends only the messages after `from`. If `from` equals `last`, there is nothing to read.
     if (checkpoint.from === checkpoint.last) this.#complete(checkpoint);
   }
 
@@ -139,7 +142,10 @@ export class HistoryFill {
     this.#end();
   }
 
-  /** Ends the fill before its goal. A revocation that was skipped may be new. So all sessions are looked up again. */
+  /**
+   * Ends the fill before the cursor `last` is reached. A skipped revocation may then be newer than the checkpoint. So all
+   * sessions are looked up again.
+   */
   #cutShort(): void {
     this.#end();
     if (this.#hasSkippedRevocations) this.#parts.revocations.lost();
@@ -157,7 +163,7 @@ export class HistoryFill {
     const { clock, ageMs, checkpoints } = this.#parts;
     const checkpoint = this.#recorder.current();
     const isCurrent = this.#isSaved && clock.monotonic() - this.#savedMs < ageMs * RENEW_SHARE;
-    // While the history is being filled, the stored checkpoint is still the right one for the next start.
+    // During the fill, the stored checkpoint stays valid for the next start. So it is not replaced.
     if (checkpoint === undefined || isCurrent || this.isFilling) return;
     checkpoints?.save(checkpoint);
     this.#isSaved = true;

@@ -10,8 +10,8 @@ import type { RedisSettings } from "../stores/redis/open.ts";
 import type { StopSettings } from "./stop.ts";
 
 /**
- * The functions of this file convert the configuration to the options of the other rooms. Only the room `app` knows the keys of
- * settings.
+ * The functions of this file convert the configuration to the options of the parts of the gateway. Only the code in `src/app`
+ * knows the names of the settings.
  */
 
 export function hubSettings(config: Config): HubSettings {
@@ -60,13 +60,11 @@ export function storeSettings(config: Config): StoreSettings {
 }
 
 /**
- * Returns the maximum number of buckets in the scope `session_failures`: 4 for each entry of the session cache.
+ * Returns the maximum number of buckets in the scope `session_failures`. It is 4 for each entry of the session cache:
  *
- * A recently verified session has its own failure bucket. The failure bucket of its network does not refuse it.
- *
- * - At most `session_cache.entries_max` sessions are recently verified, each for `session_cache.ttl_ms`.
- * - After this time, a session's bucket is kept until it is full again. This takes about as long, so the number doubles.
- * - Each session may be in a different network, and each network needs its own bucket. So the number doubles again.
+ * - At most `session_cache.entries_max` sessions are recently verified at a time, each for `session_cache.ttl_ms`.
+ * - Each of these sessions may need two buckets: its own, and that of its network.
+ * - After `ttl_ms`, a bucket is kept until it is full. This takes about as long again, so twice as many buckets can exist.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];

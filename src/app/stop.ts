@@ -19,8 +19,8 @@ export interface StopParts {
   readonly settings: StopSettings;
   readonly hub: Pick<Hub, "refuseStreams" | "endStreams">;
   /**
-   * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams`: the number of
-   * streams before the stop ended the first one.
+   * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams` is the number
+   * of streams that were open when the gateway began to end them.
    */
   readonly drainListeners: (streams: number) => Promise<void>;
   /** Closes all parts of the gateway. */
@@ -31,7 +31,7 @@ export interface StopParts {
   readonly log: Log;
 }
 
-/** Interval at which the next few streams are ended, in ms. */
+/** Time between two steps of `spread`, in ms. Each step ends a part of the streams. */
 const SPREAD_STEP_MS = 25;
 
 /**
@@ -75,8 +75,8 @@ export class Stop {
 }
 
 /**
- * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at once. Returns the number of streams
- * before the first one ended.
+ * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at the same moment. Returns the number of
+ * streams at the start.
  */
 async function spread(
   hub: StopParts["hub"],

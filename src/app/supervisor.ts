@@ -86,7 +86,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
     random: Math.random,
   });
   undo.defer(() => pool.close());
-  // Each entry of the supervisor's revocation log is sent as one message. So the workers' logs have the same positions.
+  // Each message adds one entry to a worker's revocation log. So that log stays at the same position (`mark`) as the
+  // supervisor's.
   revocations.join({
     revoke(revocation) {
       pool.broadcast({ type: "revoke", revocation, mark: revocations.mark() });
@@ -145,8 +146,8 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
 }
 
 /**
- * Returns the configuration with a shared file. If none is configured, this is a new file that the gateway deletes at its
- * stop.
+ * If `stores.shared_file` is not configured, sets it to a new file that only this gateway uses. The supervisor deletes this
+ * file when it stops.
  */
 function withSharedFile(config: GatewayConfig) {
   const path = config["stores.shared_file"] ?? `/dev/shm/sallyport-${process.pid}-${Date.now().toString(36)}`;

@@ -175,8 +175,8 @@ class Worker {
   }
 
   /**
-   * Ends the worker if its revocation log differs from the supervisor's, because it could admit a revoked session. The
-   * supervisor then starts a new worker.
+   * Ends this worker if its revocation log is not at the same position as the supervisor's. Such a worker could admit a revoked
+   * session. The supervisor then starts a new worker.
    */
   #requireMark(mark: number): void {
     if (this.#revocations.mark() === mark) return;

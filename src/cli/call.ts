@@ -26,7 +26,7 @@ export function run(args: readonly string[]): Promise<number> {
     const { signal } = context;
     const result = await client.execute(messageType, payload, { idempotencyKey, timeoutMs, signal });
     context.trace?.answer(result);
-    // The profile stores message types only for shell completion. So an error of this write does not fail the call.
+    // Stores the message type for shell completion. An error is ignored, because the call itself has succeeded.
     await context.profile.rememberMessageType(messageType).catch(() => {});
     await print(context, parsed, result);
     return exitCodeOf(context, result);

@@ -20,7 +20,7 @@ export interface ClientContext {
   readonly profile: Profile;
   /** Sends HTTP requests. With `--verbose` it shows each of them. */
   readonly fetch: Fetch;
-  /** Shows the evidence of each check. `undefined` without `--verbose`. */
+  /** Prints what was signed and what was verified. `undefined` without `--verbose`. */
   readonly trace: Trace | undefined;
   /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;

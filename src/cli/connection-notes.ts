@@ -8,8 +8,8 @@ export class ConnectionNotes {
   readonly #end: () => void;
   #wasLive = false;
   /**
-   * The error of the first attempt, if it failed. The command then ends, because a retry cannot correct a wrong URL or
-   * profile.
+   * The error of the first connection attempt; `undefined` if it succeeded. After this error the command ends, because a retry
+   * does not correct a wrong URL or profile.
    */
   firstFailure: unknown;
 
@@ -36,7 +36,7 @@ export class ConnectionNotes {
     this.#end();
   }
 
-  /** Returns the failure's message without its advice. The advice is only for a command that has ended. */
+  /** Returns the message of the failure without the advice at its end. The advice applies only after the command has ended. */
   #textOf(error: unknown): string {
     const { profile, url } = this.#context;
     try {

@@ -81,7 +81,7 @@ interface StarterParts {
 }
 
 /**
- * Returns the function that starts the gateway. All gateways that it starts share one checkpoint of the push feed. So clients
+ * Returns the function that starts a gateway. All gateways that it starts share one checkpoint of the push feed. So clients can
  * resume after a restart.
  */
 function starter({ backend, log, metrics, page }: StarterParts): StartGateway {

@@ -28,7 +28,7 @@ export class EventPrinter {
       : `${faint(`  ${"TIME".padEnd(10)}${"TYPE".padEnd(TYPE_CHARS)}${"FOR".padEnd(AUDIENCE_CHARS)}PAYLOAD`)}\n`;
     this.#hasHeading = true;
     const time = new Date(event.timestampMs).toTimeString().slice(0, 8);
-    // The audience is `session:ID`, `user:ID` or `all`. The table shows only the part before the colon.
+    // An audience is `session:<id>`, `user:<id>` or `all`. The table shows it without the id.
     const audience = event.audience.split(":")[0] ?? "";
     const type = event.eventType.padEnd(TYPE_CHARS);
     const shownType = event.kind === "resync" ? bad(type) : name(type);

@@ -33,7 +33,7 @@ export const EXIT_TEXTS: readonly (readonly [ExitCode, string])[] = [
   [EXIT.interrupted, "call, login, whoami: interrupted by Ctrl-C"],
 ];
 
-/** A failure with a known cause. The message is one line, and says what to do next. */
+/** A failure whose cause is known. The message is one line, and says what to do next. */
 export class CommandFailure extends Error {
   readonly exitCode: ExitCode;
 

@@ -14,10 +14,10 @@ import { HEALTH } from "./specs/health.ts";
 
 export const HELP = helpOf(HEALTH);
 
-/** Maximum size of an answer, in bytes. The answers of a gateway are smaller. */
+/** Maximum size of an answer that is read, in bytes. Every answer of a gateway is shorter. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
-/** The status of a gateway that is alive (`/healthz`), and of one that is ready (`/readyz`). */
+/** The values of `status` for a gateway that is alive (`ok`) or ready (`ready`). */
 const GOOD = ["ok", "ready"];
 
 /** `sallyport health`: asks the admin listener of a gateway, and prints its status. */
@@ -61,9 +61,9 @@ function settingsOf(parsed: Arguments): string[] {
   return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
 }
 
-/** Prints the status that the gateway answers. Returns the problem, or `undefined` if the gateway is alive or ready. */
+/** If the gateway is alive or ready, prints its status and returns `undefined`. Otherwise, returns the problem. */
 async function problemAt(url: URL, timeoutMs: number): Promise<string | undefined> {
-  // The admin listener is in the local network. So the request must not go through a proxy for the internet.
+  // Ignores the proxy of the environment: a proxy must not see a request to the admin listener.
   const response = await fetch(url, { redirect: "manual", proxy: false, signal: AbortSignal.timeout(timeoutMs) });
   const answer = parseJson(await textOf(response));
   const status = textMember(answer, "status");

@@ -18,7 +18,7 @@ import { LOGIN } from "./specs/login.ts";
 
 export const HELP = helpOf(LOGIN);
 
-/** After this number of wrong codes, the command gives up. */
+/** Maximum number of codes that a user can enter. If the last one is also wrong, the command fails. */
 const CODES_MAX = 3;
 const ALGORITHMS: readonly KeyAlgorithm[] = ["EdDSA", "ES256"];
 
@@ -91,7 +91,7 @@ async function start(context: ClientContext, { args, metadata }: LoginRequest, e
   return pending;
 }
 
-/** Returns the login to complete: the one of `--challenge`, or else the last one that `--email` started. */
+/** Returns the login with the id of `--challenge`. Without this option, returns the login that the last `--email` started. */
 async function pendingOf(context: ClientContext, args: Arguments): Promise<PendingLogin> {
   const stored = await context.profile.pendingLogin();
   const challengeId = args.value("challenge") ?? stored?.challengeId;
@@ -147,7 +147,7 @@ async function complete(
 ): Promise<ExitCode> {
   const { profile, output, fetch, signal } = context;
   const replaced = await profile.login();
-  // This fails if the profile's folder is not usable. It runs before the code is used, because a code works only once.
+  // A code works only once. This write fails before the code is used if the profile's folder is not writable.
   await profile.savePendingLogin({ challengeId, url, email });
   const jwk = await newPrivateJwk(algorithm);
   const deviceKey = await deviceKeyOf(jwk);

@@ -6,13 +6,13 @@ import type { Log } from "../core/telemetry.ts";
 /** Starts one gateway with this configuration. `restart` may be called at any time. */
 export type StartGateway = (config: Config, restart: () => void) => Promise<Gateway>;
 
-/** Maximum number of start attempts per restart. An attempt fails if another process holds a port for a moment. */
+/** Maximum number of attempts to open the ports at a restart. Another process may use a port for a moment. */
 const ATTEMPTS_MAX = 20;
 const RETRY_MS = 100;
 
 /**
- * A gateway that can be stopped and started again in the process, on the same ports and with the same signing keys. So its clients see a short
- * outage, and resume their streams.
+ * A gateway that can restart within its process, on the same ports and with the same signing keys. Its clients see a short
+ * outage and then resume their streams.
  */
 export class RestartableGateway {
   readonly #start: (config: Config) => Promise<Gateway>;
@@ -33,7 +33,7 @@ export class RestartableGateway {
     this.failed.catch(() => {});
   }
 
-  /** Rejects with the error of the first start. */
+  /** Starts the gateway for the first time. Rejects if this fails. */
   static async start(config: Config, start: StartGateway, log: Log): Promise<RestartableGateway> {
     let restartable: RestartableGateway | undefined;
     const startOne = (each: Config) => start(each, () => void restartable?.restart());
@@ -46,12 +46,14 @@ export class RestartableGateway {
     return this.#running;
   }
 
-  /** Rejects with the error of a failed restart. After a failed restart, no gateway runs. Never resolves. */
+  /** Rejects with the error of a failed restart. The gateway is then stopped. The promise never resolves. */
   get failed(): Promise<never> {
     return this.#failure.promise;
   }
 
-  /** Stops the gateway and starts it again. A call during a restart only waits for that restart. After `stop`, does nothing. */
+  /**
+   * Stops the gateway and starts it again. If a restart is already running, waits for it instead. After `stop`, does nothing.
+   */
   restart(): Promise<void> {
     if (this.#isStopping) return Promise.resolve();
     this.#restarting ??= this.#restart().finally(() => {
@@ -101,7 +103,7 @@ export class RestartableGateway {
   }
 }
 
-/** Adds a random signing key if none is configured. All starts must use the same key, or clients cannot resume. */
+/** Adds a random signing key if none is configured. Otherwise, each start would use a new key, and no client could resume. */
 function withKey(config: Config): Config {
   if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return config;
   return { ...config, "keys.current": Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64") };

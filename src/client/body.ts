@@ -12,7 +12,9 @@ export async function readBody(response: Response, bytesMax: number): Promise<Ui
   return joinBytes(chunks, size);
 }
 
-/** Yields the chunks of a body. Cancels the body if the iteration ends early. Some browsers cannot iterate a body themselves. */
+/**
+ * Yields the chunks of a body. Cancels the body if the iteration ends early. Some browsers cannot iterate a body themselves.
+ */
 export async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = body?.getReader();
   try {

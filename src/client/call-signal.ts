@@ -22,14 +22,12 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
-  /**
-   * Returns the error of the call. After an abort, this is the abort reason, because the thrown error depends on the runtime.
-   */
+  /** Returns the error of the call. After an abort, this is the signal's reason: runtimes throw different errors. */
   errorOf(thrown: unknown): ConnectError {
     return ConnectError.from(this.signal.aborted ? this.signal.reason : thrown);
   }
 
-  /** Frees the timer and the caller's signal. */
+  /** Stops the timer, and stops listening to the caller's signal. */
   end(): void {
     clearTimeout(this.#timer);
     this.#given?.removeEventListener("abort", this.#onAbort);

@@ -81,12 +81,9 @@ export class SallyportClient {
    * Sends a command and resolves to the backend's answer. A business error is also an answer, with its own `resultCode`.
    *
    * If `execute` rejects, the command may have been executed. This is also true for a refusal, because refusals are not signed.
-   *
-   * With an `idempotencyKey`, the command is tried again as long as it may succeed. It is executed once if the route keeps
-   * answers, or if the backend recognises the key.
-   *
-   * Without a key, a command is sent once. The exception is a refused timestamp. The client then sets its clock from a signed
-   * event. It sends the command again only if the event proves that the gateway did not admit the first request.
+   * - With an `idempotencyKey`, the command is tried again as long as it may succeed. It is executed once.
+   * - Without a key, the command is sent again only after a refusal of its timestamp. A signed event must also prove that the
+   *   gateway did not admit the first request.
    */
   async execute(messageType: string, payload?: Payload, options: ExecuteOptions = {}): Promise<CommandResult> {
     return this.#commands.send({ messageType, payloadBytes: payloadToBytes(payload) }, options);
@@ -94,11 +91,10 @@ export class SallyportClient {
 
   /**
    * Delivers the events for this session, for its user, and for all clients. Each event is delivered once and in order. If
-   * events may be lost, the subscription delivers a `resync`.
+   * events may be lost, a `resync` is delivered.
    *
-   * - After a lost connection, the subscription reconnects and resumes.
-   * - Where streams do not get through, it changes the transport.
-   * - All subscriptions of a client share one stream. In browsers, all tabs with the same session share it too.
+   * The subscription reconnects and resumes. It changes the transport if streams do not work in the network. All subscriptions
+   * of a client share one stream. In browsers, all tabs with the same session share it, too.
    */
   subscribe(options: SubscribeOptions = {}): Subscription {
     return this.#subscriptions.open(options);
@@ -106,7 +102,8 @@ export class SallyportClient {
 
   /**
    * Opens one stream, and yields the events for this session, for its user, and for all clients. The first event is
-   * `gateway.server_time`. `gateway.heartbeat` events follow at intervals. Throws the error with which the gateway ends the stream.
+   * `gateway.server_time`. `gateway.heartbeat` events follow at intervals. Throws the error with which the gateway ends the
+   * stream.
    *
    * The client does not reconnect: call `openStream` again, with `resumeAfter`. To end the stream, stop the iteration or abort
    * the signal.
@@ -116,9 +113,10 @@ export class SallyportClient {
   }
 
   /**
-   * Gets the events after `resumeAfter` with one call. If there are none yet, the gateway waits for the first one. Use this
-   * in networks in which streams do not get through. The result starts with a `gateway.server_time`. Pass the `eventId` of
-   * its last event to the next call.
+   * Gets the events after `resumeAfter` with one call, which waits for the first event. Use it in networks in which streams do
+   * not work.
+   *
+   * The first returned event is `gateway.server_time`. Pass the `eventId` of the last event to the next call.
    */
   fetchEvents(options: FetchEventsOptions = {}): Promise<VerifiedEvent[]> {
     return this.#events.fetchEvents(options);

@@ -9,7 +9,7 @@ import { delayAfter, isWorthRetrying, type RetryOptions, type RetryPolicy, retry
 import type { SignedCalls } from "./signed-calls.ts";
 import type { CommandResult } from "./verify.ts";
 
-/** Default timeout of a command with an idempotency key, in ms. It covers all attempts. */
+/** Default timeout of a command with an idempotency key, for all attempts together, in ms. */
 const RETRIED_TIMEOUT_MS = 60_000;
 
 interface Command {
@@ -26,7 +26,7 @@ export interface CommandSenderParts {
   readonly retry: RetryOptions | false | undefined;
 }
 
-/** Signs and sends commands. Sends a command again only if that cannot execute it twice: proto/client.md, "Clock and repeats". */
+/** Signs and sends commands. A repeat never executes a command twice: proto/client.md, "Clock and repeats". */
 export class CommandSender {
   readonly #parts: CommandSenderParts;
 
@@ -41,7 +41,7 @@ export class CommandSender {
     return isRetried ? this.#sendRetried(command, options, policy) : this.#sendOnce(command, options);
   }
 
-  /** Sends a command once, with the caller's request id. A repeated id keeps the timestamp of its first attempt. */
+  /** Sends a command with the caller's request id. A repeat is signed with the timestamp of the first attempt. */
   async #sendAs(requestId: string, command: Command, options: ExecuteOptions): Promise<CommandResult> {
     const { signer, calls, events, firstAttempts } = this.#parts;
     const { idempotencyKey, headers } = options;

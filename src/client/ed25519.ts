@@ -63,8 +63,8 @@ async function nobleVerifier(publicKey: Uint8Array): Promise<Verify> {
 }
 
 /**
- * The 5 different y coordinates of the 8 curve points of small order, little-endian, with the sign bit cleared. The lines are
- * for the points of order 4, 1, 2, 8 and 8.
+ * The y coordinates of the 8 curve points of small order, little-endian, with the sign bit cleared. The rows belong to the
+ * orders 4, 1, 2, 8 and 8.
  */
 const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
   "0000000000000000000000000000000000000000000000000000000000000000",
@@ -78,8 +78,8 @@ const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
 const NOT_CANONICAL_Y = /^(?:e[d-f]|f.)f{60}7f$/;
 
 /**
- * Returns true if a key must reject every signature, because it is of small order, not canonical (RFC 8032 5.1.3), or not 32
- * bytes. Anybody can forge signatures for a key of small order.
+ * Returns true if a key must reject every signature. This is a key of small order, a key that is not canonical (RFC 8032
+ * 5.1.3), or a key that is not 32 bytes long. Anybody can forge signatures for a key of small order.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;
@@ -94,7 +94,8 @@ async function unlessUnsupported<T>(call: () => Promise<T> | undefined): Promise
   try {
     return await call();
   } catch {
-    // Runtimes report an unknown algorithm by different errors, so any error counts. @noble/ed25519 then rejects invalid bytes.
+    // Runtimes report an unknown algorithm by different errors, so every error counts as unsupported.
+    // Invalid bytes are also rejected by @noble/ed25519, which is tried next.
     return undefined;
   }
 }

@@ -15,7 +15,7 @@ export class EnvelopeDecoder {
   readonly #dataBytesMax: number;
   #chunks: Uint8Array[] = [];
   #size = 0;
-  /** Minimum number of buffered bytes before the decoder joins and parses the chunks. Small chunks then cause few copies. */
+  /** The number of buffered bytes at which decoding continues. Smaller chunks are only collected, not joined. */
   #needed = HEAD_BYTES;
 
   constructor(dataBytesMax: number) {

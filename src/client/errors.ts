@@ -41,7 +41,7 @@ export class SallyportError extends Error {
   }
 }
 
-/** Codes of failures that may be temporary. */
+/** Codes of failures that may pass. The codes in `RETRYABLE_WITHOUT_REASON` may pass only if the error has no reason. */
 const RETRYABLE_CODES: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Aborted]);
 /** Codes of failures that may be temporary, unless the error has a reason. */
 const RETRYABLE_WITHOUT_REASON: ReadonlySet<Code> = new Set([Code.Unknown, Code.Internal, Code.DataLoss]);
@@ -111,7 +111,7 @@ function infoOf(error: ConnectError): ErrorInfo | undefined {
 
 function retryAfterOf(error: ConnectError): number | undefined {
   const [delayMs] = retryDelaysOf(error);
-  // An error of a proxy has no google.rpc.RetryInfo. It can have a `Retry-After` header field.
+  // An error of a proxy has no `RetryInfo`, but it can have the header field `Retry-After`.
   return delayMs === undefined ? retryAfterMs(error.metadata) : Math.max(0, delayMs);
 }
 

@@ -10,7 +10,7 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Default of FetchEvents' `wait_ms`: proto/README.md, "FetchEvents". */
 const WAIT_MS = 25_000;
 
-/** Signs and sends requests for events. The first event of each answer corrects the estimate of the gateway's clock. */
+/** Signs requests for events and opens their streams. Sets the clock from the signed events. */
 export class EventOpener {
   readonly #signer: RequestSigner;
   readonly #calls: SignedCalls;
@@ -53,11 +53,10 @@ export class EventOpener {
   }
 
   /**
-   * Signs a request for events and yields what `send` yields. If the gateway refuses the timestamp, signs and sends once more,
-   * with the time in the refusal.
+   * Signs a request for events and yields what `send` yields.
    *
-   * This time is not verified. A request for events may contain it, because such a request changes nothing. The first event is
-   * signed and confirms the time.
+   * If the gateway refuses the timestamp, signs a second request with the time in the refusal. This time is not verified, but
+   * safe to use here: a request for events changes nothing. The first event is signed and confirms the time.
    */
   async *#open(messageType: string, payloadBytes: Uint8Array, send: (request: SignedRequest) => EventStream): EventStream {
     const start = async (timestampMs?: number) => {
@@ -97,7 +96,7 @@ export class EventOpener {
   }
 }
 
-/** Returns a JSON payload of the defined members. It is empty if no member is defined. */
+/** Returns a JSON payload with the defined members. Returns an empty payload if no member is defined. */
 function jsonBytes(members: Readonly<Record<string, string | number | undefined>>): Uint8Array {
   const json = JSON.stringify(members);
   return payloadToBytes(json === "{}" ? undefined : JSON.parse(json));

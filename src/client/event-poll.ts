@@ -8,9 +8,9 @@ export const POLL_WAIT_MS = 25_000;
 const EVENTS_MAX = 500;
 
 /**
- * Yields the events of FetchEvents calls, one call after the other. The answer to each call starts with `gateway.server_time`.
+ * Yields the events of FetchEvents calls, one call after the other. The events of each call start with `gateway.server_time`.
  *
- * The first call does not wait for events. Its answer shows at once whether calls reach the gateway.
+ * The first call does not wait for events. Its immediate answer shows that calls reach the gateway.
  */
 export async function* pollEvents(
   fetchEvents: (options: FetchEventsOptions) => Promise<VerifiedEvent[]>,

@@ -7,8 +7,9 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Minimum number of remembered events. */
 const EVENTS_MIN = 4096;
 /**
- * An event that is older than the position and the start of the stream, by more than this time in ms, is a replay. The time
- * exceeds the clock difference between two gateways, so that no new event is dropped.
+ * A resumed stream drops events that are older than both its start and the position. This is the minimum difference, in ms.
+ *
+ * A wrongly dropped event is lost. So the value far exceeds the difference between the clocks of two gateways.
  */
 const OLDER_MS_MAX = 10 * 60_000;
 
@@ -24,7 +25,9 @@ export class EventProgress {
   readonly #receivedIds = new RecentMap<true>(EVENTS_MIN);
   #position: StreamPosition | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
-  /** The first event of a stream that did not resume, until the resync is delivered. The position does not move meanwhile. */
+  /**
+   * The first event of a stream that did not resume. Set until the resync is delivered. Meanwhile the position does not move.
+   */
   #unresumed: VerifiedEvent | undefined;
 
   constructor(start?: StreamPosition) {
@@ -42,7 +45,7 @@ export class EventProgress {
     return this.#receivedIds.get(eventId) ?? false;
   }
 
-  /** Call it before each stream. A resync that was not delivered is due again, because the position did not move. */
+  /** Call it before each stream. If a resync was not delivered, the next stream causes a new one: the position did not move. */
   beginStream(): void {
     this.#unresumed = undefined;
     this.#notBeforeMs = Number.NEGATIVE_INFINITY;
@@ -50,9 +53,9 @@ export class EventProgress {
 
   /**
    * Takes the next event of the stream. Returns the events to deliver:
-   * - `undefined`: the event is a duplicate or a replay.
-   * - An empty list: the event says that the stream did not resume. A resync is due with the next event.
-   * - Two events: the resync that was due, and the event.
+   * - `undefined` if the event is a duplicate or a replay.
+   * - An empty list for the first event of a stream that did not resume.
+   * - A resync and the event, directly after such a first event. If the event is itself a resync, it is delivered alone.
    * - Otherwise, only the event.
    */
   accept(event: VerifiedEvent): SubscriptionEvent[] | undefined {
@@ -65,7 +68,7 @@ export class EventProgress {
     this.#position = { eventId: event.eventId, timestampMs: event.timestampMs };
     this.#receivedIds.set(event.eventId, true);
     const accepted = { ...event, kind: kindOf(event) };
-    // A proxy can withhold `gateway.resync`. So `resumed: false` in the first event, which is signed too, is enough.
+    // A proxy can drop the event `gateway.resync`. So the signed `resumed: false` of the first event also causes a resync.
     return before === undefined || accepted.kind === "resync" ? [accepted] : [{ ...before, kind: "resync" }, accepted];
   }
 

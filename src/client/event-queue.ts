@@ -8,7 +8,7 @@ import type {
   SubscriptionState,
 } from "./subscription-event.ts";
 
-/** Limits of the events in one queue. A single event may be larger. */
+/** Limits of one queue. A single event may be larger than `BYTES_MAX`. */
 const EVENTS_MAX = 1000;
 const BYTES_MAX = 4 * 1024 * 1024;
 /** Estimated memory of an event without its payload, in bytes. */
@@ -114,7 +114,7 @@ export class EventQueue implements Subscription {
     this.setState("waiting", { transport: this.#transport });
   }
 
-  /** Sets the position, unless the subscription already has a position or an event. */
+  /** Sets the first position of the subscription. Does nothing if the queue has a position or an event. */
   startAt(position: StreamPosition | undefined): void {
     if (this.#current === undefined && this.#events.length === 0) this.#position ??= position;
   }
@@ -153,7 +153,7 @@ export class EventQueue implements Subscription {
 
   #push(event: SubscriptionEvent, isWanted: boolean): boolean {
     const last = this.#events.at(-1);
-    // Of several heartbeats in sequence, the position needs only the last.
+    // Gateway events that the app does not want only move the position. Of several in sequence, only the last is kept.
     if (!isWanted && last !== undefined && !this.#isWanted(last)) this.#events.pop();
     else if (this.#events.length >= EVENTS_MAX || (this.#bytes > 0 && this.#bytes + bytesOf(event) > BYTES_MAX)) return false;
     else if (isWanted) this.#bytes += bytesOf(event);

@@ -23,9 +23,7 @@ const STREAM_TYPE = "application/connect+proto";
 const COMPRESSED = 1;
 const END_STREAM = 2;
 
-/**
- * Maximum size of one message. A gateway can be configured to send payloads of up to 64 MiB. A hostile server sends any amount.
- */
+/** Maximum size of one message. A gateway sends payloads of at most 64 MiB. A hostile server could send more. */
 const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
 
 /**
@@ -137,7 +135,9 @@ function parse<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShap
   }
 }
 
-/** Yields the messages of a stream. Throws the server's error, or an error if the stream ends without an EndStreamResponse. */
+/**
+ * Yields the messages of a stream. Throws the error with which the server ends the stream, or `unavailable` if it is cut off.
+ */
 async function* messagesOf<D extends DescMessage>(
   schema: D,
   response: Response,

@@ -15,14 +15,12 @@ const FORMAT = "sallyport-credentials-1";
 /**
  * Creates a store in a file, for Node and Bun. It keeps keys of `generateExportableDeviceKey`.
  *
- * The file has mode 600. A missing folder is created with mode 700. The file is replaced atomically: after a crash, it has the
- * old or the new content.
+ * The file has mode 600. A missing folder is created with mode 700. The file is replaced atomically: a crash leaves the old or
+ * the new file.
  *
- * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases (only the first on Windows):
- * - The file is not a regular file, or the folder is not a folder.
- * - The file is a symbolic link.
- * - The file belongs to another user, or others have any permission for the file.
- * - The folder belongs to another user except root, or others may write into the folder.
+ * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases (not on Windows):
+ * - The file is a symbolic link or no regular file, belongs to another user, or others have any permission for it.
+ * - The folder belongs to another user, except root, or others may write into it.
  */
 export function fileStore(path: string): CredentialStore {
   const file = resolve(path);
@@ -58,7 +56,7 @@ async function save(file: string, { deviceSessionId, deviceKey }: SessionCredent
   await replace(file, `${JSON.stringify(stored, null, 2)}\n`);
 }
 
-/** Writes a new file beside the old one and renames it: the old or the new content is there, whatever happens. */
+/** Replaces the file atomically: writes a new file in the same folder and renames it. */
 async function replace(file: string, text: string): Promise<void> {
   const draft = join(dirname(file), `.${basename(file)}.${randomUUID()}`);
   try {
@@ -101,7 +99,7 @@ function damaged(file: string): KeyStoreError {
 /** Windows has neither POSIX file modes nor user ids. */
 const HAS_MODES = process.platform !== "win32";
 const NO_FOLLOW = HAS_MODES ? constants.O_NOFOLLOW : 0;
-/** Without O_NONBLOCK, `open` of a named pipe waits for a writer. */
+/** Without `O_NONBLOCK`, opening a named pipe waits for a writer. */
 const NO_WAIT = HAS_MODES ? constants.O_NONBLOCK : 0;
 const ROOT = 0;
 const OTHERS = 0o077;

@@ -1,6 +1,6 @@
 import { SallyportError } from "./errors.ts";
 
-/** Final reasons: another attempt with the same credentials is refused too. */
+/** Reasons of final refusals: another attempt with the same credentials is refused for the same reason. */
 const FINAL_REASONS: ReadonlySet<string | undefined> = new Set([
   "SESSION_REVOKED",
   "SESSION_NOT_FOUND",
@@ -14,8 +14,8 @@ const FINAL_REASONS: ReadonlySet<string | undefined> = new Set([
 const CLAIMS_MIN = 3;
 
 /**
- * Counts the final refusals in sequence. One is not enough: errors are not signed, so a proxy can forge a refusal. A backend
- * that restarts can send a wrong one. Call `clear` after a verified event: it proves that the session exists.
+ * Counts the final refusals in sequence. One is not enough, because errors are not signed: a proxy can forge one, and a
+ * restarted backend can send a wrong one. A verified event proves that the session exists, so it clears the count.
  */
 export class FinalRefusals {
   #claims = 0;

@@ -15,11 +15,11 @@ export interface ServerTime {
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** The gateway refuses requests whose timestamp is before this time (Unix ms). It applies this rule since this time. */
+  /** Since this time (Unix ms), the gateway refuses requests with an earlier timestamp. */
   readonly admitsSinceMs: number;
 }
 
-/** Returns true if the gateway cannot have admitted the request. The request was sent `elapsedMs` ago with this timestamp. */
+/** Returns true if the gateway cannot have admitted a request with this timestamp that was sent `elapsedMs` ago. */
 export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, serverTime: ServerTime): boolean {
   const { nowMs, freshnessWindowMs, admitsSinceMs } = serverTime;
   if (freshnessWindowMs === undefined) return false;
@@ -74,11 +74,11 @@ export class GatewayClock {
   }
 
   /**
-   * Starts to measure the gateway's clock. Call it just before a new request is signed, never for a repeated one. Call the
-   * returned function with the signed timestamp of the answer.
+   * Starts a measurement of the gateway's clock. Call it before a new request is signed, never for a repeat. Returns a
+   * function: call it with the signed timestamp of the answer.
    *
-   * The gateway signs the answer after the request was signed and before the answer arrives. So the true clock offset is in a
-   * known interval. The function moves the estimate into this interval. A slow answer makes the interval wider, but never
+   * The gateway signs the answer after the request is sent and before the answer arrives. This gives an interval that contains
+   * the true offset. The function moves the estimate into this interval. A delayed answer makes the interval wider, but never
    * wrong.
    */
   measure(): (signedMs: number) => void {
@@ -87,8 +87,7 @@ export class GatewayClock {
   }
 
   /**
-   * Uses a signed timestamp of unknown age as a lower bound of the gateway's time. The old timestamp of a replay therefore
-   * changes nothing.
+   * Moves the estimate forward if it is before a signed timestamp. An old timestamp changes nothing, so replays are harmless.
    */
   observe(signedMs: number): void {
     this.#moveInto(signedMs - this.#deviceNow(), Number.POSITIVE_INFINITY);
@@ -107,7 +106,10 @@ export class GatewayClock {
     return { nowMs, freshnessWindowMs, admitsSinceMs };
   }
 
-  /** Moves the offset into the interval. Does nothing if the interval is empty, because the device's clock was set back. */
+  /**
+   * Moves the offset into the interval. Does nothing if the new offset is too large, or if the interval is empty. An empty
+   * interval means that the device's clock was set back.
+   */
   #moveInto(lowMs: number, highMs: number): void {
     const offsetMs = Math.min(Math.max(this.#offsetMs, lowMs), highMs);
     if (lowMs <= highMs && Math.abs(offsetMs) <= this.#offsetMaxMs) this.#offsetMs = offsetMs;

@@ -2,10 +2,10 @@ import { type DescField, type DescMessage, type DescMethod, ScalarType } from "@
 import type { Gateway } from "../gen/sallyport/v1/gateway_pb.ts";
 
 /**
- * The descriptors of the service `Gateway` and its messages, from a table.
+ * The descriptors of the service `Gateway` and its messages, built from a table.
  *
- * The generated code decodes equal descriptors from a descriptor file at run time. This decoder would be a third of a
- * compressed bundle. A test compares the descriptors of both.
+ * The generated code decodes the same descriptors from a descriptor file at run time. That decoder is a third of a compressed
+ * bundle. A test checks that both give equal descriptors.
  */
 
 const PACKAGE = "sallyport.v1";
@@ -15,7 +15,9 @@ const PROTO3 = 999;
 const EXPLICIT = 1;
 const IMPLICIT = 2;
 
-/** A field: its name and its type. `[Message]` is a list of messages. The fields of a message are numbered from 1. */
+/**
+ * A field: its name and its type. `[message]` is a list of that message type. Fields are numbered by their position, from 1.
+ */
 type Row = readonly [name: string, type: ScalarType | DescMessage | readonly [DescMessage]];
 
 const { STRING, INT64, BYTES } = ScalarType;
@@ -75,7 +77,7 @@ function message(name: string, rows: readonly Row[]): DescMessage {
     ...{ fields, members: fields, oneofs: [], nestedEnums: [], nestedMessages: [], nestedExtensions: [] },
     toString: () => `message ${typeName}`,
   };
-  // The types also demand the messages of the descriptor file itself. Encoding and decoding do not need them.
+  // The type also demands members such as `proto`. Code that encodes or decodes messages does not use them.
   const parent = described as unknown as DescMessage;
   for (const [at, row] of rows.entries()) fields.push(field(parent, at + 1, row));
   return Object.assign(parent, { field: Object.fromEntries(fields.map((one) => [one.localName, one])) });

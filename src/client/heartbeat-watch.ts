@@ -5,7 +5,7 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Bounds of the heartbeat interval that a gateway announces, in ms. */
 const INTERVAL_MS_MIN = 100;
 const INTERVAL_MS_MAX = 10 * 60_000;
-/** Added to two heartbeat intervals, in ms, because a heartbeat can be slow. */
+/** Added to two heartbeat intervals, in ms, because a heartbeat may be late. */
 const SLACK_MS = 1000;
 
 /** Returns the maximum silence that the first event of a stream announces: about two heartbeat intervals, in ms. */
@@ -56,9 +56,7 @@ export class HeartbeatWatch {
     return true;
   }
 
-  /**
-   * Checks at once whether the stream is silent. Call it after a sleep of the device or page, because timers stop meanwhile.
-   */
+  /** Checks the silence now, not by a timer. Timers stop while a device sleeps or a page is frozen. */
   check(): void {
     if (Math.abs(this.#timing.now() - this.#seenAtMs) > this.#silenceMs) this.#onSilence();
   }

@@ -1,6 +1,6 @@
 /**
- * The client of a Sallyport gateway: log in, execute signed commands, receive signed events. It runs in browsers, in Node 20 and
- * later, and in Bun.
+ * The client of a Sallyport gateway: log in, execute signed commands, receive signed events. It runs in browsers, in Node 20
+ * and later, and in Bun.
  *
  * @module
  */

@@ -1,8 +1,8 @@
-/** A signal that follows others. Node 20.0 and Safari before 17.4 do not have `AbortSignal.any`. */
+/** A signal that aborts when one of several signals does. Node 20.0 and Safari before 17.4 lack `AbortSignal.any`. */
 export interface LinkedSignal {
-  /** Aborts when one of the followed signals aborts, with the same reason. */
+  /** Aborts when one of the given signals aborts, with the same reason. */
   readonly signal: AbortSignal;
-  /** Stops following the signals. Call it at the end, because the signals may live much longer. */
+  /** Removes the listeners from the given signals. Call it at the end, because these signals may live much longer. */
   unlink(): void;
 }
 

@@ -57,7 +57,7 @@ export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promis
     challenge_id: options.challengeId,
     code: options.code,
     client_public_key: base64Encode(deviceKey.publicKey),
-    // A gateway of an older version refuses this member. Without it, the algorithm is EdDSA.
+    // An older gateway refuses requests with this member. So it is omitted for EdDSA, the default.
     client_key_algorithm: algorithm === "EdDSA" ? undefined : algorithm,
     metadata: options.metadata,
   };

@@ -22,23 +22,23 @@ export interface ExecuteOptions extends SendOptions {
   /**
    * Identifies the command in all its attempts: 8 to 128 characters of `[A-Za-z0-9_-]`, such as a UUID. Default: none.
    *
-   * With a key, `execute` signs and sends the command again in these cases:
-   * - The answer is lost or is not trusted.
-   * - The gateway or the backend is unavailable.
+   * With a key, the command is signed and sent again in these cases:
+   * - The answer is lost or fails verification.
+   * - The gateway or the backend is unavailable, or refuses the request temporarily.
    *
-   * The command is executed once, and the call resolves to its answer, if one of these conditions is true:
+   * The command is executed once if one of these conditions is met:
    * - The route keeps answers (`keep_answer_ms`).
-   * - The backend recognises the key. It gets the key as `Idempotency-Key`.
+   * - The backend recognises the key, which it gets in the header field `Idempotency-Key`.
    *
-   * If `execute` rejects, you can call it again with the same key, message type and payload. Do this within `keep_answer_ms` of
-   * the first call.
+   * If `execute` has rejected, you can call it again with the same key, message type and payload. Do so within `keep_answer_ms`
+   * of the first call.
    */
   readonly idempotencyKey?: string | undefined;
   /**
    * Your own request id: 8 to 128 characters of `[A-Za-z0-9_-]`. Default: a new UUIDv7 for each attempt.
    *
    * Use it for routes that do not keep answers. It switches automatic retries off. To retry a command that may have arrived,
-   * send it again with the same id. The gateway then does not execute the command twice.
+   * call `execute` again with the same id. The gateway then does not execute the command twice.
    * - `execute` rejects with `RepeatTooLateError` if the first attempt is older than `freshnessWindowMs`.
    * - The client remembers at least the last 4096 ids.
    * - To retry after a restart of the app, store the result of `sign` and send it with `executeSigned`.

@@ -12,8 +12,8 @@ const RETRY_AFTER_MS_MAX = 60_000;
 /**
  * Exponential back-off with full jitter: each delay is uniform below a ceiling that doubles up to 30 s.
  *
- * A delay that the gateway asks for (`RetryInfo`) is a minimum. The back-off is added to it, so that the clients of one gateway do
- * not return at the same time.
+ * A delay that the gateway asks for (`RetryInfo`) is a minimum. The back-off is added to it, so that the clients of one gateway
+ * do not return at the same time.
  */
 export class ReconnectDelay {
   readonly #timing: Pick<StreamTiming, "random">;

@@ -20,7 +20,7 @@ export interface ReconnectingStreamParts {
 
 /** Minimum delay after a final refusal, in ms. A backend that restarts can refuse valid sessions for a moment. */
 const CONFIRM_MS = 1000;
-/** Interval of the attempts while the platform reports the device as offline, in ms. The platform can be wrong. */
+/** Interval of attempts while the platform reports no network, in ms. The report can be wrong. */
 const OFFLINE_RETRY_MS = 60_000;
 
 /** A stream that reconnects, resumes, and delivers each event once, until it is closed or the gateway refuses for good. */
@@ -35,7 +35,7 @@ export class ReconnectingStream implements Source {
   #attempt: StreamAttempt | undefined;
   /** Ends the pause between two streams. */
   #wake: (() => void) | undefined;
-  /** True if the client chose the current pause itself. Then a change of the connectivity ends it. False if the gateway asked for it. */
+  /** True if a change of the connectivity may end the pause. False if the gateway asked for the pause. */
   #isPauseOwn = false;
 
   constructor(progress: EventProgress, parts: ReconnectingStreamParts, receiver: Receiver) {
@@ -91,7 +91,7 @@ export class ReconnectingStream implements Source {
   #begins(detail: StateDetail): void {
     this.#refusals.clear();
     if (this.#state !== "live") this.#report("live", detail);
-    // A sequence of long polls ends here when a better transport is to be tried.
+    // Long polls can continue for hours in one attempt. So the attempt ends when a better transport is due.
     if (this.#parts.choice.isBetterDue(this.#parts.timing.monotonic())) this.#attempt?.end();
   }
 

@@ -59,7 +59,9 @@ export class RequestSigner {
     return newRequestId(this.clock.now(), this.fillRandom);
   }
 
-  /** Signs a request. Rejects with `RangeError` if the idempotency key is malformed, or the key's signature has a wrong length. */
+  /**
+   * Signs a request. Rejects with `RangeError` if the idempotency key is malformed, or the key's signature has a wrong length.
+   */
   async sign(messageType: string, payloadBytes: Uint8Array, options: SignOptions = {}): Promise<SignedRequest> {
     if (options.idempotencyKey && !isIdempotencyKey(options.idempotencyKey))
       throw new RangeError("idempotencyKey: 8 to 128 characters of [A-Za-z0-9_-] expected");

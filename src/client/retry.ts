@@ -6,15 +6,15 @@ import { RestError } from "./rest.ts";
 export interface RetryOptions {
   /** Maximum number of attempts, with the first. 1 switches retries off. Default: 10. */
   readonly attemptsMax?: number | undefined;
-  /** Timeout of one attempt, in ms. The timeout of the whole call ends the attempt, too. Default: 15,000. */
+  /** Timeout of one attempt, in ms. The timeout of the whole call also ends the attempt. Default: 15,000. */
   readonly attemptTimeoutMs?: number | undefined;
   /** Upper limit of the first delay, in ms. The limit doubles with each attempt; the delay is random below it. Default: 200. */
   readonly delayMinMs?: number | undefined;
   /** Upper limit of each delay, in ms. A delay that the gateway asks for can be longer. Default: 5000. */
   readonly delayMaxMs?: number | undefined;
   /**
-   * The `keep_answer_ms` of the route. After this time since the first attempt, no attempt is signed: the gateway may have
-   * deleted the answer, and would execute the command again. Default: 60,000.
+   * The `keep_answer_ms` of the route. No retry starts after this time, counted from the start of the call. By then, the
+   * gateway may have forgotten the answer, and would execute the command again. Default: 60,000.
    */
   readonly keepAnswerMs?: number | undefined;
 }
@@ -23,7 +23,7 @@ export type RetryPolicy = { readonly [Name in keyof RetryOptions]-?: NonNullable
 
 const NO_RETRY: RetryOptions = { attemptsMax: 1 };
 
-/** Returns the policy of a call. The options of the call override those of the client. */
+/** Returns the policy of a call. An option of the call overrides the same option of the client. */
 export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: RetryOptions | false | undefined): RetryPolicy {
   const [client, call] = [ofClient === false ? NO_RETRY : ofClient, ofCall === false ? NO_RETRY : ofCall];
   return {
@@ -39,7 +39,7 @@ export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: 
  * Returns true if a newly signed attempt may get the answer: the answer was lost or not trusted, or the refusal may be
  * temporary.
  *
- * Each attempt has a new request id. So `REQUEST_REPLAYED` means that somebody on the way sent a copy of the request first.
+ * Each attempt has a new request id. `REQUEST_REPLAYED` therefore means that somebody on the way sent a copy first.
  */
 export function isWorthRetrying(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted || !(error instanceof SallyportError)) return false;

@@ -17,7 +17,7 @@ class StreamGroup {
   readonly progress: EventProgress;
   readonly members = new Set<EventQueue>();
   source: Source | undefined;
-  /** The last event that was delivered to the members. The progress can be one event ahead, after a resync. */
+  /** The last event that was delivered to the members. While a resync is delivered, the progress is one event further. */
   delivered: StreamPosition | undefined;
   state: SubscriptionState = "connecting";
   detail: StateDetail = {};
@@ -41,8 +41,9 @@ class StreamGroup {
 /**
  * Shares streams between the subscriptions of one client.
  *
- * Usually all subscriptions share one stream. A subscription has its own stream while its position is earlier, because it
- * resumed from there or was too slow. As soon as two streams are at the same event, their subscriptions share one of them.
+ * Usually all subscriptions share one stream. A subscription has its own stream while it is behind the others. It is behind if
+ * it starts at an earlier position, or if the app is too slow. When two streams reach the same event, their subscriptions share
+ * the older stream.
  */
 export class SharedStreams {
   readonly #createSource: CreateSource;
@@ -53,7 +54,7 @@ export class SharedStreams {
     this.#createSource = createSource;
   }
 
-  /** Delivers the events after `start` to the queue; without `start`, the next events. */
+  /** Delivers the events after `start` to the queue. If `start` is missing, delivers the events from now on. */
   attach(queue: EventQueue, start: StreamPosition | undefined): void {
     const isFit = (group: StreamGroup) => start === undefined || group.isAt(start.eventId);
     const group = [...this.#groups].find(isFit);
@@ -97,7 +98,7 @@ export class SharedStreams {
     this.#merge(group);
   }
 
-  /** Moves the queues of all groups at the same event into the oldest of these groups. */
+  /** If several groups are at the same event, moves all their queues into the oldest group. */
   #merge(group: StreamGroup): void {
     const twins = [...this.#groups].filter((other) => other.isAt(group.delivered?.eventId));
     const [oldest, ...others] = twins;

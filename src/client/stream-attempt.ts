@@ -20,7 +20,7 @@ export interface StreamEnd {
 /** Takes an event. Returns false if the event is a duplicate. Duplicates do not show that the stream works. */
 export type TakeEvent = (event: VerifiedEvent) => boolean;
 
-/** A live stream that lasts longer than this time counts as working, even without further events. In ms. */
+/** A stream that lasted longer than this counts as working, even if only its first event arrived. In ms. */
 const PROVEN_MS = 10_000;
 
 /** Reads one stream until it ends, is silent, or is ended by `end`. */
@@ -75,7 +75,7 @@ export class StreamAttempt {
   async #takeAll(stream: AsyncIterator<VerifiedEvent>, take: TakeEvent): Promise<void> {
     for (;;) {
       const read = stream.next();
-      // After an abort, nothing waits for `read`, because the stream may ignore the signal. A late rejection is ignored.
+      // The stream may ignore the signal. So after an abort, this method does not wait for `read`, and ignores its rejection.
       read.catch(() => {});
       const next = await Promise.race([read, this.#aborted.promise]);
       if (this.#abort.signal.aborted || next === undefined) {

@@ -3,8 +3,8 @@ import type { VerifiedEvent } from "./verify.ts";
 /**
  * A verified event of a subscription. `kind` tells what to do with it:
  * - `event`: an event of the backend.
- * - `resync`: events may be lost. Fetch your state again, then continue with the events that follow. The other fields are those of
- *   the signed event that proves it: `gateway.resync`, or `gateway.server_time` with `resumed: false`.
+ * - `resync`: events may be lost. Fetch your state again, then continue with the events that follow. The other fields are from
+ *   the signed event that reports the loss: `gateway.resync`, or `gateway.server_time` with `resumed: false`.
  * - `gateway`: another event of the gateway, such as a heartbeat. Delivered only with the option `gatewayEvents`.
  */
 export interface SubscriptionEvent extends VerifiedEvent {
@@ -15,9 +15,7 @@ export interface SubscriptionEvent extends VerifiedEvent {
 export interface StreamPosition {
   /** The id of the last event that the app has processed. */
   readonly eventId: string;
-  /**
-   * The `timestampMs` of that event. With it, a subscription that starts here also drops much older events that a proxy replays.
-   */
+  /** The `timestampMs` of the event `eventId`. With it, the subscription also drops much older events that a proxy replays. */
   readonly timestampMs?: number | undefined;
 }
 
@@ -25,9 +23,9 @@ export interface StreamPosition {
  * The state of a subscription:
  * - `connecting`: a request is under way.
  * - `live`: events arrive.
- * - `waiting`: the last stream ended; the next attempt follows after a delay. Also while a slow consumer catches up.
+ * - `waiting`: the last stream ended and the next attempt follows after a delay, or the app is too slow.
  * - `offline`: the device has no network.
- * - `ended`: closed, or the gateway refused for good.
+ * - `ended`: the app closed the subscription, or the gateway refused for good.
  */
 export type SubscriptionState = "connecting" | "live" | "waiting" | "offline" | "ended";
 
@@ -49,7 +47,10 @@ export interface Receiver {
   state(state: SubscriptionState, detail: StateDetail): void;
 }
 
-/** A source of events that reconnects by itself until it is closed. It does not call its receiver after `close` or the state `ended`. */
+/**
+ * A source of events that reconnects by itself until it is closed. It does not call its receiver after `close` or the state
+ * `ended`.
+ */
 export interface Source {
   start(): void;
   close(): void;

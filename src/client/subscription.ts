@@ -20,10 +20,10 @@ export interface SubscribeOptions {
 
 /**
  * The events for this session, for its user, and for all clients. Each event is delivered once and in order. If events may be
- * lost, `resync` is delivered. Iterate the subscription with `for await`. Leaving the loop closes it.
+ * lost, a `resync` is delivered.
  *
- * The subscription reconnects until it is closed. The iteration throws only if the gateway refuses for good, such as with
- * `SESSION_REVOKED`.
+ * Iterate the subscription with `for await`. Leaving the loop closes the subscription. It reconnects until it is closed. The
+ * iteration throws only if the gateway refuses for good, such as with `SESSION_REVOKED`.
  */
 export interface Subscription extends AsyncIterableIterator<SubscriptionEvent, undefined, undefined> {
   readonly state: SubscriptionState;

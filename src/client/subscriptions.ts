@@ -28,7 +28,7 @@ export interface StreamSettings {
   readonly firstEventMs?: number | undefined;
   /**
    * Upper limit of the first delay before a reconnect, in ms. Each delay is random below the limit. The limit doubles with each
-   * delay, up to 30 s, until a stream works. Default: 1000.
+   * delay, up to 30 s. It is reset when a stream works. Default: 1000.
    */
   readonly reconnectMs?: number | undefined;
   /** Shares one stream between the tabs of a browser that have the same session. Default: true. */
@@ -45,7 +45,7 @@ export interface SubscriptionsParts {
 }
 
 const FIRST_EVENT_MS = 8000;
-/** Maximum time for the answer to a poll, in ms. The time for which the gateway waits is added. */
+/** Maximum time for the answer to a poll, in ms. The wait of the gateway (`POLL_WAIT_MS`) does not count. */
 const ANSWER_MS = 15_000;
 
 /** The subscriptions of one client. They share their streams. */
@@ -99,7 +99,7 @@ function tabsOf(deviceSessionId: string) {
 
 function openersOf({ signer, calls, baseUrl, settings }: SubscriptionsParts): StreamOpener[] {
   const { transports = ["fetch", "xhr", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
-  // Each request has its own deduplicator. `EventProgress` drops duplicates between the streams of a subscription.
+  // Each request has its own, empty deduplicator. `EventProgress` finds duplicates of earlier requests.
   const opener = (parts: SignedCallsParts) => new EventOpener(signer, new SignedCalls(parts));
   const all: Record<"fetch" | "xhr" | "poll", () => StreamOpener | undefined> = {
     fetch: () => ({

@@ -14,8 +14,8 @@ export type TabMessage =
 export const TAB_MESSAGE_VERSION = 1;
 
 /**
- * Recognises the messages of this package, because other code of the origin could use a channel of the same name. This is not a
- * security check: code of the origin can use the device key anyway.
+ * Returns true for messages of this package. Other code of the origin could use a channel of the same name. This is not a
+ * security check: such code could use the device key, too.
  */
 export function isTabMessage(data: unknown): data is TabMessage {
   const { kind, event, silenceMs, state } = Object(data);

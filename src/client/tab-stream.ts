@@ -28,7 +28,10 @@ export interface TabStreamParts {
 const WELCOME_MS = 2000;
 /** Maximum silence of the leading tab, in ms. It applies until a stream has announced the heartbeat interval. */
 const SILENCE_MS = 60_000;
-/** Added to the maximum silence of the leader's stream, in ms. The leader then notices silence before the other tabs. */
+/**
+ * How much longer than the leader the other tabs wait before they treat silence as a failure, in ms. So the leader notices
+ * silence first.
+ */
 const LEADER_MS = 10_000;
 
 /**
@@ -68,7 +71,7 @@ export class TabStream implements Source {
       if (!signal.aborted && isTabMessage(data)) this.#receive(data);
     };
     locks.request(name, { signal }, () => this.#lead()).catch(() => this.#openOwn());
-    // A leader in the background can be frozen. So a tab that becomes visible asks for the leader's position again.
+    // A leader in the background can be frozen. So a tab that becomes visible checks whether the leader answers.
     const unwatch = this.#parts.connectivity.watch((change) => {
       if (change === "visible" && this.#stream === undefined) this.#greet();
     });
@@ -149,7 +152,7 @@ export class TabStream implements Source {
     else if (this.#progress.adopt(event)) this.#deliver(event);
   }
 
-  /** Opens this tab's own stream if the tab is not at the leader's position. A tab without a position takes the leader's. */
+  /** Compares this tab with the leader's position. A tab without a position starts at the leader's position. */
   #startAt(position: StreamPosition | undefined): void {
     this.#leaderId = position?.eventId;
     if (this.#stream !== undefined) this.#followIfCaughtUp();

@@ -23,14 +23,17 @@ export type OpenFailure = "silent" | "failed";
 
 /** Number of failures in sequence after which the next transport is tried. A `silent` failure is enough by itself. */
 const FAILURES_MAX = 3;
-/** Time after which the first transport is tried again, in ms. It doubles each time this transport fails, up to the maximum. */
+/**
+ * Time after which the first transport is tried again, in ms. It doubles with each failure of the first transport, up to the
+ * maximum.
+ */
 const RETRY_BETTER_MS = 10 * 60_000;
 const RETRY_BETTER_MS_MAX = 60 * 60_000;
 
 /**
  * Chooses the transport of the next stream. The openers are in order of preference.
  *
- * It stays with a transport that works, and tries the first one again after some time.
+ * A transport that works is kept. If it is not the first, the first transport is tried again after some time.
  */
 export class TransportChoice {
   readonly #openers: readonly StreamOpener[];

@@ -8,7 +8,7 @@ import type { GatewayKeySource } from "./gateway-keys.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { SignedRequest } from "./request-signer.ts";
 
-/** What was verified: the signed fields, for people and for logs. All of them come from the gateway and are signed. */
+/** The verified signature, and the signed data. For people and for logs. */
 export interface Evidence {
   /** The id of the gateway's key that signed (RFC 7638 thumbprint). */
   readonly keyId: string;
@@ -30,8 +30,8 @@ export interface CommandResult {
   readonly payload: JsonValue | undefined;
   readonly payloadBytes: Uint8Array;
   /**
-   * True if the gateway gave the kept answer of an earlier attempt with the same `idempotencyKey`. The value comes from
-   * a response header, which is not signed.
+   * True if the gateway gave the kept answer of an earlier attempt with the same `idempotencyKey`. This value comes from a
+   * response header and is not signed.
    */
   readonly replayed: boolean;
   /** The id of the answered request. */

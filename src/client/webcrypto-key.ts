@@ -36,9 +36,9 @@ export interface GenerateDeviceKeyOptions {
 /**
  * Creates a random device key. The private key cannot be exported if WebCrypto supports one of the algorithms.
  *
- * If WebCrypto supports none of them, the result depends on `algorithms`:
- * - With `EdDSA`, the key is an `ExportableDeviceKey` of `@noble/ed25519`.
- * - Without `EdDSA`, the call rejects with a `SallyportError` of code `key_unsupported`.
+ * If WebCrypto supports none of the algorithms:
+ * - If `algorithms` contains `EdDSA`, the key is an `ExportableDeviceKey` of `@noble/ed25519`.
+ * - Otherwise, rejects with a `SallyportError` of code `key_unsupported`.
  */
 export function generateDeviceKey(options: GenerateDeviceKeyOptions = {}): Promise<DeviceKey> {
   return generateKeyBy(systemSubtle(), options);

@@ -2,8 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { deferred } from "./deferred.ts";
 
 /**
- * Maximum length of an answer, in characters. XMLHttpRequest keeps the whole answer in memory, so a longer stream ends and is
- * resumed. A message of the default maximum size fits.
+ * Maximum length of an answer, in characters. XMLHttpRequest keeps the whole answer in memory. So the client ends a longer
+ * stream and resumes it. One message of the default maximum size fits.
  */
 const CHARS_MAX = 8 * 1024 * 1024;
 

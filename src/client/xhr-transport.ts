@@ -14,7 +14,7 @@ const TRAILER_FLAG = 0x80;
 
 /**
  * Creates a connect-es transport for streams: `application/grpc-web-text` over XMLHttpRequest. It is for environments whose
- * `fetch` delivers a response only when it is complete. It sends no unary calls.
+ * `fetch` does not deliver a response before its end. It sends no unary calls.
  */
 export function xhrTransport({ baseUrl }: { readonly baseUrl: string }): Transport {
   return {
@@ -52,7 +52,7 @@ async function* messagesOf<O extends DescMessage>(
         yield fromBinary(method.output, data);
       }
     }
-    // A call that fails before the first event has no body. Its status is in the header.
+    // An error before the first event can have no body. Its status is then in the response header (gRPC, "Trailers-Only").
     throwStatus(fieldsOf(body.headers));
     throw new ConnectError("the stream was cut off", Code.Unavailable);
   } finally {

@@ -64,7 +64,7 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
 }
 
 export interface ListOptions {
-  /** What the items are, in the plural, for error messages. */
+  /** The plural noun for the items, for error messages. */
   readonly plural: string;
   /** Minimum number of items. Default: 0. */
   readonly itemsMin?: number;

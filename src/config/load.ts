@@ -14,8 +14,8 @@ export interface ConfigSources {
   readonly env?: Environment;
   readonly readFile?: (path: string) => string;
   /**
-   * Defaults of the running command, for example of `dev`. They override the defaults of the schema. Files, variables and flags
-   * override them.
+   * Defaults of the running command, for example of `dev`. They override the defaults of the schema. The file, the environment
+   * and the flags override these defaults.
    */
   readonly overrides?: Partial<Config>;
   /** Called with the path of the configuration file if the file contains secret settings. */

@@ -30,8 +30,8 @@ function isBudget(key: ConfigKey): boolean {
 }
 
 /**
- * Returns the route with the budget that `next` has for the same message type. If `next` has no such route, returns the route
- * unchanged, because removing a route requires a restart.
+ * Returns `route` with the budget that `next` has for the same message type. If `next` has no such message type, returns
+ * `route` unchanged, because removing a route requires a restart.
  */
 function withBudgetOf(next: readonly RouteConfig[], route: RouteConfig): RouteConfig {
   const found = next.find((each) => each.message_type === route.message_type);

@@ -20,8 +20,8 @@ export interface Rule {
 /** Number of replay buffers that a resumed stream reads: one of its user, and one of its session. */
 const REPLAY_BUFFERS = 2;
 /**
- * Maximum size of the events that are replayed to a resumed stream, as a multiple of `history.bytes_max`. JSON can double their
- * size.
+ * Maximum size of the events that are replayed to a resumed stream, as a multiple of `history.bytes_max`. JSON can double the
+ * size of an event.
  */
 const REPLAY_INFLATION = 2 * REPLAY_BUFFERS;
 

@@ -15,26 +15,33 @@ export interface KeyedRequest {
 /** How long an answer is kept. */
 export interface AnswerAge {
   /**
-   * The duration that the route sets, in ms. Answers with the same duration expire in about the order in which they are kept.
+   * The duration that the route sets, in ms. Answers with the same duration expire about in the order in which they were
+   * stored.
    */
   readonly keptForMs: number;
-  /** A Unix time in ms. A request with `asOfMs` up to this time gets the answer. For a later one, the command is unknown. */
+  /**
+   * A Unix time in ms. A request gets the answer if its `asOfMs` is at most this time. For other requests, the command is
+   * unknown.
+   */
   readonly keptUntilMs: number;
-  /** The Unix time in ms at which the answer is deleted. A request that arrives later has an `asOfMs` after `keptUntilMs`. */
+  /**
+   * The Unix time in ms at which the answer is deleted. No request that gets the answer (see `keptUntilMs`) can arrive later.
+   */
   readonly storedUntilMs: number;
 }
 
 /** The right to execute one command. The holder must end it once, with `keep` or `release`. */
 export interface AnswerClaim {
   /**
-   * Stores the answer and ends the claim. Waiting requests get the answer. Never throws. Returns false if the answer is not
-   * stored:
+   * Stores the answer and ends the claim. Waiting requests get the answer. Never throws.
+   *
+   * Returns false if the answer is not stored, for one of these reasons:
    * - The lease of the claim has ended, and another request has claimed the command or stored its answer.
    * - The answer does not fit.
    * - The store is unreachable.
    */
   keep(reply: BackendReply, age: AnswerAge): boolean | Promise<boolean>;
-  /** Ends the claim without an answer. A waiting request, or else the next one, gets a new claim. Never throws. */
+  /** Ends the claim without an answer. A waiting request, or else the next request, gets a new claim. Never throws. */
   release(): void | Promise<void>;
 }
 
@@ -44,7 +51,7 @@ export interface AnswerClaim {
  * - `first`: the command is unknown. The request now holds the claim and must execute it.
  * - `kept`: the command has been executed. `reply` is its answer.
  * - `reused`: the key belongs to a command with another fingerprint. That command is in flight, or its answer is kept.
- * - `in_flight`: another request executes the command. Its answer did not come before the wait ended.
+ * - `in_flight`: another request executes the command. The wait for its answer has ended without an answer.
  *
  * `waited` is true if the request waited for another request.
  */
@@ -55,16 +62,19 @@ export type ClaimOutcome =
   | { readonly kind: "in_flight" };
 
 /**
- * Stores the answers of commands by session and idempotency key, so that a command is executed once however often it is signed.
+ * Stores the answers of commands by session and idempotency key. So a command is executed once, although its client may send it
+ * again.
  *
- * - `claim` is atomic: of all concurrent calls for one command, on all hosts, exactly one gets a claim. The others wait until
- *   the claim ends or `signal` aborts, for at most `leaseMs` plus CLAIM_WAIT_MARGIN_MS.
- * - A claim ends by itself `leaseMs` after it was made, for example because its host was killed. Its holder can then no longer
- *   replace what another request has claimed or stored.
- * - Claims in flight are never evicted. Their number is bounded by the number of commands in flight.
+ * - `claim` is atomic: of several concurrent calls for one command, exactly one gets a claim. The calls may come from several
+ *   hosts.
+ * - The other calls wait until the claim ends or `signal` aborts. They wait at most `leaseMs` + CLAIM_WAIT_MARGIN_MS.
+ * - A claim ends by itself after `leaseMs`, for example if its host was killed. After that, its holder cannot replace the claim
+ *   or answer of another request.
+ * - Claims in flight are never evicted. There are at most as many as commands in flight.
  * - Answers are bounded by number, bytes and age. At a bound, the oldest answers are evicted.
- * - A session may hold 1/ANSWER_SHARES of each bound. Above this share, the oldest answers of the same session are evicted.
- * - An answer is only ever returned for the session and key for which it was stored.
+ * - One session may hold at most 1/ANSWER_SHARES of a bound. Beyond this share, a new answer evicts the session's own oldest
+ *   answers.
+ * - An answer is returned only for the session and key for which it was stored.
  * - If the store is unreachable, `claim` throws `REPLAY_STORE_UNAVAILABLE`.
  */
 export interface AnswerStore {
@@ -72,23 +82,23 @@ export interface AnswerStore {
 }
 
 /**
- * What became of a request with an idempotency key on a route that keeps answers:
+ * How a request with an idempotency key ended, on a route that keeps answers:
  *
  * - `kept`: the backend answered, and the answer was stored.
  * - `not_kept`: the backend answered, but the answer could not be stored.
  * - `released`: the call ended without a definite answer.
- * - `replayed`: the request got the answer of an earlier request at once.
+ * - `replayed`: the request got the answer of an earlier request without a wait.
  * - `waited`: the request got the answer of an earlier request after a wait.
  * - `reused`: the key belongs to another command.
  */
 export type AnswerOutcome = "kept" | "not_kept" | "released" | "replayed" | "waited" | "reused";
 
-/** Called by an answer store with the number of answers that it evicted before their time. */
+/** Called by an answer store with the number of answers that it evicted before they expired. */
 export type OnEvicted = (answers: number) => void;
 
 /** The bounds of an answer store. */
 export interface AnswerBounds {
   readonly entriesMax: number;
-  /** Maximum total size of all answers, in bytes. Each answer counts as its own size plus ANSWER_OVERHEAD_BYTES. */
+  /** Maximum total size of the answers, in bytes. The size of an answer is its payload plus ANSWER_OVERHEAD_BYTES. */
   readonly bytesMax: number;
 }

@@ -1,6 +1,6 @@
 /**
- * What a budget applies to. The metadata of a RATE_LIMITED refusal contains the scope. Exception: for the scope
- * `session_failures`, the metadata contains `failures`.
+ * What a budget applies to. The metadata of a RATE_LIMITED refusal contains the scope. For the scope
+ * `session_failures`, the metadata contains `failures` instead.
  */
 export type BudgetScope =
   | "ip"
@@ -45,10 +45,9 @@ export interface TakeRefusal {
 /**
  * Token buckets. A bucket that was never used holds all its tokens.
  *
- * - `take` first handles the demands that are not in shadow mode, atomically: either it meets all of them, or it changes no
- *   bucket.
- * - If `take` met all of them, it then handles each shadow demand separately. It calls `onShadowRefusal` for each empty bucket,
- *   and refuses nothing.
+ * - `take` first handles the demands that are not in shadow mode. Either it takes a token for each of them, or it takes none.
+ * - If all these demands are met, `take` then handles each shadow demand separately. For an empty bucket, it calls
+ *   `onShadowRefusal` and refuses nothing.
  * - `spend` takes a token from each bucket that has one, and refuses nothing. It charges for what has already happened.
  * - `check` returns whether the bucket holds `tokens` tokens (1 by default). It is synchronous and takes no token.
  *

@@ -1,19 +1,16 @@
 /**
- * Positions in the push feed, as cursors.
- *
- * After a restart, the gateway reads the feed from `from`. So its history also has events from before the restart. The history
- * is complete when the feed reaches `last`.
+ * Cursors of the push feed, with which a gateway restores its history (the replay buffers) after a restart. It reads the feed
+ * from `from`. The history is complete when the feed has reached `last`.
  */
 export interface FeedCheckpoint {
-  /** The position that the feed had about `history.age_ms` before the checkpoint. */
+  /** The cursor that the feed had about `history.age_ms` before the checkpoint. */
   readonly from: string;
   /**
-   * The position of the last message after `from` that is not a keepalive; equal to `from` if there is none.
-   *
-   * After a restart, the backend sends this message again, but no old keepalives.
+   * The cursor of the last message after `from` that is not a keepalive; `from` if there is none. A feed that is read from
+   * `from` contains this message again, but no old keepalives.
    */
   readonly last: string;
-  /** The position at the time of the checkpoint: `last`, or the cursor of a later keepalive. */
+  /** The newest cursor at the time of the checkpoint: `last`, or the cursor of a later keepalive. */
   readonly reached: string;
 }
 
@@ -22,8 +19,7 @@ export interface FeedCheckpointStore {
   /** Returns the stored checkpoint; `undefined` if there is none, or if it cannot be used. */
   load(): FeedCheckpoint | undefined;
   /**
-   * Replaces the stored checkpoint. Never throws. If no checkpoint is stored, clients fetch their state again after the next
-   * start.
+   * Replaces the stored checkpoint. Never throws: without a checkpoint, clients fetch their state again after the next start.
    */
   save(checkpoint: FeedCheckpoint): void;
 }

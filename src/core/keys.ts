@@ -14,8 +14,8 @@ export const PUBLIC_KEY_BYTES = { EdDSA: 32, ES256: 65 } as const satisfies Reco
 export const SIGNATURE_BYTES = 64;
 
 /**
- * Returns the algorithm that a `client_key_algorithm` names. Returns the default only if the member is missing. Returns `undefined` for any
- * other value, such as `null` or another spelling.
+ * Returns the algorithm that the JSON member `client_key_algorithm` names. If the member is missing, returns the default. For
+ * any other value, such as `null` or another spelling, returns `undefined`.
  */
 export function keyAlgorithmOf(member: unknown): DeviceKeyAlgorithm | undefined {
   if (member === undefined) return DEFAULT_KEY_ALGORITHM;
@@ -23,8 +23,8 @@ export function keyAlgorithmOf(member: unknown): DeviceKeyAlgorithm | undefined 
 }
 
 /**
- * Decodes a public key from base64. Returns `undefined` unless the base64 is canonical (RFC 4648 4 and 3.5) and the key has the size of the
- * algorithm's keys.
+ * Decodes a public key from base64. Returns `undefined` if the base64 is not canonical (RFC 4648 4 and 3.5), or if the key has
+ * the wrong size for the algorithm.
  */
 export function decodePublicKey(base64: string, algorithm: DeviceKeyAlgorithm): Uint8Array | undefined {
   const raw = Buffer.from(base64, "base64");

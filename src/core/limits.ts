@@ -17,13 +17,13 @@ export const REQUEST_OVERHEAD_BYTES = 4096;
 export const JSON_INFLATION = 4 / 3;
 
 /**
- * Maximum length of a header that lists codings, such as Content-Encoding. It bounds the parsing time, which is some hundred
- * nanoseconds for each coding. A typical header has some tens of characters.
+ * Maximum length of a header that lists codings, such as Content-Encoding. It bounds the parsing time, which is a few
+ * hundred nanoseconds for each coding. A typical header has a few tens of characters.
  */
 export const LISTED_CODINGS_CHARACTERS_MAX = 512;
 /**
- * Maximum length of a media type. It bounds the parsing time, which is some hundred nanoseconds for each parameter. A typical
- * media type has some tens of characters.
+ * Maximum length of a media type. It bounds the parsing time, which is a few hundred nanoseconds for each parameter. A
+ * typical media type has a few tens of characters.
  */
 export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 
@@ -47,14 +47,14 @@ export const FETCH_EVENTS_DEFAULT = 100;
 /** Maximum size of the events in an answer of FetchEvents, in bytes. A single event may be larger. */
 export const FETCH_BYTES_MAX = 1024 * 1024;
 /**
- * A call of FetchEvents stops waiting some time before its timeout, so that the answer arrives in time. This reserve is a fifth
- * of the timeout, and at most this value (ms).
+ * FetchEvents stops waiting before the timeout of its call, so that its answer arrives in time. It stops earlier by a fifth of
+ * the timeout, but at most by this time (ms).
  */
 export const FETCH_ANSWER_MS_MAX = 2000;
 
 /**
  * Number of revocations that the revocation log keeps. A look-up or subscription needs the revocations that arrive while it is
- * in flight. Each entry takes some tens of bytes.
+ * in flight. Each entry takes a few tens of bytes.
  */
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
@@ -64,7 +64,8 @@ export const REVOCATION_LOG_ENTRIES = 16_384;
  */
 export const ANSWER_SHARES = 16;
 /**
- * Bytes that a kept answer counts in addition to its payload. They cover the ids, the fingerprint and the indexes of the store.
+ * The size that is counted for a kept answer besides its payload. It covers the ids, the fingerprint and the indexes of the
+ * store.
  */
 export const ANSWER_OVERHEAD_BYTES = 1024;
 /** Factor by which a payload may grow in a store: Redis stores each byte above 0x7F as two bytes. */
@@ -72,15 +73,14 @@ export const ANSWER_INFLATION = 2;
 /** Maximum of `keep_answer_ms`: one day. Kept answers use memory, and a client seldom repeats a command later. */
 export const KEEP_ANSWER_MS_MAX = 86_400_000;
 /**
- * The lease of a claim is the timeout of the backend call plus this margin, in ms. The gateway stores the answer within the
- * margin. If the gateway is killed, the claim ends with the lease.
+ * The lease of a claim is the timeout of its backend call plus this margin, in ms. The margin leaves time to store the answer.
+ * If the gateway is killed, the claim ends with the lease.
  */
 export const CLAIM_LEASE_MARGIN_MS = 5000;
 /**
- * A request waits for the claim of another request for at most the lease plus this margin, in ms.
- *
- * The margin is several times the interval at which a gateway polls the claim of another gateway. So a waiting request can take
- * over the key of a gateway that was killed.
+ * A request waits for the claim of another request at most for the lease plus this margin, in ms. The margin is several times
+ * the interval at which a gateway polls the claim of another gateway. So the request sees that the lease has ended, and can get
+ * a claim itself.
  */
 export const CLAIM_WAIT_MARGIN_MS = 1000;
 

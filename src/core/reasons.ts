@@ -1,6 +1,5 @@
 /**
- * The reasons of the catalogue (proto/README.md, "Refusals"). The client imports this file, but not refusal.ts, which has the
- * texts.
+ * The reasons of the catalogue (proto/README.md, "Refusals"). The client imports this file, and not the texts in refusal.ts.
  */
 
 /** The `domain` of every google.rpc.ErrorInfo that the gateway sends. */

@@ -17,7 +17,9 @@ const FUNCTIONS: Readonly<Record<DeviceKeyAlgorithm, KeyFunctions>> = {
  * Returns the verifying key of a session, from its algorithm and its raw public key. The algorithm must come from the session:
  * never from a request, and never from the size of the key.
  *
- * Returns `undefined` for bytes that are not an ES256 key. An Ed25519 key that is weak or not a point rejects every signature.
+ * - ES256: returns `undefined` if the bytes are not a valid key.
+ * - EdDSA: if the public key is weak or no curve point, the returned key rejects every signature.
+ *
  * The function is called for every session look-up, and takes 1 to 2 µs.
  */
 export function deviceKey(algorithm: DeviceKeyAlgorithm, raw: Uint8Array): VerifyingKey | undefined {

@@ -21,8 +21,8 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 const WEAK_KEY: VerifyingKey = { rejectionCause: "the Ed25519 public key is weak", verify: () => false };
 
 /**
- * Returns the verifying key for the 32 raw bytes of a device's Ed25519 public key. If they are weak (see `isWeakPublicKey`) or encode
- * no curve point, it rejects every signature.
+ * Returns the verifying key for the 32 raw bytes of a device's Ed25519 public key. If the public key is weak (see
+ * `isWeakPublicKey`) or no curve point, the verifying key rejects every signature.
  */
 export function verifyingKey(raw: Uint8Array): VerifyingKey {
   return isWeakPublicKey(raw) ? WEAK_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));

@@ -2,17 +2,19 @@ import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { VerifyingKey } from "../core/keys.ts";
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../core/keys.ts";
 
-/** The DER bytes of a SubjectPublicKeyInfo (RFC 5480) before the 65 bytes of an uncompressed point. They name the curve P-256. */
+/**
+ * The DER bytes of a SubjectPublicKeyInfo (RFC 5480) before the 65 bytes of an uncompressed point. They name the curve P-256.
+ */
 const SPKI_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200", "hex");
 
 /** The first byte of a point in uncompressed form (SEC 1 2.3.3). */
 const UNCOMPRESSED = 0x04;
 
 /**
- * Returns the verifying key for a P-256 point in uncompressed form, 65 bytes. Returns `undefined` for any other bytes, such as a
- * compressed or hybrid point, a coordinate of p or above, or a point that is not on the curve.
+ * Returns the verifying key for a P-256 point in uncompressed form, 65 bytes. Returns `undefined` for any other bytes, such as
+ * a compressed or hybrid point, a coordinate of p or above, or a point that is not on the curve.
  *
- * Every such key is strict: the order of P-256 is prime, so no point is of small order.
+ * A check for points of small order is not needed: the order of P-256 is prime, so there are none.
  */
 export function es256VerifyingKey(raw: Uint8Array): VerifyingKey | undefined {
   if (raw.byteLength !== PUBLIC_KEY_BYTES.ES256 || raw[0] !== UNCOMPRESSED) return undefined;

@@ -1,6 +1,9 @@
 import { type CipherKey, createCipheriv, createDecipheriv, createHash, hkdfSync } from "node:crypto";
 
-/** Size of a position token in bytes. 72 bits: two cursors of one history practically never have the same token. */
+/**
+ * Size of a token in bytes. A token stands for a position of the push feed in event ids. With 72 bits, two positions of one
+ * history practically never have the same token.
+ */
 export const TOKEN_BYTES = 9;
 
 /** One AES block holds a token and a nonce. */
@@ -12,7 +15,7 @@ const INFO = "sallyport event ids v1";
 /** Matches the base64url of 16 bytes: 21 digits, and a last digit whose unused bits are zero. */
 const ID = /^[A-Za-z0-9_-]{21}[AQgw]$/;
 
-/** Returns the token of a cursor of the push feed. All gateways compute the same token. */
+/** Returns the token of a cursor of the push feed. All gateways compute the same token for the same cursor. */
 export function tokenOfCursor(cursor: string): Buffer {
   return createHash("sha256").update(cursor).digest().subarray(0, TOKEN_BYTES);
 }
@@ -26,11 +29,11 @@ export function eventIdKey(seed: Uint8Array): Uint8Array {
 }
 
 /**
- * Creates and reads event ids that name a position of the push feed. An id is one AES block, as base64url: the token of the
- * position, then a nonce.
+ * Creates and reads event ids that name a position of the push feed. An id is one encrypted AES block, as base64url. The block
+ * contains the token of the position, then a nonce.
  *
- * Clients have no key, so an id tells them nothing: neither the cursor, nor whether two ids name the same position. Every
- * gateway with the same signing keys can read the id.
+ * Clients have no key. So they learn neither the position of an id, nor whether two ids name the same position. Every gateway
+ * with the same signing keys can read the id.
  */
 export class EventIds {
   readonly #current: CipherKey;
@@ -55,7 +58,7 @@ export class EventIds {
     return this.#seal(block);
   }
 
-  /** Returns the id of the backend's event at this position. All gateways with the same first key create the same id. */
+  /** Returns the id of the backend's event at this position. Every gateway with the same first key creates the same id. */
   idOfEvent(token: Uint8Array): string {
     const block = Buffer.alloc(BLOCK_BYTES);
     block.set(token);
@@ -63,8 +66,8 @@ export class EventIds {
   }
 
   /**
-   * Decrypts an id with each key, and returns one token per key. Only the key that created the id gives the right token. The
-   * others give random bytes. Returns an empty array if `id` is malformed.
+   * Decrypts the token in the id with each key, and returns one result per key. Only the key that created the id gives the
+   * right token. The other results are random bytes. Returns no results if the id is malformed.
    */
   tokensIn(id: string): Uint8Array[] {
     if (!ID.test(id)) return [];

@@ -29,8 +29,8 @@ const PRIME_FIRST_BYTE = 0xed;
 const PRIME_OTHER_BYTES = `${"ff".repeat(LAST_INDEX - 1)}7f`;
 
 /**
- * Whether a device may use this Ed25519 public key. It must be the canonical 32-byte encoding (RFC 8032 5.1.3, y < p) of a curve point.
- * The point must not be of small order: anybody can compute valid signatures for such a key.
+ * Whether a device may use this Ed25519 public key. It must be the canonical 32-byte encoding (RFC 8032 5.1.3, y < p) of a
+ * curve point. The point must not be of small order: anybody can compute valid signatures for such a key.
  */
 export function isStrictPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES.EdDSA) return false;

@@ -43,7 +43,8 @@ export class Chat {
   /**
    * Stores the message and its push events in one transaction.
    *
-   * If the same message is already stored with the same idempotency key, stores nothing and returns its id.
+   * If the same message is already stored with the same idempotency key, stores nothing and returns the id of the stored
+   * message.
    */
   send(draft: MessageDraft): SendResult {
     const earlier = this.#findByKey(draft.idempotencyKey);

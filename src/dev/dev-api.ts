@@ -52,7 +52,7 @@ function push({ body }: ApiCall, { pushLog, clock }: DevParts): ApiReply {
   return { status: 200, body: { event_id: eventId } };
 }
 
-/** Marks the session as revoked before the push, so that a look-up after the push finds it revoked. */
+/** Marks the sessions as revoked, then pushes the revocation. So a look-up after the push finds them revoked. */
 function revoke({ body }: ApiCall, { users, sessions, pushLog }: DevParts): ApiReply {
   const { userId, deviceSessionId } = targetOf(body);
   const reason = optionalTextField(body, "reason", ID_CHARS_MAX) ?? "revoked manually";

@@ -35,8 +35,8 @@ export class PushService {
   }
 
   /**
-   * Yields the events after the number `start`, then new events. After an empty read, the wait starts synchronously. So no
-   * append is missed.
+   * Yields the logged events after the number `start`, then new events. The wait for new events starts in the same turn as the
+   * empty read, so no append is missed.
    */
   async *#eventsAfter(start: number, signal: AbortSignal): AsyncGenerator<PushEvent> {
     let seq = start;

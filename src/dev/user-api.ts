@@ -57,8 +57,8 @@ function callerOf({ headers }: ApiCall, users: Users): User {
 }
 
 /**
- * The gateway sends the request id as `Idempotency-Key`. It is unique only within its session, so user id and session id are
- * added.
+ * The gateway sends the idempotency key of the command or, if it is empty, the request id. Both are unique only within a
+ * session, so the user id and the session id are added.
  */
 function idempotencyKeyOf({ headers }: ApiCall, user: User): string | undefined {
   const key = headers.get("idempotency-key");

@@ -107,10 +107,11 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Watches an HTTP/2 connection. Closes it if the client sets a header table size below `TABLE_OCTETS` and the connection has no
- * `FilteredSocket`. It is too late to add one, because the content of the encoder's table is unknown.
+ * Closes the connection when the client sets a header table size below `TABLE_OCTETS`, unless it has a `FilteredSocket`. A
+ * `FilteredSocket` cannot be added at that time, because the content of the encoder's table is unknown.
  *
- * The client must connect again. No known client sets such a size after its first SETTINGS frame.
+ * The client must connect again. Known clients set such a size only in their first SETTINGS frame. The `FilteredSocket` is then
+ * already in place.
  */
 export function endOnSmallTable(session: ServerHttp2Session): void {
   session.on("remoteSettings", ({ headerTableSize = TABLE_OCTETS }) => {

@@ -5,16 +5,20 @@ import type { Subscriber } from "./subscription.ts";
 /** A subscription request that passed every check of the pipeline. */
 export interface Admission extends Subscriber {
   readonly requestId: string;
-  /** The position in the revocation log up to which the session is known to be active; see `RevocationLog.revokedSince`. */
+  /**
+   * The position in the revocation log at which the session was active. A later revocation may have ended the session; see
+   * `RevocationLog.revokedSince`.
+   */
   readonly mark: number;
   /** The id of the last event that the client received; `undefined` if the client does not resume a stream. */
   readonly resumeAfter: string | undefined;
 }
 
 /**
- * `validFromMark`: look-ups with a lower position in the revocation log are invalid. Throws:
- * - SESSION_REVOKED if the session was revoked after its look-up.
- * - SESSION_LOOKUP_UNAVAILABLE if a revocation may have been lost after the look-up.
+ * Throws SESSION_REVOKED if the session was revoked after its look-up. Throws SESSION_LOOKUP_UNAVAILABLE if a revocation after
+ * the look-up may have been lost.
+ *
+ * A look-up whose `mark` is lower than `validFromMark` is invalid: a later revocation may have been lost.
  */
 export function checkNotRevoked(
   { mark, deviceSessionId, userId }: Admission,

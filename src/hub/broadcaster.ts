@@ -2,8 +2,8 @@ import type { SignedEvent } from "./event.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
- * Maximum streams to which a broadcast is written in one turn of the event loop. Such a turn blocks all other work for a few
- * milliseconds.
+ * Maximum number of streams to which a broadcast is written in one turn of the event loop. This many writes block all other
+ * work for a few milliseconds.
  */
 const STREAMS_PER_TURN = 500;
 

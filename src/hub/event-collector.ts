@@ -18,7 +18,7 @@ export interface EventCollectorParts {
 export class EventCollector implements Sink {
   readonly isPoll = true;
   readonly queuedBytes = 0;
-  /** The response of the poll is put into base64 as a whole. */
+  /** Frames are collected in binary. If the client needs base64, the complete response is encoded later. */
   readonly isBase64 = false;
   readonly codec: EventCodec;
   readonly protocol: string;
@@ -80,9 +80,9 @@ export class EventCollector implements Sink {
   }
 
   /**
-   * Ends the poll and returns the collected frames. Throws the hub's refusal if the hub has ended the poll, and:
-   * - the session was revoked, or
-   * - no event was collected.
+   * Ends the poll and returns the collected frames. Throws the hub's refusal if:
+   * - the hub ended the poll because the session was revoked, or
+   * - the hub ended the poll for another reason, and no event was collected.
    */
   take(): readonly Uint8Array[] {
     this.cancel();

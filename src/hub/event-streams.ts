@@ -21,14 +21,15 @@ export interface PollAnswer {
 }
 
 /**
- * Check 8 of the pipeline, for subscriptions and polls. `LocalStreams` uses the hub of this process. In a worker process, the
- * hub is in the supervisor.
+ * Check 8 of the pipeline, for subscriptions and polls. `LocalStreams` uses the hub of this process. A worker process uses the
+ * hub of the supervisor.
  */
 export interface EventStreams {
   /** Opens a stream. Resolves when `gateway.server_time` is written. Throws the refusal of the hub: see `Hub.register`. */
   register(admission: Admission, sink: Sink): Promise<void>;
   /**
-   * Returns the missed events, or waits for the first event. Throws the refusal of the hub. Ends early if the signal aborts.
+   * Returns the missed events. If there are none, waits for the first event. The wait ends after `request.waitMs`, or when the
+   * signal aborts. Throws the refusal of the hub.
    */
   poll(admission: Admission, request: PollRequest, signal: AbortSignal): Promise<PollAnswer>;
   /** Creates the refusal SHUTTING_DOWN. Its retry delay depends on the number of streams at the start of the shutdown. */

@@ -32,8 +32,8 @@ export interface EventDraft {
  * An event for any number of streams. All outboxes and the history share its encoded bytes.
  *
  * - The event is signed on first use.
- * - It is encoded once per codec, and once in base64. Exception: after `compact`, JSON and base64 are created again for each
- *   use.
+ * - It is encoded once per codec, and once in base64.
+ * - Exception: after `compact`, JSON and base64 are created again for each use.
  */
 export class SignedEvent {
   readonly eventId: string;
@@ -55,8 +55,8 @@ export class SignedEvent {
   }
 
   /**
-   * Returns the event as one length-prefixed frame. Base64 always contains the Protobuf encoding. All callers share the
-   * returned array: do not modify it.
+   * Returns the event as one length-prefixed frame. Base64 always contains the Protobuf encoding.
+   * All callers share the returned array: do not modify it.
    */
   frame({ codec, isBase64 }: FrameForm): Uint8Array {
     if (isBase64) return this.#text();
@@ -112,8 +112,8 @@ function sign({ eventType, eventId, audience, timestampMs, payloadBytes }: Event
 }
 
 /**
- * Returns the event of a binary frame in ProtoJSON. `toJsonString` is too slow for an answer with many events, so the fields
- * are written here. Fields with their default value are omitted, as in ProtoJSON.
+ * Converts the event in a binary frame to ProtoJSON. Writes the fields directly, because `toJsonString` is slow for responses
+ * with many events. Omits fields with their default value, as ProtoJSON does.
  */
 function jsonOf(frame: Uint8Array): Uint8Array {
   const { envelope, payloadBytes, signature } = fromBinary(GatewayEventSchema, frame.subarray(FRAME_HEADER_BYTES));

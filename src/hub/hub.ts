@@ -98,8 +98,8 @@ export class Hub {
   }
 
   /**
-   * Check 8 of the pipeline, for polls. Collects the missed events at once, and later events until `answer`. Throws as
-   * `register` does.
+   * Check 8 of the pipeline, for polls. Collects the missed events immediately, and later events until `answer` is called.
+   * Throws the same refusals as `register`.
    */
   poll(admission: Admission, collector: EventCollector): Poll {
     const subscription = this.#open(admission, collector);
@@ -110,16 +110,17 @@ export class Hub {
   }
 
   /**
-   * Ends a poll. Returns `gateway.server_time`, then the collected events. Throws as `EventCollector.take` does.
+   * Ends a poll. Returns its frames: `gateway.server_time`, then the collected events. Throws as `EventCollector.take` does.
    *
-   * `gateway.server_time` is created now, so its time is current. If no event was collected, its id names the current position.
-   * The client can then resume even if the history evicted events of other clients during the poll.
+   * `gateway.server_time` is created when the poll ends, so that its time is current. If no event was collected, the event id
+   * of `gateway.server_time` names the current position. So the client can resume even if the history has evicted events of
+   * other clients since the poll began.
    */
   answer({ admission, collector, subscription, resumed, position }: Poll): readonly Uint8Array[] {
-    // Deliver a pending broadcast first. A resume from the current position would skip it.
+    // Delivers a broadcast that has not reached the poll yet. A client that resumes from the current position would miss it.
     this.#broadcaster.catchUp(subscription);
     const frames = collector.take();
-    // During the fill, events are stored but not delivered. A resume from the current position would skip them.
+    // During the fill, events are not delivered. A client that resumes from the current position would miss them.
     const mustKeep = frames.length > 0 || this.#isFilling;
     const from = mustKeep ? position : this.#positions.latest;
     return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector), ...frames];
@@ -160,12 +161,12 @@ export class Hub {
     this.#deliver(this.#gatewayEvents.resync(audience, position), event);
   }
 
-  /** Starts the fill. Until `endFill`, events are only stored, because another process may have delivered them. */
+  /** Starts the fill of the history. Until `endFill`, events are stored for streams that resume, but not delivered. */
   beginFill(): void {
     this.#isFilling = true;
   }
 
-  /** Ends the fill. Streams that were opened during the fill missed events, so they get `gateway.resync`. */
+  /** Ends the fill of the history. Streams that were opened during the fill get `gateway.resync`. */
   endFill(): void {
     if (!this.#isFilling) return;
     this.#isFilling = false;
@@ -173,7 +174,7 @@ export class Hub {
       this.#broadcaster.send(this.#gatewayEvents.resync("all", this.#positions.latest), { polls: true });
   }
 
-  /** Moves the current position to `cursor`. For messages of the push feed that clients do not get, such as keepalives. */
+  /** Notes the cursor of a message that clients do not get, such as a keepalive. A new cursor becomes the latest position. */
   reached(cursor: string): void {
     this.#positions.reach(cursor);
   }
@@ -194,8 +195,8 @@ export class Hub {
    * - No stream can resume from a position before the gap.
    * - Session look-ups that started before the gap become invalid.
    *
-   * Append an entry to the revocation log before this call. Otherwise, look-ups that started before and after the gap can have
-   * the same position in the log. A look-up from before the gap would then wrongly count as valid.
+   * Before this call, append an entry to the revocation log. Otherwise, look-ups from before and after the gap can have the
+   * same position. The look-up from before the gap would then count as valid.
    */
   gap(): void {
     this.#isFilling = false;

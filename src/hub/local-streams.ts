@@ -8,7 +8,7 @@ import type { Sink } from "./sink.ts";
 
 export interface LocalStreamsParts {
   readonly hub: Pick<Hub, "register" | "poll" | "answer" | "shuttingDown">;
-  /** Resolves when the history is filled after a start. Clients that were connected before the restart can then resume. */
+  /** Resolves when the history is filled after a start. From then on, clients can resume streams from before the restart. */
   readonly historyFilled: () => Promise<void>;
   readonly clock: Pick<Clock, "monotonic">;
   /** Runs `work` in a later turn of the event loop. */
@@ -50,7 +50,8 @@ export class LocalStreams implements EventStreams {
 
   async #wait(collector: EventCollector, waitMs: number, signal: AbortSignal): Promise<void> {
     await readyOrLate(collector, waitMs, signal);
-    // The events of one read of the push feed arrive in several microtasks. One more turn of the event loop collects all.
+    // The push feed delivers the events of one read in several microtasks. The poll waits one turn of the event loop, so that
+    // it collects all of them.
     if (collector.isReady) await new Promise<void>((resolve) => this.#parts.defer(resolve));
   }
 }

@@ -12,8 +12,8 @@ import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts
 
 export interface HubSettings extends HubLimits {
   /**
-   * Maximum number of concurrent look-ups when the sessions of all open streams are looked up again, after a gap in the push
-   * feed.
+   * After a gap in the push feed, the sessions of all open streams are looked up again. This is the maximum number of
+   * concurrent look-ups.
    */
   readonly recheckLookUpsMax: number;
 }

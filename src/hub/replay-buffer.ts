@@ -18,7 +18,10 @@ export function replayBufferKey({ deviceSessionId, userId }: ClientAudience): Re
 export interface ReplayEntry {
   readonly buffer: ReplayBuffer;
   readonly position: Position;
-  /** The id of the event, also if the event was too large to store. `undefined` if the event could not be delivered. */
+  /**
+   * The id of the event, even if `event` is `undefined`. If the event could not be delivered, no client has its id, and this
+   * field is `undefined`.
+   */
   readonly eventId: string | undefined;
   readonly storedAtMs: number;
   /** `undefined` if the event of this position is missing: it was too large to store, or could not be delivered. */
@@ -37,8 +40,8 @@ export class ReplayBuffer {
   #events = 0;
   #heldBytes = 0;
   /**
-   * The `order` of the newest position whose event is missing; 0 if none is missing. An event is missing if the bounds of this
-   * buffer evicted it, or if it was never stored.
+   * `Position.order` of the newest event that is missing in this buffer; 0 if none is missing. An event is missing if the
+   * bounds of this buffer evicted it, or if it was never stored.
    */
   incompleteThrough = 0;
 

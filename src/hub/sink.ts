@@ -34,7 +34,7 @@ export interface Sink {
   end(refusal: Refusal): void;
   /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;
-  /** For a stream that another process holds: its unread bytes, from the latest report of that process. */
+  /** If a worker process serves the stream: the unread bytes that the worker last reported. */
   readonly unreadBytes?: number;
   /** Resolves when the runtime's queue has room for more frames, or when the stream has ended. */
   drained(): Promise<void>;

@@ -6,7 +6,7 @@ export interface Position {
   readonly order: number;
   /** Names the position in event ids: the token of the message's cursor, or random bytes if the message has no cursor. */
   readonly token: Uint8Array;
-  /** Whether `token` is the token of a cursor. All gateways of the same backend compute the same token of a cursor. */
+  /** Whether `token` comes from a cursor. If so, every gateway of the same backend knows this token. */
   readonly isShared: boolean;
 }
 
@@ -16,13 +16,13 @@ export interface StreamPositionsOptions {
 }
 
 /**
- * Minimum number of newest positions that are kept. A client cannot resume from a dropped position. A position takes about 150
- * bytes.
+ * `parse` finds at least this many of the newest positions. Clients cannot resume from a position that it does not find. A
+ * position takes about 150 bytes.
  */
 const POSITIONS_MIN = 131_072;
 
 /**
- * The positions of the push feed, in order. All gateways of a backend see the same cursors in the same order, so a client can
+ * The positions of the push feed, in order. All gateways of a backend see the same cursors in the same order. So a client can
  * resume at another gateway, and after a restart.
  */
 export class StreamPositions {
@@ -30,7 +30,7 @@ export class StreamPositions {
   readonly #fillRandom: (bytes: Uint8Array) => void;
   #latest: Position;
   /**
-   * The newest positions, by token. When this map is full, it replaces `#older`. Deletes of single keys are slow in
+   * The newest positions by token. When this map is full, it replaces `#older`. Deleting single keys would be slow in
    * JavaScriptCore.
    */
   #newer = new Map<string, Position>();
@@ -48,8 +48,8 @@ export class StreamPositions {
   }
 
   /**
-   * Creates the position of a new message, which becomes `latest`. `cursor`: the message's cursor, if it has one. A cursor that
-   * is already known is ignored, because it does not identify this message.
+   * Creates the position of a new message, and makes it the latest position. `cursor` is the message's cursor, if it has one. A
+   * cursor that is already known is ignored, because it does not identify this message.
    */
   next(cursor?: string): Position {
     const token = cursor === undefined ? undefined : tokenOfCursor(cursor);
@@ -59,8 +59,8 @@ export class StreamPositions {
   }
 
   /**
-   * Moves to the position of a cursor, unless the cursor is known. Used for messages that clients do not get, such as
-   * keepalives.
+   * Creates a position for the cursor and makes it the latest position, unless the cursor is already known. Used for messages
+   * that clients do not get, such as keepalives.
    */
   reach(cursor: string): void {
     if (this.#find(tokenOfCursor(cursor)) === undefined) this.next(cursor);
@@ -72,16 +72,16 @@ export class StreamPositions {
   }
 
   /**
-   * Returns the id of a backend event without an id. Every gateway creates the same id. Returns `undefined` if the event has no
-   * cursor.
+   * Creates an event id for a backend event that was sent without an id. Every gateway creates the same id for the event.
+   * Returns `undefined` if `position` has no cursor.
    */
   eventIdOf(position: Position): string | undefined {
     return position.isShared ? this.#ids.idOfEvent(position.token) : undefined;
   }
 
   /**
-   * Returns the position that an event id names; `undefined` if this gateway does not know it. Another gateway may have created
-   * the id.
+   * Returns the position that an event id names. The id was created by `eventIdAt` or `eventIdOf`, in any gateway. Returns
+   * `undefined` if this gateway does not know the position.
    */
   parse(eventId: string): Position | undefined {
     for (const token of this.#ids.tokensIn(eventId)) {

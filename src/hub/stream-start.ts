@@ -15,7 +15,7 @@ export interface StartPosition {
   readonly position: Position | undefined;
 }
 
-/** The start of a stream, after `gateway.server_time`. */
+/** How a stream starts: its position, and the events to deliver after `gateway.server_time`. */
 export interface StreamStart extends StartPosition {
   /** The events that the client missed, in order. */
   readonly missed: readonly SignedEvent[];

@@ -72,8 +72,8 @@ export class MetricFamily {
   }
 
   /**
-   * Adds the series of another process. If `isShared`, all processes measure the same thing: the largest value counts, not the
-   * sum.
+   * Adds the series of another process. With `isShared`, every process measures the same thing. The result is then the largest
+   * value instead of the sum.
    */
   merge(all: readonly SeriesSnapshot[], isShared: boolean): void {
     for (const { labels, value, counts } of all) {

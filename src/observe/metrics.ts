@@ -18,8 +18,8 @@ export interface GatewayMetrics extends Metrics {
    */
   beforeRender(sample: () => void): () => void;
   /**
-   * Returns the metrics in the Prometheus text exposition format, version 0.0.4. `others`: the metrics of other processes of
-   * the gateway.
+   * Returns the metrics in the Prometheus text exposition format, version 0.0.4. `others`: the metrics of the gateway's other
+   * processes.
    */
   render(others?: readonly (readonly MetricSnapshot[])[]): string;
   /** Returns the values of all metrics, for `render` in another process. */

@@ -127,8 +127,8 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
 /**
  * Calls `onShadowRefusal` if the request passes only because the failure budget is in shadow mode.
  *
- * In shadow mode, no request waits, and every request holds tokens. Outside shadow mode, up to `ip.burst` requests would wait
- * without tokens. So `ip.burst` is subtracted from the number of held tokens.
+ * In shadow mode, every request holds tokens, and none waits. Otherwise, up to `ip.burst` of these requests would wait and hold
+ * no tokens. So `ip.burst` is subtracted from the number of held tokens.
  */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
@@ -176,9 +176,8 @@ function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDema
 }
 
 /**
- * Returns the second bucket of a network with recently verified sessions. It limits the decoding of messages that are refused
- * before their session is known. Its key has "*" instead of a session id. No session has this key, because "*" is not a valid
- * session id.
+ * Returns the second bucket of a network with recently verified sessions. This bucket limits the decoding of messages that are
+ * refused before their session is known. Its key has "*" instead of a session id, so it differs from the key of any session.
  */
 function verifiedNetworkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };

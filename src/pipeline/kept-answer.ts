@@ -22,10 +22,11 @@ export type AnswerPorts = Pick<PipelinePorts, "answers" | "lastingCalls" | "onAn
 type BackendCall = (signal: AbortSignal, mayBeSent: SendCheck) => Promise<BackendReply>;
 
 /**
- * Executes a command under its idempotency key (proto/client.md, "Keep an answer"). If the command has been executed, returns
- * the kept answer. While another request executes the command, waits for its answer until `signal` aborts.
+ * Executes a command under its idempotency key (proto/client.md, "Keep an answer").
  *
- * A kept answer is returned only if the session is active: `mayBeSent` throws if the session was revoked.
+ * - If the command has been executed, returns the kept answer.
+ * - If another request is executing the command, waits for the answer until `signal` aborts.
+ * - Before a kept answer is returned, calls `mayBeSent`, which throws if the session was revoked.
  */
 export async function answerOnce(
   request: AdmittedRequest,
@@ -55,7 +56,10 @@ export async function answerOnce(
   }
 }
 
-/** Calls the backend, and keeps its answer. If there is no definite answer, releases the claim for the next request. */
+/**
+ * Calls the backend and keeps its answer. If the call throws, releases the claim, so that another request can execute the
+ * command.
+ */
 async function callAndKeep(
   request: AdmittedRequest,
   route: KeepingRoute,
@@ -83,11 +87,12 @@ function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
 }
 
 /**
- * The age of an answer starts when the answer arrives, or at the timestamp of its request if that is later. A device whose
- * clock is ahead signs its next attempts with later timestamps too.
+ * Computes how long an answer is kept.
  *
- * A later attempt can be held back on its way until its freshness window ends. If the store no longer had the answer, the
- * command would be executed twice. So the store keeps the answer longer, by the freshness window and `freshness.margin_ms`.
+ * - `keptUntilMs` counts from the arrival of the answer or from the timestamp of its request, whichever is later. If a device's
+ *   clock is ahead, the timestamps of its next attempts are ahead too.
+ * - `storedUntilMs` is later by the freshness window and the margin. A signed request can be delayed until its freshness window
+ *   ends. Without the answer, this request would execute the command again.
  */
 function ageOf({ envelope }: AdmittedRequest, { keepAnswerMs: keptForMs }: KeepingRoute, { clock, freshness }: AnswerPorts) {
   const keptUntilMs = Math.max(Number(envelope.timestampMs), clock.now()) + keptForMs;

@@ -1,8 +1,8 @@
 import { LiveSet } from "../core/live-set.ts";
 
 /**
- * Backend calls that continue after the client has disconnected, because the answer is kept for a later request. Each call has
- * its own timeout. The limit of concurrent backend calls bounds their number.
+ * Backend calls that continue after their clients have disconnected, because their answers are kept for later requests. Each
+ * call has its own timeout. The limit of concurrent backend calls also applies to them.
  */
 export class LastingCalls {
   readonly #stop = new AbortController();

@@ -18,7 +18,9 @@ export class Call<Peer = unknown> {
   cost = 0;
   /** True after the peer guard (`options.guard`) has refused the peer of this call. */
   isPeerRefused = false;
-  /** Time for which the handler of a long poll waited for data, in ms. The metric of call durations excludes this time. */
+  /**
+   * How long the handler waited for content to send, such as an event, in ms. The metric of call durations excludes this time.
+   */
   waitedMs = 0;
   /**
    * The timeout that the client set, in ms. `undefined` if the client set no timeout, or if `startDeadline` was not called yet.

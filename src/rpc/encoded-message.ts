@@ -1,6 +1,6 @@
 /**
- * A response message that a unary handler has already encoded with `call.codec`. The server sends it without compression:
- * compressing a long message of signed parts takes milliseconds and saves little.
+ * A response message that a unary handler has already encoded with `call.codec`. The server sends it without compression.
+ * Compressing many signed events would take milliseconds and save little.
  */
 export class EncodedMessage {
   readonly bytes: Uint8Array;

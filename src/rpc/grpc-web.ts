@@ -25,12 +25,12 @@ const headerNames = {
   acceptEncoding: headerAcceptEncoding.toLowerCase(),
 };
 const binaryTypes = { proto: contentTypeProto, json: contentTypeJson };
-/** gRPC-Web text has no JSON: the specification names Protobuf and Thrift ("Content-Type"). */
+/** gRPC-Web text has no JSON: the specification names only Protobuf and Thrift ("Content-Type"). */
 const textTypes = { proto: "application/grpc-web-text+proto" };
 
 /**
- * gRPC-Web with the given forms of requests and responses. A client can combine them, because `Accept` selects the form of the
- * response.
+ * gRPC-Web with one body form (binary or base64) for requests, and one for responses. The two forms can differ, because
+ * `Accept` selects the form of the response.
  */
 class GrpcWeb implements UnaryProtocol, StreamProtocol {
   readonly name: ProtocolName;
@@ -85,8 +85,8 @@ const binaryAnsweredInText = new GrpcWeb("binary", "base64");
 const textAnsweredInBinary = new GrpcWeb("base64", "binary");
 
 /**
- * Returns the protocol of a gRPC-Web call with this Accept header. If the header names exactly one form, the responses have
- * this form. Otherwise, they have the form of the request. See "Text-encoded (response) streams" in the specification.
+ * Returns the protocol of a gRPC-Web call. If `accept` names exactly one form, responses have this form ("Text-encoded
+ * (response) streams"). Otherwise, they have the form of the request.
  */
 export function grpcWebAccepting(requestForm: BodyForm, accept: string | null): UnaryProtocol & StreamProtocol {
   const namesText = accept !== null && TEXT_TYPE.test(accept);

@@ -2,7 +2,10 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { JSON_NUMBER_CHARACTERS_MAX, LENIENT_BASE64_CHARACTERS_MAX } from "./limits.ts";
 
-/** Checks the JSON value of one field or message. Returns the value that protobuf-es decodes: the same or a rewritten value. */
+/**
+ * Checks the JSON value of one field or message. Returns the JSON value to pass to protobuf-es: the value itself, or a
+ * rewritten one.
+ */
 type Prepare = (json: JsonValue) => JsonValue;
 
 /**

@@ -84,8 +84,8 @@ export const TIMER_MS_MAX = 2_147_483_647;
 
 /**
  * Every request body may have this many pieces (chunks, DATA frames or padded pieces of base64), and one more per
- * `BODY_BYTES_PER_PIECE` bytes. Even a short piece takes some µs to process. Normal networks produce pieces of about 1200 bytes
- * or more.
+ * `BODY_BYTES_PER_PIECE` bytes. Even a short piece takes a few µs to process. Normal networks produce pieces of about 1200
+ * bytes or more.
  */
 export const BODY_PIECES_MAX = 512;
 export const BODY_BYTES_PER_PIECE = 1024;

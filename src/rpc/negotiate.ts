@@ -12,7 +12,7 @@ export interface Negotiated<P> {
   readonly codec: CodecName;
 }
 
-/** Returns the variant of gRPC-Web for a request in this form that has this Accept header. */
+/** Returns the gRPC-Web protocol of a call, by the form of the request body and the Accept header. */
 type WebAccepting<P> = (requestForm: BodyForm, accept: string | null) => P;
 
 /** Maps content types to the protocols that serve one kind of method, such as unary. */
@@ -22,7 +22,7 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   /** Value of the header `Accept-Post` in a 415 response. It lists all accepted content types. */
   readonly acceptPost: string;
 
-  /** Without `webAccepting`, the responses of gRPC-Web always have the form of the request. */
+  /** If `webAccepting` is missing, each gRPC-Web response has the form of its request: binary or base64. */
   constructor(protocols: readonly P[], webAccepting?: WebAccepting<P>) {
     this.#webAccepting = webAccepting;
     for (const protocol of protocols) {
@@ -56,7 +56,10 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
   }
 }
 
-/** Applies the Accept header to a call. Only gRPC-Web with Protobuf has responses in two forms. */
+/**
+ * Selects the form of a gRPC-Web response (binary or base64) by the Accept header. Returns every call except gRPC-Web with
+ * Protobuf unchanged.
+ */
 function accepting<P extends UnaryProtocol | StreamProtocol>(
   found: Negotiated<P>,
   headers: HeaderReader,
@@ -68,7 +71,7 @@ function accepting<P extends UnaryProtocol | StreamProtocol>(
   return accepted === protocol ? found : { protocol: accepted, codec };
 }
 
-/** The tables for connections without and with trailers. */
+/** Returns two tables, for connections without and with trailers. Only the table for trailers contains gRPC. */
 function tables<P extends UnaryProtocol | StreamProtocol>(protocols: readonly P[], grpc: P, webAccepting?: WebAccepting<P>) {
   return {
     withoutTrailers: new ProtocolTable(protocols, webAccepting),
@@ -78,7 +81,7 @@ function tables<P extends UnaryProtocol | StreamProtocol>(protocols: readonly P[
 
 const unary = tables<UnaryProtocol>([connectUnary, grpcWeb, grpcWebText], grpc, grpcWebAccepting);
 const serverStream = tables<StreamProtocol>([connectStream, grpcWeb, grpcWebText], grpc, grpcWebAccepting);
-/** Excludes gRPC-Web text, because its clients cannot stream requests. */
+/** gRPC-Web text is not included, because its clients cannot stream requests. */
 const bidiStream = tables<StreamProtocol>([connectStream, grpcWeb], grpc);
 
 /** Returns the unary protocols that a request may use. gRPC is included only if the connection supports trailers. */

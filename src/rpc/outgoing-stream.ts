@@ -27,8 +27,8 @@ export interface EndListener {
 }
 
 /**
- * The response of a streaming call. The HTTP response starts at `open`, at the first frame or at the end of the stream. A
- * handler can set headers until then.
+ * The response of a streaming call. The HTTP response starts when `open` is called, when the first frame is written or when the
+ * stream ends, whichever comes first. A handler can set headers until the response starts.
  *
  * Thousands of streams can be open and idle. So rarely used parts are created on first use.
  */
@@ -100,14 +100,12 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     this.write(this.isBase64 ? encodeBase64(frame) : frame);
   }
 
-  /** Whether `write` takes frames in base64 (gRPC-Web text). The codec is then `proto`. */
+  /** Whether `write` takes frames in base64 (gRPC-Web text). If true, `codec` is `proto`. */
   get isBase64(): boolean {
     return this.#wire.responseForm === "base64";
   }
 
-  /**
-   * Sends a frame that is already encoded with `codec`, and in base64 if `isBase64`. Does nothing after the end of the stream.
-   */
+  /** Sends a frame that is encoded with `codec`, and in base64 if `isBase64`. Does nothing after the end of the stream. */
   write(frame: Uint8Array): void {
     if (this.#ended) return;
     if (this.#body !== undefined) this.#body.write(frame);

@@ -10,8 +10,10 @@ export interface PeerGuard<Peer> {
   /** Throws a refusal if the peer's failure budget does not cover `cost`. Spends nothing. Must be synchronous. */
   check(peer: Peer, cost: number): void;
   /**
-   * Spends `cost` from the peer's failure budget. Called if a request cannot be decoded, and once per `MESSAGES_PER_FAILURE`
-   * messages of a bidirectional stream.
+   * Spends `cost` from the peer's failure budget. Called in two cases:
+   *
+   * - A request cannot be decoded.
+   * - A bidirectional stream has received another `MESSAGES_PER_FAILURE` messages.
    */
   charge(peer: Peer, cost: number): void | Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { CodecName } from "./codec.ts";
 import type { HeaderReader, HttpReply, ResponseHeaders } from "./http.ts";
 
-/** The names of the protocols, for logs and metrics. gRPC-Web has the name of the form of its response. */
+/** The names of the protocols, for logs and metrics. `grpc-web-text` means gRPC-Web with a response in base64. */
 export const PROTOCOL_NAMES = ["connect", "grpc-web", "grpc-web-text", "grpc"] as const;
 export type ProtocolName = (typeof PROTOCOL_NAMES)[number];
 
@@ -40,7 +40,7 @@ interface Protocol {
   /** The content types of requests. A codec without a content type is not supported. */
   readonly contentTypes: Readonly<Partial<Record<CodecName, string>>>;
   readonly requestForm: BodyForm;
-  /** In base64, each frame of a response is a padded piece of its own, so that a client can decode it as soon as it arrives. */
+  /** In base64, each frame of a response is encoded and padded separately. So a client can decode it as soon as it arrives. */
   readonly responseForm: BodyForm;
   /** Parses the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
   timeoutMs(value: string | null): number | undefined;

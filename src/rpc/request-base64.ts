@@ -8,7 +8,7 @@ const GROUP_BYTES = 3;
 
 /** Returns the maximum length, in characters, of a body in base64 that decodes to at most `bytes` bytes. */
 export function base64CharactersMax(bytes: number): number {
-  // Padding adds less than one group to a piece.
+  // The last group of each piece may contain padding. So each piece may need one more group.
   return GROUP_CHARACTERS * (Math.ceil(bytes / GROUP_BYTES) + Math.floor(piecesMax(bytes)));
 }
 
@@ -18,12 +18,14 @@ export function decodedBytesMax(characters: number): number {
 }
 
 /**
- * Decodes a body of gRPC-Web text: one or more padded pieces of base64. Throws ConnectError `invalid_argument` unless each
- * piece has the canonical form of RFC 4648 4:
+ * Decodes a body of gRPC-Web text. The body consists of one or more pieces of base64. A piece ends after its padding. Only the
+ * canonical form (RFC 4648 4) is accepted:
  *
- * - the standard alphabet, without line breaks or spaces;
- * - complete padding;
- * - unused bits that are 0.
+ * - the standard alphabet;
+ * - complete padding, and unused bits that are 0;
+ * - no line breaks or spaces.
+ *
+ * Throws ConnectError.
  */
 export function decodeBase64(body: Uint8Array): Uint8Array {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1");
@@ -39,16 +41,16 @@ export function decodeBase64(body: Uint8Array): Uint8Array {
   return decoded.subarray(0, length);
 }
 
-/** Returns the end of the piece that starts at `from`: after the first group with padding. */
+/** Returns the end of the piece that starts at `from`. A piece ends after its first group that has padding. */
 function pieceEnd(text: string, from: number): number {
   const paddingAt = text.indexOf("=", from);
   return paddingAt < 0 ? text.length : from + (Math.floor((paddingAt - from) / GROUP_CHARACTERS) + 1) * GROUP_CHARACTERS;
 }
 
-/** Decodes a piece to the start of `target`. Returns its number of bytes. */
+/** Decodes a piece, and writes it to the start of `target`. Returns the number of written bytes. */
 function decodePiece(piece: string, target: Uint8Array): number {
   const { written } = strictly(() => target.setFromBase64(piece, { alphabet: "base64", lastChunkHandling: "strict" }));
-  // `setFromBase64` skips white space, so a piece with white space has too few bytes.
+  // `setFromBase64` skips white space, so a piece with white space gives fewer bytes than its length requires.
   if (written !== decodedBytesMax(piece.length) - paddingOf(piece)) throw notBase64();
   return written;
 }

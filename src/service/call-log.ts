@@ -39,8 +39,8 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
-    // Only INTERNAL is a fault of the gateway. A protocol error has no reason and is a fault of the client. This includes
-    // protocol errors with the code `internal`, which the RPC protocols require for some malformed frames.
+    // Only the reason INTERNAL is a fault of the gateway. A protocol error has no reason, and is a fault of the client. Its
+    // code may be `internal`: the RPC protocols require this code for some malformed frames.
     if (reason === "INTERNAL") log.error("call failed", fields);
     else log.info("call", fields);
   };
@@ -51,7 +51,7 @@ function roundedMs(ms: number): number {
   return Math.round(ms * 1e3) / 1e3;
 }
 
-/** Returns the cause of an error as text, or `undefined` if it has none. The cause is logged and never sent to a client. */
+/** Returns the cause of an error as text; `undefined` if there is no cause. The cause is logged, but never sent to a client. */
 function causeOf(thrown: unknown): string | undefined {
   if (thrown === undefined) return undefined;
   const cause = thrown instanceof Refusal || thrown instanceof ConnectError ? thrown.cause : thrown;

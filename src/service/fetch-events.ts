@@ -9,7 +9,7 @@ import { readFetchPayload } from "./event-payloads.ts";
 import { encodeFetchResponse } from "./fetch-response.ts";
 
 /**
- * Serves FetchEvents, a long poll. Returns the missed events at once. If none was missed, waits for the first event.
+ * Serves FetchEvents, a long poll. Returns missed events immediately. If no event was missed, waits for the first event.
  *
  * While the call waits, it is a poll of the hub. It counts for the stream limits, and a revocation or a shutdown ends it.
  */
@@ -33,7 +33,7 @@ export async function fetchEvents(
   return new EncodedMessage(encodeFetchResponse(frames, codec));
 }
 
-/** Returns the time for which a call can wait, so that its answer arrives within the timeout that the client set. */
+/** Returns the maximum time for which a call may wait, in ms. The answer must still arrive within the client's timeout. */
 function timeLeftMs({ timeoutMs, startedAt }: Call<Peer>, nowMs: number): number {
   if (timeoutMs === undefined) return Number.POSITIVE_INFINITY;
   return startedAt + timeoutMs - Math.min(timeoutMs / 5, FETCH_ANSWER_MS_MAX) - nowMs;

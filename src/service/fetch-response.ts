@@ -9,8 +9,8 @@ const JSON_BETWEEN = utf8.encode(",");
 const JSON_END = utf8.encode("]}");
 
 /**
- * Encodes a `FetchEventsResponse` from events that are already encoded. So an event is signed and encoded once for all streams
- * and polls, and has the same bytes in both.
+ * Encodes a `FetchEventsResponse` from events that are already encoded. So each event is signed and encoded only
+ * once, and has the same bytes on streams and in polls.
  */
 export function encodeFetchResponse(frames: readonly Uint8Array[], codec: EventCodec): Uint8Array {
   const events = frames.map((frame) => frame.subarray(FRAME_HEADER_BYTES));

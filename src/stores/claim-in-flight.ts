@@ -10,7 +10,7 @@ export class ClaimInFlight {
     this.fingerprint = fingerprint;
   }
 
-  /** Resolves when the claim ends: to the answer, or to `undefined` if the claim ended without one. */
+  /** Resolves when the claim ends. The result is the answer, or `undefined` if the claim ended without an answer. */
   end(): Promise<BackendReply | undefined> {
     if (this.#ended !== undefined) return Promise.resolve(this.#ended.reply);
     this.#wake ??= [];

@@ -1,18 +1,14 @@
 import type { ClaimOutcome } from "../core/answers.ts";
 import type { BackendReply } from "../core/backend.ts";
 
-/**
- * The result of one attempt to claim a command. `busy`: another request executes the command, and `end` resolves when it ends.
- */
+/** The result of one attempt to claim a command. `busy`: another request has the claim. `end` resolves when this claim ends. */
 export type ClaimAttempt =
   | Exclude<ClaimOutcome, { kind: "in_flight" }>
   | { readonly kind: "busy"; readonly end: () => Promise<BackendReply | undefined> };
 
 /**
- * Waits until the request that executes the same command ends. If it ends without an answer, attempts to claim the command.
- * Waits again if another request was faster.
- *
- * Resolves to `in_flight` if `signal` aborts, or after `waitMs`.
+ * Waits while another request has the claim on the same command. Whenever a claim ends without an answer, calls `attempt` to
+ * claim the command. Resolves to `in_flight` if `signal` aborts, or after `waitMs`.
  */
 export async function waitForClaim(
   busy: Extract<ClaimAttempt, { kind: "busy" }>,
@@ -32,7 +28,7 @@ export async function waitForClaim(
       current = await attempt();
     }
     if (current.kind === "reused") return current;
-    // The wait was aborted during the last attempt. No command has been sent, so the next request may have the claim.
+    // The client disconnected or `waitMs` passed during `attempt`. No command was sent, so another request may get the claim.
     if (current.kind === "first" && ended.aborted) {
       await current.claim.release();
       return { kind: "in_flight" };

@@ -19,9 +19,7 @@ import { openSharedFileStores } from "./shared/open.ts";
 export interface StoreSettings {
   /** The settings of Redis. `undefined` if reservations and buckets are in memory. */
   readonly redis: RedisSettings | undefined;
-  /**
-   * The shared file for reservations and buckets. `undefined` if they are in this process's own memory. Not used with Redis.
-   */
+  /** The shared file for reservations and buckets. `undefined` if they are in this process's memory. Not used with Redis. */
   readonly sharedFile: string | undefined;
   /** Maximum number of reservations in this process's memory. Not used with Redis. */
   readonly replayEntriesMax: number;
@@ -32,7 +30,7 @@ export interface StoreSettings {
    * table. Not used with Redis.
    */
   readonly exemptBucketEntriesMax: number;
-  /** The bounds of all kept answers. If Redis keeps them, the bounds apply to all gateways together. */
+  /** The limits for all kept answers. With Redis, these limits apply to the answers of all gateways together. */
   readonly answers: AnswerBounds;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }
@@ -119,7 +117,7 @@ function openAdmissionStores(settings: StoreSettings, parts: StoreParts): Admiss
   return sharedFile === undefined ? openMemory(settings, parts) : openFile(sharedFile, settings, parts);
 }
 
-/** For stores that no other gateway shares: `announce` has no receiver, and the stores are always ready. */
+/** For stores that no other gateway shares: there is no gateway to send revocations to. */
 const ALONE = { announce: () => Promise.resolve(true), notReady: () => [] };
 
 function openFile(path: string, settings: StoreSettings, parts: StoreParts): AdmissionStores {
@@ -139,7 +137,7 @@ function openFile(path: string, settings: StoreSettings, parts: StoreParts): Adm
   return { ...ALONE, ...stores, answers, sample: sampleAll, trim: () => answers.trim() };
 }
 
-/** Kept answers are in this process's own memory. */
+/** Creates the store of kept answers in this process's own memory. */
 function openAnswers({ answers }: StoreSettings, { clock, metrics }: StoreParts): MemoryAnswerStore {
   const onEvicted = (evicted: number) => metrics.count("sallyport_answers_evicted_total", {}, evicted);
   return new MemoryAnswerStore(clock, { ...answers, onEvicted });

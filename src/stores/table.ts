@@ -1,16 +1,15 @@
 /**
- * A hash table that maps 64-bit fingerprints to expiries, as the stores use it. See `ExpiringTable` for `find`, `claim`,
- * `expiryMs` and `setExpiry`.
+ * A hash table that maps 64-bit fingerprints to expiries. For `find`, `claim`, `expiryMs` and `setExpiry`, see `ExpiringTable`.
  *
- * Call `enter` before the other methods and `leave` after them. Between both calls, no other process changes the entries of the
- * given fingerprints.
+ * Call `enter` before an operation and `leave` after it. Between these two calls, no other process changes the entries of the
+ * fingerprints that were passed to `enter`.
  */
 export interface FingerprintTable {
   /** The number of stored entries, including expired entries whose slot was not yet reused. */
   readonly occupied: number;
   /**
-   * Begins an operation on `count` fingerprints. `highs` starts with their high halves. Throws `TableBusyError` if another
-   * process does not finish its own operation in time.
+   * Begins an operation on `count` fingerprints. The first `count` elements of `highs` are their high halves. Throws
+   * `TableBusyError` if another process does not finish its operation in time.
    */
   enter(highs: readonly number[], count: number): void;
   leave(): void;
@@ -23,16 +22,13 @@ export interface FingerprintTable {
   claim(low: number, high: number, nowMs: number): number;
   expiryMs(slot: number): number;
   setExpiry(slot: number, expiresAtMs: number): void;
-  /** The latest expiry of all evicted entries that could have had this slot; 0 if none was evicted. */
+  /** The latest expiry of all evicted entries that may have been in this slot; 0 if there are none. */
   evictedUntilMs(slot: number): number;
-  /**
-   * Frees the memory of expired entries in the next part of the table. Returns the number of freed bytes. Call this every
-   * second.
-   */
+  /** Call this every second. Frees the memory of expired entries in the next part of the table. Returns the freed bytes. */
   trim(nowMs: number): number;
 }
 
-/** Another process is in an operation on the same part of the table and does not finish it. */
+/** Thrown if another process does not finish its operation on the same part of the table in time. */
 export class TableBusyError extends Error {
   constructor() {
     super("another process of this gateway holds a part of the shared table and does not release it");

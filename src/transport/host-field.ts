@@ -1,6 +1,6 @@
 /**
- * Matches the value of a Host header: a host, then optionally `:` and a port (RFC 3986 3.2.2, 3.2.3). Both may be empty. The
- * host is a name without commas, an IPv4 address, or an IPv6 address in brackets with an optional zone.
+ * Matches the value of a Host header: a host, then optionally `:` and a port (RFC 3986 3.2.2, 3.2.3). The host and the port may
+ * be empty. The host is a name without commas, an IPv4 address, or an IPv6 address in brackets with an optional zone.
  */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%[\w.~%-]+)?\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*)(?::\d{0,5})?$/;
 

@@ -1,8 +1,8 @@
 import type { FrameBatch } from "./messages.ts";
 
 /**
- * Collects the frames of one turn of the event loop for the streams of one worker. A frame that goes to several streams in a
- * row is sent once. So an event is sent once to each worker that has a stream for it.
+ * Collects the frames for the streams of one worker, and sends them at the end of the turn of the event loop. If the same frame
+ * is pushed for several streams in a row, it is sent to the worker once.
  */
 export class FrameQueue {
   readonly #send: (batch: FrameBatch) => void;

@@ -9,11 +9,11 @@ import type { EventCodec } from "../hub/sink.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 
 /**
- * The messages between the supervisor and one worker. Both processes run the same executable, so the messages have no versions.
- * The channel keeps their order.
+ * The messages between the supervisor and one worker. Both processes run the same executable, so the messages have no version.
+ * Messages arrive in the order in which they were sent.
  */
 
-/** A refusal as a message. The cause is a text for the log. */
+/** A refusal in a form that can be sent to another process. `cause` is a text for the log. */
 export interface SentRefusal {
   readonly reason: Reason;
   readonly metadata: Readonly<Record<string, string>>;
@@ -21,7 +21,7 @@ export interface SentRefusal {
   readonly cause: string | undefined;
 }
 
-/** The address and the port of both public listeners. */
+/** The addresses and ports of the edge and of the gRPC listener. */
 export interface WorkerAddresses {
   readonly edgeUrl: string;
   readonly grpcUrl: string;
@@ -30,10 +30,10 @@ export interface WorkerAddresses {
   readonly bound: { readonly edge: string; readonly grpc: string };
 }
 
-/** Frames for streams of one worker: each frame with the numbers of its streams, in order. */
+/** Frames for the streams of one worker, in sending order. `streams` contains the ids of the streams that get the frame. */
 export type FrameBatch = readonly (readonly [frame: Uint8Array, streams: readonly number[]])[];
 
-/** The outcome of a claim on a kept answer. The claim itself stays in the supervisor. */
+/** The outcome of the worker's message `claim`. The claim itself stays in the supervisor. */
 export type SentClaim = Exclude<ClaimOutcome, { kind: "first" }> | { readonly kind: "first"; readonly waited: boolean };
 
 export type ToWorker =
@@ -49,7 +49,7 @@ export type ToWorker =
   | { readonly type: "refused"; readonly id: number; readonly refusal: SentRefusal }
   | { readonly type: "end"; readonly id: number; readonly refusal: SentRefusal }
   | { readonly type: "polled"; readonly id: number; readonly frames: readonly Uint8Array[]; readonly waitedMs: number }
-  /** `mark`: the position after this revocation in the supervisor's log. The worker's log must have the same position. */
+  /** `mark`: the supervisor's log position after this revocation. After it, the worker's log must have the same position. */
   | { readonly type: "revoke"; readonly revocation: Revocation; readonly mark: number }
   | { readonly type: "revocations lost"; readonly mark: number }
   | { readonly type: "claimed"; readonly id: number; readonly outcome: SentClaim }
@@ -59,7 +59,7 @@ export type ToWorker =
   | { readonly type: "ready"; readonly isReady: boolean }
   | { readonly type: "measure"; readonly id: number }
   | { readonly type: "budgets"; readonly config: unknown }
-  /** `streams`: the number of streams of the whole gateway when the shutdown began. */
+  /** `streams`: number of open streams of the whole gateway when the shutdown began. */
   | { readonly type: "stop"; readonly streams: number };
 
 export type FromWorker =

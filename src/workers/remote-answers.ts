@@ -9,8 +9,8 @@ interface Waiting {
 }
 
 /**
- * The answer store of a worker. The kept answers are in the supervisor. So a command is executed once, even if its attempts
- * arrive at different workers.
+ * A worker's access to the kept answers, which the supervisor stores. So a command is executed once, even if several workers
+ * receive attempts at it.
  */
 export class RemoteAnswers implements AnswerStore {
   readonly #send: (message: FromWorker) => void;

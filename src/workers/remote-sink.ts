@@ -2,15 +2,15 @@ import type { Reason } from "../core/reasons.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
 import type { EventCodec, Sink, SinkListener } from "../hub/sink.ts";
 
-/** Sends to the worker that holds a stream. */
+/** Sends the frames and the end of a stream to the worker that serves the stream. */
 export interface StreamChannel {
   frame(id: number, frame: Uint8Array): void;
   end(id: number, refusal: Refusal): void;
 }
 
 /**
- * A stream of a worker, in the supervisor. The worker has the outbox of the stream, so the supervisor writes every frame at
- * once. If the outbox is full, the worker ends the stream.
+ * The supervisor's sink for a stream that a worker serves. The outbox of the stream is in the worker. So the supervisor sends
+ * frames to the worker without an outbox of its own. If the outbox is full, the worker ends the stream.
  */
 export class RemoteSink implements Sink {
   readonly codec: EventCodec;
@@ -36,7 +36,7 @@ export class RemoteSink implements Sink {
     this.#channel = channel;
   }
 
-  /** Always 0, so that the hub needs no outbox. */
+  /** Always 0, so that the hub never queues frames. */
   get queuedBytes(): number {
     return 0;
   }
@@ -55,7 +55,7 @@ export class RemoteSink implements Sink {
     this.#end(refusal);
   }
 
-  /** Call this when the stream has ended at the worker. `reason`: `undefined` if the client disconnected or the worker died. */
+  /** Call this when the worker has ended the stream. `reason` is `undefined` if the client disconnected or the worker died. */
   closedByWorker(reason: Reason | undefined): void {
     if (!this.#isEnded) this.#end(reason === undefined ? undefined : refuse(reason));
   }

@@ -28,7 +28,10 @@ interface Waiting<T> {
   readonly reject: (refusal: Refusal) => void;
 }
 
-/** The streams and polls of this worker. The hub is in the supervisor: it admits them, and sends their frames and ends. */
+/**
+ * The streams and polls of this worker. The hub is in the supervisor. The hub decides whether a stream or poll is admitted,
+ * sends its events, and can end it.
+ */
 export class RemoteStreams implements EventStreams {
   readonly #parts: RemoteStreamsParts;
   readonly #streams = new Map<number, OpenStream>();
@@ -64,7 +67,7 @@ export class RemoteStreams implements EventStreams {
       this.#opening.set(id, { resolve, reject });
       const { codec, isBase64, protocol } = sink;
       this.#parts.send({ type: "register", id, admission, codec, isBase64, protocol });
-      // Frames of the stream may arrive before `opened`, so the stream must be known from here on.
+      // Adds the stream now, because its first frames may arrive before the message `opened`.
       this.#streams.set(id, { subscription, sink });
       subscription.watchSink();
     });
@@ -82,8 +85,8 @@ export class RemoteStreams implements EventStreams {
   }
 
   /**
-   * Call this when the gateway stops, with the number of streams that the whole gateway had. The more streams, the longer the
-   * retry delays.
+   * Call this when the gateway stops. `streams` is the number of open streams of the whole gateway. The more streams it has,
+   * the longer are the retry delays of the clients.
    */
   noteShutdown(streams: number): void {
     this.#streamsAtShutdown = streams;
@@ -93,7 +96,7 @@ export class RemoteStreams implements EventStreams {
     return this.#refusal("SHUTTING_DOWN");
   }
 
-  /** The unread bytes of each stream that has some. */
+  /** Returns the number of unread bytes of each stream that has unread bytes. */
   unread(): (readonly [id: number, bytes: number])[] {
     return [...this.#streams]
       .map(([id, { subscription }]) => [id, subscription.unreadBytes] as const)

@@ -1,7 +1,7 @@
 import type { AnswerClaim, AnswerStore } from "../core/answers.ts";
 import { type FromWorker, type ToWorker, toSentRefusal } from "./messages.ts";
 
-/** The claims of one worker on kept answers, in the supervisor. */
+/** The claims that the supervisor holds for one worker. */
 export class WorkerAnswers {
   readonly #answers: AnswerStore;
   readonly #send: (message: ToWorker) => void;
@@ -35,7 +35,7 @@ export class WorkerAnswers {
     }
   }
 
-  /** Ends all claims. Call this when the worker has ended: it cannot keep an answer any more. */
+  /** Releases all claims of the worker. Call this when the worker has ended, because it can store no more answers. */
   close(): void {
     this.#isClosed = true;
     for (const waiting of this.#waiting.values()) waiting.abort();

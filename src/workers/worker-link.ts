@@ -14,17 +14,14 @@ export interface WorkerLinkParts {
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
 }
 
-/** A worker sends a message once a second. After this number of ticks without a message, it is not ready. */
+/** A worker is not ready after this number of ticks without a message. A tick is one second. Workers report every second. */
 const LATE_TICKS = 4;
-/**
- * After this number of ticks without a message, a worker is replaced. Until then, the messages to the worker are kept in
- * memory.
- */
+/** A worker is replaced after this number of ticks without a message. Until then, messages to the worker stay in memory. */
 const SILENT_TICKS_MAX = 10;
-/** As `SILENT_TICKS_MAX`, for a worker that is starting. */
+/** Replaces `SILENT_TICKS_MAX` while a worker is starting. */
 const START_TICKS_MAX = 60;
 
-/** One run of one worker, in the supervisor: its process, its streams, and what it last reported. */
+/** The supervisor's state of one worker process: its streams, claims and last report. A restarted worker gets a new link. */
 export class WorkerLink {
   readonly index: number;
   readonly streams: WorkerStreams;
@@ -52,7 +49,7 @@ export class WorkerLink {
       this.#started.reject(new WorkerError(`a worker ended before it was ready: ${end.stderr || describeEnd(end)}`, false));
       return end;
     });
-    // Nobody may be waiting for `started`. A rejection must then not count as unhandled.
+    // Prevents an unhandled rejection if nobody awaits `started`. The end of the process is also reported by `ended`.
     this.#started.promise.catch(() => {});
   }
 
@@ -74,14 +71,14 @@ export class WorkerLink {
   }
 
   /**
-   * Call this once a second. Returns whether the worker must be replaced because it was silent for too long. Counts ticks
-   * instead of time, so that a suspended supervisor does not replace its workers when it continues.
+   * Call this once a second. Returns whether the worker must be replaced because it has sent no message for too many ticks.
+   * Counts ticks instead of time, so that a supervisor that was suspended does not replace its workers afterwards.
    */
   tick(): boolean {
     return ++this.#silentTicks >= (this.#hasStarted ? SILENT_TICKS_MAX : START_TICKS_MAX);
   }
 
-  /** Sends a message after all frames before it. */
+  /** Sends a message. Frames that still wait for the worker are sent first. */
   send(message: ToWorker): void {
     this.streams.send(message);
   }

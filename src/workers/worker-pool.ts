@@ -13,7 +13,8 @@ export interface WorkerPoolParts {
   readonly streams: EventStreams;
   readonly answers: AnswerStore;
   /**
-   * Returns the message that starts a worker. `addresses`: those of the first worker; `undefined` for the first worker itself.
+   * Returns the message that starts a worker. `addresses` are the addresses that the first worker opened. They are `undefined`
+   * when the first worker starts.
    */
   readonly startMessage: (addresses: WorkerAddresses | undefined) => ToWorker;
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
@@ -27,14 +28,14 @@ export interface WorkerPoolParts {
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 10_000;
-/** Minimum run time of a worker that resets its restart delay, in ms. */
+/** If a worker ran for at least this time, its restart delay is reset to the minimum, in ms. */
 const PROVEN_MS = 10_000;
-/** Interval at which the workers are watched, in ms. */
+/** Interval of the check that all workers respond, in ms. */
 const WATCH_MS = 1000;
-/** Maximum time for which metrics wait for a worker, in ms. */
+/** `measure` waits at most this time for the workers, in ms. */
 const MEASURE_MS_MAX = 1000;
 
-/** The worker processes. Starts them one after the other, and restarts each that ends by itself. */
+/** The worker processes. Starts them one after the other. Restarts a worker that ends before the pool stops. */
 export class WorkerPool {
   readonly #parts: WorkerPoolParts;
   readonly #links: (WorkerLink | undefined)[];
@@ -68,7 +69,7 @@ export class WorkerPool {
     );
   }
 
-  /** Resolves to the metrics of the workers that answer in time. */
+  /** Resolves to the metrics of each worker. They are empty if the worker does not answer in time. */
   async measure(): Promise<(readonly MetricSnapshot[])[]> {
     const late = Bun.sleep(MEASURE_MS_MAX).then((): MetricSnapshot[] => []);
     const all = await Promise.all(this.#links.map((link) => (link === undefined ? [] : Promise.race([link.measure(), late]))));
@@ -76,10 +77,7 @@ export class WorkerPool {
     return all;
   }
 
-  /**
-   * Tells the workers to stop. Resolves when all have ended. `streams`: the number of streams of the whole gateway when the
-   * shutdown began.
-   */
+  /** Tells the workers to stop. Resolves when all have ended. `streams`: number of open streams when the shutdown began. */
   async stop(streams: number): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#watching);
@@ -87,7 +85,7 @@ export class WorkerPool {
     await Promise.all(this.#running().map(({ ended }) => ended));
   }
 
-  /** Ends the workers that still run. */
+  /** Kills the workers that still run. Resolves when all have ended. */
   async close(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#watching);
@@ -95,7 +93,7 @@ export class WorkerPool {
     await Promise.all(this.#running().map(({ ended }) => ended));
   }
 
-  /** Kills the workers that do not respond. Each is restarted when its process has ended. */
+  /** Kills the workers that do not respond. `#startOne` restarts a worker when its process has ended. */
   #watch(): void {
     for (const link of this.#running()) {
       if (!link.tick()) continue;
@@ -145,7 +143,7 @@ export class WorkerPool {
       await this.#startOne(index, backoff);
       log.info("worker started", { worker: index });
     } catch {
-      // `#startOne` has killed the process. The end of the process causes the next attempt.
+      // `#startOne` has killed the process. When the process has ended, the next restart begins.
     }
   }
 

@@ -4,7 +4,7 @@ import type { FromWorker, ToWorker } from "./messages.ts";
 export interface WorkerEnd {
   readonly exitCode: number | null;
   readonly signal: string | undefined;
-  /** The last lines that it wrote to standard error. */
+  /** The last lines that the process wrote to standard error. */
   readonly stderr: string;
 }
 
@@ -19,7 +19,7 @@ export interface WorkerProcess {
 
 /** Number of characters of standard error that are kept for the log. */
 const STDERR_CHARS_MAX = 2000;
-/** The program of a compiled executable is in a virtual folder. */
+/** Matches the virtual folder of the source files in a compiled executable. */
 const COMPILED = /^(\/\$bunfs|B:[\\/]~BUN)/;
 
 /** Returns the command line of a worker of this program: the executable, or Bun with the source file of the program. */
@@ -56,16 +56,16 @@ export function startWorkerProcess(command: readonly string[], onMessage: (messa
   };
 }
 
-/** A process that is about to end may have closed its channel. Its end is handled by `ended`. */
+/** Calls `send`, and ignores errors. A process that is about to end may have closed its channel. `ended` reports the end. */
 function trySend(send: () => void): void {
   try {
     send();
   } catch {
-    // Nothing to do: see above.
+    // The process has closed its channel.
   }
 }
 
-/** Passes standard error on, and resolves to its last lines at the end. */
+/** Copies the worker's standard error to that of this process. At the end of `stream`, resolves to the last lines. */
 async function lastLines(stream: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let kept = "";

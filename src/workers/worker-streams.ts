@@ -11,7 +11,10 @@ export interface WorkerStreamsParts {
   readonly defer: (work: () => void) => void;
 }
 
-/** The streams and polls of one worker, in the supervisor. It registers them at the hub, and passes frames and ends on. */
+/**
+ * The supervisor's state of the streams and polls of one worker. Registers them at the hub, and sends the hub's frames and ends
+ * to the worker.
+ */
 export class WorkerStreams implements StreamChannel {
   readonly #parts: WorkerStreamsParts;
   readonly #queue: FrameQueue;
@@ -37,7 +40,7 @@ export class WorkerStreams implements StreamChannel {
     this.send({ type: "end", id, refusal: toSentRefusal(refusal) });
   }
 
-  /** Sends a message after all frames before it. */
+  /** Sends a message. Frames that still wait for the worker are sent first. */
   send(message: ToWorker): void {
     if (this.#isClosed) return;
     this.#queue.flush();
@@ -65,7 +68,7 @@ export class WorkerStreams implements StreamChannel {
     }
   }
 
-  /** Notes the unread bytes of the streams. A stream that is not in `unread` has no unread bytes. */
+  /** Stores the number of unread bytes of each stream. A stream that is missing in `unread` has none. */
   report(unread: readonly (readonly [id: number, bytes: number])[]): void {
     for (const sink of this.#sinks.values()) sink.unreadBytes = 0;
     for (const [id, bytes] of unread) {

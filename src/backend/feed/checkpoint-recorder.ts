@@ -4,14 +4,11 @@ import type { FeedCheckpoint } from "../../core/feed-checkpoint.ts";
 interface Mark {
   readonly atMs: number;
   readonly cursor: string;
-  /** How many cursors were recorded before this one. */
+  /** The number of cursors that were recorded before this one. */
   readonly number: number;
 }
 
-/**
- * The recorder keeps at most one cursor per interval of `ageMs / INTERVALS`. So `from` may be one interval older than
- * `ageMs`.
- */
+/** At most one cursor is kept for each `ageMs / INTERVALS`. So the start of a checkpoint has this accuracy. */
 const INTERVALS = 64;
 
 /** Records cursors of the push feed, so that `current` can tell where the feed was `ageMs` ago. */
@@ -43,7 +40,7 @@ export class CheckpointRecorder {
     if (firstYoung > 1) this.#marks = this.#marks.slice(firstYoung - 1);
   }
 
-  /** Call this at a gap in the feed. A history cannot reach back beyond a gap, because events in it are lost. */
+  /** Call this at a gap in the feed. Events in the gap are lost, so a later checkpoint must start after the gap. */
   clear(): void {
     this.#marks = [];
     this.#reached = undefined;

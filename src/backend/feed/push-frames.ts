@@ -21,10 +21,10 @@ export interface FrameOptions {
  */
 const HEAD_BYTES = 5;
 /**
- * Maximum length of a skipped message, as a multiple of `messageBytesMax`.
+ * Maximum length of a skipped message, as a multiple of `messageBytesMax`:
  *
- * - A message longer than `messageBytesMax` is skipped.
- * - A message longer than this maximum ends the stream with an error, because its length is probably wrong.
+ * - A message that is longer than `messageBytesMax`, but not longer than this maximum, is skipped.
+ * - A message that is longer than this maximum ends the stream with an error. Its length is probably wrong.
  */
 const SKIPPED_SIZES_MAX = 16;
 const VALUE_FIELD = 2;
@@ -33,8 +33,8 @@ const VALUE_FIELD = 2;
  * Wraps each message of a stream in a `google.protobuf.Any`: the bytes of the message become the field `value`. A message that
  * is compressed or too large is replaced by an empty Any whose `type_url` is the reason (`FrameFault`).
  *
- * So connect-es can decode every message and buffers no message that is too large. Without wrapping, an undecodable message
- * would end the stream. The next stream would resume before this message and end too.
+ * So connect-es can decode every message, and never buffers a message that is too large. Without wrapping, an undecodable
+ * message would end the stream. After each reconnect, the same message would end the next stream.
  */
 export function wrapMessages(options: FrameOptions) {
   return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -15,9 +15,11 @@ export interface PingOptions {
 /**
  * Number of early pings. After data arrives, this many pings use `earlyIntervalMs`. All later pings use `intervalMs`.
  *
- * Two early pings are safe. By default, a gRPC server accepts two pings that arrive too early, and closes the connection at the
- * third (gRFC A8, "Server Enforcement"). A ping is too early if the previous ping was less than 5 minutes ago. The count starts
- * again when the server sends data.
+ * Two early pings are safe. By default, a gRPC server closes the connection at the third ping that arrives too early (gRFC A8,
+ * "Server Enforcement"):
+ *
+ * - A ping is too early if the previous ping was less than 5 minutes ago.
+ * - When the server sends data, it counts from zero again.
  */
 const EARLY_PINGS = 2;
 

@@ -3,7 +3,9 @@ import { suggest } from "../../config/suggest.ts";
 import type { CommandSpec, OptionSpec } from "./spec.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Error messages quote an unknown option only if its name matches this pattern. Any other text may be a secret. */
+/**
+ * The syntax of an option name. Error messages quote an unknown option only if it matches, because other text may be a secret.
+ */
 const OPTION_NAME = /^[a-z][a-z-]{0,30}$/;
 
 /** The arguments of a command, after they were checked against its `CommandSpec`. */

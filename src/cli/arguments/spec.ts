@@ -1,4 +1,4 @@
-/** What a shell offers to complete a value: fixed words, or names of one kind, such as the profiles. */
+/** How a shell completes a value: from a fixed list of words, or from the names of one kind. */
 export type Completion = readonly string[] | "profile" | "message-type" | "setting" | "file";
 
 export interface OptionSpec {

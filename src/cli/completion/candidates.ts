@@ -9,7 +9,7 @@ export interface Candidate {
   readonly about: string;
 }
 
-/** The candidates for a word. `isFile`: the shell also offers file names. */
+/** The candidates for one word. If `isFile` is true, the shell completes file names. */
 export interface Candidates {
   readonly words: readonly Candidate[];
   readonly isFile: boolean;
@@ -18,7 +18,7 @@ export interface Candidates {
 const NONE: Candidates = { words: [], isFile: false };
 const HELP: OptionSpec = { name: "help", about: "show the help" };
 
-/** Returns the candidates for the last word of a command line. `words`: all words after `sallyport`. */
+/** Returns the candidates for the last word of `words`. `words` is the command line without the word `sallyport`. */
 export async function candidatesFor(words: readonly string[], environment = clientEnvironment()): Promise<Candidates> {
   const current = words.at(-1) ?? "";
   const before = words.slice(0, -1);
@@ -53,7 +53,7 @@ function commandNames(isHelp: boolean): Candidate[] {
   return isHelp ? names : [...names, { word: "help", about: "show the help of a command" }];
 }
 
-/** The options that are not given yet, and those that can be repeated. */
+/** Returns the options that can still be added: options that `before` does not contain, and repeatable options. */
 function optionNames(command: CommandSpec, before: readonly string[]): Candidate[] {
   const isGiven = (name: string) => before.some((word) => word === `--${name}` || word.startsWith(`--${name}=`));
   const open = [...command.options, HELP].filter(({ name, isRepeatable }) => isRepeatable || !isGiven(name));

@@ -1,10 +1,9 @@
 import type { SHELLS } from "../specs/completion.ts";
 
 /**
- * The completion scripts. Each runs `sallyport completion candidates` to get the candidates for the word at the cursor. Each
- * line of the output is one of these:
- * - A candidate. A tab and a description may follow it.
- * - `:file`. The shell then offers file names.
+ * The completion scripts. Each script calls `sallyport completion candidates` to complete the word at the cursor.
+ *
+ * Each line of the output is a word, a tab and a description. The line `:file` tells the shell to complete file names.
  */
 export const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
   bash: `# bash completion of sallyport: source <(sallyport completion bash)

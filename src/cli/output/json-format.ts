@@ -2,11 +2,11 @@ import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
 
 /**
- * `minifiedJson` and `prettyJson` format a JSON text without parsing its values. So numbers keep all their digits, and
- * duplicate names are kept. The JSON text must be valid.
+ * The functions of this file format JSON text without parsing its values. Numbers keep all their digits, and duplicate names
+ * are kept. The input must be valid JSON.
  */
 
-/** Maximum depth of indentation. Without it, the size of the output could grow with the square of the depth. */
+/** Maximum indentation, in levels. Without a maximum, the output would grow with the square of the nesting depth. */
 const INDENT_LEVELS_MAX = 40;
 
 /** Returns the JSON on one line, without white space between tokens. */

@@ -6,7 +6,7 @@ import { COLOURED, PLAIN, type Style } from "./style.ts";
 /** The fields of a `record`. Their order is the order of the output. */
 export type RecordFields = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
-/** The reader of standard output is gone, such as `head` after its last line. */
+/** Thrown when the reader of standard output has closed it, as `head` does after its last line. */
 export class OutputClosedError extends Error {}
 
 /** Standard output for data, standard error for everything else. */

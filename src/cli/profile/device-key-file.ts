@@ -1,7 +1,10 @@
 import type { DeviceKey, KeyAlgorithm } from "../../client/device-key.ts";
 import { isJsonObject } from "../../core/json-body.ts";
 
-/** A file stores a device key as the JWK (RFC 7517) of its private key. Both algorithms are supported. */
+/**
+ * The functions of this file create and restore the device key of a profile. The private key is stored as a JWK (RFC 7517).
+ * Both algorithms, EdDSA and ES256, are supported.
+ */
 
 const PARAMETERS = {
   EdDSA: { key: { name: "Ed25519" }, signature: { name: "Ed25519" } },
@@ -32,7 +35,7 @@ export async function deviceKeyOf(jwk: PrivateJwk): Promise<DeviceKey & { readon
   };
 }
 
-/** Returns the JWK of parsed JSON, or `undefined` unless it is an object whose members are all strings. */
+/** Converts parsed JSON to a JWK. Returns `undefined` unless it is an object whose values are all strings. */
 export function privateJwkOf(json: unknown): PrivateJwk | undefined {
   if (!isJsonObject(json)) return undefined;
   const texts = Object.entries(json).filter((entry): entry is [string, string] => typeof entry[1] === "string");

@@ -21,7 +21,7 @@ export interface Login {
   readonly jwk: PrivateJwk;
 }
 
-/** A login with its key ready to sign. */
+/** A completed login whose device key is loaded and can sign. */
 export interface OpenedLogin extends Omit<Login, "jwk"> {
   readonly credentials: SessionCredentials & { readonly deviceKey: { readonly algorithm: KeyAlgorithm } };
 }
@@ -29,9 +29,9 @@ export interface OpenedLogin extends Omit<Login, "jwk"> {
 const TYPES_MAX = 100;
 
 /**
- * One profile: a folder that holds a login, a pending login, and the message types of answered commands.
+ * One profile: a folder that contains a login, a pending login, and the message types of earlier calls.
  *
- * The client's `fileStore` is not used, because it cannot store a URL or an ES256 key.
+ * A `fileStore` of the client cannot store the login, because it stores neither URLs nor ES256 keys.
  */
 export class Profile {
   readonly name: string;
@@ -84,7 +84,7 @@ export class Profile {
     return deletePrivate(this.#pendingPath);
   }
 
-  /** The message types of answered commands, for shell completion. The newest is first. */
+  /** Returns the message types of earlier calls, most recent first. They are used for shell completion. */
   async messageTypes(): Promise<readonly string[]> {
     const types = (await readJson(this.#typesPath))?.["message_types"];
     return Array.isArray(types) ? types.filter((type) => typeof type === "string" && isMessageType(type)) : [];

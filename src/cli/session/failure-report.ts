@@ -6,7 +6,7 @@ import { printableLine } from "../output/printable.ts";
 import { PrivateFileError } from "../profile/private-file.ts";
 import { loginCommand } from "./session.ts";
 
-/** What the message of a failure can mention. */
+/** The names that the message of a failure contains. */
 export interface FailureContext {
   readonly profile: string;
   readonly url: string;
@@ -14,7 +14,10 @@ export interface FailureContext {
   readonly messageType?: string | undefined;
 }
 
-/** Returns the failure with its exit code and a line that says what to do next. Rethrows unexpected errors. */
+/**
+ * Converts an error to a failure with an exit code and a line that says what to do next. Throws `error` again if its type is
+ * not known here.
+ */
 export function failureOf(error: unknown, context: FailureContext): CommandFailure {
   if (error instanceof CommandFailure) return error;
   if (error instanceof PrivateFileError) return new CommandFailure(EXIT.failed, error.message);
@@ -69,10 +72,10 @@ function isUnavailable(code: string): boolean {
   return code === "unavailable" || code === "internal" || code === "resource_exhausted";
 }
 
-/** Error codes of a server that fails while it handles a call. The command may have been executed before the failure. */
+/** Error codes of a server that failed while it handled the call. The server may already have forwarded the command. */
 const FAILED_LATER: ReadonlySet<string> = new Set(["unknown", "internal", "data_loss", "aborted"]);
 
-/** The call failed without a refusal: the network, or a server that is no gateway. */
+/** Converts the error of a call that got no refusal. The cause is the network, or a server that is no gateway. */
 function transportFailure(error: GatewayError, context: FailureContext): CommandFailure {
   const { url } = context;
   if (error.code === "deadline_exceeded")
@@ -129,7 +132,7 @@ function unknownOutcome({ messageType }: FailureContext): string | undefined {
   return `the command may have been executed; --idempotency-key makes a retry safe ${SAFE_RETRY_CONDITION}`;
 }
 
-/** proto/client.md, "Keep an answer". */
+/** The condition under which an idempotency key makes a retry safe (proto/client.md, "Keep an answer"). */
 const SAFE_RETRY_CONDITION = "on routes with keep_answer_ms, or if the backend honours Idempotency-Key";
 
 function waitText(retryAfterMs: number | undefined): string {
@@ -148,17 +151,20 @@ function isTimeout(error: Error): boolean {
   return causesOf(error).some(({ name }) => name === "TimeoutError");
 }
 
-/** Returns the innermost cause: the error of the operating system. */
+/**
+ * Returns the innermost cause, which is usually an error of the operating system. Returns `undefined` if the error has no
+ * cause.
+ */
 function systemCode(error: Error): { readonly code: string; readonly message: string } | undefined {
   const root = causesOf(error).at(-1);
   if (root === undefined || root === error) return undefined;
   return { code: "code" in root ? String(root.code) : "", message: printableLine(messageOf(root)) };
 }
 
-/** Error codes that mean that no connection was made. So nothing was sent. */
+/** Codes of errors that occur before a connection is open. The command was not sent. */
 const NEVER_CONNECTED: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
-/** What people read instead of Bun's texts, by error code. */
+/** Texts that replace Bun's error messages. The key is the error code. */
 const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "the server closed the connection without an answer",

@@ -20,7 +20,7 @@ export async function checkGateway({ url, fetch, signal }: ClientContext): Promi
   }
 }
 
-/** True if the server has answered that it does not serve the key set to anybody, as opposed to a passing failure. */
+/** Returns true if the status means that the server has no key set. Returns false for a temporary failure (408, 429 or 5xx). */
 function isMissing(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

@@ -5,7 +5,7 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
 import { keyIdOf } from "./fingerprint.ts";
 
-/** The fields of a request's signing input after its domain: proto/README.md, "What is signed". */
+/** Names of the fields that follow the domain in the signing input of a request (proto/README.md, "What is signed"). */
 const REQUEST_FIELDS = [
   "protocol_version",
   "device_session_id",
@@ -16,7 +16,7 @@ const REQUEST_FIELDS = [
   "idempotency_key",
 ];
 
-/** Shows the evidence of each check on standard error, for `--verbose`. */
+/** For `--verbose`: prints to standard error what was signed and what was verified. */
 export class Trace {
   readonly #output: Output;
 
@@ -24,7 +24,7 @@ export class Trace {
     this.#output = output;
   }
 
-  /** Wraps a device key. At each signature, shows the signed fields. They are read from the signed bytes. */
+  /** Returns a device key that also prints what it signs. The printed fields are decoded from the signed bytes. */
   signing(key: DeviceKey): DeviceKey {
     return {
       algorithm: key.algorithm,
@@ -45,7 +45,7 @@ export class Trace {
     };
   }
 
-  /** Wraps `fetch`. Each call shows its method, URL, status and duration. */
+  /** Returns a `fetch` that also prints the method, URL, status and duration of each call. */
   fetching(send: Fetch): Fetch {
     return async (url, init) => {
       const startMs = performance.now();
@@ -95,7 +95,7 @@ export class Trace {
   }
 }
 
-/** Splits a signing input into its frames: 4 bytes of length, then the field. */
+/** Returns the fields of a signing input. Before each field, the input has its length in 4 bytes. */
 function framesOf(input: Uint8Array): Uint8Array[] {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   const frames: Uint8Array[] = [];

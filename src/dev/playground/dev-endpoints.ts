@@ -9,7 +9,7 @@ import type { DevSetup, PlaygroundSetup } from "./setup.ts";
 
 export interface DevCallParts {
   readonly setup: DevSetup;
-  /** The development API of the embedded backend: lists the e-mails with login codes, pushes events, revokes sessions. */
+  /** The development API of the embedded backend: read login codes, push events, revoke sessions. */
   readonly backend: Endpoints;
   /** Starts a restart of the gateway. The call is answered before the gateway stops. */
   readonly restart: () => void;
@@ -18,7 +18,9 @@ export interface DevCallParts {
 
 const SETUP_PATH = "/playground/setup";
 
-/** Creates the endpoint that tells the page that this gateway has no dev calls. */
+/**
+ * Creates `GET /playground/setup` for a gateway without `devEndpoints`. The empty answer tells the page that they are missing.
+ */
 export function plainSetupEndpoint(): HttpEndpoint {
   return {
     path: SETUP_PATH,
@@ -30,12 +32,13 @@ export function plainSetupEndpoint(): HttpEndpoint {
 }
 
 /**
- * Creates the endpoints under `/playground` that only `sallyport dev` has:
- * - what the page must know of the gateway
- * - the development API of the embedded backend
- * - the restart
+ * Creates the endpoints that only `sallyport dev` has. Their paths start with `/playground`:
  *
- * They have the origin of the page, so the page needs no access to another port. `OwnPageGuard` protects them.
+ * - the settings of the gateway that the page shows
+ * - the development API of the embedded backend
+ * - the restart of the gateway
+ *
+ * The endpoints have the page's origin, so the page needs no access to another port. `OwnPageGuard` protects them.
  */
 export function devEndpoints({ setup, backend, restart, log }: DevCallParts): HttpEndpoint[] {
   const guard = new OwnPageGuard();

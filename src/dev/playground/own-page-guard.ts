@@ -10,7 +10,7 @@ const PROXY_FIELDS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host",
  * reachable from other machines.
  *
  * - The peer must have a loopback address, and no proxy may be in between.
- * - The Host must be an IP address or `localhost`. Any other name could point to this machine by DNS rebinding.
+ * - The Host must be present, and must be an IP address or `localhost`. Other names may point to this machine by DNS rebinding.
  * - The call must not come from a page of another origin (`PageGuard`).
  */
 export class OwnPageGuard {

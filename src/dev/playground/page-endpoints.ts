@@ -3,8 +3,9 @@ import { RestError } from "../../core/rest-reply.ts";
 import type { PageFile } from "./page-files.ts";
 
 /**
- * The page loads nothing from other origins, and cannot be framed. It has no inline script, no inline style and no `eval`.
- * Trusted Types are required, but no policy is allowed. So text cannot become markup.
+ * - The page loads nothing from other origins, and cannot be framed.
+ * - Inline scripts, inline styles and `eval` are forbidden.
+ * - Trusted Types are required, but no policy may be created. So text cannot become markup.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -30,7 +31,7 @@ const SECURITY_HEADERS = {
 
 /** The name of an asset contains the hash of its content. */
 const IMMUTABLE = "public, max-age=31536000, immutable";
-/** The document contains the names of the assets. So a browser must check for a new document each time. */
+/** A browser asks each time whether the document has changed, because only the document names the current assets. */
 const REVALIDATED = "no-cache";
 
 /** Creates the endpoints that serve the files of the page. */

@@ -20,8 +20,8 @@ interface BundledFile {
 const FOLDER = "/playground/";
 
 /**
- * Returns the files of the page: the document first, then the files that it loads. The executable contains these files. When
- * the gateway runs from its sources, this call builds them, which takes about 100 ms. Throws the errors of the bundler.
+ * Returns the files of the page: the document first, then the files that it loads. The executable contains these files.
+ * If the gateway runs from the sources, this call builds them in about 100 ms. Throws the errors of the bundler.
  */
 export async function pageFiles(): Promise<readonly PageFile[]> {
   const files = await (page.files === undefined ? bundled(page.index) : embedded(page.files));
@@ -67,9 +67,7 @@ function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/**
- * Returns the document with the paths under which the assets are served. The bundler refers to an asset by its file name alone.
- */
+/** Returns the document with the paths at which the assets are served. The bundler writes only their file names. */
 function withPaths(document: BundledFile, assets: readonly BundledFile[]): Uint8Array<ArrayBuffer> {
   const text = new TextDecoder().decode(document.bytes);
   return new TextEncoder().encode(

@@ -1,6 +1,6 @@
 /** What the page must know of its gateway: the answer of `GET /playground/setup`. */
 export interface PlaygroundSetup {
-  /** The dev calls of the gateway: outbox, push, revoke, restart. `undefined` if it has none, as in `sallyport serve`. */
+  /** Set only by `sallyport dev`. If it is set, the gateway serves the development calls (see `devEndpoints`). */
   readonly dev?: DevSetup | undefined;
 }
 
@@ -9,7 +9,7 @@ export interface DevSetup {
   readonly routes: readonly SetupRoute[];
   readonly freshness_window_ms: number;
   readonly freshness_margin_ms: number;
-  /** The budgets of check 7 by scope: tokens per second, and the most that a bucket holds. */
+  /** The budgets of check 7 by scope. `rate` is in tokens per second. `burst` is the maximum number of tokens in the bucket. */
   readonly budgets: Readonly<Record<"ip" | "session" | "user", { readonly rate: number; readonly burst: number }>>;
 }
 

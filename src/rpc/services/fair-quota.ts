@@ -7,11 +7,12 @@ export interface Networked {
 export type Evict = () => void;
 
 /**
- * Limits the number of streams of unauthenticated clients, fairly among networks. At the limit, a new stream can replace an
- * open stream:
+ * Limits the number of streams of unauthenticated clients, fairly among networks. At the limit, one of these happens:
  *
- * - The network with the most streams loses its newest stream.
- * - Exception: if the network of the new stream has equally many streams, or one less, the new stream is refused.
+ * - If the network of the new stream has as many streams as the largest network, or one less, the new stream is refused.
+ * - Otherwise, the new stream replaces the newest stream of the largest network.
+ *
+ * The largest network is the network with the most streams.
  *
  * So a network with many streams cannot keep out a network with few streams.
  */

@@ -17,7 +17,7 @@ const SERVICE_NAME_CHARACTERS_MAX = 256;
 const LISTED_SERVICES_MAX = 100;
 /**
  * Maximum number of open `Watch` streams. `FairQuota` shares them among networks. Load balancers and clients hold one stream
- * per connection. A stream takes some kilobytes of memory.
+ * per connection. A stream takes a few kilobytes of memory.
  */
 const WATCHERS_MAX = 1000;
 /**

@@ -23,7 +23,7 @@ type Answer = NonNullable<MessageInitShape<ResponseSchema>["messageResponse"]>;
  * seconds.
  */
 const STREAMS_MAX = 100;
-/** Maximum number of requests on one reflection stream. Reflection tools send some tens of requests. */
+/** Maximum number of requests on one reflection stream. Reflection tools send a few tens of requests. */
 const QUESTIONS_MAX = 1000;
 
 export interface ReflectionOptions {

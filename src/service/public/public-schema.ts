@@ -47,8 +47,8 @@ export function checkConfirmCode(json: unknown, { algorithms, isStrictKey }: Dev
   if (!CODE.test(stringField(body, "code"))) throw invalid("code must be 1 to 32 visible ASCII characters");
   const algorithm = keyAlgorithmOf(body["client_key_algorithm"]);
   if (algorithm === undefined || !algorithms.includes(algorithm)) throw invalid(algorithmRule(algorithms));
-  // Only canonical base64 is valid (RFC 4648 4 and 3.5), because the session look-up rejects any other. A session with a
-  // rejected key could never be used.
+  // Only canonical base64 is valid (RFC 4648 4 and 3.5), because the session look-up rejects a key in any other form. A
+  // session with such a key could never be used.
   const raw = decodePublicKey(stringField(body, "client_public_key"), algorithm);
   if (raw === undefined) throw invalid(KEY_RULES[algorithm]);
   checkMetadata(body["metadata"]);

@@ -83,8 +83,8 @@ export class MemoryAnswerStore implements AnswerStore {
   }
 
   /**
-   * Whether the claim may store its answer: it is still the current claim, or the command has neither a claim nor a kept
-   * answer.
+   * Returns true if the command has no other claim and no kept answer. Another request may claim the command after the lease of
+   * `own` has ended.
    */
   #mayKeep(name: string, own: LeasedClaim): boolean {
     const current = this.#claims.get(name);
@@ -98,8 +98,8 @@ export class MemoryAnswerStore implements AnswerStore {
 }
 
 /**
- * Whether a request gets the answer. It does if it is in time on the wall clock or on the monotonic clock. So an answer stays
- * available if the wall clock was set ahead.
+ * Returns true if a request gets the kept answer. It must be in time on the wall clock or on the monotonic clock. The monotonic
+ * clock helps if the wall clock was set ahead after the answer was stored.
  */
 function isInTime({ age: { keptUntilMs }, clockOffsetMs }: KeptAnswer, asOfMs: number, monotonicMs: number): boolean {
   return asOfMs <= keptUntilMs || monotonicMs <= keptUntilMs + clockOffsetMs;
@@ -113,7 +113,10 @@ function compact(reply: BackendReply): BackendReply {
     : { resultCode, payloadBytes: payloadBytes.slice() };
 }
 
-/** Returns a text that identifies session and key. The length keeps the pairs ("a", "bc") and ("ab", "c") apart. */
+/**
+ * Returns a text that identifies the session and the idempotency key. It starts with the length of the session id, so that the
+ * pairs ("a", "bc") and ("ab", "c") get different texts.
+ */
 function nameOf({ deviceSessionId, idempotencyKey }: KeyedRequest): string {
   return `${deviceSessionId.length}:${deviceSessionId}${idempotencyKey}`;
 }

@@ -10,15 +10,13 @@ export interface MemoryBucketOptions {
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
-  /**
-   * The table of the buckets. Default: a new table in this process's memory. Set it together with `seed` to share the table.
-   */
+  /** The table of the buckets. Default: a new table in this process's memory. To share a table, set `table` and `seed`. */
   readonly table?: FingerprintTable | undefined;
 }
 
 /**
- * Retry delay of a refusal, if the table has no room for a new bucket. A stored bucket frees its room when it has all its
- * tokens again.
+ * Retry delay of a refusal, if the table has no room for a new bucket. When a stored bucket has all its tokens again, its room
+ * becomes free.
  */
 const NO_ROOM_RETRY_MS = 1000;
 
@@ -31,8 +29,9 @@ const NO_ROOM_RETRY_MS = 1000;
  *
  * - If the table has no room for a new bucket, the demand is refused.
  * - If the fingerprints of two keys collide, the two keys share one bucket. Their demands are then refused earlier.
- * - If the clock was set back, the full time of a bucket may be later than that of an empty bucket. The bucket then counts as
- *   empty. So its demands wait no longer than those of an empty bucket.
+ * - If the clock was set back, a stored full time may be later than now plus the time that an empty bucket needs to fill. Such
+ *   a bucket is treated as empty. So the clock change gives it no tokens, and a demand waits at most as long as on an empty
+ *   bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: FingerprintTable;

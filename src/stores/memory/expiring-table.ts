@@ -40,8 +40,8 @@ const VACANT = 0;
 /**
  * A hash table with open addressing that maps 64-bit fingerprints to expiries.
  *
- * - It allocates all its memory once, and needs no timer. `GrowingTable` is the variant that grows. `SharedTable` is the
- *   variant for several processes.
+ * - It allocates all its memory once, and needs no timer.
+ * - `GrowingTable` is the variant that grows. `SharedTable` is the variant for several processes.
  * - It never evicts an entry before its expiry. It reuses the slots of expired entries.
  * - It has room for `entriesMax` entries. If it is full, `claim` searches some groups for expired entries. If less than 1% of
  *   all entries are expired, `claim` may find none and return `NO_SLOT`.
@@ -50,15 +50,16 @@ const VACANT = 0;
  * The low half of a fingerprint selects its home group. Every search for the fingerprint starts there:
  *
  * - If the home group is full, a new entry goes to the next group with a free slot. The overflow counter of each full group
- *   that the entry passes is increased by 1.
+ *   before this slot is increased by 1.
  * - When the entry is removed, the same counters are decreased by 1 (as in Facebook's F14).
  * - A search ends at the first group whose overflow counter is 0. So nearly every search reads one cache line and one counter.
  *
- * A slot that becomes free does not change the overflow counter of its own group. So searches still find the entries that
- * passed the group. A fingerprint thus never occupies two slots.
+ * A search does not end at a free slot. So it finds every entry, even if a slot in an earlier group has become free. A
+ * fingerprint never occupies two slots, even if its entry has expired.
  *
- * A process can be killed between any two writes to shared memory. The order of the writes ensures that no entry is lost. The
- * overflow counters and the number of occupied slots can then be too high, but never too low. `recount` corrects them.
+ * A process can be killed between any two writes to shared memory. After that, the overflow counters and the number of occupied
+ * slots may be too high. The order of the writes ensures that they are never too low, so no entry is lost. `recount` corrects
+ * them.
  */
 export class ExpiringTable {
   readonly entriesMax: number;
@@ -97,8 +98,8 @@ export class ExpiringTable {
   }
 
   /**
-   * The number of groups at which a search does not end, because their overflow counter is above 0. This is slow: it reads the
-   * counters of all groups.
+   * The number of groups whose overflow counter is above 0. A search does not end at such a group. This getter is slow: it
+   * reads the counters of all groups.
    */
   get overflowedGroups(): number {
     return this.#overflowed.reduce((sum, count) => sum + Math.sign(count), 0);
@@ -180,9 +181,7 @@ export class ExpiringTable {
     }
   }
 
-  /**
-   * Counts the occupied slots and the overflow counters again. Call this after a process was killed while it changed the table.
-   */
+  /** Recomputes the number of occupied slots and the overflow counters. Call it after a process was killed during a change. */
   recount(): void {
     this.#overflowed.fill(0);
     this.#state[OCCUPIED] = 0;
@@ -271,7 +270,7 @@ export class ExpiringTable {
    * Updates the counters after an entry was added (`change` is 1) or removed (`change` is -1):
    *
    * - the number of occupied slots;
-   * - the overflow counters of all groups that the entry passes: from its home group to the last group before `slot`.
+   * - the overflow counters of the groups from the home group (inclusive) to the group of `slot` (exclusive).
    */
   #count(slot: number, change: 1 | -1): void {
     this.#state[OCCUPIED] = this.occupied + change;

@@ -1,12 +1,13 @@
 import type { Held } from "../../core/live-set.ts";
 
-/** Minimum number of handles in a list before the list is copied without its empty handles. */
+/** `remove` deletes all empty handles if the list has at least this many more empty handles than items. */
 const COMPACT_AT = 32;
 
 /**
  * A list in order of insertion, from which any item can be removed. Each operation takes constant time on average. A removal
- * empties the handle of the item, so the item can be collected at once. The order of a `Map` is not used: in JavaScriptCore,
- * each delete from a large `Map` makes it slower to reach the first key.
+ * empties the handle of the item, so the garbage collector can free the item immediately.
+ *
+ * A `Map` is not used: in JavaScriptCore, each delete from a large `Map` slows the access to its first key.
  */
 export class Fifo<T extends object> {
   #handles: Held<T>[] = [];

@@ -13,8 +13,8 @@ const SEGMENT_ENTRIES_MIN = 64;
  */
 const SEGMENTS_MAX = 512;
 /**
- * The slot numbers of segment n start at `n * SEGMENT_SLOTS`. No segment needs so many, because the secret seed spreads
- * the fingerprints evenly over the segments.
+ * The slot numbers of segment n start at `n * SEGMENT_SLOTS`. No segment needs more slot numbers, because the secret seed
+ * spreads the fingerprints evenly over the segments.
  */
 const SEGMENT_SLOTS = 2 ** 21;
 /** Size of a segment in bytes, divided by its `entriesMax`. */

@@ -12,8 +12,8 @@ export interface KeptAnswer {
   readonly reply: BackendReply;
   readonly age: AnswerAge;
   /**
-   * The monotonic clock minus the wall clock when the answer was stored. A later comparison shows by how much the wall clock
-   * was changed since then.
+   * The monotonic clock minus the wall clock when the answer was stored. If this difference has changed, the wall clock was
+   * set.
    */
   readonly clockOffsetMs: number;
 }
@@ -29,7 +29,7 @@ interface Entry {
   readonly number: number;
 }
 
-/** The places of an entry in its two lists. */
+/** The two lists that contain an entry, and the handle of the entry in each list. */
 interface Placed {
   readonly ofSession: AnswerList;
   readonly inSession: Held<Entry>;
@@ -37,17 +37,17 @@ interface Placed {
   readonly inAge: Held<Entry>;
 }
 
-/** The answers of one session, or all answers with the same `keptForMs`; oldest first. */
+/** The answers of one session, or the answers with the same `keptForMs`, oldest first. */
 interface AnswerList {
   readonly fifo: Fifo<Entry>;
   bytes: number;
 }
 
 /**
- * The kept answers in this process's memory, bounded by number, size and age.
+ * The kept answers in this process's memory. Their number, size and age are limited.
  *
- * - If a new answer would exceed the share of its session (1 / ANSWER_SHARES), the session's oldest answers are evicted.
- * - If it would exceed the bounds of all answers, the oldest of all answers are evicted.
+ * - If the answers of one session would exceed the share of a session, its own oldest answers are evicted.
+ * - If all answers together would exceed a limit, the oldest answers of all sessions are evicted.
  */
 export class KeptAnswers {
   readonly #bounds: AnswerBounds;
@@ -70,7 +70,7 @@ export class KeptAnswers {
     return this.#byName.size;
   }
 
-  /** The size of all answers, each with ANSWER_OVERHEAD_BYTES. */
+  /** The size of all payloads, plus ANSWER_OVERHEAD_BYTES for each answer. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -111,8 +111,8 @@ export class KeptAnswers {
   }
 
   /**
-   * Deletes the answers that have expired. Returns the freed bytes. An answer expires when both clocks have reached
-   * `storedUntilMs`. So no answer is deleted too early if the wall clock was set ahead for a while.
+   * Deletes the answers that have expired. Returns the freed bytes. An answer expires when `storedUntilMs` has passed on
+   * both clocks. So no answer is deleted too early if the wall clock is set ahead for a while.
    */
   trim(now: Now): number {
     const bytesBefore = this.#bytes;
@@ -124,7 +124,7 @@ export class KeptAnswers {
     return bytesBefore - this.#bytes;
   }
 
-  /** Evicts answers until there is room for one more answer of `bytes` bytes. Returns the number of evicted answers. */
+  /** Evicts answers until there is room for a new answer of `bytes` bytes. Returns the number of evicted answers. */
   #makeRoom(own: AnswerList | undefined, bytes: number): number {
     const before = this.entries;
     while (own !== undefined && isOver(own.fifo.size + 1, own.bytes + bytes, this.#sessionBounds)) this.#evict(own.fifo.first);

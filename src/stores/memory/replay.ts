@@ -11,10 +11,7 @@ export interface MemoryReplayOptions {
   readonly entriesMax: number;
   /** The secret seed of the fingerprints, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
-  /**
-   * The table of the reservations. Default: a new table in this process's memory. Set it together with `seed` to share the
-   * table.
-   */
+  /** The table of the reservations. Default: a new table in this process's memory. To share a table, set `table` and `seed`. */
   readonly table?: FingerprintTable | undefined;
 }
 
@@ -23,8 +20,9 @@ export interface MemoryReplayOptions {
  *
  * - If the fingerprints of two requests collide, the second request is refused as a replay. With ten million reservations, the
  *   probability is 5 in 10¹³ per request.
- * - If the clock was set back, a request can be in the freshness window again although its reservation was evicted. So a
- *   request is refused as `REPLAY_STORE_UNAVAILABLE` if a reservation with the same or a later expiry was evicted.
+ * - If the clock was set back, an old request may be in the freshness window again, although its reservation was evicted. So a
+ *   request is accepted only if its reservation expires later than all evicted reservations. Otherwise it is refused as
+ *   `REPLAY_STORE_UNAVAILABLE`.
  * - A clock step causes no refusals if it is smaller than the margin that the pipeline adds to the freshness window.
  */
 export class MemoryReplayStore implements ReplayStore {
@@ -81,8 +79,8 @@ export class MemoryReplayStore implements ReplayStore {
   }
 
   /**
-   * Returns true if an earlier reservation with this expiry would still be in the table. So if the table has no reservation,
-   * the request id was not used before.
+   * Returns true if no reservation with this expiry can have been evicted. If the table also has no reservation for the request
+   * id, this id was not used before.
    */
   #wouldBeStored(slot: number, expiresAtMs: number, nowMs: number): boolean {
     return expiresAtMs > nowMs && expiresAtMs > this.#table.evictedUntilMs(slot);

@@ -29,7 +29,7 @@ export interface SessionCacheOptions {
 
 type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
 
-/** Default of `lookUpsMax`. Each look-up in flight holds a connection to the session source and some kilobytes of memory. */
+/** Default of `lookUpsMax`. Each look-up in flight holds a connection to the session source and a few kilobytes of memory. */
 const LOOK_UPS_MAX = 16_384;
 
 /**

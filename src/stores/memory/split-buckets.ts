@@ -10,7 +10,7 @@ export type LocalBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | 
  * - `exempt` stores the buckets of the scope `session_failures`. Only recently verified sessions and their networks use it.
  * - `unverified` stores all other buckets.
  *
- * Unknown clients can thus not fill the table `exempt`. All demands of one `take` must belong to the same table.
+ * So unknown clients cannot fill the table `exempt`. All demands of one `take` must belong to the same table.
  */
 export class SplitBucketStore implements LocalBuckets {
   readonly #exempt: LocalBuckets;

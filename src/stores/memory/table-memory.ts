@@ -19,17 +19,13 @@ export interface TableMemory {
   readonly lanes: Int32Array;
   /** The groups as 64-bit floats. */
   readonly times: Float64Array;
-  /**
-   * One overflow counter for each group: the number of entries that are stored in a later group because this group was full.
-   */
+  /** The overflow counter of each group: the number of entries that are in a later group because this group was full. */
   readonly overflowed: Uint8Array;
-  /**
-   * The number of occupied slots, the latest expiry of all evicted entries, and the next group to search for expired entries.
-   */
+  /** The number of occupied slots, the latest expiry of all evicted entries, the next group to search for expired entries. */
   readonly state: Float64Array;
 }
 
-/** The size and place of a table's memory. */
+/** The size of a table's memory. */
 export interface TableLayout {
   readonly groups: number;
   /** Number of bytes of the table. A multiple of 64, so that each group is in one cache line. */
@@ -66,7 +62,7 @@ export function slotOf(lane: number): number {
   return lane / 2 + GROUP_SLOTS;
 }
 
-/** The number of the nth slot in memory order. */
+/** Returns the number of the slot at the 0-based position `nth`, if all slots are counted in memory order. */
 export function slotAt(nth: number): number {
   return Math.floor(nth / GROUP_SLOTS) * GROUP_TIMES + GROUP_SLOTS + (nth % GROUP_SLOTS);
 }

@@ -22,8 +22,8 @@ export interface MemoryVerifiedPeersOptions {
  * Verified peers in this process's memory, or in memory that several processes share. A verified peer is a pair of network and
  * session. A full table stores no new peers.
  *
- * If an unverified peer has the same fingerprint as a verified peer, it also counts as verified. It then has its own failure
- * bucket, and the failure bucket of its network does not limit it.
+ * If an unverified peer has the same fingerprint as a verified peer, the unverified peer also counts as verified. It gets its
+ * own failure bucket, so the failure bucket of its network does not limit it.
  */
 export class MemoryVerifiedPeers implements VerifiedPeers {
   readonly #pairs: FingerprintTable;
@@ -82,8 +82,8 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
   }
 
   /**
-   * Runs an operation on the entry of the current fingerprint. Returns `false` if the table is busy: the peer then counts as
-   * unverified.
+   * Runs an operation on the entry of the current fingerprint. If the table is busy, does nothing and returns `false`, so that
+   * the peer counts as unverified.
    */
   #inTable(table: FingerprintTable, operate: () => boolean): boolean {
     this.#highs[0] = this.#fingerprint.high;

@@ -4,18 +4,18 @@ import { RedisUnavailable } from "./call.ts";
 import { Script } from "./script.ts";
 
 /**
- * The Redis keys of kept answers. Each starts with the prefix, and each has a time to live.
+ * The Redis keys of kept answers. Each key starts with the prefix and has a time to live.
  *
- * - `answer:ID`: a hash, which is a claim or a kept answer. A claim has the fields `fingerprint` and `token`. A kept answer has
- *   `fingerprint`, `code`, `body`, `until` (its `keptUntilMs`) and `member`.
+ * - `answer:ID`: a hash that is a claim or a kept answer. A claim has the fields `fingerprint` and `token`. A kept answer has
+ *   the fields `fingerprint`, `code`, `body`, `until` (its `keptUntilMs`) and `member`.
  * - `answers:age`: a sorted set of all kept answers, by the time of storage.
  * - `answers:expiry`: a sorted set of all kept answers, by the time of deletion.
  * - `answers-of:SESSION`: a sorted set of one session's kept answers, by the time of storage.
- * - `answers:use`: a hash of sizes in bytes. The field `bytes` is the size of all answers. The field SESSION is the size of one
- *   session's answers.
+ * - `answers:use`: a hash of sizes in bytes. The field `bytes` is the size of all kept answers. The field SESSION is the size
+ *   of one session's kept answers.
  *
- * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` knows the size and the session of an answer even after its
- * hash has expired. The token makes the member unique.
+ * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` can subtract the size even if the hash of the answer has
+ * expired. The token makes the member unique.
  */
 const PRELUDE = `
 local prefix = ARGV[1]
@@ -39,11 +39,11 @@ end
  * KEYS: the marker (the Redis hash that names the store epoch), the answer. ARGV: the prefix; the epoch; the fingerprint; the
  * token of the claim; the lease in ms; the time of the request.
  *
- * Returns a verdict, in some cases with details:
+ * Returns a verdict, and its details if it has any:
  *
- * - `first`, `reused` or `epoch ended`, without details;
- * - `busy`, with the token of the other claim;
- * - `kept`, with the result code and the payload. The payload is text in which each character is one byte (Latin-1).
+ * - `epoch ended`, `reused` and `first` have no details.
+ * - `busy`: the token of the other claim.
+ * - `kept`: the result code and the payload. The payload is text in which each character is one byte (Latin-1).
  */
 export const CLAIM = new Script(`${PRELUDE}
 if redis.call('HMGET', KEYS[1], 'epoch')[1] ~= ARGV[2] then return {'epoch ended'} end
@@ -58,16 +58,15 @@ redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return {'first'}
 `);
 
-/** Maximum number of expired answers that one run of `KEEP` removes from the sorted sets and the sizes. */
+/** Maximum number of expired answers that one call of `KEEP` removes from the sorted sets and subtracts from the sizes. */
 const EXPIRED_PER_KEEP_MAX = 32;
 /** Maximum number of answers that are evicted for one new answer. It bounds the time for which the script blocks the server. */
 const EVICTIONS_MAX = 10_000;
-/** Time to live of the sorted sets and the sizes: longer than that of any answer in them. */
+/** Time to live of the sorted sets and the sizes. It is longer than the time to live of any answer. */
 const INDEX_TTL_MS = 2 * KEEP_ANSWER_MS_MAX;
 
 /**
- * Keeps an answer and ends its claim. If the claim's lease has ended, keeps the answer only if the command has no other claim
- * or answer.
+ * Keeps an answer and ends its claim. After the end of the lease, keeps it only if the command has no other claim or answer.
  *
  * KEYS: the answer. ARGV: the prefix; the token of the claim; the fingerprint; the result code; the payload; `keptUntilMs`;
  * `storedUntilMs`; the id of the answer; the id of its session; its size; the maximum number of all answers; their maximum
@@ -116,11 +115,10 @@ return result('kept')
 `);
 
 /**
- * Calls every command of the other scripts, except those that `StoreEpoch` checks. The script fails if this user has no right
- * to one of them (NOPERM).
+ * Calls every command of the other scripts, except the commands that `StoreEpoch` checks. Fails (NOPERM) if the Redis user may
+ * not run one of these commands.
  *
- * Like the check of `StoreEpoch`, the script calls HGETALL. A test that counts round trips recognizes both checks by this
- * command.
+ * HGETALL is only for tests that count round trips. They recognize this script and the check of `StoreEpoch` by this command.
  *
  * KEYS: a sorted set and a hash to test with.
  */

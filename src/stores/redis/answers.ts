@@ -42,12 +42,9 @@ interface OwnClaim {
   readonly inFlight: ClaimInFlight;
 }
 
-/**
- * Maximum time in which Redis must confirm a claim, in ms: half of the lease's margin. The other half is for storing the
- * answer.
- */
+/** Maximum time from the start of a claim to its reply, in ms. The rest of the lease margin is for storing the answer. */
 const CLAIM_REPLY_MS_MAX = CLAIM_LEASE_MARGIN_MS / 2;
-/** Interval between two checks of the user's rights, in ms. */
+/** Minimum interval between two checks of the Redis user's rights, in ms. */
 const RIGHTS_CHECK_MS = 1000;
 /** Bounds of the delays between attempts to store an answer while Redis is unavailable, in ms. */
 const KEEP_RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
@@ -55,10 +52,10 @@ const KEEP_RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
 /**
  * Kept answers and claims in Redis, shared by all gateways. Each step is one atomic script in one round trip.
  *
- * - A claim is a key that expires with its lease. Each claim has its own token, so a gateway whose lease has ended cannot
- *   replace what another gateway has claimed or stored.
- * - A request waits for a claim of its own gateway without round trips, and polls a claim of another gateway.
- * - If Redis loses its memory, it loses the claims and answers too. The next request with the key is then executed again.
+ * - A claim is a Redis key that expires when the lease ends. Each claim has its own token. So a gateway whose lease has ended
+ *   cannot replace what another gateway has claimed or stored.
+ * - To wait for a claim of the same gateway, a request needs no round trips. A claim of another gateway is polled.
+ * - If Redis loses its data, claims and kept answers are lost. A later request with the same key executes the command again.
  */
 export class RedisAnswerStore implements AnswerStore {
   readonly #link: RedisLink;
@@ -68,9 +65,9 @@ export class RedisAnswerStore implements AnswerStore {
   readonly #watch: ClaimWatch;
   readonly #lateReleases: LateReleases;
   readonly #closing = new AbortController();
-  /** By id: the claims of this gateway, until their answers are stored. */
+  /** The claims of this gateway, by `OwnClaim.id`. A claim is removed when it is released, or when its answer is stored. */
   readonly #own = new Map<string, ClaimInFlight>();
-  /** When `CHECK_RIGHTS` last succeeded, on the monotonic clock. */
+  /** The time of the last successful check of the Redis user's rights, on the monotonic clock. */
   #rightsCheckedMs = Number.NEGATIVE_INFINITY;
   #claims = 0;
   #entries = 0;
@@ -146,8 +143,8 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Rejects if this user has no right to a command of the scripts. The check runs before a claim, unless it succeeded within
-   * the last second. Without the check, a command could be executed whose answer cannot be kept.
+   * Rejects if the Redis user may not run one of the commands that the scripts need. Runs before a claim, if the last check is
+   * `RIGHTS_CHECK_MS` old. Without this check, a command could be executed although its answer cannot be kept.
    */
   async #checkRights(): Promise<void> {
     const { prefix } = this.#options;
@@ -211,8 +208,8 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Releases a claim that Redis confirmed too late, and refuses the request. Otherwise, the lease could end during the backend
-   * call. Another gateway could then execute the command too.
+   * Releases a claim whose reply came too late, and refuses the request. The lease of such a claim could end during the backend
+   * call. Another gateway could then execute the same command.
    */
   async #refuseLate(claim: Pick<OwnClaim, "id" | "token" | "leaseEndMs">): Promise<never> {
     await this.#release(claim);

@@ -34,14 +34,14 @@ export interface RedisBucketOptions {
  * Returns these numbers:
  * - The 1-based index of the first refused demand; 0 if no demand was refused.
  * - The ticks until all demands can be met; 0 if they were met.
- * - For each demand: `t`, the ticks until its bucket has all its tokens. For a demand in shadow mode whose bucket was empty:
- *   `-1 - t`.
+ * - For each demand: `t`, the ticks until its bucket has all its tokens. Exception: `-1 - t` if the demand is in shadow mode
+ *   and its bucket was empty.
  *
  * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that
  * time. With the caller's clock, the key expires one minute later (`slack_ms`), because this clock may stand still in a test.
  *
- * If the clock was set back, the stored time may be too far ahead, even for an empty bucket. The bucket then counts as empty.
- * The script stores the corrected time, even if it takes no token.
+ * If the clock was set back, the stored time may be later than now plus the time that an empty bucket needs to fill. Such a
+ * bucket is treated as empty. The script stores the corrected time, even if it takes no token.
  */
 const TAKE = new Script(`
 local now, slack_ms = tonumber(ARGV[1]), 60000
@@ -130,8 +130,8 @@ export class RedisBucketStore implements BucketStore {
   }
 
   /**
-   * Sends every demand as if its budget were in shadow mode. So the script refuses no demand, because `spend` records what has
-   * already happened.
+   * Records what has already happened, so no demand may be refused. For this, every demand is sent as if its budget were in
+   * shadow mode.
    *
    * While Redis is unreachable, spends from the local buckets, even if `onUnavailable` is `refuse`.
    */

@@ -4,14 +4,14 @@ import { rethrowUnlessUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
 
 /**
- * Bounds of the delays between two polls of a claim, in ms. So a waiting request notices the end of the claim up to `maxMs`
- * late.
+ * Bounds of the delays between two polls of a claim, in ms. A waiting request notices the end of the claim at most `maxMs` and
+ * one round trip later.
  */
 const POLL_MS = { minMs: 20, maxMs: 200 } as const;
 
 /**
- * Waits for the end of claims that other gateways hold. However many requests wait for a claim, this gateway polls it with one
- * command at a time.
+ * Waits for the end of claims that other gateways hold. Each claim is polled with one command at a time, even if many requests
+ * wait for this claim.
  */
 export class ClaimWatch {
   readonly #link: RedisLink;

@@ -23,7 +23,7 @@ const PROBE_TIMEOUT_MS = 1500;
  * arrive after the timeout.
  */
 const CALLS_MAX = 16_384;
-/** The error replies after which the gateway closes the connection. The server became a replica, or its password changed. */
+/** The error replies after which the gateway closes the connection: the server became a replica, or its password changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
 /**
  * The error codes that `onError` gets unchanged (Redis protocol, "Simple errors"). All other codes become `other`, so that the

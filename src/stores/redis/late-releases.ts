@@ -18,8 +18,8 @@ const RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
 const PENDING_MAX = 16_384;
 
 /**
- * Claims that could not be released because Redis was unavailable. They are released when Redis is back. Otherwise, the next
- * request for such a command would wait for the end of the lease.
+ * Claims that could not be released because Redis was unavailable. They are released when Redis is
+ * back. Otherwise, each of these claims would block its command until the lease ends.
  */
 export class LateReleases {
   readonly #link: RedisLink;
@@ -52,7 +52,7 @@ export class LateReleases {
     this.#isRunning = false;
   }
 
-  /** Releases the claims one after the other. Rejects at the first that fails. */
+  /** Releases the claims one after the other. Stops and rejects if a release fails. */
   async #releaseAll(): Promise<void> {
     for (const release of this.#pending) {
       const { key, token, leaseEndMs } = release;

@@ -21,10 +21,10 @@ export interface RedisMonitorParts {
 const CHECK_EVERY_MS = 1000;
 
 /**
- * Checks the Redis server on each new connection. Then does this once a second:
+ * Checks the Redis server on each new connection. Also does two things once a second, each in one round trip:
  *
- * - It checks the server again, in one round trip.
- * - It polls the revocations that other gateways announced, in one round trip.
+ * - It checks the server again.
+ * - It polls the revocations that other gateways announced.
  */
 export class RedisMonitor {
   readonly #parts: RedisMonitorParts;

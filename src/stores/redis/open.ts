@@ -90,8 +90,9 @@ export async function openRedisStores(settings: RedisSettings, parts: RedisParts
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
   await openLink(link, address);
-  // Waits until newly signed requests are accepted. Otherwise, each refusal would spend the failure budget of a network. The
-  // wait is limited to the margin. It would be longer only if the timestamp of an earlier request was more than the margin
+  // Waits until newly signed requests are accepted. Otherwise, each refusal would spend the failure budget of a network.
+  //
+  // The wait is limited to the margin. The limit applies only if the timestamp of an earlier request was more than the margin
   // ahead of the server's time.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);

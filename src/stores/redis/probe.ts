@@ -13,9 +13,7 @@ const REPLY_CHARACTERS_MAX = 4096;
 export interface ProbeOptions {
   readonly url: string;
   readonly tls: RedisTls | undefined;
-  /**
-   * The TLS files, each with the name of its setting. If a certificate causes the failure, the explanation names the setting.
-   */
+  /** The TLS files, each with the name of its setting. An error about a certificate names the setting. */
   readonly tlsFiles: RedisTlsFiles | undefined;
   readonly timeoutMs: number;
 }

@@ -16,8 +16,8 @@ export interface RedisReplayOptions {
 }
 
 /**
- * The marker (the Redis hash that names the epoch) contains the latest expiry of any reservation. The script stores a value
- * that is later than the expiry by this time. So it writes the value about five times per second, not for every request.
+ * Time that the script adds to the latest expiry before it writes the expiry to the marker, in ms. The marker is the Redis hash
+ * that names the epoch. So the script writes the expiry about five times per second, not for every request.
  */
 const EXPIRY_STEP_MS = 200;
 
@@ -60,9 +60,9 @@ return {'fresh', 0, latest}
  * Reservations in Redis, shared by all gateways. `reserve` runs one atomic script in one round trip. If the script cannot prove
  * that a request is new, the request is refused as `REPLAY_STORE_UNAVAILABLE`.
  *
- * - A reservation expires at timestamp + window + margin, on the clock of the Redis server. It covers the freshness window of
- *   every gateway whose clock differs from the server's clock by at most the margin. A gateway with a larger difference refuses
- *   requests.
+ * - A reservation expires at request timestamp + freshness window + margin, on the clock of the Redis server. The reservation
+ *   outlives the freshness window on every gateway whose clock differs from the server's clock by at most the margin.
+ * - A gateway whose clock differs by more than the margin refuses requests.
  * - If reservations may be lost, the requests that they covered are refused (see `StoreEpoch`).
  * - If Redis stores a reservation but its reply is lost, the reservation stays. A retry of the same request is then refused as
  *   replayed.

@@ -8,8 +8,8 @@ export interface RedisRevocationsOptions {
 }
 
 /**
- * Approximate maximum number of entries in the stream. Redis removes the oldest entries. Operators make fewer revocations than
- * this while a gateway is disconnected.
+ * Approximate maximum number of entries in the stream. Redis removes the oldest entries. A gateway misses revocations if
+ * operators make more than this while it is disconnected.
  */
 const ENTRIES_MAX = 10_000;
 const ENTRIES_PER_POLL = 1000;

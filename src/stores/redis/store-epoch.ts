@@ -23,7 +23,7 @@ export interface StoreEpochOptions {
  *
  * If `now` is before `seen`, the server's clock was set back. The function then limits the stored end:
  * - Minimum: `seen` or `latest`, whichever is earlier. Keys that expired before `seen` are gone.
- * - Maximum: `now + usual` or `latest`, whichever is later. The stored end may be computed from the wrong time.
+ * - Maximum: `now + usual` or `latest`, whichever is later. The stored end may come from the time when the clock was ahead.
  *
  * Three stored names differ from the terms in this file: `fence_ms` (end of the quarantine), `ahead_ms` (latest expiry) and the
  * key `continuity` (the marker). They are kept because gateways of two versions share one Redis during an upgrade.
@@ -56,9 +56,9 @@ end
  * quarantine. Exception: a new Redis needs no quarantine. Redis counts as new if all of this is true:
  * - The marker is missing.
  * - This gateway has joined no epoch before.
- * - The server is durable. If it is not, it may have lost the marker while no gateway ran.
+ * - The server is durable. A server that is not durable may have lost the marker while no gateway ran.
  *
- * If the marker names another epoch than this gateway joined last, the server has lost its memory in the meantime:
+ * If the marker names another epoch than the one that this gateway joined last, the server has lost its memory since then:
  * - The quarantine of the new epoch is extended to the latest expiry.
  * - If the new epoch started without a quarantine, one starts now.
  */
@@ -122,8 +122,8 @@ export interface EpochCheck {
 }
 
 /**
- * The epoch of the Redis memory that this gateway uses. Redis may lose reservations. Requests whose reservation may be lost are
- * refused, because otherwise a request could be accepted twice.
+ * The epoch that this gateway joined. An epoch is a period in which the Redis server has lost no data. Requests whose
+ * reservation may be lost are refused. Otherwise a request could be accepted twice.
  *
  * Reservations are lost in three ways:
  * - A restart may lose the last writes.
@@ -134,10 +134,10 @@ export interface EpochCheck {
  * starts, in quarantine. If the server's clock was set back, the quarantine of the current epoch is extended.
  *
  * During the quarantine, a request is refused if its reservation would expire before the quarantine ends. The quarantine ends
- * when all lost reservations would have expired:
- * - A timestamp is usually at most the margin ahead of the server's time. The expected maximum lifetime then limits the expiry.
- * - If a timestamp was further ahead, the gateways know the expiry. Each gateway stores the latest expiry that a script
- *   returned, and reports it when it joins an epoch.
+ * when all lost reservations would have expired. This is the later of two times:
+ * - The server's time plus the expected maximum lifetime. It covers timestamps that are at most the margin ahead of the server.
+ * - The latest expiry that a gateway knows. It covers timestamps that are further ahead. Each gateway stores the latest expiry
+ *   that a script returned, and reports it when it joins an epoch.
  *
  * One case is not covered: only one gateway knows the latest expiry, and this gateway fails together with Redis.
  */

@@ -26,16 +26,16 @@ export interface SharedFileStores {
   readonly buckets: BucketStore;
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** When the file was created, in Unix ms. It has every reservation since then. */
+  /** When the file was created, in Unix ms. The file contains all reservations made since then. */
   readonly replayCoverageStartMs: number;
   /** Whether this call created the file. */
   readonly isNew: boolean;
   sample(metrics: Metrics): void;
-  /** Gives the process slot back. The file stays: the next start continues with it. */
+  /** Frees the slot of this process in `ProcessSlots`. The file is kept for the next start. */
   close(): void;
 }
 
-/** Opens the stores, and creates the file if there is none. Throws `StoreError`. */
+/** Opens the stores. Creates the file if it does not exist. Throws `StoreError`. */
 export function openSharedFileStores(
   settings: SharedStoreSettings,
   clock: Clock,

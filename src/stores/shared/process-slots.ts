@@ -7,16 +7,14 @@ const SLOT_WORDS = 4;
 export const PROCESS_SLOTS_BYTES = PROCESS_SLOTS * SLOT_WORDS * 4;
 
 const [PID, START_LOW, START_HIGH, GENERATION] = [0, 1, 2, 3];
-/**
- * The low bits of a lock word are the number of a process slot, counted from 1. The other bits are the generation of the slot.
- */
+/** Number of low bits of a process id that contain the slot number, counted from 1. The higher bits are the generation. */
 const SLOT_BITS = 9;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
 
 /**
- * The processes that use a shared file. Each has a slot and an id. The id consists of the number and the generation of the
- * slot, and is unique for the life of the file. So a process that gets the slot of a dead process has a different id.
+ * The processes that use a shared file. Each process has a slot in the file. Its id consists of the slot number and the
+ * generation of the slot. The generation changes when another process takes the slot, so the two processes have different ids.
  */
 export class ProcessSlots {
   readonly #words: Int32Array;
@@ -26,7 +24,7 @@ export class ProcessSlots {
     this.#words = words;
   }
 
-  /** Takes a slot for this process. Returns the id of the process, above 0. Throws if all slots belong to running processes. */
+  /** Takes a slot for a process. Returns its id, a positive number. Throws if all slots belong to running processes. */
   join(pid: number = process.pid): number {
     const start = startTime(pid);
     if (start === undefined) throw new Error(`process ${pid} is not running`);
@@ -45,12 +43,12 @@ export class ProcessSlots {
     throw new Error(`more than ${PROCESS_SLOTS} processes use the shared file`);
   }
 
-  /** Gives the slot of a process back. */
+  /** Frees the slot of a process. */
   leave(id: number): void {
     if (this.#isCurrent(id)) Atomics.store(this.#words, slotOf(id) * SLOT_WORDS + PID, 0);
   }
 
-  /** Whether the process with this id is still running. A process that ended and was not yet reaped does not run. */
+  /** Whether the process with this id is still running. A zombie counts as ended. */
   isRunning(id: number): boolean {
     return this.#isCurrent(id) && this.#isRunning(slotOf(id));
   }
@@ -78,7 +76,7 @@ function slotOf(id: number): number {
   return (id & SLOT_MASK) - 1;
 }
 
-/** Indexes of the state and the start time in /proc/<pid>/stat (proc(5)). Index 0 is the first field after the name. */
+/** Indexes of the state and of the start time. They count the fields after the process name in /proc/<pid>/stat (proc(5)). */
 const STATE_FIELD = 0;
 const START_FIELD = 19;
 

@@ -1,10 +1,10 @@
 import { TableBusyError } from "../table.ts";
 
-/** Number of reads of the lock word before the process sleeps between two reads. An operation takes about 1 µs. */
+/** A waiting process first reads the lock word this many times without sleeping. The holder's operation takes about 1 µs. */
 const SPINS = 500;
-/** Sleep between two reads, in ms. The holder of the lock may have to wait for a CPU. */
+/** After `SPINS` reads, the process sleeps for this time before each read, in ms. The holder may be waiting for a CPU. */
 const SLEEP_MS = 0.05;
-/** Time after which the holder of the lock is checked, in ms. */
+/** Waiting time in ms, after which the process checks whether the holder is still running. */
 const CHECK_AFTER_MS = 5;
 /** Maximum waiting time for a lock whose holder is running, in ms. */
 export const WAIT_MS_MAX = 500;
@@ -22,8 +22,8 @@ export interface SegmentLockParts {
 /**
  * A spin lock in shared memory. The lock word is the id of the process that holds the lock, or 0.
  *
- * If the holder was killed, the next process takes the lock over. The old holder may have been killed between two writes. So
- * the new holder must repair the data first.
+ * If the holder was killed, a waiting process takes over the lock. The holder may have been killed between two writes. So the
+ * process that takes over must first repair the data.
  */
 export class SegmentLock {
   readonly #parts: SegmentLockParts;
@@ -32,7 +32,7 @@ export class SegmentLock {
     this.#parts = parts;
   }
 
-  /** Returns `true` if the lock was taken over from a killed process. Throws `TableBusyError` after `WAIT_MS_MAX`. */
+  /** Waits for the lock. Returns whether it was taken over from a killed process. Throws `TableBusyError` on timeout. */
   acquire(words: Int32Array, at: number): boolean {
     return Atomics.compareExchange(words, at, FREE, this.#parts.self) === FREE ? false : this.#wait(words, at);
   }

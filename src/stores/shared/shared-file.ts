@@ -23,27 +23,24 @@ const MODE = 0o600;
 const MODE_MASK = 0o777;
 /** Number of zero bytes that are written at a time to reserve the blocks of a new file. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Says what the file is, and the version of its layout. A process of another version does not use the file. */
+/** Identifies a shared file and the version of its layout. A process that expects another version does not use the file. */
 const MAGIC = "sallyport-shared-1";
 
-/** What a file must have in common with this process to be used: see `isUsable`. */
+/** A process uses a file only if these values in the file's header equal its own (`isUsable`). */
 interface Identity {
   readonly magic: string;
-  /**
-   * A file of another boot is unusable, because the clock may have been set in the meantime. Files in memory do not survive a
-   * boot.
-   */
+  /** The boot in which the file was created. A later boot may have another clock, so the stored times are useless. */
   readonly bootId: string;
-  /** The namespace of the process ids in the process slots. In another namespace, they have no meaning. */
+  /** The namespace of the process ids in the process slots. In another namespace, the ids belong to other processes. */
   readonly pidNamespace: string;
-  /** The sizes of the tables. */
+  /** The size of each table in bytes. */
   readonly tables: readonly number[];
 }
 
 interface Header extends Identity {
   /** The secret seed of all fingerprints, base64 of 16 bytes. */
   readonly key: string;
-  /** When the file was created, in Unix ms. The tables hold every request id that was reserved since then. */
+  /** When the file was created, in Unix ms. The tables contain all reservations made since then. */
   readonly createdMs: number;
 }
 
@@ -56,10 +53,7 @@ export interface SharedFileOptions {
   readonly lockFile: (fd: number) => void;
 }
 
-/**
- * Maximum number of attempts to open the file. If all fail, the start fails, because other processes replace the file
- * repeatedly.
- */
+/** Maximum number of attempts to open the file. The start then fails, because other processes keep replacing the file. */
 const ATTEMPTS_MAX = 5;
 
 /** A file that several processes have mapped into their memory. */
@@ -75,11 +69,12 @@ export interface SharedFile {
 }
 
 /**
- * Opens the shared file, or creates it. Throws `StoreError` if there is no room for the file, or if the file belongs to
- * somebody else.
+ * Opens the shared file. Creates the file if it does not exist. Throws `StoreError` if the file cannot be used or created. For
+ * example, the disk is full, or the file belongs to another user.
  *
- * A file of another boot, layout or size is replaced. The new file has no reservations, and a new creation time. Processes that
- * already use the replaced file keep it. So only one process, the supervisor, may call this with new sizes.
+ * - A file with another `Identity` is replaced by a new, empty file. All its reservations are lost.
+ * - Processes that have already opened the old file continue to use it. So only the supervisor may call this function with new
+ *   table sizes.
  */
 export function openSharedFile(options: SharedFileOptions): SharedFile {
   try {
@@ -106,7 +101,7 @@ function openExisting({ path, tables }: SharedFileOptions): Omit<SharedFile, "is
     if ((stat.mode & MODE_MASK) !== MODE) throw new StoreError(`stores.shared_file ${path}: its mode must be 0600`);
     const header = usableHeader(fd, tables);
     if (header === undefined) return undefined;
-    // By the descriptor, not by the path: the path may name another file by now.
+    // Maps the file by its descriptor, because the path may already name another file.
     const { buffer } = Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
     return {
       buffer,
@@ -131,20 +126,18 @@ function openIfThere(path: string): number | undefined {
 
 /**
  * Creates the file under a temporary name, reserves all its blocks, and then gives it the name `path`. So no process sees an
- * incomplete file. Returns `false` if another process was faster.
+ * incomplete file. Returns `false` if another process created or replaced the file first.
  */
 function create(options: SharedFileOptions): boolean {
   const { path, tables, nowMs } = options;
   const next = `${path}.${process.pid}`;
   const key = Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64");
   const header: Header = { ...identity(tables), key, createdMs: nowMs };
-  // The file exists if a process with the same pid was killed in this function. In a container, the pid is the same at every
-  // start.
+  // An earlier process with the same id may have been killed before it removed this file. In a container, ids often repeat.
   rmSync(next, { force: true });
   const fd = openSync(next, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
   try {
-    // Writing zeros reserves the blocks. Otherwise, the first use of a block would kill the process with SIGBUS if no block is
-    // left.
+    // Zeros reserve the blocks. If the disk is full later, an access to a block that is not reserved causes SIGBUS.
     const zeros = new Uint8Array(CHUNK_BYTES);
     for (let left = fileBytes(tables); left > 0; ) left -= writeSync(fd, zeros, 0, Math.min(left, CHUNK_BYTES));
     const encoded = new TextEncoder().encode(JSON.stringify(header));
@@ -156,7 +149,7 @@ function create(options: SharedFileOptions): boolean {
   }
 }
 
-/** Gives the new file the name `path`. Returns `false` if a file with this name exists. */
+/** Gives the new file the name `path`. Returns `false` if a file has this name already. */
 function link(next: string, path: string): boolean {
   try {
     linkSync(next, path);
@@ -168,10 +161,10 @@ function link(next: string, path: string): boolean {
 }
 
 /**
- * Replaces an unusable file by the new one. Returns `false` if another process was faster.
+ * Replaces an unusable file by the new file. Returns `false` if another process replaced it first.
  *
- * Several processes may start at once after a boot. The lock on the old file lets only one of them replace it. Otherwise, each
- * would use its own file, and two processes could accept the same request.
+ * Several processes may try to replace the file at the same time. The lock on the old file ensures that only one of them
+ * succeeds. If two processes used different files, a request could be accepted twice.
  */
 function replace(next: string, { path, tables, lockFile }: SharedFileOptions): boolean {
   const fd = openIfThere(path);

@@ -3,11 +3,11 @@ import { type TableLayout, tableLayout, tableMemory } from "../memory/table-memo
 import type { FingerprintTable } from "../table.ts";
 import type { SegmentLock } from "./segment-lock.ts";
 
-/** Average number of entries per segment if the table is full. An operation locks at most one segment for each fingerprint. */
+/** Average number of entries per segment in a full table. An operation locks one segment for each of its fingerprints. */
 const SEGMENT_ENTRIES = 4096;
-/** Maximum load factor of a segment. It is higher than for private memory, because the file always has its full size. */
+/** Maximum load factor of a segment. It is higher than in private memory, because the file always has its full size. */
 const LOAD_MAX = 0.7;
-/** The lock word of a segment has a cache line of its own. */
+/** Number of bytes for the lock word of a segment: one cache line. */
 const LOCK_BYTES = 64;
 /** The slot numbers of segment n start at `n * SEGMENT_SLOTS`. */
 const SEGMENT_SLOTS = 2 ** 16;
@@ -22,8 +22,8 @@ export interface SharedTableLayout {
 }
 
 /**
- * Returns the layout of a table with room for `entriesMax` entries. The fingerprints spread evenly, but not exactly. So each
- * segment has room for six standard deviations more than the average.
+ * Returns the layout of a table for `entriesMax` entries. Some segments get more entries than the average. So the maximum of a
+ * segment is the average plus six standard deviations.
  */
 export function sharedTableLayout(entriesMax: number): SharedTableLayout {
   const segments = Math.ceil(entriesMax / SEGMENT_ENTRIES);
@@ -34,13 +34,12 @@ export function sharedTableLayout(entriesMax: number): SharedTableLayout {
 }
 
 /**
- * A hash table in memory that several processes share. It consists of segments with one lock each. The high half of a
- * fingerprint selects the segment.
+ * A hash table in memory that several processes share. The table consists of segments. Each segment has its own lock. The high
+ * half of a fingerprint selects the segment.
  *
- * - `enter` locks the segments of all fingerprints of an operation, in ascending order. So two processes never wait for each
- *   other.
- * - A process can be killed during an operation. The next process that needs a locked segment takes over its lock and calls
- *   `recount`. No entry is lost.
+ * - `enter` locks the segments of all fingerprints of an operation. It locks them in ascending order to prevent deadlocks.
+ * - If a process is killed during an operation, the next process takes over its locks and recounts the entries of these
+ *   segments. No entries are lost.
  */
 export class SharedTable implements FingerprintTable {
   readonly #segments: readonly ExpiringTable[];
@@ -118,7 +117,7 @@ export class SharedTable implements FingerprintTable {
     return this.#segmentOf(slot)?.evictedUntilMs ?? 0;
   }
 
-  /** The file is allocated as a whole, so there is nothing to free. */
+  /** Frees nothing, because the file always has its full size. */
   trim(): number {
     return 0;
   }
@@ -131,7 +130,7 @@ export class SharedTable implements FingerprintTable {
     return ((high >>> 0) * this.#segmentsPerHigh) | 0;
   }
 
-  /** Writes the segments of the fingerprints into `#locked`, in ascending order, each once. */
+  /** Writes the segments of the fingerprints into `#locked`, in ascending order and without duplicates. */
   #sortSegments(highs: readonly number[], count: number): void {
     const sorted = this.#locked;
     for (let at = 0; at < count; at++) {

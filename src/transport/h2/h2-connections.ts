@@ -90,8 +90,10 @@ export class H2Connections {
 }
 
 /**
- * Destroys a connection after its GOAWAY, if it has no open streams. The runtime would not close it while the client opens new
- * streams: it ignores these streams, but waits for their end.
+ * Destroys a connection after its GOAWAY, if the connection has no open streams.
+ *
+ * The runtime ignores streams that the client opens after the GOAWAY, but waits for their end. So without this function, the
+ * client could keep the connection open.
  */
 function destroyIfIdle(connection: Http2Session, state: ConnectionState): void {
   if (state.streams === 0) setImmediate(() => connection.destroy());

@@ -32,7 +32,7 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
 function fetchRequest(incoming: H2Request, source: BodySource | undefined): Request | undefined {
   const { method, path, query } = incoming;
   const headers = incoming.allHeaders();
-  // With this header, the reader of the body would not count the bytes. The runtime does not compare the header with the body.
+  // The runtime does not compare this header with the body. If the header stayed, the reader of the body would trust it.
   headers.delete("content-length");
   const body = source === undefined ? null : streamOf(source);
   try {

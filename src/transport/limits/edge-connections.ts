@@ -23,8 +23,8 @@ const IDENTITY_WORDS = 2;
  */
 const GAP_MAX = 16;
 /**
- * A pass scans the fd table in several calls of `scanNext`. One pass in `PASSES_PER_FULL_SCAN` scans the whole table. The other
- * passes stop at the highest known socket.
+ * A pass scans the fd table in several calls of `scanNext`. Every eighth pass scans the whole table. The other passes stop at
+ * the highest known socket.
  */
 const PASSES_PER_FULL_SCAN = 8;
 

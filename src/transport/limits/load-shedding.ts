@@ -26,7 +26,7 @@ export interface ShedConnection<Connection> {
  * - the newest connections of networks that exceed their fair share
  * - the newest of all other connections
  *
- * So many new connections from many networks do not close older connections of networks within their fair share.
+ * Thus a network within its fair share keeps its older connections, even if many other networks open new connections.
  */
 const FAIR_SHARE = 1 / 64;
 

@@ -4,8 +4,8 @@ import { openLibc } from "./libc.ts";
 const LOCK_EX = 2;
 
 /**
- * Waits until this process has the exclusive lock on an open file (flock(2)). The lock ends when the file is closed, so a
- * killed process leaves no lock behind.
+ * Waits until this process has the exclusive lock on an open file (flock(2)). The lock ends when the file is closed or the
+ * process is killed.
  */
 export function lockFile(fd: number): void {
   const { symbols: system, close } = openLibc({ flock: { args: ["i32", "i32"], returns: "i32" } });

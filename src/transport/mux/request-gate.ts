@@ -42,7 +42,7 @@ export class RequestGate {
   #at = 0;
   #state: "head" | "body" | "trailers" | "answer" | "cut" | "passthrough" | "closed" = "head";
   #method = "";
-  /** The body of the current request. A number is the number of bytes that have not arrived yet. */
+  /** The current request's body: its parser if it is chunked, otherwise the number of bytes that have not arrived yet. */
   #body: ChunkedBody | number = 0;
   /** Whether the response to the current request has ended. */
   #isAnswered = true;

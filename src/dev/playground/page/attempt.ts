@@ -9,16 +9,16 @@ import {
 import { type CheckNumber, checkOf } from "./checks.ts";
 import type { Exchange } from "./wire.ts";
 
-/** A signed request, with the inputs of its signature. */
+/** A signed request, with the data that the page shows of its signature. */
 export interface Signed {
   /** The request as it was sent. If it was tampered with, it differs from what was signed. */
   readonly request: SignedRequest;
   /** The bytes that the device key signed. */
   readonly signingInput: Uint8Array;
-  /** The key that signed. */
+  /** The public key of the key pair that signed the request. */
   readonly publicKey: Uint8Array;
   readonly algorithm: KeyAlgorithm;
-  /** The key that the login of the session registered. */
+  /** The public key that the login of the session registered. An attack may sign with another key. */
   readonly sessionPublicKey: Uint8Array;
 }
 
@@ -46,15 +46,15 @@ export interface Attempt {
   readonly messageType: string;
   readonly payloadText: string;
   readonly atMs: number;
-  /** The signed request; `undefined` if the attempt sent none. */
+  /** `undefined` if the bytes that were sent are not a request. */
   readonly signed: Signed | undefined;
   readonly exchange: Exchange | undefined;
   readonly outcome: Outcome;
-  /** What the attempt shows, in plain words. Only attempts that tamper have one. */
+  /** Why the attack failed, in plain words. `undefined` if the attempt is not an attack, or if it did not fail as expected. */
   readonly lesson?: string | undefined;
 }
 
-/** Returns the outcome that an error of the client stands for. */
+/** Converts an error of the client to an outcome. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof UntrustedResponseError) return { kind: "distrusted", trustCheck: error.check };
   if (!(error instanceof GatewayError)) return { kind: "failed", text: error instanceof Error ? error.message : String(error) };

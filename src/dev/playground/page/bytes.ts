@@ -1,4 +1,4 @@
-/** Bytes as the page shows them. */
+/** Functions on bytes, such as conversions to text and hex. */
 
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,11 +1,13 @@
-/** The nine checks of the gateway, in order (proto/README.md, "Order of checks"). Also maps each refusal to its check. */
+/**
+ * The nine checks of the gateway, in their order (proto/README.md, "Order of checks"). `checkOf` finds the check of a refusal.
+ */
 
 export type CheckNumber = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 export interface Check {
   readonly number: CheckNumber;
   readonly name: string;
-  /** What the check asks of a request. */
+  /** The question that the check answers about a request. */
   readonly question: string;
   /** What the check prevents. */
   readonly stops: string;
@@ -68,7 +70,7 @@ export const CHECKS: readonly Check[] = [
   },
 ];
 
-/** The check that refuses with each reason. Reasons that no check gives are not listed. */
+/** The check that refuses with each reason. A reason that is not listed comes from no check. */
 const CHECK_OF_REASON: Readonly<Record<string, CheckNumber>> = {
   MALFORMED_ENVELOPE: 1,
   UNSUPPORTED_PROTOCOL_VERSION: 1,
@@ -90,7 +92,7 @@ const CHECK_OF_REASON: Readonly<Record<string, CheckNumber>> = {
   BACKEND_BAD_RESPONSE: 8,
 };
 
-/** If an error has no reason, these codes mean that the gateway could not read the call as a request. */
+/** In an error without a reason, these codes mean that the gateway could not read the call as a request. */
 const UNREADABLE_CODES: ReadonlySet<string> = new Set(["invalid_argument", "unimplemented", "resource_exhausted"]);
 
 /** Returns the check that refused; `undefined` if the error does not come from a check. */

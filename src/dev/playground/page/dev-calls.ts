@@ -1,8 +1,8 @@
 import type { PlaygroundSetup } from "../setup.ts";
 
-/** The calls of the page to its own gateway: what `sallyport dev` adds to the contract. */
+/** Calls of the page that are not part of the contract. Only `sallyport dev` serves them, except `fetchSetup`. */
 
-/** An e-mail in the outbox of the embedded backend. */
+/** An e-mail with a login code. The embedded backend does not send e-mails, but lists them. */
 export interface Mail {
   readonly email: string;
   readonly challenge_id: string;

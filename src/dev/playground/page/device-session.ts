@@ -19,20 +19,18 @@ export interface Command {
 }
 
 export interface SignCommandOptions extends SignOptions {
-  /** The key that signs. Default: the key of the session. */
+  /** The key that signs the command. Default: the key of the session. */
   readonly deviceKey?: DeviceKey | undefined;
 }
 
-/** A logged-in device. It signs commands and sends them, and records the evidence of each attempt. */
+/** A logged-in device. It signs commands and sends them, and records what the page shows of each attempt. */
 export class DeviceSession {
   readonly credentials: SessionCredentials;
   readonly client: SallyportClient;
   readonly #keys: GatewayKeys;
-  /** The user of the session; `undefined` until the first event of the stream arrives. */
+  /** The user of the session. It is unknown until the first event of the stream arrives. */
   userId: string | undefined;
-  /**
-   * The gateway's clock minus the clock of this device, in ms. Taken from the latest `gateway.server_time`; 0 before the first.
-   */
+  /** How far the gateway's clock is ahead of this device's, in ms. It is 0 until a signed event tells the gateway's time. */
   clockOffsetMs = 0;
 
   constructor(credentials: SessionCredentials) {
@@ -76,7 +74,7 @@ export class DeviceSession {
     };
   }
 
-  /** Signs a command as it is, and sends it. */
+  /** Signs a command and sends it. */
   async execute(command: Command): Promise<Attempt> {
     return this.send(await this.sign(command));
   }
@@ -106,7 +104,7 @@ export class DeviceSession {
   }
 }
 
-/** Returns a copy of a signed request with other contents, and the old signature. */
+/** Returns a copy whose request is changed by `change`. The request is not signed again. */
 export function altered(signed: Signed, change: (request: SignedRequest) => SignedRequest): Signed {
   return { ...signed, request: change(signed.request) };
 }

@@ -4,7 +4,7 @@ import type { DeviceSession } from "./device-session.ts";
 import { fill, h } from "./dom.ts";
 import { facts, mono } from "./evidence-parts.ts";
 
-/** Who is logged in on this device, and the way out. */
+/** Shows who is logged in on this device, with a button to log out. */
 export class DeviceView {
   readonly #root: HTMLElement;
   readonly #logOut = h("button", { type: "button", class: "button small" }, "Log out");

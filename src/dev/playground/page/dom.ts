@@ -27,7 +27,9 @@ export function setAttributes(element: Element, attributes: Attributes): void {
   }
 }
 
-/** Returns the element with this id. Throws if the element is missing or is not a `kind`. */
+/**
+ * Returns the element of the document with this id. Throws if it is missing or of another class, which is a bug of the page.
+ */
 export function byId<T extends Element>(id: string, kind: new () => T): T {
   const found = document.getElementById(id);
   if (found instanceof kind) return found;
@@ -36,7 +38,7 @@ export function byId<T extends Element>(id: string, kind: new () => T): T {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** SVG paths of the icons, in a view box of 16 × 16. */
+/** SVG path data for a view box of 16 × 16. */
 const ICONS = {
   check: "M3 8.5l3.2 3.2L13 4.8",
   cross: "M4 4l8 8M12 4l-8 8",
@@ -47,7 +49,7 @@ const ICONS = {
 
 export type IconName = keyof typeof ICONS;
 
-/** Returns an icon that screen readers ignore. Give its meaning as text too. */
+/** Creates an icon that screen readers skip. The page must also give its meaning as text. */
 export function icon(name: IconName): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   setAttributes(svg, { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" });

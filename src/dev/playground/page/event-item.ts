@@ -3,12 +3,12 @@ import { toHex } from "./bytes.ts";
 import { fill, h, icon } from "./dom.ts";
 import { EVENT_FRAMES, facts, mono, signingInput, timeText } from "./evidence-parts.ts";
 
-/** A line in the event list that shows a text instead of an event. */
+/** Creates an item of the event list that is not an event, such as a lost connection. */
 export function note(text: string, isStrong = false): HTMLElement {
   return h("li", { class: isStrong ? "note strong" : "note" }, text);
 }
 
-/** An event, marked as verified, with collapsed evidence. A heartbeat has no evidence, because heartbeats are many. */
+/** Creates the item of an event. The user can open its details. Heartbeats have no details, because there are many of them. */
 export function eventItem(event: VerifiedEvent): HTMLElement {
   const { eventType, timestampMs, audience, payload } = event;
   const isHeartbeat = eventType === "gateway.heartbeat";
@@ -32,7 +32,7 @@ export function eventItem(event: VerifiedEvent): HTMLElement {
 
 const RESUMED_TEXTS = { yes: "resumed: true, nothing was missed", no: "resumed: false, a new stream" } as const;
 
-/** The collapsed evidence of an event. It is built when the user opens it, because a stream has many events. */
+/** Creates the details of an event, such as its signature. To save time, their content is built when the user opens them. */
 function evidenceFold({ eventId, audience, payload, evidence }: VerifiedEvent): HTMLElement {
   const body = h("div", { class: "panel-body" });
   const fold = h("details", {}, h("summary", {}, "evidence"), body);

@@ -5,7 +5,7 @@ import { h } from "./dom.ts";
 import { block, facts, json, mono, RESPONSE_FRAMES, signingInput, timeText } from "./evidence-parts.ts";
 import { explainTrustCheck } from "./explanations.ts";
 
-/** What the client verified of the answer, or why it discarded it. */
+/** Shows what the client verified of the answer, or why it discarded the answer. */
 export function answerEvidence({ outcome }: Attempt): HTMLElement[] {
   if (outcome.kind === "answered") return verifiedEvidence(outcome.result);
   if (outcome.kind === "refused") return [h("p", {}, "A refusal is an error of the protocol. It is not signed.")];

@@ -3,9 +3,9 @@ import type { Attempt } from "./attempt.ts";
 import { h } from "./dom.ts";
 import { facts, mark, mono, table, timeText } from "./evidence-parts.ts";
 
-/** The evidence of checks 5 to 8, which compare a request with the state of the gateway. */
+/** What the page shows of checks 5 to 8. They compare the request with the state of the gateway. */
 
-/** The default of `freshness.window_ms`. */
+/** The default freshness window of a gateway, in ms. It is used if the gateway does not tell its setting. */
 const WINDOW_MS = 60_000;
 
 export function freshnessEvidence({ signed, atMs }: Attempt, clockOffsetMs: number, dev: DevSetup | undefined): HTMLElement[] {

@@ -1,7 +1,7 @@
 import { type Frame, framesOf, toHex, toText } from "./bytes.ts";
 import { type Child, h } from "./dom.ts";
 
-/** The building blocks of evidence. */
+/** Elements that show the data of attempts and events. */
 
 /** A list of names and values. */
 export function facts(entries: readonly (readonly [name: string, value: Child])[]): HTMLElement {
@@ -20,7 +20,7 @@ export function block(title: string, ...content: readonly Child[]): HTMLElement 
   return h("div", { class: "block" }, h("h3", {}, title), ...content);
 }
 
-/** The result of a comparison. A sign and a word show it, not only a colour. */
+/** Shows whether a comparison succeeded. It uses a sign and a text, because colour alone is not accessible. */
 export function mark(isGood: boolean, good: string, bad: string): HTMLElement {
   return h("span", { class: isGood ? "mark-good" : "mark-bad" }, isGood ? `✓ ${good}` : `✗ ${bad}`);
 }
@@ -44,13 +44,13 @@ export function table(head: readonly string[], rows: readonly (readonly Child[])
   );
 }
 
-/** The time of day in the format of the user's locale, with milliseconds. */
+/** Returns the time of day in the user's locale, with milliseconds. */
 export function timeText(unixMs: number): string {
   const time = new Date(unixMs);
   return `${time.toLocaleTimeString(undefined, { hour12: false })}.${String(time.getMilliseconds()).padStart(3, "0")}`;
 }
 
-/** The names of the frames of each kind of signing input, in order (proto/README.md, "What is signed"). */
+/** The names of the frames of each signing input, in order (proto/README.md, "What is signed"). */
 export const REQUEST_FRAMES = [
   "domain",
   "protocol_version",
@@ -85,7 +85,7 @@ export const EVENT_FRAMES = [
 
 const COLOURS = 8;
 
-/** The signing input twice: as one run of bytes with coloured frames, and frame by frame. */
+/** Shows a signing input in two forms: as hex with one colour per frame, and as a table of the frames. */
 export function signingInput(bytes: Uint8Array, names: readonly string[]): HTMLElement[] {
   const frames = framesOf(bytes);
   const colour = (at: number) => `f${at % COLOURS}`;

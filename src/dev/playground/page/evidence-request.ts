@@ -4,7 +4,7 @@ import type { DeviceSession } from "./device-session.ts";
 import { h } from "./dom.ts";
 import { block, facts, json, mark, mono, REQUEST_FRAMES, signingInput, table } from "./evidence-parts.ts";
 
-/** What checks 0 to 4 see: the request itself. */
+/** What the page shows of checks 0 to 4. */
 
 export function transportEvidence({ exchange, outcome, signed }: Attempt): HTMLElement[] {
   const status = exchange?.status;

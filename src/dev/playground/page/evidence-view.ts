@@ -27,12 +27,12 @@ const STATE_BADGES = {
   unreached: ["", "not reached"],
 } as const;
 
-/** The evidence of one station, for the attempt that is shown. */
+/** Shows the data of an attempt at one station: a check of the gateway, or the verification of the answer. */
 export class EvidenceView {
   readonly #title = h("h2", { id: "evidence-title" });
   readonly #badge = h("span", { class: "badge" });
   readonly #body = h("div", { id: "evidence-body", class: "panel-body", role: "tabpanel", tabindex: 0 });
-  /** Number of calls of `show`. Evidence is computed asynchronously. It is discarded if `show` was called again meanwhile. */
+  /** Counts the calls of `show`. A call that waits for data shows nothing if `show` was called again. */
   #shown = 0;
 
   constructor(root: HTMLElement) {

@@ -1,7 +1,7 @@
 import type { Attempt } from "./attempt.ts";
 import type { TamperParts } from "./tamper.ts";
 
-/** More commands than the default budget of a session allows at once. */
+/** Number of commands of the attack. It is above the default burst of a session. */
 export const FLOOD_COMMANDS = 60;
 
 /** Sends many commands at the same time. The attempt shows the first refusal, and how many commands were answered. */

@@ -5,7 +5,7 @@ import { Wire } from "./wire.ts";
 const EXECUTE_PATH = "/sallyport.v1.Gateway/ExecuteCommand";
 const GARBAGE = "this is no request";
 
-/** Sends bytes that are not a message. `SallyportClient` cannot do this, so the page makes the HTTP request itself. */
+/** Sends bytes that are no message. The client library cannot send such bytes, so this function does not use it. */
 export async function sendGarbage(): Promise<Attempt> {
   const wire = new Wire();
   const headers = { "content-type": "application/proto", "connect-protocol-version": "1" };
@@ -18,7 +18,7 @@ export async function sendGarbage(): Promise<Attempt> {
   return { title: "", messageType: "", payloadText: GARBAGE, atMs, signed: undefined, exchange, outcome };
 }
 
-/** The error of the Connect protocol is JSON with a code and a text. */
+/** Reads the gateway's error. In the Connect protocol, it is JSON with a code and a text. */
 async function unreadableOutcome(response: Response): Promise<Outcome> {
   const { code = "unknown", message = "" }: { code?: string; message?: string } = await response.json();
   const refusal = { reason: undefined, code, text: message, metadata: {}, retryAfterMs: undefined };

@@ -14,12 +14,12 @@ const baseUrl = location.origin;
 const MAILS_SHOWN = 3;
 
 export interface LoginParts {
-  /** Whether the outbox of the embedded backend can be read. */
+  /** Whether the page can read the embedded backend's e-mails with login codes. */
   readonly hasOutbox: boolean;
   readonly onLogin: (credentials: SessionCredentials) => void;
 }
 
-/** The login: an e-mail address, then the code. Beside it, the outbox in which the code arrives. */
+/** The login: an e-mail address, then the code. With `hasOutbox`, also shows the e-mail that contains the code. */
 export class LoginView {
   readonly #root: HTMLElement;
   readonly #parts: LoginParts;
@@ -131,7 +131,7 @@ function field(label: string, control: HTMLInputElement): HTMLElement {
 
 function form(button: HTMLButtonElement, submit: () => Promise<void>, ...children: HTMLElement[]): HTMLFormElement {
   const element = h("form", { class: "panel-body", novalidate: true }, ...children);
-  // The policy of the page forbids the browser to submit a form.
+  // The content security policy of the page forbids form submissions.
   element.addEventListener("submit", (event) => event.preventDefault());
   onPress(button, submit);
   return element;

@@ -14,10 +14,10 @@ import { TampersView } from "./tampers-view.ts";
 import { type Station, TrackView } from "./track-view.ts";
 import { showVerdict, verdictOf } from "./verdict.ts";
 
-/** The command that an attack uses if the editor has no valid command. */
+/** The command that an attack uses if the editor does not contain a valid one. */
 const PLAIN_COMMAND: Command = { messageType: "user.profile.get", payloadText: "" };
 
-/** The whole page: the session, the attempt that is shown, and all views. */
+/** The page. It knows the session and the shown attempt, and updates all views. */
 export class Playground {
   readonly #store: CredentialStore;
   readonly #dev: DevSetup | undefined;
@@ -32,7 +32,7 @@ export class Playground {
   readonly #eventsColumn = byId("events-column", HTMLElement);
   readonly #stream: StreamView;
   #session: DeviceSession | undefined;
-  /** Whether the browser stored the session. Some private windows store nothing. */
+  /** False if the browser could not store the session, as in some private windows. */
   #isKept = true;
   #attempt: Attempt | undefined;
 
@@ -50,7 +50,7 @@ export class Playground {
     });
   }
 
-  /** Shows the device of the last visit, or the login. */
+  /** Opens the session that the browser has stored. If there is none, shows the login. */
   async start(): Promise<void> {
     this.#show(undefined);
     const stored = await this.#store.load().catch(() => undefined);
@@ -78,7 +78,7 @@ export class Playground {
   }
 
   async #logOut(): Promise<void> {
-    // An error means that the browser stores nothing, so there is no session to clear.
+    // If the store cannot be written, it contains no session to delete.
     await this.#store.clear().catch(() => {});
     this.#session = undefined;
     this.#stream.close();

@@ -22,17 +22,17 @@ const STATE_TEXTS: Readonly<Record<SubscriptionState, string>> = {
 };
 
 export interface StreamParts {
-  /** The short state of the stream, in the header of the page. */
+  /** The element in the header of the page that shows the state of the stream. */
   readonly chip: HTMLElement;
   readonly hasDev: boolean;
-  /** Called after the first event, which contains the user id of the session. */
+  /** Called after each `gateway.server_time` event, which contains the user id of the session. */
   readonly onUser: () => void;
-  /** Called when "Log in again" is pressed, after the gateway has refused the session. */
+  /** Called when the user chooses to log in again, after the stream has ended with an error. */
   readonly onLogInAgain: () => Promise<void>;
 }
 
 /**
- * The event stream: each event verified, newest first. In `sallyport dev`, it also has buttons: push an event, restart, revoke.
+ * Shows the verified events, newest first. In `sallyport dev`, also has buttons: push an event, restart, revoke the session.
  */
 export class StreamView {
   readonly #root: HTMLElement;
@@ -115,7 +115,7 @@ export class StreamView {
     try {
       for await (const event of subscription) this.#onEvent(event);
     } catch {
-      // `#onState` has already shown the error, with the state `ended`.
+      // `#onState` shows the error with the state `ended`.
     }
   }
 
@@ -127,8 +127,8 @@ export class StreamView {
   }
 
   /**
-   * The last line of the stream, with a button to log in again. Refusals are not signed, so the page keeps the session until
-   * the button is pressed.
+   * Creates the item for a stream that has ended with an error, with a button to log in again. The error is not signed. So the
+   * page deletes the session only if the user presses the button.
    */
   #lastNote(reason: string): HTMLElement {
     const again = h("button", { type: "button", class: "button small" }, "Log in again");
@@ -161,7 +161,7 @@ export class StreamView {
     if (text !== null) fill(text, `gateway.heartbeat × ${this.#heartbeat.count}`);
   }
 
-  /** Takes the user id and the gateway's time from `gateway.server_time`. */
+  /** Stores the user id and the gateway's time from a `gateway.server_time` event. */
   #learn({ payload, timestampMs }: VerifiedEvent): void {
     const session = this.#session;
     if (session === undefined) return;

@@ -15,14 +15,14 @@ export interface Tamper {
   readonly deed: string;
   /** Why the attack fails, in plain words. */
   readonly lesson: string;
-  /** Where the attack is expected to fail: a check of the gateway, or the client's verification of the answer. */
+  /** Where the attack is expected to fail: a check of the gateway (its number), or the client's verification of the answer. */
   readonly caughtBy: number | "answer";
-  /** Whether the attack needs a second session. The code for its login is read from the outbox of the embedded backend. */
+  /** True if the attack logs in a second session. The page then reads the login code from the embedded backend. */
   readonly needsDev?: boolean;
   run(parts: TamperParts): Promise<Attempt>;
 }
 
-/** Runs an attack. The attempt carries the lesson only if the attack failed where it was expected to. */
+/** Runs an attack. The attempt has a lesson only if the attack failed where `caughtBy` expects it. */
 export async function runTamper(tamper: Tamper, parts: TamperParts): Promise<Attempt> {
   const attempt = await tamper.run(parts).catch((error: unknown) => failedAttempt(parts.command, error));
   const { title, deed, caughtBy } = tamper;
@@ -34,7 +34,7 @@ function isCaughtBy({ outcome }: Attempt, place: Tamper["caughtBy"]): boolean {
   return outcome.kind === "refused" ? outcome.check === place : outcome.kind === "distrusted" && place === "answer";
 }
 
-/** An attack that could not be made, such as a login that its budget refuses. */
+/** Returns the attempt for an attack that could not be made, for example because the login budget is empty. */
 function failedAttempt({ messageType, payloadText }: Command, error: unknown): Attempt {
   const text = error instanceof Error ? error.message : String(error);
   const nothing = { signed: undefined, exchange: undefined };

@@ -6,7 +6,7 @@ import type { Tamper, TamperParts } from "./tamper.ts";
 
 const baseUrl = location.origin;
 
-/** Attacks on the answer. The gateway has executed the command; the client notices. */
+/** Attacks on the answer. The gateway has executed the command. The client detects the attack. */
 export const ANSWER_TAMPERS: readonly Tamper[] = [
   {
     id: "changed-answer",
@@ -41,7 +41,7 @@ async function repeatOldAnswer({ session, command }: TamperParts): Promise<Attem
   return session.send(await session.sign(command), () => first.answer);
 }
 
-/** Mallory's session. It is created once, because the budgets of logins are small. */
+/** Mallory's session. It is created only once, because the budgets for logins are small. */
 let mallory: Promise<DeviceSession> | undefined;
 
 async function passOnForeignAnswer({ session, command }: TamperParts): Promise<Attempt> {

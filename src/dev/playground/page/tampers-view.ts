@@ -5,7 +5,10 @@ import type { Tamper } from "./tamper.ts";
 import { ANSWER_TAMPERS } from "./tampers-answer.ts";
 import { REQUEST_TAMPERS } from "./tampers-request.ts";
 
-/** The attacks, as buttons, grouped by the check that stops them. Attacks on the answer have their own group. */
+/**
+ * A button for each attack. An attack on the request is under the check that stops it. Attacks on the answer have their own
+ * row.
+ */
 export class TampersView {
   readonly #root: HTMLElement;
 

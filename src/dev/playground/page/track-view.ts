@@ -2,7 +2,7 @@ import { type Attempt, answerState, checkStates, type StationState } from "./att
 import { CHECKS, type CheckNumber } from "./checks.ts";
 import { fill, h, icon, setAttributes, spoken } from "./dom.ts";
 
-/** A place on the way of a request: one of the nine checks, or the verification of the answer by this page. */
+/** A step in the processing of a request: one of the nine checks, or the verification of the answer by this page. */
 export type Station = CheckNumber | "answer";
 
 const STATIONS: readonly Station[] = [...CHECKS.map(({ number }) => number), "answer"];
@@ -17,7 +17,9 @@ export function stationId(station: Station): string {
   return `station-${station}`;
 }
 
-/** The way of a request, as a list of tabs: the arrow keys move along it, and each tab shows its evidence. */
+/**
+ * Shows the stations of a request as tabs. The selected tab shows the data of its station. The arrow keys select other tabs.
+ */
 export class TrackView {
   readonly #root: HTMLElement;
   readonly #tabs: ReadonlyMap<Station, HTMLButtonElement>;
@@ -42,7 +44,7 @@ export class TrackView {
     this.show(undefined);
   }
 
-  /** Shows how far the request of the attempt came. `undefined`: nothing was sent yet. */
+  /** Shows how far the request came. `undefined` means that no request was sent. */
   show(attempt: Attempt | undefined): void {
     const states = attempt && checkStates(attempt);
     for (const { number, name } of CHECKS) {
@@ -77,7 +79,7 @@ export class TrackView {
     fill(tab, ...children);
   }
 
-  /** Restarts the animation of the marks: removes `data-run`, and sets it again in the next frame. */
+  /** Restarts the animation that shows the results one after the other. It starts when `data-run` is set. */
   #animate(): void {
     delete this.#root.dataset["run"];
     requestAnimationFrame(() => {
@@ -110,7 +112,7 @@ function dotOf(number: CheckNumber, state: StationState): HTMLElement {
     : h("span", { class: "dot" }, mark, spoken(String(number)));
 }
 
-/** Returns the index of the station to which the key moves; -1 for any other key. */
+/** Returns the index of the tab that the key selects; -1 if it selects none. */
 function nextIndex(key: string, at: number): number {
   if (key === "ArrowRight" || key === "ArrowDown") return (at + 1) % STATIONS.length;
   if (key === "ArrowLeft" || key === "ArrowUp") return (at + STATIONS.length - 1) % STATIONS.length;

@@ -8,7 +8,7 @@ import type { Station } from "./track-view.ts";
 export interface Verdict {
   readonly title: string;
   readonly detail: string;
-  /** The station whose evidence explains the outcome. */
+  /** The station whose tab explains the outcome. */
   readonly station: Station;
 }
 
@@ -36,7 +36,7 @@ export function verdictOf({ outcome }: Attempt): Verdict {
   }
 }
 
-/** Shows the outcome in `region`. This is a live region, so screen readers read the outcome out. */
+/** Shows the outcome in a live region, which screen readers read out. */
 export function showVerdict(region: HTMLElement, attempt: Attempt | undefined): void {
   region.dataset["kind"] = attempt?.outcome.kind ?? "idle";
   fill(region, ...(attempt === undefined ? ["Nothing has been sent yet. Log in below, then send a command."] : words(attempt)));

@@ -23,17 +23,21 @@ afterAll(async () => {
 
 /** Runs lines of a page in bash, with the addresses of this gateway. Returns the output. */
 async function run(lines: string, cwd: string, env: Record<string, string> = {}): Promise<string> {
-  const { out, err } = await outcomeOf(lines, cwd, env);
+  const { out, err } = await outcomeOf(["-euo", "pipefail"], lines, { cwd, env: { ...process.env, ...env } });
   expect(err).toBe("");
   return out;
 }
 
-async function outcomeOf(lines: string, cwd: string, env: Record<string, string> = {}, { gateway, backend } = world) {
+interface Place {
+  readonly cwd: string;
+  readonly env?: Record<string, string | undefined>;
+}
+
+async function outcomeOf(flags: readonly string[], lines: string, place: Place, { gateway, backend } = world) {
   const script = lines
     .replaceAll("http://127.0.0.1:8080", gateway.edgeUrl)
     .replaceAll("http://127.0.0.1:8083", backend.restUrl);
-  const options = { cwd, env: { ...process.env, ...env }, stdout: "pipe", stderr: "pipe" } as const;
-  const child = Bun.spawn(["bash", "-euo", "pipefail", "-c", script], options);
+  const child = Bun.spawn(["bash", ...flags, "-c", script], { ...place, stdout: "pipe", stderr: "pipe" });
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   return { out, err, code: await child.exited };
 }
@@ -68,7 +72,7 @@ test("the README's lines stop at an answer that is a refusal, and print it", asy
   const strict = await openWorld({ "budgets.send_code.rate": 1 / 60, "budgets.send_code.burst": 1 });
   try {
     await sendEmailCode({ baseUrl: strict.gateway.edgeUrl, email: "curl@example.com" });
-    const { out, err, code } = await outcomeOf(lines, root, {}, strict);
+    const { out, err, code } = await outcomeOf([], lines, { cwd: root }, strict);
     expect({ out, code }).toEqual({ out: "", code: 1 });
     expect(err).toMatch(/^unexpected answer: \{"code":"rate_limited",.*send_code.*\}\n+$/);
   } finally {

@@ -63,7 +63,12 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
     peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
     endpoints: publicEndpoints({
       routes: publicRoutes(config),
-      publicAuth: { ...admission.publicCalls, backend: backend.publicAuth, isStopping },
+      publicAuth: {
+        ...admission.publicCalls,
+        backend: backend.publicAuth,
+        isStopping,
+        shuttingDown: () => streams.shuttingDown(),
+      },
       ...{ jwks: keys.jwks, more: parts.endpoints, log, metrics, clock },
     }),
     cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),

@@ -35,6 +35,8 @@ export interface PublicRoute {
 export interface PublicAuthParts extends PublicChargePorts {
   readonly backend: PublicBackend;
   readonly isStopping: () => boolean;
+  /** Creates the refusal SHUTTING_DOWN, with the delay after which the client may retry. */
+  readonly shuttingDown: () => Refusal;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -47,7 +49,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * - The expensive check of the body runs only if the login budgets have tokens left.
  */
 export async function servePublicCall(call: HttpCall, route: PublicRoute, parts: PublicAuthParts): Promise<Response> {
-  if (parts.isStopping()) throw new RestError("shutting_down");
+  if (parts.isStopping()) throw stopping(parts.shuttingDown());
   const { request, peer } = call;
   const { body, identity, expensiveCheck } = await readCall(call, route, parts);
   const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
@@ -61,6 +63,10 @@ export async function servePublicCall(call: HttpCall, route: PublicRoute, parts:
   const replyHeaders: Record<string, string> = { ...fields, "content-type": answer.contentType, "cache-control": "no-store" };
   if (answer.retryAfter !== undefined) replyHeaders["retry-after"] = answer.retryAfter;
   return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
+}
+
+function stopping({ retryAfterMs = 0 }: Refusal): RestError {
+  return new RestError("shutting_down", undefined, { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1000))) });
 }
 
 /**

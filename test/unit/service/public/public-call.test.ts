@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { HttpCall } from "../../../../src/core/http-endpoint.ts";
+import { refuse } from "../../../../src/core/refusal.ts";
 import { RestError } from "../../../../src/core/rest-reply.ts";
 import type { PublicBudgets } from "../../../../src/service/public/public-budgets.ts";
 import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../../../src/service/public/public-call.ts";
@@ -47,6 +48,7 @@ test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365
     budgets: BUDGETS,
     onShadowRefusal() {},
     isStopping: () => false,
+    shuttingDown: () => refuse("SHUTTING_DOWN"),
   };
   const guesses = 100_000;
   const codes = new Map<string, number>();
@@ -84,6 +86,7 @@ test("the expensive check of the key is skipped if the budget is empty", async (
     budgets: BUDGETS,
     onShadowRefusal() {},
     isStopping: () => false,
+    shuttingDown: () => refuse("SHUTTING_DOWN"),
   };
   const guess = async () => {
     const body = JSON.stringify({ challenge_id: "c-1", code: "1", client_public_key: KEY });
@@ -92,4 +95,23 @@ test("the expensive check of the key is skipped if the budget is empty", async (
   for (let n = 0; n < 5; n++) expect((await guess()).status).toBe(400);
   for (let n = 0; n < 5; n++) await expect(guess()).rejects.toMatchObject({ code: "rate_limited" });
   expect(checks).toBe(5);
+});
+
+test("a stopping gateway refuses a call with the delay after which the client may retry, in whole seconds", async () => {
+  const delays: string[] = [];
+  for (const retryAfterMs of [100, 1001, 30_100]) {
+    const parts = {
+      backend: { forward: () => Promise.reject(new Error("the call reached the backend")) },
+      buckets: new MemoryBucketStore({ entriesMax: 10 }),
+      clock: new ManualClock(),
+      budgets: BUDGETS,
+      onShadowRefusal() {},
+      isStopping: () => true,
+      shuttingDown: () => refuse("SHUTTING_DOWN", { retryAfterMs }),
+    };
+    const error = await servePublicCall(callOf("{}", "198.51.100.1"), CONFIRM, parts).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(RestError);
+    if (error instanceof RestError) delays.push(`${error.code} ${error.headers["retry-after"]}`);
+  }
+  expect(delays).toEqual(["shutting_down 1", "shutting_down 2", "shutting_down 31"]);
 });

@@ -6,6 +6,7 @@ import { BackendSessionSource } from "../backend/rest/session-lookup.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import { PathPattern } from "../core/path-pattern.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { continueTraces } from "../observe/trace.ts";
@@ -39,6 +40,7 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
   });
   const sessions = new BackendSessionSource({
     ...common,
+    path: new PathPattern(config["backend.session_path"]),
     timeoutMs: config["backend.session_timeout_ms"],
     toKey: deviceKeys(config),
     outageLog: outageLog("session look-ups"),

@@ -1,6 +1,7 @@
 import { FRESHNESS_MARGIN_MS_MIN } from "../core/limits.ts";
 import { list } from "./decoder.ts";
 import { origin } from "./origin.ts";
+import { sessionPath } from "./path-pattern.ts";
 import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";
 import { CONNECTION_SETTINGS } from "./schema-connections.ts";
@@ -110,6 +111,11 @@ export const SCHEMA = {
     int("ms", 1, TIMEOUT_MS_MAX),
     2000,
     "Timeout of a session look-up at the backend, in ms. A request waits for the look-up if the session is not cached. Keep the timeout short, so that requests do not wait long.",
+  ),
+  "backend.session_path": setting(
+    sessionPath,
+    "/api/v1/internal/sessions/{device_session_id}",
+    "Path of the session look-up at the backend. The gateway replaces `{device_session_id}` by the id of the session. `{device_session_id}` is a whole segment of the path.",
   ),
   "backend.response_bytes_max": setting(
     int("bytes", KiB, 64 * MiB),

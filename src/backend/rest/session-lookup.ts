@@ -2,6 +2,7 @@ import { isUserId } from "../../core/grammar.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import { type DeviceKeyAlgorithm, decodePublicKey, keyAlgorithmOf, type VerifyingKey } from "../../core/keys.ts";
 import { SESSION_RECORD_BYTES_MAX } from "../../core/limits.ts";
+import type { PathPattern } from "../../core/path-pattern.ts";
 import { refuse } from "../../core/refusal.ts";
 import type { Session, SessionSource } from "../../core/sessions.ts";
 import type { Metrics } from "../../core/telemetry.ts";
@@ -14,6 +15,8 @@ import type { OutageLog } from "./outage-log.ts";
 export interface SessionLookupOptions {
   /** The backend's base URL. */
   readonly url: string;
+  /** The path of a look-up. Its only variable is `device_session_id`. */
+  readonly path: PathPattern;
   readonly timeoutMs: number;
   readonly token?: string | undefined;
   /** Creates the device key object from a raw public key. Returns `undefined` if the bytes are not a key of the algorithm. */
@@ -59,7 +62,7 @@ export class BackendSessionSource implements SessionSource {
   #fetch(deviceSessionId: string): Promise<HttpAnswer> {
     return this.#http.call({
       method: "GET",
-      target: `/api/v1/internal/sessions/${encodeURIComponent(deviceSessionId)}`,
+      target: this.#options.path.expand(new Map([["device_session_id", deviceSessionId]])),
       headers: { "User-Agent": OWN_USER_AGENT },
       timeoutMs: this.#options.timeoutMs,
     });

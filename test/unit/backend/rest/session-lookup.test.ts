@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { BackendSessionSource } from "../../../../src/backend/rest/session-lookup.ts";
 import type { DeviceKeyAlgorithm, VerifyingKey } from "../../../../src/core/keys.ts";
+import { PathPattern } from "../../../../src/core/path-pattern.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
@@ -38,12 +39,14 @@ afterAll(() => server.stop(true));
 
 const key: VerifyingKey = { verify: () => true };
 
-function source(url = server.url.href, metrics = new RecordingMetrics()): BackendSessionSource {
+const PATH = "/api/v1/internal/sessions/{device_session_id}";
+
+function source(url = server.url.href, metrics = new RecordingMetrics(), path = PATH): BackendSessionSource {
   const toKey = (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => {
     seenKey = [algorithm, raw];
     return raw.at(-1) === NOT_A_KEY ? undefined : key;
   };
-  return new BackendSessionSource({ url, timeoutMs: 100, token: "s3cret", toKey, metrics });
+  return new BackendSessionSource({ url, path: new PathPattern(path), timeoutMs: 100, token: "s3cret", toKey, metrics });
 }
 
 async function reasonOf(lookUp: Promise<unknown>): Promise<string> {
@@ -181,4 +184,14 @@ test("an unreachable or silent backend is SESSION_LOOKUP_UNAVAILABLE", async () 
   expect(await reasonOf(source(silent.url, metrics).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
   expect(await reasonOf(source("http://127.0.0.1:1", metrics).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
   expect(metrics.values.get('sallyport_session_lookups_total{outcome="unavailable"}')).toBe(2);
+});
+
+test("the look-up's path is the template with the id in place of its variable, below the path of the backend's URL", async () => {
+  answer = () => Response.json(RECORD);
+  const lookUp = (path: string) => source(`${server.url.href}base/`, new RecordingMetrics(), path).lookUp("s1");
+  for (const path of ["/internal/devices/{device_session_id}", "/internal/{device_session_id}/session"]) {
+    expect((await lookUp(path))?.userId).toBe("user-1");
+  }
+  const requested = paths.slice(-2).map((line) => line.split(" ").at(-1));
+  expect(requested).toEqual(["/base/internal/devices/s1", "/base/internal/s1/session"]);
 });

@@ -7,6 +7,7 @@ import { RestBackend } from "../../../../src/backend/rest/rest-backend.ts";
 import { RouteTable } from "../../../../src/backend/rest/route-table.ts";
 import { BackendSessionSource } from "../../../../src/backend/rest/session-lookup.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
+import { PathPattern } from "../../../../src/core/path-pattern.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { selfSigned } from "../../../support/certificates.ts";
 import { rawServer } from "../support/raw-server.ts";
@@ -18,6 +19,7 @@ const never = new AbortController().signal;
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const trace = () => ({ traceparent, tracestate: undefined });
 const metrics = new RecordingMetrics();
+const path = new PathPattern("/api/v1/internal/sessions/{device_session_id}");
 const common = { timeoutMs: 5000, responseBytesMax: 65_536, trace, metrics, clock: systemClock };
 
 type End = (socket: Socket, text: string) => void;
@@ -101,7 +103,7 @@ describe.each([
     expect(await outcome(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_UNAVAILABLE");
     for (const status of ["200 OK", "404 Not Found"]) {
       await using sessions = await rawServer((socket) => end(socket, closing('{"device_session_id":"s1', status)));
-      const source = new BackendSessionSource({ ...common, url: sessions.url, toKey: () => ({ verify: () => false }) });
+      const source = new BackendSessionSource({ ...common, url: sessions.url, path, toKey: () => ({ verify: () => false }) });
       expect(await outcome(source.lookUp("s1").then((session) => `${session?.status}`))).toBe("SESSION_LOOKUP_UNAVAILABLE");
     }
   });

@@ -1,0 +1,29 @@
+import { messageOf } from "../core/cause.ts";
+import { PathPattern } from "../core/path-pattern.ts";
+import { type Decoder, decoder } from "./decoder.ts";
+
+/**
+ * Creates a decoder for a path of plain segments and variables. `violation` returns what else is wrong with the pattern, or
+ * `undefined`. Its texts must not quote the pattern.
+ */
+export function pathPattern(expected: string, violation: (pattern: PathPattern) => string | undefined): Decoder<string> {
+  const problemOf = (text: string) => {
+    try {
+      return violation(new PathPattern(text));
+    } catch (error) {
+      return messageOf(error);
+    }
+  };
+  return decoder(expected, (raw) => (typeof raw === "string" && problemOf(raw) === undefined ? raw : undefined), {
+    hint: (raw) => (typeof raw === "string" ? `the path ${problemOf(raw)}` : undefined),
+  });
+}
+
+/** Decodes the path of the session look-up at the backend. */
+export const sessionPath: Decoder<string> = pathPattern(
+  "a path with the segment {device_session_id} once, such as /sessions/{device_session_id}",
+  ({ variables }) =>
+    variables.size === 1 && variables.has("device_session_id")
+      ? undefined
+      : "must have {device_session_id}, and no other variable",
+);

@@ -1,0 +1,95 @@
+/** A segment of a pattern: plain text, or a variable. */
+type Part = { readonly text: string } | { readonly variable: string };
+
+/** The values of a path's variables, by name. */
+export type PathValues = ReadonlyMap<string, string>;
+
+const PATH_CHARS_MAX = 1024;
+/** Maximum number of segments. The edge matches paths of up to this many segments (transport/bun/edge.ts). */
+export const PATH_SEGMENTS_MAX = 12;
+/** Matches a segment of unreserved characters (RFC 3986 2.3), except the dot segments `.` and `..`. */
+const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
+const VALUE_CHARS_MAX = 128;
+const VARIABLE = /^\{([A-Za-z_][A-Za-z0-9_]{0,63})\}$/;
+
+/**
+ * A path of plain segments and variables, such as `/rooms/{room_id}/status`. A variable stands for one segment.
+ *
+ * A value has 1 to 128 unreserved characters and is no dot segment. So every path that matches has exactly one spelling, and no
+ * value can change which resource a path names.
+ */
+export class PathPattern {
+  /** The pattern as it was given. */
+  readonly text: string;
+  readonly variables: ReadonlySet<string>;
+  readonly #parts: readonly Part[];
+
+  /** Throws a TypeError whose message describes the problem, without text of the pattern. */
+  constructor(text: string) {
+    if (!text.startsWith("/")) throw new TypeError('must start with "/"');
+    if (text.length > PATH_CHARS_MAX) throw new TypeError(`is longer than ${PATH_CHARS_MAX} characters`);
+    this.text = text;
+    this.#parts = text.slice(1).split("/").map(parsePart);
+    if (this.#parts.length > PATH_SEGMENTS_MAX) throw new TypeError(`has more than ${PATH_SEGMENTS_MAX} segments`);
+    const names = this.#parts.flatMap((part) => ("variable" in part ? [part.variable] : []));
+    this.variables = new Set(names);
+    if (this.variables.size < names.length) throw new TypeError("a {variable} occurs twice");
+  }
+
+  /** The text of the first segment. `undefined` if it is a variable. */
+  get firstText(): string | undefined {
+    const [first] = this.#parts;
+    return first !== undefined && "text" in first ? first.text : undefined;
+  }
+
+  /** Returns the values of the variables if the path matches. `path` is the path as received, without percent-decoding. */
+  match(path: string): PathValues | undefined {
+    const segments = path.slice(1).split("/");
+    if (!path.startsWith("/") || segments.length !== this.#parts.length) return undefined;
+    const values = new Map<string, string>();
+    for (const [index, part] of this.#parts.entries()) {
+      const segment = segments[index] ?? "";
+      if ("variable" in part) {
+        if (!isPathValue(segment)) return undefined;
+        values.set(part.variable, segment);
+      } else if (part.text !== segment) return undefined;
+    }
+    return values;
+  }
+
+  /** Returns the path with these values in place of the variables. Each variable needs a value that `isPathValue` accepts. */
+  expand(values: PathValues): string {
+    return this.#parts
+      .map((part) => `/${"text" in part ? part.text : encodeURIComponent(requiredValue(values, part))}`)
+      .join("");
+  }
+
+  /** Returns true if a path exists that matches both patterns. */
+  overlaps(other: PathPattern): boolean {
+    if (this.#parts.length !== other.#parts.length) return false;
+    return this.#parts.every((part, index) => {
+      const counterpart = other.#parts[index];
+      if (counterpart === undefined || "variable" in counterpart) return true;
+      return "variable" in part || part.text === counterpart.text;
+    });
+  }
+}
+
+export function isPathValue(value: string): boolean {
+  return value.length <= VALUE_CHARS_MAX && SEGMENT.test(value);
+}
+
+function requiredValue(values: PathValues, { variable }: { readonly variable: string }): string {
+  const value = values.get(variable);
+  if (value === undefined || !isPathValue(value)) throw new TypeError(`{${variable}} has no value that fits into a path`);
+  return value;
+}
+
+function parsePart(segment: string, index: number): Part {
+  const variable = VARIABLE.exec(segment)?.[1];
+  if (variable !== undefined) return { variable };
+  if (!SEGMENT.test(segment)) {
+    throw new TypeError(`segment ${index + 1} is neither plain (A-Z, a-z, 0-9, ".", "_", "~", "-") nor a {variable}`);
+  }
+  return { text: segment };
+}

@@ -1,12 +1,26 @@
 import { parseJson } from "./parse-yaml.ts";
 import { ParseError } from "./parsed-text.ts";
-import { redactedKey, redactedValue } from "./problem.ts";
+import { redactedValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
+import { keyShown, type ValuePath } from "./value-path.ts";
 
-/** The checked value, or the problems of the raw value. An error message prints each problem after the setting key. */
+/** A problem of a raw value, or of a value inside it. */
+export interface ValueProblem {
+  /** The place of the wrong value inside the raw value. Empty if the raw value itself is wrong. */
+  readonly at: ValuePath;
+  /** An error message prints the text after the setting key and the place. */
+  readonly text: string;
+}
+
+/** The checked value, or the problems of the raw value. */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly problems: readonly string[] };
+  | { readonly ok: false; readonly problems: readonly ValueProblem[] };
+
+/** Returns the result for a raw value that is rejected as a whole. */
+export function rejected(text: string): { readonly ok: false; readonly problems: readonly ValueProblem[] } {
+  return { ok: false, problems: [{ at: [], text }] };
+}
 
 /** Converts a raw value to a checked value. Raw values have the types that a file parser returns. */
 export interface Decoder<T> {
@@ -38,7 +52,7 @@ export function decoder<T>(
       const value = read(raw);
       if (value !== undefined) return { ok: true, value };
       const advice = hint?.(raw);
-      return { ok: false, problems: [`got ${show(raw)}, expected ${expected}${advice === undefined ? "" : `; ${advice}`}`] };
+      return rejected(`got ${show(raw)}, expected ${expected}${advice === undefined ? "" : `; ${advice}`}`);
     },
   };
 }
@@ -58,7 +72,7 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
     ...inner,
     decode(raw) {
       const decoded = inner.decode(raw);
-      return decoded.ok ? decoded : { ok: false, problems: [`got a value that is not shown, expected ${inner.expected}`] };
+      return decoded.ok ? decoded : rejected(`got a value that is not shown, expected ${inner.expected}`);
     },
   };
 }
@@ -82,14 +96,17 @@ export function list<T>(item: Decoder<T>, options: ListOptions): Decoder<readonl
     fromText: (text) => (text.trimStart().startsWith("[") ? fromJson(text) : splitAtCommas(text)),
     decode(raw) {
       if (!Array.isArray(raw) || raw.length < itemsMin || raw.length > itemsMax) {
-        return { ok: false, problems: [`got ${redactedValue(raw)}, expected ${expected}`] };
+        return rejected(`got ${redactedValue(raw)}, expected ${expected}`);
       }
       const decoded = raw.map((value) => item.decode(value));
-      const problems = decoded.flatMap((each, index) => (each.ok ? [] : each.problems.map((p) => `item ${index}: ${p}`)));
+      const problems = decoded.flatMap((each, index) =>
+        each.ok ? [] : each.problems.map((problem) => inside(index, problem)),
+      );
       if (problems.length > 0) return { ok: false, problems };
       const value = decoded.flatMap((each) => (each.ok ? [each.value] : []));
       const repeated = value.findIndex((each, index) => value.indexOf(each) < index);
-      if (areDistinct && repeated >= 0) return { ok: false, problems: [`item ${repeated}: given twice, expected once`] };
+      if (areDistinct && repeated >= 0)
+        return { ok: false, problems: [{ at: [repeated], text: "given twice, expected once" }] };
       return { ok: true, value };
     },
   };
@@ -105,20 +122,24 @@ export function record<T extends Readonly<Record<string, unknown>>>(
     expected,
     fromText: fromJson,
     decode(raw) {
-      if (!isObject(raw)) return { ok: false, problems: [`got ${redactedValue(raw)}, expected ${expected}`] };
+      if (!isObject(raw)) return rejected(`got ${redactedValue(raw)}, expected ${expected}`);
       const value: Record<string, unknown> = {};
-      const problems = Object.keys(raw)
+      const problems: ValueProblem[] = Object.keys(raw)
         .filter((name) => !names.includes(name))
-        .map((name) => `${redactedKey(name)}: unknown field${suggest(name, names)}`);
+        .map((name) => ({ at: [name], text: `unknown field${suggest(name, names)}` }));
       for (const [name, field] of Object.entries<Decoder<unknown>>(fields)) {
         const decoded = field.decode(raw[name]);
-        if (!decoded.ok) problems.push(...decoded.problems.map((problem) => `${name}: ${problem}`));
+        if (!decoded.ok) problems.push(...decoded.problems.map((problem) => inside(name, problem)));
         else if (decoded.value !== undefined) value[name] = decoded.value;
       }
       // The cast is safe: each field of T was decoded by its own decoder.
       return problems.length > 0 ? { ok: false, problems } : { ok: true, value: value as T };
     },
   };
+}
+
+function inside(part: string | number, { at, text }: ValueProblem): ValueProblem {
+  return { at: [part, ...at], text };
 }
 
 /** Returns true if a raw value is a table (an object with named fields). Returns false for dates and lists. */
@@ -135,7 +156,10 @@ function fromJson(text: string): unknown {
     return text;
   }
   const [duplicate] = parsed.duplicates;
-  if (duplicate !== undefined) throw new ParseError(`${redactedKey(duplicate.path.join("."))} is given twice, expected once`);
+  if (duplicate !== undefined) {
+    const [first = "", ...rest] = duplicate.path;
+    throw new ParseError(`${keyShown(String(first), rest)} is given twice, expected once`);
+  }
   return parsed.value;
 }
 

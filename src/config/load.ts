@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { ConfigError } from "./problem.ts";
 import { type Rule, ruleViolations } from "./rules.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
-import type { RawSetting, SourceValues } from "./source.ts";
+import { originOf, type RawSetting, type SourceValues } from "./source.ts";
 import { type Environment, fromEnvironment } from "./source-environment.ts";
 import { fromFile } from "./source-file.ts";
 import { fromFlags } from "./source-flags.ts";
+import { keyShown } from "./value-path.ts";
 import { FILE_VARIABLE } from "./variables.ts";
 
 export interface ConfigSources {
@@ -24,13 +25,26 @@ export interface ConfigSources {
   readonly rules?: readonly Rule[];
 }
 
-/**
- * Loads the configuration from these sources: defaults, overrides, file, environment, flags. A later source overrides an
- * earlier one.
- *
- * Throws one `ConfigError` with all problems of all sources. Every value is checked, even if a later source overrides it.
- */
+/** A configuration with the problems of its sources. It may be used only if there are no problems. */
+export interface Resolution {
+  readonly config: Config;
+  /** Where each setting is set, such as `gateway.toml:12`. Settings with their default are missing. */
+  readonly origins: ReadonlyMap<ConfigKey, string>;
+  readonly problems: readonly string[];
+}
+
+/** Like `resolveConfig`, but throws one `ConfigError` with all problems. */
 export function loadConfig(sources: ConfigSources = {}): Config {
+  const { config, problems } = resolveConfig(sources);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/**
+ * Reads the configuration from these sources: defaults, overrides, file, environment, flags. A later source overrides an
+ * earlier one. Every value is checked, even if a later source overrides it.
+ */
+export function resolveConfig(sources: ConfigSources = {}): Resolution {
   const {
     argv = [],
     env = process.env,
@@ -53,14 +67,15 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     ...flags.problems,
     ...decoded.problems,
     // A source that could not be read may contain the settings that a rule would report as missing.
-    ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, decoded.failed, rules)),
+    ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, decoded, rules)),
   ];
-  if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+  return { config, origins: decoded.origins, problems };
 }
 
 interface DecodedValues {
   readonly values: ReadonlyMap<ConfigKey, unknown>;
+  /** Where the value of each setting comes from. */
+  readonly origins: ReadonlyMap<ConfigKey, string>;
   /** The settings with at least one rejected value. */
   readonly failed: ReadonlySet<ConfigKey>;
   readonly problems: readonly string[];
@@ -68,18 +83,21 @@ interface DecodedValues {
 
 function decode(settings: readonly RawSetting[]): DecodedValues {
   const values = new Map<ConfigKey, unknown>();
+  const origins = new Map<ConfigKey, string>();
   const failed = new Set<ConfigKey>();
   const problems: string[] = [];
-  for (const { key, raw, origin } of settings) {
+  for (const setting of settings) {
+    const { key, raw } = setting;
     const decoded = SCHEMA[key].decoder.decode(raw);
     if (decoded.ok) {
       values.set(key, decoded.value);
+      origins.set(key, originOf(setting));
       continue;
     }
     failed.add(key);
-    problems.push(...decoded.problems.map((problem) => `${key} (${origin}): ${problem}`));
+    problems.push(...decoded.problems.map(({ at, text }) => `${keyShown(key, at)} (${originOf(setting, at)}): ${text}`));
   }
-  return { values, failed, problems };
+  return { values, origins, failed, problems };
 }
 
 function resolve(overrides: Partial<Config>, values: ReadonlyMap<ConfigKey, unknown>): Config {

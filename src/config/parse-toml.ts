@@ -2,11 +2,12 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { type ParsedText, ParseError, type TextPosition } from "./parsed-text.ts";
 import { redactedKey } from "./problem.ts";
+import { tomlLines } from "./toml-lines.ts";
 
 /** Parses TOML 1.0. Returns no `duplicates`, because a duplicate key is a syntax error in TOML. Throws `ParseError`. */
 export function parseToml(text: string, path: string): ParsedText {
   try {
-    return { value: Bun.TOML.parse(text), duplicates: [] };
+    return { value: Bun.TOML.parse(text), duplicates: [], lines: tomlLines(text) };
   } catch (cause) {
     throw new ParseError(redactedMessage(cause instanceof Error ? cause.message : ""), positionOfError(path));
   }

@@ -1,12 +1,14 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { LineIndex } from "./line-index.ts";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
+import type { ValuePath } from "./value-path.ts";
 
 /** Parses one document of YAML 1.2, with merge keys (`<<`). Throws `ParseError`. */
 export function parseYaml(text: string): ParsedText {
   const { document, lines } = parse(text, "YAML");
-  const duplicates = new DuplicateKeys(document, lines).find();
+  const keys = readKeys(document, lines);
   try {
-    return { value: document.toJS(), duplicates };
+    return { value: document.toJS(), ...keys };
   } catch {
     // `toJS` throws if an alias has no anchor, or if the aliases expand to too much data (memory exhaustion).
     throw new ParseError("not YAML: an alias that cannot be resolved");
@@ -27,7 +29,7 @@ export function parseJson(text: string): ParsedText {
     throw new ParseError("not JSON", jsonPosition(text));
   }
   const { document, lines } = parse(text, "JSON");
-  return { value, duplicates: new DuplicateKeys(document, lines).find() };
+  return { value, ...readKeys(document, lines) };
 }
 
 function jsonPosition(text: string): ParseError["position"] {
@@ -56,11 +58,21 @@ const MERGE_KEY = "<<";
 /** Maximum number of merge keys (`<<`) that are expanded in one document. Nested merge keys can expand exponentially. */
 const MERGES_MAX = 1000;
 
-/** Finds keys that occur twice in one map. A key may be plain, quoted, an alias, or added by a merge key (`<<`). */
-class DuplicateKeys {
+function readKeys(document: Document, lines: LineCounter): Pick<ParsedText, "duplicates" | "lines"> {
+  const keys = new DocumentKeys(document, lines);
+  keys.read();
+  return { duplicates: keys.duplicates, lines: keys.index };
+}
+
+/**
+ * Finds the lines of keys, and the keys that occur twice in one map. A key may be plain, quoted, an alias, or added by a merge
+ * key (`<<`).
+ */
+class DocumentKeys {
+  readonly duplicates: DuplicateKey[] = [];
+  readonly index = new LineIndex();
   readonly #document: Document;
   readonly #lines: LineCounter;
-  readonly #found: DuplicateKey[] = [];
   #merges = 0;
 
   constructor(document: Document, lines: LineCounter) {
@@ -68,24 +80,31 @@ class DuplicateKeys {
     this.#lines = lines;
   }
 
-  find(): readonly DuplicateKey[] {
+  read(): void {
     this.#walk(this.#document.contents, []);
-    return this.#found;
   }
 
-  #walk(node: unknown, path: readonly string[]): void {
+  #walk(node: unknown, path: ValuePath): void {
     if (path.length > DEPTH_MAX) throw new ParseError(`nested more than ${DEPTH_MAX} levels deep`);
-    if (isSeq(node)) for (const [index, item] of node.items.entries()) this.#walk(item, [...path, String(index)]);
+    if (isSeq(node)) for (const [index, item] of node.items.entries()) this.#walkItem(item, [...path, index]);
     if (!isMap(node)) return;
     const names = new Set<string>();
     for (const pair of node.items) {
       const name = this.#nameOf(pair);
+      const line = this.#positionOf(pair).line;
       for (const each of name === MERGE_KEY ? this.#merged(pair.value) : [name]) {
-        if (names.has(each)) this.#found.push({ path: [...path, each], line: this.#lineOf(pair) });
+        if (names.has(each)) this.duplicates.push({ path: [...path, each], line });
         names.add(each);
+        this.index.add([...path, each], line);
       }
       this.#walk(pair.value, [...path, name]);
     }
+  }
+
+  #walkItem(item: unknown, path: ValuePath): void {
+    const line = this.#positionOf({ key: item }).line;
+    this.index.add(path, line);
+    this.#walk(item, path);
   }
 
   /** Returns the names that the value of a merge key adds to the map. */
@@ -109,11 +128,8 @@ class DuplicateKeys {
     return typeof key.value === "symbol" ? MERGE_KEY : String(key.value ?? "");
   }
 
-  #lineOf(pair: Pair): number {
-    return this.#positionOf(pair).line;
-  }
-
-  #positionOf({ key }: Pair): { line: number; column: number } {
+  /** Returns the position of a key or of a list item. */
+  #positionOf({ key }: { readonly key: unknown }): { line: number; column: number } {
     const start = isScalar(key) || isAlias(key) || isMap(key) || isSeq(key) ? key.range?.[0] : undefined;
     const { line, col: column } = this.#lines.linePos(start ?? 0);
     return { line, column };

@@ -1,13 +1,18 @@
+import type { LineIndex } from "./line-index.ts";
+import type { ValuePath } from "./value-path.ts";
+
 /** The result of parsing a configuration text. */
 export interface ParsedText {
   readonly value: unknown;
   /** Keys that occur more than once in one table. In `value`, such a key has its last value. */
   readonly duplicates: readonly DuplicateKey[];
+  /** The lines of the keys in the text. */
+  readonly lines: LineIndex;
 }
 
 export interface DuplicateKey {
   /** The names of the enclosing tables from the outermost, then the name of the key. A list item is named by its index. */
-  readonly path: readonly string[];
+  readonly path: ValuePath;
   readonly line: number;
 }
 

@@ -59,7 +59,9 @@ export const routes: Decoder<readonly RouteConfig[]> = {
     if (!decoded.ok) return decoded;
     const types = decoded.value.map((each) => each.message_type);
     const problems = types.flatMap((type, index) =>
-      types.indexOf(type) < index ? [`item ${index}: message_type: got "${type}" a second time, expected each once`] : [],
+      types.indexOf(type) < index
+        ? [{ at: [index, "message_type"], text: `got "${type}" a second time, expected each once` }]
+        : [],
     );
     return problems.length > 0 ? { ok: false, problems } : decoded;
   },

@@ -118,17 +118,34 @@ export const SERVE_RULES: readonly Rule[] = [
   },
 ];
 
-/**
- * Returns the violations of all rules. Skips a rule if one of its settings is in `invalid`, the settings with a rejected value.
- */
+interface RuleInput {
+  /** The settings with a rejected value. A rule about one of them is skipped. */
+  readonly failed: ReadonlySet<ConfigKey>;
+  /** Where each setting is set. */
+  readonly origins: ReadonlyMap<ConfigKey, string>;
+}
+
+const NO_INPUT: RuleInput = { failed: new Set(), origins: new Map() };
+
+/** Returns the violations of all rules, each with the places where its settings are set. */
 export function ruleViolations(
   config: Config,
-  invalid: ReadonlySet<ConfigKey>,
+  { failed, origins }: RuleInput = NO_INPUT,
   commandRules: readonly Rule[] = [],
 ): readonly string[] {
   return [...RULES, ...commandRules]
-    .filter((rule) => !rule.keys.some((key) => invalid.has(key)))
-    .flatMap((rule) => rule.violation(config) ?? []);
+    .filter((rule) => !rule.keys.some((key) => failed.has(key)))
+    .flatMap((rule) => {
+      const violation = rule.violation(config);
+      return violation === undefined ? [] : [violation + placesOf(rule.keys, config, origins)];
+    });
+}
+
+/** Returns, for example, ` (edge.listen: gateway.toml:3; admin.listen: default)`. */
+function placesOf(keys: readonly ConfigKey[], config: Config, origins: ReadonlyMap<ConfigKey, string>): string {
+  if (!keys.some((key) => origins.has(key) && config[key] !== undefined)) return "";
+  const set = keys.filter((key) => config[key] !== undefined);
+  return ` (${set.map((key) => `${key}: ${origins.get(key) ?? "default"}`).join("; ")})`;
 }
 
 /** A configuration with the URLs of a backend. `serve` requires the URLs; `dev` and `demo` set them. */
@@ -138,7 +155,7 @@ export type GatewayConfig = Config & { readonly "backend.url": string; readonly 
 export function requireBackend(config: Config): GatewayConfig {
   const { "backend.url": backendUrl, "push.url": pushUrl } = config;
   if (backendUrl !== undefined && pushUrl !== undefined) return { ...config, "backend.url": backendUrl, "push.url": pushUrl };
-  throw new ConfigError(ruleViolations(config, new Set(), BACKEND_RULES));
+  throw new ConfigError(ruleViolations(config, NO_INPUT, BACKEND_RULES));
 }
 
 function required(key: "backend.url" | "push.url", what: string): Rule {

@@ -17,7 +17,7 @@ export interface Setting<T> {
  */
 export function setting<T>(decoder: Decoder<T>, rawDefault: unknown, doc: string): Setting<T> {
   const decoded = decoder.decode(rawDefault);
-  if (!decoded.ok) throw new Error(`default: ${decoded.problems.join("; ")}`);
+  if (!decoded.ok) throw new Error(`default: ${decoded.problems.map(({ text }) => text).join("; ")}`);
   return { decoder, default: decoded.value, rawDefault, doc, secret: false };
 }
 

@@ -1,13 +1,15 @@
 import { extname } from "node:path";
 import { pathShown, whyUnreadable } from "../core/file-problem.ts";
 import { isObject } from "./decoder.ts";
+import type { LineIndex } from "./line-index.ts";
 import { parseToml } from "./parse-toml.ts";
 import { parseJson, parseYaml } from "./parse-yaml.ts";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
 import { redactedKey, redactedValue } from "./problem.ts";
 import { CONFIG_KEYS, type ConfigKey, isConfigKey } from "./schema.ts";
-import type { RawSetting, SourceValues } from "./source.ts";
+import { originOf, type RawSetting, type SourceValues } from "./source.ts";
 import { suggest } from "./suggest.ts";
+import { keyShown, type ValuePath } from "./value-path.ts";
 
 const PARSERS: Readonly<Record<string, (text: string, path: string) => ParsedText>> = {
   ".toml": parseToml,
@@ -30,8 +32,8 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
     return failed(`${origin}: cannot be read: ${whyUnreadable(cause)}`);
   }
   try {
-    const { value, duplicates } = parse(text, path);
-    const { settings, problems } = flatten(value ?? {}, origin);
+    const { value, duplicates, lines } = parse(text, path);
+    const { settings, problems } = flatten(value ?? {}, origin, lines);
     return { settings, problems: [...duplicates.map((key) => duplicateProblem(key, origin)), ...problems] };
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
@@ -42,7 +44,8 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
 
 /** Returns the problem of a duplicate key. A duplicate key is refused, because only one of its values can take effect. */
 function duplicateProblem({ path, line }: DuplicateKey, origin: string): string {
-  return `${redactedKey(path.join("."))} (${origin}:${line}): given twice, expected once`;
+  const [first = "", ...inside] = path;
+  return `${keyShown(String(first), inside)} (${origin}:${line}): given twice, expected once`;
 }
 
 /** Maximum number of names in a dotted setting key. It ends the recursion if a YAML alias makes a table contain itself. */
@@ -51,23 +54,25 @@ const NAMES_MAX = 4;
 /**
  * Converts nested tables to dotted keys. A quoted name with dots, such as `"log.level"`, gives the same key as nested tables.
  */
-function flatten(root: unknown, origin: string): SourceValues {
+function flatten(root: unknown, origin: string, lines: LineIndex): SourceValues {
   if (!isObject(root)) return failed(`${origin}: got ${redactedValue(root)}, expected a table of settings`);
   const settings = new Map<ConfigKey, RawSetting>();
   const problems: string[] = [];
-  const walk = (table: Readonly<Record<string, unknown>>, prefix: string, names: number) => {
+  const walk = (table: Readonly<Record<string, unknown>>, path: readonly string[]) => {
     for (const [name, raw] of Object.entries(table)) {
-      const key = `${prefix}${name}`;
-      const problem = (text: string) => problems.push(`${redactedKey(key)} (${origin}): ${text}`);
+      const names = [...path, name];
+      const key = names.join(".");
+      const lineOf = (at: ValuePath) => lines.lineOf([...names, ...at]);
+      const problem = (text: string) => problems.push(`${redactedKey(key)} (${originOf({ origin, lineOf })}): ${text}`);
       if (isConfigKey(key)) {
         if (settings.has(key)) problem("given twice, expected once");
-        settings.set(key, { key, raw, origin });
-      } else if (isObject(raw) && Object.keys(raw).length > 0 && names < NAMES_MAX) walk(raw, `${key}.`, names + 1);
+        settings.set(key, { key, raw, origin, lineOf });
+      } else if (isObject(raw) && Object.keys(raw).length > 0 && names.length < NAMES_MAX) walk(raw, names);
       else if (!isTable(key)) problem(`unknown key${suggest(key, CONFIG_KEYS)}`);
       else if (raw !== null && !isObject(raw)) problem(`got ${redactedValue(raw)}, expected a table`);
     }
   };
-  walk(root, "", 1);
+  walk(root, []);
   return { settings: [...settings.values()], problems };
 }
 

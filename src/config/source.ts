@@ -1,5 +1,6 @@
 import { ParseError } from "./parsed-text.ts";
 import { type ConfigKey, SCHEMA } from "./schema.ts";
+import type { ValuePath } from "./value-path.ts";
 
 /** One setting as a source contains it, before its value is decoded. */
 export interface RawSetting {
@@ -7,6 +8,14 @@ export interface RawSetting {
   readonly raw: unknown;
   /** The name of the source in error messages: the path of a file, a variable, or a flag. */
   readonly origin: string;
+  /** Returns the line of the value, or of a value inside it. Missing if the source has no lines. */
+  readonly lineOf?: (at: ValuePath) => number | undefined;
+}
+
+/** Returns where a setting, or a value inside it, is set: `gateway.toml:12`, `variable SALLYPORT_LOG_LEVEL` or `flag --set`. */
+export function originOf({ origin, lineOf }: Pick<RawSetting, "origin" | "lineOf">, at: ValuePath = []): string {
+  const line = lineOf?.(at);
+  return line === undefined ? origin : `${origin}:${line}`;
 }
 
 /** The settings of one source, and the problems found while reading it. */

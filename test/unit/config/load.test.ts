@@ -111,8 +111,8 @@ describe("problems", () => {
       }),
     );
     expect(problems).toEqual([
-      "log.level (gw.toml): got a text that is not shown, expected one of debug, info, warn, error",
-      'edge.listen (gw.toml): got 8080, expected "host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
+      "log.level (gw.toml:2): got a text that is not shown, expected one of debug, info, warn, error",
+      'edge.listen (gw.toml:4): got 8080, expected "host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
       'limits.payload_bytes_max (variable SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX): got "1MB", expected an integer from 1024 to 16777216 (bytes)',
       "push.protocol (flag --set): got a text that is not shown, expected one of grpc, connect, grpc-web",
     ]);
@@ -131,8 +131,8 @@ describe("problems", () => {
 
   test("a misspelt key, variable or flag is a problem with a suggestion", () => {
     expect(problemsOf(() => withFile("a.toml", "[edge]\nlisen = 'x'\n[bakend]\nurl = 'x'"))).toEqual([
-      'edge.lisen (a.toml): unknown key (did you mean "edge.listen"?)',
-      'bakend.url (a.toml): unknown key (did you mean "backend.url"?)',
+      'edge.lisen (a.toml:2): unknown key (did you mean "edge.listen"?)',
+      'bakend.url (a.toml:4): unknown key (did you mean "backend.url"?)',
     ]);
     expect(problemsOf(() => load({ env: { SALLYPORT_LOG_LEVL: "info" } }))).toEqual([
       'SALLYPORT_LOG_LEVL: unknown variable (did you mean "SALLYPORT_LOG_LEVEL"?)',
@@ -179,7 +179,7 @@ describe("problems", () => {
     expect(problems).toHaveLength(11);
     expect(problems.join("\n")).not.toContain("hunter2");
     expect(problems).toContain(
-      "keys.current (a.toml): got a value that is not shown, expected base64 of the 32 bytes of a seed, as `sallyport keygen` prints it",
+      "keys.current (a.toml:2): got a value that is not shown, expected base64 of the 32 bytes of a seed, as `sallyport keygen` prints it",
     );
   });
 
@@ -205,8 +205,8 @@ describe("problems", () => {
     ]);
     expect(problemsOf(() => withFile("x.ini", ""))).toEqual(["x.ini: expected a name that ends in .toml, .yaml, .yml, .json"]);
     expect(problemsOf(() => withFile("x.yaml", "- a"))).toEqual(["x.yaml: got a list, expected a table of settings"]);
-    expect(problemsOf(() => withFile("x.yaml", "edge: 5"))).toEqual(["edge (x.yaml): got 5, expected a table"]);
-    expect(problemsOf(() => withFile("x.json", '{"__proto__":{"a":1}}'))).toEqual(["__proto__.a (x.json): unknown key"]);
+    expect(problemsOf(() => withFile("x.yaml", "edge: 5"))).toEqual(["edge (x.yaml:1): got 5, expected a table"]);
+    expect(problemsOf(() => withFile("x.json", '{"__proto__":{"a":1}}'))).toEqual(["__proto__.a (x.json:1): unknown key"]);
     expect(problemsOf(() => withFile("x.yaml", ""))).toEqual([]);
   });
 

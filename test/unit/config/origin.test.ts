@@ -77,7 +77,7 @@ describe("another spelling is refused with advice", () => {
     ["", "write scheme, host"],
   ])("%s", (raw, instead) => {
     const decoded = origin.decode(raw);
-    const [problem = ""] = decoded.ok ? [] : decoded.problems;
+    const problem = decoded.ok ? "" : (decoded.problems[0]?.text ?? "");
     expect(problem).toContain(`; ${instead}`);
     expect(problem).not.toContain("hunter2");
     const [, written] = /write "([^"]+)"$/.exec(problem) ?? [];

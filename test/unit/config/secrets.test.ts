@@ -135,5 +135,5 @@ test("the system's error about an unreadable file does not quote a secret in pla
 
 test("a key with terminal escapes is not shown", () => {
   const [problem] = problemsOf("a.json", '{"\\u202e\\u001b[2J": 1}');
-  expect(problem).toBe("(a name that is not shown) (a.json): unknown key");
+  expect(problem).toBe("(a name that is not shown) (a.json:1): unknown key");
 });

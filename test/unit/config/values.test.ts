@@ -134,7 +134,7 @@ describe("routes", () => {
   test("a message type with two routes is refused by name", () => {
     expect(routes.decode([route, route])).toEqual({
       ok: false,
-      problems: ['item 1: message_type: got "chat.send" a second time, expected each once'],
+      problems: [{ at: [1, "message_type"], text: 'got "chat.send" a second time, expected each once' }],
     });
   });
 });

@@ -4,12 +4,8 @@ import { type ConnectionBound, type ConnectionMaxima, type NetworkMember, select
 
 /** State of a descriptor that is not inspected yet or is not a socket. */
 const UNKNOWN = 0;
-/** State of a socket that is not a connection of the edge. */
-const OTHER = 1;
-/** State of a connection of the edge. */
-const EDGE = 2;
-/** State of a connection of the edge that was shut down but is not closed yet. */
-const SHUT_DOWN = 3;
+/** State of a socket. */
+const KNOWN = 1;
 
 interface Connection extends NetworkMember {
   readonly fd: number;
@@ -49,6 +45,8 @@ export class EdgeConnections {
   /** The open connections of the edge by fd. The oldest connection is the first. */
   readonly #open = new Map<number, Connection>();
   readonly #perNetwork = new NetworkCounter();
+  /** The fds of connections that were shut down and that the runtime may not have closed yet. */
+  readonly #shutDownFds = new Set<number>();
   /** The fd at which the next call of `scanNext` continues. */
   #next = 0;
   /** The current pass of `scanNext` inspects only fds below this number. */
@@ -58,6 +56,7 @@ export class EdgeConnections {
   /** Every socket that the current pass has found has an fd below this number. */
   #topOfPass = 0;
   #passes = 0;
+  #changes = 0;
 
   constructor(fdTable: FdTable, networkOf: NetworkOf) {
     this.#fdTable = fdTable;
@@ -66,6 +65,11 @@ export class EdgeConnections {
 
   get size(): number {
     return this.#open.size;
+  }
+
+  /** Number of opened and closed connections that were found so far. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /**
@@ -77,10 +81,10 @@ export class EdgeConnections {
   scanNew(): void {
     const end = this.#fdTable.lowestFree() ?? this.#fdTable.end();
     this.#grow(end);
-    for (let fd = 0; fd < end; fd++) {
-      const state = this.#states[fd];
-      if (state === UNKNOWN || state === SHUT_DOWN) this.#inspect(fd);
-    }
+    for (const fd of this.#shutDownFds) this.#inspect(fd);
+    // `indexOf` is a hundred times faster than a loop over the states.
+    const nextUnknown = (from: number) => this.#states.indexOf(UNKNOWN, from);
+    for (let fd = nextUnknown(0); fd >= 0 && fd < end; fd = nextUnknown(fd + 1)) this.#inspect(fd);
     for (let fd = Math.max(end, this.#top), gap = 0; gap < GAP_MAX; fd++) gap = this.#inspect(fd) ? 0 : gap + 1;
   }
 
@@ -137,7 +141,8 @@ export class EdgeConnections {
     if (this.#open.get(fd) !== connection || !this.#fdTable.isAccepted(fd)) return false;
     this.#fdTable.shutDown(fd);
     this.#forget(fd);
-    this.#states[fd] = SHUT_DOWN;
+    this.#states[fd] = KNOWN;
+    this.#shutDownFds.add(fd);
     return true;
   }
 
@@ -165,8 +170,10 @@ export class EdgeConnections {
 
   #forget(fd: number): void {
     if (fd < this.#states.length) this.#states[fd] = UNKNOWN;
+    this.#shutDownFds.delete(fd);
     const connection = this.#open.get(fd);
     if (connection === undefined) return;
+    this.#changes++;
     this.#open.delete(fd);
     if (connection.network !== undefined) this.#perNetwork.remove(connection.network);
   }
@@ -176,8 +183,9 @@ export class EdgeConnections {
     this.#grow(fd + 1);
     this.#identities.set(identity, fd * IDENTITY_WORDS);
     const isEdge = this.#fdTable.readPeer(fd) && this.#fdTable.isAccepted(fd);
-    this.#states[fd] = isEdge ? EDGE : OTHER;
+    this.#states[fd] = KNOWN;
     if (!isEdge) return;
+    this.#changes++;
     const network = this.#networkOf(peer.address);
     this.#open.set(fd, { fd, network });
     if (network !== undefined) this.#perNetwork.add(network);

@@ -39,3 +39,22 @@ test("in a small process, every fifth sweep inspects all descriptors", () => {
   // Ten passes, and each sweep inspects 16 descriptors beyond the last one.
   expect(Math.floor((state.inspections - before) / 100)).toBe(10 + (50 * 16) / 100);
 });
+
+test("while no connection opens or closes, a sweep inspects few descriptors; each change makes later sweeps inspect more", () => {
+  const { files, state, sweepOnce } = sweepWith({});
+  for (let n = 0; n < 5000; n++) files.push(from(n, 1));
+  const inspectionsOf = (sweeps: number) => {
+    const before = state.inspections;
+    for (let n = 0; n < sweeps; n++) sweepOnce();
+    return state.inspections - before;
+  };
+  // The sweeps find 5000 connections. At first, they inspect 512 descriptors each.
+  expect(inspectionsOf(10)).toBeGreaterThan(5000 + 10 * 512);
+  inspectionsOf(40);
+  const atRest = inspectionsOf(10);
+  expect(atRest).toBeLessThan(10 * 100);
+  files.splice(100, 1, from(7, 7));
+  let sweeps = 0;
+  for (let seen = atRest / 10; seen <= atRest / 10; sweeps++) seen = inspectionsOf(1);
+  expect(sweeps).toBeLessThanOrEqual(5000 / 64 + 1);
+});

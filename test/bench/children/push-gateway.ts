@@ -1,6 +1,7 @@
 /**
  * The gateway of the push benchmarks. Its tables have room for the streams and little more, because their memory counts as memory of the
- * streams. Heartbeats are rare, so that they do not disturb the measurement.
+ * streams. Heartbeats are rare, so that they do not disturb the measurement. On a busy machine, a round can take longer than the default
+ * of connections.stall_ms, which would reset the stream of the slow reader.
  */
 import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
@@ -15,6 +16,8 @@ interface Parameters {
   readonly streams: number;
 }
 
+const RARE = ["streams.heartbeat_ms=100000", "connections.stall_ms=600000"];
+
 const { backendUrl, pushUrl, listener, streams } = parameters<Parameters>();
 const roomy = ["ip", "session", "user", "failures"].flatMap((name) => [`budgets.${name}.rate`, `budgets.${name}.burst`]);
 const limits = [
@@ -22,7 +25,7 @@ const limits = [
   "connections.per_network_max",
 ];
 const tables = ["replay", "buckets"].map((name) => `${name}.entries_max=${streams + 1000}`);
-const settings = [...[...roomy, ...limits].map((key) => `${key}=1000000`), ...tables, "streams.heartbeat_ms=100000"];
+const settings = [...[...roomy, ...limits].map((key) => `${key}=1000000`), ...tables, ...RARE];
 const anyPort = { host: "127.0.0.1", port: 0 };
 const config = loadConfig({
   argv: settings.flatMap((setting) => ["--set", setting]),

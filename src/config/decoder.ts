@@ -1,3 +1,4 @@
+import { type JsonSchema, orNull } from "./json-schema.ts";
 import { parseJson } from "./parse-yaml.ts";
 import { ParseError } from "./parsed-text.ts";
 import { redactedValue } from "./problem.ts";
@@ -29,6 +30,10 @@ export interface Decoder<T> {
   decode(raw: unknown): Decoded<T>;
   /** Converts the text of an environment variable or a flag to a raw value. Throws `ParseError`. */
   fromText(text: string): unknown;
+  /** The raw values as a JSON Schema, for editors. It accepts each value that `decode` accepts, and perhaps more. */
+  readonly schema: JsonSchema;
+  /** True if the decoder accepts an absent value. */
+  readonly isOptional?: boolean;
 }
 
 export interface DecoderOptions {
@@ -37,17 +42,20 @@ export interface DecoderOptions {
   readonly show?: (raw: unknown) => string;
   /** Returns advice that is appended to the problem. The advice must not quote a value that may be a secret. */
   readonly hint?: (raw: unknown) => string | undefined;
+  /** See `Decoder.schema`. Default: a schema that accepts every value. */
+  readonly schema?: JsonSchema;
 }
 
 /** Creates a decoder. `read` returns the checked value, or `undefined` if it rejects the raw value. */
 export function decoder<T>(
   expected: string,
   read: (raw: unknown) => T | undefined,
-  { fromText = (text) => text, show = redactedValue, hint }: DecoderOptions = {},
+  { fromText = (text) => text, show = redactedValue, hint, schema = {} }: DecoderOptions = {},
 ): Decoder<T> {
   return {
     expected,
     fromText,
+    schema,
     decode(raw) {
       const value = read(raw);
       if (value !== undefined) return { ok: true, value };
@@ -61,6 +69,8 @@ export function decoder<T>(
 export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
   return {
     expected: inner.expected,
+    schema: orNull(inner.schema),
+    isOptional: true,
     fromText: (text) => (text === "" ? undefined : inner.fromText(text)),
     decode: (raw) => (raw === undefined || raw === null ? { ok: true, value: undefined } : inner.decode(raw)),
   };
@@ -70,6 +80,7 @@ export function optional<T>(inner: Decoder<T>): Decoder<T | undefined> {
 export function hidden<T>(inner: Decoder<T>): Decoder<T> {
   return {
     ...inner,
+    schema: { ...inner.schema, writeOnly: true },
     decode(raw) {
       const decoded = inner.decode(raw);
       return decoded.ok ? decoded : rejected(`got a value that is not shown, expected ${inner.expected}`);
@@ -93,6 +104,7 @@ export function list<T>(item: Decoder<T>, options: ListOptions): Decoder<readonl
   const expected = `a list of ${plural} (${itemsMin === 0 ? "at most" : `${itemsMin} to`} ${itemsMax})`;
   return {
     expected,
+    schema: { type: "array", items: item.schema, minItems: itemsMin, maxItems: itemsMax, uniqueItems: areDistinct },
     fromText: (text) => (text.trimStart().startsWith("[") ? fromJson(text) : splitAtCommas(text)),
     decode(raw) {
       if (!Array.isArray(raw) || raw.length < itemsMin || raw.length > itemsMax) {
@@ -120,6 +132,7 @@ export function record<T extends Readonly<Record<string, unknown>>>(
   const names = Object.keys(fields);
   return {
     expected,
+    schema: recordSchema(fields),
     fromText: fromJson,
     decode(raw) {
       if (!isObject(raw)) return rejected(`got ${redactedValue(raw)}, expected ${expected}`);
@@ -135,6 +148,16 @@ export function record<T extends Readonly<Record<string, unknown>>>(
       // The cast is safe: each field of T was decoded by its own decoder.
       return problems.length > 0 ? { ok: false, problems } : { ok: true, value: value as T };
     },
+  };
+}
+
+function recordSchema(fields: Readonly<Record<string, Decoder<unknown>>>): JsonSchema {
+  const entries = Object.entries(fields);
+  return {
+    type: "object",
+    properties: Object.fromEntries(entries.map(([name, { expected, schema }]) => [name, { description: expected, ...schema }])),
+    required: entries.filter(([, { isOptional }]) => isOptional !== true).map(([name]) => name),
+    additionalProperties: false,
   };
 }
 

@@ -13,7 +13,10 @@ const APP_SHELL = /^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*|\.)
 export const origin: Decoder<string> = decoder(
   'an origin such as "https://app.example" or "capacitor://localhost", without a path, or "*"',
   (raw) => (typeof raw === "string" && isOrigin(raw) ? raw : undefined),
-  { hint: (raw) => (typeof raw === "string" ? adviceFor(raw) : undefined) },
+  {
+    hint: (raw) => (typeof raw === "string" ? adviceFor(raw) : undefined),
+    schema: { type: "string", pattern: "^(\\*|[a-z][a-z0-9+.-]*://[^/?#@]*)$" },
+  },
 );
 
 function isOrigin(raw: string): boolean {

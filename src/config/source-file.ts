@@ -60,6 +60,8 @@ function flatten(root: unknown, origin: string, lines: LineIndex): SourceValues 
   const problems: string[] = [];
   const walk = (table: Readonly<Record<string, unknown>>, path: readonly string[]) => {
     for (const [name, raw] of Object.entries(table)) {
+      // Editors look for their schema under this name.
+      if (name === "$schema" && path.length === 0) continue;
       const names = [...path, name];
       const key = names.join(".");
       const lineOf = (at: ValuePath) => lines.lineOf([...names, ...at]);

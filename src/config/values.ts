@@ -19,7 +19,11 @@ export function int(unit: string, min: number, max: number): Decoder<number> {
   return decoder(
     `an integer from ${min} to ${max} (${unit})`,
     (raw) => (typeof raw === "number" && Number.isSafeInteger(raw) && raw >= min && raw <= max ? raw : undefined),
-    { fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text), show: shownNumber },
+    {
+      fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text),
+      show: shownNumber,
+      schema: { type: "integer", minimum: min, maximum: max, "x-unit": unit },
+    },
   );
 }
 
@@ -28,18 +32,24 @@ export function positive(unit: string, max: number): Decoder<number> {
   return decoder(
     `a number above 0, at most ${max} (${unit})`,
     (raw) => (typeof raw === "number" && raw > 0 && raw <= max ? raw : undefined),
-    { fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text), show: shownNumber },
+    {
+      fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text),
+      show: shownNumber,
+      schema: { type: "number", exclusiveMinimum: 0, maximum: max, "x-unit": unit },
+    },
   );
 }
 
 /** Decodes a boolean. In a variable or a flag, it is the text "true" or "false". */
 export const boolean: Decoder<boolean> = decoder("true or false", (raw) => (typeof raw === "boolean" ? raw : undefined), {
   fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
+  schema: { type: "boolean" },
 });
 
 export function choice<const T extends string>(...choices: readonly T[]): Decoder<T> {
   const hint = (raw: unknown) => (typeof raw === "string" ? suggestChoice(raw, choices) : undefined);
-  return decoder(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw), { hint });
+  const schema = { enum: choices };
+  return decoder(`one of ${choices.join(", ")}`, (raw) => choices.find((each) => each === raw), { hint, schema });
 }
 
 function suggestChoice(raw: string, choices: readonly string[]): string | undefined {
@@ -49,7 +59,8 @@ function suggestChoice(raw: string, choices: readonly string[]): string | undefi
 
 /** Creates a decoder for a text that matches `pattern`. */
 export function text(expected: string, pattern: RegExp): Decoder<string> {
-  return decoder(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined));
+  const schema = { type: "string", pattern: pattern.source };
+  return decoder(expected, (raw) => (typeof raw === "string" && pattern.test(raw) ? raw : undefined), { schema });
 }
 
 /**
@@ -62,6 +73,7 @@ export const filePath: Decoder<string> = decoder(
   (raw) => (typeof raw === "string" && isPath(raw) ? raw : undefined),
   {
     hint: (raw) => (typeof raw === "string" && raw !== "" ? "the file's path, not its content" : undefined),
+    schema: { type: "string", minLength: 1, maxLength: 4096 },
   },
 );
 
@@ -75,8 +87,10 @@ function isPath(raw: string): boolean {
   return /^\P{Cc}{1,4096}$/u.test(raw) && !/^-----BEGIN|:\/\//.test(raw) && !SEED.test(raw);
 }
 
-export const httpUrl: Decoder<string> = decoder("an http:// or https:// URL without user, query and fragment", (raw) =>
-  typeof raw === "string" ? readHttpUrl(raw) : undefined,
+export const httpUrl: Decoder<string> = decoder(
+  "an http:// or https:// URL without user, query and fragment",
+  (raw) => (typeof raw === "string" ? readHttpUrl(raw) : undefined),
+  { schema: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@]+$" } },
 );
 
 function readHttpUrl(raw: string): string | undefined {
@@ -96,12 +110,16 @@ const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/
 export const redisUrl: Decoder<string> = decoder(
   "a URL such as redis://user:password@host:6379/0, rediss://… for TLS, or redis+unix:///path/to/socket",
   (raw) => (typeof raw === "string" && REDIS_URL.test(raw) && URL.canParse(raw) ? raw : undefined),
+  { schema: { type: "string", pattern: REDIS_URL.source } },
 );
 
 export const listen: Decoder<ListenAddress> = decoder(
   '"host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
   (raw) => (typeof raw === "string" ? readListen(raw) : undefined),
-  { hint: (raw) => (typeof raw === "string" && portOf(raw) > PORT_MAX ? `the port is above ${PORT_MAX}` : undefined) },
+  {
+    hint: (raw) => (typeof raw === "string" && portOf(raw) > PORT_MAX ? `the port is above ${PORT_MAX}` : undefined),
+    schema: { type: "string", pattern: "^(\\[[^\\]]+\\]|[^:\\[\\]]+):\\d{1,5}$" },
+  },
 );
 
 const PORT_MAX = 65_535;
@@ -125,6 +143,7 @@ function readListen(raw: string): ListenAddress | undefined {
 export const hostName: Decoder<string> = decoder(
   'a host name such as "admin.internal", without scheme, port and wildcard',
   (raw) => (typeof raw === "string" && isHost(raw) && isIP(raw) === 0 ? raw : undefined),
+  { schema: { type: "string", pattern: HOST_NAME.source } },
 );
 
 /**
@@ -136,8 +155,10 @@ function isHost(host: string): boolean {
 }
 
 /** Decodes an IP address, or a range of addresses in CIDR notation. */
-export const cidr: Decoder<string> = decoder('an address or a range such as "10.0.0.0/8" or "fd00::/8"', (raw) =>
-  typeof raw === "string" && isCidr(raw) ? raw : undefined,
+export const cidr: Decoder<string> = decoder(
+  'an address or a range such as "10.0.0.0/8" or "fd00::/8"',
+  (raw) => (typeof raw === "string" && isCidr(raw) ? raw : undefined),
+  { schema: { type: "string", pattern: "^[0-9A-Fa-f:.]+(/\\d{1,3})?$" } },
 );
 
 /** Whether `parseIpBlock` accepts the text. At start, the gateway parses the setting with `parseIpBlock`. */

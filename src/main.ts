@@ -25,12 +25,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "--version": () => import("./cli/version.ts"),
 };
 
-/**
- * The commands of the client, and `health`. They do not load the gateway. SIGHUP ends them, because they have nothing to
- * reload.
- */
+/** The commands of the client, `health` and `config`. SIGHUP ends them, because they have nothing to reload. */
 const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
   health: () => import("./cli/health.ts"),
+  config: () => import("./cli/config.ts"),
   login: () => import("./cli/login.ts"),
   call: () => import("./cli/call.ts"),
   listen: () => import("./cli/listen.ts"),
@@ -46,6 +44,7 @@ const USAGE = `usage: sallyport <command> [OPTION …]
   demo        run a demonstration with two clients, in a few seconds
   keygen      generate a signing key
   health      check that a gateway is alive, or ready
+  config      check, print or describe the configuration
   version     print the versions of Sallyport and Bun
 
 The client of a gateway:

@@ -112,7 +112,8 @@ function tlsPaths(config: Config) {
   return { certificate, key, clientCa: config["tls.client_ca_file"] };
 }
 
-function readIdentity(config: Config, clock: Clock): CheckedTls | undefined {
+/** Reads the TLS files. Returns `undefined` if TLS is off. Throws `TlsFilesError`. */
+export function readIdentity(config: Config, clock: Clock): CheckedTls | undefined {
   const paths = tlsPaths(config);
   return paths && readTlsFiles(paths, clock.now());
 }

@@ -14,17 +14,34 @@ const SECRET_FILES = [
 const OTHERS = 0o006;
 const GROUP = 0o060;
 
+/** A secret file whose permissions allow access by its group or by other users. */
+export interface OpenFile {
+  readonly setting: string;
+  /** The path, or a neutral text if the path may be a secret. */
+  readonly file: string;
+  /** The permission bits, such as `0644`. */
+  readonly mode: string;
+  readonly accessibleTo: "its group" | "everybody";
+}
+
 /**
- * Logs a warning for each secret file whose permissions allow access by its group or by other users. `configFile` is the path
- * of the configuration file. It is `undefined` if that file contains no secrets.
+ * Returns the secret files that others can access. `configFile` is the path of the configuration file. It is `undefined` if
+ * that file contains no secrets.
  */
-export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
+export function openSecretFiles(config: Config, configFile: string | undefined): readonly OpenFile[] {
   const files = SECRET_FILES.map((setting) => ({ setting, path: config[setting] }));
-  for (const { setting, path } of [...files, { setting: "--config", path: configFile }]) {
+  return [...files, { setting: "--config", path: configFile }].flatMap(({ setting, path }) => {
     const mode = path === undefined ? 0 : modeOf(path);
-    if ((mode & (OTHERS | GROUP)) === 0) continue;
-    const message = (mode & OTHERS) === 0 ? "secret file accessible to its group" : "secret file accessible to everybody";
-    log.warn(message, { setting, file: pathShown(path ?? ""), mode: mode.toString(8).padStart(4, "0"), expected: "0600" });
+    if (path === undefined || (mode & (OTHERS | GROUP)) === 0) return [];
+    const accessibleTo = (mode & OTHERS) === 0 ? "its group" : "everybody";
+    return [{ setting, file: pathShown(path), mode: mode.toString(8).padStart(4, "0"), accessibleTo }];
+  });
+}
+
+/** Logs a warning for each secret file that others can access. See `openSecretFiles`. */
+export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
+  for (const { setting, file, mode, accessibleTo } of openSecretFiles(config, configFile)) {
+    log.warn(`secret file accessible to ${accessibleTo}`, { setting, file, mode, expected: "0600" });
   }
 }
 

@@ -6,6 +6,7 @@ import { localUrl } from "../core/listen.ts";
 import { parseDuration } from "./arguments/duration.ts";
 import { helpOf } from "./arguments/help.ts";
 import { type Arguments, parseArguments } from "./arguments/parse.ts";
+import { settingsOf } from "./arguments/settings.ts";
 import { UsageError } from "./arguments/usage-error.ts";
 import { EXIT } from "./exit-code.ts";
 import { reportFailure } from "./failure.ts";
@@ -55,10 +56,6 @@ function checkedUrl(parsed: Arguments): URL {
     throw new UsageError("--url must be a URL without a path, such as http://127.0.0.1:8082");
   if (url.username !== "" || url.password !== "") throw new UsageError("--url must not contain a user or a password");
   return new URL(path, url);
-}
-
-function settingsOf(parsed: Arguments): string[] {
-  return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
 }
 
 /** If the gateway is alive or ready, prints its status and returns `undefined`. Otherwise, returns the problem. */

@@ -5,6 +5,7 @@ import { SERVE_RULES } from "../config/rules.ts";
 import type { Log } from "../core/telemetry.ts";
 import { reportFailure } from "./failure.ts";
 import { playgroundEndpoints } from "./playground.ts";
+import { SERVE_DEFAULTS } from "./serve-defaults.ts";
 import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
 
@@ -35,9 +36,6 @@ function start(options: GatewayOptions & { readonly log: Log }): Promise<Gateway
   options.log.warn("more than one worker requires Linux", { workers: 1 });
   return startGateway(options);
 }
-
-/** These delays give a load balancer time to send clients elsewhere. `sallyport dev` stops without them. */
-export const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
 
 /** `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
 export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {

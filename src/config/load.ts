@@ -28,8 +28,8 @@ export interface ConfigSources {
 /** A configuration with the problems of its sources. It may be used only if there are no problems. */
 export interface Resolution {
   readonly config: Config;
-  /** Where each setting is set, such as `gateway.toml:12`. Settings with their default are missing. */
-  readonly origins: ReadonlyMap<ConfigKey, string>;
+  /** The source of each setting whose value takes effect. Settings with their default are missing. */
+  readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
   readonly problems: readonly string[];
 }
 
@@ -69,35 +69,35 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
     // A source that could not be read may contain the settings that a rule would report as missing.
     ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, decoded, rules)),
   ];
-  return { config, origins: decoded.origins, problems };
+  return { config, settings: decoded.settings, problems };
 }
 
 interface DecodedValues {
   readonly values: ReadonlyMap<ConfigKey, unknown>;
-  /** Where the value of each setting comes from. */
-  readonly origins: ReadonlyMap<ConfigKey, string>;
+  /** The source of each value. */
+  readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
   /** The settings with at least one rejected value. */
   readonly failed: ReadonlySet<ConfigKey>;
   readonly problems: readonly string[];
 }
 
-function decode(settings: readonly RawSetting[]): DecodedValues {
+function decode(all: readonly RawSetting[]): DecodedValues {
   const values = new Map<ConfigKey, unknown>();
-  const origins = new Map<ConfigKey, string>();
+  const settings = new Map<ConfigKey, RawSetting>();
   const failed = new Set<ConfigKey>();
   const problems: string[] = [];
-  for (const setting of settings) {
-    const { key, raw } = setting;
-    const decoded = SCHEMA[key].decoder.decode(raw);
+  for (const setting of all) {
+    const { key } = setting;
+    const decoded = SCHEMA[key].decoder.decode(setting.raw);
     if (decoded.ok) {
       values.set(key, decoded.value);
-      origins.set(key, originOf(setting));
+      settings.set(key, setting);
       continue;
     }
     failed.add(key);
     problems.push(...decoded.problems.map(({ at, text }) => `${keyShown(key, at)} (${originOf(setting, at)}): ${text}`));
   }
-  return { values, origins, failed, problems };
+  return { values, settings, failed, problems };
 }
 
 function resolve(overrides: Partial<Config>, values: ReadonlyMap<ConfigKey, unknown>): Config {

@@ -8,6 +8,7 @@ import {
 import { ConfigError } from "./problem.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
+import { originOf, type RawSetting } from "./source.ts";
 
 /** A constraint between settings, or a setting that a command requires. */
 export interface Rule {
@@ -121,31 +122,35 @@ export const SERVE_RULES: readonly Rule[] = [
 interface RuleInput {
   /** The settings with a rejected value. A rule about one of them is skipped. */
   readonly failed: ReadonlySet<ConfigKey>;
-  /** Where each setting is set. */
-  readonly origins: ReadonlyMap<ConfigKey, string>;
+  /** The source of each setting. */
+  readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
 }
 
-const NO_INPUT: RuleInput = { failed: new Set(), origins: new Map() };
+const NO_INPUT: RuleInput = { failed: new Set(), settings: new Map() };
 
 /** Returns the violations of all rules, each with the places where its settings are set. */
 export function ruleViolations(
   config: Config,
-  { failed, origins }: RuleInput = NO_INPUT,
+  { failed, settings }: RuleInput = NO_INPUT,
   commandRules: readonly Rule[] = [],
 ): readonly string[] {
   return [...RULES, ...commandRules]
     .filter((rule) => !rule.keys.some((key) => failed.has(key)))
     .flatMap((rule) => {
       const violation = rule.violation(config);
-      return violation === undefined ? [] : [violation + placesOf(rule.keys, config, origins)];
+      return violation === undefined ? [] : [violation + placesOf(rule.keys, config, settings)];
     });
 }
 
 /** Returns, for example, ` (edge.listen: gateway.toml:3; admin.listen: default)`. */
-function placesOf(keys: readonly ConfigKey[], config: Config, origins: ReadonlyMap<ConfigKey, string>): string {
-  if (!keys.some((key) => origins.has(key) && config[key] !== undefined)) return "";
-  const set = keys.filter((key) => config[key] !== undefined);
-  return ` (${set.map((key) => `${key}: ${origins.get(key) ?? "default"}`).join("; ")})`;
+function placesOf(keys: readonly ConfigKey[], config: Config, settings: RuleInput["settings"]): string {
+  const used = keys.filter((key) => config[key] !== undefined);
+  if (!used.some((key) => settings.has(key))) return "";
+  const places = used.map((key) => {
+    const setting = settings.get(key);
+    return `${key}: ${setting === undefined ? "default" : originOf(setting)}`;
+  });
+  return ` (${places.join("; ")})`;
 }
 
 /** A configuration with the URLs of a backend. `serve` requires the URLs; `dev` and `demo` set them. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SERVE_DEFAULTS } from "../../src/cli/serve.ts";
+import { SERVE_DEFAULTS } from "../../src/cli/serve-defaults.ts";
 import { CONFIG_KEYS, SCHEMA, variableOf } from "../../src/config/schema.ts";
 
 /** The systemd unit that operators copy. */

@@ -1,5 +1,6 @@
 import type { CommandSpec, OptionSpec } from "../arguments/spec.ts";
 import { SETTINGS } from "./common.ts";
+import { CONFIG } from "./config.ts";
 import { HEALTH } from "./health.ts";
 
 /** The options of the gateway's own commands, for completion. Their parsers are in `config/source-flags.ts` and `keygen.ts`. */
@@ -12,5 +13,6 @@ export const GATEWAY_COMMANDS: readonly CommandSpec[] = [
   { name: "demo", summary: "run a demonstration with two clients", positionals: [], options: SETTINGS },
   { name: "keygen", summary: "generate a signing key", positionals: [], options: [OUT] },
   HEALTH,
+  CONFIG,
   { name: "version", summary: "print the versions of Sallyport and Bun", positionals: [], options: [] },
 ];

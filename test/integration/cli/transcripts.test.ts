@@ -36,7 +36,7 @@ function loggedIn({ shell }: Transcript, email: string): Promise<string> {
 scene("help", async (transcript) => {
   await transcript.run("sallyport");
   await transcript.run("sallyport help");
-  for (const command of ["login", "call", "listen", "whoami", "logout", "completion"]) {
+  for (const command of ["login", "call", "listen", "whoami", "logout", "completion", "config"]) {
     await transcript.run(`sallyport ${command} --help`);
   }
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { resolveConfig } from "../../../src/config/load.ts";
+import { originOf } from "../../../src/config/source.ts";
 
 /** A problem names the line of the wrong value, so that nobody searches a long file for it. */
 
@@ -102,12 +103,12 @@ test("a violated rule names where each of its settings is set", () => {
 });
 
 test("the origin of a setting is the last source that sets it", () => {
-  const { origins } = resolveConfig({
+  const { settings } = resolveConfig({
     env: { SALLYPORT_LOG_LEVEL: "warn" },
     argv: ["--config", "a.toml", "--set", "log.format=pretty"],
     readFile: () => '[log]\nlevel = "error"\n[cors]\n\nmax_age_seconds = 1',
   });
-  expect([...origins].toSorted()).toEqual([
+  expect([...settings].map(([key, setting]) => [key, originOf(setting)]).toSorted()).toEqual([
     ["cors.max_age_seconds", "a.toml:5"],
     ["log.format", "flag --set"],
     ["log.level", "variable SALLYPORT_LOG_LEVEL"],

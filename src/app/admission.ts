@@ -35,7 +35,7 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
   };
   const common = { budgets, onShadowRefusal, clock };
   const { sessions, replay, replayCoverageStartMs, answers, buckets, unverifiedBuckets, verifiedPeers } = stores;
-  const failures = { ...common, unverifiedBuckets, verifiedPeers, failurePermits: new FailurePermits() };
+  const failures = { ...common, unverifiedBuckets, verifiedPeers, failurePermits: new FailurePermits(stores.heldPermits) };
   const guard: PeerGuard<Peer> = {
     check: (peer, cost) => checkPeer(peer, cost, failures),
     charge: (peer, cost) => chargePeer(peer, cost, failures),

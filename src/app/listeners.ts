@@ -35,14 +35,19 @@ export interface PublicListeners {
  */
 export async function openPublicListeners(
   config: Config,
-  parts: Omit<EdgeParts, "listen" | "tls" | "limits"> & TlsExpiryParts,
+  parts: Omit<EdgeParts, "listen" | "tls" | "limits"> & TlsExpiryParts & Pick<ConnectionLimits, "counts">,
 ): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
   const checked = readIdentity(config, parts.clock);
   const tls = checked?.identity;
   const report = new ShedReport(parts);
   undo.defer(() => report.stop());
-  const limits = { ...limitsOf(config, new FdBudget(filesForConnections(parts.log))), onShed: report.shed };
+  const limits = {
+    ...limitsOf(config),
+    fds: new FdBudget(filesForConnections(parts.log)),
+    counts: parts.counts,
+    onShed: report.shed,
+  };
   const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
   const onePort = config["edge.grpc"] === "same-port";
   const edge = onePort ? await openMuxListener(edgeParts) : openEdge(edgeParts);
@@ -77,9 +82,8 @@ export function boundUrl({ url, bound }: Listener): string {
   return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
 
-function limitsOf(config: Config, fds: FdBudget): Omit<ConnectionLimits, "onShed"> {
+function limitsOf(config: Config): Omit<ConnectionLimits, "counts" | "fds" | "onShed"> {
   return {
-    fds,
     totalMax: config["connections.total_max"],
     perNetworkMax: config["connections.per_network_max"],
     firstBytesTimeoutMs: config["connections.opening_ms"],

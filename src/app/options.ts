@@ -1,6 +1,7 @@
 import type { Config } from "../config/schema.ts";
 import type { AnswerBounds } from "../core/answers.ts";
 import type { DeviceKeyAlgorithm, VerifyingKey } from "../core/keys.ts";
+import { CONNECTION_ENTRIES_MAX } from "../core/limits.ts";
 import { deviceKey, isStrictDeviceKey } from "../crypto/device-key.ts";
 import type { HubSettings } from "../hub/open.ts";
 import type { PublicRoute } from "../service/public/public-call.ts";
@@ -8,6 +9,9 @@ import { checkConfirmCode, checkSendCode } from "../service/public/public-schema
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
 import type { StopSettings } from "./stop.ts";
+
+/** Room for the totals of the listeners, and for connections of the edge that are not closed yet although they exceed a limit. */
+const SPARE_CONNECTION_ENTRIES = 4096;
 
 /**
  * The functions of this file convert the configuration to the options of the parts of the gateway. Only the code in `src/app`
@@ -51,6 +55,7 @@ export function storeSettings(config: Config): StoreSettings {
     bucketEntriesMax: config["buckets.entries_max"],
     exemptBucketEntriesMax: exemptBucketEntriesMax(config),
     answers: answerBounds(config),
+    connectionEntriesMax: connectionEntriesMax(config),
     sessionCache: {
       ttlMs: config["session_cache.ttl_ms"],
       unknownTtlMs: config["session_cache.unknown_ttl_ms"],
@@ -68,6 +73,11 @@ export function storeSettings(config: Config): StoreSettings {
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];
+}
+
+/** Returns the maximum number of pairs of a network and a process with connections: one for each connection of both listeners. */
+function connectionEntriesMax(config: Config): number {
+  return Math.min(2 * config["connections.total_max"] + SPARE_CONNECTION_ENTRIES, CONNECTION_ENTRIES_MAX);
 }
 
 function redisSettings(config: Config): RedisSettings {

@@ -71,6 +71,7 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
       },
       ...{ jwks: keys.jwks, more: parts.endpoints, log, metrics, clock },
     }),
+    counts: stores.heldConnections,
     cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
     ...{ log, metrics, clock },
   });

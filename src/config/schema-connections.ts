@@ -18,12 +18,12 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    `Maximum number of open connections of each public listener. At the maximum, the listener closes new connections. Exception: with \`edge.grpc = own-port\`, the edge accepts new connections at the maximum. On Linux, the edge then looks for the client addresses that have the most connections, and closes the newest connections of these addresses. On other systems, the edge has no maximum. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses.`,
+    `Maximum number of open connections of each public listener, of all workers together. At the maximum, the listener closes new connections. Exception: with \`edge.grpc = own-port\`, the edge accepts new connections at the maximum. On Linux, the edge then looks for the client addresses that have the most connections, and closes the newest connections of these addresses. On other systems, the edge has no maximum. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses.`,
   ),
   "connections.per_network_max": setting(
     count,
     2000,
-    `Maximum number of open connections from one client address to each public listener. An IPv6 /64 network counts as one address. At the maximum, the listener closes new connections from the address. ${LINUX_ONLY} Connections from trusted proxies are not limited. Exception: a connection with a PROXY header counts for the client address in the header. Raise the maximum if many devices share an address.`,
+    `Maximum number of open connections from one client address to each public listener, of all workers together. An IPv6 /64 network counts as one address. At the maximum, the listener closes new connections from the address. ${LINUX_ONLY} Connections from trusted proxies are not limited. Exception: a connection with a PROXY header counts for the client address in the header. Raise the maximum if many devices share an address.`,
   ),
   "connections.opening_ms": setting(
     ms(100),

@@ -96,3 +96,18 @@ export const CLOCK_JUMP_MS = 500;
  * request. The minimum covers clock steps that are too small to be reported.
  */
 export const FRESHNESS_MARGIN_MS_MIN = 2 * CLOCK_JUMP_MS;
+
+/**
+ * How long the failure permits of a killed worker stay held, in ms. Its requests were not charged, so its permits must not be free
+ * at once.
+ */
+export const PERMIT_LEASE_MS = 5000;
+
+/** Maximum number of failure buckets and processes for which permits are counted in a shared file. */
+export const PERMIT_ENTRIES_MAX = 65_536;
+
+/**
+ * Maximum number of networks and processes for which connections are counted in a shared file. Above `connections.total_max` of a
+ * million, connections are closed when the file has no room for another network.
+ */
+export const CONNECTION_ENTRIES_MAX = 2_000_000;

@@ -15,6 +15,9 @@ export type FailurePorts = Pick<
 /** The `scope` in RATE_LIMITED refusals of check 0. It is the same for the failure buckets of networks and of sessions. */
 const SCOPE = "failures";
 
+/** Retry delay of a refusal if there is no room to count the tokens that the request holds. */
+const NO_ROOM_RETRY_MS = 1000;
+
 /**
  * Refusals that are the fault of the gateway. They are not charged to the failure bucket of a recently verified session. So the
  * session is admitted as soon as the gateway has recovered.
@@ -103,25 +106,33 @@ async function chargeVerifiedNetwork(peer: Peer, cost: number, ports: FailurePor
  */
 async function acquirePermits(demand: BucketDemand, tokens: number, ports: FailurePorts): Promise<void> {
   const { unverifiedBuckets, failurePermits, budgets, clock } = ports;
+  const { key } = demand;
   if (demand.budget.shadow === true) {
     reportShadow(demand, ports);
-    failurePermits.acquire(demand.key, tokens);
+    failurePermits.acquire(key, tokens);
     return;
   }
   for (;;) {
+    // The request first holds its tokens, and then checks the bucket. In the other order, requests of two workers could both
+    // pass the check with the last token.
+    if (!failurePermits.acquire(key, tokens)) throw rateLimited({ refusedBy: demand.scope, retryAfterMs: NO_ROOM_RETRY_MS });
     const nowMs = clock.now();
-    const outcome = unverifiedBuckets.check(demand, nowMs, failurePermits.held(demand.key) + tokens);
-    if (outcome === true) break;
+    const outcome = unverifiedBuckets.check(demand, nowMs, failurePermits.held(key));
+    if (outcome === true) return;
+    failurePermits.giveBack(key, tokens);
     const areHeld = unverifiedBuckets.check(demand, nowMs, tokens) === true;
-    const release = areHeld ? failurePermits.nextRelease(demand.key, budgets.ip.burst) : undefined;
+    // Another worker has given its tokens back in the meantime.
+    if (areHeld && failurePermits.held(key) === 0) continue;
+    const release = areHeld ? failurePermits.nextRelease(key, budgets.ip.burst) : undefined;
     if (release === undefined) throw rateLimited(outcome);
     await release;
   }
-  failurePermits.acquire(demand.key, tokens);
 }
 
 function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
-  return refuse("RATE_LIMITED", { metadata: { scope: SCOPE }, retryAfterMs });
+  // The delay is infinite if the number of held tokens is unknown; see `HeldCounts.held`.
+  const delayMs = Number.isFinite(retryAfterMs) ? retryAfterMs : NO_ROOM_RETRY_MS;
+  return refuse("RATE_LIMITED", { metadata: { scope: SCOPE }, retryAfterMs: delayMs });
 }
 
 /**

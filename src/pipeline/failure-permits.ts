@@ -1,27 +1,34 @@
-/**
- * The permits of one failure bucket. `held` is the number of held tokens. Each function in `waiting` wakes one waiting request.
- */
-interface PermitQueue {
-  held: number;
-  readonly waiting: (() => void)[];
-}
+import type { HeldCounts } from "../core/held-counts.ts";
+
+/** Interval at which a waiting request checks for tokens that another process has released, in ms. */
+const POLL_MS = 10;
 
 /**
  * Counts, for each failure bucket, the tokens that requests hold while they are checked. Without this count, many concurrent
- * guesses would pass before the first guess is charged. A bucket uses memory only while requests hold its tokens.
+ * guesses would pass before the first guess is charged. The workers of a gateway share the counts.
  */
 export class FailurePermits {
-  readonly #queues = new Map<string, PermitQueue>();
+  readonly #counts: HeldCounts;
+  /** Functions that wake the waiting requests of this process, by bucket. */
+  readonly #waiting = new Map<string, (() => void)[]>();
+
+  constructor(counts: HeldCounts) {
+    this.#counts = counts;
+  }
 
   /** Returns the number of tokens of the bucket that requests hold. */
   held(bucket: string): number {
-    return this.#queues.get(bucket)?.held ?? 0;
+    return this.#counts.held(bucket);
   }
 
-  acquire(bucket: string, tokens: number): void {
-    const queue = this.#queues.get(bucket);
-    if (queue === undefined) this.#queues.set(bucket, { held: tokens, waiting: [] });
-    else queue.held += tokens;
+  /** Returns false if there is no room to count the tokens. */
+  acquire(bucket: string, tokens: number): boolean {
+    return this.#counts.tryAdd(bucket, tokens);
+  }
+
+  /** Gives tokens back that a request did not use. Wakes no waiting request. */
+  giveBack(bucket: string, tokens: number): void {
+    this.#counts.remove(bucket, tokens);
   }
 
   /**
@@ -29,29 +36,42 @@ export class FailurePermits {
    * any more, wakes all waiting requests, because no later release would wake them.
    */
   release(bucket: string, tokens: number): void {
-    const queue = this.#queues.get(bucket);
-    if (queue === undefined) return;
-    queue.held -= tokens;
-    if (queue.held <= 0) this.#queues.delete(bucket);
-    for (const wake of queue.waiting.splice(0, queue.held <= 0 ? queue.waiting.length : tokens)) wake();
+    this.#counts.remove(bucket, tokens);
+    const waiting = this.#waiting.get(bucket);
+    if (waiting === undefined) return;
+    const woken = waiting.splice(0, this.held(bucket) <= 0 ? waiting.length : tokens);
+    if (waiting.length === 0) this.#waiting.delete(bucket);
+    for (const wake of woken) wake();
   }
 
   /**
    * Returns whether a request may wait for a token of the bucket. It may wait if other requests hold tokens of the bucket, and
-   * if fewer than `waitingMax` requests already wait.
+   * if fewer than `waitingMax` requests of this process already wait.
    */
   mayWait(bucket: string, waitingMax: number): boolean {
-    const queue = this.#queues.get(bucket);
-    return queue !== undefined && queue.waiting.length < waitingMax;
+    return (this.#waiting.get(bucket)?.length ?? 0) < waitingMax && this.held(bucket) > 0;
   }
 
   /**
-   * Makes a request wait for a token of the bucket. The promise resolves when a token is released; the caller must then check
-   * the bucket again. Returns `undefined` if the request may not wait (see `mayWait`).
+   * Makes a request wait for a token of the bucket. The promise resolves when a token may have been released; the caller must
+   * then check the bucket again. Returns `undefined` if the request may not wait (see `mayWait`).
    */
   nextRelease(bucket: string, waitingMax: number): Promise<void> | undefined {
-    const queue = this.#queues.get(bucket);
-    if (queue === undefined || queue.waiting.length >= waitingMax) return undefined;
-    return new Promise((resolve) => queue.waiting.push(resolve));
+    if (!this.mayWait(bucket, waitingMax)) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = this.#waiting.get(bucket) ?? [];
+    waiting.push(resolve);
+    this.#waiting.set(bucket, waiting);
+    if (this.#counts.isShared) setTimeout(() => this.#stopWaiting(bucket, resolve), POLL_MS);
+    return promise;
+  }
+
+  #stopWaiting(bucket: string, resolve: () => void): void {
+    const waiting = this.#waiting.get(bucket);
+    const at = waiting?.indexOf(resolve) ?? -1;
+    if (waiting === undefined || at < 0) return;
+    waiting.splice(at, 1);
+    if (waiting.length === 0) this.#waiting.delete(bucket);
+    resolve();
   }
 }

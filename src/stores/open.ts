@@ -3,6 +3,7 @@ import type { AnswerBounds, AnswerStore } from "../core/answers.ts";
 import type { BucketStore, VerifiedPeers } from "../core/buckets.ts";
 import type { Clock } from "../core/clock.ts";
 import { pathShown } from "../core/file-problem.ts";
+import { type HeldCounts, LocalHeldCounts } from "../core/held-counts.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { Revocation, SessionDirectory, SessionSource } from "../core/sessions.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
@@ -32,6 +33,8 @@ export interface StoreSettings {
   readonly exemptBucketEntriesMax: number;
   /** The limits for all kept answers. With Redis, these limits apply to the answers of all gateways together. */
   readonly answers: AnswerBounds;
+  /** Maximum number of pairs of a network and a process for which connections are counted in the shared file. */
+  readonly connectionEntriesMax: number;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }
 
@@ -66,6 +69,10 @@ export interface Stores {
    */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
+  /** The open connections, by listener and by network. */
+  readonly heldConnections: HeldCounts;
+  /** The failure permits, by failure bucket. */
+  readonly heldPermits: HeldCounts;
   /**
    * Sends an operator's revocation to the other gateways that share these stores. Resolves to `true` if all of them will
    * receive it.
@@ -124,7 +131,7 @@ function openFile(path: string, settings: StoreSettings, parts: StoreParts): Adm
   const { clock, log, lockFile } = parts;
   const answers = openAnswers(settings, parts);
   const shared = { ...settings, path, verifiedPeers: settings.sessionCache };
-  const { isNew, sample, ...stores } = openSharedFileStores(shared, clock, lockFile);
+  const { isNew, sample, tidy, ...stores } = openSharedFileStores(shared, clock, lockFile);
   log.info("shared file opened", {
     file: pathShown(path),
     is_new: isNew,
@@ -134,7 +141,16 @@ function openFile(path: string, settings: StoreSettings, parts: StoreParts): Adm
     sample(metrics);
     sampleAnswers(answers, metrics);
   };
-  return { ...ALONE, ...stores, answers, sample: sampleAll, trim: () => answers.trim() };
+  const trim = () => {
+    tidy();
+    return answers.trim();
+  };
+  return { ...ALONE, ...stores, answers, sample: sampleAll, trim };
+}
+
+/** Counts in this process's memory. */
+function localCounts() {
+  return { heldConnections: new LocalHeldCounts(), heldPermits: new LocalHeldCounts() };
 }
 
 /** Creates the store of kept answers in this process's own memory. */
@@ -164,7 +180,7 @@ function openMemory(settings: StoreSettings, parts: StoreParts): AdmissionStores
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
     metrics.gauge("sallyport_bucket_entries", unverified.entries, { of: "unverified" });
   };
-  const stores = { replay, answers, buckets, unverifiedBuckets, verifiedPeers };
+  const stores = { replay, answers, buckets, unverifiedBuckets, verifiedPeers, ...localCounts() };
   return { ...ALONE, ...stores, replayCoverageStartMs: clock.now(), sample, trim, close() {} };
 }
 
@@ -173,6 +189,7 @@ async function openRedis(redis: RedisSettings, { sessionCache }: StoreSettings, 
   const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
   return {
     ...stores,
+    ...localCounts(),
     verifiedPeers,
     trim: () => trim() + verifiedPeers.trim(parts.clock.now()),
     replayCoverageStartMs: Number.NEGATIVE_INFINITY,

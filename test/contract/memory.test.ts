@@ -1,3 +1,4 @@
+import { LocalHeldCounts } from "../../src/core/held-counts.ts";
 import { MemoryAnswerStore } from "../../src/stores/memory/answers.ts";
 import { MemoryBucketStore } from "../../src/stores/memory/buckets.ts";
 import { MemoryReplayStore } from "../../src/stores/memory/replay.ts";
@@ -6,6 +7,7 @@ import { SplitBucketStore } from "../../src/stores/memory/split-buckets.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { answerStoreContract } from "./answer-store.contract.ts";
 import { bucketStoreContract } from "./bucket-store.contract.ts";
+import { heldCountsContract } from "./held-counts.contract.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
 import { sessionDirectoryContract, TTL_MS, UNKNOWN_TTL_MS } from "./session-directory.contract.ts";
 
@@ -76,3 +78,5 @@ answerStoreContract({
     };
   },
 });
+
+heldCountsContract({ name: "memory", open: () => ({ counts: new LocalHeldCounts() }) });

@@ -5,6 +5,7 @@ import { openSharedFileStores } from "../../src/stores/shared/open.ts";
 import { lockFile } from "../../src/transport/linux/file-lock.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { type BucketStoreHarness, bucketStoreContract } from "./bucket-store.contract.ts";
+import { heldCountsContract } from "./held-counts.contract.ts";
 import { type ReplayStoreHarness, replayStoreContract } from "./replay-store.contract.ts";
 import { SharedProcesses } from "./support/shared-processes.ts";
 import { SHARED_SETTINGS } from "./support/shared-settings.ts";
@@ -40,7 +41,22 @@ bucketStoreContract({
   },
 });
 
+heldCountsContract({
+  name: "shared file, one process",
+  open() {
+    const { stores, close } = openHere();
+    return { counts: stores.heldConnections, close };
+  },
+});
+
 for (const count of [2, 4]) {
+  heldCountsContract({
+    name: `shared file, ${count} processes`,
+    async open() {
+      const processes = await SharedProcesses.start(count);
+      return { counts: processes.held, close: () => processes.close() };
+    },
+  });
   for (const kills of [false, true]) {
     const name = `shared file, ${count} processes${kills ? ", one killed before every 20th call" : ""}`;
     const open = async () => new KilledNowAndThen(await SharedProcesses.start(count), kills);

@@ -198,6 +198,15 @@ export class ExpiringTable {
     for (let left = Math.min(groups, this.#groups); left > 0; left--) this.#vacateNext(nowMs);
   }
 
+  /** Removes all entries whose expiry matches. They do not count as evicted. */
+  vacateWhere(matches: (expiresAtMs: number) => boolean): void {
+    for (let nth = 0; nth < this.#slots; nth++) {
+      const slot = slotAt(nth);
+      const expiryMs = this.expiryMs(slot);
+      if (expiryMs !== VACANT && matches(expiryMs)) this.setExpiry(slot, VACANT);
+    }
+  }
+
   get #slots(): number {
     return this.#groups * GROUP_SLOTS;
   }

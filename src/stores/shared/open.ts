@@ -1,12 +1,16 @@
 import type { ReplayStore } from "../../core/admission.ts";
-import type { BucketStore, VerifiedPeers } from "../../core/buckets.ts";
+import type { VerifiedPeers } from "../../core/buckets.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { HeldCounts } from "../../core/held-counts.ts";
+import { PERMIT_ENTRIES_MAX, PERMIT_LEASE_MS } from "../../core/limits.ts";
 import type { Metrics } from "../../core/telemetry.ts";
 import { MemoryBucketStore } from "../memory/buckets.ts";
 import { MemoryReplayStore } from "../memory/replay.ts";
 import { SplitBucketStore } from "../memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "../memory/verified-peers.ts";
+import { SharedHeldCounts } from "./held-counts.ts";
 import { ProcessSlots } from "./process-slots.ts";
+import { ProcessWatch } from "./process-watch.ts";
 import { SegmentLock } from "./segment-lock.ts";
 import { openSharedFile, type SharedFileOptions } from "./shared-file.ts";
 import { SharedTable, sharedTableLayout } from "./shared-table.ts";
@@ -16,6 +20,8 @@ export interface SharedStoreSettings {
   readonly replayEntriesMax: number;
   readonly bucketEntriesMax: number;
   readonly exemptBucketEntriesMax: number;
+  /** Maximum number of pairs of a network and a process for which connections are counted. */
+  readonly connectionEntriesMax: number;
   /** Maximum number of verified peers, and how long a peer counts as verified. */
   readonly verifiedPeers: { readonly entriesMax: number; readonly ttlMs: number };
 }
@@ -23,14 +29,19 @@ export interface SharedStoreSettings {
 /** The stores of a gateway in one shared file. Every process of the gateway opens its own stores on the same file. */
 export interface SharedFileStores {
   readonly replay: ReplayStore;
-  readonly buckets: BucketStore;
-  readonly unverifiedBuckets: BucketStore;
+  readonly buckets: MemoryBucketStore;
+  readonly unverifiedBuckets: SplitBucketStore;
   readonly verifiedPeers: VerifiedPeers;
+  /** The connections and the failure permits of all processes. */
+  readonly heldConnections: HeldCounts;
+  readonly heldPermits: HeldCounts;
   /** When the file was created, in Unix ms. The file contains all reservations made since then. */
   readonly replayCoverageStartMs: number;
   /** Whether this call created the file. */
   readonly isNew: boolean;
   sample(metrics: Metrics): void;
+  /** Removes what killed processes held. Call this every second. */
+  tidy(): void;
   /** Frees the slot of this process in `ProcessSlots`. The file is kept for the next start. */
   close(): void;
 }
@@ -41,38 +52,56 @@ export function openSharedFileStores(
   clock: Clock,
   lockFile: SharedFileOptions["lockFile"],
 ): SharedFileStores {
-  const { replayEntriesMax, bucketEntriesMax, exemptBucketEntriesMax, verifiedPeers } = settings;
-  const layouts = [
-    replayEntriesMax,
-    bucketEntriesMax,
-    bucketEntriesMax,
-    exemptBucketEntriesMax,
-    verifiedPeers.entriesMax,
-    verifiedPeers.entriesMax,
-  ].map(sharedTableLayout);
-  const tables = layouts.map(({ byteLength }) => byteLength);
-  const file = openSharedFile({ path: settings.path, tables, nowMs: clock.now(), lockFile });
+  const { replayEntriesMax, bucketEntriesMax: entriesMax, verifiedPeers } = settings;
+  const layouts = tableEntries(settings).map(sharedTableLayout);
+  const byteLengths = layouts.map(({ byteLength }) => byteLength);
+  const file = openSharedFile({ path: settings.path, tables: byteLengths, nowMs: clock.now(), lockFile });
+  const { key: seed, createdMs: replayCoverageStartMs, isNew } = file;
   const processes = new ProcessSlots(file.slots);
   const self = processes.join();
-  const lock = new SegmentLock({ self, isRunning: (id) => processes.isRunning(id), monotonic: () => clock.monotonic() });
-  const [replay, verified, unverified, exempt, pairs, networks] = layouts.map(
-    (layout, at) => new SharedTable(file.buffer, file.offsets[at] ?? 0, layout, lock),
-  );
-  if (!replay || !verified || !unverified || !exempt || !pairs || !networks) throw new Error("a table is missing");
-  const seed = file.key;
-  const bucketStore = (table: SharedTable) => new MemoryBucketStore({ entriesMax: bucketEntriesMax, table, seed });
+  const monotonic = () => clock.monotonic();
+  const lock = new SegmentLock({ self, isRunning: (id) => processes.isRunning(id), monotonic });
+  const tables = layouts.map((layout, at) => new SharedTable(file.buffer, file.offsets[at] ?? 0, layout, lock));
+  const [replay, verified, unverified, exempt, pairs, networks, connections, permits] = tables;
+  if (!replay || !verified || !unverified || !exempt || !pairs || !networks || !connections || !permits)
+    throw new Error("a table is missing");
+  const bucketStore = (table: SharedTable) => new MemoryBucketStore({ entriesMax, table, seed });
+  const watch = new ProcessWatch(processes, monotonic);
+  const held = { seed, self, processes, watch };
+  const heldConnections = new SharedHeldCounts({ ...held, table: connections, leaseMs: 0 });
+  const heldPermits = new SharedHeldCounts({ ...held, table: permits, leaseMs: PERMIT_LEASE_MS });
+  const forget = (id: number) => {
+    for (const counts of [heldConnections, heldPermits]) counts.forget(id);
+  };
   return {
+    ...{ heldConnections, heldPermits, replayCoverageStartMs, isNew },
     replay: new MemoryReplayStore(clock, { entriesMax: replayEntriesMax, table: replay, seed }),
     buckets: bucketStore(verified),
     unverifiedBuckets: new SplitBucketStore({ exempt: bucketStore(exempt), unverified: bucketStore(unverified) }),
     verifiedPeers: new MemoryVerifiedPeers({ ...verifiedPeers, tables: { pairs, networks }, seed }),
-    replayCoverageStartMs: file.createdMs,
-    isNew: file.isNew,
     sample(metrics) {
       metrics.gauge("sallyport_replay_entries", replay.occupied);
       metrics.gauge("sallyport_bucket_entries", verified.occupied, { of: "verified" });
       metrics.gauge("sallyport_bucket_entries", unverified.occupied, { of: "unverified" });
     },
-    close: () => processes.leave(self),
+    tidy() {
+      for (const counts of [heldConnections, heldPermits]) counts.retry();
+      for (const id of watch.deadFor(PERMIT_LEASE_MS)) {
+        forget(id);
+        processes.free(id);
+      }
+    },
+    close() {
+      forget(self);
+      processes.leave(self);
+    },
   };
+}
+
+/** The maximum number of entries of each table, in the order of the tables in the file. */
+function tableEntries(settings: SharedStoreSettings): number[] {
+  const { replayEntriesMax, bucketEntriesMax, exemptBucketEntriesMax, verifiedPeers, connectionEntriesMax } = settings;
+  const buckets = [bucketEntriesMax, bucketEntriesMax, exemptBucketEntriesMax];
+  const peers = [verifiedPeers.entriesMax, verifiedPeers.entriesMax];
+  return [replayEntriesMax, ...buckets, ...peers, connectionEntriesMax, PERMIT_ENTRIES_MAX];
 }

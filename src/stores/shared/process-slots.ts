@@ -18,6 +18,7 @@ const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
  */
 export class ProcessSlots {
   readonly #words: Int32Array;
+  #used = 0;
 
   /** `words`: `PROCESS_SLOTS_BYTES` bytes of the shared file. */
   constructor(words: Int32Array) {
@@ -28,17 +29,20 @@ export class ProcessSlots {
   join(pid: number = process.pid): number {
     const start = startTime(pid);
     if (start === undefined) throw new Error(`process ${pid} is not running`);
-    for (let slot = 0; slot < PROCESS_SLOTS; slot++) {
-      const at = slot * SLOT_WORDS;
-      const held = Atomics.load(this.#words, at + PID);
-      if (held !== 0 && this.#isRunning(slot)) continue;
-      // A negative pid marks a process that is joining: its start time is not written yet.
-      if (Atomics.compareExchange(this.#words, at + PID, held, -pid) !== held) continue;
-      const generation = (Atomics.add(this.#words, at + GENERATION, 1) + 1) & GENERATION_MASK;
-      Atomics.store(this.#words, at + START_LOW, Number(start & 0xffff_ffffn) | 0);
-      Atomics.store(this.#words, at + START_HIGH, Number(start >> 32n) | 0);
-      Atomics.store(this.#words, at + PID, pid);
-      return (generation << SLOT_BITS) | (slot + 1);
+    // The slots of killed processes come last, because the counts of a killed process have a lease.
+    for (const mayBeDead of [false, true]) {
+      for (let slot = 0; slot < PROCESS_SLOTS; slot++) {
+        const at = slot * SLOT_WORDS;
+        const held = Atomics.load(this.#words, at + PID);
+        if (held !== 0 && (!mayBeDead || this.#isRunning(slot))) continue;
+        // A negative pid marks a process that is joining: its start time is not written yet.
+        if (Atomics.compareExchange(this.#words, at + PID, held, -pid) !== held) continue;
+        const generation = (Atomics.add(this.#words, at + GENERATION, 1) + 1) & GENERATION_MASK;
+        Atomics.store(this.#words, at + START_LOW, Number(start & 0xffff_ffffn) | 0);
+        Atomics.store(this.#words, at + START_HIGH, Number(start >> 32n) | 0);
+        Atomics.store(this.#words, at + PID, pid);
+        return (generation << SLOT_BITS) | (slot + 1);
+      }
     }
     throw new Error(`more than ${PROCESS_SLOTS} processes use the shared file`);
   }
@@ -46,6 +50,35 @@ export class ProcessSlots {
   /** Frees the slot of a process. */
   leave(id: number): void {
     if (this.#isCurrent(id)) Atomics.store(this.#words, slotOf(id) * SLOT_WORDS + PID, 0);
+  }
+
+  /** Gives the slot of a killed process back. Does nothing if the process runs. */
+  free(id: number): void {
+    const at = slotOf(id) * SLOT_WORDS + PID;
+    const pid = Atomics.load(this.#words, at);
+    if (this.isCurrent(id) && !this.isRunning(id)) Atomics.compareExchange(this.#words, at, pid, 0);
+  }
+
+  /** The number of slots that were ever used. Slots are used from the first on. */
+  get used(): number {
+    while (this.#used < PROCESS_SLOTS && Atomics.load(this.#words, this.#used * SLOT_WORDS + GENERATION) !== 0) this.#used++;
+    return this.#used;
+  }
+
+  /** The ids of all processes that have a slot, killed ones included. */
+  ids(): number[] {
+    const ids: number[] = [];
+    for (let slot = 0; slot < this.used; slot++) {
+      const generation = Atomics.load(this.#words, slot * SLOT_WORDS + GENERATION) & GENERATION_MASK;
+      const id = (generation << SLOT_BITS) | (slot + 1);
+      if (this.isCurrent(id)) ids.push(id);
+    }
+    return ids;
+  }
+
+  /** Whether the process with this id has a slot, even if it was killed. */
+  isCurrent(id: number): boolean {
+    return this.#isCurrent(id) && Atomics.load(this.#words, slotOf(id) * SLOT_WORDS + PID) !== 0;
   }
 
   /** Whether the process with this id is still running. A zombie counts as ended. */
@@ -72,8 +105,13 @@ export class ProcessSlots {
   }
 }
 
+/** Returns the number of the slot of a process, from 1. */
+export function slotNumber(id: number): number {
+  return id & SLOT_MASK;
+}
+
 function slotOf(id: number): number {
-  return (id & SLOT_MASK) - 1;
+  return slotNumber(id) - 1;
 }
 
 /** Indexes of the state and of the start time. They count the fields after the process name in /proc/<pid>/stat (proc(5)). */

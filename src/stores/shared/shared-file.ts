@@ -24,7 +24,7 @@ const MODE_MASK = 0o777;
 /** Number of zero bytes that are written at a time to reserve the blocks of a new file. */
 const CHUNK_BYTES = 1024 * 1024;
 /** Identifies a shared file and the version of its layout. A process that expects another version does not use the file. */
-const MAGIC = "sallyport-shared-1";
+const MAGIC = "sallyport-shared-2";
 
 /** A process uses a file only if these values in the file's header equal its own (`isUsable`). */
 interface Identity {

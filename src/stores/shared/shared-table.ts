@@ -122,6 +122,20 @@ export class SharedTable implements FingerprintTable {
     return 0;
   }
 
+  /** Removes all entries whose value matches. Skips segments that are busy. */
+  vacateWhere(matches: (value: number) => boolean): void {
+    for (const [segment, table] of this.#segments.entries()) {
+      const at = segment * this.#lockStride;
+      try {
+        if (this.#lock.acquire(this.#lockWords, at)) table.recount();
+      } catch {
+        continue;
+      }
+      table.vacateWhere(matches);
+      this.#lock.release(this.#lockWords, at);
+    }
+  }
+
   #segmentOf(slot: number): ExpiringTable | undefined {
     return this.#segments[Math.floor(slot / SEGMENT_SLOTS)];
   }

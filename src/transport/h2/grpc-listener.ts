@@ -80,7 +80,7 @@ class GrpcListener implements RenewableListener {
     const limits = connectionLimits(parts.limits);
     this.#parts = parts;
     this.#opened = { address: parts.listen, bound: parts.listen };
-    this.#connections = new Connections(limits, parts.peers);
+    this.#connections = new Connections("grpc", limits, parts.peers);
     this.#grpc = createGrpcServer(parts);
     this.#server = this.#createServer(limits);
   }

@@ -1,3 +1,4 @@
+import { type HeldCounts, LocalHeldCounts } from "../../core/held-counts.ts";
 import { BodyTimers } from "./body-timers.ts";
 import { FdBudget } from "./fd-budget.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
@@ -7,6 +8,8 @@ import type { ConnectionBound } from "./load-shedding.ts";
  * configuration.
  */
 export interface ConnectionLimits {
+  /** Counts the connections by listener and network. The workers of a gateway share the counts. */
+  readonly counts: HeldCounts;
   /** Maximum number of open connections of one listener. */
   readonly totalMax: number;
   /**
@@ -42,7 +45,7 @@ export interface ConnectionLimits {
 
 const BODY_TIMEOUT_MS = 30_000;
 
-const DEFAULTS: Omit<ConnectionLimits, "fds" | "bodyTimers"> = {
+const DEFAULTS: Omit<ConnectionLimits, "counts" | "fds" | "bodyTimers"> = {
   totalMax: 100_000,
   perNetworkMax: 2000,
   firstBytesTimeoutMs: 10_000,
@@ -54,5 +57,6 @@ const DEFAULTS: Omit<ConnectionLimits, "fds" | "bodyTimers"> = {
 };
 
 export function connectionLimits(limits: Partial<ConnectionLimits> = {}): ConnectionLimits {
-  return { ...DEFAULTS, fds: new FdBudget(), bodyTimers: new BodyTimers(BODY_TIMEOUT_MS), ...limits };
+  const own = { counts: new LocalHeldCounts(), fds: new FdBudget(), bodyTimers: new BodyTimers(BODY_TIMEOUT_MS) };
+  return { ...DEFAULTS, ...own, ...limits };
 }

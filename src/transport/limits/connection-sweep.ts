@@ -1,8 +1,9 @@
 import type { Metrics } from "../../core/telemetry.ts";
-import { openFdTable } from "../linux/fd-table.ts";
+import { type FdTable, openFdTable } from "../linux/fd-table.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import { type ConnectionLimits, connectionLimits } from "./connection-limits.ts";
 import { EdgeConnections } from "./edge-connections.ts";
+import { HostShedding } from "./host-shedding.ts";
 
 export interface SweepParts {
   readonly peers: PeerResolver;
@@ -40,8 +41,7 @@ const SWEEPS_PER_PASS_MIN = 5;
  */
 export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
   const fdTable = openFdTable(port);
-  const connections = new EdgeConnections(fdTable, (address) => parts.peers.networkOf(address));
-  const sweep = new ConnectionSweep(connections, parts);
+  const sweep = new ConnectionSweep(fdTable, parts);
   const timer = setInterval(() => sweep.sweep(), SWEEP_INTERVAL_MS).unref();
   return {
     stop() {
@@ -54,6 +54,8 @@ export function sweepConnections(port: number, parts: SweepParts): { stop(): voi
 /** Finds new and closed connections of the edge, and closes connections that exceed a limit. */
 export class ConnectionSweep {
   readonly #connections: EdgeConnections;
+  /** `undefined` if the gateway has one process. */
+  readonly #hostShedding: HostShedding | undefined;
   readonly #parts: SweepParts;
   readonly #limits: ConnectionLimits;
   /** Number of fds that the edge's connections took from the shared budget in the last sweep. */
@@ -64,18 +66,25 @@ export class ConnectionSweep {
   /** Number of additional descriptors that the next sweeps inspect. */
   #fdsDue = 0;
 
-  constructor(connections: EdgeConnections, parts: SweepParts) {
-    this.#connections = connections;
+  constructor(fdTable: FdTable, parts: SweepParts) {
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
+    this.#hostShedding = this.#limits.counts.isShared ? new HostShedding("edge", this.#limits) : undefined;
+    const networkOf = (address: string) => parts.peers.networkOf(address);
+    this.#connections = new EdgeConnections(fdTable, networkOf, this.#hostShedding);
   }
 
   sweep(): void {
     this.#connections.scanNew();
     this.#scanNext();
     const { totalMax, perNetworkMax, fds } = this.#limits;
-    const bounds = { perNetworkMax, totalMax: Math.min(totalMax, this.#fds + fds.left) };
+    const fdsMax = this.#fds + fds.left;
+    const bounds =
+      this.#hostShedding === undefined
+        ? { perNetworkMax, totalMax: Math.min(totalMax, fdsMax) }
+        : { perNetworkMax: Number.POSITIVE_INFINITY, totalMax: fdsMax };
     this.#connections.shedExcess(bounds, this.#limits.onShed);
+    this.#hostShedding?.shed(this.#connections);
     this.#countFds();
   }
 

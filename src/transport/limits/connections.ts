@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { LiveSet } from "../../core/live-set.ts";
-import { NetworkCounter } from "../../core/network-counter.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
+import { CountKeys } from "./count-keys.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
 /**
@@ -26,11 +26,13 @@ export class Connections {
   readonly #peers: PeerResolver;
   readonly #all = new LiveSet<Connection>();
   readonly #bySocket = new WeakMap<Socket, Connection>();
-  readonly #perNetwork = new NetworkCounter();
+  readonly #keys: CountKeys;
 
-  constructor(limits: ConnectionLimits, peers: PeerResolver) {
+  /** `listener`: the name of the listener in the counts. */
+  constructor(listener: string, limits: ConnectionLimits, peers: PeerResolver) {
     this.#limits = limits;
     this.#peers = peers;
+    this.#keys = new CountKeys(listener);
   }
 
   /**
@@ -40,7 +42,7 @@ export class Connections {
   add(socket: Socket): boolean {
     if (this.#bySocket.has(socket)) return true;
     socket.on("error", () => socket.destroy());
-    if (this.#all.size >= this.#limits.totalMax || !this.#holdFds(socket, 1))
+    if (!this.#count(socket, this.#keys.total, this.#limits.totalMax) || !this.#holdFds(socket, 1))
       return this.#shed(socket, this.#peers.networkOf(socket.remoteAddress), "total");
     const connection = { socket, firstBytesTimer: setTimeout(() => socket.destroy(), this.#limits.firstBytesTimeoutMs) };
     const held = this.#all.add(connection);
@@ -61,9 +63,14 @@ export class Connections {
   countForNetwork(socket: Socket, address: string): boolean {
     const network = this.#peers.networkOf(address);
     if (network === undefined) return true;
-    if (this.#perNetwork.of(network) >= this.#limits.perNetworkMax) return this.#shed(socket, network, "network");
-    this.#perNetwork.add(network);
-    socket.once("close", () => this.#perNetwork.remove(network));
+    return this.#count(socket, this.#keys.of(network), this.#limits.perNetworkMax) || this.#shed(socket, network, "network");
+  }
+
+  /** Counts a socket until it closes, and returns true. Returns false if the count has reached `max`. */
+  #count(socket: Socket, key: string, max: number): boolean {
+    const { counts } = this.#limits;
+    if (!counts.tryAdd(key, 1, max)) return false;
+    socket.once("close", () => counts.remove(key, 1));
     return true;
   }
 

@@ -7,8 +7,14 @@ const UNKNOWN = 0;
 /** State of a socket. */
 const KNOWN = 1;
 
-interface Connection extends NetworkMember {
+export interface EdgeConnection extends NetworkMember {
   readonly fd: number;
+}
+
+/** Is told which connections were found and which have ended. */
+export interface EdgeWatcher {
+  added(connection: EdgeConnection): void;
+  removed(connection: EdgeConnection): void;
 }
 
 /** Number of 32-bit words in the identity of a socket. The identity is the SO_COOKIE of the socket, which has 64 bits. */
@@ -38,12 +44,13 @@ export type NetworkOf = (address: string) => string | undefined;
 export class EdgeConnections {
   readonly #fdTable: FdTable;
   readonly #networkOf: NetworkOf;
+  readonly #watcher: EdgeWatcher | undefined;
   /** The state of each descriptor. The index is the fd. */
   #states = new Uint8Array(64);
   /** The identity of each socket. The index is `fd * IDENTITY_WORDS`. */
   #identities = new Uint32Array(64 * IDENTITY_WORDS);
   /** The open connections of the edge by fd. The oldest connection is the first. */
-  readonly #open = new Map<number, Connection>();
+  readonly #open = new Map<number, EdgeConnection>();
   readonly #perNetwork = new NetworkCounter();
   /** The fds of connections that were shut down and that the runtime may not have closed yet. */
   readonly #shutDownFds = new Set<number>();
@@ -58,9 +65,10 @@ export class EdgeConnections {
   #passes = 0;
   #changes = 0;
 
-  constructor(fdTable: FdTable, networkOf: NetworkOf) {
+  constructor(fdTable: FdTable, networkOf: NetworkOf, watcher?: EdgeWatcher) {
     this.#fdTable = fdTable;
     this.#networkOf = networkOf;
+    this.#watcher = watcher;
   }
 
   get size(): number {
@@ -70,6 +78,16 @@ export class EdgeConnections {
   /** Number of opened and closed connections that were found so far. */
   get changes(): number {
     return this.#changes;
+  }
+
+  /** Iterates over the open connections, the oldest first. */
+  open(): Iterable<EdgeConnection> {
+    return this.#open.values();
+  }
+
+  /** Inspects all open connections again, and forgets those that have closed. */
+  refresh(): void {
+    for (const fd of [...this.#open.keys()]) this.#inspect(fd);
   }
 
   /**
@@ -107,7 +125,7 @@ export class EdgeConnections {
     this.#refreshCrowded(bounds);
     if (!this.#isOver(bounds)) return;
     for (const { connection, bound } of selectExcess(this.#open.values(), bounds)) {
-      if (this.#shutDown(connection)) onShed(connection.network, bound);
+      if (this.shutDown(connection)) onShed(connection.network, bound);
     }
   }
 
@@ -117,7 +135,7 @@ export class EdgeConnections {
    */
   #refreshCrowded({ totalMax, perNetworkMax }: ConnectionMaxima): void {
     if (this.#open.size > totalMax) {
-      for (const fd of [...this.#open.keys()]) this.#inspect(fd);
+      this.refresh();
       return;
     }
     const crowded = new Set(this.#perNetwork.over(perNetworkMax));
@@ -135,7 +153,7 @@ export class EdgeConnections {
    * Shuts down a connection and returns true. If its fd now belongs to another file, does nothing and returns false. Only this
    * thread closes the edge's sockets, so the fd cannot become another file between the check and the shutdown.
    */
-  #shutDown(connection: Connection): boolean {
+  shutDown(connection: EdgeConnection): boolean {
     const { fd } = connection;
     this.#inspect(fd);
     if (this.#open.get(fd) !== connection || !this.#fdTable.isAccepted(fd)) return false;
@@ -176,6 +194,7 @@ export class EdgeConnections {
     this.#changes++;
     this.#open.delete(fd);
     if (connection.network !== undefined) this.#perNetwork.remove(connection.network);
+    this.#watcher?.removed(connection);
   }
 
   #remember(fd: number): void {
@@ -187,8 +206,10 @@ export class EdgeConnections {
     if (!isEdge) return;
     this.#changes++;
     const network = this.#networkOf(peer.address);
-    this.#open.set(fd, { fd, network });
+    const connection = { fd, network };
+    this.#open.set(fd, connection);
     if (network !== undefined) this.#perNetwork.add(network);
+    this.#watcher?.added(connection);
   }
 
   #grow(fds: number): void {

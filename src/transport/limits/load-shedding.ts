@@ -28,7 +28,7 @@ export interface ShedConnection<Connection> {
  *
  * Thus a network within its fair share keeps its older connections, even if many other networks open new connections.
  */
-const FAIR_SHARE = 1 / 64;
+export const FAIR_SHARE = 1 / 64;
 
 /**
  * Selects the connections to close.
@@ -60,7 +60,7 @@ export function selectExcess<Connection extends NetworkMember>(
  * Numbers the connections of each network by age. The oldest connection of a network has rank 1. A connection of a trusted
  * proxy always has rank 1.
  */
-function rankByNetwork<Connection extends NetworkMember>(oldestFirst: Iterable<Connection>) {
+export function rankByNetwork<Connection extends NetworkMember>(oldestFirst: Iterable<Connection>) {
   const ranked: { connection: Connection; rank: number }[] = [];
   const counts = new Map<string, number>();
   for (const connection of oldestFirst) {

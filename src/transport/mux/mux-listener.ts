@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { Peer } from "../../core/admission.ts";
+import { LocalHeldCounts } from "../../core/held-counts.ts";
 import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
 import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
 import { RestError } from "../../core/rest-reply.ts";
@@ -76,8 +77,9 @@ class MuxListener implements RenewableListener {
     };
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
-    this.#connections = new Connections(this.#limits, peers);
-    this.#inner = new Connections({ ...this.#limits, totalMax: Number.POSITIVE_INFINITY, fds: new FdBudget() }, peers);
+    this.#connections = new Connections("edge", this.#limits, peers);
+    const uncounted = { totalMax: Number.POSITIVE_INFINITY, counts: new LocalHeldCounts(), fds: new FdBudget() };
+    this.#inner = new Connections("inner", { ...this.#limits, ...uncounted }, peers);
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new LoopbackProxy(this.#edge.address.port, log, pipeRequests);
     this.#grpc = createGrpcServer({ rpc, peers, log, edge, limits: parts.limits });

@@ -17,6 +17,7 @@ const { replay, buckets } = openSharedFileStores(
     path,
     replayEntriesMax: 10 * ENTRIES,
     bucketEntriesMax: ENTRIES,
+    connectionEntriesMax: 1000,
     exemptBucketEntriesMax: 1000,
     verifiedPeers: { entriesMax: 1000, ttlMs: 30_000 },
   },

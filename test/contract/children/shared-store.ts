@@ -3,6 +3,7 @@
  *
  * Its clock is the time in each message.
  */
+import type { HeldCounts } from "../../../src/core/held-counts.ts";
 import { Refusal } from "../../../src/core/refusal.ts";
 import { openSharedFileStores } from "../../../src/stores/shared/open.ts";
 import { lockFile } from "../../../src/transport/linux/file-lock.ts";
@@ -30,10 +31,23 @@ function answer(call: SharedCall["call"], nowMs: number): Omit<SharedResult, "id
         return { value: stores.buckets.take(call.demands, nowMs, (scope) => void shadowRefusals.push(scope)), shadowRefusals };
       case "spend":
         return { value: stores.buckets.spend(call.demands, nowMs) };
+      case "held":
+        return { value: counts(call.key).held(call.key) };
+      case "tryAdd":
+        return { value: counts(call.key).tryAdd(call.key, call.amount, call.max) };
+      case "remove":
+        return { value: counts(call.key).remove(call.key, call.amount) };
+      case "removeOver":
+        return { value: counts(call.key).removeOver(call.key, call.max) };
       case "check":
         return { value: stores.buckets.check(call.demand, nowMs, call.tokens) };
     }
   } catch (error) {
     return { refusal: error instanceof Refusal ? error.reason : String(error) };
   }
+}
+
+/** Keys that start with "permit" are counted as failure permits, all others as connections. */
+function counts(key: string): HeldCounts {
+  return key.startsWith("permit") ? stores.heldPermits : stores.heldConnections;
 }

@@ -6,10 +6,17 @@ import type { BucketDemand, BudgetScope } from "../../../src/core/buckets.ts";
 import { REASONS, type Reason } from "../../../src/core/reasons.ts";
 import { refuse } from "../../../src/core/refusal.ts";
 import type { TestedBucketStore } from "../bucket-store.contract.ts";
+import type { TestedHeldCounts } from "../held-counts.contract.ts";
 
 type Call =
   | { readonly method: "reserve"; readonly args: Parameters<ReplayStore["reserve"]> }
   | { readonly method: "take" | "spend"; readonly demands: readonly BucketDemand[] }
+  | {
+      readonly method: "held" | "tryAdd" | "remove" | "removeOver";
+      readonly key: string;
+      readonly amount: number;
+      readonly max: number;
+    }
   | { readonly method: "check"; readonly demand: BucketDemand; readonly tokens: number | undefined };
 
 /** A call of a store in another process. */
@@ -58,17 +65,43 @@ export class SharedProcesses {
       (await this.call({ method: "check", demand, tokens }, nowMs)).value as Awaited<ReturnType<TestedBucketStore["check"]>>,
   };
 
-  async call(call: Call, nowMs: number): Promise<SharedResult> {
-    const child = this.#children[this.#next++ % this.#children.length];
+  /** The connections, as the process with this number counts them. */
+  heldBy(process: number): TestedHeldCounts {
+    const call = async (method: "held" | "tryAdd" | "remove" | "removeOver", key: string, amount: number, max = Infinity) =>
+      (await this.#callAt(process, { method, key, amount, max }, 0)).value;
+    return {
+      held: async (key) => Number(await call("held", key, 0)),
+      tryAdd: async (key, amount, max) => (await call("tryAdd", key, amount, max)) === true,
+      remove: async (key, amount) => void (await call("remove", key, amount)),
+      removeOver: async (key, max) => (await call("removeOver", key, 1, max)) === true,
+    };
+  }
+
+  /** The connections: additions alternate between the processes, and a removal is done by the process that added. */
+  get held(): TestedHeldCounts {
+    const next = () => this.heldBy(this.#next++ % this.#children.length);
+    return {
+      held: (key) => next().held(key),
+      tryAdd: (key, amount, max) => next().tryAdd(key, amount, max),
+      remove: (key, amount) => next().remove(key, amount),
+      removeOver: (key, max) => next().removeOver(key, max),
+    };
+  }
+
+  call(call: Call, nowMs: number): Promise<SharedResult> {
+    return this.#callAt(this.#next++ % this.#children.length, call, nowMs);
+  }
+
+  async #callAt(process: number, call: Call, nowMs: number): Promise<SharedResult> {
+    const child = this.#children[process];
     if (child === undefined) throw new Error("no process is left");
     const result = await child.call(call, nowMs);
     if (result.refusal !== undefined) throw isReason(result.refusal) ? refuse(result.refusal) : new Error(result.refusal);
     return result;
   }
 
-  /** Kills the process that would get the next call, and starts another one. */
-  async killOne(): Promise<void> {
-    const at = this.#next % this.#children.length;
+  /** Kills a process, and starts another one. Default: the process that would get the next call. */
+  async killOne(at = this.#next % this.#children.length): Promise<void> {
     await this.#children[at]?.kill();
     this.#children[at] = await Child.start(this.path);
   }

@@ -5,6 +5,7 @@ export const SHARED_SETTINGS = {
   replayEntriesMax: 4096,
   bucketEntriesMax: 1000,
   exemptBucketEntriesMax: 1000,
+  connectionEntriesMax: 1000,
   verifiedPeers: { entriesMax: 1000, ttlMs: 30_000 },
 };
 

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Route } from "../../../../src/core/backend.ts";
 import type { BucketDemand, BucketStore } from "../../../../src/core/buckets.ts";
+import { LocalHeldCounts } from "../../../../src/core/held-counts.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import type { Session } from "../../../../src/core/sessions.ts";
 import { privateKeyObject, rawPublicKey, sha256, signEd25519, verifyingKey } from "../../../../src/crypto/ed25519.ts";
@@ -118,7 +119,7 @@ export function createPorts(overrides: Partial<PipelinePorts> = {}): { ports: Pi
     replayCoverageStartMs: Number.NEGATIVE_INFINITY,
     buckets,
     unverifiedBuckets: overrides.buckets ?? buckets,
-    failurePermits: new FailurePermits(),
+    failurePermits: new FailurePermits(new LocalHeldCounts()),
     verifiedPeers: {
       remember: () => void recorded.steps.push("remember"),
       has: () => false,

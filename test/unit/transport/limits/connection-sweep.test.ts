@@ -1,14 +1,13 @@
 import { expect, test } from "bun:test";
 import { type ConnectionLimits, connectionLimits } from "../../../../src/transport/limits/connection-limits.ts";
 import { ConnectionSweep } from "../../../../src/transport/limits/connection-sweep.ts";
-import { EdgeConnections } from "../../../../src/transport/limits/edge-connections.ts";
 import { FdBudget } from "../../../../src/transport/limits/fd-budget.ts";
 import { PeerResolver } from "../../../../src/transport/peer/peer-address.ts";
 import { fakeProcess, from } from "./fake-fd-table.ts";
 
 function sweepWith(limits: Partial<ConnectionLimits>) {
   const { files, fdTable, shutDown, state } = fakeProcess([]);
-  const sweep = new ConnectionSweep(new EdgeConnections(fdTable, (address) => address), {
+  const sweep = new ConnectionSweep(fdTable, {
     peers: new PeerResolver([]),
     limits: connectionLimits(limits),
     metrics: { gauge() {}, observe() {}, count() {} },

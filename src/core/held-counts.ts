@@ -1,0 +1,48 @@
+/**
+ * Counts what is held at the same time, by key. For example: the connections of each network. The processes that share the counts
+ * have one sum for each key.
+ *
+ * - `tryAdd` is atomic: of all calls in all processes, none makes the sum of a key larger than its `max`.
+ * - What a killed process held is no longer counted after at most a second, or after a lease that the implementation names.
+ * - If the implementation is full or busy, `tryAdd` returns `false`, and `held` returns `Infinity`.
+ */
+export interface HeldCounts {
+  /** Whether other processes may add to these counts. */
+  readonly isShared: boolean;
+  held(key: string): number;
+  /** Adds `amount` and returns true. If the sum would exceed `max`, adds nothing and returns false. */
+  tryAdd(key: string, amount: number, max?: number): boolean;
+  /** Subtracts what this process has added before. */
+  remove(key: string, amount: number): void;
+  /** Subtracts 1 and returns true if the sum exceeds `max`. Otherwise, changes nothing and returns false. */
+  removeOver(key: string, max: number): boolean;
+}
+
+/** The counts of one process. A key that nothing holds takes no memory. */
+export class LocalHeldCounts implements HeldCounts {
+  readonly isShared = false;
+  readonly #counts = new Map<string, number>();
+
+  held(key: string): number {
+    return this.#counts.get(key) ?? 0;
+  }
+
+  tryAdd(key: string, amount: number, max: number = Number.POSITIVE_INFINITY): boolean {
+    const sum = this.held(key) + amount;
+    if (sum > max) return false;
+    this.#counts.set(key, sum);
+    return true;
+  }
+
+  remove(key: string, amount: number): void {
+    const left = this.held(key) - amount;
+    if (left > 0) this.#counts.set(key, left);
+    else this.#counts.delete(key);
+  }
+
+  removeOver(key: string, max: number): boolean {
+    if (this.held(key) <= max) return false;
+    this.remove(key, 1);
+    return true;
+  }
+}

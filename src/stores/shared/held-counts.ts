@@ -1,0 +1,141 @@
+import type { HeldCounts } from "../../core/held-counts.ts";
+import { NO_SLOT } from "../memory/expiring-table.ts";
+import { Fingerprint } from "../memory/fingerprint.ts";
+import type { ProcessSlots } from "./process-slots.ts";
+import { slotNumber } from "./process-slots.ts";
+import type { ProcessWatch } from "./process-watch.ts";
+import type { SharedTable } from "./shared-table.ts";
+
+export interface SharedHeldCountsParts {
+  readonly table: SharedTable;
+  readonly seed: Uint8Array;
+  /** The id of this process. */
+  readonly self: number;
+  readonly processes: ProcessSlots;
+  readonly watch: ProcessWatch;
+  /** How long the counts of a killed process still count. */
+  readonly leaseMs: number;
+}
+
+/** An entry's value is the process id times `COUNTS`, plus the count. Both fit into the 53 bits of a float. */
+const COUNTS = 2 ** 22;
+/** Entries have no expiry. At this time, none has expired. */
+const NEVER = 0;
+/** Multiplier that spreads the entries of one key over the table (Knuth, TAOCP 6.4: 2³² divided by the golden ratio). */
+const SPREAD = 0x9e3779b1;
+
+/**
+ * Counts in a shared file. Each process has its own entry for a key, so that the counts of a killed process can be told apart.
+ * All entries of a key are in the same segment, so one lock makes each operation atomic.
+ */
+export class SharedHeldCounts implements HeldCounts {
+  readonly isShared = true;
+  readonly #parts: SharedHeldCountsParts;
+  readonly #fingerprint: Fingerprint;
+  readonly #highs: number[] = [];
+  /** Removals that failed because another process held the segment. `retry` repeats them. */
+  readonly #late = new Map<string, number>();
+
+  constructor(parts: SharedHeldCountsParts) {
+    this.#parts = parts;
+    this.#fingerprint = new Fingerprint(parts.seed);
+  }
+
+  held(key: string): number {
+    let sum = Number.POSITIVE_INFINITY;
+    this.#exclusively(key, () => {
+      sum = this.#sum(true);
+      return true;
+    });
+    return sum;
+  }
+
+  tryAdd(key: string, amount: number, max: number = Number.POSITIVE_INFINITY): boolean {
+    return this.#exclusively(key, () => !this.#isOver(max - amount) && this.#addOwn(amount));
+  }
+
+  remove(key: string, amount: number): void {
+    if (!this.#exclusively(key, () => this.#addOwn(-amount))) this.#late.set(key, (this.#late.get(key) ?? 0) + amount);
+  }
+
+  removeOver(key: string, max: number): boolean {
+    return this.#exclusively(key, () => this.#isOver(max) && this.#addOwn(-1));
+  }
+
+  /** Repeats the removals that failed. Call this every second. */
+  retry(): void {
+    const late = [...this.#late];
+    this.#late.clear();
+    for (const [key, amount] of late) this.remove(key, amount);
+  }
+
+  /** Removes the entries of a process. Also removes the entries of all processes whose slot now belongs to another process. */
+  forget(id: number): void {
+    const { table, processes } = this.#parts;
+    table.vacateWhere((value) => {
+      const owner = Math.floor(value / COUNTS);
+      return owner === id || !processes.isCurrent(owner);
+    });
+  }
+
+  /** Runs an operation on the entries of a key while no other process changes them. Returns false if the table is busy. */
+  #exclusively(key: string, operate: () => boolean): boolean {
+    this.#fingerprint.compute(key, "");
+    this.#highs[0] = this.#fingerprint.high;
+    const { table } = this.#parts;
+    try {
+      table.enter(this.#highs, 1);
+    } catch {
+      return false;
+    }
+    try {
+      return operate();
+    } finally {
+      table.leave();
+    }
+  }
+
+  /** Whether the sum exceeds `max`. Only a sum that does so is worth a check for killed processes. */
+  #isOver(max: number): boolean {
+    return max !== Number.POSITIVE_INFINITY && this.#sum(false) > max && this.#sum(true) > max;
+  }
+
+  /** Returns the sum of all processes. `areChecked`: without the processes that were killed longer than the lease ago. */
+  #sum(areChecked: boolean): number {
+    const { processes, table } = this.#parts;
+    let sum = 0;
+    for (let number = processes.used; number > 0; number--) {
+      const slot = table.find(this.#lowOf(number), this.#fingerprint.high);
+      if (slot !== NO_SLOT) sum += this.#countOf(table.expiryMs(slot), areChecked);
+    }
+    return sum;
+  }
+
+  #countOf(value: number, isChecked: boolean): number {
+    const { self, processes, watch, leaseMs } = this.#parts;
+    const owner = Math.floor(value / COUNTS);
+    const count = value % COUNTS;
+    if (owner === self) return count;
+    if (!processes.isCurrent(owner)) return 0;
+    return isChecked && (watch.deadForMs(owner) ?? -1) >= leaseMs ? 0 : count;
+  }
+
+  /** Adds to the entry of this process. Returns false if the table has no room for it. */
+  #addOwn(amount: number): boolean {
+    const { table, self } = this.#parts;
+    const slot = table.claim(this.#lowOf(slotNumber(self)), this.#fingerprint.high, NEVER);
+    if (slot === NO_SLOT) return false;
+    const value = table.expiryMs(slot);
+    // An earlier process may have left an entry in this process's slot.
+    const before = Math.floor(value / COUNTS) === self ? value % COUNTS : 0;
+    const count = Math.max(0, before + amount);
+    if (count >= COUNTS) return false;
+    table.setExpiry(slot, count === 0 ? 0 : self * COUNTS + count);
+    return true;
+  }
+
+  /** The low half of the fingerprint of a key and the number of a process slot. */
+  #lowOf(number: number): number {
+    return this.#fingerprint.low ^ Math.imul(number, SPREAD);
+  }
+}

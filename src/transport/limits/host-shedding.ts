@@ -1,0 +1,176 @@
+import type { ConnectionLimits } from "./connection-limits.ts";
+import { CountKeys } from "./count-keys.ts";
+import type { EdgeConnection, EdgeConnections, EdgeWatcher } from "./edge-connections.ts";
+import { type ConnectionBound, FAIR_SHARE, rankByNetwork } from "./load-shedding.ts";
+
+export type HostLimits = Pick<ConnectionLimits, "counts" | "totalMax" | "perNetworkMax" | "onShed">;
+
+/** What is known of a connection that exceeded a limit when it was found, or that is being closed. */
+interface Excess {
+  isInTotal: boolean;
+  isInNetwork: boolean;
+  /** The limits that the connection may exceed. */
+  readonly bounds: Set<ConnectionBound>;
+}
+
+/**
+ * Number of sweeps for which a limit must be exceeded before connections are closed. In these sweeps, every worker looks for
+ * connections that have closed in the meantime.
+ */
+const SETTLE_SWEEPS = 4;
+/** Number of sweeps before connections of networks within their fair share are closed. Until then, workers close all others. */
+const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
+
+/**
+ * Limits the edge's connections over all workers of the gateway. Each worker adds its connections to shared counts, and marks a
+ * connection that makes a count exceed its limit.
+ *
+ * - If a network exceeds `perNetworkMax`, its marked connections are closed, the newest first.
+ * - If `totalMax` is exceeded, each worker closes its newest connections of networks over their fair share, as `selectExcess` does.
+ * - If `totalMax` is still exceeded after that, the marked connections are closed, the newest first.
+ */
+export class HostShedding implements EdgeWatcher {
+  readonly #limits: HostLimits;
+  readonly #keys: CountKeys;
+  /** Counts the workers with marked connections. */
+  readonly #markedKey: string;
+  /** The marked connections, oldest first. */
+  readonly #excess = new Map<EdgeConnection, Excess>();
+  #sweepsOver = 0;
+  #isCounted = false;
+
+  /** `listener`: the name of the listener in the counts. */
+  constructor(listener: string, limits: HostLimits) {
+    this.#limits = limits;
+    this.#keys = new CountKeys(listener);
+    this.#markedKey = this.#keys.of("marked");
+  }
+
+  added(connection: EdgeConnection): void {
+    const { totalMax, perNetworkMax } = this.#limits;
+    const { network } = connection;
+    const bounds = new Set<ConnectionBound>();
+    const isInTotal = this.#add(this.#keys.total, totalMax, () => bounds.add("total"));
+    const isInNetwork = network === undefined || this.#add(this.#keys.of(network), perNetworkMax, () => bounds.add("network"));
+    if (bounds.size > 0) this.#excess.set(connection, { isInTotal, isInNetwork, bounds });
+  }
+
+  removed(connection: EdgeConnection): void {
+    const { counts } = this.#limits;
+    const { isInTotal, isInNetwork } = this.#excess.get(connection) ?? { isInTotal: true, isInNetwork: true };
+    this.#excess.delete(connection);
+    if (isInTotal) counts.remove(this.#keys.total, 1);
+    if (isInNetwork && connection.network !== undefined) counts.remove(this.#keys.of(connection.network), 1);
+  }
+
+  /** Closes connections that exceed a limit. Call this after each sweep. */
+  shed(connections: EdgeConnections): void {
+    this.#countMarked();
+    if (!this.#isOver && this.#limits.counts.held(this.#markedKey) === 0) {
+      this.#sweepsOver = 0;
+      return;
+    }
+    connections.refresh();
+    if (++this.#sweepsOver < SETTLE_SWEEPS) return;
+    for (const connection of this.#marked("network")) this.#shedForNetwork(connection, connections);
+    if (this.#isOver) this.#shedUnfair(connections);
+    if (this.#isOver && this.#sweepsOver < FAIR_SWEEPS) return;
+    for (const connection of this.#marked("total")) this.#shedForTotal(connection, connections);
+  }
+
+  get #isOver(): boolean {
+    return this.#limits.counts.held(this.#keys.total) > this.#limits.totalMax;
+  }
+
+  /** Adds to a count, even if it then exceeds `max`. Returns false if there is no room for the count. */
+  #add(key: string, max: number, onOver: () => void): boolean {
+    const { counts } = this.#limits;
+    if (counts.tryAdd(key, 1, max)) return true;
+    onOver();
+    return counts.tryAdd(key, 1);
+  }
+
+  /** The connections that are marked for this limit, newest first. */
+  #marked(bound: ConnectionBound): EdgeConnection[] {
+    return [...this.#excess].flatMap(([connection, { bounds }]) => (bounds.has(bound) ? [connection] : [])).toReversed();
+  }
+
+  /** Counts this worker if it has marked connections, so that the other workers look for connections that have closed. */
+  #countMarked(): void {
+    const { counts } = this.#limits;
+    const hasMarked = this.#excess.size > 0;
+    if (hasMarked && !this.#isCounted) this.#isCounted = counts.tryAdd(this.#markedKey, 1);
+    else if (!hasMarked && this.#isCounted) {
+      counts.remove(this.#markedKey, 1);
+      this.#isCounted = false;
+    }
+  }
+
+  #shedForNetwork(connection: EdgeConnection, connections: EdgeConnections): void {
+    const excess = this.#excessOf(connection);
+    const key = this.#keys.of(connection.network ?? "");
+    if (excess.isInNetwork && !this.#limits.counts.removeOver(key, this.#limits.perNetworkMax)) {
+      this.#unmark(connection, "network");
+      return;
+    }
+    excess.isInNetwork = false;
+    this.#shutDown(connection, "network", connections);
+  }
+
+  #shedForTotal(connection: EdgeConnection, connections: EdgeConnections): void {
+    const excess = this.#excessOf(connection);
+    if (excess.isInTotal && !this.#limits.counts.removeOver(this.#keys.total, this.#limits.totalMax)) {
+      this.#unmark(connection, "total");
+      return;
+    }
+    excess.isInTotal = false;
+    this.#shutDown(connection, "total", connections);
+  }
+
+  /** Closes the newest connections of networks over their fair share. The networks with the most connections are the first. */
+  #shedUnfair(connections: EdgeConnections): void {
+    const { counts, totalMax } = this.#limits;
+    const fairMax = Math.ceil(totalMax * FAIR_SHARE);
+    for (const connection of this.#unfair(connections, fairMax)) {
+      const key = this.#keys.of(connection.network ?? "");
+      if (counts.held(key) <= fairMax) continue;
+      if (!counts.removeOver(this.#keys.total, totalMax)) return;
+      this.#excessOf(connection).isInTotal = false;
+      this.#shutDown(connection, "total", connections);
+    }
+  }
+
+  /** The connections of networks over their fair share. The connection with the highest rank on the host is the first. */
+  #unfair(connections: EdgeConnections, fairMax: number): EdgeConnection[] {
+    const ranked = rankByNetwork(connections.open());
+    const ofWorker = new Map<string, number>();
+    for (const { connection, rank } of ranked) if (connection.network !== undefined) ofWorker.set(connection.network, rank);
+    // The kernel spreads a network's connections evenly over the workers. So the rank on the host is proportional.
+    const ofHost = (network: string) => this.#limits.counts.held(this.#keys.of(network));
+    const scales = new Map([...ofWorker].map(([network, count]) => [network, ofHost(network) / count]));
+    return ranked
+      .map(({ connection, rank }) => ({ connection, rank: rank * (scales.get(connection.network ?? "") ?? 0) }))
+      .filter(({ rank }) => rank > fairMax)
+      .toSorted((a, b) => b.rank - a.rank)
+      .map(({ connection }) => connection);
+  }
+
+  #shutDown(connection: EdgeConnection, bound: ConnectionBound, connections: EdgeConnections): void {
+    if (connections.shutDown(connection)) this.#limits.onShed(connection.network, bound);
+  }
+
+  #excessOf(connection: EdgeConnection): Excess {
+    const known = this.#excess.get(connection);
+    if (known !== undefined) return known;
+    const excess: Excess = { isInTotal: true, isInNetwork: true, bounds: new Set() };
+    this.#excess.set(connection, excess);
+    return excess;
+  }
+
+  /** Forgets that a connection exceeded a limit, because the limit is no longer exceeded. */
+  #unmark(connection: EdgeConnection, bound: ConnectionBound): void {
+    const { bounds, isInTotal, isInNetwork } = this.#excessOf(connection);
+    bounds.delete(bound);
+    if (bounds.size === 0 && isInTotal && isInNetwork) this.#excess.delete(connection);
+  }
+}

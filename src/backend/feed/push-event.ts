@@ -1,7 +1,6 @@
 import type { ClientAudience, ClientEvent, LostKind } from "../../core/events.ts";
 import { isDeviceSessionId, isEventId, isMessageType, isReservedType, isUserId } from "../../core/grammar.ts";
 import type { Revocation } from "../../core/sessions.ts";
-import type { PushEvent } from "../../gen/sallyport/v1/push_pb.ts";
 import type { FrameFault } from "./push-frames.ts";
 
 /**
@@ -21,6 +20,12 @@ export type DropReason =
   | "bad_reason"
   | "payload_too_large";
 
+/** The content of a message of the push feed, before validation. `undefined`: the message is a keepalive. */
+export type PushKind =
+  | { readonly case: "clientEvent"; readonly value: ClientEvent }
+  | { readonly case: "sessionInvalidation"; readonly value: ClientAudience }
+  | { readonly case: undefined };
+
 /** One message of the push feed, after validation. */
 export type PushStep =
   | { readonly kind: "client_event"; readonly event: ClientEvent }
@@ -38,7 +43,7 @@ export interface Dropped {
 }
 
 /** Validates a decoded message. Only a valid event is signed and sent to clients. Only a valid revocation takes effect. */
-export function readPushEvent({ kind }: Pick<PushEvent, "kind">, payloadBytesMax: number): PushStep {
+export function readPushEvent({ kind }: { readonly kind: PushKind }, payloadBytesMax: number): PushStep {
   if (kind.case === undefined) return { kind: "keepalive" };
   const { userId, deviceSessionId } = kind.value;
   const wrong = checkAudience(userId, deviceSessionId);
@@ -52,7 +57,7 @@ export function readPushEvent({ kind }: Pick<PushEvent, "kind">, payloadBytesMax
   return { kind: "client_event", event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
 }
 
-export function dropped(reason: DropReason, kind: PushEvent["kind"]): Dropped {
+export function dropped(reason: DropReason, kind: PushKind): Dropped {
   if (kind.case === undefined) return { kind: "dropped", reason };
   const lost = kind.case === "clientEvent" ? "event" : "revocation";
   return { kind: "dropped", reason, lost, lostTo: audienceOf(kind.value) };

@@ -1,16 +1,17 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Backoff } from "../../core/backoff.ts";
-import { describeCause } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import { sleep } from "../../core/clock.ts";
 import type { PushFeedSink } from "../../core/events.ts";
+import { EVENT_PAYLOAD_BYTES_MAX } from "../../core/limits.ts";
+import type { PushSource } from "../../core/push-source.ts";
 import type { Log, Metrics } from "../../core/telemetry.ts";
 import { FeedProgress } from "./feed-progress.ts";
-import { GapThrottle } from "./gap-throttle.ts";
 import { IdleWatchdog } from "./idle-watchdog.ts";
-import type { Dropped, PushStep } from "./push-event.ts";
+import { PushDelivery } from "./push-delivery.ts";
 import type { FeedFrame } from "./push-frames.ts";
 import { readPushMessage } from "./push-message.ts";
+import { PushState } from "./push-state.ts";
 import type { PushLink } from "./push-transport.ts";
 
 export interface PushFeedOptions {
@@ -38,9 +39,6 @@ export interface PushFeedOptions {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Default maximum size of the payload of an event, in bytes. An event with a larger payload is dropped. */
-const PAYLOAD_BYTES_MAX = 1024 * 1024;
-
 /**
  * Receives events and revocations from the backend. The feed reconnects until it is stopped.
  *
@@ -50,16 +48,15 @@ const PAYLOAD_BYTES_MAX = 1024 * 1024;
  *   then reports a gap as soon as it is up again, and clients fetch their state again.
  * - Events that break the contract are skipped.
  */
-export class PushFeed {
+export class PushFeed implements PushSource {
   readonly #options: PushFeedOptions;
   readonly #backoff: Backoff;
   readonly #stopped = new AbortController();
   readonly #progress = new FeedProgress();
-  readonly #gaps = new GapThrottle(() => this.#reportGap());
+  readonly #delivery: PushDelivery;
+  readonly #state: PushState;
   #running: Promise<void> | undefined;
-  #isUp = false;
   #cursor = "";
-  #hasBeenUp = false;
   #gapPending = false;
   #provenTimer: Timer | undefined;
 
@@ -67,7 +64,9 @@ export class PushFeed {
     this.#options = options;
     this.#cursor = options.startCursor ?? "";
     this.#backoff = new Backoff({ minMs: options.backoffMinMs, maxMs: options.backoffMaxMs, random: options.random });
-    options.metrics.gauge("sallyport_push_feed_up", 0);
+    this.#delivery = new PushDelivery(options);
+    const onChange = (isUp: boolean) => void this.#delivery.attempt("state", () => options.onStateChange?.(isUp));
+    this.#state = new PushState({ ...options, from: { url: options.link.url }, onChange });
   }
 
   start(): void {
@@ -77,18 +76,17 @@ export class PushFeed {
   /** Stops the feed immediately, even if it is waiting to reconnect. A stopped feed cannot be started again. */
   async stop(): Promise<void> {
     this.#stopped.abort();
-    this.#gaps.stop();
+    this.#delivery.stop();
     this.#options.link.close();
     await this.#running;
   }
 
   get isUp(): boolean {
-    return this.#isUp;
+    return this.#state.isUp;
   }
 
-  /** Whether the feed has been up at least once. */
   hasBeenUp(): boolean {
-    return this.#hasBeenUp;
+    return this.#state.hasBeenUp;
   }
 
   async #run(): Promise<void> {
@@ -146,16 +144,16 @@ export class PushFeed {
    * because the stream is already open.
    */
   #becomeUp(): void {
-    if (this.#isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;
+    if (this.isUp || this.#stopped.signal.aborted || !this.#progress.isUp) return;
     if (this.#gapPending) {
       this.#gapPending = false;
-      this.#reportGap();
+      this.#delivery.reportGap();
     }
     this.#setUp(true);
   }
 
   #receive(frame: FeedFrame): void {
-    const { step, cursor } = readPushMessage(frame, this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
+    const { step, cursor } = readPushMessage(frame, this.#options.payloadBytesMax ?? EVENT_PAYLOAD_BYTES_MAX);
     const isKeepalive = step.kind === "keepalive";
     // A keepalive does not reset the back-off. Otherwise, the gateway would reconnect too often to a backend that fails after
     // each keepalive.
@@ -164,55 +162,13 @@ export class PushFeed {
       this.#progress.markAdvanced();
       this.#becomeUp();
     }
-    this.#dispatch(step, cursor || undefined);
+    this.#delivery.dispatch(step, cursor || undefined);
     // A message with an unreadable cursor does not change the cursor of the feed. After a reconnect, the backend sends this
     // message again, and the feed drops it again. A keepalive without a cursor also changes nothing.
     if (cursor === undefined || (isKeepalive && cursor === "")) return;
     // An event without a cursor clears the cursor of the feed. A resume from the previous cursor would deliver this event
     // twice.
     this.#cursor = cursor;
-  }
-
-  #dispatch(step: PushStep, cursor: string | undefined): void {
-    const { sink, metrics } = this.#options;
-    if (step.kind === "dropped") this.#drop(step, cursor);
-    else metrics.count("sallyport_events_total", { kind: step.kind });
-    if (step.kind === "client_event") this.#deliver("event", () => sink.event(step.event, cursor));
-    if (step.kind === "session_invalidation") this.#deliver("revoke", () => sink.revoke(step.revocation, cursor));
-    if (step.kind === "keepalive" && cursor !== undefined) this.#deliver("cursor", () => sink.reached(cursor));
-  }
-
-  #drop({ reason, lostTo, lost }: Dropped, cursor: string | undefined): void {
-    const { sink, metrics, log } = this.#options;
-    log.error("push event dropped", { reason });
-    metrics.count("sallyport_events_dropped_total", { reason });
-    if (lostTo === "everybody") this.#gaps.request();
-    else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost, cursor));
-  }
-
-  /**
-   * Calls `deliver`, which passes an event, a revocation or the report of a lost message to the sink. If `deliver` throws, the
-   * feed reports a gap and continues.
-   */
-  #deliver(what: string, deliver: () => void): void {
-    if (!this.#attempt(what, deliver)) this.#gaps.request();
-  }
-
-  #reportGap(): void {
-    this.#options.metrics.count("sallyport_push_feed_gaps_total");
-    this.#attempt("gap", () => this.#options.sink.gap());
-  }
-
-  /** Calls `deliver`. Returns `true` on success. If `deliver` throws, logs and counts the error and returns `false`. */
-  #attempt(delivery: string, deliver: () => void): boolean {
-    try {
-      deliver();
-      return true;
-    } catch (thrown) {
-      this.#options.log.error("push event delivery failed", { delivery, cause: describeCause(thrown) });
-      this.#options.metrics.count("sallyport_events_dropped_total", { reason: "delivery_failed" });
-      return false;
-    }
   }
 
   #onFailure({ code, rawMessage }: ConnectError): void {
@@ -224,14 +180,6 @@ export class PushFeed {
   }
 
   #setUp(up: boolean): void {
-    if (this.#isUp === up) return;
-    this.#hasBeenUp ||= up;
-    this.#isUp = up;
-    this.#options.metrics.gauge("sallyport_push_feed_up", up ? 1 : 0);
-    const { log, link } = this.#options;
-    if (up) log.info("push feed up", { url: link.url });
-    else if (this.#stopped.signal.aborted) log.info("push feed down", { url: link.url });
-    else log.warn("push feed down", { url: link.url });
-    this.#attempt("state", () => this.#options.onStateChange?.(up));
+    this.#state.set(up, this.#stopped.signal.aborted);
   }
 }

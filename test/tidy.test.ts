@@ -17,7 +17,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rpc: ["gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
   pipeline: ["core", "crypto", "gen"],
   hub: ["core", "crypto", "gen", "rpc/base64.ts", "rpc/frame.ts"],
-  backend: ["core", "gen", "hpack"],
+  backend: [
+    ...["core", "gen", "hpack", "rpc/http.ts", "transport/listener.ts", "transport/limits/body-timers.ts"],
+    ...["bun-listener", "exact-app", "fetch-host", "request-url"].map((file) => `transport/bun/${file}.ts`),
+    ...["call", "connection", "link", "script", "server-info", "tls"].map((file) => `stores/redis/${file}.ts`),
+  ],
   transport: ["core", "hpack", "rpc"],
   service: ["core", "crypto", "gen", "rpc", "pipeline", "hub"],
   admin: ["core", "hub", "transport"],

@@ -10,6 +10,7 @@ import type { Hub } from "../hub/hub.ts";
 import { LocalStreams } from "../hub/local-streams.ts";
 import { openHub } from "../hub/open.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
+import type { Listener } from "../transport/listener.ts";
 import { checkpointFile, feedNotReady, openFeed } from "./feed.ts";
 import { HistoryFill } from "./history-fill.ts";
 import { hubSettings } from "./options.ts";
@@ -34,13 +35,15 @@ interface EventPathParts {
 export interface EventPath {
   readonly hub: Hub;
   readonly streams: LocalStreams;
+  /** The private listener; `undefined` if the push source has none. */
+  readonly privateListener: Listener | undefined;
   start(): void;
   stop(): Promise<void>;
 }
 
 const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
 
-/** Creates the hub and the push feed. Events arrive after `start`. */
+/** Creates the hub and the push source. Events arrive after `start`. Throws `ConfigError` and `ListenError`. */
 export function openEventPath(config: GatewayConfig, parts: EventPathParts): EventPath {
   const { keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock } = parts;
   const { hub, sink, ...running } = openHub(hubSettings(config), {
@@ -52,20 +55,23 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
     random: Math.random,
   });
   const checkpoints = parts.checkpoints ?? checkpointFile(config, { clock, log });
-  const fill = new HistoryFill({ hub, revocations, checkpoints, ageMs: config["history.age_ms"], clock });
+  const isGoalPending = config["push.source"] !== "feed";
+  const fill = new HistoryFill({ hub, revocations, checkpoints, isGoalPending, ageMs: config["history.age_ms"], clock });
   const onStateChange = (isUp: boolean) => {
     parts.onFeedChange?.(isUp);
     readiness.changed();
   };
-  const feed = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange });
+  const { source, listener } = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange });
   readiness.add(() => (fill.isFilling ? ["the event history is being filled"] : []));
-  readiness.add(() => feedNotReady(feed, revocations.areArriving()));
+  readiness.add(() => feedNotReady(source, revocations.areArriving()));
   return {
     hub,
     streams: new LocalStreams({ hub, historyFilled: () => fill.wait(), clock, defer: setImmediate }),
-    start: () => feed.start(),
+    privateListener: listener,
+    start: () => source.start(),
     async stop() {
-      await feed.stop();
+      await listener?.close();
+      await source.stop();
       fill.stop();
       running.stop();
     },

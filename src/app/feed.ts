@@ -3,28 +3,26 @@ import { CheckpointFile } from "../backend/feed/checkpoint-file.ts";
 import { PushFeed } from "../backend/feed/push-feed.ts";
 import { openPushLink } from "../backend/feed/push-transport.ts";
 import type { GatewayConfig } from "../config/rules.ts";
-import type { Clock } from "../core/clock.ts";
-import type { PushFeedSink } from "../core/events.ts";
-import type { Revocations } from "../core/revocations.ts";
-import type { Log } from "../core/telemetry.ts";
-import type { GatewayMetrics } from "../observe/metrics.ts";
-import type { HistoryFill } from "./history-fill.ts";
+import type { PushSource } from "../core/push-source.ts";
+import type { FeedParts, OpenedFeed } from "./feed-parts.ts";
+import { openHttpSource } from "./http-source.ts";
 
-interface FeedParts {
-  readonly sink: PushFeedSink;
-  readonly fill: HistoryFill;
-  readonly revocations: Revocations;
-  readonly log: Log;
-  readonly metrics: GatewayMetrics;
-  readonly clock: Clock;
-  /** Called when the push feed comes up or goes down. */
-  readonly onStateChange: (isUp: boolean) => void;
+/** Creates the push source, which delivers events and revocations to the hub. Throws `ConfigError` and `ListenError`. */
+export function openFeed(config: GatewayConfig, parts: FeedParts): OpenedFeed {
+  const { fill, revocations } = parts;
+  const onStateChange = (isUp: boolean) => {
+    revocations.feedChanged(isUp);
+    if (isUp) fill.feedUp();
+    parts.onStateChange(isUp);
+  };
+  const wired = { ...parts, sink: fill.watch(parts.sink), onStateChange };
+  if (config["push.source"] === "http") return openHttpSource(config, wired);
+  return { source: openPushFeed(config, wired), listener: undefined };
 }
 
-/** Creates the push feed, which delivers events and revocations to the hub. */
-export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
-  const { fill, revocations, log, metrics, clock, onStateChange } = parts;
-  const sink = fill.watch(parts.sink);
+/** Creates the push source that is a gRPC stream of the backend. */
+function openPushFeed(config: GatewayConfig, parts: FeedParts): PushSource {
+  const { fill, sink, log, metrics, clock, onStateChange } = parts;
   // Event streams that open before the push feed first comes up may miss events. So the gateway reports a gap when the feed
   // first comes up.
   // No report is needed if the feed has already reported a gap, or if it starts at a stored cursor.
@@ -33,16 +31,14 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
     hadGap = true;
     sink.gap();
   };
-  const { "push.url": url, "push.protocol": protocol, "backend.token": token } = config;
+  const { "push.protocol": protocol, "backend.token": token } = config;
   return new PushFeed({
-    link: openPushLink({ url, protocol, token, pingIntervalMs: config["push.ping_ms"], log }),
+    link: openPushLink({ url: feedUrl(config), protocol, token, pingIntervalMs: config["push.ping_ms"], log }),
     gatewayId: config["push.gateway_id"] ?? hostname(),
     sink: { ...sink, gap },
     startCursor: fill.startCursor,
     silenceMs: config["push.silence_ms"],
     onStateChange(up) {
-      revocations.feedChanged(up);
-      if (up) fill.feedUp();
       if (up && !hadGap) gap();
       onStateChange(up);
     },
@@ -55,10 +51,15 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): PushFeed {
   });
 }
 
+/** With `push.source = feed`, `requireBackend` requires the URL. So the empty string is never used. */
+function feedUrl(config: GatewayConfig): string {
+  return config["push.url"] ?? "";
+}
+
 /** Returns the store of the checkpoint; `undefined` if `history.checkpoint_file` is not set. */
 export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedParts, "clock" | "log">) {
   const path = config["history.checkpoint_file"];
-  const options = { url: config["push.url"], ageMs: config["history.age_ms"], clock, log };
+  const options = { url: feedUrl(config), ageMs: config["history.age_ms"], clock, log };
   return path === undefined ? undefined : new CheckpointFile({ path, ...options });
 }
 
@@ -67,7 +68,7 @@ export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedP
  *
  * `areRevocationsArriving` is false if the push feed has been down for longer than `push.grace_ms`.
  */
-export function feedNotReady(feed: Pick<PushFeed, "hasBeenUp">, areRevocationsArriving: boolean): string[] {
+export function feedNotReady(feed: Pick<PushSource, "hasBeenUp">, areRevocationsArriving: boolean): string[] {
   if (!feed.hasBeenUp()) return ["the push feed has not come up yet"];
   return areRevocationsArriving ? [] : ["the push feed is down"];
 }

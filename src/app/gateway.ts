@@ -16,6 +16,7 @@ import { openBackend } from "./backend.ts";
 import { openEventPath } from "./event-path.ts";
 import { boundUrl } from "./listeners.ts";
 import { stopSettings, storeSettings } from "./options.ts";
+import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
 import { configReload } from "./reload.ts";
 import { openRequestPath } from "./request-path.ts";
@@ -30,6 +31,8 @@ export interface Gateway {
   /** URL of the gRPC listener. It is the same as `edgeUrl` if `edge.grpc = same-port`. */
   readonly grpcUrl: string;
   readonly adminUrl: string;
+  /** URL of the private listener; `undefined` if the push source has none. */
+  readonly publishUrl?: string | undefined;
   /**
    * Ends all event streams, waits for running calls, and then stops all parts. Resolves to `false` if calls still run after
    * `shutdown.deadline_ms`.
@@ -94,7 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   undo.defer(() => events.stop());
   readiness.add(stores.notReady);
-  const { hub, streams } = events;
+  const { hub, streams, privateListener } = events;
   const isStopping = () => stop.isStopping();
   const requests = await openRequestPath(config, {
     ...{ stores, backend, streams, revocations, keys, readiness, isStopping, log, metrics, clock },
@@ -116,7 +119,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const running = undo.move();
   const { edgeUrl, grpcUrl, bound } = requests;
-  log.info("gateway started", { ...bound, admin: boundUrl(admin), key_id: keys.keyId });
+  log.info("gateway started", { ...bound, admin: boundUrl(admin), ...publishUrl(privateListener), key_id: keys.keyId });
   const stopParts: StopParts = {
     settings: stopSettings(config),
     ...{ hub, readiness, clock, log },
@@ -129,6 +132,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     edgeUrl,
     grpcUrl,
     adminUrl: admin.url,
+    publishUrl: privateListener?.url,
     stop() {
       stopped ??= stop.run(stopParts);
       return stopped;

@@ -27,6 +27,11 @@ export interface HistoryFillParts {
   readonly revocations: Pick<Revocations, "lost">;
   /** `undefined`: the gateway keeps no checkpoint, so its history is empty after every start. */
   readonly checkpoints: FeedCheckpointStore | undefined;
+  /**
+   * Whether the push source itself finds where the fill starts and ends. It then calls `begin` once. Until then, a fill is
+   * running.
+   */
+  readonly isGoalPending?: boolean;
   /** The age of the oldest events in the history, in ms. */
   readonly ageMs: number;
   readonly clock: Pick<Clock, "monotonic">;
@@ -48,6 +53,7 @@ export class HistoryFill {
   readonly #saving: Timer;
   /** The checkpoint at whose `last` cursor the fill ends; `undefined` if no fill is running. */
   #goal: FeedCheckpoint | undefined;
+  #isGoalPending: boolean;
   #hasSkippedRevocations = false;
   #limit: Timer | undefined;
   #isSaved = true;
@@ -61,13 +67,30 @@ export class HistoryFill {
     const checkpoint = parts.checkpoints?.load();
     this.startCursor = checkpoint?.from ?? "";
     this.#savedMs = parts.clock.monotonic();
-    if (checkpoint === undefined) this.#done.resolve();
-    else this.#begin(checkpoint);
+    this.#isGoalPending = parts.isGoalPending ?? false;
+    if (this.#isGoalPending) parts.hub.beginFill();
+    else this.begin(checkpoint);
     this.#saving = setInterval(() => this.#save(), SAVE_INTERVAL_MS).unref();
   }
 
   get isFilling(): boolean {
-    return this.#goal !== undefined;
+    return this.#goal !== undefined || this.#isGoalPending;
+  }
+
+  /** Starts the fill. `undefined`: there is nothing to fill. */
+  begin(checkpoint: FeedCheckpoint | undefined): void {
+    const { hub } = this.#parts;
+    if (checkpoint === undefined) {
+      this.#end();
+      return;
+    }
+    hub.reached(checkpoint.from);
+    this.#recorder.record(checkpoint.from, true);
+    this.#isGoalPending = false;
+    this.#goal = checkpoint;
+    hub.beginFill();
+    // The backend sends only the messages after `from`. If `from` equals `last`, there is nothing to read.
+    if (checkpoint.from === checkpoint.last) this.#complete(checkpoint);
   }
 
   /** Resolves when the fill has ended, or after `WAIT_MS_MAX`. */
@@ -113,16 +136,6 @@ export class HistoryFill {
     this.#save();
   }
 
-  #begin(checkpoint: FeedCheckpoint): void {
-    const { hub } = this.#parts;
-    hub.reached(checkpoint.from);
-    this.#recorder.record(checkpoint.from, true);
-    this.#goal = checkpoint;
-    hub.beginFill();
-    // The backend sends only the messages after `from`. If `from` equals `last`, there is nothing to read.
-    if (checkpoint.from === checkpoint.last) this.#complete(checkpoint);
-  }
-
   #follow(cursor: string | undefined, isKeepalive: boolean, deliver: () => void): void {
     deliver();
     if (cursor === undefined) return;
@@ -152,10 +165,10 @@ export class HistoryFill {
   }
 
   #end(): void {
-    if (!this.isFilling) return;
+    if (this.isFilling) this.#parts.hub.endFill();
     this.#goal = undefined;
+    this.#isGoalPending = false;
     clearTimeout(this.#limit);
-    this.#parts.hub.endFill();
     this.#done.resolve();
   }
 

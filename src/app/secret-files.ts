@@ -9,6 +9,7 @@ const SECRET_FILES = [
   "keys.previous_file",
   "tls.key_file",
   "stores.redis.key_file",
+  "push.token_file",
 ] as const satisfies readonly ConfigKey[];
 
 const OTHERS = 0o006;

@@ -18,6 +18,7 @@ import { openEventPath } from "./event-path.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { boundUrl } from "./listeners.ts";
 import { stopSettings, storeSettings } from "./options.ts";
+import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
 import { configReload } from "./reload.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
@@ -113,7 +114,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
 
   const running = undo.move();
   const { edgeUrl, grpcUrl, bound } = addresses;
-  log.info("gateway started", { ...bound, admin: boundUrl(admin), key_id: keys.keyId, workers });
+  const publish = publishUrl(events.privateListener);
+  log.info("gateway started", { ...bound, admin: boundUrl(admin), ...publish, key_id: keys.keyId, workers });
   let stopped: Promise<boolean> | undefined;
   const adopt = {
     adoptBudgets(next: Config) {
@@ -124,6 +126,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
   return {
     ...{ edgeUrl, grpcUrl },
     adminUrl: admin.url,
+    publishUrl: events.privateListener?.url,
     stop() {
       stopped ??= stop.run({
         settings: stopSettings(config),

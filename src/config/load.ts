@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ConfigError } from "./problem.ts";
-import { type Rule, ruleViolations } from "./rules.ts";
+import type { Rule } from "./rule.ts";
+import { ruleViolations } from "./rules.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
 import { originOf, type RawSetting, type SourceValues } from "./source.ts";
 import { type Environment, fromEnvironment } from "./source-environment.ts";

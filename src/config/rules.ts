@@ -6,17 +6,11 @@ import {
   REQUEST_OVERHEAD_BYTES,
 } from "../core/limits.ts";
 import { ConfigError } from "./problem.ts";
+import type { Rule } from "./rule.ts";
+import { hasPrivateListener, PUSH_RULES } from "./rules-push.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
 import { originOf, type RawSetting } from "./source.ts";
-
-/** A constraint between settings, or a setting that a command requires. */
-export interface Rule {
-  /** The settings that the rule depends on. */
-  readonly keys: readonly ConfigKey[];
-  /** Returns a description of the problem, or `undefined` if the configuration obeys the rule. */
-  violation(config: Config): string | undefined;
-}
 
 /** Number of replay buffers that a resumed stream reads: one of its user, and one of its session. */
 const REPLAY_BUFFERS = 2;
@@ -81,6 +75,9 @@ const RULES: readonly Rule[] = [
   differentAddresses("edge.listen", "admin.listen"),
   differentAddresses("edge.listen", "grpc.listen"),
   differentAddresses("grpc.listen", "admin.listen"),
+  differentAddresses("push.listen", "edge.listen"),
+  differentAddresses("push.listen", "grpc.listen"),
+  differentAddresses("push.listen", "admin.listen"),
   bothOrNeither("tls.certificate_file", "tls.key_file"),
   {
     keys: ["tls.client_ca_file", "tls.certificate_file"],
@@ -97,6 +94,7 @@ const RULES: readonly Rule[] = [
       return "stores.kind is redis without stores.redis.url, expected both";
     },
   },
+  ...PUSH_RULES,
   requiresRedisTls("stores.redis.ca_file"),
   requiresRedisTls("stores.redis.certificate_file"),
   bothOrNeither("stores.redis.certificate_file", "stores.redis.key_file"),
@@ -104,7 +102,7 @@ const RULES: readonly Rule[] = [
 
 const BACKEND_RULES: readonly Rule[] = [
   required("backend.url", "the base URL of your backend's REST interface"),
-  required("push.url", "the base URL of your backend's push service"),
+  required("push.url", "the base URL of your backend's push service", (config) => config["push.source"] === "feed"),
 ];
 
 /** The settings that `serve` requires and that have no default: the URLs of the backend, and a signing key. */
@@ -153,19 +151,22 @@ function placesOf(keys: readonly ConfigKey[], config: Config, settings: RuleInpu
   return ` (${places.join("; ")})`;
 }
 
-/** A configuration with the URLs of a backend. `serve` requires the URLs; `dev` and `demo` set them. */
-export type GatewayConfig = Config & { readonly "backend.url": string; readonly "push.url": string };
+/** A configuration with the URL of a backend. `serve` requires the URL; `dev` and `demo` set it. */
+export type GatewayConfig = Config & { readonly "backend.url": string };
 
 /** Throws a `ConfigError` if a URL of the backend is missing. */
 export function requireBackend(config: Config): GatewayConfig {
-  const { "backend.url": backendUrl, "push.url": pushUrl } = config;
-  if (backendUrl !== undefined && pushUrl !== undefined) return { ...config, "backend.url": backendUrl, "push.url": pushUrl };
-  throw new ConfigError(ruleViolations(config, NO_INPUT, BACKEND_RULES));
+  const { "backend.url": backendUrl } = config;
+  const violations = BACKEND_RULES.flatMap((rule) => rule.violation(config) ?? []);
+  if (backendUrl !== undefined && violations.length === 0) return { ...config, "backend.url": backendUrl };
+  throw new ConfigError(violations);
 }
 
-function required(key: "backend.url" | "push.url", what: string): Rule {
+function required(key: "backend.url" | "push.url", what: string, isNeeded = (_: Config) => true): Rule {
   const violation = (config: Config) =>
-    config[key] === undefined ? `${key}: missing, expected ${what}; set ${variableOf(key)} or --set ${key}=…` : undefined;
+    isNeeded(config) && config[key] === undefined
+      ? `${key}: missing, expected ${what}; set ${variableOf(key)} or --set ${key}=…`
+      : undefined;
   return { keys: [key], violation };
 }
 
@@ -207,7 +208,7 @@ function bothOrNeither(first: CertificateKey, second: PrivateKeyKey): Rule {
   };
 }
 
-type ListenKey = "edge.listen" | "grpc.listen" | "admin.listen" | "dev.backend_listen" | "dev.push_listen";
+type ListenKey = "edge.listen" | "grpc.listen" | "admin.listen" | "push.listen" | "dev.backend_listen" | "dev.push_listen";
 
 /**
  * Refuses two listeners with the same port, if their addresses are equal or one is a wildcard. Accepts port 0, because the
@@ -226,6 +227,7 @@ function differentAddresses(first: ListenKey, second: ListenKey): Rule {
 }
 
 function isUsed(key: ListenKey, config: Config): boolean {
+  if (key === "push.listen") return hasPrivateListener(config);
   return key !== "grpc.listen" || config["edge.grpc"] === "own-port";
 }
 

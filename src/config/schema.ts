@@ -6,6 +6,7 @@ import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";
 import { CONNECTION_SETTINGS } from "./schema-connections.ts";
 import { KEY_SETTINGS } from "./schema-keys.ts";
+import { PUSH_SETTINGS } from "./schema-push.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { type Setting, secret, setting, unset } from "./setting.ts";
@@ -129,7 +130,7 @@ export const SCHEMA = {
 
   "push.url": unset(
     httpUrl,
-    "Base URL of the backend's push service, `sallyport.v1.Push`. `sallyport serve` requires a value. `sallyport dev` and `sallyport demo` always use the embedded backend.",
+    "Base URL of the backend's push service, `sallyport.v1.Push`. `sallyport serve` requires a value if `push.source = feed`. `sallyport dev` and `sallyport demo` always use the embedded backend.",
   ),
   "push.protocol": setting(
     choice("grpc", "connect", "grpc-web"),
@@ -155,7 +156,6 @@ export const SCHEMA = {
     10_000,
     "Time for which cached sessions stay valid after the push feed goes down, in ms. While the push feed is down, the gateway receives no revocations. After `push.grace_ms`, every request needs a session look-up until the push feed is up again. A shorter time applies revocations sooner, but causes more session look-ups.",
   ),
-
   "push.ping_ms": setting(
     int("ms", 10, 3_600_000),
     310_000,
@@ -167,6 +167,7 @@ export const SCHEMA = {
     "Maximum time without a message on the push feed, in ms. If no message arrives for longer, the gateway reconnects. `0` turns the check off. Set a value if a proxy answers HTTP/2 PINGs instead of the backend. The value must be at least `2 × (keepalive interval of the backend)`.",
   ),
 
+  ...PUSH_SETTINGS,
   ...STREAM_SETTINGS,
 
   routes: setting(

@@ -5,6 +5,19 @@
  * reconnect.
  */
 export const CURSOR_CHARS_MAX = 1024;
+/** Maximum size of the payload of an event, in bytes. An event with a larger payload is dropped. */
+export const EVENT_PAYLOAD_BYTES_MAX = 1024 * 1024;
+/** Maximum size of the body of a call of the private listener, in bytes. It holds an event of maximum size in base64. */
+export const PUBLISH_BODY_BYTES_MAX = 4 * 1024 * 1024;
+/** Maximum number of events or revocations in one call of the private listener. */
+export const PUBLISH_BATCH_MAX = 1000;
+/**
+ * Time for which an event id is remembered, in ms, unless more than `EVENT_IDS_MIN` events follow. A backend repeats a call
+ * within seconds or minutes.
+ */
+export const EVENT_ID_MEMORY_MS = 600_000;
+/** Number of events whose ids are remembered in memory. An id takes about 150 bytes. At most twice this number is kept. */
+export const EVENT_IDS_MIN = 65_536;
 export const PAYLOAD_HASH_BYTES = 32;
 
 /**

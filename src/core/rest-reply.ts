@@ -9,9 +9,11 @@ export function jsonReply(status: number, body: unknown, headers: Readonly<Recor
 /** The error codes of plain HTTP replies, each with its HTTP status and text (proto/README.md, "Public REST"). */
 const REST_ERRORS = {
   invalid_request: [400, "the request is not what this call takes"],
+  unauthenticated: [401, "the bearer token is missing or wrong"],
   forbidden: [403, "this request is not served"],
   not_found: [404, "there is nothing here"],
   method_not_allowed: [405, "this call does not take the method"],
+  event_id_reused: [409, "the event id belongs to another event"],
   payload_too_large: [413, "the body is too large"],
   unsupported_media_type: [415, "the body must be application/json"],
   misdirected: [421, "this connection is not one on which requests are served"],
@@ -20,6 +22,7 @@ const REST_ERRORS = {
   internal: [500, "an internal error occurred"],
   not_implemented: [501, "the method is not one that is served"],
   backend_bad_response: [502, "the backend gave an answer that cannot be passed on"],
+  unavailable: [503, "the call cannot be served now; repeat it"],
   backend_unavailable: [503, "the backend cannot be reached at the moment"],
   shutting_down: [503, "the gateway is shutting down; reconnect"],
   backend_timeout: [504, "the backend did not answer in time"],

@@ -1,0 +1,25 @@
+import type { Clock } from "../core/clock.ts";
+import type { PushFeedSink } from "../core/events.ts";
+import type { PushSource } from "../core/push-source.ts";
+import type { Revocations } from "../core/revocations.ts";
+import type { Log } from "../core/telemetry.ts";
+import type { GatewayMetrics } from "../observe/metrics.ts";
+import type { Listener } from "../transport/listener.ts";
+import type { HistoryFill } from "./history-fill.ts";
+
+export interface FeedParts {
+  readonly sink: PushFeedSink;
+  readonly fill: HistoryFill;
+  readonly revocations: Revocations;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+  readonly clock: Clock;
+  /** Called when the push feed comes up or goes down. */
+  readonly onStateChange: (isUp: boolean) => void;
+}
+
+/** The push source, and the private listener if the source has one. */
+export interface OpenedFeed {
+  readonly source: PushSource;
+  readonly listener: Listener | undefined;
+}

@@ -1,0 +1,146 @@
+import type { Clock } from "../../core/clock.ts";
+import type { ClientEvent } from "../../core/events.ts";
+import type { FeedCheckpoint } from "../../core/feed-checkpoint.ts";
+import { EventIdReused, type PublishedEvent, type Publisher, PublishUnavailable } from "../../core/publisher.ts";
+import type { PushSource } from "../../core/push-source.ts";
+import type { Revocation } from "../../core/sessions.ts";
+import type { PushDelivery } from "../feed/push-delivery.ts";
+import type { PushState } from "../feed/push-state.ts";
+import type { EventLog, LoggedEvent } from "./event-log.ts";
+import { RecentEventIds } from "./recent-event-ids.ts";
+
+export interface HttpSourceParts {
+  readonly delivery: PushDelivery;
+  readonly state: PushState;
+  /** Identifies this start of the gateway. The cursors of two starts differ. */
+  readonly runId: string;
+  /** `undefined`: events are kept in memory only. */
+  readonly log: EventLog | undefined;
+  /** Called at the start, before the events of the log are delivered. `undefined`: the log is empty. */
+  readonly beginFill: (checkpoint: FeedCheckpoint | undefined) => void;
+  readonly clock: Pick<Clock, "monotonic">;
+}
+
+/** Maximum size of the events that wait for the log, in bytes. */
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** Estimated memory of an event without its payload, in bytes. */
+const EVENT_OVERHEAD_BYTES = 512;
+
+interface Waiting {
+  readonly events: readonly ClientEvent[];
+  readonly bytes: number;
+  readonly done: PromiseWithResolvers<readonly PublishedEvent[]>;
+}
+
+/** A waiting call whose event ids are checked. */
+interface Admitted {
+  readonly call: Waiting;
+  readonly results: readonly PublishedEvent[];
+  /** The events that are not duplicates. */
+  readonly added: readonly LoggedEvent[];
+}
+
+/**
+ * The push source behind the private listener. Each event is written to the log, if there is one, and then delivered. Calls that
+ * arrive during a write are written together. Without a log, `publish` delivers before it returns.
+ *
+ * Revocations are not logged. A revocation is applied at once: the backend has stored it before, so every later session look-up
+ * sees it.
+ */
+export class HttpSource implements PushSource, Publisher {
+  readonly #parts: HttpSourceParts;
+  readonly #ids: RecentEventIds;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #isWriting = false;
+  #writing: Promise<void> | undefined;
+  #count = 0;
+
+  constructor(parts: HttpSourceParts) {
+    this.#parts = parts;
+    this.#ids = new RecentEventIds(parts.clock);
+  }
+
+  start(): void {
+    const { state, log, delivery, beginFill, runId } = this.#parts;
+    if (state.hasBeenUp) return;
+    const { before, events } = log?.takeLoaded() ?? { before: undefined, events: [] };
+    const last = events.at(-1)?.cursor ?? before;
+    beginFill(last === undefined ? undefined : { from: before ?? `${runId}.0`, last, reached: last });
+    for (const { event, cursor } of events) {
+      this.#ids.add(event);
+      delivery.dispatch({ kind: "client_event", event }, cursor);
+    }
+    state.set(true, false);
+  }
+
+  async stop(): Promise<void> {
+    const { state, log, delivery } = this.#parts;
+    state.set(false, true);
+    await this.#writing;
+    delivery.stop();
+    log?.close();
+  }
+
+  hasBeenUp(): boolean {
+    return this.#parts.state.hasBeenUp;
+  }
+
+  publish(events: readonly ClientEvent[]): Promise<readonly PublishedEvent[]> {
+    if (!this.#parts.state.isUp) return Promise.reject(new PublishUnavailable("the push feed is down"));
+    const bytes = events.reduce((sum, { payloadBytes }) => sum + payloadBytes.byteLength + EVENT_OVERHEAD_BYTES, 0);
+    if (this.#waitingBytes + bytes > WAITING_BYTES_MAX)
+      return Promise.reject(new PublishUnavailable("too many events wait for the log"));
+    const done = Promise.withResolvers<readonly PublishedEvent[]>();
+    this.#waiting.push({ events, bytes, done });
+    this.#waitingBytes += bytes;
+    if (!this.#isWriting) this.#writing = this.#writeAll();
+    return done.promise;
+  }
+
+  async revoke(revocations: readonly Revocation[]): Promise<void> {
+    const { state, delivery } = this.#parts;
+    if (!state.isUp) throw new PublishUnavailable("the push feed is down");
+    for (const revocation of revocations) delivery.dispatch({ kind: "session_invalidation", revocation }, undefined);
+  }
+
+  async #writeAll(): Promise<void> {
+    const { log } = this.#parts;
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      const calls = this.#waiting.splice(0);
+      const admitted = calls.flatMap((call) => this.#admit(call) ?? []);
+      const added = admitted.flatMap((each) => each.added);
+      try {
+        if (added.length > 0) await log?.append(added);
+        for (const { event, cursor } of added) this.#parts.delivery.dispatch({ kind: "client_event", event }, cursor);
+        for (const { call, results } of admitted) call.done.resolve(results);
+      } catch (error) {
+        for (const { event } of added) this.#ids.remove(event);
+        const unavailable = new PublishUnavailable("the event log cannot be written", { cause: error });
+        for (const { call } of admitted) call.done.reject(unavailable);
+      }
+      for (const { bytes } of calls) this.#waitingBytes -= bytes;
+    }
+    this.#isWriting = false;
+  }
+
+  /** Checks the event ids of a call. A call with a reused id is rejected as a whole. */
+  #admit(call: Waiting): Admitted | undefined {
+    const added: LoggedEvent[] = [];
+    const results: PublishedEvent[] = [];
+    for (const [index, event] of call.events.entries()) {
+      const state = this.#ids.stateOf(event);
+      if (state === "reused") {
+        for (const each of added) this.#ids.remove(each.event);
+        call.done.reject(new EventIdReused(index));
+        return undefined;
+      }
+      results.push({ isDuplicate: state === "duplicate" });
+      if (state === "duplicate") continue;
+      this.#ids.add(event);
+      added.push({ event, cursor: `${this.#parts.runId}.${++this.#count}` });
+    }
+    return { call, results, added };
+  }
+}

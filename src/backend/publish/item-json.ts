@@ -1,0 +1,163 @@
+import { type JsonChild, JsonTextError, scanJson, stringValue } from "../../core/json-text.ts";
+import { EVENT_PAYLOAD_BYTES_MAX } from "../../core/limits.ts";
+import { type DropReason, dropped, type PushKind, type PushStep, readPushEvent } from "../feed/push-event.ts";
+
+/** What is wrong with an event or a revocation. */
+export interface ItemProblem {
+  /** The name of the field, as sent. `undefined`: the problem concerns the whole item. */
+  readonly field: string | undefined;
+  readonly message: string;
+}
+
+/** An event or a revocation that was read from JSON. */
+export interface ReadItem {
+  readonly step: PushStep;
+  /** Set if and only if `step` is `dropped`. */
+  readonly problem?: ItemProblem;
+}
+
+export type ItemKind = "event" | "revocation";
+
+/** The values of an item. `payload` and `payloadBytes` are alternatives. */
+interface Values {
+  userId?: string;
+  deviceSessionId?: string;
+  eventType?: string;
+  eventId?: string;
+  reason?: string;
+  payload?: Uint8Array;
+  payloadBytes?: Uint8Array;
+}
+
+/** The JSON mapping of protobuf accepts both spellings of a field: the name in the proto file, and lowerCamelCase. */
+const SPELLINGS: Readonly<Record<string, keyof Values>> = {
+  ...{ user_id: "userId", userId: "userId", device_session_id: "deviceSessionId", deviceSessionId: "deviceSessionId" },
+  ...{ event_type: "eventType", eventType: "eventType", event_id: "eventId", eventId: "eventId" },
+  ...{ payload: "payload", payload_bytes: "payloadBytes", payloadBytes: "payloadBytes", reason: "reason" },
+};
+
+const FIELDS: Readonly<Record<ItemKind, ReadonlySet<keyof Values>>> = {
+  event: new Set(["userId", "deviceSessionId", "eventType", "eventId", "payload", "payloadBytes"]),
+  revocation: new Set(["userId", "deviceSessionId", "reason"]),
+};
+
+/** The fields that an item of this kind may have, for messages. */
+const FIELD_NAMES: Readonly<Record<ItemKind, string>> = {
+  event: "user_id, device_session_id, event_type, event_id, payload and payload_bytes",
+  revocation: "user_id, device_session_id and reason",
+};
+
+const utf8 = new TextEncoder();
+/** Matches base64 and base64url, with or without padding (ProtoJSON, "bytes"). */
+const BASE64 = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}$/;
+
+/**
+ * Reads one event or revocation from the source text of a JSON object. The field names are those of `ClientEvent` and
+ * `SessionInvalidation`. An event may have `payload`, any JSON value, in place of `payload_bytes`. The payload of the event is
+ * then the text of this value.
+ */
+export function readItem(kind: ItemKind, source: string): ReadItem {
+  const values: Values = {};
+  try {
+    readFields(kind, source, values);
+  } catch (thrown) {
+    if (thrown instanceof FieldError) return broken(kind, values, thrown.problem);
+    if (!(thrown instanceof JsonTextError)) throw thrown;
+    const { field, message } = thrown;
+    // The audience of a text that has two readings is not known.
+    return broken(kind, {}, { field, message });
+  }
+  const pushKind = kindOf(kind, values);
+  const step = readPushEvent({ kind: pushKind }, EVENT_PAYLOAD_BYTES_MAX);
+  return step.kind === "dropped" ? { step, problem: problemOf(step.reason) } : { step };
+}
+
+/** Reads an event from texts by field name, as a Redis Stream stores them. The payload is the text of `payload`. */
+export function readTexts(texts: Iterable<readonly [name: string, value: string]>): ReadItem {
+  const values: Values = {};
+  for (const [name, text] of texts) {
+    const field = fieldOf("event", name);
+    if (field === undefined || values[field] !== undefined || field === "payloadBytes") {
+      return broken("event", values, { field: name, message: `the fields of an event are ${FIELD_NAMES.event}, each once` });
+    }
+    if (field === "payload") values.payload = utf8.encode(text);
+    else values[field] = text;
+  }
+  const step = readPushEvent({ kind: kindOf("event", values) }, EVENT_PAYLOAD_BYTES_MAX);
+  return step.kind === "dropped" ? { step, problem: problemOf(step.reason) } : { step };
+}
+
+class FieldError extends Error {
+  readonly problem: ItemProblem;
+
+  constructor(field: string | undefined, message: string) {
+    super(message);
+    this.problem = { field, message };
+  }
+}
+
+function readFields(kind: ItemKind, source: string, values: Values): void {
+  if (!source.startsWith("{")) throw new FieldError(undefined, "expected a JSON object");
+  const errors: FieldError[] = [];
+  scanJson(source, (child) => {
+    try {
+      readField(kind, child, values);
+    } catch (thrown) {
+      if (!(thrown instanceof FieldError)) throw thrown;
+      errors.push(thrown);
+    }
+  });
+  const [first] = errors;
+  if (first !== undefined) throw first;
+  if (values.payload !== undefined && values.payloadBytes !== undefined)
+    throw new FieldError("payload", "expected payload or payload_bytes, not both");
+}
+
+function readField(kind: ItemKind, { name = "", source }: JsonChild, values: Values): void {
+  const field = fieldOf(kind, name);
+  if (field === undefined) {
+    throw new FieldError(name.slice(0, 64), `unknown field; the fields are ${FIELD_NAMES[kind]}`);
+  }
+  if (values[field] !== undefined) throw new FieldError(name, "the field occurs twice, in two spellings");
+  if (field === "payload") {
+    values.payload = utf8.encode(source);
+    return;
+  }
+  if (!source.startsWith('"')) throw new FieldError(name, "expected a string");
+  const text = stringValue(source);
+  if (field !== "payloadBytes") values[field] = text;
+  else if (BASE64.test(text)) values.payloadBytes = Buffer.from(text, "base64");
+  else throw new FieldError(name, "expected base64");
+}
+
+function fieldOf(kind: ItemKind, name: string): keyof Values | undefined {
+  const field = Object.hasOwn(SPELLINGS, name) ? SPELLINGS[name] : undefined;
+  return field !== undefined && FIELDS[kind].has(field) ? field : undefined;
+}
+
+function kindOf(kind: ItemKind, values: Values): PushKind {
+  const { userId = "", deviceSessionId = "", eventType = "", eventId = "" } = values;
+  if (kind === "revocation") return { case: "sessionInvalidation", value: { userId, deviceSessionId } };
+  const payloadBytes = values.payload ?? values.payloadBytes ?? new Uint8Array(0);
+  return { case: "clientEvent", value: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
+}
+
+function broken(kind: ItemKind, values: Values, problem: ItemProblem): ReadItem {
+  return { step: dropped("undecodable", kindOf(kind, values)), problem };
+}
+
+const SESSION_ID_RULE = "expected 1 to 128 of A-Z, a-z, 0-9, '.', '_', '~', '-'";
+
+const RULES: Partial<Record<DropReason, ItemProblem>> = {
+  no_audience: { field: undefined, message: "expected user_id or device_session_id" },
+  bad_user_id: { field: "user_id", message: "expected 1 to 256 visible ASCII characters" },
+  bad_device_session_id: { field: "device_session_id", message: SESSION_ID_RULE },
+  bad_event_type: { field: "event_type", message: "expected two or more words of a-z, 0-9 and '_', separated by dots" },
+  reserved_event_type: { field: "event_type", message: "expected a type that does not start with gateway." },
+  bad_event_id: { field: "event_id", message: "expected at most 128 visible ASCII characters" },
+  payload_too_large: { field: "payload", message: `expected at most ${EVENT_PAYLOAD_BYTES_MAX} bytes` },
+};
+
+function problemOf(reason: DropReason): ItemProblem {
+  return RULES[reason] ?? { field: undefined, message: reason };
+}

@@ -1,0 +1,74 @@
+import type { ClientEvent } from "../../core/events.ts";
+import { JsonTextError, scanJson } from "../../core/json-text.ts";
+import { PUBLISH_BATCH_MAX } from "../../core/limits.ts";
+import { RestError } from "../../core/rest-reply.ts";
+import type { Revocation } from "../../core/sessions.ts";
+import { type ItemKind, type ItemProblem, type ReadItem, readItem } from "./item-json.ts";
+
+/** Items of a call that break a rule. The whole call is refused. */
+export class InvalidItems extends Error {
+  readonly problems: readonly (ItemProblem & { readonly index: number })[];
+
+  constructor(problems: InvalidItems["problems"]) {
+    super("the call has invalid items");
+    this.problems = problems;
+  }
+}
+
+/** Maximum number of problems in one reply. A backend with an error in its code has the same problem in every item. */
+const PROBLEMS_MAX = 20;
+
+/** Reads the body of `/publish`: one event, or `{"events": […]}`. Throws `InvalidItems` and `RestError`. */
+export function readEvents(body: string): { readonly events: readonly ClientEvent[]; readonly isBatch: boolean } {
+  const { steps, isBatch } = readBody(body, "event", "events");
+  return { events: steps.flatMap((step) => (step.kind === "client_event" ? step.event : [])), isBatch };
+}
+
+/** Reads the body of `/revoke`: one revocation, or `{"revocations": […]}`. Throws `InvalidItems` and `RestError`. */
+export function readRevocations(body: string): readonly Revocation[] {
+  const { steps } = readBody(body, "revocation", "revocations");
+  return steps.flatMap((step) => (step.kind === "session_invalidation" ? step.revocation : []));
+}
+
+function readBody(body: string, kind: ItemKind, listName: string) {
+  const { sources, isBatch } = itemSources(body.trim(), listName);
+  const read = sources.map((source) => readItem(kind, source));
+  const problems = read.flatMap(problemsOf).slice(0, PROBLEMS_MAX);
+  if (problems.length > 0) throw new InvalidItems(problems);
+  return { steps: read.map(({ step }) => step), isBatch };
+}
+
+function problemsOf({ problem }: ReadItem, index: number) {
+  return problem === undefined ? [] : [{ index, ...problem }];
+}
+
+/** Returns the source text of each item. A body without the list is itself the only item. */
+function itemSources(body: string, listName: string): { readonly sources: readonly string[]; readonly isBatch: boolean } {
+  let list: string | undefined;
+  let fields = 0;
+  scanOrRefuse(body, ({ name, source }) => {
+    fields++;
+    if (name === listName) list = source;
+  });
+  if (list === undefined) return { sources: [body], isBatch: false };
+  if (fields > 1) throw new RestError("invalid_request", `a body with ${listName} has no other field`);
+  if (!list.startsWith("[")) throw new RestError("invalid_request", `${listName} must be an array`);
+  const sources: string[] = [];
+  scanOrRefuse(list, ({ source }) => {
+    if (sources.length >= PUBLISH_BATCH_MAX)
+      throw new RestError("payload_too_large", `at most ${PUBLISH_BATCH_MAX} items in one call`);
+    sources.push(source);
+  });
+  if (sources.length === 0) throw new RestError("invalid_request", `${listName} must not be empty`);
+  return { sources, isBatch: true };
+}
+
+function scanOrRefuse(text: string, onChild: NonNullable<Parameters<typeof scanJson>[1]>): void {
+  try {
+    scanJson(text, onChild);
+  } catch (thrown) {
+    if (!(thrown instanceof JsonTextError)) throw thrown;
+    const field = thrown.field === undefined ? "" : ` (${JSON.stringify(thrown.field.slice(0, 64))})`;
+    throw new RestError("invalid_request", `${thrown.message}${field}`);
+  }
+}

@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../../core/clock.ts";
+import type { ClientEvent } from "../../core/events.ts";
+import { EVENT_ID_MEMORY_MS, EVENT_IDS_MIN } from "../../core/limits.ts";
+
+/** 132 bits in base64url. The hash has no secret key, so it must resist a search for collisions. */
+const HASH_CHARS = 22;
+
+/** How an event relates to the remembered events. `reused`: its id belongs to another event of the same audience. */
+export type EventIdState = "new" | "duplicate" | "reused";
+
+/** Identifies an event by its audience and its id. `undefined`: the event has no id. */
+export function eventKey({ userId, deviceSessionId, eventId }: ClientEvent): string | undefined {
+  if (eventId === "") return undefined;
+  // An event for a session has the audience `session:…`, whether it names the user or not.
+  return hashOf(deviceSessionId === "" ? `user ${userId} ${eventId}` : `session ${deviceSessionId} ${eventId}`);
+}
+
+/** Identifies the content of an event. */
+export function contentHash({ eventType, payloadBytes }: ClientEvent): string {
+  return createHash("sha256").update(`${eventType} `).update(payloadBytes).digest("base64url").slice(0, HASH_CHARS);
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, HASH_CHARS);
+}
+
+/**
+ * Remembers the ids of published events: at least `EVENT_IDS_MIN` of them, unless they are older than `EVENT_ID_MEMORY_MS`. It
+ * has two maps. When the newer map is full or old, it replaces the older one.
+ */
+export class RecentEventIds {
+  readonly #clock: Pick<Clock, "monotonic">;
+  #newer = new Map<string, string>();
+  #older: ReadonlyMap<string, string> = new Map();
+  #newerSinceMs: number;
+
+  constructor(clock: Pick<Clock, "monotonic">) {
+    this.#clock = clock;
+    this.#newerSinceMs = clock.monotonic();
+  }
+
+  stateOf(event: ClientEvent): EventIdState {
+    this.#forgetOld();
+    const key = eventKey(event);
+    const known = key === undefined ? undefined : (this.#newer.get(key) ?? this.#older.get(key));
+    if (known === undefined) return "new";
+    return known === contentHash(event) ? "duplicate" : "reused";
+  }
+
+  add(event: ClientEvent): void {
+    const key = eventKey(event);
+    if (key === undefined) return;
+    if (this.#newer.size >= EVENT_IDS_MIN) this.#renew();
+    this.#newer.set(key, contentHash(event));
+  }
+
+  /** Undoes `add`: the event was not published. */
+  remove(event: ClientEvent): void {
+    const key = eventKey(event);
+    if (key !== undefined) this.#newer.delete(key);
+  }
+
+  #forgetOld(): void {
+    if (this.#clock.monotonic() - this.#newerSinceMs >= EVENT_ID_MEMORY_MS) this.#renew();
+  }
+
+  #renew(): void {
+    this.#older = this.#newer;
+    this.#newer = new Map();
+    this.#newerSinceMs = this.#clock.monotonic();
+  }
+}

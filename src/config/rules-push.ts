@@ -1,0 +1,56 @@
+import type { Rule } from "./rule.ts";
+import type { Config, ConfigKey } from "./schema.ts";
+
+/** Whether the gateway opens the private listener. */
+export function hasPrivateListener(config: Config): boolean {
+  const source = config["push.source"];
+  const hasToken = config["push.token"] !== undefined || config["push.token_file"] !== undefined;
+  return source === "http" || (source === "redis" && hasToken);
+}
+
+type Source = Config["push.source"];
+
+/** The rules between the settings of the push sources. */
+export const PUSH_RULES: readonly Rule[] = [
+  only("push.url", ["feed"], "only the gRPC stream of the backend has a URL"),
+  only("history.checkpoint_file", ["feed"], "http keeps its events in push.log_file, and redis in the Redis Stream"),
+  only("push.token", ["http", "redis"], "only the private listener takes a token"),
+  only("push.token_file", ["http", "redis"], "only the private listener takes a token"),
+  only("push.log_file", ["http"], "feed and redis read missed events again from the backend or from Redis"),
+  only("push.redis.url", ["redis"], "only the Redis Stream is read from there"),
+  {
+    keys: ["push.token", "push.token_file"],
+    violation: (config) =>
+      config["push.token"] === undefined || config["push.token_file"] === undefined
+        ? undefined
+        : "push.token and push.token_file are both given, expected one of them",
+  },
+  {
+    keys: ["push.source", "push.token", "push.token_file"],
+    violation(config) {
+      if (config["push.source"] !== "http") return undefined;
+      if (config["push.token"] !== undefined || config["push.token_file"] !== undefined) return undefined;
+      return "push.source is http without push.token and push.token_file, expected one of them: callers of the private listener authenticate by it; generate one with `openssl rand -base64 32`";
+    },
+  },
+  {
+    keys: ["push.source", "push.redis.url", "stores.redis.url"],
+    violation(config) {
+      if (config["push.source"] !== "redis") return undefined;
+      if (config["push.redis.url"] !== undefined || config["stores.redis.url"] !== undefined) return undefined;
+      return "push.source is redis without push.redis.url and stores.redis.url, expected one of them: the URL of the Redis with the stream";
+    },
+  },
+];
+
+/** Refuses a setting that has no effect with the chosen source, because the operator expects an effect. */
+function only(key: ConfigKey, sources: readonly Source[], why: string): Rule {
+  return {
+    keys: [key, "push.source"],
+    violation(config) {
+      const source = config["push.source"];
+      if (config[key] === undefined || sources.includes(source)) return undefined;
+      return `${key} is given, but push.source is ${source}, expected push.source = ${sources.join(" or ")}, or no ${key}: ${why}`;
+    },
+  };
+}

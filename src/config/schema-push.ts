@@ -1,0 +1,61 @@
+import { secret, setting, unset } from "./setting.ts";
+import { choice, filePath, int, listen, redisUrl, text } from "./values.ts";
+
+const MiB = 1024 * 1024;
+
+const LISTENER = "The private listener is opened with `push.source = http`, and with `push.source = redis` if a token is set.";
+
+/** The settings of the push sources other than the gRPC stream of the backend. */
+export const PUSH_SETTINGS = {
+  "push.source": setting(
+    choice("feed", "http", "redis"),
+    "feed",
+    "Source of events and revocations. `feed`: the gateway opens a gRPC stream to the backend at `push.url`. `http`: the backend sends HTTP requests to the private listener, `push.listen`. `redis`: the backend or any gateway adds entries to the Redis Stream `push.redis.stream`. With several gateways, use `feed` or `redis`. In `sallyport dev` and `sallyport demo`, the source is always `feed`.",
+  ),
+  "push.listen": setting(
+    listen,
+    "127.0.0.1:8085",
+    `Address and port of the private listener, on which the backend publishes events and revocations. ${LISTENER} The listener has no TLS. Do not expose the listener to untrusted networks.`,
+  ),
+  "push.token": secret(
+    text("32 to 4096 visible ASCII characters", /^[\x21-\x7e]{32,4096}$/),
+    "Bearer token that callers of the private listener must send in the `Authorization` header. Generate it with `openssl rand -base64 32`.",
+  ),
+  "push.token_file": unset(
+    filePath,
+    "File with the bearer token of the private listener, in place of `push.token`. Each line is one valid token, so that the file can hold the old and the new token. The gateway loads a changed file without a restart.",
+  ),
+  "push.items_per_second_max": setting(
+    int("items", 1, 1_000_000),
+    10_000,
+    "Maximum number of events and revocations that the private listener accepts per second. Above the maximum, a call is refused with status 429.",
+  ),
+  "push.log_file": unset(
+    filePath,
+    "File in which the gateway logs the events of the private listener. After a restart, the gateway reads the events of the last `history.age_ms`, so that clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Only with `push.source = http`.",
+  ),
+  "push.log_bytes_max": setting(
+    int("bytes", MiB, 16 * 1024 * MiB),
+    64 * MiB,
+    "Maximum size of `push.log_file` and of the older file beside it, whose name ends in `.1`, in bytes. When a file has half of the size, the gateway starts a new file and deletes the older file.",
+  ),
+  "push.log_sync": setting(
+    choice("always", "os"),
+    "always",
+    "When events reach the disk. `always`: a call is answered after the event is on the disk (fdatasync). `os`: a call is answered after the operating system has the event. The log then survives the end of the process. After a boot of the machine, the log is not used.",
+  ),
+  "push.redis.url": secret(
+    redisUrl,
+    "URL of the Redis 7 or Valkey server with the Redis Stream. If no URL is set, the gateway uses `stores.redis.url`. The files `stores.redis.ca_file`, `stores.redis.certificate_file` and `stores.redis.key_file` apply to both.",
+  ),
+  "push.redis.stream": setting(
+    text("1 to 256 visible ASCII characters", /^[\x21-\x7e]{1,256}$/),
+    "sallyport:push",
+    "Key of the Redis Stream with events and revocations. Gateways of one backend must use the same key. Gateways of different backends must use different keys.",
+  ),
+  "push.redis.entries_max": setting(
+    int("entries", 1000, 100_000_000),
+    100_000,
+    "Number of entries to which a publishing gateway trims the Redis Stream (`MAXLEN ~`). A gateway that missed a trimmed entry sends `gateway.resync` to all clients. Set the number above the number of events that arrive within `history.age_ms`.",
+  ),
+} as const;

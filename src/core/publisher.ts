@@ -1,0 +1,47 @@
+import type { ClientEvent } from "./events.ts";
+import type { Revocation } from "./sessions.ts";
+
+/** The result of publishing one event. */
+export interface PublishedEvent {
+  /** True if an event with the same audience and event id was published before. This event was then not published again. */
+  readonly isDuplicate: boolean;
+}
+
+/**
+ * Takes events and revocations from the private listener into the push feed.
+ *
+ * - Order: the messages of one call stay in order. They follow the messages of all calls that were answered before this call.
+ * - Atomicity: a call that throws has published nothing, unless it throws `PublishUnavailable`. It may then have published
+ *   all of its messages.
+ * - Repeats: an event id is remembered for at least `EVENT_ID_MEMORY_MS`, or for the next `EVENT_IDS_MIN` events. The events of
+ *   different audiences may have the same id. An event without an id is never a repeat.
+ */
+export interface Publisher {
+  /**
+   * Resolves when each open stream of the audience has the event, or when the event is stored for these streams. Throws
+   * `EventIdReused` and `PublishUnavailable`.
+   */
+  publish(events: readonly ClientEvent[]): Promise<readonly PublishedEvent[]>;
+  /** Resolves when the revocations are applied or stored. Throws `PublishUnavailable`. */
+  revoke(revocations: readonly Revocation[]): Promise<void>;
+}
+
+/** The messages cannot be published now. The caller may repeat them: event ids prevent a second delivery. */
+export class PublishUnavailable extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "PublishUnavailable";
+  }
+}
+
+/** An event has the audience and the id of an earlier event, but another type or payload. */
+export class EventIdReused extends Error {
+  /** The index of the event in its call. */
+  readonly index: number;
+
+  constructor(index: number) {
+    super("the event id belongs to another event");
+    this.name = "EventIdReused";
+    this.index = index;
+  }
+}

@@ -6,6 +6,7 @@ import type { PushFeedSink } from "../../core/events.ts";
 import { EVENT_PAYLOAD_BYTES_MAX } from "../../core/limits.ts";
 import type { PushSource } from "../../core/push-source.ts";
 import type { Log, Metrics } from "../../core/telemetry.ts";
+import { FeedHints } from "./feed-hints.ts";
 import { FeedProgress } from "./feed-progress.ts";
 import { IdleWatchdog } from "./idle-watchdog.ts";
 import { PushDelivery } from "./push-delivery.ts";
@@ -55,6 +56,7 @@ export class PushFeed implements PushSource {
   readonly #progress = new FeedProgress();
   readonly #delivery: PushDelivery;
   readonly #state: PushState;
+  readonly #hints: FeedHints;
   #running: Promise<void> | undefined;
   #cursor = "";
   #gapPending = false;
@@ -66,6 +68,8 @@ export class PushFeed implements PushSource {
     this.#backoff = new Backoff({ minMs: options.backoffMinMs, maxMs: options.backoffMaxMs, random: options.random });
     this.#delivery = new PushDelivery(options);
     const onChange = (isUp: boolean) => void this.#delivery.attempt("state", () => options.onStateChange?.(isUp));
+    const { link, log } = options;
+    this.#hints = new FeedHints({ url: link.url, log, explain: (error, signal) => link.explain(error, signal) });
     this.#state = new PushState({ ...options, from: { url: options.link.url }, onChange });
   }
 
@@ -77,6 +81,7 @@ export class PushFeed implements PushSource {
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#delivery.stop();
+    this.#hints.stop();
     this.#options.link.close();
     await this.#running;
   }
@@ -171,15 +176,18 @@ export class PushFeed implements PushSource {
     this.#cursor = cursor;
   }
 
-  #onFailure({ code, rawMessage }: ConnectError): void {
+  #onFailure(error: ConnectError): void {
+    const { code, rawMessage } = error;
     const { log, link } = this.#options;
     log.warn("push feed stream failed", { url: link.url, code: Code[code], cause: rawMessage });
+    this.#hints.failed(error);
     const isStuck = this.#progress.isStuckAfter(code) && this.#cursor !== "";
     if (isStuck) log.error("push feed cursor discarded after repeated failures", { url: link.url });
     if (isStuck || code === Code.OutOfRange) this.#cursor = "";
   }
 
   #setUp(up: boolean): void {
+    if (up) this.#hints.succeeded();
     this.#state.set(up, this.#stopped.signal.aborted);
   }
 }

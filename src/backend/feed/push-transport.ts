@@ -1,12 +1,19 @@
 import { AnySchema } from "@bufbuild/protobuf/wkt";
-import type { Interceptor, Transport } from "@connectrpc/connect";
-import { createAsyncIterable, pipe, type UniversalClientFn, validateReadWriteMaxBytes } from "@connectrpc/connect/protocol";
+import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import {
+  createAsyncIterable,
+  pipe,
+  type UniversalClientFn,
+  type UniversalClientResponse,
+  validateReadWriteMaxBytes,
+} from "@connectrpc/connect/protocol";
 import * as connectProtocol from "@connectrpc/connect/protocol-connect";
 import * as grpcProtocol from "@connectrpc/connect/protocol-grpc";
 import * as grpcWebProtocol from "@connectrpc/connect/protocol-grpc-web";
 import { createNodeHttpClient } from "@connectrpc/connect-node";
 import type { Log } from "../../core/telemetry.ts";
 import { Push } from "../../gen/sallyport/v1/push_pb.ts";
+import { feedHint } from "../diagnosis/feed-hint.ts";
 import { PushConnection } from "./push-connection.ts";
 import { type FeedFrame, unwrap, wrapMessages } from "./push-frames.ts";
 
@@ -53,6 +60,8 @@ export interface PushLink {
    * message. Throws a ConnectError.
    */
   subscribe(request: FeedRequest, call: FeedCall): AsyncIterable<FeedFrame>;
+  /** Resolves to what to change in the configuration after a failure, or `undefined` if nothing is known. */
+  explain(error: ConnectError, signal: AbortSignal): Promise<string | undefined>;
   /** Closes the connection and aborts the calls on it. */
   close(): void;
 }
@@ -64,6 +73,8 @@ export interface PushLink {
 const PING_INTERVAL_MS = 310_000;
 const PING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Timeout of each connection that asks the server what it speaks. */
+const EXPLAIN_TIMEOUT_MS = 2_000;
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Maximum number of bytes by which `wrapMessages` makes a message longer. */
 const WRAPPING_BYTES = 64;
@@ -92,6 +103,8 @@ export function openPushLink(options: PushTransportOptions): PushLink {
     url: origin,
     connect: () => connection.open(),
     subscribe: (request, call) => subscribe(transport, request, call),
+    explain: (error, signal) =>
+      feedHint(error, { url, hasToken: options.token !== undefined, timeoutMs: EXPLAIN_TIMEOUT_MS, signal }),
     close: () => connection.close(),
   };
 }
@@ -109,6 +122,7 @@ function createTransport(options: PushTransportOptions, connection: PushConnecti
   const http = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => connection });
   const httpClient: UniversalClientFn = async (request) => {
     const response = await http(request);
+    if (protocol === "grpc-web") requireGrpcWeb(response);
     const body = pipe(response.body, wrapMessages({ messageBytesMax, endFlag }), { propagateDownStreamError: true });
     return { ...response, body };
   };
@@ -121,6 +135,14 @@ function createTransport(options: PushTransportOptions, connection: PushConnecti
     useBinaryFormat: true,
     ...validateReadWriteMaxBytes(messageBytesMax + WRAPPING_BYTES, undefined, undefined),
   });
+}
+
+/** connect-es 2.2.0 accepts every content type in an answer over gRPC-Web. An HTML page would then count as an open feed. */
+function requireGrpcWeb({ status, header }: UniversalClientResponse): void {
+  const type = header.get("content-type") ?? "none";
+  if (status >= 200 && status < 300 && !type.startsWith("application/grpc-web")) {
+    throw new ConnectError(`unsupported content type ${type}`, Code.Unknown);
+  }
 }
 
 const PROTOCOLS = {

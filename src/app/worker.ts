@@ -155,7 +155,8 @@ class Worker {
     const readiness = new Readiness();
     readiness.add(() => (this.#isReady ? [] : ["the supervisor is not ready"]));
     const requests = await openRequestPath(config, {
-      stores: { ...stores, answers: this.#answers },
+      // Redis keeps the answers for all workers of all gateways. Otherwise, the supervisor keeps them for its workers.
+      stores: config["stores.kind"] === "redis" ? stores : { ...stores, answers: this.#answers },
       ...{ backend, revocations: this.#revocations, readiness, log, metrics, clock },
       streams: this.#streams,
       keys: openKeyRing(config),

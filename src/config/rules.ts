@@ -30,13 +30,6 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    keys: ["workers.count", "stores.kind"],
-    violation(config) {
-      if (config["workers.count"] === 1 || config["stores.kind"] === "memory") return undefined;
-      return "workers.count is above 1, expected 1 with stores.kind = redis";
-    },
-  },
-  {
     keys: ["push.backoff_max_ms", "push.backoff_min_ms"],
     violation(config) {
       if (config["push.backoff_max_ms"] >= config["push.backoff_min_ms"]) return undefined;

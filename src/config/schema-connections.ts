@@ -13,7 +13,7 @@ export const CONNECTION_SETTINGS = {
   "workers.count": setting(
     int("processes", 1, 64),
     1,
-    "Number of worker processes that accept connections and run requests. With more than one, the gateway is a supervisor process and so many workers on the same ports. Set the number of processors to use all of them. Linux only. More than one worker needs `stores.kind = memory`.",
+    "Number of worker processes that accept connections and run requests. With more than one, the gateway is a supervisor process and so many workers on the same ports. Set the number of processors to use all of them. Linux only.",
   ),
   "connections.total_max": setting(
     count,

@@ -16,7 +16,7 @@ export const STORE_SETTINGS = {
   ),
   "stores.shared_file": unset(
     filePath,
-    "File for request ids and token buckets, instead of the private memory of the gateway process. The gateway maps the file into memory. After a restart, the gateway continues with the file, so requests that were signed before the restart are accepted. The file is used until the next boot of the machine. Choose a path in memory, such as `/dev/shm/sallyport`. The gateway creates the file with mode 0600. The file needs about 26 bytes for each entry of the `*.entries_max` settings. Linux only. With `stores.kind = redis`, the setting has no effect.",
+    "File for request ids and token buckets, instead of the private memory of the gateway process. The gateway maps the file into memory. After a restart, the gateway continues with the file, so requests that were signed before the restart are accepted. The file is used until the next boot of the machine. Choose a path in memory, such as `/dev/shm/sallyport`. The gateway creates the file with mode 0600. The file needs about 26 bytes for each entry of the `*.entries_max` settings. Linux only. With `stores.kind = redis`, the file contains only copies of the token buckets, the verified peers, and the counts of connections and failure permits.",
   ),
   "stores.redis.url": secret(
     redisUrl,

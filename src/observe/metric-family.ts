@@ -71,14 +71,12 @@ export class MetricFamily {
     return [...this.#byLabels.values()].map(({ values, value, counts }) => ({ labels: values, value, counts: [...counts] }));
   }
 
-  /**
-   * Adds the series of another process. With `isShared`, every process measures the same thing. The result is then the largest
-   * value instead of the sum.
-   */
-  merge(all: readonly SeriesSnapshot[], isShared: boolean): void {
+  /** Adds the series of another process. `combine` computes the value of a series that both processes have. */
+  merge(all: readonly SeriesSnapshot[], combine: (value: number, other: number) => number): void {
     for (const { labels, value, counts } of all) {
+      const known = this.#leaves;
       const series = this.#find(Object.fromEntries(this.#declaration.labels.map((name, at) => [name, labels[at] ?? ""])));
-      series.value = isShared ? Math.max(series.value, value) : series.value + value;
+      series.value = this.#leaves > known ? value : combine(series.value, value);
       for (const [at, count] of counts.entries()) series.counts[at] = (series.counts[at] ?? 0) + count;
     }
   }

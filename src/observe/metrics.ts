@@ -92,13 +92,23 @@ const SHARED: ReadonlySet<MetricName> = new Set([
   "process_start_time_seconds",
   "sallyport_replay_entries",
   "sallyport_bucket_entries",
-  "sallyport_redis_up",
+  "sallyport_answer_entries",
+  "sallyport_answer_bytes",
   "sallyport_tls_certificate_expiry_seconds",
 ]);
+
+/** Gauges that are 1 only if they are 1 in every process that measures them. */
+const OF_ALL: ReadonlySet<MetricName> = new Set(["sallyport_redis_up"]);
+
+/** Returns how the values of several processes become the value of the gateway. */
+function mergeOf(name: MetricName): (a: number, b: number) => number {
+  if (OF_ALL.has(name)) return Math.min;
+  return SHARED.has(name) ? Math.max : (a, b) => a + b;
+}
 
 /** Returns the metrics of several processes, summed per metric. */
 function sum(all: readonly (readonly MetricSnapshot[])[]): Families {
   const families = createFamilies();
-  for (const { name, series } of all.flat()) families.get(name)?.merge(series, SHARED.has(name));
+  for (const { name, series } of all.flat()) families.get(name)?.merge(series, mergeOf(name));
   return families;
 }

@@ -14,7 +14,7 @@ import { SessionCache } from "./memory/session-cache.ts";
 import { SplitBucketStore } from "./memory/split-buckets.ts";
 import { trimRegularly } from "./memory/trimming.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
-import { openRedisStores, type RedisSettings } from "./redis/open.ts";
+import { type LocalTables, openRedisStores, type RedisSettings } from "./redis/open.ts";
 import { openSharedFileStores } from "./shared/open.ts";
 
 export interface StoreSettings {
@@ -184,20 +184,61 @@ function openMemory(settings: StoreSettings, parts: StoreParts): AdmissionStores
   return { ...ALONE, ...stores, replayCoverageStartMs: clock.now(), sample, trim, close() {} };
 }
 
-async function openRedis(redis: RedisSettings, { sessionCache }: StoreSettings, parts: StoreParts): Promise<AdmissionStores> {
-  const { isUp, trim, ...stores } = await openRedisStores(redis, parts);
-  const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
-  return {
-    ...stores,
-    ...localCounts(),
-    verifiedPeers,
-    trim: () => trim() + verifiedPeers.trim(parts.clock.now()),
-    replayCoverageStartMs: Number.NEGATIVE_INFINITY,
-    sample(metrics) {
-      metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0);
-      sampleAnswers(stores.answers, metrics);
-    },
+async function openRedis(redis: RedisSettings, settings: StoreSettings, parts: StoreParts): Promise<AdmissionStores> {
+  const host = openHostTables(settings, parts);
+  try {
+    const { isUp, trim, ...stores } = await openRedisStores({ ...redis, local: host.local }, parts);
+    return {
+      ...stores,
+      ...host.tables,
+      trim: () => trim() + host.trim(),
+      replayCoverageStartMs: Number.NEGATIVE_INFINITY,
+      sample(metrics) {
+        metrics.gauge("sallyport_redis_up", isUp() ? 1 : 0);
+        sampleAnswers(stores.answers, metrics);
+      },
+      close() {
+        stores.close();
+        host.close();
+      },
+    };
+  } catch (error) {
+    host.close();
+    throw error;
+  }
+}
+
+type HostTables = Pick<AdmissionStores, "verifiedPeers" | "heldConnections" | "heldPermits">;
+
+/** What Redis does not store, and the local copies of its buckets. With a shared file, all processes of the host share them. */
+interface Host {
+  readonly tables: HostTables;
+  /** `undefined` if the copies are in this process's memory. */
+  readonly local: LocalTables | undefined;
+  readonly trim: () => number;
+  readonly close: () => void;
+}
+
+function openHostTables(settings: StoreSettings, { clock, lockFile }: StoreParts): Host {
+  const { sharedFile, sessionCache } = settings;
+  if (sharedFile === undefined) {
+    const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
+    const trim = () => verifiedPeers.trim(clock.now());
+    return { tables: { ...localCounts(), verifiedPeers }, local: undefined, trim, close() {} };
+  }
+  // The reservations are in Redis, so the file needs no room for them.
+  const shared = { ...settings, path: sharedFile, verifiedPeers: sessionCache, replayEntriesMax: 1 };
+  const { verifiedPeers, heldConnections, heldPermits, buckets, unverifiedBuckets, tidy, close } = openSharedFileStores(
+    shared,
+    clock,
+    lockFile,
+  );
+  const trim = () => {
+    tidy();
+    return 0;
   };
+  const local = { verified: buckets, unverified: unverifiedBuckets };
+  return { tables: { verifiedPeers, heldConnections, heldPermits }, local, trim, close };
 }
 
 function sampleAnswers({ entries, bytes }: { readonly entries: number; readonly bytes: number }, metrics: Metrics): void {

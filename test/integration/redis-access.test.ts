@@ -124,14 +124,14 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with TLS", () => {
     const renewed = await TestRedis.start({ tls: { own: first } });
     const fleet = await openFleet(renewed, { "stores.redis.ca_file": caFile });
     const lines = (text: string) => fleet.logged().split(text).length - 1;
-    await until(() => lines("redis connected") === 2, "both gateways to be connected");
+    await until(() => lines("redis connected") === fleet.processes, "both gateways to be connected");
     await renewed.kill();
     copyFileSync(second.certificateFile, first.certificateFile);
     copyFileSync(second.keyFile, first.keyFile);
     await renewed.start();
     await until(() => lines("is not trusted") >= 2, "both gateways to reject the certificate");
     copyFileSync(second.certificateFile, caFile);
-    await until(() => lines("redis connected") === 4, "both gateways to reconnect", 10_000);
+    await until(() => lines("redis connected") === 2 * fleet.processes, "both gateways to reconnect", 10_000);
     await fleet.close();
     await renewed.close();
     rmSync(caFile);

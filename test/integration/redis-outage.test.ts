@@ -69,7 +69,8 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis outage", () => {
     await redis.kill();
     await until(() => refusals.has("REPLAY_STORE_UNAVAILABLE"), "the outage to be noticed");
     for (const gateway of fleet.gateways) {
-      expect(await (await fetch(`${gateway.adminUrl}/readyz`)).text()).toContain("Redis is unreachable: ");
+      const reasons = async () => (await fetch(`${gateway.adminUrl}/readyz`)).text();
+      await until(async () => (await reasons()).includes("Redis is unreachable: "), "the reason");
       expect(await metric(gateway, "sallyport_redis_up")).toBe(0);
     }
     const revoked = await fetch(`${fleet.world.gateway.adminUrl}/revoke`, {

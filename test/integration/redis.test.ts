@@ -39,13 +39,13 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "two gateways on one Redis",
   }
 
   test("the start logs the server and its version", () =>
-    withFleet({}, async ({ logged }) => {
+    withFleet({}, async ({ logged, processes }) => {
       const version = /redis_version:(\S+)/.exec(String(await redis.ask("INFO", "server")))?.[1];
       const lines = () =>
         logged()
           .split("\n")
           .filter((line) => line.includes("redis connected"));
-      await until(() => lines().length === 2, "both gateways to log it");
+      await until(() => lines().length === processes, "both gateways to log it");
       for (const line of lines())
         expect(JSON.parse(line)).toMatchObject({ server: "redis", version, address: `127.0.0.1:${redis.port}` });
     }));

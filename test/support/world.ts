@@ -1,21 +1,18 @@
 import type { Transport } from "@connectrpc/connect";
-import { type Gateway, type GatewayOptions, startGateway } from "../../src/app/gateway.ts";
-import { startSupervisor } from "../../src/app/supervisor.ts";
+import type { Gateway } from "../../src/app/gateway.ts";
 import { type ExportableDeviceKey, generateExportableDeviceKey } from "../../src/client/device-key.ts";
 import { confirmEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
-import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { DEV_ROUTES } from "../../src/dev/user-api.ts";
-import { createLog } from "../../src/observe/log.ts";
 import { type EmailCode, requestEmailCode } from "./email-code.ts";
 import { type Es256Device, type Es256DeviceKey, loginEs256 } from "./es256-device.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { SILENT_LOG } from "./silent-log.ts";
+import { startTestGateway, type TestGatewayOptions } from "./test-gateway.ts";
 import { until } from "./until.ts";
 import type { TlsTrust, Variant } from "./variants.ts";
-import { WorkerOutput } from "./worker-output.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
@@ -66,23 +63,11 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** Number of worker processes of each world, if the test does not choose. With 1, the gateway runs in the test's process. */
-const WORKERS = Number(process.env["SALLYPORT_TEST_WORKERS"] ?? 1);
-/** Smaller tables than the defaults, because every world with workers reserves a file for them. */
-const SMALL_TABLES = { "replay.entries_max": 10_000, "buckets.entries_max": 10_000, "connections.total_max": 10_000 };
-
-export interface WorldOptions extends Pick<GatewayOptions, "openStores" | "clock"> {
+export interface WorldOptions extends TestGatewayOptions {
   readonly tls?: TlsTrust | undefined;
-  readonly workers?: number | undefined;
 }
 
 export async function openWorld(overrides: Partial<Config> = {}, options: WorldOptions = {}): Promise<World> {
-  // A clock or stores of the test are in its own process.
-  const isInProcess = options.clock !== undefined || options.openStores !== undefined;
-  const { workers = isInProcess ? 1 : WORKERS } = options;
-  const output = workers > 1 ? new WorkerOutput() : undefined;
-  const lines: string[] = [];
-  const log = createLog({ level: "debug", format: "json", write: (batch) => void lines.push(batch) });
   const backend = await startDevBackend({ restListen: ANY_PORT, pushListen: ANY_PORT, database: ":memory:", log: SILENT_LOG });
   const faults = new FaultBackend(backend);
   const wiring = {
@@ -94,12 +79,8 @@ export async function openWorld(overrides: Partial<Config> = {}, options: WorldO
   };
   const routes = [...DEV_ROUTES, ...FAULT_ROUTES];
   const defaults = { ...ROOMY, routes, "push.backoff_min_ms": 10, ...wiring };
-  const ofWorkers = output && { ...SMALL_TABLES, "log.level": "debug" as const };
-  const config = loadConfig({ env: {}, overrides: { ...defaults, ...ofWorkers, ...overrides } });
-  const gateway =
-    output === undefined
-      ? await startGateway({ config, log, clock: options.clock, openStores: options.openStores })
-      : await startSupervisor({ config, log, workers, workerCommand: output.command });
+  const started = await startTestGateway({ ...defaults, ...overrides }, options);
+  const { gateway, config, logged } = started;
   await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");
   let logins = 0;
   return {
@@ -107,7 +88,7 @@ export async function openWorld(overrides: Partial<Config> = {}, options: WorldO
     config,
     backend,
     faults,
-    logged: () => lines.join("") + (output?.text() ?? ""),
+    logged,
     transport: ({ listener, open }) => open(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl, options.tls),
     login: (email = `person-${logins++}@example.com`) => login(gateway.edgeUrl, backend.restUrl, email, fetchOver(options.tls)),
     loginEs256: (deviceKey) =>
@@ -120,8 +101,7 @@ export async function openWorld(overrides: Partial<Config> = {}, options: WorldO
     push: (event) => post(`${backend.restUrl}/dev/push`, event),
     revoke: (target) => post(`${backend.restUrl}/dev/revoke`, target),
     async close() {
-      await gateway.stop();
-      output?.remove();
+      await started.stop();
       await Promise.all([faults.stop(), backend.stop()]);
     },
   };

@@ -47,6 +47,12 @@ export interface RedisSettings {
   readonly answers: AnswerBounds;
 }
 
+/** The tables for the local copies of buckets. They may be in memory that several processes share. */
+export interface LocalTables {
+  readonly verified: LocalBuckets;
+  readonly unverified: LocalBuckets;
+}
+
 export interface RedisParts {
   readonly clock: Clock;
   readonly log: Log;
@@ -77,7 +83,10 @@ export interface RedisStores {
 }
 
 /** Connects to Redis. Rejects with `StoreError` if Redis is unreachable, or if it may lose reservations. */
-export async function openRedisStores(settings: RedisSettings, parts: RedisParts): Promise<RedisStores> {
+export async function openRedisStores(
+  settings: RedisSettings & { readonly local: LocalTables | undefined },
+  parts: RedisParts,
+): Promise<RedisStores> {
   const { url, prefix, timeoutMs, tlsFiles, durable, windowMs, marginMs } = settings;
   const { clock, log, metrics, random, onRevocation } = parts;
   const address = addressOf(url);
@@ -124,14 +133,18 @@ async function openLink(link: RedisLink, address: string): Promise<void> {
 
 function openBuckets(
   link: RedisLink,
-  settings: RedisSettings,
+  settings: RedisSettings & { readonly local: LocalTables | undefined },
   clock: Clock,
 ): Pick<RedisStores, "buckets" | "unverifiedBuckets" | "trim"> {
   const { prefix, onBucketsUnavailable: onUnavailable, bucketEntriesMax: entriesMax } = settings;
+  const shared = (local: LocalBuckets) => new RedisBucketStore(link, local, { prefix, onUnavailable });
+  if (settings.local !== undefined) {
+    const { verified, unverified } = settings.local;
+    return { buckets: shared(verified), unverifiedBuckets: shared(unverified), trim: () => 0 };
+  }
   const verified = new MemoryBucketStore({ entriesMax });
   const unverified = new MemoryBucketStore({ entriesMax });
   const exempt = new MemoryBucketStore({ entriesMax: settings.exemptBucketEntriesMax });
-  const shared = (local: LocalBuckets) => new RedisBucketStore(link, local, { prefix, onUnavailable });
   return {
     buckets: shared(verified),
     unverifiedBuckets: shared(new SplitBucketStore({ exempt, unverified })),

@@ -3,6 +3,7 @@ import { PublicAuth } from "../backend/rest/public-auth.ts";
 import { RestBackend } from "../backend/rest/rest-backend.ts";
 import { RouteTable } from "../backend/rest/route-table.ts";
 import { BackendSessionSource } from "../backend/rest/session-lookup.ts";
+import { Upstreams } from "../backend/upstreams/upstreams.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
@@ -11,6 +12,7 @@ import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { continueTraces } from "../observe/trace.ts";
 import { deviceKeys } from "./options.ts";
+import { upstreamSettings } from "./upstream-settings.ts";
 
 interface BackendParts {
   readonly metrics: GatewayMetrics;
@@ -20,11 +22,13 @@ interface BackendParts {
 
 /**
  * Opens the three clients of the backend's REST API: for commands, session look-ups and logins. Each client has its own
- * connections.
+ * connections. Throws `TlsFilesError` if a file of the credentials cannot be used.
  */
 export function openBackend(config: GatewayConfig, { metrics, log, clock }: BackendParts) {
   const outageLog = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
-  const common = { url: config["backend.url"], token: config["backend.token"], metrics };
+  const upstreams = new Upstreams(upstreamSettings(config), { metrics, log, clock, random: Math.random });
+  const endSampling = metrics.beforeRender(() => upstreams.sample());
+  const common = { upstreams, metrics };
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];
   const trace = continueTraces();
@@ -47,8 +51,11 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
   });
   const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace, outageLog: outageLog("logins") });
   const close = () => {
-    for (const each of [commands, sessions, publicAuth]) each.close();
+    endSampling();
+    upstreams.close();
   };
   const adoptBudgets = (next: Config) => routes.adoptBudgets(next.routes);
-  return { commands, sessions, publicAuth, adoptBudgets, close };
+  /** Uses the upstreams of a new configuration. Throws `TlsFilesError`, and changes nothing, if a file cannot be used. */
+  const adopt = (next: Config) => upstreams.adopt(upstreamSettings(next));
+  return { commands, sessions, publicAuth, adoptBudgets, adopt, close };
 }

@@ -10,6 +10,8 @@ const SECRET_FILES = [
   "tls.key_file",
   "stores.redis.key_file",
   "push.token_file",
+  "backend.key_file",
+  "backend.token_file",
 ] as const satisfies readonly ConfigKey[];
 
 const OTHERS = 0o006;

@@ -1,5 +1,4 @@
 import { ConfigError } from "../config/problem.ts";
-import { requireBackend } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
 import { messageOf } from "../core/cause.ts";
@@ -46,6 +45,6 @@ function readRedisFiles(config: Config): void {
 }
 
 function buildBackend(config: Config, parts: CheckParts): void {
-  if (config["backend.url"] === undefined || config["push.url"] === undefined) return;
-  openBackend(requireBackend(config), { ...parts, metrics: createMetrics({ version: "" }) }).close();
+  if (config["backend.url"] === undefined && config.upstreams.length === 0) return;
+  openBackend(config, { ...parts, metrics: createMetrics({ version: "" }) }).close();
 }

@@ -44,7 +44,8 @@ export async function run(args: readonly string[]): Promise<number> {
       log,
     });
     undo.defer(() => backend.stop());
-    const wiring = { "backend.url": backend.restUrl, "push.source": "feed", "push.url": backend.pushUrl } as const;
+    const urls = { "backend.url": backend.restUrl, upstreams: [], "push.url": backend.pushUrl };
+    const wiring = { ...urls, "push.source": "feed" } as const;
     const wired = { ...config, ...wiring };
     const gateway = await startGateway({ config: wired, log });
     undo.defer(async () => void (await gateway.stop()));

@@ -49,7 +49,8 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
       log,
     });
     undo.defer(() => backend.stop());
-    const wiring = { "backend.url": backend.restUrl, "push.source": "feed", "push.url": backend.pushUrl } as const;
+    const urls = { "backend.url": backend.restUrl, upstreams: [], "push.url": backend.pushUrl };
+    const wiring = { ...urls, "push.source": "feed" } as const;
     const wired = (each: Config) => ({ ...each, ...wiring });
     const start = starter({ backend, log, metrics, page: config["playground.enabled"] ? await pageFiles() : undefined });
     const gateway = await Promise.race([RestartableGateway.start(wired(config), start, log), stop]);

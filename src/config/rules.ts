@@ -20,6 +20,27 @@ const REPLAY_BUFFERS = 2;
  */
 const REPLAY_INFLATION = 2 * REPLAY_BUFFERS;
 
+const UPSTREAM_RULES: readonly Rule[] = [
+  atMostOne("backend.token", "backend.token_file"),
+  bothOrNeither("backend.certificate_file", "backend.key_file"),
+  requiresBackendTls("backend.ca_file"),
+  requiresBackendTls("backend.certificate_file"),
+  {
+    keys: ["backend.url", "upstreams"],
+    violation(config) {
+      if (config["backend.url"] === undefined || config.upstreams.length === 0) return undefined;
+      return "backend.url and upstreams are both given, expected one of them";
+    },
+  },
+  {
+    keys: ["upstreams"],
+    violation({ upstreams }) {
+      if (upstreams.length === 0 || upstreams.some(({ weight = 1 }) => weight > 0)) return undefined;
+      return "upstreams: every weight is 0, expected at least one above 0";
+    },
+  },
+];
+
 const RULES: readonly Rule[] = [
   {
     keys: ["limits.request_bytes_max", "limits.payload_bytes_max"],
@@ -91,11 +112,24 @@ const RULES: readonly Rule[] = [
   requiresRedisTls("stores.redis.ca_file"),
   requiresRedisTls("stores.redis.certificate_file"),
   bothOrNeither("stores.redis.certificate_file", "stores.redis.key_file"),
+  ...UPSTREAM_RULES,
 ];
 
 const BACKEND_RULES: readonly Rule[] = [
-  required("backend.url", "the base URL of your backend's REST interface"),
-  required("push.url", "the base URL of your backend's push service", (config) => config["push.source"] === "feed"),
+  {
+    keys: ["backend.url", "upstreams"],
+    violation(config) {
+      if (config["backend.url"] !== undefined || config.upstreams.length > 0) return undefined;
+      return missing("backend.url", "the base URL of your backend's REST interface");
+    },
+  },
+  {
+    keys: ["push.url", "push.source"],
+    violation(config) {
+      if (config["push.url"] !== undefined || config["push.source"] !== "feed") return undefined;
+      return missing("push.url", "the base URL of your backend's push service");
+    },
+  },
 ];
 
 /** The settings that `serve` requires and that have no default: the URLs of the backend, and a signing key. */
@@ -144,26 +178,24 @@ function placesOf(keys: readonly ConfigKey[], config: Config, settings: RuleInpu
   return ` (${places.join("; ")})`;
 }
 
-/** A configuration with the URL of a backend. `serve` requires the URL; `dev` and `demo` set it. */
-export type GatewayConfig = Config & { readonly "backend.url": string };
+/** A configuration with the URLs of a backend. `serve` requires them; `dev` and `demo` set them. */
+export type GatewayConfig = Config;
 
 /** Throws a `ConfigError` if a URL of the backend is missing. */
 export function requireBackend(config: Config): GatewayConfig {
-  const { "backend.url": backendUrl } = config;
   const violations = BACKEND_RULES.flatMap((rule) => rule.violation(config) ?? []);
-  if (backendUrl !== undefined && violations.length === 0) return { ...config, "backend.url": backendUrl };
-  throw new ConfigError(violations);
+  if (violations.length > 0) throw new ConfigError(violations);
+  return config;
 }
 
-function required(key: "backend.url" | "push.url", what: string, isNeeded = (_: Config) => true): Rule {
-  const violation = (config: Config) =>
-    isNeeded(config) && config[key] === undefined
-      ? `${key}: missing, expected ${what}; set ${variableOf(key)} or --set ${key}=…`
-      : undefined;
-  return { keys: [key], violation };
+function missing(key: ConfigKey, what: string): string {
+  return `${key}: missing, expected ${what}; set ${variableOf(key)} or --set ${key}=…`;
 }
 
-function atMostOne(value: "keys.current" | "keys.next" | "keys.previous", file: `${typeof value}_file`): Rule {
+function atMostOne(
+  value: "keys.current" | "keys.next" | "keys.previous" | "backend.token",
+  file: `${typeof value}_file`,
+): Rule {
   return {
     keys: [value, file],
     violation: (config) =>
@@ -187,8 +219,20 @@ function requiresRedisTls(file: "stores.redis.ca_file" | "stores.redis.certifica
   };
 }
 
-type CertificateKey = "tls.certificate_file" | "stores.redis.certificate_file";
-type PrivateKeyKey = "tls.key_file" | "stores.redis.key_file";
+/** If a CA file or a client certificate for the backend is set, requires a backend URL with TLS. */
+function requiresBackendTls(file: "backend.ca_file" | "backend.certificate_file"): Rule {
+  return {
+    keys: [file, "backend.url", "upstreams"],
+    violation(config) {
+      const urls = [config["backend.url"] ?? [], config.upstreams.map(({ url }) => url)].flat();
+      if (config[file] === undefined || urls.length === 0 || urls.some((url) => url.startsWith("https:"))) return undefined;
+      return `${file} is given, but no URL of the backend starts with https://, expected a URL with TLS`;
+    },
+  };
+}
+
+type CertificateKey = "tls.certificate_file" | "stores.redis.certificate_file" | "backend.certificate_file";
+type PrivateKeyKey = "tls.key_file" | "stores.redis.key_file" | "backend.key_file";
 
 function bothOrNeither(first: CertificateKey, second: PrivateKeyKey): Rule {
   return {

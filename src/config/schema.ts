@@ -1,15 +1,15 @@
 import { FRESHNESS_MARGIN_MS_MIN } from "../core/limits.ts";
 import { list } from "./decoder.ts";
 import { origin } from "./origin.ts";
-import { sessionPath } from "./path-pattern.ts";
-import { routes, TIMEOUT_MS_MAX } from "./routes.ts";
+import { routes } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";
 import { CONNECTION_SETTINGS } from "./schema-connections.ts";
 import { KEY_SETTINGS } from "./schema-keys.ts";
 import { PUSH_SETTINGS } from "./schema-push.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
-import { type Setting, secret, setting, unset } from "./setting.ts";
+import { UPSTREAM_SETTINGS } from "./schema-upstreams.ts";
+import { type Setting, setting, unset } from "./setting.ts";
 import { boolean, choice, cidr, filePath, hostName, httpUrl, int, listen, text } from "./values.ts";
 
 const KiB = 1024;
@@ -18,7 +18,6 @@ const ENTRIES_MAX = 16_777_216;
 
 const entries = int("entries", 1, ENTRIES_MAX);
 const delay = int("ms", 1, 600_000);
-const header = text("visible ASCII characters", /^[\x21-\x7e]{1,4096}$/);
 const name = text("1 to 128 of A-Z, a-z, 0-9, '.', '_', '-'", /^[A-Za-z0-9._-]{1,128}$/);
 
 /**
@@ -99,34 +98,7 @@ export const SCHEMA = {
     "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because a client can forge the other header.",
   ),
 
-  "backend.url": unset(
-    httpUrl,
-    "Base URL of the backend's REST interface. `sallyport serve` requires a value. `sallyport dev` and `sallyport demo` always use the embedded backend.",
-  ),
-  "backend.timeout_ms": setting(
-    int("ms", 1, TIMEOUT_MS_MAX),
-    5000,
-    "Timeout of a backend call for a command, in ms. A route in `routes` can have a different `timeout_ms`.",
-  ),
-  "backend.session_timeout_ms": setting(
-    int("ms", 1, TIMEOUT_MS_MAX),
-    2000,
-    "Timeout of a session look-up at the backend, in ms. A request waits for the look-up if the session is not cached. Keep the timeout short, so that requests do not wait long.",
-  ),
-  "backend.session_path": setting(
-    sessionPath,
-    "/api/v1/internal/sessions/{device_session_id}",
-    "Path of the session look-up at the backend. The gateway replaces `{device_session_id}` by the id of the session. `{device_session_id}` is a whole segment of the path.",
-  ),
-  "backend.response_bytes_max": setting(
-    int("bytes", KiB, 64 * MiB),
-    MiB,
-    "Maximum size of a backend response, in bytes. A larger response is refused with `BACKEND_BAD_RESPONSE`. Raise the maximum if your backend returns larger responses.",
-  ),
-  "backend.token": secret(
-    header,
-    "Bearer token that the gateway sends to the backend in the `Authorization` header. If no token is set, the gateway does not send the header.",
-  ),
+  ...UPSTREAM_SETTINGS,
 
   "push.url": unset(
     httpUrl,

@@ -78,6 +78,7 @@ test("the documentation has the pages that the README lists", () => {
     "src/README.md",
     "src/app/README.md",
     "src/app/deploy/README.md",
+    "src/backend/README.md",
     "src/cli/README.md",
     "src/client/README.md",
     "src/config/README.md",

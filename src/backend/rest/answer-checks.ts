@@ -35,12 +35,18 @@ export function requireNoChallenge({ status, headers }: HttpAnswer): void {
 export function requireJson({ status, headers, body }: HttpAnswer): string {
   const contentType = headers.get("content-type");
   if (!isJsonType(contentType)) {
-    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}`);
+    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}`, {
+      isFault: status < 400,
+    });
   }
-  if (parseJson(utf8Text(body)) === undefined) throw new HttpFailure("bad_response", `HTTP ${status} with invalid JSON`);
+  if (parseJson(utf8Text(body)) === undefined) {
+    throw new HttpFailure("bad_response", `HTTP ${status} with invalid JSON`, { isFault: status < 400 });
+  }
   return contentType;
 }
 
 function gatewayRejected(status: number): HttpFailure {
-  return new HttpFailure("bad_response", `HTTP ${status}: the backend rejected the gateway's credentials; see backend.token`);
+  return new HttpFailure("bad_response", `HTTP ${status}: the backend rejected the gateway's credentials; see backend.token`, {
+    isFault: false,
+  });
 }

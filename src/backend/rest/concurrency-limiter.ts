@@ -1,9 +1,4 @@
 /**
- * Maximum number of calls in the queue. A call waits no longer than its own timeout. So a full queue means that the backend is
- * down.
- */
-const WAITING_MAX = 4096;
-/**
  * Number of ended entries at which the queue is cleaned up. An ended entry belongs to a call that no longer waits. A clean-up
  * copies the queue, so it must be rare.
  */
@@ -22,14 +17,41 @@ interface Waiter {
  * block session look-ups.
  */
 export class ConcurrencyLimiter {
+  #callsMax: number;
+  #waitingMax: number;
+  /** Number of free permits. Negative while more calls run than `#callsMax`. */
   #free: number;
   #waitingCount = 0;
   #queue: Waiter[] = [];
   #head = 0;
 
-  constructor(callsMax: number) {
+  /**
+   * `waitingMax` is the maximum number of calls in the queue. A call waits no longer than its own timeout. So a full queue means
+   * that the backend is down.
+   */
+  constructor(callsMax: number, waitingMax: number) {
     if (!(callsMax >= 1)) throw new RangeError("callsMax must be at least 1");
+    this.#callsMax = callsMax;
     this.#free = callsMax;
+    this.#waitingMax = waitingMax;
+  }
+
+  /** Number of calls in the queue. */
+  get waiting(): number {
+    return this.#waitingCount;
+  }
+
+  /** Uses other limits from now on. Calls that run continue, even if they are more than `callsMax`. */
+  resize(callsMax: number, waitingMax: number): void {
+    this.#free += callsMax - this.#callsMax;
+    this.#callsMax = callsMax;
+    this.#waitingMax = waitingMax;
+    while (this.#free > 0) {
+      const next = this.#next();
+      if (next === undefined) return;
+      this.#free--;
+      next.start();
+    }
   }
 
   /**
@@ -45,7 +67,7 @@ export class ConcurrencyLimiter {
       this.#free--;
       return true;
     }
-    return this.#waitingCount < WAITING_MAX && this.#wait(signal);
+    return this.#waitingCount < this.#waitingMax && this.#wait(signal);
   }
 
   /**
@@ -53,7 +75,7 @@ export class ConcurrencyLimiter {
    * free.
    */
   release(): void {
-    const next = this.#next();
+    const next = this.#free < 0 ? undefined : this.#next();
     if (next === undefined) this.#free++;
     else next.start();
   }

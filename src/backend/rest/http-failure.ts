@@ -19,27 +19,47 @@ const REASONS: Readonly<Record<HttpFailureKind, Reason>> = {
 /** Matches the `code` of the errors that Bun throws if an answer is not valid HTTP. All other codes are network errors. */
 const NOT_HTTP = /http|header|encoding|length|upgrade/i;
 
+/** Matches the `code` of the errors that end a TLS handshake because the certificate is rejected. */
+const CERTIFICATE_REJECTED = /^(ERR_TLS_CERT|CERT_|SELF_SIGNED_CERT|DEPTH_ZERO|UNABLE_TO_(GET|VERIFY))/;
+/** The `code` of errors that occur before a connection is open. Other codes can also occur after the request was sent. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
+
+interface FailureDetails {
+  /** Whether the address is at fault, so that another address may do better. Default: true, except for `aborted`. */
+  readonly isFault?: boolean;
+  /** Whether it is certain that nothing was sent. Default: false. */
+  readonly isUnsent?: boolean;
+}
+
 /** The error of a backend call that got no usable answer. Its cause is logged and never sent to a client. */
 export class HttpFailure extends Error {
   readonly kind: HttpFailureKind;
+  readonly isFault: boolean;
+  readonly isUnsent: boolean;
 
-  constructor(kind: HttpFailureKind, cause: unknown) {
+  constructor(kind: HttpFailureKind, cause: unknown, { isFault = kind !== "aborted", isUnsent = false }: FailureDetails = {}) {
     super(`the backend call failed: ${kind}`, { cause });
     this.name = "HttpFailure";
     this.kind = kind;
+    this.isFault = isFault;
+    this.isUnsent = isUnsent;
   }
 
   /** Converts an error of `fetch` to an `HttpFailure`. Returns the error unchanged if it is already an `HttpFailure`. */
   static from(thrown: unknown): HttpFailure {
     if (thrown instanceof HttpFailure) return thrown;
-    return new HttpFailure(NOT_HTTP.test(errorCode(thrown)) ? "bad_response" : "unavailable", thrown);
+    const code = errorCode(thrown);
+    if (NOT_CONNECTED.has(code) || CERTIFICATE_REJECTED.test(code)) {
+      return new HttpFailure("unavailable", thrown, { isUnsent: true });
+    }
+    return new HttpFailure(NOT_HTTP.test(code) ? "bad_response" : "unavailable", thrown);
   }
 }
 
 /** Converts an unaccepted HTTP status to an `HttpFailure`. */
 export function failureOfStatus(status: number): HttpFailure {
   const kind = status === 504 ? "timeout" : status === 502 || status === 503 ? "unavailable" : "bad_response";
-  return new HttpFailure(kind, `HTTP ${status}`);
+  return new HttpFailure(kind, `HTTP ${status}`, { isFault: status >= 500 });
 }
 
 /** Returns the refusal that a client gets for a failed backend call. */

@@ -1,16 +1,16 @@
 import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../../core/backend.ts";
+import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
+import type { Upstreams } from "../upstreams/upstreams.ts";
 import { requireGatewayAccepted, requireJson } from "./answer-checks.ts";
 import { publicHeaders } from "./command-headers.ts";
-import { type HttpAnswer, HttpClient, isUsed } from "./http-client.ts";
+import { type HttpAnswer, isUsed } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
 
 export interface PublicAuthOptions {
-  /** The backend's base URL. */
-  readonly url: string;
+  readonly upstreams: Upstreams;
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
-  readonly token?: string | undefined;
   /**
    * Creates the trace headers of the call to the backend. They continue the client's trace, or start a new trace if the client
    * sent none.
@@ -29,11 +29,11 @@ const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
  */
 export class PublicAuth implements PublicBackend {
   readonly #options: PublicAuthOptions;
-  readonly #http: HttpClient;
+  readonly #pool: UpstreamPool;
 
   constructor(options: PublicAuthOptions) {
     this.#options = options;
-    this.#http = new HttpClient({ ...options, callsMax: LOGIN_CALLS_MAX });
+    this.#pool = options.upstreams.pool("logins", LOGIN_CALLS_MAX, options.responseBytesMax);
   }
 
   async forward(path: string, body: object, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer> {
@@ -46,7 +46,7 @@ export class PublicAuth implements PublicBackend {
       signal,
     } as const;
     try {
-      const answer = toPublicAnswer(await this.#http.call(call));
+      const answer = await this.#pool.call(call, toPublicAnswer);
       this.#options.outageLog?.succeeded();
       return answer;
     } catch (thrown) {
@@ -54,11 +54,6 @@ export class PublicAuth implements PublicBackend {
       this.#options.outageLog?.failed(thrown);
       throw backendRefusal(thrown);
     }
-  }
-
-  /** Closes the idle connections. */
-  close(): void {
-    this.#http.close();
   }
 }
 

@@ -2,22 +2,22 @@ import type { Backend, BackendCommand, BackendReply, ContinueTrace, Route, SendC
 import type { Clock } from "../../core/clock.ts";
 import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import type { Metrics } from "../../core/telemetry.ts";
+import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
+import type { Upstreams } from "../upstreams/upstreams.ts";
 import { requireJson, requireNoChallenge } from "./answer-checks.ts";
 import { commandHeaders } from "./command-headers.ts";
-import { type HttpAnswer, HttpClient } from "./http-client.ts";
+import type { HttpAnswer } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
 import { routeRequest } from "./route-request.ts";
 import type { CompiledRoute, RouteTable } from "./route-table.ts";
 
 export interface RestBackendOptions {
-  /** The backend's base URL. */
-  readonly url: string;
+  readonly upstreams: Upstreams;
   readonly routes: RouteTable;
   /** Timeout of a call to the backend, in ms. A route can override it. */
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
-  readonly token?: string | undefined;
   /**
    * Creates the trace headers of the call to the backend. They continue the client's trace, or start a new trace if the client
    * sent none.
@@ -31,21 +31,22 @@ export interface RestBackendOptions {
 }
 
 /**
- * Default maximum number of concurrent commands: 192 of the 256 fetches that Bun runs at a time. The remaining 64 fetches are
- * for session look-ups (48) and logins (16).
+ * Default maximum number of concurrent commands: 184 of the 256 fetches that Bun runs at a time. The remaining 72 fetches are
+ * for session look-ups (48), logins (16) and health checks (8).
  */
-export const COMMAND_CALLS_MAX = 192;
+export const COMMAND_CALLS_MAX = 184;
 
 const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
 
 /** Calls the application's REST API. The route table maps each message type to one HTTP call. */
 export class RestBackend implements Backend {
   readonly #options: RestBackendOptions;
-  readonly #http: HttpClient;
+  readonly #pool: UpstreamPool;
 
   constructor(options: RestBackendOptions) {
     this.#options = options;
-    this.#http = new HttpClient({ ...options, callsMax: options.callsMax ?? COMMAND_CALLS_MAX });
+    const { upstreams, callsMax = COMMAND_CALLS_MAX, responseBytesMax } = options;
+    this.#pool = upstreams.pool("commands", callsMax, responseBytesMax);
   }
 
   route(messageType: string): Route | undefined {
@@ -76,12 +77,14 @@ export class RestBackend implements Backend {
       body,
       headers: commandHeaders(command, this.#options.trace(command)),
       timeoutMs: this.#timeoutMs(route),
+      // A route that keeps answers declares that its backend recognises a repeated Idempotency-Key.
+      isRepeatable: route.keepAnswerMs !== undefined && command.idempotencyKey !== "" ? true : undefined,
       signal,
       mayBeSent,
     };
     const startedMs = this.#options.clock.monotonic();
     try {
-      const reply = readReply(await this.#http.call(call));
+      const reply = await this.#pool.call(call, readReply);
       this.#observe(route, startedMs, reply.resultCode === "ok" ? "ok" : "business_error");
       this.#options.outageLog?.succeeded();
       return reply;
@@ -91,11 +94,6 @@ export class RestBackend implements Backend {
       this.#options.outageLog?.failed(thrown);
       throw backendRefusal(thrown);
     }
-  }
-
-  /** Closes the idle connections. */
-  close(): void {
-    this.#http.close();
   }
 
   #observe(route: CompiledRoute, startedMs: number, outcome: string): void {
@@ -128,7 +126,7 @@ function readOk(answer: HttpAnswer): BackendReply {
  */
 function readBusinessError({ status, headers, body }: HttpAnswer): BackendReply {
   const object = isJsonType(headers.get("content-type")) ? parseJsonObject(utf8Text(body)) : undefined;
-  if (object === undefined) throw new HttpFailure("bad_response", `HTTP ${status} without a JSON object`);
+  if (object === undefined) throw new HttpFailure("bad_response", `HTTP ${status} without a JSON object`, { isFault: false });
   const code =
     typeof object["code"] === "string" && RESULT_CODE.test(object["code"]) && object["code"] !== "ok"
       ? object["code"]

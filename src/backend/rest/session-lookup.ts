@@ -6,19 +6,19 @@ import type { PathPattern } from "../../core/path-pattern.ts";
 import { refuse } from "../../core/refusal.ts";
 import type { Session, SessionSource } from "../../core/sessions.ts";
 import type { Metrics } from "../../core/telemetry.ts";
+import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
+import type { Upstreams } from "../upstreams/upstreams.ts";
 import { requireGatewayAccepted } from "./answer-checks.ts";
 import { OWN_USER_AGENT } from "./command-headers.ts";
-import { type HttpAnswer, HttpClient } from "./http-client.ts";
+import type { HttpAnswer } from "./http-client.ts";
 import { failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
 
 export interface SessionLookupOptions {
-  /** The backend's base URL. */
-  readonly url: string;
+  readonly upstreams: Upstreams;
   /** The path of a look-up. Its only variable is `device_session_id`. */
   readonly path: PathPattern;
   readonly timeoutMs: number;
-  readonly token?: string | undefined;
   /** Creates the device key object from a raw public key. Returns `undefined` if the bytes are not a key of the algorithm. */
   readonly toKey: (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => VerifyingKey | undefined;
   readonly metrics: Metrics;
@@ -31,11 +31,11 @@ const LOOKUP_CALLS_MAX = 48;
 /** Looks up sessions in the backend. If an answer breaks a rule of the contract, the look-up fails. */
 export class BackendSessionSource implements SessionSource {
   readonly #options: SessionLookupOptions;
-  readonly #http: HttpClient;
+  readonly #pool: UpstreamPool;
 
   constructor(options: SessionLookupOptions) {
     this.#options = options;
-    this.#http = new HttpClient({ ...options, callsMax: LOOKUP_CALLS_MAX, responseBytesMax: SESSION_RECORD_BYTES_MAX });
+    this.#pool = options.upstreams.pool("sessions", LOOKUP_CALLS_MAX, SESSION_RECORD_BYTES_MAX);
   }
 
   async lookUp(deviceSessionId: string): Promise<Session | undefined> {
@@ -43,7 +43,7 @@ export class BackendSessionSource implements SessionSource {
     // session with such an id counts as unknown.
     if (deviceSessionId === "." || deviceSessionId === "..") return undefined;
     try {
-      const session = this.#read(await this.#fetch(deviceSessionId), deviceSessionId);
+      const session = await this.#fetch(deviceSessionId);
       this.#count(session === undefined ? "unknown" : "found");
       this.#options.outageLog?.succeeded();
       return session;
@@ -54,18 +54,14 @@ export class BackendSessionSource implements SessionSource {
     }
   }
 
-  /** Closes the idle connections. */
-  close(): void {
-    this.#http.close();
-  }
-
-  #fetch(deviceSessionId: string): Promise<HttpAnswer> {
-    return this.#http.call({
-      method: "GET",
+  #fetch(deviceSessionId: string): Promise<Session | undefined> {
+    const call = {
+      method: "GET" as const,
       target: this.#options.path.expand(new Map([["device_session_id", deviceSessionId]])),
       headers: { "User-Agent": OWN_USER_AGENT },
       timeoutMs: this.#options.timeoutMs,
-    });
+    };
+    return this.#pool.call(call, (answer) => this.#read(answer, deviceSessionId));
   }
 
   #read(answer: HttpAnswer, deviceSessionId: string): Session | undefined {

@@ -4,7 +4,7 @@ import { ConcurrencyLimiter } from "../../../../src/backend/rest/concurrency-lim
 const never = new AbortController().signal;
 
 test("calls above the limit wait in a first-in, first-out queue", async () => {
-  const limiter = new ConcurrencyLimiter(2);
+  const limiter = new ConcurrencyLimiter(2, 8);
   expect(limiter.acquire(never)).toBe(true);
   expect(limiter.acquire(never)).toBe(true);
   const served: string[] = [];
@@ -19,7 +19,7 @@ test("calls above the limit wait in a first-in, first-out queue", async () => {
 });
 
 test("an aborted waiter does not consume a permit", async () => {
-  const limiter = new ConcurrencyLimiter(1);
+  const limiter = new ConcurrencyLimiter(1, 4096);
   limiter.acquire(never);
   const leaving = new AbortController();
   const left = Promise.resolve(limiter.acquire(leaving.signal));
@@ -34,7 +34,7 @@ test("an aborted waiter does not consume a permit", async () => {
 });
 
 test("a full queue rejects further calls immediately", async () => {
-  const limiter = new ConcurrencyLimiter(1);
+  const limiter = new ConcurrencyLimiter(1, 4096);
   limiter.acquire(never);
   const leaving = new AbortController();
   const line = Array.from({ length: 4096 }, () => Promise.resolve(limiter.acquire(leaving.signal)));

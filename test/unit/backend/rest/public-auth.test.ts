@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { PublicAuth } from "../../../../src/backend/rest/public-auth.ts";
 import type { PublicAnswer } from "../../../../src/core/backend.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import { upstreamAt } from "../../../support/upstreams.ts";
 import { rawServer } from "../support/raw-server.ts";
 
 const PATH = "/api/v1/public/auth/send-email-code";
@@ -30,7 +31,7 @@ const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 function forward(body: object = {}, url = server.url.href, caller = new AbortController().signal): Promise<PublicAnswer> {
   const trace = () => ({ traceparent: TRACEPARENT, tracestate: undefined });
-  const auth = new PublicAuth({ url, timeoutMs: 100, responseBytesMax: 16_384, token: "s3cret", trace });
+  const auth = new PublicAuth({ upstreams: upstreamAt(url, "s3cret"), timeoutMs: 100, responseBytesMax: 16_384, trace });
   const context = {
     peerAddress: "192.0.2.1",
     acceptLanguage: "fr",

@@ -4,6 +4,7 @@ import { type RouteEntry, RouteTable } from "../../../../src/backend/rest/route-
 import type { BackendCommand, BackendReply } from "../../../../src/core/backend.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import { upstreamAt } from "../../../support/upstreams.ts";
 import { http, rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
 
@@ -16,13 +17,15 @@ const ROUTES: RouteEntry[] = [
   { message_type: "message.post", method: "POST", path: "/api/v1/user/messages", timeout_ms: 60 },
 ];
 
-function backend(url: string, options: Partial<RestBackendOptions> = {}) {
+function backend(url: string, options: Options = {}) {
   return executing(restBackend(url, options));
 }
 
-function restBackend(url: string, options: Partial<RestBackendOptions> = {}): RestBackend {
+type Options = Partial<RestBackendOptions> & { readonly token?: string };
+
+function restBackend(url: string, { token, ...options }: Options = {}): RestBackend {
   return new RestBackend({
-    url,
+    upstreams: upstreamAt(url, token),
     routes: new RouteTable(ROUTES),
     timeoutMs: 5000,
     responseBytesMax: 64 * 1024,
@@ -89,7 +92,7 @@ beforeAll(() => {
 });
 afterAll(() => server.stop(true));
 
-function execute(fields: Partial<BackendCommand> = {}, options: Partial<RestBackendOptions> = {}): Promise<BackendReply> {
+function execute(fields: Partial<BackendCommand> = {}, options: Options = {}): Promise<BackendReply> {
   return backend(server.url.href, options).execute(command(fields), never);
 }
 

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { BackendSessionSource } from "../../../../src/backend/rest/session-lookup.ts";
+import { describeCause } from "../../../../src/core/cause.ts";
 import type { DeviceKeyAlgorithm, VerifyingKey } from "../../../../src/core/keys.ts";
 import { PathPattern } from "../../../../src/core/path-pattern.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import { upstreamAt } from "../../../support/upstreams.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
 
@@ -46,7 +48,13 @@ function source(url = server.url.href, metrics = new RecordingMetrics(), path = 
     seenKey = [algorithm, raw];
     return raw.at(-1) === NOT_A_KEY ? undefined : key;
   };
-  return new BackendSessionSource({ url, path: new PathPattern(path), timeoutMs: 100, token: "s3cret", toKey, metrics });
+  return new BackendSessionSource({
+    upstreams: upstreamAt(url, "s3cret"),
+    path: new PathPattern(path),
+    timeoutMs: 100,
+    toKey,
+    metrics,
+  });
 }
 
 async function reasonOf(lookUp: Promise<unknown>): Promise<string> {
@@ -87,7 +95,7 @@ test.each([
   const thrown = await source()
     .lookUp("s1")
     .catch((error: unknown) => error);
-  expect(String(thrown instanceof Refusal && thrown.cause)).toContain(member);
+  expect(describeCause(thrown instanceof Refusal && thrown.cause)).toContain(member);
 });
 
 test("a revoked session is returned as revoked", async () => {

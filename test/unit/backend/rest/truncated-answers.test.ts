@@ -10,6 +10,7 @@ import { systemClock } from "../../../../src/core/clock.ts";
 import { PathPattern } from "../../../../src/core/path-pattern.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { selfSigned } from "../../../support/certificates.ts";
+import { upstreamAt } from "../../../support/upstreams.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
 
@@ -31,7 +32,7 @@ const byFin: End = (socket, text) => socket.end(text);
 async function outcomeOf(text: string, end: End): Promise<string> {
   await using server = await rawServer((socket) => end(socket, text));
   const routes = new RouteTable([{ message_type: "profile.get", method: "GET", path: "/api/v1/user/profile" }]);
-  const backend = new RestBackend({ ...common, url: server.url, routes });
+  const backend = new RestBackend({ ...common, upstreams: upstreamAt(server.url), routes });
   const command = { messageType: "profile.get", requestId: "r1", idempotencyKey: "", deviceSessionId: "s1", userId: "u1" };
   const client = {
     peerAddress: "192.0.2.1",
@@ -98,12 +99,17 @@ describe.each([
       tracestate: undefined,
     };
     await using login = await rawServer((socket) => end(socket, closing('{"challenge_id":"c')));
-    const auth = new PublicAuth({ ...common, url: login.url });
+    const auth = new PublicAuth({ ...common, upstreams: upstreamAt(login.url) });
     const forwarded = auth.forward("/api/v1/public/auth/send-email-code", {}, headers, never);
     expect(await outcome(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_UNAVAILABLE");
     for (const status of ["200 OK", "404 Not Found"]) {
       await using sessions = await rawServer((socket) => end(socket, closing('{"device_session_id":"s1', status)));
-      const source = new BackendSessionSource({ ...common, url: sessions.url, path, toKey: () => ({ verify: () => false }) });
+      const source = new BackendSessionSource({
+        ...common,
+        upstreams: upstreamAt(sessions.url),
+        path,
+        toKey: () => ({ verify: () => false }),
+      });
       expect(await outcome(source.lookUp("s1").then((session) => `${session?.status}`))).toBe("SESSION_LOOKUP_UNAVAILABLE");
     }
   });
@@ -125,10 +131,11 @@ test.each(WHOLE)("a complete answer is accepted: %s", async (_name, text, expect
 
 /** Calls the server once and prints the body or the kind of failure. Trusts the certificates in NODE_EXTRA_CA_CERTS. */
 const CALL = `
-const { HttpClient } = await import(process.argv[1]);
-const client = new HttpClient({ url: process.argv[2], callsMax: 1, responseBytesMax: 1024 });
+const { upstreamAt } = await import(process.argv[1]);
+const pool = upstreamAt(process.argv[2]).pool("commands", 1, 1024);
 const call = { method: "GET", target: "/", headers: {}, timeoutMs: 5000 };
-console.log(await client.call(call).then((answer) => Buffer.from(answer.body).toString(), (failure) => failure.kind));
+const textOf = (answer) => Buffer.from(answer.body).toString();
+console.log(await pool.call(call, textOf).catch((failure) => failure.kind));
 process.exit(0);
 `;
 
@@ -149,7 +156,7 @@ test.each([
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  const module = join(import.meta.dir, "../../../../src/backend/rest/http-client.ts");
+  const module = join(import.meta.dir, "../../../support/upstreams.ts");
   const child = Bun.spawn([process.execPath, "-e", CALL, module, `https://127.0.0.1:${port}`], {
     env: { ...process.env, NODE_EXTRA_CA_CERTS: certificateFile },
     stdout: "pipe",
@@ -181,7 +188,7 @@ describe("a 200 with Content-Type JSON and an invalid body", () => {
       traceparent: undefined,
       tracestate: undefined,
     };
-    const forwarded = new PublicAuth({ ...common, url: server.url }).forward("/x", {}, context, never);
+    const forwarded = new PublicAuth({ ...common, upstreams: upstreamAt(server.url) }).forward("/x", {}, context, never);
     expect(await outcome(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_BAD_RESPONSE");
   });
 });

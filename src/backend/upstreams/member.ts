@@ -1,0 +1,72 @@
+import type { HttpAnswer, HttpCall } from "../rest/http-client.ts";
+import { Connection } from "./connection.ts";
+import type { Identity } from "./credentials.ts";
+import { OutlierState } from "./outlier-state.ts";
+import type { PoolName } from "./settings.ts";
+import type { Upstream } from "./upstream.ts";
+import type { UpstreamAddress } from "./upstream-address.ts";
+
+/** Share of its weight that an address has at the start of its slow start (Envoy, `min_weight_percent`). */
+const WARMTH_MIN = 0.1;
+
+/** One address in one pool: its connections, its running calls and its failures. */
+export class Member {
+  upstream: Upstream;
+  readonly address: UpstreamAddress;
+  readonly outlier = new OutlierState();
+  /** The address's part of the weight of its upstream. */
+  weight = 0;
+  /** Number of running calls. */
+  active = 0;
+  /** From `WARMTH_MIN` to 1; below 1 during the slow start. */
+  warmth = 1;
+  /** Start of the slow start, on the monotonic clock. */
+  usableSinceMs: number;
+  readonly #pool: PoolName;
+  readonly #labels = new Map<string, Readonly<Record<string, string>>>();
+  #connection: Connection;
+
+  constructor(pool: PoolName, upstream: Upstream, address: UpstreamAddress, identity: Identity) {
+    this.#pool = pool;
+    this.upstream = upstream;
+    this.address = address;
+    this.usableSinceMs = address.usableSinceMs;
+    this.#connection = new Connection(address, identity);
+  }
+
+  get isUsable(): boolean {
+    return this.address.isHealthy && !this.outlier.isEjected;
+  }
+
+  send(call: HttpCall, bytesMax: number, signal: AbortSignal): Promise<HttpAnswer> {
+    return this.#connection.send(call, bytesMax, signal);
+  }
+
+  /** Opens new connections if the credentials have changed. Running calls continue on the old ones. */
+  useIdentity(identity: Identity): void {
+    if (this.#connection.identity === identity) return;
+    this.#connection.close();
+    this.#connection = new Connection(this.address, identity);
+  }
+
+  /** Updates `warmth`. Returns true if the slow start has ended. */
+  warm(nowMs: number, slowStartMs: number): boolean {
+    const sinceMs = nowMs - Math.max(this.usableSinceMs, this.address.usableSinceMs);
+    this.warmth = slowStartMs === 0 ? 1 : Math.min(1, Math.max(WARMTH_MIN, sinceMs / slowStartMs));
+    return this.warmth === 1;
+  }
+
+  /** Returns the labels of the metric of finished attempts. */
+  labels(outcome: string): Readonly<Record<string, string>> {
+    let labels = this.#labels.get(outcome);
+    if (labels === undefined) {
+      labels = { upstream: this.upstream.name, calls: this.#pool, outcome };
+      this.#labels.set(outcome, labels);
+    }
+    return labels;
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,95 @@
+import { describeCause } from "../../core/cause.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Log } from "../../core/telemetry.ts";
+import { lookUpName } from "./name-lookup.ts";
+import type { DnsSettings } from "./settings.ts";
+
+export interface NameWatchOptions {
+  readonly upstream: string;
+  readonly name: string;
+  readonly dns: DnsSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when the addresses have changed. */
+  readonly onChange: (addresses: readonly string[]) => void;
+}
+
+/** Minimum time between two look-ups of a name. A TTL of 0 and failing connections cause no more look-ups than that. */
+const LOOK_UP_MS_MIN = 1000;
+/** Maximum time between two look-ups. A longer TTL is not obeyed, because a mistaken TTL must not outlast an outage. */
+const LOOK_UP_MS_MAX = 300_000;
+
+/**
+ * Keeps the addresses of a name current. Looks the name up again when the TTL ends, or soon after a connection has failed. If a
+ * look-up fails, the last addresses stay in use.
+ */
+export class NameWatch {
+  /** Resolves when the first look-up has ended. */
+  readonly first: Promise<void>;
+  readonly #options: NameWatchOptions;
+  #known: readonly string[];
+  #timer: Timer | undefined;
+  #lookedUpMs = Number.NEGATIVE_INFINITY;
+  #isLookingUp = false;
+  #isFailing = false;
+  #isStopped = false;
+
+  /** `known`: the addresses that are used until the first look-up succeeds. */
+  constructor(options: NameWatchOptions, known: readonly string[] = []) {
+    this.#options = options;
+    this.#known = known;
+    // The first look-up starts after the current task, so that a check of the configuration makes none.
+    this.first = Promise.resolve().then(() => this.#lookUp());
+  }
+
+  /** Looks the name up at the next possible moment. Call this after a connection has failed. */
+  refreshSoon(): void {
+    if (this.#isLookingUp || this.#isStopped) return;
+    const sinceMs = this.#options.clock.monotonic() - this.#lookedUpMs;
+    this.#plan(Math.max(0, LOOK_UP_MS_MIN - sinceMs));
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #plan(delayMs: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#lookUp(), delayMs).unref();
+  }
+
+  async #lookUp(): Promise<void> {
+    const { name, dns, clock } = this.#options;
+    if (this.#isStopped) return;
+    this.#isLookingUp = true;
+    this.#lookedUpMs = clock.monotonic();
+    let delayMs = dns.refreshMs;
+    try {
+      const { addresses, ttlMs = dns.refreshMs } = await lookUpName(name, dns);
+      delayMs = Math.min(Math.max(ttlMs, LOOK_UP_MS_MIN), LOOK_UP_MS_MAX);
+      if (!this.#isStopped) this.#found(addresses);
+    } catch (cause) {
+      this.#failed(cause);
+    }
+    this.#isLookingUp = false;
+    this.#plan(delayMs);
+  }
+
+  #found(addresses: readonly string[]): void {
+    const { upstream, name, log, onChange } = this.#options;
+    this.#isFailing = false;
+    if (Bun.deepEquals(addresses, this.#known)) return;
+    log.info("upstream addresses changed", { upstream, name, addresses: addresses.join(" ") });
+    this.#known = addresses;
+    onChange(addresses);
+  }
+
+  #failed(cause: unknown): void {
+    const { upstream, name, log } = this.#options;
+    if (!this.#isFailing && !this.#isStopped) {
+      log.warn("upstream name not resolved", { upstream, name, addresses: this.#known.join(" "), cause: describeCause(cause) });
+    }
+    this.#isFailing = true;
+  }
+}

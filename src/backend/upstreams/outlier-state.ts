@@ -1,0 +1,59 @@
+import type { HttpFailureKind } from "../rest/http-failure.ts";
+import type { OutlierSettings } from "./settings.ts";
+
+/** The consecutive failures of one address in one pool, and its ejection (Envoy, "Outlier detection"). */
+export class OutlierState {
+  #failures = 0;
+  #gatewayFailures = 0;
+  #ejectedUntilMs: number | undefined;
+  /** The duration of an ejection is `base_ejection_time` multiplied by this number. It grows with each ejection. */
+  #multiplier = 0;
+
+  get isEjected(): boolean {
+    return this.#ejectedUntilMs !== undefined;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.#gatewayFailures = 0;
+  }
+
+  /**
+   * Records a failure. Returns true if the address has failed as often in a row as the settings allow. The gateway failures of
+   * Envoy are 502, 503, 504, no connection and no answer in time.
+   */
+  failed(kind: HttpFailureKind, { consecutive5xx, consecutiveGatewayFailure }: OutlierSettings): boolean {
+    this.#failures++;
+    this.#gatewayFailures = kind === "bad_response" ? 0 : this.#gatewayFailures + 1;
+    return isReached(this.#failures, consecutive5xx) || isReached(this.#gatewayFailures, consecutiveGatewayFailure);
+  }
+
+  /** Ejects the address. Returns the duration of the ejection in ms. */
+  eject(nowMs: number, { baseEjectionTimeMs, maxEjectionTimeMs }: OutlierSettings): number {
+    this.#multiplier++;
+    const durationMs = Math.min(baseEjectionTimeMs * this.#multiplier, Math.max(maxEjectionTimeMs, baseEjectionTimeMs));
+    this.#ejectedUntilMs = nowMs + durationMs;
+    this.succeeded();
+    return durationMs;
+  }
+
+  /**
+   * Call this at each interval of the outlier detection. Returns true if the ejection has ended. An address that is not ejected
+   * is ejected for a shorter time the next time.
+   */
+  sweep(nowMs: number): boolean {
+    if (this.#ejectedUntilMs === undefined) {
+      this.#multiplier = Math.max(0, this.#multiplier - 1);
+      return false;
+    }
+    if (nowMs < this.#ejectedUntilMs) return false;
+    this.#ejectedUntilMs = undefined;
+    this.succeeded();
+    return true;
+  }
+}
+
+/** A threshold of 0 turns its detector off. */
+function isReached(count: number, threshold: number): boolean {
+  return threshold > 0 && count >= threshold;
+}

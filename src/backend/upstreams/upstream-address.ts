@@ -1,0 +1,46 @@
+import type { Clock } from "../../core/clock.ts";
+import { connectTest } from "./connect-test.ts";
+import type { UpstreamUrl } from "./upstream-url.ts";
+
+/** One address of an upstream. All pools share it: what one pool learns about the connection counts for all. */
+export class UpstreamAddress {
+  readonly host: string;
+  /** The URL that calls to this address start with. */
+  readonly baseUrl: string;
+  readonly url: UpstreamUrl;
+  /** False while active health checks fail. */
+  isHealthy = true;
+  /** When the address became usable, on the monotonic clock. The slow start begins then. */
+  usableSinceMs: number;
+  readonly #clock: Clock;
+  #aliveMs = Number.NEGATIVE_INFINITY;
+  #test: Promise<boolean> | undefined;
+
+  constructor(url: UpstreamUrl, host: string, clock: Clock, usableSinceMs: number) {
+    this.url = url;
+    this.host = host;
+    this.baseUrl = url.at(host);
+    this.usableSinceMs = usableSinceMs;
+    this.#clock = clock;
+  }
+
+  /** Records that the address has answered. */
+  answered(nowMs: number): void {
+    this.#aliveMs = nowMs;
+  }
+
+  /** Returns true if the address has answered within the last `timeoutMs`. */
+  isAlive(timeoutMs: number): boolean {
+    return this.#clock.monotonic() - this.#aliveMs < timeoutMs;
+  }
+
+  /** Opens a TCP connection and closes it. Resolves to true if it was established in time. Concurrent calls share one test. */
+  test(timeoutMs: number): Promise<boolean> {
+    this.#test ??= connectTest(this.host, this.url.port, timeoutMs).then((isOpen) => {
+      this.#test = undefined;
+      if (isOpen) this.answered(this.#clock.monotonic());
+      return isOpen;
+    });
+    return this.#test;
+  }
+}

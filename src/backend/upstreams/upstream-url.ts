@@ -1,0 +1,36 @@
+import { isIP } from "node:net";
+
+/** The URL of an upstream. The gateway connects to an address, and names the host in `Host` and in TLS (SNI, certificate). */
+export class UpstreamUrl {
+  /** The host of the URL, without the brackets of an IPv6 address. */
+  readonly hostname: string;
+  readonly port: number;
+  /** True if the host is a name whose addresses the gateway looks up. */
+  readonly isName: boolean;
+  readonly isTls: boolean;
+  /** The value of the header `Host`. */
+  readonly host: string;
+  readonly #before: string;
+  readonly #after: string;
+
+  constructor(text: string) {
+    const { protocol, hostname, port, host, pathname } = new URL(text);
+    this.isTls = protocol === "https:";
+    this.hostname = hostname.replace(/^\[|\]$/g, "");
+    this.port = Number(port) || (this.isTls ? 443 : 80);
+    this.isName = isIP(this.hostname) === 0 && !isLocalhost(this.hostname);
+    this.host = host;
+    this.#before = `${protocol}//`;
+    this.#after = (port === "" ? "" : `:${port}`) + pathname.replace(/\/+$/, "");
+  }
+
+  /** Returns the URL with this address in place of the host, without a slash at its end. */
+  at(address: string): string {
+    return this.#before + (isIP(address) === 6 ? `[${address}]` : address) + this.#after;
+  }
+}
+
+/** Bun tries both loopback addresses of `localhost` itself. A server often listens on only one of them. */
+function isLocalhost(hostname: string): boolean {
+  return hostname === "localhost" || hostname.endsWith(".localhost");
+}

@@ -1,0 +1,110 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Log, Metrics } from "../../core/telemetry.ts";
+import { Credentials } from "./credentials.ts";
+import type { PoolName, UpstreamRow, UpstreamSettings } from "./settings.ts";
+import { Upstream } from "./upstream.ts";
+import { UpstreamPool } from "./upstream-pool.ts";
+
+export interface UpstreamsParts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/**
+ * The backend's addresses, and the pools of calls to them. The pools share what is true for every call: addresses, health
+ * checks, TLS files and the token.
+ */
+export class Upstreams {
+  readonly #parts: UpstreamsParts;
+  readonly #credentials: Credentials;
+  readonly #pools: UpstreamPool[] = [];
+  #settings: UpstreamSettings;
+  #rows: readonly UpstreamRow[] = [];
+  #upstreams: readonly Upstream[] = [];
+  #sweepTimer: Timer | undefined;
+
+  /** Throws `TlsFilesError` if a file of the credentials cannot be read or used. */
+  constructor(settings: UpstreamSettings, parts: UpstreamsParts) {
+    this.#parts = parts;
+    this.#settings = settings;
+    this.#credentials = new Credentials(settings.credentials, parts.log, () => this.#changed());
+    this.#open(settings, true);
+  }
+
+  get settings(): UpstreamSettings {
+    return this.#settings;
+  }
+
+  get all(): readonly Upstream[] {
+    return this.#upstreams;
+  }
+
+  get credentials(): Credentials {
+    return this.#credentials;
+  }
+
+  /** Opens a pool of calls. `callsMax` is the maximum number of its concurrent calls. */
+  pool(name: PoolName, callsMax: number, responseBytesMax: number): UpstreamPool {
+    const pool = new UpstreamPool(this, { ...this.#parts, name, callsMax, responseBytesMax });
+    this.#pools.push(pool);
+    return pool;
+  }
+
+  /**
+   * Uses other settings from now on. Running calls continue. Addresses that stay keep their connections, ejections and counts.
+   *
+   * Throws `TlsFilesError`, and changes nothing, if a file of the credentials cannot be read or used.
+   */
+  adopt(settings: UpstreamSettings): void {
+    this.#credentials.adopt(settings.credentials);
+    const { dns, health } = this.#settings;
+    const isSame = Bun.deepEquals({ dns, health }, { dns: settings.dns, health: settings.health });
+    this.#settings = settings;
+    this.#open(settings, !isSame);
+    this.#changed();
+  }
+
+  /** Resolves when the first look-up of each name has ended. */
+  async ready(): Promise<void> {
+    await Promise.all(this.#upstreams.map(({ ready }) => ready));
+  }
+
+  /** Sets the gauges. Call this before each scrape. */
+  sample(): void {
+    for (const pool of this.#pools) pool.sample();
+  }
+
+  /** Closes the idle connections, and stops look-ups and health checks. */
+  close(): void {
+    clearInterval(this.#sweepTimer);
+    this.#credentials.stop();
+    for (const upstream of this.#upstreams) upstream.stop();
+    for (const pool of this.#pools) pool.close();
+  }
+
+  /** Opens the upstreams of the settings. An upstream with the same name and URL is kept, unless `isForced`. */
+  #open(settings: UpstreamSettings, isForced: boolean): void {
+    const before = new Map(this.#rows.map((row, at) => [`${row.name} ${row.url}`, this.#upstreams[at]]));
+    const parts = { ...this.#parts, credentials: this.#credentials, onChange: () => this.#changed() };
+    this.#upstreams = settings.rows.map((row) => {
+      const previous = before.get(`${row.name} ${row.url}`);
+      if (previous === undefined || isForced) return new Upstream(row, settings, parts, previous);
+      previous.weight = row.weight;
+      return previous;
+    });
+    for (const upstream of before.values()) if (upstream && !this.#upstreams.includes(upstream)) upstream.stop();
+    this.#rows = settings.rows;
+    clearInterval(this.#sweepTimer);
+    this.#sweepTimer = setInterval(() => this.#sweep(), settings.outlier.intervalMs).unref();
+  }
+
+  #sweep(): void {
+    for (const pool of this.#pools) pool.sweep();
+  }
+
+  #changed(): void {
+    for (const pool of this.#pools) pool.refresh();
+  }
+}

@@ -1,0 +1,298 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { upstreamSettings } from "../../../../src/app/upstream-settings.ts";
+import { requireJson } from "../../../../src/backend/rest/answer-checks.ts";
+import type { HttpAnswer, HttpCall } from "../../../../src/backend/rest/http-client.ts";
+import { failureOfStatus, HttpFailure } from "../../../../src/backend/rest/http-failure.ts";
+import type { UpstreamPool } from "../../../../src/backend/upstreams/upstream-pool.ts";
+import type { Upstreams } from "../../../../src/backend/upstreams/upstreams.ts";
+import { loadConfig } from "../../../../src/config/load.ts";
+import type { Config } from "../../../../src/config/schema.ts";
+import { answers, answersRubbish, type Behaviour, HttpServer, hangs, isUnavailable } from "../../../support/http-servers.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
+import { seeded } from "../../../support/seeded.ts";
+import { until } from "../../../support/until.ts";
+import { openUpstreams } from "../../../support/upstreams.ts";
+import { RecordingLog, RecordingMetrics } from "../support/recorders.ts";
+
+/** Calls over real connections to several real servers. */
+
+const OK = '{"ok":true}';
+const GET: HttpCall = { method: "GET", target: "/x", headers: {}, timeoutMs: 2000 };
+const POST: HttpCall = { ...GET, method: "POST", body: "{}" };
+
+let opened: { servers: HttpServer[]; upstreams: Upstreams[] } = { servers: [], upstreams: [] };
+afterEach(async () => {
+  for (const upstreams of opened.upstreams) upstreams.close();
+  await Promise.all(opened.servers.map((server) => server.kill()));
+  opened = { servers: [], upstreams: [] };
+});
+
+interface Opened {
+  readonly servers: readonly HttpServer[];
+  readonly upstreams: Upstreams;
+  readonly pool: UpstreamPool;
+  readonly clock: ManualClock;
+  readonly log: RecordingLog;
+  readonly metrics: RecordingMetrics;
+}
+
+function rowsOf(servers: readonly HttpServer[], weights: readonly number[] = []) {
+  return servers.map(({ url }, at) => ({ name: `s${at}`, url, weight: weights[at] ?? 1 }));
+}
+
+function open(behaviours: readonly Behaviour[], settings: Partial<Config> = {}): Opened {
+  const servers = behaviours.map((behaviour) => new HttpServer(behaviour));
+  opened.servers.push(...servers);
+  const [clock, log, metrics] = [new ManualClock(), new RecordingLog(), new RecordingMetrics()];
+  const upstreams = openUpstreams({ upstreams: rowsOf(servers), ...settings }, { clock, log, metrics, random: seeded(3) });
+  opened.upstreams.push(upstreams);
+  return { servers, upstreams, pool: upstreams.pool("commands", 64, 4096), clock, log, metrics };
+}
+
+function read(answer: HttpAnswer): string {
+  if (answer.status >= 500) throw failureOfStatus(answer.status);
+  requireJson(answer);
+  return Buffer.from(answer.body).toString();
+}
+
+/** The body of the answer, or the kind of failure. */
+function outcome(pool: UpstreamPool, call: HttpCall): Promise<string> {
+  return pool
+    .call({ ...call, headers: {} }, read)
+    .catch((thrown) => (thrown instanceof HttpFailure ? thrown.kind : String(thrown)));
+}
+
+/** The outcomes of calls that follow each other, each with its number. */
+async function outcomes(pool: UpstreamPool, call: HttpCall, calls: number): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (let at = 0; at < calls; at++) {
+    const each = await outcome(pool, call);
+    counts[each] = (counts[each] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function callsOf(servers: readonly HttpServer[]): number {
+  return servers.reduce((sum, { calls }) => sum + calls, 0);
+}
+
+describe("a killed server", () => {
+  test.each([
+    ["GET", GET],
+    ["POST", POST],
+  ])("is not noticed by the callers of %s, at once or one by one", async (_, call) => {
+    const { servers, pool } = open([answers, answers, answers]);
+    expect(await outcomes(pool, call, 20)).toEqual({ [OK]: 20 });
+    await servers[0]?.kill();
+    const together = await Promise.all(Array.from({ length: 60 }, () => outcome(pool, call)));
+    expect(new Set(together)).toEqual(new Set([OK]));
+    expect(await outcomes(pool, call, 60)).toEqual({ [OK]: 60 });
+    expect(callsOf(servers)).toBe(140);
+  });
+
+  test("is ejected, logged, counted and returned", async () => {
+    const { servers, pool, clock, log, metrics, upstreams } = open([answers, answers, answers]);
+    await servers[0]?.kill();
+    await outcomes(pool, GET, 60);
+    expect(metrics.values.get('sallyport_upstream_ejections_total{upstream="s0",calls="commands"}')).toBe(1);
+    upstreams.sample();
+    const addresses = (state: string) =>
+      metrics.values.get(`sallyport_upstream_addresses{upstream="s0",calls="commands",state="${state}"}`);
+    expect([addresses("usable"), addresses("ejected")]).toEqual([0, 1]);
+    servers[0]?.start();
+    const before = servers[0]?.calls;
+    await outcomes(pool, GET, 20);
+    expect(servers[0]?.calls).toBe(before ?? -1);
+    clock.advance(30_000);
+    pool.sweep();
+    await outcomes(pool, GET, 40);
+    expect(servers[0]?.calls).toBeGreaterThan(5);
+    const lines = log.lines.filter((line) => /^upstream (ejected|returned)/.test(line));
+    expect(lines.map((line) => line.slice(0, 17).trim())).toEqual(["upstream ejected", "upstream returned"]);
+    expect(lines[0]).toContain('"upstream":"s0","address":"127.0.0.1","calls":"commands","for_ms":30000');
+  });
+
+  test("with retries off fails its callers", async () => {
+    const { servers, pool } = open([answers, answers], { "backend.retries_max": 0 });
+    await servers[0]?.kill();
+    expect((await outcomes(pool, GET, 20))["unavailable"]).toBeGreaterThan(0);
+  });
+});
+
+describe("a server that answers rubbish", () => {
+  const settings = { "backend.outlier.consecutive_5xx": 0, "backend.outlier.consecutive_gateway_failure": 0 };
+
+  test.each([
+    ["rubbish", answersRubbish, "bad_response"],
+    ["503", isUnavailable, "unavailable"],
+  ])("(%s) costs a POST its answer, and is never sent twice", async (_, behaviour, kind) => {
+    const { servers, pool } = open([answers, answers, behaviour], settings);
+    const counts = await outcomes(pool, POST, 90);
+    expect(counts[kind]).toBe(servers[2]?.calls ?? -1);
+    expect(callsOf(servers)).toBe(90);
+  });
+
+  test("is repeated elsewhere within the retry budget, if a call may be sent twice", async () => {
+    const { servers, pool, metrics } = open([answers, answers, answersRubbish], settings);
+    const calls = 300;
+    const counts = await outcomes(pool, GET, calls);
+    const repeated = callsOf(servers) - calls;
+    expect(callsOf(servers) / calls).toBeLessThanOrEqual(1.2);
+    expect(repeated).toBeGreaterThanOrEqual(50);
+    expect(counts["bad_response"]).toBe((servers[2]?.calls ?? 0) - repeated);
+    expect(metrics.values.get('sallyport_upstream_retries_total{upstream="s0",calls="commands",kind="sent"}')).toBeGreaterThan(
+      0,
+    );
+  });
+
+  test("a POST with an idempotency key on a route that keeps answers may be sent twice", async () => {
+    const { pool } = open([answers, answers, answersRubbish]);
+    expect(await outcomes(pool, { ...POST, isRepeatable: true }, 60)).toEqual({ [OK]: 60 });
+  });
+
+  test("with 4xx is not repeated and not ejected", async () => {
+    const notFound = () => new Response("no", { status: 404 });
+    const { servers, pool, metrics } = open([notFound, notFound]);
+    expect(await outcomes(pool, GET, 40)).toEqual({ bad_response: 40 });
+    expect(callsOf(servers)).toBe(40);
+    expect([...metrics.values.keys()].filter((key) => key.includes("ejections"))).toEqual([]);
+  });
+});
+
+describe("a server that hangs", () => {
+  test.each([50, 200])("costs a call its time of %i ms, and no more than 50 ms beyond it", async (timeoutMs) => {
+    const { pool } = open([hangs, hangs]);
+    const lateMs: number[] = [];
+    for (let at = 0; at < 5; at++) {
+      const startedMs = performance.now();
+      expect(await outcome(pool, { ...GET, timeoutMs })).toBe("timeout");
+      lateMs.push(performance.now() - startedMs - timeoutMs);
+    }
+    // Under the load of other tests, the process itself may be late. So the fastest of the calls counts.
+    expect(Math.min(...lateMs)).toBeWithin(-1, 50);
+  });
+
+  test("is left after backend.response_timeout_ms, if the call may be sent twice", async () => {
+    const { servers, pool } = open([hangs, answers], { "backend.response_timeout_ms": 300 });
+    expect(await outcomes(pool, GET, 6)).toEqual({ [OK]: 6 });
+    expect(servers[0]?.calls).toBeGreaterThan(0);
+    const posts = await Promise.all(Array.from({ length: 6 }, () => outcome(pool, POST)));
+    expect(posts.filter((each) => each !== OK).every((each) => each === "timeout")).toBe(true);
+  });
+
+  test("a caller that gives up ends the call at once, and ejects nothing", async () => {
+    const { servers, pool, metrics } = open([hangs, hangs]);
+    for (let at = 0; at < 12; at++) {
+      const before = callsOf(servers);
+      const caller = new AbortController();
+      const call = outcome(pool, { ...GET, signal: caller.signal });
+      await until(() => callsOf(servers) > before, "the call to arrive");
+      caller.abort();
+      expect(await call).toBe("aborted");
+    }
+    expect([...metrics.values.keys()].filter((key) => key.includes("ejections"))).toEqual([]);
+  });
+});
+
+describe("the breaker", () => {
+  test("runs no more than backend.requests_max calls at an address, and refuses calls beyond backend.pending_max", async () => {
+    const settings = { "backend.requests_max": 3, "backend.pending_max": 4 };
+    const { servers, pool, upstreams, metrics } = open([hangs, hangs], settings);
+    const calls = Array.from({ length: 12 }, () => outcome(pool, { ...GET, timeoutMs: 300 }));
+    const first = await Promise.race(calls.slice(10));
+    expect(first).toBe("unavailable");
+    await until(() => callsOf(servers) === 6, "the running calls to arrive");
+    upstreams.sample();
+    expect(metrics.values.get('sallyport_upstream_pending{calls="commands"}')).toBe(4);
+    expect(metrics.values.get('sallyport_upstream_active{upstream="s0",calls="commands"}')).toBe(3);
+    expect(servers.map(({ calls: count }) => count)).toEqual([3, 3]);
+    const all = await Promise.all(calls);
+    expect(all.filter((each) => each === "unavailable")).toHaveLength(2);
+  });
+
+  test("of commands does not hold session look-ups and logins up", async () => {
+    const { servers, pool, upstreams } = open([hangs, hangs], { "backend.requests_max": 1, "backend.pending_max": 0 });
+    const sessions = upstreams.pool("sessions", 8, 4096);
+    const hanging = [outcome(pool, { ...GET, timeoutMs: 500 }), outcome(pool, { ...GET, timeoutMs: 500 })];
+    await until(() => callsOf(servers) === 2, "the calls to hang");
+    for (const server of servers) server.behaviour = answers;
+    expect(await outcome(pool, GET)).toBe("unavailable");
+    expect(await outcome(sessions, GET)).toBe(OK);
+    await Promise.all(hanging);
+  });
+});
+
+describe("when most addresses fail", () => {
+  test("one of three is ejected by default, and the others keep their calls", async () => {
+    const { pool, metrics } = open([isUnavailable, isUnavailable, answers]);
+    await outcomes(pool, POST, 100);
+    const ejections = [...metrics.values].filter(([key]) => key.includes("ejections"));
+    expect(ejections.reduce((sum, [, count]) => sum + count, 0)).toBe(1);
+  });
+
+  test("a panic uses every address, and without it only the usable one", async () => {
+    const settings = { "backend.outlier.max_ejection_percent": 100 };
+    const panicking = open([isUnavailable, isUnavailable, answers], settings);
+    await outcomes(panicking.pool, POST, 100);
+    expect(panicking.log.lines.some((line) => line.startsWith("upstream panic"))).toBe(true);
+    const before = panicking.servers[0]?.calls ?? 0;
+    await outcomes(panicking.pool, POST, 60);
+    expect(panicking.servers[0]?.calls).toBeGreaterThan(before);
+
+    const strict = open([isUnavailable, isUnavailable, answers], { ...settings, "backend.panic_percent": 0 });
+    await outcomes(strict.pool, POST, 100);
+    expect(await outcomes(strict.pool, POST, 60)).toEqual({ [OK]: 60 });
+  });
+
+  test("all ejected without a panic: refused at once, without a call", async () => {
+    const settings = { "backend.outlier.max_ejection_percent": 100, "backend.panic_percent": 0 };
+    const { servers, pool } = open([isUnavailable, isUnavailable], settings);
+    await outcomes(pool, POST, 40);
+    const before = callsOf(servers);
+    expect(await outcomes(pool, GET, 5)).toEqual({ unavailable: 5 });
+    expect(callsOf(servers)).toBe(before);
+  });
+
+  test("the only address is never ejected", async () => {
+    const { servers, pool } = open([isUnavailable], {
+      "backend.outlier.max_ejection_percent": 100,
+      "backend.panic_percent": 0,
+    });
+    await outcomes(pool, GET, 20);
+    for (const server of servers) server.behaviour = answers;
+    expect(await outcome(pool, GET)).toBe(OK);
+  });
+});
+
+test("other settings apply to the next call: addresses, weights, budgets and timeouts", async () => {
+  const { servers, pool, upstreams } = open([answers, answers, answers]);
+  const adopt = (settings: Partial<Config>) => upstreams.adopt(upstreamSettings(loadConfig({ env: {}, overrides: settings })));
+  await outcomes(pool, GET, 30);
+  adopt({ upstreams: rowsOf(servers.slice(0, 2), [1, 0]) });
+  const before = servers.map(({ calls }) => calls);
+  expect(await outcomes(pool, GET, 30)).toEqual({ [OK]: 30 });
+  expect(servers.map(({ calls }, at) => calls - (before[at] ?? 0))).toEqual([30, 0, 0]);
+  for (const server of servers) server.behaviour = hangs;
+  adopt({ upstreams: rowsOf(servers.slice(2)), "backend.response_timeout_ms": 30 });
+  const startedMs = performance.now();
+  expect(await outcome(pool, GET)).toBe("timeout");
+  expect(performance.now() - startedMs).toBeLessThan(1000);
+  expect(servers[2]?.calls).toBe((before[2] ?? 0) + 1);
+});
+
+test("a call to an upstream that is removed still gets its answer", async () => {
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { servers, pool, upstreams } = open([(request) => gate.then(() => answers(request))]);
+  const other = new HttpServer();
+  opened.servers.push(other);
+  const call = outcome(pool, GET);
+  await until(() => servers[0]?.calls === 1, "the call to arrive");
+  upstreams.adopt(upstreamSettings(loadConfig({ env: {}, overrides: { upstreams: rowsOf([other]) } })));
+  expect(await outcome(pool, GET)).toBe(OK);
+  expect(other.calls).toBe(1);
+  release();
+  expect(await call).toBe(OK);
+});

@@ -4,8 +4,7 @@ import type { DeviceKeyAlgorithm, VerifyingKey } from "../core/keys.ts";
 import { CONNECTION_ENTRIES_MAX } from "../core/limits.ts";
 import { deviceKey, isStrictDeviceKey } from "../crypto/device-key.ts";
 import type { HubSettings } from "../hub/open.ts";
-import type { PublicRoute } from "../service/public/public-call.ts";
-import { checkConfirmCode, checkSendCode } from "../service/public/public-schema.ts";
+import { PublicTable } from "../service/public/public-table.ts";
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
 import type { StopSettings } from "./stop.ts";
@@ -128,14 +127,10 @@ export function deviceKeys(config: Config) {
   };
 }
 
-export function publicRoutes(config: Config): readonly PublicRoute[] {
-  const keyRules = { algorithms: config["device_keys.algorithms"], isStrictKey: isStrictDeviceKey };
-  return [
-    { path: "/api/v1/public/auth/send-email-code", check: checkSendCode, identity: "send_code" },
-    {
-      path: "/api/v1/public/auth/confirm-email-code",
-      check: (json) => checkConfirmCode(json, keyRules),
-      identity: "confirm_code",
-    },
-  ];
+/** Compiles the public routes of a configuration. */
+export function publicTable(config: Config): PublicTable {
+  return new PublicTable(config.public_routes, {
+    algorithms: config["device_keys.algorithms"],
+    isStrictKey: isStrictDeviceKey,
+  });
 }

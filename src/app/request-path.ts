@@ -9,13 +9,14 @@ import type { EventStreams } from "../hub/event-streams.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { gatewayService } from "../service/gateway-service.ts";
 import { publicEndpoints } from "../service/public/endpoints.ts";
+import { PublicRoutes } from "../service/public/public-routes.ts";
 import type { Stores } from "../stores/open.ts";
 import { Cors } from "../transport/bun/cors.ts";
 import { PeerResolver } from "../transport/peer/peer-address.ts";
 import { openAdmission } from "./admission.ts";
 import type { openBackend } from "./backend.ts";
 import { openPublicListeners, type PublicListeners } from "./listeners.ts";
-import { publicRoutes } from "./options.ts";
+import { publicTable } from "./options.ts";
 import type { Readiness } from "./readiness.ts";
 import { createRpcServer } from "./rpc-server.ts";
 import { standardServices } from "./standard-services.ts";
@@ -38,7 +39,7 @@ interface RequestPathParts {
 
 /** The way of a request through the gateway: public listeners, RPC layer, pipeline, backend. */
 export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound"> {
-  /** Applies the budgets of a reloaded configuration. */
+  /** Applies the budgets and the public routes of a reloaded configuration. */
   adoptBudgets(next: Config): void;
   /** Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;
@@ -57,19 +58,17 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
   const pipeline = { ...admission.pipeline, backend: backend.commands, revocations, signer: keys };
   const gateway = gatewayService({ pipeline, streams, heartbeatMs: config["streams.heartbeat_ms"], isStopping });
   const methods = [...gateway, ...standard.methods];
+  const shuttingDown = () => streams.shuttingDown();
+  const publicRoutes = new PublicRoutes(publicTable(config), {
+    ...{ ...admission.publicCalls, backend: backend.publicAuth, isStopping, shuttingDown, log, metrics, clock },
+  });
   const listeners = await openPublicListeners(config, {
     rpc: createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics }),
     requestBytesMax: config["limits.request_bytes_max"],
     peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
+    publicRoutes,
     endpoints: publicEndpoints({
-      routes: publicRoutes(config),
-      publicAuth: {
-        ...admission.publicCalls,
-        backend: backend.publicAuth,
-        isStopping,
-        shuttingDown: () => streams.shuttingDown(),
-      },
-      ...{ jwks: keys.jwks, more: parts.endpoints, log, metrics, clock },
+      ...{ charges: admission.publicCalls, jwks: keys.jwks, more: parts.endpoints, log, metrics, clock },
     }),
     counts: stores.heldConnections,
     cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
@@ -80,7 +79,10 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
   const { edgeUrl, grpcUrl, bound } = listeners;
   return {
     ...{ edgeUrl, grpcUrl, bound },
-    adoptBudgets: (next) => admission.adoptBudgets(next),
+    adoptBudgets(next) {
+      admission.adoptBudgets(next);
+      publicRoutes.adopt(publicTable(next));
+    },
     async drain() {
       standard.shutDown();
       await listeners.drain();

@@ -8,7 +8,7 @@ import { createMetrics } from "../observe/metrics.ts";
 import { readRedisTls } from "../stores/redis/tls.ts";
 import { openBackend } from "./backend.ts";
 import { readIdentity } from "./listeners.ts";
-import { publicRoutes, storeSettings } from "./options.ts";
+import { publicTable, storeSettings } from "./options.ts";
 
 /** What a check may use. It opens no connection. */
 interface CheckParts {
@@ -21,7 +21,7 @@ const CHECKS: readonly ((config: Config, parts: CheckParts) => unknown)[] = [
   (config) => loadSeeds(config),
   (config, { clock }) => readIdentity(config, clock),
   (config) => readRedisFiles(config),
-  (config) => publicRoutes(config),
+  (config) => publicTable(config),
   (config, parts) => buildBackend(config, parts),
 ];
 

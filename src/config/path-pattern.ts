@@ -15,7 +15,7 @@ export function pathPattern(expected: string, violation: (pattern: PathPattern) 
     }
   };
   return decoder(expected, (raw) => (typeof raw === "string" && problemOf(raw) === undefined ? raw : undefined), {
-    schema: { type: "string" },
+    schema: { type: "string", pattern: "^/" },
     hint: (raw) => (typeof raw === "string" ? `the path ${problemOf(raw)}` : undefined),
   });
 }

@@ -12,12 +12,13 @@ export interface Reload {
 }
 
 /**
- * Returns `running` with the reloadable settings of `next`. These are the settings under `budgets.` and the budgets of routes.
+ * Returns `running` with the reloadable settings of `next`. These are the settings under `budgets.`, the budgets of routes, and
+ * the public routes.
  */
 export function mergeReload(running: Config, next: Config): Reload {
   const budgets = Object.fromEntries(CONFIG_KEYS.filter(isBudget).map((key) => [key, next[key]]));
   const routes = running.routes.map((route) => withBudgetOf(next.routes, route));
-  const merged: Config = { ...running, ...budgets, routes };
+  const merged: Config = { ...running, ...budgets, routes, public_routes: next.public_routes };
   return {
     merged,
     changed: CONFIG_KEYS.filter((key) => !isSame(running[key], merged[key])),

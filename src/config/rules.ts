@@ -6,6 +6,7 @@ import {
   REQUEST_OVERHEAD_BYTES,
 } from "../core/limits.ts";
 import { ConfigError } from "./problem.ts";
+import { answerSizeProblem, sessionPathProblem } from "./public-route-checks.ts";
 import type { Rule } from "./rule.ts";
 import { hasPrivateListener, PUSH_RULES } from "./rules-push.ts";
 import type { Config, ConfigKey } from "./schema.ts";
@@ -101,6 +102,14 @@ const RULES: readonly Rule[] = [
     },
   },
   differentAddresses("dev.backend_listen", "dev.push_listen"),
+  {
+    keys: ["public_routes", "backend.response_bytes_max"],
+    violation: (config) => answerSizeProblem(config.public_routes, config["backend.response_bytes_max"]),
+  },
+  {
+    keys: ["public_routes", "backend.session_path"],
+    violation: (config) => sessionPathProblem(config.public_routes, config["backend.session_path"]),
+  },
   {
     keys: ["stores.redis.url", "stores.kind"],
     violation(config) {

@@ -89,12 +89,12 @@ export const UPSTREAM_SETTINGS = {
   "backend.requests_max": setting(
     int("calls", 1, 1_000_000),
     1024,
-    "Maximum number of concurrent calls to one address of the backend, for each of commands, session look-ups and logins. Further calls wait. Envoy calls the limit `max_requests`. Workers divide the maximum. In any case, a process runs at most 184 commands, 48 session look-ups and 16 logins at a time.",
+    "Maximum number of concurrent calls to one address of the backend, for each of commands, session look-ups, logins and other public calls. Further calls wait. Envoy calls the limit `max_requests`. Workers divide the maximum. In any case, a process runs at most 176 commands, 48 session look-ups, 16 logins and 8 other public calls at a time.",
   ),
   "backend.pending_max": setting(
     int("calls", 0, 1_000_000),
     1024,
-    "Maximum number of calls that wait for a free place, for each of commands, session look-ups and logins. Above the maximum, a call is refused immediately with `BACKEND_UNAVAILABLE`. Envoy calls the limit `max_pending_requests`. Workers divide the maximum.",
+    "Maximum number of calls that wait for a free place, for each of commands, session look-ups, logins and other public calls. Above the maximum, a call is refused immediately with `BACKEND_UNAVAILABLE`. Envoy calls the limit `max_pending_requests`. Workers divide the maximum.",
   ),
   "backend.panic_percent": setting(
     percent,

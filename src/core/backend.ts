@@ -1,4 +1,5 @@
 import type { Budget } from "./buckets.ts";
+import type { PublicMethod } from "./public-routes.ts";
 
 /** W3C Trace Context headers as the client sent them, unchecked. */
 export interface IncomingTrace {
@@ -72,21 +73,45 @@ export interface Backend {
  */
 export type SendCheck = (waited: boolean) => void | Promise<void>;
 
-/** The backend's reply to a public call, forwarded unchanged. */
+/** A call of a public route, as it is sent to the backend. */
+export interface PublicBackendCall {
+  readonly method: PublicMethod;
+  /** Path and query, percent-encoded. */
+  readonly target: string;
+  /** The JSON body; `undefined` if the method has none. */
+  readonly body: object | undefined;
+  /** Logins have connections of their own. So a slow backend of other calls does not delay them. */
+  readonly isLogin: boolean;
+  /** Timeout in ms. Default: `backend.timeout_ms`. */
+  readonly timeoutMs: number | undefined;
+  /** Maximum size of the answer in bytes. Default: `backend.response_bytes_max`. */
+  readonly bytesMax: number | undefined;
+  /** Names of the response headers that reach the client. */
+  readonly headers: readonly string[];
+  /** Statuses that reach the client in addition to 2xx with JSON and 4xx except 401, 403 and 407. */
+  readonly statuses: ReadonlySet<number>;
+  /** Whether each 2xx answer must be an object with a valid `device_session_id`. */
+  readonly hasSession: boolean;
+}
+
+/** The backend's reply to a public call. */
 export interface PublicAnswer {
   readonly status: number;
-  readonly contentType: string;
+  /** `undefined` if the reply has no body. */
+  readonly contentType: string | undefined;
   readonly body: Uint8Array;
   /** The backend's Retry-After header, if it is a number of seconds. */
   readonly retryAfter: string | undefined;
+  /** The response headers that the route passes to the client. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
- * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a 2xx or 4xx reply with a JSON
- * body. If the backend gives no such reply, it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a reply that the call accepts.
+ * If the backend gives no such reply, it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
  */
 export interface PublicBackend {
-  forward(path: string, body: object, call: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;
+  forward(call: PublicBackendCall, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;
 }
 
 /** The parts of the client's request that are forwarded with a public call. */

@@ -10,6 +10,7 @@ export type BudgetScope =
   | "failures"
   | "session_failures"
   | "public_class"
+  | "public_route"
   | "public_identity";
 
 /**

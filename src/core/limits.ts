@@ -43,10 +43,14 @@ export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 /** Maximum size of a session record that the backend returns. A typical record has a few hundred bytes. */
 export const SESSION_RECORD_BYTES_MAX = 16 * 1024;
 
-/** Maximum size of a public REST body (proto/README.md, "Public REST"). */
+/** Maximum size of a public REST body, unless its row has a `body_bytes_max` (proto/README.md, "Public REST"). */
 export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
-/** Maximum number of JSON tokens in a public REST body. A valid body has at most about eighty tokens. */
-export const PUBLIC_BODY_TOKENS_MAX = 256;
+/**
+ * The maximum number of JSON tokens in a public REST body grows with its maximum size: one for each 32 bytes, at least 256. The
+ * body of a login has at most about eighty tokens.
+ */
+export const PUBLIC_BODY_BYTES_PER_TOKEN = 32;
+export const PUBLIC_BODY_TOKENS_MIN = 256;
 
 /**
  * Maximum wait of a call of FetchEvents, in ms, set by the contract. Common proxies close a connection after 30 to 60 s without

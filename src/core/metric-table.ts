@@ -18,7 +18,13 @@ const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 /** All metrics of the gateway, by name. A help text starts with what is counted or measured. */
 export const METRICS = {
-  sallyport_requests_total: counter("Finished calls, by outcome.", "rpc", "protocol", "code", "reason"),
+  sallyport_requests_total: counter(
+    "Finished calls, by outcome. For public routes, `rpc` is the name of the row.",
+    "rpc",
+    "protocol",
+    "code",
+    "reason",
+  ),
   sallyport_request_seconds: histogram(
     "Duration of a call, from the request headers to the end of the response. For a subscription, it is the duration of the stream. For FetchEvents, it does not include the time for which the call waits for an event.",
     SECONDS,

@@ -70,6 +70,7 @@ function tlsOf({ useTls, serverCreds, clientTlsCert }: ServerCompatRequest): Tls
 function edgeOnly() {
   return {
     requestBytesMax: REQUEST_BYTES_MAX,
+    publicRoutes: { find: () => undefined },
     endpoints: [],
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
   };

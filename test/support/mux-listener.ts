@@ -56,6 +56,7 @@ export async function openEchoMux(options: EchoMuxOptions = {}): Promise<EchoMux
     tls: options.tls,
     requestBytesMax: REQUEST_BYTES_MAX,
     rpc: echoServer(streams, hold),
+    publicRoutes: { find: () => undefined },
     endpoints: [{ path: "/.well-known/jwks.json", serve: async () => Response.json({ keys: [] }) }],
     peers: new PeerResolver(options.trustedProxies ?? []),
     cors: new Cors({ origins: ["https://app.example"], maxAgeSeconds: 0 }),

@@ -46,6 +46,7 @@ export async function openRpcListeners(
   const edge = openEdge({
     ...common,
     requestBytesMax,
+    publicRoutes: { find: () => undefined },
     endpoints: [],
     cors: new Cors({ origins: [], maxAgeSeconds: 0 }),
   });

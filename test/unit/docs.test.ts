@@ -75,6 +75,7 @@ test("the documentation has the pages that the README lists", () => {
     "proto/client.md",
     "proto/details.md",
     "proto/examples/README.md",
+    "proto/public-routes.md",
     "src/README.md",
     "src/app/README.md",
     "src/app/deploy/README.md",

@@ -13,8 +13,8 @@ interface Waiter {
  * Limits the number of concurrent calls. If too many calls are running, a new call waits in a first-in, first-out queue.
  *
  * Bun runs at most 256 fetches of a process at a time and queues all further fetches (BUN_CONFIG_MAX_HTTP_REQUESTS). Commands,
- * session look-ups and logins share these 256 fetches. Each of the three has its own limiter, so commands that hang cannot
- * block session look-ups.
+ * session look-ups, logins and other public calls share these 256 fetches. Each of the four has its own limiter, so commands
+ * that hang cannot block session look-ups.
  */
 export class ConcurrencyLimiter {
   #callsMax: number;

@@ -1,7 +1,9 @@
-import type { ContinueTrace, PublicAnswer, PublicBackend, PublicCallContext } from "../../core/backend.ts";
+import type { ContinueTrace, PublicAnswer, PublicBackend, PublicBackendCall, PublicCallContext } from "../../core/backend.ts";
+import { isDeviceSessionId, isHeaderValue } from "../../core/grammar.ts";
+import { parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
 import type { Upstreams } from "../upstreams/upstreams.ts";
-import { requireGatewayAccepted, requireJson } from "./answer-checks.ts";
+import { requireGatewayAccepted, requireJson, requireNoChallenge } from "./answer-checks.ts";
 import { publicHeaders } from "./command-headers.ts";
 import { type HttpAnswer, isUsed } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
@@ -21,32 +23,37 @@ export interface PublicAuthOptions {
 
 /** Maximum number of concurrent login calls: 16 of the 256 fetches that Bun runs at a time (see `ConcurrencyLimiter`). */
 const LOGIN_CALLS_MAX = 16;
+/** Maximum number of concurrent calls of all other public routes: 8 of the 256 fetches. */
+const OTHER_CALLS_MAX = 8;
 
+const NO_CONTENT = 204;
+/** Maximum length of a response header that reaches the client. A longer header is dropped. */
+const PASSED_CHARS_MAX = 1024;
 const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
 
-/**
- * Forwards login calls to the backend. The caller must first validate the body of each call (service/public/public-schema.ts).
- */
+/** Forwards calls of public routes to the backend. The caller must first validate the fields of each call. */
 export class PublicAuth implements PublicBackend {
   readonly #options: PublicAuthOptions;
-  readonly #pool: UpstreamPool;
+  readonly #logins: UpstreamPool;
+  readonly #others: UpstreamPool;
 
   constructor(options: PublicAuthOptions) {
+    const { upstreams, responseBytesMax } = options;
     this.#options = options;
-    this.#pool = options.upstreams.pool("logins", LOGIN_CALLS_MAX, options.responseBytesMax);
+    this.#logins = upstreams.pool("logins", LOGIN_CALLS_MAX, responseBytesMax);
+    this.#others = upstreams.pool("public", OTHER_CALLS_MAX, responseBytesMax);
   }
 
-  async forward(path: string, body: object, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer> {
+  async forward(forwarded: PublicBackendCall, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer> {
+    const { method, target, body, isLogin, timeoutMs = this.#options.timeoutMs } = forwarded;
     const call = {
-      method: "POST",
-      target: path,
+      ...{ method, target, timeoutMs, signal },
       headers: publicHeaders(context, this.#options.trace(context)),
-      body: JSON.stringify(body),
-      timeoutMs: this.#options.timeoutMs,
-      signal,
-    } as const;
+      body: body && JSON.stringify(body),
+    };
+    const pool = isLogin ? this.#logins : this.#others;
     try {
-      const answer = await this.#pool.call(call, toPublicAnswer);
+      const answer = await pool.call(call, (each) => toPublicAnswer(each, forwarded));
       this.#options.outageLog?.succeeded();
       return answer;
     } catch (thrown) {
@@ -57,12 +64,35 @@ export class PublicAuth implements PublicBackend {
   }
 }
 
-function toPublicAnswer(answer: HttpAnswer): PublicAnswer {
-  requireGatewayAccepted(answer);
+function toPublicAnswer(answer: HttpAnswer, call: PublicBackendCall): PublicAnswer {
   const { status, headers, body } = answer;
+  // A 401 or 403 with a challenge rejects the gateway's own token, even if the route passes these statuses.
+  if (call.statuses.has(status)) requireNoChallenge(answer);
+  else requireGatewayAccepted(answer);
   const retryAfter = headers.get("retry-after");
   if (!isUsed(answer)) throw failureOfStatus(status);
-  const contentType = requireJson(answer);
+  const { bytesMax = Number.POSITIVE_INFINITY } = call;
+  if (body.byteLength > bytesMax) throw new HttpFailure("bad_response", `the body is longer than ${bytesMax} bytes`);
+  const isEmpty = status === NO_CONTENT && call.statuses.has(status) && body.byteLength === 0;
+  const contentType = isEmpty ? undefined : requireJson(answer);
+  if (call.hasSession) requireSession(answer);
   const seconds = retryAfter !== null && RETRY_AFTER_SECONDS.test(retryAfter) ? retryAfter : undefined;
-  return { status, contentType, body, retryAfter: seconds };
+  return { status, contentType, body, retryAfter: seconds, headers: passedHeaders(headers, call.headers) };
+}
+
+/** A login that succeeds without a session id would leave the client with a key that belongs to no session. */
+function requireSession({ status, body }: HttpAnswer): void {
+  if (status >= 300) return;
+  const id = parseJsonObject(utf8Text(body))?.["device_session_id"];
+  if (typeof id === "string" && isDeviceSessionId(id)) return;
+  throw new HttpFailure("bad_response", `HTTP ${status} without a valid device_session_id`);
+}
+
+/** Returns the headers of the route that the answer has. Drops values that are too long or not visible ASCII. */
+function passedHeaders(headers: Headers, names: readonly string[]): Readonly<Record<string, string>> {
+  const passed = names.flatMap((name): [string, string][] => {
+    const value = headers.get(name);
+    return value !== null && isHeaderValue(value, PASSED_CHARS_MAX) ? [[name, value]] : [];
+  });
+  return Object.fromEntries(passed);
 }

@@ -31,10 +31,10 @@ export interface RestBackendOptions {
 }
 
 /**
- * Default maximum number of concurrent commands: 184 of the 256 fetches that Bun runs at a time. The remaining 72 fetches are
- * for session look-ups (48), logins (16) and health checks (8).
+ * Default maximum number of concurrent commands: 176 of the 256 fetches that Bun runs at a time. The remaining 80 fetches are
+ * for session look-ups (48), logins (16), other public calls (8) and health checks (8).
  */
-export const COMMAND_CALLS_MAX = 184;
+export const COMMAND_CALLS_MAX = 176;
 
 const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
 

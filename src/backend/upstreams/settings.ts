@@ -73,4 +73,4 @@ export interface UpstreamSettings {
 }
 
 /** The three kinds of backend calls. Each has a pool of its own, so that one kind cannot starve another. */
-export type PoolName = "commands" | "sessions" | "logins";
+export type PoolName = "commands" | "sessions" | "logins" | "public";

@@ -1,12 +1,10 @@
 import type { HttpCall, HttpEndpoint } from "../../core/http-endpoint.ts";
 import { jsonReply, RestError } from "../../core/rest-reply.ts";
 import { chargePublic, classDemand, type PublicChargePorts } from "./public-budgets.ts";
-import { type PublicAuthParts, type PublicRoute, servePublicCall } from "./public-call.ts";
 import { loggedEndpoint, type RestLogParts } from "./rest-log.ts";
 
 export interface PublicEndpointParts extends RestLogParts {
-  readonly routes: readonly PublicRoute[];
-  readonly publicAuth: PublicAuthParts;
+  readonly charges: PublicChargePorts;
   /** The gateway's public keys, as JWKS. */
   readonly jwks: object;
   /** Endpoints that are not part of the contract, such as those of the playground. */
@@ -15,11 +13,10 @@ export interface PublicEndpointParts extends RestLogParts {
 
 const KEYS_PATH = "/.well-known/jwks.json";
 
-/** Returns the endpoints of public REST: the login routes, the gateway's public keys, and `more`. */
-export function publicEndpoints({ routes, publicAuth, jwks, more, ...parts }: PublicEndpointParts): HttpEndpoint[] {
-  const calls = routes.map((route) => loggedEndpoint(route.path, (call) => servePublicCall(call, route, publicAuth), parts));
-  const keys = loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, publicAuth), parts);
-  return [...calls, keys, ...more.map((endpoint) => charged(endpoint, publicAuth))];
+/** Returns the endpoints of public REST that no setting changes: the gateway's public keys, and `more`. */
+export function publicEndpoints({ charges, jwks, more, ...parts }: PublicEndpointParts): HttpEndpoint[] {
+  const keys = loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, charges), parts);
+  return [keys, ...more.map((endpoint) => charged(endpoint, charges))];
 }
 
 /** Charges each call of the endpoint to the budget `public_misc` of its network. The calls are not logged. */

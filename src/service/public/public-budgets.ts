@@ -1,11 +1,13 @@
 import type { Peer } from "../../core/admission.ts";
 import type { BucketDemand, BucketStore, Budget, BudgetScope, TakeRefusal } from "../../core/buckets.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { IdentityBudget, PublicClass } from "../../core/public-routes.ts";
 import { RestError } from "../../core/rest-reply.ts";
+import type { NamedBudget } from "./public-row.ts";
 import { limitField, policyField } from "./rate-limit-fields.ts";
 
 /**
- * The budgets of public calls. A reload of the configuration replaces them.
+ * The budgets that rows of `public_routes` share. A reload of the configuration replaces them.
  *
  * - Per network: `public_auth`, `public_misc` and `failures`.
  * - Per mailbox: `send_code`. Per challenge: `confirm_code`.
@@ -17,15 +19,6 @@ export interface PublicBudgets {
   confirm_code: Budget;
   failures: Budget;
 }
-
-/**
- * The kind of a public call. It selects one of the budgets of the client's network:
- *
- * - `public_auth`: login calls. They send mail, or let an attacker guess a code.
- * - `public_misc`: all other public calls.
- */
-export type PublicClass = "public_auth" | "public_misc";
-export type PublicIdentity = "send_code" | "confirm_code";
 
 export interface PublicChargePorts {
   readonly budgets: PublicBudgets;
@@ -44,8 +37,19 @@ export function classDemand(policy: PublicClass, peer: Peer, { budgets }: Public
   return { policy, scope: "public_class", key: `${policy} ${peer.network}`, budget: budgets[policy] };
 }
 
-export function identityDemand(policy: PublicIdentity, identity: string, { budgets }: PublicChargePorts): PublicDemand {
-  return { policy, scope: "public_identity", key: `${policy} ${identity}`, budget: budgets[policy] };
+/** Returns the demand on the row's own budget of the client's network. */
+export function ownDemand({ policy, budget }: NamedBudget, { network }: Peer): PublicDemand {
+  return { policy, scope: "public_route", key: `${policy} ${network}`, budget };
+}
+
+/** Rows that share a budget share its buckets: one identity has one bucket, whichever row it uses. */
+export function identityDemand(
+  shared: IdentityBudget | NamedBudget,
+  identity: string,
+  { budgets }: PublicChargePorts,
+): PublicDemand {
+  const { policy, budget } = typeof shared === "string" ? { policy: shared, budget: budgets[shared] } : shared;
+  return { policy, scope: "public_identity", key: `${policy} ${identity}`, budget };
 }
 
 /**

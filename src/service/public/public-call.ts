@@ -1,36 +1,26 @@
-import type { PublicBackend } from "../../core/backend.ts";
-import { codingsOf } from "../../core/content-coding.ts";
+import type { PublicAnswer, PublicBackend } from "../../core/backend.ts";
 import type { HttpCall } from "../../core/http-endpoint.ts";
-import { PUBLIC_BODY_BYTES_MAX, PUBLIC_BODY_TOKENS_MAX } from "../../core/limits.ts";
-import { isJsonContent } from "../../core/media-type.ts";
+import { hasBody } from "../../core/public-routes.ts";
 import type { Reason } from "../../core/reasons.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
-import { BodyTooLarge, BodyTooSlow } from "../../rpc/http.ts";
-import { checkJsonCost } from "../../rpc/json-bounds.ts";
+import { BodyTooSlow } from "../../rpc/http.ts";
 import { forwardedHeaders } from "../forwarded-headers.ts";
+import { invalid } from "./fields/public-error.ts";
+import { readJsonBody } from "./public-body.ts";
 import {
   chargePublic,
   checkPublic,
   classDemand,
   failureDemand,
   identityDemand,
+  ownDemand,
   type PublicChargePorts,
-  type PublicIdentity,
+  type PublicDemand,
 } from "./public-budgets.ts";
-import type { PublicCall } from "./public-schema.ts";
-
-/**
- * A public REST route for login calls. A call is charged to the budget `public_auth` of its network, and to the budget
- * `identity`.
- */
-export interface PublicRoute {
-  readonly path: string;
-  /** Validates the body. Throws RestError. */
-  readonly check: (json: unknown) => PublicCall;
-  /** The name of the budget per mailbox (`send_code`) or per challenge (`confirm_code`). */
-  readonly identity: PublicIdentity;
-}
+import { readQuery, writeQuery } from "./public-query.ts";
+import type { CheckedCall, PublicRow } from "./public-row.ts";
+import type { PublicPath } from "./public-table.ts";
 
 export interface PublicAuthParts extends PublicChargePorts {
   readonly backend: PublicBackend;
@@ -39,45 +29,78 @@ export interface PublicAuthParts extends PublicChargePorts {
   readonly shuttingDown: () => Refusal;
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** Maximum length of path and query at the backend. Many HTTP servers limit the whole request line to 8 KiB. */
+const TARGET_CHARS_MAX = 8000;
 
 /**
- * Serves a login call: validates the body, charges the login budgets (`public_auth` and `route.identity`), and forwards the
- * call to the backend. Throws RestError.
+ * Serves a call of a public route: validates its fields, charges the budgets of its row, and forwards the call to the backend.
+ * Throws RestError.
  *
- * - An invalid call is not charged to the login budgets.
- * - The expensive check of the body runs only if the login budgets have tokens left.
+ * - An invalid call is charged only to the failure budget of public calls.
+ * - The expensive check of the fields runs only if the budgets of the row have tokens left.
  */
-export async function servePublicCall(call: HttpCall, route: PublicRoute, parts: PublicAuthParts): Promise<Response> {
+export async function servePublicCall(call: HttpCall, path: PublicPath, parts: PublicAuthParts): Promise<Response> {
   if (parts.isStopping()) throw stopping(parts.shuttingDown());
   const { request, peer } = call;
-  const { body, identity, expensiveCheck } = await readCall(call, route, parts);
-  const demands = [classDemand("public_auth", peer, parts), identityDemand(route.identity, identity, parts)];
-  if (expensiveCheck !== undefined) {
+  const { row, checked, target } = await readCall(call, path, parts);
+  const demands = demandsOf(call, row, checked, parts);
+  if (checked.expensiveCheck !== undefined) {
     checkPublic(demands, parts);
-    expensiveCheck();
+    checked.expensiveCheck();
   }
   const fields = await chargePublic(demands, parts);
   const context = { peerAddress: peer.address, ...forwardedHeaders(request.headers) };
-  const answer = await parts.backend.forward(route.path, body, context, request.signal).catch(toRestError);
-  const replyHeaders: Record<string, string> = { ...fields, "content-type": answer.contentType, "cache-control": "no-store" };
-  if (answer.retryAfter !== undefined) replyHeaders["retry-after"] = answer.retryAfter;
-  return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers: replyHeaders });
+  const body = hasBody(row.method) ? checked.fields : undefined;
+  const forwarded = { method: row.method, target, body, isLogin: row.isLogin, ...row.answer };
+  const answer = await parts.backend.forward(forwarded, context, request.signal).catch(toRestError);
+  return toResponse(answer, fields);
 }
 
 function stopping({ retryAfterMs = 0 }: Refusal): RestError {
   return new RestError("shutting_down", undefined, { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1000))) });
 }
 
+function toResponse(answer: PublicAnswer, budgetFields: Readonly<Record<string, string>>): Response {
+  const headers: Record<string, string> = { ...budgetFields };
+  if (answer.contentType !== undefined) headers["content-type"] = answer.contentType;
+  headers["cache-control"] = "no-store";
+  if (answer.retryAfter !== undefined) headers["retry-after"] = answer.retryAfter;
+  const body = answer.contentType === undefined ? null : (answer.body as Uint8Array<ArrayBuffer>);
+  return new Response(body, { status: answer.status, headers: { ...headers, ...answer.headers } });
+}
+
+/** The budgets that a call must pay: of its network, and of its identity. */
+function demandsOf({ peer }: HttpCall, row: PublicRow, { identity }: CheckedCall, parts: PublicAuthParts): PublicDemand[] {
+  const { class: shared, budget, identityBudget } = row;
+  const demands = shared === undefined ? [] : [classDemand(shared, peer, parts)];
+  if (budget !== undefined) demands.push(ownDemand(budget, peer));
+  if (identityBudget !== undefined && identity !== undefined) demands.push(identityDemand(identityBudget, identity, parts));
+  return demands;
+}
+
+interface ReadCall {
+  readonly row: PublicRow;
+  readonly checked: CheckedCall;
+  /** Path and query at the backend. */
+  readonly target: string;
+}
+
 /**
- * Reads and validates the body of a call. The body is not read if the network's failure bucket is empty. A call with an invalid
- * body is charged to the failure bucket.
+ * Reads and validates the fields of a call. The body is not read if the network's failure bucket is empty. A call with invalid
+ * fields is charged to the failure bucket.
  */
-async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAuthParts): Promise<PublicCall> {
+async function readCall(call: HttpCall, path: PublicPath, parts: PublicAuthParts): Promise<ReadCall> {
   const failure = failureDemand(call.peer, parts);
   checkPublic([failure], parts);
+  const row = path.row(call.request.method);
+  if (row === undefined) throw new RestError("method_not_allowed", undefined, { allow: path.methods.join(", ") });
   try {
-    return check(await readJson(call));
+    const variables = path.values(call.path);
+    const checked = row.check(hasBody(row.method) ? await readJsonBody(call, row) : readQuery(call.query), variables);
+    const query = hasBody(row.method) ? "" : writeQuery(checked.fields);
+    const target = row.backendPath.expand(variables) + query;
+    if (target.length > TARGET_CHARS_MAX) throw invalid("the query is too long");
+    return { row, checked, target };
   } catch (thrown) {
     if (isClientFault(thrown) && !call.request.signal.aborted) await parts.buckets.spend(failure, parts.clock.now());
     throw thrown;
@@ -85,29 +108,12 @@ async function readCall(call: HttpCall, { check }: PublicRoute, parts: PublicAut
 }
 
 /**
- * Returns true if an error must be charged to the network's failure bucket. Only an invalid body is charged. An error in the
+ * Returns true if an error must be charged to the network's failure bucket. Only invalid fields are charged. An error in the
  * headers is cheap to detect, and a slow client is not an attack.
  */
 function isClientFault(thrown: unknown): boolean {
   if (!(thrown instanceof RestError) || thrown.cause instanceof BodyTooSlow) return false;
   return thrown.code === "invalid_request" || thrown.code === "payload_too_large";
-}
-
-async function readJson({ request, readBody }: HttpCall): Promise<unknown> {
-  if (request.method !== "POST") throw new RestError("method_not_allowed", undefined, { allow: "POST" });
-  const { headers } = request;
-  if (!isJsonContent(headers.get("content-type"))) throw new RestError("unsupported_media_type");
-  if (codingsOf(headers.get("content-encoding")).length > 0)
-    throw new RestError("unsupported_media_type", "content-encoding is not supported");
-  try {
-    const bytes = await readBody(PUBLIC_BODY_BYTES_MAX);
-    checkJsonCost(bytes, PUBLIC_BODY_TOKENS_MAX);
-    return JSON.parse(utf8.decode(bytes));
-  } catch (error) {
-    if (error instanceof BodyTooLarge) throw new RestError("payload_too_large", `at most ${PUBLIC_BODY_BYTES_MAX} bytes`);
-    if (error instanceof BodyTooSlow) throw new RestError("invalid_request", "the body took too long to arrive", {}, error);
-    throw new RestError("invalid_request", "the body must be JSON in UTF-8", {}, error);
-  }
 }
 
 const REST_CODES: Partial<Record<Reason, RestErrorCode>> = {

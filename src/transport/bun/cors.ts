@@ -10,9 +10,9 @@ const OWN_EXPOSED = [
   "idempotent-replayed",
 ];
 
-const ALLOWED_METHODS = "GET, POST";
+const ALLOWED_METHODS = ["GET", "POST"];
 const ALLOWED_HEADERS = [...cors.allowedHeaders, ...OWN_ALLOWED].join(", ");
-const EXPOSED_HEADERS = [...cors.exposedHeaders, ...OWN_EXPOSED].join(", ");
+const EXPOSED_HEADERS = [...cors.exposedHeaders, ...OWN_EXPOSED];
 
 export interface CorsOptions {
   /**
@@ -20,6 +20,12 @@ export interface CorsOptions {
    */
   readonly origins: readonly string[];
   readonly maxAgeSeconds: number;
+}
+
+/** What an endpoint allows in addition to what the constants of this file allow. */
+export interface CorsAdditions {
+  readonly methods?: readonly string[] | undefined;
+  readonly exposedHeaders?: readonly string[] | undefined;
 }
 
 /**
@@ -41,31 +47,35 @@ export class Cors {
    * Answers a preflight request itself. Passes any other request to `serve`. Adds CORS headers to the response if the origin is
    * allowed.
    */
-  answer(request: Request, serve: () => Response | Promise<Response>): Response | Promise<Response> {
+  answer(
+    request: Request,
+    serve: () => Response | Promise<Response>,
+    { methods = [], exposedHeaders = [] }: CorsAdditions = {},
+  ): Response | Promise<Response> {
     if (this.#origins.size === 0) return serve();
     const isPreflight = request.method === "OPTIONS" && request.headers.has("access-control-request-method");
-    return isPreflight ? this.#preflight(request) : this.#expose(request, serve);
+    return isPreflight ? this.#preflight(request, methods) : this.#expose(request, serve, exposedHeaders);
   }
 
-  #preflight(request: Request): Response {
+  #preflight(request: Request, methods: readonly string[]): Response {
     const headers = new Headers({ vary: "origin, access-control-request-method, access-control-request-headers" });
     const origin = this.#allowed(request);
     if (origin !== undefined) {
       headers.set("access-control-allow-origin", origin);
-      headers.set("access-control-allow-methods", ALLOWED_METHODS);
+      headers.set("access-control-allow-methods", [...new Set([...ALLOWED_METHODS, ...methods])].join(", "));
       headers.set("access-control-allow-headers", ALLOWED_HEADERS);
       headers.set("access-control-max-age", this.#maxAge);
     }
     return new Response(null, { status: 204, headers });
   }
 
-  async #expose(request: Request, serve: () => Response | Promise<Response>): Promise<Response> {
+  async #expose(request: Request, serve: () => Response | Promise<Response>, exposed: readonly string[]): Promise<Response> {
     const response = await serve();
     response.headers.append("vary", "origin");
     const origin = this.#allowed(request);
     if (origin === undefined) return response;
     response.headers.set("access-control-allow-origin", origin);
-    response.headers.set("access-control-expose-headers", EXPOSED_HEADERS);
+    response.headers.set("access-control-expose-headers", [...EXPOSED_HEADERS, ...exposed].join(", "));
     return response;
   }
 

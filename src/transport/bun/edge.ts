@@ -1,7 +1,8 @@
 import type { Peer } from "../../core/admission.ts";
 import { describeCause } from "../../core/cause.ts";
-import type { HttpEndpoint } from "../../core/http-endpoint.ts";
+import type { EndpointSource, HttpEndpoint } from "../../core/http-endpoint.ts";
 import type { ListenAddress, TlsIdentity } from "../../core/listen.ts";
+import { PATH_SEGMENTS_MAX } from "../../core/path-pattern.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { Log } from "../../core/telemetry.ts";
 import type { RpcServer } from "../../rpc/server.ts";
@@ -11,10 +12,10 @@ import type { SocketEnd } from "../mux/loopback-proxy.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
 import { openBunListener } from "./bun-listener.ts";
 import type { Cors } from "./cors.ts";
-import { type AppServer, type ExactRoutes, exactApp, type RouteHandler } from "./exact-app.ts";
+import { type AppServer, type ChangingPaths, type ExactRoutes, exactApp, type RouteHandler } from "./exact-app.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./fetch-body.ts";
 import { FetchRequest, readBounded, toResponse } from "./fetch-host.ts";
-import { pathOf } from "./request-url.ts";
+import { pathOf, queryOf } from "./request-url.ts";
 
 export interface EdgeParts {
   readonly listen: ListenAddress;
@@ -23,6 +24,8 @@ export interface EdgeParts {
   readonly rpc: RpcServer<Peer>;
   /** Plain HTTP endpoints that are served in addition to the RPCs, such as public REST. */
   readonly endpoints: readonly HttpEndpoint[];
+  /** Further plain HTTP endpoints. Their paths can change while the edge runs. The other paths of the edge take precedence. */
+  readonly publicRoutes: EndpointSource;
   readonly peers: PeerResolver;
   /**
    * Resolves the peer of a request. Throws RestError if the request must be refused. By default, `peers` resolves the peer from
@@ -72,18 +75,29 @@ export function edgeRoutes(parts: EdgeParts): ExactRoutes {
     return toResponse(reply, request, server);
   };
 
-  const routes: Record<string, RouteHandler> = {};
-  const route = (path: string, answer: RouteHandler) => {
-    routes[path] = (request, server) => cors.answer(request, () => answer(request, server));
+  const serve = (endpoint: HttpEndpoint, path: string, request: Request, server: AppServer) => {
+    const readBody = (bytesMax: number) => readBounded(request, bytesMax, bodyTimers);
+    const answer = () =>
+      endpoint.serve({ request, path, query: queryOf(request.url), peer: peerOf(request, server), readBody });
+    return cors.answer(request, answer, endpoint);
   };
-  for (const path of rpc.paths) route(path, (request, server) => call(request, path, server));
-  for (const endpoint of parts.endpoints) {
-    route(endpoint.path, (request, server) => {
-      const readBody = (bytesMax: number) => readBounded(request, bytesMax, bodyTimers);
-      return endpoint.serve({ request, peer: peerOf(request, server), readBody });
-    });
+
+  const routes: Record<string, RouteHandler> = {};
+  for (const path of rpc.paths) {
+    routes[path] = (request, server) => cors.answer(request, () => call(request, path, server));
   }
-  return { routes, otherwise: unknownTarget(rpc.paths, call), failed: (error) => errorResponse(error, parts.log) };
+  for (const endpoint of parts.endpoints) {
+    routes[endpoint.path] = (request, server) => serve(endpoint, endpoint.path, request, server);
+  }
+  const changing: ChangingPaths = {
+    segmentsMax: PATH_SEGMENTS_MAX,
+    answer(request, path, server) {
+      const endpoint = parts.publicRoutes.find(path);
+      return endpoint && serve(endpoint, path, request, server);
+    },
+  };
+  const otherwise = unknownTarget(rpc.paths, call);
+  return { routes, changing, otherwise, failed: (error) => errorResponse(error, parts.log) };
 }
 
 /** Matches paths of the form `/package.Service/Method`. */

@@ -1,14 +1,25 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { RestError } from "../../core/rest-reply.ts";
 import { isHostField } from "../host-field.ts";
+import { pathOf } from "./request-url.ts";
 
 /** Bun.serve's server object; `null` if another listener accepted the request. */
 export type AppServer = AnyElysia["server"];
 export type RouteHandler = (request: Request, server: AppServer) => Response | Promise<Response>;
 
+/** Paths that are not fixed, such as those of a table that a reload replaces. */
+export interface ChangingPaths {
+  /** Maximum number of segments of a path. */
+  readonly segmentsMax: number;
+  /** `path` is the path as received. Returns `undefined` if no handler has it. */
+  answer(request: Request, path: string, server: AppServer): Response | Promise<Response> | undefined;
+}
+
 export interface ExactRoutes {
   /** Maps a path to its handler. The handler gets requests of all HTTP methods. */
   readonly routes: Readonly<Record<string, RouteHandler>>;
+  /** Further paths. A path of `routes` takes precedence. Default: none. */
+  readonly changing?: ChangingPaths | undefined;
   /**
    * Answers requests that match no route. Bun normalises the path in `request.url`. So this path may equal the path of a route,
    * although the received path does not.
@@ -26,26 +37,52 @@ export interface ExactRoutes {
  * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes.
  *   Elysia's router also assumes a minimum length of the host.
  *
- * So Bun's router matches the routes. Elysia gets only the requests that match no route.
+ * So Bun's router matches the routes. A request that matches none is matched by its number of segments, which gives the
+ * received path. Elysia gets only the requests that Bun's router does not match at all.
  */
-export function exactApp({ routes, otherwise, failed }: ExactRoutes): AnyElysia {
+export function exactApp({ routes, changing, otherwise, failed }: ExactRoutes): AnyElysia {
   const wrapped = Object.entries(routes).map(([path, handler]) => [path, wrap(handler, failed)] as const);
+  const byLength = changing === undefined ? [] : lengthRoutes(changing, otherwise, failed);
   const fallback = wrap(otherwise, failed);
-  const app = new Elysia({ serve: { routes: Object.fromEntries(wrapped) } });
+  const app = new Elysia({ serve: { routes: Object.fromEntries([...wrapped, ...byLength]) } });
   app.all("/*", ({ request, server }) => fallback(request, server), { parse: "none" });
   // If a request has no host, Elysia finds no path in `request.url` and reports NOT_FOUND.
   app.onError(({ request, error, code }) => (code === "NOT_FOUND" ? fallback(request, app.server) : failed(error)));
   return app;
 }
 
+/** Returns one route of Bun's router for each number of segments, such as `/:s0/:s1` for 2. */
+function lengthRoutes(changing: ChangingPaths, otherwise: RouteHandler, failed: ExactRoutes["failed"]) {
+  const handler = wrap((request, server) => {
+    const path = receivedPath(request);
+    return (path === undefined ? undefined : changing.answer(request, path, server)) ?? otherwise(request, server);
+  }, failed);
+  const segments = Array.from({ length: changing.segmentsMax }, (_, index) => `/:s${index}`);
+  return segments.map((_, index) => [segments.slice(0, index + 1).join(""), handler] as const);
+}
+
+/**
+ * Returns the received path of a request that a route of `lengthRoutes` matched. Bun gives the segments as received, but decoded. The
+ * URL is not decoded, but normalised. If both give the same path, the received path was neither encoded nor normalised. If not,
+ * returns `undefined`.
+ */
+function receivedPath(request: Request & { readonly params?: Readonly<Record<string, string>> }): string | undefined {
+  const { params = {} } = request;
+  const path = Object.values(params)
+    .map((segment) => `/${segment}`)
+    .join("");
+  return path === pathOf(request.url) ? path : undefined;
+}
+
 /** Answers a request that another listener accepted. `path` is the path as received. */
 export function answerExact(
-  { routes, otherwise, failed }: ExactRoutes,
+  { routes, changing, otherwise, failed }: ExactRoutes,
   request: Request,
   path: string,
 ): Response | Promise<Response> {
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  return wrap(route ?? otherwise, failed)(request, null);
+  const unlisted: RouteHandler = (each, server) => changing?.answer(each, path, server) ?? otherwise(each, server);
+  return wrap(route ?? unlisted, failed)(request, null);
 }
 
 function wrap(handler: RouteHandler, failed: (error: unknown) => Response): RouteHandler {

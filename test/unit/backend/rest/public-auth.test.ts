@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { PublicAuth } from "../../../../src/backend/rest/public-auth.ts";
 import type { PublicAnswer } from "../../../../src/core/backend.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import { PLAIN_CALL } from "../../../support/public-rows.ts";
 import { upstreamAt } from "../../../support/upstreams.ts";
 import { rawServer } from "../support/raw-server.ts";
 
@@ -39,7 +40,7 @@ function forward(body: object = {}, url = server.url.href, caller = new AbortCon
     traceparent: undefined,
     tracestate: undefined,
   };
-  return auth.forward(PATH, body, context, caller);
+  return auth.forward({ ...PLAIN_CALL, target: PATH, body }, context, caller);
 }
 
 async function reasonOf(answered: Promise<unknown>): Promise<string> {

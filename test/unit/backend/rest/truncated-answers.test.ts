@@ -10,6 +10,7 @@ import { systemClock } from "../../../../src/core/clock.ts";
 import { PathPattern } from "../../../../src/core/path-pattern.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { selfSigned } from "../../../support/certificates.ts";
+import { PLAIN_CALL } from "../../../support/public-rows.ts";
 import { upstreamAt } from "../../../support/upstreams.ts";
 import { rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
@@ -100,7 +101,7 @@ describe.each([
     };
     await using login = await rawServer((socket) => end(socket, closing('{"challenge_id":"c')));
     const auth = new PublicAuth({ ...common, upstreams: upstreamAt(login.url) });
-    const forwarded = auth.forward("/api/v1/public/auth/send-email-code", {}, headers, never);
+    const forwarded = auth.forward({ ...PLAIN_CALL, target: "/api/v1/public/auth/send-email-code", body: {} }, headers, never);
     expect(await outcome(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_UNAVAILABLE");
     for (const status of ["200 OK", "404 Not Found"]) {
       await using sessions = await rawServer((socket) => end(socket, closing('{"device_session_id":"s1', status)));
@@ -188,7 +189,11 @@ describe("a 200 with Content-Type JSON and an invalid body", () => {
       traceparent: undefined,
       tracestate: undefined,
     };
-    const forwarded = new PublicAuth({ ...common, upstreams: upstreamAt(server.url) }).forward("/x", {}, context, never);
+    const forwarded = new PublicAuth({ ...common, upstreams: upstreamAt(server.url) }).forward(
+      { ...PLAIN_CALL, target: "/x", body: {} },
+      context,
+      never,
+    );
     expect(await outcome(forwarded.then(({ status }) => String(status)))).toBe("BACKEND_BAD_RESPONSE");
   });
 });

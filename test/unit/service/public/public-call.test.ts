@@ -3,10 +3,10 @@ import type { HttpCall } from "../../../../src/core/http-endpoint.ts";
 import { refuse } from "../../../../src/core/refusal.ts";
 import { RestError } from "../../../../src/core/rest-reply.ts";
 import type { PublicBudgets } from "../../../../src/service/public/public-budgets.ts";
-import { type PublicAuthParts, type PublicRoute, servePublicCall } from "../../../../src/service/public/public-call.ts";
-import { checkConfirmCode, type DeviceKeyRules } from "../../../../src/service/public/public-schema.ts";
+import { type PublicAuthParts, servePublicCall } from "../../../../src/service/public/public-call.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
+import { defaultEntry, onlyPath } from "../../../support/public-rows.ts";
 
 /** The default budgets. */
 const BUDGETS: PublicBudgets = {
@@ -17,20 +17,15 @@ const BUDGETS: PublicBudgets = {
   failures: { ratePerSecond: 1, burst: 20 },
 };
 
-const ANY_KEY: DeviceKeyRules = { algorithms: ["EdDSA", "ES256"], isStrictKey: () => true };
-const CONFIRM: PublicRoute = {
-  path: "/confirm",
-  check: (json) => checkConfirmCode(json, ANY_KEY),
-  identity: "confirm_code",
-};
+const CONFIRM = onlyPath([defaultEntry("confirm-email-code")]);
 const KEY = Buffer.alloc(32, 1).toString("base64");
 const HOUR_MS = 3_600_000;
 
 /** A POST of JSON from an address. */
 function callOf(body: string, address: string): HttpCall {
   const headers = { "content-type": "application/json" };
-  const request = new Request("http://edge/confirm", { method: "POST", headers, body });
-  return { request, peer: { address, network: address }, readBody: () => request.bytes() };
+  const request = new Request("http://edge/api/v1/public/auth/confirm-email-code", { method: "POST", headers, body });
+  return { request, path: "/confirm", query: "", peer: { address, network: address }, readBody: () => request.bytes() };
 }
 
 test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365 reach the backend", async () => {
@@ -40,7 +35,7 @@ test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365
     backend: {
       forward: async () => {
         forwarded++;
-        return { status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined };
+        return { status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined, headers: {} };
       },
     },
     buckets: new MemoryBucketStore({ entriesMax: 10_000 }),
@@ -73,13 +68,17 @@ test("of 100,000 guesses at one code from 1000 addresses in an hour, at most 365
 
 test("the expensive check of the key is skipped if the budget is empty", async () => {
   let checks = 0;
-  const route: PublicRoute = {
-    ...CONFIRM,
-    check: (json) => checkConfirmCode(json, { ...ANY_KEY, isStrictKey: () => ++checks > 0 }),
-  };
+  const rules = { algorithms: ["EdDSA", "ES256"] as const, isStrictKey: () => ++checks > 0 };
+  const route = onlyPath([defaultEntry("confirm-email-code")], rules);
   const parts = {
     backend: {
-      forward: async () => ({ status: 400, contentType: "application/json", body: new Uint8Array(), retryAfter: undefined }),
+      forward: async () => ({
+        status: 400,
+        contentType: "application/json",
+        body: new Uint8Array(),
+        retryAfter: undefined,
+        headers: {},
+      }),
     },
     buckets: new MemoryBucketStore({ entriesMax: 100 }),
     clock: new ManualClock(),

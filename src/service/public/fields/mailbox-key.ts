@@ -22,6 +22,15 @@ export function mailboxKey(email: string): string {
   return `${localKey(text.slice(0, at))}@${domainKey(text.slice(at + 1))}`;
 }
 
+/**
+ * Returns a text without what many databases and parsers ignore: case, accents, punctuation, white space, and leading zeros.
+ * Different texts may get the same key.
+ */
+export function foldedKey(text: string): string {
+  const letters = repeated(text.normalize("NFKC"), foldLetters).replace(/[^\p{L}\p{Nd}]/gu, "");
+  return letters.replace(/^0+(?=.)/, "");
+}
+
 function localKey(local: string): string {
   const withoutTag = repeated(local, foldLetters).replace(/(?<=.)\+.*$/su, "");
   // A plus sign at the start of the local part is part of the name, so the key contains it.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { mailboxKey } from "../../../../src/service/public/mailbox-key.ts";
+import { mailboxKey } from "../../../../../src/service/public/fields/mailbox-key.ts";
 
 describe("spellings of one mailbox share a budget:", () => {
   test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { challengeKey } from "../../../../src/service/public/challenge-id.ts";
+import { challengeKey } from "../../../../../src/service/public/fields/challenge-id.ts";
 
 /** A UUIDv7 starts with 0 for the next centuries, so a parser that reads another character as 0 does so for every challenge. */
 const UUID = "01a2099a-5150-74e9-b0ec-1ac9f2114ff2";

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { RestError } from "../../../../src/core/rest-reply.ts";
-import { checkConfirmCode, checkSendCode, type DeviceKeyRules } from "../../../../src/service/public/public-schema.ts";
+import { RestError } from "../../../../../src/core/rest-reply.ts";
+import type { DeviceKeyRules } from "../../../../../src/service/public/fields/device-key-check.ts";
+import { ANY_KEY, defaultRow } from "../../../../support/public-rows.ts";
 
 const KEY = Buffer.alloc(32, 7).toString("base64");
-const ANY_KEY: DeviceKeyRules = { algorithms: ["EdDSA", "ES256"], isStrictKey: () => true };
+const checkSendCode = (json: unknown) => defaultRow("send-email-code").check(json, new Map());
+const checkConfirmCode = (json: unknown, rules: DeviceKeyRules) =>
+  defaultRow("confirm-email-code", rules).check(json, new Map());
 const confirm = { challenge_id: "c-1", code: "123456", client_public_key: KEY };
 
 function messageOf(work: () => unknown): string {
@@ -20,7 +23,7 @@ describe("send-email-code", () => {
   test.each(["ada@example.com", "a@b", "ada+tag@exämple.com", "ada.o'hara@example.com"])(
     "%s is accepted unchanged",
     (email) => {
-      expect(checkSendCode({ email }).body).toEqual({ email });
+      expect(checkSendCode({ email }).fields).toEqual({ email });
     },
   );
 
@@ -69,7 +72,7 @@ describe("send-email-code", () => {
 
   test("sixteen metadata entries are forwarded unchanged", () => {
     const metadata = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`n${n}`, "x".repeat(256)]));
-    expect(checkSendCode({ email: "ada@example.com", metadata }).body["metadata"]).toEqual(metadata);
+    expect(checkSendCode({ email: "ada@example.com", metadata }).fields["metadata"]).toEqual(metadata);
   });
 });
 
@@ -101,7 +104,7 @@ describe("mail bomb: all spellings of a mailbox share one budget", () => {
 
 describe("confirm-email-code", () => {
   test("a strict key is accepted, and the call spends the challenge's budget", () => {
-    expect(checkConfirmCode(confirm, ANY_KEY)).toMatchObject({ body: confirm, identity: "c1" });
+    expect(checkConfirmCode(confirm, ANY_KEY)).toMatchObject({ fields: confirm, identity: "c1" });
   });
 
   test("a key that is not strict is refused by the expensive check", () => {
@@ -144,10 +147,10 @@ describe("confirm-email-code with client_key_algorithm", () => {
   const only = (...algorithms: DeviceKeyRules["algorithms"]) => ({ ...ANY_KEY, algorithms });
 
   test("ES256 and EdDSA are accepted, and the body is forwarded unchanged", () => {
-    expect(checkConfirmCode(es256, ANY_KEY).body).toBe(es256);
+    expect(checkConfirmCode(es256, ANY_KEY).fields).toBe(es256);
     const eddsa = { ...confirm, client_key_algorithm: "EdDSA" };
-    expect(checkConfirmCode(eddsa, ANY_KEY).body).toBe(eddsa);
-    expect(Object.keys(checkConfirmCode(confirm, ANY_KEY).body)).not.toContain("client_key_algorithm");
+    expect(checkConfirmCode(eddsa, ANY_KEY).fields).toBe(eddsa);
+    expect(Object.keys(checkConfirmCode(confirm, ANY_KEY).fields)).not.toContain("client_key_algorithm");
   });
 
   test("the expensive check gets the named algorithm and the raw key, or EdDSA if none is named", () => {

@@ -1,0 +1,95 @@
+/**
+ * The rows of the setting `public_routes` (proto/public-routes.md). The fields have the same names as in the configuration file.
+ */
+
+export const PUBLIC_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+export type PublicMethod = (typeof PUBLIC_METHODS)[number];
+
+/** The budgets per network that rows share. */
+export const PUBLIC_CLASSES = ["public_auth", "public_misc"] as const;
+export type PublicClass = (typeof PUBLIC_CLASSES)[number];
+
+/** The budgets per identity that rows share. */
+export const IDENTITY_BUDGETS = ["send_code", "confirm_code"] as const;
+export type IdentityBudget = (typeof IDENTITY_BUDGETS)[number];
+
+/** How the gateway checks an identity, and which spellings of it share a bucket. */
+export const IDENTITY_KINDS = ["email", "challenge", "opaque"] as const;
+export type IdentityKind = (typeof IDENTITY_KINDS)[number];
+
+export const FIELD_KINDS = ["email", "challenge", "code", "text", "metadata", "any"] as const;
+export type FieldKind = (typeof FIELD_KINDS)[number];
+/** The kind of a field. A question mark makes the field optional. */
+export type FieldRule = FieldKind | `${FieldKind}?`;
+
+/** The members of a login that register the device key. A row with `registers_key` has them in addition to its `fields`. */
+export const KEY_FIELDS = ["client_public_key", "client_key_algorithm"] as const;
+
+/** Statuses of the backend that pass only if a row lists them. */
+export const EXTRA_STATUSES = [204, 401, 403] as const;
+export type ExtraStatus = (typeof EXTRA_STATUSES)[number];
+
+/** A token bucket: `rate` tokens a second, at most `burst` tokens. `shadow`: calls over the budget are counted, not refused. */
+export type RowBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
+
+export type RowIdentity = {
+  /** The name of a field or of a variable of the path. */
+  readonly field: string;
+  readonly kind: IdentityKind;
+  /** The budget of each identity: a shared one by its name, or one of the row. */
+  readonly budget: IdentityBudget | RowBudget;
+};
+
+export type PublicRouteEntry = {
+  /** The label of the row in metrics, and the name of its own budgets. Default: `path`. */
+  readonly name?: string | undefined;
+  readonly method: PublicMethod;
+  /** The path on the edge, with `{variables}`. */
+  readonly path: string;
+  /** The path at the backend, with the same variables. Default: `path`. */
+  readonly backend_path?: string | undefined;
+  /** The shared budget of the client's network. Default: `public_auth`, or none if the row has a `budget`. */
+  readonly class?: PublicClass | undefined;
+  /** A budget of the row for each network. */
+  readonly budget?: RowBudget | undefined;
+  readonly identity?: RowIdentity | undefined;
+  /** The kinds of the accepted fields, by name. Default: any fields in a body, and none in a query. */
+  readonly fields?: Readonly<Record<string, FieldRule>> | undefined;
+  /** Whether the call registers a device key. */
+  readonly registers_key?: boolean | undefined;
+  readonly body_bytes_max?: number | undefined;
+  readonly response_bytes_max?: number | undefined;
+  readonly timeout_ms?: number | undefined;
+  /** Names of the backend's response headers that reach the client, in lower case. */
+  readonly pass_headers?: readonly string[] | undefined;
+  readonly pass_statuses?: readonly ExtraStatus[] | undefined;
+};
+
+/** Returns true if the fields of a call are in its body. For the other methods, they are in the query. */
+export function hasBody(method: PublicMethod): boolean {
+  return method !== "GET" && method !== "DELETE";
+}
+
+/** Returns the kind of a field, and whether the field is optional. */
+export function readFieldRule(rule: FieldRule): { readonly kind: FieldKind; readonly isOptional: boolean } {
+  const kind = FIELD_KINDS.find((each) => rule === each || rule === `${each}?`);
+  if (kind === undefined) throw new TypeError("unknown kind of field");
+  return { kind, isOptional: rule.endsWith("?") };
+}
+
+/** The two calls of login by e-mail code. They are the default rows. */
+export const EMAIL_LOGIN: readonly PublicRouteEntry[] = [
+  {
+    method: "POST",
+    path: "/api/v1/public/auth/send-email-code",
+    identity: { field: "email", kind: "email", budget: "send_code" },
+    fields: { email: "email", metadata: "metadata?" },
+  },
+  {
+    method: "POST",
+    path: "/api/v1/public/auth/confirm-email-code",
+    identity: { field: "challenge_id", kind: "challenge", budget: "confirm_code" },
+    fields: { challenge_id: "challenge", code: "code", metadata: "metadata?" },
+    registers_key: true,
+  },
+];

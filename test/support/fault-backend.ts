@@ -1,4 +1,5 @@
 import type { DevBackend } from "../../src/dev/backend.ts";
+import { SERVED_BY } from "./login-paths.ts";
 
 type Fault = (request: Request) => Response | Promise<Response>;
 
@@ -20,7 +21,7 @@ export class FaultBackend {
         if (fault !== undefined) return fault(request);
         const { method, headers } = request;
         const body = method === "GET" ? null : await request.bytes();
-        return fetch(`${backend.restUrl}${pathname}${search}`, { method, headers, body });
+        return fetch(`${backend.restUrl}${SERVED_BY[pathname] ?? pathname}${search}`, { method, headers, body });
       },
     });
   }

@@ -4,11 +4,13 @@ import { type ExportableDeviceKey, generateExportableDeviceKey } from "../../src
 import { confirmEmailCode } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
 import type { Config } from "../../src/config/schema.ts";
+import { EMAIL_LOGIN } from "../../src/core/public-routes.ts";
 import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { DEV_ROUTES } from "../../src/dev/user-api.ts";
 import { type EmailCode, requestEmailCode } from "./email-code.ts";
 import { type Es256Device, type Es256DeviceKey, loginEs256 } from "./es256-device.ts";
 import { FaultBackend } from "./fault-backend.ts";
+import { CONFIGURED_LOGIN } from "./login-paths.ts";
 import { SILENT_LOG } from "./silent-log.ts";
 import { startTestGateway, type TestGatewayOptions } from "./test-gateway.ts";
 import { until } from "./until.ts";
@@ -24,6 +26,8 @@ const FAULT_ROUTES = [
   { message_type: "test.broken", method: "GET", path: "/api/v1/user/test/broken" },
   { message_type: "test.limited", method: "GET", path: "/api/v1/user/profile", budget: { rate: 0.01, burst: 1 } },
 ] as const;
+
+const ROWS = [...EMAIL_LOGIN, ...CONFIGURED_LOGIN];
 
 /** Budgets and stream limits that only a flood exhausts. A session may have a stream of every variant, several times. */
 export const ROOMY = Object.fromEntries([
@@ -78,7 +82,7 @@ export async function openWorld(overrides: Partial<Config> = {}, options: WorldO
     "push.url": backend.pushUrl,
   };
   const routes = [...DEV_ROUTES, ...FAULT_ROUTES];
-  const defaults = { ...ROOMY, routes, "push.backoff_min_ms": 10, ...wiring };
+  const defaults = { ...ROOMY, routes, public_routes: ROWS, "push.backoff_min_ms": 10, ...wiring };
   const started = await startTestGateway({ ...defaults, ...overrides }, options);
   const { gateway, config, logged } = started;
   await until(async () => (await metric(gateway, "sallyport_push_feed_up")) === 1, "the push feed to be up");

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:http2";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
 /** Guesses of a code under many spellings of one challenge id. A lenient parser of the backend may read them all as the same id. */
 
-const SEND = "/api/v1/public/auth/send-email-code";
-const CONFIRM = "/api/v1/public/auth/confirm-email-code";
 /** A valid public key: the base point (RFC 8032 5.1). */
 const KEY = Buffer.from(`58${"66".repeat(31)}`, "hex").toString("base64");
 const GUESSES = 60;
@@ -62,12 +61,18 @@ const overHttp2 =
     return promise;
   };
 
-describe.each([
+const LISTENERS = [
   ["the edge", {}, overFetch],
   ["the edge over HTTP/2", {}, overHttp2],
   ["the one port", { "edge.grpc": "same-port" }, overFetch],
   ["the one port over HTTP/2", { "edge.grpc": "same-port" }, overHttp2],
-] as const)("on %s", (_, listener, open) => {
+] as const;
+
+const CASES = LISTENERS.flatMap(([name, listener, open]) =>
+  LOGIN_PATHS.map(({ rows, SEND, CONFIRM }) => ({ name: `${name}, ${rows}`, listener, open, SEND, CONFIRM })),
+);
+
+describe.each(CASES)("on $name", ({ listener, open, SEND, CONFIRM }) => {
   let world: World;
   let post: Post;
   beforeAll(async () => {

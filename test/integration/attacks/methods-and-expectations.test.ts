@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:http2";
 import { AllListeners } from "../../support/all-listeners.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { until } from "../../support/until.ts";
 
 /** RFC 9110 9 and 10.1.1: every method is answered, and a client with Expect: 100-continue gets 100. */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
-const SEND_CODE = "/api/v1/public/auth/send-email-code";
+const SEND_CODES = LOGIN_PATHS.map(({ SEND }) => SEND);
 const JWKS = "/.well-known/jwks.json";
 
 const all = new AllListeners();
@@ -30,7 +31,10 @@ describe.each(all.entryPoints)("$name", (way) => {
     }
     if (isGrpcListener) return;
     for (const method of KNOWN) {
-      expect([method, (await way.send({ method, path: SEND_CODE }))?.status]).toEqual([method, 405]);
+      for (const path of SEND_CODES) {
+        const answer = await way.send({ method, path });
+        expect([method, answer?.status, answer?.headers["allow"]]).toEqual([method, 405, "POST"]);
+      }
       expect([method, (await way.send({ method, path: JWKS }))?.status]).toEqual([method, 405]);
       expect([method, (await way.send({ method, path: "/nothing" }))?.status]).toEqual([method, 404]);
     }
@@ -38,7 +42,7 @@ describe.each(all.entryPoints)("$name", (way) => {
 
   test(`an unknown method${closesConnection(way) ? ": Bun closes the connection (a documented limit; remove it from the documentation if this test fails)" : ": 405 or 501"}`, async () => {
     for (const method of UNKNOWN) {
-      for (const path of isGrpcListener ? [EXECUTE] : [EXECUTE, SEND_CODE, JWKS]) {
+      for (const path of isGrpcListener ? [EXECUTE] : [EXECUTE, ...SEND_CODES, JWKS]) {
         const status = (await way.send({ method, path, headers: { "content-type": "application/json" }, body: "{}" }))?.status;
         if (closesConnection(way)) expect([method, status]).toEqual([method, undefined]);
         else expect([method, path, status === 405 ? 501 : status]).toEqual([method, path, 501]);
@@ -48,7 +52,7 @@ describe.each(all.entryPoints)("$name", (way) => {
 });
 
 describe.each(all.entryPoints.filter(({ version }) => version === "HTTP/2"))("$name", ({ name, url }) => {
-  test.each(name.startsWith("gRPC listener") ? [EXECUTE] : [EXECUTE, SEND_CODE])(
+  test.each(name.startsWith("gRPC listener") ? [EXECUTE] : [EXECUTE, ...SEND_CODES])(
     "Expect: 100-continue on %s is answered with 100 before the body",
     async (path) => {
       const connection = connect(url(), { rejectUnauthorized: false });

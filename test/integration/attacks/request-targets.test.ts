@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { AllListeners } from "../../support/all-listeners.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { http1, http2, type RawRequest } from "../../support/raw-http.ts";
 
 /**
@@ -7,7 +8,6 @@ import { http1, http2, type RawRequest } from "../../support/raw-http.ts";
  */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
-const SEND_CODE = "/api/v1/public/auth/send-email-code";
 const JWKS = "/.well-known/jwks.json";
 
 const all = new AllListeners();
@@ -87,12 +87,15 @@ describe.each(all.entryPoints)("$name", ({ send, version }) => {
 
 describe.each(all.entryPoints.filter(({ name }) => !name.startsWith("gRPC listener")))("$name", ({ send }) => {
   test("public REST is served under its exact path only", async () => {
-    expect((await send(login(SEND_CODE)))?.status).toBe(200);
-    expect((await send({ method: "GET", path: JWKS }))?.status).toBe(200);
-    for (const path of aliasesOf(SEND_CODE)) {
-      const answer = await send(login(path));
-      expect([path, answer?.status]).toEqual([path, 404]);
+    for (const { SEND } of LOGIN_PATHS) {
+      expect((await send(login(SEND)))?.status).toBe(200);
+      expect((await send(login(`${SEND}?x=1`)))?.status).toBe(200);
+      for (const path of aliasesOf(SEND)) {
+        const answer = await send(login(path));
+        expect([path, answer?.status]).toEqual([path, 404]);
+      }
     }
+    expect((await send({ method: "GET", path: JWKS }))?.status).toBe(200);
     for (const path of aliasesOf(JWKS)) {
       const answer = await send({ method: "GET", path });
       expect([path, answer?.status]).toEqual([path, 404]);

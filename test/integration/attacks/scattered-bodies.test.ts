@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { connect as connectHttp2 } from "node:http2";
 import type { Config } from "../../../src/config/schema.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { encodeFrame, FRAME, RawH2 } from "../../support/raw-h2.ts";
 import { http1, RawHttp1 } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
@@ -9,7 +10,6 @@ import { type World, withWorld } from "../../support/world.ts";
 /** A body in thousands of one-byte pieces uses much CPU. It is refused, and counts as a failure of its client. */
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
-const SEND_CODE = "/api/v1/public/auth/send-email-code";
 const WATCH = "/grpc.health.v1.Health/Watch";
 const PIECES = 20_000;
 const ONE: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": 1 };
@@ -53,9 +53,14 @@ describe.each([
     withWorld(config, async (world) => {
       expect(await inChunks(world.gateway.edgeUrl, EXECUTE, PIECES)).toBe(400);
       expect(await isLimited(world)).toBe(true);
-      expect(await inChunks(world.gateway.edgeUrl, SEND_CODE, 4000)).toBe(400);
-      expect(await inChunks(world.gateway.edgeUrl, SEND_CODE, 4000)).toBe(429);
     }));
+
+  test.each(LOGIN_PATHS)("so is one of a public call of $rows", ({ SEND }) =>
+    withWorld(config, async (world) => {
+      expect(await inChunks(world.gateway.edgeUrl, SEND, 4000)).toBe(400);
+      expect(await inChunks(world.gateway.edgeUrl, SEND, 4000)).toBe(429);
+    }),
+  );
 
   test("a body in one-byte frames over HTTP/2 is refused and counts as a failure", () =>
     withWorld(config, async (world) => {
@@ -84,7 +89,7 @@ test("on one port, the stream of a large request that is answered unread is clos
   withWorld(ONE_PORT, async ({ gateway }) => {
     const connection = connectHttp2(gateway.edgeUrl);
     connection.on("error", () => {});
-    for (const path of ["/x", "/no.such.Service/Method", SEND_CODE]) {
+    for (const path of ["/x", "/no.such.Service/Method", ...LOGIN_PATHS.map(({ SEND }) => SEND)]) {
       const stream = connection.request({ ":method": "POST", ":path": path, "content-type": "application/json" });
       stream.on("error", () => {}).on("data", () => {});
       const answered = new Promise((resolve) => stream.once("response", resolve));

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { type Gateway, startGateway } from "../../src/app/gateway.ts";
 import { EventSubscriber } from "../support/event-subscriber.ts";
-import { openPublishingWorld, type PublishingWorld } from "../support/publishing-world.ts";
+import { callPublish, openPublishingWorld, type PublishingWorld } from "../support/publishing-world.ts";
+import { SEED } from "../support/serve-settings.ts";
+import { SILENT_LOG } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
 import { type Device, metric } from "../support/world.ts";
 
@@ -160,5 +166,34 @@ describe("a call that breaks a rule publishes nothing and says what is wrong", (
     ["a revocation of nobody", "{}", 400, "/revoke"],
   ] as const)("%s", async (_, body, status, path) => {
     expect((await world.call(path, body)).status).toBe(status);
+  });
+});
+
+describe("with push.log_file", () => {
+  const folder = mkdtempSync(join(tmpdir(), "sallyport-publish-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("a client resumes after a restart of the gateway, and a repeat is still known", async () => {
+    const logged = await openPublishingWorld({ "push.log_file": join(folder, "log"), "keys.current": SEED });
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => logged.close());
+    const device = await logged.login();
+    const open = ({ edgeUrl }: Gateway, payload = "") =>
+      EventSubscriber.open(createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" }), device, payload);
+    const event = (id: string) => ({ user_id: device.userId, event_type: "a.b", event_id: id, payload: id });
+    const stream = await open(logged.gateway);
+    await logged.call("/publish", event("l-1"));
+    await until(() => stream.lastId === "l-1", "the event");
+    stream.leave();
+    await logged.call("/publish", { events: [event("l-2"), event("l-3")] });
+    await logged.gateway.stop();
+    const gateway = await startGateway({ config: logged.config, log: SILENT_LOG });
+    opened.defer(async () => void (await gateway.stop()));
+    const resumed = await open(gateway, JSON.stringify({ resume_after: "l-1" }));
+    await until(() => resumed.lastId === "l-3", "the missed events");
+    expect(received(resumed).map(([id]) => id)).toEqual(["l-2", "l-3"]);
+    const again = await callPublish(gateway.publishUrl ?? "", "/publish", event("l-3"));
+    expect(await again.json()).toEqual({ event_id: "l-3", duplicate: true });
+    resumed.leave();
   });
 });

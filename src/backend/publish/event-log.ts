@@ -10,7 +10,9 @@ export interface LoggedEvent {
 export interface LoadedEvents {
   /** The cursor of the event before `events`; `undefined` if it is not known. */
   readonly before: string | undefined;
-  /** Oldest first. */
+  /** Events that are too old to be delivered again. Their ids are still remembered. */
+  readonly older: readonly ClientEvent[];
+  /** The events that are delivered again, oldest first. */
   readonly events: readonly LoggedEvent[];
 }
 
@@ -23,5 +25,5 @@ export interface EventLog {
   /** Returns the events of earlier starts. Call it once, before `append`. */
   takeLoaded(): LoadedEvents;
   append(events: readonly LoggedEvent[]): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }

@@ -64,7 +64,8 @@ export class HttpSource implements PushSource, Publisher {
   start(): void {
     const { state, log, delivery, beginFill, runId } = this.#parts;
     if (state.hasBeenUp) return;
-    const { before, events } = log?.takeLoaded() ?? { before: undefined, events: [] };
+    const { before, older, events } = log?.takeLoaded() ?? { before: undefined, older: [], events: [] };
+    for (const event of older) this.#ids.add(event);
     const last = events.at(-1)?.cursor ?? before;
     beginFill(last === undefined ? undefined : { from: before ?? `${runId}.0`, last, reached: last });
     for (const { event, cursor } of events) {
@@ -79,7 +80,7 @@ export class HttpSource implements PushSource, Publisher {
     state.set(false, true);
     await this.#writing;
     delivery.stop();
-    log?.close();
+    await log?.close();
   }
 
   hasBeenUp(): boolean {

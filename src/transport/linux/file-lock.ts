@@ -1,7 +1,8 @@
 import { openLibc } from "./libc.ts";
 
-/** A constant of Linux, from sys/file.h. */
+/** Constants of Linux, from sys/file.h. */
 const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 /**
  * Waits until this process has the exclusive lock on an open file (flock(2)). The lock ends when the file is closed or the
@@ -11,6 +12,19 @@ export function lockFile(fd: number): void {
   const { symbols: system, close } = openLibc({ flock: { args: ["i32", "i32"], returns: "i32" } });
   try {
     if (system.flock(fd, LOCK_EX) !== 0) throw new Error("the file cannot be locked");
+  } finally {
+    close();
+  }
+}
+
+/**
+ * Takes the exclusive lock on an open file, without waiting. Returns `false` if another open file has the lock, or if the lock
+ * is not available.
+ */
+export function tryLockFile(fd: number): boolean {
+  const { symbols: system, close } = openLibc({ flock: { args: ["i32", "i32"], returns: "i32" } });
+  try {
+    return system.flock(fd, LOCK_EX | LOCK_NB) === 0;
   } finally {
     close();
   }

@@ -1,0 +1,44 @@
+import { crc32 } from "node:zlib";
+import { parseJsonObject } from "../../core/json-body.ts";
+import type { LoggedEvent } from "./event-log.ts";
+
+/** An event of the log, with the Unix time in ms at which it was logged. */
+export interface EventRecord extends LoggedEvent {
+  readonly atMs: number;
+}
+
+const CRC_CHARS = 8;
+
+/** Encodes one record as a line: a checksum, and JSON with short names. */
+export function encodeRecord({ event, cursor, atMs }: EventRecord): string {
+  const { userId, deviceSessionId, eventType, eventId, payloadBytes } = event;
+  return encodeLine([cursor, atMs, userId, deviceSessionId, eventType, eventId, payloadBytes.toBase64()]);
+}
+
+export function encodeLine(value: unknown): string {
+  const json = JSON.stringify(value);
+  return `${checksum(json)} ${json}\n`;
+}
+
+/** Decodes one record. Returns `undefined` if the line is damaged. */
+export function decodeRecord(line: string): EventRecord | undefined {
+  const value = decodeLine(line);
+  if (!Array.isArray(value) || value.length !== 7) return undefined;
+  const [cursor, atMs, ...texts]: unknown[] = value;
+  if (typeof cursor !== "string" || typeof atMs !== "number" || !texts.every((text) => typeof text === "string"))
+    return undefined;
+  const [userId = "", deviceSessionId = "", eventType = "", eventId = "", payload = ""] = texts;
+  const payloadBytes = Buffer.from(payload, "base64");
+  return { cursor, atMs, event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
+}
+
+/** Decodes a line of `encodeLine`. Returns `undefined` if the line is damaged. */
+export function decodeLine(line: string): unknown {
+  const json = line.slice(CRC_CHARS + 1);
+  if (line.slice(0, CRC_CHARS) !== checksum(json)) return undefined;
+  return parseJsonObject(`{"value":${json}}`)?.["value"];
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(CRC_CHARS, "0");
+}

@@ -61,7 +61,7 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
     parts.onFeedChange?.(isUp);
     readiness.changed();
   };
-  const { source, listener } = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange });
+  const { source, listener, close } = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange });
   readiness.add(() => (fill.isFilling ? ["the event history is being filled"] : []));
   readiness.add(() => feedNotReady(source, revocations.areArriving()));
   return {
@@ -72,6 +72,7 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
     async stop() {
       await listener?.close();
       await source.stop();
+      await close?.();
       fill.stop();
       running.stop();
     },

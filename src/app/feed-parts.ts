@@ -22,4 +22,6 @@ export interface FeedParts {
 export interface OpenedFeed {
   readonly source: PushSource;
   readonly listener: Listener | undefined;
+  /** Closes what the listener uses. Call it after both are stopped. */
+  readonly close?: () => Promise<void>;
 }

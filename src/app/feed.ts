@@ -6,6 +6,7 @@ import type { GatewayConfig } from "../config/rules.ts";
 import type { PushSource } from "../core/push-source.ts";
 import type { FeedParts, OpenedFeed } from "./feed-parts.ts";
 import { openHttpSource } from "./http-source.ts";
+import { openRedisSource } from "./redis-source.ts";
 
 /** Creates the push source, which delivers events and revocations to the hub. Throws `ConfigError` and `ListenError`. */
 export function openFeed(config: GatewayConfig, parts: FeedParts): OpenedFeed {
@@ -17,6 +18,7 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): OpenedFeed {
   };
   const wired = { ...parts, sink: fill.watch(parts.sink), onStateChange };
   if (config["push.source"] === "http") return openHttpSource(config, wired);
+  if (config["push.source"] === "redis") return openRedisSource(config, wired);
   return { source: openPushFeed(config, wired), listener: undefined };
 }
 

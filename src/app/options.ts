@@ -7,6 +7,7 @@ import type { HubSettings } from "../hub/open.ts";
 import { PublicTable } from "../service/public/public-table.ts";
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
+import type { RedisTlsFiles } from "../stores/redis/tls.ts";
 import type { StopSettings } from "./stop.ts";
 
 /** Room for the totals of the listeners, and for connections of the edge that are not closed yet although they exceed a limit. */
@@ -79,10 +80,19 @@ function connectionEntriesMax(config: Config): number {
   return Math.min(2 * config["connections.total_max"] + SPARE_CONNECTION_ENTRIES, CONNECTION_ENTRIES_MAX);
 }
 
-function redisSettings(config: Config): RedisSettings {
+/** The TLS files of every connection to Redis. */
+export function redisTlsFiles(config: Config): RedisTlsFiles {
   const file = (name: "stores.redis.ca_file" | "stores.redis.certificate_file" | "stores.redis.key_file") => {
     return { name, path: config[name] };
   };
+  return {
+    ca: file("stores.redis.ca_file"),
+    cert: file("stores.redis.certificate_file"),
+    key: file("stores.redis.key_file"),
+  };
+}
+
+function redisSettings(config: Config): RedisSettings {
   return {
     // If `stores.kind = redis`, config/rules.ts requires `stores.redis.url`. So the empty string is never used.
     url: config["stores.redis.url"] ?? "",
@@ -90,11 +100,7 @@ function redisSettings(config: Config): RedisSettings {
     timeoutMs: config["stores.redis.timeout_ms"],
     onBucketsUnavailable: config["stores.redis.on_buckets_unavailable"],
     durable: config["stores.redis.durable"],
-    tlsFiles: {
-      ca: file("stores.redis.ca_file"),
-      cert: file("stores.redis.certificate_file"),
-      key: file("stores.redis.key_file"),
-    },
+    tlsFiles: redisTlsFiles(config),
     windowMs: config["freshness.window_ms"],
     marginMs: config["freshness.margin_ms"],
     bucketEntriesMax: config["buckets.entries_max"],

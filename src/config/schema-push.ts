@@ -35,7 +35,7 @@ export const PUSH_SETTINGS = {
     "File in which the gateway logs the events of the private listener. After a restart, the gateway reads the events of the last `history.age_ms`, so that clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Only with `push.source = http`.",
   ),
   "push.log_bytes_max": setting(
-    int("bytes", MiB, 16 * 1024 * MiB),
+    int("bytes", MiB, 1024 * MiB),
     64 * MiB,
     "Maximum size of `push.log_file` and of the older file beside it, whose name ends in `.1`, in bytes. When a file has half of the size, the gateway starts a new file and deletes the older file.",
   ),

@@ -1,0 +1,26 @@
+import type { Dropped, PushStep } from "../feed/push-event.ts";
+import { type ReadItem, readItem, readTexts } from "../publish/item-json.ts";
+
+/** An entry of the Redis Stream. */
+export interface StreamEntry {
+  readonly id: string;
+  /** Names and values, in order. `undefined`: the entry is too large. */
+  readonly fields: readonly (readonly [name: string, value: string])[] | undefined;
+}
+
+const TOO_LARGE: Dropped = { kind: "dropped", reason: "too_large", lostTo: "everybody" };
+const UNKNOWN: Dropped = { kind: "dropped", reason: "unknown_kind", lostTo: "everybody" };
+/** The field of an event whose fields are stored separately, without JSON. */
+const TYPE_FIELDS = new Set(["event_type", "eventType"]);
+
+/** Validates an entry (proto/backend.md, "Publish over Redis"). */
+export function readEntry({ fields }: StreamEntry): PushStep {
+  if (fields === undefined) return TOO_LARGE;
+  return read(fields)?.step ?? UNKNOWN;
+}
+
+function read(fields: NonNullable<StreamEntry["fields"]>): ReadItem | undefined {
+  const [[name, value] = ["", ""], ...more] = fields;
+  if (more.length === 0 && (name === "event" || name === "revocation")) return readItem(name, value.trim());
+  return fields.some(([each]) => TYPE_FIELDS.has(each)) ? readTexts(fields) : undefined;
+}

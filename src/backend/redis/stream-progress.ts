@@ -1,0 +1,86 @@
+import { compareIds, type StreamRead, ZERO_ID } from "./stream-reader.ts";
+
+/**
+ * The position of a gateway in the Redis Stream. It detects entries that were removed before the gateway read them, and a stream
+ * that lost its data.
+ */
+export class StreamProgress {
+  #id: string;
+  /** The hash of the entry at `#id`; `undefined` if there was no such entry. */
+  #hash: string | undefined;
+  /** The number of entries that were ever added, up to `#id`; `undefined` if it is not known. */
+  #added: number | undefined;
+  /** Whether the next read is the first one over a new connection. */
+  #isReconnected = true;
+  #hasRead = false;
+  #startsAtOldest: boolean;
+
+  /** `startsAtOldest`: the first read starts at the oldest entry, wherever this is. */
+  constructor(id: string, startsAtOldest: boolean) {
+    this.#id = id;
+    this.#startsAtOldest = startsAtOldest;
+    this.#added = id === ZERO_ID && !startsAtOldest ? 0 : undefined;
+  }
+
+  /** The id of the last entry that was read. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Call this for each new connection. It may lead to another server, or to a server that lost its data. */
+  reconnected(): void {
+    this.#isReconnected = true;
+  }
+
+  /** Whether entries between `id` and the first entry of the read may be lost. */
+  hasGap(read: StreamRead): boolean {
+    if (this.#startsAtOldest) return false;
+    if (compareIds(read.lastId, this.#id) < 0) return true;
+    // A stream that is still empty may have had entries before the connection was lost.
+    if (this.#id === ZERO_ID && this.#isReconnected && this.#hasRead) return true;
+    // A stream that lost its data may get the same ids again: explicit ids, or ids of the same millisecond.
+    const isKnown = read.hashAtId !== undefined;
+    if (isKnown && this.#hash !== undefined && read.hashAtId !== this.#hash) return true;
+    if (read.isComplete && this.#added !== undefined && read.added !== this.#added + read.entries.length) return true;
+    return isKnown || this.#id === ZERO_ID ? this.#isDeletedAfter(read) : this.#isLostBehind(read);
+  }
+
+  /** Redis trims the oldest entries first. So if the entry at `#id` exists, later entries are missing only if they were deleted. */
+  #isDeletedAfter(read: StreamRead): boolean {
+    if (this.#id === ZERO_ID && read.removed > 0) return true;
+    return compareIds(read.maxDeletedId, this.#id) > 0;
+  }
+
+  /** The entry at `#id` was removed. Whether later entries were removed too is known only from the numbers of entries. */
+  #isLostBehind(read: StreamRead): boolean {
+    if (read.lastId === this.#id) return false;
+    // After a reconnect, the numbers may be those of another stream.
+    if (this.#isReconnected || this.#added === undefined) return true;
+    return !read.isComplete && read.removed !== this.#added;
+  }
+
+  /** Moves behind the entries of a read without a gap. */
+  advance(read: StreamRead): void {
+    if (read.isComplete) {
+      // The position is the last id, even if the entry with this id was deleted.
+      this.skipTo(read);
+      return;
+    }
+    const added = this.#added === undefined ? undefined : this.#added + read.entries.length;
+    this.#move(read.entries.at(-1)?.id ?? this.#id, read.lastHash, added);
+  }
+
+  /** Moves to the end of the stream. */
+  skipTo(read: StreamRead): void {
+    this.#move(read.lastId, read.newestHash, read.added);
+  }
+
+  #move(id: string, hash: string | undefined, added: number | undefined): void {
+    this.#id = id;
+    this.#hash = hash;
+    this.#added = added;
+    this.#isReconnected = false;
+    this.#hasRead = true;
+    this.#startsAtOldest = false;
+  }
+}

@@ -6,7 +6,9 @@ const ONLY_UPSTREAM = "backend";
 
 /** Converts the configuration to the options of the backend's addresses. */
 export function upstreamSettings(config: Config): UpstreamSettings {
-  const { "backend.url": url, upstreams, "workers.count": workers } = config;
+  const { "backend.url": url, upstreams, "workers.count": count } = config;
+  // `serve` replaces `auto` by a number if there are several workers.
+  const workers = count === "auto" ? 1 : count;
   const file = (setting: "backend.ca_file" | "backend.certificate_file" | "backend.key_file" | "backend.token_file") => {
     return { setting, path: config[setting] };
   };

@@ -1,2 +1,5 @@
-/** These delays give a load balancer time to send clients elsewhere. `sallyport dev` stops without them. */
-export const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000 };
+/**
+ * The defaults of `sallyport serve` that differ from those of `sallyport dev`. The delays give a load balancer time to send clients
+ * elsewhere.
+ */
+export const SERVE_DEFAULTS = { "shutdown.drain_ms": 5000, "shutdown.spread_ms": 3000, "workers.count": "auto" } as const;

@@ -1,7 +1,9 @@
 import { type Gateway, type GatewayOptions, startGateway } from "../app/gateway.ts";
 import { startSupervisor } from "../app/supervisor.ts";
+import { workerCount } from "../app/worker-count.ts";
 import { loadConfig } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
+import type { Config } from "../config/schema.ts";
 import type { Log } from "../core/telemetry.ts";
 import { reportFailure } from "./failure.ts";
 import { playgroundEndpoints } from "./playground.ts";
@@ -31,10 +33,12 @@ configuration is invalid.`;
 /** Starts one process, or a supervisor with workers. */
 function start(options: GatewayOptions & { readonly log: Log }): Promise<Gateway> {
   const workers = options.config["workers.count"];
-  if (workers === 1) return startGateway(options);
-  if (process.platform === "linux") return startSupervisor({ ...options, workers });
-  options.log.warn("more than one worker requires Linux", { workers: 1 });
-  return startGateway(options);
+  return workers === "auto" || workers === 1 ? startGateway(options) : startSupervisor({ ...options, workers });
+}
+
+/** Returns the configuration with the number of workers that `auto` stands for. */
+function withCount(config: Config, workers: number): Config {
+  return config["workers.count"] === "auto" ? { ...config, "workers.count": workers } : config;
 }
 
 /** `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
@@ -45,14 +49,16 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
       secretConfigFile = path;
     };
     const load = () => loadConfig({ argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile });
-    const config = load();
-    const { log, metrics } = createTelemetry(config);
+    const loaded = load();
+    const { log, metrics } = createTelemetry(loaded);
+    const workers = workerCount(loaded, { log });
+    const config = { ...loaded, "workers.count": workers };
     if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
     const stop = stopSignal();
     const endpoints = config["playground.enabled"] ? await playgroundEndpoints() : [];
     const gateway = await Promise.race([start({ config, log, metrics, secretConfigFile, endpoints }), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);
-    reloads.start(() => gateway.reload(load));
+    reloads.start(() => gateway.reload(() => withCount(load(), workers)));
     log.info("gateway stopping", { signal: await stop });
     const inTime = await gateway.stop();
     await log.flush();

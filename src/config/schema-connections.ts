@@ -1,5 +1,6 @@
+import { WORKERS_MAX } from "../core/limits.ts";
 import { setting } from "./setting.ts";
-import { int } from "./values.ts";
+import { int, intOrAuto } from "./values.ts";
 
 const count = int("connections", 1, 10_000_000);
 const ms = (least: number) => int("ms", least, 3_600_000);
@@ -11,9 +12,9 @@ const GRPC_ONLY =
 /** The settings that limit client connections. */
 export const CONNECTION_SETTINGS = {
   "workers.count": setting(
-    int("processes", 1, 64),
+    intOrAuto("processes", 1, WORKERS_MAX),
     1,
-    "Number of worker processes that accept connections and run requests. With more than one, the gateway is a supervisor process and so many workers on the same ports. Set the number of processors to use all of them. Linux only.",
+    "Number of worker processes that accept connections and run requests. With 1, the gateway is one process. With more, the gateway is a supervisor process and this number of workers on the same ports. `auto`: the number of available processors, at least 1. Processors are available if the CPU affinity and the CPU quotas of all cgroups allow it. A quota of 2.5 processors counts as 2. In `sallyport serve`, the default is `auto`. On systems other than Linux, the gateway is one process.",
   ),
   "connections.total_max": setting(
     count,

@@ -27,6 +27,24 @@ export function int(unit: string, min: number, max: number): Decoder<number> {
   );
 }
 
+/** Creates a decoder for a whole number from `min` to `max`, or the word `auto`. */
+export function intOrAuto(unit: string, min: number, max: number): Decoder<number | "auto"> {
+  const number = int(unit, min, max);
+  return decoder(
+    `auto or ${number.expected}`,
+    (raw) => {
+      if (raw === "auto") return raw;
+      const decoded = number.decode(raw);
+      return decoded.ok ? decoded.value : undefined;
+    },
+    {
+      fromText: (text) => number.fromText(text),
+      show: shownNumber,
+      schema: { anyOf: [{ enum: ["auto"] }, number.schema] },
+    },
+  );
+}
+
 /** Creates a decoder for a number above 0, with or without decimals. */
 export function positive(unit: string, max: number): Decoder<number> {
   return decoder(

@@ -128,3 +128,6 @@ export const PERMIT_ENTRIES_MAX = 65_536;
  * million, connections are closed when the file has no room for another network.
  */
 export const CONNECTION_ENTRIES_MAX = 2_000_000;
+
+/** Maximum number of worker processes. A shared file has slots for 256 processes, and an upgrade runs two generations of workers. */
+export const WORKERS_MAX = 64;

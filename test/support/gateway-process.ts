@@ -3,6 +3,7 @@ import { type DevBackend, startDevBackend } from "../../src/dev/backend.ts";
 import { FaultBackend } from "./fault-backend.ts";
 import { runCommand } from "./process.ts";
 import { SILENT_LOG } from "./silent-log.ts";
+import { TEST_WORKERS } from "./test-gateway.ts";
 import { until } from "./until.ts";
 import { type Device, type FetchFunction, login } from "./world.ts";
 
@@ -43,6 +44,7 @@ export async function startGatewayProcess(
     ...{ "backend.url": faults.url, "push.url": backend.pushUrl },
     "keys.current": Buffer.alloc(32, 1).toString("base64"),
     routes: JSON.stringify([{ message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" }]),
+    "workers.count": String(TEST_WORKERS),
     ...settings,
   };
   const flags = Object.entries(all).flatMap(([key, value]) => ["--set", `${key}=${value}`]);

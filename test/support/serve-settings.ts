@@ -1,3 +1,5 @@
+import { TEST_WORKERS } from "./test-gateway.ts";
+
 /** Settings with which the commands start in tests. */
 
 export const SEED = Buffer.alloc(32, 1).toString("base64");
@@ -9,4 +11,5 @@ export const SERVE_ENV = {
   SALLYPORT_KEYS_CURRENT: SEED,
   SALLYPORT_BACKEND_URL: "http://127.0.0.1:9",
   SALLYPORT_PUSH_URL: "http://127.0.0.1:9",
+  SALLYPORT_WORKERS_COUNT: String(TEST_WORKERS),
 };

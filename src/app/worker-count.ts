@@ -1,0 +1,22 @@
+import type { Config } from "../config/schema.ts";
+import { WORKERS_MAX } from "../core/limits.ts";
+import type { Log } from "../core/telemetry.ts";
+import { availableProcessors } from "./processors.ts";
+
+export interface WorkerCountParts {
+  readonly log: Log;
+  readonly platform?: NodeJS.Platform;
+  readonly processors?: () => number;
+}
+
+/** Returns the number of worker processes. With 1, the gateway is one process. */
+export function workerCount(
+  config: Pick<Config, "workers.count">,
+  { log, platform = process.platform, processors = availableProcessors }: WorkerCountParts,
+): number {
+  const count = config["workers.count"];
+  if (platform === "linux") return count === "auto" ? Math.min(processors(), WORKERS_MAX) : count;
+  // Elsewhere, the kernel does not spread the connections of a shared port over the processes.
+  if (count !== "auto" && count > 1) log.warn("more than one worker requires Linux", { workers: 1 });
+  return 1;
+}

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A certificate for 127.0.0.1 and localhost with its key, as files and texts. */
+/** A certificate for 127.0.0.1, localhost and orders.test with its key, as files and texts. */
 export interface Certificate {
   readonly certificateFile: string;
   readonly keyFile: string;
@@ -73,7 +73,8 @@ function tbsCertificate({ name, issuer, validity, publicKey }: Issue): Buffer {
   const [notBefore, notAfter] = [validity.fromDays, validity.toDays].map((days) =>
     utcTime(new Date(Date.now() + days * DAY_MS)),
   );
-  const names = sequence(tlv(0x82, Buffer.from("localhost")), tlv(0x87, Buffer.from([127, 0, 0, 1])));
+  const hosts = ["localhost", "orders.test"].map((host) => tlv(0x82, Buffer.from(host)));
+  const names = sequence(...hosts, tlv(0x87, Buffer.from([127, 0, 0, 1])));
   const extensions = [
     sequence(SUBJECT_ALT_NAME, tlv(0x04, names)),
     sequence(BASIC_CONSTRAINTS, TRUE, tlv(0x04, sequence(TRUE))),

@@ -11,8 +11,8 @@ export const isUnavailable: Behaviour = () => new Response("down", { status: 503
 export class HttpServer {
   behaviour: Behaviour;
   calls = 0;
-  /** The last request. */
-  last: Request | undefined;
+  /** URL and headers of the last request. */
+  last: { readonly url: string; readonly headers: Readonly<Record<string, string>> } | undefined;
   readonly #hostname: string;
   #port: number;
   #server: Bun.Server<undefined> | undefined;
@@ -39,7 +39,7 @@ export class HttpServer {
       idleTimeout: 60,
       fetch: (request) => {
         this.calls++;
-        this.last = request;
+        this.last = { url: request.url, headers: request.headers.toJSON() };
         return this.behaviour(request);
       },
     });

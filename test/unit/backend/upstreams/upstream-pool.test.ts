@@ -1,80 +1,14 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { upstreamSettings } from "../../../../src/app/upstream-settings.ts";
-import { requireJson } from "../../../../src/backend/rest/answer-checks.ts";
-import type { HttpAnswer, HttpCall } from "../../../../src/backend/rest/http-client.ts";
-import { failureOfStatus, HttpFailure } from "../../../../src/backend/rest/http-failure.ts";
-import type { UpstreamPool } from "../../../../src/backend/upstreams/upstream-pool.ts";
-import type { Upstreams } from "../../../../src/backend/upstreams/upstreams.ts";
 import { loadConfig } from "../../../../src/config/load.ts";
 import type { Config } from "../../../../src/config/schema.ts";
-import { answers, answersRubbish, type Behaviour, HttpServer, hangs, isUnavailable } from "../../../support/http-servers.ts";
-import { ManualClock } from "../../../support/manual-clock.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { answers, answersRubbish, HttpServer, hangs, isUnavailable } from "../../../support/http-servers.ts";
 import { until } from "../../../support/until.ts";
-import { openUpstreams } from "../../../support/upstreams.ts";
-import { RecordingLog, RecordingMetrics } from "../support/recorders.ts";
+import { callsOf, closeAll, closing, GET, OK, open, outcome, outcomes, POST, rowsOf } from "../support/pool.ts";
 
-/** Calls over real connections to several real servers. */
+/** Calls over real connections to several real servers, of which one fails. */
 
-const OK = '{"ok":true}';
-const GET: HttpCall = { method: "GET", target: "/x", headers: {}, timeoutMs: 2000 };
-const POST: HttpCall = { ...GET, method: "POST", body: "{}" };
-
-let opened: { servers: HttpServer[]; upstreams: Upstreams[] } = { servers: [], upstreams: [] };
-afterEach(async () => {
-  for (const upstreams of opened.upstreams) upstreams.close();
-  await Promise.all(opened.servers.map((server) => server.kill()));
-  opened = { servers: [], upstreams: [] };
-});
-
-interface Opened {
-  readonly servers: readonly HttpServer[];
-  readonly upstreams: Upstreams;
-  readonly pool: UpstreamPool;
-  readonly clock: ManualClock;
-  readonly log: RecordingLog;
-  readonly metrics: RecordingMetrics;
-}
-
-function rowsOf(servers: readonly HttpServer[], weights: readonly number[] = []) {
-  return servers.map(({ url }, at) => ({ name: `s${at}`, url, weight: weights[at] ?? 1 }));
-}
-
-function open(behaviours: readonly Behaviour[], settings: Partial<Config> = {}): Opened {
-  const servers = behaviours.map((behaviour) => new HttpServer(behaviour));
-  opened.servers.push(...servers);
-  const [clock, log, metrics] = [new ManualClock(), new RecordingLog(), new RecordingMetrics()];
-  const upstreams = openUpstreams({ upstreams: rowsOf(servers), ...settings }, { clock, log, metrics, random: seeded(3) });
-  opened.upstreams.push(upstreams);
-  return { servers, upstreams, pool: upstreams.pool("commands", 64, 4096), clock, log, metrics };
-}
-
-function read(answer: HttpAnswer): string {
-  if (answer.status >= 500) throw failureOfStatus(answer.status);
-  requireJson(answer);
-  return Buffer.from(answer.body).toString();
-}
-
-/** The body of the answer, or the kind of failure. */
-function outcome(pool: UpstreamPool, call: HttpCall): Promise<string> {
-  return pool
-    .call({ ...call, headers: {} }, read)
-    .catch((thrown) => (thrown instanceof HttpFailure ? thrown.kind : String(thrown)));
-}
-
-/** The outcomes of calls that follow each other, each with its number. */
-async function outcomes(pool: UpstreamPool, call: HttpCall, calls: number): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {};
-  for (let at = 0; at < calls; at++) {
-    const each = await outcome(pool, call);
-    counts[each] = (counts[each] ?? 0) + 1;
-  }
-  return counts;
-}
-
-function callsOf(servers: readonly HttpServer[]): number {
-  return servers.reduce((sum, { calls }) => sum + calls, 0);
-}
+afterEach(closeAll);
 
 describe("a killed server", () => {
   test.each([
@@ -194,76 +128,6 @@ describe("a server that hangs", () => {
   });
 });
 
-describe("the breaker", () => {
-  test("runs no more than backend.requests_max calls at an address, and refuses calls beyond backend.pending_max", async () => {
-    const settings = { "backend.requests_max": 3, "backend.pending_max": 4 };
-    const { servers, pool, upstreams, metrics } = open([hangs, hangs], settings);
-    const calls = Array.from({ length: 12 }, () => outcome(pool, { ...GET, timeoutMs: 300 }));
-    const first = await Promise.race(calls.slice(10));
-    expect(first).toBe("unavailable");
-    await until(() => callsOf(servers) === 6, "the running calls to arrive");
-    upstreams.sample();
-    expect(metrics.values.get('sallyport_upstream_pending{calls="commands"}')).toBe(4);
-    expect(metrics.values.get('sallyport_upstream_active{upstream="s0",calls="commands"}')).toBe(3);
-    expect(servers.map(({ calls: count }) => count)).toEqual([3, 3]);
-    const all = await Promise.all(calls);
-    expect(all.filter((each) => each === "unavailable")).toHaveLength(2);
-  });
-
-  test("of commands does not hold session look-ups and logins up", async () => {
-    const { servers, pool, upstreams } = open([hangs, hangs], { "backend.requests_max": 1, "backend.pending_max": 0 });
-    const sessions = upstreams.pool("sessions", 8, 4096);
-    const hanging = [outcome(pool, { ...GET, timeoutMs: 500 }), outcome(pool, { ...GET, timeoutMs: 500 })];
-    await until(() => callsOf(servers) === 2, "the calls to hang");
-    for (const server of servers) server.behaviour = answers;
-    expect(await outcome(pool, GET)).toBe("unavailable");
-    expect(await outcome(sessions, GET)).toBe(OK);
-    await Promise.all(hanging);
-  });
-});
-
-describe("when most addresses fail", () => {
-  test("one of three is ejected by default, and the others keep their calls", async () => {
-    const { pool, metrics } = open([isUnavailable, isUnavailable, answers]);
-    await outcomes(pool, POST, 100);
-    const ejections = [...metrics.values].filter(([key]) => key.includes("ejections"));
-    expect(ejections.reduce((sum, [, count]) => sum + count, 0)).toBe(1);
-  });
-
-  test("a panic uses every address, and without it only the usable one", async () => {
-    const settings = { "backend.outlier.max_ejection_percent": 100 };
-    const panicking = open([isUnavailable, isUnavailable, answers], settings);
-    await outcomes(panicking.pool, POST, 100);
-    expect(panicking.log.lines.some((line) => line.startsWith("upstream panic"))).toBe(true);
-    const before = panicking.servers[0]?.calls ?? 0;
-    await outcomes(panicking.pool, POST, 60);
-    expect(panicking.servers[0]?.calls).toBeGreaterThan(before);
-
-    const strict = open([isUnavailable, isUnavailable, answers], { ...settings, "backend.panic_percent": 0 });
-    await outcomes(strict.pool, POST, 100);
-    expect(await outcomes(strict.pool, POST, 60)).toEqual({ [OK]: 60 });
-  });
-
-  test("all ejected without a panic: refused at once, without a call", async () => {
-    const settings = { "backend.outlier.max_ejection_percent": 100, "backend.panic_percent": 0 };
-    const { servers, pool } = open([isUnavailable, isUnavailable], settings);
-    await outcomes(pool, POST, 40);
-    const before = callsOf(servers);
-    expect(await outcomes(pool, GET, 5)).toEqual({ unavailable: 5 });
-    expect(callsOf(servers)).toBe(before);
-  });
-
-  test("the only address is never ejected", async () => {
-    const { servers, pool } = open([isUnavailable], {
-      "backend.outlier.max_ejection_percent": 100,
-      "backend.panic_percent": 0,
-    });
-    await outcomes(pool, GET, 20);
-    for (const server of servers) server.behaviour = answers;
-    expect(await outcome(pool, GET)).toBe(OK);
-  });
-});
-
 test("other settings apply to the next call: addresses, weights, budgets and timeouts", async () => {
   const { servers, pool, upstreams } = open([answers, answers, answers]);
   const adopt = (settings: Partial<Config>) => upstreams.adopt(upstreamSettings(loadConfig({ env: {}, overrides: settings })));
@@ -286,8 +150,7 @@ test("a call to an upstream that is removed still gets its answer", async () => 
     release = resolve;
   });
   const { servers, pool, upstreams } = open([(request) => gate.then(() => answers(request))]);
-  const other = new HttpServer();
-  opened.servers.push(other);
+  const other = closing(new HttpServer());
   const call = outcome(pool, GET);
   await until(() => servers[0]?.calls === 1, "the call to arrive");
   upstreams.adopt(upstreamSettings(loadConfig({ env: {}, overrides: { upstreams: rowsOf([other]) } })));

@@ -11,7 +11,7 @@ import { PathPattern } from "../core/path-pattern.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { continueTraces } from "../observe/trace.ts";
-import { deviceKeys } from "./options.ts";
+import { deviceKeys, identityHeaderNames } from "./options.ts";
 import { upstreamSettings } from "./upstream-settings.ts";
 
 interface BackendParts {
@@ -32,14 +32,13 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];
   const trace = continueTraces();
-  const routes = new RouteTable(config.routes);
+  const identityHeaders = identityHeaderNames(config);
   const commands = new RestBackend({
     ...common,
-    routes,
+    routes: new RouteTable(config.routes),
     timeoutMs,
     responseBytesMax,
-    trace,
-    clock,
+    ...{ trace, identityHeaders, clock },
     outageLog: outageLog("commands"),
   });
   const sessions = new BackendSessionSource({
@@ -49,13 +48,22 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
     toKey: deviceKeys(config),
     outageLog: outageLog("session look-ups"),
   });
-  const publicAuth = new PublicAuth({ ...common, timeoutMs, responseBytesMax, trace, outageLog: outageLog("logins") });
+  const publicAuth = new PublicAuth({
+    ...{ ...common, timeoutMs, responseBytesMax, trace, identityHeaders },
+    outageLog: outageLog("logins"),
+  });
   const close = () => {
     endSampling();
     upstreams.close();
   };
-  const adoptBudgets = (next: Config) => routes.adoptBudgets(next.routes);
-  /** Uses the upstreams of a new configuration. Throws `TlsFilesError`, and changes nothing, if a file cannot be used. */
-  const adopt = (next: Config) => upstreams.adopt(upstreamSettings(next));
+  const adoptBudgets = (next: Config) => commands.adopt(new RouteTable(next.routes));
+  /**
+   * Uses the routes and upstreams of a new configuration. Throws `TlsFilesError`, and changes nothing, if a file cannot be used.
+   */
+  const adopt = (next: Config) => {
+    const routes = new RouteTable(next.routes);
+    upstreams.adopt(upstreamSettings(next));
+    commands.adopt(routes);
+  };
   return { commands, sessions, publicAuth, adoptBudgets, adopt, close };
 }

@@ -1,3 +1,4 @@
+import type { IdentityHeaders } from "../backend/rest/command-headers.ts";
 import type { Config } from "../config/schema.ts";
 import type { AnswerBounds } from "../core/answers.ts";
 import type { DeviceKeyAlgorithm, VerifyingKey } from "../core/keys.ts";
@@ -117,6 +118,16 @@ export function pipelineOptions(config: Config) {
   return {
     payloadBytesMax: config["limits.payload_bytes_max"],
     freshness: { windowMs: config["freshness.window_ms"], marginMs: config["freshness.margin_ms"] },
+  };
+}
+
+export function identityHeaderNames(config: Config): IdentityHeaders {
+  return {
+    userId: config["backend.identity_headers.user_id"],
+    deviceSessionId: config["backend.identity_headers.device_session_id"],
+    requestId: config["backend.identity_headers.request_id"],
+    idempotencyKey: config["backend.identity_headers.idempotency_key"],
+    peerAddress: config["backend.identity_headers.peer_address"],
   };
 }
 

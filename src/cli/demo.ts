@@ -1,5 +1,6 @@
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { startGateway } from "../app/gateway.ts";
+import { DEFAULT_IDENTITY_HEADERS } from "../config/identity-headers.ts";
 import { loadConfig } from "../config/load.ts";
 import { startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
@@ -46,7 +47,7 @@ export async function run(args: readonly string[]): Promise<number> {
     undo.defer(() => backend.stop());
     const urls = { "backend.url": backend.restUrl, upstreams: [], "push.url": backend.pushUrl };
     const wiring = { ...urls, "push.source": "feed" } as const;
-    const wired = { ...config, ...wiring };
+    const wired = { ...config, ...DEFAULT_IDENTITY_HEADERS, ...wiring };
     const gateway = await startGateway({ config: wired, log });
     undo.defer(async () => void (await gateway.stop()));
     const passed = await runScenario({

@@ -1,4 +1,5 @@
 import { type Gateway, startGateway } from "../app/gateway.ts";
+import { DEFAULT_IDENTITY_HEADERS } from "../config/identity-headers.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../core/telemetry.ts";
@@ -51,7 +52,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     undo.defer(() => backend.stop());
     const urls = { "backend.url": backend.restUrl, upstreams: [], "push.url": backend.pushUrl };
     const wiring = { ...urls, "push.source": "feed" } as const;
-    const wired = (each: Config) => ({ ...each, ...wiring });
+    const wired = (each: Config) => ({ ...each, ...DEFAULT_IDENTITY_HEADERS, ...wiring });
     const start = starter({ backend, log, metrics, page: config["playground.enabled"] ? await pageFiles() : undefined });
     const gateway = await Promise.race([RestartableGateway.start(wired(config), start, log), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);

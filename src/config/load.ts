@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { ConfigError } from "./problem.ts";
+import { prefixProblems } from "./route-prefixes.ts";
 import type { Rule } from "./rule.ts";
 import { ruleViolations } from "./rules.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
@@ -60,13 +61,18 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
   if (path && file.settings.some(({ key }) => SCHEMA[key].secret)) onSecretFile?.(path);
   const environment = fromEnvironment(env);
 
-  const decoded = decode([...file.settings, ...environment.settings, ...flags.settings]);
+  const all = [...file.settings, ...environment.settings, ...flags.settings];
+  const decoded = decode(all);
   const config = resolve(overrides, decoded.values);
   const problems = [
     ...file.problems,
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
+    ...prefixProblems(
+      all.findLast(({ key }) => key === "routes"),
+      config["backend.route_prefixes"],
+    ),
     // A source that could not be read may contain the settings that a rule would report as missing.
     ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, decoded, rules)),
   ];

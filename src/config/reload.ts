@@ -1,4 +1,4 @@
-import type { RouteConfig } from "./routes.ts";
+import type { RouteConfig } from "./route-config.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey } from "./schema.ts";
 
 /** The result of a configuration reload. */

@@ -1,42 +1,67 @@
-import { isMessageType, isReservedType } from "../core/grammar.ts";
+import { messageOf } from "../core/cause.ts";
+import { isMessageType, isReservedType, MESSAGE_TYPE_MAX } from "../core/grammar.ts";
 import { KEEP_ANSWER_MS_MAX } from "../core/limits.ts";
-import { parseRoutePath } from "../core/route-path.ts";
-import { type Decoder, decoder, list, optional, record } from "./decoder.ts";
-import { boolean, choice, int, positive } from "./values.ts";
-
-/** One message type and the backend call that serves it. The fields have the same names as in the configuration file. */
-export type RouteConfig = {
-  readonly message_type: string;
-  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** A path under /api/v1/user/. A `{placeholder}` segment takes its value from the payload. */
-  readonly path: string;
-  /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
-  readonly timeout_ms?: number | undefined;
-  /** How long the answer to a request with an idempotency key is kept, in ms. Default: answers are not kept. */
-  readonly keep_answer_ms?: number | undefined;
-  /** The budget of each user for this message type. Default: no such budget. */
-  readonly budget?: RouteBudget | undefined;
-};
-
-/**
- * A token bucket: `rate` tokens a second, at most `burst` tokens. `shadow`: requests over the budget are counted, not refused.
- */
-export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
+import { PATH_CHARS_MAX, parseTemplate } from "../core/route-template.ts";
+import { type Decoder, decoder, isObject, list, optional, record, rejected } from "./decoder.ts";
+import type { JsonSchema } from "./json-schema.ts";
+import { redactedValue } from "./problem.ts";
+import { problemOfCall, routeOf, VERB_NAMES } from "./route-call.ts";
+import { METHODS, type RouteBudget, type RouteConfig, type WrittenRoute } from "./route-config.ts";
+import { tableProblems } from "./route-conflicts.ts";
+import { boolean, choice, int, positive, text } from "./values.ts";
 
 const ROUTES_MAX = 1000;
 export const TIMEOUT_MS_MAX = 120_000;
 export const RATE_MAX = 1_000_000;
 export const BURST_MAX = 1_000_000;
 
-const route = record<RouteConfig>(
+const messageType = decoder(
+  'a message type such as "chat.message.send", that does not start with "gateway."',
+  (raw) => (typeof raw === "string" && isMessageType(raw) && !isReservedType(raw) ? raw : undefined),
+  { schema: { type: "string", maxLength: MESSAGE_TYPE_MAX } },
+);
+const path: Decoder<string> = {
+  expected: "a path such as /api/v1/user/rooms/{room_id}",
+  schema: { type: "string", maxLength: PATH_CHARS_MAX },
+  fromText: (text) => text,
+  decode(raw) {
+    if (typeof raw !== "string") return rejected(`got ${redactedValue(raw)}, expected ${path.expected}`);
+    try {
+      parseTemplate(raw);
+      return { ok: true, value: raw };
+    } catch (cause) {
+      return rejected(messageOf(cause));
+    }
+  },
+};
+const bodyField = text('"*" or the name of a field of the payload', /^(\*|[A-Za-z_][A-Za-z0-9_-]{0,63})?$/);
+const fieldName = text("the name of a field", /^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
+
+/** google.api.http has this field. A command has one call, so the problem says what to write instead. */
+const noBindings: Decoder<undefined> = {
+  expected: "nothing",
+  schema: { type: "null" },
+  isOptional: true,
+  fromText: (text) => text,
+  decode: (raw) =>
+    raw === undefined
+      ? { ok: true, value: undefined }
+      : rejected("a message type has one call, expected another route with a message_type of its own"),
+};
+
+const written = record<WrittenRoute>(
   {
-    message_type: decoder('a message type such as "chat.message.send", that does not start with "gateway."', (raw) =>
-      typeof raw === "string" && isMessageType(raw) && !isReservedType(raw) ? raw : undefined,
-    ),
-    method: choice("GET", "POST", "PUT", "PATCH", "DELETE"),
-    path: decoder("a path under /api/v1/user/, each segment plain or a {placeholder} with a unique name", (raw) =>
-      isRoutePath(raw) ? raw : undefined,
-    ),
+    message_type: messageType,
+    method: optional(choice(...METHODS)),
+    path: optional(path),
+    get: optional(path),
+    put: optional(path),
+    post: optional(path),
+    patch: optional(path),
+    delete: optional(path),
+    body: optional(bodyField),
+    response_body: optional(fieldName),
+    additional_bindings: noBindings,
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
     keep_answer_ms: optional(int("ms", 1, KEEP_ANSWER_MS_MAX)),
     budget: optional(
@@ -49,32 +74,43 @@ const route = record<RouteConfig>(
   "an object with message_type, method and path",
 );
 
+/** Decodes one route. Each problem starts with the message type of the route. */
+const route: Decoder<RouteConfig> = {
+  ...written,
+  schema: { ...written.schema, anyOf: [["method", "path"], ...VERB_NAMES.map((verb) => [verb])].map(requiring) },
+  decode(raw) {
+    const decoded = written.decode(raw);
+    const problems = decoded.ok ? [] : [...decoded.problems];
+    const ofCall = isObject(raw) ? problemOfCall(raw, problems.length > 0) : undefined;
+    if (ofCall !== undefined) problems.push(ofCall);
+    const result = decoded.ok && problems.length === 0 ? routeOf(decoded.value) : { ok: false as const, problems };
+    const type = messageTypeOf(raw);
+    if (result.ok || type === undefined) return result;
+    return { ok: false, problems: result.problems.map(({ at, text }) => ({ at, text: `${type}: ${text}` })) };
+  },
+};
+
 const routeList = list(route, { plural: "routes", itemsMax: ROUTES_MAX });
 
-/** Decodes the route table. A message type that occurs twice is rejected. */
+/** Decodes the route table. Rejects routes that contradict each other. */
 export const routes: Decoder<readonly RouteConfig[]> = {
   ...routeList,
   decode(raw) {
     const decoded = routeList.decode(raw);
     if (!decoded.ok) return decoded;
-    const types = decoded.value.map((each) => each.message_type);
-    const problems = types.flatMap((type, index) =>
-      types.indexOf(type) < index
-        ? [{ at: [index, "message_type"], text: `got "${type}" a second time, expected each once` }]
-        : [],
-    );
+    const problems = tableProblems(decoded.value);
     return problems.length > 0 ? { ok: false, problems } : decoded;
   },
 };
 
-const PATH_PREFIX = "/api/v1/user/";
+/** A schema that requires fields of a route. Strict validators want the fields in the same schema. */
+function requiring(names: readonly string[]): JsonSchema {
+  const properties = Object.fromEntries(names.map((name) => [name, written.schema.properties?.[name] ?? {}]));
+  return { type: "object", properties, required: names };
+}
 
-function isRoutePath(raw: unknown): raw is string {
-  if (typeof raw !== "string" || !raw.startsWith(PATH_PREFIX)) return false;
-  try {
-    parseRoutePath(raw);
-    return true;
-  } catch {
-    return false;
-  }
+/** The message type of a route that may be invalid otherwise. */
+function messageTypeOf(raw: unknown): string | undefined {
+  const type = isObject(raw) ? raw["message_type"] : undefined;
+  return typeof type === "string" && isMessageType(type) ? type : undefined;
 }

@@ -1,9 +1,20 @@
 import type { Config, ConfigKey } from "./schema.ts";
+import type { ValuePath } from "./value-path.ts";
 
 /** A constraint between settings, or a setting that a command requires. */
 export interface Rule {
   /** The settings that the rule depends on. */
   readonly keys: readonly ConfigKey[];
-  /** Returns a description of the problem, or `undefined` if the configuration obeys the rule. */
-  violation(config: Config): string | undefined;
+  /**
+   * Returns a description of the problem, or the problems of single values. Returns `undefined` or no problems if the
+   * configuration obeys the rule.
+   */
+  violation(config: Config): string | readonly PlacedProblem[] | undefined;
+}
+
+/** A problem of one value inside a setting. */
+export interface PlacedProblem {
+  readonly key: ConfigKey;
+  readonly at: ValuePath;
+  readonly text: string;
 }

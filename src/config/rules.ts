@@ -7,11 +7,13 @@ import {
 } from "../core/limits.ts";
 import { ConfigError } from "./problem.ts";
 import { answerSizeProblem, sessionPathProblem } from "./public-route-checks.ts";
+import { ROUTE_RULES } from "./route-rules.ts";
 import type { Rule } from "./rule.ts";
 import { hasPrivateListener, PUSH_RULES } from "./rules-push.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
 import { originOf, type RawSetting } from "./source.ts";
+import { keyShown, type ValuePath } from "./value-path.ts";
 
 /** Number of replay buffers that a resumed stream reads: one of its user, and one of its session. */
 const REPLAY_BUFFERS = 2;
@@ -118,6 +120,7 @@ const RULES: readonly Rule[] = [
     },
   },
   ...PUSH_RULES,
+  ...ROUTE_RULES,
   requiresRedisTls("stores.redis.ca_file"),
   requiresRedisTls("stores.redis.certificate_file"),
   bothOrNeither("stores.redis.certificate_file", "stores.redis.key_file"),
@@ -170,10 +173,17 @@ export function ruleViolations(
 ): readonly string[] {
   return [...RULES, ...commandRules]
     .filter((rule) => !rule.keys.some((key) => failed.has(key)))
-    .flatMap((rule) => {
-      const violation = rule.violation(config);
-      return violation === undefined ? [] : [violation + placesOf(rule.keys, config, settings)];
-    });
+    .flatMap((rule) => violationsOf(rule, config, settings));
+}
+
+function violationsOf(rule: Rule, config: Config, settings: RuleInput["settings"]): readonly string[] {
+  const violation = rule.violation(config) ?? [];
+  if (typeof violation === "string") return [violation + placesOf(rule.keys, config, settings)];
+  return violation.map(({ key, at, text }) => `${keyShown(key, at)}${placeOf(settings.get(key), at)}: ${text}`);
+}
+
+function placeOf(setting: RawSetting | undefined, at: ValuePath): string {
+  return setting === undefined ? "" : ` (${originOf(setting, at)})`;
 }
 
 /** Returns, for example, ` (edge.listen: gateway.toml:3; admin.listen: default)`. */
@@ -192,7 +202,7 @@ export type GatewayConfig = Config;
 
 /** Throws a `ConfigError` if a URL of the backend is missing. */
 export function requireBackend(config: Config): GatewayConfig {
-  const violations = BACKEND_RULES.flatMap((rule) => rule.violation(config) ?? []);
+  const violations = BACKEND_RULES.flatMap((rule) => violationsOf(rule, config, NO_INPUT.settings));
   if (violations.length > 0) throw new ConfigError(violations);
   return config;
 }

@@ -1,12 +1,12 @@
 import { FRESHNESS_MARGIN_MS_MIN } from "../core/limits.ts";
 import { list } from "./decoder.ts";
 import { origin } from "./origin.ts";
-import { routes } from "./routes.ts";
 import { BUDGET_SETTINGS } from "./schema-budgets.ts";
 import { CONNECTION_SETTINGS } from "./schema-connections.ts";
 import { KEY_SETTINGS } from "./schema-keys.ts";
 import { PUBLIC_SETTINGS } from "./schema-public.ts";
 import { PUSH_SETTINGS } from "./schema-push.ts";
+import { ROUTE_SETTINGS } from "./schema-routes.ts";
 import { STORE_SETTINGS } from "./schema-stores.ts";
 import { STREAM_SETTINGS } from "./schema-streams.ts";
 import { UPSTREAM_SETTINGS } from "./schema-upstreams.ts";
@@ -143,11 +143,7 @@ export const SCHEMA = {
   ...PUSH_SETTINGS,
   ...STREAM_SETTINGS,
 
-  routes: setting(
-    routes,
-    [],
-    "Route table: the message types of commands, and one backend call for each message type. A route has `message_type`, `method` and `path`. The `path` starts with `/api/v1/user/`. A `{placeholder}` in the `path` is replaced by a value from the payload. A route can also have `timeout_ms`, `keep_answer_ms` and `budget = { rate, burst, shadow }`. `keep_answer_ms` (1 to 86400000) is the time for which the gateway keeps the answer to a request with an `idempotency_key`, in ms. A client that lost the answer can then repeat the request. The `budget` limits each user separately. In TOML, write `[[routes]]`. In an environment variable, write JSON.",
-  ),
+  ...ROUTE_SETTINGS,
 
   ...PUBLIC_SETTINGS,
 

@@ -12,17 +12,38 @@ const FORWARDED_CHARS_MAX = 512;
 /** The User-Agent of a backend call if the client sent no valid User-Agent. */
 export const OWN_USER_AGENT = "sallyport";
 
+/** The names of the headers with the identity of a command (settings `backend.identity_headers`). */
+export interface IdentityHeaders {
+  readonly userId: string;
+  readonly deviceSessionId: string;
+  readonly requestId: string;
+  readonly idempotencyKey: string;
+  readonly peerAddress: string;
+}
+
+export const DEFAULT_IDENTITY_HEADERS: IdentityHeaders = {
+  userId: "X-User-Id",
+  deviceSessionId: "X-Device-Session-Id",
+  requestId: "X-Request-Id",
+  idempotencyKey: "Idempotency-Key",
+  peerAddress: "X-Forwarded-For",
+};
+
 /**
  * Returns the headers of the backend call for a command (proto/backend.md, "Backend REST"). Throws INTERNAL if an id is not a
  * valid header value.
  */
-export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): Record<string, string> {
+export function commandHeaders(
+  command: BackendCommand,
+  trace: OutgoingTrace,
+  names: IdentityHeaders = DEFAULT_IDENTITY_HEADERS,
+): Record<string, string> {
   const headers: Record<string, string> = {
-    "X-User-Id": id(command.userId),
-    "X-Device-Session-Id": id(command.deviceSessionId),
-    "X-Request-Id": id(command.requestId),
-    "Idempotency-Key": id(command.idempotencyKey || command.requestId),
-    "X-Forwarded-For": id(command.peerAddress),
+    [names.userId]: id(command.userId),
+    [names.deviceSessionId]: id(command.deviceSessionId),
+    [names.requestId]: id(command.requestId),
+    [names.idempotencyKey]: id(command.idempotencyKey || command.requestId),
+    [names.peerAddress]: id(command.peerAddress),
   };
   addTrace(headers, trace);
   addForwarded(headers, command);
@@ -30,8 +51,12 @@ export function commandHeaders(command: BackendCommand, trace: OutgoingTrace): R
 }
 
 /** Returns the headers of the backend call for a login, which has no session. */
-export function publicHeaders(context: PublicCallContext, trace: OutgoingTrace): Record<string, string> {
-  const headers: Record<string, string> = { "X-Forwarded-For": id(context.peerAddress) };
+export function publicHeaders(
+  context: PublicCallContext,
+  trace: OutgoingTrace,
+  names: Pick<IdentityHeaders, "peerAddress"> = DEFAULT_IDENTITY_HEADERS,
+): Record<string, string> {
+  const headers: Record<string, string> = { [names.peerAddress]: id(context.peerAddress) };
   addTrace(headers, trace);
   addForwarded(headers, context);
   return headers;

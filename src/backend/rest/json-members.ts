@@ -1,6 +1,7 @@
 import { utf8Text } from "../../core/json-body.ts";
 import { JsonTextError, scanJson } from "../../core/json-text.ts";
 import { payloadInvalid } from "../../core/refusal.ts";
+import type { FieldPath } from "../../core/route-template.ts";
 
 /**
  * One field of a payload. Its name and value are JSON text, exactly as the client signed them, so a number keeps all of its
@@ -47,6 +48,42 @@ export function elementsOf(source: string): string[] {
   const elements: string[] = [];
   scanJson(source, (child) => elements.push(child.source));
   return elements;
+}
+
+/** Returns the fields of an object from its JSON text, or `undefined` if the text is not an object. */
+export function membersOf(source: string): JsonMembers | undefined {
+  if (!source.startsWith("{")) return undefined;
+  const members = new Map<string, JsonMember>();
+  scanJson(source, ({ nameSource, name, source }) => {
+    if (name !== undefined && nameSource !== undefined) members.set(name, { nameSource, source });
+  });
+  return members;
+}
+
+/** Returns the field at a path of names. Returns `undefined` if a name is missing, or if a value on the way is not an object. */
+export function memberAt(members: JsonMembers, [name = "", ...rest]: FieldPath): JsonMember | undefined {
+  const member = members.get(name);
+  if (member === undefined || rest.length === 0) return member;
+  const inner = membersOf(member.source);
+  return inner && memberAt(inner, rest);
+}
+
+/** Returns the fields without those at the given paths. Every other field keeps its JSON text. */
+export function without(members: JsonMembers, paths: readonly FieldPath[]): JsonMembers {
+  if (paths.length === 0) return members;
+  const kept = new Map<string, JsonMember>();
+  for (const [name, member] of members) {
+    const below = paths.filter(([first]) => first === name).map(([, ...rest]) => rest);
+    if (below.some((rest) => rest.length === 0)) continue;
+    const inner = below.length > 0 ? membersOf(member.source) : undefined;
+    kept.set(name, inner === undefined ? member : { ...member, source: objectText(without(inner, below)) });
+  }
+  return kept;
+}
+
+/** Returns the JSON text of an object with these fields. */
+export function objectText(members: JsonMembers): string {
+  return `{${[...members.values()].map(({ nameSource, source }) => `${nameSource}:${source}`).join(",")}}`;
 }
 
 function scanPayload(payloadBytes: Uint8Array, onChild?: Parameters<typeof scanJson>[1]): string {

@@ -1,45 +1,61 @@
 import { stringValue } from "../../core/json-text.ts";
 import { payloadInvalid } from "../../core/refusal.ts";
-import { type PathSegment, parseRoutePath } from "../../core/route-path.ts";
-import type { JsonMembers } from "./json-members.ts";
+import {
+  type FieldPath,
+  type PathVariable,
+  type PatternSegment,
+  parseTemplate,
+  type TemplatePart,
+  variablesOf,
+} from "../../core/route-template.ts";
+import { type JsonMembers, memberAt } from "./json-members.ts";
 
-/** Maximum length of a payload value that replaces a placeholder. Such values are ids, which are short. */
+/** Maximum length of a payload value that replaces a variable. Such values are ids and file paths, which are short. */
 const VALUE_CHARS_MAX = 512;
 /**
  * Matches text that may end a path segment. A server behind the gateway may decode the path a second time, so percent-encoded
- * characters match too.
+ * characters match too, also in the form `%u002f` of IIS.
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern looks for control characters
-const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}/i;
+const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}|%u[0-9a-f]{4}/i;
+/**
+ * Matches a segment that some servers read as `.` or `..`: they trim spaces, or cut the segment at its semicolon (path
+ * parameters).
+ */
+const DOTS = /^\s*\.{1,2}\s*(?:;|$)/;
+/** Characters that `encodeURIComponent` leaves unchanged, but google.api.http requires to be percent-encoded. */
+const FURTHER_RESERVED = /[!'()*]/g;
 
 /**
- * The path of a route, such as `/api/v1/user/rooms/{room_id}/messages`. A placeholder is always a whole segment. Each call
- * replaces the placeholders by values of its payload.
+ * The path of a route, such as `/api/v1/user/rooms/{room_id}/messages`. Each call replaces the variables by values of its
+ * payload.
  */
 export class PathTemplate {
-  /** Names of the payload fields that replace the placeholders of the path. */
+  /** The payload fields that replace the variables of the path. A nested field has dots between its names. */
   readonly fields: ReadonlySet<string>;
-  readonly #segments: readonly PathSegment[];
-  /** The whole path if it has no placeholders. `undefined` if it has placeholders. */
+  readonly fieldPaths: readonly FieldPath[];
+  readonly #parts: readonly TemplatePart[];
+  readonly #ending: string;
+  /** The whole path if it has no variables. `undefined` if it has variables. */
   readonly #plain: string | undefined;
 
   /** Throws a TypeError with the reason if the path is invalid. */
   constructor(path: string) {
-    this.#segments = parseRoutePath(path);
-    this.fields = new Set(this.#segments.flatMap((segment) => ("field" in segment ? [segment.field] : [])));
+    const template = parseTemplate(path);
+    this.fieldPaths = variablesOf(template).map(({ field }) => field);
+    this.fields = new Set(this.fieldPaths.map((field) => field.join(".")));
+    this.#parts = template.parts;
+    this.#ending = template.verb === undefined ? "" : `:${template.verb}`;
     this.#plain = this.fields.size === 0 ? path : undefined;
   }
 
   /**
-   * Returns the path with the values of the payload in place of its placeholders. Throws PAYLOAD_INVALID with the name of the
-   * field if a value is missing, too long, or not safe as a single path segment.
+   * Returns the path with the values of the payload in place of its variables. Throws PAYLOAD_INVALID with the name of the
+   * field if a value is missing, too long, does not match the pattern of its variable, or is not safe in a path.
    */
   expand(members: JsonMembers): string {
     if (this.#plain !== undefined) return this.#plain;
-    return this.#segments.reduce(
-      (path, segment) => `${path}/${"text" in segment ? segment.text : fill(segment.field, members)}`,
-      "",
-    );
+    return this.#parts.reduce((path, part) => `${path}/${"text" in part ? part.text : fill(part, members)}`, "") + this.#ending;
   }
 }
 
@@ -52,14 +68,33 @@ export function scalarText(source: string): string | undefined {
   return /^[-0-9tf]/.test(source) ? source : undefined;
 }
 
-function fill(field: string, members: JsonMembers): string {
-  const member = members.get(field);
+function fill({ field, pattern }: PathVariable, members: JsonMembers): string {
+  const member = memberAt(members, field);
   const value = member && scalarText(member.source);
-  if (value === undefined || !staysInSegment(value)) throw payloadInvalid(field);
-  return encodeURIComponent(value);
+  if (value === undefined || value.length > VALUE_CHARS_MAX) throw payloadInvalid(field.join("."));
+  const segments = pattern.length === 1 && pattern[0] === "*" ? [value] : value.split("/");
+  if (!matches(segments, pattern) || !segments.every(staysInSegment)) throw payloadInvalid(field.join("."));
+  return segments.map(encodeSegment).join("/");
 }
 
+/** Whether the segments of a value match the pattern of a variable. Only the last segment of a pattern can be `**`. */
+function matches(segments: readonly string[], pattern: readonly PatternSegment[]): boolean {
+  const isDeep = pattern.at(-1) === "**";
+  const fixed = isDeep ? pattern.slice(0, -1) : pattern;
+  if (isDeep ? segments.length < fixed.length : segments.length !== fixed.length) return false;
+  return fixed.every((each, at) => typeof each === "string" || each.text === segments[at]);
+}
+
+/**
+ * Whether a value stays one path segment at every server behind the gateway. A server may convert look-alikes to ASCII, such as
+ * the two-dot leader U+2025 (Unicode NFKC), so the converted value must be safe too.
+ */
 function staysInSegment(value: string): boolean {
-  if (value === "" || value === "." || value === "..") return false;
-  return value.length <= VALUE_CHARS_MAX && !UNSAFE_VALUE.test(value);
+  if (value === "" || DOTS.test(value) || UNSAFE_VALUE.test(value)) return false;
+  const converted = value.normalize("NFKC");
+  return converted === value || !(DOTS.test(converted) || UNSAFE_VALUE.test(converted));
+}
+
+function encodeSegment(value: string): string {
+  return encodeURIComponent(value).replace(FURTHER_RESERVED, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -4,7 +4,7 @@ import { parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
 import type { Upstreams } from "../upstreams/upstreams.ts";
 import { requireGatewayAccepted, requireJson, requireNoChallenge } from "./answer-checks.ts";
-import { publicHeaders } from "./command-headers.ts";
+import { type IdentityHeaders, publicHeaders } from "./command-headers.ts";
 import { type HttpAnswer, isUsed } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
@@ -18,6 +18,7 @@ export interface PublicAuthOptions {
    * sent none.
    */
   readonly trace: ContinueTrace;
+  readonly identityHeaders?: IdentityHeaders | undefined;
   readonly outageLog?: OutageLog | undefined;
 }
 
@@ -48,7 +49,7 @@ export class PublicAuth implements PublicBackend {
     const { method, target, body, isLogin, timeoutMs = this.#options.timeoutMs } = forwarded;
     const call = {
       ...{ method, target, timeoutMs, signal },
-      headers: publicHeaders(context, this.#options.trace(context)),
+      headers: publicHeaders(context, this.#options.trace(context), this.#options.identityHeaders),
       body: body && JSON.stringify(body),
     };
     const pool = isLogin ? this.#logins : this.#others;

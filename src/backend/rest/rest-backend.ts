@@ -5,7 +5,7 @@ import type { Metrics } from "../../core/telemetry.ts";
 import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
 import type { Upstreams } from "../upstreams/upstreams.ts";
 import { requireJson, requireNoChallenge } from "./answer-checks.ts";
-import { commandHeaders } from "./command-headers.ts";
+import { commandHeaders, type IdentityHeaders } from "./command-headers.ts";
 import type { HttpAnswer } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
@@ -23,6 +23,7 @@ export interface RestBackendOptions {
    * sent none.
    */
   readonly trace: ContinueTrace;
+  readonly identityHeaders?: IdentityHeaders | undefined;
   readonly metrics: Metrics;
   readonly clock: Clock;
   /** Maximum number of concurrent commands. Further commands wait in a queue, no longer than their own timeout. */
@@ -42,15 +43,22 @@ const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
 export class RestBackend implements Backend {
   readonly #options: RestBackendOptions;
   readonly #pool: UpstreamPool;
+  #routes: RouteTable;
 
   constructor(options: RestBackendOptions) {
     this.#options = options;
+    this.#routes = options.routes;
     const { upstreams, callsMax = COMMAND_CALLS_MAX, responseBytesMax } = options;
     this.#pool = upstreams.pool("commands", callsMax, responseBytesMax);
   }
 
+  /** Replaces all routes. Commands that have their route already finish with it. */
+  adopt(routes: RouteTable): void {
+    this.#routes = routes;
+  }
+
   route(messageType: string): Route | undefined {
-    const route = this.#options.routes.find(messageType);
+    const route = this.#routes.find(messageType);
     if (route === undefined) return undefined;
     return {
       budget: route.budget,
@@ -75,7 +83,7 @@ export class RestBackend implements Backend {
       method: route.method,
       target,
       body,
-      headers: commandHeaders(command, this.#options.trace(command)),
+      headers: commandHeaders(command, this.#options.trace(command), this.#options.identityHeaders),
       timeoutMs: this.#timeoutMs(route),
       // A route that keeps answers declares that its backend recognises a repeated Idempotency-Key.
       isRepeatable: route.keepAnswerMs !== undefined && command.idempotencyKey !== "" ? true : undefined,
@@ -84,7 +92,7 @@ export class RestBackend implements Backend {
     };
     const startedMs = this.#options.clock.monotonic();
     try {
-      const reply = await this.#pool.call(call, readReply);
+      const reply = await this.#pool.call(call, (answer) => readReply(answer, route));
       this.#observe(route, startedMs, reply.resultCode === "ok" ? "ok" : "business_error");
       this.#options.outageLog?.succeeded();
       return reply;
@@ -106,18 +114,26 @@ export class RestBackend implements Backend {
  * Converts an answer of the backend to the reply that the client gets. Throws an `HttpFailure` if the answer must not be sent
  * to the client.
  */
-function readReply(answer: HttpAnswer): BackendReply {
+function readReply(answer: HttpAnswer, route: CompiledRoute): BackendReply {
   const { status } = answer;
   requireNoChallenge(answer);
-  if (status >= 200 && status < 300) return readOk(answer);
+  if (status >= 200 && status < 300) return readOk(answer, route);
   if (status >= 400 && status < 500) return readBusinessError(answer);
   throw failureOfStatus(status);
 }
 
-/** Converts a 2xx answer to a reply. The body must be JSON or empty. The client gets the same bytes. */
-function readOk(answer: HttpAnswer): BackendReply {
+/**
+ * Converts a 2xx answer to a reply. The body must be JSON or empty. The client gets the same bytes, or with `response_body` an
+ * object with the body as this field.
+ */
+function readOk(answer: HttpAnswer, { responseBody }: CompiledRoute): BackendReply {
   if (answer.body.byteLength > 0) requireJson(answer);
-  return { resultCode: "ok", payloadBytes: answer.body };
+  const payloadBytes = responseBody === undefined ? answer.body : wrapped(answer.body, responseBody);
+  return { resultCode: "ok", payloadBytes };
+}
+
+function wrapped(body: Uint8Array, field: string): Uint8Array {
+  return body.byteLength === 0 ? Buffer.from("{}") : Buffer.concat([Buffer.from(`{"${field}":`), body, Buffer.from("}")]);
 }
 
 /**

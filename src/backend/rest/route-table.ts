@@ -7,6 +7,8 @@ export interface RouteEntry {
   readonly message_type: string;
   readonly method: HttpMethod;
   readonly path: string;
+  readonly body?: string | undefined;
+  readonly response_body?: string | undefined;
   readonly timeout_ms?: number | undefined;
   readonly keep_answer_ms?: number | undefined;
   readonly budget?: RouteBudgetEntry | undefined;
@@ -22,6 +24,12 @@ export interface CompiledRoute {
   readonly messageType: string;
   readonly method: HttpMethod;
   readonly path: PathTemplate;
+  /** What the body carries: `*` for all fields that the path does not use, one field, or nothing if it is empty. */
+  readonly body: string;
+  /** Whether an object in the query gives the parameters of its fields. */
+  readonly isQueryNested: boolean;
+  /** The field of the client's payload that gets the backend's body. `undefined`: the body is the payload. */
+  readonly responseBody: string | undefined;
   /** Timeout of the backend calls of this route, in ms. If it is `undefined`, the setting `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
   /** How long the answers of this route are kept, in ms; `undefined` if they are not kept. */
@@ -29,7 +37,7 @@ export interface CompiledRoute {
   readonly budget: Budget | undefined;
 }
 
-/** The routes of the configuration, one for each message type. */
+/** The routes of one configuration, one for each message type. It never changes. */
 export class RouteTable {
   readonly #routes = new Map<string, CompiledRoute>();
 
@@ -38,17 +46,6 @@ export class RouteTable {
     for (const entry of entries) {
       if (this.#routes.has(entry.message_type)) throw new TypeError(`message type ${entry.message_type}: has two routes`);
       this.#routes.set(entry.message_type, compile(entry));
-    }
-  }
-
-  /**
-   * Gives each route the budget of the new entry with the same message type. Ignores all other fields, and entries without a
-   * route.
-   */
-  adoptBudgets(entries: readonly RouteEntry[]): void {
-    for (const { message_type: messageType, budget } of entries) {
-      const route = this.#routes.get(messageType);
-      if (route !== undefined) this.#routes.set(messageType, { ...route, budget: compileBudget(budget) });
     }
   }
 
@@ -62,6 +59,9 @@ function compile(entry: RouteEntry): CompiledRoute {
     messageType: entry.message_type,
     method: entry.method,
     path: new PathTemplate(entry.path),
+    body: entry.body ?? (entry.method === "GET" || entry.method === "DELETE" ? "" : "*"),
+    isQueryNested: entry.body !== undefined,
+    responseBody: entry.response_body,
     timeoutMs: entry.timeout_ms,
     keepAnswerMs: entry.keep_answer_ms,
     budget: compileBudget(entry.budget),

@@ -1,0 +1,65 @@
+import { parseTemplate, type RouteTemplate, variablesOf } from "../core/route-template.ts";
+import type { Decoded, ValueProblem } from "./decoder.ts";
+import { METHODS, type RouteConfig, type RouteMethod, type WrittenRoute } from "./route-config.ts";
+
+/** The fields of google.api.http that give method and path together. */
+const VERBS = { get: "GET", put: "PUT", post: "POST", patch: "PATCH", delete: "DELETE" } as const;
+type Verb = keyof typeof VERBS;
+export const VERB_NAMES: readonly Verb[] = ["get", "put", "post", "patch", "delete"];
+
+/** The fields that have a path. */
+export const CALL_FIELDS = ["path", ...VERB_NAMES] as const;
+
+/**
+ * Returns the problem of the fields that give method and path, or `undefined` if they give each once. `raw` is the route as it is
+ * written. If it has other problems, a misspelt field may be the reason why method and path are missing.
+ */
+export function problemOfCall(raw: Readonly<Record<string, unknown>>, hasOthers: boolean): ValueProblem | undefined {
+  const isGiven = (name: string) => raw[name] !== undefined && raw[name] !== null;
+  const [verb, ...more] = VERB_NAMES.filter(isGiven);
+  if (more.length > 0) return { at: [], text: `${verb} and ${more.join(", ")} are given, expected one of them` };
+  const [other] = ["method", "path"].filter(isGiven);
+  if (verb !== undefined)
+    return other === undefined ? undefined : { at: [], text: `${verb} is given with ${other}, expected only ${verb}` };
+  if (other === undefined) {
+    if (hasOthers) return undefined;
+    return { at: [], text: "method and path are missing, expected both, or one of get, put, post, patch and delete" };
+  }
+  if (!isGiven("method")) return { at: ["method"], text: `got nothing, expected one of ${METHODS.join(", ")}` };
+  return isGiven("path") ? undefined : { at: ["path"], text: "got nothing, expected the path of the backend's call" };
+}
+
+/** Converts a route without a problem of `problemOfCall` to method and path, and checks its body. */
+export function routeOf(written: WrittenRoute): Decoded<RouteConfig> {
+  const call = callOf(written);
+  const problem = bodyProblem(written, call.method, parseTemplate(call.path));
+  return problem === undefined ? { ok: true, value: normalized(written, call) } : { ok: false, problems: [problem] };
+}
+
+interface Call {
+  readonly method: RouteMethod;
+  readonly path: string;
+  /** The field with the path: `path`, or a field of google.api.http. */
+  readonly field: "path" | Verb;
+}
+
+function callOf(written: WrittenRoute): Call {
+  const verb = VERB_NAMES.find((name) => written[name] !== undefined);
+  if (verb !== undefined) return { method: VERBS[verb], path: written[verb] ?? "", field: verb };
+  return { method: written.method ?? "GET", path: written.path ?? "", field: "path" };
+}
+
+/** Without `body`, google.api.http sends nothing in the body. With `method` and `path`, the body has its own default. */
+function normalized(written: WrittenRoute, { method, path, field }: Call): RouteConfig {
+  const { get: _get, put: _put, post: _post, patch: _patch, delete: _delete, method: _method, path: _path, ...rest } = written;
+  return field === "path" ? { ...rest, method, path } : { body: "", ...rest, method, path };
+}
+
+function bodyProblem({ body }: WrittenRoute, method: RouteMethod, template: RouteTemplate): ValueProblem | undefined {
+  if (body === undefined || body === "") return undefined;
+  if (method === "GET") {
+    return { at: ["body"], text: "a GET has no body, expected no body; the fields that the path does not use are the query" };
+  }
+  const isInPath = variablesOf(template).some(({ field: [first] }) => first === body);
+  return isInPath ? { at: ["body"], text: `${body} is also a variable of the path, expected another field` } : undefined;
+}

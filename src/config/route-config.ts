@@ -1,0 +1,40 @@
+export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+export type RouteMethod = (typeof METHODS)[number];
+
+/** One message type and the backend call that serves it. */
+export type RouteConfig = {
+  readonly message_type: string;
+  readonly method: RouteMethod;
+  /** A path template. A variable takes its value from the payload. */
+  readonly path: string;
+  /**
+   * What the body carries: `*` for all fields that the path does not use, the name of one field, or nothing if it is empty.
+   * Default: `*` for POST, PUT and PATCH, nothing for GET and DELETE.
+   */
+  readonly body?: string | undefined;
+  /** The field of the client's payload that gets the backend's body. Default: the body is the payload. */
+  readonly response_body?: string | undefined;
+  /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
+  readonly timeout_ms?: number | undefined;
+  /** How long the answer to a request with an idempotency key is kept, in ms. Default: answers are not kept. */
+  readonly keep_answer_ms?: number | undefined;
+  /** The budget of each user for this message type. Default: no such budget. */
+  readonly budget?: RouteBudget | undefined;
+};
+
+/**
+ * A token bucket: `rate` tokens a second, at most `burst` tokens. `shadow`: requests over the budget are counted, not refused.
+ */
+export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
+
+/** A route as it is written: the call is `method` and `path`, or one of `get`, `put`, `post`, `patch` and `delete`. */
+export type WrittenRoute = Omit<RouteConfig, "method" | "path"> & {
+  readonly method?: RouteMethod | undefined;
+  readonly path?: string | undefined;
+  readonly get?: string | undefined;
+  readonly put?: string | undefined;
+  readonly post?: string | undefined;
+  readonly patch?: string | undefined;
+  readonly delete?: string | undefined;
+  readonly additional_bindings?: undefined;
+};

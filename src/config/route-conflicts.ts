@@ -1,0 +1,43 @@
+import { type PatternSegment, parseTemplate, type RouteTemplate } from "../core/route-template.ts";
+import type { ValueProblem } from "./decoder.ts";
+import type { RouteConfig } from "./route-config.ts";
+
+/** Returns the problems between routes: a message type that occurs twice, and two routes with one call. */
+export function tableProblems(routes: readonly RouteConfig[]): readonly ValueProblem[] {
+  const types = new Set<string>();
+  const byCall = new Map<string, RouteConfig>();
+  return routes.flatMap((route, index) => {
+    const { message_type } = route;
+    if (types.has(message_type)) {
+      return [{ at: [index, "message_type"], text: `got "${message_type}" a second time, expected each once` }];
+    }
+    types.add(message_type);
+    const call = callShape(route);
+    const earlier = byCall.get(call);
+    if (earlier === undefined) byCall.set(call, route);
+    if (earlier === undefined || mapping(earlier) === mapping(route)) return [];
+    return [{ at: [index], text: `${message_type} conflicts with ${earlier.message_type}: ${CONFLICT}` }];
+  });
+}
+
+const CONFLICT =
+  "both have this method and path, but map the payload in different ways; expected one of them, or the same mapping";
+
+/** The method and the path without the names of the variables: what the backend sees. */
+function callShape({ method, path }: RouteConfig): string {
+  return `${method} ${shapeOf(parseTemplate(path))}`;
+}
+
+function shapeOf({ parts, verb }: RouteTemplate): string {
+  const segments = parts.flatMap((part) => ("text" in part ? [part.text] : part.pattern.map(shapeOfSegment)));
+  return `/${segments.join("/")}${verb === undefined ? "" : `:${verb}`}`;
+}
+
+function shapeOfSegment(segment: PatternSegment): string {
+  return typeof segment === "string" ? segment : segment.text;
+}
+
+/** How a route maps the payload to its call. */
+function mapping({ path, body, response_body }: RouteConfig): string {
+  return JSON.stringify([path, body, response_body]);
+}

@@ -17,16 +17,17 @@ export interface SweepParts {
  */
 const SWEEP_INTERVAL_MS = 50;
 /**
- * A complete scan of all descriptors (a pass) takes several sweeps. A closed connection is noticed within one pass. The
- * inspection of a descriptor takes 1 to 2 µs. So a sweep inspects few descriptors while no connection opens or closes.
+ * A complete scan of all descriptors (a pass) takes several sweeps. A closed connection is noticed within one pass. While no
+ * connection opens or closes, a pass takes 8 s, because the inspection of a descriptor takes 1 to 2 µs.
  */
-const FDS_PER_SWEEP_MIN = 64;
-/** With 20,000 descriptors, a pass at this pace takes 2 to 3 s. */
+const SWEEPS_PER_PASS_AT_REST = 160;
+const FDS_PER_SWEEP_MIN = 16;
+/** After changes, a pass takes 2 to 3 s with 20,000 descriptors. */
 const FDS_PER_SWEEP_MAX = 512;
 /** Number of additional descriptors that the next sweeps inspect for each connection that opened or closed. */
 const FDS_PER_CHANGE = 64;
-/** Maximum number of additional descriptors that are due. The pace thus returns to the minimum 2 s after the last change. */
-const FDS_DUE_MAX = 40 * (FDS_PER_SWEEP_MAX - FDS_PER_SWEEP_MIN);
+/** Maximum number of additional descriptors that are due. They are inspected within 2 s. */
+const FDS_DUE_MAX = 40 * FDS_PER_SWEEP_MAX;
 /**
  * Minimum number of sweeps per pass. A pass is one complete scan of all descriptors. With up to 2500 descriptors, a pass thus
  * starts every 0.25 s.
@@ -93,16 +94,17 @@ export class ConnectionSweep {
     if (this.#isPassOver && ++this.#sweepsOfPass < SWEEPS_PER_PASS_MIN) return;
     if (this.#isPassOver) this.#sweepsOfPass = 0;
     else this.#sweepsOfPass++;
-    this.#isPassOver = this.#connections.scanNext(FDS_PER_SWEEP_MIN + this.#takeDue());
+    this.#isPassOver = this.#connections.scanNext(this.#fdsOfSweep());
   }
 
-  #takeDue(): number {
-    const { changes } = this.#connections;
+  #fdsOfSweep(): number {
+    const { changes, top } = this.#connections;
     this.#fdsDue = Math.min(this.#fdsDue + (changes - this.#seenChanges) * FDS_PER_CHANGE, FDS_DUE_MAX);
     this.#seenChanges = changes;
-    const taken = Math.min(this.#fdsDue, FDS_PER_SWEEP_MAX - FDS_PER_SWEEP_MIN);
-    this.#fdsDue -= taken;
-    return taken;
+    const atRest = Math.max(FDS_PER_SWEEP_MIN, Math.ceil(top / SWEEPS_PER_PASS_AT_REST));
+    const fds = Math.min(atRest + this.#fdsDue, FDS_PER_SWEEP_MAX);
+    this.#fdsDue = Math.max(0, this.#fdsDue - fds);
+    return fds;
   }
 
   #countFds(): void {

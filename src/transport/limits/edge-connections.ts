@@ -90,6 +90,11 @@ export class EdgeConnections {
     for (const fd of [...this.#open.keys()]) this.#inspect(fd);
   }
 
+  /** Every known socket has an fd below this number. */
+  get top(): number {
+    return this.#top;
+  }
+
   /**
    * Finds new connections. Inspects two groups of fds:
    *

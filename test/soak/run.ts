@@ -3,9 +3,13 @@
  * process, on two ports without TLS. Then it runs a quarter as many on two ports with TLS, on one port, and on one port with TLS. The exit code
  * is 1 if a stream, a file descriptor or memory is left. Vanishing clients need root and iproute2, for network namespaces. Without them this
  * kind is left out; with `--vanish` that is an error.
+ *
+ * `bun run soak --chaos [--kills N] [--verbose]` kills 1,000 workers of a gateway under load instead, within ten minutes. The exit code is 1 if
+ * a guarantee was broken. Linux only.
  */
 import { parseArgs } from "node:util";
 import { type Figure, holds, table } from "../bench/benchmark.ts";
+import { runChaos } from "./chaos/run.ts";
 import { type Namespaces, openNamespaces } from "./namespaces.ts";
 import { soak } from "./soak.ts";
 import { SETTINGS } from "./testbed.ts";
@@ -16,6 +20,8 @@ const CYCLES_OF_EACH = 5600;
 const OTHER_SETTINGS_PART = 0.25;
 /** Concurrent streams per carrier. On one port over HTTP/1.1 each needs three file descriptors; this is far below RLIMIT_NOFILE. */
 const WAVE = 1000;
+
+const CHAOS_KILLS = 1000;
 
 const LEFT_OUT = "left out: vanishing clients, which need root and iproute2 (an error with --vanish)";
 
@@ -32,8 +38,15 @@ function namespacesIfAllowed(mustVanish: boolean): Namespaces | undefined {
 async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
-    options: { each: { type: "string" }, vanish: { type: "boolean", default: false }, verbose: { type: "boolean" } },
+    options: {
+      each: { type: "string" },
+      vanish: { type: "boolean", default: false },
+      chaos: { type: "boolean" },
+      kills: { type: "string" },
+      verbose: { type: "boolean", default: false },
+    },
   });
+  if (values.chaos) return chaosMain(values.kills, values.verbose);
   const each = Number(values.each ?? CYCLES_OF_EACH);
   if (!Number.isSafeInteger(each) || each < 1) {
     console.error(`soak: --each is ${values.each}, expected a number of cycles`);
@@ -61,6 +74,13 @@ async function main(args: readonly string[]): Promise<number> {
   console.log(`${first.toLocaleString("en")} cycles in one process, ${sum.toLocaleString("en")} in all, warm-up not counted`);
   if (namespaces === undefined) console.log(LEFT_OUT);
   return all.every(holds) ? 0 : 1;
+}
+
+async function chaosMain(given: string | undefined, isVerbose: boolean): Promise<number> {
+  const kills = Number(given ?? CHAOS_KILLS);
+  if (Number.isSafeInteger(kills) && kills >= 1) return runChaos(kills, isVerbose);
+  console.error(`soak: --kills is ${given}, expected a number of kills`);
+  return 2;
 }
 
 if (import.meta.main) process.exit(await main(process.argv.slice(2)));

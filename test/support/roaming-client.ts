@@ -38,7 +38,7 @@ export class RoamingClient {
 
   async #roam(): Promise<EventSubscriber> {
     for (;;) {
-      const lastId = this.events.at(-1)?.envelope?.eventId;
+      const lastId = this.streams.at(-1)?.at(-1)?.envelope?.eventId;
       const payload = lastId === undefined ? "" : JSON.stringify({ resume_after: lastId });
       const stream = await EventSubscriber.open(this.#transport, this.#device, payload);
       if (stream.events.length > 0) this.streams.push(stream.events);

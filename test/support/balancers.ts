@@ -65,6 +65,14 @@ export const TCP_BALANCER: BalancerKind = {
   start: (...parts) => startHaproxy("haproxy-tcp.cfg", ...parts),
 };
 
+/** HAProxy that sends each new call to the next gateway in turn. */
+export const ROUND_ROBIN: BalancerKind = {
+  file: "haproxy.cfg",
+  missing: HAPROXY.missing,
+  movesCalls: true,
+  start: (...parts) => startHaproxy("haproxy.cfg", ...parts, { "balance leastconn": "balance roundrobin" }),
+};
+
 /** A file with the addresses, ports and paths of a test. Nothing else changes. */
 async function filled(file: string, { edge, admin }: GatewayPorts, paths: Readonly<Record<string, string>>): Promise<string> {
   const text = await readFile(join(FILES, file), "utf8");
@@ -83,14 +91,19 @@ async function startNginxFile(ports: GatewayPorts, { certificateFile, keyFile }:
   return { url: `https://127.0.0.1:${nginx.port}`, output: () => "", stop: nginx.stop };
 }
 
-async function startHaproxy(file: string, ports: GatewayPorts, { certificate, key }: Certificate): Promise<Balancer> {
+async function startHaproxy(
+  file: string,
+  ports: GatewayPorts,
+  { certificate, key }: Certificate,
+  changes: Readonly<Record<string, string>> = {},
+): Promise<Balancer> {
   const [port = 0] = await freePorts(1);
   return withFolder(async (folder) => {
     const pem = join(folder, "gateway.pem");
     await writeFile(pem, certificate + key, { mode: 0o600 });
     const own = file === "haproxy.cfg" ? { "/etc/haproxy/gateway.pem": pem } : {};
     const path = join(folder, file);
-    await writeFile(path, await filled(file, ports, { "bind :443": `bind 127.0.0.1:${port}`, ...own }));
+    await writeFile(path, await filled(file, ports, { "bind :443": `bind 127.0.0.1:${port}`, ...own, ...changes }));
     return run([HAPROXY.path, "-db", "-f", path], port);
   });
 }

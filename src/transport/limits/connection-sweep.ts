@@ -18,10 +18,10 @@ export interface SweepParts {
 const SWEEP_INTERVAL_MS = 50;
 /**
  * A complete scan of all descriptors (a pass) takes several sweeps. A closed connection is noticed within one pass. While no
- * connection opens or closes, a pass takes 8 s, because the inspection of a descriptor takes 1 to 2 µs.
+ * connection opens or closes, a pass takes up to 6 s, because the inspection of a descriptor takes 1 to 2 µs.
  */
-const SWEEPS_PER_PASS_AT_REST = 160;
-const FDS_PER_SWEEP_MIN = 16;
+const SWEEPS_PER_PASS_AT_REST = 120;
+const FDS_PER_SWEEP_MIN = 32;
 /** After changes, a pass takes 2 to 3 s with 20,000 descriptors. */
 const FDS_PER_SWEEP_MAX = 512;
 /** Number of additional descriptors that the next sweeps inspect for each connection that opened or closed. */

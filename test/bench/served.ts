@@ -19,9 +19,22 @@ export interface Served {
 /** A stop is immediate: without these settings, `serve` drains first. */
 const QUICK_STOP = { "shutdown.drain_ms": "0", "shutdown.spread_ms": "0" };
 
-export async function serve(settings: Readonly<Record<string, string>>): Promise<Served> {
+export interface ServeOptions {
+  /** The command line of the gateway, without `serve`. Default: the source. */
+  readonly command?: readonly string[] | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+export async function serve(
+  settings: Readonly<Record<string, string>>,
+  { command = [process.execPath, MAIN], env = {} }: ServeOptions = {},
+): Promise<Served> {
   const flags = Object.entries({ ...QUICK_STOP, ...settings }).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
-  const child = Bun.spawn([process.execPath, MAIN, "serve", ...flags], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([...command, "serve", ...flags], {
+    stdout: "pipe",
+    stderr: "inherit",
+    env: { ...process.env, ...env },
+  });
   const { edge, grpc, admin } = await addressesIn(child.stdout);
   await until(async () => (await fetch(`${admin}/readyz`)).ok, "the gateway to be ready");
   return {

@@ -157,7 +157,7 @@ async function post(url: string, body: unknown): Promise<void> {
 }
 
 /** A metric from the admin listener: the value with exactly these labels, or the sum over all labels. 0 if it is absent. */
-export async function metric(gateway: Gateway, name: string, labels?: string): Promise<number> {
+export async function metric(gateway: Pick<Gateway, "adminUrl">, name: string, labels?: string): Promise<number> {
   const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
   const matches = (line: string) =>
     labels === undefined ? line.startsWith(`${name} `) || line.startsWith(`${name}{`) : line.startsWith(`${name}${labels} `);

@@ -8,7 +8,10 @@ import type { GatewayEvent } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { BackendProcess } from "../support/backend-process.ts";
 import { EventSubscriber } from "../support/event-subscriber.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { PUSH_TOKEN } from "../support/publishing-world.ts";
 import { gapsWithoutResync, lastNumber, outOfSequence, receivedSequence } from "../support/received-sequence.ts";
+import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { RoamingClient } from "../support/roaming-client.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
@@ -20,6 +23,8 @@ import { type Device, login, metric, ROOMY } from "../support/world.ts";
  */
 
 const RESTARTS = 50;
+/** Restarts with the other push sources. `SALLYPORT_PUSH_KILLS` sets the number. */
+const OTHER_RESTARTS = Number(process.env["SALLYPORT_PUSH_KILLS"] ?? 10);
 /** Long enough for a machine that is busy with other tests. */
 const WAIT_MS_MAX = 15_000;
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
@@ -29,17 +34,33 @@ afterEach(async () => {
   await opened.disposeAsync();
 });
 
+type Source = "feed" | "http" | "redis";
+
+/** The settings of a push source that the backend process publishes to, and the private listener for it. */
+async function openSource(source: Source) {
+  if (source === "feed") return { settings: {}, forwardTo: undefined };
+  const [port = 0] = await freePorts(1);
+  const forwardTo = { publishUrl: `http://127.0.0.1:${port}`, token: PUSH_TOKEN };
+  const listen = { host: "127.0.0.1", port };
+  const settings = { "push.source": source, "push.url": undefined, "push.token": PUSH_TOKEN, "push.listen": listen };
+  if (source === "http") return { settings, forwardTo };
+  const redis = await TestRedis.start();
+  opened.defer(() => redis.close());
+  return { settings: { ...settings, "push.redis.url": redis.url }, forwardTo };
+}
+
 /** A gateway, and a backend process that can be killed. */
-async function openFixture(forgetsLog: boolean) {
+async function openFixture(forgetsLog: boolean, source: Source = "feed") {
   opened = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "sallyport-feed-"));
   opened.defer(() => rm(directory, { recursive: true }));
-  const backend = await BackendProcess.start({ database: join(directory, "backend.sqlite"), forgetsLog });
+  const { settings, forwardTo } = await openSource(source);
+  const backend = await BackendProcess.start({ database: join(directory, "backend.sqlite"), forgetsLog, forwardTo });
   opened.defer(() => backend.close());
   const listen = { "edge.listen": ANY_PORT, "grpc.listen": ANY_PORT, "admin.listen": ANY_PORT };
   const wiring = { "backend.url": backend.restUrl, "push.url": backend.pushUrl };
   const quick = { "push.backoff_min_ms": 1, "push.backoff_max_ms": 20 };
-  const config = loadConfig({ env: {}, overrides: { ...ROOMY, ...listen, ...wiring, ...quick } });
+  const config = loadConfig({ env: {}, overrides: { ...ROOMY, ...listen, ...wiring, ...quick, ...settings } });
   const gateway = await startGateway({ config, log: createLog({ level: "error", format: "json", write() {} }) });
   opened.defer(async () => void (await gateway.stop()));
   const isUp = async () => (await metric(gateway, "sallyport_push_feed_up")) === 1;
@@ -47,6 +68,8 @@ async function openFixture(forgetsLog: boolean) {
   let logins = 0;
   return {
     backend,
+    /** Whether the feed is down while the backend is down. */
+    isFeedOfBackend: source === "feed",
     metric: (name: string) => metric(gateway, name),
     login: () => login(gateway.edgeUrl, backend.restUrl, `person-${logins++}@example.com`),
     transport: ({ listener, open }: (typeof VARIANTS)[number]) => open(listener === "edge" ? gateway.edgeUrl : gateway.grpcUrl),
@@ -115,8 +138,8 @@ async function revoke(restUrl: string, device: Device): Promise<void> {
   expect(response.status).toBe(200);
 }
 
-/** Kills and restarts the backend `RESTARTS` times under load. At half of them, a session is revoked while the backend is down. */
-async function killRepeatedly(fixture: Fixture, hasRecovered: (restart: number) => Promise<boolean>) {
+/** Kills and restarts the backend under load. At half of the restarts, a session is revoked while the backend is down. */
+async function killRepeatedly(fixture: Fixture, restarts: number, hasRecovered: (restart: number) => Promise<boolean>) {
   const { backend, transport } = fixture;
   const openAllVariants = (device: Device) =>
     Promise.all(VARIANTS.map((variant) => EventSubscriber.open(transport(variant), device)));
@@ -127,19 +150,20 @@ async function killRepeatedly(fixture: Fixture, hasRecovered: (restart: number) 
   await until(() => roaming.every(({ streams }) => streams.length > 0), "the roaming clients to connect");
   const sender = new NumberSender(fixture, user);
   const kills: number[] = [];
-  for (let restart = 1; restart <= RESTARTS; restart++) {
+  for (let restart = 1; restart <= restarts; restart++) {
     await sender.progress();
     await backend.kill();
     // The next number may have been sent already.
     kills.push(sender.acknowledged);
-    await until(async () => (await fixture.metric("sallyport_push_feed_up")) === 0, "the feed to be down", WAIT_MS_MAX);
-    if (restart === RESTARTS / 2) {
+    const isDown = async () => !fixture.isFeedOfBackend || (await fixture.metric("sallyport_push_feed_up")) === 0;
+    await until(isDown, "the feed to be down", WAIT_MS_MAX);
+    if (restart === restarts / 2) {
       await backend.changeState((restUrl) => revoke(restUrl, revokedDevice));
       expect(revoked.filter(({ ended }) => ended !== undefined)).toEqual([]);
     }
     await backend.restart();
     await until(() => hasRecovered(restart), `the feed to be back after restart ${restart}`, WAIT_MS_MAX);
-    if (restart < RESTARTS / 2) continue;
+    if (restart < restarts / 2) continue;
     await until(() => revoked.every(({ ended }) => ended === "SESSION_REVOKED"), "the revoked session's streams to end");
   }
   const open = [...staying, ...(await Promise.all(roaming.map((each) => each.stopRoaming())))];
@@ -151,7 +175,7 @@ async function killRepeatedly(fixture: Fixture, hasRecovered: (restart: number) 
     stream.leave();
   }
   for (const { streams, endReasons } of roaming) {
-    expect(streams.length).toBeGreaterThan(RESTARTS / 2);
+    expect(streams.length).toBeGreaterThan(restarts / 2);
     // While the backend is down, sessions that are not cached cannot be looked up.
     expect([...endReasons].filter((reason) => reason !== "SESSION_LOOKUP_UNAVAILABLE")).toEqual([]);
   }
@@ -160,24 +184,31 @@ async function killRepeatedly(fixture: Fixture, hasRecovered: (restart: number) 
 
 const isUp = async ({ metric }: Fixture) => (await metric("sallyport_push_feed_up")) === 1;
 
+/** With its log, the backend continues after a restart: every client, including roaming ones, receives every event once and in order. */
+async function checkWithLog(source: Source, restarts: number): Promise<void> {
+  const fixture = await openFixture(false, source);
+  const { sent, staying, revoked, roaming } = await killRepeatedly(fixture, restarts, () => isUp(fixture));
+  const allNumbers = Array.from({ length: sent }, (_, n) => n);
+  for (const each of [...staying, ...roaming]) expect(receivedSequence(each)).toEqual(allNumbers);
+  for (const each of revoked) expect(receivedSequence(each)).toEqual(allNumbers.slice(0, receivedSequence(each).length));
+  for (const { streams } of roaming) {
+    expect(streams.slice(1).filter(([first]) => !hasResumed(first))).toEqual([]);
+  }
+  expect(await fixture.metric("sallyport_push_feed_gaps_total")).toBe(0);
+}
+
 describe(`a backend that is killed and restarted ${RESTARTS} times under load`, () => {
-  test("with its log: every client, including roaming ones, receives every event once and in order", async () => {
-    const fixture = await openFixture(false);
-    const { sent, staying, revoked, roaming } = await killRepeatedly(fixture, () => isUp(fixture));
-    const allNumbers = Array.from({ length: sent }, (_, n) => n);
-    for (const each of [...staying, ...roaming]) expect(receivedSequence(each)).toEqual(allNumbers);
-    for (const each of revoked) expect(receivedSequence(each)).toEqual(allNumbers.slice(0, receivedSequence(each).length));
-    for (const { streams } of roaming) {
-      expect(streams.slice(1).filter(([first]) => !hasResumed(first))).toEqual([]);
-    }
-    expect(await fixture.metric("sallyport_push_feed_gaps_total")).toBe(0);
-  }, 120_000);
+  test(
+    "with its log: every client, including roaming ones, receives every event once and in order",
+    () => checkWithLog("feed", RESTARTS),
+    120_000,
+  );
 
   test("without its log: every client gets a resync for each restart, and misses no other event", async () => {
     const fixture = await openFixture(true);
     const gaps = () => fixture.metric("sallyport_push_feed_gaps_total");
     const recovered = async (restart: number) => (await gaps()) === restart && (await isUp(fixture));
-    const { kills, staying, revoked, roaming } = await killRepeatedly(fixture, recovered);
+    const { kills, staying, revoked, roaming } = await killRepeatedly(fixture, RESTARTS, recovered);
     for (const received of [...staying, ...revoked, ...roaming].map(receivedSequence)) {
       expect(outOfSequence(received)).toEqual([]);
       expect(gapsWithoutResync(received, kills)).toEqual([]);
@@ -185,6 +216,21 @@ describe(`a backend that is killed and restarted ${RESTARTS} times under load`, 
     for (const each of staying) expect(receivedSequence(each).filter((item) => item === "resync")).toHaveLength(RESTARTS);
     expect(await gaps()).toBe(RESTARTS);
   }, 120_000);
+});
+
+describe(`a backend that is killed and restarted ${OTHER_RESTARTS} times, and publishes its log to the private listener`, () => {
+  test(
+    "with push.source = http: every client receives every event once and in order",
+    () => checkWithLog("http", OTHER_RESTARTS),
+    120_000,
+  );
+
+  const reason = NO_REDIS === undefined ? "" : ` (skipped: ${NO_REDIS})`;
+  test.skipIf(NO_REDIS !== undefined)(
+    `with push.source = redis: every client receives every event once and in order${reason}`,
+    () => checkWithLog("redis", OTHER_RESTARTS),
+    120_000,
+  );
 });
 
 function hasResumed(first: GatewayEvent | undefined): boolean {

@@ -4,6 +4,7 @@
  */
 import { Database } from "bun:sqlite";
 import { startDevBackend } from "../../src/dev/backend.ts";
+import { type ForwardOptions, forward } from "./forwarder.ts";
 import { SILENT_LOG } from "./silent-log.ts";
 
 /** The message that makes the process listen. It is sent once. */
@@ -14,6 +15,8 @@ export interface OpenMessage {
   readonly pushPort: number;
   /** Empties the push log at the start, as if it was kept in memory. Then the backend cannot resume from any cursor. */
   readonly forgetsLog: boolean;
+  /** Publishes the push log to a private listener. */
+  readonly forwardTo?: Pick<ForwardOptions, "publishUrl" | "token"> | undefined;
 }
 
 /** The message that the process sends as soon as it listens. */
@@ -22,7 +25,7 @@ export interface OpenedMessage {
   readonly pushUrl: string;
 }
 
-process.once("message", async ({ database, restPort, pushPort, forgetsLog }: OpenMessage) => {
+process.once("message", async ({ database, restPort, pushPort, forgetsLog, forwardTo }: OpenMessage) => {
   if (forgetsLog) forgetLog(database);
   const { restUrl, pushUrl } = await startDevBackend({
     restListen: { host: "127.0.0.1", port: restPort },
@@ -30,6 +33,7 @@ process.once("message", async ({ database, restPort, pushPort, forgetsLog }: Ope
     database,
     log: SILENT_LOG,
   });
+  if (forwardTo !== undefined) void forward({ ...forwardTo, pushUrl, positionFile: `${database}.forwarded` });
   process.send?.({ restUrl, pushUrl } satisfies OpenedMessage);
 });
 

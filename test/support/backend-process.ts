@@ -6,6 +6,8 @@ export interface BackendProcessOptions {
   readonly database: string;
   /** If true, each restart empties the push log. */
   readonly forgetsLog: boolean;
+  /** Publishes the push log to a private listener, in place of a gRPC stream. */
+  readonly forwardTo?: OpenMessage["forwardTo"];
 }
 
 /** The embedded backend in its own process. It can be killed and restarted on the same ports. */
@@ -44,8 +46,9 @@ export class BackendProcess {
 
   /** Calls `act` with another backend process on the same database. The gateway is not connected to that process. */
   async changeState(act: (restUrl: string) => Promise<void>): Promise<void> {
+    const { database } = this.#options;
     const other = new Process();
-    const { restUrl } = await other.open({ ...this.#options, forgetsLog: false, restPort: 0, pushPort: 0 });
+    const { restUrl } = await other.open({ database, forgetsLog: false, restPort: 0, pushPort: 0 });
     await act(restUrl);
     await other.kill();
   }

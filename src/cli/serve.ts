@@ -13,8 +13,8 @@ import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport serve [--config FILE] [--set KEY=VALUE …]
 
-Starts the gateway in front of your backend. It requires backend.url, push.url and a signing key. Without routes, it refuses every
-command.
+Starts the gateway in front of your backend. It requires backend.url, a signing key, and push.url or another push.source. Without
+routes, it refuses every command.
 
   --config FILE     a file with settings in TOML, YAML or JSON; default: the variable SALLYPORT_CONFIG
   --set KEY=VALUE   one setting; overrides the file and the variables (SALLYPORT_BACKEND_URL sets backend.url); repeatable

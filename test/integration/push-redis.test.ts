@@ -159,4 +159,41 @@ describe.skipIf(NO_REDIS !== undefined)(`two gateways on one Redis Stream${reaso
     await until(() => stream.lastId === "old-id", "the event with the old id");
     stream.leave();
   });
+
+  test("a Redis user with the rights that the page names can read and publish", async () => {
+    const commands = [
+      "evalsha",
+      "eval",
+      "xread",
+      "exists",
+      "xinfo",
+      "xrange",
+      "xrevrange",
+      "time",
+      "xlen",
+      "xadd",
+      "get",
+      "set",
+    ];
+    const page = await Bun.file(join(import.meta.dir, "../../proto/backend.md")).text();
+    const [, rights = ""] = /\*\*Rights\*\* of the Redis user:([\s\S]*)$/.exec(page) ?? [];
+    expect([...rights.matchAll(/`([A-Z]+)`/g)].map(([, name = ""]) => name.toLowerCase()).toSorted()).toEqual(
+      commands.toSorted(),
+    );
+    await redis.ask("ACL", "SETUSER", "push", "reset", "on", ">secret", "~narrow*", ...commands.map((name) => `+${name}`));
+    const url = redis.url.replace("redis://", "redis://push:secret@");
+    const config = { ...world.config, "push.redis.url": url, "push.redis.stream": "narrow" };
+    const gateway = await startGateway({ config, log: SILENT_LOG });
+    try {
+      await isUp(gateway);
+      const device = await world.login();
+      const stream = await subscribe(gateway, device);
+      const event = { user_id: device.userId, event_type: "a.b", event_id: "narrow-1" };
+      expect((await callPublish(gateway.publishUrl ?? "", "/publish", event)).status).toBe(200);
+      await until(() => stream.lastId === "narrow-1", "the event");
+      stream.leave();
+    } finally {
+      await gateway.stop();
+    }
+  });
 });

@@ -1,0 +1,138 @@
+import { expect, test } from "bun:test";
+import { PushDelivery } from "../../../../src/backend/feed/push-delivery.ts";
+import { PushState } from "../../../../src/backend/feed/push-state.ts";
+import type { EventLog, LoggedEvent } from "../../../../src/backend/publish/event-log.ts";
+import { HttpSource } from "../../../../src/backend/publish/http-source.ts";
+import type { ClientEvent } from "../../../../src/core/events.ts";
+import { EVENT_ID_MEMORY_MS } from "../../../../src/core/limits.ts";
+import { EventIdReused, PublishUnavailable } from "../../../../src/core/publisher.ts";
+import { ManualClock } from "../../../support/manual-clock.ts";
+import { RecordingLog, RecordingMetrics, RecordingSink } from "../support/recorders.ts";
+
+/** A log whose writes the test completes or fails. */
+class ManualLog implements EventLog {
+  readonly written: LoggedEvent[][] = [];
+  #pending: PromiseWithResolvers<void> | undefined;
+
+  takeLoaded() {
+    return { before: undefined, older: [], events: [] };
+  }
+
+  append(events: readonly LoggedEvent[]): Promise<void> {
+    this.written.push([...events]);
+    this.#pending = Promise.withResolvers();
+    return this.#pending.promise;
+  }
+
+  complete(): void {
+    this.#pending?.resolve();
+  }
+
+  fail(): void {
+    this.#pending?.reject(new Error("ENOSPC: no space left on device"));
+  }
+
+  async close(): Promise<void> {}
+}
+
+function openSource(log?: EventLog) {
+  const [sink, telemetry] = [new RecordingSink(), { log: new RecordingLog(), metrics: new RecordingMetrics() }];
+  const clock = new ManualClock();
+  const delivery = new PushDelivery({ sink, ...telemetry });
+  const state = new PushState({ from: {}, ...telemetry, onChange() {} });
+  const source = new HttpSource({ delivery, state, runId: "run", log, beginFill() {}, clock });
+  return { source, sink, clock };
+}
+
+const event = (eventId: string, payload = ""): ClientEvent => {
+  return { userId: "u", deviceSessionId: "", eventType: "a.b", eventId, payloadBytes: new TextEncoder().encode(payload) };
+};
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+test("before the start and after the stop, nothing is published", async () => {
+  const { source, sink } = openSource();
+  expect(source.publish([event("1")])).rejects.toThrow(PublishUnavailable);
+  expect(source.revoke([{ userId: "u" }])).rejects.toThrow(PublishUnavailable);
+  source.start();
+  await source.publish([event("2")]);
+  await source.stop();
+  expect(source.publish([event("3")])).rejects.toThrow(PublishUnavailable);
+  expect(sink.entries).toEqual(["event 2"]);
+});
+
+test("an event is delivered only after it is in the log; calls during a write are written together, in order", async () => {
+  const log = new ManualLog();
+  const { source, sink } = openSource(log);
+  source.start();
+  const calls = ["1", "2", "3"].map((id) => source.publish([event(id)]));
+  await tick();
+  expect([log.written.map((events) => events.length), sink.entries]).toEqual([[1], []]);
+  log.complete();
+  await calls[0];
+  expect([log.written.map((events) => events.length), sink.entries]).toEqual([[1, 2], ["event 1"]]);
+  log.complete();
+  await Promise.all(calls);
+  expect(sink.entries).toEqual(["event 1", "event 2", "event 3"]);
+});
+
+test("an event that cannot be logged is not delivered, and a repeat of it is no duplicate", async () => {
+  const log = new ManualLog();
+  const { source, sink } = openSource(log);
+  source.start();
+  const failed = source.publish([event("1")]);
+  const sameId = source.publish([event("1")]);
+  log.fail();
+  expect(failed).rejects.toThrow(PublishUnavailable);
+  await tick();
+  log.complete();
+  expect(await sameId).toEqual([{ isDuplicate: false }]);
+  expect(sink.entries).toEqual(["event 1"]);
+});
+
+test("a revocation does not wait for the log", async () => {
+  const { source, sink } = openSource(new ManualLog());
+  source.start();
+  void source.publish([event("1")]);
+  await source.revoke([{ userId: "u" }]);
+  expect(sink.entries).toEqual(["revoke u/undefined"]);
+});
+
+test("too many waiting events are refused, and accepted again later", async () => {
+  const log = new ManualLog();
+  const { source } = openSource(log);
+  source.start();
+  const large = "x".repeat(1024 * 1024);
+  const calls = Array.from({ length: 63 }, (_, n) => source.publish([event(`large-${n}`, large)]));
+  expect(source.publish([event("one more", large)])).rejects.toThrow("too many events wait");
+  log.complete();
+  await calls[0];
+  log.complete();
+  await Promise.all(calls);
+  const later = source.publish([event("one more", large)]);
+  log.complete();
+  expect(await later).toEqual([{ isDuplicate: false }]);
+});
+
+test("an id is remembered for at least ten minutes, and forgotten after twice that time", async () => {
+  const { source, clock } = openSource();
+  source.start();
+  const publish = async (id: string) => (await source.publish([event(id)]))[0]?.isDuplicate;
+  expect(await publish("1")).toBe(false);
+  clock.advance(EVENT_ID_MEMORY_MS - 1);
+  expect(await publish("1")).toBe(true);
+  clock.advance(EVENT_ID_MEMORY_MS);
+  await publish("2");
+  clock.advance(EVENT_ID_MEMORY_MS);
+  expect(await publish("1")).toBe(false);
+});
+
+test("a call with a reused id publishes none of its events", async () => {
+  const { source, sink } = openSource();
+  source.start();
+  await source.publish([event("1")]);
+  const reused = source.publish([event("2"), event("1", "other")]);
+  expect(reused).rejects.toThrow(EventIdReused);
+  await reused.catch(() => {});
+  expect(await source.publish([event("2")])).toEqual([{ isDuplicate: false }]);
+  expect(sink.entries).toEqual(["event 1", "event 2"]);
+});

@@ -2,7 +2,9 @@ import { type Gateway, startGateway } from "../app/gateway.ts";
 import { DEFAULT_IDENTITY_HEADERS } from "../config/identity-headers.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import { EMAIL_LOGIN } from "../core/public-routes.ts";
 import type { Log } from "../core/telemetry.ts";
+import { GUEST_LOGIN } from "../dev/auth-api.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
 import { playgroundEndpoints } from "../dev/playground/endpoints.ts";
 import { type PageFile, pageFiles } from "../dev/playground/page-files.ts";
@@ -36,7 +38,7 @@ export async function run(args: readonly string[], reloads: ReloadSignals): Prom
     const load = () =>
       loadConfig({
         argv: args,
-        overrides: { routes: DEV_ROUTES, ...DEFAULTS },
+        overrides: { routes: DEV_ROUTES, public_routes: [...EMAIL_LOGIN, GUEST_LOGIN], ...DEFAULTS },
       });
     const config = load();
     const { log, metrics } = createTelemetry(config);
@@ -137,6 +139,10 @@ To log in, request a code and read it from the outbox of the embedded backend:
 
   curl ${edge}/api/v1/public/auth/send-email-code -H 'content-type: application/json' -d '{"email":"dev@example.com"}'
   curl ${rest}/dev/outbox
+
+To log in as a guest, without a code:
+
+  sallyport login --url ${edge} --guest
 
 Message types: ${config.routes.map(({ message_type }) => message_type).join(", ")}
 ${config["dev.database"] === ":memory:" ? FORGETFUL : ""}

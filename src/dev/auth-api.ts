@@ -1,10 +1,11 @@
 import { isJsonObject } from "../core/json-body.ts";
 import { keyAlgorithmOf, PUBLIC_KEY_BYTES } from "../core/keys.ts";
+import type { PublicRouteEntry } from "../core/public-routes.ts";
 import { type ApiCall, ApiError, type ApiReply, badRequest, type Endpoints, type JsonObject, textField } from "./api.ts";
 import type { ChallengeRefusal, Challenges } from "./challenges.ts";
 import type { ClientKey, DeviceSessions } from "./device-sessions.ts";
 import { EMAIL_CHARS_MAX, ID_CHARS_MAX, METADATA_CHARS_MAX, METADATA_ENTRIES_MAX } from "./limits.ts";
-import type { Users } from "./users.ts";
+import type { User, Users } from "./users.ts";
 
 interface AuthParts {
   readonly challenges: Challenges;
@@ -25,11 +26,22 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const CODE_CHARS_MAX = 16;
 const KEY_CHARS_MAX = 128;
 
-/** Creates the endpoints for login by e-mail code (proto/README.md, "Public REST"). */
+/** The call of the guest login. By default, the gateway of `sallyport dev` has this row in addition to login by e-mail code. */
+export const GUEST_LOGIN: PublicRouteEntry = {
+  name: "guest",
+  method: "POST",
+  path: "/api/v1/public/auth/guest",
+  budget: { rate: 0.1, burst: 3 },
+  fields: { metadata: "metadata?" },
+  registers_key: true,
+};
+
+/** Creates the endpoints for login by e-mail code (proto/README.md, "Public REST") and for guests. */
 export function authApi(parts: AuthParts): Endpoints {
   return {
     "/api/v1/public/auth/send-email-code": { POST: (call) => sendEmailCode(call, parts) },
     "/api/v1/public/auth/confirm-email-code": { POST: (call) => confirmEmailCode(call, parts) },
+    [GUEST_LOGIN.path]: { POST: (call) => logInGuest(call, parts) },
   };
 }
 
@@ -37,6 +49,13 @@ function sendEmailCode({ body }: ApiCall, { challenges }: AuthParts): ApiReply {
   const email = emailField(body);
   checkMetadata(body);
   return { status: 200, body: { challenge_id: challenges.issue(email).challenge_id } };
+}
+
+/** Creates a user without an e-mail address, with a session. */
+function logInGuest({ body }: ApiCall, { users, sessions }: AuthParts): ApiReply {
+  const key = keyField(body);
+  checkMetadata(body);
+  return newSession(users.createGuest(), key, sessions);
 }
 
 /** Checks the code after all other fields, so that an invalid field does not use up an attempt. */
@@ -47,7 +66,10 @@ function confirmEmailCode({ body }: ApiCall, { challenges, users, sessions }: Au
   checkMetadata(body);
   const redeemed = challenges.redeem(challengeId, code);
   if ("refusal" in redeemed) throw challengeError(redeemed.refusal);
-  const user = users.findOrCreate(redeemed.email);
+  return newSession(users.findOrCreate(redeemed.email), key, sessions);
+}
+
+function newSession(user: User | undefined, key: ClientKey, sessions: DeviceSessions): ApiReply {
   if (user === undefined) throw new ApiError(409, "too_many_users", "the maximum number of users is reached");
   const sessionId = sessions.create(user.id, key);
   if (sessionId === undefined) throw new ApiError(409, "too_many_sessions", "the maximum number of sessions is reached");

@@ -28,6 +28,11 @@ export class Users {
     return this.#findByEmail(email) ?? this.#create(email);
   }
 
+  /** Creates a user who has no e-mail address. The stored address is invalid (RFC 2606 2), so no code can be sent to it. */
+  createGuest(): User | undefined {
+    return this.#create(`guest-${randomUUIDv7("hex", this.#clock.now())}@guest.invalid`);
+  }
+
   find(id: string): User | undefined {
     return this.#database.query<User, [string]>(`SELECT ${COLUMNS} FROM users WHERE id = ?`).get(id) ?? undefined;
   }

@@ -156,3 +156,14 @@ test("users, sessions and challenges are bounded", async () => {
 function otherThan(code: string): string {
   return code === "000000" ? "000001" : "000000";
 }
+
+test("a guest gets a user without an e-mail address, and a session; two guests are two users", async () => {
+  const backend = await start();
+  const guest = () => call(backend, "POST", "/api/v1/public/auth/guest", { client_public_key: KEY });
+  const userOf = async ({ body }: Awaited<ReturnType<typeof guest>>) =>
+    (await call(backend, "GET", `/api/v1/internal/sessions/${body.device_session_id}`)).body.user_id;
+  const users = [await userOf(await guest()), await userOf(await guest())];
+  expect(new Set(users).size).toBe(2);
+  expect((await call(backend, "POST", "/api/v1/public/auth/guest", {})).status).toBe(400);
+  await backend.stop();
+});

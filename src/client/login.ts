@@ -50,19 +50,46 @@ export async function sendEmailCode(options: SendEmailCodeOptions): Promise<{ ch
  * than its algorithm demands.
  */
 export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promise<SessionCredentials> {
-  const { deviceKey } = options;
-  const { algorithm = "EdDSA" } = deviceKey;
-  checkPublicKey(algorithm, deviceKey.publicKey);
-  const body = {
-    challenge_id: options.challengeId,
-    code: options.code,
-    client_public_key: base64Encode(deviceKey.publicKey),
-    // An older gateway refuses requests with this member. So it is omitted for EdDSA, the default.
-    client_key_algorithm: algorithm === "EdDSA" ? undefined : algorithm,
-    metadata: options.metadata,
-  };
+  const { challengeId: challenge_id, code, deviceKey, metadata } = options;
+  const body = { challenge_id, code, ...keyFields(deviceKey), metadata };
   const answer = await postJson(publicUrl(options, "confirm-email-code"), body, options);
   return { deviceSessionId: requiredText(answer, "device_session_id"), deviceKey };
+}
+
+export interface PathLoginOptions extends LoginOptions {
+  /** The path of the call, such as `/api/v1/public/auth/guest`. The gateway must have a public route with `registers_key` there. */
+  readonly path: string;
+  /** The fields of the call, in addition to the device key and `metadata`. */
+  readonly fields?: Readonly<Record<string, JsonValue>> | undefined;
+  /** The key pair of the device. Its public key becomes the key of the new session. */
+  readonly deviceKey: DeviceKey;
+}
+
+export interface PathLogin extends SessionCredentials {
+  /** The whole answer of the backend. */
+  readonly answer: JsonValue;
+}
+
+/**
+ * Logs in by any call that registers a device key, such as a guest login, OIDC or a passkey. Rejects as `confirmEmailCode`
+ * does. Also rejects with `RangeError` if `path` is not a path of the gateway.
+ */
+export async function login(options: PathLoginOptions): Promise<PathLogin> {
+  const { path, fields, deviceKey, metadata } = options;
+  if (!/^\/(?![/\\])/.test(path)) throw new RangeError('path: a path such as "/login" expected');
+  const body = { ...fields, ...keyFields(deviceKey), metadata };
+  const answer = await postJson(new URL(path, options.baseUrl).href, body, options);
+  return { deviceSessionId: requiredText(answer, "device_session_id"), deviceKey, answer };
+}
+
+/** Returns the fields that register the key. Throws `RangeError` if the public key has a wrong form. */
+function keyFields({ algorithm = "EdDSA", publicKey }: DeviceKey) {
+  checkPublicKey(algorithm, publicKey);
+  return {
+    client_public_key: base64Encode(publicKey),
+    // An older gateway refuses requests with this member. So it is omitted for EdDSA, the default.
+    client_key_algorithm: algorithm === "EdDSA" ? undefined : algorithm,
+  };
 }
 
 /** Platforms give P-256 keys in many forms. The gateway accepts only the uncompressed point (SEC 1, 2.3.3). */

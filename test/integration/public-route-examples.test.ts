@@ -1,10 +1,13 @@
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
+import { SallyportClient } from "../../src/client/client.ts";
 import { generateExportableDeviceKey } from "../../src/client/device-key.ts";
+import { login } from "../../src/client/login.ts";
 import { RequestSigner } from "../../src/client/request-signer.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { EMAIL_LOGIN } from "../../src/core/public-routes.ts";
+import { GUEST_LOGIN } from "../../src/dev/auth-api.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { openWorld, type World } from "../support/world.ts";
@@ -73,6 +76,7 @@ test("login by e-mail code: the example is the default table", async () => {
 
 test("guest login: one call gives a session, and a network gets three of them", async () => {
   const PATH = "/api/v1/public/auth/guest";
+  expect(example("Guest login")).toEqual([GUEST_LOGIN]);
   await open("Guest login", { [PATH]: async (request) => registered(await request.json()) });
   const answers = [];
   for (let n = 0; n < 4; n++) answers.push(await call("POST", PATH, { client_public_key, metadata: { device: "kiosk" } }));
@@ -80,6 +84,31 @@ test("guest login: one call gives a session, and a network gets three of them", 
   expect(answers[0]?.headers.get("ratelimit-policy")).toBe('"guest";q=3;w=30');
   expect(await canCommand(answers[0]?.json.device_session_id)).toBe(true);
   expect((await call("POST", PATH, { client_public_key: "AAAA" })).status).toBe(400);
+});
+
+test("the guest login of the embedded backend, by the client: the session works, and each guest is another user", async () => {
+  await open("Guest login", {});
+  const guest = () => login({ baseUrl: world.gateway.edgeUrl, path: GUEST_LOGIN.path, deviceKey });
+  const sessionsOfGuests = [await guest(), await guest()];
+  const profiles = await Promise.all(
+    sessionsOfGuests.map(async (credentials) => {
+      const client = new SallyportClient({ baseUrl: world.gateway.edgeUrl, credentials });
+      return (await client.execute("user.profile.get")).payload;
+    }),
+  );
+  expect(profiles).toEqual([
+    {
+      user_id: expect.any(String),
+      email: expect.stringMatching(/^guest-.*@guest\.invalid$/),
+      display_name: expect.any(String),
+    },
+    {
+      user_id: expect.any(String),
+      email: expect.stringMatching(/^guest-.*@guest\.invalid$/),
+      display_name: expect.any(String),
+    },
+  ]);
+  expect(new Set(profiles.map((profile) => JSON.stringify(profile))).size).toBe(2);
 });
 
 test("OIDC: the code of the identity provider becomes a session, and a refusal of the provider reaches the client", async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type DeviceKey, generateExportableDeviceKey, type KeyAlgorithm } from "../../../src/client/device-key.ts";
-import { confirmEmailCode, sendEmailCode } from "../../../src/client/login.ts";
+import { confirmEmailCode, login, sendEmailCode } from "../../../src/client/login.ts";
 import { RestError } from "../../../src/client/rest.ts";
 
 let answer: (request: Request) => Response | Promise<Response> = () => new Response();
@@ -143,4 +143,32 @@ test("a public key of another form than its algorithm demands is refused before 
   await confirm("ES256", point(4, 65));
   await confirm(undefined, new Uint8Array(32));
   expect(calls).toBe(2);
+});
+
+describe("login by another call", () => {
+  test("posts the fields with the device key to the path, and returns the session and the whole answer", async () => {
+    const seen: unknown[] = [];
+    answer = async (request) => {
+      seen.push([request.method, new URL(request.url).pathname, await request.json()]);
+      return Response.json({ device_session_id: "ds-2", user_is_new: true });
+    };
+    const deviceKey = await generateExportableDeviceKey();
+    const client_public_key = Buffer.from(deviceKey.publicKey).toString("base64");
+    const fields = { code: "c", client_public_key: "another" };
+    expect(await login({ baseUrl, path: "/v2/oidc/x", fields, metadata: { a: "b" }, deviceKey })).toEqual({
+      deviceSessionId: "ds-2",
+      deviceKey,
+      answer: { device_session_id: "ds-2", user_is_new: true },
+    });
+    expect(seen).toEqual([["POST", "/v2/oidc/x", { code: "c", client_public_key, metadata: { a: "b" } }]]);
+  });
+
+  test("an answer without a session, and a path of another server, are refused", async () => {
+    const deviceKey = await generateExportableDeviceKey();
+    answer = () => Response.json({});
+    expect(await failureOf(login({ baseUrl, path: "/guest", deviceKey }))).toMatchObject({ code: "bad_answer" });
+    for (const path of ["//evil.example/guest", "/\\evil.example/guest", "https://evil.example/guest", "guest", ""]) {
+      expect(login({ baseUrl, path, deviceKey })).rejects.toThrow(RangeError);
+    }
+  });
 });

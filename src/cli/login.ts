@@ -1,5 +1,5 @@
-import type { KeyAlgorithm } from "../client/device-key.ts";
-import { confirmEmailCode, sendEmailCode } from "../client/login.ts";
+import type { DeviceKey, KeyAlgorithm } from "../client/device-key.ts";
+import { confirmEmailCode, login, sendEmailCode } from "../client/login.ts";
 import { RestError } from "../client/rest.ts";
 import { helpOf } from "./arguments/help.ts";
 import type { Arguments } from "./arguments/parse.ts";
@@ -7,8 +7,9 @@ import { UsageError } from "./arguments/usage-error.ts";
 import { type ClientContext, runClientCommand } from "./client-command.ts";
 import { CommandFailure, EXIT, type ExitCode } from "./exit-code.ts";
 import { printableLine } from "./output/printable.ts";
+import { type PathLoginCall, pathLoginOf } from "./path-login.ts";
 import { deviceKeyOf, newPrivateJwk } from "./profile/device-key-file.ts";
-import type { PendingLogin } from "./profile/profile.ts";
+import type { Login, PendingLogin } from "./profile/profile.ts";
 import { LineReader, Prompt } from "./prompt.ts";
 import { keyIdOf } from "./session/fingerprint.ts";
 import { checkGateway } from "./session/gateway-check.ts";
@@ -28,10 +29,12 @@ interface LoginRequest {
   readonly metadata: Readonly<Record<string, string>> | undefined;
 }
 
-/** `sallyport login`: logs in with a code from an e-mail and stores the session with its key. */
+/** `sallyport login`: logs in and stores the session with its key. */
 export function run(args: readonly string[]): Promise<number> {
   return runClientCommand(LOGIN, args, async (context, parsed) => {
     const request = checked(parsed);
+    const call = await pathLoginOf(parsed, context.signal);
+    if (call !== undefined) return logInByPath(context, request, call);
     const reader = new LineReader(context.signal);
     try {
       return await logIn(context, request, reader);
@@ -39,6 +42,17 @@ export function run(args: readonly string[]): Promise<number> {
       await reader.close();
     }
   });
+}
+
+/** Logs in by a call that needs no code. */
+async function logInByPath(context: ClientContext, request: LoginRequest, call: PathLoginCall): Promise<ExitCode> {
+  const { algorithm, metadata } = request;
+  const { fetch, signal } = context;
+  const url = await chosenUrl(context, request);
+  const jwk = await newPrivateJwk(algorithm);
+  const deviceKey = await deviceKeyOf(jwk);
+  const { deviceSessionId } = await login({ baseUrl: url, ...call, deviceKey, metadata, fetch, signal });
+  return keep(context, { url, email: undefined, deviceSessionId, jwk }, { algorithm, deviceKey });
 }
 
 async function logIn(context: ClientContext, request: LoginRequest, lines: LineReader): Promise<ExitCode> {
@@ -80,11 +94,10 @@ function metadataOf(values: readonly string[]): Readonly<Record<string, string>>
 }
 
 /** Sends the e-mail with the code, and stores the challenge in the profile. */
-async function start(context: ClientContext, { args, metadata }: LoginRequest, email: string): Promise<PendingLogin> {
+async function start(context: ClientContext, request: LoginRequest, email: string): Promise<PendingLogin> {
+  const { metadata } = request;
   const { profile, fetch, signal } = context;
-  const given = args.value("url");
-  const url = given === undefined ? ((await profile.login())?.url ?? DEFAULT_URL) : parseGatewayUrl(given);
-  await useUrl(context, url);
+  const url = await chosenUrl(context, request);
   const { challengeId } = await sendEmailCode({ baseUrl: url, email, metadata, fetch, signal });
   const pending = { challengeId, url, email };
   await profile.savePendingLogin(pending);
@@ -102,6 +115,14 @@ async function pendingOf(context: ClientContext, args: Arguments): Promise<Pendi
   const url = given === undefined ? known : parseGatewayUrl(given);
   await useUrl(context, url);
   return { challengeId, url, email: own?.email ?? "" };
+}
+
+/** Selects the gateway of `--url`, or of the profile. */
+async function chosenUrl(context: ClientContext, { args }: LoginRequest): Promise<string> {
+  const given = args.value("url");
+  const url = given === undefined ? ((await context.profile.login())?.url ?? DEFAULT_URL) : parseGatewayUrl(given);
+  await useUrl(context, url);
+  return url;
 }
 
 /** Selects the gateway of the login. Rejects if the server at the URL is no gateway. */
@@ -145,23 +166,32 @@ async function complete(
   { challengeId, url, email }: PendingLogin,
   code: string,
 ): Promise<ExitCode> {
-  const { profile, output, fetch, signal } = context;
-  const replaced = await profile.login();
+  const { profile, fetch, signal } = context;
   // A code works only once. This write fails before the code is used if the profile's folder is not writable.
   await profile.savePendingLogin({ challengeId, url, email });
   const jwk = await newPrivateJwk(algorithm);
   const deviceKey = await deviceKeyOf(jwk);
   const options = { baseUrl: url, challengeId, code, deviceKey, metadata, fetch, signal };
   const { deviceSessionId } = await confirmEmailCode(options);
-  await profile.saveLogin({ url, email: email || undefined, deviceSessionId, jwk });
+  return keep(context, { url, email: email || undefined, deviceSessionId, jwk }, { algorithm, deviceKey });
+}
+
+/** Stores the session with its new key, and prints it. */
+async function keep(
+  { profile, output }: ClientContext,
+  login: Login,
+  { algorithm, deviceKey }: { readonly algorithm: KeyAlgorithm; readonly deviceKey: DeviceKey },
+): Promise<ExitCode> {
+  const replaced = await profile.login();
+  await profile.saveLogin(login);
   await profile.forgetPendingLogin();
   if (replaced !== undefined)
     output.note(`The profile's previous session ${replaced.deviceSessionId} is forgotten; only the backend can revoke it.`);
   await output.record({
     profile: profile.name,
-    url,
-    email: email || null,
-    device_session_id: deviceSessionId,
+    url: login.url,
+    email: login.email ?? null,
+    device_session_id: login.deviceSessionId,
     key_algorithm: algorithm,
     key_id: keyIdOf(deviceKey),
     file: profile.loginPath,

@@ -52,6 +52,18 @@ scene("first steps", async (transcript) => {
   await transcript.run(`${session}\n${push}`);
 });
 
+scene("login as a guest", async (transcript) => {
+  const url = gateway.edgeUrl;
+  await transcript.run(`sallyport login --url ${url} --guest --profile visitor`);
+  await transcript.run("sallyport call user.profile.get --profile visitor | sed 's/guest-[0-9a-f-]*/guest-…/g'");
+  transcript.comment("Mistakes: options of other logins, fields that are no object, a call that the gateway does not have.");
+  await transcript.run("sallyport login --guest --email ada@example.com");
+  await transcript.run("sallyport login --guest --fields '[1]'");
+  await transcript.run("sallyport login --fields '{}'");
+  await transcript.run("sallyport login --path //evil.example/x");
+  await transcript.run(`sallyport login --url ${url} --path /v2/oidc --fields '{"code":"c"}'`);
+});
+
 scene("login in a script", async (transcript) => {
   const url = gateway.edgeUrl;
   await transcript.run(`sallyport login --url ${url} --email ada@example.com`);

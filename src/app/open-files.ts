@@ -10,7 +10,7 @@ const RESERVED_FILES = 512;
  * The gateway logs a warning if RLIMIT_NOFILE is below this number. The mux listener can then serve fewer than 1000 HTTP/1.1
  * clients.
  */
-const FEW_FILES = 4096;
+export const FEW_FILES = 4096;
 
 /**
  * Returns the number of file descriptors that client connections may use. `openFilesMax` is RLIMIT_NOFILE. If it is unknown,
@@ -26,7 +26,7 @@ export function filesForConnections(log: Log, openFilesMax = processLimit()): nu
 }
 
 /** Returns the soft limit RLIMIT_NOFILE of the process. Returns `undefined` if the limit is unknown. */
-function processLimit(): number | undefined {
+export function processLimit(): number | undefined {
   const report: { userLimits?: { open_files?: { soft?: unknown } } } = process.report?.getReport() ?? {};
   const soft = Number(report.userLimits?.open_files?.soft);
   return Number.isInteger(soft) && soft > 0 ? soft : undefined;

@@ -1,7 +1,8 @@
+import { runProbes } from "../app/probe/run.ts";
 import { openSecretFiles } from "../app/secret-files.ts";
 import { startProblems } from "../app/start-checks.ts";
 import { resolveConfig } from "../config/load.ts";
-import { SERVE_RULES } from "../config/rules.ts";
+import { requireBackend, SERVE_RULES } from "../config/rules.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Output } from "./output/output.ts";
 import { printable } from "./output/printable.ts";
@@ -9,8 +10,8 @@ import { SERVE_DEFAULTS } from "./serve-defaults.ts";
 
 type Verdict = "ok" | "warning" | "error";
 
-/** `sallyport config check`: prints each problem of the configuration on one line. */
-export async function checkConfig(argv: readonly string[], output: Output): Promise<ExitCode> {
+/** `sallyport config check`: prints each problem of the configuration on one line. With `isProbing`, asks what it depends on. */
+export async function checkConfig(argv: readonly string[], output: Output, isProbing: boolean): Promise<ExitCode> {
   let secretConfigFile: string | undefined;
   const { config, problems, settings } = resolveConfig({
     ...{ argv, overrides: SERVE_DEFAULTS, rules: SERVE_RULES },
@@ -19,15 +20,20 @@ export async function checkConfig(argv: readonly string[], output: Output): Prom
     },
   });
   const errors = [...problems, ...startProblems(config)];
-  const open = openSecretFiles(config, secretConfigFile);
   for (const error of errors) await print(output, "error", error);
-  for (const { setting, file, mode, accessibleTo } of open) {
+  for (const { setting, file, mode, accessibleTo } of openSecretFiles(config, secretConfigFile)) {
     await print(output, "warning", `${setting} (${file}): mode ${mode}, accessible to ${accessibleTo}; run chmod 600 on it`);
   }
-  if (errors.length > 0) return EXIT.usage;
+  if (errors.length > 0) {
+    if (isProbing) output.note("sallyport: nothing was probed, because the configuration is wrong");
+    return EXIT.usage;
+  }
   const count = settings.size === 1 ? "1 setting is" : `${settings.size} settings are`;
   await print(output, "ok", `the configuration is valid; ${count} set`);
-  return EXIT.done;
+  if (!isProbing) return EXIT.done;
+  const findings = await runProbes(requireBackend(config));
+  for (const { verdict, setting, text } of findings) await print(output, verdict, `${setting}: ${text}`);
+  return findings.some(({ verdict }) => verdict === "error") ? EXIT.failed : EXIT.done;
 }
 
 /** Width of the longest verdict. */

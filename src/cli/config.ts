@@ -43,7 +43,7 @@ function actionOf(parsed: Arguments): Action {
 async function runAction(action: Action, parsed: Arguments): Promise<ExitCode> {
   const output = new Output(clientEnvironment());
   const argv = settingsOf(parsed);
-  if (action === "check") return checkConfig(argv, output);
+  if (action === "check") return checkConfig(argv, output, parsed.has("probe"));
   if (action === "print") return printConfig(argv, output, parsed.has("json"));
   await output.write(`${JSON.stringify(configSchema(), null, 2)}\n`);
   return EXIT.done;

@@ -1,15 +1,18 @@
 /** OpenSSL's error codes for a certificate whose issuer is not trusted. */
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED|INVALID_CA|CERT_SIGNATURE_FAILURE/;
 
-/** Describes why the certificate of a server was refused, and what to do. `code` is the error code of the handshake. */
-export function certificateProblem(code: string): string {
+/**
+ * Describes why the certificate of a server was refused, and what to do. `code` is the error code of the handshake, `caPlace`
+ * where the PEM file of a certificate authority can be named.
+ */
+export function certificateProblem(code: string, caPlace: string): string {
   if (code === "CERT_HAS_EXPIRED") return "its certificate has expired; renew it";
   if (code === "CERT_NOT_YET_VALID") return "its certificate is not valid yet; compare the clocks of both machines";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return "its certificate is for another host name; write a name in the URL that the certificate has";
   }
   if (UNTRUSTED.test(code)) {
-    return `its certificate is not signed by a trusted authority (${code}); install the authority in this system, or name its PEM file in the variable NODE_EXTRA_CA_CERTS`;
+    return `its certificate is not signed by a trusted authority (${code}); install the authority in this system, or name its PEM file in ${caPlace}`;
   }
   if (/ALERT|CERTIFICATE_REQUIRED/.test(code))
     return `it refuses the TLS handshake (${code}); does it require a client certificate?`;

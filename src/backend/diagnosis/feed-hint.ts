@@ -75,7 +75,7 @@ function hintForTls({ tls, speaksHttp1, speaksH2c }: ServerFacts): string | unde
     if (speaksHttp1) return `the server does not use TLS, and ${ONLY_HTTP1}`;
     return "the server does not answer the TLS handshake; is the port of push.url right?";
   }
-  if (tls.problem !== undefined) return certificateProblem(tls.problem);
+  if (tls.problem !== undefined) return certificateProblem(tls.problem, "the variable NODE_EXTRA_CA_CERTS");
   return tls.alpn === "h2" ? undefined : `the server offers no HTTP/2 over TLS (ALPN h2); ${PUSH_NEEDS_HTTP2}`;
 }
 

@@ -10,8 +10,8 @@ export const CONFIG: ClientCommandSpec = {
   about: `sallyport config check reads the configuration as serve does, also its key files and TLS files. It prints each problem on one line,
 and starts nothing.
 
-With --probe, it also asks what the gateway depends on, for a few seconds and in parallel: the backend (GET of the session look-up for
-an unknown session, and GET /), the push service (one stream, closed after its first message), Redis (PING and INFO), the TLS
+With --probe, it also asks what the gateway depends on, for a few seconds and in parallel: the backend (GET of a session and of a path
+that do not exist), the push service (one stream, closed after its first message), Redis (INFO and TIME), the TLS
 certificates, the clock, the ports, and the limits of this system. No call changes anything at the backend or in Redis.
 
 sallyport config print prints each setting with its value and where the value comes from. The output is a TOML file without the secrets.

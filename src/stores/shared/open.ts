@@ -46,6 +46,11 @@ export interface SharedFileStores {
   close(): void;
 }
 
+/** Returns the size of the tables in the shared file, in bytes. */
+export function sharedFileBytes(settings: Omit<SharedStoreSettings, "path">): number {
+  return tableEntries(settings).reduce((sum, entries) => sum + sharedTableLayout(entries).byteLength, 0);
+}
+
 /** Opens the stores. Creates the file if it does not exist. Throws `StoreError`. */
 export function openSharedFileStores(
   settings: SharedStoreSettings,
@@ -99,7 +104,7 @@ export function openSharedFileStores(
 }
 
 /** The maximum number of entries of each table, in the order of the tables in the file. */
-function tableEntries(settings: SharedStoreSettings): number[] {
+function tableEntries(settings: Omit<SharedStoreSettings, "path">): number[] {
   const { replayEntriesMax, bucketEntriesMax, exemptBucketEntriesMax, verifiedPeers, connectionEntriesMax } = settings;
   const buckets = [bucketEntriesMax, bucketEntriesMax, exemptBucketEntriesMax];
   const peers = [verifiedPeers.entriesMax, verifiedPeers.entriesMax];

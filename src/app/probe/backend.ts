@@ -1,0 +1,27 @@
+import { probeRest, type RestProbe } from "../../backend/diagnosis/rest-probe.ts";
+import { readIdentity } from "../../backend/upstreams/credentials.ts";
+import { PathPattern } from "../../core/path-pattern.ts";
+import { upstreamSettings } from "../upstream-settings.ts";
+import { clockFinding } from "./clock.ts";
+import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
+
+/** Each upstream of the backend: a session look-up for a session that does not exist, and the clock. */
+export const probeBackend: Probe = async (config, { clock, timeoutMs }) => {
+  const { rows, credentials } = upstreamSettings(config);
+  const { tls, authorization } = readIdentity(credentials);
+  const pattern = new PathPattern(config["backend.session_path"]);
+  const lookUpPath = pattern.expand(new Map([["device_session_id", crypto.randomUUID()]]));
+  const findings = rows.map(async ({ name, url }): Promise<readonly Finding[]> => {
+    const probe = await probeRest({ url, lookUpPath, authorization, timeoutMs, tls });
+    const setting = config["backend.url"] === undefined ? `upstreams ${name}` : "backend.url";
+    const found = findingOf(setting, new URL(url).origin, probe);
+    return probe.dateMs === undefined ? [found] : [found, clockFinding(new URL(url).host, probe.dateMs, config, clock)];
+  });
+  return (await Promise.all(findings)).flat();
+};
+
+function findingOf(setting: string, origin: string, { problem, doubt }: RestProbe): Finding {
+  if (problem !== undefined) return error(setting, `${origin}: ${problem}`);
+  if (doubt !== undefined) return warning(setting, `${origin}: ${doubt}`);
+  return ok(setting, `${origin} answers the session look-up`);
+}

@@ -1,0 +1,15 @@
+import { probeFeed } from "../../backend/feed/feed-probe.ts";
+import { error, ok, type Probe, warning } from "./finding.ts";
+
+/** The name that the backend sees. It differs from that of a running gateway. */
+const GATEWAY_ID = "sallyport-config-check";
+
+/** The push service of the backend, with `push.source = feed`. */
+export const probePushFeed: Probe = async (config, { timeoutMs }) => {
+  const { "push.url": url, "push.protocol": protocol, "backend.token": token } = config;
+  if (config["push.source"] !== "feed" || url === undefined) return [];
+  const { problem, isOpen } = await probeFeed({ url, protocol, token, gatewayId: GATEWAY_ID, timeoutMs });
+  const { origin } = new URL(url);
+  if (problem === undefined) return [ok("push.url", `${origin} sends messages over ${protocol}`)];
+  return [(isOpen ? warning : error)("push.url", `${origin}: ${problem}`)];
+};

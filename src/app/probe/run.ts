@@ -1,0 +1,38 @@
+import type { GatewayConfig } from "../../config/rules.ts";
+import { messageOf } from "../../core/cause.ts";
+import { systemClock } from "../../core/clock.ts";
+import { probeBackend } from "./backend.ts";
+import { probePushFeed } from "./feed.ts";
+import { error, type Finding, type Probe, type ProbeParts } from "./finding.ts";
+import { probeHost } from "./host.ts";
+import { probePorts } from "./ports.ts";
+import { probeRedis } from "./redis.ts";
+import { probeTlsFiles } from "./tls.ts";
+
+/** In the order of the output. The name stands in the output if a probe itself fails. */
+const PROBES: readonly (readonly [string, Probe])[] = [
+  ["backend.url", probeBackend],
+  ["push.url", probePushFeed],
+  ["stores.redis.url", probeRedis],
+  ["tls.certificate_file", probeTlsFiles],
+  ["edge.listen", probePorts],
+  ["connections.total_max", probeHost],
+];
+
+/** The time that each connection of a probe may take. A probe makes at most three connections, one after the other. */
+const TIMEOUT_MS = 3000;
+/** Maximum time of a probe. */
+const PROBE_MS_MAX = 10_000;
+
+/** Runs all probes at the same time. Resolves to what they found, in a fixed order. Never rejects. */
+export async function runProbes(
+  config: GatewayConfig,
+  parts: ProbeParts = { clock: systemClock, timeoutMs: TIMEOUT_MS },
+): Promise<readonly Finding[]> {
+  const found = PROBES.map(async ([setting, probe]) => {
+    const late = Bun.sleep(PROBE_MS_MAX).then(() => [error(setting, `the probe did not end within ${PROBE_MS_MAX} ms`)]);
+    const failed = (thrown: unknown) => [error(setting, `the probe failed: ${messageOf(thrown)}`)];
+    return await Promise.race([probe(config, parts).catch(failed), late]);
+  });
+  return (await Promise.all(found)).flat();
+}

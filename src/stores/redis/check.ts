@@ -1,0 +1,46 @@
+import { addressOf, RedisUnavailable, usesTls } from "./call.ts";
+import { RedisConnection } from "./connection.ts";
+import { explainFailure } from "./probe.ts";
+import { checkServer } from "./server-info.ts";
+import { type RedisTlsFiles, readRedisTls } from "./tls.ts";
+
+export interface RedisCheckOptions {
+  readonly url: string;
+  readonly timeoutMs: number;
+  readonly tlsFiles: RedisTlsFiles;
+}
+
+export interface CheckedRedis {
+  /** The server's name and version, such as `redis 7.0.15`. */
+  readonly server: string;
+  /** The server's clock, in Unix ms. */
+  readonly timeMs: number;
+}
+
+/**
+ * Connects to Redis, logs in, and checks the server. Runs only `INFO` and `TIME`, so it writes nothing. Rejects with `StoreError`
+ * or `RedisUnavailable`, whose message says what is wrong.
+ */
+export async function checkRedis(options: RedisCheckOptions): Promise<CheckedRedis> {
+  const connection = await RedisConnection.open(options, () => {});
+  try {
+    return await askServer(connection, options);
+  } catch (error) {
+    // After a wrong database number, the client first reports success and then closes the connection.
+    if (error instanceof RedisUnavailable && connection.lost !== undefined) throw new RedisUnavailable(await explain(options));
+    throw error;
+  } finally {
+    connection.lose("checked");
+  }
+}
+
+async function askServer(connection: RedisConnection, options: RedisCheckOptions): Promise<CheckedRedis> {
+  const { name, version } = checkServer(String(await connection.call("INFO", [])), addressOf(options.url));
+  const time = await connection.call("TIME", []);
+  const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
+  return { server: `${name} ${version}`, timeMs: (seconds ?? Number.NaN) * 1000 + (micros ?? 0) / 1000 };
+}
+
+function explain({ url, timeoutMs, tlsFiles }: RedisCheckOptions): Promise<string> {
+  return explainFailure({ url, tls: usesTls(url) ? readRedisTls(tlsFiles) : undefined, tlsFiles, timeoutMs });
+}

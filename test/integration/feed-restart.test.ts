@@ -164,13 +164,17 @@ async function killRepeatedly(fixture: Fixture, restarts: number, hasRecovered: 
     await backend.restart();
     await until(() => hasRecovered(restart), `the feed to be back after restart ${restart}`, WAIT_MS_MAX);
     if (restart < restarts / 2) continue;
-    await until(() => revoked.every(({ ended }) => ended === "SESSION_REVOKED"), "the revoked session's streams to end");
+    await until(
+      () => revoked.every(({ ended }) => ended === "SESSION_REVOKED"),
+      "the revoked session's streams to end",
+      WAIT_MS_MAX,
+    );
   }
   const open = [...staying, ...(await Promise.all(roaming.map((each) => each.stopRoaming())))];
   await sender.progress();
   const sent = await sender.stop();
   for (const stream of open) {
-    await until(() => lastNumber(stream.events) === sent - 1, "the last event");
+    await until(() => lastNumber(stream.events) === sent - 1, "the last event", WAIT_MS_MAX);
     expect(stream.ended).toBeUndefined();
     stream.leave();
   }

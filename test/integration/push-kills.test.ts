@@ -22,7 +22,7 @@ import { type Device, login } from "../support/world.ts";
  * event and never gets one twice, unless it gets a resync in between.
  */
 
-const KILLS = Number(process.env["SALLYPORT_PUSH_KILLS"] ?? 4);
+const KILLS = Number(process.env["SALLYPORT_PUSH_KILLS"] ?? 3);
 const WAIT_MS_MAX = 30_000;
 const TIMEOUT_MS = 60_000 + KILLS * 8000;
 const ANY_PORT = { host: "127.0.0.1", port: 0 };

@@ -12,7 +12,6 @@ import { ModelRun, seedOf } from "./support/model-run.ts";
  *     MODEL_SEED=<seed> bun test test/unit/hub/model.test.ts
  */
 
-const SEQUENCES = 300;
 /** The outcomes that the sequences must produce, so that the test covers all of them. */
 const ALL_OUTCOMES = [
   "SESSION_LOOKUP_UNAVAILABLE",
@@ -32,20 +31,27 @@ const ALL_OUTCOMES = [
   "resume whole",
 ];
 
-test("the hub agrees with its model after every step of random sequences", async () => {
-  const seed = seedOf(process.env["MODEL_SEED"]);
-  const outcomes = new Map<string, number>();
-  const property = fc.asyncProperty(steps, async (sequence) => {
-    const run = new ModelRun();
-    await run.play(sequence);
-    await run.shutDown();
-    for (const [name, count] of run.outcomes) outcomes.set(name, (outcomes.get(name) ?? 0) + count);
-  });
-  try {
-    await fc.assert(property, { seed, numRuns: SEQUENCES });
-    expect([...outcomes.keys()].sort()).toEqual(ALL_OUTCOMES);
-  } catch (error) {
-    console.error(`model test failed; replay with MODEL_SEED=${seed}`);
-    throw error;
-  }
-}, 30_000);
+test.each([
+  { name: "the hub", workers: 0, sequences: 300 },
+  { name: "a hub whose streams are at three workers", workers: 3, sequences: 150 },
+])(
+  "$name agrees with its model after every step of random sequences",
+  async ({ workers, sequences }) => {
+    const seed = seedOf(process.env["MODEL_SEED"]);
+    const outcomes = new Map<string, number>();
+    const property = fc.asyncProperty(steps, async (sequence) => {
+      const run = new ModelRun(workers);
+      await run.play(sequence);
+      await run.shutDown();
+      for (const [name, count] of run.outcomes) outcomes.set(name, (outcomes.get(name) ?? 0) + count);
+    });
+    try {
+      await fc.assert(property, { seed, numRuns: sequences });
+      expect([...outcomes.keys()].sort()).toEqual(ALL_OUTCOMES);
+    } catch (error) {
+      console.error(`model test failed; replay with MODEL_SEED=${seed}`);
+      throw error;
+    }
+  },
+  30_000,
+);

@@ -77,6 +77,7 @@ export function createHub(change: Partial<HubOptions> = {}) {
   const streams = () => hub.list({ after: 0, limit: 1000, userId: undefined, deviceSessionId: undefined }).streams.length;
   return {
     hub,
+    admissionOf,
     subscribe,
     poll,
     advance,

@@ -3,8 +3,9 @@ import type { ClientAudience, ClientEvent } from "../../../../src/core/events.ts
 import type { Admission } from "../../../../src/hub/admission.ts";
 import type { Hub } from "../../../../src/hub/hub.ts";
 import type { Poll } from "../../../../src/hub/poll.ts";
+import { SimulatedWorker } from "../../workers/support/simulated-worker.ts";
 import { FakeSink } from "./fake-sink.ts";
-import { collect, createHub, event, refusalOf, shutDown } from "./hub-fixture.ts";
+import { collect, createHub, event, localStreams, refusalOf, shutDown } from "./hub-fixture.ts";
 import { HubModel } from "./hub-model.ts";
 import type { ClientStep, RegisterStep, Step } from "./hub-steps.ts";
 import { MessageReader, payloadOf } from "./message-reader.ts";
@@ -21,6 +22,8 @@ import {
 
 /** Enough microtasks for the hub to write everything that it can from its outboxes. */
 const MICROTASKS = 8;
+
+const OUTBOX = { bytesMax: BOUNDS.outbox.large * LARGE_BYTES, messagesMax: BOUNDS.outbox.messages };
 
 /** A stream of the model, and the same stream of the hub. */
 interface Pair {
@@ -56,7 +59,7 @@ export class ModelRun {
       perNetworkMax: 100,
       totalMax: 100,
     },
-    outbox: { bytesMax: BOUNDS.outbox.large * LARGE_BYTES, messagesMax: BOUNDS.outbox.messages },
+    outbox: OUTBOX,
     history: {
       eventsMax: BOUNDS.history.events,
       bytesMax: BOUNDS.history.large * LARGE_BYTES,
@@ -66,7 +69,15 @@ export class ModelRun {
     streamAgeMs: BOUNDS.streamAgeMs,
   });
 
+  readonly #workers: readonly SimulatedWorker[];
   #feed: ModelFeed | undefined;
+
+  /** `workers`: number of simulated workers that hold the streams. With 0, the hub's own process holds them. */
+  constructor(workers = 0) {
+    const { clock } = this.#fixture;
+    const hub = localStreams(this.#fixture);
+    this.#workers = Array.from({ length: workers }, () => new SimulatedWorker({ hub, outbox: OUTBOX, clock }));
+  }
 
   /** From now on, events reach the hub by a feed. */
   async useFeed(open: (hub: Hub) => Promise<ModelFeed>): Promise<void> {
@@ -82,8 +93,10 @@ export class ModelRun {
       const performed = this.#perform(step);
       // Awaiting `undefined` would let microtasks run.
       if (performed !== undefined) await performed;
-      // A feed is asynchronous, so the hub has written everything before the next event.
-      const isSynchronous = "isSynchronous" in step && step.isSynchronous && this.#feed === undefined;
+      for (const worker of this.#workers) await worker.deliverAll();
+      // A feed and workers are asynchronous, so the hub has written everything before the next event.
+      const isInProcess = this.#feed === undefined && this.#workers.length === 0;
+      const isSynchronous = "isSynchronous" in step && step.isSynchronous && isInProcess;
       if (!isSynchronous) await this.#settle();
       this.#compare();
     }
@@ -95,6 +108,7 @@ export class ModelRun {
   async shutDown(): Promise<void> {
     this.#model.shutDown();
     for (let n = 0; n < 2; n++) shutDown(this.#fixture.hub);
+    for (const worker of this.#workers) await worker.deliverAll();
     for (const { reader } of this.#pairs) reader.sink.unblock();
     for (const pair of this.#pairs) if (pair.model.isAtClient) this.#answer(pair);
     await this.play([{ do: "wait", ms: 1000 }]);
@@ -115,8 +129,7 @@ export class ModelRun {
     const { hub, revocations } = this.#fixture;
     switch (step.do) {
       case "register":
-        this.#register(step);
-        return undefined;
+        return this.#register(step);
       case "look up":
         this.#lookUps.set(step.session, this.#model.mark);
         return undefined;
@@ -173,14 +186,14 @@ export class ModelRun {
     expect(this.#fixture.hub.revoke(target)).toBe(this.#model.revoke(target));
   }
 
-  #register(step: RegisterStep): void {
+  async #register(step: RegisterStep): Promise<void> {
     const { session, usesEarlierLookUp, resume, choice, ageFraction } = step;
     const mark = (usesEarlierLookUp ? this.#lookUps.get(session) : undefined) ?? this.#model.mark;
     this.#lookUps.delete(session);
     const from = this.#resumeFrom(session, resume, choice);
     const expected = this.#model.register({ ...step, mark, resumeAfter: from?.message });
     this.#ageFraction = ageFraction;
-    const { outcome, sink, poll } = this.#open(step, { mark, resumeAfter: from?.id });
+    const { outcome, sink, poll } = await this.#open(step, { mark, resumeAfter: from?.id });
     if (typeof expected === "string") {
       expect([outcome, sink.frames, sink.ends]).toEqual([expected, [], []]);
       this.#count(expected);
@@ -193,17 +206,37 @@ export class ModelRun {
   }
 
   /** Opens a stream or a poll. */
-  #open({ session, codec, client, eventsMax }: RegisterStep, admission: Pick<Admission, "mark" | "resumeAfter">) {
+  async #open({ session, codec, client, eventsMax }: RegisterStep, admission: Pick<Admission, "mark" | "resumeAfter">) {
     const sink = new FakeSink(codec);
     sink.isBlocked = client === "slow";
     if (client === "disconnected") sink.disconnect();
     let poll: Poll | undefined;
+    if (client !== "poll" && this.#workers.length > 0)
+      return { outcome: await this.#openAtWorker(session, admission, sink), sink, poll };
     const outcome = refusalOf(() => {
       const collector = collect({ codec, eventsMax, bytesMax: BOUNDS.poll.large * LARGE_BYTES });
       if (client === "poll") poll = this.#fixture.poll(session, userOf(session), collector, admission);
       else this.#fixture.subscribe(session, userOf(session), sink, admission);
     });
     return { outcome, sink, poll };
+  }
+
+  /** Opens a stream at one of the workers, in turn. Returns the outcome, as `refusalOf` does. */
+  async #openAtWorker(session: Session, more: Pick<Admission, "mark" | "resumeAfter">, sink: FakeSink): Promise<string> {
+    const worker = this.#workers[this.#pairs.length % this.#workers.length];
+    const admission = this.#fixture.admissionOf(session, userOf(session), more);
+    const registered = worker?.streams.register(admission, sink);
+    // The refusal is also awaited below. Without a handler, it would be an unhandled rejection until then.
+    registered?.catch(() => {});
+    await worker?.deliverAll();
+    try {
+      await registered;
+      return "admitted";
+    } catch (refusal) {
+      return refusalOf(() => {
+        throw refusal;
+      });
+    }
   }
 
   /** The message to resume after, in the model, and its event id. */

@@ -1,10 +1,10 @@
-import { ReloadSignals } from "./cli/signals.ts";
+import { type HeldSignals, holdSignals } from "./cli/signals.ts";
 
 interface Command {
   /** The help text, with an example. */
   readonly HELP: string;
   /** Resolves with the exit code. */
-  run(args: readonly string[], reloads: ReloadSignals): Promise<number>;
+  run(args: readonly string[], signals: HeldSignals): Promise<number>;
 }
 
 interface ClientCommand {
@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** The commands of the client, `health` and `config`. SIGHUP ends them, because they have nothing to reload. */
 const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
   health: () => import("./cli/health.ts"),
+  upgrade: () => import("./cli/upgrade.ts"),
   config: () => import("./cli/config.ts"),
   login: () => import("./cli/login.ts"),
   call: () => import("./cli/call.ts"),
@@ -44,6 +45,7 @@ const USAGE = `usage: sallyport <command> [OPTION …]
   demo        run a demonstration with two clients, in a few seconds
   keygen      generate a signing key
   health      check that a gateway is alive, or ready
+  upgrade     replace the process of a running gateway by a new one
   config      check, print or describe the configuration
   version     print the versions of Sallyport and Bun
 
@@ -77,8 +79,8 @@ async function main(all: readonly string[]): Promise<number> {
     return 0;
   }
   if (load !== undefined) {
-    const reloads = new ReloadSignals();
-    return (await load()).run(args, reloads);
+    const signals = holdSignals();
+    return (await load()).run(args, signals);
   }
   if (loadClient !== undefined) return (await loadClient()).run(args);
   const unknown = `there is no command${COMMAND_NAME.test(name) ? ` ${name}` : " of this name"}`;

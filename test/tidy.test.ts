@@ -28,11 +28,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/reasons.ts"],
   dev: ["core", "gen", "client/index.ts"],
   workers: ["core", "hub", "observe"],
+  upgrade: ["core", "workers"],
   app: [
     ...["admin", "backend", "config", "core", "crypto", "gen", "hub", "observe", "pipeline", "rpc", "service", "stores"],
-    ...["transport", "workers"],
+    ...["transport", "upgrade", "workers"],
   ],
-  cli: ["app", "client", "config", "core", "crypto", "dev", "observe", "workers"],
+  cli: ["app", "client", "config", "core", "crypto", "dev", "observe", "upgrade", "workers"],
   main: ["cli"],
 };
 

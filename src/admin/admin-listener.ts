@@ -1,9 +1,11 @@
 import type { ListenAddress } from "../core/listen.ts";
 import { ForeignPageError, PageGuard } from "../core/page-guard.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
+import type { UpgradeOutcome } from "../core/upgrade.ts";
 import { openBunListener } from "../transport/bun/bun-listener.ts";
 import { exactApp, type RouteHandler } from "../transport/bun/exact-app.ts";
 import type { Listener } from "../transport/listener.ts";
+import { requestUpgrade } from "./request-upgrade.ts";
 import { listStreams, revokeStreams, type StreamAdmin } from "./stream-admin.ts";
 
 export interface AdminParts {
@@ -15,6 +17,8 @@ export interface AdminParts {
   /** Returns the metrics in the Prometheus text format. */
   readonly renderMetrics: () => string | Promise<string>;
   readonly streams: StreamAdmin;
+  /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
+  readonly upgrade?: (() => Promise<UpgradeOutcome>) | undefined;
 }
 
 const ADMIN_BODY_BYTES_MAX = 16 * 1024;
@@ -36,12 +40,12 @@ export function openAdmin(parts: AdminParts): Listener {
     };
   };
   const routes = Object.entries(adminRoutes(parts)).map(([path, answer]) => [path, guarded(answer)] as const);
-  const app = exactApp({
+  const exact = {
     routes: Object.fromEntries(routes),
     otherwise: guarded(() => new RestError("not_found").toResponse()),
-    failed: (error) => toRestError(error).toResponse(),
-  });
-  return openBunListener(() => app, {
+    failed: (error: unknown) => toRestError(error).toResponse(),
+  };
+  return openBunListener((reuse) => exactApp(exact, reuse), {
     what: "the admin listener",
     listen,
     bodyBytesMax: ADMIN_BODY_BYTES_MAX,
@@ -49,7 +53,7 @@ export function openAdmin(parts: AdminParts): Listener {
   });
 }
 
-function adminRoutes({ notReady, renderMetrics, streams }: AdminParts): Readonly<Record<string, RouteHandler>> {
+function adminRoutes({ notReady, renderMetrics, streams, upgrade }: AdminParts): Readonly<Record<string, RouteHandler>> {
   const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return {
     "/healthz": only(READ, () => jsonReply(200, { status: "ok" })),
@@ -60,6 +64,7 @@ function adminRoutes({ notReady, renderMetrics, streams }: AdminParts): Readonly
     "/metrics": only(READ, async () => new Response(await renderMetrics(), { headers: metricsHeaders })),
     "/streams": only(READ, (request) => listStreams(request, streams)),
     "/revoke": only(["POST"], (request) => revokeStreams(request, streams)),
+    "/upgrade": only(["POST"], (request, server) => requestUpgrade(request, server, upgrade)),
   };
 }
 

@@ -2,6 +2,7 @@ import { openAdmin } from "../admin/admin-listener.ts";
 import type { Config } from "../config/schema.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
+import type { UpgradeOutcome } from "../core/upgrade.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
@@ -19,6 +20,10 @@ interface AdminListenerParts {
   readonly revoke: (revocation: Revocation) => number;
   /** Returns the metrics of the other processes of the gateway. */
   readonly measureWorkers?: () => Promise<readonly (readonly MetricSnapshot[])[]>;
+  /** Called for each revocation by an operator. */
+  readonly onRevocation?: ((revocation: Revocation) => void) | undefined;
+  /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
+  readonly upgrade?: (() => Promise<UpgradeOutcome>) | undefined;
   readonly log: Log;
 }
 
@@ -29,11 +34,15 @@ export function openAdminListener(config: Config, parts: AdminListenerParts): Li
     listen: config["admin.listen"],
     hosts: config["admin.hosts"],
     notReady: () => readiness.reasons(),
+    upgrade: parts.upgrade,
     renderMetrics: async () => metrics.render(await parts.measureWorkers?.()),
     streams: {
       list: (query) => hub.list(query),
       revoke,
-      announce: (revocation) => stores.announce(revocation),
+      announce(revocation) {
+        parts.onRevocation?.(revocation);
+        return stores.announce(revocation);
+      },
     },
   });
   warnOfOpenListener("admin.listen", admin.bound, log);

@@ -1,6 +1,6 @@
 import type { GatewayConfig } from "../config/rules.ts";
 import { type Clock, sleep } from "../core/clock.ts";
-import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
+import type { FeedCheckpoint, FeedCheckpointStore } from "../core/feed-checkpoint.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { SessionDirectory } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
@@ -24,6 +24,8 @@ interface EventPathParts {
   readonly revocations: Revocations;
   readonly readiness: Readiness;
   readonly checkpoints: FeedCheckpointStore | undefined;
+  /** The position that an earlier process has handed over. It replaces the stored one. */
+  readonly inherited?: FeedCheckpoint | undefined;
   /** Called when the push feed came up or went down. */
   readonly onFeedChange?: (isUp: boolean) => void;
   readonly log: Log;
@@ -37,6 +39,8 @@ export interface EventPath {
   readonly streams: LocalStreams;
   /** The private listener; `undefined` if the push source has none. */
   readonly privateListener: Listener | undefined;
+  /** Returns the position in the push feed; `undefined` if the feed has no cursors. */
+  checkpoint(): FeedCheckpoint | undefined;
   start(): void;
   stop(): Promise<void>;
 }
@@ -56,7 +60,11 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
   });
   const checkpoints = parts.checkpoints ?? checkpointFile(config, { clock, log });
   const isGoalPending = config["push.source"] !== "feed";
-  const fill = new HistoryFill({ hub, revocations, checkpoints, isGoalPending, ageMs: config["history.age_ms"], clock });
+  const fill = new HistoryFill({
+    ...{ hub, revocations, checkpoints, isGoalPending, clock },
+    inherited: parts.inherited,
+    ageMs: config["history.age_ms"],
+  });
   const onStateChange = (isUp: boolean) => {
     parts.onFeedChange?.(isUp);
     readiness.changed();
@@ -68,6 +76,7 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
     hub,
     streams: new LocalStreams({ hub, historyFilled: () => fill.wait(), clock, defer: setImmediate }),
     privateListener: listener,
+    checkpoint: () => fill.checkpoint(),
     start: () => source.start(),
     async stop() {
       await listener?.close();

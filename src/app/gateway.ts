@@ -5,16 +5,19 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
 import type { HttpEndpoint } from "../core/http-endpoint.ts";
 import { Revocations } from "../core/revocations.ts";
+import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
+import type { UpgradeOutcome } from "../core/upgrade.ts";
 import { watchClock } from "../observe/clock-watch.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
 import { lockFile } from "../transport/linux/file-lock.ts";
+import type { UpgradableGateway } from "../upgrade/upgrade.ts";
 import { openAdminListener } from "./admin.ts";
 import { openBackend } from "./backend.ts";
 import { openEventPath } from "./event-path.ts";
-import { boundUrl } from "./listeners.ts";
+import { boundUrl, portOf } from "./listeners.ts";
 import { stopSettings, storeSettings } from "./options.ts";
 import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
@@ -23,6 +26,16 @@ import { openRequestPath } from "./request-path.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
 import { limitDnsCache, loggedRevoke, openKeyRing } from "./start-parts.ts";
 import { Stop, type StopParts } from "./stop.ts";
+import {
+  answersOf,
+  bequeath,
+  inheritPorts,
+  openSharedMemory,
+  ownAnswers,
+  requireSameMemory,
+  type Succession,
+  untilReady,
+} from "./succession.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -45,6 +58,17 @@ export interface Gateway {
   reload(load: () => Config): boolean;
 }
 
+/** A running gateway that another process can replace. */
+export interface ReplaceableGateway extends Gateway, UpgradableGateway {
+  /**
+   * Stops this process after another one has taken over: closes the ports, answers all calls on open connections, and calls
+   * `handOver` at the end. Resolves as `stop`.
+   */
+  giveWay(handOver: () => Promise<void>): Promise<boolean>;
+  /** Returns the reasons why the gateway is not ready. */
+  notReady(): string[];
+}
+
 export interface GatewayOptions {
   readonly config: Config;
   readonly log: Log;
@@ -59,6 +83,17 @@ export interface GatewayOptions {
   readonly checkpoints?: FeedCheckpointStore | undefined;
   /** Further plain HTTP endpoints of the edge, such as those of the playground. Each call is charged to the budget `public_misc`. */
   readonly endpoints?: readonly HttpEndpoint[] | undefined;
+  /**
+   * Whether the reservations and buckets are in memory that a successor can use. If not, they are in private memory, and the
+   * gateway cannot be upgraded.
+   */
+  readonly sharesMemory?: boolean | undefined;
+  /** The running process that this one replaces. */
+  readonly succession?: Succession | undefined;
+  /** Starts an upgrade, when an operator asks for one at the admin listener. */
+  readonly upgrade?: (() => Promise<UpgradeOutcome>) | undefined;
+  /** Called for each revocation by an operator. */
+  readonly onOperatorRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Replaces `openStores`, which opens the configured stores. Only tests set it. */
   readonly openStores?: typeof openStores | undefined;
 }
@@ -67,9 +102,10 @@ export interface GatewayOptions {
  * Builds all parts of the gateway and starts them. If one part fails to start, stops the parts that already run and throws
  * `ConfigError`, `StoreError` or `ListenError`.
  */
-export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+export async function startGateway(options: GatewayOptions): Promise<ReplaceableGateway> {
   const { log, clock = systemClock } = options;
-  const config = requireBackend(options.config);
+  const { succession } = options;
+  const config = inheritPorts(requireBackend(options.config), succession);
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const stop = new Stop();
   limitDnsCache(log);
@@ -83,29 +119,40 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const backend = openBackend(config, { metrics, log, clock });
   undo.defer(() => backend.close());
-  const stores = await (options.openStores ?? openStores)(storeSettings(config), {
+  const memory = options.sharesMemory ? openSharedMemory(config, succession) : undefined;
+  undo.defer(() => memory?.[Symbol.dispose]());
+  const stores = await (options.openStores ?? openStores)(storeSettings(config, memory?.fd, succession !== undefined), {
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
     onRevocation: revokeLogged("sessions revoked at another gateway"),
     lockFile,
   });
   undo.defer(() => stores.close());
+  requireSameMemory(stores, succession);
+  const answers = answersOf(stores, succession);
   const { sessions, replayCoverageStartMs } = stores;
   const events = openEventPath(config, {
     ...{ keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock },
     checkpoints: options.checkpoints,
+    inherited: succession?.inheritance.checkpoint,
   });
   undo.defer(() => events.stop());
   readiness.add(stores.notReady);
   const { hub, streams, privateListener } = events;
   const isStopping = () => stop.isStopping();
+  if (succession !== undefined) {
+    events.start();
+    await untilReady(readiness, succession);
+  }
   const requests = await openRequestPath(config, {
-    ...{ stores, backend, streams, revocations, keys, readiness, isStopping, log, metrics, clock },
+    stores: { ...stores, answers },
+    ...{ backend, streams, revocations, keys, readiness, isStopping, log, metrics, clock },
     endpoints: options.endpoints ?? [],
   });
   undo.defer(() => requests.close());
   const revoke = revokeLogged("sessions revoked by operator");
-  const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, log });
+  const { upgrade, onOperatorRevocation: onRevocation } = options;
+  const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, onRevocation, upgrade, log });
   undo.defer(() => admin.close());
   undo.defer(
     metrics.beforeRender(() => {
@@ -115,7 +162,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   );
   const clockWatch = watchClock({ clock, log, metrics });
   undo.defer(() => clockWatch.stop());
-  events.start();
+  if (succession === undefined) events.start();
 
   const running = undo.move();
   const { edgeUrl, grpcUrl, bound } = requests;
@@ -133,6 +180,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     grpcUrl,
     adminUrl: admin.url,
     publishUrl: privateListener?.url,
+    notReady: () => readiness.reasons(),
+    revoke,
+    answers: ownAnswers(stores, answers),
+    sharedMemory: memory?.fd,
+    bequeath() {
+      requests.sharePorts();
+      const ports = { edge: portOf(edgeUrl), grpc: portOf(grpcUrl) };
+      return bequeath({ config, stores, memory, ports, admin, events });
+    },
+    giveWay(handOver) {
+      const retire = () => {
+        requests.retire();
+        for (const listener of [admin, privateListener]) listener?.retire();
+      };
+      stopped ??= stop.run({ ...stopParts, succession: { retire, handOver } });
+      return stopped;
+    },
     stop() {
       stopped ??= stop.run(stopParts);
       return stopped;

@@ -32,6 +32,8 @@ export interface HistoryFillParts {
    * running.
    */
   readonly isGoalPending?: boolean;
+  /** The checkpoint that an earlier process has handed over. It replaces the stored one. */
+  readonly inherited?: FeedCheckpoint | undefined;
   /** The age of the oldest events in the history, in ms. */
   readonly ageMs: number;
   readonly clock: Pick<Clock, "monotonic">;
@@ -64,7 +66,7 @@ export class HistoryFill {
   constructor(parts: HistoryFillParts) {
     this.#parts = parts;
     this.#recorder = new CheckpointRecorder(parts.clock, parts.ageMs);
-    const checkpoint = parts.checkpoints?.load();
+    const checkpoint = parts.inherited ?? parts.checkpoints?.load();
     this.startCursor = checkpoint?.from ?? "";
     this.#savedMs = parts.clock.monotonic();
     this.#isGoalPending = parts.isGoalPending ?? false;
@@ -121,6 +123,11 @@ export class HistoryFill {
         sink.gap();
       },
     };
+  }
+
+  /** Returns the current checkpoint; `undefined` if the feed has no cursors. */
+  checkpoint(): FeedCheckpoint | undefined {
+    return this.#goal ?? this.#recorder.current();
   }
 
   /** Call this when the push feed came up. */

@@ -10,6 +10,7 @@ import type { ConnectionLimits } from "../transport/limits/connection-limits.ts"
 import { type SweepParts, sweepConnections } from "../transport/limits/connection-sweep.ts";
 import { FdBudget } from "../transport/limits/fd-budget.ts";
 import { ShedReport } from "../transport/limits/shed-report.ts";
+import { sharePort } from "../transport/linux/port-sharing.ts";
 import { setUserTimeout } from "../transport/linux/user-timeout.ts";
 import type { Listener, RenewableListener } from "../transport/listener.ts";
 import { openMuxListener } from "../transport/mux/mux-listener.ts";
@@ -26,6 +27,10 @@ export interface PublicListeners {
   readonly bound: { readonly edge: string; readonly grpc: string };
   /** Stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;
+  /** Closes the ports and leaves all connections open; see `Listener.retire`. */
+  retire(): void;
+  /** Lets other processes of this gateway listen on the same ports. Throws if the system does not support this. */
+  sharePorts(): void;
   close(): Promise<void>;
 }
 
@@ -69,6 +74,12 @@ export async function openPublicListeners(
     edgeUrl: edge.url,
     grpcUrl: grpc.url,
     bound: { edge: boundUrl(edge), grpc: boundUrl(grpc) },
+    sharePorts() {
+      for (const { address } of listeners) sharePort(address.port);
+    },
+    retire() {
+      for (const listener of listeners) listener.retire();
+    },
     drain: async () => {
       limits.bodyTimers.drain();
       await Promise.all([...listeners].map((listener) => listener.drain()));
@@ -81,6 +92,15 @@ export async function openPublicListeners(
 export function boundUrl({ url, bound }: Listener): string {
   return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
+
+/** Returns the port of a listener's URL. */
+export function portOf(url: string): number {
+  const { port, protocol } = new URL(url);
+  return port === "" ? (DEFAULT_PORTS[protocol] ?? 0) : Number(port);
+}
+
+/** A URL does not show these ports (WHATWG URL, "special scheme"). */
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
 function limitsOf(config: Config): Omit<ConnectionLimits, "counts" | "fds" | "onShed"> {
   return {

@@ -48,8 +48,13 @@ export function stopSettings(config: Config): StopSettings {
   };
 }
 
-export function storeSettings(config: Config): StoreSettings {
+/**
+ * `sharedMemory`: the descriptor of the memory that the processes of this gateway share. `isFileInherited`: whether another
+ * process of this gateway uses the shared file.
+ */
+export function storeSettings(config: Config, sharedMemory?: number, isFileInherited = false): StoreSettings {
   return {
+    ...{ sharedMemory, isFileInherited },
     redis: config["stores.kind"] === "redis" ? redisSettings(config) : undefined,
     sharedFile: config["stores.shared_file"],
     replayEntriesMax: config["replay.entries_max"],

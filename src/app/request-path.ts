@@ -38,7 +38,7 @@ interface RequestPathParts {
 }
 
 /** The way of a request through the gateway: public listeners, RPC layer, pipeline, backend. */
-export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound"> {
+export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound" | "sharePorts" | "retire"> {
   /** Applies the budgets and the public routes of a reloaded configuration. */
   adoptBudgets(next: Config): void;
   /** Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. */
@@ -79,6 +79,8 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
   const { edgeUrl, grpcUrl, bound } = listeners;
   return {
     ...{ edgeUrl, grpcUrl, bound },
+    sharePorts: () => listeners.sharePorts(),
+    retire: () => listeners.retire(),
     adoptBudgets(next) {
       admission.adoptBudgets(next);
       publicRoutes.adopt(publicTable(next));

@@ -23,6 +23,11 @@ export interface StopParts {
    * of streams that were open when the gateway began to end them.
    */
   readonly drainListeners: (streams: number) => Promise<void>;
+  /**
+   * Set if another process has taken over. `retire` closes the ports and leaves all connections open. `handOver` gives the rest
+   * of the state to the other process, when all calls are answered.
+   */
+  readonly succession?: { readonly retire: () => void; readonly handOver: () => Promise<void> } | undefined;
   /** Closes all parts of the gateway. */
   readonly close: () => Promise<void>;
   readonly readiness: Readiness;
@@ -31,6 +36,11 @@ export interface StopParts {
   readonly log: Log;
 }
 
+/**
+ * Minimum time for which a process that was replaced serves its open connections, in ms. A client that sends a request within
+ * this time learns that it must open another connection.
+ */
+const RETIREMENT_MS_MIN = 1000;
 /** Time between two steps of `spread`, in ms. Each step ends a part of the streams. */
 const SPREAD_STEP_MS = 25;
 
@@ -43,7 +53,7 @@ const SPREAD_STEP_MS = 25;
  * 4. Everything is closed.
  */
 export class Stop {
-  #phase: "serving" | "draining" | "stopping" = "serving";
+  #phase: "serving" | "draining" | "stopping" | "replaced" = "serving";
 
   /** Whether new calls are refused. */
   isStopping(): boolean {
@@ -56,7 +66,9 @@ export class Stop {
   }
 
   /** Stops the gateway. Resolves to `false` if calls were aborted at the deadline. */
-  async run({ settings, hub, drainListeners, close, readiness, clock, sleep, log }: StopParts): Promise<boolean> {
+  async run(parts: StopParts): Promise<boolean> {
+    if (parts.succession !== undefined) return this.#replace(parts, parts.succession);
+    const { settings, hub, drainListeners, close, readiness, clock, sleep, log } = parts;
     const { drainMs, spreadMs, deadlineMs } = settings;
     this.#phase = "draining";
     readiness.changed();
@@ -68,6 +80,26 @@ export class Stop {
     this.#phase = "stopping";
     hub.endStreams();
     const inTime = await within(deadlineMs, drainListeners(streams));
+    await close();
+    log.info("gateway stopped", { in_time: inTime });
+    return inTime;
+  }
+
+  /**
+   * The stop after another process has taken over. No call is refused: new connections go to the other process, and calls on
+   * open connections are still answered.
+   */
+  async #replace(
+    { settings, hub, drainListeners, close, readiness, clock, sleep, log }: StopParts,
+    { retire, handOver }: NonNullable<StopParts["succession"]>,
+  ): Promise<boolean> {
+    this.#phase = "replaced";
+    retire();
+    readiness.changed();
+    const [streams] = await Promise.all([spread(hub, settings.spreadMs, { clock, sleep }), sleep(RETIREMENT_MS_MIN)]);
+    hub.endStreams();
+    const inTime = await within(settings.deadlineMs, drainListeners(streams));
+    await handOver();
     await close();
     log.info("gateway stopped", { in_time: inTime });
     return inTime;

@@ -1,6 +1,5 @@
-import { rmSync } from "node:fs";
 import project from "../../package.json" with { type: "json" };
-import { type GatewayConfig, requireBackend } from "../config/rules.ts";
+import { requireBackend } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import { systemClock } from "../core/clock.ts";
 import { Revocations } from "../core/revocations.ts";
@@ -15,7 +14,7 @@ import { startWorkerProcess, workerCommand } from "../workers/worker-process.ts"
 import { openAdminListener } from "./admin.ts";
 import { openBackend } from "./backend.ts";
 import { openEventPath } from "./event-path.ts";
-import type { Gateway, GatewayOptions } from "./gateway.ts";
+import type { GatewayOptions, ReplaceableGateway } from "./gateway.ts";
 import { boundUrl } from "./listeners.ts";
 import { stopSettings, storeSettings } from "./options.ts";
 import { publishUrl } from "./private-listener.ts";
@@ -23,7 +22,16 @@ import { Readiness } from "./readiness.ts";
 import { configReload } from "./reload.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
 import { limitDnsCache, loggedRevoke, openKeyRing } from "./start-parts.ts";
-import { Stop } from "./stop.ts";
+import { Stop, type StopParts } from "./stop.ts";
+import {
+  answersOf,
+  bequeath,
+  inheritPorts,
+  openSharedMemory,
+  ownAnswers,
+  requireSameMemory,
+  untilReady,
+} from "./succession.ts";
 
 const READINESS_INTERVAL_MS = 1000;
 
@@ -39,9 +47,10 @@ export interface SupervisorOptions extends GatewayOptions {
  *
  * Throws as `startGateway` does, and `WorkerError` if a worker cannot start.
  */
-export async function startSupervisor(options: SupervisorOptions): Promise<Gateway> {
+export async function startSupervisor(options: SupervisorOptions): Promise<ReplaceableGateway> {
   const { log, workers, clock = systemClock } = options;
-  const config = withSharedFile(requireBackend(options.config));
+  const { succession } = options;
+  const config = inheritPorts(requireBackend(options.config), succession);
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const stop = new Stop();
   limitDnsCache(log);
@@ -52,23 +61,26 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
   const readiness = new Readiness();
   readiness.add(() => stop.notReady());
   await using undo = new AsyncDisposableStack();
-  if (options.config["stores.shared_file"] === undefined)
-    undo.defer(() => rmSync(config["stores.shared_file"], { force: true }));
+  const memory = openSharedMemory(config, succession);
+  undo.defer(() => memory?.[Symbol.dispose]());
 
   const backend = openBackend(config, { metrics, log, clock });
   undo.defer(() => backend.close());
-  const stores = await openStores(storeSettings(config), {
+  const stores = await openStores(storeSettings(config, memory?.fd, succession !== undefined), {
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
     onRevocation: revokeLogged("sessions revoked at another gateway"),
     lockFile,
   });
   undo.defer(() => stores.close());
+  requireSameMemory(stores, succession);
+  const answers = answersOf(stores, succession);
   let isFeedUp = false;
   const { sessions, replayCoverageStartMs } = stores;
   const events = openEventPath(config, {
     ...{ keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock },
     checkpoints: options.checkpoints,
+    inherited: succession?.inheritance.checkpoint,
     onFeedChange(isUp) {
       isFeedUp = isUp;
       pool.broadcast({ type: "feed", isUp });
@@ -79,9 +91,10 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
   const pool = new WorkerPool({
     count: workers,
     streams: events.streams,
-    answers: stores.answers,
-    startMessage: (addresses) => startMessage(current, { addresses, mark: revocations.mark(), isFeedUp }),
-    startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), onMessage),
+    answers,
+    startMessage: (addresses) =>
+      startMessage(current, { addresses, hasSharedMemory: memory !== undefined, mark: revocations.mark(), isFeedUp }),
+    startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), memory?.fd, onMessage),
     onChange: () => readiness.changed(),
     ...{ clock, log, metrics },
     random: Math.random,
@@ -96,11 +109,18 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
     },
     lost: () => pool.broadcast({ type: "revocations lost", mark: revocations.mark() }),
   });
+  if (succession !== undefined) {
+    events.start();
+    await untilReady(readiness, succession);
+  }
   readiness.add(() => pool.notReady());
   const addresses = await pool.start();
   const revoke = revokeLogged("sessions revoked by operator");
   const measureWorkers = () => pool.measure();
-  const admin = openAdminListener(config, { readiness, metrics, hub: events.hub, stores, revoke, measureWorkers, log });
+  const { upgrade, onOperatorRevocation: onRevocation } = options;
+  const admin = openAdminListener(config, {
+    ...{ readiness, metrics, hub: events.hub, stores, revoke, onRevocation, upgrade, measureWorkers, log },
+  });
   undo.defer(() => admin.close());
   metrics.beforeRender(() => {
     stores.sample(metrics);
@@ -110,12 +130,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
   undo.defer(() => clockWatch.stop());
   const telling = tellReadiness(pool, readiness);
   undo.defer(() => clearInterval(telling));
-  events.start();
+  if (succession === undefined) events.start();
 
   const running = undo.move();
   const { edgeUrl, grpcUrl, bound } = addresses;
   const publish = publishUrl(events.privateListener);
   log.info("gateway started", { ...bound, admin: boundUrl(admin), ...publish, key_id: keys.keyId, workers });
+  const stopParts: StopParts = {
+    settings: stopSettings(config),
+    ...{ hub: events.hub, readiness, clock, log },
+    sleep: (ms) => Bun.sleep(ms),
+    drainListeners: (streams) => pool.stop(streams),
+    close: () => running.disposeAsync(),
+  };
   let stopped: Promise<boolean> | undefined;
   const adopt = {
     adoptBudgets(next: Config) {
@@ -127,14 +154,24 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Gatew
     ...{ edgeUrl, grpcUrl },
     adminUrl: admin.url,
     publishUrl: events.privateListener?.url,
+    notReady: () => readiness.reasons(),
+    revoke,
+    answers: ownAnswers(stores, answers),
+    sharedMemory: memory?.fd,
+    bequeath() {
+      const ports = { edge: addresses.edgePort, grpc: addresses.grpcPort };
+      return bequeath({ config, stores, memory, ports, admin, events });
+    },
+    giveWay(handOver) {
+      const retire = () => {
+        pool.retire();
+        for (const listener of [admin, events.privateListener]) listener?.retire();
+      };
+      stopped ??= stop.run({ ...stopParts, succession: { retire, handOver } });
+      return stopped;
+    },
     stop() {
-      stopped ??= stop.run({
-        settings: stopSettings(config),
-        ...{ hub: events.hub, readiness, clock, log },
-        sleep: (ms) => Bun.sleep(ms),
-        drainListeners: (streams) => pool.stop(streams),
-        close: () => running.disposeAsync(),
-      });
+      stopped ??= stop.run(stopParts);
       return stopped;
     },
     reload: configReload(config, { adopters: [adopt, backend], log, metrics }),
@@ -148,24 +185,20 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
   return setInterval(tell, READINESS_INTERVAL_MS);
 }
 
-/**
- * If `stores.shared_file` is not configured, sets it to a new file that only this gateway uses. The supervisor deletes this
- * file when it stops.
- */
-function withSharedFile(config: GatewayConfig) {
-  const path = config["stores.shared_file"] ?? `/dev/shm/sallyport-${process.pid}-${Date.now().toString(36)}`;
-  return { ...config, "stores.shared_file": path };
-}
-
 interface Start {
   readonly addresses: WorkerAddresses | undefined;
+  readonly hasSharedMemory: boolean;
   readonly mark: number;
   readonly isFeedUp: boolean;
 }
 
-/** Returns the start message of a worker. `addresses`: those of the first worker, whose ports all later workers use. */
-function startMessage(config: Config, { addresses, mark, isFeedUp }: Start): ToWorker {
-  const edge = { ...config["edge.listen"], ...(addresses && { port: addresses.edgePort }), isShared: true };
-  const grpc = { ...config["grpc.listen"], ...(addresses && { port: addresses.grpcPort }), isShared: true };
-  return { type: "start", config: { ...config, "edge.listen": edge, "grpc.listen": grpc }, mark, isFeedUp };
+/**
+ * Returns the start message of a worker. `addresses`: those of the first worker, whose ports all later workers use. The first
+ * worker opens the ports without SO_REUSEPORT. So the start fails if another program uses a port.
+ */
+function startMessage(config: Config, { addresses, ...start }: Start): ToWorker {
+  if (addresses === undefined) return { type: "start", config, ...start };
+  const edge = { ...config["edge.listen"], port: addresses.edgePort, isShared: true };
+  const grpc = { ...config["grpc.listen"], port: addresses.grpcPort, isShared: true };
+  return { type: "start", config: { ...config, "edge.listen": edge, "grpc.listen": grpc }, ...start };
 }

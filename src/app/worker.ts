@@ -14,7 +14,9 @@ import { lockFile } from "../transport/linux/file-lock.ts";
 import type { FromWorker, ToWorker } from "../workers/messages.ts";
 import { RemoteAnswers } from "../workers/remote-answers.ts";
 import { RemoteStreams } from "../workers/remote-streams.ts";
+import { WORKER_MEMORY_FD } from "../workers/worker-process.ts";
 import { openBackend } from "./backend.ts";
+import { portOf } from "./listeners.ts";
 import { hubSettings, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
 import { openRequestPath, type RequestPath } from "./request-path.ts";
@@ -82,16 +84,20 @@ class Worker {
   readonly #revocations: Revocations;
   readonly #streams: RemoteStreams;
   readonly #answers: RemoteAnswers;
+  readonly #sharedMemory: number | undefined;
   readonly #stopped = Promise.withResolvers<number>();
   #stores: Stores | undefined;
   #backend: ReturnType<typeof openBackend> | undefined;
   #requests: RequestPath | undefined;
   #isReady = false;
   #isStopping = false;
+  /** Whether another process has taken over. Calls on open connections are then answered until the end. */
+  #isRetired = false;
   #reporting: Timer | undefined;
 
-  constructor(config: GatewayConfig, { mark, isFeedUp }: StartMessage, parts: WorkerParts) {
+  constructor(config: GatewayConfig, { mark, isFeedUp, hasSharedMemory }: StartMessage, parts: WorkerParts) {
     this.#parts = parts;
+    this.#sharedMemory = hasSharedMemory ? WORKER_MEMORY_FD : undefined;
     this.#revocations = new Revocations({ clock: systemClock, graceMs: config["push.grace_ms"], startMark: mark });
     this.#revocations.feedChanged(isFeedUp);
     this.#answers = new RemoteAnswers((message) => parts.channel.send(message));
@@ -132,6 +138,10 @@ class Worker {
         this.#requests?.adoptBudgets(message.config as Config);
         this.#backend?.adoptBudgets(message.config as Config);
         return;
+      case "retire":
+        this.#isRetired = true;
+        this.#requests?.retire();
+        return;
       case "stop":
         this.#streams.noteShutdown(message.streams);
         void this.#stop();
@@ -145,7 +155,7 @@ class Worker {
     const clock = systemClock;
     limitDnsCache(log);
     const backend = openBackend(config, { metrics, log, clock });
-    const stores = await openStores(storeSettings(config), {
+    const stores = await openStores(storeSettings(config, this.#sharedMemory, true), {
       ...{ source: backend.sessions, revocations: this.#revocations, clock, log, metrics },
       random: Math.random,
       onRevocation: () => {},
@@ -160,14 +170,14 @@ class Worker {
       ...{ backend, revocations: this.#revocations, readiness, log, metrics, clock },
       streams: this.#streams,
       keys: openKeyRing(config),
-      isStopping: () => this.#isStopping,
+      isStopping: () => this.#isStopping && !this.#isRetired,
       endpoints,
     });
     this.#backend = backend;
     this.#stores = stores;
     this.#requests = requests;
     const { edgeUrl, grpcUrl, bound } = requests;
-    const portOf = (url: string) => Number(new URL(url).port);
+    requests.sharePorts();
     channel.send({
       type: "started",
       addresses: { edgeUrl, grpcUrl, bound, edgePort: portOf(edgeUrl), grpcPort: portOf(grpcUrl) },

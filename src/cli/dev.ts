@@ -14,7 +14,7 @@ import type { GatewayMetrics } from "../observe/metrics.ts";
 import { reportFailure } from "./failure.ts";
 import { MemoryCheckpoint } from "./memory-checkpoint.ts";
 import { RestartableGateway, type StartGateway } from "./restartable-gateway.ts";
-import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
+import { abortStart, type HeldSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
@@ -33,7 +33,7 @@ Example:
 SIGTERM or SIGINT (Ctrl-C) stops the gateway.`;
 
 /** `sallyport dev`: runs the gateway with an embedded backend, for development. */
-export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
+export async function run(args: readonly string[], { reloads }: HeldSignals): Promise<number> {
   try {
     const load = () =>
       loadConfig({

@@ -1,5 +1,10 @@
 import { PROFILE_VARIABLE } from "../config/variables.ts";
 
+/** The environment of this process. */
+export function processEnvironment(): Record<string, string | undefined> {
+  return process.env;
+}
+
 /** The environment variables that the command line client reads. */
 export interface ClientEnvironment {
   /** The name of the profile: `SALLYPORT_PROFILE`. */

@@ -1,7 +1,7 @@
 import { ConfigError } from "../config/problem.ts";
 import { messageOf } from "../core/cause.ts";
 import { ListenError } from "../core/listen.ts";
-import { StoreError, TlsFilesError, WorkerError } from "../core/start-error.ts";
+import { StoreError, TlsFilesError, UpgradeError, WorkerError } from "../core/start-error.ts";
 
 /** The setting of each listener's address. The keys are the listener names in a `ListenError`. */
 const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
@@ -26,7 +26,7 @@ export function reportFailure(error: unknown, inUse = ""): number {
   console.error(`sallyport: ${messageOf(error)}${why}${elsewhere}`);
   if (error instanceof ConfigError || error instanceof TlsFilesError) return 2;
   if (error instanceof WorkerError) return error.isConfigError ? 2 : 1;
-  if (error instanceof ListenError || error instanceof StoreError) return 1;
+  if ([ListenError, StoreError, UpgradeError].some((kind) => error instanceof kind)) return 1;
   if (error instanceof Error && error.stack !== undefined) console.error(error.stack);
   return 1;
 }

@@ -1,14 +1,19 @@
-import { type Gateway, type GatewayOptions, startGateway } from "../app/gateway.ts";
-import { startSupervisor } from "../app/supervisor.ts";
+import { startServe } from "../app/serve.ts";
+import { ServiceManager, type ServiceVariables } from "../app/service-manager.ts";
 import { workerCount } from "../app/worker-count.ts";
 import { loadConfig } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
-import type { Log } from "../core/telemetry.ts";
+import type { Environment } from "../config/source-environment.ts";
+import { messageOf } from "../core/cause.ts";
+import type { Predecessor } from "../upgrade/predecessor.ts";
+import { startedProgram } from "../upgrade/program.ts";
+import { processEnvironment } from "./environment.ts";
 import { reportFailure } from "./failure.ts";
 import { playgroundEndpoints } from "./playground.ts";
+import { connectPredecessor, takeUpgradeMark } from "./predecessor.ts";
 import { SERVE_DEFAULTS } from "./serve-defaults.ts";
-import { abortStart, type ReloadSignals, stopSignal } from "./signals.ts";
+import { abortStart, type HeldSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport serve [--config FILE] [--set KEY=VALUE …]
@@ -26,44 +31,69 @@ Example:
 
 SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT drains the gateway and stops it
 when the calls in progress have ended. Another such signal, one second or more later, exits immediately.
+SIGUSR2 starts the executable and the configuration as they are on disk, beside this process, and then replaces it (see
+sallyport upgrade --help).
 
 Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or if the start failed; 2 if the
 configuration is invalid.`;
-
-/** Starts one process, or a supervisor with workers. */
-function start(options: GatewayOptions & { readonly log: Log }): Promise<Gateway> {
-  const workers = options.config["workers.count"];
-  return workers === "auto" || workers === 1 ? startGateway(options) : startSupervisor({ ...options, workers });
-}
 
 /** Returns the configuration with the number of workers that `auto` stands for. */
 function withCount(config: Config, workers: number): Config {
   return config["workers.count"] === "auto" ? { ...config, "workers.count": workers } : config;
 }
 
-/** `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. */
-export async function run(args: readonly string[], reloads: ReloadSignals): Promise<number> {
+/**
+ * `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. SIGUSR2
+ * replaces this process by a new one.
+ */
+export async function run(args: readonly string[], { reloads, upgrades }: HeldSignals): Promise<number> {
+  const env = processEnvironment();
+  const predecessor = takeUpgradeMark(env) ? connectPredecessor() : undefined;
   try {
-    let secretConfigFile: string | undefined;
-    const onSecretFile = (path: string) => {
-      secretConfigFile = path;
-    };
-    const load = () => loadConfig({ argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile });
-    const loaded = load();
-    const { log, metrics } = createTelemetry(loaded);
-    const workers = workerCount(loaded, { log });
-    const config = { ...loaded, "workers.count": workers };
-    if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
-    const stop = stopSignal();
-    const endpoints = config["playground.enabled"] ? await playgroundEndpoints() : [];
-    const gateway = await Promise.race([start({ config, log, metrics, secretConfigFile, endpoints }), stop]);
-    if (typeof gateway === "string") return await abortStart(gateway, log);
-    reloads.start(() => gateway.reload(() => withCount(load(), workers)));
-    log.info("gateway stopping", { signal: await stop });
-    const inTime = await gateway.stop();
-    await log.flush();
-    return inTime ? 0 : 1;
+    return await serve(args, env, { reloads, upgrades, predecessor });
   } catch (error) {
+    predecessor?.failed(messageOf(error));
     return reportFailure(error);
   }
+}
+
+interface ServeParts extends HeldSignals {
+  readonly predecessor: Predecessor | undefined;
+}
+
+async function serve(args: readonly string[], env: Environment, parts: ServeParts): Promise<number> {
+  const { reloads, upgrades, predecessor } = parts;
+  const program = process.platform === "linux" ? startedProgram(env) : undefined;
+  let secretConfigFile: string | undefined;
+  const onSecretFile = (path: string) => {
+    secretConfigFile = path;
+  };
+  const load = () => loadConfig({ argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile });
+  const loaded = load();
+  const succession = predecessor && { predecessor, inheritance: await predecessor.inheritance };
+  const { log, metrics } = createTelemetry(loaded);
+  const workers = workerCount(loaded, { log });
+  const config = { ...loaded, "workers.count": workers };
+  if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
+  const stop = stopSignal();
+  const endpoints = config["playground.enabled"] ? await playgroundEndpoints() : [];
+  const service = new ServiceManager(serviceVariables(env), log);
+  const options = { config, log, metrics, secretConfigFile, endpoints, program, service, succession };
+  const served = await Promise.race([startServe(options), stop]);
+  if (typeof served === "string") return await abortStart(served, log);
+  reloads.start(() => service.reload(() => served.gateway.reload(() => withCount(load(), workers))));
+  upgrades.start(() => void served.upgrade());
+  const why = await Promise.race([stop, served.replaced]);
+  if (why !== "replaced") log.info("gateway stopping", { signal: why });
+  const inTime = await (why === "replaced" ? served.giveWay() : served.stop());
+  await log.flush();
+  return inTime ? 0 : 1;
+}
+
+function serviceVariables(env: Environment): ServiceVariables {
+  return {
+    notifySocket: env["NOTIFY_SOCKET"],
+    watchdogMicroseconds: env["WATCHDOG_USEC"],
+    watchdogPid: env["WATCHDOG_PID"],
+  };
 }

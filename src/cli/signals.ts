@@ -32,25 +32,37 @@ export async function abortStart(signal: NodeJS.Signals, log: BatchedLog): Promi
   return 0;
 }
 
+/** The signals that are held from the start of the process until the gateway runs. */
+export interface HeldSignals {
+  /** SIGHUP: reload the configuration. */
+  readonly reloads: HeldSignal;
+  /** SIGUSR2: replace the process. */
+  readonly upgrades: HeldSignal;
+}
+
+export function holdSignals(): HeldSignals {
+  return { reloads: new HeldSignal("SIGHUP"), upgrades: new HeldSignal("SIGUSR2") };
+}
+
 /**
- * Handles SIGHUP, which reloads the configuration. Create it when the process starts, because an unhandled SIGHUP ends the
- * process. A SIGHUP that arrives before `start` is handled when `start` is called.
+ * Handles a signal that would end the process. Create it when the process starts. A signal that arrives before `start` is
+ * handled when `start` is called.
  */
-export class ReloadSignals {
-  #reload: (() => void) | undefined;
+export class HeldSignal {
+  #handle: (() => void) | undefined;
   #isPending = false;
 
-  constructor() {
-    process.on("SIGHUP", () => {
-      if (this.#reload === undefined) this.#isPending = true;
-      else this.#reload();
+  constructor(signal: NodeJS.Signals) {
+    process.on(signal, () => {
+      if (this.#handle === undefined) this.#isPending = true;
+      else this.#handle();
     });
   }
 
-  /** Calls `reload` for each SIGHUP from now on. If a SIGHUP has already arrived, also calls `reload` immediately. */
-  start(reload: () => void): void {
-    this.#reload = reload;
-    if (this.#isPending) reload();
+  /** Calls `handle` for each signal from now on. If a signal has already arrived, also calls `handle` immediately. */
+  start(handle: () => void): void {
+    this.#handle = handle;
+    if (this.#isPending) handle();
     this.#isPending = false;
   }
 }

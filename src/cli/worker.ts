@@ -14,7 +14,7 @@ export async function run(): Promise<number> {
     return 2;
   }
   // A terminal sends its signals to all processes of the gateway. The supervisor decides what they mean.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"] as const) process.on(signal, () => {});
   process.on("disconnect", () => process.exit(1));
   let flush = async () => {};
   const code = await runWorker({

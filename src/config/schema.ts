@@ -218,6 +218,11 @@ export const SCHEMA = {
     10_000,
     "Maximum time for which a shutdown waits for running calls after `shutdown.drain_ms` and `shutdown.spread_ms`, in ms. Calls that run longer are aborted. Set the sum of the three settings below the kill timeout of your process supervisor.",
   ),
+  "upgrade.timeout_ms": setting(
+    int("ms", 1000, 3_600_000),
+    60_000,
+    "Maximum time until the new process of an upgrade must be ready, in ms. It must connect to the backend and fill the event history. If it takes longer, the new process is ended, and the old process continues. Linux only.",
+  ),
   "log.level": setting(
     choice("debug", "info", "warn", "error"),
     "info",

@@ -2,12 +2,12 @@ import { redactedKey } from "./problem.ts";
 import { CONFIG_KEYS, variableOf } from "./schema.ts";
 import { addText, type RawSetting, type SourceValues } from "./source.ts";
 import { suggest } from "./suggest.ts";
-import { FILE_VARIABLE, PROFILE_VARIABLE } from "./variables.ts";
+import { FILE_VARIABLE, PROFILE_VARIABLE, UPGRADE_VARIABLE } from "./variables.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "SALLYPORT_";
-const NOT_SETTINGS: ReadonlySet<string> = new Set([FILE_VARIABLE, PROFILE_VARIABLE]);
+const NOT_SETTINGS: ReadonlySet<string> = new Set([FILE_VARIABLE, PROFILE_VARIABLE, UPGRADE_VARIABLE]);
 const KEY_OF = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]));
 
 /** Reads the settings of `SALLYPORT_*` variables. */

@@ -12,6 +12,18 @@ export interface KeyedRequest {
   readonly asOfMs: number;
 }
 
+/** A kept answer on its way to another process of the gateway. */
+export interface HandedAnswer {
+  /** Identifies session and idempotency key. */
+  readonly name: string;
+  readonly deviceSessionId: string;
+  readonly fingerprint: string;
+  readonly reply: BackendReply;
+  readonly age: AnswerAge;
+  /** By how much the wall clock was set ahead since the answer was stored, in ms. */
+  readonly clockSetAheadMs: number;
+}
+
 /** How long an answer is kept. */
 export interface AnswerAge {
   /**

@@ -141,6 +141,10 @@ export const METRICS = {
   sallyport_worker_cpu_seconds: gauge("CPU time that a worker process has used since its start, in seconds.", "worker"),
   sallyport_worker_resident_bytes: gauge("Resident memory of a worker process, in bytes.", "worker"),
   sallyport_worker_restarts_total: counter("Worker processes that ended by themselves and were started again."),
+  sallyport_upgrades_total: counter(
+    "Upgrades of the gateway. `done`: this process took over from another one. `failed`: a new process did not become ready.",
+    "outcome",
+  ),
   process_resident_memory_bytes: gauge("Resident memory of the process."),
   process_cpu_seconds_total: counter("User and system CPU time of the process."),
   process_start_time_seconds: gauge("Unix time at which the process started."),

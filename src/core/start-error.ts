@@ -20,6 +20,14 @@ export class WorkerError extends Error {
   }
 }
 
+/** This process cannot take over from a running gateway. The one-line message is for operators. */
+export class UpgradeError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "UpgradeError";
+  }
+}
+
 /** The gateway cannot start with this store. The one-line message is for operators and holds no secrets. */
 export class StoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {

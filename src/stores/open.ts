@@ -22,6 +22,10 @@ export interface StoreSettings {
   readonly redis: RedisSettings | undefined;
   /** The shared file for reservations and buckets. `undefined` if they are in this process's memory. Not used with Redis. */
   readonly sharedFile: string | undefined;
+  /** The descriptor of a file in memory that replaces the shared file. The processes of this gateway share the descriptor. */
+  readonly sharedMemory?: number | undefined;
+  /** Whether the shared file must exist, with the configured sizes. If not, it may be created or replaced. */
+  readonly isFileInherited?: boolean | undefined;
   /** Maximum number of reservations in this process's memory. Not used with Redis. */
   readonly replayEntriesMax: number;
   /** Maximum number of buckets per table. Verified callers and unverified callers have separate tables. Not used with Redis. */
@@ -61,6 +65,8 @@ export interface Stores {
    */
   readonly replayCoverageStartMs: number;
   readonly answers: AnswerStore;
+  /** `answers`, if they are in the memory of this process. */
+  readonly memoryAnswers?: MemoryAnswerStore | undefined;
   /** Buckets of verified callers. */
   readonly buckets: BucketStore;
   /**
@@ -119,24 +125,27 @@ interface AdmissionStores extends Omit<Stores, "sessions"> {
 }
 
 function openAdmissionStores(settings: StoreSettings, parts: StoreParts): AdmissionStores | Promise<AdmissionStores> {
-  const { redis, sharedFile } = settings;
+  const { redis, sharedFile, sharedMemory } = settings;
   if (redis !== undefined) return openRedis(redis, settings, parts);
-  return sharedFile === undefined ? openMemory(settings, parts) : openFile(sharedFile, settings, parts);
+  const file = sharedFile ?? sharedMemory;
+  return file === undefined ? openMemory(settings, parts) : openFile(file, settings, parts);
 }
 
 /** For stores that no other gateway shares: there is no gateway to send revocations to. */
 const ALONE = { announce: () => Promise.resolve(true), notReady: () => [] };
 
-function openFile(path: string, settings: StoreSettings, parts: StoreParts): AdmissionStores {
+function openFile(file: string | number, settings: StoreSettings, parts: StoreParts): AdmissionStores {
   const { clock, log, lockFile } = parts;
   const answers = openAnswers(settings, parts);
-  const shared = { ...settings, path, verifiedPeers: settings.sessionCache };
+  const shared = { ...settings, file, verifiedPeers: settings.sessionCache };
   const { isNew, sample, tidy, ...stores } = openSharedFileStores(shared, clock, lockFile);
-  log.info("shared file opened", {
-    file: pathShown(path),
-    is_new: isNew,
-    reservations_since: new Date(stores.replayCoverageStartMs).toISOString(),
-  });
+  if (typeof file === "string") {
+    log.info("shared file opened", {
+      file: pathShown(file),
+      is_new: isNew,
+      reservations_since: new Date(stores.replayCoverageStartMs).toISOString(),
+    });
+  }
   const sampleAll = (metrics: Metrics) => {
     sample(metrics);
     sampleAnswers(answers, metrics);
@@ -145,7 +154,7 @@ function openFile(path: string, settings: StoreSettings, parts: StoreParts): Adm
     tidy();
     return answers.trim();
   };
-  return { ...ALONE, ...stores, answers, sample: sampleAll, trim };
+  return { ...ALONE, ...stores, answers, memoryAnswers: answers, sample: sampleAll, trim };
 }
 
 /** Counts in this process's memory. */
@@ -180,7 +189,7 @@ function openMemory(settings: StoreSettings, parts: StoreParts): AdmissionStores
     metrics.gauge("sallyport_bucket_entries", buckets.entries, { of: "verified" });
     metrics.gauge("sallyport_bucket_entries", unverified.entries, { of: "unverified" });
   };
-  const stores = { replay, answers, buckets, unverifiedBuckets, verifiedPeers, ...localCounts() };
+  const stores = { replay, answers, memoryAnswers: answers, buckets, unverifiedBuckets, verifiedPeers, ...localCounts() };
   return { ...ALONE, ...stores, replayCoverageStartMs: clock.now(), sample, trim, close() {} };
 }
 
@@ -220,14 +229,15 @@ interface Host {
 }
 
 function openHostTables(settings: StoreSettings, { clock, lockFile }: StoreParts): Host {
-  const { sharedFile, sessionCache } = settings;
-  if (sharedFile === undefined) {
+  const { sharedFile, sharedMemory, sessionCache } = settings;
+  const file = sharedFile ?? sharedMemory;
+  if (file === undefined) {
     const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
     const trim = () => verifiedPeers.trim(clock.now());
     return { tables: { ...localCounts(), verifiedPeers }, local: undefined, trim, close() {} };
   }
   // The reservations are in Redis, so the file needs no room for them.
-  const shared = { ...settings, path: sharedFile, verifiedPeers: sessionCache, replayEntriesMax: 1 };
+  const shared = { ...settings, file, verifiedPeers: sessionCache, replayEntriesMax: 1 };
   const { verifiedPeers, heldConnections, heldPermits, buckets, unverifiedBuckets, tidy, close } = openSharedFileStores(
     shared,
     clock,

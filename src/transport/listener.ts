@@ -12,6 +12,12 @@ export interface Listener {
   readonly url: string;
   /** Stops accepting connections. Resolves when all calls in flight are answered. */
   drain(): Promise<void>;
+  /**
+   * Closes the port and leaves all connections open. Tells clients to use other connections for further calls:
+   * `Connection: close` in each HTTP/1.1 response, GOAWAY on HTTP/2 connections of `node:http2`. Throws if the system does not
+   * support this.
+   */
+  retire(): void;
   /** Closes all connections. */
   close(): Promise<void>;
 }

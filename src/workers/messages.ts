@@ -40,6 +40,8 @@ export type ToWorker =
   | {
       readonly type: "start";
       readonly config: unknown;
+      /** Whether the worker has inherited the shared memory of the stores. */
+      readonly hasSharedMemory: boolean;
       /** The position in the supervisor's revocation log. */
       readonly mark: number;
       readonly isFeedUp: boolean;
@@ -59,6 +61,8 @@ export type ToWorker =
   | { readonly type: "ready"; readonly isReady: boolean }
   | { readonly type: "measure"; readonly id: number }
   | { readonly type: "budgets"; readonly config: unknown }
+  /** Close the ports: another process has taken over. */
+  | { readonly type: "retire" }
   /** `streams`: number of open streams of the whole gateway when the shutdown began. */
   | { readonly type: "stop"; readonly streams: number };
 

@@ -77,6 +77,12 @@ export class WorkerPool {
     return all;
   }
 
+  /** Tells the workers that another process has taken over. From now on, no worker is restarted. */
+  retire(): void {
+    this.#isStopping = true;
+    this.broadcast({ type: "retire" });
+  }
+
   /** Tells the workers to stop. Resolves when all have ended. `streams`: number of open streams when the shutdown began. */
   async stop(streams: number): Promise<void> {
     this.#isStopping = true;

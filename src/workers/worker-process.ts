@@ -1,3 +1,4 @@
+import { lastLines } from "../core/last-lines.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 /** How a worker process ended. */
@@ -17,22 +18,34 @@ export interface WorkerProcess {
   kill(): void;
 }
 
-/** Number of characters of standard error that are kept for the log. */
-const STDERR_CHARS_MAX = 2000;
 /** Matches the virtual folder of the source files in a compiled executable. */
 const COMPILED = /^(\/\$bunfs|B:[\\/]~BUN)/;
 
-/** Returns the command line of a worker of this program: the executable, or Bun with the source file of the program. */
+/**
+ * Returns the command line of a worker of this program: the executable, or Bun with the source file of the program.
+ *
+ * /proc/<pid>/exe is the running executable, even if its file was replaced. A worker of another version would not understand
+ * its supervisor.
+ */
 export function workerCommand(): string[] {
-  return [process.execPath, ...(COMPILED.test(Bun.main) ? [] : [Bun.main]), "worker"];
+  const executable = process.platform === "linux" ? `/proc/${process.pid}/exe` : process.execPath;
+  return [executable, ...(COMPILED.test(Bun.main) ? [] : [Bun.main]), "worker"];
 }
 
-/** Starts a worker process. `command` is its command line. */
-export function startWorkerProcess(command: readonly string[], onMessage: (message: FromWorker) => void): WorkerProcess {
+/** The descriptor of the shared memory in a worker process. */
+export const WORKER_MEMORY_FD = 3;
+
+/**
+ * Starts a worker process. `command` is its command line. `sharedMemory`: a descriptor that the worker inherits as
+ * `WORKER_MEMORY_FD`.
+ */
+export function startWorkerProcess(
+  command: readonly string[],
+  sharedMemory: number | undefined,
+  onMessage: (message: FromWorker) => void,
+): WorkerProcess {
   const child = Bun.spawn([...command], {
-    stdin: "ignore",
-    stdout: "inherit",
-    stderr: "pipe",
+    stdio: ["ignore", "inherit", "pipe", sharedMemory ?? "ignore"],
     serialization: "advanced",
     ipc: (message: FromWorker) => onMessage(message),
   });
@@ -63,15 +76,4 @@ function trySend(send: () => void): void {
   } catch {
     // The process has closed its channel.
   }
-}
-
-/** Copies the worker's standard error to that of this process. At the end of `stream`, resolves to the last lines. */
-async function lastLines(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let kept = "";
-  for await (const chunk of stream) {
-    process.stderr.write(chunk);
-    kept = (kept + decoder.decode(chunk, { stream: true })).slice(-STDERR_CHARS_MAX);
-  }
-  return kept.trim();
 }

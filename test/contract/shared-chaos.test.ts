@@ -56,7 +56,7 @@ test(`after ${KILLS} kills nothing was admitted twice, no budget was exceeded, a
   expect(lines.filter((line) => line.startsWith("slow "))).toEqual([]);
 
   // A new process takes over every lock that a killed one left, and finds every reservation.
-  const stores = openSharedFileStores({ ...SHARED_SETTINGS, path }, systemClock, lockFile);
+  const stores = openSharedFileStores({ ...SHARED_SETTINGS, file: path }, systemClock, lockFile);
   const startedMs = performance.now();
   const expiresAtMs = Date.now() + 7_200_000;
   for (const line of reserved)

@@ -18,7 +18,7 @@ async function start(count: number) {
   const processes = await SharedProcesses.start(count);
   opened.defer(() => processes.close());
   const clock = new ManualClock();
-  const own = openSharedFileStores({ ...SHARED_SETTINGS, path: processes.path }, clock, lockFile);
+  const own = openSharedFileStores({ ...SHARED_SETTINGS, file: processes.path }, clock, lockFile);
   opened.defer(() => own.close());
   return { processes, clock, own };
 }
@@ -52,7 +52,7 @@ test("a killed process's permits stay held for the lease, and no longer", async 
 
 test("a process that stops cleanly leaves nothing, and the place of a killed one is free after the lease", async () => {
   const { processes, clock, own } = await start(1);
-  const next = openSharedFileStores({ ...SHARED_SETTINGS, path: processes.path }, clock, lockFile);
+  const next = openSharedFileStores({ ...SHARED_SETTINGS, file: processes.path }, clock, lockFile);
   next.heldConnections.tryAdd("network", 3);
   next.close();
   expect(own.heldConnections.held("network")).toBe(0);

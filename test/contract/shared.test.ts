@@ -15,7 +15,7 @@ import { SHARED_SETTINGS } from "./support/shared-settings.ts";
 function openHere() {
   const folder = mkdtempSync(join(tmpdir(), "sallyport-shared-"));
   const clock = new ManualClock();
-  const stores = openSharedFileStores({ ...SHARED_SETTINGS, path: join(folder, "tables") }, clock, lockFile);
+  const stores = openSharedFileStores({ ...SHARED_SETTINGS, file: join(folder, "tables") }, clock, lockFile);
   const close = () => {
     stores.close();
     rmSync(folder, { recursive: true });

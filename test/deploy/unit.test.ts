@@ -68,3 +68,11 @@ test("every variable is a setting, and its file is in a directory that the unit 
   for (const [, path = ""] of variables) expect(created.some((directory) => path.startsWith(directory))).toBe(true);
   expect(valuesOf("RuntimeDirectoryPreserve")).toEqual(["yes"]);
 });
+
+test("systemd follows the gateway: its start, its watchdog, and its new main process at an upgrade", () => {
+  expect([valuesOf("Type"), valuesOf("NotifyAccess")]).toEqual([["notify"], ["main"]]);
+  expect(Number(/^(\d+)s$/.exec(valuesOf("WatchdogSec")[0] ?? "")?.[1])).toBeGreaterThanOrEqual(10);
+  expect(valuesOf("ExecReload")).toEqual(["/bin/kill -HUP $MAINPID"]);
+  // Unix sockets, for sd_notify(3).
+  expect(valuesOf("RestrictAddressFamilies")[0]?.split(" ")).toContain("AF_UNIX");
+});

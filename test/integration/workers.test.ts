@@ -273,6 +273,22 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     expect(await metric(fixture.gateway, "sallyport_push_feed_up")).toBe(1);
   });
 
+  test("a gateway with workers does not share the port of another one", async () => {
+    const { gateway } = await Fixture.open();
+    const [first, ...rest] = await Promise.allSettled(
+      ["edge.listen", "grpc.listen"].map((key) => {
+        const { port } = new URL(key === "edge.listen" ? gateway.edgeUrl : gateway.grpcUrl);
+        const taken = { "backend.url": "http://127.0.0.1:9", "push.url": "http://127.0.0.1:9", "keys.current": SEED };
+        const listen = { "edge.listen": ANY_PORT, "grpc.listen": ANY_PORT, "admin.listen": ANY_PORT };
+        const overrides = { ...SMALL, ...taken, ...listen, [key]: { host: "127.0.0.1", port: Number(port) } };
+        const config = loadConfig({ env: {}, overrides });
+        return startSupervisor({ config, log: SILENT_LOG, workers: 2, workerCommand: WORKER_COMMAND });
+      }),
+    );
+    for (const outcome of [first, ...rest])
+      expect(outcome).toMatchObject({ status: "rejected", reason: { message: expect.stringContaining("the port is in use") } });
+  });
+
   test("a port in use is a clear error, and leaves no process", async () => {
     const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     await expect(Fixture.open({ "edge.listen": { host: "127.0.0.1", port: taken.port } })).rejects.toThrow(

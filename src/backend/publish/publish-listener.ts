@@ -53,15 +53,15 @@ export function openPublishListener(parts: PublishListenerParts): Listener {
       return calls.limited(() => serve(request));
     };
   };
-  const app = exactApp({
+  const exact = {
     routes: { "/publish": post((request) => calls.publish(request)), "/revoke": post((request) => calls.revoke(request)) },
-    otherwise: (request) => {
+    otherwise: (request: Request) => {
       calls.checkCaller(request);
       return new RestError("not_found").toResponse();
     },
-    failed: (error) => toResponse(error, log),
-  });
-  return openBunListener(() => app, {
+    failed: (error: unknown) => toResponse(error, log),
+  };
+  return openBunListener((reuse) => exactApp(exact, reuse), {
     what: "the private listener",
     listen,
     bodyBytesMax: RUNTIME_BODY_BYTES_MAX,

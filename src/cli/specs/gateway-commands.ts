@@ -2,6 +2,7 @@ import type { CommandSpec, OptionSpec } from "../arguments/spec.ts";
 import { SETTINGS } from "./common.ts";
 import { CONFIG } from "./config.ts";
 import { HEALTH } from "./health.ts";
+import { UPGRADE } from "./upgrade.ts";
 
 /** The options of the gateway's own commands, for completion. Their parsers are in `config/source-flags.ts` and `keygen.ts`. */
 
@@ -13,6 +14,7 @@ export const GATEWAY_COMMANDS: readonly CommandSpec[] = [
   { name: "demo", summary: "run a demonstration with two clients", positionals: [], options: SETTINGS },
   { name: "keygen", summary: "generate a signing key", positionals: [], options: [OUT] },
   HEALTH,
+  UPGRADE,
   CONFIG,
   { name: "version", summary: "print the versions of Sallyport and Bun", positionals: [], options: [] },
 ];

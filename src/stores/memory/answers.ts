@@ -1,4 +1,12 @@
-import type { AnswerBounds, AnswerClaim, AnswerStore, ClaimOutcome, KeyedRequest, OnEvicted } from "../../core/answers.ts";
+import type {
+  AnswerBounds,
+  AnswerClaim,
+  AnswerStore,
+  ClaimOutcome,
+  HandedAnswer,
+  KeyedRequest,
+  OnEvicted,
+} from "../../core/answers.ts";
 import type { BackendReply } from "../../core/backend.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CLAIM_WAIT_MARGIN_MS } from "../../core/limits.ts";
@@ -43,6 +51,19 @@ export class MemoryAnswerStore implements AnswerStore {
   /** Frees the memory of expired answers. Returns the freed bytes. Call this method every second. */
   trim(): number {
     return this.#kept.trim({ wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonic() });
+  }
+
+  /** Returns all kept answers, oldest first, for another process. */
+  handOver(): HandedAnswer[] {
+    const offsetMs = this.#clock.monotonic() - this.#clock.now();
+    return this.#kept.all().map(({ clockOffsetMs, ...answer }) => ({ ...answer, clockSetAheadMs: clockOffsetMs - offsetMs }));
+  }
+
+  /** Stores an answer that another process has kept. */
+  takeOver({ clockSetAheadMs, ...answer }: HandedAnswer): void {
+    if (this.#kept.get(answer.name) !== undefined) return;
+    const clockOffsetMs = this.#clock.monotonic() - this.#clock.now() + clockSetAheadMs;
+    this.#kept.add({ ...answer, clockOffsetMs });
   }
 
   claim(request: KeyedRequest, leaseMs: number, signal: AbortSignal): ClaimOutcome | Promise<ClaimOutcome> {

@@ -79,6 +79,11 @@ export class KeptAnswers {
     return this.#byName.get(name)?.inAge.item?.answer;
   }
 
+  /** Returns all answers, oldest first. */
+  all(): KeptAnswer[] {
+    return [...this.#byName.values()].flatMap(({ inAge }) => inAge.item?.answer ?? []);
+  }
+
   /** Stores an answer whose name is not in use. Returns false if the answer is larger than the share of a session. */
   add(answer: KeptAnswer): boolean {
     const bytes = answer.reply.payloadBytes.byteLength + ANSWER_OVERHEAD_BYTES;

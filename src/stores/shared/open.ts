@@ -9,6 +9,7 @@ import { MemoryReplayStore } from "../memory/replay.ts";
 import { SplitBucketStore } from "../memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "../memory/verified-peers.ts";
 import { SharedHeldCounts } from "./held-counts.ts";
+import { openMemoryFile } from "./memory-file.ts";
 import { ProcessSlots } from "./process-slots.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { SegmentLock } from "./segment-lock.ts";
@@ -16,7 +17,10 @@ import { openSharedFile, type SharedFileOptions } from "./shared-file.ts";
 import { SharedTable, sharedTableLayout } from "./shared-table.ts";
 
 export interface SharedStoreSettings {
-  readonly path: string;
+  /** The path of the shared file, or the descriptor of a file in memory without a name. */
+  readonly file: string | number;
+  /** See `StoreSettings`. */
+  readonly isFileInherited?: boolean | undefined;
   readonly replayEntriesMax: number;
   readonly bucketEntriesMax: number;
   readonly exemptBucketEntriesMax: number;
@@ -47,7 +51,7 @@ export interface SharedFileStores {
 }
 
 /** Returns the size of the tables in the shared file, in bytes. */
-export function sharedFileBytes(settings: Omit<SharedStoreSettings, "path">): number {
+export function sharedFileBytes(settings: Omit<SharedStoreSettings, "file">): number {
   return tableEntries(settings).reduce((sum, entries) => sum + sharedTableLayout(entries).byteLength, 0);
 }
 
@@ -60,7 +64,11 @@ export function openSharedFileStores(
   const { replayEntriesMax, bucketEntriesMax: entriesMax, verifiedPeers } = settings;
   const layouts = tableEntries(settings).map(sharedTableLayout);
   const byteLengths = layouts.map(({ byteLength }) => byteLength);
-  const file = openSharedFile({ path: settings.path, tables: byteLengths, nowMs: clock.now(), lockFile });
+  const opened = { tables: byteLengths, nowMs: clock.now() };
+  const file =
+    typeof settings.file === "number"
+      ? openMemoryFile({ ...opened, fd: settings.file })
+      : openSharedFile({ ...opened, path: settings.file, lockFile, isInherited: settings.isFileInherited ?? false });
   const { key: seed, createdMs: replayCoverageStartMs, isNew } = file;
   const processes = new ProcessSlots(file.slots);
   const self = processes.join();
@@ -104,7 +112,7 @@ export function openSharedFileStores(
 }
 
 /** The maximum number of entries of each table, in the order of the tables in the file. */
-function tableEntries(settings: Omit<SharedStoreSettings, "path">): number[] {
+function tableEntries(settings: Omit<SharedStoreSettings, "file">): number[] {
   const { replayEntriesMax, bucketEntriesMax, exemptBucketEntriesMax, verifiedPeers, connectionEntriesMax } = settings;
   const buckets = [bucketEntriesMax, bucketEntriesMax, exemptBucketEntriesMax];
   const peers = [verifiedPeers.entriesMax, verifiedPeers.entriesMax];

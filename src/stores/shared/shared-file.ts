@@ -1,54 +1,20 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  linkSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, linkSync, lstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { messageOf } from "../../core/cause.ts";
 import { StoreError } from "../../core/start-error.ts";
-import { PROCESS_SLOTS_BYTES } from "./process-slots.ts";
+import { fileBytes, mapTables, type SharedTables, usableHeader, writeHeader } from "./file-layout.ts";
 
-/** Length of the file's header in bytes: one page. The process slots follow it, then the tables. */
-const HEADER_BYTES = 4096;
-const KEY_BYTES = 16;
+const OTHER_FILE = "not the file of the running gateway, or of other sizes; restart the gateway instead";
 const MODE = 0o600;
 const MODE_MASK = 0o777;
 /** Number of zero bytes that are written at a time to reserve the blocks of a new file. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Identifies a shared file and the version of its layout. A process that expects another version does not use the file. */
-const MAGIC = "sallyport-shared-2";
-
-/** A process uses a file only if these values in the file's header equal its own (`isUsable`). */
-interface Identity {
-  readonly magic: string;
-  /** The boot in which the file was created. A later boot may have another clock, so the stored times are useless. */
-  readonly bootId: string;
-  /** The namespace of the process ids in the process slots. In another namespace, the ids belong to other processes. */
-  readonly pidNamespace: string;
-  /** The size of each table in bytes. */
-  readonly tables: readonly number[];
-}
-
-interface Header extends Identity {
-  /** The secret seed of all fingerprints, base64 of 16 bytes. */
-  readonly key: string;
-  /** When the file was created, in Unix ms. The tables contain all reservations made since then. */
-  readonly createdMs: number;
-}
-
 export interface SharedFileOptions {
   readonly path: string;
   /** The size of each table in bytes. */
   readonly tables: readonly number[];
   readonly nowMs: number;
+  /** Whether the file must exist, because another process of this gateway uses it. */
+  readonly isInherited?: boolean;
   /** Waits for the exclusive lock on an open file. The lock ends when the file is closed. */
   readonly lockFile: (fd: number) => void;
 }
@@ -57,13 +23,7 @@ export interface SharedFileOptions {
 const ATTEMPTS_MAX = 5;
 
 /** A file that several processes have mapped into their memory. */
-export interface SharedFile {
-  readonly buffer: ArrayBuffer;
-  readonly slots: Int32Array;
-  /** The offset of each table in `buffer`. */
-  readonly offsets: readonly number[];
-  readonly key: Uint8Array;
-  readonly createdMs: number;
+export interface SharedFile extends SharedTables {
   /** Whether this call created the file. */
   readonly isNew: boolean;
 }
@@ -82,6 +42,7 @@ export function openSharedFile(options: SharedFileOptions): SharedFile {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const opened = openExisting(options);
       if (opened !== undefined) return { ...opened, isNew };
+      if (options.isInherited) throw new Error(OTHER_FILE);
       isNew = create(options);
     }
     throw new Error("other processes replace it");
@@ -91,7 +52,7 @@ export function openSharedFile(options: SharedFileOptions): SharedFile {
   }
 }
 
-function openExisting({ path, tables }: SharedFileOptions): Omit<SharedFile, "isNew"> | undefined {
+function openExisting({ path, tables }: SharedFileOptions): SharedTables | undefined {
   const fd = openIfThere(path);
   if (fd === undefined) return undefined;
   try {
@@ -101,15 +62,7 @@ function openExisting({ path, tables }: SharedFileOptions): Omit<SharedFile, "is
     if ((stat.mode & MODE_MASK) !== MODE) throw new StoreError(`stores.shared_file ${path}: its mode must be 0600`);
     const header = usableHeader(fd, tables);
     if (header === undefined) return undefined;
-    // Maps the file by its descriptor, because the path may already name another file.
-    const { buffer } = Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
-    return {
-      buffer,
-      slots: new Int32Array(buffer, HEADER_BYTES, PROCESS_SLOTS_BYTES / Int32Array.BYTES_PER_ELEMENT),
-      offsets: tables.map((_, at) => tablesAt(tables.slice(0, at))),
-      key: Buffer.from(header.key, "base64"),
-      createdMs: header.createdMs,
-    };
+    return mapTables(fd, header, tables);
   } finally {
     closeSync(fd);
   }
@@ -131,8 +84,6 @@ function openIfThere(path: string): number | undefined {
 function create(options: SharedFileOptions): boolean {
   const { path, tables, nowMs } = options;
   const next = `${path}.${process.pid}`;
-  const key = Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64");
-  const header: Header = { ...identity(tables), key, createdMs: nowMs };
   // An earlier process with the same id may have been killed before it removed this file. In a container, ids often repeat.
   rmSync(next, { force: true });
   const fd = openSync(next, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
@@ -140,8 +91,7 @@ function create(options: SharedFileOptions): boolean {
     // Zeros reserve the blocks. If the disk is full later, an access to a block that is not reserved causes SIGBUS.
     const zeros = new Uint8Array(CHUNK_BYTES);
     for (let left = fileBytes(tables); left > 0; ) left -= writeSync(fd, zeros, 0, Math.min(left, CHUNK_BYTES));
-    const encoded = new TextEncoder().encode(JSON.stringify(header));
-    writeSync(fd, encoded, 0, encoded.byteLength, 0);
+    writeHeader(fd, tables, nowMs);
     return link(next, path) || replace(next, options);
   } finally {
     rmSync(next, { force: true });
@@ -178,43 +128,6 @@ function replace(next: string, { path, tables, lockFile }: SharedFileOptions): b
   } finally {
     closeSync(fd);
   }
-}
-
-/** Returns the header of an open file; `undefined` if this process cannot use the file. */
-function usableHeader(fd: number, tables: readonly number[]): Header | undefined {
-  const header = readHeader(fd);
-  const isWhole = header !== undefined && fstatSync(fd).size === fileBytes(tables);
-  return isWhole && isUsable(header, identity(tables)) ? header : undefined;
-}
-
-function readHeader(fd: number): Header | undefined {
-  const page = new Uint8Array(HEADER_BYTES);
-  readSync(fd, page, 0, HEADER_BYTES, 0);
-  try {
-    return JSON.parse(new TextDecoder().decode(page.subarray(0, page.indexOf(0))));
-  } catch {
-    return undefined;
-  }
-}
-
-function isUsable(header: Header, own: Identity): boolean {
-  const { magic, bootId, pidNamespace, tables, key, createdMs } = header;
-  const isOwn = magic === own.magic && bootId === own.bootId && pidNamespace === own.pidNamespace;
-  const isWhole = typeof key === "string" && Buffer.from(key, "base64").byteLength === KEY_BYTES && Number.isFinite(createdMs);
-  return isOwn && isWhole && String(tables) === String(own.tables);
-}
-
-function identity(tables: readonly number[]): Identity {
-  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-  return { magic: MAGIC, bootId, pidNamespace: readlinkSync("/proc/self/ns/pid"), tables };
-}
-
-function tablesAt(before: readonly number[]): number {
-  return HEADER_BYTES + PROCESS_SLOTS_BYTES + before.reduce((sum, bytes) => sum + bytes, 0);
-}
-
-function fileBytes(tables: readonly number[]): number {
-  return tablesAt(tables);
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,7 +1,9 @@
 import type { AnyElysia } from "elysia";
 import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
+import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
 import { drainServer } from "./drain-server.ts";
+import type { ConnectionReuse } from "./exact-app.ts";
 
 export interface BunListenerOptions {
   /** The name of the listener in error messages. */
@@ -14,14 +16,20 @@ export interface BunListenerOptions {
   readonly idleTimeoutSeconds: number;
 }
 
+export interface BunListener extends RenewableListener {
+  /** As `retire`, but the port stays open. */
+  endReuse(): void;
+}
+
 /**
  * Opens a port for an Elysia application. Throws `ListenError` if the port cannot be opened.
  *
  * - The port serves HTTP/1.1 and HTTP/2. Clients select HTTP/2 by ALPN with TLS, and by prior knowledge (h2c) without TLS.
  * - A renewed certificate needs a new server, so `build` is called again for each renewed certificate.
  */
-export function openBunListener(build: () => AnyElysia, options: BunListenerOptions): RenewableListener {
-  let server = start(build(), options, options.listen.port);
+export function openBunListener(build: (reuse: ConnectionReuse) => AnyElysia, options: BunListenerOptions): BunListener {
+  const reuse: ConnectionReuse = { isOver: false };
+  let server = start(build(reuse), options, options.listen.port);
   let current = options.tls;
   const address = { host: options.listen.host, port: server.port ?? options.listen.port };
   const retired = new Set<RunningServer>();
@@ -30,19 +38,28 @@ export function openBunListener(build: () => AnyElysia, options: BunListenerOpti
     address,
     bound: { host: boundHostOf(server) ?? address.host, port: address.port },
     url: localUrl(address, options.tls === undefined ? "http" : "https"),
+    endReuse() {
+      reuse.isOver = true;
+    },
+    retire() {
+      stopAccepting(address.port);
+      reuse.isOver = true;
+    },
     drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
     close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
     renewTls(tls) {
+      // A retired listener has no port any more.
+      if (reuse.isOver) return;
       // server.reload() does not replace the certificate, so a new server replaces the old one. The new server can open the
       // port as soon as the old server stops accepting connections.
       const old = server;
       retired.add(old);
       drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
       try {
-        server = start(build(), { ...options, tls }, address.port);
+        server = start(build(reuse), { ...options, tls }, address.port);
         current = tls;
       } catch (error) {
-        server = start(build(), { ...options, tls: current }, address.port);
+        server = start(build(reuse), { ...options, tls: current }, address.port);
         throw error;
       }
     },

@@ -7,10 +7,9 @@ import { RestError } from "../../core/rest-reply.ts";
 import type { Log } from "../../core/telemetry.ts";
 import type { RpcServer } from "../../rpc/server.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
-import type { RenewableListener } from "../listener.ts";
 import type { SocketEnd } from "../mux/loopback-proxy.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
-import { openBunListener } from "./bun-listener.ts";
+import { type BunListener, openBunListener } from "./bun-listener.ts";
 import type { Cors } from "./cors.ts";
 import { type AppServer, type ChangingPaths, type ExactRoutes, exactApp, type RouteHandler } from "./exact-app.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./fetch-body.ts";
@@ -52,8 +51,8 @@ export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
 
 /** Opens the edge. It serves RPCs and plain HTTP endpoints on one port, over HTTP/1.1 and HTTP/2. */
-export function openEdge(parts: EdgeParts): RenewableListener {
-  return openBunListener(() => exactApp(edgeRoutes(parts)), {
+export function openEdge(parts: EdgeParts): BunListener {
+  return openBunListener((reuse) => exactApp(edgeRoutes(parts), reuse), {
     what: "the edge",
     listen: parts.listen,
     tls: parts.tls,

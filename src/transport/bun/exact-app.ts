@@ -15,6 +15,12 @@ export interface ChangingPaths {
   answer(request: Request, path: string, server: AppServer): Response | Promise<Response> | undefined;
 }
 
+/** The state of the listener that serves an application. */
+export interface ConnectionReuse {
+  /** Whether clients must not send further requests on the same connection. */
+  isOver: boolean;
+}
+
 export interface ExactRoutes {
   /** Maps a path to its handler. The handler gets requests of all HTTP methods. */
   readonly routes: Readonly<Record<string, RouteHandler>>;
@@ -40,11 +46,13 @@ export interface ExactRoutes {
  * So Bun's router matches the routes. A request that matches none is matched by its number of segments, which gives the
  * received path. Elysia gets only the requests that Bun's router does not match at all.
  */
-export function exactApp({ routes, changing, otherwise, failed }: ExactRoutes): AnyElysia {
-  const wrapped = Object.entries(routes).map(([path, handler]) => [path, wrap(handler, failed)] as const);
+export function exactApp({ routes, changing, otherwise, failed }: ExactRoutes, reuse: ConnectionReuse): AnyElysia {
+  const last = (handler: RouteHandler) => lastOnConnection(handler, reuse);
+  const wrapped = Object.entries(routes).map(([path, handler]) => [path, last(wrap(handler, failed))] as const);
   const byLength = changing === undefined ? [] : lengthRoutes(changing, otherwise, failed);
-  const fallback = wrap(otherwise, failed);
-  const app = new Elysia({ serve: { routes: Object.fromEntries([...wrapped, ...byLength]) } });
+  const lastByLength = byLength.map(([path, handler]) => [path, last(handler)] as const);
+  const fallback = last(wrap(otherwise, failed));
+  const app = new Elysia({ serve: { routes: Object.fromEntries([...wrapped, ...lastByLength]) } });
   app.all("/*", ({ request, server }) => fallback(request, server), { parse: "none" });
   // If a request has no host, Elysia finds no path in `request.url` and reports NOT_FOUND.
   app.onError(({ request, error, code }) => (code === "NOT_FOUND" ? fallback(request, app.server) : failed(error)));
@@ -83,6 +91,22 @@ export function answerExact(
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   const unlisted: RouteHandler = (each, server) => changing?.answer(each, path, server) ?? otherwise(each, server);
   return wrap(route ?? unlisted, failed)(request, null);
+}
+
+/**
+ * Adds `Connection: close` to each response if the connection must not be reused. Bun then closes an HTTP/1.1 connection after
+ * the response. It does not send the field over HTTP/2.
+ */
+function lastOnConnection(handler: RouteHandler, reuse: ConnectionReuse): RouteHandler {
+  const mark = (response: Response) => {
+    response.headers.set("connection", "close");
+    return response;
+  };
+  return (request, server) => {
+    const response = handler(request, server);
+    if (!reuse.isOver) return response;
+    return response instanceof Promise ? response.then(mark) : mark(response);
+  };
 }
 
 function wrap(handler: RouteHandler, failed: (error: unknown) => Response): RouteHandler {

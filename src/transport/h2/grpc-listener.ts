@@ -13,6 +13,7 @@ import type { RpcServer } from "../../rpc/server.ts";
 import { isOneHost } from "../host-field.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import { Connections } from "../limits/connections.ts";
+import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
 import { sniffProtocol, startsAsHttp2 } from "../mux/protocol-sniffer.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
@@ -45,6 +46,8 @@ export interface GrpcServer {
    * Serves an accepted connection. `socket` must be paused. `first` contains the bytes that were already read from `socket`.
    */
   accept(socket: Socket, peerAddress: string, first: Buffer): void;
+  /** As `Listener.retire`, without a port. */
+  retire(): void;
   /** Sends GOAWAY on all connections. Resolves when all open streams have ended. */
   drain(): Promise<void>;
   /** Destroys all connections. */
@@ -109,6 +112,11 @@ class GrpcListener implements RenewableListener {
 
   renewTls(tls: TlsIdentity): void {
     if ("setSecureContext" in this.#server) this.#server.setSecureContext(serverTlsOptions(tls));
+  }
+
+  retire(): void {
+    stopAccepting(this.address.port);
+    this.#grpc.retire();
   }
 
   async drain(): Promise<void> {
@@ -198,6 +206,7 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
       server.emit("connection", served);
       served.resume();
     },
+    retire: () => connections.retire(),
     drain: () => connections.drain(),
     close() {
       connections.close();

@@ -1,4 +1,4 @@
-import type { Http2Session, ServerHttp2Stream } from "node:http2";
+import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import { LiveSet } from "../../core/live-set.ts";
 import type { ConnectionLimits } from "../limits/connection-limits.ts";
 
@@ -27,6 +27,7 @@ export class H2Connections {
   readonly #all = new LiveSet<ConnectionState>();
   readonly #states = new WeakMap<Http2Session, ConnectionState>();
   readonly #timer: ReturnType<typeof setInterval>;
+  #isRetiring = false;
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
@@ -39,6 +40,16 @@ export class H2Connections {
     this.#states.set(connection, state);
     connection.once("close", () => this.#all.remove(held));
     connection.on("error", () => connection.destroy());
+    if (this.#isRetiring) announceEnd(connection);
+  }
+
+  /**
+   * Tells all clients to use another connection for further calls. Calls that are already on their way are still answered
+   * (RFC 9113 6.8).
+   */
+  retire(): void {
+    this.#isRetiring = true;
+    for (const { connection } of this.#all) announceEnd(connection);
   }
 
   /** Must be called for each new stream. */
@@ -87,6 +98,13 @@ export class H2Connections {
       else ping(connection, state);
     }
   }
+}
+
+/** The highest stream id (RFC 9113 6.8). A GOAWAY with it ignores no stream. */
+const LAST_STREAM_ID = 2 ** 31 - 1;
+
+function announceEnd(connection: Http2Session): void {
+  if (!connection.closed && !connection.destroyed) connection.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
 }
 
 /**

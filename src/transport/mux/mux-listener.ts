@@ -5,6 +5,7 @@ import { LocalHeldCounts } from "../../core/held-counts.ts";
 import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
 import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
 import { RestError } from "../../core/rest-reply.ts";
+import type { BunListener } from "../bun/bun-listener.ts";
 import { type EdgeParts, edgeRoutes, type FindPeer, openEdge } from "../bun/edge.ts";
 import { answerExact } from "../bun/exact-app.ts";
 import { createGrpcServer, type GrpcServer } from "../h2/grpc-listener.ts";
@@ -12,6 +13,7 @@ import type { AnswerRequest } from "../h2/h2-fetch.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import { Connections } from "../limits/connections.ts";
 import { FdBudget } from "../limits/fd-budget.ts";
+import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
 import { LOOPBACK, LoopbackProxy } from "./loopback-proxy.ts";
 import { pipeRequests } from "./pipes.ts";
@@ -50,7 +52,7 @@ class MuxListener implements RenewableListener {
    * Connections that the inner TLS listener has accepted. Each of them carries the bytes of one connection of `#connections`.
    */
   readonly #inner: Connections;
-  readonly #edge: RenewableListener;
+  readonly #edge: BunListener;
   readonly #toEdge: LoopbackProxy;
   readonly #grpc: GrpcServer;
   /** The loopback proxy that forwards to the inner TLS listener. `undefined` if TLS is off or no proxy is trusted. */
@@ -120,6 +122,12 @@ class MuxListener implements RenewableListener {
 
   renewTls(tls: TlsIdentity): void {
     this.#tls?.setSecureContext(serverTlsOptions(tls));
+  }
+
+  retire(): void {
+    stopAccepting(this.address.port);
+    this.#edge.endReuse();
+    this.#grpc.retire();
   }
 
   async drain(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * A process on a shared file. The parameter is `{path, operations}`. Answers `work` with the nanoseconds per reservation with its take of three
+ * A process on a shared file. The parameter is `{file: path, operations}`. Answers `work` with the nanoseconds per reservation with its take of three
  * buckets, over that many operations on sessions of its own.
  */
 import { systemClock } from "../../../src/core/clock.ts";
@@ -14,7 +14,7 @@ const BUDGET = { ratePerSecond: 1e6, burst: 1e6 };
 const { path, operations } = parameters<{ path: string; operations: number }>();
 const { replay, buckets } = openSharedFileStores(
   {
-    path,
+    file: path,
     replayEntriesMax: 10 * ENTRIES,
     bucketEntriesMax: ENTRIES,
     connectionEntriesMax: 1000,

@@ -14,7 +14,7 @@ const SLOW_MS = 1000;
 const BATCH = 2000;
 
 const [path = ""] = process.argv.slice(2);
-const { replay, buckets } = openSharedFileStores({ ...SHARED_SETTINGS, path }, systemClock, lockFile);
+const { replay, buckets } = openSharedFileStores({ ...SHARED_SETTINGS, file: path }, systemClock, lockFile);
 const expiresAtMs = Math.ceil((systemClock.now() + 3_600_000) / 3_600_000) * 3_600_000 + 3_600_000;
 
 /** Returns false if the request was reserved before, or if the store refuses it because a killed process has not ended yet. */

@@ -13,7 +13,7 @@ import { SHARED_SETTINGS } from "../support/shared-settings.ts";
 
 const [path = ""] = process.argv.slice(2);
 const clock = new ManualClock(0);
-const stores = openSharedFileStores({ ...SHARED_SETTINGS, path }, clock, lockFile);
+const stores = openSharedFileStores({ ...SHARED_SETTINGS, file: path }, clock, lockFile);
 
 process.on("message", ({ id, nowMs, call }: SharedCall) => {
   clock.step(nowMs - clock.now());

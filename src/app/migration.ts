@@ -1,0 +1,20 @@
+import { readFileSync } from "node:fs";
+import type { Log } from "../core/telemetry.ts";
+
+const SETTING = "/proc/sys/net/ipv4/tcp_migrate_req";
+
+/**
+ * Logs a warning if the kernel drops connections that a closing process has not accepted yet (tcp_migrate_req in ip-sysctl.rst).
+ * An upgrade or the end of a worker then resets a few new connections.
+ */
+export function warnOfLostConnections(log: Log, readSetting = () => readFileSync(SETTING, "latin1")): void {
+  let value: string;
+  try {
+    value = readSetting().trim();
+  } catch {
+    // Kernels before 5.14 and other systems do not have it.
+    return;
+  }
+  if (value !== "0") return;
+  log.warn("new connections can be reset at an upgrade", { advice: "sysctl -w net.ipv4.tcp_migrate_req=1" });
+}

@@ -1,0 +1,118 @@
+import project from "../../package.json" with { type: "json" };
+import { UPGRADE_VARIABLE } from "../config/variables.ts";
+import { messageOf } from "../core/cause.ts";
+import type { Log } from "../core/telemetry.ts";
+import type { UpgradeOutcome } from "../core/upgrade.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { redirectFd } from "../transport/linux/redirect.ts";
+import type { Program } from "../upgrade/program.ts";
+import { SUCCESSOR_FDS, startSuccessor } from "../upgrade/successor-process.ts";
+import { Upgrade } from "../upgrade/upgrade.ts";
+import { type GatewayOptions, type ReplaceableGateway, startGateway } from "./gateway.ts";
+import { warnOfLostConnections } from "./migration.ts";
+import type { ServiceManager } from "./service-manager.ts";
+import { startSupervisor } from "./supervisor.ts";
+
+export interface ServeOptions extends Omit<GatewayOptions, "sharesMemory" | "upgrade" | "onOperatorRevocation"> {
+  /** How this process was started; `undefined` if it cannot be upgraded. */
+  readonly program: Program | undefined;
+  readonly service: ServiceManager;
+}
+
+/** A gateway that another process can replace. */
+export interface ServedGateway {
+  readonly gateway: ReplaceableGateway;
+  /** Starts an upgrade. Resolves when the new process has taken over or has failed. */
+  upgrade(): Promise<UpgradeOutcome>;
+  /** Resolves when another process has taken over. Then call `giveWay`. */
+  readonly replaced: Promise<"replaced">;
+  /** Stops this process after another one has taken over. Resolves as `Gateway.stop`. */
+  giveWay(): Promise<boolean>;
+  /** Stops the gateway. Ends a new process that is not ready yet. */
+  stop(): Promise<boolean>;
+}
+
+/** Starts a gateway that can be upgraded: one process, or a supervisor with workers. Throws as `startGateway` does. */
+export async function startServe(options: ServeOptions): Promise<ServedGateway> {
+  const { config, log, program, service, succession } = options;
+  const metrics = options.metrics ?? createMetrics({ version: project.version });
+  const replaced = Promise.withResolvers<"replaced">();
+  let upgrade: Upgrade | undefined;
+  const request = async () => upgrade?.request() ?? STARTING;
+  warnOfLostConnections(log);
+  const gateway = await start({
+    ...options,
+    metrics,
+    sharesMemory: process.platform === "linux",
+    upgrade: program && request,
+    onOperatorRevocation(revocation) {
+      upgrade?.announce(revocation);
+      succession?.predecessor.announce(revocation);
+    },
+  });
+  upgrade =
+    program &&
+    new Upgrade({
+      ...{ gateway, log, metrics },
+      timeoutMs: config["upgrade.timeout_ms"],
+      startProcess: (onMessage, onBadMessage) =>
+        startSuccessor({
+          ...{ program, onMessage, onBadMessage },
+          variable: UPGRADE_VARIABLE,
+          sharedMemory: gateway.sharedMemory,
+        }),
+      obstacle: () => obstacle(succession),
+      onReady(pid) {
+        service.replacedBy(pid);
+        replaced.resolve("replaced");
+      },
+    });
+  const started = () => service.started(() => gateway.notReady());
+  if (succession === undefined) started();
+  else {
+    succession.predecessor.ready({
+      log,
+      revoke: (revocation) => gateway.revoke(revocation),
+      onTakeOver() {
+        keepStandardError(log);
+        metrics.count("sallyport_upgrades_total", { outcome: "done" });
+        log.info("gateway took over", { version: project.version });
+        started();
+      },
+    });
+  }
+  return {
+    gateway,
+    upgrade: request,
+    replaced: replaced.promise,
+    giveWay: () => gateway.giveWay(async () => upgrade?.handOver()),
+    stop() {
+      upgrade?.abort();
+      service.stopping();
+      return gateway.stop();
+    },
+  };
+}
+
+const STARTING: UpgradeOutcome = { kind: "refused", problem: "the gateway is starting" };
+
+function start(options: GatewayOptions): Promise<ReplaceableGateway> {
+  const workers = options.config["workers.count"];
+  return workers === "auto" || workers === 1 ? startGateway(options) : startSupervisor({ ...options, workers });
+}
+
+/** Returns the reason why this process cannot be replaced at the moment. */
+function obstacle(succession: ServeOptions["succession"]): string | undefined {
+  if (process.pid === 1) return "the gateway is process 1 of a container, which ends with it: replace the container instead";
+  if (succession !== undefined && !succession.predecessor.isGone) return "the previous process has not ended yet";
+  return undefined;
+}
+
+/** From now on, standard error goes where that of the previous process went, and no longer through a pipe to it. */
+function keepStandardError(log: Log): void {
+  try {
+    redirectFd(SUCCESSOR_FDS.stderr, 2);
+  } catch (cause) {
+    log.warn("standard error lost", { cause: messageOf(cause) });
+  }
+}

@@ -1,0 +1,101 @@
+import { messageOf } from "../core/cause.ts";
+import type { Log } from "../core/telemetry.ts";
+import { type NotifySocket, openNotifySocket } from "../transport/linux/notify-socket.ts";
+
+/** The variables that the service manager sets (sd_notify(3), sd_watchdog_enabled(3)). */
+export interface ServiceVariables {
+  /** NOTIFY_SOCKET. */
+  readonly notifySocket: string | undefined;
+  /** WATCHDOG_USEC. */
+  readonly watchdogMicroseconds: string | undefined;
+  /** WATCHDOG_PID: the only process that the watchdog watches, if it is set. */
+  readonly watchdogPid: string | undefined;
+}
+
+/** Interval at which the status is sent, if it has changed. */
+const STATUS_INTERVAL_MS = 1000;
+
+/**
+ * Tells the service manager what the gateway does (sd_notify(3)). Without NOTIFY_SOCKET, does nothing.
+ *
+ * The watchdog message comes from a timer of the event loop. So the service manager restarts a gateway whose event loop is
+ * blocked.
+ */
+export class ServiceManager {
+  readonly #socket: NotifySocket | undefined;
+  readonly #watchdogMs: number | undefined;
+  readonly #timers: Timer[] = [];
+  #status = "";
+
+  constructor(variables: ServiceVariables, log: Log) {
+    this.#socket = openSocket(variables.notifySocket, log);
+    this.#watchdogMs = watchdogInterval(variables);
+  }
+
+  /** The gateway serves. `notReady`: returns the reasons why it is not ready. */
+  started(notReady: () => readonly string[]): void {
+    if (this.#socket === undefined) return;
+    this.#status = statusOf(notReady());
+    this.#send("READY=1", `STATUS=${this.#status}`);
+    this.#every(STATUS_INTERVAL_MS, () => this.#report(statusOf(notReady())));
+    if (this.#watchdogMs !== undefined) this.#every(this.#watchdogMs, () => this.#send("WATCHDOG=1"));
+  }
+
+  /** Runs a reload of the configuration. */
+  reload(work: () => void): void {
+    // CLOCK_MONOTONIC, which the service manager compares with the time of its signal.
+    this.#send("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    try {
+      work();
+    } finally {
+      this.#send("READY=1");
+    }
+  }
+
+  /** The gateway drains and stops. The watchdog messages go on until the process ends. */
+  stopping(): void {
+    this.#send("STOPPING=1", "STATUS=Stopping");
+  }
+
+  /** The process `pid` has taken over. From now on, only it sends messages. */
+  replacedBy(pid: number): void {
+    this.#send(`MAINPID=${pid}`);
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#socket?.close();
+  }
+
+  #report(status: string): void {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#send(`STATUS=${status}`);
+  }
+
+  #every(intervalMs: number, work: () => void): void {
+    this.#timers.push(setInterval(work, intervalMs).unref());
+  }
+
+  #send(...lines: string[]): void {
+    this.#socket?.send(`${lines.join("\n")}\n`);
+  }
+}
+
+function openSocket(address: string | undefined, log: Log): NotifySocket | undefined {
+  if (address === undefined || address === "") return undefined;
+  try {
+    return openNotifySocket(address);
+  } catch (cause) {
+    log.warn("service manager not notified", { cause: messageOf(cause) });
+    return undefined;
+  }
+}
+
+/** Returns half of the watchdog's timeout, in ms; `undefined` if the watchdog does not watch this process. */
+function watchdogInterval({ watchdogMicroseconds, watchdogPid }: ServiceVariables): number | undefined {
+  const microseconds = Number(watchdogMicroseconds);
+  const isOther = watchdogPid !== undefined && watchdogPid !== String(process.pid);
+  return Number.isSafeInteger(microseconds) && microseconds > 0 && !isOther ? microseconds / 2000 : undefined;
+}
+
+function statusOf(reasons: readonly string[]): string {
+  return reasons.length === 0 ? "Ready" : `Not ready: ${reasons.join("; ")}`;
+}

@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import type { GatewayConfig } from "../config/rules.ts";
+import type { Config } from "../config/schema.ts";
+import type { AnswerStore } from "../core/answers.ts";
+import { UpgradeError } from "../core/start-error.ts";
+import type { Stores } from "../stores/open.ts";
+import { sharePort } from "../transport/linux/port-sharing.ts";
+import type { Listener } from "../transport/listener.ts";
+import type { OwnAnswers } from "../upgrade/answer-giver.ts";
+import type { Inheritance } from "../upgrade/messages.ts";
+import type { Predecessor } from "../upgrade/predecessor.ts";
+import { SUCCESSOR_FDS } from "../upgrade/successor-process.ts";
+import type { EventPath } from "./event-path.ts";
+import type { Readiness } from "./readiness.ts";
+import { needsSharedMemory, SharedMemory } from "./shared-memory.ts";
+
+/** The running process that a starting one replaces, and what it hands over. */
+export interface Succession {
+  readonly predecessor: Predecessor;
+  readonly inheritance: Inheritance;
+}
+
+/** Interval at which the start checks whether the gateway is ready, and at which it reports why it is not, in ms. */
+const CHECK_MS = 20;
+
+/**
+ * Returns the configuration of a process that replaces another one. Its ports are open already, so they are opened with
+ * SO_REUSEPORT. A configured port 0 is replaced by the port of the other process.
+ */
+export function inheritPorts(config: GatewayConfig, succession: Succession | undefined): GatewayConfig {
+  if (succession === undefined) return config;
+  const { ports } = succession.inheritance;
+  const shared = (key: "edge.listen" | "grpc.listen" | "admin.listen" | "push.listen", port = 0) => {
+    const listen = config[key];
+    return { ...listen, port: listen.port === 0 ? port : listen.port, isShared: true };
+  };
+  return {
+    ...config,
+    "edge.listen": shared("edge.listen", ports.edge),
+    "grpc.listen": shared("grpc.listen", ports.grpc),
+    "admin.listen": shared("admin.listen", ports.admin),
+    "push.listen": shared("push.listen", ports.publish),
+  };
+}
+
+/** Returns the memory for the stores; `undefined` if the configured stores need none. */
+export function openSharedMemory(config: Config, succession: Succession | undefined): SharedMemory | undefined {
+  if (succession !== undefined) requireSameStores(config, succession.inheritance);
+  if (!needsSharedMemory(config)) return undefined;
+  return new SharedMemory(succession?.inheritance.hasSharedMemory ? SUCCESSOR_FDS.sharedMemory : undefined);
+}
+
+/**
+ * Throws `UpgradeError` if the configured stores are not those of the running process. Both processes admit requests for a
+ * while. With different stores, both would admit the same request.
+ */
+function requireSameStores(config: Config, inheritance: Inheritance): void {
+  if (identityOf(config) === inheritance.stores) return;
+  throw new UpgradeError(
+    "stores.kind, stores.shared_file, stores.redis.url or stores.redis.prefix was changed: restart the gateway instead",
+  );
+}
+
+/** Throws `UpgradeError` if the opened stores are not those of the running process, for example because the file was deleted. */
+export function requireSameMemory({ replayCoverageStartMs }: Stores, succession: Succession | undefined): void {
+  if (succession === undefined || finite(replayCoverageStartMs) === succession.inheritance.storesCreatedMs) return;
+  throw new UpgradeError("stores.shared_file is not the file of the running gateway: restart the gateway instead");
+}
+
+/** Returns the answer store: with a predecessor, the one that inherits its kept answers. */
+export function answersOf({ answers, memoryAnswers }: Stores, succession: Succession | undefined): AnswerStore {
+  if (memoryAnswers === undefined || !succession?.inheritance.hasAnswers) return answers;
+  return succession.predecessor.inheritAnswers(memoryAnswers);
+}
+
+/**
+ * Waits until the push feed is up and the history is filled. So a process that replaces another one accepts its first
+ * connection when it can serve it.
+ */
+export async function untilReady(readiness: Readiness, { predecessor }: Succession): Promise<void> {
+  for (let reasons = readiness.reasons(); reasons.length > 0; reasons = readiness.reasons()) {
+    predecessor.waiting(reasons);
+    await Bun.sleep(CHECK_MS);
+  }
+}
+
+export interface Estate {
+  readonly config: Config;
+  readonly stores: Stores;
+  readonly memory: SharedMemory | undefined;
+  /** The ports of the public listeners. Other processes can already open them. */
+  readonly ports: Readonly<Record<"edge" | "grpc", number>>;
+  readonly admin: Listener;
+  readonly events: Pick<EventPath, "checkpoint" | "privateListener">;
+}
+
+/** Returns what a successor gets, and lets it open the ports of the other listeners. Throws `UpgradeError`. */
+export function bequeath({ config, stores, memory, ports, admin, events }: Estate): Inheritance {
+  if (needsSharedMemory(config) && memory === undefined)
+    throw new UpgradeError("the stores are in the private memory of this process: restart the gateway instead");
+  if (config["push.source"] === "http")
+    throw new UpgradeError("with push.source = http, two processes do not get the same events: restart the gateway instead");
+  const { privateListener } = events;
+  for (const listener of [admin, privateListener]) if (listener !== undefined) sharePort(listener.address.port);
+  return {
+    ports: { ...ports, admin: admin.address.port, publish: privateListener?.address.port },
+    checkpoint: events.checkpoint(),
+    stores: identityOf(config),
+    storesCreatedMs: finite(stores.replayCoverageStartMs),
+    hasSharedMemory: memory !== undefined,
+    hasAnswers: stores.memoryAnswers !== undefined,
+  };
+}
+
+/** Returns the kept answers that are in the memory of this process. `store`: the answer store that the requests use. */
+export function ownAnswers({ memoryAnswers }: Stores, store: AnswerStore): OwnAnswers | undefined {
+  return memoryAnswers && { store, handOver: () => memoryAnswers.handOver() };
+}
+
+/** Returns a digest, because the URL of Redis may contain a password. */
+function identityOf(config: Config): string {
+  const { "stores.kind": kind, "stores.shared_file": file, "stores.redis.url": url, "stores.redis.prefix": prefix } = config;
+  const settings = kind === "redis" ? [kind, url, prefix] : [kind, file];
+  return createHash("sha256").update(JSON.stringify(settings)).digest("base64");
+}
+
+function finite(ms: number): number | undefined {
+  return Number.isFinite(ms) ? ms : undefined;
+}

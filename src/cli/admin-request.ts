@@ -1,0 +1,72 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import { member, parseJson, textMember } from "../client/json.ts";
+import { loadConfig } from "../config/load.ts";
+import { messageOf } from "../core/cause.ts";
+import { localUrl } from "../core/listen.ts";
+import type { Arguments } from "./arguments/parse.ts";
+import { UsageError } from "./arguments/usage-error.ts";
+
+/** Maximum size of an answer that is read, in bytes. Every answer of a gateway is shorter. */
+const ANSWER_BYTES_MAX = 64 * 1024;
+
+/** An answer of the admin listener. */
+export interface AdminAnswer {
+  readonly httpStatus: number;
+  readonly status: string;
+  readonly reasons: readonly string[];
+  readonly body: JsonValue | undefined;
+}
+
+/**
+ * Returns the URL of a path of the admin listener: of `--url`, or of `admin.listen` of the configuration. Throws `UsageError` or
+ * `ConfigError`.
+ */
+export function adminUrl(parsed: Arguments, path: string): URL {
+  const text = parsed.value("url");
+  if (text === undefined) return new URL(path, localUrl(loadConfig({ argv: settingsOf(parsed) })["admin.listen"]));
+  if (parsed.has("config") || parsed.has("set"))
+    throw new UsageError("--url replaces the configuration; give only one of them");
+  const url = URL.parse(text);
+  if (url === null || !/^https?:\/\//i.test(text) || url.pathname + url.search + url.hash !== "/")
+    throw new UsageError("--url must be a URL without a path, such as http://127.0.0.1:8082");
+  if (url.username !== "" || url.password !== "") throw new UsageError("--url must not contain a user or a password");
+  return new URL(path, url);
+}
+
+function settingsOf(parsed: Arguments): string[] {
+  return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
+}
+
+/** Sends a request to an admin listener. Resolves to its answer, or to a text for operators if there is none. */
+export async function askAdmin(url: URL, timeoutMs: number, init: BunFetchRequestInit = {}): Promise<AdminAnswer | string> {
+  try {
+    // The admin listener is in the local network. So the request must not go through a proxy for the internet.
+    const options = { ...init, redirect: "manual", proxy: false, signal: AbortSignal.timeout(timeoutMs) } as const;
+    const response = await fetch(url, options);
+    const body = parseJson(await textOf(response));
+    const status = textMember(body, "status");
+    if (status !== undefined) return { httpStatus: response.status, status, reasons: reasonsOf(body), body };
+    if (textMember(body, "code") === "forbidden") return textMember(body, "message") ?? "forbidden";
+    return `the server at ${url.origin} is not the admin listener of a gateway`;
+  } catch (error) {
+    const isTimeout = error instanceof Error && error.name === "TimeoutError";
+    return isTimeout ? `no answer from ${url.origin} in time` : `no answer from ${url.origin}: ${messageOf(error)}`;
+  }
+}
+
+function reasonsOf(answer: JsonValue | undefined): string[] {
+  const reasons = member(answer, "reasons");
+  return Array.isArray(reasons) ? reasons.filter((reason) => typeof reason === "string") : [];
+}
+
+/** Returns the body, or an empty text if it is too long. */
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > ANSWER_BYTES_MAX) return "";
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,41 @@
+import { fchmodSync, fstatSync, ftruncateSync } from "node:fs";
+import { messageOf } from "../../core/cause.ts";
+import { StoreError } from "../../core/start-error.ts";
+import { fileBytes, mapTables, usableHeader, writeHeader } from "./file-layout.ts";
+import type { SharedFile } from "./shared-file.ts";
+
+const MODE = 0o600;
+
+export interface MemoryFileOptions {
+  /** A file in memory without a name: an empty one, or one that another process of the gateway has created. */
+  readonly fd: number;
+  /** The size of each table in bytes. */
+  readonly tables: readonly number[];
+  readonly nowMs: number;
+}
+
+/**
+ * Opens a shared file that has no name. The processes of a gateway pass its descriptor on. Throws `StoreError` if another
+ * process has created it with another layout or other sizes.
+ *
+ * No blocks are reserved: the file takes memory when a page is first used, as private memory does.
+ */
+export function openMemoryFile({ fd, tables, nowMs }: MemoryFileOptions): SharedFile {
+  try {
+    const isNew = fstatSync(fd).size === 0;
+    if (isNew) {
+      fchmodSync(fd, MODE);
+      ftruncateSync(fd, fileBytes(tables));
+      writeHeader(fd, tables, nowMs);
+    }
+    const header = usableHeader(fd, tables);
+    if (header === undefined) throw new StoreError(OTHER_LAYOUT);
+    return { ...mapTables(fd, header, tables), isNew };
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    throw new StoreError(`the shared memory of the stores cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+const OTHER_LAYOUT =
+  "the shared memory of the stores has another layout or other sizes; a change of replay.entries_max, buckets.entries_max, session_cache.entries_max or connections.total_max needs a restart";

@@ -1,0 +1,77 @@
+import type { AnswerStore, HandedAnswer } from "../core/answers.ts";
+import { WorkerAnswers } from "../workers/worker-answers.ts";
+import type { FromSuccessor, ToSuccessor } from "./messages.ts";
+
+/** The kept answers of this process. */
+export interface OwnAnswers {
+  readonly store: AnswerStore;
+  /** Returns all kept answers, oldest first. */
+  handOver(): readonly HandedAnswer[];
+}
+
+/** Maximum number of answers and of payload bytes in one message. */
+const ANSWERS_MAX = 256;
+const BYTES_MAX = 1024 * 1024;
+
+/**
+ * Gives the kept answers to a successor. While both processes run, the successor asks this process for each command with an
+ * idempotency key. So a command is executed once, whichever process gets its attempts.
+ */
+export class AnswerGiver {
+  readonly #answers: OwnAnswers;
+  readonly #send: (message: ToSuccessor) => void;
+  readonly #claims: WorkerAnswers;
+  #settled = Promise.withResolvers<void>();
+  #received = Promise.withResolvers<void>();
+
+  constructor(answers: OwnAnswers, send: (message: ToSuccessor) => void) {
+    this.#answers = answers;
+    this.#send = send;
+    this.#claims = new WorkerAnswers(answers.store, (message) => send({ type: "answers", message }));
+  }
+
+  /** Handles a message about answers. Returns `false` for any other message. */
+  receive(message: FromSuccessor): boolean {
+    if (message.type === "answers") this.#claims.receive(message.message);
+    else if (message.type === "settled") this.#settled.resolve();
+    else if (message.type === "received") this.#received.resolve();
+    else return false;
+    return true;
+  }
+
+  /** Hands all kept answers over. Call this when this process executes no command any more. */
+  async handOver(): Promise<void> {
+    this.#send({ type: "hand over" });
+    await this.#settled.promise;
+    // Ends the claims that the successor holds. It continues them in its own store.
+    this.#claims.close();
+    for (const answers of inBatches(this.#answers.handOver())) await this.#confirmed({ type: "kept answers", answers });
+    await this.#confirmed({ type: "handed over" });
+  }
+
+  /** Ends the claims of a successor that has ended. */
+  close(): void {
+    this.#claims.close();
+  }
+
+  async #confirmed(message: ToSuccessor): Promise<void> {
+    this.#received = Promise.withResolvers();
+    this.#send(message);
+    await this.#received.promise;
+  }
+}
+
+/** Splits the answers into messages, so that neither process needs memory for all of them twice. */
+function* inBatches(answers: readonly HandedAnswer[]): Generator<readonly HandedAnswer[]> {
+  let batch: HandedAnswer[] = [];
+  let bytes = 0;
+  for (const answer of answers) {
+    batch.push(answer);
+    bytes += answer.reply.payloadBytes.byteLength;
+    if (batch.length < ANSWERS_MAX && bytes < BYTES_MAX) continue;
+    yield batch;
+    batch = [];
+    bytes = 0;
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,77 @@
+import { lastLines } from "../core/last-lines.ts";
+import { decodeMessage, encodeMessage, type FromSuccessor, type ToSuccessor } from "./messages.ts";
+import type { Program } from "./program.ts";
+
+/** The descriptors that a successor inherits. */
+export const SUCCESSOR_FDS = { sharedMemory: 3, stderr: 4 } as const;
+
+/** How a successor ended. */
+export interface SuccessorEnd {
+  readonly exitCode: number | null;
+  readonly signal: string | undefined;
+  /** The last lines that it wrote to standard error before it took over. */
+  readonly stderr: string;
+}
+
+/** The process that replaces this one. */
+export interface SuccessorProcess {
+  readonly pid: number;
+  readonly ended: Promise<SuccessorEnd>;
+  send(message: ToSuccessor): void;
+  kill(): void;
+}
+
+export interface SuccessorOptions {
+  readonly program: Program;
+  /** A variable that tells the successor that it is one. */
+  readonly variable: string;
+  readonly sharedMemory: number | undefined;
+  readonly onMessage: (message: FromSuccessor) => void;
+  /** Called if a message cannot be decoded. */
+  readonly onBadMessage: (cause: unknown) => void;
+}
+
+/** Variables that are only for the process that gets them (sd_watchdog_enabled(3), Node's IPC channel). */
+const OWN_VARIABLES = ["WATCHDOG_PID", "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE"];
+
+/**
+ * Starts the executable as it is on disk now. Its standard error goes through a pipe until it takes over: the last lines are in
+ * the log if it fails. Throws if the executable cannot be started.
+ */
+export function startSuccessor({ program, variable, ...options }: SuccessorOptions): SuccessorProcess {
+  const { onMessage, onBadMessage } = options;
+  const env = { ...program.env, [variable]: "1" };
+  for (const name of OWN_VARIABLES) delete env[name];
+  const child = Bun.spawn([...program.command], {
+    cwd: program.cwd,
+    env,
+    stdio: ["inherit", "inherit", "pipe", options.sharedMemory ?? "ignore", 2],
+    serialization: "json",
+    ipc(text: unknown) {
+      try {
+        onMessage(decodeMessage<FromSuccessor>(text));
+      } catch (cause) {
+        onBadMessage(cause);
+      }
+    },
+  });
+  const stderr = lastLines(child.stderr);
+  const ended = child.exited.then(async () => ({
+    exitCode: child.exitCode,
+    signal: child.signalCode === null ? undefined : String(child.signalCode),
+    stderr: await stderr,
+  }));
+  return {
+    pid: child.pid,
+    ended,
+    send(message) {
+      if (child.exitCode !== null || child.killed) return;
+      try {
+        child.send(encodeMessage(message));
+      } catch {
+        // The process has closed its channel: `ended` reports its end.
+      }
+    },
+    kill: () => child.kill("SIGKILL"),
+  };
+}

@@ -1,0 +1,235 @@
+import { messageOf } from "../core/cause.ts";
+import type { Revocation } from "../core/sessions.ts";
+import type { Log, Metrics } from "../core/telemetry.ts";
+import type { UpgradeOutcome } from "../core/upgrade.ts";
+import { AnswerGiver, type OwnAnswers } from "./answer-giver.ts";
+import { type FromSuccessor, type Inheritance, type ToSuccessor, UPGRADE_PROTOCOL } from "./messages.ts";
+import type { SuccessorEnd, SuccessorProcess } from "./successor-process.ts";
+
+/** The running gateway, as an upgrade needs it. */
+export interface UpgradableGateway {
+  /** Opens the ports for another process, and returns what it needs. Throws if that is not possible. */
+  bequeath(): Inheritance;
+  /** The descriptor of the shared memory of the stores. */
+  readonly sharedMemory: number | undefined;
+  /** `undefined` if the kept answers are not in the memory of this process. */
+  readonly answers: OwnAnswers | undefined;
+  /** Applies a revocation that the other process has received. */
+  revoke(revocation: Revocation): void;
+}
+
+export interface UpgradeParts {
+  readonly gateway: UpgradableGateway;
+  /** The maximum time until the successor must be ready, in ms. */
+  readonly timeoutMs: number;
+  /** Starts the executable as it is on disk. Throws if it cannot be started. */
+  readonly startProcess: (
+    onMessage: (message: FromSuccessor) => void,
+    onBadMessage: (cause: unknown) => void,
+  ) => SuccessorProcess;
+  /** Returns the reason why this process cannot be replaced at the moment. */
+  readonly obstacle: () => string | undefined;
+  /** Called when the successor is ready. This process must then tell its service manager, and drain. */
+  readonly onReady: (pid: number) => void;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Maximum time for the handover of the kept answers, in ms. */
+const HANDOVER_MS_MAX = 10_000;
+
+/**
+ * Replaces this process by a new one, which runs the executable and the configuration as they are on disk:
+ *
+ * 1. The successor starts, connects to the backend, fills its history, and then opens the same ports.
+ * 2. When it is ready, this process closes its ports and drains.
+ * 3. At its end, this process hands its kept answers over.
+ *
+ * If the successor ends or is not ready in time, this process continues as before.
+ */
+export class Upgrade {
+  readonly #parts: UpgradeParts;
+  #successor: Successor | undefined;
+  #hasTakenOver = false;
+  #isStopping = false;
+
+  constructor(parts: UpgradeParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts an upgrade. Resolves when the successor has taken over or has failed. */
+  async request(): Promise<UpgradeOutcome> {
+    const obstacle = this.#obstacle();
+    const { log, metrics } = this.#parts;
+    if (obstacle !== undefined) {
+      log.warn("upgrade refused", { cause: obstacle });
+      return { kind: "refused", problem: obstacle };
+    }
+    const outcome = await this.#run();
+    if (outcome.kind === "failed") metrics.count("sallyport_upgrades_total", { outcome: "failed" });
+    return outcome;
+  }
+
+  /** Whether a successor has taken over. */
+  get hasTakenOver(): boolean {
+    return this.#hasTakenOver;
+  }
+
+  /** Passes a revocation on to the successor. */
+  announce(revocation: Revocation): void {
+    this.#successor?.send({ type: "revoke", revocation });
+  }
+
+  /** Ends a successor that is not ready yet. Call this when the gateway stops for another reason. */
+  abort(): void {
+    this.#isStopping = true;
+    if (!this.#hasTakenOver) this.#successor?.fail("the gateway stops");
+  }
+
+  /** Hands the kept answers over, at the end of this process. */
+  async handOver(): Promise<void> {
+    if (!this.#hasTakenOver) return;
+    const isDone = await this.#successor?.handOver(HANDOVER_MS_MAX);
+    if (isDone === false) this.#parts.log.error("kept answers not handed over");
+  }
+
+  #obstacle(): string | undefined {
+    if (this.#successor !== undefined) return "an upgrade is already running";
+    if (this.#isStopping) return "the gateway stops";
+    return this.#parts.obstacle();
+  }
+
+  async #run(): Promise<UpgradeOutcome> {
+    const { log, onReady } = this.#parts;
+    try {
+      const inheritance = this.#parts.gateway.bequeath();
+      this.#successor = new Successor(this.#parts, inheritance);
+      log.info("upgrade started", { pid: this.#successor.pid });
+      const version = await this.#successor.ready;
+      const { pid } = this.#successor;
+      this.#hasTakenOver = true;
+      log.info("gateway replaced", { pid, version });
+      onReady(pid);
+      this.#successor.send({ type: "take over" });
+      return { kind: "upgraded", pid, version };
+    } catch (cause) {
+      this.#successor = undefined;
+      const fields = cause instanceof SuccessorError ? cause.fields : {};
+      log.error("upgrade failed", { cause: messageOf(cause), ...fields });
+      return { kind: "failed", problem: messageOf(cause) };
+    }
+  }
+}
+
+type EndFields = Readonly<Record<"exit_code" | "signal" | "stderr", string | number | undefined>>;
+
+/** The successor has ended before it was ready. */
+class SuccessorError extends Error {
+  readonly fields: EndFields;
+
+  constructor({ exitCode, signal, stderr }: SuccessorEnd, problem: string | undefined) {
+    const how = signal === undefined ? `exit code ${exitCode}` : `signal ${signal}`;
+    const why = problem ?? stderr.split("\n").slice(-LINES_MAX).join("; ");
+    super(`the new process ended before it was ready: ${how}${why === "" ? "" : `: ${why}`}`);
+    this.fields = { exit_code: exitCode ?? undefined, signal, stderr: stderr.slice(-STDERR_CHARS) || undefined };
+  }
+}
+
+/** The number of lines of standard error in the message of a failure. */
+const LINES_MAX = 5;
+const STDERR_CHARS = 500;
+
+/** One attempt: the new process, until it is ready. */
+class Successor {
+  readonly #inheritance: Inheritance;
+  readonly #gateway: UpgradableGateway;
+  readonly #process: SuccessorProcess;
+  readonly #answers: AnswerGiver | undefined;
+  readonly #ready = Promise.withResolvers<string>();
+  readonly #limit: Timer;
+  #version = "";
+  #waitsFor: readonly string[] = [];
+  #problem: string | undefined;
+
+  constructor({ gateway, timeoutMs, startProcess }: UpgradeParts, inheritance: Inheritance) {
+    this.#gateway = gateway;
+    this.#inheritance = inheritance;
+    this.#process = startProcess(
+      (message) => this.#receive(message),
+      (cause) => this.fail(`the new process sent a bad message: ${messageOf(cause)}`),
+    );
+    this.#answers = gateway.answers && new AnswerGiver(gateway.answers, (message) => this.send(message));
+    this.#limit = setTimeout(() => this.#late(timeoutMs), timeoutMs);
+    void this.#process.ended.then((end) => {
+      this.#answers?.close();
+      clearTimeout(this.#limit);
+      this.#ready.reject(new SuccessorError(end, this.#problem));
+    });
+    // Nobody may be waiting any more. A rejection must then not count as unhandled.
+    this.#ready.promise.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Resolves to the version of the new process when it serves. Rejects if it does not become ready. */
+  get ready(): Promise<string> {
+    return this.#ready.promise;
+  }
+
+  send(message: ToSuccessor): void {
+    this.#process.send(message);
+  }
+
+  /** Ends the new process. */
+  fail(problem: string): void {
+    this.#ready.reject(new Error(problem));
+    clearTimeout(this.#limit);
+    this.#process.kill();
+  }
+
+  /** Resolves to `false` if the new process has ended, or is too slow. */
+  async handOver(timeoutMs: number): Promise<boolean> {
+    const failed = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => failed.resolve(false), timeoutMs);
+    const ended = this.#process.ended.then(() => false);
+    const done = (this.#answers?.handOver() ?? Promise.resolve()).then(() => true);
+    const isDone = await Promise.race([done, ended, failed.promise]);
+    clearTimeout(timer);
+    return isDone;
+  }
+
+  #late(timeoutMs: number): void {
+    const reasons = this.#waitsFor.length === 0 ? "" : `: ${this.#waitsFor.join("; ")}`;
+    this.fail(`the new process was not ready after ${timeoutMs} ms${reasons}`);
+  }
+
+  #receive(message: FromSuccessor): void {
+    if (this.#answers?.receive(message)) return;
+    switch (message.type) {
+      case "hello":
+        this.#greet(message);
+        return;
+      case "waiting":
+        this.#waitsFor = message.reasons;
+        return;
+      case "failed":
+        this.#problem = message.problem;
+        return;
+      case "ready":
+        clearTimeout(this.#limit);
+        this.#ready.resolve(this.#version);
+        return;
+      case "revoke":
+        this.#gateway.revoke(message.revocation);
+        return;
+    }
+  }
+
+  #greet({ protocol, version }: Extract<FromSuccessor, { type: "hello" }>): void {
+    this.#version = version;
+    if (protocol === UPGRADE_PROTOCOL) this.send({ type: "inherit", protocol, inheritance: this.#inheritance });
+    else this.fail(`the new executable (version ${version}) cannot take over from this one: restart the gateway instead`);
+  }
+}

@@ -1,0 +1,202 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { chmodSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { EventSubscriber } from "../support/event-subscriber.ts";
+import { send, signKeyed } from "../support/keyed-commands.ts";
+import { runCommand } from "../support/process.ts";
+import { SERVE_ENV } from "../support/serve-settings.ts";
+import { until } from "../support/until.ts";
+import { UpgradableGateway } from "../support/upgradable-gateway.ts";
+
+/** An upgrade that fails or is refused leaves the running gateway in place, and says why. */
+
+const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: an upgrade needs Linux";
+
+let opened = new AsyncDisposableStack();
+afterEach(async () => {
+  await opened.disposeAsync();
+  opened = new AsyncDisposableStack();
+});
+
+async function start(...args: Parameters<typeof UpgradableGateway.start>) {
+  const gateway = await UpgradableGateway.start(...args);
+  opened.defer(() => gateway.close());
+  return gateway;
+}
+
+const transportOf = ({ edgeUrl }: UpgradableGateway) => createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" });
+
+/** Replaces the executable by a shell script. */
+function replaceExecutable({ folder }: UpgradableGateway, script: string): void {
+  const path = join(folder, "sallyport");
+  rmSync(path);
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+}
+
+/** Whether a process has ended. Without a parent that waits for it, it stays as a zombie. */
+function hasEnded(pid: number): boolean {
+  const stat = Bun.spawnSync(["ps", "-o", "stat=", "-p", String(pid)])
+    .stdout.toString()
+    .trim();
+  return stat === "" || stat.startsWith("Z");
+}
+
+async function expectServing(gateway: UpgradableGateway): Promise<void> {
+  const device = await gateway.login();
+  const request = await signKeyed(device, { messageType: "user.profile.get" });
+  expect((await send(transportOf(gateway), request)).text).toStartWith("ok ");
+}
+
+describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the gateway goes on,", () => {
+  test("if the configuration is not valid; after a correction it succeeds", async () => {
+    const gateway = await start();
+    await gateway.configure({ "backend.timeout_ms": "0" });
+    const { code, out, err } = await gateway.upgrade();
+    expect({ code, out }).toEqual({ code: 1, out: "" });
+    expect(err).toStartWith("sallyport: upgrade failed: the new process ended before it was ready: exit code 2: ");
+    expect(err).toContain("backend.timeout_ms");
+    await until(() => gateway.lines("upgrade failed").length === 1, "the log line");
+    expect(gateway.lines("upgrade failed")).toEqual([expect.objectContaining({ level: "error", exit_code: 2 })]);
+    expect(gateway.stderr()).toContain("backend.timeout_ms");
+    await expectServing(gateway);
+    await gateway.configure({ "backend.timeout_ms": "5000" });
+    expect((await gateway.upgrade()).code).toBe(0);
+    await expectServing(gateway);
+  }, 30_000);
+
+  test("if the new process is not ready in time: the problem is what it waits for", async () => {
+    const gateway = await start({ "upgrade.timeout_ms": "1500" });
+    await gateway.configure({ "push.url": "http://127.0.0.1:9" });
+    const { code, err } = await gateway.upgrade();
+    expect(code).toBe(1);
+    expect(err).toContain("the new process was not ready after 1500 ms: the push feed has not come up yet");
+    await expectServing(gateway);
+  }, 30_000);
+
+  test("if the new executable is killed or is not there: the problem has the signal and its last words", async () => {
+    const gateway = await start();
+    replaceExecutable(gateway, 'echo "library not found" >&2\nkill -KILL $$');
+    expect((await gateway.upgrade()).err).toContain("signal SIGKILL: library not found");
+    await until(() => gateway.lines("upgrade failed").length === 1, "the log line");
+    expect(gateway.lines("upgrade failed")).toEqual([
+      expect.objectContaining({ signal: "SIGKILL", stderr: "library not found" }),
+    ]);
+    rmSync(join(gateway.folder, "sallyport"));
+    const { code, err } = await gateway.upgrade();
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("ENOENT") });
+    await expectServing(gateway);
+  }, 30_000);
+
+  test("if the new executable does not take part: it is ended", async () => {
+    const gateway = await start({ "upgrade.timeout_ms": "1000" });
+    replaceExecutable(gateway, "exec sleep 60");
+    expect((await gateway.upgrade()).err).toContain("the new process was not ready after 1000 ms");
+    await expectServing(gateway);
+  }, 30_000);
+
+  test("if it would use other stores", async () => {
+    const gateway = await start();
+    await gateway.configure({ "stores.shared_file": join(gateway.folder, "stores") });
+    expect((await gateway.upgrade()).err).toContain("stores.shared_file, stores.redis.url or stores.redis.prefix was changed");
+    await gateway.configure({ "stores.shared_file": "", "buckets.entries_max": "5000" });
+  }, 30_000);
+
+  test.each(["memory", "a shared file"])(
+    "if the sizes of the stores in %s have changed",
+    async (kind) => {
+      const file = join(tmpdir(), `sallyport-sizes-${process.pid}`);
+      opened.defer(() => rmSync(file, { force: true }));
+      const small = { "replay.entries_max": "10000", "buckets.entries_max": "10000" };
+      const gateway = await start(kind === "memory" ? small : { ...small, "stores.shared_file": file });
+      const before = kind === "memory" ? 0 : statSync(file).ino;
+      await gateway.configure({ "buckets.entries_max": "5000" });
+      expect((await gateway.upgrade()).err).toContain("other sizes");
+      expect(kind === "memory" ? 0 : statSync(file).ino).toBe(before);
+      await expectServing(gateway);
+    },
+    30_000,
+  );
+});
+
+describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade is refused", () => {
+  test("while another one runs, by command and by signal; a stop ends the new process", async () => {
+    const gateway = await start();
+    replaceExecutable(gateway, "exec sleep 60");
+    const first = gateway.upgrade();
+    await until(() => gateway.lines("upgrade started").length === 1, "the first upgrade");
+    const { code, err } = await gateway.upgrade();
+    expect({ code, err }).toEqual({ code: 1, err: "sallyport: upgrade refused: an upgrade is already running\n" });
+    gateway.signal("SIGUSR2");
+    await until(() => gateway.lines("upgrade refused").length === 2, "the second refusal");
+    gateway.signal("SIGTERM");
+    expect((await first).code).toBe(1);
+    expect(await gateway.firstExited).toBe(0);
+    const [{ pid } = expect.unreachable()] = gateway.lines("upgrade started");
+    await until(() => hasEnded(Number(pid)), "the end of the new process");
+  }, 30_000);
+
+  test("while the old process drains; a revocation meanwhile reaches the streams of both processes", async () => {
+    const gateway = await start({ "shutdown.spread_ms": "5000" });
+    const device = await gateway.login();
+    // Streams end one after the other, the oldest first.
+    const streams = [];
+    for (let n = 0; n < 5; n++) streams.push(await EventSubscriber.open(transportOf(gateway), device));
+    expect((await gateway.upgrade()).code).toBe(0);
+    expect((await gateway.upgrade()).err).toBe("sallyport: upgrade refused: the previous process has not ended yet\n");
+    const fresh = await EventSubscriber.open(transportOf(gateway), device);
+    const revoked = await fetch(`${gateway.adminUrl}/revoke`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ device_session_id: device.deviceSessionId }),
+    });
+    expect(revoked.status).toBe(200);
+    const last = streams.at(-1) ?? expect.unreachable();
+    await until(() => fresh.ended !== undefined && last.ended !== undefined, "the streams to end");
+    expect([fresh.ended, last.ended]).toEqual(["SESSION_REVOKED", "SESSION_REVOKED"]);
+  }, 30_000);
+
+  test("for a web page and for a request without JSON", async () => {
+    const gateway = await start();
+    const ask = (headers: Record<string, string>) =>
+      fetch(`${gateway.adminUrl}/upgrade`, { method: "POST", headers, body: "{}" });
+    expect((await ask({})).status).toBe(415);
+    expect((await ask({ "content-type": "application/json", origin: "https://evil.example" })).status).toBe(403);
+    expect((await fetch(`${gateway.adminUrl}/upgrade`)).status).toBe(405);
+    expect(gateway.lines("upgrade started")).toEqual([]);
+  }, 30_000);
+
+  test("for a gateway that is not there, and for a wrong command line", async () => {
+    const run = async (...args: string[]) => {
+      const command = runCommand(["upgrade", ...args]);
+      return { code: await command.exited, err: command.stderr() };
+    };
+    expect(await run("--url", "http://127.0.0.1:9")).toEqual({ code: 1, err: expect.stringContaining("no answer from") });
+    expect((await run("--url", "nonsense")).code).toBe(2);
+    expect((await run("--nonsense")).code).toBe(2);
+  });
+});
+
+test.skipIf(NOT_LINUX !== undefined)(
+  NOT_LINUX ?? "another gateway cannot open the ports of a gateway, before and after an upgrade",
+  async () => {
+    const gateway = await start();
+    const stranger = async (setting: string, url: string) => {
+      const ports = { "edge.listen": "127.0.0.1:0", "grpc.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0" };
+      const all = { ...ports, [setting]: new URL(url).host };
+      const flags = Object.entries(all).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+      const command = runCommand(["serve", ...flags], SERVE_ENV);
+      return { code: await command.exited, err: command.stderr() };
+    };
+    const refused = { code: 1, err: expect.stringContaining("the port is in use") };
+    for (let round = 0; round < 2; round++) {
+      expect(await stranger("edge.listen", gateway.edgeUrl)).toEqual(refused);
+      expect(await stranger("grpc.listen", gateway.grpcUrl)).toEqual(refused);
+      expect(await stranger("admin.listen", gateway.adminUrl)).toEqual(refused);
+      if (round === 0) await gateway.upgraded();
+    }
+  },
+  40_000,
+);

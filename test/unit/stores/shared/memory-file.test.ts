@@ -1,0 +1,43 @@
+import { describe, expect, test } from "bun:test";
+import { closeSync, fstatSync } from "node:fs";
+import { openMemoryFile } from "../../../../src/stores/shared/memory-file.ts";
+import { createSharedMemory } from "../../../../src/transport/linux/shared-memory.ts";
+
+const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: files without a name need Linux";
+const TABLES = [64 * 1024, 128 * 1024];
+
+describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file without a name", () => {
+  test("is the same memory for all that open it, with one key and one creation time", () => {
+    const fd = createSharedMemory();
+    const first = openMemoryFile({ fd, tables: TABLES, nowMs: 1000 });
+    const second = openMemoryFile({ fd, tables: TABLES, nowMs: 2000 });
+    expect([first.isNew, second.isNew]).toEqual([true, false]);
+    expect([first.createdMs, second.createdMs]).toEqual([1000, 1000]);
+    expect(second.key).toEqual(first.key);
+    new Int32Array(first.buffer, first.offsets[1], 1)[0] = 42;
+    expect(new Int32Array(second.buffer, second.offsets[1], 1)[0]).toBe(42);
+    closeSync(fd);
+    expect(new Int32Array(second.buffer, second.offsets[1], 1)[0]).toBe(42);
+  });
+
+  test("takes no memory for pages that nobody has used", () => {
+    const fd = createSharedMemory();
+    openMemoryFile({ fd, tables: [64 * 1024 * 1024], nowMs: 0 });
+    const { size, blocks, mode } = fstatSync(fd);
+    expect(size).toBeGreaterThan(64 * 1024 * 1024);
+    expect(blocks * 512).toBeLessThan(64 * 1024);
+    expect(mode & 0o777).toBe(0o600);
+    closeSync(fd);
+  });
+
+  test("is not used with other sizes", () => {
+    const fd = createSharedMemory();
+    openMemoryFile({ fd, tables: TABLES, nowMs: 0 });
+    expect(() => openMemoryFile({ fd, tables: [64 * 1024, 64 * 1024], nowMs: 0 })).toThrow("needs a restart");
+    closeSync(fd);
+  });
+
+  test("that is no file is a clear error", () => {
+    expect(() => openMemoryFile({ fd: 99_999, tables: TABLES, nowMs: 0 })).toThrow("cannot be used");
+  });
+});

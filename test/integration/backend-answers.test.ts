@@ -4,6 +4,7 @@ import { reasonOf } from "../../src/client/errors.ts";
 import { generateDeviceKey } from "../../src/client/webcrypto-key.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { sessionPath } from "../support/fault-backend.ts";
+import { LOGIN_PATHS } from "../support/login-paths.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { type Device, openWorld, type World } from "../support/world.ts";
@@ -11,7 +12,8 @@ import { type Device, openWorld, type World } from "../support/world.ts";
 /** Answers that are not meant for the user: of a proxy, of a wrong server at `backend.url`, or about the gateway's own token. */
 
 const PROFILE = "/api/v1/user/profile";
-const LOGIN_PATHS = ["/api/v1/public/auth/send-email-code", "/api/v1/public/auth/confirm-email-code"];
+const LOGIN_CALLS = LOGIN_PATHS.flatMap(({ SEND, CONFIRM }) => [SEND, CONFIRM]);
+const SENDS: readonly string[] = LOGIN_PATHS.map(({ SEND }) => SEND);
 const html = (status: number) =>
   new Response(`<html><h1>${status}</h1><center>nginx</center></html>`, { status, headers: { "content-type": "text/html" } });
 
@@ -69,10 +71,10 @@ describe("a wrong server or a proxy at backend.url", () => {
 
 describe("a backend that refuses the gateway's own token", () => {
   test.each([401, 403, 407])("makes a login fail with 502, and names backend.token in the log: %d", async (status) => {
-    for (const path of LOGIN_PATHS) {
+    for (const path of LOGIN_CALLS) {
       world.faults.on(path, () => Response.json({ code: "invalid_token" }, { status }));
       const key = Buffer.from((await generateDeviceKey()).publicKey).toString("base64");
-      const body = path.endsWith("send-email-code")
+      const body = SENDS.includes(path)
         ? { email: "a@example.com" }
         : { challenge_id: "00000000-0000-4000-8000-000000000000", code: "1", client_public_key: key };
       const headers = { "content-type": "application/json" };

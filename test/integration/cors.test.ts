@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { LOGIN_PATHS } from "../support/login-paths.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 const PAGE = "https://app.example";
 const SHELLS = ["capacitor://localhost", "ionic://localhost", "app://-", "app://", "file://"];
 const RPC = "/sallyport.v1.Gateway/ExecuteCommand";
-const LOGIN = "/api/v1/public/auth/send-email-code";
+const LOGIN = LOGIN_PATHS[0].SEND;
+const CONFIGURED = LOGIN_PATHS[1].SEND;
 const KEYS = "/.well-known/jwks.json";
 
 let closed: World;
@@ -29,7 +31,7 @@ function preflight(world: World, path: string, origin: string): Promise<Response
 }
 
 test("a preflight of an allowed origin permits the headers of Connect and gRPC-Web, and may be cached", async () => {
-  for (const path of [RPC, LOGIN]) {
+  for (const path of [RPC, LOGIN, CONFIGURED]) {
     const response = await preflight(open, path, PAGE);
     expect(response.status).toBe(204);
     expect(response.headers.get("access-control-allow-origin")).toBe(PAGE);
@@ -57,6 +59,7 @@ test("an allowed origin may read the response headers of gRPC-Web and Connect", 
   const responses = [
     await fetch(`${open.gateway.edgeUrl}${RPC}`, { method: "POST", headers, body: "{}" }),
     await fetch(`${open.gateway.edgeUrl}${LOGIN}`, { method: "POST", headers, body: "{}" }),
+    await fetch(`${open.gateway.edgeUrl}${CONFIGURED}`, { method: "POST", headers, body: "{}" }),
     await fetch(`${open.gateway.edgeUrl}${KEYS}`, { headers }),
   ];
   for (const response of responses) {

@@ -341,6 +341,24 @@ test("a reload replaces the table as a whole: paths come and go at once, on both
   }
 });
 
+test.skipIf(process.platform !== "linux")(
+  "with workers (Linux), each worker serves the table, and a reload reaches each",
+  async () => {
+    const row: PublicRouteEntry = { method: "GET", path: "/v1/before", class: "public_misc" };
+    world = await openWorld({ public_routes: [row] }, { workers: 3 });
+    for (const path of ["/v1/before", "/v1/after"]) world.faults.on(path, () => Response.json({}));
+    /** Each request has a connection of its own, so that the requests reach all workers. */
+    const statusesOf = async (path: string) => {
+      const answers = Array.from({ length: 30 }, () => http1(world.gateway.edgeUrl, { method: "GET", path }));
+      return new Set((await Promise.all(answers)).map((answer) => answer?.status));
+    };
+    expect(await statusesOf("/v1/before")).toEqual(new Set([200]));
+    expect(world.gateway.reload(() => ({ ...world.config, public_routes: [{ ...row, path: "/v1/after" }] }))).toBe(true);
+    await until(async () => Bun.deepEquals(await statusesOf("/v1/after"), new Set([200])), "all workers to have the new table");
+    expect(await statusesOf("/v1/before")).toEqual(new Set([404]));
+  },
+);
+
 test("the log names the path of the row, never the values of its variables, its query or its fields", async () => {
   await open([
     { method: "GET", path: "/v1/{code}", fields: { q: "text" }, class: "public_misc" },

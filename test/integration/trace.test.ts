@@ -3,6 +3,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { ExecuteCommandRequestSchema, Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
+import { LOGIN_PATHS } from "../support/login-paths.ts";
 import { RawHttp1 } from "../support/raw-http.ts";
 import { VARIANTS } from "../support/variants.ts";
 import { openWorld, type World } from "../support/world.ts";
@@ -90,19 +91,19 @@ describe.each(["own ports", "one port"])("%s", (name) => {
     expect(takeReceived()).toEqual([joined, ...[...new Set([edgeUrl, grpcUrl])].map(() => joined)]);
   });
 
-  test("a login call forwards them, over HTTP/1.1 and HTTP/2", async () => {
-    world().faults.on(SEND_CODE, ({ headers }) => {
+  test.each(LOGIN_PATHS)("a login call of $rows forwards them, over HTTP/1.1 and HTTP/2", async ({ SEND }) => {
+    world().faults.on(SEND, ({ headers }) => {
       received.push({ traceId: headers.get("traceparent")?.split("-")[1], tracestate: headers.get("tracestate") });
       return Response.json({ challenge_id: "c" });
     });
     const headers = { "content-type": "application/json", traceparent: TRACEPARENT, tracestate: "rojo=1" };
     const init = { method: "POST", headers, body: '{"email":"a@example.com"}' };
     for (const protocol of ["http1.1", "http2"] as const) {
-      const url = world().gateway.edgeUrl + SEND_CODE;
+      const url = world().gateway.edgeUrl + SEND;
       if (protocol === "http1.1") expect((await fetch(url, init)).status).toBe(200);
       else {
         const connection = connectHttp2(world().gateway.edgeUrl);
-        const stream = connection.request({ ":method": "POST", ":path": SEND_CODE, ...headers });
+        const stream = connection.request({ ":method": "POST", ":path": SEND, ...headers });
         stream.end(init.body);
         await new Promise((resolve) => stream.resume().once("close", resolve));
         connection.destroy();

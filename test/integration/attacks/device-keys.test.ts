@@ -3,6 +3,7 @@ import { createClient } from "@connectrpc/connect";
 import { reasonOf } from "../../../src/client/errors.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { sessionPath } from "../../support/fault-backend.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
@@ -34,20 +35,23 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const CONFIRM = "/api/v1/public/auth/confirm-email-code";
+const REGISTRATIONS = LOGIN_PATHS.flatMap(({ rows, CONFIRM }) => WEAK_KEYS.map((key) => ({ ...key, rows, CONFIRM })));
 
-test.each(WEAK_KEYS)("a weak device key at registration ($name) is refused without a call to the backend", async ({ raw }) => {
-  const before = world.faults.calls(CONFIRM);
-  const body = { challenge_id: "c-1", code: "123456", client_public_key: Buffer.from(raw).toString("base64") };
-  const response = await fetch(`${world.gateway.edgeUrl}${CONFIRM}`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  expect(response.status).toBe(400);
-  expect(await response.json()).toMatchObject({ code: "invalid_request" });
-  expect(world.faults.calls(CONFIRM)).toBe(before);
-});
+test.each(REGISTRATIONS)(
+  "a weak device key at registration ($name, $rows) is refused without a call to the backend",
+  async ({ raw, CONFIRM }) => {
+    const before = world.faults.calls(CONFIRM);
+    const body = { challenge_id: "c-1", code: "123456", client_public_key: Buffer.from(raw).toString("base64") };
+    const response = await fetch(`${world.gateway.edgeUrl}${CONFIRM}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: "invalid_request" });
+    expect(world.faults.calls(CONFIRM)).toBe(before);
+  },
+);
 
 describe("if the backend returns a session with a weak key", () => {
   test.each(WEAK_KEYS)("$name: no signature verifies, not even one that is valid for any message", async ({ raw }) => {

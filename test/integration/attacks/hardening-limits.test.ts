@@ -4,6 +4,7 @@ import { SubscribeEventsRequestSchema } from "../../../src/gen/sallyport/v1/gate
 import { encodeFrame as encodeMessageFrame } from "../../../src/rpc/frame.ts";
 import { EventSubscriber } from "../../support/event-subscriber.ts";
 import { GoodClient } from "../../support/good-client.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { openRawConnection } from "../../support/raw-connection.ts";
 import { FRAME, RawH2, type RawH2Options } from "../../support/raw-h2.ts";
 import { RawHttp1 } from "../../support/raw-http.ts";
@@ -162,7 +163,7 @@ describe("HTTP/1.1", () => {
   test.each(["two ports", "one port"])("a call with a trickling body is refused after the body timeout, on %s", async (key) => {
     const world = worlds[key] ?? expect.unreachable();
     const good = new GoodClient(world.transport(variantNamed("HTTP/1.1")), await world.login());
-    for (const path of [EXECUTE, "/api/v1/public/auth/send-email-code"]) {
+    for (const path of [EXECUTE, ...LOGIN_PATHS.map(({ SEND }) => SEND)]) {
       const client = await RawHttp1.open(world.gateway.edgeUrl);
       client.send(http1Head(path));
       const trickle = setInterval(() => client.send(" "), 20);

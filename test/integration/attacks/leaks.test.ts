@@ -5,6 +5,7 @@ import type { BucketStore } from "../../../src/core/buckets.ts";
 import { REFUSALS } from "../../../src/core/refusal.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { openStores } from "../../../src/stores/open.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { CARRIERS } from "../../support/raw-http.ts";
 import { until } from "../../support/until.ts";
 import { VARIANTS } from "../../support/variants.ts";
@@ -104,9 +105,9 @@ test("the log has each internal error with its causes", async () => {
   for (const line of lines()) expect(JSON.parse(line)).toMatchObject({ level: "error", reason: "INTERNAL", cause });
 });
 
-test("an internal error answers a public call with 500, without its cause", async () => {
+test.each(LOGIN_PATHS)("an internal error answers a public call of $rows with 500, without its cause", async ({ SEND }) => {
   const answer = await whileBroken(() =>
-    fetch(`${world.gateway.edgeUrl}/api/v1/public/auth/send-email-code`, {
+    fetch(`${world.gateway.edgeUrl}${SEND}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: '{"email":"ada@example.com"}',
@@ -128,6 +129,7 @@ describe.each(CARRIERS)("error pages over $name", ({ listener, send }) => {
     { path: "/sallyport.v1.Gateway/ExecuteCommand", headers: { "content-type": "application/proto" }, body: "\u0007" },
     { path: "/sallyport.v1.Gateway/Other", headers: { "content-type": "application/json" }, body: "{}" },
     { path: "/api/v1/public/auth/send-email-code", headers: { "content-type": "application/json" }, body: "{" },
+    { path: "/v2/login/start", headers: { "content-type": "application/json" }, body: "{" },
     { path: "/api/v1/internal/sessions/x", headers: { "content-type": "application/json" }, body: "{}" },
   ] as const;
 

@@ -6,6 +6,7 @@ import { reasonOf } from "../../../src/client/errors.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { encodeFrame, FLAG_COMPRESSED } from "../../../src/rpc/frame.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { http1, http2, type RawAnswer, RawHttp1, type RawRequest } from "../../support/raw-http.ts";
 import { VARIANTS } from "../../support/variants.ts";
 import { type Device, openWorld, type World, withWorld } from "../../support/world.ts";
@@ -14,7 +15,6 @@ import { type Device, openWorld, type World, withWorld } from "../../support/wor
 
 const EXECUTE = "/sallyport.v1.Gateway/ExecuteCommand";
 const SUBSCRIBE = "/sallyport.v1.Gateway/SubscribeEvents";
-const SEND_CODE = "/api/v1/public/auth/send-email-code";
 const BURST = 3;
 const LOW_FAILURE_BUDGET: Partial<Config> = { "budgets.failures.rate": 0.001, "budgets.failures.burst": BURST };
 const ONE_PORT: Partial<Config> = { ...LOW_FAILURE_BUDGET, "edge.grpc": "same-port" };
@@ -219,7 +219,7 @@ test("health checks are served to a client without failure tokens, because it ma
     expect((await http1(edge(world), { ...check, body: "{}" }))?.status).toBe(200);
   }));
 
-describe("public REST", () => {
+describe.each(LOGIN_PATHS)("public REST, $rows", ({ SEND }) => {
   const BAD: readonly (readonly [string, Uint8Array | string])[] = [
     ["not JSON", "{"],
     ["not UTF-8", new Uint8Array([0x22, 0xff, 0x22])],
@@ -228,19 +228,19 @@ describe("public REST", () => {
     ["an invalid address", '{"email":"nobody"}'],
   ];
   const send = (world: World, body: Uint8Array | string) =>
-    http1(edge(world), { path: SEND_CODE, headers: { "content-type": "application/json" }, body });
+    http1(edge(world), { path: SEND, headers: { "content-type": "application/json" }, body });
 
   test.each(BAD)("%s counts as a failure, and a client without failure tokens is refused unread", (_, body) =>
     withWorld(LOW_FAILURE_BUDGET, async (world) => {
       for (let n = 0; n < BURST; n++) expect([400, 413]).toContain((await send(world, body))?.status ?? 0);
       const connection = await RawHttp1.open(edge(world));
       const head = "Host: a.example\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
-      connection.send(`POST ${SEND_CODE} HTTP/1.1\r\n${head}`);
+      connection.send(`POST ${SEND} HTTP/1.1\r\n${head}`);
       const answer = await connection.answer();
       expect([answer?.status, answer?.headers["ratelimit-policy"]]).toEqual([429, '"failures";q=3;w=3000']);
       expect(Number(answer?.headers["retry-after"])).toBeGreaterThan(0);
       connection.close();
-      expect(world.faults.calls(SEND_CODE)).toBe(0);
+      expect(world.faults.calls(SEND)).toBe(0);
     }),
   );
 

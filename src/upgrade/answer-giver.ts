@@ -21,13 +21,16 @@ export class AnswerGiver {
   readonly #answers: OwnAnswers;
   readonly #send: (message: ToSuccessor) => void;
   readonly #claims: WorkerAnswers;
-  #settled = Promise.withResolvers<void>();
+  readonly #settled = Promise.withResolvers<void>();
+  #hasMoved = false;
   #received = Promise.withResolvers<void>();
 
   constructor(answers: OwnAnswers, send: (message: ToSuccessor) => void) {
     this.#answers = answers;
     this.#send = send;
-    this.#claims = new WorkerAnswers(answers.store, (message) => send({ type: "answers", message }));
+    this.#claims = new WorkerAnswers(answers.store, (message) => {
+      if (!this.#hasMoved) send({ type: "answers", message });
+    });
   }
 
   /** Handles a message about answers. Returns `false` for any other message. */
@@ -43,7 +46,8 @@ export class AnswerGiver {
   async handOver(): Promise<void> {
     this.#send({ type: "hand over" });
     await this.#settled.promise;
-    // Ends the claims that the successor holds. It continues them in its own store.
+    // Ends the claims of the successor. It makes them again in its own store, so it must not get their outcomes any more.
+    this.#hasMoved = true;
     this.#claims.close();
     for (const answers of inBatches(this.#answers.handOver())) await this.#confirmed({ type: "kept answers", answers });
     await this.#confirmed({ type: "handed over" });

@@ -56,6 +56,7 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
     endSampling();
     upstreams.close();
   };
+  const token = () => upstreams.credentials.current.token;
   const adoptBudgets = (next: Config) => commands.adopt(new RouteTable(next.routes));
   /**
    * Uses the routes and upstreams of a new configuration. Throws `TlsFilesError`, and changes nothing, if a file cannot be used.
@@ -65,5 +66,5 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
     upstreams.adopt(upstreamSettings(next));
     commands.adopt(routes);
   };
-  return { commands, sessions, publicAuth, adoptBudgets, adopt, close };
+  return { commands, sessions, publicAuth, adoptBudgets, adopt, token, close };
 }

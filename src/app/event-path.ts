@@ -28,6 +28,8 @@ interface EventPathParts {
   readonly inherited?: FeedCheckpoint | undefined;
   /** Called when the push feed came up or went down. */
   readonly onFeedChange?: (isUp: boolean) => void;
+  /** Returns the current token for the backend. */
+  readonly backendToken: () => string | undefined;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
@@ -69,7 +71,9 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
     parts.onFeedChange?.(isUp);
     readiness.changed();
   };
-  const { source, listener, close } = openFeed(config, { sink, fill, revocations, log, metrics, clock, onStateChange });
+  const { source, listener, close } = openFeed(config, {
+    ...{ sink, fill, revocations, log, metrics, clock, onStateChange, backendToken: parts.backendToken },
+  });
   readiness.add(() => (fill.isFilling ? ["the event history is being filled"] : []));
   readiness.add(() => feedNotReady(source, revocations.areArriving()));
   return {

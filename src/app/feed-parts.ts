@@ -11,6 +11,8 @@ export interface FeedParts {
   readonly sink: PushFeedSink;
   readonly fill: HistoryFill;
   readonly revocations: Revocations;
+  /** Returns the current token for the backend. */
+  readonly backendToken: () => string | undefined;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;

@@ -24,7 +24,7 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): OpenedFeed {
 
 /** Creates the push source that is a gRPC stream of the backend. */
 function openPushFeed(config: GatewayConfig, parts: FeedParts): PushSource {
-  const { fill, sink, log, metrics, clock, onStateChange } = parts;
+  const { fill, sink, log, metrics, clock, onStateChange, backendToken: token } = parts;
   // Event streams that open before the push feed first comes up may miss events. So the gateway reports a gap when the feed
   // first comes up.
   // No report is needed if the feed has already reported a gap, or if it starts at a stored cursor.
@@ -33,7 +33,7 @@ function openPushFeed(config: GatewayConfig, parts: FeedParts): PushSource {
     hadGap = true;
     sink.gap();
   };
-  const { "push.protocol": protocol, "backend.token": token } = config;
+  const { "push.protocol": protocol } = config;
   return new PushFeed({
     link: openPushLink({ url: feedUrl(config), protocol, token, pingIntervalMs: config["push.ping_ms"], log }),
     gatewayId: config["push.gateway_id"] ?? hostname(),

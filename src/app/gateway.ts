@@ -135,6 +135,7 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
     ...{ keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock },
     checkpoints: options.checkpoints,
     inherited: succession?.inheritance.checkpoint,
+    backendToken: backend.token,
   });
   undo.defer(() => events.stop());
   readiness.add(stores.notReady);

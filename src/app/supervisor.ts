@@ -81,6 +81,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     ...{ keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock },
     checkpoints: options.checkpoints,
     inherited: succession?.inheritance.checkpoint,
+    backendToken: backend.token,
     onFeedChange(isUp) {
       isFeedUp = isUp;
       pool.broadcast({ type: "feed", isUp });

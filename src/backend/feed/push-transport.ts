@@ -26,8 +26,11 @@ export interface PushTransportOptions {
    */
   readonly url: string;
   readonly protocol: PushProtocol;
-  /** The gateway's token for the backend. If set, it is sent to the backend as `Authorization: Bearer …`. */
-  readonly token?: string | undefined;
+  /**
+   * The gateway's token for the backend, or a function that returns the current one. It is sent to the backend as
+   * `Authorization: Bearer …`, with each new stream.
+   */
+  readonly token?: string | (() => string | undefined) | undefined;
   /** Time without data before a ping is sent on the connection (see `PingOptions.intervalMs`). */
   readonly pingIntervalMs?: number | undefined;
   /** Maximum time between a ping and its answer (see `PingOptions.timeoutMs`). */
@@ -104,7 +107,7 @@ export function openPushLink(options: PushTransportOptions): PushLink {
     connect: () => connection.open(),
     subscribe: (request, call) => subscribe(transport, request, call),
     explain: (error, signal) =>
-      feedHint(error, { url, hasToken: options.token !== undefined, timeoutMs: EXPLAIN_TIMEOUT_MS, signal }),
+      feedHint(error, { url, hasToken: currentToken(options) !== undefined, timeoutMs: EXPLAIN_TIMEOUT_MS, signal }),
     close: () => connection.close(),
   };
 }
@@ -117,7 +120,7 @@ async function* subscribe(transport: Transport, request: FeedRequest, { signal, 
 }
 
 function createTransport(options: PushTransportOptions, connection: PushConnection): Transport {
-  const { url, protocol, token, messageBytesMax = MESSAGE_BYTES_MAX } = options;
+  const { url, protocol, messageBytesMax = MESSAGE_BYTES_MAX } = options;
   const { endFlag, create } = PROTOCOLS[protocol];
   const http = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => connection });
   const httpClient: UniversalClientFn = async (request) => {
@@ -129,7 +132,7 @@ function createTransport(options: PushTransportOptions, connection: PushConnecti
   return create({
     baseUrl: url,
     httpClient,
-    interceptors: token === undefined ? [] : [bearer(token)],
+    interceptors: [bearer(options)],
     acceptCompression: [],
     sendCompression: null,
     useBinaryFormat: true,
@@ -151,9 +154,14 @@ const PROTOCOLS = {
   connect: { endFlag: connectProtocol.endStreamFlag, create: connectProtocol.createTransport },
 } as const satisfies Record<PushProtocol, unknown>;
 
-function bearer(token: string): Interceptor {
+function currentToken({ token }: PushTransportOptions): string | undefined {
+  return typeof token === "function" ? token() : token;
+}
+
+function bearer(options: PushTransportOptions): Interceptor {
   return (next) => (request) => {
-    request.header.set("Authorization", `Bearer ${token}`);
+    const token = currentToken(options);
+    if (token !== undefined) request.header.set("Authorization", `Bearer ${token}`);
     return next(request);
   };
 }

@@ -10,6 +10,7 @@ import type { CredentialSettings, NamedFile } from "./settings.ts";
 /** What each connection to the backend needs. A change of a file makes a new object. */
 export interface Identity {
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly token: string | undefined;
   /** The value of the header `Authorization`. */
   readonly authorization: string | undefined;
 }
@@ -92,7 +93,7 @@ export function readIdentity(settings: CredentialSettings): Identity {
   checked(settings.certificate, () => createSecureContext(tls));
   const token = readToken(settings.tokenFile) ?? settings.token;
   if (token !== undefined && !BEARER_TOKEN.test(token)) throw new TypeError("the backend token is not a bearer token");
-  return { tls, authorization: token === undefined ? undefined : `Bearer ${token}` };
+  return { tls, token, authorization: token === undefined ? undefined : `Bearer ${token}` };
 }
 
 function requirePair(certificate: string, key: string): void {

@@ -74,6 +74,19 @@ async function connectedFeed(setUp: Partial<PushServer> = {}, ...options: FeedOp
   return { server, feed };
 }
 
+test("each stream sends the token that is current when it opens", async () => {
+  let token: string | undefined;
+  const { server, feed } = await connectedFeed({}, {}, { token: () => token });
+  for (token of ["first", "second"]) {
+    const before = server.authorizations.length;
+    server.cut();
+    await until(() => server.authorizations.length > before, "a new stream");
+  }
+  await feed.stop();
+  expect(server.authorizations.slice(0, 1)).toEqual([null]);
+  expect([...new Set(server.authorizations.slice(1))]).toEqual(["Bearer first", "Bearer second"]);
+});
+
 describe("over each protocol", () => {
   for (const protocol of ["grpc", "connect", "grpc-web"] as const) {
     test(`${protocol}: events and revocations arrive in the order of the feed`, async () => {

@@ -59,12 +59,16 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
   const token = () => upstreams.credentials.current.token;
   const adoptBudgets = (next: Config) => commands.adopt(new RouteTable(next.routes));
   /**
-   * Uses the routes and upstreams of a new configuration. Throws `TlsFilesError`, and changes nothing, if a file cannot be used.
+   * Uses the routes, upstreams, timeouts and size limits of a new configuration. Throws `TlsFilesError`, and changes nothing, if
+   * a file cannot be used.
    */
   const adopt = (next: Config) => {
     const routes = new RouteTable(next.routes);
     upstreams.adopt(upstreamSettings(next));
-    commands.adopt(routes);
+    const settings = { timeoutMs: next["backend.timeout_ms"], responseBytesMax: next["backend.response_bytes_max"] };
+    commands.adopt(routes, settings);
+    publicAuth.adopt(settings);
+    sessions.adopt({ timeoutMs: next["backend.session_timeout_ms"] });
   };
   return { commands, sessions, publicAuth, adoptBudgets, adopt, token, close };
 }

@@ -61,7 +61,7 @@ async function readStream(stream: ReadableStream<Uint8Array>, bytesMax: number):
   }
 }
 
-function tooLong(bytesMax: number): HttpFailure {
+export function tooLong(bytesMax: number): HttpFailure {
   return ownFault(`the body is longer than ${bytesMax} bytes`);
 }
 

@@ -5,7 +5,7 @@ import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
 import type { Upstreams } from "../upstreams/upstreams.ts";
 import { requireGatewayAccepted, requireJson, requireNoChallenge } from "./answer-checks.ts";
 import { type IdentityHeaders, publicHeaders } from "./command-headers.ts";
-import { type HttpAnswer, isUsed } from "./http-client.ts";
+import { type HttpAnswer, isUsed, tooLong } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
 import type { OutageLog } from "./outage-log.ts";
 
@@ -37,16 +37,24 @@ export class PublicAuth implements PublicBackend {
   readonly #options: PublicAuthOptions;
   readonly #logins: UpstreamPool;
   readonly #others: UpstreamPool;
+  #timeoutMs: number;
 
   constructor(options: PublicAuthOptions) {
     const { upstreams, responseBytesMax } = options;
     this.#options = options;
+    this.#timeoutMs = options.timeoutMs;
     this.#logins = upstreams.pool("logins", LOGIN_CALLS_MAX, responseBytesMax);
     this.#others = upstreams.pool("public", OTHER_CALLS_MAX, responseBytesMax);
   }
 
+  /** Uses other settings from the next call on. */
+  adopt({ timeoutMs, responseBytesMax }: Pick<PublicAuthOptions, "timeoutMs" | "responseBytesMax">): void {
+    this.#timeoutMs = timeoutMs;
+    for (const pool of [this.#logins, this.#others]) pool.responseBytesMax = responseBytesMax;
+  }
+
   async forward(forwarded: PublicBackendCall, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer> {
-    const { method, target, body, isLogin, timeoutMs = this.#options.timeoutMs } = forwarded;
+    const { method, target, body, isLogin, timeoutMs = this.#timeoutMs } = forwarded;
     const call = {
       ...{ method, target, timeoutMs, signal },
       headers: publicHeaders(context, this.#options.trace(context), this.#options.identityHeaders),
@@ -73,7 +81,7 @@ function toPublicAnswer(answer: HttpAnswer, call: PublicBackendCall): PublicAnsw
   const retryAfter = headers.get("retry-after");
   if (!isUsed(answer)) throw failureOfStatus(status);
   const { bytesMax = Number.POSITIVE_INFINITY } = call;
-  if (body.byteLength > bytesMax) throw new HttpFailure("bad_response", `the body is longer than ${bytesMax} bytes`);
+  if (body.byteLength > bytesMax) throw tooLong(bytesMax);
   const isEmpty = status === NO_CONTENT && call.statuses.has(status) && body.byteLength === 0;
   const contentType = isEmpty ? undefined : requireJson(answer);
   if (call.hasSession) requireSession(answer);

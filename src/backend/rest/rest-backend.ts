@@ -44,17 +44,24 @@ export class RestBackend implements Backend {
   readonly #options: RestBackendOptions;
   readonly #pool: UpstreamPool;
   #routes: RouteTable;
+  #defaultTimeoutMs: number;
 
   constructor(options: RestBackendOptions) {
     this.#options = options;
     this.#routes = options.routes;
+    this.#defaultTimeoutMs = options.timeoutMs;
     const { upstreams, callsMax = COMMAND_CALLS_MAX, responseBytesMax } = options;
     this.#pool = upstreams.pool("commands", callsMax, responseBytesMax);
   }
 
-  /** Replaces all routes. Commands that have their route already finish with it. */
-  adopt(routes: RouteTable): void {
+  /**
+   * Replaces all routes, and the settings if they are given. Commands that have their route already finish with it.
+   */
+  adopt(routes: RouteTable, settings?: Pick<RestBackendOptions, "timeoutMs" | "responseBytesMax">): void {
     this.#routes = routes;
+    if (settings === undefined) return;
+    this.#defaultTimeoutMs = settings.timeoutMs;
+    this.#pool.responseBytesMax = settings.responseBytesMax;
   }
 
   route(messageType: string): Route | undefined {
@@ -69,7 +76,7 @@ export class RestBackend implements Backend {
   }
 
   #timeoutMs(route: CompiledRoute): number {
-    return route.timeoutMs ?? this.#options.timeoutMs;
+    return route.timeoutMs ?? this.#defaultTimeoutMs;
   }
 
   async #execute(

@@ -32,10 +32,17 @@ const LOOKUP_CALLS_MAX = 48;
 export class BackendSessionSource implements SessionSource {
   readonly #options: SessionLookupOptions;
   readonly #pool: UpstreamPool;
+  #timeoutMs: number;
 
   constructor(options: SessionLookupOptions) {
     this.#options = options;
+    this.#timeoutMs = options.timeoutMs;
     this.#pool = options.upstreams.pool("sessions", LOOKUP_CALLS_MAX, SESSION_RECORD_BYTES_MAX);
+  }
+
+  /** Uses another timeout from the next look-up on. */
+  adopt({ timeoutMs }: Pick<SessionLookupOptions, "timeoutMs">): void {
+    this.#timeoutMs = timeoutMs;
   }
 
   async lookUp(deviceSessionId: string): Promise<Session | undefined> {
@@ -59,7 +66,7 @@ export class BackendSessionSource implements SessionSource {
       method: "GET" as const,
       target: this.#options.path.expand(new Map([["device_session_id", deviceSessionId]])),
       headers: { "User-Agent": OWN_USER_AGENT },
-      timeoutMs: this.#options.timeoutMs,
+      timeoutMs: this.#timeoutMs,
     };
     return this.#pool.call(call, (answer) => this.#read(answer, deviceSessionId));
   }

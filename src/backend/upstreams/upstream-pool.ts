@@ -31,6 +31,8 @@ const UNSENT_REPEATS_MAX = 3;
  * retry budget allows a repeat.
  */
 export class UpstreamPool {
+  /** Maximum size of an answer. */
+  responseBytesMax: number;
   readonly #upstreams: Upstreams;
   readonly #options: UpstreamPoolOptions;
   readonly #members: Members;
@@ -43,6 +45,7 @@ export class UpstreamPool {
     const { pendingMax, retryBudgetPercent } = upstreams.settings;
     this.#upstreams = upstreams;
     this.#options = options;
+    this.responseBytesMax = options.responseBytesMax;
     this.#members = new Members(upstreams, options);
     this.#limiter = new ConcurrencyLimiter(options.callsMax, pendingMax);
     this.#budget = new RetryBudget(retryBudgetPercent);
@@ -137,7 +140,7 @@ export class UpstreamPool {
     cancellation: CallCancellation,
     waited: boolean,
   ): Promise<T> {
-    const { metrics, clock, responseBytesMax } = this.#options;
+    const { metrics, clock } = this.#options;
     member.active++;
     let bodyWasRead = false;
     try {
@@ -145,7 +148,7 @@ export class UpstreamPool {
       const hadTest = await this.#requireConnection(member, signal);
       const checking = call.mayBeSent?.(waited || hadTest);
       if (checking !== undefined) await unlessAborted(checking, signal);
-      const answer = await member.send(call, responseBytesMax, signal);
+      const answer = await member.send(call, this.responseBytesMax, signal);
       bodyWasRead = true;
       member.address.answered(clock.monotonic());
       if (isUsed(answer) && mayBeTruncated(answer)) throw new HttpFailure("unavailable", "the answer may be truncated");

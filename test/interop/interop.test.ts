@@ -1,5 +1,6 @@
 import { describe, test } from "bun:test";
 import { clientSuite } from "./clients.suite.ts";
+import { exampleSuite } from "./examples.suite.ts";
 import { feedSuite, quietFeedSuite } from "./feed.suite.ts";
 import { pythonBackendSuite } from "./python-backend.suite.ts";
 import { toolSuite } from "./tools.suite.ts";
@@ -14,7 +15,8 @@ if (process.env["INTEROP"] === "1") {
   describe("a push feed on grpc-go", feedSuite);
   describe("golden vectors in other languages", vectorSuite);
   describe("the example backend in Python", pythonBackendSuite);
+  describe("services behind the gateway", exampleSuite);
   endQuietFeedSuite();
 } else {
-  test.skip("clients in other languages and gRPC tools (skipped: set INTEROP=1 to run; needs Go 1.26 and Python 3.10, or newer)", () => {});
+  test.skip("clients in other languages and gRPC tools (skipped: set INTEROP=1 to run; needs Go 1.26, Node.js 20, PHP 8.2 and Python 3.10, or newer)", () => {});
 }

@@ -18,7 +18,12 @@ import golden from "../vectors/golden.json";
 /** What the documentation says of names, links, paths and bytes, checked against the code. */
 
 const root = join(import.meta.dir, "../..");
-const paths = ["*.md", "{proto,src,test}/**/*.md"].flatMap((glob) => [...new Bun.Glob(glob).scanSync(root)]).toSorted();
+/** What the examples install into their folders. */
+const INSTALLED = /\/(?:node_modules|\.venv)\//;
+const paths = ["*.md", "{proto,src,test}/**/*.md"]
+  .flatMap((glob) => [...new Bun.Glob(glob).scanSync(root)])
+  .filter((path) => !INSTALLED.test(path))
+  .toSorted();
 const pages = new Map(await Promise.all(paths.map(async (path) => [path, await read(path)] as const)));
 const contract = pageOf("proto/README.md");
 const everything = [...pages.values()].join("\n");
@@ -75,6 +80,7 @@ test("the documentation has the pages that the README lists", () => {
     "proto/client.md",
     "proto/details.md",
     "proto/examples/README.md",
+    "proto/examples/fastapi/README.md",
     "proto/public-routes.md",
     "src/README.md",
     "src/app/README.md",
@@ -87,7 +93,8 @@ test("the documentation has the pages that the README lists", () => {
     "src/observe/README.md",
     "test/README.md",
   ]);
-  const linked = linksOf(pageOf("README.md")).map((link) => link.split("#")[0]);
+  const linksFrom = (page: string) => linksOf(pageOf(page)).map((link) => join(dirname(page), link.split("#")[0] ?? ""));
+  const linked = [...linksFrom("README.md"), ...linksFrom("proto/examples/README.md")];
   expect(paths.filter((path) => path !== "README.md" && !linked.includes(path))).toEqual([]);
 });
 

@@ -92,13 +92,15 @@ describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that mov
       const gateway = await openGateway(name, {
         ...{ "backend.url": `http://127.0.0.1:${rest.port}`, "push.url": push.url },
         ...{ "stores.kind": "redis", "stores.redis.url": `redis://${name.name}:${redis.port}` },
+        "workers.count": "2",
       });
       const connections = () => gateway.logged().split("redis connected").length - 1;
-      expect(connections()).toBe(1);
+      // Of the supervisor and of each worker.
+      expect(connections()).toBe(3);
       await redisServer(NEW, redis.port);
       await name.moveTo(NEW);
       await redis.kill();
-      await until(() => connections() === 2, "the new Redis to be used", SOON_MS);
+      await until(() => connections() === 6, "each process to use the new Redis", SOON_MS);
       expect(gateway.logged()).not.toContain("is it Redis?");
     },
     30_000,

@@ -14,6 +14,8 @@ export interface AdminParts {
   readonly hosts: readonly string[];
   /** Returns the reasons why the gateway is not ready. The list is empty if the gateway is ready. */
   readonly notReady: () => readonly string[];
+  /** Returns the state of each worker process as JSON; `undefined` if the gateway is one process. */
+  readonly workers?: (() => readonly object[]) | undefined;
   /** Returns the metrics in the Prometheus text format. */
   readonly renderMetrics: () => string | Promise<string>;
   readonly streams: StreamAdmin;
@@ -53,13 +55,20 @@ export function openAdmin(parts: AdminParts): Listener {
   });
 }
 
-function adminRoutes({ notReady, renderMetrics, streams, upgrade }: AdminParts): Readonly<Record<string, RouteHandler>> {
+function adminRoutes({
+  notReady,
+  workers,
+  renderMetrics,
+  streams,
+  upgrade,
+}: AdminParts): Readonly<Record<string, RouteHandler>> {
   const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return {
     "/healthz": only(READ, () => jsonReply(200, { status: "ok" })),
     "/readyz": only(READ, () => {
       const reasons = notReady();
-      return reasons.length === 0 ? jsonReply(200, { status: "ready" }) : jsonReply(503, { status: "not ready", reasons });
+      const state = reasons.length === 0 ? { status: "ready" } : { status: "not ready", reasons };
+      return jsonReply(reasons.length === 0 ? 200 : 503, { ...state, workers: workers?.() });
     }),
     "/metrics": only(READ, async () => new Response(await renderMetrics(), { headers: metricsHeaders })),
     "/streams": only(READ, (request) => listStreams(request, streams)),

@@ -4,10 +4,10 @@ import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { UpgradeOutcome } from "../core/upgrade.ts";
 import type { Hub } from "../hub/hub.ts";
-import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import type { Stores } from "../stores/open.ts";
 import type { Listener } from "../transport/listener.ts";
+import type { WorkerPool } from "../workers/worker-pool.ts";
 import { warnOfOpenListener } from "./exposure.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -18,8 +18,8 @@ interface AdminListenerParts {
   readonly stores: Stores;
   /** Revokes sessions and ends their streams at this gateway. Returns the number of ended streams. */
   readonly revoke: (revocation: Revocation) => number;
-  /** Returns the metrics of the other processes of the gateway. */
-  readonly measureWorkers?: () => Promise<readonly (readonly MetricSnapshot[])[]>;
+  /** The other processes of the gateway; `undefined` if it is one process. */
+  readonly workers?: Pick<WorkerPool, "measure" | "states">;
   /** Called for each revocation by an operator. */
   readonly onRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
@@ -29,13 +29,14 @@ interface AdminListenerParts {
 
 /** Opens the admin listener. Logs a warning if other machines can reach it. Throws `ListenError`. */
 export function openAdminListener(config: Config, parts: AdminListenerParts): Listener {
-  const { readiness, metrics, hub, stores, revoke, log } = parts;
+  const { readiness, metrics, hub, stores, workers, revoke, log } = parts;
   const admin = openAdmin({
     listen: config["admin.listen"],
     hosts: config["admin.hosts"],
     notReady: () => readiness.reasons(),
+    workers: workers && (() => workers.states()),
     upgrade: parts.upgrade,
-    renderMetrics: async () => metrics.render(await parts.measureWorkers?.()),
+    renderMetrics: async () => metrics.render(await workers?.measure()),
     streams: {
       list: (query) => hub.list(query),
       revoke,

@@ -9,6 +9,7 @@ import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { UpgradeOutcome } from "../core/upgrade.ts";
 import { watchClock } from "../observe/clock-watch.ts";
+import { watchEventLoop } from "../observe/event-loop-delay.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
@@ -163,6 +164,8 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
   );
   const clockWatch = watchClock({ clock, log, metrics });
   undo.defer(() => clockWatch.stop());
+  const eventLoopWatch = watchEventLoop(clock, metrics);
+  undo.defer(() => eventLoopWatch.stop());
   if (succession === undefined) events.start();
 
   const running = undo.move();

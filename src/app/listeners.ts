@@ -52,6 +52,7 @@ export async function openPublicListeners(
     fds: new FdBudget(filesForConnections(parts.log)),
     counts: parts.counts,
     onShed: report.shed,
+    onCount: (listener: string, open: number) => parts.metrics.gauge("sallyport_connections", open, { listener }),
   };
   const edgeParts = { ...parts, listen: config["edge.listen"], tls, limits };
   const onePort = config["edge.grpc"] === "same-port";
@@ -102,7 +103,7 @@ export function portOf(url: string): number {
 /** A URL does not show these ports (WHATWG URL, "special scheme"). */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
-function limitsOf(config: Config): Omit<ConnectionLimits, "counts" | "fds" | "onShed"> {
+function limitsOf(config: Config): Omit<ConnectionLimits, "counts" | "fds" | "onShed" | "onCount"> {
   return {
     totalMax: config["connections.total_max"],
     perNetworkMax: config["connections.per_network_max"],

@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { systemClock } from "../core/clock.ts";
 import { Revocations } from "../core/revocations.ts";
 import { watchClock } from "../observe/clock-watch.ts";
+import { watchEventLoop } from "../observe/event-loop-delay.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
@@ -117,10 +118,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   readiness.add(() => pool.notReady());
   const addresses = await pool.start();
   const revoke = revokeLogged("sessions revoked by operator");
-  const measureWorkers = () => pool.measure();
   const { upgrade, onOperatorRevocation: onRevocation } = options;
   const admin = openAdminListener(config, {
-    ...{ readiness, metrics, hub: events.hub, stores, revoke, onRevocation, upgrade, measureWorkers, log },
+    ...{ readiness, metrics, hub: events.hub, stores, revoke, onRevocation, upgrade, workers: pool, log },
   });
   undo.defer(() => admin.close());
   metrics.beforeRender(() => {
@@ -129,6 +129,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   });
   const clockWatch = watchClock({ clock, log, metrics });
   undo.defer(() => clockWatch.stop());
+  const eventLoopWatch = watchEventLoop(clock, metrics);
+  undo.defer(() => eventLoopWatch.stop());
   const telling = tellReadiness(pool, readiness);
   undo.defer(() => clearInterval(telling));
   if (succession === undefined) events.start();

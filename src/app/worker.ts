@@ -8,6 +8,7 @@ import { ListenError } from "../core/listen.ts";
 import { Revocations } from "../core/revocations.ts";
 import { StoreError, TlsFilesError } from "../core/start-error.ts";
 import type { Log } from "../core/telemetry.ts";
+import { watchEventLoop } from "../observe/event-loop-delay.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { openStores, type Stores } from "../stores/open.ts";
 import { lockFile } from "../transport/linux/file-lock.ts";
@@ -162,6 +163,7 @@ class Worker {
       lockFile,
     });
     metrics.beforeRender(() => stores.sample(metrics));
+    watchEventLoop(clock, metrics);
     const readiness = new Readiness();
     readiness.add(() => (this.#isReady ? [] : ["the supervisor is not ready"]));
     const requests = await openRequestPath(config, {

@@ -108,6 +108,13 @@ export const METRICS = {
     "of",
   ),
   sallyport_shadow_refusals_total: counter("Requests that a budget in shadow mode would have refused.", "scope"),
+  sallyport_event_loop_delay_seconds: gauge(
+    "Longest delay of the event loop in the last 10 to 20 s, in seconds. With workers, the longest of all processes.",
+  ),
+  sallyport_connections: gauge(
+    "Open client connections, by listener. `edge`: `edge.listen`. `grpc`: `grpc.listen`.",
+    "listener",
+  ),
   sallyport_edge_connections: gauge(
     "Open connections of the edge, if it has its own port (`edge.grpc = own-port`). They are counted every 50 ms.",
   ),
@@ -137,6 +144,11 @@ export const METRICS = {
   sallyport_log_lines_dropped_total: counter("Log lines that could not be written."),
   sallyport_build_info: gauge("Always 1. The labels are the versions of Sallyport and Bun.", "version", "bun"),
   sallyport_worker_up: gauge("Whether a worker process runs and answers: 1 or 0. Only with `workers.count` above 1.", "worker"),
+  sallyport_worker_event_loop_delay_seconds: gauge(
+    "Longest delay of a worker's event loop in the last 10 to 20 s, in seconds. At 1, requests wait a second before the worker handles them.",
+    "worker",
+  ),
+  sallyport_worker_connections: gauge("Open client connections of a worker process.", "worker"),
   sallyport_worker_streams: gauge("Open event streams of a worker process.", "worker"),
   sallyport_worker_cpu_seconds: gauge("CPU time that a worker process has used since its start, in seconds.", "worker"),
   sallyport_worker_resident_bytes: gauge("Resident memory of a worker process, in bytes.", "worker"),

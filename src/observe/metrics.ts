@@ -86,10 +86,10 @@ function snapshotOf(families: Families): MetricSnapshot[] {
   return [...families].map(([name, family]) => ({ name, series: family.snapshot() }));
 }
 
-/** Gauges that every process of a gateway measures for the gateway as a whole, such as the entries of a shared table. */
-const SHARED: ReadonlySet<MetricName> = new Set([
+/** Gauges whose highest value counts. Most of them measure what all processes share, such as the entries of a shared table. */
+const HIGHEST: ReadonlySet<MetricName> = new Set([
   "sallyport_build_info",
-  "process_start_time_seconds",
+  "sallyport_event_loop_delay_seconds",
   "sallyport_replay_entries",
   "sallyport_bucket_entries",
   "sallyport_answer_entries",
@@ -97,18 +97,23 @@ const SHARED: ReadonlySet<MetricName> = new Set([
   "sallyport_tls_certificate_expiry_seconds",
 ]);
 
-/** Gauges that are 1 only if they are 1 in every process that measures them. */
-const OF_ALL: ReadonlySet<MetricName> = new Set(["sallyport_redis_up"]);
+/** Gauges whose lowest value counts. Redis is up if every process reaches it. The gateway started with its first process. */
+const LOWEST: ReadonlySet<MetricName> = new Set(["sallyport_redis_up", "process_start_time_seconds"]);
 
 /** Returns how the values of several processes become the value of the gateway. */
 function mergeOf(name: MetricName): (a: number, b: number) => number {
-  if (OF_ALL.has(name)) return Math.min;
-  return SHARED.has(name) ? Math.max : (a, b) => a + b;
+  if (LOWEST.has(name)) return Math.min;
+  return HIGHEST.has(name) ? Math.max : (a, b) => a + b;
 }
 
 /** Returns the metrics of several processes, summed per metric. */
 function sum(all: readonly (readonly MetricSnapshot[])[]): Families {
   const families = createFamilies();
-  for (const { name, series } of all.flat()) families.get(name)?.merge(series, mergeOf(name));
+  const merged = new Set<MetricName>();
+  for (const { name, series } of all.flat()) {
+    // A new family without labels has the value 0, which no process has measured.
+    families.get(name)?.merge(series, merged.has(name) ? mergeOf(name) : (_, other) => other);
+    merged.add(name);
+  }
   return families;
 }

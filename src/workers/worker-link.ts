@@ -34,6 +34,7 @@ export class WorkerLink {
   #notReady: readonly string[] = ["starting"];
   /** Number of calls of `tick` since the last message of the worker. */
   #silentTicks = 0;
+  #lastMetrics: readonly MetricSnapshot[] = [];
 
   constructor({ index, streams, answers, startProcess }: WorkerLinkParts) {
     this.index = index;
@@ -83,6 +84,11 @@ export class WorkerLink {
     this.streams.send(message);
   }
 
+  /** The metrics that the worker sent last. Empty if it sent none. */
+  get lastMetrics(): readonly MetricSnapshot[] {
+    return this.#lastMetrics;
+  }
+
   /** Resolves to the worker's metrics; empty if the worker has ended. */
   measure(): Promise<readonly MetricSnapshot[]> {
     const id = ++this.#lastMeasure;
@@ -109,6 +115,7 @@ export class WorkerLink {
         this.#started.reject(new WorkerError(message.problem, message.isConfigError));
         return;
       case "measured":
+        this.#lastMetrics = message.metrics;
         this.#measures.get(message.id)?.(message.metrics);
         this.#measures.delete(message.id);
         return;

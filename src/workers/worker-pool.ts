@@ -3,6 +3,7 @@ import { Backoff } from "../core/backoff.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
 import type { EventStreams } from "../hub/event-streams.ts";
+import { EndedMetrics } from "../observe/ended-metrics.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { FromWorker, ToWorker, WorkerAddresses } from "./messages.ts";
 import { WorkerLink } from "./worker-link.ts";
@@ -34,14 +35,25 @@ const PROVEN_MS = 10_000;
 const WATCH_MS = 1000;
 /** `measure` waits at most this time for the workers, in ms. */
 const MEASURE_MS_MAX = 1000;
+/** The pool reads the metrics of all workers at each second check. So the sums lose at most 2 s of the counts of a killed worker. */
+const READ_EVERY = 2;
+
+/** The state of a worker, for `/readyz`. */
+export interface WorkerState {
+  readonly worker: number;
+  readonly status: "ready" | "not ready";
+  readonly reasons?: readonly string[];
+}
 
 /** The worker processes. Starts them one after the other. Restarts a worker that ends before the pool stops. */
 export class WorkerPool {
   readonly #parts: WorkerPoolParts;
   readonly #links: (WorkerLink | undefined)[];
   #addresses: WorkerAddresses | undefined;
+  readonly #endedMetrics = new EndedMetrics();
   #isStopping = false;
   #watching: Timer | undefined;
+  #watches = 0;
 
   constructor(parts: WorkerPoolParts) {
     this.#parts = parts;
@@ -64,17 +76,27 @@ export class WorkerPool {
 
   /** The reasons why workers are not ready. */
   notReady(): string[] {
-    return this.#links.flatMap((link, index) =>
-      (link?.notReady ?? ["not running"]).map((reason) => `worker ${index}: ${reason}`),
-    );
+    return this.states().flatMap(({ worker, reasons = [] }) => reasons.map((reason) => `worker ${worker}: ${reason}`));
   }
 
-  /** Resolves to the metrics of each worker. They are empty if the worker does not answer in time. */
+  states(): WorkerState[] {
+    return this.#links.map((link, worker) => {
+      const reasons = link?.notReady ?? ["not running"];
+      return reasons.length === 0 ? { worker, status: "ready" } : { worker, status: "not ready", reasons };
+    });
+  }
+
+  /**
+   * Resolves to the metrics of each worker, and of all workers that have ended. If a worker does not answer in time, its last known
+   * metrics are used.
+   */
   async measure(): Promise<(readonly MetricSnapshot[])[]> {
     const late = Bun.sleep(MEASURE_MS_MAX).then((): MetricSnapshot[] => []);
-    const all = await Promise.all(this.#links.map((link) => (link === undefined ? [] : Promise.race([link.measure(), late]))));
+    const links = [...this.#links];
+    const all = await Promise.all(links.map((link) => (link === undefined ? [] : Promise.race([link.measure(), late]))));
     for (const [index, metrics] of all.entries()) this.#sample(index, metrics);
-    return all;
+    const running = links.map((link, index) => (link === this.#links[index] ? (link?.lastMetrics ?? []) : []));
+    return [...running, this.#endedMetrics.snapshot()];
   }
 
   /** Tells the workers that another process has taken over. From now on, no worker is restarted. */
@@ -101,7 +123,9 @@ export class WorkerPool {
 
   /** Kills the workers that do not respond. `#startOne` restarts a worker when its process has ended. */
   #watch(): void {
+    const isReading = ++this.#watches % READ_EVERY === 0;
     for (const link of this.#running()) {
+      if (isReading) void link.measure();
       if (!link.tick()) continue;
       this.#parts.log.error("worker does not respond", { worker: link.index });
       link.kill();
@@ -121,6 +145,7 @@ export class WorkerPool {
     let hasStarted = false;
     void link.ended.then((end) => {
       this.#links[index] = undefined;
+      this.#endedMetrics.add(link.lastMetrics);
       onChange();
       if (hasStarted || this.#addresses !== undefined) void this.#restart(index, end, clock.monotonic() - startedMs, backoff);
     });
@@ -160,9 +185,18 @@ export class WorkerPool {
   #sample(index: number, snapshots: readonly MetricSnapshot[]): void {
     const { metrics } = this.#parts;
     const worker = { worker: String(index) };
-    const value = (name: string) => snapshots.find((each) => each.name === name)?.series[0]?.value ?? 0;
-    metrics.gauge("sallyport_worker_up", snapshots.length > 0 ? 1 : 0, worker);
-    metrics.gauge("sallyport_worker_streams", this.#links[index]?.streams.count ?? 0, worker);
+    const link = this.#links[index];
+    const isUp = snapshots.length > 0;
+    const value = (name: MetricSnapshot["name"]) => {
+      const series = link?.lastMetrics.find((each) => each.name === name)?.series ?? [];
+      return series.reduce((sum, each) => sum + each.value, 0);
+    };
+    const delay = value("sallyport_event_loop_delay_seconds");
+    const isLate = link !== undefined && !isUp;
+    metrics.gauge("sallyport_worker_up", isUp ? 1 : 0, worker);
+    metrics.gauge("sallyport_worker_event_loop_delay_seconds", isLate ? Math.max(delay, MEASURE_MS_MAX / 1000) : delay, worker);
+    metrics.gauge("sallyport_worker_connections", value("sallyport_connections"), worker);
+    metrics.gauge("sallyport_worker_streams", link?.streams.count ?? 0, worker);
     metrics.gauge("sallyport_worker_cpu_seconds", value("process_cpu_seconds_total"), worker);
     metrics.gauge("sallyport_worker_resident_bytes", value("process_resident_memory_bytes"), worker);
   }

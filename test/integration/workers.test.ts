@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import type { Gateway } from "../../src/app/gateway.ts";
 import { startSupervisor } from "../../src/app/supervisor.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -96,9 +96,13 @@ class Fixture {
   }
 
   /** The streams of each worker. */
-  async spread(): Promise<number[]> {
-    const of = (worker: number) => metric(this.gateway, "sallyport_worker_streams", `{worker="${worker}"}`);
-    return Promise.all(Array.from({ length: WORKERS }, (_, worker) => of(worker)));
+  spread(): Promise<number[]> {
+    return this.perWorker("sallyport_worker_streams");
+  }
+
+  /** The values of a gauge with the label `worker`. */
+  perWorker(name: string): Promise<number[]> {
+    return Promise.all(Array.from({ length: WORKERS }, (_, worker) => metric(this.gateway, name, `{worker="${worker}"}`)));
   }
 
   /** Sends a signal to the oldest worker process. */
@@ -231,12 +235,15 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     const readyz = async () => (await fetch(`${fixture.gateway.adminUrl}/readyz`)).text();
     const [before] = await fixture.spread();
     fixture.signalWorker("SIGSTOP");
-    await until(async () => (await readyz()).includes("does not respond"), "the report", WAIT_MS_MAX);
+    const [delay] = await fixture.perWorker("sallyport_worker_event_loop_delay_seconds");
+    expect(delay).toBeGreaterThanOrEqual(1);
+    const hung = '{"worker":0,"status":"not ready","reasons":["does not respond"]}';
+    await until(async () => (await readyz()).includes(hung), "the report", WAIT_MS_MAX);
     const restarts = () => metric(fixture.gateway, "sallyport_worker_restarts_total");
     await until(async () => (await restarts()) === 1, "the end of the worker", WAIT_MS_MAX);
     const cut = () => streams.filter(({ ended }) => ended !== undefined);
     await until(() => cut().length === before, "the end of its streams");
-    await until(async () => (await readyz()) === '{"status":"ready"}', "another worker", WAIT_MS_MAX);
+    await until(async () => (await readyz()).startsWith('{"status":"ready"'), "another worker", WAIT_MS_MAX);
     for (const { lastId } of cut()) expect(isResumed(await fixture.subscribe(device, lastId))).toBe(true);
   }, 40_000);
 
@@ -288,6 +295,54 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     for (const outcome of [first, ...rest])
       expect(outcome).toMatchObject({ status: "rejected", reason: { message: expect.stringContaining("the port is in use") } });
   });
+
+  test("each worker has its own gauges, and /readyz names each worker", async () => {
+    const fixture = await Fixture.open();
+    const device = await fixture.login("ada@example.com");
+    const streams = await Promise.all(Array.from({ length: 12 }, () => fixture.subscribe(device)));
+    const grpc = createGrpcTransport({ baseUrl: fixture.gateway.grpcUrl });
+    await createClient(GatewayService, grpc).executeCommand(await profile(device));
+    const connections = (listener: string) => metric(fixture.gateway, "sallyport_connections", `{listener="${listener}"}`);
+    await until(async () => (await connections("edge")) >= streams.length, "all connections of the edge");
+    await until(async () => (await connections("grpc")) === 1, "the connection of gRPC");
+    const byWorker = await fixture.perWorker("sallyport_worker_connections");
+    const sum = byWorker.reduce((total, each) => total + each, 0);
+    expect(sum).toBeGreaterThan(streams.length);
+    expect(sum - (await connections("edge")) - (await connections("grpc"))).toBe(0);
+    for (const gauge of ["cpu_seconds", "resident_bytes", "event_loop_delay_seconds"]) {
+      const isMeasured = async () => (await fixture.perWorker(`sallyport_worker_${gauge}`)).every((value) => value > 0);
+      await until(isMeasured, `${gauge} of each worker`, WAIT_MS_MAX);
+    }
+    const readyz = await fetch(`${fixture.gateway.adminUrl}/readyz`);
+    const workers = Array.from({ length: WORKERS }, (_, worker) => ({ worker, status: "ready" }));
+    expect(await readyz.json()).toEqual({ status: "ready", workers });
+  }, 60_000);
+
+  test("no sum decreases when workers are killed, and the new workers have gauges", async () => {
+    const fixture = await Fixture.open();
+    const device = await fixture.login("ada@example.com");
+    const requests = await Promise.all(Array.from({ length: 30 }, () => profile(device)));
+    await Promise.all(requests.map((request) => send(fixture.gateway, request)));
+    const calls = () => metric(fixture.gateway, "sallyport_request_seconds_count", '{rpc="ExecuteCommand"}');
+    const inBuckets = () => metric(fixture.gateway, "sallyport_request_seconds_bucket", '{rpc="ExecuteCommand",le="+Inf"}');
+    const cpu = () => metric(fixture.gateway, "process_cpu_seconds_total");
+    const restarts = () => metric(fixture.gateway, "sallyport_worker_restarts_total");
+    const started = await metric(fixture.gateway, "process_start_time_seconds");
+    const before = await cpu();
+    expect(await calls()).toBe(30);
+    for (let kill = 1; kill <= WORKERS; kill++) {
+      fixture.signalWorker("SIGKILL");
+      const isReplaced = async () => {
+        expect(await calls()).toBe(30);
+        const up = await fixture.perWorker("sallyport_worker_up");
+        return (await restarts()) === kill && up.every((each) => each === 1);
+      };
+      await until(isReplaced, "another worker", WAIT_MS_MAX);
+    }
+    expect(await inBuckets()).toBe(30);
+    expect(await cpu()).toBeGreaterThan(before);
+    expect(await metric(fixture.gateway, "process_start_time_seconds")).toBe(started);
+  }, 60_000);
 
   test("a port in use is a clear error, and leaves no process", async () => {
     const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });

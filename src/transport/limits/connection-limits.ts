@@ -37,6 +37,8 @@ export interface ConnectionLimits {
   readonly stallTimeoutMs: number;
   /** Called for each connection that is closed because a limit is exceeded. `network` is `undefined` for a trusted proxy. */
   readonly onShed: (network: string | undefined, bound: ConnectionBound) => void;
+  /** Called when the number of open connections of a listener of this process changes. */
+  readonly onCount: (listener: string, connections: number) => void;
   /** Interval of HTTP/2 PINGs. A client must answer each PING within this interval. */
   readonly pingIntervalMs: number;
   /** An HTTP/2 connection gets a GOAWAY after this time without streams. */
@@ -54,6 +56,7 @@ const DEFAULTS: Omit<ConnectionLimits, "counts" | "fds" | "bodyTimers"> = {
   pingIntervalMs: 30_000,
   idleTimeoutMs: 300_000,
   onShed() {},
+  onCount() {},
 };
 
 export function connectionLimits(limits: Partial<ConnectionLimits> = {}): ConnectionLimits {

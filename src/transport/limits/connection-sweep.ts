@@ -112,5 +112,6 @@ export class ConnectionSweep {
     this.#limits.fds.replace(this.#fds, size);
     this.#fds = size;
     this.#parts.metrics.gauge("sallyport_edge_connections", size);
+    this.#limits.onCount("edge", size);
   }
 }

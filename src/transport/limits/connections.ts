@@ -26,12 +26,14 @@ export class Connections {
   readonly #peers: PeerResolver;
   readonly #all = new LiveSet<Connection>();
   readonly #bySocket = new WeakMap<Socket, Connection>();
+  readonly #listener: string;
   readonly #keys: CountKeys;
 
   /** `listener`: the name of the listener in the counts. */
   constructor(listener: string, limits: ConnectionLimits, peers: PeerResolver) {
     this.#limits = limits;
     this.#peers = peers;
+    this.#listener = listener;
     this.#keys = new CountKeys(listener);
   }
 
@@ -46,12 +48,14 @@ export class Connections {
       return this.#shed(socket, this.#peers.networkOf(socket.remoteAddress), "total");
     const connection = { socket, firstBytesTimer: setTimeout(() => socket.destroy(), this.#limits.firstBytesTimeoutMs) };
     const held = this.#all.add(connection);
+    this.#limits.onCount(this.#listener, this.#all.size);
     this.#bySocket.set(socket, connection);
     socket.setNoDelay(true);
     socket.once("close", () => {
       this.identified(socket);
       this.#bySocket.delete(socket);
       this.#all.remove(held);
+      this.#limits.onCount(this.#listener, this.#all.size);
     });
     return true;
   }

@@ -80,7 +80,7 @@ class MuxListener implements RenewableListener {
     this.#parts = parts;
     this.#limits = connectionLimits(parts.limits);
     this.#connections = new Connections("edge", this.#limits, peers);
-    const uncounted = { totalMax: Number.POSITIVE_INFINITY, counts: new LocalHeldCounts(), fds: new FdBudget() };
+    const uncounted = { totalMax: Number.POSITIVE_INFINITY, counts: new LocalHeldCounts(), fds: new FdBudget(), onCount() {} };
     this.#inner = new Connections("inner", { ...this.#limits, ...uncounted }, peers);
     this.#edge = openEdge(edgeParts);
     this.#toEdge = new LoopbackProxy(this.#edge.address.port, log, pipeRequests);

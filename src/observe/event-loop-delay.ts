@@ -1,0 +1,32 @@
+import type { Clock } from "../core/clock.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+
+/** Interval of the timer whose delay is measured, in ms. */
+const INTERVAL_MS = 250;
+/** Number of measurements of one window: 10 s. */
+const WINDOW = 40;
+
+/**
+ * Measures how late a timer is: for how long the event loop was busy with other work. The metric is the longest delay of the current
+ * window and of the one before, so that it does not depend on the times of scrapes.
+ */
+export function watchEventLoop(clock: Pick<Clock, "monotonic">, metrics: GatewayMetrics): { stop(): void } {
+  let dueMs = clock.monotonic() + INTERVAL_MS;
+  let [current, previous, measurements] = [0, 0, 0];
+  const timer = setInterval(() => {
+    const nowMs = clock.monotonic();
+    current = Math.max(current, nowMs - dueMs);
+    dueMs = nowMs + INTERVAL_MS;
+    if (++measurements % WINDOW === 0) [previous, current] = [current, 0];
+  }, INTERVAL_MS).unref();
+  const ended = metrics.beforeRender(() => {
+    const longestMs = Math.max(current, previous, clock.monotonic() - dueMs);
+    metrics.gauge("sallyport_event_loop_delay_seconds", longestMs / 1000);
+  });
+  return {
+    stop() {
+      clearInterval(timer);
+      ended();
+    },
+  };
+}

@@ -17,6 +17,11 @@ export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
   return isExposed && !isSwept && config["edge.grpc"] !== "same-port";
 }
 
+/** Returns the settings of listeners that have no authentication and that other machines can reach. */
+export function openListeners(config: Pick<Config, "admin.listen">): readonly "admin.listen"[] {
+  return isLoopback(config["admin.listen"].host) ? [] : ["admin.listen"];
+}
+
 /**
  * Logs a warning if other machines can reach a listener that has no authentication. `what` is the name of the setting that
  * contains the listener's address.

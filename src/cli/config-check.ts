@@ -1,20 +1,31 @@
+import { openListeners } from "../app/exposure.ts";
 import { runProbes } from "../app/probe/run.ts";
 import { openSecretFiles } from "../app/secret-files.ts";
 import { startProblems } from "../app/start-checks.ts";
 import { resolveConfig } from "../config/load.ts";
 import { requireBackend, SERVE_RULES } from "../config/rules.ts";
+import { originOf } from "../config/source.ts";
+import type { Environment } from "../config/source-environment.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Output } from "./output/output.ts";
 import { printable } from "./output/printable.ts";
 import { SERVE_DEFAULTS } from "./serve-defaults.ts";
 
+export interface CheckOptions {
+  /** The options `--config` and `--set`. */
+  readonly argv: readonly string[];
+  /** Default: the variables of this process. */
+  readonly env?: Environment;
+  readonly isProbing?: boolean;
+}
+
 type Verdict = "ok" | "warning" | "error";
 
 /** `sallyport config check`: prints each problem of the configuration on one line. With `isProbing`, asks what it depends on. */
-export async function checkConfig(argv: readonly string[], output: Output, isProbing: boolean): Promise<ExitCode> {
+export async function checkConfig({ argv, env, isProbing = false }: CheckOptions, output: Output): Promise<ExitCode> {
   let secretConfigFile: string | undefined;
   const { config, problems, settings } = resolveConfig({
-    ...{ argv, overrides: SERVE_DEFAULTS, rules: SERVE_RULES },
+    ...{ argv, ...(env && { env }), overrides: SERVE_DEFAULTS, rules: SERVE_RULES },
     onSecretFile(path) {
       secretConfigFile = path;
     },
@@ -23,6 +34,12 @@ export async function checkConfig(argv: readonly string[], output: Output, isPro
   for (const error of errors) await print(output, "error", error);
   for (const { setting, file, mode, accessibleTo } of openSecretFiles(config, secretConfigFile)) {
     await print(output, "warning", `${setting} (${file}): mode ${mode}, accessible to ${accessibleTo}; run chmod 600 on it`);
+  }
+  for (const setting of openListeners(config)) {
+    const advice = "has no authentication; listen on 127.0.0.1, or on an address of a private network";
+    const where = settings.get(setting);
+    const place = where === undefined ? "default" : originOf(where);
+    await print(output, "warning", `${setting} (${place}): the listener is reachable from other machines and ${advice}`);
   }
   if (errors.length > 0) {
     if (isProbing) output.note("sallyport: nothing was probed, because the configuration is wrong");

@@ -6,7 +6,10 @@ export const CONFIG_ACTIONS = ["check", "print", "schema"] as const;
 export const CONFIG: ClientCommandSpec = {
   name: "config",
   summary: "check, print or describe the configuration",
-  positionals: [{ name: "check|print|schema", isRequired: true, completion: CONFIG_ACTIONS }],
+  positionals: [
+    { name: "check|print|schema", isRequired: true, completion: CONFIG_ACTIONS },
+    { name: "FILE", isRequired: false, completion: "file" },
+  ],
   about: `sallyport config check reads the configuration as serve does, also its key files and TLS files. It prints each problem on one line,
 and starts nothing.
 
@@ -17,6 +20,8 @@ certificates, the clock, the ports, and the limits of this system. No call chang
 sallyport config print prints each setting with its value and where the value comes from. The output is a TOML file without the secrets.
 
 sallyport config schema prints the JSON Schema of the configuration file, for editors.
+
+FILE is the configuration file; --config FILE names it as well.
 
 Exit codes: 0 without problems; 1 if a probe failed; 2 if the command line or the configuration is wrong.`,
   options: [

@@ -36,11 +36,19 @@ test("push.url with https for a server without TLS: one line with the hint, over
     url: `https://127.0.0.1:${server.port}`,
     hint: "the server does not use TLS; write http:// instead of https:// in push.url",
   });
-});
+}, 60_000);
 
-test("push.url with the REST interface: the hint names it", async () => {
-  server = await startWrongServer("HTTP/1.1");
-  const [line = "", ...more] = await linesWith(`http://127.0.0.1:${server.port}`, ["push.gateway_id=g"]);
-  expect(more).toEqual([]);
-  expect(JSON.parse(line).hint).toContain("and not its REST interface");
-});
+test.each<[string, Parameters<typeof startWrongServer>[0], string, string]>([
+  ["http for a server with TLS", "HTTP/2 over TLS", "", "the server uses TLS; write https:// instead of http:// in push.url"],
+  ["the REST interface", "HTTP/1.1", "", "and not its REST interface"],
+  ["a path", "h2c", "/v1", "remove the path from push.url"],
+])(
+  "push.url with %s: one line with the hint",
+  async (_, kind, path, hint) => {
+    server = await startWrongServer(kind);
+    const [line = "", ...more] = await linesWith(`http://127.0.0.1:${server.port}${path}`, ["push.gateway_id=g"]);
+    expect(more).toEqual([]);
+    expect(JSON.parse(line).hint).toContain(hint);
+  },
+  60_000,
+);

@@ -2,7 +2,7 @@ import { type JsonSchema, orNull } from "./json-schema.ts";
 import { parseJson } from "./parse-yaml.ts";
 import { ParseError } from "./parsed-text.ts";
 import { redactedValue } from "./problem.ts";
-import { suggest } from "./suggest.ts";
+import { closest } from "./suggest.ts";
 import { keyShown, type ValuePath } from "./value-path.ts";
 
 /** A problem of a raw value, or of a value inside it. */
@@ -108,7 +108,7 @@ export function list<T>(item: Decoder<T>, options: ListOptions): Decoder<readonl
     fromText: (text) => (text.trimStart().startsWith("[") ? fromJson(text) : splitAtCommas(text)),
     decode(raw) {
       if (!Array.isArray(raw) || raw.length < itemsMin || raw.length > itemsMax) {
-        return rejected(`got ${redactedValue(raw)}, expected ${expected}`);
+        return rejected(`got ${redactedValue(raw)}, expected ${expected}${listAdvice(raw)}`);
       }
       const decoded = raw.map((value) => item.decode(value));
       const problems = decoded.flatMap((each, index) =>
@@ -122,6 +122,11 @@ export function list<T>(item: Decoder<T>, options: ListOptions): Decoder<readonl
       return { ok: true, value };
     },
   };
+}
+
+function listAdvice(raw: unknown): string {
+  if (isObject(raw)) return "; in TOML, write its name in two brackets: [[…]]";
+  return typeof raw === "string" ? '; write a list: ["…", "…"]' : "";
 }
 
 /** Creates a decoder for an object. It rejects a field that is not in `fields`, because the name is probably misspelt. */
@@ -139,7 +144,7 @@ export function record<T extends Readonly<Record<string, unknown>>>(
       const value: Record<string, unknown> = {};
       const problems: ValueProblem[] = Object.keys(raw)
         .filter((name) => !names.includes(name))
-        .map((name) => ({ at: [name], text: `unknown field${suggest(name, names)}` }));
+        .map((name) => ({ at: [name], text: unknownField(name, names) }));
       for (const [name, field] of Object.entries<Decoder<unknown>>(fields)) {
         const decoded = field.decode(raw[name]);
         if (!decoded.ok) problems.push(...decoded.problems.map((problem) => inside(name, problem)));
@@ -149,6 +154,11 @@ export function record<T extends Readonly<Record<string, unknown>>>(
       return problems.length > 0 ? { ok: false, problems } : { ok: true, value: value as T };
     },
   };
+}
+
+function unknownField(name: string, names: readonly string[]): string {
+  const found = closest(name, names);
+  return `unknown field${found === undefined ? `; the fields are ${names.join(", ")}` : ` (did you mean "${found}"?)`}`;
 }
 
 function recordSchema(fields: Readonly<Record<string, Decoder<unknown>>>): JsonSchema {

@@ -64,6 +64,7 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
   const all = [...file.settings, ...environment.settings, ...flags.settings];
   const decoded = decode(all);
   const config = resolve(overrides, decoded.values);
+  const failed = new Set([...decoded.failed, ...[file, environment, flags].flatMap(({ misspelt = [] }) => misspelt)]);
   const problems = [
     ...file.problems,
     ...environment.problems,
@@ -74,7 +75,7 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
       config["backend.route_prefixes"],
     ),
     // A source that could not be read may contain the settings that a rule would report as missing.
-    ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, decoded, rules)),
+    ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, { ...decoded, failed }, rules)),
   ];
   return { config, settings: decoded.settings, problems };
 }

@@ -27,8 +27,26 @@ function redactedMessage(message: string): string {
   const [, key] = REDEFINED.exec(message) ?? [];
   if (key !== undefined) return `${redactedKey(key)} is given twice, expected once`;
   const [unquoted = ""] = UNQUOTED.exec(message.replace(/^TOML Parse error: /, "")) ?? [];
-  return `not TOML: ${unquoted.replace(/:? *$/, "")}`;
+  const kind = unquoted
+    .replace(/:? *$/, "")
+    .replace(/\(0x0[AD]\)/, "the end of the line")
+    .replace(/\(0x[89A-F].\)/, "a character outside of ASCII");
+  const [, advice = ""] = ADVICE.find(([pattern]) => pattern.test(kind)) ?? [];
+  return `not TOML: ${kind}${advice === "" ? "" : `; ${advice}`}`;
 }
+
+/** What to do about each kind of error of Bun's TOML parser. */
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [/^Strings must be quoted/, 'write texts in "…"; booleans are true and false'],
+  [/character outside of ASCII/, 'write texts in straight quotation marks: "…"'],
+  [/^Unexpected character after a value/, 'write numbers without a unit, and texts in "…"'],
+  [/^Expected '=' after a key but found ':'/, "TOML writes name = value; give a YAML file a name that ends in .yaml"],
+  [/^Expected '=' after a key/, "write name = value"],
+  [/^Invalid escape/, "write \\\\ for a backslash, or the text in '…'"],
+  [/^Unterminated string/, "close the text with a quotation mark on its line"],
+  [/^Expected a newline/, "write one name = value on each line, without a comma or semicolon at its end"],
+  [/^Leading zeros/, "remove the leading zeros"],
+];
 
 /**
  * Returns the position of a syntax error, or `undefined` if the position is unknown. `Bun.TOML.parse` reports no position. So

@@ -1,4 +1,5 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { findJsonError } from "./json-syntax.ts";
 import { LineIndex } from "./line-index.ts";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
 import type { ValuePath } from "./value-path.ts";
@@ -26,19 +27,17 @@ export function parseJson(text: string): ParsedText {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new ParseError("not JSON", jsonPosition(text));
+    throw notJson(text);
   }
   const { document, lines } = parse(text, "JSON");
   return { value, ...readKeys(document, lines) };
 }
 
-function jsonPosition(text: string): ParseError["position"] {
-  try {
-    parse(text, "JSON");
-    return undefined;
-  } catch (error) {
-    return error instanceof ParseError ? error.position : undefined;
-  }
+function notJson(text: string): ParseError {
+  const error = findJsonError(text);
+  if (error === undefined) return new ParseError("not JSON");
+  const before = text.slice(0, error.offset).split("\n");
+  return new ParseError(`not JSON: ${error.advice}`, { line: before.length, column: (before.at(-1) ?? "").length + 1 });
 }
 
 function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {
@@ -49,7 +48,19 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   const [problem] = [...document.errors, ...document.warnings];
   if (problem === undefined) return { document, lines };
   const { line, col: column } = lines.linePos(problem.pos[0]);
-  throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}`, { line, column });
+  const advice = format === "YAML" ? yamlAdvice(problem.code, text) : "";
+  throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}${advice}`, { line, column });
+}
+
+/** A line such as `[backend]` or `[[routes]]`, and later a line with `=`. */
+const LOOKS_LIKE_TOML = /^\[{1,2}[A-Za-z_.]+\]{1,2}\s*$[\s\S]*^[A-Za-z_."]+\s*=/m;
+
+function yamlAdvice(code: string, text: string): string {
+  if (LOOKS_LIKE_TOML.test(text)) return "; it looks like TOML: give the file a name that ends in .toml";
+  if (code === "TAB_AS_INDENT") return "; indent with spaces";
+  if (code === "BAD_INDENT") return "; indent names of one table equally, and more than the table's name";
+  if (code === "UNEXPECTED_TOKEN" || code === "BLOCK_AS_IMPLICIT_KEY") return '; write texts with [ ] { } : or # in "…"';
+  return code === "MISSING_CHAR" ? "; a bracket or quotation mark is missing" : "";
 }
 
 /** Maximum nesting depth of a document. It bounds the recursion of the check for duplicate keys. */

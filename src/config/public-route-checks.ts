@@ -75,7 +75,7 @@ export function conflictProblems(rows: readonly PublicRouteEntry[]): readonly Co
   return rows.flatMap((row, index) =>
     rows.slice(0, index).flatMap((earlier, at) => {
       const conflict = conflictOf(row, earlier);
-      return conflict === undefined ? [] : [{ index, at: [conflict.field], text: `${conflict.text} item ${at}` }];
+      return conflict === undefined ? [] : [{ index, at: [conflict.field], text: `${conflict.text} public_routes[${at}]` }];
     }),
   );
 }
@@ -85,7 +85,8 @@ export function conflictProblems(rows: readonly PublicRouteEntry[]): readonly Co
  * serves a call must not depend on the order of the rows.
  */
 function conflictOf(row: PublicRouteEntry, earlier: PublicRouteEntry): { field: string; text: string } | undefined {
-  if (isTwin(row, earlier)) return { field: "path", text: "has the same method and path as" };
+  if (isTwin(row, earlier))
+    return { field: "path", text: "expected a method and path that no other row has; they are also those of" };
   if (nameOf(row) === nameOf(earlier)) {
     const missing = "missing, expected one for each method of a path; the path is also that of";
     return { field: "name", text: row.path === earlier.path ? missing : "expected a unique name; it is also that of" };

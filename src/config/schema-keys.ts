@@ -3,21 +3,25 @@ import { list } from "./decoder.ts";
 import { secret, setting, unset } from "./setting.ts";
 import { choice, filePath, text } from "./values.ts";
 
-const seed = text("base64 of the 32 bytes of a seed, as `sallyport keygen` prints it", /^[A-Za-z0-9+/_-]{43}=?$/);
+const seed = (role: string) =>
+  text(
+    `base64 of the 32 bytes of a seed, as \`sallyport keygen\` prints it; the path of a file belongs in keys.${role}_file`,
+    /^[A-Za-z0-9+/_-]{43}=?$/,
+  );
 const algorithm = choice(...DEVICE_KEY_ALGORITHMS);
 
 /** The settings of the gateway's signing keys and of device keys. */
 export const KEY_SETTINGS = {
   "keys.current": secret(
-    seed,
+    seed("current"),
     "Ed25519 seed of the current signing key: 32 bytes in base64. The gateway signs responses and events with the current signing key. Generate a seed with `sallyport keygen`.",
   ),
   "keys.next": secret(
-    seed,
+    seed("next"),
     "Ed25519 seed of the next signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed. Clients thus know the public key before you move the seed to `keys.current`.",
   ),
   "keys.previous": secret(
-    seed,
+    seed("previous"),
     "Ed25519 seed of the previous signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed. Clients can thus verify signatures from before the key change.",
   ),
   "keys.current_file": unset(

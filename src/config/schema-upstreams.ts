@@ -8,7 +8,10 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 const HOUR_MS = 3_600_000;
 
-const header = text("visible ASCII characters", /^[\x21-\x7e]{1,4096}$/);
+const bearerToken = text(
+  "a token of visible ASCII characters, without the word Bearer and without spaces",
+  /^[\x21-\x7e]{1,4096}$/,
+);
 const failures = int("failures", 0, 1_000_000);
 const percent = int("%", 0, 100);
 const checks = int("checks", 1, 1000);
@@ -57,7 +60,7 @@ export const UPSTREAM_SETTINGS = {
     "Maximum size of a backend response, in bytes. A larger response is refused with `BACKEND_BAD_RESPONSE`. Raise the maximum if your backend returns larger responses.",
   ),
   "backend.token": secret(
-    header,
+    bearerToken,
     "Bearer token that the gateway sends to the backend in the `Authorization` header. If neither `backend.token` nor `backend.token_file` is set, the gateway does not send the header.",
   ),
   "backend.token_file": unset(

@@ -12,6 +12,7 @@ export interface Seeds {
 }
 
 const SEED_BYTES = 32;
+const EXPECTED = `expected base64 of the seed's ${SEED_BYTES} bytes; \`sallyport keygen\` makes one`;
 const ROLES = ["current", "next", "previous"] as const;
 type Role = (typeof ROLES)[number];
 
@@ -46,17 +47,21 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
   try {
     text = readFile(path);
   } catch (cause) {
-    throw new Error(`keys.${role}_file (${absolutePathShown(path)}): cannot be read: ${whyUnreadable(cause)}`);
+    throw new Error(
+      `keys.${role}_file (${absolutePathShown(path)}): cannot be read: ${whyUnreadable(cause)}; \`sallyport keygen --out FILE\` makes a key file`,
+    );
   }
   return decodeSeed(text.trim(), origin);
 }
 
 /** Decodes standard or URL-safe base64, with or without padding. Throws if the seed does not have 32 bytes. */
 function decodeSeed(text: string, origin: string): Uint8Array {
-  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) throw new Error(`${origin}: expected base64 of the seed's ${SEED_BYTES} bytes`);
+  if (text.startsWith("-----BEGIN")) throw new Error(`${origin}: holds a PEM file, ${EXPECTED}`);
+  if (/^[0-9a-f]{64}$/i.test(text)) throw new Error(`${origin}: holds hexadecimal, ${EXPECTED}`);
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text)) throw new Error(`${origin}: holds no base64, ${EXPECTED}`);
   const seed = Buffer.from(text, "base64");
   if (seed.byteLength === SEED_BYTES) return seed;
-  throw new Error(`${origin}: holds ${seed.byteLength} bytes, expected base64 of the seed's ${SEED_BYTES} bytes`);
+  throw new Error(`${origin}: holds ${seed.byteLength} bytes, ${EXPECTED}`);
 }
 
 /** Returns a problem for each seed that has two roles, such as current and next. The gateway would publish this key twice. */

@@ -1,7 +1,7 @@
 import { redactedKey } from "./problem.ts";
-import { CONFIG_KEYS, variableOf } from "./schema.ts";
+import { CONFIG_KEYS, type ConfigKey, variableOf } from "./schema.ts";
 import { addText, type RawSetting, type SourceValues } from "./source.ts";
-import { suggest } from "./suggest.ts";
+import { closest } from "./suggest.ts";
 import { FILE_VARIABLE, PROFILE_VARIABLE, UPGRADE_VARIABLE } from "./variables.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,16 +14,21 @@ const KEY_OF = new Map(CONFIG_KEYS.map((key) => [variableOf(key), key]));
 export function fromEnvironment(environment: Environment): SourceValues {
   const settings: RawSetting[] = [];
   const problems: string[] = [];
+  const misspelt: ConfigKey[] = [];
   for (const [variable, text] of Object.entries(environment)) {
     if (text === undefined || !variable.startsWith(PREFIX) || NOT_SETTINGS.has(variable)) continue;
     const key = KEY_OF.get(variable);
     const origin = `variable ${variable}`;
     if (key !== undefined) addText({ key, text, origin }, settings, problems);
     else if (!isServiceLink(variable, text)) {
-      problems.push(`${redactedKey(variable)}: unknown variable${suggest(variable, [...KEY_OF.keys(), ...NOT_SETTINGS])}`);
+      const found = closest(variable, [...KEY_OF.keys(), ...NOT_SETTINGS]);
+      const meant = found === undefined ? undefined : KEY_OF.get(found);
+      if (meant !== undefined) misspelt.push(meant);
+      const advice = found === undefined ? "; `sallyport config print` lists all keys" : ` (did you mean "${found}"?)`;
+      problems.push(`${redactedKey(variable)}: unknown variable${advice}`);
     }
   }
-  return { settings, problems };
+  return { settings, problems, misspelt };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { pathShown, whyUnreadable } from "../core/file-problem.ts";
+import { absolutePathShown, pathShown, whyUnreadable } from "../core/file-problem.ts";
 import { isObject } from "./decoder.ts";
 import type { LineIndex } from "./line-index.ts";
 import { parseToml } from "./parse-toml.ts";
@@ -8,7 +8,7 @@ import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts
 import { redactedKey, redactedValue } from "./problem.ts";
 import { CONFIG_KEYS, type ConfigKey, isConfigKey } from "./schema.ts";
 import { originOf, type RawSetting, type SourceValues } from "./source.ts";
-import { suggest } from "./suggest.ts";
+import { unknownKey } from "./unknown-key.ts";
 import { keyShown, type ValuePath } from "./value-path.ts";
 
 const PARSERS: Readonly<Record<string, (text: string, path: string) => ParsedText>> = {
@@ -29,12 +29,12 @@ export function fromFile(path: string, readFile: (path: string) => string): Sour
   try {
     text = readFile(path);
   } catch (cause) {
-    return failed(`${origin}: cannot be read: ${whyUnreadable(cause)}`);
+    return failed(`${absolutePathShown(path)}: cannot be read: ${whyUnreadable(cause)}`);
   }
   try {
     const { value, duplicates, lines } = parse(text, path);
-    const { settings, problems } = flatten(value ?? {}, origin, lines);
-    return { settings, problems: [...duplicates.map((key) => duplicateProblem(key, origin)), ...problems] };
+    const { settings, problems, misspelt } = flatten(value ?? {}, origin, lines);
+    return { settings, misspelt, problems: [...duplicates.map((key) => duplicateProblem(key, origin)), ...problems] };
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     const { position } = error;
@@ -58,6 +58,7 @@ function flatten(root: unknown, origin: string, lines: LineIndex): SourceValues 
   if (!isObject(root)) return failed(`${origin}: got ${redactedValue(root)}, expected a table of settings`);
   const settings = new Map<ConfigKey, RawSetting>();
   const problems: string[] = [];
+  const misspelt: ConfigKey[] = [];
   const walk = (table: Readonly<Record<string, unknown>>, path: readonly string[]) => {
     for (const [name, raw] of Object.entries(table)) {
       // Editors look for their schema under this name.
@@ -70,12 +71,12 @@ function flatten(root: unknown, origin: string, lines: LineIndex): SourceValues 
         if (settings.has(key)) problem("given twice, expected once");
         settings.set(key, { key, raw, origin, lineOf });
       } else if (isObject(raw) && Object.keys(raw).length > 0 && names.length < NAMES_MAX) walk(raw, names);
-      else if (!isTable(key)) problem(`unknown key${suggest(key, CONFIG_KEYS)}`);
+      else if (!isTable(key)) problem(unknownKey(key, misspelt));
       else if (raw !== null && !isObject(raw)) problem(`got ${redactedValue(raw)}, expected a table`);
     }
   };
   walk(root, []);
-  return { settings: [...settings.values()], problems };
+  return { settings: [...settings.values()], problems, misspelt };
 }
 
 function isTable(key: string): boolean {

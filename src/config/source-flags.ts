@@ -1,7 +1,8 @@
 import { redactedKey } from "./problem.ts";
-import { CONFIG_KEYS, isConfigKey } from "./schema.ts";
+import { type ConfigKey, isConfigKey } from "./schema.ts";
 import { addText, type RawSetting, type SourceValues } from "./source.ts";
 import { suggest } from "./suggest.ts";
+import { unknownKey } from "./unknown-key.ts";
 
 /** The settings of the command line, and the path after `--config`. */
 export interface FlagValues extends SourceValues {
@@ -16,6 +17,7 @@ const FLAGS = ["--config", "--set"];
 export function fromFlags(args: readonly string[]): FlagValues {
   const settings: RawSetting[] = [];
   const problems: string[] = [];
+  const misspelt: ConfigKey[] = [];
   let file: string | undefined;
   let isIncomplete = false;
   for (let at = 0; at < args.length; at++) {
@@ -29,20 +31,26 @@ export function fromFlags(args: readonly string[]): FlagValues {
     if (value === undefined || value === "") {
       problems.push(`${flag}: expected ${flag === "--set" ? "key=value" : "a file"} after it`);
       isIncomplete = true;
-    } else if (flag === "--set") addSetting(value, settings, problems);
+    } else if (flag === "--set") addSetting(value, { settings, problems, misspelt });
     else if (file === undefined) file = value;
     else problems.push("--config: given twice, expected once");
   }
-  return { settings, problems, file, isIncomplete };
+  return { settings, problems, misspelt, file, isIncomplete };
+}
+
+interface Found {
+  readonly settings: RawSetting[];
+  readonly problems: string[];
+  readonly misspelt: ConfigKey[];
 }
 
 /**
  * Parses the argument of one `--set`. Adds the setting or a problem. A problem quotes only the key: the value may be a secret.
  */
-function addSetting(argument: string, settings: RawSetting[], problems: string[]): void {
+function addSetting(argument: string, { settings, problems, misspelt }: Found): void {
   const [key, text] = splitAtEquals(argument);
   if (text === undefined) problems.push("--set: expected key=value after it");
-  else if (!isConfigKey(key)) problems.push(`${redactedKey(key)} (flag --set): unknown key${suggest(key, CONFIG_KEYS)}`);
+  else if (!isConfigKey(key)) problems.push(`${redactedKey(key)} (flag --set): ${unknownKey(key, misspelt)}`);
   else addText({ key, text, origin: "flag --set" }, settings, problems);
 }
 

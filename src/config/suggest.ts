@@ -1,12 +1,21 @@
 /** Returns ` (did you mean "…"?)` with the closest candidate, or an empty text if no candidate is close enough. */
 export function suggest(word: string, candidates: Iterable<string>): string {
-  let best: string | undefined;
+  const found = closest(word, candidates);
+  return found === undefined ? "" : ` (did you mean "${found}"?)`;
+}
+
+/** Returns the closest candidate, or `undefined` if none is close enough. */
+export function closest<T extends string>(word: string, candidates: Iterable<T>): T | undefined {
+  let best: T | undefined;
+  let whole: T | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 4)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+    // The name without its unit.
+    if (candidate.startsWith(`${word}_`)) whole ??= candidate;
   }
-  return best === undefined ? "" : ` (did you mean "${best}"?)`;
+  return best ?? whole;
 }
 
 /** Returns the Levenshtein distance of two words. If their lengths differ by `atMost` or more, returns `atMost` instead. */

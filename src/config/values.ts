@@ -2,8 +2,9 @@ import { isIP } from "node:net";
 import { parseIpBlock } from "../core/ip-address.ts";
 import type { ListenAddress } from "../core/listen.ts";
 import { type Decoder, decoder } from "./decoder.ts";
+import { booleanHint, cidrHint, listenHint, numberHint, urlHint } from "./hints.ts";
 import { redactedValue } from "./problem.ts";
-import { suggest } from "./suggest.ts";
+import { closest } from "./suggest.ts";
 
 /**
  * Matches a number with a unit, such as "5s". Settings take numbers without units, so this is a common mistake. Error messages
@@ -22,6 +23,7 @@ export function int(unit: string, min: number, max: number): Decoder<number> {
     {
       fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text),
       show: shownNumber,
+      hint: (raw) => numberHint(raw, unit),
       schema: { type: "integer", minimum: min, maximum: max, "x-unit": unit },
     },
   );
@@ -40,6 +42,7 @@ export function intOrAuto(unit: string, min: number, max: number): Decoder<numbe
     {
       fromText: (text) => number.fromText(text),
       show: shownNumber,
+      hint: (raw) => numberHint(raw, unit),
       schema: { anyOf: [{ enum: ["auto"] }, number.schema] },
     },
   );
@@ -53,6 +56,7 @@ export function positive(unit: string, max: number): Decoder<number> {
     {
       fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text),
       show: shownNumber,
+      hint: (raw) => numberHint(raw, unit),
       schema: { type: "number", exclusiveMinimum: 0, maximum: max, "x-unit": unit },
     },
   );
@@ -61,6 +65,7 @@ export function positive(unit: string, max: number): Decoder<number> {
 /** Decodes a boolean. In a variable or a flag, it is the text "true" or "false". */
 export const boolean: Decoder<boolean> = decoder("true or false", (raw) => (typeof raw === "boolean" ? raw : undefined), {
   fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
+  hint: booleanHint,
   schema: { type: "boolean" },
 });
 
@@ -71,8 +76,8 @@ export function choice<const T extends string>(...choices: readonly T[]): Decode
 }
 
 function suggestChoice(raw: string, choices: readonly string[]): string | undefined {
-  const found = suggest(raw, choices).trim();
-  return found === "" ? undefined : found;
+  const found = closest(raw, choices) ?? choices.find((each) => raw.toLowerCase().startsWith(each));
+  return found === undefined ? undefined : `did you mean "${found}"?`;
 }
 
 /** Creates a decoder for a text that matches `pattern`. */
@@ -108,7 +113,7 @@ function isPath(raw: string): boolean {
 export const httpUrl: Decoder<string> = decoder(
   "an http:// or https:// URL without user, query and fragment",
   (raw) => (typeof raw === "string" ? readHttpUrl(raw) : undefined),
-  { schema: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@]+$" } },
+  { hint: urlHint, schema: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@]+$" } },
 );
 
 function readHttpUrl(raw: string): string | undefined {
@@ -135,17 +140,12 @@ export const listen: Decoder<ListenAddress> = decoder(
   '"host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
   (raw) => (typeof raw === "string" ? readListen(raw) : undefined),
   {
-    hint: (raw) => (typeof raw === "string" && portOf(raw) > PORT_MAX ? `the port is above ${PORT_MAX}` : undefined),
+    hint: listenHint,
     schema: { type: "string", pattern: "^(\\[[^\\]]+\\]|[^:\\[\\]]+):\\d{1,5}$" },
   },
 );
 
 const PORT_MAX = 65_535;
-
-/** Returns the number after the last colon, or NaN if there is none. */
-function portOf(address: string): number {
-  return Number(/:(\d{1,9})$/.exec(address)?.[1]);
-}
 
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 
@@ -176,7 +176,7 @@ function isHost(host: string): boolean {
 export const cidr: Decoder<string> = decoder(
   'an address or a range such as "10.0.0.0/8" or "fd00::/8"',
   (raw) => (typeof raw === "string" && isCidr(raw) ? raw : undefined),
-  { schema: { type: "string", pattern: "^[0-9A-Fa-f:.]+(/\\d{1,3})?$" } },
+  { hint: cidrHint, schema: { type: "string", pattern: "^[0-9A-Fa-f:.]+(/\\d{1,3})?$" } },
 );
 
 /** Whether `parseIpBlock` accepts the text. At start, the gateway parses the setting with `parseIpBlock`. */

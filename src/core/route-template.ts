@@ -48,7 +48,8 @@ export function parseTemplate(path: string): RouteTemplate {
   const verb = cutVerb(texts);
   const last = texts.length - 1;
   const parts = texts.map((text, at) => (text === "" && at > 0 && at === last ? { text } : parsePart(text, at)));
-  if (verb !== undefined && texts.at(-1) === "") throw new TypeError("a verb cannot follow a slash");
+  if (verb !== undefined && texts.at(-1) === "")
+    throw new TypeError("a verb cannot follow a slash; a variable is written {name}");
   checkVariables(parts);
   return { parts, verb };
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../core/cause.ts";
-import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
+import { absolutePathShown, pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import type { TlsIdentity } from "../../core/listen.ts";
 import { TlsFilesError } from "../../core/start-error.ts";
 import { checkTlsIdentity, type TlsExpiry, type TlsFileNames } from "./tls-check.ts";
@@ -31,11 +31,10 @@ function checkIdentity(identity: TlsIdentity, paths: TlsPaths, nowMs: number): C
 }
 
 function readIdentity(paths: TlsPaths): TlsIdentity {
-  const names = namesOf(paths);
   return {
-    certificate: read(names.certificate, paths.certificate),
-    privateKey: read(names.key, paths.key),
-    clientAuthority: paths.clientCa === undefined ? undefined : read(names.clientCa, paths.clientCa),
+    certificate: read("tls.certificate_file", paths.certificate),
+    privateKey: read("tls.key_file", paths.key),
+    clientAuthority: paths.clientCa === undefined ? undefined : read("tls.client_ca_file", paths.clientCa),
   };
 }
 
@@ -106,10 +105,11 @@ function isSame(a: TlsIdentity, b: TlsIdentity): boolean {
   return a.certificate === b.certificate && a.privateKey === b.privateKey && a.clientAuthority === b.clientAuthority;
 }
 
-function read(name: string, path: string): string {
+/** An error shows the absolute path, because a relative one starts from the working directory of the process. */
+function read(setting: string, path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new TlsFilesError(`${name} cannot be read`, whyUnreadable(cause));
+    throw new TlsFilesError(`${setting} (${absolutePathShown(path)}) cannot be read`, whyUnreadable(cause));
   }
 }

@@ -49,12 +49,13 @@ describe("config check", () => {
     goodFiles();
     const { code, out, err } = await shell.run("sallyport config check --config gateway.toml");
     expect({ code, out, err }).toEqual({ code: 0, out: "ok       the configuration is valid; 4 settings are set\n", err: "" });
+    expect(await shell.run("sallyport config check gateway.toml")).toEqual({ code, out, err });
   });
 
   test("every problem of all kinds is one line, and serve refuses the same configuration with the same texts", async () => {
     const { certificateFile } = await selfSigned("check.test");
     const other = await selfSigned("other.test");
-    file("gateway.toml", `${GOOD}[edge]\nlistn = 1\n[log]\nlevel = "loud"\n[admin]\nlisten = "127.0.0.1:8080"\n`);
+    file("gateway.toml", `${GOOD}[edge]\nlistn = 1\n[log]\nlevel = "loud"\n[admin]\nlisten = "127.0.0.1:8081"\n`);
     file("current.key", "short");
     const flags = `--config gateway.toml --set tls.certificate_file=${certificateFile} --set tls.key_file=${other.keyFile}`;
     const check = await shell.run(`sallyport config check ${flags}`);
@@ -62,8 +63,8 @@ describe("config check", () => {
     expect(check.out.replaceAll(/\/tmp\/\S+(?=\))/g, "…").split("\n")).toEqual([
       'error    edge.listn (gateway.toml:17): unknown key (did you mean "edge.listen"?)',
       "error    log.level (gateway.toml:19): got a text that is not shown, expected one of debug, info, warn, error",
-      "error    edge.listen and admin.listen both listen on port 8080, expected different ports (edge.listen: default; admin.listen: gateway.toml:21)",
-      "error    keys.current_file (current.key): holds 3 bytes, expected base64 of the seed's 32 bytes",
+      "error    grpc.listen and admin.listen both listen on port 8081, expected different ports (grpc.listen: default; admin.listen: gateway.toml:21)",
+      "error    keys.current_file (current.key): holds 3 bytes, expected base64 of the seed's 32 bytes; `sallyport keygen` makes one",
       "error    tls.certificate_file (…) and tls.key_file (…) cannot be used together: the key does not belong to the first certificate",
       "",
     ]);
@@ -85,6 +86,7 @@ describe("config check", () => {
 
   test.each([
     ["sallyport config", "check|print|schema is missing"],
+    ["sallyport config check a.toml --config b.toml", "the configuration file is given twice"],
     ["sallyport config chek", "the action must be check, print or schema"],
     ["sallyport config print --probe", "--probe is an option of sallyport config check"],
     ["sallyport config check --json", "--json is an option of sallyport config print"],

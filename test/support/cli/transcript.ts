@@ -17,11 +17,11 @@ export class Transcript {
   readonly #mask: Mask;
   #text = "";
 
-  constructor(name: string, gateway: DevGateway) {
+  /** `gateway`: the gateway whose URLs are masked, if the commands use one. */
+  constructor(name: string, gateway?: DevGateway) {
     this.#path = join(FOLDER, `${name}.txt`);
     this.#mask = new Mask({
-      [gateway.edgeUrl]: "http://127.0.0.1:8080",
-      [gateway.backendUrl]: "http://127.0.0.1:8083",
+      ...(gateway && { [gateway.edgeUrl]: "http://127.0.0.1:8080", [gateway.backendUrl]: "http://127.0.0.1:8083" }),
       [this.shell.folder]: "~",
     });
   }
@@ -29,9 +29,14 @@ export class Transcript {
   /** Runs a line of bash. Lines of standard error are marked by `2> `. */
   async run(line: string, options: ShellOptions = {}): Promise<ShellResult> {
     const result = await this.shell.run(line, options);
+    this.record(line, result);
+    return result;
+  }
+
+  /** Records a command that ran without a shell. */
+  record(line: string, result: ShellResult): void {
     const errors = result.err.replace(/^(?=.)/gm, "2> ");
     this.#add(`$ ${line}\n${endLine(result.out)}${endLine(errors)}${result.code === 0 ? "" : `(exit code ${result.code})\n`}`);
-    return result;
   }
 
   /** Runs a command at a terminal. `use` types and waits. Colours are shown as `«36»`, other control sequences with `␛`. */

@@ -30,11 +30,11 @@ test("a file, a variable and a flag restrict the algorithms", () => {
 
 test.each([
   ["[]", "", "got a list, expected a list of algorithms (1 to 2)"],
-  ['"ES256"', "", "got a text that is not shown, expected a list of algorithms (1 to 2)"],
+  ['"ES256"', "", 'got a text that is not shown, expected a list of algorithms (1 to 2); write a list: ["…", "…"]'],
   ['["ES256", "ES256"]', "[1]", "given twice, expected once"],
   ['["EdDSA", "ES256", "EdDSA"]', "", "got a list, expected a list of algorithms (1 to 2)"],
-  ['["es256"]', "[0]", 'got a text that is not shown, expected one of EdDSA, ES256; (did you mean "ES256"?)'],
-  ['["ES256 "]', "[0]", 'got a text that is not shown, expected one of EdDSA, ES256; (did you mean "ES256"?)'],
+  ['["es256"]', "[0]", 'got a text that is not shown, expected one of EdDSA, ES256; did you mean "ES256"?'],
+  ['["ES256 "]', "[0]", 'got a text that is not shown, expected one of EdDSA, ES256; did you mean "ES256"?'],
   ["[256]", "[0]", "got 256, expected one of EdDSA, ES256"],
   ["[[]]", "[0]", "got a list, expected one of EdDSA, ES256"],
 ])("the list %s is a problem", (list, at, problem) => {

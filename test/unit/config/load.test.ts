@@ -112,8 +112,8 @@ describe("problems", () => {
     );
     expect(problems).toEqual([
       "log.level (gw.toml:2): got a text that is not shown, expected one of debug, info, warn, error",
-      'edge.listen (gw.toml:4): got 8080, expected "host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)',
-      'limits.payload_bytes_max (variable SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX): got "1MB", expected an integer from 1024 to 16777216 (bytes)',
+      'edge.listen (gw.toml:4): got 8080, expected "host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port); write "127.0.0.1:8080", or "0.0.0.0:8080" for all addresses of this machine',
+      'limits.payload_bytes_max (variable SALLYPORT_LIMITS_PAYLOAD_BYTES_MAX): got "1MB", expected an integer from 1024 to 16777216 (bytes); write 1048576, without unit and quotation marks',
       "push.protocol (flag --set): got a text that is not shown, expected one of grpc, connect, grpc-web",
     ]);
   });
@@ -125,7 +125,9 @@ describe("problems", () => {
         `edge.listen (flag --set): got a text that is not shown, expected ${expected}; the port is above 65535`,
       ]);
     }
-    expect(problemsOf(() => load({ argv: ["--set", "edge.listen=0.0.0.0"] }))[0]).toEndWith(expected);
+    expect(problemsOf(() => load({ argv: ["--set", "edge.listen=0.0.0.0"] }))[0]).toEndWith(
+      `${expected}; add a colon and the port`,
+    );
     expect(load({ argv: ["--set", "edge.listen=0.0.0.0:65535"] })["edge.listen"].port).toBe(65_535);
   });
 
@@ -179,13 +181,13 @@ describe("problems", () => {
     expect(problems).toHaveLength(11);
     expect(problems.join("\n")).not.toContain("hunter2");
     expect(problems).toContain(
-      "keys.current (a.toml:2): got a value that is not shown, expected base64 of the 32 bytes of a seed, as `sallyport keygen` prints it",
+      "keys.current (a.toml:2): got a value that is not shown, expected base64 of the 32 bytes of a seed, as `sallyport keygen` prints it; the path of a file belongs in keys.current_file",
     );
   });
 
   test("a syntax error does not quote a secret without quotation marks", () => {
     const problems = problemsOf(() => withFile("a.toml", "[keys]\ncurrent = hunter2"));
-    expect(problems).toEqual(["a.toml: not TOML: Strings must be quoted"]);
+    expect(problems).toEqual(['a.toml: not TOML: Strings must be quoted; write texts in "…"; booleans are true and false']);
     expect(problemsOf(() => withFile("a.json", '{"keys": {"current": hunter2}}')).join()).not.toContain("hunter2");
   });
 
@@ -201,12 +203,14 @@ describe("problems", () => {
       throw new Error("ENOENT: no such file or directory");
     };
     expect(problemsOf(() => load({ argv: ["--config", "x.toml"], readFile: gone }))).toEqual([
-      "x.toml: cannot be read: ENOENT: no such file or directory",
+      `${process.cwd()}/x.toml: cannot be read: ENOENT: no such file or directory`,
     ]);
     expect(problemsOf(() => withFile("x.ini", ""))).toEqual(["x.ini: expected a name that ends in .toml, .yaml, .yml, .json"]);
     expect(problemsOf(() => withFile("x.yaml", "- a"))).toEqual(["x.yaml: got a list, expected a table of settings"]);
     expect(problemsOf(() => withFile("x.yaml", "edge: 5"))).toEqual(["edge (x.yaml:1): got 5, expected a table"]);
-    expect(problemsOf(() => withFile("x.json", '{"__proto__":{"a":1}}'))).toEqual(["__proto__.a (x.json:1): unknown key"]);
+    expect(problemsOf(() => withFile("x.json", '{"__proto__":{"a":1}}'))).toEqual([
+      "__proto__.a (x.json:1): unknown key; `sallyport config print` lists all keys",
+    ]);
     expect(problemsOf(() => withFile("x.yaml", ""))).toEqual([]);
   });
 

@@ -47,7 +47,7 @@ describe("a wrong row is refused at the start, by its line and its name", () => 
     [
       "an unknown class",
       row('class = "public"'),
-      "public_routes[0].class (gw.toml:4): row /v1/x: got a text that is not shown, expected one of public_auth, public_misc",
+      'public_routes[0].class (gw.toml:4): row /v1/x: got a text that is not shown, expected one of public_auth, public_misc; did you mean "public_auth"?',
     ],
     [
       "a kind that does not exist",
@@ -152,22 +152,22 @@ describe("a wrong row is refused at the start, by its line and its name", () => 
     [
       "the same method and path twice",
       row("") + row(""),
-      "public_routes[1].path (gw.toml:7): row /v1/x: has the same method and path as item 0",
+      "public_routes[1].path (gw.toml:7): row /v1/x: expected a method and path that no other row has; they are also those of public_routes[0]",
     ],
     [
       "two methods of a path without names",
       row("") + get(""),
-      "public_routes[1].name (gw.toml:5): row /v1/x: missing, expected one for each method of a path; the path is also that of item 0",
+      "public_routes[1].name (gw.toml:5): row /v1/x: missing, expected one for each method of a path; the path is also that of public_routes[0]",
     ],
     [
       "one name for two rows",
       row('name = "a"') + get('name = "a"').replace("/v1/x", "/v1/y"),
-      "public_routes[1].name (gw.toml:8): row a: expected a unique name; it is also that of item 0",
+      "public_routes[1].name (gw.toml:8): row a: expected a unique name; it is also that of public_routes[0]",
     ],
     [
       "two paths that match the same path",
       row("") + get("").replace("/v1/x", "/v1/{id}"),
-      "public_routes[1].path (gw.toml:7): row /v1/{id}: matches paths that are also matched by item 0",
+      "public_routes[1].path (gw.toml:7): row /v1/{id}: matches paths that are also matched by public_routes[0]",
     ],
   ];
 

@@ -129,11 +129,11 @@ describe("a syntax error does not quote a secret without quotation marks", () =>
 test("the system's error about an unreadable file does not quote a secret in place of its path", () => {
   expectHidden(problemsWith({ argv: ["--set", "keys.current_file=hunter2"] }));
   expect(problemsWith({ argv: ["--set", "keys.current_file=/no/such/file"] })).toEqual([
-    "keys.current_file (/no/such/file): cannot be read: ENOENT: no such file or directory",
+    "keys.current_file (/no/such/file): cannot be read: ENOENT: no such file or directory; `sallyport keygen --out FILE` makes a key file",
   ]);
 });
 
 test("a key with terminal escapes is not shown", () => {
   const [problem] = problemsOf("a.json", '{"\\u202e\\u001b[2J": 1}');
-  expect(problem).toBe("(a name that is not shown) (a.json:1): unknown key");
+  expect(problem).toBe("(a name that is not shown) (a.json:1): unknown key; `sallyport config print` lists all keys");
 });

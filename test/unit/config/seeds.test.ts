@@ -27,9 +27,9 @@ test("every invalid seed is reported with its file and error, but never with its
   expect(() => loadSeeds(config, read)).toThrow(
     [
       "the configuration has 3 problems:",
-      "  - keys.current_file (/short): holds 5 bytes, expected base64 of the seed's 32 bytes",
-      "  - keys.next_file (/text): expected base64 of the seed's 32 bytes",
-      "  - keys.previous_file (/gone): cannot be read: ENOENT: no such file or directory",
+      "  - keys.current_file (/short): holds 5 bytes, expected base64 of the seed's 32 bytes; `sallyport keygen` makes one",
+      "  - keys.next_file (/text): holds a PEM file, expected base64 of the seed's 32 bytes; `sallyport keygen` makes one",
+      "  - keys.previous_file (/gone): cannot be read: ENOENT: no such file or directory; `sallyport keygen --out FILE` makes a key file",
     ].join("\n"),
   );
 });

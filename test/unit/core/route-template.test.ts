@@ -72,7 +72,7 @@ describe("templates that the grammar refuses", () => {
     ["/v1/{a}/{a.b}", "name a field and a part of that field"],
     ["/v1/{a.b.c}/{a.b}", "name a field and a part of that field"],
     ["/v1/x:", "is not a verb"],
-    ["/v1/x/:verb", "a verb cannot follow a slash"],
+    ["/v1/x/:verb", "a verb cannot follow a slash; a variable is written {name}"],
     [`/v1/${"x".repeat(1024)}`, "longer than 1024"],
   ])("%s", (path, problem) => {
     expect(() => parseTemplate(path)).toThrow(problem);

@@ -6,12 +6,14 @@ interface Example {
   readonly name: string;
   /** The programs that the page asks for, and the Debian packages that have them. */
   readonly programs: Readonly<Record<string, string>>;
-  /** A command of the service. */
-  readonly command: string;
+  /** Paths of the service that need the token: of a command, and of what is in the folder. */
+  readonly paths: readonly string[];
 }
 
 const EXAMPLES: readonly Example[] = [
-  { name: "fastapi", programs: { python3: "python3, python3-venv" }, command: "/v2/rooms/lobby/messages" },
+  { name: "fastapi", programs: { python3: "python3, python3-venv" }, paths: ["/v2/rooms/lobby/messages"] },
+  { name: "express", programs: { node: "nodejs", npm: "npm" }, paths: ["/shop/orders", "/backend.token"] },
+  { name: "php", programs: { php: "php-cli" }, paths: ["/api/notes", "/backend.token"] },
 ];
 
 /** The services of proto/examples behind the gateway, as their pages say. After a wanted change: UPDATE_TRANSCRIPTS=1 writes the outputs. */
@@ -27,7 +29,7 @@ export function exampleSuite(): void {
   }
 }
 
-async function follow({ name, command }: Example): Promise<void> {
+async function follow({ name, paths }: Example): Promise<void> {
   const reader = await Reader.open(name);
   try {
     const { recorded, expected } = await reader.follow();
@@ -35,7 +37,7 @@ async function follow({ name, command }: Example): Promise<void> {
     const checked = await reader.run("sallyport config check --config sallyport.toml");
     expect(checked).toMatchObject({ code: 0, err: "" });
     expect(checked.out).not.toContain("warning");
-    await refusesOthers(`${reader.serviceUrl}${command}`);
+    for (const path of paths) await refusesOthers(`${reader.serviceUrl}${path}`);
   } finally {
     await reader.close();
   }

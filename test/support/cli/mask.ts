@@ -13,6 +13,7 @@ export class Mask {
     for (const [from, to] of this.#fixed) masked = masked.replaceAll(from, to);
     return masked
       .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (id) => this.#numbered("id", id))
+      .replace(/\b(?:[0-9a-f]{32}|[A-Z2-7]{26})\b/g, (id) => this.#numbered("id", id))
       .replace(/\b[0-9a-f]{64,}\b/g, (hex) => (hex === EMPTY_HASH ? hex : `<${hex.length / 2} bytes in hex>`))
       .replace(/(?<![\w-])[A-Za-z0-9_-]{43}(?![\w-])/g, (id) => this.#numbered("key", id))
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "<ISO time>")

@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { Mask } from "../cli/mask.ts";
 import { Shell, type ShellResult } from "../cli/shell.ts";
-import { freePorts } from "../free-ports.ts";
+import { lastingFreePorts } from "../free-ports.ts";
 import { until } from "../until.ts";
 import { type Part, partsOf } from "./page.ts";
 import { TerminalProgram } from "./terminal-program.ts";
@@ -38,7 +38,7 @@ export class Reader {
   }
 
   static async open(name: string): Promise<Reader> {
-    return new Reader(name, await freePorts(PORTS.length));
+    return new Reader(name, await lastingFreePorts(PORTS.length));
   }
 
   /** The address of the service, which only the gateway may call. */
@@ -56,8 +56,9 @@ export class Reader {
     const expected = readFileSync(this.#page, "utf8");
     let recorded = "";
     for (const part of partsOf(expected)) recorded += await this.#do(part);
-    if (process.env["UPDATE_TRANSCRIPTS"] === "1") writeFileSync(this.#page, recorded);
-    return { recorded, expected };
+    if (process.env["UPDATE_TRANSCRIPTS"] !== "1") return { recorded, expected };
+    writeFileSync(this.#page, recorded);
+    return { recorded, expected: recorded };
   }
 
   async close(): Promise<void> {

@@ -6,14 +6,19 @@ interface Example {
   readonly name: string;
   /** The programs that the page asks for, and the Debian packages that have them. */
   readonly programs: Readonly<Record<string, string>>;
-  /** Paths of the service that need the token: of a command, and of what is in the folder. */
-  readonly paths: readonly string[];
+  /** Calls of the service that need a token: a command, what is in the folder. */
+  readonly calls: readonly string[];
 }
 
 const EXAMPLES: readonly Example[] = [
-  { name: "fastapi", programs: { python3: "python3, python3-venv" }, paths: ["/v2/rooms/lobby/messages"] },
-  { name: "express", programs: { node: "nodejs", npm: "npm" }, paths: ["/shop/orders", "/backend.token"] },
-  { name: "php", programs: { php: "php-cli" }, paths: ["/api/notes", "/backend.token"] },
+  { name: "fastapi", programs: { python3: "python3, python3-venv" }, calls: ["GET /v2/rooms/lobby/messages"] },
+  { name: "express", programs: { node: "nodejs", npm: "npm" }, calls: ["GET /shop/orders", "GET /backend.token"] },
+  {
+    name: "go",
+    programs: { go: "golang", "redis-server": "redis-server", curl: "curl" },
+    calls: ["GET /api/orders", "POST /website/users/ada/codes"],
+  },
+  { name: "php", programs: { php: "php-cli" }, calls: ["GET /api/notes", "GET /backend.token"] },
 ];
 
 /** The services of proto/examples behind the gateway, as their pages say. After a wanted change: UPDATE_TRANSCRIPTS=1 writes the outputs. */
@@ -29,7 +34,7 @@ export function exampleSuite(): void {
   }
 }
 
-async function follow({ name, paths }: Example): Promise<void> {
+async function follow({ name, calls }: Example): Promise<void> {
   const reader = await Reader.open(name);
   try {
     const { recorded, expected } = await reader.follow();
@@ -37,17 +42,21 @@ async function follow({ name, paths }: Example): Promise<void> {
     const checked = await reader.run("sallyport config check --config sallyport.toml");
     expect(checked).toMatchObject({ code: 0, err: "" });
     expect(checked.out).not.toContain("warning");
-    for (const path of paths) await refusesOthers(`${reader.serviceUrl}${path}`);
+    for (const call of calls) await refusesOthers(reader.serviceUrl, call);
   } finally {
     await reader.close();
   }
 }
 
 /** Nobody who reaches the port of the service can name a user. */
-async function refusesOthers(url: string): Promise<void> {
+async function refusesOthers(url: string, call: string): Promise<void> {
+  const [method = "", path = ""] = call.split(" ");
   const user = { "x-user-id": "somebody", "x-device-session-id": "ds-1", "idempotency-key": "key-0001" };
   for (const authorization of [undefined, "Bearer wrong", "Bearer ", "Bearer", ""]) {
-    const answer = await fetch(url, { headers: { ...user, ...(authorization !== undefined && { authorization }) } });
-    expect([authorization, answer.status]).toEqual([authorization, 401]);
+    const answer = await fetch(`${url}${path}`, {
+      method,
+      headers: { ...user, ...(authorization !== undefined && { authorization }) },
+    });
+    expect([call, authorization, answer.status]).toEqual([call, authorization, 401]);
   }
 }

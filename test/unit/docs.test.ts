@@ -82,6 +82,7 @@ test("the documentation has the pages that the README lists", () => {
     "proto/examples/README.md",
     "proto/examples/express/README.md",
     "proto/examples/fastapi/README.md",
+    "proto/examples/go/README.md",
     "proto/examples/php/README.md",
     "proto/public-routes.md",
     "src/README.md",

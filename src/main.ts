@@ -25,11 +25,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "--version": () => import("./cli/version.ts"),
 };
 
-/** The commands of the client, `health` and `config`. SIGHUP ends them, because they have nothing to reload. */
+/** The commands of the client, and commands that start no gateway. SIGHUP ends them, because they have nothing to reload. */
 const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
   health: () => import("./cli/health.ts"),
   upgrade: () => import("./cli/upgrade.ts"),
   config: () => import("./cli/config.ts"),
+  routes: () => import("./cli/routes.ts"),
   login: () => import("./cli/login.ts"),
   call: () => import("./cli/call.ts"),
   listen: () => import("./cli/listen.ts"),
@@ -47,6 +48,7 @@ const USAGE = `usage: sallyport <command> [OPTION …]
   health      check that a gateway is alive, or ready
   upgrade     replace the process of a running gateway by a new one
   config      check, print or describe the configuration
+  routes      print the route table as the gateway sees it
   version     print the versions of Sallyport and Bun
 
 The client of a gateway:

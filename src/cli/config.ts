@@ -1,7 +1,7 @@
 import { configSchema } from "../config/config-schema.ts";
 import { helpOf } from "./arguments/help.ts";
 import { type Arguments, parseArguments } from "./arguments/parse.ts";
-import { settingsOf } from "./arguments/settings.ts";
+import { settingsWithFile } from "./arguments/settings.ts";
 import { UsageError } from "./arguments/usage-error.ts";
 import { checkConfig } from "./config-check.ts";
 import { printConfig } from "./config-print.ts";
@@ -36,20 +36,14 @@ function actionOf(parsed: Arguments): Action {
   for (const [option, only] of Object.entries(ACTION_OF_OPTION)) {
     if (parsed.has(option) && action !== only) throw new UsageError(`--${option} is an option of sallyport config ${only}`);
   }
-  if (parsed.positionals.length > 1 && parsed.has("config")) throw new UsageError("the configuration file is given twice");
-  if (action === "schema" && settingsIn(parsed).length > 0) throw new UsageError("sallyport config schema takes no settings");
+  if (action === "schema" && settingsWithFile(parsed, parsed.positionals[1]).length > 0)
+    throw new UsageError("sallyport config schema takes no settings");
   return action;
-}
-
-/** Returns the settings of the command line, with the file that stands without its option. */
-function settingsIn(parsed: Arguments): string[] {
-  const [, file] = parsed.positionals;
-  return [...(file === undefined ? [] : ["--config", file]), ...settingsOf(parsed)];
 }
 
 async function runAction(action: Action, parsed: Arguments): Promise<ExitCode> {
   const output = new Output(clientEnvironment());
-  const argv = settingsIn(parsed);
+  const argv = settingsWithFile(parsed, parsed.positionals[1]);
   if (action === "check") return checkConfig({ argv, isProbing: parsed.has("probe") }, output);
   if (action === "print") return printConfig(argv, output, parsed.has("json"));
   await output.write(`${JSON.stringify(configSchema(), null, 2)}\n`);

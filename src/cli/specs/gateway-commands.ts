@@ -2,6 +2,7 @@ import type { CommandSpec, OptionSpec } from "../arguments/spec.ts";
 import { SETTINGS } from "./common.ts";
 import { CONFIG } from "./config.ts";
 import { HEALTH } from "./health.ts";
+import { ROUTES } from "./routes.ts";
 import { UPGRADE } from "./upgrade.ts";
 
 /** The options of the gateway's own commands, for completion. Their parsers are in `config/source-flags.ts` and `keygen.ts`. */
@@ -16,5 +17,6 @@ export const GATEWAY_COMMANDS: readonly CommandSpec[] = [
   HEALTH,
   UPGRADE,
   CONFIG,
+  ROUTES,
   { name: "version", summary: "print the versions of Sallyport and Bun", positionals: [], options: [] },
 ];

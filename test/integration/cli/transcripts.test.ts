@@ -36,7 +36,7 @@ function loggedIn({ shell }: Transcript, email: string): Promise<string> {
 scene("help", async (transcript) => {
   await transcript.run("sallyport");
   await transcript.run("sallyport help");
-  for (const command of ["login", "call", "listen", "whoami", "logout", "completion", "config"]) {
+  for (const command of ["login", "call", "listen", "whoami", "logout", "completion", "config", "routes"]) {
     await transcript.run(`sallyport ${command} --help`);
   }
 });

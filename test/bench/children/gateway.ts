@@ -1,6 +1,7 @@
 /** The gateway with budgets that the load does not reach. */
 import { startGateway } from "../../../src/app/gateway.ts";
 import { loadConfig } from "../../../src/config/load.ts";
+import type { Config } from "../../../src/config/schema.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { stdoutSink } from "../../../src/observe/stdout.ts";
 import { PEAK_MEMORY } from "../../support/peak-memory.ts";
@@ -13,9 +14,11 @@ interface Parameters {
   readonly grpc?: "own-port" | "same-port";
   /** Settings that replace those below. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Tables that replace those below. With upstreams, `backendUrl` is not used. */
+  readonly tables?: Partial<Pick<Config, "routes" | "upstreams">>;
 }
 
-const { backendUrl, pushUrl, logLevel, grpc = "own-port", settings = {} } = parameters<Parameters>();
+const { backendUrl, pushUrl, logLevel, grpc = "own-port", settings = {}, tables = {} } = parameters<Parameters>();
 const more = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
 const budgets = ["ip", "session", "user", "failures", "public_auth", "public_misc", "send_code", "confirm_code"];
 const roomy = budgets.flatMap((name) => ["--set", `budgets.${name}.rate=1000000`, "--set", `budgets.${name}.burst=1000000`]);
@@ -28,9 +31,10 @@ const config = loadConfig({
     "edge.listen": anyPort,
     "grpc.listen": anyPort,
     "admin.listen": anyPort,
-    "backend.url": backendUrl,
+    "backend.url": tables.upstreams === undefined ? backendUrl : undefined,
     "push.url": pushUrl,
     routes,
+    ...tables,
   },
 });
 const log = createLog({ level: config["log.level"], format: "json", write: stdoutSink });

@@ -4,6 +4,9 @@ import { Gateway, type GatewayEvent } from "../../src/gen/sallyport/v1/gateway_p
 import { until } from "./until.ts";
 import type { Device } from "./world.ts";
 
+/** Processes under load may take long. */
+const OPEN_MS_MAX = 20_000;
+
 /** One open subscription with every event that it received. */
 export class EventSubscriber {
   readonly events: GatewayEvent[] = [];
@@ -17,7 +20,7 @@ export class EventSubscriber {
   static async open(transport: Transport, device: Pick<Device, "signer">, payload = ""): Promise<EventSubscriber> {
     const subscriber = new EventSubscriber();
     subscriber.#run(createClient(Gateway, transport), device, payload);
-    await until(() => subscriber.events.length > 0 || subscriber.ended !== undefined, "the stream to open");
+    await until(() => subscriber.events.length > 0 || subscriber.ended !== undefined, "the stream to open", OPEN_MS_MAX);
     return subscriber;
   }
 

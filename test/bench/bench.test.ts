@@ -2,8 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { holds } from "./benchmark.ts";
 import { BENCHMARKS } from "./run.ts";
 
+const IN_CI = process.env["CI"] === undefined ? undefined : "benchmarks (skipped: CI runs them at full scale)";
+
 /** Runs every benchmark at a small scale, so that none breaks unnoticed. The bounds are not checked. */
-describe("benchmarks", () => {
+describe.skipIf(IN_CI !== undefined)(IN_CI ?? "benchmarks", () => {
   test.each(BENCHMARKS.map((benchmark) => [benchmark.name, benchmark] as const))(
     "%s returns positive figures",
     async (_, benchmark) => {

@@ -6,11 +6,13 @@ import type { SessionDirectory } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 import { EventIds } from "../crypto/event-ids.ts";
 import type { KeyRing } from "../crypto/key-ring.ts";
+import type { Admission } from "../hub/admission.ts";
 import type { Hub } from "../hub/hub.ts";
 import { LocalStreams } from "../hub/local-streams.ts";
 import { openHub } from "../hub/open.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import type { Listener } from "../transport/listener.ts";
+import { untilKnown } from "./catch-up.ts";
 import { checkpointFile, feedNotReady, openFeed } from "./feed.ts";
 import { HistoryFill } from "./history-fill.ts";
 import { hubSettings } from "./options.ts";
@@ -26,6 +28,8 @@ interface EventPathParts {
   readonly checkpoints: FeedCheckpointStore | undefined;
   /** The position that an earlier process has handed over. It replaces the stored one. */
   readonly inherited?: FeedCheckpoint | undefined;
+  /** Whether clients may have got events from another process that this process does not have yet. */
+  readonly mayBeBehind?: (() => boolean) | undefined;
   /** Called when the push feed came up or went down. */
   readonly onFeedChange?: (isUp: boolean) => void;
   /** Returns the current token for the backend. */
@@ -76,9 +80,13 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
   });
   readiness.add(() => (fill.isFilling ? ["the event history is being filled"] : []));
   readiness.add(() => feedNotReady(source, revocations.areArriving()));
+  const historyFilled = async (admission: Admission) => {
+    await fill.wait();
+    if (parts.mayBeBehind?.()) await untilKnown(hub, admission);
+  };
   return {
     hub,
-    streams: new LocalStreams({ hub, historyFilled: () => fill.wait(), clock, defer: setImmediate }),
+    streams: new LocalStreams({ hub, historyFilled, clock, defer: setImmediate }),
     privateListener: listener,
     checkpoint: () => fill.checkpoint(),
     start: () => source.start(),

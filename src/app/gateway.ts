@@ -137,6 +137,7 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
     checkpoints: options.checkpoints,
     inherited: succession?.inheritance.checkpoint,
     backendToken: backend.token,
+    mayBeBehind: () => succession?.predecessor.isGone === false,
   });
   undo.defer(() => events.stop());
   readiness.add(stores.notReady);

@@ -83,6 +83,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     checkpoints: options.checkpoints,
     inherited: succession?.inheritance.checkpoint,
     backendToken: backend.token,
+    mayBeBehind: () => succession?.predecessor.isGone === false,
     onFeedChange(isUp) {
       isFeedUp = isUp;
       pool.broadcast({ type: "feed", isUp });

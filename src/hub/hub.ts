@@ -126,6 +126,11 @@ export class Hub {
     return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector), ...frames];
   }
 
+  /** Whether a client can resume from the position that it names. `true` if it names none. */
+  canResume(admission: Admission): boolean {
+    return this.#starts.isKnown(admission);
+  }
+
   /** Creates the refusal SHUTTING_DOWN. Its retry delay depends on the number of streams at the start of the shutdown. */
   shuttingDown(): Refusal {
     return this.#refusal("SHUTTING_DOWN");

@@ -9,7 +9,7 @@ import type { Sink } from "./sink.ts";
 export interface LocalStreamsParts {
   readonly hub: Pick<Hub, "register" | "poll" | "answer" | "shuttingDown">;
   /** Resolves when the history is filled after a start. From then on, clients can resume streams from before the restart. */
-  readonly historyFilled: () => Promise<void>;
+  readonly historyFilled: (admission: Admission) => Promise<void>;
   readonly clock: Pick<Clock, "monotonic">;
   /** Runs `work` in a later turn of the event loop. */
   readonly defer: (work: () => void) => void;
@@ -24,14 +24,14 @@ export class LocalStreams implements EventStreams {
   }
 
   async register(admission: Admission, sink: Sink): Promise<void> {
-    await this.#parts.historyFilled();
+    await this.#parts.historyFilled(admission);
     this.#parts.hub.register(admission, sink);
   }
 
   async poll(admission: Admission, request: PollRequest, signal: AbortSignal): Promise<PollAnswer> {
     const { hub, clock, historyFilled } = this.#parts;
     const startedMs = clock.monotonic();
-    await historyFilled();
+    await historyFilled(admission);
     // The wait for the history counts as wait of the poll. Otherwise, the answer could arrive after the client's timeout.
     const leftMs = request.waitMs - (clock.monotonic() - startedMs);
     const collector = new EventCollector(request);

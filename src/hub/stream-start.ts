@@ -39,6 +39,11 @@ export class StreamStarts {
     this.#parts = parts;
   }
 
+  /** Whether the history has all events after the client's position. `true` if the client names no position. */
+  isKnown({ resumeAfter, userId, deviceSessionId }: Admission): boolean {
+    return resumeAfter === undefined || this.#parts.history.since(resumeAfter, userId, deviceSessionId) !== undefined;
+  }
+
   /** Looks up the events that the client missed. */
   find({ resumeAfter, userId, deviceSessionId }: Admission): StreamStart {
     const { history, positions, metrics } = this.#parts;

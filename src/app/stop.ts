@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { Hub } from "../hub/hub.ts";
+import { spread } from "../hub/spread.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface StopSettings {
@@ -17,7 +18,7 @@ export interface StopSettings {
 
 export interface StopParts {
   readonly settings: StopSettings;
-  readonly hub: Pick<Hub, "refuseStreams" | "endStreams">;
+  readonly hub: Pick<Hub, "beginEnd" | "refuseStreams" | "endStreams">;
   /**
    * Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. `streams` is the number
    * of streams that were open when the gateway began to end them.
@@ -41,8 +42,6 @@ export interface StopParts {
  * this time learns that it must open another connection.
  */
 const RETIREMENT_MS_MIN = 1000;
-/** Time between two steps of `spread`, in ms. Each step ends a part of the streams. */
-const SPREAD_STEP_MS = 25;
 
 /**
  * The stop of the gateway, in this order:
@@ -76,6 +75,7 @@ export class Stop {
       log.info("gateway draining", { drain_ms: drainMs });
       await sleep(drainMs);
     }
+    hub.refuseStreams();
     const streams = await spread(hub, spreadMs, { clock, sleep });
     this.#phase = "stopping";
     hub.endStreams();
@@ -86,8 +86,8 @@ export class Stop {
   }
 
   /**
-   * The stop after another process has taken over. No call is refused: new connections go to the other process, and calls on
-   * open connections are still answered.
+   * The stop after another process has taken over. New connections go to the other process. Calls on open connections are still
+   * answered, and new streams on them are opened and ended with the rest.
    */
   async #replace(
     { settings, hub, drainListeners, close, readiness, clock, sleep, log }: StopParts,
@@ -98,33 +98,13 @@ export class Stop {
     readiness.changed();
     const [streams] = await Promise.all([spread(hub, settings.spreadMs, { clock, sleep }), sleep(RETIREMENT_MS_MIN)]);
     hub.endStreams();
+    hub.refuseStreams();
     const inTime = await within(settings.deadlineMs, drainListeners(streams));
     await handOver();
     await close();
     log.info("gateway stopped", { in_time: inTime });
     return inTime;
   }
-}
-
-/**
- * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at the same moment. Returns the number of
- * streams at the start.
- */
-async function spread(
-  hub: StopParts["hub"],
-  spreadMs: number,
-  { clock, sleep }: Pick<StopParts, "clock" | "sleep">,
-): Promise<number> {
-  const total = hub.refuseStreams();
-  const startedMs = clock.monotonic();
-  let ended = 0;
-  for (let elapsedMs = 0; elapsedMs < spreadMs && ended < total; elapsedMs = clock.monotonic() - startedMs) {
-    const due = Math.floor((total * elapsedMs) / spreadMs);
-    hub.endStreams(due - ended);
-    ended = due;
-    await sleep(Math.min(SPREAD_STEP_MS, spreadMs - elapsedMs));
-  }
-  return total;
 }
 
 /** Resolves to `true` if `work` succeeds within `ms`. Resolves to `false` if `work` fails or takes longer. */

@@ -29,6 +29,7 @@ export class EventCollector implements Sink {
   /** Whether an event did not fit. No later event is collected, because the events must be complete and in order. */
   #isFull = false;
   #isEnded = false;
+  #isReleased = false;
   #refusal: Refusal | undefined;
   #listener: SinkListener | undefined;
   #wake: (() => void) | undefined;
@@ -44,9 +45,9 @@ export class EventCollector implements Sink {
     return this.#isEnded || this.#isFull;
   }
 
-  /** Whether the poll need not wait any longer: an event was collected, or the hub ended the poll. */
+  /** Whether the poll need not wait any longer: an event was collected, or the hub ended the poll or its wait. */
   get isReady(): boolean {
-    return this.#isEnded || this.#frames.length > 0;
+    return this.#isEnded || this.#isReleased || this.#frames.length > 0;
   }
 
   /** Calls `wake` when `isReady` becomes true. */
@@ -68,6 +69,12 @@ export class EventCollector implements Sink {
     if (this.#isEnded) return;
     this.#refusal = refusal;
     this.#end(refusal);
+  }
+
+  /** Ends the wait. Events are still collected until `take`. */
+  release(): void {
+    this.#isReleased = true;
+    this.#ready();
   }
 
   drained(): Promise<void> {

@@ -28,10 +28,10 @@ export interface EventStreams {
   /** Opens a stream. Resolves when `gateway.server_time` is written. Throws the refusal of the hub: see `Hub.register`. */
   register(admission: Admission, sink: Sink): Promise<void>;
   /**
-   * Returns the missed events. If there are none, waits for the first event. The wait ends after `request.waitMs`, or when the
-   * signal aborts. Throws the refusal of the hub.
+   * Returns the missed events. If there are none, waits for the first event. The wait ends after `request.waitMs`, when `released`
+   * aborts, or when the client disconnects and `signal` aborts. Throws the refusal of the hub.
    */
-  poll(admission: Admission, request: PollRequest, signal: AbortSignal): Promise<PollAnswer>;
+  poll(admission: Admission, request: PollRequest, signal: AbortSignal, released?: AbortSignal): Promise<PollAnswer>;
   /** Creates the refusal SHUTTING_DOWN. Its retry delay depends on the number of streams at the start of the shutdown. */
   shuttingDown(): Refusal;
 }

@@ -87,7 +87,7 @@ export class Hub {
    * - TOO_MANY_STREAMS if a stream limit is reached.
    * - SESSION_REVOKED if the session was revoked after its look-up.
    * - SESSION_LOOKUP_UNAVAILABLE if a revocation may have been lost after the session was looked up.
-   * - SHUTTING_DOWN if `shutDown` was called.
+   * - SHUTTING_DOWN after `refuseStreams`.
    */
   register(admission: Admission, sink: Sink): Subscription {
     const subscription = this.#open(admission, sink);
@@ -228,16 +228,25 @@ export class Hub {
     this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.latest), { polls: false });
   }
 
-  /** Refuses new streams with SHUTTING_DOWN. Returns the number of open streams. */
-  refuseStreams(): number {
-    if (!this.#stopping) this.#streamsAtShutdown = this.#streams.size;
-    this.#stopping = true;
+  /** Call this when a shutdown begins. Returns the number of open streams. The retry delays of SHUTTING_DOWN depend on it. */
+  beginEnd(): number {
+    this.#streamsAtShutdown = this.#streams.size;
     return this.#streams.size;
   }
 
-  /** Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. */
+  /** Refuses new streams and polls with SHUTTING_DOWN. */
+  refuseStreams(): void {
+    this.#stopping = true;
+  }
+
+  /**
+   * Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. A poll is answered without a further wait. After
+   * `refuseStreams`, a poll ends with SHUTTING_DOWN as well.
+   */
   endStreams(count = this.#streams.size): void {
-    for (const stream of [...this.#streams].slice(0, count)) stream.close("SHUTTING_DOWN");
+    for (const stream of [...this.#streams].slice(0, count)) {
+      if (this.#stopping || !stream.release()) stream.close("SHUTTING_DOWN");
+    }
   }
 
   /**

@@ -28,7 +28,7 @@ export class LocalStreams implements EventStreams {
     this.#parts.hub.register(admission, sink);
   }
 
-  async poll(admission: Admission, request: PollRequest, signal: AbortSignal): Promise<PollAnswer> {
+  async poll(admission: Admission, request: PollRequest, signal: AbortSignal, released?: AbortSignal): Promise<PollAnswer> {
     const { hub, clock, historyFilled } = this.#parts;
     const startedMs = clock.monotonic();
     await historyFilled(admission);
@@ -36,6 +36,8 @@ export class LocalStreams implements EventStreams {
     const leftMs = request.waitMs - (clock.monotonic() - startedMs);
     const collector = new EventCollector(request);
     const poll = hub.poll(admission, collector);
+    if (released?.aborted) collector.release();
+    else released?.addEventListener("abort", () => collector.release());
     try {
       if (!collector.isReady) await this.#wait(collector, leftMs, signal);
       return { frames: signal.aborted ? [] : hub.answer(poll), waitedMs: clock.monotonic() - startedMs };

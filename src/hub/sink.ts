@@ -32,6 +32,8 @@ export interface Sink {
   write(frame: Uint8Array): void;
   /** Ends the stream with the refusal, after all frames that were already written. Only the first call has an effect. */
   end(refusal: Refusal): void;
+  /** Only for a poll: it is answered without a further wait. */
+  release?(): void;
   /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;
   /** If a worker process serves the stream: the unread bytes that the worker last reported. */

@@ -126,6 +126,12 @@ export class Subscription implements SinkListener {
     return false;
   }
 
+  /** Ends the wait of a poll. Returns false for a stream. */
+  release(): boolean {
+    this.#sink.release?.();
+    return this.isPoll;
+  }
+
   close(reason: Reason): void {
     this.#sink.end(this.#owner.refusal(reason));
   }

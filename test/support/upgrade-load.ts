@@ -3,6 +3,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { ExecuteCommandRequestSchema, Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { EventSubscriber } from "./event-subscriber.ts";
 import { outcomeOf } from "./outcome.ts";
+import { Poller } from "./poller.ts";
 import { RawHttp1 } from "./raw-http.ts";
 import { receivedSequence } from "./received-sequence.ts";
 import { until } from "./until.ts";
@@ -48,6 +49,12 @@ const sign = (device: Device) => device.signer.sign("user.profile.get", new Uint
 export function libraryCalls(transport: Transport, device: Device): () => Promise<string> {
   const client = createClient(Gateway, transport);
   return () => outcomeOf(async () => (await client.executeCommand(await sign(device))).envelope?.resultCode);
+}
+
+/** Calls of FetchEvents that wait `waitMs` for an event. */
+export function pollCalls(transport: Transport, device: Device, waitMs: number): () => Promise<string> {
+  const poller = new Poller(transport, device);
+  return () => outcomeOf(async () => ((await poller.poll({ wait_ms: waitMs })).length > 0 ? "ok" : "no events"));
 }
 
 /**

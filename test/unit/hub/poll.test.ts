@@ -272,6 +272,29 @@ describe("a shutdown", () => {
   });
 });
 
+describe("the end of the streams while another process has taken over", () => {
+  test("answers a waiting poll, with the events until the answer, and ends a stream", () => {
+    const fixture = createHub();
+    const { hub, poll, subscribe } = fixture;
+    const stream = subscribe("s-1", "u-1");
+    const waiting = poll("s-1", "u-1");
+    expect([hub.beginEnd(), waiting.collector.isReady]).toEqual([2, false]);
+    hub.endStreams();
+    expect([stream.ends, waiting.collector.isReady]).toEqual([["SHUTTING_DOWN"], true]);
+    hub.publish(event({ userId: "u-1", eventId: "e-late" }));
+    expect(idsOf(answer(hub, waiting)).slice(1)).toEqual(["e-late"]);
+  });
+
+  test("lets an answer without events resume, and opens new polls", () => {
+    const { hub, poll } = createHub();
+    const waiting = poll("s-1", "u-1");
+    hub.endStreams();
+    const [resumeAfter = ""] = idsOf(answer(hub, waiting));
+    hub.publish(event({ userId: "u-1", eventId: "e-1" }));
+    expect(idsOf(answer(hub, poll("s-1", "u-1", collect(), { resumeAfter }))).slice(1)).toEqual(["e-1"]);
+  });
+});
+
 describe("a poll while the history is filled after a start", () => {
   const filling = () => {
     const fixture = createHub();

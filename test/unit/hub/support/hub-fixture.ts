@@ -120,6 +120,7 @@ export function refusalOf(work: () => unknown): string {
 
 /** Refuses new streams and ends all open ones. */
 export function shutDown(hub: Hub): void {
+  hub.beginEnd();
   hub.refuseStreams();
   hub.endStreams();
 }

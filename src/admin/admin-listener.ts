@@ -1,7 +1,7 @@
 import type { ListenAddress } from "../core/listen.ts";
 import { ForeignPageError, PageGuard } from "../core/page-guard.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
-import type { UpgradeOutcome } from "../core/upgrade.ts";
+import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import { openBunListener } from "../transport/bun/bun-listener.ts";
 import { exactApp, type RouteHandler } from "../transport/bun/exact-app.ts";
 import type { Listener } from "../transport/listener.ts";
@@ -20,7 +20,7 @@ export interface AdminParts {
   readonly renderMetrics: () => string | Promise<string>;
   readonly streams: StreamAdmin;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
-  readonly upgrade?: (() => Promise<UpgradeOutcome>) | undefined;
+  readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
 }
 
 const ADMIN_BODY_BYTES_MAX = 16 * 1024;

@@ -1,7 +1,8 @@
+import { parseJsonObject } from "../core/json-body.ts";
 import { isLoopback } from "../core/listen.ts";
 import { isJsonContent } from "../core/media-type.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
-import type { UpgradeOutcome } from "../core/upgrade.ts";
+import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import type { AppServer } from "../transport/bun/exact-app.ts";
 
 /**
@@ -13,16 +14,27 @@ import type { AppServer } from "../transport/bun/exact-app.ts";
 export async function requestUpgrade(
   request: Request,
   server: AppServer,
-  upgrade: (() => Promise<UpgradeOutcome>) | undefined,
+  upgrade: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined,
 ): Promise<Response> {
   if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");
   if (!isOnThisHost(request, server)) throw new RestError("forbidden", "only a process on this host may ask for an upgrade");
   if (upgrade === undefined) return notUpgraded("refused", "this gateway cannot be upgraded");
+  const of = scopeOf(await request.text());
   // The new process may take longer than the idle timeout of the connection.
   server?.timeout(request, 0);
-  const outcome = await upgrade();
-  if (outcome.kind !== "upgraded") return notUpgraded(outcome.kind, outcome.problem);
-  return jsonReply(200, { status: "upgraded", pid: outcome.pid, version: outcome.version });
+  const outcome = await upgrade(of);
+  if (outcome.kind === "refused" || outcome.kind === "failed") return notUpgraded(outcome.kind, outcome.problem);
+  const { kind: status, ...fields } = outcome;
+  return jsonReply(200, { status, ...fields });
+}
+
+/** Reads `{}` or `{"workers": true}`. */
+function scopeOf(body: string): UpgradeScope {
+  const fields = Object.entries(parseJsonObject(body) ?? { invalid: true });
+  if (fields.length === 0) return "all";
+  const [[name, value] = []] = fields;
+  if (fields.length === 1 && name === "workers" && value === true) return "workers";
+  throw new RestError("invalid_request", 'the body must be {} or {"workers": true}');
 }
 
 function notUpgraded(status: "refused" | "failed", problem: string): Response {

@@ -2,7 +2,7 @@ import { openAdmin } from "../admin/admin-listener.ts";
 import type { Config } from "../config/schema.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
-import type { UpgradeOutcome } from "../core/upgrade.ts";
+import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import type { Stores } from "../stores/open.ts";
@@ -23,7 +23,7 @@ interface AdminListenerParts {
   /** Called for each revocation by an operator. */
   readonly onRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
-  readonly upgrade?: (() => Promise<UpgradeOutcome>) | undefined;
+  readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
   readonly log: Log;
 }
 

@@ -7,7 +7,7 @@ import type { HttpEndpoint } from "../core/http-endpoint.ts";
 import { Revocations } from "../core/revocations.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
-import type { UpgradeOutcome } from "../core/upgrade.ts";
+import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import { watchClock } from "../observe/clock-watch.ts";
 import { watchEventLoop } from "../observe/event-loop-delay.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
@@ -66,6 +66,11 @@ export interface ReplaceableGateway extends Gateway, UpgradableGateway {
    * `handOver` at the end. Resolves as `stop`.
    */
   giveWay(handOver: () => Promise<void>): Promise<boolean>;
+  /**
+   * Replaces the workers by new processes of the same executable, one after the other. Resolves to their number. `undefined` if
+   * the gateway has no workers.
+   */
+  readonly replaceWorkers?: (() => Promise<number>) | undefined;
   /** Returns the reasons why the gateway is not ready. */
   notReady(): string[];
 }
@@ -92,7 +97,7 @@ export interface GatewayOptions {
   /** The running process that this one replaces. */
   readonly succession?: Succession | undefined;
   /** Starts an upgrade, when an operator asks for one at the admin listener. */
-  readonly upgrade?: (() => Promise<UpgradeOutcome>) | undefined;
+  readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
   /** Called for each revocation by an operator. */
   readonly onOperatorRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Replaces `openStores`, which opens the configured stores. Only tests set it. */

@@ -2,7 +2,7 @@ import project from "../../package.json" with { type: "json" };
 import { UPGRADE_VARIABLE } from "../config/variables.ts";
 import { messageOf } from "../core/cause.ts";
 import type { Log } from "../core/telemetry.ts";
-import type { UpgradeOutcome } from "../core/upgrade.ts";
+import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { redirectFd } from "../transport/linux/redirect.ts";
 import type { Program } from "../upgrade/program.ts";
@@ -12,6 +12,7 @@ import { type GatewayOptions, type ReplaceableGateway, startGateway } from "./ga
 import { warnOfLostConnections } from "./migration.ts";
 import type { ServiceManager } from "./service-manager.ts";
 import { startSupervisor } from "./supervisor.ts";
+import { WorkerReplacement } from "./worker-replacement.ts";
 
 export interface ServeOptions extends Omit<GatewayOptions, "sharesMemory" | "upgrade" | "onOperatorRevocation"> {
   /** How this process was started; `undefined` if it cannot be upgraded. */
@@ -38,7 +39,11 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
   const metrics = options.metrics ?? createMetrics({ version: project.version });
   const replaced = Promise.withResolvers<"replaced">();
   let upgrade: Upgrade | undefined;
-  const request = async () => upgrade?.request() ?? STARTING;
+  let workers: WorkerReplacement | undefined;
+  const request = async (of: UpgradeScope = "all") => {
+    if (of === "workers") return workers?.request() ?? STARTING;
+    return upgrade?.request() ?? STARTING;
+  };
   warnOfLostConnections(log);
   const gateway = await start({
     ...options,
@@ -61,12 +66,17 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
           variable: UPGRADE_VARIABLE,
           sharedMemory: gateway.sharedMemory,
         }),
-      obstacle: () => obstacle(succession),
+      obstacle: () => workers?.activity ?? containerObstacle() ?? drainingProcess(succession),
       onReady(pid) {
         service.replacedBy(pid);
         replaced.resolve("replaced");
       },
     });
+  workers = new WorkerReplacement({
+    replace: gateway.replaceWorkers,
+    obstacle: () => upgrade?.activity ?? drainingProcess(succession),
+    log,
+  });
   const started = () => service.started(() => gateway.notReady());
   if (succession === undefined) started();
   else {
@@ -101,11 +111,13 @@ function start(options: GatewayOptions): Promise<ReplaceableGateway> {
   return workers === "auto" || workers === 1 ? startGateway(options) : startSupervisor({ ...options, workers });
 }
 
-/** Returns the reason why this process cannot be replaced at the moment. */
-function obstacle(succession: ServeOptions["succession"]): string | undefined {
-  if (process.pid === 1) return "the gateway is process 1 of a container, which ends with it: replace the container instead";
-  if (succession !== undefined && !succession.predecessor.isGone) return "the previous process has not ended yet";
-  return undefined;
+function containerObstacle(): string | undefined {
+  if (process.pid !== 1) return undefined;
+  return "the gateway is process 1 of a container, which ends with it: replace the container instead";
+}
+
+function drainingProcess(succession: ServeOptions["succession"]): string | undefined {
+  return succession?.predecessor.isGone === false ? "the previous process has not ended yet" : undefined;
 }
 
 /** From now on, standard error goes where that of the previous process went, and no longer through a pipe to it. */

@@ -162,6 +162,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     revoke,
     answers: ownAnswers(stores, answers),
     sharedMemory: memory?.fd,
+    replaceWorkers: () => pool.replaceAll({ ...stopParts.settings, startMs: config["upgrade.timeout_ms"] }),
     bequeath() {
       const ports = { edge: addresses.edgePort, grpc: addresses.grpcPort };
       return bequeath({ config, stores, memory, ports, admin, events });

@@ -133,7 +133,7 @@ class Worker {
         this.#isReady = message.isReady;
         return;
       case "measure":
-        this.#parts.channel.send({ type: "measured", id: message.id, metrics: this.#parts.metrics.snapshot() });
+        this.#measured(message.id);
         return;
       case "budgets":
         this.#requests?.adoptBudgets(message.config as Config);
@@ -197,6 +197,10 @@ class Worker {
     this.#stopped.resolve(1);
   }
 
+  #measured(id: number): void {
+    this.#parts.channel.send({ type: "measured", id, metrics: this.#parts.metrics.snapshot() });
+  }
+
   #report(stores: Stores): void {
     this.#parts.channel.send({ type: "state", notReady: stores.notReady(), unread: this.#streams.unread() });
   }
@@ -206,6 +210,8 @@ class Worker {
     this.#isStopping = true;
     clearInterval(this.#reporting);
     await this.#requests?.drain();
+    // The last values, for the sums of the supervisor.
+    this.#measured(0);
     await this.#requests?.close();
     this.#stores?.close();
     this.#backend?.close();

@@ -18,7 +18,13 @@ export async function run(args: readonly string[]): Promise<number> {
     const timeoutMs = parseDuration("timeout", parsed.value("timeout") ?? "5m");
     const url = adminUrl(parsed, "/upgrade");
     const headers = { "content-type": "application/json" };
-    return report(await askAdmin(url, timeoutMs, { method: "POST", headers, body: "{}" }));
+    return report(
+      await askAdmin(url, timeoutMs, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(parsed.has("workers") ? { workers: true } : {}),
+      }),
+    );
   } catch (error) {
     if (!(error instanceof UsageError)) return reportFailure(error);
     console.error(`sallyport: ${error.message}; see sallyport upgrade --help`);
@@ -27,12 +33,18 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function report(answer: AdminAnswer | string): number {
-  if (typeof answer !== "string" && answer.httpStatus === 200 && answer.status === "upgraded") {
-    const [pid, version] = [numberMember(answer.body, "pid"), textMember(answer.body, "version")];
-    console.log(printableLine(`upgraded: process ${pid}, version ${version}`));
+  const done = typeof answer === "string" || answer.httpStatus !== 200 ? undefined : successOf(answer);
+  if (done !== undefined) {
+    console.log(printableLine(done));
     return EXIT.done;
   }
   const problem = typeof answer === "string" ? answer : [`upgrade ${answer.status}`, ...answer.reasons].join(": ");
   console.error(`sallyport: ${printableLine(problem)}`);
   return EXIT.failed;
+}
+
+function successOf({ status, body }: AdminAnswer): string | undefined {
+  if (status === "workers replaced") return `workers replaced: ${numberMember(body, "workers")}`;
+  if (status !== "upgraded") return undefined;
+  return `upgraded: process ${numberMember(body, "pid")}, version ${textMember(body, "version")}`;
 }

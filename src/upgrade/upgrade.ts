@@ -59,7 +59,7 @@ export class Upgrade {
 
   /** Starts an upgrade. Resolves when the successor has taken over or has failed. */
   async request(): Promise<UpgradeOutcome> {
-    const obstacle = this.#obstacle();
+    const obstacle = this.activity ?? this.#parts.obstacle();
     const { log, metrics } = this.#parts;
     if (obstacle !== undefined) {
       log.warn("upgrade refused", { cause: obstacle });
@@ -68,6 +68,12 @@ export class Upgrade {
     const outcome = await this.#run();
     if (outcome.kind === "failed") metrics.count("sallyport_upgrades_total", { outcome: "failed" });
     return outcome;
+  }
+
+  /** The reason why no process of the gateway may be replaced now; `undefined` if there is none. */
+  get activity(): string | undefined {
+    if (this.#successor !== undefined) return "an upgrade is already running";
+    return this.#isStopping ? "the gateway stops" : undefined;
   }
 
   /** Whether a successor has taken over. */
@@ -91,12 +97,6 @@ export class Upgrade {
     if (!this.#hasTakenOver) return;
     const isDone = await this.#successor?.handOver(HANDOVER_MS_MAX);
     if (isDone === false) this.#parts.log.error("kept answers not handed over");
-  }
-
-  #obstacle(): string | undefined {
-    if (this.#successor !== undefined) return "an upgrade is already running";
-    if (this.#isStopping) return "the gateway stops";
-    return this.#parts.obstacle();
   }
 
   async #run(): Promise<UpgradeOutcome> {

@@ -84,6 +84,7 @@ export type FromWorker =
   | { readonly type: "cancel claim"; readonly id: number }
   | { readonly type: "keep"; readonly id: number; readonly reply: BackendReply; readonly age: AnswerAge }
   | { readonly type: "release"; readonly id: number }
+  /** `id`: that of the message `measure`; 0 when the worker stops. */
   | { readonly type: "measured"; readonly id: number; readonly metrics: readonly MetricSnapshot[] }
   | {
       readonly type: "state";

@@ -1,8 +1,11 @@
 import type { AnswerStore } from "../core/answers.ts";
 import { Backoff } from "../core/backoff.ts";
+import { messageOf } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
+import { WorkerError } from "../core/start-error.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
 import type { EventStreams } from "../hub/event-streams.ts";
+import { spread } from "../hub/spread.ts";
 import { EndedMetrics } from "../observe/ended-metrics.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { FromWorker, ToWorker, WorkerAddresses } from "./messages.ts";
@@ -33,6 +36,8 @@ const RESTART_MAX_MS = 10_000;
 const PROVEN_MS = 10_000;
 /** Interval of the check that all workers respond, in ms. */
 const WATCH_MS = 1000;
+/** A worker that was replaced serves its open connections for at least this time, in ms; see `Stop`. */
+const RETIREMENT_MS_MIN = 1000;
 /** `measure` waits at most this time for the workers, in ms. */
 const MEASURE_MS_MAX = 1000;
 /** The pool reads the metrics of all workers at each second check. So the sums lose at most 2 s of the counts of a killed worker. */
@@ -45,10 +50,22 @@ export interface WorkerState {
   readonly reasons?: readonly string[];
 }
 
+/** Times of the replacement of workers, in ms. */
+export interface ReplacementTimes {
+  /** Maximum time until a new worker must accept connections. */
+  readonly startMs: number;
+  /** Time over which the streams of an old worker end, one after the other. */
+  readonly spreadMs: number;
+  /** Maximum time for the calls of an old worker after its streams have ended. Then the worker is killed. */
+  readonly deadlineMs: number;
+}
+
 /** The worker processes. Starts them one after the other. Restarts a worker that ends before the pool stops. */
 export class WorkerPool {
   readonly #parts: WorkerPoolParts;
   readonly #links: (WorkerLink | undefined)[];
+  /** Workers that are not in `#links`: those that start to replace another one, and those that were replaced. */
+  readonly #others = new Set<WorkerLink>();
   #addresses: WorkerAddresses | undefined;
   readonly #endedMetrics = new EndedMetrics();
   #isStopping = false;
@@ -95,14 +112,26 @@ export class WorkerPool {
     const links = [...this.#links];
     const all = await Promise.all(links.map((link) => (link === undefined ? [] : Promise.race([link.measure(), late]))));
     for (const [index, metrics] of all.entries()) this.#sample(index, metrics);
-    const running = links.map((link, index) => (link === this.#links[index] ? (link?.lastMetrics ?? []) : []));
-    return [...running, this.#endedMetrics.snapshot()];
+    return [...this.#running().map(({ lastMetrics }) => lastMetrics), this.#endedMetrics.snapshot()];
   }
 
   /** Tells the workers that another process has taken over. From now on, no worker is restarted. */
   retire(): void {
     this.#isStopping = true;
     this.broadcast({ type: "retire" });
+  }
+
+  /**
+   * Replaces the workers by new processes, one after the other. Resolves to the number of workers. Rejects with `WorkerError` if a
+   * new one cannot start: it and the remaining workers are not replaced.
+   */
+  async replaceAll(times: ReplacementTimes): Promise<number> {
+    for (let index = 0; index < this.#parts.count; index++) {
+      await this.#replace(index, times).catch((cause) => {
+        throw new WorkerError(`worker ${index} was not replaced: ${messageOf(cause)}`, false);
+      });
+    }
+    return this.#parts.count;
   }
 
   /** Tells the workers to stop. Resolves when all have ended. `streams`: number of open streams when the shutdown began. */
@@ -133,22 +162,14 @@ export class WorkerPool {
   }
 
   #running(): WorkerLink[] {
-    return this.#links.filter((link) => link !== undefined);
+    return [...this.#links.filter((link) => link !== undefined), ...this.#others];
   }
 
   async #startOne(index: number, backoff = this.#newBackoff()): Promise<WorkerAddresses> {
-    const { streams, answers, startProcess, startMessage, clock, onChange } = this.#parts;
-    const link = new WorkerLink({ index, streams, answers, startProcess });
-    const startedMs = clock.monotonic();
-    this.#links[index] = link;
-    link.send(startMessage(this.#addresses));
+    const { onChange } = this.#parts;
     let hasStarted = false;
-    void link.ended.then((end) => {
-      this.#links[index] = undefined;
-      this.#endedMetrics.add(link.lastMetrics);
-      onChange();
-      if (hasStarted || this.#addresses !== undefined) void this.#restart(index, end, clock.monotonic() - startedMs, backoff);
-    });
+    const link = this.#open(index, backoff, () => hasStarted);
+    this.#links[index] = link;
     try {
       const addresses = await link.started;
       hasStarted = true;
@@ -161,6 +182,58 @@ export class WorkerPool {
     }
   }
 
+  /** Starts a process. If it ends while it is the worker `index`, it is started again. */
+  #open(index: number, backoff: Backoff, hasStarted: () => boolean): WorkerLink {
+    const { streams, answers, startProcess, startMessage, clock, onChange } = this.#parts;
+    const link = new WorkerLink({ index, streams, answers, startProcess });
+    const startedMs = clock.monotonic();
+    link.send(startMessage(this.#addresses));
+    void link.ended.then((end) => {
+      this.#others.delete(link);
+      this.#endedMetrics.add(link.lastMetrics);
+      if (this.#links[index] !== link) return;
+      this.#links[index] = undefined;
+      onChange();
+      if (hasStarted() || this.#addresses !== undefined) void this.#restart(index, end, clock.monotonic() - startedMs, backoff);
+    });
+    return link;
+  }
+
+  /** Starts a worker beside the running one, and then ends the running one. */
+  async #replace(index: number, times: ReplacementTimes): Promise<void> {
+    if (this.#isStopping) throw new Error("the gateway stops");
+    const next = this.#open(index, this.#newBackoff(), () => true);
+    this.#others.add(next);
+    await startedWithin(times.startMs, next);
+    if (!this.#others.delete(next)) throw new Error("the new worker has ended");
+    const old = this.#links[index];
+    this.#links[index] = next;
+    this.#parts.onChange();
+    if (old !== undefined) {
+      this.#others.add(old);
+      await this.#end(old, times);
+    }
+    this.#parts.log.info("worker replaced", { worker: index, pid: next.pid });
+  }
+
+  /** Ends a worker that was replaced. Its calls are answered, and its streams end one after the other. */
+  async #end(old: WorkerLink, { spreadMs, deadlineMs }: ReplacementTimes): Promise<void> {
+    const { clock, log } = this.#parts;
+    // A worker that was restarted a moment ago may still be opening its ports.
+    await old.started.catch(() => {});
+    old.send({ type: "retire" });
+    const sleep = (ms: number) => Bun.sleep(ms);
+    const [streams] = await Promise.all([spread(old.streams, spreadMs, { clock, sleep }), sleep(RETIREMENT_MS_MIN)]);
+    old.streams.endAll();
+    old.send({ type: "stop", streams });
+    const late = setTimeout(() => {
+      log.warn("replaced worker killed", { worker: old.index, deadline_ms: deadlineMs });
+      old.kill();
+    }, deadlineMs);
+    await old.ended;
+    clearTimeout(late);
+  }
+
   async #restart(index: number, { exitCode, signal, stderr }: WorkerEnd, ranMs: number, backoff: Backoff): Promise<void> {
     if (this.#isStopping) return;
     const { log, metrics } = this.#parts;
@@ -169,7 +242,8 @@ export class WorkerPool {
     metrics.count("sallyport_worker_restarts_total");
     if (ranMs >= PROVEN_MS) backoff.reset();
     await Bun.sleep(backoff.nextMs());
-    if (this.#isStopping) return;
+    // Meanwhile, `replaceAll` may have started another worker.
+    if (this.#isStopping || this.#links[index] !== undefined) return;
     try {
       await this.#startOne(index, backoff);
       log.info("worker started", { worker: index });
@@ -199,5 +273,19 @@ export class WorkerPool {
     metrics.gauge("sallyport_worker_streams", link?.streams.count ?? 0, worker);
     metrics.gauge("sallyport_worker_cpu_seconds", value("process_cpu_seconds_total"), worker);
     metrics.gauge("sallyport_worker_resident_bytes", value("process_resident_memory_bytes"), worker);
+  }
+}
+
+/** Waits until the worker accepts connections. If it does not in time, kills it and throws. */
+async function startedWithin(ms: number, link: WorkerLink): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`the new worker was not ready after ${ms} ms`)), ms);
+  try {
+    await Promise.race([link.started, late.promise]);
+  } catch (cause) {
+    link.kill();
+    throw cause;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,5 +1,6 @@
 import type { Refusal } from "../core/refusal.ts";
 import type { EventStreams } from "../hub/event-streams.ts";
+import type { EndingStreams } from "../hub/spread.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type FromWorker, type ToWorker, toSentRefusal } from "./messages.ts";
 import { RemoteSink, type StreamChannel } from "./remote-sink.ts";
@@ -11,16 +12,24 @@ export interface WorkerStreamsParts {
   readonly defer: (work: () => void) => void;
 }
 
+interface RunningPoll {
+  /** Aborts when the client has disconnected. */
+  readonly canceled: AbortController;
+  /** Aborts when the poll must be answered. */
+  readonly released: AbortController;
+}
+
 /**
  * The supervisor's state of the streams and polls of one worker. Registers them at the hub, and sends the hub's frames and ends
  * to the worker.
  */
-export class WorkerStreams implements StreamChannel {
+export class WorkerStreams implements StreamChannel, EndingStreams {
   readonly #parts: WorkerStreamsParts;
   readonly #queue: FrameQueue;
   readonly #sinks = new Map<number, RemoteSink>();
-  readonly #polls = new Map<number, AbortController>();
+  readonly #polls = new Map<number, RunningPoll>();
   #isClosed = false;
+  #isEnding = false;
 
   constructor(parts: WorkerStreamsParts) {
     this.#parts = parts;
@@ -61,7 +70,7 @@ export class WorkerStreams implements StreamChannel {
         void this.#poll(message);
         return true;
       case "cancel":
-        this.#polls.get(message.id)?.abort();
+        this.#polls.get(message.id)?.canceled.abort();
         return true;
       default:
         return false;
@@ -77,11 +86,28 @@ export class WorkerStreams implements StreamChannel {
     }
   }
 
+  beginEnd(): number {
+    return this.#sinks.size + this.#polls.size;
+  }
+
+  /** Ends the `count` oldest streams with SHUTTING_DOWN, and then polls, which are answered without a further wait. */
+  endStreams(count: number): void {
+    const sinks = [...this.#sinks.values()].slice(0, count);
+    for (const sink of sinks) sink.end(this.#parts.streams.shuttingDown());
+    for (const { released } of [...this.#polls.values()].slice(0, count - sinks.length)) released.abort();
+  }
+
+  /** Ends all streams, and refuses new ones with SHUTTING_DOWN. New polls are answered without a wait. */
+  endAll(): void {
+    this.endStreams(this.beginEnd());
+    this.#isEnding = true;
+  }
+
   /** Ends all streams and polls. Call this when the worker has ended. */
   close(): void {
     this.#isClosed = true;
     for (const sink of this.#sinks.values()) sink.closedByWorker(undefined);
-    for (const poll of this.#polls.values()) poll.abort();
+    for (const { canceled } of this.#polls.values()) canceled.abort();
     this.#sinks.clear();
     this.#polls.clear();
   }
@@ -90,6 +116,7 @@ export class WorkerStreams implements StreamChannel {
     const sink = new RemoteSink(id, { codec, isBase64, protocol }, this);
     this.#sinks.set(id, sink);
     try {
+      if (this.#isEnding) throw this.#parts.streams.shuttingDown();
       await this.#parts.streams.register(admission, sink);
       this.send({ type: "opened", id });
     } catch (thrown) {
@@ -99,10 +126,11 @@ export class WorkerStreams implements StreamChannel {
   }
 
   async #poll({ id, admission, request }: Extract<FromWorker, { type: "poll" }>): Promise<void> {
-    const canceled = new AbortController();
-    this.#polls.set(id, canceled);
+    const [canceled, released] = [new AbortController(), new AbortController()];
+    this.#polls.set(id, { canceled, released });
+    if (this.#isEnding) released.abort();
     try {
-      const { frames, waitedMs } = await this.#parts.streams.poll(admission, request, canceled.signal);
+      const { frames, waitedMs } = await this.#parts.streams.poll(admission, request, canceled.signal, released.signal);
       this.send({ type: "polled", id, frames, waitedMs });
     } catch (thrown) {
       this.send({ type: "refused", id, refusal: toSentRefusal(thrown) });

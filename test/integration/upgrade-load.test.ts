@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { until } from "../support/until.ts";
 import { UpgradableGateway } from "../support/upgradable-gateway.ts";
-import { CommandLoad, libraryCalls, ResumingStream, rawCalls } from "../support/upgrade-load.ts";
+import { CommandLoad, libraryCalls, pollCalls, ResumingStream, rawCalls } from "../support/upgrade-load.ts";
 
 /**
  * Upgrades under load: no call fails, every stream resumes whole, and no request is refused for having been signed before.
@@ -13,6 +13,7 @@ import { CommandLoad, libraryCalls, ResumingStream, rawCalls } from "../support/
 const UPGRADES = Number(process.env["SALLYPORT_UPGRADES"] ?? 2);
 const STREAMS = 10;
 const PUSH_MS = 20;
+const POLL_MS = 3000;
 const MIGRATION = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 /** The value of tcp_migrate_req before the test; `undefined` if it cannot be set. */
@@ -38,18 +39,20 @@ describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under lo
     { name: "one process", settings: {} },
     { name: "one port", settings: { "edge.grpc": "same-port" } },
     { name: "two workers", settings: { "workers.count": "2" } },
+    { name: "two workers, only the workers, one after the other", settings: { "workers.count": "2" }, areWorkers: true },
   ])(
     "$name",
-    async ({ settings }) => {
+    async ({ settings, areWorkers = false }) => {
       const gateway = await UpgradableGateway.start(settings);
       const device = await gateway.login();
       const { edgeUrl, grpcUrl } = gateway;
+      const open = () => createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" });
       const loads = {
         "one connection per request": new CommandLoad(rawCalls(edgeUrl, device, false)),
         "HTTP/1.1, kept alive": new CommandLoad(rawCalls(edgeUrl, device, true)),
+        "waiting polls": new CommandLoad(pollCalls(open(), await gateway.login(), POLL_MS)),
         "gRPC over HTTP/2": new CommandLoad(libraryCalls(createGrpcTransport({ baseUrl: grpcUrl }), device)),
       };
-      const open = () => createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" });
       const streams = Array.from({ length: STREAMS }, () => new ResumingStream(open, device));
       let pushed = 0;
       let isPushing = true;
@@ -57,7 +60,7 @@ describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under lo
         for (; isPushing; await Bun.sleep(PUSH_MS)) await gateway.push(device, pushed++);
       })();
 
-      for (let n = 0; n < UPGRADES; n++) await gateway.upgraded();
+      for (let n = 0; n < UPGRADES; n++) await (areWorkers ? gateway.replacedWorkers() : gateway.upgraded());
 
       isPushing = false;
       await pushing;
@@ -79,6 +82,6 @@ describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under lo
       for (const { received } of streams) expect(received).toHaveLength(pushed - Number(received[0]));
       await gateway.close();
     },
-    30_000 + UPGRADES * 10_000,
+    120_000 + UPGRADES * 10_000,
   );
 });

@@ -117,7 +117,7 @@ export class UpgradableGateway {
     ]);
     const started = () => linesOf(output.out).find(({ msg }) => msg === "gateway started");
     const isUp = () => started() !== undefined && output.out.includes("push feed up");
-    await until(() => isUp() || child.exitCode !== null, "the start", 20_000);
+    await until(() => isUp() || child.exitCode !== null, "the start", 60_000);
     if (!isUp()) throw new Error(`the gateway did not start: ${output.err}`);
     const more = { started: started() ?? { msg: "" }, settings: all };
     return new UpgradableGateway({ backend, faults, folder, child, output, done, tls, ...more });
@@ -144,11 +144,12 @@ export class UpgradableGateway {
   }
 
   /** Runs `sallyport upgrade`. */
-  async upgrade(): Promise<UpgradeResult> {
+  async upgrade(...args: string[]): Promise<UpgradeResult> {
     const before = this.lines("gateway replaced").length;
-    const command = runCommand(["upgrade", "--url", this.adminUrl]);
+    const command = runCommand(["upgrade", "--url", this.adminUrl, ...args]);
     const code = await command.exited;
-    if (code === 0) await until(() => this.lines("gateway replaced").length > before, "the log line of the upgrade");
+    if (code === 0 && args.length === 0)
+      await until(() => this.lines("gateway replaced").length > before, "the log line of the upgrade");
     return { code, out: command.stdout(), err: command.stderr() };
   }
 
@@ -157,7 +158,13 @@ export class UpgradableGateway {
     const before = this.lines("previous process ended").length;
     const result = await this.upgrade();
     if (result.code !== 0) throw new Error(`the upgrade failed: ${result.err}${this.#output.out}`);
-    await until(() => this.lines("previous process ended").length > before, "the end of the old process", 15_000);
+    await until(() => this.lines("previous process ended").length > before, "the end of the old process", 45_000);
+  }
+
+  /** Replaces the workers one after the other. */
+  async replacedWorkers(): Promise<void> {
+    const result = await this.upgrade("--workers");
+    if (result.code !== 0) throw new Error(`the replacement failed: ${result.err}${this.#output.out}`);
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -12,6 +12,7 @@ Run it on the host of the gateway. Without --url, it asks at admin.listen of the
 Exit codes: 0 if the new process has taken over; 1 if it has not, and why is printed; 2 if the command line or the configuration
 is wrong.`,
   options: [
+    { name: "workers", about: "replace only the worker processes, one after the other, by the same executable" },
     { name: "url", value: "URL", about: "the admin listener, such as http://127.0.0.1:8082" },
     { name: "timeout", value: "DURATION", about: "give up waiting after this time, such as 30s; default: 5m" },
     ...SETTINGS,

@@ -1,0 +1,50 @@
+import { messageOf } from "../core/cause.ts";
+import type { Log } from "../core/telemetry.ts";
+import type { UpgradeOutcome } from "../core/upgrade.ts";
+
+export interface WorkerReplacementParts {
+  /** Replaces all workers, one after the other. `undefined` if there are none. */
+  readonly replace: (() => Promise<number>) | undefined;
+  /** Returns the reason why no worker may be replaced now. */
+  readonly obstacle: () => string | undefined;
+  readonly log: Log;
+}
+
+/**
+ * The replacement of the workers, one after the other. The supervisor stays. So the new workers run its executable, even if its
+ * file was replaced, and its configuration with the reloaded budgets.
+ */
+export class WorkerReplacement {
+  readonly #parts: WorkerReplacementParts;
+  #isRunning = false;
+
+  constructor(parts: WorkerReplacementParts) {
+    this.#parts = parts;
+  }
+
+  /** The reason why no process of the gateway may be replaced now; `undefined` if there is none. */
+  get activity(): string | undefined {
+    return this.#isRunning ? "workers are being replaced" : undefined;
+  }
+
+  async request(): Promise<UpgradeOutcome> {
+    const { replace, log } = this.#parts;
+    if (replace === undefined) return this.#refuse("the gateway has no workers");
+    const problem = this.activity ?? this.#parts.obstacle();
+    if (problem !== undefined) return this.#refuse(problem);
+    this.#isRunning = true;
+    try {
+      return { kind: "workers replaced", workers: await replace() };
+    } catch (cause) {
+      log.error("replacement of workers failed", { cause: messageOf(cause) });
+      return { kind: "failed", problem: messageOf(cause) };
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #refuse(problem: string): UpgradeOutcome {
+    this.#parts.log.warn("replacement of workers refused", { cause: problem });
+    return { kind: "refused", problem };
+  }
+}

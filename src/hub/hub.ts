@@ -11,17 +11,15 @@ import type { EventCollector } from "./event-collector.ts";
 import { GatewayEvents } from "./gateway-events.ts";
 import { History } from "./history.ts";
 import { LiveStreams } from "./live-streams.ts";
-import type { HubOptions } from "./options.ts";
+import { type HubOptions, randomStreamAge } from "./options.ts";
 import type { Poll } from "./poll.ts";
 import { replayBufferKey } from "./replay-buffer.ts";
 import type { Sink } from "./sink.ts";
+import { countDeliveries, countEnd } from "./stream-counts.ts";
 import { StreamPositions } from "./stream-positions.ts";
 import { describeStreams, type StreamPage, type StreamQuery, sampleStreams } from "./stream-report.ts";
 import { StreamStarts } from "./stream-start.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
-
-const AGE_JITTER = 0.1;
-const MS_PER_SECOND = 1000;
 
 /**
  * Owns all open streams. Delivers each event to the streams of its audience, in the order of publication.
@@ -141,7 +139,7 @@ export class Hub {
    * cursor in the push feed, if it has one.
    */
   publish(event: ClientEvent, cursor?: string): void {
-    const { clock, metrics, newEventId, signer } = this.#options;
+    const { clock, newEventId, signer } = this.#options;
     const receivedAtMs = clock.monotonic();
     const audience = replayBufferKey(event);
     const position = this.#positions.next(cursor);
@@ -150,9 +148,7 @@ export class Hub {
     const signed = new SignedEvent({ eventType, eventId, audience, timestampMs: clock.now(), payloadBytes }, signer);
     const written = this.#deliver(signed, event, receivedAtMs);
     this.#history.add(audience, signed, position, receivedAtMs);
-    if (written === 0) return;
-    metrics.count("sallyport_event_deliveries_total", undefined, written);
-    metrics.observe("sallyport_event_delivery_seconds", (clock.monotonic() - receivedAtMs) / MS_PER_SECOND);
+    if (written > 0) countDeliveries(this.#options, written, receivedAtMs);
   }
 
   /**
@@ -274,7 +270,7 @@ export class Hub {
       subscriber: admission,
       sink,
       openedAtMs,
-      expiresAtMs: sink.isPoll ? Number.POSITIVE_INFINITY : openedAtMs + this.#streamAgeMs(),
+      expiresAtMs: sink.isPoll ? Number.POSITIVE_INFINITY : openedAtMs + randomStreamAge(this.#options),
       limits: this.#options.outbox,
       owner: this.#owner,
     });
@@ -284,11 +280,6 @@ export class Hub {
     return subscription;
   }
 
-  #streamAgeMs(): number {
-    const { streamAgeMs, random } = this.#options;
-    return streamAgeMs * (1 - AGE_JITTER + 2 * AGE_JITTER * random());
-  }
-
   #refusal(reason: Reason, metadata?: Readonly<Record<string, string>>): Refusal {
     const retryAfterMs = retryDelayMs(reason, this.#streamsAtShutdown, this.#options.random);
     return refuse(reason, { ...(metadata && { metadata }), ...(retryAfterMs !== undefined && { retryAfterMs }) });
@@ -296,18 +287,10 @@ export class Hub {
 
   readonly #owner: SubscriptionOwner = {
     refusal: (reason) => this.#refusal(reason),
-    deliveredLate: (receivedAtMs) => {
-      const { clock, metrics } = this.#options;
-      metrics.count("sallyport_event_deliveries_total");
-      metrics.observe("sallyport_event_delivery_seconds", (clock.monotonic() - receivedAtMs) / MS_PER_SECOND);
-    },
+    deliveredLate: (receivedAtMs) => countDeliveries(this.#options, 1, receivedAtMs),
     closed: (subscription: Subscription, reason: Reason | undefined, undelivered: number) => {
-      const { metrics } = this.#options;
       this.#streams.remove(subscription);
-      if (!subscription.isPoll) metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
-      if (undelivered === 0) return;
-      const why = reason === "SLOW_CONSUMER" ? "slow_consumer" : "stream_ended";
-      metrics.count("sallyport_events_dropped_total", { reason: why }, undelivered);
+      countEnd(this.#options.metrics, { isPoll: subscription.isPoll, reason, undelivered });
     },
   };
 }

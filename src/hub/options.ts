@@ -38,3 +38,10 @@ export interface HubOptions extends HubLimits {
   readonly defer: (work: () => void) => void;
   readonly admittedTimestamps?: AdmittedTimestamps | undefined;
 }
+
+const AGE_JITTER = 0.1;
+
+/** Returns the age at which a new stream expires, in ms. */
+export function randomStreamAge({ streamAgeMs, random }: Pick<HubOptions, "streamAgeMs" | "random">): number {
+  return streamAgeMs * (1 - AGE_JITTER + 2 * AGE_JITTER * random());
+}

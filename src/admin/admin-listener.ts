@@ -1,10 +1,12 @@
 import type { ListenAddress } from "../core/listen.ts";
 import { ForeignPageError, PageGuard } from "../core/page-guard.ts";
+import type { ReloadOutcome } from "../core/reload.ts";
 import { jsonReply, RestError } from "../core/rest-reply.ts";
 import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import { openBunListener } from "../transport/bun/bun-listener.ts";
 import { exactApp, type RouteHandler } from "../transport/bun/exact-app.ts";
 import type { Listener } from "../transport/listener.ts";
+import { requestReload } from "./request-reload.ts";
 import { requestUpgrade } from "./request-upgrade.ts";
 import { listStreams, revokeStreams, type StreamAdmin } from "./stream-admin.ts";
 
@@ -21,6 +23,8 @@ export interface AdminParts {
   readonly streams: StreamAdmin;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
+  /** Reloads the configuration; `undefined` if the gateway cannot. */
+  readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
 }
 
 const ADMIN_BODY_BYTES_MAX = 16 * 1024;
@@ -29,8 +33,8 @@ const IDLE_TIMEOUT_SECONDS = 30;
 /**
  * Opens the HTTP listener for operators. It has no authentication and must not be reachable from the internet.
  *
- * Its paths are `/healthz` (the process is alive), `/readyz` (the gateway can take traffic), `/metrics`, `/streams` and
- * `/revoke`.
+ * Its paths are `/healthz` (the process is alive), `/readyz` (the gateway can take traffic), `/metrics`, `/streams`,
+ * `/revoke`, `/reload` and `/upgrade`.
  */
 export function openAdmin(parts: AdminParts): Listener {
   const { listen, hosts } = parts;
@@ -61,6 +65,7 @@ function adminRoutes({
   renderMetrics,
   streams,
   upgrade,
+  reload,
 }: AdminParts): Readonly<Record<string, RouteHandler>> {
   const metricsHeaders = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return {
@@ -73,6 +78,7 @@ function adminRoutes({
     "/metrics": only(READ, async () => new Response(await renderMetrics(), { headers: metricsHeaders })),
     "/streams": only(READ, (request) => listStreams(request, streams)),
     "/revoke": only(["POST"], (request) => revokeStreams(request, streams)),
+    "/reload": only(["POST"], (request, server) => requestReload(request, server, reload)),
     "/upgrade": only(["POST"], (request, server) => requestUpgrade(request, server, upgrade)),
   };
 }

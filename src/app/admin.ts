@@ -1,5 +1,6 @@
 import { openAdmin } from "../admin/admin-listener.ts";
 import type { Config } from "../config/schema.ts";
+import type { ReloadOutcome } from "../core/reload.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
@@ -24,6 +25,8 @@ interface AdminListenerParts {
   readonly onRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
+  /** Reloads the configuration; `undefined` if this command cannot. */
+  readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
   readonly log: Log;
 }
 
@@ -36,6 +39,7 @@ export function openAdminListener(config: Config, parts: AdminListenerParts): Li
     notReady: () => readiness.reasons(),
     workers: workers && (() => workers.states()),
     upgrade: parts.upgrade,
+    reload: parts.reload,
     renderMetrics: async () => metrics.render(await workers?.measure()),
     streams: {
       list: (query) => hub.list(query),

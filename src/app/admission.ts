@@ -49,7 +49,10 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
     pipeline: { ...pipelineOptions(config), ...failures, ...commands, ...{ sessions, replay, replayCoverageStartMs, buckets } },
     guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
-    /** Replaces the current budgets with the budgets of a reloaded configuration. */
-    adoptBudgets: (next: Config) => void Object.assign(budgets, budgetsOf(next)),
+    /** As `ReloadPart.prepare`. */
+    prepare(next: Config) {
+      const replaced = budgetsOf(next);
+      return () => void Object.assign(budgets, replaced);
+    },
   };
 }

@@ -57,18 +57,22 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
     upstreams.close();
   };
   const token = () => upstreams.credentials.current.token;
-  const adoptBudgets = (next: Config) => commands.adopt(new RouteTable(next.routes));
-  /**
-   * Uses the routes, upstreams, timeouts and size limits of a new configuration. Throws `TlsFilesError`, and changes nothing, if
-   * a file cannot be used.
-   */
-  const adopt = (next: Config) => {
+  /** As `ReloadPart.prepare`. Throws `TlsFilesError` if a file cannot be used. */
+  const prepare = (next: Config) => {
     const routes = new RouteTable(next.routes);
-    upstreams.adopt(upstreamSettings(next));
-    const settings = { timeoutMs: next["backend.timeout_ms"], responseBytesMax: next["backend.response_bytes_max"] };
-    commands.adopt(routes, settings);
-    publicAuth.adopt(settings);
-    sessions.adopt({ timeoutMs: next["backend.session_timeout_ms"] });
+    const path = new PathPattern(next["backend.session_path"]);
+    const adoptUpstreams = upstreams.prepare(upstreamSettings(next));
+    const options = {
+      timeoutMs: next["backend.timeout_ms"],
+      responseBytesMax: next["backend.response_bytes_max"],
+      identityHeaders: identityHeaderNames(next),
+    };
+    return () => {
+      adoptUpstreams();
+      commands.adopt(routes, options);
+      sessions.adopt({ path, timeoutMs: next["backend.session_timeout_ms"] });
+      publicAuth.adopt(options);
+    };
   };
-  return { commands, sessions, publicAuth, adoptBudgets, adopt, token, close };
+  return { commands, sessions, publicAuth, prepare, token, close };
 }

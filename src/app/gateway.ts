@@ -4,12 +4,14 @@ import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { FeedCheckpointStore } from "../core/feed-checkpoint.ts";
 import type { HttpEndpoint } from "../core/http-endpoint.ts";
+import type { ReloadOutcome } from "../core/reload.ts";
 import { Revocations } from "../core/revocations.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import { watchClock } from "../observe/clock-watch.ts";
 import { watchEventLoop } from "../observe/event-loop-delay.ts";
+import type { BatchedLog } from "../observe/log.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
@@ -22,7 +24,7 @@ import { boundUrl, portOf } from "./listeners.ts";
 import { stopSettings, storeSettings } from "./options.ts";
 import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
-import { configReload } from "./reload.ts";
+import { hubLimits, logLevel, Reloading } from "./reload.ts";
 import { openRequestPath } from "./request-path.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
 import { limitDnsCache, loggedRevoke, openKeyRing } from "./start-parts.ts";
@@ -53,10 +55,10 @@ export interface Gateway {
    */
   stop(): Promise<boolean>;
   /**
-   * Calls `load` and applies the budgets of the new configuration. Returns `true` on success. If the new configuration is
-   * invalid, changes nothing and returns `false`.
+   * Calls `load` and applies the reloadable settings of the new configuration, on all workers. If the new configuration cannot
+   * be used, changes nothing. Never rejects.
    */
-  reload(load: () => Config): boolean;
+  reload(load: () => Config): Promise<ReloadOutcome>;
 }
 
 /** A running gateway that another process can replace. */
@@ -77,7 +79,7 @@ export interface ReplaceableGateway extends Gateway, UpgradableGateway {
 
 export interface GatewayOptions {
   readonly config: Config;
-  readonly log: Log;
+  readonly log: Log & Partial<Pick<BatchedLog, "setLevel">>;
   /** Path of the configuration file. It is set only if the file contains secrets. */
   readonly secretConfigFile?: string | undefined;
   readonly metrics?: GatewayMetrics | undefined;
@@ -98,6 +100,10 @@ export interface GatewayOptions {
   readonly succession?: Succession | undefined;
   /** Starts an upgrade, when an operator asks for one at the admin listener. */
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
+  /** Reloads the configuration, when an operator asks for it at the admin listener. */
+  readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
+  /** Returns the reason why the configuration cannot be reloaded, in addition to a stop. */
+  readonly reloadObstacle?: (() => string | undefined) | undefined;
   /** Called for each revocation by an operator. */
   readonly onOperatorRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Replaces `openStores`, which opens the configured stores. Only tests set it. */
@@ -159,8 +165,8 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
   });
   undo.defer(() => requests.close());
   const revoke = revokeLogged("sessions revoked by operator");
-  const { upgrade, onOperatorRevocation: onRevocation } = options;
-  const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, onRevocation, upgrade, log });
+  const { upgrade, reload, onOperatorRevocation: onRevocation } = options;
+  const admin = openAdminListener(config, { readiness, metrics, hub, stores, revoke, onRevocation, upgrade, reload, log });
   undo.defer(() => admin.close());
   undo.defer(
     metrics.beforeRender(() => {
@@ -177,8 +183,12 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
   const running = undo.move();
   const { edgeUrl, grpcUrl, bound } = requests;
   log.info("gateway started", { ...bound, admin: boundUrl(admin), ...publishUrl(privateListener), key_id: keys.keyId });
-  const stopParts: StopParts = {
-    settings: stopSettings(config),
+  const reloading = new Reloading(options.config, {
+    parts: [backend, requests, hubLimits(hub), logLevel(log)],
+    obstacle: () => (stop.notReady().length > 0 ? "the gateway stops" : options.reloadObstacle?.()),
+    ...{ log, metrics, clock },
+  });
+  const stopParts: Omit<StopParts, "settings"> = {
     ...{ hub, readiness, clock, log },
     sleep: (ms) => Bun.sleep(ms),
     drainListeners: () => requests.drain(),
@@ -204,13 +214,13 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
         requests.retire();
         for (const listener of [admin, privateListener]) listener?.retire();
       };
-      stopped ??= stop.run({ ...stopParts, succession: { retire, handOver } });
+      stopped ??= stop.run({ ...stopParts, settings: stopSettings(reloading.running), succession: { retire, handOver } });
       return stopped;
     },
     stop() {
-      stopped ??= stop.run(stopParts);
+      stopped ??= stop.run({ ...stopParts, settings: stopSettings(reloading.running) });
       return stopped;
     },
-    reload: configReload(config, { adopters: [requests, backend], log, metrics }),
+    reload: (load) => reloading.reload(load),
   };
 }

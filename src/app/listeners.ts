@@ -31,6 +31,8 @@ export interface PublicListeners {
   retire(): void;
   /** Lets other processes of this gateway listen on the same ports. Throws if the system does not support this. */
   sharePorts(): void;
+  /** Reads the TLS files. Throws `TlsFilesError` if they cannot be used. Returns the function that applies them. */
+  prepareTls(next: Config): () => void;
   close(): Promise<void>;
 }
 
@@ -84,6 +86,11 @@ export async function openPublicListeners(
     drain: async () => {
       limits.bodyTimers.drain();
       await Promise.all([...listeners].map((listener) => listener.drain()));
+    },
+    prepareTls(next) {
+      const paths = tlsPaths(next);
+      const renewed = watch && readIdentity(next, parts.clock);
+      return () => paths && renewed && watch?.adopt(paths, renewed, next["tls.reload_ms"]);
     },
     close: () => open.disposeAsync(),
   };

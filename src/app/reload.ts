@@ -1,39 +1,154 @@
+import { createHash } from "node:crypto";
 import { ConfigError } from "../config/problem.ts";
-import { mergeReload } from "../config/reload.ts";
-import type { Config } from "../config/schema.ts";
+import { mergeReload, type Reload } from "../config/reload.ts";
+import { rowsText } from "../config/row-changes.ts";
+import { ruleViolations } from "../config/rules.ts";
+import { CONFIG_KEYS, type Config, SCHEMA } from "../config/schema.ts";
+import { messageOf } from "../core/cause.ts";
+import type { Clock } from "../core/clock.ts";
+import type { ReloadOutcome } from "../core/reload.ts";
 import type { Log } from "../core/telemetry.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { BatchedLog } from "../observe/log.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
+import { hubSettings } from "./options.ts";
 
-interface ReloadParts {
-  /** The parts that use budgets. After a reload, `adoptBudgets` passes the new configuration to each part. */
-  readonly adopters: readonly { adoptBudgets(next: Config): void }[];
-  readonly log: Log;
-  readonly metrics: GatewayMetrics;
+/** Applies a prepared configuration, synchronously. It must not throw. */
+export type Commit = () => void;
+
+/** A part of the gateway that uses a new configuration without a restart. */
+export interface ReloadPart {
+  /**
+   * Does everything that can fail, and changes nothing. Throws if this part cannot use the configuration. Returns the function
+   * that applies it.
+   */
+  prepare(next: Config): Commit | Promise<Commit>;
 }
 
+export interface ReloadParts {
+  readonly parts: readonly ReloadPart[];
+  /** Returns the reason why the configuration cannot be reloaded at the moment. */
+  readonly obstacle: () => string | undefined;
+  readonly log: Log;
+  readonly metrics: GatewayMetrics;
+  readonly clock: Clock;
+}
+
+/** Applies `log.level`. A log without `setLevel`, such as that of a test, keeps its level. */
+export function logLevel(log: Partial<Pick<BatchedLog, "setLevel">>): ReloadPart {
+  return { prepare: (next) => () => log.setLevel?.(next["log.level"]) };
+}
+
+/** Applies the limits of streams and of the event history. */
+export function hubLimits(hub: Pick<Hub, "adopt">): ReloadPart {
+  return { prepare: (next) => () => hub.adopt(hubSettings(next)) };
+}
+
+type Load = () => Config;
+
 /**
- * Returns the function that reloads the configuration. It applies the new budgets and logs which other changes need a restart.
- *
- * The function returns `true` on success. If the new configuration is invalid, it changes nothing and returns `false`.
+ * Reloads the configuration, as a whole or not at all. All parts prepare the new configuration. If one of them cannot use it,
+ * nothing changes. Otherwise, all parts apply it in the same turn of the event loop.
  */
-export function configReload(config: Config, { adopters, log, metrics }: ReloadParts): (load: () => Config) => boolean {
-  let running = config;
-  return (load) => {
-    let next: Config;
+export class Reloading {
+  readonly #parts: ReloadParts;
+  #running: Config;
+  #generation = 1;
+  #current: Promise<ReloadOutcome> | undefined;
+  /** The reload that starts when the current one ends. All requests in between share it. */
+  #next: Promise<ReloadOutcome> | undefined;
+
+  constructor(config: Config, parts: ReloadParts) {
+    this.#parts = parts;
+    this.#running = config;
+    this.#sample();
+  }
+
+  /** The configuration that the gateway uses. */
+  get running(): Config {
+    return this.#running;
+  }
+
+  /** Calls `load`, and applies the configuration that it returns. If `load` throws, nothing changes. Never rejects. */
+  reload(load: Load): Promise<ReloadOutcome> {
+    if (this.#current === undefined) return this.#start(load);
+    this.#next ??= this.#current.then(() => {
+      this.#next = undefined;
+      return this.#start(load);
+    });
+    return this.#next;
+  }
+
+  #start(load: Load): Promise<ReloadOutcome> {
+    const current = this.#run(load).finally(() => {
+      this.#current = undefined;
+    });
+    this.#current = current;
+    return current;
+  }
+
+  async #run(load: Load): Promise<ReloadOutcome> {
     try {
-      next = load();
+      this.#requireNoObstacle();
+      const reload = mergeReload(this.#running, load());
+      const problems = ruleViolations(reload.merged);
+      if (problems.length > 0) throw new ConfigError(withHint(problems, reload));
+      const commits: Commit[] = [];
+      for (const part of this.#parts.parts) commits.push(await part.prepare(reload.merged));
+      this.#requireNoObstacle();
+      for (const commit of commits) commit();
+      return this.#applied(reload);
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      metrics.count("sallyport_config_reloads_total", { outcome: "refused" });
-      log.error("configuration reload refused", { cause: error.message });
-      return false;
+      return this.#refused(error);
     }
-    const { merged, changed, needRestart } = mergeReload(running, next);
-    running = merged;
-    for (const each of adopters) each.adoptBudgets(running);
+  }
+
+  #requireNoObstacle(): void {
+    const obstacle = this.#parts.obstacle();
+    if (obstacle !== undefined) throw new Error(obstacle);
+  }
+
+  #applied({ merged, changed, rows, needRestart }: Reload): ReloadOutcome {
+    const { log, metrics } = this.#parts;
+    this.#running = merged;
+    this.#generation++;
+    this.#sample();
     metrics.count("sallyport_config_reloads_total", { outcome: "adopted" });
-    log.info("configuration reloaded", { changed: changed.join(" ") });
+    const texts = Object.entries(rows).map(([table, changes]) => [table, rowsText(changes)] as const);
+    log.info("configuration reloaded", {
+      generation: this.#generation,
+      changed: changed.join(" "),
+      ...Object.fromEntries(texts),
+    });
     if (needRestart.length > 0) log.warn("configuration change requires restart", { settings: needRestart.join(" ") });
-    return true;
-  };
+    return { kind: "reloaded", generation: this.#generation, changed, rows, needsRestart: needRestart };
+  }
+
+  #refused(error: unknown): ReloadOutcome {
+    const { log, metrics } = this.#parts;
+    metrics.count("sallyport_config_reloads_total", { outcome: "refused" });
+    log.error("configuration reload refused", { cause: messageOf(error) });
+    return { kind: "refused", problems: error instanceof ConfigError ? error.problems : [messageOf(error)] };
+  }
+
+  #sample(): void {
+    const { metrics, clock } = this.#parts;
+    metrics.gauge("sallyport_config_generation", this.#generation);
+    metrics.gauge("sallyport_config_hash", hashOf(this.#running));
+    metrics.gauge("sallyport_config_applied_seconds", clock.now() / 1000);
+  }
+}
+
+/** Explains a rule that holds in the new configuration, but not together with the settings that stay until a restart. */
+function withHint(problems: readonly string[], { needRestart }: Reload): string[] {
+  return needRestart.length === 0 ? [...problems] : [...problems, `these changes need a restart: ${needRestart.join(", ")}`];
+}
+
+/** Number of hexadecimal digits of the hash. A metric value is a double, which holds 53 bits. */
+const HASH_DIGITS = 12;
+
+/** Returns a number that is the same for the same configuration. Secrets are not part of it. */
+function hashOf(config: Config): number {
+  const shown = CONFIG_KEYS.filter((key) => !SCHEMA[key].secret).map((key) => [key, config[key]]);
+  return Number.parseInt(createHash("sha256").update(JSON.stringify(shown)).digest("hex").slice(0, HASH_DIGITS), 16);
 }

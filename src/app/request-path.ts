@@ -11,13 +11,14 @@ import { gatewayService } from "../service/gateway-service.ts";
 import { publicEndpoints } from "../service/public/endpoints.ts";
 import { PublicRoutes } from "../service/public/public-routes.ts";
 import type { Stores } from "../stores/open.ts";
-import { Cors } from "../transport/bun/cors.ts";
+import { Cors, type CorsOptions } from "../transport/bun/cors.ts";
 import { PeerResolver } from "../transport/peer/peer-address.ts";
 import { openAdmission } from "./admission.ts";
 import type { openBackend } from "./backend.ts";
 import { openPublicListeners, type PublicListeners } from "./listeners.ts";
 import { publicTable } from "./options.ts";
 import type { Readiness } from "./readiness.ts";
+import type { Commit } from "./reload.ts";
 import { createRpcServer } from "./rpc-server.ts";
 import { standardServices } from "./standard-services.ts";
 
@@ -39,8 +40,8 @@ interface RequestPathParts {
 
 /** The way of a request through the gateway: public listeners, RPC layer, pipeline, backend. */
 export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound" | "sharePorts" | "retire"> {
-  /** Applies the budgets and the public routes of a reloaded configuration. */
-  adoptBudgets(next: Config): void;
+  /** As `ReloadPart.prepare`. Throws `TlsFilesError` if a TLS file cannot be used. */
+  prepare(next: Config): Commit;
   /** Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -62,16 +63,19 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
   const publicRoutes = new PublicRoutes(publicTable(config), {
     ...{ ...admission.publicCalls, backend: backend.publicAuth, isStopping, shuttingDown, log, metrics, clock },
   });
+  const rpc = createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics });
+  const peers = peerResolver(config);
+  const cors = new Cors(corsOptions(config));
   const listeners = await openPublicListeners(config, {
-    rpc: createRpcServer(config, { methods, guard: admission.guard, clock, log, metrics }),
+    rpc,
     requestBytesMax: config["limits.request_bytes_max"],
-    peers: new PeerResolver(config.trusted_proxies, config.trusted_proxies_header),
+    peers,
     publicRoutes,
     endpoints: publicEndpoints({
       ...{ charges: admission.publicCalls, jwks: keys.jwks, more: parts.endpoints, log, metrics, clock },
     }),
     counts: stores.heldConnections,
-    cors: new Cors({ origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] }),
+    cors,
     ...{ log, metrics, clock },
   });
   undo.defer(() => listeners.close());
@@ -81,9 +85,18 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
     ...{ edgeUrl, grpcUrl, bound },
     sharePorts: () => listeners.sharePorts(),
     retire: () => listeners.retire(),
-    adoptBudgets(next) {
-      admission.adoptBudgets(next);
-      publicRoutes.adopt(publicTable(next));
+    prepare(next) {
+      const table = publicTable(next);
+      const nextPeers = peerResolver(next);
+      const commits = [admission.prepare(next), listeners.prepareTls(next)];
+      return () => {
+        for (const commit of commits) commit();
+        publicRoutes.adopt(table);
+        peers.adopt(nextPeers);
+        cors.adopt(corsOptions(next));
+        rpc.adopt({ requestBytesMax: next["limits.request_bytes_max"] });
+        pipeline.payloadBytesMax = next["limits.payload_bytes_max"];
+      };
     },
     async drain() {
       standard.shutDown();
@@ -92,4 +105,12 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
     },
     close: () => open.disposeAsync(),
   };
+}
+
+function peerResolver(config: Config): PeerResolver {
+  return new PeerResolver(config.trusted_proxies, config.trusted_proxies_header);
+}
+
+function corsOptions(config: Config): CorsOptions {
+  return { origins: config["cors.origins"], maxAgeSeconds: config["cors.max_age_seconds"] };
 }

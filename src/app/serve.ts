@@ -1,6 +1,8 @@
 import project from "../../package.json" with { type: "json" };
+import type { Config } from "../config/schema.ts";
 import { UPGRADE_VARIABLE } from "../config/variables.ts";
 import { messageOf } from "../core/cause.ts";
+import type { ReloadOutcome } from "../core/reload.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import { createMetrics } from "../observe/metrics.ts";
@@ -14,7 +16,10 @@ import type { ServiceManager } from "./service-manager.ts";
 import { startSupervisor } from "./supervisor.ts";
 import { WorkerReplacement } from "./worker-replacement.ts";
 
-export interface ServeOptions extends Omit<GatewayOptions, "sharesMemory" | "upgrade" | "onOperatorRevocation"> {
+export interface ServeOptions
+  extends Omit<GatewayOptions, "sharesMemory" | "upgrade" | "reload" | "reloadObstacle" | "onOperatorRevocation"> {
+  /** Reads the configuration again. Throws `ConfigError`. */
+  readonly load: () => Config;
   /** How this process was started; `undefined` if it cannot be upgraded. */
   readonly program: Program | undefined;
   readonly service: ServiceManager;
@@ -23,6 +28,8 @@ export interface ServeOptions extends Omit<GatewayOptions, "sharesMemory" | "upg
 /** A gateway that another process can replace. */
 export interface ServedGateway {
   readonly gateway: ReplaceableGateway;
+  /** Reloads the configuration, and tells the service manager. Never rejects. */
+  reload(): Promise<ReloadOutcome>;
   /** Starts an upgrade. Resolves when the new process has taken over or has failed. */
   upgrade(): Promise<UpgradeOutcome>;
   /** Resolves when another process has taken over. Then call `giveWay`. */
@@ -44,17 +51,23 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
     if (of === "workers") return workers?.request() ?? STARTING;
     return upgrade?.request() ?? STARTING;
   };
+  let running: ReplaceableGateway | undefined;
+  const reload = async (): Promise<ReloadOutcome> =>
+    running === undefined ? NOT_STARTED : service.reload(running.reload.bind(running, options.load));
   warnOfLostConnections(log);
   const gateway = await start({
     ...options,
     metrics,
     sharesMemory: process.platform === "linux",
     upgrade: program && request,
+    reload,
+    reloadObstacle: () => upgrade?.activity ?? workers?.activity,
     onOperatorRevocation(revocation) {
       upgrade?.announce(revocation);
       succession?.predecessor.announce(revocation);
     },
   });
+  running = gateway;
   upgrade =
     program &&
     new Upgrade({
@@ -93,6 +106,7 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
   }
   return {
     gateway,
+    reload,
     upgrade: request,
     replaced: replaced.promise,
     giveWay: () => gateway.giveWay(async () => upgrade?.handOver()),
@@ -105,6 +119,7 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
 }
 
 const STARTING: UpgradeOutcome = { kind: "refused", problem: "the gateway is starting" };
+const NOT_STARTED: ReloadOutcome = { kind: "refused", problems: ["the gateway is starting"] };
 
 function start(options: GatewayOptions): Promise<ReplaceableGateway> {
   const workers = options.config["workers.count"];

@@ -42,11 +42,11 @@ export class ServiceManager {
   }
 
   /** Runs a reload of the configuration. */
-  reload(work: () => void): void {
+  async reload<T>(work: () => Promise<T>): Promise<T> {
     // CLOCK_MONOTONIC, which the service manager compares with the time of its signal.
     this.#send("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     try {
-      work();
+      return await work();
     } finally {
       this.#send("READY=1");
     }

@@ -1,4 +1,5 @@
 import project from "../../package.json" with { type: "json" };
+import { ConfigError } from "../config/problem.ts";
 import { requireBackend } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import { systemClock } from "../core/clock.ts";
@@ -20,7 +21,7 @@ import { boundUrl } from "./listeners.ts";
 import { stopSettings, storeSettings } from "./options.ts";
 import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
-import { configReload } from "./reload.ts";
+import { hubLimits, logLevel, Reloading, type ReloadPart } from "./reload.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
 import { limitDnsCache, loggedRevoke, openKeyRing } from "./start-parts.ts";
 import { Stop, type StopParts } from "./stop.ts";
@@ -119,9 +120,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   readiness.add(() => pool.notReady());
   const addresses = await pool.start();
   const revoke = revokeLogged("sessions revoked by operator");
-  const { upgrade, onOperatorRevocation: onRevocation } = options;
+  const { upgrade, reload, onOperatorRevocation: onRevocation } = options;
   const admin = openAdminListener(config, {
-    ...{ readiness, metrics, hub: events.hub, stores, revoke, onRevocation, upgrade, workers: pool, log },
+    ...{ readiness, metrics, hub: events.hub, stores, revoke, onRevocation, upgrade, reload, workers: pool, log },
   });
   undo.defer(() => admin.close());
   metrics.beforeRender(() => {
@@ -140,20 +141,30 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const { edgeUrl, grpcUrl, bound } = addresses;
   const publish = publishUrl(events.privateListener);
   log.info("gateway started", { ...bound, admin: boundUrl(admin), ...publish, key_id: keys.keyId, workers });
-  const stopParts: StopParts = {
-    settings: stopSettings(config),
+  let lastReload = 0;
+  const onWorkers: ReloadPart = {
+    async prepare(next) {
+      const id = ++lastReload;
+      const problems = await pool.prepare(id, next);
+      if (problems.length > 0) throw new ConfigError(problems);
+      return () => {
+        current = next;
+        pool.broadcast({ type: "commit", id, config: next });
+      };
+    },
+  };
+  const reloading = new Reloading(options.config, {
+    parts: [backend, hubLimits(events.hub), logLevel(log), onWorkers],
+    obstacle: () => (stop.notReady().length > 0 ? "the gateway stops" : options.reloadObstacle?.()),
+    ...{ log, metrics, clock },
+  });
+  const stopParts: Omit<StopParts, "settings"> = {
     ...{ hub: events.hub, readiness, clock, log },
     sleep: (ms) => Bun.sleep(ms),
     drainListeners: (streams) => pool.stop(streams),
     close: () => running.disposeAsync(),
   };
   let stopped: Promise<boolean> | undefined;
-  const adopt = {
-    adoptBudgets(next: Config) {
-      current = next;
-      pool.broadcast({ type: "budgets", config: next });
-    },
-  };
   return {
     ...{ edgeUrl, grpcUrl },
     adminUrl: admin.url,
@@ -162,7 +173,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     revoke,
     answers: ownAnswers(stores, answers),
     sharedMemory: memory?.fd,
-    replaceWorkers: () => pool.replaceAll({ ...stopParts.settings, startMs: config["upgrade.timeout_ms"] }),
+    replaceWorkers: () => pool.replaceAll({ ...stopSettings(reloading.running), startMs: config["upgrade.timeout_ms"] }),
     bequeath() {
       const ports = { edge: addresses.edgePort, grpc: addresses.grpcPort };
       return bequeath({ config, stores, memory, ports, admin, events });
@@ -172,14 +183,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
         pool.retire();
         for (const listener of [admin, events.privateListener]) listener?.retire();
       };
-      stopped ??= stop.run({ ...stopParts, succession: { retire, handOver } });
+      stopped ??= stop.run({ ...stopParts, settings: stopSettings(reloading.running), succession: { retire, handOver } });
       return stopped;
     },
     stop() {
-      stopped ??= stop.run(stopParts);
+      stopped ??= stop.run({ ...stopParts, settings: stopSettings(reloading.running) });
       return stopped;
     },
-    reload: configReload(config, { adopters: [adopt, backend], log, metrics }),
+    reload: (load) => reloading.reload(load),
   };
 }
 

@@ -12,7 +12,7 @@ export interface WorkerReplacementParts {
 
 /**
  * The replacement of the workers, one after the other. The supervisor stays. So the new workers run its executable, even if its
- * file was replaced, and its configuration with the reloaded budgets.
+ * file was replaced, and its current configuration.
  */
 export class WorkerReplacement {
   readonly #parts: WorkerReplacementParts;

@@ -9,6 +9,7 @@ import { Revocations } from "../core/revocations.ts";
 import { StoreError, TlsFilesError } from "../core/start-error.ts";
 import type { Log } from "../core/telemetry.ts";
 import { watchEventLoop } from "../observe/event-loop-delay.ts";
+import type { BatchedLog } from "../observe/log.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { openStores, type Stores } from "../stores/open.ts";
 import { lockFile } from "../transport/linux/file-lock.ts";
@@ -20,8 +21,12 @@ import { openBackend } from "./backend.ts";
 import { portOf } from "./listeners.ts";
 import { hubSettings, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
+import { logLevel, type ReloadPart } from "./reload.ts";
 import { openRequestPath, type RequestPath } from "./request-path.ts";
 import { limitDnsCache, openKeyRing } from "./start-parts.ts";
+import { WorkerReload } from "./worker-reload.ts";
+
+type WorkerLog = Log & Pick<BatchedLog, "setLevel">;
 
 /** The channel of a worker to its supervisor. */
 export interface SupervisorChannel {
@@ -35,7 +40,7 @@ type StartMessage = Extract<ToWorker, { type: "start" }>;
 export interface WorkerOptions {
   readonly channel: SupervisorChannel;
   /** Creates the log and the metrics of this process. */
-  readonly createTelemetry: (config: Config) => { readonly log: Log; readonly metrics: GatewayMetrics };
+  readonly createTelemetry: (config: Config) => { readonly log: WorkerLog; readonly metrics: GatewayMetrics };
   /** Returns the endpoints of the playground. Called only if it is enabled. */
   readonly playgroundEndpoints: () => Promise<readonly HttpEndpoint[]>;
 }
@@ -76,7 +81,7 @@ export async function runWorker({ channel, createTelemetry, playgroundEndpoints 
 
 interface WorkerParts {
   readonly channel: SupervisorChannel;
-  readonly log: Log;
+  readonly log: WorkerLog;
   readonly metrics: GatewayMetrics;
 }
 
@@ -87,6 +92,7 @@ class Worker {
   readonly #answers: RemoteAnswers;
   readonly #sharedMemory: number | undefined;
   readonly #stopped = Promise.withResolvers<number>();
+  readonly #reload: WorkerReload;
   #stores: Stores | undefined;
   #backend: ReturnType<typeof openBackend> | undefined;
   #requests: RequestPath | undefined;
@@ -102,6 +108,10 @@ class Worker {
     this.#revocations = new Revocations({ clock: systemClock, graceMs: config["push.grace_ms"], startMark: mark });
     this.#revocations.feedChanged(isFeedUp);
     this.#answers = new RemoteAnswers((message) => parts.channel.send(message));
+    this.#reload = new WorkerReload({
+      answer: (id, problem) => parts.channel.send({ type: "prepared", id, problem }),
+      failed: (problem) => this.#fail(problem),
+    });
     this.#streams = new RemoteStreams({
       send: (message) => parts.channel.send(message),
       outbox: hubSettings(config).outbox,
@@ -135,9 +145,11 @@ class Worker {
       case "measure":
         this.#measured(message.id);
         return;
-      case "budgets":
-        this.#requests?.adoptBudgets(message.config as Config);
-        this.#backend?.adoptBudgets(message.config as Config);
+      case "prepare":
+        this.#reload.prepare(message.id, message.config as Config);
+        return;
+      case "commit":
+        this.#reload.commit(message.id, message.config as Config);
         return;
       case "retire":
         this.#isRetired = true;
@@ -178,6 +190,7 @@ class Worker {
     this.#backend = backend;
     this.#stores = stores;
     this.#requests = requests;
+    this.#reload.start([backend, requests, this.#streamLimits, logLevel(log)]);
     const { edgeUrl, grpcUrl, bound } = requests;
     requests.sharePorts();
     channel.send({
@@ -199,6 +212,16 @@ class Worker {
 
   #measured(id: number): void {
     this.#parts.channel.send({ type: "measured", id, metrics: this.#parts.metrics.snapshot() });
+  }
+
+  readonly #streamLimits: ReloadPart = {
+    prepare: (next) => () => this.#streams.adopt(hubSettings(next).outbox),
+  };
+
+  /** Ends this worker. The supervisor then starts a new one, with the current configuration. */
+  #fail(cause: string): void {
+    this.#parts.log.error("worker cannot use the new configuration", { cause });
+    this.#stopped.resolve(1);
   }
 
   #report(stores: Stores): void {

@@ -59,7 +59,7 @@ export async function run(args: readonly string[], { reloads }: HeldSignals): Pr
     const gateway = await Promise.race([RestartableGateway.start(wired(config), start, log), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);
     console.log(howToTry(gateway.gateway, backend, config));
-    reloads.start(() => gateway.reload(() => wired(load())));
+    reloads.start(() => void gateway.reload(() => wired(load())));
     log.info("gateway stopping", { signal: await Promise.race([stop, gateway.failed]) });
     await gateway.stop();
     await log.flush();

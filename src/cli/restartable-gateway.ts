@@ -1,6 +1,7 @@
 import type { Gateway } from "../app/gateway.ts";
 import type { Config } from "../config/schema.ts";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
+import type { ReloadOutcome } from "../core/reload.ts";
 import type { Log } from "../core/telemetry.ts";
 
 /** Starts one gateway with this configuration. `restart` may be called at any time. */
@@ -70,15 +71,15 @@ export class RestartableGateway {
   }
 
   /** As `Gateway.reload`. The next restart applies all settings of the new configuration, except the signing key. */
-  reload(load: () => Config): boolean {
+  async reload(load: () => Config): Promise<ReloadOutcome> {
     const keptKey = { "keys.current": this.#config["keys.current"], "keys.current_file": this.#config["keys.current_file"] };
     let loaded: Config | undefined;
-    const isApplied = this.#running.reload(() => {
-      loaded = load();
+    const outcome = await this.#running.reload(() => {
+      loaded = withPorts({ ...load(), ...keptKey }, this.#running);
       return loaded;
     });
-    if (isApplied && loaded !== undefined) this.#config = withPorts({ ...loaded, ...keptKey }, this.#running);
-    return isApplied;
+    if (outcome.kind === "reloaded" && loaded !== undefined) this.#config = loaded;
+    return outcome;
   }
 
   async #restart(): Promise<void> {

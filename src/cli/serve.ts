@@ -29,7 +29,8 @@ Example:
   sallyport keygen --out current.key
   sallyport serve --config gateway.toml --set keys.current_file=current.key
 
-SIGHUP reloads the configuration and applies changed budgets. SIGTERM or SIGINT drains the gateway and stops it
+SIGHUP, or POST /reload on the admin listener, reads the configuration again and applies what can change without a
+restart, as a whole or not at all. SIGTERM or SIGINT drains the gateway and stops it
 when the calls in progress have ended. Another such signal, one second or more later, exits immediately.
 SIGUSR2 starts the executable and the configuration as they are on disk, beside this process, and then replaces it (see
 sallyport upgrade --help).
@@ -43,7 +44,7 @@ function withCount(config: Config, workers: number): Config {
 }
 
 /**
- * `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the budgets. SIGUSR2
+ * `sallyport serve`: runs the gateway in front of a backend until SIGTERM or SIGINT. SIGHUP reloads the configuration. SIGUSR2
  * replaces this process by a new one.
  */
 export async function run(args: readonly string[], { reloads, upgrades }: HeldSignals): Promise<number> {
@@ -78,10 +79,11 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
   const stop = stopSignal();
   const endpoints = config["playground.enabled"] ? await playgroundEndpoints() : [];
   const service = new ServiceManager(serviceVariables(env), log);
-  const options = { config, log, metrics, secretConfigFile, endpoints, program, service, succession };
+  const reload = () => withCount(load(), workers);
+  const options = { config, log, metrics, secretConfigFile, endpoints, program, service, succession, load: reload };
   const served = await Promise.race([startServe(options), stop]);
   if (typeof served === "string") return await abortStart(served, log);
-  reloads.start(() => service.reload(() => served.gateway.reload(() => withCount(load(), workers))));
+  reloads.start(() => void served.reload());
   upgrades.start(() => void served.upgrade());
   const why = await Promise.race([stop, served.replaced]);
   if (why !== "replaced") log.info("gateway stopping", { signal: why });

@@ -1,11 +1,13 @@
+import { isReloadable } from "./reloadable.ts";
 import { CONFIG_KEYS, type ConfigKey, SCHEMA, variableOf } from "./schema.ts";
 
 /** Returns the settings as a Markdown table, with one row per key in the order of the schema. */
 export function settingsTable(): string {
   const rows = CONFIG_KEYS.map(
-    (key) => `| \`${key}\` | \`${variableOf(key)}\` | ${defaultOf(key)} | ${cell(meaningOf(key))} |`,
+    (key) =>
+      `| \`${key}\` | \`${variableOf(key)}\` | ${defaultOf(key)} | ${isReloadable(key) ? "yes" : "restart"} | ${cell(meaningOf(key))} |`,
   );
-  return ["| Key | Variable | Default | Meaning |", "|---|---|---|---|", ...rows, ""].join("\n");
+  return ["| Key | Variable | Default | Reload | Meaning |", "|---|---|---|---|---|", ...rows, ""].join("\n");
 }
 
 function meaningOf(key: ConfigKey): string {

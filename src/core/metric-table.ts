@@ -131,6 +131,11 @@ export const METRICS = {
     "direction",
   ),
   sallyport_config_reloads_total: counter("Configuration reloads, by outcome.", "outcome"),
+  sallyport_config_generation: gauge("Number of configurations that this gateway has used, the first one included."),
+  sallyport_config_hash: gauge(
+    "A hash of the current configuration without its secrets. The same number means the same configuration.",
+  ),
+  sallyport_config_applied_seconds: gauge("Unix time at which the current configuration was applied."),
   sallyport_redis_up: {
     ...gauge(
       "1 while Redis is reachable and executes the commands that requests need, otherwise 0. Exposed only with `stores.kind = redis`.",

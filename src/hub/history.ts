@@ -38,7 +38,7 @@ const BUFFER_OVERHEAD_BYTES = 512;
  * - `ReplayBuffer.incompleteThrough`: evictions by the bounds of one buffer, and events that were never stored.
  */
 export class History {
-  readonly #limits: HistoryLimits;
+  #limits: HistoryLimits;
   readonly #positions: Pick<StreamPositions, "parse">;
   readonly #buffers = new Map<ReplayBufferKey, ReplayBuffer>();
   #oldest: ReplayEntry | undefined;
@@ -50,6 +50,11 @@ export class History {
   constructor(limits: HistoryLimits, positions: Pick<StreamPositions, "parse">) {
     this.#limits = limits;
     this.#positions = positions;
+  }
+
+  /** Uses other limits from now on. Lower limits of one buffer apply at its next event. */
+  adopt(limits: HistoryLimits): void {
+    this.#limits = limits;
   }
 
   get events(): number {

@@ -11,7 +11,7 @@ import type { EventCollector } from "./event-collector.ts";
 import { GatewayEvents } from "./gateway-events.ts";
 import { History } from "./history.ts";
 import { LiveStreams } from "./live-streams.ts";
-import { type HubOptions, randomStreamAge } from "./options.ts";
+import { type HubLimits, type HubOptions, randomStreamAge } from "./options.ts";
 import type { Poll } from "./poll.ts";
 import { replayBufferKey } from "./replay-buffer.ts";
 import type { Sink } from "./sink.ts";
@@ -27,7 +27,7 @@ import { Subscription, type SubscriptionOwner } from "./subscription.ts";
  * Every method is synchronous, so a registration, an event and a revocation never interleave. The hub does not depend on HTTP.
  */
 export class Hub {
-  readonly #options: HubOptions;
+  #options: HubOptions;
   readonly #streams: LiveStreams;
   readonly #positions: StreamPositions;
   readonly #history: History;
@@ -57,6 +57,13 @@ export class Hub {
     this.#starts = new StreamStarts({ ...options, ...parts });
     this.#broadcaster = new Broadcaster({ streams: this.#streams, defer: options.defer });
     this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
+  }
+
+  /** Uses other limits from now on. Open streams stay open, and keep their outbox limits and age. */
+  adopt({ streams, outbox, history, streamAgeMs }: Omit<HubLimits, "heartbeatIntervalMs">): void {
+    this.#options = { ...this.#options, outbox, streamAgeMs };
+    this.#streams.adopt(streams);
+    this.#history.adopt(history);
   }
 
   /** Sets the gauges of streams, outboxes and history. Reports every protocol of `protocols`, even if no stream uses it. */
@@ -267,12 +274,9 @@ export class Hub {
     const openedAtMs = this.#options.clock.monotonic();
     const subscription = new Subscription({
       id: ++this.#lastStreamId,
-      subscriber: admission,
-      sink,
-      openedAtMs,
+      ...{ subscriber: admission, sink, openedAtMs, owner: this.#owner },
       expiresAtMs: sink.isPoll ? Number.POSITIVE_INFINITY : openedAtMs + randomStreamAge(this.#options),
       limits: this.#options.outbox,
-      owner: this.#owner,
     });
     this.#broadcaster.skip(subscription);
     this.#streams.add(subscription);

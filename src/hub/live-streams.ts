@@ -18,12 +18,17 @@ export type StreamLimitScope = "session" | "user" | "ip" | "all";
 export class LiveStreams {
   readonly bySession = new StreamIndex();
   readonly byUser = new StreamIndex();
-  readonly #limits: StreamLimits;
+  #limits: StreamLimits;
   readonly #all = new LiveSet<Subscription>();
   readonly #held = new WeakMap<Subscription, Held<Subscription>>();
   readonly #perNetwork = new NetworkCounter();
 
   constructor(limits: StreamLimits) {
+    this.#limits = limits;
+  }
+
+  /** Uses other limits from now on. Open streams stay open. */
+  adopt(limits: StreamLimits): void {
     this.#limits = limits;
   }
 

@@ -17,6 +17,8 @@ export interface LogOptions {
 export interface BatchedLog extends Log {
   /** Writes all buffered lines. Resolves after at most `waitMs`, so that a blocked sink cannot delay the exit. */
   flush(waitMs?: number): Promise<void>;
+  /** Drops lines below this level from now on. */
+  setLevel(level: Level): void;
 }
 
 /** Maximum time that a line waits for the rest of its batch, in ms. */
@@ -29,20 +31,26 @@ const BUFFER_CHARS_MAX = 4 * 1024 * 1024;
 const FLUSH_MS = 1000;
 
 export function createLog(options: LogOptions): BatchedLog {
-  const { level, format, write, clock = systemClock, onDropped = () => {} } = options;
+  const { format, write, clock = systemClock, onDropped = () => {} } = options;
   const line = FORMATTERS[format];
   const buffer = new LineBuffer(write, onDropped);
   const isoTime = isoTimes();
-  const logger = (at: Level) =>
-    LEVELS.indexOf(at) < LEVELS.indexOf(level)
-      ? () => {}
-      : (message: string, fields?: LogFields) => buffer.add(line(isoTime(clock.now()), at, message, fields));
+  let lowest = LEVELS.indexOf(options.level);
+  const logger = (at: Level) => {
+    const rank = LEVELS.indexOf(at);
+    return (message: string, fields?: LogFields) => {
+      if (rank >= lowest) buffer.add(line(isoTime(clock.now()), at, message, fields));
+    };
+  };
   return {
     debug: logger("debug"),
     info: logger("info"),
     warn: logger("warn"),
     error: logger("error"),
     flush: (waitMs = FLUSH_MS) => buffer.flush(waitMs),
+    setLevel(level) {
+      lowest = LEVELS.indexOf(level);
+    },
   };
 }
 

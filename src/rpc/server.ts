@@ -13,11 +13,16 @@ import { serveUnary } from "./unary.ts";
  */
 export class RpcServer<Peer> {
   readonly #methods: ReadonlyMap<string, AnyMethod<Peer>>;
-  readonly #options: RpcOptions<Peer>;
+  #options: RpcOptions<Peer>;
 
   constructor(methods: readonly AnyMethod<Peer>[], options: RpcOptions<Peer>) {
     this.#methods = new Map(methods.map((method) => [method.path, method]));
     this.#options = options;
+  }
+
+  /** Uses another size limit for calls that start from now on. */
+  adopt(options: Pick<RpcOptions<Peer>, "requestBytesMax">): void {
+    this.#options = { ...this.#options, ...options };
   }
 
   /** The paths of all methods. A host creates one route per path. */

@@ -60,7 +60,10 @@ export type ToWorker =
   | { readonly type: "feed"; readonly isUp: boolean }
   | { readonly type: "ready"; readonly isReady: boolean }
   | { readonly type: "measure"; readonly id: number }
-  | { readonly type: "budgets"; readonly config: unknown }
+  /** Prepare this configuration, and answer with `prepared`. */
+  | { readonly type: "prepare"; readonly id: number; readonly config: unknown }
+  /** Use this configuration, even if this worker has not prepared it. */
+  | { readonly type: "commit"; readonly id: number; readonly config: unknown }
   /** Close the ports: another process has taken over. */
   | { readonly type: "retire" }
   /** `streams`: number of open streams of the whole gateway when the shutdown began. */
@@ -84,6 +87,8 @@ export type FromWorker =
   | { readonly type: "cancel claim"; readonly id: number }
   | { readonly type: "keep"; readonly id: number; readonly reply: BackendReply; readonly age: AnswerAge }
   | { readonly type: "release"; readonly id: number }
+  /** `problem`: why this worker cannot use the configuration; `undefined` if it can. */
+  | { readonly type: "prepared"; readonly id: number; readonly problem: string | undefined }
   /** `id`: that of the message `measure`; 0 when the worker stops. */
   | { readonly type: "measured"; readonly id: number; readonly metrics: readonly MetricSnapshot[] }
   | {

@@ -34,6 +34,8 @@ interface Waiting<T> {
  */
 export class RemoteStreams implements EventStreams {
   readonly #parts: RemoteStreamsParts;
+  /** The limits of the outbox of a new stream. */
+  #outbox: OutboxLimits;
   readonly #streams = new Map<number, OpenStream>();
   readonly #opening = new Map<number, Waiting<void>>();
   readonly #polls = new Map<number, Waiting<PollAnswer>>();
@@ -43,6 +45,12 @@ export class RemoteStreams implements EventStreams {
 
   constructor(parts: RemoteStreamsParts) {
     this.#parts = parts;
+    this.#outbox = parts.outbox;
+  }
+
+  /** Uses other limits for streams that open from now on. */
+  adopt(outbox: OutboxLimits): void {
+    this.#outbox = outbox;
   }
 
   get count(): number {
@@ -52,7 +60,7 @@ export class RemoteStreams implements EventStreams {
   register(admission: Admission, sink: Sink): Promise<void> {
     const id = ++this.#lastId;
     const openedAtMs = this.#parts.clock.monotonic();
-    const limits = this.#parts.outbox;
+    const limits = this.#outbox;
     const expiresAtMs = Number.POSITIVE_INFINITY;
     const subscription = new Subscription({
       id,

@@ -28,6 +28,7 @@ export class WorkerLink {
   readonly #answers: WorkerAnswers;
   readonly #process: WorkerProcess;
   readonly #started = Promise.withResolvers<WorkerAddresses>();
+  readonly #preparations = new Map<number, (problem: string | undefined) => void>();
   readonly #measures = new Map<number, (metrics: readonly MetricSnapshot[]) => void>();
   #lastMeasure = 0;
   #hasStarted = false;
@@ -47,6 +48,7 @@ export class WorkerLink {
       this.streams.close();
       this.#answers.close();
       for (const resolve of this.#measures.values()) resolve([]);
+      for (const resolve of this.#preparations.values()) resolve(undefined);
       this.#started.reject(new WorkerError(`a worker ended before it was ready: ${end.stderr || describeEnd(end)}`, false));
       return end;
     });
@@ -98,6 +100,18 @@ export class WorkerLink {
     });
   }
 
+  /**
+   * Resolves to the problem that the worker has with a new configuration; `undefined` if it has none. A worker that is starting
+   * or has ended has no problem: it gets the configuration later.
+   */
+  prepare(id: number, config: unknown): Promise<string | undefined> {
+    if (!this.#hasStarted) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      this.#preparations.set(id, resolve);
+      this.send({ type: "prepare", id, config });
+    });
+  }
+
   kill(): void {
     this.#process.kill();
   }
@@ -113,6 +127,10 @@ export class WorkerLink {
         return;
       case "failed":
         this.#started.reject(new WorkerError(message.problem, message.isConfigError));
+        return;
+      case "prepared":
+        this.#preparations.get(message.id)?.(message.problem);
+        this.#preparations.delete(message.id);
         return;
       case "measured":
         this.#lastMetrics = message.metrics;

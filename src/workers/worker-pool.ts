@@ -9,6 +9,7 @@ import { spread } from "../hub/spread.ts";
 import { EndedMetrics } from "../observe/ended-metrics.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { FromWorker, ToWorker, WorkerAddresses } from "./messages.ts";
+import { preparedByAll } from "./prepared-by-all.ts";
 import { WorkerLink } from "./worker-link.ts";
 import type { WorkerEnd, WorkerProcess } from "./worker-process.ts";
 
@@ -113,6 +114,11 @@ export class WorkerPool {
     const all = await Promise.all(links.map((link) => (link === undefined ? [] : Promise.race([link.measure(), late]))));
     for (const [index, metrics] of all.entries()) this.#sample(index, metrics);
     return [...this.#running().map(({ lastMetrics }) => lastMetrics), this.#endedMetrics.snapshot()];
+  }
+
+  /** As `preparedByAll`. */
+  prepare(id: number, config: unknown): Promise<string[]> {
+    return preparedByAll(this.#running(), id, config);
   }
 
   /** Tells the workers that another process has taken over. From now on, no worker is restarted. */

@@ -48,12 +48,12 @@ describe("signals", () => {
     await reload("[budgets.public_misc]\nrate = 0.001\nburst = 0\n", "configuration reload refused");
     expect(await keys()).toBe(200);
     await reload(
-      "[budgets.public_misc]\nrate = 0.001\nburst = 1\n[backend]\ntimeout_ms = 7\n",
+      "[budgets.public_misc]\nrate = 0.001\nburst = 1\n[freshness]\nwindow_ms = 30000\n",
       "configuration change requires restart",
     );
     expect(await keys()).toBe(429);
     expect(gateway.stdout()).toMatch(/"msg":"configuration reloaded".*budgets\.public_misc\.burst/);
-    expect(gateway.stdout()).toMatch(/requires restart","settings":"backend\.timeout_ms"/);
+    expect(gateway.stdout()).toMatch(/requires restart","settings":"freshness\.window_ms"/);
     gateway.kill("SIGTERM");
     expect(await gateway.exited).toBe(0);
     await rm(directory, { recursive: true });

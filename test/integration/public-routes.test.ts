@@ -335,7 +335,7 @@ test("a reload replaces the table as a whole: paths come and go at once, on both
       )?.status,
     ];
     for (const send of [http1, http2]) expect(await statuses(send)).toEqual([200, 404]);
-    expect(world.gateway.reload(() => ({ ...world.config, public_routes: [after] }))).toBe(true);
+    expect(await world.gateway.reload(() => ({ ...world.config, public_routes: [after] }))).toMatchObject({ kind: "reloaded" });
     for (const send of [http1, http2]) expect(await statuses(send)).toEqual([404, 200]);
     if (listener["edge.grpc"] === undefined) await world.close();
   }
@@ -353,7 +353,11 @@ test.skipIf(process.platform !== "linux")(
       return new Set((await Promise.all(answers)).map((answer) => answer?.status));
     };
     expect(await statusesOf("/v1/before")).toEqual(new Set([200]));
-    expect(world.gateway.reload(() => ({ ...world.config, public_routes: [{ ...row, path: "/v1/after" }] }))).toBe(true);
+    expect(
+      await world.gateway.reload(() => ({ ...world.config, public_routes: [{ ...row, path: "/v1/after" }] })),
+    ).toMatchObject({
+      kind: "reloaded",
+    });
     await until(async () => Bun.deepEquals(await statusesOf("/v1/after"), new Set([200])), "all workers to have the new table");
     expect(await statusesOf("/v1/before")).toEqual(new Set([404]));
   },

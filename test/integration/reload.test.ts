@@ -100,16 +100,16 @@ describe.each(CASES)("the budget $name", ({ name, scope, attempt, set }) => {
     expect(await attempts()).toEqual(["let in", "let in"]);
     // The test budgets refill 100,000 tokens per second: two tokens need one tick of the millisecond clock.
     await Bun.sleep(2);
-    expect(reload(set(world.config, { ...tight, shadow: false }))).toBe(true);
+    expect(await reload(set(world.config, { ...tight, shadow: false }))).toMatchObject({ kind: "reloaded" });
     expect(await attempts()).toEqual(["let in", name]);
     expect(await shadowRefusals()).toBe(0);
-    expect(reload(set(world.config, { ...tight, shadow: true }))).toBe(true);
+    expect(await reload(set(world.config, { ...tight, shadow: true }))).toMatchObject({ kind: "reloaded" });
     expect(await attempts()).toEqual(["let in", "let in"]);
     expect(await shadowRefusals()).toBe(2);
-    expect(reload(set(world.config, { ...tight, shadow: false }))).toBe(true);
+    expect(await reload(set(world.config, { ...tight, shadow: false }))).toMatchObject({ kind: "reloaded" });
     expect(await attempts()).toEqual([name, name]);
     expect(await shadowRefusals()).toBe(2);
-    expect(reload({})).toBe(true);
+    expect(await reload({})).toMatchObject({ kind: "reloaded" });
     // The bucket is still empty. It refills at the new rate from its next use.
     await until(async () => (await attempt(world, device)) === "let in", "the raised budget to admit a request");
     expect(await attempts()).toEqual(["let in", "let in"]);

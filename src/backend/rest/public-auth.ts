@@ -34,27 +34,25 @@ const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
 
 /** Forwards calls of public routes to the backend. The caller must first validate the fields of each call. */
 export class PublicAuth implements PublicBackend {
-  readonly #options: PublicAuthOptions;
+  #options: PublicAuthOptions;
   readonly #logins: UpstreamPool;
   readonly #others: UpstreamPool;
-  #timeoutMs: number;
 
   constructor(options: PublicAuthOptions) {
     const { upstreams, responseBytesMax } = options;
     this.#options = options;
-    this.#timeoutMs = options.timeoutMs;
     this.#logins = upstreams.pool("logins", LOGIN_CALLS_MAX, responseBytesMax);
     this.#others = upstreams.pool("public", OTHER_CALLS_MAX, responseBytesMax);
   }
 
-  /** Uses other settings from the next call on. */
-  adopt({ timeoutMs, responseBytesMax }: Pick<PublicAuthOptions, "timeoutMs" | "responseBytesMax">): void {
-    this.#timeoutMs = timeoutMs;
-    for (const pool of [this.#logins, this.#others]) pool.responseBytesMax = responseBytesMax;
+  /** Uses these options for calls that start from now on. */
+  adopt(options: Pick<PublicAuthOptions, "timeoutMs" | "responseBytesMax" | "identityHeaders">): void {
+    this.#options = { ...this.#options, ...options };
+    for (const pool of [this.#logins, this.#others]) pool.responseBytesMax = options.responseBytesMax;
   }
 
   async forward(forwarded: PublicBackendCall, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer> {
-    const { method, target, body, isLogin, timeoutMs = this.#timeoutMs } = forwarded;
+    const { method, target, body, isLogin, timeoutMs = this.#options.timeoutMs } = forwarded;
     const call = {
       ...{ method, target, timeoutMs, signal },
       headers: publicHeaders(context, this.#options.trace(context), this.#options.identityHeaders),

@@ -31,6 +31,8 @@ export interface RestBackendOptions {
   readonly outageLog?: OutageLog | undefined;
 }
 
+type AdoptedOption = "timeoutMs" | "responseBytesMax" | "identityHeaders";
+
 /**
  * Default maximum number of concurrent commands: 176 of the 256 fetches that Bun runs at a time. The remaining 80 fetches are
  * for session look-ups (48), logins (16), other public calls (8) and health checks (8).
@@ -41,27 +43,22 @@ const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
 
 /** Calls the application's REST API. The route table maps each message type to one HTTP call. */
 export class RestBackend implements Backend {
-  readonly #options: RestBackendOptions;
+  #options: RestBackendOptions;
   readonly #pool: UpstreamPool;
   #routes: RouteTable;
-  #defaultTimeoutMs: number;
 
   constructor(options: RestBackendOptions) {
     this.#options = options;
     this.#routes = options.routes;
-    this.#defaultTimeoutMs = options.timeoutMs;
     const { upstreams, callsMax = COMMAND_CALLS_MAX, responseBytesMax } = options;
     this.#pool = upstreams.pool("commands", callsMax, responseBytesMax);
   }
 
-  /**
-   * Replaces all routes, and the settings if they are given. Commands that have their route already finish with it.
-   */
-  adopt(routes: RouteTable, settings?: Pick<RestBackendOptions, "timeoutMs" | "responseBytesMax">): void {
+  /** Replaces all routes and the given options. Commands that have their route already finish with it. */
+  adopt(routes: RouteTable, options: Partial<Pick<RestBackendOptions, AdoptedOption>> = {}): void {
     this.#routes = routes;
-    if (settings === undefined) return;
-    this.#defaultTimeoutMs = settings.timeoutMs;
-    this.#pool.responseBytesMax = settings.responseBytesMax;
+    this.#options = { ...this.#options, ...options };
+    this.#pool.responseBytesMax = this.#options.responseBytesMax;
   }
 
   route(messageType: string): Route | undefined {
@@ -76,7 +73,7 @@ export class RestBackend implements Backend {
   }
 
   #timeoutMs(route: CompiledRoute): number {
-    return route.timeoutMs ?? this.#defaultTimeoutMs;
+    return route.timeoutMs ?? this.#options.timeoutMs;
   }
 
   async #execute(

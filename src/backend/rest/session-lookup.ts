@@ -30,19 +30,17 @@ const LOOKUP_CALLS_MAX = 48;
 
 /** Looks up sessions in the backend. If an answer breaks a rule of the contract, the look-up fails. */
 export class BackendSessionSource implements SessionSource {
-  readonly #options: SessionLookupOptions;
+  #options: SessionLookupOptions;
   readonly #pool: UpstreamPool;
-  #timeoutMs: number;
 
   constructor(options: SessionLookupOptions) {
     this.#options = options;
-    this.#timeoutMs = options.timeoutMs;
     this.#pool = options.upstreams.pool("sessions", LOOKUP_CALLS_MAX, SESSION_RECORD_BYTES_MAX);
   }
 
-  /** Uses another timeout from the next look-up on. */
-  adopt({ timeoutMs }: Pick<SessionLookupOptions, "timeoutMs">): void {
-    this.#timeoutMs = timeoutMs;
+  /** Uses these options for look-ups that start from now on. */
+  adopt(options: Pick<SessionLookupOptions, "path" | "timeoutMs">): void {
+    this.#options = { ...this.#options, ...options };
   }
 
   async lookUp(deviceSessionId: string): Promise<Session | undefined> {
@@ -66,7 +64,7 @@ export class BackendSessionSource implements SessionSource {
       method: "GET" as const,
       target: this.#options.path.expand(new Map([["device_session_id", deviceSessionId]])),
       headers: { "User-Agent": OWN_USER_AGENT },
-      timeoutMs: this.#timeoutMs,
+      timeoutMs: this.#options.timeoutMs,
     };
     return this.#pool.call(call, (answer) => this.#read(answer, deviceSessionId));
   }

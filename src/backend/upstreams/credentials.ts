@@ -45,12 +45,17 @@ export class Credentials {
     return this.#current;
   }
 
-  /** Uses other settings from now on. Throws `TlsFilesError`, and changes nothing, if a file cannot be read or used. */
-  adopt(settings: CredentialSettings): void {
+  /**
+   * Reads the files of other settings. Throws `TlsFilesError` if a file cannot be read or used. Returns the function that uses
+   * these settings from then on.
+   */
+  prepare(settings: CredentialSettings): () => void {
     const next = readIdentity(settings);
-    this.#settings = settings;
-    this.#replace(next);
-    this.#watch();
+    return () => {
+      this.#settings = settings;
+      this.#replace(next);
+      this.#watch();
+    };
   }
 
   /** Reads the files again. */

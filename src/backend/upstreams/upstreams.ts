@@ -52,13 +52,24 @@ export class Upstreams {
     return pool;
   }
 
-  /**
-   * Uses other settings from now on. Running calls continue. Addresses that stay keep their connections, ejections and counts.
-   *
-   * Throws `TlsFilesError`, and changes nothing, if a file of the credentials cannot be read or used.
-   */
+  /** Uses other settings from now on; see `prepare`. Throws `TlsFilesError`, and changes nothing, as `prepare`. */
   adopt(settings: UpstreamSettings): void {
-    this.#credentials.adopt(settings.credentials);
+    this.prepare(settings)();
+  }
+
+  /**
+   * Throws `TlsFilesError` if a file of the credentials cannot be read or used. Returns the function that uses these settings
+   * from then on. Running calls continue. Addresses that stay keep their connections, ejections and counts.
+   */
+  prepare(settings: UpstreamSettings): () => void {
+    const adoptCredentials = this.#credentials.prepare(settings.credentials);
+    return () => {
+      adoptCredentials();
+      this.#use(settings);
+    };
+  }
+
+  #use(settings: UpstreamSettings): void {
     const { dns, health } = this.#settings;
     const isSame = Bun.deepEquals({ dns, health }, { dns: settings.dns, health: settings.health });
     this.#settings = settings;

@@ -35,10 +35,15 @@ export interface CorsAdditions {
  * Credentials such as cookies are never allowed. Requests are signed, so cookies have no effect.
  */
 export class Cors {
-  readonly #origins: ReadonlySet<string>;
-  readonly #maxAge: string;
+  #origins: ReadonlySet<string> = new Set();
+  #maxAge = "";
 
-  constructor({ origins, maxAgeSeconds }: CorsOptions) {
+  constructor(options: CorsOptions) {
+    this.adopt(options);
+  }
+
+  /** Uses other options from now on. */
+  adopt({ origins, maxAgeSeconds }: CorsOptions): void {
     this.#origins = new Set(origins);
     this.#maxAge = String(maxAgeSeconds);
   }

@@ -32,8 +32,8 @@ export type ProxyHeader = "x-forwarded-for" | "forwarded";
  *   header as the client wrote it.
  */
 export class PeerResolver {
-  readonly header: ProxyHeader;
-  readonly #trusted: readonly IpBlock[];
+  #header: ProxyHeader;
+  #trusted: readonly IpBlock[];
   /**
    * Caches peers by socket address, because one connection carries many requests. Trusted proxies are not stored in this cache.
    */
@@ -42,7 +42,19 @@ export class PeerResolver {
   /** `trustedProxies` are CIDR blocks or single addresses. Throws RangeError if one of them is malformed. */
   constructor(trustedProxies: readonly string[], header: ProxyHeader = "x-forwarded-for") {
     this.#trusted = trustedProxies.map(parseIpBlock);
-    this.header = header;
+    this.#header = header;
+  }
+
+  /** The header that is read. */
+  get header(): ProxyHeader {
+    return this.#header;
+  }
+
+  /** Trusts the proxies of `other`, and reads its header, from now on. */
+  adopt(other: PeerResolver): void {
+    this.#trusted = other.#trusted;
+    this.#header = other.#header;
+    this.#direct.clear();
   }
 
   /**
@@ -95,7 +107,7 @@ export class PeerResolver {
   #behindProxies(socket: IpAddress, header: string): IpAddress {
     let nearest = socket;
     let hops = 0;
-    for (const hop of this.header === "forwarded" ? forwardedHops(header) : forwardedForHops(header)) {
+    for (const hop of this.#header === "forwarded" ? forwardedHops(header) : forwardedForHops(header)) {
       const address = parseIp(hop);
       if (address === undefined) return nearest;
       nearest = address;

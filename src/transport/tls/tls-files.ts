@@ -57,14 +57,28 @@ interface WatchParts extends TlsExpiryParts {
  *
  * If the files cannot be used, logs an error, and the current identity stays in use.
  */
-export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: WatchParts): { stop(): void } {
+export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: WatchParts): TlsFilesWatch {
   const watch = new TlsWatch(paths, current, parts);
-  const timer = setInterval(() => watch.check(), parts.intervalMs).unref();
-  return { stop: () => clearInterval(timer) };
+  const start = (intervalMs: number) => setInterval(() => watch.check(), intervalMs).unref();
+  let timer = start(parts.intervalMs);
+  return {
+    adopt(next, checked, intervalMs) {
+      clearInterval(timer);
+      watch.use(next, checked);
+      timer = start(intervalMs);
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+export interface TlsFilesWatch {
+  /** Uses `checked`, the content of `paths`. Reads these files from now on, at another interval. */
+  adopt(paths: TlsPaths, checked: CheckedTls, intervalMs: number): void;
+  stop(): void;
 }
 
 class TlsWatch {
-  readonly #paths: TlsPaths;
+  #paths: TlsPaths;
   readonly #parts: WatchParts;
   readonly #expiry: TlsExpiryWatch;
   #served: CheckedTls;
@@ -78,9 +92,18 @@ class TlsWatch {
     this.#expiry.check(current.expiries);
   }
 
+  use(paths: TlsPaths, checked: CheckedTls): void {
+    this.#paths = paths;
+    this.#attempt(() => checked);
+  }
+
   check(): void {
+    this.#attempt(() => this.#read());
+  }
+
+  #attempt(read: () => CheckedTls): void {
     try {
-      this.#renew();
+      this.#renew(read());
       this.#lastProblem = "";
     } catch (error) {
       const cause = messageOf(error);
@@ -90,11 +113,16 @@ class TlsWatch {
     this.#expiry.check(this.#served.expiries);
   }
 
-  #renew(): void {
+  /** Returns the served identity if the files did not change. */
+  #read(): CheckedTls {
     const identity = readIdentity(this.#paths);
-    if (isSame(identity, this.#served.identity)) return;
-    const checked = checkIdentity(identity, this.#paths, this.#parts.clock.now());
-    this.#parts.onRenewed(identity);
+    if (isSame(identity, this.#served.identity)) return this.#served;
+    return checkIdentity(identity, this.#paths, this.#parts.clock.now());
+  }
+
+  #renew(checked: CheckedTls): void {
+    if (isSame(checked.identity, this.#served.identity)) return;
+    this.#parts.onRenewed(checked.identity);
     this.#served = checked;
     this.#expiry.renewed();
     this.#parts.log.info("tls certificate renewed");

@@ -35,14 +35,17 @@ test("a new configuration applies to the next commands as a whole, or not at all
   try {
     expect(await execute()).toBe("ok");
     const broken = configOf({ "backend.url": second?.url, "backend.token_file": "/nowhere/token", routes: [] });
-    expect(() => backend.adopt(broken)).toThrow(TlsFilesError);
+    expect(() => backend.prepare(broken)).toThrow(TlsFilesError);
     expect(await execute()).toBe("ok");
     expect(servers.map(({ calls }) => calls)).toEqual([2, 0]);
 
     const rows = [{ name: "second", url: second?.url ?? "" }];
-    backend.adopt(configOf({ upstreams: rows, "backend.timeout_ms": 50, "backend.token": "t0ken" }));
+    const commit = backend.prepare(configOf({ upstreams: rows, "backend.timeout_ms": 50, "backend.token": "t0ken" }));
     expect(await execute()).toBe("ok");
-    expect(servers.map(({ calls }) => calls)).toEqual([2, 1]);
+    expect(servers.map(({ calls }) => calls)).toEqual([3, 0]);
+    commit();
+    expect(await execute()).toBe("ok");
+    expect(servers.map(({ calls }) => calls)).toEqual([3, 1]);
     expect(second?.last?.headers["authorization"]).toBe("Bearer t0ken");
     if (second !== undefined) second.behaviour = hangs;
     const startedMs = performance.now();

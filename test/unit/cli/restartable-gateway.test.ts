@@ -36,9 +36,10 @@ class Starts {
         this.events.push(`stop ${number}`);
         return true;
       },
-      reload: (load) => {
+      reload: async (load) => {
         load();
-        return this.events.push(`reload ${number}`) > 0;
+        this.events.push(`reload ${number}`);
+        return { kind: "reloaded", generation: 2, changed: [], rows: {}, needsRestart: [] };
       },
     };
   };
@@ -76,13 +77,13 @@ describe("a restartable gateway", () => {
     await Promise.all([gateway.restart(), gateway.restart()]);
     starts.restart();
     await until(() => starts.events.includes("start 3"), "the restart that the gateway asked for");
-    gateway.reload(() => config);
+    await gateway.reload(() => config);
     expect(starts.events).toEqual(["start 1", "stop 1", "start 2", "stop 2", "start 3", "reload 3"]);
   });
 
   test("a restart applies the configuration of the latest reload, and keeps ports and key", async () => {
     const { starts, gateway } = await open();
-    gateway.reload(() => ({ ...config, "budgets.session.burst": 7 }));
+    await gateway.reload(() => ({ ...config, "budgets.session.burst": 7 }));
     await gateway.restart();
     const [first, second] = starts.configs;
     expect(second).toMatchObject({ "budgets.session.burst": 7, "edge.listen": { host: "127.0.0.1", port: 4001 } });

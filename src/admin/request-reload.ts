@@ -1,0 +1,28 @@
+import { isJsonContent } from "../core/media-type.ts";
+import type { ReloadOutcome } from "../core/reload.ts";
+import { jsonReply, RestError } from "../core/rest-reply.ts";
+import type { AppServer } from "../transport/bun/exact-app.ts";
+
+/**
+ * Handles `POST /reload`: the gateway reads its own configuration again. It answers when all workers use the configuration, or
+ * with the problems if the configuration is refused.
+ *
+ * A JSON Content-Type is required as protection against CSRF, as for `/revoke`.
+ */
+export async function requestReload(
+  request: Request,
+  server: AppServer,
+  reload: (() => Promise<ReloadOutcome>) | undefined,
+): Promise<Response> {
+  if (!isJsonContent(request.headers.get("content-type"))) throw new RestError("unsupported_media_type");
+  if (reload === undefined) return refused(["this command cannot reload its configuration here"]);
+  server?.timeout(request, 0);
+  const outcome = await reload();
+  if (outcome.kind === "refused") return refused(outcome.problems);
+  const { generation, changed, rows, needsRestart } = outcome;
+  return jsonReply(200, { status: "reloaded", generation, changed, rows, needs_restart: needsRestart });
+}
+
+function refused(reasons: readonly string[]): Response {
+  return jsonReply(409, { status: "refused", reasons });
+}

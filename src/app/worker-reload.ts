@@ -1,0 +1,68 @@
+import type { Config } from "../config/schema.ts";
+import { messageOf } from "../core/cause.ts";
+import type { Commit, ReloadPart } from "./reload.ts";
+
+export interface WorkerReloadParts {
+  /** Tells the supervisor whether this worker can use the configuration. */
+  readonly answer: (id: number, problem: string | undefined) => void;
+  /** Called if this worker cannot use a configuration that the supervisor already uses. */
+  readonly failed: (problem: string) => void;
+}
+
+/** Reloads the configuration of a worker, in two phases: the supervisor commits what all workers have prepared. */
+export class WorkerReload {
+  readonly #own: WorkerReloadParts;
+  /** The parts that use the configuration; `undefined` until the worker has started. */
+  #parts: readonly ReloadPart[] | undefined;
+  #prepared: { readonly id: number; readonly commit: Commit } | undefined;
+  /** Messages that arrived before `start`. */
+  readonly #early: (() => Promise<void>)[] = [];
+  #last = Promise.resolve();
+
+  constructor(own: WorkerReloadParts) {
+    this.#own = own;
+  }
+
+  /** Call this when the worker has started with the configuration of its start message. */
+  start(parts: readonly ReloadPart[]): void {
+    this.#parts = parts;
+    for (const work of this.#early.splice(0)) this.#queue(work);
+  }
+
+  prepare(id: number, config: Config): void {
+    this.#queue(async () => {
+      try {
+        this.#prepared = { id, commit: await this.#commitOf(config) };
+        this.#own.answer(id, undefined);
+      } catch (error) {
+        this.#own.answer(id, messageOf(error));
+      }
+    });
+  }
+
+  commit(id: number, config: Config): void {
+    this.#queue(async () => {
+      try {
+        const commit = this.#prepared?.id === id ? this.#prepared.commit : await this.#commitOf(config);
+        this.#prepared = undefined;
+        commit();
+      } catch (error) {
+        this.#own.failed(messageOf(error));
+      }
+    });
+  }
+
+  /** Runs the messages one after the other, in the order of their arrival. */
+  #queue(work: () => Promise<void>): void {
+    if (this.#parts === undefined) this.#early.push(work);
+    else this.#last = this.#last.then(work);
+  }
+
+  async #commitOf(config: Config): Promise<Commit> {
+    const commits: Commit[] = [];
+    for (const part of this.#parts ?? []) commits.push(await part.prepare(config));
+    return () => {
+      for (const commit of commits) commit();
+    };
+  }
+}

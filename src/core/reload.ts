@@ -1,0 +1,21 @@
+/** What became of a request to reload the configuration. The texts are for operators, and contain no secrets. */
+export type ReloadOutcome =
+  | {
+      readonly kind: "reloaded";
+      /** Number of configurations that this gateway has used, the first one included. */
+      readonly generation: number;
+      /** The changed settings. */
+      readonly changed: readonly string[];
+      /** The changed rows of each changed table. */
+      readonly rows: Readonly<Record<string, ChangedRows>>;
+      /** The settings whose change needs a restart. */
+      readonly needsRestart: readonly string[];
+    }
+  | { readonly kind: "refused"; readonly problems: readonly string[] };
+
+export interface ChangedRows {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** The names of the changed fields of each changed row. */
+  readonly changed: Readonly<Record<string, readonly string[]>>;
+}

@@ -1,0 +1,17 @@
+import type { WorkerLink } from "./worker-link.ts";
+
+/** Maximum time in which a worker must prepare a configuration, in ms. */
+const PREPARE_MS_MAX = 10_000;
+
+/** Lets every worker prepare a new configuration. Resolves to the different problems that workers have with it. */
+export async function preparedByAll(workers: readonly WorkerLink[], id: number, config: unknown): Promise<string[]> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, PREPARE_MS_MAX);
+  const prepare = (worker: WorkerLink) => {
+    const problem = late.promise.then(() => `worker ${worker.index} did not prepare within ${PREPARE_MS_MAX} ms`);
+    return Promise.race([worker.prepare(id, config), problem]);
+  };
+  const problems = await Promise.all(workers.map(prepare));
+  clearTimeout(timer);
+  return [...new Set(problems.filter((problem) => problem !== undefined))];
+}

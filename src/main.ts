@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** The commands of the client, and commands that start no gateway. SIGHUP ends them, because they have nothing to reload. */
 const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
   health: () => import("./cli/health.ts"),
+  reload: () => import("./cli/reload.ts"),
   upgrade: () => import("./cli/upgrade.ts"),
   config: () => import("./cli/config.ts"),
   routes: () => import("./cli/routes.ts"),
@@ -46,6 +47,7 @@ const USAGE = `usage: sallyport <command> [OPTION …]
   demo        run a demonstration with two clients, in a few seconds
   keygen      generate a signing key
   health      check that a gateway is alive, or ready
+  reload      let a running gateway read its configuration again
   upgrade     replace the process of a running gateway by a new one
   config      check, print or describe the configuration
   routes      print the route table as the gateway sees it

@@ -7,7 +7,7 @@ import type { Arguments } from "./arguments/parse.ts";
 import { UsageError } from "./arguments/usage-error.ts";
 
 /** Maximum size of an answer that is read, in bytes. Every answer of a gateway is shorter. */
-const ANSWER_BYTES_MAX = 64 * 1024;
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 /** An answer of the admin listener. */
 export interface AdminAnswer {

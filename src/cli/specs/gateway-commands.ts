@@ -2,6 +2,7 @@ import type { CommandSpec, OptionSpec } from "../arguments/spec.ts";
 import { SETTINGS } from "./common.ts";
 import { CONFIG } from "./config.ts";
 import { HEALTH } from "./health.ts";
+import { RELOAD } from "./reload.ts";
 import { ROUTES } from "./routes.ts";
 import { UPGRADE } from "./upgrade.ts";
 
@@ -15,6 +16,7 @@ export const GATEWAY_COMMANDS: readonly CommandSpec[] = [
   { name: "demo", summary: "run a demonstration with two clients", positionals: [], options: SETTINGS },
   { name: "keygen", summary: "generate a signing key", positionals: [], options: [OUT] },
   HEALTH,
+  RELOAD,
   UPGRADE,
   CONFIG,
   ROUTES,

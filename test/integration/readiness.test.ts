@@ -8,8 +8,14 @@ const readyz = async (admin: string) => {
   return { status: response.status, body: await response.json() };
 };
 
-test("a gateway whose backend has never answered is alive and not ready", async () => {
+const ready = (worker: number) => ({ worker, status: "ready" });
+
+test.each([
+  [1, undefined],
+  [2, [ready(0), ready(1)]],
+])("a gateway with %i workers whose backend has never answered is alive and not ready", async (count, workers) => {
   const server = runCommand(["serve"], {
+    SALLYPORT_WORKERS_COUNT: String(count),
     SALLYPORT_EDGE_LISTEN: "127.0.0.1:0",
     SALLYPORT_GRPC_LISTEN: "127.0.0.1:0",
     SALLYPORT_ADMIN_LISTEN: "127.0.0.1:0",
@@ -27,7 +33,7 @@ test("a gateway whose backend has never answered is alive and not ready", async 
   expect((await fetch(`${admin}/healthz`)).status).toBe(200);
   expect(await readyz(admin)).toEqual({
     status: 503,
-    body: { status: "not ready", reasons: ["the push feed has not come up yet"] },
+    body: { status: "not ready", reasons: ["the push feed has not come up yet"], ...(workers && { workers }) },
   });
   server.kill("SIGTERM");
   expect(await server.exited).toBe(0);

@@ -1,3 +1,5 @@
+import type { FlatSchema } from "../schema/flat-schema.ts";
+
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type RouteMethod = (typeof METHODS)[number];
 
@@ -14,6 +16,10 @@ export type RouteConfig = {
   readonly body?: string | undefined;
   /** The field of the client's payload that gets the backend's body. Default: the body is the payload. */
   readonly response_body?: string | undefined;
+  /** The JSON Schema of the payload: a file, relative to the folder of the configuration file. Default: any payload. */
+  readonly schema?: string | undefined;
+  /** The content of `schema` and of everything it refers to. It is read with the configuration. */
+  readonly schema_document?: FlatSchema | undefined;
   /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
   readonly timeout_ms?: number | undefined;
   /** How long the answer to a request with an idempotency key is kept, in ms. Default: answers are not kept. */
@@ -28,7 +34,7 @@ export type RouteConfig = {
 export type RouteBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 /** A route as it is written: the call is `method` and `path`, or one of `get`, `put`, `post`, `patch` and `delete`. */
-export type WrittenRoute = Omit<RouteConfig, "method" | "path"> & {
+export type WrittenRoute = Omit<RouteConfig, "method" | "path" | "schema_document"> & {
   readonly method?: RouteMethod | undefined;
   readonly path?: string | undefined;
   readonly get?: string | undefined;

@@ -10,6 +10,8 @@ import { METHODS, type RouteBudget, type RouteConfig, type WrittenRoute } from "
 import { tableProblems } from "./route-conflicts.ts";
 import { boolean, choice, int, positive, text } from "./values.ts";
 
+/** Matches a relative path without empty and dot segments. */
+const SCHEMA_FILE = /^(?!.{257})(?:(?!\.{1,2}(?:\/|$))[^/\\\p{Cc}:]+(?:\/(?!$)|$))+$/u;
 const ROUTES_MAX = 1000;
 export const TIMEOUT_MS_MAX = 120_000;
 export const RATE_MAX = 1_000_000;
@@ -37,6 +39,8 @@ const path: Decoder<string> = {
 const bodyField = text('"*" or the name of a field of the payload', /^(\*|[A-Za-z_][A-Za-z0-9_-]{0,63})?$/);
 const fieldName = text("the name of a field", /^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
 
+const schemaFile = text('a path such as "schemas/order.json", inside the folder of the configuration file', SCHEMA_FILE);
+
 /** google.api.http has this field. A command has one call, so the problem says what to write instead. */
 const noBindings: Decoder<undefined> = {
   expected: "nothing",
@@ -62,6 +66,7 @@ const written = record<WrittenRoute>(
     body: optional(bodyField),
     response_body: optional(fieldName),
     additional_bindings: noBindings,
+    schema: optional(schemaFile),
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
     keep_answer_ms: optional(int("ms", 1, KEEP_ANSWER_MS_MAX)),
     budget: optional(

@@ -6,12 +6,16 @@ interface Example {
   readonly name: string;
   /** The programs that the page asks for, and the Debian packages that have them. */
   readonly programs: Readonly<Record<string, string>>;
-  /** Calls of the service that need a token: a command, what is in the folder. */
+  /** Calls of the service that need a token: a command, and what frameworks or PHP serve by themselves. */
   readonly calls: readonly string[];
 }
 
 const EXAMPLES: readonly Example[] = [
-  { name: "fastapi", programs: { python3: "python3, python3-venv" }, calls: ["GET /v2/rooms/lobby/messages"] },
+  {
+    name: "fastapi",
+    programs: { python3: "python3, python3-venv" },
+    calls: ["GET /v2/rooms/lobby/messages", "GET /openapi.json", "GET /no-such-path"],
+  },
   { name: "express", programs: { node: "nodejs", npm: "npm" }, calls: ["GET /shop/orders", "GET /backend.token"] },
   {
     name: "go",

@@ -18,5 +18,5 @@ if (process.env["INTEROP"] === "1") {
   describe("services behind the gateway", exampleSuite);
   endQuietFeedSuite();
 } else {
-  test.skip("clients in other languages and gRPC tools (skipped: set INTEROP=1 to run; needs Go 1.26, Node.js 20, PHP 8.2 and Python 3.10, or newer)", () => {});
+  test.skip("clients in other languages and gRPC tools (skipped: set INTEROP=1 to run; needs Go 1.26, Node.js 20, PHP 8.2 and Python 3.11, or newer)", () => {});
 }

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx
-from fastapi import Depends, FastAPI, Header, HTTPException, Query
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.middleware.base import RequestResponseEndpoint
 
 DATABASE = "service.db"
 BACKEND_TOKEN = Path("backend.token").read_text().strip()
@@ -31,12 +32,6 @@ with closing(sqlite3.connect(DATABASE)) as setup:
 push = httpx.Client(base_url="http://127.0.0.1:8085", headers={"Authorization": f"Bearer {PUSH_TOKEN}"}, timeout=5)
 
 
-def only_the_gateway(authorization: Annotated[str, Header()] = "") -> None:
-    """The headers with the user are trusted, so no other client may call the service."""
-    if not secrets.compare_digest(authorization.encode(), f"Bearer {BACKEND_TOKEN}".encode()):
-        raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
-
-
 def database() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(DATABASE, check_same_thread=False)) as connection:
         connection.row_factory = sqlite3.Row
@@ -44,7 +39,18 @@ def database() -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-app = FastAPI(dependencies=[Depends(only_the_gateway)])
+app = FastAPI()
+
+
+@app.middleware("http")
+async def only_the_gateway(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """The headers with the user are trusted, so no other client may call the service."""
+    given = request.headers.get("authorization", "")
+    if not secrets.compare_digest(given.encode(), f"Bearer {BACKEND_TOKEN}".encode()):
+        return JSONResponse({"code": "unauthenticated"}, 401, {"WWW-Authenticate": "Bearer"})
+    return await call_next(request)
+
+
 Database = Annotated[sqlite3.Connection, Depends(database, scope="function")]
 UserId = Annotated[str, Header(alias="X-User-Id")]
 SessionId = Annotated[str, Header(alias="X-Device-Session-Id")]

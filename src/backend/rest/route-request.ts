@@ -2,6 +2,7 @@ import { payloadInvalid } from "../../core/refusal.ts";
 import { checkPayload, type JsonMembers, objectText, readMembers, without } from "./json-members.ts";
 import { queryText } from "./query.ts";
 import type { CompiledRoute } from "./route-table.ts";
+import { checkSchema } from "./schema-check.ts";
 
 /** The target (path and query) and the body of the HTTP request for one command. */
 export interface RouteRequest {
@@ -22,11 +23,12 @@ const TARGET_CHARS_MAX = 8000;
  * - With a field as the body, this field's value is the body, and the other fields are the query.
  * - Without a body, the other fields are the query.
  *
- * The client's JSON text of each name and value is unchanged. Throws PAYLOAD_INVALID if `checkPayload` rejects the payload, or
- * if its fields do not fit into the path, the query or the body.
+ * The client's JSON text of each name and value is unchanged. Throws PAYLOAD_INVALID if `checkPayload` or the schema of the route
+ * rejects the payload, or if its fields do not fit into the path, the query or the body.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
-  const { path, body } = route;
+  const { path, body, schema } = route;
+  if (schema !== undefined) checkSchema(schema, payloadBytes);
   if (body === "*" && path.fields.size === 0) {
     checkPayload(payloadBytes);
     return { target: path.expand(new Map()), body: payloadBytes.byteLength === 0 ? "{}" : payloadBytes };

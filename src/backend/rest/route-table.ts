@@ -1,4 +1,6 @@
 import type { Budget } from "../../core/buckets.ts";
+import type { FlatSchema } from "../../schema/flat-schema.ts";
+import { PayloadSchema } from "../../schema/payload-schema.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";
 
@@ -9,6 +11,7 @@ export interface RouteEntry {
   readonly path: string;
   readonly body?: string | undefined;
   readonly response_body?: string | undefined;
+  readonly schema_document?: FlatSchema | undefined;
   readonly timeout_ms?: number | undefined;
   readonly keep_answer_ms?: number | undefined;
   readonly budget?: RouteBudgetEntry | undefined;
@@ -30,6 +33,8 @@ export interface CompiledRoute {
   readonly isQueryNested: boolean;
   /** The field of the client's payload that gets the backend's body. `undefined`: the body is the payload. */
   readonly responseBody: string | undefined;
+  /** The schema of the payload. `undefined`: any payload. */
+  readonly schema: PayloadSchema | undefined;
   /** Timeout of the backend calls of this route, in ms. If it is `undefined`, the setting `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
   /** How long the answers of this route are kept, in ms; `undefined` if they are not kept. */
@@ -41,7 +46,7 @@ export interface CompiledRoute {
 export class RouteTable {
   readonly #routes = new Map<string, CompiledRoute>();
 
-  /** Throws a TypeError if a path is invalid or a message type has two routes. */
+  /** Throws a TypeError if a path is invalid or a message type has two routes, and `SchemaProblem` if a schema is invalid. */
   constructor(entries: readonly RouteEntry[]) {
     for (const entry of entries) {
       if (this.#routes.has(entry.message_type)) throw new TypeError(`message type ${entry.message_type}: has two routes`);
@@ -62,6 +67,7 @@ function compile(entry: RouteEntry): CompiledRoute {
     body: entry.body ?? (entry.method === "GET" || entry.method === "DELETE" ? "" : "*"),
     isQueryNested: entry.body !== undefined,
     responseBody: entry.response_body,
+    schema: entry.schema_document && PayloadSchema.of(entry.schema_document),
     timeoutMs: entry.timeout_ms,
     keepAnswerMs: entry.keep_answer_ms,
     budget: compileBudget(entry.budget),

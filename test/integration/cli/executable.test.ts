@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeFor } from "../../support/cli/log-in.ts";
@@ -27,6 +27,10 @@ test("the executable has the gateway and every command of the client", async () 
     return { code: await child.exited, out, err };
   };
 
+  writeFileSync(
+    join(folder, "order.json"),
+    JSON.stringify({ properties: { id: { pattern: "^[a-z]+$" } }, unevaluatedProperties: false }),
+  );
   await expectWorkers(spawn);
   const dev = spawn("dev", ...ANY_DEV_PORTS);
   try {
@@ -73,6 +77,8 @@ async function expectWorkers(spawn: (...args: string[]) => Bun.Subprocess<"ignor
 }
 
 const SERVE_SETTINGS = {
+  // A worker starts only if it has compiled the schema, by code that it generates.
+  routes: JSON.stringify([{ message_type: "orders.place", post: "/api/v1/user/orders", schema: "order.json" }]),
   "keys.current": SEED,
   "backend.url": "http://127.0.0.1:9",
   "push.url": "http://127.0.0.1:9",

@@ -1,0 +1,13 @@
+import { canonicalText } from "./canonical-text.ts";
+import type { Steps } from "./steps.ts";
+
+/**
+ * Whether no two elements of an array are equal. Takes O(n log n) time: it sorts a text of each element. Comparing all pairs, as
+ * validators do, takes minutes for an array of 100,000 objects. Hashing takes as long if a client chooses colliding texts.
+ */
+export function areDistinct(items: readonly unknown[], steps: Steps): boolean {
+  if (items.length < 2) return true;
+  const texts = items.map((item) => canonicalText(item, steps)).sort();
+  steps.take(texts.length);
+  return texts.every((text, at) => at === 0 || text !== texts[at - 1]);
+}

@@ -1,0 +1,17 @@
+import { canonicalText } from "./canonical-text.ts";
+import type { Steps } from "./steps.ts";
+
+/**
+ * Returns the check of `enum`, or of `const` for one value. Its time does not depend on the number of values. ajv 8.20 compares
+ * the values one by one, and throws if an object has a member `valueOf` or `toString`.
+ */
+export function isOneOf(values: readonly unknown[], steps: Steps): (value: unknown) => boolean {
+  const scalars = new Set(values.filter((each) => !isCompound(each)));
+  const compounds = new Set(values.filter(isCompound).map((each) => canonicalText(each, steps)));
+  return (value) => (isCompound(value) ? compounds.size > 0 && compounds.has(canonicalText(value, steps)) : scalars.has(value));
+}
+
+/** Whether a JSON value is an array or an object. */
+function isCompound(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,106 @@
+import { messageOf } from "../core/cause.ts";
+import { isJsonObject, parseJson } from "../core/json-body.ts";
+import { type FlatSchema, flatten } from "./flat-schema.ts";
+import { METASCHEMAS } from "./metaschemas.ts";
+import { PayloadSchema } from "./payload-schema.ts";
+import { SchemaProblem } from "./schema-problem.ts";
+
+/** The URI of the folder if none is configured. No other document can have it (RFC 2606). */
+const DEFAULT_BASE = "https://schemas.invalid/";
+/** Maximum size of one file, in characters. */
+const FILE_CHARS_MAX = 4 * 1024 * 1024;
+
+export interface SchemaFilesOptions {
+  /** The URI of the folder. References to URIs below it are files of the folder. */
+  readonly baseUri: string | undefined;
+  /** Returns the text of a file by its path inside the folder. Throws an error for operators if it cannot be read. */
+  readonly readFile: (path: string) => string;
+}
+
+/** The schema files of one folder. A reference never leads out of the folder or into a network. */
+export class SchemaFiles {
+  readonly #base: string;
+  readonly #readFile: (path: string) => string;
+  readonly #documents = new Map<string, unknown>();
+  readonly #schemas = new Map<string, FlatSchema>();
+
+  constructor({ baseUri, readFile }: SchemaFilesOptions) {
+    this.#base = baseUri ?? DEFAULT_BASE;
+    this.#readFile = readFile;
+  }
+
+  /** Reads a schema and everything that it refers to, and checks that it compiles. Throws `SchemaProblem`. */
+  read(path: string): FlatSchema {
+    const known = this.#schemas.get(path);
+    if (known !== undefined) return known;
+    try {
+      const schema = flatten(new URL(encodePath(path), this.#base).href, (uri) => this.#load(uri));
+      PayloadSchema.of(schema);
+      this.#schemas.set(path, schema);
+      return schema;
+    } catch (cause) {
+      if (!(cause instanceof SchemaProblem)) throw cause;
+      throw new SchemaProblem(cause.message.replaceAll(DEFAULT_BASE, ""));
+    }
+  }
+
+  #load(uri: string): unknown {
+    const metaschema = METASCHEMAS.get(uri);
+    if (metaschema !== undefined) return metaschema;
+    const path = uri.startsWith(this.#base) ? decodePath(uri.slice(this.#base.length)) : undefined;
+    if (path === undefined)
+      throw new SchemaProblem(`${uri} is not a file below the folder of the schemas, expected such a file`);
+    if (!this.#documents.has(path)) this.#documents.set(path, this.#parse(path));
+    return this.#documents.get(path);
+  }
+
+  #parse(path: string): unknown {
+    let text: string;
+    try {
+      text = this.#readFile(path);
+    } catch (cause) {
+      throw new SchemaProblem(messageOf(cause));
+    }
+    if (text.length > FILE_CHARS_MAX) throw new SchemaProblem(`${path}: more than ${FILE_CHARS_MAX} characters`);
+    const value = parseJson(text);
+    if (value === undefined) throw new SchemaProblem(`${path}: not JSON`);
+    requireValid(path, text, value);
+    return value;
+  }
+}
+
+const METASCHEMA = "https://json-schema.org/draft/2020-12/schema";
+
+/** Checks a document by the metaschema, whose violation has the place in the file. */
+function requireValid(path: string, text: string, value: unknown): void {
+  const dialect = isJsonObject(value) ? (value["$schema"] ?? METASCHEMA) : METASCHEMA;
+  if (dialect !== METASCHEMA) return;
+  const violation = metaschema().violationOf(text, Number.POSITIVE_INFINITY);
+  if (violation === undefined) return;
+  throw new SchemaProblem(
+    `${path}: not a schema: ${violation.pointer || "the document"} violates "${violation.keyword}" of the metaschema`,
+  );
+}
+
+let compiled: PayloadSchema | undefined;
+
+function metaschema(): PayloadSchema {
+  compiled ??= PayloadSchema.of(flatten(METASCHEMA, (uri) => METASCHEMAS.get(uri)));
+  return compiled;
+}
+
+function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
+/** Returns the path of a file inside the folder, or `undefined` if the path of a URI names none. */
+function decodePath(encoded: string): string | undefined {
+  try {
+    const segments = encoded.split("/").map(decodeURIComponent);
+    return segments.every((each) => each !== "" && each !== "." && each !== ".." && !/[/\\\p{Cc}]/u.test(each))
+      ? segments.join("/")
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

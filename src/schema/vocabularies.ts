@@ -1,0 +1,58 @@
+import { isJsonObject } from "../core/json-body.ts";
+import { SchemaProblem } from "./schema-problem.ts";
+import type { SchemaResource, SchemaResources } from "./schema-resources.ts";
+
+/** What the value of a keyword is. */
+export type KeywordKind = "schema" | "schemas" | "named schemas" | "reference" | "value";
+type Keywords = ReadonlyMap<string, KeywordKind>;
+
+const DIALECT = "https://json-schema.org/draft/2020-12/";
+const DEFAULT_SCHEMA = `${DIALECT}schema`;
+
+const keywords = (kind: KeywordKind, names: string): [string, KeywordKind][] => names.split(" ").map((name) => [name, kind]);
+
+/**
+ * The keywords of the standard vocabularies that decide whether a value is valid. Annotations, among them `format` and the
+ * `content…` keywords, decide nothing (JSON Schema Validation 7.2.1, 8.1).
+ */
+const VOCABULARIES: Readonly<Record<string, Keywords>> = {
+  core: new Map(keywords("reference", "$ref $dynamicRef")),
+  applicator: new Map([
+    ...keywords("schema", "additionalProperties contains else if items not propertyNames then"),
+    ...keywords("schemas", "allOf anyOf oneOf prefixItems"),
+    ...keywords("named schemas", "dependentSchemas patternProperties properties"),
+  ]),
+  unevaluated: new Map(keywords("schema", "unevaluatedItems unevaluatedProperties")),
+  validation: new Map(
+    keywords(
+      "value",
+      "const dependentRequired enum exclusiveMaximum exclusiveMinimum maxContains maxItems maxLength maxProperties maximum minContains minItems minLength minProperties minimum multipleOf pattern required type uniqueItems",
+    ),
+  ),
+  "meta-data": new Map(),
+  "format-annotation": new Map(),
+  content: new Map(),
+};
+
+const ALL: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
+
+/**
+ * Returns the keywords that apply to a resource. Its `$schema` may be a metaschema of its own, whose `$vocabulary` leaves
+ * vocabularies out. Throws `SchemaProblem` if it requires a vocabulary that is unknown here, or is another draft.
+ */
+export function activeKeywords({ root, uri }: SchemaResource, resources: SchemaResources): Keywords {
+  const dialect = typeof root === "boolean" ? undefined : root["$schema"];
+  if (typeof dialect !== "string" || dialect.replace(/#$/, "") === DEFAULT_SCHEMA) return ALL;
+  if (/json-schema\.org\/draft/.test(dialect))
+    throw new SchemaProblem(`${uri}: $schema is another draft, expected ${DEFAULT_SCHEMA}`);
+  const metaschema = resources.at(dialect.replace(/#$/, "")).root;
+  const vocabulary = typeof metaschema === "boolean" ? undefined : metaschema["$vocabulary"];
+  if (!isJsonObject(vocabulary)) return ALL;
+  const parts = Object.entries(vocabulary).map(([name, isRequired]) => {
+    const known = name.startsWith(`${DIALECT}vocab/`) ? VOCABULARIES[name.slice(`${DIALECT}vocab/`.length)] : undefined;
+    if (known === undefined && isRequired === true)
+      throw new SchemaProblem(`${uri}: $schema requires a vocabulary that is unknown: ${name}`);
+    return known ?? new Map<string, KeywordKind>();
+  });
+  return new Map([...(VOCABULARIES["core"] ?? []), ...parts.flatMap((each) => [...each])]);
+}

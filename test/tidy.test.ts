@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["call", "connection", "link", "script", "server-info", "tls"].map((file) => `stores/redis/${file}.ts`),
   ],
   transport: ["core", "hpack", "rpc"],
-  service: ["core", "crypto", "gen", "rpc", "pipeline", "hub"],
+  service: ["core", "crypto", "gen", "rpc", "pipeline", "hub", "schema"],
   admin: ["core", "hub", "transport"],
   client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/reasons.ts"],
   dev: ["core", "gen", "client/index.ts"],

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ConfigError } from "./problem.ts";
 import { prefixProblems } from "./route-prefixes.ts";
-import { withSchemas } from "./route-schemas.ts";
+import { readSchemas } from "./route-schemas.ts";
 import type { Rule } from "./rule.ts";
 import { ruleViolations } from "./rules.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "./schema.ts";
@@ -65,17 +65,17 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
   const all = [...file.settings, ...environment.settings, ...flags.settings];
   const decoded = decode(all);
   const withoutSchemas = resolve(overrides, decoded.values);
-  const routesSetting = all.findLast(({ key }) => key === "routes");
-  const { routes, problems: schemaProblems } = withSchemas(withoutSchemas, { file: path, readFile, setting: routesSetting });
-  const config = Object.freeze({ ...withoutSchemas, routes });
+  const settingOf = (key: ConfigKey) => all.findLast((setting) => setting.key === key);
+  const schemas = readSchemas(withoutSchemas, { file: path, readFile, settingOf });
+  const config = Object.freeze({ ...withoutSchemas, ...schemas.tables });
   const failed = new Set([...decoded.failed, ...[file, environment, flags].flatMap(({ misspelt = [] }) => misspelt)]);
   const problems = [
     ...file.problems,
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
-    ...prefixProblems(routesSetting, config["backend.route_prefixes"]),
-    ...schemaProblems,
+    ...prefixProblems(settingOf("routes"), config["backend.route_prefixes"]),
+    ...schemas.problems,
     // A source that could not be read may contain the settings that a rule would report as missing.
     ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, { ...decoded, failed }, rules)),
   ];

@@ -17,7 +17,7 @@ import { type Decoder, decoder, isObject, list, optional, record, rejected, type
 import { pathPattern } from "./path-pattern.ts";
 import { redactedValue } from "./problem.ts";
 import { conflictProblems, rowProblems } from "./public-route-checks.ts";
-import { BURST_MAX, RATE_MAX, TIMEOUT_MS_MAX } from "./routes.ts";
+import { BURST_MAX, RATE_MAX, schemaFile, TIMEOUT_MS_MAX } from "./routes.ts";
 import { boolean, choice, int, positive } from "./values.ts";
 
 const ROWS_MAX = 100;
@@ -92,7 +92,7 @@ const extraStatus = decoder(
   { schema: { enum: EXTRA_STATUSES } },
 );
 
-const row = record<PublicRouteEntry>(
+const row = record<Omit<PublicRouteEntry, "schema_document">>(
   {
     name: optional(
       decoder(
@@ -108,6 +108,7 @@ const row = record<PublicRouteEntry>(
     budget: optional(budget),
     identity: optional(identity),
     fields: optional(fields),
+    schema: optional(schemaFile),
     registers_key: optional(boolean),
     body_bytes_max: optional(int("bytes", 2, ROW_BODY_BYTES_MAX)),
     response_bytes_max: optional(int("bytes", 2, 64 * 1024 * 1024)),

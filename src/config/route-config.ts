@@ -1,4 +1,4 @@
-import type { FlatSchema } from "../schema/flat-schema.ts";
+import type { FlatSchema } from "../core/flat-schema.ts";
 
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type RouteMethod = (typeof METHODS)[number];

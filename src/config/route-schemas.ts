@@ -2,10 +2,10 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { messageOf } from "../core/cause.ts";
 import { pathShown, whyUnreadable } from "../core/file-problem.ts";
+import type { FlatSchema } from "../core/flat-schema.ts";
 import { SchemaFiles } from "../schema/schema-files.ts";
 import { SchemaProblem } from "../schema/schema-problem.ts";
-import type { RouteConfig } from "./route-config.ts";
-import type { Config } from "./schema.ts";
+import type { Config, ConfigKey } from "./schema.ts";
 import { originOf, type RawSetting } from "./source.ts";
 import { keyShown } from "./value-path.ts";
 
@@ -13,34 +13,46 @@ interface SchemaSources {
   /** The path of the configuration file, whose folder has the schemas. Without one, it is the working directory. */
   readonly file: string | undefined;
   readonly readFile: (path: string) => string;
-  /** The source of the setting `routes`. */
-  readonly setting: RawSetting | undefined;
+  /** The source of a setting. */
+  readonly settingOf: (key: ConfigKey) => RawSetting | undefined;
 }
 
-/** Returns the routes with the content of their schemas, and the problems of the schemas. */
-export function withSchemas(
+/** A row of a table, which may have a schema. */
+interface SchemaRow {
+  readonly schema?: string | undefined;
+  readonly schema_document?: FlatSchema | undefined;
+}
+
+/** Returns both route tables with the content of their schemas, and the problems of the schemas. */
+export function readSchemas(
   config: Config,
-  { file, readFile, setting }: SchemaSources,
-): { readonly routes: readonly RouteConfig[]; readonly problems: readonly string[] } {
+  { file, readFile, settingOf }: SchemaSources,
+): { readonly tables: Pick<Config, "routes" | "public_routes">; readonly problems: readonly string[] } {
   const folder = file === undefined ? "." : dirname(file);
   const files = new SchemaFiles({
     baseUri: config["backend.schema_base_uri"],
     readFile: (path) => readText(folder, path, readFile),
   });
   const problems: string[] = [];
-  const routes = config.routes.map((route, index) => {
-    if (route.schema === undefined || route.schema_document !== undefined) return route;
-    try {
-      return { ...route, schema_document: files.read(route.schema) };
-    } catch (cause) {
-      if (!(cause instanceof SchemaProblem)) throw cause;
-      const at = [index, "schema"];
-      const origin = setting === undefined ? "" : ` (${originOf(setting, at)})`;
-      problems.push(`${keyShown("routes", at)}${origin}: ${route.message_type}: ${messageOf(cause)}`);
-      return route;
-    }
-  });
-  return { routes, problems };
+  const read = <R extends SchemaRow>(key: ConfigKey, rows: readonly R[], nameOf: (row: R) => string): readonly R[] =>
+    rows.map((row, index) => {
+      if (row.schema === undefined || row.schema_document !== undefined) return row;
+      try {
+        return { ...row, schema_document: files.read(row.schema) };
+      } catch (cause) {
+        if (!(cause instanceof SchemaProblem)) throw cause;
+        problems.push(`${placeOf(key, index, settingOf(key))}: ${nameOf(row)}: ${messageOf(cause)}`);
+        return row;
+      }
+    });
+  const routes = read("routes", config.routes, (route) => route.message_type);
+  const publicRoutes = read("public_routes", config.public_routes, ({ name, path }) => `row ${name ?? path}`);
+  return { tables: { routes, public_routes: publicRoutes }, problems };
+}
+
+function placeOf(key: ConfigKey, index: number, setting: RawSetting | undefined): string {
+  const at = [index, "schema"];
+  return keyShown(key, at) + (setting === undefined ? "" : ` (${originOf(setting, at)})`);
 }
 
 function readText(folder: string, path: string, readFile: (path: string) => string): string {

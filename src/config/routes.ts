@@ -39,7 +39,7 @@ const path: Decoder<string> = {
 const bodyField = text('"*" or the name of a field of the payload', /^(\*|[A-Za-z_][A-Za-z0-9_-]{0,63})?$/);
 const fieldName = text("the name of a field", /^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
 
-const schemaFile = text('a path such as "schemas/order.json", inside the folder of the configuration file', SCHEMA_FILE);
+export const schemaFile = text('a path such as "schemas/order.json", inside the folder of the configuration file', SCHEMA_FILE);
 
 /** google.api.http has this field. A command has one call, so the problem says what to write instead. */
 const noBindings: Decoder<undefined> = {

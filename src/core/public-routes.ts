@@ -1,3 +1,5 @@
+import type { FlatSchema } from "./flat-schema.ts";
+
 /**
  * The rows of the setting `public_routes` (proto/public-routes.md). The fields have the same names as in the configuration file.
  */
@@ -55,6 +57,10 @@ export type PublicRouteEntry = {
   readonly identity?: RowIdentity | undefined;
   /** The kinds of the accepted fields, by name. Default: any fields in a body, and none in a query. */
   readonly fields?: Readonly<Record<string, FieldRule>> | undefined;
+  /** The JSON Schema of the fields: a file, relative to the folder of the configuration file. Default: any fields. */
+  readonly schema?: string | undefined;
+  /** The content of `schema` and of everything it refers to. It is read with the configuration. */
+  readonly schema_document?: FlatSchema | undefined;
   /** Whether the call registers a device key. */
   readonly registers_key?: boolean | undefined;
   readonly body_bytes_max?: number | undefined;

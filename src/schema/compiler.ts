@@ -1,9 +1,9 @@
 import Ajv2020, { type FuncKeywordDefinition, type ValidateFunction } from "ajv/dist/2020.js";
+import type { FlatSchema } from "../core/flat-schema.ts";
 import { isJsonObject } from "../core/json-body.ts";
 import { forCompiler, type SchemaWork, STEPS_KEYWORD } from "./compiler-input.ts";
 import { areDistinct } from "./distinct-items.ts";
 import { Evaluation, inside, type PlacedSchema, type SchemaValidity } from "./evaluated.ts";
-import type { FlatSchema } from "./flat-schema.ts";
 import { type LinearPattern, linearPattern } from "./linear-pattern.ts";
 import { isOneOf } from "./listed-values.ts";
 import { SchemaProblem } from "./schema-problem.ts";

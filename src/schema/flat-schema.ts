@@ -1,13 +1,8 @@
+import type { FlatSchema } from "../core/flat-schema.ts";
 import { isJsonObject } from "../core/json-body.ts";
 import { SchemaProblem } from "./schema-problem.ts";
 import { type LoadDocument, requireSchema, type SchemaNode, type SchemaResource, SchemaResources } from "./schema-resources.ts";
 import { activeKeywords } from "./vocabularies.ts";
-
-/** A schema in one document. Its only references are `#/$defs/<name>`, and it has no identifiers, anchors and annotations. */
-export interface FlatSchema {
-  readonly $ref: string;
-  readonly $defs: Readonly<Record<string, unknown>>;
-}
 
 /** The schemas that `$dynamicAnchor` names at a place: the outermost of the dynamic scope (JSON Schema 2020-12, 8.2.3.2). */
 type Scope = ReadonlyMap<string, SchemaNode>;

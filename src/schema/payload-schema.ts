@@ -1,6 +1,6 @@
 import type { ErrorObject, ValidateFunction } from "ajv/dist/2020.js";
 import { messageOf } from "../core/cause.ts";
-import type { FlatSchema } from "./flat-schema.ts";
+import type { FlatSchema } from "../core/flat-schema.ts";
 import { SchemaProblem } from "./schema-problem.ts";
 import { Steps, TooManySteps } from "./steps.ts";
 

@@ -1,6 +1,7 @@
 import { messageOf } from "../core/cause.ts";
+import type { FlatSchema } from "../core/flat-schema.ts";
 import { isJsonObject, parseJson } from "../core/json-body.ts";
-import { type FlatSchema, flatten } from "./flat-schema.ts";
+import { flatten } from "./flat-schema.ts";
 import { METASCHEMAS } from "./metaschemas.ts";
 import { PayloadSchema } from "./payload-schema.ts";
 import { SchemaProblem } from "./schema-problem.ts";

@@ -1,5 +1,5 @@
 import type { Budget } from "../../core/buckets.ts";
-import type { FlatSchema } from "../../schema/flat-schema.ts";
+import type { FlatSchema } from "../../core/flat-schema.ts";
 import { PayloadSchema } from "../../schema/payload-schema.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";

@@ -44,10 +44,10 @@ export async function servePublicCall(call: HttpCall, path: PublicPath, parts: P
   const { request, peer } = call;
   const { row, checked, target } = await readCall(call, path, parts);
   const demands = demandsOf(call, row, checked, parts);
-  if (checked.expensiveCheck !== undefined) {
-    checkPublic(demands, parts);
-    checked.expensiveCheck();
-  }
+  const { schemaCheck, expensiveCheck } = checked;
+  if (schemaCheck !== undefined || expensiveCheck !== undefined) checkPublic(demands, parts);
+  if (schemaCheck !== undefined) await charging(call, parts, schemaCheck);
+  expensiveCheck?.();
   const fields = await chargePublic(demands, parts);
   const context = { peerAddress: peer.address, ...forwardedHeaders(request.headers) };
   const body = hasBody(row.method) ? checked.fields : undefined;
@@ -90,18 +90,25 @@ interface ReadCall {
  * fields is charged to the failure bucket.
  */
 async function readCall(call: HttpCall, path: PublicPath, parts: PublicAuthParts): Promise<ReadCall> {
-  const failure = failureDemand(call.peer, parts);
-  checkPublic([failure], parts);
+  checkPublic([failureDemand(call.peer, parts)], parts);
   const row = path.row(call.request.method);
   if (row === undefined) throw new RestError("method_not_allowed", undefined, { allow: path.methods.join(", ") });
-  try {
+  return await charging(call, parts, async () => {
     const variables = path.values(call.path);
     const checked = row.check(hasBody(row.method) ? await readJsonBody(call, row) : readQuery(call.query), variables);
     const query = hasBody(row.method) ? "" : writeQuery(checked.fields);
     const target = row.backendPath.expand(variables) + query;
     if (target.length > TARGET_CHARS_MAX) throw invalid("the query is too long");
     return { row, checked, target };
+  });
+}
+
+/** Runs a check of a call. If the call is invalid, it is charged to the failure bucket of the network. */
+async function charging<T>(call: HttpCall, parts: PublicAuthParts, check: () => T | Promise<T>): Promise<T> {
+  try {
+    return await check();
   } catch (thrown) {
+    const failure = failureDemand(call.peer, parts);
     if (isClientFault(thrown) && !call.request.signal.aborted) await parts.buckets.spend(failure, parts.clock.now());
     throw thrown;
   }

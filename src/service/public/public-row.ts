@@ -10,8 +10,10 @@ import {
   type RowBudget,
   type RowIdentity,
 } from "../../core/public-routes.ts";
+import { PayloadSchema } from "../../schema/payload-schema.ts";
 import { checkDeviceKey, type DeviceKeyRules } from "./fields/device-key-check.ts";
 import { identityKey } from "./fields/identity-key.ts";
+import { invalid } from "./fields/public-error.ts";
 import { FieldChecks, type Fields } from "./fields/public-fields.ts";
 
 /** A call of a row whose fields are valid. */
@@ -19,6 +21,8 @@ export interface CheckedCall {
   readonly fields: Fields;
   /** The key of the identity's bucket; `undefined` if the row has no identity. */
   readonly identity: string | undefined;
+  /** The check of the schema. Call it only if the budgets of the call have tokens left. Throws RestError. */
+  readonly schemaCheck: (() => void) | undefined;
   /** A check that needs much CPU time. Call it only if the budgets of the call have tokens left. Throws RestError. */
   readonly expensiveCheck: (() => void) | undefined;
 }
@@ -66,6 +70,7 @@ export function compileRow(entry: PublicRouteEntry, keyRules: DeviceKeyRules): P
   const name = entry.name ?? path;
   const bodyBytesMax = entry.body_bytes_max ?? PUBLIC_BODY_BYTES_MAX;
   const shared = entry.class ?? (entry.budget === undefined ? "public_auth" : undefined);
+  const schema = entry.schema_document && PayloadSchema.of(entry.schema_document);
   const checks = new FieldChecks(fields ?? (hasBody(method) ? undefined : {}), registersKey);
   return {
     ...{ name, method, bodyBytesMax, class: shared, isLogin: registersKey || shared === "public_auth" },
@@ -85,9 +90,17 @@ export function compileRow(entry: PublicRouteEntry, keyRules: DeviceKeyRules): P
       const checked = checks.run(raw);
       const expensiveCheck = registersKey ? checkDeviceKey(checked, keyRules) : undefined;
       checks.runMetadata(checked);
-      return { fields: checked, expensiveCheck, identity: identity && identityOf(identity, checked, variables) };
+      const schemaCheck = schema && (() => requireValid(schema, checked));
+      return { fields: checked, schemaCheck, expensiveCheck, identity: identity && identityOf(identity, checked, variables) };
     },
   };
+}
+
+/** Checks the fields by the schema of the row, in the text that the backend gets. */
+function requireValid(schema: PayloadSchema, fields: Fields): void {
+  const violation = schema.violationOf(JSON.stringify(fields));
+  if (violation === undefined) return;
+  throw invalid(`${JSON.stringify(violation.pointer)} violates ${JSON.stringify(violation.keyword)} of the schema`);
 }
 
 function identityOf({ field, kind }: RowIdentity, fields: Fields, variables: PathValues): string {

@@ -166,3 +166,11 @@ test("500 routes with a schema each start within seconds, and a reload compiles 
   const after = schemas();
   expect(after.flatMap((each, at) => (each === before[at] ? [] : [at]))).toEqual([7]);
 }, 60_000);
+
+test("the schema of a public route is read in the same way", () => {
+  const row = "[[public_routes]]\nname = 'sign-up'\nmethod = 'POST'\npath = '/v1/x'\nschema = 'row.json'\n";
+  expect(problemOf({ "conf/order.json": {}, "conf/row.json": { type: "text" } }, "order.json", row)).toBe(
+    'public_routes[0].schema (conf/gateway.toml:5): row sign-up: row.json: not a schema: /type violates "anyOf" of the metaschema',
+  );
+  expect(problemOf({ "conf/order.json": {}, "conf/row.json": {} }, "order.json", row)).toBe("");
+});

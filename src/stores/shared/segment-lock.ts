@@ -7,7 +7,12 @@ const SLEEP_MS = 0.05;
 /** Waiting time in ms, after which the process checks whether the holder is still running. */
 const CHECK_AFTER_MS = 5;
 /** Maximum waiting time for a lock whose holder is running, in ms. */
-export const WAIT_MS_MAX = 500;
+const WAIT_MS_MAX = 500;
+/**
+ * Time between two reads that counts as waiting, at most, in ms. On a busy machine, the waiting process is suspended too. It
+ * must not time out when the holder had no CPU time to finish.
+ */
+const READ_MS_MAX = 10;
 
 const FREE = 0;
 
@@ -46,11 +51,13 @@ export class SegmentLock {
     for (let spin = 0; spin < SPINS; spin++) {
       if (Atomics.load(words, at) === FREE && Atomics.compareExchange(words, at, FREE, self) === FREE) return false;
     }
-    const startedMs = monotonic();
-    for (;;) {
+    let waitedMs = 0;
+    for (let lastMs = monotonic(); ; ) {
       const holder = Atomics.compareExchange(words, at, FREE, self);
       if (holder === FREE) return false;
-      const waitedMs = monotonic() - startedMs;
+      const nowMs = monotonic();
+      waitedMs += Math.min(nowMs - lastMs, READ_MS_MAX);
+      lastMs = nowMs;
       if (waitedMs >= CHECK_AFTER_MS && !isRunning(holder)) {
         if (Atomics.compareExchange(words, at, holder, self) === holder) return true;
         continue;

@@ -106,9 +106,12 @@ export class RemoteStreams implements EventStreams {
 
   /** Returns the number of unread bytes of each stream that has unread bytes. */
   unread(): (readonly [id: number, bytes: number])[] {
-    return [...this.#streams]
-      .map(([id, { subscription }]) => [id, subscription.unreadBytes] as const)
-      .filter(([, bytes]) => bytes > 0);
+    const unread: [id: number, bytes: number][] = [];
+    for (const [id, { subscription }] of this.#streams) {
+      const bytes = subscription.unreadBytes;
+      if (bytes > 0) unread.push([id, bytes]);
+    }
+    return unread;
   }
 
   /** Handles a message about a stream or a poll. Returns `false` for any other message. */

@@ -27,6 +27,8 @@ export class WorkerStreams implements StreamChannel, EndingStreams {
   readonly #parts: WorkerStreamsParts;
   readonly #queue: FrameQueue;
   readonly #sinks = new Map<number, RemoteSink>();
+  /** The streams with unread bytes in the last report. */
+  #unread: RemoteSink[] = [];
   readonly #polls = new Map<number, RunningPoll>();
   #isClosed = false;
   #isEnding = false;
@@ -79,10 +81,13 @@ export class WorkerStreams implements StreamChannel, EndingStreams {
 
   /** Stores the number of unread bytes of each stream. A stream that is missing in `unread` has none. */
   report(unread: readonly (readonly [id: number, bytes: number])[]): void {
-    for (const sink of this.#sinks.values()) sink.unreadBytes = 0;
+    for (const sink of this.#unread) sink.unreadBytes = 0;
+    this.#unread = [];
     for (const [id, bytes] of unread) {
       const sink = this.#sinks.get(id);
-      if (sink !== undefined) sink.unreadBytes = bytes;
+      if (sink === undefined) continue;
+      sink.unreadBytes = bytes;
+      this.#unread.push(sink);
     }
   }
 

@@ -11,7 +11,7 @@ export async function costOf(child: Child, requests: number): Promise<number> {
 }
 
 /** Sends this many new signed requests over a few connections. Resolves to the length of the last answer. */
-export async function send(child: Pick<Child, "ready">, requests: number): Promise<number> {
+export async function send(child: Pick<Child, "ready">, requests: number, connections = CONNECTIONS): Promise<number> {
   const bodies = Array.from({ length: requests }, () => command("bench-session-1", "user.profile.get"));
   const url = `http://127.0.0.1:${child.ready.port}/sallyport.v1.Gateway/ExecuteCommand`;
   let replyBytes = 0;
@@ -23,6 +23,6 @@ export async function send(child: Pick<Child, "ready">, requests: number): Promi
       replyBytes = reply.byteLength;
     }
   };
-  await Promise.all(Array.from({ length: CONNECTIONS }, connection));
+  await Promise.all(Array.from({ length: connections }, connection));
   return replyBytes;
 }

@@ -50,7 +50,7 @@ function gatewayFailure(error: GatewayError, context: FailureContext): CommandFa
       return say(EXIT.refused, `the limit is ${printableLine(metadata["limit_bytes"] ?? "unknown")} bytes; send less`);
     case "PAYLOAD_INVALID":
     case "MALFORMED_ENVELOPE":
-      return say(EXIT.refused, `field ${printableLine(metadata["field"] ?? "unknown")}; correct it`);
+      return say(EXIT.refused, `${faultText(metadata)}; correct it`);
     case "IDEMPOTENCY_KEY_REUSED":
       return say(EXIT.refused, "use a new key for a new command");
     case "BACKEND_TIMEOUT":
@@ -66,6 +66,12 @@ function gatewayFailure(error: GatewayError, context: FailureContext): CommandFa
         isUnavailable(code) ? wait : "see proto/README.md, Refusals",
       );
   }
+}
+
+/** The field that is wrong. If the route has a schema: the place, and the keyword that it violates. */
+function faultText({ field = "unknown", pointer, keyword }: Readonly<Record<string, string>>): string {
+  if (pointer === undefined || keyword === undefined) return `field ${printableLine(field)}`;
+  return printableLine(`${pointer === "" ? "the payload" : pointer} violates ${keyword} of the route's schema`);
 }
 
 function isUnavailable(code: string): boolean {

@@ -32,7 +32,7 @@ export function problemOfCall(raw: Readonly<Record<string, unknown>>, hasOthers:
 /** Converts a route without a problem of `problemOfCall` to method and path, and checks its body. */
 export function routeOf(written: WrittenRoute): Decoded<RouteConfig> {
   const call = callOf(written);
-  const problem = bodyProblem(written, call.method, parseTemplate(call.path));
+  const problem = bodyProblem(written, call.method, parseTemplate(call.path)) ?? retryProblem(written, call.method);
   return problem === undefined ? { ok: true, value: normalized(written, call) } : { ok: false, problems: [problem] };
 }
 
@@ -53,6 +53,13 @@ function callOf(written: WrittenRoute): Call {
 function normalized(written: WrittenRoute, { method, path, field }: Call): RouteConfig {
   const { get: _get, put: _put, post: _post, patch: _patch, delete: _delete, method: _method, path: _path, ...rest } = written;
   return field === "path" ? { ...rest, method, path } : { body: "", ...rest, method, path };
+}
+
+/** A call may be sent twice if its method is idempotent, or if the backend recognises a repeated Idempotency-Key. */
+function retryProblem({ retries_max = 0, keep_answer_ms }: WrittenRoute, method: RouteMethod): ValueProblem | undefined {
+  if (retries_max === 0 || keep_answer_ms !== undefined || (method !== "POST" && method !== "PATCH")) return undefined;
+  const text = `a ${method} is not repeated without keep_answer_ms, because it could run twice; expected 0, or keep_answer_ms`;
+  return { at: ["retries_max"], text };
 }
 
 function bodyProblem({ body }: WrittenRoute, method: RouteMethod, template: RouteTemplate): ValueProblem | undefined {

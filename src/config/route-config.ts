@@ -22,6 +22,12 @@ export type RouteConfig = {
   readonly schema_document?: FlatSchema | undefined;
   /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
   readonly timeout_ms?: number | undefined;
+  /** Maximum size of the payload, in bytes. Default: the setting `limits.payload_bytes_max`. */
+  readonly payload_bytes_max?: number | undefined;
+  /** Maximum size of the backend's answer, in bytes. Default: the setting `backend.response_bytes_max`. */
+  readonly response_bytes_max?: number | undefined;
+  /** Maximum number of repeats of a call at other addresses. Default: the setting `backend.retries_max`. */
+  readonly retries_max?: number | undefined;
   /** How long the answer to a request with an idempotency key is kept, in ms. Default: answers are not kept. */
   readonly keep_answer_ms?: number | undefined;
   /** The budget of each user for this message type. Default: no such budget. */

@@ -3,6 +3,8 @@ import type { Rule } from "./rule.ts";
 
 /** The rules between the settings of routes. */
 export const ROUTE_RULES: readonly Rule[] = [
+  notAbove("payload_bytes_max", "limits.payload_bytes_max"),
+  notAbove("response_bytes_max", "backend.response_bytes_max"),
   {
     keys: IDENTITY_HEADER_KEYS,
     violation(config) {
@@ -15,3 +17,19 @@ export const ROUTE_RULES: readonly Rule[] = [
     },
   },
 ];
+
+/** A route lowers a limit. To raise it, the operator raises the setting, whose other rules then apply. */
+function notAbove(
+  field: "payload_bytes_max" | "response_bytes_max",
+  setting: "limits.payload_bytes_max" | "backend.response_bytes_max",
+): Rule {
+  return {
+    keys: ["routes", setting],
+    violation: (config) =>
+      config.routes.flatMap(({ message_type, [field]: own = 0 }, index) => {
+        if (own <= config[setting]) return [];
+        const text = `${message_type}: got ${own}, expected at most ${setting} (${config[setting]})`;
+        return [{ key: "routes" as const, at: [index, field], text }];
+      }),
+  };
+}

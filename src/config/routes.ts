@@ -13,6 +13,7 @@ import { boolean, choice, int, positive, text } from "./values.ts";
 /** Matches a relative path without empty and dot segments. */
 const SCHEMA_FILE = /^(?!.{257})(?:(?!\.{1,2}(?:\/|$))[^/\\\p{Cc}:]+(?:\/(?!$)|$))+$/u;
 const ROUTES_MAX = 1000;
+const RETRIES_MAX = 5;
 export const TIMEOUT_MS_MAX = 120_000;
 export const RATE_MAX = 1_000_000;
 export const BURST_MAX = 1_000_000;
@@ -68,6 +69,9 @@ const written = record<WrittenRoute>(
     additional_bindings: noBindings,
     schema: optional(schemaFile),
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
+    payload_bytes_max: optional(int("bytes", 2, 64 * 1024 * 1024)),
+    response_bytes_max: optional(int("bytes", 2, 64 * 1024 * 1024)),
+    retries_max: optional(int("repeats", 0, RETRIES_MAX)),
     keep_answer_ms: optional(int("ms", 1, KEEP_ANSWER_MS_MAX)),
     budget: optional(
       record<RouteBudget>(

@@ -56,7 +56,7 @@ export interface Route {
    * - Before it sends anything, it awaits `mayBeSent`. If `mayBeSent` throws a refusal, it sends nothing and throws this
    *   refusal.
    * - It settles soon after `signal` aborts.
-   * - It throws PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+   * - It throws REQUEST_TOO_LARGE, PAYLOAD_INVALID, BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
    */
   execute(command: BackendCommand, signal: AbortSignal, mayBeSent: SendCheck): Promise<BackendReply>;
 }

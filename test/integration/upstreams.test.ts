@@ -23,6 +23,12 @@ const HURRIED = "test.hurried";
 const ROUTES = [
   ...DEV_ROUTES,
   { message_type: HURRIED, method: "GET", path: "/api/v1/user/test/hurried", timeout_ms: 250 },
+  ...[0, 2].map((retries_max) => ({
+    message_type: `test.retries_${retries_max}`,
+    method: "GET" as const,
+    path: "/api/v1/user/test/retried",
+    retries_max,
+  })),
   { message_type: POST, method: "POST", path: "/api/v1/user/test/post" },
   { message_type: KEYED, method: "POST", path: "/api/v1/user/test/keyed", keep_answer_ms: 60_000 },
 ] as const;
@@ -79,7 +85,7 @@ async function open(weights: readonly number[], settings: Partial<Config> = {}):
 /** Sends one command. Returns its result code or the reason of its refusal, and how long it took. */
 async function send({ world, device }: Setup, messageType: string): Promise<[string, number]> {
   const client = createClient(Gateway, world.transport(VARIANTS[0] ?? expect.unreachable()));
-  const payload = new TextEncoder().encode(messageType === GET || messageType === HURRIED ? "" : "{}");
+  const payload = new TextEncoder().encode(messageType === POST || messageType === KEYED ? "{}" : "");
   const idempotencyKey = messageType === KEYED ? crypto.randomUUID() : "";
   const request = await device.signer.sign(messageType, payload, { idempotencyKey });
   const startedMs = performance.now();
@@ -205,6 +211,20 @@ describe("deadlines hold within 50 ms while every server hangs:", () => {
     const setup = await hanging({ "backend.response_timeout_ms": 150, "backend.retries_max": 0 });
     expect(await latenessMs(setup, HURRIED, 150)).toBeLessThan(50);
   });
+});
+
+test.each([
+  ["test.retries_0", 1],
+  [GET, 2],
+  ["test.retries_2", 3],
+])("retries_max of the route bounds the attempts of a call: %s has %i", async (messageType, attempts) => {
+  const { servers, ...setup } = await open([1, 1, 1, 1], { "backend.retry_budget_percent": 20 });
+  for (const server of servers) server.fault = () => new Response(null, { status: 503 });
+  expect((await send({ servers, ...setup }, messageType))[0]).toBe("BACKEND_UNAVAILABLE");
+  expect(commandsAt(servers)).toBe(attempts);
+  // The budget holds for all routes: of many calls, only the first ones and a fifth of the others are repeated.
+  expect(await sendAll({ servers, ...setup }, messageType, 50, 1)).toEqual({ BACKEND_UNAVAILABLE: 50 });
+  expect(commandsAt(servers)).toBeLessThanOrEqual(51 + 11);
 });
 
 test.each([1, 24])(

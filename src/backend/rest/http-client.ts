@@ -13,6 +13,10 @@ export interface HttpCall {
   /** The body of the call, which is JSON text. */
   readonly body?: Uint8Array | string | undefined;
   readonly timeoutMs: number;
+  /** Maximum size of the answer, if it is lower than that of the pool. */
+  readonly bytesMax?: number | undefined;
+  /** Maximum number of repeats. Default: `UpstreamSettings.retriesMax`. */
+  readonly retriesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Whether the call may be sent twice. Default: whether its method is idempotent (RFC 9110 9.2.2). */
   readonly isRepeatable?: boolean | undefined;

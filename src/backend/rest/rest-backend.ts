@@ -89,6 +89,8 @@ export class RestBackend implements Backend {
       body,
       headers: commandHeaders(command, this.#options.trace(command), this.#options.identityHeaders),
       timeoutMs: this.#timeoutMs(route),
+      bytesMax: route.responseBytesMax,
+      retriesMax: route.retriesMax,
       // A route that keeps answers declares that its backend recognises a repeated Idempotency-Key.
       isRepeatable: route.keepAnswerMs !== undefined && command.idempotencyKey !== "" ? true : undefined,
       signal,

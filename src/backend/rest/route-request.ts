@@ -1,4 +1,4 @@
-import { payloadInvalid } from "../../core/refusal.ts";
+import { payloadInvalid, refuse } from "../../core/refusal.ts";
 import { checkPayload, type JsonMembers, objectText, readMembers, without } from "./json-members.ts";
 import { queryText } from "./query.ts";
 import type { CompiledRoute } from "./route-table.ts";
@@ -23,11 +23,14 @@ const TARGET_CHARS_MAX = 8000;
  * - With a field as the body, this field's value is the body, and the other fields are the query.
  * - Without a body, the other fields are the query.
  *
- * The client's JSON text of each name and value is unchanged. Throws PAYLOAD_INVALID if `checkPayload` or the schema of the route
+ * The client's JSON text of each name and value is unchanged. Throws REQUEST_TOO_LARGE before it reads a payload that is too large
+ * for the route. Throws PAYLOAD_INVALID if `checkPayload` or the schema of the route
  * rejects the payload, or if its fields do not fit into the path, the query or the body.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
-  const { path, body, schema } = route;
+  const { path, body, schema, payloadBytesMax = Number.POSITIVE_INFINITY } = route;
+  if (payloadBytes.byteLength > payloadBytesMax)
+    throw refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(payloadBytesMax) } });
   if (schema !== undefined) checkSchema(schema, payloadBytes);
   if (body === "*" && path.fields.size === 0) {
     checkPayload(payloadBytes);

@@ -13,6 +13,9 @@ export interface RouteEntry {
   readonly response_body?: string | undefined;
   readonly schema_document?: FlatSchema | undefined;
   readonly timeout_ms?: number | undefined;
+  readonly payload_bytes_max?: number | undefined;
+  readonly response_bytes_max?: number | undefined;
+  readonly retries_max?: number | undefined;
   readonly keep_answer_ms?: number | undefined;
   readonly budget?: RouteBudgetEntry | undefined;
 }
@@ -37,6 +40,12 @@ export interface CompiledRoute {
   readonly schema: PayloadSchema | undefined;
   /** Timeout of the backend calls of this route, in ms. If it is `undefined`, the setting `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
+  /** Maximum size of the payload. `undefined`: that of every request. */
+  readonly payloadBytesMax: number | undefined;
+  /** Maximum size of the answer. `undefined`: the setting `backend.response_bytes_max` applies. */
+  readonly responseBytesMax: number | undefined;
+  /** Maximum number of repeats of a call. `undefined`: the setting `backend.retries_max` applies. */
+  readonly retriesMax: number | undefined;
   /** How long the answers of this route are kept, in ms; `undefined` if they are not kept. */
   readonly keepAnswerMs: number | undefined;
   readonly budget: Budget | undefined;
@@ -69,6 +78,9 @@ function compile(entry: RouteEntry): CompiledRoute {
     responseBody: entry.response_body,
     schema: entry.schema_document && PayloadSchema.of(entry.schema_document),
     timeoutMs: entry.timeout_ms,
+    payloadBytesMax: entry.payload_bytes_max,
+    responseBytesMax: entry.response_bytes_max,
+    retriesMax: entry.retries_max,
     keepAnswerMs: entry.keep_answer_ms,
     budget: compileBudget(entry.budget),
   };

@@ -148,7 +148,11 @@ export class UpstreamPool {
       const hadTest = await this.#requireConnection(member, signal);
       const checking = call.mayBeSent?.(waited || hadTest);
       if (checking !== undefined) await unlessAborted(checking, signal);
-      const answer = await member.send(call, this.responseBytesMax, signal);
+      const answer = await member.send(
+        call,
+        Math.min(this.responseBytesMax, call.bytesMax ?? Number.POSITIVE_INFINITY),
+        signal,
+      );
       bodyWasRead = true;
       member.address.answered(clock.monotonic());
       if (isUsed(answer) && mayBeTruncated(answer)) throw new HttpFailure("unavailable", "the answer may be truncated");
@@ -184,8 +188,8 @@ export class UpstreamPool {
   }
 
   /** Returns true if a call may be sent to one more address. Charges the retry budget if the backend may get it twice. */
-  #mayRepeat({ method, isRepeatable }: HttpCall, last: HttpFailure, next: Member, attempts: number): boolean {
-    const { retriesMax } = this.#upstreams.settings;
+  #mayRepeat({ method, isRepeatable, retriesMax: own }: HttpCall, last: HttpFailure, next: Member, attempts: number): boolean {
+    const retriesMax = own ?? this.#upstreams.settings.retriesMax;
     if (retriesMax === 0) return false;
     const isAllowed = last.isUnsent
       ? attempts <= Math.max(retriesMax, UNSENT_REPEATS_MAX)

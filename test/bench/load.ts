@@ -3,16 +3,30 @@ import type { Child } from "./child.ts";
 
 const CONNECTIONS = 16;
 
+/** What each request of a load sends. */
+export interface Load {
+  readonly messageType: string;
+  readonly payloadBytes: Uint8Array<ArrayBuffer>;
+}
+
+interface SendOptions {
+  readonly load?: Load;
+  readonly connections?: number;
+}
+
+const PROFILE: Load = { messageType: "user.profile.get", payloadBytes: new Uint8Array(0) };
+
 /** The child's CPU time per request, in microseconds, over this many requests. */
-export async function costOf(child: Child, requests: number): Promise<number> {
+export async function costOf(child: Child, requests: number, load?: Load): Promise<number> {
   const before = await child.cpuMicros();
-  await send(child, requests);
+  await send(child, requests, load && { load });
   return ((await child.cpuMicros()) - before) / requests;
 }
 
 /** Sends this many new signed requests over a few connections. Resolves to the length of the last answer. */
-export async function send(child: Pick<Child, "ready">, requests: number, connections = CONNECTIONS): Promise<number> {
-  const bodies = Array.from({ length: requests }, () => command("bench-session-1", "user.profile.get"));
+export async function send(child: Pick<Child, "ready">, requests: number, options: SendOptions = {}): Promise<number> {
+  const { load = PROFILE, connections = CONNECTIONS } = options;
+  const bodies = Array.from({ length: requests }, () => command("bench-session-1", load.messageType, load.payloadBytes));
   const url = `http://127.0.0.1:${child.ready.port}/sallyport.v1.Gateway/ExecuteCommand`;
   let replyBytes = 0;
   const connection = async () => {

@@ -15,14 +15,16 @@ export const FETCH_PATH = "/sallyport.v1.Gateway/FetchEvents";
 export const SUBSCRIBE_PATH = "/sallyport.v1.Gateway/SubscribeEvents";
 
 const privateKey = privateKeyObject(new Uint8Array(32).fill(7));
-const payloadHash = sha256(new Uint8Array(0));
+const EMPTY = new Uint8Array(0);
+const EMPTY_HASH = sha256(EMPTY);
 
 /** The device's public key, 32 bytes in base64. */
 export const DEVICE_PUBLIC_KEY = Buffer.from(rawPublicKey(privateKey)).toString("base64");
 
-/** An encoded ExecuteCommand request with a new request id and no payload. */
-export function command(deviceSessionId: string, messageType: string): Uint8Array<ArrayBuffer> {
-  return toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, signed(deviceSessionId, messageType)));
+/** An encoded ExecuteCommand request with a new request id. */
+export function command(deviceSessionId: string, messageType: string, payloadBytes = EMPTY): Uint8Array<ArrayBuffer> {
+  const request = { ...signed(deviceSessionId, messageType, payloadBytes), payloadBytes };
+  return toBinary(ExecuteCommandRequestSchema, create(ExecuteCommandRequestSchema, request));
 }
 
 /** An encoded FetchEvents request with an empty payload. It waits for the maximum time. */
@@ -48,14 +50,14 @@ export function subscriptionFields(contentType: string) {
   return { ":method": "POST", ":path": SUBSCRIBE_PATH, "content-type": contentType, te: "trailers" };
 }
 
-function signed(deviceSessionId: string, messageType: string) {
+function signed(deviceSessionId: string, messageType: string, payloadBytes = EMPTY) {
   const envelope = {
     protocolVersion: "v1",
     deviceSessionId,
     messageType,
     timestampMs: BigInt(Date.now()),
     requestId: Bun.randomUUIDv7(),
-    payloadHash,
+    payloadHash: payloadBytes === EMPTY ? EMPTY_HASH : sha256(payloadBytes),
   };
   return { envelope, signature: signEd25519(requestSigningInput(envelope), privateKey) };
 }

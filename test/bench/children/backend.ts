@@ -14,6 +14,7 @@ const server = Bun.serve({
   port: 0,
   routes: {
     "/api/v1/user/profile": () => new Response(profile, { headers }),
+    "/api/v1/user/orders": async (request) => Response.json({ bytes: (await request.bytes()).byteLength }),
     "/api/v1/internal/sessions/:id": ({ params }) =>
       Response.json({ device_session_id: params.id, user_id: "user-1", client_public_key: publicKey, status: "active" }),
   },

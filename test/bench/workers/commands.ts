@@ -60,7 +60,9 @@ async function costOf(gateways: readonly Served[], requests: number): Promise<nu
   const used = () => gateways.reduce((sum, { pid }) => sum + cpuMicros(pid), 0);
   const before = used();
   await Promise.all(
-    loads.map(({ gateway, processes }) => send(edgeOf(gateway), requests * processes, CONNECTIONS_PER_PROCESS * processes)),
+    loads.map(({ gateway, processes }) =>
+      send(edgeOf(gateway), requests * processes, { connections: CONNECTIONS_PER_PROCESS * processes }),
+    ),
   );
   return (used() - before) / loads.reduce((sum, { processes }) => sum + requests * processes, 0);
 }

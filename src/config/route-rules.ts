@@ -1,10 +1,12 @@
 import { IDENTITY_HEADER_KEYS } from "./identity-headers.ts";
+import { INTERNAL_CALL_RULE } from "./internal-calls.ts";
 import type { Rule } from "./rule.ts";
 
 /** The rules between the settings of routes. */
 export const ROUTE_RULES: readonly Rule[] = [
   notAbove("payload_bytes_max", "limits.payload_bytes_max"),
   notAbove("response_bytes_max", "backend.response_bytes_max"),
+  INTERNAL_CALL_RULE,
   {
     keys: IDENTITY_HEADER_KEYS,
     violation(config) {

@@ -1,0 +1,63 @@
+import type { PublicRouteEntry } from "../core/public-routes.ts";
+import { type PatternSegment, parseTemplate } from "../core/route-template.ts";
+import type { RouteConfig } from "./route-config.ts";
+import type { Rule } from "./rule.ts";
+
+/**
+ * Refuses routes that call what is not meant for commands. A session look-up returns user ids and keys. A login is protected by the
+ * budgets of its public route, which commands do not spend.
+ */
+export const INTERNAL_CALL_RULE: Rule = {
+  keys: ["routes", "public_routes", "backend.session_path"],
+  violation({ routes, public_routes, "backend.session_path": sessionPath }) {
+    return routes.flatMap((route, index) => {
+      const why = whyInternal(route, public_routes, sessionPath);
+      return why === undefined ? [] : [{ key: "routes" as const, at: [index], text: `${route.message_type} ${why}` }];
+    });
+  },
+};
+
+function whyInternal(route: RouteConfig, rows: readonly PublicRouteEntry[], sessionPath: string): string | undefined {
+  // A fixed id, such as /sessions/mine, looks up no session of another user.
+  if (route.method === "GET" && reaches(route, segmentsOf(sessionPath)))
+    return "can call backend.session_path, expected another path: every client could look sessions up";
+  const row = rows.filter(isProtected).find(({ method, path, backend_path = path }) => {
+    return method === route.method && reaches(route, segmentsOf(backend_path).map(anyIfVariable));
+  });
+  if (row === undefined) return undefined;
+  return `can call the backend_path of the public route ${row.name ?? row.path}, expected another path: a command does not spend the budgets of that row`;
+}
+
+function isProtected({ identity, registers_key }: PublicRouteEntry): boolean {
+  return identity !== undefined || registers_key === true;
+}
+
+function segmentsOf(path: string): readonly string[] {
+  return path.slice(1).split("/");
+}
+
+/** A segment that every text matches. */
+const ANY = Symbol("any");
+type Target = readonly (string | typeof ANY)[];
+
+function anyIfVariable(segment: string): string | typeof ANY {
+  return segment.startsWith("{") ? ANY : segment;
+}
+
+/** Whether payloads of the route can name the target. */
+function reaches({ path }: RouteConfig, target: Target): boolean {
+  const { parts, verb } = parseTemplate(path);
+  if (verb !== undefined) return false;
+  const segments = parts.flatMap((part) => ("text" in part ? [part] : part.pattern));
+  // Many servers ignore a slash at the end.
+  const isSlash = (segment: PatternSegment | undefined) => typeof segment === "object" && segment.text === "";
+  return covers(isSlash(segments.at(-1)) ? segments.slice(0, -1) : segments, target);
+}
+
+function covers([first, ...rest]: readonly PatternSegment[], target: Target): boolean {
+  if (first === undefined) return target.length === 0;
+  if (first === "**") return target.some((_, index) => covers(rest, target.slice(index + 1)));
+  const [segment, ...others] = target;
+  if (segment === undefined) return false;
+  return (first === "*" || segment === ANY || first.text === segment) && covers(rest, others);
+}

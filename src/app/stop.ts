@@ -97,8 +97,8 @@ export class Stop {
     retire();
     readiness.changed();
     const [streams] = await Promise.all([spread(hub, settings.spreadMs, { clock, sleep }), sleep(RETIREMENT_MS_MIN)]);
+    hub.refuseStreams(true);
     hub.endStreams();
-    hub.refuseStreams();
     const inTime = await within(settings.deadlineMs, drainListeners(streams));
     await handOver();
     await close();

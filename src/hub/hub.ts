@@ -41,7 +41,8 @@ export class Hub {
    */
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
-  #stopping = false;
+  /** What is refused with SHUTTING_DOWN. */
+  #refuses: "nothing" | "streams" | "all" = "nothing";
   /** Number of streams when the shutdown started. */
   #streamsAtShutdown = 0;
   /** True while the history is filled after a start. Events are then stored, and not delivered to open streams. */
@@ -110,8 +111,8 @@ export class Hub {
     const subscription = this.#open(admission, collector);
     const start = this.#starts.find(admission);
     this.#starts.deliver(subscription, start);
-    const { resumed, position } = start;
-    return { admission, collector, subscription, resumed, position };
+    if (this.#refuses === "streams") collector.release();
+    return { admission, collector, subscription, resumed: start.resumed, position: start.position };
   }
 
   /**
@@ -237,19 +238,18 @@ export class Hub {
     return this.#streams.size;
   }
 
-  /** Refuses new streams and polls with SHUTTING_DOWN. */
-  refuseStreams(): void {
-    this.#stopping = true;
+  /** Refuses new streams with SHUTTING_DOWN. New polls are refused as well, or answered without a wait if `answersPolls`. */
+  refuseStreams(answersPolls = false): void {
+    this.#refuses = answersPolls ? "streams" : "all";
   }
 
   /**
-   * Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. A poll is answered without a further wait. After
-   * `refuseStreams`, a poll ends with SHUTTING_DOWN as well.
+   * Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. A poll is answered without a further wait, unless
+   * polls are refused.
    */
   endStreams(count = this.#streams.size): void {
-    for (const stream of [...this.#streams].slice(0, count)) {
-      if (this.#stopping || !stream.release()) stream.close("SHUTTING_DOWN");
-    }
+    for (const stream of [...this.#streams].slice(0, count))
+      if (this.#refuses === "all" || !stream.release()) stream.close("SHUTTING_DOWN");
   }
 
   /**
@@ -267,7 +267,7 @@ export class Hub {
   }
 
   #open(admission: Admission, sink: Sink): Subscription {
-    if (this.#stopping) throw this.shuttingDown();
+    if (this.#refuses === "all" || (this.#refuses === "streams" && !sink.isPoll)) throw this.shuttingDown();
     checkNotRevoked(admission, this.#lookUpsValidFromMark, this.#options.revocations);
     const scope = this.#streams.exceededLimit(admission);
     if (scope !== undefined) throw this.#refusal("TOO_MANY_STREAMS", { scope });

@@ -15,19 +15,27 @@ export interface SpreadTimer {
 
 /** Time between two steps, in ms. Each step ends a part of the streams. */
 const STEP_MS = 25;
+/** After a pause of the process, the streams that are late end faster than the average, by at most this factor. */
+const CATCH_UP = 1.4;
+/** A step ends at most the streams of this time, in ms. */
+const LATE_STEP_MS = 100;
 
 /**
  * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at the same moment. Returns the number of
- * streams at the start.
+ * streams at the start. After a long pause of the process, some streams are still open at the end.
  */
 export async function spread(streams: EndingStreams, spreadMs: number, { clock, sleep }: SpreadTimer): Promise<number> {
   const total = streams.beginEnd();
   const startedMs = clock.monotonic();
+  const endedAfter = (ms: number) => (total * ms) / spreadMs;
   let ended = 0;
+  let lastMs = 0;
   for (let elapsedMs = 0; elapsedMs < spreadMs && ended < total; elapsedMs = clock.monotonic() - startedMs) {
-    const due = Math.floor((total * elapsedMs) / spreadMs);
+    const most = ended + Math.ceil(CATCH_UP * endedAfter(Math.min(elapsedMs - lastMs, LATE_STEP_MS)));
+    const due = Math.min(Math.floor(endedAfter(elapsedMs)), most);
     streams.endStreams(due - ended);
     ended = due;
+    lastMs = elapsedMs;
     await sleep(Math.min(STEP_MS, spreadMs - elapsedMs));
   }
   return total;

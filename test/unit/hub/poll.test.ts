@@ -285,6 +285,16 @@ describe("the end of the streams while another process has taken over", () => {
     expect(idsOf(answer(hub, waiting)).slice(1)).toEqual(["e-late"]);
   });
 
+  test("answers later polls without a wait, and refuses later streams", () => {
+    const { hub, poll, subscribe } = createHub();
+    hub.refuseStreams(true);
+    hub.endStreams();
+    const late = poll("s-1", "u-1");
+    expect(late.collector.isReady).toBe(true);
+    expect(typesOf(answer(hub, late))).toEqual(["gateway.server_time"]);
+    expect(refusalOf(() => subscribe("s-1", "u-1"))).toBe("SHUTTING_DOWN");
+  });
+
   test("lets an answer without events resume, and opens new polls", () => {
     const { hub, poll } = createHub();
     const waiting = poll("s-1", "u-1");

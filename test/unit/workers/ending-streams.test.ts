@@ -60,6 +60,18 @@ describe("a worker that was replaced", () => {
   });
 });
 
+test("after a pause of the process, the streams that are late do not end in one instant", async () => {
+  const clock = new ManualClock();
+  const steps: number[] = [];
+  const streams = { beginEnd: () => 4000, endStreams: (count: number) => void steps.push(count) };
+  const sleep = async (ms: number) => clock.advance(steps.length === 20 ? 1000 : ms);
+  await spread(streams, 8000, { clock, sleep });
+  const ended = steps.reduce((sum, count) => sum + count, 0);
+  expect(ended).toBeWithin(3970, 4001);
+  // 4000 streams in 8 s are 12.5 a step. The step after the pause is due 500.
+  expect(Math.max(...steps)).toBeWithin(50, 71);
+});
+
 test("streams end evenly over the spread, even if the timer is late", async () => {
   const clock = new ManualClock();
   const ends: number[] = [];

@@ -14,6 +14,8 @@ const UPGRADES = Number(process.env["SALLYPORT_UPGRADES"] ?? 2);
 const STREAMS = 10;
 const PUSH_MS = 20;
 const POLL_MS = 3000;
+/** A long run uses the default of `serve`. */
+const SPREAD_MS = UPGRADES > 10 ? "3000" : "300";
 const MIGRATION = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 /** The value of tcp_migrate_req before the test; `undefined` if it cannot be set. */
@@ -43,7 +45,7 @@ describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under lo
   ])(
     "$name",
     async ({ settings, areWorkers = false }) => {
-      const gateway = await UpgradableGateway.start(settings);
+      const gateway = await UpgradableGateway.start({ ...settings, "shutdown.spread_ms": SPREAD_MS });
       const device = await gateway.login();
       const { edgeUrl, grpcUrl } = gateway;
       const open = () => createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" });

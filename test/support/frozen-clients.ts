@@ -30,12 +30,12 @@ export class FrozenClients {
     this.#proxy.close();
   }
 
-  /** A connection without application bytes. For an https URL, the TLS handshake is complete. */
-  async silent(): Promise<Socket> {
+  /** A connection without application bytes. For an https URL, the TLS handshake is complete, with `protocol` in ALPN. */
+  async silent(protocol: "http/1.1" | "h2" = "http/1.1"): Promise<Socket> {
     const address = { host: "127.0.0.1", port: this.#port };
     const isSecure = this.#target.protocol === "https:";
     const socket = isSecure
-      ? connectTls({ ...address, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] })
+      ? connectTls({ ...address, rejectUnauthorized: false, ALPNProtocols: [protocol] })
       : connect(address);
     this.#sockets.push(socket);
     socket.on("error", () => {});

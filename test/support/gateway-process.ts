@@ -7,6 +7,7 @@ import { TEST_WORKERS } from "./test-gateway.ts";
 import { until } from "./until.ts";
 import { type Device, type FetchFunction, login } from "./world.ts";
 
+const START_MS_MAX = 30_000;
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 
 /** Memory and CPU time of the gateway's process. */
@@ -20,6 +21,9 @@ export interface GatewayProcess {
   readonly pid: number;
   readonly edgeUrl: string;
   readonly grpcUrl: string;
+  readonly adminUrl: string;
+  /** Resolves to the exit code. */
+  readonly exited: Promise<number>;
   readonly backend: DevBackend;
   readonly faults: FaultBackend;
   usage(): Promise<Usage>;
@@ -54,7 +58,7 @@ export async function startGatewayProcess(
       .stdout()
       .split("\n")
       .find((each) => each.includes(text));
-  await until(() => line("push feed up") !== undefined, `the gateway to be up: ${command.stderr()}`);
+  await until(() => line("push feed up") !== undefined, `the gateway to be up: ${command.stderr()}`, START_MS_MAX);
   const { edge, grpc, admin }: { edge: string; grpc: string; admin: string } = JSON.parse(line("gateway started") ?? "{}");
   const gauge = async (name: string) => {
     const text = await (await fetch(`${admin}/metrics`)).text();
@@ -65,6 +69,8 @@ export async function startGatewayProcess(
     pid: command.pid,
     edgeUrl: edge,
     grpcUrl: grpc,
+    adminUrl: admin,
+    exited: command.exited,
     backend,
     faults,
     gauge,

@@ -33,6 +33,9 @@ function setMigration(value: string | undefined): string | undefined {
   }
 }
 
+/** Whether a log line tells of a refusal that is not part of an upgrade. */
+const isRefused = ({ reason }: { readonly [field: string]: unknown }) => reason !== undefined && reason !== "SHUTTING_DOWN";
+
 describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under load`, () => {
   beforeAll(() => void setMigration("1"));
   afterAll(() => void setMigration(before));
@@ -72,7 +75,8 @@ describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under lo
       const outcomes = Object.fromEntries(Object.entries(loads).map(([name, load]) => [name, Object.keys(load.outcomes)]));
       const calls = Object.fromEntries(Object.entries(loads).map(([name, load]) => [name, load.outcomes]));
       const resumes = streams.reduce((sum, each) => sum + each.resumes, 0);
-      if (UPGRADES > 10) console.log({ upgrades: UPGRADES, calls, resumes, pushed });
+      if (UPGRADES > 10)
+        console.log({ upgrades: UPGRADES, calls, resumes, pushed, refusals: gateway.lines("call").filter(isRefused) });
       expect({ outcomes, calls }).toEqual({
         outcomes: Object.fromEntries(Object.keys(loads).map((name) => [name, ["ok"]])),
         calls,

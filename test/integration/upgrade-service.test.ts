@@ -6,15 +6,19 @@ import { UpgradableGateway } from "../support/upgradable-gateway.ts";
 /** What the gateway tells systemd (sd_notify(3)), as systemd receives it. */
 
 const SKIPPED = process.platform === "linux" ? DatagramReceiver.missing() : "skipped: sd_notify needs Linux";
-const WATCHDOG_MS = 200;
+const WATCHDOG_MS = 800;
 
-test.skipIf(SKIPPED !== undefined)(
-  SKIPPED ?? "the service manager learns of the start, a reload, the new main process of an upgrade, and the stop",
-  async () => {
-    const address = `@sallyport-upgrade-${process.pid}`;
+test.skipIf(SKIPPED !== undefined).each([1, 2])(
+  SKIPPED ??
+    "the service manager learns of the start, a reload, the new main process of an upgrade, and the stop; processes: %i",
+  async (workers) => {
+    const address = `@sallyport-upgrade-${process.pid}-${workers}`;
     await using manager = await DatagramReceiver.open(address);
     const watchdog = { WATCHDOG_USEC: String(WATCHDOG_MS * 1000) };
-    const gateway = await UpgradableGateway.start({}, { env: { NOTIFY_SOCKET: address, ...watchdog } });
+    const gateway = await UpgradableGateway.start(
+      { "workers.count": String(workers) },
+      { env: { NOTIFY_SOCKET: address, ...watchdog } },
+    );
     const { received } = manager;
     const since = (from: number) => received.slice(from).filter((text) => !text.startsWith("WATCHDOG"));
     const pings = (from: number) => received.slice(from).filter((text) => text === "WATCHDOG=1\n").length;
@@ -44,7 +48,7 @@ test.skipIf(SKIPPED !== undefined)(
     expect(since(mark)).toEqual(["STOPPING=1\nSTATUS=Stopping\n"]);
     await gateway.close();
   },
-  30_000,
+  90_000,
 );
 
 test.skipIf(SKIPPED !== undefined)(
@@ -58,5 +62,5 @@ test.skipIf(SKIPPED !== undefined)(
     expect((await silent.upgrade()).code).toBe(0);
     await silent.close();
   },
-  30_000,
+  90_000,
 );

@@ -50,7 +50,7 @@ const USAGE = `usage: sallyport <command> [OPTION …]
   reload      let a running gateway read its configuration again
   upgrade     replace the process of a running gateway by a new one
   config      check, print or describe the configuration
-  routes      print the route table as the gateway sees it
+  routes      print the route table, or import one from OpenAPI
   version     print the versions of Sallyport and Bun
 
 The client of a gateway:

@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: ["core"],
   schema: ["core"],
   config: ["core", "schema"],
+  openapi: ["config", "core"],
   stores: ["core"],
   rpc: ["gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
   pipeline: ["core", "crypto", "gen"],
@@ -34,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["admin", "backend", "config", "core", "crypto", "gen", "hub", "observe", "pipeline", "rpc", "service", "stores"],
     ...["transport", "upgrade", "workers"],
   ],
-  cli: ["app", "client", "config", "core", "crypto", "dev", "observe", "upgrade", "workers"],
+  cli: ["app", "client", "config", "core", "crypto", "dev", "observe", "openapi", "upgrade", "workers"],
   main: ["cli"],
 };
 

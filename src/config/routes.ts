@@ -12,8 +12,9 @@ import { boolean, choice, int, positive, text } from "./values.ts";
 
 /** Matches a relative path without empty and dot segments. */
 const SCHEMA_FILE = /^(?!.{257})(?:(?!\.{1,2}(?:\/|$))[^/\\\p{Cc}:]+(?:\/(?!$)|$))+$/u;
-const ROUTES_MAX = 1000;
 const RETRIES_MAX = 5;
+/** A description of a large API, such as that of GitHub, has more than a thousand operations. */
+export const ROUTES_MAX = 5000;
 export const TIMEOUT_MS_MAX = 120_000;
 export const RATE_MAX = 1_000_000;
 export const BURST_MAX = 1_000_000;

@@ -2,6 +2,7 @@ import { describe, test } from "bun:test";
 import { clientSuite } from "./clients.suite.ts";
 import { exampleSuite } from "./examples.suite.ts";
 import { feedSuite, quietFeedSuite } from "./feed.suite.ts";
+import { openApiSuite } from "./openapi.suite.ts";
 import { pythonBackendSuite } from "./python-backend.suite.ts";
 import { toolSuite } from "./tools.suite.ts";
 import { vectorSuite } from "./vectors.suite.ts";
@@ -16,6 +17,7 @@ if (process.env["INTEROP"] === "1") {
   describe("golden vectors in other languages", vectorSuite);
   describe("the example backend in Python", pythonBackendSuite);
   describe("services behind the gateway", exampleSuite);
+  describe("an imported OpenAPI document", openApiSuite);
   endQuietFeedSuite();
 } else {
   test.skip("clients in other languages and gRPC tools (skipped: set INTEROP=1 to run; needs Go 1.26, Node.js 20, PHP 8.2 and Python 3.11, or newer)", () => {});

@@ -103,6 +103,25 @@ export async function goTool(path: string, version: string): Promise<string> {
   return program;
 }
 
+/** Gets the OpenAPI document of GitHub's REST API from its npm package. Resolves to its path. */
+export async function githubDescription(): Promise<string> {
+  requireProgram("npm", "Node.js 20 or newer");
+  const folder = join(cache, "openapi-23.0.2");
+  const file = join(folder, "package/generated/api.github.com.json");
+  if (existsSync(file)) return file;
+  await mkdir(folder, { recursive: true });
+  await runToEnd(["npm", "pack", "@octokit/openapi@23.0.2", "--silent", "--pack-destination", folder]);
+  await runToEnd([
+    "tar",
+    "-xzf",
+    join(folder, "octokit-openapi-23.0.2.tgz"),
+    "-C",
+    folder,
+    "package/generated/api.github.com.json",
+  ]);
+  return file;
+}
+
 /** The path of a program from this project's npm dependencies. */
 export function npmTool(name: string): string {
   return join(root, "node_modules/.bin", name);

@@ -100,7 +100,7 @@ test("a wrong configuration gives the lines of config check, no table, and exit 
 
 test.each([
   ["sallyport routes a.toml --config b.toml", "the configuration file is given twice"],
-  ["sallyport routes a.toml b.toml", "only FILE may stand beside the options"],
+  ["sallyport routes a.toml b.toml", "only one FILE may stand beside the options"],
   ["sallyport routes --probe", "--probe is not an option"],
 ])("%s is a usage error", async (line, problem) => {
   const { code, out, err } = await shell.run(line);

@@ -1,0 +1,61 @@
+import { NotExpressible } from "./not-expressible.ts";
+
+const IDENT = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Matches a segment that is a variable. The last segment of a path may have a verb after it. */
+const VARIABLE = /^\{([^{}]+)\}(:[^{}]+)?$/;
+
+export interface PathNames {
+  /** Names of fields that go to the query or the body. A variable of the path gets another name. */
+  readonly taken: ReadonlySet<string>;
+  /** Variables whose value can have several segments. */
+  readonly deep: ReadonlySet<string>;
+}
+
+/** The path of a route, and the names of variables that differ from those of the document. */
+export interface RoutePath {
+  readonly path: string;
+  /** Field of the payload by the name of the document. */
+  readonly renamed: ReadonlyMap<string, string>;
+  /** Variables that can have several segments in the document, and one in the route. */
+  readonly single: readonly string[];
+}
+
+/** Returns the names of the variables of an OpenAPI path. */
+export function variableNames(path: string): string[] {
+  return [...path.matchAll(/\{([^{}]+)\}/g)].map(([, name = ""]) => name);
+}
+
+/** Converts an OpenAPI path to a path template. Throws `NotExpressible`. */
+export function routePath(path: string, names: PathNames): RoutePath {
+  if (!path.startsWith("/")) throw new NotExpressible("its path does not start with a slash");
+  if (/[?#]/.test(path)) throw new NotExpressible("its path contains a query or a fragment");
+  const renamed = new Map<string, string>();
+  const single: string[] = [];
+  const used = new Set(names.taken);
+  const segments = path.slice(1).split("/");
+  const converted = segments.map((segment, index) => {
+    if (!/[{}]/.test(segment)) return segment;
+    const [, name, verb = ""] = VARIABLE.exec(segment) ?? [];
+    const isLast = index === segments.length - 1;
+    if (name === undefined || (verb !== "" && !isLast)) {
+      throw new NotExpressible("a segment of its path mixes text and a variable, and a variable of a route is a whole segment");
+    }
+    const field = unusedName(name, used, "path");
+    used.add(field);
+    if (field !== name) renamed.set(name, field);
+    const isDeep = isLast && verb === "" && names.deep.has(name);
+    if (names.deep.has(name) && !isDeep) single.push(field);
+    return `{${field}${isDeep ? "=**" : ""}}${verb}`;
+  });
+  return { path: `/${converted.join("/")}`, renamed, single };
+}
+
+/** Returns a name for a field of the payload that is not used: the name itself if possible, else with `prefix`. */
+export function unusedName(name: string, used: ReadonlySet<string>, prefix: string): string {
+  const cleaned = name.replace(/[^A-Za-z0-9_]+/g, "_");
+  const plain = IDENT.test(cleaned) ? cleaned : `_${cleaned}`;
+  for (let count = 0; ; count++) {
+    const candidate = count === 0 ? plain : `${prefix}_${plain}${count === 1 ? "" : `_${count}`}`;
+    if (!used.has(candidate)) return candidate;
+  }
+}

@@ -1,0 +1,48 @@
+import { isObject } from "../config/decoder.ts";
+import type { Node } from "./node.ts";
+import { NotExpressible } from "./not-expressible.ts";
+
+/** Where operations are served: the origin, empty if it is that of the document, and the path without a slash at its end. */
+export interface Server {
+  readonly origin: string;
+  readonly basePath: string;
+}
+
+const HERE: Server = { origin: "", basePath: "" };
+/** The origin of relative URLs. The name is reserved (RFC 6761 6.4). */
+const RELATIVE = "http://relative.invalid";
+
+/** Returns the first server of a list. Without a list, the server is that of the document (OpenAPI 3.1, "Server Object"). */
+export function firstServer(servers: unknown): Server | undefined {
+  const [first] = Array.isArray(servers) ? servers : [];
+  return isObject(first) ? readServer(first) : undefined;
+}
+
+export function serverOf(servers: unknown): Server {
+  return firstServer(servers) ?? HERE;
+}
+
+function readServer({ url, variables }: Node): Server {
+  if (typeof url !== "string") throw new NotExpressible("its server has no URL");
+  const parsed = URL.parse(filled(url, variables), `${RELATIVE}/`);
+  if (parsed === null) throw new NotExpressible("the URL of its server cannot be read");
+  const basePath = decodedPath(parsed.pathname).replace(/\/+$/, "");
+  return { origin: parsed.origin === RELATIVE ? "" : parsed.origin, basePath };
+}
+
+/** Replaces each variable by its default. */
+function filled(url: string, variables: unknown): string {
+  return url.replace(/\{([^{}]*)\}/g, (_, name: string) => {
+    const variable = isObject(variables) && Object.hasOwn(variables, name) ? variables[name] : undefined;
+    const value = isObject(variable) ? variable["default"] : undefined;
+    return typeof value === "string" ? value : "";
+  });
+}
+
+function decodedPath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Shell } from "../../support/cli/shell.ts";
+import { ImportedGateway } from "../../support/openapi/imported-gateway.ts";
+
+/** The description of a real service (the REST API of Figma, from its npm package) is put behind the gateway without an edit. */
+
+const DOCUMENT = Bun.resolveSync("@figma/rest-api-spec/openapi/openapi.yaml", import.meta.dir);
+
+let gateway: ImportedGateway;
+beforeAll(async () => {
+  gateway = await ImportedGateway.start(DOCUMENT);
+}, 60_000);
+afterAll(() => gateway.close());
+
+test("each of the 54 operations is a route, without a remark on standard error", () => {
+  expect(gateway.imported).toEqual({ code: 0, out: "", err: "sallyport: imported 54 of 54 operations\n" });
+  expect(gateway.routes).toHaveLength(54);
+});
+
+test("each route reaches its operation, with the fields of path, query and body in their places", async () => {
+  for (const route of gateway.routes) {
+    const { messageType, resultCode, served, expected } = await gateway.call(route);
+    expect({ messageType, resultCode, served }).toEqual({ messageType, resultCode: "ok", served: expected });
+  }
+}, 60_000);
+
+describe("the command", () => {
+  const shell = new Shell();
+  afterAll(() => shell.close());
+  const YAML = `openapi: 3.0.3
+info: { title: Pets, version: "1" }
+servers: [{ url: "https://pets.example/v1" }]
+paths:
+  /pets/{id}:
+    get: { operationId: getPet, tags: [pets], responses: { 200: { description: ok } } }
+    put: { operationId: photo, requestBody: { content: { image/png: {} } }, responses: { 200: { description: ok } } }
+`;
+  const LEFT_OUT = "PUT /pets/{id} (photo): its body is image/png, and a route sends application/json";
+  const TOML = `[backend]
+# url = "https://pets.example"
+route_prefixes = ["/v1/pets/"]
+
+[[routes]]
+message_type = "pets.get_pet"
+get = "/v1/pets/{id}"
+
+# Left out:
+# ${LEFT_OUT}
+`;
+
+  test("writes TOML, names what it left out on standard error and in a comment, and ends with 1", async () => {
+    writeFileSync(join(shell.folder, "pets.yaml"), YAML);
+    const { code, out, err } = await shell.run("sallyport routes import pets.yaml");
+    expect(code).toBe(1);
+    expect(out).toStartWith("# Imported from pets.yaml by `sallyport routes import`: 1 of 2 operations.\n");
+    expect(out).toEndWith(`\n\n${TOML}`);
+    expect(err).toBe(`sallyport: left out: ${LEFT_OUT}\nsallyport: imported 1 of 2 operations\n`);
+  }, 30_000);
+
+  test("reads standard input, writes a new file, and never overwrites one", async () => {
+    const json = JSON.stringify({ openapi: "3.1.0", paths: { "/pets": { get: { operationId: "pets.list" } } } });
+    const line = "sallyport routes import - --out new.toml --base-path /v9";
+    expect(await shell.run(line, { stdin: json })).toEqual({
+      code: 0,
+      out: "",
+      err: "sallyport: imported 1 of 1 operations\n",
+    });
+    expect(readFileSync(join(shell.folder, "new.toml"), "utf8")).toContain('message_type = "pets.list"\nget = "/v9/pets"\n');
+    const again = await shell.run(line, { stdin: "{}" });
+    expect(again.code).toBe(2);
+    const kept = await shell.run(line, { stdin: json });
+    expect([kept.code, kept.err]).toEqual([1, `sallyport: ${shell.folder}/new.toml: already exists, and is not overwritten\n`]);
+  }, 30_000);
+
+  test.each([
+    ["routes import nowhere.yaml", 2, "nowhere.yaml: cannot be read: ENOENT"],
+    ["routes import .", 2, ": cannot be read: "],
+    ["routes import swagger.json", 2, "swagger.json: the document is of Swagger 2.0; convert it"],
+    ["routes import broken.yaml", 2, "broken.yaml: line 2, column 1: not JSON or YAML: "],
+    ["routes import", 2, "FILE, the OpenAPI document, is missing"],
+    ["routes import pets.yaml --json", 2, "--json is an option of sallyport routes FILE"],
+    ["routes pets.toml --tag x", 2, "--tag is an option of sallyport routes import"],
+    ["routes a.toml b.toml", 2, "only one FILE may stand beside the options"],
+    ["routes import pets.yaml --base-path v1", 2, "--base-path starts with a slash"],
+    ["routes import pets.yaml --out none/x.toml", 1, "/none/x.toml: cannot be written: ENOENT"],
+    ["routes import pets.yaml --tag none", 1, "the document has no such operations"],
+  ])(
+    "sallyport %s ends with %d",
+    async (line, code, problem) => {
+      writeFileSync(join(shell.folder, "pets.yaml"), YAML);
+      writeFileSync(join(shell.folder, "swagger.json"), '{"swagger":"2.0"}');
+      writeFileSync(join(shell.folder, "broken.yaml"), "openapi: 3.0.0\n\t- x: [\n");
+      const result = await shell.run(`sallyport ${line}`);
+      expect(result.code).toBe(code);
+      expect(result.err).toContain(problem);
+      expect(result.err).not.toContain("    at ");
+    },
+    30_000,
+  );
+});

@@ -1,0 +1,96 @@
+import { readFileSync } from "node:fs";
+import { parse } from "yaml";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** One operation of a description, as a developer reads it. */
+export interface DescribedOperation {
+  readonly method: string;
+  /** The path with its variables. */
+  readonly path: string;
+  readonly pathNames: readonly string[];
+  readonly query: readonly { readonly name: string; readonly isList: boolean }[];
+  /** An example of the JSON body, or `undefined` if there is none. */
+  readonly body: unknown;
+  /** The first documented status of a success. */
+  readonly status: number;
+  /** Whether the last segment is a variable whose value can have several segments. */
+  readonly lastIsDeep: boolean;
+}
+
+/** An OpenAPI document, read without the code of the importer. */
+export class Description {
+  readonly operations: readonly DescribedOperation[];
+  readonly #root: Json;
+
+  constructor(file: string) {
+    const text = readFileSync(file, "utf8");
+    this.#root = objectOf(file.endsWith(".json") ? JSON.parse(text) : parse(text));
+    this.operations = Object.entries(objectOf(this.#root["paths"])).flatMap(([path, item]) =>
+      this.#operationsAt(path, this.#at(item)),
+    );
+  }
+
+  #operationsAt(path: string, item: Json): DescribedOperation[] {
+    return ["get", "put", "post", "delete", "patch"].flatMap((method) => {
+      if (item[method] === undefined) return [];
+      const operation = objectOf(item[method]);
+      const parameters = [item["parameters"], operation["parameters"]].flatMap(listOf).map((each) => this.#at(each));
+      const query = parameters.filter((each) => each["in"] === "query");
+      return {
+        method: method.toUpperCase(),
+        path,
+        pathNames: [...path.matchAll(/\{([^}]+)\}/g)].map(([, name = ""]) => name),
+        query: query.map((each) => ({ name: String(each["name"]), isList: this.#isList(each) })),
+        body: method === "get" ? undefined : this.#bodyOf(operation["requestBody"]),
+        status: Number(Object.keys(objectOf(operation["responses"])).find((status) => /^2\d\d$/.test(status)) ?? 200),
+        lastIsDeep: parameters.some((each) => each["x-multi-segment"] === true && path.endsWith(`{${each["name"]}}`)),
+      };
+    });
+  }
+
+  #isList(parameter: Json): boolean {
+    return parameter["explode"] !== false && this.#at(parameter["schema"])["type"] === "array";
+  }
+
+  #bodyOf(raw: unknown): unknown {
+    const media = objectOf(this.#at(raw)["content"])["application/json"];
+    return media === undefined ? undefined : this.#example(objectOf(media)["schema"], 0);
+  }
+
+  /** Returns a small value of the schema. */
+  #example(raw: unknown, depth: number): unknown {
+    const schema = this.#at(raw);
+    const [alternative] = [schema["oneOf"], schema["anyOf"]].flatMap(listOf);
+    const parts = [...listOf(schema["allOf"]), ...(alternative === undefined ? [] : [alternative])];
+    const properties = Object.entries(objectOf(schema["properties"]));
+    if (properties.length === 0 && parts.length === 0) {
+      const [type] = [schema["type"]].flat();
+      if (type === "array") return depth < 3 ? [this.#example(schema["items"], depth + 1)] : [];
+      return type === "integer" ? 7 : type === "number" ? 1.5 : type === "boolean" ? true : type === "object" ? {} : "text";
+    }
+    const merged = parts.map((part) => this.#example(part, depth)).filter((each) => typeof each === "object" && each !== null);
+    if (properties.length === 0)
+      return merged.length === 1 ? merged[0] : merged.length === 0 ? "text" : Object.assign({}, ...merged);
+    const own = properties.map(([name, inner]) => [name, depth < 2 ? this.#example(inner, depth + 1) : null]);
+    return Object.assign({}, ...merged, Object.fromEntries(own));
+  }
+
+  #at(raw: unknown): Json {
+    const value = objectOf(raw);
+    const reference = value["$ref"];
+    if (typeof reference !== "string") return value;
+    const names = decodeURIComponent(reference.slice(2)).split("/");
+    let found: unknown = this.#root;
+    for (const name of names) found = objectOf(found)[name.replaceAll("~1", "/").replaceAll("~0", "~")];
+    return this.#at(found);
+  }
+}
+
+function objectOf(value: unknown): Json {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}

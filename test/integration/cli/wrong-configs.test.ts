@@ -76,7 +76,6 @@ const MISTAKES: readonly Mistake[] = [
   { what: "A route has two calls.", toml: `${ROUTE}get = "/api/v1/user/profile"` },
   { what: "A GET has a body.", toml: `${ROUTE}body = "*"` },
   { what: "A field of a route is misspelt.", toml: `${ROUTE}timeout = 500` },
-  { what: "A route has a field of another program.", toml: `${ROUTE}plugins = ["auth"]` },
   { what: "A public route has the path of another one.", toml: PUBLIC + PUBLIC },
   { what: "A public route lacks its method.", toml: PUBLIC.replace('method = "GET"\n', "") },
   { what: "A route lacks its method.", toml: ROUTE.replace('method = "GET"\n', "") },

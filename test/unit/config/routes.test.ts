@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { loadConfig } from "../../../src/config/load.ts";
+import { loadConfig, resolveConfig } from "../../../src/config/load.ts";
 import { ConfigError } from "../../../src/config/problem.ts";
 
 /** What an operator reads about a wrong route: the line of the file, the message type, and what to write instead. */
@@ -189,4 +189,13 @@ describe("backend.identity_headers", () => {
       "backend.identity_headers.request_id: the same header as backend.identity_headers.user_id, expected a different one",
     ]);
   });
+});
+
+test("a field of another program is refused with the names of the fields", () => {
+  const routes = JSON.stringify([{ message_type: "a.b", get: "/api/v1/user/a", plugins: ["auth"] }]);
+  const { problems } = resolveConfig({ env: { SALLYPORT_ROUTES: routes } });
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toContain(
+    "routes[0].plugins (variable SALLYPORT_ROUTES): a.b: unknown field; the fields are message_type, ",
+  );
 });

@@ -86,7 +86,7 @@ function commandsOf(block: string): string[] {
 }
 
 test("the commands of the examples fetch an event that was pushed between two calls", async () => {
-  const blocks = [...(await page("proto/examples/README.md")).matchAll(/^```\n([\s\S]*?)^```$/gm)];
+  const blocks = [...(await page("proto/examples/README.md")).matchAll(/^```\w*\n([\s\S]*?)^```$/gm)];
   const [first = "", push = "", second = ""] = commandsOf(blocks.map(([, block = ""]) => block).find(isFetch) ?? "");
   const SESSION = await sessionOf((await run("node sign.mjs", folder)).trim());
   const started = eventsOf(await run(first, folder, { SESSION }));

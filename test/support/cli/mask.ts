@@ -20,7 +20,7 @@ export class Mask {
       .replace(/\b1[789]\d{11}\b/g, "<Unix ms>")
       .replace(/\b\d\d:\d\d:\d\d\b/g, "hh:mm:ss")
       .replace(/(clock[_ ](?:offset|error)[_ ]ms(?:[":\s]|«\d+»)+)-?\d+/g, "$1<ms>")
-      .replace(/(?<![\w-])(?=\S*\d)(?=\S*[A-Z])[A-Za-z0-9_-]{22}(?![\w-])/g, (id) => this.#numbered("event", id))
+      .replace(EVENT_ID, (id) => this.#numbered("event", id))
       .replace(/\bCode: \d{6}\b/g, "Code: <code>")
       .replace(/, \d+ ms\b/g, ", <ms> ms");
   }
@@ -34,6 +34,9 @@ export class Mask {
     return `<${kind} ${count + 1}>`;
   }
 }
+
+/** An event id, or a word of its length with a digit and a capital. One id in forty has no digit. */
+const EVENT_ID = /(?<![\w-])(?:(?<=event_id["\s:]+)|(?=\S*\d)(?=\S*[A-Z]))[A-Za-z0-9_-]{22}(?![\w-])/g;
 
 /** SHA-256 of nothing, the hash of an empty payload. */
 const EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -303,8 +303,8 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     const grpc = createGrpcTransport({ baseUrl: fixture.gateway.grpcUrl });
     await createClient(GatewayService, grpc).executeCommand(await profile(device));
     const connections = (listener: string) => metric(fixture.gateway, "sallyport_connections", `{listener="${listener}"}`);
-    await until(async () => (await connections("edge")) >= streams.length, "all connections of the edge");
-    await until(async () => (await connections("grpc")) === 1, "the connection of gRPC");
+    await until(async () => (await connections("edge")) >= streams.length, "all connections of the edge", WAIT_MS_MAX);
+    await until(async () => (await connections("grpc")) === 1, "the connection of gRPC", WAIT_MS_MAX);
     const byWorker = await fixture.perWorker("sallyport_worker_connections");
     const sum = byWorker.reduce((total, each) => total + each, 0);
     expect(sum).toBeGreaterThan(streams.length);

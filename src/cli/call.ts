@@ -20,7 +20,7 @@ export const HELP = helpOf(CALL);
 export function run(args: readonly string[]): Promise<number> {
   return runClientCommand(CALL, args, async (context, parsed) => {
     const { messageType, idempotencyKey, timeoutMs } = checked(parsed);
-    const payload = await readPayload(parsed.positionals[1], context.signal);
+    const payload = await readPayload(parsed.positionals[1], parsed.has("raw-payload"), context.signal);
     const { client } = await openSession(context, parsed);
     context.messageType = messageType;
     const { signal } = context;

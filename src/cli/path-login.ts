@@ -31,7 +31,7 @@ export async function pathLoginOf(args: Arguments, signal: AbortSignal): Promise
 
 async function fieldsOf(argument: string | undefined, signal: AbortSignal): Promise<PathLoginCall["fields"]> {
   if (argument === undefined) return {};
-  const fields = JSON.parse(new TextDecoder().decode(await readPayload(argument, signal)));
+  const fields = JSON.parse(new TextDecoder().decode(await readPayload(argument, false, signal)));
   if (!isJsonObject(fields)) throw new UsageError("--fields must be a JSON object");
   // The cast is safe: the members of a parsed JSON object are JSON values.
   return fields as PathLoginCall["fields"];

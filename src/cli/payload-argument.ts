@@ -7,15 +7,24 @@ import { UsageError } from "./arguments/usage-error.ts";
 /** Maximum size of a payload, in bytes: the upper bound of the gateway's setting `limits.payload_bytes_max`. */
 const BYTES_MAX = 64 * 1024 * 1024;
 
-/** Reads the payload of `call`: the argument itself, `@FILE`, or `-` for standard input. Rejects with `UsageError` unless it is JSON. */
-export async function readPayload(argument: string | undefined, signal: AbortSignal): Promise<Uint8Array> {
+/**
+ * Reads the payload of `call`: the argument itself, `@FILE`, or `-` for standard input. Rejects with `UsageError` unless it is JSON
+ * or `isRaw` is set.
+ */
+export async function readPayload(argument: string | undefined, isRaw: boolean, signal: AbortSignal): Promise<Uint8Array> {
   if (argument === undefined) return new Uint8Array();
-  if (argument === "-") return checkedJson(await bytesOf(Bun.stdin.stream(), "standard input", signal), "standard input");
-  if (argument.startsWith("@")) {
-    const name = argument.slice(1);
-    return checkedJson(await bytesOf(createReadStream(name, { signal }), name, signal), name);
+  const { bytes, name } = await read(argument, signal);
+  return isRaw ? bytes : checkedJson(bytes, name);
+}
+
+async function read(argument: string, signal: AbortSignal): Promise<{ bytes: Uint8Array; name: string }> {
+  if (argument === "-") {
+    const name = "standard input";
+    return { bytes: await bytesOf(Bun.stdin.stream(), name, signal), name };
   }
-  return checkedJson(new TextEncoder().encode(argument), "the payload");
+  if (!argument.startsWith("@")) return { bytes: new TextEncoder().encode(argument), name: "the payload" };
+  const name = argument.slice(1);
+  return { bytes: await bytesOf(createReadStream(name, { signal }), name, signal), name };
 }
 
 async function bytesOf(source: AsyncIterable<Uint8Array>, name: string, signal: AbortSignal): Promise<Uint8Array> {

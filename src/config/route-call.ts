@@ -1,5 +1,6 @@
 import { parseTemplate, type RouteTemplate, variablesOf } from "../core/route-template.ts";
 import type { Decoded, ValueProblem } from "./decoder.ts";
+import { rawProblem } from "./raw-route-problems.ts";
 import { METHODS, type RouteConfig, type RouteMethod, type WrittenRoute } from "./route-config.ts";
 
 /** The fields of google.api.http that give method and path together. */
@@ -32,7 +33,10 @@ export function problemOfCall(raw: Readonly<Record<string, unknown>>, hasOthers:
 /** Converts a route without a problem of `problemOfCall` to method and path, and checks its body. */
 export function routeOf(written: WrittenRoute): Decoded<RouteConfig> {
   const call = callOf(written);
-  const problem = bodyProblem(written, call.method, parseTemplate(call.path)) ?? retryProblem(written, call.method);
+  const problem =
+    bodyProblem(written, call.method, parseTemplate(call.path)) ??
+    retryProblem(written, call.method) ??
+    rawProblem(written, call.method, call.path);
   return problem === undefined ? { ok: true, value: normalized(written, call) } : { ok: false, problems: [problem] };
 }
 
@@ -52,7 +56,8 @@ function callOf(written: WrittenRoute): Call {
 /** Without `body`, google.api.http sends nothing in the body. With `method` and `path`, the body has its own default. */
 function normalized(written: WrittenRoute, { method, path, field }: Call): RouteConfig {
   const { get: _get, put: _put, post: _post, patch: _patch, delete: _delete, method: _method, path: _path, ...rest } = written;
-  return field === "path" ? { ...rest, method, path } : { body: "", ...rest, method, path };
+  if (field === "path" || rest.request === "raw") return { ...rest, method, path };
+  return { body: "", ...rest, method, path };
 }
 
 /** A call may be sent twice if its method is idempotent, or if the backend recognises a repeated Idempotency-Key. */

@@ -3,6 +3,9 @@ import type { FlatSchema } from "../core/flat-schema.ts";
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type RouteMethod = (typeof METHODS)[number];
 
+export const PAYLOAD_FORMS = ["json", "raw"] as const;
+export type PayloadForm = (typeof PAYLOAD_FORMS)[number];
+
 /** One message type and the backend call that serves it. */
 export type RouteConfig = {
   readonly message_type: string;
@@ -20,6 +23,14 @@ export type RouteConfig = {
   readonly schema?: string | undefined;
   /** The content of `schema` and of everything it refers to. It is read with the configuration. */
   readonly schema_document?: FlatSchema | undefined;
+  /** What the payload is: `json`, or `raw` for any bytes, which are the body as they are. Default: `json`. */
+  readonly request?: PayloadForm | undefined;
+  /** Content-Type of a raw payload. Default: `application/octet-stream`. */
+  readonly request_content_type?: string | undefined;
+  /** What the backend's 2xx answer is: `json`, or `raw` for any bytes, which are the client's payload as they are. Default: `json`. */
+  readonly response?: PayloadForm | undefined;
+  /** Media type that a raw answer must have. Default: any. */
+  readonly response_content_type?: string | undefined;
   /** Timeout of the backend call, in ms. Default: the setting `backend.timeout_ms`. */
   readonly timeout_ms?: number | undefined;
   /** Maximum size of the payload, in bytes. Default: the setting `limits.payload_bytes_max`. */

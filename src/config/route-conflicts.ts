@@ -38,6 +38,6 @@ function shapeOfSegment(segment: PatternSegment): string {
 }
 
 /** How a route maps the payload to its call. */
-function mapping({ path, body, response_body }: RouteConfig): string {
-  return JSON.stringify([path, body, response_body]);
+function mapping({ path, body, response_body, request = "json", response = "json" }: RouteConfig): string {
+  return JSON.stringify([path, body, response_body, request, response]);
 }

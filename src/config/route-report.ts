@@ -42,6 +42,7 @@ export interface RouteReport {
 /** Fields that have their own place in a report. */
 const PLACED: ReadonlySet<string> = new Set([
   ...["message_type", "name", "method", "backend_path", "body", "response_body", "fields", "budget", "class"],
+  ...["request", "response"],
   ...["timeout_ms", "payload_bytes_max", "body_bytes_max", "response_bytes_max", ...CALL_FIELDS],
 ]);
 
@@ -81,13 +82,15 @@ function routeOf(route: RouteConfig, config: Config, below: (path: string) => st
 }
 
 /** Describes where each field of the payload goes, and where the answer goes. */
-function payloadOf({ method, path, body, response_body }: RouteConfig): string {
+function payloadOf({ method, path, body, response_body, request, response }: RouteConfig): string {
   const variables = variablesOf(parseTemplate(path)).map(({ field }) => field.join("."));
+  if (request === "raw") return response === "raw" ? "body: raw bytes; answer: raw bytes" : "body: raw bytes";
   const inBody = body ?? (method === "GET" || method === "DELETE" ? "" : "*");
   return [
     ...(variables.length > 0 ? [`path: ${variables.join(", ")}`] : []),
     ...(inBody === "" ? [] : [`body: ${inBody === "*" ? restAfter(variables) : inBody}`]),
     ...(inBody === "*" ? [] : [`query: ${restAfter(inBody === "" ? variables : [...variables, inBody])}`]),
+    ...(response === "raw" ? ["answer: raw bytes"] : []),
     ...(response_body === undefined ? [] : [`answer in: ${response_body}`]),
   ].join("; ");
 }

@@ -6,7 +6,7 @@ import { type Decoder, decoder, isObject, list, optional, record, rejected } fro
 import type { JsonSchema } from "./json-schema.ts";
 import { redactedValue } from "./problem.ts";
 import { problemOfCall, routeOf, VERB_NAMES } from "./route-call.ts";
-import { METHODS, type RouteBudget, type RouteConfig, type WrittenRoute } from "./route-config.ts";
+import { METHODS, PAYLOAD_FORMS, type RouteBudget, type RouteConfig, type WrittenRoute } from "./route-config.ts";
 import { tableProblems } from "./route-conflicts.ts";
 import { boolean, choice, int, positive, text } from "./values.ts";
 
@@ -43,6 +43,12 @@ const fieldName = text("the name of a field", /^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
 
 export const schemaFile = text('a path such as "schemas/order.json", inside the folder of the configuration file', SCHEMA_FILE);
 
+/** A type and a subtype of RFC 6838 4.2, and parameters without quotes. */
+const mediaType = text(
+  'a media type such as "application/x-protobuf"',
+  /^(?!.{128})[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
+);
+
 /** google.api.http has this field. A command has one call, so the problem says what to write instead. */
 const noBindings: Decoder<undefined> = {
   expected: "nothing",
@@ -69,6 +75,10 @@ const written = record<WrittenRoute>(
     response_body: optional(fieldName),
     additional_bindings: noBindings,
     schema: optional(schemaFile),
+    request: optional(choice(...PAYLOAD_FORMS)),
+    request_content_type: optional(mediaType),
+    response: optional(choice(...PAYLOAD_FORMS)),
+    response_content_type: optional(mediaType),
     timeout_ms: optional(int("ms", 1, TIMEOUT_MS_MAX)),
     payload_bytes_max: optional(int("bytes", 2, 64 * 1024 * 1024)),
     response_bytes_max: optional(int("bytes", 2, 64 * 1024 * 1024)),

@@ -1,6 +1,7 @@
 import { isJsonType, parseJson, utf8Text } from "../../core/json-body.ts";
 import type { HttpAnswer } from "./http-client.ts";
 import { HttpFailure } from "./http-failure.ts";
+import { hasLength, NO_CONTENT } from "./truncated-answer.ts";
 
 /**
  * HTTP statuses that mean that the credentials of a request were rejected (RFC 9110 15.5.2, 15.5.4, 15.5.8). The gateway sends
@@ -43,6 +44,25 @@ export function requireJson({ status, headers, body }: HttpAnswer): string {
     throw new HttpFailure("bad_response", `HTTP ${status} with invalid JSON`, { isFault: status < 400 });
   }
   return contentType;
+}
+
+/**
+ * Returns the body of a raw answer. Throws an `HttpFailure` if the body may be truncated, because raw bytes do not show their end,
+ * or if it has another media type than the route expects.
+ */
+export function rawBody(answer: HttpAnswer, expectedType: string | undefined): Uint8Array {
+  const { status, headers, body } = answer;
+  if (status === NO_CONTENT) return body;
+  if (!hasLength(headers)) throw new HttpFailure("unavailable", "a raw answer without Content-Length may be truncated");
+  const actual = headers.get("content-type");
+  if (expectedType !== undefined && mediaTypeOf(actual ?? "") !== mediaTypeOf(expectedType))
+    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${actual ?? "none"}, expected ${expectedType}`);
+  return body;
+}
+
+/** The type and subtype of a Content-Type, without its parameters (RFC 9110 8.3.1). */
+function mediaTypeOf(contentType: string): string {
+  return (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
 }
 
 function gatewayRejected(status: number): HttpFailure {

@@ -4,7 +4,7 @@ import { isJsonType, parseJsonObject, utf8Text } from "../../core/json-body.ts";
 import type { Metrics } from "../../core/telemetry.ts";
 import type { UpstreamPool } from "../upstreams/upstream-pool.ts";
 import type { Upstreams } from "../upstreams/upstreams.ts";
-import { requireJson, requireNoChallenge } from "./answer-checks.ts";
+import { rawBody, requireJson, requireNoChallenge } from "./answer-checks.ts";
 import { commandHeaders, type IdentityHeaders } from "./command-headers.ts";
 import type { HttpAnswer } from "./http-client.ts";
 import { backendRefusal, failureOfStatus, HttpFailure } from "./http-failure.ts";
@@ -87,6 +87,8 @@ export class RestBackend implements Backend {
       method: route.method,
       target,
       body,
+      contentType: route.rawType,
+      accept: acceptOf(route),
       headers: commandHeaders(command, this.#options.trace(command), this.#options.identityHeaders),
       timeoutMs: this.#timeoutMs(route),
       bytesMax: route.responseBytesMax,
@@ -128,11 +130,18 @@ function readReply(answer: HttpAnswer, route: CompiledRoute): BackendReply {
   throw failureOfStatus(status);
 }
 
+/** Errors of the backend are JSON, also on a route with raw answers. */
+function acceptOf({ isAnswerRaw, answerType }: CompiledRoute): string | undefined {
+  if (!isAnswerRaw) return undefined;
+  return answerType === undefined ? "*/*" : `${answerType}, application/json;q=0.5`;
+}
+
 /**
- * Converts a 2xx answer to a reply. The body must be JSON or empty. The client gets the same bytes, or with `response_body` an
+ * Converts a 2xx answer to a reply. The body must be JSON or empty, unless the answers of the route are raw. The client gets the same bytes, or with `response_body` an
  * object with the body as this field.
  */
-function readOk(answer: HttpAnswer, { responseBody }: CompiledRoute): BackendReply {
+function readOk(answer: HttpAnswer, { responseBody, isAnswerRaw, answerType }: CompiledRoute): BackendReply {
+  if (isAnswerRaw) return { resultCode: "ok", payloadBytes: rawBody(answer, answerType) };
   if (answer.body.byteLength > 0) requireJson(answer);
   const payloadBytes = responseBody === undefined ? answer.body : wrapped(answer.body, responseBody);
   return { resultCode: "ok", payloadBytes };

@@ -21,6 +21,7 @@ const TARGET_CHARS_MAX = 8000;
  * - With `body: "*"`, the other fields are the body. If the path has no variables, the body is the payload, byte for byte as the
  *   client signed it. An empty payload is sent as `{}`.
  * - With a field as the body, this field's value is the body, and the other fields are the query.
+ * - A raw payload is the body as it is, without any check.
  * - Without a body, the other fields are the query.
  *
  * The client's JSON text of each name and value is unchanged. Throws REQUEST_TOO_LARGE before it reads a payload that is too large
@@ -31,6 +32,7 @@ export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): Ro
   const { path, body, schema, payloadBytesMax = Number.POSITIVE_INFINITY } = route;
   if (payloadBytes.byteLength > payloadBytesMax)
     throw refuse("REQUEST_TOO_LARGE", { metadata: { limit_bytes: String(payloadBytesMax) } });
+  if (route.rawType !== undefined) return { target: path.expand(new Map()), body: payloadBytes };
   if (schema !== undefined) checkSchema(schema, payloadBytes);
   if (body === "*" && path.fields.size === 0) {
     checkPayload(payloadBytes);

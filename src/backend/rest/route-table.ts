@@ -12,6 +12,10 @@ export interface RouteEntry {
   readonly body?: string | undefined;
   readonly response_body?: string | undefined;
   readonly schema_document?: FlatSchema | undefined;
+  readonly request?: "json" | "raw" | undefined;
+  readonly request_content_type?: string | undefined;
+  readonly response?: "json" | "raw" | undefined;
+  readonly response_content_type?: string | undefined;
   readonly timeout_ms?: number | undefined;
   readonly payload_bytes_max?: number | undefined;
   readonly response_bytes_max?: number | undefined;
@@ -38,6 +42,12 @@ export interface CompiledRoute {
   readonly responseBody: string | undefined;
   /** The schema of the payload. `undefined`: any payload. */
   readonly schema: PayloadSchema | undefined;
+  /** The Content-Type of a raw payload. `undefined`: the payload is JSON. */
+  readonly rawType: string | undefined;
+  /** Whether a 2xx answer is any bytes. */
+  readonly isAnswerRaw: boolean;
+  /** The media type that a raw answer must have. `undefined`: any. */
+  readonly answerType: string | undefined;
   /** Timeout of the backend calls of this route, in ms. If it is `undefined`, the setting `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
   /** Maximum size of the payload. `undefined`: that of every request. */
@@ -77,6 +87,9 @@ function compile(entry: RouteEntry): CompiledRoute {
     isQueryNested: entry.body !== undefined,
     responseBody: entry.response_body,
     schema: entry.schema_document && PayloadSchema.of(entry.schema_document),
+    rawType: entry.request === "raw" ? (entry.request_content_type ?? "application/octet-stream") : undefined,
+    isAnswerRaw: entry.response === "raw",
+    answerType: entry.response_content_type,
     timeoutMs: entry.timeout_ms,
     payloadBytesMax: entry.payload_bytes_max,
     responseBytesMax: entry.response_bytes_max,

@@ -2,7 +2,7 @@ import { isJsonType, parseJson, utf8Text } from "../../core/json-body.ts";
 import type { HttpAnswer } from "./http-client.ts";
 
 const CHUNKED = /(?:^|,)\s*chunked\s*$/i;
-const NO_CONTENT = 204;
+export const NO_CONTENT = 204;
 
 /**
  * Returns true if an answer may be incomplete.
@@ -23,6 +23,7 @@ export function mayBeTruncated({ status, headers, body }: HttpAnswer): boolean {
   return value === undefined || typeof value === "number";
 }
 
-function hasLength(headers: Headers): boolean {
+/** Whether an answer has Content-Length or chunked coding, so that its end is known. */
+export function hasLength(headers: Headers): boolean {
   return headers.has("content-length") || CHUNKED.test(headers.get("transfer-encoding") ?? "");
 }

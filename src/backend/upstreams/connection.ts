@@ -7,6 +7,7 @@ import type { UpstreamAddress } from "./upstream-address.ts";
  * and sends no request on a connection that the backend is closing.
  */
 const KEEP_ALIVE_S = 4;
+const JSON_TYPE = "application/json";
 
 type Fetch = Bun.FetchSession["fetch"];
 
@@ -33,9 +34,13 @@ export class Connection {
    * Sends a call once and reads its answer. If the backend closes a reused connection during the request, Bun sends the request
    * again on a new connection. Bun does this only for idempotent methods (RFC 9110 9.2.2).
    */
-  async send({ method, target, headers, body }: HttpCall, bytesMax: number, signal: AbortSignal): Promise<HttpAnswer> {
-    headers["Accept"] = "application/json";
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+  async send(
+    { method, target, headers, body, contentType, accept }: HttpCall,
+    bytesMax: number,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    headers["Accept"] = accept ?? JSON_TYPE;
+    if (body !== undefined) headers["Content-Type"] = contentType ?? JSON_TYPE;
     this.#addOwnHeaders(headers);
     const response = await this.#fetch(this.#baseUrl + target, {
       method,

@@ -59,7 +59,7 @@ export function openEventPath(config: GatewayConfig, parts: EventPathParts): Eve
   const { hub, sink, ...running } = openHub(hubSettings(config), {
     ...{ signer: keys, clock, metrics, log, revocations, sessions, sleep },
     admittedTimestamps: { windowMs: config["freshness.window_ms"], sinceMs: replayCoverageStartMs },
-    eventIds: new EventIds(keys.eventIdKeys, fillRandom),
+    eventIds: new EventIds(() => keys.eventIdKeys, fillRandom),
     fillRandom,
     newEventId: () => Bun.randomUUIDv7(),
     random: Math.random,

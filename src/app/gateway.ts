@@ -27,7 +27,8 @@ import { Readiness } from "./readiness.ts";
 import { hubLimits, logLevel, Reloading } from "./reload.ts";
 import { openRequestPath } from "./request-path.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
-import { limitDnsCache, loggedRevoke, openKeyRing } from "./start-parts.ts";
+import { SigningKeys } from "./signing-keys.ts";
+import { limitDnsCache, loggedRevoke } from "./start-parts.ts";
 import { Stop, type StopParts } from "./stop.ts";
 import {
   answersOf,
@@ -121,13 +122,15 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const stop = new Stop();
   limitDnsCache(log);
-  const keys = openKeyRing(config);
   warnOfOpenFiles(config, options.secretConfigFile, log);
   const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
   const revokeLogged = loggedRevoke(revocations, log);
   const readiness = new Readiness();
   readiness.add(() => stop.notReady());
   await using undo = new AsyncDisposableStack();
+  const signing = new SigningKeys(config, { clock, log });
+  undo.defer(() => signing.stop());
+  const keys = signing.ring;
 
   const backend = openBackend(config, { metrics, log, clock });
   undo.defer(() => backend.close());
@@ -184,7 +187,7 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
   const { edgeUrl, grpcUrl, bound } = requests;
   log.info("gateway started", { ...bound, admin: boundUrl(admin), ...publishUrl(privateListener), key_id: keys.keyId });
   const reloading = new Reloading(options.config, {
-    parts: [backend, requests, hubLimits(hub), logLevel(log)],
+    parts: [signing, backend, requests, hubLimits(hub), logLevel(log)],
     obstacle: () => (stop.notReady().length > 0 ? "the gateway stops" : options.reloadObstacle?.()),
     ...{ log, metrics, clock },
   });

@@ -72,7 +72,7 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
     peers,
     publicRoutes,
     endpoints: publicEndpoints({
-      ...{ charges: admission.publicCalls, jwks: keys.jwks, more: parts.endpoints, log, metrics, clock },
+      ...{ charges: admission.publicCalls, keys, more: parts.endpoints, log, metrics, clock },
     }),
     counts: stores.heldConnections,
     cors,

@@ -1,10 +1,7 @@
-import type { Config } from "../config/schema.ts";
-import { loadSeeds } from "../config/seeds.ts";
 import { messageOf } from "../core/cause.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { Revocation } from "../core/sessions.ts";
 import type { Log } from "../core/telemetry.ts";
-import { KeyRing } from "../crypto/key-ring.ts";
 import { shortenDnsCache } from "../transport/linux/dns-cache.ts";
 
 /** Reduces the time for which Bun caches DNS results. If this fails, logs a warning. Bun then caches a result for 30 s. */
@@ -27,11 +24,4 @@ export function loggedRevoke(revocations: Revocations, log: Log) {
     log.info(message, { device_session_id, user_id, streams });
     return streams;
   };
-}
-
-export function openKeyRing(config: Config): KeyRing {
-  const { current, next, previous } = loadSeeds(config);
-  // The command `serve` requires a configured signing key. Without one, the commands `dev` and `demo` use a new random key at
-  // each start.
-  return new KeyRing({ current: current ?? crypto.getRandomValues(new Uint8Array(32)), next, previous });
 }

@@ -23,7 +23,8 @@ import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
 import { hubLimits, logLevel, Reloading, type ReloadPart } from "./reload.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
-import { limitDnsCache, loggedRevoke, openKeyRing } from "./start-parts.ts";
+import { SigningKeys } from "./signing-keys.ts";
+import { limitDnsCache, loggedRevoke } from "./start-parts.ts";
 import { Stop, type StopParts } from "./stop.ts";
 import {
   answersOf,
@@ -56,13 +57,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const metrics = options.metrics ?? createMetrics({ version: project.version, clock });
   const stop = new Stop();
   limitDnsCache(log);
-  const keys = openKeyRing(config);
   warnOfOpenFiles(config, options.secretConfigFile, log);
   const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
   const revokeLogged = loggedRevoke(revocations, log);
   const readiness = new Readiness();
   readiness.add(() => stop.notReady());
   await using undo = new AsyncDisposableStack();
+  const signing = new SigningKeys(config, { clock, log });
+  undo.defer(() => signing.stop());
+  const keys = signing.ring;
   const memory = openSharedMemory(config, succession);
   undo.defer(() => memory?.[Symbol.dispose]());
 
@@ -91,7 +94,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     },
   });
   undo.defer(() => events.stop());
-  let current: Config = config;
+  // The workers get the seeds of the keys, so that all processes have the same ones.
+  let current = signing.inline(config);
   const pool = new WorkerPool({
     count: workers,
     streams: events.streams,
@@ -145,11 +149,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const onWorkers: ReloadPart = {
     async prepare(next) {
       const id = ++lastReload;
-      const problems = await pool.prepare(id, next);
+      const inline = signing.inline(next);
+      const adoptKeys = signing.prepare(inline);
+      const problems = await pool.prepare(id, inline);
       if (problems.length > 0) throw new ConfigError(problems);
       return () => {
-        current = next;
-        pool.broadcast({ type: "commit", id, config: next });
+        adoptKeys();
+        current = inline;
+        pool.broadcast({ type: "commit", id, config: inline });
       };
     },
   };

@@ -23,7 +23,8 @@ import { hubSettings, storeSettings } from "./options.ts";
 import { Readiness } from "./readiness.ts";
 import { logLevel, type ReloadPart } from "./reload.ts";
 import { openRequestPath, type RequestPath } from "./request-path.ts";
-import { limitDnsCache, openKeyRing } from "./start-parts.ts";
+import { SigningKeys } from "./signing-keys.ts";
+import { limitDnsCache } from "./start-parts.ts";
 import { WorkerReload } from "./worker-reload.ts";
 
 type WorkerLog = Log & Pick<BatchedLog, "setLevel">;
@@ -176,6 +177,7 @@ class Worker {
     });
     metrics.beforeRender(() => stores.sample(metrics));
     watchEventLoop(clock, metrics);
+    const signing = new SigningKeys(config, { clock });
     const readiness = new Readiness();
     readiness.add(() => (this.#isReady ? [] : ["the supervisor is not ready"]));
     const requests = await openRequestPath(config, {
@@ -183,14 +185,14 @@ class Worker {
       stores: config["stores.kind"] === "redis" ? stores : { ...stores, answers: this.#answers },
       ...{ backend, revocations: this.#revocations, readiness, log, metrics, clock },
       streams: this.#streams,
-      keys: openKeyRing(config),
+      keys: signing.ring,
       isStopping: () => this.#isStopping && !this.#isRetired,
       endpoints,
     });
     this.#backend = backend;
     this.#stores = stores;
     this.#requests = requests;
-    this.#reload.start([backend, requests, this.#streamLimits, logLevel(log)]);
+    this.#reload.start([signing, backend, requests, this.#streamLimits, logLevel(log)]);
     const { edgeUrl, grpcUrl, bound } = requests;
     requests.sharePorts();
     channel.send({

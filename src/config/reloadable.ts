@@ -10,6 +10,7 @@ const RELOADED = [
   "upstreams",
   "routes",
   "public_routes",
+  "keys.",
   "limits.",
   "streams.per_session_max",
   "streams.per_user_max",

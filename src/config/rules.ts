@@ -9,6 +9,7 @@ import { ConfigError } from "./problem.ts";
 import { answerSizeProblem, sessionPathProblem } from "./public-route-checks.ts";
 import { ROUTE_RULES } from "./route-rules.ts";
 import type { Rule } from "./rule.ts";
+import { KEY_RULES } from "./rules-keys.ts";
 import { hasPrivateListener, PUSH_RULES } from "./rules-push.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
@@ -89,6 +90,7 @@ const RULES: readonly Rule[] = [
   atMostOne("keys.current", "keys.current_file"),
   atMostOne("keys.next", "keys.next_file"),
   atMostOne("keys.previous", "keys.previous_file"),
+  ...KEY_RULES,
   differentAddresses("edge.listen", "admin.listen"),
   differentAddresses("edge.listen", "grpc.listen"),
   differentAddresses("grpc.listen", "admin.listen"),

@@ -1,6 +1,7 @@
 import { DEVICE_KEY_ALGORITHMS } from "../core/keys.ts";
 import { list } from "./decoder.ts";
 import { secret, setting, unset } from "./setting.ts";
+import { time } from "./time.ts";
 import { choice, filePath, text } from "./values.ts";
 
 const seed = (role: string) =>
@@ -35,6 +36,10 @@ export const KEY_SETTINGS = {
   "keys.previous_file": unset(
     filePath,
     "File that contains the Ed25519 seed of the previous signing key. Use `keys.previous_file` instead of `keys.previous` if your secrets are mounted as files. Set only one of the two.",
+  ),
+  "keys.rotate_at": unset(
+    time,
+    "Time at which the gateway begins to sign with the next key, such as `2027-01-31T03:00:00Z`. The current key then becomes the previous one. All gateways with this time rotate together, and no stream ends. Choose a time at least 5 minutes after every gateway has the next key, because clients may cache the public keys that long.",
   ),
 
   "device_keys.algorithms": setting(

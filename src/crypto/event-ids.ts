@@ -36,14 +36,15 @@ export function eventIdKey(seed: Uint8Array): Uint8Array {
  * with the same signing keys can read the id.
  */
 export class EventIds {
-  readonly #current: CipherKey;
-  readonly #all: readonly CipherKey[];
+  readonly #keys: () => readonly [CipherKey, ...CipherKey[]];
   readonly #fillRandom: (bytes: Uint8Array) => void;
 
-  /** `keys`: see `eventIdKey`. The first key creates ids. All keys read ids, because signing keys rotate. */
-  constructor(keys: readonly [Uint8Array, ...Uint8Array[]], fillRandom: (bytes: Uint8Array) => void) {
-    [this.#current] = keys;
-    this.#all = keys;
+  /**
+   * `keys`: returns the current keys; see `eventIdKey`. The first key creates ids. All keys read ids, because signing keys
+   * rotate.
+   */
+  constructor(keys: () => readonly [Uint8Array, ...Uint8Array[]], fillRandom: (bytes: Uint8Array) => void) {
+    this.#keys = keys;
     this.#fillRandom = fillRandom;
   }
 
@@ -72,13 +73,14 @@ export class EventIds {
   tokensIn(id: string): Uint8Array[] {
     if (!ID.test(id)) return [];
     const block = Buffer.from(id, "base64url");
-    return this.#all.map((key) => {
+    return this.#keys().map((key) => {
       const decipher = createDecipheriv(CIPHER, key, null).setAutoPadding(false);
       return decipher.update(block).subarray(0, TOKEN_BYTES);
     });
   }
 
   #seal(block: Uint8Array): string {
-    return createCipheriv(CIPHER, this.#current, null).setAutoPadding(false).update(block).toString("base64url");
+    const [current] = this.#keys();
+    return createCipheriv(CIPHER, current, null).setAutoPadding(false).update(block).toString("base64url");
   }
 }

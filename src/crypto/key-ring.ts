@@ -34,25 +34,49 @@ export interface KeySeeds {
 
 /** The gateway's signing keys. */
 export class KeyRing implements Signer {
-  readonly keyId: string;
-  /** The body of `GET /.well-known/jwks.json`. */
-  readonly jwks: { readonly keys: readonly PublicJwk[] };
-  /** The keys of event ids, one per seed, the current one first: see `EventIds`. */
-  readonly eventIdKeys: readonly [Uint8Array, ...Uint8Array[]];
-  readonly #current: KeyObject;
+  #keys: RingKeys;
 
   constructor(seeds: KeySeeds) {
-    this.#current = privateKeyObject(seeds.current);
-    const current = publicJwk(rawPublicKey(this.#current));
+    const signing = privateKeyObject(seeds.current);
+    const current = publicJwk(rawPublicKey(signing));
     const others = [seeds.next, seeds.previous].filter((seed) => seed !== undefined);
-    this.eventIdKeys = [eventIdKey(seeds.current), ...others.map(eventIdKey)];
-    this.keyId = current.kid;
-    this.jwks = { keys: [current, ...others.map((seed) => publicJwk(rawPublicKey(privateKeyObject(seed))))] };
+    this.#keys = {
+      signing,
+      keyId: current.kid,
+      jwks: { keys: [current, ...others.map((seed) => publicJwk(rawPublicKey(privateKeyObject(seed))))] },
+      eventIdKeys: [eventIdKey(seeds.current), ...others.map(eventIdKey)],
+    };
+  }
+
+  get keyId(): string {
+    return this.#keys.keyId;
+  }
+
+  /** The body of `GET /.well-known/jwks.json`. */
+  get jwks(): RingKeys["jwks"] {
+    return this.#keys.jwks;
+  }
+
+  /** The keys of event ids, one per seed, the current one first: see `EventIds`. */
+  get eventIdKeys(): RingKeys["eventIdKeys"] {
+    return this.#keys.eventIdKeys;
+  }
+
+  /** Uses the keys of `other` from now on. Read `keyId` and call `sign` in the same turn of the event loop. */
+  adopt(other: KeyRing): void {
+    this.#keys = other.#keys;
   }
 
   sign(message: Uint8Array): Uint8Array {
-    return signEd25519(message, this.#current);
+    return signEd25519(message, this.#keys.signing);
   }
+}
+
+interface RingKeys {
+  readonly signing: KeyObject;
+  readonly keyId: string;
+  readonly jwks: { readonly keys: readonly PublicJwk[] };
+  readonly eventIdKeys: readonly [Uint8Array, ...Uint8Array[]];
 }
 
 /** Returns the JWK of a public key, which is given as 32 raw bytes. */

@@ -219,10 +219,10 @@ test.each([
   }
 });
 
-test("the operators' page names the reasons of /readyz, and does not promise that a rotation goes unnoticed", () => {
+test("the operators' page names the reasons of /readyz, and how long a key is published before it signs", () => {
   const page = pageOf("src/app/README.md");
   const reasons = [false, true].flatMap((hasBeenUp) => feedNotReady({ hasBeenUp: () => hasBeenUp }, false));
   expect(reasons).toEqual(["the push feed has not come up yet", "the push feed is down"]);
   expect(page).toContain("the push feed has not come up yet");
-  expect(page).toMatch(/Rotation takes two restarts\. Each ends every stream\./);
+  expect(page).toMatch(/`rotate_at`, a time at least 5 minutes after/);
 });

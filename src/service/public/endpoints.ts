@@ -5,8 +5,8 @@ import { loggedEndpoint, type RestLogParts } from "./rest-log.ts";
 
 export interface PublicEndpointParts extends RestLogParts {
   readonly charges: PublicChargePorts;
-  /** The gateway's public keys, as JWKS. */
-  readonly jwks: object;
+  /** The gateway's public keys, as JWKS. They change when the signing keys rotate. */
+  readonly keys: { readonly jwks: object };
   /** Endpoints that are not part of the contract, such as those of the playground. */
   readonly more: readonly HttpEndpoint[];
 }
@@ -14,8 +14,8 @@ export interface PublicEndpointParts extends RestLogParts {
 const KEYS_PATH = "/.well-known/jwks.json";
 
 /** Returns the endpoints of public REST that no setting changes: the gateway's public keys, and `more`. */
-export function publicEndpoints({ charges, jwks, more, ...parts }: PublicEndpointParts): HttpEndpoint[] {
-  const keys = loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, jwks, charges), parts);
+export function publicEndpoints({ charges, keys: ring, more, ...parts }: PublicEndpointParts): HttpEndpoint[] {
+  const keys = loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, ring.jwks, charges), parts);
   return [keys, ...more.map((endpoint) => charged(endpoint, charges))];
 }
 
@@ -30,7 +30,7 @@ function charged({ path, serve }: HttpEndpoint, ports: PublicChargePorts): HttpE
   };
 }
 
-/** The `Cache-Control` header of the public keys. They may be cached, because they change only when the gateway restarts. */
+/** The `Cache-Control` header of the public keys. They may be cached, because a key is published before it signs. */
 const MAX_AGE = "public, max-age=300";
 
 /** Returns the gateway's public keys as JWKS. Throws RestError. */

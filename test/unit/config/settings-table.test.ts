@@ -13,7 +13,7 @@ test("the table has a row for every key with variable, default and description, 
   expect(lines).toHaveLength(CONFIG_KEYS.length + 2);
   for (const line of lines) expect(line.replaceAll("\\|", "").split("|")).toHaveLength(7);
   expect(lines[2]).toStartWith("| `edge.listen` | `SALLYPORT_EDGE_LISTEN` | `127.0.0.1:8080` | restart | Address and port of");
-  expect(lines.find((line) => line.includes("`keys.current`"))).toContain("| none | restart | **Secret.** ");
+  expect(lines.find((line) => line.includes("`keys.current`"))).toContain("| none | yes | **Secret.** ");
   expect(lines.find((line) => line.includes("`budgets.send_code.rate`"))).toContain("| `0.01667` | yes |");
 });
 

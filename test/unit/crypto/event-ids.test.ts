@@ -3,7 +3,7 @@ import { EventIds, eventIdKey, TOKEN_BYTES, tokenOfCursor } from "../../../src/c
 
 const fillRandom = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
 const key = (seed: number) => eventIdKey(new Uint8Array(32).fill(seed));
-const ids = (first: number, ...others: number[]) => new EventIds([key(first), ...others.map(key)], fillRandom);
+const ids = (first: number, ...others: number[]) => new EventIds(() => [key(first), ...others.map(key)], fillRandom);
 const token = tokenOfCursor("cursor-1");
 const found = (reader: EventIds, id: string) => reader.tokensIn(id).some((each) => Buffer.compare(each, token) === 0);
 
@@ -23,7 +23,10 @@ describe("an event id", () => {
   });
 
   test("of the gateway never equals the id of a backend event, even if the random source returns zeros", () => {
-    const zeros = new EventIds([key(1)], (bytes) => void bytes.fill(0));
+    const zeros = new EventIds(
+      () => [key(1)],
+      (bytes) => void bytes.fill(0),
+    );
     expect(zeros.create(token)).not.toBe(zeros.idOfEvent(token));
   });
 

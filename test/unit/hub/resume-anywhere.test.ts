@@ -91,8 +91,8 @@ describe("a client that moves to another gateway of the backend resumes", () => 
   });
 
   test("although both gateways rotate their keys at different times", () => {
-    const before = createHub({ eventIds: new EventIds([key(1), key(2)], fillRandom) });
-    const after = createHub({ eventIds: new EventIds([key(2), key(1)], fillRandom) });
+    const before = createHub({ eventIds: new EventIds(() => [key(1), key(2)], fillRandom) });
+    const after = createHub({ eventIds: new EventIds(() => [key(2), key(1)], fillRandom) });
     for (const { hub } of [before, after]) hub.publish(event({ userId: "u-2" }), "c-1");
     for (const [from, to] of [
       [before, after],
@@ -134,7 +134,7 @@ describe("a client that moves to another gateway gets a resync if", () => {
   });
 
   test("the gateways have no signing key in common", () => {
-    const [one, other] = [createHub(), createHub({ eventIds: new EventIds([key(9)], fillRandom) })];
+    const [one, other] = [createHub(), createHub({ eventIds: new EventIds(() => [key(9)], fillRandom) })];
     for (const { hub } of [one, other]) hub.publish(event({ userId: "u-2" }), "c-1");
     const { ids } = one.subscribe("s-1", "u-1");
     expect(other.subscribe("s-1", "u-1", new FakeSink(), { resumeAfter: ids[0] }).types).toEqual(RESYNC);

@@ -43,7 +43,7 @@ export function createHub(change: Partial<HubOptions> = {}) {
   let ids = 0;
   const hub = new Hub({
     ...{ signer, clock, metrics, revocations },
-    eventIds: new EventIds(ring.eventIdKeys, fillRandom),
+    eventIds: new EventIds(() => ring.eventIdKeys, fillRandom),
     fillRandom,
     newEventId: () => `made-${++ids}`,
     random: () => 0.5,

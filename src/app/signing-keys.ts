@@ -1,0 +1,115 @@
+import type { Config } from "../config/schema.ts";
+import { loadSeeds } from "../config/seeds.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/telemetry.ts";
+import { KeyRing, type KeySeeds } from "../crypto/key-ring.ts";
+import type { Commit, ReloadPart } from "./reload.ts";
+
+/** Interval at which `keys.rotate_at` is compared with the clock, in ms. */
+const CHECK_MS = 1000;
+/** Clients may cache the key set for this time, in ms (proto/README.md, "Public REST"). */
+const CACHED_MS_MAX = 300_000;
+
+interface SigningKeysParts {
+  readonly clock: Clock;
+  /** Logs each change of the signing key. Workers have none, because the supervisor logs it. */
+  readonly log?: Log | undefined;
+}
+
+interface Settings {
+  readonly seeds: KeySeeds;
+  readonly rotateAtMs: number;
+}
+
+/** The signing keys of the configuration, and their rotation at `keys.rotate_at`. */
+export class SigningKeys implements ReloadPart {
+  readonly ring: KeyRing;
+  readonly #parts: SigningKeysParts;
+  readonly #timer: Timer;
+  #settings: Settings;
+  /** The monotonic time from which the key set has each key; -Infinity for the keys of the start. */
+  readonly #publishedMs = new Map<string, number>();
+
+  /** Throws `ConfigError` if a key cannot be read. */
+  constructor(config: Config, parts: SigningKeysParts) {
+    this.#parts = parts;
+    this.#settings = settingsOf(config, undefined);
+    this.ring = this.#ringOf(this.#settings);
+    this.#note(Number.NEGATIVE_INFINITY);
+    this.#timer = setInterval(() => this.check(), CHECK_MS).unref();
+  }
+
+  /** Returns the configuration with the seeds themselves instead of files. Reads the files. Throws `ConfigError`. */
+  inline(config: Config): Config {
+    const { current, next, previous } = settingsOf(config, this.#settings.seeds).seeds;
+    return {
+      ...config,
+      "keys.current": textOf(current),
+      "keys.next": next && textOf(next),
+      "keys.previous": previous && textOf(previous),
+      "keys.current_file": undefined,
+      "keys.next_file": undefined,
+      "keys.previous_file": undefined,
+    };
+  }
+
+  prepare(next: Config): Commit {
+    const settings = settingsOf(next, this.#settings.seeds);
+    const ring = this.#ringOf(settings);
+    return () => {
+      this.#settings = settings;
+      this.#use(ring);
+    };
+  }
+
+  /** Rotates the keys if it is time. */
+  check(): void {
+    if (!isDue(this.#settings, this.#parts.clock.now())) return;
+    const ring = this.#ringOf(this.#settings);
+    if (ring.keyId !== this.ring.keyId) this.#use(ring);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #ringOf(settings: Settings): KeyRing {
+    return new KeyRing(isDue(settings, this.#parts.clock.now()) ? rotated(settings.seeds) : settings.seeds);
+  }
+
+  #use(ring: KeyRing): void {
+    const { log, clock } = this.#parts;
+    const nowMs = clock.monotonic();
+    const isChanged = ring.keyId !== this.ring.keyId;
+    const publishedMs = nowMs - (this.#publishedMs.get(ring.keyId) ?? nowMs);
+    this.ring.adopt(ring);
+    this.#note(nowMs);
+    if (!isChanged) return;
+    log?.info("signing key changed", { key_id: ring.keyId });
+    if (publishedMs < CACHED_MS_MAX) log?.warn("signing key not published for long enough", { published_ms: publishedMs });
+  }
+
+  #note(nowMs: number): void {
+    for (const { kid } of this.ring.jwks.keys) if (!this.#publishedMs.has(kid)) this.#publishedMs.set(kid, nowMs);
+  }
+}
+
+/** Without a configured key, as in `sallyport dev`, the key of before stays, or a random one is used at the start. */
+function settingsOf(config: Config, before: KeySeeds | undefined): Settings {
+  const { current, next, previous } = loadSeeds(config);
+  const used = current ?? before?.current ?? crypto.getRandomValues(new Uint8Array(32));
+  return { seeds: { current: used, next, previous }, rotateAtMs: Date.parse(config["keys.rotate_at"] ?? "") };
+}
+
+function isDue({ seeds, rotateAtMs }: Settings, nowMs: number): boolean {
+  return seeds.next !== undefined && nowMs >= rotateAtMs;
+}
+
+/** The next key signs. The others stay published until the configuration changes. */
+function rotated({ current, next = current, previous }: KeySeeds): KeySeeds {
+  return { current: next, previous: current, next: previous };
+}
+
+function textOf(seed: Uint8Array): string {
+  return Buffer.from(seed).toString("base64");
+}

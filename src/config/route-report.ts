@@ -75,8 +75,8 @@ function routeOf(route: RouteConfig, config: Config, below: (path: string) => st
     backend_path: below(route.path),
     payload: payloadOf(route),
     timeout_ms: route.timeout_ms ?? config["backend.timeout_ms"],
-    request_bytes_max: numberIn(route, "payload_bytes_max") ?? config["limits.payload_bytes_max"],
-    response_bytes_max: numberIn(route, "response_bytes_max") ?? config["backend.response_bytes_max"],
+    request_bytes_max: route.payload_bytes_max ?? config["limits.payload_bytes_max"],
+    response_bytes_max: route.response_bytes_max ?? config["backend.response_bytes_max"],
     budget: route.budget,
   };
 }
@@ -114,11 +114,6 @@ function publicRouteOf(row: PublicRouteEntry, config: Config, below: (path: stri
     response_bytes_max: row.response_bytes_max ?? config["backend.response_bytes_max"],
     budget: row.budget ?? row.class ?? "public_auth",
   };
-}
-
-function numberIn(route: object, name: string): number | undefined {
-  const value: unknown = Reflect.get(route, name);
-  return typeof value === "number" ? value : undefined;
 }
 
 /** Returns the further fields of a row, and where it is written. */

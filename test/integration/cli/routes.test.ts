@@ -24,6 +24,9 @@ post = "/v2/rooms/{room_id}/messages:send"
 body = "message"
 timeout_ms = 3000
 keep_answer_ms = 1000
+payload_bytes_max = 2000
+response_bytes_max = 3000
+retries_max = 0
 response_body = "sent"
 
 [[routes]]
@@ -47,11 +50,11 @@ test("the table has the call, the mapping and the limits of each route, and wher
     "",
     "message type  method  path  backend path  payload  timeout  max. request  max. answer  budget  further fields  written in",
     "rooms.get  GET  /v2/rooms/{room.id}  /base/v2/rooms/{room.id}  path: room.id; query: rest  5000 ms  262144 B  1048576 B  { rate = 1, burst = 5 }  gateway.toml:5",
-    "rooms.message.send  POST  /v2/rooms/{room_id}/messages:send  /base/v2/rooms/{room_id}/messages:send  path: room_id; body: message; query: rest; answer in: sent  3000 ms  262144 B  1048576 B  keep_answer_ms = 1000  gateway.toml:10",
-    "rooms.open  POST  /v2/rooms  /base/v2/rooms  body: all fields  5000 ms  262144 B  1048576 B  gateway.toml:18",
+    "rooms.message.send  POST  /v2/rooms/{room_id}/messages:send  /base/v2/rooms/{room_id}/messages:send  path: room_id; body: message; query: rest; answer in: sent  3000 ms  2000 B  3000 B  keep_answer_ms = 1000, retries_max = 0  gateway.toml:10",
+    "rooms.open  POST  /v2/rooms  /base/v2/rooms  body: all fields  5000 ms  262144 B  1048576 B  gateway.toml:21",
     "",
     "public route  method  path  backend path  payload  timeout  max. request  max. answer  budget  written in",
-    "status  GET  /status  /base/v2/status  query: none  5000 ms  8192 B  1048576 B  public_misc  gateway.toml:23",
+    "status  GET  /status  /base/v2/status  query: none  5000 ms  8192 B  1048576 B  public_misc  gateway.toml:26",
     "",
   ]);
 });
@@ -81,9 +84,9 @@ test("--json has the same values for programs", async () => {
     backend_path: "/base/v2/rooms/{room_id}/messages:send",
     payload: "path: room_id; body: message; query: rest; answer in: sent",
     timeout_ms: 3000,
-    request_bytes_max: 262_144,
-    response_bytes_max: 1_048_576,
-    options: { keep_answer_ms: 1000 },
+    request_bytes_max: 2000,
+    response_bytes_max: 3000,
+    options: { keep_answer_ms: 1000, retries_max: 0 },
     source: "gateway.toml:10",
   });
   expect(public_routes).toHaveLength(1);

@@ -64,6 +64,12 @@ app.post("/shop/orders", (request, response) => {
   response.status(201).json({ id });
 });
 
+app.get("/shop/orders/:id/receipt", (request, response) => {
+  const order = orders.get(request.params.id);
+  if (order?.owner !== request.get("x-user-id")) return response.status(404).json({ code: "order_unknown" });
+  response.type("text/plain").send(`1 x ${order.item}, ${order.status}\n`);
+});
+
 app.post("/shop/orders/:id/payment", async (request, response) => {
   const order = orders.get(request.params.id);
   if (order?.owner !== request.get("x-user-id")) return response.status(404).json({ code: "order_unknown" });

@@ -177,6 +177,17 @@ export class UpgradableGateway {
     await writeSettings(this.folder, this.#settings);
   }
 
+  /** The settings in the file. */
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /** Replaces all settings in the file. */
+  async replaceSettings(settings: Settings): Promise<void> {
+    this.#settings = settings;
+    await writeSettings(this.folder, settings);
+  }
+
   login(email = `person-${this.#people++}@example.com`): Promise<Device> {
     return login(this.edgeUrl, this.backend.restUrl, email, fetchOver(this.#tls));
   }

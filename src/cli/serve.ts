@@ -1,3 +1,4 @@
+import { ConfigFiles, watchFiles } from "../app/config-watch.ts";
 import { startServe } from "../app/serve.ts";
 import { ServiceManager, type ServiceVariables } from "../app/service-manager.ts";
 import { workerCount } from "../app/worker-count.ts";
@@ -30,7 +31,7 @@ Example:
   sallyport serve --config gateway.toml --set keys.current_file=current.key
 
 SIGHUP, or POST /reload on the admin listener, reads the configuration again and applies what can change without a
-restart, as a whole or not at all. SIGTERM or SIGINT drains the gateway and stops it
+restart, as a whole or not at all. With reload.watch_ms, changes of the files do the same. SIGTERM or SIGINT drains the gateway and stops it
 when the calls in progress have ended. Another such signal, one second or more later, exits immediately.
 SIGUSR2 starts the executable and the configuration as they are on disk, beside this process, and then replaces it (see
 sallyport upgrade --help).
@@ -69,7 +70,14 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
   const onSecretFile = (path: string) => {
     secretConfigFile = path;
   };
-  const load = () => loadConfig({ argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile });
+  const files = new ConfigFiles();
+  const load = () => {
+    files.clear();
+    const readFile = files.read;
+    const config = loadConfig({ argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile, readFile });
+    for (const path of keyFiles(config)) files.add(path);
+    return config;
+  };
   const loaded = load();
   const succession = predecessor && { predecessor, inheritance: await predecessor.inheritance };
   const { log, metrics } = createTelemetry(loaded);
@@ -85,11 +93,26 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
   if (typeof served === "string") return await abortStart(served, log);
   reloads.start(() => void served.reload());
   upgrades.start(() => void served.upgrade());
+  const watch = watchEvery(
+    config["reload.watch_ms"],
+    watchFiles(files, () => void served.reload()),
+  );
   const why = await Promise.race([stop, served.replaced]);
   if (why !== "replaced") log.info("gateway stopping", { signal: why });
+  clearInterval(watch);
   const inTime = await (why === "replaced" ? served.giveWay() : served.stop());
   await log.flush();
   return inTime ? 0 : 1;
+}
+
+function keyFiles(config: Config): string[] {
+  const paths = [config["keys.current_file"], config["keys.next_file"], config["keys.previous_file"]];
+  return paths.filter((path) => path !== undefined);
+}
+
+/** Returns the timer; `undefined` if the interval is 0. */
+function watchEvery(intervalMs: number, check: () => void): Timer | undefined {
+  return intervalMs === 0 ? undefined : setInterval(check, intervalMs).unref();
 }
 
 function serviceVariables(env: Environment): ServiceVariables {

@@ -203,6 +203,11 @@ export const SCHEMA = {
 
   ...BUDGET_SETTINGS,
 
+  "reload.watch_ms": setting(
+    int("ms", 0, 3_600_000),
+    0,
+    "Interval at which the gateway checks the configuration file, the schemas and the key files for changes, in ms. If a file has changed and then stays the same for one interval, the gateway reloads the configuration. 0: `sallyport serve` reloads only when it is told to. The files of `tls` and `backend.token_file` have checks of their own.",
+  ),
   "shutdown.drain_ms": setting(
     int("ms", 0, 600_000),
     0,

@@ -1,0 +1,55 @@
+import { readFileSync, statSync } from "node:fs";
+
+/** The files of a configuration, each with its state when it was read. */
+export class ConfigFiles {
+  #states = new Map<string, string>();
+
+  /** Forgets all files. Call it before the configuration is read again. */
+  clear(): void {
+    this.#states = new Map();
+  }
+
+  /** Adds a file that something else reads. */
+  add(path: string): void {
+    this.#states.set(path, stateOf(path));
+  }
+
+  /** Adds a file, and returns its text. */
+  readonly read = (path: string): string => {
+    this.add(path);
+    return readFileSync(path, "utf8");
+  };
+
+  /** Returns the changed files with their new states; empty if no file has changed. */
+  changes(): string {
+    const now = [...this.#states].map(([path, before]) => ({ path, before, state: stateOf(path) }));
+    return now
+      .filter(({ before, state }) => state !== before)
+      .map(({ path, state }) => `${path} ${state}`)
+      .join("\n");
+  }
+}
+
+/** Follows symbolic links, so that a swapped link is a change. */
+function stateOf(path: string): string {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+  } catch {
+    return "unreadable";
+  }
+}
+
+/**
+ * Returns a function that calls `onChange` if the files have changed since they were read. Call it at a regular interval. It
+ * waits until the files stay the same for one interval, because some programs write a file in several steps.
+ */
+export function watchFiles(files: Pick<ConfigFiles, "changes">, onChange: () => void): () => void {
+  let seen = "";
+  return () => {
+    const changes = files.changes();
+    const isSettled = changes !== "" && changes === seen;
+    seen = isSettled ? "" : changes;
+    if (isSettled) onChange();
+  };
+}

@@ -31,8 +31,10 @@ Example:
   sallyport serve --config gateway.toml --set keys.current_file=current.key
 
 SIGHUP, or POST /reload on the admin listener, reads the configuration again and applies what can change without a
-restart, as a whole or not at all. With reload.watch_ms, changes of the files do the same. SIGTERM or SIGINT drains the gateway and stops it
-when the calls in progress have ended. Another such signal, one second or more later, exits immediately.
+restart, as a whole or not at all. With reload.watch_ms, changes of the files do the same.
+
+SIGTERM or SIGINT drains the gateway and stops it when the calls in progress have ended. Another such signal, one second or
+more later, exits immediately.
 SIGUSR2 starts the executable and the configuration as they are on disk, beside this process, and then replaces it (see
 sallyport upgrade --help).
 

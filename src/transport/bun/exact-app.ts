@@ -99,12 +99,12 @@ export function answerExact(
  */
 function lastOnConnection(handler: RouteHandler, reuse: ConnectionReuse): RouteHandler {
   const mark = (response: Response) => {
-    response.headers.set("connection", "close");
+    // Not before the handler has ended: reuse may end while a call waits.
+    if (reuse.isOver) response.headers.set("connection", "close");
     return response;
   };
   return (request, server) => {
     const response = handler(request, server);
-    if (!reuse.isOver) return response;
     return response instanceof Promise ? response.then(mark) : mark(response);
   };
 }

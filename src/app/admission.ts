@@ -49,7 +49,7 @@ export function openAdmission(config: Config, { stores, clock, log, metrics }: A
     pipeline: { ...pipelineOptions(config), ...failures, ...commands, ...{ sessions, replay, replayCoverageStartMs, buckets } },
     guard,
     publicCalls: { ...common, buckets: unverifiedBuckets },
-    /** As `ReloadPart.prepare`. */
+    /** See `ReloadPart.prepare`. */
     prepare(next: Config) {
       const replaced = budgetsOf(next);
       return () => void Object.assign(budgets, replaced);

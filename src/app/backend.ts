@@ -57,7 +57,7 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
     upstreams.close();
   };
   const token = () => upstreams.credentials.current.token;
-  /** As `ReloadPart.prepare`. Throws `TlsFilesError` if a file cannot be used. */
+  /** See `ReloadPart.prepare`. Throws `TlsFilesError` if a file cannot be used. */
   const prepare = (next: Config) => {
     const routes = new RouteTable(next.routes);
     const path = new PathPattern(next["backend.session_path"]);

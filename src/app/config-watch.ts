@@ -9,7 +9,7 @@ export class ConfigFiles {
     this.#states = new Map();
   }
 
-  /** Adds a file that something else reads. */
+  /** Adds a file that other code reads. */
   add(path: string): void {
     this.#states.set(path, stateOf(path));
   }
@@ -30,7 +30,7 @@ export class ConfigFiles {
   }
 }
 
-/** Follows symbolic links, so that a swapped link is a change. */
+/** Returns a text that changes with the file. A symbolic link is followed, so a link to another file counts as a change. */
 function stateOf(path: string): string {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });

@@ -24,6 +24,6 @@ export interface FeedParts {
 export interface OpenedFeed {
   readonly source: PushSource;
   readonly listener: Listener | undefined;
-  /** Closes what the listener uses. Call it after both are stopped. */
+  /** Closes what the listener uses. Call it after the push source and the listener are stopped. */
   readonly close?: () => Promise<void>;
 }

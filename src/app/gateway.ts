@@ -103,7 +103,7 @@ export interface GatewayOptions {
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
   /** Reloads the configuration, when an operator asks for it at the admin listener. */
   readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
-  /** Returns the reason why the configuration cannot be reloaded, in addition to a stop. */
+  /** Returns the reason why the configuration cannot be reloaded now. The gateway itself refuses a reload while it stops. */
   readonly reloadObstacle?: (() => string | undefined) | undefined;
   /** Called for each revocation by an operator. */
   readonly onOperatorRevocation?: ((revocation: Revocation) => void) | undefined;

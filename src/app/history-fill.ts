@@ -28,8 +28,8 @@ export interface HistoryFillParts {
   /** `undefined`: the gateway keeps no checkpoint, so its history is empty after every start. */
   readonly checkpoints: FeedCheckpointStore | undefined;
   /**
-   * Whether the push source itself finds where the fill starts and ends. It then calls `begin` once. Until then, a fill is
-   * running.
+   * Whether the push source itself finds where the fill starts and ends. It then calls `begin` once. Until this call, `isFilling`
+   * is true.
    */
   readonly isGoalPending?: boolean;
   /** The checkpoint that an earlier process has handed over. It replaces the stored one. */
@@ -79,7 +79,7 @@ export class HistoryFill {
     return this.#goal !== undefined || this.#isGoalPending;
   }
 
-  /** Starts the fill. `undefined`: there is nothing to fill. */
+  /** Starts the fill. With `undefined`, there is nothing to fill, and the fill ends. */
   begin(checkpoint: FeedCheckpoint | undefined): void {
     const { hub } = this.#parts;
     if (checkpoint === undefined) {

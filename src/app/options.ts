@@ -11,7 +11,7 @@ import type { RedisSettings } from "../stores/redis/open.ts";
 import type { RedisTlsFiles } from "../stores/redis/tls.ts";
 import type { StopSettings } from "./stop.ts";
 
-/** Room for the totals of the listeners, and for connections of the edge that are not closed yet although they exceed a limit. */
+/** Entries for the totals of the listeners, and for connections of the edge that exceed a limit and are not closed yet. */
 const SPARE_CONNECTION_ENTRIES = 4096;
 
 /**
@@ -81,7 +81,10 @@ function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];
 }
 
-/** Returns the maximum number of pairs of a network and a process with connections: one for each connection of both listeners. */
+/**
+ * Returns the maximum number of entries that count connections. Each pair of a network and a process has one entry. At most, each
+ * connection of both listeners needs its own.
+ */
 function connectionEntriesMax(config: Config): number {
   return Math.min(2 * config["connections.total_max"] + SPARE_CONNECTION_ENTRIES, CONNECTION_ENTRIES_MAX);
 }

@@ -139,7 +139,7 @@ export class Reloading {
   }
 }
 
-/** Explains a rule that holds in the new configuration, but not together with the settings that stay until a restart. */
+/** Adds a hint to the problems. A rule may be broken only because a changed setting keeps its old value until a restart. */
 function withHint(problems: readonly string[], { needRestart }: Reload): string[] {
   return needRestart.length === 0 ? [...problems] : [...problems, `these changes need a restart: ${needRestart.join(", ")}`];
 }

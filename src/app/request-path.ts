@@ -40,7 +40,7 @@ interface RequestPathParts {
 
 /** The way of a request through the gateway: public listeners, RPC layer, pipeline, backend. */
 export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound" | "sharePorts" | "retire"> {
-  /** As `ReloadPart.prepare`. Throws `TlsFilesError` if a TLS file cannot be used. */
+  /** See `ReloadPart.prepare`. Throws `TlsFilesError` if a TLS file cannot be used. */
   prepare(next: Config): Commit;
   /** Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;

@@ -135,7 +135,7 @@ function drainingProcess(succession: ServeOptions["succession"]): string | undef
   return succession?.predecessor.isGone === false ? "the previous process has not ended yet" : undefined;
 }
 
-/** From now on, standard error goes where that of the previous process went, and no longer through a pipe to it. */
+/** Redirects standard error to that of the previous process. Until now, it was a pipe to that process. */
 function keepStandardError(log: Log): void {
   try {
     redirectFd(SUCCESSOR_FDS.stderr, 2);

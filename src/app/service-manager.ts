@@ -32,7 +32,7 @@ export class ServiceManager {
     this.#watchdogMs = watchdogInterval(variables);
   }
 
-  /** The gateway serves. `notReady`: returns the reasons why it is not ready. */
+  /** Call this when the gateway serves. `notReady` returns the reasons why it is not ready. */
   started(notReady: () => readonly string[]): void {
     if (this.#socket === undefined) return;
     this.#status = statusOf(notReady());
@@ -52,12 +52,12 @@ export class ServiceManager {
     }
   }
 
-  /** The gateway drains and stops. The watchdog messages go on until the process ends. */
+  /** Call this when the stop begins. The watchdog messages go on until the process ends. */
   stopping(): void {
     this.#send("STOPPING=1", "STATUS=Stopping");
   }
 
-  /** The process `pid` has taken over. From now on, only it sends messages. */
+  /** Call this when the process `pid` has taken over. From then on, only that process sends messages. */
   replacedBy(pid: number): void {
     this.#send(`MAINPID=${pid}`);
     for (const timer of this.#timers) clearInterval(timer);

@@ -27,7 +27,7 @@ export class SigningKeys implements ReloadPart {
   readonly #parts: SigningKeysParts;
   readonly #timer: Timer;
   #settings: Settings;
-  /** The monotonic time from which the key set has each key; -Infinity for the keys of the start. */
+  /** For each key id, the monotonic time in ms at which the key set got the key. It is -Infinity for the keys of the start. */
   readonly #publishedMs = new Map<string, number>();
 
   /** Throws `ConfigError` if a key cannot be read. */
@@ -94,7 +94,10 @@ export class SigningKeys implements ReloadPart {
   }
 }
 
-/** Without a configured key, as in `sallyport dev`, the key of before stays, or a random one is used at the start. */
+/**
+ * If no key is configured, as in `sallyport dev`, keeps the current key of `before`. At the start, `before` is
+ * `undefined`, and a random key is used.
+ */
 function settingsOf(config: Config, before: KeySeeds | undefined): Settings {
   const { current, next, previous } = loadSeeds(config);
   const used = current ?? before?.current ?? crypto.getRandomValues(new Uint8Array(32));
@@ -105,7 +108,7 @@ function isDue({ seeds, rotateAtMs }: Settings, nowMs: number): boolean {
   return seeds.next !== undefined && nowMs >= rotateAtMs;
 }
 
-/** The next key signs. The others stay published until the configuration changes. */
+/** Makes the next key the signing key. The other keys stay published until the configuration changes. */
 function rotated({ current, next = current, previous }: KeySeeds): KeySeeds {
   return { current: next, previous: current, next: previous };
 }

@@ -86,8 +86,10 @@ export class Stop {
   }
 
   /**
-   * The stop after another process has taken over. New connections go to the other process. Calls on open connections are still
-   * answered, and new streams on them are opened and ended with the rest.
+   * Stops this process after another one has taken over. New connections go to the other process.
+   *
+   * Calls on open connections are still answered. New streams on these connections are accepted until the gateway ends its last
+   * streams.
    */
   async #replace(
     { settings, hub, drainListeners, close, readiness, clock, sleep, log }: StopParts,

@@ -24,8 +24,8 @@ export interface Succession {
 const CHECK_MS = 20;
 
 /**
- * Returns the configuration of a process that replaces another one. Its ports are open already, so they are opened with
- * SO_REUSEPORT. A configured port 0 is replaced by the port of the other process.
+ * Returns the configuration of a process that replaces another one. The other process still has the ports open, so this process
+ * opens them with SO_REUSEPORT. A configured port 0 is replaced by the port of the other process.
  */
 export function inheritPorts(config: GatewayConfig, succession: Succession | undefined): GatewayConfig {
   if (succession === undefined) return config;
@@ -67,7 +67,7 @@ export function requireSameMemory({ replayCoverageStartMs }: Stores, succession:
   throw new UpgradeError("stores.shared_file is not the file of the running gateway: restart the gateway instead");
 }
 
-/** Returns the answer store: with a predecessor, the one that inherits its kept answers. */
+/** Returns the answer store. If the predecessor keeps answers in its memory, the store inherits them. */
 export function answersOf({ answers, memoryAnswers }: Stores, succession: Succession | undefined): AnswerStore {
   if (memoryAnswers === undefined || !succession?.inheritance.hasAnswers) return answers;
   return succession.predecessor.inheritAnswers(memoryAnswers);

@@ -11,8 +11,8 @@ export interface WorkerReplacementParts {
 }
 
 /**
- * The replacement of the workers, one after the other. The supervisor stays. So the new workers run its executable, even if its
- * file was replaced, and its current configuration.
+ * Replaces the workers, one after the other, but not the supervisor. So the new workers run the executable of the supervisor, even
+ * if its file was replaced. They also get its current configuration.
  */
 export class WorkerReplacement {
   readonly #parts: WorkerReplacementParts;

@@ -99,7 +99,7 @@ class Worker {
   #requests: RequestPath | undefined;
   #isReady = false;
   #isStopping = false;
-  /** Whether another process has taken over. Calls on open connections are then answered until the end. */
+  /** Whether another process has taken over. Calls on open connections are then still answered during the stop. */
   #isRetired = false;
   #reporting: Timer | undefined;
 
@@ -235,7 +235,7 @@ class Worker {
     this.#isStopping = true;
     clearInterval(this.#reporting);
     await this.#requests?.drain();
-    // The last values, for the sums of the supervisor.
+    // The supervisor adds the last values of this worker to its sums.
     this.#measured(0);
     await this.#requests?.close();
     this.#stores?.close();

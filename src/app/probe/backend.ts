@@ -5,7 +5,7 @@ import { upstreamSettings } from "../upstream-settings.ts";
 import { clockFinding } from "./clock.ts";
 import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
-/** Each upstream of the backend: a session look-up for a session that does not exist, and the clock. */
+/** Probes each upstream of the backend: looks up a session that does not exist, and compares the clocks. */
 export const probeBackend: Probe = async (config, { clock, timeoutMs }) => {
   const { rows, credentials } = upstreamSettings(config);
   const { tls, authorization } = readIdentity(credentials);

@@ -2,7 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Finding, ok, warning } from "./finding.ts";
 
-/** The header `Date` has whole seconds, and the answer took a while. */
+/** The header `Date` has whole seconds. The time that the answer takes also counts as a difference. */
 const TOLERANCE_MS = 2000;
 
 /** Compares the clock of this machine with the clock of another server. */

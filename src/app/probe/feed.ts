@@ -4,7 +4,7 @@ import { error, ok, type Probe, warning } from "./finding.ts";
 /** The name that the backend sees. It differs from that of a running gateway. */
 const GATEWAY_ID = "sallyport-config-check";
 
-/** The push service of the backend, with `push.source = feed`. */
+/** Probes the push service of the backend if `push.source` is `feed`. */
 export const probePushFeed: Probe = async (config, { timeoutMs }) => {
   const { "push.url": url, "push.protocol": protocol, "backend.token": token } = config;
   if (config["push.source"] !== "feed" || url === undefined) return [];

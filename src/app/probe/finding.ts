@@ -16,7 +16,7 @@ export interface ProbeParts {
   readonly timeoutMs: number;
 }
 
-/** Asks one thing that the gateway depends on. Never rejects. */
+/** Checks one thing that the gateway depends on. Never rejects. */
 export type Probe = (config: GatewayConfig, parts: ProbeParts) => Promise<readonly Finding[]>;
 
 export function ok(setting: string, text: string): Finding {

@@ -9,7 +9,10 @@ import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
 const MiB = 1024 * 1024;
 
-/** The limits of this system: file descriptors, room for the shared file, folders that the gateway writes to. */
+/**
+ * Probes this system: the number of file descriptors, the disk space for the shared file, and the folders to which the gateway
+ * writes.
+ */
 export const probeHost: Probe = async (config) => [...openFiles(), ...sharedFile(config), ...writableFolders(config)];
 
 function openFiles(): Finding[] {
@@ -20,7 +23,7 @@ function openFiles(): Finding[] {
   return [warning(setting, `only ${limit} file descriptors (RLIMIT_NOFILE); raise it by ulimit -n, or LimitNOFILE of systemd`)];
 }
 
-/** The shared file is reserved as a whole when it is created. */
+/** Checks the disk space, because a new shared file reserves all of its space at once. */
 function sharedFile(config: Config): Finding[] {
   const setting = "stores.shared_file";
   const path = config[setting];

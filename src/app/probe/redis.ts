@@ -5,7 +5,7 @@ import { redisTlsFiles } from "../options.ts";
 import { clockFinding } from "./clock.ts";
 import { error, type Finding, ok, type Probe } from "./finding.ts";
 
-/** Redis, if a setting uses it: log-in, version, eviction policy, role, and its clock. */
+/** Probes Redis if a setting uses it: log-in, version, eviction policy, role and clock. */
 export const probeRedis: Probe = async (config, { clock }) => {
   const uses = new Map<string, string>();
   const stores = config["stores.redis.url"];

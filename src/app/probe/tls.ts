@@ -4,11 +4,11 @@ import { readIdentity } from "../listeners.ts";
 import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
-/** As in the warnings of a running gateway. */
+/** Equals `WARN_DAYS` of a running gateway (transport/tls/tls-expiry.ts). */
 const WARN_DAYS = 14;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** The TLS files of the public listeners: dates, key, and the order of the chain. */
+/** Probes the TLS files of the public listeners: dates, key, and the order of the chain. */
 export const probeTlsFiles: Probe = async (config, { clock }) => {
   const setting = "tls.certificate_file";
   try {
@@ -27,7 +27,10 @@ export const probeTlsFiles: Probe = async (config, { clock }) => {
   }
 };
 
-/** Each certificate must be signed by the next one (RFC 8446 4.4.2). Clients may refuse another order, or a missing one. */
+/**
+ * Each certificate must be signed by the next one (RFC 8446 4.4.2). Clients may refuse a chain that has another order or lacks a
+ * certificate.
+ */
 function chainFindings(chain: readonly X509Certificate[], setting: string): Finding[] {
   const broken = chain.findIndex((certificate, index) => {
     const issuer = chain[index + 1];

@@ -9,18 +9,18 @@ export interface FeedHintOptions extends FactOptions {
   readonly hasToken: boolean;
 }
 
-/** Matches what connect-es says if an HTTP answer is no answer of the RPC. */
+/** Matches the error message of connect-es for an HTTP answer that is no answer of the RPC. */
 const CONTENT_TYPE = /^unsupported content type (\S+)/;
 const HTTP_STATUS = /^HTTP (\d{3})$/;
 /** The URL of the push service has no path, unless a proxy needs one. */
 const hasPath = (url: string) => new URL(url).pathname !== "/";
 
 /**
- * Explains why the push feed could not be opened, and what to change. Returns `undefined` if the error says it already, such as a
- * connection that is refused.
+ * Explains why the push feed could not be opened, and what to change. Returns `undefined` if the error names the cause itself, such
+ * as a refused connection.
  *
- * An error of the connection says little: plain HTTP to a TLS port and HTTP/2 to an HTTP/1.1 server end in the same kinds of
- * errors. So this function also asks the server what it speaks.
+ * Some causes have the same errors: plain HTTP to a TLS port, and HTTP/2 to an HTTP/1.1 server. So this function also finds out
+ * which protocols the server supports.
  */
 export async function feedHint(error: ConnectError, options: FeedHintOptions): Promise<string | undefined> {
   const answered = hintOfAnswer(error, options);
@@ -63,7 +63,7 @@ function isOutage({ code, rawMessage }: ConnectError): boolean {
   return OUTAGE.test(rawMessage) || HTTP_STATUS.test(rawMessage) || ANSWERED.has(code);
 }
 
-/** Compares what the server speaks with what the URL says. */
+/** Explains how the protocols of the server differ from those that the gateway uses for this URL. */
 export function hintOfFacts(facts: ServerFacts, url: string): string | undefined {
   if (facts.unreachable !== undefined) return undefined;
   return new URL(url).protocol === "https:" ? hintForTls(facts) : hintForPlain(facts);

@@ -33,7 +33,7 @@ interface Answer {
 /** A path that no backend serves. */
 const UNKNOWN_PATH = "/sallyport-config-check";
 
-/** Asks a backend with `GET` for a session and for a path that do not exist. Neither changes anything. Never rejects. */
+/** Sends two `GET` requests: for a session and for a path that do not exist. They change nothing at the backend. Never rejects. */
 export async function probeRest(options: RestProbeOptions): Promise<RestProbe> {
   const [lookUp, unknown] = await Promise.all([ask(options.lookUpPath, options), ask(UNKNOWN_PATH, options)]);
   const dateMs = dateOf(lookUp) ?? dateOf(unknown);

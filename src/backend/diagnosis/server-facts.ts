@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 
-/** What one server speaks, as three short connections find out. */
+/** The protocols that a server supports. Three short connections find them out. */
 export interface ServerFacts {
   /** The system's error code if no connection was possible, such as `ECONNREFUSED`, or `TIMEOUT`. */
   readonly unreachable: string | undefined;
@@ -39,7 +39,7 @@ const HTTP1_REQUEST = (host: string) => `OPTIONS * HTTP/1.1\r\nHost: ${host}\r\n
 const H2_PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 const SETTINGS_FRAME = 4;
 const FRAME_TYPE_AT = 3;
-/** The first byte of a TLS alert record (RFC 8446 5.1): a TLS server answers it to plain text. */
+/** The first byte of a TLS alert record (RFC 8446 5.1). A TLS server sends an alert if it gets plain text. */
 const TLS_ALERT = 0x15;
 /** What servers write if they get plain HTTP on a port with TLS. */
 const WANTS_TLS = /HTTPS|SSL|TLS/i;

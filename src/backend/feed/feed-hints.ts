@@ -20,7 +20,7 @@ export class FeedHints {
     this.#options = options;
   }
 
-  /** Call with each failure of the feed. Asks the server at most once for each kind of error. */
+  /** Call with each failure of the feed. Calls `explain` at most once for each kind of error. */
   failed(error: ConnectError): void {
     const cause = `${Code[error.code]} ${error.rawMessage}`;
     if (this.#explained.has(cause) || this.#stopped.signal.aborted) return;
@@ -43,7 +43,7 @@ export class FeedHints {
     this.#logged = new Set();
   }
 
-  /** Ends the connections that ask the server. */
+  /** Aborts the running calls of `explain`. */
   stop(): void {
     this.#stopped.abort();
   }

@@ -60,7 +60,7 @@ export class BearerTokens {
   }
 }
 
-/** Changes when the file is replaced or written. */
+/** Returns a text that changes when the file is replaced or written. */
 function versionOf(file: string): string {
   const stat = statSync(file, { throwIfNoEntry: false });
   return stat === undefined ? "missing" : `${stat.ino}.${stat.size}.${stat.mtimeMs}`;

@@ -12,7 +12,7 @@ export interface FileEventLogOptions {
   /** Maximum size of both files together, in bytes. */
   readonly bytesMax: number;
   readonly sync: "always" | "os";
-  /** The age of the oldest events that are delivered again after a restart, in ms. */
+  /** Maximum age of the events that are delivered again after a restart, in ms. */
   readonly ageMs: number;
   /** Takes an exclusive lock on an open file. Returns `false` if another process has the lock. */
   readonly tryLock: (fd: number) => boolean;
@@ -25,7 +25,7 @@ export class EventLogError extends Error {}
 
 /**
  * Keeps the events in two files: `path`, and the older file `path`.1. When `path` has half of the maximum size, it replaces the
- * older file. A file `path`.lock keeps other processes away.
+ * older file. A lock on the file `path`.lock excludes other processes.
  */
 export class FileEventLog implements EventLog {
   readonly #options: FileEventLogOptions;
@@ -92,7 +92,7 @@ export class FileEventLog implements EventLog {
     this.#continueAt = newer?.goodBytes;
     const isDamaged = newer?.isDamaged ?? false;
     if (isDamaged || older?.isDamaged) log.error("push log damaged", { file: pathShown(path) });
-    // The events before a damaged line are not used, because the events of this line are lost.
+    // The event of a damaged line is lost. So the events before it are not used either: they would be delivered with a gap.
     const records = [...(isDamaged ? [] : (older?.records ?? [])), ...(newer?.records ?? [])];
     return this.#recent(records);
   }

@@ -44,8 +44,8 @@ interface Admitted {
  * The push source behind the private listener. Each event is written to the log, if there is one, and then delivered. Calls that
  * arrive during a write are written together. Without a log, `publish` delivers before it returns.
  *
- * Revocations are not logged. A revocation is applied at once: the backend has stored it before, so every later session look-up
- * sees it.
+ * A revocation is applied at once and not logged. The backend stores a revocation before it publishes it, so every later session
+ * look-up sees it.
  */
 export class HttpSource implements PushSource, Publisher {
   readonly #parts: HttpSourceParts;

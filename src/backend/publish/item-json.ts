@@ -64,7 +64,7 @@ export function readItem(kind: ItemKind, source: string): ReadItem {
     if (thrown instanceof FieldError) return broken(kind, values, thrown.problem);
     if (!(thrown instanceof JsonTextError)) throw thrown;
     const { field, message } = thrown;
-    // The audience of a text that has two readings is not known.
+    // The text is not JSON, or JSON parsers would read it differently. So its audience is not known.
     return broken(kind, {}, { field, message });
   }
   const pushKind = kindOf(kind, values);

@@ -40,8 +40,8 @@ const CALLS_MAX = 32;
 /**
  * Opens the private listener, on which the backend publishes events and revocations.
  *
- * Every request needs the bearer token, and is refused before its body is read if the token is missing. Requests of web pages
- * are refused: no CORS header is sent, and `Origin` and `Sec-Fetch-Site` are not accepted.
+ * A request without a valid bearer token is refused before its body is read. A request with `Origin` or `Sec-Fetch-Site` is refused
+ * because it may come from a web page. No CORS header is sent.
  */
 export function openPublishListener(parts: PublishListenerParts): Listener {
   const { listen, log } = parts;

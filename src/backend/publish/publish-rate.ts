@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 
-/** A token bucket for the private listener. It holds at most the tokens of one second, but at least `burstMin`. */
+/** A token bucket for the private listener. Its burst is the number of tokens of one second, or `burstMin` if that is higher. */
 export class PublishRate {
   readonly #perMs: number;
   readonly #burst: number;

@@ -26,8 +26,8 @@ function hashOf(text: string): string {
 }
 
 /**
- * Remembers the ids of published events: at least `EVENT_IDS_MIN` of them, unless they are older than `EVENT_ID_MEMORY_MS`. It
- * has two maps. When the newer map is full or old, it replaces the older one.
+ * Remembers the ids of published events: at least `EVENT_IDS_MIN` of them, unless they are older than `EVENT_ID_MEMORY_MS`. The ids
+ * are in two maps. When the newer map is full or old, it replaces the older one.
  */
 export class RecentEventIds {
   readonly #clock: Pick<Clock, "monotonic">;

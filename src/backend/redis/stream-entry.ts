@@ -10,7 +10,7 @@ export interface StreamEntry {
 
 const TOO_LARGE: Dropped = { kind: "dropped", reason: "too_large", lostTo: "everybody" };
 const UNKNOWN: Dropped = { kind: "dropped", reason: "unknown_kind", lostTo: "everybody" };
-/** The field of an event whose fields are stored separately, without JSON. */
+/** An entry with one of these fields is an event without JSON: each field of the event is a field of the entry. */
 const TYPE_FIELDS = new Set(["event_type", "eventType"]);
 
 /** Validates an entry (proto/backend.md, "Publish over Redis"). */

@@ -15,7 +15,7 @@ export class StreamProgress {
   #hasRead = false;
   #startsAtOldest: boolean;
 
-  /** `startsAtOldest`: the first read starts at the oldest entry, wherever this is. */
+  /** With `startsAtOldest`, the first read starts at the oldest entry and never has a gap, whatever the id of this entry is. */
   constructor(id: string, startsAtOldest: boolean) {
     this.#id = id;
     this.#startsAtOldest = startsAtOldest;
@@ -38,7 +38,7 @@ export class StreamProgress {
     if (compareIds(read.lastId, this.#id) < 0) return true;
     // A stream that is still empty may have had entries before the connection was lost.
     if (this.#id === ZERO_ID && this.#isReconnected && this.#hasRead) return true;
-    // A stream that lost its data may get the same ids again: explicit ids, or ids of the same millisecond.
+    // If the stream lost its data, a new entry may have the same id: an explicit id, or one of the same millisecond.
     const isKnown = read.hashAtId !== undefined;
     if (isKnown && this.#hash !== undefined && read.hashAtId !== this.#hash) return true;
     if (read.isComplete && this.#added !== undefined && read.added !== this.#added + read.entries.length) return true;
@@ -59,7 +59,7 @@ export class StreamProgress {
     return !read.isComplete && read.removed !== this.#added;
   }
 
-  /** Moves behind the entries of a read without a gap. */
+  /** Moves to the last entry of a read without a gap. */
   advance(read: StreamRead): void {
     if (read.isComplete) {
       // The position is the last id, even if the entry with this id was deleted.

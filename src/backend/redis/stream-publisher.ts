@@ -10,10 +10,16 @@ import { contentHash, eventKey } from "../publish/recent-event-ids.ts";
 /**
  * Adds entries, unless their event ids are known.
  *
- * KEYS: the stream, then the keys of event ids. ARGV: the maximum number of entries, the time for which an event id is kept, in
- * ms, and four values for each entry: the index of its key (0 if it has none), the hash of its content, the name and the value of
- * its field. The reply has a number for each entry: 1 if its event id was known. If an event id belongs to other content, nothing
- * is added, and the reply is the negative number of this entry.
+ * KEYS: the stream, then the keys of event ids.
+ *
+ * ARGV: the maximum number of entries, and the time for which an event id is kept, in ms. Then, for each entry:
+ * - The index of its key in KEYS; 0 if it has none.
+ * - The hash of its content.
+ * - The name of its field.
+ * - The value of its field.
+ *
+ * The reply has a number for each entry: 1 if its event id was known, otherwise 0. If an event id belongs to other content, nothing
+ * is added. The reply is then {-n}, and n is the number of this entry, from 1.
  */
 const ADD = new Script(`
 redis.call('XLEN', KEYS[1])

@@ -20,7 +20,7 @@ const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
  * - The hash of the entry with the given id; '' if there is no such entry.
  * - 1 if the reply has all entries after the id.
  * - The hash of the last entry of the reply.
- * - The hash of the newest entry, if it has the id of the first item of the reply.
+ * - The hash of the newest entry that was ever added; '' if it was removed.
  * - The entries: id and fields. An entry that is too large has no fields, but the number 1.
  */
 const READ = new Script(`
@@ -50,8 +50,10 @@ return {lastId, added, added - info['length'], info['max-deleted-entry-id'], kno
 `);
 
 /**
- * Finds where the history starts: the id of the newest entry that is older than ARGV[1] ms on the server's clock, and the id of
- * the newest entry. KEYS: the stream. An id is '0-0' if there is no such entry. The third number tells how many entries were removed.
+ * Finds where the history starts. KEYS: the stream. ARGV: the age of the history, in ms. The reply:
+ * - The id of the newest entry that is older than this age on the server's clock; '0-0' if there is none.
+ * - The id of the newest entry; '0-0' if there is none.
+ * - The number of entries that were removed.
  */
 const FIND_START = new Script(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', '0-0', 0} end

@@ -107,7 +107,7 @@ export class StreamSource implements PushSource {
     while (!signal.aborted) {
       const read = await reader.readAfter(progress.id);
       if (signal.aborted) return;
-      // An entry that was announced and is gone was removed before it was read.
+      // If Redis announced an entry and the read has none, the entry was removed before it was read.
       this.#deliver(read, progress, this.#isAnnounced && read.entries.length === 0);
       this.#isAnnounced = false;
       this.#backoff.reset();
@@ -120,7 +120,7 @@ export class StreamSource implements PushSource {
   async #startFill(reader: StreamReader): Promise<StreamProgress> {
     const { ageMs, beginFill, uniqueText } = this.#options;
     const { from, last, startsAtOldest } = await reader.findStart(ageMs);
-    // Without a position before the range, the start gets a cursor that no client can have.
+    // If no position is before the range, the fill starts at a cursor that no client can have.
     const start = startsAtOldest ? uniqueText() : from;
     const isEmpty = last === from;
     beginFill({ from: start, last: isEmpty ? start : last, reached: isEmpty ? start : last });

@@ -47,8 +47,8 @@ export function requireJson({ status, headers, body }: HttpAnswer): string {
 }
 
 /**
- * Returns the body of a raw answer. Throws an `HttpFailure` if the body may be truncated, because raw bytes do not show their end,
- * or if it has another media type than the route expects.
+ * Returns the body of a raw answer. Throws an `HttpFailure` if the answer does not mark its end: a truncated body of raw bytes
+ * looks like a complete one. Also throws it if the media type is not the one that the route expects.
  */
 export function rawBody(answer: HttpAnswer, expectedType: string | undefined): Uint8Array {
   const { status, headers, body } = answer;

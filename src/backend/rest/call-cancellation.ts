@@ -13,7 +13,7 @@ export class CallCancellation implements EventListenerObject {
   #controller = new AbortController();
   #timer: ReturnType<typeof setTimeout>;
   #cancelledBy: CancelledBy | undefined;
-  /** When the running attempt must have ended. Infinite if no attempt runs. */
+  /** The time at which the running attempt times out. Infinite if no attempt runs. */
   #attemptEndMs = Number.POSITIVE_INFINITY;
   #isAttemptLate = false;
 
@@ -74,7 +74,7 @@ export class CallCancellation implements EventListenerObject {
     this.#cancel("aborted");
   }
 
-  /** Handles the timer. */
+  /** Cancels what has timed out: the whole call, or only the running attempt. */
   expire(): void {
     const nowMs = performance.now();
     if (nowMs >= this.#deadlineMs) {

@@ -73,7 +73,7 @@ export function tooLong(bytesMax: number): HttpFailure {
   return ownFault(`the body is longer than ${bytesMax} bytes`);
 }
 
-/** Every address would answer the same. */
+/** Returns the failure for an answer that every other address would give too. It does not count as a fault of the address. */
 function ownFault(cause: string): HttpFailure {
   return new HttpFailure("bad_response", cause, { isFault: false });
 }

@@ -24,7 +24,7 @@ export interface PublicAuthOptions {
 
 /** Maximum number of concurrent login calls: 16 of the 256 fetches that Bun runs at a time (see `ConcurrencyLimiter`). */
 const LOGIN_CALLS_MAX = 16;
-/** Maximum number of concurrent calls of all other public routes: 8 of the 256 fetches. */
+/** Maximum number of concurrent calls of the public routes that are not logins: 8 of the 256 fetches. */
 const OTHER_CALLS_MAX = 8;
 
 const NO_CONTENT = 204;

@@ -54,7 +54,7 @@ export class RestBackend implements Backend {
     this.#pool = upstreams.pool("commands", callsMax, responseBytesMax);
   }
 
-  /** Replaces all routes and the given options. Commands that have their route already finish with it. */
+  /** Replaces all routes and the given options. A command that has already got its route keeps it. */
   adopt(routes: RouteTable, options: Partial<Pick<RestBackendOptions, AdoptedOption>> = {}): void {
     this.#routes = routes;
     this.#options = { ...this.#options, ...options };
@@ -137,8 +137,8 @@ function acceptOf({ isAnswerRaw, answerType }: CompiledRoute): string | undefine
 }
 
 /**
- * Converts a 2xx answer to a reply. The body must be JSON or empty, unless the answers of the route are raw. The client gets the same bytes, or with `response_body` an
- * object with the body as this field.
+ * Converts a 2xx answer to a reply. The body must be JSON or empty, unless the answers of the route are raw. The client gets the
+ * same bytes. With `response_body`, it gets an object that has the body as this field.
  */
 function readOk(answer: HttpAnswer, { responseBody, isAnswerRaw, answerType }: CompiledRoute): BackendReply {
   if (isAnswerRaw) return { resultCode: "ok", payloadBytes: rawBody(answer, answerType) };

@@ -24,9 +24,10 @@ const TARGET_CHARS_MAX = 8000;
  * - A raw payload is the body as it is, without any check.
  * - Without a body, the other fields are the query.
  *
- * The client's JSON text of each name and value is unchanged. Throws REQUEST_TOO_LARGE before it reads a payload that is too large
- * for the route. Throws PAYLOAD_INVALID if `checkPayload` or the schema of the route
- * rejects the payload, or if its fields do not fit into the path, the query or the body.
+ * The client's JSON text of each name and value is unchanged.
+ *
+ * Throws REQUEST_TOO_LARGE if the payload is too large for the route; the payload is then not parsed. Throws PAYLOAD_INVALID if
+ * `checkPayload` or the schema of the route rejects the payload, or if its fields do not fit into the path, the query or the body.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {
   const { path, body, schema, payloadBytesMax = Number.POSITIVE_INFINITY } = route;

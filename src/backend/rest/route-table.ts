@@ -34,9 +34,9 @@ export interface CompiledRoute {
   readonly messageType: string;
   readonly method: HttpMethod;
   readonly path: PathTemplate;
-  /** What the body carries: `*` for all fields that the path does not use, one field, or nothing if it is empty. */
+  /** The content of the body. `*`: all fields that the path does not use. A name: the value of this field. Empty: no body. */
   readonly body: string;
-  /** Whether an object in the query gives the parameters of its fields. */
+  /** Whether an object in the query becomes one parameter for each of its fields. If not, it is refused. */
   readonly isQueryNested: boolean;
   /** The field of the client's payload that gets the backend's body. `undefined`: the body is the payload. */
   readonly responseBody: string | undefined;
@@ -44,7 +44,7 @@ export interface CompiledRoute {
   readonly schema: PayloadSchema | undefined;
   /** The Content-Type of a raw payload. `undefined`: the payload is JSON. */
   readonly rawType: string | undefined;
-  /** Whether a 2xx answer is any bytes. */
+  /** Whether the body of a 2xx answer may be any bytes. If not, it must be JSON or empty. */
   readonly isAnswerRaw: boolean;
   /** The media type that a raw answer must have. `undefined`: any. */
   readonly answerType: string | undefined;

@@ -4,8 +4,10 @@ import type { PayloadSchema } from "../../schema/payload-schema.ts";
 import { checkPayload } from "./json-members.ts";
 
 /**
- * Throws PAYLOAD_INVALID unless the payload is valid under the schema of its route. An empty payload counts as `{}`. The refusal
- * has the JSON pointer of the place, and the keyword that it violates: nothing else of the schema or the payload.
+ * Throws PAYLOAD_INVALID unless the payload is valid under the schema of its route. An empty payload counts as `{}`.
+ *
+ * The refusal has the field, the JSON pointer of the invalid value, and the keyword of the schema that it violates. It contains
+ * nothing else of the schema or the payload.
  */
 export function checkSchema(schema: PayloadSchema, payloadBytes: Uint8Array): void {
   checkPayload(payloadBytes);
@@ -16,7 +18,7 @@ export function checkSchema(schema: PayloadSchema, payloadBytes: Uint8Array): vo
   throw refuse("PAYLOAD_INVALID", { metadata: { ...metadata, pointer, keyword } });
 }
 
-/** The field of the payload that a pointer leads into, or `payload` for the whole payload. */
+/** Returns the first name of a JSON pointer, which is a field of the payload. Returns `payload` for the whole payload. */
 function fieldOf(pointer: string): string {
   const [, first] = pointer.split("/", 2);
   return first === undefined ? "payload" : first.replaceAll("~1", "/").replaceAll("~0", "~");

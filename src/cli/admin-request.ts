@@ -18,8 +18,8 @@ export interface AdminAnswer {
 }
 
 /**
- * Returns the URL of a path of the admin listener: of `--url`, or of `admin.listen` of the configuration. Throws `UsageError` or
- * `ConfigError`.
+ * Returns the URL of a path on the admin listener. The origin is `--url`, or `admin.listen` in the configuration. Throws
+ * `UsageError` or `ConfigError`.
  */
 export function adminUrl(parsed: Arguments, path: string): URL {
   const text = parsed.value("url");

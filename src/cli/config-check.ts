@@ -21,7 +21,7 @@ export interface CheckOptions {
 
 type Verdict = "ok" | "warning" | "error";
 
-/** `sallyport config check`: prints each problem of the configuration on one line. With `isProbing`, asks what it depends on. */
+/** `sallyport config check`: prints each problem of the configuration on one line. With `isProbing`, also runs the probes. */
 export async function checkConfig({ argv, env, isProbing = false }: CheckOptions, output: Output): Promise<ExitCode> {
   let secretConfigFile: string | undefined;
   const { config, problems, settings } = resolveConfig({

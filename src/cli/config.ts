@@ -14,7 +14,7 @@ export const HELP = helpOf(CONFIG);
 
 type Action = (typeof CONFIG_ACTIONS)[number];
 
-/** The only action that takes the option. */
+/** For each option, the only action that accepts it. */
 const ACTION_OF_OPTION: Readonly<Record<string, Action>> = { probe: "check", json: "print" };
 
 /** `sallyport config`: checks, prints or describes the configuration. */

@@ -15,7 +15,10 @@ export interface ImportFileOptions extends ImportOptions {
   readonly out: string | undefined;
 }
 
-/** `sallyport routes import`: writes the routes of an OpenAPI document as TOML. What is left out is named on standard error. */
+/**
+ * `sallyport routes import`: writes the routes of an OpenAPI document as TOML. Reports the operations without a route on standard
+ * error.
+ */
 export async function importFile({ file, out, ...options }: ImportFileOptions, output: Output): Promise<ExitCode> {
   if (options.basePath?.startsWith("/") === false) throw new UsageError("--base-path starts with a slash");
   try {

@@ -14,7 +14,7 @@ export interface TomlOptions {
   readonly origin: string;
 }
 
-/** Returns imported routes as a configuration file. What the document contains stands in comments or in quotation marks. */
+/** Returns imported routes as a configuration file. Text of the document appears only in comments or in quotation marks. */
 export function routesToml({ routes, leftOut }: ImportResult, { file, origin }: TomlOptions): string {
   const prefixes = routePrefixes(routes.map(({ path }) => path));
   const lines = [

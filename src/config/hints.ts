@@ -5,7 +5,7 @@ import { isIP } from "node:net";
  * text that may be a secret.
  */
 
-/** The units that a number can have, in the units of settings. */
+/** For each unit of settings: the units that operators may write instead, with their factors. */
 const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ms: { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 },
   seconds: { s: 1, m: 60, min: 60, h: 3600, d: 86_400 },
@@ -45,7 +45,7 @@ export function booleanHint(raw: unknown): string | undefined {
   return FALSE.test(text) ? "write false" : undefined;
 }
 
-/** A text in a second pair of quotation marks, as an env file passes it on. */
+/** Matches a text that contains its own quotation marks. Some readers of env files keep them as a part of the value. */
 const QUOTED = /^(["'“”‘’]).*["'“”‘’]$/s;
 const OWN_QUOTES = "the value itself begins with a quotation mark; remove the quotation marks";
 

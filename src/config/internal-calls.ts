@@ -4,8 +4,8 @@ import type { RouteConfig } from "./route-config.ts";
 import type { Rule } from "./rule.ts";
 
 /**
- * Refuses routes that call what is not meant for commands. A session look-up returns user ids and keys. A login is protected by the
- * budgets of its public route, which commands do not spend.
+ * Refuses routes that can call the session look-up or the backend path of a protected public route. A session look-up returns user
+ * ids and keys. A public route for logins is protected by its budgets, which commands do not spend.
  */
 export const INTERNAL_CALL_RULE: Rule = {
   keys: ["routes", "public_routes", "backend.session_path"],
@@ -18,7 +18,7 @@ export const INTERNAL_CALL_RULE: Rule = {
 };
 
 function whyInternal(route: RouteConfig, rows: readonly PublicRouteEntry[], sessionPath: string): string | undefined {
-  // A fixed id, such as /sessions/mine, looks up no session of another user.
+  // A route with a fixed id, such as /sessions/mine, is allowed. It cannot look up the session of another user.
   if (route.method === "GET" && reaches(route, segmentsOf(sessionPath)))
     return "can call backend.session_path, expected another path: every client could look sessions up";
   const row = rows.filter(isProtected).find(({ method, path, backend_path = path }) => {

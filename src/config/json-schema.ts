@@ -26,7 +26,7 @@ export interface JsonSchema {
   readonly "x-unit"?: string;
 }
 
-/** Returns a schema that also accepts `null`, as YAML reads a key without a value. */
+/** Returns a schema that also accepts `null`. YAML reads a key without a value as `null`. */
 export function orNull(schema: JsonSchema): JsonSchema {
   const { type, enum: values } = schema;
   if (type === undefined && values === undefined) return { anyOf: [schema, { type: "null" }] };

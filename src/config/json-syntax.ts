@@ -8,7 +8,7 @@ export interface JsonSyntaxError {
 const TOKEN =
   /\s*(?:("(?:[^"\\\p{Cc}]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true\b|false\b|null\b)|([{}[\],:])|($)|([\s\S]))/uy;
 
-/** What may follow, by the token before: a value, a name, or what separates them. */
+/** The kind of token that may come next. */
 type Expected = "value" | "first name" | "first item" | "name" | "colon" | "separator" | "end";
 
 /**

@@ -52,7 +52,7 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}${advice}`, { line, column });
 }
 
-/** A line such as `[backend]` or `[[routes]]`, and later a line with `=`. */
+/** Matches a text with a line such as `[backend]` or `[[routes]]`, and with `=` in a later line. */
 const LOOKS_LIKE_TOML = /^\[{1,2}[A-Za-z_.]+\]{1,2}\s*$[\s\S]*^[A-Za-z_."]+\s*=/m;
 
 function yamlAdvice(code: string, text: string): string {

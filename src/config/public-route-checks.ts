@@ -100,14 +100,14 @@ function isTwin(row: PublicRouteEntry, earlier: PublicRouteEntry): boolean {
   return row.method === earlier.method && row.path === earlier.path;
 }
 
-/** Returns why a row does not fit to the maximum size of backend responses. */
+/** Returns the problem of a row that allows larger responses than `backend.response_bytes_max`. */
 export function answerSizeProblem(rows: readonly PublicRouteEntry[], bytesMax: number): string | undefined {
   const row = rows.find(({ response_bytes_max: own = 0 }) => own > bytesMax);
   if (row === undefined) return undefined;
   return `public_routes: response_bytes_max of row ${nameOf(row)} is ${row.response_bytes_max}, expected at most backend.response_bytes_max (${bytesMax})`;
 }
 
-/** Returns which row reaches the session look-up. Its records have user ids and keys, which are not for the public. */
+/** Returns the problem of a row that can call the session look-up. The look-up returns user ids and keys, which are not public. */
 export function sessionPathProblem(rows: readonly PublicRouteEntry[], sessionPath: string): string | undefined {
   const session = new PathPattern(sessionPath);
   const row = rows.find(({ path, backend_path = path }) => new PathPattern(backend_path).overlaps(session));

@@ -25,9 +25,9 @@ const FIELDS_MAX = 64;
 const HEADERS_MAX = 16;
 export const ROW_BODY_BYTES_MAX = 64 * 1024;
 
-/** Matches the name of a row. Names that only differ in case are one name, because the pattern has no upper-case letters. */
+/** Matches the name of a row. It rejects upper-case letters, so that no two names differ only in case. */
 const NAME = /^[a-z][a-z0-9_.-]{0,39}$/;
-/** Names of other budgets. A row with such a name could not be told from them in the RateLimit header fields. */
+/** Names of other budgets. A row may not have such a name, because the RateLimit header fields identify a budget by its name. */
 const TAKEN: ReadonlySet<string> = new Set([...PUBLIC_CLASSES, ...IDENTITY_BUDGETS, "failures"]);
 const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,39}$/;
 /** First segments of paths that the gateway serves itself, or that operators expect on the admin listener. */
@@ -120,8 +120,8 @@ const row = record<Omit<PublicRouteEntry, "schema_document">>(
 );
 
 /**
- * Returns why the edge cannot serve the path of a row. RPC paths have a dot in their first segment, and so has `/.well-known`.
- * Without a dot there, no row can shadow them.
+ * Returns why the edge cannot serve the path of a row. The first segment must not contain a dot, because the first segments of RPC
+ * paths and `/.well-known` do.
  */
 function shadowed({ firstText }: PathPattern): string | undefined {
   if (firstText === undefined) return "must not start with a {variable}: it could match the path of an RPC";

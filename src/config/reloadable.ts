@@ -39,7 +39,7 @@ export function isReloadable(key: ConfigKey): boolean {
 const TLS_FILES: readonly ConfigKey[] = ["tls.certificate_file", "tls.key_file", "tls.client_ca_file"];
 
 /**
- * Returns the reloadable settings whose change needs a restart all the same:
+ * Returns the reloadable settings whose change from `running` to `next` still needs a restart:
  *
  * - A listener cannot turn TLS or client certificates on or off while it runs.
  * - With TLS on one port, the listener reads the PROXY header only if it started with trusted proxies.

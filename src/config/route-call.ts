@@ -8,12 +8,12 @@ const VERBS = { get: "GET", put: "PUT", post: "POST", patch: "PATCH", delete: "D
 type Verb = keyof typeof VERBS;
 export const VERB_NAMES: readonly Verb[] = ["get", "put", "post", "patch", "delete"];
 
-/** The fields that have a path. */
+/** The fields whose value is a path. */
 export const CALL_FIELDS = ["path", ...VERB_NAMES] as const;
 
 /**
  * Returns the problem of the fields that give method and path, or `undefined` if they give each once. `raw` is the route as it is
- * written. If it has other problems, a misspelt field may be the reason why method and path are missing.
+ * written. With `hasOthers`, missing fields are not reported: another reported problem, such as a misspelt field, may be the cause.
  */
 export function problemOfCall(raw: Readonly<Record<string, unknown>>, hasOthers: boolean): ValueProblem | undefined {
   const isGiven = (name: string) => raw[name] !== undefined && raw[name] !== null;
@@ -30,7 +30,7 @@ export function problemOfCall(raw: Readonly<Record<string, unknown>>, hasOthers:
   return isGiven("path") ? undefined : { at: ["path"], text: "got nothing, expected the path of the backend's call" };
 }
 
-/** Converts a route without a problem of `problemOfCall` to method and path, and checks its body. */
+/** Checks a route for which `problemOfCall` returned `undefined`, and converts it to method and path. */
 export function routeOf(written: WrittenRoute): Decoded<RouteConfig> {
   const call = callOf(written);
   const problem =
@@ -53,7 +53,7 @@ function callOf(written: WrittenRoute): Call {
   return { method: written.method ?? "GET", path: written.path ?? "", field: "path" };
 }
 
-/** Without `body`, google.api.http sends nothing in the body. With `method` and `path`, the body has its own default. */
+/** A route with a field of google.api.http sends no body by default. For `method` and `path`, see `RouteConfig.body`. */
 function normalized(written: WrittenRoute, { method, path, field }: Call): RouteConfig {
   const { get: _get, put: _put, post: _post, patch: _patch, delete: _delete, method: _method, path: _path, ...rest } = written;
   if (field === "path" || rest.request === "raw") return { ...rest, method, path };

@@ -13,7 +13,7 @@ export type RouteConfig = {
   /** A path template. A variable takes its value from the payload. */
   readonly path: string;
   /**
-   * What the body carries: `*` for all fields that the path does not use, the name of one field, or nothing if it is empty.
+   * The content of the body: `*` for all fields that the path does not use, the name of one field, or an empty text for no body.
    * Default: `*` for POST, PUT and PATCH, nothing for GET and DELETE.
    */
   readonly body?: string | undefined;
@@ -23,11 +23,14 @@ export type RouteConfig = {
   readonly schema?: string | undefined;
   /** The content of `schema` and of everything it refers to. It is read with the configuration. */
   readonly schema_document?: FlatSchema | undefined;
-  /** What the payload is: `json`, or `raw` for any bytes, which are the body as they are. Default: `json`. */
+  /** Form of the payload: `json`, or `raw` for any bytes. Raw bytes become the body unchanged. Default: `json`. */
   readonly request?: PayloadForm | undefined;
   /** Content-Type of a raw payload. Default: `application/octet-stream`. */
   readonly request_content_type?: string | undefined;
-  /** What the backend's 2xx answer is: `json`, or `raw` for any bytes, which are the client's payload as they are. Default: `json`. */
+  /**
+   * Form of the backend's 2xx answer: `json`, or `raw` for any bytes. Raw bytes become the client's payload unchanged. Default:
+   * `json`.
+   */
   readonly response?: PayloadForm | undefined;
   /** Media type that a raw answer must have. Default: any. */
   readonly response_content_type?: string | undefined;

@@ -28,7 +28,10 @@ function nameOf({ message_type: type }: Readonly<Record<string, unknown>>): stri
   return typeof type === "string" && isMessageType(type) ? `${type}: ` : "";
 }
 
-/** Whether every path of a template starts with the prefix, and goes on after it. The decoder reports an invalid template. */
+/**
+ * Whether every path of a template starts with the prefix and is longer. Returns true for an invalid template; the decoder reports
+ * it.
+ */
 function isBelow(path: string, prefix: string): boolean {
   const template = templateOf(path);
   if (template === undefined) return true;

@@ -20,7 +20,10 @@ export const ROUTE_RULES: readonly Rule[] = [
   },
 ];
 
-/** A route lowers a limit. To raise it, the operator raises the setting, whose other rules then apply. */
+/**
+ * Limits a field of a route to the value of the setting. For a larger value, the operator raises the setting, which has further
+ * rules.
+ */
 function notAbove(
   field: "payload_bytes_max" | "response_bytes_max",
   setting: "limits.payload_bytes_max" | "backend.response_bytes_max",

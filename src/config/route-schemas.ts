@@ -10,7 +10,7 @@ import { originOf, type RawSetting } from "./source.ts";
 import { keyShown } from "./value-path.ts";
 
 interface SchemaSources {
-  /** The path of the configuration file, whose folder has the schemas. Without one, it is the working directory. */
+  /** The path of the configuration file. Its folder contains the schemas. `undefined`: the working directory contains them. */
   readonly file: string | undefined;
   readonly readFile: (path: string) => string;
   /** The source of a setting. */
@@ -65,7 +65,10 @@ function readText(folder: string, path: string, readFile: (path: string) => stri
   }
 }
 
-/** A symbolic link may stay inside the folder, as in a volume of Kubernetes. A FIFO or a device could block the start. */
+/**
+ * Allows symbolic links inside the folder, because volumes of Kubernetes use them. Rejects a FIFO or a device: it could block the
+ * start.
+ */
 function requireInside(folder: string, file: string): void {
   if (!existsSync(file)) return;
   if (!statSync(file).isFile()) throw new Error("it is not a file");

@@ -49,7 +49,7 @@ const mediaType = text(
   /^(?!.{128})[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
 );
 
-/** google.api.http has this field. A command has one call, so the problem says what to write instead. */
+/** Rejects the field `additional_bindings` of google.api.http with advice, because a command has only one call. */
 const noBindings: Decoder<undefined> = {
   expected: "nothing",
   schema: { type: "null" },

@@ -61,7 +61,7 @@ function flatten(root: unknown, origin: string, lines: LineIndex): SourceValues 
   const misspelt: ConfigKey[] = [];
   const walk = (table: Readonly<Record<string, unknown>>, path: readonly string[]) => {
     for (const [name, raw] of Object.entries(table)) {
-      // Editors look for their schema under this name.
+      // `$schema` tells editors which JSON Schema to use. It is no setting.
       if (name === "$schema" && path.length === 0) continue;
       const names = [...path, name];
       const key = names.join(".");

@@ -12,7 +12,7 @@ export function closest<T extends string>(word: string, candidates: Iterable<T>)
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-    // The name without its unit.
+    // The word may be a name without its unit, such as `backend.timeout`.
     if (candidate.startsWith(`${word}_`)) whole ??= candidate;
   }
   return best ?? whole;

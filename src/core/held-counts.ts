@@ -3,7 +3,7 @@
  * have one sum for each key.
  *
  * - `tryAdd` is atomic: of all calls in all processes, none makes the sum of a key larger than its `max`.
- * - What a killed process held is no longer counted after at most a second, or after a lease that the implementation names.
+ * - The counts of a killed process are removed within a second, or after a lease that the implementation names.
  * - If the implementation is full or busy, `tryAdd` returns `false`, and `held` returns `Infinity`.
  */
 export interface HeldCounts {

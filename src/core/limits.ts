@@ -124,8 +124,8 @@ export const PERMIT_LEASE_MS = 5000;
 export const PERMIT_ENTRIES_MAX = 65_536;
 
 /**
- * Maximum number of networks and processes for which connections are counted in a shared file. Above `connections.total_max` of a
- * million, connections are closed when the file has no room for another network.
+ * Maximum number of networks and processes for which connections are counted in a shared file. If `connections.total_max` exceeds a
+ * million, the file can become full. Connections of further networks are then closed.
  */
 export const CONNECTION_ENTRIES_MAX = 2_000_000;
 

@@ -38,7 +38,7 @@ export type RowIdentity = {
   /** The name of a field or of a variable of the path. */
   readonly field: string;
   readonly kind: IdentityKind;
-  /** The budget of each identity: a shared one by its name, or one of the row. */
+  /** The budget of each identity: the name of a shared budget, or the rate and burst of the row's own budget. */
   readonly budget: IdentityBudget | RowBudget;
 };
 

@@ -45,7 +45,7 @@ export class EventCollector implements Sink {
     return this.#isEnded || this.#isFull;
   }
 
-  /** Whether the poll need not wait any longer: an event was collected, or the hub ended the poll or its wait. */
+  /** True if the poll can be answered now: an event was collected, or the hub ended the poll or its wait. */
   get isReady(): boolean {
     return this.#isEnded || this.#isReleased || this.#frames.length > 0;
   }

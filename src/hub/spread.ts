@@ -15,9 +15,9 @@ export interface SpreadTimer {
 
 /** Time between two steps, in ms. Each step ends a part of the streams. */
 const STEP_MS = 25;
-/** After a pause of the process, the streams that are late end faster than the average, by at most this factor. */
+/** After a pause of the process, overdue streams end faster than the average rate, by at most this factor. */
 const CATCH_UP = 1.4;
-/** A step ends at most the streams of this time, in ms. */
+/** Maximum time that one step counts as elapsed, in ms, even after a longer pause of the process. */
 const LATE_STEP_MS = 100;
 
 /**

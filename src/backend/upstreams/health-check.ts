@@ -22,7 +22,7 @@ export const HEALTH_CALLS_MAX = 8;
 const limiter = new ConcurrencyLimiter(HEALTH_CALLS_MAX, 4096);
 
 /**
- * Asks one address at an interval whether it is healthy. Only an answer with status 200 means yes. An address counts as healthy
+ * Sends a request to one address at each interval. A check succeeds only if the answer has status 200. An address counts as healthy
  * until `unhealthyThreshold` checks in a row have failed.
  */
 export class HealthCheck {
@@ -37,7 +37,7 @@ export class HealthCheck {
   constructor(address: UpstreamAddress, options: HealthCheckOptions) {
     this.#address = address;
     this.#options = options;
-    // The first check starts after the current task, so that a check of the configuration sends nothing.
+    // The first check starts after the current task. A configuration check can call `stop` before that, and then sends nothing.
     queueMicrotask(() => void this.#check());
   }
 

@@ -6,7 +6,7 @@ import type { PoolName } from "./settings.ts";
 import type { Upstream } from "./upstream.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
-/** Share of its weight that an address has at the start of its slow start (Envoy, `min_weight_percent`). */
+/** At the start of its slow start, an address has this share of its weight (Envoy, `min_weight_percent`). */
 const WARMTH_MIN = 0.1;
 
 /** One address in one pool: its connections, its running calls and its failures. */
@@ -14,7 +14,7 @@ export class Member {
   upstream: Upstream;
   readonly address: UpstreamAddress;
   readonly outlier = new OutlierState();
-  /** The address's part of the weight of its upstream. */
+  /** The weight of the upstream, divided by the number of its addresses. */
   weight = 0;
   /** Number of running calls. */
   active = 0;
@@ -56,7 +56,7 @@ export class Member {
     return this.warmth === 1;
   }
 
-  /** Returns the labels of the metric of finished attempts. */
+  /** Returns the metric labels of a finished attempt. */
   labels(outcome: string): Readonly<Record<string, string>> {
     let labels = this.#labels.get(outcome);
     if (labels === undefined) {

@@ -68,7 +68,7 @@ export class Members {
     this.#reopen();
   }
 
-  /** Returns addresses whose ejection has ended. Call this at each interval of the outlier detection. */
+  /** Makes addresses usable again when their ejection has ended. Call this at each interval of the outlier detection. */
   sweep(): void {
     const { clock, log, name: calls } = this.#parts;
     const nowMs = clock.monotonic();
@@ -98,15 +98,18 @@ export class Members {
     this.#reopen();
   }
 
-  /** Envoy counts the ejected hosts before it ejects another. So one host may always be ejected, unless it is the only one. */
+  /**
+   * Compares the share before the ejection with the maximum, as Envoy does. So the first address may always be ejected, unless it
+   * is the only one.
+   */
   #mayEject(maxEjectionPercent: number): boolean {
     const ejected = this.#all.filter(({ outlier }) => outlier.isEjected).length;
     return this.#all.length > 1 && (100 * ejected) / this.#all.length < maxEjectionPercent;
   }
 
   /**
-   * Updates the members that calls may go to. If fewer than `panic_percent` of the addresses are usable, all are used (Envoy,
-   * "Panic threshold"): the others could not take the whole load.
+   * Updates the members that calls may go to. If fewer than `panic_percent` of the addresses are usable, calls go to every address
+   * (Envoy, "Panic threshold"). The usable ones alone could not take the whole load.
    */
   #reopen(): void {
     const { panicPercent }: UpstreamSettings = this.#upstreams.settings;

@@ -4,7 +4,7 @@ import type { DnsSettings } from "./settings.ts";
 export interface FoundAddresses {
   /** The addresses, sorted. */
   readonly addresses: readonly string[];
-  /** Shortest TTL of the records, in ms. `undefined` if the resolver tells none. */
+  /** Shortest TTL of the records, in ms. `undefined` if the resolver returns none. */
   readonly ttlMs: number | undefined;
 }
 
@@ -14,8 +14,8 @@ const TRIES = 2;
 const ADDRESSES_MAX = 256;
 
 /**
- * Looks up the addresses of a name. The IPv4 addresses count; if there are none, the IPv6 addresses. Throws if the name has no
- * address.
+ * Looks up the addresses of a name. Returns the IPv4 addresses. If there are none, returns the IPv6 addresses. Throws if the name
+ * has no address.
  */
 export async function lookUpName(name: string, { servers }: DnsSettings): Promise<FoundAddresses> {
   const found = await (servers.length === 0 ? bySystem(name) : byServers(name, servers));
@@ -23,7 +23,7 @@ export async function lookUpName(name: string, { servers }: DnsSettings): Promis
   return { addresses, ttlMs: found.ttlMs };
 }
 
-/** Asks the system's resolver, which knows /etc/hosts and search domains, but tells no TTL. */
+/** Asks the system's resolver. It uses /etc/hosts and search domains, but returns no TTL. */
 async function bySystem(name: string): Promise<FoundAddresses> {
   const all = await dns.lookup(name, { all: true });
   const ipv4 = all.filter(({ family }) => family === 4);

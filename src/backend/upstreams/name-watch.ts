@@ -14,9 +14,9 @@ export interface NameWatchOptions {
   readonly onChange: (addresses: readonly string[]) => void;
 }
 
-/** Minimum time between two look-ups of a name. A TTL of 0 and failing connections cause no more look-ups than that. */
+/** Minimum time between two look-ups of a name. It also applies if the TTL is 0 or if connections fail. */
 const LOOK_UP_MS_MIN = 1000;
-/** Maximum time between two look-ups. A longer TTL is not obeyed, because a mistaken TTL must not outlast an outage. */
+/** Maximum time between two look-ups. It replaces a longer TTL, because a wrong TTL would prolong an outage. */
 const LOOK_UP_MS_MAX = 300_000;
 
 /**
@@ -38,7 +38,7 @@ export class NameWatch {
   constructor(options: NameWatchOptions, known: readonly string[] = []) {
     this.#options = options;
     this.#known = known;
-    // The first look-up starts after the current task, so that a check of the configuration makes none.
+    // The first look-up starts after the current task. A configuration check can call `stop` before that, and then makes none.
     this.first = Promise.resolve().then(() => this.#lookUp());
   }
 

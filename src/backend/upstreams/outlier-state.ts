@@ -38,8 +38,8 @@ export class OutlierState {
   }
 
   /**
-   * Call this at each interval of the outlier detection. Returns true if the ejection has ended. An address that is not ejected
-   * is ejected for a shorter time the next time.
+   * Call this at each interval of the outlier detection. Returns true if the ejection has ended. If the address is not ejected,
+   * shortens its next ejection.
    */
   sweep(nowMs: number): boolean {
     if (this.#ejectedUntilMs === undefined) {

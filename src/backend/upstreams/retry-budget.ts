@@ -1,14 +1,14 @@
 /**
- * Number of repeats that are allowed before any call has earned one. By default, five failures in a row eject an address. So the
- * first address that fails is ejected before its callers notice.
+ * Number of repeats that are allowed before any call has earned one. By default, five failures in a row eject an address. So each
+ * failed call can be repeated until the first failing address is ejected.
  */
 const ADVANCE = 5;
 /** Maximum number of saved repeats. It bounds how many repeats follow each other when the backend starts to fail. */
 const SAVED_MAX = 10;
 
 /**
- * Limits the repeats of calls to a share of all calls. Each call earns a fraction of a repeat. The first repeats are paid in
- * advance: of `n` calls, at most `max(5, share × n)` are repeated.
+ * Limits the repeats of calls to a share of all calls. Each call earns a fraction of a repeat. The first five repeats are allowed
+ * before they are earned. Of `n` calls, at most `max(5, share × n)` are repeated.
  */
 export class RetryBudget {
   #perCall: number;

@@ -33,7 +33,7 @@ export interface NamedFile {
   readonly path: string | undefined;
 }
 
-/** How the gateway proves itself to the backend, and how it verifies the backend. */
+/** How the gateway authenticates to the backend, and how it verifies the backend. */
 export interface CredentialSettings {
   readonly ca: NamedFile;
   readonly certificate: NamedFile;
@@ -72,5 +72,5 @@ export interface UpstreamSettings {
   readonly credentials: CredentialSettings;
 }
 
-/** The three kinds of backend calls. Each has a pool of its own, so that one kind cannot starve another. */
+/** The kinds of backend calls. Each has a pool of its own, so that one kind cannot starve another. */
 export type PoolName = "commands" | "sessions" | "logins" | "public";

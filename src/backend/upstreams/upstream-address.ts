@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { connectTest } from "./connect-test.ts";
 import type { UpstreamUrl } from "./upstream-url.ts";
 
-/** One address of an upstream. All pools share it: what one pool learns about the connection counts for all. */
+/** One address of an upstream. All pools share its health checks and its connection tests. */
 export class UpstreamAddress {
   readonly host: string;
   /** The URL that calls to this address start with. */

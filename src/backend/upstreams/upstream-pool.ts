@@ -20,15 +20,18 @@ type ReadAnswer<T> = (answer: HttpAnswer) => T;
 
 /** HTTP methods that may be sent twice (RFC 9110 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "PUT", "DELETE"]);
-/** Maximum number of further addresses that a call tries if nothing was sent to the ones before. */
+/**
+ * Maximum number of repeats of a call that was not sent to any address. A larger `retriesMax` replaces it; a `retriesMax` of 0
+ * allows no repeat.
+ */
 const UNSENT_REPEATS_MAX = 3;
 
 /**
- * Calls the backend, at the address that the balancer chooses. Limits the duration of a call, its concurrency and the size of
- * its answer. Does not follow redirects.
+ * Calls the backend, at the address that the balancer chooses. Limits the duration of a call, its concurrency and the size of its
+ * answer. Does not follow redirects.
  *
- * A call is repeated at another address in two cases. Nothing was sent to the first one. Or the call may be sent twice, and the
- * retry budget allows a repeat.
+ * A call is repeated at another address if nothing was sent to the first one. Otherwise, it is repeated if it may be sent twice and
+ * the retry budget allows a repeat.
  */
 export class UpstreamPool {
   /** Maximum size of an answer. */
@@ -187,7 +190,7 @@ export class UpstreamPool {
     this.#resize();
   }
 
-  /** Returns true if a call may be sent to one more address. Charges the retry budget if the backend may get it twice. */
+  /** Returns true if a call may be sent to one more address. Charges the retry budget if the backend may get the call twice. */
   #mayRepeat({ method, isRepeatable, retriesMax: own }: HttpCall, last: HttpFailure, next: Member, attempts: number): boolean {
     const retriesMax = own ?? this.#upstreams.settings.retriesMax;
     if (retriesMax === 0) return false;
@@ -209,7 +212,10 @@ export class UpstreamPool {
     metrics.count("sallyport_upstream_retries_total", { upstream: upstream.name, calls, kind });
   }
 
-  /** The pool runs as many calls as its addresses may have. Further calls wait, and so does the breaker of Envoy. */
+  /**
+   * Limits the running calls to `requestsMax` for each address that calls may go to. Further calls wait, as with Envoy's circuit
+   * breaker.
+   */
   #resize(): void {
     const { requestsMax, pendingMax } = this.#upstreams.settings;
     const addresses = Math.max(1, this.#members.open.length);

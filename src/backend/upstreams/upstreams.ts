@@ -13,8 +13,8 @@ export interface UpstreamsParts {
 }
 
 /**
- * The backend's addresses, and the pools of calls to them. The pools share what is true for every call: addresses, health
- * checks, TLS files and the token.
+ * The backend's addresses, and the pools of calls to them. The pools share the addresses, the health checks, the TLS files and the
+ * token.
  */
 export class Upstreams {
   readonly #parts: UpstreamsParts;
@@ -52,14 +52,14 @@ export class Upstreams {
     return pool;
   }
 
-  /** Uses other settings from now on; see `prepare`. Throws `TlsFilesError`, and changes nothing, as `prepare`. */
+  /** Applies other settings; see `prepare`. If `prepare` throws `TlsFilesError`, nothing changes. */
   adopt(settings: UpstreamSettings): void {
     this.prepare(settings)();
   }
 
   /**
-   * Throws `TlsFilesError` if a file of the credentials cannot be read or used. Returns the function that uses these settings
-   * from then on. Running calls continue. Addresses that stay keep their connections, ejections and counts.
+   * Throws `TlsFilesError` if a file of the credentials cannot be read or used. Returns a function that applies the settings.
+   * Running calls continue. Addresses that stay keep their connections, ejections and counts.
    */
   prepare(settings: UpstreamSettings): () => void {
     const adoptCredentials = this.#credentials.prepare(settings.credentials);

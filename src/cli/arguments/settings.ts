@@ -6,7 +6,7 @@ export function settingsOf(parsed: Arguments): string[] {
   return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
 }
 
-/** Returns the same with `file`, the configuration file that stands without its option. Throws `UsageError` if both name a file. */
+/** Like `settingsOf`, but `file` is a configuration file given without `--config`. Throws `UsageError` if both are given. */
 export function settingsWithFile(parsed: Arguments, file: string | undefined): string[] {
   if (file === undefined) return settingsOf(parsed);
   if (parsed.has("config")) throw new UsageError("the configuration file is given twice");

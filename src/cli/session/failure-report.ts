@@ -68,7 +68,7 @@ function gatewayFailure(error: GatewayError, context: FailureContext): CommandFa
   }
 }
 
-/** The field that is wrong. If the route has a schema: the place, and the keyword that it violates. */
+/** Names the wrong field. If the route has a schema, names the place in the payload and the violated keyword. */
 function faultText({ field = "unknown", pointer, keyword }: Readonly<Record<string, string>>): string {
   if (pointer === undefined || keyword === undefined) return `field ${printableLine(field)}`;
   return printableLine(`${pointer === "" ? "the payload" : pointer} violates ${keyword} of the route's schema`);

@@ -111,7 +111,7 @@ function sum(all: readonly (readonly MetricSnapshot[])[]): Families {
   const families = createFamilies();
   const merged = new Set<MetricName>();
   for (const { name, series } of all.flat()) {
-    // A new family without labels has the value 0, which no process has measured.
+    // The first value replaces the initial 0 of a family without labels, because no process has measured this 0.
     families.get(name)?.merge(series, merged.has(name) ? mergeOf(name) : (_, other) => other);
     merged.add(name);
   }

@@ -3,7 +3,7 @@ import { isJson, mediaTypesOf } from "./media-types.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
-/** Throws `NotExpressible` if no successful answer of an operation is empty or JSON. */
+/** Throws `NotExpressible` if every successful answer of an operation has a body that is not JSON. */
 export function requireJsonAnswer(document: OpenApiDocument, responses: Node): void {
   const statuses = Object.keys(responses);
   const successes = statuses.filter((status) => /^2(\d\d|XX)$/i.test(status));

@@ -6,11 +6,11 @@ import { NotExpressible } from "./not-expressible.ts";
 
 /** The JSON body of an operation. */
 export interface JsonBody {
-  /** The names of its fields. `undefined` if it may have any field, or be no object. */
+  /** The names of its fields. `undefined` if the body may have other fields, or may be no object. */
   readonly names: ReadonlySet<string> | undefined;
 }
 
-/** Bounds the schemas that are read for the names of one body. */
+/** Maximum number of schemas that are read for the field names of one body. */
 const SCHEMAS_MAX = 500;
 
 /** Returns the body of an operation, or `undefined` if it has none. Throws `NotExpressible` if the body cannot be sent. */
@@ -51,7 +51,7 @@ function fieldNames(document: OpenApiDocument, root: unknown): ReadonlySet<strin
   return names;
 }
 
-/** An object that cannot be read has unknown fields: the empty schema. */
+/** Follows the `$ref` of a schema. If that fails, the fields are unknown: returns the empty schema. */
 function resolved(document: OpenApiDocument, schema: Node): Node {
   try {
     return document.resolve(schema);

@@ -11,9 +11,9 @@ export class DocumentError extends Error {
 
 /** Maximum size of a document in bytes. The description of GitHub's whole API has 13 MB. */
 export const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024;
-/** Maximum number of references that lead to each other. */
+/** Maximum length of a chain of references. */
 const HOPS_MAX = 32;
-/** Bounds the values to which nested YAML aliases expand. Plain aliases, such as one for each answer, are far below. */
+/** Maximum number of values to which nested YAML aliases expand. Aliases without nesting, such as one per answer, need fewer. */
 const ALIASES_MAX = 100_000;
 const VERSION = /^3\.[012](\.\d{1,3})?$/;
 
@@ -49,8 +49,8 @@ export class OpenApiDocument {
   }
 
   /**
-   * Returns an object, or what its `$ref` refers to, with the fields beside the `$ref`. Throws `NotExpressible` if the reference leads
-   * out of the document, to nothing or to itself.
+   * Returns an object. If it has a `$ref`, returns the target, with the fields that are beside the `$ref`. Throws `NotExpressible`
+   * if the reference leads out of the document, to nothing or to itself.
    */
   resolve(value: unknown): Node {
     let current = value;

@@ -58,7 +58,7 @@ class Importer implements ImportResult {
   readonly #document: OpenApiDocument;
   readonly #basePath: string | undefined;
   readonly #messageTypes = new MessageTypes();
-  /** The message type of each method and path without the names of its variables. */
+  /** The message types of the routes, by method and path. These paths contain no names of variables. */
   readonly #calls = new Map<string, string>();
 
   constructor(document: OpenApiDocument, basePath: string | undefined) {
@@ -106,7 +106,7 @@ interface Mapping {
   readonly remarks: readonly string[];
 }
 
-/** Decides where each field of the payload goes. No two fields have one name. */
+/** Decides where each field of the payload goes. Every field gets a different name. */
 function mappingOf(document: OpenApiDocument, operation: Operation): Mapping {
   const { queryNames, deepNames, remarks } = readParameters(operation.parameters);
   const body = jsonBody(document, operation.requestBody, operation.method === "get");

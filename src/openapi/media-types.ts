@@ -6,7 +6,7 @@ export function mediaTypesOf(content: unknown): string[] {
   return Object.keys(content).map((type) => (type.split(";")[0] ?? "").trim().toLowerCase());
 }
 
-/** Whether `application/json` is of one of the types, which may be ranges. */
+/** Whether one of the types is `application/json` or a range that includes it. */
 export function acceptsJson(types: readonly string[]): boolean {
   return types.some((type) => type === "application/json" || type === "application/*" || type === "*/*");
 }

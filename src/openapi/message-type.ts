@@ -2,7 +2,7 @@ import { isMessageType, isReservedType, MESSAGE_TYPE_MAX } from "../core/grammar
 import type { Operation } from "./operations.ts";
 import { variableNames } from "./route-path.ts";
 
-/** Room for a number after a message type that occurs twice. */
+/** Maximum length of a message type without its number. If a message type occurs twice, a number such as `_2` follows it. */
 const CHARS_MAX = MESSAGE_TYPE_MAX - 8;
 /** Matches segments of a path that say nothing about an operation. */
 const VERSION = /^(v\d+([._-]?\w+)?|api|apis|rest)$/i;
@@ -34,7 +34,7 @@ function messageTypeOf(operation: Operation): string {
   return isMessageType(safe) ? safe : `api.${operation.method}`;
 }
 
-/** Returns the words of the operationId. Separators such as `/` and `.` become dots. */
+/** Splits the operationId into words, at separators such as `/` and `.`. */
 function fromId({ operationId, method, path }: Operation): string[] | undefined {
   if (operationId === undefined) return undefined;
   // FastAPI appends path and method to the name of the function.

@@ -3,7 +3,7 @@ import type { OpenApiDocument } from "./document.ts";
 import type { Node } from "./node.ts";
 import { firstServer, type Server, serverOf } from "./servers.ts";
 
-/** The methods of an OpenAPI path item, in its order. The first five can be a route. */
+/** The methods of an OpenAPI path item that a route can have. */
 const ROUTE_METHODS = ["get", "put", "post", "delete", "patch"] as const;
 export type OperationMethod = (typeof ROUTE_METHODS)[number];
 const OTHER_METHODS = ["options", "head", "trace", "query"];

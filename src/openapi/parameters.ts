@@ -2,7 +2,7 @@ import { isObject } from "../config/decoder.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
-/** Headers that the gateway sends by itself or passes on. OpenAPI ignores Accept, Content-Type and Authorization here. */
+/** Headers that the gateway sends by itself or passes on. OpenAPI ignores parameters for Accept, Content-Type and Authorization. */
 const SENT_HEADERS: ReadonlySet<string> = new Set([
   ...["accept", "content-type", "authorization", "accept-language", "user-agent", "idempotency-key", "x-request-id"],
   ...["traceparent", "tracestate", "x-forwarded-for", "x-user-id", "x-device-session-id"],
@@ -17,7 +17,7 @@ export interface Parameters {
   readonly remarks: readonly string[];
 }
 
-/** Reads the parameters. Throws `NotExpressible` if one is required that a route cannot send. */
+/** Reads the parameters. Throws `NotExpressible` if a route cannot send a required parameter. */
 export function readParameters(parameters: readonly Node[]): Parameters {
   const queryNames: string[] = [];
   const deepNames = new Set<string>();
@@ -42,7 +42,7 @@ function requireSimple({ style }: Node, name: string): void {
   throw new NotExpressible(`the path parameter ${name} has the style ${String(style)}, which a route does not have`);
 }
 
-/** A route sends an array as one parameter for each element. Returns what to send if the operation expects another form. */
+/** Returns a remark if the operation expects another form of a value than a route sends: one parameter per element of an array. */
 function queryRemark({ style = "form", explode = style === "form", schema, content }: Node, name: string): string | undefined {
   if (content !== undefined) return `the field ${name} is a text that contains JSON`;
   const type = isObject(schema) ? schema["type"] : undefined;

@@ -1,11 +1,11 @@
 import { NotExpressible } from "./not-expressible.ts";
 
 const IDENT = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** Matches a segment that is a variable. The last segment of a path may have a verb after it. */
+/** Matches a segment that is a variable. In the last segment of a path, a verb may follow the variable, such as `{id}:cancel`. */
 const VARIABLE = /^\{([^{}]+)\}(:[^{}]+)?$/;
 
 export interface PathNames {
-  /** Names of fields that go to the query or the body. A variable of the path gets another name. */
+  /** Names of fields that go to the query or the body. A path variable with one of these names gets another name. */
   readonly taken: ReadonlySet<string>;
   /** Variables whose value can have several segments. */
   readonly deep: ReadonlySet<string>;
@@ -14,9 +14,9 @@ export interface PathNames {
 /** The path of a route, and the names of variables that differ from those of the document. */
 export interface RoutePath {
   readonly path: string;
-  /** Field of the payload by the name of the document. */
+  /** The payload fields of renamed variables, by the variable's name in the document. */
   readonly renamed: ReadonlyMap<string, string>;
-  /** Variables that can have several segments in the document, and one in the route. */
+  /** Fields whose value can have several segments in the document, but only one in the route. */
   readonly single: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export function routePath(path: string, names: PathNames): RoutePath {
   return { path: `/${converted.join("/")}`, renamed, single };
 }
 
-/** Returns a name for a field of the payload that is not used: the name itself if possible, else with `prefix`. */
+/** Returns an unused name for a field of the payload: `name` if possible, otherwise `name` with `prefix`. */
 export function unusedName(name: string, used: ReadonlySet<string>, prefix: string): string {
   const cleaned = name.replace(/[^A-Za-z0-9_]+/g, "_");
   const plain = IDENT.test(cleaned) ? cleaned : `_${cleaned}`;

@@ -1,4 +1,4 @@
-/** Maximum number of prefixes. With more, several paths share a shorter one. */
+/** Maximum number of prefixes. If there are more, the deepest ones are shortened until few enough remain. */
 const PREFIXES_MAX = 16;
 /** A segment that a prefix of `backend.route_prefixes` can have. */
 const PLAIN = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;

@@ -2,7 +2,7 @@ import { isObject } from "../config/decoder.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
-/** Where operations are served: the origin, empty if it is that of the document, and the path without a slash at its end. */
+/** Where operations are served. `origin` is empty if it is the origin of the document. `basePath` has no slash at its end. */
 export interface Server {
   readonly origin: string;
   readonly basePath: string;
@@ -12,7 +12,7 @@ const HERE: Server = { origin: "", basePath: "" };
 /** The origin of relative URLs. The name is reserved (RFC 6761 6.4). */
 const RELATIVE = "http://relative.invalid";
 
-/** Returns the first server of a list. Without a list, the server is that of the document (OpenAPI 3.1, "Server Object"). */
+/** Returns the first server, or `undefined`. Without a list, the document's server applies (OpenAPI 3.1, "Server Object"). */
 export function firstServer(servers: unknown): Server | undefined {
   const [first] = Array.isArray(servers) ? servers : [];
   return isObject(first) ? readServer(first) : undefined;

@@ -4,7 +4,10 @@ import { SchemaProblem } from "./schema-problem.ts";
 /** The keyword that counts steps. Its value is `SchemaWork`. */
 export const STEPS_KEYWORD = "sallyportSteps";
 
-/** The steps of one schema. A schema also counts those inside it that apply to the same value: they may end before they count. */
+/**
+ * The steps of one schema. They include steps for each inner schema that applies to the same value, because an inner schema may
+ * end before it counts its own steps.
+ */
 export interface SchemaWork {
   /** For any value. */
   readonly value: number;
@@ -24,7 +27,7 @@ const EACH_NAME = ["additionalProperties", "maxProperties", "minProperties", "pa
 const EACH_OWN_NAME = { properties: 5, patternProperties: 40, dependentRequired: 12, dependentSchemas: 8 };
 /** From this number of names on, the generated code is so long that JavaScriptCore does not optimise it. */
 const FAST_NAMES = 200;
-/** Maximum number of names of one schema. ajv recurses once for each. */
+/** Maximum number of names of one keyword of a schema. ajv recurses once for each name. */
 const NAMES_MAX = 1000;
 
 const SCHEMAS = [

@@ -35,7 +35,7 @@ export class Compiler implements SchemaValidity {
     const pattern = (text: string) => this.#pattern(text);
     this.#ajv = new Ajv2020({
       ...{ strict: false, validateFormats: false, ownProperties: true, messages: false, logger: false, inlineRefs: false },
-      // `SchemaFiles` has checked the schema. ajv compiles its metaschema again for each instance, which takes 50 ms.
+      // `SchemaFiles` has already checked the schema. ajv would compile the metaschema for each instance, which takes 50 ms.
       ...{ meta: false, validateSchema: false },
       code: { optimize: false, regExp: Object.assign(pattern, { code: "linearPattern" }) },
     });
@@ -84,7 +84,7 @@ export class Compiler implements SchemaValidity {
     this.#ajv.addKeyword(definition);
   }
 
-  /** Counts the steps of a schema before any other keyword, because the keywords after one that fails do not run. */
+  /** Makes ajv count the steps before it runs other keywords. If a keyword fails, ajv does not run those after it. */
   #addSteps(): void {
     const validate = (work: SchemaWork, value: unknown) => this.#count(work, value);
     this.#ajv.addKeyword({ keyword: STEPS_KEYWORD, errors: false, validate });
@@ -108,7 +108,7 @@ export class Compiler implements SchemaValidity {
     return true;
   }
 
-  /** Notes where each schema is, because ajv passes a keyword its schema without the place. */
+  /** Stores the pointer of each schema, because ajv calls a keyword with the schema but without its pointer. */
   #place({ node, pointer }: PlacedSchema): void {
     if (typeof node !== "object" || node === null) return;
     if (isJsonObject(node)) this.#pointers.set(node, pointer);

@@ -2,8 +2,9 @@ import { canonicalText } from "./canonical-text.ts";
 import type { Steps } from "./steps.ts";
 
 /**
- * Whether no two elements of an array are equal. Takes O(n log n) time: it sorts a text of each element. Comparing all pairs, as
- * validators do, takes minutes for an array of 100,000 objects. Hashing takes as long if a client chooses colliding texts.
+ * Whether no two elements of an array are equal. Converts each element to a text and sorts the texts, in O(n log n) time.
+ * Comparing all pairs, as validators do, takes minutes for an array of 100,000 objects. Hashing takes as long if a client chooses
+ * colliding texts.
  */
 export function areDistinct(items: readonly unknown[], steps: Steps): boolean {
   if (items.length < 2) return true;

@@ -18,13 +18,13 @@ export interface SchemaValidity {
 /** Names of properties or indexes of items, or all of them. */
 type Places = ReadonlySet<string | number> | "all";
 
-/** Steps for each name of an object: it enters a set twice. */
+/** Steps for each name of an object. Each name is added to two sets. */
 const STEPS_PER_NAME = 3;
 const NONE: Places = new Set();
 
 /**
  * Finds the items and properties that a schema evaluates, for `unevaluatedItems` and `unevaluatedProperties` (JSON Schema 2020-12,
- * 11.2 and 11.3). ajv 8.20 does not count what `contains` matches, and ignores an `if` without `then` and `else`.
+ * 11.2 and 11.3). ajv 8.20 does not treat what `contains` matches as evaluated, and ignores an `if` without `then` and `else`.
  */
 export class Evaluation {
   readonly #schemas: SchemaValidity;
@@ -35,7 +35,10 @@ export class Evaluation {
     this.#steps = steps;
   }
 
-  /** The evaluated places of a value that the schema accepts. `isNested` is false for the schema with the keyword itself. */
+  /**
+   * Returns the places of a value that a schema evaluates. The schema must accept the value. `isNested`: false for the schema whose
+   * `unevaluatedItems` or `unevaluatedProperties` is checked.
+   */
   of(schema: PlacedSchema, value: unknown, isNested = false): Places {
     const { node } = schema;
     this.#steps.take(1);
@@ -68,7 +71,7 @@ export class Evaluation {
     return new Set(all.filter(isEvaluated));
   }
 
-  /** The places that the schemas evaluate which apply to the same value. */
+  /** Returns the places that inner schemas for the same value evaluate. */
   #inPlace(schema: PlacedSchema, node: Readonly<Record<string, unknown>>, value: unknown): Places[] {
     const applied: PlacedSchema[] = [];
     const applyIfValid = (each: PlacedSchema) => {

@@ -4,15 +4,15 @@ import { SchemaProblem } from "./schema-problem.ts";
 import { type LoadDocument, requireSchema, type SchemaNode, type SchemaResource, SchemaResources } from "./schema-resources.ts";
 import { activeKeywords } from "./vocabularies.ts";
 
-/** The schemas that `$dynamicAnchor` names at a place: the outermost of the dynamic scope (JSON Schema 2020-12, 8.2.3.2). */
+/** The schema of each `$dynamicAnchor` name: the outermost one in the dynamic scope (JSON Schema 2020-12, 8.2.3.2). */
 type Scope = ReadonlyMap<string, SchemaNode>;
 
 /** Maximum number of schemas in the flat document. A `$dynamicRef` can need one copy of a schema for each dynamic scope. */
 const NODES_MAX = 100_000;
 
 /**
- * Collects everything that a schema refers to into one document. So the compiled schema needs no files, and `$dynamicRef`, `$id`
- * and `$anchor` need no support of the compiler: each schema is copied once for each dynamic scope in which it is used.
+ * Collects everything that a schema refers to in one document, so that the compiled schema needs no files. Copies each schema
+ * once for each dynamic scope in which it is used. So the compiler need not support `$dynamicRef`, `$id` and `$anchor`.
  */
 export function flatten(uri: string, load: LoadDocument): FlatSchema {
   return new Flattener(new SchemaResources(load)).run(uri);
@@ -84,13 +84,13 @@ class Flattener {
   }
 }
 
-/** The dynamic scope inside a resource. Names that an outer resource has stay as they are. */
+/** Returns the dynamic scope inside a resource. A name that an outer resource has keeps its schema. */
 function entered(resource: SchemaResource, outer: Scope): Scope {
   const added = [...resource.dynamicAnchors].filter(([name]) => !outer.has(name));
   return added.length === 0 ? outer : new Map([...outer, ...added].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** A schema may have `$ref` and `$dynamicRef`, which both became `$ref`. */
+/** Both `$ref` and `$dynamicRef` became `$ref`. If a schema has both, moves each to a schema of its own in `allOf`. */
 function separateReferences(entries: [string, unknown][]): unknown {
   const references = entries.filter(([keyword]) => keyword === "$ref");
   if (references.length < 2) return Object.fromEntries(entries);

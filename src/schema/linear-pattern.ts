@@ -14,7 +14,7 @@ const PATTERN_CHARS_MAX = 2000;
 const PROGRAM_MAX = 4096;
 /** Steps of each match, in addition to its work. */
 const STEPS_PER_MATCH = 40;
-/** Instructions times characters that count as one step. A match takes at most about 10 ns for each, and mostly far less. */
+/** Work that counts as one step. Work is instructions times characters. A unit takes at most about 10 ns, and mostly far less. */
 const WORK_PER_STEP = 4;
 
 /**

@@ -12,7 +12,7 @@ export interface Violation {
   readonly keyword: string;
 }
 
-/** Steps that every check has. They take about 20 ms, and suffice for a payload of some kilobytes. */
+/** Steps that every check may take. They take about 20 ms, and suffice for a payload of some kilobytes. */
 const STEPS_BASE = 2_000_000;
 /** Further steps for each character of a payload. A payload of 256 KiB has 8 million, which take about 100 ms. */
 const STEPS_PER_CHARACTER = 32;
@@ -20,7 +20,7 @@ const STEPS_PER_CHARACTER = 32;
 const POINTER_CHARS_MAX = 256;
 
 const COMPILED = new WeakMap<FlatSchema, PayloadSchema>();
-/** The same by the text of the schema. A reload reads every schema again, and compiles only those that have changed. */
+/** The compiled schemas, by their text. A reload reads every schema again, and compiles only those that have changed. */
 const BY_TEXT = new Map<string, WeakRef<PayloadSchema>>();
 
 /** A compiled schema. A check takes bounded time, whatever schema and payload are. */
@@ -70,7 +70,7 @@ function compile(schema: FlatSchema, steps: Steps): ValidateFunction {
   return new Compiler(schema, steps).compile();
 }
 
-/** ajv reports a missing or unexpected name at its object. The pointer names it too. */
+/** For a missing or unexpected name, ajv reports the pointer of the object. The returned pointer ends with the name. */
 function toViolation(error: ErrorObject | undefined): Violation {
   if (error === undefined) return { pointer: "", keyword: "false" };
   const { missingProperty, additionalProperty, unevaluatedProperty } = error.params;

@@ -72,7 +72,7 @@ export class SchemaFiles {
 
 const METASCHEMA = "https://json-schema.org/draft/2020-12/schema";
 
-/** Checks a document by the metaschema, whose violation has the place in the file. */
+/** Checks a document by the metaschema. The error contains the place of the violation in the file. */
 function requireValid(path: string, text: string, value: unknown): void {
   const dialect = isJsonObject(value) ? (value["$schema"] ?? METASCHEMA) : METASCHEMA;
   if (dialect !== METASCHEMA) return;
@@ -94,7 +94,7 @@ function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-/** Returns the path of a file inside the folder, or `undefined` if the path of a URI names none. */
+/** Decodes the path of a URI to the path of a file. Returns `undefined` if it is not a path inside the folder. */
 function decodePath(encoded: string): string | undefined {
   try {
     const segments = encoded.split("/").map(decodeURIComponent);

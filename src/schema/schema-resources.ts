@@ -123,7 +123,7 @@ export class SchemaResources {
     for (const child of childrenOf(node)) this.#walk(requireSchema(child, resource.uri), resource, depth + 1);
   }
 
-  /** Returns a new resource if the schema has `$id`. The root of a document then has two URIs. */
+  /** Returns a new resource if the schema has `$id`. If the schema is the root of a document, the document then has two URIs. */
   #begins(node: Readonly<Record<string, unknown>>, outer: SchemaResource): SchemaResource {
     const { $id } = node;
     if (typeof $id !== "string") return outer;

@@ -37,8 +37,8 @@ const VOCABULARIES: Readonly<Record<string, Keywords>> = {
 const ALL: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
 
 /**
- * Returns the keywords that apply to a resource. Its `$schema` may be a metaschema of its own, whose `$vocabulary` leaves
- * vocabularies out. Throws `SchemaProblem` if it requires a vocabulary that is unknown here, or is another draft.
+ * Returns the keywords that apply to a resource. Its `$schema` may name a custom metaschema, whose `$vocabulary` lists only some
+ * vocabularies. Throws `SchemaProblem` if `$schema` names another draft, or if the metaschema requires an unknown vocabulary.
  */
 export function activeKeywords({ root, uri }: SchemaResource, resources: SchemaResources): Keywords {
   const dialect = typeof root === "boolean" ? undefined : root["$schema"];

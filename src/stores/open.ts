@@ -37,7 +37,7 @@ export interface StoreSettings {
   readonly exemptBucketEntriesMax: number;
   /** The limits for all kept answers. With Redis, these limits apply to the answers of all gateways together. */
   readonly answers: AnswerBounds;
-  /** Maximum number of pairs of a network and a process for which connections are counted in the shared file. */
+  /** Maximum number of connection counts in the shared file. Each pair of a network and a process has its own count. */
   readonly connectionEntriesMax: number;
   readonly sessionCache: { readonly ttlMs: number; readonly unknownTtlMs: number; readonly entriesMax: number };
 }

@@ -46,7 +46,7 @@ export class AnswerGiver {
   async handOver(): Promise<void> {
     this.#send({ type: "hand over" });
     await this.#settled.promise;
-    // Ends the claims of the successor. It makes them again in its own store, so it must not get their outcomes any more.
+    // The successor makes its claims again in its own store. So this process ends them, and sends no more outcomes.
     this.#hasMoved = true;
     this.#claims.close();
     for (const answers of inBatches(this.#answers.handOver())) await this.#confirmed({ type: "kept answers", answers });

@@ -9,12 +9,12 @@ export interface OwnStore extends AnswerStore {
   takeOver(answer: HandedAnswer): void;
 }
 
-/** A claim that the process before this one has granted, and that is still in flight. */
+/** A claim that the predecessor has granted, and that is still in flight. */
 interface Held {
   readonly request: KeyedRequest;
   readonly leaseEndMs: number;
   readonly remote: AnswerClaim;
-  /** The claim in the own store, from the end of the handover on. */
+  /** The claim in the store of this process; `undefined` until the end of the handover. */
   own: AnswerClaim | undefined;
 }
 
@@ -77,14 +77,14 @@ export class InheritedAnswers implements AnswerStore {
     }
   }
 
-  /** Call this when the other process has ended. Returns whether kept answers are lost, because it did not hand them over. */
+  /** Call this when the other process has ended. Returns true if it has not handed over all kept answers: the others are lost. */
   close(): boolean {
     if (!this.#isComplete) this.#move();
     return !this.#isComplete;
   }
 
   #move(): void {
-    // A claim that was granted just now is in `#held` after its microtasks.
+    // Waits for pending microtasks, because one of them may add a claim that was just granted to `#held`.
     setImmediate(() => {
       for (const held of this.#held) this.#continue(held);
       this.#state = "own";
@@ -92,7 +92,7 @@ export class InheritedAnswers implements AnswerStore {
     });
   }
 
-  /** Makes a claim in flight again in the own store. Nobody else can hold it there: new claims wait until all are made. */
+  /** Makes a claim in flight again in the own store. New claims wait for the end of this, so no other request can hold it there. */
   #continue(held: Held): void {
     const leftMs = Math.max(0, held.leaseEndMs - this.#clock.monotonic());
     const outcome = this.#own.claim(held.request, leftMs, NEVER);

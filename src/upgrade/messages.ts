@@ -4,7 +4,7 @@ import type { Revocation } from "../core/sessions.ts";
 import type { FromWorker, ToWorker } from "../workers/messages.ts";
 
 /**
- * The version of the messages between a gateway process and its successor. Both may be of different releases. Change the
+ * The version of the messages between a gateway process and its successor. They may run different releases. Change the
  * version with every change of a message.
  */
 export const UPGRADE_PROTOCOL = 1;
@@ -21,7 +21,7 @@ export interface Inheritance {
   readonly storesCreatedMs?: number | undefined;
   /** Whether the successor has inherited the shared memory of the stores. */
   readonly hasSharedMemory: boolean;
-  /** Whether the kept answers are in the memory of the process. */
+  /** Whether the kept answers are in the memory of the predecessor. */
   readonly hasAnswers: boolean;
 }
 
@@ -44,13 +44,13 @@ export type FromSuccessor =
   | { readonly type: "failed"; readonly problem: string }
   | { readonly type: "ready" }
   | { readonly type: "answers"; readonly message: FromWorker }
-  /** No claim follows. */
+  /** The successor makes no more claims in its predecessor. */
   | { readonly type: "settled" }
   /** Confirms `kept answers` or `handed over`. */
   | { readonly type: "received" }
   | { readonly type: "revoke"; readonly revocation: Revocation };
 
-/** The member of an object that stands for bytes, as base64. */
+/** An object with this member stands for bytes. The member contains them as base64. */
 const BYTES = "$bytes";
 
 /** Returns the message as JSON. Other encodings differ between versions of the runtime. */

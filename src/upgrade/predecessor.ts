@@ -36,7 +36,7 @@ export interface TakeOver {
   readonly log: Log;
 }
 
-/** The process that this one replaces, as this one sees it. */
+/** Represents the process that this one replaces. */
 export class Predecessor {
   readonly #parts: PredecessorParts;
   readonly #inheritance = Promise.withResolvers<Inheritance>();

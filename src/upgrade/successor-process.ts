@@ -23,7 +23,7 @@ export interface SuccessorProcess {
 
 export interface SuccessorOptions {
   readonly program: Program;
-  /** A variable that tells the successor that it is one. */
+  /** The environment variable that marks a process as a successor. */
   readonly variable: string;
   readonly sharedMemory: number | undefined;
   readonly onMessage: (message: FromSuccessor) => void;
@@ -31,7 +31,7 @@ export interface SuccessorOptions {
   readonly onBadMessage: (cause: unknown) => void;
 }
 
-/** Variables that are only for the process that gets them (sd_watchdog_enabled(3), Node's IPC channel). */
+/** Environment variables that a successor must not inherit (sd_watchdog_enabled(3), Node's IPC channel). */
 const OWN_VARIABLES = ["WATCHDOG_PID", "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE"];
 
 /**

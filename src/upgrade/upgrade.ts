@@ -165,7 +165,7 @@ class Successor {
       clearTimeout(this.#limit);
       this.#ready.reject(new SuccessorError(end, this.#problem));
     });
-    // Nobody may be waiting any more. A rejection must then not count as unhandled.
+    // If nothing awaits `ready`, its rejection must not count as unhandled.
     this.#ready.promise.catch(() => {});
   }
 

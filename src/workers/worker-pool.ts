@@ -41,7 +41,7 @@ const WATCH_MS = 1000;
 const RETIREMENT_MS_MIN = 1000;
 /** `measure` waits at most this time for the workers, in ms. */
 const MEASURE_MS_MAX = 1000;
-/** The pool reads the metrics of all workers at each second check. So the sums lose at most 2 s of the counts of a killed worker. */
+/** The pool reads the metrics of all workers at every other check. If a worker is killed, at most 2 s of its counts are lost. */
 const READ_EVERY = 2;
 
 /** The state of a worker, for `/readyz`. */
@@ -129,7 +129,7 @@ export class WorkerPool {
 
   /**
    * Replaces the workers by new processes, one after the other. Resolves to the number of workers. Rejects with `WorkerError` if a
-   * new one cannot start: it and the remaining workers are not replaced.
+   * new worker cannot start. Then the worker that it would replace continues, and the remaining workers are not replaced.
    */
   async replaceAll(times: ReplacementTimes): Promise<number> {
     for (let index = 0; index < this.#parts.count; index++) {
@@ -188,7 +188,7 @@ export class WorkerPool {
     }
   }
 
-  /** Starts a process. If it ends while it is the worker `index`, it is started again. */
+  /** Starts a worker process. If it ends while it is the worker `index`, another process replaces it. */
   #open(index: number, backoff: Backoff, hasStarted: () => boolean): WorkerLink {
     const { streams, answers, startProcess, startMessage, clock, onChange } = this.#parts;
     const link = new WorkerLink({ index, streams, answers, startProcess });

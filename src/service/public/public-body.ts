@@ -5,7 +5,7 @@ import { RestError } from "../../core/rest-reply.ts";
 import { BodyTooLarge, BodyTooSlow } from "../../rpc/http.ts";
 import { checkJsonCost } from "../../rpc/json-bounds.ts";
 
-/** The bounds of a body, of one row. */
+/** The bounds that one row sets for a body. */
 interface BodyBounds {
   readonly bodyBytesMax: number;
   readonly bodyTokensMax: number;

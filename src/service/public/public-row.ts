@@ -96,7 +96,7 @@ export function compileRow(entry: PublicRouteEntry, keyRules: DeviceKeyRules): P
   };
 }
 
-/** Checks the fields by the schema of the row, in the text that the backend gets. */
+/** Checks the fields by the schema of the row. The checked text is the text that the backend gets. */
 function requireValid(schema: PayloadSchema, fields: Fields): void {
   const violation = schema.violationOf(JSON.stringify(fields));
   if (violation === undefined) return;

@@ -24,7 +24,7 @@ export class PublicPath {
     return this.rows.find((row) => row.method === served);
   }
 
-  /** Returns the values of the variables. The path as received must match. */
+  /** Returns the values of the variables in a path as received. The path must match `pattern`. */
   values(path: string): PathValues {
     return this.pattern.match(path) ?? new Map();
   }

@@ -13,13 +13,13 @@ export interface SharedHeldCountsParts {
   readonly self: number;
   readonly processes: ProcessSlots;
   readonly watch: ProcessWatch;
-  /** How long the counts of a killed process still count. */
+  /** Time after which the counts of a killed process are no longer added to the sums, in ms. */
   readonly leaseMs: number;
 }
 
 /** An entry's value is the process id times `COUNTS`, plus the count. Both fit into the 53 bits of a float. */
 const COUNTS = 2 ** 22;
-/** Entries have no expiry. At this time, none has expired. */
+/** The time that the table gets. At this time, no entry has expired, because counts have no expiry. */
 const NEVER = 0;
 /** Multiplier that spreads the entries of one key over the table (Knuth, TAOCP 6.4: 2³² divided by the golden ratio). */
 const SPREAD = 0x9e3779b1;
@@ -95,12 +95,12 @@ export class SharedHeldCounts implements HeldCounts {
     }
   }
 
-  /** Whether the sum exceeds `max`. Only a sum that does so is worth a check for killed processes. */
+  /** Whether the sum exceeds `max`. Checks for killed processes only if the sum with them exceeds `max`. */
   #isOver(max: number): boolean {
     return max !== Number.POSITIVE_INFINITY && this.#sum(false) > max && this.#sum(true) > max;
   }
 
-  /** Returns the sum of all processes. `areChecked`: without the processes that were killed longer than the lease ago. */
+  /** Returns the sum of all processes. `areChecked`: omits processes that have been dead for at least the lease. */
   #sum(areChecked: boolean): number {
     const { processes, table } = this.#parts;
     let sum = 0;
@@ -134,7 +134,7 @@ export class SharedHeldCounts implements HeldCounts {
     return true;
   }
 
-  /** The low half of the fingerprint of a key and the number of a process slot. */
+  /** Combines the low half of the key's fingerprint with the number of a process slot. */
   #lowOf(number: number): number {
     return this.#fingerprint.low ^ Math.imul(number, SPREAD);
   }

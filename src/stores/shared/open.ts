@@ -24,7 +24,7 @@ export interface SharedStoreSettings {
   readonly replayEntriesMax: number;
   readonly bucketEntriesMax: number;
   readonly exemptBucketEntriesMax: number;
-  /** Maximum number of pairs of a network and a process for which connections are counted. */
+  /** Maximum number of connection counts. Each pair of a network and a process has its own count. */
   readonly connectionEntriesMax: number;
   /** Maximum number of verified peers, and how long a peer counts as verified. */
   readonly verifiedPeers: { readonly entriesMax: number; readonly ttlMs: number };

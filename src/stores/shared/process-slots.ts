@@ -29,7 +29,7 @@ export class ProcessSlots {
   join(pid: number = process.pid): number {
     const start = startTime(pid);
     if (start === undefined) throw new Error(`process ${pid} is not running`);
-    // The slots of killed processes come last, because the counts of a killed process have a lease.
+    // Free slots come first. If the slot of a killed process is taken, its counts may be lost before their lease ends.
     for (const mayBeDead of [false, true]) {
       for (let slot = 0; slot < PROCESS_SLOTS; slot++) {
         const at = slot * SLOT_WORDS;

@@ -9,8 +9,8 @@ const CHECK_AFTER_MS = 5;
 /** Maximum waiting time for a lock whose holder is running, in ms. */
 const WAIT_MS_MAX = 500;
 /**
- * Time between two reads that counts as waiting, at most, in ms. On a busy machine, the waiting process is suspended too. It
- * must not time out when the holder had no CPU time to finish.
+ * Maximum time between two reads that counts as waiting, in ms. On a busy machine, both the holder and the waiting process may
+ * be suspended. The waiting process must not time out because the holder got no CPU time.
  */
 const READ_MS_MAX = 10;
 

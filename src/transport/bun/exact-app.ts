@@ -15,7 +15,7 @@ export interface ChangingPaths {
   answer(request: Request, path: string, server: AppServer): Response | Promise<Response> | undefined;
 }
 
-/** The state of the listener that serves an application. */
+/** The state that a listener shares with the application that it serves. */
 export interface ConnectionReuse {
   /** Whether clients must not send further requests on the same connection. */
   isOver: boolean;
@@ -43,8 +43,8 @@ export interface ExactRoutes {
  * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes.
  *   Elysia's router also assumes a minimum length of the host.
  *
- * So Bun's router matches the routes. A request that matches none is matched by its number of segments, which gives the
- * received path. Elysia gets only the requests that Bun's router does not match at all.
+ * So Bun's router matches the routes. Further routes match the other paths by their number of segments. They give the received
+ * path. Elysia gets only the requests that Bun's router does not match at all.
  */
 export function exactApp({ routes, changing, otherwise, failed }: ExactRoutes, reuse: ConnectionReuse): AnyElysia {
   const last = (handler: RouteHandler) => lastOnConnection(handler, reuse);
@@ -70,9 +70,9 @@ function lengthRoutes(changing: ChangingPaths, otherwise: RouteHandler, failed: 
 }
 
 /**
- * Returns the received path of a request that a route of `lengthRoutes` matched. Bun gives the segments as received, but decoded. The
- * URL is not decoded, but normalised. If both give the same path, the received path was neither encoded nor normalised. If not,
- * returns `undefined`.
+ * Returns the received path of a request that a route of `lengthRoutes` matched. Bun decodes the segments, but does not normalise
+ * them. Bun normalises the URL, but does not decode it. If both give the same path, this is the received path. If not, returns
+ * `undefined`.
  */
 function receivedPath(request: Request & { readonly params?: Readonly<Record<string, string>> }): string | undefined {
   const { params = {} } = request;
@@ -99,7 +99,7 @@ export function answerExact(
  */
 function lastOnConnection(handler: RouteHandler, reuse: ConnectionReuse): RouteHandler {
   const mark = (response: Response) => {
-    // Not before the handler has ended: reuse may end while a call waits.
+    // Read after the handler has ended, because `isOver` may change while a call waits.
     if (reuse.isOver) response.headers.set("connection", "close");
     return response;
   };

@@ -100,7 +100,7 @@ export class H2Connections {
   }
 }
 
-/** The highest stream id (RFC 9113 6.8). A GOAWAY with it ignores no stream. */
+/** The highest stream id (RFC 9113 6.8). After a GOAWAY with this id, all open streams are still served. */
 const LAST_STREAM_ID = 2 ** 31 - 1;
 
 function announceEnd(connection: Http2Session): void {

@@ -22,11 +22,11 @@ const SWEEP_INTERVAL_MS = 50;
  */
 const SWEEPS_PER_PASS_AT_REST = 120;
 const FDS_PER_SWEEP_MIN = 32;
-/** After changes, a pass takes 2 to 3 s with 20,000 descriptors. */
+/** Maximum number of descriptors that a sweep inspects. After changes, a pass over 20,000 descriptors takes 2 to 3 s. */
 const FDS_PER_SWEEP_MAX = 512;
 /** Number of additional descriptors that the next sweeps inspect for each connection that opened or closed. */
 const FDS_PER_CHANGE = 64;
-/** Maximum number of additional descriptors that are due. They are inspected within 2 s. */
+/** Maximum number of additional descriptors that the next sweeps inspect. 40 sweeps take 2 s. */
 const FDS_DUE_MAX = 40 * FDS_PER_SWEEP_MAX;
 /**
  * Minimum number of sweeps per pass. A pass is one complete scan of all descriptors. With up to 2500 descriptors, a pass thus

@@ -11,7 +11,7 @@ export interface EdgeConnection extends NetworkMember {
   readonly fd: number;
 }
 
-/** Is told which connections were found and which have ended. */
+/** Called for each connection that was found or that has ended. */
 export interface EdgeWatcher {
   added(connection: EdgeConnection): void;
   removed(connection: EdgeConnection): void;

@@ -18,7 +18,7 @@ interface Excess {
  * connections that have closed in the meantime.
  */
 const SETTLE_SWEEPS = 4;
-/** Number of sweeps before connections of networks within their fair share are closed. Until then, workers close all others. */
+/** Number of sweeps after which connections of networks within their fair share are closed too, if `totalMax` is exceeded. */
 const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
 
 /**
@@ -32,7 +32,7 @@ const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
 export class HostShedding implements EdgeWatcher {
   readonly #limits: HostLimits;
   readonly #keys: CountKeys;
-  /** Counts the workers with marked connections. */
+  /** The key of the count of workers with marked connections. */
   readonly #markedKey: string;
   /** The marked connections, oldest first. */
   readonly #excess = new Map<EdgeConnection, Excess>();
@@ -140,12 +140,12 @@ export class HostShedding implements EdgeWatcher {
     }
   }
 
-  /** The connections of networks over their fair share. The connection with the highest rank on the host is the first. */
+  /** The connections whose rank in their network, scaled to all workers, exceeds `fairMax`. The highest rank is the first. */
   #unfair(connections: EdgeConnections, fairMax: number): EdgeConnection[] {
     const ranked = rankByNetwork(connections.open());
     const ofWorker = new Map<string, number>();
     for (const { connection, rank } of ranked) if (connection.network !== undefined) ofWorker.set(connection.network, rank);
-    // The kernel spreads a network's connections evenly over the workers. So the rank on the host is proportional.
+    // The kernel spreads a network's connections evenly over the workers. So host rank and worker rank are proportional.
     const ofHost = (network: string) => this.#limits.counts.held(this.#keys.of(network));
     const scales = new Map([...ofWorker].map(([network, count]) => [network, ofHost(network) / count]));
     return ranked

@@ -33,8 +33,8 @@ export function sharePort(port: number): void {
  * Closes the listening sockets of a port, and leaves all accepted connections open. With net.ipv4.tcp_migrate_req, connections
  * that are not accepted yet move to other processes that listen on the port.
  *
- * `Bun.serve` would also close idle connections. So an eventfd replaces each socket (dup2(2)), and the server does not notice.
- * Its own stop then closes the eventfd. Throws if nothing listens on the port.
+ * The stop of `Bun.serve` would also close idle connections. So an eventfd replaces each socket under the same descriptor
+ * (dup2(2)). The server later closes the eventfd when it stops. Throws if nothing listens on the port.
  */
 export function stopAccepting(port: number): void {
   const { symbols: system, close } = openLibc({

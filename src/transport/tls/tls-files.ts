@@ -113,7 +113,7 @@ class TlsWatch {
     this.#expiry.check(this.#served.expiries);
   }
 
-  /** Returns the served identity if the files did not change. */
+  /** Reads the files. If they did not change, returns the served identity. */
   #read(): CheckedTls {
     const identity = readIdentity(this.#paths);
     if (isSame(identity, this.#served.identity)) return this.#served;

@@ -38,25 +38,20 @@ export class StreamProgress {
     if (compareIds(read.lastId, this.#id) < 0) return true;
     // A stream that is still empty may have had entries before the connection was lost.
     if (this.#id === ZERO_ID && this.#isReconnected && this.#hasRead) return true;
-    // If the stream lost its data, a new entry may have the same id: an explicit id, or one of the same millisecond.
+    // A stream that lost its data may get the same ids again: explicit ids, or ids of the same millisecond. The entry at `#id` then
+    // has another hash, or exists although it was deleted before.
     const isKnown = read.hashAtId !== undefined;
-    if (isKnown && this.#hash !== undefined && read.hashAtId !== this.#hash) return true;
+    if (isKnown && this.#hasRead && read.hashAtId !== this.#hash) return true;
     if (read.isComplete && this.#added !== undefined && read.added !== this.#added + read.entries.length) return true;
-    return isKnown || this.#id === ZERO_ID ? this.#isDeletedAfter(read) : this.#isLostBehind(read);
+    if (isKnown || this.#id === ZERO_ID) return this.#isDeletedAfter(read);
+    // The entry at `#id` was removed, or the stream lost all its data. The numbers of entries can be the same in both cases.
+    return read.lastId !== this.#id;
   }
 
   /** Redis trims the oldest entries first. So if the entry at `#id` exists, later entries are missing only if they were deleted. */
   #isDeletedAfter(read: StreamRead): boolean {
     if (this.#id === ZERO_ID && read.removed > 0) return true;
     return compareIds(read.maxDeletedId, this.#id) > 0;
-  }
-
-  /** The entry at `#id` was removed. Whether later entries were removed too is known only from the numbers of entries. */
-  #isLostBehind(read: StreamRead): boolean {
-    if (read.lastId === this.#id) return false;
-    // After a reconnect, the numbers may be those of another stream.
-    if (this.#isReconnected || this.#added === undefined) return true;
-    return !read.isComplete && read.removed !== this.#added;
   }
 
   /** Moves to the last entry of a read without a gap. */

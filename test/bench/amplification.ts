@@ -22,7 +22,7 @@ const FEW_WIRES = ["chunks of one byte", "60,000 chunks of one byte", "DATA of o
 
 const EXTENTS: Readonly<Record<Scale, Extent>> = {
   full: {
-    ...{ stride: 1, variations: 25, seed: 1, packed: false, boundMicros: REQUEST_MICROS_MAX },
+    ...{ stride: 1, variations: 15, seed: 1, packed: false, boundMicros: REQUEST_MICROS_MAX },
     ...{ warmUps: 160, wayStride: 1, wires: WIRES, atOnce: 32 },
   },
   small: {

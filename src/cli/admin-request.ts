@@ -3,8 +3,12 @@ import { member, parseJson, textMember } from "../client/json.ts";
 import { loadConfig } from "../config/load.ts";
 import { messageOf } from "../core/cause.ts";
 import { localUrl } from "../core/listen.ts";
-import type { Arguments } from "./arguments/parse.ts";
+import { parseDuration } from "./arguments/duration.ts";
+import { type Arguments, parseArguments } from "./arguments/parse.ts";
+import type { CommandSpec } from "./arguments/spec.ts";
 import { UsageError } from "./arguments/usage-error.ts";
+import { EXIT } from "./exit-code.ts";
+import { reportFailure } from "./failure.ts";
 
 /** Maximum size of an answer that is read, in bytes. Every answer of a gateway is shorter. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
@@ -15,6 +19,32 @@ export interface AdminAnswer {
   readonly status: string;
   readonly reasons: readonly string[];
   readonly body: JsonValue | undefined;
+}
+
+/**
+ * Runs a command that asks an admin listener once. `ask` sends the request, and returns the exit code. `timeout`: the default of
+ * `--timeout`, such as `5m`.
+ */
+export async function runAdminCommand(
+  spec: CommandSpec,
+  args: readonly string[],
+  timeout: string,
+  ask: (parsed: Arguments, timeoutMs: number) => Promise<number>,
+): Promise<number> {
+  try {
+    const parsed = parseArguments(spec, args);
+    return await ask(parsed, parseDuration("timeout", parsed.value("timeout") ?? timeout));
+  } catch (error) {
+    if (!(error instanceof UsageError)) return reportFailure(error);
+    console.error(`sallyport: ${error.message}; see sallyport ${spec.name} --help`);
+    return EXIT.usage;
+  }
+}
+
+/** Sends a JSON body to a path on an admin listener. Resolves as `askAdmin`. */
+export function postAdmin(url: URL, timeoutMs: number, body: object): Promise<AdminAnswer | string> {
+  const headers = { "content-type": "application/json" };
+  return askAdmin(url, timeoutMs, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
 /**

@@ -1,10 +1,6 @@
-import { type AdminAnswer, adminUrl, askAdmin } from "./admin-request.ts";
-import { parseDuration } from "./arguments/duration.ts";
+import { type AdminAnswer, adminUrl, askAdmin, runAdminCommand } from "./admin-request.ts";
 import { helpOf } from "./arguments/help.ts";
-import { parseArguments } from "./arguments/parse.ts";
-import { UsageError } from "./arguments/usage-error.ts";
 import { EXIT } from "./exit-code.ts";
-import { reportFailure } from "./failure.ts";
 import { printableLine } from "./output/printable.ts";
 import { HEALTH } from "./specs/health.ts";
 
@@ -14,17 +10,11 @@ export const HELP = helpOf(HEALTH);
 const GOOD = ["ok", "ready"];
 
 /** `sallyport health`: asks the admin listener of a gateway, and prints its status. */
-export async function run(args: readonly string[]): Promise<number> {
-  try {
-    const parsed = parseArguments(HEALTH, args);
-    const timeoutMs = parseDuration("timeout", parsed.value("timeout") ?? "3s");
+export function run(args: readonly string[]): Promise<number> {
+  return runAdminCommand(HEALTH, args, "3s", async (parsed, timeoutMs) => {
     const url = adminUrl(parsed, parsed.has("ready") ? "/readyz" : "/healthz");
     return report(await askAdmin(url, timeoutMs));
-  } catch (error) {
-    if (!(error instanceof UsageError)) return reportFailure(error);
-    console.error(`sallyport: ${error.message}; see sallyport health --help`);
-    return EXIT.usage;
-  }
+  });
 }
 
 function report(answer: AdminAnswer | string): number {

@@ -1,31 +1,19 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { member, numberMember } from "../client/json.ts";
 import { rowsText } from "../config/row-changes.ts";
-import { type AdminAnswer, adminUrl, askAdmin } from "./admin-request.ts";
-import { parseDuration } from "./arguments/duration.ts";
+import { type AdminAnswer, adminUrl, postAdmin, runAdminCommand } from "./admin-request.ts";
 import { helpOf } from "./arguments/help.ts";
-import { parseArguments } from "./arguments/parse.ts";
-import { UsageError } from "./arguments/usage-error.ts";
 import { EXIT } from "./exit-code.ts";
-import { reportFailure } from "./failure.ts";
 import { printableLine } from "./output/printable.ts";
 import { RELOAD } from "./specs/reload.ts";
 
 export const HELP = helpOf(RELOAD);
 
 /** `sallyport reload`: lets a running gateway read its configuration again, and prints what changed. */
-export async function run(args: readonly string[]): Promise<number> {
-  try {
-    const parsed = parseArguments(RELOAD, args);
-    const timeoutMs = parseDuration("timeout", parsed.value("timeout") ?? "1m");
-    const url = adminUrl(parsed, "/reload");
-    const headers = { "content-type": "application/json" };
-    return report(await askAdmin(url, timeoutMs, { method: "POST", headers, body: "{}" }));
-  } catch (error) {
-    if (!(error instanceof UsageError)) return reportFailure(error);
-    console.error(`sallyport: ${error.message}; see sallyport reload --help`);
-    return EXIT.usage;
-  }
+export function run(args: readonly string[]): Promise<number> {
+  return runAdminCommand(RELOAD, args, "1m", async (parsed, timeoutMs) =>
+    report(await postAdmin(adminUrl(parsed, "/reload"), timeoutMs, {})),
+  );
 }
 
 function report(answer: AdminAnswer | string): number {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { type DevProcess, startDevProcess } from "../support/dev-process.ts";
-import { outboxCode } from "../support/email-code.ts";
+import { mailedCode } from "../support/email-code.ts";
 import { type GatewayProcess, startGatewayProcess } from "../support/gateway-process.ts";
+import { until } from "../support/until.ts";
 import { accessibilityProblems } from "./support/axe.ts";
 import { launchChromium, NO_CHROMIUM } from "./support/chromium.ts";
 import { PlaygroundPage, shownText } from "./support/playground-page.ts";
@@ -240,11 +241,15 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "the playground of sal
   test("has no outbox and no buttons of the backend; a code from the e-mail logs in, and attacks are stopped", async () => {
     const opened = await PlaygroundPage.open(browser, gateway.edgeUrl);
     const { page } = opened;
-    const sent = page.waitForResponse((response) => response.url().endsWith("/send-email-code"));
     await page.getByLabel("E-mail address").fill("serve@example.com");
     await page.getByRole("button", { name: "Send me a code" }).click();
-    const { challenge_id }: { challenge_id: string } = await (await sent).json();
-    await page.getByLabel("Code", { exact: true }).fill(await outboxCode(gateway.backend.restUrl, challenge_id));
+    let code = "";
+    // Chromium may discard the body of the answer, so the e-mail address finds the code.
+    await until(async () => {
+      code = await mailedCode(gateway.backend.restUrl, "serve@example.com");
+      return code !== "";
+    }, "the e-mail");
+    await page.getByLabel("Code", { exact: true }).fill(code);
     expect(await page.getByRole("button", { name: /^Use code/ }).count()).toBe(0);
     await page.getByRole("button", { name: "Log in" }).click();
     await opened.streamIs("live");

@@ -18,8 +18,23 @@ export async function requestEmailCode(
   return { challengeId, code: await outboxCode(backendUrl, challengeId) };
 }
 
+interface Mail {
+  readonly challenge_id: string;
+  readonly email: string;
+  readonly code: string;
+}
+
 /** The code in the embedded backend's outbox; empty if there is none for this challenge. */
-export async function outboxCode(backendUrl: string, challengeId: string): Promise<string> {
-  const outbox: { challenge_id: string; code: string }[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();
-  return outbox.find((mail) => mail.challenge_id === challengeId)?.code ?? "";
+export function outboxCode(backendUrl: string, challengeId: string): Promise<string> {
+  return codeOf(backendUrl, (mail) => mail.challenge_id === challengeId);
+}
+
+/** The code in the embedded backend's outbox; empty if there is none for this address. */
+export function mailedCode(backendUrl: string, email: string): Promise<string> {
+  return codeOf(backendUrl, (mail) => mail.email === email);
+}
+
+async function codeOf(backendUrl: string, matches: (mail: Mail) => boolean): Promise<string> {
+  const outbox: Mail[] = await (await fetch(`${backendUrl}/dev/outbox`)).json();
+  return outbox.find(matches)?.code ?? "";
 }

@@ -5,7 +5,7 @@ const COMPACT_AT = 32;
 
 /**
  * A list in order of insertion, from which any item can be removed. Each operation takes constant time on average. A removal
- * empties the handle of the item, so the garbage collector can free the item immediately.
+ * empties the handle of the item, so the garbage collector can free the item immediately. One handle can be in several lists.
  *
  * A `Map` is not used: in JavaScriptCore, each delete from a large `Map` slows the access to its first key.
  */
@@ -25,15 +25,12 @@ export class Fifo<T extends object> {
     return this.#handles[this.#head]?.item;
   }
 
-  /** Adds an item. Returns its handle, which `remove` takes. */
-  add(item: T): Held<T> {
-    const held: Held<T> = { item };
+  add(held: Held<T>): void {
     this.#handles.push(held);
     this.#size++;
-    return held;
   }
 
-  /** Removes an item. Call it once for each handle. */
+  /** Removes an item. Call it once for each handle, even if another list has emptied the handle already. */
   remove(held: Held<T>): void {
     held.item = undefined;
     this.#size--;

@@ -21,20 +21,14 @@ export interface KeptAnswer {
 /** The time on both clocks, in ms. */
 export type Now = Readonly<Record<"wallMs" | "monotonicMs", number>>;
 
-/** A kept answer and its size. */
+/** A kept answer, its size, and the two lists that contain it. */
 interface Entry {
   readonly answer: KeptAnswer;
   readonly bytes: number;
   /** The number of answers that were kept before this one. The oldest answer has the lowest number. */
   readonly number: number;
-}
-
-/** The two lists that contain an entry, and the handle of the entry in each list. */
-interface Placed {
   readonly ofSession: AnswerList;
-  readonly inSession: Held<Entry>;
   readonly ofAge: AnswerList;
-  readonly inAge: Held<Entry>;
 }
 
 /** The answers of one session, or the answers with the same `keptForMs`, oldest first. */
@@ -53,7 +47,7 @@ export class KeptAnswers {
   readonly #bounds: AnswerBounds;
   readonly #sessionBounds: AnswerBounds;
   readonly #onEvicted: OnEvicted;
-  readonly #byName = new Map<string, Placed>();
+  readonly #byName = new Map<string, Held<Entry>>();
   readonly #bySession = new Map<string, AnswerList>();
   /** The answers by `keptForMs`. The first answer of each list expires first. */
   readonly #byAge = new Map<number, AnswerList>();
@@ -76,12 +70,12 @@ export class KeptAnswers {
   }
 
   get(name: string): KeptAnswer | undefined {
-    return this.#byName.get(name)?.inAge.item?.answer;
+    return this.#byName.get(name)?.item?.answer;
   }
 
   /** Returns all answers, oldest first. */
   all(): KeptAnswer[] {
-    return [...this.#byName.values()].flatMap(({ inAge }) => inAge.item?.answer ?? []);
+    return [...this.#byName.values()].flatMap(({ item }) => item?.answer ?? []);
   }
 
   /** Stores an answer whose name is not in use. Returns false if the answer is larger than the share of a session. */
@@ -93,23 +87,25 @@ export class KeptAnswers {
     if (evicted > 0) this.#onEvicted(evicted);
     const ofSession = listOf(this.#bySession, deviceSessionId);
     const ofAge = listOf(this.#byAge, age.keptForMs);
-    const entry: Entry = { answer, bytes, number: this.#added++ };
-    this.#byName.set(name, { ofSession, inSession: append(ofSession, entry), ofAge, inAge: append(ofAge, entry) });
+    const held: Held<Entry> = { item: { answer, bytes, number: this.#added++, ofSession, ofAge } };
+    this.#byName.set(name, held);
+    for (const list of [ofSession, ofAge]) {
+      list.fifo.add(held);
+      list.bytes += bytes;
+    }
     this.#bytes += bytes;
     return true;
   }
 
   remove(name: string): void {
-    const placed = this.#byName.get(name);
-    const entry = placed?.inAge.item;
-    if (placed === undefined || entry === undefined) return;
-    const { answer, bytes } = entry;
-    const { ofSession, inSession, ofAge, inAge } = placed;
+    const held = this.#byName.get(name);
+    if (held?.item === undefined) return;
+    const { answer, bytes, ofSession, ofAge } = held.item;
     this.#byName.delete(name);
-    ofSession.fifo.remove(inSession);
-    ofAge.fifo.remove(inAge);
-    ofSession.bytes -= bytes;
-    ofAge.bytes -= bytes;
+    for (const list of [ofSession, ofAge]) {
+      list.fifo.remove(held);
+      list.bytes -= bytes;
+    }
     if (ofSession.fifo.size === 0) this.#bySession.delete(answer.deviceSessionId);
     if (ofAge.fifo.size === 0) this.#byAge.delete(answer.age.keptForMs);
     this.#bytes -= bytes;
@@ -166,9 +162,4 @@ function listOf<K>(lists: Map<K, AnswerList>, key: K): AnswerList {
   const list = { fifo: new Fifo<Entry>(), bytes: 0 };
   lists.set(key, list);
   return list;
-}
-
-function append(list: AnswerList, entry: Entry): Held<Entry> {
-  list.bytes += entry.bytes;
-  return list.fifo.add(entry);
 }

@@ -159,8 +159,6 @@ function watchIdentity(
   const paths = tlsPaths(config);
   const onRenewed = (renewed: TlsIdentity) => {
     for (const listener of listeners) listener.renewTls(renewed);
-    // A listener may have opened a new socket to use the new certificate. The new socket also needs `TCP_USER_TIMEOUT`.
-    limitUnacknowledged(listeners, config, log);
   };
   return paths && watchTlsFiles(paths, current, { intervalMs: config["tls.reload_ms"], clock, log, metrics, onRenewed });
 }

@@ -1,5 +1,6 @@
 import type { AnyElysia } from "elysia";
 import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
+import { moveListeningSocket } from "../linux/listening-socket-move.ts";
 import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
 import { drainServer } from "./drain-server.ts";
@@ -50,20 +51,41 @@ export function openBunListener(build: (reuse: ConnectionReuse) => AnyElysia, op
     renewTls(tls) {
       // A retired listener has no port any more.
       if (reuse.isOver) return;
-      // server.reload() does not replace the certificate, so a new server replaces the old one. The new server can open the
-      // port as soon as the old server stops accepting connections.
+      // server.reload() does not replace the certificate, so a new server replaces the old one.
       const old = server;
-      retired.add(old);
-      drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
-      try {
-        server = start(build(reuse), { ...options, tls }, address.port);
-        current = tls;
-      } catch (error) {
-        server = start(build(reuse), { ...options, tls: current }, address.port);
-        throw error;
+      const open = (identity: TlsIdentity | undefined, port: number) =>
+        start(build(reuse), { ...options, tls: identity }, port);
+      const retireOld = () => {
+        retired.add(old);
+        drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
+      };
+      if (process.platform === "linux") {
+        server = withSocketOf(address.port, open(tls, 0));
+        retireOld();
+      } else {
+        // The new server can open the port as soon as the old server stops accepting connections.
+        retireOld();
+        try {
+          server = open(tls, address.port);
+        } catch (error) {
+          server = open(current, address.port);
+          throw error;
+        }
       }
+      current = tls;
     },
   };
+}
+
+/** Gives the listening socket of `port` to a server that was just opened. If that fails, closes the server and throws. */
+function withSocketOf(port: number, server: RunningServer): RunningServer {
+  try {
+    moveListeningSocket(port, server.port ?? port);
+    return server;
+  } catch (error) {
+    void server.stop(true);
+    throw error;
+  }
 }
 
 /**

@@ -1,0 +1,97 @@
+import { ptr } from "bun:ffi";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { openLibc } from "./libc.ts";
+import { findListeningSockets } from "./listening-sockets.ts";
+
+/** Constants of Linux, from linux/eventpoll.h and linux/eventfd.h. */
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EFD_CLOEXEC = 0o2000000;
+
+const EPOLL_LINK = "anon_inode:[eventpoll]";
+/** A line of /proc/self/fdinfo/<epoll>: a watched fd, its events, and the data that the runtime gets back, in hexadecimal. */
+const WATCHED_FD = /^tfd:\s+(\d+) events:\s+([0-9a-f]+) data:\s+([0-9a-f]+)/gm;
+
+/** struct epoll_event. The structure is packed on x86-64 only (epoll_ctl(2)). */
+const EVENT_BYTES = process.arch === "x64" ? 12 : 16;
+const DATA_OFFSET = process.arch === "x64" ? 4 : 8;
+
+/** How an epoll instance watches one fd. */
+interface Watch {
+  readonly epoll: number;
+  readonly events: number;
+  readonly data: bigint;
+}
+
+/**
+ * Gives the listening socket of one server in this process to another server. Both are named by the port on which they listen.
+ *
+ * - The socket stays open, so clients notice nothing. `to` accepts the connections that `from` has not accepted yet.
+ * - The socket with which `to` was opened is closed, and so is its port.
+ * - `from` keeps its accepted connections. Its listening fd is an eventfd now, which `from` closes when it stops.
+ *
+ * Throws before anything changes if a server has no such socket or several.
+ */
+export function moveListeningSocket(from: number, to: number): void {
+  const [fromFd, toFd] = [onlyListeningSocket(from), onlyListeningSocket(to)];
+  const [fromWatch, toWatch] = [watchOf(fromFd), watchOf(toFd)];
+  const { symbols: system, close } = openLibc({
+    close: { args: ["i32"], returns: "i32" },
+    dup3: { args: ["i32", "i32", "i32"], returns: "i32" },
+    epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+    eventfd: { args: ["u32", "i32"], returns: "i32" },
+  });
+  const must = (result: number, call: string) => {
+    if (result < 0) throw new Error(`the listening socket cannot be moved: ${call} failed`);
+    return result;
+  };
+  const inert = must(system.eventfd(0, EFD_CLOEXEC), "eventfd");
+  try {
+    // An epoll instance watches a socket until all of its fds are closed, so `from` must stop watching it first.
+    must(system.epoll_ctl(fromWatch.epoll, EPOLL_CTL_DEL, fromFd, null), "epoll_ctl");
+    must(system.dup3(fromFd, toFd, EFD_CLOEXEC), "dup3");
+    must(system.epoll_ctl(toWatch.epoll, EPOLL_CTL_ADD, toFd, ptr(eventOf(toWatch))), "epoll_ctl");
+    must(system.dup3(inert, fromFd, EFD_CLOEXEC), "dup3");
+  } finally {
+    system.close(inert);
+    close();
+  }
+}
+
+function onlyListeningSocket(port: number): number {
+  const [fd, ...others] = findListeningSockets(port);
+  if (fd === undefined || others.length > 0) throw new Error(`${others.length + 1} sockets listen on port ${port}`);
+  return fd;
+}
+
+/** Returns how the runtime watches an fd (proc_pid_fdinfo(5)). Throws if it does not. */
+function watchOf(fd: number): Watch {
+  for (const epoll of epollFds()) {
+    for (const [, watched, events = "", data] of readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1").matchAll(WATCHED_FD)) {
+      if (Number(watched) === fd) return { epoll, events: Number.parseInt(events, 16), data: BigInt(`0x${data}`) };
+    }
+  }
+  throw new Error(`no epoll instance watches fd ${fd}`);
+}
+
+function epollFds(): number[] {
+  const folder = "/proc/self/fd";
+  const isEpoll = (name: string) => {
+    try {
+      return readlinkSync(join(folder, name)) === EPOLL_LINK;
+    } catch {
+      // The fd of `readdirSync` itself is closed by now.
+      return false;
+    }
+  };
+  return readdirSync(folder).filter(isEpoll).map(Number);
+}
+
+function eventOf({ events, data }: Watch): Uint8Array {
+  const bytes = new Uint8Array(EVENT_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, events, true);
+  view.setBigUint64(DATA_OFFSET, data, true);
+  return bytes;
+}

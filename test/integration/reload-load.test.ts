@@ -53,17 +53,17 @@ const BROKEN: readonly (readonly [Change, RegExp])[] = [
 ];
 
 test.each([
-  { workers: "1", "edge.grpc": "own-port" },
-  { workers: "2", "edge.grpc": "own-port" },
-  { workers: "2", "edge.grpc": "same-port" },
+  { workers: "1", grpc: "own-port" },
+  { workers: "2", grpc: "own-port" },
+  { workers: "2", grpc: "same-port" },
 ] as const)(
-  `$workers process(es): ${RELOADS} reloads disturb no call and no stream, and rotate the signing key`,
-  async ({ workers, ...settings }) => {
+  `$workers process(es), $grpc: ${RELOADS} reloads disturb no call and no stream, and rotate the signing key`,
+  async ({ workers, grpc }) => {
     const tls = await certificateOf();
     const gateway = await UpgradableGateway.start(
       {
         "workers.count": workers,
-        ...settings,
+        "edge.grpc": grpc,
         ...tls.settings,
         routes: JSON.stringify([PROFILE]),
         "keys.current": seed(1),

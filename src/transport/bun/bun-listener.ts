@@ -3,7 +3,7 @@ import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsId
 import { moveListeningSocket } from "../linux/listening-socket-move.ts";
 import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
-import { drainServer } from "./drain-server.ts";
+import { closeWhenUnused, drainServer } from "./drain-server.ts";
 import type { ConnectionReuse } from "./exact-app.ts";
 
 export interface BunListenerOptions {
@@ -29,70 +29,119 @@ export interface BunListener extends RenewableListener {
  * - A renewed certificate needs a new server, so `build` is called again for each renewed certificate.
  */
 export function openBunListener(build: (reuse: ConnectionReuse) => AnyElysia, options: BunListenerOptions): BunListener {
-  const reuse: ConnectionReuse = { isOver: false };
-  let server = start(build(reuse), options, options.listen.port);
-  let current = options.tls;
-  const address = { host: options.listen.host, port: server.port ?? options.listen.port };
-  const retired = new Set<RunningServer>();
-  const all = () => [...retired, server];
-  return {
-    address,
-    bound: { host: boundHostOf(server) ?? address.host, port: address.port },
-    url: localUrl(address, options.tls === undefined ? "http" : "https"),
-    endReuse() {
-      reuse.isOver = true;
-    },
-    retire() {
-      stopAccepting(address.port);
-      reuse.isOver = true;
-    },
-    drain: async () => void (await Promise.all(all().map((each) => drainServer(each)))),
-    close: async () => void (await Promise.all(all().map((each) => each.stop(true)))),
-    renewTls(tls) {
-      // A retired listener has no port any more.
-      if (reuse.isOver) return;
-      // server.reload() does not replace the certificate, so a new server replaces the old one.
-      const old = server;
-      const open = (identity: TlsIdentity | undefined, port: number) =>
-        start(build(reuse), { ...options, tls: identity }, port);
-      const retireOld = () => {
-        retired.add(old);
-        drainServer(old, RETIRED_IDLE_MS).then(() => retired.delete(old));
-      };
-      if (process.platform === "linux") {
-        server = withSocketOf(address.port, open(tls, 0));
-        retireOld();
-      } else {
-        // The new server can open the port as soon as the old server stops accepting connections.
-        retireOld();
-        try {
-          server = open(tls, address.port);
-        } catch (error) {
-          server = open(current, address.port);
-          throw error;
-        }
-      }
-      current = tls;
-    },
-  };
+  return new ServerListener(build, options);
 }
 
-/** Gives the listening socket of `port` to a server that was just opened. If that fails, closes the server and throws. */
-function withSocketOf(port: number, server: RunningServer): RunningServer {
-  try {
-    moveListeningSocket(port, server.port ?? port);
-    return server;
-  } catch (error) {
-    void server.stop(true);
-    throw error;
+class ServerListener implements BunListener {
+  readonly address: BunListener["address"];
+  readonly bound: BunListener["bound"];
+  readonly url: string;
+  readonly #build: (reuse: ConnectionReuse) => AnyElysia;
+  readonly #options: BunListenerOptions;
+  #serving: Serving;
+  /** The servers with an earlier certificate. Each serves its connections until they end. */
+  readonly #replaced = new Set<Serving>();
+  #tls: TlsIdentity | undefined;
+  #isRetired = false;
+
+  constructor(build: (reuse: ConnectionReuse) => AnyElysia, options: BunListenerOptions) {
+    this.#build = build;
+    this.#options = options;
+    this.#tls = options.tls;
+    const { host, port } = options.listen;
+    this.#serving = this.#open(options.tls, port);
+    const { server } = this.#serving;
+    this.address = { host, port: server.port ?? port };
+    this.bound = { host: boundHostOf(server) ?? host, port: this.address.port };
+    this.url = localUrl(this.address, options.tls === undefined ? "http" : "https");
+  }
+
+  endReuse(): void {
+    for (const { reuse } of this.#all()) reuse.isOver = true;
+  }
+
+  retire(): void {
+    this.#isRetired = true;
+    stopAccepting(this.address.port);
+    this.endReuse();
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all(this.#all().map(({ server }) => drainServer(server)));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#all().map(({ server }) => server.stop(true)));
+  }
+
+  renewTls(tls: TlsIdentity): void {
+    // A retired listener has no port any more.
+    if (this.#isRetired) return;
+    // server.reload() does not replace the certificate, so a new server replaces the old one.
+    if (process.platform === "linux") this.#moveSocket(tls);
+    else this.#reopenPort(tls);
+    this.#tls = tls;
+  }
+
+  #moveSocket(tls: TlsIdentity): void {
+    const { server, reuse } = this.#serving;
+    const next = this.#open(tls, 0);
+    try {
+      moveListeningSocket(this.address.port, next.server.port ?? 0);
+    } catch (error) {
+      void next.server.stop(true);
+      throw error;
+    }
+    reuse.isOver = true;
+    const unusedMs = 1000 * (this.#options.idleTimeoutSeconds + IDLE_TIMEOUT_LATE_SECONDS);
+    const closed = closeWhenUnused(server, () => reuse.requests, unusedMs);
+    this.#replace(next, closed);
+  }
+
+  /** A connection that the old server has not accepted yet is reset. */
+  #reopenPort(tls: TlsIdentity): void {
+    // The new server can open the port as soon as the old server stops accepting connections.
+    const closed = drainServer(this.#serving.server, REPLACED_IDLE_MS);
+    const { port } = this.address;
+    try {
+      this.#replace(this.#open(tls, port), closed);
+    } catch (error) {
+      this.#replace(this.#open(this.#tls, port), closed);
+      throw error;
+    }
+  }
+
+  #replace(next: Serving, closed: Promise<void>): void {
+    const old = this.#serving;
+    this.#replaced.add(old);
+    closed.then(() => this.#replaced.delete(old));
+    this.#serving = next;
+  }
+
+  #open(tls: TlsIdentity | undefined, port: number): Serving {
+    const reuse: ConnectionReuse = { isOver: false, requests: 0 };
+    return { reuse, server: start(this.#build(reuse), { ...this.#options, tls }, port) };
+  }
+
+  #all(): readonly Serving[] {
+    return [...this.#replaced, this.#serving];
   }
 }
 
+/** A server, and the state that it shares with its application. */
+interface Serving {
+  readonly server: RunningServer;
+  readonly reuse: ConnectionReuse;
+}
+
+/** Bun may close an idle connection later than the idle timeout, by at most this time. */
+const IDLE_TIMEOUT_LATE_SECONDS = 8;
+
 /**
- * After a renewal of the certificate, a new server replaces the old server. The old server closes its connections when it has
- * had no request for this time. Until then, a connection can finish its TLS handshake or send the rest of a request head.
+ * On systems other than Linux, a replaced server closes its connections when it has had no request for this time. Until then, a
+ * connection can finish its TLS handshake or send the rest of a request head.
  */
-const RETIRED_IDLE_MS = 10_000;
+const REPLACED_IDLE_MS = 10_000;
 
 type RunningServer = NonNullable<AnyElysia["server"]>;
 

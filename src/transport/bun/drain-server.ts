@@ -35,3 +35,18 @@ export async function drainServer(server: DrainableServer, idleMs: number = IDLE
   }
   if (!isStopped) await server.stop(true);
 }
+
+/**
+ * Closes a server that accepts no connections any more, as soon as no client uses it. Without a request, Bun closes a connection
+ * after the server's idle timeout.
+ *
+ * `requests` returns the number of requests so far. `unusedMs` must be longer than the idle timeout. The server is closed when
+ * no request has started for this time and none is in flight.
+ */
+export async function closeWhenUnused(server: DrainableServer, requests: () => number, unusedMs: number): Promise<void> {
+  for (let before = -1; requests() !== before || server.pendingRequests > 0; ) {
+    before = requests();
+    await new Promise((resolve) => setTimeout(resolve, unusedMs).unref());
+  }
+  await server.stop(true);
+}

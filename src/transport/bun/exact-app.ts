@@ -19,6 +19,8 @@ export interface ChangingPaths {
 export interface ConnectionReuse {
   /** Whether clients must not send further requests on the same connection. */
   isOver: boolean;
+  /** The number of requests so far. */
+  requests: number;
 }
 
 export interface ExactRoutes {
@@ -104,6 +106,7 @@ function lastOnConnection(handler: RouteHandler, reuse: ConnectionReuse): RouteH
     return response;
   };
   return (request, server) => {
+    reuse.requests++;
     const response = handler(request, server);
     return response instanceof Promise ? response.then(mark) : mark(response);
   };

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect } from "node:tls";
-import { drainServer } from "../../../../src/transport/bun/drain-server.ts";
+import { closeWhenUnused, drainServer } from "../../../../src/transport/bun/drain-server.ts";
 import { selfSigned } from "../../../support/certificates.ts";
 import { FrozenClients } from "../../../support/frozen-clients.ts";
 import { until } from "../../../support/until.ts";
@@ -67,4 +67,35 @@ test("a drain waits for a response that its client reads slowly", async () => {
   client.resume();
   await until(() => received > ANSWER_BYTES, "the rest of the answer");
   await drained;
+});
+
+test("a replaced server is closed when it has had no request for the given time, and none is in flight", async () => {
+  let requests = 0;
+  let pendingRequests = 1;
+  let isClosed = false;
+  const stop = async () => {
+    isClosed = true;
+  };
+  const closed = closeWhenUnused(
+    {
+      get pendingRequests() {
+        return pendingRequests;
+      },
+      stop,
+    },
+    () => requests,
+    100,
+  );
+  const waitsOn = async () => {
+    await Bun.sleep(400);
+    return !isClosed;
+  };
+  expect(await waitsOn()).toBe(true);
+  requests++;
+  const asking = setInterval(() => requests++, 5);
+  pendingRequests = 0;
+  expect(await waitsOn()).toBe(true);
+  clearInterval(asking);
+  await closed;
+  expect(isClosed).toBe(true);
 });

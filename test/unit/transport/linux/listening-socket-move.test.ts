@@ -36,7 +36,9 @@ function connectAndAsk(port: number): Promise<string> {
     port,
     socket: {
       open: (socket) => void socket.write(REQUEST),
-      data: (_, bytes) => void (received += bytes.toString()),
+      data(_, bytes) {
+        received += bytes.toString();
+      },
       close: () => resolve(received.split("\r\n\r\n")[1] ?? ""),
       error: (_, error) => reject(error),
     },
